@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What must hold: the charter, its rules and its differences."""

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a requirement came to: status, reason and every number behind it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from pilothouse.core.evidence.evidence import Scope
+
+__all__ = [
+    "AgentVerdict",
+    "DomainVerdict",
+    "GateVerdict",
+    "ItemVerdict",
+    "Reason",
+    "RequirementVerdict",
+    "Status",
+    "WaiverMark",
+    "worst_status",
+]
+
+
+class Status(StrEnum):
+    """The four words; their order of declaration is from worst to best."""
+
+    BREACHED = "breached"
+    NO_EVIDENCE = "no_evidence"
+    AT_RISK = "at_risk"
+    HOLDS = "holds"
+
+
+class Reason(StrEnum):
+    """Why there is no evidence."""
+
+    MISSING = "missing"
+    INSUFFICIENT = "insufficient"
+    STALE = "stale"
+
+
+_ORDER = {status: rank for rank, status in enumerate(Status)}
+
+
+def worst_status(statuses: tuple[Status, ...]) -> Status:
+    """Return the worst of some statuses; nothing at all is no evidence, never a pass.
+
+    Example:
+        >>> worst_status((Status.HOLDS, Status.AT_RISK)).value
+        'at_risk'
+        >>> worst_status(()).value
+        'no_evidence'
+    """
+    return min(statuses, key=_ORDER.__getitem__, default=Status.NO_EVIDENCE)
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class WaiverMark(_Frozen):
+    """A signed permission to proceed, shown beside the status and never instead of it."""
+
+    signer: str
+    reason: str
+    until: AwareDatetime
+
+
+class ItemVerdict(_Frozen):
+    """One requirement for one scope.
+
+    Attributes:
+        requirement: Requirement id, for example `MON-7`.
+        scope: The part of the agent.
+        status: One of four words.
+        reason: Why there is no evidence; None otherwise.
+        rule: The rule in words, with its bound.
+        sentence: One computed sentence.
+        value: Measured value, or None.
+        low: Lower end of the shown interval, or None.
+        high: Upper end, or None.
+        bound: The committed bound, or None.
+        unit: `rate`, `usd`, `seconds`, `count`, `days` or empty.
+        n: Cases behind it; 0 when there are none.
+        n_needed: Cases that would decide it, or None when the rule has no such number.
+        window_from: Start of the window, or None.
+        window_to: End of the window, or None.
+        age_days: Age at the moment of the verdict, or None.
+        lapses_at: When the evidence stops counting, or None.
+        basis: `measured`, `attested` or `imported`, or None without evidence.
+        signer: Who attested it, or None.
+        source: The command or query behind the evidence, or empty.
+        method: How the interval was made, or empty.
+        items: Ids of cases that a reader can open.
+        remedy: The command that will improve it, typable.
+        who: Person ids who must act.
+    """
+
+    requirement: str
+    scope: Scope
+    status: Status
+    reason: Reason | None = None
+    rule: str
+    sentence: str
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    bound: float | None = None
+    unit: str = ""
+    n: int = 0
+    n_needed: int | None = None
+    window_from: AwareDatetime | None = None
+    window_to: AwareDatetime | None = None
+    age_days: float | None = None
+    lapses_at: AwareDatetime | None = None
+    basis: str | None = None
+    signer: str | None = None
+    source: str = ""
+    method: str = ""
+    items: tuple[str, ...] = ()
+    remedy: str = ""
+    who: tuple[str, ...] = ()
+
+
+class RequirementVerdict(_Frozen):
+    """A requirement: the worst of its items.
+
+    Attributes:
+        requirement: Requirement id.
+        domain: `INT`, `EVAL`, `MON`, `OWN`, `DATA`, `Q` or `PROD`.
+        statement: What must hold, in a few words.
+        gates: Gates that need it: `1`, `2`, `3`, `R`, `X`.
+        status: The worst status of its items.
+        reason: Reason of the deciding item.
+        deciding: The item that decides it.
+        items: Every item, worst first.
+        waiver: A waiver beside the status, or None.
+    """
+
+    requirement: str
+    domain: str
+    statement: str
+    gates: tuple[str, ...]
+    status: Status
+    reason: Reason | None
+    deciding: ItemVerdict
+    items: tuple[ItemVerdict, ...]
+    waiver: WaiverMark | None = None
+
+
+class DomainVerdict(_Frozen):
+    """A domain: the worst requirement that the next gate needs."""
+
+    domain: str
+    title: str
+    status: Status
+    reason: Reason | None
+    worst: str
+
+
+class GateVerdict(_Frozen):
+    """A gate: the worst of its requirements, with both kinds of trouble counted."""
+
+    gate: str
+    status: Status
+    reason: Reason | None
+    worst: str
+    breached: tuple[str, ...]
+    no_evidence: tuple[str, ...]
+    at_risk: tuple[str, ...]
+    holds: tuple[str, ...]
+
+
+class AgentVerdict(_Frozen):
+    """Everything that holds, does not hold, or is not known about one agent at one moment.
+
+    There is no sum, no percentage and no grade in it: the worst item decides.
+
+    Attributes:
+        agent: Agent id.
+        version: Version digest that is judged, or None when no traffic named one.
+        phase: Phase the agent is in.
+        as_of: The moment, aware UTC.
+        charter_digest: Digest of the charter in force.
+        status: Worst of the gates of the phase it is in.
+        reason: Reason of the deciding requirement.
+        deciding: Id of the deciding requirement.
+        word: `GO`, `GO WITH CONDITIONS`, `NO-GO` or `NOT ENOUGH EVIDENCE`.
+        next_lapse_at: Earliest lapse among the evidence that counts, or None.
+        domains: The five domains.
+        gates: The gates, the one in force first.
+        requirements: All requirements, in framework order.
+        notes: Warnings about the judgement itself, for example a gap in telemetry.
+    """
+
+    agent: str
+    version: str | None
+    phase: str
+    as_of: AwareDatetime
+    charter_digest: str
+    status: Status
+    reason: Reason | None
+    deciding: str
+    word: str
+    next_lapse_at: AwareDatetime | None
+    domains: tuple[DomainVerdict, ...]
+    gates: tuple[GateVerdict, ...]
+    requirements: tuple[RequirementVerdict, ...]
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A deliberately flawed agent pilot that anyone can run offline."""

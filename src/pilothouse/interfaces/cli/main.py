@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command tree, with one place where errors become text and exit statuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sys
+import traceback
+from typing import TYPE_CHECKING
+
+import click
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+import pilothouse
+from pilothouse.errors import CharterInvalid, ExitStatus, PilothouseError
+
+if TYPE_CHECKING:
+    from pilothouse.interfaces.cli.services import Services
+
+__all__ = ["build_cli", "run_cli"]
+
+CONTEXT = {"help_option_names": ["-h", "--help"]}
+
+
+def build_cli(services: Services) -> typer.Typer:
+    """Return the command tree, each command wired to `services`.
+
+    Args:
+        services: Openers and starters from the composition root.
+    """
+    del services
+    cli = typer.Typer(
+        name="pilothouse",
+        help="Take one narrow AI agent from pilot to production, on evidence.",
+        no_args_is_help=True,
+        add_completion=False,
+        context_settings=CONTEXT,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+    )
+
+    @cli.callback(invoke_without_command=True)
+    def root(
+        version: bool = typer.Option(False, "--version", help="Print the version and exit."),
+    ) -> None:
+        if version:
+            typer.echo(pilothouse.__version__)
+            raise typer.Exit
+
+    return cli
+
+
+def run_cli(cli: typer.Typer) -> None:
+    """Run the command line; every error we raise becomes one message, a remedy and an exit status."""
+    try:
+        code = cli(standalone_mode=False)
+    except PilothouseError as error:
+        show_error(error, as_json="--json" in sys.argv)
+        sys.exit(int(error.exit_status))
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(int(ExitStatus.USAGE))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception:  # noqa: BLE001 - a bug of ours: one line with an id, the trace only on request
+        show_bug()
+        sys.exit(int(ExitStatus.INFRASTRUCTURE))
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def show_error(error: PilothouseError, *, as_json: bool) -> None:
+    """Print one of our errors: text on stderr, or its record as JSON on stdout."""
+    if as_json:
+        record: dict[str, object] = dict(error.as_record())
+        if isinstance(error, CharterInvalid):
+            record["findings"] = list(error.findings)
+        typer.echo(json.dumps({"error": record}, ensure_ascii=False))
+        return
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    where = f"{error.place}: " if error.place else ""
+    console.print(f"[bold]error[/bold] {escape(where + error.message)}")
+    if isinstance(error, CharterInvalid):
+        for finding in error.findings:
+            console.print(f"  {escape(finding)}")
+    console.print(f"  {escape(error.remedy)}")
+
+
+def show_bug() -> None:
+    """Print an id for an error nobody foresaw; PILOTHOUSE_DEBUG=1 prints its trace."""
+    ident = secrets.token_hex(4)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print(
+        f"[bold]error[/bold] this is a bug in Pilothouse (id {ident}); nothing was changed silently."
+    )
+    console.print("  Run it again with PILOTHOUSE_DEBUG=1 and report the trace.")
+    if os.environ.get("PILOTHOUSE_DEBUG"):
+        traceback.print_exc()

@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the inside needs from outside, one Protocol each; workflows know only these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pilothouse.core.evidence.evidence import Evidence
+    from pilothouse.core.evidence.outcome import Finding, Outcome
+    from pilothouse.core.evidence.task import Task
+
+__all__ = [
+    "AgentSeen",
+    "CharterInForce",
+    "Clock",
+    "Lake",
+    "Ledger",
+    "SpanRecord",
+    "TaskCursor",
+    "TaskFilter",
+    "TaskPage",
+    "TraceView",
+    "Verifier",
+]
+
+VERIFIERS_API_VERSION = 1
+"""Version of the `pilothouse.verifiers` entry-point group."""
+
+
+@runtime_checkable
+class Clock(Protocol):
+    """Tells the time; a test hands in one that stands still."""
+
+    def now(self) -> datetime:
+        """Return the present moment, aware UTC."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskCursor:
+    """Where a page of tasks ended: the next one begins strictly before it."""
+
+    start_ns: int
+    trace_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskFilter:
+    """Which tasks a query wants; None means any.
+
+    Attributes:
+        agent: Agent name.
+        task_type: Task type.
+        version_digest: Version.
+        environment: Deployment environment.
+        result: Task result.
+        state: `complete` or `incomplete`.
+        from_ns: Start of the half-open window, Unix nanoseconds UTC, inclusive.
+        to_ns: End of the window, exclusive.
+        text: Words to find in the previews.
+    """
+
+    agent: str | None = None
+    task_type: str | None = None
+    version_digest: str | None = None
+    environment: str | None = None
+    result: str | None = None
+    state: str | None = None
+    from_ns: int | None = None
+    to_ns: int | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskPage:
+    """Tasks newest first, and where to go on (None at the end)."""
+
+    tasks: tuple[Task, ...]
+    next_cursor: TaskCursor | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpanRecord:
+    """One span or log record of a trace, for the trace page.
+
+    Attributes:
+        span_id: 16 hex digits.
+        parent_span_id: Parent, or None for a root.
+        record: `span` or `log`.
+        name: Span name.
+        operation: Normalised operation, for example `chat` or `execute_tool`.
+        agent: Agent the span belongs to, or None.
+        start_ns: Start, Unix nanoseconds UTC.
+        end_ns: End, or None.
+        duration_ns: Duration, or None when its times contradict.
+        status: `unset`, `ok` or `error`.
+        status_message: Message of an error.
+        error_type: Kind of the error, or None.
+        provider: Model provider, or None.
+        request_model: Model that was asked for, or None.
+        response_model: Model that answered, or None.
+        tool_name: Tool, or None.
+        tokens_total: All tokens of the call, or None when it reported none.
+        cost_usd_text: Exact cost as text, or None when unknown.
+        convention: Which naming convention matched.
+        input: JSON or plain text of the input, possibly cut.
+        output: JSON or plain text of the output, possibly cut.
+        attributes: JSON text of all attributes.
+        events: JSON text of all events.
+        cut_bytes: Bytes that our limits cut away.
+    """
+
+    span_id: str
+    parent_span_id: str | None
+    record: str
+    name: str
+    operation: str
+    agent: str | None
+    start_ns: int
+    end_ns: int | None
+    duration_ns: int | None
+    status: str
+    status_message: str
+    error_type: str | None
+    provider: str | None
+    request_model: str | None
+    response_model: str | None
+    tool_name: str | None
+    tokens_total: int | None
+    cost_usd_text: str | None
+    convention: str
+    input: str
+    output: str
+    attributes: str
+    events: str
+    cut_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceView:
+    """One task with its spans in start order.
+
+    Attributes:
+        task: The assembled task, or None while the assembler has not folded it.
+        spans: Spans, earliest first, at most the query's limit.
+        spans_total: Spans stored for the trace.
+    """
+
+    task: Task | None
+    spans: tuple[SpanRecord, ...]
+    spans_total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentSeen:
+    """An agent as telemetry knows it.
+
+    Attributes:
+        agent: Name.
+        tasks: Complete tasks.
+        first_ns: Start of the earliest task.
+        last_ns: Start of the latest task.
+        versions: Version digests seen, latest first.
+    """
+
+    agent: str
+    tasks: int
+    first_ns: int
+    last_ns: int
+    versions: tuple[str, ...]
+
+
+@runtime_checkable
+class Lake(Protocol):
+    """Telemetry in bulk, as queries; every answer is bounded."""
+
+    def tasks(self, wanted: TaskFilter, *, limit: int = 100, before: TaskCursor | None = None) -> TaskPage:
+        """Return tasks that match, newest first, at most `limit` (1..10,000)."""
+        ...
+
+    def window(self, wanted: TaskFilter) -> Sequence[Task]:
+        """Return every task of a window (both ends required) for folding, at most 1,000,000."""
+        ...
+
+    def trace(self, trace_id: str, *, limit: int = 2_000) -> TraceView | None:
+        """Return one trace by its full id, or None when nothing has it."""
+        ...
+
+    def agents(self) -> Sequence[AgentSeen]:
+        """Return the agents that sent tasks, by name."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CharterInForce:
+    """A charter as it was accepted.
+
+    Attributes:
+        agent: Agent id.
+        digest: Digest of the canonical model.
+        text: The file as it was read.
+        path: Where it was read from.
+        accepted_at: When it came into force, aware UTC.
+        number: 1 for the first accepted charter of the agent, one more for each change.
+    """
+
+    agent: str
+    digest: str
+    text: str
+    path: str
+    accepted_at: datetime
+    number: int
+
+
+@runtime_checkable
+class Ledger(Protocol):
+    """Everything decided by people or by the system; durable when a method returns."""
+
+    def accept_charter(
+        self, *, agent: str, digest: str, text: str, path: str, at: datetime
+    ) -> CharterInForce:
+        """Put a charter into force; the same digest again changes nothing."""
+        ...
+
+    def charter(self, agent: str) -> CharterInForce | None:
+        """Return the charter in force, or None."""
+        ...
+
+    def charters(self) -> Sequence[CharterInForce]:
+        """Return the charter in force of every agent, by agent."""
+        ...
+
+    def add_evidence(self, records: Sequence[Evidence]) -> int:
+        """Store records; a record with equal content counts once. Return how many were new."""
+        ...
+
+    def evidence(self, agent: str, *, since: datetime | None = None) -> Sequence[Evidence]:
+        """Return the records of an agent, oldest first."""
+        ...
+
+    def save_outcomes(self, outcomes: Sequence[Outcome]) -> None:
+        """Store the current outcome of each task; a later one replaces a `pending` one."""
+        ...
+
+    def outcomes(self, agent: str, *, from_ns: int, to_ns: int) -> Sequence[Outcome]:
+        """Return outcomes of tasks that started in the half-open window, by start."""
+        ...
+
+    def outcomes_of(self, trace_ids: Sequence[str]) -> Mapping[str, Outcome]:
+        """Return current outcomes of some tasks, by trace id (at most 10,000 ids)."""
+        ...
+
+    def save_verdict(self, *, agent: str, at: datetime, status: str, document: str, digest: str) -> None:
+        """Freeze a verdict (canonical JSON) with its digest."""
+        ...
+
+    def latest_verdict(self, agent: str, *, at: datetime | None = None) -> str | None:
+        """Return the newest frozen verdict at or before a moment, as JSON text, or None."""
+        ...
+
+    def record(self, *, kind: str, agent: str, at: datetime, actor: str, document: str) -> int:
+        """Append one decision (JSON text) and return its sequence number."""
+        ...
+
+
+@runtime_checkable
+class Verifier(Protocol):
+    """Asks the system of record whether a task's claim is true; must not write.
+
+    Example:
+        >>> from pilothouse.core.evidence.outcome import Finding, OutcomeStatus
+        >>> def always(task: object) -> Finding:
+        ...     return Finding(status=OutcomeStatus.VERIFIED)
+        >>> isinstance(always, Verifier)
+        True
+    """
+
+    def __call__(self, task: Task) -> Finding:
+        """Return what the system of record says about `task.claim`."""
+        ...

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every setting of an installation, with the place its value came from."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pilothouse.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["PORT_DEFAULT", "Settings", "load_settings"]
+
+PORT_DEFAULT = 4318
+"""The OTLP/HTTP port, so that an OpenTelemetry exporter with default settings finds us."""
+
+PORT_MAX = 65_535
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Values in force for one installation.
+
+    Attributes:
+        home: Data folder: lake, ledger, write-ahead log.
+        host: Address to listen on; loopback unless somebody chose otherwise.
+        port: Port for telemetry, pages and API; 0 lets the system choose.
+        sources: Where each value came from, by name: `default`, `environment` or `option`.
+    """
+
+    home: Path
+    host: str
+    port: int
+    sources: tuple[tuple[str, str], ...]
+
+    @property
+    def lake_folder(self) -> Path:
+        """Folder of the Delta tables and the write-ahead log."""
+        return self.home / "lake"
+
+    @property
+    def ledger_url(self) -> str:
+        """SQLAlchemy address of the ledger."""
+        return f"sqlite:///{self.home / 'ledger.sqlite'}"
+
+
+def load_settings(
+    environment: Mapping[str, str] | None = None,
+    *,
+    home: Path | None = None,
+    host: str | None = None,
+    port: int | None = None,
+) -> Settings:
+    """Settle every value: option over environment over default.
+
+    Args:
+        environment: Variables to read; the process environment when None.
+        home: Data folder from an option, or None.
+        host: Address from an option, or None.
+        port: Port from an option, or None.
+
+    Returns:
+        Settings that name the source of each value.
+
+    Raises:
+        UsageError: The port is no number in 0..65535.
+
+    Example:
+        >>> load_settings({"PILOTHOUSE_HOME": "/tmp/x"}).sources[0]
+        ('home', 'environment')
+    """
+    env = os.environ if environment is None else environment
+    sources: list[tuple[str, str]] = []
+
+    def settle(name: str, option: object | None, variable: str, default: object) -> str:
+        if option is not None:
+            sources.append((name, "option"))
+            return str(option)
+        if env.get(variable):
+            sources.append((name, "environment"))
+            return env[variable]
+        sources.append((name, "default"))
+        return str(default)
+
+    home_value = Path(settle("home", home, "PILOTHOUSE_HOME", Path.home() / ".pilothouse"))
+    host_value = settle("host", host, "PILOTHOUSE_HOST", "127.0.0.1")
+    port_value = settle("port", port, "PILOTHOUSE_PORT", PORT_DEFAULT)
+    try:
+        port_number = int(port_value)
+    except ValueError:
+        port_number = -1
+    if not 0 <= port_number <= PORT_MAX:
+        raise UsageError(
+            f"port {port_value!r} is no number from 0 to {PORT_MAX}",
+            remedy=f"Give --port {PORT_DEFAULT}.",
+            subject="port",
+        )
+    return Settings(
+        home=home_value.expanduser().absolute(),
+        host=host_value,
+        port=port_number,
+        sources=tuple(sources),
+    )

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The opened parts of one installation, handed to every use case."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pilothouse.ports import Clock, Lake, Ledger
+    from pilothouse.settings import Settings
+
+__all__ = ["Installation"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """What `app.py` opens and everything else is given.
+
+    Attributes:
+        settings: Values in force.
+        clock: The time.
+        lake: Telemetry.
+        ledger: Decisions.
+    """
+
+    settings: Settings
+    clock: Clock
+    lake: Lake
+    ledger: Ledger
