@@ -3,12 +3,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
+from pilothouse.errors import StorageUnavailable
 from pilothouse.interfaces.cli.main import build_cli, run_cli
 from pilothouse.interfaces.cli.services import Services
+from pilothouse.settings import Settings
+from pilothouse.workflows.installation import Installation
 
-__all__ = ["SystemClock", "main"]
+__all__ = ["SystemClock", "main", "open_installation"]
 
 
 class SystemClock:
@@ -19,6 +24,19 @@ class SystemClock:
         return datetime.now(UTC)
 
 
+@contextmanager
+def open_installation(settings: Settings) -> Iterator[Installation]:
+    """Open lake and ledger for reading and deciding, and close them again.
+
+    Args:
+        settings: Values in force.
+    """
+    raise StorageUnavailable(
+        "lake and ledger are not wired yet", remedy="Wire them.", subject=str(settings.home)
+    )
+    yield
+
+
 def main() -> None:
     """Run the command line and exit with its status."""
-    run_cli(build_cli(Services(clock=SystemClock())))
+    run_cli(build_cli(Services(clock=SystemClock(), open_installation=open_installation)))

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from pilothouse.ports import Clock
+from pilothouse.ports import Clock
+from pilothouse.settings import Settings
+from pilothouse.workflows.installation import Installation
 
 __all__ = ["Services"]
 
@@ -18,6 +20,8 @@ class Services:
 
     Attributes:
         clock: The time.
+        open_installation: Open lake and ledger of the settings for the time of a command.
     """
 
     clock: Clock
+    open_installation: Callable[[Settings], AbstractContextManager[Installation]]
