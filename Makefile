@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+# The only set-up a fresh machine needs: Python 3.11+, make. `make` alone prints this help.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DEV_STAMP := $(VENV)/.installed-dev
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-run demo test test-fast test-slow lint types docs golden e2e bench bench-ingest bench-statistics coverage lock clean
+
+help: ## print this help
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Pilothouse needs Python 3.11 or newer; set PYTHON=python3.12, for example.")'
+	$(PYTHON) -m venv $(VENV)
+
+$(STAMP): requirements/run.txt pyproject.toml | $(VENV)/bin/python
+	@echo "installing Pilothouse into $(VENV) (a minute or two, once)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/run.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(DEV_STAMP): requirements/dev.txt $(STAMP)
+	@echo "installing what the tests need"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/dev.txt
+	@touch $@
+
+setup-run: $(STAMP) ## install what Pilothouse needs to run
+setup: $(DEV_STAMP) ## install everything, tests and checks included
+
+demo: $(STAMP) ## run the demo: a flawed pilot, its evidence, an honest verdict
+	$(BIN)/pilothouse demo --home demo-data
+
+test: lint types test-fast test-slow ## everything that must be green, under 10 minutes on 2 cores
+
+test-fast: setup ## units, properties, golden files, architecture: under a minute
+	$(BIN)/python -m pytest -q -n 2 -m "not slow" tests src
+
+test-slow: setup ## servers, browsers, kills, simulations
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m slow tests
+
+lint: setup ## style, floors, cycles; lists the largest files
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+	@echo "largest files (a question for review, never a failure):"
+	@find src -name '*.py' -exec wc -l {} + | sort -rn | sed -n '2,6p'
+
+types: setup ## mypy --strict
+	$(BIN)/mypy
+
+docs: setup ## regenerate the reference, then run every example in the docs
+	$(BIN)/python docs/generate.py
+	$(BIN)/python -m pytest -q tests/architecture -k docs
+
+golden: setup ## rewrite golden files; read the difference like code
+	$(BIN)/python tests/golden/update.py
+
+e2e: setup ## only the end-to-end tests
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup tests/e2e
+
+coverage: setup ## branch coverage of the core must be 100 %
+	$(BIN)/python -m pytest -q -n 2 -m "not slow" --cov --cov-report=term --cov-fail-under=100 tests/unit tests/golden tests/property tests/architecture
+
+bench: setup ## every benchmark that fits a coffee break
+	$(BIN)/python benchmarks/run.py
+
+bench-ingest: setup ## spans per CPU-second beside two peers
+	$(BIN)/python benchmarks/ingest/run.py
+
+bench-statistics: setup ## every statistical bar: expected, observed, tolerance
+	$(BIN)/python benchmarks/statistics/run.py
+
+LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet
+lock: ## resolve and hash the dependencies again (needs uv)
+	$(BIN)/$(LOCK) --extra demo --group build -o requirements/run.txt
+	$(BIN)/$(LOCK) --extra demo --extra grpc --group build --group frameworks --group test --group lint --group oracles -c requirements/run.txt -o requirements/dev.txt
+
+clean: ## remove what the targets made, the virtual environment included
+	rm -rf $(VENV) demo-data artifacts .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
