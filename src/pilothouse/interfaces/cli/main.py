@@ -59,7 +59,7 @@ def run_cli(cli: typer.Typer) -> None:
     try:
         code = cli(standalone_mode=False)
     except PilothouseError as error:
-        show_error(error, as_json="--json" in sys.argv)
+        _show_error(error, as_json="--json" in sys.argv)
         sys.exit(int(error.exit_status))
     except click.exceptions.Abort:
         sys.exit(130)
@@ -70,12 +70,12 @@ def run_cli(cli: typer.Typer) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except Exception:  # noqa: BLE001 - a bug of ours: one line with an id, the trace only on request
-        show_bug()
+        _show_bug()
         sys.exit(int(ExitStatus.INFRASTRUCTURE))
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def show_error(error: PilothouseError, *, as_json: bool) -> None:
+def _show_error(error: PilothouseError, *, as_json: bool) -> None:
     """Print one of our errors: text on stderr, or its record as JSON on stdout."""
     if as_json:
         record: dict[str, object] = dict(error.as_record())
@@ -92,7 +92,7 @@ def show_error(error: PilothouseError, *, as_json: bool) -> None:
     console.print(f"  {escape(error.remedy)}")
 
 
-def show_bug() -> None:
+def _show_bug() -> None:
     """Print an id for an error nobody foresaw; PILOTHOUSE_DEBUG=1 prints its trace."""
     ident = secrets.token_hex(4)
     console = Console(stderr=True, highlight=False, soft_wrap=True)

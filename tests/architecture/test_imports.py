@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Imports point down only; vendors stay in the rooms that are named for them."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from source_tree import ROOT, modules
+
+LINT_IMPORTS = Path(sys.executable).parent / "lint-imports"
+LISTED = re.compile(r"^\| `(?P<package>[a-z0-9_.-]+)` \| (?P<rooms>[^|]+) \|", re.MULTILINE)
+
+
+def lint(folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(LINT_IMPORTS), "--no-cache"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder / "src"), "PYTHONUTF8": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.fixture
+def copy(tmp_path):
+    shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("room", "line"),
+    [
+        ("core/charter/planted.py", "import os"),
+        ("core/evidence/planted.py", "from pilothouse.core.verdict import verdict"),
+        ("lake/planted.py", "from pilothouse import ledger"),
+        ("interfaces/cli/planted.py", "from pilothouse.interfaces import web"),
+        ("ports_planted.py", None),
+    ],
+)
+@pytest.mark.slow
+def test_import_linter_names_a_planted_offence(copy, room, line):
+    if line is None:
+        assert lint(copy).returncode == 0, "the tree itself must be clean"
+        return
+    (copy / "src" / "pilothouse" / room).write_text(f'"""Planted."""\n{line}\n', encoding="utf-8")
+    done = lint(copy)
+    assert done.returncode != 0
+    assert "planted" in done.stdout
+
+
+def rooms_by_package() -> dict[str, tuple[str, ...]]:
+    text = (ROOT / "docs" / "decisions" / "0002-dependencies.md").read_text(encoding="utf-8")
+    return {
+        match["package"]: tuple(room.strip(" `") for room in match["rooms"].split(","))
+        for match in LISTED.finditer(text)
+    }
+
+
+def test_each_third_party_package_is_imported_only_in_its_rooms():
+    allowed = rooms_by_package()
+    assert allowed, "the table of dependencies was not found"
+    offences = []
+    for module in modules():
+        for node in ast.walk(module.tree):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                names = [node.module or ""]
+            for name in names:
+                top = name.split(".")[0]
+                if top in sys.stdlib_module_names or top == "pilothouse":
+                    continue
+                rooms = allowed.get(top)
+                where = module.name.removeprefix("pilothouse.")
+                if rooms is None:
+                    offences.append(
+                        f"{module.shown}:{node.lineno}: {top!r} is not in docs/decisions/0002-dependencies.md"
+                    )
+                elif not any(where == room or where.startswith(room + ".") for room in rooms):
+                    offences.append(f"{module.shown}:{node.lineno}: {top!r} may be imported in {rooms} only")
+    assert not offences, "\n".join(offences)
