@@ -94,9 +94,9 @@ def core_reads_the_world(module: Module) -> list[str]:
                 offences.append(f"{module.shown}:{node.lineno}: calls {called.id}()")
             if isinstance(called, ast.Attribute) and called.attr in CLOCKS and _is_date_like(called.value):
                 offences.append(f"{module.shown}:{node.lineno}: reads a clock")
-        if isinstance(node, ast.Attribute) and _dotted(node).startswith(("np.random.", "numpy.random.")):
-            if node.attr != "Generator":
-                offences.append(f"{module.shown}:{node.lineno}: uses {_dotted(node)}")
+        dotted = _dotted(node) if isinstance(node, ast.Attribute) else ""
+        if dotted.startswith(("np.random.", "numpy.random.")) and not dotted.endswith(".Generator"):
+            offences.append(f"{module.shown}:{node.lineno}: uses {dotted}")
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("numpy.random"):
             offences += [
                 f"{module.shown}:{node.lineno}: imports {alias.name}"

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Serve telemetry, pages and API on one port until a signal asks to stop."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import uvicorn
+
+from pilothouse.errors import Conflict, UsageError
+
+__all__ = ["bind", "compose", "serve"]
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+BACKLOG = 1_024
+"""Connections the kernel may queue; exporters of a few hundred processes that start together fit."""
+
+SHUTDOWN_GRACE_S = 5
+"""How long requests in flight may take to finish after a stop was asked."""
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Open the listening socket, so that a busy port is said before anything else starts.
+
+    Args:
+        host: A loopback address; others are refused until keys and TLS exist.
+        port: Port, or 0 to let the system choose.
+
+    Returns:
+        A bound socket; ask it for its port.
+
+    Raises:
+        UsageError: The address is not loopback.
+        Conflict: Something listens on the port already.
+    """
+    if host not in LOOPBACK:
+        raise UsageError(
+            f"host {host!r} is not loopback, and this version has no keys to protect an open port",
+            remedy="Use --host 127.0.0.1 and put a proxy with TLS and sign-in in front.",
+            subject="host",
+        )
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise Conflict(
+            f"port {port} on {host} is taken: {error.strerror}",
+            remedy=f"Stop what listens there, or choose another: `pilothouse up --port {port + 1}`.",
+            subject=str(port),
+        ) from error
+    return listener
+
+
+def compose(
+    *, otlp: App, pages: App, metrics: Callable[[], str], health: Callable[[], dict[str, object]]
+) -> App:
+    """Return one application: OTLP under /v1/, /metrics, /healthz, and pages for everything else.
+
+    The OTLP road is a bare call beside the pages' router, so that a span pays for no framework.
+
+    Args:
+        otlp: Takes /v1/traces, /v1/logs, /v1/metrics.
+        pages: Takes the rest.
+        metrics: Returns the counters as Prometheus text.
+        health: Returns what a load balancer and `doctor` want to know.
+    """
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        path: str = scope["path"]
+        if path.startswith("/v1/"):
+            await otlp(scope, receive, send)
+        elif path == "/metrics":
+            await _answer(send, metrics().encode(), b"text/plain; version=0.0.4; charset=utf-8")
+        elif path == "/healthz":
+            await _answer(send, json.dumps(health()).encode(), b"application/json")
+        else:
+            await pages(scope, receive, send)
+
+    return app
+
+
+def serve(app: App, listener: socket.socket, on_ready: Callable[[], None]) -> None:
+    """Serve until SIGINT or SIGTERM; returns after the requests in flight have been answered.
+
+    Args:
+        app: The composed application.
+        listener: A bound socket.
+        on_ready: Called once, when connections are accepted.
+    """
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=SHUTDOWN_GRACE_S,
+        ws="none",
+    )
+    _Server(config, on_ready).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_ready()
+
+
+async def _answer(send: Send, body: bytes, content_type: bytes) -> None:
+    headers = [
+        (b"content-type", content_type),
+        (b"content-length", str(len(body)).encode()),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Background ticks: each at its own pace, none stopped by another's failure."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime
+
+from pilothouse.errors import StorageUnavailable
+from pilothouse.workflows.background import BACKOFF_MAX_S, Background, Tick
+
+
+class StillClock:
+    def now(self):
+        return datetime(2026, 11, 20, tzinfo=UTC)
+
+
+def test_a_tick_is_told_the_time_and_runs_again_only_when_due():
+    seen = []
+    background = Background([Tick(name="t", every_s=10, run=seen.append)], StillClock())
+    due = {}
+    assert background.run_due(due, 100.0) == 110.0
+    background.run_due(due, 105.0)
+    background.run_due(due, 110.0)
+    assert seen == [StillClock().now()] * 2
+
+
+def test_a_failing_tick_stops_no_other_backs_off_and_says_why():
+    ran, told = [], []
+
+    def fail(_now):
+        raise StorageUnavailable("the ledger is away.", remedy="Wait.")
+
+    background = Background(
+        [Tick(name="bad", every_s=10, run=fail), Tick(name="good", every_s=10, run=ran.append)],
+        StillClock(),
+        lambda name, text: told.append((name, text)),
+    )
+    due = {}
+    background.run_due(due, 0.0)
+    bad, good = background.states()
+    assert (bad.failures, good.failures, len(ran)) == (1, 0, 1)
+    assert told == [("bad", "the ledger is away. Wait.")]
+    assert due["bad"] == 20.0
+    for step in range(1, 12):
+        background.run_due(due, 1_000.0 * step)
+    assert due["bad"] - 11_000.0 == BACKOFF_MAX_S
+
+
+def test_a_success_forgets_earlier_failures():
+    outcomes = [RuntimeError("once"), None]
+
+    def run(_now):
+        outcome = outcomes.pop(0)
+        if outcome:
+            raise outcome
+
+    background = Background([Tick(name="t", every_s=1, run=run)], StillClock())
+    due = {}
+    background.run_due(due, 0.0)
+    assert background.states()[0].last_error == "RuntimeError: once"
+    background.run_due(due, 100.0)
+    assert background.states()[0] == type(background.states()[0])(name="t", runs=2)
+
+
+def test_the_thread_runs_ticks_and_ends_when_asked():
+    ran = threading.Event()
+    background = Background([Tick(name="t", every_s=0.01, run=lambda _now: ran.set())], StillClock())
+    background.start()
+    assert ran.wait(10)
+    assert background.stop()
