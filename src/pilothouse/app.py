@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+import typer
+
 from pilothouse.errors import StorageUnavailable
 from pilothouse.interfaces.cli.main import build_cli, run_cli
 from pilothouse.interfaces.cli.services import Services
 from pilothouse.settings import Settings
 from pilothouse.workflows.installation import Installation
 
-__all__ = ["SystemClock", "main", "open_installation"]
+__all__ = ["SystemClock", "command_tree", "main", "open_installation"]
 
 
 class SystemClock:
@@ -37,6 +39,11 @@ def open_installation(settings: Settings) -> Iterator[Installation]:
     yield
 
 
+def command_tree() -> typer.Typer:
+    """Return the command line with every part wired, without running it."""
+    return build_cli(Services(clock=SystemClock(), open_installation=open_installation))
+
+
 def main() -> None:
     """Run the command line and exit with its status."""
-    run_cli(build_cli(Services(clock=SystemClock(), open_installation=open_installation)))
+    run_cli(command_tree())

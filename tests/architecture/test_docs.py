@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Docs are true: links lead somewhere, Python blocks run, shell blocks name real commands and options."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+import click
+import pytest
+import typer.main
+from source_tree import ROOT
+
+from pilothouse.app import command_tree
+
+DOCS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
+FENCE = re.compile(r"^```(?P<info>[^\n]*)\n(?P<body>.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
+FORBIDDEN = ("/work/", "localhost:3141", "farm-")
+
+
+def blocks(kinds):
+    for path in DOCS:
+        text = path.read_text(encoding="utf-8")
+        for match in FENCE.finditer(text):
+            info = match["info"].strip().split()
+            if info and info[0] in kinds:
+                line = text[: match.start()].count("\n") + 1
+                yield pytest.param(match["body"], id=f"{path.relative_to(ROOT)}:{line}")
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_of_the_page_leads_to_a_file(path):
+    text = FENCE.sub("", path.read_text(encoding="utf-8"))
+    broken = []
+    for target in LINK.findall(text):
+        file = target.split("#")[0]
+        if file and "://" not in file and not (path.parent / file).exists():
+            broken.append(target)
+    assert not broken, broken
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_page_names_no_path_of_a_developers_machine(path):
+    text = path.read_text(encoding="utf-8")
+    assert not [word for word in FORBIDDEN if word in text]
+
+
+@pytest.mark.parametrize("body", blocks({"python"}))
+def test_every_python_block_runs(body, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exec(compile(body, "<docs>", "exec"), {"__name__": "docs"})
+
+
+def pilothouse_calls(body):
+    joined = body.replace("\\\n", " ")
+    for raw in joined.splitlines():
+        line = raw.strip().removeprefix("$ ").strip()
+        words = shlex.split(line, comments=True)
+        while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
+            words = words[1:]
+        if words and words[0] == "pilothouse":
+            yield words[1:]
+
+
+def check_call(words):
+    command: click.Command = typer.main.get_command(command_tree())
+    context = click.Context(command)
+    path = ["pilothouse"]
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        child = command.get_command(context, words[0])
+        assert child is not None, f"no command {' '.join([*path, words[0]])!r}"
+        path.append(words[0])
+        command, words = child, words[1:]
+    known = {
+        option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)
+    }
+    known |= {"--help", "-h"}
+    for word in words:
+        if word == "--":
+            break
+        if word.startswith("--"):
+            assert word.split("=")[0] in known, f"{' '.join(path)} has no option {word}"
+
+
+@pytest.mark.parametrize("body", blocks({"sh", "console", "bash"}))
+def test_every_shell_block_names_real_commands_and_options(body):
+    for words in pilothouse_calls(body):
+        check_call(words)
+
+
+def test_a_misspelt_command_or_option_in_a_block_is_found():
+    with pytest.raises(AssertionError, match="no command"):
+        check_call(["chekc"])
+    with pytest.raises(AssertionError, match="no option"):
+        check_call(["verdict", "--jsno"])
+
+
+def test_every_command_is_in_the_reference():
+    text = (ROOT / "docs" / "reference" / "commands.md").read_text(encoding="utf-8")
+    tree = typer.main.get_command(command_tree())
+    missing = []
+    for name, command in sorted(tree.commands.items()):
+        if f"## pilothouse {name}\n" not in text:
+            missing.append(name)
+        for parameter in command.params:
+            missing += [
+                f"{name} {option}"
+                for option in parameter.opts
+                if option.startswith("--") and option != "--help" and f"`{option}" not in text
+            ]
+    assert not missing, f"run `make docs`: {missing}"
