@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from pathlib import Path
 
+import click
 import typer.main
 
 from pilothouse.app import command_tree
@@ -31,7 +33,7 @@ def commands_page() -> str:
         for parameter in command.params:
             declared = ", ".join(f"`{option}`" for option in (*parameter.opts, *parameter.secondary_opts))
             if parameter.param_type_name == "argument":
-                declared = f"`{parameter.make_metavar(ctx_of(command))}`"
+                declared = f"`{parameter.make_metavar(click.Context(command))}`"
             rows.append(
                 (declared, (getattr(parameter, "help", "") or "").replace("|", "\\|").replace("\n", " "))
             )
@@ -40,15 +42,9 @@ def commands_page() -> str:
     return "\n".join(lines)
 
 
-def ctx_of(command):  # noqa: ANN001, ANN201, D103 - a two-line adapter to click's signature
-    import click
-
-    return click.Context(command)
-
-
 PAGES = {"commands.md": commands_page}
 
 if __name__ == "__main__":
     for file_name, make in PAGES.items():
         (REFERENCE / file_name).write_text(make(), encoding="utf-8")
-        print(f"wrote docs/reference/{file_name}")
+        sys.stdout.write(f"wrote docs/reference/{file_name}\n")
