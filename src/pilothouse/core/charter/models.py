@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The model behind an agent, and what it is judged and taught with."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from pilothouse.core.charter.answers import Answer, OrNone, Section
+from pilothouse.core.charter.quantities import Count, Day, Duration, Id, Number, Rate, Text
+
+__all__ = [
+    "AdversarialDataset",
+    "AgentPin",
+    "Context",
+    "Datasets",
+    "FallbackPin",
+    "FewShot",
+    "Guardrails",
+    "Judge",
+    "KnowledgeSource",
+    "LabelledDataset",
+    "Model",
+    "ModelPin",
+    "TrajectoryDataset",
+    "Upgrade",
+]
+
+
+class ModelPin(Section):
+    """An exact model, never an alias.
+
+    Attributes:
+        provider: Who serves it.
+        model: Exact id.
+    """
+
+    provider: Answer[Id]
+    model: Answer[Text]
+
+
+class FallbackPin(ModelPin):
+    """A model that stands in when the pinned one does not answer."""
+
+    region: Answer[Id]
+
+
+class AgentPin(FallbackPin):
+    """The model that the agent runs on.
+
+    Attributes:
+        retires_on: Day the provider stops serving it; None for `none` (self-hosted).
+    """
+
+    retires_on: Answer[OrNone[Day]]
+
+
+class Judge(Section):
+    """A model that scores answers.
+
+    Attributes:
+        name: Id of the judge.
+        pin: Its exact model.
+        card_max_age: Longest age of the measurement of its errors.
+    """
+
+    name: Id
+    pin: ModelPin
+    card_max_age: Answer[Duration]
+
+
+class Upgrade(Section):
+    """How the model is changed.
+
+    Attributes:
+        retirement_notice: Days before retirement at which work begins.
+        gate: Gate a successor must pass.
+        approve: Person ids who approve.
+    """
+
+    retirement_notice: Answer[Duration]
+    gate: Answer[Literal["release"]]
+    approve: Answer[tuple[Answer[Id], ...]]
+
+
+class Model(Section):
+    """The model section.
+
+    Attributes:
+        pin: What the agent runs on.
+        fallback: Stand-ins, first choice first.
+        require_evidence: Whether a stand-in that never passed the gate is skipped.
+        judges: Models that score.
+        upgrade: How the pin is changed.
+    """
+
+    pin: AgentPin
+    fallback: Answer[tuple[FallbackPin, ...]]
+    require_evidence: Answer[bool]
+    judges: Answer[tuple[Judge, ...]]
+    upgrade: Upgrade
+
+
+class Guardrails(Section):
+    """What happens to an answer that breaks the output schema.
+
+    Attributes:
+        schema_path: Path of the JSON Schema (`schema`).
+        on_invalid: What happens to it.
+        repair: Attempts to repair it first.
+    """
+
+    schema_path: Answer[Text] = Field(alias="schema")
+    on_invalid: Answer[Literal["hold", "reject", "escalate"]]
+    repair: Answer[Count]
+
+
+class Context(Section):
+    """What happens when the input does not fit.
+
+    Attributes:
+        policy: `refuse` never shortens; `shorten_visibly` says what it left out.
+        probes: Dataset of planted sentences that must survive.
+    """
+
+    policy: Answer[Literal["refuse", "shorten_visibly"]]
+    probes: Answer[Text]
+
+
+class LabelledDataset(Section):
+    """Labelled cases like production.
+
+    Attributes:
+        path: Folder.
+        min: Least cases.
+        per_type_min: Least cases of each task type.
+        production_share_min: Least share that came from production.
+    """
+
+    path: Answer[Text]
+    min: Answer[Count]
+    per_type_min: Answer[Count]
+    production_share_min: Answer[Rate]
+    because: Text | None = None
+
+
+class AdversarialDataset(Section):
+    """Cases made to break it.
+
+    Attributes:
+        path: Folder.
+        min: Least cases.
+        families: Largest accepted failure rate of each family; 0 means never.
+    """
+
+    path: Answer[Text]
+    min: Answer[Count]
+    families: Answer[dict[str, Answer[Rate]]]
+    because: Text | None = None
+
+
+class TrajectoryDataset(Section):
+    """Golden trajectories: which steps a good run takes."""
+
+    path: Answer[Text]
+    min: Answer[Count]
+    because: Text | None = None
+
+
+class Datasets(Section):
+    """The three datasets every agent has."""
+
+    labelled: LabelledDataset
+    adversarial: AdversarialDataset
+    trajectories: TrajectoryDataset
+
+
+class FewShot(Section):
+    """Examples in the prompt.
+
+    Attributes:
+        path: Folder.
+        min: Least examples.
+        max: Most examples.
+        lift_min: Least gain each must bring, as a difference of rates.
+    """
+
+    path: Answer[Text]
+    min: Answer[Count]
+    max: Answer[Count]
+    lift_min: Answer[Number]
+
+
+class KnowledgeSource(Section):
+    """Knowledge that lives outside systems.
+
+    Attributes:
+        name: What people call it.
+        kind: What it is.
+        owner: Person id.
+        max_age: Longest accepted age.
+    """
+
+    name: Answer[Text]
+    kind: Answer[Literal["document", "person", "wiki", "mail", "spreadsheet"]]
+    owner: Answer[Id]
+    max_age: Answer[Duration]

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How an agent is released, watched and widened: alerts, runbooks, phases, stability."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pilothouse.core.charter.answers import Answer, OrAll, Section
+from pilothouse.core.charter.quantities import Count, Duration, Id, Number, Rate, Text
+
+__all__ = [
+    "Alert",
+    "Phase",
+    "PhaseExit",
+    "PhaseName",
+    "Release",
+    "Runbook",
+    "Stability",
+]
+
+PhaseName = Literal["pilot", "1", "2", "3"]
+"""In the order in which an agent passes through them."""
+
+Metric = Literal[
+    "completion",
+    "quality",
+    "cost_per_task",
+    "escalation",
+    "override",
+    "discrepancy",
+    "served_model",
+    "latency",
+    "drift",
+    "tool_errors",
+    "truncation",
+    "volume",
+]
+
+ResetReason = Literal[
+    "breach",
+    "rollback",
+    "sev1",
+    "unplanned_model_change",
+    "scope_change",
+    "threshold_loosened",
+]
+
+
+class Release(Section):
+    """The release gate.
+
+    Attributes:
+        alpha: Probability of a wrong pass.
+        max_cases: Most cases of one run.
+        max_drop: Largest accepted drop, in points.
+        verdict_max_age: Longest age of a release verdict.
+    """
+
+    alpha: Answer[Rate]
+    max_cases: Answer[Count]
+    max_drop: Answer[Number]
+    verdict_max_age: Answer[Duration]
+    because: Text | None = None
+
+
+class Alert(Section):
+    """One alert rule.
+
+    Attributes:
+        id: Id of the rule.
+        on: What is watched.
+        task_types: Task types it watches.
+        detector: How it decides.
+        severity: Severity of the incident it opens.
+        runbook: Path of the runbook.
+        detect_within: Time within which it must fire, or None where no delay can be computed.
+        false_alarms_per_year: Accepted false alarms, or None for the detector's own guarantee.
+    """
+
+    id: Id
+    on: Answer[Metric]
+    task_types: Answer[OrAll[tuple[Id, ...]]] = "all"
+    detector: Answer[Literal["drop", "ceiling", "anomaly", "mismatch"]]
+    severity: Answer[Literal["sev1", "sev2", "sev3"]]
+    runbook: Answer[Text]
+    detect_within: Answer[Duration] | None = None
+    false_alarms_per_year: Answer[Number] | None = None
+
+
+class Runbook(Section):
+    """Who has read a runbook, and how often it is rehearsed.
+
+    Attributes:
+        reviewed_by: `all_owners` for every A and R of the duty, or person ids.
+        drill: How often it is rehearsed.
+    """
+
+    reviewed_by: Answer[Literal["all_owners"] | tuple[Id, ...]]
+    drill: Answer[Duration]
+
+
+class PhaseExit(Section):
+    """What must hold to leave a phase, beyond the gate.
+
+    Attributes:
+        uptime: Least share of good minutes.
+        p95_s: Largest 95 % quantile in seconds, or `per_type` for each type's own.
+        critical_errors: Most critical errors.
+        volume_times: Multiple of the pilot's volume at which quality is proven.
+        not_worse_than: What quality is compared with.
+        outcomes: What the outcome metrics must be.
+    """
+
+    uptime: Answer[Rate] | None = None
+    p95_s: Answer[Number | Literal["per_type"]] | None = None
+    critical_errors: Answer[Count] | None = None
+    volume_times: Answer[Number] | None = None
+    not_worse_than: Answer[Literal["pilot"]] | None = None
+    outcomes: Answer[Literal["proven"]] | None = None
+
+
+class Phase(Section):
+    """The scope of one phase.
+
+    Attributes:
+        environment: Where it runs; only the pilot says.
+        users: Groups who use it.
+        integrations: Integrations it may use.
+        share: Share of the target volume; the pilot's stands in `target_volume`.
+        min: Shortest stay.
+        max: Longest stay.
+        exit: What must hold to leave it.
+        because: Why it is looser than the default.
+    """
+
+    environment: Answer[Literal["pilot", "staging", "production"]] | None = None
+    users: Answer[tuple[Answer[Id], ...]]
+    integrations: Answer[OrAll[tuple[Id, ...]]]
+    share: Answer[Rate] | None = None
+    min: Answer[Duration] | None = None
+    max: Answer[Duration] | None = None
+    exit: PhaseExit | None = None
+    because: Text | None = None
+
+
+class Stability(Section):
+    """The clock of stable days.
+
+    Attributes:
+        days: Stable days, 90 or more.
+        min_volume_share: Least share of the target volume for a day to count.
+        reset_on: What sets the clock to zero.
+        max_pause: Longest pause before a reset.
+    """
+
+    days: Answer[Count]
+    min_volume_share: Answer[Rate]
+    reset_on: Answer[tuple[Answer[ResetReason], ...]]
+    max_pause: Answer[Duration]
+    because: Text | None = None

@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The people of a charter: who owns, pays, operates, reviews, and who is called in which order."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from pilothouse.core.charter.answers import Answer, OrNone, Section
+from pilothouse.core.charter.quantities import Count, Day, Duration, Id, Number, Text
+
+__all__ = [
+    "DUTIES",
+    "Duty",
+    "EscalationLevel",
+    "Handoff",
+    "Operations",
+    "Owner",
+    "Person",
+    "Raci",
+    "RaciRow",
+    "Reviewers",
+    "Reviews",
+    "Severity",
+    "SeverityName",
+    "Sponsor",
+]
+
+Duty = Literal[
+    "quality_metrics",
+    "incident_response",
+    "model_upgrades",
+    "prompt_changes",
+    "integration_maintenance",
+    "feedback_review",
+    "benchmarks",
+    "downstream_process",
+    "outcome_reporting",
+]
+"""The nine duties that somebody must be accountable for."""
+
+SeverityName = Literal["sev1", "sev2", "sev3"]
+"""From worst to mildest."""
+
+Role = Literal["owner", "approver", "operator", "reviewer", "auditor", "executive"]
+
+
+class Person(Section):
+    """One person; the only place where a name stands.
+
+    Attributes:
+        name: Name as colleagues write it.
+        identity: Sign-in identity, for example `oidc:dana@corp.example`.
+        unit: Business unit.
+        substitute: Person id who stands in, or None.
+        role: Limits what the person may do; None grants what the charter's duties need.
+    """
+
+    name: Answer[Text]
+    identity: Answer[Text]
+    unit: Answer[Id]
+    substitute: Answer[Id] | None = None
+    role: Answer[Role] | None = None
+
+
+class Owner(Section):
+    """The one person who answers for the agent.
+
+    Attributes:
+        person: Person id.
+        since: First day of the term.
+        term_ends: Last day of the term; at least six months away at every gate.
+        reattest: How often the owner signs again.
+    """
+
+    person: Answer[Id]
+    since: Answer[Day]
+    term_ends: Answer[Day]
+    reattest: Answer[Duration]
+
+
+class Sponsor(Section):
+    """The executive who agrees to thresholds and budget.
+
+    Attributes:
+        person: Person id.
+        review: How often the sponsor looks at it.
+    """
+
+    person: Answer[Id]
+    review: Answer[Duration]
+
+
+class Operations(Section):
+    """Who runs it, and how many minutes a day they have for it.
+
+    Attributes:
+        team: Person ids.
+        kind: Who the users are.
+        minutes_per_day: Working minutes a day for this agent.
+        on_call: Hours in which a page is answered.
+    """
+
+    team: Answer[tuple[Answer[Id], ...]]
+    kind: Answer[Literal["internal", "customer_internal", "customer_external"]]
+    minutes_per_day: Answer[Count]
+    on_call: Answer[Literal["business_hours", "extended_hours", "always"]]
+
+
+class Reviewers(Section):
+    """Who reviews held and sampled answers.
+
+    Attributes:
+        pool: Directory group.
+        minutes_per_day: Review minutes a day.
+        minutes_per_item: Minutes one item takes, above zero.
+    """
+
+    pool: Answer[Id]
+    minutes_per_day: Answer[Count]
+    minutes_per_item: Answer[Number]
+
+
+class RaciRow(Section):
+    """One duty: A exactly one person, R at least one, C and I a list or `none`.
+
+    Attributes:
+        accountable: A, one person id.
+        responsible: R, person ids or the reviewers' pool.
+        consulted: C, None for `none`.
+        informed: I, None for `none`.
+    """
+
+    accountable: Answer[Id] = Field(alias="A")
+    responsible: Answer[tuple[Answer[Id], ...]] = Field(alias="R")
+    consulted: Answer[OrNone[tuple[Answer[Id], ...]]] = Field(alias="C")
+    informed: Answer[OrNone[tuple[Answer[Id], ...]]] = Field(alias="I")
+
+
+class Raci(Section):
+    """The nine duties; `rows()` gives them by name."""
+
+    quality_metrics: RaciRow
+    incident_response: RaciRow
+    model_upgrades: RaciRow
+    prompt_changes: RaciRow
+    integration_maintenance: RaciRow
+    feedback_review: RaciRow
+    benchmarks: RaciRow
+    downstream_process: RaciRow
+    outcome_reporting: RaciRow
+
+    def row(self, duty: Duty) -> RaciRow:
+        """Return the row of a duty."""
+        row: RaciRow = getattr(self, duty)
+        return row
+
+    def rows(self) -> dict[Duty, RaciRow]:
+        """Return all rows by duty, in the charter's order."""
+        return {duty: self.row(duty) for duty in DUTIES}
+
+
+DUTIES: tuple[Duty, ...] = (
+    "quality_metrics",
+    "incident_response",
+    "model_upgrades",
+    "prompt_changes",
+    "integration_maintenance",
+    "feedback_review",
+    "benchmarks",
+    "downstream_process",
+    "outcome_reporting",
+)
+"""Every duty, in the order of the charter."""
+
+
+class EscalationLevel(Section):
+    """One level of the path that a page climbs.
+
+    Attributes:
+        level: 1 for the first.
+        to: Person ids.
+        via: Channels, first one first.
+        acknowledge: Time until the next level is called.
+    """
+
+    level: int = Field(ge=1)
+    to: Answer[tuple[Answer[Id], ...]]
+    via: Answer[tuple[Answer[Literal["chat", "mail", "phone", "sms", "pager"]], ...]]
+    acknowledge: Answer[Duration]
+
+
+class Severity(Section):
+    """How fast an incident must end.
+
+    Attributes:
+        resolve: Time to resolution.
+        pause: Whether the agent is paused at once.
+        start_level: Escalation level that is called first.
+    """
+
+    resolve: Answer[Duration]
+    pause: Answer[bool]
+    start_level: Answer[int]
+
+
+class Reviews(Section):
+    """How often each kind of review takes place; each leaves minutes."""
+
+    quality: Answer[Duration]
+    owner: Answer[Duration]
+    sponsor: Answer[Duration]
+    permissions: Answer[Duration]
+    runbooks: Answer[Duration]
+
+
+class Handoff(Section):
+    """From the team that built it to the team that runs it.
+
+    Attributes:
+        giver: Team that built it (`from`).
+        receiver: Team that runs it (`to`).
+        game_day_by: Day by which the receiving team has found and undone planted faults alone.
+    """
+
+    giver: Answer[Id] = Field(alias="from")
+    receiver: Answer[Id] = Field(alias="to")
+    game_day_by: Answer[Day]
