@@ -13,12 +13,14 @@ if TYPE_CHECKING:
 
     from pilothouse.core.evidence.evidence import Evidence
     from pilothouse.core.evidence.outcome import Finding, Outcome
+    from pilothouse.core.evidence.price import Price, TokenClass
     from pilothouse.core.evidence.task import Task
 
 __all__ = [
     "AgentSeen",
     "CharterInForce",
     "Clock",
+    "Decision",
     "Intake",
     "IntakeAnswer",
     "Lake",
@@ -35,6 +37,18 @@ __all__ = [
 
 VERIFIERS_API_VERSION = 1
 """Version of the `pilothouse.verifiers` entry-point group."""
+
+EVIDENCE_MAX = 100_000
+"""Records of one agent that one answer may hold: years of daily records, and still a few seconds to read."""
+
+OUTCOMES_MAX = 1_000_000
+"""Outcomes of one window, as many as the lake gives tasks."""
+
+OUTCOME_IDS_MAX = 10_000
+"""Tasks asked for by id at once: the largest page of the lake."""
+
+DECISIONS_MAX = 1_000
+"""Decisions in one answer; a page shows fifty."""
 
 
 @runtime_checkable
@@ -283,6 +297,27 @@ class CharterInForce:
     number: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """One thing that a person or the system decided.
+
+    Attributes:
+        sequence: 1 for the first of the installation, then rising.
+        kind: What was decided, for example `charter.accepted`.
+        agent: Agent id.
+        at: When, aware UTC.
+        actor: Who: a person id, a command or a part of the system.
+        document: JSON text with the rest.
+    """
+
+    sequence: int
+    kind: str
+    agent: str
+    at: datetime
+    actor: str
+    document: str
+
+
 @runtime_checkable
 class Ledger(Protocol):
     """Everything decided by people or by the system; durable when a method returns."""
@@ -293,8 +328,8 @@ class Ledger(Protocol):
         """Put a charter into force; the same digest again changes nothing."""
         ...
 
-    def charter(self, agent: str) -> CharterInForce | None:
-        """Return the charter in force, or None."""
+    def charter(self, agent: str, *, at: datetime | None = None) -> CharterInForce | None:
+        """Return the charter in force now, or at a past moment; None when there is none."""
         ...
 
     def charters(self) -> Sequence[CharterInForce]:
@@ -306,7 +341,7 @@ class Ledger(Protocol):
         ...
 
     def evidence(self, agent: str, *, since: datetime | None = None) -> Sequence[Evidence]:
-        """Return the records of an agent, oldest first."""
+        """Return the records of an agent, oldest first, those recorded at or after `since`."""
         ...
 
     def save_outcomes(self, outcomes: Sequence[Outcome]) -> None:
@@ -331,6 +366,25 @@ class Ledger(Protocol):
 
     def record(self, *, kind: str, agent: str, at: datetime, actor: str, document: str) -> int:
         """Append one decision (JSON text) and return its sequence number."""
+        ...
+
+    def decisions(self, agent: str, *, kind: str | None = None, limit: int = 100) -> Sequence[Decision]:
+        """Return decisions about an agent, newest first, at most `limit` (1..1,000)."""
+        ...
+
+    def add_prices(self, prices: Sequence[Price]) -> int:
+        """Store prices; one that is known changes nothing, another for the same start is a conflict.
+
+        Return how many were new.
+        """
+        ...
+
+    def prices(self) -> Sequence[Price]:
+        """Return every price by provider, model, class and start; none at all until somebody adds one."""
+        ...
+
+    def price(self, *, provider: str, model: str, token_class: TokenClass, at: datetime) -> Price | None:
+        """Return the price in force at a moment, or None: unknown, which is not zero."""
         ...
 
 

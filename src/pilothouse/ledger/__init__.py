@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Everything decided by people or by the system, in one relational database."""
+"""Everything decided by people or by the system: small, relational, exact."""

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Charters in force and the history of what was in force before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select
+
+from pilothouse.ledger.schema import charters, from_micros, to_micros
+from pilothouse.ports import CharterInForce
+
+__all__ = ["accept_charter", "charter_in_force", "charters_in_force"]
+
+
+def accept_charter(
+    connection: Connection, *, agent: str, digest: str, text: str, path: str, at: datetime
+) -> CharterInForce:
+    """Put a charter into force; the digest that is already in force changes nothing."""
+    current = charter_in_force(connection, agent)
+    if current is not None and current.digest == digest:
+        return current
+    accepted = CharterInForce(
+        agent=agent,
+        digest=digest,
+        text=text,
+        path=path,
+        accepted_at=from_micros(to_micros(at)),
+        number=1 if current is None else current.number + 1,
+    )
+    connection.execute(
+        insert(charters).values(
+            agent=agent,
+            number=accepted.number,
+            digest=digest,
+            text=text,
+            path=path,
+            accepted_us=to_micros(at),
+        )
+    )
+    return accepted
+
+
+def charter_in_force(connection: Connection, agent: str, at: datetime | None = None) -> CharterInForce | None:
+    """Return the charter of an agent that is in force, or was at a moment."""
+    query = select(charters).where(charters.c.agent == agent).order_by(charters.c.number.desc()).limit(1)
+    if at is not None:
+        query = query.where(charters.c.accepted_us <= to_micros(at))
+    row = connection.execute(query).first()
+    return None if row is None else _charter(row)
+
+
+def charters_in_force(connection: Connection) -> Sequence[CharterInForce]:
+    """Return the charter in force of every agent, by agent."""
+    newest = (
+        select(charters.c.agent, func.max(charters.c.number).label("number"))
+        .group_by(charters.c.agent)
+        .subquery()
+    )
+    query = (
+        select(charters)
+        .join(newest, (charters.c.agent == newest.c.agent) & (charters.c.number == newest.c.number))
+        .order_by(charters.c.agent)
+    )
+    return tuple(_charter(row) for row in connection.execute(query))
+
+
+def _charter(row: Row[Any]) -> CharterInForce:
+    return CharterInForce(
+        agent=row.agent,
+        digest=row.digest,
+        text=row.text,
+        path=row.path,
+        accepted_at=from_micros(row.accepted_us),
+        number=row.number,
+    )

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The record of what was decided: rows are added and read, never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, insert, select
+
+from pilothouse.errors import LimitExceeded
+from pilothouse.ledger.schema import decisions, from_micros, to_micros
+from pilothouse.ports import DECISIONS_MAX, Decision
+
+__all__ = ["append_decision", "read_decisions"]
+
+
+def append_decision(
+    connection: Connection, *, kind: str, agent: str, at: datetime, actor: str, document: str
+) -> int:
+    """Append one decision and return its sequence number."""
+    done = connection.execute(
+        insert(decisions)
+        .values(kind=kind, agent=agent, at_us=to_micros(at), actor=actor, document=document)
+        .returning(decisions.c.sequence)
+    )
+    return int(done.scalar_one())
+
+
+def read_decisions(connection: Connection, agent: str, kind: str | None, limit: int) -> Sequence[Decision]:
+    """Return decisions about an agent, newest first."""
+    if not 1 <= limit <= DECISIONS_MAX:
+        raise LimitExceeded(
+            f"{limit:,} decisions asked for at once, 1 to {DECISIONS_MAX:,} are given",
+            remedy=f"Ask with a limit of at most {DECISIONS_MAX}.",
+            subject=agent,
+        )
+    query = select(decisions).where(decisions.c.agent == agent)
+    if kind is not None:
+        query = query.where(decisions.c.kind == kind)
+    rows = connection.execute(query.order_by(decisions.c.sequence.desc()).limit(limit))
+    return tuple(
+        Decision(
+            sequence=row.sequence,
+            kind=row.kind,
+            agent=row.agent,
+            at=from_micros(row.at_us),
+            actor=row.actor,
+            document=row.document,
+        )
+        for row in rows
+    )

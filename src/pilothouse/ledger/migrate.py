@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bring the tables of a ledger up to date, one process at a time, or refuse a newer one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, text
+
+from pilothouse.errors import StorageUnavailable
+from pilothouse.ledger.engine import WRITE_OPTION
+
+__all__ = ["HEAD", "migrate"]
+
+HEAD = "0001"
+"""Newest revision under migrations/versions; a test holds the two together."""
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def migrate(engine: Engine, subject: str) -> None:
+    """Bring a ledger to `HEAD`.
+
+    The write lock of the database is the lock: a second process waits for it and then finds nothing
+    left to do. DDL is part of the transaction, so a kill in the middle leaves the ledger as it was.
+
+    Args:
+        engine: Engine of the ledger, whose tables may be missing or old.
+        subject: The file, as messages name it.
+
+    Raises:
+        StorageUnavailable: The ledger was written by a newer program.
+    """
+    with engine.begin() as connection:
+        if _revision(connection) == HEAD:
+            return
+    with engine.execution_options(**{WRITE_OPTION: True}).begin() as connection:
+        current = _revision(connection)
+        if current != HEAD:
+            _upgrade(connection, current, subject)
+
+
+def _revision(connection: Connection) -> str | None:
+    # Asked without Alembic, whose import costs more than everything else at the start of a command.
+    if not connection.dialect.has_table(connection, "alembic_version"):
+        return None
+    found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+    return None if found is None else str(found)
+
+
+def _upgrade(connection: Connection, current: str | None, subject: str) -> None:
+    from alembic import command  # noqa: PLC0415 - only a new or old ledger pays for this import
+    from alembic.config import Config  # noqa: PLC0415 - same reason
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 - same reason
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if current is not None and current not in known:
+        raise StorageUnavailable(
+            f"the ledger {subject!r} was written by a newer Pilothouse (revision {current}, "
+            f"this one knows {HEAD})",
+            remedy="Upgrade with `pip install --upgrade pilothouse`, or set PILOTHOUSE_HOME to another folder.",
+            subject=subject,
+        )
+    command.upgrade(config, HEAD)

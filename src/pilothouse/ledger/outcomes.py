@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the system of record said about each task: one current outcome for each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
+from pilothouse.errors import LimitExceeded
+from pilothouse.ledger.schema import from_micros, outcomes, to_micros
+from pilothouse.ports import OUTCOME_IDS_MAX, OUTCOMES_MAX
+
+__all__ = ["outcomes_in_window", "outcomes_of", "save_outcomes"]
+
+_IDS_AT_ONCE = 1_000
+"""Ids asked for in one query, well below SQLite's 32,766 variables."""
+
+
+def save_outcomes(connection: Connection, given: Sequence[Outcome]) -> None:
+    """Store outcomes; one that is there is replaced only while it is pending.
+
+    A settled outcome stays: asking again later, when the record has moved on, must not rewrite what
+    was true when the claim was checked.
+    """
+    latest = {outcome.trace_id: outcome for outcome in given}
+    stored = {
+        row.trace_id: row.status
+        for ids in _chunks(list(latest))
+        for row in connection.execute(
+            select(outcomes.c.trace_id, outcomes.c.status).where(outcomes.c.trace_id.in_(ids))
+        )
+    }
+    new = [_row(outcome) for trace_id, outcome in latest.items() if trace_id not in stored]
+    if new:
+        connection.execute(insert(outcomes), new)
+    for trace_id, status in stored.items():
+        if status == OutcomeStatus.PENDING:
+            connection.execute(
+                update(outcomes).where(outcomes.c.trace_id == trace_id).values(**_row(latest[trace_id]))
+            )
+
+
+def outcomes_in_window(connection: Connection, agent: str, from_ns: int, to_ns: int) -> Sequence[Outcome]:
+    """Return outcomes of tasks that started in the half-open window, by start."""
+    query = (
+        select(outcomes)
+        .where(outcomes.c.agent == agent)
+        .where(outcomes.c.task_start_ns >= from_ns)
+        .where(outcomes.c.task_start_ns < to_ns)
+        .order_by(outcomes.c.task_start_ns, outcomes.c.trace_id)
+        .limit(OUTCOMES_MAX + 1)
+    )
+    found = tuple(_outcome(row) for row in connection.execute(query))
+    if len(found) > OUTCOMES_MAX:
+        raise LimitExceeded(
+            f"more than {OUTCOMES_MAX:,} outcomes of {agent!r} in one window",
+            remedy="Ask for a shorter window: `sampling.window` in the charter.",
+            subject=agent,
+        )
+    return found
+
+
+def outcomes_of(connection: Connection, trace_ids: Sequence[str]) -> Mapping[str, Outcome]:
+    """Return the current outcomes of some tasks, by trace id."""
+    if len(trace_ids) > OUTCOME_IDS_MAX:
+        raise LimitExceeded(
+            f"{len(trace_ids):,} outcomes asked for at once, at most {OUTCOME_IDS_MAX:,}",
+            remedy="Ask page by page, or by window.",
+            subject="outcomes",
+        )
+    return {
+        row.trace_id: _outcome(row)
+        for ids in _chunks(list(dict.fromkeys(trace_ids)))
+        for row in connection.execute(select(outcomes).where(outcomes.c.trace_id.in_(ids)))
+    }
+
+
+def _chunks(ids: list[str]) -> list[list[str]]:
+    return [ids[start : start + _IDS_AT_ONCE] for start in range(0, len(ids), _IDS_AT_ONCE)]
+
+
+def _row(outcome: Outcome) -> dict[str, object]:
+    return {
+        "trace_id": outcome.trace_id,
+        "agent": outcome.agent,
+        "task_type": outcome.task_type,
+        "version_digest": outcome.version_digest,
+        "task_start_ns": outcome.task_start_ns,
+        "claim": outcome.claim,
+        "status": outcome.status.value,
+        "found": outcome.found,
+        "critical": outcome.critical,
+        "verifier": outcome.verifier,
+        "verified_us": to_micros(outcome.verified_at),
+        "attempts": outcome.attempts,
+    }
+
+
+def _outcome(row: Row[Any]) -> Outcome:
+    return Outcome(
+        trace_id=row.trace_id,
+        agent=row.agent,
+        task_type=row.task_type,
+        version_digest=row.version_digest,
+        task_start_ns=row.task_start_ns,
+        claim=row.claim,
+        status=OutcomeStatus(row.status),
+        found=row.found,
+        critical=row.critical,
+        verifier=row.verifier,
+        verified_at=from_micros(row.verified_us),
+        attempts=row.attempts,
+    )

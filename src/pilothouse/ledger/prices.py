@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Prices of tokens, exact and with their time; nothing is in here until somebody adds it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, or_, select
+
+from pilothouse.core.evidence.price import PRICE_DECIMALS_MAX, Price, TokenClass
+from pilothouse.errors import Conflict
+from pilothouse.ledger.schema import from_micros, prices, to_micros
+
+__all__ = ["add_prices", "price_at_moment", "read_prices"]
+
+_SCALE = Decimal(10) ** PRICE_DECIMALS_MAX
+
+
+def add_prices(connection: Connection, given: Sequence[Price]) -> int:
+    """Store prices and return how many were new.
+
+    Raises:
+        Conflict: Another price is known for the same model, class and start.
+    """
+    added = 0
+    for price in given:
+        row = _row(price)
+        key = {name: row[name] for name in ("provider", "model", "token_class", "valid_from_us")}
+        known = connection.execute(select(prices).filter_by(**key)).first()
+        if known is None:
+            connection.execute(insert(prices).values(**row))
+            added += 1
+        elif _price(known) != price:
+            raise Conflict(
+                f"another {price.token_class.value} price of {price.provider} {price.model!r} "
+                f"from {price.valid_from.isoformat()} is known: {_price(known).usd_per_million} USD per million",
+                remedy="Give the new price a later `valid_from`; what was charged before stays as it was.",
+                subject=price.model,
+            )
+    return added
+
+
+def read_prices(connection: Connection) -> Sequence[Price]:
+    """Return every price by provider, model, class and start."""
+    query = select(prices).order_by(
+        prices.c.provider, prices.c.model, prices.c.token_class, prices.c.valid_from_us
+    )
+    return tuple(_price(row) for row in connection.execute(query))
+
+
+def price_at_moment(
+    connection: Connection, *, provider: str, model: str, token_class: TokenClass, at: datetime
+) -> Price | None:
+    """Return the price with the latest start that covers a moment, or None."""
+    moment = to_micros(at)
+    query = (
+        select(prices)
+        .filter_by(provider=provider, model=model, token_class=token_class.value)
+        .where(prices.c.valid_from_us <= moment)
+        .where(or_(prices.c.valid_to_us.is_(None), prices.c.valid_to_us > moment))
+        .order_by(prices.c.valid_from_us.desc())
+        .limit(1)
+    )
+    row = connection.execute(query).first()
+    return None if row is None else _price(row)
+
+
+def _row(price: Price) -> dict[str, Any]:
+    return {
+        "provider": price.provider,
+        "model": price.model,
+        "token_class": price.token_class.value,
+        "valid_from_us": to_micros(price.valid_from),
+        "valid_to_us": None if price.valid_to is None else to_micros(price.valid_to),
+        "micro_usd_per_million": int(price.usd_per_million * _SCALE),
+        "source": price.source,
+        "source_date": price.source_date.isoformat(),
+    }
+
+
+def _price(row: Row[Any]) -> Price:
+    return Price(
+        provider=row.provider,
+        model=row.model,
+        token_class=TokenClass(row.token_class),
+        usd_per_million=Decimal(row.micro_usd_per_million) / _SCALE,
+        valid_from=from_micros(row.valid_from_us),
+        valid_to=None if row.valid_to_us is None else from_micros(row.valid_to_us),
+        source=row.source,
+        source_date=date.fromisoformat(row.source_date),
+    )

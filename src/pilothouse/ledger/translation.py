@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turn what the database says went wrong into our own errors, each with what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+
+from pilothouse.errors import Conflict, InfrastructureError, StorageFull, StorageUnavailable
+
+__all__ = ["translated"]
+
+_FULL = ("disk is full", "disk i/o error: no space", "no space left", "quota exceeded")
+_LOCKED = ("database is locked", "database table is locked", "database schema is locked")
+_DAMAGED = ("malformed", "not a database")
+_READ_ONLY = ("readonly", "read-only")
+
+
+@contextmanager
+def translated(subject: str) -> Iterator[None]:
+    """Let no exception of the database driver past this point.
+
+    Args:
+        subject: The ledger, as a person knows it: its file or address without a password.
+
+    Raises:
+        Conflict: Somebody else held the ledger, or wrote the same row first.
+        StorageFull: The disk is full.
+        StorageUnavailable: Anything else that the database refused.
+    """
+    try:
+        yield
+    except IntegrityError as error:
+        raise Conflict(
+            f"the ledger {subject!r} already has that row, written by somebody else at the same moment",
+            remedy="Repeat it, that is safe; `pilothouse doctor` shows who else is running.",
+            subject=subject,
+        ) from error
+    except SQLAlchemyError as error:
+        raise _translate(error, subject) from error
+
+
+def _translate(error: SQLAlchemyError, subject: str) -> Conflict | InfrastructureError:
+    cause = str(error.orig) if isinstance(error, DBAPIError) else type(error).__name__
+    text = cause.lower()
+    if any(sign in text for sign in _FULL):
+        return StorageFull(
+            f"no room left for the ledger {subject!r}; nothing was written",
+            remedy="Free space there and repeat; `pilothouse doctor` shows how much is left.",
+            subject=subject,
+        )
+    if any(sign in text for sign in _LOCKED):
+        return Conflict(
+            f"another process kept the ledger {subject!r} locked for too long; nothing was written",
+            remedy="Repeat it, that is safe; `pilothouse doctor` shows who else is running.",
+            subject=subject,
+        )
+    if any(sign in text for sign in _DAMAGED):
+        return StorageUnavailable(
+            f"{subject!r} is damaged or no ledger at all ({cause})",
+            remedy="Move the file away and restore it from a backup; `pilothouse doctor` checks it.",
+            subject=subject,
+        )
+    if any(sign in text for sign in _READ_ONLY):
+        return StorageUnavailable(
+            f"the ledger {subject!r} may not be written ({cause})",
+            remedy="Give this user write permission to the file and its folder, or set PILOTHOUSE_HOME.",
+            subject=subject,
+        )
+    return StorageUnavailable(
+        f"the ledger {subject!r} cannot be read or written ({cause})",
+        remedy="Check the folder and its permissions with `pilothouse doctor`; a retry is safe.",
+        subject=subject,
+    )

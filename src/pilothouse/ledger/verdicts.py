@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Frozen verdicts: what was said about an agent at a moment, byte for byte."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+
+from sqlalchemy import Connection, insert, select
+
+from pilothouse.errors import DigestMismatch
+from pilothouse.ledger.schema import to_micros, verdicts
+
+__all__ = ["latest_verdict", "save_verdict"]
+
+
+def save_verdict(
+    connection: Connection, *, agent: str, at: datetime, status: str, document: str, digest: str
+) -> None:
+    """Freeze a verdict under its digest; the same bytes again change nothing.
+
+    Raises:
+        DigestMismatch: The digest is not that of the document.
+    """
+    _check(agent, document, digest)
+    known = select(verdicts.c.sequence).where(verdicts.c.agent == agent, verdicts.c.digest == digest)
+    if connection.execute(known).first() is None:
+        connection.execute(
+            insert(verdicts).values(
+                agent=agent, at_us=to_micros(at), status=status, digest=digest, document=document
+            )
+        )
+
+
+def latest_verdict(connection: Connection, agent: str, at: datetime | None) -> str | None:
+    """Return the newest frozen verdict at or before a moment, checked against its digest."""
+    query = select(verdicts).where(verdicts.c.agent == agent)
+    if at is not None:
+        query = query.where(verdicts.c.at_us <= to_micros(at))
+    row = connection.execute(
+        query.order_by(verdicts.c.at_us.desc(), verdicts.c.sequence.desc()).limit(1)
+    ).first()
+    if row is None:
+        return None
+    _check(agent, row.document, row.digest)
+    return str(row.document)
+
+
+def _check(agent: str, document: str, digest: str) -> None:
+    if hashlib.sha256(document.encode()).hexdigest() != digest:
+        raise DigestMismatch(
+            f"a frozen verdict of {agent!r} does not have the digest it is kept under",
+            remedy=f"Compute it again: `pilothouse verdict {agent}`.",
+            subject=digest,
+        )
