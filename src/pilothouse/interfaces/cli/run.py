@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pilothouse run -- CMD`: start any agent with the environment that makes its traces arrive here."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from pilothouse.connectors.own_server import ask_health, read_server
+from pilothouse.errors import UsageError
+from pilothouse.interfaces.cli.services import Services
+from pilothouse.runtime.launcher import (
+    CharterSummary,
+    Launch,
+    agent_environment,
+    command_name,
+    summarize_charter,
+)
+from pilothouse.settings import Settings, load_settings
+
+__all__ = ["register"]
+
+CHARTER_NAME = "charter.yaml"
+VERSION_SHOWN_CHARACTERS = 12
+
+
+def register(cli: typer.Typer, services: Services) -> None:
+    """Add `run` to the command tree."""
+    del services
+
+    @cli.command("run", context_settings={"ignore_unknown_options": True})
+    def run(
+        *,
+        command: Annotated[list[str], typer.Argument(metavar="-- CMD...", help="The agent's own command.")],
+        agent: Annotated[
+            str | None, typer.Option(help="Agent name. Default: the charter's, else the command's.")
+        ] = None,
+        charter: Annotated[
+            Path | None, typer.Option(help="Charter of the agent. Default: ./charter.yaml if it is there.")
+        ] = None,
+        environment: Annotated[
+            str | None, typer.Option(help="Deployment environment to report, for example pilot.")
+        ] = None,
+        base_url: Annotated[
+            str | None,
+            typer.Option(help="Send model calls here: sets OPENAI_BASE_URL and ANTHROPIC_BASE_URL."),
+        ] = None,
+        home: Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")] = None,
+        port: Annotated[int | None, typer.Option(help="Port of the Pilothouse server.")] = None,
+        server_check: Annotated[
+            bool, typer.Option("--server-check/--no-server-check", help="Ask first whether a server listens.")
+        ] = True,
+    ) -> None:
+        """Start an agent so that its OpenTelemetry traces arrive here; its code stays as it is.
+
+        The command replaces this process, so signals, terminal and exit status are the agent's own.
+        """
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        settings = load_settings(home=home, port=port)
+        endpoint = _endpoint(settings, port)
+        summary = _summary(charter)
+        launch = Launch(
+            endpoint=endpoint,
+            agent=agent or summary.agent or os.environ.get("OTEL_SERVICE_NAME") or command_name(command),
+            version=summary.version,
+            environment=environment,
+            base_url=base_url,
+        )
+        version = f", version {summary.version[:VERSION_SHOWN_CHARACTERS]}" if summary.version else ""
+        console.print(escape(f"traces of {launch.agent}{version} go to {endpoint}"))
+        if os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
+            console.print("warning: OTEL_SDK_DISABLED=true in your environment: the agent will send nothing")
+        if server_check and ask_health(endpoint) is None:
+            console.print(
+                f"warning: no Pilothouse answers at {endpoint}, so the traces will be lost. "
+                "Start it first: `pilothouse up`"
+            )
+        _replace_process(command, agent_environment(launch, os.environ))
+
+
+def _endpoint(settings: Settings, port: int | None) -> str:
+    """Where the server is: the port that was given, else the server's own note, else the default."""
+    noted = None if port is not None else read_server(settings.home)
+    return noted.url if noted is not None else f"http://{settings.host}:{settings.port}"
+
+
+def _summary(given: Path | None) -> CharterSummary:
+    """Read the charter that was named, or the one in the working folder if there is one."""
+    if given is not None and not given.is_file():
+        raise UsageError(
+            f"no charter at {given}", remedy="Draft one: `pilothouse init .`", subject=str(given)
+        )
+    path = given or Path(CHARTER_NAME)
+    return summarize_charter(path.absolute()) if path.is_file() else CharterSummary(agent=None, version=None)
+
+
+def _replace_process(command: list[str], environment: dict[str, str]) -> None:
+    """Become the agent; returns only by raising."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    try:
+        os.execvpe(command[0], command, environment)  # noqa: S606 - running the user's own command is what `run` is for
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"no program {command[0]!r} on the path",
+            remedy=f"Look for it: `command -v {command[0]}`",
+            subject=command[0],
+        ) from error
+    except OSError as error:
+        raise UsageError(
+            f"{command[0]!r} cannot be started: {error.strerror}",
+            remedy=f"Try it alone: `{' '.join(command)}`",
+            subject=command[0],
+        ) from error
