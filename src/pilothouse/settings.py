@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from pilothouse.errors import UsageError
 
@@ -45,7 +46,7 @@ class Settings:
     @property
     def ledger_url(self) -> str:
         """SQLAlchemy address of the ledger."""
-        return f"sqlite:///{self.home / 'ledger.sqlite'}"
+        return f"sqlite:///{quote(str(self.home / 'ledger.sqlite'))}"
 
 
 def load_settings(

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tables come into being once, all or nothing, and a newer ledger is refused."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+
+import pytest
+from alembic import op
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from pilothouse.errors import StorageUnavailable
+from pilothouse.ledger import migrate as migration
+from pilothouse.ledger.ledger import open_ledger
+from pilothouse.ledger.schema import METADATA
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "home" / "ledger.sqlite"
+
+
+def opened(file):
+    return open_ledger(f"sqlite:///{file}")
+
+
+def test_the_migrated_tables_are_those_of_the_schema(file):
+    with opened(file):
+        pass
+    engine = create_engine(f"sqlite:///{file}")
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, METADATA) == []
+    engine.dispose()
+
+
+def test_the_head_that_is_checked_at_open_is_the_newest_step():
+    config = Config()
+    config.set_main_option("script_location", str(migration.MIGRATIONS))
+    assert ScriptDirectory.from_config(config).get_heads() == [migration.HEAD]
+
+
+def test_a_newer_ledger_is_refused_with_a_remedy_and_left_alone(file):
+    with opened(file):
+        pass
+    with sqlite3.connect(file) as raw:
+        raw.execute("UPDATE alembic_version SET version_num = '9999'")
+    raw.close()
+    with pytest.raises(StorageUnavailable, match="9999") as caught, opened(file):
+        pass
+    assert "pip install --upgrade pilothouse" in caught.value.remedy
+    raw = sqlite3.connect(file)
+    assert raw.execute("SELECT version_num FROM alembic_version").fetchone() == ("9999",)
+    raw.close()
+
+
+def test_a_failing_step_leaves_no_table_behind(file, monkeypatch):
+    made = op.create_table
+
+    def fails_at_prices(name, *columns, **options):
+        if name == "prices":
+            raise RuntimeError("power cut")
+        return made(name, *columns, **options)
+
+    monkeypatch.setattr("alembic.op.create_table", fails_at_prices)
+    with pytest.raises(RuntimeError, match="power cut"), opened(file):
+        pass
+    raw = sqlite3.connect(file)
+    assert raw.execute("SELECT name FROM sqlite_master").fetchall() == []
+    raw.close()
+    monkeypatch.undo()
+    with opened(file) as ledger:
+        assert tuple(ledger.charters()) == ()
+
+
+def test_many_that_open_a_new_ledger_at_once_all_get_it(file):
+    failures = []
+
+    def open_it():
+        try:
+            with opened(file) as ledger:
+                ledger.charters()
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=open_it) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
+def test_every_table_and_index_compiles_for_postgresql():
+    dialect = postgresql.dialect()
+    for table in METADATA.sorted_tables:
+        text = str(CreateTable(table).compile(dialect=dialect))
+        assert "CREATE TABLE" in text
+        for index in table.indexes:
+            assert "CREATE INDEX" in str(CreateIndex(index).compile(dialect=dialect))
+    assert "BIGSERIAL" in str(CreateTable(METADATA.tables["decisions"]).compile(dialect=dialect))
