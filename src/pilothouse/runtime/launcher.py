@@ -20,7 +20,7 @@ import yaml
 from pydantic import ValidationError
 
 from pilothouse.core.charter.digest import version_digest
-from pilothouse.core.charter.models import AgentPin
+from pilothouse.core.charter.models import FallbackPin
 
 __all__ = [
     "CharterSummary",
@@ -188,8 +188,11 @@ def _resource_attributes(launch: Launch, inherited: str) -> str:
 def _version(document: Mapping[str, Any], folder: Path, revision: str | None) -> str | None:
     """Digest of model pin, prompts, tool contracts and code; None without a pin."""
     model = document.get("model")
+    pinned = model.get("pin") if isinstance(model, dict) else None
+    if not isinstance(pinned, dict):
+        return None
     try:
-        pin = AgentPin.model_validate(model.get("pin") if isinstance(model, dict) else None)
+        pin = FallbackPin.model_validate({key: pinned.get(key) for key in ("provider", "model", "region")})
     except ValidationError:
         return None
     prompts = document.get("prompts")
