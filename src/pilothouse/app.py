@@ -9,13 +9,23 @@ from datetime import UTC, datetime
 
 import typer
 
+from pilothouse.connectors.own_server import ask_health, read_server
 from pilothouse.errors import StorageUnavailable
 from pilothouse.interfaces.cli.main import build_cli, run_cli
-from pilothouse.interfaces.cli.services import Services
+from pilothouse.interfaces.cli.services import ServeRequest, Services
 from pilothouse.settings import Settings
+from pilothouse.workflows.doctor import Checkup, examine
 from pilothouse.workflows.installation import Installation
 
-__all__ = ["SystemClock", "command_tree", "main", "open_installation"]
+__all__ = [
+    "SystemClock",
+    "command_tree",
+    "examine_installation",
+    "main",
+    "open_installation",
+    "prepare_demo",
+    "serve",
+]
 
 
 class SystemClock:
@@ -36,12 +46,42 @@ def open_installation(settings: Settings) -> Iterator[Installation]:
     raise StorageUnavailable(
         "lake and ledger are not wired yet", remedy="Wire them.", subject=str(settings.home)
     )
-    yield
+    yield  # type: ignore[unreachable]  # until they are wired
+
+
+def serve(request: ServeRequest) -> None:
+    """Serve telemetry and pages until a signal asks to stop."""
+    raise StorageUnavailable(
+        "the server is not wired yet", remedy="Wire it.", subject=str(request.settings.home)
+    )
+
+
+def prepare_demo(settings: Settings) -> Settings:
+    """Make sure the demo's data exist and return the settings that point to them."""
+    raise StorageUnavailable("the demo is not wired yet", remedy="Wire it.", subject=str(settings.home))
+
+
+def examine_installation(settings: Settings) -> Checkup:
+    """Look at an installation, its server included."""
+
+    def ask_server() -> tuple[str, dict[str, object] | None] | None:
+        noted = read_server(settings.home)
+        return None if noted is None else (noted.url, ask_health(noted.url))
+
+    return examine(settings, SystemClock(), open_installation=open_installation, ask_server=ask_server)
 
 
 def command_tree() -> typer.Typer:
     """Return the command line with every part wired, without running it."""
-    return build_cli(Services(clock=SystemClock(), open_installation=open_installation))
+    return build_cli(
+        Services(
+            clock=SystemClock(),
+            open_installation=open_installation,
+            serve=serve,
+            examine=examine_installation,
+            prepare_demo=prepare_demo,
+        )
+    )
 
 
 def main() -> None:

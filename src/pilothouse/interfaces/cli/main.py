@@ -17,11 +17,15 @@ from rich.markup import escape
 
 import pilothouse
 from pilothouse.errors import CharterInvalid, ExitStatus, PilothouseError
+from pilothouse.interfaces.cli import doctor, run, serve
 
 if TYPE_CHECKING:
     from pilothouse.interfaces.cli.services import Services
 
 __all__ = ["build_cli", "run_cli"]
+
+COMMANDS = (serve, run, doctor)
+"""Command groups in the order of the help page."""
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 
@@ -32,7 +36,6 @@ def build_cli(services: Services) -> typer.Typer:
     Args:
         services: Openers and starters from the composition root.
     """
-    del services
     cli = typer.Typer(
         name="pilothouse",
         help="Take one narrow AI agent from pilot to production, on evidence.",
@@ -51,6 +54,8 @@ def build_cli(services: Services) -> typer.Typer:
             typer.echo(pilothouse.__version__)
             raise typer.Exit
 
+    for group in COMMANDS:
+        group.register(cli, services)
     return cli
 
 

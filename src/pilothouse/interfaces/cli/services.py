@@ -6,12 +6,31 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 
 from pilothouse.ports import Clock
 from pilothouse.settings import Settings
+from pilothouse.workflows.doctor import Checkup
 from pilothouse.workflows.installation import Installation
 
-__all__ = ["Services"]
+__all__ = ["ServeRequest", "Services"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeRequest:
+    """What `up` asks for.
+
+    Attributes:
+        settings: Values in force.
+        charters: Charter files to put into force and to watch.
+        on_ready: Told the address once connections are accepted.
+        on_note: Told about things a person should know while it runs.
+    """
+
+    settings: Settings
+    charters: tuple[Path, ...]
+    on_ready: Callable[[str], None]
+    on_note: Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +40,13 @@ class Services:
     Attributes:
         clock: The time.
         open_installation: Open lake and ledger of the settings for the time of a command.
+        serve: Serve until a signal asks to stop.
+        examine: Look at the installation.
+        prepare_demo: Make sure the demo's data exist and return the settings that point to them.
     """
 
     clock: Clock
     open_installation: Callable[[Settings], AbstractContextManager[Installation]]
+    serve: Callable[[ServeRequest], None]
+    examine: Callable[[Settings], Checkup]
+    prepare_demo: Callable[[Settings], Settings]

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where this installation's server listens: written when it starts, read by every other command."""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["ServerAddress", "ask_health", "forget_server", "note_server", "read_server"]
+
+FILE_NAME = "server.json"
+HEALTH_TIMEOUT_S = 2.0
+"""Loopback answers in milliseconds; two seconds is a server that hangs."""
+
+ANSWER_BYTES_MAX = 64 * 1024
+"""A health answer is a few hundred bytes; whatever is larger is not ours."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerAddress:
+    """A server that was started on this data folder.
+
+    Attributes:
+        url: Base address, for example `http://127.0.0.1:4318`.
+        pid: Its process.
+    """
+
+    url: str
+    pid: int
+
+
+def note_server(home: Path, url: str) -> None:
+    """Write down where this process listens; replaces the note of an earlier server.
+
+    Args:
+        home: Data folder.
+        url: Base address.
+    """
+    path = home / FILE_NAME
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    temporary.write_text(json.dumps({"url": url, "pid": os.getpid()}), encoding="utf-8")
+    temporary.replace(path)
+
+
+def forget_server(home: Path) -> None:
+    """Remove the note, if it is this process's own."""
+    noted = read_server(home)
+    if noted is not None and noted.pid == os.getpid():
+        (home / FILE_NAME).unlink(missing_ok=True)
+
+
+def read_server(home: Path) -> ServerAddress | None:
+    """Return the noted server, or None when there is no readable note; says nothing about whether it lives."""
+    try:
+        noted = json.loads((home / FILE_NAME).read_text(encoding="utf-8"))
+        return ServerAddress(url=str(noted["url"]), pid=int(noted["pid"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def ask_health(url: str) -> dict[str, object] | None:
+    """Ask a server how it is; None when nothing of ours answers in time.
+
+    Args:
+        url: Base address on loopback.
+    """
+    try:
+        with urllib.request.urlopen(f"{url}/healthz", timeout=HEALTH_TIMEOUT_S) as answer:  # noqa: S310 - loopback address from our own note
+            told = json.loads(answer.read(ANSWER_BYTES_MAX))
+    except (OSError, ValueError, urllib.error.URLError):
+        return None
+    return told if isinstance(told, dict) and told.get("program") == "pilothouse" else None

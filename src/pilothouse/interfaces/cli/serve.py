@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pilothouse up`: take in telemetry, verify outcomes and show the pages, on one port."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from pilothouse.interfaces.cli.services import ServeRequest, Services
+from pilothouse.settings import load_settings
+
+__all__ = ["register"]
+
+
+def register(cli: typer.Typer, services: Services) -> None:
+    """Add `up` to the command tree."""
+
+    @cli.command("up")
+    def up(
+        charter: Annotated[
+            list[Path] | None,
+            typer.Option(
+                "--charter",
+                help="Charter to put into force and to watch; may be repeated. Default: ./charter.yaml if it is there.",
+            ),
+        ] = None,
+        demo: Annotated[
+            bool, typer.Option("--demo", help="Serve the demo's data; runs the demo first if there are none.")
+        ] = False,
+        home: Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")] = None,
+        host: Annotated[str | None, typer.Option(help="Loopback address to listen on.")] = None,
+        port: Annotated[int | None, typer.Option(help="Port; 0 lets the system choose.")] = None,
+    ) -> None:
+        """Start Pilothouse: OTLP in, pages out, on one port (4318, where OpenTelemetry exporters send by default)."""
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        settings = load_settings(home=home, host=host, port=port)
+        if demo:
+            settings = services.prepare_demo(settings)
+        charters = tuple(charter or ())
+        if not charters and not demo and Path("charter.yaml").is_file():
+            charters = (Path("charter.yaml"),)
+
+        def ready(address: str) -> None:
+            console.print(f"Pilothouse is up. Data in {settings.home}")
+            console.print(f"  pages      {address}/")
+            console.print(
+                f"  telemetry  {address}/v1/traces  (OTLP/HTTP; set OTEL_EXPORTER_OTLP_ENDPOINT={address})"
+            )
+            if not charters and not demo:
+                console.print("  no charter yet: `pilothouse init PATH-TO-YOUR-AGENT` drafts one")
+            console.print("  stop with Ctrl-C")
+
+        services.serve(
+            ServeRequest(settings=settings, charters=charters, on_ready=ready, on_note=console.print)
+        )
+        console.print("Stopped; everything acknowledged is on disk.")

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Look at an installation the way an experienced operator would, and say what to do about what is found."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+import pilothouse
+from pilothouse.errors import PilothouseError
+from pilothouse.ports import Clock, Lake, Ledger
+from pilothouse.settings import Settings
+from pilothouse.workflows.installation import Installation
+
+__all__ = ["Check", "Checkup", "examine"]
+
+DISK_FLOOR_BYTES = 1 << 30
+DISK_FLOOR_SHARE = 0.05
+"""Below the larger of these two the server stops accepting telemetry, so that nothing acknowledged is lost."""
+
+State = Literal["ok", "warning", "failed"]
+
+
+class Check(BaseModel):
+    """One thing that was looked at.
+
+    Attributes:
+        name: What was looked at.
+        state: `ok`, `warning` or `failed`.
+        sentence: What was found.
+        remedy: What to type; empty when nothing is needed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    state: State
+    sentence: str
+    remedy: str = ""
+
+
+class Checkup(BaseModel):
+    """Everything that was looked at, in order.
+
+    Attributes:
+        as_of: When, aware UTC.
+        program: Version of Pilothouse.
+        checks: What was found.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    as_of: AwareDatetime
+    program: str
+    checks: tuple[Check, ...]
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything failed."""
+        return any(check.state == "failed" for check in self.checks)
+
+
+def examine(
+    settings: Settings,
+    clock: Clock,
+    *,
+    open_installation: Callable[[Settings], AbstractContextManager[Installation]],
+    ask_server: Callable[[], tuple[str, dict[str, object] | None] | None],
+    lake_checks: Callable[[Settings], Iterator[Check]] = lambda _settings: iter(()),
+) -> Checkup:
+    """Look at settings, disk, storage, server, charters and telemetry.
+
+    Args:
+        settings: Values in force.
+        clock: The time.
+        open_installation: Opens lake and ledger; a failure becomes a check, not an error.
+        ask_server: Returns the noted address and what the server there says, or None without a note.
+        lake_checks: Further checks that the lake makes on itself.
+    """
+    checks = [*_settings_checks(settings), _disk_check(settings), _server_check(settings, ask_server())]
+    try:
+        with open_installation(settings) as installation:
+            checks += _ledger_checks(installation.ledger)
+            checks += _telemetry_checks(installation.lake, installation.ledger)
+        checks += lake_checks(settings)
+    except PilothouseError as error:
+        checks.append(Check(name="storage", state="failed", sentence=error.message, remedy=error.remedy))
+    return Checkup(as_of=clock.now(), program=pilothouse.__version__, checks=tuple(checks))
+
+
+def _settings_checks(settings: Settings) -> Iterator[Check]:
+    python = ".".join(str(part) for part in sys.version_info[:3])
+    yield Check(
+        name="program", state="ok", sentence=f"Pilothouse {pilothouse.__version__} on Python {python}."
+    )
+    values = {"home": settings.home, "host": settings.host, "port": settings.port}
+    for name, source in settings.sources:
+        yield Check(name=f"setting {name}", state="ok", sentence=f"{values[name]} (from {source}).")
+
+
+def _disk_check(settings: Settings) -> Check:
+    folder = settings.home
+    while not folder.exists():
+        folder = folder.parent
+    usage = shutil.disk_usage(folder)
+    floor = max(DISK_FLOOR_BYTES, int(usage.total * DISK_FLOOR_SHARE))
+    free_gib, floor_gib = usage.free / (1 << 30), floor / (1 << 30)
+    sentence = f"{free_gib:.1f} GiB free at {folder}; telemetry is refused below {floor_gib:.1f} GiB."
+    if usage.free <= floor:
+        return Check(
+            name="disk", state="failed", sentence=sentence, remedy="Free space, or move PILOTHOUSE_HOME."
+        )
+    return Check(name="disk", state="warning" if usage.free < 2 * floor else "ok", sentence=sentence)
+
+
+def _server_check(settings: Settings, told: tuple[str, dict[str, object] | None] | None) -> Check:
+    start = f"pilothouse up --home {settings.home}"
+    if told is None:
+        return Check(
+            name="server", state="warning", sentence="No server runs on this data folder.", remedy=start
+        )
+    url, health = told
+    if health is None:
+        sentence = f"A server was noted at {url} and does not answer; acknowledged telemetry is replayed at the next start."
+        return Check(name="server", state="failed", sentence=sentence, remedy=start)
+    ticks = health.get("ticks")
+    failing = [
+        f"{tick['name']}: {tick['last_error']}"
+        for tick in (ticks if isinstance(ticks, list) else [])
+        if isinstance(tick, dict) and tick.get("failures")
+    ]
+    if failing:
+        sentence = f"{url} answers; background work fails: {'; '.join(failing)}"
+        return Check(
+            name="server", state="warning", sentence=sentence, remedy="See the message of the failing part."
+        )
+    return Check(name="server", state="ok", sentence=f"{url} answers.")
+
+
+def _ledger_checks(ledger: Ledger) -> Iterator[Check]:
+    charters = ledger.charters()
+    if not charters:
+        yield Check(
+            name="charters",
+            state="warning",
+            sentence="No charter is in force, so no verdict is possible.",
+            remedy="pilothouse init PATH-TO-YOUR-AGENT",
+        )
+    for charter in charters:
+        yield Check(
+            name=f"charter {charter.agent}",
+            state="ok",
+            sentence=f"Number {charter.number}, in force since {charter.accepted_at:%Y-%m-%d %H:%M} UTC, from {charter.path}.",
+        )
+
+
+def _telemetry_checks(lake: Lake, ledger: Ledger) -> Iterator[Check]:
+    seen = lake.agents()
+    if not seen:
+        yield Check(
+            name="telemetry",
+            state="warning",
+            sentence="No task has arrived yet.",
+            remedy="pilothouse run -- YOUR-COMMAND",
+        )
+    chartered = {charter.agent for charter in ledger.charters()}
+    for agent in seen:
+        sentence = f"{agent.tasks} tasks of {agent.agent!r}."
+        if agent.agent not in chartered:
+            yield Check(
+                name=f"agent {agent.agent}",
+                state="warning",
+                sentence=f"{sentence} No charter is in force for it.",
+                remedy="pilothouse verdict --charter charter.yaml",
+            )
+        elif not agent.versions:
+            yield Check(
+                name=f"agent {agent.agent}",
+                state="warning",
+                sentence=f"{sentence} No span names a version (`pilothouse.version`), so no evidence can be bound to one.",
+                remedy="pilothouse run -- YOUR-COMMAND",
+            )
+        else:
+            yield Check(name=f"agent {agent.agent}", state="ok", sentence=sentence)
