@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Intervals and one-sided bounds of rates, and how many cases would prove a bound."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from scipy import special
+
+from pilothouse.core.statistics.checks import check_count, check_fraction
+from pilothouse.core.statistics.methods import MethodId, sentence_at
+from pilothouse.core.statistics.results import Estimate, NotEnoughEvidence
+
+__all__ = [
+    "CASES_MAX",
+    "anytime_interval",
+    "cases_to_prove_ceiling",
+    "cases_to_prove_floor",
+    "failure_upper_bound",
+    "jeffreys_interval",
+    "jeffreys_lower",
+    "jeffreys_upper",
+]
+
+CASES_MAX = 10_000_000
+"""Cases that we would ever ask for: a bound that needs more will not be proved."""
+
+_BISECTIONS = 100
+"""Halvings of [0, 1]: below the spacing of floats."""
+
+
+def jeffreys_interval(good: int, n: int, level: float = 0.95) -> Estimate | NotEnoughEvidence:
+    """Interval of a rate from independent cases, at one look.
+
+    Chosen over the normal interval because it keeps its coverage near 0 and 1, where agents in
+    production live.
+
+    Args:
+        good: Good cases, 0 <= good <= n.
+        n: Cases; 0 gives `NotEnoughEvidence`.
+        level: Two-sided confidence in (0, 1).
+
+    Returns:
+        Rate with its interval; low is exactly 0 when good = 0, high exactly 1 when good = n.
+
+    Raises:
+        MalformedRecord: A negative count, good > n, or a level outside (0, 1).
+
+    Source:
+        Brown, Cai and DasGupta 2001, section 3.1.3 and the modification of 4.1.2.
+
+    Example:
+        >>> i = jeffreys_interval(188, 200)
+        >>> f"{i.low:.3f} {i.high:.3f}"
+        '0.901 0.967'
+    """
+    good, n, level = _counts(good, n, level)
+    if n == 0:
+        return _no_cases()
+    tail = (1 - level) / 2
+    ends = (jeffreys_lower(good, n, 1 - tail), jeffreys_upper(good, n, 1 - tail))
+    return _rate(good / n, ends, level, n, MethodId.JEFFREYS_INTERVAL)
+
+
+def jeffreys_lower(good: int, n: int, level: float = 0.95) -> float:
+    """One-sided lower bound of a rate: the true rate is at least this, with confidence `level`.
+
+    Args:
+        good: Good cases, 0 <= good <= n.
+        n: Cases, at least 1. Nothing measured is no rate: the caller says `no_evidence`.
+        level: One-sided confidence in (0, 1).
+
+    Returns:
+        Bound in [0, 1); 0 when good = 0.
+
+    Raises:
+        MalformedRecord: n < 1, a negative count, good > n, or a level outside (0, 1).
+
+    Source:
+        Brown, Cai and DasGupta 2001, section 3.1.3; Cai 2005 for the one-sided form.
+
+    Example:
+        >>> f"{jeffreys_lower(200, 200):.4f}"
+        '0.9905'
+    """
+    good, n, level = _counts(good, n, level, least=1)
+    return 0.0 if good == 0 else float(special.betaincinv(good + 0.5, n - good + 0.5, 1 - level))
+
+
+def jeffreys_upper(good: int, n: int, level: float = 0.95) -> float:
+    """One-sided upper bound of a rate: the true rate is at most this, with confidence `level`.
+
+    Args:
+        good: Good cases, 0 <= good <= n.
+        n: Cases, at least 1. Nothing measured is no rate: the caller says `no_evidence`.
+        level: One-sided confidence in (0, 1).
+
+    Returns:
+        Bound in (0, 1]; 1 when good = n.
+
+    Raises:
+        MalformedRecord: n < 1, a negative count, good > n, or a level outside (0, 1).
+
+    Source:
+        Brown, Cai and DasGupta 2001, section 3.1.3; Cai 2005 for the one-sided form.
+
+    Example:
+        >>> f"{jeffreys_upper(0, 200):.4f}"
+        '0.0095'
+    """
+    good, n, level = _counts(good, n, level, least=1)
+    return 1.0 if good == n else float(special.betaincinv(good + 0.5, n - good + 0.5, level))
+
+
+def failure_upper_bound(failures: int, n: int, level: float = 0.95) -> Estimate | NotEnoughEvidence:
+    """Exact one-sided upper bound of a failure rate; what "0 failures in 50" supports.
+
+    Args:
+        failures: Failed cases, 0 <= failures <= n.
+        n: Cases; 0 gives `NotEnoughEvidence`.
+        level: One-sided confidence in (0, 1).
+
+    Returns:
+        Failure rate with low = 0 and high = the bound.
+
+    Raises:
+        MalformedRecord: A negative count, failures > n, or a level outside (0, 1).
+
+    Source:
+        Clopper and Pearson 1934, upper limit.
+
+    Example:
+        >>> [f"{failure_upper_bound(0, n).high:.4f}" for n in (50, 100, 200, 300)]
+        ['0.0582', '0.0295', '0.0149', '0.0099']
+    """
+    failures, n, level = _counts(failures, n, level)
+    if n == 0:
+        return _no_cases()
+    bound = 1.0 if failures == n else float(special.betaincinv(failures + 1, n - failures, level))
+    return _rate(failures / n, (0.0, bound), level, n, MethodId.FAILURE_UPPER_BOUND)
+
+
+def anytime_interval(good: int, n: int, level: float = 0.95) -> Estimate | NotEnoughEvidence:
+    """Interval of a rate that is valid at every look; 1.7 to 1.9 times as wide as at one look.
+
+    Args:
+        good: Good cases so far, 0 <= good <= n.
+        n: Cases so far; 0 gives `NotEnoughEvidence`.
+        level: Two-sided confidence in (0, 1), for all looks together.
+
+    Returns:
+        Rate with its interval.
+
+    Raises:
+        MalformedRecord: A negative count, good > n, or a level outside (0, 1).
+
+    Source:
+        Robbins 1970; Howard, Ramdas, McAuliffe and Sekhon 2021: Beta(1/2, 1/2) mixture and Ville's
+        inequality.
+
+    Example:
+        >>> i = anytime_interval(188, 200)
+        >>> f"{i.low:.3f} {i.high:.3f}"
+        '0.865 0.981'
+    """
+    good, n, level = _counts(good, n, level)
+    if n == 0:
+        return _no_cases()
+    bad = n - good
+    mixture = float(special.betaln(0.5 + good, 0.5 + bad) - special.betaln(0.5, 0.5))
+
+    def inside(p: float) -> bool:
+        log_likelihood = float(special.xlogy(good, p) + special.xlog1py(bad, -p))
+        return mixture - log_likelihood < -math.log(1 - level)
+
+    low = 0.0 if good == 0 else _edge(inside, good / n, 0.0)
+    high = 1.0 if bad == 0 else _edge(inside, good / n, 1.0)
+    return _rate(good / n, (low, high), level, n, MethodId.ANYTIME_INTERVAL)
+
+
+def cases_to_prove_floor(floor: float, rate: float, level: float = 0.95, *, have: int = 0) -> int | None:
+    """Cases still needed until the lower bound of a rate reaches a floor, if the rate stays as observed.
+
+    Args:
+        floor: Rate that must be proved, in (0, 1).
+        rate: Observed rate, in [0, 1].
+        level: One-sided confidence in (0, 1).
+        have: Cases that were already measured at that rate.
+
+    Returns:
+        Further cases, 0 when the bound is there; None when it never will be (the rate does not lie
+        above the floor, or more than `CASES_MAX` cases would be needed).
+
+    Raises:
+        MalformedRecord: An argument outside its range.
+
+    Source:
+        Inversion of `jeffreys_lower` at good = rate n.
+
+    Example:
+        >>> cases_to_prove_floor(0.95, 1.0), cases_to_prove_floor(0.90, 0.94, have=100)
+        (38, 40)
+        >>> cases_to_prove_floor(0.95, 0.95) is None
+        True
+    """
+    floor = check_fraction("floor", floor)
+    rate = check_fraction("rate", rate, closed=True)
+    level = check_fraction("level", level)
+    have = check_count("have", have)
+    if rate <= floor:
+        return None
+
+    def proved(n: int) -> bool:
+        return bool(special.betaincinv(rate * n + 0.5, (1 - rate) * n + 0.5, 1 - level) >= floor)
+
+    return _first(proved, have)
+
+
+def cases_to_prove_ceiling(ceiling: float, rate: float, level: float = 0.95, *, have: int = 0) -> int | None:
+    """Cases still needed until the upper bound of a rate falls to a ceiling, if the rate stays as observed.
+
+    Args:
+        ceiling: Rate that must not be exceeded, in (0, 1).
+        rate: Observed rate, in [0, 1].
+        level: One-sided confidence in (0, 1).
+        have: Cases that were already measured at that rate.
+
+    Returns:
+        Further cases, 0 when the bound is there; None when it never will be.
+
+    Raises:
+        MalformedRecord: An argument outside its range.
+
+    Source:
+        Inversion of `jeffreys_upper` at good = rate n.
+
+    Example:
+        >>> cases_to_prove_ceiling(0.05, 0.0), cases_to_prove_ceiling(0.05, 0.05)
+        (38, None)
+    """
+    ceiling = check_fraction("ceiling", ceiling)
+    rate = check_fraction("rate", rate, closed=True)
+    return cases_to_prove_floor(1 - ceiling, 1 - rate, level, have=have)
+
+
+def _first(proved: Callable[[int], bool], have: int) -> int | None:
+    """Return how many cases beyond `have` are the first that prove, by doubling and halving."""
+    high = max(have, 1)
+    if have and proved(have):
+        return 0
+    while not proved(high):
+        high *= 2
+        if high > CASES_MAX:
+            return None
+    low = max(have, high // 2) if high > 1 else 0
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if proved(middle) else (middle, high)
+    return high - have
+
+
+def _counts(good: int, n: int, level: float, *, least: int = 0) -> tuple[int, int, float]:
+    n = check_count("n", n, least=least)
+    return check_count("good", good, most=n), n, check_fraction("level", level)
+
+
+def _no_cases() -> NotEnoughEvidence:
+    return NotEnoughEvidence(
+        reason="nothing was measured", have=0, need=1, unit="cases", remedy="Measure at least one case."
+    )
+
+
+def _rate(value: float, ends: tuple[float, float], level: float, n: int, method: MethodId) -> Estimate:
+    return Estimate(
+        value=value,
+        low=min(ends[0], value),
+        high=max(ends[1], value),
+        level=level,
+        n=n,
+        n_effective=float(n),
+        unit="rate",
+        method=method,
+        guarantee=sentence_at(method, level),
+    )
+
+
+def _edge(inside: Callable[[float], bool], start: float, end: float) -> float:
+    """Return where a set that holds `start` and not `end` ends between them."""
+    within, without = start, end
+    for _ in range(_BISECTIONS):
+        middle = (within + without) / 2
+        if inside(middle):
+            within = middle
+        else:
+            without = middle
+    return within
