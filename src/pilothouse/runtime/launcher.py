@@ -34,6 +34,7 @@ __all__ = [
 SOURCE_FILES_MAX = 2_000
 """Files read for a code digest without git; more is no narrow agent, and the rest would not change the name."""
 
+OPEN_QUESTION = "?"
 CHARTER_BYTES_MAX = 1024 * 1024
 GIT_TIMEOUT_S = 10.0
 
@@ -189,7 +190,7 @@ def _version(document: Mapping[str, Any], folder: Path, revision: str | None) ->
     """Digest of model pin, prompts, tool contracts and code; None without a pin."""
     model = document.get("model")
     pinned = model.get("pin") if isinstance(model, dict) else None
-    if not isinstance(pinned, dict):
+    if not isinstance(pinned, dict) or OPEN_QUESTION in (pinned.get("provider"), pinned.get("model")):
         return None
     try:
         pin = FallbackPin.model_validate({key: pinned.get(key) for key in ("provider", "model", "region")})
