@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What makes a set of cases lie: duplicates, cases that stand in two splits, leaks into the prompt."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import islice
+
+from pilothouse.evals.case import Case
+
+__all__ = ["Finding", "FindingKind", "check_cases", "near_pairs", "shingles"]
+
+SHINGLE_WORDS = 5
+"""Words in a row that count as one feature; five rarely meet by chance."""
+
+SIMILARITY_MIN = 0.9
+"""Jaccard similarity from which two texts are the same case in other clothes."""
+
+PAIRS_MAX = 10_000
+"""Pairs looked at; who has more has one text over and over, and knows it by then."""
+
+WORD = re.compile(r"\w+")
+
+
+class FindingKind(StrEnum):
+    """What is wrong between two texts."""
+
+    DUPLICATE = "duplicate"
+    """The same input twice: it counts twice and weighs nothing."""
+    SPLIT_LEAK = "split_leak"
+    """Equal or nearly equal inputs in different splits: tuning on one teaches the other."""
+    PROMPT_LEAK = "prompt_leak"
+    """A case, or nearly, stands among the examples of the prompt: the answer was shown."""
+    CANARY = "canary"
+    """The dataset's canary stands in a text that the model sees."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One problem between two cases or texts.
+
+    Attributes:
+        kind: What is wrong.
+        first: Case id.
+        second: The other case id or text.
+        similarity: Jaccard similarity, 1 for equal inputs.
+    """
+
+    kind: FindingKind
+    first: str
+    second: str
+    similarity: float
+
+
+def shingles(text: str) -> frozenset[tuple[str, ...]]:
+    """Return the word 5-grams of a text; a shorter text is one gram of all its words.
+
+    Example:
+        >>> len(shingles("one two three four five six"))
+        2
+    """
+    words = WORD.findall(text.lower())
+    if len(words) <= SHINGLE_WORDS:
+        return frozenset({tuple(words)})
+    return frozenset(tuple(words[at : at + SHINGLE_WORDS]) for at in range(len(words) - SHINGLE_WORDS + 1))
+
+
+def near_pairs(
+    texts: Sequence[str], *, similarity_min: float = SIMILARITY_MIN
+) -> Iterable[tuple[int, int, float]]:
+    """Find every pair of texts whose 5-grams overlap that much; exact, without comparing all pairs.
+
+    Two sets with Jaccard similarity s or more share a gram among the rarest |set| - ceil(s·|set|) + 1
+    grams of each, so only sets that meet there are compared.
+
+    Args:
+        texts: Texts.
+        similarity_min: Least Jaccard similarity, above 0.
+
+    Yields:
+        Index, larger index, similarity.
+
+    Source:
+        Prefix filtering: Bayardo, Ma and Srikant 2007, "Scaling up all pairs similarity search".
+
+    Example:
+        >>> list(near_pairs(["pay the invoice of May now", "Pay the invoice of May, now!", "else"]))
+        [(0, 1, 1.0)]
+    """
+    sets = [shingles(text) for text in texts]
+    frequency = Counter(gram for one in sets for gram in one)
+    meeting: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for here, one in enumerate(sets):
+        rarest = sorted(one, key=lambda gram: (frequency[gram], gram))
+        prefix = rarest[: len(one) - math.ceil(similarity_min * len(one)) + 1]
+        earlier = {other for gram in prefix for other in meeting[gram]}
+        for gram in prefix:
+            meeting[gram].append(here)
+        for other in sorted(earlier):
+            similarity = len(one & sets[other]) / len(one | sets[other])
+            if similarity >= similarity_min:
+                yield other, here, similarity
+
+
+def check_cases(
+    cases: Sequence[Case], *, shown_to_model: Sequence[tuple[str, str]] = (), canary: str = ""
+) -> tuple[Finding, ...]:
+    """Find duplicates, leaks between splits and leaks into what the model sees.
+
+    Args:
+        cases: Cases of all splits.
+        shown_to_model: Name and text of each prompt and few-shot example.
+        canary: Text that must occur in none of them; empty checks nothing.
+
+    Returns:
+        Findings in case order.
+    """
+    findings: list[Finding] = []
+    texts = [_text(case) for case in cases] + [text for _, text in shown_to_model]
+    names = [case.id for case in cases] + [name for name, _ in shown_to_model]
+    for first, second, similarity in islice(near_pairs(texts), PAIRS_MAX):
+        if first >= len(cases):
+            continue  # two prompts may well be alike
+        kind: FindingKind | None = None
+        if second >= len(cases):
+            kind = FindingKind.PROMPT_LEAK
+        elif cases[first].split is not cases[second].split:
+            kind = FindingKind.SPLIT_LEAK
+        elif cases[first].input_hash == cases[second].input_hash:
+            kind = FindingKind.DUPLICATE
+        if kind is not None:
+            findings.append(
+                Finding(kind=kind, first=names[first], second=names[second], similarity=similarity)
+            )
+    if canary:
+        findings += [
+            Finding(kind=FindingKind.CANARY, first="canary", second=name, similarity=1.0)
+            for name, text in shown_to_model
+            if canary in text
+        ]
+    return tuple(findings)
+
+
+def _text(case: Case) -> str:
+    """The words of an input: all its strings and numbers, without JSON's signs and keys' order."""
+    if isinstance(case.input, str):
+        return case.input
+    return json.dumps(case.input, ensure_ascii=False, sort_keys=True)

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The port every scorer implements, and the identity that decides whether stored scores still count."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol, runtime_checkable
+
+from pilothouse.core.charter.digest import canonical_json
+from pilothouse.evals.case import Case
+from pilothouse.evals.score import Score
+from pilothouse.evals.trial import Reply, Result
+
+__all__ = ["FunctionScorer", "Rule", "Scorer", "ScorerKind", "ScorerSpec", "scorer_version"]
+
+SCORERS_API_VERSION = 1
+"""Version of the `pilothouse.scorers` entry-point group."""
+
+
+class ScorerKind(StrEnum):
+    """What a score rests on."""
+
+    DETERMINISTIC = "deterministic"
+    JUDGE = "judge"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScorerSpec:
+    """What a scorer is.
+
+    Attributes:
+        name: Name in the registry.
+        kind: Computed or judged.
+        version: Digest of source, arguments and library version; another digest is another scorer.
+    """
+
+    name: str
+    kind: ScorerKind
+    version: str
+
+
+@runtime_checkable
+class Scorer(Protocol):
+    """Judges one result of one case.
+
+    Example:
+        >>> from pilothouse.evals.scorers.text import exact
+        >>> isinstance(exact(), Scorer)
+        True
+    """
+
+    @property
+    def spec(self) -> ScorerSpec:
+        """What it is."""
+        ...
+
+    def score(self, case: Case, result: Result) -> Score | Awaitable[Score]:
+        """Judge a result that is `done`."""
+        ...
+
+
+Rule = Callable[[Case, Reply, Result], Score]
+"""How a deterministic scorer judges: case, what the agent gave, how the run went."""
+
+
+class FunctionScorer:
+    """A deterministic scorer made of one pure function and its arguments."""
+
+    def __init__(self, name: str, rule: Rule, args: dict[str, Any]) -> None:
+        """Settle the identity.
+
+        Args:
+            name: Name in the registry.
+            rule: Pure function.
+            args: What the rule was made with.
+        """
+        self._rule = rule
+        self.spec = ScorerSpec(
+            name=name, kind=ScorerKind.DETERMINISTIC, version=scorer_version(name, rule, args)
+        )
+
+    def score(self, case: Case, result: Result) -> Score:
+        """Judge a result.
+
+        Raises:
+            ValueError: The result has no reply.
+        """
+        if result.reply is None:
+            raise ValueError("only a result that is done can be scored")
+        return self._rule(case, result.reply, result)
+
+
+def scorer_version(name: str, code: object, args: dict[str, Any]) -> str:
+    """Return the digest of a scorer: the source of the module its code stands in, and its arguments.
+
+    Args:
+        name: Name in the registry.
+        code: Function or class.
+        args: JSON arguments.
+
+    Example:
+        >>> scorer_version("exact", scorer_version, {}) == scorer_version("exact", scorer_version, {"a": 1})
+        False
+    """
+    module = inspect.getmodule(code)
+    try:
+        source = inspect.getsource(module) if module else repr(code)
+    except (OSError, TypeError):
+        source = repr(code)
+    parts = (name, source, canonical_json(args))
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()

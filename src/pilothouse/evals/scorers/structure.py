@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scorers of structured answers: valid against a JSON Schema, contains what is expected."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+from jsonschema import SchemaError
+from jsonschema.validators import validator_for
+
+from pilothouse.core.charter.digest import canonical_json
+from pilothouse.errors import UsageError
+from pilothouse.evals.case import Case
+from pilothouse.evals.score import Score, Unscored, failed, passed, unscored
+from pilothouse.evals.scorers.scorer import FunctionScorer
+from pilothouse.evals.trial import Reply, Result
+
+__all__ = ["json_schema", "json_subset"]
+
+
+def json_schema(*, schema: dict[str, Any]) -> FunctionScorer:
+    """Right when the output is valid against a JSON Schema.
+
+    Args:
+        schema: The schema; its `$schema` chooses the dialect, 2020-12 when it names none.
+
+    Raises:
+        UsageError: The schema itself is invalid.
+    """
+    dialect = validator_for(schema)
+    try:
+        dialect.check_schema(schema)
+    except SchemaError as error:
+        raise UsageError(
+            f"invalid JSON Schema: {error.message}.", remedy="Correct the scorer's `schema`."
+        ) from error
+    validator = dialect(schema)
+
+    def rule(_case: Case, reply: Reply, _result: Result) -> Score:
+        first = next(iter(sorted(validator.iter_errors(reply.output), key=lambda one: one.json_path)), None)
+        return passed() if first is None else failed(f"{first.json_path}: {first.message}")
+
+    return FunctionScorer("json_schema", rule, {"schema": schema, "library": version("jsonschema")})
+
+
+def json_subset(*, at: str | None = None) -> FunctionScorer:
+    """Right when everything in `expected` stands in the output, further fields allowed; lists are compared whole.
+
+    Args:
+        at: Compare only this field of output and expected.
+
+    Example:
+        >>> from pilothouse.evals.trial import TrialStatus
+        >>> case = Case(id="a", task_type="t", input=1, expected={"queue": "ap-1"})
+        >>> reply = Reply(output={"queue": "ap-1", "why": "amount"})
+        >>> json_subset().score(case, Result(status=TrialStatus.DONE, reply=reply, latency_s=0.1)).value
+        1.0
+    """
+
+    def rule(case: Case, reply: Reply, _result: Result) -> Score:
+        if case.expected is None:
+            return unscored(Unscored.NOT_APPLICABLE, "the case expects nothing")
+        wanted, found = case.expected, reply.output
+        if at is not None:
+            wanted = wanted.get(at) if isinstance(wanted, dict) else None
+            found = found.get(at) if isinstance(found, dict) else None
+        missing = _missing(wanted, found, "$")
+        return passed() if missing is None else failed(missing)
+
+    return FunctionScorer("json_subset", rule, {"at": at})
+
+
+def _missing(wanted: Any, found: Any, path: str) -> str | None:
+    """Return the first place where `found` lacks what is wanted, or None."""
+    if isinstance(wanted, dict):
+        if not isinstance(found, dict):
+            return f"{path} is no object"
+        for key, value in wanted.items():
+            if key not in found:
+                return f"{path}.{key} is missing"
+            problem = _missing(value, found[key], f"{path}.{key}")
+            if problem:
+                return problem
+        return None
+    if canonical_json(wanted) == canonical_json(found):
+        return None
+    return f"{path} is {repr(found)[:80]}, expected {repr(wanted)[:80]}"

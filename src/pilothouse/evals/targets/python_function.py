@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A Python function as a target: `python:module:function`, plain or async, with one argument or two."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import importlib
+import inspect
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from pilothouse.errors import UsageError
+from pilothouse.evals.case import Case
+from pilothouse.evals.targets.target import AgentFailed, TargetSpec, TargetUnreachable, as_reply
+from pilothouse.evals.trial import Reply, TrialContext
+
+__all__ = ["PythonFunction"]
+
+THREADS_MAX = 256
+"""As many as trials may run at once; a plain function blocks its thread."""
+
+
+class PythonFunction:
+    """Calls a function `(input)` or `(input, context)` of an importable module.
+
+    The version is the digest of the sources under the folder of the module's package, so that changing
+    the agent's code makes another version even when nobody says so.
+    """
+
+    def __init__(self, address: str, *, version: str | None = None, folder: Path | None = None) -> None:
+        """Import the function.
+
+        Args:
+            address: `module:function`, looked up from `folder` first.
+            version: Version digest, or None to compute it from the source.
+            folder: Folder to import from; the current one when None.
+
+        Raises:
+            UsageError: It cannot be imported or called.
+        """
+        root = str((folder or Path.cwd()).absolute())
+        if root not in sys.path:
+            sys.path.insert(0, root)
+        self._function, source = _import_function(address)
+        self._is_async = inspect.iscoroutinefunction(self._function) or inspect.iscoroutinefunction(
+            getattr(self._function, "__call__", None)  # noqa: B004 - an object with an async __call__
+        )
+        self._wants_context = _takes_two(self._function)
+        self._threads: ThreadPoolExecutor | None = None
+        self.spec = TargetSpec(
+            address=f"python:{address}",
+            version=version or _source_digest(source, address),
+            version_is_declared=version is not None,
+        )
+
+    async def run(self, case: Case, context: TrialContext) -> Reply:
+        """Call the function; a plain one runs in a thread, so it cannot stop the others."""
+        arguments: tuple[Any, ...] = (case.input, context) if self._wants_context else (case.input,)
+        try:
+            if self._is_async:
+                value = await self._function(*arguments)
+            else:
+                if self._threads is None:
+                    self._threads = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="pilothouse-trial")
+                loop = asyncio.get_running_loop()
+                value = await loop.run_in_executor(self._threads, self._function, *arguments)
+        except (asyncio.CancelledError, AgentFailed, TargetUnreachable):
+            raise
+        except Exception as error:
+            raise AgentFailed(f"{type(error).__name__}: {error}") from error
+        return as_reply(value)
+
+    async def close(self) -> None:
+        """End the threads that wait; one that hangs in the agent's code is left behind."""
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _import_function(address: str) -> tuple[Callable[..., Any], Path | None]:
+    module_name, _, name = address.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:
+        raise UsageError(
+            f"cannot import {module_name!r}: {type(error).__name__}: {error}.",
+            remedy="Run from the folder that holds it, or install it; the form is python:module:function.",
+            subject=address,
+        ) from error
+    found: Any = module
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if not callable(found):
+        raise UsageError(
+            f"module {module_name!r} has no function {name!r}.",
+            remedy="The form is python:module:function.",
+            subject=address,
+        )
+    source = getattr(module, "__file__", None)
+    return found, Path(source) if source else None
+
+
+def _takes_two(function: Callable[..., Any]) -> bool:
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    places = [one for one in parameters if one.kind in {one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD}]
+    required = [one for one in places if one.default is one.empty]
+    return len(required) >= 2 or (len(places) >= 2 and places[1].name in {"context", "ctx"})
+
+
+def _source_digest(source: Path | None, address: str) -> str:
+    """Hash the module, or every module beside it when it lies in a package."""
+    found = hashlib.sha256(address.encode())
+    if source is not None:
+        is_package = (source.parent / "__init__.py").exists()
+        for path in sorted(source.parent.rglob("*.py")) if is_package else [source]:
+            found.update(path.relative_to(source.parent).as_posix().encode())
+            found.update(path.read_bytes())
+    return found.hexdigest()

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Results that exist already, scored without running anything: traces of the lake, or a file of outputs."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from pilothouse.core.evidence.task import TaskResult
+from pilothouse.errors import MalformedRecord, Place, UsageError
+from pilothouse.evals.case import Case
+from pilothouse.evals.targets.target import AgentFailed, TargetSpec, TargetUnreachable, as_reply
+from pilothouse.evals.trial import Reply, ToolCall, TrialContext
+from pilothouse.ports import Lake, SpanRecord, TraceView
+
+__all__ = ["RecordedFile", "RecordedTraces"]
+
+LINES_MAX = 1_000_000
+
+
+class RecordedTraces:
+    """Answers each case with the trace it was taken from (`source: production:<trace id>`)."""
+
+    def __init__(self, lake: Lake, *, version: str | None = None) -> None:
+        """Keep the lake.
+
+        Args:
+            lake: Where the traces are.
+            version: Version whose traces count; a trace of another version is a missing one.
+        """
+        self._lake = lake
+        self.spec = TargetSpec(
+            address="recorded:lake",
+            version=version or "recorded",
+            version_is_declared=version is not None,
+            makes_calls=False,
+        )
+
+    async def run(self, case: Case, context: TrialContext) -> Reply:
+        """Look the trace up."""
+        del context
+        if case.trace_id is None:
+            raise TargetUnreachable(f"case {case.id!r} names no trace in its source")
+        view = await asyncio.to_thread(self._lake.trace, case.trace_id)
+        if view is None or view.task is None:
+            raise TargetUnreachable(f"no trace {case.trace_id}")
+        if self.spec.version_is_declared and view.task.version_digest != self.spec.version:
+            raise TargetUnreachable(f"trace {case.trace_id} is of another version")
+        if view.task.result is TaskResult.FAILED:
+            raise AgentFailed(view.task.error_type or "the task failed")
+        return _reply_of(view)
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+class RecordedFile:
+    """Answers from JSON lines `{"id", "output", "tool_calls", "cost_usd", ...}`; a further repeat has `"trial": 1`."""
+
+    def __init__(self, path: Path, *, version: str | None = None) -> None:
+        """Read the file.
+
+        Args:
+            path: JSON-lines file, made by any harness.
+            version: Version digest, or None to take the digest of the file.
+
+        Raises:
+            UsageError: It cannot be read.
+            MalformedRecord: A line is no recorded output.
+        """
+        try:
+            text = path.read_bytes()
+        except OSError as error:
+            raise UsageError(
+                f"cannot read {str(path)!r}: {error.strerror}.", remedy="Give recorded:FILE.jsonl."
+            ) from error
+        self._replies: dict[tuple[str, int], Any] = {}
+        for number, line in enumerate(text.splitlines()[:LINES_MAX], start=1):
+            if line.strip():
+                case_id, index, reply = _parse_line(line, Place(str(path), number))
+                self._replies[case_id, index] = reply
+        self.spec = TargetSpec(
+            address=f"recorded:{path}",
+            version=version or hashlib.sha256(text).hexdigest(),
+            version_is_declared=version is not None,
+            makes_calls=False,
+        )
+
+    async def run(self, case: Case, context: TrialContext) -> Reply:
+        """Return what is recorded for the case."""
+        try:
+            return as_reply(self._replies[case.id, context.index])
+        except KeyError:
+            raise TargetUnreachable(
+                f"nothing is recorded for case {case.id!r}, repeat {context.index}"
+            ) from None
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+def _parse_line(line: bytes, place: Place) -> tuple[str, int, Any]:
+    try:
+        fields = json.loads(line)
+        case_id, index = str(fields.pop("id")), int(fields.pop("trial", 0))
+        _ = fields["output"]
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise MalformedRecord(
+            f"no recorded output: {error!r}.", remedy='A line is {"id": ..., "output": ...}.', place=place
+        ) from error
+    return case_id, index, fields
+
+
+def _reply_of(view: TraceView) -> Reply:
+    """Read a reply from spans: the root's output, tools in start order, cost only when all of it is known."""
+    root = next((span for span in view.spans if span.operation == "invoke_agent"), None)
+    tools = [span for span in view.spans if span.operation == "execute_tool"]
+    is_whole = view.spans_total <= len(view.spans)
+    task = view.task
+    return Reply(
+        output=_json_or_text(root.output if root else ""),
+        tool_calls=tuple(_tool_call(span) for span in tools) if is_whole else None,
+        cost_usd=float(task.cost_usd) if task and task.cost_usd is not None else None,
+        claim=_json_or_text(task.claim) if task and task.claim is not None else None,
+        trace_id=task.trace_id if task else None,
+        model=task.models[0] if task and len(task.models) == 1 else None,
+    )
+
+
+def _tool_call(span: SpanRecord) -> ToolCall:
+    arguments = _json_or_text(span.input)
+    return ToolCall(
+        name=span.tool_name or span.name, arguments=arguments if isinstance(arguments, dict) else None
+    )
+
+
+def _json_or_text(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The port every target implements, and how foreign JSON becomes a reply."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, runtime_checkable
+
+from pilothouse.evals.case import Case
+from pilothouse.evals.trial import Reply, ToolCall, TrialContext
+
+__all__ = ["AgentFailed", "Target", "TargetSpec", "TargetUnreachable", "as_reply"]
+
+REPLY_KEYS: Final = frozenset({"output", "tool_calls", "cost_usd", "claim", "trace_id", "model"})
+"""A JSON object with `output` and no other keys than these is a reply; anything else is the output itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetSpec:
+    """What a target is; trials of equal digests are the same experiment.
+
+    Attributes:
+        address: As the user gave it, for example `python:app:run`.
+        version: Version digest of the agent behind it.
+        version_is_declared: Whether a person named the version; otherwise it was computed from what is visible.
+        makes_calls: False for recorded results: nothing runs and nothing costs.
+    """
+
+    address: str
+    version: str
+    version_is_declared: bool
+    makes_calls: bool = True
+
+
+class AgentFailed(Exception):
+    """The agent itself failed: an exception, no JSON, a dead worker. The trial counts as failed."""
+
+
+class TargetUnreachable(Exception):
+    """The world failed between us and the agent; the trial says nothing and is tried again.
+
+    Attributes:
+        retry_after_s: Seconds the other side asked us to wait, or None.
+        is_pressure: Whether it was a sign of too many calls (429, 503).
+    """
+
+    def __init__(
+        self, message: str, *, retry_after_s: float | None = None, is_pressure: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+        self.is_pressure = is_pressure
+
+
+@runtime_checkable
+class Target(Protocol):
+    """Something that answers a case."""
+
+    @property
+    def spec(self) -> TargetSpec:
+        """What it is."""
+        ...
+
+    async def run(self, case: Case, context: TrialContext) -> Reply:
+        """Answer one case.
+
+        Raises:
+            AgentFailed: The agent failed.
+            TargetUnreachable: The world failed.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Give back what it holds."""
+        ...
+
+
+def as_reply(value: Any) -> Reply:
+    """Read what a foreign target gave: a `Reply`, a JSON object that says more, or the bare output.
+
+    Args:
+        value: Any JSON value, or a `Reply`.
+
+    Returns:
+        The reply.
+
+    Raises:
+        AgentFailed: It looks like a reply and is not one.
+
+    Example:
+        >>> as_reply({"output": 4, "tool_calls": [{"name": "add"}]}).tool_calls[0].name
+        'add'
+        >>> as_reply({"queue": "ap-1"}).output
+        {'queue': 'ap-1'}
+    """
+    if isinstance(value, Reply):
+        return value
+    if not (isinstance(value, Mapping) and "output" in value and set(value) <= REPLY_KEYS):
+        return Reply(output=value)
+    calls = value.get("tool_calls")
+    cost = value.get("cost_usd")
+    try:
+        return Reply(
+            output=value["output"],
+            tool_calls=None if calls is None else tuple(_tool_call(one) for one in calls),
+            cost_usd=None if cost is None else float(cost),
+            claim=value.get("claim"),
+            trace_id=value.get("trace_id"),
+            model=value.get("model"),
+        )
+    except (TypeError, ValueError, KeyError) as error:
+        raise AgentFailed(f"reply is malformed: {error!r}") from error
+
+
+def _tool_call(one: Mapping[str, Any]) -> ToolCall:
+    arguments = one.get("arguments")
+    return ToolCall(name=str(one["name"]), arguments=dict(arguments) if arguments is not None else None)

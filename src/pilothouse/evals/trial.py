@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One run of one case: what the agent gave, how it ended, and the key it is stored under."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+__all__ = ["OUTPUT_BYTES_MAX", "Reply", "Result", "ToolCall", "TrialContext", "TrialStatus", "trial_key"]
+
+OUTPUT_BYTES_MAX: Final = 1024 * 1024
+"""An answer of a narrow agent is no larger; a larger one is a fault of the agent, not of the disk."""
+
+
+class TrialStatus(StrEnum):
+    """How a trial ended; only `infra_error` says nothing about the agent."""
+
+    DONE = "done"
+    AGENT_ERROR = "agent_error"
+    """An exception, an invalid answer: what the user would have got. It counts as failed."""
+    TIMEOUT = "timeout"
+    """The agent did not answer in time: counts as failed."""
+    INFRA_ERROR = "infra_error"
+    """The world failed (connection refused, 5xx, 429 after retries): no value, counted apart."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCall:
+    """One tool call of a run.
+
+    Attributes:
+        name: Tool.
+        arguments: Its arguments, or None when they are unknown.
+    """
+
+    name: str
+    arguments: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What a target says; return one from your function to say more than the bare output.
+
+    Attributes:
+        output: Any JSON value.
+        tool_calls: Tool calls in order, or None when they are not known: then nothing is said about them.
+        cost_usd: What the run cost, or None when that is not known.
+        claim: What the agent says it did, or None.
+        trace_id: Trace of the run, or None.
+        model: Model that answered, or None.
+
+    Example:
+        >>> Reply(output={"queue": "ap-1"}, cost_usd=0.002).output["queue"]
+        'ap-1'
+    """
+
+    output: Any
+    tool_calls: tuple[ToolCall, ...] | None = None
+    cost_usd: float | None = None
+    claim: Any = None
+    trace_id: str | None = None
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """How one run of one case ended.
+
+    Attributes:
+        status: How it ended.
+        reply: What the agent gave; None unless `status` is `done`.
+        latency_s: From call to answer, on the monotonic clock.
+        error: What went wrong, short, or empty.
+        attempts: How often it was started.
+    """
+
+    status: TrialStatus
+    reply: Reply | None
+    latency_s: float
+    error: str = ""
+    attempts: int = 1
+
+    def __post_init__(self) -> None:
+        if (self.reply is None) == (self.status is TrialStatus.DONE):
+            raise ValueError("a result has a reply if and only if it is done")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialContext:
+    """What a target is told about the trial it runs.
+
+    Attributes:
+        run_id: Run of the harness.
+        key: Trial key; also the idempotency key, the same for every attempt.
+        index: Repeat of the case, from 0.
+        deadline_s: Seconds until the trial is ended.
+        seed: Whole number for an agent that draws: differs between repeats, equal between attempts.
+    """
+
+    run_id: str
+    key: str
+    index: int
+    deadline_s: float
+    seed: int = field(default=0)
+
+    @property
+    def traceparent(self) -> str:
+        """W3C trace context of the trial, so that its trace can be found again."""
+        return f"00-{self.key[:32]}-{self.key[32:48]}-01"
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers that tie outgoing calls to this trial.
+
+        Example:
+            >>> sorted(TrialContext(run_id="r", key="ab" * 32, index=0, deadline_s=60).headers())
+            ['Idempotency-Key', 'traceparent']
+        """
+        return {"traceparent": self.traceparent, "Idempotency-Key": self.key}
+
+
+def trial_key(config_digest: str, input_hash: str, index: int) -> str:
+    """Return the key of a trial; expectations and scorers are no part of it, repeats are.
+
+    Args:
+        config_digest: Digest of target and environment.
+        input_hash: Hash of the case's input.
+        index: Repeat, from 0.
+
+    Example:
+        >>> trial_key("a", "b", 0) == trial_key("a", "b", 1)
+        False
+    """
+    return hashlib.sha256(f"{config_digest}:{input_hash}:{index}".encode()).hexdigest()
