@@ -10,7 +10,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
 
 from pilothouse.core.charter.answers import Answer, Section, is_open, known
 from pilothouse.core.charter.digest import charter_digest, section_digests
@@ -50,6 +51,17 @@ API_VERSION: Literal["pilothouse/v1"] = "pilothouse/v1"
 AgentId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{3,48}$")]
 
 
+def _refuse_open(value: str) -> str:
+    if is_open(value):
+        raise PydanticCustomError(
+            "bad_type", "answer, and this one may not stay open", {"example": "route, or supplier invoice"}
+        )
+    return value
+
+
+Stated = Annotated[Text, AfterValidator(_refuse_open)]
+
+
 class AgentFunction(Section):
     """The one narrow thing the agent does.
 
@@ -59,9 +71,9 @@ class AgentFunction(Section):
         output_schema: Path of the one JSON Schema of its answers.
     """
 
-    verb: Text
-    object: Text
-    output_schema: Text
+    verb: Stated
+    object: Stated
+    output_schema: Stated
 
 
 class Charter(Section):

@@ -87,7 +87,7 @@ class Argument(Section):
         role: What the argument decides.
         type: Type name, with its parameter in brackets where it has one: `amount(EUR)`.
         origins: Origins that are accepted without asking.
-        required: Whether a call without it is refused.
+        required: Whether a call without it is refused; otherwise it may be absent.
         values: Accepted values of an `enum`.
         max: Largest amount, or longest text in characters.
         ask_above: Amount above which a person is asked.
@@ -99,7 +99,7 @@ class Argument(Section):
     role: Answer[Literal["target", "magnitude", "payload", "neutral"]] | None = None
     type: Answer[Text]
     origins: Answer[tuple[Origin, ...]] = ("request", "owner", "registry")
-    required: bool = True
+    required: bool = False
     values: tuple[Text, ...] | None = None
     max: Answer[Number] | None = None
     ask_above: Answer[Number] | None = None

@@ -56,11 +56,13 @@ class TargetVolume(Section):
         per_day: Tasks a day in full production.
         source: Where that number comes from.
         share_pilot: Largest share during the pilot.
+        because: Why that share is larger than the default.
     """
 
     per_day: Answer[Number]
     source: Answer[Text]
     share_pilot: Answer[Rate]
+    because: Text | None = None
 
 
 class Baseline(Section):

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rules about models: exact pins that do not retire unseen, and judges that are somebody else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+
+from pilothouse.core.charter.answers import is_open, known
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.facts import CharterFacts
+from pilothouse.core.charter.located import Path
+from pilothouse.core.charter.models import ModelPin
+from pilothouse.core.charter.quantities import format_duration
+from pilothouse.core.charter.rules.rule import Check, Hit, Rule, error, warning
+
+__all__ = ["CHECKS", "RULES", "is_exact_model"]
+
+RETIREMENT_NOTICE_DEFAULT = timedelta(days=60)
+"""Time that a gate and an approval of a successor take, with reserve."""
+
+EXACT_MODEL = re.compile(
+    r"[0-9]{4}-?[01][0-9]-?[0-3][0-9](?![0-9])"  # a date: 2026-04-12, 20260412
+    r"|-[01][0-9][0-3][0-9]$"  # the short date of older models: -0613
+    r"|(?:sha256:|@)[0-9a-f]{7,64}$"  # a digest or revision of something self-hosted
+    r"|-v[0-9]+:[0-9]+$"  # a version of a cloud catalogue: -v2:0
+)
+"""What an exact id carries; a name without any of it can be served by something else tomorrow."""
+
+FLOATING_ENDINGS = ("latest", "preview", "default", "stable")
+
+FLOATING_MODEL = error("floating-model", "{path}: {model} is an alias", "Write an exact id: {known}.")
+JUDGE_FLOATING = error(
+    "judge-floating", "judge {judge} has no exact pin: {model} is an alias", "Pin it: {known}."
+)
+JUDGE_SAME_MODEL = warning(
+    "judge-same-model",
+    "judge {judge} is the agent's own model {model}",
+    "Choose a judge from another family.",
+)
+RETIRES_SOON = warning(
+    "retires-soon",
+    "pin {model} retires in {days} days",
+    "Gate the successor: `pilothouse gate --candidate {model}`, then change the pin.",
+)
+RETIRED = error(
+    "retired", "pin {model} was retired on {day}", "Pin a model that is served, after `pilothouse gate`."
+)
+FALLBACK_REGION = error(
+    "fallback-region",
+    "fallback {model} lies in {region}, allowed: {allowed}",
+    "Remove it or widen `residency`.",
+)
+REGION_OUTSIDE = error(
+    "region-outside",
+    "{path}: {region} is outside `residency`, allowed: {allowed}",
+    "Move it or widen `residency`.",
+)
+NOTICE_SHORT = warning(
+    "notice-short",
+    "model.upgrade.retirement_notice {notice} is shorter than 60 days",
+    "A successor needs a gate, an approval and a rehearsal; give it 60d.",
+)
+
+RULES: tuple[Rule, ...] = (
+    FLOATING_MODEL,
+    JUDGE_FLOATING,
+    JUDGE_SAME_MODEL,
+    RETIRES_SOON,
+    RETIRED,
+    FALLBACK_REGION,
+    REGION_OUTSIDE,
+    NOTICE_SHORT,
+)
+
+
+def is_exact_model(model: str, facts: CharterFacts) -> bool:
+    """Return whether a model id always means the same model.
+
+    Args:
+        model: Id as written.
+        facts: Tables of known exact ids and aliases.
+    """
+    if model in (facts.model_aliases or {}) or model.lower().rstrip("0123456789").endswith(FLOATING_ENDINGS):
+        return False
+    return model in facts.exact_models or EXACT_MODEL.search(model) is not None
+
+
+def check_pins(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
+    """Yield models that are no exact model, and judges that judge themselves."""
+    pins: list[tuple[Path, ModelPin]] = [(("model", "pin", "model"), charter.model.pin)]
+    for index, fallback in enumerate(known(charter.model.fallback) or ()):
+        pins.append((("model", "fallback", index, "model"), fallback))
+    for path, pin in pins:
+        if not is_open(pin.model) and not is_exact_model(pin.model, facts):
+            yield FLOATING_MODEL.at(path, model=pin.model, known=_exact_ids(pin.model, facts))
+    for index, judge in enumerate(known(charter.model.judges) or ()):
+        model, path = judge.pin.model, ("model", "judges", index, "pin", "model")
+        if is_open(model):
+            continue
+        if not is_exact_model(model, facts):
+            yield JUDGE_FLOATING.at(path, judge=judge.name, model=model, known=_exact_ids(model, facts))
+        if model == charter.model.pin.model:
+            yield JUDGE_SAME_MODEL.at(path, judge=judge.name, model=model)
+
+
+def check_retirement(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
+    """Yield a pin that is, or will soon be, no longer served."""
+    notice = known(charter.model.upgrade.retirement_notice)
+    if notice is not None and notice < RETIREMENT_NOTICE_DEFAULT:
+        yield NOTICE_SHORT.at(("model", "upgrade", "retirement_notice"), notice=format_duration(notice))
+    retires_on = known(charter.model.pin.retires_on)
+    if retires_on is None:
+        return
+    left, path = retires_on - facts.today, ("model", "pin", "retires_on")
+    if left <= timedelta():
+        yield RETIRED.at(path, model=charter.model.pin.model, day=retires_on.isoformat())
+    elif left < max(notice or RETIREMENT_NOTICE_DEFAULT, RETIREMENT_NOTICE_DEFAULT):
+        yield RETIRES_SOON.at(path, model=charter.model.pin.model, days=left.days)
+
+
+def check_regions(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
+    """Yield everything that lies outside the regions of `residency`."""
+    del facts
+    regions = known(charter.residency.regions)
+    if regions is None or any(is_open(region) for region in regions):
+        return
+    for index, fallback in enumerate(known(charter.model.fallback) or ()):
+        if not is_open(fallback.region) and fallback.region not in regions:
+            path: Path = ("model", "fallback", index, "region")
+            yield FALLBACK_REGION.at(path, model=fallback.model, region=fallback.region, allowed=regions)
+    named: list[tuple[Path, str]] = [(("model", "pin", "region"), charter.model.pin.region)]
+    for name, integration in (known(charter.integrations) or {}).items():
+        named.append((("integrations", name, "region"), integration.region))
+    for index, region in enumerate(known(charter.residency.inference_logged_in) or ()):
+        named.append((("residency", "inference_logged_in", index), region))
+    for path, region in named:
+        if not is_open(region) and region not in regions:
+            yield REGION_OUTSIDE.at(path, region=region, allowed=regions)
+
+
+def _exact_ids(model: str, facts: CharterFacts) -> str:
+    """Return the exact ids behind an alias in words."""
+    exact = (facts.model_aliases or {}).get(model)
+    return (
+        ", ".join(exact) if exact else "the dated id that the provider lists, or sha256:… of a model you host"
+    )
+
+
+CHECKS: tuple[Check, ...] = (check_pins, check_retirement, check_regions)
