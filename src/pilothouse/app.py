@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Composition root: the only module that knows every class and puts them together."""
+"""Composition root: the only module that knows every class and puts them together.
+
+What a command needs is imported when it runs, so that `pilothouse --help` and `check` answer at once.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-import typer
+from typing import TYPE_CHECKING
 
 from pilothouse.connectors.own_server import ask_health, read_server
 from pilothouse.errors import StorageUnavailable
 from pilothouse.interfaces.cli.main import build_cli, run_cli
 from pilothouse.interfaces.cli.services import ServeRequest, Services
-from pilothouse.settings import Settings
-from pilothouse.workflows.doctor import Checkup, examine
-from pilothouse.workflows.installation import Installation
+
+if TYPE_CHECKING:
+    import typer
+
+    from pilothouse.settings import Settings
+    from pilothouse.workflows.doctor import Checkup
+    from pilothouse.workflows.installation import Installation
 
 __all__ = [
     "SystemClock",
@@ -63,6 +70,7 @@ def prepare_demo(settings: Settings) -> Settings:
 
 def examine_installation(settings: Settings) -> Checkup:
     """Look at an installation, its server included."""
+    from pilothouse.workflows.doctor import examine
 
     def ask_server() -> tuple[str, dict[str, object] | None] | None:
         noted = read_server(settings.home)

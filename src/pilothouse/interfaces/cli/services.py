@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pilothouse.ports import Clock
-from pilothouse.settings import Settings
-from pilothouse.workflows.doctor import Checkup
-from pilothouse.workflows.installation import Installation
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from pilothouse.ports import Clock
+    from pilothouse.settings import Settings
+    from pilothouse.workflows.doctor import Checkup
+    from pilothouse.workflows.installation import Installation
 
 __all__ = ["ServeRequest", "Services"]
 
