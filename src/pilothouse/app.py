@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-
 from typing import TYPE_CHECKING
 
 from pilothouse.connectors.own_server import ask_health, read_server
