@@ -8,6 +8,7 @@ variables, so that is all we set. What the user has set for other purposes stays
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -167,9 +168,10 @@ def code_revision(folder: Path) -> str:
     commit = _git(folder, "rev-parse", "HEAD")
     if commit is None:
         return f"files:{_files_digest(folder)}"
-    changes = (_git(folder, "diff", "HEAD", "--", ".") or b"") + (
-        _git(folder, "ls-files", "--others", "--exclude-standard", "--", "*.py") or b""
-    )
+    untracked = (_git(folder, "ls-files", "--others", "--exclude-standard", "--", "*.py") or b"").splitlines()
+    changes = _git(folder, "diff", "HEAD", "--", ".") or b""
+    for path in untracked[:SOURCE_FILES_MAX]:
+        changes += path + _file_digest(folder / os.fsdecode(path)).encode()
     name = commit.decode("ascii", "replace").strip()
     return f"{name}+{hashlib.sha256(changes).hexdigest()[:16]}" if changes else name
 

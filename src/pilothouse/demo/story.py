@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fourteen simulated days of one agent, from its first mail to an honest verdict, in under a minute.
+
+Traffic, model server, ERP and agent are the demo's. Everything from the first span on is the product's ordinary path:
+a running server takes the spans in, the charter's verifier asks the ERP, and the verdict is computed from what was
+found. No number of the result is written down anywhere in the demo.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
+from hashlib import sha256
+from importlib.util import find_spec
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from pilothouse.connectors.own_server import ask_health, read_server
+from pilothouse.core.verdict.verdict import AgentVerdict
+from pilothouse.demo.erp import create_erp
+from pilothouse.demo.model_server import ModelServer
+from pilothouse.demo.place import DemoPlace, claim_place, mark_finished
+from pilothouse.demo.traffic import CHANGE_DAY, FRANCS_PER_EURO, PILOT_DAYS, Mail, make_world
+from pilothouse.demo.triage_model import answer_as_provider
+from pilothouse.errors import InfrastructureError, UsageError
+from pilothouse.ports import Clock
+from pilothouse.runtime.launcher import Launch, agent_environment, summarize_charter
+from pilothouse.settings import Settings
+from pilothouse.workflows.installation import Installation
+
+__all__ = ["AGENT", "DemoParts", "DemoResult", "Step", "judge_demo", "run_demo"]
+
+AGENT = "ap-invoice-triage"
+SEED = 2026
+"""One seed, so that everybody sees the same fourteen days."""
+
+START_WAIT_S = 30.0
+"""A server that has not answered by then has failed; its log says why."""
+
+STOP_WAIT_S = 60.0
+POLL_S = 0.05
+CHARTER_SOURCE = Path(__file__).parent / "charter"
+NEEDED = ("openai", "opentelemetry.sdk", "pydantic_ai")
+"""Packages of the `demo` extra that the agent imports."""
+
+CODE = ("agent.py", "erp.py")
+"""Files that are the agent's code, for its version."""
+
+DAY_NOTES: Mapping[int, str] = {
+    1: "the pilot: clean invoices that somebody chose",
+    PILOT_DAYS + 1: "production: whatever arrives in the shared inbox",
+    CHANGE_DAY: "the provider changes the model behind the same name",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoParts:
+    """What the demo needs from the composition root.
+
+    Attributes:
+        clock: The time; the last simulated day ends now.
+        open_installation: Open lake and ledger of some settings.
+        verify: Ask the verifiers of an agent's charter about every claim that is due.
+        assess: Compute and freeze the verdict of an agent.
+        render: Render the HTML report of a verdict.
+    """
+
+    clock: Clock
+    open_installation: Callable[[Settings], AbstractContextManager[Installation]]
+    verify: Callable[[Installation, str], None]
+    assess: Callable[[Installation, str], AgentVerdict]
+    render: Callable[[Installation, AgentVerdict], str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One line of progress.
+
+    Attributes:
+        text: What happens.
+        day: Simulated day, or None outside of them.
+        tasks: Tasks finished on that day.
+    """
+
+    text: str
+    day: int | None = None
+    tasks: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoResult:
+    """What a run of the demo left behind: its folder, and the verdict on its agent."""
+
+    place: DemoPlace
+    verdict: AgentVerdict
+
+
+def run_demo(
+    settings: Settings, parts: DemoParts, *, on_step: Callable[[Step], None], scale: float = 1.0
+) -> DemoResult:
+    """Run the whole story.
+
+    Args:
+        settings: Settings of the user's installation; the demo gets a folder of its own below its home.
+        parts: From the composition root.
+        on_step: Told about progress.
+        scale: Share of the full volume, above 0 and at most 1.
+
+    Returns:
+        Where the data lie and what was found.
+
+    Raises:
+        UsageError: The packages of the demo's agent are not installed, or the folder is somebody else's.
+        InfrastructureError: Server or agent did not start or failed.
+    """
+    _need_packages()
+    place = claim_place(settings)
+    on_step(Step(text=f"making two weeks of mail, an ERP and a model server in {place.home}"))
+    _furnish(place, parts, scale)
+    with _model_server() as model, _server(place) as address:
+        on_step(Step(text=f"Pilothouse takes in telemetry at {address}"))
+        for name in ("pilot", "production"):
+            for day, tasks in _work(place, name, model, address):
+                on_step(Step(text=DAY_NOTES.get(day, ""), day=day, tasks=tasks))
+    on_step(Step(text="asking the ERP about every claim, and computing the verdict"))
+    verdict = judge_demo(place, parts)
+    mark_finished(place)
+    return DemoResult(place=place, verdict=verdict)
+
+
+def judge_demo(place: DemoPlace, parts: DemoParts) -> AgentVerdict:
+    """Verify what is due, compute the verdict and write the report.
+
+    Args:
+        place: A place with telemetry and a charter in force.
+        parts: From the composition root.
+    """
+    with parts.open_installation(place.settings) as installation:
+        parts.verify(installation, AGENT)
+        verdict = parts.assess(installation, AGENT)
+        place.report.write_text(parts.render(installation, verdict), encoding="utf-8")
+    return verdict
+
+
+def _need_packages() -> None:
+    """Refuse early and clearly where the demo's agent cannot run."""
+    # Only looked for, not imported: the agent runs in a process of its own, and its imports take seconds.
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        raise UsageError(
+            f"the demo's agent needs {' and '.join(missing)}, which is not installed",
+            remedy="Install it: `pip install 'pilothouse[demo]'`",
+        )
+
+
+def _furnish(place: DemoPlace, parts: DemoParts, scale: float) -> None:
+    """Write the agent's folder, its ERP and its mail."""
+    shutil.copytree(CHARTER_SOURCE, place.agent_folder, ignore=shutil.ignore_patterns("__pycache__"))
+    world = make_world(now=parts.clock.now(), rng=random.Random(SEED), scale=scale)  # noqa: S311 - made-up mail, no secrets
+    create_erp(place.erp, orders=world.orders, bookings=world.bookings, posting_runs=world.posting_runs)
+    for name, mails in (
+        ("pilot", [mail for mail in world.mails if mail.day <= PILOT_DAYS]),
+        ("production", [mail for mail in world.mails if mail.day > PILOT_DAYS]),
+    ):
+        _write_inbox(place.inbox(name), mails)
+
+
+def _write_inbox(path: Path, mails: list[Mail]) -> None:
+    path.write_text("".join(json.dumps(asdict(mail)) + "\n" for mail in mails), encoding="utf-8")
+
+
+def _model_server() -> ModelServer:
+    """Return the provider, with the rate service that one of the agent's tools calls."""
+
+    async def rate(_request: Request) -> JSONResponse:
+        return JSONResponse({"rate": 1 / FRANCS_PER_EURO})
+
+    return ModelServer(
+        partial(answer_as_provider, change_day=CHANGE_DAY),
+        further_routes=(Route("/latest/{source}/{target}", rate),),
+    )
+
+
+@contextmanager
+def _server(place: DemoPlace) -> Iterator[str]:
+    """Run `pilothouse up` on the demo's folder and yield its address; stopped with SIGTERM, as operators do."""
+    command = [sys.executable, "-m", "pilothouse", "up", "--port", "0", "--home", str(place.home)]
+    with place.server_log.open("wb") as log:
+        process = subprocess.Popen(  # noqa: S603 - our own program with our own words
+            [*command, "--charter", str(place.charter)], stdout=log, stderr=log
+        )
+    try:
+        yield _wait_until_ready(process, place)
+        process.send_signal(signal.SIGTERM)
+        process.wait(STOP_WAIT_S)
+    except subprocess.TimeoutExpired as error:
+        raise InfrastructureError(
+            f"the server did not stop within {STOP_WAIT_S:.0f} s", remedy=f"Read {place.server_log}."
+        ) from error
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    if process.returncode != 0:
+        raise InfrastructureError(
+            f"the server ended with status {process.returncode}", remedy=f"Read {place.server_log}."
+        )
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], place: DemoPlace) -> str:
+    deadline = time.monotonic() + START_WAIT_S
+    while time.monotonic() < deadline and process.poll() is None:
+        noted = read_server(place.home)
+        if noted is not None and ask_health(noted.url) is not None:
+            return noted.url
+        time.sleep(POLL_S)
+    raise InfrastructureError("the server did not start", remedy=f"Read {place.server_log}.")
+
+
+def _work(place: DemoPlace, name: str, model: ModelServer, address: str) -> Iterator[tuple[int, int]]:
+    """Run the agent on one inbox in a process of its own; yield each finished day and its tasks."""
+    revision = sha256(b"".join((Path(__file__).parent / file).read_bytes() for file in CODE)).hexdigest()
+    launch = Launch(
+        endpoint=address,
+        agent=AGENT,
+        version=summarize_charter(place.charter, revision=revision).version,
+        environment=name,
+        base_url=model.base_url,
+    )
+    environment = agent_environment(launch, os.environ)
+    environment |= {"OPENAI_API_KEY": "offline", "DEMO_RATES_PROXY": model.origin}
+    command = [sys.executable, "-m", "pilothouse.demo.agent", "--inbox", str(place.inbox(name))]
+    command += ["--erp", str(place.erp), "--prompt", str(place.agent_folder / "prompts" / "system.md")]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own program with our own words
+        try:
+            for line in process.stdout or ():
+                with contextlib.suppress(ValueError):
+                    done = json.loads(line)
+                    yield int(done["day"]), int(done["tasks"])
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode != 0:
+        raise InfrastructureError(
+            f"the demo's agent ended with status {process.returncode}",
+            remedy=f"Read what it printed above, and {place.server_log}.",
+        )
