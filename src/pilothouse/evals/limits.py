@@ -41,7 +41,7 @@ class AdaptiveLimit:
         if not 1 <= start <= most <= CONCURRENCY_MAX:
             raise ValueError(f"concurrency must satisfy 1 <= {start} <= {most} <= {CONCURRENCY_MAX}")
         self.limit = start
-        self._most = most
+        self.most = most
         self._in_flight = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._is_searching = True
@@ -84,7 +84,7 @@ class AdaptiveLimit:
             return
         self._usual_s = middle if self._usual_s is None else 0.8 * self._usual_s + 0.2 * middle
         grown = self.limit * 2 if self._is_searching else self.limit + 1
-        self.limit = min(self._most, grown)
+        self.limit = min(self.most, grown)
 
     def _shrink(self) -> None:
         self.limit = max(1, self.limit // 2)

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which scorers judge a case, and whether the case succeeded (scores -> one judgement)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pilothouse.evals.case import Case
+from pilothouse.evals.score import Score, ScoreStatus, Unscored, failed, passed, unscored
+from pilothouse.evals.scorers.registry import ScorerRegistry
+from pilothouse.evals.scorers.scorer import Scorer, ScorerKind
+
+__all__ = ["Check", "CheckBook", "success_of"]
+
+PASS_AT = 0.5
+"""A graded score counts as a success from here on, unless the run says otherwise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One scorer applied to one case.
+
+    Attributes:
+        name: Name shown to people: the scorer's, with its place when a case uses it twice.
+        scorer: The scorer.
+        must_not: Zero tolerance: it does not feed the success rate, one reproduced failure breaches.
+    """
+
+    name: str
+    scorer: Scorer
+    must_not: bool
+
+
+class CheckBook:
+    """Finds the checks of each case: its own asserts, or the scorer of the run."""
+
+    def __init__(self, registry: ScorerRegistry, *, default: Scorer, pass_at: float = PASS_AT) -> None:
+        """Keep what every case shares.
+
+        Args:
+            registry: Where names are looked up.
+            default: Judges cases without asserts of their own.
+            pass_at: Least value of a success, in (0, 1].
+
+        Raises:
+            ValueError: `pass_at` is out of range.
+        """
+        if not 0.0 < pass_at <= 1.0:
+            raise ValueError("pass_at lies in (0, 1]")
+        self._registry = registry
+        self._default = default
+        self._known: dict[str, tuple[Check, ...]] = {}
+        self.pass_at = pass_at
+
+    def of(self, case: Case) -> tuple[Check, ...]:
+        """Return the checks of a case; at least one of them feeds its success.
+
+        Raises:
+            UnknownName: An assert names a scorer that nobody registered.
+        """
+        if case.id not in self._known:
+            own = tuple(
+                Check(
+                    name=f"{one.scorer}#{place}",
+                    scorer=self._registry.make(one.scorer, one.args),
+                    must_not=one.must_not,
+                )
+                for place, one in enumerate(case.asserts, start=1)
+            )
+            if all(one.must_not for one in own):
+                # A case that only forbids something succeeds by its expectation, or by not doing it.
+                expects = case.expected is not None or not own
+                own += (
+                    (Check(name=self._default.spec.name, scorer=self._default, must_not=False),)
+                    if expects
+                    else tuple(Check(name=one.name, scorer=one.scorer, must_not=False) for one in own)
+                )
+            if case.trajectory is not None:
+                own += (Check(name="trajectory", scorer=self._registry.make("trajectory"), must_not=False),)
+            self._known[case.id] = own
+        return self._known[case.id]
+
+    def judges(self, cases: Sequence[Case]) -> tuple[str, ...]:
+        """Return the identities of the model judges these cases use, sorted; empty when all is computed."""
+        found = {check.scorer.spec for case in cases for check in self.of(case)}
+        return tuple(sorted(spec.version for spec in found if spec.kind is ScorerKind.JUDGE))
+
+    def scorers(self, cases: Sequence[Case]) -> tuple[Scorer, ...]:
+        """Return every scorer these cases use, once each, by version."""
+        found = {check.scorer.spec.version: check.scorer for case in cases for check in self.of(case)}
+        return tuple(found[version] for version in sorted(found))
+
+
+def success_of(scores: Sequence[Score], *, pass_at: float = PASS_AT) -> Score:
+    """Fold the scores of a case into one: every check must pass.
+
+    A failure decides even when another check has no value; a missing value otherwise leaves the case
+    unscored; checks that do not apply say nothing.
+
+    Args:
+        scores: Scores of the checks that feed the success, at least one.
+        pass_at: Least value of a success.
+
+    Returns:
+        Value 1 or 0, or unscored with the first reason.
+
+    Example:
+        >>> success_of([passed(), unscored(Unscored.TIMEOUT)]).why.value
+        'timeout'
+        >>> success_of([failed("no"), unscored(Unscored.TIMEOUT)]).value
+        0.0
+    """
+    for one in scores:
+        if one.value is not None and one.value < pass_at:
+            return failed(one.reason)
+    for one in scores:
+        if one.status is ScoreStatus.UNSCORED and one.why is not Unscored.NOT_APPLICABLE:
+            return one
+    if any(one.value is not None for one in scores):
+        return passed()
+    return scores[0] if scores else unscored(Unscored.NOT_APPLICABLE)

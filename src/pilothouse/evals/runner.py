@@ -1,0 +1,354 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run and score the trials that are still missing, and record each (cases -> outcomes)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pilothouse.evals.case import Case
+from pilothouse.evals.checks import CheckBook, success_of
+from pilothouse.evals.journal import BACKLOG_ROWS_MAX, Journal
+from pilothouse.evals.limits import AdaptiveLimit, Budget, StartRate
+from pilothouse.evals.score import Score
+from pilothouse.evals.scoring import PASSING_TROUBLE, score_once
+from pilothouse.evals.targets.target import AgentFailed, Target, TargetUnreachable
+from pilothouse.evals.trial import OUTPUT_BYTES_MAX, Result, TrialContext, TrialStatus, trial_key
+
+__all__ = ["Outcome", "Progress", "Runner", "TrialRequest"]
+
+ATTEMPTS_MAX: Final = 3
+"""Of a trial that the world, not the agent, let down."""
+
+SCORING_PLACES: Final = 2
+"""Scoring tasks for each place of a target: a slow judge must not hold a target's place."""
+
+PROGRESS_EVERY_S: Final = 0.2
+BACKLOG_PAUSE_S: Final = 0.01
+RETRY_PAUSES_S: Final = (0.2, 1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialRequest:
+    """One run of one case that somebody wants.
+
+    Attributes:
+        case: The case.
+        index: Repeat, from 0.
+        target: What answers it.
+        config: Config digest of that target.
+    """
+
+    case: Case
+    index: int
+    target: Target
+    config: str
+
+    @property
+    def key(self) -> str:
+        """Trial key."""
+        return trial_key(self.config, self.case.input_hash, self.index)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How one trial came out; the answer itself stays in the journal.
+
+    Attributes:
+        case_id: The case.
+        index: Repeat.
+        config: Config digest of its target.
+        status: How the run ended.
+        success: Every check passed (1), one failed (0), or unscored; None after an infrastructure error.
+        must_not: Scores of the zero-tolerance checks, by name.
+        latency_s: Seconds from call to answer.
+        cost_usd: Cost of run and scores, or None when a part is not known.
+        reused: Whether the stored result was used and nobody was called.
+        error: What went wrong, short, or empty.
+    """
+
+    case_id: str
+    index: int
+    config: str
+    status: TrialStatus
+    success: Score | None
+    must_not: tuple[tuple[str, Score], ...]
+    latency_s: float
+    cost_usd: float | None
+    reused: bool
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """Where a run is.
+
+    Attributes:
+        done: Trials that ended, reused ones included.
+        planned: Trials asked for so far.
+        reused: Trials taken from the journal.
+        infra_errors: Trials the world let down.
+        spent_usd: Money spent, where it is known.
+        unpriced: Trials whose cost is not known.
+        at_once: Calls allowed at once now.
+        left_s: Seconds left at the present pace, or None before the first trial ended.
+    """
+
+    done: int
+    planned: int
+    reused: int
+    infra_errors: int
+    spent_usd: float
+    unpriced: int
+    at_once: int
+    left_s: float | None
+
+
+@dataclass(slots=True, kw_only=True)
+class _Tally:
+    planned: int = 0
+    done: int = 0
+    reused: int = 0
+    infra_errors: int = 0
+    began_at: float = 0.0
+    shown_at: float = 0.0
+
+
+class Runner:
+    """Runs trials against targets, scores them, and writes everything down; one for each run."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        book: CheckBook,
+        *,
+        run_id: str,
+        deadline_s: float = 60.0,
+        limit: AdaptiveLimit | None = None,
+        rate: StartRate | None = None,
+        budget: Budget | None = None,
+        reuse: bool = True,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> None:
+        """Keep the parts.
+
+        Args:
+            journal: Where trials and scores are kept.
+            book: Which scorers judge a case.
+            run_id: Id of the run.
+            deadline_s: Seconds an agent has for one case.
+            limit: How many trials run at once.
+            rate: How fast they start.
+            budget: What they may cost.
+            reuse: Whether stored results of equal keys are used.
+            on_progress: Told at most five times a second.
+        """
+        self._journal = journal
+        self._book = book
+        self._run_id = run_id
+        self._deadline_s = deadline_s
+        self._limit = limit or AdaptiveLimit()
+        self._rate = rate or StartRate(None)
+        self._reuse = reuse
+        self._on_progress = on_progress
+        self._fresh_keys: set[str] = set()
+        self._tally = _Tally(began_at=time.monotonic())
+        self.budget = budget or Budget(limit_usd=None)
+        self.stopped_because: str | None = None
+
+    @property
+    def progress(self) -> Progress:
+        """Where the run is."""
+        now, tally = time.monotonic(), self._tally
+        ran = tally.done - tally.reused
+        left = tally.planned - tally.done
+        pace_s = (now - tally.began_at) / ran if ran else None
+        return Progress(
+            done=tally.done,
+            planned=tally.planned,
+            reused=tally.reused,
+            infra_errors=tally.infra_errors,
+            spent_usd=self.budget.spent_usd,
+            unpriced=self.budget.unpriced,
+            at_once=self._limit.limit,
+            left_s=pace_s * left if pace_s is not None else None,
+        )
+
+    def stop(self, because: str) -> None:
+        """Start no further trial; those in flight end and are recorded.
+
+        Args:
+            because: Shown to the user.
+        """
+        self.stopped_because = self.stopped_because or because
+
+    async def run(self, requests: Sequence[TrialRequest]) -> list[Outcome]:
+        """Bring every trial to an outcome, stored ones without a call.
+
+        Args:
+            requests: Trials in the order they should start.
+
+        Returns:
+            Outcomes of the trials that ended, in no order; fewer than asked when the run was stopped.
+
+        Raises:
+            StorageFull: The journal's disk stayed full.
+            StorageUnavailable: The journal could not be written.
+            ProviderError: More workers of the target died than can be chance.
+        """
+        keys = [one.key for one in requests]
+        usable = [key for key in keys if self._reuse or key in self._fresh_keys]
+        stored = {one.key: one.result for one in self._journal.trials(usable)}
+        scored = {(one.key, one.case_hash, one.version): one.score for one in self._journal.scores(stored)}
+        outcomes: list[Outcome] = []
+        waiting = iter(zip(keys, requests, strict=True))
+        self._tally.planned += len(requests)
+
+        async def work() -> None:
+            for key, request in waiting:
+                if self.stopped_because is not None:
+                    return
+                known = stored.get(key)
+                if known is None and not self.budget.reserve():
+                    self.stop("the budget is spent")
+                    return
+                result = known or await self._call(key, request)
+                outcomes.append(await self._judge(key, request, result, scored, is_reused=known is not None))
+                self._show_progress()
+
+        places = SCORING_PLACES * min(len(requests), self._limit.most)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(max(1, places)):
+                    group.create_task(work())
+        except BaseExceptionGroup as found:
+            raise found.exceptions[0] from None
+        finally:
+            await self._journal.settled()
+        self._show_progress(at_once=True)
+        return outcomes
+
+    async def _call(self, key: str, request: TrialRequest) -> Result:
+        """Call the target; the world's failures are tried again with the same idempotency key."""
+        self._fresh_keys.add(key)
+        result = Result(status=TrialStatus.INFRA_ERROR, reply=None, latency_s=0.0)
+        for attempt in range(1, ATTEMPTS_MAX + 1):
+            while self._journal.backlog > BACKLOG_ROWS_MAX:  # noqa: ASYNC110 - the writer is a thread without an event of this loop
+                await asyncio.sleep(BACKLOG_PAUSE_S)
+            self._journal.check()
+            await self._rate.wait()
+            await self._limit.acquire()
+            result, wait_s = await self._attempt(key, request, attempt)
+            if result.status is not TrialStatus.INFRA_ERROR or attempt == ATTEMPTS_MAX:
+                break
+            await asyncio.sleep(wait_s if wait_s is not None else RETRY_PAUSES_S[attempt - 1])
+        self._journal.put_result(key, result, run_id=self._run_id)
+        return result
+
+    async def _attempt(self, key: str, request: TrialRequest, attempt: int) -> tuple[Result, float | None]:
+        """Run one attempt and give the place back, whatever happens."""
+        case = request.case
+        context = TrialContext(
+            run_id=self._run_id,
+            key=key,
+            index=request.index,
+            deadline_s=self._deadline_s,
+            seed=int(key[:8], 16),
+        )
+        self._journal.put_started(
+            key, config=request.config, case_id=case.id, input_hash=case.input_hash, index=request.index
+        )
+        began = time.monotonic()
+        is_pressure, wait_s = False, None
+        status, reply, problem = TrialStatus.DONE, None, ""
+        try:
+            async with asyncio.timeout(self._deadline_s):
+                reply = await request.target.run(case, context)
+            _check_output(reply.output)
+        except TimeoutError:
+            status, reply, problem = TrialStatus.TIMEOUT, None, f"no answer within {self._deadline_s:g} s"
+        except AgentFailed as error:
+            status, reply, problem = TrialStatus.AGENT_ERROR, None, str(error)[:500]
+        except TargetUnreachable as error:
+            status, problem = TrialStatus.INFRA_ERROR, str(error)[:500]
+            is_pressure, wait_s = error.is_pressure, error.retry_after_s
+        finally:
+            took_s = time.monotonic() - began
+            self._limit.release(took_s, is_pressure=is_pressure)
+        result = Result(status=status, reply=reply, latency_s=took_s, error=problem, attempts=attempt)
+        return result, wait_s
+
+    async def _judge(
+        self,
+        key: str,
+        request: TrialRequest,
+        result: Result,
+        scored: dict[tuple[str, str, str], Score],
+        *,
+        is_reused: bool,
+    ) -> Outcome:
+        """Score what has no stored score yet, and fold the scores into one outcome."""
+        case = request.case
+        checks = self._book.of(case)
+        scores: list[Score] = []
+        fresh_cost: float | None = 0.0
+        for check in checks:
+            score = scored.get((key, case.case_hash, check.scorer.spec.version))
+            if score is None:
+                score = await score_once(check, case, result)
+                if result.status is TrialStatus.DONE and score.why not in PASSING_TROUBLE:
+                    self._journal.put_score(
+                        key,
+                        case_hash=case.case_hash,
+                        name=check.name,
+                        version=check.scorer.spec.version,
+                        score=score,
+                    )
+                fresh_cost = _sum(fresh_cost, score.cost_usd)
+            scores.append(score)
+        run_cost = result.reply.cost_usd if result.reply else None
+        if not is_reused:
+            self.budget.settle(_sum(run_cost, fresh_cost))
+        self._tally.done += 1
+        self._tally.reused += is_reused
+        self._tally.infra_errors += result.status is TrialStatus.INFRA_ERROR
+        pairs = list(zip(checks, scores, strict=True))
+        return Outcome(
+            case_id=case.id,
+            index=request.index,
+            config=request.config,
+            status=result.status,
+            success=(
+                None
+                if result.status is TrialStatus.INFRA_ERROR
+                else success_of([s for c, s in pairs if not c.must_not], pass_at=self._book.pass_at)
+            ),
+            must_not=tuple((check.name, score) for check, score in pairs if check.must_not),
+            latency_s=result.latency_s,
+            cost_usd=_sum(run_cost, fresh_cost),
+            reused=is_reused,
+            error=result.error,
+        )
+
+    def _show_progress(self, *, at_once: bool = False) -> None:
+        now = time.monotonic()
+        if self._on_progress and (at_once or now - self._tally.shown_at >= PROGRESS_EVERY_S):
+            self._tally.shown_at = now
+            self._on_progress(self.progress)
+
+
+def _check_output(output: object) -> None:
+    try:
+        size = len(json.dumps(output, ensure_ascii=False, allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise AgentFailed(f"output is no JSON: {error}") from error
+    if size > OUTPUT_BYTES_MAX:
+        raise AgentFailed(f"output_too_large: {size} bytes, at most {OUTPUT_BYTES_MAX}")
+
+
+def _sum(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one + other

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ask one scorer about one result; its crash, hang or nonsense is a missing value with a reason."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import Final
+
+from pilothouse.errors import InfrastructureError
+from pilothouse.evals.case import Case
+from pilothouse.evals.checks import Check
+from pilothouse.evals.score import Score, Unscored, failed, unscored
+from pilothouse.evals.trial import Result, TrialStatus
+
+__all__ = ["PASSING_TROUBLE", "score_once"]
+
+SCORER_DEADLINE_S: Final = 60.0
+"""A scorer that takes longer than a person would is stuck."""
+
+PASSING_TROUBLE: Final = frozenset(
+    {Unscored.TIMEOUT, Unscored.JUDGE_UNREACHABLE, Unscored.MODEL_CHANGED, Unscored.SCORER_CRASHED}
+)
+"""Reasons that may be gone tomorrow: such a score is not stored, so the same command asks again."""
+
+
+async def score_once(check: Check, case: Case, result: Result) -> Score:
+    """Score one result.
+
+    Args:
+        check: The scorer, and whether it is a zero-tolerance check.
+        case: The case.
+        result: How its run ended.
+
+    Returns:
+        The score; a run that failed is a failed answer, and says nothing about behaviour.
+    """
+    if result.status is TrialStatus.INFRA_ERROR:
+        return unscored(Unscored.TRACE_MISSING, result.error)
+    if result.status is not TrialStatus.DONE:
+        return unscored(Unscored.TRACE_MISSING, result.error) if check.must_not else failed(result.error)
+    try:
+        async with asyncio.timeout(SCORER_DEADLINE_S):
+            answer = check.scorer.score(case, result)
+            score: object = await answer if inspect.isawaitable(answer) else answer
+    except TimeoutError:
+        return unscored(Unscored.TIMEOUT, f"no score within {SCORER_DEADLINE_S:g} s", cost_usd=None)
+    except InfrastructureError as error:
+        return unscored(Unscored.JUDGE_UNREACHABLE, str(error), cost_usd=None)
+    except ValueError as error:
+        return unscored(Unscored.OUT_OF_RANGE, str(error), cost_usd=None)
+    except Exception as error:  # noqa: BLE001 - a scorer is foreign code: its crash is data about the scorer
+        return unscored(Unscored.SCORER_CRASHED, f"{type(error).__name__}: {error}", cost_usd=None)
+    if not isinstance(score, Score):
+        return unscored(Unscored.OUT_OF_RANGE, f"scorer returned {type(score).__name__}", cost_usd=None)
+    return score
