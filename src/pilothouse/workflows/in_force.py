@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Read the charter that is in force back from the ledger's text."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from pilothouse.connectors.charter_file import read_charter_text
+from pilothouse.core.charter.charter import Charter
+from pilothouse.errors import CharterInvalid
+from pilothouse.ports import CharterInForce
+
+__all__ = ["charter_of"]
+
+
+def charter_of(record: CharterInForce) -> Charter:
+    """Return the charter that was accepted.
+
+    Its form is checked again, its rules are not: what was in order when it came into force stays in
+    force, even when the world has changed since and a new check would refuse it.
+
+    Args:
+        record: What the ledger keeps.
+
+    Raises:
+        CharterInvalid: This program cannot read the form of it, which an older program accepted.
+    """
+    tree = read_charter_text(record.text, file=record.path)
+    try:
+        return Charter.model_validate(tree.value)
+    except ValidationError as error:
+        lines = tuple(
+            f"{'.'.join(str(step) for step in one['loc'])}: {one['msg']}"
+            for one in error.errors(include_url=False)
+        )
+        raise CharterInvalid(
+            f"charter {record.number} of {record.agent!r} is in force, but this version of Pilothouse cannot read it",
+            remedy=f"Correct the file and put it into force: `pilothouse verdict {record.agent} --charter {record.path}`.",
+            findings=lines,
+            subject=record.agent,
+        ) from error

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Equal content has one digest; anything that was measured differently has another."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from pilothouse.core.evidence.digest import evidence_digest
+from pilothouse.core.evidence.evidence import Basis, Binding, Evidence, Scope, Source
+
+DAY = datetime(2026, 11, 20, tzinfo=UTC)
+RECORD = Evidence(
+    kind="completion",
+    agent="triage",
+    binds=Binding(version="v1"),
+    scope=Scope(task_type="po_invoice"),
+    window_from=DAY - timedelta(days=7),
+    window_to=DAY,
+    n=1200,
+    good=1164,
+    counts={"failed": 36, "open": 2},
+    source=Source(command="pilothouse verdict", node="a"),
+    recorded_at=DAY,
+)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"recorded_at": DAY + timedelta(hours=1)},
+        {"source": Source(command="pilothouse verdict", node="b")},
+        {"window_to": DAY.astimezone(timezone(timedelta(hours=-5)))},
+        {"counts": {"open": 2, "failed": 36}},
+    ],
+)
+def test_who_wrote_it_when_and_in_which_order_does_not_matter(change):
+    assert evidence_digest(RECORD.model_copy(update=change)) == evidence_digest(RECORD)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"n": 1201},
+        {"good": None},
+        {"binds": Binding(version="v2")},
+        {"scope": Scope(task_type="credit_note")},
+        {"window_to": DAY + timedelta(seconds=1)},
+        {"source": Source(command="another")},
+        {"counts": {"failed": 36, "open": 3}},
+        {"basis": Basis.IMPORTED},
+    ],
+)
+def test_what_was_measured_otherwise_is_another_record(change):
+    assert evidence_digest(RECORD.model_copy(update=change)) != evidence_digest(RECORD)
