@@ -6,23 +6,18 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from pilothouse.connectors.own_server import ask_health, read_server
 from pilothouse.errors import UsageError
-from pilothouse.interfaces.cli.services import Services
-from pilothouse.runtime.launcher import (
-    CharterSummary,
-    Launch,
-    agent_environment,
-    command_name,
-    summarize_charter,
-)
 from pilothouse.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from pilothouse.interfaces.cli.services import Services
+    from pilothouse.runtime.launcher import CharterSummary
 
 __all__ = ["register"]
 
@@ -37,7 +32,9 @@ def register(cli: typer.Typer, services: Services) -> None:
     @cli.command("run", context_settings={"ignore_unknown_options": True})
     def run(
         *,
-        command: Annotated[list[str], typer.Argument(metavar="-- CMD...", help="The agent's own command.")],
+        command: Annotated[
+            list[str], typer.Argument(metavar="CMD", help="The agent's own command, after `--`.")
+        ],
         agent: Annotated[
             str | None, typer.Option(help="Agent name. Default: the charter's, else the command's.")
         ] = None,
@@ -61,6 +58,9 @@ def register(cli: typer.Typer, services: Services) -> None:
 
         The command replaces this process, so signals, terminal and exit status are the agent's own.
         """
+        from pilothouse.connectors.own_server import ask_health
+        from pilothouse.runtime.launcher import Launch, agent_environment, command_name
+
         console = Console(stderr=True, highlight=False, soft_wrap=True)
         settings = load_settings(home=home, port=port)
         endpoint = _endpoint(settings, port)
@@ -86,12 +86,16 @@ def register(cli: typer.Typer, services: Services) -> None:
 
 def _endpoint(settings: Settings, port: int | None) -> str:
     """Where the server is: the port that was given, else the server's own note, else the default."""
+    from pilothouse.connectors.own_server import read_server
+
     noted = None if port is not None else read_server(settings.home)
     return noted.url if noted is not None else f"http://{settings.host}:{settings.port}"
 
 
 def _summary(given: Path | None) -> CharterSummary:
     """Read the charter that was named, or the one in the working folder if there is one."""
+    from pilothouse.runtime.launcher import CharterSummary, summarize_charter
+
     if given is not None and not given.is_file():
         raise UsageError(
             f"no charter at {given}", remedy="Draft one: `pilothouse init .`", subject=str(given)
