@@ -17,6 +17,7 @@ from pilothouse.errors import DigestMismatch, MalformedRecord, Place, UsageError
 from pilothouse.evals.case import Case, canonical_digest
 
 __all__ = [
+    "MANIFEST",
     "Dataset",
     "DatasetDiff",
     "Manifest",
@@ -24,10 +25,12 @@ __all__ = [
     "diff_datasets",
     "load_dataset",
     "read_cases",
+    "read_manifest",
     "write_dataset",
 ]
 
 MANIFEST: Final = "manifest.toml"
+"""Name of the file that says what a dataset is."""
 CASES: Final = "cases.jsonl"
 
 FINDINGS_MAX = 50
@@ -189,7 +192,7 @@ def load_dataset(path: Path) -> Dataset:
             remedy=f"Make one: `pilothouse dataset add {path} CASES.jsonl`.",
             subject=str(path),
         )
-    manifest = _read_manifest(path / MANIFEST)
+    manifest = read_manifest(path / MANIFEST)
     cases = read_cases(sorted(path.glob("*.jsonl")), is_bare=False)
     found = dataset_hash(cases)
     if found != manifest.sha256:
@@ -296,7 +299,15 @@ def _all_at_once(findings: list[tuple[Place, str]]) -> MalformedRecord:
     )
 
 
-def _read_manifest(path: Path) -> Manifest:
+def read_manifest(path: Path) -> Manifest:
+    """Read a manifest file.
+
+    Args:
+        path: The file.
+
+    Raises:
+        MalformedRecord: It is no manifest.
+    """
     try:
         return Manifest.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pilothouse dataset`: make, show, compare and split sets of cases."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from pilothouse.interfaces.cli.services import Services
+from pilothouse.settings import load_settings
+
+__all__ = ["register"]
+
+IDS_SHOWN_MAX = 20
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def register(cli: typer.Typer, services: Services) -> None:
+    """Add `dataset add | show | diff | split` to the command tree."""
+    group = typer.Typer(help="Sets of cases: versioned by content, checked for leaks.", no_args_is_help=True)
+    cli.add_typer(group, name="dataset")
+
+    @group.command("add")
+    def add(
+        path: Annotated[Path, typer.Argument(help="Folder of the dataset; made if it is missing.")],
+        files: Annotated[
+            list[Path] | None,
+            typer.Argument(help="JSON-lines files. Without any, edits by hand become the next version."),
+        ] = None,
+        owner: Annotated[str, typer.Option(help="Who answers for it.")] = "",
+        population: Annotated[str, typer.Option(help="In words, what the cases stand for.")] = "",
+    ) -> None:
+        """Add cases; every change is a new version with a new hash."""
+        from pilothouse.workflows.datasets import add_cases
+
+        dataset = add_cases(path, files or [], owner=owner, population=population)
+        typer.echo(
+            f"{dataset.manifest.name} {dataset.manifest.version}: {len(dataset.cases)} cases, {dataset.digest[:12]}"
+        )
+
+    @group.command("show")
+    def show(
+        *,
+        path: Annotated[Path, typer.Argument(help="Folder or JSON-lines file.")],
+        margin: Annotated[float, typer.Option(help="Margin to decide, points.")] = 5.0,
+        shown: Annotated[
+            list[Path] | None,
+            typer.Option(
+                "--shown", help="Prompt or few-shot file or folder the model sees: tested for leaks."
+            ),
+        ] = None,
+        record: Annotated[
+            str | None, typer.Option(help="Agent: put what was measured on record for `verdict`.")
+        ] = None,
+        home: Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")] = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """Show what a dataset holds, what is wrong with it, and which margins it can decide."""
+        from pilothouse.evals.dataset import load_dataset
+        from pilothouse.interfaces.cli.dataset_text import print_summary
+        from pilothouse.workflows.datasets import dataset_evidence, read_shown_texts, summarize_dataset
+
+        dataset = load_dataset(path)
+        texts = read_shown_texts(shown or [])
+        summary = summarize_dataset(dataset, margin_points=margin, shown=texts)
+        if as_json:
+            typer.echo(json.dumps(asdict(summary), ensure_ascii=False, indent=2))
+        else:
+            print_summary(summary, margin)
+        if record is not None:
+            with services.open_installation(load_settings(home=home)) as installation:
+                records = dataset_evidence(
+                    dataset,
+                    agent=record,
+                    at=installation.clock.now(),
+                    shown=texts,
+                    is_shown_complete=bool(texts),
+                )
+                installation.ledger.add_evidence(records)
+            Console(stderr=True).print(f"{len(records)} records for {escape(record)}")
+
+    @group.command("diff")
+    def diff(
+        before: Annotated[Path, typer.Argument(help="Earlier version.")],
+        after: Annotated[Path, typer.Argument(help="Later version.")],
+        as_json: AsJson = False,
+    ) -> None:
+        """Show which cases must run again and which only need scoring again."""
+        from pilothouse.evals.dataset import diff_datasets, load_dataset
+
+        found = diff_datasets(load_dataset(before).cases, load_dataset(after).cases)
+        if as_json:
+            typer.echo(json.dumps(asdict(found), indent=2))
+            return
+        for words, ids in (
+            ("added", found.added),
+            ("removed", found.removed),
+            ("input changed (runs again)", found.input_changed),
+            ("expectation changed (scored again, nothing runs)", found.expectation_changed),
+        ):
+            more = f" and {len(ids) - IDS_SHOWN_MAX} more" if len(ids) > IDS_SHOWN_MAX else ""
+            typer.echo(f"{len(ids):>6} {words}{': ' + ', '.join(ids[:IDS_SHOWN_MAX]) + more if ids else ''}")
+        typer.echo(
+            f"{found.kept_share:>6.1%} of the earlier inputs are kept; under 95 % a baseline runs again"
+        )
+
+    @group.command("split")
+    def split(
+        path: Annotated[Path, typer.Argument(help="Folder of the dataset.")],
+        dev: Annotated[float, typer.Option(help="Share of clusters to look at freely.")] = 0.2,
+        sealed: Annotated[float, typer.Option(help="Share of clusters to keep sealed.")] = 0.2,
+        seed: Annotated[int, typer.Option(help="The same seed gives the same splits.")] = 0,
+    ) -> None:
+        """Assign splits by whole clusters, evenly over task types and strata."""
+        from pilothouse.evals.dataset import load_dataset, write_dataset
+        from pilothouse.workflows.datasets import split_cases, summarize_dataset
+
+        dataset = load_dataset(path)
+        cases = split_cases(dataset, dev_share=dev, sealed_share=sealed, seed=seed)
+        write_dataset(path, dataset.manifest, cases)
+        counts = summarize_dataset(load_dataset(path)).by_split
+        typer.echo(", ".join(f"{count} {name}" for name, count in sorted(counts.items())))

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a dataset is shown in a terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.markup import escape
+
+from pilothouse.evals.dataset_checks import FindingKind
+from pilothouse.workflows.datasets import DatasetSummary
+
+__all__ = ["print_summary"]
+
+FINDINGS_SHOWN_MAX = 10
+
+WORDS = {
+    FindingKind.DUPLICATE: "the same input twice",
+    FindingKind.SPLIT_LEAK: "nearly the same input in two splits",
+    FindingKind.PROMPT_LEAK: "a case stands in what the model is shown",
+    FindingKind.CANARY: "the canary stands in what the model is shown",
+}
+
+
+def print_summary(summary: DatasetSummary, margin: float) -> None:
+    """Print what a dataset holds.
+
+    Args:
+        summary: What was found.
+        margin: Margin to decide, points.
+    """
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(escape(f"{summary.name} {summary.version} · {summary.cases} cases · {summary.digest[:12]}"))
+    console.print("  splits   " + ", ".join(f"{n} {name}" for name, n in sorted(summary.by_split.items())))
+    console.print("  sources  " + ", ".join(f"{n} {name}" for name, n in sorted(summary.by_source.items())))
+    share = (
+        ""
+        if summary.production_share is None
+        else f", {summary.production_share:.0%} of them from production"
+    )
+    console.print(f"  labelled {summary.labelled}{share}")
+    for one in summary.findings[:FINDINGS_SHOWN_MAX]:
+        console.print(
+            escape(f"  ▲ {WORDS[one.kind]}: {one.first} and {one.second} (similarity {one.similarity:.2f})")
+        )
+    if len(summary.findings) > FINDINGS_SHOWN_MAX:
+        console.print(f"  ▲ and {len(summary.findings) - FINDINGS_SHOWN_MAX} more")
+    console.print(f"Can it decide a margin of {margin:g} points? (80 % power, 5 % error)")
+    for line in summary.decidable:
+        answer = "yes" if line.is_enough else f"no, needs {line.needed} cases"
+        console.print(
+            escape(
+                f"  {line.task_type}: {line.cases} cases worth {line.effective:.0f}; if {line.flip_rate:.1%} differ between "
+                f"runs, it sees {100 * line.smallest:.1f} points: {answer}"
+            )
+        )
