@@ -89,6 +89,7 @@ class Task:
         tool_errors: Tool calls that failed.
         models: Models that answered, sorted.
         tools: Tools that were called, sorted.
+        hosts: `host:port` of each server that its tool spans name, sorted; empty when none names one.
         tokens: Tokens by disjoint class.
         calls_without_usage: Model calls that reported no token usage.
         cost_usd: Cost, or None unless every call is priced.
@@ -120,6 +121,7 @@ class Task:
     tool_errors: int = 0
     models: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
     tokens: TokenCount = TokenCount()
     calls_without_usage: int = 0
     cost_usd: Decimal | None = None

@@ -74,6 +74,7 @@ class ItemVerdict(_Frozen):
         scope: The part of the agent.
         status: One of four words.
         reason: Why there is no evidence; None otherwise.
+        kind: Kind of evidence that decides it, or empty when the charter alone does.
         rule: The rule in words, with its bound.
         sentence: One computed sentence.
         value: Measured value, or None.
@@ -90,6 +91,7 @@ class ItemVerdict(_Frozen):
         basis: `measured`, `attested` or `imported`, or None without evidence.
         signer: Who attested it, or None.
         source: The command or query behind the evidence, or empty.
+        evidence: Digest of the record that decides it, or None.
         method: How the interval was made, or empty.
         items: Ids of cases that a reader can open.
         remedy: The command that will improve it, typable.
@@ -100,6 +102,7 @@ class ItemVerdict(_Frozen):
     scope: Scope
     status: Status
     reason: Reason | None = None
+    kind: str = ""
     rule: str
     sentence: str
     value: float | None = None
@@ -116,6 +119,7 @@ class ItemVerdict(_Frozen):
     basis: str | None = None
     signer: str | None = None
     source: str = ""
+    evidence: str | None = None
     method: str = ""
     items: tuple[str, ...] = ()
     remedy: str = ""
@@ -185,10 +189,12 @@ class AgentVerdict(_Frozen):
         status: Worst of the gates of the phase it is in.
         reason: Reason of the deciding requirement.
         deciding: Id of the deciding requirement.
+        sentence: The computed first sentence.
         word: `GO`, `GO WITH CONDITIONS`, `NO-GO` or `NOT ENOUGH EVIDENCE`.
+        next_gate: The gate beyond those in force, or None in phase 3.
         next_lapse_at: Earliest lapse among the evidence that counts, or None.
         domains: The five domains.
-        gates: The gates, the one in force first.
+        gates: The gates, the one that decides `status` first; a gate includes those before it.
         requirements: All requirements, in framework order.
         notes: Warnings about the judgement itself, for example a gap in telemetry.
     """
@@ -201,6 +207,8 @@ class AgentVerdict(_Frozen):
     status: Status
     reason: Reason | None
     deciding: str
+    sentence: str
+    next_gate: str | None
     word: str
     next_lapse_at: AwareDatetime | None
     domains: tuple[DomainVerdict, ...]

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which records may be believed at all: refuses the malformed, the foreign and the future, and says why."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pydantic import ValidationError
+
+from pilothouse.core.evidence.evidence import Basis, Evidence
+from pilothouse.core.evidence.kinds import Form, kind_named
+from pilothouse.errors import MalformedRecord
+
+__all__ = ["Admitted", "admit_evidence", "evidence_digest", "newest_first", "parse_evidence", "refusal"]
+
+FUTURE_MAX = timedelta(minutes=5)
+"""How far a record may lie ahead of us: clocks of honest machines differ by less."""
+
+REFUSALS_SHOWN_MAX = 20
+"""Reasons that a verdict shows; the rest is counted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """Records that count, and why the others do not.
+
+    Attributes:
+        records: Each once, newest first.
+        refused: One sentence for each refused record, sorted, at most `REFUSALS_SHOWN_MAX` and a count.
+    """
+
+    records: tuple[Evidence, ...]
+    refused: tuple[str, ...]
+
+
+def evidence_digest(record: Evidence) -> str:
+    """Return the SHA-256 of a record's content; equal content has one digest wherever it was written."""
+    return hashlib.sha256(record.model_dump_json().encode()).hexdigest()
+
+
+def parse_evidence(text: str) -> Evidence:
+    """Read one record from its JSON text.
+
+    Raises:
+        MalformedRecord: It is no record, its kind is unknown, or its fields do not fit its kind.
+    """
+    try:
+        record = Evidence.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "record"
+        raise MalformedRecord(
+            f"evidence: {where}: {first['msg']}",
+            remedy="Correct the field; docs/reference/requirements.md lists what each kind holds.",
+            subject=where,
+        ) from error
+    problem = _form_problem(record)
+    if problem:
+        raise MalformedRecord(
+            f"evidence {record.kind!r}: {problem}",
+            remedy="Write it; docs/reference/requirements.md lists what each kind holds.",
+            subject=record.kind,
+        )
+    return record
+
+
+def refusal(record: Evidence, agent: str, now: datetime) -> str | None:
+    """Return why a record cannot count, or None when it can.
+
+    Args:
+        record: The record.
+        agent: Agent that is judged.
+        now: The moment, aware UTC.
+    """
+    try:
+        problem = _form_problem(record)
+    except MalformedRecord as error:
+        return f"{error.message} The record was refused."
+    if record.agent != agent:
+        problem = f"it is about agent {record.agent!r}"
+    elif max(record.window_to, record.recorded_at) > now + FUTURE_MAX:
+        problem = "it lies in the future"
+    return f"A record of {record.kind!r} was refused: {problem}." if problem else None
+
+
+def _form_problem(record: Evidence) -> str | None:
+    form = kind_named(record.kind).form
+    if form is Form.RATE and record.good is None:
+        return "a rate needs `good`"
+    if form is Form.AMOUNT and (record.value is None or record.low is None or record.high is None):
+        return "an amount needs `value`, `low` and `high`"
+    if form is Form.FACT and record.passed is None:
+        return "a fact needs `passed`"
+    if form is Form.SIGNATURE and record.basis is not Basis.ATTESTED:
+        return "a signature is attested by its signer"
+    return None
+
+
+def newest_first(records: Iterable[Evidence]) -> tuple[Evidence, ...]:
+    """Return records newest first, each content once, in an order that arrival cannot change."""
+    keyed = {evidence_digest(record): record for record in records}
+    return tuple(
+        record
+        for _, record in sorted(
+            keyed.items(), key=lambda pair: (pair[1].window_to, pair[1].recorded_at, pair[0]), reverse=True
+        )
+    )
+
+
+def admit_evidence(records: Iterable[Evidence], agent: str, now: datetime) -> Admitted:
+    """Separate what may be believed from what may not.
+
+    Args:
+        records: In any order, with duplicates.
+        agent: Agent that is judged.
+        now: The moment, aware UTC.
+    """
+    kept: list[Evidence] = []
+    refused: set[str] = set()
+    for record in records:
+        problem = refusal(record, agent, now)
+        if problem is None:
+            kept.append(record)
+        else:
+            refused.add(problem)
+    shown = sorted(refused)[:REFUSALS_SHOWN_MAX]
+    if len(refused) > len(shown):
+        shown.append(f"{len(refused) - len(shown)} further reasons for refused records are not shown.")
+    return Admitted(records=newest_first(kept), refused=tuple(shown))

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a record must be bound to now, and in what an old one differs: nothing of version A counts for B."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from pilothouse.core.charter.answers import known
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.evidence.evidence import Binding, Evidence, Scope
+from pilothouse.core.evidence.kinds import Bind, Kind
+
+__all__ = ["InForce", "Mismatch", "binding_in_force", "contract_digest", "first_mismatch"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InForce:
+    """What is in force besides the charter.
+
+    Attributes:
+        version: Version digest that is judged, or None when its traffic names none.
+        labelled: Digest of the labelled dataset, or None while there is none.
+        adversarial: Digest of the adversarial dataset, or None while there is none.
+    """
+
+    version: str | None = None
+    labelled: str | None = None
+    adversarial: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mismatch:
+    """One thing that a record was made against and that is no longer in force.
+
+    Attributes:
+        what: `version`, `section`, `contract`, `dataset` or `person`.
+        found: What the record says.
+        in_force: What is in force.
+    """
+
+    what: str
+    found: str | None
+    in_force: str | None
+
+
+def contract_digest(charter: Charter, scope: Scope) -> str | None:
+    """Return what a certificate of a tool or an integration is bound to: the tool contracts as pinned.
+
+    Args:
+        charter: The charter.
+        scope: Names the tool, or the integration, which stands for all of its tools.
+
+    Returns:
+        SHA-256 over the manifest digests, lower-case hex; None when the scope names neither.
+    """
+    tools = known(charter.tools) or {}
+    if scope.tool is not None:
+        chosen = {scope.tool: tools[scope.tool]} if scope.tool in tools else {}
+    elif scope.integration is not None:
+        chosen = {name: tool for name, tool in tools.items() if tool.integration == scope.integration}
+    else:
+        return None
+    manifests = {name: tool.manifest_hash for name, tool in chosen.items()}
+    return hashlib.sha256(canonical_json(manifests).encode()).hexdigest()
+
+
+def binding_in_force(
+    kind: Kind,
+    charter: Charter,
+    scope: Scope,
+    in_force: InForce,
+    *,
+    section: str | None = None,
+    person: str | None = None,
+) -> Binding:
+    """Return the binding that a record of this kind and scope must carry to count now.
+
+    Whoever writes a record calls this, and so does the verdict that reads it.
+
+    Args:
+        kind: Kind of evidence.
+        charter: The charter in force.
+        scope: Scope of the record.
+        in_force: Version and datasets in force.
+        section: Section that is signed, for kinds without one of their own.
+        person: Person it is about, for kinds bound to one.
+
+    Example:
+        >>> from pilothouse.core.evidence.kinds import kind_named
+        >>> binding_in_force(kind_named("completion"), None, Scope(), InForce(version="4f1c")).version
+        '4f1c'
+    """
+    binds = kind.binds
+    name = kind.section or section
+    signed = name if Bind.SECTION in binds else None
+    dataset = None
+    if Bind.LABELLED in binds:
+        dataset = in_force.labelled
+    if Bind.ADVERSARIAL in binds:
+        dataset = in_force.adversarial
+    return Binding(
+        version=in_force.version if Bind.VERSION in binds else None,
+        section=signed,
+        section_digest=charter.section_digests[signed] if signed else None,
+        contract=contract_digest(charter, scope) if Bind.CONTRACT in binds else None,
+        dataset=dataset,
+        person=person if Bind.PERSON in binds else None,
+    )
+
+
+def first_mismatch(expected: Binding, record: Evidence, kind: Kind) -> Mismatch | None:
+    """Return the first thing a record was made against that is no longer in force, or None.
+
+    A dataset that nothing shows yet cannot disagree; the requirement on datasets is missing then.
+
+    Args:
+        expected: What `binding_in_force` says.
+        record: The record.
+        kind: Its kind; only what the kind is bound to is compared.
+    """
+    found, binds = record.binds, kind.binds
+    pairs = (
+        ("version", found.version, expected.version, Bind.VERSION in binds),
+        ("section", found.section_digest, expected.section_digest, Bind.SECTION in binds),
+        ("contract", found.contract, expected.contract, Bind.CONTRACT in binds),
+        (
+            "dataset",
+            found.dataset,
+            expected.dataset,
+            expected.dataset is not None and bool({Bind.LABELLED, Bind.ADVERSARIAL} & binds),
+        ),
+        ("person", found.person, expected.person, Bind.PERSON in binds),
+    )
+    return next(
+        (
+            Mismatch(what=what, found=old, in_force=new)
+            for what, old, new, compared in pairs
+            if compared and old != new
+        ),
+        None,
+    )

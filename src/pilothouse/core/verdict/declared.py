@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the charter itself says against an item: a declaration can lower a status, and never raise one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from pilothouse.core.charter.answers import is_open, known
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.operations import PhaseName
+
+__all__ = ["Objection", "objections"]
+
+TERM_LEFT_MIN = timedelta(days=183)
+"""The owner must answer for the agent for six more months."""
+
+RETIREMENT_NOTICE = timedelta(days=60)
+"""A pinned model this near to its retirement is a warning."""
+
+TASK_TYPES_MAX = 3
+"""More task types than this is no narrow function any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objection:
+    """Something the charter says against a requirement.
+
+    Attributes:
+        requirement: Requirement id.
+        breaches: Whether it is a breach, or only a warning beside proved items.
+        sentence: What it says.
+        rule: The rule in words.
+        remedy: What to type.
+    """
+
+    requirement: str
+    breaches: bool
+    sentence: str
+    rule: str
+    remedy: str = "pilothouse check"
+
+
+def objections(charter: Charter, now: datetime, phase: PhaseName) -> tuple[Objection, ...]:
+    """Return everything that the charter says against its own requirements.
+
+    Args:
+        charter: The charter.
+        now: The moment, aware UTC.
+        phase: Phase whose integrations count.
+    """
+    today = now.astimezone(UTC).date()
+    found = (
+        *_manual(charter, phase),
+        _term(charter, today),
+        _retirement(charter, today),
+        _many_types(charter),
+    )
+    return tuple(objection for objection in found if objection is not None)
+
+
+def _manual(charter: Charter, phase: PhaseName) -> list[Objection]:
+    names = charter.integrations_of(phase) or ()
+    manual = [name for name in names if (one := charter.integration(name)) and one.kind == "manual"]
+    return [
+        Objection(
+            requirement="INT-6",
+            breaches=True,
+            sentence=f"Integration {name} is of kind manual: a person carries its data.",
+            rule="no integration of kind manual",
+        )
+        for name in manual
+    ]
+
+
+def _term(charter: Charter, today: date) -> Objection | None:
+    ends = known(charter.owner.term_ends)
+    if ends is None or ends - today >= TERM_LEFT_MIN:
+        return None
+    return Objection(
+        requirement="OWN-1",
+        breaches=True,
+        sentence=f"The owner's term ends on {ends.isoformat()}, less than {TERM_LEFT_MIN.days} days away.",
+        rule=f"{TERM_LEFT_MIN.days} days of term left",
+    )
+
+
+def _retirement(charter: Charter, today: date) -> Objection | None:
+    pin = charter.model.pin
+    retires = pin.retires_on
+    if retires is None or is_open(retires) or retires - today > RETIREMENT_NOTICE:
+        return None
+    past = retires <= today
+    return Objection(
+        requirement="EVAL-7",
+        breaches=past,
+        sentence=f"The pinned model {pin.model} {'was retired' if past else 'retires'} on {retires.isoformat()}.",
+        rule="the pinned model is not retired",
+        remedy="pilothouse gate --plan",
+    )
+
+
+def _many_types(charter: Charter) -> Objection | None:
+    if len(charter.task_types) <= TASK_TYPES_MAX:
+        return None
+    return Objection(
+        requirement="DATA-1",
+        breaches=False,
+        sentence=f"The charter lists {len(charter.task_types)} task types; a narrow function has at most {TASK_TYPES_MAX}.",
+        rule=f"at most {TASK_TYPES_MAX} task types",
+    )

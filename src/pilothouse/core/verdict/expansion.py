@@ -1,0 +1,309 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Into which items a part of a requirement expands for one charter, and who must act on each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from pydantic import BaseModel
+
+from pilothouse.core.charter.answers import is_open, known, open_paths
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.operations import PhaseName
+from pilothouse.core.charter.people import DUTIES, Duty
+from pilothouse.core.evidence.evidence import Scope
+from pilothouse.core.evidence.kinds import Form, kind_named
+from pilothouse.core.verdict.requirement import Part, Per
+
+__all__ = ["OpenQuestion", "Slot", "committed", "expand", "people_in_role"]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenQuestion:
+    """A value that the charter leaves open.
+
+    Attributes:
+        path: Where, dotted.
+    """
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """One item to be decided.
+
+    Attributes:
+        scope: Scope of the record that decides it.
+        names: Names to fill into paths and commands, for example `{"task_type": "refund"}`.
+        section: Section that is signed, or None.
+        person: Person it is about, or None.
+        question: What the charter leaves open, or None; then nothing can decide it.
+    """
+
+    scope: Scope = field(default_factory=Scope)
+    names: Mapping[str, str] = field(default_factory=dict)
+    section: str | None = None
+    person: str | None = None
+    question: OpenQuestion | None = None
+
+
+def committed(charter: Charter, path: str, names: Mapping[str, str]) -> object | OpenQuestion:
+    """Return what the charter says at a path, or which question is open there.
+
+    Args:
+        charter: The charter.
+        path: Dotted, with `{task_type}` and the like.
+        names: What to fill in; a name may hold dots itself.
+
+    Returns:
+        The value, None where an optional one is absent, or an `OpenQuestion`.
+    """
+    here: object = charter
+    walked: list[str] = []
+    for step in path.split("."):
+        name = names[step[1:-1]] if step.startswith("{") else step
+        walked.append(name)
+        if isinstance(here, dict):
+            here = here.get(name, "?")
+        elif isinstance(here, BaseModel):
+            here = getattr(here, name)
+        if is_open(here):
+            return OpenQuestion(".".join(walked))
+    return here
+
+
+def _declared(charter: Charter, name: str) -> tuple[str, ...] | OpenQuestion:
+    value = getattr(charter, name)
+    return OpenQuestion(name) if is_open(value) else tuple(value)
+
+
+def _task_types(charter: Charter, _phase: PhaseName) -> tuple[str, ...] | OpenQuestion:
+    return tuple(charter.task_types) or OpenQuestion("task_types")
+
+
+def _routed(charter: Charter, _phase: PhaseName) -> tuple[str, ...] | OpenQuestion:
+    return tuple(name for name, terms in charter.task_types.items() if terms.routing.mode != "off")
+
+
+def _integrations(charter: Charter, phase: PhaseName) -> tuple[str, ...] | OpenQuestion:
+    names = charter.integrations_of(phase)
+    if names is not None:
+        return names
+    declared = charter.integrations
+    return OpenQuestion("integrations" if is_open(declared) else f"phases.{phase}.integrations")
+
+
+def _fresh_integrations(charter: Charter, phase: PhaseName) -> tuple[str, ...] | OpenQuestion:
+    names = _integrations(charter, phase)
+    if isinstance(names, OpenQuestion):
+        return names
+    chosen = ((name, charter.integration(name)) for name in names)
+    return tuple(name for name, integration in chosen if integration and integration.freshness is not None)
+
+
+def _critical_integrations(charter: Charter, phase: PhaseName) -> tuple[str, ...] | OpenQuestion:
+    names = _integrations(charter, phase)
+    if isinstance(names, OpenQuestion):
+        return names
+    chosen = ((name, charter.integration(name)) for name in names)
+    return tuple(
+        name for name, integration in chosen if integration and integration.criticality in {"high", "?"}
+    )
+
+
+def _tools(charter: Charter, phase: PhaseName) -> tuple[str, ...] | OpenQuestion:
+    names = _integrations(charter, phase)
+    if isinstance(names, OpenQuestion):
+        return names
+    if is_open(charter.tools):
+        return OpenQuestion("tools")
+    return tuple(name for name, tool in charter.tools.items() if tool.integration in {*names, "?"})
+
+
+def _families(charter: Charter, _phase: PhaseName) -> tuple[str, ...] | OpenQuestion:
+    families = charter.datasets.adversarial.families
+    return OpenQuestion("datasets.adversarial.families") if is_open(families) else tuple(families)
+
+
+def _alerts(charter: Charter, _phase: PhaseName) -> tuple[str, ...] | OpenQuestion:
+    alerts = charter.alerts
+    return OpenQuestion("alerts") if is_open(alerts) else tuple(alert.id for alert in alerts)
+
+
+def _runbooks(charter: Charter, _phase: PhaseName) -> tuple[str, ...] | OpenQuestion:
+    alerts = charter.alerts
+    if is_open(alerts):
+        return OpenQuestion("alerts")
+    return tuple(sorted({alert.runbook for alert in alerts} | set(known(charter.runbooks) or {})))
+
+
+def _judges(charter: Charter, _phase: PhaseName) -> tuple[str, ...] | OpenQuestion:
+    judges = charter.model.judges
+    if is_open(judges):
+        return OpenQuestion("model.judges")
+    metrics = {terms.metric for terms in charter.task_types.values()}
+    return tuple(judge.name for judge in judges if judge.name in metrics)
+
+
+def _sources(charter: Charter, _phase: PhaseName) -> tuple[str, ...] | OpenQuestion:
+    sources = charter.sources
+    return OpenQuestion("sources") if is_open(sources) else tuple(source.name for source in sources)
+
+
+def _outcomes(charter: Charter, _phase: PhaseName) -> tuple[str, ...] | OpenQuestion:
+    outcomes = charter.outcomes
+    return OpenQuestion("outcomes") if is_open(outcomes) else tuple(outcome.name for outcome in outcomes)
+
+
+def _regulations(charter: Charter, _phase: PhaseName) -> tuple[str, ...] | OpenQuestion:
+    return _declared(charter, "regulations")
+
+
+def _reviews(_charter: Charter, _phase: PhaseName) -> tuple[str, ...] | OpenQuestion:
+    return ("quality", "owner", "sponsor", "permissions", "runbooks")
+
+
+_Members = Callable[[Charter, PhaseName], tuple[str, ...] | OpenQuestion]
+
+_SETS: dict[Per, tuple[_Members, str, str]] = {
+    Per.TASK_TYPE: (_task_types, "task_type", "task_type"),
+    Per.ROUTED_TYPE: (_routed, "task_type", "task_type"),
+    Per.INTEGRATION: (_integrations, "integration", "integration"),
+    Per.FRESH_INTEGRATION: (_fresh_integrations, "integration", "integration"),
+    Per.CRITICAL_INTEGRATION: (_critical_integrations, "integration", "integration"),
+    Per.TOOL: (_tools, "tool", "tool"),
+    Per.FAMILY: (_families, "family", "part"),
+    Per.ALERT: (_alerts, "alert", "part"),
+    Per.RUNBOOK: (_runbooks, "runbook", "part"),
+    Per.JUDGE: (_judges, "judge", "part"),
+    Per.REGULATION: (_regulations, "regulation", "part"),
+    Per.SOURCE: (_sources, "source", "part"),
+    Per.REVIEW: (_reviews, "review", "part"),
+    Per.OUTCOME: (_outcomes, "outcome", "part"),
+}
+"""How each set is read, the name it fills in, and the field of the scope that carries it."""
+
+
+def people_in_role(charter: Charter, role: str, names: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the person ids behind a role; empty while the charter leaves them open.
+
+    Args:
+        charter: The charter.
+        role: `owner`, `sponsor`, `team`, `integration`, `A:duty` or `R:duty`.
+        names: Names of the item, for roles that depend on it.
+    """
+    if role == "owner":
+        found: tuple[str, ...] = (charter.owner.person,)
+    elif role == "sponsor":
+        found = (charter.sponsor.person,)
+    elif role == "team":
+        found = known(charter.operations.team) or ()
+    elif role == "integration":
+        integration = charter.integration(names.get("integration", ""))
+        found = (integration.owner,) if integration else (charter.raci.integration_maintenance.accountable,)
+    else:
+        letter, _, duty = role.partition(":")
+        row = getattr(charter.raci, duty)
+        found = (row.accountable,) if letter == "A" else (known(row.responsible) or ())
+    return tuple(person for person in found if not is_open(person))
+
+
+def _readers(charter: Charter, runbook: str) -> tuple[str, ...]:
+    terms = (known(charter.runbooks) or {}).get(runbook)
+    chosen = known(terms.reviewed_by) if terms else None
+    if chosen is not None and chosen != "all_owners":
+        return tuple(chosen)
+    both = (
+        *people_in_role(charter, "A:incident_response", {}),
+        *people_in_role(charter, "R:incident_response", {}),
+    )
+    return tuple(dict.fromkeys(both))
+
+
+def _signature_slots(charter: Charter, part: Part) -> Iterable[Slot]:
+    for section in part.sections:
+        for role in part.signers:
+            people = people_in_role(charter, role, {})
+            if not people:
+                yield Slot(
+                    scope=Scope(part=f"{section} by {role}"),
+                    section=section,
+                    question=OpenQuestion(f"raci.{role[2:]}.{role[0]}" if ":" in role else f"{role}.person"),
+                )
+            for person in people:
+                yield Slot(scope=Scope(part=f"{section} by {person}"), section=section, person=person)
+
+
+def _duty_slots(charter: Charter, part: Part) -> Iterable[Slot]:
+    signs = kind_named(part.kind).form is Form.SIGNATURE
+    for duty in DUTIES:
+        name: Duty = duty
+        accountable = known(charter.raci.row(name).accountable)
+        question = OpenQuestion(f"raci.{duty}.A") if accountable is None else None
+        yield Slot(
+            scope=Scope(duty=duty),
+            names={"duty": duty},
+            section="raci",
+            person=accountable if signs else None,
+            question=question,
+        )
+
+
+def _reader_slots(charter: Charter, phase: PhaseName) -> Iterable[Slot]:
+    runbooks = _runbooks(charter, phase)
+    if isinstance(runbooks, OpenQuestion):
+        yield Slot(question=runbooks)
+        return
+    for runbook in runbooks:
+        for person in _readers(charter, runbook) or (None,):
+            yield Slot(
+                scope=Scope(part=f"{runbook} by {person or 'all owners'}"),
+                names={"runbook": runbook},
+                section="alerts",
+                person=person,
+                question=None if person else OpenQuestion("raci.incident_response.A"),
+            )
+
+
+def expand(part: Part, charter: Charter, phase: PhaseName) -> tuple[Slot, ...]:
+    """Return the items of a part, in the charter's order.
+
+    An empty set of the charter gives no item: nothing declared, nothing asked. A set that is an open
+    question gives one item that nothing can decide until it is answered.
+
+    Args:
+        part: Part of a requirement.
+        charter: The charter.
+        phase: Phase whose integrations and tools count.
+    """
+    for path in part.answered:
+        section: object = committed(charter, path, {})
+        questions = (section.path,) if isinstance(section, OpenQuestion) else open_paths(section, path)
+        if questions:
+            return (Slot(question=OpenQuestion(questions[0])),)
+    if part.per is Per.AGENT:
+        people = people_in_role(charter, part.signers[0], {}) if part.signers else ()
+        return (Slot(person=people[0] if people else None),)
+    if part.per is Per.SIGNER:
+        return tuple(_signature_slots(charter, part))
+    if part.per is Per.DUTY:
+        return tuple(_duty_slots(charter, part))
+    if part.per is Per.READER:
+        return tuple(_reader_slots(charter, phase))
+    read, name, scope_field = _SETS[part.per]
+    members = read(charter, phase)
+    if isinstance(members, OpenQuestion):
+        return (Slot(question=members),)
+    return tuple(
+        Slot(scope=Scope(**{scope_field: member}), names=_names(charter, name, member)) for member in members
+    )
+
+
+def _names(charter: Charter, name: str, member: str) -> dict[str, str]:
+    names = {name: member}
+    tool = charter.tool(member) if name == "tool" else None
+    if tool is not None:
+        names["integration"] = tool.integration
+    return names

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How numbers are written in sentences: enough digits to be true, no more than the cases bear."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+__all__ = ["day", "in_unit", "interval", "percent", "short_digest", "significant"]
+
+PERCENT_DECIMALS_FROM = 100
+"""Cases from which a percentage bears one decimal."""
+
+DECIMALS_MAX = 4
+"""Digits added at most to tell a value from its bound."""
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£"}
+
+
+def percent(rate: float, n: int, *, bound: float | None = None) -> str:
+    """Write a rate as a percentage.
+
+    Args:
+        rate: In [0, 1].
+        n: Cases behind it: one decimal from 100 on, none below.
+        bound: Committed rate; digits are added until the text differs from its text.
+
+    Example:
+        >>> percent(0.831, 1204), percent(0.5, 12), percent(0.9496, 400, bound=0.95)
+        ('83.1 %', '50 %', '94.96 %')
+    """
+    start = 1 if n >= PERCENT_DECIMALS_FROM else 0
+    for decimals in range(start, DECIMALS_MAX + 1):
+        text = f"{rate * 100:.{decimals}f}"
+        if bound is None or rate == bound or float(text) != float(f"{bound * 100:.{decimals}f}"):
+            break
+    return f"{text} %"
+
+
+def significant(amount: float, digits: int = 3) -> str:
+    """Write an amount with some significant digits, in plain notation.
+
+    Example:
+        >>> significant(0.04123), significant(1234.5), significant(0.0)
+        ('0.0412', '1,230', '0')
+    """
+    if amount == 0:
+        return "0"
+    rounded = float(f"{amount:.{digits - 1}e}")
+    exponent = int(f"{rounded:e}".partition("e")[2])
+    decimals = max(0, digits - 1 - exponent)
+    text = f"{rounded:,.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def in_unit(value: float, unit: str, *, n: int, currency: str, bound: float | None = None) -> str:
+    """Write a value with its unit.
+
+    Args:
+        value: The value.
+        unit: `rate`, `usd`, `seconds`, `points`, `count`, `days` or empty.
+        n: Cases behind it.
+        currency: ISO code, for money.
+        bound: Committed bound, so that the two texts differ when the numbers do.
+
+    Example:
+        >>> in_unit(0.0412, "usd", n=200, currency="USD"), in_unit(1.7, "seconds", n=90, currency="USD")
+        ('$0.0412', '1.7 s')
+    """
+    if unit == "rate":
+        return percent(value, n, bound=bound)
+    digits = 3
+    text = significant(value, digits)
+    while bound is not None and value != bound and text == significant(bound, digits) and digits < 9:
+        digits += 1
+        text = significant(value, digits)
+    if unit == "usd":
+        symbol = _SYMBOLS.get(currency)
+        return f"{symbol}{text}" if symbol else f"{text} {currency}"
+    words = {"seconds": " s", "points": " points", "days": " days"}
+    return text + words.get(unit, "")
+
+
+def interval(low: float, high: float, unit: str, *, n: int, currency: str) -> str:
+    """Write an interval without repeating its unit.
+
+    Example:
+        >>> interval(0.0312, 0.0561, "rate", n=972, currency="USD")
+        '[3.1, 5.6]'
+    """
+    ends = [in_unit(end, unit, n=n, currency=currency) for end in (low, high)]
+    if unit == "rate":
+        ends = [end.removesuffix(" %") for end in ends]
+    elif unit in {"seconds", "points"}:
+        ends = [end.partition(" ")[0] for end in ends]
+    return f"[{ends[0]}, {ends[1]}]"
+
+
+def day(moment: datetime) -> str:
+    """Write a moment as a day in UTC.
+
+    Example:
+        >>> day(datetime(2026, 11, 3, 9, tzinfo=UTC))
+        '3 Nov 2026'
+    """
+    there = moment.astimezone(UTC)
+    return f"{there.day} {_MONTHS[there.month - 1]} {there.year}"
+
+
+def short_digest(digest: str | None) -> str:
+    """Write a digest so that a person can compare two.
+
+    Example:
+        >>> short_digest("5010386b0f11"), short_digest(None)
+        ('5010386', 'unnamed')
+    """
+    return digest[:7] if digest else "unnamed"

@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Charter and evidence become the verdict about one agent: pure, and blind to the order of arrival."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.charter.operations import PhaseName
+from pilothouse.core.evidence.admission import admit_evidence
+from pilothouse.core.evidence.evidence import Evidence, Scope
+from pilothouse.core.verdict.declared import objections
+from pilothouse.core.verdict.framework import DOMAINS, FRAMEWORK
+from pilothouse.core.verdict.item import Bench, Judged, judge_objection, judge_part, severity_key
+from pilothouse.core.verdict.requirement import Requirement
+from pilothouse.core.verdict.sentence import first_sentence, person_names
+from pilothouse.core.verdict.verdict import (
+    AgentVerdict,
+    DomainVerdict,
+    GateVerdict,
+    ItemVerdict,
+    Reason,
+    RequirementVerdict,
+    Status,
+    worst_status,
+)
+from pilothouse.core.verdict.waiver import Waiver, waiver_in_force
+from pilothouse.errors import ExitStatus
+
+__all__ = ["decide", "exit_status", "verdict_digest", "verdict_document"]
+
+_PHASES: tuple[PhaseName, ...] = ("pilot", "1", "2", "3")
+_NUMBERED = ("1", "2", "3")
+
+_WORDS = {
+    Status.BREACHED: "NO-GO",
+    Status.NO_EVIDENCE: "NOT ENOUGH EVIDENCE",
+    Status.AT_RISK: "GO WITH CONDITIONS",
+    Status.HOLDS: "GO",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Decided:
+    """A requirement with what its order among others rests on."""
+
+    verdict: RequirementVerdict
+    judged: Judged
+
+
+def _worst_first(judged: Iterable[Judged]) -> list[Judged]:
+    return sorted(judged, key=severity_key)
+
+
+def _nothing_asked(requirement: Requirement, bench: Bench) -> Judged:
+    item = ItemVerdict(
+        requirement=requirement.id,
+        scope=Scope(),
+        status=Status.NO_EVIDENCE,
+        reason=Reason.MISSING,
+        rule=requirement.asks,
+        sentence="The charter declares nothing that this speaks of, so no gate asks for it.",
+        remedy="pilothouse check",
+        who=bench.people(requirement, {}),
+    )
+    return Judged(item=item, share_lost=0.0, oldest=None, higher_is_better=None)
+
+
+def _decide_one(
+    requirement: Requirement, bench: Bench, decided: Mapping[str, _Decided], waivers: tuple[Waiver, ...]
+) -> _Decided:
+    judged = [found for part in requirement.parts for found in judge_part(requirement, part, bench)]
+    asked = bool(judged) or bool(requirement.of)
+    said = [one for one in bench.objections if one.requirement == requirement.id]
+    if asked:
+        judged = [found.warned(said) for found in judged]
+        judged += [judge_objection(one, requirement, bench) for one in said if one.breaches]
+    judged += [decided[name].judged for name in requirement.of]
+    ordered = _worst_first(judged) or [_nothing_asked(requirement, bench)]
+    deciding = ordered[0]
+    mark = waiver_in_force(
+        waivers,
+        deciding.item,
+        requirement.id,
+        bench.charter,
+        now=bench.now,
+        version=bench.in_force.version,
+        higher_is_better=deciding.higher_is_better,
+    )
+    return _Decided(
+        verdict=RequirementVerdict(
+            requirement=requirement.id,
+            domain=requirement.domain,
+            statement=requirement.statement,
+            gates=requirement.gates if asked else (),
+            status=deciding.item.status,
+            reason=deciding.item.reason,
+            deciding=deciding.item,
+            items=tuple(found.item for found in ordered),
+            waiver=mark,
+        ),
+        judged=deciding,
+    )
+
+
+def _decide_all(bench: Bench, waivers: tuple[Waiver, ...]) -> dict[str, _Decided]:
+    decided: dict[str, _Decided] = {}
+    for requirement in FRAMEWORK:
+        decided[requirement.id] = _decide_one(requirement, bench, decided, waivers)
+    return decided
+
+
+def _needed_by(gate: str, decided: Mapping[str, _Decided]) -> list[_Decided]:
+    """Return what a gate asks for: a numbered gate includes those before it."""
+    wanted = set(_NUMBERED[: int(gate)]) if gate in _NUMBERED else {gate}
+    return [one for one in decided.values() if wanted & set(one.verdict.gates)]
+
+
+def _gate_verdict(gate: str, decided: Mapping[str, _Decided]) -> GateVerdict:
+    needed = _needed_by(gate, decided)
+    ids = {
+        status: tuple(one.verdict.requirement for one in needed if one.verdict.status is status)
+        for status in Status
+    }
+    worst = min(needed, key=lambda one: severity_key(one.judged))
+    return GateVerdict(
+        gate=gate,
+        status=worst_status(tuple(one.verdict.status for one in needed)),
+        reason=worst.verdict.reason,
+        worst=worst.verdict.requirement,
+        breached=ids[Status.BREACHED],
+        no_evidence=ids[Status.NO_EVIDENCE],
+        at_risk=ids[Status.AT_RISK],
+        holds=ids[Status.HOLDS],
+    )
+
+
+def _domain_verdict(domain: str, gate: str, decided: Mapping[str, _Decided]) -> DomainVerdict:
+    needed = [one for one in _needed_by(gate, decided) if one.verdict.domain == domain]
+    worst = min(needed, key=lambda one: severity_key(one.judged))
+    return DomainVerdict(
+        domain=domain,
+        title=DOMAINS[domain],
+        status=worst.verdict.status,
+        reason=worst.verdict.reason,
+        worst=worst.verdict.requirement,
+    )
+
+
+def _word(needed: Sequence[_Decided]) -> str:
+    """Return the word of the decision: what is waived opens a gate, with conditions."""
+    unwaived = [one.verdict.status for one in needed if one.verdict.waiver is None]
+    worst = worst_status((*unwaived, Status.HOLDS))
+    if worst is Status.HOLDS and len(unwaived) < len(needed):
+        worst = Status.AT_RISK
+    return _WORDS[worst]
+
+
+def decide(
+    charter: Charter,
+    evidence: Iterable[Evidence],
+    now: datetime,
+    *,
+    phase: PhaseName = "pilot",
+    version: str | None = None,
+    waivers: tuple[Waiver, ...] = (),
+) -> AgentVerdict:
+    """Decide what holds, what does not, and what nobody knows about one agent.
+
+    Nothing is averaged: an item is the newest decisive record of its scope, a requirement its worst
+    item, a gate its worst requirement. The order of `evidence` and duplicates in it do not matter. With
+    a later `now` and the same evidence nothing ever gets better.
+
+    Args:
+        charter: The charter in force.
+        evidence: Records in any order; those that cannot count are named in `notes`.
+        now: The moment, aware UTC.
+        phase: Phase the agent is in; in the pilot, the gate of phase 1 decides.
+        version: Version that is judged: the one that served most recently, or None when traffic
+            names none. Nothing that was measured on another version counts.
+        waivers: Signed permissions, shown beside a status and never instead of it.
+
+    Returns:
+        The verdict, equal for equal arguments down to its bytes.
+    """
+    admitted = admit_evidence(evidence, charter.agent, now)
+    inner: PhaseName = "1" if phase == "pilot" else phase
+    following: PhaseName | None = {"pilot": "1", "1": "2", "2": "3"}.get(phase)  # type: ignore[assignment]  # values are phases
+    bench = Bench.of(charter, admitted.records, now, version=version)
+    by_phase: dict[str, dict[str, _Decided]] = {}
+    for scope in dict.fromkeys((inner, *_PHASES[1:])):
+        placed = bench.in_phase(scope, objections(charter, now, scope))
+        by_phase[scope] = _decide_all(placed, waivers)
+    decided = by_phase[inner]
+    order = dict.fromkeys((inner, following or inner, *_NUMBERED, "R", "X"))
+    gates = tuple(_gate_verdict(gate, by_phase.get(gate, decided)) for gate in order)
+    needed = _needed_by(inner, decided)
+    worst = min(needed, key=lambda one: severity_key(one.judged))
+    counted = [item for one in needed for item in one.verdict.items if item.status in _STANDING]
+    tightest = min(
+        (found for one in needed for found in [one.judged]), key=lambda found: -found.share_lost, default=None
+    )
+    next_lapse = min((item.lapses_at for item in counted if item.lapses_at), default=None)
+    return AgentVerdict(
+        agent=charter.agent,
+        version=version,
+        phase=phase,
+        as_of=now,
+        charter_digest=charter.digest,
+        status=worst.verdict.status,
+        reason=worst.verdict.reason,
+        deciding=worst.verdict.requirement,
+        sentence=first_sentence(
+            worst.verdict,
+            tightest.item if tightest else None,
+            holding=len(needed),
+            next_lapse_at=next_lapse,
+            names=person_names(charter),
+        ),
+        next_gate=following,
+        word=_word(needed),
+        next_lapse_at=next_lapse,
+        domains=tuple(
+            _domain_verdict(domain, following or inner, by_phase[following or inner]) for domain in DOMAINS
+        ),
+        gates=gates,
+        requirements=tuple(one.verdict for one in decided.values()),
+        notes=admitted.refused,
+    )
+
+
+_STANDING = frozenset({Status.HOLDS, Status.AT_RISK})
+
+
+def exit_status(verdict: AgentVerdict, *, strict: bool = False) -> ExitStatus:
+    """Return what the process exits with.
+
+    Args:
+        verdict: The verdict.
+        strict: Whether a status at risk counts as a failure.
+    """
+    if verdict.status is Status.BREACHED or (strict and verdict.status is Status.AT_RISK):
+        return ExitStatus.BREACHED
+    if verdict.status is Status.NO_EVIDENCE:
+        return ExitStatus.NOT_ENOUGH_EVIDENCE
+    return ExitStatus.HOLDS
+
+
+def verdict_document(verdict: AgentVerdict) -> str:
+    """Return the canonical JSON of a verdict: equal verdicts have equal bytes."""
+    return canonical_json(verdict.model_dump(mode="json"))
+
+
+def verdict_digest(verdict: AgentVerdict) -> str:
+    """Return the SHA-256 of a verdict's canonical JSON, lower-case hex."""
+    return hashlib.sha256(verdict_document(verdict).encode()).hexdigest()

@@ -1,0 +1,374 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one record says about one rule: proved, breached, or open, with every number behind it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pilothouse.core.evidence.evidence import Evidence
+from pilothouse.core.statistics.intervals import (
+    anytime_interval,
+    cases_to_prove_ceiling,
+    cases_to_prove_floor,
+    failure_upper_bound,
+    jeffreys_interval,
+    jeffreys_lower,
+    jeffreys_upper,
+)
+from pilothouse.core.statistics.results import Estimate, NotEnoughEvidence
+from pilothouse.core.verdict.requirement import (
+    AtLeast,
+    Ceiling,
+    Census,
+    Count,
+    Fact,
+    Floor,
+    MeanMax,
+    Paired,
+    Quantile,
+    Rule,
+    Zero,
+)
+
+__all__ = ["LEVEL", "MEAN_CASES_MIN", "UNPRICED_SHARE_MAX", "Assessment", "Proof", "assess", "quantile_cases"]
+
+LEVEL = 0.95
+"""Confidence of every bound."""
+
+MEAN_CASES_MIN = 100
+"""Fewer costs cannot show their long tail."""
+
+UNPRICED_SHARE_MAX = 0.01
+"""Share of tokens without a price above which a cost is not known."""
+
+QUANTILE = 0.95
+"""The quantile that latency ceilings speak of."""
+
+_ZERO_ALLOWED_MIN = 59
+"""Cases for a ceiling of 0: none in 59 proves under 5 %."""
+
+
+class Proof(StrEnum):
+    """What a record proves about a rule."""
+
+    PROVED = "proved"
+    BREACHED = "breached"
+    OPEN = "open"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assessment:
+    """One record held against one rule.
+
+    Attributes:
+        proof: What it proves.
+        value: Measured value, or None.
+        low: Lower end of the shown interval, or None.
+        high: Upper end, or None.
+        n: Cases behind it.
+        n_needed: Cases in all that would decide it, or None when no number would.
+        share_lost: How much of the committed margin is used up: 1 is all of it, 0 none.
+        method: How the interval was made.
+        why: What is missing, for an open one; otherwise empty.
+    """
+
+    proof: Proof
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int
+    n_needed: int | None = None
+    share_lost: float = 0.0
+    method: str = ""
+    why: str = ""
+
+
+def quantile_cases(level: float = LEVEL) -> int:
+    """Return the fewest cases whose largest bounds the 95 % quantile from above.
+
+    Source:
+        Order statistics: P(all n below the quantile) = q^n <= 1 - level.
+
+    Example:
+        >>> quantile_cases()
+        59
+    """
+    return math.ceil(math.log(1 - level) / math.log(QUANTILE))
+
+
+def assess(rule: Rule, bound: float, record: Evidence) -> Assessment:
+    """Hold one record against one rule.
+
+    Args:
+        rule: The rule.
+        bound: Its bound, in the unit of the record's kind; ignored by `Zero` and `Fact`.
+        record: A record whose form fits the rule.
+
+    Returns:
+        What it proves. A further bad case in the record never turns it for the better.
+    """
+    match rule:
+        case Floor():
+            return _floor(rule, bound, record)
+        case Ceiling():
+            return _ceiling(rule, bound, record) if bound > 0 else _zero(_ZERO_ALLOWED_MIN, record)
+        case Zero():
+            return _zero(rule.n, record)
+        case Census():
+            return _census(rule, bound, record)
+        case Quantile():
+            return _amount_at_most(bound, record, cases=quantile_cases())
+        case MeanMax():
+            return _amount_at_most(bound, record, cases=MEAN_CASES_MIN)
+        case AtLeast():
+            return _amount_at_least(rule, bound, record)
+        case Paired():
+            return _paired(bound, record)
+        case Count():
+            return _count(bound, record)
+        case Fact():
+            return _fact(record)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rate:
+    """Counts of a rate: what is surely good, surely bad, and neither."""
+
+    good: int
+    bad: int
+    unknown: int
+    n: int
+
+
+def _rate(record: Evidence) -> _Rate:
+    good = record.good or 0
+    unknown = min(record.counts.get("unknown", 0), record.n - good)
+    return _Rate(good=good, bad=record.n - good - unknown, unknown=unknown, n=record.n)
+
+
+def _estimate(found: Estimate | NotEnoughEvidence) -> Estimate:
+    if isinstance(
+        found, NotEnoughEvidence
+    ):  # pragma: no cover - a record has n >= 1, so there is an estimate
+        raise TypeError(found.reason)
+    return found
+
+
+def _unknown_words(rate: _Rate) -> str:
+    return f"{rate.unknown:,} of {rate.n:,} do not say how they ended" if rate.unknown else ""
+
+
+def _floor(rule: Floor, bound: float, record: Evidence) -> Assessment:
+    rate = _rate(record)
+    told = rate.good + rate.bad
+    if told == 0:
+        return Assessment(proof=Proof.OPEN, n=0, share_lost=1.0, why=_unknown_words(rate))
+    value = rate.good / told
+    shown = _estimate(jeffreys_interval(rate.good, told))
+    lost = (1 - value) / (1 - bound) if bound < 1 else math.inf
+    at_best = rate.good + rate.unknown
+    upper = (
+        _estimate(anytime_interval(at_best, rate.n, LEVEL)).high
+        if rule.stream
+        else jeffreys_upper(at_best, rate.n, LEVEL)
+    )
+    proof = Proof.OPEN
+    if upper < bound:
+        proof = Proof.BREACHED
+    elif jeffreys_lower(rate.good, rate.n, LEVEL) >= bound:
+        proof = Proof.PROVED
+    needed = None
+    if proof is Proof.OPEN and 0 < bound < 1:
+        further = cases_to_prove_floor(bound, value, LEVEL, have=told)
+        needed = None if further is None else told + further
+    return Assessment(
+        proof=proof,
+        value=value,
+        low=shown.low,
+        high=shown.high,
+        n=told,
+        n_needed=needed,
+        share_lost=lost,
+        method=str(shown.method),
+        why=_unknown_words(rate),
+    )
+
+
+def _ceiling(rule: Ceiling, bound: float, record: Evidence) -> Assessment:
+    rate = _rate(record)
+    told = rate.good + rate.bad
+    if told == 0:
+        return Assessment(proof=Proof.OPEN, n=0, share_lost=1.0, why=_unknown_words(rate))
+    value = rate.bad / told
+    shown = _estimate(jeffreys_interval(rate.bad, told))
+    lower = (
+        _estimate(anytime_interval(rate.bad, rate.n, LEVEL)).low
+        if rule.stream
+        else jeffreys_lower(rate.bad, rate.n, LEVEL)
+    )
+    proof = Proof.OPEN
+    if lower > bound:
+        proof = Proof.BREACHED
+    elif jeffreys_upper(rate.bad + rate.unknown, rate.n, LEVEL) <= bound:
+        proof = Proof.PROVED
+    needed = None
+    if proof is Proof.OPEN and bound < 1:
+        further = cases_to_prove_ceiling(bound, value, LEVEL, have=told)
+        needed = None if further is None else told + further
+    return Assessment(
+        proof=proof,
+        value=value,
+        low=shown.low,
+        high=shown.high,
+        n=told,
+        n_needed=needed,
+        share_lost=value / bound,
+        method=str(shown.method),
+        why=_unknown_words(rate),
+    )
+
+
+def _zero(least: int, record: Evidence) -> Assessment:
+    rate = _rate(record)
+    told = rate.good + rate.bad
+    if told == 0:
+        return Assessment(proof=Proof.OPEN, n=0, n_needed=least, share_lost=1.0, why=_unknown_words(rate))
+    if rate.bad:
+        shown = _estimate(jeffreys_interval(rate.bad, told))
+        return Assessment(
+            proof=Proof.BREACHED,
+            value=rate.bad / told,
+            low=shown.low,
+            high=shown.high,
+            n=told,
+            share_lost=math.inf,
+            method=str(shown.method),
+        )
+    bounded = _estimate(failure_upper_bound(0, told))
+    enough = told >= least and not rate.unknown
+    return Assessment(
+        proof=Proof.PROVED if enough else Proof.OPEN,
+        value=0.0,
+        low=0.0,
+        high=bounded.high,
+        n=told,
+        n_needed=None if enough else max(least, told + rate.unknown),
+        share_lost=0.0 if enough else max(0.0, 1 - told / least),
+        method=str(bounded.method),
+        why=_unknown_words(rate),
+    )
+
+
+def _census(rule: Census, bound: float, record: Evidence) -> Assessment:
+    rate = _rate(record)
+    value = rate.good / rate.n
+    short = value < bound
+    lost = (1 - value) / (1 - bound) if bound < 1 else (math.inf if short else 0.0)
+    if not rule.harm:
+        lost = max(0.0, 1 - value / bound) if bound > 0 else 0.0
+    worst = Proof.BREACHED if rule.harm else Proof.OPEN
+    return Assessment(
+        proof=worst if short else Proof.PROVED,
+        value=value,
+        n=rate.n,
+        share_lost=lost,
+        method="counted, no sampling",
+    )
+
+
+def _amounts(record: Evidence) -> tuple[float, float, float]:
+    value, low, high = record.value, record.low, record.high
+    if value is None or low is None or high is None:  # pragma: no cover - admission refuses such a record
+        raise TypeError(record.kind)
+    return value, low, high
+
+
+def _amount_at_most(bound: float, record: Evidence, *, cases: int) -> Assessment:
+    value, low, high = _amounts(record)
+    unpriced = record.counts.get("tokens_unpriced", 0)
+    tokens = max(record.counts.get("tokens", 0), unpriced)
+    why = ""
+    if record.n < cases:
+        why = f"{record.n:,} of {cases:,} cases"
+    elif unpriced > UNPRICED_SHARE_MAX * tokens:
+        why = f"{unpriced / tokens:.0%} of tokens have no price"
+    elif record.counts.get("unmeasured", 0):
+        why = record.detail
+    proof = Proof.OPEN
+    if low > bound and record.n >= cases:
+        proof = Proof.BREACHED
+    elif high <= bound and not why:
+        proof = Proof.PROVED
+    return Assessment(
+        proof=proof,
+        value=value,
+        low=low,
+        high=high,
+        n=record.n,
+        n_needed=cases if record.n < cases else None,
+        share_lost=value / bound if bound > 0 else math.inf,
+        method=record.method,
+        why="" if proof is Proof.BREACHED else why,
+    )
+
+
+def _amount_at_least(rule: AtLeast, bound: float, record: Evidence) -> Assessment:
+    value, low, high = _amounts(record)
+    proof = Proof.OPEN
+    if high < bound and rule.harm and record.n >= rule.n:
+        proof = Proof.BREACHED
+    elif low >= bound and record.n >= rule.n:
+        proof = Proof.PROVED
+    return Assessment(
+        proof=proof,
+        value=value,
+        low=low,
+        high=high,
+        n=record.n,
+        n_needed=rule.n if record.n < rule.n else None,
+        share_lost=max(0.0, 1 - value / bound) if bound > 0 else float(proof is not Proof.PROVED),
+        method=record.method,
+    )
+
+
+def _paired(bound: float, record: Evidence) -> Assessment:
+    value, low, high = _amounts(record)
+    proof = Proof.OPEN
+    if high < -bound:
+        proof = Proof.BREACHED
+    elif low > -bound:
+        proof = Proof.PROVED
+    return Assessment(
+        proof=proof,
+        value=value,
+        low=low,
+        high=high,
+        n=record.n,
+        share_lost=max(0.0, -value / bound) if bound > 0 else float(proof is not Proof.PROVED),
+        method=record.method,
+    )
+
+
+def _count(bound: float, record: Evidence) -> Assessment:
+    needed = math.ceil(bound)
+    enough = record.n >= needed
+    return Assessment(
+        proof=Proof.PROVED if enough else Proof.OPEN,
+        value=float(record.n),
+        n=record.n,
+        n_needed=None if enough else needed,
+        share_lost=0.0 if enough else 1 - record.n / needed,
+        method="counted",
+    )
+
+
+def _fact(record: Evidence) -> Assessment:
+    passed = record.passed is not False  # a signature has no `passed`: that it exists is the fact
+    return Assessment(
+        proof=Proof.PROVED if passed else Proof.BREACHED,
+        n=record.n,
+        share_lost=0.0 if passed else 1.0,
+        method=record.method,
+    )

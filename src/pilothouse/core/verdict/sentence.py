@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every sentence that a verdict says, computed from its numbers; the one place of its English."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pilothouse.core.charter.answers import known
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.evidence.binding import Mismatch
+from pilothouse.core.evidence.evidence import Basis, Evidence, Scope
+from pilothouse.core.evidence.kinds import Form, Kind
+from pilothouse.core.verdict.numbers import day, in_unit, interval, percent, short_digest
+from pilothouse.core.verdict.requirement import (
+    AtLeast,
+    Ceiling,
+    Census,
+    Count,
+    Fact,
+    Floor,
+    MeanMax,
+    Paired,
+    Quantile,
+    Rule,
+    Zero,
+)
+from pilothouse.core.verdict.rules import Assessment
+from pilothouse.core.verdict.verdict import ItemVerdict, RequirementVerdict, Status, WaiverMark
+
+__all__ = ["Voice", "first_sentence", "person_names", "rule_in_words", "waiver_sentence"]
+
+
+def rule_in_words(rule: Rule, bound: float | None, kind: Kind, currency: str) -> str:
+    """Return a rule with its bound, as a page shows it.
+
+    Args:
+        rule: The rule.
+        bound: Its bound, or None while the charter leaves it open.
+        kind: Kind of evidence, for unit and noun.
+        currency: ISO code.
+
+    Example:
+        >>> from pilothouse.core.evidence.kinds import kind_named
+        >>> rule_in_words(Floor(bound=0.95), 0.95, kind_named("quality"), "USD")
+        'at least 95 %, proved at 95 % confidence'
+    """
+    if isinstance(rule, Fact):
+        return "the newest one passed"
+    if isinstance(rule, Zero):
+        return f"none in {rule.n:,} or more {kind.noun}" if rule.n > 1 else f"none in any {kind.noun}"
+    if bound is None:
+        return "a bound that the charter leaves open"
+    shown = in_unit(bound, kind.unit, n=1, currency=currency, bound=None)
+    if kind.unit == "rate":
+        shown = f"{bound * 100:g} %"
+    match rule:
+        case Count():
+            return f"{bound:,.0f} or more {kind.noun}"
+        case Floor():
+            return f"at least {shown}, proved at 95 % confidence"
+        case Ceiling():
+            return f"at most {shown}, proved at 95 % confidence" if bound else f"no {kind.noun}"
+        case Census():
+            return f"at least {shown}, counted"
+        case Quantile():
+            return f"95 % quantile at most {shown}, proved at 95 % confidence"
+        case MeanMax():
+            return f"mean at most {shown}, proved at 95 % confidence"
+        case AtLeast():
+            return f"more than {shown}, proved at 95 % confidence"
+        case Paired():
+            return f"not worse by more than {shown}, proved at 95 % confidence"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Voice:
+    """What a sentence about one item needs to know.
+
+    Attributes:
+        title: Statement of the requirement, for items that have no record.
+        kind: Kind of evidence.
+        rule: The rule.
+        bound: Its bound, or None.
+        scope: The part of the agent.
+        currency: ISO code.
+        names: Person id → name.
+    """
+
+    title: str
+    kind: Kind
+    rule: Rule
+    bound: float | None
+    scope: Scope
+    currency: str
+    names: Mapping[str, str]
+
+    def _on(self) -> str:
+        label = self.scope.task_type or self.scope.integration or self.scope.tool or self.scope.duty
+        if label is None and self.scope.part is not None:
+            label = self.scope.part
+        return f" on {label}" if label else ""
+
+    def _measured(self, found: Assessment) -> str:
+        if found.value is None:
+            return f"{self.kind.title}{self._on()}"
+        if isinstance(self.rule, Count):
+            return f"{self.kind.title}{self._on()}: {found.n:,}"
+        counted = f"{found.n:,} {self.kind.noun}"
+        if isinstance(self.rule, Zero):
+            bad = round(found.value * found.n)
+            return f"{self.kind.title}{self._on()}: {bad:,} in {counted}"
+        shown = in_unit(found.value, self.kind.unit, n=found.n, currency=self.currency, bound=self.bound)
+        ends = ""
+        if found.low is not None and found.high is not None:
+            ends = " " + interval(found.low, found.high, self.kind.unit, n=found.n, currency=self.currency)
+        return f"{self.kind.title}{self._on()} is {shown}{ends} ({counted})"
+
+    def _committed(self) -> str:
+        return f"committed: {rule_in_words(self.rule, self.bound, self.kind, self.currency)}"
+
+    def missing(self) -> str:
+        """Nothing matches."""
+        if self.kind.form is Form.SIGNATURE:
+            section, _, person = (self.scope.part or "").rpartition(" by ")
+            who = self.names.get(person, person) or "The accountable person"
+            return f"{who} has not signed {section or self.scope.duty or 'it'} as it is in force."
+        if isinstance(self.rule, Fact):
+            what = self.kind.what.rstrip(".")
+            return f"{self.kind.title}{self._on()}: nobody has shown {what[0].lower()}{what[1:]}."
+        asked = rule_in_words(self.rule, self.bound, self.kind, self.currency)
+        return f"{self.kind.title}{self._on()}: never measured; asked for is {asked}."
+
+    def unanswered(self, path: str) -> str:
+        """The charter leaves open what is asked for."""
+        return f"The charter leaves {path} open, so nothing can decide this: {self.title.lower()}."
+
+    def stale_binding(self, mismatch: Mismatch) -> str:
+        """There is a record, and it is bound to something else."""
+        found, now = short_digest(mismatch.found), short_digest(mismatch.in_force)
+        if mismatch.what == "person":
+            found, now = mismatch.found or "nobody", mismatch.in_force or "nobody"
+        return (
+            f"{self.kind.title}{self._on()} is known for {mismatch.what} {found} only;"
+            f" in force is {now}, and nothing of the one counts for the other."
+        )
+
+    def stale_age(self, lapsed_at: datetime) -> str:
+        """There is a record, and it is too old."""
+        return f"{self.kind.title}{self._on()} lapsed on {day(lapsed_at)}; nothing newer is known."
+
+    def imported(self) -> str:
+        """There is a record from a file, and nobody can say what it was measured on."""
+        return f"{self.kind.title}{self._on()} was imported from a file; its identity is unknown, so it proves nothing."
+
+    def insufficient(self, found: Assessment) -> str:
+        """There is a record, and it is too little."""
+        why = f" {found.why[0].upper()}{found.why[1:]}." if found.why else ""
+        if found.n_needed is not None and found.n_needed > found.n:
+            return (
+                f"{found.n:,} of about {found.n_needed:,} {self.kind.noun} needed:"
+                f" {self._measured(found)}; {self._committed()}.{why}"
+            )
+        tail = (
+            ""
+            if found.why or isinstance(self.rule, Census)
+            else " No number of cases at this level would prove it."
+        )
+        return f"{self._measured(found)}; {self._committed()}.{why}{tail}"
+
+    def breached(self, found: Assessment, record: Evidence) -> str:
+        """A record proves that the rule does not hold."""
+        detail = f" {record.detail.rstrip('.')}." if record.detail else ""
+        if isinstance(self.rule, Fact):
+            return f"{self.kind.title}{self._on()} failed on {day(record.window_to)}.{detail}"
+        return f"{self._measured(found)}; {self._committed()}.{detail}"
+
+    def holds(self, found: Assessment, record: Evidence, lapses_at: datetime | None) -> str:
+        """A record proves that the rule holds."""
+        until = f", counts until {day(lapses_at)}" if lapses_at else ""
+        if record.basis is Basis.ATTESTED:
+            signer = self.names.get(record.signer or "", record.signer or "")
+            return f"{self.kind.title}{self._on()}: attested by {signer} on {day(record.window_to)}{until}."
+        if isinstance(self.rule, Fact):
+            return f"{self.kind.title}{self._on()} passed on {day(record.window_to)}{until}."
+        if isinstance(self.rule, Zero) and found.high is not None:
+            return f"{self._measured(found)}, so under {percent(found.high, 100)} at 95 % confidence; {self._committed()}."
+        return f"{self._measured(found)}; {self._committed()}."
+
+    def at_risk(self, holding: str, lapses_at: datetime, now: datetime) -> str:
+        """It holds, and its evidence ends soon."""
+        left = lapses_at - now
+        hours = int(left / timedelta(hours=1))
+        span = f"{hours} hours" if hours < 48 else f"{left.days} days"
+        return f"{holding} Its evidence lapses in {span}."
+
+
+def waiver_sentence(mark: WaiverMark, names: Mapping[str, str]) -> str:
+    """Return what stands after the sentence of a waived requirement, never instead of it."""
+    return f"Waived until {day(mark.until)} by {names.get(mark.signer, mark.signer)}: '{mark.reason}'."
+
+
+def first_sentence(
+    deciding: RequirementVerdict,
+    tightest: ItemVerdict | None,
+    *,
+    holding: int,
+    next_lapse_at: datetime | None,
+    names: Mapping[str, str],
+) -> str:
+    """Return the sentence on which every page about an agent opens.
+
+    Args:
+        deciding: The deciding requirement.
+        tightest: The item with the least margin left, when everything holds.
+        holding: Requirements that hold.
+        next_lapse_at: Earliest lapse, or None.
+        names: Person id → name.
+    """
+    if deciding.status is Status.HOLDS and tightest is not None:
+        lapse = f" First lapse: {day(next_lapse_at)}." if next_lapse_at else ""
+        text = f"All {holding} requirements hold; the tightest is {tightest.requirement}: {tightest.sentence}{lapse}"
+    else:
+        text = f"{deciding.requirement}: {deciding.deciding.sentence}"
+    return f"{text} {waiver_sentence(deciding.waiver, names)}" if deciding.waiver else text
+
+
+def person_names(charter: Charter) -> dict[str, str]:
+    """Return the names of the charter's people by id, the id itself while a name is open."""
+    return {person_id: known(person.name) or person_id for person_id, person in charter.people.items()}
