@@ -46,7 +46,7 @@ def test_the_page_names_no_path_of_a_developers_machine(path):
     assert not [word for word in FORBIDDEN if word in text]
 
 
-@pytest.mark.parametrize("body", blocks({"python"}))
+@pytest.mark.parametrize("body", list(blocks({"python"})))
 def test_every_python_block_runs(body, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     exec(compile(body, "<docs>", "exec"), {"__name__": "docs"})
@@ -83,7 +83,7 @@ def check_call(words):
             assert word.split("=")[0] in known, f"{' '.join(path)} has no option {word}"
 
 
-@pytest.mark.parametrize("body", blocks({"sh", "console", "bash"}))
+@pytest.mark.parametrize("body", list(blocks({"sh", "console", "bash"})))
 def test_every_shell_block_names_real_commands_and_options(body):
     for words in pilothouse_calls(body):
         check_call(words)
