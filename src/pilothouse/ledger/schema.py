@@ -19,7 +19,6 @@ __all__ = [
     "from_micros",
     "outcomes",
     "prices",
-    "scores",
     "to_micros",
     "verdicts",
 ]
@@ -143,20 +142,3 @@ prices = Table(
     Column("source_date", String(10), nullable=False),
 )
 """Prices of tokens; a model without a row has no price."""
-
-scores = Table(
-    "scores",
-    METADATA,
-    Column("trace_id", String(32), primary_key=True),
-    Column("scorer", String(128), primary_key=True),
-    Column("scorer_digest", String(64), primary_key=True),
-    Column("agent", String(64), nullable=False),
-    Column("task_type", String(64), nullable=False),
-    Column("version_digest", Text, nullable=True),
-    Column("task_start_ns", BigInteger, nullable=False),
-    Column("good", Integer, nullable=False),
-    Column("detail", Text, nullable=False),
-    Column("scored_us", BigInteger, nullable=False),
-    Index(None, "agent", "task_start_ns"),
-)
-"""Judgements of tasks by scorers; one for each task, scorer and form of the scorer."""

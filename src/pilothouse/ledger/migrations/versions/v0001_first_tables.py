@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The first tables: charters, evidence, outcomes, verdicts, decisions, prices and scores."""
+"""The first tables: charters, evidence, outcomes, verdicts, decisions and prices."""
 
 from __future__ import annotations
 
@@ -88,18 +88,3 @@ def upgrade() -> None:
         sa.Column("source_date", sa.String(10), nullable=False),
         sa.PrimaryKeyConstraint("provider", "model", "token_class", "valid_from_us", name="pk_prices"),
     )
-    op.create_table(
-        "scores",
-        sa.Column("trace_id", sa.String(32), nullable=False),
-        sa.Column("scorer", sa.String(128), nullable=False),
-        sa.Column("scorer_digest", sa.String(64), nullable=False),
-        sa.Column("agent", sa.String(64), nullable=False),
-        sa.Column("task_type", sa.String(64), nullable=False),
-        sa.Column("version_digest", sa.Text, nullable=True),
-        sa.Column("task_start_ns", sa.BigInteger, nullable=False),
-        sa.Column("good", sa.Integer, nullable=False),
-        sa.Column("detail", sa.Text, nullable=False),
-        sa.Column("scored_us", sa.BigInteger, nullable=False),
-        sa.PrimaryKeyConstraint("trace_id", "scorer", "scorer_digest", name="pk_scores"),
-    )
-    op.create_index("ix_scores_agent_task_start_ns", "scores", ["agent", "task_start_ns"])
