@@ -90,8 +90,8 @@ def _form_problem(record: Evidence) -> str | None:
     form = kind_named(record.kind).form
     if form is Form.RATE and record.good is None:
         return "a rate needs `good`"
-    if form is Form.AMOUNT and (record.value is None or record.low is None or record.high is None):
-        return "an amount needs `value`, `low` and `high`"
+    if form is Form.AMOUNT and record.value is None:
+        return "an amount needs `value`"
     if form is Form.FACT and record.passed is None:
         return "a fact needs `passed`"
     if form is Form.SIGNATURE and record.basis is not Basis.ATTESTED:

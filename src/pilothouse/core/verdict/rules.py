@@ -278,77 +278,82 @@ def _census(rule: Census, bound: float, record: Evidence) -> Assessment:
     )
 
 
-def _amounts(record: Evidence) -> tuple[float, float, float]:
-    value, low, high = record.value, record.low, record.high
-    if value is None or low is None or high is None:  # pragma: no cover - admission refuses such a record
-        raise TypeError(record.kind)
-    return value, low, high
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Amount:
+    """An amount whose unknown ends are nowhere: they prove nothing."""
+
+    value: float
+    low: float
+    high: float
 
 
-def _amount_at_most(bound: float, record: Evidence, *, cases: int) -> Assessment:
-    value, low, high = _amounts(record)
-    unpriced = record.counts.get("tokens_unpriced", 0)
-    tokens = max(record.counts.get("tokens", 0), unpriced)
-    why = ""
-    if record.n < cases:
-        why = f"{record.n:,} of {cases:,} cases"
-    elif unpriced > UNPRICED_SHARE_MAX * tokens:
-        why = f"{unpriced / tokens:.0%} of tokens have no price"
-    elif record.counts.get("unmeasured", 0):
-        why = record.detail
-    proof = Proof.OPEN
-    if low > bound and record.n >= cases:
-        proof = Proof.BREACHED
-    elif high <= bound and not why:
-        proof = Proof.PROVED
+def _amount(record: Evidence) -> _Amount:
+    return _Amount(
+        value=record.value if record.value is not None else math.nan,
+        low=record.low if record.low is not None else -math.inf,
+        high=record.high if record.high is not None else math.inf,
+    )
+
+
+def _said(proof: Proof, record: Evidence, *, n_needed: int | None, lost: float, why: str = "") -> Assessment:
     return Assessment(
         proof=proof,
-        value=value,
-        low=low,
-        high=high,
+        value=record.value,
+        low=record.low,
+        high=record.high,
         n=record.n,
-        n_needed=cases if record.n < cases else None,
-        share_lost=value / bound if bound > 0 else math.inf,
+        n_needed=n_needed,
+        share_lost=lost,
         method=record.method,
         why="" if proof is Proof.BREACHED else why,
     )
 
 
-def _amount_at_least(rule: AtLeast, bound: float, record: Evidence) -> Assessment:
-    value, low, high = _amounts(record)
+def _amount_at_most(bound: float, record: Evidence, *, cases: int) -> Assessment:
+    amount = _amount(record)
+    unpriced = record.counts.get("tokens_unpriced", 0)
+    tokens = max(record.counts.get("tokens", 0), unpriced)
+    why = ""
+    if unpriced > UNPRICED_SHARE_MAX * tokens:
+        why = f"{unpriced / tokens:.0%} of tokens have no price"
+    elif record.counts.get("unmeasured", 0):
+        why = record.detail.rstrip(".")
+    enough = record.n >= cases
     proof = Proof.OPEN
-    if high < bound and rule.harm and record.n >= rule.n:
+    if amount.low > bound and enough:
         proof = Proof.BREACHED
-    elif low >= bound and record.n >= rule.n:
+    elif amount.high <= bound and enough and not why:
         proof = Proof.PROVED
-    return Assessment(
-        proof=proof,
-        value=value,
-        low=low,
-        high=high,
-        n=record.n,
-        n_needed=rule.n if record.n < rule.n else None,
-        share_lost=max(0.0, 1 - value / bound) if bound > 0 else float(proof is not Proof.PROVED),
-        method=record.method,
+    lost = amount.value / bound if bound > 0 else math.inf
+    return _said(proof, record, n_needed=None if enough else cases, lost=lost, why=why)
+
+
+def _amount_at_least(rule: AtLeast, bound: float, record: Evidence) -> Assessment:
+    amount = _amount(record)
+    enough = record.n >= rule.n
+    proof = Proof.OPEN
+    if amount.high < bound and rule.harm and enough:
+        proof = Proof.BREACHED
+    elif amount.low >= bound and enough:
+        proof = Proof.PROVED
+    return _said(
+        proof, record, n_needed=None if enough else rule.n, lost=_short_of(bound, amount.value, proof)
     )
 
 
 def _paired(bound: float, record: Evidence) -> Assessment:
-    value, low, high = _amounts(record)
+    amount = _amount(record)
     proof = Proof.OPEN
-    if high < -bound:
+    if amount.high < -bound:
         proof = Proof.BREACHED
-    elif low > -bound:
+    elif amount.low > -bound:
         proof = Proof.PROVED
-    return Assessment(
-        proof=proof,
-        value=value,
-        low=low,
-        high=high,
-        n=record.n,
-        share_lost=max(0.0, -value / bound) if bound > 0 else float(proof is not Proof.PROVED),
-        method=record.method,
-    )
+    lost = max(0.0, -amount.value / bound) if bound > 0 else float(proof is not Proof.PROVED)
+    return _said(proof, record, n_needed=None, lost=lost)
+
+
+def _short_of(bound: float, value: float, proof: Proof) -> float:
+    return max(0.0, 1 - value / bound) if bound > 0 else float(proof is not Proof.PROVED)
 
 
 def _count(bound: float, record: Evidence) -> Assessment:

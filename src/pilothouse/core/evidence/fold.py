@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tasks and outcomes of a window become evidence records: one for each kind, scope and version."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.evidence.binding import InForce, binding_in_force
+from pilothouse.core.evidence.evidence import Evidence, Scope, Source
+from pilothouse.core.evidence.kinds import kind_named
+from pilothouse.core.evidence.measurement import ITEMS_KEPT_MAX, Measurement
+from pilothouse.core.evidence.outcome import Outcome
+from pilothouse.core.evidence.outcome_measures import (
+    measure_critical,
+    measure_discrepancy,
+    measure_quality,
+    measure_sampling,
+    measure_unverifiable,
+)
+from pilothouse.core.evidence.surroundings import (
+    measure_hosts,
+    measure_models,
+    measure_tools,
+    measure_versions,
+)
+from pilothouse.core.evidence.task import Task, TaskResult, TaskState
+from pilothouse.core.evidence.task_measures import (
+    measure_completion,
+    measure_cost,
+    measure_escalation,
+    measure_latency,
+)
+
+__all__ = ["Window", "fold_volume", "fold_window", "released_versions", "version_in_force"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """A half-open span of time.
+
+    Attributes:
+        start: Aware UTC, inclusive.
+        end: Aware UTC, exclusive.
+    """
+
+    start: datetime
+    end: datetime
+
+    def holds(self, moment_ns: int) -> bool:
+        """Return whether a moment lies inside.
+
+        Args:
+            moment_ns: Unix nanoseconds UTC.
+
+        Example:
+            >>> Window(start=datetime(1970, 1, 1, tzinfo=UTC), end=datetime(1970, 1, 2, tzinfo=UTC)).holds(0)
+            True
+        """
+        return _nanoseconds(self.start) <= moment_ns < _nanoseconds(self.end)
+
+    @property
+    def days(self) -> float:
+        """Length in days."""
+        return (self.end - self.start) / timedelta(days=1)
+
+
+def _nanoseconds(moment: datetime) -> int:
+    since = moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
+    return (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1_000
+
+
+def version_in_force(tasks: Iterable[Task]) -> str | None:
+    """Return the version that served most recently: nothing measured on another one counts.
+
+    Args:
+        tasks: Tasks in any order.
+
+    Returns:
+        Version digest; None when the latest task names none, or there is no task.
+    """
+    last = max(tasks, key=lambda task: (task.start_ns, task.trace_id), default=None)
+    return last.version_digest if last else None
+
+
+def released_versions(records: Iterable[Evidence]) -> frozenset[str]:
+    """Return the versions that passed the release gate."""
+    return frozenset(
+        record.binds.version
+        for record in records
+        if record.kind == "release.verdict" and record.passed and record.binds.version is not None
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Writer:
+    """Turns measurements into records."""
+
+    charter: Charter
+    window: Window
+    now: datetime
+    source: Source
+
+    def record(self, found: Measurement, scope: Scope, version: str | None) -> Evidence:
+        kind = kind_named(found.kind)
+        return Evidence(
+            kind=found.kind,
+            agent=self.charter.agent,
+            binds=binding_in_force(kind, self.charter, scope, InForce(version=version)),
+            scope=scope,
+            window_from=self.window.start,
+            window_to=self.window.end,
+            n=found.n,
+            good=found.good,
+            value=found.value,
+            low=found.low,
+            high=found.high,
+            method=found.method,
+            detail=found.detail,
+            items=found.items[:ITEMS_KEPT_MAX],
+            counts=dict(found.counts),
+            source=self.source,
+            recorded_at=self.now,
+        )
+
+
+_BY_TASK_TYPE: tuple[Callable[[Charter, str, Sequence[Task], Sequence[Outcome]], Measurement | None], ...] = (
+    measure_completion,
+    measure_escalation,
+    measure_cost,
+    measure_latency,
+    measure_quality,
+    measure_sampling,
+    measure_critical,
+    measure_discrepancy,
+    measure_unverifiable,
+)
+
+
+def fold_window(
+    charter: Charter,
+    tasks: Iterable[Task],
+    outcomes: Iterable[Outcome],
+    window: Window,
+    now: datetime,
+    *,
+    source: Source,
+    released: frozenset[str] = frozenset(),
+) -> tuple[Evidence, ...]:
+    """Fold one window of traffic into every record that traffic alone can give.
+
+    What nothing was measured of gets no record: nothing is ever written down as zero. Records that
+    speak of the agent's work are bound to the version that did it, one set for each version seen.
+
+    Args:
+        charter: The charter in force.
+        tasks: Tasks of the agent in any order; those outside the window or of another agent are left
+            out, and of several revisions of one trace the last counts.
+        outcomes: Current outcomes in any order.
+        window: The window.
+        now: When the fold is made, aware UTC.
+        source: What the records say they come from.
+        released: Versions with a release verdict; empty while none was ever released.
+
+    Returns:
+        Records in a fixed order, each (kind, scope, version) once.
+    """
+    writer = _Writer(charter=charter, window=window, now=now, source=source)
+    chosen = _latest_tasks(
+        task for task in tasks if task.agent == charter.agent and window.holds(task.start_ns)
+    )
+    found = _latest_outcomes(
+        outcome
+        for outcome in outcomes
+        if outcome.agent == charter.agent and window.holds(outcome.task_start_ns)
+    )
+    return tuple(_fold(writer, chosen, found, released)) if chosen else ()
+
+
+def _fold(
+    writer: _Writer, tasks: Sequence[Task], outcomes: Sequence[Outcome], released: frozenset[str]
+) -> Iterator[Evidence]:
+    charter = writer.charter
+    versions = sorted({task.version_digest for task in tasks}, key=lambda digest: digest or "")
+    for version in versions:
+        own = [task for task in tasks if task.version_digest == version]
+        answered = [outcome for outcome in outcomes if outcome.version_digest == version]
+        for name in charter.task_types:
+            typed = [task for task in own if task.task_type == name]
+            said = [outcome for outcome in answered if outcome.task_type == name]
+            for measure in _BY_TASK_TYPE:
+                found = measure(charter, name, typed, said)
+                if found is not None:
+                    yield writer.record(found, Scope(task_type=name), version)
+        whole = (
+            measure_models(charter, own),
+            measure_critical(charter, None, own, answered),
+        )
+        for found in whole:
+            if found is not None:
+                yield writer.record(found, Scope(), version)
+    overall = (
+        _measure_completeness(tasks),
+        _measure_unknown_types(charter, tasks),
+        measure_hosts(charter, tasks),
+        measure_tools(charter, tasks),
+        measure_versions(tasks, released),
+    )
+    for found in overall:
+        if found is not None:
+            yield writer.record(found, Scope(), None)
+
+
+def fold_volume(
+    charter: Charter, tasks: Iterable[Task], window: Window, now: datetime, *, source: Source
+) -> Evidence | None:
+    """Return the share of the target volume that was completed in production, or None.
+
+    Args:
+        charter: The charter in force.
+        tasks: Tasks of the agent in any order.
+        window: The window; the framework asks for 28 days.
+        now: When the fold is made.
+        source: What the record says it comes from.
+    """
+    target = charter.target_volume.per_day
+    if not isinstance(target, (int, float)) or target <= 0:
+        return None
+    chosen = _latest_tasks(
+        task for task in tasks if task.agent == charter.agent and window.holds(task.start_ns)
+    )
+    done = [
+        task for task in chosen if task.environment == "production" and task.result is TaskResult.COMPLETED
+    ]
+    if not done:
+        return None
+    share = len(done) / (target * window.days)
+    found = Measurement(
+        kind="volume", n=len(done), value=share, low=share, high=share, method="counted, no sampling"
+    )
+    return _Writer(charter=charter, window=window, now=now, source=source).record(found, Scope(), None)
+
+
+def _latest_tasks(tasks: Iterable[Task]) -> list[Task]:
+    latest: dict[str, Task] = {}
+    for task in tasks:
+        known = latest.get(task.trace_id)
+        if known is None or task.revision > known.revision:
+            latest[task.trace_id] = task
+    return sorted(latest.values(), key=lambda task: (task.start_ns, task.trace_id))
+
+
+def _latest_outcomes(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    latest: dict[str, Outcome] = {}
+    for outcome in outcomes:
+        known = latest.get(outcome.trace_id)
+        if known is None or (outcome.attempts, outcome.verified_at) > (known.attempts, known.verified_at):
+            latest[outcome.trace_id] = outcome
+    return sorted(latest.values(), key=lambda outcome: (outcome.task_start_ns, outcome.trace_id))
+
+
+def _measure_completeness(tasks: Sequence[Task]) -> Measurement:
+    incomplete = [task.trace_id for task in tasks if task.state is not TaskState.COMPLETE]
+    return Measurement(
+        kind="trace_complete", n=len(tasks), good=len(tasks) - len(incomplete), items=tuple(incomplete)
+    )
+
+
+def _measure_unknown_types(charter: Charter, tasks: Sequence[Task]) -> Measurement:
+    outside = [task for task in tasks if task.task_type not in charter.task_types]
+    names = sorted({task.task_type for task in outside})
+    return Measurement(
+        kind="unknown_task_type",
+        n=len(tasks),
+        good=len(tasks) - len(outside),
+        detail=f"Seen: {', '.join(names[:5])}" if names else "",
+        items=tuple(task.trace_id for task in outside),
+    )

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a fold found, before it is bound to a scope, a version and a window."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+__all__ = ["ITEMS_KEPT_MAX", "Measurement", "moment_in_words"]
+
+ITEMS_KEPT_MAX = 50
+"""Tasks named in one record: enough to open, few enough to store with every window."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """One measurement; the fields are those of `Evidence`.
+
+    Attributes:
+        kind: Kind of evidence.
+        n: Cases, at least 1.
+        good: Good cases, for rates.
+        value: Value, for amounts.
+        low: Lower end, or None.
+        high: Upper end, or None.
+        method: How the ends were made.
+        detail: One sentence.
+        items: Task ids behind it, those to look at first.
+        counts: Further whole numbers.
+    """
+
+    kind: str
+    n: int
+    good: int | None = None
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    method: str = ""
+    detail: str = ""
+    items: tuple[str, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+def moment_in_words(moment_ns: int) -> str:
+    """Write a moment to the minute, UTC.
+
+    Args:
+        moment_ns: Unix nanoseconds UTC.
+
+    Example:
+        >>> moment_in_words(1_793_955_600_000_000_000)
+        '2026-11-06 05:00 UTC'
+    """
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=moment_ns // 1_000)
+    return f"{moment:%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What outcomes say about the tasks of one type: truth, quality by the system of record, critical mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pilothouse.core.charter.answers import known
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.evidence.claim import says_done
+from pilothouse.core.evidence.measurement import Measurement
+from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
+from pilothouse.core.evidence.task import Task
+
+__all__ = [
+    "measure_critical",
+    "measure_discrepancy",
+    "measure_quality",
+    "measure_sampling",
+    "measure_unverifiable",
+    "quality_is_outcome",
+]
+
+
+def quality_is_outcome(charter: Charter, name: str) -> bool:
+    """Return whether quality of a task type is what the system of record confirms.
+
+    It is when the type has a verifier and its metric is not one of the charter's judges: then the
+    verifier is the scorer.
+
+    Args:
+        charter: The charter.
+        name: Task type.
+    """
+    terms = charter.task_types[name]
+    judges = {judge.name for judge in known(charter.model.judges) or ()}
+    return terms.verifier is not None and terms.metric not in judges
+
+
+def _ids(outcomes: Sequence[Outcome], *statuses: OutcomeStatus) -> tuple[str, ...]:
+    return tuple(outcome.trace_id for outcome in outcomes if outcome.status in statuses)
+
+
+def _claims(
+    kind: str, outcomes: Sequence[Outcome], bad: OutcomeStatus, *good: OutcomeStatus
+) -> Measurement | None:
+    wrong, right = _ids(outcomes, bad), _ids(outcomes, *good)
+    if not wrong and not right:
+        return None
+    pending = len(_ids(outcomes, OutcomeStatus.PENDING))
+    return Measurement(
+        kind=kind,
+        n=len(wrong) + len(right),
+        good=len(right),
+        items=wrong,
+        counts={"pending": pending} if pending else {},
+    )
+
+
+def measure_discrepancy(
+    _charter: Charter, _name: str | None, _tasks: Sequence[Task], outcomes: Sequence[Outcome]
+) -> Measurement | None:
+    """Count contradicted claims among those that the system of record answers."""
+    return _claims("discrepancy", outcomes, OutcomeStatus.CONTRADICTED, OutcomeStatus.VERIFIED)
+
+
+def measure_unverifiable(
+    _charter: Charter, _name: str | None, _tasks: Sequence[Task], outcomes: Sequence[Outcome]
+) -> Measurement | None:
+    """Count claims that nobody can check; a pending one still has time."""
+    return _claims(
+        "unverifiable",
+        outcomes,
+        OutcomeStatus.UNVERIFIABLE,
+        OutcomeStatus.VERIFIED,
+        OutcomeStatus.CONTRADICTED,
+    )
+
+
+def measure_quality(
+    charter: Charter, name: str, _tasks: Sequence[Task], outcomes: Sequence[Outcome]
+) -> Measurement | None:
+    """Count confirmed claims, where the system of record is the metric of the task type."""
+    if not quality_is_outcome(charter, name):
+        return None
+    return _claims("quality", outcomes, OutcomeStatus.CONTRADICTED, OutcomeStatus.VERIFIED)
+
+
+def measure_sampling(
+    charter: Charter, name: str, tasks: Sequence[Task], outcomes: Sequence[Outcome]
+) -> Measurement | None:
+    """Count scored tasks among those that claim to have done their work."""
+    claiming = {task.trace_id for task in tasks if says_done(task)}
+    if not claiming or not quality_is_outcome(charter, name):
+        return None
+    answered = set(_ids(outcomes, OutcomeStatus.VERIFIED, OutcomeStatus.CONTRADICTED))
+    return Measurement(kind="sampling", n=len(claiming), good=len(claiming & answered))
+
+
+def measure_critical(
+    _charter: Charter, _name: str | None, _tasks: Sequence[Task], outcomes: Sequence[Outcome]
+) -> Measurement | None:
+    """Count tasks with a mistake that must never happen among those the system of record answers."""
+    looked = [
+        outcome
+        for outcome in outcomes
+        if outcome.critical is not None
+        or outcome.status in {OutcomeStatus.VERIFIED, OutcomeStatus.CONTRADICTED}
+    ]
+    if not looked:
+        return None
+    wrong = [outcome for outcome in looked if outcome.critical is not None]
+    names = sorted({outcome.critical for outcome in wrong if outcome.critical is not None})
+    first = f"; first in task {wrong[0].trace_id[:8]}" if wrong else ""
+    return Measurement(
+        kind="critical",
+        n=len(looked),
+        good=len(looked) - len(wrong),
+        detail=f"{', '.join(names)}{first}",
+        items=tuple(outcome.trace_id for outcome in wrong),
+    )

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What tasks touched against what the charter declares: hosts, tools, models, versions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from pilothouse.core.charter.answers import is_open, known
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.evidence.measurement import Measurement, moment_in_words
+from pilothouse.core.evidence.task import Task
+
+__all__ = ["measure_hosts", "measure_models", "measure_tools", "measure_versions"]
+
+NAMES_SHOWN_MAX = 3
+"""Names in one sentence; the tasks behind the rest are in `items`."""
+
+
+def _strangers(
+    kind: str, tasks: Sequence[Task], seen: Callable[[Task], Sequence[str]], declared: Callable[[str], bool]
+) -> Measurement | None:
+    """Count tasks that touched something undeclared, among those that say what they touched."""
+    telling = [task for task in tasks if seen(task)]
+    if not telling:
+        return None
+    first: dict[str, int] = {}
+    count: dict[str, int] = {}
+    strange: list[str] = []
+    for task in telling:
+        names = [name for name in seen(task) if not declared(name)]
+        if names:
+            strange.append(task.trace_id)
+        for name in names:
+            first.setdefault(name, task.start_ns)
+            count[name] = count.get(name, 0) + 1
+    words = [
+        f"{name} in {count[name]:,} tasks since {moment_in_words(first[name])}"
+        for name in sorted(count, key=lambda name: (-count[name], name))
+    ]
+    more = f", and {len(words) - NAMES_SHOWN_MAX} more" if len(words) > NAMES_SHOWN_MAX else ""
+    return Measurement(
+        kind=kind,
+        n=len(telling),
+        good=len(telling) - len(strange),
+        detail=", ".join(words[:NAMES_SHOWN_MAX]) + more,
+        items=tuple(strange),
+    )
+
+
+def measure_hosts(charter: Charter, tasks: Sequence[Task]) -> Measurement | None:
+    """Count tasks that touched a host which no integration declares.
+
+    A span that names no port matches every declared port of its host.
+    """
+    integrations = (known(charter.integrations) or {}).values()
+    hosts = {host for integration in integrations for host in known(integration.hosts) or ()}
+    names = {host.rpartition(":")[0] or host for host in hosts}
+    return _strangers(
+        "hosts_observed",
+        tasks,
+        lambda task: task.hosts,
+        lambda host: host in hosts or (":" not in host and host in names),
+    )
+
+
+def measure_tools(charter: Charter, tasks: Sequence[Task]) -> Measurement | None:
+    """Count tasks that called a tool which the charter does not declare.
+
+    Spans seldom name the version of a tool, so a name without `@` matches every declared version.
+    """
+    tools = set(known(charter.tools) or {})
+    names = {tool.partition("@")[0] for tool in tools}
+    return _strangers(
+        "tools_observed", tasks, lambda task: task.tools, lambda tool: tool in tools or tool in names
+    )
+
+
+def measure_models(charter: Charter, tasks: Sequence[Task]) -> Measurement | None:
+    """Count model calls of tasks in which a model answered that is neither pinned nor a fallback.
+
+    A task says which models answered, not how often, so each strange task counts as one call.
+    """
+    pin = charter.model.pin.model
+    if is_open(pin):
+        return None
+    allowed = {pin} | {model.model for model in known(charter.model.fallback) or ()}
+    found = _strangers("served_model", tasks, lambda task: task.models, lambda model: model in allowed)
+    if found is None or found.good is None:
+        return None
+    calls = sum(max(1, task.model_calls - task.model_errors) for task in tasks if task.models)
+    return Measurement(
+        kind=found.kind,
+        n=calls,
+        good=calls - (found.n - found.good),
+        detail=found.detail,
+        items=found.items,
+    )
+
+
+def measure_versions(tasks: Sequence[Task], released: frozenset[str]) -> Measurement | None:
+    """Count tasks done by a version that never passed the release gate; None while nothing ever did."""
+    if not released:
+        return None
+    return _strangers(
+        "versions_gated",
+        tasks,
+        lambda task: (task.version_digest or "an unnamed version",),
+        lambda version: version in released,
+    )

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the tasks of one type say by themselves: completion, escalation, cost, latency."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from pilothouse.core.charter.answers import is_open, known
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.evidence.measurement import Measurement
+from pilothouse.core.evidence.outcome import Outcome
+from pilothouse.core.evidence.task import CostState, Task, TaskResult
+from pilothouse.core.statistics.quantities import mean_bounds, quantile_bounds
+from pilothouse.core.statistics.results import NotEnoughEvidence
+
+__all__ = ["PRICED_CURRENCY", "measure_completion", "measure_cost", "measure_escalation", "measure_latency"]
+
+PRICED_CURRENCY = "USD"
+"""The currency in which model calls are priced."""
+
+LATENCY_QUANTILE = 0.95
+
+_MEASURED_PARTS = frozenset({"model"})
+"""Parts of a cost that telemetry shows; a part it does not show is unknown, never zero."""
+
+
+def _of(tasks: Sequence[Task], *results: TaskResult) -> list[Task]:
+    return [task for task in tasks if task.result in results]
+
+
+def measure_completion(
+    _charter: Charter, _name: str, tasks: Sequence[Task], _outcomes: Sequence[Outcome]
+) -> Measurement | None:
+    """Count completed tasks among those not given to a person, which are counted apart."""
+    ended = [task for task in tasks if task.result is not TaskResult.ESCALATED]
+    if not ended:
+        return None
+    return Measurement(
+        kind="completion",
+        n=len(ended),
+        good=len(_of(ended, TaskResult.COMPLETED)),
+        items=tuple(task.trace_id for task in _of(ended, TaskResult.FAILED, TaskResult.REFUSED)),
+        counts={"unknown": len(_of(ended, TaskResult.UNKNOWN))},
+    )
+
+
+def measure_escalation(
+    _charter: Charter, _name: str, tasks: Sequence[Task], _outcomes: Sequence[Outcome]
+) -> Measurement | None:
+    """Count tasks given to a person among all; a task that does not say how it ended may be one."""
+    if not tasks:
+        return None
+    given, silent = _of(tasks, TaskResult.ESCALATED), _of(tasks, TaskResult.UNKNOWN)
+    return Measurement(
+        kind="escalation",
+        n=len(tasks),
+        good=len(tasks) - len(given) - len(silent),
+        items=tuple(task.trace_id for task in given),
+        counts={"unknown": len(silent)},
+    )
+
+
+def measure_cost(
+    charter: Charter, name: str, tasks: Sequence[Task], _outcomes: Sequence[Outcome]
+) -> Measurement | None:
+    """Bound the mean cost of a finished task; failed tasks cost too, and finish nothing.
+
+    Where a price is missing only the known part is summed, so the ends are lower bounds of the truth
+    and the record says how many tokens have no price.
+    """
+    finished = len(_of(tasks, TaskResult.COMPLETED))
+    silent = len(_of(tasks, TaskResult.UNKNOWN))
+    if finished + silent == 0:
+        return None
+    costs = [float(task.cost_known_usd) for task in tasks]
+    tokens = sum(task.tokens.total for task in tasks)
+    unpriced = sum(
+        max(1, task.tokens.total)
+        for task in tasks
+        if task.cost_state in {CostState.PARTIAL, CostState.UNKNOWN}
+    )
+    reasons = _unmeasured(charter, name)
+    bounds = mean_bounds(costs)
+    value = math.fsum(costs) / (finished + silent)
+    low = high = None
+    method = ""
+    if not isinstance(bounds, NotEnoughEvidence) and known(charter.currency) == PRICED_CURRENCY:
+        low = bounds.low * len(tasks) / (finished + silent)
+        high = bounds.high * len(tasks) / finished if finished else None
+        method = f"{bounds.method}, per finished task"
+    return Measurement(
+        kind="cost_per_task",
+        n=len(tasks),
+        value=value,
+        low=low,
+        high=high,
+        method=method,
+        detail="; ".join(reasons),
+        items=tuple(task.trace_id for task in sorted(tasks, key=_dearest)),
+        counts={"tokens": tokens, "tokens_unpriced": unpriced, "unmeasured": len(reasons)},
+    )
+
+
+def _dearest(task: Task) -> tuple[float, str]:
+    return (-float(task.cost_known_usd), task.trace_id)
+
+
+def _unmeasured(charter: Charter, name: str) -> list[str]:
+    reasons = []
+    includes = charter.task_types[name].cost_per_task.includes
+    parts = ("all parts",) if is_open(includes) else tuple(sorted(set(includes) - _MEASURED_PARTS))
+    if parts:
+        reasons.append(f"the charter counts {' and '.join(parts)} too, which telemetry does not show")
+    if known(charter.currency) != PRICED_CURRENCY:
+        reasons.append(f"model calls are priced in {PRICED_CURRENCY}, the charter is in {charter.currency}")
+    return reasons
+
+
+def measure_latency(
+    _charter: Charter, _name: str, tasks: Sequence[Task], _outcomes: Sequence[Outcome]
+) -> Measurement | None:
+    """Bound the 95 % quantile of task times; tasks whose times contradict are left out."""
+    timed = sorted((task.duration_ns / 1e9, task.trace_id) for task in tasks if task.duration_ns is not None)
+    if not timed:
+        return None
+    seconds = [pair[0] for pair in timed]
+    bounds = quantile_bounds(seconds, LATENCY_QUANTILE)
+    return Measurement(
+        kind="latency",
+        n=len(timed),
+        value=seconds[math.ceil(LATENCY_QUANTILE * len(seconds)) - 1],
+        low=bounds.low if not isinstance(bounds, NotEnoughEvidence) else None,
+        high=bounds.high if not isinstance(bounds, NotEnoughEvidence) else None,
+        method=str(bounds.method) if not isinstance(bounds, NotEnoughEvidence) else "",
+        items=tuple(pair[1] for pair in reversed(timed)),
+    )
