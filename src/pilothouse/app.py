@@ -11,14 +11,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from pilothouse.connectors.own_server import ask_health, read_server
-from pilothouse.errors import StorageUnavailable
+from pilothouse.connectors.own_server import ask_health, forget_server, note_server, read_server
 from pilothouse.interfaces.cli.main import build_cli, run_cli
 from pilothouse.interfaces.cli.services import ServeRequest, Services
 
 if TYPE_CHECKING:
     import typer
 
+    from pilothouse.ports import Intake
     from pilothouse.settings import Settings
     from pilothouse.workflows.doctor import Checkup
     from pilothouse.workflows.installation import Installation
@@ -29,6 +29,7 @@ __all__ = [
     "examine_installation",
     "main",
     "open_installation",
+    "open_intake",
     "prepare_demo",
     "serve",
 ]
@@ -46,51 +47,106 @@ class SystemClock:
 def open_installation(settings: Settings) -> Iterator[Installation]:
     """Open lake and ledger for reading and deciding, and close them again.
 
+    A server may be writing the lake meanwhile; what it has committed is seen.
+
     Args:
         settings: Values in force.
     """
-    raise StorageUnavailable(
-        "lake and ledger are not wired yet", remedy="Wire them.", subject=str(settings.home)
-    )
-    yield  # type: ignore[unreachable]  # until they are wired
+    from pilothouse.lake.store import open_lake
+    from pilothouse.ledger.ledger import open_ledger
+    from pilothouse.workflows.installation import Installation
+
+    clock = SystemClock()
+    with open_ledger(settings.ledger_url) as ledger:
+        lake = open_lake(settings.lake_folder, clock)
+        try:
+            yield Installation(settings=settings, clock=clock, lake=lake, ledger=ledger)
+        finally:
+            lake.close()
+
+
+@contextmanager
+def open_intake(settings: Settings) -> Iterator[Intake]:
+    """Open the door for telemetry: the running server's, or the lake itself when none runs.
+
+    Args:
+        settings: Values in force.
+    """
+    from pilothouse.lake import remote
+
+    with remote.open_intake(settings.lake_folder, SystemClock()) as intake:
+        yield intake
 
 
 def serve(request: ServeRequest) -> None:
-    """Serve telemetry and pages until a signal asks to stop."""
-    raise StorageUnavailable(
-        "the server is not wired yet", remedy="Wire it.", subject=str(request.settings.home)
+    """Serve telemetry and pages until a signal asks to stop.
+
+    Args:
+        request: What `up` asks for.
+    """
+    from pilothouse.interfaces.http.server import bind
+    from pilothouse.lake.node import open_node
+    from pilothouse.lake.prices import priced_by
+    from pilothouse.ledger.ledger import open_ledger
+    from pilothouse.workflows.accept import accept_file
+    from pilothouse.workflows.installation import Installation
+    from pilothouse.workflows.upkeep import PriceList
+
+    settings = request.settings
+    settings.home.mkdir(parents=True, exist_ok=True)
+    clock = SystemClock()
+    with bind(settings.host, settings.port) as listener, open_ledger(settings.ledger_url) as ledger:
+        for path in request.charters:
+            accept_file(ledger, path, clock.now(), actor="pilothouse up")
+        prices = PriceList(ledger)
+        node = open_node(settings.lake_folder, clock, prices=priced_by(prices.read))
+        try:
+            installation = Installation(settings=settings, clock=clock, lake=node, ledger=ledger)
+            _serve_node(request, installation, node, prices, listener)
+        finally:
+            node.stop()
+
+
+def _serve_node(
+    request: ServeRequest,
+    installation: Installation,
+    node: LakeNode,
+    prices: PriceList,
+    listener: socket.socket,
+) -> None:
+    from pilothouse.interfaces.http import server
+    from pilothouse.interfaces.http.otlp import otlp_app
+    from pilothouse.interfaces.web.app import web_app
+    from pilothouse.workflows.background import Background
+    from pilothouse.workflows.upkeep import server_ticks
+
+    host, port = listener.getsockname()[:2]
+    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    home = installation.settings.home
+    background = Background(
+        server_ticks(installation, prices, request.charters, on_note=request.on_note),
+        installation.clock,
+        lambda name, text: request.on_note(f"{name}: {text}"),
     )
+
+    def health() -> dict[str, object]:
+        ticks = [{"name": t.name, "runs": t.runs, "failures": t.failures, "last_error": t.last_error} for t in background.states()]
+        return {"program": "pilothouse", "version": pilothouse.__version__, "ticks": ticks}
+
+    def ready() -> None:
+        node.announce(address)
+        note_server(home, address)
+        background.start()
+        request.on_ready(address)
+
+    app = server.compose(otlp=otlp_app(node), pages=web_app(installation), metrics=lambda: metrics_text(node.counters.read()), health=health)
+    try:
+        server.serve(app, listener, ready)
+    finally:
+        background.stop()
+        forget_server(home)
 
 
 def prepare_demo(settings: Settings) -> Settings:
     """Make sure the demo's data exist and return the settings that point to them."""
-    raise StorageUnavailable("the demo is not wired yet", remedy="Wire it.", subject=str(settings.home))
-
-
-def examine_installation(settings: Settings) -> Checkup:
-    """Look at an installation, its server included."""
-    from pilothouse.workflows.doctor import examine
-
-    def ask_server() -> tuple[str, dict[str, object] | None] | None:
-        noted = read_server(settings.home)
-        return None if noted is None else (noted.url, ask_health(noted.url))
-
-    return examine(settings, SystemClock(), open_installation=open_installation, ask_server=ask_server)
-
-
-def command_tree() -> typer.Typer:
-    """Return the command line with every part wired, without running it."""
-    return build_cli(
-        Services(
-            clock=SystemClock(),
-            open_installation=open_installation,
-            serve=serve,
-            examine=examine_installation,
-            prepare_demo=prepare_demo,
-        )
-    )
-
-
-def main() -> None:
-    """Run the command line and exit with its status."""
-    run_cli(command_tree())
+    raise NotImplementedError

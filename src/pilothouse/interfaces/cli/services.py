@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from pilothouse.ports import Clock
+    from pilothouse.ports import Clock, Intake
     from pilothouse.settings import Settings
     from pilothouse.workflows.doctor import Checkup
     from pilothouse.workflows.installation import Installation
@@ -43,6 +43,7 @@ class Services:
     Attributes:
         clock: The time.
         open_installation: Open lake and ledger of the settings for the time of a command.
+        open_intake: Open the running server's intake, or our own; what it took is folded at the end.
         serve: Serve until a signal asks to stop.
         examine: Look at the installation.
         prepare_demo: Make sure the demo's data exist and return the settings that point to them.
@@ -50,6 +51,7 @@ class Services:
 
     clock: Clock
     open_installation: Callable[[Settings], AbstractContextManager[Installation]]
+    open_intake: Callable[[Settings], AbstractContextManager[Intake]]
     serve: Callable[[ServeRequest], None]
     examine: Callable[[Settings], Checkup]
     prepare_demo: Callable[[Settings], Settings]

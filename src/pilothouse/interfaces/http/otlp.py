@@ -1,0 +1,295 @@
+# SPDX-License-Identifier: Apache-2.0
+"""OTLP/HTTP as a bare ASGI call: read the body within bounds, hand it to the intake, answer in kind.
+
+It stands beside the pages' router, so that a span pays for no framework. The answer is an OTLP message
+in the encoding of the request: an export response, or a `google.rpc.Status` with the reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pilothouse.ports import IntakeAnswer, Receipt, Signal
+
+__all__ = ["AsyncIntake", "otlp_app"]
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+BODY_BYTES_MAX = 16 << 20
+"""Largest body as sent; the intake has the same bound, here it stops the reading."""
+
+READ_S_MAX = 30.0
+"""Time in which a body must arrive."""
+
+READ_BYTES_PER_S_MIN = 10_000
+"""A sender slower than this for the whole body holds memory for nothing."""
+
+RESERVED_BYTES_MAX = 64 << 20
+"""Bodies being read or taken in at once; beyond it senders are told to come again."""
+
+SIGNALS = {
+    "/v1/traces": Signal.TRACES,
+    "/v1/logs": Signal.LOGS,
+    "/v1/metrics": Signal.METRICS,
+}
+SETTLE_PATH = "/v1/settle"
+"""Ours, for commands of the same installation: fold what can be folded now."""
+
+STATUS = {
+    IntakeAnswer.ACCEPTED: 200,
+    IntakeAnswer.MALFORMED: 400,
+    IntakeAnswer.TOO_LARGE: 413,
+    IntakeAnswer.UNSUPPORTED: 415,
+    IntakeAnswer.OVER_QUOTA: 429,
+    IntakeAnswer.BUSY: 503,
+}
+ITEMS_HEADER = b"x-pilothouse-items"
+"""How many items the request had; OTLP's own answer does not say."""
+
+RETRIED = (429, 503)
+GRPC_CODE = {400: 3, 404: 5, 405: 12, 413: 3, 415: 3, 429: 8, 503: 14}
+"""HTTP status → code of `google.rpc.Status`."""
+
+REJECTED_FIELD = {
+    Signal.TRACES: "rejectedSpans",
+    Signal.LOGS: "rejectedLogRecords",
+    Signal.METRICS: "rejectedDataPoints",
+}
+
+
+class AsyncIntake(Protocol):
+    """An intake that can be asked without waiting in the event loop."""
+
+    def submit(
+        self, signal: Signal, *, content_type: str, content_encoding: str, body: bytes, source: str
+    ) -> Future[Receipt]:
+        """Take one request; the future is done when it is durable or refused."""
+        ...
+
+    def settle(self) -> None:
+        """Close every trace whose root has ended, and commit."""
+        ...
+
+
+def otlp_app(intake: AsyncIntake) -> App:
+    """Return the ASGI application for `/v1/traces`, `/v1/logs` and `/v1/metrics`.
+
+    Args:
+        intake: Where requests go.
+    """
+    reserved = _Reserved()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        path: str = scope["path"]
+        signal = SIGNALS.get(path)
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        content_type = headers.get(b"content-type", b"").decode("latin-1")
+        in_json = content_type.startswith("application/json")
+        if signal is None and path != SETTLE_PATH:
+            await _refuse(
+                send, 404, f"no OTLP service at {path}; use /v1/traces, /v1/logs or /v1/metrics", in_json
+            )
+            return
+        if scope["method"] != "POST":
+            await _refuse(send, 405, f"OTLP is sent by POST, not by {scope['method']}", in_json)
+            return
+        if signal is None:
+            await asyncio.to_thread(intake.settle)
+            await _answer(send, 200, b"{}", "application/json")
+            return
+        stated = headers.get(b"content-length", b"")
+        size = int(stated) if stated.isdigit() else None
+        if size is not None and size > BODY_BYTES_MAX:
+            await _drain(receive, size)
+            await _refuse(
+                send, 413, f"the body has {size} bytes, at most {BODY_BYTES_MAX} are taken", in_json
+            )
+            return
+        hold = _Hold(reserved)
+        try:
+            refusal = hold.take(size or 0) or await _read_body(receive, hold, is_sized=size is not None)
+            if refusal is not None:
+                if refusal.status:
+                    await _refuse(send, refusal.status, refusal.reason, in_json, closes=True)
+                return
+            receipt = await asyncio.wrap_future(
+                intake.submit(
+                    signal,
+                    content_type=content_type,
+                    content_encoding=headers.get(b"content-encoding", b"").decode("latin-1"),
+                    body=hold.body(),
+                    source="otlp",
+                )
+            )
+        finally:
+            hold.release()
+        await _tell(send, signal, receipt, in_json)
+
+    return app
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """Why a body was not read; status 0 when nobody is there to be told."""
+
+    status: int
+    reason: str
+
+
+class _Reserved:
+    """Bytes promised to all requests in flight; only the event loop touches it."""
+
+    __slots__ = ("bytes",)
+
+    def __init__(self) -> None:
+        self.bytes = 0
+
+
+class _Hold:
+    """What one request has reserved, and the parts of its body."""
+
+    __slots__ = ("_all", "parts", "size")
+
+    def __init__(self, reserved: _Reserved) -> None:
+        self._all = reserved
+        self.size = 0
+        self.parts: list[bytes] = []
+
+    def take(self, size: int) -> _Refusal | None:
+        """Reserve more bytes; refuse when they do not fit. One request alone always fits."""
+        if self._all.bytes > self.size and self._all.bytes + size > RESERVED_BYTES_MAX:
+            return _Refusal(503, "more is being taken in than fits in memory")
+        self._all.bytes += size
+        self.size += size
+        return None
+
+    def release(self) -> None:
+        """Give everything back."""
+        self._all.bytes -= self.size
+        self.size = 0
+
+    def body(self) -> bytes:
+        """Return the whole body."""
+        return self.parts[0] if len(self.parts) == 1 else b"".join(self.parts)
+
+
+async def _read_body(receive: Receive, hold: _Hold, *, is_sized: bool) -> _Refusal | None:
+    """Read the whole body into `hold`; reserve chunk by chunk when its size was not stated.
+
+    A sender that is too slow is told to come again: a 408 would make exporters drop the data.
+    """
+    size = 0
+    began = time.monotonic()
+    while True:
+        try:
+            message = await asyncio.wait_for(receive(), READ_S_MAX)
+        except TimeoutError:
+            return _Refusal(503, f"the body did not come within {READ_S_MAX:g} s")
+        if message["type"] == "http.disconnect":
+            return _Refusal(0, "the sender has gone")
+        part: bytes = message.get("body", b"")
+        size += len(part)
+        if size > BODY_BYTES_MAX:
+            return _Refusal(413, f"the body has more than {BODY_BYTES_MAX} bytes")
+        refusal = None if is_sized else hold.take(len(part))
+        if refusal is not None:
+            return refusal
+        hold.parts.append(part)
+        if not message.get("more_body"):
+            return None
+        waited = time.monotonic() - began
+        if waited > READ_S_MAX or (waited > 1 and size < READ_BYTES_PER_S_MIN * waited):
+            return _Refusal(503, f"the body came slower than {READ_BYTES_PER_S_MIN} bytes a second")
+
+
+async def _drain(receive: Receive, size: int) -> None:
+    """Read and forget a body that is refused, so that the sender gets to see the answer."""
+    left = min(size, 8 * BODY_BYTES_MAX)
+    while left > 0:
+        message = await asyncio.wait_for(receive(), READ_S_MAX)
+        left -= len(message.get("body", b""))
+        if message["type"] == "http.disconnect" or not message.get("more_body"):
+            return
+
+
+async def _tell(send: Send, signal: Signal, receipt: Receipt, in_json: bool) -> None:
+    status = STATUS[receipt.answer]
+    if status != 200:
+        retry = receipt.retry_after_s if status in RETRIED else None
+        await _refuse(send, status, receipt.reason, in_json, retry_after_s=retry)
+        return
+    counted = [(ITEMS_HEADER, str(receipt.items).encode())]
+    if in_json:
+        answer: dict[str, Any] = {}
+        if receipt.rejected:
+            answer["partialSuccess"] = {
+                REJECTED_FIELD[signal]: str(receipt.rejected),
+                "errorMessage": receipt.reason,
+            }
+        await _answer(send, 200, json.dumps(answer).encode(), "application/json", counted)
+        return
+    partial = b""
+    if receipt.rejected:
+        # ExportPartialSuccess: 1 rejected (int64), 2 error_message (string); the response's field 1.
+        inner = b"\x08" + _varint(receipt.rejected) + b"\x12" + _text(receipt.reason)
+        partial = b"\x0a" + _varint(len(inner)) + inner
+    await _answer(send, 200, partial, "application/x-protobuf", counted)
+
+
+async def _refuse(
+    send: Send,
+    status: int,
+    reason: str,
+    in_json: bool,
+    *,
+    retry_after_s: int | None = None,
+    closes: bool = False,
+) -> None:
+    code = GRPC_CODE[status]
+    if in_json:
+        body = json.dumps({"code": code, "message": reason}).encode()
+        content_type = "application/json"
+    else:
+        body = b"\x08" + _varint(code) + b"\x12" + _text(reason)
+        content_type = "application/x-protobuf"
+    if retry_after_s is None and status in RETRIED:
+        retry_after_s = 1
+    extra = [(b"retry-after", str(retry_after_s).encode())] if retry_after_s is not None else []
+    if closes:
+        extra.append((b"connection", b"close"))
+    await _answer(send, status, body, content_type, extra)
+
+
+def _text(text: str) -> bytes:
+    data = text.encode("utf-8", "replace")
+    return _varint(len(data)) + data
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+async def _answer(
+    send: Send, status: int, body: bytes, content_type: str, extra: list[tuple[bytes, bytes]] | None = None
+) -> None:
+    headers = [
+        (b"content-type", content_type.encode()),
+        (b"content-length", str(len(body)).encode()),
+        *(extra or ()),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Gather the spans of each trace until it is complete (rows → closings), in bounded memory.
+
+A span is exported when it ends, so the root usually comes last: its arrival, followed by quiet, closes
+the trace. What comes later is gathered again and leads to a corrected row.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from pilothouse.lake.columns import CoreSpan
+
+__all__ = ["GRACE_S", "IDLE_S", "LATE_S", "OPEN_SPANS_MAX", "Added", "Assembler", "Closing"]
+
+GRACE_S = 10.0
+"""Quiet time after the root ended: twice the batch delay of the OpenTelemetry SDKs, because the
+processes of one trace export independently."""
+
+IDLE_S = 600.0
+"""After this a trace without a root is shown as incomplete."""
+
+LATE_S = 5.0
+"""Late spans of one trace are gathered this long: at most one correction in that time."""
+
+OPEN_SPANS_MAX = 120_000
+"""Spans in memory, about 1 KiB each; beyond it the quietest traces are closed early."""
+
+RECENT_MAX = 200_000
+"""Ids of closed traces that are remembered, so that a late span is known as one."""
+
+
+class Added(Enum):
+    """What became of a span that was added."""
+
+    NEW = "new"
+    DUPLICATE = "duplicate"
+    CONFLICTING = "conflicting"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closing:
+    """A trace that is ready to become a row.
+
+    Attributes:
+        trace_id: The trace.
+        spans: What was gathered of it in memory.
+        has_root: Whether its root has arrived.
+        reason: `root_ended`, `idle`, `evicted` or `late_span`.
+        is_known: Whether a row of it may exist, so that stored spans must be folded in.
+    """
+
+    trace_id: str
+    spans: tuple[CoreSpan, ...]
+    has_root: bool
+    reason: str
+    is_known: bool
+
+
+class _Open:
+    """One trace that is still gathered."""
+
+    __slots__ = ("first_seq", "last_at", "spans")
+
+    def __init__(self, at: float, seq: int) -> None:
+        self.spans: dict[tuple[str, str], CoreSpan] = {}
+        self.last_at = at
+        self.first_seq = seq
+
+
+class Assembler:
+    """The open traces of one node. Not thread-safe: one thread owns it.
+
+    Args:
+        grace_s: Quiet time after the root, seconds.
+        idle_s: Time without news after which a trace without a root is closed, seconds.
+        late_s: Time for which late spans are gathered, seconds.
+        spans_max: Spans in memory.
+    """
+
+    def __init__(
+        self,
+        *,
+        grace_s: float = GRACE_S,
+        idle_s: float = IDLE_S,
+        late_s: float = LATE_S,
+        spans_max: int = OPEN_SPANS_MAX,
+    ) -> None:
+        self._grace_s = grace_s
+        self._idle_s = idle_s
+        self._late_s = late_s
+        self._spans_max = spans_max
+        self._rooted: OrderedDict[str, _Open] = OrderedDict()
+        self._rootless: OrderedDict[str, _Open] = OrderedDict()
+        self._late: OrderedDict[str, _Open] = OrderedDict()
+        self._recent: OrderedDict[str, None] = OrderedDict()
+        self._spans = 0
+        self._forgot = False
+
+    @property
+    def open_traces(self) -> int:
+        """Traces that are still gathered."""
+        return len(self._rooted) + len(self._rootless) + len(self._late)
+
+    @property
+    def open_spans(self) -> int:
+        """Spans in memory."""
+        return self._spans
+
+    def remember(self, trace_id: str) -> None:
+        """Note that a row of this trace exists."""
+        self._recent[trace_id] = None
+        if len(self._recent) > RECENT_MAX:
+            self._recent.popitem(last=False)
+            self._forgot = True
+
+    def add(self, span: CoreSpan, at: float) -> Added:
+        """Add one span or log record.
+
+        Args:
+            span: Its core columns.
+            at: Present reading of the monotonic clock, seconds.
+        """
+        trace_id = span.trace_id
+        if not trace_id:
+            return Added.NEW
+        trace = self._rooted.get(trace_id)
+        if trace is not None:
+            self._rooted.move_to_end(trace_id)
+        else:
+            trace = self._rootless.get(trace_id)
+            if trace is not None:
+                if span.parent_span_id is None and span.record == "span":
+                    del self._rootless[trace_id]
+                    self._rooted[trace_id] = trace
+                else:
+                    self._rootless.move_to_end(trace_id)
+            else:
+                trace = self._late.get(trace_id) or self._begin(span, at)
+        key = (span.span_id, span.record_id)
+        known = trace.spans.get(key)
+        if known is not None:
+            return (
+                Added.DUPLICATE if known[5:8] == span[5:8] and known.name == span.name else Added.CONFLICTING
+            )
+        trace.spans[key] = span
+        trace.last_at = at
+        self._spans += 1
+        return Added.NEW
+
+    def _begin(self, span: CoreSpan, at: float) -> _Open:
+        trace = _Open(at, span.seq)
+        if span.trace_id in self._recent:
+            self._late[span.trace_id] = trace
+        elif span.parent_span_id is None and span.record == "span":
+            self._rooted[span.trace_id] = trace
+        else:
+            self._rootless[span.trace_id] = trace
+        return trace
+
+    def due(self, at: float) -> Iterator[Closing]:
+        """Close what is ready.
+
+        Args:
+            at: Present reading of the monotonic clock, seconds.
+
+        Yields:
+            Closings, the quietest first.
+        """
+        yield from self._expire(self._rooted, at - self._grace_s, "root_ended")
+        yield from self._expire(self._late, at - self._late_s, "late_span")
+        yield from self._expire(self._rootless, at - self._idle_s, "idle")
+        while self._spans > self._spans_max:
+            yield from self._pop(*self._quietest())
+
+    def settle(self, *, also_rootless: bool = False) -> Iterator[Closing]:
+        """Close every trace whose root has arrived, and the late ones, without waiting.
+
+        Args:
+            also_rootless: Close the others too, as incomplete.
+        """
+        for traces, reason in ((self._rooted, "root_ended"), (self._late, "late_span")):
+            while traces:
+                yield from self._pop(traces, reason)
+        while also_rootless and self._rootless:
+            yield from self._pop(self._rootless, "idle")
+
+    def first_open_seq(self) -> int | None:
+        """Return the smallest log number that an open trace still needs, or None when none is open."""
+        seqs = [
+            trace.first_seq
+            for traces in (self._rooted, self._rootless, self._late)
+            for trace in traces.values()
+        ]
+        return min(seqs, default=None)
+
+    def _expire(self, traces: OrderedDict[str, _Open], before: float, reason: str) -> Iterator[Closing]:
+        while traces and next(iter(traces.values())).last_at <= before:
+            yield from self._pop(traces, reason)
+
+    def _quietest(self) -> tuple[OrderedDict[str, _Open], str]:
+        for traces, reason in ((self._rooted, "root_ended"), (self._late, "late_span")):
+            if traces:
+                return traces, reason
+        return self._rootless, "evicted"
+
+    def _pop(self, traces: OrderedDict[str, _Open], reason: str) -> Iterator[Closing]:
+        trace_id, trace = traces.popitem(last=False)
+        self._spans -= len(trace.spans)
+        is_known = trace_id in self._recent or self._forgot or reason in ("idle", "late_span")
+        self.remember(trace_id)
+        if trace.spans:
+            yield Closing(
+                trace_id=trace_id,
+                spans=tuple(trace.spans.values()),
+                has_root=traces is self._rooted,
+                reason=reason,
+                is_known=is_known,
+            )

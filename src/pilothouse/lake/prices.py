@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What tokens cost, in whole pico-dollars, so that sums are exact and order-free; unknown stays unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from pilothouse.core.evidence.price import Price as ListPrice
+from pilothouse.core.evidence.price import TokenClass, price_at
+from pilothouse.core.evidence.task import TokenCount
+
+__all__ = ["PICO", "Price", "PriceSource", "cost_pico", "no_prices", "priced_by", "usd"]
+
+PICO = 10**12
+"""Pico-dollars in a dollar."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+PER_MILLION_TO_PICO = 10**6
+"""USD for a million tokens → pico-dollars for one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """What one model costs, by token class, USD per million tokens with at most 6 decimals.
+
+    A class that is None has no price: tokens of it make the whole call's cost unknown.
+
+    Attributes:
+        price_id: Which price list and row this is.
+        input: Uncached input.
+        cache_read: Input read from a cache.
+        cache_creation: Input written to a cache.
+        output: Output.
+        reasoning: Reasoning output.
+    """
+
+    price_id: str
+    input: Decimal | None = None
+    cache_read: Decimal | None = None
+    cache_creation: Decimal | None = None
+    output: Decimal | None = None
+    reasoning: Decimal | None = None
+
+
+PriceSource = Callable[[str, str, int], Price | None]
+"""(provider, model, end in Unix nanoseconds) → the price then, or None."""
+
+
+def no_prices(provider: str, model: str, at_ns: int) -> Price | None:
+    """Know no price at all: every cost stays unknown.
+
+    Example:
+        >>> no_prices("openai", "gpt-x", 0) is None
+        True
+    """
+    del provider, model, at_ns
+    return None
+
+
+def priced_by(list_prices: Callable[[], Sequence[ListPrice]]) -> PriceSource:
+    """Return a source that answers from a list of prices, one row for each class of tokens.
+
+    Args:
+        list_prices: Returns the prices known now, the same object until one is added: it is asked for every
+            model call, and what it returns is put in order once.
+
+    Example:
+        >>> priced_by(lambda: ())("openai", "gpt-x", 0) is None
+        True
+    """
+    ordered: tuple[Sequence[ListPrice], dict[tuple[str, str], list[ListPrice]]] = ((), {})
+
+    def find(provider: str, model: str, at_ns: int) -> Price | None:
+        nonlocal ordered
+        listed = list_prices()
+        if ordered[0] is not listed:
+            rows_of: dict[tuple[str, str], list[ListPrice]] = {}
+            for row in listed:
+                rows_of.setdefault((row.provider, row.model), []).append(row)
+            ordered = (listed, rows_of)
+        rows = ordered[1].get((provider, model))
+        return _bundle(rows, provider, model, at_ns) if rows else None
+
+    return find
+
+
+def _bundle(rows: list[ListPrice], provider: str, model: str, at_ns: int) -> Price | None:
+    at = EPOCH + timedelta(microseconds=at_ns // 1_000)
+    found = {
+        kind: row
+        for kind in TokenClass
+        if (row := price_at(rows, provider=provider, model=model, token_class=kind, at=at)) is not None
+    }
+    if not found:
+        return None
+    since = max(row.valid_from for row in found.values())
+    per_million = {kind.value: row.usd_per_million for kind, row in found.items()}
+    return Price(price_id=f"{provider}/{model}@{since:%Y-%m-%d}", **per_million)
+
+
+def cost_pico(tokens: TokenCount, price: Price) -> int | None:
+    """Return the cost of a call in pico-dollars, or None when a class with tokens has no price.
+
+    Args:
+        tokens: Tokens by disjoint class.
+        price: The price in force when the call ended.
+
+    Example:
+        >>> cost_pico(TokenCount(input=1000, output=10), Price(price_id="p", input=Decimal("0.15"), output=Decimal("0.6")))
+        156000000
+        >>> cost_pico(TokenCount(cache_read=1), Price(price_id="p", input=Decimal(1))) is None
+        True
+    """
+    total = 0
+    for count, per_million in (
+        (tokens.input, price.input),
+        (tokens.cache_read, price.cache_read),
+        (tokens.cache_creation, price.cache_creation),
+        (tokens.output, price.output),
+        (tokens.reasoning, price.reasoning),
+    ):
+        if not count:
+            continue
+        if per_million is None:
+            return None
+        total += count * int(per_million * PER_MILLION_TO_PICO)
+    return total
+
+
+def usd(pico: int) -> Decimal:
+    """Return pico-dollars as exact dollars.
+
+    Example:
+        >>> usd(156_000_000)
+        Decimal('0.000156000000')
+    """
+    return Decimal(pico).scaleb(-12)

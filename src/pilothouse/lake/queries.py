@@ -1,0 +1,358 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every question that is asked of telemetry, one function each: bound parameters in, typed records out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from pilothouse.core.evidence.task import CostState, Task, TaskResult, TaskState, TokenCount
+from pilothouse.errors import LimitExceeded, UsageError
+from pilothouse.lake.columns import CoreSpan, TaskRow
+from pilothouse.lake.payload import json_text
+from pilothouse.lake.prices import PICO, usd
+from pilothouse.lake.segments import EPOCH
+from pilothouse.lake.view import Database, View
+from pilothouse.ports import AgentSeen, SpanRecord, TaskCursor, TaskFilter, TaskPage, TraceView
+
+__all__ = ["LakeQueries", "with_log_content"]
+
+LIST_MAX = 10_000
+"""Tasks in one page."""
+
+WINDOW_MAX = 1_000_000
+"""Tasks in one window."""
+
+TRACE_IDS_MAX = 10_000
+"""Trace ids in one look-up."""
+
+VERSIONS_MAX = 20
+"""Versions named for one agent."""
+
+CURRENT = """
+ current AS (
+   SELECT t.* FROM tasks t
+   LEFT JOIN (SELECT trace_id, max(revision) AS top FROM tasks WHERE revision > 0 GROUP BY trace_id) c USING (trace_id)
+   WHERE c.top IS NULL OR t.revision = c.top
+ )
+"""
+"""The highest revision of each task; only the few corrected ones are grouped."""
+
+TASK_FIELDS = (
+    "trace_id, agent, task_type, version_digest, environment, state, result, error_type, claim, confidence, "
+    "start_ns, end_ns, duration_ns, spans, model_calls, model_errors, tool_calls, tool_errors, models, tools, hosts, "
+    "tokens_input, tokens_cache_read, tokens_cache_creation, tokens_output, tokens_reasoning, "
+    "calls_without_usage, cost_usd, cost_known_usd, cost_state, input_preview, output_preview, flags, revision"
+)
+
+SPAN_FIELDS = (
+    "span_id, parent_span_id, record, name, operation, agent, start_ns, end_ns, duration_ns, status, "
+    "status_message, error_type, provider, request_model, response_model, tool_name, tokens_input, "
+    "tokens_cache_read, tokens_cache_creation, tokens_output, tokens_reasoning, tokens_basis, cost_usd, "
+    "cost_state, convention, input, output, attributes, events, cut_bytes, record_id"
+)
+
+STATUSES = ("unset", "ok", "error")
+
+WORDS_MAX = 16
+"""Words of one text search."""
+
+TOKEN_FIELDS = (
+    "tokens_input",
+    "tokens_cache_read",
+    "tokens_cache_creation",
+    "tokens_output",
+    "tokens_reasoning",
+)
+
+PLAIN_FIELDS = (
+    "span_id", "parent_span_id", "record", "name", "operation", "agent", "start_ns", "end_ns", "duration_ns",
+    "status_message", "error_type", "provider", "request_model", "response_model", "tool_name", "convention",
+    "attributes", "events", "cut_bytes",
+)  # fmt: skip
+
+
+class LakeQueries:
+    """Implements `Lake` over a view.
+
+    Args:
+        view: Returns what can be seen now.
+        database: Where the queries run.
+    """
+
+    def __init__(self, view: Callable[[], View], database: Database) -> None:
+        self._view = view
+        self._database = database
+
+    def tasks(self, wanted: TaskFilter, *, limit: int = 100, before: TaskCursor | None = None) -> TaskPage:
+        """Return tasks that match, newest first, at most `limit` (1..10,000)."""
+        if not 1 <= limit <= LIST_MAX:
+            raise UsageError(f"limit {limit} is not in 1..{LIST_MAX}", remedy="Use --limit 100.")
+        where, parameters = _where(wanted)
+        if before is not None:
+            where += " AND (start_ns, trace_id) < (?, ?)"
+            parameters += [before.start_ns, before.trace_id]
+        found = self._tasks(f"{where} ORDER BY start_ns DESC, trace_id DESC LIMIT {limit + 1}", parameters)
+        more = len(found) > limit
+        page = tuple(found[:limit])
+        cursor = TaskCursor(start_ns=page[-1].start_ns, trace_id=page[-1].trace_id) if more else None
+        return TaskPage(tasks=page, next_cursor=cursor)
+
+    def window(self, wanted: TaskFilter) -> Sequence[Task]:
+        """Return every task of a window (both ends required) for folding, at most 1,000,000."""
+        if wanted.from_ns is None or wanted.to_ns is None:
+            raise UsageError("a window needs both ends", remedy="Give from_ns and to_ns.")
+        where, parameters = _where(wanted)
+        found = self._tasks(f"{where} ORDER BY start_ns, trace_id LIMIT {WINDOW_MAX + 1}", parameters)
+        if len(found) > WINDOW_MAX:
+            raise LimitExceeded(
+                f"the window holds more than {WINDOW_MAX} tasks", remedy="Ask for a shorter window."
+            )
+        return tuple(found)
+
+    def trace(self, trace_id: str, *, limit: int = 2_000) -> TraceView | None:
+        """Return one trace by its full id, or None when nothing has it."""
+        view = self._view()
+        table = self._database.run(
+            view,
+            f"SELECT {SPAN_FIELDS} FROM spans WHERE trace_id = ? "  # noqa: S608 - columns are constants
+            "QUALIFY row_number() OVER (PARTITION BY span_id, record, record_id ORDER BY received_ns, seq) = 1 "
+            f"ORDER BY start_ns, span_id, record_id LIMIT {int(limit)}",
+            [trace_id],
+        )
+        rows = table.to_pylist()
+        if not rows:
+            return None
+        total = len(rows)
+        if total == limit:
+            counted = self._database.run(
+                view,
+                "SELECT count(DISTINCT (span_id, record, record_id)) AS n FROM spans WHERE trace_id = ?",
+                [trace_id],
+            )
+            total = int(counted.column("n")[0].as_py())
+        current = self.task_rows([trace_id], view=view)
+        return TraceView(
+            task=None if trace_id not in current else _task_of_row(current[trace_id]),
+            spans=with_log_content(rows),
+            spans_total=total,
+        )
+
+    def agents(self) -> Sequence[AgentSeen]:
+        """Return the agents that sent tasks, by name."""
+        table = self._database.run(
+            self._view(),
+            f", {CURRENT} SELECT agent, version_digest, count(*) FILTER (state = 'complete') AS n, "  # noqa: S608 - constants
+            "min(start_ns) AS first_ns, max(start_ns) AS last_ns FROM current GROUP BY agent, version_digest "
+            "ORDER BY agent, last_ns DESC",
+        )
+        seen: dict[str, list[dict[str, Any]]] = {}
+        for row in table.to_pylist():
+            seen.setdefault(row["agent"], []).append(row)
+        return tuple(
+            AgentSeen(
+                agent=agent,
+                tasks=sum(row["n"] for row in rows),
+                first_ns=min(row["first_ns"] for row in rows),
+                last_ns=max(row["last_ns"] for row in rows),
+                versions=tuple(row["version_digest"] for row in rows if row["version_digest"])[:VERSIONS_MAX],
+            )
+            for agent, rows in seen.items()
+        )
+
+    def task_rows(self, trace_ids: Sequence[str], *, view: View | None = None) -> dict[str, TaskRow]:
+        """Return the current task row of some traces, by trace id.
+
+        Args:
+            trace_ids: At most `TRACE_IDS_MAX` ids.
+            view: What to read; the present one when None.
+        """
+        if len(trace_ids) > TRACE_IDS_MAX:
+            raise UsageError(f"more than {TRACE_IDS_MAX} trace ids", remedy="Ask for fewer at once.")
+        fields = ", ".join(TaskRow._fields)
+        table = self._database.run(
+            view or self._view(),
+            f"SELECT {fields} FROM tasks WHERE trace_id IN (SELECT unnest(?::VARCHAR[])) "  # noqa: S608 - constants
+            "QUALIFY row_number() OVER (PARTITION BY trace_id ORDER BY revision DESC, closed_ns DESC) = 1",
+            [list(trace_ids)],
+        )
+        rows = (
+            TaskRow(**row)._replace(
+                cost_usd=_pico(row["cost_usd"]),
+                cost_known_usd=_pico(row["cost_known_usd"]),
+                day=(row["day"] - EPOCH).days,
+            )
+            for row in table.to_pylist()
+        )
+        return {row.trace_id: row for row in rows}
+
+    def core_spans(self, trace_ids: Sequence[str]) -> list[CoreSpan]:
+        """Return the core columns of every stored span of some traces, in the order they were received."""
+        return self._core("trace_id IN (SELECT unnest(?::VARCHAR[]))", [list(trace_ids)])
+
+    def core_spans_touched_after(self, node: str, seq: int) -> list[CoreSpan]:
+        """Return every stored span of the traces that a node's log touched after a number, as received."""
+        return self._core(
+            "trace_id IN (SELECT DISTINCT trace_id FROM spans WHERE node = ? AND seq > ?)", [node, seq]
+        )
+
+    def trace_ids_closed_after(self, closed_ns: int) -> list[str]:
+        """Return the ids of the traces whose row was written after a moment."""
+        table = self._database.run(
+            self._view(), "SELECT DISTINCT trace_id FROM tasks WHERE closed_ns >= ?", [closed_ns]
+        )
+        return [str(ident) for ident in table.column("trace_id").to_pylist()]
+
+    def _core(self, where: str, parameters: list[Any]) -> list[CoreSpan]:
+        fields = ", ".join(CoreSpan._fields)
+        table = self._database.run(
+            self._view(),
+            f"SELECT {fields} FROM spans WHERE {where} ORDER BY received_ns, seq",  # noqa: S608 - constants
+            parameters,
+        )
+        columns = [table.column(name).to_pylist() for name in CoreSpan._fields]
+        cost = CoreSpan._fields.index("cost_usd")
+        columns[cost] = [_pico(value) for value in columns[cost]]
+        return [CoreSpan(*values) for values in zip(*columns, strict=True)]
+
+    def _tasks(self, rest: str, parameters: list[Any]) -> list[Task]:
+        table = self._database.run(
+            self._view(),
+            f", {CURRENT} SELECT {TASK_FIELDS} FROM current WHERE {rest}",  # noqa: S608 - columns are constants, values are bound
+            parameters,
+        )
+        columns = [table.column(name).to_pylist() for name in table.column_names]
+        return [_task(*values) for values in zip(*columns, strict=True)]
+
+
+def _where(wanted: TaskFilter) -> tuple[str, list[Any]]:
+    """Return the condition of a filter, with its values."""
+    clauses = ["TRUE"]
+    values: list[Any] = []
+    for column in ("agent", "task_type", "version_digest", "environment", "result", "state"):
+        value = getattr(wanted, column)
+        if value is not None:
+            clauses.append(f"{column} = ?")
+            values.append(str(value))
+    if wanted.from_ns is not None:
+        clauses.append("start_ns >= ?")
+        values.append(wanted.from_ns)
+    if wanted.to_ns is not None:
+        clauses.append("start_ns < ?")
+        values.append(wanted.to_ns)
+    for word in (wanted.text or "").split()[:WORDS_MAX]:
+        clauses.append("contains(lower(input_preview || ' ' || output_preview), ?)")
+        values.append(word.lower())
+    return " AND ".join(clauses), values
+
+
+def _pico(value: Decimal | None) -> Any:
+    return None if value is None else int(value * PICO)
+
+
+def _task(  # noqa: PLR0917 - one argument for each column of TASK_FIELDS, called once for each row
+    trace_id: str, agent: str, task_type: str, version_digest: str | None, environment: str | None,
+    state: str, result: str, error_type: str | None, claim: str | None, confidence: float | None,
+    start_ns: int, end_ns: int, duration_ns: int | None, spans: int,
+    model_calls: int, model_errors: int, tool_calls: int, tool_errors: int,
+    models: list[str] | None, tools: list[str] | None, hosts: list[str] | None,
+    tokens_input: int, cache_read: int, cache_creation: int, tokens_output: int, reasoning: int,
+    calls_without_usage: int, cost_usd: Decimal | None, cost_known_usd: Decimal | None, cost_state: str,
+    input_preview: str, output_preview: str, flags: list[str] | None, revision: int,
+) -> Task:  # fmt: skip
+    return Task(
+        trace_id=trace_id,
+        agent=agent,
+        task_type=task_type,
+        version_digest=version_digest,
+        environment=environment,
+        state=TaskState(state),
+        result=TaskResult(result),
+        error_type=error_type,
+        claim=claim,
+        confidence=confidence,
+        start_ns=start_ns,
+        end_ns=end_ns,
+        duration_ns=duration_ns,
+        spans=spans,
+        model_calls=model_calls,
+        model_errors=model_errors,
+        tool_calls=tool_calls,
+        tool_errors=tool_errors,
+        models=tuple(models or ()),
+        tools=tuple(tools or ()),
+        hosts=tuple(hosts or ()),
+        tokens=TokenCount(
+            input=tokens_input,
+            cache_read=cache_read,
+            cache_creation=cache_creation,
+            output=tokens_output,
+            reasoning=reasoning,
+        ),
+        calls_without_usage=calls_without_usage,
+        cost_usd=cost_usd,
+        cost_known_usd=cost_known_usd or Decimal(0),
+        cost_state=CostState(cost_state),
+        input_preview=input_preview,
+        output_preview=output_preview,
+        flags=tuple(flags or ()),
+        revision=revision,
+    )
+
+
+def _task_of_row(row: TaskRow) -> Task:
+    values = [getattr(row, name) for name in TASK_FIELDS.split(", ")]
+    for name in ("cost_usd", "cost_known_usd"):
+        pico = getattr(row, name)
+        values[TASK_FIELDS.split(", ").index(name)] = None if pico is None else usd(pico)
+    return _task(*values)
+
+
+def with_log_content(rows: list[dict[str, Any]]) -> tuple[SpanRecord, ...]:
+    """Turn rows into records; a span without content gets that of the log records below it.
+
+    Args:
+        rows: Rows of `spans` with the columns of `SPAN_FIELDS`, in start order.
+    """
+    said: dict[str, dict[str, list[str]]] = {}
+    for row in rows:
+        if row["record"] == "log" and row["span_id"]:
+            told = said.setdefault(row["span_id"], {"input": [], "output": []})
+            for side in ("input", "output"):
+                if row[side]:
+                    told[side].append(row[side])
+    return tuple(
+        _span_record(row, said.get(row["span_id"]) if row["record"] == "span" else None) for row in rows
+    )
+
+
+def _span_record(row: dict[str, Any], told: dict[str, list[str]] | None) -> SpanRecord:
+    def content(side: str) -> str:
+        if row[side] or not told or not told[side]:
+            return row[side] or ""
+        return told[side][0] if len(told[side]) == 1 else _joined(told[side])
+
+    parts = [row[name] for name in TOKEN_FIELDS]
+    return SpanRecord(
+        **{name: row[name] for name in PLAIN_FIELDS},
+        status=STATUSES[row["status"]],
+        tokens_total=None if row["tokens_basis"] is None else sum(part or 0 for part in parts),
+        cost_usd_text=None if row["cost_usd"] is None else f"{row['cost_usd'].normalize():f}",
+        input=content("input"),
+        output=content("output"),
+    )
+
+
+def _joined(texts: list[str]) -> str:
+    """Join message lists of several log records into one."""
+    joined: list[Any] = []
+    for text in texts:
+        try:
+            part = msgspec.json.decode(text)
+        except msgspec.DecodeError:
+            part = text
+        joined.extend(part if isinstance(part, list) else [part])
+    return json_text(joined)

@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Append Arrow batches to a Delta table as Parquet files that are on the disk before the log names them.
+
+deltalake syncs nothing on a local disk and accepts the same transaction number twice. So the data file
+is written and synced here, then its log entry; and the caller asks `committed()` before it writes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from deltalake import CommitProperties, DeltaTable, Transaction
+from deltalake.exceptions import DeltaError, TableNotFoundError
+from deltalake.transaction import AddAction, RemoveAction
+
+from pilothouse.errors import StorageUnavailable
+from pilothouse.lake.columns import DICTIONARY_COLUMNS
+
+__all__ = ["EPOCH", "DataFile", "SegmentTable"]
+
+STATISTICS = ("trace_id", "agent", "start_ns", "end_ns", "received_ns", "seq")
+"""Columns with minimum and maximum in the log, which queries prune by."""
+
+CHECKPOINT_EVERY = 100
+"""Commits between two checkpoints of the log; reading it stays fast."""
+
+EPOCH = date(1970, 1, 1)
+"""Day 0 of the partition column."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataFile:
+    """One Parquet file of a table.
+
+    Attributes:
+        path: Absolute path.
+        rows: Rows in it.
+        day: Partition, days since 1970-01-01.
+        start_min: Smallest `start_ns`.
+        start_max: Largest `start_ns`.
+    """
+
+    path: str
+    rows: int
+    day: int
+    start_min: int
+    start_max: int
+
+
+class SegmentTable:
+    """One Delta table in a local folder.
+
+    Args:
+        folder: The table's folder.
+        schema: Its columns, `day` among them.
+    """
+
+    def __init__(self, folder: Path, schema: pa.Schema) -> None:
+        self._folder = folder
+        self._schema = schema
+        self._stored = pa.schema([field for field in schema if field.name != "day"])
+        self._table: DeltaTable | None = None
+        self._files: tuple[DataFile, ...] = ()
+        self._files_version = -1
+        self._commits = 0
+        self._dictionary = [name for name in DICTIONARY_COLUMNS if name in schema.names]
+
+    @property
+    def version(self) -> int:
+        """Version of the table that was last seen; -1 before its first commit."""
+        return -1 if self._table is None else self._table.version()
+
+    def create(self) -> None:
+        """Make the table unless it is there."""
+        if self._open() is not None:
+            return
+        try:
+            self._table = DeltaTable.create(
+                str(self._folder),
+                self._schema,
+                mode="ignore",
+                partition_by=["day"],
+                configuration={
+                    "delta.dataSkippingStatsColumns": ",".join(
+                        name for name in STATISTICS if name in self._schema.names
+                    ),
+                    "delta.logRetentionDuration": "interval 1 days",
+                },
+            )
+        except (DeltaError, OSError) as error:
+            raise _unavailable(self._folder, error) from error
+        self._sync_log()
+
+    def refresh(self) -> None:
+        """Read what others have committed since."""
+        table = self._open()
+        if table is None:
+            return
+        try:
+            table.update_incremental()
+        except (DeltaError, OSError) as error:
+            raise _unavailable(self._folder, error) from error
+
+    def committed(self, app_id: str) -> int:
+        """Return the transaction number that the application last committed; -1 when none."""
+        if self._table is None:
+            return -1
+        found = self._table.transaction_version(app_id)
+        return -1 if found is None else int(found)
+
+    def files(self) -> tuple[DataFile, ...]:
+        """Return the files of the version last seen, any order."""
+        if self._table is None:
+            return ()
+        if self._files_version != self._table.version():
+            self._files = self._list_files(self._table)
+            self._files_version = self._table.version()
+        return self._files
+
+    def append(self, table: pa.Table, transactions: dict[str, int]) -> int:
+        """Write rows and commit them with the transaction numbers; durable when it returns.
+
+        Args:
+            table: Rows in the table's schema.
+            transactions: Number reached, by application.
+
+        Returns:
+            The new version of the table.
+
+        Raises:
+            StorageUnavailable: Writing or committing failed; nothing of it is visible.
+        """
+        try:
+            return self._append(table, transactions)
+        except (DeltaError, OSError, pa.ArrowException) as error:
+            raise _unavailable(self._folder, error) from error
+
+    def _append(self, table: pa.Table, transactions: dict[str, int]) -> int:
+        days = table.column("day").combine_chunks().cast(pa.int32())
+        found: list[Any] = pc.unique(days).to_pylist()
+        actions: list[AddAction | RemoveAction] = []
+        for day in found:
+            part = table if len(found) == 1 else table.filter(pc.equal(days, pa.scalar(day, pa.int32())))
+            actions.append(self._write_file(part.drop_columns(["day"]), int(day)))
+        delta = self._open()
+        if delta is None:
+            raise FileNotFoundError(self._folder)
+        properties = CommitProperties(
+            app_transactions=[Transaction(name, number) for name, number in transactions.items()]
+        )
+        delta.create_write_transaction(
+            actions, mode="append", schema=self._schema, partition_by=["day"], commit_properties=properties
+        )
+        delta.update_incremental()
+        self._sync_log()
+        self._commits += 1
+        if self._commits % CHECKPOINT_EVERY == 0:
+            delta.create_checkpoint()
+        return int(delta.version())
+
+    def _write_file(self, table: pa.Table, day: int) -> AddAction:
+        name = f"day={(EPOCH + timedelta(days=day)).isoformat()}"
+        folder = self._folder / name
+        if not folder.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            _sync(self._folder)
+        path = folder / f"part-{time.time_ns():020d}-{secrets.token_hex(6)}.parquet"
+        pq.write_table(
+            table,
+            path,
+            compression="lz4",
+            use_dictionary=self._dictionary,  # type: ignore[arg-type]  # the stub knows bool only; a list of columns is documented
+            write_statistics=[column for column in STATISTICS if column in table.column_names],
+            store_schema=False,
+            bloom_filter_options={"trace_id": {"ndv": max(1, table.num_rows), "fpp": 0.01}},
+        )
+        _sync(path)
+        _sync(folder)
+        return AddAction(
+            f"{name}/{path.name}",
+            path.stat().st_size,
+            {"day": (EPOCH + timedelta(days=day)).isoformat()},
+            time.time_ns() // 1_000_000,
+            True,
+            json.dumps(_statistics(table)),
+        )
+
+    def _open(self) -> DeltaTable | None:
+        if self._table is None and (self._folder / "_delta_log").is_dir():
+            try:
+                self._table = DeltaTable(str(self._folder))
+            except TableNotFoundError:
+                return None
+            except (DeltaError, OSError) as error:
+                raise _unavailable(self._folder, error) from error
+        return self._table
+
+    def _list_files(self, table: DeltaTable) -> tuple[DataFile, ...]:
+        actions = pa.table(table.get_add_actions(flatten=True))
+        names = set(actions.column_names)
+
+        def column(name: str, otherwise: Any) -> Sequence[Any]:
+            if name not in names:
+                return [otherwise] * actions.num_rows
+            return actions.column(name).to_pylist()
+
+        return tuple(
+            DataFile(
+                path=str(self._folder / path),
+                rows=rows or 0,
+                day=(day - EPOCH).days if isinstance(day, date) else (date.fromisoformat(day) - EPOCH).days,
+                start_min=low if low is not None else 0,
+                start_max=high if high is not None else (1 << 63) - 1,
+            )
+            for path, rows, day, low, high in zip(
+                column("path", ""),
+                column("num_records", 0),
+                column("partition.day", "1970-01-01"),
+                column("min.start_ns", None),
+                column("max.start_ns", None),
+                strict=True,
+            )
+        )
+
+    def _sync_log(self) -> None:
+        log = self._folder / "_delta_log"
+        version = self.version
+        entry = log / f"{version:020d}.json"
+        if entry.exists():
+            _sync(entry)
+        _sync(log)
+
+
+def _statistics(table: pa.Table) -> dict[str, Any]:
+    low: dict[str, Any] = {}
+    high: dict[str, Any] = {}
+    nulls: dict[str, int] = {}
+    for name in STATISTICS:
+        if name in table.column_names:
+            column = table.column(name)
+            ends: Any = pc.min_max(column).as_py()
+            nulls[name] = column.null_count
+            if ends["min"] is not None:
+                low[name], high[name] = ends["min"], ends["max"]
+    return {"numRecords": table.num_rows, "minValues": low, "maxValues": high, "nullCount": nulls}
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _unavailable(folder: Path, error: Exception) -> StorageUnavailable:
+    return StorageUnavailable(
+        f"the table {folder.name!r} cannot be used: {error}",
+        remedy=f"Check the folder {folder} and the disk; trying again is safe.",
+        subject=str(folder),
+    )

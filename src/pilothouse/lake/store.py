@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Read a lake that another process may be writing: every query sees the newest committed version."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from pilothouse.core.evidence.task import Task
+from pilothouse.lake.columns import SPANS, TASKS
+from pilothouse.lake.lock import Holder, find_holder
+from pilothouse.lake.node import open_node
+from pilothouse.lake.queries import LakeQueries
+from pilothouse.lake.segments import SegmentTable
+from pilothouse.lake.view import Database, View
+from pilothouse.ports import AgentSeen, Clock, TaskCursor, TaskFilter, TaskPage, TraceView
+
+__all__ = ["LakeReader", "open_lake"]
+
+
+class LakeReader:
+    """Implements `Lake` over committed files only.
+
+    Args:
+        folder: The lake folder; may not exist yet.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._spans = SegmentTable(folder / "spans", SPANS)
+        self._tasks = SegmentTable(folder / "tasks", TASKS)
+        self._database = Database()
+        self._queries = LakeQueries(self._view, self._database)
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._database.close()
+
+    def tasks(self, wanted: TaskFilter, *, limit: int = 100, before: TaskCursor | None = None) -> TaskPage:
+        """Return tasks that match, newest first, at most `limit` (1..10,000)."""
+        return self._queries.tasks(wanted, limit=limit, before=before)
+
+    def window(self, wanted: TaskFilter) -> Sequence[Task]:
+        """Return every task of a window (both ends required) for folding, at most 1,000,000."""
+        return self._queries.window(wanted)
+
+    def trace(self, trace_id: str, *, limit: int = 2_000) -> TraceView | None:
+        """Return one trace by its full id, or None when nothing has it."""
+        return self._queries.trace(trace_id, limit=limit)
+
+    def agents(self) -> Sequence[AgentSeen]:
+        """Return the agents that sent tasks, by name."""
+        return self._queries.agents()
+
+    def _view(self) -> View:
+        # Tasks first: a task that is seen has its spans in any later version of the other table.
+        with self._lock:
+            self._tasks.refresh()
+            self._spans.refresh()
+            return View(span_files=self._spans.files(), task_files=self._tasks.files())
+
+
+def open_lake(folder: Path, clock: Clock) -> LakeReader:
+    """Open a lake for reading.
+
+    When no process writes it and its log holds requests that no table has (after a kill), they are
+    replayed first, so that everything acknowledged can be seen.
+
+    Args:
+        folder: The lake folder.
+        clock: The time, for the replay.
+    """
+    holder: Holder | None = find_holder(folder)
+    if holder is None and any(folder.glob("wal/*/*.wal")):
+        open_node(folder, clock).stop(drain=True)
+    return LakeReader(folder)

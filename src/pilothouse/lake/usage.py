@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Split a call's token totals into disjoint classes: every token in exactly one."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pilothouse.lake.limits import TOKENS_MAX
+
+__all__ = ["EXCLUSIVE", "INCLUSIVE", "NO_USAGE", "Usage", "split_usage"]
+
+INCLUSIVE = 1
+"""Input includes its cached parts, as both conventions demand."""
+
+EXCLUSIVE = 2
+"""Input excludes its cached parts, as raw Anthropic usage does."""
+
+
+class Usage(NamedTuple):
+    """Tokens by class; all None with basis None when the call reported no usable totals."""
+
+    input: int | None
+    cache_read: int | None
+    cache_creation: int | None
+    output: int | None
+    reasoning: int | None
+    basis: int | None
+
+
+NO_USAGE = Usage(None, None, None, None, None, None)
+
+
+def split_usage(
+    input_total: object,
+    cache_read: object,
+    cache_creation: object,
+    output_total: object,
+    reasoning: object,
+    *,
+    exclusive: bool = False,
+) -> Usage:
+    """Split totals that include their parts into classes that do not overlap.
+
+    A part that is absent is 0, because producers leave zeros out. A total that is absent, negative or
+    absurd leaves the whole usage unknown; an embedding may lack its output.
+
+    Args:
+        input_total: Input tokens as sent, or None.
+        cache_read: Part of them read from a cache, or None.
+        cache_creation: Part of them written to a cache, or None.
+        output_total: Output tokens as sent, or None.
+        reasoning: Part of them spent on reasoning, or None.
+        exclusive: Whether the producer is known to leave cached tokens out of the input.
+
+    Example:
+        >>> split_usage(1000, 600, 100, 50, 20)
+        Usage(input=300, cache_read=600, cache_creation=100, output=30, reasoning=20, basis=1)
+        >>> split_usage(100, 600, None, 50, None).basis
+        2
+    """
+    total_in = _count(input_total)
+    if total_in is None:
+        return NO_USAGE
+    total_out = _count(output_total) if output_total is not None else 0
+    if total_out is None:
+        return NO_USAGE
+    read = _count(cache_read) or 0
+    written = _count(cache_creation) or 0
+    thought = _count(reasoning) or 0
+    exclusive = exclusive or total_in < read + written
+    return Usage(
+        total_in if exclusive else total_in - read - written,
+        read,
+        written,
+        max(0, total_out - thought),
+        thought,
+        EXCLUSIVE if exclusive else INCLUSIVE,
+    )
+
+
+def _count(sent: object) -> int | None:
+    if isinstance(sent, bool):
+        return None
+    if (isinstance(sent, str) and sent.isascii() and sent.isdigit() and len(sent) < 12) or (
+        isinstance(sent, float) and sent.is_integer()
+    ):
+        sent = int(sent)
+    if not isinstance(sent, int):
+        return None
+    return sent if 0 <= sent <= TOKENS_MAX else None

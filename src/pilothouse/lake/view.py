@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a reader sees at one moment: committed files and rows still in memory, each row in exactly one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from pilothouse.errors import LimitExceeded, StorageUnavailable
+from pilothouse.lake.columns import SPANS, TASKS
+from pilothouse.lake.segments import DataFile
+
+__all__ = ["Database", "View"]
+
+MEMORY_LIMIT = "1GiB"
+"""DuckDB's share of the process."""
+
+THREADS = 2
+"""A query must not starve the intake."""
+
+TIMEOUT_S = 10.0
+"""An interactive query that takes longer is stopped."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """The tables at one moment; replaced as a whole, never changed.
+
+    Attributes:
+        span_files: Committed files of `spans`.
+        task_files: Committed files of `tasks`.
+        span_tail: Rows of `spans` that are in no file yet.
+        task_tail: Rows of `tasks` that are in no file yet.
+    """
+
+    span_files: tuple[DataFile, ...] = ()
+    task_files: tuple[DataFile, ...] = ()
+    span_tail: tuple[pa.RecordBatch, ...] = ()
+    task_tail: tuple[pa.RecordBatch, ...] = ()
+
+
+class Database:
+    """DuckDB over the files and the tail of a view; holds no data of its own."""
+
+    def __init__(self) -> None:
+        self._connection = duckdb.connect(
+            ":memory:",
+            config={
+                "memory_limit": MEMORY_LIMIT,
+                "threads": THREADS,
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+                "allow_community_extensions": False,
+                "max_temp_directory_size": "4GiB",
+            },
+        )
+        self._connection.execute("SET lock_configuration = true")
+
+    def close(self) -> None:
+        """Let go of DuckDB."""
+        self._connection.close()
+
+    def run(self, view: View, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
+        """Run one query; `spans` and `tasks` stand for the tables of the view.
+
+        Args:
+            view: What to read.
+            sql: A SELECT over `spans` and `tasks`, with `?` for each parameter.
+            parameters: Values.
+
+        Returns:
+            The result, one Arrow table.
+
+        Raises:
+            LimitExceeded: It took longer than `TIMEOUT_S`.
+            StorageUnavailable: A file is damaged or missing.
+        """
+        cursor = self._connection.cursor()
+        timer = threading.Timer(TIMEOUT_S, cursor.interrupt)
+        timer.daemon = True
+        timer.start()
+        try:
+            with_tables = self._define(cursor, view, sql)
+            found: pa.Table = cursor.sql(with_tables + sql, params=list(parameters)).to_arrow_table()
+        except duckdb.InterruptException as error:
+            raise LimitExceeded(
+                f"the query took longer than {TIMEOUT_S:g} s and was stopped",
+                remedy="Ask for a shorter window or one agent.",
+            ) from error
+        except duckdb.Error as error:
+            raise StorageUnavailable(
+                f"the lake could not be read: {error}",
+                remedy="Run `pilothouse doctor`.",
+            ) from error
+        else:
+            return found
+        finally:
+            timer.cancel()
+            cursor.close()
+
+    def _define(self, cursor: duckdb.DuckDBPyConnection, view: View, sql: str) -> str:
+        parts = []
+        for name, files, tail, schema in (
+            ("spans", view.span_files, view.span_tail, SPANS),
+            ("tasks", view.task_files, view.task_tail, TASKS),
+        ):
+            if name not in sql:
+                continue
+            columns = ", ".join(schema.names)
+            sources = []
+            if files:
+                listed = ", ".join("'" + file.path.replace("'", "''") + "'" for file in files)
+                read = f"read_parquet([{listed}], hive_partitioning = true, hive_types = {{'day': DATE}})"
+                sources.append(f"SELECT {columns} FROM {read}")  # noqa: S608 - paths are the table's own, quoted
+            if tail or not files:
+                cursor.register(f"{name}_tail", pa.Table.from_batches(tail, schema=schema))
+                sources.append(f"SELECT {columns} FROM {name}_tail")  # noqa: S608 - names are constants
+            parts.append(f"{name} AS ({' UNION ALL '.join(sources)})")
+        return f"WITH {', '.join(parts)} " if parts else ""

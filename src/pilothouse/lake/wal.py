@@ -1,0 +1,400 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Write requests to a log and sync it before anybody is told that they arrived (bytes → disk → future).
+
+One thread takes everything that waits, writes it at once, syncs once and releases all waiters: the
+sync's own duration forms the group. Files are pre-allocated, so that an accepted append has room.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+
+from pilothouse.errors import StorageUnavailable
+from pilothouse.lake.inflate import crc32
+from pilothouse.lake.limits import LIMITS_REVISION
+from pilothouse.lake.otlp_request import Encoding
+from pilothouse.ports import Signal
+
+__all__ = ["FILE_BYTES", "FILE_SECONDS", "Wal", "WalRecord", "read_folder"]
+
+FILE_BYTES = 64 << 20
+"""Size of one file: small enough that trimming frees space soon, large enough to rotate rarely."""
+
+FILE_SECONDS = 60.0
+"""Age at which a file that has records is closed, so that it can be trimmed."""
+
+GROUP_RECORDS_MAX = 512
+"""Records in one write; half of what one `writev` may take."""
+
+FAILURES_MAX = 2
+"""Failed syncs in a row after which the log stays closed until somebody looks at the disk."""
+
+MAGIC = b"PHW1"
+HEADER = struct.Struct("<4sBBBBHHQqIIII")
+"""magic, format, signal, encoding, gzip, limits revision, source bytes, seq, received_ns, items,
+rejected, body bytes, crc32 of all before + source + body."""
+
+FORMAT = 1
+_SIGNALS = (Signal.TRACES, Signal.LOGS, Signal.METRICS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalRecord:
+    """One request as it stands in the log.
+
+    Attributes:
+        seq: Its number on this node, from 1.
+        signal: What it carries.
+        encoding: How the body is written.
+        is_gzip: Whether the body is compressed.
+        limits_revision: Limits it was checked under.
+        source: Ingest key or place it came from.
+        received_ns: When, Unix nanoseconds UTC.
+        items: Items in it.
+        rejected: Broken ones among them.
+        body: The body as received.
+    """
+
+    seq: int
+    signal: Signal
+    encoding: Encoding
+    is_gzip: bool
+    limits_revision: int = LIMITS_REVISION
+    source: str
+    received_ns: int
+    items: int
+    rejected: int
+    body: bytes
+
+    def to_bytes(self) -> list[bytes]:
+        """Return header, source and body as they are written."""
+        source = self.source.encode()[:255]
+        head = HEADER.pack(
+            MAGIC,
+            FORMAT,
+            _SIGNALS.index(self.signal),
+            self.encoding,
+            self.is_gzip,
+            self.limits_revision,
+            len(source),
+            self.seq,
+            self.received_ns,
+            self.items,
+            self.rejected,
+            len(self.body),
+            0,
+        )[:-4]
+        check = crc32(self.body, crc32(source, crc32(head)))
+        return [head + check.to_bytes(4, "little") + source, self.body]
+
+
+def read_file(path: Path) -> tuple[list[WalRecord], int, str]:
+    """Read the records of one file up to its end or its first damage.
+
+    Args:
+        path: A log file.
+
+    Returns:
+        The records in order, the length of the good part in bytes, and what is wrong after it:
+        empty, `torn` (nothing valid follows) or `damaged` (a valid record follows).
+    """
+    data = path.read_bytes()
+    records: list[WalRecord] = []
+    at = 0
+    while at + HEADER.size <= len(data):
+        head = data[at : at + HEADER.size]
+        if not any(head):
+            return records, at, ""
+        found = _record_at(data, at)
+        if found is None:
+            return records, at, "damaged" if _valid_record_follows(data, at) else "torn"
+        record, at = found
+        records.append(record)
+    return records, at, "torn" if any(data[at:]) else ""
+
+
+def _record_at(data: bytes, at: int) -> tuple[WalRecord, int] | None:
+    if at + HEADER.size > len(data):
+        return None
+    (
+        magic,
+        form,
+        signal,
+        encoding,
+        gzip,
+        revision,
+        source_size,
+        seq,
+        received_ns,
+        items,
+        rejected,
+        size,
+        check,
+    ) = HEADER.unpack_from(data, at)
+    start = at + HEADER.size
+    end = start + source_size + size
+    if magic != MAGIC or form != FORMAT or end > len(data) or signal >= len(_SIGNALS) or encoding > 1:
+        return None
+    rest = data[start:end]
+    if crc32(rest, crc32(data[at : start - 4])) != check:
+        return None
+    record = WalRecord(
+        seq=seq,
+        signal=_SIGNALS[signal],
+        encoding=Encoding(encoding),
+        is_gzip=bool(gzip),
+        limits_revision=revision,
+        source=rest[:source_size].decode("utf-8", "replace"),
+        received_ns=received_ns,
+        items=items,
+        rejected=rejected,
+        body=rest[source_size:],
+    )
+    return record, end
+
+
+def _valid_record_follows(data: bytes, at: int) -> bool:
+    found = data.find(MAGIC, at + 1)
+    while found >= 0:
+        if _record_at(data, found) is not None:
+            return True
+        found = data.find(MAGIC, found + 1)
+    return False
+
+
+def read_folder(folder: Path, on_damage: Callable[[Path, str], None]) -> Iterator[WalRecord]:
+    """Read every record of a node's log in order.
+
+    A torn tail of the last file is the mark of a kill: nobody was told that it arrived, it is cut. Any
+    other damage quarantines the file under `quarantine/` after its good records were read.
+
+    Args:
+        folder: The node's folder.
+        on_damage: Told the quarantined file and what is wrong with it.
+
+    Yields:
+        Records, oldest first.
+    """
+    files = sorted(folder.glob("*.wal"))
+    for number, path in enumerate(files):
+        records, good, fault = read_file(path)
+        if fault == "torn" and number == len(files) - 1:
+            with path.open("r+b") as file:
+                file.truncate(good)
+        elif fault:
+            quarantine = folder / "quarantine"
+            quarantine.mkdir(exist_ok=True)
+            kept = quarantine / f"{path.name}.{fault}"
+            kept.write_bytes(path.read_bytes())
+            with path.open("r+b") as file:
+                file.truncate(good)
+            on_damage(kept, fault)
+        yield from records
+
+
+class _Waiting:
+    """One request on its way to the disk."""
+
+    __slots__ = ("future", "make")
+
+    def __init__(self, make: Callable[[int], WalRecord], future: Future[WalRecord]) -> None:
+        self.make = make
+        self.future = future
+
+
+class Wal:
+    """The log of one node: append, then know that it is on the disk.
+
+    Args:
+        folder: The node's folder; created.
+        next_seq: Number of the next record.
+        on_durable: Told each record in order once it is on the disk, before its waiter is.
+        file_bytes: Size to pre-allocate.
+        sync: Makes written data durable; replaced in tests that inject faults.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        next_seq: int,
+        on_durable: Callable[[WalRecord, object], None],
+        file_bytes: int = FILE_BYTES,
+        sync: Callable[[int], None] = os.fdatasync,
+    ) -> None:
+        self._folder = folder
+        self._next_seq = next_seq
+        self._on_durable = on_durable
+        self._file_bytes = file_bytes
+        self._sync = sync
+        self._waiting: queue.SimpleQueue[tuple[_Waiting, object] | None] = queue.SimpleQueue()
+        self._file: int | None = None
+        self._path = folder
+        self._written = 0
+        self._opened_at = 0.0
+        self._failures = 0
+        self._last_seq_of: dict[Path, int] = {}
+        self._lock = threading.Lock()
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in sorted(folder.glob("*.wal")):
+            # Files of an earlier life are trimmed once everything up to `next_seq` is committed.
+            self._last_seq_of[path] = next_seq - 1
+        self._thread = threading.Thread(target=self._run, name="pilothouse-wal", daemon=True)
+
+    @property
+    def is_failed(self) -> bool:
+        """Whether syncing failed so often that nothing is accepted any more."""
+        return self._failures >= FAILURES_MAX
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes that the log's files take on the disk."""
+        return sum(path.stat().st_size for path in self._folder.glob("*.wal") if path.exists())
+
+    def start(self) -> None:
+        """Start the writing thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what waits, then close."""
+        self._waiting.put(None)
+        self._thread.join()
+        self._close_file()
+
+    def append(self, make: Callable[[int], WalRecord], payload: object = None) -> Future[WalRecord]:
+        """Queue a record; the future is done when it is on the disk.
+
+        Args:
+            make: Builds the record from its number.
+            payload: Handed to `on_durable` beside the record.
+        """
+        future: Future[WalRecord] = Future()
+        self._waiting.put((_Waiting(make, future), payload))
+        return future
+
+    def trim(self, committed_seq: int) -> int:
+        """Delete the files whose records are all committed; return how many.
+
+        Args:
+            committed_seq: Number up to which everything is safely in the tables.
+        """
+        with self._lock:
+            done = [
+                path
+                for path, last in self._last_seq_of.items()
+                if last <= committed_seq and (path != self._path or self._file is None)
+            ]
+            for path in done:
+                path.unlink(missing_ok=True)
+                del self._last_seq_of[path]
+        return len(done)
+
+    def _run(self) -> None:
+        while True:
+            first = self._waiting.get()
+            if first is None:
+                return
+            group = [first]
+            stopping = False
+            while len(group) < GROUP_RECORDS_MAX:
+                try:
+                    more = self._waiting.get_nowait()
+                except queue.Empty:
+                    break
+                if more is None:
+                    stopping = True
+                    break
+                group.append(more)
+            self._write_group(group)
+            if stopping:
+                return
+
+    def _write_group(self, group: list[tuple[_Waiting, object]]) -> None:
+        if self.is_failed:
+            error: Exception = StorageUnavailable(
+                "the write-ahead log cannot be synced", remedy="Check the disk, then restart `pilothouse up`."
+            )
+            for waiting, _ in group:
+                waiting.future.set_exception(error)
+            return
+        records = [waiting.make(self._next_seq + number) for number, (waiting, _) in enumerate(group)]
+        parts = [part for record in records for part in record.to_bytes()]
+        size = sum(map(len, parts))
+        try:
+            file = self._make_room(size, records[0].seq)
+            _write(file, parts)
+            self._sync(file)
+        except OSError as fault:
+            # After a failed sync the page cache cannot be trusted: the file is never written again.
+            self._failures += 1
+            self._abandon_file()
+            error = StorageUnavailable(
+                f"the write-ahead log could not be written: {fault.strerror}",
+                remedy="Free some disk space or check the disk; sending again is safe.",
+            )
+            for waiting, _ in group:
+                waiting.future.set_exception(error)
+            return
+        self._failures = 0
+        self._written += size
+        self._next_seq = records[-1].seq + 1
+        with self._lock:
+            self._last_seq_of[self._path] = records[-1].seq
+        for record, (waiting, payload) in zip(records, group, strict=True):
+            self._on_durable(record, payload)
+            waiting.future.set_result(record)
+
+    def _make_room(self, size: int, seq: int) -> int:
+        is_old = self._written > 0 and time.monotonic() - self._opened_at > FILE_SECONDS
+        if self._file is not None and (self._written + size > self._file_bytes or is_old):
+            self._close_file()
+        if self._file is None:
+            path = self._folder / f"{seq:020d}.wal"
+            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            os.posix_fallocate(self._file, 0, max(self._file_bytes, size))
+            self._path = path
+            self._written = 0
+            self._opened_at = time.monotonic()
+            _sync_folder(self._folder)
+        return self._file
+
+    def _close_file(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def _abandon_file(self) -> None:
+        """Close a file that failed and cut what nobody was promised, so that a replay does not read it."""
+        if self._file is None:
+            return
+        # Its waiters are told that they failed; if cutting fails too, reading them twice is harmless.
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._file, self._written)
+        self._close_file()
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _write(file: int, parts: list[bytes]) -> None:
+    while parts:
+        sent = os.writev(file, parts[: GROUP_RECORDS_MAX * 2])
+        while parts and sent >= len(parts[0]):
+            sent -= len(parts[0])
+            parts = parts[1:]
+        if sent:
+            parts = [parts[0][sent:], *parts[1:]]

@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rows into tables: flatten, show from memory, fold traces, commit segments. One thread owns it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pyarrow as pa
+
+from pilothouse.core.evidence.task import TaskState
+from pilothouse.lake.assembler import Added, Assembler, Closing
+from pilothouse.lake.batches import to_batch
+from pilothouse.lake.columns import CORE_WIDTH, SPANS, TASKS, CoreSpan, TaskRow
+from pilothouse.lake.counters import Counters
+from pilothouse.lake.fold import fold_trace, same_task
+from pilothouse.lake.otlp_decode import Arrival, Row, decode_rows
+from pilothouse.lake.otlp_request import ParsedRequest
+from pilothouse.lake.prices import PriceSource
+from pilothouse.lake.queries import TRACE_IDS_MAX, LakeQueries
+from pilothouse.lake.segments import SegmentTable
+from pilothouse.lake.view import Database, View
+from pilothouse.lake.wal import WalRecord
+
+__all__ = ["LakeWriter"]
+
+SEGMENT_ROWS = 16_384
+"""Rows after which a segment is committed; small enough for memory, large enough to compress."""
+
+SEGMENT_S = 1.0
+"""Age after which one is committed however small: another process sees it then."""
+
+BATCH_ROWS = 512
+"""Rows turned into Arrow at once: a few milliseconds, so that pages in this process stay quick."""
+
+REMEMBER_NS = 3_600 * 1_000_000_000
+"""Traces closed within the last hour are known after a restart."""
+
+FRESH_NS = 3_600 * 1_000_000_000
+"""A trace that started longer ago than this may have been closed in an earlier life: it is looked up."""
+
+
+class LakeWriter:
+    """The tables `spans` and `tasks` of one node, and their rows that are still in memory.
+
+    Args:
+        folder: The lake folder.
+        node_id: This node.
+        database: Where look-ups run.
+        now_ns: The wall clock in Unix nanoseconds.
+        counters: Where rows are counted.
+        prices: Where the price of a model call is asked.
+        grace_s: Quiet time after a root before its task is folded, seconds.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        node_id: str,
+        database: Database,
+        now_ns: Callable[[], int],
+        counters: Counters,
+        prices: PriceSource,
+        grace_s: float,
+    ) -> None:
+        self._spans = SegmentTable(folder / "spans", SPANS)
+        self._tasks = SegmentTable(folder / "tasks", TASKS)
+        self._node_id = node_id
+        self._now_ns = now_ns
+        self._counters = counters
+        self._prices = prices
+        self._assembler = Assembler(grace_s=grace_s)
+        self._view = View()
+        self._queries = LakeQueries(self.view, database)
+        self._rows: list[Row] = []
+        self._span_tail: list[pa.RecordBatch] = []
+        self._task_tail: list[pa.RecordBatch] = []
+        self._tail_rows = 0
+        self._tail_since: float | None = None
+        self._taken_seq = -1
+        self.committed_seq = -1
+
+    def view(self) -> View:
+        """Return what can be seen now."""
+        return self._view
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a segment should be committed now, whatever waits."""
+        return self._tail_rows + len(self._rows) >= SEGMENT_ROWS
+
+    @property
+    def uncommitted_s(self) -> float:
+        """Age of the oldest row that is in no file, seconds."""
+        return 0.0 if self._tail_since is None else time.monotonic() - self._tail_since
+
+    def seconds_to_next(self) -> float:
+        """Return how long the thread may sleep."""
+        if self._rows:
+            return 0.0
+        if self._tail_since is not None:
+            return max(0.01, SEGMENT_S - self.uncommitted_s)
+        return 0.25 if self._assembler.open_traces else SEGMENT_S
+
+    def recover(self) -> int:
+        """Open the tables and rebuild the open traces; return the last committed log number."""
+        for table in (self._spans, self._tasks):
+            table.create()
+            table.refresh()
+        self._publish()
+        self.committed_seq = self._taken_seq = self._spans.committed(f"wal:{self._node_id}")
+        assembled = self._tasks.committed(f"assembler:{self._node_id}")
+        for trace_id in self._queries.trace_ids_closed_after(self._now_ns() - REMEMBER_NS):
+            self._assembler.remember(trace_id)
+        if assembled < self.committed_seq:
+            at = time.monotonic()
+            for span in self._queries.core_spans_touched_after(self._node_id, assembled):
+                self._assembler.add(span, at)
+        return self.committed_seq
+
+    def take(self, record: WalRecord, request: ParsedRequest) -> None:
+        """Flatten one request and feed its rows to the assembler and the tail.
+
+        Args:
+            record: Its record in the log.
+            request: Its parsed form.
+        """
+        arrival = Arrival(
+            received_ns=record.received_ns, node=self._node_id, seq=record.seq, source=record.source
+        )
+        rows = list(decode_rows(request, arrival, self._prices))
+        at = time.monotonic()
+        add = self._assembler.add
+        kept = []
+        for row in rows:
+            added = add(CoreSpan._make(row[:CORE_WIDTH]), at)
+            if added is Added.NEW:
+                kept.append(row)
+            else:
+                self._counters.add("deduplicated")
+                if added is Added.CONFLICTING:
+                    self._counters.add("conflicting")
+        self._taken_seq = record.seq
+        if kept:
+            self._rows.extend(kept)
+            if self._tail_since is None:
+                self._tail_since = at
+        if len(self._rows) >= BATCH_ROWS:
+            self._show_rows()
+
+    def skip(self, seq: int) -> None:
+        """Note that a record was set aside."""
+        self._taken_seq = seq
+
+    def tick(self) -> None:
+        """Show new rows, close the traces that are due, commit when it is time."""
+        self._show_rows()
+        self._fold(self._assembler.due(time.monotonic()))
+        self.commit_if_due()
+
+    def settle(self, *, also_rootless: bool = False) -> None:
+        """Close the traces that can be closed and commit everything."""
+        self._show_rows()
+        self._fold(self._assembler.settle(also_rootless=also_rootless))
+        self.flush()
+
+    def commit_if_due(self) -> None:
+        """Commit when the segment is full or old."""
+        if self.is_full or self.uncommitted_s >= SEGMENT_S:
+            self.flush()
+
+    def flush(self) -> None:
+        """Commit everything that is in memory, spans before the tasks that rest on them."""
+        self._show_rows()
+        if self._span_tail:
+            batches = self._span_tail
+            self._spans.append(
+                pa.Table.from_batches(batches, schema=SPANS), {f"wal:{self._node_id}": self._taken_seq}
+            )
+            self._span_tail = []
+            self._tail_rows = 0
+            self.committed_seq = self._taken_seq
+            self._publish()
+        if self._task_tail:
+            first_open = self._assembler.first_open_seq()
+            assembled = self._taken_seq if first_open is None else first_open - 1
+            self._tasks.append(
+                pa.Table.from_batches(self._task_tail, schema=TASKS),
+                {f"assembler:{self._node_id}": assembled},
+            )
+            self._task_tail = []
+            self._publish()
+        self._tail_since = None
+
+    def _show_rows(self) -> None:
+        while self._rows:
+            part, self._rows = self._rows[:BATCH_ROWS], self._rows[BATCH_ROWS:]
+            self._span_tail.append(to_batch(part, SPANS))
+            self._tail_rows += len(part)
+        self._publish()
+
+    def _publish(self) -> None:
+        self._view = View(
+            span_files=self._spans.files(),
+            task_files=self._tasks.files(),
+            span_tail=tuple(self._span_tail),
+            task_tail=tuple(self._task_tail),
+        )
+
+    def _fold(self, closings: Iterable[Closing]) -> None:
+        now_ns = self._now_ns()
+        rows: list[TaskRow] = []
+        known: list[Closing] = []
+        for closing in closings:
+            if closing.is_known or min(span.start_ns for span in closing.spans) < now_ns - FRESH_NS:
+                known.append(closing)
+            elif any(span.record == "span" for span in closing.spans):
+                rows.append(_row(closing.spans, closing.reason, now_ns))
+        for start in range(0, len(known), TRACE_IDS_MAX):
+            rows.extend(self._corrections(known[start : start + TRACE_IDS_MAX], now_ns))
+        if rows:
+            self._task_tail.append(to_batch(rows, TASKS))
+            if self._tail_since is None:
+                self._tail_since = time.monotonic()
+            self._publish()
+
+    def _corrections(self, closings: list[Closing], now_ns: int) -> list[TaskRow]:
+        """Fold traces that may have a row already, with everything stored of them."""
+        ids = [closing.trace_id for closing in closings]
+        current = self._queries.task_rows(ids)
+        stored: dict[str, list[CoreSpan]] = {}
+        for span in self._queries.core_spans(ids):
+            stored.setdefault(span.trace_id, []).append(span)
+        rows = []
+        for closing in closings:
+            spans = (*stored.get(closing.trace_id, ()), *closing.spans)
+            if not any(span.record == "span" for span in spans):
+                continue
+            row = _row(spans, closing.reason, now_ns)
+            earlier = current.get(closing.trace_id)
+            if earlier is not None:
+                if same_task(row, earlier):
+                    continue
+                self._counters.add("late")
+                row = row._replace(revision=earlier.revision + 1, day=earlier.day)
+            rows.append(row)
+        return rows
+
+
+def _row(spans: Iterable[CoreSpan], reason: str, now_ns: int) -> TaskRow:
+    gathered = tuple(spans)
+    has_root = any(span.parent_span_id is None and span.record == "span" for span in gathered)
+    state = TaskState.COMPLETE if has_root else TaskState.INCOMPLETE
+    return fold_trace(gathered, state=state, reason=reason, closed_ns=now_ns)

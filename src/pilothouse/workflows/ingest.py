@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Import OTLP files into an intake (file → requests → receipts), keeping every good request.
+
+A file holds one request in JSON or protobuf, JSON lines as a collector's file exporter writes them, or
+protobuf requests each preceded by its length; any of them may be compressed with gzip.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import time
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pilothouse.errors import Place, StorageUnavailable, UsageError
+from pilothouse.ports import Intake, IntakeAnswer, Receipt, Signal
+
+__all__ = ["ImportFault", "ImportReport", "ImportedRequest", "import_files", "read_requests"]
+
+FILE_BYTES_MAX = 4 << 30
+"""Largest file, inflated; a larger one is split by whoever wrote it."""
+
+REQUEST_BYTES_MAX = 16 << 20
+"""Largest single request: what the intake takes."""
+
+FAULTS_MAX = 100
+"""Faults that are told one by one; further ones are counted."""
+
+BUSY_TRIES_MAX = 600
+"""How often a busy intake is asked again, with a pause of `BUSY_PAUSE_S`: a minute in all."""
+
+BUSY_PAUSE_S = 0.1
+
+JSON_KEYS = {
+    "resourceSpans": Signal.TRACES,
+    "resourceLogs": Signal.LOGS,
+    "resourceMetrics": Signal.METRICS,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportedRequest:
+    """One request found in a file.
+
+    Attributes:
+        signal: What it carries.
+        content_type: How it is written.
+        body: The request, not compressed.
+        place: Where it begins: line for JSON, byte offset for protobuf.
+        end: Position in the file after it, bytes, for progress.
+    """
+
+    signal: Signal
+    content_type: str
+    body: bytes
+    place: str
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportFault:
+    """Something in a file that could not be imported.
+
+    Attributes:
+        place: `file:line` or `file, byte n`.
+        reason: One sentence.
+    """
+
+    place: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportReport:
+    """What an import did.
+
+    Attributes:
+        files: Files read.
+        requests: Requests taken in.
+        items: Items taken in.
+        rejected: Broken items inside requests that were otherwise taken.
+        faults: What could not be taken, at most `FAULTS_MAX`, in file order.
+        faults_total: All of them.
+    """
+
+    files: int
+    requests: int
+    items: int
+    rejected: int
+    faults: tuple[ImportFault, ...]
+    faults_total: int
+
+
+def import_files(
+    paths: Sequence[Path],
+    intake: Intake,
+    *,
+    signal: Signal = Signal.TRACES,
+    on_progress: Callable[[int], None] = lambda _bytes: None,
+    pause: Callable[[float], None] = time.sleep,
+) -> ImportReport:
+    """Send every request of some files to an intake; what is broken is reported and stops nothing.
+
+    Args:
+        paths: Files, read in this order.
+        intake: Where the requests go.
+        signal: What protobuf files carry; JSON says it itself.
+        on_progress: Told how many more bytes were read.
+        pause: Waits while the intake is busy.
+
+    Returns:
+        What was taken and what was not.
+
+    Raises:
+        UsageError: A file does not exist.
+        StorageUnavailable: The intake stayed busy.
+    """
+    for path in paths:
+        if not path.is_file():
+            raise UsageError(f"there is no file {str(path)!r}", remedy="Check the path.", subject=str(path))
+    requests = items = rejected = 0
+    faults: list[ImportFault] = []
+    for path in paths:
+        done = 0
+        for found in read_requests(path, signal=signal):
+            if isinstance(found, ImportFault):
+                faults.append(found)
+                continue
+            receipt = _send(intake, found, pause)
+            on_progress(found.end - done)
+            done = found.end
+            if receipt.answer is not IntakeAnswer.ACCEPTED:
+                faults.append(ImportFault(place=found.place, reason=receipt.reason))
+                continue
+            requests += 1
+            items += receipt.items - receipt.rejected
+            rejected += receipt.rejected
+            if receipt.rejected:
+                reason = f"{receipt.rejected} of {receipt.items} items rejected; {receipt.reason}"
+                faults.append(ImportFault(place=found.place, reason=reason))
+    return ImportReport(
+        files=len(paths),
+        requests=requests,
+        items=items,
+        rejected=rejected,
+        faults=tuple(faults[:FAULTS_MAX]),
+        faults_total=len(faults),
+    )
+
+
+def read_requests(path: Path, *, signal: Signal = Signal.TRACES) -> Iterator[ImportedRequest | ImportFault]:
+    """Find the requests of one file.
+
+    Args:
+        path: The file.
+        signal: What it carries if it is protobuf.
+
+    Yields:
+        Requests and faults, in file order.
+    """
+    try:
+        data = _read(path)
+    except (OSError, EOFError, zlib.error) as error:
+        yield ImportFault(place=str(path), reason=f"it cannot be read: {error}")
+        return
+    if not data.strip():
+        yield ImportFault(place=str(path), reason="it is empty")
+    elif data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{":
+        yield from _json_requests(path, data.removeprefix(b"\xef\xbb\xbf"))
+    else:
+        yield from _protobuf_requests(path, data, signal)
+
+
+def _send(intake: Intake, found: ImportedRequest, pause: Callable[[float], None]) -> Receipt:
+    for _ in range(BUSY_TRIES_MAX):
+        receipt = intake.accept(
+            found.signal,
+            content_type=found.content_type,
+            content_encoding="",
+            body=found.body,
+            source="import",
+        )
+        if receipt.answer not in (IntakeAnswer.BUSY, IntakeAnswer.OVER_QUOTA):
+            return receipt
+        pause(BUSY_PAUSE_S)
+    raise StorageUnavailable(
+        f"nothing is taken in: {receipt.reason}",
+        remedy="Look at `pilothouse doctor`; importing again is safe, repeated spans count once.",
+    )
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        is_gzip = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        if not is_gzip:
+            data = file.read(FILE_BYTES_MAX + 1)
+        else:
+            with gzip.open(file) as inflated:
+                data = inflated.read(FILE_BYTES_MAX + 1)
+    if len(data) > FILE_BYTES_MAX:
+        raise OSError(f"it is larger than {FILE_BYTES_MAX} bytes")
+    return data
+
+
+def _json_requests(path: Path, data: bytes) -> Iterator[ImportedRequest | ImportFault]:
+    """JSON lines if the first line is a whole document, else one document."""
+    first = data.lstrip().split(b"\n", 1)[0]
+    try:
+        json.loads(first)
+    except ValueError:
+        whole = _json_request(path, data, data, 1, len(data))
+        if isinstance(whole, ImportedRequest) or first.strip() in (b"{", b""):
+            yield whole
+            return
+    at = 0
+    for number, line in enumerate(data.split(b"\n"), start=1):
+        at += len(line) + 1
+        if line.strip():
+            yield _json_request(path, data, line, number, min(at, len(data)))
+
+
+def _json_request(path: Path, data: bytes, text: bytes, line: int, end: int) -> ImportedRequest | ImportFault:
+    place = str(Place(str(path), line))
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError as error:
+        if text is data:
+            place = str(Place(str(path), error.lineno, error.colno))
+        return ImportFault(place=place, reason=f"it is no JSON: {error.msg} at column {error.colno}")
+    except (ValueError, RecursionError) as error:
+        return ImportFault(place=place, reason=f"it is no JSON: {error}")
+    keys = [key for key in JSON_KEYS if isinstance(document, dict) and key in document]
+    if len(keys) != 1:
+        return ImportFault(
+            place=place,
+            reason="it is no OTLP request: it needs resourceSpans, resourceLogs or resourceMetrics",
+        )
+    if len(text) > REQUEST_BYTES_MAX:
+        return ImportFault(place=place, reason=f"one request has more than {REQUEST_BYTES_MAX} bytes")
+    return ImportedRequest(
+        signal=JSON_KEYS[keys[0]], content_type="application/json", body=text, place=place, end=end
+    )
+
+
+def _protobuf_requests(path: Path, data: bytes, signal: Signal) -> Iterator[ImportedRequest | ImportFault]:
+    """One message if its fields cover the file exactly, else messages preceded by their lengths."""
+    if _is_message(data):
+        yield ImportedRequest(
+            signal=signal,
+            content_type="application/x-protobuf",
+            body=data,
+            place=f"{path}, byte 0",
+            end=len(data),
+        )
+        return
+    at = 0
+    while at < len(data):
+        size, start = _varint(data, at)
+        if size is None or start + size > len(data) or not _is_message(data[start : start + size]):
+            reason = "it is neither an OTLP request in JSON or protobuf, nor a list of them"
+            if at:
+                reason = "what follows is no request preceded by its length; is the file cut off?"
+            yield ImportFault(place=f"{path}, byte {at}", reason=reason)
+            return
+        yield ImportedRequest(
+            signal=signal,
+            content_type="application/x-protobuf",
+            body=data[start : start + size],
+            place=f"{path}, byte {at}",
+            end=start + size,
+        )
+        at = start + size
+
+
+def _is_message(data: bytes) -> bool:
+    """Whether the bytes are a sequence of field 1, length-delimited, as every export request is."""
+    at = 0
+    while at < len(data):
+        if data[at] != 0x0A:
+            return False
+        size, at = _varint(data, at + 1)
+        if size is None or at + size > len(data):
+            return False
+        at += size
+    return True
+
+
+def _varint(data: bytes, at: int) -> tuple[int | None, int]:
+    """Return a number and the position after it; None when it is cut off or too long."""
+    number = 0
+    for shift in range(0, 35, 7):
+        if at >= len(data):
+            return None, at
+        number |= (data[at] & 0x7F) << shift
+        at += 1
+        if data[at - 1] < 0x80:
+            return number, at
+    return None, at
