@@ -20,6 +20,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import partial
 from hashlib import sha256
 from importlib.util import find_spec
@@ -30,17 +32,20 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from pilothouse.connectors.own_server import ask_health, read_server
+from pilothouse.core.evidence.price import Price, TokenClass
 from pilothouse.core.verdict.verdict import AgentVerdict
 from pilothouse.demo.erp import create_erp
 from pilothouse.demo.model_server import ModelServer
 from pilothouse.demo.place import DemoPlace, claim_place, mark_finished
-from pilothouse.demo.traffic import CHANGE_DAY, FRANCS_PER_EURO, PILOT_DAYS, Mail, make_world
-from pilothouse.demo.triage_model import answer_as_provider
+from pilothouse.demo.traffic import CHANGE_DAY, DAYS, FRANCS_PER_EURO, PILOT_DAYS, Mail, make_world
+from pilothouse.demo.triage_model import PINNED_MODEL, answer_as_provider
 from pilothouse.errors import InfrastructureError, UsageError
 from pilothouse.ports import Clock
 from pilothouse.runtime.launcher import Launch, agent_environment, summarize_charter
 from pilothouse.settings import Settings
+from pilothouse.workflows.accept import accept_file
 from pilothouse.workflows.installation import Installation
+from pilothouse.workflows.verify import VerifyLimits, verify_due
 
 __all__ = ["AGENT", "DemoParts", "DemoResult", "Step", "judge_demo", "run_demo"]
 
@@ -53,7 +58,18 @@ START_WAIT_S = 30.0
 
 STOP_WAIT_S = 60.0
 POLL_S = 0.05
+VERIFY_LIMITS = VerifyLimits(calls_max=5_000, tick_s=30.0)
+VERIFY_TICKS_MAX = 10
+"""Far above what two weeks of mail need; a verifier that never settles must not hold the demo for ever."""
+
 CHARTER_SOURCE = Path(__file__).parent / "charter"
+ACTOR = "pilothouse demo"
+PRICES_USD_PER_MILLION: Mapping[TokenClass, str] = {
+    TokenClass.INPUT: "3.00",
+    TokenClass.CACHE_READ: "0.30",
+    TokenClass.OUTPUT: "12.00",
+    TokenClass.REASONING: "12.00",
+}
 NEEDED = ("openai", "opentelemetry.sdk", "pydantic_ai")
 """Packages of the `demo` extra that the agent imports."""
 
@@ -74,14 +90,12 @@ class DemoParts:
     Attributes:
         clock: The time; the last simulated day ends now.
         open_installation: Open lake and ledger of some settings.
-        verify: Ask the verifiers of an agent's charter about every claim that is due.
         assess: Compute and freeze the verdict of an agent.
         render: Render the HTML report of a verdict.
     """
 
     clock: Clock
     open_installation: Callable[[Settings], AbstractContextManager[Installation]]
-    verify: Callable[[Installation, str], None]
     assess: Callable[[Installation, str], AgentVerdict]
     render: Callable[[Installation, AgentVerdict], str]
 
@@ -150,10 +164,23 @@ def judge_demo(place: DemoPlace, parts: DemoParts) -> AgentVerdict:
         parts: From the composition root.
     """
     with parts.open_installation(place.settings) as installation:
-        parts.verify(installation, AGENT)
+        _verify(installation, parts.clock.now())
         verdict = parts.assess(installation, AGENT)
         place.report.write_text(parts.render(installation, verdict), encoding="utf-8")
     return verdict
+
+
+def _verify(installation: Installation, now: datetime) -> None:
+    """Ask the charter's verifier until nothing is due; a broken verifier is a defect of the demo."""
+    for _ in range(VERIFY_TICKS_MAX):
+        report = verify_due(installation, now, agent=AGENT, thorough=True, limits=VERIFY_LIMITS)
+        if report.problems:
+            raise InfrastructureError(
+                f"the demo's verifier failed: {report.problems[0].text}",
+                remedy="Run it again: `pilothouse demo`.",
+            )
+        if not report.more:
+            return
 
 
 def _need_packages() -> None:
@@ -170,13 +197,34 @@ def _need_packages() -> None:
 def _furnish(place: DemoPlace, parts: DemoParts, scale: float) -> None:
     """Write the agent's folder, its ERP and its mail."""
     shutil.copytree(CHARTER_SOURCE, place.agent_folder, ignore=shutil.ignore_patterns("__pycache__"))
-    world = make_world(now=parts.clock.now(), rng=random.Random(SEED), scale=scale)  # noqa: S311 - made-up mail, no secrets
+    now = parts.clock.now()
+    world = make_world(now=now, rng=random.Random(SEED), scale=scale)  # noqa: S311 - made-up mail, no secrets
     create_erp(place.erp, orders=world.orders, bookings=world.bookings, posting_runs=world.posting_runs)
+    with parts.open_installation(place.settings) as installation:
+        accept_file(installation.ledger, place.charter, now, actor=ACTOR)
+        installation.ledger.add_prices(_prices(now))
     for name, mails in (
         ("pilot", [mail for mail in world.mails if mail.day <= PILOT_DAYS]),
         ("production", [mail for mail in world.mails if mail.day > PILOT_DAYS]),
     ):
         _write_inbox(place.inbox(name), mails)
+
+
+def _prices(now: datetime) -> list[Price]:
+    """Prices of the pinned model; nobody has entered one for the model that will answer later."""
+    since = now - timedelta(days=DAYS + 1)
+    return [
+        Price(
+            provider="openai",
+            model=PINNED_MODEL,
+            token_class=token_class,
+            usd_per_million=Decimal(usd),
+            valid_from=since,
+            source="made up for the demo",
+            source_date=since.date(),
+        )
+        for token_class, usd in PRICES_USD_PER_MILLION.items()
+    ]
 
 
 def _write_inbox(path: Path, mails: list[Mail]) -> None:
@@ -200,9 +248,7 @@ def _server(place: DemoPlace) -> Iterator[str]:
     """Run `pilothouse up` on the demo's folder and yield its address; stopped with SIGTERM, as operators do."""
     command = [sys.executable, "-m", "pilothouse", "up", "--port", "0", "--home", str(place.home)]
     with place.server_log.open("wb") as log:
-        process = subprocess.Popen(  # noqa: S603 - our own program with our own words
-            [*command, "--charter", str(place.charter)], stdout=log, stderr=log
-        )
+        process = subprocess.Popen(command, cwd=place.home, stdout=log, stderr=log)  # noqa: S603 - our own program with our own words
     try:
         yield _wait_until_ready(process, place)
         process.send_signal(signal.SIGTERM)
