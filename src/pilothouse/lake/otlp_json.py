@@ -10,7 +10,30 @@ import msgspec
 
 from pilothouse.lake.limits import DEPTH_MAX
 
-__all__ = ["LogsRequest", "MetricsRequest", "TracesRequest", "json_value"]
+__all__ = [
+    "AnyValue",
+    "ArrayValue",
+    "Event",
+    "InstrumentationScope",
+    "KeyValue",
+    "KeyValueList",
+    "Link",
+    "LogRecord",
+    "LogsRequest",
+    "Metric",
+    "MetricsRequest",
+    "Resource",
+    "ResourceLogs",
+    "ResourceMetrics",
+    "ResourceSpans",
+    "ScopeLogs",
+    "ScopeMetrics",
+    "ScopeSpans",
+    "Span",
+    "Status",
+    "TracesRequest",
+    "json_value",
+]
 
 Integer = int | str
 """64-bit integers may arrive as numbers or as strings."""

@@ -24,7 +24,7 @@ from pilothouse.lake.limits import LIMITS_REVISION
 from pilothouse.lake.otlp_request import Encoding
 from pilothouse.ports import Signal
 
-__all__ = ["FILE_BYTES", "FILE_SECONDS", "Wal", "WalRecord", "read_folder"]
+__all__ = ["FILE_BYTES", "FILE_SECONDS", "Wal", "WalRecord", "read_file", "read_folder"]
 
 FILE_BYTES = 64 << 20
 """Size of one file: small enough that trimming frees space soon, large enough to rotate rarely."""
