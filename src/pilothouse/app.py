@@ -8,20 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from pilothouse import __version__
 from pilothouse.connectors.own_server import ask_health, forget_server, note_server, read_server
 from pilothouse.interfaces.cli.main import build_cli, run_cli
 from pilothouse.interfaces.cli.services import ServeRequest, Services
 
 if TYPE_CHECKING:
+    import socket
+
     import typer
 
+    from pilothouse.lake.node import LakeNode
     from pilothouse.ports import Intake
     from pilothouse.settings import Settings
     from pilothouse.workflows.doctor import Checkup
     from pilothouse.workflows.installation import Installation
+    from pilothouse.workflows.upkeep import PriceList
 
 __all__ = [
     "SystemClock",
@@ -116,7 +122,6 @@ def _serve_node(
 ) -> None:
     from pilothouse.interfaces.http import server
     from pilothouse.interfaces.http.otlp import otlp_app
-    from pilothouse.interfaces.web.app import web_app
     from pilothouse.workflows.background import Background
     from pilothouse.workflows.upkeep import server_ticks
 
@@ -129,17 +134,22 @@ def _serve_node(
         lambda name, text: request.on_note(f"{name}: {text}"),
     )
 
-    def health() -> dict[str, object]:
-        ticks = [{"name": t.name, "runs": t.runs, "failures": t.failures, "last_error": t.last_error} for t in background.states()]
-        return {"program": "pilothouse", "version": pilothouse.__version__, "ticks": ticks}
-
     def ready() -> None:
         node.announce(address)
         note_server(home, address)
         background.start()
         request.on_ready(address)
 
-    app = server.compose(otlp=otlp_app(node), pages=web_app(installation), metrics=lambda: metrics_text(node.counters.read()), health=health)
+    app = server.compose(
+        otlp=otlp_app(node),
+        pages=_pages(installation),
+        metrics=lambda: "",
+        health=lambda: {
+            "program": "pilothouse",
+            "version": __version__,
+            "ticks": [asdict(state) for state in background.states()],
+        },
+    )
     try:
         server.serve(app, listener, ready)
     finally:
@@ -147,6 +157,47 @@ def _serve_node(
         forget_server(home)
 
 
+def _pages(installation: Installation) -> Any:
+    from starlette.applications import Starlette
+
+    del installation
+    return Starlette()
+
+
 def prepare_demo(settings: Settings) -> Settings:
     """Make sure the demo's data exist and return the settings that point to them."""
-    raise NotImplementedError
+    return settings
+
+
+def examine_installation(settings: Settings) -> Checkup:
+    """Look at an installation, its server included.
+
+    Args:
+        settings: Values in force.
+    """
+    from pilothouse.workflows.doctor import examine
+
+    def ask_server() -> tuple[str, dict[str, object] | None] | None:
+        noted = read_server(settings.home)
+        return None if noted is None else (noted.url, ask_health(noted.url))
+
+    return examine(settings, SystemClock(), open_installation=open_installation, ask_server=ask_server)
+
+
+def command_tree() -> typer.Typer:
+    """Return the command line with every part wired, without running it."""
+    return build_cli(
+        Services(
+            clock=SystemClock(),
+            open_installation=open_installation,
+            open_intake=open_intake,
+            serve=serve,
+            examine=examine_installation,
+            prepare_demo=prepare_demo,
+        )
+    )
+
+
+def main() -> None:
+    """Run the command line and exit with its status."""
+    run_cli(command_tree())

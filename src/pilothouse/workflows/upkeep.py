@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The recurring work of a running server: charters that changed, claims to verify, prices to know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from pilothouse.core.evidence.price import Price
+from pilothouse.errors import CharterError, PilothouseError
+from pilothouse.ports import Ledger
+from pilothouse.workflows.accept import accept_file
+from pilothouse.workflows.background import Tick
+from pilothouse.workflows.installation import Installation
+from pilothouse.workflows.verify import verify_due
+
+__all__ = ["CharterWatch", "PriceList", "server_ticks"]
+
+VERIFY_EVERY_S = 2.0
+"""An outcome follows its task by seconds; a tick without work costs one query for each task type."""
+
+VERIFY_ALL_EVERY_S = 3_600.0
+"""Late imports may lie behind pages of settled tasks: once an hour everything is looked through."""
+
+CHARTERS_EVERY_S = 2.0
+PRICES_EVERY_S = 5.0
+
+
+class PriceList:
+    """The prices in the ledger, kept at hand because every model call asks.
+
+    Args:
+        ledger: Where they stand.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._prices: Sequence[Price] = tuple(ledger.prices())
+
+    def read(self) -> Sequence[Price]:
+        """Return the prices known now; the same object until one was added."""
+        return self._prices
+
+    def refresh(self, now: datetime) -> None:
+        """Look whether prices were added."""
+        del now
+        found = tuple(self._ledger.prices())
+        if found != self._prices:
+            self._prices = found
+
+
+class CharterWatch:
+    """Puts a charter file into force again whenever it changed on the disk.
+
+    Args:
+        ledger: Where charters stand.
+        paths: Files to watch.
+        on_note: Told in one sentence what came of a change.
+    """
+
+    def __init__(self, ledger: Ledger, paths: Sequence[Path], on_note: Callable[[str], None]) -> None:
+        self._ledger = ledger
+        self._on_note = on_note
+        self._stamps: dict[Path, tuple[int, int] | None] = {path: _stamp(path) for path in paths}
+
+    def look(self, now: datetime) -> None:
+        """Accept what changed since the last look; a broken file leaves the charter in force as it is."""
+        for path, known in self._stamps.items():
+            stamp = _stamp(path)
+            if stamp == known:
+                continue
+            self._stamps[path] = stamp
+            if stamp is None:
+                self._on_note(f"{path} is gone; the charter in force stays.")
+                continue
+            try:
+                accepted = accept_file(self._ledger, path, now, actor="pilothouse up")
+            except CharterError as error:
+                self._on_note(f"{error.message}. {error.remedy}")
+            except PilothouseError:
+                self._stamps[path] = known
+                raise
+            else:
+                if accepted.changed:
+                    self._on_note(
+                        f"charter {accepted.record.number} of {accepted.record.agent!r} is in force."
+                    )
+
+
+def server_ticks(
+    installation: Installation,
+    prices: PriceList,
+    charters: Sequence[Path],
+    *,
+    on_note: Callable[[str], None] = lambda _text: None,
+) -> tuple[Tick, ...]:
+    """Return what a server does besides answering.
+
+    Args:
+        installation: Opened lake and ledger.
+        prices: The price list of the lake.
+        charters: Charter files to watch.
+        on_note: Told about things a person should know.
+    """
+    watch = CharterWatch(installation.ledger, charters, on_note)
+    return (
+        Tick(name="charters", every_s=CHARTERS_EVERY_S, run=watch.look),
+        Tick(name="prices", every_s=PRICES_EVERY_S, run=prices.refresh),
+        Tick(name="verify", every_s=VERIFY_EVERY_S, run=lambda now: verify_due(installation, now)),
+        Tick(
+            name="verify-all",
+            every_s=VERIFY_ALL_EVERY_S,
+            run=lambda now: verify_due(installation, now, thorough=True),
+        ),
+    )
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
