@@ -9,16 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pilothouse.connectors.charter_file import look_at_files, read_charter_text, read_text_of
+from pilothouse.connectors.git_history import files_changed_since, text_at_revision
+from pilothouse.core.charter.diff import CharterDiff, compare_charters
+from pilothouse.core.charter.digest import charter_document
 from pilothouse.core.charter.facts import CharterFacts
+from pilothouse.core.charter.files import named_files
 from pilothouse.core.charter.findings import CharterCheck, FindingKind
 from pilothouse.core.charter.models_known import MODEL_ALIASES
-from pilothouse.core.charter.parse import check_charter, files_named
+from pilothouse.core.charter.parse import check_charter
 from pilothouse.errors import CharterInvalid
 
 if TYPE_CHECKING:
     from pilothouse.core.charter.charter import Charter
 
-__all__ = ["check_file", "check_text", "load_charter", "parse_charter"]
+__all__ = ["check_file", "check_text", "compare_with_revision", "load_charter", "parse_charter"]
 
 
 def check_file(path: Path, *, today: date) -> CharterCheck:
@@ -48,7 +52,7 @@ def check_text(text: str, *, file: str, today: date, folder: Path | None = None)
     tree = read_charter_text(text, file=file)
     facts = CharterFacts(today=today, model_aliases=MODEL_ALIASES)
     if folder is not None:
-        facts = replace(facts, files=look_at_files(folder, files_named(tree)))
+        facts = replace(facts, files=look_at_files(folder, named_files(tree.value)))
     return check_charter(tree, facts)
 
 
@@ -79,6 +83,25 @@ def parse_charter(text: str, *, file: str, today: date) -> Charter:
         CharterInvalid: At least one error stands; carries all of them.
     """
     return _valid(check_text(text, file=file, today=today), file=file)
+
+
+def compare_with_revision(path: Path, charter: Charter, *, revision: str, today: date) -> CharterDiff:
+    """Compare a valid charter with its file at a revision, and with the files it names.
+
+    Args:
+        path: File of the charter.
+        charter: The charter as it is now.
+        revision: Anything git understands as a commit.
+        today: The present day, UTC.
+
+    Raises:
+        CharterInvalid: The charter at that revision has errors.
+        UsageError: There is no git, no such revision, or no such file in it.
+    """
+    old = parse_charter(text_at_revision(path, revision), file=f"{path}@{revision}", today=today)
+    named = named_files(charter_document(charter))
+    changed = files_changed_since(path.parent, revision, named)
+    return compare_charters(old, charter, changed_files={file: named[file] for file in changed})
 
 
 def _valid(check: CharterCheck, *, file: str) -> Charter:

@@ -88,7 +88,7 @@ class Charter(Section):
         function: The one narrow thing it does.
         business_unit: Unit that owns it.
         change_plan: Path: what changes for the people in this work.
-        people: Persons by id.
+        people: Persons by id; empty only while the whole mapping is open.
         owner: Who answers for it.
         sponsor: Who pays and agrees.
         operations: Who runs it.
@@ -99,7 +99,7 @@ class Charter(Section):
         reviews: Cadence of reviews.
         handoff: From builders to operators.
         target_volume: Basis of "production-grade".
-        task_types: Task types by name, with the defaults merged in.
+        task_types: Task types by name, with the defaults merged in; empty only while open.
         unknown_task_type: Traffic outside the list.
         integrations: Outside systems by name.
         tools: Tool policies by `name@version`.
@@ -174,14 +174,15 @@ class Charter(Section):
     @model_validator(mode="before")
     @classmethod
     def _merge_task_defaults(cls, data: Any) -> Any:
-        if not isinstance(data, dict) or "task_defaults" not in data:
+        if not isinstance(data, dict):
             return data
         rest = {key: value for key, value in data.items() if key != "task_defaults"}
-        own = rest.get("task_types")
-        if isinstance(own, dict):
-            rest["task_types"] = {
-                name: merge_defaults(data["task_defaults"], terms) for name, terms in own.items()
-            }
+        for key in ("people", "task_types"):  # nobody and nothing named yet, which is never a valid answer
+            if is_open(rest.get(key)):
+                rest[key] = {}
+        own, defaults = rest.get("task_types"), data.get("task_defaults")
+        if isinstance(own, dict) and defaults is not None:
+            rest["task_types"] = {name: merge_defaults(defaults, terms) for name, terms in own.items()}
         return rest
 
     @cached_property

@@ -21,7 +21,7 @@ from pilothouse.core.charter.shape import shape
 from pilothouse.core.charter.tasks import merge_defaults
 from pilothouse.errors import Place
 
-__all__ = ["check_charter", "files_named"]
+__all__ = ["check_charter"]
 
 API_VERSION_FORM = re.compile(r"pilothouse/v([0-9]{1,3})")
 
@@ -36,14 +36,6 @@ NEVER_EMPTY: tuple[Path, ...] = (
     ("residency", "regions"),
 )
 """Lists and mappings of which an empty one would silently ask for nothing."""
-
-FILE_KEYS: tuple[Path, ...] = (
-    ("function", "output_schema"),
-    ("change_plan",),
-    ("guardrails", "schema"),
-    ("glossary",),
-)
-"""Single values that name a file."""
 
 FINDINGS_MAX = 500
 """Findings shown: nobody reads more, and a hostile file could ask for millions."""
@@ -93,31 +85,13 @@ def check_charter(tree: LocatedTree, facts: CharterFacts) -> CharterCheck:
     return _settled(tree, hits, charter=charter)
 
 
-def files_named(tree: LocatedTree) -> tuple[str, ...]:
-    """Return the paths of files that a charter names, so that a caller can look at them.
-
-    Args:
-        tree: What a reader made of the file; it need not be a valid charter.
-
-    Returns:
-        Paths as written, sorted, without open questions.
-    """
-    top = tree.value if isinstance(tree.value, dict) else {}
-    named = [_value(top, path) for path in FILE_KEYS]
-    named += _items(top.get("prompts"))
-    named += [_value(alert, ("runbook",)) for alert in _items(top.get("alerts"))]
-    named += [*(top["runbooks"] if isinstance(top.get("runbooks"), dict) else ())]
-    tools = top.get("tools")
-    named += [_value(tool, ("contract",)) for tool in (tools.values() if isinstance(tools, dict) else ())]
-    named += _items(_value(top, ("framework", "extend")))
-    return tuple(sorted({path for path in named if isinstance(path, str) and path and not is_open(path)}))
-
-
 def _settled(tree: LocatedTree, hits: Iterable[Hit], *, charter: Charter | None) -> CharterCheck:
     """Order findings by kind and place, say each once, and withhold a charter that has an error."""
     findings: dict[tuple[str, Place, str], Finding] = {}
     for hit in hits:
         finding = hit.finding(tree)
+        if finding.kind is FindingKind.QUESTION:
+            finding = replace(finding, asked=asked_of(str(hit.path[0]), charter))
         findings.setdefault((finding.rule, finding.place, finding.message), finding)
     order = list(FindingKind)
     ordered = sorted(
@@ -209,7 +183,3 @@ def _value(value: Any, path: Path) -> Any:
     for key in path:
         value = value.get(key) if isinstance(value, dict) else None
     return value
-
-
-def _items(value: Any) -> tuple[Any, ...]:
-    return value if isinstance(value, tuple) else ()

@@ -147,6 +147,7 @@ Text = Annotated[
     str,
     StringConstraints(min_length=1, max_length=TEXT_MAX, strip_whitespace=True),
     BeforeValidator(_read_text),
+    WithJsonSchema({"type": ["string", "integer"], "minLength": 1, "maxLength": TEXT_MAX}),
 ]
 """One non-empty text; a bare number such as the failure mode 429 is one too."""
 

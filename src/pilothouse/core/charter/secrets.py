@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["REDACTED", "redacted", "secret_kind"]
+__all__ = ["REDACTED", "assigned_secret", "redacted", "secret_kind"]
 
 REDACTED = "[redacted]"
 """What stands where a secret stood."""
@@ -32,6 +32,39 @@ SECRET_FORMS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ),
 )
 """Forms that leave little doubt. A credential's *name*, such as `erp-read`, matches none of them."""
+
+
+ASSIGNED = re.compile(
+    r"(?i)(?:api[_-]?key|secret|passw(?:or)?d|token|access[_-]?key)[a-z_]{0,20}['\"]?\s{0,4}[:=]\s{0,4}"
+    r"(?P<quote>['\"]?)(?P<value>[^'\"\s#,;(){}\[\]$<>]{8,200})(?P=quote)"
+)
+"""A word that stands for a secret, with a value behind it."""
+
+PLACEHOLDER = re.compile(
+    r"(?i)your|change|example|placeholder|dummy|fake|test|xxx|\.\.\.|todo|none|null|true|false"
+)
+"""Values that people write where a secret belongs."""
+
+
+def assigned_secret(line: str, *, may_be_bare: bool = False) -> str | None:
+    """Return what kind of secret a line of code or configuration assigns, or None.
+
+    Args:
+        line: One line.
+        may_be_bare: Whether a value without quotes counts, as in an environment file. In code it is
+            the name of something.
+
+    Example:
+        >>> assigned_secret('password = "correct-horse-1"'), assigned_secret("token = load_token(vault)")
+        ('password', None)
+    """
+    strong = next((kind for kind, form in SECRET_FORMS[:-1] if form.search(line)), None)
+    if strong:
+        return strong
+    found = ASSIGNED.search(line)
+    if found is None or PLACEHOLDER.search(found["value"]) or not (found["quote"] or may_be_bare):
+        return None
+    return "password"
 
 
 def secret_kind(text: str) -> str | None:

@@ -10,21 +10,21 @@ import sys
 import traceback
 from typing import TYPE_CHECKING
 
-import click
 import typer
+import typer.exceptions
 from rich.console import Console
 from rich.markup import escape
 
 import pilothouse
 from pilothouse.errors import CharterInvalid, ExitStatus, PilothouseError
-from pilothouse.interfaces.cli import dataset, doctor, run, serve, telemetry
+from pilothouse.interfaces.cli import charter, dataset, doctor, run, serve, telemetry
 
 if TYPE_CHECKING:
     from pilothouse.interfaces.cli.services import Services
 
 __all__ = ["build_cli", "run_cli"]
 
-COMMANDS = (serve, run, telemetry, doctor, dataset)
+COMMANDS = (charter, serve, run, telemetry, doctor, dataset)
 """Command groups in the order of the help page."""
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
@@ -66,10 +66,11 @@ def run_cli(cli: typer.Typer) -> None:
     except PilothouseError as error:
         _show_error(error, as_json="--json" in sys.argv)
         sys.exit(int(error.exit_status))
-    except click.exceptions.Abort:
+    except typer.Abort:
         sys.exit(130)
-    except click.ClickException as error:
-        error.show()
+    except typer.exceptions.TyperException as error:
+        show_usage = getattr(error, "show", None)  # wrong options come with their own help line
+        show_usage() if show_usage else typer.echo(error.format_message(), err=True)
         sys.exit(int(ExitStatus.USAGE))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -88,7 +89,7 @@ def _show_error(error: PilothouseError, *, as_json: bool) -> None:
             record["findings"] = list(error.findings)
         typer.echo(json.dumps({"error": record}, ensure_ascii=False))
         return
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
     where = f"{error.place}: " if error.place else ""
     console.print(f"[bold]error[/bold] {escape(where + error.message)}")
     if isinstance(error, CharterInvalid):
@@ -100,7 +101,7 @@ def _show_error(error: PilothouseError, *, as_json: bool) -> None:
 def _show_bug() -> None:
     """Print an id for an error nobody foresaw; PILOTHOUSE_DEBUG=1 prints its trace."""
     ident = secrets.token_hex(4)
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
     console.print(
         f"[bold]error[/bold] this is a bug in Pilothouse (id {ident}); nothing was changed silently."
     )

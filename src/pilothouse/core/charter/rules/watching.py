@@ -12,7 +12,7 @@ from pilothouse.core.charter.facts import CharterFacts
 from pilothouse.core.charter.operations import Alert
 from pilothouse.core.charter.quantities import format_duration
 from pilothouse.core.charter.rules.arithmetic import days_to_detect
-from pilothouse.core.charter.rules.rule import Check, Hit, Rule, error, warning
+from pilothouse.core.charter.rules.rule import Check, Hit, Rule, error, question, warning
 from pilothouse.core.charter.tasks import TaskType
 
 __all__ = ["CHECKS", "RULES"]
@@ -35,7 +35,13 @@ FILE_MISSING = error(
     "file-missing", "{path}: file {file} does not exist or is empty", 'Write it, or put "?" in its place.'
 )
 
-RULES: tuple[Rule, ...] = (BLIND_ALERT, ALERT_MISSING, RUNBOOK_MISSING, FILE_MISSING)
+SCHEMA_MISSING = question(
+    "schema-missing",
+    "function.output_schema: file {file} does not exist or is empty",
+    "Write the JSON Schema of the agent's answers: it says what a valid answer is.",
+)
+
+RULES: tuple[Rule, ...] = (BLIND_ALERT, ALERT_MISSING, RUNBOOK_MISSING, FILE_MISSING, SCHEMA_MISSING)
 
 
 def check_alerts(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
@@ -92,8 +98,9 @@ def check_files(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
     for name in known(charter.runbooks) or ():
         if not _is_there(facts, name):
             yield RUNBOOK_MISSING.at(("runbooks", name), file=name)
+    if not _is_there(facts, charter.function.output_schema):
+        yield SCHEMA_MISSING.at(("function", "output_schema"), file=charter.function.output_schema)
     named: list[tuple[tuple[str | int, ...], str]] = [
-        (("function", "output_schema"), charter.function.output_schema),
         (("change_plan",), charter.change_plan),
         (("guardrails", "schema"), charter.guardrails.schema_path),
         (("glossary",), charter.glossary),

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pilothouse check` and `pilothouse init`: what a charter says, and a first draft of one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pilothouse.errors import ExitStatus, UsageError
+from pilothouse.interfaces.cli.services import Services
+
+if TYPE_CHECKING:
+    from pilothouse.core.charter.diff import CharterDiff
+    from pilothouse.core.charter.findings import CharterCheck
+
+__all__ = ["register"]
+
+
+def register(cli: typer.Typer, services: Services) -> None:
+    """Add `check` and `init` to the command tree."""
+
+    @cli.command("check")
+    def check(
+        path: Annotated[Path, typer.Argument(help="The charter.", metavar="[PATH]")] = Path("charter.yaml"),
+        as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+        revision: Annotated[
+            str | None,
+            typer.Option("--diff", metavar="REV", help="Also say what changed since a git revision."),
+        ] = None,
+        schema: Annotated[
+            bool, typer.Option("--schema", help="Print the JSON Schema for editors, and nothing else.")
+        ] = False,
+        strict: Annotated[bool, typer.Option("--strict", help="Exit 1 when only warnings stand.")] = False,
+    ) -> None:
+        """Check a charter: exit 0 clean, 2 invalid, 3 open questions."""
+        from pilothouse.interfaces.cli import charter_text
+        from pilothouse.workflows.check import check_file, compare_with_revision
+
+        if schema:
+            from pilothouse.core.charter.schema import charter_schema
+
+            typer.echo(json.dumps(charter_schema(), indent=2, ensure_ascii=False))
+            return
+        today = services.clock.now().date()
+        file = path / "charter.yaml" if path.is_dir() else path
+        result = check_file(file, today=today)
+        difference: CharterDiff | None = None
+        if revision is not None and result.charter is not None:
+            difference = compare_with_revision(file, result.charter, revision=revision, today=today)
+        if as_json:
+            record = charter_text.as_record(result, file=str(file), diff=difference)
+            typer.echo(json.dumps(record, indent=2, ensure_ascii=False))
+        else:
+            charter_text.print_check(result, file=str(file))
+            if difference is not None:
+                charter_text.print_diff(difference, revision=str(revision))
+        raise typer.Exit(_status(result, strict=strict))
+
+    @cli.command("init")
+    def init(
+        path: Annotated[Path, typer.Argument(help="Folder of the agent's repository.")],
+        out: Annotated[
+            Path | None, typer.Option(help="Where the draft is written; PATH/charter.yaml without it.")
+        ] = None,
+        as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
+        force: Annotated[bool, typer.Option("--force", help="Replace a charter that is there.")] = False,
+    ) -> None:
+        """Read an agent's repository and draft its charter: what was found, where, and what to answer."""
+        from pilothouse.interfaces.cli import charter_text
+        from pilothouse.workflows.draft import draft_charter, write_draft
+
+        if not path.is_dir():
+            raise UsageError(
+                f"there is no folder {str(path)!r}",
+                remedy="Give the folder of the agent's code: `pilothouse init .`",
+                subject=str(path),
+            )
+        target = out or path / "charter.yaml"
+        draft = draft_charter(path, target=target)
+        write_draft(draft, target, force=force)
+        if as_json:
+            typer.echo(
+                json.dumps(charter_text.draft_record(draft, target=str(target)), indent=2, ensure_ascii=False)
+            )
+        else:
+            charter_text.print_draft(draft, target=str(target))
+
+
+def _status(result: CharterCheck, *, strict: bool) -> int:
+    kinds = {finding.kind.value for finding in result.findings}
+    if "E" in kinds:
+        return int(ExitStatus.USAGE)
+    if "Q" in kinds:
+        return int(ExitStatus.NOT_ENOUGH_EVIDENCE)
+    return int(ExitStatus.BREACHED) if strict and "W" in kinds else int(ExitStatus.HOLDS)
