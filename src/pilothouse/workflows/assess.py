@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Judge one agent at one moment: charter in force, telemetry and ledger → evidence → verdict, frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from pilothouse.core.charter.answers import known
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.evidence.claim import says_done
+from pilothouse.core.evidence.evidence import Evidence, Source
+from pilothouse.core.evidence.fold import (
+    Window,
+    fold_volume,
+    fold_window,
+    released_versions,
+    version_in_force,
+)
+from pilothouse.core.evidence.outcome import Outcome
+from pilothouse.core.evidence.task import Task, TaskResult
+from pilothouse.core.evidence.truth import TruthCount, count_truth
+from pilothouse.core.verdict.readiness import decide, verdict_digest, verdict_document
+from pilothouse.core.verdict.verdict import AgentVerdict
+from pilothouse.errors import UsageError
+from pilothouse.ports import CharterInForce, TaskFilter
+from pilothouse.workflows.accept import rejection_note
+from pilothouse.workflows.agents import NAMES_SHOWN_MAX
+from pilothouse.workflows.in_force import charter_of
+from pilothouse.workflows.installation import Installation
+
+__all__ = ["Assessment", "assess"]
+
+WINDOW_DEFAULT = timedelta(days=7)
+"""Window of a task type whose `sampling.window` is an open question."""
+
+VOLUME_WINDOW = timedelta(days=28)
+"""Window of the production volume, as the framework asks (PROD-1)."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assessment:
+    """A verdict with what it was computed from.
+
+    Attributes:
+        charter: The charter as it was accepted.
+        verdict: The verdict; its notes say what limits it.
+        truth: Claims against the system of record, by task type, for the judged version and window.
+        evidence: Records that the verdict was given, telemetry's first.
+        window: The longest window that telemetry was folded over.
+    """
+
+    charter: CharterInForce
+    verdict: AgentVerdict
+    truth: tuple[TruthCount, ...]
+    evidence: tuple[Evidence, ...]
+    window: Window
+
+
+def assess(
+    installation: Installation,
+    agent: str,
+    now: datetime,
+    *,
+    notes: Iterable[str] = (),
+    freeze: bool = True,
+) -> Assessment:
+    """Judge an agent.
+
+    For a past moment, hand it in as `now` and do not freeze: the tasks up to then count, with what is
+    known about them today. What was said at that moment is the frozen verdict of that time.
+
+    Args:
+        installation: Lake and ledger.
+        agent: Agent id with a charter in force.
+        now: The moment, aware UTC.
+        notes: Further limits of the judgement, for example of its verifiers.
+        freeze: Whether the verdict is stored.
+
+    Returns:
+        The verdict, equal for equal contents and moment.
+
+    Raises:
+        UsageError: No charter is in force.
+        CharterInvalid: This program cannot read the charter in force.
+    """
+    record, charter_notes = _charter_at(installation, agent, now)
+    charter = charter_of(record)
+    traffic = _Traffic.load(installation, charter, now)
+    stored = [one for one in installation.ledger.evidence(agent) if one.recorded_at <= now]
+    folded = traffic.fold(charter, now, released_versions(stored))
+    version = version_in_force(traffic.tasks)
+    verdict = decide(charter, [*folded, *stored], now, version=version)
+    all_notes = (*charter_notes, *verdict.notes, *traffic.notes(installation, charter), *notes)
+    verdict = verdict.model_copy(update={"notes": tuple(dict.fromkeys(all_notes))})
+    if freeze:
+        installation.ledger.save_verdict(
+            agent=agent,
+            at=now,
+            status=verdict.status.value,
+            document=verdict_document(verdict),
+            digest=verdict_digest(verdict),
+        )
+    return Assessment(
+        charter=record,
+        verdict=verdict,
+        truth=traffic.truth(charter, version),
+        evidence=(*folded, *stored),
+        window=traffic.longest,
+    )
+
+
+def _charter_at(installation: Installation, agent: str, now: datetime) -> tuple[CharterInForce, list[str]]:
+    notes = []
+    record = installation.ledger.charter(agent, at=now)
+    if record is None:
+        record = installation.ledger.charter(agent)
+        if record is None:
+            raise UsageError(
+                f"no charter is in force for {agent!r}",
+                remedy="Draft one with `pilothouse init PATH-TO-YOUR-AGENT`, then "
+                "`pilothouse verdict --charter PATH-TO-YOUR-AGENT/charter.yaml`.",
+                subject=agent,
+            )
+        notes.append(
+            f"No charter was in force at that moment; judged by charter {record.number}, "
+            f"accepted on {record.accepted_at:%Y-%m-%d %H:%M} UTC."
+        )
+    rejected = rejection_note(installation.ledger, agent, at=now)
+    if rejected:
+        notes.append(rejected)
+    return record, notes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Traffic:
+    """Telemetry of one agent, as far back as any rule looks.
+
+    Attributes:
+        tasks: Tasks of the windows and, for types that have vanished from traffic, of their last one.
+        outcomes: Their outcomes.
+        windows: Window of each task type: the charter's, or the last one in which it had tasks.
+        longest: The longest window that ends now.
+        volume: Window of the production volume.
+    """
+
+    tasks: Sequence[Task]
+    outcomes: Sequence[Outcome]
+    windows: dict[str, Window]
+    longest: Window
+    volume: Window
+
+    @classmethod
+    def load(cls, installation: Installation, charter: Charter, now: datetime) -> _Traffic:
+        lengths = {
+            name: known(declared.sampling.window) or WINDOW_DEFAULT
+            for name, declared in charter.task_types.items()
+        }
+        longest = Window(start=now - max(lengths.values(), default=WINDOW_DEFAULT), end=now)
+        volume = Window(start=now - VOLUME_WINDOW, end=now)
+        everything = Window(start=min(longest.start, volume.start), end=now)
+        tasks = list(_tasks_in(installation, charter, everything))
+        windows = {}
+        for name, length in lengths.items():
+            window = Window(start=now - length, end=now)
+            if not any(task.task_type == name and window.holds(task.start_ns) for task in tasks):
+                last = _last_window(installation, charter, name, length, now)
+                if last is not None:
+                    window = last
+                    tasks += _tasks_in(installation, charter, last)
+            windows[name] = window
+        tasks = list({task.trace_id: task for task in tasks}.values())
+        starts = [window.start for window in (longest, volume, *windows.values())]
+        outcomes = installation.ledger.outcomes(charter.agent, from_ns=_ns(min(starts)), to_ns=_ns(now))
+        return cls(tasks=tasks, outcomes=outcomes, windows=windows, longest=longest, volume=volume)
+
+    def fold(self, charter: Charter, now: datetime, released: frozenset[str]) -> tuple[Evidence, ...]:
+        """Fold each window once; a record of a task type is taken from the window of that type."""
+        source = Source(command=f"pilothouse verdict {charter.agent}")
+        by_window: dict[Window, set[str | None]] = {self.longest: {None}}
+        for name, window in self.windows.items():
+            by_window.setdefault(window, set()).add(name)
+        records = [
+            record
+            for window, names in by_window.items()
+            for record in fold_window(
+                charter, self.tasks, self.outcomes, window, now, source=source, released=released
+            )
+            if record.scope.task_type in names
+        ]
+        volume = fold_volume(charter, self.tasks, self.volume, now, source=source)
+        return (*records, *([] if volume is None else [volume]))
+
+    def truth(self, charter: Charter, version: str | None) -> tuple[TruthCount, ...]:
+        """Count the claims that the records about truth rest on."""
+        found = {outcome.trace_id: outcome for outcome in self.outcomes}
+        counted = [
+            task
+            for task in self.tasks
+            if task.version_digest == version
+            and self.windows.get(task.task_type, self.longest).holds(task.start_ns)
+        ]
+        return count_truth(counted, found, charter.task_types)
+
+    def notes(self, installation: Installation, charter: Charter) -> list[str]:
+        """Say what limits what telemetry can tell."""
+        recent = [task for task in self.tasks if self.longest.holds(task.start_ns)]
+        if not self.tasks:
+            return [_nothing_arrived(installation, charter)]
+        if not recent:
+            last = max(task.start_ns for task in self.tasks)
+            return [
+                f"No task arrived since {EPOCH + timedelta(microseconds=last // 1_000):%Y-%m-%d %H:%M} UTC."
+            ]
+        silent = sum(task.result is TaskResult.UNKNOWN and not says_done(task) for task in recent)
+        if silent:
+            note = (
+                f"{silent:,} of {len(recent):,} tasks say neither how they ended nor what they did; set the span "
+                "attributes `pilothouse.task.result` and `pilothouse.task.claim`."
+            )
+            return [note]
+        return []
+
+
+def _nothing_arrived(installation: Installation, charter: Charter) -> str:
+    others = [repr(seen.agent) for seen in installation.lake.agents()][:NAMES_SHOWN_MAX]
+    if others:
+        return (
+            f"No task of {charter.agent!r} has arrived; telemetry came from {', '.join(others)}. Is the name in the "
+            "spans (`gen_ai.agent.name` or `pilothouse.agent`) that of the charter?"
+        )
+    return (
+        f"No task of {charter.agent!r} has arrived. Start `pilothouse up`, then the agent with "
+        "`pilothouse run -- COMMAND`, or import what exists with `pilothouse import FILE`."
+    )
+
+
+def _tasks_in(installation: Installation, charter: Charter, window: Window) -> Sequence[Task]:
+    return installation.lake.window(
+        TaskFilter(agent=charter.agent, from_ns=_ns(window.start), to_ns=_ns(window.end))
+    )
+
+
+def _last_window(
+    installation: Installation, charter: Charter, task_type: str, length: timedelta, now: datetime
+) -> Window | None:
+    """Return the window that ends with the last task of a type, so that its evidence can be seen to age."""
+    page = installation.lake.tasks(
+        TaskFilter(agent=charter.agent, task_type=task_type, to_ns=_ns(now)), limit=1
+    )
+    if not page.tasks:
+        return None
+    end = EPOCH + timedelta(microseconds=page.tasks[0].start_ns // 1_000 + 1)
+    return Window(start=end - length, end=end)
+
+
+def _ns(moment: datetime) -> int:
+    return (moment - EPOCH) // timedelta(microseconds=1) * 1_000
