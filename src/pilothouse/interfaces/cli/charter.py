@@ -24,7 +24,7 @@ def register(cli: typer.Typer, services: Services) -> None:
 
     @cli.command("check")
     def check(
-        path: Annotated[Path, typer.Argument(help="The charter.", metavar="[PATH]")] = Path("charter.yaml"),
+        path: Annotated[Path, typer.Argument(help="The charter.", metavar="PATH")] = Path("charter.yaml"),
         as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
         revision: Annotated[
             str | None,
