@@ -6,6 +6,8 @@ What a command needs is imported when it runs, so that `pilothouse --help` and `
 
 from __future__ import annotations
 
+import html
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -22,9 +24,11 @@ if TYPE_CHECKING:
 
     import typer
 
+    from pilothouse.demo.story import DemoParts, Step
     from pilothouse.lake.node import LakeNode
     from pilothouse.ports import Intake
     from pilothouse.settings import Settings
+    from pilothouse.workflows.assess import Assessment
     from pilothouse.workflows.doctor import Checkup
     from pilothouse.workflows.installation import Installation
     from pilothouse.workflows.upkeep import PriceList
@@ -32,11 +36,13 @@ if TYPE_CHECKING:
 __all__ = [
     "SystemClock",
     "command_tree",
+    "demo_parts",
     "examine_installation",
     "main",
     "open_installation",
     "open_intake",
     "prepare_demo",
+    "render_report",
     "serve",
 ]
 
@@ -164,9 +170,36 @@ def _pages(installation: Installation) -> Any:
     return Starlette()
 
 
+def demo_parts() -> DemoParts:
+    """Return what the demo needs of us."""
+    from pilothouse.demo.story import DemoParts
+
+    return DemoParts(
+        clock=SystemClock(),
+        open_installation=open_installation,
+        open_intake=open_intake,
+        render=render_report,
+    )
+
+
+def render_report(installation: Installation, assessment: Assessment) -> str:
+    """Return the HTML report of an assessment."""
+    del installation
+    return f"<pre>{html.escape(assessment.verdict.model_dump_json(indent=2))}</pre>"
+
+
 def prepare_demo(settings: Settings) -> Settings:
-    """Make sure the demo's data exist and return the settings that point to them."""
-    return settings
+    """Make sure the demo's data exist and return the settings that point to them.
+
+    Args:
+        settings: Settings of the user's installation.
+    """
+    from pilothouse.demo.story import prepare_demo as prepare
+
+    def tell(step: Step) -> None:
+        sys.stderr.write(f"  {step.line}\n")
+
+    return prepare(settings, demo_parts(), on_step=tell)
 
 
 def examine_installation(settings: Settings) -> Checkup:
@@ -193,6 +226,7 @@ def command_tree() -> typer.Typer:
             open_intake=open_intake,
             serve=serve,
             examine=examine_installation,
+            demo_parts=demo_parts,
             prepare_demo=prepare_demo,
         )
     )

@@ -36,18 +36,19 @@ from pilothouse.core.evidence.price import Price, TokenClass
 from pilothouse.core.verdict.verdict import AgentVerdict
 from pilothouse.demo.erp import create_erp
 from pilothouse.demo.model_server import ModelServer
-from pilothouse.demo.place import DemoPlace, claim_place, mark_finished
+from pilothouse.demo.place import DemoPlace, claim_place, find_place, mark_finished
 from pilothouse.demo.traffic import CHANGE_DAY, DAYS, FRANCS_PER_EURO, PILOT_DAYS, Mail, make_world
 from pilothouse.demo.triage_model import PINNED_MODEL, answer_as_provider
 from pilothouse.errors import InfrastructureError, UsageError
-from pilothouse.ports import Clock
+from pilothouse.ports import Clock, Intake
 from pilothouse.runtime.launcher import Launch, agent_environment, summarize_charter
 from pilothouse.settings import Settings
 from pilothouse.workflows.accept import accept_file
+from pilothouse.workflows.assess import Assessment, assess
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.verify import VerifyLimits, verify_due
 
-__all__ = ["AGENT", "DemoParts", "DemoResult", "Step", "judge_demo", "run_demo"]
+__all__ = ["AGENT", "DemoParts", "DemoResult", "Step", "judge_demo", "prepare_demo", "run_demo"]
 
 AGENT = "ap-invoice-triage"
 SEED = 2026
@@ -90,14 +91,14 @@ class DemoParts:
     Attributes:
         clock: The time; the last simulated day ends now.
         open_installation: Open lake and ledger of some settings.
-        assess: Compute and freeze the verdict of an agent.
-        render: Render the HTML report of a verdict.
+        open_intake: Open the lake for writing; what it took is folded at the end.
+        render: Render the HTML report of an assessment.
     """
 
     clock: Clock
     open_installation: Callable[[Settings], AbstractContextManager[Installation]]
-    assess: Callable[[Installation, str], AgentVerdict]
-    render: Callable[[Installation, AgentVerdict], str]
+    open_intake: Callable[[Settings], AbstractContextManager[Intake]]
+    render: Callable[[Installation, Assessment], str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,13 +115,29 @@ class Step:
     day: int | None = None
     tasks: int = 0
 
+    @property
+    def line(self) -> str:
+        """The step as one line of text.
+
+        Example:
+            >>> Step(text="the pilot", day=1, tasks=25).line
+            'day  1   25 tasks  the pilot'
+        """
+        day = f"day {self.day:2}  {self.tasks:3} tasks  " if self.day is not None else ""
+        return f"{day}{self.text}".rstrip()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoResult:
-    """What a run of the demo left behind: its folder, and the verdict on its agent."""
+    """What a run of the demo left behind: its folder, and what was found about its agent."""
 
     place: DemoPlace
-    verdict: AgentVerdict
+    assessment: Assessment
+
+    @property
+    def verdict(self) -> AgentVerdict:
+        """The verdict on the demo's agent."""
+        return self.assessment.verdict
 
 
 def run_demo(
@@ -150,24 +167,40 @@ def run_demo(
         for name in ("pilot", "production"):
             for day, tasks in _work(place, name, model, address):
                 on_step(Step(text=DAY_NOTES.get(day, ""), day=day, tasks=tasks))
+    with parts.open_intake(place.settings):
+        # The server is gone; opening the lake folds the tasks whose quiet time it did not wait for.
+        pass
     on_step(Step(text="asking the ERP about every claim, and computing the verdict"))
-    verdict = judge_demo(place, parts)
+    result = judge_demo(place, parts)
     mark_finished(place)
-    return DemoResult(place=place, verdict=verdict)
+    return result
 
 
-def judge_demo(place: DemoPlace, parts: DemoParts) -> AgentVerdict:
-    """Verify what is due, compute the verdict and write the report.
+def prepare_demo(settings: Settings, parts: DemoParts, *, on_step: Callable[[Step], None]) -> Settings:
+    """Return the settings of the demo's own installation; runs the demo first when there is none yet.
+
+    Args:
+        settings: Settings of the user's installation.
+        parts: From the composition root.
+        on_step: Told about progress.
+    """
+    place = find_place(settings) or run_demo(settings, parts, on_step=on_step).place
+    return place.settings
+
+
+def judge_demo(place: DemoPlace, parts: DemoParts) -> DemoResult:
+    """Verify what is due, compute the verdict of this moment and write the report.
 
     Args:
         place: A place with telemetry and a charter in force.
         parts: From the composition root.
     """
+    now = parts.clock.now()
     with parts.open_installation(place.settings) as installation:
-        _verify(installation, parts.clock.now())
-        verdict = parts.assess(installation, AGENT)
-        place.report.write_text(parts.render(installation, verdict), encoding="utf-8")
-    return verdict
+        _verify(installation, now)
+        assessment = assess(installation, AGENT, now)
+        place.report.write_text(parts.render(installation, assessment), encoding="utf-8")
+    return DemoResult(place=place, assessment=assessment)
 
 
 def _verify(installation: Installation, now: datetime) -> None:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from pilothouse.demo.story import DemoParts
     from pilothouse.ports import Clock, Intake
     from pilothouse.settings import Settings
     from pilothouse.workflows.doctor import Checkup
@@ -46,6 +47,7 @@ class Services:
         open_intake: Open the running server's intake, or our own; what it took is folded at the end.
         serve: Serve until a signal asks to stop.
         examine: Look at the installation.
+        demo_parts: What the demo needs of us.
         prepare_demo: Make sure the demo's data exist and return the settings that point to them.
     """
 
@@ -54,4 +56,5 @@ class Services:
     open_intake: Callable[[Settings], AbstractContextManager[Intake]]
     serve: Callable[[ServeRequest], None]
     examine: Callable[[Settings], Checkup]
+    demo_parts: Callable[[], DemoParts]
     prepare_demo: Callable[[Settings], Settings]
