@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pilothouse price`: say what a model's tokens cost; without a price a cost stays unknown."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pilothouse.errors import UsageError
+from pilothouse.settings import load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pilothouse.core.evidence.price import Price
+    from pilothouse.interfaces.cli.services import Services
+
+__all__ = ["register"]
+
+Home = Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
+Usd = Annotated[
+    str | None, typer.Option(metavar="USD", help="US dollars for a million tokens of this class.")
+]
+
+
+def register(cli: typer.Typer, services: Services) -> None:
+    """Add `price` to the command tree."""
+
+    @cli.command("price")
+    def price(
+        *,
+        provider: Annotated[
+            str | None, typer.Argument(help="Provider as the spans name it, for example openai.")
+        ] = None,
+        model: Annotated[str | None, typer.Argument(help="Model that answers, exactly.")] = None,
+        input_usd: Annotated[
+            str | None, typer.Option("--input", metavar="USD", help="Uncached input.")
+        ] = None,
+        output_usd: Annotated[str | None, typer.Option("--output", metavar="USD", help="Output.")] = None,
+        cache_read: Usd = None,
+        cache_creation: Usd = None,
+        reasoning: Usd = None,
+        since: Annotated[
+            datetime | None,
+            typer.Option("--from", formats=["%Y-%m-%d"], help="First day, UTC. Default: today."),
+        ] = None,
+        source: Annotated[str, typer.Option(help="Where the numbers stand, for example a page.")] = "",
+        home: Home = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """List the prices of model tokens, or add one: USD per million tokens, with its source and first day."""
+        given = {
+            "input": input_usd,
+            "output": output_usd,
+            "cache_read": cache_read,
+            "cache_creation": cache_creation,
+            "reasoning": reasoning,
+        }
+        with services.open_installation(load_settings(home=home)) as installation:
+            if provider is not None:
+                now = services.clock.now()
+                first_day = (since or now.replace(hour=0, minute=0, second=0, microsecond=0)).replace(
+                    tzinfo=UTC
+                )
+                prices = _prices(provider, model, given=given, since=first_day, source=source, now=now)
+                added = installation.ledger.add_prices(prices)
+                typer.echo(f"{added} added; tasks that arrive from now on are priced with them.", err=True)
+            _show(installation.ledger.prices(), as_json=as_json)
+
+
+def _prices(
+    provider: str,
+    model: str | None,
+    *,
+    given: dict[str, str | None],
+    since: datetime,
+    source: str,
+    now: datetime,
+) -> list[Price]:
+    from pydantic import ValidationError
+
+    from pilothouse.core.evidence.price import Price, TokenClass
+
+    example = "pilothouse price openai gpt-4o-2024-08-06 --input 2.50 --output 10 --source https://..."
+    if model is None or not source or not any(given.values()):
+        raise UsageError(
+            "a price needs a model, at least one class and --source", remedy=f"For example `{example}`."
+        )
+    prices = []
+    for name, text in given.items():
+        if text is None:
+            continue
+        try:
+            prices.append(
+                Price(
+                    provider=provider,
+                    model=model,
+                    token_class=TokenClass(name),
+                    usd_per_million=Decimal(text),
+                    valid_from=since,
+                    source=source,
+                    source_date=now.date(),
+                )
+            )
+        except (InvalidOperation, ValidationError) as error:
+            raise UsageError(
+                f"{text!r} is no price for {name.replace('_', ' ')}: USD per million tokens, 0 or more, at most 6 decimals",
+                remedy=f"For example `{example}`.",
+                subject=name,
+            ) from error
+    return prices
+
+
+def _show(prices: Sequence[Price], *, as_json: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    if as_json:
+        typer.echo(json.dumps([row.model_dump(mode="json") for row in prices], indent=2))
+        return
+    if not prices:
+        typer.echo(
+            "No price is known, so every cost is unknown. `pilothouse price --help` says how to add one."
+        )
+        return
+    table = Table(box=None, header_style="bold")
+    for title in ("provider", "model", "class", "USD per million", "from", "source"):
+        table.add_column(title, justify="right" if title.startswith("USD") else "left")
+    for row in prices:
+        table.add_row(
+            row.provider,
+            row.model,
+            row.token_class.value,
+            f"{row.usd_per_million.normalize():f}",
+            f"{row.valid_from:%Y-%m-%d}",
+            row.source,
+        )
+    Console(highlight=False).print(table)
