@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Foreign text made safe to look at: hidden characters become visible marks, and length is bounded."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from pydantic import BaseModel, ConfigDict
+
+__all__ = ["FIELD_BYTES_MAX", "LINE_CHARS_MAX", "ForeignText", "foreign_line", "foreign_text", "size_text"]
+
+FIELD_BYTES_MAX = 4096
+"""Bytes of one text field that a page shows: enough to recognise a prompt, small enough for a page of many."""
+
+LINE_CHARS_MAX = 160
+"""Characters of foreign text in one row of a table."""
+
+_HIDDEN = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
+"""Unicode categories that a reader cannot see: controls, formats (bidi, zero width), private use, surrogates, separators."""
+
+_KEPT = frozenset("\n\t")
+_FILLERS = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f")
+"""Letters and marks by category that print as nothing."""
+
+
+class ForeignText(BaseModel):
+    """Text that somebody else wrote, as it is shown.
+
+    Attributes:
+        text: At most `FIELD_BYTES_MAX` bytes, every hidden character as a visible mark.
+        size: Size of the whole in words, for example `1.2 MB`.
+        note: What was left out, or empty.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    text: str
+    size: str
+    note: str = ""
+
+
+def size_text(size_bytes: int) -> str:
+    """Write a size in the unit a person would choose.
+
+    Example:
+        >>> size_text(17), size_text(4096), size_text(1_200_000)
+        ('17 B', '4.1 kB', '1.2 MB')
+    """
+    if size_bytes < 1000:
+        return f"{size_bytes} B"
+    for unit in ("kB", "MB", "GB"):
+        size_bytes_in_unit = size_bytes / 1000
+        if size_bytes_in_unit < 999.5 or unit == "GB":
+            return f"{size_bytes_in_unit:.3g} {unit}"
+        size_bytes = round(size_bytes_in_unit)
+    raise AssertionError  # pragma: no cover - the loop returns at its last unit
+
+
+def _visible(text: str, kept: frozenset[str]) -> str:
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        f"⟨U+{ord(char):04X}⟩"
+        if char not in kept and (char in _FILLERS or unicodedata.category(char) in _HIDDEN)
+        else char
+        for char in text
+    )
+
+
+def foreign_text(text: str, *, cut_bytes: int = 0, bytes_max: int = FIELD_BYTES_MAX) -> ForeignText:
+    r"""Return a text field as it is shown.
+
+    Args:
+        text: As stored.
+        cut_bytes: Bytes that were cut away before it was stored.
+        bytes_max: Bytes to show.
+
+    Example:
+        >>> foreign_text("pay\u202etxt").text
+        'pay⟨U+202E⟩txt'
+    """
+    raw = text.encode("utf-8", "surrogatepass")
+    whole = len(raw) + cut_bytes
+    shown = text
+    notes = []
+    if len(raw) > bytes_max:
+        shown = raw[:bytes_max].decode("utf-8", "ignore")
+        notes.append(f"first {size_text(bytes_max)} of {size_text(whole)}")
+    if cut_bytes:
+        notes.append(f"{size_text(cut_bytes)} were cut when it was taken in")
+    return ForeignText(text=_visible(shown, _KEPT), size=size_text(whole), note="; ".join(notes))
+
+
+def foreign_line(text: str, *, chars_max: int = LINE_CHARS_MAX) -> str:
+    r"""Return foreign text as one bounded line; line breaks and tabs become spaces.
+
+    Args:
+        text: As stored.
+        chars_max: Characters to keep.
+
+    Example:
+        >>> foreign_line("one\ntwo " + "x" * 200, chars_max=12)
+        'one two xxxx…'
+    """
+    head = text[: chars_max * 4]
+    line = _visible(" ".join(head.split()), frozenset())
+    cut = len(line) > chars_max or len(text) > len(head)
+    return line[:chars_max] + "…" if cut else line
