@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import inspect
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import click
 import typer.main
 
 from pilothouse.app import command_tree
@@ -17,7 +18,6 @@ REFERENCE = Path(__file__).parent / "reference"
 
 def commands_page() -> str:
     """Return docs/reference/commands.md: every command with its arguments and options."""
-    tree = typer.main.get_command(command_tree())
     lines = [
         "# Commands",
         "",
@@ -27,19 +27,31 @@ def commands_page() -> str:
         "open questions, 4 infrastructure failure. `--json` prints the result and nothing else on stdout.",
         "",
     ]
-    for name, command in sorted(tree.commands.items()):  # type: ignore[attr-defined]  # a Group has commands
-        lines += [f"## pilothouse {name}", "", inspect.cleandoc(command.help or ""), ""]
-        rows = []
-        for parameter in command.params:
-            declared = ", ".join(f"`{option}`" for option in (*parameter.opts, *parameter.secondary_opts))
-            if parameter.param_type_name == "argument":
-                declared = f"`{parameter.make_metavar(click.Context(command))}`"
-            rows.append(
-                (declared, (getattr(parameter, "help", "") or "").replace("|", "\\|").replace("\n", " "))
-            )
+    for path, command in walk("pilothouse", typer.main.get_command(command_tree())):
+        rows = [row(parameter) for parameter in command.params]
+        lines += [f"## {path}", "", inspect.cleandoc(command.help or ""), ""]
         if rows:
-            lines += ["| option | meaning |", "|---|---|", *(f"| {a} | {b} |" for a, b in rows), ""]
+            lines += ["| option | meaning |", "|---|---|", *rows, ""]
     return "\n".join(lines)
+
+
+def walk(path: str, command: Any) -> Iterator[tuple[str, Any]]:
+    """Yield each command that does something, with its full name, by name."""
+    children = getattr(command, "commands", None)
+    if children is None:
+        yield path, command
+        return
+    for name in sorted(children):
+        yield from walk(f"{path} {name}", children[name])
+
+
+def row(parameter: Any) -> str:
+    """Return one row of the table: an argument or option and what it means."""
+    declared = ", ".join(f"`{option}`" for option in (*parameter.opts, *parameter.secondary_opts))
+    if parameter.param_type_name == "argument":
+        declared = f"`{parameter.metavar or parameter.name.upper()}`"
+    meaning = " ".join((getattr(parameter, "help", "") or "").split())
+    return f"| {declared} | {meaning} |".replace("\\", "").replace("[|", "[")
 
 
 PAGES = {"commands.md": commands_page}
