@@ -46,14 +46,16 @@ class Assessment:
     """A verdict with what it was computed from.
 
     Attributes:
-        charter: The charter as it was accepted.
+        charter: The charter that judged.
+        in_force: The same as it was accepted: number, path, moment.
         verdict: The verdict; its notes say what limits it.
         truth: Claims against the system of record, by task type, for the judged version and window.
         evidence: Records that the verdict was given, telemetry's first.
         window: The longest window that telemetry was folded over.
     """
 
-    charter: CharterInForce
+    charter: Charter
+    in_force: CharterInForce
     verdict: AgentVerdict
     truth: tuple[TruthCount, ...]
     evidence: tuple[Evidence, ...]
@@ -105,7 +107,8 @@ def assess(
             digest=verdict_digest(verdict),
         )
     return Assessment(
-        charter=record,
+        charter=charter,
+        in_force=record,
         verdict=verdict,
         truth=traffic.truth(charter, version),
         evidence=(*folded, *stored),

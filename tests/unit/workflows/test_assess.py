@@ -161,7 +161,7 @@ def test_a_rejected_charter_is_noted_and_the_one_in_force_judges(installation, f
     with pytest.raises(CharterInvalid):
         accept_file(installation.ledger, file, NOW - HOUR, actor="test")
     found = assess(installation, AGENT, NOW)
-    assert found.charter.number == 1
+    assert found.in_force.number == 1
     assert any(note.startswith("Charter 2 rejected") for note in found.verdict.notes)
 
 

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pilothouse verdict`: what holds for one agent, what does not, and what nobody knows."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pilothouse.errors import CharterInvalid, ExitStatus, PilothouseError, UsageError
+from pilothouse.interfaces.cli.services import Services
+from pilothouse.settings import load_settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from pilothouse.workflows.installation import Installation
+
+__all__ = ["register"]
+
+CHARTER_DEFAULT = Path("charter.yaml")
+
+ROUNDS_MAX = 20
+"""Rounds of verification before the verdict, each of up to half a minute: what is left is said in a note."""
+
+
+def register(cli: typer.Typer, services: Services) -> None:
+    """Add `verdict` to the command tree."""
+
+    @cli.command("verdict")
+    def verdict(
+        agent: Annotated[
+            str | None, typer.Argument(help="Agent id; may be left out while only one has a charter.")
+        ] = None,
+        *,
+        charter: Annotated[
+            Path | None,
+            typer.Option(
+                "--charter",
+                help="Put this charter into force first. Default: ./charter.yaml if it is there.",
+            ),
+        ] = None,
+        as_json: Annotated[
+            bool, typer.Option("--json", help="Print the view model, and nothing else, on stdout.")
+        ] = False,
+        strict: Annotated[
+            bool, typer.Option("--strict", help="Exit 1 also when something is at risk.")
+        ] = False,
+        as_of: Annotated[
+            str | None,
+            typer.Option(
+                "--as-of",
+                metavar="TIME",
+                help="Judge a past moment (ISO 8601, UTC unless it says otherwise); nothing is stored.",
+            ),
+        ] = None,
+        plan: Annotated[
+            bool, typer.Option("--plan", help="Also list what to do, most urgent first.")
+        ] = False,
+        full: Annotated[
+            bool, typer.Option("--full", help="Also list what only later gates ask for.")
+        ] = False,
+        home: Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")] = None,
+    ) -> None:
+        """Judge one agent: exit 0 holds, 1 breached, 2 invalid charter, 3 not enough evidence, 4 cannot be read."""
+        from rich.console import Console
+
+        from pilothouse.core.verdict.readiness import exit_status
+        from pilothouse.core.verdict.verdict import Status
+        from pilothouse.interfaces.cli.verdict_text import print_verdict
+        from pilothouse.interfaces.cli.verdict_view import build_verdict_page
+        from pilothouse.reports.view_models import page_json
+        from pilothouse.workflows.assess import assess
+
+        hints = Console(stderr=True, highlight=False, soft_wrap=True)
+        now = services.clock.now()
+        moment = now if as_of is None else _moment(as_of, now)
+        with services.open_installation(load_settings(home=home)) as installation:
+            invalid: CharterInvalid | None = None
+            if as_of is None:
+                agent, invalid = _accept(installation, agent, charter, now, hints)
+            chosen = _choose(installation, agent)
+            notes = _verify(installation, chosen, now, hints) if as_of is None else ()
+            found = assess(installation, chosen, moment, notes=notes, freeze=as_of is None)
+        page = build_verdict_page(found, plan=plan)
+        if as_json:
+            typer.echo(page_json(page))
+        else:
+            print_verdict(page, Console(highlight=False), full=full)
+        if invalid is not None:
+            _print_error(hints, invalid)
+            raise typer.Exit(int(ExitStatus.USAGE))
+        if found.verdict.status is Status.AT_RISK:
+            hints.print(
+                "At risk: nothing is breached, and something is running out; --strict makes it exit 1."
+            )
+        raise typer.Exit(int(exit_status(found.verdict, strict=strict)))
+
+
+def _moment(text: str, now: datetime) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(
+            f"{text!r} is no moment", remedy="Write it as 2026-11-20 or 2026-11-20T12:00.", subject="--as-of"
+        ) from None
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    if moment > now:
+        raise UsageError(
+            f"{text!r} lies in the future",
+            remedy="Give a past moment, or leave --as-of out.",
+            subject="--as-of",
+        )
+    return moment
+
+
+def _accept(
+    installation: Installation, agent: str | None, charter: Path | None, now: datetime, hints: Console
+) -> tuple[str | None, CharterInvalid | None]:
+    """Put the charter file into force; return the agent it is about, and the error of a broken one.
+
+    A broken file ends the command unless an earlier charter of the agent is in force: then the verdict is
+    given by that one, with a note, and the exit status says that the file is invalid.
+    """
+    from pilothouse.workflows.accept import accept_file
+
+    path = charter or CHARTER_DEFAULT
+    if charter is None and not path.is_file():
+        return agent, None
+    if charter is None and agent is not None and agent != _agent_in(path):
+        return agent, None
+    try:
+        accepted = accept_file(installation.ledger, path, now, actor="pilothouse verdict")
+    except CharterInvalid as error:
+        kept = installation.ledger.charter(error.subject or "")
+        if kept is None or agent not in (None, kept.agent):
+            raise
+        return kept.agent, error
+    if accepted.changed:
+        hints.print(f"Charter {accepted.record.number} of {accepted.record.agent} is in force.", markup=False)
+    if agent not in (None, accepted.record.agent):
+        raise UsageError(
+            f"{path} is the charter of {accepted.record.agent!r}, not of {agent!r}",
+            remedy=f"Run `pilothouse verdict {accepted.record.agent}`, or leave --charter out.",
+            subject=agent,
+        )
+    return accepted.record.agent, None
+
+
+def _agent_in(path: Path) -> str | None:
+    """Return which agent a charter file is about, as far as it can be read."""
+    from pilothouse.connectors.charter_file import read_charter_file
+
+    try:
+        value = read_charter_file(path).value
+    except PilothouseError:
+        return None
+    return value.get("agent") if isinstance(value, dict) else None
+
+
+def _choose(installation: Installation, agent: str | None) -> str:
+    from pilothouse.workflows.agents import choose_agent
+
+    return choose_agent(installation, agent)
+
+
+def _verify(installation: Installation, agent: str, now: datetime, hints: Console) -> tuple[str, ...]:
+    """Ask about every claim that is due; return what limits the answers."""
+    from pilothouse.workflows.verify import verify_due
+
+    problems: dict[str, None] = {}
+    asked = 0
+    more = False
+    for _ in range(ROUNDS_MAX):
+        report = verify_due(installation, now, agent=agent, thorough=True)
+        asked += report.asked
+        problems.update((f"{one.task_type}: {one.text}", None) for one in report.problems)
+        more = report.more
+        if not more or not report.asked:
+            break
+        hints.print(f"[dim]verifying claims: {asked:,} asked[/dim]")
+    notes = [*problems]
+    if more:
+        notes.append("More claims are due than one command asks about; `pilothouse up` asks about the rest.")
+    return tuple(notes)
+
+
+def _print_error(hints: Console, error: CharterInvalid) -> None:
+    hints.print(f"error {error.message}", markup=False)
+    for finding in error.findings:
+        hints.print(f"  {finding}", markup=False)
+    hints.print(f"  {error.remedy}", markup=False)

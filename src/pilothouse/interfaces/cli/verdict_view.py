@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `pilothouse verdict` shows: the Readiness page with the truth line and, when asked for, the plan."""
+
+from __future__ import annotations
+
+from pilothouse.core.evidence.truth import TruthCount
+from pilothouse.core.verdict.remediation import Step, plan_steps
+from pilothouse.core.verdict.sentence import person_names
+from pilothouse.reports.readiness import ReadinessPage, build_readiness
+from pilothouse.reports.view_models import Frozen, StatusMark, mark_of, shown_text
+from pilothouse.workflows.assess import Assessment
+
+__all__ = ["StepRow", "TruthRow", "VerdictPage", "build_verdict_page"]
+
+
+class TruthRow(Frozen):
+    """Claims of one task type against the system of record; the parts add up to `said_done`.
+
+    Attributes:
+        task_type: Task type.
+        shown: The truth line, the only text of these numbers.
+        said_done: Tasks that say they are done.
+        agrees: The system of record agrees.
+        contradicts: It says otherwise.
+        unverifiable: It was asked and cannot tell.
+        pending: It was asked and will be asked again.
+        not_asked: Nobody asked yet.
+        hint: What is in the way of knowing more, or empty.
+    """
+
+    task_type: str
+    shown: str
+    said_done: int
+    agrees: int
+    contradicts: int
+    unverifiable: int
+    pending: int
+    not_asked: int
+    hint: str = ""
+
+
+class StepRow(Frozen):
+    """One thing to do.
+
+    Attributes:
+        command: What to type.
+        mark: Status of the worst item that it is for.
+        items: Items that it settles.
+        sentence: Why.
+        who: Names of those who must act.
+        for_next_gate: Whether the next gate waits for it.
+    """
+
+    command: str
+    mark: StatusMark
+    items: tuple[str, ...]
+    sentence: str
+    who: tuple[str, ...]
+    for_next_gate: bool
+
+
+class VerdictPage(ReadinessPage):
+    """The Readiness page with what a terminal shows beside it.
+
+    Attributes:
+        truth: Claims against the system of record, declared task types first.
+        plan: What to do, most urgent first; empty unless it was asked for.
+    """
+
+    truth: tuple[TruthRow, ...]
+    plan: tuple[StepRow, ...] = ()
+
+
+def build_verdict_page(found: Assessment, *, plan: bool = False) -> VerdictPage:
+    """Return the view model of a verdict.
+
+    Args:
+        found: The assessment.
+        plan: Whether to add what to do.
+    """
+    page = build_readiness(found.verdict, found.charter)
+    names = person_names(found.charter)
+    steps = plan_steps(found.verdict, found.charter) if plan else ()
+    return VerdictPage(
+        **{name: getattr(page, name) for name in type(page).model_fields},
+        truth=tuple(_truth_row(found, count) for count in found.truth),
+        plan=tuple(_step_row(step, names) for step in steps),
+    )
+
+
+def _truth_row(found: Assessment, count: TruthCount) -> TruthRow:
+    return TruthRow(
+        task_type=shown_text(count.task_type),
+        shown=count.line if count.said_done else "no task has said that it is done yet",
+        said_done=count.said_done,
+        agrees=count.agrees,
+        contradicts=count.contradicts,
+        unverifiable=count.unverifiable,
+        pending=count.pending,
+        not_asked=count.not_asked,
+        hint=_hint(found, count),
+    )
+
+
+def _hint(found: Assessment, count: TruthCount) -> str:
+    terms = found.charter.task_types.get(count.task_type)
+    if terms is None:
+        return "the charter does not declare this task type" if count.said_done else ""
+    if terms.verifier is None:
+        return terms.unverifiable_because or "the charter names no verifier (docs/how-to/verify-outcomes.md)"
+    if not count.cannot_tell:
+        return ""
+    parts = (
+        (count.unverifiable, "unverifiable"),
+        (count.pending, "pending"),
+        (count.not_asked, "not asked yet"),
+    )
+    return ", ".join(f"{number:,} {word}" for number, word in parts if number)
+
+
+def _step_row(step: Step, names: dict[str, str]) -> StepRow:
+    return StepRow(
+        command=step.command,
+        mark=mark_of(step.status),
+        items=step.items,
+        sentence=shown_text(step.sentence),
+        who=tuple(names.get(person, person) for person in step.who),
+        for_next_gate=step.for_next_gate,
+    )
