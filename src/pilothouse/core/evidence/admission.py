@@ -3,18 +3,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
+from pilothouse.core.evidence.digest import evidence_digest
 from pilothouse.core.evidence.evidence import Basis, Evidence
 from pilothouse.core.evidence.kinds import Form, kind_named
 from pilothouse.errors import MalformedRecord
 
-__all__ = ["Admitted", "admit_evidence", "evidence_digest", "newest_first", "parse_evidence", "refusal"]
+__all__ = ["Admitted", "admit_evidence", "newest_first", "parse_evidence", "refusal"]
 
 FUTURE_MAX = timedelta(minutes=5)
 """How far a record may lie ahead of us: clocks of honest machines differ by less."""
@@ -34,11 +34,6 @@ class Admitted:
 
     records: tuple[Evidence, ...]
     refused: tuple[str, ...]
-
-
-def evidence_digest(record: Evidence) -> str:
-    """Return the SHA-256 of a record's content; equal content has one digest wherever it was written."""
-    return hashlib.sha256(record.model_dump_json().encode()).hexdigest()
 
 
 def parse_evidence(text: str) -> Evidence:
@@ -101,13 +96,23 @@ def _form_problem(record: Evidence) -> str | None:
 
 def newest_first(records: Iterable[Evidence]) -> tuple[Evidence, ...]:
     """Return records newest first, each content once, in an order that arrival cannot change."""
-    keyed = {evidence_digest(record): record for record in records}
+    keyed: dict[str, Evidence] = {}
+    for record in records:
+        digest = evidence_digest(record)
+        known = keyed.get(digest)
+        if known is None or _written(record) < _written(known):
+            keyed[digest] = record
     return tuple(
         record
         for _, record in sorted(
             keyed.items(), key=lambda pair: (pair[1].window_to, pair[1].recorded_at, pair[0]), reverse=True
         )
     )
+
+
+def _written(record: Evidence) -> tuple[datetime, str]:
+    """Of two records of one content, the one that was written first stands for both."""
+    return (record.recorded_at, record.source.node)
 
 
 def admit_evidence(records: Iterable[Evidence], agent: str, now: datetime) -> Admitted:

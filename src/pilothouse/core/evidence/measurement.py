@@ -50,7 +50,7 @@ def moment_in_words(moment_ns: int) -> str:
 
     Example:
         >>> moment_in_words(1_793_955_600_000_000_000)
-        '2026-11-06 05:00 UTC'
+        '2026-11-06 09:00 UTC'
     """
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=moment_ns // 1_000)
     return f"{moment:%Y-%m-%d %H:%M} UTC"

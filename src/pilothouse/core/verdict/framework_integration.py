@@ -30,6 +30,7 @@ INTEGRATION = (
                 rule=Zero(n=_TASKS_SEEN_MIN),
                 fresh=timedelta(days=14),
                 answered=("integrations",),
+                cure="pilothouse check",
             ),
             Part(
                 name="tools",
@@ -37,6 +38,7 @@ INTEGRATION = (
                 rule=Zero(n=_TASKS_SEEN_MIN),
                 fresh=timedelta(days=14),
                 answered=("tools",),
+                cure="pilothouse check",
             ),
         ),
     ),

@@ -82,6 +82,7 @@ MONITORING = (
                 rule=Floor(bound=Committed("task_types.{task_type}.quality.min"), stream=True),
                 per=Per.TASK_TYPE,
                 fresh=_WEEK,
+                cure="pilothouse traces --agent {agent}",
             ),
             Part(
                 name="scored",

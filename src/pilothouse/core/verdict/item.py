@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.operations import PhaseName
-from pilothouse.core.evidence.admission import evidence_digest
 from pilothouse.core.evidence.binding import InForce, binding_in_force, first_mismatch
+from pilothouse.core.evidence.digest import evidence_digest
 from pilothouse.core.evidence.evidence import Basis, Evidence, Scope
 from pilothouse.core.evidence.kinds import Form, Kind, kind_named
 from pilothouse.core.verdict.declared import Objection
@@ -85,6 +85,7 @@ class Bench:
         in_force: Version and datasets in force.
         phase: Phase whose integrations count.
         objections: What the charter says against itself.
+        names: Person id → name.
         assessed: Assessments already made, by record, rule and bound.
     """
 
@@ -94,6 +95,7 @@ class Bench:
     in_force: InForce
     phase: PhaseName = "1"
     objections: tuple[Objection, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
     assessed: dict[tuple[int, Rule, float], Assessment] = field(default_factory=dict)
 
     @classmethod
@@ -117,6 +119,7 @@ class Bench:
             charter=charter,
             shelf={key: tuple(found) for key, found in shelf.items()},
             now=now,
+            names=person_names(charter),
             in_force=InForce(
                 version=version,
                 labelled=datasets.get("dataset.labelled"),
@@ -161,7 +164,8 @@ class _Case:
     def item(self, status: Status, sentence: str, reason: Reason | None = None) -> ItemVerdict:
         names = {"agent": self.bench.charter.agent, "version": self.bench.in_force.version or "VERSION"}
         filled = {**names, **self.slot.names}
-        remedy = (self.part.remedy or self.requirement.remedy).format_map(_Names(filled))
+        cure = self.part.cure if status is Status.BREACHED else ""
+        command = cure or self.part.remedy or self.requirement.remedy
         signer = (self.slot.person,) if self.kind.form is Form.SIGNATURE and self.slot.person else ()
         return ItemVerdict(
             requirement=self.requirement.id,
@@ -173,7 +177,7 @@ class _Case:
             sentence=sentence,
             bound=self.bound,
             unit=self.kind.unit,
-            remedy="pilothouse check" if self.slot.question else remedy,
+            remedy="pilothouse check" if self.slot.question else command.format_map(_Names(filled)),
             who=signer or self.bench.people(self.requirement, self.slot.names),
         )
 
@@ -304,7 +308,8 @@ def _judge_slot(requirement: Requirement, part: Part, slot: Slot, bench: Bench) 
             bound=bound,
             scope=slot.scope,
             currency=bench.currency,
-            names=person_names(charter),
+            person=slot.person,
+            names=bench.names,
         ),
     )
     if isinstance(said, OpenQuestion):

@@ -217,7 +217,8 @@ def decide(
         sentence=first_sentence(
             worst.verdict,
             tightest.item if tightest else None,
-            holding=len(needed),
+            needed=len(needed),
+            nothing_known=not admitted.records,
             next_lapse_at=next_lapse,
             names=person_names(charter),
         ),

@@ -175,6 +175,7 @@ class Part:
         per: Into how many items it expands.
         fresh: How long evidence counts: a duration, a path in the charter, or None for ever.
         remedy: Command that produces it; the requirement's when empty.
+        cure: Command that ends a breach, where it differs from the remedy.
         sections: Charter sections that are signed, for signatures.
         signers: Roles that sign, for signatures.
         answered: Paths in the charter that may hold no open question.
@@ -186,6 +187,7 @@ class Part:
     per: Per = Per.AGENT
     fresh: timedelta | str | None
     remedy: str = ""
+    cure: str = ""
     sections: tuple[str, ...] = ()
     signers: tuple[str, ...] = ()
     answered: tuple[str, ...] = ()

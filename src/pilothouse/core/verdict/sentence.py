@@ -29,6 +29,8 @@ from pilothouse.core.verdict.requirement import (
 from pilothouse.core.verdict.rules import Assessment
 from pilothouse.core.verdict.verdict import ItemVerdict, RequirementVerdict, Status, WaiverMark
 
+_PROVED = ", proved at 95 % confidence"
+
 __all__ = ["Voice", "first_sentence", "person_names", "rule_in_words", "waiver_sentence"]
 
 
@@ -49,7 +51,7 @@ def rule_in_words(rule: Rule, bound: float | None, kind: Kind, currency: str) ->
     if isinstance(rule, Fact):
         return "the newest one passed"
     if isinstance(rule, Zero):
-        return f"none in {rule.n:,} or more {kind.noun}" if rule.n > 1 else f"none in any {kind.noun}"
+        return f"none in {rule.n:,} or more {kind.noun}" if rule.n > 1 else "none at all"
     if bound is None:
         return "a bound that the charter leaves open"
     shown = in_unit(bound, kind.unit, n=1, currency=currency, bound=None)
@@ -59,19 +61,19 @@ def rule_in_words(rule: Rule, bound: float | None, kind: Kind, currency: str) ->
         case Count():
             return f"{bound:,.0f} or more {kind.noun}"
         case Floor():
-            return f"at least {shown}, proved at 95 % confidence"
+            return f"at least {shown}{_PROVED}"
         case Ceiling():
-            return f"at most {shown}, proved at 95 % confidence" if bound else f"no {kind.noun}"
+            return f"at most {shown}{_PROVED}" if bound else f"no {kind.noun}"
         case Census():
             return f"at least {shown}, counted"
         case Quantile():
-            return f"95 % quantile at most {shown}, proved at 95 % confidence"
+            return f"95 % quantile at most {shown}{_PROVED}"
         case MeanMax():
-            return f"mean at most {shown}, proved at 95 % confidence"
+            return f"mean at most {shown}{_PROVED}"
         case AtLeast():
-            return f"more than {shown}, proved at 95 % confidence"
+            return f"more than {shown}{_PROVED}"
         case Paired():
-            return f"not worse by more than {shown}, proved at 95 % confidence"
+            return f"not worse by more than {shown}{_PROVED}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +87,7 @@ class Voice:
         bound: Its bound, or None.
         scope: The part of the agent.
         currency: ISO code.
+        person: Person it is about, or None.
         names: Person id → name.
     """
 
@@ -94,6 +97,7 @@ class Voice:
     bound: float | None
     scope: Scope
     currency: str
+    person: str | None
     names: Mapping[str, str]
 
     def _on(self) -> str:
@@ -113,19 +117,22 @@ class Voice:
             return f"{self.kind.title}{self._on()}: {bad:,} in {counted}"
         shown = in_unit(found.value, self.kind.unit, n=found.n, currency=self.currency, bound=self.bound)
         ends = ""
-        if found.low is not None and found.high is not None:
+        if found.low is not None and found.high is not None and found.low < found.high:
             ends = " " + interval(found.low, found.high, self.kind.unit, n=found.n, currency=self.currency)
-        return f"{self.kind.title}{self._on()} is {shown}{ends} ({counted})"
+        return f"{self.kind.title}{self._on()}: {shown}{ends} ({counted})"
 
     def _committed(self) -> str:
-        return f"committed: {rule_in_words(self.rule, self.bound, self.kind, self.currency)}"
+        words = rule_in_words(self.rule, self.bound, self.kind, self.currency)
+        return f"committed: {words.removesuffix(_PROVED)}"
 
     def missing(self) -> str:
         """Nothing matches."""
         if self.kind.form is Form.SIGNATURE:
-            section, _, person = (self.scope.part or "").rpartition(" by ")
-            who = self.names.get(person, person) or "The accountable person"
-            return f"{who} has not signed {section or self.scope.duty or 'it'} as it is in force."
+            text = (self.scope.part or "").rpartition(" by ")[0]
+            signed = f"{text!r}" if text else f"the duty {self.scope.duty!r}"
+            return (
+                f"{self.names.get(self.person or '', self.person)} has not signed {signed} as it is in force."
+            )
         if isinstance(self.rule, Fact):
             what = self.kind.what.rstrip(".")
             return f"{self.kind.title}{self._on()}: nobody has shown {what[0].lower()}{what[1:]}."
@@ -142,7 +149,7 @@ class Voice:
         if mismatch.what == "person":
             found, now = mismatch.found or "nobody", mismatch.in_force or "nobody"
         return (
-            f"{self.kind.title}{self._on()} is known for {mismatch.what} {found} only;"
+            f"{self.kind.title}{self._on()}: known for {mismatch.what} {found} only;"
             f" in force is {now}, and nothing of the one counts for the other."
         )
 
@@ -152,7 +159,9 @@ class Voice:
 
     def imported(self) -> str:
         """There is a record from a file, and nobody can say what it was measured on."""
-        return f"{self.kind.title}{self._on()} was imported from a file; its identity is unknown, so it proves nothing."
+        return (
+            f"{self.kind.title}{self._on()}: imported from a file of unknown identity, which proves nothing."
+        )
 
     def insufficient(self, found: Assessment) -> str:
         """There is a record, and it is too little."""
@@ -205,7 +214,8 @@ def first_sentence(
     deciding: RequirementVerdict,
     tightest: ItemVerdict | None,
     *,
-    holding: int,
+    needed: int,
+    nothing_known: bool,
     next_lapse_at: datetime | None,
     names: Mapping[str, str],
 ) -> str:
@@ -214,13 +224,16 @@ def first_sentence(
     Args:
         deciding: The deciding requirement.
         tightest: The item with the least margin left, when everything holds.
-        holding: Requirements that hold.
+        needed: Requirements that the gate in force asks for.
+        nothing_known: Whether no record counts at all.
         next_lapse_at: Earliest lapse, or None.
         names: Person id → name.
     """
-    if deciding.status is Status.HOLDS and tightest is not None:
+    if nothing_known:
+        text = f"Nothing has been measured or signed yet; {needed} requirements wait for evidence."
+    elif deciding.status is Status.HOLDS and tightest is not None:
         lapse = f" First lapse: {day(next_lapse_at)}." if next_lapse_at else ""
-        text = f"All {holding} requirements hold; the tightest is {tightest.requirement}: {tightest.sentence}{lapse}"
+        text = f"All {needed} requirements hold; the tightest is {tightest.requirement}: {tightest.sentence}{lapse}"
     else:
         text = f"{deciding.requirement}: {deciding.deciding.sentence}"
     return f"{text} {waiver_sentence(deciding.waiver, names)}" if deciding.waiver else text
