@@ -161,15 +161,20 @@ def _missing(section: DomainSection, rows: list[RequirementRow], console: Consol
     return table
 
 
-def render_verdict(page: ReadinessPage, console: Console, *, full: bool = False) -> None:
+def render_verdict(
+    page: ReadinessPage, console: Console, *, full: bool = False, below_head: RenderableType | None = None
+) -> None:
     """Print a verdict: the mark, the sentence, the gates, one row for each requirement.
 
     Args:
         page: The Readiness page.
         console: Where it goes.
         full: Whether requirements that only later gates ask for are listed too.
+        below_head: What stands between the sentence and the gates, for example the truth line.
     """
     console.print(head(page, console, f"{page.phase} · version {page.version} · {page.word}"))
+    if below_head is not None:
+        console.print(below_head)
     gates = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for gate in page.gates:
         mark = mark_text(gate.mark, console)
