@@ -21,6 +21,9 @@ WRAPPERS = frozenset(
 )
 """Names that flattened lists repeat after each index and that say nothing."""
 
+STATE_STARTS = ('{"messages":', '{ "messages"')
+"""How the state of a graph begins when it is a conversation."""
+
 _encoder = msgspec.json.Encoder(order="sorted")
 
 
@@ -102,24 +105,32 @@ def preview(text: str, *, of_user: bool) -> str:
     """Return the last words of the user or of the assistant, at most `PREVIEW_CHARS_MAX` characters.
 
     Args:
-        text: A JSON list of messages in any convention, or any other text, shown as it is.
+        text: A JSON list of messages in any convention, alone or as the `messages` of a graph's state, or any other
+            text, shown as it is.
         of_user: Whose words.
 
     Example:
         >>> preview('[{"role":"user","parts":[{"type":"text","content":"Is it paid?"}]}]', of_user=True)
         'Is it paid?'
     """
-    if text[:1] != "[":
+    if text[:1] != "[" and not text.startswith(STATE_STARTS):
         return text[:PREVIEW_CHARS_MAX]
     try:
         messages = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError):
         return text[:PREVIEW_CHARS_MAX]
+    if isinstance(messages, dict):
+        messages = messages["messages"]
+        if not isinstance(messages, list):
+            return text[:PREVIEW_CHARS_MAX]
     roles = USER_ROLES if of_user else ASSISTANT_ROLES
     last = ""
     for message in reversed(messages):
         if not isinstance(message, dict):
             continue
+        inner = message.get("data")
+        if isinstance(inner, dict):  # LangChain dumps {"type": "ai", "data": {"content": ...}}
+            message = {"role": message.get("type"), **inner}  # noqa: PLW2901 - the same message, unwrapped
         words = _words(message)
         if words and message.get("role") in roles:
             return words[:PREVIEW_CHARS_MAX]
