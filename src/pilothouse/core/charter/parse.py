@@ -81,7 +81,7 @@ def check_charter(tree: LocatedTree, facts: CharterFacts) -> CharterCheck:
     hits += _questions(values=tree.value, path=(), wrong=wrong, charter=charter)
     if charter is not None:
         told = (hit for check in CHECKS for hit in check(charter, facts))
-        hits += [hit for hit in (*_nothing_in(values), *told) if not _lies_under(hit.path, wrong)]
+        hits += [hit for hit in (*_nothing_in(values), *told) if not _is_silent(hit.path, wrong, shaped.lost)]
     return _settled(tree, hits, charter=charter)
 
 
@@ -166,6 +166,12 @@ def _nothing_in(values: Mapping[str, Any]) -> Iterator[Hit]:
             yield BAD_TYPE.at(
                 path, value="an empty one", type="list with an entry", example="at least one entry"
             )
+
+
+def _is_silent(path: Path, wrong: Collection[Path], lost: Collection[Path]) -> bool:
+    """Whether a rule would only repeat what the form said, or judge a whole that lost a part."""
+    rests_on_lost = any(part[: len(path)] == path for part in lost)
+    return rests_on_lost or _lies_under(path, wrong) or _lies_under(path, lost)
 
 
 def _lies_under(path: Path, wrong: Collection[Path]) -> bool:

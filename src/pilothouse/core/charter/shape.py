@@ -33,6 +33,9 @@ __all__ = ["Shaped", "known_keys", "shape"]
 PASSES_MAX = 12
 """Repairs after which the rules are given up: each pass repairs every problem it sees."""
 
+KEYS_SHOWN_MAX = 6
+"""Keys named when none is near: enough to see what kind of mapping it is."""
+
 REMOVED = object()
 """Marks an entry that is taken out of a copy."""
 
@@ -59,7 +62,7 @@ PATTERNS: dict[str, tuple[str, str]] = {
     "{3,48}": ("agent id of 3 to 48 characters a-z, 0-9 and -", "invoice-triage"),
     "sha256": ("digest", "sha256: and 64 hex digits"),
     r"\.\.": ("window of months", "2026-02..2026-04"),
-    "{0,63}": ("id of characters a-z, 0-9, -, _ and .", "po_invoice"),
+    "{0,63}": ("id of a-z, 0-9, ., - and _", "po_invoice"),
 }
 """Part of a pattern → what it wants in words, and an example."""
 
@@ -88,10 +91,12 @@ class Shaped:
     Attributes:
         charter: The charter of the repaired values, or None when even repair did not help.
         hits: What was wrong with the form.
+        lost: Entries that even repair could not keep: nothing can be said about what they belong to.
     """
 
     charter: Charter | None
     hits: tuple[Hit, ...]
+    lost: frozenset[Path] = frozenset()
 
 
 def shape(values: Mapping[str, Any]) -> Shaped:
@@ -104,16 +109,26 @@ def shape(values: Mapping[str, Any]) -> Shaped:
         The charter of the values, repaired where they did not fit, and one hit for each problem.
     """
     hits: list[Hit] = []
+    lost: set[Path] = set()
     repaired: Any = dict(values)
     for attempt in range(PASSES_MAX):
         try:
-            return Shaped(charter=Charter.model_validate(repaired), hits=tuple(hits))
+            charter = Charter.model_validate(repaired)
+            return Shaped(charter=charter, hits=tuple(hits), lost=frozenset(lost))
         except ValidationError as broken:
             problems = [_problem(error, repaired) for error in broken.errors(include_url=False)]
         renames = _renames(problems)
         if attempt == 0:
-            hits = [_hit(problem, renames) for problem in problems if problem.path not in renames.values()]
+            told = [problem for problem in problems if problem.path not in renames.values()]
+            hits = [_hit(problem, renames) for problem in told if not _is_threshold(problem)]
+            hits += _without_threshold([problem.path for problem in told if _is_threshold(problem)])
         edits = {path: value for problem in problems for path, value in _edits(problem, renames)}
+        lost |= {
+            path
+            for problem in problems
+            if _stays_wrong(problem, renames)
+            for path, _ in _removal(problem.path)
+        }
         for path in sorted(edits, key=_from_the_end, reverse=True):
             repaired = _replaced(repaired, path, edits[path])
     return Shaped(charter=None, hits=tuple(hits))
@@ -179,7 +194,8 @@ def _problem(error: ErrorDetails, values: Any) -> _Problem:
             wanted.format_map({"ge": context.get("ge")}),
             example.replace("{ge}", str(context.get("ge"))),
         )
-    return _Problem(kind=kind, path=path, value=_get(values, path), wanted=wanted, example=example)
+    value = path[-1] if "[key]" in error["loc"] else _get(values, path)
+    return _Problem(kind=kind, path=path, value=value, wanted=wanted, example=example)
 
 
 def _hit(problem: _Problem, renames: Mapping[Path, Path]) -> Hit:
@@ -187,8 +203,8 @@ def _hit(problem: _Problem, renames: Mapping[Path, Path]) -> Hit:
     if problem.kind == "extra_forbidden":
         keys, name = known_keys(path[:-1]), str(path[-1])
         near = str(renames[path][-1]) if path in renames else nearest_name(name, keys)
-        hint = f"Did you mean {near}?" if near else f"Known here: {', '.join(keys)}."
-        return UNKNOWN_KEY.at(path, key=name, parent=dotted(path[:-1]) or "the charter", hint=hint)
+        hint = f"Did you mean {near}?" if near else f"Known here: {_listed(keys)}."
+        return UNKNOWN_KEY.at(path, key=name, hint=hint)
     if problem.kind == "missing":
         return _missing(path)
     match path:
@@ -217,8 +233,6 @@ def _missing(path: Path) -> Hit:
             return NO_ACCOUNTABLE.at(path, duty=duty)
         case ("raci", str(duty), str(letter)):
             return RACI_BLANK.at(path, duty=duty, letter=letter)
-        case ("task_types", str(name), str(key), *rest) if key in THRESHOLD_KEYS:
-            return NO_THRESHOLD.at(path, task_type=name, field=dotted((key, *rest)))
         case ("integrations", str(name), str(key), *rest):
             return INTEGRATION_INCOMPLETE.at(path, integration=name, field=dotted((key, *rest)))
         case ("outcomes", int(), "baseline", *rest):
@@ -231,6 +245,30 @@ def _missing(path: Path) -> Hit:
             return MISSING_EXAMPLE.at(path, rule="entitled", tool=name, kind=kind)
         case _:
             return MISSING_KEY.at(path)
+
+
+def _is_threshold(problem: _Problem) -> bool:
+    """Whether a task type lacks something without which it cannot be judged."""
+    path = problem.path
+    return (
+        problem.kind == "missing" and len(path) > 2 and path[0] == "task_types" and path[2] in THRESHOLD_KEYS
+    )
+
+
+def _without_threshold(paths: Sequence[Path]) -> Iterator[Hit]:
+    """Yield one hit for each threshold that is missing, however many task types lack it."""
+    by_field: dict[Path, list[str]] = {}
+    for path in paths:
+        by_field.setdefault(path[2:], []).append(str(path[1]))
+    for field, names in by_field.items():
+        many = len(names) > 1
+        shown = ", ".join(repr(name) for name in names)
+        yield NO_THRESHOLD.at(
+            ("task_types", names[0], *field),
+            who=f"task types {shown} have" if many else f"task type {shown} has",
+            field=dotted(field),
+            place="task_defaults" if many else f"task_types.{names[0]}",
+        )
 
 
 def _renames(problems: Sequence[_Problem]) -> dict[Path, Path]:
@@ -254,12 +292,17 @@ def _edits(problem: _Problem, renames: Mapping[Path, Path]) -> Iterator[tuple[Pa
         yield renames[path], problem.value
     if problem.kind == "extra_forbidden":
         yield path, REMOVED
-    elif path in renames.values():
-        return
-    elif not is_open(problem.value):
-        yield path, OPEN
-    else:
+    elif _stays_wrong(problem, renames):
         yield from _removal(path)
+    elif path not in renames.values():
+        yield path, OPEN
+
+
+def _stays_wrong(problem: _Problem, renames: Mapping[Path, Path]) -> bool:
+    """Whether an open question in its place does not help either."""
+    return (
+        problem.kind != "extra_forbidden" and problem.path not in renames.values() and is_open(problem.value)
+    )
 
 
 def _removal(path: Path) -> Iterator[tuple[Path, Any]]:
@@ -283,9 +326,12 @@ def _existing(path: Path, values: Any) -> Path:
     """Cut a path where the values end: behind that, pydantic adds names of types."""
     for length, key in enumerate(path):
         holder = _get(values, path[:length])
-        if not (isinstance(holder, dict) and key in holder) and not (
-            isinstance(holder, tuple) and isinstance(key, int)
-        ):
+        inside = (
+            key in holder
+            if isinstance(holder, dict)
+            else isinstance(holder, tuple) and key in range(len(holder))
+        )
+        if not inside:
             return path[:length]
     return path
 
@@ -318,6 +364,12 @@ def _replaced(values: Any, path: Path, value: Any) -> Any:
     else:
         copied[str(key)] = inner
     return copied
+
+
+def _listed(keys: Sequence[str]) -> str:
+    more = len(keys) - KEYS_SHOWN_MAX
+    shown = ", ".join(keys[:KEYS_SHOWN_MAX])
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _in_words(value: Any) -> str:

@@ -98,11 +98,12 @@ def check_tools(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
 
 def check_examples(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
     """Yield rules without examples, and examples that do not show what they claim."""
-    del facts
     for name, tool in (known(charter.tools) or {}).items():
         examples, arguments = known(tool.examples), known(tool.args)
-        undecided = arguments is None or any(argument.role in (None, "?") for argument in arguments.values())
-        if examples is None or undecided or is_open(tool.task_types):
+        undecided = arguments is None or any(
+            is_open(part) for a in arguments.values() for part in (a.role, a.type)
+        )
+        if examples is None or undecided or is_open(tool.task_types) or any(_arguments(name, tool, facts)):
             continue
         yield from _examples(name, tool, examples)
 

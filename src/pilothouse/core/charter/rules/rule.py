@@ -40,7 +40,7 @@ class Rule:
 
         Args:
             path: Path in the model.
-            words: Values of the names in message and remedy; `path` is filled by us.
+            words: Values of the names in message and remedy; `path` and `parent` are filled by us.
         """
         return Hit(rule=self, path=path, words=tuple((name, _shown(word)) for name, word in words.items()))
 
@@ -67,7 +67,7 @@ class Hit:
         shown = self.path
         if self.path[:1] == ("task_types",) and written[:1] == ("task_defaults",):
             shown = ("task_defaults", *self.path[2:])
-        words = {"path": dotted(shown), **dict(self.words)}
+        words = {"path": dotted(shown), "parent": dotted(shown[:-1]) or "the charter", **dict(self.words)}
         place = Place(tree.file, self.mark.line, self.mark.column) if self.mark else tree.place(self.path)
         return Finding(
             rule=self.rule.id,

@@ -126,7 +126,7 @@ def _step(charter: Charter, before: PhaseName, name: PhaseName) -> Iterator[Hit]
     if small is not None and large is not None and large < small:
         yield PHASE_ORDER.at(("phases", name, "share"), phase=name, what="a smaller share", before=before)
     had, has = charter.integrations_of(before), charter.integrations_of(name)
-    if had is None or has is None:
+    if had is None or has is None or not {*had, *has} <= set(known(charter.integrations) or ()):
         return
     if len(has) < len(had):
         yield PHASE_ORDER.at(

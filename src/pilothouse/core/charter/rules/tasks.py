@@ -58,9 +58,7 @@ VAGUE_FUNCTION = error(
     "Use a verb with a checkable result: classify, extract, route, match, enrich or draft.",
 )
 SHARES_SUM = error("shares-sum", "shares of the task types add up to {sum}", "Make them add up to 1.")
-NO_THRESHOLD = error(
-    "no-threshold", "task type {task_type!r} has no {field}", "Add `{field}` under task_types.{task_type}."
-)
+NO_THRESHOLD = error("no-threshold", "{who} no {field}", "Add `{field}` under {place}.")
 IMPOSSIBLE_THRESHOLD = error(
     "impossible-threshold",
     "{path}: {value} is not {allowed}",

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+from dataclasses import replace
+from datetime import date
+
+import pytest
+
+from pilothouse.connectors.charter_file import look_at_files, read_charter_text
+from pilothouse.core.charter.facts import CharterFacts
+from pilothouse.core.charter.files import named_files
+from pilothouse.core.charter.findings import FindingKind
+from pilothouse.core.charter.models_known import MODEL_ALIASES
+from pilothouse.core.charter.parse import check_charter
+from pilothouse.core.charter.rules.table import RULES
+from stubs.broken_charters import BROKEN, EXAMPLE, FOLDER, Broken, edited
+
+FACTS = CharterFacts(today=date(2026, 11, 20), model_aliases=MODEL_ALIASES)
+NEEDS_FACTS = {"outcome-late"}
+
+
+def check(text, *, facts=FACTS, file="charter.yaml"):
+    tree = read_charter_text(text, file=file)
+    if facts.files is None:
+        facts = replace(facts, files=look_at_files(FOLDER, named_files(tree.value)))
+    return check_charter(tree, facts)
+
+
+def test_the_example_charter_has_nothing_to_say():
+    result = check(EXAMPLE.read_text(encoding="utf-8"))
+    assert result.findings == ()
+    assert result.charter.agent == "ap-invoice-triage"
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.id)
+def test_one_slip_gives_one_finding_on_its_line_with_a_remedy(broken: Broken):
+    text = broken.text
+    result = check(text)
+    told = [finding.rule for finding in result.findings]
+    assert told == [broken.rule], [finding.text for finding in result.findings]
+    finding = result.findings[0]
+    assert broken.at in text.splitlines()[finding.place.line - 1]
+    assert finding.place.column <= len(text.splitlines()[finding.place.line - 1]) + 1
+    for part in broken.says:
+        assert part in f"{finding.message} {finding.remedy}"
+    assert finding.remedy.endswith((".", "?"))
+    assert finding.text.startswith(f"charter.yaml:{finding.place.line}:{finding.place.column}: ")
+    assert (result.charter is None) == (finding.kind is FindingKind.ERROR)
+
+
+def test_every_rule_is_broken_by_some_slip_of_the_table():
+    assert {broken.rule for broken in BROKEN} | NEEDS_FACTS == set(RULES)
+
+
+def test_every_finding_comes_in_one_pass():
+    text = edited(
+        ("reattest: 90d", "reattest: 90"),
+        ("currency: USD", "currency: USD\nwizardry: yes"),
+        ("acme-large-2026-04-12", "gpt-4o"),
+        ("stability: {days: 90", "stability: {days: 30"),
+        ("name: cycle_time_days", "name: sessions"),
+        ("cost_of_review: 6", 'cost_of_review: "?"'),
+        ("term_ends: 2027-12-01", "term_ends: 2027-02-01"),
+    )
+    result = check(text)
+    assert [finding.rule for finding in result.of_kind(FindingKind.ERROR)] == [
+        "unknown-key",
+        "bad-unit",
+        "floating-model",
+        "stability-short",
+        "vanity-metric",
+    ]
+    assert [finding.rule for finding in result.of_kind(FindingKind.QUESTION)] == ["open-question"]
+    assert [finding.rule for finding in result.of_kind(FindingKind.WARNING)] == ["owner-term-short"]
+    assert result.charter is None
+
+
+def test_outcomes_changed_after_the_first_counted_task_are_an_error():
+    sealed = replace(FACTS, first_counted_on=date(2026, 9, 1), sealed_outcomes="0" * 64)
+    result = check(EXAMPLE.read_text(encoding="utf-8"), facts=sealed)
+    assert [finding.rule for finding in result.findings] == ["outcome-late"]
+    assert "2026-09-01" in result.findings[0].message
+
+
+def test_outcomes_as_they_were_sealed_are_fine():
+    charter = check(EXAMPLE.read_text(encoding="utf-8")).charter
+    sealed = replace(
+        FACTS, first_counted_on=date(2026, 9, 1), sealed_outcomes=charter.section_digests["outcomes"]
+    )
+    assert check(EXAMPLE.read_text(encoding="utf-8"), facts=sealed).findings == ()
+
+
+def test_a_credential_known_to_write_is_refused_whatever_its_name():
+    facts = replace(FACTS, writing_credentials=frozenset({"erp-read"}))
+    assert [finding.rule for finding in check(EXAMPLE.read_text(encoding="utf-8"), facts=facts).findings] == [
+        "verifier-writes"
+    ]
+
+
+def test_a_model_known_to_be_exact_needs_no_date():
+    text = edited(("acme-large-2026-04-12", "acme-house-model"))
+    assert [finding.rule for finding in check(text).findings] == ["floating-model"]
+    assert check(text, facts=replace(FACTS, exact_models=frozenset({"acme-house-model"}))).findings == ()
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "gpt-4o-2024-08-06",
+        "claude-sonnet-4-20250514",
+        "gpt-4-0613",
+        "house@4f1c2ab",
+        "llama3:70b@sha256:" + "a" * 64,
+        "m.x-v2:0",
+    ],
+)
+def test_an_id_with_a_date_a_digest_or_a_version_is_exact(model):
+    assert check(edited(("model: acme-large-2026-04-12", f'model: "{model}"'))).findings == ()
+
+
+@pytest.mark.parametrize(
+    "model", ["gpt-4o", "claude-3-7-sonnet-latest", "mistral-large", "gemini-2.5-pro-preview", "llama3:70b"]
+)
+def test_a_name_that_may_mean_something_else_tomorrow_floats(model):
+    rules = [
+        finding.rule
+        for finding in check(edited(("model: acme-large-2026-04-12", f'model: "{model}"'))).findings
+    ]
+    assert rules == ["floating-model"]
+
+
+def test_a_group_of_the_directory_may_be_responsible_but_not_accountable():
+    text = edited(
+        ("{A: sam,  R: [kim], C: [dana], I: [vp]}", "{A: night-shift,  R: [night-shift], C: [dana], I: [vp]}")
+    )
+    facts = replace(FACTS, groups=frozenset({"night-shift"}))
+    findings = check(text, facts=facts).findings
+    assert [(finding.rule, finding.path) for finding in findings] == [
+        ("person-unknown", "raci.incident_response.A")
+    ]
+
+
+def test_nobody_looked_at_files_so_no_rule_speaks_about_them():
+    tree = read_charter_text(edited(("runbooks/truth.md", "runbooks/lies.md")), file="c")
+    assert check_charter(tree, FACTS).findings == ()
+
+
+ONE_OPEN = [
+    line.strip()
+    for line in ["owner.person", "sponsor.person", "sponsor", "people", "task_types", "target_volume.per_day", "reviewers.minutes_per_item", "escalation", "severities", "alerts", "phases", "integrations", "tools", "outcomes", "datasets.labelled", "model", "model.pin.model", "model.fallback", "model.judges", "residency.regions", "raci.incident_response", "runbooks", "sources", "framework.extend", "budgets.production", "operations.team", "prompts", "stability.days", "task_defaults.quality", "task_defaults.verifier"]
+]
+
+
+@pytest.mark.parametrize("path", ONE_OPEN)
+def test_any_part_may_be_open_and_asks_exactly_there(path):
+    tree = read_charter_text(EXAMPLE.read_text(encoding="utf-8"), file="charter.yaml")
+    value = opened(tree.value, path.split("."))
+    result = check_charter(replace(tree, value=value), FACTS)
+    assert result.of_kind(FindingKind.ERROR) in (
+        (),
+        tuple(e for e in result.findings if e.rule == "person-unknown"),
+    )
+    questions = result.of_kind(FindingKind.QUESTION)
+    assert [finding.path for finding in questions] == [path]
+    assert questions[0].asked
+
+
+def opened(value, keys):
+    if not keys:
+        return "?"
+    return {**value, keys[0]: opened(value[keys[0]], keys[1:])}
