@@ -14,7 +14,7 @@ from pilothouse.core.evidence.evidence import Basis, Evidence
 from pilothouse.core.evidence.kinds import Form, kind_named
 from pilothouse.errors import MalformedRecord
 
-__all__ = ["Admitted", "admit_evidence", "newest_first", "parse_evidence", "refusal"]
+__all__ = ["Admitted", "admit_evidence", "parse_evidence", "refusal"]
 
 FUTURE_MAX = timedelta(minutes=5)
 """How far a record may lie ahead of us: clocks of honest machines differ by less."""
@@ -29,10 +29,12 @@ class Admitted:
 
     Attributes:
         records: Each once, newest first.
+        digests: Their digests, in the same order.
         refused: One sentence for each refused record, sorted, at most `REFUSALS_SHOWN_MAX` and a count.
     """
 
     records: tuple[Evidence, ...]
+    digests: tuple[str, ...]
     refused: tuple[str, ...]
 
 
@@ -94,19 +96,16 @@ def _form_problem(record: Evidence) -> str | None:
     return None
 
 
-def newest_first(records: Iterable[Evidence]) -> tuple[Evidence, ...]:
-    """Return records newest first, each content once, in an order that arrival cannot change."""
+def _keyed(records: Iterable[Evidence]) -> list[tuple[str, Evidence]]:
+    """Return digests and records newest first, each content once, whatever the order of arrival."""
     keyed: dict[str, Evidence] = {}
     for record in records:
         digest = evidence_digest(record)
         known = keyed.get(digest)
         if known is None or _written(record) < _written(known):
             keyed[digest] = record
-    return tuple(
-        record
-        for _, record in sorted(
-            keyed.items(), key=lambda pair: (pair[1].window_to, pair[1].recorded_at, pair[0]), reverse=True
-        )
+    return sorted(
+        keyed.items(), key=lambda pair: (pair[1].window_to, pair[1].recorded_at, pair[0]), reverse=True
     )
 
 
@@ -134,4 +133,9 @@ def admit_evidence(records: Iterable[Evidence], agent: str, now: datetime) -> Ad
     shown = sorted(refused)[:REFUSALS_SHOWN_MAX]
     if len(refused) > len(shown):
         shown.append(f"{len(refused) - len(shown)} further reasons for refused records are not shown.")
-    return Admitted(records=newest_first(kept), refused=tuple(shown))
+    keyed = _keyed(kept)
+    return Admitted(
+        records=tuple(record for _, record in keyed),
+        digests=tuple(digest for digest, _ in keyed),
+        refused=tuple(shown),
+    )

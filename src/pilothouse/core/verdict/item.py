@@ -3,15 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.operations import PhaseName
+from pilothouse.core.evidence.admission import Admitted
 from pilothouse.core.evidence.binding import InForce, binding_in_force, first_mismatch
-from pilothouse.core.evidence.digest import evidence_digest
 from pilothouse.core.evidence.evidence import Basis, Evidence, Scope
 from pilothouse.core.evidence.kinds import Form, Kind, kind_named
 from pilothouse.core.verdict.declared import Objection
@@ -86,7 +86,9 @@ class Bench:
         phase: Phase whose integrations count.
         objections: What the charter says against itself.
         names: Person id → name.
+        digests: Digest of each record on the shelf, by the record's identity.
         assessed: Assessments already made, by record, rule and bound.
+        judged: Items already judged; the scope of a phase chooses items and changes none.
     """
 
     charter: Charter
@@ -96,23 +98,23 @@ class Bench:
     phase: PhaseName = "1"
     objections: tuple[Objection, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
+    digests: Mapping[int, str] = field(default_factory=dict)
     assessed: dict[tuple[int, Rule, float], Assessment] = field(default_factory=dict)
+    judged: dict[tuple[str, int, Scope, str | None], Judged] = field(default_factory=dict)
 
     @classmethod
-    def of(
-        cls, charter: Charter, records: Iterable[Evidence], now: datetime, *, version: str | None
-    ) -> Bench:
+    def of(cls, charter: Charter, admitted: Admitted, now: datetime, *, version: str | None) -> Bench:
         """Sort records onto the shelf.
 
         Args:
             charter: The charter in force.
-            records: Admitted records, newest first.
+            admitted: Records that count, newest first.
             now: The moment.
             version: Version that is judged.
         """
         shelf: dict[tuple[str, Scope], list[Evidence]] = {}
         datasets: dict[str, str | None] = {}
-        for record in records:
+        for record in admitted.records:
             shelf.setdefault((record.kind, record.scope), []).append(record)
             datasets.setdefault(record.kind, record.binds.dataset)
         return cls(
@@ -120,6 +122,9 @@ class Bench:
             shelf={key: tuple(found) for key, found in shelf.items()},
             now=now,
             names=person_names(charter),
+            digests={
+                id(record): digest for record, digest in zip(admitted.records, admitted.digests, strict=True)
+            },
             in_force=InForce(
                 version=version,
                 labelled=datasets.get("dataset.labelled"),
@@ -206,7 +211,7 @@ class _Case:
                 "basis": record.basis.value,
                 "signer": record.signer,
                 "source": record.source.command,
-                "evidence": evidence_digest(record),
+                "evidence": self.bench.digests[id(record)],
                 "method": found.method,
                 "items": record.items,
             }
@@ -289,6 +294,14 @@ def judge_objection(objection: Objection, requirement: Requirement, bench: Bench
 
 
 def _judge_slot(requirement: Requirement, part: Part, slot: Slot, bench: Bench) -> Judged:
+    question = slot.question.path if slot.question else None
+    key = (requirement.id, requirement.parts.index(part), slot.scope, question)
+    if key not in bench.judged:
+        bench.judged[key] = _judge_anew(requirement, part, slot, bench)
+    return bench.judged[key]
+
+
+def _judge_anew(requirement: Requirement, part: Part, slot: Slot, bench: Bench) -> Judged:
     charter = bench.charter
     kind = kind_named(part.kind)
     said = slot.question or _bound(part.rule, slot.names, charter)

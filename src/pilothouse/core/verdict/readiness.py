@@ -190,7 +190,7 @@ def decide(
     admitted = admit_evidence(evidence, charter.agent, now)
     inner: PhaseName = "1" if phase == "pilot" else phase
     following: PhaseName | None = {"pilot": "1", "1": "2", "2": "3"}.get(phase)  # type: ignore[assignment]  # values are phases
-    bench = Bench.of(charter, admitted.records, now, version=version)
+    bench = Bench.of(charter, admitted, now, version=version)
     by_phase: dict[str, dict[str, _Decided]] = {}
     for scope in dict.fromkeys((inner, *_PHASES[1:])):
         placed = bench.in_phase(scope, objections(charter, now, scope))
