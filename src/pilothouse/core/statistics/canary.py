@@ -136,7 +136,7 @@ class CanaryTest:
             >>> canary = CanaryTest(0.05)
             >>> state, reading = canary.update(canary.start(), [0.0] * 200)
             >>> reading.decision.value, reading.decided_n
-            ('not_worse', 117)
+            ('not_worse', 101)
         """
         d = finite_array("differences", differences, -1.0, 1.0)
         if len(d):

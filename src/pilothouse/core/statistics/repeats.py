@@ -54,7 +54,7 @@ def pass_hat_k(
     Example:
         >>> e = pass_hat_k([4] * 20 + [3] * 20 + [0] * 10, [4] * 50, 2)
         >>> f"{e.value:.3f} [{e.low:.3f}, {e.high:.3f}]"
-        '0.600 [0.497, 0.703]'
+        '0.600 [0.493, 0.707]'
     """
     k = check_count("k", k, least=1)
     level = check_fraction("level", level)

@@ -126,6 +126,16 @@ class _Cells:
     neither: Floats
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sample:
+    """Observed shares, draws of the true ones, and where they come from."""
+
+    point: _Cells
+    draws: _Cells
+    n: int
+    method: MethodId
+
+
 def judge_card(
     strata: Sequence[Stratum], *, level: float = 0.95, identity: str = ""
 ) -> JudgeCard | NotEnoughEvidence:
@@ -152,7 +162,7 @@ def judge_card(
         >>> card = judge_card([Stratum(name="pass", judged=1888, labelled=100, good=99),
         ...                    Stratum(name="fail", judged=212, labelled=100, good=46)])
         >>> f"Se {card.se.value:.3f}, Sp {card.sp.value:.3f} [{card.sp.low:.2f}, {card.sp.high:.2f}]"
-        'Se 0.950, Sp 0.859 [0.58, 0.96]'
+        'Se 0.950, Sp 0.858 [0.56, 0.98]'
     """
     level = check_fraction("level", level)
     by_name = {stratum.name: stratum for stratum in strata}
@@ -176,7 +186,8 @@ def judge_card(
     point = _Cells(*(np.array(x) for x in (q * a, q * (1 - a), (1 - q) * b, (1 - q) * (1 - b))))
 
     def estimate(function: Callable[[_Cells], Floats], unit: Unit = "rate") -> Estimate:
-        return _estimate(function, point, cells, level, labels, unit, MethodId.JUDGE_CARD)
+        sample = _Sample(point=point, draws=cells, n=labels, method=MethodId.JUDGE_CARD)
+        return _estimate(function, sample, level, unit)
 
     return JudgeCard(
         se=estimate(_sensitivity),
@@ -213,7 +224,7 @@ def agreement(table: Sequence[Sequence[int]], *, level: float = 0.95) -> Agreeme
     Example:
         >>> people = agreement(((40, 3), (2, 5)))
         >>> f"{people.kappa.value:.3f} [{people.kappa.low:.2f}, {people.kappa.high:.2f}]"
-        '0.608 [0.25, 0.84]'
+        '0.608 [0.26, 0.83]'
     """
     level = check_fraction("level", level)
     if len(table) != 2 or any(len(row) != 2 for row in table):
@@ -235,7 +246,8 @@ def agreement(table: Sequence[Sequence[int]], *, level: float = 0.95) -> Agreeme
     point = _Cells(*(counts / n))
 
     def estimate(function: Callable[[_Cells], Floats], unit: Unit = "index") -> Estimate:
-        return _estimate(function, point, draws, level, n, unit, MethodId.AGREEMENT)
+        sample = _Sample(point=point, draws=draws, n=n, method=MethodId.AGREEMENT)
+        return _estimate(function, sample, level, unit)
 
     return Agreement(
         kappa=estimate(_kappa),
@@ -272,7 +284,7 @@ def judged_margin(
         ...                    Stratum(name="fail", judged=212, labelled=100, good=46)])
         >>> shrunk = judged_margin(card, 0.05)
         >>> f"{shrunk.margin:.3f} at {shrunk.alpha:.2f}"
-        '0.024 at 0.04'
+        '0.023 at 0.04'
     """
     margin = check_fraction("margin", margin, 0.0, 0.5)
     alpha = check_fraction("alpha", alpha, 0.01, 0.5)
@@ -289,7 +301,7 @@ def judged_margin(
             unit="labels",
             remedy="Label the pairs on which the versions differ, or label more items that the judge failed.",
         )
-    notes = ("assumes that the judge errs equally often in both versions",)
+    notes: tuple[str, ...] = ("assumes that the judge errs equally often in both versions",)
     if rule == "tight":
         notes += ("right in simulation, not proved",)
     return JudgedMargin(
@@ -344,36 +356,28 @@ def _alpha(c: _Cells, n: int) -> Floats:
     return 1 - _ratio(c.first + c.second, 2 * mean * (1 - mean) * 2 * n / (2 * n - 1))
 
 
-def _estimate(
-    function: Callable[[_Cells], Floats],
-    point: _Cells,
-    draws: _Cells,
-    level: float,
-    n: int,
-    unit: Unit,
-    method: MethodId,
-) -> Estimate:
-    values = function(draws)
+def _estimate(function: Callable[[_Cells], Floats], sample: _Sample, level: float, unit: Unit) -> Estimate:
+    values = function(sample.draws)
     low, high = posterior_ends(values, level)
-    value = float(function(point))
+    value = float(function(sample.point))
     notes: tuple[str, ...] = ()
     if math.isnan(value):
         value = float(np.median(values))
         notes = (
             "unknown: the labels hold no case that would show it; the value is the middle of what is possible",
         )
-    elif _one_sided(point):
+    elif _one_sided(sample.point):
         notes = ("one rater used one category only: kappa says little here",)
     return Estimate(
         value=value,
         low=min(low, value),
         high=max(high, value),
         level=level,
-        n=n,
-        n_effective=float(n),
+        n=sample.n,
+        n_effective=float(sample.n),
         unit=unit,
-        method=method,
-        guarantee=METHODS[method].sentence,
+        method=sample.method,
+        guarantee=METHODS[sample.method].sentence,
         notes=notes,
     )
 

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pilothouse explain`: what a statistical method promises, assumes and computes, and who published it."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from pilothouse.core.statistics import METHODS, Explanation, MethodId, find_method
+from pilothouse.interfaces.cli.services import Services
+
+__all__ = ["register"]
+
+
+def register(cli: typer.Typer, services: Services) -> None:  # noqa: ARG001 - every command group is given them
+    """Add `explain` to the command tree."""
+
+    @cli.command("explain")
+    def explain(
+        method: Annotated[
+            str | None, typer.Argument(help="A method as a verdict names it, for example quality_interval.")
+        ] = None,
+        as_json: Annotated[bool, typer.Option("--json", help="Print the explanation as JSON.")] = False,
+    ) -> None:
+        """Say what may be believed of a number: the sentence, its assumptions, the formula, the reference."""
+        if method is None:
+            _show_all(as_json=as_json)
+        else:
+            found = find_method(method)
+            _show_one(found, METHODS[found], as_json=as_json)
+
+
+def _record(method: MethodId, explanation: Explanation) -> dict[str, object]:
+    return {
+        "method": method.value,
+        "sentence": explanation.sentence,
+        "assumptions": list(explanation.assumptions),
+        "formula": explanation.formula,
+        "reference": explanation.reference,
+    }
+
+
+def _show_one(method: MethodId, explanation: Explanation, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(_record(method, explanation), indent=2, ensure_ascii=False))
+        return
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"[bold]{method.value}[/bold]")
+    console.print(f"  {escape(explanation.sentence)}")
+    console.print("  holds if")
+    for assumption in explanation.assumptions:
+        console.print(f"    - {escape(assumption)}")
+    console.print(f"  formula    {escape(explanation.formula)}")
+    console.print(f"  reference  {escape(explanation.reference)}")
+
+
+def _show_all(*, as_json: bool) -> None:
+    if as_json:
+        records = [_record(method, explanation) for method, explanation in METHODS.items()]
+        typer.echo(json.dumps({"methods": records}, indent=2, ensure_ascii=False))
+        return
+    table = Table(box=None, pad_edge=False)
+    table.add_column("method", no_wrap=True)
+    table.add_column("what may be believed")
+    for method, explanation in METHODS.items():
+        table.add_row(method.value, escape(explanation.sentence))
+    Console(highlight=False).print(table)
+    Console(stderr=True, highlight=False).print("[dim]→ pilothouse explain METHOD[/dim]")
