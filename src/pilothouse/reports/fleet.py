@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Fleet page: every agent with its status, worst first (verdicts → page)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import quote
+
+from pilothouse.core.charter.answers import known
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.verdict.sentence import person_names
+from pilothouse.core.verdict.verdict import AgentVerdict, Reason, Status
+from pilothouse.ports import AgentSeen
+from pilothouse.reports.foreign import foreign_line
+from pilothouse.reports.moments import Moment, at_ns, moment
+from pilothouse.reports.view_models import (
+    Empty,
+    Frozen,
+    Link,
+    Page,
+    Quantity,
+    Sentence,
+    StatusMark,
+    count_of,
+    mark_of,
+    page_moment,
+    shown_text,
+)
+from pilothouse.reports.words import plural
+
+__all__ = ["AGENTS_MAX", "FleetPage", "FleetRow", "Governed", "build_fleet"]
+
+AGENTS_MAX = 200
+"""Agents on the page: beyond that nobody reads a list."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Governed:
+    """An agent with a charter in force.
+
+    Attributes:
+        agent: Agent id.
+        charter: Its charter, or None when this program cannot read it.
+        verdict: Its verdict, or None when none could be given.
+        problem: Why there is no verdict, or empty.
+    """
+
+    agent: str
+    charter: Charter | None
+    verdict: AgentVerdict | None
+    problem: str = ""
+
+
+class FleetRow(Frozen):
+    """One agent.
+
+    Attributes:
+        agent: Name with the link to its page.
+        mark: Status.
+        phase: Phase, or empty for an agent without a charter.
+        deciding: The requirement that decides, or None.
+        sentence: What decides it, or what is missing.
+        command: What to type when it has no charter, or empty.
+        owner: Who answers for it, or empty.
+        tasks: Tasks seen.
+        last: The latest task, or None.
+        judged: When it was judged, or None.
+    """
+
+    agent: Link
+    mark: StatusMark
+    phase: str
+    deciding: Link | None
+    sentence: str
+    command: str
+    owner: str
+    tasks: Quantity
+    last: Moment | None
+    judged: Moment | None
+
+
+class FleetPage(Page):
+    """All agents; `empty` stands there on the first run."""
+
+    rows: tuple[FleetRow, ...]
+    empty: tuple[Empty, ...] = ()
+
+
+_RANK = {status: rank for rank, status in enumerate(Status)}
+
+
+def _base(agent: str) -> str:
+    return f"/agents/{quote(agent, safe='')}"
+
+
+def _governed(one: Governed, seen: AgentSeen | None, now: datetime) -> FleetRow:
+    verdict = one.verdict
+    names = person_names(one.charter) if one.charter else {}
+    owner = known(one.charter.owner.person) if one.charter else None
+    phase = ""
+    if verdict is not None:
+        phase = "Pilot" if verdict.phase == "pilot" else f"Phase {verdict.phase}"
+    return FleetRow(
+        agent=Link(text=one.agent, href=f"{_base(one.agent)}/agent"),
+        mark=mark_of(verdict.status, verdict.reason)
+        if verdict
+        else mark_of(Status.NO_EVIDENCE, Reason.STALE),
+        phase=phase,
+        deciding=Link(text=verdict.deciding, href=f"{_base(one.agent)}/readiness#{verdict.deciding}")
+        if verdict
+        else None,
+        sentence=shown_text(verdict.sentence if verdict else one.problem),
+        command="",
+        owner=shown_text(names.get(owner, owner)) if owner else "",
+        tasks=count_of(seen.tasks if seen else 0),
+        last=moment(at_ns(seen.last_ns), now) if seen else None,
+        judged=moment(verdict.as_of, now) if verdict else None,
+    )
+
+
+def _without_charter(seen: AgentSeen, now: datetime) -> FleetRow:
+    return FleetRow(
+        agent=Link(text=foreign_line(seen.agent, chars_max=80), href=f"{_base(seen.agent)}/tasks"),
+        mark=mark_of(Status.NO_EVIDENCE, Reason.MISSING),
+        phase="",
+        deciding=None,
+        sentence="It sends tasks, and no charter says what must hold.",
+        command="pilothouse init PATH-TO-THE-AGENT",
+        owner="",
+        tasks=count_of(seen.tasks),
+        last=moment(at_ns(seen.last_ns), now),
+        judged=None,
+    )
+
+
+def _sentence(rows: Sequence[FleetRow]) -> str:
+    if not rows:
+        return "No agent is known yet."
+    whole = plural(len(rows), "agent")
+    bad = sum(row.mark.status is Status.BREACHED for row in rows)
+    unknown = sum(row.mark.status is Status.NO_EVIDENCE for row in rows)
+    if not bad and not unknown:
+        return f"{whole}: every one holds." if len(rows) > 1 else "The one agent holds."
+    parts = []
+    if bad:
+        parts.append(f"{bad:,} of {whole} {'does' if bad == 1 else 'do'} not hold")
+    if unknown:
+        parts.append(f"{unknown:,} {'has' if unknown == 1 else 'have'} too little evidence")
+    return f"{'; '.join(parts)}." if bad else f"Of {whole}, {parts[0]}."
+
+
+def _first_steps() -> tuple[Empty, ...]:
+    return (
+        Empty(missing="See how it looks with an agent that comes along.", command="pilothouse demo"),
+        Empty(
+            missing="Draft a charter from your agent's repository.",
+            command="pilothouse init PATH-TO-YOUR-AGENT",
+        ),
+        Empty(missing="Let its traces arrive.", command="pilothouse run -- COMMAND-THAT-STARTS-YOUR-AGENT"),
+        Empty(missing="Or bring traces you already have.", command="pilothouse import FILE"),
+    )
+
+
+def build_fleet(
+    governed: Sequence[Governed], seen: Sequence[AgentSeen], now: datetime, *, notices: tuple[str, ...] = ()
+) -> FleetPage:
+    """Return the Fleet page.
+
+    Args:
+        governed: Agents with a charter.
+        seen: Agents as telemetry knows them.
+        now: The moment, aware UTC.
+        notices: What a reader must know about the page.
+    """
+    by_name = {one.agent: one for one in seen}
+    names = {one.agent for one in governed}
+    rows = [_governed(one, by_name.get(one.agent), now) for one in governed]
+    rows += [_without_charter(one, now) for one in seen if one.agent not in names]
+    rows.sort(key=lambda row: (_RANK[row.mark.status], row.judged is None, row.agent.text))
+    said = list(notices)
+    if len(rows) > AGENTS_MAX:
+        said.append(f"{AGENTS_MAX} of {len(rows):,} agents are shown, worst first.")
+    worst = rows[0].mark if rows else None
+    return FleetPage(
+        name="fleet",
+        title=f"{worst.spoken} · Fleet" if worst else "Fleet",
+        heading="Fleet",
+        as_of=page_moment(now),
+        mark=worst,
+        sentence=Sentence(plain=_sentence(rows)),
+        notices=tuple(said),
+        rows=tuple(rows[:AGENTS_MAX]),
+        empty=() if rows else _first_steps(),
+    )

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Tasks page: one row for each task, newest first, with what became of its claim (lake, ledger → page)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from urllib.parse import quote, urlencode
+
+from pilothouse.core.evidence.outcome import Outcome
+from pilothouse.core.evidence.task import CostState, Task, TaskResult, TaskState
+from pilothouse.core.verdict.numbers import short_digest, significant
+from pilothouse.core.verdict.verdict import Status
+from pilothouse.ports import TaskFilter, TaskPage
+from pilothouse.reports.foreign import foreign_line
+from pilothouse.reports.moments import Moment, at_ns, duration_text, moment
+from pilothouse.reports.view_models import (
+    Empty,
+    Frozen,
+    Link,
+    Page,
+    Quantity,
+    Sentence,
+    StatusMark,
+    mark_of,
+    outcome_mark,
+    page_moment,
+    unknown_quantity,
+)
+from pilothouse.reports.words import RESULT_WORDS, plural
+
+__all__ = ["ROWS_MAX", "FilterField", "TaskRow", "TasksPage", "build_tasks", "cost_quantity", "task_row"]
+
+ROWS_MAX = 50
+"""Rows of one page; a cursor leads on."""
+
+
+class TaskRow(Frozen):
+    """One task.
+
+    Attributes:
+        link: To its trace.
+        at: When it started.
+        task_type: Task type.
+        result: What the agent says, in words.
+        outcome: What the system of record says.
+        took: Duration.
+        cost: Cost; `unknown` unless every call is priced.
+        tokens: All tokens.
+        version: Short digest.
+        models: Models that answered.
+        text: Begin of the last user text.
+        notes: Data findings: incomplete, failed calls, flags.
+    """
+
+    link: Link
+    at: Moment
+    task_type: str
+    result: str
+    outcome: StatusMark
+    took: Quantity
+    cost: Quantity
+    tokens: Quantity
+    version: str
+    models: str
+    text: str
+    notes: tuple[str, ...]
+
+
+class FilterField(Frozen):
+    """One field of the query, with what was typed."""
+
+    name: str
+    label: str
+    value: str
+    choices: tuple[str, ...] = ()
+
+
+class TasksPage(Page):
+    """Tasks of one agent, newest first.
+
+    Attributes:
+        filters: The query.
+        rows: The tasks.
+        older: Link to older ones, or None at the end.
+        newest: Link to the first page, or None there.
+        empty: What stands there without a task, or None.
+    """
+
+    filters: tuple[FilterField, ...]
+    rows: tuple[TaskRow, ...]
+    older: Link | None
+    newest: Link | None
+    empty: Empty | None
+
+
+def cost_quantity(cost: Decimal | None, known: Decimal, state: CostState) -> Quantity:
+    """Return the cost of a task as it is shown: unknown is the word, never zero.
+
+    Args:
+        cost: Whole cost, or None unless every call is priced.
+        known: Cost of the priced calls.
+        state: Whether it is known.
+
+    Example:
+        >>> cost_quantity(None, Decimal("0.01"), CostState.PARTIAL).shown
+        'at least $0.01'
+    """
+    if state is CostState.NONE:
+        return Quantity(value=None, unit="usd", shown="no model call")
+    if cost is not None:
+        return Quantity(value=float(cost), unit="usd", shown=f"${significant(float(cost))}")
+    if state is CostState.PARTIAL:
+        return Quantity(
+            value=None, unit="usd", low=float(known), shown=f"at least ${significant(float(known))}"
+        )
+    return unknown_quantity("usd")
+
+
+def _took(task: Task) -> Quantity:
+    if task.duration_ns is None or task.duration_ns < 0:
+        return unknown_quantity("seconds")
+    seconds = task.duration_ns / 1e9
+    return Quantity(value=seconds, unit="seconds", shown=duration_text(seconds))
+
+
+def _tokens(task: Task) -> Quantity:
+    if task.calls_without_usage and not task.tokens.total:
+        return unknown_quantity("count")
+    least = "at least " if task.calls_without_usage else ""
+    return Quantity(value=task.tokens.total, unit="count", shown=f"{least}{task.tokens.total:,}")
+
+
+def _notes(task: Task) -> tuple[str, ...]:
+    notes = []
+    if task.state is TaskState.INCOMPLETE:
+        notes.append("incomplete")
+    if task.error_type:
+        notes.append(f"ended with {foreign_line(task.error_type, chars_max=40)}")
+    if task.model_errors:
+        notes.append(plural(task.model_errors, "model error"))
+    if task.tool_errors:
+        notes.append(plural(task.tool_errors, "tool error"))
+    return (*notes, *(foreign_line(flag, chars_max=40).replace("_", " ") for flag in task.flags))
+
+
+def task_row(task: Task, outcome: Outcome | None, now: datetime) -> TaskRow:
+    """Return one task as a page shows it.
+
+    Args:
+        task: The task.
+        outcome: What a verifier found, or None.
+        now: The page's moment.
+    """
+    return TaskRow(
+        link=Link(text=task.trace_id[:8], href=f"/agents/{quote(task.agent, safe='')}/tasks/{task.trace_id}"),
+        at=moment(at_ns(task.start_ns), now),
+        task_type=foreign_line(task.task_type, chars_max=64),
+        result=RESULT_WORDS[task.result],
+        outcome=outcome_mark(outcome.status if outcome else None),
+        took=_took(task),
+        cost=cost_quantity(task.cost_usd, task.cost_known_usd, task.cost_state),
+        tokens=_tokens(task),
+        version=short_digest(task.version_digest),
+        models=foreign_line(", ".join(task.models), chars_max=80),
+        text=foreign_line(task.input_preview),
+        notes=_notes(task),
+    )
+
+
+def _filters(wanted: TaskFilter, task_types: tuple[str, ...]) -> tuple[FilterField, ...]:
+    return (
+        FilterField(name="type", label="Task type", value=wanted.task_type or "", choices=("", *task_types)),
+        FilterField(
+            name="result",
+            label="Result",
+            value=wanted.result or "",
+            choices=("", *(result.value for result in TaskResult)),
+        ),
+        FilterField(name="version", label="Version", value=wanted.version_digest or ""),
+        FilterField(name="text", label="Words in it", value=wanted.text or ""),
+    )
+
+
+def build_tasks(
+    agent: str,
+    found: TaskPage,
+    outcomes: Mapping[str, Outcome],
+    now: datetime,
+    *,
+    wanted: TaskFilter,
+    task_types: tuple[str, ...] = (),
+    first: bool = True,
+    notices: tuple[str, ...] = (),
+) -> TasksPage:
+    """Return the Tasks page.
+
+    Args:
+        agent: Agent name.
+        found: Tasks newest first.
+        outcomes: Their outcomes by trace id.
+        now: The moment, aware UTC.
+        wanted: The query they answer.
+        task_types: Declared task types, to choose from.
+        first: Whether this is the first page of the query.
+        notices: What a reader must know about the page.
+    """
+    filters = _filters(wanted, task_types)
+    query = {field.name: field.value for field in filters if field.value}
+    here = f"/agents/{quote(agent, safe='')}/tasks"
+    older = None
+    if found.next_cursor:
+        before = f"{found.next_cursor.start_ns}-{found.next_cursor.trace_id}"
+        older = Link(text="Older", href=f"{here}?{urlencode({**query, 'before': before})}")
+    rows = tuple(task_row(task, outcomes.get(task.trace_id), now) for task in found.tasks)
+    wrong = sum(row.outcome.status is Status.BREACHED for row in rows)
+    shown = f"{plural(len(rows), 'task')} shown, newest first"
+    what = f"; {plural(wrong, 'claim')} contradicted by the system of record." if wrong else "."
+    empty = None
+    if not rows:
+        empty = Empty(
+            missing="No task matches."
+            if query or not first
+            else f"No task of {foreign_line(agent)} has arrived.",
+            command="pilothouse run -- COMMAND-THAT-STARTS-YOUR-AGENT" if not query else "",
+        )
+    return TasksPage(
+        name="tasks",
+        title=f"Tasks of {foreign_line(agent, chars_max=80)}",
+        heading="Tasks",
+        agent=agent,
+        as_of=page_moment(now),
+        mark=None if rows else mark_of(Status.NO_EVIDENCE),
+        sentence=Sentence(plain=shown + what if rows else empty.missing if empty else ""),
+        notices=notices,
+        filters=filters,
+        rows=rows,
+        older=older,
+        newest=None if first else Link(text="Newest", href=f"{here}?{urlencode(query)}" if query else here),
+        empty=empty,
+    )
