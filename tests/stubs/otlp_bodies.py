@@ -216,7 +216,7 @@ def run_spans(
     }
     own.update(task or {})
 
-    def span(
+    def span(  # noqa: PLR0917 - the columns of the little table below
         number: int, name: str, attributes: dict[str, object], begin: int, end: int, status: int = 0
     ) -> dict:
         return {

@@ -150,16 +150,15 @@ class LakeNode:
         self._is_open = True
 
     def stop(self, *, drain: bool = False) -> None:
-        """Take no more, finish what was acknowledged, commit, and let go of the lock.
+        """Take no more, finish what was acknowledged, fold what has its root, commit, let go of the lock.
 
         Args:
-            drain: Fold every open trace first, also those whose root has not come.
+            drain: Fold also the traces whose root has not come, as incomplete.
         """
         self._is_open = False
         if self._wal is not None:
             self._wal.stop()
-            if drain:
-                self.settle(also_rootless=True)
+            self.settle(also_rootless=drain)
             self._waiting.put(None)
             self._thread.join(STOP_S)
             self._wal.trim(self._writer.committed_seq)

@@ -1,0 +1,316 @@
+# SPDX-License-Identifier: Apache-2.0
+import gzip
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from otlp_bodies import JSON, PROTOBUF, START_NS, request, run_spans, to_json
+
+from pilothouse.errors import Conflict, StorageUnavailable
+from pilothouse.lake import node as module
+from pilothouse.lake.lock import find_holder
+from pilothouse.lake.node import open_node
+from pilothouse.lake.store import open_lake
+from pilothouse.ports import IntakeAnswer, Signal, TaskFilter
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+ALL = TaskFilter()
+
+
+class StillClock:
+    def __init__(self):
+        self.ns = START_NS + 10**9
+
+    def now(self):
+        return EPOCH + timedelta(microseconds=self.ns // 1_000)
+
+
+@pytest.fixture
+def clock():
+    return StillClock()
+
+
+@pytest.fixture
+def opened(tmp_path, clock):
+    nodes = []
+
+    def open_again(**options):
+        node = open_node(tmp_path / "lake", clock, wal_file_bytes=1 << 16, **options)
+        nodes.append(node)
+        return node
+
+    yield open_again
+    for node in nodes:
+        if node._is_open:
+            node.stop()
+
+
+def send(node, spans, *, body=None, content_type=PROTOBUF, encoding="", signal=Signal.TRACES):
+    data = request(spans).SerializeToString() if body is None else body
+    return node.accept(signal, content_type=content_type, content_encoding=encoding, body=data, source="t")
+
+
+def kill(node):
+    """End a node without any of its goodbyes; the log's thread has synced what it acknowledged."""
+    node._is_open = False
+    node._wal.stop()
+    node._waiting.put(None)
+    node._writer.flush = lambda: None
+    node._thread.join()
+    node._lock.release()
+
+
+def test_what_was_accepted_can_be_asked_for(opened):
+    node = opened()
+    receipt = send(node, run_spans(1))
+    assert (receipt.answer, receipt.items, receipt.rejected) == (IntakeAnswer.ACCEPTED, 4, 0)
+    node.settle()
+    (task,) = node.tasks(ALL).tasks
+    assert (task.agent, task.spans, task.tokens.total) == ("triage", 4, 2_600)
+    assert node.trace(task.trace_id).spans_total == 4
+
+
+def test_spans_can_be_seen_before_their_task_is_folded(opened):
+    node = opened(grace_s=3600)
+    *children, _ = run_spans(1)
+    send(node, children)
+    node.settle()
+    view = node.trace((1).to_bytes(16, "big").hex())
+    assert (view.task, view.spans_total) == (None, 3)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "encoding", "pack"),
+    [
+        (PROTOBUF, "", lambda m: m.SerializeToString()),
+        (PROTOBUF, "gzip", lambda m: gzip.compress(m.SerializeToString())),
+        (JSON, "", to_json),
+        ("application/json; charset=utf-8", "GZIP", lambda m: gzip.compress(to_json(m))),
+        (PROTOBUF, "identity", lambda m: m.SerializeToString()),
+    ],
+)
+def test_every_encoding_arrives(opened, content_type, encoding, pack):
+    node = opened()
+    receipt = send(node, (), body=pack(request(run_spans())), content_type=content_type, encoding=encoding)
+    assert receipt.answer is IntakeAnswer.ACCEPTED
+    node.settle()
+    assert len(node.tasks(ALL).tasks) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "answer", "reason"),
+    [
+        ({"body": b"garbage"}, IntakeAnswer.MALFORMED, "ExportTraceServiceRequest"),
+        ({"body": b"garbage", "encoding": "gzip"}, IntakeAnswer.MALFORMED, "gzip"),
+        ({"content_type": "text/plain"}, IntakeAnswer.UNSUPPORTED, "text/plain"),
+        ({"encoding": "br"}, IntakeAnswer.UNSUPPORTED, "br"),
+        ({"body": gzip.compress(bytes(30 << 20)), "encoding": "gzip"}, IntakeAnswer.TOO_LARGE, "200 times"),
+        ({"body": bytes(17 << 20)}, IntakeAnswer.TOO_LARGE, "16777216"),
+    ],
+)
+def test_a_broken_request_is_refused_with_a_reason_and_the_node_goes_on(opened, options, answer, reason):
+    node = opened()
+    receipt = send(node, run_spans(1), **options)
+    assert receipt.answer is answer
+    assert reason in receipt.reason
+    assert send(node, run_spans(2)).answer is IntakeAnswer.ACCEPTED
+
+
+def test_good_spans_beside_broken_ones_are_taken(opened):
+    node = opened()
+    spans = run_spans()
+    receipt = send(node, [{**spans[0], "trace_id": b"x"}, *spans[1:]])
+    assert (receipt.answer, receipt.items, receipt.rejected) == (IntakeAnswer.ACCEPTED, 4, 1)
+    assert "span 0" in receipt.reason
+    node.settle()
+    assert node.tasks(ALL).tasks[0].spans == 3
+    assert send(node, [{**spans[0], "trace_id": b"x"}]).answer is IntakeAnswer.MALFORMED
+
+
+def test_metrics_are_counted_and_answered(opened):
+    node = opened()
+    body = b'{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"a"},{"name":"b"}]}]}]}'
+    receipt = send(node, (), body=body, content_type=JSON, signal=Signal.METRICS)
+    assert (receipt.answer, receipt.items) == (IntakeAnswer.ACCEPTED, 2)
+
+
+def test_after_a_kill_everything_acknowledged_is_there_and_nothing_twice(opened):
+    node = opened()
+    for trace in range(1, 6):
+        send(node, run_spans(trace))
+    kill(node)
+    again = opened()
+    again.settle()
+    tasks = again.tasks(ALL).tasks
+    assert len(tasks) == 5
+    assert all(task.spans == 4 and again.trace(task.trace_id).spans_total == 4 for task in tasks)
+    kill(again)
+    third = opened()
+    third.settle()
+    assert [task.revision for task in third.tasks(ALL).tasks] == [0] * 5
+
+
+def test_a_trace_that_was_open_when_the_process_died_is_folded_whole(opened):
+    node = opened(grace_s=3600)
+    *children, root = run_spans(1)
+    send(node, children)
+    node.settle()
+    kill(node)
+    again = opened()
+    send(again, [root])
+    again.settle()
+    (task,) = again.tasks(ALL).tasks
+    assert (task.spans, task.revision, task.state) == (4, 0, "complete")
+
+
+def test_a_late_span_corrects_the_task_with_a_new_revision(opened):
+    node = opened()
+    *children, root = run_spans(1)
+    send(node, [*children[1:], root])
+    node.settle()
+    send(node, [children[0]])
+    node.settle()
+    (task,) = node.tasks(ALL).tasks
+    assert (task.spans, task.revision, task.model_calls) == (4, 1, 2)
+    assert len(node.window(TaskFilter(from_ns=0, to_ns=1 << 62))) == 1
+
+
+def test_a_late_span_after_a_restart_corrects_too(opened):
+    node = opened()
+    *children, root = run_spans(1)
+    send(node, [*children[1:], root])
+    node.stop(drain=True)
+    again = opened()
+    send(again, [children[0]])
+    again.settle()
+    (task,) = again.tasks(ALL).tasks
+    assert (task.spans, task.revision) == (4, 1)
+
+
+def test_the_same_spans_again_change_nothing(opened):
+    node = opened()
+    for _ in range(2):
+        send(node, run_spans(1))
+    node.settle()
+    send(node, run_spans(1))
+    node.settle()
+    (task,) = node.tasks(ALL).tasks
+    assert (task.spans, task.revision) == (4, 0)
+    assert node.trace(task.trace_id).spans_total == 4
+    assert node.counters.read()["deduplicated"] == 4
+
+
+def test_an_incomplete_trace_is_shown_and_becomes_complete_with_its_root(opened):
+    node = opened()
+    *children, root = run_spans(1)
+    send(node, children)
+    node.settle(also_rootless=True)
+    (task,) = node.tasks(ALL).tasks
+    assert (task.state, task.result) == ("incomplete", "unknown")
+    send(node, [root])
+    node.settle()
+    (task,) = node.tasks(ALL).tasks
+    assert (task.state, task.result, task.revision) == ("complete", "completed", 1)
+
+
+def test_old_traces_keep_their_times(opened):
+    node = opened()
+    old = START_NS - 14 * 86_400 * 10**9
+    send(node, run_spans(1, start=old))
+    node.settle()
+    assert node.tasks(TaskFilter(from_ns=old, to_ns=old + 1)).tasks[0].start_ns == old
+
+
+def test_another_process_reads_what_is_committed_and_replays_after_a_kill(opened, tmp_path, clock):
+    node = opened()
+    send(node, run_spans(1))
+    node.settle()
+    reader = open_lake(tmp_path / "lake", clock)
+    assert len(reader.tasks(ALL).tasks) == 1
+    send(node, run_spans(2))
+    kill(node)
+    assert len(open_lake(tmp_path / "lake", clock).tasks(ALL).tasks) == 2
+    assert len(reader.tasks(ALL).tasks) == 2
+
+
+def test_a_reader_of_a_lake_that_does_not_exist_sees_nothing(tmp_path, clock):
+    reader = open_lake(tmp_path / "nowhere", clock)
+    assert reader.tasks(ALL).tasks == ()
+    assert reader.agents() == ()
+    assert reader.trace("0" * 32) is None
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_only_one_process_writes_and_it_says_who_and_where(opened, tmp_path, clock):
+    node = opened()
+    node.announce("http://127.0.0.1:4318")
+    with pytest.raises(Conflict, match="is writing"):
+        open_node(tmp_path / "lake", clock)
+    assert find_holder(tmp_path / "lake").address == "http://127.0.0.1:4318"
+    node.stop()
+    assert find_holder(tmp_path / "lake") is None
+
+
+def test_a_stopped_node_asks_senders_to_come_again(opened):
+    node = opened()
+    node.stop()
+    assert send(node, run_spans()).answer is IntakeAnswer.BUSY
+
+
+def test_below_the_disk_floor_nothing_is_accepted_but_reading_goes_on(opened, monkeypatch):
+    node = opened()
+    send(node, run_spans(1))
+    node.settle()
+    usage = type("Usage", (), {"free": 10, "total": 1 << 40})
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(module, "DISK_CHECK_S", -1.0)
+    receipt = send(node, run_spans(2))
+    assert (receipt.answer, "floor" in receipt.reason) == (IntakeAnswer.BUSY, True)
+    assert len(node.tasks(ALL).tasks) == 1
+    usage.free = 1 << 40
+    assert send(node, run_spans(2)).answer is IntakeAnswer.ACCEPTED
+
+
+def test_a_failing_commit_loses_nothing_and_is_tried_again(opened, monkeypatch):
+    node = opened()
+    table = node._writer._spans
+    append, failures = table.append, iter([True] * 3)
+
+    def flaky(*arguments):
+        if next(failures, False):
+            raise StorageUnavailable("injected", remedy="Wait.")
+        return append(*arguments)
+
+    monkeypatch.setattr(table, "append", flaky)
+    send(node, run_spans(1))
+    for _ in range(4):
+        node.settle()
+    assert node.counters.read()["commit_failures"] == 3
+    assert len(node.tasks(ALL).tasks) == 1
+    assert node.trace((1).to_bytes(16, "big").hex()).spans_total == 4
+
+
+def test_a_defect_in_flattening_sets_the_request_aside_and_the_intake_goes_on(opened, monkeypatch, tmp_path):
+    node = opened()
+
+    def defect(*_):
+        raise ZeroDivisionError("injected")
+
+    take = node._writer.take
+    monkeypatch.setattr(node._writer, "take", defect)
+    assert send(node, run_spans(1)).answer is IntakeAnswer.ACCEPTED
+    node.settle()
+    monkeypatch.setattr(node._writer, "take", take)
+    send(node, run_spans(2))
+    node.settle()
+    assert len(node.tasks(ALL).tasks) == 1
+    assert node.counters.read()["quarantined"] == 4
+    kept = sorted(path.suffix for path in (tmp_path / "lake").glob("wal/*/quarantine/*"))
+    assert kept == [".record", ".txt"]
+
+
+def test_a_clock_that_jumps_back_does_not_turn_receipts_back(opened, clock):
+    node = opened()
+    send(node, run_spans(1))
+    before = node._now_ns()
+    clock.ns -= 3_600 * 10**9
+    assert node._now_ns() == before
