@@ -5,14 +5,16 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from pilothouse.connectors.own_server import ask_health, read_server
 from pilothouse.errors import Conflict, UsageError
 from pilothouse.settings import Settings
 
-__all__ = ["DemoPlace", "claim_place", "demo_settings", "find_place", "mark_finished"]
+__all__ = ["DemoPlace", "claim_place", "demo_settings", "find_place", "mark_finished", "read_beginning"]
 
 MARK = "demo.json"
 MADE_BY = "pilothouse demo"
@@ -117,13 +119,35 @@ def claim_place(settings: Settings) -> DemoPlace:
             )
         shutil.rmtree(home)
     home.mkdir(parents=True, exist_ok=True)
-    _write_mark(home, finished=False)
+    _write_mark(home, {"finished": False})
     return place
 
 
-def mark_finished(place: DemoPlace) -> None:
-    """Note that the run is complete, so that `up --demo` serves it as it is."""
-    _write_mark(place.home, finished=True)
+def mark_finished(place: DemoPlace, *, began_at: datetime) -> None:
+    """Note that the run is complete, so that `up --demo` serves it as it is.
+
+    Args:
+        place: The place.
+        began_at: Start of the first simulated day, aware UTC.
+    """
+    _write_mark(place.home, {"finished": True, "began_at": began_at.isoformat()})
+
+
+def read_beginning(place: DemoPlace) -> datetime:
+    """Return the start of the first simulated day of a finished run, aware UTC.
+
+    Raises:
+        UsageError: The note of the run is not readable.
+    """
+    mark = _read_mark(place.home) or {}
+    try:
+        return datetime.fromisoformat(str(mark["began_at"]))
+    except (KeyError, ValueError) as error:
+        raise UsageError(
+            f"{place.home / MARK} does not say when the run began",
+            remedy="Run the demo again: `pilothouse demo`.",
+            subject=str(place.home),
+        ) from error
 
 
 def _read_mark(home: Path) -> dict[str, object] | None:
@@ -134,5 +158,5 @@ def _read_mark(home: Path) -> dict[str, object] | None:
     return mark if isinstance(mark, dict) and mark.get("made_by") == MADE_BY else None
 
 
-def _write_mark(home: Path, *, finished: bool) -> None:
-    (home / MARK).write_text(json.dumps({"made_by": MADE_BY, "finished": finished}), encoding="utf-8")
+def _write_mark(home: Path, facts: Mapping[str, object]) -> None:
+    (home / MARK).write_text(json.dumps({"made_by": MADE_BY, **facts}), encoding="utf-8")

@@ -36,7 +36,7 @@ from pilothouse.core.evidence.price import Price, TokenClass
 from pilothouse.core.verdict.verdict import AgentVerdict
 from pilothouse.demo.erp import create_erp
 from pilothouse.demo.model_server import ModelServer
-from pilothouse.demo.place import DemoPlace, claim_place, find_place, mark_finished
+from pilothouse.demo.place import DemoPlace, claim_place, find_place, mark_finished, read_beginning
 from pilothouse.demo.traffic import CHANGE_DAY, DAYS, FRANCS_PER_EURO, PILOT_DAYS, Mail, make_world
 from pilothouse.demo.triage_model import PINNED_MODEL, answer_as_provider
 from pilothouse.errors import InfrastructureError, UsageError
@@ -129,9 +129,16 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoResult:
-    """What a run of the demo left behind: its folder, and what was found about its agent."""
+    """What a run of the demo left behind.
+
+    Attributes:
+        place: Its folder.
+        pilot: What could be said on the evening of the second day, when the pilot was over.
+        assessment: What can be said now.
+    """
 
     place: DemoPlace
+    pilot: Assessment
     assessment: Assessment
 
     @property
@@ -161,7 +168,8 @@ def run_demo(
     _need_packages()
     place = claim_place(settings)
     on_step(Step(text=f"making two weeks of mail, an ERP and a model server in {place.home}"))
-    _furnish(place, parts, scale)
+    began_at = parts.clock.now() - timedelta(days=DAYS)
+    _furnish(place, parts, began_at, scale)
     with _model_server() as model, _server(place) as address:
         on_step(Step(text=f"Pilothouse takes in telemetry at {address}"))
         for name in ("pilot", "production"):
@@ -171,9 +179,8 @@ def run_demo(
         # The server is gone; opening the lake folds the tasks whose quiet time it did not wait for.
         pass
     on_step(Step(text="asking the ERP about every claim, and computing the verdict"))
-    result = judge_demo(place, parts)
-    mark_finished(place)
-    return result
+    mark_finished(place, began_at=began_at)
+    return judge_demo(place, parts)
 
 
 def prepare_demo(settings: Settings, parts: DemoParts, *, on_step: Callable[[Step], None]) -> Settings:
@@ -192,15 +199,16 @@ def judge_demo(place: DemoPlace, parts: DemoParts) -> DemoResult:
     """Verify what is due, compute the verdict of this moment and write the report.
 
     Args:
-        place: A place with telemetry and a charter in force.
+        place: The place of a finished run.
         parts: From the composition root.
     """
     now = parts.clock.now()
     with parts.open_installation(place.settings) as installation:
         _verify(installation, now)
+        pilot = assess(installation, AGENT, read_beginning(place) + timedelta(days=PILOT_DAYS), freeze=False)
         assessment = assess(installation, AGENT, now)
         place.report.write_text(parts.render(installation, assessment), encoding="utf-8")
-    return DemoResult(place=place, assessment=assessment)
+    return DemoResult(place=place, pilot=pilot, assessment=assessment)
 
 
 def _verify(installation: Installation, now: datetime) -> None:
@@ -227,15 +235,14 @@ def _need_packages() -> None:
         )
 
 
-def _furnish(place: DemoPlace, parts: DemoParts, scale: float) -> None:
-    """Write the agent's folder, its ERP and its mail."""
+def _furnish(place: DemoPlace, parts: DemoParts, began_at: datetime, scale: float) -> None:
+    """Write the agent's folder, its ERP and its mail; charter and prices are in force from the first day."""
     shutil.copytree(CHARTER_SOURCE, place.agent_folder, ignore=shutil.ignore_patterns("__pycache__"))
-    now = parts.clock.now()
-    world = make_world(now=now, rng=random.Random(SEED), scale=scale)  # noqa: S311 - made-up mail, no secrets
+    world = make_world(now=began_at + timedelta(days=DAYS), rng=random.Random(SEED), scale=scale)  # noqa: S311 - made-up mail, no secrets
     create_erp(place.erp, orders=world.orders, bookings=world.bookings, posting_runs=world.posting_runs)
     with parts.open_installation(place.settings) as installation:
-        accept_file(installation.ledger, place.charter, now, actor=ACTOR)
-        installation.ledger.add_prices(_prices(now))
+        accept_file(installation.ledger, place.charter, began_at, actor=ACTOR)
+        installation.ledger.add_prices(_prices(began_at))
     for name, mails in (
         ("pilot", [mail for mail in world.mails if mail.day <= PILOT_DAYS]),
         ("production", [mail for mail in world.mails if mail.day > PILOT_DAYS]),
@@ -243,9 +250,8 @@ def _furnish(place: DemoPlace, parts: DemoParts, scale: float) -> None:
         _write_inbox(place.inbox(name), mails)
 
 
-def _prices(now: datetime) -> list[Price]:
+def _prices(since: datetime) -> list[Price]:
     """Prices of the pinned model; nobody has entered one for the model that will answer later."""
-    since = now - timedelta(days=DAYS + 1)
     return [
         Price(
             provider="openai",

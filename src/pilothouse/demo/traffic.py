@@ -22,7 +22,7 @@ PILOT_DAYS = 2
 """Days 1 and 2 are the pilot: inputs that somebody chose."""
 
 PILOT_MAILS_PER_DAY = 25
-MAILS_PER_DAY = 64
+MAILS_PER_DAY = 56
 CHANGE_DAY = 10
 """From this day on the provider answers with another model than the one that was asked for."""
 

@@ -11,13 +11,14 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
-    from pilothouse.core.verdict.verdict import AgentVerdict
     from pilothouse.demo.story import DemoResult, Step
     from pilothouse.interfaces.cli.services import Services
+    from pilothouse.interfaces.cli.verdict_view import VerdictPage
 
 __all__ = ["register"]
 
@@ -61,54 +62,79 @@ def register(cli: typer.Typer, services: Services) -> None:
 
 def _document(result: DemoResult) -> dict[str, object]:
     from pilothouse.demo.findings import worst_findings
+    from pilothouse.interfaces.cli.verdict_view import build_verdict_page
 
     return {
         "home": str(result.place.home),
         "report": str(result.place.report),
         "findings": [item.sentence for item in worst_findings(result.verdict)],
-        "verdict": result.verdict.model_dump(mode="json"),
+        "pilot": build_verdict_page(result.pilot).model_dump(mode="json"),
+        "verdict": build_verdict_page(result.assessment).model_dump(mode="json"),
     }
 
 
 def _print_result(out: Console, result: DemoResult, home: Path | None) -> None:
+    """Print the head of the verdict, what was claimed and found, the domains, and where to go on."""
     from pilothouse.demo.findings import worst_findings
+    from pilothouse.interfaces.cli.verdict_view import build_verdict_page
+    from pilothouse.reports.terminal import head, plain_text
 
-    verdict = result.verdict
+    page = build_verdict_page(result.assessment)
+    findings = worst_findings(result.verdict)
+    pilot = build_verdict_page(result.pilot)
     out.print()
-    out.print(f"[bold]{verdict.word}[/bold]  {escape(verdict.sentence)}")
-    out.print(_domains(verdict))
-    out.print("The three worst findings:" if len(worst_findings(verdict)) > 1 else "The worst finding:")
-    for number, item in enumerate(worst_findings(verdict), start=1):
-        scope = "" if item.scope.label == "all" else f" ({item.scope.label})"
-        out.print(escape(f"  {number}. {item.requirement}{scope}: {item.sentence}"))
+    out.print(Text("After the pilot, day 2", style="bold"))
+    out.print(_truth(pilot, out))
+    out.print(Text(plain_text(f"  {pilot.word}: {pilot.sentence.plain}", out)))
+    out.print()
+    out.print(Text("After two weeks", style="bold"))
+    out.print(head(page, out, f"{page.phase} · version {page.version} · {page.word}"))
+    out.print()
+    out.print("What the agent says, and what the ERP says about it:")
+    out.print(_truth(page, out))
+    out.print("What the next phase asks for, by domain:")
+    out.print(_domains(page, out))
+    out.print(f"The {len(findings)} worst findings:")
+    for number, item in enumerate(findings, start=1):
+        scope = "" if item.scope.label == "all" else f" · {item.scope.label}"
+        out.print(Text(plain_text(f"  {number}. {item.requirement}{scope}", out), style="bold"))
+        out.print(Text(plain_text(f"     {item.sentence}", out)))
     where = f" --home {home}" if home is not None else ""
-    inside = f" --home {result.place.home}"
+    agent = result.verdict.agent
     out.print()
-    out.print(escape(f"Report   {result.place.report}"))
-    out.print(escape(f"Charter  {result.place.charter}"))
+    out.print(Text(f"Report   {result.place.report}"))
+    out.print(Text(f"Charter  {result.place.charter}"))
     out.print()
     out.print("Go on with:")
-    out.print(escape(f"  pilothouse up --demo{where}"))
-    out.print(escape(f"  pilothouse verdict {verdict.agent}{inside}"))
-    out.print(escape(f"  pilothouse traces --agent {verdict.agent}{inside}"))
+    for command in (
+        f"pilothouse up --demo{where}",
+        f"pilothouse verdict {agent} --home {result.place.home}",
+        f"pilothouse traces --agent {agent} --home {result.place.home}",
+    ):
+        out.print(Text(f"  {command}"))
 
 
-def _domains(verdict: AgentVerdict) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("domain", "status", "decided by", "holds", "at risk", "breached", "no evidence"):
-        table.add_column(
-            heading, justify="right" if heading in {"holds", "at risk", "breached", "no evidence"} else "left"
-        )
-    for domain in verdict.domains:
-        counts = dict.fromkeys(("holds", "at_risk", "breached", "no_evidence"), 0)
-        for requirement in verdict.requirements:
-            if requirement.domain == domain.domain:
-                counts[requirement.status.value] += 1
-        reason = f" ({domain.reason.value})" if domain.reason else ""
-        table.add_row(
-            escape(f"{domain.domain}  {domain.title}"),
-            domain.status.value.replace("_", " ") + reason,
-            domain.worst,
-            *(str(count) for count in counts.values()),
-        )
+def _truth(page: VerdictPage, out: Console) -> Text:
+    """Return one line for each task type that claimed anything; never wrapped, so that it can be read by column."""
+    from pilothouse.reports.terminal import plain_text
+
+    rows = [row for row in page.truth if row.said_done]
+    width = max((len(row.task_type) for row in rows), default=0)
+    lines = [(f"  {row.task_type:<{width}}  ", row.shown) for row in rows]
+    return Text("\n").join(
+        Text.assemble((plain_text(name, out), "bold"), plain_text(shown, out)) for name, shown in lines
+    )
+
+
+def _domains(page: VerdictPage, out: Console) -> Table:
+    from pilothouse.reports.terminal import mark_text, plain_text
+
+    table = Table(box=None, show_header=False, padding=(0, 0, 0, 2))
+    for section in page.domains:
+        if section.mark is not None:
+            table.add_row(
+                mark_text(section.mark, out),
+                Text(plain_text(section.title, out)),
+                Text(plain_text(section.counts, out), style="dim"),
+            )
     return table
