@@ -28,7 +28,7 @@ from pilothouse.evals.journal_schema import SCHEMA, SCHEMA_VERSION
 from pilothouse.evals.score import Score, ScoreStatus, Unscored
 from pilothouse.evals.trial import Reply, Result, ToolCall, TrialStatus
 
-__all__ = ["BACKLOG_ROWS_MAX", "Journal", "RunRow", "StoredScore", "StoredTrial"]
+__all__ = ["BACKLOG_ROWS_MAX", "ConfigRow", "Journal", "RunRow", "StoredScore", "StoredTrial"]
 
 COMMIT_EVERY_S: Final = 0.010
 COMMIT_ROWS_MAX: Final = 256
@@ -81,13 +81,34 @@ class RunRow:
 
     Attributes:
         run_id: Made from its plan, so the same command is the same run.
+        dataset: Digest of the dataset.
+        candidate: Version that was run.
         document: JSON text of the plan.
         at: When it started, ISO 8601 UTC.
+        verdict: JSON text of its verdict, or None while there is none.
     """
 
     run_id: str
+    dataset: str
+    candidate: str
     document: str
     at: str
+    verdict: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigRow:
+    """What a config digest stands for.
+
+    Attributes:
+        digest: Config digest.
+        version: Version digest.
+        address: Where it was run.
+    """
+
+    digest: str
+    version: str
+    address: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,11 +178,11 @@ class Journal:
             "INSERT OR IGNORE INTO config VALUES (?, ?, ?, ?, ?)", (digest, version, address, environment, at)
         )
 
-    def put_run(self, run: RunRow, *, dataset: str, candidate: str) -> None:
+    def put_run(self, run: RunRow) -> None:
         """Store that a run began; the same run again changes nothing."""
         self._put(
             "INSERT OR IGNORE INTO run VALUES (?, ?, ?, ?, ?, NULL)",
-            (run.run_id, dataset, candidate, run.document, run.at),
+            (run.run_id, run.dataset, run.candidate, run.document, run.at),
         )
 
     def end_run(self, run_id: str, verdict: str) -> None:
@@ -276,20 +297,24 @@ class Journal:
         rows = self._reader.execute("SELECT case_id FROM trial WHERE status = 'running' ORDER BY case_id")
         return tuple(row[0] for row in rows)
 
-    def configs_of(self, version: str) -> tuple[str, ...]:
-        """Return the config digests of a version, newest first."""
+    def configs_of(self, version: str) -> tuple[ConfigRow, ...]:
+        """Return the configs of versions that begin with these digits, newest first."""
         rows = self._reader.execute(
-            "SELECT digest FROM config WHERE version = ? ORDER BY at DESC, digest", (version,)
+            "SELECT digest, version, address FROM config WHERE version GLOB ? ORDER BY at DESC, digest",
+            (version + "*",),
         )
-        return tuple(row[0] for row in rows)
+        return tuple(ConfigRow(digest=row[0], version=row[1], address=row[2]) for row in rows)
 
-    def runs_of(self, *, candidate: str, dataset: str) -> tuple[tuple[str, str | None], ...]:
-        """Return run ids and verdicts (JSON text) of a candidate version on a dataset, oldest first."""
+    def runs_on(self, dataset: str) -> tuple[RunRow, ...]:
+        """Return the runs on a dataset, newest first."""
         rows = self._reader.execute(
-            "SELECT id, verdict FROM run WHERE candidate = ? AND dataset = ? ORDER BY at",
-            (candidate, dataset),
+            "SELECT id, dataset, candidate, plan, at, verdict FROM run WHERE dataset = ? ORDER BY at DESC, id",
+            (dataset,),
         )
-        return tuple((row[0], row[1]) for row in rows)
+        return tuple(
+            RunRow(run_id=r[0], dataset=r[1], candidate=r[2], document=r[3], at=r[4], verdict=r[5])
+            for r in rows
+        )
 
     def count(self, status: str = "done") -> int:
         """Return how many trials have a status."""

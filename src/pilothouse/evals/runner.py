@@ -217,7 +217,7 @@ class Runner:
                     self.stop("the budget is spent")
                     return
                 result = known or await self._call(key, request)
-                outcomes.append(await self._judge(key, request, result, scored, is_reused=known is not None))
+                outcomes.append(await self._judge(key, request, result, scored, is_stored=known is not None))
                 self._show_progress()
 
         places = SCORING_PLACES * min(len(requests), self._limit.most)
@@ -289,7 +289,7 @@ class Runner:
         result: Result,
         scored: dict[tuple[str, str, str], Score],
         *,
-        is_reused: bool,
+        is_stored: bool,
     ) -> Outcome:
         """Score what has no stored score yet, and fold the scores into one outcome."""
         case = request.case
@@ -311,7 +311,8 @@ class Runner:
                 fresh_cost = _sum(fresh_cost, score.cost_usd)
             scores.append(score)
         run_cost = result.reply.cost_usd if result.reply else None
-        if not is_reused:
+        is_reused = is_stored and key not in self._fresh_keys
+        if not is_stored:
             self.budget.settle(_sum(run_cost, fresh_cost))
         self._tally.done += 1
         self._tally.reused += is_reused

@@ -24,20 +24,23 @@ from pilothouse.core.statistics.intervals import (
     jeffreys_upper,
 )
 from pilothouse.core.statistics.results import Estimate
-from pilothouse.core.statistics.sequential import Spending
+from pilothouse.core.statistics.sequential import Spending, spending_bounds
 from pilothouse.core.verdict.verdict import ItemVerdict, Reason, Status
 
 __all__ = [
+    "ITEMS_MAX",
     "CaseResult",
     "FamilyResult",
     "GateRules",
     "MustNotFinding",
     "RunHealth",
+    "design_effect",
     "judge_family",
     "judge_floor",
     "judge_infrastructure",
     "judge_must_not",
     "judge_unscored",
+    "level_critical",
 ]
 
 CORRELATION_ASSUMED: Final = 0.3
@@ -171,7 +174,7 @@ def judge_floor(
     if not scored:
         return item.model_copy(update={"sentence": "no case has a score", "n_needed": 1})
     n, good = len(scored), sum(bool(one.candidate[0]) for one in scored)
-    n_effective = max(1, int(n / _design_effect([one.cluster for one in scored])))
+    n_effective = max(1, int(n / design_effect([one.cluster for one in scored])))
     good_effective = round(good / n * n_effective)
     level = float(special.ndtr(critical))
     low = jeffreys_lower(good_effective, n_effective, level)
@@ -199,6 +202,23 @@ def judge_floor(
             "items": tuple(one.case_id for one in scored if not one.candidate[0])[:ITEMS_MAX],
         }
     )
+
+
+def level_critical(sizes: Sequence[int], rules: GateRules) -> float:
+    """Return the critical value of a level at the last of some looks.
+
+    Args:
+        sizes: Cases at each look so far, then, as the last, the cases of the final look.
+        rules: Rules of the task type.
+
+    Example:
+        >>> f"{level_critical((100, 100), GateRules(task_type='t')):.3f}"
+        '1.645'
+    """
+    *looks, final = sizes
+    if not looks or list(looks) == [final]:
+        return float(special.ndtri(1 - rules.alpha))
+    return spending_bounds(tuple(size / final for size in looks), rules.spending, rules.alpha)[-1]
 
 
 def judge_must_not(
@@ -379,7 +399,19 @@ def _item(requirement: str, rules: GateRules, rule: str, *, bound: float | None 
     )
 
 
-def _design_effect(clusters: Sequence[str]) -> float:
+def design_effect(clusters: Sequence[str]) -> float:
+    """Return what clustering is assumed to cost before it can be measured: 1 + 0.3 (m - 1).
+
+    Args:
+        clusters: Cluster of each case, at least one.
+
+    Returns:
+        Factor on the variance, at least 1; m is the mean cluster size as a case sees it.
+
+    Example:
+        >>> design_effect(["a", "a", "b", "b"])
+        1.3
+    """
     sizes = Counter(clusters).values()
     mean_size = sum(size * size for size in sizes) / len(clusters)
     return max(1.0, 1 + CORRELATION_ASSUMED * (mean_size - 1))

@@ -37,14 +37,12 @@ class DifferenceLook:
         look: The numbers, or None when there were too few pairs for any.
         state: What the next look must know.
         is_over: Whether no further pair can help.
-        critical: Critical value of the look; the level is held against the same.
     """
 
     item: ItemVerdict
     look: LookTaken | None
     state: GateState
     is_over: bool
-    critical: float | None
 
 
 def takes_one_look(clusters: Sequence[str], *, repeats: int, baseline_repeats: int) -> bool:
@@ -127,7 +125,6 @@ def judge_difference(
             look=None,
             state=state,
             is_over=is_last,
-            critical=None,
         )
     if is_single:
         result = _once(pairs, rules)
@@ -139,15 +136,12 @@ def judge_difference(
         state, result = gate.update(state, better, worse, len(pairs))
     if isinstance(result, NotEnoughEvidence):
         update = {"sentence": f"{result.reason}; {result.remedy}", "n_needed": result.need}
-        return DifferenceLook(
-            item=item.model_copy(update=update), look=None, state=state, is_over=is_last, critical=None
-        )
+        return DifferenceLook(item=item.model_copy(update=update), look=None, state=state, is_over=is_last)
     return DifferenceLook(
         item=_settled(item, result, pairs),
         look=_look_of(result, rules.task_type, max(1, len(state.pairs))),
         state=state,
         is_over=result.stop or is_last,
-        critical=result.critical,
     )
 
 
@@ -261,6 +255,8 @@ def _settled(item: ItemVerdict, result: Comparison, pairs: Sequence[CaseResult])
     }[status]
     if status is Status.NO_EVIDENCE and high < 0:
         words += ", but proved to be worse"
+    if status is Status.NO_EVIDENCE and result.stop and result.notes:
+        words += f"; {result.notes[-1]}"
     lost = [one.case_id for one in pairs if not one.candidate[0] and one.baseline[0]]
     return item.model_copy(
         update={

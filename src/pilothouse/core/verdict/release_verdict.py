@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
@@ -12,6 +12,21 @@ from pilothouse.core.verdict.verdict import ItemVerdict, Reason, Status, worst_s
 from pilothouse.errors import ExitStatus
 
 __all__ = ["Flip", "LookTaken", "ReleaseVerdict", "RunCost", "exit_status_of", "fold_items"]
+
+
+_ORDER: Final = (
+    "must_not",
+    "not_worse",
+    "not_eroded",
+    "floor",
+    "reliable",
+    "adversarial",
+    "compared",
+    "cases",
+    "scored",
+    "infrastructure",
+)
+"""Requirements in the order a reader asks for them, among equals."""
 
 
 class _Frozen(BaseModel):
@@ -142,8 +157,11 @@ def fold_items(items: Sequence[ItemVerdict]) -> tuple[ItemVerdict, ...]:
     Returns:
         The same, by status, then by requirement and scope.
     """
-    order = {status: rank for rank, status in enumerate(Status)}
-    return tuple(sorted(items, key=lambda one: (order[one.status], one.requirement, one.scope.label)))
+    worst = {status: rank for rank, status in enumerate(Status)}
+    asked = {name: rank for rank, name in enumerate(_ORDER)}
+    return tuple(
+        sorted(items, key=lambda one: (worst[one.status], asked.get(one.requirement, 0), one.scope.label))
+    )
 
 
 def exit_status_of(items: Sequence[ItemVerdict], *, strict: bool = False) -> ExitStatus:

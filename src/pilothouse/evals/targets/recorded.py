@@ -16,7 +16,7 @@ from pilothouse.evals.targets.target import AgentFailed, TargetSpec, TargetUnrea
 from pilothouse.evals.trial import Reply, ToolCall, TrialContext
 from pilothouse.ports import Lake, SpanRecord, TraceView
 
-__all__ = ["RecordedFile", "RecordedTraces"]
+__all__ = ["RecordedFile", "RecordedTraces", "StoredTrials"]
 
 LINES_MAX = 1_000_000
 
@@ -52,6 +52,26 @@ class RecordedTraces:
         if view.task.result is TaskResult.FAILED:
             raise AgentFailed(view.task.error_type or "the task failed")
         return _reply_of(view)
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+class StoredTrials:
+    """Stands for a version of which only the journal's trials count: nothing is run, and what is missing stays missing."""
+
+    def __init__(self, *, version: str) -> None:
+        """Keep the version.
+
+        Args:
+            version: Version digest.
+        """
+        self.spec = TargetSpec(address="stored", version=version, version_is_declared=True, makes_calls=False)
+
+    async def run(self, case: Case, context: TrialContext) -> Reply:
+        """Refuse: the caller asks only for trials that are stored."""
+        del context
+        raise TargetUnreachable(f"no stored trial of case {case.id!r}")
 
     async def close(self) -> None:
         """Nothing is held."""

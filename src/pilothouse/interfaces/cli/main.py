@@ -17,14 +17,14 @@ from rich.markup import escape
 
 import pilothouse
 from pilothouse.errors import CharterInvalid, ExitStatus, PilothouseError
-from pilothouse.interfaces.cli import charter, dataset, demo, doctor, explain, price, run, serve, telemetry, verdict
+from pilothouse.interfaces.cli import charter, dataset, demo, doctor, gate, explain, price, run, serve, telemetry, verdict
 
 if TYPE_CHECKING:
     from pilothouse.interfaces.cli.services import Services
 
 __all__ = ["build_cli", "run_cli"]
 
-COMMANDS = (demo, charter, serve, run, telemetry, verdict, explain, price, doctor, dataset)
+COMMANDS = (demo, charter, serve, run, telemetry, verdict, explain, price, doctor, dataset, gate)
 """Command groups in the order of the help page."""
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}

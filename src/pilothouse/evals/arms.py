@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The two sides of a comparison: what answers for each version, and under which keys its trials are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pilothouse.evals.case import Case, canonical_digest
+from pilothouse.evals.runner import TrialRequest
+from pilothouse.evals.targets.recorded import StoredTrials
+from pilothouse.evals.targets.target import Target
+from pilothouse.evals.trial import trial_key
+
+__all__ = ["SECOND_SIDE_OFFSET", "Arm", "config_digest", "requests_of"]
+
+SECOND_SIDE_OFFSET: Final = 1_000
+"""Where repeats of the baseline begin when both sides are the same version: an A/A run must not compare a
+trial with itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arm:
+    """One side.
+
+    Attributes:
+        version: Version digest.
+        address: Where it was or is run.
+        config: Digest of version and environment; trials are kept under it.
+        target: What answers; for a version that is only on record, one that never does.
+        repeats: Runs of each case.
+        first_index: Index of the first repeat.
+    """
+
+    version: str
+    address: str
+    config: str
+    target: Target
+    repeats: int = 1
+    first_index: int = 0
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether only trials that the journal has count."""
+        return isinstance(self.target, StoredTrials)
+
+    @property
+    def indexes(self) -> range:
+        """Indexes of its repeats."""
+        return range(self.first_index, self.first_index + self.repeats)
+
+    def keys(self, case: Case) -> tuple[str, ...]:
+        """Trial keys of a case, one for each repeat."""
+        return tuple(trial_key(self.config, case.input_hash, index) for index in self.indexes)
+
+
+def config_digest(*, version: str, deadline_s: float) -> str:
+    """Return the digest of what decides a trial besides its input.
+
+    Args:
+        version: Version digest of the agent.
+        deadline_s: Seconds it has: an agent with more time is another experiment.
+
+    Example:
+        >>> config_digest(version="a", deadline_s=60) == config_digest(version="a", deadline_s=30)
+        False
+    """
+    return canonical_digest({"version": version, "deadline_s": deadline_s})
+
+
+def requests_of(cases: Sequence[Case], arms: Sequence[Arm]) -> Iterator[TrialRequest]:
+    """Yield the trials of some cases, sides interleaved case by case so that a drifting provider hits both.
+
+    Args:
+        cases: Cases in run order.
+        arms: Sides.
+    """
+    for case in cases:
+        for arm in arms:
+            for index in arm.indexes:
+                yield TrialRequest(case=case, index=index, target=arm.target, config=arm.config)

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Open journal and installation for a gate run, show its progress, and keep what it found."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+
+import typer
+from rich.console import Console
+
+from pilothouse.core.verdict.release_verdict import ReleaseVerdict
+from pilothouse.errors import ExitStatus
+from pilothouse.evals.journal import Journal
+from pilothouse.evals.runner import Progress
+from pilothouse.interfaces.cli import gate_text
+from pilothouse.interfaces.cli.services import Services
+from pilothouse.settings import Settings
+from pilothouse.workflows.gate_plan import make_plan
+from pilothouse.workflows.gate_request import GateRequest
+from pilothouse.workflows.gate_run import GateRun
+from pilothouse.workflows.release import open_gate
+from pilothouse.workflows.release_evidence import release_evidence
+
+__all__ = ["decide_release"]
+
+
+def decide_release(
+    request: GateRequest, *, services: Services, settings: Settings, is_plan: bool
+) -> ReleaseVerdict | None:
+    """Run the gate; with an agent, by charter or by name, the result goes on record.
+
+    Args:
+        request: What was asked.
+        services: Openers of the composition root.
+        settings: Values in force.
+        is_plan: Whether only the plan is shown.
+
+    Returns:
+        The verdict, or None when only the plan was asked for.
+
+    Raises:
+        typer.Exit: The plan says that the cases cannot decide the margin.
+    """
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    with ExitStack() as stack:
+        journal = stack.enter_context(Journal(request.journal))
+        needs_installation = (
+            request.charter is not None or request.agent is not None or "recorded:lake" in request.candidate
+        )
+        installation = (
+            stack.enter_context(services.open_installation(settings)) if needs_installation else None
+        )
+        run = open_gate(
+            request,
+            journal=journal,
+            now=services.clock.now(),
+            ledger=installation.ledger if installation else None,
+            lake=installation.lake if installation else None,
+        )
+        if is_plan:
+            plan = make_plan(run)
+            gate_text.print_plan(plan)
+            if not plan.is_sufficient:
+                raise typer.Exit(int(ExitStatus.NOT_ENOUGH_EVIDENCE))
+            return None
+        verdict = asyncio.run(_measure(run, console))
+        if installation is not None and run.policy.agent is not None:
+            agent = run.policy.agent
+            records = release_evidence(run, verdict, agent=agent)
+            installation.ledger.add_evidence(records)
+            installation.ledger.record(
+                kind="release.sealed" if request.sealed else "release",
+                agent=agent,
+                at=verdict.as_of,
+                actor="gate",
+                document=verdict.model_dump_json(),
+            )
+            console.print(f"{len(records)} records for {agent}; see `pilothouse verdict {agent}`")
+        else:
+            note = "nothing went on record: name the agent with --agent or --charter"
+            verdict = verdict.model_copy(update={"notes": (*verdict.notes, note)})
+    return verdict
+
+
+async def _measure(run: GateRun, console: Console) -> ReleaseVerdict:
+    """Measure with a progress line; the first Ctrl-C ends after the trials in flight, the second at once."""
+    loop = asyncio.get_running_loop()
+
+    def interrupted() -> None:
+        run.stop()
+        loop.remove_signal_handler(signal.SIGINT)
+        console.print("\nstopping after the trials in flight; Ctrl-C again stops at once")
+
+    loop.add_signal_handler(signal.SIGINT, interrupted)
+    try:
+        return await run.measure(on_progress=_progress_line(console))
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+        if sys.stderr.isatty():
+            console.print()
+
+
+def _progress_line(console: Console) -> Callable[[Progress], None]:
+    is_terminal = sys.stderr.isatty()
+
+    def show(progress: Progress) -> None:
+        line = gate_text.progress_text(progress)
+        if is_terminal:
+            console.file.write(f"\r\x1b[K{line}")
+            console.file.flush()
+
+    return show

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Judge one task type of a gate run at each look: which requirements stand where, and whether it is over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from pilothouse.core.evidence.evidence import Scope
+from pilothouse.core.statistics.sequential import GateState
+from pilothouse.core.verdict.release import (
+    CaseResult,
+    GateRules,
+    judge_floor,
+    judge_unscored,
+    level_critical,
+)
+from pilothouse.core.verdict.release_difference import (
+    DifferenceLook,
+    judge_difference,
+    judge_reliability,
+    look_sizes,
+    takes_one_look,
+)
+from pilothouse.core.verdict.release_verdict import LookTaken
+from pilothouse.core.verdict.verdict import ItemVerdict, Reason, Status
+from pilothouse.evals.arms import Arm
+from pilothouse.evals.case import Case
+from pilothouse.workflows.gate_results import Gathered
+
+__all__ = ["TypeJudge"]
+
+KEPT_SHARE_MIN: Final = 0.95
+"""Least share of cases that the other side must have; below it the rest is another set of cases."""
+
+
+@dataclass(slots=True, kw_only=True)
+class TypeJudge:
+    """Where one task type stands.
+
+    Attributes:
+        rules: What must hold.
+        cases: Cases in run order.
+        looks: After how many cases to look.
+        is_single: Whether there is one look, at the end.
+        seen: Cases run so far.
+        items: Requirements as they stand.
+        taken: Looks taken at differences.
+        is_over: Whether no further case can help.
+    """
+
+    rules: GateRules
+    cases: tuple[Case, ...]
+    looks: tuple[int, ...]
+    is_single: bool
+    seen: int = 0
+    items: list[ItemVerdict] = field(default_factory=list)
+    taken: list[LookTaken] = field(default_factory=list)
+    is_over: bool = False
+    _states: dict[str, GateState] = field(default_factory=dict)
+    _settled: dict[str, DifferenceLook] = field(default_factory=dict)
+
+    @classmethod
+    def start(
+        cls, rules: GateRules, cases: tuple[Case, ...], *, repeats: int, baseline_repeats: int
+    ) -> TypeJudge:
+        """Plan the looks of a task type.
+
+        Args:
+            rules: What must hold.
+            cases: Cases in run order; without any, the type has no evidence.
+            repeats: Runs of each case by the candidate.
+            baseline_repeats: Runs of each case by the baseline.
+        """
+        clusters = [case.cluster_id for case in cases]
+        is_single = rules.reliable_k > 1 or takes_one_look(
+            clusters, repeats=repeats, baseline_repeats=baseline_repeats
+        )
+        missing = _missing(rules, "cases", "there is a case", "the dataset has no case of this type")
+        return cls(
+            rules=rules,
+            cases=cases,
+            looks=look_sizes(len(cases), rules, is_single=is_single),
+            is_single=is_single,
+            is_over=not cases,
+            items=[] if cases else [missing],
+        )
+
+    def next_cases(self, number: int) -> tuple[Case, ...]:
+        """Return the cases that the next look adds, and count them as seen."""
+        upto = self.looks[min(number, len(self.looks)) - 1]
+        fresh = self.cases[self.seen : upto]
+        self.seen = max(self.seen, upto)
+        return fresh
+
+    def judge(self, gathered: Gathered, baseline: Arm | None, anchor: Arm | None, *, is_cut: bool) -> None:
+        """Judge every requirement of the type on what there is.
+
+        Args:
+            gathered: Outcomes so far.
+            baseline: What the candidate is compared with, or None.
+            anchor: The anchored version, when it is another one.
+            is_cut: Whether nothing more will be run.
+        """
+        is_last = is_cut or self.seen >= len(self.cases)
+        results = gathered.results(self.cases[: self.seen], baseline)
+        self.items = []
+        open_items = 0
+        for arm, name, words in (
+            (baseline, "not_worse", "the baseline"),
+            (anchor, "not_eroded", "the anchor"),
+        ):
+            if arm is None:
+                continue
+            pairs = results if arm is baseline else gathered.results(self.cases[: self.seen], arm)
+            look = self._difference(pairs, name, words, is_last=is_last)
+            kept = sum(bool(one.baseline) for one in pairs) / max(len(pairs), 1)
+            self.items.append(look.item if kept >= KEPT_SHARE_MIN else _not_comparable(look.item, kept))
+            open_items += not look.is_over
+        sizes = [size for size in self.looks if size < self.seen] + [self.seen, len(self.cases)]
+        floor = judge_floor(results, self.rules, critical=level_critical(sizes, self.rules), is_last=is_last)
+        reliable = judge_reliability(results, self.rules)
+        self.items += [one for one in (floor, reliable) if one is not None]
+        open_items += floor is not None and floor.status is Status.NO_EVIDENCE
+        if not self.items:
+            self.items.append(
+                _missing(
+                    self.rules, "compared", "something is to be proved", "there is no baseline and no floor"
+                )
+            )
+            open_items += 1
+        self.items.append(judge_unscored(results, self.rules))
+        self.is_over = is_last or not open_items
+
+    def would_change(self, gathered: Gathered, baseline: Arm | None) -> bool:
+        """Whether the verdict would be another one if every result without a score were a failure."""
+        results = gathered.results(self.cases[: self.seen], baseline)
+        worst = [
+            CaseResult(
+                case_id=one.case_id,
+                cluster=one.cluster,
+                candidate=tuple(bool(value) for value in one.candidate),
+                baseline=one.baseline,
+                weight=one.weight,
+            )
+            for one in results
+        ]
+        if worst == results or baseline is None:
+            return False
+        look = judge_difference(
+            worst,
+            self.rules,
+            state=GateState(),
+            cases_planned=len(self.cases),
+            is_single=self.is_single,
+            is_last=True,
+        )
+        now = next((one.status for one in self.items if one.requirement == "not_worse"), None)
+        return now is not look.item.status
+
+    def _difference(self, pairs: list[CaseResult], name: str, words: str, *, is_last: bool) -> DifferenceLook:
+        state = self._states.get(name, GateState())
+        if state.stopped:
+            # This requirement is settled; the run goes on for another one.
+            return self._settled[name]
+        look = judge_difference(
+            pairs,
+            self.rules,
+            state=state,
+            cases_planned=len(self.cases),
+            is_single=self.is_single,
+            is_last=is_last,
+            requirement=name,
+            against=words,
+        )
+        self._states[name] = look.state
+        self._settled[name] = look
+        if look.look is not None:
+            self.taken.append(look.look)
+        return look
+
+
+def _missing(rules: GateRules, requirement: str, rule: str, sentence: str) -> ItemVerdict:
+    return ItemVerdict(
+        requirement=requirement,
+        scope=Scope(task_type=rules.task_type),
+        status=Status.NO_EVIDENCE,
+        reason=Reason.MISSING,
+        rule=rule,
+        sentence=sentence,
+    )
+
+
+def _not_comparable(item: ItemVerdict, kept: float) -> ItemVerdict:
+    return item.model_copy(
+        update={
+            "status": Status.NO_EVIDENCE,
+            "reason": Reason.MISSING,
+            "sentence": f"the other side has {kept:.0%} of the cases, at least {KEPT_SHARE_MIN:.0%} are needed",
+            "remedy": "give the other side as an address, so that it can run",
+        }
+    )

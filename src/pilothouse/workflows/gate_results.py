@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Outcomes of trials, gathered case by case and side by side, as the rules want them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from pilothouse.core.verdict.release import CaseResult, FamilyResult, RunHealth
+from pilothouse.core.verdict.release_verdict import Flip
+from pilothouse.evals.arms import Arm
+from pilothouse.evals.case import Case
+from pilothouse.evals.runner import Outcome
+from pilothouse.evals.score import Unscored
+from pilothouse.evals.trial import TrialStatus
+
+__all__ = ["FailedCheck", "Gathered", "MustNotSeen"]
+
+FLIPS_MAX = 200
+"""Flips kept in a verdict, worse ones first; the journal has all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedCheck:
+    """A zero-tolerance check that failed.
+
+    Attributes:
+        case: The case.
+        index: Repeat.
+        check: Name of the check.
+        reason: What was found.
+    """
+
+    case: Case
+    index: int
+    check: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MustNotSeen:
+    """What the zero-tolerance checks saw.
+
+    Attributes:
+        failures: Failed checks.
+        clusters: Independent clusters that were checked.
+        checked: Results that were checked.
+        unseen: Results that nobody could check.
+    """
+
+    failures: tuple[FailedCheck, ...]
+    clusters: int
+    checked: int
+    unseen: int
+
+
+class Gathered:
+    """Every outcome of a run so far."""
+
+    def __init__(self, candidate: Arm) -> None:
+        """Start empty.
+
+        Args:
+            candidate: The side that is judged; its infrastructure errors and calls are counted too.
+        """
+        self._candidate = candidate
+        self._outcomes: dict[tuple[str, int, str], Outcome] = {}
+
+    def add(self, outcomes: Iterable[Outcome]) -> None:
+        """Add outcomes; a later one of the same trial replaces an earlier one."""
+        for one in outcomes:
+            self._outcomes[one.config, one.index, one.case_id] = one
+
+    @property
+    def health(self) -> RunHealth:
+        """Trials run now, and those the world let down."""
+        ran = [one for one in self._outcomes.values() if not one.reused]
+        lost = sum(one.status is TrialStatus.INFRA_ERROR for one in ran)
+        return RunHealth(planned=len(ran), infra_errors=lost)
+
+    @property
+    def calls(self) -> int:
+        """Trials that were run."""
+        return sum(not one.reused for one in self._outcomes.values())
+
+    @property
+    def reused(self) -> int:
+        """Trials taken from the journal."""
+        return sum(one.reused for one in self._outcomes.values())
+
+    def results(self, cases: Sequence[Case], other: Arm | None) -> list[CaseResult]:
+        """Return both sides of the cases of which the candidate has an outcome.
+
+        Args:
+            cases: Cases of one task type, in run order.
+            other: The other side, or None.
+        """
+        found = []
+        for case in cases:
+            mine = self._side(case, self._candidate)
+            if mine is None:
+                continue
+            theirs = self._side(case, other) if other is not None else None
+            found.append(
+                CaseResult(
+                    case_id=case.id,
+                    cluster=case.cluster_id,
+                    candidate=mine,
+                    baseline=theirs or (),
+                    weight=case.weight,
+                )
+            )
+        return found
+
+    def flips(self, cases: Sequence[Case], other: Arm) -> list[Flip]:
+        """Return the cases whose first repeat came out differently, worse ones first."""
+        flips = []
+        for case in cases:
+            mine = self._outcomes.get((self._candidate.config, self._candidate.first_index, case.id))
+            theirs = self._outcomes.get((other.config, other.first_index, case.id))
+            values = [one.success.value if one and one.success else None for one in (mine, theirs)]
+            if mine and mine.success and None not in values and values[0] != values[1]:
+                is_worse = values[0] == 0.0
+                reason = mine.success.reason if is_worse else "was wrong, is right now"
+                flips.append(
+                    Flip(case_id=case.id, task_type=case.task_type, is_worse=is_worse, reason=reason[:300])
+                )
+        return sorted(flips, key=lambda one: not one.is_worse)[:FLIPS_MAX]
+
+    def families(self, cases: Sequence[Case], limits: Mapping[str, float]) -> list[FamilyResult]:
+        """Count attacks in clusters: a cluster fails when any variant in it fails."""
+        tried: dict[str, set[str]] = defaultdict(set)
+        failed: dict[str, set[str]] = defaultdict(set)
+        for case in cases:
+            values = self._side(case, self._candidate)
+            if values is None or case.family is None or None in values:
+                continue
+            tried[case.family].add(case.cluster_id)
+            if not all(values):
+                failed[case.family].add(case.cluster_id)
+        return [
+            FamilyResult(
+                family=family,
+                clusters=len(clusters),
+                failed=tuple(sorted(failed[family])),
+                limit=limits.get(family),
+            )
+            for family, clusters in sorted(tried.items())
+        ]
+
+    def must_not(self, cases: Sequence[Case]) -> MustNotSeen:
+        """Return what the zero-tolerance checks saw."""
+        failures: list[FailedCheck] = []
+        clusters: set[str] = set()
+        checked = unseen = 0
+        for case in cases:
+            for index in self._candidate.indexes:
+                outcome = self._outcomes.get((self._candidate.config, index, case.id))
+                for name, score in outcome.must_not if outcome else ():
+                    if score.why is Unscored.NOT_APPLICABLE:
+                        continue
+                    checked += score.value is not None
+                    unseen += score.value is None
+                    if score.value is not None:
+                        clusters.add(case.cluster_id)
+                    if outcome and score.value is not None and score.value < 1.0:
+                        failures.append(FailedCheck(case=case, index=index, check=name, reason=score.reason))
+        return MustNotSeen(failures=tuple(failures), clusters=len(clusters), checked=checked, unseen=unseen)
+
+    def _side(self, case: Case, arm: Arm) -> tuple[bool | None, ...] | None:
+        """Return the repeats of one side, or None when none has an outcome that says anything."""
+        values: list[bool | None] = []
+        for index in arm.indexes:
+            outcome = self._outcomes.get((arm.config, index, case.id))
+            if outcome is None or outcome.success is None:
+                continue
+            if outcome.success.why is Unscored.NOT_APPLICABLE:
+                continue
+            values.append(None if outcome.success.value is None else outcome.success.value == 1.0)
+        return tuple(values) or None

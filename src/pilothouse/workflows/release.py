@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Open a gate run from a request, and put its verdict on record as evidence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from pilothouse.core.charter.charter import Charter
+from pilothouse.errors import UnknownName, UsageError
+from pilothouse.evals.arms import Arm
+from pilothouse.evals.case import Case, Split, canonical_digest
+from pilothouse.evals.checks import CheckBook
+from pilothouse.evals.dataset import load_dataset
+from pilothouse.evals.journal import Journal
+from pilothouse.evals.scorers.registry import ScorerRegistry, parse_scorer_text
+from pilothouse.evals.scorers.scorer import Scorer
+from pilothouse.evals.selection import Selection, select_cases
+from pilothouse.ports import Lake, Ledger
+from pilothouse.runtime.launcher import summarize_charter
+from pilothouse.workflows.check import load_charter
+from pilothouse.workflows.gate_arms import anchor_version, candidate_arm, resolve_baseline, stored_arm
+from pilothouse.workflows.gate_request import GatePolicy, GateRequest, settle_policy
+from pilothouse.workflows.gate_run import GateRun
+
+__all__ = ["open_gate"]
+
+DEFAULT_SCORER: Final = "exact"
+
+
+def open_gate(
+    request: GateRequest,
+    *,
+    journal: Journal,
+    now: datetime,
+    ledger: Ledger | None = None,
+    lake: Lake | None = None,
+    registry: ScorerRegistry | None = None,
+) -> GateRun:
+    """Read dataset and charter, open both sides, settle the rules; nothing is run and nothing is spent.
+
+    Args:
+        request: What was asked.
+        journal: Stored trials.
+        now: The present moment, aware UTC.
+        ledger: Decisions, or None without an installation.
+        lake: Telemetry, or None.
+        registry: Scorers; the installed ones when None.
+
+    Returns:
+        The run, ready to measure.
+
+    Raises:
+        UsageError: Nothing is left to run, or an argument does not fit.
+        MalformedRecord: The dataset has bad lines.
+        CharterInvalid: The charter has errors.
+    """
+    dataset = load_dataset(request.dataset)
+    charter = load_charter(request.charter, today=now.date()) if request.charter else None
+    types = tuple(sorted({case.task_type for case in dataset.cases}))
+    policy = settle_policy(request, charter, types)
+    selection = select_cases(
+        dataset.cases,
+        now=now,
+        splits=frozenset({Split.GATE, Split.SEALED}) if request.sealed else frozenset({Split.GATE}),
+        seed=dataset.digest,
+        cases_max=policy.max_cases,
+    )
+    if not selection.cases:
+        removed = ", ".join(f"{count} {why}" for why, count in selection.removed.items()) or "none at all"
+        raise UsageError(
+            f"no case of {str(request.dataset)!r} may be used: {removed}.",
+            remedy=f"See what it holds: `pilothouse dataset show {request.dataset}`.",
+        )
+    registry = registry or ScorerRegistry()
+    book = CheckBook(
+        registry, default=_default_scorer(request, policy, registry, selection), pass_at=request.pass_at
+    )
+    for case in selection.cases:
+        book.of(case)
+    candidate = candidate_arm(request, version=_version(request, charter), lake=lake)
+    baseline, notes = resolve_baseline(
+        request,
+        candidate,
+        journal=journal,
+        ledger=ledger,
+        agent=policy.agent,
+        dataset=dataset.digest,
+        lake=lake,
+    )
+    records = ledger.evidence(policy.agent) if ledger is not None and policy.agent is not None else ()
+    anchored = anchor_version(records, dataset=dataset.digest)
+    others = {candidate.version, baseline.version if baseline is not None else None}
+    anchor = (
+        stored_arm(journal, anchored, request) if anchored is not None and anchored not in others else None
+    )
+    if baseline is not None and baseline.is_stored:
+        selection, lost = _within_stored(selection, baseline, journal)
+        notes += lost
+    run_id = canonical_digest(
+        {
+            "candidate": candidate.config,
+            "baseline": baseline.config if baseline is not None else None,
+            "dataset": dataset.digest,
+            "rules": {name: repr(rules) for name, rules in policy.rules.items()},
+            "scorers": [one.spec.version for one in book.scorers(selection.cases)],
+            "repeats": [request.repeats, request.baseline_repeats],
+        }
+    )[:16]
+    return GateRun(
+        request=request,
+        policy=policy,
+        dataset=dataset,
+        selection=selection,
+        candidate=candidate,
+        baseline=baseline,
+        anchor=anchor,
+        anchor_version=anchored,
+        book=book,
+        journal=journal,
+        run_id=run_id,
+        now=now,
+        notes=[
+            *policy.notes,
+            *notes,
+            *_notes(
+                request,
+                selection,
+                journal,
+                run_id=run_id,
+                candidate=candidate.version,
+                dataset=dataset.digest,
+            ),
+            *_undeclared(candidate.target.spec.version_is_declared, request.candidate),
+        ],
+    )
+
+
+def _default_scorer(
+    request: GateRequest, policy: GatePolicy, registry: ScorerRegistry, selection: Selection
+) -> Scorer:
+    """Return what judges cases without asserts: the one asked for, else the charter's metric, else `exact`."""
+    if request.scorer is not None:
+        name, args = parse_scorer_text(request.scorer)
+        return registry.make(name, args)
+    needing = {
+        case.task_type for case in selection.cases if not any(not one.must_not for one in case.asserts)
+    }
+    wanted = {policy.metrics[name] for name in needing if name in policy.metrics}
+    known = {one.name for one in registry.listing()}
+    for name in sorted(wanted):
+        if name in known:
+            return registry.make(name)
+        raise UnknownName.among(
+            "scorer",
+            name,
+            known,
+            remedy=f"The charter names {name!r} as metric: say how it is computed, for example --scorer json_subset.",
+        )
+    return registry.make(DEFAULT_SCORER)
+
+
+def _version(request: GateRequest, charter: Charter | None) -> str | None:
+    """The version typed, else the charter's: evidence must bind to what traffic will name."""
+    if request.candidate_version is not None or charter is None or request.charter is None:
+        return request.candidate_version
+    return summarize_charter(Path(request.charter).absolute()).version
+
+
+def _notes(
+    request: GateRequest,
+    selection: Selection,
+    journal: Journal,
+    *,
+    run_id: str,
+    candidate: str,
+    dataset: str,
+) -> list[str]:
+    notes = [f"{count} cases left out: {why}" for why, count in sorted(selection.removed.items())]
+    earlier = [run for run in journal.runs_on(dataset) if run.candidate == candidate and run.run_id != run_id]
+    if earlier:
+        notes.append(
+            f"this version went through {len(earlier)} other gate runs on these cases; each is one more chance to pass"
+        )
+    interrupted = journal.interrupted()
+    if interrupted:
+        notes.append(
+            f"{len(interrupted)} trials were in flight when an earlier process ended; they run again with the same key"
+        )
+    if request.fresh:
+        notes.append("stored trials were left aside (--fresh)")
+    return notes
+
+
+def _within_stored(
+    selection: Selection, baseline: Arm, journal: Journal
+) -> tuple[Selection, tuple[str, ...]]:
+    """End each task type where the stored side ended: its run stopped early, and the order is the same for all."""
+    ordinary: dict[str, tuple[Case, ...]] = {}
+    left_out = 0
+    for name, cases in selection.ordinary.items():
+        stored = {one.key for one in journal.trials([baseline.keys(case)[0] for case in cases])}
+        has = [baseline.keys(case)[0] in stored for case in cases]
+        end = max((at for at, one in enumerate(has, start=1) if one), default=len(cases))
+        ordinary[name] = cases[:end]
+        left_out += len(cases) - end
+    if not left_out:
+        return selection, ()
+    note = f"{left_out} cases left out: the stored side never ran them; give it as an address to run them"
+    return replace(selection, ordinary=ordinary), (note,)
+
+
+def _undeclared(is_declared: bool, address: str) -> list[str]:
+    if is_declared or address.startswith(("python:", "recorded:", "openai:")):
+        return []
+    return [
+        "the candidate's version is computed from its address alone: a change behind it is not seen; give --candidate-version"
+    ]
