@@ -175,8 +175,6 @@ def render_verdict(
     console.print(head(page, console, f"{page.phase} · version {page.version} · {page.word}"))
     if below_head is not None:
         console.print(below_head)
-    if below_head is not None:
-        console.print(below_head)
     gates = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for gate in page.gates:
         mark = mark_text(gate.mark, console)

@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pilothouse verdict` as a person runs it: a real process, a real lake, a real ledger, a real verifier."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+
+import evidence_made
+import pytest
+from source_tree import ROOT
+
+from pilothouse.ledger.ledger import open_ledger
+from pilothouse.settings import load_settings
+
+pytestmark = pytest.mark.slow
+
+AGENT = "ap-invoice-triage"
+HOURS = 3_600 * 10**9
+VERIFIER = """
+import json
+from pilothouse.core.evidence.outcome import Finding, OutcomeStatus
+
+BOOKED = {document: "po-match" for document in range(0, 1000)}
+BOOKED |= {document: "approval" for document in range(800, 850)}
+
+def routing_matches(task):
+    claim = json.loads(task.claim)
+    if claim["document"] in range(900, 930):
+        return OutcomeStatus.UNVERIFIABLE
+    booked = BOOKED[claim["document"]]
+    if booked != claim["queue"]:
+        return Finding(status=OutcomeStatus.CONTRADICTED, found=f"booked in {booked}")
+    return Finding(status=OutcomeStatus.VERIFIED)
+"""
+
+
+def attribute(key, value):
+    return {"key": key, "value": {"stringValue": value}}
+
+
+def span(number, end_ns, **attributes):
+    named = {
+        "gen_ai.operation.name": "invoke_agent",
+        "gen_ai.agent.name": AGENT,
+        "pilothouse.version": "v1",
+        "pilothouse.task.type": "po_invoice",
+        "pilothouse.task.result": "completed",
+        "pilothouse.task.claim": json.dumps({"document": number, "queue": "po-match"}),
+        **{name.replace("__", "."): value for name, value in attributes.items()},
+    }
+    return {
+        "traceId": f"{number + 1:032x}",
+        "spanId": f"{number + 1:016x}",
+        "name": f"invoke_agent {AGENT}",
+        "kind": 1,
+        "startTimeUnixNano": str(end_ns - 2 * 10**9),
+        "endTimeUnixNano": str(end_ns),
+        "attributes": [attribute(key, value) for key, value in named.items()],
+    }
+
+
+def export(path, spans):
+    body = {"resourceSpans": [{"resource": {}, "scopeSpans": [{"scope": {"name": "t"}, "spans": spans}]}]}
+    path.write_text(json.dumps(body), encoding="utf-8")
+
+
+@pytest.fixture
+def now_ns():
+    return int(datetime.now(UTC).timestamp()) * 10**9
+
+
+@pytest.fixture
+def repository(tmp_path):
+    """An agent's repository: charter, contracts, prompts, verifier."""
+    target = tmp_path / "repository"
+    shutil.copytree(ROOT / "tests" / "golden" / "charters", target)
+    (target / "verifiers").mkdir()
+    (target / "verifiers" / "erp.py").write_text(VERIFIER, encoding="utf-8")
+    (target / "ap-invoice-triage.yaml").rename(target / "charter.yaml")
+    return target
+
+
+@pytest.fixture
+def pilothouse(tmp_path, repository):
+    """Run the command line in the agent's repository, with a data folder of this test."""
+
+    def run(*arguments, cwd=repository):
+        return subprocess.run(
+            [sys.executable, "-m", "pilothouse", *map(str, arguments)],
+            cwd=cwd,
+            env={
+                **os.environ,
+                "PILOTHOUSE_HOME": str(tmp_path / "home"),
+                "COLUMNS": "160",
+                "PYTHONUTF8": "1",
+            },
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    return run
+
+
+def bring_in(pilothouse, tmp_path, spans):
+    export(tmp_path / "traces.json", spans)
+    done = pilothouse("import", tmp_path / "traces.json")
+    assert done.returncode == 0, done.stderr
+
+
+def break_charter(repository):
+    file = repository / "charter.yaml"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace("agent: ", "onwer: dana\nagent: ", 1), encoding="utf-8")
+    return text
+
+
+def test_claims_are_verified_against_the_system_of_record_and_a_lying_agent_exits_1(
+    pilothouse, tmp_path, repository, now_ns
+):
+    bring_in(pilothouse, tmp_path, [span(number, now_ns - 2 * HOURS) for number in range(1000)])
+    done = pilothouse("verdict")
+    assert done.returncode == 1, done.stderr
+    first, *rest = done.stdout.splitlines()
+    assert "Breached" in first
+    assert AGENT in first
+    truth = "said done 1,000 · system of record agrees 920 · contradicts 50 · cannot tell 30"
+    (line,) = [line for line in rest if truth in line]
+    assert line.startswith("po_invoice")
+    assert rest.index(line) < next(i for i, text in enumerate(rest) if "Enter phase 1" in text)
+    assert "Charter 1 of ap-invoice-triage is in force." in done.stderr
+
+    again = pilothouse("verdict", "--json")
+    assert again.returncode == 1
+    page = json.loads(again.stdout)
+    assert page["mark"]["status"] == "breached"
+    assert page["truth"][0]["contradicts"] == 50
+    assert page["truth"][0]["said_done"] == sum(
+        page["truth"][0][part] for part in ("agrees", "contradicts", "unverifiable", "pending", "not_asked")
+    )
+    assert again.stderr == ""
+    with open_ledger(load_settings({}, home=tmp_path / "home").ledger_url) as ledger:
+        frozen = json.loads(ledger.latest_verdict(AGENT))
+        outcomes = ledger.outcomes(AGENT, from_ns=0, to_ns=now_ns)
+    assert frozen["status"] == "breached"
+    assert len(outcomes) == 1000
+    assert {one.attempts for one in outcomes} == {1}
+
+
+def test_without_telemetry_it_is_not_enough_evidence_and_exits_3(pilothouse):
+    done = pilothouse("verdict")
+    assert done.returncode == 3
+    assert "No evidence" in done.stdout.splitlines()[0]
+    assert "no task has said that it is done yet" in done.stdout
+    assert "pilothouse run" in done.stdout
+
+
+@pytest.mark.parametrize(("age_days", "status", "strict"), [(0, "holds", 0), (4, "at_risk", 1)])
+def test_what_is_proven_exits_0_and_what_is_at_risk_exits_1_only_when_strict(
+    pilothouse, tmp_path, repository, now_ns, *, age_days, status, strict
+):
+    # The only task is old and names the version, so that the records of the ledger are the newest.
+    old = span(0, now_ns - 8 * 24 * HOURS, pilothouse__version=evidence_made.V1)
+    bring_in(pilothouse, tmp_path, [old])
+    charter = evidence_made.load_charter(repository / "charter.yaml")
+    age = timedelta(days=age_days)
+    records = [
+        record.model_copy(
+            update={"window_from": record.window_from - age, "window_to": record.window_to - age}
+        )
+        if record.kind == "completion"
+        else record
+        for record in evidence_made.everything_holds(charter, datetime.now(UTC) - timedelta(minutes=1))
+    ]
+    with open_ledger(load_settings({}, home=tmp_path / "home").ledger_url) as ledger:
+        ledger.add_evidence(records)
+    done = pilothouse("verdict", "--json")
+    page = json.loads(done.stdout)
+    assert page["mark"]["status"] == status, page["sentence"]
+    assert done.returncode == 0
+    assert ("--strict" in done.stderr) == (status == "at_risk")
+    assert pilothouse("verdict", "--strict").returncode == strict
+
+
+def test_an_invalid_first_charter_exits_2_and_prints_every_finding(pilothouse, repository):
+    break_charter(repository)
+    done = pilothouse("verdict")
+    assert done.returncode == 2
+    assert "onwer" in done.stderr
+    assert "Did you mean" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_invalid_newer_charter_is_noted_in_the_verdict_of_the_earlier_one_and_exits_2(
+    pilothouse, repository
+):
+    assert pilothouse("verdict").returncode == 3
+    good = break_charter(repository)
+    done = pilothouse("verdict", "--json")
+    assert done.returncode == 2
+    assert any(note.startswith("Charter 2 rejected") for note in json.loads(done.stdout)["notices"])
+    assert "onwer" in done.stderr
+    (repository / "charter.yaml").write_text(good, encoding="utf-8")
+    cured = pilothouse("verdict", "--json")
+    assert cured.returncode == 3
+    assert not [note for note in json.loads(cured.stdout)["notices"] if "rejected" in note]
+
+
+def test_a_broken_verifier_is_named_in_the_verdict_and_nothing_counts_as_verified(
+    pilothouse, tmp_path, repository, now_ns
+):
+    (repository / "verifiers" / "erp.py").write_text(
+        "def routing_matches(task)\n    pass\n", encoding="utf-8"
+    )
+    bring_in(pilothouse, tmp_path, [span(number, now_ns - 2 * HOURS) for number in range(3)])
+    done = pilothouse("verdict", "--json")
+    page = json.loads(done.stdout)
+    assert any("erp.py:1" in note and "SyntaxError" in note for note in page["notices"])
+    assert (page["truth"][0]["agrees"], page["truth"][0]["not_asked"]) == (0, 3)
+
+
+def test_a_past_moment_is_judged_by_what_had_arrived_until_then(pilothouse, tmp_path, now_ns):
+    bring_in(
+        pilothouse,
+        tmp_path,
+        [span(number, now_ns - (2 if number < 5 else 72) * HOURS) for number in range(8)],
+    )
+    assert pilothouse("verdict").returncode in {1, 3}
+    then = (datetime.now(UTC) - timedelta(days=2)).isoformat()
+    past = json.loads(pilothouse("verdict", "--json", "--as-of", then).stdout)
+    assert past["truth"][0]["said_done"] == 3
+    assert any("No charter was in force at that moment" in note for note in past["notices"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--as-of", "yesterday"), "is no moment"),
+        (("--as-of", "2999-01-01"), "lies in the future"),
+        (("another-agent", "--charter", "charter.yaml"), "is the charter of 'ap-invoice-triage'"),
+        (("--charter", "absent.yaml"), "no file"),
+    ],
+)
+def test_what_was_typed_wrong_exits_2_with_one_message_and_a_remedy(pilothouse, arguments, said):
+    done = pilothouse("verdict", *arguments, "--json")
+    assert done.returncode == 2
+    error = json.loads(done.stdout)["error"]
+    assert said in error["message"]
+    assert error["remedy"]
+    assert "Traceback" not in done.stderr
+
+
+def test_a_misspelt_agent_gets_the_nearest_name(pilothouse):
+    pilothouse("verdict")
+    done = pilothouse("verdict", "ap-invoice-triag")
+    assert done.returncode == 2
+    assert "Did you mean 'ap-invoice-triage'" in done.stderr
+    assert "pilothouse traces" in done.stderr
+
+
+def test_an_agent_without_a_charter_is_told_how_to_get_one(pilothouse, tmp_path, now_ns):
+    bring_in(pilothouse, tmp_path, [span(0, now_ns - 2 * HOURS)])
+    done = pilothouse("verdict", cwd=tmp_path)
+    assert done.returncode == 2
+    assert AGENT in done.stderr
+    assert "pilothouse init" in done.stderr
+
+
+def test_a_damaged_ledger_exits_4(pilothouse, tmp_path):
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "ledger.sqlite").write_bytes(b"not a database" * 1000)
+    done = pilothouse("verdict")
+    assert done.returncode == 4
+    assert "ledger.sqlite" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_plan_lists_commands_most_urgent_first(pilothouse):
+    page = json.loads(pilothouse("verdict", "--plan", "--json").stdout)
+    assert page["plan"]
+    assert all(step["command"] for step in page["plan"])
+    shown = pilothouse("verdict", "--plan").stdout
+    assert "What to do, most urgent first" in shown
+    assert f"$ {page['plan'][0]['command']}" in shown
+
+
+def test_the_same_file_from_another_folder_and_the_name_alone_give_the_same_agent(
+    pilothouse, tmp_path, repository
+):
+    assert pilothouse("verdict", "--charter", repository / "charter.yaml", cwd=tmp_path).returncode == 3
+    assert pilothouse("verdict", AGENT, cwd=tmp_path).returncode == 3
+    assert pilothouse("verdict", cwd=tmp_path).returncode == 3
