@@ -74,7 +74,7 @@ def test_when_memory_is_full_the_quietest_complete_traces_are_closed_first():
     for trace in (5, 6, 7):
         assembler.add(spans_of(trace)[0][0], 2)
     closed = [(closing.spans[0].trace_id[-1], closing.reason) for closing in assembler.due(2)]
-    assert closed == [("3", "root_ended")]
+    assert closed == [("3", "root_ended"), ("4", "root_ended")]
 
 
 def test_a_trace_that_only_lacks_its_root_is_evicted_when_nothing_else_can_go():
