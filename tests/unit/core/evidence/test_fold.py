@@ -1,0 +1,340 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Folding a window of tasks and outcomes into evidence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from evidence_made import V1, V2, edited_charter, load_charter
+
+from pilothouse.core.evidence.admission import refusal
+from pilothouse.core.evidence.evidence import Scope, Source
+from pilothouse.core.evidence.fold import (
+    Window,
+    fold_volume,
+    fold_window,
+    released_versions,
+    version_in_force,
+)
+from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
+from pilothouse.core.evidence.task import CostState, Task, TaskResult, TaskState, TokenCount
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+WINDOW = Window(start=NOW - timedelta(days=7), end=NOW)
+SOURCE = Source(command="pilothouse verdict")
+CHARTER = load_charter()
+BASE_NS = int(WINDOW.start.timestamp()) * 1_000_000_000
+PIN = "acme-large-2026-04-12"
+
+
+def task(number, **fields):
+    values = {
+        "trace_id": f"{number:032x}",
+        "agent": CHARTER.agent,
+        "task_type": "po_invoice",
+        "version_digest": V1,
+        "result": TaskResult.COMPLETED,
+        "start_ns": BASE_NS + number * 1_000_000_000,
+        "end_ns": BASE_NS + number * 1_000_000_000 + 500_000_000,
+        "duration_ns": 500_000_000,
+        "model_calls": 2,
+        "models": (PIN,),
+        "tokens": TokenCount(input=100),
+        "cost_usd": Decimal("0.10"),
+        "cost_known_usd": Decimal("0.10"),
+        "cost_state": CostState.KNOWN,
+    }
+    return Task(**{**values, **fields})
+
+
+def outcome(number, status, **fields):
+    values = {
+        "trace_id": f"{number:032x}",
+        "agent": CHARTER.agent,
+        "task_type": "po_invoice",
+        "version_digest": V1,
+        "task_start_ns": BASE_NS + number * 1_000_000_000,
+        "claim": "{}",
+        "status": status,
+        "found": "",
+        "critical": None,
+        "verifier": "verifiers.erp",
+        "verified_at": NOW,
+    }
+    return Outcome(**{**values, **fields})
+
+
+def fold(tasks, outcomes=(), charter=CHARTER, **options):
+    records = fold_window(charter, tasks, outcomes, WINDOW, NOW, source=SOURCE, **options)
+    assert all(refusal(record, charter.agent, NOW) is None for record in records)
+    keys = [(one.kind, one.scope, one.binds.version) for one in records]
+    assert len(keys) == len(set(keys))
+    return {(one.kind, one.scope.label, one.binds.version): one for one in records}
+
+
+def po(records, kind, version=V1):
+    return records.get((kind, "po_invoice", version))
+
+
+def test_no_task_gives_no_record():
+    assert fold([]) == {}
+
+
+def test_completion_leaves_out_escalated_tasks_and_counts_silent_ones_as_unknown():
+    results = [
+        TaskResult.COMPLETED,
+        TaskResult.FAILED,
+        TaskResult.REFUSED,
+        TaskResult.UNKNOWN,
+        TaskResult.ESCALATED,
+    ]
+    found = po(fold([task(number, result=result) for number, result in enumerate(results)]), "completion")
+    assert (found.n, found.good, found.counts) == (4, 1, {"unknown": 1})
+    assert found.items == (f"{1:032x}", f"{2:032x}")
+
+
+def test_a_type_with_escalated_tasks_only_has_an_escalation_rate_and_no_completion():
+    records = fold([task(1, result=TaskResult.ESCALATED)])
+    assert po(records, "completion") is None
+    assert (po(records, "escalation").n, po(records, "escalation").good) == (1, 0)
+    assert po(records, "cost_per_task") is None
+
+
+def test_a_task_that_does_not_say_how_it_ended_may_have_been_escalated():
+    found = po(fold([task(1), task(2, result=TaskResult.UNKNOWN)]), "escalation")
+    assert (found.n, found.good, found.counts) == (2, 1, {"unknown": 1})
+
+
+def test_each_version_has_records_of_its_own():
+    records = fold([task(1), task(2, version_digest=V2), task(3, version_digest=None)])
+    assert {version for kind, _, version in records if kind == "completion"} == {V1, V2, None}
+
+
+def test_only_the_last_revision_of_a_trace_counts():
+    records = fold([task(1, revision=1, result=TaskResult.FAILED), task(1)])
+    assert po(records, "completion").good == 0
+
+
+def test_other_agents_and_other_times_are_left_out():
+    strangers = [task(1, agent="other"), task(2, start_ns=BASE_NS - 1)]
+    assert fold(strangers, [outcome(1, OutcomeStatus.VERIFIED, agent="other")]) == {}
+
+
+def test_cost_is_the_mean_for_each_finished_task_and_says_what_it_leaves_out():
+    tasks = [
+        task(number, result=TaskResult.COMPLETED if number % 2 else TaskResult.FAILED)
+        for number in range(200)
+    ]
+    found = po(fold(tasks), "cost_per_task")
+    assert found.value == pytest.approx(0.20)
+    assert found.low == found.high == pytest.approx(0.20)
+    assert found.counts == {"tokens": 20_000, "tokens_unpriced": 0, "unmeasured": 1}
+    assert "fixed and review" in found.detail
+
+
+def test_with_silent_tasks_only_the_low_end_of_a_cost_is_known():
+    found = po(fold([task(number, result=TaskResult.UNKNOWN) for number in range(120)]), "cost_per_task")
+    assert found.low == pytest.approx(0.10)
+    assert found.high is None
+
+
+def test_few_costs_have_no_ends():
+    found = po(fold([task(1), task(2)]), "cost_per_task")
+    assert (found.value, found.low, found.high) == (pytest.approx(0.10), None, None)
+
+
+def test_tokens_without_a_price_are_counted():
+    unpriced = task(1, cost_state=CostState.UNKNOWN, cost_usd=None, cost_known_usd=Decimal(0))
+    silent = task(2, cost_state=CostState.PARTIAL, cost_usd=None, tokens=TokenCount())
+    found = po(fold([unpriced, silent, task(3)]), "cost_per_task")
+    assert found.counts["tokens_unpriced"] == 101
+
+
+def test_a_charter_in_another_currency_gets_no_ends_and_the_reason(tmp_path):
+    text = edited_charter(
+        ("currency: USD", "currency: EUR"), ("includes: [model, review, fixed]", 'includes: "?"')
+    )
+    path = tmp_path / "charter.yaml"
+    path.write_text(text)
+    charter = load_charter(path)
+    found = po(fold([task(number) for number in range(150)], charter=charter), "cost_per_task")
+    assert found.low is None
+    assert "priced in USD" in found.detail
+    assert "all parts" in found.detail
+
+
+def test_latency_needs_59_tasks_for_its_ends_and_leaves_out_contradicting_times():
+    few = po(fold([task(number) for number in range(58)]), "latency")
+    assert (few.value, few.low, few.high) == (0.5, None, None)
+    many = po(fold([task(number) for number in range(59)]), "latency")
+    assert many.high == 0.5
+    assert po(fold([task(1, duration_ns=None)]), "latency") is None
+
+
+def test_truth_counts_what_the_system_of_record_answers():
+    statuses = [OutcomeStatus.VERIFIED] * 5 + [
+        OutcomeStatus.CONTRADICTED,
+        OutcomeStatus.UNVERIFIABLE,
+        OutcomeStatus.PENDING,
+    ]
+    records = fold(
+        [task(number) for number in range(10)],
+        [outcome(number, status) for number, status in enumerate(statuses)],
+    )
+    assert (po(records, "discrepancy").n, po(records, "discrepancy").good) == (6, 5)
+    assert po(records, "discrepancy").counts == {"pending": 1}
+    assert po(records, "discrepancy").items == (f"{5:032x}",)
+    assert (po(records, "unverifiable").n, po(records, "unverifiable").good) == (7, 6)
+    assert (po(records, "quality").n, po(records, "quality").good) == (6, 5)
+    assert (po(records, "sampling").n, po(records, "sampling").good) == (10, 6)
+
+
+def test_the_latest_answer_about_a_task_counts():
+    early, late = outcome(1, OutcomeStatus.PENDING), outcome(1, OutcomeStatus.VERIFIED, attempts=2)
+    assert po(fold([task(1)], [late, early]), "discrepancy").good == 1
+    assert po(fold([task(1)], [early, late]), "discrepancy").good == 1
+
+
+def test_without_outcomes_nothing_is_said_about_truth():
+    records = fold([task(1)])
+    assert {kind for kind, _, _ in records} & {"discrepancy", "unverifiable", "critical", "quality"} == set()
+    assert po(records, "sampling").good == 0
+
+
+def test_where_a_judge_is_the_metric_outcomes_are_no_quality(tmp_path):
+    path = tmp_path / "charter.yaml"
+    path.write_text(edited_charter(("metric: routed_correctly", "metric: rubric-v3")))
+    records = fold([task(1)], [outcome(1, OutcomeStatus.VERIFIED)], charter=load_charter(path))
+    assert po(records, "quality") is None
+    assert po(records, "sampling") is None
+
+
+def test_a_task_that_claims_nothing_needs_no_score():
+    assert po(fold([task(1, result=TaskResult.FAILED)]), "sampling") is None
+
+
+def test_a_critical_mistake_counts_for_its_type_and_for_the_agent():
+    records = fold(
+        [task(1), task(2)],
+        [
+            outcome(1, OutcomeStatus.VERIFIED),
+            outcome(2, OutcomeStatus.UNVERIFIABLE, critical="paid_twice"),
+        ],
+    )
+    for scope in ("po_invoice", "all"):
+        found = records[("critical", scope, V1)]
+        assert (found.n, found.good) == (2, 1)
+        assert "paid_twice" in found.detail
+
+
+def test_a_model_that_is_neither_pinned_nor_a_fallback_is_named_with_its_first_task():
+    tasks = [
+        task(1),
+        task(2, models=("acme-medium-2026-02-01",)),
+        task(3, models=(PIN, "acme-next"), model_errors=1),
+    ]
+    found = fold(tasks)[("served_model", "all", V1)]
+    assert (found.n, found.good) == (5, 4)
+    assert found.detail.startswith("acme-next in 1 tasks since 2026-11-13")
+
+
+def test_an_open_pin_and_silent_spans_say_nothing_about_models(tmp_path):
+    path = tmp_path / "charter.yaml"
+    path.write_text(
+        edited_charter(
+            ("pin: {provider: acme, model: acme-large-2026-04-12,", 'pin: {provider: acme, model: "?",')
+        )
+    )
+    assert ("served_model", "all", V1) not in fold([task(1)], charter=load_charter(path))
+    assert ("served_model", "all", V1) not in fold([task(1, models=())])
+
+
+def test_undeclared_hosts_are_counted_among_tasks_that_name_any():
+    tasks = [
+        task(1, hosts=("erp.corp.example:443",)),
+        task(2, hosts=("erp.corp.example",)),
+        task(3, hosts=("erp.corp.example:8080", "b:1", "c:1", "d:1")),
+        task(4),
+    ]
+    found = fold(tasks)[("hosts_observed", "all", None)]
+    assert (found.n, found.good) == (3, 2)
+    assert found.detail.endswith("and 1 more")
+    assert found.binds.section == "integrations"
+
+
+def test_tools_match_with_and_without_their_version():
+    tasks = [task(1, tools=("erp.route", "erp.find_po@2")), task(2, tools=("erp.delete",))]
+    found = fold(tasks)[("tools_observed", "all", None)]
+    assert (found.n, found.good, found.items) == (2, 1, (f"{2:032x}",))
+
+
+def test_incomplete_traces_and_foreign_task_types_are_counted():
+    records = fold([task(1), task(2, state=TaskState.INCOMPLETE), task(3, task_type="refund")])
+    complete = records[("trace_complete", "all", None)]
+    assert (complete.n, complete.good) == (3, 2)
+    unknown = records[("unknown_task_type", "all", None)]
+    assert (unknown.n, unknown.good, unknown.detail) == (3, 2, "Seen: refund")
+
+
+def test_versions_are_held_against_the_released_ones_once_any_was_released():
+    tasks = [task(1), task(2, version_digest=V2), task(3, version_digest=None)]
+    assert ("versions_gated", "all", None) not in fold(tasks)
+    found = fold(tasks, released=frozenset({V1}))[("versions_gated", "all", None)]
+    assert (found.n, found.good) == (3, 1)
+    assert "an unnamed version in 1 tasks" in found.detail
+
+
+def test_the_version_in_force_is_the_one_that_served_last():
+    assert version_in_force([task(2, version_digest=V2), task(1)]) == V2
+    assert version_in_force([]) is None
+
+
+def test_released_versions_are_those_whose_release_verdict_passed():
+    gate = po(fold([task(1)]), "completion").model_copy(
+        update={"kind": "release.verdict", "passed": True, "scope": Scope()}
+    )
+    failed = gate.model_copy(update={"passed": False, "binds": gate.binds.model_copy(update={"version": V2})})
+    assert released_versions([gate, failed, po(fold([task(1)]), "completion")]) == {V1}
+
+
+def test_volume_is_what_production_completed_of_the_target():
+    tasks = [task(number, environment="production") for number in range(840)] + [task(900)]
+    found = fold_volume(CHARTER, tasks, WINDOW, NOW, source=SOURCE)
+    assert found.value == pytest.approx(0.1)
+    assert found.n == 840
+
+
+def test_no_production_task_or_no_target_gives_no_volume(tmp_path):
+    assert fold_volume(CHARTER, [task(1)], WINDOW, NOW, source=SOURCE) is None
+    path = tmp_path / "charter.yaml"
+    path.write_text(edited_charter(("target_volume: {per_day: 1200,", 'target_volume: {per_day: "?",')))
+    production = [task(1, environment="production")]
+    assert fold_volume(load_charter(path), production, WINDOW, NOW, source=SOURCE) is None
+
+
+def test_records_say_window_source_and_moment():
+    found = po(fold([task(1)]), "completion")
+    assert (found.window_from, found.window_to, found.recorded_at) == (WINDOW.start, WINDOW.end, NOW)
+    assert found.source == SOURCE
+
+
+def test_outcomes_of_a_version_belong_to_that_version_only():
+    records = fold(
+        [task(1), task(2, version_digest=V2)],
+        [
+            outcome(1, OutcomeStatus.VERIFIED),
+            replace(outcome(2, OutcomeStatus.CONTRADICTED), version_digest=V2),
+        ],
+    )
+    assert po(records, "discrepancy", V1).good == 1
+    assert po(records, "discrepancy", V2).good == 0
+
+
+def test_a_cost_of_model_calls_alone_leaves_nothing_out(tmp_path):
+    path = tmp_path / "charter.yaml"
+    path.write_text(edited_charter(("includes: [model, review, fixed]", "includes: [model]")))
+    found = po(fold([task(1)], charter=load_charter(path)), "cost_per_task")
+    assert (found.detail, found.counts["unmeasured"]) == ("", 0)

@@ -1,0 +1,428 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From items to the verdict about an agent."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from evidence_made import V1, V2, edited_charter, everything_holds, load_charter, replaced, without
+
+from pilothouse.core.evidence.evidence import Basis, Evidence
+from pilothouse.core.verdict.expansion import people_in_role
+from pilothouse.core.verdict.framework import requirement_named
+from pilothouse.core.verdict.readiness import decide, exit_status, verdict_document
+from pilothouse.core.verdict.remediation import plan_steps
+from pilothouse.core.verdict.verdict import AgentVerdict
+from pilothouse.core.verdict.waiver import Waiver
+from pilothouse.errors import UnknownName
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+CHARTER = load_charter()
+HELD = everything_holds(CHARTER, NOW)
+
+
+def verdict(evidence=HELD, *, charter=CHARTER, now=NOW, phase="1", version=V1, **options):
+    return decide(charter, evidence, now, phase=phase, version=version, **options)
+
+
+def by_id(found):
+    return {one.requirement: one for one in found.requirements}
+
+
+def charter_with(tmp_path, *edits):
+    path = tmp_path / "charter.yaml"
+    path.write_text(edited_charter(*edits))
+    return load_charter(path)
+
+
+def waiver(**fields):
+    values = {
+        "requirement": "OWN-7",
+        "signer": "vp",
+        "reason": "roster follows",
+        "signed_at": NOW - timedelta(days=2),
+        "until": NOW + timedelta(days=10),
+        "version": V1,
+        "thresholds_digest": CHARTER.section_digests["thresholds"],
+    }
+    return Waiver(**{**values, **fields})
+
+
+def test_when_everything_holds_the_word_is_go_and_the_tightest_is_named():
+    found = verdict()
+    assert (found.word, found.status, int(exit_status(found))) == ("GO", "holds", 0)
+    assert found.sentence.startswith("All 41 requirements hold; the tightest is ")
+    assert "First lapse:" in found.sentence
+
+
+def test_in_the_pilot_the_gate_of_phase_1_decides():
+    found = verdict(phase="pilot")
+    assert (found.gates[0].gate, found.next_gate) == ("1", "1")
+    assert found.status == found.gates[0].status
+
+
+@pytest.mark.parametrize(
+    ("phase", "first", "following"), [("1", "1", "2"), ("2", "2", "3"), ("3", "3", None)]
+)
+def test_the_gate_in_force_comes_first_and_the_next_is_named(phase, first, following):
+    found = verdict(phase=phase)
+    assert (found.gates[0].gate, found.next_gate) == (first, following)
+    assert {gate.gate for gate in found.gates} == {"1", "2", "3", "R", "X"}
+
+
+def test_the_next_gate_asks_for_the_integrations_that_join():
+    one = verdict(phase="2")
+    gate = {gate.gate: gate for gate in one.gates}
+    assert gate["2"].status == "holds"
+    assert "INT-2" in gate["3"].no_evidence
+
+
+def test_the_worst_item_decides_and_nothing_is_averaged():
+    found = verdict(replaced(HELD, "completion", task_type="credit_note", n=2_000, good=1_000))
+    assert (found.deciding, found.word) == ("MON-1", "NO-GO")
+    assert found.requirements[0].status == "holds"
+    assert not {"score", "grade", "percentage", "points"} & set(AgentVerdict.model_fields)
+
+
+def test_among_equals_the_largest_share_of_margin_lost_comes_first_then_the_oldest():
+    small = replaced(HELD, "completion", task_type="po_invoice", n=5_000, good=4_500)
+    large = replaced(small, "discrepancy", task_type="po_invoice", n=5_000, good=3_000)
+    assert verdict(large).deciding == "MON-7"
+    older = {"window_from": NOW - timedelta(days=60), "window_to": NOW - timedelta(days=50), "passed": False}
+    two = replaced(replaced(HELD, "correction", passed=False), "drill.page", **older)
+    assert verdict(two).deciding == "OWN-3"
+
+
+def test_an_imported_record_proves_nothing_and_can_still_harm():
+    imported = replaced(HELD, "canary.trace", basis=Basis.IMPORTED)
+    item = by_id(verdict(imported))["MON-6"].deciding
+    assert (item.status, item.reason, item.basis) == ("no_evidence", "insufficient", "imported")
+    harm = replaced(HELD, "canary.trace", basis=Basis.IMPORTED, passed=False)
+    assert by_id(verdict(harm))["MON-6"].status == "breached"
+
+
+def test_a_signature_of_somebody_else_does_not_count_and_a_declared_substitute_does():
+    alien = replaced(HELD, "attested.data-5", part="phases by dana", signer="sam")
+    assert by_id(verdict(alien))["DATA-5"].reason == "missing"
+    substitute = replaced(HELD, "attested.data-5", part="phases by dana", signer="lee")
+    assert by_id(verdict(substitute))["DATA-5"].status == "holds"
+
+
+def test_an_edit_of_a_section_voids_its_signatures(tmp_path):
+    charter = charter_with(tmp_path, ("completion: {min: 0.95}", "completion: {min: 0.93}"))
+    found = by_id(verdict(charter=charter))
+    assert (found["EVAL-4"].reason, found["OWN-5"].reason) == ("stale", "stale")
+    assert "in force is" in found["EVAL-4"].deciding.sentence
+    assert found["DATA-5"].status == "holds"
+
+
+def test_an_older_breach_ends_only_when_a_newer_record_proves_the_opposite():
+    def at(days, good, n):
+        one = next(record for record in HELD if record.kind == "completion")
+        to = NOW - timedelta(days=days)
+        return Evidence.model_validate(
+            {**one.model_dump(), "window_from": to, "window_to": to, "recorded_at": to, "n": n, "good": good}
+        )
+
+    held = [one for one in HELD if not (one.kind == "completion" and one.scope.task_type == "po_invoice")]
+    bad, thin, good = at(3, 500, 1_000), at(2, 3, 3), at(1, 1_000, 1_000)
+    assert by_id(verdict([*held, bad, thin]))["MON-1"].status == "breached"
+    assert by_id(verdict([*held, bad, thin, good]))["MON-1"].status == "holds"
+    assert by_id(verdict([*held, at(3, 1_000, 1_000), thin]))["MON-1"].reason == "insufficient"
+    ancient = at(300, 500, 1_000)
+    assert by_id(verdict([*held, ancient]))["MON-1"].status == "breached"
+
+
+def test_an_open_question_is_missing_with_its_path_and_asks_for_an_answer(tmp_path):
+    charter = charter_with(tmp_path, ("completion: {min: 0.95}", 'completion: {min: "?"}'))
+    item = by_id(verdict(charter=charter))["MON-1"].deciding
+    assert (item.reason, item.bound) == ("missing", None)
+    assert "task_types.po_invoice.completion.min" in item.sentence
+    assert "leaves open" in item.rule
+
+
+@pytest.mark.parametrize(
+    ("edit", "requirement", "path"),
+    [
+        (('integrations: {max_age: "?"', ""), "", ""),
+        (("sponsor: {person: vp, review: 30d}", 'sponsor: "?"'), "OWN-5", "sponsor.person"),
+        (
+            ("{A: sam,  R: [kim], C: [dana], I: [vp]}", '{A: "?", R: [kim], C: [dana], I: [vp]}'),
+            "OWN-2",
+            "raci.incident_response.A",
+        ),
+        (("regulations: [gdpr, sox]", 'regulations: "?"'), "INT-9", "regulations"),
+        (("auth: mtls,", 'auth: "?",'), "INT-1", "integrations.erp.auth"),
+        (
+            (
+                "families: {permission: 0.0, injection: 0.0, malformed: 0.10, ambiguous: 0.10}",
+                'families: "?"',
+            ),
+            "EVAL-2",
+            "datasets.adversarial.families",
+        ),
+        (
+            ("benchmarks:              {A: sam, ", 'benchmarks:              {A: "?", '),
+            "EVAL-5",
+            "raci.benchmarks.A",
+        ),
+        (
+            (
+                "judges: [{name: rubric-v3, pin: {provider: other, model: other-judge-2026-03-03}, card_max_age: 90d}]",
+                'judges: "?"',
+            ),
+            "EVAL-11",
+            "model.judges",
+        ),
+        (
+            ("integrations: [erp], share: 0.10", 'integrations: "?", share: 0.10'),
+            "INT-2",
+            "phases.1.integrations",
+        ),
+        (("fallback_drill: 90d}\n  mail", 'fallback_drill: "?"}\n  mail'), "INT-11", ""),
+        (
+            (
+                "sources: [{name: supplier handbook, kind: document, owner: lee, max_age: 180d}]",
+                'sources: "?"',
+            ),
+            "DATA-8",
+            "sources",
+        ),
+    ][1:],
+)
+def test_what_the_charter_leaves_open_is_asked_for(tmp_path, edit, requirement, path):
+    found = by_id(verdict([], charter=charter_with(tmp_path, edit)))[requirement]
+    assert found.reason == "missing"
+    assert any(path in item.sentence for item in found.items)
+
+
+@pytest.mark.parametrize(
+    ("name", "requirements"),
+    [
+        ("integrations", ("INT-2", "INT-3", "INT-5", "INT-11")),
+        ("tools", ("INT-3",)),
+        ("alerts", ("MON-5", "MON-8")),
+        ("outcomes", ("DATA-10",)),
+        ("task_types", ("MON-1",)),
+    ],
+)
+def test_a_whole_section_left_open_gives_one_item_for_each_part(name, requirements):
+    value = {} if name == "task_types" else "?"
+    charter = CHARTER.model_copy(update={name: value})
+    found = by_id(verdict([], charter=charter))
+    for requirement in requirements:
+        assert any(name in item.sentence for item in found[requirement].items)
+
+
+def test_nothing_declared_is_nothing_asked(tmp_path):
+    charter = charter_with(
+        tmp_path,
+        ("sources: [{name: supplier handbook, kind: document, owner: lee, max_age: 180d}]", "sources: []"),
+    )
+    found = by_id(verdict(charter=charter))["DATA-8"]
+    assert found.gates == ()
+    assert "no gate asks" in found.deciding.sentence
+
+
+def test_a_judge_that_is_a_metric_must_be_trusted(tmp_path):
+    charter = charter_with(tmp_path, ("metric: routed_correctly", "metric: rubric-v3"))
+    found = by_id(verdict([], charter=charter))["EVAL-11"]
+    assert (found.gates, found.deciding.remedy) == (("1",), "pilothouse eval judge rubric-v3")
+
+
+def test_routing_that_is_off_needs_no_threshold(tmp_path):
+    charter = charter_with(tmp_path, ("routing: {mode: hold,", "routing: {mode: off,"))
+    labels = {item.scope.label for item in by_id(verdict([], charter=charter))["EVAL-9"].items}
+    assert labels == {"queue"}
+
+
+def test_runbooks_are_read_by_named_people_or_by_all_owners(tmp_path):
+    named = charter_with(tmp_path, ("reviewed_by: all_owners", "reviewed_by: [lee]"))
+    labels = {item.scope.label for item in by_id(verdict([], charter=named))["MON-5"].items}
+    assert "read · runbooks/quality.md by lee" in labels
+    assert "read · runbooks/cost.md by kim" in labels
+    nobody = charter_with(
+        tmp_path,
+        ("{A: sam,  R: [kim], C: [dana], I: [vp]}", '{A: "?", R: "?", C: [dana], I: [vp]}'),
+    )
+    labels = {item.scope.label for item in by_id(verdict([], charter=nobody))["MON-5"].items}
+    assert "read · runbooks/cost.md by all owners" in labels
+
+
+def test_what_the_charter_says_against_itself_breaches_or_warns(tmp_path):
+    manual = charter_with(tmp_path, ("erp: {kind: api, owner: sam", "erp: {kind: manual, owner: sam"))
+    found = by_id(verdict(everything_holds(manual, NOW), charter=manual))["INT-6"]
+    assert (found.status, found.deciding.source) == ("breached", "charter")
+    short = charter_with(tmp_path, ("term_ends: 2027-12-01", "term_ends: 2027-03-01"))
+    assert by_id(verdict(everything_holds(short, NOW), charter=short))["OWN-1"].status == "breached"
+    retired = charter_with(tmp_path, ("retires_on: 2027-06-30", "retires_on: 2026-11-20"))
+    assert by_id(verdict(everything_holds(retired, NOW), charter=retired))["EVAL-7"].status == "breached"
+    soon = charter_with(tmp_path, ("retires_on: 2027-06-30", "retires_on: 2026-12-24"))
+    warned = by_id(verdict(everything_holds(soon, NOW), charter=soon))["EVAL-7"]
+    assert (warned.status, "retires on 2026-12-24" in warned.deciding.sentence) == ("at_risk", True)
+    never = charter_with(tmp_path, ("retires_on: 2027-06-30", "retires_on: none"))
+    assert by_id(verdict(everything_holds(never, NOW), charter=never))["EVAL-7"].status == "holds"
+
+
+def test_a_warning_of_the_charter_never_lifts_a_breach(tmp_path):
+    soon = charter_with(tmp_path, ("retires_on: 2027-06-30", "retires_on: 2026-12-24"))
+    spoilt = replaced(everything_holds(soon, NOW), "served_model", n=2_000, good=1_999)
+    assert by_id(verdict(spoilt, charter=soon))["EVAL-7"].status == "breached"
+
+
+def test_more_than_three_task_types_are_a_warning(tmp_path):
+    many = charter_with(
+        tmp_path,
+        ("  credit_note:    {share: 0.05,", "  refund: {share: 0.0}\n  credit_note:    {share: 0.05,"),
+    )
+    assert by_id(verdict(everything_holds(many, NOW), charter=many))["DATA-1"].status == "at_risk"
+
+
+def test_at_risk_exits_zero_unless_strict():
+    aging = replaced(
+        HELD, "audit.verified", window_from=NOW - timedelta(hours=23), window_to=NOW - timedelta(hours=23)
+    )
+    found = verdict(aging)
+    assert (found.word, found.deciding) == ("GO WITH CONDITIONS", "MON-10")
+    assert "Its evidence lapses in 1 hours" in found.sentence
+    assert (int(exit_status(found)), int(exit_status(found, strict=True))) == (0, 1)
+
+
+def test_a_waiver_stands_beside_the_status_and_lets_the_word_be_go_with_conditions():
+    found = verdict(without(HELD, "roster"), waivers=(waiver(),))
+    assert (found.status, found.word) == ("no_evidence", "GO WITH CONDITIONS")
+    assert by_id(found)["OWN-7"].waiver.until == NOW + timedelta(days=10)
+    assert found.sentence.endswith("by V. Petrov: 'roster follows'.")
+    assert int(exit_status(found)) == 3
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"signer": "dana"},
+        {"until": NOW + timedelta(days=40)},
+        {"until": NOW},
+        {"signed_at": NOW + timedelta(days=1)},
+        {"version": V2},
+        {"thresholds_digest": "0" * 64},
+        {"requirement": "OWN-8"},
+    ],
+)
+def test_a_waiver_that_is_not_in_order_is_not_there(fields):
+    found = verdict(without(HELD, "roster"), waivers=(waiver(**fields),))
+    assert by_id(found)["OWN-7"].waiver is None
+    assert found.word == "NOT ENOUGH EVIDENCE"
+
+
+def test_what_holds_needs_no_waiver():
+    assert by_id(verdict(waivers=(waiver(),)))["OWN-7"].waiver is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "task_type", "requirement"),
+    [
+        ("critical", "po_invoice", "MON-2"),
+        ("policy.bypass", None, "INT-8"),
+        ("versions_gated", None, "EVAL-3"),
+    ],
+)
+def test_some_things_are_never_waived(kind, task_type, requirement):
+    spoilt = replaced(HELD, kind, task_type=task_type, n=100, good=99)
+    found = verdict(spoilt, waivers=(waiver(requirement=requirement),))
+    assert by_id(found)[requirement].waiver is None
+
+
+def test_a_waiver_ends_when_the_value_gets_worse_than_the_signed_one():
+    spoilt = replaced(HELD, "completion", task_type="po_invoice", n=5_000, good=4_000)
+    marks = [
+        by_id(verdict(spoilt, waivers=(waiver(requirement="MON-1", value=value),)))["MON-1"].waiver
+        for value in (0.80, 0.85, None)
+    ]
+    assert [mark is not None for mark in marks] == [True, False, True]
+    lying = replaced(HELD, "discrepancy", task_type="po_invoice", n=5_000, good=4_000)
+    marks = [
+        by_id(verdict(lying, waivers=(waiver(requirement="MON-7", value=value),)))["MON-7"].waiver
+        for value in (0.20, 0.15)
+    ]
+    assert [mark is not None for mark in marks] == [True, False]
+    failed = replaced(HELD, "roster", passed=False)
+    assert by_id(verdict(failed, waivers=(waiver(value=1.0),)))["OWN-7"].waiver is not None
+
+
+def test_foreign_and_future_records_are_named_in_the_notes():
+    stranger = HELD[0].model_copy(update={"agent": "other"})
+    found = verdict([*HELD, stranger])
+    assert found.notes == (f"A record of {stranger.kind!r} was refused: it is about agent 'other'.",)
+
+
+def test_without_any_record_the_first_sentence_says_so():
+    assert (
+        verdict([]).sentence == "Nothing has been measured or signed yet; 41 requirements wait for evidence."
+    )
+
+
+def test_the_document_is_canonical_json_of_everything():
+    document = json.loads(verdict_document(verdict()))
+    assert AgentVerdict.model_validate(document) == verdict()
+
+
+def test_money_in_a_foreign_currency_is_written_with_its_code(tmp_path):
+    charter = charter_with(tmp_path, ("currency: USD", "currency: CHF"))
+    item = next(
+        item for item in by_id(verdict(charter=charter))["MON-3"].items if item.kind == "cost_per_task"
+    )
+    assert item.rule == "mean at most 0.45 CHF, proved at 95 % confidence"
+
+
+def test_every_role_finds_its_people():
+    roles = {
+        role: people_in_role(CHARTER, role, {})
+        for role in ("owner", "sponsor", "team", "A:benchmarks", "R:benchmarks")
+    }
+    assert roles == {
+        "owner": ("dana",),
+        "sponsor": ("vp",),
+        "team": ("sam", "kim"),
+        "A:benchmarks": ("sam",),
+        "R:benchmarks": ("kim",),
+    }
+    assert people_in_role(CHARTER, "integration", {"integration": "mail"}) == ("kim",)
+    assert people_in_role(CHARTER, "integration", {}) == ("sam",)
+
+
+def test_an_unknown_requirement_names_the_nearest():
+    assert requirement_named("MON-7").domain == "MON"
+    with pytest.raises(UnknownName, match="Did you mean"):
+        requirement_named("MON-77")
+
+
+def test_a_plan_is_empty_when_nothing_is_open_and_merges_what_one_command_settles():
+    assert plan_steps(verdict(phase="2"), CHARTER) == ()
+    missing = without(HELD, "integration.certificate", "tool.faults")
+    steps = plan_steps(verdict(missing), CHARTER)
+    assert steps[0].command == "pilothouse integration verify erp"
+    assert len(steps[0].items) == 3
+    assert steps[0].for_next_gate
+
+
+def test_harm_now_comes_before_weight_and_the_next_gate_before_both():
+    spoilt = replaced(HELD, "hosts_observed", n=5_000, good=4_999)
+    spoilt = replaced(spoilt, "critical", task_type="po_invoice", n=5_000, good=4_999)
+    spoilt = replaced(spoilt, "change.overlap", passed=False)
+    spoilt = replaced(
+        spoilt, "audit.verified", window_from=NOW - timedelta(hours=23), window_to=NOW - timedelta(hours=23)
+    )
+    spoilt = without(spoilt, "roster")
+    order = [step.items[0].partition(" ")[0] for step in plan_steps(verdict(spoilt), CHARTER)]
+    assert order == ["MON-2", "INT-1", "OWN-7", "MON-10", "INT-10"]
+
+
+def test_weights_may_be_left_to_the_survey(tmp_path):
+    charter = charter_with(
+        tmp_path, ("shares: {INT: 63, EVAL: 58, MON: 54, OWN: 49, DATA: 41}", "shares: {INT: 1}")
+    )
+    missing = without(everything_holds(charter, NOW), "integration.certificate", "roster")
+    order = [step.items[0] for step in plan_steps(verdict(missing, charter=charter), charter)]
+    assert order == ["OWN-7 all", "INT-2 erp"]

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one record proves about one rule."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+
+import pytest
+
+from pilothouse.core.evidence.evidence import Evidence, Source
+from pilothouse.core.verdict.requirement import (
+    AtLeast,
+    Ceiling,
+    Census,
+    Count,
+    Fact,
+    Floor,
+    MeanMax,
+    Paired,
+    Quantile,
+    Zero,
+)
+from pilothouse.core.verdict.rules import assess
+
+DAY = datetime(2026, 11, 20, tzinfo=UTC)
+
+
+def record(**fields):
+    values = {
+        "kind": "completion",
+        "agent": "triage",
+        "window_from": DAY,
+        "window_to": DAY,
+        "source": Source(command="x"),
+        "recorded_at": DAY,
+    }
+    return Evidence(**{**values, **fields})
+
+
+def rate(good, n, unknown=0):
+    return record(n=n, good=good, counts={"unknown": unknown})
+
+
+def amount(n, value, low=None, high=None, **counts):
+    return record(
+        kind="cost_per_task", n=n, value=value, low=low, high=high, counts=counts, detail="parts missing."
+    )
+
+
+def test_a_floor_is_proved_by_the_one_sided_lower_bound():
+    found = assess(Floor(bound=0.95), 0.95, rate(1_164, 1_200))
+    assert found.proof == "proved"
+    assert found.n_needed is None
+
+
+def test_a_floor_in_between_is_open_and_says_how_many_cases_would_do():
+    found = assess(Floor(bound=0.95), 0.95, rate(49, 50))
+    assert (found.proof, found.n, found.n_needed > 50) == ("open", 50, True)
+    assert (round(found.low, 3), round(found.high, 3)) == (0.910, 0.998)
+
+
+def test_a_floor_that_the_rate_does_not_reach_can_not_be_proved_by_more_of_it():
+    assert assess(Floor(bound=0.95), 0.95, rate(47, 50)).n_needed is None
+
+
+def test_a_finished_run_is_breached_sooner_than_a_stream():
+    result = rate(176, 200)
+    assert assess(Floor(bound=0.92), 0.92, result).proof == "breached"
+    assert assess(Floor(bound=0.92, stream=True), 0.92, result).proof == "open"
+    assert assess(Floor(bound=0.92, stream=True), 0.92, rate(880, 1_000)).proof == "breached"
+
+
+def test_what_is_unknown_helps_neither_side():
+    assert assess(Floor(bound=0.9), 0.9, rate(960, 1_000)).proof == "proved"
+    found = assess(Floor(bound=0.9), 0.9, rate(860, 1_000, unknown=140))
+    assert (found.proof, found.value, found.n) == ("open", 1.0, 860)
+    assert found.why == "140 of 1,000 do not say how they ended"
+    assert assess(Floor(bound=0.9), 0.9, rate(500, 1_000, unknown=140)).proof == "breached"
+
+
+@pytest.mark.parametrize("rule", [Floor(bound=0.9), Ceiling(bound=0.1), Zero(n=59)])
+def test_when_nothing_says_how_it_ended_nothing_is_proved(rule):
+    found = assess(rule, 0.5, rate(0, 10, unknown=10))
+    assert (found.proof, found.value, found.n) == ("open", None, 0)
+
+
+def test_a_floor_of_one_is_never_proved():
+    found = assess(Floor(bound=1.0), 1.0, rate(100, 100))
+    assert (found.proof, found.share_lost, found.n_needed) == ("open", math.inf, None)
+
+
+def test_a_ceiling_is_proved_by_the_upper_and_breached_by_the_lower_bound():
+    assert assess(Ceiling(bound=0.02), 0.02, rate(995, 1_000)).proof == "proved"
+    assert assess(Ceiling(bound=0.02), 0.02, rate(931, 972)).proof == "breached"
+    stream = assess(Ceiling(bound=0.03, stream=True), 0.03, rate(931, 972))
+    assert stream.proof == "open"
+    assert assess(Ceiling(bound=0.02, stream=True), 0.02, rate(931, 972)).proof == "breached"
+    assert stream.share_lost == pytest.approx(41 / 972 / 0.03)
+
+
+def test_an_open_ceiling_says_how_many_cases_would_do_if_any():
+    assert assess(Ceiling(bound=0.05), 0.05, rate(20, 20)).n_needed == 38
+    assert assess(Ceiling(bound=0.05), 0.05, rate(95, 100)).n_needed is None
+    assert assess(Ceiling(bound=1.0), 1.0, rate(0, 10)).proof == "proved"
+
+
+def test_a_ceiling_of_zero_is_none_in_59():
+    assert assess(Ceiling(bound=0.0), 0.0, rate(58, 58)).n_needed == 59
+    assert assess(Ceiling(bound=0.0), 0.0, rate(59, 59)).proof == "proved"
+    assert assess(Ceiling(bound=0.0), 0.0, rate(999, 1_000)).proof == "breached"
+
+
+def test_one_case_breaches_zero_and_loses_more_than_any_rate():
+    found = assess(Zero(n=200), 0.0, rate(3_859, 3_900))
+    assert (found.proof, found.share_lost) == ("breached", math.inf)
+
+
+def test_zero_shows_the_bound_that_its_cases_support():
+    found = assess(Zero(n=200), 0.0, rate(200, 200))
+    assert (found.proof, round(found.high, 4)) == ("proved", 0.0149)
+    few = assess(Zero(n=200), 0.0, rate(50, 50))
+    assert (few.proof, few.n_needed, few.share_lost) == ("open", 200, 0.75)
+    assert assess(Zero(n=200), 0.0, rate(400, 410, unknown=10)).proof == "open"
+
+
+def test_a_census_has_no_interval_and_lack_is_no_harm():
+    assert assess(Census(bound=0.995), 0.995, rate(9_971, 10_000)).proof == "proved"
+    down = assess(Census(bound=0.995), 0.995, rate(9_900, 10_000))
+    assert (down.proof, down.low, down.share_lost) == ("breached", None, pytest.approx(2.0))
+    assert assess(Census(bound=1.0), 1.0, rate(9, 10)).share_lost == math.inf
+    lack = assess(Census(bound=0.5, harm=False), 0.5, rate(1, 10))
+    assert (lack.proof, lack.share_lost) == ("open", pytest.approx(0.8))
+    assert assess(Census(bound=0.0, harm=False), 0.0, rate(0, 10)).proof == "proved"
+
+
+def test_a_mean_needs_100_cases_and_every_price():
+    assert assess(MeanMax(bound=0.45), 0.45, amount(200, 0.3, 0.2, 0.4)).proof == "proved"
+    few = assess(MeanMax(bound=0.45), 0.45, amount(99, 0.3, 0.2, 0.4))
+    assert (few.proof, few.n_needed) == ("open", 100)
+    assert assess(MeanMax(bound=0.45), 0.45, amount(200, 0.9, 0.8, 1.0)).proof == "breached"
+    assert assess(MeanMax(bound=0.45), 0.45, amount(99, 0.9, 0.8, 1.0)).proof == "open"
+    assert assess(MeanMax(bound=0.45), 0.45, amount(200, 0.4, 0.3, 0.5)).proof == "open"
+    assert assess(MeanMax(bound=0.45), 0.45, amount(200, 0.4)).proof == "open"
+    assert assess(MeanMax(bound=0.0), 0.0, amount(200, 0.4, 0.3, 0.5)).share_lost == math.inf
+
+
+def test_a_cost_with_unpriced_tokens_proves_only_the_worst():
+    cheap = assess(MeanMax(bound=0.45), 0.45, amount(200, 0.3, 0.2, 0.4, tokens=1_000, tokens_unpriced=40))
+    assert (cheap.proof, cheap.why) == ("open", "4% of tokens have no price")
+    dear = assess(MeanMax(bound=0.45), 0.45, amount(200, 0.9, 0.8, 1.0, tokens=1_000, tokens_unpriced=40))
+    assert (dear.proof, dear.why) == ("breached", "")
+    fine = assess(MeanMax(bound=0.45), 0.45, amount(200, 0.3, 0.2, 0.4, tokens=1_000, tokens_unpriced=10))
+    assert fine.proof == "proved"
+    assert assess(MeanMax(bound=0.45), 0.45, amount(200, 0.3, 0.2, 0.4, tokens_unpriced=2)).proof == "open"
+
+
+def test_a_cost_without_all_of_its_parts_is_not_known():
+    found = assess(MeanMax(bound=0.45), 0.45, amount(200, 0.3, 0.2, 0.4, unmeasured=1))
+    assert (found.proof, found.why) == ("open", "parts missing")
+
+
+def test_a_quantile_needs_59_cases():
+    assert assess(Quantile(bound=2.0), 2.0, amount(58, 1.0, 0.9, 1.1)).n_needed == 59
+    assert assess(Quantile(bound=2.0), 2.0, amount(59, 1.0, 0.9, 1.1)).proof == "proved"
+
+
+def test_an_amount_that_must_be_reached():
+    rule = AtLeast(bound=0.0, n=60)
+    assert assess(rule, 0.0, amount(60, 0.05, 0.01, 0.09)).proof == "proved"
+    assert assess(rule, 0.0, amount(59, 0.05, 0.01, 0.09)).n_needed == 60
+    assert assess(rule, 0.0, amount(60, -0.05, -0.09, -0.01)).proof == "breached"
+    badge = AtLeast(bound=0.5, harm=False)
+    low = assess(badge, 0.5, amount(60, 0.1, 0.1, 0.1))
+    assert (low.proof, low.share_lost) == ("open", pytest.approx(0.8))
+
+
+def test_a_pair_is_not_worse_worse_or_neither():
+    rule = Paired(bound=5.0)
+    assert assess(rule, 5.0, amount(400, -0.4, -1.6, 0.8)).proof == "proved"
+    assert assess(rule, 5.0, amount(400, -9.0, -12.0, -6.0)).proof == "breached"
+    between = assess(rule, 5.0, amount(40, -4.0, -9.0, 1.0))
+    assert (between.proof, between.share_lost) == ("open", pytest.approx(0.8))
+    assert assess(Paired(bound=0.0), 0.0, amount(40, -4.0, -9.0, 1.0)).share_lost == 1.0
+
+
+def test_too_few_cases_are_lack_not_harm():
+    found = assess(Count(bound=200), 200, record(kind="dataset.labelled", n=50))
+    assert (found.proof, found.n_needed, found.share_lost) == ("open", 200, 0.75)
+    assert assess(Count(bound=200), 200, record(kind="dataset.labelled", n=200)).proof == "proved"
+
+
+def test_a_fact_passed_or_failed_and_a_signature_is_one():
+    assert assess(Fact(), 0.0, record(n=1, passed=True)).proof == "proved"
+    assert assess(Fact(), 0.0, record(n=1)).proof == "proved"
+    assert assess(Fact(), 0.0, record(n=1, passed=False)).proof == "breached"
