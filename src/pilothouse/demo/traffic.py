@@ -57,6 +57,9 @@ TAIL = (
 )
 """What production mail is made of; shares add to 1."""
 
+CHOSEN = (("clean_order", 0.75), ("utility", 0.18), ("clean_credit", 0.07))
+"""What somebody picked for the pilot."""
+
 SUPPLIERS = (
     ("Northwind Paper", "en"),
     ("Calder Freight", "en"),
@@ -73,7 +76,10 @@ SUPPLIERS = (
     ("Talleres Ibarra", "es"),
     ("Zielinski Logistyka", "pl"),
 )
-ALIEN_SUPPLIER = ("Uhrwerk Aarau", "de")
+UTILITIES = ("City Water", "Harbour Grid", "Norfolk Telecom")
+"""Suppliers without any purchase order: what people choose when a pilot needs invoices without one."""
+
+ALIEN_SUPPLIER = "Uhrwerk Aarau"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +173,7 @@ class _Drawing:
     def _mail(self, day: int, moment: float, *, pilot: bool) -> Mail:
         self._documents += 1
         document = f"D-{self._documents:05d}"
-        kinds = TAIL[:3] if pilot else TAIL
+        kinds = CHOSEN if pilot else TAIL
         kind = self._rng.choices([name for name, _ in kinds], weights=[share for _, share in kinds])[0]
         if kind == "other_currency" and day < FOREIGN_CURRENCY_FROM_DAY:
             kind = "clean_order"
@@ -212,7 +218,7 @@ class _Drawing:
         amount = round(self._rng.uniform(80, 9_800), 2)
         currency = "GBP" if entity.endswith("UK") else "EUR"
         credit = kind.endswith("credit")
-        with_order = kind != "clean_no_order" and not (credit and self._rng.random() < 0.3)
+        with_order = kind not in {"clean_no_order", "utility"} and not (credit and self._rng.random() < 0.3)
         order = ""
         if with_order:
             order = self._order(supplier, entity, currency, amount)
@@ -234,7 +240,9 @@ class _Drawing:
 
     def _supplier(self, kind: str) -> tuple[str, str]:
         if kind == "other_currency":
-            return ALIEN_SUPPLIER[0], "en"
+            return ALIEN_SUPPLIER, "en"
+        if kind == "utility":
+            return self._rng.choice(UTILITIES), "en"
         if kind.startswith("foreign"):
             return self._rng.choice([entry for entry in SUPPLIERS if entry[1] in LANGUAGES[1:]])
         return self._rng.choice([entry for entry in SUPPLIERS if entry[1] == "en"])
