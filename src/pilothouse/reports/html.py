@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pages as HTML: one template for each page, which computes nothing and escapes everything."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from pilothouse.reports import charts
+from pilothouse.reports.readiness import DotInterval
+from pilothouse.reports.view_models import Page, StatusMark
+
+__all__ = ["environment", "render_body"]
+
+
+def _shape(mark: StatusMark) -> Markup:
+    return Markup(charts.shape(mark.status))  # noqa: S704 - constant text of ours
+
+
+def _dots(dot: DotInterval) -> Markup:
+    return Markup(charts.dot_interval(dot.low, dot.value, dot.high, dot.bound))  # noqa: S704 - numbers only
+
+
+def _band(chart: charts.BandChart) -> Markup:
+    return Markup(charts.band_line(chart))  # noqa: S704 - escaped where it is made
+
+
+def _share(shares: tuple[float, ...]) -> Markup:
+    return Markup(charts.share_bar(shares))  # noqa: S704 - numbers only
+
+
+def _bar(left: float, width: float, kind: str) -> Markup:
+    return Markup(charts.span_bar(left, width, kind))  # noqa: S704 - numbers and words of ours
+
+
+@cache
+def environment() -> Environment:
+    """Return the template environment: everything is escaped, and an unknown name is an error."""
+    env = Environment(
+        loader=PackageLoader("pilothouse.reports", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.filters.update(shape=_shape, dots=_dots, band=_band, share=_share)
+    env.globals["bar"] = _bar
+    return env
+
+
+def render_body(page: Page, **options: Any) -> Markup:
+    """Return the content of a page, without the frame around it.
+
+    Args:
+        page: Any page; the template has its name.
+        **options: `links` says whether links to other pages are drawn (default True).
+    """
+    template = environment().get_template(f"{page.name}.html")
+    return Markup(template.render(page=page, **{"links": True, **options}))  # noqa: S704 - rendered with escaping

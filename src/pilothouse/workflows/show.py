@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Gather what a page shows: installation → verdict, traffic and outcomes → view model."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+
+from pydantic import ValidationError
+
+from pilothouse.core.evidence.outcome import Outcome
+from pilothouse.core.verdict.verdict import AgentVerdict, Status
+from pilothouse.errors import InfrastructureError, PilothouseError, UnknownName
+from pilothouse.ports import CharterInForce, SpanRecord, TaskCursor, TaskFilter
+from pilothouse.reports.agent import AgentPage, AgentTraffic, build_agent
+from pilothouse.reports.fleet import FleetPage, Governed, build_fleet
+from pilothouse.reports.html_report import render_report
+from pilothouse.reports.readiness import ReadinessPage, build_readiness
+from pilothouse.reports.tasks import ROWS_MAX, TasksPage, build_tasks
+from pilothouse.reports.trace import FIELDS, TracePage, build_trace
+from pilothouse.workflows.assess import Assessment, assess
+from pilothouse.workflows.in_force import charter_of
+from pilothouse.workflows.installation import Installation
+
+__all__ = ["Judge", "Shows", "report_of"]
+
+TRAFFIC_WINDOW = timedelta(days=30)
+"""Days of the chart, the changes and the worst tasks of the Agent page."""
+
+FROZEN_MAX = timedelta(minutes=10)
+"""A frozen verdict of the Fleet page that is older is computed again, so that nothing old looks fresh."""
+
+JUDGED_KEPT_MAX = 256
+"""Assessments kept for the minute they were made in: one for each agent of the Fleet page and some."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+Judge = Callable[[Installation, str, datetime], Assessment]
+"""Gives the assessment of an agent at a moment."""
+
+
+def _unfrozen(installation: Installation, agent: str, now: datetime) -> Assessment:
+    return assess(installation, agent, now, freeze=False)
+
+
+def _ns(moment: datetime) -> int:
+    return (moment - EPOCH) // timedelta(microseconds=1) * 1_000
+
+
+def _traffic(installation: Installation, agent: str, now: datetime) -> AgentTraffic:
+    start = now - TRAFFIC_WINDOW
+    tasks = installation.lake.window(TaskFilter(agent=agent, from_ns=_ns(start), to_ns=_ns(now)))
+    outcomes = installation.ledger.outcomes(agent, from_ns=_ns(start), to_ns=_ns(now))
+    return AgentTraffic(
+        tasks=tasks,
+        outcomes={outcome.trace_id: outcome for outcome in outcomes},
+        window_from=start,
+        window_to=now,
+    )
+
+
+def _agent_page(installation: Installation, found: Assessment) -> AgentPage:
+    traffic = _traffic(installation, found.charter.agent, found.verdict.as_of)
+    return build_agent(found.verdict, found.charter, found.in_force, found.truth, traffic)
+
+
+def report_of(installation: Installation, found: Assessment) -> str:
+    """Return Agent and Readiness of an assessment as one HTML file that needs nothing else.
+
+    Args:
+        installation: Lake and ledger, for the chart.
+        found: The assessment.
+    """
+    return render_report((_agent_page(installation, found), build_readiness(found.verdict, found.charter)))
+
+
+class Shows:
+    """Answers what each page shows; assessments are made once a minute for each agent.
+
+    Args:
+        installation: Lake and ledger.
+        judge: Gives assessments.
+    """
+
+    def __init__(self, installation: Installation, judge: Judge = _unfrozen) -> None:
+        self._installation = installation
+        self._judge = judge
+        self._lock = threading.Lock()
+        self._kept: dict[tuple[str, str], tuple[datetime, AgentPage | None, Assessment]] = {}
+
+    def now(self) -> datetime:
+        """Return the moment of a page: the present, down to the minute, so that equal pages have equal digests."""
+        return self._installation.clock.now().replace(second=0, microsecond=0)
+
+    def fleet(self) -> FleetPage:
+        """Return the Fleet page."""
+        now, notices = self.now(), []
+        try:
+            seen = self._installation.lake.agents()
+        except InfrastructureError as error:
+            seen = ()
+            notices.append(f"Telemetry did not answer: {error.message}.")
+        governed = [self._governed(record, now) for record in self._installation.ledger.charters()]
+        return build_fleet(governed, seen, now, notices=tuple(notices))
+
+    def agent(self, agent: str) -> AgentPage:
+        """Return the Agent page.
+
+        Args:
+            agent: Agent id.
+
+        Raises:
+            UnknownName: No charter has that name.
+        """
+        now = self.now()
+        record = self._governs(agent)
+        kept = self._kept.get((agent, record.digest))
+        if kept is not None and kept[0] == now and kept[1] is not None:
+            return kept[1]
+        found = self._assess(record, now)
+        page = _agent_page(self._installation, found)
+        self._keep(record, now, page, found)
+        return page
+
+    def readiness(self, agent: str, show: Status | None = None) -> ReadinessPage:
+        """Return the Readiness page.
+
+        Args:
+            agent: Agent id.
+            show: Only requirements of this status, or None for all.
+
+        Raises:
+            UnknownName: No charter has that name.
+        """
+        found = self._assess(self._governs(agent), self.now())
+        return build_readiness(found.verdict, found.charter, show=show)
+
+    def tasks(self, wanted: TaskFilter, before: TaskCursor | None = None) -> TasksPage:
+        """Return a page of tasks.
+
+        Args:
+            wanted: The query; its agent is required.
+            before: Where the page before ended, or None for the newest.
+
+        Raises:
+            UnknownName: Neither a charter nor a task has that name.
+        """
+        agent = wanted.agent or ""
+        record = self._installation.ledger.charter(agent)
+        page = self._installation.lake.tasks(wanted, limit=ROWS_MAX, before=before)
+        if record is None and not page.tasks:
+            self._need_seen(agent)
+        outcomes = self._installation.ledger.outcomes_of([task.trace_id for task in page.tasks])
+        return build_tasks(
+            agent,
+            page,
+            outcomes,
+            self.now(),
+            wanted=wanted,
+            task_types=tuple(charter_of(record).task_types) if record else (),
+            first=before is None,
+        )
+
+    def trace(self, agent: str, trace_id: str) -> TracePage:
+        """Return the Trace page.
+
+        Args:
+            agent: Agent name.
+            trace_id: Whole trace id.
+
+        Raises:
+            UnknownName: Nothing has that id.
+        """
+        view = self._installation.lake.trace(trace_id)
+        if view is None or (view.task is not None and view.task.agent != agent):
+            raise UnknownName(
+                f"no task {trace_id!r} of {agent!r}",
+                remedy=f"Run `pilothouse traces --agent {agent}` to list its tasks.",
+                subject=trace_id,
+            )
+        outcome: Outcome | None = self._installation.ledger.outcomes_of([trace_id]).get(trace_id)
+        return build_trace(agent, trace_id, view, outcome, self.now())
+
+    def span_text(self, agent: str, trace_id: str, span_id: str, field: str) -> str:
+        """Return one whole text of a span, for download.
+
+        Args:
+            agent: Agent name.
+            trace_id: Whole trace id.
+            span_id: Span id.
+            field: One of `reports.trace.FIELDS`.
+
+        Raises:
+            UnknownName: Nothing has that id, or a span has no such text.
+        """
+        view = self._installation.lake.trace(trace_id)
+        spans: tuple[SpanRecord, ...] = view.spans if view else ()
+        span = next((span for span in spans if span.span_id == span_id), None)
+        if span is None or field not in FIELDS:
+            raise UnknownName(
+                f"no text {field!r} of span {span_id!r}",
+                remedy=f"Open the task: /agents/{agent}/tasks/{trace_id}",
+                subject=span_id,
+            )
+        text: str = getattr(span, field)
+        return text
+
+    def known_agents(self) -> tuple[str, ...]:
+        """Return every agent that has a page, by name; without the lake's when it does not answer."""
+        names = {record.agent for record in self._installation.ledger.charters()}
+        with suppress(InfrastructureError):
+            names |= {seen.agent for seen in self._installation.lake.agents()}
+        return tuple(sorted(names))
+
+    def is_governed(self, agent: str) -> bool:
+        """Return whether a charter is in force for an agent.
+
+        Args:
+            agent: Agent name.
+        """
+        return self._installation.ledger.charter(agent) is not None
+
+    def _governs(self, agent: str) -> CharterInForce:
+        record = self._installation.ledger.charter(agent)
+        if record is None:
+            self._need_seen(agent)
+            raise UnknownName(
+                f"agent {agent!r} sends tasks, and no charter says what must hold for it",
+                remedy="Draft one from its repository: `pilothouse init PATH-TO-THE-AGENT`.",
+                subject=agent,
+            )
+        return record
+
+    def _need_seen(self, agent: str) -> None:
+        known = self.known_agents()
+        if agent not in known:
+            raise UnknownName.among("agent", agent, known, remedy="Run `pilothouse traces` to list agents.")
+
+    def _assess(self, record: CharterInForce, now: datetime) -> Assessment:
+        kept = self._kept.get((record.agent, record.digest))
+        if kept is not None and kept[0] == now:
+            return kept[2]
+        with self._lock:
+            kept = self._kept.get((record.agent, record.digest))
+            if kept is not None and kept[0] == now:
+                return kept[2]
+            found = self._judge(self._installation, record.agent, now)
+            self._keep(record, now, None, found)
+        return found
+
+    def _keep(self, record: CharterInForce, now: datetime, page: AgentPage | None, found: Assessment) -> None:
+        if len(self._kept) >= JUDGED_KEPT_MAX:
+            self._kept.clear()
+        self._kept[record.agent, record.digest] = (now, page, found)
+
+    def _governed(self, record: CharterInForce, now: datetime) -> Governed:
+        try:
+            charter = charter_of(record)
+        except PilothouseError as error:
+            return Governed(agent=record.agent, charter=None, verdict=None, problem=error.message)
+        try:
+            verdict = self._frozen(record, now) or self._assess(record, now).verdict
+        except PilothouseError as error:
+            return Governed(agent=record.agent, charter=charter, verdict=None, problem=error.message)
+        return Governed(agent=record.agent, charter=charter, verdict=verdict)
+
+    def _frozen(self, record: CharterInForce, now: datetime) -> AgentVerdict | None:
+        """Return a stored verdict that is young and of this charter, or None."""
+        text = self._installation.ledger.latest_verdict(record.agent)
+        if text is None:
+            return None
+        try:
+            verdict = AgentVerdict.model_validate_json(text)
+        except ValidationError:
+            return None  # an older program wrote it
+        young = now - verdict.as_of <= FROZEN_MAX
+        return verdict if young and verdict.charter_digest == record.digest else None

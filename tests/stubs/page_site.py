@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pages over the small world, as an application and as a running server with a clock that stands still."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import page_world as world
+import uvicorn
+from starlette.applications import Starlette
+
+from pilothouse.interfaces.web.pages import web_app
+from pilothouse.settings import load_settings
+from pilothouse.testing import FixedClock, MemoryLedger
+from pilothouse.workflows.installation import Installation
+from pilothouse.workflows.show import Shows
+
+STRAY = "stray <b>agent</b>"
+
+
+def make_installation(home: Path, *, empty: bool = False) -> Installation:
+    clock = FixedClock(world.NOW)
+    ledger = MemoryLedger()
+    lake = world.PageLake()
+    if not empty:
+        charter = world.charter()
+        ledger.accept_charter(
+            agent=world.AGENT,
+            digest=charter.digest,
+            text=world.charter_text(),
+            path="charter.yaml",
+            at=world.NOW - timedelta(days=12),
+        )
+        tasks = world.make_tasks()
+        lake.add(tasks)
+        stray = [replace(task, agent=STRAY, trace_id=f"{n:032x}", input_preview=world.HOSTILE) for n, task in enumerate(tasks[:3])]
+        lake.add(stray)
+        ledger.save_outcomes(tuple(world.make_outcomes(tasks).values()))
+        ledger.add_evidence([record for record in world.make_evidence(tasks, world.make_outcomes(tasks)) if record.kind in {"quality"}])
+    return Installation(settings=load_settings({}, home=home), clock=clock, lake=lake, ledger=ledger)
+
+
+def make_site(home: Path, *, empty: bool = False) -> Starlette:
+    return web_app(Shows(make_installation(home, empty=empty)))
+
+
+@contextmanager
+def running(app: Starlette) -> Iterator[str]:
+    """Serve on a free port of the loopback and yield the address."""
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="off")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        thread.join(0.01)
+        if not thread.is_alive():
+            raise RuntimeError("the server did not start")
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(10)
