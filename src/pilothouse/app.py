@@ -6,7 +6,6 @@ What a command needs is imported when it runs, so that `pilothouse --help` and `
 
 from __future__ import annotations
 
-import html
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from pilothouse.lake.node import LakeNode
     from pilothouse.ports import Intake
     from pilothouse.settings import Settings
-    from pilothouse.workflows.assess import Assessment
     from pilothouse.workflows.doctor import Checkup
     from pilothouse.workflows.installation import Installation
     from pilothouse.workflows.upkeep import PriceList
@@ -42,7 +40,6 @@ __all__ = [
     "open_installation",
     "open_intake",
     "prepare_demo",
-    "render_report",
     "serve",
 ]
 
@@ -178,14 +175,7 @@ def demo_parts() -> DemoParts:
         clock=SystemClock(),
         open_installation=open_installation,
         open_intake=open_intake,
-        render=render_report,
     )
-
-
-def render_report(installation: Installation, assessment: Assessment) -> str:
-    """Return the HTML report of an assessment."""
-    del installation
-    return f"<pre>{html.escape(assessment.verdict.model_dump_json(indent=2))}</pre>"
 
 
 def prepare_demo(settings: Settings) -> Settings:

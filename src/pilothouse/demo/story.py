@@ -46,6 +46,7 @@ from pilothouse.settings import Settings
 from pilothouse.workflows.accept import accept_file
 from pilothouse.workflows.assess import Assessment, assess
 from pilothouse.workflows.installation import Installation
+from pilothouse.workflows.show import report_of
 from pilothouse.workflows.verify import VerifyLimits, verify_due
 
 __all__ = ["AGENT", "DemoParts", "DemoResult", "Step", "judge_demo", "prepare_demo", "run_demo"]
@@ -92,13 +93,11 @@ class DemoParts:
         clock: The time; the last simulated day ends now.
         open_installation: Open lake and ledger of some settings.
         open_intake: Open the lake for writing; what it took is folded at the end.
-        render: Render the HTML report of an assessment.
     """
 
     clock: Clock
     open_installation: Callable[[Settings], AbstractContextManager[Installation]]
     open_intake: Callable[[Settings], AbstractContextManager[Intake]]
-    render: Callable[[Installation, Assessment], str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,7 +206,7 @@ def judge_demo(place: DemoPlace, parts: DemoParts) -> DemoResult:
         _verify(installation, now)
         pilot = assess(installation, AGENT, read_beginning(place) + timedelta(days=PILOT_DAYS), freeze=False)
         assessment = assess(installation, AGENT, now)
-        place.report.write_text(parts.render(installation, assessment), encoding="utf-8")
+        place.report.write_text(report_of(installation, assessment), encoding="utf-8")
     return DemoResult(place=place, pilot=pilot, assessment=assessment)
 
 
