@@ -10,14 +10,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pilothouse.core.statistics.judging import (
-        Agreement,
-        JudgeCard,
-        JudgedMargin,
-        agreement,
-        judge_card,
-        judged_margin,
-    )
     from pilothouse.core.statistics.allocation import LabelRate, allocate_labels, weighted_score
     from pilothouse.core.statistics.anomaly import AnomalyScores, StreamAnomaly
     from pilothouse.core.statistics.audit import AuditDay, AuditReading, AuditState, ThresholdAudit
@@ -45,6 +37,14 @@ if TYPE_CHECKING:
         jeffreys_lower,
         jeffreys_upper,
     )
+    from pilothouse.core.statistics.judging import (
+        Agreement,
+        JudgeCard,
+        JudgedMargin,
+        agreement,
+        judge_card,
+        judged_margin,
+    )
     from pilothouse.core.statistics.labels import labels_needed
     from pilothouse.core.statistics.methods import METHODS, Explanation, MethodId, find_method
     from pilothouse.core.statistics.power import (
@@ -57,8 +57,8 @@ if TYPE_CHECKING:
     from pilothouse.core.statistics.quantities import mean_bounds, quantile_bounds
     from pilothouse.core.statistics.repeats import pass_hat_k
     from pilothouse.core.statistics.results import Estimate, NotEnoughEvidence, TestResult
-    from pilothouse.core.statistics.sessions import sequence_drift
     from pilothouse.core.statistics.sequential import GateState, SequentialGate, spending_bounds
+    from pilothouse.core.statistics.sessions import sequence_drift
     from pilothouse.core.statistics.texts import text_drift
     from pilothouse.core.statistics.thresholds import (
         CostThreshold,

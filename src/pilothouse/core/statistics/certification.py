@@ -27,7 +27,6 @@ class CertifierState:
         days: Informative days counted since.
         labels: Labels counted since.
         last: Last day counted, or None.
-        rarest: Smallest chance of a label since the alarm, by verdict, sorted.
         proved_on: Day on which it was proved, or None.
     """
 
@@ -36,7 +35,6 @@ class CertifierState:
     days: int = 0
     labels: int = 0
     last: DayCounts | None = None
-    rarest: tuple[tuple[str, float], ...] = ()
     proved_on: date | None = None
 
 
@@ -152,11 +150,7 @@ class DropCertifier:
     def _count(self, state: CertifierState, day: DayCounts) -> CertifierState:
         if not day.informative:
             return replace(state, last=day)
-        rarest = dict(state.rarest)
-        for stratum in day.strata:
-            if stratum.judged:
-                rarest[stratum.name] = min(stratum.probability, rarest.get(stratum.name, 1.0))
-        wealth = multiply(state.log_wealth, day_log_e(day, self.m0, rarest))
+        wealth = multiply(state.log_wealth, day_log_e(day, self.m0))
         proved = log_mean(wealth) >= math.log(self.threshold)
         return replace(
             state,
@@ -164,7 +158,6 @@ class DropCertifier:
             days=state.days + 1,
             labels=state.labels + sum(stratum.labelled for stratum in day.strata),
             last=day,
-            rarest=tuple(sorted(rarest.items())),
             proved_on=state.proved_on or (day.day if proved else None),
         )
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -98,14 +97,12 @@ class DropState:
         days: Informative days counted.
         silent_days: Days in a row without a requested label.
         last: The last day counted, or None at the start.
-        rarest: Smallest chance of a label since the start or the last alarm, by verdict, sorted.
     """
 
     log_wealth: tuple[float, ...] = ZERO_WEALTH
     days: int = 0
     silent_days: int = 0
     last: DayCounts | None = None
-    rarest: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,21 +267,11 @@ class DropDetector:
     def _count(self, state: DropState, day: DayCounts, gap: int) -> DropState:
         """Fold a new day into the state; an alarm of the day before starts it afresh first."""
         if self._alarmed(state):
-            state = replace(state, log_wealth=ZERO_WEALTH, rarest=())
+            state = replace(state, log_wealth=ZERO_WEALTH)
         if not day.informative:
             return replace(state, silent_days=state.silent_days + gap, last=day)
-        rarest = dict(state.rarest)
-        for stratum in day.strata:
-            if stratum.judged:
-                rarest[stratum.name] = min(stratum.probability, rarest.get(stratum.name, 1.0))
-        log_e = day_log_e(day, self.m0, rarest)
-        return DropState(
-            log_wealth=restart_and_multiply(state.log_wealth, log_e),
-            days=state.days + 1,
-            silent_days=0,
-            last=day,
-            rarest=tuple(sorted(rarest.items())),
-        )
+        log_wealth = restart_and_multiply(state.log_wealth, day_log_e(day, self.m0))
+        return DropState(log_wealth=log_wealth, days=state.days + 1, silent_days=0, last=day)
 
     def _missing(self, state: DropState, day: DayCounts) -> NotEnoughEvidence | None:
         if state.silent_days >= SILENT_DAYS_MAX:
@@ -306,14 +293,15 @@ class DropDetector:
         return None
 
 
-def day_log_e(day: DayCounts, m0: float, rarest: Mapping[str, float]) -> Floats:
+def day_log_e(day: DayCounts, m0: float) -> Floats:
     """Logarithm of the day's e-value for each bet: evidence that mean quality lies below m0.
+
+    The stakes are fractions of the largest one that no label can ruin; predictions and chances are
+    fixed before the day, so the stakes are too.
 
     Args:
         day: An informative day.
         m0: Line, in (0, 1).
-        rarest: Smallest chance of a label in use, by verdict: the stake stays safe, and stays the
-            same when a burst buys more labels.
 
     Returns:
         Shape (bets,).
@@ -326,7 +314,7 @@ def day_log_e(day: DayCounts, m0: float, rarest: Mapping[str, float]) -> Floats:
         >>> from pilothouse.core.statistics.daily import DayStratum
         >>> day = DayCounts(day=date(2026, 1, 1), strata=(DayStratum(
         ...     name="all", judged=300, labelled_good=14, labelled_bad=6, probability=0.0667, predicted=0.94),))
-        >>> day_log_e(day, 0.92, {"all": 0.0667}).round(2).tolist()
+        >>> day_log_e(day, 0.92).round(2).tolist()
         [1.66, 2.68, 3.73, 4.01, 1.27, -21.61]
     """
     strata = [stratum for stratum in day.strata if stratum.judged]
@@ -335,8 +323,7 @@ def day_log_e(day: DayCounts, m0: float, rarest: Mapping[str, float]) -> Floats:
     good = np.array([stratum.labelled_good for stratum in strata], dtype=np.float64)
     bad = np.array([stratum.labelled_bad for stratum in strata], dtype=np.float64)
     rest = np.array([stratum.judged for stratum in strata]) - good - bad
-    safe = np.array([min(rarest.get(stratum.name, 1.0), stratum.probability) for stratum in strata])
-    reach = float((m + (1 - m) / safe).max()) - m0
+    reach = float((m + (1 - m) / pi).max()) - m0
     stakes = np.array(BETS)[:, None] / reach
     gap = m0 - m
     log_e: Floats = (

@@ -48,16 +48,18 @@ class DesignEffect:
     clusters: int
 
 
-def cluster_indexes(groups: Sequence[Hashable | None]) -> Integers:
+def cluster_indexes(groups: Sequence[Hashable | None] | Integers) -> Integers:
     """Number clusters from 0; a missing cluster (None) is a cluster of its own.
 
     Args:
-        groups: Cluster of each case, shape (n,).
+        groups: Cluster of each case, shape (n,); numbers in an array are taken fastest.
 
     Example:
         >>> cluster_indexes(["a", None, "a", None]).tolist()
         [0, 1, 0, 2]
     """
+    if isinstance(groups, np.ndarray) and groups.dtype.kind in "iu":
+        return np.unique(groups, return_inverse=True)[1].astype(np.int64)
     numbers: dict[object, int] = {}
     return np.array(
         [
@@ -118,7 +120,9 @@ def giant_cluster(indexes: Integers) -> NotEnoughEvidence | None:
     )
 
 
-def cluster_design_effect(d: Floats, groups: Sequence[Hashable | None]) -> DesignEffect | NotEnoughEvidence:
+def cluster_design_effect(
+    d: Floats, groups: Sequence[Hashable | None] | Integers
+) -> DesignEffect | NotEnoughEvidence:
     """Design effect of paired differences, shrunk to a prior because flips are few.
 
     Args:

@@ -17,7 +17,19 @@ from rich.markup import escape
 
 import pilothouse
 from pilothouse.errors import CharterInvalid, ExitStatus, PilothouseError
-from pilothouse.interfaces.cli import charter, dataset, demo, doctor, gate, explain, price, run, serve, telemetry, verdict
+from pilothouse.interfaces.cli import (
+    charter,
+    dataset,
+    demo,
+    doctor,
+    explain,
+    gate,
+    price,
+    run,
+    serve,
+    telemetry,
+    verdict,
+)
 
 if TYPE_CHECKING:
     from pilothouse.interfaces.cli.services import Services
