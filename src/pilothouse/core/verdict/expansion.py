@@ -6,8 +6,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from pydantic import BaseModel
-
 from pilothouse.core.charter.answers import is_open, known, open_paths
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.operations import PhaseName
@@ -65,10 +63,7 @@ def committed(charter: Charter, path: str, names: Mapping[str, str]) -> object |
     for step in path.split("."):
         name = names[step[1:-1]] if step.startswith("{") else step
         walked.append(name)
-        if isinstance(here, dict):
-            here = here.get(name, "?")
-        elif isinstance(here, BaseModel):
-            here = getattr(here, name)
+        here = here.get(name, "?") if isinstance(here, dict) else getattr(here, name)
         if is_open(here):
             return OpenQuestion(".".join(walked))
     return here

@@ -182,7 +182,7 @@ class _Case:
             sentence=sentence,
             bound=self.bound,
             unit=self.kind.unit,
-            remedy="pilothouse check" if self.slot.question else command.format_map(_Names(filled)),
+            remedy="pilothouse check" if self.slot.question else command.format(**filled),
             who=signer or self.bench.people(self.requirement, self.slot.names),
         )
 
@@ -233,13 +233,6 @@ class _Case:
             said = committed(self.bench.charter, fresh, self.slot.names)
             return said if isinstance(said, timedelta) else timedelta(0)
         return fresh
-
-
-class _Names(dict[str, str]):
-    """Leaves a name that an item does not have as capitals, which a person replaces."""
-
-    def __missing__(self, key: str) -> str:
-        return key.upper()
 
 
 def _direction(rule: Rule) -> bool | None:

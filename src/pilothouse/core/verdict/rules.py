@@ -23,7 +23,6 @@ from pilothouse.core.verdict.requirement import (
     Ceiling,
     Census,
     Count,
-    Fact,
     Floor,
     MeanMax,
     Paired,
@@ -128,7 +127,7 @@ def assess(rule: Rule, bound: float, record: Evidence) -> Assessment:
             return _paired(bound, record)
         case Count():
             return _count(bound, record)
-        case Fact():
+        case _:
             return _fact(record)
 
 

@@ -21,7 +21,6 @@ from pilothouse.core.verdict.requirement import (
     Fact,
     Floor,
     MeanMax,
-    Paired,
     Quantile,
     Rule,
     Zero,
@@ -72,7 +71,7 @@ def rule_in_words(rule: Rule, bound: float | None, kind: Kind, currency: str) ->
             return f"mean at most {shown}{_PROVED}"
         case AtLeast():
             return f"more than {shown}{_PROVED}"
-        case Paired():
+        case _:
             return f"not worse by more than {shown}{_PROVED}"
 
 
@@ -108,7 +107,7 @@ class Voice:
 
     def _measured(self, found: Assessment) -> str:
         if found.value is None:
-            return f"{self.kind.title}{self._on()}"
+            return f"{self.kind.title}{self._on()}: not known"
         if isinstance(self.rule, Count):
             return f"{self.kind.title}{self._on()}: {found.n:,}"
         counted = f"{found.n:,} {self.kind.noun}"
@@ -171,11 +170,8 @@ class Voice:
                 f"{found.n:,} of about {found.n_needed:,} {self.kind.noun} needed:"
                 f" {self._measured(found)}; {self._committed()}.{why}"
             )
-        tail = (
-            ""
-            if found.why or isinstance(self.rule, Census)
-            else " No number of cases at this level would prove it."
-        )
+        hopeless = isinstance(self.rule, (Floor, Ceiling)) and not found.why
+        tail = " No number of cases at this level would prove it." if hopeless else ""
         return f"{self._measured(found)}; {self._committed()}.{why}{tail}"
 
     def breached(self, found: Assessment, record: Evidence) -> str:

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Numbers and sentences say what was measured, with as many digits as the cases bear."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from evidence_made import LABELLED, V1, everything_holds, load_charter, replaced
+
+from pilothouse.core.evidence.binding import InForce, binding_in_force
+from pilothouse.core.evidence.evidence import Scope
+from pilothouse.core.evidence.kinds import kind_named
+from pilothouse.core.verdict.numbers import day, in_unit, interval, percent, significant
+from pilothouse.core.verdict.readiness import decide, verdict_digest
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+CHARTER = load_charter()
+HELD = everything_holds(CHARTER, NOW)
+
+
+def item(evidence, requirement, label, **options):
+    found = decide(CHARTER, evidence, NOW, phase="2", version=V1, **options)
+    verdict = next(one for one in found.requirements if one.requirement == requirement)
+    return next(one for one in verdict.items if one.scope.label == label)
+
+
+@pytest.mark.parametrize(
+    ("rate", "n", "bound", "text"),
+    [
+        (0.831, 1_204, None, "83.1 %"),
+        (0.831, 99, None, "83 %"),
+        (0.9496, 400, 0.95, "94.96 %"),
+        (0.95, 400, 0.95, "95.0 %"),
+        (0.9499999999, 400, 0.95, "95.0000 %"),
+    ],
+)
+def test_a_percentage_has_the_digits_that_tell_it_from_its_bound(rate, n, bound, text):
+    assert percent(rate, n, bound=bound) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "bound", "text"),
+    [
+        (0.4504, "usd", 0.45, "$0.4504"),
+        (0.45, "usd", 0.45, "$0.45"),
+        (0.45 + 1e-12, "usd", 0.45, "$0.45"),
+        (1_234.5, "usd", None, "$1,230"),
+        (8.04, "seconds", 8.0, "8.04 s"),
+        (-1.6, "points", None, "-1.6 points"),
+        (200.0, "count", None, "200"),
+    ],
+)
+def test_an_amount_has_three_digits_or_those_that_tell_it_from_its_bound(value, unit, bound, text):
+    assert in_unit(value, unit, n=500, currency="USD", bound=bound) == text
+
+
+def test_small_and_large_amounts_are_written_plainly():
+    assert [significant(value) for value in (0.0, 0.000123, 9.999, 123_456.0)] == [
+        "0",
+        "0.000123",
+        "10",
+        "123,000",
+    ]
+
+
+def test_intervals_repeat_no_unit_but_the_currency():
+    assert interval(1.6, 1.8, "seconds", n=90, currency="USD") == "[1.6, 1.8]"
+    assert interval(0.2, 0.4, "usd", n=90, currency="EUR") == "[€0.2, €0.4]"
+
+
+def test_a_day_is_a_day_in_utc():
+    east = timezone(timedelta(hours=9))
+    assert day(datetime(2026, 11, 3, 5, tzinfo=east)) == "2 Nov 2026"
+
+
+def test_a_breach_says_measured_interval_cases_and_bound():
+    spoilt = replaced(HELD, "quality", task_type="credit_note", n=300, good=246)
+    assert item(spoilt, "MON-2", "credit_note · rate").sentence == (
+        "Quality on credit_note: 82.0 % [77.4, 86.0] (300 scored tasks); committed: at least 90 %."
+    )
+
+
+def test_too_few_cases_say_how_many_would_do():
+    spoilt = replaced(HELD, "quality", task_type="credit_note", n=40, good=38)
+    sentence = item(spoilt, "MON-2", "credit_note · rate").sentence
+    assert sentence.startswith("40 of about ")
+    assert "scored tasks needed" in sentence
+
+
+def test_a_level_below_the_floor_can_never_be_proved_by_more_of_it():
+    spoilt = replaced(HELD, "quality", task_type="credit_note", n=40, good=35)
+    assert item(spoilt, "MON-2", "credit_note · rate").sentence.endswith(
+        "No number of cases at this level would prove it."
+    )
+
+
+def test_tasks_that_do_not_say_how_they_ended_are_named():
+    silent = replaced(HELD, "completion", task_type="po_invoice", n=400, good=0, counts={"unknown": 400})
+    sentence = item(silent, "MON-1", "po_invoice · rate").sentence
+    assert "not known" in sentence
+    assert "400 of 400 do not say how they ended" in sentence
+
+
+def test_evidence_about_another_person_names_both():
+    other = binding_in_force(kind_named("directory"), CHARTER, Scope(), InForce(), person="sam")
+    moved = replaced(HELD, "directory", binds=other.model_dump())
+    assert "known for person sam only; in force is dana" in item(moved, "OWN-1", "active").sentence
+
+
+def test_a_baseline_of_an_old_dataset_is_stale_and_names_both_digests():
+    old = binding_in_force(kind_named("eval.anchor"), CHARTER, Scope(), InForce(labelled="0ld" * 20))
+    moved = replaced(HELD, "eval.anchor", binds=old.model_dump())
+    sentence = item(moved, "EVAL-5", "anchor").sentence
+    assert "0ld0ld0" in sentence
+    assert LABELLED[:7] in sentence
+
+
+def test_a_signature_says_who_when_and_until():
+    found = item(HELD, "OWN-5", "escalation by vp")
+    assert found.sentence == (
+        "The signature on escalation by vp: attested by V. Petrov on 15 Oct 2026, counts until 13 Apr 2027."
+    )
+
+
+def test_what_has_no_end_says_none():
+    assert item(HELD, "DATA-5", "phases by dana").sentence.endswith("attested by D. Ruiz on 2 Nov 2026.")
+
+
+def test_a_remedy_without_a_name_to_fill_in_keeps_it_in_capitals():
+    kinds = {"release.verdict"}
+    left = [one for one in HELD if one.kind not in kinds]
+    found = decide(CHARTER, left, NOW, version=None)
+    gate = next(one for one in found.requirements if one.requirement == "EVAL-3")
+    assert gate.items[0].remedy == "pilothouse gate --candidate VERSION"
+
+
+def test_a_lapse_far_off_is_said_in_days():
+    ended = NOW - timedelta(days=86)
+    soon = replaced(HELD, "drill.page", window_from=ended, window_to=ended)
+    assert item(soon, "OWN-3", "all").sentence.endswith("Its evidence lapses in 4 days.")
+
+
+def test_equal_verdicts_have_equal_digests():
+    one, two = (decide(CHARTER, HELD, NOW, version=V1) for _ in range(2))
+    assert verdict_digest(one) == verdict_digest(two)
