@@ -32,6 +32,17 @@ def to_batch(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.RecordBat
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
+def _column(values: Sequence[Any], kind: Any) -> Any:
+    first = values[0]
+    if first is values[-1] and values.count(first) == len(values):
+        # Half of the columns are constant in a batch; repeating one value is far cheaper than reading all.
+        if first is None:
+            return pa.nulls(len(values), kind)
+        if first.__class__ is str or (first.__class__ is int and not pa.types.is_decimal(kind)):
+            return pa.repeat(pa.scalar(first, kind), len(values))
+    return _decimals(values, kind) if pa.types.is_decimal(kind) else pa.array(values, type=kind)
+
+
 def _decimals(values: Sequence[int | None], kind: Any) -> Any:
     """Build 128-bit decimals of scale 12 by sign extension, without a Python Decimal for each."""
     present = np.fromiter((value is not None for value in values), dtype=bool, count=len(values))

@@ -27,18 +27,15 @@ from pilothouse.lake.columns import (
     TIME_OLD,
 )
 from pilothouse.lake.otlp_request import DIALECTS, Dialect, ParsedRequest
-from pilothouse.lake.payload import flattened_prefix, json_text, preview, rebuild_list
+from pilothouse.lake.payload import json_text, preview
 from pilothouse.lake.prices import PriceSource, cost_pico
+from pilothouse.lake.resolve import SLOTS, Resolved
 from pilothouse.lake.semconv import (
-    ALIASES,
     DEFINITION_KEYS,
     EVENT_INPUTS,
     EVENT_OUTPUTS,
-    LATEST_KEYS,
     MODEL_OPERATIONS,
-    OLDER_KEYS,
     OPENINFERENCE_KINDS,
-    OPENINFERENCE_PREFIXES,
     PAYLOAD_INPUTS,
     PAYLOAD_OUTPUTS,
     PROVIDERS,
@@ -56,40 +53,13 @@ Row = tuple[Any, ...]
 
 DAY_NS = 86_400 * 1_000_000_000
 
-_SLOTS = {name: number for number, name in enumerate(ALIASES)}
-_EMPTY: list[Any] = [None] * len(ALIASES)
-_RAW_SLOTS = frozenset(
-    name
-    for name in ALIASES
-    if name.startswith(("tokens_", "aggregated_"))
-    or name in {"first_chunk_s", "source_cost_usd", "task_confidence"}
-)
-_LATEST, _OLDER, _SHARED, _OPENINFERENCE = 1, 2, 4, 8
-
-
-def _bits(key: str) -> int:
-    if key in LATEST_KEYS:
-        return _LATEST
-    if key in OLDER_KEYS:
-        return _OLDER
-    if key.startswith("gen_ai."):
-        return _SHARED
-    return _OPENINFERENCE if key.startswith(OPENINFERENCE_PREFIXES) else 0
-
-
-_INDEX: dict[str, tuple[int, int, bool, int]] = {
-    key: (_SLOTS[name], rank, name in _RAW_SLOTS, _bits(key))
-    for name, keys in ALIASES.items()
-    for rank, key in enumerate(keys)
+FAMILIES = {
+    **dict.fromkeys(TOOL_OPERATIONS, "tool"),
+    **dict.fromkeys(RETRIEVAL_OPERATIONS, "retrieval"),
 }
-"""Attribute name → slot, rank among the slot's aliases, whether it stays as it is, convention."""
+"""Operation → family of payload names; all others speak like a model."""
 
-_PAYLOAD = frozenset(
-    key
-    for keys in (*PAYLOAD_INPUTS.values(), *PAYLOAD_OUTPUTS.values(), SYSTEM_KEYS, DEFINITION_KEYS)
-    for key in keys
-    if not key.endswith(".")
-)
+ZERO_PARENT = "0000000000000000"
 
 _encode = msgspec.json.Encoder().encode
 
@@ -140,14 +110,16 @@ def decode_rows(request: ParsedRequest, arrival: Arrival, prices: PriceSource) -
     """
     dialect = DIALECTS[request.encoding]
     index = 0
+    bad = request.bad
+    is_large = request.size > limits.VALUE_CHARS_MAX
     if request.signal is Signal.TRACES:
         for resource_spans in request.message.resource_spans:
             sender = _read_sender(resource_spans.resource, dialect)
             for scope_spans in resource_spans.scope_spans:
                 scope = _scope_text(scope_spans.scope, dialect)
                 for span in scope_spans.spans:
-                    if index not in request.bad:
-                        yield _span_row(span, sender, scope, dialect, arrival, prices)
+                    if index not in bad:
+                        yield _span_row(span, sender, scope, dialect, arrival, prices, is_large)
                     index += 1
     elif request.signal is Signal.LOGS:
         for resource_logs in request.message.resource_logs:
@@ -155,7 +127,7 @@ def decode_rows(request: ParsedRequest, arrival: Arrival, prices: PriceSource) -
             for scope_logs in resource_logs.scope_logs:
                 scope = _scope_text(scope_logs.scope, dialect)
                 for log in scope_logs.log_records:
-                    if index not in request.bad:
+                    if index not in bad:
                         yield _log_row(log, sender, scope, dialect, arrival)
                     index += 1
 
@@ -209,63 +181,6 @@ class _Loss:
         self.bytes = 0
 
 
-class _Resolved:
-    """The attributes of one span, sorted into columns, payload and rest."""
-
-    __slots__ = ("bits", "flat", "payload", "rest", "slots")
-
-    def __init__(self, attributes: dict[str, Any]) -> None:
-        self.slots = slots = _EMPTY[:]
-        self.payload: dict[str, Any] = {}
-        self.flat: dict[str, list[tuple[str, Any]]] = {}
-        self.rest = attributes
-        ranks: dict[int, int] = {}
-        bits = 0
-        moved: list[str] = []
-        for key, value in attributes.items():
-            hit = _INDEX.get(key)
-            if hit is not None:
-                slot, rank, raw, bit = hit
-                bits |= bit
-                if value is None or (slots[slot] is not None and ranks.get(slot, 0) <= rank):
-                    continue
-                if rank:
-                    ranks[slot] = rank
-                slots[slot] = value if raw or value.__class__ is str else json_text(value)
-            elif key in _PAYLOAD:
-                bits |= _bits(key)
-                self.payload[key] = value
-                moved.append(key)
-            elif (prefix := flattened_prefix(key)) is not None:
-                bits |= _OLDER if prefix[0] == "g" else _OPENINFERENCE
-                self.flat.setdefault(prefix, []).append((key[len(prefix) :], value))
-                moved.append(key)
-        for key in moved:
-            del attributes[key]
-        self.bits = bits
-
-    def first(self, keys: tuple[str, ...]) -> str | None:
-        """Return the first payload that is present, as text."""
-        for key in keys:
-            if key in self.payload:
-                value = self.payload[key]
-                if value is not None:
-                    return json_text(value)
-            elif key in self.flat:
-                return json_text(rebuild_list(self.flat[key]))
-        return None
-
-    def convention(self) -> str:
-        """Return which set of names was found; GenAI names win over OpenInference."""
-        if self.bits & _LATEST:
-            return "otel"
-        if self.bits & _OLDER:
-            return "otel_1_36"
-        if self.bits & _SHARED:
-            return "otel"
-        return "openinference" if self.bits & _OPENINFERENCE else "none"
-
-
 @dataclass(frozen=True, slots=True)
 class _Events:
     """What the events of one span say."""
@@ -314,8 +229,6 @@ def _event_message(attributes: dict[str, Any], role: str) -> Any:
 
 
 def _read_links(links: Any, dialect: Dialect) -> tuple[str, int]:
-    if not links:
-        return "[]", 0
     kept = [
         {
             "trace_id": dialect.hex_id(link.trace_id),
@@ -372,85 +285,96 @@ def _times(sent_start: int, sent_end: int, received_ns: int) -> tuple[int, int |
 
 
 def _span_row(  # noqa: PLR0917 - called once for each span; keywords cost there
-    span: Any, sender: _Sender, scope: str, dialect: Dialect, arrival: Arrival, prices: PriceSource
+    span: Any,
+    sender: _Sender,
+    scope: str,
+    dialect: Dialect,
+    arrival: Arrival,
+    prices: PriceSource,
+    is_large: bool,
 ) -> Row:
+    """Flatten one span. `is_large` says that some value may be longer than the limits allow."""
     loss = _Loss()
+    hex_id = dialect.hex_id
     attributes, lost = dialect.attributes(span.attributes)
-    if len(attributes) > 64 or _is_large(attributes):
+    if is_large or len(attributes) > limits.ATTRIBUTES_MAX:
         attributes = _bound_attributes(attributes, loss)
-    resolved = _Resolved(attributes)
+    resolved = Resolved(attributes)
     (
         operation, kind, provider, request_model, response_model, response_id, finish_reasons, first_chunk_s,
         input_total, cache_read, cache_creation, output_total, reasoning, aggregated_input, aggregated_output,
         conversation_id, user_id, agent, agent_id, agent_version, digest, task_type, result, claim, confidence,
-        tool_name, tool_call_id, tool_type, data_source_id, error_type, source_cost, server_address, server_port, event_name, metadata,
+        tool_name, tool_call_id, tool_type, data_source_id, error_type, source_cost, server_address, server_port,
+        event_name, metadata,
     ) = resolved.slots  # fmt: skip
-    events = _read_events(span.events, dialect) if len(span.events) else _NO_EVENTS
-    links, links_lost = _read_links(span.links, dialect)
+    events = _read_events(span.events, dialect) if span.events else _NO_EVENTS
+    links, links_lost = _read_links(span.links, dialect) if span.links else ("[]", 0)
     if operation is None:
         operation = OPENINFERENCE_KINDS.get(kind.upper(), kind.lower()) if kind else "other"
+    received_ns = arrival.received_ns
     start, end, duration, flags, day = _times(
-        int(span.start_time_unix_nano), int(span.end_time_unix_nano), arrival.received_ns
+        int(span.start_time_unix_nano), int(span.end_time_unix_nano), received_ns
     )
     status = span.status
-    code = status.code if 0 <= status.code <= 2 else 0
+    code = status.code
+    if not 0 <= code <= 2:
+        code = 0
     if error_type is None:
         error_type = events.error_type or ("_OTHER" if code == 2 else None)
     if provider is not None:
         provider = PROVIDERS.get(provider, provider)
     usage = NO_USAGE
-    if input_total is not None or aggregated_input is not None:
-        usage = split_usage(
-            aggregated_input if input_total is None else input_total,
-            cache_read, cache_creation,
-            aggregated_output if input_total is None else output_total,
-            reasoning,
-        )  # fmt: skip
+    if input_total is not None:
+        usage = split_usage(input_total, cache_read, cache_creation, output_total, reasoning)
+    elif aggregated_input is not None:
+        usage = split_usage(aggregated_input, cache_read, cache_creation, aggregated_output, reasoning)
     cost, cost_state, price_id = None, COST_NONE, None
     if operation in MODEL_OPERATIONS:
         cost, price_id = _price(usage, provider, response_model or request_model, end or start, prices)
         cost_state = COST_UNPRICED if cost is None else COST_PRICED
-    if operation in TOOL_OPERATIONS:
-        family = "tool"
-    elif operation in RETRIEVAL_OPERATIONS:
-        family = "retrieval"
-    else:
-        family = "model"
-    said_in = _cut(resolved.first(PAYLOAD_INPUTS[family]), loss)
-    said_out = _cut(resolved.first(PAYLOAD_OUTPUTS[family]), loss)
+    family = FAMILIES.get(operation, "model")
+    first = resolved.first
+    said_in, said_out = first(PAYLOAD_INPUTS[family]), first(PAYLOAD_OUTPUTS[family])
     if said_in is None and events.inputs:
-        said_in = _cut(json_text(events.inputs), loss)
+        said_in = json_text(events.inputs)
     if said_out is None and events.outputs:
-        said_out = _cut(json_text(events.outputs), loss)
-    if task_type is None:
-        task_type = _metadata_task_type(metadata) if metadata else None
-    parent = dialect.hex_id(span.parent_span_id)
-    span_id = dialect.hex_id(span.span_id)
+        said_out = json_text(events.outputs)
+    system, definitions = first(SYSTEM_KEYS), first(DEFINITION_KEYS)
+    if is_large:
+        said_in, said_out = _cut(said_in, loss), _cut(said_out, loss)
+        system, definitions = _cut(system, loss), _cut(definitions, loss)
+    if task_type is None and metadata is not None:
+        task_type = _metadata_task_type(metadata)
+    if sender.agent is not None and (agent is None or "pilothouse.agent" not in attributes):
+        agent = sender.agent
+    parent: str | None = hex_id(span.parent_span_id)
+    if not parent or parent == ZERO_PARENT:
+        parent = None
+    if confidence is None:
+        confidence = sender.confidence
     return (
-        dialect.hex_id(span.trace_id), span_id,
-        parent if parent and parent != "0000000000000000" else None,
-        "span", "", start, end, duration, arrival.received_ns, flags,
-        _short(sender.agent if agent is None or (sender.agent and "pilothouse.agent" not in attributes) else agent)
-        or sender.service,
-        _short(agent_id), _short(agent_version) or sender.version, _short(digest) or sender.digest,
-        _short(task_type) or sender.task_type, _short(conversation_id), _short(user_id), sender.environment,
-        operation[: limits.TEXT_CHARS_MAX] or "other", span.name[: limits.NAME_CHARS_MAX], code,
+        hex_id(span.trace_id), hex_id(span.span_id), parent, "span", "",
+        start, end, duration, received_ns, flags,
+        agent or sender.service, agent_id, agent_version or sender.version, digest or sender.digest,
+        task_type or sender.task_type, conversation_id, user_id, sender.environment,
+        operation or "other", span.name[: limits.NAME_CHARS_MAX], code,
         error_type[: limits.ERROR_TYPE_CHARS_MAX] if error_type else None,
-        _short(provider), _short(request_model), _short(response_model), _short(response_id), _short(tool_name), _server(server_address, server_port),
-        _short(event_name), *usage, cost, cost_state,
-        _short(result) or sender.result, _claim_text(claim) or sender.claim,
-        _confidence(sender.confidence if confidence is None else confidence),
+        provider, request_model, response_model, response_id, tool_name,
+        None if server_address is None else _server(server_address, server_port),
+        event_name, *usage, cost, cost_state,
+        result or sender.result, sender.claim if claim is None else _claim_text(claim),
+        None if confidence is None else _confidence(confidence),
         preview(said_in, of_user=True) if said_in else None,
         preview(said_out, of_user=False) if said_out else None,
         arrival.source, arrival.seq,
         span.kind if 0 <= span.kind <= 5 else 0, status.message[: limits.STATUS_MESSAGE_CHARS_MAX],
-        sender.service, _short(tool_type), _short(tool_call_id), _short(data_source_id), resolved.convention(),
-        price_id, _number(source_cost), _first_chunk_ns(first_chunk_s),
-        finish_reasons and finish_reasons[: limits.TEXT_CHARS_MAX],
+        sender.service, tool_type, tool_call_id, data_source_id, resolved.convention,
+        price_id, None if source_cost is None else _number(source_cost),
+        None if first_chunk_s is None else _first_chunk_ns(first_chunk_s), finish_reasons,
         len(said_in) if said_in else None, len(said_out) if said_out else None,
-        said_in, said_out, _cut(resolved.first(SYSTEM_KEYS), loss), _cut(resolved.first(DEFINITION_KEYS), loss),
-        _json(attributes), sender.text, scope, events.text, links, arrival.node,
-        span.dropped_attributes_count + lost + loss.attributes,
+        said_in, said_out, system, definitions,
+        _encode(attributes).decode(), sender.text, scope, events.text, links, arrival.node,
+        span.dropped_attributes_count + lost + loss.attributes + resolved.lost,
         span.dropped_events_count + events.lost, span.dropped_links_count + links_lost, loss.bytes, day,
     )  # fmt: skip
 
@@ -458,10 +382,10 @@ def _span_row(  # noqa: PLR0917 - called once for each span; keywords cost there
 def _log_row(log: Any, sender: _Sender, scope: str, dialect: Dialect, arrival: Arrival) -> Row:
     loss = _Loss()
     attributes, lost = dialect.attributes(log.attributes)
-    resolved = _Resolved(_bound_attributes(attributes, loss))
+    resolved = Resolved(_bound_attributes(attributes, loss))
     slots = resolved.slots
     body = dialect.value(log.body) if log.body is not None else None
-    event_name = log.event_name or slots[_SLOTS["event_name"]] or ""
+    event_name = log.event_name or slots[SLOTS["event_name"]] or ""
     time_ns = int(log.time_unix_nano) or int(log.observed_time_unix_nano)
     start, _, _, flags, day = _times(time_ns, time_ns, arrival.received_ns)
     said_in = _cut(resolved.first(PAYLOAD_INPUTS["model"]), loss)
@@ -478,34 +402,24 @@ def _log_row(log: Any, sender: _Sender, scope: str, dialect: Dialect, arrival: A
         trace_id.strip("0") and trace_id, span_id.strip("0") and span_id, None,
         "log", hashlib.blake2b(key.encode("utf-8", "replace"), digest_size=8).hexdigest(),
         start, None, None, arrival.received_ns, flags & ~TIME_MISSING if time_ns else flags,
-        _short(slots[_SLOTS["agent"]]) or sender.agent or sender.service,
-        _short(slots[_SLOTS["agent_id"]]), sender.version, sender.digest,
-        _short(slots[_SLOTS["task_type"]]) or sender.task_type,
-        _short(slots[_SLOTS["conversation_id"]]), _short(slots[_SLOTS["user_id"]]), sender.environment,
-        _short(slots[_SLOTS["operation"]]) or "other",
+        slots[SLOTS["agent"]] or sender.agent or sender.service,
+        slots[SLOTS["agent_id"]], sender.version, sender.digest,
+        slots[SLOTS["task_type"]] or sender.task_type,
+        slots[SLOTS["conversation_id"]], slots[SLOTS["user_id"]], sender.environment,
+        slots[SLOTS["operation"]] or "other",
         (event_name or log.severity_text or "log")[: limits.NAME_CHARS_MAX], 0,
-        _short(slots[_SLOTS["error_type"]]), _short(slots[_SLOTS["provider"]]),
-        _short(slots[_SLOTS["request_model"]]), _short(slots[_SLOTS["response_model"]]),
-        _short(slots[_SLOTS["response_id"]]), _short(slots[_SLOTS["tool_name"]]), None, _short(event_name),
+        slots[SLOTS["error_type"]], slots[SLOTS["provider"]],
+        slots[SLOTS["request_model"]], slots[SLOTS["response_model"]],
+        slots[SLOTS["response_id"]], slots[SLOTS["tool_name"]], None, _short(event_name),
         *NO_USAGE, None, COST_NONE, None, None, None,
         preview(said_in, of_user=True) if said_in else None,
         preview(said_out, of_user=False) if said_out else None,
-        arrival.source, arrival.seq, 0, "", sender.service, None, None, None, resolved.convention(),
+        arrival.source, arrival.seq, 0, "", sender.service, None, None, None, resolved.convention,
         None, None, None, None, len(said_in) if said_in else None, len(said_out) if said_out else None,
         said_in, said_out, _cut(resolved.first(SYSTEM_KEYS), loss), None,
         _json(resolved.rest), sender.text, scope, "[]", "[]", arrival.node,
-        log.dropped_attributes_count + lost + loss.attributes, 0, 0, loss.bytes, day,
+        log.dropped_attributes_count + lost + loss.attributes + resolved.lost, 0, 0, loss.bytes, day,
     )  # fmt: skip
-
-
-def _is_large(attributes: dict[str, Any]) -> bool:
-    """Return whether a key or a text is so long that the limits must be applied one by one."""
-    for key, value in attributes.items():
-        if len(key) > limits.KEY_BYTES_MAX or (
-            value.__class__ is str and len(value) > limits.VALUE_CHARS_MAX
-        ):
-            return True
-    return False
 
 
 def _log_message(body: Any, role: str) -> Any:
@@ -526,11 +440,13 @@ def _server(address: str | None, port: str | None) -> str | None:
     return _short(f"{address}:{port}" if port else address)
 
 
-def _metadata_task_type(metadata: str) -> str | None:
-    try:
-        found = msgspec.json.decode(metadata)
-    except (msgspec.DecodeError, RecursionError):
-        return None
+def _metadata_task_type(metadata: Any) -> str | None:
+    found = metadata
+    if isinstance(metadata, str):
+        try:
+            found = msgspec.json.decode(metadata)
+        except (msgspec.DecodeError, RecursionError):
+            return None
     return _optional_text(found.get("task_type")) if isinstance(found, dict) else None
 
 

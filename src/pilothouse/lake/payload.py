@@ -24,6 +24,19 @@ WRAPPERS = frozenset(
 STATE_STARTS = ('{"messages":', '{ "messages"')
 """How the state of a graph begins when it is a conversation."""
 
+
+class _Part(msgspec.Struct, gc=False):
+    content: str = ""
+    text: str = ""
+
+
+class _Message(msgspec.Struct, gc=False):
+    role: str = ""
+    content: str = ""
+    parts: list[_Part] = []
+
+
+_decode_plain = msgspec.json.Decoder(list[_Message]).decode
 _encoder = msgspec.json.Encoder(order="sorted")
 
 
@@ -114,6 +127,18 @@ def preview(text: str, *, of_user: bool) -> str:
         'Is it paid?'
     """
     if text[:1] != "[" and not text.startswith(STATE_STARTS):
+        return text[:PREVIEW_CHARS_MAX]
+    try:
+        for said in reversed(_decode_plain(text)):
+            if said.role in (USER_ROLES if of_user else ASSISTANT_ROLES):
+                words = said.content or " ".join(
+                    [part.content or part.text for part in said.parts if part.content or part.text]
+                )
+                if words:
+                    return words[:PREVIEW_CHARS_MAX]
+    except msgspec.ValidationError:
+        pass  # messages of another shape are read without types below, which is slower
+    except (msgspec.DecodeError, RecursionError):
         return text[:PREVIEW_CHARS_MAX]
     try:
         messages = msgspec.json.decode(text)

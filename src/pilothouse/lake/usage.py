@@ -79,7 +79,9 @@ def split_usage(
 
 
 def _count(sent: object) -> int | None:
-    if isinstance(sent, bool):
+    if sent.__class__ is int:
+        return sent if 0 <= sent <= TOKENS_MAX else None  # type: ignore[operator, return-value]  # an int by the line above
+    if sent is None or isinstance(sent, bool):
         return None
     if (isinstance(sent, str) and sent.isascii() and sent.isdigit() and len(sent) < 12) or (
         isinstance(sent, float) and sent.is_integer()
