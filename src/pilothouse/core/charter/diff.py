@@ -315,6 +315,8 @@ def _entry(path: tuple[str, ...], holder: str, old: Any, new: Any) -> Change:
 def _effect(pattern: str, path: str, old: Any, new: Any) -> Effect:
     if OPEN in (old, new):
         return Effect.ANSWERED if old == OPEN else Effect.REOPENED
+    if pattern in MORE_IS_WIDER and None in (old, new):  # no cap is the widest cap
+        return Effect.NARROWER if old is None else Effect.WIDER
     low, high = _amount(old), _amount(new)
     if low is not None and high is not None:
         if pattern in HIGHER_IS_TIGHTER:

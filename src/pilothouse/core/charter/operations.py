@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pilothouse.core.charter.answers import Answer, OrAll, Section
+from pilothouse.core.charter.answers import Answer, OrAll, Section, Word
 from pilothouse.core.charter.quantities import Count, Duration, Id, Number, Rate, Text
 
 __all__ = [
@@ -95,7 +95,7 @@ class Runbook(Section):
         drill: How often it is rehearsed.
     """
 
-    reviewed_by: Answer[Literal["all_owners"] | tuple[Id, ...]]
+    reviewed_by: Answer[Annotated[tuple[Id, ...] | Literal["all_owners"], Word("all_owners", "all_owners")]]
     drill: Answer[Duration]
 
 
@@ -112,7 +112,7 @@ class PhaseExit(Section):
     """
 
     uptime: Answer[Rate] | None = None
-    p95_s: Answer[Number | Literal["per_type"]] | None = None
+    p95_s: Answer[Annotated[Number | Literal["per_type"], Word("per_type", "per_type")]] | None = None
     critical_errors: Answer[Count] | None = None
     volume_times: Answer[Number] | None = None
     not_worse_than: Answer[Literal["pilot"]] | None = None

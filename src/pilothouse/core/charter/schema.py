@@ -108,8 +108,6 @@ def _renamed(node: Any) -> Any:
 
 def _allow_open(definition: dict[str, Any]) -> None:
     """Let "?" stand for a whole mapping, as the charter does."""
-    if definition.get("type") != "object":
-        return
     form = {key: definition.pop(key) for key in tuple(definition) if key not in ("title", "description")}
     definition["anyOf"] = [form, {"const": OPEN}]
 

@@ -35,7 +35,7 @@ SECRET_FORMS: tuple[tuple[str, re.Pattern[str]], ...] = (
 
 
 ASSIGNED = re.compile(
-    r"(?i)(?:api[_-]?key|secret|passw(?:or)?d|token|access[_-]?key)[a-z_]{0,20}['\"]?\s{0,4}[:=]\s{0,4}"
+    r"(?i)(?:api[_-]?key|secret|passw(?:or)?d|token|access[_-]?key)[a-z_]{0,20}['\"]?\]?\s{0,4}[:=]\s{0,4}"
     r"(?P<quote>['\"]?)(?P<value>[^'\"\s#,;(){}\[\]$<>]{8,200})(?P=quote)"
 )
 """A word that stands for a secret, with a value behind it."""

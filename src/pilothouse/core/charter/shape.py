@@ -123,12 +123,7 @@ def shape(values: Mapping[str, Any]) -> Shaped:
             hits = [_hit(problem, renames) for problem in told if not _is_threshold(problem)]
             hits += _without_threshold([problem.path for problem in told if _is_threshold(problem)])
         edits = {path: value for problem in problems for path, value in _edits(problem, renames)}
-        lost |= {
-            path
-            for problem in problems
-            if _stays_wrong(problem, renames)
-            for path, _ in _removal(problem.path)
-        }
+        lost |= {_removal(problem.path)[0] for problem in problems if _stays_wrong(problem, renames)}
         for path in sorted(edits, key=_from_the_end, reverse=True):
             repaired = _replaced(repaired, path, edits[path])
     return Shaped(charter=None, hits=tuple(hits))
@@ -215,7 +210,7 @@ def _hit(problem: _Problem, renames: Mapping[Path, Path]) -> Hit:
                 if n > 1
                 else NO_ACCOUNTABLE.at(path, duty=duty)
             )
-        case ("raci", str(duty), "A") if problem.value in ("none", ""):
+        case ("raci", str(duty), "A") if problem.value == "":
             return NO_ACCOUNTABLE.at(path, duty=duty)
         case ("owner", "person") if isinstance(problem.value, tuple):
             return OWNER_NOT_PERSON.at(path, owner=f"[{', '.join(map(str, problem.value))}]")
@@ -293,7 +288,7 @@ def _edits(problem: _Problem, renames: Mapping[Path, Path]) -> Iterator[tuple[Pa
     if problem.kind == "extra_forbidden":
         yield path, REMOVED
     elif _stays_wrong(problem, renames):
-        yield from _removal(path)
+        yield _removal(path)
     elif path not in renames.values():
         yield path, OPEN
 
@@ -305,16 +300,11 @@ def _stays_wrong(problem: _Problem, renames: Mapping[Path, Path]) -> bool:
     )
 
 
-def _removal(path: Path) -> Iterator[tuple[Path, Any]]:
-    """Yield the edit for a value that may not be an open question: its entry goes."""
-    while path:
-        if len(path) == 1 and path[0] in LAST_RESORT:
-            yield path, LAST_RESORT[str(path[0])]
-            return
-        if isinstance(path[-1], int) or not known_keys(path[:-1]):
-            yield path, REMOVED
-            return
+def _removal(path: Path) -> tuple[Path, Any]:
+    """Return the edit for a value that may not be an open question: its entry goes."""
+    while len(path) > 1 and not isinstance(path[-1], int) and known_keys(path[:-1]):
         path = path[:-1]
+    return path, LAST_RESORT.get(str(path[0]), REMOVED) if len(path) == 1 else REMOVED
 
 
 def _from_the_end(path: Path) -> tuple[tuple[bool, int, str], ...]:
@@ -338,12 +328,7 @@ def _existing(path: Path, values: Any) -> Path:
 
 def _get(values: Any, path: Path) -> Any:
     for key in path:
-        if isinstance(values, dict):
-            values = values.get(key)
-        elif isinstance(values, tuple) and isinstance(key, int) and key < len(values):
-            values = values[key]
-        else:
-            return None
+        values = values.get(str(key)) if isinstance(values, dict) else values[int(key)]
     return values
 
 
@@ -353,8 +338,6 @@ def _replaced(values: Any, path: Path, value: Any) -> Any:
         return value
     key, rest = path[0], path[1:]
     if isinstance(values, tuple) and isinstance(key, int):
-        if key >= len(values):
-            return values  # an item that another edit took out
         inner = _replaced(values[key], rest, value)
         return (*values[:key], *(() if inner is REMOVED else (inner,)), *values[key + 1 :])
     copied = dict(values) if isinstance(values, dict) else {}

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
-from pilothouse.core.charter.answers import Answer, Section
+from pilothouse.core.charter.answers import Answer, Section, Word
 from pilothouse.core.charter.quantities import (
     Count,
     Day,
@@ -187,7 +187,7 @@ class PilotBurn(Section):
     """
 
     people: Answer[Range]
-    model: Answer[Range | Literal["measured"]]
+    model: Answer[Annotated[Range | Literal["measured"], Word("measured", "measured")]]
     other: Answer[Range]
 
 

@@ -4,24 +4,15 @@ from datetime import date
 
 import pytest
 
-from pilothouse.connectors.charter_file import look_at_files, read_charter_text
-from pilothouse.core.charter.facts import CharterFacts
-from pilothouse.core.charter.files import named_files
+from pilothouse.connectors.charter_file import read_charter_text
 from pilothouse.core.charter.findings import FindingKind
-from pilothouse.core.charter.models_known import MODEL_ALIASES
+from pilothouse.core.charter.located import LocatedTree, dotted
 from pilothouse.core.charter.parse import check_charter
 from pilothouse.core.charter.rules.table import RULES
-from stubs.broken_charters import BROKEN, EXAMPLE, FOLDER, Broken, edited
+from stubs.broken_charters import BROKEN, EXAMPLE, Broken, edited
+from stubs.charter_trees import FACTS, check, example_values, with_value
 
-FACTS = CharterFacts(today=date(2026, 11, 20), model_aliases=MODEL_ALIASES)
 NEEDS_FACTS = {"outcome-late"}
-
-
-def check(text, *, facts=FACTS, file="charter.yaml"):
-    tree = read_charter_text(text, file=file)
-    if facts.files is None:
-        facts = replace(facts, files=look_at_files(FOLDER, named_files(tree.value)))
-    return check_charter(tree, facts)
 
 
 def test_the_example_charter_has_nothing_to_say():
@@ -145,7 +136,38 @@ def test_nobody_looked_at_files_so_no_rule_speaks_about_them():
 
 ONE_OPEN = [
     line.strip()
-    for line in ["owner.person", "sponsor.person", "sponsor", "people", "task_types", "target_volume.per_day", "reviewers.minutes_per_item", "escalation", "severities", "alerts", "phases", "integrations", "tools", "outcomes", "datasets.labelled", "model", "model.pin.model", "model.fallback", "model.judges", "residency.regions", "raci.incident_response", "runbooks", "sources", "framework.extend", "budgets.production", "operations.team", "prompts", "stability.days", "task_defaults.quality", "task_defaults.verifier"]
+    for line in [
+        "owner.person",
+        "sponsor.person",
+        "sponsor",
+        "people",
+        "task_types",
+        "target_volume.per_day",
+        "reviewers.minutes_per_item",
+        "escalation",
+        "severities",
+        "alerts",
+        "phases",
+        "integrations",
+        "tools",
+        "outcomes",
+        "datasets.labelled",
+        "model",
+        "model.pin.model",
+        "model.fallback",
+        "model.judges",
+        "residency.regions",
+        "raci.incident_response",
+        "runbooks",
+        "sources",
+        "framework.extend",
+        "budgets.production",
+        "operations.team",
+        "prompts",
+        "stability.days",
+        "task_defaults.quality",
+        "task_defaults.verifier",
+    ]
 ]
 
 
@@ -161,6 +183,86 @@ def test_any_part_may_be_open_and_asks_exactly_there(path):
     questions = result.of_kind(FindingKind.QUESTION)
     assert [finding.path for finding in questions] == [path]
     assert questions[0].asked
+
+
+INSIDE = [
+    ("escalation", 0, "to", 0),
+    ("escalation", 0, "acknowledge"),
+    ("escalation", 0, "to"),
+    ("escalation", 2, "to"),
+    ("severities", "sev1", "resolve"),
+    ("severities", "sev2", "start_level"),
+    ("model", "judges", 0, "pin", "model"),
+    ("tools", "erp.route@1", "args"),
+    ("tools", "erp.route@1", "task_types"),
+    ("tools", "erp.route@1", "args", "queue", "role"),
+    ("tools", "erp.route@1", "args", "queue", "type"),
+    ("outcomes", 0, "unit"),
+    ("outcomes", 0, "source"),
+    ("alerts", 0, "task_types"),
+    ("alerts", 0, "on"),
+    ("alerts", 0, "runbook"),
+    ("residency", "regions", 0),
+    ("phases", "2", "integrations"),
+    ("raci", "benchmarks", "R", 0),
+    ("people", "dana", "unit"),
+    ("people", "dana", "role"),
+]
+
+
+@pytest.mark.parametrize("path", INSIDE, ids=str)
+def test_an_open_value_inside_a_list_or_entry_is_one_question_and_no_error(path):
+    values = example_values()
+    if path == ("people", "dana", "role"):
+        values = with_value(values, path[:2], {**values["people"]["dana"], "role": "owner"})
+    tree = LocatedTree(file="charter.yaml", value=with_value(values, path, "?"))
+    result = check_charter(tree, FACTS)
+    assert result.of_kind(FindingKind.ERROR) == ()
+    assert [finding.path for finding in result.findings] == [dotted(path)]
+
+
+def test_a_runbook_may_name_its_readers():
+    fine = edited(("reviewed_by: all_owners", "reviewed_by: [dana, sam]"))
+    assert check(fine).findings == ()
+    wrong = check(edited(("reviewed_by: all_owners", "reviewed_by: [dana, sma]")))
+    assert [finding.path for finding in wrong.findings] == ["runbooks.runbooks/quality.md.reviewed_by[1]"]
+
+
+def test_a_runbook_that_only_the_review_table_names_must_exist_too():
+    result = check(edited(("runbooks: {runbooks/quality.md:", "runbooks: {runbooks/other.md:")))
+    assert [finding.message for finding in result.findings] == [
+        "file runbooks/other.md does not exist or is empty"
+    ]
+
+
+def test_a_phase_that_is_not_there_is_missing():
+    values = example_values()
+    phases = {name: phase for name, phase in values["phases"].items() if name != "2"}
+    tree = LocatedTree(file="c", value=with_value(values, ("phases",), phases))
+    findings = check_charter(tree, FACTS).findings
+    assert [finding.message for finding in findings] == ["phase 2 lacks its own entry"]
+
+
+def test_a_blank_accountable_is_nobody():
+    for blank in ('""', "none"):
+        result = check(
+            edited(("benchmarks:              {A: sam,", f"benchmarks:              {{A: {blank},"))
+        )
+        assert [finding.rule for finding in result.findings] == ["raci-no-accountable"]
+
+
+def test_a_letter_of_a_duty_that_is_left_out_is_blank():
+    result = check(
+        edited(("benchmarks:              {A: sam,  R: [kim],", "benchmarks:              {A: sam,"))
+    )
+    assert [(finding.rule, finding.path) for finding in result.findings] == [
+        ("raci-blank", "raci.benchmarks.R")
+    ]
+
+
+def test_an_unreadable_switch_is_shown_as_written():
+    result = check(edited(("stability: {days: 90", "stability: {days: false")))
+    assert result.findings[0].message == "stability.days: false is no whole number"
 
 
 def opened(value, keys):

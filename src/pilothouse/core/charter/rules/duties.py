@@ -63,6 +63,9 @@ RULES: tuple[Rule, ...] = (
     NO_SUBSTITUTE,
 )
 
+NOBODY = "none"
+"""Allowed for C and I; an A of `none` is nobody."""
+
 PERMISSION_OF_DUTY: dict[Duty, str] = {
     "quality_metrics": "approve",
     "incident_response": "pause",
@@ -96,6 +99,8 @@ def check_raci(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
             if names == () or (letter == "R" and names is None):
                 yield RACI_BLANK.at(("raci", duty, letter), duty=duty, letter=letter)
         accountable = known(row.accountable)
+        if accountable == NOBODY:
+            yield NO_ACCOUNTABLE.at(("raci", duty, "A"), duty=duty)
         person = charter.people.get(accountable) if accountable else None
         role = known(person.role) if person else None
         permission = PERMISSION_OF_DUTY[duty]

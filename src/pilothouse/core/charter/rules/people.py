@@ -92,7 +92,8 @@ def references(charter: Charter) -> Iterator[tuple[Path, str, bool]]:
             yield ("people", name, "substitute"), person.substitute, False
     yield from _each(("operations", "team"), charter.operations.team, may_be_group=False)
     for duty, row in charter.raci.rows().items():
-        yield ("raci", duty, "A"), row.accountable, False
+        if row.accountable != "none":  # raci-no-accountable says it better
+            yield ("raci", duty, "A"), row.accountable, False
         for letter, names in (("R", row.responsible), ("C", row.consulted), ("I", row.informed)):
             yield from _each(("raci", duty, letter), names, may_be_group=True)
     for index, level in enumerate(known(charter.escalation) or ()):

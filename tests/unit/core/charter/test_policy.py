@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+import pytest
+
+from pilothouse.core.charter.policy import decide_call, policy_rules, type_name
+from pilothouse.core.charter.systems import GivenCall, Tool
+
+TOOL = {
+    "integration": "bank",
+    "effect": "irreversible",
+    "task_types": ("invoice",),
+    "contract": "pay.json",
+    "manifest_hash": "?",
+    "args": {
+        "recipient": {"role": "target", "type": "iban", "origins": ("request", "registry"), "required": True},
+        "amount": {"role": "magnitude", "type": "amount(EUR)", "max": 2500.0, "ask_above": 200.0},
+        "note": {"role": "payload", "type": "text", "max": 10},
+        "date": {"role": "neutral", "type": "date"},
+    },
+    "budget": {"per_task": 1, "per_day": 40},
+    "on_fail": "ask",
+    "approvers": ("lee",),
+    "examples": "?",
+}
+IBAN = "DE89370400440532013000"
+PAY = {"recipient": (IBAN, "request"), "amount": (100.0, "request")}
+
+
+def tool(**changes):
+    return Tool.model_validate({**TOOL, **changes})
+
+
+def call(args=None, **fields):
+    given = {name: {"value": value, "origin": origin} for name, (value, origin) in (args or PAY).items()}
+    return GivenCall.model_validate({"args": given, **fields})
+
+
+def test_a_call_with_every_rule_proven_is_allowed():
+    decided = decide_call(tool(), call())
+    assert decided.decision == "allow"
+    assert decided.failed == ()
+
+
+def test_the_rules_of_a_tool_are_entitlement_deciding_arguments_and_budget():
+    assert policy_rules(tool()) == ("entitled", "recipient", "amount", "budget")
+    assert policy_rules(tool(budget=None, args={})) == ("entitled",)
+
+
+@pytest.mark.parametrize("origin", ["field", "model", "handle", "owner", "absent"])
+def test_a_target_from_anywhere_else_asks(origin):
+    decided = decide_call(tool(), call({**PAY, "recipient": (IBAN, origin)}))
+    assert (decided.decision, decided.failed) == ("ask", ("recipient",))
+
+
+def test_what_is_not_proven_is_denied_where_nobody_is_asked():
+    assert decide_call(tool(on_fail="deny"), call({**PAY, "recipient": (IBAN, "model")})).decision == "deny"
+
+
+def test_an_amount_above_the_limit_to_ask_asks_and_above_the_maximum_is_denied():
+    assert decide_call(tool(), call({**PAY, "amount": (201.0, "request")})).decision == "ask"
+    assert decide_call(tool(), call({**PAY, "amount": (2501.0, "request")})).decision == "deny"
+
+
+def test_another_task_type_is_denied_and_never_asked():
+    decided = decide_call(tool(), call(task_type="reminder"))
+    assert (decided.decision, decided.failed) == ("deny", ("entitled",))
+
+
+def test_a_call_beyond_the_budget_is_denied():
+    assert decide_call(tool(), call(used=1)).failed == ("budget",)
+
+
+def test_an_argument_that_the_policy_does_not_name_is_denied():
+    assert decide_call(tool(), call({**PAY, "memo": ("x", "request")})).failed == ("memo",)
+
+
+def test_a_required_argument_may_not_be_absent_and_an_optional_one_may():
+    assert decide_call(tool(), call({"amount": (1.0, "request")})).failed == ("recipient",)
+    assert decide_call(tool(), call({"recipient": (IBAN, "request")})).decision == "allow"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("recipient", "not an iban"),
+        ("recipient", 5.0),
+        ("amount", "100"),
+        ("note", "longer than ten characters"),
+        ("date", "tomorrow"),
+    ],
+)
+def test_a_value_that_is_not_of_its_type_or_too_long_is_denied(name, value):
+    decided = decide_call(tool(), call({**PAY, name: (value, "request")}))
+    assert decided.decision == "deny"
+    assert name in decided.failed
+
+
+def test_payload_and_neutral_arguments_need_no_origin():
+    decided = decide_call(tool(), call({**PAY, "note": ("thanks", "model"), "date": ("2026-11-20", "field")}))
+    assert decided.decision == "allow"
+
+
+@pytest.mark.parametrize(
+    ("kind", "good", "bad"),
+    [
+        ("email", "a@b.example", "a@b"),
+        ("url_host", "erp.corp.example:443", "erp corp"),
+        ("url", "https://corp.example/x", "ftp://corp.example"),
+        ("id", "INV-7", "INV 7"),
+        ("bool", True, "true"),
+        ("int", 3.0, 3.5),
+        ("number", 3.5, "3.5"),
+        ("datetime", "2026-11-20T10:00:00", "noon"),
+        ("text", "anything at all", True),
+    ],
+)
+def test_each_type_accepts_its_own_and_nothing_else(kind, good, bad):
+    policy = tool(args={"x": {"role": "neutral", "type": kind}})
+    assert decide_call(policy, call({"x": (good, "model")})).decision == "allow"
+    assert decide_call(policy, call({"x": (bad, "model")})).decision == "deny"
+
+
+def test_an_enum_accepts_its_values_only():
+    policy = tool(args={"queue": {"role": "neutral", "type": "enum", "values": ("a", "b")}})
+    assert decide_call(policy, call({"queue": ("a", "model")})).decision == "allow"
+    assert decide_call(policy, call({"queue": ("c", "model")})).decision == "deny"
+
+
+def test_an_open_role_or_an_unknown_type_denies():
+    for argument in ({"type": "text"}, {"role": "?", "type": "text"}, {"role": "neutral", "type": "blob"}):
+        assert decide_call(tool(args={"x": argument}), call({"x": ("v", "request")})).decision == "deny"
+
+
+def test_an_open_maximum_bounds_nothing_and_open_origins_prove_nothing():
+    policy = tool(args={"x": {"role": "target", "type": "number", "max": "?", "origins": "?"}})
+    assert decide_call(policy, call({"x": (1e9, "request")})).failed == ("x",)
+
+
+def test_a_tool_with_open_task_types_entitles_nobody():
+    assert decide_call(tool(task_types="?"), call()).failed == ("entitled",)
+
+
+def test_type_names_are_read_with_and_without_their_parameter():
+    assert [type_name(text) for text in ("amount(EUR)", "name(suppliers)", "enum", "blob", "")] == [
+        "amount", "name", "enum", None, None,
+    ]  # fmt: skip

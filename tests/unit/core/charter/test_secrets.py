@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+import pytest
+
+from pilothouse.core.charter.secrets import REDACTED, assigned_secret, redacted, secret_kind
+
+SECRETS = [
+    "sk-proj-abcdefghijklmnopqrstuvwx",
+    "sk-ant-api03-0123456789abcdef",
+    "AKIAABCDEFGHIJKLMNOP",
+    "AIza" + "a" * 35,
+    "ghp_" + "a" * 36,
+    "glpat-" + "a" * 20,
+    "xoxb-1234567890-abc",
+    "hf_" + "a" * 34,
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc",
+    "Bearer abcdefghijklmnopqrstuvwx",
+    "postgresql://app:hunter2@db.corp.example/erp",
+    "-----BEGIN RSA PRIVATE KEY-----",
+    "password: correcthorsebattery",
+]
+HARMLESS = [
+    "erp-read",
+    "oidc:dana@corp.example",
+    "runbooks/quality.md",
+    "sha256:" + "a" * 64,
+    "skip-this",
+    "task tokens: 400",
+    "https://corp.example/a",
+]
+
+
+@pytest.mark.parametrize("text", SECRETS)
+def test_a_secret_is_recognised_and_nothing_of_it_is_left(text):
+    assert secret_kind(text)
+    assert REDACTED in redacted(f"before {text} after")
+    assert text not in redacted(f"before {text} after")
+
+
+@pytest.mark.parametrize("text", HARMLESS)
+def test_ordinary_values_are_no_secrets(text):
+    assert secret_kind(text) is None
+    assert redacted(text) == text
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'API_KEY = "abcd1234efgh"',
+        "client_secret: 'q8w7e6r5t4'",
+        'os.environ["X_TOKEN"] = "q8w7e6r5t4"',
+        'key = "sk-ant-0123456789abcdef"',
+    ],
+)
+def test_a_line_that_assigns_a_secret_is_found(line):
+    assert assigned_secret(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "api_key = settings.api_key_of_erp",
+        'api_key = "your-api-key-here"',
+        "max_tokens = 4096",
+        'token = os.environ["TOKEN_OF_ERP"]',
+        'password = ""',
+    ],
+)
+def test_a_line_that_names_a_secret_without_holding_it_is_not(line):
+    assert assigned_secret(line) is None
+
+
+def test_an_environment_file_holds_bare_values():
+    assert assigned_secret("ERP_PASSWORD=q8w7e6r5t4", may_be_bare=True) == "password"
+    assert assigned_secret("ERP_PASSWORD=q8w7e6r5t4") is None
