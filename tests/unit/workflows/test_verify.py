@@ -254,7 +254,7 @@ def test_newest_tasks_are_asked_about_first(installation):
 
 
 def test_a_late_import_behind_settled_tasks_is_found_by_the_thorough_tick(installation, monkeypatch):
-    monkeypatch.setattr("pilothouse.workflows.verify.PAGE_TASKS", 3)
+    monkeypatch.setattr("pilothouse.workflows.verify.FIRST_PAGE_TASKS", 3)
     installation.lake.add([task(n, ended=NOW - timedelta(hours=n)) for n in range(1, 5)])
     verify_due(installation, NOW)
     installation.lake.add([task(9, ended=NOW - timedelta(days=20))])

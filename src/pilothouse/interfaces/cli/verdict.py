@@ -22,8 +22,10 @@ __all__ = ["register"]
 
 CHARTER_DEFAULT = Path("charter.yaml")
 
-ROUNDS_MAX = 20
-"""Rounds of verification before the verdict, each of up to half a minute: what is left is said in a note."""
+ROUND_CALLS_MAX = 50_000
+ROUND_S = 10.0
+ROUNDS_MAX = 6
+"""Verification before the verdict takes a minute at most, with a word every ten seconds; a note says what is left."""
 
 
 def register(cli: typer.Typer, services: Services) -> None:
@@ -168,13 +170,14 @@ def _choose(installation: Installation, agent: str | None) -> str:
 
 def _verify(installation: Installation, agent: str, now: datetime, hints: Console) -> tuple[str, ...]:
     """Ask about every claim that is due; return what limits the answers."""
-    from pilothouse.workflows.verify import verify_due
+    from pilothouse.workflows.verify import VerifyLimits, verify_due
 
+    limits = VerifyLimits(calls_max=ROUND_CALLS_MAX, tick_s=ROUND_S)
     problems: dict[str, None] = {}
     asked = 0
     more = False
     for _ in range(ROUNDS_MAX):
-        report = verify_due(installation, now, agent=agent, thorough=True)
+        report = verify_due(installation, now, agent=agent, thorough=True, limits=limits)
         asked += report.asked
         problems.update((f"{one.task_type}: {one.text}", None) for one in report.problems)
         more = report.more
