@@ -38,7 +38,8 @@ class GateRequest:
         candidate_version: Its version digest, or None to compute it.
         baseline: Address, version digest, `current`, `anchor` or None.
         baseline_version: Version digest of a baseline given by address.
-        dataset: Folder or JSON-lines file.
+        dataset: Folder or JSON-lines file; None takes the charter's labelled dataset.
+        adversarial: Folder or file of attacks; None takes the charter's, when it is there.
         charter: Charter file, or None.
         agent: Agent id when there is no charter.
         scorer: Judges cases without asserts of their own; None takes the charter's metric, or `exact`.
@@ -66,7 +67,8 @@ class GateRequest:
     candidate_version: str | None = None
     baseline: str | None = None
     baseline_version: str | None = None
-    dataset: Path
+    dataset: Path | None = None
+    adversarial: Path | None = None
     charter: Path | None = None
     agent: str | None = None
     scorer: str | None = None

@@ -53,6 +53,8 @@ class GateRun:
         request: What was asked.
         policy: Rules in force.
         dataset: The dataset.
+        attacks: The adversarial dataset; the same when one holds both.
+        shown: Every text the model is shown, by name; None when that is not known.
         selection: Cases that take part.
         candidate: The side that is judged.
         baseline: The side it is compared with, or None.
@@ -68,6 +70,8 @@ class GateRun:
     request: GateRequest
     policy: GatePolicy
     dataset: Dataset
+    attacks: Dataset
+    shown: tuple[tuple[str, str], ...] | None
     selection: Selection
     candidate: Arm
     baseline: Arm | None

@@ -8,12 +8,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.errors import UnknownName, UsageError
 from pilothouse.evals.arms import Arm
 from pilothouse.evals.case import Case, Split, canonical_digest
 from pilothouse.evals.checks import CheckBook
-from pilothouse.evals.dataset import load_dataset
+from pilothouse.evals.dataset import Dataset, load_dataset
 from pilothouse.evals.journal import Journal
 from pilothouse.evals.scorers.registry import ScorerRegistry, parse_scorer_text
 from pilothouse.evals.scorers.scorer import Scorer
@@ -21,6 +22,7 @@ from pilothouse.evals.selection import Selection, select_cases
 from pilothouse.ports import Lake, Ledger
 from pilothouse.runtime.launcher import summarize_charter
 from pilothouse.workflows.check import load_charter
+from pilothouse.workflows.datasets import read_shown_texts
 from pilothouse.workflows.gate_arms import anchor_version, candidate_arm, resolve_baseline, stored_arm
 from pilothouse.workflows.gate_request import GatePolicy, GateRequest, settle_policy
 from pilothouse.workflows.gate_run import GateRun
@@ -57,12 +59,15 @@ def open_gate(
         MalformedRecord: The dataset has bad lines.
         CharterInvalid: The charter has errors.
     """
-    dataset = load_dataset(request.dataset)
     charter = load_charter(request.charter, today=now.date()) if request.charter else None
-    types = tuple(sorted({case.task_type for case in dataset.cases}))
+    dataset, attacks = _load_datasets(request, charter)
+    cases = dataset.cases
+    if attacks is not dataset:
+        cases += tuple(case for case in attacks.cases if case.family is not None)
+    types = tuple(sorted({case.task_type for case in cases}))
     policy = settle_policy(request, charter, types)
     selection = select_cases(
-        dataset.cases,
+        cases,
         now=now,
         splits=frozenset({Split.GATE, Split.SEALED}) if request.sealed else frozenset({Split.GATE}),
         seed=dataset.digest,
@@ -71,8 +76,8 @@ def open_gate(
     if not selection.cases:
         removed = ", ".join(f"{count} {why}" for why, count in selection.removed.items()) or "none at all"
         raise UsageError(
-            f"no case of {str(request.dataset)!r} may be used: {removed}.",
-            remedy=f"See what it holds: `pilothouse dataset show {request.dataset}`.",
+            f"no case of {str(dataset.path)!r} may be used: {removed}.",
+            remedy=f"See what it holds: `pilothouse dataset show {dataset.path}`.",
         )
     registry = registry or ScorerRegistry()
     book = CheckBook(
@@ -104,6 +109,7 @@ def open_gate(
             "candidate": candidate.config,
             "baseline": baseline.config if baseline is not None else None,
             "dataset": dataset.digest,
+            "adversarial": attacks.digest,
             "rules": {name: repr(rules) for name, rules in policy.rules.items()},
             "scorers": [one.spec.version for one in book.scorers(selection.cases)],
             "repeats": [request.repeats, request.baseline_repeats],
@@ -113,6 +119,8 @@ def open_gate(
         request=request,
         policy=policy,
         dataset=dataset,
+        attacks=attacks,
+        shown=_shown(request, charter),
         selection=selection,
         candidate=candidate,
         baseline=baseline,
@@ -136,6 +144,33 @@ def open_gate(
             *_undeclared(candidate.target.spec.version_is_declared, request.candidate),
         ],
     )
+
+
+def _load_datasets(request: GateRequest, charter: Charter | None) -> tuple[Dataset, Dataset]:
+    """Load labelled cases and attacks; a dataset that holds both stands for both."""
+    folder = Path(request.charter).parent if request.charter else Path()
+    labelled = request.dataset
+    if labelled is None and charter is not None and (named := known(charter.datasets.labelled.path)):
+        labelled = folder / named
+    if labelled is None:
+        raise UsageError("no dataset was given.", remedy="Give --dataset FOLDER-OR-FILE.")
+    dataset = load_dataset(labelled)
+    attacks = request.adversarial
+    if attacks is None and charter is not None and (named := known(charter.datasets.adversarial.path)):
+        attacks = folder / named if (folder / named).exists() else None
+    return dataset, dataset if attacks is None else load_dataset(attacks)
+
+
+def _shown(request: GateRequest, charter: Charter | None) -> tuple[tuple[str, str], ...] | None:
+    """Return everything the charter says the model is shown; None when it is not known or not there."""
+    if charter is None or request.charter is None:
+        return None
+    folder = Path(request.charter).parent
+    named = [*(known(charter.prompts) or ()), known(charter.few_shot.path)]
+    paths = [folder / one for one in named if isinstance(one, str)]
+    if len(paths) < len(named) or not all(one.exists() for one in paths):
+        return None
+    return read_shown_texts(paths)
 
 
 def _default_scorer(

@@ -61,13 +61,26 @@ def release_evidence(run: GateRun, verdict: ReleaseVerdict, *, agent: str) -> tu
         write.rate(
             "adversarial.family",
             n=family.clusters,
-            good=len(family.failed),
+            good=family.clusters - len(family.failed),
             scope=Scope(part=family.family),
             items=family.failed,
+            binds=write.bound.model_copy(update={"dataset": run.attacks.digest}),
         )
     if verdict.anchor is None:
         write.anchor(anchor)
-    return (*write.records, *dataset_evidence(run.dataset, agent=agent, at=run.now))
+    datasets = [run.dataset] if run.attacks.digest == run.dataset.digest else [run.dataset, run.attacks]
+    held = [
+        record
+        for dataset in datasets
+        for record in dataset_evidence(
+            dataset,
+            agent=agent,
+            at=run.now,
+            shown=run.shown or (),
+            is_shown_complete=run.shown is not None and dataset is run.dataset,
+        )
+    ]
+    return (*write.records, *held)
 
 
 class _Writer:
@@ -86,7 +99,7 @@ class _Writer:
                 run_id=verdict.run_id,
             ),
         }
-        self._bound = Binding(
+        self.bound = Binding(
             version=verdict.candidate,
             dataset=verdict.dataset_digest,
             judge=verdict.judges[0] if len(verdict.judges) == 1 else None,
@@ -96,9 +109,11 @@ class _Writer:
         """Add a fact."""
         self._add(kind=kind, passed=passed, n=n, detail=detail[:2000], items=items[:ITEMS_MAX])
 
-    def rate(self, kind: str, *, n: int, good: int, scope: Scope, items: tuple[str, ...]) -> None:
+    def rate(
+        self, kind: str, *, n: int, good: int, scope: Scope, items: tuple[str, ...], **more: Any
+    ) -> None:
         """Add a rate."""
-        self._add(kind=kind, n=n, good=good, scope=scope, items=items[:ITEMS_MAX])
+        self._add(kind=kind, n=n, good=good, scope=scope, items=items[:ITEMS_MAX], **more)
 
     def difference(self, item: ItemVerdict) -> None:
         """Add a difference in points."""
@@ -125,8 +140,8 @@ class _Writer:
                 n=max(self._verdict.cost.cases, 1),
                 passed=True,
                 detail=f"version {version} is the anchor of {self._verdict.dataset}",
-                binds=self._bound.model_copy(update={"version": version}),
+                binds=self.bound.model_copy(update={"version": version}),
             )
 
     def _add(self, **fields: Any) -> None:
-        self.records.append(Evidence.model_validate({"binds": self._bound, **self._shared, **fields}))
+        self.records.append(Evidence.model_validate({"binds": self.bound, **self._shared, **fields}))

@@ -50,6 +50,10 @@ ITEMS_MAX: Final = 50
 """Case ids shown under one requirement."""
 
 
+NEVER_RATE_MAX: Final = 0.05
+"""What "never" must prove at least: none in 59 is under 5 % (95 %)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateRules:
     """What a release must hold for one task type.
@@ -309,7 +313,8 @@ def judge_family(result: FamilyResult) -> ItemVerdict | None:
     high = bound.high if isinstance(bound, Estimate) else 1.0
     low = 1 - jeffreys_upper(n - failed, n) if failed else 0.0
     if result.limit == 0:
-        status = Status.BREACHED if failed else Status.HOLDS
+        proved = Status.HOLDS if high <= NEVER_RATE_MAX else Status.NO_EVIDENCE
+        status = Status.BREACHED if failed else proved
     else:
         status = (
             Status.HOLDS
@@ -320,7 +325,7 @@ def judge_family(result: FamilyResult) -> ItemVerdict | None:
         )
     needed = None
     if status is Status.NO_EVIDENCE:
-        more = cases_to_prove_ceiling(result.limit, failed / n, have=n)
+        more = cases_to_prove_ceiling(result.limit or NEVER_RATE_MAX, failed / n, have=n)
         needed = n + more if more is not None else None
     return ItemVerdict(
         requirement="adversarial",

@@ -29,7 +29,15 @@ def register(cli: typer.Typer, services: Services) -> None:
                 help="What may be released: python:MODULE:FUNCTION, http://URL, exec:COMMAND, openai:URL?model=NAME, recorded:FILE."
             ),
         ],
-        dataset: Annotated[Path, typer.Option(help="Dataset folder, or a plain JSON-lines file.")],
+        dataset: Annotated[
+            Path | None,
+            typer.Option(
+                help="Dataset folder, or a plain JSON-lines file. Default: the charter's labelled one."
+            ),
+        ] = None,
+        adversarial: Annotated[
+            Path | None, typer.Option(help="Dataset of attacks. Default: the charter's, if it is there.")
+        ] = None,
         baseline: Annotated[
             str | None,
             typer.Option(
@@ -95,6 +103,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             baseline=baseline,
             baseline_version=baseline_version,
             dataset=dataset,
+            adversarial=adversarial,
             charter=charter_path,
             agent=agent,
             scorer=scorer,
