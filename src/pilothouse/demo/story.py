@@ -11,17 +11,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import random
-import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from functools import partial
 from hashlib import sha256
 from importlib.util import find_spec
@@ -32,29 +29,25 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from pilothouse.connectors.own_server import ask_health, read_server
-from pilothouse.core.evidence.price import Price, TokenClass
 from pilothouse.core.verdict.verdict import AgentVerdict
-from pilothouse.demo.erp import create_erp
+from pilothouse.demo.furnish import furnish
 from pilothouse.demo.model_server import ModelServer
 from pilothouse.demo.place import DemoPlace, claim_place, find_place, mark_finished, read_beginning
-from pilothouse.demo.traffic import CHANGE_DAY, DAYS, FRANCS_PER_EURO, PILOT_DAYS, Mail, make_world
-from pilothouse.demo.triage_model import PINNED_MODEL, answer_as_provider
+from pilothouse.demo.traffic import CHANGE_DAY, DAYS, FRANCS_PER_EURO, PILOT_DAYS
+from pilothouse.demo.triage_model import answer_as_provider
 from pilothouse.errors import InfrastructureError, UsageError
 from pilothouse.ports import Clock, Intake
-from pilothouse.runtime.launcher import Launch, agent_environment, summarize_charter
+from pilothouse.runtime.launcher import Launch, agent_environment
 from pilothouse.settings import Settings
-from pilothouse.workflows.accept import accept_file
 from pilothouse.workflows.assess import Assessment, assess
 from pilothouse.workflows.installation import Installation
+from pilothouse.workflows.launch import summarize_charter
 from pilothouse.workflows.show import report_of
 from pilothouse.workflows.verify import VerifyLimits, verify_due
 
 __all__ = ["AGENT", "DemoParts", "DemoResult", "Step", "judge_demo", "prepare_demo", "run_demo"]
 
 AGENT = "ap-invoice-triage"
-SEED = 2026
-"""One seed, so that everybody sees the same fourteen days."""
-
 START_WAIT_S = 30.0
 """A server that has not answered by then has failed; its log says why."""
 
@@ -64,14 +57,6 @@ VERIFY_LIMITS = VerifyLimits(calls_max=5_000, tick_s=30.0)
 VERIFY_TICKS_MAX = 10
 """Far above what two weeks of mail need; a verifier that never settles must not hold the demo for ever."""
 
-CHARTER_SOURCE = Path(__file__).parent / "charter"
-ACTOR = "pilothouse demo"
-PRICES_USD_PER_MILLION: Mapping[TokenClass, str] = {
-    TokenClass.INPUT: "3.00",
-    TokenClass.CACHE_READ: "0.30",
-    TokenClass.OUTPUT: "12.00",
-    TokenClass.REASONING: "12.00",
-}
 NEEDED = ("openai", "opentelemetry.sdk", "pydantic_ai")
 """Packages of the `demo` extra that the agent imports."""
 
@@ -168,7 +153,8 @@ def run_demo(
     place = claim_place(settings)
     on_step(Step(text=f"making two weeks of mail, an ERP and a model server in {place.home}"))
     began_at = parts.clock.now() - timedelta(days=DAYS)
-    _furnish(place, parts, began_at, scale)
+    with parts.open_installation(place.settings) as installation:
+        furnish(place, installation.ledger, began_at=began_at, scale=scale)
     with _model_server() as model, _server(place) as address:
         on_step(Step(text=f"Pilothouse takes in telemetry at {address}"))
         for name in ("pilot", "production"):
@@ -232,41 +218,6 @@ def _need_packages() -> None:
             f"the demo's agent needs {' and '.join(missing)}, which is not installed",
             remedy="Install it: `pip install 'pilothouse[demo]'`",
         )
-
-
-def _furnish(place: DemoPlace, parts: DemoParts, began_at: datetime, scale: float) -> None:
-    """Write the agent's folder, its ERP and its mail; charter and prices are in force from the first day."""
-    shutil.copytree(CHARTER_SOURCE, place.agent_folder, ignore=shutil.ignore_patterns("__pycache__"))
-    world = make_world(now=began_at + timedelta(days=DAYS), rng=random.Random(SEED), scale=scale)  # noqa: S311 - made-up mail, no secrets
-    create_erp(place.erp, orders=world.orders, bookings=world.bookings, posting_runs=world.posting_runs)
-    with parts.open_installation(place.settings) as installation:
-        accept_file(installation.ledger, place.charter, began_at, actor=ACTOR)
-        installation.ledger.add_prices(_prices(began_at))
-    for name, mails in (
-        ("pilot", [mail for mail in world.mails if mail.day <= PILOT_DAYS]),
-        ("production", [mail for mail in world.mails if mail.day > PILOT_DAYS]),
-    ):
-        _write_inbox(place.inbox(name), mails)
-
-
-def _prices(since: datetime) -> list[Price]:
-    """Prices of the pinned model; nobody has entered one for the model that will answer later."""
-    return [
-        Price(
-            provider="openai",
-            model=PINNED_MODEL,
-            token_class=token_class,
-            usd_per_million=Decimal(usd),
-            valid_from=since,
-            source="made up for the demo",
-            source_date=since.date(),
-        )
-        for token_class, usd in PRICES_USD_PER_MILLION.items()
-    ]
-
-
-def _write_inbox(path: Path, mails: list[Mail]) -> None:
-    path.write_text("".join(json.dumps(asdict(mail)) + "\n" for mail in mails), encoding="utf-8")
 
 
 def _model_server() -> ModelServer:

@@ -15,7 +15,7 @@ from typing import Any
 
 from pilothouse.demo.model_script import Conversation, ToolCall, Turn
 
-__all__ = ["PINNED_MODEL", "SWAPPED_MODEL", "answer_as_provider"]
+__all__ = ["PINNED_MODEL", "SWAPPED_MODEL", "Habits", "Reading", "answer_as_provider"]
 
 PINNED_MODEL = "acme-large-2026-04-12"
 SWAPPED_MODEL = "acme-large-2026-09-30"

@@ -13,7 +13,7 @@ from pilothouse.connectors.verifier_loader import load_verifier
 from pilothouse.core.evidence.outcome import OutcomeStatus
 from pilothouse.core.evidence.task import Task
 from pilothouse.demo.erp import Booking, Erp, PostingRun, PurchaseOrder, create_erp
-from pilothouse.demo.story import CHARTER_SOURCE
+from pilothouse.demo.furnish import CHARTER_SOURCE
 
 ORDER = PurchaseOrder(
     po_number="PO-412345", supplier="Calder", entity="Harbour Foods UK", currency="GBP", amount=10.0

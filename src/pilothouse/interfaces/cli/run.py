@@ -17,7 +17,7 @@ from pilothouse.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from pilothouse.interfaces.cli.services import Services
-    from pilothouse.runtime.launcher import CharterSummary
+    from pilothouse.workflows.launch import CharterSummary
 
 __all__ = ["register"]
 
@@ -94,7 +94,7 @@ def _endpoint(settings: Settings, port: int | None) -> str:
 
 def _summary(given: Path | None) -> CharterSummary:
     """Read the charter that was named, or the one in the working folder if there is one."""
-    from pilothouse.runtime.launcher import CharterSummary, summarize_charter
+    from pilothouse.workflows.launch import CharterSummary, summarize_charter
 
     if given is not None and not given.is_file():
         raise UsageError(

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Furnish the folder of a demo run: the agent's repository, its ERP, its mail, a charter in force, prices."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+from pilothouse.core.evidence.price import Price, TokenClass
+from pilothouse.demo.erp import create_erp
+from pilothouse.demo.place import DemoPlace
+from pilothouse.demo.traffic import DAYS, PILOT_DAYS, Mail, make_world
+from pilothouse.demo.triage_model import PINNED_MODEL
+from pilothouse.ports import Ledger
+from pilothouse.workflows.accept import accept_file
+
+__all__ = ["CHARTER_SOURCE", "furnish"]
+
+CHARTER_SOURCE = Path(__file__).parent / "charter"
+SEED = 2026
+"""One seed, so that everybody sees the same fourteen days."""
+
+ACTOR = "pilothouse demo"
+PRICES_USD_PER_MILLION: Mapping[TokenClass, str] = {
+    TokenClass.INPUT: "3.00",
+    TokenClass.CACHE_READ: "0.30",
+    TokenClass.OUTPUT: "12.00",
+    TokenClass.REASONING: "12.00",
+}
+
+
+def furnish(place: DemoPlace, ledger: Ledger, *, began_at: datetime, scale: float = 1.0) -> None:
+    """Write the agent's folder, its ERP and its mail; charter and prices are in force from the first day.
+
+    Args:
+        place: A claimed place.
+        ledger: The ledger of its installation.
+        began_at: Start of the first simulated day, aware UTC.
+        scale: Share of the full volume, above 0 and at most 1.
+    """
+    shutil.copytree(CHARTER_SOURCE, place.agent_folder, ignore=shutil.ignore_patterns("__pycache__"))
+    world = make_world(now=began_at + timedelta(days=DAYS), rng=random.Random(SEED), scale=scale)  # noqa: S311 - made-up mail, no secrets
+    create_erp(place.erp, orders=world.orders, bookings=world.bookings, posting_runs=world.posting_runs)
+    accept_file(ledger, place.charter, began_at, actor=ACTOR)
+    ledger.add_prices(_prices(began_at))
+    for name, mails in (
+        ("pilot", [mail for mail in world.mails if mail.day <= PILOT_DAYS]),
+        ("production", [mail for mail in world.mails if mail.day > PILOT_DAYS]),
+    ):
+        _write_inbox(place.inbox(name), mails)
+
+
+def _prices(since: datetime) -> list[Price]:
+    """Prices of the pinned model; nobody has entered one for the model that will answer later."""
+    return [
+        Price(
+            provider="openai",
+            model=PINNED_MODEL,
+            token_class=token_class,
+            usd_per_million=Decimal(usd),
+            valid_from=since,
+            source="made up for the demo",
+            source_date=since.date(),
+        )
+        for token_class, usd in PRICES_USD_PER_MILLION.items()
+    ]
+
+
+def _write_inbox(path: Path, mails: list[Mail]) -> None:
+    path.write_text("".join(json.dumps(asdict(mail)) + "\n" for mail in mails), encoding="utf-8")

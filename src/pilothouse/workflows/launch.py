@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Read from a charter file what a launch needs: who the agent is, and which version of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pilothouse.connectors.charter_file import read_charter_file
+from pilothouse.errors import CharterSyntaxError, UsageError
+from pilothouse.runtime.version import version_of
+
+__all__ = ["CharterSummary", "summarize_charter"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CharterSummary:
+    """What a launch needs of a charter; the charter itself need not be complete or valid.
+
+    Attributes:
+        agent: Agent id, or None.
+        version: Version digest, or None when the model is not pinned yet.
+    """
+
+    agent: str | None
+    version: str | None
+
+
+def summarize_charter(path: Path, *, revision: str | None = None) -> CharterSummary:
+    """Read agent and version from a charter file, whatever else is open or wrong in it.
+
+    Args:
+        path: The charter file.
+        revision: Revision of the agent's code; found from the charter's folder when None.
+
+    Returns:
+        What could be read. `pilothouse check` is the place for everything that is wrong.
+    """
+    try:
+        document = read_charter_file(path).value
+    except (UsageError, CharterSyntaxError):
+        document = None
+    if not isinstance(document, dict):
+        return CharterSummary(agent=None, version=None)
+    agent = document.get("agent")
+    return CharterSummary(
+        agent=agent if isinstance(agent, str) else None,
+        version=version_of(document, path.parent, revision=revision),
+    )
