@@ -38,10 +38,19 @@ def make_installation(home: Path, *, empty: bool = False) -> Installation:
         )
         tasks = world.make_tasks()
         lake.add(tasks)
-        stray = [replace(task, agent=STRAY, trace_id=f"{n:032x}", input_preview=world.HOSTILE) for n, task in enumerate(tasks[:3])]
+        stray = [
+            replace(task, agent=STRAY, trace_id=f"{n:032x}", input_preview=world.HOSTILE)
+            for n, task in enumerate(tasks[:3])
+        ]
         lake.add(stray)
         ledger.save_outcomes(tuple(world.make_outcomes(tasks).values()))
-        ledger.add_evidence([record for record in world.make_evidence(tasks, world.make_outcomes(tasks)) if record.kind in {"quality"}])
+        ledger.add_evidence(
+            [
+                record
+                for record in world.make_evidence(tasks, world.make_outcomes(tasks))
+                if record.kind == "quality"
+            ]
+        )
     return Installation(settings=load_settings({}, home=home), clock=clock, lake=lake, ledger=ledger)
 
 

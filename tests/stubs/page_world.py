@@ -15,9 +15,11 @@ from pilothouse.core.evidence.evidence import Evidence, Scope, Source
 from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
 from pilothouse.core.evidence.task import CostState, Task, TaskResult, TokenCount
+from pilothouse.core.evidence.truth import count_truth
 from pilothouse.core.verdict.readiness import decide
 from pilothouse.core.verdict.verdict import AgentVerdict
-from pilothouse.ports import SpanRecord, TraceView
+from pilothouse.ports import CharterInForce, SpanRecord, TraceView
+from pilothouse.reports.agent import AgentTraffic, build_agent
 from pilothouse.testing import MemoryLake
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -238,6 +240,28 @@ def make_trace(task: Task) -> TraceView:
         make_span(task.trace_id, 5),
     )
     return TraceView(task=task, spans=spans, spans_total=6)
+
+
+def in_force() -> CharterInForce:
+    return CharterInForce(
+        agent=AGENT,
+        digest=charter().digest,
+        text="",
+        path="charter.yaml",
+        accepted_at=NOW - timedelta(days=12),
+        number=1,
+    )
+
+
+def make_agent_page(tasks=None, outcomes=None, evidence=None):
+    tasks = make_tasks() if tasks is None else tasks
+    outcomes = make_outcomes(tasks) if outcomes is None else outcomes
+    evidence = make_evidence(tasks, outcomes) if evidence is None else evidence
+    traffic = AgentTraffic(
+        tasks=tasks, outcomes=outcomes, window_from=NOW - timedelta(days=30), window_to=NOW
+    )
+    truth = count_truth(tasks, outcomes, charter().task_types)
+    return build_agent(make_verdict(evidence), charter(), in_force(), truth, traffic)
 
 
 class PageLake(MemoryLake):

@@ -16,7 +16,7 @@ from pilothouse.core.evidence.truth import TruthCount
 from pilothouse.core.statistics.intervals import jeffreys_interval
 from pilothouse.core.statistics.results import NotEnoughEvidence
 from pilothouse.core.verdict.numbers import interval, percent, short_digest
-from pilothouse.core.verdict.remediation import plan_steps
+from pilothouse.core.verdict.remediation import Step, plan_steps
 from pilothouse.core.verdict.sentence import person_names
 from pilothouse.core.verdict.verdict import AgentVerdict, ItemVerdict, Status
 from pilothouse.ports import CharterInForce
@@ -138,9 +138,10 @@ class TaskTypeRow(Frozen):
 
 
 class ChangeRow(Frozen):
-    """Something that was seen for the first time: a version, a model, a charter."""
+    """Something that was seen for the first time: a version, a model, a charter; `number` is its mark in the chart."""
 
     at: Moment
+    number: str = ""
     kind: str
     what: str
 
@@ -305,11 +306,19 @@ def _action(verdict: AgentVerdict, charter: Charter) -> ActionOffer | None:
     step = (deciding or list(steps))[0]
     names = person_names(charter)
     return ActionOffer(
-        label=shown_text(step.sentence),
+        label=_label(step, verdict),
         command=step.command,
         href=f"/agents/{quote(verdict.agent, safe='')}/readiness#{verdict.deciding}",
         who=tuple(names.get(person, person) for person in step.who),
     )
+
+
+def _label(step: Step, verdict: AgentVerdict) -> str:
+    """Say why, unless the page's first sentence has just said it."""
+    settled = f"Settles {step.items[0]}" + (
+        f" and {plural(len(step.items) - 1, 'more part')}." if len(step.items) > 1 else "."
+    )
+    return settled if step.sentence in verdict.sentence else shown_text(f"{step.sentence} {settled}")
 
 
 def _first_seen(tasks: Iterable[Task]) -> dict[tuple[str, str], int]:
@@ -434,6 +443,8 @@ def build_agent(
         bound=_agreement_bound(charter),
         changes=[(row.at.at, row.what) for row in changes],
     )
+    numbers = {mark.text: mark.number for mark in chart.changes} if chart else {}
+    changes = tuple(row.model_copy(update={"number": numbers.get(row.what, "")}) for row in changes)
     return AgentPage(
         name="agent",
         title=f"{mark.spoken} · {verdict.agent}",

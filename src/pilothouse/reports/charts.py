@@ -36,9 +36,6 @@ __all__ = [
 DAYS_MAX = 90
 """Days of one chart: more would be narrower than a pixel on a phone."""
 
-LABEL_GAP = 0.07
-"""Least distance of two labels on the value axis, as a share of its height (14 px of about 200)."""
-
 
 class BandPoint(Frozen):
     """One day: its value with interval as texts and as places in the picture; None where nothing was judged.
@@ -205,14 +202,12 @@ def _label(
         if bound is None or bound_at is None
         else AxisTick(at=bound_at, text=f"committed {bound * 100:g} %")
     )
-    last_at = final.y or 0.0
-    if tick is not None and abs(last_at - tick.at) < LABEL_GAP:
-        last_at = tick.at + (LABEL_GAP if last_at >= tick.at else -LABEL_GAP)
-    marks = []
-    for number, (when, text) in enumerate(sorted(changes), start=1):
-        x = ((when.astimezone(UTC).date() - points[0].day).days + 0.5) / len(points)
-        if 0 < x < 1 and when.astimezone(UTC).date() > points[0].day:
-            marks.append(ChangeMark(x=round(x, 4), number=str(number), text=text))
+    marks: list[ChangeMark] = []
+    for when, text in sorted(changes):
+        after = (when.astimezone(UTC).date() - points[0].day).days
+        if 0 < after < len(points):
+            x = round((after + 0.5) / len(points), 4)
+            marks.append(ChangeMark(x=x, number=str(len(marks) + 1), text=text))
     shown = sorted({0, len(points) // 2, len(points) - 1})
     n = good + bad
     return BandChart(
@@ -227,9 +222,9 @@ def _label(
         ),
         points=tuple(points),
         bound=tick,
-        last=AxisTick(at=round(min(max(last_at, 0.0), 1.0), 4), text=final.shown),
+        last=AxisTick(at=final.y or 0.0, text=final.shown),
         values=(AxisTick(at=0.0, text="100 %"), AxisTick(at=1.0, text=f"{floor * 100:g} %")),
-        days=tuple(AxisTick(at=points[i].x, text=points[i].day_shown) for i in shown),
+        days=tuple(AxisTick(at=points[i].x, text=points[i].day_shown.rpartition(" ")[0]) for i in shown),
         changes=tuple(marks),
     )
 
@@ -285,10 +280,11 @@ def band_line(chart: BandChart) -> str:
     if chart.bound:
         y = f"{chart.bound.at * 100:.2f}%"
         texts.append(f'<line class="bound" x1="0" x2="100%" y1="{y}" y2="{y}"/>')
-        texts.append(f'<text class="label end" x="100%" y="{y}" dy="-5">{escape(chart.bound.text)}</text>')
+        texts.append(f'<text class="label end" x="100%" y="{y}" dy="14">{escape(chart.bound.text)}</text>')
     for mark in chart.changes:
         x = f"{mark.x * 100:.2f}%"
         texts.append(f'<line class="change" x1="{x}" x2="{x}" y1="0" y2="100%"/>')
+        texts.append(f'<text class="tick middle" x="{x}" y="0" dy="-6">{escape(mark.number)}</text>')
     if chart.last:
         texts.append(
             f'<text class="label strong" x="100%" dx="6" y="{chart.last.at * 100:.2f}%" dy="4">{escape(chart.last.text)}</text>'
@@ -367,6 +363,4 @@ def shape(status: Status) -> str:
     Args:
         status: The status.
     """
-    return (
-        f'<svg class="shape {status.value}" width="12" height="12" aria-hidden="true">{_SHAPES[status]}</svg>'
-    )
+    return f'<svg class="shape {status.value}" width="12" height="12" viewBox="0 0 12 12" aria-hidden="true">{_SHAPES[status]}</svg>'

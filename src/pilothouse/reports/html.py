@@ -9,6 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from pilothouse.core.verdict.verdict import Status
 from pilothouse.reports import charts
 from pilothouse.reports.readiness import DotInterval
 from pilothouse.reports.view_models import Page, StatusMark
@@ -18,6 +19,10 @@ __all__ = ["environment", "render_body"]
 
 def _shape(mark: StatusMark) -> Markup:
     return Markup(charts.shape(mark.status))  # noqa: S704 - constant text of ours
+
+
+def _named_shape(status: str) -> Markup:
+    return Markup(charts.shape(Status(status)))  # noqa: S704 - constant text of ours
 
 
 def _dots(dot: DotInterval) -> Markup:
@@ -46,7 +51,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.filters.update(shape=_shape, dots=_dots, band=_band, share=_share)
+    env.filters.update(shape=_shape, named_shape=_named_shape, dots=_dots, band=_band, share=_share)
     env.globals["bar"] = _bar
     return env
 

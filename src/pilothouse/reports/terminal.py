@@ -136,12 +136,12 @@ def _requirement(table: Table, row: RequirementRow, console: Console) -> None:
 
 def _measured(rows: list[RequirementRow], console: Console) -> Table:
     table = Table(box=None, show_header=True, header_style="dim", padding=(0, 2, 0, 0), expand=True)
-    table.add_column("status", width=14)
-    table.add_column("requirement", ratio=5)
-    table.add_column("found", ratio=5)
+    table.add_column("status", width=14, overflow="fold")
+    table.add_column("requirement", ratio=5, overflow="fold")
+    table.add_column("found", ratio=5, overflow="fold")
     if console.width >= WIDE_FROM:
-        table.add_column("committed", ratio=4)
-    table.add_column("next step", ratio=5)
+        table.add_column("committed", ratio=4, overflow="fold")
+    table.add_column("next step", ratio=5, overflow="fold")
     for row in rows:
         _requirement(table, row, console)
     return table
@@ -150,8 +150,8 @@ def _measured(rows: list[RequirementRow], console: Console) -> Table:
 def _missing(section: DomainSection, rows: list[RequirementRow], console: Console) -> Table:
     table = Table(box=None, show_header=True, header_style="bold", padding=(0, 2, 0, 0), expand=True)
     table.add_column(plain_text(section.key, console), width=8, no_wrap=True)
-    table.add_column(plain_text(section.title, console), ratio=5)
-    table.add_column("", ratio=5)
+    table.add_column(plain_text(section.title, console), ratio=5, overflow="fold")
+    table.add_column("", ratio=5, overflow="fold")
     for row in rows:
         table.add_row(
             row.id,
@@ -176,6 +176,8 @@ def render_verdict(
     if below_head is not None:
         console.print(below_head)
     gates = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for _ in range(3):
+        gates.add_column(overflow="fold")
     for gate in page.gates:
         mark = mark_text(gate.mark, console)
         counts = ", ".join(f"{count.shown} {count.mark.word.lower()}" for count in gate.counts)

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Agent page: truth line first, one action, days without evidence stay empty."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+
+import page_world as world
+
+from pilothouse.core.evidence.outcome import OutcomeStatus
+from pilothouse.core.evidence.truth import TruthCount
+from pilothouse.reports.agent import AgentTraffic, build_agent
+from pilothouse.reports.charts import band_line, daily_chart
+from pilothouse.reports.html import render_body
+
+
+def test_the_truth_line_counts_every_claim_once():
+    page = world.make_agent_page()
+    total, *rows = page.truth
+    assert total.total
+    assert [row.task_type for row in rows] == list(world.charter().task_types)
+    for name in ("said_done", "agrees", "contradicts", "cannot_tell"):
+        assert getattr(total, name).value == sum(getattr(row, name).value for row in rows)
+    assert total.said_done.value == total.agrees.value + total.contradicts.value + total.cannot_tell.value
+    assert total.line.startswith(f"said done {total.said_done.shown} · system of record agrees ")
+
+
+def test_the_truth_line_stands_right_below_the_sentence():
+    body = str(render_body(world.make_agent_page()))
+    sentence, truth = body.index('class="sentence"'), body.index('aria-labelledby="truth"')
+    between = body[sentence:truth]
+    assert "<table" not in between
+    assert "<h2" not in between
+
+
+def test_an_agent_that_never_claimed_anything_says_so_and_what_to_type():
+    page = world.make_agent_page(tasks=(), outcomes={}, evidence=())
+    assert page.truth == ()
+    assert page.truth_empty.command == f"pilothouse traces --agent {world.AGENT}"
+    assert page.chart is None
+    assert "nothing to hold against" in str(render_body(page))
+
+
+def test_the_one_action_belongs_to_the_deciding_requirement():
+    page = world.make_agent_page()
+    assert page.action.command.startswith("pilothouse ")
+    assert page.action.href.endswith(f"/readiness#{page.sentence.href.partition('#')[2]}")
+
+
+def test_changes_are_numbered_as_in_the_chart():
+    page = world.make_agent_page()
+    marks = {mark.text: mark.number for mark in page.chart.changes}
+    assert marks
+    assert {row.what: row.number for row in page.changes if row.number} == marks
+    assert any(row.what == "Model gpt-5-mini-2026-02 first seen" for row in page.changes)
+
+
+def test_contradicted_claims_are_listed_newest_first_with_critical_ones_before_all():
+    tasks = world.make_tasks()
+    outcomes = world.make_outcomes(tasks)
+    wrong = [one for one in outcomes.values() if one.status is OutcomeStatus.CONTRADICTED]
+    oldest = min(wrong, key=lambda one: one.task_start_ns)
+    outcomes[oldest.trace_id] = replace(oldest, critical="paid_twice")
+    page = world.make_agent_page(tasks, outcomes)
+    assert page.worst[0].found.startswith("critical: paid_twice")
+    times = [row.at.at for row in page.worst[1:]]
+    assert times == sorted(times, reverse=True)
+
+
+def test_versions_carry_their_own_agreement_and_name_the_judged_one():
+    versions = world.make_agent_page().versions
+    assert [row.judged for row in versions] == [True, False]
+    assert all(row.agreement.shown_interval for row in versions)
+
+
+def test_days_without_an_answer_are_gaps_in_the_line_and_words_in_the_table():
+    tasks = world.make_tasks()
+    outcomes = list(world.make_outcomes(tasks).values())
+    gap = (world.NOW - timedelta(days=6)).date()
+    kept = [
+        one for one in outcomes if one.task_start_ns // 86_400_000_000_000 != (gap - date(1970, 1, 1)).days
+    ]
+    chart = daily_chart(kept, world.NOW - timedelta(days=30), world.NOW, bound=0.98)
+    empty = [point for point in chart.points if point.y is None]
+    assert [point.day for point in empty] == [gap]
+    assert empty[0].shown == "no evidence"
+    assert band_line(chart).count("<polyline") == 2
+
+
+def test_a_value_that_rounds_to_its_bound_gets_more_digits():
+    base = next(iter(world.make_outcomes(world.make_tasks()).values()))
+    start = world.ns(world.NOW - timedelta(hours=30))
+    made = [
+        replace(
+            base,
+            trace_id=f"{n:032x}",
+            task_start_ns=start,
+            status=OutcomeStatus.CONTRADICTED if n < 203 else OutcomeStatus.VERIFIED,
+        )
+        for n in range(10_000)
+    ]
+    chart = daily_chart(made, world.NOW - timedelta(days=3), world.NOW, bound=0.98)
+    assert [point.shown for point in chart.points if point.n] == ["97.97 %"]
+
+
+def test_a_task_type_that_no_charter_knows_is_shown_and_escaped():
+    traffic = AgentTraffic(
+        tasks=(), outcomes={}, window_from=world.NOW - timedelta(days=30), window_to=world.NOW
+    )
+    truth = (
+        TruthCount(
+            task_type="<b>odd</b>",
+            said_done=2,
+            agrees=1,
+            contradicts=1,
+            unverifiable=0,
+            pending=0,
+            not_asked=0,
+        ),
+    )
+    page = build_agent(world.make_verdict(), world.charter(), world.in_force(), truth, traffic)
+    body = str(render_body(page))
+    assert "<b>odd" not in body
+    assert "&lt;b&gt;odd" in body
