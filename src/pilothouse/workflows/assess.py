@@ -29,6 +29,7 @@ from pilothouse.workflows.accept import rejection_note
 from pilothouse.workflows.agents import NAMES_SHOWN_MAX
 from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.installation import Installation
+from pilothouse.workflows.verifiers import verifier_notes
 
 __all__ = ["Assessment", "assess"]
 
@@ -79,7 +80,7 @@ def assess(
         installation: Lake and ledger.
         agent: Agent id with a charter in force.
         now: The moment, aware UTC.
-        notes: Further limits of the judgement, for example of its verifiers.
+        notes: Further limits of the judgement.
         freeze: Whether the verdict is stored.
 
     Returns:
@@ -96,7 +97,13 @@ def assess(
     folded = traffic.fold(charter, now, released_versions(stored))
     version = version_in_force(traffic.tasks)
     verdict = decide(charter, [*folded, *stored], now, version=version)
-    all_notes = (*charter_notes, *verdict.notes, *traffic.notes(installation, charter), *notes)
+    all_notes = (
+        *charter_notes,
+        *verdict.notes,
+        *traffic.notes(installation, charter),
+        *verifier_notes(record, charter, traffic.outcomes),
+        *notes,
+    )
     verdict = verdict.model_copy(update={"notes": tuple(dict.fromkeys(all_notes))})
     if freeze:
         installation.ledger.save_verdict(

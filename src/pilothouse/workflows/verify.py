@@ -15,8 +15,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pilothouse.connectors.verifier_loader import LoadedVerifier, load_verifier
-from pilothouse.core.charter.answers import is_open
-from pilothouse.core.charter.tasks import TaskType
 from pilothouse.core.evidence.claim import says_done
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
 from pilothouse.core.evidence.task import Task
@@ -25,6 +23,7 @@ from pilothouse.ports import CharterInForce, Lake, Ledger, TaskCursor, TaskFilte
 from pilothouse.workflows.asking import Answer, Asker
 from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.installation import Installation
+from pilothouse.workflows.verifiers import FAILED, VerifierCase, unlisted_critical, verifier_case
 
 __all__ = ["VerifyLimits", "VerifyProblem", "VerifyReport", "verify_due"]
 
@@ -118,18 +117,6 @@ class _Tick:
         return self.asked >= self.limits.calls_max or time.monotonic() >= self.ends_s
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Case:
-    """One task type of one agent, with what is needed to ask."""
-
-    record: CharterInForce
-    task_type: str
-    use: str
-    after: timedelta
-    retry_for: timedelta
-    critical: tuple[str, ...] | None
-
-
 def verify_due(
     installation: Installation,
     now: datetime,
@@ -168,38 +155,20 @@ def verify_due(
     )
 
 
-def _cases(record: CharterInForce, tick: _Tick) -> Iterator[_Case]:
+def _cases(record: CharterInForce, tick: _Tick) -> Iterator[VerifierCase]:
     try:
         charter = charter_of(record)
     except PilothouseError as error:
         tick.problems[VerifyProblem(agent=record.agent, task_type="", text=str(error))] = None
         return
     for name, task_type in charter.task_types.items():
-        case = _case(record, name, task_type)
+        case = verifier_case(record, name, task_type)
         if case is not None:
             yield case
 
 
-def _case(record: CharterInForce, name: str, task_type: TaskType) -> _Case | None:
-    """Return what to ask with, or None while the charter names no verifier or leaves its terms open."""
-    verifier = task_type.verifier
-    if verifier is None or is_open(verifier):
-        return None
-    if is_open(verifier.use) or is_open(verifier.after) or is_open(verifier.retry_for):
-        return None
-    critical = None if is_open(task_type.critical) else tuple(str(one) for one in task_type.critical)
-    return _Case(
-        record=record,
-        task_type=name,
-        use=verifier.use,
-        after=verifier.after,
-        retry_for=verifier.retry_for,
-        critical=critical,
-    )
-
-
 def _verify_case(
-    installation: Installation, case: _Case, now: datetime, tick: _Tick, *, thorough: bool
+    installation: Installation, case: VerifierCase, now: datetime, tick: _Tick, *, thorough: bool
 ) -> None:
     due = _due(installation.lake, installation.ledger, case, now, thorough=thorough)
     first = next(due, None)
@@ -246,7 +215,7 @@ def _chain(
 
 
 def _due(
-    lake: Lake, ledger: Ledger, case: _Case, now: datetime, *, thorough: bool
+    lake: Lake, ledger: Ledger, case: VerifierCase, now: datetime, *, thorough: bool
 ) -> Iterator[tuple[Task, Outcome | None]]:
     """Give the tasks to ask about, newest first, page by page."""
     due_ns = _ns(now - case.after)
@@ -278,7 +247,7 @@ def _next_attempt(outcome: Outcome) -> datetime:
 
 
 def _outcome(
-    case: _Case, verifier: LoadedVerifier, task: Task, answer: Answer, *, attempts: int, now: datetime
+    case: VerifierCase, verifier: LoadedVerifier, task: Task, answer: Answer, *, attempts: int, now: datetime
 ) -> Outcome:
     status, found, critical = _settle(case, task, answer, attempts, now)
     return Outcome(
@@ -298,13 +267,13 @@ def _outcome(
 
 
 def _settle(
-    case: _Case, task: Task, answer: Answer, attempts: int, now: datetime
+    case: VerifierCase, task: Task, answer: Answer, attempts: int, now: datetime
 ) -> tuple[OutcomeStatus, str, str | None]:
     """Decide what an answer comes to: settled, asked again later, or never to be known."""
     is_late = _ns(now) >= task.end_ns + (case.after + case.retry_for) // timedelta(microseconds=1) * 1_000
     finding = answer.finding
     if finding is None:
-        reason = f"the verifier failed: {answer.problem}"
+        reason = f"{FAILED}{answer.problem}"
         given_up = is_late and attempts >= ERROR_ATTEMPTS_MIN
         return (OutcomeStatus.UNVERIFIABLE if given_up else OutcomeStatus.PENDING), reason, None
     if finding.status is OutcomeStatus.PENDING and is_late:
@@ -313,7 +282,7 @@ def _settle(
     return finding.status, finding.found, finding.critical
 
 
-def _note_answer(tick: _Tick, case: _Case, verifier: LoadedVerifier, answer: Answer) -> None:
+def _note_answer(tick: _Tick, case: VerifierCase, verifier: LoadedVerifier, answer: Answer) -> None:
     if answer.finding is None:
         remedy = (
             "Return a Finding, an OutcomeStatus or a bool."
@@ -327,15 +296,10 @@ def _note_answer(tick: _Tick, case: _Case, verifier: LoadedVerifier, answer: Ans
         and case.critical is not None
         and answer.finding.critical not in case.critical
     ):
-        _note(
-            tick,
-            case,
-            f"verifier {case.use!r} found the critical mistake {answer.finding.critical!r}, which the charter "
-            f"does not list. Add it under task_types.{case.task_type}.critical.",
-        )
+        _note(tick, case, unlisted_critical(answer.finding.critical, case.task_type))
 
 
-def _note(tick: _Tick, case: _Case, text: str) -> None:
+def _note(tick: _Tick, case: VerifierCase, text: str) -> None:
     problem = VerifyProblem(agent=case.record.agent, task_type=case.task_type, text=text)
     if len(tick.problems) < PROBLEMS_MAX:
         tick.problems[problem] = None

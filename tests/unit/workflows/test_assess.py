@@ -16,11 +16,13 @@ from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
 from pilothouse.core.evidence.task import TaskResult
 from pilothouse.core.verdict.verdict import Reason, Status
 from pilothouse.errors import CharterInvalid, UsageError
+from pilothouse.ports import TaskFilter
 from pilothouse.settings import load_settings
 from pilothouse.testing import EXAMPLE_NOW, FixedClock, MemoryLake, MemoryLedger, example_task
 from pilothouse.workflows.accept import accept_file
 from pilothouse.workflows.assess import assess
 from pilothouse.workflows.installation import Installation
+from pilothouse.workflows.verify import verify_due
 
 NOW = EXAMPLE_NOW
 HOUR = timedelta(hours=1)
@@ -32,6 +34,10 @@ AGENT = "ap-invoice-triage"
 def file(tmp_path):
     target = tmp_path / "repository"
     shutil.copytree(ROOT / "tests" / "golden" / "charters", target)
+    (target / "verifiers").mkdir()
+    (target / "verifiers" / "erp.py").write_text(
+        "def routing_matches(task):\n    return True\n", encoding="utf-8"
+    )
     return target / "ap-invoice-triage.yaml"
 
 
@@ -167,11 +173,11 @@ def test_a_rejected_charter_is_noted_and_the_one_in_force_judges(installation, f
 
 def test_the_verdict_is_frozen_with_its_notes_and_equal_moments_give_equal_bytes(installation):
     add_tasks(installation, 100)
-    found = assess(installation, AGENT, NOW, notes=["the verifier cannot be loaded"])
+    found = assess(installation, AGENT, NOW, notes=["a note"])
     stored = installation.ledger.latest_verdict(AGENT)
-    assert json.loads(stored)["notes"] == ["the verifier cannot be loaded"]
+    assert json.loads(stored)["notes"] == ["a note"]
     assert json.loads(stored)["word"] == found.verdict.word
-    again = assess(installation, AGENT, NOW, notes=["the verifier cannot be loaded"])
+    again = assess(installation, AGENT, NOW, notes=["a note"])
     assert again == found
     assert (
         hashlib.sha256(installation.ledger.latest_verdict(AGENT).encode()).digest()
@@ -236,3 +242,44 @@ def test_an_agent_without_a_charter_is_a_usage_error_with_the_command(installati
     with pytest.raises(UsageError, match="no charter is in force for 'refunds'") as caught:
         assess(installation, "refunds", NOW)
     assert "pilothouse init" in caught.value.remedy
+
+
+def test_a_verifier_that_cannot_be_loaded_is_noted_once_with_its_line(installation, file):
+    (file.parent / "verifiers" / "erp.py").write_text("x = 1\ndef broken(:\n", encoding="utf-8")
+    add_tasks(installation, 3, status=None)
+    notes = [note for note in assess(installation, AGENT, NOW).verdict.notes if "SyntaxError" in note]
+    assert len(notes) == 1
+    assert "erp.py:2" in notes[0]
+
+
+def test_a_verifier_that_fails_is_noted_with_how_often_and_why(installation, file):
+    (file.parent / "verifiers" / "erp.py").write_text(
+        "def routing_matches(task):\n    raise ConnectionError('erp is away')\n", encoding="utf-8"
+    )
+    add_tasks(installation, 3, status=None)
+    verify_due(installation, NOW)
+    notes = assess(installation, AGENT, NOW).verdict.notes
+    assert any("failed on 3 claims" in note and "ConnectionError: erp is away" in note for note in notes)
+
+
+def test_a_critical_mistake_that_the_charter_does_not_list_is_noted(installation):
+    add_tasks(installation, 1, status=None)
+    (task,) = installation.lake.tasks(TaskFilter(), limit=1).tasks
+    installation.ledger.save_outcomes(
+        [
+            Outcome(
+                trace_id=task.trace_id,
+                agent=AGENT,
+                task_type=task.task_type,
+                version_digest="v1",
+                task_start_ns=task.start_ns,
+                claim=None,
+                status=OutcomeStatus.CONTRADICTED,
+                found="",
+                critical="lost_mail",
+                verifier="v",
+                verified_at=NOW,
+            )
+        ]
+    )
+    assert any("'lost_mail'" in note for note in assess(installation, AGENT, NOW).verdict.notes)

@@ -173,21 +173,18 @@ def _verify(installation: Installation, agent: str, now: datetime, hints: Consol
     from pilothouse.workflows.verify import VerifyLimits, verify_due
 
     limits = VerifyLimits(calls_max=ROUND_CALLS_MAX, tick_s=ROUND_S)
-    problems: dict[str, None] = {}
     asked = 0
     more = False
     for _ in range(ROUNDS_MAX):
         report = verify_due(installation, now, agent=agent, thorough=True, limits=limits)
         asked += report.asked
-        problems.update((f"{one.task_type}: {one.text}", None) for one in report.problems)
         more = report.more
         if not more or not report.asked:
             break
         hints.print(f"[dim]verifying claims: {asked:,} asked[/dim]")
-    notes = [*problems]
-    if more:
-        notes.append("More claims are due than one command asks about; `pilothouse up` asks about the rest.")
-    return tuple(notes)
+    if not more:
+        return ()
+    return ("More claims are due than one command asks about; `pilothouse up` asks about the rest.",)
 
 
 def _print_error(hints: Console, error: CharterInvalid) -> None:
