@@ -12,6 +12,10 @@ from typing import Any
 import typer.main
 
 from pilothouse.app import command_tree
+from pilothouse.core.verdict.reference import requirements_page
+
+sys.path.insert(0, str(Path(__file__).parent))
+from charter_page import charter_page, schema_text  # noqa: E402 - it stands beside this file
 
 REFERENCE = Path(__file__).parent / "reference"
 
@@ -54,7 +58,12 @@ def row(parameter: Any) -> str:
     return f"| {declared} | {meaning} |".replace("\\", "").replace("[|", "[")
 
 
-PAGES = {"commands.md": commands_page}
+PAGES = {
+    "commands.md": commands_page,
+    "charter.md": charter_page,
+    "charter.schema.json": schema_text,
+    "requirements.md": requirements_page,
+}
 
 if __name__ == "__main__":
     for file_name, make in PAGES.items():

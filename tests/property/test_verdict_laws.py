@@ -29,6 +29,7 @@ from pilothouse.core.verdict.verdict import Status
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 CHARTER = load_charter()
 HELD = tuple(everything_holds(CHARTER, NOW))
+RATES_AND_FACTS = [record for record in HELD if KINDS[record.kind].form in {Form.RATE, Form.FACT}]
 ORDER = {status: rank for rank, status in enumerate(Status)}
 PROOFS = {"breached": 0, "open": 1, "proved": 2}
 SLOW = settings(max_examples=25, deadline=None)
@@ -41,7 +42,7 @@ versions = st.sampled_from([V1, V2, None])
 phases = st.sampled_from(["pilot", "1", "2", "3"])
 
 
-def spoilt(record, good_share, age_days):
+def spoilt(record, good_share, age_days, n_share=1.0):
     """Return a record with other counts, another outcome and another age."""
     document = record.model_dump()
     shift = timedelta(days=age_days)
@@ -49,14 +50,18 @@ def spoilt(record, good_share, age_days):
         document[name] = document[name] - shift
     form = KINDS[record.kind].form
     if form is Form.RATE:
-        document["good"] = int(record.n * good_share)
+        document["n"] = max(1, int(record.n * n_share))
+        document["good"] = int(document["n"] * good_share)
     elif form is Form.FACT:
         document["passed"] = good_share > 0.5
     return Evidence.model_validate(document)
 
 
+shares = st.sampled_from([1.0, 0.0005])
 mixed = st.lists(
-    st.builds(spoilt, st.sampled_from(HELD), st.sampled_from([0.0, 0.5, 0.9, 0.97, 1.0]), st.integers(0, 40)),
+    st.builds(
+        spoilt, st.sampled_from(HELD), st.sampled_from([0.0, 0.5, 0.9, 0.97, 1.0]), st.integers(0, 40), shares
+    ),
     max_size=40,
 )
 
@@ -101,12 +106,11 @@ def test_nothing_typed_raises_what_must_be_measured(evidence, claims):
 
 
 @SLOW
-@given(mixed, st.sampled_from(HELD), st.integers(0, 20))
-def test_one_more_bad_record_never_improves_anything(evidence, record, age_days):
-    if KINDS[record.kind].form not in {Form.RATE, Form.FACT}:
-        return
-    bad = spoilt(record, 0.0, age_days)
-    assert never_better(statuses(evidence), statuses([*evidence, bad]))
+@given(mixed, st.sampled_from(RATES_AND_FACTS), st.integers(0, 20), shares, st.booleans())
+def test_one_more_bad_record_never_improves_anything(evidence, record, age_days, n_share, again):
+    bad = spoilt(record, 0.0, age_days, n_share)
+    before = [*evidence, spoilt(record, 0.0, age_days + 2)] if again else evidence
+    assert never_better(statuses(before), statuses([*before, bad]))
 
 
 @SLOW

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The page of requirements is the framework's own, and every remedy can be typed."""
+
+from __future__ import annotations
+
+import string
+from pathlib import Path
+
+import pytest
+
+from pilothouse.core.evidence.kinds import KINDS
+from pilothouse.core.verdict.framework import FRAMEWORK, ITEMS
+from pilothouse.core.verdict.reference import requirements_page
+from pilothouse.core.verdict.requirement import Per
+
+PAGE = Path(__file__).parents[4] / "docs" / "reference" / "requirements.md"
+
+FILLED = {
+    Per.INTEGRATION: {"integration"},
+    Per.FRESH_INTEGRATION: {"integration"},
+    Per.CRITICAL_INTEGRATION: {"integration"},
+    Per.TOOL: {"integration", "tool"},
+    Per.RUNBOOK: {"runbook"},
+    Per.READER: {"runbook"},
+    Per.JUDGE: {"judge"},
+}
+
+
+def test_the_page_in_docs_is_the_generated_one():
+    assert PAGE.read_text(encoding="utf-8") == requirements_page(), "run `make docs`"
+
+
+def test_every_requirement_has_its_anchor_and_every_kind_its_row():
+    page = requirements_page()
+    assert all(f"### {one.id}\n" in page for one in FRAMEWORK)
+    assert all(f"| `{name}` |" in page for name in KINDS)
+    assert len(ITEMS) == 25
+
+
+@pytest.mark.parametrize("requirement", FRAMEWORK, ids=lambda one: one.id)
+def test_every_remedy_starts_with_our_command_and_can_be_filled_in(requirement):
+    for part in requirement.parts:
+        for command in filter(None, (part.remedy or requirement.remedy, part.cure)):
+            assert command.startswith("pilothouse ")
+            names = {name for _, name, _, _ in string.Formatter().parse(command) if name}
+            assert names <= {"agent", "version"} | FILLED.get(part.per, set())
+
+
+def test_every_kind_is_asked_for_by_some_requirement():
+    assert {part.kind for one in FRAMEWORK for part in one.parts} == set(KINDS)
