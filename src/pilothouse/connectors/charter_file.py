@@ -129,8 +129,11 @@ def read_charter_text(text: str, *, file: str) -> LocatedTree:
     except yaml.MarkedYAMLError as error:
         at = error.problem_mark or error.context_mark
         mark = Mark(line=at.line + 1, column=at.column + 1) if at else FIRST
-        words = ", ".join(part for part in (error.problem, error.context) if part)
-        broken = FileProblem(problem=words or "broken YAML", mark=mark)
+        words = error.problem or "broken YAML"
+        if error.context:
+            since = f" that begins on line {error.context_mark.line + 1}" if error.context_mark else ""
+            words = f"{words}, {error.context}{since}"
+        broken = FileProblem(problem=words, mark=mark)
     except yaml.YAMLError:
         broken = FileProblem(problem="a character that YAML does not allow", mark=_bad_character(text))
     except _Refused as refused:

@@ -41,7 +41,11 @@ class ModelPin(Section):
 
 
 class FallbackPin(ModelPin):
-    """A model that stands in when the pinned one does not answer."""
+    """A model that stands in when the pinned one does not answer.
+
+    Attributes:
+        region: Region in which it answers.
+    """
 
     region: Answer[Id]
 
@@ -169,7 +173,13 @@ class TrajectoryDataset(Section):
 
 
 class Datasets(Section):
-    """The three datasets every agent has."""
+    """The three datasets every agent has.
+
+    Attributes:
+        labelled: Labelled cases like production.
+        adversarial: Cases made to break it.
+        trajectories: Golden trajectories.
+    """
 
     labelled: LabelledDataset
     adversarial: AdversarialDataset

@@ -139,7 +139,19 @@ class RaciRow(Section):
 
 
 class Raci(Section):
-    """The nine duties; `rows()` gives them by name."""
+    """The nine duties; `rows()` gives them by name.
+
+    Attributes:
+        quality_metrics: What good means, and the thresholds.
+        incident_response: Somebody answers a page, finds, and ends the incident.
+        model_upgrades: Another model takes over, or does not.
+        prompt_changes: A prompt changes, or does not.
+        integration_maintenance: Outside systems, tools and their contracts work.
+        feedback_review: Corrections are read and become cases.
+        benchmarks: Datasets, baselines and judges are right.
+        downstream_process: The work around the agent changes with it.
+        outcome_reporting: What the agent is for is measured and told.
+    """
 
     quality_metrics: RaciRow
     incident_response: RaciRow
@@ -206,7 +218,15 @@ class Severity(Section):
 
 
 class Reviews(Section):
-    """How often each kind of review takes place; each leaves minutes."""
+    """How often each kind of review takes place; each leaves minutes.
+
+    Attributes:
+        quality: Of scores and the worst traces.
+        owner: By the owner, of everything.
+        sponsor: By the sponsor, of verdict and value.
+        permissions: Of what each tool may do, and whether it is used.
+        runbooks: Of every runbook, by those who follow it.
+    """
 
     quality: Answer[Duration]
     owner: Answer[Duration]

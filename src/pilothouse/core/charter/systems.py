@@ -29,7 +29,11 @@ Origin = Literal["request", "owner", "registry", "handle", "field", "model", "ab
 
 
 class RateLimit(Section):
-    """Calls the system accepts."""
+    """Calls the system accepts.
+
+    Attributes:
+        per_s: Calls a second.
+    """
 
     per_s: Answer[Number]
 
@@ -123,7 +127,12 @@ class ResultField(Section):
 
 
 class ToolBudget(Section):
-    """How often a tool may be called."""
+    """How often a tool may be called.
+
+    Attributes:
+        per_task: Calls within one task.
+        per_day: Calls within one day, UTC.
+    """
 
     per_task: Answer[Count]
     per_day: Answer[Count]
@@ -168,7 +177,12 @@ class CallExample(Section):
 
 
 class ToolExamples(Section):
-    """Calls that pass and calls that do not: one of each for every rule."""
+    """Calls that pass and calls that do not: one of each for every rule.
+
+    Attributes:
+        allow: Calls that are allowed.
+        deny: Calls that are denied, or asked about, because of the rule they name.
+    """
 
     allow: tuple[CallExample, ...]
     deny: tuple[CallExample, ...]

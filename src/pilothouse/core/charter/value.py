@@ -142,7 +142,14 @@ class Residency(Section):
 
 
 class Retention(Section):
-    """How long data is kept."""
+    """How long data is kept.
+
+    Attributes:
+        payload: Inputs and outputs.
+        spans: Spans without their payload.
+        tasks: One row for each task.
+        audit: Everything that was decided.
+    """
 
     payload: Answer[Duration]
     spans: Answer[Duration]
@@ -165,13 +172,22 @@ class PilotBudget(Section):
 
 
 class ProductionBudget(PilotBudget):
-    """Money for production, by line."""
+    """Money for production, by line.
+
+    Attributes:
+        lines: Amounts by what they are for.
+    """
 
     lines: Answer[dict[str, Answer[Money]]]
 
 
 class Budgets(Section):
-    """Pilot and production, approved apart."""
+    """Pilot and production, approved apart.
+
+    Attributes:
+        pilot: The smaller one.
+        production: Approved before the pilot begins.
+    """
 
     pilot: PilotBudget
     production: ProductionBudget
