@@ -52,9 +52,20 @@ def bad(part):
     raise AssertionError(part)
 
 
+def kinds_of(requirement):
+    """Return the kinds that a requirement and those it is made of rest on, and the datasets in force."""
+    wanted = {requirement.id, *requirement.of}
+    return {"dataset.labelled", "dataset.adversarial"} | {
+        part.kind for one in FRAMEWORK if one.id in wanted for part in one.parts
+    }
+
+
 def status_with(requirement, record, *, drop=()):
     same = {(record.kind, record.scope)} if record else set()
-    left = [one for one in HELD if (one.kind, one.scope) not in same and one not in drop]
+    kinds = kinds_of(requirement)
+    left = [
+        one for one in HELD if one.kind in kinds and (one.kind, one.scope) not in same and one not in drop
+    ]
     verdict = decide(CHARTER, [*left, *([record] if record else [])], NOW, phase="2", version=V1)
     return next(one for one in verdict.requirements if one.requirement == requirement.id)
 
