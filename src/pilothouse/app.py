@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pilothouse import __version__
 from pilothouse.connectors.own_server import ask_health, forget_server, note_server, read_server
@@ -93,6 +93,7 @@ def serve(request: ServeRequest) -> None:
     Args:
         request: What `up` asks for.
     """
+    from pilothouse.errors import CharterInvalid
     from pilothouse.interfaces.http.server import bind
     from pilothouse.lake.node import open_node
     from pilothouse.lake.prices import priced_by
@@ -106,7 +107,13 @@ def serve(request: ServeRequest) -> None:
     clock = SystemClock()
     with bind(settings.host, settings.port) as listener, open_ledger(settings.ledger_url) as ledger:
         for path in request.charters:
-            accept_file(ledger, path, clock.now(), actor="pilothouse up")
+            try:
+                accept_file(ledger, path, clock.now(), actor="pilothouse up")
+            except CharterInvalid as error:
+                # A slip in the file must not stop telemetry: the charter in force goes on being in force.
+                if ledger.charter(error.subject or "") is None:
+                    raise
+                request.on_note(f"{error.message}. {error.remedy}")
         prices = PriceList(ledger)
         node = open_node(settings.lake_folder, clock, prices=priced_by(prices.read))
         try:
@@ -125,7 +132,9 @@ def _serve_node(
 ) -> None:
     from pilothouse.interfaces.http import server
     from pilothouse.interfaces.http.otlp import otlp_app
+    from pilothouse.interfaces.web.pages import web_app
     from pilothouse.workflows.background import Background
+    from pilothouse.workflows.show import Shows
     from pilothouse.workflows.upkeep import server_ticks
 
     host, port = listener.getsockname()[:2]
@@ -145,7 +154,7 @@ def _serve_node(
 
     app = server.compose(
         otlp=otlp_app(node),
-        pages=_pages(installation),
+        pages=web_app(Shows(installation)),
         metrics=lambda: "",
         health=lambda: {
             "program": "pilothouse",
@@ -158,13 +167,6 @@ def _serve_node(
     finally:
         background.stop()
         forget_server(home)
-
-
-def _pages(installation: Installation) -> Any:
-    from starlette.applications import Starlette
-
-    del installation
-    return Starlette()
 
 
 def demo_parts() -> DemoParts:

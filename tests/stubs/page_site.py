@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import page_world as world
@@ -17,10 +17,18 @@ from starlette.applications import Starlette
 from pilothouse.interfaces.web.pages import web_app
 from pilothouse.settings import load_settings
 from pilothouse.testing import FixedClock, MemoryLedger
+from pilothouse.workflows.assess import Assessment, assess
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.show import Shows
 
 STRAY = "stray <b>agent</b>"
+
+
+MINUTE = timedelta(minutes=1)
+
+
+def judge(installation: Installation, agent: str, now: datetime) -> Assessment:
+    return assess(installation, agent, now, freeze=False)
 
 
 def make_installation(home: Path, *, empty: bool = False) -> Installation:

@@ -131,6 +131,7 @@ class RequirementRow(Frozen):
         gates: Gates that ask for it, in words.
         deciding: The item that decides it.
         items: The items, worst first, at most `ITEMS_MAX`; empty when the deciding one is the only one.
+        opens: What unfolding the row shows, in words.
         more: How many items are not shown, in words, or empty.
         waiver: A waiver, or None.
         asked_now: Whether the gate ahead asks for it.
@@ -142,6 +143,7 @@ class RequirementRow(Frozen):
     gates: str
     deciding: ItemRow
     items: tuple[ItemRow, ...]
+    opens: str
     more: str
     waiver: WaiverShown | None
     asked_now: bool
@@ -352,6 +354,7 @@ def _requirement_row(
         gates=", ".join(titles),
         deciding=item_row(found.deciding, verdict, charter),
         items=items if len(found.items) > 1 else (),
+        opens=f"All {len(found.items)} parts" if len(found.items) > 1 else "Evidence",
         more=f"{plural(more, 'further item')} in the JSON of `pilothouse verdict`" if more else "",
         waiver=_waiver(found.waiver, person_names(charter), verdict.as_of),
         asked_now=found.requirement in asked,
