@@ -55,18 +55,20 @@ class Arm:
         return tuple(trial_key(self.config, case.input_hash, index) for index in self.indexes)
 
 
-def config_digest(*, version: str, deadline_s: float) -> str:
+def config_digest(*, version: str, fingerprint: str, deadline_s: float) -> str:
     """Return the digest of what decides a trial besides its input.
 
     Args:
         version: Version digest of the agent.
+        fingerprint: Digest of what is visible of the target: a version named by hand may be wrong.
         deadline_s: Seconds it has: an agent with more time is another experiment.
 
     Example:
-        >>> config_digest(version="a", deadline_s=60) == config_digest(version="a", deadline_s=30)
+        >>> one, other = (config_digest(version="a", fingerprint="f", deadline_s=s) for s in (60, 30))
+        >>> one == other
         False
     """
-    return canonical_digest({"version": version, "deadline_s": deadline_s})
+    return canonical_digest({"version": version, "fingerprint": fingerprint, "deadline_s": deadline_s})
 
 
 def requests_of(cases: Sequence[Case], arms: Sequence[Arm]) -> Iterator[TrialRequest]:

@@ -104,11 +104,13 @@ class ConfigRow:
         digest: Config digest.
         version: Version digest.
         address: Where it was run.
+        environment: JSON text of what else decides a trial.
     """
 
     digest: str
     version: str
     address: str
+    environment: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,10 +302,12 @@ class Journal:
     def configs_of(self, version: str) -> tuple[ConfigRow, ...]:
         """Return the configs of versions that begin with these digits, newest first."""
         rows = self._reader.execute(
-            "SELECT digest, version, address FROM config WHERE version GLOB ? ORDER BY at DESC, digest",
+            "SELECT digest, version, address, environment FROM config WHERE version GLOB ? ORDER BY at DESC, digest",
             (version + "*",),
         )
-        return tuple(ConfigRow(digest=row[0], version=row[1], address=row[2]) for row in rows)
+        return tuple(
+            ConfigRow(digest=row[0], version=row[1], address=row[2], environment=row[3]) for row in rows
+        )
 
     def runs_on(self, dataset: str) -> tuple[RunRow, ...]:
         """Return the runs on a dataset, newest first."""

@@ -108,11 +108,10 @@ def stored_arm(journal: Journal, version: str, request: GateRequest) -> Arm | No
         version: Version digest, or the beginning of one.
         request: What was asked.
     """
-    found = journal.configs_of(version)
     wanted = [
         one
-        for one in found
-        if one.digest == config_digest(version=one.version, deadline_s=request.deadline_s)
+        for one in journal.configs_of(version)
+        if json.loads(one.environment).get("deadline_s") == request.deadline_s
     ]
     if not wanted:
         return None
@@ -187,7 +186,9 @@ def _live_arm(
     return Arm(
         version=target.spec.version,
         address=target.spec.address,
-        config=config_digest(version=target.spec.version, deadline_s=deadline_s),
+        config=config_digest(
+            version=target.spec.version, fingerprint=target.spec.fingerprint, deadline_s=deadline_s
+        ),
         repeats=repeats,
         target=target,
     )

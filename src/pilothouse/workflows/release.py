@@ -20,12 +20,12 @@ from pilothouse.evals.scorers.registry import ScorerRegistry, parse_scorer_text
 from pilothouse.evals.scorers.scorer import Scorer
 from pilothouse.evals.selection import Selection, select_cases
 from pilothouse.ports import Lake, Ledger
-from pilothouse.runtime.launcher import summarize_charter
 from pilothouse.workflows.check import load_charter
 from pilothouse.workflows.datasets import read_shown_texts
 from pilothouse.workflows.gate_arms import anchor_version, candidate_arm, resolve_baseline, stored_arm
 from pilothouse.workflows.gate_request import GatePolicy, GateRequest, settle_policy
 from pilothouse.workflows.gate_run import GateRun
+from pilothouse.workflows.launch import summarize_charter
 
 __all__ = ["open_gate"]
 

@@ -166,6 +166,7 @@ class ChatEndpoint:
         self.spec = TargetSpec(
             address=f"openai:{address}",
             version=version or hashlib.sha256(identity.encode()).hexdigest(),
+            fingerprint=hashlib.sha256(f"{base_url} {identity}".encode()).hexdigest(),
             version_is_declared=version is not None,
         )
 

@@ -105,6 +105,7 @@ class HttpEndpoint:
         self.spec = TargetSpec(
             address=f"http:{url}",
             version=version or hashlib.sha256(url.encode()).hexdigest(),
+            fingerprint=hashlib.sha256(url.encode()).hexdigest(),
             version_is_declared=version is not None,
         )
 

@@ -51,9 +51,11 @@ class PythonFunction:
         )
         self._wants_context = _takes_two(self._function)
         self._threads: ThreadPoolExecutor | None = None
+        fingerprint = _source_digest(source, address)
         self.spec = TargetSpec(
             address=f"python:{address}",
-            version=version or _source_digest(source, address),
+            version=version or fingerprint,
+            fingerprint=fingerprint,
             version_is_declared=version is not None,
         )
 

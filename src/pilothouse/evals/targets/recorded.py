@@ -35,6 +35,7 @@ class RecordedTraces:
         self.spec = TargetSpec(
             address="recorded:lake",
             version=version or "recorded",
+            fingerprint="recorded",
             version_is_declared=version is not None,
             makes_calls=False,
         )
@@ -66,7 +67,13 @@ class StoredTrials:
         Args:
             version: Version digest.
         """
-        self.spec = TargetSpec(address="stored", version=version, version_is_declared=True, makes_calls=False)
+        self.spec = TargetSpec(
+            address="stored",
+            version=version,
+            fingerprint="stored",
+            version_is_declared=True,
+            makes_calls=False,
+        )
 
     async def run(self, case: Case, context: TrialContext) -> Reply:
         """Refuse: the caller asks only for trials that are stored."""
@@ -105,6 +112,7 @@ class RecordedFile:
         self.spec = TargetSpec(
             address=f"recorded:{path}",
             version=version or hashlib.sha256(text).hexdigest(),
+            fingerprint=hashlib.sha256(text).hexdigest(),
             version_is_declared=version is not None,
             makes_calls=False,
         )

@@ -23,12 +23,15 @@ class TargetSpec:
     Attributes:
         address: As the user gave it, for example `python:app:run`.
         version: Version digest of the agent behind it.
+        fingerprint: Digest of what is visible of it (source, prompt, address), whatever version a person named:
+            stored trials are reused only under the same one.
         version_is_declared: Whether a person named the version; otherwise it was computed from what is visible.
         makes_calls: False for recorded results: nothing runs and nothing costs.
     """
 
     address: str
     version: str
+    fingerprint: str
     version_is_declared: bool
     makes_calls: bool = True
 

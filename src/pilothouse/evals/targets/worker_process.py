@@ -59,6 +59,7 @@ class WorkerProcess:
         self.spec = TargetSpec(
             address=f"exec:{command}",
             version=version or _program_digest(self._words),
+            fingerprint=_program_digest(self._words),
             version_is_declared=version is not None,
         )
 

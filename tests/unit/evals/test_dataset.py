@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import UTC, datetime
+
+import pytest
+
+from pilothouse.errors import DigestMismatch, MalformedRecord, UsageError
+from pilothouse.evals.case import Case, Split
+from pilothouse.evals.dataset import MANIFEST, dataset_hash, diff_datasets, load_dataset, read_cases
+from pilothouse.evals.dataset_checks import FindingKind, check_cases
+from pilothouse.evals.selection import order_cases, select_cases
+from pilothouse.workflows.datasets import add_cases, dataset_evidence, split_cases, summarize_dataset
+
+NOW = datetime(2026, 11, 20, tzinfo=UTC)
+
+
+def lines(path, *rows):
+    path.write_text("".join(row if isinstance(row, str) else json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def case(name, **fields):
+    return Case(**{"id": name, "task_type": "t", "input": name, **fields})
+
+
+def test_the_expectation_is_no_part_of_what_must_run_again():
+    one = case("a", expected=1)
+    other = one.model_copy(update={"expected": 2})
+    again = Case.model_validate(other.model_dump())
+    assert one.input_hash == again.input_hash
+    assert one.case_hash != again.case_hash
+
+
+def test_labels_weights_and_splits_change_no_hash():
+    assert case("a").case_hash == case("a", weight=3, split="dev", stratum="x", risk_cost=9).case_hash
+
+
+def test_every_bad_line_is_named_at_once(tmp_path):
+    path = lines(
+        tmp_path / "c.jsonl",
+        {"id": "a", "task_type": "t", "input": 1},
+        "{not json\n",
+        {"id": "a", "task_type": "t", "input": 2},
+        {"id": "b", "task_type": "t", "input": 2, "colour": 1},
+        {"id": "b c", "task_type": "t", "input": float("inf")},
+        "[1]\n",
+    )
+    with pytest.raises(MalformedRecord) as caught:
+        read_cases([path], is_bare=False)
+    text = str(caught.value)
+    assert all(f"c.jsonl:{number}:" in text for number in (2, 3, 4, 5, 6))
+    assert "already stands at" in text
+    assert "unknown field 'colour'" in text
+
+
+def test_a_plain_file_needs_neither_ids_nor_types(tmp_path):
+    dataset = load_dataset(lines(tmp_path / "c.jsonl", {"input": 1}, {"input": 2}))
+    assert {one.task_type for one in dataset.cases} == {"task"}
+    assert len({one.id for one in dataset.cases}) == 2
+
+
+def test_a_published_version_cannot_be_edited_in_silence(tmp_path):
+    folder = tmp_path / "set"
+    add_cases(folder, [lines(tmp_path / "c.jsonl", {"input": 1, "expected": 1})])
+    assert load_dataset(folder).manifest.version == "1.0.0"
+    file = folder / "cases.jsonl"
+    file.write_text(file.read_text().replace('"expected": 1', '"expected": 2'))
+    with pytest.raises(DigestMismatch, match=r"edited under version 1\.0\.0"):
+        load_dataset(folder)
+    assert add_cases(folder, []).manifest.version == "1.1.0"
+    assert load_dataset(folder).cases[0].expected == 2
+
+
+def test_adding_nothing_new_publishes_nothing(tmp_path):
+    folder, file = tmp_path / "set", lines(tmp_path / "c.jsonl", {"input": 1})
+    first = add_cases(folder, [file])
+    assert add_cases(folder, [file]).manifest == first.manifest
+    with pytest.raises(UsageError):
+        add_cases(tmp_path / "empty", [])
+
+
+def test_the_hash_ignores_the_order_of_lines_and_sees_an_expectation():
+    one, two = case("a"), case("b")
+    assert dataset_hash([one, two]) == dataset_hash([two, one])
+    assert dataset_hash([one]) != dataset_hash([case("a", expected=1)])
+
+
+def test_a_broken_manifest_is_named(tmp_path):
+    folder = tmp_path / "set"
+    add_cases(folder, [lines(tmp_path / "c.jsonl", {"input": 1})])
+    (folder / MANIFEST).write_text("name = ")
+    with pytest.raises(MalformedRecord, match="bad manifest"):
+        load_dataset(folder)
+
+
+def test_a_diff_tells_running_again_from_scoring_again():
+    before = [case("a"), case("b", expected=1), case("c"), case("d")]
+    after = [case("a", input="other"), case("b", expected=2), case("c"), case("e")]
+    found = diff_datasets(before, after)
+    assert (found.added, found.removed) == (("e",), ("d",))
+    assert (found.input_changed, found.expectation_changed) == (("a",), ("b",))
+    assert found.kept_share == 0.5
+
+
+def test_duplicates_and_leaks_are_found():
+    text = "please route the invoice of supplier seven to the queue for approval today"
+    cases = [
+        case("a", input=text),
+        case("b", input=text),
+        case("c", input=text.replace("please", "Please"), split="dev"),
+        case("d", input="something entirely different about a credit note from last week"),
+    ]
+    found = check_cases(cases, shown_to_model=[("prompt.md", text)])
+    kinds = Counter(one.kind for one in found)
+    assert kinds[FindingKind.DUPLICATE] == 1
+    assert kinds[FindingKind.SPLIT_LEAK] == 2
+    assert kinds[FindingKind.PROMPT_LEAK] == 3
+    assert (
+        check_cases([cases[3]], shown_to_model=[("p", "zebra-7f")], canary="zebra-7f")[0].kind
+        is FindingKind.CANARY
+    )
+
+
+def test_nearly_equal_texts_are_found_and_merely_alike_ones_are_not():
+    words = [f"w{number}" for number in range(100)]
+    near = " ".join([*words[:-1], "changed"])
+    far = " ".join([*words[:50], *(f"x{number}" for number in range(50))])
+    found = check_cases(
+        [
+            case("a", input=" ".join(words)),
+            case("b", input=near, split="dev"),
+            case("c", input=far, split="dev"),
+        ]
+    )
+    assert [(one.first, one.second) for one in found] == [("a", "b")]
+
+
+def test_splits_keep_clusters_whole_and_repeat_with_the_same_seed(tmp_path):
+    folder = tmp_path / "set"
+    rows = [{"input": n, "cluster": f"k{n // 4}", "id": f"c{n}"} for n in range(200)]
+    dataset = add_cases(folder, [lines(tmp_path / "c.jsonl", *rows)])
+    once = split_cases(dataset, dev_share=0.2, sealed_share=0.1, seed=7)
+    assert once == split_cases(dataset, dev_share=0.2, sealed_share=0.1, seed=7)
+    assert Counter(one.split for one in once) == {Split.GATE: 140, Split.DEV: 40, Split.SEALED: 20}
+    by_cluster = {}
+    for one in once:
+        by_cluster.setdefault(one.cluster, set()).add(one.split)
+    assert all(len(splits) == 1 for splits in by_cluster.values())
+
+
+def test_a_run_order_spreads_strata_over_every_prefix():
+    cases = [case(f"c{n}", stratum="rare" if n % 10 == 0 else "usual") for n in range(200)]
+    ordered = order_cases(cases, seed="s")
+    assert sorted(one.id for one in ordered) == sorted(one.id for one in cases)
+    for size in (20, 50, 100, 150):
+        rare = sum(one.stratum == "rare" for one in ordered[:size])
+        assert abs(rare - size / 10) <= 1
+    assert order_cases(cases, seed="other") != ordered
+
+
+def test_a_selection_says_what_each_filter_removed():
+    cases = [
+        case("a"),
+        case("b", split="dev"),
+        case("c", valid_to="2026-01-01T00:00:00Z"),
+        case("d", input="a"),
+        case("e", source="adversarial:injection"),
+    ]
+    chosen = select_cases(cases, now=NOW, splits=frozenset({Split.GATE}), seed="s")
+    assert [one.id for one in chosen.ordinary["t"]] == ["a"]
+    assert [one.id for one in chosen.adversarial] == ["e"]
+    assert chosen.removed == {"in split dev": 1, "outside its validity": 1, "same input as another": 1}
+
+
+def test_the_answer_to_can_it_decide_is_the_one_of_the_power_table(tmp_path):
+    rows = [{"input": n} for n in range(200)]
+    dataset = add_cases(tmp_path / "set", [lines(tmp_path / "c.jsonl", *rows)])
+    answers = {one.flip_rate: (one.needed, one.is_enough) for one in summarize_dataset(dataset).decidable}
+    assert answers[0.03] == (75, True)
+    assert answers[0.15] == (371, False)
+
+
+def test_evidence_of_a_dataset_counts_only_what_a_person_vouches_for(tmp_path):
+    label = {"by": "sam", "at": "2026-11-01T00:00:00Z", "value": 1}
+    rows = [
+        {"input": "one", "expected": 1},
+        {"input": "two", "label": label, "source": f"production:{1:032x}"},
+        {"input": "three", "source": f"production:{2:032x}"},
+        {"input": "four", "source": "synthetic", "expected": 1},
+        {"input": "five", "source": "adversarial:injection", "cluster": "s"},
+        {"input": "six", "source": "adversarial:injection", "cluster": "s"},
+    ]
+    dataset = add_cases(tmp_path / "set", [lines(tmp_path / "c.jsonl", *rows)])
+    records = {(one.kind, one.scope.task_type): one for one in dataset_evidence(dataset, agent="a", at=NOW)}
+    assert records["dataset.labelled", None].n == 2
+    assert records["dataset.production_share", None].good == 1
+    assert records["dataset.adversarial", None].n == 1
+    assert ("dataset.leak", None) not in records
