@@ -26,6 +26,7 @@ from pilothouse.errors import LimitExceeded, MalformedRecord, PilothouseError
 from pilothouse.lake import limits
 from pilothouse.lake.assembler import GRACE_S
 from pilothouse.lake.counters import Counters
+from pilothouse.lake.health import LakeHealth
 from pilothouse.lake.inflate import inflate
 from pilothouse.lake.lock import WriterLock
 from pilothouse.lake.otlp_request import Encoding, ParsedRequest, parse_request
@@ -125,6 +126,8 @@ class LakeNode:
             queue.SimpleQueue()
         )
         self._waiting_bytes = 0
+        self._waiting_items = 0
+        self._rows_at_start = 0
         self._bytes_lock = threading.Lock()
         self._last_ns = 0
         self._disk = (0.0, True)
@@ -148,6 +151,10 @@ class LakeNode:
                 self._take(record, None)
                 self._writer.commit_if_due()
         self._writer.flush()
+        counted = self.counters.read()
+        self._rows_at_start = self._writer.rows() - (
+            counted["replayed"] - counted["deduplicated"] - counted["quarantined"]
+        )
         self._wal = Wal(
             wal_folder, next_seq=last + 1, on_durable=self._on_durable, file_bytes=self._wal_file_bytes
         )
@@ -259,6 +266,27 @@ class LakeNode:
         """Return the agents that sent tasks, by name."""
         return self._queries.agents()
 
+    def health(self) -> LakeHealth:
+        """Return how the road is doing, with the equation that proves that nothing was lost."""
+        counted = self.counters.read()
+        rows = self._writer.rows()
+        came = self._rows_at_start + counted["acked"] + counted["replayed"]
+        went = rows + counted["deduplicated"] + counted["quarantined"] + counted["expired"]
+        usage = shutil.disk_usage(self._folder)
+        return LakeHealth(
+            counters=tuple(sorted(counted.values.items())),
+            rows=rows,
+            pending=self._waiting_items + self._writer.rows_hidden,
+            gap=came - went - self._waiting_items - self._writer.rows_hidden,
+            open_traces=self._writer.open_traces,
+            waiting_bytes=self._waiting_bytes,
+            uncommitted_s=self._writer.uncommitted_s,
+            wal_bytes=0 if self._wal is None else self._wal.size_bytes,
+            disk_free_bytes=usage.free,
+            busy_reason=self._busy_reason(),
+            last_error=self.last_error,
+        )
+
     # Inside
 
     def _check(
@@ -334,17 +362,18 @@ class LakeNode:
 
         with self._bytes_lock:
             self._waiting_bytes += request.size
+            self._waiting_items += receipt.items - receipt.rejected
         answer: Future[Receipt] = Future()
         durable = wal.append(make, request)
 
         def tell(done: Future[WalRecord]) -> None:
             fault = done.exception()
             if fault is None:
-                self.counters.add("acked", receipt.items - receipt.rejected)
                 answer.set_result(receipt)
             else:
                 with self._bytes_lock:
                     self._waiting_bytes -= request.size
+                    self._waiting_items -= receipt.items - receipt.rejected
                 reason = fault.message if isinstance(fault, PilothouseError) else "the log failed"
                 answer.set_result(Receipt(answer=IntakeAnswer.BUSY, reason=reason))
 
@@ -352,6 +381,7 @@ class LakeNode:
         return answer
 
     def _on_durable(self, record: WalRecord, payload: object) -> None:
+        self.counters.add("acked", record.items - record.rejected)
         self._waiting.put((record, payload if isinstance(payload, ParsedRequest) else None))
 
     def _run(self) -> None:
@@ -372,6 +402,7 @@ class LakeNode:
             self._take(record, request)
             with self._bytes_lock:
                 self._waiting_bytes -= request.size if request is not None else 0
+                self._waiting_items -= record.items - record.rejected
             if self._waiting.empty() or self._writer.is_full:
                 self._guard(self._writer.tick)
             self._trim()

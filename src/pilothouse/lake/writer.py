@@ -34,6 +34,18 @@ SEGMENT_S = 1.0
 BATCH_ROWS = 512
 """Rows turned into Arrow at once: a few milliseconds, so that pages in this process stay quick."""
 
+UPKEEP_S = 300.0
+"""How often small files are merged and old days dropped."""
+
+VACUUM_S = 3_600.0
+"""How often files that nobody needs any more are deleted."""
+
+SPANS_KEPT_DAYS = 90
+TASKS_KEPT_DAYS = 730
+"""Retention: phases ask for 90 stable days, and decisions must be explained for two years."""
+
+DAY_NS = 86_400 * 1_000_000_000
+
 REMEMBER_NS = 3_600 * 1_000_000_000
 """Traces closed within the last hour are known after a restart."""
 
@@ -81,6 +93,7 @@ class LakeWriter:
         self._tail_since: float | None = None
         self._taken_seq = -1
         self.committed_seq = -1
+        self._upkeep_at = self._vacuum_at = time.monotonic()
 
     def view(self) -> View:
         """Return what can be seen now."""
@@ -157,8 +170,12 @@ class LakeWriter:
     def tick(self) -> None:
         """Show new rows, close the traces that are due, commit when it is time."""
         self._show_rows()
-        self._fold(self._assembler.due(time.monotonic()))
+        at = time.monotonic()
+        self._fold(self._assembler.due(at))
         self.commit_if_due()
+        if at - self._upkeep_at > UPKEEP_S:
+            self._upkeep_at = at
+            self.upkeep()
 
     def settle(self, *, also_rootless: bool = False) -> None:
         """Close the traces that can be closed and commit everything."""
@@ -193,6 +210,35 @@ class LakeWriter:
             self._task_tail = []
             self._publish()
         self._tail_since = None
+
+    def upkeep(self) -> None:
+        """Merge small files, drop days past their retention, delete what nobody needs any more."""
+        today = self._now_ns() // DAY_NS
+        for table, kept_days in ((self._spans, SPANS_KEPT_DAYS), (self._tasks, TASKS_KEPT_DAYS)):
+            expired = table.expire(today - kept_days)
+            if table is self._spans:
+                self._counters.add("expired", expired)
+            table.compact()
+        self._publish()
+        if time.monotonic() - self._vacuum_at > VACUUM_S:
+            self._vacuum_at = time.monotonic()
+            for table in (self._spans, self._tasks):
+                table.vacuum()
+
+    def rows(self) -> int:
+        """Return how many rows of `spans` can be asked for: counted, not added up."""
+        view = self._view
+        return sum(file.rows for file in view.span_files) + sum(batch.num_rows for batch in view.span_tail)
+
+    @property
+    def rows_hidden(self) -> int:
+        """Rows that are flattened and not shown yet."""
+        return len(self._rows)
+
+    @property
+    def open_traces(self) -> int:
+        """Traces that are still gathered."""
+        return self._assembler.open_traces
 
     def _show_rows(self) -> None:
         while self._rows:

@@ -314,3 +314,57 @@ def test_a_clock_that_jumps_back_does_not_turn_receipts_back(opened, clock):
     before = node._now_ns()
     clock.ns -= 3_600 * 10**9
     assert node._now_ns() == before
+
+
+def test_the_counters_close_after_duplicates_broken_items_a_restart_and_a_defect(opened, monkeypatch):
+    node = opened()
+    spans = run_spans(1)
+    send(node, [{**spans[0], "trace_id": b"x"}, *spans[1:]])
+    send(node, spans)
+    node.settle()
+    health = node.health()
+    assert (health.gap, health.pending, health.rows) == (0, 0, 4)
+    assert dict(health.counters)["deduplicated"] == 3
+    send(node, run_spans(2))
+    kill(node)
+    again = opened()
+    again.settle()
+    assert (again.health().gap, again.health().rows) == (0, 8)
+    monkeypatch.setattr(again._writer, "take", lambda *_: 1 / 0)
+    send(again, run_spans(3))
+    again.settle()
+    assert again.health().gap == 0
+    again._rows_at_start += 1
+    assert again.health().gap == 1
+
+
+def test_small_files_are_merged_and_nothing_changes_for_readers(opened, monkeypatch, tmp_path, clock):
+    monkeypatch.setattr("pilothouse.lake.segments.COMPACT_FILES_MIN", 5)
+    node = opened()
+    for trace in range(1, 9):
+        send(node, run_spans(trace))
+        node.settle()
+    before = node.tasks(ALL).tasks
+    files = len(node._writer.view().span_files)
+    node._writer.upkeep()
+    assert len(node._writer.view().span_files) == files - 7 == 1
+    assert node.tasks(ALL).tasks == before
+    assert open_lake(tmp_path / "lake", clock).tasks(ALL).tasks == before
+    assert node.trace(before[0].trace_id).spans_total == 4
+    assert node.health().gap == 0
+    node.stop()
+    again = opened()
+    send(again, run_spans(8))
+    again.settle()
+    assert again.tasks(ALL).tasks == before
+
+
+def test_days_past_their_retention_are_dropped_whole_and_counted(opened):
+    node = opened()
+    send(node, run_spans(1, start=START_NS - 95 * 86_400 * 10**9))
+    send(node, run_spans(2))
+    node.settle()
+    node._writer.upkeep()
+    health = node.health()
+    assert (health.rows, dict(health.counters)["expired"], health.gap) == (4, 4, 0)
+    assert len(node.tasks(ALL).tasks) == 2
