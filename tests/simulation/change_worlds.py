@@ -43,16 +43,29 @@ class Stream:
 
     def next_day(self, theta, se=SE, sp=SP, budget=LABELS):
         rng = self.rng
-        cells = rng.multinomial(JUDGED, [theta * se, (1 - theta) * (1 - sp), theta * (1 - se), (1 - theta) * sp])
+        cells = rng.multinomial(
+            JUDGED, [theta * se, (1 - theta) * (1 - sp), theta * (1 - se), (1 - theta) * sp]
+        )
         names, priors = ("pass", "fail"), (PRIOR_PASS, PRIOR_FAIL)
-        strata = [Stratum(name=n, judged=int(s[0]), labelled=int(s[1]), good=int(s[2])) for n, s in zip(names, self.sums, strict=True)]
+        strata = [
+            Stratum(name=n, judged=int(s[0]), labelled=int(s[1]), good=int(s[2]))
+            for n, s in zip(names, self.sums, strict=True)
+        ]
         rates = allocate_labels(strata, JUDGED, budget)
         made, today = [], []
         for k in range(2):
             pi = rates[k].probability
             good, bad = int(rng.binomial(cells[2 * k], pi)), int(rng.binomial(cells[2 * k + 1], pi))
-            made.append(DayStratum(name=names[k], judged=int(cells[2 * k] + cells[2 * k + 1]), labelled_good=good, labelled_bad=bad,
-                                   probability=pi, predicted=predicted_rate(int(self.sums[k][2]), int(self.sums[k][1]), priors[k])))
+            made.append(
+                DayStratum(
+                    name=names[k],
+                    judged=int(cells[2 * k] + cells[2 * k + 1]),
+                    labelled_good=good,
+                    labelled_bad=bad,
+                    probability=pi,
+                    predicted=predicted_rate(int(self.sums[k][2]), int(self.sums[k][1]), priors[k]),
+                )
+            )
             today.append((made[k].judged, good + bad, good))
         if len(self.window) == 28:
             self.sums -= self.window[0]
@@ -85,7 +98,15 @@ def simulation_4(effort):
     sharp = np.mean([quiet_year(rng, 0.94) for _ in range(effort.repetitions)])
     return [
         share(4, "false alarms in a quiet year, m0 .92, estimated predictions", tolerant, effort, high=0.05),
-        share(4, "false alarms in a quiet year, m0 .94 (no tolerance)", sharp, effort, low=0.30, high=0.60, expected="0.45"),
+        share(
+            4,
+            "false alarms in a quiet year, m0 .94 (no tolerance)",
+            sharp,
+            effort,
+            low=0.30,
+            high=0.60,
+            expected="0.45",
+        ),
     ]
 
 
@@ -128,18 +149,39 @@ def lenient(_):
 def simulation_5(effort):
     rng = generator(5)
     bars = []
-    for name, world, around, within in (("ramp .94 -> .79 in 14 days", ramp, 8, 1), ("-5 points", step(5), 11, 3), ("-7 points", step(7), 5, 1),
-                                         ("-10 points", step(10), 3, 1), ("-10 points while the judge turns lenient", lenient, 7, 2)):
+    for name, world, around, within in (
+        ("ramp .94 -> .79 in 14 days", ramp, 8, 1),
+        ("-5 points", step(5), 11, 3),
+        ("-7 points", step(7), 5, 1),
+        ("-10 points", step(10), 3, 1),
+        ("-10 points while the judge turns lenient", lenient, 7, 2),
+    ):
         days = [delay(rng, world)[0] for _ in range(effort.repetitions)]
-        bars.append(level(5, f"median days to the alarm, {name}", np.median(days), effort, around=around, within=within))
+        bars.append(
+            level(
+                5, f"median days to the alarm, {name}", np.median(days), effort, around=around, within=within
+            )
+        )
         if world is ramp:
-            bars.append(level(5, "90 % quantile of days, ramp", np.quantile(days, 0.9), effort, high=11 + effort.fast))
+            bars.append(
+                level(5, "90 % quantile of days, ramp", np.quantile(days, 0.9), effort, high=11 + effort.fast)
+            )
     false = np.mean([delay(rng, harsher)[0] < math.inf for _ in range(effort.repetitions)])
     bars.append(share(5, "alarm within 120 days when only the judge turns harsher", false, effort, high=0.02))
     return bars
 
 
-KNOWN = Estimate(value=QUALITY, low=QUALITY, high=QUALITY, level=0.95, n=100_000, n_effective=1e5, unit="rate", method=MethodId.QUALITY_INTERVAL, guarantee="")
+KNOWN = Estimate(
+    value=QUALITY,
+    low=QUALITY,
+    high=QUALITY,
+    level=0.95,
+    n=100_000,
+    n_effective=1e5,
+    unit="rate",
+    method=MethodId.QUALITY_INTERVAL,
+    guarantee="",
+)
 
 
 def certify(rng, points, limit):
@@ -167,9 +209,25 @@ def simulation_6(effort):
     proofs = [certify(rng, 10, 120) for _ in range(effort.repetitions)]
     never = [certify(rng, 5, 120) < math.inf for _ in range(effort.repetitions)]
     return [
-        level(6, "median days to the alarm, -5 points, with burst", np.median([r[0] for r in runs]), effort, around=8, within=2),
-        level(6, "labels on quiet days, with burst", np.mean([r[1] for r in runs]), effort, around=20, within=1),
-        level(6, "median day of the proof, -10 points, with burst", np.median(proofs), effort, around=5, within=2),
+        level(
+            6,
+            "median days to the alarm, -5 points, with burst",
+            np.median([r[0] for r in runs]),
+            effort,
+            around=8,
+            within=2,
+        ),
+        level(
+            6, "labels on quiet days, with burst", np.mean([r[1] for r in runs]), effort, around=20, within=1
+        ),
+        level(
+            6,
+            "median day of the proof, -10 points, with burst",
+            np.median(proofs),
+            effort,
+            around=5,
+            within=2,
+        ),
         share(6, "ever proved within 120 days at exactly -5 points", np.mean(never), effort, high=0.05),
     ]
 
@@ -182,7 +240,14 @@ def simulation_7(effort):
         watch = Watch(m0)
         for t in range(365):
             good = int(rng.binomial(JUDGED, QUALITY))
-            one = DayStratum(name="all", judged=JUDGED, labelled_good=good, labelled_bad=JUDGED - good, probability=1.0, predicted=QUALITY)
+            one = DayStratum(
+                name="all",
+                judged=JUDGED,
+                labelled_good=good,
+                labelled_bad=JUDGED - good,
+                probability=1.0,
+                predicted=QUALITY,
+            )
             if watch.see(DayCounts(day=FIRST + timedelta(days=t), strata=(one,))):
                 return True
         return False
@@ -192,7 +257,15 @@ def simulation_7(effort):
     plug_in = np.mean([alarmed(k / 200) for k in counts])
     return [
         share(7, "any alarm in 365 quiet days, baseline of 200 labels, floor rule", bound, effort, high=0.10),
-        share(7, "contrast: the same with the plain value as line", plug_in, effort, low=0.42, high=0.62, expected="0.52"),
+        share(
+            7,
+            "contrast: the same with the plain value as line",
+            plug_in,
+            effort,
+            low=0.42,
+            high=0.62,
+            expected="0.52",
+        ),
     ]
 
 
@@ -203,7 +276,12 @@ def audit_run(rng, rate, per_day, limit, automatic=5_000, tasks=10_000):
     for t in range(limit):
         audited = int(rng.binomial(automatic, audit.audit_probability))
         wrong = int(rng.binomial(audited, rate * tasks / automatic))
-        state, reading = audit.update(state, AuditDay(day=FIRST + timedelta(days=t), tasks=tasks, automatic=automatic, audited=audited, wrong=wrong))
+        state, reading = audit.update(
+            state,
+            AuditDay(
+                day=FIRST + timedelta(days=t), tasks=tasks, automatic=automatic, audited=audited, wrong=wrong
+            ),
+        )
         if reading.alarm:
             alarms += 1
             first = min(first, t + 1)
@@ -217,6 +295,15 @@ def simulation_13(effort):
     kept = np.mean([audit_run(rng, 0.03, 20, 365)[0] for _ in range(effort.repetitions)])
     broken = np.median([audit_run(rng, 0.06, 20, 200)[1] for _ in range(effort.repetitions)])
     return [
-        share(13, "false alarms a year of the audit, wrong rate at the budget", kept, effort, high=1.0, expected="0.2"),
-        level(13, "median days until 6 % wrong is found, 20 audits a day", broken, effort, around=11, within=3),
+        share(
+            13,
+            "false alarms a year of the audit, wrong rate at the budget",
+            kept,
+            effort,
+            high=1.0,
+            expected="0.2",
+        ),
+        level(
+            13, "median days until 6 % wrong is found, 20 audits a day", broken, effort, around=11, within=3
+        ),
     ]

@@ -24,8 +24,18 @@ def label(rng, cells, in_pass, in_fail):
     gp, bp, gf, bf = cells
     in_pass, in_fail = min(in_pass, gp + bp), min(in_fail, gf + bf)
     return (
-        Stratum(name="pass", judged=int(gp + bp), labelled=int(in_pass), good=int(rng.hypergeometric(gp, bp, in_pass)) if in_pass else 0),
-        Stratum(name="fail", judged=int(gf + bf), labelled=int(in_fail), good=int(rng.hypergeometric(gf, bf, in_fail)) if in_fail else 0),
+        Stratum(
+            name="pass",
+            judged=int(gp + bp),
+            labelled=int(in_pass),
+            good=int(rng.hypergeometric(gp, bp, in_pass)) if in_pass else 0,
+        ),
+        Stratum(
+            name="fail",
+            judged=int(gf + bf),
+            labelled=int(in_fail),
+            good=int(rng.hypergeometric(gf, bf, in_fail)) if in_fail else 0,
+        ),
     )
 
 
@@ -33,7 +43,11 @@ def coverage(rng, theta, se, sp, labels, allocation, repetitions):
     hits, widths, usable = 0, [], 0
     for _ in range(repetitions):
         cells = judged_world(rng, theta, se, sp)
-        in_pass = labels // 2 if allocation == "half" else int(rng.hypergeometric(cells[0] + cells[1], cells[2] + cells[3], labels))
+        in_pass = (
+            labels // 2
+            if allocation == "half"
+            else int(rng.hypergeometric(cells[0] + cells[1], cells[2] + cells[3], labels))
+        )
         strata = label(rng, cells, in_pass, labels - in_pass)
         if allocation != "half" and strata[1].labelled < 5:
             # Under the refusal rule this would ask for labels; the coverage bar is about the formula.
@@ -50,7 +64,9 @@ def coverage(rng, theta, se, sp, labels, allocation, repetitions):
 def posterior(strata):
     from pilothouse.core.statistics.quality import _ends
 
-    judged, labelled, good = (np.array([getattr(s, f) for s in strata], dtype=float) for f in ("judged", "labelled", "good"))
+    judged, labelled, good = (
+        np.array([getattr(s, f) for s in strata], dtype=float) for f in ("judged", "labelled", "good")
+    )
     return _ends(judged, labelled, good, 0.95)
 
 
@@ -58,7 +74,12 @@ def ppi_plus_plus(strata, level_=0.95):
     """PPI++ closed form with the plug-in weight, as ppi-python does: a test helper, not offered."""
     p, f = strata
     n, N = p.labelled + f.labelled, p.judged + f.judged
-    y = np.concatenate([np.repeat([1.0, 0.0], [p.good, p.labelled - p.good]), np.repeat([1.0, 0.0], [f.good, f.labelled - f.good])])
+    y = np.concatenate(
+        [
+            np.repeat([1.0, 0.0], [p.good, p.labelled - p.good]),
+            np.repeat([1.0, 0.0], [f.good, f.labelled - f.good]),
+        ]
+    )
     x = np.repeat([1.0, 0.0], [p.labelled, f.labelled])
     xbar = p.judged / N
     var = np.var(x, ddof=1) if n > 1 else 0.0
@@ -85,18 +106,32 @@ def simulation_1(effort):
         in_pass = int(rng.hypergeometric(cells[0] + cells[1], cells[2] + cells[3], 50))
         low, high = ppi_plus_plus(label(rng, cells, in_pass, 50 - in_pass))
         hits += low <= 0.94 <= high
-    bars.append(share(1, "contrast: PPI++ coverage at 50 labels", hits / (10 * effort.repetitions), effort, high=0.88))
+    bars.append(
+        share(1, "contrast: PPI++ coverage at 50 labels", hits / (10 * effort.repetitions), effort, high=0.88)
+    )
     return bars
 
 
 def simulation_2(effort):
     rng = generator(2)
     bars = []
-    for theta, se, sp, width in ((0.94, 0.95, 0.90, 4.3), (0.94, 0.90, 0.80, 5.2), (0.94, 0.98, 0.60, 6.2), (0.80, 0.95, 0.90, 6.8)):
+    for theta, se, sp, width in (
+        (0.94, 0.95, 0.90, 4.3),
+        (0.94, 0.90, 0.80, 5.2),
+        (0.94, 0.98, 0.60, 6.2),
+        (0.80, 0.95, 0.90, 6.8),
+    ):
         covered, wide = coverage(rng, theta, se, sp, 200, "half", effort.repetitions)
         bars += [
             share(2, f"coverage, {theta}/{se}/{sp}, 100 + 100 labels", covered, effort, low=0.93, high=0.98),
-            level(2, f"width in points, {theta}/{se}/{sp}, 100 + 100 labels", wide, effort, around=width, within=0.3),
+            level(
+                2,
+                f"width in points, {theta}/{se}/{sp}, 100 + 100 labels",
+                wide,
+                effort,
+                around=width,
+                within=0.3,
+            ),
         ]
     return bars
 
@@ -115,7 +150,13 @@ def simulation_3(effort):
         old += rogan_gladen_covers(before, cells, theta)
     return [
         share(3, "coverage with labels of now, Sp .90 -> .60", hits / effort.repetitions, effort, low=0.90),
-        share(3, "contrast: Rogan-Gladen with the old 200-item calibration", old / effort.repetitions, effort, high=0.75),
+        share(
+            3,
+            "contrast: Rogan-Gladen with the old 200-item calibration",
+            old / effort.repetitions,
+            effort,
+            high=0.75,
+        ),
     ]
 
 
@@ -124,7 +165,11 @@ def rogan_gladen_covers(calibration, cells, theta):
     se, sp = gp / (gp + gf), bf / max(bp + bf, 1)
     j, rate = se + sp - 1, (cells[0] + cells[1]) / JUDGED
     point = (rate + sp - 1) / j
-    spread = np.sqrt(rate * (1 - rate) / JUDGED + se * (1 - se) / (gp + gf) * point**2 + sp * (1 - sp) / max(bp + bf, 1) * (1 - point) ** 2) / abs(j)
+    spread = np.sqrt(
+        rate * (1 - rate) / JUDGED
+        + se * (1 - se) / (gp + gf) * point**2
+        + sp * (1 - sp) / max(bp + bf, 1) * (1 - point) ** 2
+    ) / abs(j)
     return abs(point - theta) <= 1.96 * spread
 
 
@@ -143,13 +188,31 @@ def simulation_11(effort):
             for n in (200, 400, 1_000):
                 b, c = judged_pairs(rng, se, sp, n, effort.repetitions)
                 for rule in ("proved", "tight"):
-                    released = np.where(margins[rule] > 0, tango_z(b, c, float(n), np.maximum(margins[rule], 1e-6)) > critical[rule], False).mean()
+                    released = np.where(
+                        margins[rule] > 0,
+                        tango_z(b, c, float(n), np.maximum(margins[rule], 1e-6)) > critical[rule],
+                        False,
+                    ).mean()
                     worst[rule] = max(worst[rule], released)
                 if (se, sp, labels, n) == (0.98, 0.60, 200, 1_000):
                     untreated = float((tango_z(b, c, float(n), 0.05) > critical["tight"]).mean())
-    bars.append(share(11, "false release at -5, worst of 24 cells, rule proved", worst["proved"], effort, high=0.03))
-    bars.append(share(11, "false release at -5, worst of 24 cells, rule tight", worst["tight"], effort, high=0.055))
-    bars.append(share(11, "contrast: untreated margin, judge .98/.60, n 1,000", untreated, effort, low=0.59, high=0.69, expected="0.64"))
+    bars.append(
+        share(11, "false release at -5, worst of 24 cells, rule proved", worst["proved"], effort, high=0.03)
+    )
+    bars.append(
+        share(11, "false release at -5, worst of 24 cells, rule tight", worst["tight"], effort, high=0.055)
+    )
+    bars.append(
+        share(
+            11,
+            "contrast: untreated margin, judge .98/.60, n 1,000",
+            untreated,
+            effort,
+            low=0.59,
+            high=0.69,
+            expected="0.64",
+        )
+    )
     return bars
 
 
@@ -163,10 +226,12 @@ def card_margins(rng, se, sp, labels, repetitions):
 
     @lru_cache(maxsize=None)
     def shrunk(rule, in_pass, in_fail):
-        card = judge_card([
-            Stratum(name="pass", judged=judged[0], labelled=half, good=in_pass),
-            Stratum(name="fail", judged=judged[1], labelled=half, good=in_fail),
-        ])
+        card = judge_card(
+            [
+                Stratum(name="pass", judged=judged[0], labelled=half, good=in_pass),
+                Stratum(name="fail", judged=judged[1], labelled=half, good=in_fail),
+            ]
+        )
         made = judged_margin(card, 0.05, rule)
         return getattr(made, "margin", 0.0)
 
@@ -197,7 +262,14 @@ def simulation_18(effort):
         widths.append((e.high - e.low) / 2)
     wald = np.mean([wald_covers(rng.multinomial(50, truth), kappa) for _ in range(10 * effort.repetitions)])
     return [
-        share(18, "coverage of kappa, .94/.95/.90, 100 items", hits / effort.repetitions, effort, low=0.915, high=0.965),
+        share(
+            18,
+            "coverage of kappa, .94/.95/.90, 100 items",
+            hits / effort.repetitions,
+            effort,
+            low=0.915,
+            high=0.965,
+        ),
         level(18, "half-width of kappa, 100 items", np.mean(widths), effort, around=0.25, within=0.02),
         share(18, "contrast: Wald interval of kappa at 50 items", wald, effort, high=0.88),
     ]

@@ -116,7 +116,7 @@ def weighted_score(day: DayCounts, level: float = 0.95) -> Estimate | NotEnoughE
         ...     DayStratum(name="fail", judged=30, labelled_good=4, labelled_bad=4, probability=0.264, predicted=0.5)))
         >>> e = weighted_score(day)
         >>> f"{e.value:.3f} [{e.low:.3f}, {e.high:.3f}]"
-        '0.950 [0.513, 1.000]'
+        '0.950 [0.500, 1.000]'
     """
     level = check_fraction("level", level)
     if not day.informative:

@@ -315,7 +315,7 @@ def day_log_e(day: DayCounts, m0: float) -> Floats:
         >>> day = DayCounts(day=date(2026, 1, 1), strata=(DayStratum(
         ...     name="all", judged=300, labelled_good=14, labelled_bad=6, probability=0.0667, predicted=0.94),))
         >>> day_log_e(day, 0.92).round(2).tolist()
-        [1.66, 2.68, 3.73, 4.01, 1.27, -21.61]
+        [0.5, 1.66, 2.68, 3.73, 4.01, 1.27, -21.61]
     """
     strata = [stratum for stratum in day.strata if stratum.judged]
     m = np.array([stratum.predicted for stratum in strata])

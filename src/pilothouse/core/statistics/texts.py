@@ -40,16 +40,16 @@ COLUMNS = 65_536
 
 _HALF = COLUMNS // 2
 
-_GRAM_TEXTS_MAX = 4_000
-"""Texts up to which all pairs of them are kept in memory (128 MB)."""
-
 _CHUNK = 64
-"""Permutations at a time above that: 64 rows of 65,536 columns are 32 MB."""
+"""Permutations at a time: 64 rows of 65,536 columns are 32 MB."""
 
 _WORD = re.compile(r"\w+")
 
-_NEIGHBOURS = 10
-"""Nearest texts whose likeness stands for that of texts on a new topic."""
+_SAMPLE = 128
+"""Reference texts among which likeness is measured."""
+
+_NEAREST = 0.10
+"""Share of the pairs, the nearest ones, whose likeness stands for that of texts on one new topic."""
 
 _POWER_DEVIATIONS = 0.84
 """Standard deviations beyond the critical value at which a change is seen 8 times in 10."""
@@ -131,11 +131,11 @@ def text_drift(
     member = permuted_memberships(groups[0], groups[1], permutations, rng)
     weights = member / member.sum(axis=1, keepdims=True)
     weights -= (1 - member) / (1 - member).sum(axis=1, keepdims=True)
-    statistics, likeness = _distances(rows, weights, len(reference))
+    statistics = _distances(rows, weights)
     p = permutation_p(statistics)
     if list(reference) == list(current) and vectors is None:
         notes.append("both windows hold the same texts")
-    notes.append(_visible(statistics[1:], likeness, alpha))
+    notes.append(_visible(statistics[1:], _likeness(rows, len(reference)), alpha))
     return TestResult(
         method=MethodId.TEXT_DRIFT,
         statistic=float(statistics[0]),
@@ -219,21 +219,28 @@ def _word_columns(word: str) -> list[int]:
     return [zlib.crc32(word.encode()) % _HALF, *(_HALF + zlib.crc32(run.encode()) % _HALF for run in runs)]
 
 
-def _distances(rows: csr_array | Floats, weights: Floats, reference: int) -> tuple[Floats, float]:
-    """Squared distances of the means for each row of weights, and how alike near texts are."""
-    if rows.shape[0] <= _GRAM_TEXTS_MAX:
-        product = rows @ rows.T
-        gram: Floats = product if isinstance(product, np.ndarray) else product.toarray()
-        inner = gram[:reference, :reference]
-        near = np.partition(inner, -_NEIGHBOURS - 1, axis=1)[:, -_NEIGHBOURS - 1 : -1]
-        return ((weights @ gram) * weights).sum(axis=1), float(near.mean())
+def _distances(rows: csr_array | Floats, weights: Floats) -> Floats:
+    """Squared distances of the two means, for each row of weights.
+
+    Weights times rows costs one pass for each permutation; all pairs of texts would cost more from a
+    few hundred words a text on.
+    """
+    columns = rows.T
     parts = []
     for start in range(0, len(weights), _CHUNK):
-        means = (rows.T @ weights[start : start + _CHUNK].T).T
-        parts.append((means**2).sum(axis=1))
-    sample = rows[: _GRAM_TEXTS_MAX // 4]
-    _, likeness = _distances(sample, np.zeros((1, sample.shape[0])), sample.shape[0])
-    return np.concatenate(parts), likeness
+        gaps = columns @ weights[start : start + _CHUNK].T
+        parts.append(np.einsum("ij,ij->j", gaps, gaps))
+    return np.concatenate(parts)
+
+
+def _likeness(rows: csr_array | Floats, reference: int) -> float:
+    """How much more alike the nearest pairs are than all pairs, in an even sample of the reference."""
+    sample = rows[:: max(reference // _SAMPLE, 1)][:_SAMPLE]
+    product = sample @ sample.T
+    gram: Floats = product if isinstance(product, np.ndarray) else product.toarray()
+    pairs = gram[np.triu_indices(len(gram), 1)]
+    near = int(_NEAREST * len(pairs))
+    return float(np.partition(pairs, -near)[-near:].mean() - pairs.mean())
 
 
 def _groups(
@@ -262,14 +269,14 @@ def _embeddings(vectors: tuple[Floats, Floats], reference: int, current: int) ->
 
 
 def _visible(permuted: Floats, likeness: float, alpha: float) -> str:
-    """What share of texts on a new topic would have been seen 8 times in 10."""
+    """What share of texts on one new topic would have been seen 8 times in 10."""
     critical = float(np.quantile(permuted, 1 - alpha) - permuted.mean())
     shift = critical + _POWER_DEVIATIONS * float(permuted.std())
     share = math.sqrt(shift / likeness) if likeness > 1e-9 else 1.0
     if share >= 1:
         return "so few texts show no change of topics at all"
     return (
-        f"about {max(100 * share, 0.1):.0f} % of texts on a new topic would be seen 8 times in 10, "
+        f"about {max(100 * share, 0.1):.0f} % of texts on one new topic would be seen 8 times in 10, "
         "if those resemble each other as near texts of the reference do"
     )
 

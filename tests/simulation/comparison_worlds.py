@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Simulations 8-10: release tests against known truth."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy import special
+from simulation.bars import Effort, generator, level, share
+
+from pilothouse.core.statistics import (
+    CanaryDecision,
+    CanaryTest,
+    Comparison,
+    PairedNonInferiority,
+    anytime_interval,
+    spending_bounds,
+)
+from pilothouse.core.statistics.clusters import cluster_design_effect
+from pilothouse.core.statistics.tango import tango_z
+
+Z = float(special.ndtri(0.95))
+
+
+def pairs(rng, n, flips, difference, repetitions):
+    counts = rng.multinomial(
+        n, [(flips + difference) / 2, (flips - difference) / 2, 1 - flips], size=repetitions
+    ).astype(float)
+    return counts[:, 0], counts[:, 1]
+
+
+def simulation_8(effort):
+    rng = generator(8)
+    R = effort.repetitions
+    worst = max(
+        release_power(n, flips + 1e-9, 0.05, -0.05) for n in (50, 100, 200, 400, 1_000) for flips in (0.05, 0.06, 0.10, 0.15, 0.20, 0.30)
+    )
+    b, c = pairs(rng, 200, 0.10, -0.05, R)
+    drawn, summed = float((tango_z(b, c, 200.0, 0.05) > Z).mean()), release_power(200, 0.10, 0.05, -0.05)
+    b, c = pairs(rng, 200, 0.05, -0.05, R)
+    d, f = (b - c) / 200, (b + c) / 200
+    wald = ((d + 0.05) / np.sqrt(np.maximum(f - d**2, 1e-12) / 200) > Z).mean()
+    bad = max(gate(rng, flips, -0.05, R)[0] for flips in (0.05, 0.06, 0.10, 0.20))
+    released, _, cases = gate(rng, 0.06, 0.0, R)
+    _, worse, _ = gate(rng, 0.10, -0.10, R)
+    return [
+        share(8, "Tango: false release at -5, worst of 30 cells, exact sums", worst, Effort(R, fast=False), high=0.055),
+        level(8, "Tango: drawn minus exact false release, n 200, flips 10 %", drawn - summed, effort, around=0.0, within=4 * math.sqrt(0.05 / R)),
+        share(8, "contrast: Wald at n 200, flips 5 %", wald, effort, low=0.114, high=0.154, expected="0.134"),
+        share(8, "Pocock-10: false release at -5, n_max 400, worst of 4 cells", bad, effort, high=0.055),
+        share(
+            8,
+            "Pocock-10: harmless change released, n_max 400, flips 6 %",
+            released,
+            effort,
+            low=0.94,
+            high=0.98,
+            expected="0.96",
+        ),
+        level(8, "Pocock-10: mean cases of that", cases, effort, around=197, within=10),
+        share(8, "Pocock-10: true -10 proved worse, flips 10 %", worse, effort, low=0.94, expected="0.98"),
+    ]
+
+
+def gate(rng, flips, difference, repetitions, n_max=400, looks=10):
+    """Share released, share proved worse, mean cases; without futility, which is not binding."""
+    bounds = spending_bounds(tuple(j / looks for j in range(1, looks + 1)))
+    step = n_max // looks
+    counts = rng.multinomial(
+        step, [(flips + difference) / 2, (flips - difference) / 2, 1 - flips], size=(repetitions, looks)
+    )
+    b, c = np.cumsum(counts[:, :, 0], axis=1).astype(float), np.cumsum(counts[:, :, 1], axis=1).astype(float)
+    n = step * np.arange(1, looks + 1)
+    z = tango_z(b, c, np.broadcast_to(n, b.shape).astype(float), 0.05)
+    up, down = z > np.array(bounds), z < -np.array(bounds)
+    end = np.where((up | down).any(axis=1), np.argmax(up | down, axis=1), looks - 1)
+    rows = np.arange(repetitions)
+    return float(up[rows, end].mean()), float(down[rows, end].mean()), float(n[end].mean())
+
+
+CLUSTER_CELLS = [
+    (groups, size, flips, icc)
+    for groups, size in ((30, 4), (30, 20), (50, 5), (50, 20), (100, 5), (100, 10), (200, 4))
+    for flips, icc in ((0.06, 0.1), (0.06, 0.3), (0.10, 0.1), (0.10, 0.3))
+]
+
+
+def clustered(rng, groups, size, flips, icc, difference, repetitions):
+    """Differences, shape (repetitions, groups * size), with pairwise correlation icc inside a group."""
+    values, chances = (
+        np.array([1.0, -1.0, 0.0]),
+        [(flips + difference) / 2, (flips - difference) / 2, 1 - flips],
+    )
+    shared = rng.choice(values, p=chances, size=(repetitions, groups, 1))
+    own = rng.choice(values, p=chances, size=(repetitions, groups, size))
+    return np.where(rng.random((repetitions, groups, size)) < math.sqrt(icc), shared, own).reshape(
+        repetitions, -1
+    )
+
+
+def cluster_release(rng, groups, size, flips, icc, difference, repetitions):
+    critical = float(special.stdtrit(groups - 1, 0.95))
+    names = np.repeat(np.arange(groups), size)
+    released = 0
+    for start in range(0, repetitions, 500):
+        for d in clustered(rng, groups, size, flips, icc, difference, min(500, repetitions - start)):
+            effect = cluster_design_effect(d, names)
+            b, c = np.array((d > 0).sum(), dtype=float), np.array((d < 0).sum(), dtype=float)
+            released += float(tango_z(b, c, float(len(d)), 0.05)) / math.sqrt(effect.value) > critical
+    return released / repetitions
+
+
+def simulation_9(effort):
+    rng = generator(9)
+    cells = CLUSTER_CELLS[::4] if effort.fast else CLUSTER_CELLS
+    worst = max(cluster_release(rng, *cell, -0.05, effort.repetitions) for cell in cells)
+    power = cluster_release(rng, 100, 5, 0.05, 0.1, 0.0, max(effort.repetitions // 6, 100))
+    repeated = max(
+        repeat_release(rng, n, flips, -0.05, effort.repetitions)
+        for n, flips in ((200, 0.06), (200, 0.10), (400, 0.06))
+    )
+    return [
+        share(9, f"clusters: false release at -5, worst of {len(cells)} cells", worst, effort, high=0.055),
+        share(
+            9,
+            "clusters: power at no change, 100 x 5, ICC .1, flips 5 %",
+            power,
+            effort,
+            low=0.95,
+            expected="0.98",
+        ),
+        share(9, "repeats, k 8: false release at -5, worst of 3 cells", repeated, effort, high=0.055),
+    ]
+
+
+def repeat_release(rng, n, flips, difference, repetitions, k=8):
+    """The baseline ran each case k times; cases are sure or shaky, and the candidate is worse by `difference`."""
+    test = PairedNonInferiority(0.05)
+    shaky = flips / 0.48
+    released = 0
+    for _ in range(repetitions):
+        chance = np.where(rng.random(n) < shaky, 0.6, 1.0)
+        base = rng.binomial(k, chance) / k
+        candidate = (rng.random(n) < np.maximum(chance + difference, 0.0)).astype(np.int64)
+        result = test.decide_repeats(base, candidate)
+        released += isinstance(result, Comparison) and result.decision.value == "not_worse"
+    return released / repetitions
+
+
+def simulation_10(effort):
+    rng = generator(10)
+    test = CanaryTest(0.05)
+
+    def run(difference, n):
+        d = rng.choice([1.0, -1.0, 0.0], p=[(0.05 + difference) / 2, (0.05 - difference) / 2, 0.95], size=n)
+        return test.update(test.start(), d)[1]
+
+    border = np.mean(
+        [run(-0.05, 3_000).decision is CanaryDecision.NOT_WORSE for _ in range(effort.repetitions)]
+    )
+    accepted = [run(0.0, 2_000) for _ in range(effort.repetitions)]
+    median = np.median(
+        [r.decided_n if r.decision is CanaryDecision.NOT_WORSE else math.inf for r in accepted]
+    )
+    anytime, wilson = peeking(rng, effort.repetitions)
+    return [
+        share(
+            10,
+            "canary: accepted at the border, margin 5, flips 5 %",
+            border,
+            effort,
+            high=0.05,
+            expected="0.025",
+        ),
+        level(10, "canary: median pairs to accept, no change", median, effort, around=180, within=20),
+        share(
+            10, "anytime interval: ever wrong in 2,000 looks", anytime, effort, high=0.05, expected="0.027"
+        ),
+        share(
+            10,
+            "contrast: Wilson interval, a look every 50",
+            wilson,
+            effort,
+            low=0.28,
+            high=0.38,
+            expected="0.33",
+        ),
+    ]
+
+
+def peeking(rng, repetitions, p=0.94, n=2_000):
+    """Shares of streams in which an interval ever misses the truth."""
+    anytime = wilson = 0
+    t = np.arange(1, n + 1)
+    for _ in range(repetitions):
+        s = np.cumsum(rng.random(n) < p)
+        log_e = (
+            special.betaln(0.5 + s, 0.5 + t - s)
+            - special.betaln(0.5, 0.5)
+            - s * math.log(p)
+            - (t - s) * math.log(1 - p)
+        )
+        worst = int(np.argmax(log_e))
+        e = anytime_interval(int(s[worst]), int(t[worst]))
+        anytime += not e.low <= p <= e.high
+        k, m = s[49::50], t[49::50]
+        middle, reach = (k + 1.92) / (m + 3.84), 1.96 / (m + 3.84) * np.sqrt(k * (m - k) / m + 0.96)
+        wilson += bool((np.abs(middle - p) > reach).any())
+    return anytime / repetitions, wilson / repetitions

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Simulations 12, 14, 17, 19 and 20: thresholds, calibration, cost and bounds of means against known truth."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+from scipy import special
+from simulation.bars import generator, level, share
+
+from pilothouse.core.statistics import (
+    CostMonitor,
+    StreamAnomaly,
+    Threshold,
+    choose_threshold,
+    fit_calibrator,
+    mean_bounds,
+)
+
+GRID = np.linspace(0, 1, 20_001)
+DENSITY = 8 * GRID**7
+ERROR = np.minimum(1, 1.2 * (1 - GRID) + 0.005)
+
+
+def true_risk(tau):
+    """Wrong automatic answers per task when the threshold is tau."""
+    above = tau <= GRID
+    return float(np.trapezoid((DENSITY * ERROR)[above], GRID[above])) if above.sum() > 1 else 0.0
+
+
+def simulation_12(effort):
+    rng = generator(12)
+    bars = []
+    for n, automation in ((200, 0.35), (1_000, 0.46)):
+        violated, shares = 0, []
+        for _ in range(effort.repetitions):
+            c = rng.beta(8, 1, n)
+            wrong = (rng.random(n) < np.minimum(1, 1.2 * (1 - c) + 0.005)).astype(np.int64)
+            chosen = choose_threshold(c, wrong)
+            tau = chosen.tau if isinstance(chosen, Threshold) else 1.0
+            violated += true_risk(tau) > 0.03
+            shares.append(1 - tau**8)
+        bars += [
+            share(
+                12,
+                f"threshold: budget exceeded, n {n}",
+                violated / effort.repetitions,
+                effort,
+                high=0.10,
+                expected="0.03",
+            ),
+            level(
+                12, f"threshold: automation, n {n}", np.mean(shares), effort, around=automation, within=0.04
+            ),
+        ]
+    return bars
+
+
+def simulation_14(effort):
+    """Confidence that is too sure of itself: its logit is 2.5 times the true one, plus a half."""
+    rng = generator(14)
+    bars = []
+    for n, around, within, kind in ((200, 0.024, 0.006, "temperature"), (1_000, 0.013, 0.004, "platt")):
+        misses = []
+        for _ in range(effort.repetitions * 5):
+            p = np.clip(rng.beta(4, 1, n), 1e-6, 1 - 1e-6)
+            calibrator = fit_calibrator(2.5 * special.logit(p) + 0.5, (rng.random(n) < p).astype(np.int64))
+            fresh = np.clip(rng.beta(4, 1, 2_000), 1e-6, 1 - 1e-6)
+            misses.append(np.abs(calibrator.predict(2.5 * special.logit(fresh) + 0.5) - fresh).mean())
+            assert calibrator.kind == kind
+        bars.append(
+            level(
+                14,
+                f"calibration: mean miss of {kind}, n {n}",
+                np.mean(misses),
+                effort,
+                around=around,
+                within=within,
+            )
+        )
+    return bars
+
+
+def hourly_costs(rng, weeks):
+    """Mean cost per task and tasks of each hour, with a day, a week and heavy-tailed single tasks."""
+    hours = np.arange(weeks * 168)
+    wave = 0.5 + 0.5 * np.sin(2 * np.pi * (hours % 24 - 8) / 24)
+    workday = np.where((hours // 24) % 7 < 5, 1.0, 0.5)
+    tasks = np.round(160 + 480 * wave * workday).astype(np.int64)
+    usual = 0.02 * np.exp(0.15 * wave + 0.10 * workday)
+    sigma = 1.2
+    costs = np.array([np.exp(rng.normal(-(sigma**2) / 2, sigma, n)).mean() for n in tasks])
+    return usual * costs, tasks
+
+
+def simulation_17(effort):
+    rng = generator(17)
+    monitor = CostMonitor()
+    alarms, found, delays = [], [], []
+    for _ in range(effort.repetitions):
+        costs, tasks = hourly_costs(rng, 104)
+        history = 52 * 168
+        line = monitor.calibrate(costs[:history], tasks[:history])
+        alarms.append(sum(a.hour >= history for a in monitor.read(costs, tasks, line).alerts))
+        tail = slice(history - 10 * 168, None)
+        for burst in range(8):
+            start = 12 * 168 + 150 * burst + int(rng.integers(0, 100))
+            raised = costs[tail][: start + 12].copy()
+            raised[start:] *= 1.5
+            hits = [
+                a.hour
+                for a in monitor.read(raised, tasks[tail][: start + 12], line).alerts
+                if a.hour >= start
+            ]
+            found.append(bool(hits))
+            delays.append(hits[0] - start + 1 if hits else math.inf)
+    return [
+        level(
+            17,
+            "cost: false alarms a year, 52 weeks of history",
+            np.mean(alarms),
+            effort,
+            high=3 + effort.fast,
+        ),
+        share(17, "cost: +50 % for 12 hours found", np.mean(found), effort, low=0.95),
+        level(17, "cost: median hours until then", np.median(delays), effort, around=3, within=2),
+    ]
+
+
+NAB_FOLDER = "PILOTHOUSE_NAB"
+
+
+def simulation_19(effort):
+    """The NAB corpus, from a local folder only; empty when there is none."""
+    folder = os.environ.get(NAB_FOLDER)
+    if not folder or effort.fast:
+        return []
+    windows = json.loads((Path(folder) / "labels" / "combined_windows.json").read_text(encoding="utf-8"))
+    scored = []
+    for name, spans in windows.items():
+        with (Path(folder) / "data" / name).open(encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        scores = StreamAnomaly().score([float(row["value"]) for row in rows])
+        scored.append((np.array(scores.scores), nab_windows([row["timestamp"] for row in rows], spans)))
+    return [level(19, "NAB standard profile, our scores", nab_score(scored), effort, low=49.0)]
+
+
+def nab_windows(stamps, spans):
+    order = {stamp[:19]: i for i, stamp in enumerate(stamps)}
+    return [(order[first[:19]], order[last[:19]]) for first, last in spans]
+
+
+def nab_score(files):
+    """NAB's standard profile: one threshold for all files, best on them; 0 is silence, 100 is perfect."""
+    events, total = [], sum(len(windows) for _, windows in files)
+    for file, (scores, windows) in enumerate(files):
+        probation = min(int(0.15 * len(scores)), 750)
+        for i in range(probation, len(scores)):
+            inside = next((w for w, (a, b) in enumerate(windows) if a <= i <= b), None)
+            if inside is not None:
+                a, b = windows[inside]
+                gain, key = _sigmoid(-1 + (i - a) / max(b - a, 1)) / _sigmoid(-1), (file, inside)
+            else:
+                before = [(a, b) for a, b in windows if b < i]
+                gain = (
+                    -0.11
+                    if not before
+                    else 0.11 * _sigmoid((i - before[-1][1]) / max(before[-1][1] - before[-1][0], 1))
+                )
+                key = None
+            events.append((scores[i], gain, key))
+    events.sort(key=lambda event: -event[0])
+    best = value = -float(total)
+    taken: dict[object, float] = {}
+    for index, (score, gain, key) in enumerate(events):
+        if key is None:
+            value += gain
+        elif gain > taken.get(key, -1.0):
+            value += gain - taken.get(key, -1.0)
+            taken[key] = gain
+        if index + 1 == len(events) or events[index + 1][0] < score:
+            best = max(best, value)
+    return 100 * (best + total) / (2 * total)
+
+
+def _sigmoid(y):
+    return 2 / (1 + math.exp(5 * y)) - 1
+
+
+def simulation_20(effort):
+    """Bounds of a mean of skewed costs: not in the list of the specification, measured because users rely on it."""
+    rng = generator(20)
+    bars = []
+    for sigma, n, low in ((0.8, 100, 0.93), (0.8, 1_000, 0.93), (1.2, 100, 0.90), (1.2, 1_000, 0.93)):
+        above = below = 0
+        for _ in range(effort.repetitions):
+            e = mean_bounds(np.exp(rng.normal(-(sigma**2) / 2, sigma, n)))
+            above += e.high >= 1.0
+            below += e.low <= 1.0
+        bars.append(
+            share(
+                20,
+                f"mean of lognormal costs, sigma {sigma}, n {n}: upper bound holds",
+                above / effort.repetitions,
+                effort,
+                low=low,
+            )
+        )
+        bars.append(
+            share(
+                20,
+                f"mean of lognormal costs, sigma {sigma}, n {n}: lower bound holds",
+                below / effort.repetitions,
+                effort,
+                low=0.93,
+            )
+        )
+    return bars
