@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+
+import pytest
+
+from pilothouse.errors import Conflict, StorageUnavailable
+from pilothouse.evals.case import Case
+from pilothouse.evals.checks import CheckBook
+from pilothouse.evals.journal import Journal
+from pilothouse.evals.limits import AdaptiveLimit, Budget
+from pilothouse.evals.runner import Runner, TrialRequest
+from pilothouse.evals.score import Score, Unscored, passed
+from pilothouse.evals.scorers.registry import ScorerRegistry
+from pilothouse.evals.scorers.scorer import ScorerKind, ScorerSpec
+from pilothouse.evals.targets.target import AgentFailed, TargetSpec, TargetUnreachable
+from pilothouse.evals.trial import Reply, TrialStatus
+
+
+class Agent:
+    """A target whose behaviour is a function of the case and of how often it was called with it."""
+
+    spec = TargetSpec(address="test", version="v", fingerprint="f", version_is_declared=True)
+
+    def __init__(self, behaviour=lambda case, attempt: Reply(output=case.input * 2)):
+        self.behaviour = behaviour
+        self.calls = []
+
+    async def run(self, case, context):
+        self.calls.append((case.id, context.index, context.key))
+        attempt = sum(one[0] == case.id for one in self.calls)
+        answer = self.behaviour(case, attempt)
+        return await answer if asyncio.iscoroutine(answer) else answer
+
+    async def close(self):
+        pass
+
+
+class Rule:
+    """A scorer made of a function."""
+
+    def __init__(self, rule, version="1"):
+        self.rule = rule
+        self.spec = ScorerSpec(name="rule", kind=ScorerKind.DETERMINISTIC, version=version)
+
+    def score(self, case, result):
+        return self.rule(case, result)
+
+
+def cases(n, **fields):
+    return [Case(id=f"c{i}", task_type="t", input=i, expected=2 * i, **fields) for i in range(n)]
+
+
+def run(path, agent, some, *, scorer=None, index=0, **options):
+    registry = ScorerRegistry()
+    book = CheckBook(registry, default=scorer or registry.make("exact"))
+
+    async def go():
+        with Journal(path) as journal:
+            runner = Runner(journal, book, run_id="r", limit=AdaptiveLimit(start=8, most=8), **options)
+            requests = [TrialRequest(case=one, index=index, target=agent, config="cfg") for one in some]
+            return await runner.run(requests), runner
+
+    return asyncio.run(go())
+
+
+def test_the_same_command_again_calls_nobody_and_gives_the_same(tmp_path):
+    agent = Agent()
+    first, _ = run(tmp_path / "j.db", agent, cases(20))
+    again, runner = run(tmp_path / "j.db", agent, cases(20))
+    assert len(agent.calls) == 20
+    assert {one.case_id: one.success.value for one in first} == {
+        one.case_id: one.success.value for one in again
+    }
+    assert all(one.reused for one in again)
+    assert runner.progress.reused == 20
+
+
+def test_another_repeat_is_another_trial(tmp_path):
+    agent = Agent()
+    run(tmp_path / "j.db", agent, cases(3))
+    run(tmp_path / "j.db", agent, cases(3), index=1)
+    assert len({key for _, _, key in agent.calls}) == 6
+
+
+def test_a_corrected_expectation_is_scored_again_without_a_call(tmp_path):
+    agent = Agent()
+    run(tmp_path / "j.db", agent, cases(5))
+    corrected = [one.model_copy(update={"expected": 99}) for one in cases(5)]
+    corrected = [Case.model_validate(one.model_dump()) for one in corrected]
+    again, _ = run(tmp_path / "j.db", agent, corrected)
+    assert len(agent.calls) == 5
+    assert [one.success.value for one in again] == [0.0] * 5
+
+
+def test_another_scorer_scores_stored_answers_without_a_call(tmp_path):
+    agent, seen = Agent(), []
+    run(tmp_path / "j.db", agent, cases(5))
+    scorer = Rule(lambda case, result: (seen.append(case.id), passed())[1], version="2")
+    run(tmp_path / "j.db", agent, cases(5), scorer=scorer)
+    assert (len(agent.calls), len(seen)) == (5, 5)
+    run(tmp_path / "j.db", agent, cases(5), scorer=scorer)
+    assert len(seen) == 5
+
+
+def test_what_the_agent_does_wrong_fails_and_what_the_world_does_wrong_says_nothing(tmp_path):
+    def behaviour(case, attempt):
+        if case.id == "c0":
+            raise AgentFailed("boom")
+        if case.id == "c1":
+            return asyncio.sleep(9, Reply(output=2))
+        if case.id == "c2":
+            raise TargetUnreachable("refused", retry_after_s=0.0)
+        if case.id == "c3":
+            return Reply(output={1, 2})
+        if case.id == "c4":
+            return Reply(output="x" * 1_100_000)
+        return Reply(output=case.input * 2)
+
+    outcomes, _ = run(tmp_path / "j.db", Agent(behaviour), cases(6), deadline_s=0.05)
+    by_id = {one.case_id: one for one in outcomes}
+    assert by_id["c0"].status is TrialStatus.AGENT_ERROR
+    assert by_id["c1"].status is TrialStatus.TIMEOUT
+    assert by_id["c2"].status is TrialStatus.INFRA_ERROR
+    assert by_id["c2"].success is None
+    assert "no JSON" in by_id["c3"].error
+    assert "output_too_large" in by_id["c4"].error
+    assert [by_id[f"c{n}"].success.value for n in (0, 1, 3, 4)] == [0.0] * 4
+    assert by_id["c5"].success.value == 1.0
+
+
+def test_an_unreachable_world_is_tried_again_with_the_same_key_and_next_time_too(tmp_path):
+    def behaviour(case, attempt):
+        if attempt < 3:
+            raise TargetUnreachable("503", retry_after_s=0.0, is_pressure=True)
+        return Reply(output=case.input * 2)
+
+    agent = Agent(behaviour)
+    outcomes, _ = run(tmp_path / "j.db", agent, cases(1))
+    assert outcomes[0].success.value == 1.0
+    assert len({key for _, _, key in agent.calls}) == 1
+    assert len(agent.calls) == 3
+
+
+def test_a_lost_trial_is_not_stored_as_an_answer(tmp_path):
+    gone = {"is": True}
+
+    def behaviour(case, attempt):
+        if gone["is"]:
+            raise TargetUnreachable("refused", retry_after_s=0.0)
+        return Reply(output=case.input * 2)
+
+    agent = Agent(behaviour)
+    first, _ = run(tmp_path / "j.db", agent, cases(1))
+    assert first[0].status is TrialStatus.INFRA_ERROR
+    gone["is"] = False
+    again, _ = run(tmp_path / "j.db", agent, cases(1))
+    assert again[0].success.value == 1.0
+
+
+@pytest.mark.parametrize(
+    ("rule", "why"),
+    [
+        (lambda case, result: 1 / 0, Unscored.SCORER_CRASHED),
+        (lambda case, result: Score(value=7.0), Unscored.OUT_OF_RANGE),
+        (lambda case, result: 0.0, Unscored.OUT_OF_RANGE),
+    ],
+)
+def test_a_scorer_that_breaks_leaves_a_missing_value_and_never_a_zero(tmp_path, rule, why):
+    outcomes, _ = run(tmp_path / "j.db", Agent(), cases(1), scorer=Rule(rule))
+    assert (outcomes[0].success.value, outcomes[0].success.why) == (None, why)
+
+
+def test_a_budget_ends_the_run_before_it_is_overspent(tmp_path):
+    agent = Agent(lambda case, attempt: Reply(output=case.input * 2, cost_usd=0.01))
+    budget = Budget(limit_usd=0.20)
+    some = cases(100)
+    run(tmp_path / "j.db", agent, some[:1], budget=budget)
+    outcomes, runner = run(tmp_path / "j.db", agent, some[1:], budget=budget)
+    assert runner.stopped_because == "the budget is spent"
+    assert budget.spent_usd <= 0.20
+    assert 5 <= len(outcomes) < 20
+
+
+def test_an_unknown_cost_is_counted_as_unknown(tmp_path):
+    budget = Budget(limit_usd=None)
+    run(tmp_path / "j.db", Agent(), cases(3), budget=budget)
+    assert (budget.spent_usd, budget.unpriced) == (0.0, 3)
+
+
+def test_a_failed_run_says_nothing_about_what_it_must_not_do(tmp_path):
+    def behaviour(case, attempt):
+        raise AgentFailed("boom")
+
+    some = cases(1, asserts=[{"scorer": "must_not_call", "args": {"tools": ["pay"]}, "must_not": True}])
+    outcomes, _ = run(tmp_path / "j.db", Agent(behaviour), some)
+    ((name, score),) = outcomes[0].must_not
+    assert name == "must_not_call#1"
+    assert (score.value, score.why) == (None, Unscored.TRACE_MISSING)
+
+
+def test_a_second_process_is_told_who_holds_the_journal(tmp_path):
+    with Journal(tmp_path / "j.db"), pytest.raises(Conflict, match="pid"):
+        Journal(tmp_path / "j.db")
+
+
+def test_a_large_answer_lies_beside_the_journal_and_comes_back_whole(tmp_path):
+    agent = Agent(lambda case, attempt: Reply(output="y" * 200_000))
+    run(tmp_path / "j.db", agent, cases(1))
+    assert len(list((tmp_path / "blobs").iterdir())) == 1
+    again, _ = run(
+        tmp_path / "j.db", agent, cases(1), scorer=Rule(lambda c, r: passed(str(len(r.reply.output))), "9")
+    )
+    assert again[0].reused
+    assert again[0].success.value == 1.0
+
+
+def test_totals_are_the_rows_and_the_database_refuses_a_value_without_a_reason(tmp_path):
+    run(tmp_path / "j.db", Agent(), cases(30))
+    with sqlite3.connect(tmp_path / "j.db") as database:
+        assert database.execute("SELECT count(*) FROM trial WHERE status = 'done'").fetchone() == (30,)
+        reply = json.loads(database.execute("SELECT reply FROM trial LIMIT 1").fetchone()[0])
+        assert "output" in reply
+        with pytest.raises(sqlite3.IntegrityError):
+            database.execute("INSERT INTO score VALUES ('t', 'c', 'v', 'n', NULL, NULL, '', 0)")
+
+
+def test_a_journal_of_a_newer_program_is_refused(tmp_path):
+    with sqlite3.connect(tmp_path / "j.db") as database:
+        database.execute("PRAGMA user_version = 99")
+    with pytest.raises(StorageUnavailable, match="newer program"):
+        Journal(tmp_path / "j.db")
+
+
+def test_the_limit_doubles_until_trouble_then_halves_and_creeps():
+    limit = AdaptiveLimit(start=4, most=64)
+
+    def window(latency_s):
+        for _ in range(limit.limit):
+            limit._in_flight += 1
+        for _ in range(limit._in_flight):
+            limit.release(latency_s)
+
+    window(0.1)
+    assert limit.limit == 8
+    window(0.1)
+    assert limit.limit == 16
+    limit._in_flight += 1
+    limit.release(0.1, is_pressure=True)
+    assert limit.limit == 8
+    window(0.1)
+    assert limit.limit == 9
+    window(0.5)
+    assert limit.limit == 4
