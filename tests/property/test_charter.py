@@ -24,7 +24,7 @@ from stubs.charter_trees import FACTS, example_values, with_value
 
 TEXT = EXAMPLE.read_text(encoding="utf-8")
 VALUES = example_values()
-QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def paths_of(value, path=()):

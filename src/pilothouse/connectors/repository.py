@@ -94,7 +94,7 @@ def read_repository(folder: Path) -> RepositoryReport:
         size += len(text)
         if shown == "pyproject.toml":
             name = _project_name(text) or name
-        sightings += _in_file(path, shown, text, notes)
+        sightings += _in_file(path.relative_to(folder), shown, text, notes)
     unique = {(s.kind, s.value, s.file): s for s in reversed(sightings)}
     kept = sorted(unique.values(), key=lambda s: (s.file, s.line, s.kind.value, s.value))
     if len(kept) > SIGHTINGS_MAX:
@@ -126,7 +126,7 @@ def _files(folder: Path, notes: list[str]) -> Iterator[Path]:
                     notes.append(f"{path.relative_to(folder).as_posix()}: deeper than {DEPTH_MAX} folders")
                 else:
                     inner.append((path, depth + 1))
-            elif entry.is_file(follow_symlinks=False) and _is_wanted(path):
+            elif entry.is_file(follow_symlinks=False) and _is_wanted(path.relative_to(folder)):
                 yield path
         waiting.extend(reversed(inner))
 
@@ -280,7 +280,9 @@ def _json_file(shown: str, text: str) -> Iterator[Sighting]:
                         line=line,
                         detail="dependency",
                     )
-    elif "$schema" in document and isinstance(document.get("properties"), dict):
+    elif isinstance(document.get("properties"), dict) and (
+        "$schema" in document or shown.endswith("schema.json")
+    ):
         yield Sighting(kind=SightingKind.SCHEMA_FILE, value=shown, file=shown, line=1)
     servers = document.get("mcpServers")
     for name in servers if isinstance(servers, dict) else ():
