@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tasks and one trace in the terminal, from the same rows as the pages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from pilothouse.reports.tasks import TaskRow
+from pilothouse.reports.terminal import mark_text, plain_text
+from pilothouse.reports.trace import ClaimShown, SpanRow, TracePage
+
+__all__ = ["render_tasks", "render_trace"]
+
+TEXT_CHARS_MAX = 2_000
+"""Characters of a claim or an answer on the terminal; `--json` has all of it."""
+
+
+def render_tasks(rows: Sequence[TaskRow], console: Console) -> None:
+    """Print tasks, two lines each: the facts, then what was asked.
+
+    Args:
+        rows: The tasks, newest first.
+        console: Where it goes.
+    """
+    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
+    for name in ("outcome", "task", "started", "type", "agent says"):
+        table.add_column(name, overflow="fold")
+    for name in ("took", "tokens", "cost"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(
+            mark_text(row.outcome, console),
+            row.link.text,
+            row.at.shown,
+            Text(plain_text(row.task_type, console)),
+            row.result,
+            row.took.shown,
+            row.tokens.shown,
+            row.cost.shown,
+        )
+    facts = _lines_of(table, console)
+    console.print(facts[0], no_wrap=True, overflow="crop")
+    for row, line in zip(rows, facts[1:], strict=True):
+        console.print(line, no_wrap=True, overflow="crop")
+        asked = " · ".join(part for part in (row.text, *row.notes) if part)
+        if asked:
+            console.print(
+                Text(f"    {plain_text(asked, console)}", style="dim"), no_wrap=True, overflow="ellipsis"
+            )
+
+
+def render_trace(page: TracePage, console: Console) -> None:
+    """Print one trace: its task, claim beside outcome, then its spans as a tree.
+
+    Args:
+        page: The Trace page.
+        console: Where it goes.
+    """
+    console.print(Text(plain_text(page.sentence.plain, console)))
+    if page.task is None:
+        console.print(Text("The task is not folded yet; its spans may still be arriving.", style="yellow"))
+    else:
+        render_tasks([page.task], console)
+    _claim(page.claim, console)
+    for finding in page.findings:
+        console.print(Text(plain_text(f"note    {finding}", console), style="yellow"))
+    console.print(Padding(_tree(page.spans, console), (1, 0, 0, 0)))
+    if page.unplaced:
+        console.print(Text("Unplaced: the parent never arrived, or they lie in a circle", style="yellow"))
+        console.print(_tree(page.unplaced, console))
+    if page.hidden:
+        console.print(Text(plain_text(page.hidden, console), style="dim"))
+
+
+def _lines_of(table: Table, console: Console) -> list[Text]:
+    """Lay a table out once, so that its columns stay in line with other lines between its rows."""
+    wide = Console(width=max(console.width, 400), no_color=console.no_color, legacy_windows=False)
+    lines = wide.render_lines(table, wide.options, pad=False)
+    return [Text.assemble(*((segment.text, segment.style or "") for segment in line)) for line in lines]
+
+
+def _claim(claim: ClaimShown, console: Console) -> None:
+    if claim.claim is not None:
+        console.print(_named("claim", claim.claim.text, console))
+    found = Text("found   ").append_text(mark_text(claim.mark, console))
+    detail = " · ".join(part for part in (claim.critical, claim.found.text if claim.found else "") if part)
+    console.print(found.append(plain_text(f"  {detail}" if detail else "", console)))
+
+
+def _named(name: str, text: str, console: Console) -> Text:
+    cut = text if len(text) <= TEXT_CHARS_MAX else f"{text[:TEXT_CHARS_MAX]}…"
+    return Text(f"{name:<8}{plain_text(cut, console)}")
+
+
+def _tree(spans: Sequence[SpanRow], console: Console) -> Tree:
+    tree = Tree("spans", hide_root=True)
+    above = [tree]
+    for span in spans:
+        line = Text(plain_text(span.name, console))
+        detail = " · ".join((span.took.shown, *span.facts))
+        line.append(plain_text(f"  {detail}", console), style="dim")
+        if span.failed:
+            line.append(plain_text(f"  error {span.failed}", console), style="bold red")
+        del above[span.depth + 1 :]
+        above.append(above[-1].add(line))
+    return tree
