@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -44,6 +45,8 @@ def register(cli: typer.Typer, services: Services) -> None:
         notes = Console(stderr=True, highlight=False, soft_wrap=True)
         notes.print("An invoice-triage agent, fourteen simulated days; nothing leaves this machine.")
         settings = load_settings(home=home)
+        # Server and agent are processes of their own: a SIGTERM must end them as Ctrl-C does, not orphan them.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
         def on_step(step: Step) -> None:
             notes.print(escape(f"  {step.line}"))
