@@ -133,6 +133,7 @@ def _serve_node(
     from pilothouse.interfaces.http import server
     from pilothouse.interfaces.http.otlp import otlp_app
     from pilothouse.interfaces.web.pages import web_app
+    from pilothouse.lake.health import metrics_text
     from pilothouse.workflows.background import Background
     from pilothouse.workflows.show import Shows
     from pilothouse.workflows.upkeep import server_ticks
@@ -155,10 +156,11 @@ def _serve_node(
     app = server.compose(
         otlp=otlp_app(node),
         pages=web_app(Shows(installation)),
-        metrics=lambda: "",
+        metrics=lambda: metrics_text(node.health()),
         health=lambda: {
             "program": "pilothouse",
             "version": __version__,
+            "telemetry": asdict(node.health()),
             "ticks": [asdict(state) for state in background.states()],
         },
     )

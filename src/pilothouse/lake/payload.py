@@ -145,7 +145,7 @@ def preview(text: str, *, of_user: bool) -> str:
     except (msgspec.DecodeError, RecursionError):
         return text[:PREVIEW_CHARS_MAX]
     if isinstance(messages, dict):
-        messages = messages["messages"]
+        messages = messages.get("messages")
         if not isinstance(messages, list):
             return text[:PREVIEW_CHARS_MAX]
     roles = USER_ROLES if of_user else ASSISTANT_ROLES
