@@ -82,6 +82,7 @@ class TaskFilter:
         from_ns: Start of the half-open window, Unix nanoseconds UTC, inclusive.
         to_ns: End of the window, exclusive.
         text: Words to find in the previews.
+        trace_prefix: First digits of the trace id.
     """
 
     agent: str | None = None
@@ -93,6 +94,7 @@ class TaskFilter:
     from_ns: int | None = None
     to_ns: int | None = None
     text: str | None = None
+    trace_prefix: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

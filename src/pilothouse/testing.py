@@ -180,9 +180,10 @@ def _matches(task: Task, wanted: TaskFilter) -> bool:
         all(getattr(wanted, name) in (None, getattr(task, name)) for name in exact)
         and (wanted.from_ns is None or task.start_ns >= wanted.from_ns)
         and (wanted.to_ns is None or task.start_ns < wanted.to_ns)
-        and (
-            wanted.text is None
-            or wanted.text.lower() in f"{task.input_preview} {task.output_preview}".lower()
+        and task.trace_id.startswith(wanted.trace_prefix or "")
+        and all(
+            word in f"{task.input_preview} {task.output_preview}".lower()
+            for word in (wanted.text or "").lower().split()
         )
     )
 

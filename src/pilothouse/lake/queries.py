@@ -243,6 +243,9 @@ def _where(wanted: TaskFilter) -> tuple[str, list[Any]]:
     if wanted.to_ns is not None:
         clauses.append("start_ns < ?")
         values.append(wanted.to_ns)
+    if wanted.trace_prefix is not None:
+        clauses.append("starts_with(trace_id, ?)")
+        values.append(wanted.trace_prefix)
     for word in (wanted.text or "").split()[:WORDS_MAX]:
         clauses.append("contains(lower(input_preview || ' ' || output_preview), ?)")
         values.append(word.lower())

@@ -28,7 +28,7 @@ def render_tasks(rows: Sequence[TaskRow], console: Console) -> None:
         rows: The tasks, newest first.
         console: Where it goes.
     """
-    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
+    table = Table(box=None, header_style="dim", padding=(0, 1, 0, 0))
     for name in ("outcome", "task", "started", "type", "agent says"):
         table.add_column(name, overflow="fold")
     for name in ("took", "tokens", "cost"):

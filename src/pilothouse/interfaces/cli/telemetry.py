@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
-from rich.tree import Tree
 
 from pilothouse.core.evidence.task import CostState
-from pilothouse.errors import ExitStatus, UnknownName
+from pilothouse.errors import ExitStatus, UnknownName, UsageError
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
     from pilothouse.core.evidence.task import Task
     from pilothouse.interfaces.cli.services import Services
-    from pilothouse.ports import SpanRecord, TraceView
+    from pilothouse.ports import Lake
     from pilothouse.workflows.ingest import ImportReport
 
 __all__ = ["cost_text", "register", "task_record"]
+
+TRACE_ID_DIGITS = 32
 
 SPANS_SHOWN_MAX = 2_000
 """Spans of one trace on the terminal."""
@@ -73,13 +73,16 @@ def register(cli: typer.Typer, services: Services) -> None:
         as_json: Annotated[bool, typer.Option("--json", help="Print the tasks as JSON.")] = False,
         home: HomeOption = None,
     ) -> None:
-        """List tasks, newest first."""
+        """List tasks, newest first, each with what the system of record says about it."""
         from pilothouse.ports import TaskFilter
+        from pilothouse.reports.tasks import task_row
+        from pilothouse.reports.terminal_tasks import render_tasks
 
         wanted = TaskFilter(agent=agent, task_type=task_type, result=result, text=text)
         with services.open_installation(load_settings(home=home)) as opened:
             page = opened.lake.tasks(wanted, limit=limit)
             known = tuple(seen.agent for seen in opened.lake.agents()) if not page.tasks else ()
+            outcomes = opened.ledger.outcomes_of([task.trace_id for task in page.tasks])
         if agent is not None and known and agent not in known:
             raise UnknownName.among("agent", agent, known, remedy="Run `pilothouse traces` to see all.")
         if as_json:
@@ -90,21 +93,28 @@ def register(cli: typer.Typer, services: Services) -> None:
                 "No tasks. Send telemetry to `pilothouse up`, or `pilothouse import FILE`.", highlight=False
             )
             return
-        Console(highlight=False).print(_task_table(page.tasks))
+        now = services.clock.now()
+        rows = [task_row(task, outcomes.get(task.trace_id), now) for task in page.tasks]
+        render_tasks(rows, Console(highlight=False))
         if page.next_cursor is not None:
             Console(stderr=True, highlight=False).print(f"There are more; --limit {limit * 10} shows them.")
 
     @cli.command("trace")
     def trace(
-        trace_id: Annotated[str, typer.Argument(help="Trace id: 32 hexadecimal digits.")],
+        trace_id: Annotated[str, typer.Argument(help="Trace id, or enough of its first digits.")],
         as_json: Annotated[
             bool, typer.Option("--json", help="Print everything of the trace as JSON.")
         ] = False,
         home: HomeOption = None,
     ) -> None:
-        """Show one trace: its task and its spans as a tree."""
+        """Show one trace: claim beside outcome, then its spans as a tree."""
+        from pilothouse.reports.terminal_tasks import render_trace
+        from pilothouse.reports.trace import build_trace
+
         with services.open_installation(load_settings(home=home)) as opened:
-            view = opened.lake.trace(trace_id.strip().lower(), limit=SPANS_SHOWN_MAX)
+            whole = _whole_id(opened.lake, trace_id.strip().lower())
+            view = opened.lake.trace(whole, limit=SPANS_SHOWN_MAX)
+            outcome = opened.ledger.outcomes_of([whole]).get(whole)
         if view is None:
             raise UnknownName(
                 f"no trace {trace_id!r}", remedy="Run `pilothouse traces` to list them.", subject=trace_id
@@ -117,7 +127,29 @@ def register(cli: typer.Typer, services: Services) -> None:
             }
             typer.echo(json.dumps(record, ensure_ascii=False))
             return
-        _show_trace(view)
+        agent = view.task.agent if view.task else "unknown"
+        page = build_trace(agent, whole, view, outcome, services.clock.now())
+        render_trace(page, Console(highlight=False))
+
+
+def _whole_id(lake: Lake, given: str) -> str:
+    """Return the trace id that begins with the given digits."""
+    from pilothouse.ports import TaskFilter
+
+    if len(given) == TRACE_ID_DIGITS:
+        return given
+    found = lake.tasks(TaskFilter(trace_prefix=given), limit=2).tasks
+    if not found:
+        raise UnknownName(
+            f"no task begins with {given!r}", remedy="Run `pilothouse traces` to list them.", subject=given
+        )
+    if len(found) > 1:
+        raise UsageError(
+            f"more than one task begins with {given!r}, for example {found[0].trace_id} and {found[1].trace_id}",
+            remedy=f"Give more digits: `pilothouse trace {found[0].trace_id[: len(given) + 4]}`.",
+            subject=given,
+        )
+    return found[0].trace_id
 
 
 class _Progress:
@@ -183,38 +215,6 @@ def _moment(nanoseconds: int) -> datetime:
     return datetime.fromtimestamp(nanoseconds // 1_000_000_000, tz=UTC)
 
 
-def _duration(nanoseconds: int | None) -> str:
-    if nanoseconds is None:
-        return "?"
-    seconds = nanoseconds / 1e9
-    return f"{seconds * 1e3:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
-
-
-def _task_table(tasks: tuple[Task, ...]) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("trace", "start (UTC)", "agent", "type", "result"):
-        table.add_column(name, no_wrap=True, overflow="ellipsis" if name != "trace" else "fold")
-    for name in ("took", "calls", "tools", "tokens", "cost"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("input", overflow="ellipsis", no_wrap=True)
-    for task in tasks:
-        result = task.result.value if task.state.value == "complete" else f"{task.result.value} (incomplete)"
-        table.add_row(
-            task.trace_id,
-            f"{_moment(task.start_ns):%Y-%m-%d %H:%M:%S}",
-            Text(task.agent),
-            Text(task.task_type),
-            result,
-            _duration(task.duration_ns),
-            f"{task.model_calls}",
-            f"{task.tool_calls}",
-            f"{task.tokens.total:,}" if task.tokens.total or not task.calls_without_usage else "unknown",
-            cost_text(task),
-            Text(" ".join(task.input_preview.split())),
-        )
-    return table
-
-
 def _show_report(report: ImportReport, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(asdict(report), ensure_ascii=False))
@@ -227,45 +227,3 @@ def _show_report(report: ImportReport, *, as_json: bool) -> None:
         console.print(f"... and {report.faults_total - len(report.faults)} more.")
     if report.faults_total:
         console.print("Everything else was imported; importing a mended file again counts no span twice.")
-
-
-def _show_trace(view: TraceView) -> None:
-    console = Console(highlight=False)
-    if view.task is not None:
-        console.print(_task_table((view.task,)))
-        for name, text in (("input", view.task.input_preview), ("output", view.task.output_preview)):
-            if text:
-                console.print(Text(f"{name:<7}{text}"))
-        if view.task.claim:
-            console.print(Text(f"claim  {view.task.claim}"))
-        if view.task.flags:
-            console.print(f"flags  {', '.join(view.task.flags)}")
-    else:
-        Console(stderr=True).print("The task is not folded yet; its spans may still be arriving.")
-    console.print(_span_tree(view.spans))
-    if view.spans_total > len(view.spans):
-        console.print(f"{len(view.spans)} of {view.spans_total} spans shown; --json has the same.")
-
-
-def _span_tree(spans: tuple[SpanRecord, ...]) -> Tree:
-    """Draw spans below their parents; a span whose parent is missing or follows later stands at the top."""
-    tree = Tree("spans", hide_root=True)
-    nodes: dict[str, Tree] = {}
-    for span in spans:
-        line = Text(span.name)
-        detail = [_duration(span.duration_ns)] if span.record == "span" else ["log"]
-        model = span.response_model or span.request_model
-        if model:
-            detail.append(model)
-        if span.tokens_total is not None:
-            detail.append(f"{span.tokens_total:,} tokens")
-        if span.cost_usd_text is not None:
-            detail.append(f"${span.cost_usd_text}")
-        line.append(f"  {' · '.join(detail)}", style="dim")
-        if span.status == "error":
-            line.append(f"  error {span.error_type or ''} {span.status_message}".rstrip(), style="bold red")
-        above = span.span_id if span.record == "log" else span.parent_span_id
-        node = nodes.get(above or "", tree).add(line)
-        if span.record == "span":
-            nodes[span.span_id] = node
-    return tree
