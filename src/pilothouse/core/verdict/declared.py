@@ -96,7 +96,7 @@ def _retirement(charter: Charter, today: date) -> Objection | None:
         breaches=past,
         sentence=f"The pinned model {pin.model} {'was retired' if past else 'retires'} on {retires.isoformat()}.",
         rule="the pinned model is not retired",
-        remedy="pilothouse gate --plan",
+        remedy="pilothouse gate --candidate TARGET --plan",
     )
 
 

@@ -69,7 +69,7 @@ DATA = (
         asks="rare clusters named over enough inputs, and cases for each cluster of 1 % of traffic or more",
         gates=("1",),
         who=("A:benchmarks",),
-        remedy="pilothouse dataset show --tail",
+        remedy="pilothouse dataset show {labelled}",
         parts=(
             Part(name="clusters", kind="inputs.analysed", rule=Fact(), fresh=_QUARTER),
             Part(name="cases", kind="inputs.tail", rule=Fact(), fresh=_QUARTER),
@@ -108,7 +108,7 @@ DATA = (
         asks="no large unlabelled cluster of inputs that the baseline never saw",
         gates=("2",),
         who=("A:quality_metrics",),
-        remedy="pilothouse dataset show --tail",
+        remedy="pilothouse dataset show {labelled}",
         parts=(Part(kind="inputs.new_cluster", rule=Fact(), fresh=_WEEK),),
     ),
     Requirement(

@@ -37,7 +37,7 @@ EVALUATION = (
         asks="enough labelled cases in all and for each task type, enough of them from production, like the traffic, no leak",
         gates=("1",),
         who=("A:benchmarks",),
-        remedy="pilothouse eval label --from production",
+        remedy="pilothouse dataset add {labelled} FILE",
         parts=(
             Part(
                 name="cases",
@@ -57,9 +57,22 @@ EVALUATION = (
                 kind="dataset.production_share",
                 rule=Census(bound=Committed("datasets.labelled.production_share_min"), harm=False),
                 fresh=_QUARTER,
+                remedy="pilothouse dataset show {labelled} --record {agent}",
             ),
-            Part(name="likeness", kind="dataset.distance", rule=Fact(), fresh=_QUARTER),
-            Part(name="leak", kind="dataset.leak", rule=Fact(), fresh=_QUARTER),
+            Part(
+                name="likeness",
+                kind="dataset.distance",
+                rule=Fact(),
+                fresh=_QUARTER,
+                remedy="pilothouse dataset show {labelled} --record {agent}",
+            ),
+            Part(
+                name="leak",
+                kind="dataset.leak",
+                rule=Fact(),
+                fresh=_QUARTER,
+                remedy="pilothouse dataset show {labelled} --record {agent}",
+            ),
         ),
     ),
     Requirement(
@@ -68,7 +81,7 @@ EVALUATION = (
         asks="enough adversarial cases for every domain term, and each family under its accepted rate",
         gates=("1",),
         who=("A:benchmarks",),
-        remedy="pilothouse eval plan --adversarial",
+        remedy="pilothouse dataset add {adversarial} FILE",
         parts=(
             Part(
                 name="cases",
@@ -83,7 +96,7 @@ EVALUATION = (
                 rule=Ceiling(bound=Committed("datasets.adversarial.families.{family}")),
                 per=Per.FAMILY,
                 fresh="release.verdict_max_age",
-                remedy="pilothouse eval run --adversarial",
+                remedy="pilothouse gate --candidate TARGET --adversarial {adversarial}",
             ),
         ),
     ),
@@ -93,7 +106,7 @@ EVALUATION = (
         asks="a release verdict for the version in force, and no task served by a version without one",
         gates=("1",),
         who=("A:prompt_changes",),
-        remedy="pilothouse gate --candidate {version}",
+        remedy="pilothouse gate --candidate TARGET --candidate-version {version}",
         parts=(
             Part(
                 name="gate",
@@ -134,7 +147,7 @@ EVALUATION = (
         asks="a baseline run of this version above each floor, a sealed anchor, and the signature of its reviewer",
         gates=("1",),
         who=("A:benchmarks",),
-        remedy="pilothouse gate --plan",
+        remedy="pilothouse gate --candidate TARGET",
         parts=(
             Part(
                 name="level",
@@ -231,7 +244,7 @@ EVALUATION = (
         asks="not worse than the anchor for each task type, and golden trajectories kept",
         gates=("R",),
         who=("A:benchmarks",),
-        remedy="pilothouse gate --candidate {version}",
+        remedy="pilothouse gate --candidate TARGET --candidate-version {version}",
         parts=(
             Part(
                 name="anchor",

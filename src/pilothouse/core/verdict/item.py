@@ -167,8 +167,14 @@ class _Case:
     voice: Voice
 
     def item(self, status: Status, sentence: str, reason: Reason | None = None) -> ItemVerdict:
-        names = {"agent": self.bench.charter.agent, "version": self.bench.in_force.version or "VERSION"}
-        filled = {**names, **self.slot.names}
+        datasets = self.bench.charter.datasets
+        filled = {
+            "agent": self.bench.charter.agent,
+            "version": self.bench.in_force.version or "VERSION",
+            "labelled": known(datasets.labelled.path) or "DATASET",
+            "adversarial": known(datasets.adversarial.path) or "DATASET",
+            **self.slot.names,
+        }
         cure = self.part.cure if status is Status.BREACHED else ""
         command = cure or self.part.remedy or self.requirement.remedy
         signer = (self.slot.person,) if self.kind.form is Form.SIGNATURE and self.slot.person else ()
@@ -197,7 +203,8 @@ class _Case:
     def measured(
         self, status: Status, sentence: str, found: Assessment, record: Evidence, reason: Reason | None = None
     ) -> Judged:
-        item = self.item(status, sentence, reason).model_copy(
+        item = self.item(status, sentence, reason)
+        item = item.model_copy(
             update={
                 "value": found.value,
                 "low": found.low,
@@ -214,6 +221,7 @@ class _Case:
                 "evidence": self.bench.digests[id(record)],
                 "method": found.method,
                 "items": record.items,
+                "remedy": found.remedy or item.remedy,
             }
         )
         return Judged(

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from pilothouse.core.evidence.evidence import Evidence
@@ -45,6 +45,9 @@ UNPRICED_SHARE_MAX = 0.01
 QUANTILE = 0.95
 """The quantile that latency ceilings speak of."""
 
+_PRICE = "pilothouse price"
+"""What makes an unknown cost known."""
+
 _ZERO_ALLOWED_MIN = 59
 """Cases for a ceiling of 0: none in 59 proves under 5 %."""
 
@@ -71,6 +74,7 @@ class Assessment:
         share_lost: How much of the committed margin is used up: 1 is all of it, 0 none.
         method: How the interval was made.
         why: What is missing, for an open one; otherwise empty.
+        remedy: Command that brings exactly that, where it is not the requirement's; otherwise empty.
     """
 
     proof: Proof
@@ -82,6 +86,7 @@ class Assessment:
     share_lost: float = 0.0
     method: str = ""
     why: str = ""
+    remedy: str = ""
 
 
 def quantile_cases(level: float = LEVEL) -> int:
@@ -312,8 +317,9 @@ def _amount_at_most(bound: float, record: Evidence, *, cases: int) -> Assessment
     amount = _amount(record)
     unpriced = record.counts.get("tokens_unpriced", 0)
     tokens = max(record.counts.get("tokens", 0), unpriced)
-    why = ""
+    why = remedy = ""
     if unpriced > UNPRICED_SHARE_MAX * tokens:
+        remedy = _PRICE
         why = f"{unpriced / tokens:.0%} of tokens have no price"
     elif record.counts.get("unmeasured", 0):
         why = record.detail.rstrip(".")
@@ -324,7 +330,8 @@ def _amount_at_most(bound: float, record: Evidence, *, cases: int) -> Assessment
     elif amount.high <= bound and enough and not why:
         proof = Proof.PROVED
     lost = amount.value / bound if bound > 0 else math.inf
-    return _said(proof, record, n_needed=None if enough else cases, lost=lost, why=why)
+    found = _said(proof, record, n_needed=None if enough else cases, lost=lost, why=why)
+    return replace(found, remedy=remedy if found.why else "")
 
 
 def _amount_at_least(rule: AtLeast, bound: float, record: Evidence) -> Assessment:

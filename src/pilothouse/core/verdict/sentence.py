@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -179,6 +180,10 @@ class Voice:
         detail = f" {record.detail.rstrip('.')}." if record.detail else ""
         if isinstance(self.rule, Fact):
             return f"{self.kind.title}{self._on()} failed on {day(record.window_to)}.{detail}"
+        if found.share_lost == math.inf and found.value is not None and record.detail:
+            bad = round(found.value * found.n)
+            seen = f"{self.kind.title}{self._on()}: {bad:,} in {found.n:,} {self.kind.noun}, committed: none."
+            return seen + detail
         return f"{self._measured(found)}; {self._committed()}.{detail}"
 
     def holds(self, found: Assessment, record: Evidence, lapses_at: datetime | None) -> str:

@@ -7,7 +7,9 @@ import string
 from pathlib import Path
 
 import pytest
+import typer.main
 
+from pilothouse.app import command_tree
 from pilothouse.core.evidence.kinds import KINDS
 from pilothouse.core.verdict.framework import FRAMEWORK, ITEMS
 from pilothouse.core.verdict.reference import requirements_page
@@ -43,7 +45,34 @@ def test_every_remedy_starts_with_our_command_and_can_be_filled_in(requirement):
         for command in filter(None, (part.remedy or requirement.remedy, part.cure)):
             assert command.startswith("pilothouse ")
             names = {name for _, name, _, _ in string.Formatter().parse(command) if name}
-            assert names <= {"agent", "version"} | FILLED.get(part.per, set())
+            assert names <= {"agent", "version", "labelled", "adversarial"} | FILLED.get(part.per, set())
+
+
+def remedies():
+    return sorted(
+        {
+            command
+            for one in FRAMEWORK
+            for command in (one.remedy, *(text for part in one.parts for text in (part.remedy, part.cure)))
+            if command
+        }
+    )
+
+
+def test_a_remedy_whose_command_exists_has_only_options_that_exist():
+    tree = typer.main.get_command(command_tree())
+    checked, wrong = 0, []
+    for remedy in remedies():
+        words = remedy.split(" -- ")[0].split()[1:]
+        command = tree
+        while words and words[0] in getattr(command, "commands", {}):
+            command = command.commands[words.pop(0)]
+        if command is not tree:  # the others come with later issues
+            checked += 1
+            known = {option for parameter in command.params for option in parameter.opts}
+            wrong += [(remedy, word) for word in words if word.startswith("--") and word not in known]
+    assert checked >= 10
+    assert not wrong
 
 
 def test_every_kind_is_asked_for_by_some_requirement():

@@ -132,7 +132,7 @@ def test_a_remedy_without_a_name_to_fill_in_keeps_it_in_capitals():
     left = [one for one in HELD if one.kind not in kinds]
     found = decide(CHARTER, left, NOW, version=None)
     gate = next(one for one in found.requirements if one.requirement == "EVAL-3")
-    assert gate.items[0].remedy == "pilothouse gate --candidate VERSION"
+    assert gate.items[0].remedy == "pilothouse gate --candidate TARGET --candidate-version VERSION"
 
 
 def test_a_lapse_far_off_is_said_in_days():
