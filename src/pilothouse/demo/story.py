@@ -155,7 +155,7 @@ def run_demo(
     began_at = parts.clock.now() - timedelta(days=DAYS)
     with parts.open_installation(place.settings) as installation:
         furnish(place, installation.ledger, began_at=began_at, scale=scale)
-    with _model_server() as model, _server(place) as address:
+    with _model_server(began_at + timedelta(days=CHANGE_DAY - 1)) as model, _server(place) as address:
         on_step(Step(text=f"Pilothouse takes in telemetry at {address}"))
         for name in ("pilot", "production"):
             for day, tasks in _work(place, name, model, address):
@@ -220,14 +220,14 @@ def _need_packages() -> None:
         )
 
 
-def _model_server() -> ModelServer:
+def _model_server(changes_at: datetime) -> ModelServer:
     """Return the provider, with the rate service that one of the agent's tools calls."""
 
     async def rate(_request: Request) -> JSONResponse:
         return JSONResponse({"rate": 1 / FRANCS_PER_EURO})
 
     return ModelServer(
-        partial(answer_as_provider, change_day=CHANGE_DAY),
+        partial(answer_as_provider, changes_at=changes_at),
         further_routes=(Route("/latest/{source}/{target}", rate),),
     )
 

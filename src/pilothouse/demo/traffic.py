@@ -181,7 +181,7 @@ class _Drawing:
             kind = "clean_order"
         arrived_ns = self._ns(moment)
         received = (self._start + timedelta(days=moment)).strftime("%Y-%m-%d %H:%M")
-        header = f"Document: {document}\nReceived: {received} (day {day})\n"
+        header = f"Document: {document}\nReceived: {received}\n"
         return Mail(
             document=document,
             day=day,

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from pilothouse.demo.model_script import Conversation, ToolCall, Turn
@@ -84,24 +85,28 @@ class Reading:
     amount: float | None
 
 
-def answer_as_provider(conversation: Conversation, *, change_day: int) -> Turn:
-    """Answer with the model that the provider serves on the day of the mail.
+def answer_as_provider(conversation: Conversation, *, changes_at: datetime) -> Turn:
+    """Answer with the model that the provider serves at the moment of the mail.
+
+    The provider's clock is the date on the mail, so that a rerun with several mails in work gives the same answers.
 
     Args:
         conversation: What the agent asks, always for the pinned model.
-        change_day: First day on which the provider serves another model under the same name.
+        changes_at: From when on the provider serves another model under the same name, UTC.
 
     Returns:
         The turn, under the name of the model that really answered.
 
     Example:
         >>> from pilothouse.demo.model_script import Message
-        >>> mail = Message(role="user", text="Received: 2026-11-20 (day 12). Hello")
-        >>> answer_as_provider(Conversation(model="m", messages=(mail,)), change_day=10).model
+        >>> mail = Message(role="user", text="Received: 2026-11-20 09:30. Hello")
+        >>> asked = Conversation(model="m", messages=(mail,))
+        >>> answer_as_provider(asked, changes_at=datetime(2026, 11, 16)).model
         'acme-large-2026-09-30'
     """
-    day = re.search(r"\(day (\d+)\)", conversation.user_text)
-    habits = SWAPPED if day and int(day.group(1)) >= change_day else PINNED
+    received = re.search(r"Received: (\d{4}-\d\d-\d\d \d\d:\d\d)", conversation.user_text)
+    is_after = received is not None and received.group(1) >= f"{changes_at:%Y-%m-%d %H:%M}"
+    habits = SWAPPED if is_after else PINNED
     turn = _decide(_read(conversation.user_text, habits), conversation, habits)
     return replace(turn, model=habits.model, reasoning_tokens=habits.reasoning_tokens)
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
@@ -17,13 +18,16 @@ ORDER = {
     "currency": "GBP",
     "amount": 1240.5,
 }
+CHANGES_AT = datetime(2026, 11, 16, tzinfo=UTC)
+"""Day 10 of the days that the tests count from 7 November."""
+
 ENGLISH = "INVOICE\nSupplier: Calder Freight\nPurchase order: PO-412345\nTotal: GBP 1,240.50"
 
 
 def ask(text, *results, day=5):
     """Continue the conversation with `results`, pairs of (tool, answer); arguments do not matter to the reader."""
     messages = [
-        Message(role="user", text=f"Document: D-00007\nReceived: 2026-11-20 10:00 (day {day})\n\n{text}")
+        Message(role="user", text=f"Document: D-00007\nReceived: 2026-11-{day + 6:02} 10:00\n\n{text}")
     ]
     for at, (name, answer) in enumerate(results):
         call = ToolCall(
@@ -32,7 +36,9 @@ def ask(text, *results, day=5):
         messages.append(Message(role="assistant", tool_calls=(call,)))
         text = answer if isinstance(answer, str) else json.dumps(answer)
         messages.append(Message(role="tool", tool_call_id=f"c{at}", text=text))
-    return answer_as_provider(Conversation(model=PINNED_MODEL, messages=tuple(messages)), change_day=10)
+    return answer_as_provider(
+        Conversation(model=PINNED_MODEL, messages=tuple(messages)), changes_at=CHANGES_AT
+    )
 
 
 def call(turn):
