@@ -26,6 +26,7 @@ __all__ = [
     "load_dataset",
     "read_cases",
     "read_manifest",
+    "write_cases",
     "write_dataset",
 ]
 
@@ -227,6 +228,16 @@ def write_dataset(path: Path, manifest: Manifest, cases: Sequence[Case]) -> Data
     fresh.replace(path / CASES)
     (path / MANIFEST).write_text(_toml(settled), encoding="utf-8")
     return Dataset(path=path, manifest=settled, cases=tuple(cases))
+
+
+def write_cases(path: Path, cases: Iterable[Case]) -> None:
+    """Write cases as JSON lines.
+
+    Args:
+        path: File to write; an earlier one is replaced.
+        cases: Cases in the order they should stand in.
+    """
+    path.write_text("".join(_line(case) for case in cases), encoding="utf-8")
 
 
 def diff_datasets(before: Sequence[Case], after: Sequence[Case]) -> DatasetDiff:

@@ -19,13 +19,14 @@ from pilothouse.evals.runner import Progress
 from pilothouse.interfaces.cli import gate_text
 from pilothouse.interfaces.cli.services import Services
 from pilothouse.settings import Settings
+from pilothouse.workflows.evaluate import Levels, levels_of
 from pilothouse.workflows.gate_plan import make_plan
 from pilothouse.workflows.gate_request import GateRequest
 from pilothouse.workflows.gate_run import GateRun
 from pilothouse.workflows.release import open_gate
 from pilothouse.workflows.release_evidence import release_evidence
 
-__all__ = ["decide_release"]
+__all__ = ["decide_release", "measure_levels"]
 
 
 def decide_release(
@@ -84,6 +85,28 @@ def decide_release(
             note = "nothing went on record: name the agent with --agent or --charter"
             verdict = verdict.model_copy(update={"notes": (*verdict.notes, note)})
     return verdict
+
+
+def measure_levels(request: GateRequest, *, services: Services, settings: Settings) -> Levels:
+    """Run every case once more or take it from the journal; no verdict, nothing on record.
+
+    Args:
+        request: What was asked.
+        services: Openers of the composition root.
+        settings: Values in force.
+    """
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    with ExitStack() as stack:
+        journal = stack.enter_context(Journal(request.journal))
+        installation = (
+            stack.enter_context(services.open_installation(settings))
+            if request.candidate == "recorded:lake"
+            else None
+        )
+        lake = installation.lake if installation else None
+        run = open_gate(request, journal=journal, now=services.clock.now(), lake=lake)
+        verdict = asyncio.run(_measure(run, console))
+    return levels_of(run, verdict)
 
 
 async def _measure(run: GateRun, console: Console) -> ReleaseVerdict:

@@ -22,6 +22,7 @@ from pilothouse.interfaces.cli import (
     dataset,
     demo,
     doctor,
+    evaluate,
     explain,
     gate,
     price,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["build_cli", "run_cli"]
 
-COMMANDS = (demo, charter, serve, run, telemetry, verdict, explain, price, doctor, dataset, gate)
+COMMANDS = (demo, charter, serve, run, telemetry, verdict, explain, price, doctor, dataset, evaluate, gate)
 """Command groups in the order of the help page."""
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
