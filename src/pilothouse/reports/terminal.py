@@ -20,7 +20,7 @@ from pilothouse.reports.readiness import DomainSection, ItemRow, ReadinessPage, 
 from pilothouse.reports.view_models import Page, StatusMark, mark_of
 from pilothouse.reports.words import REASON_WORDS, SHAPES_ASCII
 
-__all__ = ["STYLES", "mark_text", "plain_text", "render_verdict"]
+__all__ = ["STYLES", "head", "mark_text", "plain_text", "render_verdict"]
 
 STYLES: Mapping[Status, str] = {
     Status.HOLDS: "blue",

@@ -13,7 +13,17 @@ from pilothouse.core.charter.people import Duty
 from pilothouse.core.charter.quantities import format_duration
 from pilothouse.core.charter.rules.rule import Check, Hit, Rule, error, warning
 
-__all__ = ["CHECKS", "MISSING_DUTY", "NO_ACCOUNTABLE", "RACI_BLANK", "RULES", "TWO_ACCOUNTABLE"]
+__all__ = [
+    "CHECKS",
+    "MISSING_DUTY",
+    "NO_ACCOUNTABLE",
+    "RACI_BLANK",
+    "RULES",
+    "TWO_ACCOUNTABLE",
+    "check_escalation",
+    "check_raci",
+    "check_times",
+]
 
 TWO_ACCOUNTABLE = error(
     "raci-two-accountable", "duty {duty} has {n} accountable: {who}", "Keep one A; the others become R or C."

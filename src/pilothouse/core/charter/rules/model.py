@@ -15,7 +15,7 @@ from pilothouse.core.charter.models import ModelPin
 from pilothouse.core.charter.quantities import format_duration
 from pilothouse.core.charter.rules.rule import Check, Hit, Rule, error, warning
 
-__all__ = ["CHECKS", "RULES", "is_exact_model"]
+__all__ = ["CHECKS", "RULES", "check_pins", "check_regions", "check_retirement", "is_exact_model"]
 
 RETIREMENT_NOTICE_DEFAULT = timedelta(days=60)
 """Time that a gate and an approval of a successor take, with reserve."""

@@ -13,7 +13,7 @@ from pilothouse.core.charter.located import Path
 from pilothouse.core.charter.rules.rule import Check, Hit, Rule, error, warning
 from pilothouse.errors import nearest_name
 
-__all__ = ["CHECKS", "NO_OWNER", "OWNER_NOT_PERSON", "RULES", "references"]
+__all__ = ["CHECKS", "NO_OWNER", "OWNER_NOT_PERSON", "RULES", "check_owner", "check_references", "references"]
 
 TERM_MIN = timedelta(days=183)
 """Six months: an agent must have an owner at the end of the next stability window."""

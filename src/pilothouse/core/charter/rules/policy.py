@@ -14,7 +14,7 @@ from pilothouse.core.charter.policy import KNOWN_TYPES, decide_call, policy_rule
 from pilothouse.core.charter.rules.rule import Check, Hit, Rule, error
 from pilothouse.core.charter.systems import Tool, ToolExamples
 
-__all__ = ["CHECKS", "MISSING_EXAMPLE", "RULES"]
+__all__ = ["CHECKS", "MISSING_EXAMPLE", "RULES", "check_examples", "check_tools"]
 
 TOOL_NAME = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*@[1-9][0-9]{0,3}")
 

@@ -15,7 +15,15 @@ from pilothouse.core.charter.operations import PhaseName
 from pilothouse.core.charter.rules.rule import Check, Hit, Rule, error, question, warning
 from pilothouse.errors import nearest_name
 
-__all__ = ["CHECKS", "INTEGRATION_INCOMPLETE", "RULES"]
+__all__ = [
+    "CHECKS",
+    "INTEGRATION_INCOMPLETE",
+    "RULES",
+    "check_integrations",
+    "check_names",
+    "check_phases",
+    "check_stability",
+]
 
 PHASES: tuple[PhaseName, ...] = get_args(PhaseName)
 

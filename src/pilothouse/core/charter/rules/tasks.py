@@ -14,7 +14,16 @@ from pilothouse.core.charter.rules.arithmetic import cases_to_prove, jeffreys_pr
 from pilothouse.core.charter.rules.rule import Check, Hit, Rule, error, warning
 from pilothouse.core.charter.tasks import TaskType
 
-__all__ = ["CHECKS", "NO_THRESHOLD", "RULES"]
+__all__ = [
+    "CHECKS",
+    "NO_THRESHOLD",
+    "RULES",
+    "check_function",
+    "check_proofs",
+    "check_reviewers",
+    "check_thresholds",
+    "check_verifiers",
+]
 
 TASK_TYPES_DEFAULT_MAX = 3
 """More kinds of work than this is rarely one function."""

@@ -15,7 +15,15 @@ from pilothouse.core.charter.located import Path
 from pilothouse.core.charter.quantities import format_duration
 from pilothouse.core.charter.rules.rule import Check, Hit, Rule, error, warning
 
-__all__ = ["BUDGET_ONE", "CHECKS", "NO_BASELINE", "RULES"]
+__all__ = [
+    "BUDGET_ONE",
+    "CHECKS",
+    "NO_BASELINE",
+    "RULES",
+    "check_budgets",
+    "check_defaults",
+    "check_outcomes",
+]
 
 VANITY = re.compile(
     r"(?:^|[^a-z])(?:quer(?:y|ies)|prompts?|users?|mau|dau|sessions?|engagements?|clicks?|page_?views?|visits?|log_?ins?"

@@ -15,7 +15,7 @@ from pilothouse.core.charter.rules.arithmetic import days_to_detect
 from pilothouse.core.charter.rules.rule import Check, Hit, Rule, error, question, warning
 from pilothouse.core.charter.tasks import TaskType
 
-__all__ = ["CHECKS", "RULES"]
+__all__ = ["CHECKS", "RULES", "check_alerts", "check_delays", "check_files"]
 
 ALERTED_METRICS = ("completion", "quality", "cost_per_task", "escalation")
 """What must never fall or rise unseen."""
