@@ -37,7 +37,7 @@ def first_sentence_missing(module: Module) -> list[str]:
     first = (doc or "").strip().splitlines()[0] if doc and doc.strip() else ""
     return (
         []
-        if first.endswith((".", ":")) or (doc and "." in doc.split("\n\n")[0])
+        if first.endswith((".", ":", "?")) or (doc and "." in doc.split("\n\n")[0])
         else [f"{module.shown}: no first sentence"]
     )
 
