@@ -34,7 +34,7 @@ PAGES = {
     "agent": f"{BASE}/agent",
     "readiness": f"{BASE}/readiness",
     "tasks": f"{BASE}/tasks",
-    "trace": f"{BASE}/tasks/{TASKS[-1].trace_id}",
+    "trace": f"{BASE}/tasks/{next(iter(world.make_outcomes(TASKS)))}",
     "missing": "/agents/ap-invoce-triage/agent",
 }
 

@@ -116,7 +116,7 @@ def make_outcomes(tasks: tuple[Task, ...], seed: int = 11) -> dict[str, Outcome]
             status=status,
             found="no posting with this number" if status is OutcomeStatus.CONTRADICTED else "posting found",
             critical=None,
-            verifier="verifiers.erp:check@3f2a91c0",
+            verifier=f"verifiers.erp:check@sha256:{VERSION}",
             verified_at=NOW - timedelta(hours=1),
         )
     return found

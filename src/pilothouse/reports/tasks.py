@@ -36,6 +36,10 @@ ROWS_MAX = 50
 """Rows of one page; a cursor leads on."""
 
 
+TEXT_CHARS_MAX = 84
+"""Characters of the question in a row: two lines, so that a screen holds a dozen tasks."""
+
+
 class TaskRow(Frozen):
     """One task.
 
@@ -164,7 +168,7 @@ def task_row(task: Task, outcome: Outcome | None, now: datetime) -> TaskRow:
         tokens=_tokens(task),
         version=short_digest(task.version_digest),
         models=foreign_line(", ".join(task.models), chars_max=80),
-        text=foreign_line(task.input_preview),
+        text=foreign_line(task.input_preview, chars_max=TEXT_CHARS_MAX),
         notes=_notes(task),
     )
 

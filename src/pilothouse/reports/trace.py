@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -145,7 +146,7 @@ def _kind(span: SpanRecord) -> tuple[str, str]:
         return "model", "model"
     if span.operation == "execute_tool" or span.tool_name:
         return "tool", "tool"
-    return "agent", span.operation or span.record
+    return "agent", span.operation if span.operation not in {"", "other"} else "step"
 
 
 def _facts(span: SpanRecord) -> tuple[str, ...]:
@@ -256,6 +257,11 @@ def _row(span: SpanRecord, depth: int, axis: _Axis, base: str, budget: list[int]
     )
 
 
+def _short(name: str) -> str:
+    """Leave of a digest what a person compares."""
+    return re.sub(r"([0-9a-f]{12})[0-9a-f]{20,}", r"\1", name)
+
+
 def _claim(task: Task | None, outcome: Outcome | None, now: datetime) -> ClaimShown:
     said = outcome.claim if outcome else task.claim if task else None
     return ClaimShown(
@@ -263,7 +269,7 @@ def _claim(task: Task | None, outcome: Outcome | None, now: datetime) -> ClaimSh
         mark=outcome_mark(outcome.status if outcome else None),
         found=foreign_text(outcome.found) if outcome and outcome.found else None,
         critical=foreign_line(outcome.critical) if outcome and outcome.critical else "",
-        verifier=foreign_line(outcome.verifier) if outcome else "",
+        verifier=_short(foreign_line(outcome.verifier)) if outcome else "",
         verified=moment(outcome.verified_at, now) if outcome else None,
         attempts=f"asked {plural(outcome.attempts, 'time')}" if outcome else "",
     )

@@ -139,9 +139,15 @@ def test_claim_stands_beside_outcome(status, says):
     assert says in page.sentence.plain
     assert page.claim.claim.text.startswith("{")
     assert page.claim.attempts == "asked 1 time"
+    assert page.claim.verifier == "verifiers.erp:check@sha256:5010386b0f11"
 
 
 def test_a_task_without_a_claim_says_so():
     page = page_of(world.make_span("", 0), task=replace(TASK, claim=None))
     assert page.sentence.plain == "This task claims nothing that could be checked."
     assert page.mark.word == "Not checked"
+
+
+def test_a_word_longer_than_the_page_is_kept_whole_for_the_style_sheet_to_break():
+    page = page_of(world.make_span("", 0, name="x" * 90))
+    assert page.spans[0].name == "x" * 90
