@@ -11,7 +11,7 @@ from pilothouse.core.verdict.verdict import Status
 from pilothouse.evals.runner import Progress
 from pilothouse.workflows.gate_plan import GatePlan
 
-__all__ = ["print_plan", "print_verdict", "progress_text"]
+__all__ = ["MARKS", "print_plan", "print_verdict", "progress_text"]
 
 FLIPS_SHOWN_MAX = 10
 
@@ -21,6 +21,7 @@ MARKS = {
     Status.BREACHED: "■ breached",
     Status.NO_EVIDENCE: "○ no evidence",
 }
+"""A status as a mark and words: readable without colour."""
 
 HEADLINES = {
     Status.HOLDS: "May be released",

@@ -25,6 +25,7 @@ from pilothouse.interfaces.cli import (
     evaluate,
     explain,
     gate,
+    load,
     price,
     run,
     serve,
@@ -37,7 +38,21 @@ if TYPE_CHECKING:
 
 __all__ = ["build_cli", "run_cli"]
 
-COMMANDS = (demo, charter, serve, run, telemetry, verdict, explain, price, doctor, dataset, evaluate, gate)
+COMMANDS = (
+    demo,
+    charter,
+    serve,
+    run,
+    telemetry,
+    verdict,
+    explain,
+    price,
+    doctor,
+    dataset,
+    evaluate,
+    gate,
+    load,
+)
 """Command groups in the order of the help page."""
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}

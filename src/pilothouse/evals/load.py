@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Drive a target at a rate, whether or not it keeps up, and keep what every user would have got.
+
+Open loop: arrivals do not wait for answers, and latency counts from the scheduled start, so a system that
+stalls cannot hide it by slowing its own test down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from pilothouse.evals.case import Case
+from pilothouse.evals.checks import CheckBook, success_of
+from pilothouse.evals.scoring import score_once
+from pilothouse.evals.targets.target import AgentFailed, Target, TargetUnreachable
+from pilothouse.evals.trial import Result, TrialContext, TrialStatus, trial_key
+
+__all__ = ["LAG_P99_S_MAX", "ArmResult", "Delivered", "drive"]
+
+LAG_P99_S_MAX: Final = 0.050
+"""A generator that starts calls later than this measures itself, not the system."""
+
+IN_FLIGHT_MAX: Final = 5_000
+"""Open calls; a system this far behind is saturated and more would only exhaust this machine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivered:
+    """What one user would have got.
+
+    Attributes:
+        case_id: The case.
+        cluster: What makes it depend on others.
+        task_type: Task type.
+        is_good: Good, bad, or None when a delivered answer has no score.
+        cause: `answered`, `timeout`, `agent_error`, `refused` or `shed`.
+        latency_s: From the scheduled start to the answer.
+        lag_s: How late the call was started.
+    """
+
+    case_id: str
+    cluster: str
+    task_type: str
+    is_good: bool | None
+    cause: str
+    latency_s: float
+    lag_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmResult:
+    """One arm of a load run.
+
+    Attributes:
+        name: For example `1x`.
+        per_minute: Rate it was driven at.
+        delivered: One for each case, in arrival order.
+        backlog_max: Most calls open at once.
+        seconds: How long it took.
+    """
+
+    name: str
+    per_minute: float
+    delivered: tuple[Delivered, ...]
+    backlog_max: int
+    seconds: float
+
+    @property
+    def lag_p99_s(self) -> float:
+        """99 % quantile of how late calls were started."""
+        return float(np.quantile([one.lag_s for one in self.delivered], 0.99)) if self.delivered else 0.0
+
+    @property
+    def causes(self) -> dict[str, int]:
+        """How often each thing happened."""
+        return dict(Counter(one.cause for one in self.delivered))
+
+    def latency_s(self, quantile: float) -> float:
+        """Quantile of the latency users saw, failed calls included.
+
+        Args:
+            quantile: In (0, 1).
+        """
+        return float(np.quantile([one.latency_s for one in self.delivered], quantile))
+
+
+async def drive(
+    target: Target,
+    cases: Sequence[Case],
+    book: CheckBook,
+    *,
+    name: str,
+    per_minute: float,
+    deadline_s: float,
+    rng: np.random.Generator,
+) -> ArmResult:
+    """Send each case once, with Poisson arrivals, then score what came back.
+
+    Args:
+        target: The system.
+        cases: Cases in arrival order.
+        book: Checks of each case.
+        name: Name of the arm.
+        per_minute: Arrivals in a minute.
+        deadline_s: Seconds after which a user gives up, from the scheduled start.
+        rng: Source of chance; the same one gives the same arrivals.
+
+    Returns:
+        One delivery for each case. Nothing is left out: what the world does wrong, the user got.
+    """
+    arrivals = np.cumsum(rng.exponential(60.0 / per_minute, size=len(cases)))
+    began = time.monotonic()
+    open_calls: set[asyncio.Task[tuple[Case, Result, float, float]]] = set()
+    done: list[tuple[Case, Result, float, float]] = []
+    backlog_max = 0
+    for number, (case, at) in enumerate(zip(cases, arrivals, strict=True)):
+        due = began + float(at)
+        wait_s = due - time.monotonic()
+        if wait_s > 0:
+            await asyncio.sleep(wait_s)
+        lag_s = max(0.0, time.monotonic() - due)
+        if len(open_calls) >= IN_FLIGHT_MAX:
+            shed = Result(status=TrialStatus.INFRA_ERROR, reply=None, latency_s=deadline_s, error="shed")
+            done.append((case, shed, deadline_s, lag_s))
+            continue
+        call = asyncio.create_task(
+            _one(target, case, name, number, due=due, lag_s=lag_s, deadline_s=deadline_s)
+        )
+        open_calls.add(call)
+        call.add_done_callback(open_calls.discard)
+        call.add_done_callback(lambda task: done.append(task.result()) if not task.cancelled() else None)
+        backlog_max = max(backlog_max, len(open_calls))
+    while open_calls:
+        await asyncio.wait(open_calls)
+    seconds = time.monotonic() - began
+    by_id = {case.id: (case, result, latency_s, lag_s) for case, result, latency_s, lag_s in done}
+    delivered = [await _scored(*by_id[case.id], book) for case in cases]
+    return ArmResult(
+        name=name,
+        per_minute=per_minute,
+        delivered=tuple(delivered),
+        backlog_max=backlog_max,
+        seconds=seconds,
+    )
+
+
+async def _one(
+    target: Target, case: Case, arm: str, number: int, *, due: float, lag_s: float, deadline_s: float
+) -> tuple[Case, Result, float, float]:
+    context = TrialContext(
+        run_id=f"load-{arm}",
+        key=trial_key(f"load-{arm}", case.input_hash, number),
+        index=0,
+        deadline_s=deadline_s,
+        seed=number,
+    )
+    status, reply, problem = TrialStatus.DONE, None, ""
+    try:
+        async with asyncio.timeout(max(0.001, deadline_s - lag_s)):
+            reply = await target.run(case, context)
+    except TimeoutError:
+        status, problem = TrialStatus.TIMEOUT, "the user gave up"
+    except AgentFailed as error:
+        status, problem = TrialStatus.AGENT_ERROR, str(error)
+    except TargetUnreachable as error:
+        status, problem = TrialStatus.INFRA_ERROR, str(error)
+    latency_s = time.monotonic() - due
+    result = Result(status=status, reply=reply, latency_s=latency_s, error=problem)
+    return case, result, latency_s, lag_s
+
+
+async def _scored(case: Case, result: Result, latency_s: float, lag_s: float, book: CheckBook) -> Delivered:
+    cause = {
+        TrialStatus.DONE: "answered",
+        TrialStatus.TIMEOUT: "timeout",
+        TrialStatus.AGENT_ERROR: "agent_error",
+        TrialStatus.INFRA_ERROR: "shed" if result.error == "shed" else "refused",
+    }[result.status]
+    is_good: bool | None = False
+    if result.status is TrialStatus.DONE:
+        checks = [check for check in book.of(case) if not check.must_not]
+        success = success_of(
+            [await score_once(check, case, result) for check in checks], pass_at=book.pass_at
+        )
+        is_good = None if success.value is None else success.value == 1.0
+    return Delivered(
+        case_id=case.id,
+        cluster=case.cluster_id,
+        task_type=case.task_type,
+        is_good=is_good,
+        cause=cause,
+        latency_s=latency_s,
+        lag_s=lag_s,
+    )

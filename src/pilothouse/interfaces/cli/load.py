@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pilothouse load`: is quality at ten times the volume what it was in the pilot?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pilothouse.interfaces.cli.services import Services
+from pilothouse.settings import load_settings
+
+__all__ = ["register"]
+
+CHARTER_NAME = "charter.yaml"
+JOURNAL = Path(".pilothouse/evals.db")
+
+
+def register(cli: typer.Typer, services: Services) -> None:
+    """Add `load` to the command tree."""
+
+    @cli.command("load")
+    def load(
+        *,
+        target: Annotated[str, typer.Argument(help="http://URL, python:MODULE:FUNCTION, exec:COMMAND, ...")],
+        rate: Annotated[float, typer.Option(help="Tasks in a minute at the pilot's volume (1x).", min=0.001)],
+        times: Annotated[float, typer.Option(help="How many times that volume.", min=1.0, max=1000.0)] = 10.0,
+        dataset: Annotated[
+            Path | None, typer.Option(help="Folder or file. Default: the charter's labelled dataset.")
+        ] = None,
+        charter: Annotated[
+            Path | None, typer.Option(help="Charter. Default: ./charter.yaml if it is there.")
+        ] = None,
+        agent: Annotated[str | None, typer.Option(help="Agent to put on record, without a charter.")] = None,
+        target_version: Annotated[str | None, typer.Option(help="Version digest of the target.")] = None,
+        scorer: Annotated[
+            str | None, typer.Option(help="""Judges cases without asserts: NAME or NAME={"json": "args"}.""")
+        ] = None,
+        margin: Annotated[float | None, typer.Option(help="Largest accepted loss, points.")] = None,
+        max_cases: Annotated[int | None, typer.Option(help="Most cases.", min=1)] = None,
+        deadline: Annotated[
+            float, typer.Option(help="Seconds after which a user gives up.", min=0.001)
+        ] = 60.0,
+        journal: Annotated[Path, typer.Option(help="Where trials are kept.")] = JOURNAL,
+        home: Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")] = None,
+        as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    ) -> None:
+        """Send the same cases at 1x, N x and 1x again, arrivals independent of answers, and compare quality in pairs.
+
+        A timeout, a refusal and a shed call count as failed: it is what the user got. Exit status as for `gate`.
+        """
+        from pilothouse.interfaces.cli.load_run import run_load
+        from pilothouse.workflows.gate_request import GateRequest
+
+        here = Path(CHARTER_NAME)
+        request = GateRequest(
+            candidate=target,
+            candidate_version=target_version,
+            dataset=dataset,
+            charter=charter or (here if here.is_file() else None),
+            agent=agent,
+            scorer=scorer,
+            margin_points=margin,
+            max_cases=max_cases,
+            deadline_s=deadline,
+            journal=journal,
+        )
+        status = run_load(
+            request,
+            services=services,
+            settings=load_settings(home=home),
+            times=times,
+            per_minute=rate,
+            as_json=as_json,
+        )
+        raise typer.Exit(int(status))

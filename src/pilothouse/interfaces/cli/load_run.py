@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run a load test from the command line: say what it will take, show each arm, keep what it found."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import ExitStack
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from pilothouse.core.verdict.release_verdict import exit_status_of
+from pilothouse.errors import ExitStatus
+from pilothouse.evals.journal import Journal
+from pilothouse.evals.load import ArmResult
+from pilothouse.interfaces.cli.gate_text import MARKS
+from pilothouse.interfaces.cli.services import Services
+from pilothouse.settings import Settings
+from pilothouse.workflows.gate_request import GateRequest
+from pilothouse.workflows.release import open_gate
+from pilothouse.workflows.volume import VolumeResult, load_evidence, measure_volume
+
+__all__ = ["run_load"]
+
+
+def run_load(
+    request: GateRequest,
+    *,
+    services: Services,
+    settings: Settings,
+    times: float,
+    per_minute: float,
+    as_json: bool,
+) -> ExitStatus:
+    """Measure, show and record.
+
+    Args:
+        request: What was asked.
+        services: Openers of the composition root.
+        settings: Values in force.
+        times: How many times the volume.
+        per_minute: Arrivals in a minute at 1x.
+        as_json: Whether the result is printed as JSON.
+
+    Returns:
+        What the command exits with.
+    """
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    with ExitStack() as stack:
+        journal = stack.enter_context(Journal(request.journal))
+        needs = request.charter is not None or request.agent is not None
+        installation = stack.enter_context(services.open_installation(settings)) if needs else None
+        run = open_gate(request, journal=journal, now=services.clock.now())
+        cases = sum(len(one.cases) for one in run.judges)
+        minutes = cases / per_minute * (2 + 1 / times)
+        console.print(
+            f"{cases} cases at {per_minute:g}, {times * per_minute:g} and {per_minute:g} a minute: about {minutes:.1f} min"
+        )
+        result = asyncio.run(
+            measure_volume(
+                run,
+                times=times,
+                per_minute=per_minute,
+                on_arm=lambda arm: console.print(escape(_arm_line(arm))),
+            )
+        )
+        agent = run.policy.agent
+        if installation is not None and agent is not None:
+            records = load_evidence(run, result, agent=agent, now=services.clock.now())
+            installation.ledger.add_evidence(records)
+            console.print(f"{len(records)} records for {escape(agent)}")
+    if as_json:
+        typer.echo(json.dumps(_record(result), indent=2))
+    else:
+        out = Console(highlight=False, soft_wrap=True)
+        for item in result.items:
+            out.print(
+                escape(f"{MARKS[item.status]:<14} {item.requirement} · {item.scope.label}: {item.sentence}")
+            )
+        for arm in result.arms:
+            out.print(escape(_arm_line(arm)))
+        for note in result.notes:
+            out.print(escape(f"note: {note}"))
+    return exit_status_of(result.items)
+
+
+def _arm_line(arm: ArmResult) -> str:
+    good = sum(one.is_good is True for one in arm.delivered)
+    causes = ", ".join(f"{count} {cause}" for cause, count in sorted(arm.causes.items()))
+    return (
+        f"{arm.name}: {good} of {len(arm.delivered)} good ({causes}), p50 {arm.latency_s(0.5):.2f} s, "
+        f"p95 {arm.latency_s(0.95):.2f} s, p99 {arm.latency_s(0.99):.2f} s, at most {arm.backlog_max} open, "
+        f"generator lag p99 {1000 * arm.lag_p99_s:.0f} ms"
+    )
+
+
+def _record(result: VolumeResult) -> dict[str, object]:
+    return {
+        "times": result.times,
+        "items": [item.model_dump(mode="json") for item in result.items],
+        "arms": [
+            {
+                "name": arm.name,
+                "per_minute": arm.per_minute,
+                "causes": arm.causes,
+                "p50_s": arm.latency_s(0.5),
+                "p95_s": arm.latency_s(0.95),
+                "p99_s": arm.latency_s(0.99),
+                "backlog_max": arm.backlog_max,
+                "lag_p99_s": arm.lag_p99_s,
+                "seconds": arm.seconds,
+            }
+            for arm in result.arms
+        ],
+        "notes": list(result.notes),
+    }
