@@ -17,8 +17,8 @@ from pilothouse.workflows.verify import verify_due
 
 __all__ = ["CharterWatch", "PriceList", "server_ticks"]
 
-VERIFY_EVERY_S = 2.0
-"""An outcome follows its task by seconds; a tick without work costs one query for each task type."""
+VERIFY_EVERY_S = 5.0
+"""An outcome follows its task by seconds; a tick without work costs 0.1 s CPU at 36,000 tasks."""
 
 VERIFY_ALL_EVERY_S = 3_600.0
 """Late imports may lie behind pages of settled tasks: once an hour everything is looked through."""
