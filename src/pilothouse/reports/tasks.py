@@ -36,8 +36,8 @@ ROWS_MAX = 50
 """Rows of one page; a cursor leads on."""
 
 
-TEXT_CHARS_MAX = 84
-"""Characters of the question in a row: two lines, so that a screen holds a dozen tasks."""
+TEXT_CHARS_MAX = 64
+"""Characters of the question in a row: two or three lines, so that a screen holds a dozen tasks."""
 
 
 class TaskRow(Frozen):

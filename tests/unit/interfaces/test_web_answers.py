@@ -270,3 +270,20 @@ def test_json_is_one_line_that_reads_back(client):
     text = client.get(f"{BASE}/readiness.json").text
     assert "\n" not in text
     assert json.loads(text)["name"] == "readiness"
+
+
+def test_the_fleet_reads_a_young_frozen_verdict_and_judges_an_old_one_again(tmp_path):
+    installation = page_site.make_installation(tmp_path)
+    page_site.assess(installation, world.AGENT, world.NOW)
+    asked = []
+
+    def judge(place, agent, now):
+        asked.append(now)
+        return page_site.judge(place, agent, now)
+
+    shows = Shows(installation, judge)
+    assert shows.fleet().rows[0].mark.word == "Breached"
+    assert asked == []
+    installation.clock.advance(11 * page_site.MINUTE)
+    shows.fleet()
+    assert len(asked) == 1
