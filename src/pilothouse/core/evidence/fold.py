@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from pilothouse.core.charter.charter import Charter
@@ -44,10 +44,18 @@ class Window:
     Attributes:
         start: Aware UTC, inclusive.
         end: Aware UTC, exclusive.
+        start_ns: The start in Unix nanoseconds, counted once: every task of a window is held against it.
+        end_ns: The end in Unix nanoseconds.
     """
 
     start: datetime
     end: datetime
+    start_ns: int = field(init=False, repr=False, compare=False)
+    end_ns: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "start_ns", _nanoseconds(self.start))
+        object.__setattr__(self, "end_ns", _nanoseconds(self.end))
 
     def holds(self, moment_ns: int) -> bool:
         """Return whether a moment lies inside.
@@ -59,7 +67,7 @@ class Window:
             >>> Window(start=datetime(1970, 1, 1, tzinfo=UTC), end=datetime(1970, 1, 2, tzinfo=UTC)).holds(0)
             True
         """
-        return _nanoseconds(self.start) <= moment_ns < _nanoseconds(self.end)
+        return self.start_ns <= moment_ns < self.end_ns
 
     @property
     def days(self) -> float:
