@@ -32,8 +32,8 @@ EXAMPLES = {
 HOW_TO = ROOT / "docs" / "how-to"
 QUESTIONS_N = 3
 MODEL = "stub-large-2026-01-15"
-READY_WITHIN_S = 60
-FOLDED_WITHIN_S = 60
+READY_WITHIN_S = 120
+FOLDED_WITHIN_S = 120
 
 
 def wait_for(claim, *, within_s, what):
