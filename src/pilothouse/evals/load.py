@@ -22,7 +22,7 @@ from pilothouse.evals.scoring import score_once
 from pilothouse.evals.targets.target import AgentFailed, Target, TargetUnreachable
 from pilothouse.evals.trial import Result, TrialContext, TrialStatus, trial_key
 
-__all__ = ["LAG_P99_S_MAX", "ArmResult", "Delivered", "drive"]
+__all__ = ["LAG_P99_S_MAX", "ArmResult", "Delivered", "arrival_order", "drive"]
 
 LAG_P99_S_MAX: Final = 0.050
 """A generator that starts calls later than this measures itself, not the system."""
@@ -91,6 +91,16 @@ class ArmResult:
         return float(np.quantile([one.latency_s for one in self.delivered], quantile))
 
 
+def arrival_order(cases: Sequence[Case], *, seed: int) -> tuple[Case, ...]:
+    """Mix cases of all task types; the same seed gives the same order.
+
+    Args:
+        cases: Cases in any order.
+        seed: Any whole number, 0 or more.
+    """
+    return tuple(cases[int(place)] for place in np.random.default_rng(seed).permutation(len(cases)))
+
+
 async def drive(
     target: Target,
     cases: Sequence[Case],
@@ -99,7 +109,7 @@ async def drive(
     name: str,
     per_minute: float,
     deadline_s: float,
-    rng: np.random.Generator,
+    seed: int,
 ) -> ArmResult:
     """Send each case once, with Poisson arrivals, then score what came back.
 
@@ -110,11 +120,12 @@ async def drive(
         name: Name of the arm.
         per_minute: Arrivals in a minute.
         deadline_s: Seconds after which a user gives up, from the scheduled start.
-        rng: Source of chance; the same one gives the same arrivals.
+        seed: The same one gives the same arrivals.
 
     Returns:
         One delivery for each case. Nothing is left out: what the world does wrong, the user got.
     """
+    rng = np.random.default_rng(seed)
     arrivals = np.cumsum(rng.exponential(60.0 / per_minute, size=len(cases)))
     began = time.monotonic()
     open_calls: set[asyncio.Task[tuple[Case, Result, float, float]]] = set()

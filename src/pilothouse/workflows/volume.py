@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-import numpy as np
-
 from pilothouse.core.evidence.evidence import ITEMS_MAX, Binding, Evidence, Source
 from pilothouse.core.statistics.sequential import GateState
 from pilothouse.core.verdict.release import CaseResult
 from pilothouse.core.verdict.release_difference import judge_difference
 from pilothouse.core.verdict.verdict import ItemVerdict, Reason, Status
 from pilothouse.evals.case import Case
-from pilothouse.evals.load import LAG_P99_S_MAX, ArmResult, drive
+from pilothouse.evals.load import LAG_P99_S_MAX, ArmResult, arrival_order, drive
 from pilothouse.workflows.gate_run import GateRun
 
 __all__ = ["VolumeResult", "load_evidence", "measure_volume"]
@@ -59,8 +57,7 @@ async def measure_volume(
         The result; no evidence when the generator itself was late.
     """
     cases: list[Case] = [case for one in run.judges for case in one.cases]
-    order = np.random.default_rng(int(run.run_id[:12], 16)).permutation(len(cases))
-    ordered = [cases[int(place)] for place in order]
+    ordered = arrival_order(cases, seed=int(run.run_id[:12], 16))
     arms: list[ArmResult] = []
     try:
         for name, factor in (("1x", 1.0), (f"{times:g}x", times), ("1x again", 1.0)):
@@ -71,7 +68,7 @@ async def measure_volume(
                 name=name,
                 per_minute=per_minute * factor,
                 deadline_s=run.request.deadline_s,
-                rng=np.random.default_rng(len(arms) + 1),
+                seed=len(arms) + 1,
             )
             arms.append(arm)
             on_arm(arm)
