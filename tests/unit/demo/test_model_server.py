@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+
 import openai
 import pytest
 
@@ -154,3 +158,13 @@ def test_an_unreadable_request_is_the_callers_fault(client):
 def test_an_endless_conversation_is_refused(client):
     with pytest.raises(openai.BadRequestError, match="at most 400"):
         client.chat.completions.create(model="m", messages=[{"role": "user", "content": "again"}] * 401)
+
+
+def test_it_can_be_started_alone_and_prints_its_base_url():
+    command = [sys.executable, "-m", "pilothouse.demo.model_server", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        base_url = process.stdout.readline().strip()
+        with openai.OpenAI(base_url=base_url, api_key="none") as client:
+            assert ask(client).choices[0].message.content.startswith("You asked: Where is order")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
