@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from itertools import starmap
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 
 from pilothouse.core.evidence.task import CostState, Task, TaskResult, TaskState, TokenCount
 from pilothouse.errors import LimitExceeded, UsageError
@@ -40,6 +42,9 @@ CURRENT = """
  )
 """
 """The highest revision of each task; only the few corrected ones are grouped."""
+
+UNCORRECTED = " current AS (SELECT * FROM tasks) "
+"""The same when no task of the view was ever corrected, which the table's statistics say."""
 
 TASK_FIELDS = (
     "trace_id, agent, task_type, version_digest, environment, state, result, error_type, claim, confidence, "
@@ -95,9 +100,15 @@ class LakeQueries:
         if before is not None:
             where += " AND (start_ns, trace_id) < (?, ?)"
             parameters += [before.start_ns, before.trace_id]
-        found = self._tasks(f"{where} ORDER BY start_ns DESC, trace_id DESC LIMIT {limit + 1}", parameters)
-        more = len(found) > limit
-        page = tuple(found[:limit])
+        view = self._view()
+        keys = self._database.run(
+            view,
+            f", {_current(view)} SELECT trace_id, start_ns, revision FROM current WHERE {where} "  # noqa: S608 - columns are constants, values are bound
+            f"ORDER BY start_ns DESC, trace_id DESC LIMIT {limit + 1}",
+            parameters,
+        )
+        more = keys.num_rows > limit
+        page = self._tasks_by_key(view, keys.slice(0, limit))
         cursor = TaskCursor(start_ns=page[-1].start_ns, trace_id=page[-1].trace_id) if more else None
         return TaskPage(tasks=page, next_cursor=cursor)
 
@@ -119,15 +130,16 @@ class LakeQueries:
         table = self._database.run(
             view,
             f"SELECT {SPAN_FIELDS} FROM spans WHERE trace_id = ? "  # noqa: S608 - columns are constants
-            "QUALIFY row_number() OVER (PARTITION BY span_id, record, record_id ORDER BY received_ns, seq) = 1 "
-            f"ORDER BY start_ns, span_id, record_id LIMIT {int(limit)}",
+            f"ORDER BY start_ns, span_id, record_id, received_ns, seq LIMIT {int(limit)}",
             [trace_id],
         )
-        rows = table.to_pylist()
-        if not rows:
+        if not table.num_rows:
             return None
+        rows = list(
+            {(row["span_id"], row["record_id"]): row for row in reversed(table.to_pylist())}.values()
+        )[::-1]
         total = len(rows)
-        if total == limit:
+        if table.num_rows == limit:
             counted = self._database.run(
                 view,
                 "SELECT count(DISTINCT (span_id, record, record_id)) AS n FROM spans WHERE trace_id = ?",
@@ -143,9 +155,10 @@ class LakeQueries:
 
     def agents(self) -> Sequence[AgentSeen]:
         """Return the agents that sent tasks, by name."""
+        view = self._view()
         table = self._database.run(
-            self._view(),
-            f", {CURRENT} SELECT agent, version_digest, count(*) FILTER (state = 'complete') AS n, "  # noqa: S608 - constants
+            view,
+            f", {_current(view)} SELECT agent, version_digest, count(*) FILTER (state = 'complete') AS n, "  # noqa: S608 - constants
             "min(start_ns) AS first_ns, max(start_ns) AS last_ns FROM current GROUP BY agent, version_digest "
             "ORDER BY agent, last_ns DESC",
         )
@@ -206,6 +219,30 @@ class LakeQueries:
         )
         return [str(ident) for ident in table.column("trace_id").to_pylist()]
 
+    def _tasks_by_key(self, view: View, keys: pa.Table) -> tuple[Task, ...]:
+        """Return the tasks of some keys in their order, read only from the files that can hold them."""
+        if not keys.num_rows:
+            return ()
+        starts: list[Any] = keys.column("start_ns").to_pylist()
+        ids: list[Any] = keys.column("trace_id").to_pylist()
+        low, high = min(starts), max(starts)
+        narrow = View(
+            task_files=tuple(
+                file for file in view.task_files if file.start_min <= high and file.start_max >= low
+            ),
+            task_tail=view.task_tail,
+        )
+        table = self._database.run(
+            narrow,
+            f"SELECT {TASK_FIELDS} FROM tasks WHERE start_ns BETWEEN ? AND ? "  # noqa: S608 - columns are constants
+            "AND trace_id IN (SELECT unnest(?::VARCHAR[]))",
+            [low, high, ids],
+        )
+        columns = [table.column(name).to_pylist() for name in table.column_names]
+        found = {(task.trace_id, task.revision): task for task in starmap(_task, zip(*columns, strict=True))}
+        revisions: list[Any] = keys.column("revision").to_pylist()
+        return tuple(found[key] for key in zip(ids, revisions, strict=True))
+
     def _core(self, where: str, parameters: list[Any]) -> list[CoreSpan]:
         fields = ", ".join(CoreSpan._fields)
         table = self._database.run(
@@ -219,13 +256,22 @@ class LakeQueries:
         return [CoreSpan(*values) for values in zip(*columns, strict=True)]
 
     def _tasks(self, rest: str, parameters: list[Any]) -> list[Task]:
+        view = self._view()
         table = self._database.run(
-            self._view(),
-            f", {CURRENT} SELECT {TASK_FIELDS} FROM current WHERE {rest}",  # noqa: S608 - columns are constants, values are bound
+            view,
+            f", {_current(view)} SELECT {TASK_FIELDS} FROM current WHERE {rest}",  # noqa: S608 - columns are constants, values are bound
             parameters,
         )
         columns = [table.column(name).to_pylist() for name in table.column_names]
         return [_task(*values) for values in zip(*columns, strict=True)]
+
+
+def _current(view: View) -> str:
+    """Return the definition of `current` that this view needs."""
+    is_corrected = any(file.revision_max for file in view.task_files) or any(
+        any(batch.column("revision").to_pylist()) for batch in view.task_tail
+    )
+    return CURRENT if is_corrected else UNCORRECTED
 
 
 def _where(wanted: TaskFilter) -> tuple[str, list[Any]]:

@@ -36,7 +36,7 @@ from pilothouse.lake.columns import DICTIONARY_COLUMNS
 
 __all__ = ["EPOCH", "DataFile", "SegmentTable"]
 
-STATISTICS = ("trace_id", "agent", "start_ns", "end_ns", "received_ns", "seq")
+STATISTICS = ("trace_id", "agent", "start_ns", "end_ns", "received_ns", "seq", "revision")
 """Columns with minimum and maximum in the log, which queries prune by."""
 
 CHECKPOINT_EVERY = 100
@@ -77,6 +77,7 @@ class DataFile:
         day: Partition, days since 1970-01-01.
         start_min: Smallest `start_ns`.
         start_max: Largest `start_ns`.
+        revision_max: Largest `revision` (tasks only); 1 when it is not known.
     """
 
     path: str
@@ -84,6 +85,7 @@ class DataFile:
     day: int
     start_min: int
     start_max: int
+    revision_max: int = 0
 
 
 class SegmentTable:
@@ -319,13 +321,15 @@ class SegmentTable:
                 day=(day - EPOCH).days if isinstance(day, date) else (date.fromisoformat(day) - EPOCH).days,
                 start_min=low if low is not None else 0,
                 start_max=high if high is not None else (1 << 63) - 1,
+                revision_max=revision if revision is not None else 1,
             )
-            for path, rows, day, low, high in zip(
+            for path, rows, day, low, high, revision in zip(
                 column("path", ""),
                 column("num_records", 0),
                 column("partition.day", "1970-01-01"),
                 column("min.start_ns", None),
                 column("max.start_ns", None),
+                column("max.revision", None),
                 strict=True,
             )
         )
