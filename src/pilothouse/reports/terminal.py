@@ -17,11 +17,10 @@ from rich.text import Text
 
 from pilothouse.core.verdict.verdict import Reason, Status
 from pilothouse.reports.readiness import DomainSection, ItemRow, ReadinessPage, RequirementRow
-from pilothouse.reports.tasks import TasksPage
 from pilothouse.reports.view_models import Page, StatusMark, mark_of
 from pilothouse.reports.words import REASON_WORDS, SHAPES_ASCII
 
-__all__ = ["STYLES", "head", "mark_text", "plain_text", "render_tasks", "render_verdict"]
+__all__ = ["STYLES", "head", "mark_text", "plain_text", "render_verdict"]
 
 STYLES: Mapping[Status, str] = {
     Status.HOLDS: "blue",
@@ -201,34 +200,6 @@ def render_verdict(
     later = sum(len(section.later) for section in page.domains)
     if later and not full:
         console.print(Text(f"\n{later} more requirements belong to later gates.", style="dim"))
-
-
-def render_tasks(page: TasksPage, console: Console) -> None:
-    """Print tasks, newest first: what became of each claim, and which trace to open.
-
-    Args:
-        page: The Tasks page.
-        console: Where it goes.
-    """
-    console.print(head(page, console, page.heading))
-    if page.empty is not None:
-        console.print(Text(plain_text(f"$ {page.empty.command}", console)) if page.empty.command else "")
-        return
-    wide = console.width >= WIDE_FROM
-    table = Table(box=None, show_header=True, header_style="dim", padding=(0, 2, 0, 0), expand=True)
-    table.add_column("outcome", width=14)
-    table.add_column("task", width=8)
-    table.add_column("started", width=11)
-    table.add_column("type", ratio=3, overflow="fold")
-    table.add_column("took", justify="right", width=10)
-    table.add_column("cost", justify="right", width=10, overflow="fold")
-    if wide:
-        table.add_column("asked", ratio=6, overflow="fold")
-    for row in page.rows:
-        texts = [row.link.text, row.at.shown, row.task_type, row.took.shown, row.cost.shown]
-        cells = [Text(plain_text(text, console)) for text in (*texts, *((row.text,) if wide else ()))]
-        table.add_row(mark_text(row.outcome, console), *cells)
-    console.print(Padding(table, (1, 0, 0, 0)))
 
 
 def _rows(section: DomainSection, *, full: bool) -> tuple[RequirementRow, ...]:

@@ -11,10 +11,8 @@ import pytest
 from rich.console import Console
 
 from pilothouse.core.verdict.verdict import Status
-from pilothouse.ports import TaskFilter, TaskPage
 from pilothouse.reports.readiness import build_readiness
-from pilothouse.reports.tasks import build_tasks
-from pilothouse.reports.terminal import plain_text, render_tasks, render_verdict
+from pilothouse.reports.terminal import plain_text, render_verdict
 from pilothouse.reports.words import SHAPES, SHAPES_ASCII
 
 
@@ -76,26 +74,3 @@ def test_plain_text_keeps_line_breaks_only():
 
 def test_each_status_has_a_shape_of_its_own(page):
     assert len(set(SHAPES.values())) == len(set(SHAPES_ASCII.values())) == len(Status)
-
-
-@pytest.mark.parametrize("width", [80, 160])
-def test_tasks_show_what_became_of_each_claim(width):
-    tasks = world.make_tasks()
-    outcomes = world.make_outcomes(tasks)
-    found = TaskPage(tasks=tasks[-20:], next_cursor=None)
-    page = build_tasks(world.AGENT, found, outcomes, world.NOW, wanted=TaskFilter(agent=world.AGENT))
-    console = Console(file=io.StringIO(), width=width)
-    render_tasks(page, console)
-    text = console.file.getvalue()
-    assert all(row.link.text in text for row in page.rows)
-    assert sum("● Verified" in line for line in text.splitlines()) == sum(
-        row.outcome.word == "Verified" for row in page.rows
-    )
-    assert max(len(line.rstrip()) for line in text.splitlines()) <= width
-
-
-def test_no_task_names_the_command_that_brings_some():
-    page = build_tasks("a", TaskPage(tasks=(), next_cursor=None), {}, world.NOW, wanted=TaskFilter(agent="a"))
-    console = Console(file=io.StringIO(), width=80)
-    render_tasks(page, console)
-    assert "$ pilothouse run" in console.file.getvalue()
