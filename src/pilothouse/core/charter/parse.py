@@ -75,6 +75,7 @@ def check_charter(tree: LocatedTree, facts: CharterFacts) -> CharterCheck:
         hits.append(BAD_TYPE.at(("task_defaults",), value="this", type="mapping", example="{key: value}"))
     values = _filled(_merged(values))
     shaped = shape(values)
+    tree = _under_right_names(tree, shaped.renamed)
     wrong = {*empty, *(hit.path for hit in shaped.hits)}
     hits += shaped.hits
     charter = shaped.charter
@@ -83,6 +84,18 @@ def check_charter(tree: LocatedTree, facts: CharterFacts) -> CharterCheck:
         told = (hit for check in CHECKS for hit in check(charter, facts))
         hits += [hit for hit in (*_nothing_in(values), *told) if not _is_silent(hit.path, wrong, shaped.lost)]
     return _settled(tree, hits, charter=charter)
+
+
+def _under_right_names(tree: LocatedTree, renamed: Mapping[Path, Path]) -> LocatedTree:
+    """Return the tree in which what stands under a misspelt key is found under the right one too."""
+    marks = dict(tree.marks)
+    for right, wrong in renamed.items():
+        marks |= {
+            (*right, *path[len(wrong) :]): mark
+            for path, mark in tree.marks.items()
+            if path[: len(wrong)] == wrong
+        }
+    return replace(tree, marks=marks)
 
 
 def _settled(tree: LocatedTree, hits: Iterable[Hit], *, charter: Charter | None) -> CharterCheck:

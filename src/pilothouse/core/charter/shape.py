@@ -7,7 +7,7 @@ them. So the rules can speak about the rest in the same pass, and one run shows 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -92,11 +92,13 @@ class Shaped:
         charter: The charter of the repaired values, or None when even repair did not help.
         hits: What was wrong with the form.
         lost: Entries that even repair could not keep: nothing can be said about what they belong to.
+        renamed: Path of a key as it should be → path as it was misspelt.
     """
 
     charter: Charter | None
     hits: tuple[Hit, ...]
-    lost: frozenset[Path] = frozenset()
+    lost: frozenset[Path]
+    renamed: Mapping[Path, Path]
 
 
 def shape(values: Mapping[str, Any]) -> Shaped:
@@ -110,23 +112,27 @@ def shape(values: Mapping[str, Any]) -> Shaped:
     """
     hits: list[Hit] = []
     lost: set[Path] = set()
+    renamed: dict[Path, Path] = {}
+    charter: Charter | None = None
     repaired: Any = dict(values)
     for attempt in range(PASSES_MAX):
         try:
             charter = Charter.model_validate(repaired)
-            return Shaped(charter=charter, hits=tuple(hits), lost=frozenset(lost))
+            break
         except ValidationError as broken:
             problems = [_problem(error, repaired) for error in broken.errors(include_url=False)]
         renames = _renames(problems)
-        if attempt == 0:
-            told = [problem for problem in problems if problem.path not in renames.values()]
-            hits = [_hit(problem, renames) for problem in told if not _is_threshold(problem)]
-            hits += _without_threshold([problem.path for problem in told if _is_threshold(problem)])
+        told = [problem for problem in problems if problem.path not in renames.values()]
+        if attempt > 0:  # what only now comes to light, and is no trace of an earlier repair
+            told = [p for p in told if not _stays_wrong(p, renames) and not _touches(p.path, lost)]
+        hits += [_hit(problem, renames) for problem in told if not _is_threshold(problem)]
+        hits += _without_threshold([problem.path for problem in told if _is_threshold(problem)])
+        renamed |= {right: wrong for wrong, right in renames.items()}
         edits = {path: value for problem in problems for path, value in _edits(problem, renames)}
         lost |= {_removal(problem.path)[0] for problem in problems if _stays_wrong(problem, renames)}
         for path in sorted(edits, key=_from_the_end, reverse=True):
             repaired = _replaced(repaired, path, edits[path])
-    return Shaped(charter=None, hits=tuple(hits))
+    return Shaped(charter=charter, hits=tuple(hits), lost=frozenset(lost), renamed=renamed)
 
 
 def known_keys(path: Path) -> tuple[str, ...]:
@@ -305,6 +311,14 @@ def _removal(path: Path) -> tuple[Path, Any]:
     while len(path) > 1 and not isinstance(path[-1], int) and known_keys(path[:-1]):
         path = path[:-1]
     return path, LAST_RESORT.get(str(path[0]), REMOVED) if len(path) == 1 else REMOVED
+
+
+def _touches(path: Path, lost: Collection[Path]) -> bool:
+    """Whether a path holds, or stands in a list with, an entry that was taken out."""
+    return any(
+        gone[: len(path)] == path or (isinstance(gone[-1], int) and path[: len(gone) - 1] == gone[:-1])
+        for gone in lost
+    )
 
 
 def _from_the_end(path: Path) -> tuple[tuple[bool, int, str], ...]:

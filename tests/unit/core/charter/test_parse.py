@@ -92,6 +92,24 @@ def test_a_misspelt_key_keeps_its_value_for_the_rules():
     assert rules_of(result) == ["stability-short", "unknown-key"]
 
 
+def test_what_stands_under_a_misspelt_key_is_told_too_and_where_it_stands():
+    result = check(
+        edited(("owner:   {person: dana,", "ownr:   {persn: dana,"), ("reattest: 90d", "reattest: 90"))
+    )
+    assert [(finding.rule, finding.path, finding.place.line) for finding in result.findings] == [
+        ("unknown-key", "ownr", 16),
+        ("unknown-key", "owner.persn", 16),
+        ("bad-unit", "owner.reattest", 16),
+    ]
+
+
+def test_what_repair_takes_out_leaves_no_further_message():
+    result = check(edited(("people: [14000, 18000]", 'people: ["?", 18000]')))
+    assert [finding.path for finding in result.findings if finding.rule == "bad-type"] == [
+        "business_case.pilot_burn_per_month.people[0]"
+    ]
+
+
 def test_two_misspelt_keys_do_not_claim_the_same_right_one():
     result = check(
         edited(("sponsor: {person: vp, review: 30d}", "sponsor: {persn: vp, perso: vp, review: 30d}"))
