@@ -49,7 +49,7 @@ from pilothouse.ports import (
 
 __all__ = ["LakeNode", "open_node"]
 
-WAITING_BYTES_MAX = 32 << 20
+WAITING_BYTES_MAX = 16 << 20
 """Inflated bytes acknowledged and not yet flattened; beyond it senders are told to come again. Parsed, they
 take about four times as much memory."""
 

@@ -59,6 +59,9 @@ FAMILIES = {
 }
 """Operation → family of payload names; all others speak like a model."""
 
+DROPPED_MAX = (1 << 31) - 1
+"""The largest number of dropped items that the column holds."""
+
 ZERO_PARENT = "0000000000000000"
 
 _encode = msgspec.json.Encoder().encode
@@ -209,7 +212,9 @@ def _read_events(events: Any, dialect: Dialect) -> _Events:
             inputs.append(_event_message(attributes, EVENT_INPUTS[name]))
         elif name in EVENT_OUTPUTS:
             outputs.append(_event_message(attributes, EVENT_OUTPUTS[name]))
-        kept.append({"name": name, "time_unix_nano": int(event.time_unix_nano), "attributes": attributes})
+        kept.append(
+            {"name": name, "time_unix_nano": _event_time(event.time_unix_nano), "attributes": attributes}
+        )
     return _Events(_json(kept), error_type, tuple(inputs), tuple(outputs), len(events) - len(kept))
 
 
@@ -374,8 +379,9 @@ def _span_row(  # noqa: PLR0917 - called once for each span; keywords cost there
         len(said_in) if said_in else None, len(said_out) if said_out else None,
         said_in, said_out, system, definitions,
         _encode(attributes).decode(), sender.text, scope, events.text, links, arrival.node,
-        span.dropped_attributes_count + lost + loss.attributes + resolved.lost,
-        span.dropped_events_count + events.lost, span.dropped_links_count + links_lost, loss.bytes, day,
+        _count(span.dropped_attributes_count + lost + loss.attributes + resolved.lost),
+        _count(span.dropped_events_count + events.lost), _count(span.dropped_links_count + links_lost),
+        loss.bytes, day,
     )  # fmt: skip
 
 
@@ -418,7 +424,7 @@ def _log_row(log: Any, sender: _Sender, scope: str, dialect: Dialect, arrival: A
         None, None, None, None, len(said_in) if said_in else None, len(said_out) if said_out else None,
         said_in, said_out, _cut(resolved.first(SYSTEM_KEYS), loss), None,
         _json(resolved.rest), sender.text, scope, "[]", "[]", arrival.node,
-        log.dropped_attributes_count + lost + loss.attributes + resolved.lost, 0, 0, loss.bytes, day,
+        _count(log.dropped_attributes_count + lost + loss.attributes + resolved.lost), 0, 0, loss.bytes, day,
     )  # fmt: skip
 
 
@@ -448,6 +454,20 @@ def _metadata_task_type(metadata: Any) -> str | None:
         except (msgspec.DecodeError, RecursionError):
             return None
     return _optional_text(found.get("task_type")) if isinstance(found, dict) else None
+
+
+def _event_time(sent: Any) -> int:
+    """Return the time of an event; one that is no time is 0, since the span is good without it."""
+    try:
+        nanoseconds = int(sent)
+    except ValueError:
+        return 0
+    return nanoseconds if 0 <= nanoseconds <= limits.TIME_NS_MAX else 0
+
+
+def _count(sent: int) -> int:
+    """Return what an SDK says it dropped, as the column can hold it."""
+    return min(max(0, sent), DROPPED_MAX)
 
 
 def _number(value: Any) -> float | None:

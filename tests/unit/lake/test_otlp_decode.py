@@ -252,3 +252,18 @@ def test_a_message_event_as_a_log_record_is_the_input():
     row = log_rows(eventName="gen_ai.user.message", body=body)[0]
     assert row["input_preview"] == "question"
     assert row["trace_id"] == ""
+
+
+@pytest.mark.parametrize("time", ["17952u0", "-4", "", str(2**70)])
+def test_an_event_without_a_readable_time_does_not_spoil_its_span(time):
+    span = {
+        "traceId": "1" * 32,
+        "spanId": "2" * 16,
+        "droppedAttributesCount": 10**12,
+        "droppedLinksCount": -3,
+        "events": [{"name": "e", "timeUnixNano": time}],
+    }
+    body = {"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}
+    row = dict(zip(SPAN_COLUMNS, decode(json.dumps(body).encode(), encoding=Encoding.JSON)[0], strict=True))
+    assert json.loads(row["events"])[0]["time_unix_nano"] == 0
+    assert (row["dropped_attributes"], row["dropped_links"]) == (2**31 - 1, 0)
