@@ -9,13 +9,19 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final
 
+from pilothouse.core.evidence.foreign_score import ForeignMetric
 from pilothouse.errors import ExtensionError, UnknownName, UsageError
+from pilothouse.evals.scorers.foreign import ForeignScorer
 from pilothouse.evals.scorers.scorer import Scorer
 
-__all__ = ["GROUP", "ScorerListing", "ScorerRegistry", "parse_scorer_text"]
+__all__ = ["GROUP", "METRICS_GROUP", "ScorerListing", "ScorerRegistry", "parse_scorer_text"]
 
 GROUP: Final = "pilothouse.scorers"
 """Entry-point group: name -> factory that takes keyword arguments and returns a scorer."""
+
+
+METRICS_GROUP: Final = "pilothouse.metrics"
+"""Entry-point group of adapters to other libraries: name -> (metric name, arguments) -> `ForeignMetric`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,19 +51,23 @@ class ScorerRegistry:
         """
         self._factories: dict[str, Callable[..., Scorer]] = dict(extra or {})
         self._points = _by_name(entry_points(group=GROUP))
+        self._adapters = _by_name(entry_points(group=METRICS_GROUP))
         self._made: dict[tuple[str, str], Scorer] = {}
 
     def listing(self) -> tuple[ScorerListing, ...]:
         """Return every scorer by name."""
         own = [ScorerListing(name=name, package="this program") for name in self._factories]
         found = [ScorerListing(name=name, package=_package(point)) for name, point in self._points.items()]
-        return tuple(sorted((*own, *found), key=lambda one: one.name))
+        others = [
+            ScorerListing(name=f"{name}:NAME", package=_package(point))
+            for name, point in self._adapters.items()
+        ]
+        return tuple(sorted((*own, *found, *others), key=lambda one: one.name))
 
     def make(self, name: str, args: Mapping[str, Any] | None = None) -> Scorer:
         """Return a scorer.
 
-        A name with a colon, such as `deepeval:AnswerRelevancyMetric`, is the scorer `AnswerRelevancyMetric` of the
-        adapter registered as `deepeval`.
+        A name with a colon, such as `deepeval:ExactMatchMetric`, is that scorer of that library, unchanged.
 
         Args:
             name: Name in the registry.
@@ -75,9 +85,11 @@ class ScorerRegistry:
 
     def _make(self, name: str, args: dict[str, Any]) -> Scorer:
         adapter, colon, inner = name.partition(":")
-        factory = self._factory(adapter)
         try:
-            scorer = factory(inner, **args) if colon else factory(**args)
+            if colon and adapter in self._adapters:
+                metric = _load(self._adapters[adapter], adapter)
+                return ForeignScorer(name, _opened(metric, adapter, inner, args))
+            scorer = self._factory(name)(**args)
         except TypeError as error:
             raise UsageError(
                 f"scorer {name!r} does not take these arguments: {error}.",
@@ -102,14 +114,7 @@ class ScorerRegistry:
                 [*self._factories, *self._points],
                 remedy="List scorers: `pilothouse eval scorers`.",
             )
-        try:
-            factory: Callable[..., Scorer] = self._points[name].load()
-        except Exception as error:
-            raise ExtensionError(
-                f"scorer {name!r} of {_package(self._points[name])} does not load: {type(error).__name__}: {error}.",
-                remedy=f"Install what it needs: pip install 'pilothouse[{name}]'.",
-                subject=name,
-            ) from error
+        factory: Callable[..., Scorer] = _load(self._points[name], name)
         self._factories[name] = factory
         return factory
 
@@ -146,6 +151,30 @@ def parse_scorer_text(text: str) -> tuple[str, dict[str, Any]]:
             remedy="""Write for example --scorer 'numeric={"tolerance": 0.5}'.""",
         )
     return name, args
+
+
+def _load(point: EntryPoint, name: str) -> Callable[..., Any]:
+    try:
+        found: Callable[..., Any] = point.load()
+    except Exception as error:
+        raise _does_not_load(name, _package(point), error) from error
+    return found
+
+
+def _opened(factory: Callable[..., Any], adapter: str, inner: str, args: Mapping[str, Any]) -> ForeignMetric:
+    try:
+        metric: ForeignMetric = factory(inner, **args)
+    except ImportError as error:
+        raise _does_not_load(adapter, adapter, error) from error
+    return metric
+
+
+def _does_not_load(name: str, package: str, error: Exception) -> ExtensionError:
+    return ExtensionError(
+        f"scorer {name!r} of {package} does not load: {type(error).__name__}: {error}.",
+        remedy=f"Install what it needs: pip install {name.replace('_', '-')}",
+        subject=name,
+    )
 
 
 def _by_name(points: Iterable[EntryPoint]) -> dict[str, EntryPoint]:

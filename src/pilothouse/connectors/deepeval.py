@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Metrics of the DeepEval library as they are: `deepeval:ExactMatchMetric`."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+from importlib.metadata import version
+from typing import Any
+
+from pilothouse.core.evidence.foreign_score import ForeignScore
+from pilothouse.errors import UnknownName
+
+__all__ = ["DeepevalMetric"]
+
+
+class DeepevalMetric:
+    """One metric class; a fresh object for each case, since they keep what they last saw."""
+
+    def __init__(self, name: str, **args: Any) -> None:
+        """Find the class.
+
+        Args:
+            name: Class in `deepeval.metrics`.
+            args: Its arguments.
+
+        Raises:
+            UnknownName: The package has no such metric.
+        """
+        # It would report usage over the network; set before the import reads it.
+        os.environ.setdefault("DEEPEVAL_TELEMETRY_OPT_OUT", "YES")
+        library = importlib.import_module("deepeval.metrics")
+        found = getattr(library, name, None)
+        if not isinstance(found, type):
+            raise UnknownName.among(
+                "DeepEval metric", name, library.__all__, remedy="Write it as the library does."
+            )
+        self._class: Any = found
+        self._args = args
+        self._case: Any = importlib.import_module("deepeval.test_case").LLMTestCase
+        self.identity = f"deepeval {version('deepeval')} {name} {sorted(args.items())}"
+
+    async def measure(self, *, input: Any, output: Any, expected: Any) -> ForeignScore:  # noqa: A002 - the library's word
+        """Score one answer; anything but text is given as JSON, since the library takes text only."""
+        metric = self._class(**self._args)
+        case = self._case(
+            input=_text(input),
+            actual_output=_text(output),
+            expected_output=None if expected is None else _text(expected),
+        )
+        await metric.a_measure(case, _show_indicator=False)
+        value = None if metric.score is None else float(metric.score)
+        return ForeignScore(value=value, reason=str(getattr(metric, "reason", "") or "")[:500])
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

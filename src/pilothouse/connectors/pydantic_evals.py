@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Evaluators of the pydantic-evals library as they are: `pydantic_evals:EqualsExpected`."""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import version
+from typing import Any
+
+from pilothouse.core.evidence.foreign_score import ForeignScore
+from pilothouse.errors import UnknownName
+
+__all__ = ["PydanticEvalsMetric"]
+
+
+class PydanticEvalsMetric:
+    """One evaluator; true and false become 1 and 0, a label or several results are no single value."""
+
+    def __init__(self, name: str, **args: Any) -> None:
+        """Find the class and make one evaluator.
+
+        Args:
+            name: Class in `pydantic_evals.evaluators`.
+            args: Its arguments.
+
+        Raises:
+            UnknownName: The package has no such evaluator.
+        """
+        library = importlib.import_module("pydantic_evals.evaluators")
+        found = getattr(library, name, None)
+        if not isinstance(found, type):
+            raise UnknownName.among(
+                "pydantic-evals evaluator",
+                name,
+                library.__all__,
+                remedy="Write it as the library does.",
+            )
+        self._evaluator: Any = found(**args)
+        self._context: Any = library.EvaluatorContext
+        self.identity = f"pydantic-evals {version('pydantic-evals')} {name} {sorted(args.items())}"
+
+    async def measure(self, *, input: Any, output: Any, expected: Any) -> ForeignScore:  # noqa: A002 - one word for all adapters
+        """Score one answer."""
+        tree = importlib.import_module("pydantic_evals.otel._errors")
+        context = self._context(
+            name=None,
+            inputs=input,
+            metadata=None,
+            expected_output=expected,
+            output=output,
+            duration=0.0,
+            _span_tree=tree.SpanTreeRecordingError("no spans were recorded"),
+            attributes={},
+            metrics={},
+        )
+        result = await self._evaluator.evaluate_async(context)
+        reason = str(getattr(result, "reason", "") or "")
+        value = getattr(result, "value", result)
+        if isinstance(value, bool | int | float):
+            return ForeignScore(value=float(value), reason=reason)
+        return ForeignScore(value=None, reason=f"no single number: {value!r}"[:500])

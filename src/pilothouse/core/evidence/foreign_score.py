@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a scorer of another library says about one answer, and the form every adapter gives it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+__all__ = ["ForeignMetric", "ForeignScore"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignScore:
+    """A value as the library gave it, or none.
+
+    Attributes:
+        value: The library's own number, or None when it gave none.
+        reason: What the library said about it, or empty.
+    """
+
+    value: float | None
+    reason: str = ""
+
+
+@runtime_checkable
+class ForeignMetric(Protocol):
+    """One scorer of another library, unchanged.
+
+    Example:
+        >>> class Same:
+        ...     identity = "example 1.0"
+        ...     async def measure(self, *, input, output, expected):
+        ...         return ForeignScore(value=float(output == expected))
+        >>> isinstance(Same(), ForeignMetric)
+        True
+    """
+
+    @property
+    def identity(self) -> str:
+        """Library, version, name and arguments: another one is another scorer."""
+        ...
+
+    async def measure(self, *, input: Any, output: Any, expected: Any) -> ForeignScore:  # noqa: A002 - the word every one of these libraries uses
+        """Score one answer."""
+        ...

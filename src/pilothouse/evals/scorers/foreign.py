@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A scorer of another library among ours: its value is kept as it is, its silence becomes a missing value."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+
+from pilothouse.core.evidence.foreign_score import ForeignMetric
+from pilothouse.evals.case import Case
+from pilothouse.evals.score import Score, Unscored, unscored
+from pilothouse.evals.scorers.scorer import ScorerKind, ScorerSpec
+from pilothouse.evals.trial import Result
+
+__all__ = ["ForeignScorer"]
+
+
+class ForeignScorer:
+    """Asks a metric of another library."""
+
+    def __init__(self, name: str, metric: ForeignMetric) -> None:
+        """Settle the identity.
+
+        Args:
+            name: Name in the registry, for example `deepeval:ExactMatchMetric`.
+            metric: The metric.
+        """
+        self._metric = metric
+        # Whether a model is asked inside cannot be seen from outside, so it counts as a judge only when it says so.
+        kind = ScorerKind.JUDGE if getattr(metric, "is_judge", False) else ScorerKind.DETERMINISTIC
+        version = hashlib.sha256(f"{name} {metric.identity}".encode()).hexdigest()
+        self.spec = ScorerSpec(name=name, kind=kind, version=version)
+
+    async def score(self, case: Case, result: Result) -> Score:
+        """Score a result; a value outside [0, 1] is refused, not clipped.
+
+        Raises:
+            ValueError: The result has no reply.
+        """
+        if result.reply is None:
+            raise ValueError("only a result that is done can be scored")
+        found = await self._metric.measure(
+            input=case.input, output=result.reply.output, expected=case.expected
+        )
+        if found.value is None:
+            return unscored(Unscored.NOT_APPLICABLE, found.reason, cost_usd=None)
+        if not (math.isfinite(found.value) and 0.0 <= found.value <= 1.0):
+            return unscored(Unscored.OUT_OF_RANGE, f"value {found.value}", cost_usd=None)
+        return Score(value=found.value, reason=found.reason[:500], cost_usd=None)

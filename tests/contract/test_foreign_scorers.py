@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+# ruff: noqa: PLC0415, A002 - each library is imported by its own test, and `input` is their word
+"""Scorers of other libraries give through us what they give by themselves; a library that is not installed is not run."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import importlib.util
+import json
+import os
+import warnings
+
+import pytest
+
+from pilothouse.core.evidence.foreign_score import ForeignMetric
+from pilothouse.errors import UnknownName
+from pilothouse.evals.case import Case
+from pilothouse.evals.score import Unscored
+from pilothouse.evals.scorers.foreign import ForeignScorer
+from pilothouse.evals.trial import Reply, Result, TrialStatus
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+
+PAIRS = [("kitten", "sitting"), ("ap-1", "ap-1"), ("AP-1 is right", "ap-1"), ("", "ap-1"), ("7", "7.5")]
+QUESTION = "Which queue?"
+
+
+def adapter(library, cls, name, **args):
+    if importlib.util.find_spec(library) is None:
+        pytest.skip(f"{library} is not installed")
+    os.environ["DEEPEVAL_TELEMETRY_OPT_OUT"] = "YES"
+    os.environ["RAGAS_DO_NOT_TRACK"] = "true"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return getattr(importlib.import_module(f"pilothouse.connectors.{library}"), cls)(name, **args)
+
+
+def through_us(metric, output, expected):
+    case = Case(id="c", task_type="t", input=QUESTION, expected=expected)
+    result = Result(status=TrialStatus.DONE, reply=Reply(output=output), latency_s=0.1)
+    return asyncio.run(ForeignScorer("x", metric).score(case, result))
+
+
+def autoevals_native(output, expected):
+    import autoevals
+
+    return autoevals.Levenshtein().eval(output=output, expected=expected, input=QUESTION).score
+
+
+def deepeval_native(output, expected):
+    from deepeval.metrics import ExactMatchMetric
+    from deepeval.test_case import LLMTestCase
+
+    case = LLMTestCase(input=QUESTION, actual_output=output, expected_output=expected)
+    return ExactMatchMetric().measure(case, _show_indicator=False)
+
+
+def inspect_native(output, expected):
+    from inspect_ai.model import ModelOutput
+    from inspect_ai.scorer import Target, match, value_to_float
+    from inspect_ai.solver import TaskState
+
+    state = TaskState(
+        model="none/none", sample_id=1, epoch=1, input=QUESTION, messages=[],
+        output=ModelOutput.from_content("none", output),
+    )  # fmt: skip
+    return value_to_float()(asyncio.run(match()(state, Target(expected))).value)
+
+
+def pydantic_native(output, expected):
+    from pydantic_evals import Case as TheirCase
+    from pydantic_evals import Dataset
+    from pydantic_evals.evaluators import EqualsExpected
+
+    dataset = Dataset(
+        name="d",
+        cases=[TheirCase(name="c", inputs=QUESTION, expected_output=expected)],
+        evaluators=[EqualsExpected()],
+    )
+    report = dataset.evaluate_sync(lambda question: output, progress=False)
+    return float(next(iter(report.cases[0].assertions.values())).value)
+
+
+def ragas_native(output, expected):
+    from ragas.dataset_schema import SingleTurnSample
+    from ragas.metrics import ExactMatch
+
+    sample = SingleTurnSample(user_input=QUESTION, response=output, reference=expected)
+    return asyncio.run(ExactMatch().single_turn_ascore(sample))
+
+
+LIBRARIES = [
+    ("autoevals", "AutoevalsMetric", "Levenshtein", autoevals_native),
+    ("deepeval", "DeepevalMetric", "ExactMatchMetric", deepeval_native),
+    ("inspect_ai", "InspectMetric", "match", inspect_native),
+    ("pydantic_evals", "PydanticEvalsMetric", "EqualsExpected", pydantic_native),
+    ("ragas", "RagasMetric", "ExactMatch", ragas_native),
+]
+
+
+@pytest.mark.parametrize(("library", "cls", "name", "native"), LIBRARIES, ids=[one[0] for one in LIBRARIES])
+def test_the_value_is_the_librarys_own(library, cls, name, native):
+    metric = adapter(library, cls, name)
+    assert isinstance(metric, ForeignMetric)
+    values = []
+    for output, expected in PAIRS:
+        if library == "deepeval" and not output:
+            continue  # the library refuses an empty answer
+        own = native(output, expected)
+        found = through_us(metric, output, expected)
+        assert found.value == pytest.approx(own, abs=1e-9)
+        values.append(found.value)
+    assert len(set(values)) > 1, "a scorer that always says the same proves nothing"
+
+
+@pytest.mark.parametrize(
+    ("library", "cls"), [one[:2] for one in LIBRARIES], ids=[one[0] for one in LIBRARIES]
+)
+def test_a_misspelt_scorer_is_refused(library, cls):
+    with pytest.raises(UnknownName, match="Exakt"):
+        adapter(library, cls, "Exakt")
+
+
+def test_a_skipped_case_is_a_missing_value_and_json_is_given_as_text():
+    class Silent:
+        identity = "silent 1"
+
+        async def measure(self, *, input, output, expected):
+            from pilothouse.core.evidence.foreign_score import ForeignScore
+
+            return ForeignScore(value=None if output == {"a": 1} else 7.0, reason=json.dumps(output))
+
+    assert through_us(Silent(), {"a": 1}, None).why is Unscored.NOT_APPLICABLE
+    assert through_us(Silent(), "x", None).why is Unscored.OUT_OF_RANGE
