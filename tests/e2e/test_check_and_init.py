@@ -242,9 +242,10 @@ class TestDiff:
 
     def test_an_invalid_charter_shows_its_errors_first(self, history, pilothouse):
         (history / "charter.yaml").write_text(edited(("days: 90", "days: 10")))
-        code, out, _ = pilothouse("check", "--diff", "HEAD", cwd=history)
+        code, out, err = pilothouse("check", "--diff", "HEAD", cwd=history)
         assert code == 2
         assert "Since HEAD" not in out
+        assert err == "What changed is shown once no error stands.\n"
 
     def test_an_unknown_revision_is_a_usage_error(self, history, pilothouse):
         code, _, err = pilothouse("check", "--diff", "v9", cwd=history)

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pilothouse.connectors.charter_file import look_at_files, read_charter_text, read_text_of
-from pilothouse.connectors.git_history import files_changed_since, text_at_revision
-from pilothouse.core.charter.diff import CharterDiff, compare_charters
 from pilothouse.core.charter.digest import charter_document
 from pilothouse.core.charter.facts import CharterFacts
 from pilothouse.core.charter.files import named_files
@@ -21,6 +19,7 @@ from pilothouse.errors import CharterInvalid
 
 if TYPE_CHECKING:
     from pilothouse.core.charter.charter import Charter
+    from pilothouse.core.charter.diff import CharterDiff
 
 __all__ = ["check_file", "check_text", "compare_with_revision", "load_charter", "parse_charter"]
 
@@ -98,6 +97,12 @@ def compare_with_revision(path: Path, charter: Charter, *, revision: str, today:
         CharterInvalid: The charter at that revision has errors.
         UsageError: There is no git, no such revision, or no such file in it.
     """
+    from pilothouse.connectors.git_history import (  # noqa: PLC0415 - `check` without --diff starts no process
+        files_changed_since,
+        text_at_revision,
+    )
+    from pilothouse.core.charter.diff import compare_charters  # noqa: PLC0415 - same reason
+
     old = parse_charter(text_at_revision(path, revision), file=f"{path}@{revision}", today=today)
     named = named_files(charter_document(charter))
     changed = files_changed_since(path.parent, revision, named)

@@ -209,7 +209,10 @@ def test_schemas_and_environment_names_are_found(tmp_path):
             ".env.example": "export ERP_TENANT=\nlower=1\nERP_HOST=https://erp.corp.test\n",
         },
     )
-    assert [value for value, _ in found(tmp_path, "schema_file")] == ["answer.schema.json", "schemas/out.json"]
+    assert [value for value, _ in found(tmp_path, "schema_file")] == [
+        "answer.schema.json",
+        "schemas/out.json",
+    ]
     assert {value for value, _ in found(tmp_path, "environment")} == {
         "ERP_URL", "ERP_USER", "ERP_ROLE", "API_BASE", "API_ROLE", "ERP_TENANT", "ERP_HOST",
     }  # fmt: skip

@@ -57,6 +57,8 @@ def register(cli: typer.Typer, services: Services) -> None:
             charter_text.print_check(result, file=str(file))
             if difference is not None:
                 charter_text.print_diff(difference, revision=str(revision))
+            elif revision is not None:
+                typer.echo("What changed is shown once no error stands.", err=True)
         raise typer.Exit(_status(result, strict=strict))
 
     @cli.command("init")

@@ -5,15 +5,17 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 
-from pilothouse.core.charter.diff import CharterDiff, Effect
-from pilothouse.core.charter.draft import Draft
 from pilothouse.core.charter.findings import CharterCheck, Finding, FindingKind
-from pilothouse.core.charter.sighting import Sighting, SightingKind
+
+if TYPE_CHECKING:
+    from pilothouse.core.charter.diff import CharterDiff
+    from pilothouse.core.charter.draft import Draft
+    from pilothouse.core.charter.sighting import Sighting
 
 __all__ = ["as_record", "draft_record", "print_check", "print_diff", "print_draft"]
 
@@ -24,25 +26,22 @@ TITLES = {
 }
 """Mark, colour and title of each kind. The mark tells them apart without colour."""
 
-EFFECT_STYLES = {
-    Effect.LOOSER: "yellow",
-    Effect.WIDER: "yellow",
-    Effect.TIGHTER: "green",
-    Effect.NARROWER: "green",
-}
+EFFECT_STYLES = {"looser": "yellow", "wider": "yellow", "tighter": "green", "narrower": "green"}
+"""Colour by effect; the word itself tells them apart without colour."""
 
 SIGHTING_TITLES = {
-    SightingKind.FRAMEWORK: "Framework",
-    SightingKind.MODEL: "Models",
-    SightingKind.TOOL: "Tools",
-    SightingKind.MCP_SERVER: "Tool servers",
-    SightingKind.HOST: "Hosts",
-    SightingKind.PROMPT_FILE: "Prompt files",
-    SightingKind.PROMPT_TEXT: "Prompts in the code",
-    SightingKind.SCHEMA_FILE: "Output schemas",
-    SightingKind.ENVIRONMENT: "Environment variables",
-    SightingKind.SECRET: "Secrets (not shown)",
+    "framework": "Framework",
+    "model": "Models",
+    "tool": "Tools",
+    "mcp_server": "Tool servers",
+    "host": "Hosts",
+    "prompt_file": "Prompt files",
+    "prompt_text": "Prompts in the code",
+    "schema_file": "Output schemas",
+    "environment": "Environment variables",
+    "secret": "Secrets (not shown)",
 }
+"""Title by kind of sighting, in the order of the screen."""
 
 SHOWN_MAX = 12
 """Values of one kind on the screen; the JSON has all of them."""
@@ -130,10 +129,10 @@ def print_diff(diff: CharterDiff, *, revision: str) -> None:
         out.print("  nothing changed")
         return
     for change in diff.changes:
-        style = EFFECT_STYLES.get(change.effect, "dim")
+        style = EFFECT_STYLES.get(change.effect.value, "dim")
         old = "(new)" if change.old is None else change.old
         new = "(gone)" if change.new is None else change.new
-        moved = new if change.effect is Effect.CHANGED and change.old is None else f"{old} → {new}"
+        moved = new if change.effect.value == "changed" and change.old is None else f"{old} → {new}"
         out.print(f"  {escape(change.path)}: {escape(_cut(moved))} [{style}]{change.effect.value}[/]")
     out.print("\n[bold]Reopens[/bold]")
     for reopened in diff.reopens:
@@ -178,7 +177,7 @@ def print_draft(draft: Draft, *, target: str) -> None:
     report = draft.report
     out.print(f"[bold]{escape(draft.agent)}[/bold]: {report.files_read} files read\n")
     for kind, title in SIGHTING_TITLES.items():
-        sightings = report.of_kind(kind)
+        sightings = [sighting for sighting in report.sightings if sighting.kind.value == kind]
         if not sightings:
             continue
         out.print(f"[bold]{title}[/bold]")

@@ -42,7 +42,7 @@ JUDGE_SAME_MODEL = warning(
 RETIRES_SOON = warning(
     "retires-soon",
     "pin {model} retires in {days} days",
-    "Gate the successor: `pilothouse gate --candidate {model}`, then change the pin.",
+    "Gate the successor: `pilothouse gate --candidate …`, then change the pin.",
 )
 RETIRED = error(
     "retired", "pin {model} was retired on {day}", "Pin a model that is served, after `pilothouse gate`."
