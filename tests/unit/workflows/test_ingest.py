@@ -58,8 +58,8 @@ PRETTY = json.dumps(json.loads(to_json(ONE)), indent=2).encode()
         (to_json(ONE) + b"\n\n" + to_json(TWO) + b"\n", 2, "application/json"),
         (ONE.SerializeToString(), 1, "application/x-protobuf"),
         (sized(ONE) + sized(TWO), 2, "application/x-protobuf"),
-        (gzip.compress(to_json(ONE)), 1, "application/json"),
-        (gzip.compress(sized(ONE)), 1, "application/x-protobuf"),
+        (gzip.compress(to_json(ONE), mtime=0), 1, "application/json"),
+        (gzip.compress(sized(ONE), mtime=0), 1, "application/x-protobuf"),
     ],
 )
 def test_every_form_of_an_otlp_file_is_recognised(tmp_path, data, requests, content_type):
@@ -102,7 +102,7 @@ def test_a_cut_off_protobuf_file_keeps_what_is_whole_and_names_the_byte(tmp_path
         (b"hello world", "neither"),
         (b'{"spans": []}', "resourceSpans"),
         (b"[1]", "neither"),
-        (gzip.compress(b"{}")[:-6], "cannot be read"),
+        (gzip.compress(b"{}", mtime=0)[:-6], "cannot be read"),
     ],
 )
 def test_what_is_no_otlp_file_says_so(tmp_path, data, reason):
