@@ -16,16 +16,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import speed
+
 from simulation.bars import HEADER, Effort
 from simulation.catalogue import SIMULATIONS
 
 
-def main(wanted: set[int]) -> int:
+def main(wanted: list[int]) -> int:
     began, missed = time.perf_counter(), []
+    by_number = {simulation.number: simulation for simulation in SIMULATIONS}
     print(HEADER)
-    for simulation in SIMULATIONS:
-        if wanted and simulation.number not in wanted:
-            continue
+    for number in wanted or by_number:
+        simulation = by_number[number]
         bars = simulation.run(Effort(simulation.full, fast=False))
         if not bars:
             print(f"{simulation.number:>3}  skipped: the folder of its files is not set (PILOTHOUSE_NAB)")
@@ -41,4 +42,4 @@ def main(wanted: set[int]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main({int(number) for number in sys.argv[1:]}))
+    sys.exit(main([int(number) for number in sys.argv[1:]]))

@@ -8,7 +8,6 @@ from collections import deque
 from datetime import date, timedelta
 
 import numpy as np
-from simulation.bars import generator, level, share
 
 from pilothouse.core.statistics import (
     AuditDay,
@@ -28,6 +27,7 @@ from pilothouse.core.statistics import (
 )
 from pilothouse.core.statistics.certification import CertifierState
 from pilothouse.core.statistics.daily import PRIOR_FAIL, PRIOR_PASS
+from simulation.bars import generator, level, share
 
 JUDGED, LABELS, FIRST = 300, 20, date(2026, 1, 1)
 SE, SP, QUALITY = 0.95, 0.90, 0.94
@@ -269,7 +269,7 @@ def simulation_7(effort):
     ]
 
 
-def audit_run(rng, rate, per_day, limit, automatic=5_000, tasks=10_000):
+def audit_run(rng, rate, per_day, limit, automatic=5_000, tasks=10_000):  # noqa: PLR0917 - a world has that many dials
     """Alarms and first alarm of an audit when `rate` of all tasks go out wrong."""
     audit = ThresholdAudit(0.03, per_day / automatic)
     state, alarms, first = audit.start(), 0, math.inf

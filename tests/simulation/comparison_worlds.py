@@ -7,7 +7,6 @@ import math
 
 import numpy as np
 from scipy import special
-from simulation.bars import Effort, generator, level, share
 
 from pilothouse.core.statistics import (
     CanaryDecision,
@@ -15,10 +14,12 @@ from pilothouse.core.statistics import (
     Comparison,
     PairedNonInferiority,
     anytime_interval,
+    release_power,
     spending_bounds,
 )
 from pilothouse.core.statistics.clusters import cluster_design_effect
 from pilothouse.core.statistics.tango import tango_z
+from simulation.bars import Effort, generator, level, share
 
 Z = float(special.ndtri(0.95))
 
@@ -32,21 +33,36 @@ def pairs(rng, n, flips, difference, repetitions):
 
 def simulation_8(effort):
     rng = generator(8)
-    R = effort.repetitions
+    runs = effort.repetitions
     worst = max(
-        release_power(n, flips + 1e-9, 0.05, -0.05) for n in (50, 100, 200, 400, 1_000) for flips in (0.05, 0.06, 0.10, 0.15, 0.20, 0.30)
+        release_power(n, flips + 1e-9, 0.05, -0.05)
+        for n in (50, 100, 200, 400, 1_000)
+        for flips in (0.05, 0.06, 0.10, 0.15, 0.20, 0.30)
     )
-    b, c = pairs(rng, 200, 0.10, -0.05, R)
+    b, c = pairs(rng, 200, 0.10, -0.05, runs)
     drawn, summed = float((tango_z(b, c, 200.0, 0.05) > Z).mean()), release_power(200, 0.10, 0.05, -0.05)
-    b, c = pairs(rng, 200, 0.05, -0.05, R)
+    b, c = pairs(rng, 200, 0.05, -0.05, runs)
     d, f = (b - c) / 200, (b + c) / 200
     wald = ((d + 0.05) / np.sqrt(np.maximum(f - d**2, 1e-12) / 200) > Z).mean()
-    bad = max(gate(rng, flips, -0.05, R)[0] for flips in (0.05, 0.06, 0.10, 0.20))
-    released, _, cases = gate(rng, 0.06, 0.0, R)
-    _, worse, _ = gate(rng, 0.10, -0.10, R)
+    bad = max(gate(rng, flips, -0.05, runs)[0] for flips in (0.05, 0.06, 0.10, 0.20))
+    released, _, cases = gate(rng, 0.06, 0.0, runs)
+    _, worse, _ = gate(rng, 0.10, -0.10, runs)
     return [
-        share(8, "Tango: false release at -5, worst of 30 cells, exact sums", worst, Effort(R, fast=False), high=0.055),
-        level(8, "Tango: drawn minus exact false release, n 200, flips 10 %", drawn - summed, effort, around=0.0, within=4 * math.sqrt(0.05 / R)),
+        share(
+            8,
+            "Tango: false release at -5, worst of 30 cells, exact sums",
+            worst,
+            Effort(runs, fast=False),
+            high=0.055,
+        ),
+        level(
+            8,
+            "Tango: drawn minus exact false release, n 200, flips 10 %",
+            drawn - summed,
+            effort,
+            around=0.0,
+            within=4 * math.sqrt(0.05 / runs),
+        ),
         share(8, "contrast: Wald at n 200, flips 5 %", wald, effort, low=0.114, high=0.154, expected="0.134"),
         share(8, "Pocock-10: false release at -5, n_max 400, worst of 4 cells", bad, effort, high=0.055),
         share(
@@ -63,7 +79,7 @@ def simulation_8(effort):
     ]
 
 
-def gate(rng, flips, difference, repetitions, n_max=400, looks=10):
+def gate(rng, flips, difference, repetitions, n_max=400, looks=10):  # noqa: PLR0917 - a world has that many dials
     """Share released, share proved worse, mean cases; without futility, which is not binding."""
     bounds = spending_bounds(tuple(j / looks for j in range(1, looks + 1)))
     step = n_max // looks
@@ -86,7 +102,7 @@ CLUSTER_CELLS = [
 ]
 
 
-def clustered(rng, groups, size, flips, icc, difference, repetitions):
+def clustered(rng, groups, size, flips, icc, difference, repetitions):  # noqa: PLR0917 - a world has that many dials
     """Differences, shape (repetitions, groups * size), with pairwise correlation icc inside a group."""
     values, chances = (
         np.array([1.0, -1.0, 0.0]),
@@ -99,7 +115,7 @@ def clustered(rng, groups, size, flips, icc, difference, repetitions):
     )
 
 
-def cluster_release(rng, groups, size, flips, icc, difference, repetitions):
+def cluster_release(rng, groups, size, flips, icc, difference, repetitions):  # noqa: PLR0917 - a world has that many dials
     critical = float(special.stdtrit(groups - 1, 0.95))
     names = np.repeat(np.arange(groups), size)
     released = 0
@@ -134,7 +150,7 @@ def simulation_9(effort):
     ]
 
 
-def repeat_release(rng, n, flips, difference, repetitions, k=8):
+def repeat_release(rng, n, flips, difference, repetitions, k=8):  # noqa: PLR0917 - a world has that many dials
     """The baseline ran each case k times; cases are sure or shaky, and the candidate is worse by `difference`."""
     test = PairedNonInferiority(0.05)
     shaky = flips / 0.48

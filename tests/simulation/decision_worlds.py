@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 from scipy import special
-from simulation.bars import generator, level, share
 
 from pilothouse.core.statistics import (
     CostMonitor,
@@ -21,6 +20,7 @@ from pilothouse.core.statistics import (
     fit_calibrator,
     mean_bounds,
 )
+from simulation.bars import generator, level, share
 
 GRID = np.linspace(0, 1, 20_001)
 DENSITY = 8 * GRID**7

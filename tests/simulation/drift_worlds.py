@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import numpy as np
-from simulation.bars import generator, level, share
 
 from pilothouse.core.statistics import feature_drift, sequence_drift, text_drift
+from simulation.bars import generator, level, share
 
 
 def features(rng, n, shift=0.0):
@@ -43,19 +43,24 @@ def sessions(rng, n, share_shifted=0.0):
 
 def simulation_15(effort):
     rng = generator(15)
-    R = effort.repetitions
-    quiet = np.mean([bool(feature_drift(features(rng, 5_000), features(rng, 300)).flagged) for _ in range(R)])
+    runs = effort.repetitions
+    calm = runs if effort.fast else 7 * runs
+    quiet = np.mean(
+        [bool(feature_drift(features(rng, 5_000), features(rng, 300)).flagged) for _ in range(calm)]
+    )
     seen = np.mean(
-        ["f00" in feature_drift(features(rng, 5_000), features(rng, 300, 0.3)).flagged for _ in range(R)]
+        ["f00" in feature_drift(features(rng, 5_000), features(rng, 300, 0.3)).flagged for _ in range(runs)]
     )
-    few = max(R // 3, 20)
-    still = np.mean(
-        [sequence_drift(sessions(rng, 600), sessions(rng, 300), rng).rejected for _ in range(few)]
-    )
-    moved = np.mean(
-        [sequence_drift(sessions(rng, 600), sessions(rng, 300, 0.05), rng).rejected for _ in range(few)]
-    )
-    error = 2 * (0.05 * 0.95 / R) ** 0.5
+    usual, odd = sessions(rng, 8_000), session(rng, shifted=True)
+
+    def flagged(share_shifted):
+        drawn = [usual[i] for i in rng.integers(0, len(usual), 900)]
+        moved = [odd if rng.random() < share_shifted else one for one in drawn[600:]]
+        return sequence_drift(drawn[:600], moved, rng).rejected
+
+    still = np.mean([flagged(0.0) for _ in range(runs)])
+    found = np.mean([flagged(0.05) for _ in range(runs // 3)])
+    error = 2 * (0.05 * 0.95 / calm) ** 0.5
     return [
         share(15, "20 features, n 300: any flag when nothing changed", quiet, effort, high=0.05 + error),
         share(
@@ -68,7 +73,7 @@ def simulation_15(effort):
             expected="0.88",
         ),
         share(15, "sequences, 600/300 sessions: flag when nothing changed", still, effort, high=0.09),
-        share(15, "sequences: 5 % of sessions shifted is flagged", moved, effort, low=0.9),
+        share(15, "sequences: 5 % of sessions shifted is flagged", found, effort, low=0.9),
     ]
 
 
@@ -98,18 +103,27 @@ def texts(rng, world, n, share_new=0.0):
 def simulation_16(effort):
     rng = generator(16)
     world = vocabulary(rng)
-    R = effort.repetitions
+    runs = effort.repetitions
 
     def flagged(reference, current, new):
-        return np.mean([text_drift(texts(rng, world, reference), texts(rng, world, current, new), rng).rejected for _ in range(R)])
+        return np.mean(
+            [
+                text_drift(texts(rng, world, reference), texts(rng, world, current, new), rng).rejected
+                for _ in range(runs)
+            ]
+        )
 
     quiet = flagged(1_000, 300, 0.0)
     small, large = flagged(1_000, 300, 0.10), flagged(1_000, 300, 0.40)
     bars = [
         share(16, "texts, 1,000/300: flag when nothing changed", quiet, effort, high=0.08),
-        level(16, "texts: power at 40 % minus power at 10 % on ten new topics", large - small, effort, low=0.3),
+        level(
+            16, "texts: power at 40 % minus power at 10 % on ten new topics", large - small, effort, low=0.3
+        ),
     ]
     if not effort.fast:
         more = flagged(3_000, 1_000, 0.10)
-        bars.append(level(16, "texts: power at 1,000 minus power at 300, 10 % new", more - small, effort, low=0.05))
+        bars.append(
+            level(16, "texts: power at 1,000 minus power at 300, 10 % new", more - small, effort, low=0.05)
+        )
     return bars

@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 from scipy import special
-from simulation.bars import generator, level, share
 
 from pilothouse.core.statistics import Stratum, agreement, judge_card, judged_margin, quality_interval
+from pilothouse.core.statistics.quality import _ends
 from pilothouse.core.statistics.tango import tango_z
+from simulation.bars import generator, level, share
 
 JUDGED = 2_100
 
@@ -39,7 +40,7 @@ def label(rng, cells, in_pass, in_fail):
     )
 
 
-def coverage(rng, theta, se, sp, labels, allocation, repetitions):
+def coverage(rng, theta, se, sp, labels, allocation, repetitions):  # noqa: PLR0917 - a world has that many dials
     hits, widths, usable = 0, [], 0
     for _ in range(repetitions):
         cells = judged_world(rng, theta, se, sp)
@@ -62,8 +63,6 @@ def coverage(rng, theta, se, sp, labels, allocation, repetitions):
 
 
 def posterior(strata):
-    from pilothouse.core.statistics.quality import _ends
-
     judged, labelled, good = (
         np.array([getattr(s, f) for s in strata], dtype=float) for f in ("judged", "labelled", "good")
     )
@@ -73,7 +72,7 @@ def posterior(strata):
 def ppi_plus_plus(strata, level_=0.95):
     """PPI++ closed form with the plug-in weight, as ppi-python does: a test helper, not offered."""
     p, f = strata
-    n, N = p.labelled + f.labelled, p.judged + f.judged
+    n, judged = p.labelled + f.labelled, p.judged + f.judged
     y = np.concatenate(
         [
             np.repeat([1.0, 0.0], [p.good, p.labelled - p.good]),
@@ -81,11 +80,11 @@ def ppi_plus_plus(strata, level_=0.95):
         ]
     )
     x = np.repeat([1.0, 0.0], [p.labelled, f.labelled])
-    xbar = p.judged / N
+    xbar = p.judged / judged
     var = np.var(x, ddof=1) if n > 1 else 0.0
-    lam = np.clip(np.cov(y, x)[0, 1] / ((1 + n / N) * var), 0, 1) if var > 0 else 0.0
+    lam = np.clip(np.cov(y, x)[0, 1] / ((1 + n / judged) * var), 0, 1) if var > 0 else 0.0
     point = y.mean() + lam * (xbar - x.mean())
-    spread = np.sqrt(np.var(y - lam * x) / n + lam**2 * xbar * (1 - xbar) / N)
+    spread = np.sqrt(np.var(y - lam * x) / n + lam**2 * xbar * (1 - xbar) / judged)
     z = special.ndtri((1 + level_) / 2)
     return point - z * spread, point + z * spread
 
@@ -224,7 +223,7 @@ def card_margins(rng, se, sp, labels, repetitions):
     half = labels // 2
     good = np.stack([rng.binomial(half, rate, repetitions) for rate in rates], axis=1)
 
-    @lru_cache(maxsize=None)
+    @cache
     def shrunk(rule, in_pass, in_fail):
         card = judge_card(
             [
@@ -238,7 +237,7 @@ def card_margins(rng, se, sp, labels, repetitions):
     return {rule: np.array([shrunk(rule, int(a), int(b)) for a, b in good]) for rule in ("proved", "tight")}
 
 
-def judged_pairs(rng, se, sp, n, repetitions, flips=0.06, difference=-0.05):
+def judged_pairs(rng, se, sp, n, repetitions, flips=0.06, difference=-0.05):  # noqa: PLR0917 - a world has that many dials
     """Judged wins and losses when the truth is worse by 5 points."""
     win, loss = (flips + difference) / 2, (flips - difference) / 2
     both = 0.94 - loss

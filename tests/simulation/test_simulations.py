@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+
 from simulation.bars import Bar, Effort, share
 from simulation.catalogue import SIMULATIONS
 

@@ -192,11 +192,11 @@ def _raise_to_floor(shares: Floats, floor: float) -> Floats:
 def _pour(wanted: Floats, room: Floats) -> Floats:
     """Fill strata with labels; what a full one cannot take goes to the others in proportion."""
     poured = np.minimum(wanted, room)
-    for _ in range(len(room)):
+    free = poured < room - 1e-9
+    # Each round ends with nothing left to pour or with one more stratum full.
+    while wanted.sum() - poured.sum() > 1e-9 and free.any():
         spill = wanted.sum() - poured.sum()
-        free = poured < room - 1e-9
-        if spill <= 1e-9 or not free.any():
-            break
         poured[free] += spill * wanted[free] / wanted[free].sum()
         poured = np.minimum(poured, room)
+        free = poured < room - 1e-9
     return poured

@@ -185,21 +185,16 @@ def _ridge_logistic(matrix: Floats, right: Integers) -> tuple[Floats, float]:
     design = np.column_stack([matrix, np.ones(n)])
     penalty = np.diag([_RIDGE * n] * features + [1e-9 * n])
     weights = np.zeros(features + 1)
-    loss = np.inf
-    for _ in range(_NEWTON_STEPS):
-        margin = design @ weights
-        chance = special.expit(margin)
+    before, current, steps = np.inf, _loss(design, right, weights, penalty), 0
+    while before - current > 1e-13 * n and steps < _NEWTON_STEPS:
+        chance = special.expit(design @ weights)
         slope = design.T @ (chance - right) + penalty @ weights
         curve = (design * (chance * (1 - chance))[:, None]).T @ design + penalty
         step = np.linalg.solve(curve, slope)
-        scale = 1.0
-        current = _loss(design, right, weights, penalty)
-        while _loss(design, right, weights - scale * step, penalty) > current and scale > 1e-6:
-            scale /= 2
-        weights = weights - scale * step
-        if abs(loss - current) < 1e-12 * n:
-            break
-        loss = current
+        while _loss(design, right, weights - step, penalty) > current and np.abs(step).max() > 1e-9:
+            step /= 2
+        weights = weights - step
+        before, current, steps = current, _loss(design, right, weights, penalty), steps + 1
     return weights[:-1], float(weights[-1])
 
 
