@@ -43,6 +43,7 @@ _RIDGE = 1e-3
 """Penalty of a weight, relative to the labels: it keeps weights finite when labels separate."""
 
 _NEWTON_STEPS = 50
+_STEP_LENGTHS = (1.0, 0.5, 0.2, 0.05)
 _BISECTIONS = 60
 
 Kind = Literal["temperature", "platt", "ridge_logistic"]
@@ -191,9 +192,11 @@ def _ridge_logistic(matrix: Floats, right: Integers) -> tuple[Floats, float]:
         slope = design.T @ (chance - right) + penalty @ weights
         curve = (design * (chance * (1 - chance))[:, None]).T @ design + penalty
         step = np.linalg.solve(curve, slope)
-        while _loss(design, right, weights - step, penalty) > current and np.abs(step).max() > 1e-9:
-            step /= 2
-        weights = weights - step
+        # A full step can overshoot where labels nearly separate; a shorter one never does.
+        weights = min(
+            (weights - scale * step for scale in _STEP_LENGTHS),
+            key=lambda w: _loss(design, right, w, penalty),
+        )
         before, current, steps = current, _loss(design, right, weights, penalty), steps + 1
     return weights[:-1], float(weights[-1])
 
