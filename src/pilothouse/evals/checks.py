@@ -81,6 +81,13 @@ class CheckBook:
             self._known[case.id] = own
         return self._known[case.id]
 
+    def is_judged(self, cases: Sequence[Case]) -> bool:
+        """Whether the success of some case rests on model judges alone."""
+        return any(
+            all(check.scorer.spec.kind is ScorerKind.JUDGE for check in self.of(case) if not check.must_not)
+            for case in cases
+        )
+
     def judges(self, cases: Sequence[Case]) -> tuple[str, ...]:
         """Return the identities of the model judges these cases use, sorted; empty when all is computed."""
         found = {check.scorer.spec for case in cases for check in self.of(case)}

@@ -236,14 +236,15 @@ class Runner:
         """Call the target; the world's failures are tried again with the same idempotency key."""
         self._fresh_keys.add(key)
         result = Result(status=TrialStatus.INFRA_ERROR, reply=None, latency_s=0.0)
-        for attempt in range(1, ATTEMPTS_MAX + 1):
+        attempts = ATTEMPTS_MAX if request.target.spec.makes_calls else 1
+        for attempt in range(1, attempts + 1):
             while self._journal.backlog > BACKLOG_ROWS_MAX:  # noqa: ASYNC110 - the writer is a thread without an event of this loop
                 await asyncio.sleep(BACKLOG_PAUSE_S)
             self._journal.check()
             await self._rate.wait()
             await self._limit.acquire()
             result, wait_s = await self._attempt(key, request, attempt)
-            if result.status is not TrialStatus.INFRA_ERROR or attempt == ATTEMPTS_MAX:
+            if result.status is not TrialStatus.INFRA_ERROR or attempt == attempts:
                 break
             await asyncio.sleep(wait_s if wait_s is not None else RETRY_PAUSES_S[attempt - 1])
         self._journal.put_result(key, result, run_id=self._run_id)

@@ -93,6 +93,12 @@ def resolve_baseline(
         deadline_s=request.deadline_s,
         lake=lake,
     )
+    if arm.config == candidate.config and not arm.target.spec.makes_calls:
+        raise UsageError(
+            "both sides are the same recorded outputs.",
+            remedy="Give other outputs as --baseline, or let the agent run.",
+            subject=wanted,
+        )
     if arm.config == candidate.config:
         return replace(arm, first_index=SECOND_SIDE_OFFSET), (
             "both sides are the same version: this is an A/A run",

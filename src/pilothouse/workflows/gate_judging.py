@@ -47,6 +47,8 @@ class TypeJudge:
         items: Requirements as they stand.
         taken: Looks taken at differences.
         is_over: Whether no further case can help.
+        is_judged: Whether a model judge alone stands behind the scores of some case.
+        goes_on: Whether every case is run, decided or not.
     """
 
     rules: GateRules
@@ -57,12 +59,21 @@ class TypeJudge:
     items: list[ItemVerdict] = field(default_factory=list)
     taken: list[LookTaken] = field(default_factory=list)
     is_over: bool = False
+    is_judged: bool = False
+    goes_on: bool = False
     _states: dict[str, GateState] = field(default_factory=dict)
     _settled: dict[str, DifferenceLook] = field(default_factory=dict)
 
     @classmethod
     def start(
-        cls, rules: GateRules, cases: tuple[Case, ...], *, repeats: int, baseline_repeats: int
+        cls,
+        rules: GateRules,
+        cases: tuple[Case, ...],
+        *,
+        repeats: int,
+        baseline_repeats: int,
+        is_judged: bool = False,
+        goes_on: bool = False,
     ) -> TypeJudge:
         """Plan the looks of a task type.
 
@@ -71,6 +82,8 @@ class TypeJudge:
             cases: Cases in run order; without any, the type has no evidence.
             repeats: Runs of each case by the candidate.
             baseline_repeats: Runs of each case by the baseline.
+            is_judged: Whether a model judge alone stands behind the scores of some case.
+            goes_on: Whether every case is run, decided or not.
         """
         clusters = [case.cluster_id for case in cases]
         is_single = rules.reliable_k > 1 or takes_one_look(
@@ -83,6 +96,8 @@ class TypeJudge:
             looks=look_sizes(len(cases), rules, is_single=is_single),
             is_single=is_single,
             is_over=not cases,
+            is_judged=is_judged,
+            goes_on=goes_on,
             items=[] if cases else [missing],
         )
 
@@ -122,6 +137,8 @@ class TypeJudge:
         reliable = judge_reliability(results, self.rules)
         self.items += [one for one in (floor, reliable) if one is not None]
         open_items += floor is not None and floor.status is Status.NO_EVIDENCE
+        if self.is_judged:
+            self.items = [_unproved_by_judge(one) for one in self.items]
         if not self.items:
             self.items.append(
                 _missing(
@@ -130,7 +147,7 @@ class TypeJudge:
             )
             open_items += 1
         self.items.append(judge_unscored(results, self.rules))
-        self.is_over = is_last or not open_items
+        self.is_over = is_last or not (open_items or self.goes_on)
 
     def would_change(self, gathered: Gathered, baseline: Arm | None) -> bool:
         """Whether the verdict would be another one if every result without a score were a failure."""
@@ -188,6 +205,20 @@ def _missing(rules: GateRules, requirement: str, rule: str, sentence: str) -> It
         reason=Reason.MISSING,
         rule=rule,
         sentence=sentence,
+    )
+
+
+def _unproved_by_judge(item: ItemVerdict) -> ItemVerdict:
+    """A judge shrinks differences and shifts levels by errors nobody measured: it can show harm, and prove nothing."""
+    if item.status in {Status.BREACHED, Status.NO_EVIDENCE}:
+        return item
+    return item.model_copy(
+        update={
+            "status": Status.NO_EVIDENCE,
+            "reason": Reason.MISSING,
+            "sentence": f"{item.sentence}; but only a model judge says so, and its errors were never measured",
+            "remedy": "add a computed scorer to the cases",
+        }
     )
 
 

@@ -58,7 +58,7 @@ class GateRequest:
         budget_usd: Most money, or None.
         allow_unpriced: Whether a budget accepts trials of unknown cost.
         sealed: Whether the sealed split is opened too.
-        complete: Whether to go on after a breach.
+        complete: Whether every case is run, decided or not.
         fresh: Whether stored trials are left aside.
         journal: Journal file.
     """

@@ -94,6 +94,8 @@ class GateRun:
                 tuple(self.selection.ordinary.get(name, ())),
                 repeats=self.candidate.repeats,
                 baseline_repeats=self.baseline.repeats if self.baseline is not None else 1,
+                is_judged=self.book.is_judged(self.selection.ordinary.get(name, ())),
+                goes_on=self.request.complete,
             )
             for name, rules in self.policy.rules.items()
         ]

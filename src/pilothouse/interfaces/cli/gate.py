@@ -76,7 +76,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         sealed: Annotated[
             bool, typer.Option(help="Open the sealed split too; each opening is recorded.")
         ] = False,
-        complete: Annotated[bool, typer.Option(help="Go on after a breach.")] = False,
+        complete: Annotated[bool, typer.Option(help="Run every case, decided or not.")] = False,
         fresh: Annotated[bool, typer.Option(help="Leave stored trials aside.")] = False,
         plan: Annotated[bool, typer.Option(help="Only say what it would take; nothing is run.")] = False,
         strict: Annotated[bool, typer.Option(help="At risk counts as breached.")] = False,

@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from dataclasses import replace
+
+import pytest
+from aiohttp import web
+
+from pilothouse.core.evidence.task import TaskResult
+from pilothouse.demo.model_script import ToolCall as ScriptCall
+from pilothouse.demo.model_script import Turn
+from pilothouse.demo.model_server import ModelServer
+from pilothouse.errors import MalformedRecord, UsageError
+from pilothouse.evals.case import Case
+from pilothouse.evals.targets.address import open_target
+from pilothouse.evals.targets.recorded import RecordedTraces
+from pilothouse.evals.targets.target import AgentFailed, TargetUnreachable, as_reply
+from pilothouse.evals.trial import Reply, ToolCall, TrialContext
+from pilothouse.ports import TraceView
+from pilothouse.testing import example_task
+
+pytestmark = pytest.mark.slow
+
+TRACE = "a" * 32
+
+
+def context(index=0, deadline_s=5.0):
+    return TrialContext(run_id="r", key="ab" * 32, index=index, deadline_s=deadline_s, seed=7)
+
+
+def case(value="q", **fields):
+    return Case(id="c", task_type="t", input=value, **fields)
+
+
+def ask(target, one, *, times=1):
+    async def go():
+        try:
+            return [await target.run(one, context()) for _ in range(times)]
+        finally:
+            await target.close()
+
+    return asyncio.run(go())[-1]
+
+
+def serve(handler, use):
+    async def go():
+        app = web.Application()
+        app.router.add_post("/run", handler)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        port = site._server.sockets[0].getsockname()[1]
+        target = open_target(f"http://127.0.0.1:{port}/run")
+        try:
+            return await use(target)
+        finally:
+            await target.close()
+            await runner.cleanup()
+
+    return asyncio.run(go())
+
+
+def test_a_function_plain_or_async_with_one_argument_or_two(tmp_path, monkeypatch):
+    (tmp_path / "agents_here.py").write_text(
+        "from pilothouse.evals.trial import Reply\n"
+        "def plain(q): return q + '!'\n"
+        "async def later(q, context): return Reply(output=context.index, cost_usd=0.5)\n"
+        "def broken(q): raise KeyError('po')\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert ask(open_target("python:agents_here:plain"), case()).output == "q!"
+    assert ask(open_target("python:agents_here:later"), case()) == Reply(output=0, cost_usd=0.5)
+    with pytest.raises(AgentFailed, match="KeyError"):
+        ask(open_target("python:agents_here:broken"), case())
+    one, other = (open_target(f"python:agents_here:{name}").spec for name in ("plain", "later"))
+    assert one.version != other.version
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["python:no_such_module:f", "python:json:no_such", "exec:no-such-program-here", "ftp://x", "recorded:lake", "recorded:absent.jsonl", "openai:http://x/v1", "openai:http://x/v1?model=m&colour=1"],
+)  # fmt: skip
+def test_what_cannot_be_opened_is_a_usage_error_before_anything_runs(address):
+    with pytest.raises(UsageError):
+        open_target(address)
+
+
+def test_http_carries_the_trial_and_reads_a_reply():
+    async def handler(request):
+        body = await request.json()
+        return web.json_response(
+            {
+                "output": [
+                    body["input"],
+                    body["trial"],
+                    body["seed"],
+                    request.headers["Idempotency-Key"][:4],
+                ],
+                "tool_calls": [{"name": "find", "arguments": {"id": 1}}],
+                "cost_usd": 0.01,
+            }
+        )
+
+    async def use(target):
+        return await target.run(case(), context(index=3))
+
+    reply = serve(handler, use)
+    assert reply.output == ["q", 3, 7, "abab"]
+    assert reply.tool_calls == (ToolCall(name="find", arguments={"id": 1}),)
+    assert reply.cost_usd == 0.01
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error"),
+    [(503, "{}", TargetUnreachable), (429, "{}", TargetUnreachable), (500, "x", TargetUnreachable), (422, "no", AgentFailed), (200, "prose", AgentFailed), (200, "x" * 1_300_000, AgentFailed)],
+)  # fmt: skip
+def test_http_tells_the_worlds_faults_from_the_agents(status, body, error):
+    async def handler(request):
+        return web.Response(status=status, text=body, headers={"Retry-After": "3"})
+
+    async def use(target):
+        with pytest.raises(error) as caught:
+            await target.run(case(), context())
+        return caught.value
+
+    found = serve(handler, use)
+    if status == 429:
+        assert (found.retry_after_s, found.is_pressure) == (3.0, True)
+
+
+def test_an_endpoint_that_is_not_there_is_unreachable():
+    with pytest.raises(TargetUnreachable):
+        ask(open_target("http://127.0.0.1:9/run"), case())
+
+
+WORKER = """
+import json, sys
+count = 0
+for line in sys.stdin:
+    asked = json.loads(line)
+    count += 1
+    if asked["input"] == "die":
+        print("out of memory", file=sys.stderr)
+        sys.exit(3)
+    if asked["input"] == "prose":
+        print("hello", flush=True)
+    elif asked["input"] == "other":
+        print(json.dumps({"id": "x", "output": 1}), flush=True)
+    else:
+        print(json.dumps({"id": asked["id"], "output": count}), flush=True)
+"""
+
+
+@pytest.fixture
+def worker(tmp_path):
+    path = tmp_path / "worker.py"
+    path.write_text(WORKER)
+    return f"exec:{sys.executable} {path}"
+
+
+def test_a_worker_lives_on_from_case_to_case(worker):
+    assert ask(open_target(worker), case(), times=3).output == 3
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [("die", "status 3: out of memory"), ("prose", "no JSON"), ("other", "id of its case")],
+)
+def test_a_worker_that_dies_or_talks_nonsense_fails_its_case_and_the_next_one_is_served(
+    worker, value, message
+):
+    async def go():
+        target = open_target(worker)
+        try:
+            with pytest.raises(AgentFailed, match=message):
+                await target.run(case(value), context())
+            return await target.run(case(), context())
+        finally:
+            await target.close()
+
+    assert asyncio.run(go()).output >= 1
+
+
+def test_five_deaths_in_a_row_mean_that_the_program_is_broken(worker):
+    async def go():
+        target = open_target(worker)
+        for _ in range(5):
+            with pytest.raises(AgentFailed):
+                await target.run(case("die"), context())
+        with pytest.raises(TargetUnreachable, match="5 workers died"):
+            await target.run(case(), context())
+        await target.close()
+
+    asyncio.run(go())
+
+
+def test_a_changed_script_is_another_version(worker, tmp_path):
+    before = open_target(worker).spec.version
+    (tmp_path / "worker.py").write_text(WORKER + "# changed\n")
+    assert open_target(worker).spec.version != before
+
+
+def test_a_chat_model_answers_with_text_tools_and_a_price(tmp_path):
+    (tmp_path / "system.md").write_text("Be short.")
+    seen = []
+
+    def script(conversation):
+        seen.append(conversation)
+        return Turn(
+            text='{"queue": "ap-1"}',
+            tool_calls=(ScriptCall(name="find", arguments={"id": 1}),),
+            model=conversation.model,
+        )
+
+    with ModelServer(script) as server:
+        address = f"openai:{server.base_url}?model=m-1&system={tmp_path / 'system.md'}"
+        priced = f"{address}&usd_per_million_input=1&usd_per_million_output=2"
+        reply = ask(open_target(priced), case({"invoice": 7}))
+        unpriced = ask(open_target(address), case([{"role": "user", "content": "hi"}]))
+    assert reply.output == {"queue": "ap-1"}
+    assert reply.tool_calls[0].name == "find"
+    assert reply.model == "m-1"
+    assert reply.cost_usd > 0
+    assert unpriced.cost_usd is None
+    assert "Be short." in str(seen[0])
+
+
+def test_a_recorded_file_is_scored_and_its_bad_lines_are_named(tmp_path):
+    path = tmp_path / "r.jsonl"
+    path.write_text('{"id": "c", "output": 1}\n{"id": "c", "trial": 1, "output": 2}\n')
+    target = open_target(f"recorded:{path}")
+    assert ask(target, case()).output == 1
+    assert not target.spec.makes_calls
+    path.write_text('{"id": "c"}\n')
+    with pytest.raises(MalformedRecord, match=r"r\.jsonl:1"):
+        open_target(f"recorded:{path}")
+
+
+class OneTrace:
+    """A lake with one trace."""
+
+    def __init__(self, **fields):
+        self.task = example_task(trace_id=TRACE, **fields)
+
+    def trace(self, trace_id, *, limit=2_000):
+        return TraceView(task=self.task, spans=(), spans_total=0) if trace_id == TRACE else None
+
+
+def test_a_recorded_trace_answers_the_case_it_was_taken_from():
+    lake = OneTrace(claim=json.dumps({"queue": "ap-1"}))
+    reply = ask(RecordedTraces(lake), case(source=f"production:{TRACE}"))
+    assert reply.claim == {"queue": "ap-1"}
+    assert reply.trace_id == TRACE
+    assert reply.tool_calls == ()
+
+
+def test_a_trace_that_is_missing_or_of_another_version_says_nothing_and_a_failed_task_failed():
+    lake = OneTrace()
+    for target, one in (
+        (RecordedTraces(lake), case()),
+        (RecordedTraces(lake), case(source=f"production:{'b' * 32}")),
+        (RecordedTraces(lake, version="other"), case(source=f"production:{TRACE}")),
+    ):
+        with pytest.raises(TargetUnreachable):
+            ask(target, one)
+    failed = OneTrace()
+    failed.task = replace(failed.task, result=TaskResult.FAILED, error_type="tool_error")
+    with pytest.raises(AgentFailed, match="tool_error"):
+        ask(RecordedTraces(failed), case(source=f"production:{TRACE}"))
+
+
+def test_a_reply_that_is_malformed_is_the_agents_fault():
+    for bad in (
+        {"output": 1, "cost_usd": "much"},
+        {"output": 1, "tool_calls": [{"no": "name"}]},
+        {"output": 1, "tool_calls": 3},
+    ):
+        with pytest.raises(AgentFailed):
+            as_reply(bad)

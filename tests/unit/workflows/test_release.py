@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from pilothouse.core.verdict.release_verdict import exit_status_of
+from pilothouse.core.verdict.verdict import Reason, Status
+from pilothouse.errors import UsageError
+from pilothouse.evals.journal import Journal
+from pilothouse.evals.score import Unscored, failed, passed, unscored
+from pilothouse.evals.scorers.registry import ScorerRegistry
+from pilothouse.evals.scorers.scorer import ScorerKind, ScorerSpec
+from pilothouse.workflows.gate_plan import make_plan
+from pilothouse.workflows.gate_request import GateRequest
+from pilothouse.workflows.release import open_gate
+from pilothouse.workflows.release_evidence import release_evidence
+from pilothouse.workflows.release_outputs import MARKER, render_junit, render_markdown
+
+pytestmark = pytest.mark.slow
+
+NOW = datetime(2026, 11, 20, tzinfo=UTC)
+N = 300
+
+
+class Judge:
+    """A judge that says what it is told to."""
+
+    def __init__(self, score, version="j1"):
+        self._score = score
+        self.spec = ScorerSpec(name="judge", kind=ScorerKind.JUDGE, version=version)
+
+    def score(self, case, result):
+        return self._score(case, result)
+
+
+def outputs(path, reply):
+    path.write_text("".join(json.dumps({"id": f"c{n}", **reply(n)}) + "\n" for n in range(N)))
+    return f"recorded:{path}"
+
+
+@pytest.fixture
+def world(tmp_path):
+    """A dataset, two recorded sides and a way to gate them."""
+
+    def cases(**fields):
+        rows = [{"id": f"c{n}", "task_type": "t", "input": n, "expected": 2 * n, **fields} for n in range(N)]
+        (tmp_path / "cases.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    def gate(*, candidate=None, baseline=None, registry=None, agent=None, **options):
+        candidate = candidate or (lambda n: {"output": 2 * n, "tool_calls": []})
+        request = GateRequest(
+            candidate=outputs(tmp_path / "candidate.jsonl", candidate),
+            baseline=outputs(tmp_path / "baseline.jsonl", baseline) if callable(baseline) else baseline,
+            dataset=tmp_path / "cases.jsonl",
+            journal=tmp_path / "j.db",
+            agent=agent,
+            **options,
+        )
+
+        async def go():
+            with Journal(request.journal) as journal:
+                run = open_gate(request, journal=journal, now=NOW, registry=registry)
+                plan = make_plan(run)
+                verdict = await run.measure()
+                return run, plan, verdict
+
+        return asyncio.run(go())
+
+    cases()
+    gate.cases = cases
+    return gate
+
+
+def right(n):
+    return {"output": 2 * n}
+
+
+def item(verdict, name):
+    return next(one for one in verdict.items if one.requirement == name)
+
+
+def test_an_unchanged_version_holds_and_stops_before_the_end(world):
+    run, plan, verdict = world(candidate=right, baseline=lambda n: {"output": 2 * n, "claim": 1})
+    assert verdict.status is Status.HOLDS
+    assert exit_status_of(verdict.items).value == 0
+    assert verdict.cost.cases < N
+    assert verdict.looks[-1].decision == "not_worse"
+    assert plan.types[0].flip_rate == 0.15
+    assert {one.kind for one in release_evidence(run, verdict, agent="a")} >= {
+        "release.verdict",
+        "eval.baseline",
+        "eval.anchor",
+        "release.difference",
+        "dataset.labelled",
+    }
+
+
+def test_a_judge_whose_errors_nobody_measured_proves_no_release_and_still_shows_harm(world):
+    registry = ScorerRegistry({"mine": lambda: Judge(lambda case, result: passed())})
+    _, _, verdict = world(candidate=right, baseline=lambda n: {"output": 0}, registry=registry, scorer="mine")
+    assert item(verdict, "not_worse").status is Status.NO_EVIDENCE
+    assert item(verdict, "not_worse").reason is Reason.MISSING
+    assert verdict.judges == ("j1",)
+    harmful = ScorerRegistry(
+        {"mine": lambda: Judge(lambda c, r: passed() if r.reply.output == 1 else failed("no"), "j2")}
+    )
+    _, _, worse = world(
+        candidate=lambda n: {"output": 0}, baseline=lambda n: {"output": 1}, registry=harmful, scorer="mine"
+    )
+    assert item(worse, "not_worse").status is Status.BREACHED
+
+
+def test_a_judge_that_gives_no_verdicts_leaves_the_release_undecided(world):
+    def now_and_then(case, result):
+        return unscored(Unscored.JUDGE_REFUSED) if case.input % 10 == 0 else passed()
+
+    registry = ScorerRegistry({"mine": lambda: Judge(now_and_then)})
+    _, _, verdict = world(
+        candidate=right, baseline=lambda n: {"output": 0}, registry=registry, scorer="mine", complete=True
+    )
+    assert item(verdict, "scored").status is Status.NO_EVIDENCE
+    assert exit_status_of(verdict.items).value == 3
+
+
+def test_one_forbidden_call_breaches_however_good_the_rest_is(world):
+    world.cases(asserts=[{"scorer": "must_not_call", "args": {"tools": ["pay"]}, "must_not": True}])
+
+    def one_payment(n):
+        return {"output": 2 * n, "tool_calls": [{"name": "pay"}] if n == 7 else []}
+
+    _, _, verdict = world(candidate=one_payment, floor=0.9, complete=True)
+    assert item(verdict, "must_not").status is Status.BREACHED
+    assert item(verdict, "must_not").items == ("c7",)
+    assert exit_status_of(verdict.items).value == 1
+
+
+def test_the_same_recorded_outputs_on_both_sides_are_refused(world):
+    with pytest.raises(UsageError, match="same recorded outputs"):
+        world(candidate=right, baseline=right)
+
+
+def test_a_stored_side_that_lacks_cases_is_not_comparable(world):
+    _, _, stored = world(candidate=lambda n: {"output": 2 * n, "claim": 2}, floor=0.5, max_cases=250)
+    # The order of cases is the dataset's, so what another version ran is a prefix of what this one runs.
+    _, _, verdict = world(candidate=right, baseline=stored.candidate)
+    assert any("the stored side never ran them" in note for note in verdict.notes)
+    assert item(verdict, "not_worse").n <= stored.cost.cases
+
+
+def test_results_that_are_not_recorded_are_infrastructure_and_exit_4(world, tmp_path):
+    path = tmp_path / "half.jsonl"
+    path.write_text("".join(json.dumps({"id": f"c{n}", "output": 2 * n}) + "\n" for n in range(0, N, 2)))
+    request = GateRequest(candidate=f"recorded:{path}", dataset=tmp_path / "cases.jsonl", journal=tmp_path / "j.db", floor=0.9)  # fmt: skip
+
+    async def go():
+        with Journal(request.journal) as journal:
+            return await open_gate(request, journal=journal, now=NOW).measure()
+
+    verdict = asyncio.run(go())
+    assert exit_status_of(verdict.items).value == 4
+
+
+def test_the_same_command_is_the_same_run_and_costs_nothing_again(world):
+    _, _, first = world(candidate=right, floor=0.9)
+    _, plan, again = world(candidate=right, floor=0.9)
+    assert first.run_id == again.run_id
+    assert again.cost.calls == 0
+    assert plan.calls_max == N - first.cost.cases
+
+
+def test_another_margin_is_another_run_and_earlier_ones_are_told(world):
+    world(candidate=right, baseline=lambda n: {"output": 2 * n, "claim": 1})
+    _, _, verdict = world(
+        candidate=right, baseline=lambda n: {"output": 2 * n, "claim": 1}, margin_points=4.0
+    )
+    assert any("1 other gate runs on these cases" in note for note in verdict.notes)
+
+
+def test_arguments_out_of_range_are_refused_with_the_limit(world):
+    for options in (
+        {"margin_points": 0.0},
+        {"alpha": 0.5},
+        {"repeats": 65},
+        {"looks": 21},
+        {"budget_usd": 0.0},
+    ):
+        with pytest.raises(UsageError):
+            world(**options)
+
+
+def test_outputs_escape_what_users_wrote_and_missing_evidence_is_an_error(world):
+    def hostile(n):
+        return {"output": "<script>| `x` @all"}
+
+    _, _, verdict = world(candidate=hostile, baseline=right)
+    comment = render_markdown(verdict)
+    assert comment.startswith(MARKER)
+    assert "<script>" not in comment
+    assert "@all" not in comment
+    assert "<failure" in render_junit(verdict)
+    _, _, unclear = world(candidate=right)
+    assert "<error" in render_junit(unclear)
