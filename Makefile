@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run demo test test-fast test-slow lint types docs golden e2e bench bench-ingest bench-statistics coverage lock clean
+.PHONY: help setup setup-run demo test test-fast test-slow lint types docs golden e2e bench bench-ingest bench-statistics bench-evals coverage lock clean
 
 help: ## print this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -69,6 +69,10 @@ bench: setup ## every benchmark that fits a coffee break
 
 bench-ingest: setup ## spans per CPU-second beside two peers
 	$(BIN)/python benchmarks/ingest/run.py
+
+bench-evals: setup ## our runner beside a bare loop (PEERS=FOLDER adds the peers), and the gate played against known truths
+	$(BIN)/python benchmarks/evals/run.py $(if $(PEERS),--peers $(PEERS))
+	$(BIN)/python benchmarks/evals/gate_simulation.py --runs 500
 
 bench-statistics: setup ## every statistical bar: expected, observed, tolerance
 	$(BIN)/python benchmarks/statistics/run.py

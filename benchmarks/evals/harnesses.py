@@ -105,7 +105,7 @@ def inspect_ai(url: str, cases: int, at_once: int) -> int:
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         log = run(
-            task, model=get_model("openai/stub", base_url=url, api_key="none"), log_dir=folder,
+            task, model=get_model("openai/stub", base_url=url, api_key="none", responses_api=False), log_dir=folder,
             max_connections=at_once, max_samples=at_once, display="none",
         )[0]  # fmt: skip
         return sum(sample.scores["exact"].value == "C" for sample in log.samples)
