@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from pilothouse.core.charter.findings import CharterCheck, Finding, FindingKind
+from pilothouse.interfaces.cli.consoles import result_console
 
 if TYPE_CHECKING:
     from pilothouse.core.charter.diff import CharterDiff
@@ -72,7 +73,7 @@ def as_record(check: CharterCheck, *, file: str, diff: CharterDiff | None) -> di
 
 def print_check(check: CharterCheck, *, file: str) -> None:
     """Print findings by kind; the result on stdout, one line of what to do next on stderr."""
-    out = Console(highlight=False, soft_wrap=True, emoji=False)
+    out = result_console()
     for kind in FindingKind:
         findings = check.of_kind(kind)
         if not findings:
@@ -123,7 +124,7 @@ def _summary(check: CharterCheck, file: str) -> str:
 
 def print_diff(diff: CharterDiff, *, revision: str) -> None:
     """Print what changed since a revision, what that reopens, and who must agree."""
-    out = Console(highlight=False, soft_wrap=True, emoji=False)
+    out = result_console()
     out.print(f"\n[bold]Since {escape(revision)}[/bold] {diff.old_digest[:12]} → {diff.new_digest[:12]}")
     if not diff.changes:
         out.print("  nothing changed")
@@ -173,7 +174,7 @@ def draft_record(draft: Draft, *, target: str) -> dict[str, Any]:
 
 def print_draft(draft: Draft, *, target: str) -> None:
     """Print what was found, where the draft stands, and what to type next."""
-    out = Console(highlight=False, soft_wrap=True, emoji=False)
+    out = result_console()
     report = draft.report
     out.print(f"[bold]{escape(draft.agent)}[/bold]: {report.files_read} files read\n")
     for kind, title in SIGHTING_TITLES.items():

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
+from pilothouse.interfaces.cli.consoles import hint_console
 from pilothouse.interfaces.cli.services import Services
 from pilothouse.settings import load_settings
 
@@ -84,7 +84,7 @@ def register(cli: typer.Typer, services: Services) -> None:
                     is_shown_complete=bool(texts),
                 )
                 installation.ledger.add_evidence(records)
-            Console(stderr=True).print(f"{len(records)} records for {escape(record)}")
+            hint_console().print(f"{len(records)} records for {escape(record)}")
 
     @group.command("diff")
     def diff(

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from rich.console import Console
 from rich.markup import escape
 
 from pilothouse.evals.dataset_checks import FindingKind
+from pilothouse.interfaces.cli.consoles import result_console
 from pilothouse.workflows.datasets import DatasetSummary
 
 __all__ = ["print_summary"]
@@ -28,7 +28,7 @@ def print_summary(summary: DatasetSummary, margin: float) -> None:
         summary: What was found.
         margin: Margin to decide, points.
     """
-    console = Console(highlight=False, soft_wrap=True)
+    console = result_console()
     console.print(escape(f"{summary.name} {summary.version} · {summary.cases} cases · {summary.digest[:12]}"))
     console.print("  splits   " + ", ".join(f"{n} {name}" for name, n in sorted(summary.by_split.items())))
     console.print("  sources  " + ", ".join(f"{n} {name}" for name, n in sorted(summary.by_source.items())))

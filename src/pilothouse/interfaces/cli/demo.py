@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from pilothouse.interfaces.cli.consoles import hint_console, result_console
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         ] = False,
     ) -> None:
         """Watch an invoice-triage agent through fourteen simulated days, offline; ends with its verdict."""
-        notes = Console(stderr=True, highlight=False, soft_wrap=True)
+        notes = hint_console()
         notes.print("An invoice-triage agent, fourteen simulated days; nothing leaves this machine.")
         settings = load_settings(home=home)
         # Server and agent are processes of their own: a SIGTERM must end them as Ctrl-C does, not orphan them.
@@ -60,7 +61,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         if as_json:
             typer.echo(json.dumps(_document(result), ensure_ascii=False))
         else:
-            _print_result(Console(highlight=False, soft_wrap=True), result, home)
+            _print_result(result_console(), result, home)
 
 
 def _document(result: DemoResult) -> dict[str, object]:

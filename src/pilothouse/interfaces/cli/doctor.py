@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from pilothouse.errors import ExitStatus
+from pilothouse.interfaces.cli.consoles import result_console
 from pilothouse.interfaces.cli.services import Services
 from pilothouse.settings import load_settings
 
@@ -32,7 +32,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         if as_json:
             typer.echo(checkup.model_dump_json(indent=2))
         else:
-            console = Console(highlight=False, soft_wrap=True)
+            console = result_console()
             for check in checkup.checks:
                 console.print(f"{MARKS[check.state]:<9} {escape(check.name)}: {escape(check.sentence)}")
                 if check.remedy:

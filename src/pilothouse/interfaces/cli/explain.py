@@ -7,11 +7,11 @@ import json
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from pilothouse.core.statistics import METHODS, Explanation, MethodId, find_method
+from pilothouse.interfaces.cli.consoles import hint_console, result_console
 from pilothouse.interfaces.cli.services import Services
 
 __all__ = ["register"]
@@ -49,7 +49,7 @@ def _show_one(method: MethodId, explanation: Explanation, *, as_json: bool) -> N
     if as_json:
         typer.echo(json.dumps(_record(method, explanation), indent=2, ensure_ascii=False))
         return
-    console = Console(highlight=False, soft_wrap=True)
+    console = result_console()
     console.print(f"[bold]{method.value}[/bold]")
     console.print(f"  {escape(explanation.sentence)}")
     console.print("  holds if")
@@ -69,5 +69,5 @@ def _show_all(*, as_json: bool) -> None:
     table.add_column("what may be believed")
     for method, explanation in METHODS.items():
         table.add_row(method.value, escape(explanation.sentence))
-    Console(highlight=False).print(table)
-    Console(stderr=True, highlight=False).print("[dim]→ pilothouse explain METHOD[/dim]")
+    result_console(wrap=True).print(table)
+    hint_console().print("[dim]→ pilothouse explain METHOD[/dim]")

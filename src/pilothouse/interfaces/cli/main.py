@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import typer
 import typer.exceptions
-from rich.console import Console
 from rich.markup import escape
 
 import pilothouse
@@ -32,6 +31,7 @@ from pilothouse.interfaces.cli import (
     telemetry,
     verdict,
 )
+from pilothouse.interfaces.cli.consoles import hint_console
 
 if TYPE_CHECKING:
     from pilothouse.interfaces.cli.services import Services
@@ -117,7 +117,7 @@ def _show_error(error: PilothouseError, *, as_json: bool) -> None:
             record["findings"] = list(error.findings)
         typer.echo(json.dumps({"error": record}, ensure_ascii=False))
         return
-    console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+    console = hint_console()
     where = f"{error.place}: " if error.place else ""
     console.print(f"[bold]error[/bold] {escape(where + error.message)}")
     if isinstance(error, CharterInvalid):
@@ -129,7 +129,7 @@ def _show_error(error: PilothouseError, *, as_json: bool) -> None:
 def _show_bug() -> None:
     """Print an id for an error nobody foresaw; PILOTHOUSE_DEBUG=1 prints its trace."""
     ident = secrets.token_hex(4)
-    console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+    console = hint_console()
     console.print(
         f"[bold]error[/bold] this is a bug in Pilothouse (id {ident}); nothing was changed silently."
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pilothouse.errors import UsageError
+from pilothouse.interfaces.cli.consoles import result_console
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
@@ -118,7 +119,6 @@ def _prices(
 
 
 def _show(prices: Sequence[Price], *, as_json: bool) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     if as_json:
@@ -141,4 +141,4 @@ def _show(prices: Sequence[Price], *, as_json: bool) -> None:
             f"{row.valid_from:%Y-%m-%d}",
             row.source,
         )
-    Console(highlight=False).print(table)
+    result_console(wrap=True).print(table)

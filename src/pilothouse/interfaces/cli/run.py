@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from pilothouse.errors import UsageError
+from pilothouse.interfaces.cli.consoles import hint_console
 from pilothouse.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         from pilothouse.connectors.own_server import ask_health
         from pilothouse.runtime.launcher import Launch, agent_environment, command_name
 
-        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        console = hint_console()
         settings = load_settings(home=home, port=port)
         endpoint = _endpoint(settings, port)
         summary = _summary(charter)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from pilothouse.interfaces.cli.consoles import hint_console
 from pilothouse.interfaces.cli.services import ServeRequest, Services
 from pilothouse.settings import load_settings
 
@@ -35,7 +35,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         port: Annotated[int | None, typer.Option(help="Port; 0 lets the system choose.")] = None,
     ) -> None:
         """Start Pilothouse: OTLP in, pages out, on one port (4318, where OpenTelemetry exporters send by default)."""
-        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        console = hint_console()
         settings = load_settings(home=home, host=host, port=port)
         if demo:
             settings = services.prepare_demo(settings)

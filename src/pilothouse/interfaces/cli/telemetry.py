@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from pilothouse.core.evidence.task import CostState
 from pilothouse.errors import ExitStatus, UnknownName, UsageError
+from pilothouse.interfaces.cli.consoles import hint_console, result_console
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
@@ -89,15 +89,13 @@ def register(cli: typer.Typer, services: Services) -> None:
             typer.echo(json.dumps({"tasks": [task_record(task) for task in page.tasks]}, ensure_ascii=False))
             return
         if not page.tasks:
-            Console(stderr=True).print(
-                "No tasks. Send telemetry to `pilothouse up`, or `pilothouse import FILE`.", highlight=False
-            )
+            hint_console().print("No tasks. Send telemetry to `pilothouse up`, or `pilothouse import FILE`.")
             return
         now = services.clock.now()
         rows = [task_row(task, outcomes.get(task.trace_id), now) for task in page.tasks]
-        render_tasks(rows, Console(highlight=False))
+        render_tasks(rows, result_console(wrap=True))
         if page.next_cursor is not None:
-            Console(stderr=True, highlight=False).print(f"There are more; --limit {limit * 10} shows them.")
+            hint_console().print(f"There are more; --limit {limit * 10} shows them.")
 
     @cli.command("trace")
     def trace(
@@ -129,7 +127,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             return
         agent = view.task.agent if view.task else "unknown"
         page = build_trace(agent, whole, view, outcome, services.clock.now())
-        render_trace(page, Console(highlight=False))
+        render_trace(page, result_console(wrap=True))
 
 
 def _whole_id(lake: Lake, given: str) -> str:
@@ -158,7 +156,7 @@ class _Progress:
     def __init__(self, total_bytes: int) -> None:
         from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-        console = Console(stderr=True)
+        console = hint_console()
         self._bar = Progress(
             TextColumn("importing"), BarColumn(), DownloadColumn(), console=console, transient=True,
             disable=not console.is_terminal,
@@ -220,7 +218,7 @@ def _show_report(report: ImportReport, *, as_json: bool) -> None:
         typer.echo(json.dumps(asdict(report), ensure_ascii=False))
     else:
         typer.echo(f"{report.items} items in {report.requests} requests from {report.files} files imported.")
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = hint_console()
     for fault in report.faults:
         console.print(Text(f"{fault.place}: {fault.reason}"))
     if report.faults_total > len(report.faults):

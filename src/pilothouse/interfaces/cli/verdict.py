@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pilothouse.errors import CharterInvalid, ExitStatus, PilothouseError, UsageError
+from pilothouse.interfaces.cli.consoles import hint_console, result_console
 from pilothouse.interfaces.cli.services import Services
 from pilothouse.settings import load_settings
 
@@ -67,8 +68,6 @@ def register(cli: typer.Typer, services: Services) -> None:
         home: Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")] = None,
     ) -> None:
         """Judge one agent: exit 0 holds, 1 breached, 2 invalid charter, 3 not enough evidence, 4 cannot be read."""
-        from rich.console import Console
-
         from pilothouse.core.verdict.readiness import exit_status
         from pilothouse.core.verdict.verdict import Status
         from pilothouse.interfaces.cli.verdict_text import print_verdict
@@ -76,7 +75,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         from pilothouse.reports.view_models import page_json
         from pilothouse.workflows.assess import assess
 
-        hints = Console(stderr=True, highlight=False, soft_wrap=True)
+        hints = hint_console()
         now = services.clock.now()
         moment = now if as_of is None else _moment(as_of, now)
         with services.open_installation(load_settings(home=home)) as installation:
@@ -90,7 +89,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         if as_json:
             typer.echo(page_json(page))
         else:
-            print_verdict(page, Console(highlight=False), full=full)
+            print_verdict(page, result_console(wrap=True), full=full)
         if invalid is not None:
             _print_error(hints, invalid)
             raise typer.Exit(int(ExitStatus.USAGE))
