@@ -4,6 +4,7 @@
 from datetime import date
 from pathlib import Path
 
+import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -137,6 +138,7 @@ def without(values, path):
     return values
 
 
+@pytest.mark.slow
 def test_every_value_of_the_example_may_be_emptied_or_opened_one_at_a_time():
     for path in PATHS:
         for value in ("?", None, (), {}):
