@@ -138,7 +138,7 @@ def judge_difference(
         update = {"sentence": f"{result.reason}; {result.remedy}", "n_needed": result.need}
         return DifferenceLook(item=item.model_copy(update=update), look=None, state=state, is_over=is_last)
     return DifferenceLook(
-        item=_settled(item, result, pairs),
+        item=_settled(item, result, pairs, cases_planned),
         look=_look_of(result, rules.task_type, max(1, len(state.pairs))),
         state=state,
         is_over=result.stop or is_last,
@@ -239,7 +239,9 @@ def _once(pairs: Sequence[CaseResult], rules: GateRules) -> Comparison | NotEnou
     )
 
 
-def _settled(item: ItemVerdict, result: Comparison, pairs: Sequence[CaseResult]) -> ItemVerdict:
+def _settled(
+    item: ItemVerdict, result: Comparison, pairs: Sequence[CaseResult], cases_planned: int
+) -> ItemVerdict:
     status = {
         Decision.NOT_WORSE: Status.AT_RISK if result.slightly_worse else Status.HOLDS,
         Decision.WORSE: Status.BREACHED,
@@ -255,8 +257,8 @@ def _settled(item: ItemVerdict, result: Comparison, pairs: Sequence[CaseResult])
     }[status]
     if status is Status.NO_EVIDENCE and high < 0:
         words += ", but proved to be worse"
-    if status is Status.NO_EVIDENCE and result.stop and result.notes:
-        words += f"; {result.notes[-1]}"
+    if status is Status.NO_EVIDENCE and result.stop and result.n < cases_planned:
+        words += "".join(f"; {note}" for note in result.notes[-1:])
     lost = [one.case_id for one in pairs if not one.candidate[0] and one.baseline[0]]
     return item.model_copy(
         update={
