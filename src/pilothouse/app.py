@@ -134,15 +134,20 @@ def _serve_node(
     from pilothouse.interfaces.http.otlp import otlp_app
     from pilothouse.interfaces.web.pages import web_app
     from pilothouse.lake.health import metrics_text
-    from pilothouse.workflows.background import Background
+    from pilothouse.workflows.background import Background, Tick
+    from pilothouse.workflows.reconcile import RECONCILE_EVERY_S, GapWatch
     from pilothouse.workflows.show import Shows
     from pilothouse.workflows.upkeep import server_ticks
 
     host, port = listener.getsockname()[:2]
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     home = installation.settings.home
+    gap_watch = GapWatch(node.health, installation.ledger, request.on_note)
     background = Background(
-        server_ticks(installation, prices, request.charters, on_note=request.on_note),
+        (
+            *server_ticks(installation, prices, request.charters, on_note=request.on_note),
+            Tick(name="reconcile", every_s=RECONCILE_EVERY_S, run=gap_watch.look),
+        ),
         installation.clock,
         lambda name, text: request.on_note(f"{name}: {text}"),
     )
@@ -155,12 +160,13 @@ def _serve_node(
 
     app = server.compose(
         otlp=otlp_app(node),
-        pages=web_app(Shows(installation)),
+        pages=web_app(Shows(installation, health=node.health, work=background.states)),
         metrics=lambda: metrics_text(node.health()),
         health=lambda: {
             "program": "pilothouse",
             "version": __version__,
             "telemetry": asdict(node.health()),
+            "gap_alert": gap_watch.is_open,
             "ticks": [asdict(state) for state in background.states()],
         },
     )

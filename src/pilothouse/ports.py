@@ -24,6 +24,7 @@ __all__ = [
     "Intake",
     "IntakeAnswer",
     "Lake",
+    "LakeHealth",
     "Ledger",
     "Receipt",
     "Signal",
@@ -215,6 +216,47 @@ class Lake(Protocol):
     def agents(self) -> Sequence[AgentSeen]:
         """Return the agents that sent tasks, by name."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LakeHealth:
+    """The state of one node at one moment; counts are in items since the process started.
+
+    Attributes:
+        counters: Everything that is counted, by name.
+        rows: Rows of `spans` that a query can see, counted in files and memory.
+        pending: Acknowledged items that no query can see yet.
+        gap: Acknowledged items that are nowhere; anything but 0 for more than a minute is a loss.
+        open_traces: Traces that are still gathered.
+        waiting_bytes: Inflated bytes that wait for flattening.
+        uncommitted_s: Age of the oldest row that is in no file, seconds.
+        freshness_s: Longest time from receipt until a query could see it, in the last minute, seconds.
+        wal_bytes: Bytes of the write-ahead log on the disk.
+        disk_free_bytes: Free space where the lake lies.
+        busy_reason: Why nothing is accepted now, or empty.
+        last_error: What last went wrong, or empty.
+    """
+
+    counters: tuple[tuple[str, int], ...]
+    rows: int
+    pending: int
+    gap: int
+    open_traces: int
+    waiting_bytes: int
+    uncommitted_s: float
+    freshness_s: float
+    wal_bytes: int
+    disk_free_bytes: int
+    busy_reason: str
+    last_error: str
+
+    def count(self, name: str) -> int:
+        """Return one counter; what was never counted is 0.
+
+        Args:
+            name: Its name, for example `acked`.
+        """
+        return dict(self.counters).get(name, 0)
 
 
 class Signal(StrEnum):

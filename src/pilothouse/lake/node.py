@@ -26,7 +26,7 @@ from pilothouse.errors import LimitExceeded, MalformedRecord, PilothouseError
 from pilothouse.lake import limits
 from pilothouse.lake.assembler import GRACE_S
 from pilothouse.lake.counters import Counters
-from pilothouse.lake.health import LakeHealth
+from pilothouse.lake.freshness import Freshness
 from pilothouse.lake.inflate import inflate
 from pilothouse.lake.lock import WriterLock
 from pilothouse.lake.otlp_request import Encoding, ParsedRequest, parse_request
@@ -39,6 +39,7 @@ from pilothouse.ports import (
     AgentSeen,
     Clock,
     IntakeAnswer,
+    LakeHealth,
     Receipt,
     Signal,
     TaskCursor,
@@ -125,6 +126,7 @@ class LakeNode:
         self._waiting: queue.SimpleQueue[tuple[WalRecord, ParsedRequest | None] | _Settle | None] = (
             queue.SimpleQueue()
         )
+        self._freshness = Freshness()
         self._waiting_bytes = 0
         self._waiting_items = 0
         self._rows_at_start = 0
@@ -281,6 +283,7 @@ class LakeNode:
             open_traces=self._writer.open_traces,
             waiting_bytes=self._waiting_bytes,
             uncommitted_s=self._writer.uncommitted_s,
+            freshness_s=self._freshness.worst_s(self._now_ns()),
             wal_bytes=0 if self._wal is None else self._wal.size_bytes,
             disk_free_bytes=usage.free,
             busy_reason=self._busy_reason(),
@@ -390,6 +393,7 @@ class LakeNode:
                 item = self._waiting.get(timeout=self._writer.seconds_to_next())
             except queue.Empty:
                 self._guard(self._writer.tick)
+                self._note_freshness()
                 continue
             if item is None:
                 self._guard(self._writer.flush)
@@ -399,13 +403,19 @@ class LakeNode:
                 item.done.set()
                 continue
             record, request = item
+            self._freshness.took(record.received_ns)
             self._take(record, request)
             with self._bytes_lock:
                 self._waiting_bytes -= request.size if request is not None else 0
                 self._waiting_items -= record.items - record.rejected
             if self._waiting.empty() or self._writer.is_full:
                 self._guard(self._writer.tick)
+            self._note_freshness()
             self._trim()
+
+    def _note_freshness(self) -> None:
+        if not self._writer.rows_hidden:
+            self._freshness.shown(self._now_ns())
 
     def _trim(self) -> None:
         if self._wal is not None and self._writer.committed_seq != self._trimmed:

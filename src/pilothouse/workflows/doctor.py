@@ -16,6 +16,7 @@ from pilothouse.errors import PilothouseError
 from pilothouse.ports import Clock, Lake, Ledger
 from pilothouse.settings import Settings
 from pilothouse.workflows.installation import Installation
+from pilothouse.workflows.reconcile import gap_alerts
 
 __all__ = ["Check", "Checkup", "examine"]
 
@@ -82,10 +83,13 @@ def examine(
         ask_server: Returns the noted address and what the server there says, or None without a note.
         lake_checks: Further checks that the lake makes on itself.
     """
-    checks = [*_settings_checks(settings), _disk_check(settings), _server_check(settings, ask_server())]
+    told = ask_server()
+    checks = [*_settings_checks(settings), _disk_check(settings), _server_check(settings, told)]
+    checks += _road_checks(None if told is None else told[1])
     try:
         with open_installation(settings) as installation:
             checks += _ledger_checks(installation.ledger)
+            checks += _gap_checks(installation.ledger)
             checks += _telemetry_checks(installation.lake, installation.ledger)
         checks += lake_checks(settings)
     except PilothouseError as error:
@@ -140,6 +144,58 @@ def _server_check(settings: Settings, told: tuple[str, dict[str, object] | None]
             name="server", state="warning", sentence=sentence, remedy="See the message of the failing part."
         )
     return Check(name="server", state="ok", sentence=f"{url} answers.")
+
+
+def _road_checks(health: dict[str, object] | None) -> Iterator[Check]:
+    """Say what the running server counts: did everything acknowledged reach the tables, and how fast."""
+    told = health.get("telemetry") if health else None
+    if not isinstance(told, dict):
+        return
+    raw = told.get("counters")
+    counted = {str(name): int(value) for name, value in raw} if isinstance(raw, list) else {}
+    books = (
+        f"{counted.get('received', 0):,} items received, {counted.get('rejected', 0):,} rejected, "
+        f"{counted.get('acked', 0):,} acknowledged, {counted.get('replayed', 0):,} replayed, "
+        f"{counted.get('deduplicated', 0):,} deduplicated, {told['pending']:,} pending, "
+        f"{told['rows']:,} queryable; gap {told['gap']:,}."
+    )
+    is_open = bool(health and health.get("gap_alert"))
+    yield Check(
+        name="telemetry books",
+        state="failed" if is_open else "warning" if told["gap"] else "ok",
+        sentence=books,
+        remedy="Keep the lake folder as it is and open /health." if is_open else "",
+    )
+    road = (
+        f"queryable {told['freshness_s']:.2f} s after receipt at worst in the last minute, "
+        f"{told['wal_bytes'] / (1 << 20):.1f} MiB of log, {told['open_traces']:,} open traces."
+    )
+    busy = str(told["busy_reason"])
+    yield Check(
+        name="telemetry road",
+        state="failed" if busy else "ok",
+        sentence=f"Refused for now: {busy}; {road}" if busy else road[:1].upper() + road[1:],
+        remedy="Senders try again by themselves; free the disk if it is full." if busy else "",
+    )
+    if told["last_error"]:
+        yield Check(
+            name="telemetry errors",
+            state="warning",
+            sentence=str(told["last_error"]).strip().splitlines()[-1],
+        )
+
+
+def _gap_checks(ledger: Ledger) -> Iterator[Check]:
+    for alert in gap_alerts(ledger)[:1]:
+        is_open = alert.closed_at is None
+        yield Check(
+            name="telemetry alert",
+            state="failed" if is_open else "warning" if alert.began_anew else "ok",
+            sentence=f"{alert.sentence[:1].upper()}{alert.sentence[1:]}.",
+            remedy="Keep the lake folder as it is; `pilothouse doctor --json` has what to report."
+            if is_open
+            else "",
+        )
 
 
 def _ledger_checks(ledger: Ledger) -> Iterator[Check]:

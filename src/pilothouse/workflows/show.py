@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
@@ -13,16 +13,19 @@ from pydantic import ValidationError
 from pilothouse.core.evidence.outcome import Outcome
 from pilothouse.core.verdict.verdict import AgentVerdict, Status
 from pilothouse.errors import InfrastructureError, PilothouseError, UnknownName
-from pilothouse.ports import CharterInForce, SpanRecord, TaskCursor, TaskFilter
+from pilothouse.ports import CharterInForce, LakeHealth, SpanRecord, TaskCursor, TaskFilter
 from pilothouse.reports.agent import AgentPage, AgentTraffic, build_agent
 from pilothouse.reports.fleet import FleetPage, Governed, build_fleet
+from pilothouse.reports.health import HealthPage, Work, build_health
 from pilothouse.reports.html_report import render_report
 from pilothouse.reports.readiness import ReadinessPage, build_readiness
 from pilothouse.reports.tasks import ROWS_MAX, TasksPage, build_tasks
 from pilothouse.reports.trace import FIELDS, TracePage, build_trace
 from pilothouse.workflows.assess import Assessment, assess
+from pilothouse.workflows.background import TickState
 from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.installation import Installation
+from pilothouse.workflows.reconcile import gap_alerts
 
 __all__ = ["Judge", "Shows", "report_of"]
 
@@ -82,11 +85,22 @@ class Shows:
     Args:
         installation: Lake and ledger.
         judge: Gives assessments.
+        health: Reads the lake's counters; None where this process takes no telemetry in.
+        work: Reads how recurring work is doing.
     """
 
-    def __init__(self, installation: Installation, judge: Judge = _unfrozen) -> None:
+    def __init__(
+        self,
+        installation: Installation,
+        judge: Judge = _unfrozen,
+        *,
+        health: Callable[[], LakeHealth] | None = None,
+        work: Callable[[], Sequence[TickState]] = tuple,
+    ) -> None:
         self._installation = installation
         self._judge = judge
+        self._health = health
+        self._work = work
         self._lock = threading.Lock()
         self._kept: dict[tuple[str, str], tuple[datetime, AgentPage | None, Assessment]] = {}
 
@@ -206,6 +220,21 @@ class Shows:
             )
         text: str = getattr(span, field)
         return text
+
+    def health(self) -> HealthPage:
+        """Return the Health page."""
+        alerts = gap_alerts(self._installation.ledger)
+        work = tuple(
+            Work(name=state.name, runs=state.runs, failures=state.failures, last_error=state.last_error)
+            for state in self._work()
+        )
+        return build_health(
+            None if self._health is None else self._health(),
+            work,
+            tuple(alert.sentence for alert in alerts),
+            self.now(),
+            is_alert_open=bool(alerts) and alerts[0].closed_at is None,
+        )
 
     def known_agents(self) -> tuple[str, ...]:
         """Return every agent that has a page, by name; without the lake's when it does not answer."""

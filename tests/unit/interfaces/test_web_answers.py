@@ -19,7 +19,14 @@ from pilothouse.workflows.show import Shows
 
 BASE = f"/agents/{world.AGENT}"
 TASK = world.make_tasks()[0]
-PAGES = ("/", f"{BASE}/agent", f"{BASE}/readiness", f"{BASE}/tasks", f"{BASE}/tasks/{TASK.trace_id}")
+PAGES = (
+    "/",
+    "/health",
+    f"{BASE}/agent",
+    f"{BASE}/readiness",
+    f"{BASE}/tasks",
+    f"{BASE}/tasks/{TASK.trace_id}",
+)
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,8 @@ def opener(*, charters=(), agents=()):
     @contextmanager
     def open_installation(_settings):
         yield SimpleNamespace(
-            ledger=SimpleNamespace(charters=lambda: charters), lake=SimpleNamespace(agents=lambda: agents)
+            ledger=SimpleNamespace(charters=lambda: charters, decisions=lambda _agent, **_: ()),
+            lake=SimpleNamespace(agents=lambda: agents),
         )
 
     return open_installation

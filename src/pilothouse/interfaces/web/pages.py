@@ -35,6 +35,7 @@ from pilothouse.ports import TaskCursor, TaskFilter
 from pilothouse.reports.agent import AgentPage
 from pilothouse.reports.fleet import FleetPage
 from pilothouse.reports.foreign import foreign_line
+from pilothouse.reports.health import HealthPage
 from pilothouse.reports.readiness import ReadinessPage
 from pilothouse.reports.tasks import TasksPage
 from pilothouse.reports.trace import TracePage
@@ -84,6 +85,10 @@ class Pages(Protocol):
         """Return one whole text of a span."""
         ...
 
+    def health(self) -> HealthPage:
+        """Return the Health page."""
+        ...
+
     def known_agents(self) -> tuple[str, ...]:
         """Return every agent that has a page."""
         ...
@@ -118,6 +123,8 @@ class _Site:
         table: Sequence[tuple[str, Callable[[Request], Response]]] = (
             ("/", self._fleet),
             ("/fleet.json", self._fleet),
+            ("/health", self._health),
+            ("/health.json", self._health),
             ("/static/{name}", self._static),
             (f"{task}/{{span_id}}/{{field}}.txt", self._span_text),
             (f"{agent}/agent", self._agent),
@@ -148,6 +155,9 @@ class _Site:
 
     def _fleet(self, request: Request) -> Response:
         return self._frame.answer(request, self._pages.fleet(), governed=False)
+
+    def _health(self, request: Request) -> Response:
+        return self._frame.answer(request, self._pages.health(), governed=False)
 
     def _agent(self, request: Request) -> Response:
         page = self._pages.agent(request.path_params["agent"])

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How long it takes from receipt until a query can see it: the longest time of the last minute."""
+
+from __future__ import annotations
+
+__all__ = ["Freshness"]
+
+BUCKET_NS = 30 * 1_000_000_000
+"""Two of these make the minute."""
+
+
+class Freshness:
+    """Times from receipt to sight; one thread notes, any thread reads.
+
+    Example:
+        >>> freshness = Freshness()
+        >>> freshness.took(1_000_000_000)
+        >>> freshness.shown(1_250_000_000)
+        >>> freshness.worst_s(2_000_000_000)
+        0.25
+    """
+
+    def __init__(self) -> None:
+        self._oldest_ns: int | None = None
+        self._buckets: tuple[tuple[int, int], ...] = ()
+
+    def took(self, received_ns: int) -> None:
+        """Note that something received then is on its way.
+
+        Args:
+            received_ns: When it was received, Unix nanoseconds.
+        """
+        if self._oldest_ns is None:
+            self._oldest_ns = received_ns
+
+    def shown(self, now_ns: int) -> None:
+        """Note that a query sees everything now.
+
+        Args:
+            now_ns: The present moment, Unix nanoseconds.
+        """
+        if self._oldest_ns is None:
+            return
+        lag, bucket = max(0, now_ns - self._oldest_ns), now_ns // BUCKET_NS
+        self._oldest_ns = None
+        known = dict(self._buckets)
+        known[bucket] = max(lag, known.get(bucket, 0))
+        self._buckets = tuple((number, worst) for number, worst in known.items() if number >= bucket - 1)
+
+    def worst_s(self, now_ns: int) -> float:
+        """Return the longest time of the last minute, with what is still on its way, seconds.
+
+        Args:
+            now_ns: The present moment, Unix nanoseconds.
+        """
+        oldest = self._oldest_ns
+        recent = [worst for number, worst in self._buckets if number >= now_ns // BUCKET_NS - 1]
+        return max([0 if oldest is None else now_ns - oldest, *recent]) / 1e9
