@@ -93,7 +93,7 @@ def fold_trace(spans: Iterable[CoreSpan], *, state: TaskState, reason: str, clos
         tool_errors=sum(span.status == 2 for span in tools),
         retrievals=sum(span.operation in RETRIEVALS for span in kept),
         agent_runs=sum(span.operation == "invoke_agent" for span in kept),
-        models=sorted({span.response_model for span in calls if span.response_model}),
+        models=sorted({span.response_model for span in calls if span.response_model and span.status != 2}),
         tools=sorted({span.tool_name or span.name for span in tools}),
         hosts=sorted(_hosts(kept, tree.parents)),
         max_depth=tree.max_depth,

@@ -36,7 +36,6 @@ ALIASES: Final[dict[str, tuple[str, ...]]] = {
     "request_model": (
         "gen_ai.request.model",
         "llm.request.model_name",
-        "llm.model_name",
         "embedding.model_name",
         "reranker.model_name",
         "decision.request.model_name",
@@ -44,6 +43,8 @@ ALIASES: Final[dict[str, tuple[str, ...]]] = {
     "response_model": (
         "gen_ai.response.model",
         "llm.response.model_name",
+        # OpenInference has one name for both; its instrumentations overwrite it with what the answer says.
+        "llm.model_name",
         "decision.response.model_name",
     ),
     "response_id": ("gen_ai.response.id",),

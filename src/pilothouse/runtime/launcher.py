@@ -34,6 +34,7 @@ class Launch:
         endpoint: Base address for OTLP, without `/v1/traces`.
         agent: Agent name.
         version: Version digest, or None.
+        task_type: Type of every task that does not say its own, or None to say nothing.
         environment: Deployment environment, for example `pilot`, or None to say nothing.
         base_url: Address that answers model calls instead of the provider, or None.
     """
@@ -41,6 +42,7 @@ class Launch:
     endpoint: str
     agent: str
     version: str | None = None
+    task_type: str | None = None
     environment: str | None = None
     base_url: str | None = None
 
@@ -100,6 +102,8 @@ def _resource_attributes(launch: Launch, inherited: str) -> str:
     ours = {"pilothouse.agent": launch.agent}
     if launch.version is not None:
         ours["pilothouse.version"] = launch.version
+    if launch.task_type is not None:
+        ours["pilothouse.task.type"] = launch.task_type
     if launch.environment is not None:
         ours["deployment.environment.name"] = launch.environment
     pairs = [pair.partition("=") for pair in inherited.split(",") if "=" in pair]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read from a charter file what a launch needs: who the agent is, and which version of it."""
+"""Read from a charter file what a launch needs: who the agent is, which version of it, and what it does."""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ class CharterSummary:
     Attributes:
         agent: Agent id, or None.
         version: Version digest, or None when the model is not pinned yet.
+        task_type: The only task type, or None when there are several, or none yet.
     """
 
     agent: str | None
     version: str | None
+    task_type: str | None = None
 
 
 def summarize_charter(path: Path, *, revision: str | None = None) -> CharterSummary:
@@ -43,7 +45,10 @@ def summarize_charter(path: Path, *, revision: str | None = None) -> CharterSumm
     if not isinstance(document, dict):
         return CharterSummary(agent=None, version=None)
     agent = document.get("agent")
+    task_types = document.get("task_types")
+    only = next(iter(task_types)) if isinstance(task_types, dict) and len(task_types) == 1 else None
     return CharterSummary(
         agent=agent if isinstance(agent, str) else None,
         version=version_of(document, path.parent, revision=revision),
+        task_type=only if isinstance(only, str) else None,
     )

@@ -238,3 +238,9 @@ def test_hosts_are_those_of_tools_and_of_requests_right_below_them():
         span(4, 1, operation="chat", attributes=model),
     ]
     assert fold(core(spans)).hosts == ["erp:1", "mail"]
+
+
+def test_a_call_that_failed_names_no_model_that_answered():
+    attributes = {"llm.model_name": "asked-for", "openinference.span.kind": "LLM"}
+    answered, failed = (fold(core([span(1, attributes=attributes, **more)])) for more in ({}, {"status": 2}))
+    assert (answered.models, failed.models) == (["asked-for"], [])

@@ -28,6 +28,8 @@ def one(attributes=None, *, as_json=False, resource=None, received_ns=RECEIVED_N
         ({"gen_ai.provider.name": "new", "gen_ai.system": "old", "llm.provider": "oi"}, "provider", "new"),
         ({"llm.system": "b", "llm.provider": "a"}, "provider", "a"),
         ({"llm.model_name": "m", "llm.request.model_name": "r"}, "request_model", "r"),
+        ({"llm.model_name": "m", "llm.request.model_name": "r"}, "response_model", "m"),
+        ({"llm.model_name": "m", "gen_ai.response.model": "a"}, "response_model", "a"),
         ({"embedding.model_name": "e"}, "request_model", "e"),
         ({"gen_ai.response.model": "r"}, "response_model", "r"),
         ({"gen_ai.response.time_to_first_chunk": 0.25}, "first_chunk_ns", 250_000_000),

@@ -68,3 +68,11 @@ def test_the_inherited_environment_is_not_changed():
 )
 def test_a_nameless_agent_is_called_after_its_command(command, name):
     assert command_name(command) == name
+
+
+def test_a_task_type_is_the_resources_so_that_a_span_may_still_say_its_own():
+    launch = Launch(endpoint="http://127.0.0.1:4318", agent="orders", task_type="order_status")
+    assert (
+        agent_environment(launch, {})["OTEL_RESOURCE_ATTRIBUTES"]
+        == "pilothouse.agent=orders,pilothouse.task.type=order_status"
+    )

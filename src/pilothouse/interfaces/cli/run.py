@@ -69,6 +69,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             endpoint=endpoint,
             agent=agent or summary.agent or os.environ.get("OTEL_SERVICE_NAME") or command_name(command),
             version=summary.version,
+            task_type=summary.task_type,
             environment=environment,
             base_url=base_url,
         )
