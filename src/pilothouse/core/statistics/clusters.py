@@ -29,7 +29,7 @@ GIANT_SHARE = 0.25
 """Share of the cases in one cluster above which the rest says too little."""
 
 _PRIOR_FLIPS = 20
-"""Flips that the prior is worth: few flips alone cannot estimate a correlation."""
+"""Independent flips that the prior is worth: few flips alone cannot estimate a correlation."""
 
 _PRIOR_CORRELATION = 0.3
 """Intra-cluster correlation of the prior: high for conversations, so the error is on the safe side."""
@@ -133,9 +133,10 @@ def cluster_design_effect(
         The design effect, 1 when every cluster has one case; or how many clusters are missing.
 
     Source:
-        max(1, ((b + c) r + 20 (1 + 0.3 (m - 1))) / (b + c + 20)), r the ratio of the cluster-robust
-        to the independent variance, m the mean cluster size as a case sees it; simulated for 30 to
-        200 clusters of 4 to 20.
+        max(1, (k r + 20 p) / (k + 20)): r the ratio of the cluster-robust to the independent variance,
+        p = 1 + 0.3 (m - 1) the prior, m the mean cluster size as a case sees it, k = (b + c) / p the
+        flips that are independent if the prior is right. Simulated for 30 to 200 clusters of 4 to 20;
+        docs/decisions/0040 says why flips that came together do not count one by one.
 
     Example:
         >>> d = np.tile([0.0, 0.0, 0.0, 0.0, 1.0, -1.0], 40)
@@ -155,7 +156,8 @@ def cluster_design_effect(
     ratio = cluster_variance(d, indexes) / independent if independent > 1e-15 else 1.0
     seen_size = float((sizes**2).sum() / len(d))
     prior = 1 + _PRIOR_CORRELATION * (seen_size - 1)
-    value = (flips * ratio + _PRIOR_FLIPS * prior) / (flips + _PRIOR_FLIPS)
+    independent_flips = flips / prior
+    value = (independent_flips * ratio + _PRIOR_FLIPS * prior) / (independent_flips + _PRIOR_FLIPS)
     return DesignEffect(value=max(1.0, float(value)), clusters=len(sizes))
 
 

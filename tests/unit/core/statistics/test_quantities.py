@@ -46,6 +46,33 @@ def test_a_long_right_tail_moves_both_mean_bounds_to_the_right():
     assert e.high > x.mean() + reach
 
 
+def test_the_bounds_of_a_left_tail_are_those_of_the_right_tail_mirrored():
+    x = np.random.default_rng(1).lognormal(0, 1.2, 500)
+    right, left = mean_bounds(x), mean_bounds(-x)
+    assert (left.low, left.high) == pytest.approx((-right.high, -right.low), rel=1e-12)
+
+
+def test_the_upper_bound_allows_for_skewness_that_the_sample_hides():
+    x = np.random.default_rng(1).lognormal(0, 1.2, 500)
+    deviations, n = x - x.mean(), 500
+    spread = np.sqrt((deviations**2).mean())
+    c = float(((deviations / spread) ** 3).mean()) / np.sqrt(n)
+    t = stats.t.ppf(0.95, n - 1)
+    hall = [
+        x.mean() - 3 / k * (np.cbrt(1 + k * (sign * t - k / 6)) - 1) * spread / np.sqrt(n - 1)
+        for sign, k in ((1, c), (-1, c))
+    ]
+    e = mean_bounds(x)
+    assert e.low == pytest.approx(hall[0], rel=1e-12)
+    assert e.high > hall[1]
+
+
+def test_one_expensive_case_in_a_hundred_moves_the_bound_to_the_right_not_back():
+    few, rare = mean_bounds([0.1] * 99 + [1.0]), mean_bounds([0.1] * 99 + [10.0])
+    assert few.high > few.value + 3 * (few.value - 0.1)
+    assert rare.high > rare.value + 3 * (rare.value - 0.1)
+
+
 def test_equal_values_give_a_point_with_a_note():
     e = mean_bounds([2.0] * 100)
     assert (e.low, e.value, e.high) == (2.0, 2.0, 2.0)
