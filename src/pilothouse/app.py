@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from pilothouse import __version__
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import typer
 
     from pilothouse.demo.story import DemoParts, Step
+    from pilothouse.interfaces.http.otlp_grpc import GrpcServer
     from pilothouse.lake.node import LakeNode
     from pilothouse.ports import Intake
     from pilothouse.settings import Settings
@@ -156,7 +158,7 @@ def _serve_node(
         node.announce(address)
         note_server(home, address)
         background.start()
-        request.on_ready(address)
+        request.on_ready(address, grpc_server.address if grpc_server else None)
 
     app = server.compose(
         otlp=otlp_app(node),
@@ -170,11 +172,28 @@ def _serve_node(
             "ticks": [asdict(state) for state in background.states()],
         },
     )
+    grpc_server = _start_grpc(request, node, host)
     try:
         server.serve(app, listener, ready)
     finally:
+        if grpc_server:
+            grpc_server.stop()
         background.stop()
         forget_server(home)
+
+
+def _start_grpc(request: ServeRequest, node: LakeNode, host: str) -> GrpcServer | None:
+    """Take OTLP over gRPC where grpcio is installed; a taken port is said and stops nothing."""
+    if find_spec("grpc") is None:
+        return None
+    from pilothouse.errors import Conflict
+    from pilothouse.interfaces.http.otlp_grpc import start_grpc
+
+    try:
+        return start_grpc(node, host, request.grpc_port)
+    except Conflict as error:
+        request.on_note(f"{error.message}. {error.remedy}")
+        return None
 
 
 def demo_parts() -> DemoParts:

@@ -14,10 +14,13 @@ from pilothouse.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["PORT_DEFAULT", "Settings", "load_settings"]
+__all__ = ["GRPC_PORT_DEFAULT", "PORT_DEFAULT", "Settings", "load_settings"]
 
 PORT_DEFAULT = 4318
 """The OTLP/HTTP port, so that an OpenTelemetry exporter with default settings finds us."""
+
+GRPC_PORT_DEFAULT = 4317
+"""The OTLP/gRPC port, for the same reason."""
 
 PORT_MAX = 65_535
 

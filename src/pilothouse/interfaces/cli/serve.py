@@ -10,7 +10,7 @@ import typer
 
 from pilothouse.interfaces.cli.consoles import hint_console
 from pilothouse.interfaces.cli.services import ServeRequest, Services
-from pilothouse.settings import load_settings
+from pilothouse.settings import GRPC_PORT_DEFAULT, load_settings
 
 __all__ = ["register"]
 
@@ -19,7 +19,7 @@ def register(cli: typer.Typer, services: Services) -> None:
     """Add `up` to the command tree."""
 
     @cli.command("up")
-    def up(
+    def up(  # noqa: PLR0917 - the options of a command
         charter: Annotated[
             list[Path] | None,
             typer.Option(
@@ -33,6 +33,14 @@ def register(cli: typer.Typer, services: Services) -> None:
         home: Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")] = None,
         host: Annotated[str | None, typer.Option(help="Loopback address to listen on.")] = None,
         port: Annotated[int | None, typer.Option(help="Port; 0 lets the system choose.")] = None,
+        grpc_port: Annotated[
+            int,
+            typer.Option(
+                min=0,
+                max=65_535,
+                help="Port for OTLP over gRPC, where grpcio is installed; 0 lets the system choose.",
+            ),
+        ] = GRPC_PORT_DEFAULT,
     ) -> None:
         """Start Pilothouse: OTLP in, pages out, on one port (4318, where OpenTelemetry exporters send by default)."""
         console = hint_console()
@@ -43,17 +51,25 @@ def register(cli: typer.Typer, services: Services) -> None:
         if not charters and not demo and Path("charter.yaml").is_file():
             charters = (Path("charter.yaml"),)
 
-        def ready(address: str) -> None:
+        def ready(address: str, grpc_address: str | None) -> None:
             console.print(f"Pilothouse is up. Data in {settings.home}")
             console.print(f"  pages      {address}/")
             console.print(
                 f"  telemetry  {address}/v1/traces  (OTLP/HTTP; set OTEL_EXPORTER_OTLP_ENDPOINT={address})"
             )
-            if not charters and not demo:
+            if grpc_address:
+                console.print(f"  telemetry  {grpc_address}  (OTLP/gRPC)")
+            if not charters_in_force:
                 console.print("  no charter yet: `pilothouse init PATH-TO-YOUR-AGENT` drafts one")
             console.print("  stop with Ctrl-C")
 
         services.serve(
-            ServeRequest(settings=settings, charters=charters, on_ready=ready, on_note=console.print)
+            ServeRequest(
+                settings=settings,
+                charters=charters,
+                grpc_port=grpc_port,
+                on_ready=ready,
+                on_note=console.print,
+            )
         )
         console.print("Stopped; everything acknowledged is on disk.")

@@ -27,13 +27,15 @@ class ServeRequest:
     Attributes:
         settings: Values in force.
         charters: Charter files to put into force and to watch.
-        on_ready: Told the address once connections are accepted.
+        grpc_port: Port for OTLP over gRPC; 0 lets the system choose.
+        on_ready: Told the address once connections are accepted, and that of gRPC or nothing.
         on_note: Told about things a person should know while it runs.
     """
 
     settings: Settings
     charters: tuple[Path, ...]
-    on_ready: Callable[[str], None]
+    grpc_port: int
+    on_ready: Callable[[str, str | None], None]
     on_note: Callable[[str], None]
 
 

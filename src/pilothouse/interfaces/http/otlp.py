@@ -15,6 +15,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from pilothouse.interfaces.http.otlp_messages import export_response, rpc_status
 from pilothouse.ports import IntakeAnswer, Receipt, Signal
 
 __all__ = ["AsyncIntake", "otlp_app"]
@@ -237,12 +238,7 @@ async def _tell(send: Send, signal: Signal, receipt: Receipt, in_json: bool) -> 
             }
         await _answer(send, 200, json.dumps(answer).encode(), "application/json", counted)
         return
-    partial = b""
-    if receipt.rejected:
-        # ExportPartialSuccess: 1 rejected (int64), 2 error_message (string); the response's field 1.
-        inner = b"\x08" + _varint(receipt.rejected) + b"\x12" + _text(receipt.reason)
-        partial = b"\x0a" + _varint(len(inner)) + inner
-    await _answer(send, 200, partial, "application/x-protobuf", counted)
+    await _answer(send, 200, export_response(receipt), "application/x-protobuf", counted)
 
 
 async def _refuse(
@@ -259,7 +255,7 @@ async def _refuse(
         body = json.dumps({"code": code, "message": reason}).encode()
         content_type = "application/json"
     else:
-        body = b"\x08" + _varint(code) + b"\x12" + _text(reason)
+        body = rpc_status(code, reason)
         content_type = "application/x-protobuf"
     if retry_after_s is None and status in RETRIED:
         retry_after_s = 1
@@ -267,20 +263,6 @@ async def _refuse(
     if closes:
         extra.append((b"connection", b"close"))
     await _answer(send, status, body, content_type, extra)
-
-
-def _text(text: str) -> bytes:
-    data = text.encode("utf-8", "replace")
-    return _varint(len(data)) + data
-
-
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
 
 
 async def _answer(
