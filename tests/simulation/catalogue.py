@@ -38,5 +38,5 @@ SIMULATIONS = (
     Simulation(17, decision_worlds.simulation_17, 12, 1),
     Simulation(18, quality_worlds.simulation_18, 600, 200),
     Simulation(19, decision_worlds.simulation_19, 1, 1),
-    Simulation(20, decision_worlds.simulation_20, 3_000, 300),
+    Simulation(20, decision_worlds.simulation_20, 12_000, 300),
 )

@@ -86,7 +86,7 @@ def ppi_plus_plus(strata, level_=0.95):
     point = y.mean() + lam * (xbar - x.mean())
     spread = np.sqrt(np.var(y - lam * x) / n + lam**2 * xbar * (1 - xbar) / judged)
     z = special.ndtri((1 + level_) / 2)
-    return point - z * spread, point + z * spread
+    return point - z * spread, point + z * spread, float(lam)
 
 
 def simulation_1(effort):
@@ -103,7 +103,7 @@ def simulation_1(effort):
     for _ in range(10 * effort.repetitions):
         cells = judged_world(rng, 0.94, 0.95, 0.90)
         in_pass = int(rng.hypergeometric(cells[0] + cells[1], cells[2] + cells[3], 50))
-        low, high = ppi_plus_plus(label(rng, cells, in_pass, 50 - in_pass))
+        low, high, _ = ppi_plus_plus(label(rng, cells, in_pass, 50 - in_pass))
         hits += low <= 0.94 <= high
     bars.append(
         share(1, "contrast: PPI++ coverage at 50 labels", hits / (10 * effort.repetitions), effort, high=0.88)

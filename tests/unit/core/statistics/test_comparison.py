@@ -46,26 +46,46 @@ def test_the_golden_values_of_tango(b, c, n, margin, z, ends):  # noqa: PLR0917 
 
 
 def constrained_z(b, c, n, difference):
-    """Score statistic with the nuisance found by numerical maximum likelihood."""
+    """Score statistic with the nuisance found by numerical maximum likelihood.
 
-    def loss(q):
+    The maximum is where the slope of the likelihood crosses zero, or an end of the range: a search for
+    the maximum itself is exact to the root of the machine precision only.
+    """
+
+    def likelihood(q):
         p = q + difference
-        return -(special.xlogy(b, p) + special.xlogy(c, q) + special.xlogy(n - b - c, 1 - p - q))
+        return float(special.xlogy(b, p) + special.xlogy(c, q) + special.xlogy(n - b - c, 1 - p - q))
+
+    def slope(q):
+        return b / (q + difference) + c / q - 2 * (n - b - c) / (1 - 2 * q - difference)
 
     low, high = max(0.0, -difference), (1 - difference) / 2
-    q = optimize.minimize_scalar(
-        loss, bounds=(low + 1e-12, high - 1e-12), method="bounded", options={"xatol": 1e-13}
-    ).x
+    inside = np.nextafter(low, 1), np.nextafter(high, 0)
+    places = [low, high]
+    if slope(inside[0]) > 0 > slope(inside[1]):
+        places = [optimize.brentq(slope, *inside, xtol=1e-15, rtol=1e-14)]
+    q = max(places, key=likelihood)
     return (b - c - n * difference) / np.sqrt(n * (2 * q + difference * (1 - difference)))
 
 
 @pytest.mark.parametrize(
     ("b", "c", "n", "margin"),
-    [(6, 7, 200, 0.05), (10, 14, 200, 0.05), (3, 5, 100, 0.02), (20, 35, 400, 0.10), (2, 12, 60, 0.05)],
+    [
+        (6, 7, 200, 0.05),
+        (10, 14, 200, 0.05),
+        (3, 5, 100, 0.02),
+        (20, 35, 400, 0.10),
+        (2, 12, 60, 0.05),
+        (0, 1, 44, 0.10),
+        (0, 10, 200, 0.05),
+        (5, 0, 100, 0.05),
+        (0, 0, 200, 0.05),
+        (9, 1, 50, 0.30),
+    ],
 )
 def test_the_closed_form_is_the_constrained_maximum_likelihood(b, c, n, margin):
     assert float(tango_z(np.array(float(b)), np.array(float(c)), float(n), margin)) == pytest.approx(
-        constrained_z(b, c, n, -margin), abs=1e-5
+        constrained_z(b, c, n, -margin), abs=1e-6
     )
 
 
