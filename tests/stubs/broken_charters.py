@@ -492,7 +492,10 @@ BROKEN = (
         "blind-alert",
         (("cost_of_error: 900, sampling: {rate: 1.0}", "cost_of_error: 900"),),
         "quality-drop",
-        ("a drop of 5 points in credit_note is seen after 215 days, 28d asked",),
+        (
+            "a drop of 5 points in credit_note is seen after 215 days, 28d asked",
+            "raise `sampling.rate` of credit_note; or promise",
+        ),
     ),
     Broken(
         "threshold-unstaffed",

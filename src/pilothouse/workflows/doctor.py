@@ -133,17 +133,16 @@ def _server_check(settings: Settings, told: tuple[str, dict[str, object] | None]
         sentence = f"A server was noted at {url} and does not answer; acknowledged telemetry is replayed at the next start."
         return Check(name="server", state="failed", sentence=sentence, remedy=start)
     ticks = health.get("ticks")
-    failing = [
-        f"{tick['name']}: {tick['last_error']}"
-        for tick in (ticks if isinstance(ticks, list) else [])
-        if isinstance(tick, dict) and tick.get("failures")
-    ]
+    known = [tick for tick in (ticks if isinstance(ticks, list) else []) if isinstance(tick, dict)]
+    failing = [f"{tick['name']}: {tick['last_error']}" for tick in known if tick.get("failures")]
     if failing:
         sentence = f"{url} answers; background work fails: {'; '.join(failing)}"
         return Check(
             name="server", state="warning", sentence=sentence, remedy="See the message of the failing part."
         )
-    return Check(name="server", state="ok", sentence=f"{url} answers.")
+    work = ", ".join(f"{tick['name']} {tick.get('runs', 0):,}" for tick in known)
+    sentence = f"{url} answers." + (f" Runs of its background work: {work}." if work else "")
+    return Check(name="server", state="ok", sentence=sentence)
 
 
 def _road_checks(health: dict[str, object] | None) -> Iterator[Check]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The recurring work of a running server: charters that changed, claims to verify, prices to know."""
+"""The recurring work of a running server: charters that changed, claims to verify, prices to know, verdicts to keep."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pilothouse.errors import CharterError, PilothouseError
 from pilothouse.ports import Ledger
 from pilothouse.workflows.accept import accept_file
 from pilothouse.workflows.background import Tick
+from pilothouse.workflows.history import freeze_changes
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.verify import verify_due
 
@@ -25,6 +26,9 @@ VERIFY_ALL_EVERY_S = 3_600.0
 
 CHARTERS_EVERY_S = 2.0
 PRICES_EVERY_S = 5.0
+
+ASSESS_EVERY_S = 300.0
+"""How long a change of a verdict may go unrecorded; judging one agent takes a second or two."""
 
 
 class PriceList:
@@ -113,6 +117,7 @@ def server_ticks(
             every_s=VERIFY_ALL_EVERY_S,
             run=lambda now: verify_due(installation, now, thorough=True),
         ),
+        Tick(name="assess", every_s=ASSESS_EVERY_S, run=lambda now: freeze_changes(installation, now)),
     )
 
 

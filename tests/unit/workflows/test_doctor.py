@@ -93,6 +93,15 @@ def test_failing_background_work_is_shown(settings, ticks, state):
         assert "verify: no erp" in found(checkup)["server"].sentence
 
 
+def test_background_work_that_goes_well_is_counted(settings):
+    told = (
+        "http://127.0.0.1:1",
+        {"ticks": [{"name": "verify", "runs": 1_200}, {"name": "assess", "runs": 3}]},
+    )
+    checkup = examine(settings, CLOCK, open_installation=opener(), ask_server=lambda: told)
+    assert found(checkup)["server"].sentence.endswith("Runs of its background work: verify 1,200, assess 3.")
+
+
 def test_agents_without_charter_or_version_are_named(settings):
     agents = (seen("alone"), seen("nameless", versions=()), seen("fine"))
     charters = (charter("nameless"), charter("fine"))

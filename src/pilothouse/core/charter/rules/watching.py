@@ -25,7 +25,7 @@ SECONDS_PER_DAY = 86_400
 BLIND_ALERT = warning(
     "blind-alert",
     "alert {alert}: a drop of {drop} points in {task_type} is seen after {days}, {asked} asked",
-    "Score more ({per_day} a day now), give {task_type} a verifier, or ask for less.",
+    "Score more ({per_day} a day now): raise `sampling.rate` of {task_type}{or_verify}; or promise a longer `detect_within`.",
 )
 ALERT_MISSING = error(
     "alert-missing", "no alert on {metric} for {task_types}", "Add a rule with `on: {metric}` under `alerts`."
@@ -85,6 +85,7 @@ def check_delays(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
                 days="never" if days == math.inf else f"{days:.0f} days",
                 asked=format_duration(promised),
                 per_day=f"{_scored_per_day(alert, terms, per_day):.0f}",
+                or_verify="" if known(terms.verifier) else ", or give it a verifier",
             )
 
 

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keep the history of verdicts while nobody looks: what an agent's verdict says is frozen whenever it changes."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from pydantic import ValidationError
+
+from pilothouse.core.verdict.readiness import verdict_digest, verdict_document
+from pilothouse.core.verdict.verdict import AgentVerdict
+from pilothouse.errors import PilothouseError
+from pilothouse.ports import CharterInForce
+from pilothouse.workflows.assess import assess
+from pilothouse.workflows.installation import Installation
+
+__all__ = ["freeze_changes"]
+
+UNCHANGED_MAX = timedelta(days=1)
+"""A verdict that says the same is frozen once a day: one is 0.2 MB, and every five minutes would be 60 MB a day."""
+
+
+def freeze_changes(installation: Installation, now: datetime) -> int:
+    """Judge every agent with a charter, and freeze each verdict that says something else than the last frozen one.
+
+    Args:
+        installation: Lake and ledger.
+        now: The present moment, aware UTC.
+
+    Returns:
+        How many verdicts were frozen; none when run again at once.
+
+    Raises:
+        PilothouseError: The first agent that could not be judged, after all others have been.
+    """
+    frozen, failed = 0, None
+    for record in installation.ledger.charters():
+        try:
+            frozen += _freeze(installation, record, now)
+        except PilothouseError as error:
+            failed = failed or error
+    if failed is not None:
+        raise failed
+    return frozen
+
+
+def _freeze(installation: Installation, record: CharterInForce, now: datetime) -> bool:
+    verdict = assess(installation, record.agent, now, freeze=False).verdict
+    before = _last(installation, record.agent)
+    if before is not None and _said(before) == _said(verdict) and now - before.as_of < UNCHANGED_MAX:
+        return False
+    installation.ledger.save_verdict(
+        agent=record.agent,
+        at=now,
+        status=verdict.status.value,
+        document=verdict_document(verdict),
+        digest=verdict_digest(verdict),
+    )
+    return True
+
+
+def _last(installation: Installation, agent: str) -> AgentVerdict | None:
+    text = installation.ledger.latest_verdict(agent)
+    try:
+        return None if text is None else AgentVerdict.model_validate_json(text)
+    except ValidationError:
+        return None  # an older program wrote it
+
+
+def _said(verdict: AgentVerdict) -> tuple[object, ...]:
+    """Return what a reader would act upon; ages and counts change all the time."""
+    items = (
+        (item.requirement, item.scope.label, item.status, item.reason)
+        for requirement in verdict.requirements
+        for item in requirement.items
+    )
+    return (verdict.charter_digest, verdict.version, verdict.phase, verdict.word, *sorted(map(str, items)))
