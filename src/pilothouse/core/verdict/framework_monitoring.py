@@ -262,7 +262,7 @@ MONITORING = (
         asks="no silent truncation in 1,000 or more inputs, and planted sentences survive",
         gates=("1",),
         who=("A:integration_maintenance",),
-        remedy="pilothouse eval run --probes",
+        remedy="pilothouse context probe",
         parts=(
             Part(name="inputs", kind="truncation", rule=Zero(n=_INPUTS_MIN), fresh=_MONTH),
             Part(name="probes", kind="probes.context", rule=Fact(), fresh=_MONTH),

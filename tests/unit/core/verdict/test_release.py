@@ -24,7 +24,7 @@ from pilothouse.core.verdict.release_difference import (
     look_sizes,
     takes_one_look,
 )
-from pilothouse.core.verdict.release_verdict import exit_status_of, fold_items
+from pilothouse.core.verdict.release_verdict import RunCost, exit_status_of, fold_items
 from pilothouse.core.verdict.verdict import Reason, Status
 
 RULES = GateRules(task_type="t")
@@ -264,3 +264,38 @@ def test_a_broken_world_exits_4_and_a_proof_of_harm_stays_a_proof():
         Status.NO_EVIDENCE,
         Status.HOLDS,
     ]
+
+
+def test_a_floor_without_any_score_says_so():
+    found = judge_floor(
+        results(10, unscored=10), GateRules(task_type="t", floor=0.9), critical=1.645, is_last=True
+    )
+    assert (found.status, found.sentence, found.n_needed) == (Status.NO_EVIDENCE, "no case has a score", 1)
+
+
+def test_reliability_over_few_clusters_is_not_enough():
+    cases = [
+        CaseResult(case_id=f"c{n}", cluster=f"k{n % 5}", candidate=(True, n % 3 > 0), baseline=(True,))
+        for n in range(40)
+    ]
+    found = judge_reliability(cases, GateRules(task_type="t", reliable_k=2, reliable_min=0.5))
+    assert found.status is Status.NO_EVIDENCE
+    assert found.n_needed is not None
+
+
+def test_a_loss_that_is_proved_without_its_size_is_told():
+    found = look(results(200, worse=12)).item
+    assert found.status is Status.NO_EVIDENCE
+    assert found.sentence.count("proved to be worse") == 1
+
+
+def test_a_run_that_stops_without_hope_says_why():
+    taken = look(results(200, better=20, worse=34), cases_planned=400, is_single=False, is_last=False)
+    assert taken.item.status is Status.NO_EVIDENCE
+    assert ";" in taken.item.sentence
+
+
+def test_the_share_that_stopping_early_saved_is_of_the_planned_cases():
+    cost = RunCost(cases=100, cases_planned=400, calls=100, reused=0, spent_usd=0.0, unpriced=0, seconds=1.0)
+    assert cost.saved_share == pytest.approx(0.75)
+    assert cost.model_copy(update={"cases_planned": 0}).saved_share == 0
