@@ -224,17 +224,17 @@ def card_margins(rng, se, sp, labels, repetitions):
     good = np.stack([rng.binomial(half, rate, repetitions) for rate in rates], axis=1)
 
     @cache
-    def shrunk(rule, in_pass, in_fail):
+    def shrunk(in_pass, in_fail):
         card = judge_card(
             [
                 Stratum(name="pass", judged=judged[0], labelled=half, good=in_pass),
                 Stratum(name="fail", judged=judged[1], labelled=half, good=in_fail),
             ]
         )
-        made = judged_margin(card, 0.05, rule)
-        return getattr(made, "margin", 0.0)
+        return [getattr(judged_margin(card, 0.05, rule), "margin", 0.0) for rule in ("proved", "tight")]
 
-    return {rule: np.array([shrunk(rule, int(a), int(b)) for a, b in good]) for rule in ("proved", "tight")}
+    margins = np.array([shrunk(int(a), int(b)) for a, b in good])
+    return {"proved": margins[:, 0], "tight": margins[:, 1]}
 
 
 def judged_pairs(rng, se, sp, n, repetitions, flips=0.06, difference=-0.05):  # noqa: PLR0917 - a world has that many dials
