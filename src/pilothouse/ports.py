@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -48,6 +49,9 @@ OUTCOMES_MAX = 1_000_000
 OUTCOME_IDS_MAX = 10_000
 """Tasks asked for by id at once: the largest page of the lake."""
 
+SAID_SPAN_MAX_NS = 7 * 86_400 * 1_000_000_000
+"""Whole texts are looked through for at most a week: an answer within seconds at 5 million spans."""
+
 DECISIONS_MAX = 1_000
 """Decisions in one answer; a page shows fifty."""
 
@@ -84,6 +88,17 @@ class TaskFilter:
         to_ns: End of the window, exclusive.
         text: Words to find in the previews.
         trace_prefix: First digits of the trace id.
+        error_type: Kind of the error; `*` stands for anything.
+        tool: A tool it called; `*` stands for anything.
+        model: A model that answered; `*` stands for anything.
+        cost_over: Costs more for certain, US dollars: also a task whose priced calls alone do.
+        cost_under: Costs less for certain: never a task with an unknown cost.
+        took_ns_over: Took longer, nanoseconds.
+        took_ns_under: Took less.
+        tokens_over: More tokens of all classes together.
+        tokens_under: Fewer.
+        said: A phrase in a whole input or output of any of its spans; both ends of the window are then
+            required and lie at most `SAID_SPAN_MAX_NS` apart.
     """
 
     agent: str | None = None
@@ -96,6 +111,16 @@ class TaskFilter:
     to_ns: int | None = None
     text: str | None = None
     trace_prefix: str | None = None
+    error_type: str | None = None
+    tool: str | None = None
+    model: str | None = None
+    cost_over: Decimal | None = None
+    cost_under: Decimal | None = None
+    took_ns_over: int | None = None
+    took_ns_under: int | None = None
+    tokens_over: int | None = None
+    tokens_under: int | None = None
+    said: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

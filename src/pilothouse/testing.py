@@ -18,6 +18,7 @@ assert booked(example_task(claim='{"state": "booked"}')) is OutcomeStatus.VERIFI
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -185,6 +186,40 @@ def _matches(task: Task, wanted: TaskFilter) -> bool:
             word in f"{task.input_preview} {task.output_preview}".lower()
             for word in (wanted.text or "").lower().split()
         )
+        and _amounts_match(task, wanted)
+        and _names_match(task, wanted)
+    )
+
+
+def _names_match(task: Task, wanted: TaskFilter) -> bool:
+    texts = (task.input_preview.lower(), task.output_preview.lower())  # all the text that a double keeps
+    return (
+        (
+            wanted.error_type is None
+            or (task.error_type is not None and _like(task.error_type, wanted.error_type))
+        )
+        and (wanted.tool is None or any(_like(tool, wanted.tool) for tool in task.tools))
+        and (wanted.model is None or any(_like(model, wanted.model) for model in task.models))
+        and (wanted.said is None or any(wanted.said.lower() in text for text in texts))
+    )
+
+
+def _amounts_match(task: Task, wanted: TaskFilter) -> bool:
+    cost, known = task.cost_usd, task.cost_known_usd if task.cost_usd is None else task.cost_usd
+    took, tokens = task.duration_ns, task.tokens.total
+    return (
+        (wanted.cost_over is None or known > wanted.cost_over)
+        and (wanted.cost_under is None or (cost is not None and cost < wanted.cost_under))
+        and (wanted.took_ns_over is None or (took is not None and took > wanted.took_ns_over))
+        and (wanted.took_ns_under is None or (took is not None and took < wanted.took_ns_under))
+        and (wanted.tokens_over is None or tokens > wanted.tokens_over)
+        and (wanted.tokens_under is None or tokens < wanted.tokens_under)
+    )
+
+
+def _like(name: str, pattern: str) -> bool:
+    return (
+        re.fullmatch(".*".join(re.escape(part) for part in pattern.split("*")), name, re.DOTALL) is not None
     )
 
 

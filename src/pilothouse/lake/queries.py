@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from itertools import starmap
 from typing import Any
@@ -18,7 +19,15 @@ from pilothouse.lake.payload import json_text
 from pilothouse.lake.prices import PICO, usd
 from pilothouse.lake.segments import EPOCH
 from pilothouse.lake.view import Database, View
-from pilothouse.ports import AgentSeen, SpanRecord, TaskCursor, TaskFilter, TaskPage, TraceView
+from pilothouse.ports import (
+    SAID_SPAN_MAX_NS,
+    AgentSeen,
+    SpanRecord,
+    TaskCursor,
+    TaskFilter,
+    TaskPage,
+    TraceView,
+)
 
 __all__ = ["LakeQueries", "with_log_content"]
 
@@ -62,6 +71,12 @@ SPAN_FIELDS = (
 
 STATUSES = ("unset", "ok", "error")
 
+SPAN_BEFORE_NS = 300 * 1_000_000_000
+"""A span may begin before its task by the difference of two clocks."""
+
+SPAN_AFTER_NS = 86_400 * 1_000_000_000
+"""A task is looked through for its first day."""
+
 WORDS_MAX = 16
 """Words of one text search."""
 
@@ -100,7 +115,7 @@ class LakeQueries:
         if before is not None:
             where += " AND (start_ns, trace_id) < (?, ?)"
             parameters += [before.start_ns, before.trace_id]
-        view = self._view()
+        view = _narrowed(self._view(), wanted)
         keys = self._database.run(
             view,
             f", {_current(view)} SELECT trace_id, start_ns, revision FROM current WHERE {where} "  # noqa: S608 - columns are constants, values are bound
@@ -117,7 +132,8 @@ class LakeQueries:
         if wanted.from_ns is None or wanted.to_ns is None:
             raise UsageError("a window needs both ends", remedy="Give from_ns and to_ns.")
         where, parameters = _where(wanted)
-        found = self._tasks(f"{where} ORDER BY start_ns, trace_id LIMIT {WINDOW_MAX + 1}", parameters)
+        view = _narrowed(self._view(), wanted)
+        found = self._tasks(f"{where} ORDER BY start_ns, trace_id LIMIT {WINDOW_MAX + 1}", parameters, view)
         if len(found) > WINDOW_MAX:
             raise LimitExceeded(
                 f"the window holds more than {WINDOW_MAX} tasks", remedy="Ask for a shorter window."
@@ -255,8 +271,7 @@ class LakeQueries:
         columns[cost] = [_pico(value) for value in columns[cost]]
         return [CoreSpan(*values) for values in zip(*columns, strict=True)]
 
-    def _tasks(self, rest: str, parameters: list[Any]) -> list[Task]:
-        view = self._view()
+    def _tasks(self, rest: str, parameters: list[Any], view: View) -> list[Task]:
         table = self._database.run(
             view,
             f", {_current(view)} SELECT {TASK_FIELDS} FROM current WHERE {rest}",  # noqa: S608 - columns are constants, values are bound
@@ -292,10 +307,71 @@ def _where(wanted: TaskFilter) -> tuple[str, list[Any]]:
     if wanted.trace_prefix is not None:
         clauses.append("starts_with(trace_id, ?)")
         values.append(wanted.trace_prefix)
+    _add_lists(wanted, clauses, values)
+    _add_amounts(wanted, clauses, values)
+    _add_said(wanted, clauses, values)
     for word in (wanted.text or "").split()[:WORDS_MAX]:
         clauses.append("contains(lower(input_preview || ' ' || output_preview), ?)")
         values.append(word.lower())
     return " AND ".join(clauses), values
+
+
+def _narrowed(view: View, wanted: TaskFilter) -> View:
+    """Return the view without the files of spans that a search in whole texts need not open."""
+    if wanted.said is None or wanted.from_ns is None or wanted.to_ns is None:
+        return view
+    low, high = wanted.from_ns - SPAN_BEFORE_NS, wanted.to_ns + SPAN_AFTER_NS
+    files = tuple(file for file in view.span_files if file.start_min < high and file.start_max >= low)
+    return replace(view, span_files=files)
+
+
+def _add_lists(wanted: TaskFilter, clauses: list[str], values: list[Any]) -> None:
+    if wanted.error_type is not None:
+        clauses.append("error_type LIKE ? ESCAPE '\\'")
+        values.append(_like(wanted.error_type))
+    for column, pattern in (("tools", wanted.tool), ("models", wanted.model)):
+        if pattern is not None:
+            clauses.append(
+                f"EXISTS (SELECT 1 FROM (SELECT unnest({column}) AS name) WHERE name LIKE ? ESCAPE '\\')"  # noqa: S608 - columns are constants
+            )
+            values.append(_like(pattern))
+
+
+def _add_amounts(wanted: TaskFilter, clauses: list[str], values: list[Any]) -> None:
+    tokens = " + ".join(TOKEN_FIELDS)
+    for clause, value in (
+        ("coalesce(cost_usd, cost_known_usd) > ?", wanted.cost_over),
+        ("cost_usd < ?", wanted.cost_under),
+        ("duration_ns > ?", wanted.took_ns_over),
+        ("duration_ns < ?", wanted.took_ns_under),
+        (f"{tokens} > ?", wanted.tokens_over),
+        (f"{tokens} < ?", wanted.tokens_under),
+    ):
+        if value is not None:
+            clauses.append(clause)
+            values.append(value)
+
+
+def _add_said(wanted: TaskFilter, clauses: list[str], values: list[Any]) -> None:
+    """Look through whole texts; the spans of a task begin with it or later, and files are pruned by that."""
+    if wanted.said is None:
+        return
+    if wanted.from_ns is None or wanted.to_ns is None or wanted.to_ns - wanted.from_ns > SAID_SPAN_MAX_NS:
+        raise UsageError(
+            "whole texts are looked through in at most 7 days at once", remedy="Add `since:7d` to the query."
+        )
+    clauses.append(
+        "trace_id IN (SELECT trace_id FROM spans WHERE start_ns >= ? AND start_ns < ? "
+        "AND (contains(lower(input), ?) OR contains(lower(output), ?)))"
+    )
+    phrase = wanted.said.lower()
+    values += [wanted.from_ns - SPAN_BEFORE_NS, wanted.to_ns + SPAN_AFTER_NS, phrase, phrase]
+
+
+def _like(pattern: str) -> str:
+    """Return a pattern with `*` in the language of LIKE."""
+    escaped = pattern.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return escaped.replace("*", "%")
 
 
 def _pico(value: Decimal | None) -> Any:

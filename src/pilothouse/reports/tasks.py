@@ -36,6 +36,9 @@ ROWS_MAX = 50
 """Rows of one page; a cursor leads on."""
 
 
+QUERY_EXAMPLE = "words, tool:erp.* cost:>0.05 took:>30s since:7d said:phrase"
+"""Shown in the empty field: keys of `workflows.query_line`."""
+
 TEXT_CHARS_MAX = 64
 """Characters of the question in a row: two or three lines, so that a screen holds a dozen tasks."""
 
@@ -79,6 +82,7 @@ class FilterField(Frozen):
     label: str
     value: str
     choices: tuple[str, ...] = ()
+    hint: str = ""
 
 
 class TasksPage(Page):
@@ -173,17 +177,21 @@ def task_row(task: Task, outcome: Outcome | None, now: datetime) -> TaskRow:
     )
 
 
-def _filters(wanted: TaskFilter, task_types: tuple[str, ...]) -> tuple[FilterField, ...]:
+def _filters(
+    wanted: TaskFilter, task_types: tuple[str, ...], typed: Mapping[str, str] | None
+) -> tuple[FilterField, ...]:
+    said = {
+        "type": wanted.task_type or "",
+        "result": wanted.result or "",
+        "version": wanted.version_digest or "",
+        "text": wanted.text or "",
+    } | dict(typed or {})
+    results = ("", *(result.value for result in TaskResult))
     return (
-        FilterField(name="type", label="Task type", value=wanted.task_type or "", choices=("", *task_types)),
-        FilterField(
-            name="result",
-            label="Result",
-            value=wanted.result or "",
-            choices=("", *(result.value for result in TaskResult)),
-        ),
-        FilterField(name="version", label="Version", value=wanted.version_digest or ""),
-        FilterField(name="text", label="Words in it", value=wanted.text or ""),
+        FilterField(name="type", label="Task type", value=said["type"], choices=("", *task_types)),
+        FilterField(name="result", label="Result", value=said["result"], choices=results),
+        FilterField(name="version", label="Version", value=said["version"]),
+        FilterField(name="text", label="Query", value=said["text"], hint=QUERY_EXAMPLE),
     )
 
 
@@ -197,6 +205,7 @@ def build_tasks(
     task_types: tuple[str, ...] = (),
     first: bool = True,
     notices: tuple[str, ...] = (),
+    typed: Mapping[str, str] | None = None,
 ) -> TasksPage:
     """Return the Tasks page.
 
@@ -209,8 +218,9 @@ def build_tasks(
         task_types: Declared task types, to choose from.
         first: Whether this is the first page of the query.
         notices: What a reader must know about the page.
+        typed: What stands in the fields, by name; None shows what `wanted` says.
     """
-    filters = _filters(wanted, task_types)
+    filters = _filters(wanted, task_types, typed)
     query = {field.name: field.value for field in filters if field.value}
     here = f"/agents/{quote(agent, safe='')}/tasks"
     older = None

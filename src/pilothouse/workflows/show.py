@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
@@ -151,12 +151,15 @@ class Shows:
         found = self._assess(self._governs(agent), self.now())
         return build_readiness(found.verdict, found.charter, show=show)
 
-    def tasks(self, wanted: TaskFilter, before: TaskCursor | None = None) -> TasksPage:
+    def tasks(
+        self, wanted: TaskFilter, before: TaskCursor | None = None, typed: Mapping[str, str] | None = None
+    ) -> TasksPage:
         """Return a page of tasks.
 
         Args:
             wanted: The query; its agent is required.
             before: Where the page before ended, or None for the newest.
+            typed: What stands in the fields of the page, by name; None shows what `wanted` says.
 
         Raises:
             UnknownName: Neither a charter nor a task has that name.
@@ -175,6 +178,7 @@ class Shows:
             wanted=wanted,
             task_types=tuple(charter_of(record).task_types) if record else (),
             first=before is None,
+            typed=typed,
         )
 
     def trace(self, agent: str, trace_id: str) -> TracePage:

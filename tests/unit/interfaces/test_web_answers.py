@@ -138,7 +138,8 @@ def test_a_misspelt_agent_gets_the_nearest_name_and_the_list(client):
         f"{BASE}/tasks?before=yesterday",
         f"{BASE}/tasks?before=99999999999999999999-{'0' * 32}",
         f"{BASE}/tasks?before=9999999999999999999-{'0' * 32}",
-        f"{BASE}/tasks?text={'x' * 201}",
+        f"{BASE}/tasks?text={'x' * 501}",
+        f"{BASE}/tasks?text=resutl:failed",
     ],
 )
 def test_a_question_without_an_answer_is_422_with_an_example(client, path):
@@ -176,7 +177,7 @@ def test_an_agent_without_a_charter_has_tasks_and_is_told_how_to_get_more(client
 
 
 def test_hostile_text_in_a_query_is_escaped_where_it_is_shown_again(client):
-    page = client.get(f"{BASE}/tasks", params={"text": '"><script>alert(1)</script>'})
+    page = client.get(f"{BASE}/tasks", params={"text": '"><script>alert(1)</script>"'})
     assert page.status_code == 200
     assert "<script>alert" not in page.text
     assert "&#34;&gt;&lt;script&gt;" in page.text

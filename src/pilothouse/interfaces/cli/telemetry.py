@@ -65,6 +65,13 @@ def register(cli: typer.Typer, services: Services) -> None:
 
     @cli.command("traces")
     def traces(  # noqa: PLR0917 - the options of a command
+        query: Annotated[
+            str,
+            typer.Argument(
+                help='Query line, for example `result:failed tool:erp.* cost:>0.05 since:7d "late"`; `said:` looks '
+                "through whole inputs and outputs."
+            ),
+        ] = "",
         agent: Annotated[str | None, typer.Option(help="Only tasks of this agent.")] = None,
         task_type: Annotated[str | None, typer.Option("--type", help="Only tasks of this type.")] = None,
         result: Annotated[str | None, typer.Option(help="Only tasks with this result.")] = None,
@@ -74,11 +81,13 @@ def register(cli: typer.Typer, services: Services) -> None:
         home: HomeOption = None,
     ) -> None:
         """List tasks, newest first, each with what the system of record says about it."""
-        from pilothouse.ports import TaskFilter
         from pilothouse.reports.tasks import task_row
         from pilothouse.reports.terminal_tasks import render_tasks
+        from pilothouse.workflows.query_line import narrow_query, parse_query
 
-        wanted = TaskFilter(agent=agent, task_type=task_type, result=result, text=text)
+        options = {"agent": agent, "task_type": task_type, "result": result, "text": text}
+        wanted = narrow_query(parse_query(query, services.clock.now()), options)
+        agent = wanted.agent
         with services.open_installation(load_settings(home=home)) as opened:
             page = opened.lake.tasks(wanted, limit=limit)
             known = tuple(seen.agent for seen in opened.lake.agents()) if not page.tasks else ()
@@ -89,6 +98,9 @@ def register(cli: typer.Typer, services: Services) -> None:
             typer.echo(json.dumps({"tasks": [task_record(task) for task in page.tasks]}, ensure_ascii=False))
             return
         if not page.tasks:
+            if known:
+                hint_console().print("No task matches.")
+                return
             hint_console().print("No tasks. Send telemetry to `pilothouse up`, or `pilothouse import FILE`.")
             return
         now = services.clock.now()

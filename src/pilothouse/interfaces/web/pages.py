@@ -6,7 +6,8 @@ from __future__ import annotations
 import logging
 import re
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 from urllib.parse import quote
 
@@ -40,6 +41,7 @@ from pilothouse.reports.readiness import ReadinessPage
 from pilothouse.reports.tasks import TasksPage
 from pilothouse.reports.trace import TracePage
 from pilothouse.reports.view_models import Link
+from pilothouse.workflows.query_line import narrow_query, parse_query
 
 __all__ = ["Pages", "web_app"]
 
@@ -73,7 +75,13 @@ class Pages(Protocol):
         """Return the Readiness page."""
         ...
 
-    def tasks(self, wanted: TaskFilter, before: TaskCursor | None = None) -> TasksPage:
+    def now(self) -> datetime:
+        """Return the moment of a page."""
+        ...
+
+    def tasks(
+        self, wanted: TaskFilter, before: TaskCursor | None = None, typed: Mapping[str, str] | None = None
+    ) -> TasksPage:
         """Return a page of tasks."""
         ...
 
@@ -175,7 +183,8 @@ class _Site:
 
     def _tasks(self, request: Request) -> Response:
         agent = request.path_params["agent"]
-        page = self._pages.tasks(_wanted(request, agent), _cursor(request))
+        wanted = _wanted(request, agent, self._pages.now())
+        page = self._pages.tasks(wanted, _cursor(request), _fields(request))
         return self._frame.answer(request, page, governed=self._pages.is_governed(agent))
 
     def _trace(self, request: Request) -> Response:
@@ -300,12 +309,16 @@ def _safe(name: str) -> str:
     return re.sub(r"[^0-9a-z]", "", name)[:32]
 
 
-def _wanted(request: Request, agent: str) -> TaskFilter:
-    given = {
+def _fields(request: Request) -> dict[str, str]:
+    return {
         name: request.query_params.get(name, "").strip() for name in ("type", "result", "version", "text")
     }
+
+
+def _wanted(request: Request, agent: str, now: datetime) -> TaskFilter:
+    given = _fields(request)
     for name, value in given.items():
-        if len(value) > QUERY_CHARS_MAX:
+        if name != "text" and len(value) > QUERY_CHARS_MAX:
             raise UsageError(
                 f"{name} has {len(value):,} characters, at most {QUERY_CHARS_MAX} are read",
                 remedy="Ask with fewer words, for example `?text=invoice`.",
@@ -316,13 +329,16 @@ def _wanted(request: Request, agent: str) -> TaskFilter:
             f"no result {foreign_line(given['result'], chars_max=40)!r}",
             remedy=f"Write one of {', '.join(results)}, for example `?result=failed`.",
         )
-    return TaskFilter(
-        agent=agent,
-        task_type=given["type"] or None,
-        result=given["result"] or None,
-        version_digest=given["version"] or None,
-        text=given["text"] or None,
-    )
+    chosen = {
+        "agent": agent,
+        "task_type": given["type"],
+        "result": given["result"],
+        "version_digest": given["version"],
+    }
+    try:
+        return narrow_query(parse_query(given["text"], now), chosen)
+    except UnknownName as error:  # a word of the query is unknown, not the page
+        raise UsageError(error.message, remedy=error.remedy) from error
 
 
 def _cursor(request: Request) -> TaskCursor | None:
