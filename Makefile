@@ -69,8 +69,9 @@ e2e: setup ## only the end-to-end tests
 coverage: setup ## the fast tests again with branch coverage: the core must have 100 %
 	$(BIN)/python -m pytest -q -n 2 -m "not slow" --cov --cov-report=term --cov-fail-under=100 tests src
 
-bench: setup ## every benchmark that fits a coffee break
-	$(BIN)/python benchmarks/run.py
+bench: setup ## the benchmarks that need no peer: statistics and evaluation harness
+	$(BIN)/python benchmarks/statistics/speed.py
+	$(BIN)/python benchmarks/evals/run.py
 
 bench-ingest: setup ## spans per CPU-second beside two peers
 	$(BIN)/python benchmarks/ingest/run.py
