@@ -105,7 +105,6 @@ def serve(request: ServeRequest) -> None:
     from pilothouse.workflows.upkeep import PriceList
 
     settings = request.settings
-    settings.home.mkdir(parents=True, exist_ok=True)
     clock = SystemClock()
     with bind(settings.host, settings.port) as listener, open_ledger(settings.ledger_url) as ledger:
         for path in request.charters:
@@ -159,6 +158,8 @@ def _serve_node(
         note_server(home, address)
         background.start()
         request.on_ready(address, grpc_server.address if grpc_server else None)
+        if not installation.ledger.charters():
+            request.on_note("No charter is in force yet: `pilothouse init PATH-TO-YOUR-AGENT` drafts one.")
 
     app = server.compose(
         otlp=otlp_app(node),

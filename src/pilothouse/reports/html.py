@@ -9,6 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from pilothouse.core.verdict.commands import NOT_YET, is_to_come
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.reports import charts
 from pilothouse.reports.readiness import DotInterval
@@ -52,7 +53,8 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     env.filters.update(shape=_shape, named_shape=_named_shape, dots=_dots, band=_band, share=_share)
-    env.globals["bar"] = _bar
+    env.globals.update(bar=_bar, not_yet=NOT_YET)
+    env.tests["to_come"] = is_to_come
     return env
 
 

@@ -24,6 +24,11 @@ DISK_FLOOR_BYTES = 1 << 30
 DISK_FLOOR_SHARE = 0.05
 """Below the larger of these two the server stops accepting telemetry, so that nothing acknowledged is lost."""
 
+ROAD_KEYS = frozenset(
+    {"busy_reason", "freshness_s", "gap", "last_error", "open_traces", "pending", "rows", "wal_bytes"}
+)
+"""What a server of this version tells about its telemetry."""
+
 State = Literal["ok", "warning", "failed"]
 
 
@@ -149,6 +154,14 @@ def _road_checks(health: dict[str, object] | None) -> Iterator[Check]:
     """Say what the running server counts: did everything acknowledged reach the tables, and how fast."""
     told = health.get("telemetry") if health else None
     if not isinstance(told, dict):
+        return
+    if not told.keys() >= ROAD_KEYS:
+        yield Check(
+            name="telemetry books",
+            state="warning",
+            sentence="The running server is of another program version and counts differently.",
+            remedy="Stop it and start it again: pilothouse up",
+        )
         return
     raw = told.get("counters")
     counted = {str(name): int(value) for name, value in raw} if isinstance(raw, list) else {}

@@ -102,6 +102,15 @@ def test_background_work_that_goes_well_is_counted(settings):
     assert found(checkup)["server"].sentence.endswith("Runs of its background work: verify 1,200, assess 3.")
 
 
+def test_a_server_of_another_version_is_a_finding_and_no_crash(settings):
+    told = ("http://127.0.0.1:1", {"telemetry": {"counters": [["acked", 1]], "rows": 1}})
+    check = found(examine(settings, CLOCK, open_installation=opener(), ask_server=lambda: told))[
+        "telemetry books"
+    ]
+    assert check.state == "warning"
+    assert "another program version" in check.sentence
+
+
 def test_agents_without_charter_or_version_are_named(settings):
     agents = (seen("alone"), seen("nameless", versions=()), seen("fine"))
     charters = (charter("nameless"), charter("fine"))

@@ -59,8 +59,6 @@ def register(cli: typer.Typer, services: Services) -> None:
             )
             if grpc_address:
                 console.print(f"  telemetry  {grpc_address}  (OTLP/gRPC)")
-            if not charters_in_force:
-                console.print("  no charter yet: `pilothouse init PATH-TO-YOUR-AGENT` drafts one")
             console.print("  stop with Ctrl-C")
 
         services.serve(

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `pilothouse up` says when it starts, and when it cannot."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CHARTER = Path(__file__).parents[2] / "examples" / "plain_python" / "charter.yaml"
+COMMAND = [sys.executable, "-m", "pilothouse", "up", "--port", "0", "--grpc-port", "0"]
+HINT = "No charter is in force yet"
+
+pytestmark = pytest.mark.slow
+
+
+def said_at_start(home, *options):
+    """Start a server, stop it with Ctrl-C when it says how to, and return what it said."""
+    with subprocess.Popen(
+        [*COMMAND, "--home", str(home), *options], stderr=subprocess.PIPE, text=True, cwd=home.parent
+    ) as process:
+        lines = []
+        for line in process.stderr:
+            lines.append(line)
+            if "Ctrl-C" in line:
+                process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+    return "".join(lines)
+
+
+def test_the_hint_to_draft_a_charter_ends_with_the_first_charter(tmp_path):
+    home = tmp_path / "home"
+    assert HINT in said_at_start(home)
+    assert HINT not in said_at_start(home, "--charter", str(CHARTER))
+    assert HINT not in said_at_start(home), "the charter is in the ledger by now"
+
+
+def test_a_home_that_cannot_be_made_is_one_clear_message(tmp_path):
+    (tmp_path / "file").touch()
+    done = subprocess.run(
+        [*COMMAND, "--home", str(tmp_path / "file" / "home")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 4
+    assert "cannot be made" in done.stderr
+    assert "PILOTHOUSE_HOME" in done.stderr
+    assert "bug" not in done.stderr
