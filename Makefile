@@ -37,6 +37,7 @@ setup: $(DEV_STAMP) ## install everything, tests and checks included
 
 demo: $(STAMP) ## run the demo: a flawed pilot, its evidence, an honest verdict
 	$(BIN)/pilothouse demo --home demo-data
+	@command -v pilothouse >/dev/null || echo "(once in this terminal: . $(BIN)/activate)"
 
 test: lint types coverage test-slow ## everything that must be green, under 10 minutes on 2 cores
 
