@@ -16,7 +16,7 @@ from pilothouse.app import command_tree
 DOCS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
 FENCE = re.compile(r"^```(?P<info>[^\n]*)\n(?P<body>.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
-FORBIDDEN = ("/work/", "localhost:3141", "farm-")
+FORBIDDEN = ("/home/", "/root/", "/Users/")
 
 
 def blocks(kinds):
