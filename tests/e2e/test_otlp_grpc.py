@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import socket
-import threading
-from concurrent.futures import Future
 from contextlib import contextmanager
 
 import grpc
 import pytest
+from moody_intake import MoodyIntake
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from opentelemetry.sdk.resources import Resource
@@ -21,7 +20,7 @@ from pilothouse.app import SystemClock
 from pilothouse.errors import Conflict
 from pilothouse.interfaces.http.otlp_grpc import start_grpc
 from pilothouse.lake.node import open_node
-from pilothouse.ports import IntakeAnswer, Receipt, TaskFilter
+from pilothouse.ports import IntakeAnswer, TaskFilter
 
 pytestmark = [
     pytest.mark.slow,
@@ -31,31 +30,10 @@ RUNS = 30
 EXPORT = "/opentelemetry.proto.collector.{}Service/Export"
 
 
-class Moody:
-    """An intake that refuses some requests first."""
-
-    def __init__(self, node, refusals=()):
-        self.node, self.refusals, self.lock = node, list(refusals), threading.Lock()
-        self.refused = 0
-
-    def submit(self, *args, **fields) -> Future[Receipt]:
-        with self.lock:
-            answer = self.refusals.pop() if self.refusals else None
-        if answer is None:
-            return self.node.submit(*args, **fields)
-        self.refused += 1
-        done: Future[Receipt] = Future()
-        done.set_result(Receipt(answer=answer, reason="come again", retry_after_s=1))
-        return done
-
-    def settle(self):
-        self.node.settle()
-
-
 @contextmanager
 def taking(folder, refusals=()):
     node = open_node(folder, SystemClock(), grace_s=0.2, wal_file_bytes=1 << 20)
-    intake = Moody(node, refusals)
+    intake = MoodyIntake(node, refusals)
     server = start_grpc(intake, "127.0.0.1", 0)
     try:
         yield server, intake, node
