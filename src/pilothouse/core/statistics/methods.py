@@ -182,7 +182,7 @@ METHODS: Mapping[MethodId, Explanation] = MappingProxyType(
                 "predictions m_k were fixed before the day",
                 _LABELS_RIGHT,
             ),
-            formula="M <- E (M + 1) for six bets, E = prod(1 + lambda (m0 - Z)) over the day; alarm when the mean of M reaches the run length",
+            formula="M <- E (M + 1) for seven bets, E = prod(1 + lambda (m0 - Z)) over the day; alarm when the mean of M reaches the run length",
             reference="Shin, Ramdas and Rinaldo 2022, E-detectors: a nonparametric framework for sequential change detection, arXiv 2203.03532",
         ),
         MethodId.JUDGE_WARNING: Explanation(
