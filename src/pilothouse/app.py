@@ -21,6 +21,7 @@ from pilothouse.interfaces.cli.services import ServeRequest, Services
 
 if TYPE_CHECKING:
     import socket
+    from pathlib import Path
 
     import typer
 
@@ -29,12 +30,14 @@ if TYPE_CHECKING:
     from pilothouse.lake.node import LakeNode
     from pilothouse.ports import Intake
     from pilothouse.settings import Settings
+    from pilothouse.workflows.backup import Manifest
     from pilothouse.workflows.doctor import Checkup
     from pilothouse.workflows.installation import Installation
     from pilothouse.workflows.upkeep import PriceList
 
 __all__ = [
     "SystemClock",
+    "back_up_installation",
     "command_tree",
     "demo_parts",
     "examine_installation",
@@ -237,6 +240,20 @@ def examine_installation(settings: Settings) -> Checkup:
     return examine(settings, SystemClock(), open_installation=open_installation, ask_server=ask_server)
 
 
+def back_up_installation(settings: Settings, target: Path) -> Manifest:
+    """Copy an installation, running or not, to a new folder.
+
+    Args:
+        settings: Values in force.
+        target: The copy's folder.
+    """
+    from pilothouse.lake.backup import copy_lake
+    from pilothouse.ledger.backup import copy_ledger
+    from pilothouse.workflows.backup import back_up
+
+    return back_up(settings, target, SystemClock().now(), copy_lake=copy_lake, copy_ledger=copy_ledger)
+
+
 def command_tree() -> typer.Typer:
     """Return the command line with every part wired, without running it."""
     return build_cli(
@@ -246,6 +263,7 @@ def command_tree() -> typer.Typer:
             open_intake=open_intake,
             serve=serve,
             examine=examine_installation,
+            back_up=back_up_installation,
             demo_parts=demo_parts,
             prepare_demo=prepare_demo,
         )

@@ -17,6 +17,7 @@ from rich.markup import escape
 import pilothouse
 from pilothouse.errors import CharterInvalid, ExitStatus, PilothouseError
 from pilothouse.interfaces.cli import (
+    backup,
     charter,
     dataset,
     demo,
@@ -48,6 +49,7 @@ COMMANDS = (
     explain,
     price,
     doctor,
+    backup,
     dataset,
     evaluate,
     gate,

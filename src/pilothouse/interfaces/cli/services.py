@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pilothouse.demo.story import DemoParts
     from pilothouse.ports import Clock, Intake
     from pilothouse.settings import Settings
+    from pilothouse.workflows.backup import Manifest
     from pilothouse.workflows.doctor import Checkup
     from pilothouse.workflows.installation import Installation
 
@@ -49,6 +50,7 @@ class Services:
         open_intake: Open the running server's intake, or our own; what it took is folded at the end.
         serve: Serve until a signal asks to stop.
         examine: Look at the installation.
+        back_up: Copy the installation to a new folder.
         demo_parts: What the demo needs of us.
         prepare_demo: Make sure the demo's data exist and return the settings that point to them.
     """
@@ -58,5 +60,6 @@ class Services:
     open_intake: Callable[[Settings], AbstractContextManager[Intake]]
     serve: Callable[[ServeRequest], None]
     examine: Callable[[Settings], Checkup]
+    back_up: Callable[[Settings, Path], Manifest]
     demo_parts: Callable[[], DemoParts]
     prepare_demo: Callable[[Settings], Settings]

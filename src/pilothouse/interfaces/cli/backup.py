@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pilothouse backup`: copy an installation while it runs, or check a copy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pilothouse.interfaces.cli.consoles import hint_console
+from pilothouse.settings import load_settings
+
+if TYPE_CHECKING:
+    from pilothouse.interfaces.cli.services import Services
+
+__all__ = ["register"]
+
+
+def register(cli: typer.Typer, services: Services) -> None:
+    """Add `backup` to the command tree."""
+
+    @cli.command("backup")
+    def backup(
+        folder: Annotated[
+            Path, typer.Argument(help="New folder for the copy; with --check, the copy to read.")
+        ],
+        check: Annotated[
+            bool, typer.Option("--check", help="Copy nothing: hold a copy against its manifest.")
+        ] = False,
+        as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
+        home: Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")] = None,
+    ) -> None:
+        """Copy lake and ledger while the server runs; the copy is a data folder: `pilothouse up --home FOLDER`."""
+        from pilothouse.workflows.backup import check_backup
+
+        manifest = check_backup(folder) if check else services.back_up(load_settings(home=home), folder)
+        if as_json:
+            typer.echo(manifest.model_dump_json(indent=2))
+            return
+        rows = ", ".join(f"{count:,} {name}" for name, count in sorted(manifest.rows.items()))
+        what = f"{len(manifest.files):,} files, {manifest.size_bytes / (1 << 20):,.1f} MiB"
+        typer.echo(f"{'Whole' if check else 'Copied'}: {what}; {rows or 'no telemetry'}.")
+        hint_console().print(
+            f"It holds everything acknowledged before {manifest.began_at:%Y-%m-%d %H:%M:%S} UTC."
+        )

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Back up an installation while it runs: lake, ledger, and a manifest by which the copy can be checked."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+
+import pilothouse
+from pilothouse.errors import Conflict, DigestMismatch, StorageUnavailable, UsageError
+from pilothouse.settings import Settings
+
+__all__ = ["MANIFEST", "BackedUpFile", "Manifest", "back_up", "check_backup"]
+
+MANIFEST = "manifest.json"
+"""Written last: a copy without it did not finish."""
+
+READ_BYTES = 1 << 20
+LEDGER = "ledger.sqlite"
+
+
+class BackedUpFile(BaseModel):
+    """One file of the copy.
+
+    Attributes:
+        path: Below the copy's folder.
+        size_bytes: Its size.
+        sha256: Digest of its content.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str
+    size_bytes: int
+    sha256: str
+
+
+class Manifest(BaseModel):
+    """What a backup holds.
+
+    Attributes:
+        program: Version of Pilothouse that made it.
+        began_at: Everything acknowledged before this moment is in it, aware UTC.
+        rows: Rows of each table; what its log still holds comes on top at the first start.
+        files: Every file, by path.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    program: str
+    began_at: AwareDatetime
+    rows: dict[str, int]
+    files: tuple[BackedUpFile, ...]
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of all files."""
+        return sum(file.size_bytes for file in self.files)
+
+
+def back_up(
+    settings: Settings,
+    target: Path,
+    now: datetime,
+    *,
+    copy_lake: Callable[[Path, Path], dict[str, int]],
+    copy_ledger: Callable[[Path, Path], bool],
+) -> Manifest:
+    """Copy lake and ledger to a new folder that is a data folder itself.
+
+    Args:
+        settings: The installation.
+        target: Where to; made, must be empty.
+        now: The present moment, aware UTC.
+        copy_lake: Copies the lake folder; returns rows by table.
+        copy_ledger: Copies the ledger's file; returns whether there was one.
+
+    Raises:
+        Conflict: The target is not empty, or lies in the data folder.
+        StorageUnavailable: Something cannot be read or written.
+    """
+    if target.exists() and any(target.iterdir()):
+        raise Conflict(
+            f"{target} is not empty",
+            remedy=f"Name a new folder: `pilothouse backup {target}-2`.",
+            subject=str(target),
+        )
+    if target.resolve().is_relative_to(settings.home.resolve()):
+        raise Conflict(
+            f"{target} lies in the data folder itself",
+            remedy="Name a folder on another disk.",
+            subject=str(target),
+        )
+    if not settings.home.is_dir():
+        raise UsageError(f"there is no data folder {settings.home}", remedy="Name it with --home FOLDER.")
+    target.mkdir(parents=True, exist_ok=True)
+    rows = copy_lake(settings.lake_folder, target / "lake") if settings.lake_folder.is_dir() else {}
+    copy_ledger(settings.home / LEDGER, target / LEDGER)
+    try:
+        files = tuple(_described(path, target) for path in _files(target))
+        manifest = Manifest(program=pilothouse.__version__, began_at=now, rows=rows, files=files)
+        _write_synced(target / MANIFEST, manifest.model_dump_json(indent=1).encode())
+    except OSError as error:
+        raise _failed(target, error) from error
+    return manifest
+
+
+def check_backup(target: Path) -> Manifest:
+    """Read a backup whole and hold it against its manifest.
+
+    Args:
+        target: The copy's folder.
+
+    Raises:
+        UsageError: It has no readable manifest, so it never was finished.
+        DigestMismatch: A file is missing or not what was copied.
+    """
+    try:
+        manifest = Manifest.model_validate_json((target / MANIFEST).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise UsageError(
+            f"{target} has no readable {MANIFEST}: it is no finished backup",
+            remedy="Make one: `pilothouse backup FOLDER`.",
+            subject=str(target),
+        ) from error
+    for file in manifest.files:
+        path = target / file.path
+        if not path.is_file() or _described(path, target, sync=False) != file:
+            raise DigestMismatch(
+                f"{file.path} of the backup is missing or changed",
+                remedy="Use another backup; this one cannot be trusted.",
+                subject=file.path,
+            )
+    return manifest
+
+
+def _files(target: Path) -> list[Path]:
+    return sorted(path for path in target.rglob("*") if path.is_file() and path.name != MANIFEST)
+
+
+def _described(path: Path, target: Path, *, sync: bool = True) -> BackedUpFile:
+    """Digest a file, and see that it is on the disk."""
+    digest, size = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        while part := file.read(READ_BYTES):
+            digest.update(part)
+            size += len(part)
+        if sync:
+            os.fsync(file.fileno())
+    return BackedUpFile(path=path.relative_to(target).as_posix(), size_bytes=size, sha256=digest.hexdigest())
+
+
+def _write_synced(path: Path, body: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(body)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _failed(target: Path, error: OSError) -> StorageUnavailable:
+    return StorageUnavailable(
+        f"the backup could not be finished: {error}",
+        remedy="Free space, or name another folder.",
+        subject=str(target),
+    )
