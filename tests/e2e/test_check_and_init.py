@@ -388,6 +388,8 @@ class TestInit:
         shutil.copytree(EXAMPLES / example, folder, ignore=shutil.ignore_patterns("__pycache__"))
         record = json.loads(pilothouse("init", folder, "--force", "--json")[1])
         assert "find_order" in {s["value"] for s in record["sightings"] if s["kind"] == "tool"}
+        models = [s["value"] for s in record["sightings"] if s["kind"] == "model"]
+        assert [model.removeprefix("openai-chat:") for model in models] == ["stub-large-2026-01-15"]
         assert pilothouse("check", folder)[0] == 3
 
     @pytest.mark.slow

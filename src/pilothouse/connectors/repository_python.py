@@ -29,6 +29,10 @@ TOOL_DECORATORS = frozenset(
 MCP_CLASSES = re.compile(
     r"(?:Hosted)?MCP(?:Server|Tool|Toolset|Client)[A-Za-z]*|stdio_client|streamablehttp_client|sse_client"
 )
+MODEL_PLACE = re.compile(r"(?i)(?:[a-z0-9_]*_)?(?:model|model_?name|model_?id|llm)")
+MODEL_SHAPE = re.compile(r"(?=[^0-9]*[0-9])[A-Za-z][A-Za-z0-9]*(?:[-._:/@][A-Za-z0-9]+)+")
+"""A name with parts and a digit: `acme-large-2026-04-12` is a model, `default` and `user_id` are not."""
+
 PROMPT_NAME = re.compile(r"(?i)prompt|instruction|system_message|persona|backstory")
 AGENTS_NAMES = frozenset(
     {"Agent", "Runner", "function_tool", "ModelSettings", "handoff", "GuardrailFunctionOutput"}
@@ -163,12 +167,22 @@ def _assignment(node: ast.Assign | ast.AnnAssign) -> Iterator[Seen]:
         name = _last_name(target)
         if text and name and PROMPT_NAME.search(name) and len(text) > PROMPT_CHARACTERS_MIN // 4:
             yield SightingKind.PROMPT_TEXT, name, f"{len(text)} characters", ()
+        if text and name:
+            yield from _model_by_place(name, text)
+
+
+def _model_by_place(name: str, text: str) -> Iterator[Seen]:
+    """A model that nobody lists is known by where its name stands: `MODEL = ...`, `model=...`."""
+    if MODEL_PLACE.fullmatch(name) and MODEL_SHAPE.fullmatch(text) and not is_model(text):
+        yield SightingKind.MODEL, text, "", ()
 
 
 def _keyword(node: ast.keyword) -> Iterator[Seen]:
     text = _string(node.value)
     if text and node.arg and PROMPT_NAME.search(node.arg) and len(text) > PROMPT_CHARACTERS_MIN // 4:
         yield SightingKind.PROMPT_TEXT, node.arg, f"{len(text)} characters", ()
+    if text and node.arg:
+        yield from _model_by_place(node.arg, text)
 
 
 def _constant(text: str) -> Iterator[Seen]:

@@ -334,3 +334,19 @@ def test_bytes_are_limited_too(tmp_path, monkeypatch):
 def test_the_order_does_not_depend_on_the_file_system(tmp_path):
     write(tmp_path, **{"z.py": "import openai\n", "a.py": "import openai\n", "m__k.py": "import openai\n"})
     assert [place for _, place in found(tmp_path, "framework")] == ["a.py:1", "m/k.py:1", "z.py:1"]
+
+
+@pytest.mark.parametrize(
+    ("line", "models"),
+    [
+        ('MODEL = "acme-large-2026-04-12"', ["acme-large-2026-04-12"]),
+        ('client.create(model="acme-large-2026-04-12")', ["acme-large-2026-04-12"]),
+        ('self.llm_model: str = "acme/large-7b"', ["acme/large-7b"]),
+        ('MODEL = "default"', []),
+        ('data_model = "user_id"', []),
+        ('name = "acme-large-2026-04-12"', []),
+        ('MODEL = "gpt-4o-2024-08-06"', ["gpt-4o-2024-08-06"]),
+    ],
+)
+def test_a_model_that_nobody_lists_is_known_by_where_its_name_stands(tmp_path, line, models):
+    assert [value for value, _ in in_python(tmp_path, line, "model")] == models
