@@ -105,15 +105,15 @@ def simulation_16(effort):
     world = vocabulary(rng)
     runs = effort.repetitions
 
-    def flagged(reference, current, new):
+    def flagged(reference, current, new, times=runs):
         return np.mean(
             [
                 text_drift(texts(rng, world, reference), texts(rng, world, current, new), rng).rejected
-                for _ in range(runs)
+                for _ in range(times)
             ]
         )
 
-    quiet = flagged(1_000, 300, 0.0)
+    quiet = flagged(1_000, 300, 0.0, runs if effort.fast else 6 * runs)
     small, large = flagged(1_000, 300, 0.10), flagged(1_000, 300, 0.40)
     bars = [
         share(16, "texts, 1,000/300: flag when nothing changed", quiet, effort, high=0.08),
