@@ -24,10 +24,7 @@ def to_batch(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.RecordBat
         1
     """
     arrays = [
-        _decimals(values, field.type)
-        if pa.types.is_decimal(field.type)
-        else pa.array(values, type=field.type)
-        for values, field in zip(zip(*rows, strict=True), schema, strict=True)
+        _column(values, field.type) for values, field in zip(zip(*rows, strict=True), schema, strict=True)
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,9 @@ MEMORY_LIMIT = "1GiB"
 
 THREADS = 2
 """A query must not starve the intake."""
+
+FEW_FILES = 2
+"""Up to so many files are read at once; a look for the right one would cost more than it saves."""
 
 TIMEOUT_S = 10.0
 """An interactive query that takes longer is stopped."""
@@ -80,13 +83,39 @@ class Database:
             LimitExceeded: It took longer than `TIMEOUT_S`.
             StorageUnavailable: A file is damaged or missing.
         """
+        return self._ask(
+            lambda cursor: cursor.sql(self._define(cursor, view, sql) + sql, params=list(parameters))
+        )
+
+    def files_of_trace(self, files: tuple[DataFile, ...], trace_id: str) -> tuple[DataFile, ...]:
+        """Return the files that hold rows of a trace: one narrow look, so that wide columns of few are opened.
+
+        Args:
+            files: Files of one table.
+            trace_id: The trace.
+
+        Raises:
+            LimitExceeded: It took longer than `TIMEOUT_S`.
+            StorageUnavailable: A file is damaged or missing.
+        """
+        if len(files) <= FEW_FILES:
+            return files
+        sql = (
+            "SELECT DISTINCT filename FROM "  # noqa: S608 - paths are the table's own, quoted
+            f"read_parquet([{_listed(files)}], hive_partitioning = false, filename = true) WHERE trace_id = ?"
+        )
+        found = self._ask(lambda cursor: cursor.sql(sql, params=[trace_id]))
+        paths = set(found.column("filename").to_pylist())
+        return tuple(file for file in files if file.path in paths)
+
+    def _ask(self, question: Callable[[duckdb.DuckDBPyConnection], duckdb.DuckDBPyRelation]) -> pa.Table:
+        """Ask within the time limit; faults of DuckDB become ours."""
         cursor = self._connection.cursor()
         timer = threading.Timer(TIMEOUT_S, cursor.interrupt)
         timer.daemon = True
         timer.start()
         try:
-            with_tables = self._define(cursor, view, sql)
-            found: pa.Table = cursor.sql(with_tables + sql, params=list(parameters)).to_arrow_table()
+            found: pa.Table = question(cursor).to_arrow_table()
         except duckdb.InterruptException as error:
             raise LimitExceeded(
                 f"the query took longer than {TIMEOUT_S:g} s and was stopped",
@@ -114,11 +143,14 @@ class Database:
             columns = ", ".join(schema.names)
             sources = []
             if files:
-                listed = ", ".join("'" + file.path.replace("'", "''") + "'" for file in files)
-                read = f"read_parquet([{listed}], hive_partitioning = true, hive_types = {{'day': DATE}})"
+                read = f"read_parquet([{_listed(files)}], hive_partitioning = true, hive_types = {{'day': DATE}})"
                 sources.append(f"SELECT {columns} FROM {read}")  # noqa: S608 - paths are the table's own, quoted
             if tail or not files:
                 cursor.register(f"{name}_tail", pa.Table.from_batches(tail, schema=schema))
                 sources.append(f"SELECT {columns} FROM {name}_tail")  # noqa: S608 - names are constants
             parts.append(f"{name} AS ({' UNION ALL '.join(sources)})")
         return f"WITH {', '.join(parts)} " if parts else ""
+
+
+def _listed(files: Sequence[DataFile]) -> str:
+    return ", ".join("'" + file.path.replace("'", "''") + "'" for file in files)
