@@ -175,6 +175,7 @@ def _serve_node(
             "gap_alert": gap_watch.is_open,
             "ticks": [asdict(state) for state in background.states()],
         },
+        further_hosts=installation.settings.allowed_hosts,
     )
     grpc_server = _start_grpc(request, node, host)
     try:

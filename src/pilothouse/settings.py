@@ -33,12 +33,14 @@ class Settings:
         home: Data folder: lake, ledger, write-ahead log.
         host: Address to listen on; loopback unless somebody chose otherwise.
         port: Port for telemetry, pages and API; 0 lets the system choose.
+        allowed_hosts: Names besides loopback under which requests may arrive, for example a proxy's.
         sources: Where each value came from, by name: `default`, `environment` or `option`.
     """
 
     home: Path
     host: str
     port: int
+    allowed_hosts: tuple[str, ...] = ()
     sources: tuple[tuple[str, str], ...]
 
     @property
@@ -103,9 +105,11 @@ def load_settings(
             remedy=f"Give --port {PORT_DEFAULT}.",
             subject="port",
         )
+    hosts = settle("allowed_hosts", None, "PILOTHOUSE_ALLOWED_HOSTS", "")
     return Settings(
         home=home_value.expanduser().absolute(),
         host=host_value,
         port=port_number,
+        allowed_hosts=tuple(name.strip() for name in hosts.split(",") if name.strip()),
         sources=tuple(sources),
     )

@@ -107,7 +107,12 @@ def _settings_checks(settings: Settings) -> Iterator[Check]:
     yield Check(
         name="program", state="ok", sentence=f"Pilothouse {pilothouse.__version__} on Python {python}."
     )
-    values = {"home": settings.home, "host": settings.host, "port": settings.port}
+    values = {
+        "home": settings.home,
+        "host": settings.host,
+        "port": settings.port,
+        "allowed_hosts": ", ".join(settings.allowed_hosts) or "loopback only",
+    }
     for name, source in settings.sources:
         yield Check(name=f"setting {name}", state="ok", sentence=f"{values[name]} (from {source}).")
 

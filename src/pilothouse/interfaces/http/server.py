@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -65,24 +65,36 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def compose(
-    *, otlp: App, pages: App, metrics: Callable[[], str], health: Callable[[], dict[str, object]]
+    *,
+    otlp: App,
+    pages: App,
+    metrics: Callable[[], str],
+    health: Callable[[], dict[str, object]],
+    further_hosts: Iterable[str] = (),
 ) -> App:
     """Return one application: OTLP under /v1/, /metrics, /healthz, and pages for everything else.
 
-    The OTLP road is a bare call beside the pages' router, so that a span pays for no framework.
+    The OTLP road is a bare call beside the pages' router, so that a span pays for no framework. A request that
+    was meant for another name is refused: a web page elsewhere may not read traces through the visitor's browser
+    by letting its own name point to this machine.
 
     Args:
         otlp: Takes /v1/traces, /v1/logs, /v1/metrics.
         pages: Takes the rest.
         metrics: Returns the counters as Prometheus text.
         health: Returns what a load balancer and `doctor` want to know.
+        further_hosts: Names besides loopback that requests may be meant for, for example a proxy's.
     """
+    hosts = {name.lower().encode() for name in (*LOOPBACK, *further_hosts)}
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         path: str = scope["path"]
-        if path.startswith("/v1/"):
+        if not _is_meant_for(scope, hosts):
+            text = "This server answers to its own name only. Behind a proxy, name it in PILOTHOUSE_ALLOWED_HOSTS.\n"
+            await _answer(send, text.encode(), b"text/plain; charset=utf-8", status=403)
+        elif path.startswith("/v1/"):
             await otlp(scope, receive, send)
         elif path == "/metrics":
             await _answer(send, metrics().encode(), b"text/plain; version=0.0.4; charset=utf-8")
@@ -135,11 +147,21 @@ class _Server(uvicorn.Server):
         self._on_ready()
 
 
-async def _answer(send: Send, body: bytes, content_type: bytes) -> None:
+def _is_meant_for(scope: Scope, hosts: set[bytes]) -> bool:
+    """Return whether the Host header names us; HTTP/1.0 without one is meant for whoever answers."""
+    for name, value in scope["headers"]:
+        if name == b"host":
+            host: bytes = value.lower()
+            bare = host.partition(b"]")[0].lstrip(b"[") if host.startswith(b"[") else host.partition(b":")[0]
+            return bare in hosts
+    return True
+
+
+async def _answer(send: Send, body: bytes, content_type: bytes, *, status: int = 200) -> None:
     headers = [
         (b"content-type", content_type),
         (b"content-length", str(len(body)).encode()),
         (b"x-content-type-options", b"nosniff"),
     ]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
