@@ -204,11 +204,19 @@ class LakeQueries:
         if len(trace_ids) > TRACE_IDS_MAX:
             raise UsageError(f"more than {TRACE_IDS_MAX} trace ids", remedy="Ask for fewer at once.")
         fields = ", ".join(TaskRow._fields)
+        newest = "ORDER BY revision DESC, closed_ns DESC"
+        if len(trace_ids) == 1:  # a plain comparison is pushed into the files, a list is not
+            which, values = f"trace_id = ? {newest} LIMIT 1", list[Any](trace_ids)
+        else:
+            which = (
+                "trace_id IN (SELECT unnest(?::VARCHAR[])) "
+                f"QUALIFY row_number() OVER (PARTITION BY trace_id {newest}) = 1"
+            )
+            values = [list(trace_ids)]
         table = self._database.run(
             view or self._view(),
-            f"SELECT {fields} FROM tasks WHERE trace_id IN (SELECT unnest(?::VARCHAR[])) "  # noqa: S608 - constants
-            "QUALIFY row_number() OVER (PARTITION BY trace_id ORDER BY revision DESC, closed_ns DESC) = 1",
-            [list(trace_ids)],
+            f"SELECT {fields} FROM tasks WHERE {which}",  # noqa: S608 - constants
+            values,
         )
         rows = (
             TaskRow(**row)._replace(
