@@ -32,6 +32,7 @@ TASKS = world.make_tasks()
 PAGES = {
     "fleet": "/",
     "agent": f"{BASE}/agent",
+    "health": "/health",
     "readiness": f"{BASE}/readiness",
     "tasks": f"{BASE}/tasks",
     "trace": f"{BASE}/tasks/{next(iter(world.make_outcomes(TASKS)))}",

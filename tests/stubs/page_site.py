@@ -15,9 +15,11 @@ import uvicorn
 from starlette.applications import Starlette
 
 from pilothouse.interfaces.web.pages import web_app
+from pilothouse.ports import LakeHealth
 from pilothouse.settings import load_settings
 from pilothouse.testing import FixedClock, MemoryLedger
 from pilothouse.workflows.assess import Assessment, assess
+from pilothouse.workflows.background import TickState
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.show import Shows
 
@@ -25,6 +27,16 @@ STRAY = "stray <b>agent</b>"
 
 
 MINUTE = timedelta(minutes=1)
+
+HEALTH = LakeHealth(
+    counters=(("acked", 20_480), ("deduplicated", 32), ("received", 20_483), ("refused_busy", 4), ("rejected", 3)),
+    rows=20_440, pending=8, gap=0, open_traces=5, waiting_bytes=9_000, uncommitted_s=0.4, freshness_s=0.21,
+    wal_bytes=64 << 20, disk_free_bytes=71 << 30, busy_reason="", last_error="",
+)  # fmt: skip
+WORK = (
+    TickState(name="prices", runs=12),
+    TickState(name="verify", runs=7, failures=2, last_error=world.HOSTILE),
+)
 
 
 def judge(installation: Installation, agent: str, now: datetime) -> Assessment:
@@ -63,7 +75,7 @@ def make_installation(home: Path, *, empty: bool = False) -> Installation:
 
 
 def make_site(home: Path, *, empty: bool = False) -> Starlette:
-    return web_app(Shows(make_installation(home, empty=empty)))
+    return web_app(Shows(make_installation(home, empty=empty), health=lambda: HEALTH, work=lambda: WORK))
 
 
 @contextmanager
