@@ -12,6 +12,7 @@ _TO_COME = frozenset(
     {
         ("audit",),
         ("context",),
+        ("context",),
         ("drill",),
         ("eval", "judge"),
         ("evidence",),
