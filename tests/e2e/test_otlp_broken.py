@@ -105,7 +105,7 @@ def test_metrics_and_logs_are_answered(server):
 def test_other_paths_and_methods_say_what_is_right(server):
     assert server.post("/v1/nothing", b"", PROTOBUF).status == 404
     with socket.create_connection(("127.0.0.1", urlsplit(server.address).port)) as raw:
-        raw.sendall(b"GET /v1/traces HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        raw.sendall(b"GET /v1/traces HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         assert b" 405 " in raw.recv(100)
 
 
@@ -113,7 +113,7 @@ def test_a_chunked_body_over_the_limit_is_refused_while_it_comes(server):
     with socket.create_connection(("127.0.0.1", urlsplit(server.address).port)) as raw:
         raw.settimeout(20)
         raw.sendall(
-            b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\n"
+            b"POST /v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-protobuf\r\n"
             b"Transfer-Encoding: chunked\r\n\r\n"
         )
         chunk = b"100000\r\n" + bytes(1 << 20) + b"\r\n"
@@ -130,7 +130,7 @@ def test_a_chunked_body_over_the_limit_is_refused_while_it_comes(server):
 def test_a_sender_that_leaves_in_the_middle_harms_nobody(server):
     with socket.create_connection(("127.0.0.1", urlsplit(server.address).port)) as raw:
         raw.sendall(
-            b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\n"
+            b"POST /v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-protobuf\r\n"
             b"Content-Length: 1000\r\n\r\nonly this"
         )
 
