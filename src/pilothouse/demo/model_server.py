@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import signal
 import socket
 import sys
 import threading
@@ -211,13 +212,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m pilothouse.demo.model_server", description=main.__doc__)
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 lets the system choose")
     port: int = parser.parse_args(arguments).port
+    stop = threading.Event()
+    # Set by hand: a shell starts background processes with Ctrl-C ignored, and they must stop all the same.
+    for asked in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(asked, lambda *_: stop.set())
     with ModelServer(port=port) as server:
         sys.stdout.write(f"{server.base_url}\n")
         sys.stdout.flush()
-        try:
-            threading.Event().wait()
-        except KeyboardInterrupt:
-            return
+        stop.wait()
 
 
 async def _fail(fault: Fault) -> Response:
