@@ -87,7 +87,7 @@ bench-statistics: setup ## every statistical bar: expected, observed, tolerance
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet
 lock: ## resolve and hash the dependencies again (needs uv)
 	$(BIN)/$(LOCK) --extra demo --group build -o requirements/run.txt
-	$(BIN)/$(LOCK) --extra demo --extra grpc --group build --group frameworks --group test --group lint --group oracles -c requirements/run.txt -o requirements/dev.txt
+	$(BIN)/$(LOCK) --extra demo --extra grpc --extra mcp --extra pdf --extra postgres --group build --group frameworks --group test --group lint --group oracles -c requirements/run.txt -o requirements/dev.txt
 
 clean: ## remove what the targets made, the virtual environment included
 	rm -rf $(VENV) demo-data artifacts .coverage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

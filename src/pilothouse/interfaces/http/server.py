@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -70,9 +70,10 @@ def compose(
     pages: App,
     metrics: Callable[[], str],
     health: Callable[[], dict[str, object]],
+    mounts: Mapping[str, App] | None = None,
     further_hosts: Iterable[str] = (),
 ) -> App:
-    """Return one application: OTLP under /v1/, /metrics, /healthz, and pages for everything else.
+    """Return one application: OTLP under /v1/, /metrics, /healthz, the mounts, and pages for everything else.
 
     The OTLP road is a bare call beside the pages' router, so that a span pays for no framework. A request that
     was meant for another name is refused: a web page elsewhere may not read traces through the visitor's browser
@@ -83,8 +84,10 @@ def compose(
         pages: Takes the rest.
         metrics: Returns the counters as Prometheus text.
         health: Returns what a load balancer and `doctor` want to know.
+        mounts: Further applications by the first part of their path, for example `gw`; each sees the whole path.
         further_hosts: Names besides loopback that requests may be meant for, for example a proxy's.
     """
+    mounted = dict(mounts or {})
     hosts = {name.lower().encode() for name in (*LOOPBACK, *further_hosts)}
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -101,7 +104,7 @@ def compose(
         elif path == "/healthz":
             await _answer(send, json.dumps(health()).encode(), b"application/json")
         else:
-            await pages(scope, receive, send)
+            await mounted.get(path[1:].partition("/")[0], pages)(scope, receive, send)
 
     return app
 

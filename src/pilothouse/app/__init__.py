@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Composition root: the only module that knows every class and puts them together.
+
+What a command needs is imported when it runs, so that `pilothouse --help` and `check` answer at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from pilothouse.app.opening import SystemClock, open_installation, open_intake
+from pilothouse.app.serving import serve
+from pilothouse.connectors.own_server import ask_health, read_server
+from pilothouse.interfaces.cli.main import build_cli, run_cli
+from pilothouse.interfaces.cli.services import Services
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import typer
+
+    from pilothouse.demo.story import DemoParts, Step
+    from pilothouse.settings import Settings
+    from pilothouse.workflows.backup import Manifest
+    from pilothouse.workflows.doctor import Checkup
+
+__all__ = [
+    "SystemClock",
+    "back_up_installation",
+    "command_tree",
+    "demo_parts",
+    "examine_installation",
+    "main",
+    "open_installation",
+    "open_intake",
+    "prepare_demo",
+    "serve",
+]
+
+
+def demo_parts() -> DemoParts:
+    """Return what the demo needs of us."""
+    from pilothouse.demo.story import DemoParts
+
+    return DemoParts(
+        clock=SystemClock(),
+        open_installation=open_installation,
+        open_intake=open_intake,
+    )
+
+
+def prepare_demo(settings: Settings) -> Settings:
+    """Make sure the demo's data exist and return the settings that point to them.
+
+    Args:
+        settings: Settings of the user's installation.
+    """
+    from pilothouse.demo.story import prepare_demo as prepare
+
+    def tell(step: Step) -> None:
+        sys.stderr.write(f"  {step.line}\n")
+
+    return prepare(settings, demo_parts(), on_step=tell)
+
+
+def examine_installation(settings: Settings) -> Checkup:
+    """Look at an installation, its server included.
+
+    Args:
+        settings: Values in force.
+    """
+    from pilothouse.workflows.doctor import examine
+
+    def ask_server() -> tuple[str, dict[str, object] | None] | None:
+        noted = read_server(settings.home)
+        return None if noted is None else (noted.url, ask_health(noted.url))
+
+    return examine(settings, SystemClock(), open_installation=open_installation, ask_server=ask_server)
+
+
+def back_up_installation(settings: Settings, target: Path) -> Manifest:
+    """Copy an installation, running or not, to a new folder.
+
+    Args:
+        settings: Values in force.
+        target: The copy's folder.
+    """
+    from pilothouse.lake.backup import copy_lake
+    from pilothouse.ledger.backup import copy_ledger
+    from pilothouse.workflows.backup import back_up
+
+    return back_up(settings, target, SystemClock().now(), copy_lake=copy_lake, copy_ledger=copy_ledger)
+
+
+def command_tree() -> typer.Typer:
+    """Return the command line with every part wired, without running it."""
+    return build_cli(
+        Services(
+            clock=SystemClock(),
+            open_installation=open_installation,
+            open_intake=open_intake,
+            serve=serve,
+            examine=examine_installation,
+            back_up=back_up_installation,
+            demo_parts=demo_parts,
+            prepare_demo=prepare_demo,
+        )
+    )
+
+
+def main() -> None:
+    """Run the command line and exit with its status."""
+    run_cli(command_tree())

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Opens lake, ledger and intake of an installation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pilothouse.ports import Intake
+    from pilothouse.settings import Settings
+    from pilothouse.workflows.installation import Installation
+
+__all__ = ["SystemClock", "open_installation", "open_intake"]
+
+
+class SystemClock:
+    """The machine's wall clock, in UTC."""
+
+    def now(self) -> datetime:
+        """Return the present moment, aware UTC."""
+        return datetime.now(UTC)
+
+
+@contextmanager
+def open_installation(settings: Settings) -> Iterator[Installation]:
+    """Open lake and ledger for reading and deciding, and close them again.
+
+    A server may be writing the lake meanwhile; what it has committed is seen.
+
+    Args:
+        settings: Values in force.
+    """
+    from pilothouse.lake.store import open_lake
+    from pilothouse.ledger.ledger import open_ledger
+    from pilothouse.workflows.installation import Installation
+
+    clock = SystemClock()
+    with open_ledger(settings.ledger_url) as ledger:
+        lake = open_lake(settings.lake_folder, clock)
+        try:
+            yield Installation(settings=settings, clock=clock, lake=lake, ledger=ledger)
+        finally:
+            lake.close()
+
+
+@contextmanager
+def open_intake(settings: Settings) -> Iterator[Intake]:
+    """Open the door for telemetry: the running server's, or the lake itself when none runs.
+
+    Args:
+        settings: Values in force.
+    """
+    from pilothouse.lake import remote
+
+    with remote.open_intake(settings.lake_folder, SystemClock()) as intake:
+        yield intake

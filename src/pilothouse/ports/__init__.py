@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the inside needs from outside, one Protocol each; workflows know only these."""
+
+from pilothouse.ports.clock import Clock
+from pilothouse.ports.intake import Intake, IntakeAnswer, Receipt, Signal
+from pilothouse.ports.lake import (
+    SAID_SPAN_MAX_NS,
+    AgentSeen,
+    Lake,
+    LakeHealth,
+    SpanRecord,
+    TaskCursor,
+    TaskFilter,
+    TaskPage,
+    TraceView,
+)
+from pilothouse.ports.ledger import (
+    DECISIONS_MAX,
+    EVIDENCE_MAX,
+    OUTCOME_IDS_MAX,
+    OUTCOMES_MAX,
+    CharterInForce,
+    Decision,
+    Ledger,
+)
+from pilothouse.ports.verifier import VERIFIERS_API_VERSION, Verifier
+
+__all__ = [
+    "DECISIONS_MAX",
+    "EVIDENCE_MAX",
+    "OUTCOMES_MAX",
+    "OUTCOME_IDS_MAX",
+    "SAID_SPAN_MAX_NS",
+    "VERIFIERS_API_VERSION",
+    "AgentSeen",
+    "CharterInForce",
+    "Clock",
+    "Decision",
+    "Intake",
+    "IntakeAnswer",
+    "Lake",
+    "LakeHealth",
+    "Ledger",
+    "Receipt",
+    "Signal",
+    "SpanRecord",
+    "TaskCursor",
+    "TaskFilter",
+    "TaskPage",
+    "TraceView",
+    "Verifier",
+]

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The port through which OTLP requests come in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol, runtime_checkable
+
+__all__ = ["Intake", "IntakeAnswer", "Receipt", "Signal"]
+
+
+class Signal(StrEnum):
+    """What an OTLP request carries."""
+
+    TRACES = "traces"
+    LOGS = "logs"
+    METRICS = "metrics"
+
+
+class IntakeAnswer(StrEnum):
+    """What became of an OTLP request; only the last two ask the sender to try again."""
+
+    ACCEPTED = "accepted"
+    MALFORMED = "malformed"
+    TOO_LARGE = "too_large"
+    UNSUPPORTED = "unsupported"
+    OVER_QUOTA = "over_quota"
+    BUSY = "busy"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """The answer to one OTLP request; `ACCEPTED` means that every item not rejected is on the disk.
+
+    Attributes:
+        answer: What became of it.
+        items: Spans, log records or metrics in the request; 0 when it could not be read.
+        rejected: Items among them that are broken.
+        reason: One sentence naming the first fault, or empty.
+        retry_after_s: When to try again, for `OVER_QUOTA` and `BUSY`.
+    """
+
+    answer: IntakeAnswer
+    items: int = 0
+    rejected: int = 0
+    reason: str = ""
+    retry_after_s: int = 1
+
+
+@runtime_checkable
+class Intake(Protocol):
+    """Takes OTLP requests in; what it accepts survives the death of the process."""
+
+    def accept(
+        self, signal: Signal, *, content_type: str, content_encoding: str, body: bytes, source: str
+    ) -> Receipt:
+        """Take one request; durable when this returns `ACCEPTED`.
+
+        Args:
+            signal: Which of the three services it was sent to.
+            content_type: `application/x-protobuf` or `application/json`.
+            content_encoding: Empty, `identity` or `gzip`.
+            body: The body as received, at most 16 MiB.
+            source: Id of the ingest key or place it came from.
+        """
+        ...
+
+    def settle(self) -> None:
+        """Close every trace whose root has ended without waiting for late spans, and commit."""
+        ...

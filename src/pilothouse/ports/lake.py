@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The port of telemetry in bulk: tasks and traces as bounded queries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Protocol, runtime_checkable
+
+from pilothouse.core.evidence.task import Task
+
+__all__ = [
+    "SAID_SPAN_MAX_NS",
+    "AgentSeen",
+    "Lake",
+    "LakeHealth",
+    "SpanRecord",
+    "TaskCursor",
+    "TaskFilter",
+    "TaskPage",
+    "TraceView",
+]
+
+SAID_SPAN_MAX_NS = 7 * 86_400 * 1_000_000_000
+"""Whole texts are looked through for at most a week: an answer within seconds at 5 million spans."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskCursor:
+    """Where a page of tasks ended: the next one begins strictly before it."""
+
+    start_ns: int
+    trace_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskFilter:
+    """Which tasks a query wants; None means any.
+
+    Attributes:
+        agent: Agent name.
+        task_type: Task type.
+        version_digest: Version.
+        environment: Deployment environment.
+        result: Task result.
+        state: `complete` or `incomplete`.
+        from_ns: Start of the half-open window, Unix nanoseconds UTC, inclusive.
+        to_ns: End of the window, exclusive.
+        text: Words to find in the previews.
+        trace_prefix: First digits of the trace id.
+        error_type: Kind of the error; `*` stands for anything.
+        tool: A tool it called; `*` stands for anything.
+        model: A model that answered; `*` stands for anything.
+        cost_over: Costs more for certain, US dollars: also a task whose priced calls alone do.
+        cost_under: Costs less for certain: never a task with an unknown cost.
+        took_ns_over: Took longer, nanoseconds.
+        took_ns_under: Took less.
+        tokens_over: More tokens of all classes together.
+        tokens_under: Fewer.
+        said: A phrase in a whole input or output of any of its spans; both ends of the window are then
+            required and lie at most `SAID_SPAN_MAX_NS` apart.
+    """
+
+    agent: str | None = None
+    task_type: str | None = None
+    version_digest: str | None = None
+    environment: str | None = None
+    result: str | None = None
+    state: str | None = None
+    from_ns: int | None = None
+    to_ns: int | None = None
+    text: str | None = None
+    trace_prefix: str | None = None
+    error_type: str | None = None
+    tool: str | None = None
+    model: str | None = None
+    cost_over: Decimal | None = None
+    cost_under: Decimal | None = None
+    took_ns_over: int | None = None
+    took_ns_under: int | None = None
+    tokens_over: int | None = None
+    tokens_under: int | None = None
+    said: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskPage:
+    """Tasks newest first, and where to go on (None at the end)."""
+
+    tasks: tuple[Task, ...]
+    next_cursor: TaskCursor | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpanRecord:
+    """One span or log record of a trace, for the trace page.
+
+    Attributes:
+        span_id: 16 hex digits.
+        parent_span_id: Parent, or None for a root.
+        record: `span` or `log`.
+        name: Span name.
+        operation: Normalised operation, for example `chat` or `execute_tool`.
+        agent: Agent the span belongs to, or None.
+        start_ns: Start, Unix nanoseconds UTC.
+        end_ns: End, or None.
+        duration_ns: Duration, or None when its times contradict.
+        status: `unset`, `ok` or `error`.
+        status_message: Message of an error.
+        error_type: Kind of the error, or None.
+        provider: Model provider, or None.
+        request_model: Model that was asked for, or None.
+        response_model: Model that answered, or None.
+        tool_name: Tool, or None.
+        tokens_total: All tokens of the call, or None when it reported none.
+        cost_usd_text: Exact cost as text, or None when unknown.
+        convention: Which naming convention matched.
+        input: JSON or plain text of the input, possibly cut.
+        output: JSON or plain text of the output, possibly cut.
+        attributes: JSON text of all attributes.
+        events: JSON text of all events.
+        cut_bytes: Bytes that our limits cut away.
+    """
+
+    span_id: str
+    parent_span_id: str | None
+    record: str
+    name: str
+    operation: str
+    agent: str | None
+    start_ns: int
+    end_ns: int | None
+    duration_ns: int | None
+    status: str
+    status_message: str
+    error_type: str | None
+    provider: str | None
+    request_model: str | None
+    response_model: str | None
+    tool_name: str | None
+    tokens_total: int | None
+    cost_usd_text: str | None
+    convention: str
+    input: str
+    output: str
+    attributes: str
+    events: str
+    cut_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceView:
+    """One task with its spans in start order.
+
+    Attributes:
+        task: The assembled task, or None while the assembler has not folded it.
+        spans: Spans, earliest first, at most the query's limit.
+        spans_total: Spans stored for the trace.
+    """
+
+    task: Task | None
+    spans: tuple[SpanRecord, ...]
+    spans_total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentSeen:
+    """An agent as telemetry knows it.
+
+    Attributes:
+        agent: Name.
+        tasks: Complete tasks.
+        first_ns: Start of the earliest task.
+        last_ns: Start of the latest task.
+        versions: Version digests seen, latest first.
+    """
+
+    agent: str
+    tasks: int
+    first_ns: int
+    last_ns: int
+    versions: tuple[str, ...]
+
+
+@runtime_checkable
+class Lake(Protocol):
+    """Telemetry in bulk, as queries; every answer is bounded."""
+
+    def tasks(self, wanted: TaskFilter, *, limit: int = 100, before: TaskCursor | None = None) -> TaskPage:
+        """Return tasks that match, newest first, at most `limit` (1..10,000)."""
+        ...
+
+    def window(self, wanted: TaskFilter) -> Sequence[Task]:
+        """Return every task of a window (both ends required) for folding, at most 1,000,000."""
+        ...
+
+    def trace(self, trace_id: str, *, limit: int = 2_000) -> TraceView | None:
+        """Return one trace by its full id, or None when nothing has it."""
+        ...
+
+    def agents(self) -> Sequence[AgentSeen]:
+        """Return the agents that sent tasks, by name."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LakeHealth:
+    """The state of one node at one moment; counts are in items since the process started.
+
+    Attributes:
+        counters: Everything that is counted, by name.
+        rows: Rows of `spans` that a query can see, counted in files and memory.
+        pending: Acknowledged items that no query can see yet.
+        gap: Acknowledged items that are nowhere; anything but 0 for more than a minute is a loss.
+        open_traces: Traces that are still gathered.
+        waiting_bytes: Inflated bytes that wait for flattening.
+        uncommitted_s: Age of the oldest row that is in no file, seconds.
+        freshness_s: Longest time from receipt until a query could see it, in the last minute, seconds.
+        wal_bytes: Bytes of the write-ahead log on the disk.
+        disk_free_bytes: Free space where the lake lies.
+        busy_reason: Why nothing is accepted now, or empty.
+        last_error: What last went wrong, or empty.
+    """
+
+    counters: tuple[tuple[str, int], ...]
+    rows: int
+    pending: int
+    gap: int
+    open_traces: int
+    waiting_bytes: int
+    uncommitted_s: float
+    freshness_s: float
+    wal_bytes: int
+    disk_free_bytes: int
+    busy_reason: str
+    last_error: str
+
+    def count(self, name: str) -> int:
+        """Return one counter; what was never counted is 0.
+
+        Args:
+            name: Its name, for example `acked`.
+        """
+        return dict(self.counters).get(name, 0)

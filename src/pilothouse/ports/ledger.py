@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The port of everything that people or the system decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, runtime_checkable
+
+from pilothouse.core.evidence.evidence import Evidence
+from pilothouse.core.evidence.outcome import Outcome
+from pilothouse.core.evidence.price import Price, TokenClass
+
+__all__ = [
+    "DECISIONS_MAX",
+    "EVIDENCE_MAX",
+    "OUTCOMES_MAX",
+    "OUTCOME_IDS_MAX",
+    "CharterInForce",
+    "Decision",
+    "Ledger",
+]
+
+EVIDENCE_MAX = 100_000
+"""Records of one agent that one answer may hold: years of daily records, and still a few seconds to read."""
+
+OUTCOMES_MAX = 1_000_000
+"""Outcomes of one window, as many as the lake gives tasks."""
+
+OUTCOME_IDS_MAX = 10_000
+"""Tasks asked for by id at once: the largest page of the lake."""
+
+DECISIONS_MAX = 1_000
+"""Decisions in one answer; a page shows fifty."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CharterInForce:
+    """A charter as it was accepted.
+
+    Attributes:
+        agent: Agent id.
+        digest: Digest of the canonical model.
+        text: The file as it was read.
+        path: Where it was read from.
+        accepted_at: When it came into force, aware UTC.
+        number: 1 for the first accepted charter of the agent, one more for each change.
+    """
+
+    agent: str
+    digest: str
+    text: str
+    path: str
+    accepted_at: datetime
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """One thing that a person or the system decided.
+
+    Attributes:
+        sequence: 1 for the first of the installation, then rising.
+        kind: What was decided, for example `charter.accepted`.
+        agent: Agent id.
+        at: When, aware UTC.
+        actor: Who: a person id, a command or a part of the system.
+        document: JSON text with the rest.
+    """
+
+    sequence: int
+    kind: str
+    agent: str
+    at: datetime
+    actor: str
+    document: str
+
+
+@runtime_checkable
+class Ledger(Protocol):
+    """Everything decided by people or by the system; durable when a method returns."""
+
+    def accept_charter(
+        self, *, agent: str, digest: str, text: str, path: str, at: datetime
+    ) -> CharterInForce:
+        """Put a charter into force; the same digest again changes nothing."""
+        ...
+
+    def charter(self, agent: str, *, at: datetime | None = None) -> CharterInForce | None:
+        """Return the charter in force now, or at a past moment; None when there is none."""
+        ...
+
+    def charters(self) -> Sequence[CharterInForce]:
+        """Return the charter in force of every agent, by agent."""
+        ...
+
+    def add_evidence(self, records: Sequence[Evidence]) -> int:
+        """Store records; a record with equal content counts once. Return how many were new."""
+        ...
+
+    def evidence(self, agent: str, *, since: datetime | None = None) -> Sequence[Evidence]:
+        """Return the records of an agent, oldest first, those recorded at or after `since`."""
+        ...
+
+    def save_outcomes(self, outcomes: Sequence[Outcome]) -> None:
+        """Store the current outcome of each task; a later one replaces a `pending` one."""
+        ...
+
+    def outcomes(self, agent: str, *, from_ns: int, to_ns: int) -> Sequence[Outcome]:
+        """Return outcomes of tasks that started in the half-open window, by start."""
+        ...
+
+    def outcomes_of(self, trace_ids: Sequence[str]) -> Mapping[str, Outcome]:
+        """Return current outcomes of some tasks, by trace id (at most 10,000 ids)."""
+        ...
+
+    def save_verdict(self, *, agent: str, at: datetime, status: str, document: str, digest: str) -> None:
+        """Freeze a verdict (canonical JSON) with its digest."""
+        ...
+
+    def latest_verdict(self, agent: str, *, at: datetime | None = None) -> str | None:
+        """Return the newest frozen verdict at or before a moment, as JSON text, or None."""
+        ...
+
+    def record(self, *, kind: str, agent: str, at: datetime, actor: str, document: str) -> int:
+        """Append one decision (JSON text) and return its sequence number."""
+        ...
+
+    def decisions(self, agent: str, *, kind: str | None = None, limit: int = 100) -> Sequence[Decision]:
+        """Return decisions about an agent, newest first, at most `limit` (1..1,000)."""
+        ...
+
+    def add_prices(self, prices: Sequence[Price]) -> int:
+        """Store prices; one that is known changes nothing, another for the same start is a conflict.
+
+        Return how many were new.
+        """
+        ...
+
+    def prices(self) -> Sequence[Price]:
+        """Return every price by provider, model, class and start; none at all until somebody adds one."""
+        ...
+
+    def price(self, *, provider: str, model: str, token_class: TokenClass, at: datetime) -> Price | None:
+        """Return the price in force at a moment, or None: unknown, which is not zero."""
+        ...
