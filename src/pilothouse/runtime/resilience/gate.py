@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The state machines of one tool behind one lock, so that threads and event loops share them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pilothouse.runtime.resilience.breaker import (
+    Breaker,
+    BreakerPolicy,
+    BreakerState,
+    Permit,
+    Refused,
+    Settled,
+)
+from pilothouse.runtime.resilience.bulkhead import Bulkhead
+from pilothouse.runtime.resilience.hedge import Hedge
+from pilothouse.runtime.resilience.rate_limit import RateLimiter
+from pilothouse.runtime.resilience.retry import NoRetry, RetryBudget, RetryPolicy, next_try
+
+__all__ = ["Admitted", "Gate", "GatePolicy", "Limited", "Turn"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatePolicy:
+    """Limits of one tool.
+
+    Attributes:
+        slots: Calls at once.
+        line: Calls that may wait for a slot.
+        rate_per_s: Attempts a second; None for no limit.
+        burst: Attempts that may start together.
+        breaker: When the breaker opens.
+        retry: How often a failed attempt is repeated.
+        hedge: Whether a slow read gets a second attempt.
+    """
+
+    slots: int = 16
+    line: int = 64
+    rate_per_s: float | None = None
+    burst: int = 1
+    breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    hedge: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """Leave for one attempt.
+
+    Attributes:
+        permit: Of the breaker.
+        wait_s: Seconds to wait for the rate limit first.
+    """
+
+    permit: Permit
+    wait_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Limited:
+    """No leave because of the rate limit.
+
+    Attributes:
+        retry_after_s: When there will be a place, seconds.
+    """
+
+    retry_after_s: float
+
+
+class Turn:
+    """Someone who waits for a slot; `wake` is called once it is theirs, from any thread.
+
+    Args:
+        wake: What tells them.
+    """
+
+    __slots__ = ("wake",)
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self.wake = wake
+
+
+class Gate:
+    """Everything that one tool's calls share.
+
+    Args:
+        policy: Its limits.
+    """
+
+    def __init__(self, policy: GatePolicy) -> None:
+        self.policy = policy
+        self._lock = threading.Lock()
+        self._bulkhead = Bulkhead[Turn](slots=policy.slots, line=policy.line)
+        self._breaker = Breaker(policy.breaker)
+        self._limiter = (
+            None if policy.rate_per_s is None else RateLimiter(policy.rate_per_s, burst=policy.burst)
+        )
+        self._budget = RetryBudget()
+        self._hedge = Hedge()
+
+    def enter(self, turn: Turn) -> Literal["in", "waits", "full"]:
+        """Ask for a slot for one call; the call earns its part of a retry."""
+        with self._lock:
+            self._budget.earn()
+            return self._bulkhead.enter(turn)
+
+    def leave(self) -> None:
+        """Give the slot back and wake whoever is next."""
+        with self._lock:
+            following = self._bulkhead.leave()
+        if following is not None:
+            following.wake()
+
+    def give_up(self, turn: Turn) -> None:
+        """Stop waiting for a slot; one that came meanwhile goes to the next."""
+        with self._lock:
+            waited = self._bulkhead.give_up(turn)
+        if not waited:
+            self.leave()
+
+    def admit(self, now_s: float, *, wait_max_s: float) -> Admitted | Limited | Refused:
+        """Ask breaker and rate limit for one attempt.
+
+        Args:
+            now_s: Monotonic seconds.
+            wait_max_s: Longest useful wait, seconds.
+        """
+        with self._lock:
+            wait_s = 0.0
+            if self._limiter is not None:
+                # The breaker is asked last: a permit must not lapse because the rate had no place.
+                wait_s = self._limiter.wait_s(now_s)
+                if wait_s > wait_max_s:
+                    return Limited(wait_s)
+            permit = self._breaker.admit(now_s)
+            if isinstance(permit, Refused):
+                return permit
+            if self._limiter is not None:
+                self._limiter.reserve(now_s, wait_max_s=wait_max_s)
+            return Admitted(permit, wait_s)
+
+    def settle(self, permit: Permit, outcome: Settled, *, took_s: float, now_s: float, chance: float) -> None:
+        """Say how an attempt went; see `Breaker.settle`."""
+        with self._lock:
+            self._breaker.settle(permit, outcome, took_s=took_s, now_s=now_s, chance=chance)
+            if outcome is Settled.GOOD and self.policy.hedge:
+                self._hedge.observe(took_s)
+
+    def push_back(self, now_s: float, retry_after_s: float) -> None:
+        """Obey a `Retry-After` in every later attempt, whoever makes it."""
+        with self._lock:
+            if self._limiter is not None:
+                self._limiter.push_back(now_s, retry_after_s)
+
+    def next_try(
+        self,
+        *,
+        attempt: int,
+        useful: bool,
+        safe: bool,
+        retry_after_s: float | None,
+        left_s: float,
+        now_s: float,
+        chance: float,
+    ) -> float | NoRetry:
+        """Decide what follows a failed attempt; see `retry.next_try`."""
+        with self._lock:
+            return next_try(
+                self.policy.retry,
+                attempt=attempt,
+                useful=useful,
+                safe=safe,
+                retry_after_s=retry_after_s,
+                left_s=left_s,
+                budget=self._budget,
+                now_s=now_s,
+                chance=chance,
+            )
+
+    def hedge_after_s(self) -> float | None:
+        """Return after how many seconds a read gets a second attempt; None when it gets none."""
+        return self._hedge.delay_s() if self.policy.hedge else None
+
+    def start_hedge(self) -> bool:
+        """Whether a second attempt may start now."""
+        with self._lock:
+            return self._hedge.start()
+
+    def force(self, state: Literal["open", "closed"] | None, *, until_s: float = 0.0) -> None:
+        """Hold the breaker open or closed until a moment; see `Breaker.force`."""
+        with self._lock:
+            self._breaker.force(state, until_s=until_s)
+
+    def breaker_state(self, now_s: float) -> BreakerState:
+        """Return where the breaker stands."""
+        with self._lock:
+            return self._breaker.state(now_s)
+
+    @property
+    def inside(self) -> int:
+        """Calls that hold a slot."""
+        return self._bulkhead.inside

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One call, one effect: the key of a call, and what a row of the ledger allows after a crash or a repetition."""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+from typing import Any, Literal
+
+from pilothouse.core.charter.digest import canonical_json
+from pilothouse.errors import Conflict
+
+__all__ = ["CallState", "after_crash", "call_key", "check_step"]
+
+
+class CallState(StrEnum):
+    """Where a call with an effect stands; each step is on disk before the next one begins."""
+
+    RESERVED = "reserved"
+    SENT = "sent"
+    DONE = "done"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    """Bytes left and nobody knows what became of them: a person looks."""
+
+
+_STEPS: dict[CallState, frozenset[CallState]] = {
+    CallState.RESERVED: frozenset({CallState.SENT, CallState.FAILED}),
+    CallState.SENT: frozenset({CallState.SENT, CallState.DONE, CallState.FAILED, CallState.UNKNOWN}),
+    CallState.DONE: frozenset(),
+    CallState.FAILED: frozenset({CallState.SENT}),
+    CallState.UNKNOWN: frozenset({CallState.DONE, CallState.FAILED}),
+}
+"""`failed` means that nothing happened, so it may be sent again; `done` is the end."""
+
+
+def call_key(run: str, call: str, tool: str, args: dict[str, Any]) -> tuple[str, str]:
+    """Return the key of a call and the digest of what it asks for.
+
+    Args:
+        run: Id of the run.
+        call: The model's id of the tool call, or the causal step where there is none.
+        tool: `name@major`.
+        args: Arguments, plain JSON data.
+
+    Returns:
+        Key over all four and digest of the arguments, both SHA-256 in lower-case hex. The same call id
+        with another digest is a conflict, never a second call.
+
+    Example:
+        >>> key, digest = call_key("r", "c", "pay@1", {"amount": 5})
+        >>> (key, digest) == call_key("r", "c", "pay@1", {"amount": 5.0})
+        True
+    """
+    canonical = canonical_json(args)
+    digest = hashlib.sha256(canonical.encode()).hexdigest()
+    return hashlib.sha256(f"{run}\0{call}\0{tool}\0{digest}".encode()).hexdigest(), digest
+
+
+def check_step(before: CallState, after: CallState) -> None:
+    """Refuse a step that would forget an effect or repeat one.
+
+    Args:
+        before: State of the row.
+        after: State it should get.
+
+    Raises:
+        Conflict: The row does not allow it.
+
+    Example:
+        >>> check_step(CallState.RESERVED, CallState.SENT)
+    """
+    if after not in _STEPS[before]:
+        raise Conflict(
+            f"a call that is {before.value!r} cannot become {after.value!r}",
+            remedy="Ask for the result of the first call; it is not made again.",
+        )
+
+
+def after_crash(
+    state: CallState, *, idempotency: Literal["natural", "key", "none"]
+) -> Literal["send", "send_same_key", "stored", "ask_person"]:
+    """Return what a repeated call may do, given the row that the first one left.
+
+    Args:
+        state: State of the row.
+        idempotency: What the backend offers: `natural`, a key it honours, or nothing.
+
+    Example:
+        >>> after_crash(CallState.SENT, idempotency="key"), after_crash(CallState.SENT, idempotency="none")
+        ('send_same_key', 'ask_person')
+    """
+    if state is CallState.DONE:
+        return "stored"
+    if state in (CallState.RESERVED, CallState.FAILED):
+        return "send"
+    return "ask_person" if idempotency == "none" else "send_same_key"
