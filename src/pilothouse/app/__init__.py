@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from pilothouse.app.control_room import open_control_room
 from pilothouse.app.opening import SystemClock, open_installation, open_intake
 from pilothouse.app.serving import serve
 from pilothouse.connectors.own_server import ask_health, read_server
@@ -32,6 +33,7 @@ __all__ = [
     "demo_parts",
     "examine_installation",
     "main",
+    "open_control_room",
     "open_installation",
     "open_intake",
     "prepare_demo",
@@ -99,6 +101,7 @@ def command_tree() -> typer.Typer:
         Services(
             clock=SystemClock(),
             open_installation=open_installation,
+            open_control_room=open_control_room,
             open_intake=open_intake,
             serve=serve,
             examine=examine_installation,

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from pilothouse import __version__
+from pilothouse.app.control_room import running_controls
 from pilothouse.app.opening import SystemClock
 from pilothouse.connectors.own_server import forget_server, note_server
 from pilothouse.interfaces.cli.services import ServeRequest
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from pilothouse.interfaces.http.otlp_grpc import GrpcServer
     from pilothouse.lake.node import LakeNode
+    from pilothouse.ports import Controls
     from pilothouse.workflows.installation import Installation
     from pilothouse.workflows.upkeep import PriceList
 
@@ -53,7 +55,8 @@ def serve(request: ServeRequest) -> None:
         node = open_node(settings.lake_folder, clock, prices=priced_by(prices.read))
         try:
             installation = Installation(settings=settings, clock=clock, lake=node, ledger=ledger)
-            _serve_node(request, installation, node, prices, listener)
+            with running_controls(ledger) as controls:
+                _serve_node(request, installation, node, prices, listener, controls=controls)
         finally:
             node.stop()
 
@@ -64,6 +67,8 @@ def _serve_node(
     node: LakeNode,
     prices: PriceList,
     listener: socket.socket,
+    *,
+    controls: Controls,
 ) -> None:
     from pilothouse.interfaces.http import server
     from pilothouse.interfaces.http.otlp import otlp_app
@@ -104,6 +109,7 @@ def _serve_node(
             "version": __version__,
             "telemetry": asdict(node.health()),
             "gap_alert": gap_watch.is_open,
+            "paused": sorted({pause.agent for pause in controls.state().pauses.values()}),
             "ticks": [asdict(state) for state in background.states()],
         },
         further_hosts=installation.settings.allowed_hosts,

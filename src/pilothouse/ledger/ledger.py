@@ -8,14 +8,13 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine
-
 from pilothouse.core.evidence.evidence import Evidence
 from pilothouse.core.evidence.outcome import Outcome
 from pilothouse.core.evidence.price import Price, TokenClass
 from pilothouse.errors import StorageUnavailable
 from pilothouse.ledger import charters, decisions, evidence, outcomes, prices, verdicts
-from pilothouse.ledger.engine import BUSY_TIMEOUT_S, WRITE_OPTION, database_subject, make_engine
+from pilothouse.ledger.database import Database
+from pilothouse.ledger.engine import BUSY_TIMEOUT_S, database_subject, make_engine
 from pilothouse.ledger.migrate import migrate
 from pilothouse.ledger.outcomes import save_outcomes
 from pilothouse.ledger.prices import add_prices
@@ -29,113 +28,100 @@ class SqlLedger:
     """`ports.Ledger` on a database; safe to share between threads and between processes.
 
     Args:
-        engine: Engine of a ledger whose tables are up to date.
-        subject: The file, as messages name it.
+        database: A ledger whose tables are up to date; other repositories of it share the same one.
     """
 
-    def __init__(self, engine: Engine, subject: str) -> None:
-        self._engine = engine
-        self._subject = subject
+    def __init__(self, database: Database) -> None:
+        self.database = database
 
     def accept_charter(
         self, *, agent: str, digest: str, text: str, path: str, at: datetime
     ) -> CharterInForce:
         """Put a charter into force; the same digest again changes nothing."""
-        with self._write() as connection:
+        with self.database.write() as connection:
             return charters.accept_charter(
                 connection, agent=agent, digest=digest, text=text, path=path, at=at
             )
 
     def charter(self, agent: str, *, at: datetime | None = None) -> CharterInForce | None:
         """Return the charter in force now, or at a past moment; None when there is none."""
-        with self._read() as connection:
+        with self.database.read() as connection:
             return charters.charter_in_force(connection, agent, at)
 
     def charters(self) -> Sequence[CharterInForce]:
         """Return the charter in force of every agent, by agent."""
-        with self._read() as connection:
+        with self.database.read() as connection:
             return charters.charters_in_force(connection)
 
     def add_evidence(self, records: Sequence[Evidence]) -> int:
         """Store records; a record with equal content counts once. Return how many were new."""
-        with self._write() as connection:
+        with self.database.write() as connection:
             return evidence.add_evidence(connection, records)
 
     def evidence(self, agent: str, *, since: datetime | None = None) -> Sequence[Evidence]:
         """Return the records of an agent, oldest first, those recorded at or after `since`."""
-        with self._read() as connection:
+        with self.database.read() as connection:
             return evidence.read_evidence(connection, agent, since)
 
     def save_outcomes(self, outcomes: Sequence[Outcome]) -> None:
         """Store the current outcome of each task; a later one replaces a `pending` one."""
-        with self._write() as connection:
+        with self.database.write() as connection:
             save_outcomes(connection, outcomes)
 
     def outcomes(self, agent: str, *, from_ns: int, to_ns: int) -> Sequence[Outcome]:
         """Return outcomes of tasks that started in the half-open window, by start."""
-        with self._read() as connection:
+        with self.database.read() as connection:
             return outcomes.outcomes_in_window(connection, agent, from_ns, to_ns)
 
     def outcomes_of(self, trace_ids: Sequence[str]) -> Mapping[str, Outcome]:
         """Return current outcomes of some tasks, by trace id (at most 10,000 ids)."""
-        with self._read() as connection:
+        with self.database.read() as connection:
             return outcomes.outcomes_of(connection, trace_ids)
 
     def save_verdict(self, *, agent: str, at: datetime, status: str, document: str, digest: str) -> None:
         """Freeze a verdict (canonical JSON) with its digest."""
-        with self._write() as connection:
+        with self.database.write() as connection:
             verdicts.save_verdict(
                 connection, agent=agent, at=at, status=status, document=document, digest=digest
             )
 
     def latest_verdict(self, agent: str, *, at: datetime | None = None) -> str | None:
         """Return the newest frozen verdict at or before a moment, as JSON text, or None."""
-        with self._read() as connection:
+        with self.database.read() as connection:
             return verdicts.latest_verdict(connection, agent, at)
 
     def record(self, *, kind: str, agent: str, at: datetime, actor: str, document: str) -> int:
         """Append one decision (JSON text) and return its sequence number."""
-        with self._write() as connection:
+        with self.database.write() as connection:
             return decisions.append_decision(
                 connection, kind=kind, agent=agent, at=at, actor=actor, document=document
             )
 
     def decisions(self, agent: str, *, kind: str | None = None, limit: int = 100) -> Sequence[Decision]:
         """Return decisions about an agent, newest first, at most `limit` (1..1,000)."""
-        with self._read() as connection:
+        with self.database.read() as connection:
             return decisions.read_decisions(connection, agent, kind, limit)
 
     def add_prices(self, prices: Sequence[Price]) -> int:
         """Store prices and return how many were new."""
-        with self._write() as connection:
+        with self.database.write() as connection:
             return add_prices(connection, prices)
 
     def prices(self) -> Sequence[Price]:
         """Return every price by provider, model, class and start."""
-        with self._read() as connection:
+        with self.database.read() as connection:
             return prices.read_prices(connection)
 
     def price(self, *, provider: str, model: str, token_class: TokenClass, at: datetime) -> Price | None:
         """Return the price in force at a moment, or None: unknown, which is not zero."""
-        with self._read() as connection:
+        with self.database.read() as connection:
             return prices.price_at_moment(
                 connection, provider=provider, model=model, token_class=token_class, at=at
             )
 
     def close(self) -> None:
         """Close every connection; the object is of no use afterwards."""
-        self._engine.dispose()
-
-    @contextmanager
-    def _read(self) -> Iterator[Connection]:
-        with translated(self._subject), self._engine.begin() as connection:
-            yield connection
-
-    @contextmanager
-    def _write(self) -> Iterator[Connection]:
-        writing = self._engine.execution_options(**{WRITE_OPTION: True})
-        with translated(self._subject), writing.begin() as connection:
-            yield connection
+        self.database.close()
 
 
 @contextmanager
@@ -162,6 +148,6 @@ def open_ledger(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Iterator
     try:
         with translated(subject):
             migrate(engine, subject)
-        yield SqlLedger(engine, subject)
+        yield SqlLedger(Database(engine, subject))
     finally:
         engine.dispose()

@@ -2,6 +2,7 @@
 """What the inside needs from outside, one Protocol each; workflows know only these."""
 
 from pilothouse.ports.clock import Clock
+from pilothouse.ports.controls import NO_CONTROLS, Controls, ControlState, ControlStore, Pause, Rollback
 from pilothouse.ports.intake import Intake, IntakeAnswer, Receipt, Signal
 from pilothouse.ports.lake import (
     SAID_SPAN_MAX_NS,
@@ -28,6 +29,7 @@ from pilothouse.ports.verifier import VERIFIERS_API_VERSION, Verifier
 __all__ = [
     "DECISIONS_MAX",
     "EVIDENCE_MAX",
+    "NO_CONTROLS",
     "OUTCOMES_MAX",
     "OUTCOME_IDS_MAX",
     "SAID_SPAN_MAX_NS",
@@ -35,13 +37,18 @@ __all__ = [
     "AgentSeen",
     "CharterInForce",
     "Clock",
+    "ControlState",
+    "ControlStore",
+    "Controls",
     "Decision",
     "Intake",
     "IntakeAnswer",
     "Lake",
     "LakeHealth",
     "Ledger",
+    "Pause",
     "Receipt",
+    "Rollback",
     "Signal",
     "SpanRecord",
     "TaskCursor",

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import event
 
 from pilothouse.errors import Conflict, DigestMismatch, StorageFull, StorageUnavailable, UsageError
+from pilothouse.ledger.database import Database
 from pilothouse.ledger.engine import make_engine
 from pilothouse.ledger.ledger import SqlLedger, open_ledger
 from pilothouse.settings import load_settings
@@ -129,5 +130,5 @@ def test_a_read_only_ledger_says_so(file, monkeypatch):
         connection.execute("PRAGMA query_only = ON")
 
     with pytest.raises(StorageUnavailable, match="may not be written"):
-        note(SqlLedger(engine, str(file)))
+        note(SqlLedger(Database(engine, str(file))))
     engine.dispose()

@@ -19,7 +19,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from pilothouse.errors import StorageUnavailable
 from pilothouse.ledger import migrate as migration
 from pilothouse.ledger.ledger import open_ledger
-from pilothouse.ledger.schema import METADATA
+from pilothouse.ledger.tables import METADATA, TABLES
 
 
 @pytest.fixture
@@ -39,6 +39,10 @@ def test_the_migrated_tables_are_those_of_the_schema(file):
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, METADATA) == []
     engine.dispose()
+
+
+def test_no_table_is_left_out_of_the_list():
+    assert set(METADATA.tables) == {table.name for table in TABLES}
 
 
 def test_the_head_that_is_checked_at_open_is_the_newest_step():

@@ -31,7 +31,7 @@ import sys
 from sqlalchemy import insert
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ledger.schema import decisions
-with open_ledger(sys.argv[1]) as ledger, ledger._write() as connection:
+with open_ledger(sys.argv[1]) as ledger, ledger.database.write() as connection:
     for number in range(500):
         connection.execute(insert(decisions).values(
             kind="half", agent="a", at_us=0, actor="half", document="x" * 1000))

@@ -19,6 +19,7 @@ from pilothouse.errors import CharterInvalid, ExitStatus, PilothouseError
 from pilothouse.interfaces.cli import (
     backup,
     charter,
+    controls,
     dataset,
     demo,
     doctor,
@@ -54,6 +55,7 @@ COMMANDS = (
     evaluate,
     gate,
     load,
+    controls,
 )
 """Command groups in the order of the help page."""
 

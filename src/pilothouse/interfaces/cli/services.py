@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pilothouse.ports import Clock, Intake
     from pilothouse.settings import Settings
     from pilothouse.workflows.backup import Manifest
+    from pilothouse.workflows.control_room import ControlRoom
     from pilothouse.workflows.doctor import Checkup
     from pilothouse.workflows.installation import Installation
 
@@ -47,6 +48,7 @@ class Services:
     Attributes:
         clock: The time.
         open_installation: Open lake and ledger of the settings for the time of a command.
+        open_control_room: Open what pauses, pages and drills need, for the time of a command.
         open_intake: Open the running server's intake, or our own; what it took is folded at the end.
         serve: Serve until a signal asks to stop.
         examine: Look at the installation.
@@ -57,6 +59,7 @@ class Services:
 
     clock: Clock
     open_installation: Callable[[Settings], AbstractContextManager[Installation]]
+    open_control_room: Callable[[Settings], AbstractContextManager[ControlRoom]]
     open_intake: Callable[[Settings], AbstractContextManager[Intake]]
     serve: Callable[[ServeRequest], None]
     examine: Callable[[Settings], Checkup]

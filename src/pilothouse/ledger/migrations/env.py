@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from pilothouse.ledger.schema import METADATA
+from pilothouse.ledger.tables import METADATA
 
 __all__ = ["run"]
 

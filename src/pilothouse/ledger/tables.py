@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole schema: importing it imports every module that defines tables, so that `METADATA` knows them all."""
+
+from __future__ import annotations
+
+from pilothouse.ledger.controls import controls
+from pilothouse.ledger.schema import METADATA, charters, decisions, evidence, outcomes, prices, verdicts
+
+__all__ = ["METADATA", "TABLES"]
+
+TABLES = (charters, controls, decisions, evidence, outcomes, prices, verdicts)
+"""Every table of the ledger; a new module of tables is named here."""

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The port of the kill switch: which agents and tools are paused or rolled back right now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from typing import Protocol, runtime_checkable
+
+__all__ = ["NO_CONTROLS", "ControlState", "ControlStore", "Controls", "Pause", "Rollback"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """An agent, or one tool of it, that must not act.
+
+    Attributes:
+        agent: Agent id.
+        tool: Tool as the charter names it, or None for the whole agent.
+        reason: Why, one sentence, as people and the agent read it.
+        actor: Who paused it.
+        at: Since when, aware UTC.
+    """
+
+    agent: str
+    tool: str | None
+    reason: str
+    actor: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollback:
+    """An agent of which one earlier version alone may serve.
+
+    Attributes:
+        agent: Agent id.
+        to_version: Digest of the version that may serve; every other one is refused.
+        from_version: Digest of the version that served when it was rolled back, or None when unknown.
+        reason: Why, one sentence.
+        actor: Who rolled it back.
+        at: Since when, aware UTC.
+    """
+
+    agent: str
+    to_version: str
+    from_version: str | None
+    reason: str
+    actor: str
+    at: datetime
+
+
+def _nothing() -> MappingProxyType[tuple[str, str | None], Pause]:
+    return MappingProxyType({})
+
+
+def _no_rollback() -> MappingProxyType[str, Rollback]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlState:
+    """Everything that is paused or rolled back at one moment; two look-ups in a dictionary per question.
+
+    Attributes:
+        pauses: Pauses in force by agent and tool; None as the tool stands for the whole agent.
+        rollbacks: Rollbacks in force by agent.
+    """
+
+    pauses: Mapping[tuple[str, str | None], Pause] = field(default_factory=_nothing)
+    rollbacks: Mapping[str, Rollback] = field(default_factory=_no_rollback)
+
+    def pause_of(self, agent: str, tool: str | None = None) -> Pause | None:
+        """Return why an agent, or this tool of it, must not act; None when it may.
+
+        Args:
+            agent: Agent id.
+            tool: Tool as the charter names it; the pause of the whole agent covers every tool.
+
+        Example:
+            >>> NO_CONTROLS.pause_of("ap-invoice-triage") is None
+            True
+        """
+        whole = self.pauses.get((agent, None))
+        return whole if whole is not None or tool is None else self.pauses.get((agent, tool))
+
+    def rollback_of(self, agent: str) -> Rollback | None:
+        """Return to which version an agent was rolled back, or None.
+
+        Args:
+            agent: Agent id.
+        """
+        return self.rollbacks.get(agent)
+
+    def refusal_of(self, agent: str, *, version: str | None = None, tool: str | None = None) -> str | None:
+        """Return the sentence with which a call is refused, or None when it may go on.
+
+        Args:
+            agent: Agent id.
+            version: Version digest of the caller, or None when it says none.
+            tool: Tool that is called, or None for a model call.
+
+        Example:
+            >>> NO_CONTROLS.refusal_of("ap-invoice-triage", version="v7f3a") is None
+            True
+        """
+        pause = self.pause_of(agent, tool)
+        if pause is not None:
+            what = agent if pause.tool is None else f"{pause.tool} of {agent}"
+            return f"{what} is paused since {pause.at:%Y-%m-%d %H:%M} UTC by {pause.actor}: {pause.reason}"
+        rollback = self.rollback_of(agent)
+        if rollback is None or version == rollback.to_version:
+            return None
+        return (
+            f"{agent} is rolled back to {rollback.to_version} since {rollback.at:%Y-%m-%d %H:%M} UTC "
+            f"by {rollback.actor}: {rollback.reason}"
+        )
+
+
+NO_CONTROLS = ControlState()
+"""Nothing is paused and nothing is rolled back."""
+
+
+@runtime_checkable
+class Controls(Protocol):
+    """The kill switch as gateway and tools see it: in memory, at most a second behind the ledger."""
+
+    def state(self) -> ControlState:
+        """Return what is in force now; costs nothing, so ask before every call."""
+        ...
+
+
+@runtime_checkable
+class ControlStore(Protocol):
+    """The kill switch as it is kept; every change is one transaction with the decision that records it."""
+
+    def read(self) -> ControlState:
+        """Return what is in force, read now."""
+        ...
+
+    def pause(self, pause: Pause) -> Pause:
+        """Put a pause into force and return the one in force: an earlier one stays as it is."""
+        ...
+
+    def resume(self, agent: str, tool: str | None, *, reason: str, actor: str, at: datetime) -> Pause | None:
+        """End a pause and return it, or None when nothing was paused."""
+        ...
+
+    def roll_back(self, rollback: Rollback) -> None:
+        """Put a rollback into force in place of an earlier one."""
+        ...
+
+    def end_rollback(self, agent: str, *, reason: str, actor: str, at: datetime) -> Rollback | None:
+        """Let every version serve again and return the rollback that ended, or None."""
+        ...
