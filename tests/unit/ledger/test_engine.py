@@ -91,10 +91,10 @@ def test_readers_go_on_while_somebody_writes(file):
 def test_a_full_disk_is_storage_full_and_nothing_is_half_written(file):
     with opened(file) as ledger:
         note(ledger)
-        with ledger._engine.connect() as connection:
+        with ledger.database.engine.connect() as connection:
             pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
 
-        @event.listens_for(ledger._engine, "begin")
+        @event.listens_for(ledger.database.engine, "begin")
         def limit(connection):
             connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
 

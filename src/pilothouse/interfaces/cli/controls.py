@@ -15,7 +15,7 @@ from pilothouse.settings import load_settings
 if TYPE_CHECKING:
     from pilothouse.interfaces.cli.services import Services
 
-__all__ = ["register"]
+__all__ = ["command_line_actor", "register"]
 
 Agent = Annotated[str, typer.Argument(help="Agent id.")]
 Home = Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")]
