@@ -22,7 +22,8 @@ PilothouseError
     ├── StorageFull
     ├── ClockWentBack
     ├── ProviderError
-    └── IntegrationError
+    ├── IntegrationError
+    └── ToolError
 ```
 
 An exception says that the input is wrong, the world failed, or we have a bug. A breach is a
@@ -34,7 +35,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import IntEnum
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -60,11 +61,33 @@ __all__ = [
     "ProviderError",
     "StorageFull",
     "StorageUnavailable",
+    "ToolError",
+    "ToolErrorKind",
     "UnknownName",
     "UsageError",
     "WrongVersion",
     "nearest_name",
 ]
+
+
+ToolErrorKind = Literal[
+    "invalid_input",
+    "auth",
+    "permission",
+    "not_found",
+    "conflict",
+    "rate_limited",
+    "timeout",
+    "unavailable",
+    "circuit_open",
+    "upstream_bug",
+    "contract_violation",
+    "stale",
+    "budget",
+    "held",
+    "loop_limit",
+]
+"""Why a tool call gave no result: a closed list, because agents and detectors decide by it."""
 
 
 class ExitStatus(IntEnum):
@@ -324,3 +347,53 @@ class IntegrationError(InfrastructureError):
     """A system of record timed out, refused, answered nonsense or limited us."""
 
     code = "integration"
+
+
+class ToolError(InfrastructureError):
+    """A tool call that gave no result, in words an agent can act on; never a stack, a secret or foreign text.
+
+    Attributes:
+        kind: Why.
+        retryable: Whether the same call can succeed later.
+        retry_after_s: When asking again may help, seconds; None when nobody knows.
+        side_effect: Whether anything was changed: `none`, `done` or `unknown`.
+        approval: Id of the approval or hold that the call waits for, or None.
+    """
+
+    code = "tool"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        remedy: str,
+        kind: ToolErrorKind = "upstream_bug",
+        retryable: bool = False,
+        retry_after_s: float | None = None,
+        side_effect: Literal["none", "done", "unknown"] = "none",
+        approval: str | None = None,
+        subject: str | None = None,
+        place: Place | None = None,
+    ) -> None:
+        super().__init__(message, remedy=remedy, subject=subject, place=place)
+        self.kind: ToolErrorKind = kind
+        self.retryable = retryable
+        self.retry_after_s = retry_after_s
+        self.side_effect: Literal["none", "done", "unknown"] = side_effect
+        self.approval = approval
+
+    def as_tool_result(self) -> dict[str, str | float | bool | None]:
+        """Return what the model is shown instead of a result.
+
+        Example:
+            >>> ToolError("no answer in 5 s", remedy="Try later.", kind="timeout").as_tool_result()["side_effect"]
+            'none'
+        """
+        return {
+            "error": self.kind,
+            "detail": self.message,
+            "advice": self.remedy,
+            "retryable": self.retryable,
+            "retry_after_s": None if self.retry_after_s is None else round(self.retry_after_s, 1),
+            "side_effect": self.side_effect,
+        }

@@ -24,6 +24,15 @@ from pilothouse.ports.ledger import (
     Decision,
     Ledger,
 )
+from pilothouse.ports.tools import (
+    STORED_RESULT_MAX,
+    CallGuard,
+    CallObserver,
+    CallRecord,
+    IdempotencyStore,
+    StoredCall,
+    ToolCall,
+)
 from pilothouse.ports.verifier import VERIFIERS_API_VERSION, Verifier
 
 __all__ = [
@@ -33,14 +42,19 @@ __all__ = [
     "OUTCOMES_MAX",
     "OUTCOME_IDS_MAX",
     "SAID_SPAN_MAX_NS",
+    "STORED_RESULT_MAX",
     "VERIFIERS_API_VERSION",
     "AgentSeen",
+    "CallGuard",
+    "CallObserver",
+    "CallRecord",
     "CharterInForce",
     "Clock",
     "ControlState",
     "ControlStore",
     "Controls",
     "Decision",
+    "IdempotencyStore",
     "Intake",
     "IntakeAnswer",
     "Lake",
@@ -51,9 +65,11 @@ __all__ = [
     "Rollback",
     "Signal",
     "SpanRecord",
+    "StoredCall",
     "TaskCursor",
     "TaskFilter",
     "TaskPage",
+    "ToolCall",
     "TraceView",
     "Verifier",
 ]

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ports of the tool layer: where calls with an effect are kept, and who watches and may refuse a call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from pilothouse.errors import ToolError
+
+__all__ = [
+    "STORED_RESULT_MAX",
+    "CallGuard",
+    "CallObserver",
+    "CallRecord",
+    "IdempotencyStore",
+    "StoredCall",
+    "ToolCall",
+]
+
+STORED_RESULT_MAX = 64 * 1024
+"""Characters of a result that are kept for a repeated call; a receipt is small."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCall:
+    """One call of one tool, before anything was decided about it.
+
+    Attributes:
+        tool: `name@version`.
+        args: Arguments, plain JSON data.
+        agent: Agent that calls.
+        version: Version digest of the agent, or None when nobody says.
+        run: Run id, which is the trace id: 32 hex digits.
+        span_id: Span of the call, 16 hex digits.
+        parent_span_id: Span that made it, or None.
+        call_id: The model's id of the call, or the step of the run where there is none.
+        task_type: Task type of the task, or `unknown`.
+        effect: What the call changes, as the charter says.
+        integration: Integration it goes to.
+        contract: Digest of the contract file.
+    """
+
+    tool: str
+    args: Mapping[str, Any]
+    agent: str
+    version: str | None
+    run: str
+    span_id: str
+    parent_span_id: str | None
+    call_id: str
+    task_type: str
+    effect: Literal["read", "internal", "external", "irreversible"]
+    integration: str
+    contract: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRecord:
+    """How a call went.
+
+    Attributes:
+        call: The call.
+        started_ns: Start, Unix nanoseconds UTC.
+        ended_ns: End.
+        attempts: Attempts that reached the backend.
+        breaker: State of the breaker after it.
+        result: Result, plain JSON data, or None.
+        error: Why there is none, or None.
+        age_s: Age of the result where the contract tells it, seconds.
+        replayed: Whether the result is that of an earlier call with the same key.
+    """
+
+    call: ToolCall
+    started_ns: int
+    ended_ns: int
+    attempts: int
+    breaker: str
+    result: Any
+    error: ToolError | None
+    age_s: float | None = None
+    replayed: bool = False
+
+
+@runtime_checkable
+class CallGuard(Protocol):
+    """Something that may refuse a call before anything is sent."""
+
+    def check(self, call: ToolCall) -> None:
+        """Let the call pass.
+
+        Raises:
+            ToolError: It may not; says why in words for the agent.
+        """
+        ...
+
+
+@runtime_checkable
+class CallObserver(Protocol):
+    """Something that keeps what happened; must not be slow, and what it raises before a call refuses it."""
+
+    def before(self, call: ToolCall) -> None:
+        """Keep that a call is about to be made."""
+        ...
+
+    def after(self, record: CallRecord) -> None:
+        """Keep how it went."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredCall:
+    """The row of one call with an effect.
+
+    Attributes:
+        call: Identity of the call: run, call id and tool.
+        key: Idempotency key that the backend is given.
+        args_digest: Digest of the arguments; another one is another call under the same id.
+        state: `reserved`, `sent`, `done`, `failed` or `unknown`.
+        result: JSON text of the result of a done call; None when it was too large to keep.
+        fresh: Whether this process made the row just now.
+    """
+
+    call: str
+    key: str
+    args_digest: str
+    state: str
+    result: str | None
+    fresh: bool
+
+
+@runtime_checkable
+class IdempotencyStore(Protocol):
+    """Calls with an effect; every step is on disk when it returns."""
+
+    def reserve(
+        self, *, call: str, key: str, args_digest: str, agent: str, tool: str, at: datetime
+    ) -> StoredCall:
+        """Make the row of a call, or return the one that exists."""
+        ...
+
+    def step(self, call: str, *, before: str, after: str, result: str | None, at: datetime) -> None:
+        """Move a row on.
+
+        Raises:
+            Conflict: It is not in the state `before` any more.
+        """
+        ...
+
+    def unsettled(self, agent: str, *, older_than: datetime, limit: int = 100) -> tuple[StoredCall, ...]:
+        """Return calls that were sent and never settled, oldest first: a person looks at them."""
+        ...

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a backend did to us, in the closed list of kinds (exception → `ToolError`); its own text stays outside.
+
+Clients differ in their exceptions and agree on what those carry: a status, headers, or being a
+`TimeoutError` or `OSError`. So that is all that is looked at, and no client needs to be imported.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+from pilothouse.errors import ToolError, ToolErrorKind
+from pilothouse.runtime.resilience.breaker import Settled
+from pilothouse.runtime.resilience.retry import read_retry_after
+
+__all__ = ["UNSENT", "read_failure", "says_of_health", "was_sent"]
+
+SideEffect = Literal["none", "done", "unknown"]
+
+_BY_STATUS: dict[int, ToolErrorKind] = {
+    400: "invalid_input",
+    401: "auth",
+    403: "permission",
+    404: "not_found",
+    405: "contract_violation",
+    408: "timeout",
+    409: "conflict",
+    410: "not_found",
+    412: "conflict",
+    413: "invalid_input",
+    415: "contract_violation",
+    422: "invalid_input",
+    423: "conflict",
+    425: "unavailable",
+    429: "rate_limited",
+    504: "timeout",
+}
+
+_USEFUL_AGAIN: frozenset[ToolErrorKind] = frozenset(
+    {"timeout", "unavailable", "rate_limited", "upstream_bug"}
+)
+"""Kinds where the same call can go differently a moment later."""
+
+_NOT_HEALTH: frozenset[ToolErrorKind] = frozenset(
+    {"invalid_input", "not_found", "conflict", "permission", "rate_limited", "auth", "held", "budget"}
+)
+"""Kinds that say nothing about whether the system is well: it answered, and it was right to refuse."""
+
+UNSENT = ("ConnectionRefusedError", "ClientConnectorError", "ConnectError", "NewConnectionError", "gaierror")
+"""Class names of failures before any byte left."""
+
+_WORDS: dict[ToolErrorKind, tuple[str, str]] = {
+    "invalid_input": (
+        "the system refused the arguments",
+        "Correct the arguments; the same call fails again.",
+    ),
+    "auth": ("signing in failed", "Do not repeat it; the owner of the integration is told."),
+    "permission": ("it is not allowed", "Do not repeat it; another way or a person is needed."),
+    "not_found": ("there is no such thing", "Check the id; it may be in another system."),
+    "conflict": ("it contradicts the present state", "Read the present state first, then decide again."),
+    "rate_limited": ("the system is asked too often", "Wait, or go on without it."),
+    "timeout": ("no answer in time", "Go on without it, or say that it could not be done."),
+    "unavailable": ("the system cannot be reached", "Go on without it, or say that it could not be done."),
+    "upstream_bug": ("the system failed", "Go on without it, or say that it could not be done."),
+    "contract_violation": ("the answer breaks the contract", "Do not use it; the owner is told."),
+}
+
+_DOUBT = "It may have been done: do not repeat it, look it up first."
+
+
+def read_failure(
+    error: BaseException,
+    *,
+    tool: str,
+    effect: str,
+    codes: Mapping[str, ToolErrorKind],
+    now: datetime,
+) -> ToolError:
+    """Translate what an attempt raised.
+
+    Args:
+        error: The exception.
+        tool: Tool as the charter names it.
+        effect: What a call changes.
+        codes: The contract's own codes → kind; a status or an exception's class name.
+        now: The moment, aware UTC.
+
+    Returns:
+        An error for the agent. Nothing of the backend's text is in it.
+    """
+    if isinstance(error, ToolError):
+        return error
+    kind = _kind(error, codes)
+    retry_after_s = read_retry_after(_header(error, "retry-after"), now)
+    side_effect = _side_effect(error, kind, effect)
+    what, advice = _WORDS.get(kind, _WORDS["upstream_bug"])
+    return ToolError(
+        f"{tool}: {what} ({type(error).__name__})",
+        remedy=_DOUBT if side_effect == "unknown" else advice,
+        kind=kind,
+        retryable=kind in _USEFUL_AGAIN,
+        retry_after_s=retry_after_s,
+        side_effect=side_effect,
+        subject=tool,
+    )
+
+
+def says_of_health(error: ToolError) -> Settled:
+    """Return what a failed attempt says about the system behind the tool."""
+    return Settled.SILENT if error.kind in _NOT_HEALTH else Settled.BAD
+
+
+def was_sent(error: BaseException) -> bool:
+    """Whether bytes may have left before it failed."""
+    names = {cls.__name__ for cls in type(error).__mro__}
+    return names.isdisjoint(UNSENT)
+
+
+def _kind(error: BaseException, codes: Mapping[str, ToolErrorKind]) -> ToolErrorKind:
+    status = _status(error)
+    for code in (str(status), type(error).__name__, str(getattr(error, "code", ""))):
+        if code in codes:
+            return codes[code]
+    if status is not None:
+        return _BY_STATUS.get(status, "unavailable" if status >= 500 else "upstream_bug")
+    if isinstance(error, TimeoutError | asyncio.TimeoutError) or "Timeout" in type(error).__name__:
+        return "timeout"
+    if isinstance(error, OSError) or "Connect" in type(error).__name__:
+        return "unavailable"
+    return "upstream_bug"
+
+
+def _status(error: BaseException) -> int | None:
+    """Find the HTTP status where the common clients keep it."""
+    for holder in (error, getattr(error, "response", None)):
+        for name in ("status_code", "status", "code"):
+            found = getattr(holder, name, None)
+            if isinstance(found, int) and 400 <= found <= 599:
+                return found
+    return None
+
+
+def _header(error: BaseException, name: str) -> str | None:
+    for holder in (error, getattr(error, "response", None)):
+        headers: Any = getattr(holder, "headers", None)
+        if headers is not None:
+            for key in (name, name.title()):
+                try:
+                    found = headers.get(key)
+                except (AttributeError, TypeError):
+                    break
+                if isinstance(found, str):
+                    return found
+    return None
+
+
+def _side_effect(error: BaseException, kind: ToolErrorKind, effect: str) -> SideEffect:
+    if effect == "read" or not was_sent(error):
+        return "none"
+    return "unknown" if kind in ("timeout", "unavailable", "upstream_bug", "contract_violation") else "none"

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One tool as the door knows it: policy, contract, checks and the state machines its calls share."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+
+from pilothouse.core.charter.answers import known
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.contract import Effect, ToolContract
+from pilothouse.errors import CharterInvalid
+from pilothouse.runtime.resilience.breaker import BreakerPolicy
+from pilothouse.runtime.resilience.gate import Gate, GatePolicy
+from pilothouse.runtime.resilience.retry import RetryPolicy
+from pilothouse.runtime.tools.schema import SchemaCheck
+from pilothouse.runtime.tools.workers import Workers
+
+__all__ = ["GovernedTool", "gate_policy", "governed_tools"]
+
+
+class GovernedTool:
+    """A tool with everything its calls share.
+
+    Args:
+        name: `name@version` as the charter has it.
+        integration: Integration it goes to.
+        effect: What a call changes.
+        contract: Its contract.
+        digest: Digest of the contract file.
+        rate_per_s: The integration's limit, for a contract that names none.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        integration: str,
+        effect: Effect,
+        contract: ToolContract,
+        digest: str,
+        rate_per_s: float | None = None,
+    ) -> None:
+        self.name = name
+        self.integration = integration
+        self.effect: Effect = effect
+        self.contract = contract
+        self.digest = digest
+        self.repeatable = contract.repeatable(effect)
+        self.gate = Gate(gate_policy(contract, effect, rate_per_s))
+        self.arguments = SchemaCheck(contract.input, where=f"arguments of {name}")
+        self.results = SchemaCheck(contract.output, where=f"result of {name}")
+        self._workers: Workers | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def workers(self) -> Workers:
+        """Threads for blocking functions; made when the first one is called."""
+        if self._workers is None:
+            with self._lock:
+                if self._workers is None:
+                    self._workers = Workers(f"tool-{self.name}", left_behind_max=self.contract.slots)
+        return self._workers
+
+
+def gate_policy(contract: ToolContract, effect: Effect, rate_per_s: float | None) -> GatePolicy:
+    """Return the limits that a contract asks for.
+
+    Args:
+        contract: The contract.
+        effect: What a call changes; only a read is ever hedged.
+        rate_per_s: The integration's limit, used where the contract names none.
+    """
+    terms = contract.breaker
+    return GatePolicy(
+        slots=contract.slots,
+        line=contract.line,
+        rate_per_s=contract.rate_per_s or rate_per_s,
+        burst=contract.burst,
+        breaker=BreakerPolicy(
+            window=terms.window,
+            minimum=terms.minimum,
+            failure_rate=terms.failure_rate,
+            slow_rate=terms.slow_rate,
+            slow_after_s=terms.slow_after_s,
+        ),
+        retry=RetryPolicy(attempts=contract.attempts),
+        hedge=contract.hedge and effect == "read",
+    )
+
+
+def governed_tools(
+    charter: Charter, contracts: Mapping[str, tuple[ToolContract, str]]
+) -> dict[str, GovernedTool]:
+    """Join the tools of a charter with their contracts.
+
+    Args:
+        charter: The charter in force.
+        contracts: Contract and digest of its file, by tool as the charter names it.
+
+    Returns:
+        Tools by name. One whose contract is not there cannot be called.
+
+    Raises:
+        CharterInvalid: A contract is not the one that the charter pins, or belongs to another tool.
+    """
+    tools: dict[str, GovernedTool] = {}
+    findings: list[str] = []
+    for name, policy in (known(charter.tools) or {}).items():
+        effect: Effect | None = known(policy.effect)
+        integration = known(policy.integration)
+        if name not in contracts or effect is None or integration is None:
+            continue
+        contract, digest = contracts[name]
+        if contract.tool != name:
+            findings.append(f"tools.{name}: its contract is that of {contract.tool}")
+        if policy.manifest_hash != digest:
+            findings.append(f"tools.{name}: the contract file is {digest}, pinned is {policy.manifest_hash}")
+        if contract.hedge and effect != "read":
+            findings.append(f"tools.{name}: `hedge` on a tool that changes something")
+        if contract.attempts > 1 and contract.idempotency == "none" and effect != "read":
+            findings.append(f"tools.{name}: more than 1 attempt with `idempotency: none`")
+        declared = charter.integration(integration)
+        tools[name] = GovernedTool(
+            name=name,
+            integration=integration,
+            effect=effect,
+            contract=contract,
+            digest=digest,
+            rate_per_s=None if declared is None else known(declared.rate_limit.per_s),
+        )
+    if findings:
+        raise CharterInvalid(
+            "charter and tool contracts do not agree",
+            remedy="Look at the difference; then pin it with what `sha256sum CONTRACT` prints, and `pilothouse check`.",
+            findings=tuple(findings),
+            subject=charter.agent,
+        )
+    return tools

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stops a run that goes in circles before its next call is made."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import OrderedDict, deque
+
+from pilothouse.core.evidence.loops import LoopLimits, Step, find_loop
+from pilothouse.errors import ToolError
+from pilothouse.ports import ToolCall
+
+__all__ = ["RUNS_KEPT_MAX", "LoopWatch"]
+
+RUNS_KEPT_MAX = 10_000
+"""Runs that are remembered; the one not used for longest is forgotten first."""
+
+
+class LoopWatch:
+    """Remembers the calls of each run.
+
+    Args:
+        limits: From when a run is a loop.
+    """
+
+    def __init__(self, limits: LoopLimits | None = None) -> None:
+        self._limits = limits or LoopLimits()
+        self._runs: OrderedDict[str, deque[Step]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def before(self, call: ToolCall, *, polling: bool) -> None:
+        """Count a call that is about to be made.
+
+        Args:
+            call: The call.
+            polling: Whether many equal calls in a row are its normal use.
+
+        Raises:
+            ToolError: The run goes in circles; the text names the pattern.
+        """
+        args = json.dumps(call.args, sort_keys=True, separators=(",", ":"), default=str)
+        with self._lock:
+            steps = self._runs.get(call.run)
+            if steps is None:
+                steps = self._runs[call.run] = deque(maxlen=self._limits.calls + 1)
+                if len(self._runs) > RUNS_KEPT_MAX:
+                    self._runs.popitem(last=False)
+            else:
+                self._runs.move_to_end(call.run)
+            step = Step(call.tool, args, failed=None, polling=polling)
+            pattern = find_loop((*steps, step), self._limits)
+            if pattern is None:
+                steps.append(step)
+        if pattern is not None:
+            raise ToolError(
+                f"{call.tool}: this run goes in circles: {pattern}",
+                remedy="Stop calling it; say what could not be done and why.",
+                kind="loop_limit",
+                subject=call.tool,
+            )
+
+    def after(self, call: ToolCall, *, failed: bool) -> None:
+        """Note how the latest call of a run went."""
+        with self._lock:
+            steps = self._runs.get(call.run)
+            if steps:
+                last = steps[-1]
+                steps[-1] = Step(last.tool, last.args, failed=failed, polling=last.polling)
