@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calls of tools that change something: one row each, on disk before anything leaves."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Index, Row, String, Table, Text, insert, select, update
+
+from pilothouse.errors import Conflict
+from pilothouse.ledger.database import Database
+from pilothouse.ledger.schema import METADATA, to_micros
+from pilothouse.ports import StoredCall
+
+__all__ = ["SqlToolCalls", "tool_calls"]
+
+tool_calls = Table(
+    "tool_calls",
+    METADATA,
+    Column("call", String(64), primary_key=True),
+    Column("key", String(64), nullable=False),
+    Column("args_digest", String(64), nullable=False),
+    Column("agent", String(64), nullable=False),
+    Column("tool", String(160), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("result", Text, nullable=True),
+    Column("reserved_us", BigInteger, nullable=False),
+    Column("changed_us", BigInteger, nullable=False),
+    Index(None, "agent", "state", "changed_us"),
+)
+"""`reserved → sent → done, failed or unknown`; the result of a done call is kept for a repetition of it."""
+
+
+class SqlToolCalls:
+    """`ports.IdempotencyStore` on the ledger.
+
+    Args:
+        database: The ledger.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def reserve(
+        self, *, call: str, key: str, args_digest: str, agent: str, tool: str, at: datetime
+    ) -> StoredCall:
+        """Make the row of a call, or return the one that exists."""
+        with self._database.write() as connection:
+            row = connection.execute(select(tool_calls).where(tool_calls.c.call == call)).first()
+            if row is not None:
+                return _stored(row, fresh=False)
+            moment = to_micros(at)
+            connection.execute(
+                insert(tool_calls).values(
+                    call=call,
+                    key=key,
+                    args_digest=args_digest,
+                    agent=agent,
+                    tool=tool,
+                    state="reserved",
+                    reserved_us=moment,
+                    changed_us=moment,
+                )
+            )
+        return StoredCall(
+            call=call, key=key, args_digest=args_digest, state="reserved", result=None, fresh=True
+        )
+
+    def step(self, call: str, *, before: str, after: str, result: str | None, at: datetime) -> None:
+        """Move a row on.
+
+        Raises:
+            Conflict: It is not in the state `before` any more.
+        """
+        with self._database.write() as connection:
+            done = connection.execute(
+                update(tool_calls)
+                .where(tool_calls.c.call == call, tool_calls.c.state == before)
+                .values(state=after, result=result, changed_us=to_micros(at))
+            )
+        if done.rowcount != 1:
+            raise Conflict(
+                f"call {call[:12]} is not {before!r} any more",
+                remedy="Somebody else made this call; ask for its result.",
+                subject=call,
+            )
+
+    def unsettled(self, agent: str, *, older_than: datetime, limit: int = 100) -> tuple[StoredCall, ...]:
+        """Return calls that were sent and never settled, oldest first: a person looks at them."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                select(tool_calls)
+                .where(
+                    tool_calls.c.agent == agent,
+                    tool_calls.c.state.in_(("sent", "unknown")),
+                    tool_calls.c.changed_us < to_micros(older_than),
+                )
+                .order_by(tool_calls.c.changed_us)
+                .limit(limit)
+            ).all()
+        return tuple(_stored(row, fresh=False) for row in rows)
+
+
+def _stored(row: Row[Any], *, fresh: bool) -> StoredCall:
+    return StoredCall(
+        call=row.call,
+        key=row.key,
+        args_digest=row.args_digest,
+        state=row.state,
+        result=row.result,
+        fresh=fresh,
+    )

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `ports.IdempotencyStore` promises, asked of every implementation alike."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime
+
+import pytest
+from tool_world import HOUR, MemoryCalls
+
+from pilothouse.errors import Conflict
+from pilothouse.ledger.ledger import open_ledger
+from pilothouse.ledger.tool_calls import SqlToolCalls
+from pilothouse.ports import IdempotencyStore
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def store(request, tmp_path):
+    if request.param == "memory":
+        yield MemoryCalls()
+        return
+    with open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as ledger:
+        yield SqlToolCalls(ledger.database)
+
+
+def reserve(store, call="c1", **fields):
+    usual = {
+        "call": call,
+        "key": "k1",
+        "args_digest": "d1",
+        "agent": "triage",
+        "tool": "erp.route@1",
+        "at": NOW,
+    }
+    return store.reserve(**(usual | fields))
+
+
+def test_a_call_is_reserved_once_and_its_result_is_kept(store):
+    assert isinstance(store, IdempotencyStore)
+    assert reserve(store).fresh
+    store.step("c1", before="reserved", after="sent", result=None, at=NOW)
+    store.step("c1", before="sent", after="done", result='{"ok":true}', at=NOW)
+    again = reserve(store, key="k2", args_digest="d2")
+    assert (again.fresh, again.key, again.args_digest, again.state, again.result) == (
+        False,
+        "k1",
+        "d1",
+        "done",
+        '{"ok":true}',
+    )
+
+
+def test_a_step_from_a_state_that_is_over_is_refused(store):
+    reserve(store)
+    store.step("c1", before="reserved", after="sent", result=None, at=NOW)
+    with pytest.raises(Conflict):
+        store.step("c1", before="reserved", after="sent", result=None, at=NOW)
+
+
+def test_calls_that_were_sent_and_never_settled_are_found(store):
+    for number, state in enumerate(["reserved", "sent", "unknown", "done"]):
+        reserve(store, call=f"c{number}", at=NOW - HOUR)
+        if state != "reserved":
+            store.step(f"c{number}", before="reserved", after="sent", result=None, at=NOW - HOUR)
+        if state in ("unknown", "done"):
+            store.step(f"c{number}", before="sent", after=state, result=None, at=NOW - HOUR / (number + 1))
+    assert [row.call for row in store.unsettled("triage", older_than=NOW)] == ["c1", "c2"]
+    assert store.unsettled("triage", older_than=NOW - 2 * HOUR) == ()
+    assert store.unsettled("other", older_than=NOW) == ()
+
+
+def test_of_many_threads_one_makes_the_row(store):
+    fresh, start = [], threading.Barrier(8)
+
+    def go():
+        start.wait()
+        fresh.append(reserve(store).fresh)
+
+    threads = [threading.Thread(target=go) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(fresh) == 1

@@ -1,0 +1,370 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One call through the door, blocking and asynchronous alike: what each fault comes to, and what it leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from tool_world import ARGS, Kept, MemoryCalls, governed, tool_call
+
+from pilothouse.errors import StorageUnavailable, ToolError
+from pilothouse.runtime.resilience.deadline import Deadline, inherited_deadline, under_deadline
+from pilothouse.runtime.tools.pipeline import Door, call_through
+from pilothouse.runtime.tools.steps import drive, drive_async, idempotency_key
+
+OK = {"ok": True}
+
+
+class Refusal(Exception):
+    def __init__(self, status, headers=None):
+        super().__init__("secret text of the backend")
+        self.status, self.headers = status, headers or {}
+
+
+class Script:
+    """A backend that does one thing after another; the last one for ever."""
+
+    def __init__(self, *acts):
+        self.acts, self.calls, self.keys = list(acts), 0, []
+
+    def __call__(self):
+        act = self.acts[min(self.calls, len(self.acts) - 1)]
+        self.calls += 1
+        self.keys.append(idempotency_key())
+        if isinstance(act, BaseException):
+            raise act
+        return act() if callable(act) else act
+
+
+@pytest.fixture(params=["blocking", "asynchronous"])
+def make(request):
+    def run(tool, function, door=None, call=None, **fields):
+        going = call_through(door or Door(), tool, call or tool_call(tool, **fields))
+        if request.param == "blocking":
+            return drive(going, function)
+
+        async def awaited():
+            if hasattr(function, "sleep"):
+                await asyncio.sleep(function.sleep)
+            return function()
+
+        return asyncio.run(drive_async(going, awaited))
+
+    return run
+
+
+def failure(make, *args, **fields):
+    with pytest.raises(ToolError) as caught:
+        make(*args, **fields)
+    return caught.value
+
+
+def sleeping(seconds):
+    def nap():
+        time.sleep(seconds)
+        return OK
+
+    return nap
+
+
+def test_a_good_call_returns_its_result_and_is_kept(make):
+    kept = Kept()
+    assert make(governed(), Script(OK), Door(observers=(kept,))) == OK
+    (record,) = kept.records
+    assert (record.attempts, record.error, record.breaker, record.result) == (1, None, "closed", OK)
+    assert kept.announced == [record.call]
+
+
+def test_wrong_arguments_are_named_by_their_path_and_nothing_is_sent(make):
+    script = Script(OK)
+    error = failure(make, governed(), script, args={"invoice_id": 7, "queue": "approval"})
+    assert (error.kind, error.side_effect, script.calls) == ("invalid_input", "none", 0)
+    assert "$.invoice_id" in error.message
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, "invalid_input"),
+        (401, "auth"),
+        (403, "permission"),
+        (404, "not_found"),
+        (409, "conflict"),
+        (418, "upstream_bug"),
+    ],
+)
+def test_a_refusal_is_translated_and_not_repeated(make, status, kind):
+    script = Script(Refusal(status))
+    error = failure(make, governed(), script)
+    assert error.kind == kind
+    assert "secret text" not in str(error)
+    assert script.calls == (1 if kind != "upstream_bug" else 3)
+
+
+def test_a_passing_failure_of_a_read_is_repeated(make):
+    script = Script(Refusal(503), ConnectionResetError(), OK)
+    assert make(governed(), script) == OK
+    assert script.calls == 3
+
+
+def test_a_write_without_a_key_is_sent_once_and_the_doubt_is_said(make):
+    store, script = MemoryCalls(), Script(Refusal(503))
+    error = failure(make, governed("external", attempts=3), script, Door(store=store))
+    assert (error.kind, error.side_effect, script.calls) == ("unavailable", "unknown", 1)
+    assert "do not repeat" in error.remedy
+    assert [row["state"] for row in store.rows.values()] == ["unknown"]
+    again = failure(make, governed("external"), script, Door(store=store))
+    assert (again.kind, again.side_effect, script.calls) == ("conflict", "unknown", 1)
+
+
+def test_a_write_that_never_left_is_repeated(make):
+    script = Script(ConnectionRefusedError(), OK)
+    assert make(governed("external"), script, Door(store=MemoryCalls())) == OK
+    assert script.calls == 2
+
+
+def test_a_write_with_a_key_is_repeated_with_the_same_key(make):
+    script = Script(Refusal(503), OK)
+    assert make(governed("irreversible", idempotency="key"), script, Door(store=MemoryCalls())) == OK
+    assert script.calls == 2
+    assert len(set(script.keys)) == 1
+    assert script.keys[0] is not None
+
+
+def test_the_same_call_twice_has_one_effect_and_one_result(make):
+    door, script = Door(store=MemoryCalls()), Script({"ok": True, "receipt": 1}, {"ok": True, "receipt": 2})
+    tool = governed("irreversible")
+    assert make(tool, script, door) == make(tool, script, door) == {"ok": True, "receipt": 1}
+    assert script.calls == 1
+    error = failure(make, tool, script, door, args={**ARGS, "queue": "credit"})
+    assert (error.kind, script.calls) == ("conflict", 1)
+
+
+def test_a_write_that_cannot_be_recorded_is_not_made(make):
+    class Down(MemoryCalls):
+        def reserve(self, **fields):
+            raise StorageUnavailable("the ledger is away", remedy="Wait.")
+
+    script = Script(OK)
+    assert failure(make, governed("external"), script, Door(store=Down())).kind == "unavailable"
+    assert failure(make, governed("external"), script, Door()).kind == "permission"
+    assert script.calls == 0
+
+
+def test_a_guard_refuses_before_anything_is_sent(make):
+    class No:
+        def check(self, call):
+            raise ToolError("no", remedy="Ask.", kind="permission")
+
+    script, kept = Script(OK), Kept()
+    assert failure(make, governed(), script, Door(guards=(No(),), observers=(kept,))).kind == "permission"
+    assert (script.calls, kept.announced, kept.records[0].attempts) == (0, [], 0)
+
+
+def test_retry_after_is_obeyed_or_the_call_fails_at_once(make):
+    script = Script(Refusal(429, {"Retry-After": "1"}), OK)
+    began = time.monotonic()
+    assert make(governed(), script) == OK
+    assert time.monotonic() - began >= 1.0
+    for absurd in ("1000000000", "3600"):
+        script, began = Script(Refusal(429, {"Retry-After": absurd})), time.monotonic()
+        error = failure(make, governed(), script)
+        assert (error.kind, script.calls) == ("rate_limited", 1)
+        assert time.monotonic() - began < 1.0
+
+
+def test_a_hanging_call_ends_at_its_deadline_and_leaves_its_slot(make):
+    tool = governed(timeout_s=0.2, slots=1, line=0)
+    slow = sleeping(1.0)
+    slow.sleep = 1.0
+    began = time.monotonic()
+    error = failure(make, tool, slow)
+    assert 0.2 <= time.monotonic() - began < 0.6
+    assert error.kind == "timeout"
+    assert tool.gate.inside == 0
+
+
+def test_a_deadline_of_the_caller_is_inherited_by_the_function(make):
+    seen = []
+
+    def look():
+        seen.append(inherited_deadline().left_s(time.monotonic()))
+        return OK
+
+    with under_deadline(Deadline.after(time.monotonic(), 1.0)):
+        make(governed(timeout_s=60.0), look)
+    assert 0.5 < seen[0] <= 1.0
+
+
+@pytest.mark.parametrize("answer", [{"ok": "yes"}, {}, "<html>", None, [1]])
+def test_an_answer_that_breaks_the_contract_never_arrives(make, answer):
+    error = failure(make, governed(attempts=1), Script(answer))
+    assert error.kind == "contract_violation"
+
+
+def test_an_answer_that_is_too_large_never_arrives(make):
+    error = failure(make, governed(result_bytes_max=1_000), Script({"ok": True, "text": "x" * 2_000}))
+    assert error.kind == "contract_violation"
+
+
+def test_a_backend_that_fails_every_second_time_is_cut_off_and_the_agent_told(make):
+    tool, failures = governed(attempts=1), 0
+    script = Script(*[OK, Refusal(500)] * 20)
+    for number in range(20):
+        try:
+            make(
+                tool,
+                script,
+                call_id=f"call-{number}",
+                args={**ARGS, "invoice_id": str(number)},
+                run=f"{number:032x}",
+            )
+        except ToolError as error:
+            failures += error.kind == "circuit_open"
+    assert script.calls <= 20
+    assert failures >= 1
+
+
+def test_old_data_is_refused_or_labelled_as_the_contract_says(make):
+    old = {"ok": True, "as_of": (datetime.now(UTC) - timedelta(hours=1)).isoformat()}
+    terms = {"at": "as_of", "max_age_s": 900}
+    assert failure(make, governed(freshness=terms), Script(old)).kind == "stale"
+    kept = Kept()
+    assert (
+        make(governed(freshness={**terms, "on_stale": "label"}), Script(old), Door(observers=(kept,))) == old
+    )
+    assert kept.records[0].age_s == pytest.approx(3_600, abs=60)
+    assert failure(make, governed(freshness=terms), Script(OK)).kind == "contract_violation"
+
+
+def test_a_run_that_goes_in_circles_is_stopped_before_the_next_call(make):
+    tool, script, door = governed(), Script(OK), Door()
+    for number in range(3):
+        make(tool, script, door, call_id=str(number))
+    error = failure(make, tool, script, door, call_id="3")
+    assert (error.kind, script.calls) == ("loop_limit", 3)
+    assert "4 times with the same arguments" in error.message
+    assert make(tool, script, door, run="c" * 32) == OK, "another run is another matter"
+
+
+def test_five_failures_in_a_row_stop_the_run(make):
+    door, tool = Door(), governed(attempts=1)
+    kinds = [
+        failure(
+            make,
+            tool,
+            Script(Refusal(404)),
+            door,
+            call_id=str(number),
+            args={**ARGS, "invoice_id": str(number)},
+        ).kind
+        for number in range(7)
+    ]
+    assert kinds == ["not_found"] * 5 + ["loop_limit"] * 2
+
+
+def test_a_full_bulkhead_refuses_at_once_and_a_line_waits():
+    tool = governed(slots=1, line=1)
+    first_runs, go_on, results = threading.Event(), threading.Event(), []
+
+    def first():
+        first_runs.set()
+        go_on.wait(5)
+        return OK
+
+    def make_call(function, number):
+        try:
+            results.append(drive(call_through(Door(), tool, tool_call(tool, call_id=str(number))), function))
+        except ToolError as error:
+            results.append(error.kind)
+
+    threads = [threading.Thread(target=make_call, args=(first, 0))]
+    threads[0].start()
+    first_runs.wait(5)
+    threads += [threading.Thread(target=make_call, args=(Script(OK), number)) for number in (1, 2)]
+    for thread in threads[1:]:
+        thread.start()
+        time.sleep(0.05)
+    assert results == ["unavailable"]
+    go_on.set()
+    for thread in threads:
+        thread.join()
+    assert results == ["unavailable", OK, OK]
+
+
+def test_threads_that_never_come_back_do_not_take_the_agent_along():
+    tool, release = governed(slots=2, timeout_s=0.05, attempts=1), threading.Event()
+
+    def hang():
+        release.wait(10)
+        return OK
+
+    kinds = []
+    for number in range(3):
+        with pytest.raises(ToolError) as caught:
+            drive(call_through(Door(), tool, tool_call(tool, run=f"{number:032x}")), hang)
+        kinds.append(caught.value.kind)
+    assert kinds == ["timeout", "timeout", "unavailable"]
+    assert "never came back" in caught.value.message
+    release.set()
+
+
+def test_a_cancelled_call_gives_everything_back():
+    tool, kept, store = governed("external", slots=1, line=0), Kept(), MemoryCalls()
+
+    async def forever():
+        await asyncio.sleep(60)
+
+    async def main():
+        task = asyncio.create_task(
+            drive_async(call_through(Door(observers=(kept,), store=store), tool, tool_call(tool)), forever)
+        )
+        await asyncio.sleep(0.1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    assert tool.gate.inside == 0
+    assert kept.records[0].error.side_effect == "unknown"
+    assert [row["state"] for row in store.rows.values()] == ["sent"]
+
+
+@pytest.mark.parametrize("kind", ["blocking", "asynchronous"])
+def test_a_slow_read_gets_a_second_attempt_and_the_first_good_answer_wins(kind):
+    tool, calls = governed(hedge=True, attempts=1), []
+
+    def quick_then_slow():
+        calls.append(0)
+        slow = len(calls) == 101
+        time.sleep(0.8 if slow else 0.001)
+        return OK
+
+    async def quick_then_slow_async():
+        calls.append(0)
+        await asyncio.sleep(0.8 if len(calls) == 101 else 0.001)
+        return OK
+
+    async def all_calls():
+        for number in range(100):
+            await drive_async(
+                call_through(Door(), tool, tool_call(tool, run=f"{number:032x}")), quick_then_slow_async
+            )
+        began = time.monotonic()
+        assert await drive_async(call_through(Door(), tool, tool_call(tool)), quick_then_slow_async) == OK
+        return time.monotonic() - began
+
+    if kind == "asynchronous":
+        took = asyncio.run(all_calls())
+    else:
+        for number in range(100):
+            drive(call_through(Door(), tool, tool_call(tool, run=f"{number:032x}")), quick_then_slow)
+        began = time.monotonic()
+        assert drive(call_through(Door(), tool, tool_call(tool)), quick_then_slow) == OK
+        took = time.monotonic() - began
+    assert took < 0.6
+    assert len(calls) == 102
