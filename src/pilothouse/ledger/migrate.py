@@ -12,7 +12,7 @@ from pilothouse.ledger.engine import WRITE_OPTION
 
 __all__ = ["HEAD", "migrate"]
 
-HEAD = "0003"
+HEAD = "0004"
 """Newest revision under migrations/versions; a test holds the two together."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"

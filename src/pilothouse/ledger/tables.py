@@ -4,10 +4,23 @@
 from __future__ import annotations
 
 from pilothouse.ledger.controls import controls
+from pilothouse.ledger.review_tables import review_drafts, review_items, review_labels
 from pilothouse.ledger.schema import METADATA, charters, decisions, evidence, outcomes, prices, verdicts
 from pilothouse.ledger.tool_calls import tool_calls
 
 __all__ = ["METADATA", "TABLES"]
 
-TABLES = (charters, controls, decisions, evidence, outcomes, prices, tool_calls, verdicts)
+TABLES = (
+    charters,
+    controls,
+    decisions,
+    evidence,
+    outcomes,
+    prices,
+    review_drafts,
+    review_items,
+    review_labels,
+    tool_calls,
+    verdicts,
+)
 """Every table of the ledger; a new module of tables is named here."""

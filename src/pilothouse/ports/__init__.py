@@ -3,6 +3,7 @@
 
 from pilothouse.ports.clock import Clock
 from pilothouse.ports.controls import NO_CONTROLS, Controls, ControlState, ControlStore, Pause, Rollback
+from pilothouse.ports.holds import HELD_OPEN_MAX, HeldOutput, Hold, Holds, HoldState
 from pilothouse.ports.intake import Intake, IntakeAnswer, Receipt, Signal
 from pilothouse.ports.lake import (
     SAID_SPAN_MAX_NS,
@@ -24,6 +25,14 @@ from pilothouse.ports.ledger import (
     Decision,
     Ledger,
 )
+from pilothouse.ports.review import (
+    CLAIM_LIFE,
+    ITEMS_READ_MAX,
+    UNDO_WINDOW,
+    ItemRecord,
+    QueueCount,
+    ReviewQueue,
+)
 from pilothouse.ports.tools import (
     STORED_RESULT_MAX,
     CallGuard,
@@ -36,13 +45,17 @@ from pilothouse.ports.tools import (
 from pilothouse.ports.verifier import VERIFIERS_API_VERSION, Verifier
 
 __all__ = [
+    "CLAIM_LIFE",
     "DECISIONS_MAX",
     "EVIDENCE_MAX",
+    "HELD_OPEN_MAX",
+    "ITEMS_READ_MAX",
     "NO_CONTROLS",
     "OUTCOMES_MAX",
     "OUTCOME_IDS_MAX",
     "SAID_SPAN_MAX_NS",
     "STORED_RESULT_MAX",
+    "UNDO_WINDOW",
     "VERIFIERS_API_VERSION",
     "AgentSeen",
     "CallGuard",
@@ -54,14 +67,21 @@ __all__ = [
     "ControlStore",
     "Controls",
     "Decision",
+    "HeldOutput",
+    "Hold",
+    "HoldState",
+    "Holds",
     "IdempotencyStore",
     "Intake",
     "IntakeAnswer",
+    "ItemRecord",
     "Lake",
     "LakeHealth",
     "Ledger",
     "Pause",
+    "QueueCount",
     "Receipt",
+    "ReviewQueue",
     "Rollback",
     "Signal",
     "SpanRecord",
