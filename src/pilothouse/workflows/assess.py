@@ -22,6 +22,7 @@ from pilothouse.core.evidence.outcome import Outcome
 from pilothouse.core.evidence.task import Task, TaskResult
 from pilothouse.core.evidence.truth import TruthCount, count_truth
 from pilothouse.core.verdict.readiness import decide, verdict_digest, verdict_document
+from pilothouse.core.verdict.rules import LEVEL
 from pilothouse.core.verdict.verdict import AgentVerdict
 from pilothouse.errors import UsageError
 from pilothouse.ports import CharterInForce, TaskFilter
@@ -29,6 +30,8 @@ from pilothouse.workflows.accept import rejection_note
 from pilothouse.workflows.agents import NAMES_SHOWN_MAX
 from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.installation import Installation
+from pilothouse.workflows.phase_log import phase_at
+from pilothouse.workflows.stability import clock_evidence
 from pilothouse.workflows.verifiers import verifier_notes
 
 __all__ = ["Assessment", "assess"]
@@ -70,6 +73,7 @@ def assess(
     *,
     notes: Iterable[str] = (),
     freeze: bool = True,
+    level: float = LEVEL,
 ) -> Assessment:
     """Judge an agent.
 
@@ -82,6 +86,7 @@ def assess(
         now: The moment, aware UTC.
         notes: Further limits of the judgement.
         freeze: Whether the verdict is stored.
+        level: Confidence at which a rate counts as proved; a planned look at a gate asks for more.
 
     Returns:
         The verdict, equal for equal contents and moment.
@@ -95,8 +100,18 @@ def assess(
     traffic = _Traffic.load(installation, charter, now)
     stored = [one for one in installation.ledger.evidence(agent) if one.recorded_at <= now]
     folded = traffic.fold(charter, now, released_versions(stored))
+    clock = clock_evidence(installation.ledger, charter, now)
+    if clock is not None:
+        folded = (*folded, clock)
     version = version_in_force(traffic.tasks)
-    verdict = decide(charter, [*folded, *stored], now, version=version)
+    verdict = decide(
+        charter,
+        [*folded, *stored],
+        now,
+        phase=phase_at(installation.ledger, agent, now).phase,
+        version=version,
+        level=level,
+    )
     all_notes = (
         *charter_notes,
         *verdict.notes,

@@ -14,6 +14,7 @@ from pilothouse.workflows.accept import accept_file
 from pilothouse.workflows.background import Tick
 from pilothouse.workflows.history import freeze_changes
 from pilothouse.workflows.installation import Installation
+from pilothouse.workflows.stability import keep_days
 from pilothouse.workflows.verify import verify_due
 
 __all__ = ["CharterWatch", "PriceList", "server_ticks"]
@@ -29,6 +30,10 @@ PRICES_EVERY_S = 5.0
 
 ASSESS_EVERY_S = 300.0
 """How long a change of a verdict may go unrecorded; judging one agent takes a second or two."""
+
+
+DAYS_EVERY_S = 600.0
+"""A finished day is written within ten minutes of its hour; a tick without work reads one page of the ledger."""
 
 
 class PriceList:
@@ -118,6 +123,7 @@ def server_ticks(
             run=lambda now: verify_due(installation, now, thorough=True),
         ),
         Tick(name="assess", every_s=ASSESS_EVERY_S, run=lambda now: freeze_changes(installation, now)),
+        Tick(name="days", every_s=DAYS_EVERY_S, run=lambda now: keep_days(installation, now)),
     )
 
 

@@ -12,12 +12,10 @@ _TO_COME = frozenset(
     {
         ("audit",),
         ("context",),
-        ("context",),
         ("drill",),
         ("eval", "judge"),
         ("evidence",),
         ("integration",),
-        ("phase",),
         ("policy",),
         ("replay",),
         ("report",),

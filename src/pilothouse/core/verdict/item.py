@@ -27,7 +27,7 @@ from pilothouse.core.verdict.requirement import (
     Rule,
     Zero,
 )
-from pilothouse.core.verdict.rules import Assessment, Proof, assess
+from pilothouse.core.verdict.rules import LEVEL, Assessment, Proof, assess
 from pilothouse.core.verdict.sentence import Voice, person_names, rule_in_words
 from pilothouse.core.verdict.verdict import ItemVerdict, Reason, Status
 
@@ -89,6 +89,7 @@ class Bench:
         digests: Digest of each record on the shelf, by the record's identity.
         assessed: Assessments already made, by record, rule and bound.
         judged: Items already judged; the scope of a phase chooses items and changes none.
+        level: Confidence at which a rate counts as proved.
     """
 
     charter: Charter
@@ -101,9 +102,18 @@ class Bench:
     digests: Mapping[int, str] = field(default_factory=dict)
     assessed: dict[tuple[int, Rule, float], Assessment] = field(default_factory=dict)
     judged: dict[tuple[str, int, Scope, str | None], Judged] = field(default_factory=dict)
+    level: float = LEVEL
 
     @classmethod
-    def of(cls, charter: Charter, admitted: Admitted, now: datetime, *, version: str | None) -> Bench:
+    def of(
+        cls,
+        charter: Charter,
+        admitted: Admitted,
+        now: datetime,
+        *,
+        version: str | None,
+        level: float = LEVEL,
+    ) -> Bench:
         """Sort records onto the shelf.
 
         Args:
@@ -111,6 +121,7 @@ class Bench:
             admitted: Records that count, newest first.
             now: The moment.
             version: Version that is judged.
+            level: Confidence at which a rate counts as proved, in (0, 1).
         """
         shelf: dict[tuple[str, Scope], list[Evidence]] = {}
         datasets: dict[str, str | None] = {}
@@ -121,6 +132,7 @@ class Bench:
             charter=charter,
             shelf={key: tuple(found) for key, found in shelf.items()},
             now=now,
+            level=level,
             names=person_names(charter),
             digests={
                 id(record): digest for record, digest in zip(admitted.records, admitted.digests, strict=True)
@@ -150,7 +162,7 @@ class Bench:
         """Hold a record against a rule, once for all phases."""
         key = (id(record), rule, bound)
         if key not in self.assessed:
-            self.assessed[key] = assess(rule, bound, record)
+            self.assessed[key] = assess(rule, bound, record, level=self.level)
         return self.assessed[key]
 
 

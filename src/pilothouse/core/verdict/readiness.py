@@ -17,6 +17,7 @@ from pilothouse.core.verdict.declared import objections
 from pilothouse.core.verdict.framework import DOMAINS, FRAMEWORK
 from pilothouse.core.verdict.item import Bench, Judged, judge_objection, judge_part, severity_key
 from pilothouse.core.verdict.requirement import Requirement
+from pilothouse.core.verdict.rules import LEVEL
 from pilothouse.core.verdict.sentence import first_sentence, person_names
 from pilothouse.core.verdict.verdict import (
     AgentVerdict,
@@ -168,6 +169,7 @@ def decide(
     phase: PhaseName = "pilot",
     version: str | None = None,
     waivers: tuple[Waiver, ...] = (),
+    level: float = LEVEL,
 ) -> AgentVerdict:
     """Decide what holds, what does not, and what nobody knows about one agent.
 
@@ -183,6 +185,7 @@ def decide(
         version: Version that is judged: the one that served most recently, or None when traffic
             names none. Nothing that was measured on another version counts.
         waivers: Signed permissions, shown beside a status and never instead of it.
+        level: Confidence at which a rate counts as proved, in (0, 1); a planned look at a gate asks for more.
 
     Returns:
         The verdict, equal for equal arguments down to its bytes.
@@ -190,7 +193,7 @@ def decide(
     admitted = admit_evidence(evidence, charter.agent, now)
     inner: PhaseName = "1" if phase == "pilot" else phase
     following: PhaseName | None = {"pilot": "1", "1": "2", "2": "3"}.get(phase)  # type: ignore[assignment]  # values are phases
-    bench = Bench.of(charter, admitted, now, version=version)
+    bench = Bench.of(charter, admitted, now, version=version, level=level)
     by_phase: dict[str, dict[str, _Decided]] = {}
     for scope in dict.fromkeys((inner, *_PHASES[1:])):
         placed = bench.in_phase(scope, objections(charter, now, scope))

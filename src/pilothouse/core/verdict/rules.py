@@ -102,22 +102,24 @@ def quantile_cases(level: float = LEVEL) -> int:
     return math.ceil(math.log(1 - level) / math.log(QUANTILE))
 
 
-def assess(rule: Rule, bound: float, record: Evidence) -> Assessment:
+def assess(rule: Rule, bound: float, record: Evidence, *, level: float = LEVEL) -> Assessment:
     """Hold one record against one rule.
 
     Args:
         rule: The rule.
         bound: Its bound, in the unit of the record's kind; ignored by `Zero` and `Fact`.
         record: A record whose form fits the rule.
+        level: Confidence at which a rate counts as proved, in (0, 1); a planned look asks for more than
+            `LEVEL`. A breach is proved at `LEVEL` whatever is asked.
 
     Returns:
         What it proves. A further bad case in the record never turns it for the better.
     """
     match rule:
         case Floor():
-            return _floor(rule, bound, record)
+            return _floor(rule, bound, record, level)
         case Ceiling():
-            return _ceiling(rule, bound, record) if bound > 0 else _zero(_ZERO_ALLOWED_MIN, record)
+            return _ceiling(rule, bound, record, level) if bound > 0 else _zero(_ZERO_ALLOWED_MIN, record)
         case Zero():
             return _zero(rule.n, record)
         case Census():
@@ -164,7 +166,7 @@ def _unknown_words(rate: _Rate) -> str:
     return f"{rate.unknown:,} of {rate.n:,} do not say how they ended" if rate.unknown else ""
 
 
-def _floor(rule: Floor, bound: float, record: Evidence) -> Assessment:
+def _floor(rule: Floor, bound: float, record: Evidence, level: float) -> Assessment:
     rate = _rate(record)
     told = rate.good + rate.bad
     if told == 0:
@@ -181,11 +183,11 @@ def _floor(rule: Floor, bound: float, record: Evidence) -> Assessment:
     proof = Proof.OPEN
     if upper < bound:
         proof = Proof.BREACHED
-    elif jeffreys_lower(rate.good, rate.n, LEVEL) >= bound:
+    elif jeffreys_lower(rate.good, rate.n, level) >= bound:
         proof = Proof.PROVED
     needed = None
     if proof is Proof.OPEN and 0 < bound < 1:
-        further = cases_to_prove_floor(bound, value, LEVEL, have=told)
+        further = cases_to_prove_floor(bound, value, level, have=told)
         needed = None if further is None else told + further
     return Assessment(
         proof=proof,
@@ -200,7 +202,7 @@ def _floor(rule: Floor, bound: float, record: Evidence) -> Assessment:
     )
 
 
-def _ceiling(rule: Ceiling, bound: float, record: Evidence) -> Assessment:
+def _ceiling(rule: Ceiling, bound: float, record: Evidence, level: float) -> Assessment:
     rate = _rate(record)
     told = rate.good + rate.bad
     if told == 0:
@@ -215,11 +217,11 @@ def _ceiling(rule: Ceiling, bound: float, record: Evidence) -> Assessment:
     proof = Proof.OPEN
     if lower > bound:
         proof = Proof.BREACHED
-    elif jeffreys_upper(rate.bad + rate.unknown, rate.n, LEVEL) <= bound:
+    elif jeffreys_upper(rate.bad + rate.unknown, rate.n, level) <= bound:
         proof = Proof.PROVED
     needed = None
     if proof is Proof.OPEN and bound < 1:
-        further = cases_to_prove_ceiling(bound, value, LEVEL, have=told)
+        further = cases_to_prove_ceiling(bound, value, level, have=told)
         needed = None if further is None else told + further
     return Assessment(
         proof=proof,

@@ -1,0 +1,294 @@
+# SPDX-License-Identifier: Apache-2.0
+"""In which phase an agent is, and whether it may enter the next one: planned looks, a gate, and approvals.
+
+A phase is entered by a verdict and by approvals, never by an edit. What happened is a list of events; the
+phase in force is its fold, so that equal events always say the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from pilothouse.core.charter.answers import known
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.operations import PhaseName
+from pilothouse.core.verdict.verdict import AgentVerdict, GateVerdict, RequirementVerdict, Status
+
+__all__ = [
+    "APPROVAL_MAX_AGE",
+    "LOOKS_MAX",
+    "LOOK_EVERY",
+    "LOOK_LEVEL",
+    "NEXT_PHASE",
+    "Answer",
+    "PhaseEvent",
+    "PhaseMove",
+    "PhaseState",
+    "Promotion",
+    "approvers_of",
+    "fold_phase",
+    "judge_promotion",
+    "next_look_at",
+]
+
+LOOKS_MAX: Final = 6
+"""Planned looks at a gate; each spends a sixth of the error, so that asking again and again proves nothing."""
+
+LOOK_EVERY: Final = timedelta(days=7)
+"""Time between looks: a whole week, so that each look sees every weekday equally often."""
+
+LOOK_LEVEL: Final = 1 - 0.05 / LOOKS_MAX
+"""Confidence of each bound at a look: six of them together let a false promotion through in at most 5 %."""
+
+APPROVAL_MAX_AGE: Final = timedelta(days=7)
+"""An approval answers one request; a week later the evidence is another."""
+
+NEXT_PHASE: Final[dict[PhaseName, PhaseName]] = {"pilot": "1", "1": "2", "2": "3"}
+
+
+class PhaseMove(StrEnum):
+    """What changed the phase."""
+
+    ENTERED = "entered"
+    ROLLED_BACK = "rolled back"
+    DEMOTED = "demoted"
+
+
+class PhaseEvent(BaseModel):
+    """One change of the phase, as it was recorded.
+
+    Attributes:
+        move: What happened.
+        phase: The phase from then on.
+        at: When, aware UTC.
+        by: Who: person ids, or a part of the system.
+        reason: Why, in one sentence.
+        verdict_digest: The verdict that opened the gate, or empty.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    move: PhaseMove
+    phase: PhaseName
+    at: AwareDatetime
+    by: tuple[str, ...]
+    reason: str = Field(max_length=500)
+    verdict_digest: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseState:
+    """The phase in force.
+
+    Attributes:
+        phase: The phase.
+        since: When it began, aware UTC; None for a pilot that nothing ever left.
+        re_entered: Whether the agent fell back into it; then a week is enough before the next gate.
+    """
+
+    phase: PhaseName
+    since: datetime | None
+    re_entered: bool = False
+
+
+def fold_phase(events: Iterable[PhaseEvent]) -> PhaseState:
+    """Return the phase in force after some events, in any order.
+
+    Args:
+        events: Recorded events of one agent.
+
+    Example:
+        >>> fold_phase([]).phase
+        'pilot'
+    """
+    ordered = sorted(events, key=lambda event: (event.at, event.phase, event.move))
+    if not ordered:
+        return PhaseState(phase="pilot", since=None)
+    last = ordered[-1]
+    return PhaseState(phase=last.phase, since=last.at, re_entered=last.move is not PhaseMove.ENTERED)
+
+
+class Answer(StrEnum):
+    """What a request for the next phase gets."""
+
+    ELIGIBLE = "eligible"
+    """The gate holds: the approvals are asked for."""
+    NOT_YET = "not yet"
+    """Something the gate asks for is not known or not enough."""
+    BREACHED = "breached"
+    """Something the gate asks for does not hold."""
+    TOO_EARLY = "too early"
+    """Before the next planned look."""
+    REFUSED = "refused"
+    """The charter's order of phases, or the number of looks, does not allow it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promotion:
+    """The answer to a request.
+
+    Attributes:
+        answer: What it gets.
+        target: The phase asked for.
+        look: Number of the planned look, from 1; 0 where none was spent.
+        next_look_at: When the next look may be taken, aware UTC; None when there is none.
+        overdue_since: When the longest stay ended, aware UTC; None while it has not.
+        sentence: Why, in one sentence.
+        missing: Requirements that stand in the way, worst first.
+        waived: Requirements that a waiver lets through.
+        approvers: Person ids whose approval is needed.
+    """
+
+    answer: Answer
+    target: PhaseName
+    look: int = 0
+    next_look_at: datetime | None = None
+    overdue_since: datetime | None = None
+    sentence: str
+    missing: tuple[str, ...] = ()
+    waived: tuple[str, ...] = ()
+    approvers: tuple[str, ...] = ()
+
+
+def approvers_of(charter: Charter, target: PhaseName) -> tuple[str, ...]:
+    """Return who must approve entering a phase: the owner, and from phase 2 on also the sponsor.
+
+    Args:
+        charter: The charter in force.
+        target: The phase to be entered.
+
+    Returns:
+        Person ids; empty while the charter leaves one of them open, and then nobody can approve.
+    """
+    people = [known(charter.owner.person)]
+    if target in {"2", "3"}:
+        people.append(known(charter.sponsor.person))
+    return tuple(person for person in people if person) if all(people) else ()
+
+
+def judge_promotion(
+    charter: Charter,
+    verdict: AgentVerdict,
+    state: PhaseState,
+    target: PhaseName,
+    *,
+    looks: Sequence[datetime],
+) -> Promotion:
+    """Answer a request to enter the next phase.
+
+    Args:
+        charter: The charter in force.
+        verdict: A verdict made at `LOOK_LEVEL`, at the moment of the request.
+        state: The phase in force.
+        target: The phase asked for.
+        looks: Moments of the looks already taken since the phase began.
+
+    Returns:
+        The answer; only `eligible`, `not yet` and `breached` spend a look.
+    """
+    now = verdict.as_of
+    overdue = _overdue_since(charter, state, now)
+    wanted = NEXT_PHASE.get(state.phase)
+    if target != wanted:
+        there = f"the next is phase {wanted}" if wanted else "there is none after it"
+        return Promotion(
+            answer=Answer.REFUSED,
+            target=target,
+            overdue_since=overdue,
+            sentence=f"The agent is in {_words(state.phase)}; {there}. Phases are passed one by one.",
+        )
+    if len(looks) >= LOOKS_MAX:
+        return Promotion(
+            answer=Answer.REFUSED,
+            target=target,
+            overdue_since=overdue,
+            sentence=f"All {LOOKS_MAX} planned looks at this gate were taken. Another would find luck, not proof: "
+            f"`pilothouse phase rollback {charter.agent}` starts the phase anew.",
+        )
+    due = next_look_at(charter, state, looks)
+    if due is not None and now < due:
+        return Promotion(
+            answer=Answer.TOO_EARLY,
+            target=target,
+            next_look_at=due,
+            overdue_since=overdue,
+            sentence=f"The next planned look is on {due:%Y-%m-%d}; until then the phase stays as it is.",
+        )
+    return _look(charter, verdict, target, look=len(looks) + 1, overdue=overdue)
+
+
+def _look(
+    charter: Charter, verdict: AgentVerdict, target: PhaseName, *, look: int, overdue: datetime | None
+) -> Promotion:
+    gate = next(found for found in verdict.gates if found.gate == target)
+    by_id = {found.requirement: found for found in verdict.requirements}
+    closed = [by_id[name] for name in (*gate.breached, *gate.no_evidence)]
+    missing = tuple(found.requirement for found in closed if found.waiver is None)
+    waived = tuple(found.requirement for found in closed if found.waiver is not None)
+    answer = _answer(missing, by_id)
+    following = verdict.as_of + LOOK_EVERY if look < LOOKS_MAX else None
+    return Promotion(
+        answer=answer,
+        target=target,
+        look=look,
+        next_look_at=None if answer is Answer.ELIGIBLE else following,
+        overdue_since=overdue,
+        sentence=_sentence(answer, gate, missing, waived, look),
+        missing=missing,
+        waived=waived,
+        approvers=approvers_of(charter, target) if answer is Answer.ELIGIBLE else (),
+    )
+
+
+def _answer(missing: Sequence[str], by_id: dict[str, RequirementVerdict]) -> Answer:
+    if not missing:
+        return Answer.ELIGIBLE
+    breached = any(by_id[name].status is Status.BREACHED for name in missing)
+    return Answer.BREACHED if breached else Answer.NOT_YET
+
+
+def _sentence(
+    answer: Answer, gate: GateVerdict, missing: Sequence[str], waived: Sequence[str], look: int
+) -> str:
+    at = f"Look {look} of {LOOKS_MAX}, each bound at {LOOK_LEVEL:.1%}: "
+    if answer is Answer.ELIGIBLE:
+        conditions = [*gate.at_risk, *(f"{name} (waived)" for name in waived)]
+        with_conditions = f", with conditions: {', '.join(conditions)}" if conditions else ""
+        return f"{at}everything that gate {gate.gate} asks for holds{with_conditions}."
+    named = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+    return f"{at}{'breached' if answer is Answer.BREACHED else 'not enough evidence'}: {named}."
+
+
+def next_look_at(charter: Charter, state: PhaseState, looks: Sequence[datetime]) -> datetime | None:
+    """Return when the next look may be taken; None when one may be taken at any time.
+
+    Args:
+        charter: The charter in force.
+        state: The phase in force.
+        looks: Moments of the looks already taken since the phase began.
+    """
+    if looks:
+        return max(looks) + LOOK_EVERY
+    if state.since is None:
+        return None
+    phase = charter.phase(state.phase)
+    stay = LOOK_EVERY if state.re_entered else (known(phase.min) if phase and phase.min else None)
+    return state.since + stay if stay else state.since
+
+
+def _overdue_since(charter: Charter, state: PhaseState, now: datetime) -> datetime | None:
+    phase = charter.phase(state.phase)
+    longest = known(phase.max) if phase and phase.max else None
+    if state.since is None or longest is None or now < state.since + longest:
+        return None
+    return state.since + longest
+
+
+def _words(phase: PhaseName) -> str:
+    return "the pilot" if phase == "pilot" else f"phase {phase}"

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Prints the Rollout page in a terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from pilothouse.reports.rollout import ClockShown, RolloutPage
+from pilothouse.reports.terminal import head, mark_text, plain_text
+
+__all__ = ["render_rollout"]
+
+_CELLS = {"counted": "█", "paused": "·", "reset": "×"}
+_CELLS_ASCII = {"counted": "#", "paused": ".", "reset": "x"}
+
+
+def render_rollout(page: RolloutPage, console: Console) -> None:
+    """Print where an agent is on its way, what the next phase asks for, and the clock of stable days.
+
+    Args:
+        page: The view model.
+        console: Where it goes.
+    """
+    here = next(phase for phase in page.phases if phase.is_current)
+    since = f" since {page.since.absolute}" if page.since else ""
+    console.print(head(page, console, f"{here.name}{since} · {here.scope}"))
+    for line in (page.approvals, " ".join(part for part in (f"{page.looks}.", page.next_look) if part)):
+        if line:
+            console.print(Text(plain_text(line, console), style="dim"))
+    if page.asked:
+        table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+        table.add_column(no_wrap=True)
+        table.add_column(no_wrap=True)
+        table.add_column(overflow="fold")
+        for one in page.asked:
+            what = Text(plain_text(one.sentence, console))
+            what.append(plain_text(f"\n{one.command}", console), style="cyan")
+            what.append(plain_text(f"  {', '.join(one.who)}", console), style="dim")
+            table.add_row(mark_text(one.mark, console), one.requirement, what)
+        console.print(Padding(table, (1, 0, 0, 0)))
+    if page.clock is not None and page.clock.strip:
+        console.print(Padding(_clock(page.clock, console), (1, 0, 0, 0)))
+    if page.clock_empty is not None:
+        empty = page.clock_empty
+        console.print(
+            Padding(Text(plain_text(f"Stable days: {empty.missing} {empty.command}", console)), (1, 0, 0, 0))
+        )
+    for moved in page.history:
+        console.print(Text(plain_text(f"{moved.at.absolute}  {moved.text}", console), style="dim"))
+    console.print(
+        Text(plain_text(f"\nNext: {page.action.label}: {page.action.command}", console), style="bold")
+    )
+
+
+def _clock(clock: ClockShown, console: Console) -> Text:
+    cells = _CELLS if console.encoding.lower().startswith("utf") else _CELLS_ASCII
+    text = Text(plain_text(f"Stable days: {clock.days} of {clock.target}. {clock.forecast}\n", console))
+    text.append("".join(cells[day.state] for day in clock.strip))
+    legend = ", ".join(f"{cell} {state}" for state, cell in cells.items())
+    text.append(plain_text(f"\n{legend}; the last is {clock.strip[-1].day}", console), style="dim")
+    for reset in clock.resets:
+        text.append(plain_text(f"\n{reset.day} reset: {reset.text}", console), style="dim")
+    return text

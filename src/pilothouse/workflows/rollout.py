@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Gather what the Rollout page shows: the verdict, the phase in force, open approvals and the clock."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pilothouse.core.verdict.phases import approvers_of, fold_phase
+from pilothouse.reports.rollout import RolloutPage, Standing, build_rollout
+from pilothouse.workflows.assess import assess
+from pilothouse.workflows.installation import Installation
+from pilothouse.workflows.phase_log import looks_taken, phase_events
+from pilothouse.workflows.phases import open_request
+from pilothouse.workflows.stability import read_clock
+
+__all__ = ["show_rollout"]
+
+
+def show_rollout(installation: Installation, agent: str, now: datetime) -> RolloutPage:
+    """Return the Rollout page of an agent; nothing is stored and no look is spent.
+
+    Args:
+        installation: Lake and ledger.
+        agent: Agent with a charter in force.
+        now: The moment, aware UTC.
+
+    Raises:
+        UsageError: No charter is in force.
+    """
+    found = assess(installation, agent, now, freeze=False)
+    ledger = installation.ledger
+    events = phase_events(ledger, agent)
+    state = fold_phase(events)
+    waiting = open_request(ledger, agent, now)
+    needed = approvers_of(found.charter, waiting.target) if waiting else ()
+    approved = waiting.approved_by if waiting else ()
+    standing = Standing(
+        state=state,
+        events=events,
+        looks=looks_taken(ledger, agent, state),
+        approved_by=approved,
+        waiting_for=tuple(person for person in needed if person not in approved),
+        clock=read_clock(ledger, found.charter, now),
+    )
+    return build_rollout(found.charter, found.verdict, standing, now)
