@@ -81,6 +81,9 @@ bench-evals: setup ## our runner beside a bare loop (PEERS=FOLDER adds the peers
 	$(BIN)/python benchmarks/evals/run.py $(if $(PEERS),--peers $(PEERS))
 	$(BIN)/python benchmarks/evals/gate_simulation.py --runs 500
 
+bench-tools: setup ## CPU of one tool call with everything on, beside the bare function and another span
+	$(BIN)/python benchmarks/tools/run.py
+
 bench-statistics: setup ## every statistical bar: expected, observed, tolerance
 	$(BIN)/python benchmarks/statistics/run.py
 

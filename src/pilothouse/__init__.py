@@ -3,6 +3,19 @@
 
 from __future__ import annotations
 
-__all__ = ["__version__"]
+from typing import Any
+
+__all__ = ["__version__", "agent", "claim", "current_call_key", "tool"]
 
 __version__ = "0.1.0"
+
+_FOR_AGENTS = ("agent", "claim", "current_call_key", "tool")
+
+
+def __getattr__(name: str) -> Any:
+    """Return what an agent's code uses; imported only when it is asked for."""
+    if name in _FOR_AGENTS:
+        from importlib import import_module  # noqa: PLC0415 - `import pilothouse` alone costs nothing
+
+        return getattr(import_module("pilothouse.runtime.sdk"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

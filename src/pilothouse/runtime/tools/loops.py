@@ -10,11 +10,15 @@ from collections import OrderedDict, deque
 from pilothouse.core.evidence.loops import LoopLimits, Step, find_loop
 from pilothouse.errors import ToolError
 from pilothouse.ports import ToolCall
+from pilothouse.runtime.sdk.run import NO_RUN
 
 __all__ = ["RUNS_KEPT_MAX", "LoopWatch"]
 
 RUNS_KEPT_MAX = 10_000
 """Runs that are remembered; the one not used for longest is forgotten first."""
+
+_text = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=str).encode
+"""Made once: the function of the module makes an encoder for each call."""
 
 
 class LoopWatch:
@@ -30,7 +34,7 @@ class LoopWatch:
         self._lock = threading.Lock()
 
     def before(self, call: ToolCall, *, polling: bool) -> None:
-        """Count a call that is about to be made.
+        """Count a call that is about to be made; calls outside a run have nothing in common.
 
         Args:
             call: The call.
@@ -39,7 +43,9 @@ class LoopWatch:
         Raises:
             ToolError: The run goes in circles; the text names the pattern.
         """
-        args = json.dumps(call.args, sort_keys=True, separators=(",", ":"), default=str)
+        if call.run == NO_RUN:
+            return
+        args = _text(call.args)
         with self._lock:
             steps = self._runs.get(call.run)
             if steps is None:

@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Marks a function as a tool of the charter: each call goes through the door, or straight through without a charter."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any, ParamSpec, TypeVar, cast
+
+from pilothouse.errors import ToolError, UsageError
+from pilothouse.runtime.sdk.opening import ToolRuntime, tool_runtime
+from pilothouse.runtime.sdk.recorder import sink
+from pilothouse.runtime.sdk.run import NO_RUN, Run, current_run
+from pilothouse.runtime.sdk.values import plain
+
+__all__ = ["current_call_key", "tool"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_text = json.JSONEncoder(ensure_ascii=False).encode
+
+
+def current_call_key() -> str | None:
+    """Return the idempotency key that the running tool must hand to its backend; None for a read."""
+    from pilothouse.runtime.tools.steps import idempotency_key  # noqa: PLC0415 - not before a tool is called
+
+    return idempotency_key()
+
+
+def tool(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Mark a function as a tool.
+
+    Effect, limits, schemas and permissions come from the charter and the contract, not from here.
+
+    Args:
+        name: `name@version` as under `tools:` of the charter.
+
+    Raises:
+        UsageError: The name has no version, or the function yields: a result is checked as a whole.
+
+    Example:
+        >>> @tool("crm.find@1")
+        ... def find(customer: str) -> dict[str, str]:
+        ...     return {"customer": customer}
+        >>> find.__name__
+        'find'
+    """
+    if "@" not in name:
+        raise UsageError(
+            f"tool {name!r} names no version",
+            remedy=f'Write @tool("{name}@1"), as it stands in the charter.',
+            subject=name,
+        )
+
+    def wrap(function: Callable[P, R]) -> Callable[P, R]:
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise UsageError(
+                f"tool {name} is a generator, and a result is checked as a whole",
+                remedy="Return a list.",
+                subject=name,
+            )
+        signature = inspect.signature(function)
+        # A default is part of the call; one of None says that there is none.
+        defaults = {
+            key: plain(one.default)
+            for key, one in signature.parameters.items()
+            if one.default is not one.empty and one.default is not None
+        }
+
+        def arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+            given = signature.bind(*args, **kwargs).arguments if args else kwargs
+            found = {key: plain(value) for key, value in given.items() if key not in ("self", "cls")}
+            return {**defaults, **found} if defaults else found
+
+        made: Any
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def awaited(*args: P.args, **kwargs: P.kwargs) -> Any:
+                call = _Call(name, arguments(args, kwargs))
+                try:
+                    runtime = tool_runtime()
+                    work = functools.partial(cast("Callable[..., Awaitable[Any]]", function), *args, **kwargs)
+                    if runtime is None:
+                        call.result = await work()
+                    else:
+                        await _governed_async(runtime, call, work)
+                except BaseException as error:
+                    call.error = error
+                    raise
+                finally:
+                    call.close()
+                return call.result
+
+            made = awaited
+        else:
+
+            @functools.wraps(function)
+            def called(*args: P.args, **kwargs: P.kwargs) -> R:
+                call = _Call(name, arguments(args, kwargs))
+                try:
+                    runtime = tool_runtime()
+                    work = functools.partial(function, *args, **kwargs)
+                    if runtime is None:
+                        call.result = work()
+                    else:
+                        _governed(runtime, call, work)
+                except BaseException as error:
+                    call.error = error
+                    raise
+                finally:
+                    call.close()
+                return cast("R", call.result)
+
+            made = called
+        return cast("Callable[P, R]", made)
+
+    return wrap
+
+
+class _Call:
+    """One call with its span."""
+
+    __slots__ = ("_opened", "_outer", "_span", "_title", "args", "call_id", "error", "name", "result", "run")
+
+    def __init__(self, name: str, args: dict[str, Any]) -> None:
+        self.name, self.args = name, args
+        self._outer = current_run().get()
+        self.run = self._outer or Run(NO_RUN, "0" * 16, "", "unknown", None)
+        self.call_id = self.run.step()
+        self._title = f"execute_tool {name}"
+        parent = None if self._outer is None else (self._outer.trace_id, self._outer.span_id)
+        _, self._span, self._opened = sink().open(self._title, parent)
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+    def request(self, runtime: ToolRuntime, governed: Any) -> Any:
+        """Return the call as the door wants it."""
+        from pilothouse.ports.tools import ToolCall  # noqa: PLC0415 - not before a tool is called
+
+        return ToolCall(
+            tool=self.name,
+            args=self.args,
+            agent=runtime.agent,
+            version=runtime.version,
+            run=self.run.trace_id,
+            span_id=self._span,
+            parent_span_id=self.run.span_id,
+            # Calls outside a run have nothing in common, so none is ever taken for another.
+            call_id=self.call_id if self._outer is not None else self._span,
+            task_type=self.run.task_type,
+            effect=governed.effect,
+            integration=governed.integration,
+            contract=governed.digest,
+        )
+
+    def close(self) -> None:
+        attributes: dict[str, Any] = {
+            "gen_ai.operation.name": "execute_tool",
+            "gen_ai.tool.name": self.name,
+            "gen_ai.tool.type": "function",
+            "gen_ai.tool.call.id": self.call_id,
+            "gen_ai.tool.call.arguments": _text(self.args),
+        }
+        if isinstance(self.error, ToolError):
+            attributes["error.type"] = self.error.kind
+            attributes["gen_ai.tool.call.result"] = _text(self.error.as_tool_result())
+        elif self.error is not None:
+            attributes["error.type"] = type(self.error).__name__
+        else:
+            try:
+                attributes["gen_ai.tool.call.result"] = _text(plain(self.result))
+            except (TypeError, ValueError):
+                attributes["gen_ai.tool.call.result"] = f"<{type(self.result).__name__}>"
+        sink().close(self._opened, self._title, failed=self.error is not None, attributes=attributes)
+
+
+class _Fresh:
+    """Which object of the function each checked result came from: the agent gets its own types back."""
+
+    def __init__(self) -> None:
+        self._pairs: list[tuple[Any, Any]] = []
+
+    def keep(self, value: Any) -> Any:
+        data = plain(value)
+        self._pairs.append((data, value))
+        return data
+
+    def original(self, data: Any) -> Any:
+        """Return the object behind a result; a repeated call's stored result stands for itself."""
+        return next((value for checked, value in self._pairs if checked is data), data)
+
+
+def _governed(runtime: ToolRuntime, call: _Call, work: Callable[[], Any]) -> None:
+    from pilothouse.runtime.tools.pipeline import call_through  # noqa: PLC0415 - not before a tool is called
+    from pilothouse.runtime.tools.steps import drive  # noqa: PLC0415 - same reason
+
+    governed = runtime.tool(call.name)
+    fresh = _Fresh()
+    going = call_through(runtime.door, governed, call.request(runtime, governed))
+    call.result = fresh.original(drive(going, lambda: fresh.keep(work())))
+
+
+async def _governed_async(runtime: ToolRuntime, call: _Call, work: Callable[[], Awaitable[Any]]) -> None:
+    from pilothouse.runtime.tools.pipeline import call_through  # noqa: PLC0415 - not before a tool is called
+    from pilothouse.runtime.tools.steps import drive_async  # noqa: PLC0415 - same reason
+
+    governed = runtime.tool(call.name)
+    fresh = _Fresh()
+
+    async def attempt() -> Any:
+        return fresh.keep(await work())
+
+    going = call_through(runtime.door, governed, call.request(runtime, governed))
+    call.result = fresh.original(await drive_async(going, attempt))
