@@ -6,7 +6,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["LoopLimits", "Step", "find_loop"]
+__all__ = ["NO_RUN", "LoopLimits", "Step", "find_loop"]
+
+NO_RUN = "0" * 32
+"""Run id of a tool call outside any run."""
 
 
 @dataclass(frozen=True, slots=True)

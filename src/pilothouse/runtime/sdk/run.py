@@ -9,13 +9,10 @@ from contextvars import ContextVar
 from typing import Any
 from urllib.parse import unquote
 
-__all__ = ["CLAIMS_MAX", "NO_RUN", "Run", "current_run", "identity", "new_id"]
+__all__ = ["CLAIMS_MAX", "Run", "current_run", "identity", "new_id"]
 
 CLAIMS_MAX = 100
 """A task does one narrow thing; a hundred claims are a loop."""
-
-NO_RUN = "0" * 32
-"""Run id of a tool call outside any run."""
 
 
 class Run:

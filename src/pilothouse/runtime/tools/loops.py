@@ -7,10 +7,9 @@ import json
 import threading
 from collections import OrderedDict, deque
 
-from pilothouse.core.evidence.loops import LoopLimits, Step, find_loop
+from pilothouse.core.evidence.loops import NO_RUN, LoopLimits, Step, find_loop
 from pilothouse.errors import ToolError
 from pilothouse.ports import ToolCall
-from pilothouse.runtime.sdk.run import NO_RUN
 
 __all__ = ["RUNS_KEPT_MAX", "LoopWatch"]
 
