@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from pilothouse.runtime.sdk.run import identity
 
-__all__ = ["RING_MAX", "Recorder", "Sink", "SpanRow", "sink"]
+__all__ = ["RING_MAX", "OtelSink", "Recorder", "Sink", "SpanRow", "sink"]
 
 RING_MAX = 8_192
 """Spans that wait; at 300 bytes each they stay far below 16 MiB."""
