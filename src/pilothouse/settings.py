@@ -33,6 +33,7 @@ class Settings:
         home: Data folder: lake, ledger, write-ahead log.
         host: Address to listen on; loopback unless somebody chose otherwise.
         port: Port for telemetry, pages and API; 0 lets the system choose.
+        ledger: Address of a PostgreSQL database for the ledger; empty for a file in the data folder.
         allowed_hosts: Names besides loopback under which requests may arrive, for example a proxy's.
         sources: Where each value came from, by name: `default`, `environment` or `option`.
     """
@@ -40,6 +41,7 @@ class Settings:
     home: Path
     host: str
     port: int
+    ledger: str = ""
     allowed_hosts: tuple[str, ...] = ()
     sources: tuple[tuple[str, str], ...]
 
@@ -51,7 +53,7 @@ class Settings:
     @property
     def ledger_url(self) -> str:
         """SQLAlchemy address of the ledger."""
-        return f"sqlite:///{quote(str(self.home / 'ledger.sqlite'))}"
+        return self.ledger or f"sqlite:///{quote(str(self.home / 'ledger.sqlite'))}"
 
 
 def load_settings(
@@ -105,11 +107,13 @@ def load_settings(
             remedy=f"Give --port {PORT_DEFAULT}.",
             subject="port",
         )
+    ledger = settle("ledger", None, "PILOTHOUSE_LEDGER", "")
     hosts = settle("allowed_hosts", None, "PILOTHOUSE_ALLOWED_HOSTS", "")
     return Settings(
         home=home_value.expanduser().absolute(),
         host=host_value,
         port=port_number,
+        ledger=ledger,
         allowed_hosts=tuple(name.strip() for name in hosts.split(",") if name.strip()),
         sources=tuple(sources),
     )

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
+from postgres_server import fresh_postgres_url, postgres_server
 
 from pilothouse.core.evidence.evidence import Evidence, Scope, Source
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
@@ -19,17 +20,24 @@ from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ports import Ledger
 from pilothouse.testing import MemoryLedger
 
+__all__ = ["postgres_server"]
+
 NOW = datetime(2026, 11, 20, 12, 0, 0, 123_456, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 AGENT = "ap-invoice-triage"
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
 def ledger(request, tmp_path):
     if request.param == "memory":
         yield MemoryLedger()
         return
-    with open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as opened:
+    url = (
+        fresh_postgres_url(request)
+        if request.param == "postgres"
+        else f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+    )
+    with open_ledger(url) as opened:
         yield opened
 
 

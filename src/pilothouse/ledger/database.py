@@ -39,6 +39,11 @@ class Database:
         with translated(self.subject), writing.begin() as connection:
             yield connection
 
+    @property
+    def is_postgres(self) -> bool:
+        """Whether it is kept by a server with a clock of its own."""
+        return self.engine.dialect.name == "postgresql"
+
     def close(self) -> None:
         """Close every connection; the object is of no use afterwards."""
         self.engine.dispose()

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Open the database file so that a returned write is on disk and two processes wait for each other."""
+"""Open the database, a file or a PostgreSQL server, so that a returned write is on disk and writers take turns."""
 
 from __future__ import annotations
 
 import sqlite3
+from importlib.util import find_spec
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event
@@ -25,17 +26,28 @@ WRITE_OPTION = "pilothouse_write"
 """Execution option of a connection that is going to write."""
 
 
+WRITERS_LOCK = 7_014_318
+"""Key of the advisory lock with which writers on PostgreSQL take turns, as they do on SQLite by nature: what reads
+first and writes later needs no second kind of reasoning. The ledger is small and its transactions take milliseconds."""
+
+_NEEDS_A_DATABASE = (
+    "Set PILOTHOUSE_HOME to a folder, or PILOTHOUSE_LEDGER to postgresql://USER@HOST/DATABASE."
+)
+
+
 def make_engine(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Engine:
     """Return an engine whose connections are durable, check references and wait for their turn.
 
     Args:
-        url: SQLAlchemy address; only SQLite files can be opened now.
+        url: SQLAlchemy address of a SQLite file or a PostgreSQL database.
         busy_timeout_s: How long to wait for another writer, seconds.
 
     Raises:
-        UsageError: The address is of another database, or has no file.
+        UsageError: The address is of another kind of database, or has no file.
     """
     address = _parse(url)
+    if address.get_backend_name() == "postgresql":
+        return _postgres(address, busy_timeout_s)
     engine = create_engine(
         address,
         pool_size=POOL_CONNECTIONS_MAX,
@@ -48,14 +60,46 @@ def make_engine(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Engine:
     return engine
 
 
+def _postgres(address: URL, busy_timeout_s: float) -> Engine:
+    if find_spec("psycopg") is None:
+        raise UsageError(
+            "a ledger on PostgreSQL needs the driver psycopg, which is not installed",
+            remedy="Type `pip install 'pilothouse[postgres]'`.",
+            subject="ledger",
+        )
+    engine = create_engine(
+        address.set(drivername="postgresql+psycopg"),
+        pool_size=POOL_CONNECTIONS_MAX,
+        max_overflow=0,
+        pool_timeout=busy_timeout_s,
+        pool_pre_ping=True,  # a restarted server is noticed before a transaction begins, not in the middle
+        connect_args={
+            "connect_timeout": max(2, int(busy_timeout_s)),
+            "options": f"-c lock_timeout={int(busy_timeout_s * 1_000)} -c timezone=UTC",
+        },
+    )
+    event.listen(engine, "begin", _on_postgres_begin)
+    return engine
+
+
 def database_subject(url: str) -> str:
-    """Return the file of a ledger address, as messages name it.
+    """Return the file or the server of a ledger address, as messages name it: without a password.
 
     Example:
         >>> database_subject("sqlite:////data/ledger.sqlite")
         '/data/ledger.sqlite'
+        >>> database_subject("postgresql://pilot:secret@db.corp.example/ledger")
+        'postgresql://pilot@db.corp.example/ledger'
     """
     address = _parse(url)
+    if address.get_backend_name() == "postgresql":
+        return URL.create(
+            "postgresql",
+            username=address.username,
+            host=address.host,
+            port=address.port,
+            database=address.database,
+        ).render_as_string()
     return str(address.database)
 
 
@@ -64,13 +108,13 @@ def _parse(url: str) -> URL:
         address = make_url(url)
     except ArgumentError:
         address = None
-    if address is None or address.get_backend_name() != "sqlite":
+    if address is None or address.get_backend_name() not in {"sqlite", "postgresql"}:
         raise UsageError(
-            "the address of the ledger is not that of a SQLite file",
-            remedy="Set PILOTHOUSE_HOME to a folder; the ledger is kept in it.",
+            "the address of the ledger is neither that of a SQLite file nor of a PostgreSQL database",
+            remedy=_NEEDS_A_DATABASE,
             subject="ledger",
         )
-    if not address.database or address.database == ":memory:":
+    if address.get_backend_name() == "sqlite" and address.database in {None, "", ":memory:"}:
         raise UsageError(
             "the ledger needs a file; one in memory would forget every decision",
             remedy="Set PILOTHOUSE_HOME to a folder; tests use pilothouse.testing.MemoryLedger.",
@@ -106,3 +150,10 @@ def _on_begin(connection: Connection) -> None:
     # would fail instead of wait when somebody else wrote in between.
     writes = connection.get_execution_options().get(WRITE_OPTION, False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _on_postgres_begin(connection: Connection) -> None:
+    if connection.get_execution_options().get(WRITE_OPTION, False):
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITERS_LOCK})")
+    else:
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")

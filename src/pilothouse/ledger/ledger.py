@@ -136,6 +136,18 @@ def open_ledger(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Iterator
         StorageUnavailable: The folder cannot be made, or the ledger is newer than this program.
     """
     subject = database_subject(url)
+    if url.startswith("sqlite"):
+        _make_folder(subject)
+    engine = make_engine(url, busy_timeout_s=busy_timeout_s)
+    try:
+        with translated(subject):
+            migrate(engine, subject)
+        yield SqlLedger(Database(engine, subject))
+    finally:
+        engine.dispose()
+
+
+def _make_folder(subject: str) -> None:
     try:
         Path(subject).parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -144,10 +156,3 @@ def open_ledger(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Iterator
             remedy="Set PILOTHOUSE_HOME to a folder that this user may write.",
             subject=subject,
         ) from error
-    engine = make_engine(url, busy_timeout_s=busy_timeout_s)
-    try:
-        with translated(subject):
-            migrate(engine, subject)
-        yield SqlLedger(Database(engine, subject))
-    finally:
-        engine.dispose()

@@ -12,10 +12,10 @@ from pilothouse.ledger.engine import WRITE_OPTION
 
 __all__ = ["HEAD", "migrate"]
 
-HEAD = "0004"
-"""Newest revision under migrations/versions; a test holds the two together."""
-
 MIGRATIONS = Path(__file__).parent / "migrations"
+
+HEAD = max(path.name[1:5] for path in (MIGRATIONS / "versions").glob("v[0-9]*.py"))
+"""Newest revision; a test holds the numbers of the files and the chain inside them together."""
 
 
 def migrate(engine: Engine, subject: str) -> None:

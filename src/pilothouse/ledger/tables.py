@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pilothouse.ledger.controls import controls
+from pilothouse.ledger.leases import jobs, leases, timers
 from pilothouse.ledger.review_tables import review_drafts, review_items, review_labels
 from pilothouse.ledger.schema import METADATA, charters, decisions, evidence, outcomes, prices, verdicts
 from pilothouse.ledger.tool_calls import tool_calls
@@ -15,11 +16,14 @@ TABLES = (
     controls,
     decisions,
     evidence,
+    jobs,
+    leases,
     outcomes,
     prices,
     review_drafts,
     review_items,
     review_labels,
+    timers,
     tool_calls,
     verdicts,
 )

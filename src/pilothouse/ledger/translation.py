@@ -13,7 +13,14 @@ from pilothouse.errors import Conflict, InfrastructureError, StorageFull, Storag
 __all__ = ["translated"]
 
 _FULL = ("disk is full", "disk i/o error: no space", "no space left", "quota exceeded")
-_LOCKED = ("database is locked", "database table is locked", "database schema is locked")
+_LOCKED = (
+    "database is locked",
+    "database table is locked",
+    "database schema is locked",
+    "lock timeout",
+    "could not serialize",
+    "deadlock detected",
+)
 _DAMAGED = ("malformed", "not a database")
 _READ_ONLY = ("readonly", "read-only")
 

@@ -60,7 +60,17 @@ def test_a_file_that_is_no_ledger_is_said_to_be_none(file):
         pass
 
 
-@pytest.mark.parametrize("url", ["postgresql://u:secret@h/db", "sqlite://", "sqlite:///:memory:", "nonsense"])
+def test_a_server_that_is_not_there_is_said_without_its_password():
+    with (
+        pytest.raises(StorageUnavailable) as caught,
+        open_ledger("postgresql://u:secret@127.0.0.1:9/db", busy_timeout_s=1),
+    ):
+        pass
+    assert "postgresql://u@127.0.0.1:9/db" in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["mysql://u:secret@h/db", "sqlite://", "sqlite:///:memory:", "nonsense"])
 def test_an_address_that_is_no_file_is_refused_without_showing_it(url):
     with pytest.raises(UsageError) as caught, open_ledger(url):
         pass
