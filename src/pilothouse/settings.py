@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -24,6 +24,11 @@ GRPC_PORT_DEFAULT = 4317
 
 PORT_MAX = 65_535
 
+PROXY_SECRET_CHARS_MIN = 32
+"""Characters that nobody guesses: whoever knows the secret can be anybody."""
+
+LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -35,6 +40,8 @@ class Settings:
         port: Port for telemetry, pages and API; 0 lets the system choose.
         ledger: Address of a PostgreSQL database for the ledger; empty for a file in the data folder.
         allowed_hosts: Names besides loopback under which requests may arrive, for example a proxy's.
+        proxy_header: Header in which a proxy names who is signed in, lower case; empty when none does.
+        proxy_secret: What that proxy sends as `x-pilothouse-proxy`; empty when there is none.
         sources: Where each value came from, by name: `default`, `environment` or `option`.
     """
 
@@ -43,7 +50,14 @@ class Settings:
     port: int
     ledger: str = ""
     allowed_hosts: tuple[str, ...] = ()
+    proxy_header: str = ""
+    proxy_secret: str = field(default="", repr=False)
     sources: tuple[tuple[str, str], ...]
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the server."""
+        return self.host in LOOPBACK_HOSTS and not self.allowed_hosts
 
     @property
     def lake_folder(self) -> Path:
@@ -109,11 +123,21 @@ def load_settings(
         )
     ledger = settle("ledger", None, "PILOTHOUSE_LEDGER", "")
     hosts = settle("allowed_hosts", None, "PILOTHOUSE_ALLOWED_HOSTS", "")
+    header = settle("proxy_header", None, "PILOTHOUSE_PROXY_HEADER", "").strip().lower()
+    secret = env.get("PILOTHOUSE_PROXY_SECRET", "")
+    if header and len(secret) < PROXY_SECRET_CHARS_MIN:
+        raise UsageError(
+            f"a proxy may name people only with a secret of {PROXY_SECRET_CHARS_MIN} characters or more",
+            remedy="Set PILOTHOUSE_PROXY_SECRET, and let the proxy send it as `x-pilothouse-proxy`.",
+            subject="proxy_header",
+        )
     return Settings(
         home=home_value.expanduser().absolute(),
         host=host_value,
         port=port_number,
         ledger=ledger,
         allowed_hosts=tuple(name.strip() for name in hosts.split(",") if name.strip()),
+        proxy_header=header,
+        proxy_secret=secret,
         sources=tuple(sources),
     )

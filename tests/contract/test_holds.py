@@ -7,6 +7,7 @@ import random
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from fresh_ledger import ledger_url
 
 from pilothouse.core.evidence.review import Answer, Label
 from pilothouse.errors import Conflict, LimitExceeded
@@ -22,7 +23,7 @@ SECOND = timedelta(seconds=1)
 
 @pytest.fixture
 def file(tmp_path):
-    return f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+    return ledger_url(tmp_path)
 
 
 @pytest.fixture

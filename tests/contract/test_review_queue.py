@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from fresh_ledger import ledger_url
 
 from pilothouse.core.evidence.review import Answer, ItemState, Label, ReviewItem, ReviewSource
 from pilothouse.errors import Conflict, LimitExceeded, UnknownName
@@ -23,7 +24,7 @@ HOUR = timedelta(hours=1)
 
 @pytest.fixture
 def ledger(tmp_path):
-    with open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as opened:
+    with open_ledger(ledger_url(tmp_path)) as opened:
         yield opened
 
 

@@ -6,22 +6,27 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import page_world as world
 import uvicorn
+from fresh_ledger import ledger_url
 from starlette.applications import Starlette
 
 from pilothouse.interfaces.web.pages import web_app
+from pilothouse.ledger.ledger import SqlLedger, open_ledger
+from pilothouse.ledger.sessions import SqlSessions
 from pilothouse.ports import LakeHealth
 from pilothouse.settings import load_settings
 from pilothouse.testing import FixedClock, MemoryLedger
 from pilothouse.workflows.assess import Assessment, assess
 from pilothouse.workflows.background import TickState
 from pilothouse.workflows.installation import Installation
+from pilothouse.workflows.people import Directory
 from pilothouse.workflows.show import Shows
+from pilothouse.workflows.sign_in import Proxy, SignIn
 
 STRAY = "stray <b>agent</b>"
 
@@ -95,3 +100,57 @@ def running(app: Starlette) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join(10)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeopleSite:
+    """Pages with people: a ledger in a file, sign-in, and everything that is signed or reviewed."""
+
+    app: Starlette
+    sign_in: SignIn
+    ledger: SqlLedger
+    installation: Installation
+    clock: MovingClock
+
+    def link(self, who: str) -> str:
+        """Return the address of a link that signs a person in."""
+        return f"/sign-in/{self.sign_in.issue_link(who, actor='test')[1]}"
+
+
+class MovingClock:
+    """A clock that a test moves."""
+
+    def __init__(self, now: datetime) -> None:
+        self.moment = now
+
+    def now(self) -> datetime:
+        return self.moment
+
+    def move(self, **by: float) -> None:
+        self.moment += timedelta(**by)
+
+
+@contextmanager
+def people_site(home: Path, *, open_reading: bool = True, proxy: Proxy | None = None) -> Iterator[PeopleSite]:
+    """Open a site with people over a ledger in a file, so that a second one can be opened on the same file."""
+    clock, memory = MovingClock(world.NOW), make_installation(home)
+    with open_ledger(ledger_url(home)) as ledger:
+        in_force = memory.ledger.charter(world.AGENT)
+        ledger.accept_charter(
+            agent=in_force.agent,
+            digest=in_force.digest,
+            text=in_force.text,
+            path=in_force.path,
+            at=in_force.accepted_at,
+        )
+        installation = replace(memory, ledger=ledger, clock=clock)
+        sign_in = SignIn(
+            SqlSessions(ledger.database),
+            Directory(ledger),
+            ledger,
+            clock,
+            open_reading=open_reading,
+            proxy=proxy,
+        )
+        app = web_app(Shows(installation), sign_in=sign_in)
+        yield PeopleSite(app=app, sign_in=sign_in, ledger=ledger, installation=installation, clock=clock)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pilothouse.app.control_room import open_control_room
 from pilothouse.app.opening import SystemClock, open_installation, open_intake
+from pilothouse.app.people import open_sign_in
 from pilothouse.app.serving import serve
 from pilothouse.connectors.own_server import ask_health, read_server
 from pilothouse.interfaces.cli.main import build_cli, run_cli
@@ -36,8 +37,10 @@ __all__ = [
     "open_control_room",
     "open_installation",
     "open_intake",
+    "open_sign_in",
     "prepare_demo",
     "serve",
+    "server_address",
 ]
 
 
@@ -95,6 +98,16 @@ def back_up_installation(settings: Settings, target: Path) -> Manifest:
     return back_up(settings, target, SystemClock().now(), copy_lake=copy_lake, copy_ledger=copy_ledger)
 
 
+def server_address(settings: Settings) -> str | None:
+    """Return where the server of an installation listens, or None when none runs.
+
+    Args:
+        settings: Values in force.
+    """
+    noted = read_server(settings.home)
+    return None if noted is None else noted.url
+
+
 def command_tree() -> typer.Typer:
     """Return the command line with every part wired, without running it."""
     return build_cli(
@@ -103,6 +116,8 @@ def command_tree() -> typer.Typer:
             open_installation=open_installation,
             open_control_room=open_control_room,
             open_intake=open_intake,
+            open_sign_in=open_sign_in,
+            server_address=server_address,
             serve=serve,
             examine=examine_installation,
             back_up=back_up_installation,

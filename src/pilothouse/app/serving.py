@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pilothouse import __version__
 from pilothouse.app.control_room import running_controls
 from pilothouse.app.opening import SystemClock
+from pilothouse.app.people import sign_in_of
 from pilothouse.connectors.own_server import forget_server, note_server
 from pilothouse.interfaces.cli.services import ServeRequest
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from pilothouse.interfaces.http.otlp_grpc import GrpcServer
     from pilothouse.lake.node import LakeNode
+    from pilothouse.ledger.ledger import SqlLedger
     from pilothouse.ports import Controls
     from pilothouse.workflows.installation import Installation
     from pilothouse.workflows.upkeep import PriceList
@@ -56,7 +58,7 @@ def serve(request: ServeRequest) -> None:
         try:
             installation = Installation(settings=settings, clock=clock, lake=node, ledger=ledger)
             with running_controls(ledger) as controls:
-                _serve_node(request, installation, node, prices, listener, controls=controls)
+                _serve_node(request, installation, node, prices, listener, controls=controls, ledger=ledger)
         finally:
             node.stop()
 
@@ -69,6 +71,7 @@ def _serve_node(
     listener: socket.socket,
     *,
     controls: Controls,
+    ledger: SqlLedger,
 ) -> None:
     from pilothouse.interfaces.http import server
     from pilothouse.interfaces.http.otlp import otlp_app
@@ -102,7 +105,10 @@ def _serve_node(
 
     app = server.compose(
         otlp=otlp_app(node),
-        pages=web_app(Shows(installation, health=node.health, work=background.states)),
+        pages=web_app(
+            Shows(installation, health=node.health, work=background.states),
+            sign_in=sign_in_of(installation.settings, ledger),
+        ),
         metrics=lambda: metrics_text(node.health()),
         health=lambda: {
             "program": "pilothouse",

@@ -7,6 +7,7 @@ from pilothouse.ledger.controls import controls
 from pilothouse.ledger.leases import jobs, leases, timers
 from pilothouse.ledger.review_tables import review_drafts, review_items, review_labels
 from pilothouse.ledger.schema import METADATA, charters, decisions, evidence, outcomes, prices, verdicts
+from pilothouse.ledger.sessions import sessions, sign_in_links
 from pilothouse.ledger.tool_calls import tool_calls
 
 __all__ = ["METADATA", "TABLES"]
@@ -24,6 +25,8 @@ TABLES = (
     review_items,
     review_labels,
     timers,
+    sessions,
+    sign_in_links,
     tool_calls,
     verdicts,
 )

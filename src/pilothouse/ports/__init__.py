@@ -33,6 +33,7 @@ from pilothouse.ports.review import (
     QueueCount,
     ReviewQueue,
 )
+from pilothouse.ports.sessions import Session, SessionStore
 from pilothouse.ports.tools import (
     STORED_RESULT_MAX,
     CallGuard,
@@ -83,6 +84,8 @@ __all__ = [
     "Receipt",
     "ReviewQueue",
     "Rollback",
+    "Session",
+    "SessionStore",
     "Signal",
     "SpanRecord",
     "StoredCall",

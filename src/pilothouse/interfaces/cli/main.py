@@ -31,6 +31,7 @@ from pilothouse.interfaces.cli import (
     price,
     run,
     serve,
+    sign_in,
     telemetry,
     verdict,
 )
@@ -58,6 +59,7 @@ COMMANDS = (
     gate,
     load,
     controls,
+    sign_in,
 )
 """Command groups in the order of the help page."""
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pilothouse.workflows.control_room import ControlRoom
     from pilothouse.workflows.doctor import Checkup
     from pilothouse.workflows.installation import Installation
+    from pilothouse.workflows.sign_in import SignIn
 
 __all__ = ["ServeRequest", "Services"]
 
@@ -50,6 +51,8 @@ class Services:
         open_installation: Open lake and ledger of the settings for the time of a command.
         open_control_room: Open what pauses, pages and drills need, for the time of a command.
         open_intake: Open the running server's intake, or our own; what it took is folded at the end.
+        open_sign_in: Open who people are, for the time of a command.
+        server_address: Where the running server listens, or None.
         serve: Serve until a signal asks to stop.
         examine: Look at the installation.
         back_up: Copy the installation to a new folder.
@@ -61,6 +64,8 @@ class Services:
     open_installation: Callable[[Settings], AbstractContextManager[Installation]]
     open_control_room: Callable[[Settings], AbstractContextManager[ControlRoom]]
     open_intake: Callable[[Settings], AbstractContextManager[Intake]]
+    open_sign_in: Callable[[Settings], AbstractContextManager[SignIn]]
+    server_address: Callable[[Settings], str | None]
     serve: Callable[[ServeRequest], None]
     examine: Callable[[Settings], Checkup]
     back_up: Callable[[Settings, Path], Manifest]

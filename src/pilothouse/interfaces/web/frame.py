@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from typing import Any
 from urllib.parse import quote
@@ -19,7 +20,17 @@ from pilothouse.reports.design import stylesheet
 from pilothouse.reports.html import render_body
 from pilothouse.reports.view_models import Page, page_json
 
-__all__ = ["CONTENT_POLICY", "HEADERS", "Frame", "MenuLink", "StaticFile", "error_body", "static_files"]
+__all__ = [
+    "CONTENT_POLICY",
+    "HEADERS",
+    "Frame",
+    "MenuLink",
+    "StaticFile",
+    "Viewer",
+    "error_body",
+    "rendered",
+    "static_files",
+]
 
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -63,6 +74,14 @@ class MenuLink:
     key: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Viewer:
+    """Who looks at a page, as its frame shows it; `token` goes into the form that signs out."""
+
+    name: str
+    token: str
+
+
 def _named(stem: str, ending: str, body: bytes) -> StaticFile:
     digest = hashlib.sha256(body).hexdigest()[:12]
     return StaticFile(name=f"{stem}.{digest}.{ending}", media_type=_TYPES[ending], body=body)
@@ -96,11 +115,22 @@ def error_body(template: Mapping[str, Any]) -> Markup:
     """Return the content of an error page.
 
     Args:
-        template: Heading, message, remedy and links.
+        template: Heading, message, remedy, links and what was typed.
     """
-    return Markup(_environment().get_template("error.html").render(template))  # noqa: S704 - rendered with escaping
+    return rendered("error.html", **template)
 
 
+def rendered(template: str, **values: Any) -> Markup:
+    """Return the content of a page that is no view model: an error, or a step of signing in.
+
+    Args:
+        template: Name of the template.
+        **values: What it shows; everything is escaped.
+    """
+    return Markup(_environment().get_template(template).render(values))  # noqa: S704 - rendered with escaping
+
+
+@cache
 def _environment() -> Environment:
     return Environment(
         loader=PackageLoader("pilothouse.interfaces.web", "templates"),
@@ -112,39 +142,56 @@ def _environment() -> Environment:
 
 
 class Frame:
-    """Puts a view model into its answer: page or JSON, with digest, cache and security headers."""
+    """Puts a view model into its answer: page or JSON, with digest, cache and security headers.
 
-    def __init__(self) -> None:
+    Args:
+        rooms: Links to rooms that are about no single agent, for example the review queue.
+        signs_in: Whether people can sign in here.
+    """
+
+    def __init__(self, rooms: Sequence[MenuLink] = (), *, signs_in: bool = False) -> None:
         self._base = _environment().get_template("base.html")
         self._static = static_files()
         self._addresses = {role: f"/static/{one.name}" for role, one in self._static.items()}
+        self._rooms = tuple(rooms)
+        self._signs_in = signs_in
 
-    def answer(self, request: Request, page: Page, *, governed: bool) -> Response:
+    def answer(
+        self, request: Request, page: Page, *, governed: bool, viewer: Viewer | None = None
+    ) -> Response:
         """Return a page, or its JSON for an address that ends so, or 304 when the browser has it.
 
         Args:
             request: The request.
             page: The view model.
             governed: Whether the agent has a charter, and so all pages.
+            viewer: Who looks at it, or None.
         """
         digest = page.digest
         as_json = request.url.path.endswith(".json")
-        etag = f'W/"{digest[:32]}-{"j" if as_json else "h"}"'
-        headers = {**HEADERS, "etag": etag, "cache-control": "no-cache", "vary": "accept-encoding"}
+        seen_by = hashlib.sha256((viewer.token if viewer else "").encode()).hexdigest()[:8]
+        etag = f'W/"{digest[:32]}-{"j" if as_json else "h"}-{seen_by}"'
+        headers = {
+            **HEADERS,
+            "etag": etag,
+            "cache-control": "private, no-cache",
+            "vary": "accept-encoding, cookie",
+        }
         if etag in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
         if as_json:
             return Response(page_json(page), media_type="application/json", headers=headers)
         query = f"?{request.url.query}" if request.url.query else ""
-        text = self._base.render(
+        options = {"token": viewer.token} if viewer else {}
+        text = self._text(
             title=page.title,
             name="tasks" if page.name == "trace" else page.name,
             menu=_menu(page.agent, governed=governed),
-            static=self._addresses,
-            body=render_body(page),
+            body=render_body(page, **options),
             as_of=page.as_of,
             digest=digest,
             json=f"{_json_path(request)}{query}",
+            viewer=viewer,
         )
         return Response(text, media_type="text/html; charset=utf-8", headers=headers)
 
@@ -156,18 +203,25 @@ class Frame:
             body: From `error_body`.
             title: Title of the window.
         """
-        text = self._base.render(
-            title=title,
-            name="error",
-            menu=(),
-            static=self._addresses,
-            body=body,
-            as_of=None,
-            digest="",
-            json="",
+        return self.plain(body, title, None, status=status)
+
+    def plain(self, body: Markup, title: str, viewer: Viewer | None, *, status: int = 200) -> Response:
+        """Return a page that is no view model and that no browser keeps.
+
+        Args:
+            body: From `rendered`.
+            title: Title of the window.
+            viewer: Who looks at it, or None.
+            status: HTTP status.
+        """
+        text = self._text(
+            title=title, name="error", menu=(), body=body, as_of=None, digest="", json="", viewer=viewer
         )
         headers = {**HEADERS, "cache-control": "no-store"}
         return Response(text, status_code=status, media_type="text/html; charset=utf-8", headers=headers)
+
+    def _text(self, **values: Any) -> str:
+        return self._base.render(static=self._addresses, rooms=self._rooms, signs_in=self._signs_in, **values)
 
     def static(self, name: str) -> Response | None:
         """Return a static file by its digest name, or None."""

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What each person of a charter may do: duties make roles, roles make powers, and nothing else does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from pilothouse.core.charter.answers import known
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.people import Person
+
+__all__ = ["POWERS", "Action", "Role", "may_act", "people_who_may", "roles_of"]
+
+
+class Role(StrEnum):
+    """What somebody is for an agent."""
+
+    OWNER = "owner"
+    APPROVER = "approver"
+    REVIEWER = "reviewer"
+    OPERATOR = "operator"
+    AUDITOR = "auditor"
+
+
+class Action(StrEnum):
+    """What a page or a command does; each declares one."""
+
+    READ = "read"
+    REVIEW = "review"
+    SIGN = "sign"
+    APPROVE = "approve"
+    OPERATE = "operate"
+    CURATE = "curate"
+    ERASE = "erase"
+
+
+POWERS: Mapping[Role, frozenset[Action]] = {
+    Role.OWNER: frozenset(Action),
+    Role.APPROVER: frozenset({Action.READ, Action.REVIEW, Action.SIGN, Action.APPROVE, Action.CURATE}),
+    Role.REVIEWER: frozenset({Action.READ, Action.REVIEW}),
+    Role.OPERATOR: frozenset({Action.READ, Action.SIGN, Action.OPERATE}),
+    Role.AUDITOR: frozenset({Action.READ}),
+}
+"""What each role may do; who audits only reads."""
+
+_LIMITS: Mapping[str, frozenset[Role]] = {
+    "owner": frozenset(Role),
+    "approver": frozenset({Role.APPROVER, Role.REVIEWER}),
+    "executive": frozenset({Role.APPROVER}),
+    "reviewer": frozenset({Role.REVIEWER}),
+    "operator": frozenset({Role.OPERATOR}),
+    "auditor": frozenset({Role.AUDITOR}),
+}
+"""Roles that are left to a person whose charter entry names one."""
+
+
+def _duties(charter: Charter, person: str) -> set[Role]:
+    rows = charter.raci.rows()
+    review = charter.raci.feedback_review
+    pool = known(charter.reviewers.pool)
+    found: set[Role] = set()
+    if person == charter.owner.person:
+        found.add(Role.OWNER)
+    if person == charter.sponsor.person or any(row.accountable == person for row in rows.values()):
+        found.add(Role.APPROVER)
+    if person in (known(charter.operations.team) or ()) or any(
+        person in (known(row.responsible) or ()) for duty, row in rows.items() if duty != "feedback_review"
+    ):
+        found.add(Role.OPERATOR)
+    if person == review.accountable or person in (known(review.responsible) or ()) or person == pool:
+        found.add(Role.REVIEWER)
+    return found
+
+
+def roles_of(charter: Charter, person: str) -> frozenset[Role]:
+    """Return the roles of a person: what duties give, and those of whom the person stands in for.
+
+    The charter's `role` of a person limits them; `reviewer` and `auditor` also make one.
+
+    Args:
+        charter: The charter in force.
+        person: Person id; an unknown one has no role.
+
+    Returns:
+        Roles, empty for a person who has no duty.
+    """
+    entry = charter.people.get(person)
+    if entry is None:
+        return frozenset()
+    found = _duties(charter, person)
+    for other, terms in charter.people.items():
+        if known(terms.substitute) == person and other != person:
+            found |= _limited(_duties(charter, other), terms)
+    said = known(entry.role)
+    if said in {"reviewer", "auditor"}:
+        found.add(Role(said))
+    return _limited(found, entry)
+
+
+def _limited(roles: set[Role], entry: Person) -> frozenset[Role]:
+    said = known(entry.role)
+    return frozenset(roles) if said is None else frozenset(roles) & _LIMITS[said]
+
+
+def may_act(charter: Charter, person: str, action: Action) -> bool:
+    """Return whether a person of a charter may do something.
+
+    Args:
+        charter: The charter in force.
+        person: Person id.
+        action: What is asked for; everybody the charter names may read.
+    """
+    if action is Action.READ:
+        return person in charter.people
+    return any(action in POWERS[role] for role in roles_of(charter, person))
+
+
+def people_who_may(charter: Charter, action: Action) -> tuple[str, ...]:
+    """Return the ids of all who may do something, in the charter's order.
+
+    Args:
+        charter: The charter in force.
+        action: What is asked for.
+    """
+    return tuple(person for person in charter.people if may_act(charter, person, action))

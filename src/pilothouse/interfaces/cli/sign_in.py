@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pilothouse sign-in PERSON`: print a link that signs one person in, once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pilothouse.interfaces.cli.controls import command_line_actor
+from pilothouse.settings import load_settings
+
+if TYPE_CHECKING:
+    from pilothouse.interfaces.cli.services import Services
+
+__all__ = ["register"]
+
+
+def register(cli: typer.Typer, services: Services) -> None:
+    """Add `sign-in` to the command tree."""
+
+    @cli.command("sign-in")
+    def sign_in(
+        person: Annotated[
+            str, typer.Argument(help="Person id under `people` of a charter in force, or the identity.")
+        ],
+        *,
+        home: Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")] = None,
+        as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
+    ) -> None:
+        """Print a link that signs a person in to the pages, once, within 15 minutes.
+
+        Whoever may read the data folder may do this; it is recorded with your account's name.
+        """
+        settings = load_settings(home=home)
+        with services.open_sign_in(settings) as people:
+            visitor, secret = people.issue_link(person, actor=command_line_actor())
+        base = services.server_address(settings) or f"http://{settings.host}:{settings.port}"
+        link = f"{base}/sign-in/{secret}"
+        if as_json:
+            typer.echo(json.dumps({"identity": visitor.identity, "name": visitor.name, "link": link}))
+            return
+        typer.echo(link)
+        typer.echo(
+            f"  signs in {visitor.name} ({visitor.identity}), once, within 15 minutes; hand it to nobody else",
+            err=True,
+        )
+        if services.server_address(settings) is None:
+            typer.echo("  no server is running: start it with `pilothouse up`", err=True)

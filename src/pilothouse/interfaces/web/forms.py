@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A form as it arrives: bounded, of one content type, sent by our own page and by nobody else's."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from urllib.parse import parse_qsl, urlsplit
+
+from starlette.requests import Request
+
+from pilothouse.errors import Denied, LimitExceeded, UsageError
+
+__all__ = ["FORM_BYTES_MAX", "TOKEN_FIELD", "read_form", "refuse_foreign", "refuse_without_token"]
+
+FORM_BYTES_MAX = 512 * 1024
+"""Bytes of a form: two texts of 64 Ki characters, percent-encoded, and some room."""
+
+FIELDS_MAX = 50
+"""Fields of a form; ours have fewer than ten."""
+
+TOKEN_FIELD = "form_token"  # noqa: S105 - the name of a field
+"""Field that carries the token of the session."""
+
+
+def refuse_foreign(request: Request) -> None:
+    """Refuse a post that another site sent through the visitor's browser.
+
+    A browser says where a post comes from, in `Sec-Fetch-Site` or in `Origin`; what says neither is no
+    browser, and programs have the API.
+
+    Raises:
+        Denied: It comes from elsewhere, or says nothing.
+    """
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    own = request.headers.get("host", "")
+    fits = [site == "same-origin"] if site is not None else []
+    if origin is not None:
+        fits.append(urlsplit(origin).netloc == own and bool(own))
+    if not fits or not all(fits):
+        raise Denied(
+            "this form was sent by another site, or not by a browser",
+            remedy="Open the page here and send it from there; programs use the API, see docs/reference/http.md",
+        )
+
+
+def refuse_without_token(form: Mapping[str, str], expected: str | None) -> None:
+    """Refuse a form that does not carry the token of the session it is sent in.
+
+    Args:
+        form: Fields by name.
+        expected: Token of the session; None when there is no session.
+
+    Raises:
+        Denied: The token is not that one.
+    """
+    given = form.get(TOKEN_FIELD, "")
+    if expected is None or not hmac.compare_digest(given.encode(), expected.encode()):
+        raise Denied(
+            "your session ended while this form was open; what you wrote stands below",
+            remedy="Sign in again with a link from `pilothouse sign-in PERSON`, open the page and paste it.",
+        )
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """Return the fields of a posted form; of two with one name the last counts.
+
+    Raises:
+        UsageError: It is no form, or no UTF-8.
+        LimitExceeded: It is too long or has too many fields.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/x-www-form-urlencoded":
+        raise UsageError("this is no form", remedy="Send it from the page.")
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > FORM_BYTES_MAX:
+            raise LimitExceeded(
+                f"the form is longer than {FORM_BYTES_MAX // 1024} KiB",
+                remedy="Shorten the text and send again.",
+            )
+    try:
+        pairs = parse_qsl(
+            body.decode("ascii"), keep_blank_values=True, max_num_fields=FIELDS_MAX, errors="strict"
+        )
+    except ValueError as error:  # UnicodeDecodeError is one
+        raise UsageError("this form cannot be read", remedy="Send it from the page.") from error
+    return {name: text.replace("\r\n", "\n") for name, text in pairs}

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pages that are only read: Fleet, Agent, Readiness, Tasks, Trace and Health, as pages and as JSON."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pilothouse.core.charter.powers import Action
+from pilothouse.core.evidence.task import TaskResult
+from pilothouse.core.verdict.verdict import Status
+from pilothouse.errors import UnknownName, UsageError
+from pilothouse.interfaces.web.frame import HEADERS, Frame
+from pilothouse.interfaces.web.routing import PageRoute, Visit
+from pilothouse.ports import TaskCursor, TaskFilter
+from pilothouse.reports.agent import AgentPage
+from pilothouse.reports.fleet import FleetPage
+from pilothouse.reports.foreign import foreign_line
+from pilothouse.reports.health import HealthPage
+from pilothouse.reports.readiness import ReadinessPage
+from pilothouse.reports.tasks import TasksPage
+from pilothouse.reports.trace import TracePage
+from pilothouse.reports.view_models import Page
+from pilothouse.workflows.query_line import narrow_query, parse_query
+
+__all__ = ["Pages", "ReadingRoom"]
+
+QUERY_CHARS_MAX = 200
+"""Characters of one field of the query: longer is no question a person types."""
+
+_CURSOR = re.compile(r"([0-9]{1,19})-([0-9a-f]{32})")
+_TRACE_ID = re.compile(r"[0-9a-f]{32}")
+
+
+class Pages(Protocol):
+    """Answers what each page shows; `workflows.show.Shows` is one."""
+
+    def fleet(self) -> FleetPage:
+        """Return the Fleet page."""
+        ...
+
+    def agent(self, agent: str) -> AgentPage:
+        """Return the Agent page."""
+        ...
+
+    def readiness(self, agent: str, show: Status | None = None) -> ReadinessPage:
+        """Return the Readiness page."""
+        ...
+
+    def now(self) -> datetime:
+        """Return the moment of a page."""
+        ...
+
+    def tasks(
+        self, wanted: TaskFilter, before: TaskCursor | None = None, typed: Mapping[str, str] | None = None
+    ) -> TasksPage:
+        """Return a page of tasks."""
+        ...
+
+    def trace(self, agent: str, trace_id: str) -> TracePage:
+        """Return the Trace page."""
+        ...
+
+    def span_text(self, agent: str, trace_id: str, span_id: str, field: str) -> str:
+        """Return one whole text of a span."""
+        ...
+
+    def health(self) -> HealthPage:
+        """Return the Health page."""
+        ...
+
+    def known_agents(self) -> tuple[str, ...]:
+        """Return every agent that has a page."""
+        ...
+
+    def is_governed(self, agent: str) -> bool:
+        """Return whether a charter is in force for an agent."""
+        ...
+
+
+class ReadingRoom:
+    """The pages that are only read.
+
+    Args:
+        pages: Answers what each page shows.
+    """
+
+    def __init__(self, pages: Pages) -> None:
+        self._pages = pages
+
+    def routes(self, frame: Frame) -> Sequence[PageRoute]:
+        """Return the addresses, each page with its JSON beside it."""
+        agent = "/agents/{agent:path}"
+        task = f"{agent}/tasks/{{trace_id}}"
+
+        def shown(show: Callable[[Visit], tuple[Page, bool]]) -> Callable[[Visit], Response]:
+            def answer(visit: Visit) -> Response:
+                page, governed = show(visit)
+                return frame.answer(visit.request, page, governed=governed, viewer=visit.viewer)
+
+            return answer
+
+        def static(visit: Visit) -> Response:
+            found = frame.static(visit.path("name"))
+            if found is None:
+                raise UnknownName("no such file", remedy="Reload the page.")
+            return found
+
+        fleet, health = shown(self._fleet), shown(self._health)
+        table: Sequence[tuple[str, Callable[[Visit], Response]]] = (
+            ("/", fleet),
+            ("/fleet.json", fleet),
+            ("/health", health),
+            ("/health.json", health),
+            (f"{task}/{{span_id}}/{{field}}.txt", self._span_text),
+            (f"{agent}/agent", shown(self._agent)),
+            (f"{agent}/agent.json", shown(self._agent)),
+            (f"{agent}/readiness", shown(self._readiness)),
+            (f"{agent}/readiness.json", shown(self._readiness)),
+            (f"{agent}/tasks", shown(self._tasks)),
+            (f"{agent}/tasks.json", shown(self._tasks)),
+            (f"{task}.json", shown(self._trace)),
+            (task, shown(self._trace)),
+        )
+        return (
+            PageRoute(path="/static/{name}", answer=static, action=None),
+            *(PageRoute(path=path, answer=answer, action=Action.READ) for path, answer in table),
+        )
+
+    def _fleet(self, _visit: Visit) -> tuple[Page, bool]:
+        return self._pages.fleet(), False
+
+    def _health(self, _visit: Visit) -> tuple[Page, bool]:
+        return self._pages.health(), False
+
+    def _agent(self, visit: Visit) -> tuple[Page, bool]:
+        return self._pages.agent(visit.path("agent")), True
+
+    def _readiness(self, visit: Visit) -> tuple[Page, bool]:
+        said = visit.request.query_params.get("show", "")
+        if said and said not in set(Status):
+            raise UsageError(
+                f"no status {foreign_line(said, chars_max=40)!r}",
+                remedy=f"Write one of {', '.join(Status)}, for example `?show=breached`.",
+            )
+        return self._pages.readiness(visit.path("agent"), Status(said) if said else None), True
+
+    def _tasks(self, visit: Visit) -> tuple[Page, bool]:
+        request, agent = visit.request, visit.path("agent")
+        wanted = _wanted(request, agent, self._pages.now())
+        page = self._pages.tasks(wanted, _cursor(request), _fields(request))
+        return page, self._pages.is_governed(agent)
+
+    def _trace(self, visit: Visit) -> tuple[Page, bool]:
+        agent, trace_id = visit.path("agent"), visit.path("trace_id")
+        if not _TRACE_ID.fullmatch(trace_id):
+            raise UnknownName(
+                f"{foreign_line(trace_id, chars_max=60)!r} is no trace id",
+                remedy="A trace id has 32 hex digits; open the task from the list.",
+                subject=trace_id,
+            )
+        return self._pages.trace(agent, trace_id), self._pages.is_governed(agent)
+
+    def _span_text(self, visit: Visit) -> Response:
+        given = visit.request.path_params
+        text = self._pages.span_text(given["agent"], given["trace_id"], given["span_id"], given["field"])
+        headers = {
+            **HEADERS,
+            "cache-control": "no-store",
+            "content-disposition": f'attachment; filename="{_safe(given["span_id"])}-{_safe(given["field"])}.txt"',
+        }
+        body = text.encode("utf-8", "replace")
+        return Response(body, media_type="text/plain; charset=utf-8", headers=headers)
+
+
+def _safe(name: str) -> str:
+    return re.sub(r"[^0-9a-z]", "", name)[:32]
+
+
+def _fields(request: Request) -> dict[str, str]:
+    return {
+        name: request.query_params.get(name, "").strip() for name in ("type", "result", "version", "text")
+    }
+
+
+def _wanted(request: Request, agent: str, now: datetime) -> TaskFilter:
+    given = _fields(request)
+    for name, value in given.items():
+        if name != "text" and len(value) > QUERY_CHARS_MAX:
+            raise UsageError(
+                f"{name} has {len(value):,} characters, at most {QUERY_CHARS_MAX} are read",
+                remedy="Ask with fewer words, for example `?text=invoice`.",
+            )
+    results = [result.value for result in TaskResult]
+    if given["result"] and given["result"] not in results:
+        raise UsageError(
+            f"no result {foreign_line(given['result'], chars_max=40)!r}",
+            remedy=f"Write one of {', '.join(results)}, for example `?result=failed`.",
+        )
+    chosen = {
+        "agent": agent,
+        "task_type": given["type"],
+        "result": given["result"],
+        "version_digest": given["version"],
+    }
+    try:
+        return narrow_query(parse_query(given["text"], now), chosen)
+    except UnknownName as error:  # a word of the query is unknown, not the page
+        raise UsageError(error.message, remedy=error.remedy) from error
+
+
+def _cursor(request: Request) -> TaskCursor | None:
+    said = request.query_params.get("before")
+    if said is None:
+        return None
+    match = _CURSOR.fullmatch(said)
+    if match is None or int(match[1]) >= 2**63:
+        raise UsageError(
+            "`before` is no place in the list", remedy="Follow the link Older, or leave `before` out."
+        )
+    return TaskCursor(start_ns=int(match[1]), trace_id=match[2])

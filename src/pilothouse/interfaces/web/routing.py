@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one door of all pages: each route says what it needs, and nobody comes in without it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+from urllib.parse import quote
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from pilothouse.core.charter.powers import Action
+from pilothouse.errors import Denied, PilothouseError
+from pilothouse.interfaces.web.forms import read_form, refuse_foreign, refuse_without_token
+from pilothouse.interfaces.web.frame import HEADERS, Frame, Viewer
+from pilothouse.interfaces.web.problems import bug, problem, status_of
+from pilothouse.reports.view_models import Link
+from pilothouse.workflows.people import Visitor
+from pilothouse.workflows.sign_in import SignIn, form_token
+
+__all__ = [
+    "COOKIE",
+    "SECURE_COOKIE",
+    "DeclaredRoute",
+    "Door",
+    "PageRoute",
+    "Room",
+    "Visit",
+    "see_other",
+    "session_of",
+]
+
+COOKIE = "pilothouse_session"
+"""Cookie of a session on plain HTTP, which only loopback speaks."""
+
+SECURE_COOKIE = "__Host-pilothouse_session"
+"""Cookie of a session behind a proxy that speaks HTTPS; a browser takes it from no other host or path."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """One request that was let in.
+
+    Attributes:
+        request: The request.
+        visitor: Who sends it, or None when nobody is signed in.
+        token: What forms on the page must carry; empty when nobody is signed in.
+        form: Fields of a posted form.
+        viewer: What the frame shows of the visitor.
+    """
+
+    request: Request
+    visitor: Visitor | None = None
+    token: str = ""
+    form: Mapping[str, str] = field(default_factory=dict)
+    viewer: Viewer | None = None
+
+    @property
+    def person(self) -> Visitor:
+        """Who sends it, on routes that nobody enters without signing in."""
+        if self.visitor is None:
+            raise Denied("sign in first", remedy="Open a link from `pilothouse sign-in PERSON`.")
+        return self.visitor
+
+    def path(self, name: str) -> str:
+        """Return a part of the address."""
+        return str(self.request.path_params[name])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageRoute:
+    """One address and what it needs.
+
+    Attributes:
+        path: Address, with names in braces; `agent` is the agent it is about.
+        answer: Makes the answer; runs in a thread.
+        action: What the visitor must be allowed to do, or None where anybody may come: signing in, static files.
+        writes: Whether it changes something; then it takes forms by POST, and nothing else.
+    """
+
+    path: str
+    answer: Callable[[Visit], Response]
+    action: Action | None
+    writes: bool = False
+
+
+class Room(Protocol):
+    """Some pages and forms that belong together."""
+
+    def routes(self, frame: Frame) -> Sequence[PageRoute]:
+        """Return the addresses of the room.
+
+        Args:
+            frame: Puts pages into their frame.
+        """
+        ...
+
+
+class DeclaredRoute(Route):
+    """A route behind the door; `declared` says what it needs, and a test reads it of every route.
+
+    Args:
+        declared: What it needs.
+        endpoint: Takes requests.
+        methods: The one method it takes.
+    """
+
+    def __init__(
+        self, declared: PageRoute, endpoint: Callable[[Request], object], methods: list[str]
+    ) -> None:
+        super().__init__(declared.path, endpoint, methods=methods)
+        self.declared = declared
+
+
+class Door:
+    """Lets requests in or turns them away with a page that says why.
+
+    Args:
+        frame: Puts pages into their frame.
+        sign_in: Who people are; None where nobody can sign in, and pages can only be read.
+        nearby: Finds agents near a name that does not exist.
+    """
+
+    def __init__(
+        self,
+        frame: Frame,
+        sign_in: SignIn | None,
+        nearby: Callable[[Request], Sequence[Link]] = lambda _request: (),
+    ) -> None:
+        self._frame = frame
+        self._sign_in = sign_in
+        self._nearby = nearby
+
+    def route(self, declared: PageRoute) -> DeclaredRoute:
+        """Return a route behind the door."""
+        methods = ["POST"] if declared.writes else ["GET"]
+        return DeclaredRoute(declared, self._guarded(declared), methods)
+
+    def _guarded(self, declared: PageRoute) -> Callable[[Request], object]:
+        async def endpoint(request: Request) -> Response:
+            form: dict[str, str] = {}
+            try:
+                if declared.writes:
+                    refuse_foreign(request)
+                    form = await read_form(request)
+                return await run_in_threadpool(self._let_in, declared, request, form)
+            except PilothouseError as error:
+                return await run_in_threadpool(self.turn_away, request, error, form=form)
+            except Exception as error:  # noqa: BLE001 - logged with an id that the page shows
+                return bug(self._frame, request, error)
+
+        return endpoint
+
+    def _let_in(self, declared: PageRoute, request: Request, form: dict[str, str]) -> Response:
+        visitor, token = self._who(request)
+        if declared.writes and declared.action is not None:
+            refuse_without_token(form, token or None)
+        agent = request.path_params.get("agent")
+        if declared.action is not None and not self._may_read_openly(declared):
+            if self._sign_in is None:
+                raise Denied("nobody can sign in here", remedy="Start the server: `pilothouse up`.")
+            self._sign_in.need(visitor, agent, declared.action, path=request.url.path)
+        viewer = Viewer(name=visitor.name, token=token) if visitor else None
+        return declared.answer(Visit(request=request, visitor=visitor, token=token, form=form, viewer=viewer))
+
+    def _may_read_openly(self, declared: PageRoute) -> bool:
+        reads = declared.action is Action.READ and not declared.writes
+        return reads and (self._sign_in is None or self._sign_in.open_reading)
+
+    def _who(self, request: Request) -> tuple[Visitor | None, str]:
+        if self._sign_in is None:
+            return None, ""
+        proxy = self._sign_in.proxy
+        if proxy is not None and proxy.header in request.headers:
+            vouched = (request.headers[proxy.header], request.headers.get("x-pilothouse-proxy", ""))
+            visitor = self._sign_in.visitor(None, vouched)
+            return visitor, form_token(f"{proxy.secret}:{vouched[0]}") if visitor else ""
+        session = session_of(request)
+        visitor = self._sign_in.visitor(session) if session else None
+        return visitor, form_token(session) if visitor and session else ""
+
+    def turn_away(
+        self,
+        request: Request,
+        error: PilothouseError,
+        *,
+        form: Mapping[str, str] | None = None,
+        status: int | None = None,
+    ) -> Response:
+        """Return an error as an answer; what was typed into a form is shown again."""
+        typed = {name: text for name, text in (form or {}).items() if name in _TYPED}
+        links = self._nearby(request) if (status or status_of(error)) == 404 else ()
+        return problem(self._frame, request, error, status=status, links=links, typed=typed)
+
+
+_TYPED = ("correction", "note", "reason", "text")
+"""Fields in which people write; the others are ours."""
+
+
+def session_of(request: Request) -> str | None:
+    """Return the secret of the session that a request carries, or None."""
+    return request.cookies.get(SECURE_COOKIE) or request.cookies.get(COOKIE)
+
+
+def see_other(path: str, **query: str) -> Response:
+    """Return the answer after a form: look at this page of ours now.
+
+    Args:
+        path: Address that begins with one slash; anything else leads home.
+        **query: Fields of the query.
+    """
+    safe = path if path.startswith("/") and not path.startswith(("//", "/\\")) else "/"
+    tail = "&".join(f"{quote(name)}={quote(text)}" for name, text in query.items())
+    headers = {**HEADERS, "cache-control": "no-store"}
+    return RedirectResponse(f"{safe}?{tail}" if tail else safe, status_code=303, headers=headers)

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Signing in and out: a link is opened, a button is pressed, a cookie is set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from starlette.responses import Response
+
+from pilothouse.errors import UnknownName
+from pilothouse.interfaces.web.frame import Frame, rendered
+from pilothouse.interfaces.web.routing import (
+    COOKIE,
+    SECURE_COOKIE,
+    PageRoute,
+    Visit,
+    see_other,
+    session_of,
+)
+from pilothouse.workflows.sign_in import SESSION_LIFE, SignIn
+
+__all__ = ["SignInRoom"]
+
+
+class SignInRoom:
+    """The pages of signing in.
+
+    Args:
+        sign_in: Who people are.
+    """
+
+    def __init__(self, sign_in: SignIn) -> None:
+        self._sign_in = sign_in
+
+    def routes(self, frame: Frame) -> Sequence[PageRoute]:
+        """Return the addresses: how to sign in, whom a link signs in, the button, and out again."""
+
+        def explain(visit: Visit) -> Response:
+            return frame.plain(rendered("sign_in.html", expected=None, link=""), "Sign in", visit.viewer)
+
+        def ask(visit: Visit) -> Response:
+            link = visit.path("link")
+            expected = self._sign_in.expected(link)
+            if expected is None:
+                raise UnknownName(
+                    "this link does not work: it was used, or it is older than 15 minutes",
+                    remedy="Ask for another one: `pilothouse sign-in PERSON`.",
+                )
+            return frame.plain(
+                rendered("sign_in.html", expected=expected.name, link=link), "Sign in", visit.viewer
+            )
+
+        return (
+            PageRoute(path="/sign-in", answer=explain, action=None),
+            PageRoute(path="/sign-in/{link}", answer=ask, action=None),
+            PageRoute(path="/sign-in", answer=self._enter, action=None, writes=True),
+            PageRoute(path="/sign-out", answer=self._leave, action=None, writes=True),
+        )
+
+    def _enter(self, visit: Visit) -> Response:
+        before = session_of(visit.request)
+        session = self._sign_in.enter(visit.form.get("link", ""))
+        if before:
+            self._sign_in.leave(before)  # signing in again changes the secret
+        response = see_other(visit.form.get("next", "/"))
+        secure = self._sign_in.proxy is not None
+        response.set_cookie(
+            SECURE_COOKIE if secure else COOKIE,
+            session,
+            max_age=int(SESSION_LIFE.total_seconds()),
+            path="/",
+            secure=secure,
+            httponly=True,
+            samesite="lax",
+        )
+        return response
+
+    def _leave(self, visit: Visit) -> Response:
+        session = session_of(visit.request)
+        if session:
+            self._sign_in.leave(session)
+        response = see_other("/")
+        response.delete_cookie(COOKIE, path="/")
+        response.delete_cookie(SECURE_COOKIE, path="/", secure=True)
+        return response
