@@ -109,7 +109,8 @@ def reason_of(one):
 
 def plan_text(verdict, charter):
     """Return what to do and what happens otherwise."""
-    steps = plan_steps(verdict, charter)
+    plan = plan_steps(verdict, charter)
+    steps = plan.steps
     lines = [f"{len(steps)} steps" + (f", the first {STEPS_SHOWN}:" if len(steps) > STEPS_SHOWN else "")]
     for number, step in enumerate(steps[:STEPS_SHOWN], start=1):
         settled = step.items[0] if len(step.items) == 1 else f"{step.items[0]} and {len(step.items) - 1} more"
@@ -117,6 +118,14 @@ def plan_text(verdict, charter):
             f"{number:>2}. {step.command} · {', '.join(step.who) or 'nobody named'} · {step.status.value} · {settled}"
         )
         lines.append(wrapped(step.sentence, 4))
+        cost = "cost unknown" if step.cost is None else f"{step.cost[0]:.0f} to {step.cost[1]:.0f}"
+        lines.append(
+            f"    saves {step.days_saved:.2f} d · work {step.work_days:.2f} d · wait {step.wait_days:.1f} d · {cost}"
+        )
+    if plan.days is not None:
+        lines.append(
+            f"gate {plan.gate} in {plan.days[0]:.1f} to {plan.days[1]:.1f} days: {' > '.join(plan.critical)}"
+        )
     lines += ["", "moves"]
     moves = plan_demotion(verdict)
     lines += ["  none"] if not moves else []

@@ -299,7 +299,7 @@ def _task_types(
 
 
 def _action(verdict: AgentVerdict, charter: Charter) -> ActionOffer | None:
-    steps = plan_steps(verdict, charter)
+    steps = plan_steps(verdict, charter).steps
     if verdict.status is Status.HOLDS or not steps:
         return None
     deciding = [step for step in steps if any(item.startswith(verdict.deciding) for item in step.items)]

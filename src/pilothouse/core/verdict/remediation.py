@@ -1,26 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
 """What to do next, in order: every item that does not hold becomes one step with its command and its people.
 
-Steps are ordered by need and harm. Scheduling by days saved is not here yet: it needs work and wait
-days of each step, which nobody has measured.
+Steps are ordered by need, by harm, and by the days that each saves on the way to the next gate.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.verdict.schedule import AFTER, EFFORTS, JOBS_MAX, Effort, Job, days_saved, schedule_jobs
 from pilothouse.core.verdict.verdict import AgentVerdict, ItemVerdict, Reason, RequirementVerdict, Status
 
-__all__ = ["STEPS_MAX", "Step", "plan_steps"]
+__all__ = ["STEPS_MAX", "Plan", "Step", "plan_steps"]
 
 STEPS_MAX = 200
 """Steps of one plan: more than every item of a large charter has."""
 
 _HARMS_NOW = frozenset({"MON-2", "MON-7"})
 """Requirements whose breach hurts users while it is discussed."""
+
+ESTIMATE_RANGE = (0.5, 2.0)
+"""Nobody has measured the work of these steps yet: the dates are shown from half to twice the guess."""
+
+HOURS_A_DAY = 8.0
+
+WAIT_MAX_DAYS = 365.0
+"""Longer than a year says that the way is wrong, not that one should wait."""
+
+_UNKNOWN_EFFORT = Effort(1.0)
 
 _ITEMS_PER_DOMAIN = 5
 """A domain's share is spread over its five items."""
@@ -43,6 +53,11 @@ class Step:
         sentence: Why, from the worst of them.
         status: Status of the worst of them.
         for_next_gate: Whether the next gate waits for it.
+        work_days: Days of work, a guess until measured.
+        wait_days: Days that pass afterwards: from the cases still needed and their rate, where both are known.
+        days_saved: Days by which the gate is reached sooner if this were done already; 0 off the critical path.
+        cost: Cost of the work, low and high end in the charter's currency; None while the charter does not say
+            what an hour costs.
     """
 
     command: str
@@ -51,6 +66,28 @@ class Step:
     sentence: str
     status: Status
     for_next_gate: bool
+    work_days: float
+    wait_days: float
+    days_saved: float
+    cost: tuple[float, float] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything that is to be done, and when the next gate can be reached.
+
+    Attributes:
+        steps: Most urgent first, at most `STEPS_MAX`.
+        gate: The gate it leads to: `1`, `2` or `3`.
+        days: Days until then, from half to twice the estimates of work; waits are not stretched. None when
+            nothing stands in the way.
+        critical: Commands on the critical path, first to last.
+    """
+
+    steps: tuple[Step, ...]
+    gate: str
+    days: tuple[float, float] | None
+    critical: tuple[str, ...]
 
 
 def _severity(item: ItemVerdict) -> float:
@@ -69,20 +106,15 @@ def _weight(charter: Charter, domain: str) -> float:
     return (said if said is not None else _SHARES.get(domain, 0.0)) / _ITEMS_PER_DOMAIN
 
 
-def _key(
-    charter: Charter, requirement: RequirementVerdict, item: ItemVerdict, *, needed: bool
-) -> tuple[bool, bool, bool, float, str, str]:
-    harms = item.status is Status.BREACHED and (
+def _harms(requirement: RequirementVerdict, item: ItemVerdict) -> bool:
+    return item.status is Status.BREACHED and (
         requirement.requirement in _HARMS_NOW or (item.scope.part or "").startswith("critical")
     )
-    return (
-        _OWNER_FIRST not in item.sentence,
-        not needed,
-        not harms,
-        -_weight(charter, requirement.domain) * _severity(item),
-        item.requirement,
-        item.scope.label,
-    )
+
+
+def _rank(charter: Charter, requirement: RequirementVerdict, item: ItemVerdict) -> tuple[float, str, str]:
+    weight = _weight(charter, requirement.domain) * _severity(item)
+    return (-weight, item.requirement, item.scope.label)
 
 
 def _open_items(verdict: AgentVerdict) -> Iterable[tuple[RequirementVerdict, ItemVerdict]]:
@@ -92,41 +124,129 @@ def _open_items(verdict: AgentVerdict) -> Iterable[tuple[RequirementVerdict, Ite
                 yield requirement, item
 
 
-def plan_steps(verdict: AgentVerdict, charter: Charter) -> tuple[Step, ...]:
-    """Return what to do, most urgent first; the same verdict gives the same plan.
+def plan_steps(verdict: AgentVerdict, charter: Charter) -> Plan:
+    """Return what to do, most urgent first, and when the next gate can be reached.
 
-    The order: needed by the next gate before others; a breach that harms now before the rest; then
-    weight of the domain times severity; then id. Items that one command settles for the same people are
-    one step. Naming the owner comes before everything.
+    The order: naming the owner before everything; needed by the next gate before others; a breach that
+    harms now before the rest; then days saved; then weight of the domain times severity; then
+    id. Items that one command settles for the same people are one step. The same verdict gives the same plan.
 
     Args:
         verdict: The verdict.
-        charter: The charter it was made with, for the weights.
+        charter: The charter it was made with, for weights, people and the cost of an hour.
 
     Returns:
-        At most `STEPS_MAX` steps; empty when everything holds.
+        The plan; it proposes and does nothing.
     """
     gates = _next_gates(verdict)
-    found = [
-        (_key(charter, requirement, item, needed=bool(gates & set(requirement.gates))), requirement, item)
-        for requirement, item in _open_items(verdict)
-        if requirement.gates
-    ]
+    found = [(requirement, item) for requirement, item in _open_items(verdict) if requirement.gates]
+    found.sort(key=lambda entry: _rank(charter, *entry))
     merged: dict[tuple[str, tuple[str, ...]], list[tuple[RequirementVerdict, ItemVerdict]]] = {}
-    for _, requirement, item in sorted(found, key=lambda entry: entry[0]):
+    for requirement, item in found:
         merged.setdefault((item.remedy, item.who), []).append((requirement, item))
-    steps = [
-        Step(
-            command=command,
-            who=who,
-            items=tuple(f"{item.requirement} {item.scope.label}" for _, item in settled),
-            sentence=settled[0][1].sentence,
-            status=settled[0][1].status,
-            for_next_gate=bool(gates & set(settled[0][0].gates)),
-        )
-        for (command, who), settled in merged.items()
-    ]
-    return tuple(steps[:STEPS_MAX])
+    groups = {f"{number:03}": settled for number, settled in enumerate(merged.values())}
+    needed = {
+        name: settled
+        for name, settled in groups.items()
+        if any(gates & set(requirement.gates) for requirement, _ in settled)
+    }
+    jobs = _jobs(needed)
+    saved = days_saved(jobs)
+    steps = {
+        name: _step(settled, charter, for_next_gate=name in needed, days=saved.get(name, 0.0))
+        for name, settled in groups.items()
+    }
+    urgent = sorted(groups, key=lambda name: (*_urgency(steps[name], groups[name]), name))
+    schedule = schedule_jobs(jobs)
+    return Plan(
+        steps=tuple(steps[name] for name in urgent[:STEPS_MAX]),
+        gate=max(gates),
+        days=_range(jobs) if jobs else None,
+        critical=tuple(steps[name].command for name in schedule.critical),
+    )
+
+
+def _urgency(
+    step: Step, settled: Sequence[tuple[RequirementVerdict, ItemVerdict]]
+) -> tuple[bool, bool, bool, float]:
+    return (
+        not any(_OWNER_FIRST in item.sentence for _, item in settled),
+        not step.for_next_gate,
+        not any(_harms(requirement, item) for requirement, item in settled),
+        -step.days_saved,
+    )
+
+
+def _step(
+    settled: Sequence[tuple[RequirementVerdict, ItemVerdict]],
+    charter: Charter,
+    *,
+    for_next_gate: bool,
+    days: float,
+) -> Step:
+    _, worst = settled[0]
+    effort = _effort(settled)
+    return Step(
+        command=worst.remedy,
+        who=worst.who,
+        items=tuple(f"{item.requirement} {item.scope.label}" for _, item in settled),
+        sentence=worst.sentence,
+        status=worst.status,
+        for_next_gate=for_next_gate,
+        work_days=effort.work_days,
+        wait_days=effort.wait_days,
+        days_saved=round(days, 6),
+        cost=_cost(charter, effort.work_days, integration=settled[0][0].domain == "INT"),
+    )
+
+
+def _jobs(needed: Mapping[str, Sequence[tuple[RequirementVerdict, ItemVerdict]]]) -> list[Job]:
+    """Turn steps into jobs; the most that can be scheduled, in the order of their weight."""
+    chosen = dict(list(needed.items())[:JOBS_MAX])
+    settles = {
+        name: {requirement.requirement for requirement, _ in settled} for name, settled in chosen.items()
+    }
+    jobs = []
+    for name, settled in chosen.items():
+        wanted = {before for mine in settles[name] for before in AFTER.get(mine, ())} - settles[name]
+        after = tuple(other for other, theirs in settles.items() if other != name and theirs & wanted)
+        who = settled[0][1].who
+        jobs.append(Job(name=name, worker=who[0] if who else "", effort=_effort(settled), after=after))
+    return jobs
+
+
+def _effort(settled: Sequence[tuple[RequirementVerdict, ItemVerdict]]) -> Effort:
+    """Return what one command takes: the most that any of its items asks for."""
+    efforts = [EFFORTS.get(requirement.requirement, _UNKNOWN_EFFORT) for requirement, _ in settled]
+    waits = [_wait(item, effort) for (_, item), effort in zip(settled, efforts, strict=True)]
+    return Effort(max(effort.work_days for effort in efforts), max(waits))
+
+
+def _wait(item: ItemVerdict, effort: Effort) -> float:
+    """Return the days until enough cases have come in at the rate of the window, else the usual wait."""
+    if item.n and item.n_needed and item.window_from and item.window_to:
+        window_days = (item.window_to - item.window_from).total_seconds() / 86_400
+        return min((item.n_needed - item.n) * window_days / item.n, WAIT_MAX_DAYS)
+    return effort.wait_days
+
+
+def _cost(charter: Charter, work_days: float, *, integration: bool) -> tuple[float, float] | None:
+    hour = known(charter.business_case.loaded_hour_cost.value)
+    if hour is None:
+        return None
+    factor = (known(charter.business_case.margin_of_estimates) or 1.0) if integration else 1.0
+    low, high = (work_days * HOURS_A_DAY * end * factor for end in hour)
+    return (low, high)
+
+
+def _range(jobs: Sequence[Job]) -> tuple[float, float]:
+    ends = []
+    for factor in ESTIMATE_RANGE:
+        stretched = [
+            replace(job, effort=Effort(job.effort.work_days * factor, job.effort.wait_days)) for job in jobs
+        ]
+        ends.append(schedule_jobs(stretched).finish_days)
+    return (min(ends), max(ends))
 
 
 def _next_gates(verdict: AgentVerdict) -> set[str]:

@@ -27,6 +27,8 @@ def print_verdict(page: VerdictPage, console: Console, *, full: bool = False) ->
     render_verdict(page, console, full=full, below_head=truth)
     if page.plan:
         console.print(Padding(Text("What to do, most urgent first", style="bold"), (1, 0, 0, 0)))
+        if page.plan_sentence:
+            console.print(Text(plain_text(page.plan_sentence, console)))
         console.print(_plan(page.plan, console))
 
 
@@ -52,7 +54,7 @@ def _plan(rows: tuple[StepRow, ...], console: Console) -> Table:
         what = Group(
             Text(plain_text(step_text(row.command), console), style="bold"),
             Text(plain_text(row.sentence, console)),
-            Text(plain_text(settles, console), style="dim"),
+            Text(plain_text(f"{settles} · {row.effort}", console), style="dim"),
         )
         table.add_row(f"{number}.", mark_text(row.mark, console), what)
     return table

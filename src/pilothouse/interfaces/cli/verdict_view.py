@@ -3,14 +3,24 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
+from pilothouse.core.charter.answers import known
 from pilothouse.core.evidence.truth import TruthCount
-from pilothouse.core.verdict.remediation import Step, plan_steps
+from pilothouse.core.verdict.remediation import Plan, Step, plan_steps
 from pilothouse.core.verdict.sentence import person_names
 from pilothouse.reports.readiness import ReadinessPage, build_readiness
 from pilothouse.reports.view_models import Frozen, StatusMark, mark_of, shown_text
 from pilothouse.workflows.assess import Assessment
 
 __all__ = ["StepRow", "TruthRow", "VerdictPage", "build_verdict_page"]
+
+
+PATH_SHOWN_MAX = 5
+"""Commands of the critical path that one sentence names; the list below has all."""
+
+HALF_DAY = 0.5
+"""Less than half a day is no day saved."""
 
 
 class TruthRow(Frozen):
@@ -49,6 +59,8 @@ class StepRow(Frozen):
         sentence: Why.
         who: Names of those who must act.
         for_next_gate: Whether the next gate waits for it.
+        days_saved: Days by which the next gate is reached sooner if this were done already.
+        effort: What it takes and saves, in words.
     """
 
     command: str
@@ -57,6 +69,8 @@ class StepRow(Frozen):
     sentence: str
     who: tuple[str, ...]
     for_next_gate: bool
+    days_saved: float
+    effort: str
 
 
 class VerdictPage(ReadinessPage):
@@ -65,10 +79,12 @@ class VerdictPage(ReadinessPage):
     Attributes:
         truth: Claims against the system of record, declared task types first.
         plan: What to do, most urgent first; empty unless it was asked for.
+        plan_sentence: When the next gate can be reached, and by what; empty without a plan.
     """
 
     truth: tuple[TruthRow, ...]
     plan: tuple[StepRow, ...] = ()
+    plan_sentence: str = ""
 
 
 def build_verdict_page(found: Assessment, *, plan: bool = False) -> VerdictPage:
@@ -80,11 +96,13 @@ def build_verdict_page(found: Assessment, *, plan: bool = False) -> VerdictPage:
     """
     page = build_readiness(found.verdict, found.charter)
     names = person_names(found.charter)
-    steps = plan_steps(found.verdict, found.charter) if plan else ()
+    todo = plan_steps(found.verdict, found.charter) if plan else None
+    currency = known(found.charter.currency) or "USD"
     return VerdictPage(
         **{name: getattr(page, name) for name in type(page).model_fields},
         truth=tuple(_truth_row(found, count) for count in found.truth),
-        plan=tuple(_step_row(step, names) for step in steps),
+        plan=tuple(_step_row(step, names, currency) for step in todo.steps) if todo else (),
+        plan_sentence=_plan_sentence(todo, found.verdict.as_of) if todo else "",
     )
 
 
@@ -118,7 +136,7 @@ def _hint(found: Assessment, count: TruthCount) -> str:
     return ", ".join(f"{number:,} {word}" for number, word in parts if number)
 
 
-def _step_row(step: Step, names: dict[str, str]) -> StepRow:
+def _step_row(step: Step, names: dict[str, str], currency: str) -> StepRow:
     return StepRow(
         command=step.command,
         mark=mark_of(step.status),
@@ -126,4 +144,36 @@ def _step_row(step: Step, names: dict[str, str]) -> StepRow:
         sentence=shown_text(step.sentence),
         who=tuple(names.get(person, person) for person in step.who),
         for_next_gate=step.for_next_gate,
+        days_saved=step.days_saved,
+        effort=_effort(step, currency),
+    )
+
+
+def _effort(step: Step, currency: str) -> str:
+    """Return what a step takes and saves; the work is a guess, and says so."""
+    work = f"about {_days(step.work_days)} of work"
+    parts = [f"saves {_days(step.days_saved)}"] if step.days_saved >= HALF_DAY else []
+    parts.append(f"{work}, then {_days(step.wait_days)} of waiting" if step.wait_days >= HALF_DAY else work)
+    if step.cost is not None:
+        low, high = step.cost
+        parts.append(f"{currency} {low:,.0f}–{high:,.0f}")
+    return " · ".join(parts)
+
+
+def _days(days: float) -> str:
+    if days < 1:
+        return f"{days * 24 / 3:.0f} working hours" if days < HALF_DAY else "half a day"
+    return f"{days:.0f} day{'' if round(days) == 1 else 's'}"
+
+
+def _plan_sentence(plan: Plan, now: datetime) -> str:
+    if plan.days is None:
+        return ""
+    soon, late = (now + timedelta(days=days) for days in plan.days)
+    path = plan.critical[:PATH_SHOWN_MAX]
+    rest = len(plan.critical) - len(path)
+    more = f", and {rest} more" if rest else ""
+    return (
+        f"Gate {plan.gate} can be reached between {soon:%Y-%m-%d} and {late:%Y-%m-%d} (work guessed, from half to "
+        f"twice). It hangs on: {', then '.join(path)}{more}."
     )

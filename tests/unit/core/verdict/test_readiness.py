@@ -399,9 +399,10 @@ def test_an_unknown_requirement_names_the_nearest():
 
 
 def test_a_plan_is_empty_when_nothing_is_open_and_merges_what_one_command_settles():
-    assert plan_steps(verdict(phase="2"), CHARTER) == ()
+    nothing = plan_steps(verdict(phase="2"), CHARTER)
+    assert (nothing.steps, nothing.days, nothing.critical) == ((), None, ())
     missing = without(HELD, "integration.certificate", "tool.faults")
-    steps = plan_steps(verdict(missing), CHARTER)
+    steps = plan_steps(verdict(missing), CHARTER).steps
     assert steps[0].command == "pilothouse integration verify erp"
     assert len(steps[0].items) == 3
     assert steps[0].for_next_gate
@@ -415,7 +416,7 @@ def test_harm_now_comes_before_weight_and_the_next_gate_before_both():
         spoilt, "audit.verified", window_from=NOW - timedelta(hours=23), window_to=NOW - timedelta(hours=23)
     )
     spoilt = without(spoilt, "roster")
-    order = [step.items[0].partition(" ")[0] for step in plan_steps(verdict(spoilt), CHARTER)]
+    order = [step.items[0].partition(" ")[0] for step in plan_steps(verdict(spoilt), CHARTER).steps]
     assert order == ["MON-2", "INT-1", "OWN-7", "MON-10", "INT-10"]
 
 
@@ -423,6 +424,30 @@ def test_weights_may_be_left_to_the_survey(tmp_path):
     charter = charter_with(
         tmp_path, ("shares: {INT: 63, EVAL: 58, MON: 54, OWN: 49, DATA: 41}", "shares: {INT: 1}")
     )
-    missing = without(everything_holds(charter, NOW), "integration.certificate", "roster")
-    order = [step.items[0] for step in plan_steps(verdict(missing, charter=charter), charter)]
-    assert order == ["OWN-7 all", "INT-2 erp"]
+    # Both lie off the path that the integration's certificate makes: only the weights order them.
+    missing = without(everything_holds(charter, NOW), "integration.certificate", "audit.verified", "roster")
+    steps = plan_steps(verdict(missing, charter=charter), charter).steps
+    order = [step.items[0] for step in steps if step.days_saved == 0]
+    assert order == ["MON-10 all", "OWN-7 all"]
+
+
+def test_a_plan_says_when_the_gate_can_be_reached_and_what_it_costs(tmp_path):
+    missing = without(HELD, "integration.certificate", "drill.page")
+    plan = plan_steps(verdict(missing), CHARTER)
+    assert plan.critical == ("pilothouse integration verify erp",)
+    assert plan.days == (8.5, 13.0)  # 3 days of work, from half to twice, and 7 of waiting
+    first = plan.steps[0]
+    assert (first.work_days, first.wait_days) == (3.0, 7.0)
+    assert first.cost == (3 * 8 * 38 * 2, 3 * 8 * 46 * 2)  # estimates of integration work are doubled
+    assert first.days_saved == 9.5
+    charter = charter_with(tmp_path, ("loaded_hour_cost: {value: [38, 46]", 'loaded_hour_cost: {value: "?"'))
+    missing = without(everything_holds(charter, NOW), "drill.page")
+    assert plan_steps(verdict(missing, charter=charter), charter).steps[0].cost is None
+
+
+def test_the_wait_is_that_of_the_cases_still_needed_at_their_rate():
+    few = replaced(HELD, "completion", task_type="po_invoice", n=20, good=20)
+    step = plan_steps(verdict(few), CHARTER).steps[0]
+    item = next(item for item in by_id(verdict(few))["MON-1"].items if item.n == 20)
+    days = (item.window_to - item.window_from).days
+    assert step.wait_days == pytest.approx((item.n_needed - 20) * days / 20)
