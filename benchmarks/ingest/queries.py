@@ -24,10 +24,11 @@ from pilothouse.core.evidence.task import TaskState
 from pilothouse.lake.batches import to_batch
 from pilothouse.lake.columns import CORE_WIDTH, SPANS, TASKS, CoreSpan
 from pilothouse.lake.fold import fold_trace
-from pilothouse.lake.otlp_decode import Arrival, decode_rows
+from pilothouse.lake.otlp_decode import decode_rows
 from pilothouse.lake.otlp_request import Encoding, parse_request
 from pilothouse.lake.prices import no_prices
 from pilothouse.lake.queries import LakeQueries
+from pilothouse.lake.rows import Arrival
 from pilothouse.lake.segments import SegmentTable
 from pilothouse.lake.view import Database, View
 from pilothouse.lake.writer import SEGMENT_ROWS

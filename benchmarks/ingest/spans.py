@@ -79,8 +79,40 @@ TOOL = {
 }
 
 
-def build_request() -> bytes:
-    """One request with fresh ids and times of now."""
+SAID = frozenset(
+    {
+        "gen_ai.input.messages",
+        "gen_ai.output.messages",
+        "gen_ai.tool.call.id",
+        "gen_ai.tool.call.arguments",
+        "gen_ai.tool.call.result",
+        "gen_ai.conversation.id",
+    }
+)
+"""What differs from call to call in real traffic."""
+
+
+def renewed(attributes: list[KeyValue]) -> list[KeyValue]:
+    """The same attributes with other texts and token counts."""
+    made = []
+    for pair in attributes:
+        one = KeyValue()
+        one.CopyFrom(pair)
+        if pair.key in SAID:
+            mark = os.urandom(6).hex()
+            one.value.string_value = pair.value.string_value.replace("5512", mark).replace(
+                "order", f"order {mark}"
+            )
+            if pair.key.endswith(".id"):
+                one.value.string_value = mark
+        elif pair.key.startswith("gen_ai.usage."):
+            one.value.int_value = pair.value.int_value + os.urandom(1)[0]
+        made.append(one)
+    return made
+
+
+def build_request(*, fresh: bool = False) -> bytes:
+    """One request with fresh ids and times of now; with `fresh` every prompt, answer and tool call is another text."""
     request = ExportTraceServiceRequest()
     sender = request.resource_spans.add()
     sender.resource.attributes.extend(
@@ -104,6 +136,8 @@ def build_request() -> bytes:
             else:
                 span.span_id, span.parent_span_id = os.urandom(8), root_id
                 span.name, attributes = kinds[number % 2]
+            if fresh:
+                attributes = renewed(attributes)
             span.start_time_unix_nano = start + number * 10_000_000
             span.end_time_unix_nano = start + (200 if is_root else number * 10 + 9) * 1_000_000
             span.attributes.extend(attributes)

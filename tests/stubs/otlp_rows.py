@@ -10,9 +10,10 @@ from otlp_bodies import START_NS, request, to_json
 from pilothouse.core.evidence.task import TaskState
 from pilothouse.lake.columns import CORE_WIDTH, SPAN_COLUMNS, CoreSpan, TaskRow
 from pilothouse.lake.fold import fold_trace
-from pilothouse.lake.otlp_decode import Arrival, decode_rows
+from pilothouse.lake.otlp_decode import decode_rows
 from pilothouse.lake.otlp_request import Encoding, parse_request
 from pilothouse.lake.prices import PriceSource, no_prices
+from pilothouse.lake.rows import Arrival
 from pilothouse.ports import Signal
 
 RECEIVED_NS = START_NS + 1_000_000_000

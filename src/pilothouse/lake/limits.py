@@ -19,7 +19,6 @@ __all__ = [
     "LIMITS_REVISION",
     "LINKS_MAX",
     "NAME_CHARS_MAX",
-    "PAYLOAD_CHARS_MAX",
     "PREVIEW_CHARS_MAX",
     "STATUS_MESSAGE_CHARS_MAX",
     "TEXT_CHARS_MAX",
@@ -60,9 +59,6 @@ KEY_BYTES_MAX = 256
 
 VALUE_CHARS_MAX = MIB
 """Length of one value; a longer prompt is cut and the cut is shown."""
-
-PAYLOAD_CHARS_MAX = 8 * MIB
-"""All payload of one span together."""
 
 EVENTS_MAX = 256
 """Events of one span."""

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""OTLP/JSON as typed structs with the field names of the protobuf messages, so that one walk reads both."""
+"""OTLP/JSON as typed structs with the field names of the protobuf messages, so that one walk reads both.
+
+The attributes of spans and log records stay raw JSON, as they stay raw bytes in protobuf.
+"""
 
 from __future__ import annotations
 
@@ -126,7 +129,7 @@ class Span(_Struct):
     kind: int = 0
     start_time_unix_nano: Integer = 0
     end_time_unix_nano: Integer = 0
-    attributes: list[KeyValue] = []
+    attributes: list[msgspec.Raw] = []
     dropped_attributes_count: int = 0
     events: list[Event] = []
     dropped_events_count: int = 0
@@ -163,7 +166,7 @@ class LogRecord(_Struct):
     severity_number: int = 0
     severity_text: str = ""
     body: AnyValue | None = None
-    attributes: list[KeyValue] = []
+    attributes: list[msgspec.Raw] = []
     dropped_attributes_count: int = 0
     trace_id: str = ""
     span_id: str = ""

@@ -1,56 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sort the attributes of one span into columns, payload and rest, by the alias table.
 
-One look-up for each attribute in an index that is made from the table; this is the inner loop of the
-intake, so it works on plain lists and dicts.
+One step for each attribute, which was read and classified before; this is the inner loop of the intake, so
+it works on plain lists and dicts.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Sequence
 from typing import Any
 
 from pilothouse.lake import limits
-from pilothouse.lake.payload import flattened_prefix, json_text, rebuild_list
-from pilothouse.lake.semconv import (
-    ALIASES,
-    DEFINITION_KEYS,
-    LATEST_KEYS,
-    OLDER_KEYS,
-    OPENINFERENCE_PREFIXES,
-    PAYLOAD_INPUTS,
-    PAYLOAD_OUTPUTS,
-    SYSTEM_KEYS,
+from pilothouse.lake.attributes import (
+    FLATTENED,
+    LATEST,
+    LOST,
+    OLDER,
+    OPENINFERENCE,
+    PAYLOAD,
+    PLAIN,
+    SHARED,
+    SLOTS,
+    Attribute,
 )
+from pilothouse.lake.payload import json_text, preview, rebuild_list
 
-__all__ = ["SLOTS", "Resolved"]
+__all__ = ["Resolved"]
 
-SLOTS = {name: number for number, name in enumerate(ALIASES)}
-"""Name of a column or input of one → its place in `Resolved.slots`."""
-
-RAW_SLOTS = frozenset(
-    name
-    for name in ALIASES
-    if name.startswith(("tokens_", "aggregated_"))
-    or name in {"first_chunk_s", "source_cost_usd", "task_confidence", "task_claim", "metadata"}
-)
-"""Slots that keep the value as it was sent; the others are short texts."""
-
-LATEST, OLDER, SHARED, OPENINFERENCE = 1, 2, 4, 8
-PLAIN, PAYLOAD, FLATTENED, TOO_LONG = -1, -2, -3, -4
-
-KNOWN_KEYS_MAX = 8_192
-"""Attribute names that are remembered; instrumentations use a few hundred, flattened lists more."""
-
-PAYLOAD_KEYS = frozenset(
-    key
-    for keys in (*PAYLOAD_INPUTS.values(), *PAYLOAD_OUTPUTS.values(), SYSTEM_KEYS, DEFINITION_KEYS)
-    for key in keys
-    if not key.endswith(".")
-)
-
-_Hit = tuple[int, int, bool, int]
-_EMPTY_SLOTS: list[Any] = [None] * len(ALIASES)
+_EMPTY_SLOTS: list[Any] = [None] * len(SLOTS)
 _CONVENTIONS = tuple(
     "otel"
     if bits & LATEST
@@ -66,88 +43,88 @@ _CONVENTIONS = tuple(
 """Which names were found → convention; GenAI names win over OpenInference."""
 
 
-def _bits(key: str) -> int:
-    if key in LATEST_KEYS:
-        return LATEST
-    if key in OLDER_KEYS:
-        return OLDER
-    if key.startswith("gen_ai."):
-        return SHARED
-    return OPENINFERENCE if key.startswith(OPENINFERENCE_PREFIXES) else 0
-
-
-_INDEX: dict[str, _Hit] = {
-    key: (SLOTS[name], rank, name in RAW_SLOTS, _bits(key))
-    for name, keys in ALIASES.items()
-    for rank, key in enumerate(keys)
-} | {key: (PAYLOAD, 0, False, _bits(key)) for key in PAYLOAD_KEYS}
-"""Attribute name → slot or kind, rank among the slot's aliases, whether it stays as it is, convention."""
-
-
-@lru_cache(maxsize=KNOWN_KEYS_MAX)
-def _classify(key: str) -> _Hit:
-    """Say what an attribute is that has no column."""
-    if len(key) > limits.KEY_BYTES_MAX:
-        return TOO_LONG, 0, False, 0
-    prefix = flattened_prefix(key)
-    if prefix is not None:
-        return FLATTENED, len(prefix), False, OLDER if prefix[0] == "g" else OPENINFERENCE
-    return PLAIN, 0, False, 0
-
-
 class Resolved:
     """The attributes of one span, sorted.
 
     Attributes:
         slots: Values of the columns, in the order of `ALIASES`; None where no alias is present.
-        rest: The attributes without payload, for the column `attributes`.
+        rest: The attributes without payload as JSON, by name.
         convention: Which set of names was found.
-        lost: Attributes left out because their name is too long.
+        lost: Attributes left out: repeated, without a name, with a name too long, or too many.
 
     Args:
-        attributes: What was sent; becomes `rest`.
+        attributes: What was sent, in order; the last of a name wins.
     """
 
     __slots__ = ("_flat", "_payload", "convention", "lost", "rest", "slots")
 
-    def __init__(self, attributes: dict[str, Any]) -> None:
+    def __init__(self, attributes: Sequence[Attribute]) -> None:
+        count = len(attributes)
+        if count > limits.ATTRIBUTES_MAX:
+            distinct = {one.key: one for one in attributes if one.slot != LOST}
+            attributes = list(distinct.values())[: limits.ATTRIBUTES_MAX]
+        kept = self._sort(attributes)
+        if kept < len(attributes):
+            distinct = {one.key: one for one in attributes}
+            if len(distinct) < len(attributes):
+                kept = self._sort(list(distinct.values()))
+        self.lost = count - kept
+
+    def _sort(self, attributes: Sequence[Attribute]) -> int:
+        """Fill everything from attributes; return how many distinct ones were kept."""
         self.slots = slots = _EMPTY_SLOTS[:]
-        payload: dict[str, Any] = {}
-        flat: dict[str, list[tuple[str, Any]]] = {}
-        ranks: dict[int, int] = {}
-        moved: list[str] = []
-        bits = 0
-        known = _INDEX.get
-        self.lost = 0
-        for key, value in attributes.items():
-            slot, rank, raw, bit = known(key) or _classify(key)
-            bits |= bit
+        self.rest = rest = dict[str, str]()
+        self._payload: dict[str, Attribute] | None = None
+        self._flat: dict[str, dict[str, Any]] | None = None
+        ranks: dict[int, int] | None = None
+        bits = moved = 0
+        for one in attributes:
+            slot = one.slot
+            bits |= one.bits
             if slot >= 0:
-                if value is None or (slots[slot] is not None and ranks.get(slot, 0) <= rank):
-                    continue
-                if rank:
-                    ranks[slot] = rank
-                if not raw:
-                    if value.__class__ is not str:
-                        value = json_text(value)  # noqa: PLW2901 - the text takes the place of the sent value
-                    if len(value) > limits.TEXT_CHARS_MAX:
-                        value = value[: limits.TEXT_CHARS_MAX]  # noqa: PLW2901 - same reason
-                slots[slot] = value
+                rest[one.key] = one.json
+                if slots[slot] is None:
+                    slots[slot] = one.value
+                    if one.rank:
+                        ranks = ranks or {}
+                        ranks[slot] = one.rank
+                elif ranks and one.rank < ranks.get(slot, 0):
+                    slots[slot] = one.value
+                    ranks[slot] = one.rank
+            elif slot == PLAIN:
+                rest[one.key] = one.json
             elif slot == PAYLOAD:
-                payload[key] = value
-                moved.append(key)
+                if self._payload is None:
+                    self._payload = {}
+                self._payload[one.key] = one
             elif slot == FLATTENED:
-                flat.setdefault(key[:rank], []).append((key[rank:], value))
-                moved.append(key)
-            elif slot == TOO_LONG:
-                self.lost += 1
-                moved.append(key)
-        for key in moved:
-            del attributes[key]
-        self.rest = attributes
-        self._payload = payload
-        self._flat = flat
+                if self._flat is None:
+                    self._flat = {}
+                part = self._flat.setdefault(one.key[: one.rank], {})
+                moved -= len(part)
+                part[one.key[one.rank :]] = one.value
+                moved += len(part)
         self.convention = _CONVENTIONS[bits]
+        return len(rest) + moved + (len(self._payload) if self._payload else 0)
+
+    def said(self, keys: tuple[str, ...], *, of_user: bool) -> tuple[str | None, str | None]:
+        """Return the first payload that is present as text, and its last words.
+
+        Args:
+            keys: Attributes, or prefixes of flattened lists, the preferred one first.
+            of_user: Whose words the preview shows.
+        """
+        payload, flat = self._payload, self._flat
+        for key in keys:
+            if payload is not None and key in payload:
+                one = payload[key]
+                if one.preview is None:
+                    one.preview = preview(one.value, of_user=of_user)
+                return one.value, one.preview or None
+            if flat is not None and key in flat:
+                text = json_text(rebuild_list(flat[key].items()))
+                return text, preview(text, of_user=of_user)
+        return None, None
 
     def first(self, keys: tuple[str, ...]) -> str | None:
         """Return the first payload that is present, as text.
@@ -156,11 +133,15 @@ class Resolved:
             keys: Attributes, or prefixes of flattened lists, the preferred one first.
         """
         payload, flat = self._payload, self._flat
-        if payload or flat:
-            for key in keys:
-                value = payload.get(key)
-                if value is not None:
-                    return value if value.__class__ is str else json_text(value)
-                if key in flat:
-                    return json_text(rebuild_list(flat[key]))
+        if payload is None and flat is None:
+            return None
+        for key in keys:
+            if payload is not None and key in payload:
+                return str(payload[key].value)
+            if flat is not None and key in flat:
+                return json_text(rebuild_list(flat[key].items()))
         return None
+
+    def rest_text(self) -> str:
+        """Return the attributes without payload as one JSON object."""
+        return f"{{{','.join(self.rest.values())}}}"

@@ -61,12 +61,12 @@ def split_usage(
     total_in = _count(input_total)
     if total_in is None:
         return NO_USAGE
-    total_out = _count(output_total) if output_total is not None else 0
+    total_out = 0 if output_total is None else _count(output_total)
     if total_out is None:
         return NO_USAGE
-    read = _count(cache_read) or 0
-    written = _count(cache_creation) or 0
-    thought = _count(reasoning) or 0
+    read = 0 if cache_read is None else _count(cache_read) or 0
+    written = 0 if cache_creation is None else _count(cache_creation) or 0
+    thought = 0 if reasoning is None else _count(reasoning) or 0
     exclusive = exclusive or total_in < read + written
     return Usage(
         total_in if exclusive else total_in - read - written,

@@ -15,10 +15,11 @@ from pilothouse.lake.batches import to_batch
 from pilothouse.lake.columns import CORE_WIDTH, SPANS, TASKS, CoreSpan, TaskRow
 from pilothouse.lake.counters import Counters
 from pilothouse.lake.fold import fold_trace, same_task
-from pilothouse.lake.otlp_decode import Arrival, Row, decode_rows
+from pilothouse.lake.otlp_decode import decode_rows
 from pilothouse.lake.otlp_request import ParsedRequest
 from pilothouse.lake.prices import PriceSource
 from pilothouse.lake.queries import TRACE_IDS_MAX, LakeQueries
+from pilothouse.lake.rows import Arrival, Row
 from pilothouse.lake.segments import SegmentTable
 from pilothouse.lake.view import Database, View
 from pilothouse.lake.wal import WalRecord

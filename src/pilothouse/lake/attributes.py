@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One attribute as it was sent, read once: what it says, which column it fills, how it is stored.
+
+Most attributes of an agent repeat from span to span: model, provider, tool, version. What was read from the
+same bytes before is remembered, in a table that is bounded twice, so that a stream of texts that never
+repeat costs no memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from pilothouse.lake import limits
+from pilothouse.lake.payload import flattened_prefix, json_text
+from pilothouse.lake.semconv import (
+    ALIASES,
+    DEFINITION_KEYS,
+    LATEST_KEYS,
+    OLDER_KEYS,
+    OPENINFERENCE_PREFIXES,
+    PAYLOAD_INPUTS,
+    PAYLOAD_OUTPUTS,
+    SYSTEM_KEYS,
+)
+
+__all__ = [
+    "FLATTENED",
+    "LATEST",
+    "LOST",
+    "OLDER",
+    "OPENINFERENCE",
+    "PAYLOAD",
+    "PLAIN",
+    "SHARED",
+    "SLOTS",
+    "Attribute",
+    "KnownAttributes",
+    "classify",
+]
+
+SLOTS = {name: number for number, name in enumerate(ALIASES)}
+"""Name of a column or input of one → its place in `Resolved.slots`."""
+
+RAW_SLOTS = frozenset(
+    name
+    for name in ALIASES
+    if name.startswith(("tokens_", "aggregated_"))
+    or name in {"first_chunk_s", "source_cost_usd", "task_confidence", "task_claim", "metadata"}
+)
+"""Slots that keep the value as it was sent; the others are short texts."""
+
+LATEST, OLDER, SHARED, OPENINFERENCE = 1, 2, 4, 8
+"""Bits: which set of names a name belongs to."""
+
+PLAIN, PAYLOAD, FLATTENED, LOST = -1, -2, -3, -4
+"""Kinds of attributes that fill no column of their own; the last is left out and counted."""
+
+KNOWN_KEYS_MAX = 8_192
+"""Attribute names that are remembered; instrumentations use a few hundred, flattened lists more."""
+
+KNOWN_MAX = 16_384
+"""Attributes in one generation of the table: a thousand times what one agent repeats."""
+
+KNOWN_BYTES_MAX = 4 << 20
+"""Raw bytes in one generation; as Python texts they take about three times as much, twice."""
+
+KNOWN_ATTRIBUTE_BYTES_MAX = 2_048
+"""A longer attribute is a text that was said, and will not come again."""
+
+PAYLOAD_KEYS = frozenset(
+    key
+    for keys in (*PAYLOAD_INPUTS.values(), *PAYLOAD_OUTPUTS.values(), SYSTEM_KEYS, DEFINITION_KEYS)
+    for key in keys
+    if not key.endswith(".")
+)
+
+_Hit = tuple[int, int, bool, int]
+_encode = msgspec.json.Encoder().encode
+
+
+class Attribute(msgspec.Struct, gc=False):
+    """One attribute, read.
+
+    Attributes:
+        slot: Place in `Resolved.slots`, or one of the kinds below zero.
+        rank: Rank among the aliases of its slot; for a flattened list the length of its prefix.
+        value: What fills the slot, the payload's text, or the value inside a flattened list.
+        bits: Which sets of names it belongs to.
+        key: Its name.
+        json: `"name":value` as it stands in the column `attributes`.
+        cut: Characters that our limits took.
+        preview: Last words of a payload, once somebody asked.
+    """
+
+    slot: int
+    rank: int
+    value: Any
+    bits: int
+    key: str
+    json: str
+    cut: int = 0
+    preview: str | None = None
+
+
+def classify(key: str, value: Any) -> Attribute:
+    """Return what an attribute is.
+
+    Args:
+        key: Its name; an empty one makes the attribute `LOST`.
+        value: Its value as plain Python.
+
+    Example:
+        >>> classify("gen_ai.request.model", "gpt-x").slot == SLOTS["request_model"]
+        True
+        >>> classify("anything.else", [1]).json
+        '"anything.else":[1]'
+    """
+    slot, rank, is_raw, bits = _INDEX.get(key) or _without_column(key)
+    cut = 0
+    if value.__class__ is str and len(value) > limits.VALUE_CHARS_MAX:
+        cut = len(value) - limits.VALUE_CHARS_MAX
+        value = value[: limits.VALUE_CHARS_MAX]
+    if slot == PAYLOAD and value is not None:
+        if value.__class__ is not str:
+            value = json_text(value)
+            cut = max(0, len(value) - limits.VALUE_CHARS_MAX)
+            value = value[: limits.VALUE_CHARS_MAX]
+        return Attribute(slot, rank, value, bits, key, "", cut)
+    if slot in (FLATTENED, LOST):
+        return Attribute(slot, rank, value, bits, key, "", cut)
+    text = f"{_encode(key).decode()}:{_encode(value).decode()}"
+    if slot < 0 or value is None:
+        return Attribute(PLAIN, 0, None, bits, key, text, cut)
+    if not is_raw:
+        value = (value if value.__class__ is str else json_text(value))[: limits.TEXT_CHARS_MAX]
+    return Attribute(slot, rank, value, bits, key, text, cut)
+
+
+class KnownAttributes:
+    """Attributes by the bytes they were sent as, in two generations of bounded size.
+
+    A full generation becomes the old one; what is still asked for moves to the young one. Several threads may
+    use it: at worst one reads what another has just read.
+
+    Args:
+        read: Reads the bytes of one attribute.
+    """
+
+    def __init__(self, read: Callable[[bytes], Attribute]) -> None:
+        self._read = read
+        self._young: dict[bytes, Attribute] = {}
+        self._old: dict[bytes, Attribute] = {}
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._young) + len(self._old)
+
+    def find(self, raws: Sequence[bytes]) -> list[Attribute | None]:
+        """Return the attributes, None for each that was not read lately.
+
+        Args:
+            raws: Attributes as sent.
+        """
+        return list(map(self._young.get, raws))
+
+    def read(self, raw: bytes) -> Attribute:
+        """Return one attribute, read unless the old generation has it.
+
+        Args:
+            raw: It as sent.
+
+        Raises:
+            DecodeError: It cannot be read; the class is the parser's own.
+        """
+        found = self._old.get(raw) or self._read(raw)
+        if len(raw) <= KNOWN_ATTRIBUTE_BYTES_MAX:
+            if self._bytes > KNOWN_BYTES_MAX or len(self._young) >= KNOWN_MAX:
+                self._old, self._young, self._bytes = self._young, {}, 0
+            self._young[raw] = found
+            self._bytes += len(raw)
+        return found
+
+
+def _bits(key: str) -> int:
+    if key in LATEST_KEYS:
+        return LATEST
+    if key in OLDER_KEYS:
+        return OLDER
+    if key.startswith("gen_ai."):
+        return SHARED
+    return OPENINFERENCE if key.startswith(OPENINFERENCE_PREFIXES) else 0
+
+
+_INDEX: dict[str, _Hit] = {
+    key: (SLOTS[name], rank, name in RAW_SLOTS, _bits(key))
+    for name, keys in ALIASES.items()
+    for rank, key in enumerate(keys)
+} | {key: (PAYLOAD, 0, False, _bits(key)) for key in PAYLOAD_KEYS}
+"""Attribute name → slot or kind, rank among the slot's aliases, whether it stays as it is, convention."""
+
+
+@lru_cache(maxsize=KNOWN_KEYS_MAX)
+def _without_column(key: str) -> _Hit:
+    """Say what an attribute is that has no column."""
+    if not key or len(key) > limits.KEY_BYTES_MAX:
+        return LOST, 0, False, 0
+    prefix = flattened_prefix(key)
+    if prefix is not None:
+        return FLATTENED, len(prefix), False, OLDER if prefix[0] == "g" else OPENINFERENCE
+    return PLAIN, 0, False, 0

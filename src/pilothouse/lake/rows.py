@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A row of the table `spans` while it is a Python tuple, and where it came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pilothouse.lake import limits
+
+__all__ = ["Arrival", "Row", "bounded"]
+
+Row = tuple[Any, ...]
+"""One row of `spans`, in the order of `columns.SPAN_COLUMNS`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """How a request came in; the same for a replay.
+
+    Attributes:
+        received_ns: When, Unix nanoseconds UTC.
+        node: Node that took it.
+        seq: Its number in that node's log.
+        source: Ingest key or place it came from.
+    """
+
+    received_ns: int
+    node: str
+    seq: int
+    source: str
+
+
+def bounded(text: str | None) -> tuple[str | None, int]:
+    """Return a text as long as a value may be, and how many characters that took.
+
+    Example:
+        >>> bounded("short")
+        ('short', 0)
+    """
+    if text is None or len(text) <= limits.VALUE_CHARS_MAX:
+        return text, 0
+    return text[: limits.VALUE_CHARS_MAX], len(text) - limits.VALUE_CHARS_MAX
