@@ -65,6 +65,11 @@ class Settings:
         return self.home / "lake"
 
     @property
+    def runs_folder(self) -> Path:
+        """Folder of the run log and of the keys of its content."""
+        return self.home / "runs"
+
+    @property
     def ledger_url(self) -> str:
         """SQLAlchemy address of the ledger."""
         return self.ledger or f"sqlite:///{quote(str(self.home / 'ledger.sqlite'))}"

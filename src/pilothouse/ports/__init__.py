@@ -33,6 +33,7 @@ from pilothouse.ports.review import (
     QueueCount,
     ReviewQueue,
 )
+from pilothouse.ports.runlog import RUNS_PAGE_MAX, RecordMode, RunLog, RunLogHealth
 from pilothouse.ports.sessions import Session, SessionStore
 from pilothouse.ports.tools import (
     STORED_RESULT_MAX,
@@ -54,6 +55,7 @@ __all__ = [
     "NO_CONTROLS",
     "OUTCOMES_MAX",
     "OUTCOME_IDS_MAX",
+    "RUNS_PAGE_MAX",
     "SAID_SPAN_MAX_NS",
     "STORED_RESULT_MAX",
     "UNDO_WINDOW",
@@ -82,8 +84,11 @@ __all__ = [
     "Pause",
     "QueueCount",
     "Receipt",
+    "RecordMode",
     "ReviewQueue",
     "Rollback",
+    "RunLog",
+    "RunLogHealth",
     "Session",
     "SessionStore",
     "Signal",

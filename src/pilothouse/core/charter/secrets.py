@@ -27,7 +27,7 @@ SECRET_FORMS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "password",
         re.compile(
-            r"(?i)\b(?:api[_-]?key|secret|passw(?:or)?d|token|access[_-]?key)\b['\"]?\s{0,4}[:=]\s{0,4}['\"]?[A-Za-z0-9._~+/-]{12,}"
+            r"(?i)\b(?:api[_-]?key|secret|passw(?:or)?d|token|access[_-]?key)\b\\{0,3}['\"]?\s{0,4}[:=]\s{0,4}\\{0,3}['\"]?[A-Za-z0-9._~+/-]{12,}"
         ),
     ),
 )

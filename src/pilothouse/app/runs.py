@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Opens the run log of an installation: the server's that is written, or for a command that reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pilothouse.runtime.runlog.recorder import Recorder
+    from pilothouse.settings import Settings
+
+__all__ = ["open_run_log"]
+
+
+@contextmanager
+def open_run_log(settings: Settings) -> Iterator[Recorder]:
+    """Open the run log for the time of a command or of a server; several processes may have it open.
+
+    Args:
+        settings: Values in force.
+    """
+    from pilothouse.runtime.runlog.recorder import open_recorder
+
+    log = open_recorder(settings.runs_folder)
+    try:
+        yield log
+    finally:
+        log.close()

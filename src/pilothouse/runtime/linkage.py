@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Find the run that a model call belongs to when the client does not say: by ids that only one run was given.
+
+A model answer hands out ids (of tool calls, of responses); the next request of the same run brings them back. Where
+there are none, a request that continues the messages of exactly one earlier request belongs to that one's run.
+Whatever is ambiguous begins a new run: splitting a run is a nuisance, merging two is wrong.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pilothouse.core.evidence.run_log import IdentitySource
+
+__all__ = ["RunLinker", "consumed_ids", "handed_ids", "message_digests"]
+
+LINKS_MAX = 1_000_000
+"""Ids and digests remembered, about 150 bytes each; the oldest are forgotten first."""
+
+LINK_LIFE_S = 86_400.0
+"""A run that pauses for longer is a new run."""
+
+IDS_MAX = 1_000
+"""Ids looked at in one request or answer."""
+
+_AMBIGUOUS = ""
+
+
+@dataclass(slots=True)
+class _Link:
+    run: str
+    at: float
+
+
+class RunLinker:
+    """Remembers which run was given which id, for each agent apart.
+
+    Example:
+        >>> linker = RunLinker()
+        >>> linker.remember("triage", "a" * 32, handed=("call_1",))
+        >>> linker.find("triage", consumed=("call_1",))
+        ('aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', <IdentitySource.LINKED_ID: 'linked_id'>)
+        >>> linker.find("other", consumed=("call_1",)) is None
+        True
+    """
+
+    def __init__(self, now_s: Callable[[], float] = time.monotonic, links_max: int = LINKS_MAX) -> None:
+        """Begin with nothing remembered."""
+        self._now_s = now_s
+        self._max = links_max
+        self._lock = threading.Lock()
+        self._links: OrderedDict[tuple[str, str], _Link] = OrderedDict()
+        self.unlinked = 0
+        """Requests that brought ids which nobody was given, or several runs were."""
+
+    def find(
+        self, agent: str, *, consumed: Sequence[str] = (), prefixes: Sequence[str] = ()
+    ) -> tuple[str, IdentitySource] | None:
+        """Return the run of a request and how it was found, or None for a new run.
+
+        Args:
+            agent: The agent whose key came with it.
+            consumed: Ids that the request brings back, of `consumed_ids`.
+            prefixes: Digests of the beginnings that it may continue, of `message_digests`, the longest first.
+        """
+        with self._lock:
+            runs = {
+                run
+                for run in (self._run(agent, "id:" + each) for each in consumed[-IDS_MAX:])
+                if run is not None
+            }
+            if len(runs) == 1 and _AMBIGUOUS not in runs:
+                return runs.pop(), IdentitySource.LINKED_ID
+            if consumed:
+                # The ids name several runs, or none of ours: guessing by text could merge.
+                self.unlinked += 1
+                return None
+            for digest in prefixes:
+                run = self._run(agent, "text:" + digest)
+                if run is not None:
+                    return None if run == _AMBIGUOUS else (run, IdentitySource.PREFIX)
+        return None
+
+    def remember(
+        self, agent: str, run: str, *, handed: Sequence[str] = (), messages: str | None = None
+    ) -> None:
+        """Keep what a run was given.
+
+        Args:
+            agent: The agent.
+            run: The run.
+            handed: Ids in the answer, of `handed_ids`.
+            messages: Digest of all messages of its request, or None.
+        """
+        names = ["id:" + each for each in handed[:IDS_MAX]]
+        if messages is not None:
+            names.append("text:" + messages)
+        now = self._now_s()
+        with self._lock:
+            for name in names:
+                link = self._links.get((agent, name))
+                if link is not None and link.run != run and now - link.at < LINK_LIFE_S:
+                    link.run = _AMBIGUOUS
+                else:
+                    self._links[agent, name] = _Link(run, now)
+                    self._links.move_to_end((agent, name))
+            while len(self._links) > self._max:
+                self._links.popitem(last=False)
+
+    def _run(self, agent: str, name: str) -> str | None:
+        link = self._links.get((agent, name))
+        if link is None or self._now_s() - link.at >= LINK_LIFE_S:
+            return None
+        return link.run
+
+
+def consumed_ids(request: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the ids that a request brings back from earlier answers, in order.
+
+    Args:
+        request: Parsed body of a chat, responses or messages request.
+
+    Example:
+        >>> consumed_ids({"messages": [{"role": "tool", "tool_call_id": "call_7", "content": "1"}]})
+        ('call_7',)
+        >>> consumed_ids({"previous_response_id": "resp_1", "input": "go on"})
+        ('resp_1',)
+    """
+    found: list[str] = []
+    previous = request.get("previous_response_id")
+    if isinstance(previous, str):
+        found.append(previous)
+    for item in _items(request):
+        for name in ("tool_call_id", "call_id"):
+            value = item.get(name)
+            if isinstance(value, str):
+                found.append(value)
+        found.extend(
+            call["id"]
+            for call in item.get("tool_calls") or ()
+            if isinstance(call, Mapping) and isinstance(call.get("id"), str)
+        )
+        content = item.get("content")
+        for part in content if isinstance(content, list) else ():
+            if isinstance(part, Mapping):
+                value = part.get("tool_use_id") or (
+                    part.get("id") if part.get("type") == "tool_use" else None
+                )
+                if isinstance(value, str):
+                    found.append(value)
+    return tuple(dict.fromkeys(found))
+
+
+def handed_ids(answer: Any) -> tuple[str, ...]:
+    """Return the ids in an answer, or in one event of a streamed answer, that a next request can bring back.
+
+    Args:
+        answer: Parsed body or event.
+
+    Example:
+        >>> handed_ids({"id": "resp_1", "object": "response", "output": [{"type": "function_call", "call_id": "c1"}]})
+        ('resp_1', 'c1')
+        >>> handed_ids({"choices": [{"delta": {"tool_calls": [{"index": 0, "id": "call_1"}]}}]})
+        ('call_1',)
+    """
+    return tuple(dict.fromkeys(_handed(answer)))
+
+
+def _handed(answer: Any) -> Iterator[str]:
+    if not isinstance(answer, Mapping):
+        return
+    if answer.get("object") == "response" and isinstance(answer.get("id"), str):
+        yield answer["id"]
+    for choice in answer.get("choices") or ():
+        if isinstance(choice, Mapping):
+            message = choice.get("message") or choice.get("delta") or {}
+            for call in message.get("tool_calls") or ():
+                if isinstance(call, Mapping) and isinstance(call.get("id"), str):
+                    yield call["id"]
+    for item in (*(answer.get("output") or ()), answer.get("item"), answer.get("content_block")):
+        if isinstance(item, Mapping):
+            value = item.get("call_id") or (item.get("id") if item.get("type") == "tool_use" else None)
+            if isinstance(value, str):
+                yield value
+    content = answer.get("content")
+    for part in content if isinstance(content, list) else ():
+        if isinstance(part, Mapping) and part.get("type") == "tool_use" and isinstance(part.get("id"), str):
+            yield part["id"]
+    if isinstance(answer.get("response"), Mapping):
+        yield from _handed(answer["response"])
+
+
+def message_digests(request: Mapping[str, Any]) -> tuple[str | None, tuple[str, ...]]:
+    """Return the digest of all messages, and of the beginnings that the request may continue, the longest first.
+
+    A request continues another when it has the other's messages, then an assistant's message, then more.
+
+    Args:
+        request: Parsed body of a chat, responses or messages request.
+
+    Example:
+        >>> first, _ = message_digests({"messages": [{"role": "user", "content": "a"}]})
+        >>> _, continued = message_digests({"messages": [{"role": "user", "content": "a"},
+        ...     {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}]})
+        >>> continued == (first,)
+        True
+    """
+    items = _items(request)
+    if not items:
+        return None, ()
+    system = request.get("system", request.get("instructions"))
+    running = hashlib.blake2b(json.dumps(system, sort_keys=True).encode(), digest_size=16)
+    beginnings: list[str] = []
+    for place, item in enumerate(items):
+        if place and item.get("role") == "assistant":
+            beginnings.append(running.copy().hexdigest())
+        running.update(
+            json.dumps(item, sort_keys=True, separators=(",", ":")).encode("utf-8", "surrogatepass")
+        )
+    return running.hexdigest(), tuple(reversed(beginnings))
+
+
+def _items(request: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    for name in ("messages", "input"):
+        listed = request.get(name)
+        if isinstance(listed, list):
+            return [item for item in listed if isinstance(item, Mapping)]
+    return []

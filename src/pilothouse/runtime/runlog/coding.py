@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Events as JSON with their content taken out, and back.
+
+What is left of an event in the log is harmless by itself: fields that hold content are references to sealed pieces.
+A body that begins like an earlier one of its run refers to that one and lists only its own pieces, so that a
+conversation of n calls costs O(n) bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Any
+
+from pilothouse.core.evidence.run_log import (
+    ContextEdited,
+    Denied,
+    Draw,
+    Event,
+    HostContacted,
+    IdentitySource,
+    ModelRequest,
+    ModelResponse,
+    OutputHeld,
+    RunClosed,
+    RunOpened,
+    RunState,
+    ToolCalled,
+    ToolReturned,
+)
+from pilothouse.errors import MalformedRecord
+
+__all__ = ["BodyReference", "decode_event", "encode_event"]
+
+_TYPES: dict[str, type[Any]] = {
+    kind.kind: kind
+    for kind in (
+        RunOpened,
+        ModelRequest,
+        ModelResponse,
+        ToolCalled,
+        ToolReturned,
+        Draw,
+        HostContacted,
+        ContextEdited,
+        OutputHeld,
+        Denied,
+        RunClosed,
+    )
+}
+_NAMES = {kind: tuple(each.name for each in fields(kind)) for kind in _TYPES.values()}
+
+_ENUMS: dict[str, type[StrEnum]] = {"identity": IdentitySource, "state": RunState}
+
+BODY = "$body"
+"""Key of a reference to content; no field of an event has such a key itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BodyReference:
+    """Where the pieces of a content field are.
+
+    Attributes:
+        base: Number of an earlier body of the run that begins the same way, or None.
+        keep: How many of its pieces come first.
+        then: Addresses of the further pieces.
+        number: Number of this body in the run.
+        digest: Address of the whole.
+        size: Length of the whole, bytes.
+    """
+
+    base: int | None
+    keep: int
+    then: tuple[bytes, ...]
+    number: int
+    digest: bytes
+    size: int
+
+
+def encode_event(event: Event, store: Callable[[bytes], BodyReference]) -> str:
+    """Return an event as one line of JSON.
+
+    Args:
+        event: What happened.
+        store: Keeps content and says where.
+    """
+    out: dict[str, Any] = {}
+    for name in _NAMES[type(event)]:
+        value = getattr(event, name)
+        if isinstance(value, bytes):
+            reference = store(value)
+            value = {
+                BODY: [
+                    reference.base,
+                    reference.keep,
+                    [address.hex() for address in reference.then],
+                    reference.number,
+                    reference.digest.hex(),
+                    reference.size,
+                ]
+            }
+        elif isinstance(value, Mapping):
+            value = dict(value)
+        out[name] = value
+    return json.dumps(out, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+
+def decode_event(kind: str, text: str, load: Callable[[BodyReference], bytes]) -> Event:
+    """Return an event of a line that `encode_event` wrote.
+
+    Args:
+        kind: Kind of the event.
+        text: The line.
+        load: Returns content.
+
+    Raises:
+        MalformedRecord: The line is none, or of a kind or shape that this version does not know.
+    """
+    try:
+        kind_type = _TYPES[kind]
+        values: dict[str, Any] = json.loads(text)
+        for name, value in values.items():
+            if isinstance(value, dict) and BODY in value:
+                base, keep, then, number, digest, size = value[BODY]
+                values[name] = load(
+                    BodyReference(
+                        base=base,
+                        keep=keep,
+                        then=tuple(bytes.fromhex(address) for address in then),
+                        number=number,
+                        digest=bytes.fromhex(digest),
+                        size=size,
+                    )
+                )
+            elif isinstance(value, list):
+                values[name] = tuple(value)
+            elif name in _ENUMS:
+                values[name] = _ENUMS[name](value)
+        event: Event = kind_type(**values)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise MalformedRecord(
+            f"an event of kind {kind!r} cannot be read",
+            remedy="Look at the installation: `pilothouse doctor`",
+        ) from error
+    return event

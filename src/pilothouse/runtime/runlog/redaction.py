@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Put a stable placeholder where a secret stands, before anything is written.
+
+The same secret gets the same placeholder within one installation, so what was equal stays equal: a request of a replay
+goes through the same replacement and still matches. A placeholder is left as it is when it comes by again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from pilothouse.core.charter.secrets import SECRET_FORMS
+
+__all__ = ["Redaction"]
+
+VALUE = re.compile(r"[A-Za-z0-9._~+/=-]{8,}$")
+"""The secret itself at the end of a match that begins with its name."""
+
+
+class Redaction:
+    """Replaces secrets by placeholders keyed with the installation.
+
+    Example:
+        >>> redaction = Redaction(b"k" * 32)
+        >>> once = redaction.apply(b'{"content": "use sk-ant-0123456789abcdef0123"}')
+        >>> once.startswith(b'{"content": "use [secret-') and redaction.apply(once) == once
+        True
+    """
+
+    def __init__(self, key: bytes) -> None:
+        """Use a key of 16 to 64 bytes."""
+        self._key = key
+
+    def apply(self, content: bytes) -> bytes:
+        """Return content with each secret in it replaced; bytes that are no text pass as they are.
+
+        Args:
+            content: UTF-8 text, or anything.
+        """
+        try:
+            text = content.decode()
+        except UnicodeDecodeError:
+            return content
+        changed = text
+        for kind, form in SECRET_FORMS:
+            changed = form.sub(self._placeholder_in if kind == "password" else self._placeholder, changed)
+        return content if changed is text or changed == text else changed.encode()
+
+    def _placeholder(self, match: re.Match[str]) -> str:
+        return self._named(match.group())
+
+    def _placeholder_in(self, match: re.Match[str]) -> str:
+        """Replace the value only: the name and quotes before it belong to the body's syntax."""
+        whole = match.group()
+        value = VALUE.search(whole)
+        return whole[: value.start()] + self._named(value.group()) if value else self._named(whole)
+
+    def _named(self, secret: str) -> str:
+        return f"[secret-{hashlib.blake2b(secret.encode(), key=self._key, digest_size=6).hexdigest()}]"

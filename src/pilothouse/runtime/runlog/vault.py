@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keys of data subjects, one each, in a file of their own; destroying a key erases what it encrypted.
+
+The file is apart from the log, so that a copy of the log alone says nothing, and it is kept in rollback mode with
+`secure_delete`, so that no page, journal or write-ahead log holds a destroyed key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+import threading
+from collections import OrderedDict
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+__all__ = ["ContentKey", "KeyVault"]
+
+KEYS_CACHED_MAX = 4_096
+"""Keys in memory; a run needs one while it goes on."""
+
+NONCE_BYTES = 12
+ADDRESS_BYTES = 16
+
+
+class ContentKey:
+    """Addresses and encrypts the content of one data subject.
+
+    Example:
+        >>> key = ContentKey(bytes(64))
+        >>> address = key.address(b"text")
+        >>> key.open(address, key.seal(address, b"text"))
+        b'text'
+    """
+
+    def __init__(self, key: bytes) -> None:
+        """Use 64 random bytes: half encrypts, half addresses."""
+        self._cipher = AESGCM(key[:32])
+        self._address_key = key[32:]
+
+    def address(self, content: bytes) -> bytes:
+        """Return what content is called: a digest that nobody without the key can compute."""
+        return hashlib.blake2b(content, key=self._address_key, digest_size=ADDRESS_BYTES).digest()
+
+    def seal(self, address: bytes, content: bytes) -> bytes:
+        """Encrypt content for its address."""
+        nonce = os.urandom(NONCE_BYTES)
+        return nonce + self._cipher.encrypt(nonce, content, address)
+
+    def open(self, address: bytes, sealed: bytes) -> bytes | None:
+        """Decrypt, or None when it is not what was stored under that address and key."""
+        try:
+            return self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], address)
+        except (InvalidTag, ValueError):
+            return None
+
+
+class KeyVault:
+    """The keys, by subject; safe for several threads and processes."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or make the file, readable by its owner only."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        self._lock = threading.Lock()
+        self._cached: OrderedDict[str, ContentKey] = OrderedDict()
+        self._connection = sqlite3.connect(path, check_same_thread=False, timeout=10, isolation_level=None)
+        self._connection.execute("PRAGMA secure_delete = ON")
+        self._connection.execute("PRAGMA synchronous = FULL")
+        self._connection.execute(
+            "CREATE TABLE IF NOT EXISTS subject_key (subject TEXT PRIMARY KEY, key BLOB, erased INTEGER NOT NULL DEFAULT 0)"
+        )
+
+    def make(self, subjects: set[str]) -> None:
+        """Make the keys that are not there yet, in one commit."""
+        with self._lock:
+            missing = [subject for subject in subjects if subject not in self._cached]
+            if not missing:
+                return
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                self._connection.executemany(
+                    "INSERT INTO subject_key (subject, key) VALUES (?, ?) ON CONFLICT (subject) DO UPDATE "
+                    "SET key = coalesce(key, excluded.key)",
+                    [(subject, os.urandom(64)) for subject in missing],
+                )
+            except sqlite3.Error:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    def key(self, subject: str) -> ContentKey | None:
+        """Return the key of a subject, or None when it was destroyed or never made."""
+        with self._lock:
+            cached = self._cached.get(subject)
+            if cached is not None:
+                self._cached.move_to_end(subject)
+                return cached
+            row = self._connection.execute(
+                "SELECT key FROM subject_key WHERE subject = ?", (subject,)
+            ).fetchone()
+            if row is None or row[0] is None:
+                return None
+            key = self._cached[subject] = ContentKey(row[0])
+            if len(self._cached) > KEYS_CACHED_MAX:
+                self._cached.popitem(last=False)
+            return key
+
+    def is_erased(self, subject: str) -> bool:
+        """Whether content of the subject was erased."""
+        with self._lock:
+            row = self._connection.execute(
+                "SELECT erased FROM subject_key WHERE subject = ?", (subject,)
+            ).fetchone()
+        return bool(row and row[0])
+
+    def destroy(self, subject: str) -> None:
+        """Destroy a key for good; what comes later for that subject gets a new one."""
+        with self._lock:
+            self._cached.pop(subject, None)
+            self._connection.execute(
+                "INSERT INTO subject_key (subject, key, erased) VALUES (?, NULL, 1) "
+                "ON CONFLICT (subject) DO UPDATE SET key = NULL, erased = 1",
+                (subject,),
+            )
+
+    def own_key(self) -> bytes:
+        """Return 32 bytes that are this installation's, for placeholders."""
+        name = "\x00installation"
+        self.make({name})
+        with self._lock:
+            row = self._connection.execute(
+                "SELECT key FROM subject_key WHERE subject = ?", (name,)
+            ).fetchone()
+        return bytes(row[0][:32])
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
