@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select
 
+from pilothouse.ledger.audit_records import append_record
 from pilothouse.ledger.schema import charters, from_micros, to_micros
 from pilothouse.ports import CharterInForce
 
@@ -29,6 +31,18 @@ def accept_charter(
         path=path,
         accepted_at=from_micros(to_micros(at)),
         number=1 if current is None else current.number + 1,
+    )
+    append_record(
+        connection,
+        kind="charter.in_force",
+        agent=agent,
+        actor="pilothouse",
+        at=at,
+        document={
+            "number": accepted.number,
+            "digest": digest,
+            "text_sha256": hashlib.sha256(text.encode()).hexdigest(),
+        },
     )
     connection.execute(
         insert(charters).values(

@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, insert, select
 
 from pilothouse.errors import LimitExceeded
+from pilothouse.ledger.audit_records import append_record
 from pilothouse.ledger.schema import decisions, from_micros, to_micros
-from pilothouse.ports import DECISIONS_MAX, Decision
+from pilothouse.ports import AUDIT_DOCUMENT_MAX, DECISIONS_MAX, Decision
 
 __all__ = ["append_decision", "read_decisions"]
 
@@ -18,13 +21,21 @@ __all__ = ["append_decision", "read_decisions"]
 def append_decision(
     connection: Connection, *, kind: str, agent: str, at: datetime, actor: str, document: str
 ) -> int:
-    """Append one decision and return its sequence number."""
+    """Append one decision, with its record in the audit log, and return its sequence number."""
+    append_record(connection, kind=kind, agent=agent, actor=actor, at=at, document=_in_short(document))
     done = connection.execute(
         insert(decisions)
         .values(kind=kind, agent=agent, at_us=to_micros(at), actor=actor, document=document)
         .returning(decisions.c.sequence)
     )
     return int(done.scalar_one())
+
+
+def _in_short(document: str) -> object:
+    """Return a document as it is recorded: a long one by its digest, since the row beside it has the text."""
+    if len(document.encode()) <= AUDIT_DOCUMENT_MAX:
+        return json.loads(document)
+    return {"sha256": hashlib.sha256(document.encode()).hexdigest()}
 
 
 def read_decisions(connection: Connection, agent: str, kind: str | None, limit: int) -> Sequence[Decision]:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, insert, select
 from pilothouse.core.evidence.digest import evidence_digest
 from pilothouse.core.evidence.evidence import Evidence
 from pilothouse.errors import DigestMismatch, LimitExceeded
+from pilothouse.ledger.audit_records import append_record
 from pilothouse.ledger.schema import evidence, to_micros
 from pilothouse.ports import EVIDENCE_MAX
 
@@ -18,6 +19,9 @@ __all__ = ["add_evidence", "read_evidence"]
 
 _DIGESTS_AT_ONCE = 500
 """Digests asked for in one query, well below SQLite's 32,766 variables."""
+
+_DIGESTS_IN_RECORD = 50
+"""Digests named by one record of the audit log: 3.4 KB."""
 
 
 def add_evidence(connection: Connection, records: Sequence[Evidence]) -> int:
@@ -42,6 +46,18 @@ def add_evidence(connection: Connection, records: Sequence[Evidence]) -> int:
     ]
     if rows:
         connection.execute(insert(evidence), rows)
+    for agent in dict.fromkeys(record.agent for record in by_digest.values()):
+        own = [digest for digest, record in by_digest.items() if record.agent == agent]
+        at = max(record.recorded_at for record in by_digest.values() if record.agent == agent)
+        for start in range(0, len(own), _DIGESTS_IN_RECORD):
+            append_record(
+                connection,
+                kind="evidence.recorded",
+                agent=agent,
+                actor="pilothouse",
+                at=at,
+                document={"digests": own[start : start + _DIGESTS_IN_RECORD]},
+            )
     return len(rows)
 
 

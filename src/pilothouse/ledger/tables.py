@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from pilothouse.ledger.audit import audit_checkpoints
+from pilothouse.ledger.audit_records import audit_head, audit_records
+from pilothouse.ledger.audit_subjects import audit_payloads, audit_subjects
 from pilothouse.ledger.controls import controls
 from pilothouse.ledger.leases import jobs, leases, timers
 from pilothouse.ledger.review_tables import review_drafts, review_items, review_labels
@@ -13,6 +16,11 @@ from pilothouse.ledger.tool_calls import tool_calls
 __all__ = ["METADATA", "TABLES"]
 
 TABLES = (
+    audit_checkpoints,
+    audit_head,
+    audit_payloads,
+    audit_records,
+    audit_subjects,
     charters,
     controls,
     decisions,
@@ -24,9 +32,9 @@ TABLES = (
     review_drafts,
     review_items,
     review_labels,
-    timers,
     sessions,
     sign_in_links,
+    timers,
     tool_calls,
     verdicts,
 )

@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection, insert, select
 
 from pilothouse.errors import DigestMismatch
+from pilothouse.ledger.audit_records import append_record
 from pilothouse.ledger.schema import to_micros, verdicts
 
 __all__ = ["latest_verdict", "save_verdict"]
@@ -25,6 +26,14 @@ def save_verdict(
     _check(agent, document, digest)
     known = select(verdicts.c.sequence).where(verdicts.c.agent == agent, verdicts.c.digest == digest)
     if connection.execute(known).first() is None:
+        append_record(
+            connection,
+            kind="verdict.frozen",
+            agent=agent,
+            actor="pilothouse",
+            at=at,
+            document={"status": status, "digest": digest},
+        )
         connection.execute(
             insert(verdicts).values(
                 agent=agent, at_us=to_micros(at), status=status, digest=digest, document=document

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the inside needs from outside, one Protocol each; workflows know only these."""
 
+from pilothouse.ports.audit import AUDIT_DOCUMENT_MAX, AUDIT_PAGE_MAX, AuditEntry, AuditLog, AuditRecord
 from pilothouse.ports.clock import Clock
 from pilothouse.ports.controls import NO_CONTROLS, Controls, ControlState, ControlStore, Pause, Rollback
 from pilothouse.ports.holds import HELD_OPEN_MAX, HeldOutput, Hold, Holds, HoldState
@@ -25,6 +26,7 @@ from pilothouse.ports.ledger import (
     Decision,
     Ledger,
 )
+from pilothouse.ports.permissions import Decider, PermissionDecision, Segment, TaskOpening
 from pilothouse.ports.review import (
     CLAIM_LIFE,
     ITEMS_READ_MAX,
@@ -47,6 +49,8 @@ from pilothouse.ports.tools import (
 from pilothouse.ports.verifier import VERIFIERS_API_VERSION, Verifier
 
 __all__ = [
+    "AUDIT_DOCUMENT_MAX",
+    "AUDIT_PAGE_MAX",
     "CLAIM_LIFE",
     "DECISIONS_MAX",
     "EVIDENCE_MAX",
@@ -61,6 +65,9 @@ __all__ = [
     "UNDO_WINDOW",
     "VERIFIERS_API_VERSION",
     "AgentSeen",
+    "AuditEntry",
+    "AuditLog",
+    "AuditRecord",
     "CallGuard",
     "CallObserver",
     "CallRecord",
@@ -69,6 +76,7 @@ __all__ = [
     "ControlState",
     "ControlStore",
     "Controls",
+    "Decider",
     "Decision",
     "HeldOutput",
     "Hold",
@@ -82,6 +90,7 @@ __all__ = [
     "LakeHealth",
     "Ledger",
     "Pause",
+    "PermissionDecision",
     "QueueCount",
     "Receipt",
     "RecordMode",
@@ -89,6 +98,7 @@ __all__ = [
     "Rollback",
     "RunLog",
     "RunLogHealth",
+    "Segment",
     "Session",
     "SessionStore",
     "Signal",
@@ -96,6 +106,7 @@ __all__ = [
     "StoredCall",
     "TaskCursor",
     "TaskFilter",
+    "TaskOpening",
     "TaskPage",
     "ToolCall",
     "TraceView",

@@ -2,46 +2,54 @@
 """Decide one tool call against the charter's policy: allow, ask or deny.
 
 Allow by proof of trusted origin, never deny by proof of taint: an argument that decides something
-needs an origin that the charter names. This is the reference that every example of a charter is
-executed on; the enforcing engine must agree with it.
+needs an origin that the charter names. Once the model was shown something untrusted, a call that
+reaches outside is free only when every argument that is not neutral has a trusted origin (the rule
+of two). This is the reference: every example of a charter is executed on it, it names the rule that
+failed, and the enforcing engine must agree with it or the call is denied.
 """
 
 from __future__ import annotations
 
-import math
-import re
-from dataclasses import dataclass
-from datetime import date, datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import ROUND_CEILING, Decimal
 from typing import Literal
 
-from pilothouse.core.charter.answers import is_open, known
+from pilothouse.core.charter.answers import known
+from pilothouse.core.charter.policy_types import KNOWN_TYPES, scaled, text_fits, type_name, value_fits
 from pilothouse.core.charter.systems import Argument, GivenArgument, GivenCall, Tool
 
-__all__ = ["BUDGET", "ENTITLED", "CallDecision", "decide_call", "policy_rules", "type_name"]
+__all__ = [
+    "BUDGET",
+    "DECIDING_ROLES",
+    "ENTITLED",
+    "KNOWN_TYPES",
+    "OUTSIDE",
+    "TRUSTED",
+    "ArgumentFacts",
+    "CallDecision",
+    "CallFacts",
+    "decide_call",
+    "decide_facts",
+    "limit_of",
+    "policy_rules",
+    "type_name",
+]
 
 ENTITLED = "entitled"
 """Rule: the task type lists the tool."""
 
 BUDGET = "budget"
-"""Rule: calls are left in this task."""
+"""Rule: calls are left in this task and on this day."""
 
 DECIDING_ROLES = ("target", "magnitude")
 """Roles whose arguments decide what happens; each is a rule of its own."""
 
-TYPE = re.compile(r"([a-z_]+)(?:\((.{0,200})\))?")
-TEXT_ARGUMENT_MAX = 10_000
-"""Characters of an argument whose policy names no `max`."""
+OUTSIDE = ("external", "irreversible")
+"""Effects that reach outside, or that nobody can take back."""
 
-PATTERNS = {
-    "email": re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}\.[^@\s.]{2,}"),
-    "iban": re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}"),
-    "url_host": re.compile(r"(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,63}(?::[0-9]{1,5})?"),
-    "url": re.compile(r"https?://[^\s]{1,2000}"),
-    "id": re.compile(r"[^\s]{1,200}"),
-}
-KNOWN_TYPES = frozenset(
-    {*PATTERNS, "amount", "date", "datetime", "bool", "int", "number", "enum", "name", "text"}
-)
+TRUSTED = frozenset({"request", "owner", "registry"})
+"""Origins that prove a value. A handle names an object and does not prove that the right one was chosen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,18 +65,49 @@ class CallDecision:
     failed: tuple[str, ...]
 
 
-def type_name(written: str) -> str | None:
-    """Return the name of an argument type as written, for example `amount` of `amount(EUR)`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArgumentFacts:
+    """What is known about one argument of a call.
 
-    Returns:
-        A known name, or None.
-
-    Example:
-        >>> type_name("amount(EUR)"), type_name("blob")
-        ('amount', None)
+    Attributes:
+        origins: Origins of all its values, never empty; `absent` for an argument that was not given.
+        fits: Whether each value is of the declared type and form.
+        amount: A magnitude in whole units of `policy_types.scaled`; 0 for everything else.
+        sum_task: Sum over the task, this call included, in the same units.
+        sum_day: Sum over the day, this call included.
+        refs: Whether a payload names an address, a link or an account that nobody trusted named.
     """
-    match = TYPE.fullmatch(written)
-    return match[1] if match and match[1] in KNOWN_TYPES else None
+
+    origins: frozenset[str]
+    fits: bool = True
+    amount: int = 0
+    sum_task: int = 0
+    sum_day: int = 0
+    refs: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallFacts:
+    """Everything a decision rests on.
+
+    Attributes:
+        entitled: Whether the task type lists the tool.
+        used_task: Calls already made in the task.
+        used_day: Calls already made on this day.
+        tainted: Whether the model has been shown something untrusted.
+        args: Every declared argument by name.
+        unknown: Names of arguments that the policy does not have.
+    """
+
+    entitled: bool
+    used_task: int = 0
+    used_day: int = 0
+    tainted: bool = False
+    args: Mapping[str, ArgumentFacts] = field(default_factory=dict)
+    unknown: tuple[str, ...] = ()
+
+
+ABSENT = ArgumentFacts(origins=frozenset({"absent"}))
 
 
 def policy_rules(tool: Tool) -> tuple[str, ...]:
@@ -78,8 +117,50 @@ def policy_rules(tool: Tool) -> tuple[str, ...]:
     return (ENTITLED, *deciding, *((BUDGET,) if tool.budget else ()))
 
 
+def limit_of(
+    argument: Argument, name: Literal["max", "ask_above", "sum_per_task", "sum_per_day"]
+) -> int | None:
+    """Return a limit of a magnitude in the whole units that calls are compared in, or None without one."""
+    limit = known(getattr(argument, name))
+    return None if limit is None else scaled(argument.type, Decimal(str(limit)), rounding=ROUND_CEILING)
+
+
+def decide_facts(tool: Tool, facts: CallFacts) -> CallDecision:
+    """Decide a call by what is known about it.
+
+    Args:
+        tool: The policy; an open question in it denies.
+        facts: What is known.
+
+    Returns:
+        The decision, with the rules that were not proven.
+    """
+    hard: list[str] = [] if facts.entitled else [ENTITLED]
+    if tool.budget and not (
+        facts.used_task < (known(tool.budget.per_task) or 0)
+        and facts.used_day < (known(tool.budget.per_day) or 0)
+    ):
+        hard.append(BUDGET)
+    hard += facts.unknown
+    soft: list[str] = []
+    for name, argument in (known(tool.args) or {}).items():
+        given = facts.args.get(name, ABSENT)
+        if "absent" in given.origins:
+            if argument.required:
+                hard.append(name)
+        elif not _is_possible(argument, given):
+            hard.append(name)
+        elif not _is_proven(tool, argument, given, tainted=facts.tainted):
+            soft.append(name)
+    if hard:
+        return CallDecision(decision="deny", failed=(*hard, *soft))
+    if soft:
+        return CallDecision(decision="ask" if tool.on_fail == "ask" else "deny", failed=tuple(soft))
+    return CallDecision(decision="allow", failed=())
+
+
 def decide_call(tool: Tool, call: GivenCall) -> CallDecision:
-    """Decide one call.
+    """Decide an example call, as it stands in a charter.
 
     Args:
         tool: The policy; an open question in it denies.
@@ -89,68 +170,54 @@ def decide_call(tool: Tool, call: GivenCall) -> CallDecision:
         The decision, with the rules that were not proven.
     """
     types = known(tool.task_types) or ()
-    task_type = call.task_type or (types[0] if types else None)
-    hard: list[str] = [] if task_type in types else [ENTITLED]
-    if tool.budget and call.used >= (known(tool.budget.per_task) or 0):
-        hard.append(BUDGET)
-    soft: list[str] = []
     arguments = known(tool.args) or {}
-    hard += [name for name in call.args if name not in arguments]
-    for name, argument in arguments.items():
-        given = call.args.get(name)
-        if given is None:
-            if argument.required:
-                hard.append(name)
-            continue
-        if not _fits(argument, given):
-            hard.append(name)
-        elif not _is_proven(argument, given):
-            soft.append(name)
-    if hard:
-        return CallDecision(decision="deny", failed=(*hard, *soft))
-    if soft:
-        return CallDecision(decision="ask" if tool.on_fail == "ask" else "deny", failed=tuple(soft))
-    return CallDecision(decision="allow", failed=())
+    facts = CallFacts(
+        entitled=(call.task_type or (types[0] if types else None)) in types,
+        used_task=call.used,
+        used_day=call.used,
+        tainted=call.tainted,
+        args={name: _given(arguments[name], given) for name, given in call.args.items() if name in arguments},
+        unknown=tuple(name for name in call.args if name not in arguments),
+    )
+    return decide_facts(tool, facts)
 
 
-def _fits(argument: Argument, given: GivenArgument) -> bool:
-    """Whether a value is of its type and within its bounds; nobody is asked about one that is not."""
-    value = given.value
+def _given(argument: Argument, given: GivenArgument) -> ArgumentFacts:
     kind = type_name(argument.type)
-    if kind is None or argument.role is None or is_open(argument.role):
-        return False
-    if kind in ("amount", "number", "int"):
-        if not isinstance(value, float) or (kind == "int" and not value.is_integer()):
-            return False
-        return argument.max is None or value <= (math.inf if is_open(argument.max) else argument.max)
-    if kind == "bool":
-        return isinstance(value, bool)
-    if not isinstance(value, str):
-        return False
-    longest = known(argument.max)
-    if len(value) > (TEXT_ARGUMENT_MAX if longest is None else longest):
-        return False
-    if argument.values is not None and value not in argument.values:
-        return False
-    return _has_form(kind, value)
+    fits = kind is not None and value_fits(kind, given.value, argument.values)
+    amount = 0
+    if fits and argument.role == "magnitude" and isinstance(given.value, float):
+        amount = scaled(argument.type, Decimal(str(given.value)), rounding=ROUND_CEILING)
+    if isinstance(given.value, str):
+        fits = fits and text_fits(given.value, known(argument.max))
+    return ArgumentFacts(
+        origins=frozenset({given.origin}), fits=fits, amount=amount, sum_task=amount, sum_day=amount
+    )
 
 
-def _has_form(kind: str, value: str) -> bool:
-    if kind in PATTERNS:
-        return PATTERNS[kind].fullmatch(value) is not None
-    if kind in ("date", "datetime"):
-        try:
-            (date if kind == "date" else datetime).fromisoformat(value)
-        except ValueError:
-            return False
-    return True
-
-
-def _is_proven(argument: Argument, given: GivenArgument) -> bool:
-    """Whether a deciding argument comes from where it must, and stays where nobody need be asked."""
-    if argument.role not in DECIDING_ROLES:
+def _is_possible(argument: Argument, given: ArgumentFacts) -> bool:
+    """Whether a value is of its type and within its bounds; nobody is asked about one that is not."""
+    if known(argument.role) is None or not given.fits:
+        return False
+    if argument.role != "magnitude":
         return True
-    if given.origin not in (known(argument.origins) or ()):
+    limits = (
+        limit_of(argument, "max"),
+        limit_of(argument, "sum_per_task"),
+        limit_of(argument, "sum_per_day"),
+    )
+    reached = (given.amount, given.sum_task, given.sum_day)
+    return all(limit is None or at <= limit for limit, at in zip(limits, reached, strict=True))
+
+
+def _is_proven(tool: Tool, argument: Argument, given: ArgumentFacts, *, tainted: bool) -> bool:
+    """Whether an argument comes from where it must, and stays where nobody need be asked."""
+    if argument.role == "neutral":
+        return True
+    guarded = tainted and tool.effect in OUTSIDE
+    if guarded and not given.origins <= TRUSTED:
         return False
-    limit = known(argument.ask_above)
-    return limit is None or not isinstance(given.value, float) or given.value <= limit
+    if argument.role == "payload":
+        return not given.refs
+    limit = limit_of(argument, "ask_above") if argument.role == "magnitude" else None
+    return given.origins <= set(known(argument.origins) or ()) and (limit is None or given.amount <= limit)

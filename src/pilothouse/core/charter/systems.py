@@ -17,6 +17,7 @@ __all__ = [
     "GivenArgument",
     "GivenCall",
     "Integration",
+    "Origin",
     "RateLimit",
     "ResultField",
     "Tool",
@@ -95,6 +96,7 @@ class Argument(Section):
         values: Accepted values of an `enum`.
         max: Largest amount, or longest text in characters.
         ask_above: Amount above which a person is asked.
+        four_eyes_above: Amount above which two persons must agree.
         sum_per_task: Largest sum within a task.
         sum_per_day: Largest sum within a day.
         pii: Personal data it may carry.
@@ -107,6 +109,7 @@ class Argument(Section):
     values: tuple[Text, ...] | None = None
     max: Answer[Number] | None = None
     ask_above: Answer[Number] | None = None
+    four_eyes_above: Answer[Number] | None = None
     sum_per_task: Answer[Number] | None = None
     sum_per_day: Answer[Number] | None = None
     pii: Answer[OrNone[Id]] = None
@@ -157,11 +160,13 @@ class GivenCall(Section):
         task_type: Task type of the task, or None for one that lists the tool.
         args: Arguments by name; a missing one is absent.
         used: Calls already made in the task.
+        tainted: Whether the model has been shown something untrusted before.
     """
 
     task_type: Id | None = None
     args: dict[str, GivenArgument] = Field(default_factory=dict)
     used: Count = 0
+    tainted: bool = False
 
 
 class CallExample(Section):

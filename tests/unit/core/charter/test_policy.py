@@ -45,7 +45,7 @@ def test_the_rules_of_a_tool_are_entitlement_deciding_arguments_and_budget():
     assert policy_rules(tool(budget=None, args={})) == ("entitled",)
 
 
-@pytest.mark.parametrize("origin", ["field", "model", "handle", "owner", "absent"])
+@pytest.mark.parametrize("origin", ["field", "model", "handle", "owner"])
 def test_a_target_from_anywhere_else_asks(origin):
     decided = decide_call(tool(), call({**PAY, "recipient": (IBAN, origin)}))
     assert (decided.decision, decided.failed) == ("ask", ("recipient",))

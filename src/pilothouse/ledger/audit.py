@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`ports.AuditLog` on the ledger: durable appends in groups, checkpoints, payloads and their erasure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Connection, Integer, Table, Text, func, insert, select
+
+from pilothouse.ledger.audit_keys import AuditKeys
+from pilothouse.ledger.audit_records import (
+    append_record,
+    audit_records,
+    audit_size,
+    read_records,
+    stored_texts,
+)
+from pilothouse.ledger.audit_subjects import (
+    audit_payloads,
+    erase_subject,
+    is_known,
+    seal_payloads,
+    subject_key,
+    unseal_payloads,
+)
+from pilothouse.ledger.checkpoint import Checkpoint, sign_checkpoint
+from pilothouse.ledger.database import Database
+from pilothouse.ledger.group_commit import GroupCommit
+from pilothouse.ledger.schema import METADATA, from_micros, to_micros
+from pilothouse.ledger.tlog import Tree, leaf_hash
+from pilothouse.ports import AUDIT_PAGE_MAX, AuditEntry, AuditRecord, Clock
+
+__all__ = ["SqlAuditLog", "StoredCheckpoint", "audit_checkpoints"]
+
+audit_checkpoints = Table(
+    "audit_checkpoints",
+    METADATA,
+    Column("size", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("at_us", BigInteger, nullable=False),
+    Column("note", Text, nullable=False),
+)
+"""Signed notes, one for each size that was ever signed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredCheckpoint:
+    """A checkpoint that was signed here.
+
+    Attributes:
+        size: Records under it.
+        at: When it was signed.
+        note: The signed note.
+    """
+
+    size: int
+    at: datetime
+    note: str
+
+
+class SqlAuditLog:
+    """The log of one installation; safe to share between threads.
+
+    Args:
+        database: The ledger.
+        keys: Keys of the log.
+        clock: The time of records.
+    """
+
+    def __init__(self, database: Database, keys: AuditKeys, clock: Clock) -> None:
+        self.keys = keys
+        self._database = database
+        self._clock = clock
+        self._group = GroupCommit(database)
+
+    def append(
+        self,
+        kind: str,
+        agent: str,
+        document: Mapping[str, Any],
+        *,
+        actor: str = "pilothouse",
+        payloads: Mapping[str, str] | None = None,
+        subject: str | None = None,
+    ) -> int:
+        """Append one record and return its position, which is on disk now."""
+        entry = AuditEntry(
+            kind=kind,
+            agent=agent,
+            actor=actor,
+            at=self._clock.now(),
+            document=document,
+            payloads=payloads or {},
+            subject=subject,
+        )
+        return self.commit(lambda _: entry)
+
+    def commit(self, decide: Callable[[Connection], AuditEntry]) -> int:
+        """Run something in the transaction of its own record: both are on disk, or neither is.
+
+        Args:
+            decide: Reads and writes with the connection, and returns what is to be recorded.
+        """
+
+        def work(connection: Connection) -> int:
+            return self._append(connection, decide(connection))
+
+        return self._group.run(work)
+
+    def records(self, *, start: int = 0, limit: int = AUDIT_PAGE_MAX) -> tuple[AuditRecord, ...]:
+        """Return records from a position on, in order."""
+        with self._database.read() as connection:
+            return read_records(connection, start=start, limit=limit)
+
+    def search(
+        self, *, agent: str | None, kind: str | None = None, limit: int = AUDIT_PAGE_MAX
+    ) -> tuple[AuditRecord, ...]:
+        """Return the newest records about an agent, newest first."""
+        with self._database.read() as connection:
+            return read_records(connection, agent=agent, kind=kind, limit=limit, newest=True)
+
+    def size(self) -> int:
+        """Return how many records there are."""
+        with self._database.read() as connection:
+            return audit_size(connection)
+
+    def texts(self, *, start: int = 0) -> list[tuple[int, str]]:
+        """Return position and exact text of every record from a position on."""
+        with self._database.read() as connection:
+            return list(stored_texts(connection, start=start))
+
+    def tree(self) -> Tree:
+        """Return the tree over the records as they are stored now."""
+        with self._database.read() as connection:
+            return Tree(leaf_hash(text.encode()) for _, text in stored_texts(connection))
+
+    def sign(self) -> StoredCheckpoint:
+        """Sign the present state and keep the note; the same size again returns what was signed before."""
+        tree = self.tree()
+        at = self._clock.now()
+        checkpoint = Checkpoint(origin=self.keys.origin, size=len(tree), root=tree.root())
+        note = sign_checkpoint(checkpoint, self.keys.origin, self.keys.signer)
+        with self._database.write() as connection:
+            known = connection.execute(
+                select(audit_checkpoints).where(audit_checkpoints.c.size == len(tree))
+            ).first()
+            if known is not None:
+                return StoredCheckpoint(size=known.size, at=from_micros(known.at_us), note=known.note)
+            connection.execute(
+                insert(audit_checkpoints).values(size=len(tree), at_us=to_micros(at), note=note)
+            )
+        return StoredCheckpoint(size=len(tree), at=at, note=note)
+
+    def checkpoints(self) -> tuple[StoredCheckpoint, ...]:
+        """Return every checkpoint that was signed here, oldest first."""
+        with self._database.read() as connection:
+            rows = connection.execute(select(audit_checkpoints).order_by(audit_checkpoints.c.size)).all()
+        return tuple(
+            StoredCheckpoint(size=row.size, at=from_micros(row.at_us), note=row.note) for row in rows
+        )
+
+    def payloads(self, position: int) -> dict[str, tuple[bytes, bytes] | None]:
+        """Return salt and payload of a record by name; None for one that was erased or changed."""
+        with self._database.read() as connection:
+            return unseal_payloads(connection, self.keys.wrapper, position)
+
+    def positions_with_payloads(self) -> list[int]:
+        """Return the positions of records that have payloads."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                select(audit_payloads.c.position).distinct().order_by(audit_payloads.c.position)
+            )
+            return [int(row.position) for row in rows]
+
+    def erase(self, person: str, *, actor: str, reason: str) -> int | None:
+        """Destroy the key of a person, record that, and return the position; None when nothing is kept of them."""
+
+        def decide(connection: Connection) -> AuditEntry:
+            subject = erase_subject(connection, person, self._clock.now())
+            return AuditEntry(
+                kind="subject.erased",
+                agent="",
+                actor=actor,
+                at=self._clock.now(),
+                document={"subject": subject, "reason": reason},
+            )
+
+        with self._database.read() as connection:
+            known = is_known(connection, person)
+        return self.commit(decide) if known else None
+
+    def latest_at(self) -> datetime | None:
+        """Return the latest moment of any record, so that a clock that jumps back cannot make time."""
+        with self._database.read() as connection:
+            latest = connection.execute(select(func.max(audit_records.c.at_us))).scalar()
+        return None if latest is None else from_micros(int(latest))
+
+    def _append(self, connection: Connection, entry: AuditEntry) -> int:
+        commitments: list[dict[str, str]] = []
+        sealed: dict[str, str] = {}
+        subject = ""
+        if entry.payloads:
+            subject, key = subject_key(connection, self.keys.wrapper, entry.subject or "unknown")
+            commitments, sealed = seal_payloads(key, subject, entry.payloads)
+        position = append_record(
+            connection,
+            kind=entry.kind,
+            agent=entry.agent,
+            actor=entry.actor,
+            at=entry.at,
+            document=dict(entry.document),
+            commitments=commitments,
+        )
+        if sealed:
+            connection.execute(
+                insert(audit_payloads),
+                [
+                    {"position": position, "name": name, "subject": subject, "sealed": text}
+                    for name, text in sealed.items()
+                ],
+            )
+        return position

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Payloads that belong to a person: encrypted under a key of their own, so that erasing is destroying the key.
+
+The tree holds only `HMAC-SHA-256(salt, payload)`. The salt of 256 bits lies inside the encrypted payload:
+once the key is gone nobody can guess a short value back, and every proof still verifies.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import os
+from collections.abc import Mapping
+from datetime import datetime
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy import BigInteger, Column, Connection, Integer, String, Table, Text, insert, select, update
+
+from pilothouse.ledger.schema import METADATA, to_micros
+
+__all__ = [
+    "audit_payloads",
+    "audit_subjects",
+    "commitment_of",
+    "erase_subject",
+    "is_known",
+    "open_payload",
+    "seal_payloads",
+    "subject_key",
+    "unseal_payloads",
+]
+
+SALT_BYTES = 32
+NONCE_BYTES = 12
+
+audit_subjects = Table(
+    "audit_subjects",
+    METADATA,
+    Column("subject", String(32), primary_key=True),
+    Column("person", String(256), nullable=True, unique=True),
+    Column("wrapped_key", Text, nullable=True),
+    Column("erased_us", BigInteger, nullable=True),
+)
+"""Who a random id stands for and their wrapped key; both are gone after an erasure."""
+
+audit_payloads = Table(
+    "audit_payloads",
+    METADATA,
+    Column("position", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("name", String(64), primary_key=True),
+    Column("subject", String(32), nullable=False, index=True),
+    Column("sealed", Text, nullable=False),
+)
+"""Encrypted payloads by record and name."""
+
+
+def commitment_of(salt: bytes, payload: bytes) -> str:
+    """Return what the tree holds of a payload, hex."""
+    return hmac.new(salt, payload, hashlib.sha256).hexdigest()
+
+
+def subject_key(connection: Connection, wrapper: AESGCM, person: str) -> tuple[str, AESGCM]:
+    """Return random id and key of a person, made when they are new."""
+    row = connection.execute(select(audit_subjects).where(audit_subjects.c.person == person)).first()
+    if row is not None:
+        return row.subject, AESGCM(_unwrap(wrapper, row.subject, row.wrapped_key))
+    subject, key, nonce = os.urandom(16).hex(), os.urandom(32), os.urandom(NONCE_BYTES)
+    wrapped = base64.b64encode(nonce + wrapper.encrypt(nonce, key, subject.encode())).decode()
+    connection.execute(insert(audit_subjects).values(subject=subject, person=person, wrapped_key=wrapped))
+    return subject, AESGCM(key)
+
+
+def seal_payloads(
+    key: AESGCM, subject: str, payloads: Mapping[str, str]
+) -> tuple[list[dict[str, str]], dict[str, str]]:
+    """Return commitments for the tree and encrypted payloads by name."""
+    commitments, sealed = [], {}
+    for name, text in payloads.items():
+        salt, nonce, payload = os.urandom(SALT_BYTES), os.urandom(NONCE_BYTES), text.encode()
+        bound = f"{subject}/{name}".encode()
+        sealed[name] = base64.b64encode(nonce + key.encrypt(nonce, salt + payload, bound)).decode()
+        commitments.append({"name": name, "subject": subject, "commitment": commitment_of(salt, payload)})
+    return commitments, sealed
+
+
+def open_payload(key: AESGCM, subject: str, name: str, sealed: str) -> tuple[bytes, bytes] | None:
+    """Return salt and payload, or None when what is kept was changed."""
+    raw = base64.b64decode(sealed)
+    try:
+        opened = key.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], f"{subject}/{name}".encode())
+    except InvalidTag:
+        return None
+    return opened[:SALT_BYTES], opened[SALT_BYTES:]
+
+
+def unseal_payloads(
+    connection: Connection, wrapper: AESGCM, position: int
+) -> dict[str, tuple[bytes, bytes] | None]:
+    """Return salt and payload of a record by name; None for one whose key is gone or that was changed."""
+    opened: dict[str, tuple[bytes, bytes] | None] = {}
+    query = (
+        select(audit_payloads, audit_subjects.c.wrapped_key)
+        .join(audit_subjects, audit_subjects.c.subject == audit_payloads.c.subject)
+        .where(audit_payloads.c.position == position)
+    )
+    for row in connection.execute(query):
+        opened[row.name] = None
+        if row.wrapped_key is not None:
+            key = AESGCM(_unwrap(wrapper, row.subject, row.wrapped_key))
+            opened[row.name] = open_payload(key, row.subject, row.name, row.sealed)
+    return opened
+
+
+def is_known(connection: Connection, person: str) -> bool:
+    """Return whether something is kept that belongs to a person."""
+    query = select(audit_subjects.c.subject).where(audit_subjects.c.person == person)
+    return connection.execute(query).first() is not None
+
+
+def erase_subject(connection: Connection, person: str, at: datetime) -> str | None:
+    """Destroy key and name of a person; return the random id, or None when nothing is kept of them."""
+    row = connection.execute(
+        select(audit_subjects.c.subject).where(audit_subjects.c.person == person)
+    ).first()
+    if row is None:
+        return None
+    connection.execute(
+        update(audit_subjects)
+        .where(audit_subjects.c.subject == row.subject)
+        .values(person=None, wrapped_key=None, erased_us=to_micros(at))
+    )
+    return str(row.subject)
+
+
+def _unwrap(wrapper: AESGCM, subject: str, wrapped: str) -> bytes:
+    raw = base64.b64decode(wrapped)
+    return wrapper.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], subject.encode())

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The port of the permission boundary: a task is opened, each call is decided, each result is labelled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from pilothouse.core.charter.systems import Origin
+from pilothouse.ports.tools import ToolCall
+
+__all__ = ["Decider", "PermissionDecision", "Segment", "TaskOpening"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """A piece of the request.
+
+    Attributes:
+        text: Its text.
+        source: `typed` by the requester, or `quoted` by them from somewhere else; only a typed one proves.
+    """
+
+    text: str
+    source: Literal["typed", "quoted"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskOpening:
+    """What a calling service says about a task before the model reads anything.
+
+    Attributes:
+        agent: Agent id.
+        run: Run id, which is the trace id.
+        task_type: Task type, fixed here.
+        requester: Who asks, as the service has authenticated them; also whose data the arguments are.
+        segments: The request in pieces.
+        opened_by: `service` when somebody other than the agent's own code opened the task.
+    """
+
+    agent: str
+    run: str
+    task_type: str
+    requester: str
+    segments: tuple[Segment, ...]
+    opened_by: Literal["service", "agent"] = "agent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PermissionDecision:
+    """What was decided about one call; on disk before it was returned.
+
+    Attributes:
+        decision: Whether the call may be made, must wait for a person, or may not be made.
+        rule: The rule that decided; None when every rule was proven.
+        argument: Argument that the rule is about, or None.
+        origin: Worst origin of that argument, or None.
+        remedy: What the agent can do, without values and without the policy of other tools.
+        failed: Every rule that was not proven.
+        origins: Origins of each argument.
+        tainted: Whether the model had been shown something untrusted.
+        approval: Id of the approval that is waited for, or that was used.
+        expires_at: When that approval lapses; it is refused early, never late.
+        policy: Digest of the policy that decided.
+        position: Place in the audit log, or None for a read whose record follows within a second.
+    """
+
+    decision: Literal["allow", "ask", "deny"]
+    rule: str | None = None
+    argument: str | None = None
+    origin: Origin | None = None
+    remedy: str = ""
+    failed: tuple[str, ...] = ()
+    origins: Mapping[str, tuple[Origin, ...]] = field(default_factory=dict)
+    tainted: bool = False
+    approval: str | None = None
+    expires_at: datetime | None = None
+    policy: str = ""
+    position: int | None = None
+
+
+@runtime_checkable
+class Decider(Protocol):
+    """Decides every call of one agent; no open task means that only reads are possible."""
+
+    def open_task(self, opening: TaskOpening) -> str:
+        """Open a task and return its token, which the model never sees."""
+        ...
+
+    def run_of(self, token: str) -> str:
+        """Return the run that a token was given for.
+
+        Raises:
+            Denied: Nobody gave this token, or it has lapsed; recorded.
+        """
+        ...
+
+    def decide(self, call: ToolCall) -> PermissionDecision:
+        """Decide a call. The record is on disk before an effect may start; if it cannot be, the call is denied."""
+        ...
+
+    def observe(self, call: ToolCall, result: Any) -> None:
+        """Label a result before the model is shown it."""
+        ...
