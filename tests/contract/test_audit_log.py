@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 import threading
 from datetime import UTC, datetime, timedelta
 
@@ -111,7 +113,7 @@ def test_a_note_that_another_key_signed_or_somebody_changed_is_refused(log):
     for changed in (forged, note.replace("\n1\n", "\n2\n", 1)):
         with pytest.raises(DigestMismatch):
             open_note(changed, key)
-    for nonsense in ("", "one line", "a\n01\nAAAA\n\n— x y\n", note[: len(note) // 2]):
+    for nonsense in ("", "one line", "a\n01\nAAAA\n\n— x y\n", note[:40]):
         with pytest.raises(MalformedRecord):
             open_note(nonsense, key)
     for wrong in ("x", str(verifier_key_of("elsewhere", other)).replace("elsewhere", "here")):
@@ -141,9 +143,10 @@ def test_erasing_a_person_destroys_what_they_said_and_leaves_every_proof(log):
 def test_no_trace_of_an_erased_person_stays_in_the_file(ledger, log, tmp_path):
     log.append("call.decided", "triage", {}, payloads={"to": "SECRETIBAN"}, subject="ana-the-subject")
     log.erase("ana-the-subject", actor="dpo", reason="asked")
-    with ledger.database.engine.connect() as connection:
-        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-        connection.exec_driver_sql("VACUUM")
+    ledger.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "ledger.sqlite", isolation_level=None)) as connection:
+        connection.execute("VACUUM")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     content = b"".join(file.read_bytes() for file in tmp_path.glob("ledger.sqlite*"))
     assert b"SECRETIBAN" not in content
     assert b"ana-the-subject" not in content

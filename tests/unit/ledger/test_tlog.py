@@ -80,7 +80,7 @@ def test_a_bit_flipped_anywhere_in_a_proof_breaks_it():
 def test_what_the_tree_does_not_have_is_said():
     tree = Tree(LEAVES[:5])
     for ask in (lambda: tree.root(6), lambda: tree.inclusion(5, 5), lambda: tree.consistency(4, 3)):
-        with pytest.raises(ValueError, match="leaves|leaf"):
+        with pytest.raises(ValueError, match=r"leaves|leaf"):
             ask()
     assert not verify_inclusion(LEAVES[0], 3, 3, (), tree.root(3))
     assert not verify_consistency(3, 2, (), tree.root(3), tree.root(2))
