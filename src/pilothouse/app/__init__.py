@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from pilothouse.app.control_room import open_control_room
+from pilothouse.app.gateway import open_gateway_store
 from pilothouse.app.opening import SystemClock, open_installation, open_intake
 from pilothouse.app.people import open_sign_in
 from pilothouse.app.serving import serve
@@ -35,6 +36,7 @@ __all__ = [
     "examine_installation",
     "main",
     "open_control_room",
+    "open_gateway_store",
     "open_installation",
     "open_intake",
     "open_sign_in",
@@ -115,6 +117,7 @@ def command_tree() -> typer.Typer:
             clock=SystemClock(),
             open_installation=open_installation,
             open_control_room=open_control_room,
+            open_gateway_store=open_gateway_store,
             open_intake=open_intake,
             open_sign_in=open_sign_in,
             server_address=server_address,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pilothouse import __version__
 from pilothouse.app.control_room import running_controls
+from pilothouse.app.gateway import running_gateway
 from pilothouse.app.opening import SystemClock
 from pilothouse.app.people import sign_in_of
 from pilothouse.connectors.own_server import forget_server, note_server
@@ -17,6 +18,7 @@ from pilothouse.interfaces.cli.services import ServeRequest
 if TYPE_CHECKING:
     import socket
 
+    from pilothouse.app.gateway import RunningGateway
     from pilothouse.interfaces.http.otlp_grpc import GrpcServer
     from pilothouse.lake.node import LakeNode
     from pilothouse.ledger.ledger import SqlLedger
@@ -57,8 +59,20 @@ def serve(request: ServeRequest) -> None:
         node = open_node(settings.lake_folder, clock, prices=priced_by(prices.read))
         try:
             installation = Installation(settings=settings, clock=clock, lake=node, ledger=ledger)
-            with running_controls(ledger) as controls:
-                _serve_node(request, installation, node, prices, listener, controls=controls, ledger=ledger)
+            with (
+                running_controls(ledger) as controls,
+                running_gateway(ledger, prices, controls, node) as gateway,
+            ):
+                _serve_node(
+                    request,
+                    installation,
+                    node,
+                    prices,
+                    listener,
+                    controls=controls,
+                    gateway=gateway,
+                    ledger=ledger,
+                )
         finally:
             node.stop()
 
@@ -72,6 +86,7 @@ def _serve_node(
     *,
     controls: Controls,
     ledger: SqlLedger,
+    gateway: RunningGateway,
 ) -> None:
     from pilothouse.interfaces.http import server
     from pilothouse.interfaces.http.otlp import otlp_app
@@ -90,6 +105,7 @@ def _serve_node(
         (
             *server_ticks(installation, prices, request.charters, on_note=request.on_note),
             Tick(name="reconcile", every_s=RECONCILE_EVERY_S, run=gap_watch.look),
+            *gateway.ticks,
         ),
         installation.clock,
         lambda name, text: request.on_note(f"{name}: {text}"),
@@ -109,12 +125,14 @@ def _serve_node(
             Shows(installation, health=node.health, work=background.states),
             sign_in=sign_in_of(installation.settings, ledger),
         ),
-        metrics=lambda: metrics_text(node.health()),
+        mounts={"gw": gateway.app},
+        metrics=lambda: metrics_text(node.health()) + gateway.metrics(),
         health=lambda: {
             "program": "pilothouse",
             "version": __version__,
             "telemetry": asdict(node.health()),
             "gap_alert": gap_watch.is_open,
+            "gateway": gateway.counters(),
             "paused": sorted({pause.agent for pause in controls.state().pauses.values()}),
             "ticks": [asdict(state) for state in background.states()],
         },

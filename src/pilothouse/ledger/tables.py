@@ -7,6 +7,7 @@ from pilothouse.ledger.audit import audit_checkpoints
 from pilothouse.ledger.audit_records import audit_head, audit_records
 from pilothouse.ledger.audit_subjects import audit_payloads, audit_subjects
 from pilothouse.ledger.controls import controls
+from pilothouse.ledger.gateway import gateway_keys, gateway_providers, gateway_spent
 from pilothouse.ledger.leases import jobs, leases, timers
 from pilothouse.ledger.review_tables import review_drafts, review_items, review_labels
 from pilothouse.ledger.schema import METADATA, charters, decisions, evidence, outcomes, prices, verdicts
@@ -27,6 +28,9 @@ TABLES = (
     evidence,
     jobs,
     leases,
+    gateway_keys,
+    gateway_providers,
+    gateway_spent,
     outcomes,
     prices,
     review_drafts,

@@ -4,6 +4,15 @@
 from pilothouse.ports.audit import AUDIT_DOCUMENT_MAX, AUDIT_PAGE_MAX, AuditEntry, AuditLog, AuditRecord
 from pilothouse.ports.clock import Clock
 from pilothouse.ports.controls import NO_CONTROLS, Controls, ControlState, ControlStore, Pause, Rollback
+from pilothouse.ports.gateway import (
+    KEYS_MAX,
+    PROVIDERS_MAX,
+    GatewayStore,
+    Provider,
+    Spent,
+    VirtualKey,
+    WireProtocol,
+)
 from pilothouse.ports.holds import HELD_OPEN_MAX, HeldOutput, Hold, Holds, HoldState
 from pilothouse.ports.intake import Intake, IntakeAnswer, Receipt, Signal
 from pilothouse.ports.lake import (
@@ -56,9 +65,11 @@ __all__ = [
     "EVIDENCE_MAX",
     "HELD_OPEN_MAX",
     "ITEMS_READ_MAX",
+    "KEYS_MAX",
     "NO_CONTROLS",
     "OUTCOMES_MAX",
     "OUTCOME_IDS_MAX",
+    "PROVIDERS_MAX",
     "RUNS_PAGE_MAX",
     "SAID_SPAN_MAX_NS",
     "STORED_RESULT_MAX",
@@ -78,6 +89,7 @@ __all__ = [
     "Controls",
     "Decider",
     "Decision",
+    "GatewayStore",
     "HeldOutput",
     "Hold",
     "HoldState",
@@ -91,6 +103,7 @@ __all__ = [
     "Ledger",
     "Pause",
     "PermissionDecision",
+    "Provider",
     "QueueCount",
     "Receipt",
     "RecordMode",
@@ -103,6 +116,7 @@ __all__ = [
     "SessionStore",
     "Signal",
     "SpanRecord",
+    "Spent",
     "StoredCall",
     "TaskCursor",
     "TaskFilter",
@@ -111,4 +125,6 @@ __all__ = [
     "ToolCall",
     "TraceView",
     "Verifier",
+    "VirtualKey",
+    "WireProtocol",
 ]

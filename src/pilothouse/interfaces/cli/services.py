@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pilothouse.demo.story import DemoParts
-    from pilothouse.ports import Clock, Intake
+    from pilothouse.ports import Clock, GatewayStore, Intake
     from pilothouse.settings import Settings
     from pilothouse.workflows.backup import Manifest
     from pilothouse.workflows.control_room import ControlRoom
@@ -50,6 +50,7 @@ class Services:
         clock: The time.
         open_installation: Open lake and ledger of the settings for the time of a command.
         open_control_room: Open what pauses, pages and drills need, for the time of a command.
+        open_gateway_store: Open virtual keys and providers, for the time of a command.
         open_intake: Open the running server's intake, or our own; what it took is folded at the end.
         open_sign_in: Open who people are, for the time of a command.
         server_address: Where the running server listens, or None.
@@ -63,6 +64,7 @@ class Services:
     clock: Clock
     open_installation: Callable[[Settings], AbstractContextManager[Installation]]
     open_control_room: Callable[[Settings], AbstractContextManager[ControlRoom]]
+    open_gateway_store: Callable[[Settings], AbstractContextManager[GatewayStore]]
     open_intake: Callable[[Settings], AbstractContextManager[Intake]]
     open_sign_in: Callable[[Settings], AbstractContextManager[SignIn]]
     server_address: Callable[[Settings], str | None]

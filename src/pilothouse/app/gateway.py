@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Joins the model gateway to the ledger, the prices and the kill switch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pilothouse.app.opening import SystemClock
+
+if TYPE_CHECKING:
+    from pilothouse.core.evidence.task import TokenCount
+    from pilothouse.interfaces.http.server import App
+    from pilothouse.ledger.ledger import SqlLedger
+    from pilothouse.ports import Controls, GatewayStore, Intake
+    from pilothouse.settings import Settings
+    from pilothouse.workflows.background import Tick
+    from pilothouse.workflows.upkeep import PriceList
+
+__all__ = ["RunningGateway", "open_gateway_store", "running_gateway"]
+
+SAVE_EVERY_S = 5.0
+"""What a killed process forgets of a day's spending."""
+
+
+@contextmanager
+def open_gateway_store(settings: Settings) -> Iterator[GatewayStore]:
+    """Open keys and providers for the time of a command.
+
+    Args:
+        settings: Values in force.
+    """
+    from pilothouse.ledger.gateway import SqlGatewayStore
+    from pilothouse.ledger.ledger import open_ledger
+
+    with open_ledger(settings.ledger_url) as ledger:
+        yield SqlGatewayStore(ledger.database)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningGateway:
+    """The parts of a gateway that the server joins.
+
+    Attributes:
+        app: Takes everything under `/gw`.
+        ticks: Its recurring work.
+        counters: Returns what happened since the process started, by name.
+        metrics: Returns the same as Prometheus text.
+    """
+
+    app: App
+    ticks: tuple[Tick, ...]
+    counters: Callable[[], dict[str, int]]
+    metrics: Callable[[], str]
+
+
+@contextmanager
+def running_gateway(
+    ledger: SqlLedger, prices: PriceList, controls: Controls, intake: Intake
+) -> Iterator[RunningGateway]:
+    """Keep a gateway ready to answer, its spending saved every few seconds and at the end.
+
+    Args:
+        ledger: Charters, keys, providers.
+        prices: What tokens cost.
+        controls: The kill switch.
+        intake: Takes the spans of calls.
+    """
+    from pilothouse.interfaces.http.gateway import gateway_app
+    from pilothouse.lake.prices import cost_pico, priced_by
+    from pilothouse.ledger.gateway import SqlGatewayStore
+    from pilothouse.runtime.gateway.gateway import Gateway
+    from pilothouse.runtime.gateway.spans import SpanSink
+    from pilothouse.runtime.gateway.upstream import Upstream
+    from pilothouse.workflows.background import Tick
+    from pilothouse.workflows.gateway_directory import DirectoryCache
+
+    store = SqlGatewayStore(ledger.database)
+    cache = DirectoryCache(ledger, store)
+    price_of = priced_by(prices.read)
+
+    def cost_of(provider: str, model: str, tokens: TokenCount, at_ns: int) -> int | None:
+        price = price_of(provider, model, at_ns)
+        return None if price is None else cost_pico(tokens, price)
+
+    def save() -> None:
+        for (day, agent), spent in gateway.meter.take_unsaved().items():
+            store.add_spent(day, {agent: spent})
+
+    def counters() -> dict[str, int]:
+        return {**gateway.counters, "in_flight": gateway.in_flight, **spans.counters()}
+
+    spans = SpanSink(intake)
+    gateway = Gateway(cache.directory, controls, Upstream(), cost_of, sinks=(spans,))
+    today = SystemClock().now().date()
+    gateway.meter.load(today, store.spent(today))
+    cache.start()
+    spans.start()
+    try:
+        yield RunningGateway(
+            app=gateway_app(gateway),
+            ticks=(Tick(name="gateway-spent", every_s=SAVE_EVERY_S, run=lambda _now: save()),),
+            counters=counters,
+            metrics=lambda: "".join(
+                f"pilothouse_gateway_{name} {value}\n" for name, value in sorted(counters().items())
+            ),
+        )
+    finally:
+        cache.stop()
+        spans.stop()
+        save()

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pilothouse key`: the virtual keys that agents show to the model gateway."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pilothouse.errors import UsageError
+from pilothouse.interfaces.cli.consoles import result_console
+from pilothouse.interfaces.cli.controls import command_line_actor
+from pilothouse.settings import load_settings
+
+if TYPE_CHECKING:
+    from pilothouse.interfaces.cli.services import Services
+    from pilothouse.ports import VirtualKey
+
+__all__ = ["register"]
+
+Home = Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
+
+
+def register(cli: typer.Typer, services: Services) -> None:
+    """Add `key` to the command tree."""
+    group = typer.Typer(
+        no_args_is_help=True,
+        help="Virtual keys: what an agent shows to the model gateway instead of a provider's.",
+    )
+    cli.add_typer(group, name="key")
+
+    @group.command("add")
+    def add(
+        agent: Annotated[str, typer.Argument(help="Agent that it stands for, as its charter says.")],
+        *,
+        model: Annotated[
+            list[str] | None,
+            typer.Option(
+                help="Exact model it may ask for; may be repeated. Default: those the charter pins."
+            ),
+        ] = None,
+        environment: Annotated[
+            str | None,
+            typer.Option(help="Where the agent runs; in `pilot` another model's answer is only told."),
+        ] = None,
+        expires_in: Annotated[str, typer.Option(metavar="TIME", help="How long it works.")] = "90d",
+        spans: Annotated[
+            bool,
+            typer.Option(help="Write a span for each call; off for an agent that sends its own telemetry."),
+        ] = True,
+        home: Home = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """Make a key and show it, once."""
+        from pilothouse.core.charter.quantities import parse_duration
+        from pilothouse.workflows.gateway_keys import add_key
+
+        try:
+            life = parse_duration(expires_in)
+        except ValueError as error:
+            raise UsageError(
+                f"{error}", remedy="For example `--expires-in 30d`.", subject="expires-in"
+            ) from error
+        settings = load_settings(home=home)
+        with services.open_gateway_store(settings) as store:
+            made = add_key(
+                store,
+                agent,
+                environment=environment,
+                models=model or (),
+                spans=spans,
+                life=life,
+                actor=command_line_actor(),
+                now=services.clock.now(),
+            )
+        if as_json:
+            typer.echo(json.dumps({"key": made.key, **_record(made.kept)}, indent=2))
+            return
+        base = f"http://{settings.host}:{settings.port}/gw"
+        typer.echo(made.key)
+        typer.echo(
+            f"This is {agent}'s key until {made.kept.expires_at:%Y-%m-%d}; it is shown only now. Give it to the agent:\n"
+            f"  OPENAI_BASE_URL={base}/v1     OPENAI_API_KEY={made.key[:12]}…\n"
+            f"  ANTHROPIC_BASE_URL={base}     ANTHROPIC_API_KEY={made.key[:12]}…",
+            err=True,
+        )
+
+    @group.command("list")
+    def show(*, home: Home = None, as_json: AsJson = False) -> None:
+        """List the keys; the keys themselves are kept nowhere."""
+        with services.open_gateway_store(load_settings(home=home)) as store:
+            keys = store.list_keys()
+        if as_json:
+            typer.echo(json.dumps([_record(key) for key in keys], indent=2))
+            return
+        if not keys:
+            typer.echo("No key yet: `pilothouse key add AGENT` makes one.")
+            return
+        _show_table(keys, services)
+
+    @group.command("revoke")
+    def revoke(
+        prefix: Annotated[str, typer.Argument(help="Prefix of the key, or the whole key.")],
+        *,
+        home: Home = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """Stop a key for good; the running gateway refuses it within 2 seconds."""
+        from pilothouse.workflows.gateway_keys import revoke_key
+
+        with services.open_gateway_store(load_settings(home=home)) as store:
+            key = revoke_key(store, prefix, actor=command_line_actor(), now=services.clock.now())
+        if as_json:
+            typer.echo(json.dumps(_record(key), indent=2))
+        else:
+            typer.echo(
+                f"Key {key.prefix} of {key.agent} is revoked since {key.revoked_at:%Y-%m-%d %H:%M} UTC."
+            )
+
+
+def _show_table(keys: Any, services: Services) -> None:
+    from rich.table import Table
+
+    now = services.clock.now()
+    table = Table(box=None, header_style="bold")
+    for title in ("key", "agent", "environment", "models", "made", "state"):
+        table.add_column(title)
+    for key in keys:
+        state = f"until {key.expires_at:%Y-%m-%d}" if key.expires_at else "no end"
+        if key.revoked_at is not None:
+            state = f"revoked {key.revoked_at:%Y-%m-%d}"
+        elif key.expires_at is not None and key.expires_at <= now:
+            state = f"expired {key.expires_at:%Y-%m-%d}"
+        table.add_row(
+            f"ph_{key.prefix}_…",
+            key.agent,
+            key.environment or "",
+            ", ".join(key.models) or "as pinned",
+            f"{key.created_at:%Y-%m-%d} by {key.created_by}",
+            state,
+        )
+    result_console(wrap=True).print(table)
+
+
+def _record(key: VirtualKey) -> dict[str, object]:
+    record = asdict(key)
+    del record["digest"]
+    return {
+        name: value.isoformat() if hasattr(value, "isoformat") else value for name, value in record.items()
+    }

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The port of what the model gateway keeps: virtual keys of agents, providers, and what was spent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+__all__ = [
+    "KEYS_MAX",
+    "PROVIDERS_MAX",
+    "GatewayStore",
+    "Provider",
+    "Spent",
+    "VirtualKey",
+    "WireProtocol",
+]
+
+KEYS_MAX = 10_000
+"""Keys of one installation; the gateway holds them in memory, 1 kB each."""
+
+PROVIDERS_MAX = 200
+"""Providers of one installation."""
+
+
+class WireProtocol(StrEnum):
+    """The two protocols that the gateway speaks; it never translates one into the other."""
+
+    OPENAI = "openai"
+    ANTHROPIC = "anthropic"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VirtualKey:
+    """A key that an agent shows to the gateway instead of a provider's.
+
+    Attributes:
+        prefix: What it is called and looked up by; stands in clear in the key.
+        digest: SHA-256 of the whole key, hex; the key itself is shown once and kept nowhere.
+        agent: The agent that it stands for.
+        environment: Deployment environment, for example `pilot`, or None.
+        models: Exact models it may ask for; empty for those that the charter pins.
+        spans: Whether the gateway writes a span for each call; off for an agent that sends its own.
+        created_at: When it was made, aware UTC.
+        created_by: Who made it.
+        expires_at: When it stops working, or None.
+        revoked_at: When it was revoked, or None.
+    """
+
+    prefix: str
+    digest: str
+    agent: str
+    environment: str | None = None
+    models: tuple[str, ...] = ()
+    spans: bool = True
+    created_at: datetime
+    created_by: str
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """Where models are served, and where its credential is found; the credential itself is kept nowhere.
+
+    Attributes:
+        name: As a charter says it in `model.pin.provider`.
+        url: Base address; a trailing `/v1` makes no difference.
+        protocol: Which protocol it speaks.
+        credential_variable: Environment variable of the server that holds the credential, or None.
+        credential_file: File that holds it, or None.
+        region: Where it answers, or None when unknown.
+    """
+
+    name: str
+    url: str
+    protocol: WireProtocol
+    credential_variable: str | None = None
+    credential_file: Path | None = None
+    region: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What the calls of one agent cost on one day (UTC).
+
+    Attributes:
+        usd_pico: Known cost in whole pico-dollars.
+        tokens: All tokens.
+        calls: Model calls.
+        estimated: Calls among them whose tokens the provider did not report.
+    """
+
+    usd_pico: int = 0
+    tokens: int = 0
+    calls: int = 0
+    estimated: int = 0
+
+
+@runtime_checkable
+class GatewayStore(Protocol):
+    """What the gateway keeps; durable when a method returns."""
+
+    def add_key(self, key: VirtualKey) -> None:
+        """Keep a key; a prefix that is taken is a conflict."""
+        ...
+
+    def list_keys(self) -> Sequence[VirtualKey]:
+        """Return every key, revoked and expired ones too, by agent and creation."""
+        ...
+
+    def revoke_key(self, prefix: str, at: datetime, *, actor: str) -> VirtualKey | None:
+        """Stop a key for good and return it; None when there is none of that prefix."""
+        ...
+
+    def save_provider(self, provider: Provider) -> None:
+        """Keep a provider in place of an earlier one of that name."""
+        ...
+
+    def providers(self) -> Sequence[Provider]:
+        """Return every provider, by name."""
+        ...
+
+    def remove_provider(self, name: str) -> bool:
+        """Forget a provider; return whether there was one."""
+        ...
+
+    def add_spent(self, day: date, spent: Mapping[str, Spent]) -> None:
+        """Add to what agents spent on a day."""
+        ...
+
+    def spent(self, day: date) -> Mapping[str, Spent]:
+        """Return what each agent spent on a day."""
+        ...

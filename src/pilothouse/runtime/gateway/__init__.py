@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The model gateway: pins, protects, meters and hands on the bytes of model calls; knows no server."""

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One model call as the gateway saw it: what the record, the span, the budget and the counters are made of."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from pilothouse.core.evidence.task import TokenCount
+from pilothouse.ports import VirtualKey, WireProtocol
+from pilothouse.runtime.gateway.policy import AgentPolicy
+from pilothouse.runtime.gateway.refusal import RefusalCode
+from pilothouse.runtime.gateway.routes import Route
+
+__all__ = ["Attempt", "Call", "Ending"]
+
+
+class Ending(StrEnum):
+    """How a call ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    REFUSED = "refused"
+    CANCELLED = "cancelled"
+    CLIENT_SLOW = "client_slow"
+    CUT = "cut"
+    """The stream failed after its first content."""
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One try at one provider.
+
+    Attributes:
+        provider: Name of the provider.
+        model: Model that was asked for.
+        began_ns: When, Unix nanoseconds.
+        status: HTTP status, or 0 without an answer.
+        failure: Why it failed, or empty.
+        took_s: How long it took, seconds.
+    """
+
+    provider: str
+    model: str
+    began_ns: int
+    status: int = 0
+    failure: str = ""
+    took_s: float = 0.0
+
+
+@dataclass(slots=True)
+class Call:
+    """One call, filled while it runs; exactly one record is made of it, whatever happens.
+
+    Attributes:
+        run: Run id, 32 hex digits.
+        call_id: Its own id, 16 hex digits; also the id of its span.
+        route: What was asked for.
+        key: The key that was shown.
+        policy: What holds for the agent.
+        protocol: The protocol in use.
+        identity: Where the run id came from.
+        parent: Span that it belongs to, or None.
+        request: Body as received.
+        request_headers: Headers as received, without credentials.
+        model: Model that was asked for, or None.
+        is_stream: Whether events were asked for.
+        output_max: Most output tokens that were asked for, or None.
+        began_ns: When it came in, Unix nanoseconds.
+        ended_ns: When it was over, or 0.
+        attempts: Tries, in order.
+        status: HTTP status that the client got, or 0.
+        ending: How it ended.
+        refusal: Code of our own refusal, or None.
+        stopped: Limit that stopped it, or empty.
+        served_by: Provider that answered, or empty.
+        served_model: Model that answered, or None.
+        fingerprint: Configuration of the backend, or None.
+        answer_id: Id of the answer, or None.
+        fallback: Why a stand-in answered, or `none`.
+        mismatch: Whether another model answered than was pinned.
+        usage: Tokens, or None when the provider did not report them.
+        cost_pico: Cost in pico-dollars, or None when unknown.
+        response: Body as sent on.
+        response_headers: Headers of the answer.
+        chunks: Size and time since the start of each chunk, microseconds.
+        first_content_s: Time to the first content, or None.
+        repairs: Times the model was asked again because its answer broke the schema.
+        checked: Whether the answer was checked against the output schema.
+        invalid: What is wrong with it, or empty.
+        hold_id: Id of the held output, or None.
+    """
+
+    run: str
+    route: Route
+    key: VirtualKey
+    policy: AgentPolicy
+    protocol: WireProtocol
+    identity: str
+    parent: str | None = None
+    call_id: str = field(default_factory=lambda: os.urandom(8).hex())
+    request: bytes = b""
+    request_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    model: str | None = None
+    is_stream: bool = False
+    output_max: int | None = None
+    began_ns: int = field(default_factory=time.time_ns)
+    ended_ns: int = 0
+    attempts: list[Attempt] = field(default_factory=list)
+    status: int = 0
+    ending: Ending = Ending.FAILED
+    refusal: RefusalCode | None = None
+    stopped: str = ""
+    served_by: str = ""
+    served_model: str | None = None
+    fingerprint: str | None = None
+    answer_id: str | None = None
+    fallback: str = "none"
+    mismatch: bool = False
+    usage: TokenCount | None = None
+    cost_pico: int | None = None
+    response: bytes = b""
+    response_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    chunks: list[tuple[int, int]] = field(default_factory=list)
+    first_content_s: float | None = None
+    repairs: int = 0
+    checked: bool = False
+    invalid: str = ""
+    hold_id: str | None = None
+
+    def own_headers(self) -> list[tuple[bytes, bytes]]:
+        """Return the headers that every answer of the gateway carries."""
+        return [
+            (b"x-pilothouse-run", self.run.encode()),
+            (b"x-pilothouse-call", self.call_id.encode()),
+            (b"x-pilothouse-model", (self.served_model or "none").encode("ascii", "replace")),
+            (b"x-pilothouse-deployment", (self.served_by or "none").encode("ascii", "replace")),
+            (b"x-pilothouse-attempts", str(len(self.attempts)).encode()),
+            (b"x-pilothouse-fallback", self.fallback.encode("ascii", "replace")),
+        ]

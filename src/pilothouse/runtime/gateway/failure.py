@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a failed attempt means: whether another may help, where, and after which pause."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from pilothouse.runtime.gateway.caller import Headers
+from pilothouse.runtime.gateway.policy import Limits
+from pilothouse.runtime.resilience.retry import read_retry_after
+
+__all__ = ["Failure", "pause_before_next"]
+
+RETRYABLE_STATUSES = frozenset({408, 409, 429})
+DIGITS_MAX = 9
+BACKOFF_FIRST_S = 0.2
+BACKOFF_MAX_S = 10.0
+
+
+@dataclass(slots=True)
+class Failure:
+    """One attempt that gave no answer worth passing on.
+
+    Attributes:
+        reason: For headers and record, for example `status_500` or `idle`.
+        status: What the provider answered, or 0.
+        headers: With which headers.
+        body: And which body, as raw bytes.
+        detail: What happened when there was no answer.
+        retry_after_s: What the provider asked for, or None.
+        is_final: Whether another attempt would be as wrong.
+    """
+
+    reason: str
+    status: int = 0
+    headers: Headers = field(default_factory=list)
+    body: bytes = b""
+    detail: str = ""
+    retry_after_s: float | None = None
+    is_final: bool = False
+
+    @classmethod
+    def of_status(cls, status: int, headers: Headers, body: bytes, now: datetime) -> Failure:
+        """Judge an error answer.
+
+        Args:
+            status: HTTP status, 400 or more.
+            headers: Of the answer.
+            body: Raw bytes.
+            now: The moment, aware UTC.
+        """
+        asked = _asked_to_wait(dict(headers), now)
+        helps = status in RETRYABLE_STATUSES or status >= 500
+        return cls(
+            reason=f"status_{status}",
+            status=status,
+            headers=headers,
+            body=body,
+            retry_after_s=asked,
+            is_final=not helps,
+        )
+
+
+def _asked_to_wait(headers: dict[bytes, bytes], now: datetime) -> float | None:
+    """Return for how long a provider asks to wait, seconds; OpenAI's milliseconds come first."""
+    milliseconds = headers.get(b"retry-after-ms", b"")
+    if milliseconds.isdigit() and len(milliseconds) <= DIGITS_MAX:
+        return int(milliseconds) / 1e3
+    return read_retry_after(headers.get(b"retry-after", b"").decode("latin-1"), now)
+
+
+def pause_before_next(
+    failure: Failure, limits: Limits, *, tries: int, is_last: bool, left_s: float, chance: float
+) -> float | None:
+    """Return the pause before the same member is tried again, or None to go on to the next.
+
+    Args:
+        failure: What happened.
+        limits: Attempts and waits.
+        tries: Attempts at this member so far.
+        is_last: Whether the chain ends here.
+        left_s: Time left for the whole call.
+        chance: Uniform in [0, 1).
+    """
+    if failure.reason in {"breaker_open", "credential"}:
+        return None
+    if not is_last and tries >= limits.member_attempts:
+        return None
+    if failure.retry_after_s is not None:
+        waits = failure.retry_after_s
+        return waits if waits <= min(limits.retry_after_s, left_s) else None
+    pause: float = chance * min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2**tries)
+    return pause if pause < left_s else None

@@ -1,0 +1,372 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The way of one request through the gateway: who asks, for what, whether it may, who answers, what is kept of it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from random import Random
+from typing import Protocol
+
+from pilothouse.core.charter.facts import CharterFacts
+from pilothouse.core.charter.models_known import MODEL_ALIASES
+from pilothouse.core.charter.rules.model import is_exact_model
+from pilothouse.ports import Controls, Provider, WireProtocol
+from pilothouse.runtime.gateway.call import Call, Ending
+from pilothouse.runtime.gateway.caller import BODY_BYTES_MAX, BodyTooLarge, Caller, Headers
+from pilothouse.runtime.gateway.exchange import Exchange, Member, Whole
+from pilothouse.runtime.gateway.keys import check_key, shown_key
+from pilothouse.runtime.gateway.meter import CostOf, Meter
+from pilothouse.runtime.gateway.policy import AgentPolicy, Directory, Pin
+from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused, error_body
+from pilothouse.runtime.gateway.routes import Operation, Place, find_place
+from pilothouse.runtime.gateway.runs import Ownership, identify
+from pilothouse.runtime.gateway.upstream import Upstream, kept_request_headers
+from pilothouse.runtime.gateway.watchdog import Stop, Watchdog
+from pilothouse.runtime.gateway.wire import read_request
+from pilothouse.runtime.resilience.breaker import Breaker, BreakerPolicy
+
+__all__ = ["CallSink", "Gateway"]
+
+IN_FLIGHT_MAX = 2_000
+"""Calls at once: with 256 KiB of buffers each, half a gigabyte at the worst."""
+
+DEADLINE_HEADER = b"x-pilothouse-deadline-ms"
+ATTEMPTS_HEADER = b"x-pilothouse-attempts"
+
+
+class CallSink(Protocol):
+    """Where calls are kept: the run log, the spans."""
+
+    def problem(self, call: Call) -> str:
+        """Return why this call cannot be kept although it must be, or empty."""
+        ...
+
+    def keep(self, call: Call) -> None:
+        """Keep a call that is over; never blocks and never raises."""
+        ...
+
+
+class Gateway:
+    """Answers model calls of agents.
+
+    Args:
+        directory: Returns keys, providers and policies in force; costs nothing.
+        controls: The kill switch.
+        upstream: Connections to providers.
+        cost_of: Prices tokens.
+        sinks: Where calls are kept.
+        guard: Looks at a whole final answer before it is sent.
+        chance: Draws pauses.
+    """
+
+    def __init__(
+        self,
+        directory: Callable[[], Directory],
+        controls: Controls,
+        upstream: Upstream,
+        cost_of: CostOf,
+        *,
+        sinks: Sequence[CallSink] = (),
+        guard: Callable[[Call, Exchange, Whole], Awaitable[Whole]] | None = None,
+        chance: Random | None = None,
+    ) -> None:
+        self._directory = directory
+        self._controls = controls
+        self._upstream = upstream
+        self._sinks = tuple(sinks)
+        self._guard = guard
+        self._chance = chance or Random()  # noqa: S311 - jitter of pauses, nothing secret
+        self._facts = CharterFacts(today=datetime.now(UTC).date(), model_aliases=MODEL_ALIASES)
+        self._exact: dict[str, bool] = {}
+        self._breakers: dict[tuple[str, str], Breaker] = {}
+        self._runs = Ownership()
+        self._answers = Ownership()
+        self.meter = Meter(cost_of)
+        self.in_flight = 0
+        self.counters: Counter[str] = Counter()
+        """What happened, by name, since the process started."""
+
+    async def handle(self, caller: Caller) -> None:
+        """Answer one request, whatever it is."""
+        headers = dict(caller.headers)
+        place = find_place(caller.method, caller.path, says_anthropic=b"anthropic-version" in headers)
+        call: Call | None = None
+        self.in_flight += 1
+        try:
+            call = await self._admit(caller, place, headers)
+            await self._serve(caller, call, headers)
+        except Refused as refused:
+            await self._refuse(caller, place.protocol, refused.refusal, call)
+        except (ConnectionError, TimeoutError):
+            self.counters["client_gone"] += 1
+        finally:
+            self.in_flight -= 1
+            if call is not None:
+                self._keep(call)
+
+    async def _admit(self, caller: Caller, place: Place, headers: Mapping[bytes, bytes]) -> Call:
+        if b"upgrade" in headers and headers[b"upgrade"].lower() == b"websocket":
+            raise Refused(_NO_WEBSOCKET)
+        if place.route is None:
+            raise Refused(Refusal(RefusalCode.ROUTE_UNKNOWN, place.problem, _ROUTES_REMEDY))
+        if self.in_flight > IN_FLIGHT_MAX:
+            raise Refused(
+                Refusal(
+                    RefusalCode.TOO_BUSY,
+                    f"{IN_FLIGHT_MAX:,} calls are being answered",
+                    "Come again in a second.",
+                    retry_after_s=1,
+                )
+            )
+        directory = self._directory()
+        now = datetime.now(UTC)
+        key = check_key(shown_key(headers), directory.keys, now)
+        body = b"" if caller.method in {"GET", "DELETE"} else await _body(caller)
+        policy = directory.policies.get(key.agent) or AgentPolicy(agent=key.agent)
+        identity = identify(place, headers, key.agent, self._runs)
+        return Call(
+            run=identity.run,
+            route=place.route,
+            key=key,
+            policy=policy,
+            protocol=place.protocol,
+            identity=identity.source,
+            parent=identity.parent,
+            request=body,
+            request_headers=kept_request_headers(caller.headers),
+        )
+
+    async def _serve(self, caller: Caller, call: Call, headers: Mapping[bytes, bytes]) -> None:
+        killed = self._controls.state().refusal_of(call.key.agent, version=call.policy.version)
+        if killed is not None:
+            raise Refused(
+                Refusal(RefusalCode.KILLED, killed, f"Let it go on: `pilothouse resume {call.key.agent}`.")
+            )
+        if call.route.stored_id is not None and self._answers.is_foreign(
+            call.route.stored_id, call.key.agent
+        ):
+            raise Refused(
+                Refusal(RefusalCode.ROUTE_UNKNOWN, "no such response", "Use an id that you were given.")
+            )
+        if call.route.names_model:
+            asked = read_request(call.request)
+            call.model, call.is_stream, call.output_max = asked.model, asked.is_stream, asked.output_max
+            self._check_model(call)
+        chain = self._chain(call)
+        for sink in self._sinks:
+            problem = sink.problem(call)
+            if problem:
+                raise Refused(
+                    Refusal(RefusalCode.RECORD_REQUIRED, problem, "Look at the disk: `pilothouse doctor`.")
+                )
+        if call.route.names_model:
+            self.meter.reserve(call)
+        limits = call.policy.limits
+        total_s = limits.stream_total_s if call.is_stream else limits.total_s
+        dog = Watchdog(min(total_s, _number(headers, DEADLINE_HEADER, total_s * 1e3) / 1e3))
+        try:
+            caller.watch(lambda: dog.stop(Stop.CLIENT_GONE))
+            exchange = Exchange(
+                call,
+                chain,
+                caller,
+                self._upstream,
+                headers=call.request_headers,
+                dog=dog,
+                attempts=max(1, min(limits.attempts, int(_number(headers, ATTEMPTS_HEADER, 99)))),
+                chance=self._chance,
+                check_whole=self._check_whole(call),
+            )
+            await exchange.run()
+        finally:
+            dog.close()
+
+    def _check_whole(self, call: Call) -> Callable[[Whole], Awaitable[Whole]] | None:
+        del call
+        return None
+
+    def _check_model(self, call: Call) -> None:
+        model, key, chain = call.model, call.key, call.policy.chain
+        if model is None:
+            raise Refused(
+                Refusal(
+                    RefusalCode.PIN_UNKNOWN,
+                    "the body names no model that can be read (JSON with a text `model`)",
+                    "Send an exact model id.",
+                )
+            )
+        if key.models and model not in key.models:
+            raise Refused(
+                Refusal(
+                    RefusalCode.MODEL_NOT_ALLOWED,
+                    f"key {key.prefix} may not ask for {model[:120]!r}, only for {', '.join(key.models)}",
+                    f"Make a key that may: `pilothouse key add {key.agent} --model {model[:120]}`.",
+                )
+            )
+        if not self._is_exact(model) and model not in key.models:
+            exact = MODEL_ALIASES.get(model)
+            named = f"Write `{exact[0]}`" if exact else "Write the dated id that the provider lists"
+            raise Refused(
+                Refusal(
+                    RefusalCode.PIN_FLOATING,
+                    f"{model[:120]!r} is an alias: what answers can change without a word",
+                    f"{named} in the agent and in `model.pin` of its charter.",
+                )
+            )
+        if chain and model not in key.models and all(model != pin.model for pin in chain):
+            raise Refused(
+                Refusal(
+                    RefusalCode.PIN_UNKNOWN,
+                    f"the charter of {key.agent} pins {chain[0].model}, and {model[:120]!r} is neither it nor a fallback",
+                    f"Ask for `{chain[0].model}`, or change the pin after `pilothouse gate`.",
+                )
+            )
+
+    def _is_exact(self, model: str) -> bool:
+        known = self._exact.get(model)
+        if known is None:
+            if len(self._exact) > 10_000:
+                self._exact.clear()
+            known = self._exact[model] = is_exact_model(model, self._facts)
+        return known
+
+    def _chain(self, call: Call) -> list[Member]:
+        """Return who may answer: what was asked for, then the stand-ins of the same protocol."""
+        providers, policy = self._directory().providers, call.policy
+        pins = list(policy.chain)
+        if call.model is not None:
+            asked = next((pin for pin in pins if pin.model == call.model), None)
+            if asked is None:
+                only = self._only_provider(call.protocol)
+                pins = [Pin(provider=only.name, model=call.model, region=only.region)]
+            elif call.route.operation is not Operation.COUNT_TOKENS:
+                pins = pins[pins.index(asked) :]
+            else:
+                pins = [asked]
+        elif not pins:
+            pins = [Pin(provider=self._only_provider(call.protocol).name, model="")]
+        else:
+            pins = pins[:1]
+        members, problems = [], []
+        for place, pin in enumerate(pins):
+            provider = providers.get(pin.provider)
+            problem = _unusable(pin, provider, call, is_first=place == 0)
+            if provider is None or problem:
+                problems.append(problem)
+                continue
+            key = (pin.provider, pin.model)
+            breaker = self._breakers.setdefault(key, Breaker(BreakerPolicy()))
+            members.append(
+                Member(pin, provider, breaker, is_asked=call.model is None or pin.model == call.model)
+            )
+        if not members:
+            raise Refused(
+                Refusal(
+                    RefusalCode.UPSTREAM_UNAVAILABLE,
+                    "; ".join(problems),
+                    f"Say where it is: `pilothouse provider add {pins[0].provider} URL --credential-env VARIABLE`.",
+                )
+            )
+        return members
+
+    def _only_provider(self, protocol: WireProtocol) -> Provider:
+        found = [one for one in self._directory().providers.values() if one.protocol is protocol]
+        if len(found) == 1:
+            return found[0]
+        what = "no provider speaks" if not found else f"{len(found)} providers speak"
+        raise Refused(
+            Refusal(
+                RefusalCode.UPSTREAM_UNAVAILABLE,
+                f"{what} the {protocol.value} protocol, and no charter pins which",
+                "Pin it: `model.pin.provider` in the charter."
+                if found
+                else "Add one: `pilothouse provider add NAME URL --credential-env VARIABLE`.",
+            )
+        )
+
+    async def _refuse(
+        self, caller: Caller, protocol: WireProtocol, refusal: Refusal, call: Call | None
+    ) -> None:
+        """Answer with an error of ours in the form of the protocol."""
+        self.counters[f"refused_{refusal.code.code}"] += 1
+        body = error_body(protocol, refusal)
+        headers: Headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            *refusal.headers(),
+        ]
+        if call is not None:
+            call.status, call.refusal, call.response = refusal.code.status, refusal.code, body
+            call.ending = Ending.FAILED if call.attempts else Ending.REFUSED
+            headers += call.own_headers()
+        if refusal.code is RefusalCode.BODY_TOO_LARGE:
+            headers.append((b"connection", b"close"))
+        try:
+            async with asyncio.timeout(10.0):
+                await caller.start(refusal.code.status, headers)
+                await caller.send(body, more=False)
+        except (TimeoutError, ConnectionError):
+            self.counters["client_gone"] += 1
+
+    def _keep(self, call: Call) -> None:
+        """Settle and keep a call: once, whatever happened."""
+        call.ended_ns = time.time_ns()
+        if call.answer_id is not None:
+            self._answers.claim(call.answer_id, call.key.agent)
+        self.meter.settle(call)
+        self.counters["calls"] += 1
+        self.counters[f"ended_{call.ending.value}"] += 1
+        self.counters["attempts"] += len(call.attempts)
+        if call.mismatch:
+            self.counters["model_mismatch"] += 1
+        if call.fallback != "none":
+            self.counters["fallbacks"] += 1
+        for sink in self._sinks:
+            sink.keep(call)
+
+
+_ROUTES_REMEDY = (
+    "OpenAI clients: base URL ends in /gw/v1; Anthropic clients: in /gw. Answered are chat/completions, responses, "
+    "embeddings, messages, messages/count_tokens and models."
+)
+_NO_WEBSOCKET = Refusal(
+    RefusalCode.TRANSPORT_REFUSED,
+    "WebSocket and realtime transports are not taken: they would pass pins, budgets and record",
+    "Turn the transport off in the client, for example openai-agents: `set_default_openai_responses_transport('http')`.",
+)
+
+
+async def _body(caller: Caller) -> bytes:
+    try:
+        return await caller.read_body()
+    except BodyTooLarge:
+        raise Refused(
+            Refusal(
+                RefusalCode.BODY_TOO_LARGE,
+                f"the body has more than {BODY_BYTES_MAX >> 20} MiB",
+                "Send less, or files by reference.",
+            )
+        ) from None
+
+
+def _number(headers: Mapping[bytes, bytes], name: bytes, missing: float) -> float:
+    text = headers.get(name, b"")
+    return float(text) if text.isdigit() and len(text) < 10 and int(text) else missing
+
+
+def _unusable(pin: Pin, provider: Provider | None, call: Call, *, is_first: bool) -> str:
+    """Return why a member of the chain cannot be asked, or empty."""
+    if provider is None:
+        return f"no provider {pin.provider!r} is known here"
+    if provider.protocol is not call.protocol:
+        return f"provider {pin.provider!r} does not speak the {call.protocol.value} protocol"
+    region = pin.region or provider.region
+    if call.policy.regions is not None and region is not None and region not in call.policy.regions:
+        return f"provider {pin.provider!r} answers in {region}, which `residency` does not allow"
+    if not is_first and not pin.proven:
+        return f"{pin.model} never passed the release gate, and `model.require_evidence` asks for it"
+    return ""

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was said last in a request, and what an answer says: the text that people and schemas look at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from pilothouse.runtime.gateway.routes import Operation
+from pilothouse.runtime.gateway.sse import event_data
+
+__all__ = ["FinalAnswer", "final_answer", "spoken_input", "spoken_output"]
+
+READ_BYTES_MAX = 2 << 20
+"""Larger bodies leave no text in spans; the run log has them whole."""
+
+
+class FinalAnswer(msgspec.Struct):
+    """An answer of a model as a person or a schema sees it.
+
+    Attributes:
+        text: What it says.
+        calls_tools: Whether it asks for tools: then it is a step, not the answer.
+        is_whole: Whether the model came to its end.
+    """
+
+    text: str
+    calls_tools: bool
+    is_whole: bool
+
+
+def spoken_input(body: bytes, operation: Operation) -> str:
+    """Return the last thing that was said to the model, or empty.
+
+    Args:
+        body: Of the request.
+        operation: What was asked for.
+
+    Example:
+        >>> spoken_input(b'{"messages": [{"role": "user", "content": "hi"}]}', Operation.CHAT)
+        'hi'
+    """
+    asked = _decoded(body)
+    given = (
+        asked.get("input")
+        if operation in {Operation.RESPONSES, Operation.EMBEDDINGS}
+        else asked.get("messages")
+    )
+    if isinstance(given, str):
+        return given
+    if not isinstance(given, list) or not given:
+        return ""
+    last = given[-1]
+    if isinstance(last, str):
+        return last
+    if not isinstance(last, Mapping):
+        return ""
+    return _text(last.get("content") if "content" in last else last.get("output"))
+
+
+def spoken_output(body: bytes, operation: Operation) -> str:
+    """Return what an answer says, also one that came as events; empty when it cannot be read.
+
+    Args:
+        body: Of the answer, without content encoding.
+        operation: What was asked for.
+    """
+    if operation is Operation.EMBEDDINGS or len(body) > READ_BYTES_MAX:
+        return ""
+    if body[:1] == b"{":
+        return final_answer(body, operation).text
+    parts = []
+    for data in event_data(body):
+        event = _decoded(data)
+        for choice in event.get("choices") or ():
+            delta = choice.get("delta") if isinstance(choice, Mapping) else None
+            if isinstance(delta, Mapping) and isinstance(delta.get("content"), str):
+                parts.append(delta["content"])
+        delta = event.get("delta")
+        if isinstance(delta, Mapping) and isinstance(delta.get("text"), str):
+            parts.append(delta["text"])
+        elif event.get("type") == "response.output_text.delta" and isinstance(delta, str):
+            parts.append(delta)
+    return "".join(parts)
+
+
+def final_answer(body: bytes, operation: Operation) -> FinalAnswer:
+    """Read a whole answer of a model.
+
+    Args:
+        body: Of the answer, without content encoding.
+        operation: What was asked for.
+
+    Example:
+        >>> final_answer(b'{"choices": [{"message": {"content": "hi"}, "finish_reason": "stop"}]}', Operation.CHAT).text
+        'hi'
+    """
+    answer = _decoded(body)
+    if operation is Operation.CHAT:
+        choices = answer.get("choices")
+        first = choices[0] if isinstance(choices, list) and choices else {}
+        message = first.get("message") if isinstance(first, Mapping) else None
+        if not isinstance(message, Mapping):
+            return FinalAnswer("", calls_tools=False, is_whole=False)
+        return FinalAnswer(
+            _text(message.get("content")),
+            calls_tools=bool(message.get("tool_calls")),
+            is_whole=first.get("finish_reason") == "stop",
+        )
+    if operation is Operation.MESSAGES:
+        blocks = [block for block in answer.get("content") or () if isinstance(block, Mapping)]
+        return FinalAnswer(
+            _text(blocks),
+            calls_tools=any(block.get("type") == "tool_use" for block in blocks),
+            is_whole=answer.get("stop_reason") in {"end_turn", "stop_sequence"},
+        )
+    items = [item for item in answer.get("output") or () if isinstance(item, Mapping)]
+    return FinalAnswer(
+        "".join(_text(item.get("content")) for item in items if item.get("type") == "message"),
+        calls_tools=any(str(item.get("type", "")).endswith("_call") for item in items),
+        is_whole=answer.get("status") == "completed",
+    )
+
+
+def _decoded(body: bytes) -> Mapping[str, Any]:
+    if len(body) > READ_BYTES_MAX:
+        return {}
+    try:
+        found = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        return "".join(
+            part["text"]
+            for part in content
+            if isinstance(part, Mapping) and isinstance(part.get("text"), str)
+        )
+    return ""

@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What agents and runs have spent, and whether one more call fits: reserved before it, settled by its usage.
+
+Money needs a price: with an unknown one a money budget refuses, because unknown is not zero. Everything
+is in memory of one process; days are added to the ledger every few seconds.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+from pilothouse.core.evidence.task import TokenCount
+from pilothouse.ports import Spent
+from pilothouse.runtime.gateway.call import Call, Ending
+from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused
+
+__all__ = ["RESERVED_CHARACTERS_PER_TOKEN", "CostOf", "Meter"]
+
+RUNS_MAX = 100_000
+"""Runs whose spending is known; the one longest untouched is forgotten, 200 bytes each."""
+
+RESERVED_CHARACTERS_PER_TOKEN = 2.5
+"""Bytes of body for a token when a call is reserved: code, JSON and ids have fewer than the usual four."""
+
+OUTPUT_GUESS_TOKENS = 4_096
+"""Reserved output of an agent whose answers nobody has seen and which says no maximum."""
+
+OUTPUTS_SEEN = 200
+PICO = 10**12
+
+CostOf = Callable[[str, str, TokenCount, int], int | None]
+"""(provider, model, tokens, Unix nanoseconds) → pico-dollars, or None when a price is unknown."""
+
+
+@dataclass(slots=True)
+class _Spend:
+    """Spent and reserved, of one run or of one agent's day."""
+
+    usd_pico: int = 0
+    tokens: int = 0
+    calls: int = 0
+    reserved_pico: int = 0
+    reserved_tokens: int = 0
+
+
+@dataclass(slots=True)
+class _Reservation:
+    day: _Spend
+    run: _Spend
+    usd_pico: int
+    tokens: int
+
+
+class Meter:
+    """Counts what is spent; only the loop that serves touches it, but for `take_unsaved`.
+
+    Args:
+        cost_of: Prices tokens.
+    """
+
+    def __init__(self, cost_of: CostOf) -> None:
+        self._cost_of = cost_of
+        self._runs: OrderedDict[tuple[str, str], _Spend] = OrderedDict()
+        self._day = date.min
+        self._days: dict[str, _Spend] = {}
+        self._outputs: dict[str, deque[int]] = {}
+        self._reserved: dict[str, _Reservation] = {}
+        self._unsaved: dict[tuple[date, str], Spent] = {}
+
+    def load(self, day: date, spent: Mapping[str, Spent]) -> None:
+        """Begin with what was spent before this process started.
+
+        Args:
+            day: The day, UTC.
+            spent: By agent.
+        """
+        self._day = day
+        self._days = {agent: _Spend(one.usd_pico, one.tokens, one.calls) for agent, one in spent.items()}
+
+    def reserve(self, call: Call) -> None:
+        """Reserve what a call may cost.
+
+        Args:
+            call: Before its first attempt.
+
+        Raises:
+            Refused: It does not fit, has no price, or is one call too many of its run.
+        """
+        budget = call.policy.budget
+        run = self._run(call)
+        day = self._today(call)
+        if run.calls >= budget.calls_per_run:
+            raise Refused(
+                Refusal(
+                    RefusalCode.LOOP_LIMIT,
+                    f"run {call.run} has made {run.calls} model calls, its most are {budget.calls_per_run}",
+                    "Look for a loop in the agent: `pilothouse traces`; "
+                    "a longer task needs `model.limits.calls_per_run` in the charter.",
+                )
+            )
+        tokens = self._guess(call)
+        pin = call.policy.chain[0] if call.policy.chain else None
+        cost = None
+        if pin is not None:
+            cost = self._cost_of(pin.provider, pin.model, tokens, call.began_ns)
+        if cost is None and budget.needs_price:
+            named = f"{pin.provider} {pin.model}" if pin else f"ANY {call.model}"
+            raise Refused(
+                Refusal(
+                    RefusalCode.PRICE_UNKNOWN,
+                    f"a budget in money needs the price of {named}, and nobody has said it",
+                    f"Say it: `pilothouse price {named} --input USD --output USD --source PAGE`.",
+                )
+            )
+        need = cost or 0
+        _check(
+            "run", run, budget.usd_per_run, budget.tokens_per_run, need_pico=need, need_tokens=tokens.total
+        )
+        _check(
+            "day", day, budget.usd_per_day, budget.tokens_per_day, need_pico=need, need_tokens=tokens.total
+        )
+        run.calls += 1
+        for spend in (run, day):
+            spend.reserved_pico += need
+            spend.reserved_tokens += tokens.total
+        self._reserved[call.call_id] = _Reservation(day, run, need, tokens.total)
+
+    def settle(self, call: Call) -> None:
+        """Replace the reservation by what the call really cost, or by an estimate of what was seen.
+
+        Args:
+            call: After its end.
+        """
+        held = self._reserved.pop(call.call_id, None)
+        if held is None:
+            return
+        is_exact = call.usage is not None
+        used = call.usage if call.usage is not None else _seen(call)
+        model = call.served_model or call.model or ""
+        call.cost_pico = self._cost_of(call.served_by, model, used, call.began_ns) if used.total else 0
+        for spend in (held.run, held.day):
+            spend.reserved_pico -= held.usd_pico
+            spend.reserved_tokens -= held.tokens
+            spend.usd_pico += call.cost_pico or 0
+            spend.tokens += used.total
+        held.day.calls += 1
+        if is_exact:
+            self._outputs.setdefault(call.key.agent, deque(maxlen=OUTPUTS_SEEN)).append(
+                used.output + used.reasoning
+            )
+        at = (_day_of(call), call.key.agent)
+        known = self._unsaved.get(at, Spent())
+        self._unsaved[at] = Spent(
+            usd_pico=known.usd_pico + (call.cost_pico or 0),
+            tokens=known.tokens + used.total,
+            calls=known.calls + 1,
+            estimated=known.estimated + (not is_exact),
+        )
+
+    def take_unsaved(self) -> Mapping[tuple[date, str], Spent]:
+        """Return what was spent since the last time, by day and agent."""
+        taken, self._unsaved = self._unsaved, {}
+        return taken
+
+    def _run(self, call: Call) -> _Spend:
+        key = (call.key.agent, call.run)
+        found = self._runs.get(key)
+        if found is None:
+            found = self._runs[key] = _Spend()
+            if len(self._runs) > RUNS_MAX:
+                self._runs.popitem(last=False)
+        else:
+            self._runs.move_to_end(key)
+        return found
+
+    def _today(self, call: Call) -> _Spend:
+        day = _day_of(call)
+        if day != self._day:
+            self._day, self._days = day, {}
+        found = self._days.get(call.key.agent)
+        if found is None:
+            found = self._days[call.key.agent] = _Spend()
+        return found
+
+    def _guess(self, call: Call) -> TokenCount:
+        outputs = self._outputs.get(call.key.agent)
+        likely = max(outputs) if outputs else OUTPUT_GUESS_TOKENS
+        most = likely if call.output_max is None else min(call.output_max, max(likely, 1))
+        return TokenCount(input=int(len(call.request) / RESERVED_CHARACTERS_PER_TOKEN), output=most)
+
+
+def _check(
+    scope: str, spend: _Spend, usd: Decimal | None, tokens: int | None, *, need_pico: int, need_tokens: int
+) -> None:
+    if usd is not None and spend.usd_pico + spend.reserved_pico + need_pico > usd * PICO:
+        raise _exceeded(scope, f"{spend.usd_pico / PICO:.4f} of {usd} USD are spent", f"usd_per_{scope}")
+    if tokens is not None and spend.tokens + spend.reserved_tokens + need_tokens > tokens:
+        raise _exceeded(scope, f"{spend.tokens:,} of {tokens:,} tokens are spent", f"tokens_per_{scope}")
+
+
+def _exceeded(scope: str, what: str, name: str) -> Refused:
+    return Refused(
+        Refusal(
+            RefusalCode.BUDGET_EXCEEDED,
+            f"the budget of the {scope} does not cover this call: {what}",
+            f"Raise `model.limits.{name}` in the charter, or wait for the next {scope}.",
+        )
+    )
+
+
+def _seen(call: Call) -> TokenCount:
+    """Estimate the tokens of a call whose provider said nothing; one that was never answered cost nothing."""
+    if call.ending is Ending.REFUSED or not any(attempt.status for attempt in call.attempts):
+        return TokenCount()
+    if call.status >= 400:
+        return TokenCount()
+    return TokenCount(input=len(call.request) // 4, output=len(call.response) // 4)
+
+
+def _day_of(call: Call) -> date:
+    return datetime.fromtimestamp(call.began_ns / 1e9, UTC).date()

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the gateway must obey for one agent, compiled from its charter, and everything it looks up by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Literal
+
+from pilothouse.ports import Provider, VirtualKey
+
+__all__ = ["AgentPolicy", "Budget", "Directory", "Guard", "Limits", "Pin"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pin:
+    """One exact model at one provider.
+
+    Attributes:
+        provider: Name of the provider.
+        model: Exact id.
+        region: Region that the charter says, or None.
+        proven: Whether it may stand in: it passed the release gate, or nobody asks for that.
+    """
+
+    provider: str
+    model: str
+    region: str | None = None
+    proven: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How long and how often; each has the default that the reference names.
+
+    Attributes:
+        total_s: Whole call without streaming.
+        stream_total_s: Whole call with streaming.
+        first_byte_s: Until a stream says its first content.
+        idle_s: Between two chunks of a stream.
+        client_s: How long a client may take nothing.
+        attempts: Attempts in all.
+        member_attempts: Attempts at one member of the chain while another is left.
+        retry_after_s: Longest `Retry-After` that is waited for at the same member.
+    """
+
+    total_s: float = 120.0
+    stream_total_s: float = 600.0
+    first_byte_s: float = 60.0
+    idle_s: float = 30.0
+    client_s: float = 60.0
+    attempts: int = 4
+    member_attempts: int = 2
+    retry_after_s: float = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """What may be spent; None is no limit.
+
+    Attributes:
+        usd_per_run: US dollars of one run.
+        usd_per_day: US dollars of the agent on one day (UTC).
+        tokens_per_run: Tokens of one run.
+        tokens_per_day: Tokens of the agent on one day (UTC).
+        calls_per_run: Model calls of one run: a loop without end stops there.
+    """
+
+    usd_per_run: Decimal | None = None
+    usd_per_day: Decimal | None = None
+    tokens_per_run: int | None = None
+    tokens_per_day: int | None = None
+    calls_per_run: int = 50
+
+    @property
+    def needs_price(self) -> bool:
+        """Whether a price must be known before a call."""
+        return self.usd_per_run is not None or self.usd_per_day is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    """What happens to a final answer that breaks the output schema.
+
+    Attributes:
+        schema: JSON Schema, as text.
+        on_invalid: What happens to one that no repair cured.
+        repairs: Times the model is asked again with the error.
+    """
+
+    schema: str
+    on_invalid: Literal["hold", "reject", "pass"]
+    repairs: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentPolicy:
+    """What holds for one agent.
+
+    Attributes:
+        agent: Agent id.
+        charter: Digest of the charter in force, or None without one.
+        chain: The pin, then its stand-ins; empty without a charter.
+        refuse_mismatch: Whether an answer of another model is refused; in the pilot it is only told.
+        regions: Regions that calls may go to, or None for any.
+        limits: Deadlines and attempts.
+        budget: What may be spent.
+        guard: What happens to invalid answers, or None.
+        version: Version digest that serves, or None when unknown.
+        task_type: The only task type, or None.
+    """
+
+    agent: str
+    charter: str | None = None
+    chain: tuple[Pin, ...] = ()
+    refuse_mismatch: bool = True
+    regions: frozenset[str] | None = None
+    limits: Limits = field(default_factory=Limits)
+    budget: Budget = field(default_factory=Budget)
+    guard: Guard | None = None
+    version: str | None = None
+    task_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Directory:
+    """Keys, providers and policies at one moment; replaced as a whole when one of them changes.
+
+    Attributes:
+        keys: Keys by prefix.
+        providers: Providers by name.
+        policies: Policies by agent.
+    """
+
+    keys: Mapping[str, VirtualKey]
+    providers: Mapping[str, Provider]
+    policies: Mapping[str, AgentPolicy]

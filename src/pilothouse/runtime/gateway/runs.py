@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which run a call belongs to, and whose runs and stored answers are whose."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused
+from pilothouse.runtime.gateway.routes import Place
+
+__all__ = ["Ownership", "RunIdentity", "identify"]
+
+OWNED_MAX = 200_000
+"""Ids whose owner is remembered; the one longest untouched is forgotten, 150 bytes each."""
+
+TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class RunIdentity:
+    """The run of a call.
+
+    Attributes:
+        run: 32 hex digits, also the trace id.
+        source: `path`, `traceparent` or `new`.
+        parent: Span that the call belongs to, or None.
+    """
+
+    run: str
+    source: str
+    parent: str | None = None
+
+
+class Ownership:
+    """Remembers which agent an id belongs to; an id is the first one's that used it."""
+
+    def __init__(self) -> None:
+        self._owners: OrderedDict[str, str] = OrderedDict()
+
+    def claim(self, ident: str, agent: str) -> bool:
+        """Return whether an id is an agent's, and make it so when it is nobody's.
+
+        Args:
+            ident: Run or answer id.
+            agent: Agent id.
+        """
+        owner = self._owners.get(ident)
+        if owner is None:
+            self._owners[ident] = agent
+            if len(self._owners) > OWNED_MAX:
+                self._owners.popitem(last=False)
+            return True
+        self._owners.move_to_end(ident)
+        return owner == agent
+
+    def is_foreign(self, ident: str, agent: str) -> bool:
+        """Return whether an id is known to be another agent's."""
+        return self._owners.get(ident, agent) != agent
+
+
+def identify(place: Place, headers: Mapping[bytes, bytes], agent: str, runs: Ownership) -> RunIdentity:
+    """Find the run of a call: its path, then `traceparent`, else a new one.
+
+    Args:
+        place: Where the path leads.
+        headers: By lower-case name.
+        agent: Whose key was shown.
+        runs: Whose runs are whose.
+
+    Raises:
+        Refused: The run is another agent's.
+    """
+    if place.run is not None:
+        if not runs.claim(place.run, agent):
+            raise Refused(
+                Refusal(
+                    RefusalCode.RUN_NOT_YOURS,
+                    f"run {place.run} is another agent's",
+                    "Start a run of your own: `pilothouse run -- CMD`.",
+                )
+            )
+        return RunIdentity(place.run, "path")
+    given = headers.get(b"traceparent")
+    if given is not None:
+        found = TRACEPARENT.fullmatch(given.strip())
+        if found is not None and found[1].strip(b"0") and found[2].strip(b"0"):
+            run = found[1].decode()
+            if runs.claim(run, agent):
+                return RunIdentity(run, "traceparent", found[2].decode())
+    return RunIdentity(os.urandom(16).hex(), "new")

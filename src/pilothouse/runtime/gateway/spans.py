@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Write a span for each model call into the lake, so that an agent without telemetry of its own still gets tasks.
+
+Spans say what OpenTelemetry's conventions for generative AI name. A thread of its own makes batches of
+them; the call only puts itself into a queue.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import OrderedDict, deque
+from dataclasses import dataclass
+from typing import Any
+
+from pilothouse.ports import Intake, IntakeAnswer, Signal, WireProtocol
+from pilothouse.runtime.gateway.call import Call, Ending
+from pilothouse.runtime.gateway.messages import spoken_input, spoken_output
+from pilothouse.runtime.gateway.routes import Operation
+
+__all__ = ["SpanSink"]
+
+WAITING_MAX = 20_000
+"""Calls that wait to be written; at 3,000 a second more than six seconds of a stuck disk."""
+
+BATCH_MAX = 500
+FLUSH_EVERY_S = 1.0
+
+RUN_QUIET_S = 20.0
+"""A run without a call for so long is over: its root span is written, and its task is folded."""
+
+RUNS_OPEN_MAX = 20_000
+CONTENT_CHARACTERS_MAX = 16_000
+"""What of input and output a span carries; the whole is in the run log."""
+
+OPERATIONS = {
+    Operation.CHAT: "chat",
+    Operation.MESSAGES: "chat",
+    Operation.RESPONSES: "chat",
+    Operation.EMBEDDINGS: "embeddings",
+}
+"""What is a model call; the rest leaves no span."""
+
+
+@dataclass(slots=True)
+class _OpenRun:
+    """A run that the gateway itself has begun, until its root span is written."""
+
+    began_ns: int
+    ended_ns: int
+    seen_s: float
+    root_id: str
+    resource: tuple[tuple[str, str], ...]
+    first_input: str = ""
+    last_output: str = ""
+    failed: bool = False
+
+
+class SpanSink:
+    """Makes spans of calls.
+
+    Args:
+        intake: Takes OTLP requests.
+        run_quiet_s: Time after which a run counts as over, seconds.
+    """
+
+    def __init__(self, intake: Intake, *, run_quiet_s: float = RUN_QUIET_S) -> None:
+        self._intake = intake
+        self._run_quiet_s = run_quiet_s
+        self._waiting: deque[Call] = deque()
+        self._runs: OrderedDict[str, _OpenRun] = OrderedDict()
+        self._dropped = 0
+        self._written = 0
+        self._refused = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._loop, name="pilothouse-gateway-spans", daemon=True)
+
+    def problem(self, call: Call) -> str:
+        """Telemetry is never a reason to refuse a call."""
+        del call
+        return ""
+
+    def keep(self, call: Call) -> None:
+        """Take a call that is over; when too many wait, the newest is dropped and counted."""
+        if not call.key.spans or call.route.operation not in OPERATIONS or not call.attempts:
+            return
+        if len(self._waiting) >= WAITING_MAX:
+            self._dropped += 1
+            return
+        self._waiting.append(call)
+
+    def counters(self) -> dict[str, int]:
+        """Return spans written, refused by the lake, and dropped."""
+        return {
+            "spans_written": self._written,
+            "spans_refused": self._refused,
+            "spans_dropped": self._dropped,
+            "runs_open": len(self._runs),
+        }
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what waits, close every run, and end the thread."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=10.0)
+        while self._waiting:
+            self.flush()
+        self.flush(everything=True)
+
+    def flush(self, *, everything: bool = False) -> None:
+        """Write one batch of what waits, and the root spans of runs that are over.
+
+        Args:
+            everything: Close every run.
+        """
+        groups: dict[tuple[tuple[str, str], ...], list[dict[str, Any]]] = {}
+        for _ in range(min(BATCH_MAX, len(self._waiting))):
+            call = self._waiting.popleft()
+            resource = _resource(call)
+            parent = call.parent if call.identity == "traceparent" else self._note_run(call, resource)
+            groups.setdefault(resource, []).append(_span(call, parent))
+        for run, open_run in self._over(everything=everything):
+            groups.setdefault(open_run.resource, []).append(_root(run, open_run))
+        if groups:
+            self._send(groups)
+
+    def _loop(self) -> None:
+        while not self._stop.wait(0.0 if len(self._waiting) >= BATCH_MAX else FLUSH_EVERY_S):
+            self.flush()
+
+    def _note_run(self, call: Call, resource: tuple[tuple[str, str], ...]) -> str:
+        found = self._runs.get(call.run)
+        if found is None:
+            found = self._runs[call.run] = _OpenRun(
+                began_ns=call.began_ns,
+                ended_ns=call.ended_ns,
+                seen_s=time.monotonic(),
+                root_id=call.run[:16] if call.run[:16].strip("0") else "1" * 16,
+                resource=resource,
+                first_input=spoken_input(call.request, call.route.operation)[:CONTENT_CHARACTERS_MAX],
+            )
+        else:
+            self._runs.move_to_end(call.run)
+        found.began_ns = min(found.began_ns, call.began_ns)
+        found.ended_ns = max(found.ended_ns, call.ended_ns)
+        found.seen_s = time.monotonic()
+        found.failed = call.ending is not Ending.DONE
+        found.last_output = (
+            spoken_output(call.response, call.route.operation)[:CONTENT_CHARACTERS_MAX] or found.last_output
+        )
+        return found.root_id
+
+    def _over(self, *, everything: bool) -> list[tuple[str, _OpenRun]]:
+        limit = time.monotonic() - self._run_quiet_s
+        over = []
+        while self._runs:
+            run, oldest = next(iter(self._runs.items()))
+            if not everything and oldest.seen_s > limit and len(self._runs) <= RUNS_OPEN_MAX:
+                break
+            over.append((run, oldest))
+            del self._runs[run]
+        return over
+
+    def _send(self, groups: dict[tuple[tuple[str, str], ...], list[dict[str, Any]]]) -> None:
+        body = {
+            "resourceSpans": [
+                {
+                    "resource": {"attributes": [_text(name, value) for name, value in resource]},
+                    "scopeSpans": [{"scope": {"name": "pilothouse.gateway"}, "spans": spans}],
+                }
+                for resource, spans in groups.items()
+            ]
+        }
+        count = sum(len(spans) for spans in groups.values())
+        receipt = self._intake.accept(
+            Signal.TRACES,
+            content_type="application/json",
+            content_encoding="",
+            body=json.dumps(body).encode(),
+            source="gateway",
+        )
+        if receipt.answer is IntakeAnswer.ACCEPTED:
+            self._written += count - receipt.rejected
+            self._refused += receipt.rejected
+        else:
+            self._refused += count
+
+
+def _resource(call: Call) -> tuple[tuple[str, str], ...]:
+    named = [("service.name", call.key.agent), ("pilothouse.agent", call.key.agent)]
+    if call.policy.version is not None:
+        named.append(("pilothouse.version", call.policy.version))
+    if call.policy.task_type is not None:
+        named.append(("pilothouse.task.type", call.policy.task_type))
+    if call.key.environment is not None:
+        named.append(("deployment.environment.name", call.key.environment))
+    return tuple(named)
+
+
+def _span(call: Call, parent: str | None) -> dict[str, Any]:
+    operation = OPERATIONS[call.route.operation]
+    attributes = [
+        _text("gen_ai.operation.name", operation),
+        _text("gen_ai.provider.name", call.served_by or call.attempts[-1].provider),
+        _text("gen_ai.request.model", call.model or ""),
+        _text("gen_ai.agent.name", call.key.agent),
+        _number("pilothouse.gateway.attempts", len(call.attempts)),
+        _text("pilothouse.gateway.run_identity", call.identity),
+        _number("http.response.status_code", call.status),
+    ]
+    if call.served_model is not None:
+        attributes.append(_text("gen_ai.response.model", call.served_model))
+    if call.answer_id is not None:
+        attributes.append(_text("gen_ai.response.id", call.answer_id))
+    if call.fallback != "none":
+        attributes.append(_text("pilothouse.gateway.fallback", call.fallback))
+    if call.usage is not None:
+        attributes += _usage(call)
+    error = _error(call)
+    if error:
+        attributes.append(_text("error.type", error))
+    said = spoken_input(call.request, call.route.operation)[:CONTENT_CHARACTERS_MAX]
+    answered = spoken_output(call.response, call.route.operation)[:CONTENT_CHARACTERS_MAX]
+    if said:
+        attributes.append(_text("gen_ai.input.messages", _messages("user", said)))
+    if answered:
+        attributes.append(_text("gen_ai.output.messages", _messages("assistant", answered)))
+    span: dict[str, Any] = {
+        "traceId": call.run,
+        "spanId": call.call_id,
+        "name": f"{operation} {call.model or ''}".strip(),
+        "kind": 3,
+        "startTimeUnixNano": str(call.began_ns),
+        "endTimeUnixNano": str(max(call.ended_ns, call.began_ns)),
+        "attributes": attributes,
+        "status": {"code": 2, "message": error} if error else {},
+    }
+    if parent is not None:
+        span["parentSpanId"] = parent
+    return span
+
+
+def _usage(call: Call) -> list[dict[str, Any]]:
+    """Say the tokens as the convention wants them: input with everything, cache classes beside it."""
+    used = call.usage
+    if used is None:
+        return []
+    counted = [
+        _number("gen_ai.usage.input_tokens", used.input + used.cache_read + used.cache_creation),
+        _number("gen_ai.usage.output_tokens", used.output + used.reasoning),
+    ]
+    if used.cache_read:
+        counted.append(_number("gen_ai.usage.cache_read.input_tokens", used.cache_read))
+    if used.cache_creation:
+        counted.append(_number("gen_ai.usage.cache_creation.input_tokens", used.cache_creation))
+    if used.reasoning and call.protocol is WireProtocol.OPENAI:
+        counted.append(_number("gen_ai.usage.reasoning.output_tokens", used.reasoning))
+    return counted
+
+
+def _root(run: str, open_run: _OpenRun) -> dict[str, Any]:
+    agent = dict(open_run.resource)["pilothouse.agent"]
+    attributes = [
+        _text("gen_ai.operation.name", "invoke_agent"),
+        _text("gen_ai.agent.name", agent),
+        _text("pilothouse.gateway.root", "inferred"),
+    ]
+    if open_run.first_input:
+        attributes.append(_text("gen_ai.input.messages", _messages("user", open_run.first_input)))
+    if open_run.last_output:
+        attributes.append(_text("gen_ai.output.messages", _messages("assistant", open_run.last_output)))
+    return {
+        "traceId": run,
+        "spanId": open_run.root_id,
+        "name": f"invoke_agent {agent}",
+        "kind": 1,
+        "startTimeUnixNano": str(open_run.began_ns),
+        "endTimeUnixNano": str(max(open_run.ended_ns, open_run.began_ns)),
+        "attributes": attributes,
+        "status": {"code": 2, "message": "the last model call failed"} if open_run.failed else {},
+    }
+
+
+def _error(call: Call) -> str:
+    if call.refusal is not None:
+        return call.refusal.code
+    if call.ending is not Ending.DONE:
+        return call.stopped or call.attempts[-1].failure or call.ending.value
+    return ""
+
+
+def _messages(role: str, text: str) -> str:
+    return json.dumps([{"role": role, "parts": [{"type": "text", "content": text}]}])
+
+
+def _text(name: str, value: str) -> dict[str, Any]:
+    return {"key": name, "value": {"stringValue": value}}
+
+
+def _number(name: str, value: int) -> dict[str, Any]:
+    return {"key": name, "value": {"intValue": str(value)}}

@@ -1,0 +1,314 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Read from requests and answers the few things the gateway must know, and leave every byte as it is.
+
+Only named fields are decoded and the rest is skipped, so that a body of megabytes costs little. What
+cannot be read is None: the provider judges bodies, not we.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from pilothouse.core.evidence.task import TokenCount
+from pilothouse.runtime.gateway.routes import Operation
+
+__all__ = [
+    "INFLATED_BYTES_MAX",
+    "Answer",
+    "Asked",
+    "Stage",
+    "inflate",
+    "read_answer",
+    "read_event",
+    "read_request",
+    "read_usage",
+]
+
+INFLATED_BYTES_MAX = 64 << 20
+"""Most bytes of an answer that are inflated to be read; a longer one passes unread."""
+
+TOKENS_MAX = 1 << 32
+"""Tokens beyond this are no count of anything."""
+
+
+class _Head(msgspec.Struct):
+    model: Any = None
+    stream: Any = None
+    max_tokens: Any = None
+    max_completion_tokens: Any = None
+    max_output_tokens: Any = None
+    n: Any = None
+
+
+class _Answer(msgspec.Struct):
+    id: Any = None
+    model: Any = None
+    system_fingerprint: Any = None
+    usage: Any = None
+    status: Any = None
+
+
+class _Delta(msgspec.Struct):
+    delta: Any = None
+    text: Any = None
+    finish_reason: Any = None
+
+
+class _Event(msgspec.Struct):
+    type: Any = None
+    id: Any = None
+    model: Any = None
+    system_fingerprint: Any = None
+    usage: Any = None
+    choices: list[_Delta] | None = None
+    error: Any = None
+    message: _Answer | None = None
+    response: _Answer | None = None
+
+
+_HEAD = msgspec.json.Decoder(_Head)
+_ANSWER = msgspec.json.Decoder(_Answer)
+_EVENT = msgspec.json.Decoder(_Event)
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+_BEFORE_CONTENT = frozenset(
+    {
+        "message_start",
+        "ping",
+        "content_block_start",
+        "response.created",
+        "response.in_progress",
+        "response.queued",
+        "response.output_item.added",
+        "response.content_part.added",
+    }
+)
+"""Events that come before the first content: held back, so that a failure can still be a true status."""
+
+
+@dataclass(slots=True)
+class Asked:
+    """What a request asks for.
+
+    Attributes:
+        model: Model id, or None when the body says none or cannot be read.
+        is_stream: Whether events are wanted.
+        output_max: Most output tokens, all choices together, or None.
+    """
+
+    model: str | None
+    is_stream: bool
+    output_max: int | None
+
+
+@dataclass(slots=True)
+class Answer:
+    """What an answer says about itself.
+
+    Attributes:
+        model: Model that answered, or None.
+        ident: Id of the answer, or None.
+        fingerprint: Configuration of the backend, or None.
+        usage: Tokens in disjoint classes, or None when they are missing or absurd.
+    """
+
+    model: str | None = None
+    ident: str | None = None
+    fingerprint: str | None = None
+    usage: TokenCount | None = None
+
+
+class Stage:
+    """What an event of a stream is."""
+
+    BEFORE = "before"
+    CONTENT = "content"
+    ERROR = "error"
+
+
+def read_request(body: bytes) -> Asked:
+    """Read what a request asks for.
+
+    Args:
+        body: As received.
+
+    Example:
+        >>> read_request(b'{"model": "m-2026-01-01", "stream": true, "messages": []}').model
+        'm-2026-01-01'
+        >>> read_request(b"not json").model is None
+        True
+    """
+    try:
+        head = _HEAD.decode(body)
+    except _UNREADABLE:
+        return Asked(None, False, None)
+    most = next(
+        (
+            given
+            for given in (head.max_output_tokens, head.max_completion_tokens, head.max_tokens)
+            if isinstance(given, int) and 0 < given < TOKENS_MAX
+        ),
+        None,
+    )
+    choices = head.n if isinstance(head.n, int) and head.n > 1 else 1
+    return Asked(
+        head.model if isinstance(head.model, str) and head.model else None,
+        head.stream is True,
+        None if most is None else most * choices,
+    )
+
+
+def read_answer(body: bytes) -> Answer:
+    """Read what a whole answer says about itself.
+
+    Args:
+        body: Inflated.
+    """
+    try:
+        found = _ANSWER.decode(body)
+    except _UNREADABLE:
+        return Answer()
+    return _answer(found)
+
+
+def read_event(data: bytes, operation: Operation, into: Answer) -> str:
+    """Read one event of a stream, note what it says about the answer, and tell what it is.
+
+    Args:
+        data: What follows `data:`.
+        operation: What was asked for.
+        into: Gets model, id, fingerprint and usage where the event says them.
+    """
+    if data == b"[DONE]":
+        return Stage.CONTENT
+    try:
+        event = _EVENT.decode(data)
+    except _UNREADABLE:
+        return Stage.CONTENT
+    inner = event.message or event.response
+    for said in (event, inner):
+        if said is not None:
+            _merge(_answer(said), into)
+    if operation is Operation.CHAT:
+        return _chat_stage(event)
+    kind = event.type
+    if kind in {"error", "response.failed"}:
+        return Stage.ERROR
+    return Stage.BEFORE if kind in _BEFORE_CONTENT else Stage.CONTENT
+
+
+def read_usage(given: Any) -> TokenCount | None:
+    """Put a provider's usage into disjoint classes; None when it is missing, negative or absurd.
+
+    Anthropic's input leaves the cache out, OpenAI's includes it; reasoning is part of OpenAI's output.
+
+    Args:
+        given: The `usage` of an answer, decoded.
+
+    Example:
+        >>> read_usage({"prompt_tokens": 10, "completion_tokens": 4, "prompt_tokens_details": {"cached_tokens": 6}})
+        TokenCount(input=4, cache_read=6, cache_creation=0, output=4, reasoning=0)
+        >>> read_usage({"input_tokens": 10, "cache_read_input_tokens": 6, "output_tokens": 4}).input
+        10
+    """
+    if not isinstance(given, Mapping):
+        return None
+    if "prompt_tokens" in given:
+        names = ("prompt_tokens", "completion_tokens", "prompt_tokens_details", "completion_tokens_details")
+    else:
+        names = ("input_tokens", "output_tokens", "input_tokens_details", "output_tokens_details")
+    fed, made = _tokens(given, names[0]), _tokens(given, names[1], missing=0)
+    if fed is None or made is None:
+        return None
+    if "cache_read_input_tokens" in given or "cache_creation_input_tokens" in given:
+        read, written = (
+            _tokens(given, name, missing=0)
+            for name in ("cache_read_input_tokens", "cache_creation_input_tokens")
+        )
+        if read is None or written is None:
+            return None
+        return TokenCount(input=fed, cache_read=read, cache_creation=written, output=made)
+    read = _tokens(given.get(names[2]), "cached_tokens", missing=0)
+    reasoning = _tokens(given.get(names[3]), "reasoning_tokens", missing=0)
+    if read is None or reasoning is None or read > fed or reasoning > made:
+        return None
+    return TokenCount(input=fed - read, cache_read=read, output=made - reasoning, reasoning=reasoning)
+
+
+def inflate(body: bytes, encoding: str) -> bytes | None:
+    """Return a body without its content encoding, or None when it cannot be or is too large.
+
+    Args:
+        body: As the provider sent it.
+        encoding: Its content encoding, or empty.
+
+    Example:
+        >>> inflate(b"{}", "")
+        b'{}'
+    """
+    if encoding in {"", "identity"}:
+        return body
+    if encoding not in {"gzip", "deflate", "x-gzip"}:
+        return None
+    machine = zlib.decompressobj(47 if encoding != "deflate" else 15)
+    try:
+        whole = machine.decompress(body, INFLATED_BYTES_MAX)
+    except zlib.error:
+        return None
+    return None if machine.unconsumed_tail else whole
+
+
+def _answer(said: _Answer | _Event) -> Answer:
+    return Answer(
+        said.model if isinstance(said.model, str) and said.model else None,
+        said.id if isinstance(said.id, str) and said.id else None,
+        said.system_fingerprint if isinstance(said.system_fingerprint, str) else None,
+        read_usage(said.usage),
+    )
+
+
+def _merge(said: Answer, into: Answer) -> None:
+    into.model = into.model or said.model
+    into.ident = into.ident or said.ident
+    into.fingerprint = into.fingerprint or said.fingerprint
+    if said.usage is not None:
+        into.usage = said.usage if into.usage is None else _larger(said.usage, into.usage)
+
+
+def _larger(one: TokenCount, other: TokenCount) -> TokenCount:
+    """Join the usage of several events: each counts from the start, and none may count backwards."""
+    return TokenCount(
+        input=max(one.input, other.input),
+        cache_read=max(one.cache_read, other.cache_read),
+        cache_creation=max(one.cache_creation, other.cache_creation),
+        output=max(one.output, other.output),
+        reasoning=max(one.reasoning, other.reasoning),
+    )
+
+
+def _chat_stage(event: _Event) -> str:
+    if event.error is not None:
+        return Stage.ERROR
+    for choice in event.choices or ():
+        if choice.finish_reason or choice.text:
+            return Stage.CONTENT
+        if isinstance(choice.delta, Mapping) and any(
+            value not in (None, "", []) for name, value in choice.delta.items() if name != "role"
+        ):
+            return Stage.CONTENT
+    return Stage.CONTENT if event.usage is not None or event.choices is None else Stage.BEFORE
+
+
+def _tokens(given: Any, name: str, *, missing: int | None = None) -> int | None:
+    """Return a count, `missing` when it is not said, None when it is no count."""
+    value = given.get(name) if isinstance(given, Mapping) else None
+    if value is None:
+        return missing
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < TOKENS_MAX:
+        return None
+    return value

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compile what the gateway must obey from charters, keys and providers, and keep it in memory while it serves."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from pilothouse.core.charter.answers import is_open, known
+from pilothouse.core.charter.charter import Charter
+from pilothouse.errors import PilothouseError
+from pilothouse.ports import CharterInForce, GatewayStore, Ledger
+from pilothouse.runtime.gateway.policy import AgentPolicy, Directory, Pin
+from pilothouse.workflows.in_force import charter_of
+
+__all__ = ["DirectoryCache", "compile_policy"]
+
+REFRESH_EVERY_S = 1.0
+"""A revoked key stops within two seconds; a look costs three small queries."""
+
+
+def compile_policy(charter: Charter, record: CharterInForce) -> AgentPolicy:
+    """Compile a charter into what the gateway checks on every call.
+
+    What is still open in the charter binds nobody: without a pin there is no chain.
+
+    Args:
+        charter: The charter in force.
+        record: How the ledger keeps it.
+    """
+    pin = charter.model.pin
+    chain = []
+    if not is_open(pin.model) and not is_open(pin.provider):
+        chain.append(Pin(provider=pin.provider, model=pin.model, region=known(pin.region)))
+        chain += [
+            Pin(
+                provider=stand_in.provider,
+                model=stand_in.model,
+                region=known(stand_in.region),
+                proven=known(charter.model.require_evidence) is False,
+            )
+            for stand_in in known(charter.model.fallback) or ()
+            if not is_open(stand_in.model) and not is_open(stand_in.provider)
+        ]
+    regions = known(charter.residency.regions)
+    only = next(iter(charter.task_types)) if len(charter.task_types) == 1 else None
+    return AgentPolicy(
+        agent=record.agent,
+        charter=record.digest,
+        chain=tuple(chain),
+        regions=None if regions is None or any(is_open(region) for region in regions) else frozenset(regions),
+        task_type=only,
+    )
+
+
+class DirectoryCache:
+    """Keys, providers and policies in memory, kept up to date by a thread of its own.
+
+    The ledger out of reach changes nothing: what held goes on holding, and `last_error` says so.
+
+    Args:
+        ledger: Where charters stand.
+        store: Where keys and providers stand.
+        compiled: Compiles a charter.
+        every_s: Pause between two looks, seconds.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        store: GatewayStore,
+        *,
+        compiled: Callable[[Charter, CharterInForce], AgentPolicy] = compile_policy,
+        every_s: float = REFRESH_EVERY_S,
+    ) -> None:
+        self._ledger = ledger
+        self._store = store
+        self._compiled = compiled
+        self._every_s = every_s
+        self._stop = threading.Event()
+        self._known: dict[str, tuple[str, AgentPolicy]] = {}
+        self._directory = self._read()
+        self._thread = threading.Thread(target=self._loop, name="pilothouse-gateway-directory", daemon=True)
+        self.last_error = ""
+
+    def directory(self) -> Directory:
+        """Return what is in force, at most a refresh old."""
+        return self._directory
+
+    def refresh(self) -> None:
+        """Look now."""
+        try:
+            self._directory = self._read()
+        except PilothouseError as error:
+            self.last_error = error.message
+        else:
+            self.last_error = ""
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stop.set()
+        self._thread.join(timeout=10.0)
+
+    def _loop(self) -> None:
+        while not self._stop.wait(self._every_s):
+            self.refresh()
+
+    def _read(self) -> Directory:
+        return Directory(
+            keys=MappingProxyType({key.prefix: key for key in self._store.list_keys()}),
+            providers=MappingProxyType({one.name: one for one in self._store.providers()}),
+            policies=MappingProxyType(dict(self._policies())),
+        )
+
+    def _policies(self) -> Mapping[str, AgentPolicy]:
+        found = {}
+        for record in self._ledger.charters():
+            known_before = self._known.get(record.agent)
+            if known_before is None or known_before[0] != record.digest:
+                known_before = (record.digest, self._compiled(charter_of(record), record))
+                self._known[record.agent] = known_before
+            found[record.agent] = known_before[1]
+        return found

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `ports.GatewayStore` promises."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from pilothouse.errors import Conflict
+from pilothouse.ledger.gateway import SqlGatewayStore
+from pilothouse.ledger.ledger import open_ledger
+from pilothouse.ports import GatewayStore, Provider, Spent, WireProtocol
+from pilothouse.workflows.gateway_keys import add_key, revoke_key
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    with open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as opened:
+        yield opened
+
+
+@pytest.fixture
+def store(ledger):
+    return SqlGatewayStore(ledger.database)
+
+
+def made(store, agent="triage", **fields):
+    base = {"environment": None, "models": (), "spans": True, "life": None, "actor": "sam", "now": NOW}
+    return add_key(store, agent, **base | fields)
+
+
+def test_a_key_is_kept_by_its_digest_alone_until_it_is_revoked(store, ledger, tmp_path):
+    assert isinstance(store, GatewayStore)
+    new = made(store, models=("m-2026-01-01",), environment="pilot")
+    assert store.list_keys() == (new.kept,)
+    assert new.kept.expires_at == NOW + timedelta(days=90)
+    revoked = revoke_key(store, new.key, actor="dana", now=NOW + timedelta(hours=1))
+    assert revoked.revoked_at == NOW + timedelta(hours=1)
+    assert revoke_key(store, new.kept.prefix, actor="dana", now=NOW + timedelta(days=1)) == revoked
+    kinds = [(one.kind, one.actor) for one in ledger.decisions("triage")]
+    assert kinds == [("key.revoked", "dana"), ("key.added", "sam")]
+    ledger.close()
+    stored = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert new.key.encode() not in stored
+    assert new.kept.digest.encode() in stored
+
+
+def test_a_prefix_is_given_once(store):
+    kept = made(store).kept
+    with pytest.raises(Conflict):
+        store.add_key(kept)
+
+
+def test_a_provider_is_replaced_by_name_and_can_be_forgotten(store):
+    first = Provider(name="acme", url="https://a.example", protocol=WireProtocol.OPENAI)
+    second = Provider(
+        name="acme",
+        url="https://b.example",
+        protocol=WireProtocol.ANTHROPIC,
+        credential_file=Path("/run/secrets/acme"),
+        region="eu",
+    )
+    store.save_provider(first)
+    store.save_provider(second)
+    assert store.providers() == (second,)
+    assert store.remove_provider("acme")
+    assert not store.remove_provider("acme")
+
+
+def test_spending_adds_up_by_day_and_agent(store):
+    day = date(2026, 11, 20)
+    store.add_spent(day, {"a": Spent(usd_pico=5, tokens=10, calls=1), "b": Spent(calls=1)})
+    store.add_spent(day, {"a": Spent(usd_pico=7, tokens=1, calls=1, estimated=1)})
+    assert store.spent(day) == {
+        "a": Spent(usd_pico=12, tokens=11, calls=2, estimated=1),
+        "b": Spent(calls=1),
+    }
+    assert store.spent(date(2026, 11, 21)) == {}
