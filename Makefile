@@ -79,7 +79,7 @@ bench-ingest: setup ## spans per CPU-second beside two peers
 
 bench-evals: setup ## our runner beside a bare loop (PEERS=FOLDER adds the peers), and the gate played against known truths
 	$(BIN)/python benchmarks/evals/run.py $(if $(PEERS),--peers $(PEERS))
-	$(BIN)/python benchmarks/evals/gate_simulation.py --runs 500
+	$(BIN)/python benchmarks/evals/gate_simulation.py --runs 50
 
 bench-tools: setup ## CPU of one tool call with everything on, beside the bare function and another span
 	$(BIN)/python benchmarks/tools/run.py

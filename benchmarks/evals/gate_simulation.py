@@ -2,7 +2,10 @@
 """Play the release gate against known truths: how often it lets harm through, and what stopping early saves.
 
 The gate is the one that decides releases (`core/verdict/release_difference.py`), fed case by case results.
-`python benchmarks/evals/gate_simulation.py --runs 2000` prints every cell with what was expected.
+Two further implementations stand beside it: `exact` follows the distribution of all outcomes from look to look
+where cases are independent; `many` plays thousands of runs at once where they are clustered or the baseline
+ran often. `python benchmarks/evals/gate_simulation.py --runs 2000` prints
+every cell with what was expected.
 """
 
 from __future__ import annotations
@@ -12,16 +15,21 @@ import sys
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.signal import fftconvolve
+from scipy.special import gammaln, ndtr, stdtrit
 
-from pilothouse.core.statistics.sequential import GateState
+from pilothouse.core.statistics.sequential import GateState, spending_bounds
+from pilothouse.core.statistics.tango import tango_z
 from pilothouse.core.verdict.release import CaseResult, GateRules
-from pilothouse.core.verdict.release_difference import judge_difference, look_sizes
+from pilothouse.core.verdict.release_difference import judge_difference, look_sizes, takes_one_look
 from pilothouse.core.verdict.verdict import Status
 
 FALSE_RELEASE_MAX = 0.055
 SAVED_UNCHANGED_MIN = 0.40
 SAVED_HARMFUL_MIN = 0.60
-NOISE = 3.0
+MANY = 10_000
+"""Runs of a cell that has no exact answer."""
+NOISE = 3.5
 """Standard errors of the simulation that are allowed on top of the bar."""
 
 
@@ -36,6 +44,7 @@ class Cell:
         cluster_size: Cases in a cluster; all its flips go together with probability `correlation`.
         correlation: How much a cluster's cases depend on each other.
         baseline_repeats: Runs of each case by the baseline.
+        margin: Margin of the gate.
     """
 
     cases: int
@@ -44,6 +53,14 @@ class Cell:
     cluster_size: int = 1
     correlation: float = 0.0
     baseline_repeats: int = 1
+    margin: float = 0.05
+
+    def __str__(self) -> str:
+        """The cell in one line."""
+        return (
+            f"n {self.cases:>4} flips {self.flip_rate:>4.0%} truth {100 * self.difference:+.0f} margin {100 * self.margin:.0f} "
+            f"cluster {self.cluster_size:>2} icc {self.correlation:.1f} baseline k {self.baseline_repeats}"
+        )
 
 
 def draw(cell: Cell, rng: np.random.Generator) -> list[CaseResult]:
@@ -61,9 +78,10 @@ def draw(cell: Cell, rng: np.random.Generator) -> list[CaseResult]:
         candidate = bool(sign >= 0)
         repeats = [bool(sign <= 0)] * cell.baseline_repeats
         if cell.baseline_repeats > 1:
-            # A flip is a case whose answer is a coin for the baseline; the other cases are settled.
+            # A flip is a case whose answer is a coin for the baseline; the other cases are settled. The
+            # candidate is right on a flip as often as makes the difference true.
             repeats = [bool(v) for v in rng.random(cell.baseline_repeats) < (0.5 if sign else 1.0)]
-            candidate = bool(sign >= 0) if sign else True
+            candidate = bool(rng.random() < 0.5 + cell.difference / cell.flip_rate) if sign else True
         results.append(
             CaseResult(
                 case_id=str(number),
@@ -78,7 +96,9 @@ def draw(cell: Cell, rng: np.random.Generator) -> list[CaseResult]:
 def play(cell: Cell, rules: GateRules, rng: np.random.Generator) -> tuple[Status, int]:
     """Run the gate once; return how it ended and after how many cases."""
     results = draw(cell, rng)
-    is_single = cell.cluster_size > 1 or cell.baseline_repeats > 1
+    is_single = takes_one_look(
+        [one.cluster for one in results], repeats=1, baseline_repeats=cell.baseline_repeats
+    )
     state = GateState()
     sizes = look_sizes(cell.cases, rules, is_single=is_single)
     for size in sizes:
@@ -105,6 +125,125 @@ def measure(cell: Cell, rules: GateRules, runs: int, seed: int) -> tuple[float, 
     return released, breached, sum(size for _, size in ends) / runs
 
 
+def exact(cell: Cell, rules: GateRules) -> tuple[float, float, float]:
+    """Compute what `measure` estimates for independent cases, by following every outcome from look to look.
+
+    Written apart from the gate: no state, no simulation, its own futility rule. Shares only Tango's statistic
+    and the bounds, which have oracles of their own.
+    """
+    sizes = sorted({max(20, -(-cell.cases * j // rules.looks)) for j in range(1, rules.looks + 1)})
+    bounds = spending_bounds(tuple(one / cell.cases for one in sizes), rules.spending, rules.alpha)
+    better = (cell.flip_rate + cell.difference) / 2
+    worse = cell.flip_rate - better
+    side = cell.cases + 1
+    b, c = np.meshgrid(np.arange(side, dtype=float), np.arange(side, dtype=float), indexing="ij")
+    alive = np.zeros((side, side))
+    alive[0, 0] = 1.0
+    released = breached = mean = 0.0
+    before = 0
+    for size, bound in zip(sizes, bounds, strict=True):
+        alive = fftconvolve(alive, _increments(size - before, better, worse))[:side, :side].clip(min=0)
+        alive[b + c > size] = 0.0
+        z = tango_z(b, c, float(size), cell.margin)
+        flips = np.maximum((b + c) / size, 0.02)
+        left = max(cell.cases - size, 1e-12)
+        short = -cell.margin * cell.cases + bounds[-1] * np.sqrt(flips * cell.cases) - (b - c)
+        futile = (ndtr(-short / np.sqrt(flips * left)) < 0.20) | (size == cell.cases)
+        # Below two flips a fixed number of pairs is asked for, which these bounds imply by themselves.
+        good, bad = z > bound, z < -bound
+        ended = good | bad | futile
+        released += float(alive[good].sum())
+        breached += float(alive[bad].sum())
+        mean += size * float(alive[ended].sum())
+        alive = np.where(ended, 0.0, alive)
+        before = size
+    return released, breached, mean
+
+
+def _increments(n: int, better: float, worse: float) -> np.ndarray:
+    """Chances of (b, c) among n independent pairs."""
+    b, c = np.meshgrid(np.arange(n + 1), np.arange(n + 1), indexing="ij")
+    rest = n - b - c
+    inside = rest >= 0
+    rest = np.maximum(rest, 0)
+    log = gammaln(n + 1) - gammaln(b + 1) - gammaln(c + 1) - gammaln(rest + 1)
+    log += b * np.log(max(better, 1e-300)) + c * np.log(worse) + rest * np.log1p(-better - worse)
+    return np.where(inside, np.exp(log), 0.0)
+
+
+def many(cell: Cell, rules: GateRules, runs: int, seed: int) -> tuple[float, float, float]:
+    """Estimate what `measure` does for clusters of equal size or a repeated baseline, thousands of runs at once."""
+    rng = np.random.default_rng(seed)
+    sizes = sorted({max(20, -(-cell.cases * j // rules.looks)) for j in range(1, rules.looks + 1)})
+    sizes = [min(-(-one // cell.cluster_size) * cell.cluster_size, cell.cases) for one in sizes]
+    ends = [_play_many(cell, rules, sizes, min(2000, runs - at), rng) for at in range(0, runs, 2000)]
+    return tuple(float(np.concatenate([one[place] for one in ends]).mean()) for place in range(3))
+
+
+def _play_many(
+    cell: Cell, rules: GateRules, sizes: list[int], runs: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    d = _draw_many(cell, runs, rng)
+    released, breached = np.zeros(runs, bool), np.zeros(runs, bool)
+    taken = np.full(runs, float(cell.cases))
+    alive = np.ones(runs, bool)
+    times: list[float] = []
+    for size in sizes:
+        some = d[:, :size]
+        better, worse = np.maximum(some, 0).sum(axis=1), np.maximum(-some, 0).sum(axis=1)
+        clusters = size // cell.cluster_size
+        if cell.cluster_size > 1 and clusters < 30:
+            continue  # too few clusters: the gate spends no look on them
+        times.append(size / cell.cases)
+        ahead = [one / cell.cases for one in sizes if one > size]
+        bounds = spending_bounds((*times, *ahead), rules.spending, rules.alpha)
+        bound, last = bounds[len(times) - 1], bounds[-1]
+        effect = _effect_many(cell, some, better + worse)
+        critical = stdtrit(clusters - 1, ndtr(bound)) if cell.cluster_size > 1 else bound
+        z = tango_z(better, worse, float(size), cell.margin) / np.sqrt(effect)
+        flips = np.maximum((better + worse) / size, 0.02) * effect
+        short = -cell.margin * cell.cases + last * np.sqrt(flips * cell.cases) - (better - worse)
+        is_end = size == cell.cases
+        futile = is_end | (ndtr(-short / np.sqrt(flips * max(cell.cases - size, 1e-12))) < 0.20)
+        ended = alive & ((np.abs(z) > critical) | futile)
+        released |= alive & (z > critical)
+        breached |= alive & (z < -critical)
+        taken[ended] = size
+        alive &= ~ended
+    return released, breached, taken
+
+
+def _draw_many(cell: Cell, runs: int, rng: np.random.Generator) -> np.ndarray:
+    better = (cell.flip_rate + cell.difference) / 2
+    shape = (runs, cell.cases)
+    if cell.baseline_repeats > 1:
+        is_flip = rng.random(shape) < cell.flip_rate
+        right = rng.random(shape) < 0.5 + cell.difference / cell.flip_rate
+        share = rng.binomial(cell.baseline_repeats, 0.5, shape) / cell.baseline_repeats
+        return np.where(is_flip, right - share, 0.0)
+
+    def signs(size: tuple[int, ...]) -> np.ndarray:
+        u = rng.random(size)
+        return (u < better).astype(float) - ((u >= better) & (u < cell.flip_rate))
+
+    shared = np.repeat(signs((runs, -(-cell.cases // cell.cluster_size))), cell.cluster_size, axis=1)
+    return np.where(rng.random(shape) < np.sqrt(cell.correlation), shared[:, : cell.cases], signs(shape))
+
+
+def _effect_many(cell: Cell, d: np.ndarray, flips: np.ndarray) -> np.ndarray:
+    n, mean = d.shape[1], d.mean(axis=1)
+    if cell.baseline_repeats > 1:
+        saved = (n * d.var(axis=1, ddof=1) + 5) / (flips - n * mean**2 + 5)
+        return np.clip(saved, 0.1, 1.0)
+    groups = n // cell.cluster_size
+    sums = d.reshape(len(d), groups, cell.cluster_size).sum(axis=2)
+    robust = groups / (groups - 1) * ((sums - cell.cluster_size * mean[:, None]) ** 2).sum(axis=1) / n**2
+    plain = (flips / n - mean**2) / n
+    ratio = np.where(plain > 1e-15, robust / np.maximum(plain, 1e-15), 1.0)
+    prior = 1 + 0.3 * (cell.cluster_size - 1)
+    return np.maximum(1.0, (flips / prior * ratio + 20 * prior) / (flips / prior + 20))
+
+
 def harm_grid() -> list[Cell]:
     """Truths exactly at the margin: whatever is released here is a false release."""
     cells = [
@@ -112,49 +251,85 @@ def harm_grid() -> list[Cell]:
         for cases in (50, 100, 200, 400, 1000)
         for flips in (0.05, 0.06, 0.10, 0.15, 0.30)
     ]
+    cells += [Cell(cases=cases, flip_rate=0.02, difference=-0.02, margin=0.02) for cases in (200, 400, 1000)]
     cells += [
         Cell(cases=cases, flip_rate=flips, difference=-0.05, cluster_size=size, correlation=icc)
-        for cases, size in ((200, 4), (400, 5), (1000, 10))
-        for flips in (0.06, 0.10)
+        for cases, size in ((120, 4), (200, 4), (400, 5), (600, 20), (1000, 10))
+        for flips in (0.06, 0.10, 0.30)
         for icc in (0.1, 0.3)
     ]
+    cells += [
+        Cell(cases=cases, flip_rate=flips, difference=-0.05, baseline_repeats=repeats)
+        for cases in (100, 200, 400)
+        for flips in (0.10, 0.30)
+        for repeats in (4, 8)
+    ]
     return cells
+
+
+SAVING_SIZES = (50, 100, 200, 400, 1000)
+
+
+def savings(rules: GateRules) -> list[tuple[int, tuple[float, float, float], tuple[float, float, float]]]:
+    """For each size: what an unchanged version and one that is 10 points worse come to, exactly."""
+    return [
+        (
+            cases,
+            exact(Cell(cases=cases, flip_rate=0.06, difference=0.0), rules),
+            exact(Cell(cases=cases, flip_rate=0.10, difference=-0.10), rules),
+        )
+        for cases in SAVING_SIZES
+    ]
 
 
 def main() -> int:
     """Print every cell; exit 1 when a bar is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=2000)
+    parser.add_argument("--runs", type=int, default=100, help="Runs of the gate itself in each cell.")
     runs = parser.parse_args().runs
     failed = 0
-    print(f"{runs} runs a cell, margin 5 points, alpha .05")
-    print("truth at the margin: share released (bar 5.5 %)")
-    for spending in ("pocock", "obrien_fleming"):
-        rules = GateRules(task_type="t", spending=spending)
-        for number, cell in enumerate(harm_grid()):
-            if cell.cluster_size > 1 and spending != "pocock":
-                continue  # one look: spending plays no part
-            released, _, cases = measure(cell, rules, runs, 1000 + number)
-            allowed = FALSE_RELEASE_MAX + NOISE * (0.05 * 0.95 / runs) ** 0.5
-            bad = released > allowed
+    print(
+        f"truth at the margin, alpha .05: share released (bar {FALSE_RELEASE_MAX:.1%}), and that of {runs} runs of the gate"
+    )
+    worst = 0.0
+    for number, cell in enumerate(harm_grid()):
+        for spending in ("pocock", "obrien_fleming"):
+            rules = GateRules(task_type="t", spending=spending, margin=cell.margin)
+            is_plain = cell.cluster_size == 1 and cell.baseline_repeats == 1
+            known = exact(cell, rules) if is_plain else many(cell, rules, MANY, 1000 + number)
+            noise = 0.0 if is_plain else NOISE * (0.05 * 0.95 / MANY) ** 0.5
+            played = measure(cell, rules, runs, 2000 + number)[0] if runs else known[0]
+            apart = NOISE * (max(known[0], 0.002) / max(runs, 1)) ** 0.5 + noise
+            bad = known[0] > FALSE_RELEASE_MAX + noise or abs(played - known[0]) > apart
             failed += bad
+            worst = max(worst, known[0])
             print(
-                f"  {spending:<14} n {cell.cases:>4} flips {cell.flip_rate:>4.0%} cluster {cell.cluster_size:>2} icc {cell.correlation:.1f}: "
-                f"{released:6.2%} after {cases:4.0f} cases{'  MISSED' if bad else ''}"
+                f"  {spending:<14} {cell}: {known[0]:6.2%} {'exact' if is_plain else f'of {MANY}'}, the gate itself {played:6.2%}, "
+                f"after {known[2]:4.0f} cases{'  MISSED' if bad else ''}",
+                flush=True,
             )
-    print("what stopping early saves (pocock, 10 looks, 6 % flips when unchanged, 10 % when 10 points worse)")
-    rules = GateRules(task_type="t")
-    for cases in (200, 400, 800):
-        released, _, mean = measure(Cell(cases=cases, flip_rate=0.06, difference=0.0), rules, runs, 7)
-        saved = 1 - mean / cases
-        _, breached, harm_mean = measure(Cell(cases=cases, flip_rate=0.10, difference=-0.10), rules, runs, 8)
-        harm_saved = 1 - harm_mean / cases
-        bad = cases >= 400 and (saved < SAVED_UNCHANGED_MIN or harm_saved < SAVED_HARMFUL_MIN)
-        failed += bad
+    print(f"worst cell {worst:.2%}")
+    print(
+        "what stopping early saves, exactly (pocock, 10 looks, 6 % flips unchanged, 10 % when 10 points worse)"
+    )
+    found = savings(GateRules(task_type="t"))
+    for cases, same, harm in found:
+        fixed = exact(Cell(cases=cases, flip_rate=0.06, difference=0.0), GateRules(task_type="t", looks=1))[0]
         print(
-            f"  n {cases}: unchanged released {released:.1%}, {mean:.0f} cases ({saved:.0%} saved); "
-            f"10 points worse: {breached:.1%} proved, {harm_mean:.0f} cases ({harm_saved:.0%} saved){'  MISSED' if bad else ''}"
+            f"  n {cases:>4}: unchanged released {same[0]:.1%} (one look: {fixed:.1%}), {same[2]:.0f} cases ({1 - same[2] / cases:.0%} saved); "
+            f"10 points worse: {harm[1]:.1%} proved, {harm[2]:.0f} cases ({1 - harm[2] / cases:.0%} saved)"
         )
+    means = [sum(1 - one[side][2] / one[0] for one in found) / len(found) for side in (1, 2)]
+    bad = means[0] < SAVED_UNCHANGED_MIN or means[1] < SAVED_HARMFUL_MIN
+    failed += bad
+    print(
+        f"mean saved over these sizes: {means[0]:.0%} unchanged, {means[1]:.0%} harmful{'  MISSED' if bad else ''}"
+    )
+    clustered = Cell(cases=400, flip_rate=0.06, difference=0.0, cluster_size=4, correlation=0.1)
+    released, _, cases = many(clustered, GateRules(task_type="t"), MANY, 9)
+    print(
+        f"  clustered, {clustered}: released {released:.1%}, {cases:.0f} cases ({1 - cases / 400:.0%} saved)"
+    )
     print("all bars met" if not failed else f"{failed} bars missed")
     return 1 if failed else 0
 

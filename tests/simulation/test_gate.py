@@ -24,24 +24,53 @@ RUNS = 400
         simulation.Cell(cases=100, flip_rate=0.06, difference=-0.05),
         simulation.Cell(cases=200, flip_rate=0.10, difference=-0.05),
         simulation.Cell(cases=400, flip_rate=0.15, difference=-0.05),
-        simulation.Cell(cases=200, flip_rate=0.10, difference=-0.05, cluster_size=4, correlation=0.3),
-        simulation.Cell(cases=400, flip_rate=0.06, difference=-0.05, cluster_size=5, correlation=0.1),
     ],
     ids=str,
 )
 def test_a_change_that_is_worse_by_the_margin_is_released_at_most_once_in_twenty(cell):
-    released, _, _ = simulation.measure(cell, GateRules(task_type="t"), RUNS, seed=11)
-    # 5.5 % and three standard errors of 400 runs: a nominal 5 % fails this once in thousands, 13 % always.
-    assert released <= 0.055 + 3 * (0.05 * 0.95 / RUNS) ** 0.5
+    assert simulation.exact(cell, GateRules(task_type="t"))[0] <= simulation.FALSE_RELEASE_MAX
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        simulation.Cell(cases=200, flip_rate=0.10, difference=-0.05, cluster_size=4, correlation=0.3),
+        simulation.Cell(cases=400, flip_rate=0.06, difference=-0.05, cluster_size=5, correlation=0.1),
+        simulation.Cell(cases=200, flip_rate=0.30, difference=-0.05, baseline_repeats=4),
+    ],
+    ids=str,
+)
+def test_clusters_and_a_repeated_baseline_keep_the_error_over_several_looks(cell):
+    known = simulation.many(cell, GateRules(task_type="t"), 4000, seed=5)
+    assert known[0] <= 0.055 + 3 * (0.05 * 0.95 / 4000) ** 0.5
+    # The gate itself, case by case, releases as often: three and a half standard errors of 400 runs.
+    played = simulation.measure(cell, GateRules(task_type="t"), RUNS, seed=11)
+    assert played[0] == pytest.approx(known[0], abs=3.5 * (0.05 * 0.95 / RUNS) ** 0.5)
+    assert played[2] == pytest.approx(known[2], rel=0.07)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        simulation.Cell(cases=200, flip_rate=0.10, difference=-0.05),
+        simulation.Cell(cases=100, flip_rate=0.06, difference=0.0),
+    ],
+    ids=str,
+)
+def test_the_gate_agrees_with_an_implementation_that_follows_every_outcome(cell):
+    rules = GateRules(task_type="t")
+    released, breached, cases = simulation.measure(cell, rules, RUNS, seed=3)
+    known = simulation.exact(cell, rules)
+    assert released == pytest.approx(known[0], abs=3.5 * (known[0] * (1 - known[0]) / RUNS) ** 0.5 + 1e-9)
+    assert breached == pytest.approx(known[1], abs=3.5 * (known[1] * (1 - known[1]) / RUNS) ** 0.5 + 0.005)
+    assert cases == pytest.approx(known[2], rel=0.07)
 
 
 def test_stopping_early_saves_forty_percent_when_nothing_changed_and_sixty_when_harm_is_large():
-    rules = GateRules(task_type="t")
-    unchanged = simulation.Cell(cases=400, flip_rate=0.06, difference=0.0)
-    released, _, cases = simulation.measure(unchanged, rules, RUNS, seed=7)
-    assert released >= 0.92
-    assert 1 - cases / 400 >= 0.40
-    harmful = simulation.Cell(cases=400, flip_rate=0.10, difference=-0.10)
-    released, _, cases = simulation.measure(harmful, rules, RUNS, seed=8)
-    assert released <= 0.005
-    assert 1 - cases / 400 >= 0.60
+    found = simulation.savings(GateRules(task_type="t"))
+    unchanged, harmful = (sum(1 - one[side][2] / one[0] for one in found) / len(found) for side in (1, 2))
+    assert unchanged >= simulation.SAVED_UNCHANGED_MIN
+    assert harmful >= simulation.SAVED_HARMFUL_MIN
+    # A stop that only gives up would save everything: at 400 cases an unchanged version is still released.
+    assert {cases: same[0] for cases, same, _ in found}[400] >= 0.94
+    assert all(harm[0] <= 0.005 for _, _, harm in found)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -93,7 +94,7 @@ class TypeJudge:
         return cls(
             rules=rules,
             cases=cases,
-            looks=look_sizes(len(cases), rules, is_single=is_single),
+            looks=_whole_clusters(look_sizes(len(cases), rules, is_single=is_single), clusters),
             is_single=is_single,
             is_over=not cases,
             is_judged=is_judged,
@@ -195,6 +196,17 @@ class TypeJudge:
         if look.look is not None:
             self.taken.append(look.look)
         return look
+
+
+def _whole_clusters(sizes: Sequence[int], clusters: Sequence[str]) -> tuple[int, ...]:
+    """Move each look to the end of the cluster it falls into; clusters stand together in run order."""
+    ends = []
+    for size in sizes:
+        end = size
+        while 0 < end < len(clusters) and clusters[end] == clusters[end - 1]:
+            end += 1
+        ends.append(end)
+    return tuple(dict.fromkeys(ends))
 
 
 def _missing(rules: GateRules, requirement: str, rule: str, sentence: str) -> ItemVerdict:

@@ -34,6 +34,7 @@ __all__ = [
     "PairedNonInferiority",
     "compare",
     "few_pairs",
+    "repeats_saving",
 ]
 
 PAIRS_MIN = 20
@@ -229,10 +230,7 @@ class PairedNonInferiority:
         missing = few_pairs(b + c, n, self.margin, self.alpha)
         if missing is not None:
             return missing
-        flips, mean = (b + c) / n, float(d.mean())
-        saved = (n * float(d.var(ddof=1)) + 5) / (n * (flips - mean**2) + 5)
-        saved = min(max(saved, 0.1), 1.0)
-        return self._compare(b, c, n, self._plain(design_effect=saved))
+        return self._compare(b, c, n, self._plain(design_effect=repeats_saving(d)))
 
     def _clustered(
         self, d: Floats, groups: list[str | None], notes: tuple[str, ...]
@@ -268,6 +266,25 @@ class PairedNonInferiority:
             interval_critical=scale.interval_critical, design_effect=scale.design_effect,
             looks=1, method=MethodId.PAIRED_NON_INFERIORITY, notes=notes,
         )  # fmt: skip
+
+
+def repeats_saving(d: Floats) -> float:
+    """Variance of differences against a repeated baseline, relative to single runs of both.
+
+    Args:
+        d: Candidate (0 or 1) minus the share of good runs of the baseline, shape (n,), n >= 2.
+
+    Returns:
+        Between 0.1 and 1, shrunk towards 1 by five pseudo-cases.
+
+    Example:
+        >>> f"{repeats_saving(np.array([0.05] * 190 + [-0.95] * 10)):.2f}"
+        '0.61'
+    """
+    n, mean = len(d), float(d.mean())
+    flips = float(np.abs(d).sum()) / n
+    saved = (n * float(d.var(ddof=1)) + 5) / (n * (flips - mean**2) + 5)
+    return min(max(saved, 0.1), 1.0)
 
 
 def few_pairs(flips: float, n: int, margin: float, alpha: float) -> NotEnoughEvidence | None:

@@ -60,7 +60,8 @@ class SequentialGate:
         looks: Planned looks, 1 to 20.
         spending: `pocock` ends early when the change is harmless; `obrien_fleming` when cases are scarce.
         alpha: Chance of "not worse" at the margin, all looks together, in (0, 0.5).
-        futility: Chance of success below which it stops; 0 never stops. It does not touch alpha.
+        futility: Chance of reaching the last bound, with nothing lost from now on, below which it stops; 0
+            never stops. Nobody has to obey it, so it does not touch alpha.
 
     Source:
         Lan and DeMets 1983; bounds by the recursion of Armitage, McPherson and Rowe 1969.
@@ -71,7 +72,7 @@ class SequentialGate:
     looks: int = 10
     spending: Spending = "pocock"
     alpha: float = 0.05
-    futility: float = 0.10
+    futility: float = 0.20
 
     def __post_init__(self) -> None:
         check_fraction("margin", self.margin, 0.0, 0.5)
@@ -97,16 +98,26 @@ class SequentialGate:
         return GateState()
 
     def update(
-        self, state: GateState, b: int, c: int, n: int
+        self,
+        state: GateState,
+        b: float,
+        c: float,
+        n: int,
+        *,
+        design_effect: float = 1.0,
+        clusters: int | None = None,
     ) -> tuple[GateState, Comparison | NotEnoughEvidence]:
         """Look once.
 
         Args:
             state: State after the look before.
-            b: Pairs so far in which only the candidate is good.
+            b: Pairs so far in which only the candidate is good; repeats of the baseline make fractions.
             c: Pairs so far in which only the baseline is good.
             n: Pairs so far, more than at the look before and at most `max_cases`; it need not be
                 where the look was planned.
+            design_effect: What clustering costs (above 1) or repeats save (below 1) among these pairs.
+            clusters: Clusters these pairs come from, or None when each is its own; few of them are held
+                against the same quantile of Student's t.
 
         Returns:
             The next state, and the comparison with its repeated interval; or how many pairs are
@@ -127,8 +138,8 @@ class SequentialGate:
                 "n", n, f"no further look: the gate ended at {before} pairs with {state.decision.value}"
             )
         n = check_count("n", n, least=before + 1, most=self.max_cases)
-        b = check_count("b", b, most=n)
-        c = check_count("c", c, most=n - b)
+        b = check_fraction("b", b, 0.0, float(n), closed=True)
+        c = check_fraction("c", c, 0.0, n - b, closed=True)
         if n < PAIRS_MIN:
             return state, NotEnoughEvidence(
                 reason=f"the first look needs {PAIRS_MIN} pairs; there are {n}",
@@ -141,24 +152,29 @@ class SequentialGate:
                 "looks", len(pairs), f"at most {LOOKS_MAX} looks; use CanaryTest to look all the time"
             )
         bound = spending_bounds(tuple(p / self.max_cases for p in pairs), self.spending, self.alpha)[-1]
+        if clusters is not None:
+            freedom = check_count("clusters", clusters, least=2) - 1
+            bound = float(special.stdtrit(freedom, special.ndtr(bound)))
         result = compare(
             b, c, n,
             margin=self.margin, alpha=self.alpha, critical=bound, interval_critical=bound,
-            design_effect=1.0, looks=len(pairs), method=MethodId.SEQUENTIAL_GATE,
+            design_effect=design_effect, looks=len(pairs), method=MethodId.SEQUENTIAL_GATE,
         )  # fmt: skip
-        result = self._end(result, b, c, n)
+        result = self._end(result, b, c, n, pairs)
         return GateState(pairs=pairs, decision=result.decision, stopped=result.stop), result
 
-    def _end(self, result: Comparison, b: int, c: int, n: int) -> Comparison:
+    def _end(self, result: Comparison, b: float, c: float, n: int, pairs: tuple[int, ...]) -> Comparison:
         """Stop where no further case can help."""
         if result.stop:
             return result
         if n == self.max_cases:
             note = "the gate ended undecided: the change is neither proved harmless nor harmful"
             return replace(result, stop=True, notes=(*result.notes, note))
-        flips = max((b + c) / n, _FLIPS_MIN)
-        target = -self.margin * self.max_cases + 1.645 * math.sqrt(flips * self.max_cases)
-        gap = (target - (b - c)) / math.sqrt(flips * (self.max_cases - n))
+        variance = max((b + c) / n, _FLIPS_MIN) * result.design_effect
+        target = -self.margin * self.max_cases + self._last_bound(pairs) * math.sqrt(
+            variance * self.max_cases
+        )
+        gap = (target - (b - c)) / math.sqrt(variance * (self.max_cases - n))
         chance = float(special.ndtr(-gap))
         if chance >= self.futility:
             return result
@@ -166,6 +182,13 @@ class SequentialGate:
             f"stopped as futile: {self.max_cases} pairs would prove it with a chance of {100 * chance:.0f} %"
         )
         return replace(result, stop=True, notes=(*result.notes, note))
+
+    def _last_bound(self, pairs: tuple[int, ...]) -> float:
+        """Return what the statistic must reach at the end, after these looks and the planned ones to come."""
+        ahead = [one for one in self.planned_pairs() if one > pairs[-1]]
+        looks = (*pairs, *ahead)[: LOOKS_MAX - 1]
+        looks = looks if looks[-1] == self.max_cases else (*looks, self.max_cases)
+        return spending_bounds(tuple(one / self.max_cases for one in looks), self.spending, self.alpha)[-1]
 
 
 def spending_bounds(

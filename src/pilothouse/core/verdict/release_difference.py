@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether a candidate is not worse than another version on the same cases, look by look.
 
-Independent pairs take several looks (`SequentialGate`). Clusters and repeats take one, at the end: their
-statistic has not been validated over several looks.
+Independent pairs, clusters, and repeats of the baseline take several looks (`SequentialGate`;
+`benchmarks/evals/gate_simulation.py` holds what was validated). Repeats of the candidate, and repeats within
+clusters, take one, at the end: their statistic has not been validated over several looks.
 """
 
 from __future__ import annotations
@@ -10,13 +11,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from pilothouse.core.evidence.evidence import Scope
+from pilothouse.core.statistics.clusters import cluster_design_effect
 from pilothouse.core.statistics.comparison import (
     PAIRS_MIN,
     Comparison,
     Decision,
     PairedNonInferiority,
     few_pairs,
+    repeats_saving,
 )
 from pilothouse.core.statistics.repeats import pass_hat_k
 from pilothouse.core.statistics.results import Estimate, NotEnoughEvidence
@@ -54,10 +59,12 @@ def takes_one_look(clusters: Sequence[str], *, repeats: int, baseline_repeats: i
         baseline_repeats: Runs of each case by the baseline.
 
     Example:
-        >>> takes_one_look(["a", "b"], repeats=1, baseline_repeats=1)
+        >>> takes_one_look(["a", "a"], repeats=1, baseline_repeats=1)
         False
+        >>> takes_one_look(["a", "a"], repeats=1, baseline_repeats=4)
+        True
     """
-    return repeats > 1 or baseline_repeats > 1 or len(set(clusters)) < len(clusters)
+    return repeats > 1 or (baseline_repeats > 1 and len(set(clusters)) < len(clusters))
 
 
 def look_sizes(cases: int, rules: GateRules, *, is_single: bool) -> tuple[int, ...]:
@@ -132,8 +139,7 @@ def judge_difference(
         gate = SequentialGate(
             rules.margin, cases_planned, looks=rules.looks, spending=rules.spending, alpha=rules.alpha
         )
-        better, worse = _counts(pairs)
-        state, result = gate.update(state, better, worse, len(pairs))
+        state, result = _look(gate, state, pairs)
     if isinstance(result, NotEnoughEvidence):
         update = {"sentence": f"{result.reason}; {result.remedy}", "n_needed": result.need}
         return DifferenceLook(item=item.model_copy(update=update), look=None, state=state, is_over=is_last)
@@ -212,10 +218,19 @@ def _is_pair(one: CaseResult) -> bool:
     return bool(one.candidate and one.baseline) and None not in one.candidate and None not in one.baseline
 
 
-def _counts(pairs: Sequence[CaseResult]) -> tuple[int, int]:
-    better = sum(bool(one.candidate[0]) and not one.baseline[0] for one in pairs)
-    worse = sum(bool(one.baseline[0]) and not one.candidate[0] for one in pairs)
-    return better, worse
+def _look(
+    gate: SequentialGate, state: GateState, pairs: Sequence[CaseResult]
+) -> tuple[GateState, Comparison | NotEnoughEvidence]:
+    """Look at one of several looks: plain pairs, pairs in clusters, or pairs with a baseline that ran often."""
+    d = np.array([bool(one.candidate[0]) - sum(one.baseline) / len(one.baseline) for one in pairs])
+    better, worse = float(np.maximum(d, 0).sum()), float(np.maximum(-d, 0).sum())
+    if any(len(one.baseline) > 1 for one in pairs):
+        return gate.update(state, better, worse, len(pairs), design_effect=repeats_saving(d))
+    effect = cluster_design_effect(d, [one.cluster for one in pairs])
+    if isinstance(effect, NotEnoughEvidence):
+        return state, effect
+    clusters = effect.clusters if effect.clusters < len(pairs) else None
+    return gate.update(state, better, worse, len(pairs), design_effect=effect.value, clusters=clusters)
 
 
 def _once(pairs: Sequence[CaseResult], rules: GateRules) -> Comparison | NotEnoughEvidence:

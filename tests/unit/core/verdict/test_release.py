@@ -111,9 +111,11 @@ def test_looks_carry_what_was_spent_and_end_as_soon_as_it_is_decided():
     assert found.look.number == 3
 
 
-def test_clusters_and_repeats_take_one_look():
-    assert takes_one_look(["a", "a"], repeats=1, baseline_repeats=1)
-    assert takes_one_look(["a", "b"], repeats=1, baseline_repeats=4)
+def test_only_what_was_not_validated_over_several_looks_takes_one():
+    assert not takes_one_look(["a", "a"], repeats=1, baseline_repeats=1)
+    assert not takes_one_look(["a", "b"], repeats=1, baseline_repeats=4)
+    assert takes_one_look(["a", "a"], repeats=1, baseline_repeats=4)
+    assert takes_one_look(["a", "b"], repeats=2, baseline_repeats=1)
     assert look_sizes(400, RULES, is_single=True) == (400,)
 
 
