@@ -222,7 +222,7 @@ def _look(
     gate: SequentialGate, state: GateState, pairs: Sequence[CaseResult]
 ) -> tuple[GateState, Comparison | NotEnoughEvidence]:
     """Look at one of several looks: plain pairs, pairs in clusters, or pairs with a baseline that ran often."""
-    d = np.array([bool(one.candidate[0]) - sum(one.baseline) / len(one.baseline) for one in pairs])
+    d = np.array([bool(one.candidate[0]) - sum(map(bool, one.baseline)) / len(one.baseline) for one in pairs])
     better, worse = float(np.maximum(d, 0).sum()), float(np.maximum(-d, 0).sum())
     if any(len(one.baseline) > 1 for one in pairs):
         return gate.update(state, better, worse, len(pairs), design_effect=repeats_saving(d))
