@@ -16,6 +16,7 @@ from fresh_ledger import ledger_url
 from starlette.applications import Starlette
 
 from pilothouse.interfaces.web.pages import web_app
+from pilothouse.interfaces.web.signing import SigningRoom
 from pilothouse.ledger.ledger import SqlLedger, open_ledger
 from pilothouse.ledger.sessions import SqlSessions
 from pilothouse.ports import LakeHealth
@@ -152,5 +153,6 @@ def people_site(home: Path, *, open_reading: bool = True, proxy: Proxy | None = 
             open_reading=open_reading,
             proxy=proxy,
         )
-        app = web_app(Shows(installation), sign_in=sign_in)
+        rooms = (SigningRoom(ledger, sign_in.directory, clock),)
+        app = web_app(Shows(installation), sign_in=sign_in, rooms=rooms)
         yield PeopleSite(app=app, sign_in=sign_in, ledger=ledger, installation=installation, clock=clock)

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from pilothouse.app.opening import SystemClock
 
 if TYPE_CHECKING:
+    from pilothouse.interfaces.web.routing import Room
     from pilothouse.ledger.ledger import SqlLedger
     from pilothouse.settings import Settings
     from pilothouse.workflows.sign_in import SignIn
 
-__all__ = ["open_sign_in", "sign_in_of"]
+__all__ = ["open_sign_in", "people_rooms", "sign_in_of"]
 
 
 def sign_in_of(settings: Settings, ledger: SqlLedger) -> SignIn:
@@ -39,6 +40,18 @@ def sign_in_of(settings: Settings, ledger: SqlLedger) -> SignIn:
         open_reading=settings.is_loopback,
         proxy=proxy,
     )
+
+
+def people_rooms(ledger: SqlLedger, sign_in: SignIn) -> tuple[Room, ...]:
+    """Return the rooms in which people sign and review.
+
+    Args:
+        ledger: The opened ledger.
+        sign_in: Who people are.
+    """
+    from pilothouse.interfaces.web.signing import SigningRoom
+
+    return (SigningRoom(ledger, sign_in.directory, SystemClock()),)
 
 
 @contextmanager

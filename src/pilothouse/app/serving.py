@@ -11,7 +11,7 @@ from pilothouse import __version__
 from pilothouse.app.control_room import running_controls
 from pilothouse.app.gateway import running_gateway
 from pilothouse.app.opening import SystemClock
-from pilothouse.app.people import sign_in_of
+from pilothouse.app.people import people_rooms, sign_in_of
 from pilothouse.connectors.own_server import forget_server, note_server
 from pilothouse.interfaces.cli.services import ServeRequest
 
@@ -119,11 +119,13 @@ def _serve_node(
         if not installation.ledger.charters():
             request.on_note("No charter is in force yet: `pilothouse init PATH-TO-YOUR-AGENT` drafts one.")
 
+    sign_in = sign_in_of(installation.settings, ledger)
     app = server.compose(
         otlp=otlp_app(node),
         pages=web_app(
             Shows(installation, health=node.health, work=background.states),
-            sign_in=sign_in_of(installation.settings, ledger),
+            sign_in=sign_in,
+            rooms=people_rooms(ledger, sign_in),
         ),
         mounts={"gw": gateway.app},
         metrics=lambda: metrics_text(node.health()) + gateway.metrics(),

@@ -63,7 +63,7 @@ def render_body(page: Page, **options: Any) -> Markup:
 
     Args:
         page: Any page; the template has its name.
-        **options: `links` says whether links to other pages are drawn (default True).
+        **options: `links` says whether links to other pages are drawn (default True); `token` goes into forms.
     """
     template = environment().get_template(f"{page.name}.html")
-    return Markup(template.render(page=page, **{"links": True, **options}))  # noqa: S704 - rendered with escaping
+    return Markup(template.render(page=page, **{"links": True, "token": "", **options}))  # noqa: S704 - rendered with escaping

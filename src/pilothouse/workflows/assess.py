@@ -31,6 +31,7 @@ from pilothouse.workflows.agents import NAMES_SHOWN_MAX
 from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.phase_log import phase_at
+from pilothouse.workflows.signing import waivers_of
 from pilothouse.workflows.stability import clock_evidence
 from pilothouse.workflows.verifiers import verifier_notes
 
@@ -110,6 +111,7 @@ def assess(
         now,
         phase=phase_at(installation.ledger, agent, now).phase,
         version=version,
+        waivers=tuple(one for one in waivers_of(installation.ledger, agent) if one.signed_at <= now),
         level=level,
     )
     all_notes = (

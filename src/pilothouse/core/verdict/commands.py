@@ -14,7 +14,7 @@ _TO_COME = frozenset(
         ("context",),
         ("drill",),
         ("eval", "judge"),
-        ("evidence",),
+        ("evidence", "seal"),
         ("integration",),
         ("policy",),
         ("replay",),

@@ -24,6 +24,7 @@ from pilothouse.interfaces.cli import (
     demo,
     doctor,
     evaluate,
+    evidence,
     explain,
     gate,
     key,
@@ -64,6 +65,7 @@ COMMANDS = (
     load,
     controls,
     sign_in,
+    evidence,
 )
 """Command groups in the order of the help page."""
 

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pilothouse evidence`: what people must sign, signing it, and waiving what may be waived."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pilothouse.errors import UnknownName, UsageError
+from pilothouse.interfaces.cli.consoles import hint_console, result_console
+from pilothouse.interfaces.cli.controls import command_line_actor
+from pilothouse.settings import load_settings
+
+if TYPE_CHECKING:
+    from pilothouse.core.charter.charter import Charter
+    from pilothouse.core.verdict.signing import Asked
+    from pilothouse.interfaces.cli.services import Services
+
+__all__ = ["register"]
+
+Item = Annotated[str, typer.Argument(help="Requirement, for example OWN-5.")]
+Agent = Annotated[str | None, typer.Argument(help="Agent id; may be left out where there is only one.")]
+AsPerson = Annotated[
+    str | None, typer.Option("--as", metavar="PERSON", help="Person id of the charter who signs.")
+]
+Home = Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
+
+
+def register(cli: typer.Typer, services: Services) -> None:
+    """Add the `evidence` group to the command tree."""
+    group = typer.Typer(
+        help="What people must sign: list it, sign it, waive what may be waived.", no_args_is_help=True
+    )
+    cli.add_typer(group, name="evidence")
+
+    @group.command("list")
+    def list_signatures(agent: Agent = None, *, home: Home = None, as_json: AsJson = False) -> None:
+        """List every signature the framework asks for: who, about what, whether it stands and until when."""
+        from pilothouse.workflows.agents import choose_agent
+        from pilothouse.workflows.in_force import charter_of
+        from pilothouse.workflows.signing import signatures
+
+        with services.open_installation(load_settings(home=home)) as installation:
+            chosen = choose_agent(installation, agent)
+            asked = signatures(installation.ledger, chosen, services.clock.now())
+            record = installation.ledger.charter(chosen)
+        if as_json:
+            typer.echo(json.dumps({"agent": chosen, "signatures": [_record(one) for one in asked]}))
+            return
+        charter = None if record is None else charter_of(record)
+        _print(asked, charter)
+
+    @group.command("attest")
+    def attest(
+        item: Item,
+        agent: Agent = None,
+        *,
+        person: AsPerson = None,
+        yes: Annotated[bool, typer.Option("--yes", help="Sign without asking again.")] = False,
+        home: Home = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """Sign what a requirement asks of a person: the section of the charter in force, until its date."""
+        from pilothouse.core.verdict.signing import section_text
+        from pilothouse.workflows.agents import choose_agent
+        from pilothouse.workflows.in_force import charter_of
+        from pilothouse.workflows.signing import asked_of, sign, signatures
+
+        item, now = item.upper(), services.clock.now()
+        with services.open_installation(load_settings(home=home)) as installation:
+            ledger = installation.ledger
+            chosen = choose_agent(installation, agent)
+            asked = signatures(ledger, chosen, now, item)
+            record = ledger.charter(chosen)
+            charter = charter_of(record) if record else None
+            signer = _signer(item, asked, person, charter)
+            mine = [one for one in asked if charter and asked_of(charter, one, signer)]
+            if not as_json and charter:
+                for section in dict.fromkeys(one.section for one in mine):
+                    typer.echo(f"{item}: {mine[0].asks}\n\n{section_text(charter, section)}\n", err=True)
+            if not yes:
+                _confirm(f"Sign this as {_name(charter, signer)}?")
+            done = sign(
+                ledger,
+                chosen,
+                item,
+                person=signer,
+                actor=f"{command_line_actor()} for {signer}",
+                source=f"pilothouse evidence attest {item} {chosen}",
+                now=now,
+            )
+            after = [
+                one for one in signatures(ledger, chosen, now, item) if one.key in {each.key for each in done}
+            ]
+        if as_json:
+            typer.echo(json.dumps({"agent": chosen, "signed": [_record(one) for one in after]}))
+            return
+        for one in after:
+            until = f" until {one.lapses_at:%d %b %Y}" if one.lapses_at else " for this text"
+            typer.echo(f"signed: {item} {one.scope.label} by {_name(charter, signer)},{until}")
+
+    @group.command("waive")
+    def waive_item(
+        item: Item,
+        agent: Agent = None,
+        *,
+        until: Annotated[str, typer.Option(metavar="DATE", help="Its end, within 30 days: 2026-12-01.")],
+        reason: Annotated[str, typer.Option(help="Why, one sentence.")],
+        person: AsPerson = None,
+        home: Home = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """Let a gate open although a requirement does not hold; the status stays, the sponsor signs."""
+        from pilothouse.core.charter.answers import known
+        from pilothouse.workflows.agents import choose_agent
+        from pilothouse.workflows.assess import assess
+        from pilothouse.workflows.signing import waive
+
+        item, now = item.upper(), services.clock.now()
+        with services.open_installation(load_settings(home=home)) as installation:
+            chosen = choose_agent(installation, agent)
+            found = assess(installation, chosen, now, freeze=False)
+            one = next((each for each in found.verdict.requirements if each.requirement == item), None)
+            if one is None:
+                raise UnknownName.among(
+                    "requirement",
+                    item,
+                    [each.requirement for each in found.verdict.requirements],
+                    remedy=f"Run `pilothouse verdict {chosen} --full`.",
+                )
+            waiver = waive(
+                installation.ledger,
+                chosen,
+                item,
+                one.deciding,
+                version=found.verdict.version,
+                person=person or known(found.charter.sponsor.person) or "",
+                actor=f"{command_line_actor()} for {person or 'the sponsor'}",
+                reason=reason,
+                until=_day(until),
+                now=now,
+            )
+        typer.echo(
+            waiver.model_dump_json()
+            if as_json
+            else f"waived: {item} until {waiver.until:%d %b %Y} by {_name(found.charter, waiver.signer)}; "
+            "its status stays what it is"
+        )
+
+
+def _day(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC)
+    except ValueError:
+        raise UsageError(f"{text!r} is no day", remedy="Write it as 2026-12-01.", subject="--until") from None
+
+
+def _signer(item: str, asked: tuple[Asked, ...], person: str | None, charter: Charter | None) -> str:
+    people = tuple(dict.fromkeys(one.person for one in asked))
+    if person is not None:
+        return person
+    if len(people) == 1:
+        return people[0]
+    names = ", ".join(f"{one} ({_name(charter, one)})" for one in people) or "nobody yet"
+    raise UsageError(
+        f"{item} asks for the signatures of {names}",
+        remedy=f"Say whose this is: `pilothouse evidence attest {item} --as {people[0] if people else 'PERSON'}`.",
+    )
+
+
+def _confirm(question: str) -> None:
+    if not sys.stdin.isatty():
+        raise UsageError(
+            "nobody is there to confirm the signature",
+            remedy="Read the text above, then repeat with `--yes`.",
+        )
+    if not typer.confirm(question, err=True):
+        raise typer.Abort
+
+
+def _name(charter: Charter | None, person: str) -> str:
+    from pilothouse.core.charter.answers import known
+
+    entry = charter.people.get(person) if charter else None
+    return (known(entry.name) if entry else None) or person
+
+
+def _record(one: Asked) -> dict[str, object]:
+    return {
+        "requirement": one.requirement,
+        "scope": one.scope.label,
+        "section": one.section,
+        "section_digest": one.binds.section_digest,
+        "person": one.person,
+        "state": one.state.value,
+        "signer": one.signer,
+        "signed_at": one.signed_at.isoformat() if one.signed_at else None,
+        "lapses_at": one.lapses_at.isoformat() if one.lapses_at else None,
+    }
+
+
+def _print(asked: tuple[Asked, ...], charter: Charter | None) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for head in ("item", "what", "who signs", "state", "until"):
+        table.add_column(head, header_style="dim")
+    for one in asked:
+        until = f"{one.lapses_at:%d %b %Y}" if one.lapses_at else ""
+        cells = (one.requirement, one.scope.label, _name(charter, one.person), one.state.value, until)
+        table.add_row(*(Text(cell) for cell in cells))
+    result_console(wrap=True).print(table)
+    missing = next((one for one in asked if one.state.value != "signed"), None)
+    if missing is not None:
+        hint_console().print(
+            f"  sign one: pilothouse evidence attest {missing.requirement} --as {missing.person}"
+        )

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Signing page: the exact text, who must sign it, and whether that was done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.verdict.sentence import person_names
+from pilothouse.core.verdict.signing import Asked, SignatureState, section_text
+from pilothouse.core.verdict.verdict import Status
+from pilothouse.reports.moments import Moment, moment
+from pilothouse.reports.view_models import Frozen, Page, Sentence, StatusMark, page_moment, shown_text
+from pilothouse.reports.words import SHAPES
+
+__all__ = ["SignatureRow", "SignedText", "SigningPage", "build_signing"]
+
+_WORDS = {
+    SignatureState.SIGNED: ("Signed", Status.HOLDS),
+    SignatureState.MISSING: ("Not signed", Status.NO_EVIDENCE),
+    SignatureState.CHANGED: ("Signed another text", Status.NO_EVIDENCE),
+    SignatureState.LAPSED: ("Lapsed", Status.NO_EVIDENCE),
+}
+
+
+class SignatureRow(Frozen):
+    """One signature.
+
+    Attributes:
+        mark: Whether it stands.
+        requirement: Requirement id.
+        asks: What the requirement asks for.
+        what: The part it is about.
+        who: Name of who must sign.
+        signed: Who signed and when, in words, or empty.
+        lapses: When it ends, or None.
+        key: Digest of what a form signs; empty when the visitor may not sign it.
+    """
+
+    mark: StatusMark
+    requirement: str
+    asks: str
+    what: str
+    who: str
+    signed: str
+    lapses: Moment | None
+    key: str
+
+
+class SignedText(Frozen):
+    """The text of one section, with the signatures asked over it.
+
+    Attributes:
+        section: Name of the section.
+        digest: Its digest, short.
+        text: The text itself, escaped where it is shown.
+        rows: The signatures.
+        items: Requirements that the visitor can sign here, one form each.
+    """
+
+    section: str
+    digest: str
+    text: str
+    rows: tuple[SignatureRow, ...]
+    items: tuple[str, ...]
+
+
+class SigningPage(Page):
+    """What people must sign.
+
+    Attributes:
+        visitor: Name of who looks at it, or empty.
+        texts: Sections, those with something for the visitor first.
+    """
+
+    visitor: str
+    texts: tuple[SignedText, ...]
+
+
+def build_signing(
+    charter: Charter, asked: Sequence[Asked], now: datetime, *, mine: frozenset[str], visitor: str = ""
+) -> SigningPage:
+    """Build the page.
+
+    Args:
+        charter: The charter in force.
+        asked: Signatures that are asked for.
+        now: The moment.
+        mine: Keys of those that the visitor may give.
+        visitor: The visitor's name, or empty.
+    """
+    names = person_names(charter)
+    by_section: dict[str, list[Asked]] = {}
+    for one in asked:
+        by_section.setdefault(one.section or "", []).append(one)
+    texts = [
+        _text(charter, section, found, names, now=now, mine=mine) for section, found in by_section.items()
+    ]
+    texts.sort(key=lambda one: not one.items)
+    open_count = sum(one.state is not SignatureState.SIGNED for one in asked)
+    yours = sum(one.state is not SignatureState.SIGNED and one.key in mine for one in asked)
+    plain = f"{len(asked) - open_count} of {len(asked)} signatures stand"
+    plain += f"; {yours} wait for you." if yours else "."
+    return SigningPage(
+        name="signing",
+        title=f"Signatures · {charter.agent}",
+        heading="Signatures",
+        agent=charter.agent,
+        as_of=page_moment(now),
+        sentence=Sentence(plain=plain),
+        visitor=visitor,
+        texts=tuple(texts),
+    )
+
+
+def _text(
+    charter: Charter,
+    section: str,
+    asked: Sequence[Asked],
+    names: dict[str, str],
+    *,
+    now: datetime,
+    mine: frozenset[str],
+) -> SignedText:
+    rows = []
+    for one in asked:
+        word, status = _WORDS[one.state]
+        signed = ""
+        if one.signer and one.signed_at:
+            signed = f"by {names.get(one.signer, one.signer)}, {one.signed_at:%d %b %Y}"
+        rows.append(
+            SignatureRow(
+                mark=StatusMark(status=status, word=word, shape=SHAPES[status]),
+                requirement=one.requirement,
+                asks=one.asks,
+                what=shown_text(one.scope.label),
+                who=names.get(one.person, one.person),
+                signed=signed,
+                lapses=moment(one.lapses_at, now) if one.lapses_at else None,
+                key=one.key if one.key in mine else "",
+            )
+        )
+    return SignedText(
+        section=section or "requirement",
+        digest=(asked[0].binds.section_digest or "")[:12],
+        text=section_text(charter, section or None),
+        rows=tuple(rows),
+        items=tuple(dict.fromkeys(row.requirement for row in rows if row.key)),
+    )
