@@ -11,7 +11,7 @@ from datetime import datetime
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.charter.operations import PhaseName
-from pilothouse.core.verdict.expansion import people_in_role
+from pilothouse.core.charter.powers import Action, may_act
 from pilothouse.core.verdict.phases import (
     APPROVAL_MAX_AGE,
     LOOK_LEVEL,
@@ -207,7 +207,7 @@ def roll_back_phase(
         installation: Lake and ledger.
         agent: Agent with a charter in force.
         now: The moment, aware UTC.
-        person: Who does it: owner, accountable or responsible for incidents, or operations.
+        person: Who does it: whoever may operate the agent.
         reason: Why, in one sentence.
         to: The phase; None for the one before.
 
@@ -217,7 +217,7 @@ def roll_back_phase(
     """
     ledger = installation.ledger
     charter = _charter_in_force(installation, agent)
-    if person not in _may_roll_back(charter):
+    if not may_act(charter, person, Action.OPERATE):
         raise Denied(
             f"{person!r} may not roll {agent!r} back",
             remedy="The owner, whoever answers for incidents, and operations may: `pilothouse phase rollback --as PERSON`.",
@@ -272,8 +272,3 @@ def _charter_in_force(installation: Installation, agent: str) -> Charter:
             subject=agent,
         )
     return charter_of(record)
-
-
-def _may_roll_back(charter: Charter) -> frozenset[str]:
-    roles = ("owner", "A:incident_response", "R:incident_response", "team")
-    return frozenset(person for role in roles for person in people_in_role(charter, role, {}))

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         feature_drift,
         psi_test,
     )
+    from pilothouse.core.statistics.effect import relative_change
     from pilothouse.core.statistics.intervals import (
         anytime_interval,
         cases_to_prove_ceiling,
@@ -148,6 +149,7 @@ __all__ = [
     "psi_test",
     "quality_interval",
     "quantile_bounds",
+    "relative_change",
     "release_power",
     "route",
     "sequence_drift",
@@ -171,6 +173,7 @@ _HOMES = {
     "cost": "CostAlert CostLine CostMonitor CostReading",
     "daily": "DayCounts DayStratum answered_probability predicted_rate",
     "detection": "Detectability DetectionDesign detectability",
+    "effect": "relative_change",
     "drift": "FeatureCheck FeatureDrift accumulated_evidence feature_drift psi_test",
     "intervals": "anytime_interval cases_to_prove_ceiling cases_to_prove_floor failure_upper_bound jeffreys_interval jeffreys_lower jeffreys_upper",
     "labels": "labels_needed",

@@ -52,6 +52,7 @@ class MethodId(StrEnum):
     STREAM_ANOMALY = "stream_anomaly"
     JUDGE_CARD = "judge_card"
     AGREEMENT = "agreement"
+    RELATIVE_CHANGE = "relative_change"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +110,16 @@ _COINS = "items are chosen for labelling by independent coins whose probabilitie
 
 METHODS: Mapping[MethodId, Explanation] = MappingProxyType(
     {
+        MethodId.RELATIVE_CHANGE: Explanation(
+            sentence="Covers the true relative change of an outcome in 95 of 100 experiments like this one.",
+            assumptions=(
+                "Who is in the holdout was drawn by unit, not chosen.",
+                "Units are independent of each other; cases of one unit need not be.",
+                "Each group has at least 20 units and a positive mean.",
+            ),
+            formula="log(mean_agent / mean_holdout) ± t · sqrt((se_a/mean_a)² + (se_h/mean_h)²), errors between units",
+            reference="Deng, Knoblich, Lu 2018 (delta method); Welch 1947 (degrees of freedom)",
+        ),
         MethodId.JEFFREYS_INTERVAL: Explanation(
             sentence="The true rate is in this range; such ranges are right 19 times in 20.",
             assumptions=(_RANDOM, _INDEPENDENT),

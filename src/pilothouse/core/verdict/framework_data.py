@@ -135,7 +135,7 @@ DATA = (
         asks="outcome metrics with a baseline, sealed before the first counted task",
         gates=("1",),
         who=("A:outcome_reporting",),
-        remedy="pilothouse evidence seal outcomes",
+        remedy="pilothouse value seal",
         parts=(Part(kind="outcome.seal", rule=Fact(), fresh=None, answered=("outcomes",)),),
     ),
     Requirement(
@@ -144,7 +144,7 @@ DATA = (
         asks="the committed change of each outcome metric, proved against its control",
         gates=("X",),
         who=("A:outcome_reporting",),
-        remedy="pilothouse report executive",
+        remedy="pilothouse value measure {outcome} FILE",
         parts=(Part(kind="outcome.effect", rule=Fact(), per=Per.OUTCOME, fresh=_QUARTER),),
     ),
     Requirement(

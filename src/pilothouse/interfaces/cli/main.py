@@ -36,6 +36,7 @@ from pilothouse.interfaces.cli import (
     serve,
     sign_in,
     telemetry,
+    value,
     verdict,
 )
 from pilothouse.interfaces.cli.consoles import hint_console
@@ -53,6 +54,7 @@ COMMANDS = (
     telemetry,
     verdict,
     phase,
+    value,
     explain,
     price,
     provider,

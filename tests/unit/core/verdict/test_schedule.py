@@ -52,6 +52,8 @@ def test_jobs_of_nobody_wait_for_nobody():
 def test_a_circle_and_unknown_names_do_not_hang_it():
     jobs = [job("a", after=["b", "a"]), job("b", after=["a", "nowhere"])]
     assert schedule_jobs(jobs).finish_days == 2.0
+    ring = [job("a", after=["b"]), job("b", after=["a"]), job("c", work=9, after=["b"])]
+    assert schedule_jobs(ring).critical == ("a", "b", "c")
 
 
 def test_what_lies_off_the_path_saves_nothing():

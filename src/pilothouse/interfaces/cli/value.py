@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pilothouse value`: what an agent is worth, as ranges, and outcomes sealed and measured."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pilothouse.errors import ExitStatus
+from pilothouse.interfaces.cli.consoles import result_console
+from pilothouse.settings import load_settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from pilothouse.interfaces.cli.services import Services
+    from pilothouse.reports.value import ValuePage
+    from pilothouse.workflows.outcomes import Effect
+
+__all__ = ["register"]
+
+Home = Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
+Agent = Annotated[str | None, typer.Argument(help="Agent id; may be left out while only one has a charter.")]
+AgentOption = Annotated[
+    str | None, typer.Option("--agent", help="Agent id; may be left out while only one has a charter.")
+]
+
+
+def register(cli: typer.Typer, services: Services) -> None:
+    """Add the `value` commands to the command tree."""
+    group = typer.Typer(
+        name="value", help="What an agent is worth, and what that rests on.", no_args_is_help=True
+    )
+
+    @group.command("show")
+    def show(agent: Agent = None, *, home: Home = None, as_json: AsJson = False) -> None:
+        """Show the three numbers as ranges with their sources, and each outcome against its commitment."""
+        from pilothouse.reports.view_models import page_json
+        from pilothouse.workflows.agents import choose_agent
+        from pilothouse.workflows.value import show_value
+
+        with services.open_installation(load_settings(home=home)) as installation:
+            page = show_value(installation, choose_agent(installation, agent), services.clock.now())
+        if as_json:
+            typer.echo(page_json(page))
+        else:
+            _print(page, result_console(wrap=True))
+
+    @group.command("seal")
+    def seal(
+        agent: Agent = None,
+        *,
+        person: Annotated[
+            str, typer.Option("--as", metavar="PERSON", help="Who you are: a person id of the charter.")
+        ],
+        home: Home = None,
+    ) -> None:
+        """Seal the committed outcomes; after the first task in production it is too late to count."""
+        from pilothouse.workflows.agents import choose_agent
+        from pilothouse.workflows.outcomes import seal_outcomes
+
+        with services.open_installation(load_settings(home=home)) as installation:
+            chosen = choose_agent(installation, agent)
+            sealed = seal_outcomes(installation, chosen, person, services.clock.now())
+        late = "" if sealed.in_time else " Tasks had counted in production already, so DATA-9 does not hold."
+        typer.echo(f"Sealed the outcomes of {chosen} ({sealed.digest[:12]}).{late}")
+        raise typer.Exit(int(ExitStatus.HOLDS if sealed.in_time else ExitStatus.BREACHED))
+
+    @group.command("measure")
+    def measure(
+        outcome: Annotated[str, typer.Argument(help="Outcome metric of the charter.")],
+        file: Annotated[Path, typer.Argument(help="CSV: unit,arm,value; arm is `agent` or `holdout`.")],
+        *,
+        agent: AgentOption = None,
+        home: Home = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """Hold a measurement against the commitment: exit 0 proven, 1 proved short of it, 3 not enough evidence."""
+        from pilothouse.workflows.agents import choose_agent
+        from pilothouse.workflows.outcomes import measure_effect
+
+        with services.open_installation(load_settings(home=home)) as installation:
+            chosen = choose_agent(installation, agent)
+            effect = measure_effect(installation, chosen, outcome, file, services.clock.now())
+        record = _record(effect)
+        typer.echo(json.dumps(record) if as_json else record["sentence"])
+        status = {True: ExitStatus.HOLDS, False: ExitStatus.BREACHED, None: ExitStatus.NOT_ENOUGH_EVIDENCE}
+        raise typer.Exit(int(status[effect.proven]))
+
+    cli.add_typer(group)
+
+
+def _record(effect: Effect) -> dict[str, object]:
+    from pilothouse.core.statistics.results import Estimate
+
+    found = effect.found
+    if not isinstance(found, Estimate):
+        sentence = f"{effect.outcome}: {found.reason}. {found.remedy}"
+        return {"outcome": effect.outcome, "proven": None, "sentence": sentence}
+    word = {True: "proven", False: "proved short of it", None: "neither proved nor refuted; measure on"}[
+        effect.proven
+    ]
+    return {
+        "outcome": effect.outcome,
+        "proven": effect.proven,
+        "value": found.value,
+        "low": found.low,
+        "high": found.high,
+        "n": found.n,
+        "units": found.n_effective,
+        "committed": effect.committed,
+        "sentence": f"{effect.outcome}: {found.value:+.1%} [{found.low:+.1%}, {found.high:+.1%}] over "
+        f"{found.n_effective:,.0f} units; committed {effect.committed:+.0%}: {word}.",
+    }
+
+
+def _print(page: ValuePage, console: Console) -> None:
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    from pilothouse.reports.terminal import head, mark_text, plain_text
+
+    console.print(head(page, console, "value"))
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column()
+    table.add_column(overflow="fold")
+    for number in page.numbers:
+        basis = [*number.sources, *(f"unknown: {part}" for part in number.unknown)]
+        shown = Text(plain_text(number.value.shown, console), style="bold")
+        shown.append(plain_text("\n" + "; ".join(basis), console), style="dim")
+        table.add_row(number.name, shown)
+    console.print(Padding(table, (1, 0, 0, 0)))
+    for line in (page.ratio, *page.assumptions, page.seal):
+        if line:
+            console.print(Text(plain_text(line, console)))
+    if page.empty:
+        console.print(Text(plain_text(f"{page.empty.missing} {page.empty.command}", console)))
+    for one in page.outcomes:
+        text = mark_text(one.mark, console)
+        text.append(
+            plain_text(f"  {one.name}: was {one.baseline}, committed {one.committed}, {one.control}", console)
+        )
+        text.append(plain_text(f"\n  {one.measured}\n  {one.command}", console), style="dim")
+        console.print(Padding(text, (1, 0, 0, 0)))
+    console.print(
+        Text(plain_text(f"\nNext: {page.action.label}: {page.action.command}", console), style="bold")
+    )

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an agent is worth: the three numbers from the charter's ranges and from telemetry."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+from pilothouse.core.charter.answers import known
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.evidence.evidence import Evidence
+from pilothouse.core.evidence.task import CostState, Task, TaskResult
+from pilothouse.core.statistics.intervals import jeffreys_interval
+from pilothouse.core.statistics.results import Estimate
+from pilothouse.core.verdict.remediation import plan_steps
+from pilothouse.core.verdict.value import DAYS_A_MONTH, Measured, TypeVolume, three_numbers
+from pilothouse.ports import Ledger, TaskFilter
+from pilothouse.reports.value import SealShown, ValuePage, build_value
+from pilothouse.workflows.assess import Assessment, assess
+from pilothouse.workflows.installation import Installation
+from pilothouse.workflows.outcomes import read_seals
+
+__all__ = ["show_value"]
+
+WINDOW = timedelta(days=28)
+"""Volume and cost are those of the last four weeks: every weekday equally often."""
+
+
+def show_value(installation: Installation, agent: str, now: datetime) -> ValuePage:
+    """Return the Value page of an agent; nothing is stored.
+
+    Args:
+        installation: Lake and ledger.
+        agent: Agent with a charter in force.
+        now: The moment, aware UTC.
+
+    Raises:
+        UsageError: No charter is in force.
+    """
+    found = assess(installation, agent, now, freeze=False)
+    wanted = TaskFilter(agent=agent, from_ns=_ns(now - WINDOW), to_ns=_ns(now))
+    measured = _measure(found, installation.lake.window(wanted))
+    numbers = three_numbers(found.charter, measured, plan_steps(found.verdict, found.charter))
+    return build_value(
+        found.charter, found.verdict, numbers, _newest_seal(installation.ledger, found.charter), now
+    )
+
+
+def _newest_seal(ledger: Ledger, charter: Charter) -> SealShown | None:
+    seals = read_seals(ledger, charter.agent)
+    if not seals:
+        return None
+    newest = seals[-1]
+    return SealShown(
+        at=newest.at,
+        by=newest.by,
+        in_time=newest.in_time,
+        is_current=newest.digest == charter.section_digests["outcomes"],
+    )
+
+
+def _measure(found: Assessment, tasks: Sequence[Task]) -> Measured:
+    months = WINDOW.days / DAYS_A_MONTH
+    known_cost = math.fsum(float(task.cost_known_usd) for task in tasks)
+    unpriced = any(task.cost_state in {CostState.PARTIAL, CostState.UNKNOWN} for task in tasks)
+    return Measured(
+        model_per_month=None if unpriced else known_cost / months,
+        model_known_per_month=known_cost / months,
+        cost_per_task=_cost_per_task(found.evidence),
+        types=tuple(_volumes(found, tasks, months)),
+    )
+
+
+def _cost_per_task(evidence: Iterable[Evidence]) -> tuple[float, float] | None:
+    """Return the range over all task types; None while the ends of one of them are unknown."""
+    records = [one for one in evidence if one.kind == "cost_per_task"]
+    if not records or any(one.low is None or one.high is None for one in records):
+        return None
+    return min(one.low or 0.0 for one in records), max(one.high or 0.0 for one in records)
+
+
+def _volumes(found: Assessment, tasks: Sequence[Task], months: float) -> Iterator[TypeVolume]:
+    truth = {count.task_type: count for count in found.truth}
+    for name, terms in found.charter.task_types.items():
+        done = sum(task.task_type == name and task.result is TaskResult.COMPLETED for task in tasks)
+        count = truth.get(name)
+        told = (count.agrees + count.contradicts) if count else 0
+        wrong = jeffreys_interval(count.contradicts, told) if count and told else None
+        ends = (wrong.low, wrong.high) if isinstance(wrong, Estimate) else (None, None)
+        cost = known(terms.cost_of_error)
+        yield TypeVolume(
+            task_type=name,
+            tasks_per_month=done / months,
+            wrong_low=ends[0],
+            wrong_high=ends[1],
+            cost_of_error=float(cost) if cost is not None else None,
+        )
+
+
+def _ns(moment: datetime) -> int:
+    return int((moment - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1)) * 1_000

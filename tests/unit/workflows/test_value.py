@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Outcomes are sealed before they count, and measured against a holdout; the page shows what that is worth."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pilothouse.errors import Denied, MalformedRecord, UnknownName, UsageError
+from pilothouse.settings import load_settings
+from pilothouse.testing import EXAMPLE_NOW, FixedClock, MemoryLake, MemoryLedger, example_task
+from pilothouse.workflows.accept import accept_file
+from pilothouse.workflows.assess import assess
+from pilothouse.workflows.installation import Installation
+from pilothouse.workflows.outcomes import measure_effect, seal_outcomes
+from pilothouse.workflows.value import show_value
+
+CHARTER = Path(__file__).parents[2] / "golden" / "charters" / "ap-invoice-triage.yaml"
+NOW = EXAMPLE_NOW
+AGENT = "ap-invoice-triage"
+METRIC = "cycle_time_days"
+
+
+@pytest.fixture
+def installation(tmp_path):
+    ledger = MemoryLedger()
+    accept_file(ledger, CHARTER, NOW - timedelta(days=40), actor="test")
+    home = load_settings({}, home=tmp_path)
+    return Installation(settings=home, clock=FixedClock(), lake=MemoryLake(), ledger=ledger)
+
+
+def verdict_of(installation, requirement, now=NOW):
+    found = assess(installation, AGENT, now, freeze=False).verdict
+    return next(one for one in found.requirements if one.requirement == requirement)
+
+
+def written(tmp_path, change, *, units=200, extra=""):
+    rng = np.random.default_rng(7)
+    rows = ["unit,arm,value"]
+    for number in range(units):
+        arm = "holdout" if number % 4 == 0 else "agent"
+        level = 3.2 * (1 + (change if arm == "agent" else 0)) * rng.gamma(16, 1 / 16)
+        rows += [f"s{number},{arm},{level * rng.gamma(9, 1 / 9):.4f}" for _ in range(3)]
+    path = tmp_path / "measured.csv"
+    path.write_text("\n".join(rows) + "\n" + extra)
+    return path
+
+
+def test_a_seal_before_production_makes_data_9_hold_and_a_changed_charter_voids_it(installation, tmp_path):
+    assert verdict_of(installation, "DATA-9").reason == "missing"
+    assert seal_outcomes(installation, AGENT, "dana", NOW).in_time
+    assert verdict_of(installation, "DATA-9").status == "holds"
+    assert show_value(installation, AGENT, NOW).action.label == "Measure the outcome"
+
+
+def test_a_seal_after_the_first_task_in_production_breaches(installation):
+    installation.lake.add([example_task(environment="production")])
+    assert not seal_outcomes(installation, AGENT, "dana", NOW).in_time
+    assert verdict_of(installation, "DATA-9").status == "breached"
+    assert "after the first task" in show_value(installation, AGENT, NOW).seal
+
+
+def test_tasks_of_the_pilot_do_not_count(installation):
+    installation.lake.add([example_task(environment="pilot")])
+    assert seal_outcomes(installation, AGENT, "dana", NOW).in_time
+
+
+def test_only_who_answers_for_outcomes_may_seal(installation):
+    with pytest.raises(Denied, match="dana"):
+        seal_outcomes(installation, AGENT, "kim", NOW)
+    with pytest.raises(UsageError, match="no charter"):
+        seal_outcomes(installation, "another", "dana", NOW)
+
+
+@pytest.mark.parametrize(("change", "proven", "status"), [(-0.5, True, "holds"), (-0.05, False, "breached")])
+def test_a_decided_measurement_becomes_evidence(installation, tmp_path, change, proven, status):
+    effect = measure_effect(installation, AGENT, METRIC, written(tmp_path, change), NOW)
+    assert effect.proven is proven
+    items = {item.scope.part: item for item in verdict_of(installation, "DATA-10").items}
+    assert items[METRIC].status == status
+
+
+def test_an_undecided_measurement_changes_no_verdict(installation, tmp_path):
+    effect = measure_effect(installation, AGENT, METRIC, written(tmp_path, -0.25), NOW)
+    assert effect.proven is None
+    few = measure_effect(installation, AGENT, METRIC, written(tmp_path, -0.5, units=24), NOW)
+    assert few.proven is None
+    assert installation.ledger.evidence(AGENT) == ()
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        ("s9,nobody,3\n", "neither"),
+        ("s9,agent,many\n", "no number"),
+        ("s9,agent,nan\n", "no number"),
+        ("s0,agent,3\n", "both arms"),
+    ],
+)
+def test_a_broken_row_is_named_and_nothing_is_kept(installation, tmp_path, extra, words):
+    path = written(tmp_path, -0.5, extra=extra)
+    with pytest.raises(MalformedRecord, match=words) as raised:
+        measure_effect(installation, AGENT, METRIC, path, NOW)
+    assert str(path) in str(raised.value)
+    assert installation.ledger.evidence(AGENT) == ()
+
+
+def test_a_missing_column_file_or_outcome_is_said(installation, tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("unit,value\n")
+    with pytest.raises(MalformedRecord, match="arm"):
+        measure_effect(installation, AGENT, METRIC, path, NOW)
+    with pytest.raises(UsageError, match="cannot be read"):
+        measure_effect(installation, AGENT, METRIC, tmp_path / "none.csv", NOW)
+    with pytest.raises(UnknownName, match="Did you mean"):
+        measure_effect(installation, AGENT, "cycle_time_day", path, NOW)
+
+
+def test_without_traffic_nobody_can_say_what_it_returns(installation):
+    page = show_value(installation, AGENT, NOW)
+    assert "not known: cost per task" in page.sentence.plain
+    assert page.numbers[2].value.value is None
