@@ -71,8 +71,9 @@ class Pilothouse:
     def start(self, folder: Path) -> Running:
         port = free_port()
         command = [sys.executable, "-m", "pilothouse", "up", "--port", str(port), "--home", str(folder)]
+        environment = {**os.environ, "PILOTHOUSE_INGEST_ITEMS_PER_S": "0"}  # no peer has quotas
         with (folder / "log").open("ab") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
+            process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=folder)
         wait_until_up(port, "/healthz", process)
         return Running(process, port, folder)
 

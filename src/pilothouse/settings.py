@@ -22,6 +22,10 @@ PORT_DEFAULT = 4318
 GRPC_PORT_DEFAULT = 4317
 """The OTLP/gRPC port, for the same reason."""
 
+INGEST_ITEMS_PER_S_DEFAULT = 20_000
+INGEST_BYTES_PER_DAY_DEFAULT = 50 << 30
+"""What one ingest key may send: a hundred busy agents, and far from what fills a disk in a day."""
+
 PORT_MAX = 65_535
 
 PROXY_SECRET_CHARS_MIN = 32
@@ -42,6 +46,8 @@ class Settings:
         allowed_hosts: Names besides loopback under which requests may arrive, for example a proxy's.
         proxy_header: Header in which a proxy names who is signed in, lower case; empty when none does.
         proxy_secret: What that proxy sends as `x-pilothouse-proxy`; empty when there is none.
+        ingest_items_per_s: Spans and log records a second that one ingest key may send; 0 for no bound.
+        ingest_bytes_per_day: Bytes a day that one ingest key may send; 0 for no bound.
         sources: Where each value came from, by name: `default`, `environment` or `option`.
     """
 
@@ -52,6 +58,8 @@ class Settings:
     allowed_hosts: tuple[str, ...] = ()
     proxy_header: str = ""
     proxy_secret: str = field(default="", repr=False)
+    ingest_items_per_s: int = INGEST_ITEMS_PER_S_DEFAULT
+    ingest_bytes_per_day: int = INGEST_BYTES_PER_DAY_DEFAULT
     sources: tuple[tuple[str, str], ...]
 
     @property
@@ -126,6 +134,13 @@ def load_settings(
             remedy=f"Give --port {PORT_DEFAULT}.",
             subject="port",
         )
+    quotas = [
+        _whole_number(name, settle(name, None, f"PILOTHOUSE_{name.upper()}", default))
+        for name, default in (
+            ("ingest_items_per_s", INGEST_ITEMS_PER_S_DEFAULT),
+            ("ingest_bytes_per_day", INGEST_BYTES_PER_DAY_DEFAULT),
+        )
+    ]
     ledger = settle("ledger", None, "PILOTHOUSE_LEDGER", "")
     hosts = settle("allowed_hosts", None, "PILOTHOUSE_ALLOWED_HOSTS", "")
     header = settle("proxy_header", None, "PILOTHOUSE_PROXY_HEADER", "").strip().lower()
@@ -144,5 +159,17 @@ def load_settings(
         allowed_hosts=tuple(name.strip() for name in hosts.split(",") if name.strip()),
         proxy_header=header,
         proxy_secret=secret,
+        ingest_items_per_s=quotas[0],
+        ingest_bytes_per_day=quotas[1],
         sources=tuple(sources),
     )
+
+
+def _whole_number(name: str, text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise UsageError(
+            f"{name} {text!r} is no whole number",
+            remedy=f"Set PILOTHOUSE_{name.upper()}=0 for no bound.",
+            subject=name,
+        )
+    return int(text)

@@ -39,6 +39,7 @@ def serve(request: ServeRequest) -> None:
     from pilothouse.interfaces.http.server import bind
     from pilothouse.lake.node import open_node
     from pilothouse.lake.prices import priced_by
+    from pilothouse.lake.quota import Quota
     from pilothouse.ledger.ledger import open_ledger
     from pilothouse.workflows.accept import accept_file
     from pilothouse.workflows.installation import Installation
@@ -56,7 +57,8 @@ def serve(request: ServeRequest) -> None:
                     raise
                 request.on_note(f"{error.message}. {error.remedy}")
         prices = PriceList(ledger)
-        node = open_node(settings.lake_folder, clock, prices=priced_by(prices.read))
+        quota = Quota(items_per_s=settings.ingest_items_per_s, bytes_per_day=settings.ingest_bytes_per_day)
+        node = open_node(settings.lake_folder, clock, prices=priced_by(prices.read), quota=quota)
         try:
             installation = Installation(settings=settings, clock=clock, lake=node, ledger=ledger)
             with (

@@ -10,49 +10,46 @@ from __future__ import annotations
 import gc
 import queue
 import secrets
-import shutil
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from pilothouse.core.evidence.task import Task
-from pilothouse.errors import LimitExceeded, MalformedRecord, PilothouseError
-from pilothouse.lake import limits
+from pilothouse.errors import PilothouseError
+from pilothouse.lake.answers import LakeAnswers
 from pilothouse.lake.assembler import GRACE_S
 from pilothouse.lake.counters import Counters
+from pilothouse.lake.disk_room import DiskRoom
+from pilothouse.lake.door import Checked, check_request
 from pilothouse.lake.freshness import Freshness
 from pilothouse.lake.inflate import inflate
 from pilothouse.lake.lock import WriterLock
-from pilothouse.lake.otlp_request import Encoding, ParsedRequest, parse_request
+from pilothouse.lake.otlp_request import ParsedRequest, parse_request
 from pilothouse.lake.prices import PriceSource, no_prices
 from pilothouse.lake.queries import LakeQueries
+from pilothouse.lake.quota import Quota, Quotas
 from pilothouse.lake.view import Database
 from pilothouse.lake.wal import FILE_BYTES, Wal, WalRecord, read_folder
 from pilothouse.lake.writer import LakeWriter
 from pilothouse.ports import (
-    AgentSeen,
     Clock,
     IntakeAnswer,
     LakeHealth,
     Receipt,
     Signal,
-    TaskCursor,
-    TaskFilter,
-    TaskPage,
-    TraceView,
 )
 
 __all__ = ["LakeNode", "open_node"]
 
 WAITING_BYTES_MAX = 16 << 20
-"""Inflated bytes acknowledged and not yet flattened; beyond it senders are told to come again. Parsed, they
-take about four times as much memory."""
+"""Inflated bytes acknowledged and not yet flattened; beyond it senders are told to come again, and beyond half of
+it one key is. Parsed, they take about four times as much memory."""
 
 YOUNG_OBJECTS_MAX = 100_000
 """Objects after which the garbage collector looks for cycles. Rows make none; its default of 700 costs a
@@ -61,22 +58,15 @@ tenth of the intake."""
 UNCOMMITTED_S_MAX = 300.0
 """Rows that could not be committed for so long mean a broken disk: nothing more is promised."""
 
-DISK_FLOOR_BYTES = 1 << 30
-DISK_FLOOR_SHARE = 0.05
-"""Free space below which nothing more is accepted: the log and its segments still fit."""
+RETRY_S = 0.05
+"""Pause after a commit that failed."""
 
-DISK_CHECK_S = 1.0
-"""How often the free space is asked for."""
+UNBOUNDED = Quota()
 
 STOP_S = 30.0
 """How long the thread may take to finish when the node stops."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-CONTENT_TYPES = {
-    "application/x-protobuf": Encoding.PROTOBUF,
-    "application/protobuf": Encoding.PROTOBUF,
-    "application/json": Encoding.JSON,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +77,7 @@ class _Settle:
     also_rootless: bool
 
 
-class LakeNode:
+class LakeNode(LakeAnswers):
     """Implements `Intake` and `Lake` for the process that holds the lake's lock.
 
     Args:
@@ -96,6 +86,7 @@ class LakeNode:
         grace_s: Quiet time after a root before its task is folded, seconds.
         prices: Where the price of a model call is asked.
         wal_file_bytes: Size of a log file.
+        quota: What each ingest key may send.
     """
 
     def __init__(
@@ -106,6 +97,7 @@ class LakeNode:
         grace_s: float = GRACE_S,
         prices: PriceSource = no_prices,
         wal_file_bytes: int = FILE_BYTES,
+        quota: Quota = UNBOUNDED,
     ) -> None:
         self._folder = folder
         self._clock = clock
@@ -122,17 +114,19 @@ class LakeNode:
             prices=prices,
             grace_s=grace_s,
         )
-        self._queries = LakeQueries(self._writer.view, self._database)
+        super().__init__(LakeQueries(self._writer.view, self._database))
+        self._quotas = Quotas(quota, time.monotonic)
         self._waiting: queue.SimpleQueue[tuple[WalRecord, ParsedRequest | None] | _Settle | None] = (
             queue.SimpleQueue()
         )
         self._freshness = Freshness()
         self._waiting_bytes = 0
+        self._waiting_of: Counter[str] = Counter()
         self._waiting_items = 0
         self._rows_at_start = 0
         self._bytes_lock = threading.Lock()
         self._last_ns = 0
-        self._disk = (0.0, True)
+        self._disk = DiskRoom(folder)
         self._is_open = False
         self._wal_file_bytes = wal_file_bytes
         self._wal: Wal | None = None
@@ -212,11 +206,14 @@ class LakeNode:
         """
         self.counters.add(f"requests_{signal.value}")
         self.counters.add("wire_bytes", len(body))
-        checked = self._check(signal, content_type, content_encoding, body)
+        checked = self._refusal(source) or check_request(
+            signal, content_type=content_type, content_encoding=content_encoding, body=body
+        )
         if isinstance(checked, Receipt):
             self.counters.add(f"refused_{checked.answer.value}")
             return _done(checked)
-        request, is_gzip = checked
+        request = checked.request
+        self._quotas.spend(source, items=request.items, size=len(body))
         rejected = len(request.bad)
         receipt = Receipt(
             answer=IntakeAnswer.ACCEPTED, items=request.items, rejected=rejected, reason=request.reason
@@ -236,7 +233,7 @@ class LakeNode:
             )
         if self._wal is None:
             return _done(Receipt(answer=IntakeAnswer.BUSY, reason="the server is starting"))
-        return self._append(self._wal, request, is_gzip=is_gzip, body=body, source=source, receipt=receipt)
+        return self._append(self._wal, checked, body=body, source=source, receipt=receipt)
 
     def settle(self, *, also_rootless: bool = False) -> None:
         """Close every trace whose root has ended without waiting for late spans, and commit.
@@ -252,29 +249,12 @@ class LakeNode:
 
     # Lake
 
-    def tasks(self, wanted: TaskFilter, *, limit: int = 100, before: TaskCursor | None = None) -> TaskPage:
-        """Return tasks that match, newest first, at most `limit` (1..10,000)."""
-        return self._queries.tasks(wanted, limit=limit, before=before)
-
-    def window(self, wanted: TaskFilter) -> Sequence[Task]:
-        """Return every task of a window (both ends required) for folding, at most 1,000,000."""
-        return self._queries.window(wanted)
-
-    def trace(self, trace_id: str, *, limit: int = 2_000) -> TraceView | None:
-        """Return one trace by its full id, or None when nothing has it."""
-        return self._queries.trace(trace_id, limit=limit)
-
-    def agents(self) -> Sequence[AgentSeen]:
-        """Return the agents that sent tasks, by name."""
-        return self._queries.agents()
-
     def health(self) -> LakeHealth:
         """Return how the road is doing, with the equation that proves that nothing was lost."""
         counted = self.counters.read()
         rows = self._writer.rows()
         came = self._rows_at_start + counted["acked"] + counted["replayed"]
         went = rows + counted["deduplicated"] + counted["quarantined"] + counted["expired"]
-        usage = shutil.disk_usage(self._folder)
         return LakeHealth(
             counters=tuple(sorted(counted.values.items())),
             rows=rows,
@@ -285,42 +265,34 @@ class LakeNode:
             uncommitted_s=self._writer.uncommitted_s,
             freshness_s=self._freshness.worst_s(self._now_ns()),
             wal_bytes=0 if self._wal is None else self._wal.size_bytes,
-            disk_free_bytes=usage.free,
+            disk_free_bytes=self._disk.free_bytes,
             busy_reason=self._busy_reason(),
             last_error=self.last_error,
         )
 
     # Inside
 
-    def _check(
-        self, signal: Signal, content_type: str, content_encoding: str, body: bytes
-    ) -> tuple[ParsedRequest, bool] | Receipt:
+    def _refusal(self, source: str) -> Receipt | None:
+        """Return why nothing of this key is taken now, before its body is read; None when it is."""
         busy = self._busy_reason()
+        if not busy and self._waiting_of[source] > WAITING_BYTES_MAX // 2:
+            busy = "more of this key is waiting than can be taken in now"
         if busy:
             return Receipt(answer=IntakeAnswer.BUSY, reason=busy)
-        encoding = CONTENT_TYPES.get(content_type.partition(";")[0].strip().lower())
-        if encoding is None:
-            return Receipt(
-                answer=IntakeAnswer.UNSUPPORTED,
-                reason=f"content type {content_type!r} is neither application/x-protobuf nor application/json",
-            )
-        packing = content_encoding.strip().lower()
-        if packing not in ("", "identity", "gzip"):
-            return Receipt(
-                answer=IntakeAnswer.UNSUPPORTED, reason=f"content encoding {content_encoding!r} is not gzip"
-            )
-        if len(body) > limits.BODY_WIRE_BYTES_MAX:
-            return Receipt(
-                answer=IntakeAnswer.TOO_LARGE,
-                reason=f"the body has {len(body)} bytes, at most {limits.BODY_WIRE_BYTES_MAX} are taken",
-            )
-        try:
-            plain = inflate(body) if packing == "gzip" else body
-            return parse_request(signal, encoding, plain), packing == "gzip"
-        except LimitExceeded as error:
-            return Receipt(answer=IntakeAnswer.TOO_LARGE, reason=error.message)
-        except MalformedRecord as error:
-            return Receipt(answer=IntakeAnswer.MALFORMED, reason=error.message)
+        wait_s = self._quotas.wait_s(source)
+        if wait_s:
+            reason = f"this ingest key has sent all it may; it may go on in {wait_s} s"
+            return Receipt(answer=IntakeAnswer.OVER_QUOTA, reason=reason, retry_after_s=wait_s)
+        return None
+
+    def _wait_for(self, source: str, size: int, items: int) -> None:
+        """Note that so much more, or less, waits to be flattened."""
+        with self._bytes_lock:
+            self._waiting_bytes += size
+            self._waiting_items += items
+            self._waiting_of[source] += size
+            if not self._waiting_of[source]:
+                del self._waiting_of[source]
 
     def _busy_reason(self) -> str:
         """Return why nothing is accepted now, or empty; every reason here means: try again."""
@@ -332,22 +304,14 @@ class LakeNode:
             return "more is waiting than can be taken in now"
         if self._writer.uncommitted_s > UNCOMMITTED_S_MAX:
             return "the lake could not be written for minutes; look at the disk"
-        if not self._has_room():
+        if not self._disk.has_room:
             return "the disk is at its floor of free space"
         return ""
 
-    def _has_room(self) -> bool:
-        checked_at, has_room = self._disk
-        at = time.monotonic()
-        if at - checked_at > DISK_CHECK_S:
-            usage = shutil.disk_usage(self._folder)
-            has_room = usage.free > min(DISK_FLOOR_BYTES, usage.total * DISK_FLOOR_SHARE)
-            self._disk = (at, has_room)
-        return has_room
-
     def _append(
-        self, wal: Wal, request: ParsedRequest, *, is_gzip: bool, body: bytes, source: str, receipt: Receipt
+        self, wal: Wal, checked: Checked, *, body: bytes, source: str, receipt: Receipt
     ) -> Future[Receipt]:
+        request = checked.request
         received_ns = self._now_ns()
 
         def make(seq: int) -> WalRecord:
@@ -355,7 +319,7 @@ class LakeNode:
                 seq=seq,
                 signal=request.signal,
                 encoding=request.encoding,
-                is_gzip=is_gzip,
+                is_gzip=checked.is_gzip,
                 source=source,
                 received_ns=received_ns,
                 items=request.items,
@@ -363,9 +327,7 @@ class LakeNode:
                 body=body,
             )
 
-        with self._bytes_lock:
-            self._waiting_bytes += request.size
-            self._waiting_items += receipt.items - receipt.rejected
+        self._wait_for(source, request.size, receipt.items - receipt.rejected)
         answer: Future[Receipt] = Future()
         durable = wal.append(make, request)
 
@@ -374,9 +336,7 @@ class LakeNode:
             if fault is None:
                 answer.set_result(receipt)
             else:
-                with self._bytes_lock:
-                    self._waiting_bytes -= request.size
-                    self._waiting_items -= receipt.items - receipt.rejected
+                self._wait_for(source, -request.size, receipt.rejected - receipt.items)
                 reason = fault.message if isinstance(fault, PilothouseError) else "the log failed"
                 answer.set_result(Receipt(answer=IntakeAnswer.BUSY, reason=reason))
 
@@ -405,9 +365,8 @@ class LakeNode:
             record, request = item
             self._freshness.took(record.received_ns)
             self._take(record, request)
-            with self._bytes_lock:
-                self._waiting_bytes -= request.size if request is not None else 0
-                self._waiting_items -= record.items - record.rejected
+            size = request.size if request is not None else 0
+            self._wait_for(record.source, -size, record.rejected - record.items)
             if self._waiting.empty() or self._writer.is_full:
                 self._guard(self._writer.tick)
             self._note_freshness()
@@ -431,7 +390,7 @@ class LakeNode:
         except PilothouseError as error:
             self.counters.add("commit_failures")
             self.last_error = str(error)
-            time.sleep(min(1.0, 0.05))
+            time.sleep(RETRY_S)
         except Exception:  # noqa: BLE001 - a defect of ours must not end the intake; it is counted and shown
             self.counters.add("defects")
             self.last_error = traceback.format_exc(limit=20)
@@ -471,6 +430,7 @@ def open_node(
     grace_s: float = GRACE_S,
     prices: PriceSource = no_prices,
     wal_file_bytes: int = FILE_BYTES,
+    quota: Quota = UNBOUNDED,
 ) -> LakeNode:
     """Open a lake for writing and replay what its log holds.
 
@@ -480,6 +440,9 @@ def open_node(
         grace_s: Quiet time after a root before its task is folded, seconds.
         prices: Where the price of a model call is asked.
         wal_file_bytes: Size of a log file.
+        quota: What each ingest key may send.
+
+        quota: What each ingest key may send.
 
     Returns:
         A started node; call `stop(drain=...)` at the end.
@@ -488,7 +451,7 @@ def open_node(
         Conflict: Another process writes this lake.
         StorageUnavailable: Its tables cannot be read.
     """
-    node = LakeNode(folder, clock, grace_s=grace_s, prices=prices, wal_file_bytes=wal_file_bytes)
+    node = LakeNode(folder, clock, grace_s=grace_s, prices=prices, wal_file_bytes=wal_file_bytes, quota=quota)
     node.start()
     return node
 

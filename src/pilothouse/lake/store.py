@@ -4,22 +4,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from pathlib import Path
 
-from pilothouse.core.evidence.task import Task
+from pilothouse.lake.answers import LakeAnswers
 from pilothouse.lake.columns import SPANS, TASKS
 from pilothouse.lake.lock import Holder, find_holder
 from pilothouse.lake.node import open_node
 from pilothouse.lake.queries import LakeQueries
 from pilothouse.lake.segments import SegmentTable
 from pilothouse.lake.view import Database, View
-from pilothouse.ports import AgentSeen, Clock, TaskCursor, TaskFilter, TaskPage, TraceView
+from pilothouse.ports import Clock
 
 __all__ = ["LakeReader", "open_lake"]
 
 
-class LakeReader:
+class LakeReader(LakeAnswers):
     """Implements `Lake` over committed files only.
 
     Args:
@@ -30,28 +29,12 @@ class LakeReader:
         self._spans = SegmentTable(folder / "spans", SPANS)
         self._tasks = SegmentTable(folder / "tasks", TASKS)
         self._database = Database()
-        self._queries = LakeQueries(self._view, self._database)
+        super().__init__(LakeQueries(self._view, self._database))
         self._lock = threading.Lock()
 
     def close(self) -> None:
         """Let go of the database."""
         self._database.close()
-
-    def tasks(self, wanted: TaskFilter, *, limit: int = 100, before: TaskCursor | None = None) -> TaskPage:
-        """Return tasks that match, newest first, at most `limit` (1..10,000)."""
-        return self._queries.tasks(wanted, limit=limit, before=before)
-
-    def window(self, wanted: TaskFilter) -> Sequence[Task]:
-        """Return every task of a window (both ends required) for folding, at most 1,000,000."""
-        return self._queries.window(wanted)
-
-    def trace(self, trace_id: str, *, limit: int = 2_000) -> TraceView | None:
-        """Return one trace by its full id, or None when nothing has it."""
-        return self._queries.trace(trace_id, limit=limit)
-
-    def agents(self) -> Sequence[AgentSeen]:
-        """Return the agents that sent tasks, by name."""
-        return self._queries.agents()
 
     def _view(self) -> View:
         # Tasks first: a task that is seen has its spans in any later version of the other table.

@@ -25,6 +25,7 @@ from pilothouse.ports.lake import (
     TaskFilter,
     TaskPage,
     TraceView,
+    disk_floor_bytes,
 )
 from pilothouse.ports.ledger import (
     DECISIONS_MAX,
@@ -127,4 +128,5 @@ __all__ = [
     "Verifier",
     "VirtualKey",
     "WireProtocol",
+    "disk_floor_bytes",
 ]

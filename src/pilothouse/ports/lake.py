@@ -20,10 +20,28 @@ __all__ = [
     "TaskFilter",
     "TaskPage",
     "TraceView",
+    "disk_floor_bytes",
 ]
+
+DISK_FLOOR_BYTES = 1 << 30
+DISK_FLOOR_SHARE = 0.05
+"""Free space below the larger of these two stops the intake: the log, its segments and a merge still fit."""
 
 SAID_SPAN_MAX_NS = 7 * 86_400 * 1_000_000_000
 """Whole texts are looked through for at most a week: an answer within seconds at 5 million spans."""
+
+
+def disk_floor_bytes(total_bytes: int) -> int:
+    """Return below how much free space telemetry is refused, so that nothing acknowledged is lost.
+
+    Args:
+        total_bytes: Size of the disk.
+
+    Example:
+        >>> disk_floor_bytes(100 << 30) == 5 << 30
+        True
+    """
+    return max(DISK_FLOOR_BYTES, int(total_bytes * DISK_FLOOR_SHARE))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

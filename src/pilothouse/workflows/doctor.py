@@ -13,16 +13,12 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 import pilothouse
 from pilothouse.errors import PilothouseError
-from pilothouse.ports import Clock, Lake, Ledger
+from pilothouse.ports import Clock, Lake, Ledger, disk_floor_bytes
 from pilothouse.settings import Settings
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.reconcile import gap_alerts
 
 __all__ = ["Check", "Checkup", "examine"]
-
-DISK_FLOOR_BYTES = 1 << 30
-DISK_FLOOR_SHARE = 0.05
-"""Below the larger of these two the server stops accepting telemetry, so that nothing acknowledged is lost."""
 
 ROAD_KEYS = frozenset(
     {"busy_reason", "freshness_s", "gap", "last_error", "open_traces", "pending", "rows", "wal_bytes"}
@@ -107,14 +103,16 @@ def _settings_checks(settings: Settings) -> Iterator[Check]:
     yield Check(
         name="program", state="ok", sentence=f"Pilothouse {pilothouse.__version__} on Python {python}."
     )
-    values = {
-        "home": settings.home,
-        "host": settings.host,
-        "port": settings.port,
+    shown = {
         "allowed_hosts": ", ".join(settings.allowed_hosts) or "loopback only",
+        "ingest_items_per_s": f"{settings.ingest_items_per_s:,}",
+        "ingest_bytes_per_day": f"{settings.ingest_bytes_per_day:,}",
+        "ledger": "another database" if settings.ledger else "a file in the data folder",
+        "proxy_header": settings.proxy_header or "none",
     }
     for name, source in settings.sources:
-        yield Check(name=f"setting {name}", state="ok", sentence=f"{values[name]} (from {source}).")
+        value = shown[name] if name in shown else getattr(settings, name)
+        yield Check(name=f"setting {name}", state="ok", sentence=f"{value} (from {source}).")
 
 
 def _disk_check(settings: Settings) -> Check:
@@ -122,7 +120,7 @@ def _disk_check(settings: Settings) -> Check:
     while not folder.exists():
         folder = folder.parent
     usage = shutil.disk_usage(folder)
-    floor = max(DISK_FLOOR_BYTES, int(usage.total * DISK_FLOOR_SHARE))
+    floor = disk_floor_bytes(usage.total)
     free_gib, floor_gib = usage.free / (1 << 30), floor / (1 << 30)
     sentence = f"{free_gib:.1f} GiB free at {folder}; telemetry is refused below {floor_gib:.1f} GiB."
     if usage.free <= floor:

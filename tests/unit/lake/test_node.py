@@ -6,9 +6,11 @@ import pytest
 from otlp_bodies import JSON, PROTOBUF, START_NS, request, run_spans, to_json
 
 from pilothouse.errors import Conflict, StorageUnavailable
+from pilothouse.lake import disk_room
 from pilothouse.lake import node as module
 from pilothouse.lake.lock import find_holder
 from pilothouse.lake.node import open_node
+from pilothouse.lake.quota import Quota
 from pilothouse.lake.store import open_lake
 from pilothouse.ports import IntakeAnswer, Signal, TaskFilter
 
@@ -44,9 +46,9 @@ def opened(tmp_path, clock):
             node.stop()
 
 
-def send(node, spans, *, body=None, content_type=PROTOBUF, encoding="", signal=Signal.TRACES):
+def send(node, spans, *, body=None, content_type=PROTOBUF, encoding="", signal=Signal.TRACES, source="t"):
     data = request(spans).SerializeToString() if body is None else body
-    return node.accept(signal, content_type=content_type, content_encoding=encoding, body=data, source="t")
+    return node.accept(signal, content_type=content_type, content_encoding=encoding, body=data, source=source)
 
 
 def kill(node):
@@ -261,13 +263,31 @@ def test_below_the_disk_floor_nothing_is_accepted_but_reading_goes_on(opened, mo
     send(node, run_spans(1))
     node.settle()
     usage = type("Usage", (), {"free": 10, "total": 1 << 40})
-    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: usage)
-    monkeypatch.setattr(module, "DISK_CHECK_S", -1.0)
+    monkeypatch.setattr(disk_room.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(disk_room, "CHECK_S", -1.0)
     receipt = send(node, run_spans(2))
     assert (receipt.answer, "floor" in receipt.reason) == (IntakeAnswer.BUSY, True)
     assert len(node.tasks(ALL).tasks) == 1
     usage.free = 1 << 40
     assert send(node, run_spans(2)).answer is IntakeAnswer.ACCEPTED
+
+
+def test_a_key_that_sent_all_it_may_is_told_when_to_come_again_and_others_go_on(opened):
+    node = opened(quota=Quota(items_per_s=0.5))
+    assert send(node, run_spans(1), source="noisy").answer is IntakeAnswer.ACCEPTED
+    assert send(node, run_spans(2), source="noisy").answer is IntakeAnswer.ACCEPTED
+    receipt = send(node, run_spans(3), source="noisy")
+    assert receipt.answer is IntakeAnswer.OVER_QUOTA
+    assert 4 <= receipt.retry_after_s <= 6
+    assert send(node, run_spans(4), source="calm").answer is IntakeAnswer.ACCEPTED
+    assert node.counters.read()["refused_over_quota"] == 1
+
+
+def test_one_key_may_fill_only_half_of_what_waits(opened, monkeypatch):
+    node = opened()
+    node._waiting_of["noisy"] = module.WAITING_BYTES_MAX // 2 + 1
+    assert send(node, run_spans(1), source="noisy").answer is IntakeAnswer.BUSY
+    assert send(node, run_spans(1), source="calm").answer is IntakeAnswer.ACCEPTED
 
 
 def test_a_failing_commit_loses_nothing_and_is_tried_again(opened, monkeypatch):

@@ -15,6 +15,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from pilothouse.interfaces.http.ingest_key import source_of
 from pilothouse.interfaces.http.otlp_messages import export_response, rpc_status
 from pilothouse.ports import IntakeAnswer, Receipt, Signal
 
@@ -128,7 +129,10 @@ def otlp_app(intake: AsyncIntake) -> App:
                     content_type=content_type,
                     content_encoding=headers.get(b"content-encoding", b"").decode("latin-1"),
                     body=hold.body(),
-                    source="otlp",
+                    source=source_of(
+                        headers.get(b"x-pilothouse-key", b"").decode("latin-1"),
+                        headers.get(b"authorization", b"").decode("latin-1"),
+                    ),
                 )
             )
         finally:

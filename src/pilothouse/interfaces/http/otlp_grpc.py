@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 
 from pilothouse.errors import Conflict
+from pilothouse.interfaces.http.ingest_key import source_of
 from pilothouse.interfaces.http.otlp import AsyncIntake
 from pilothouse.interfaces.http.otlp_messages import export_response, retry_delay, rpc_status
 from pilothouse.ports import IntakeAnswer, Signal
@@ -101,8 +102,13 @@ def start_grpc(intake: AsyncIntake, host: str, port: int) -> GrpcServer:
 
 def _exporter(intake: AsyncIntake, signal: Signal) -> Callable[[bytes, grpc.ServicerContext], bytes]:
     def export(body: bytes, context: grpc.ServicerContext) -> bytes:
+        told = {name: value for name, value in context.invocation_metadata() if isinstance(value, str)}
         receipt = intake.submit(
-            signal, content_type="application/x-protobuf", content_encoding="", body=body, source="otlp"
+            signal,
+            content_type="application/x-protobuf",
+            content_encoding="",
+            body=body,
+            source=source_of(told.get("x-pilothouse-key", ""), told.get("authorization", "")),
         ).result()
         if receipt.answer is IntakeAnswer.ACCEPTED:
             return export_response(receipt)

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The questions of the port `Lake`, answered alike by whoever writes the lake and by whoever only reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pilothouse.core.evidence.task import Task
+from pilothouse.lake.queries import LakeQueries
+from pilothouse.ports import AgentSeen, TaskCursor, TaskFilter, TaskPage, TraceView
+
+__all__ = ["LakeAnswers"]
+
+
+class LakeAnswers:
+    """Implements `Lake` over the queries of a view.
+
+    Args:
+        queries: Where the answers come from.
+    """
+
+    def __init__(self, queries: LakeQueries) -> None:
+        self._queries = queries
+
+    def tasks(self, wanted: TaskFilter, *, limit: int = 100, before: TaskCursor | None = None) -> TaskPage:
+        """Return tasks that match, newest first, at most `limit` (1..10,000)."""
+        return self._queries.tasks(wanted, limit=limit, before=before)
+
+    def window(self, wanted: TaskFilter) -> Sequence[Task]:
+        """Return every task of a window (both ends required) for folding, at most 1,000,000."""
+        return self._queries.window(wanted)
+
+    def trace(self, trace_id: str, *, limit: int = 2_000) -> TraceView | None:
+        """Return one trace by its full id, or None when nothing has it."""
+        return self._queries.trace(trace_id, limit=limit)
+
+    def agents(self) -> Sequence[AgentSeen]:
+        """Return the agents that sent tasks, by name."""
+        return self._queries.agents()

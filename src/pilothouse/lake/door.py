@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is asked of one request before it goes into the log: its type, its packing, its size, its content."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pilothouse.errors import LimitExceeded, MalformedRecord
+from pilothouse.lake import limits
+from pilothouse.lake.inflate import inflate
+from pilothouse.lake.otlp_request import Encoding, ParsedRequest, parse_request
+from pilothouse.ports import IntakeAnswer, Receipt, Signal
+
+__all__ = ["Checked", "check_request"]
+
+CONTENT_TYPES = {
+    "application/x-protobuf": Encoding.PROTOBUF,
+    "application/protobuf": Encoding.PROTOBUF,
+    "application/json": Encoding.JSON,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A request that can be read.
+
+    Attributes:
+        request: Its parsed form.
+        is_gzip: Whether its body is compressed.
+    """
+
+    request: ParsedRequest
+    is_gzip: bool
+
+
+def check_request(
+    signal: Signal, *, content_type: str, content_encoding: str, body: bytes
+) -> Checked | Receipt:
+    """Read a request, or return why it is refused.
+
+    Args:
+        signal: Which of the three services it was sent to.
+        content_type: `application/x-protobuf` or `application/json`.
+        content_encoding: Empty, `identity` or `gzip`.
+        body: The body as received.
+    """
+    encoding = CONTENT_TYPES.get(content_type.partition(";")[0].strip().lower())
+    if encoding is None:
+        return Receipt(
+            answer=IntakeAnswer.UNSUPPORTED,
+            reason=f"content type {content_type!r} is neither application/x-protobuf nor application/json",
+        )
+    packing = content_encoding.strip().lower()
+    if packing not in ("", "identity", "gzip"):
+        return Receipt(
+            answer=IntakeAnswer.UNSUPPORTED, reason=f"content encoding {content_encoding!r} is not gzip"
+        )
+    if len(body) > limits.BODY_WIRE_BYTES_MAX:
+        return Receipt(
+            answer=IntakeAnswer.TOO_LARGE,
+            reason=f"the body has {len(body)} bytes, at most {limits.BODY_WIRE_BYTES_MAX} are taken",
+        )
+    try:
+        plain = inflate(body) if packing == "gzip" else body
+        return Checked(parse_request(signal, encoding, plain), packing == "gzip")
+    except LimitExceeded as error:
+        return Receipt(answer=IntakeAnswer.TOO_LARGE, reason=error.message)
+    except MalformedRecord as error:
+        return Receipt(answer=IntakeAnswer.MALFORMED, reason=error.message)
