@@ -29,6 +29,7 @@ from pilothouse.core.evidence.digest import evidence_digest
 from pilothouse.core.evidence.evidence import Evidence
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
 from pilothouse.core.evidence.price import Price, TokenClass, price_at
+from pilothouse.core.evidence.score import Score
 from pilothouse.core.evidence.task import Task, TaskResult, TaskState
 from pilothouse.errors import Conflict, DigestMismatch, LimitExceeded
 from pilothouse.ports import (
@@ -108,10 +109,12 @@ class MemoryLake:
 
     Args:
         tasks: Tasks in any order; of two with one trace id, the later one counts.
+        scores: What evaluators outside of Pilothouse sent.
     """
 
-    def __init__(self, tasks: Iterable[Task] = ()) -> None:
+    def __init__(self, tasks: Iterable[Task] = (), scores: Iterable[Score] = ()) -> None:
         self._tasks: dict[str, Task] = {}
+        self._scores = tuple(scores)
         self.add(tasks)
 
     def add(self, tasks: Iterable[Task]) -> None:
@@ -140,6 +143,10 @@ class MemoryLake:
         if wanted.from_ns is None or wanted.to_ns is None:
             raise LimitExceeded("a window needs both ends", remedy="Give `from_ns` and `to_ns`.")
         return tuple(self._matching(wanted))
+
+    def scores(self, *, from_ns: int, to_ns: int) -> Sequence[Score]:
+        """Return the scores of a half-open window."""
+        return tuple(score for score in self._scores if from_ns <= score.at_ns < to_ns)
 
     def trace(self, trace_id: str, *, limit: int = 2_000) -> TraceView | None:
         """Return the task of a trace without spans, or None when nothing has it."""

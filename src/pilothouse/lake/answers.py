@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pilothouse.core.evidence.score import Score
 from pilothouse.core.evidence.task import Task
 from pilothouse.lake.queries import LakeQueries
 from pilothouse.ports import AgentSeen, TaskCursor, TaskFilter, TaskPage, TraceView
@@ -37,3 +38,7 @@ class LakeAnswers:
     def agents(self) -> Sequence[AgentSeen]:
         """Return the agents that sent tasks, by name."""
         return self._queries.agents()
+
+    def scores(self, *, from_ns: int, to_ns: int) -> Sequence[Score]:
+        """Return what evaluators outside of Pilothouse sent in a half-open window, at most 200,000."""
+        return self._queries.scores(from_ns=from_ns, to_ns=to_ns)

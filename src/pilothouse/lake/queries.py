@@ -12,11 +12,13 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
+from pilothouse.core.evidence.score import Score
 from pilothouse.core.evidence.task import CostState, Task, TaskResult, TaskState, TokenCount
 from pilothouse.errors import LimitExceeded, UsageError
 from pilothouse.lake.columns import CoreSpan, TaskRow
 from pilothouse.lake.payload import json_text
 from pilothouse.lake.prices import PICO, usd
+from pilothouse.lake.scores import EVALUATION_EVENT, read_score
 from pilothouse.lake.segments import EPOCH
 from pilothouse.lake.view import Database, View
 from pilothouse.ports import (
@@ -39,6 +41,9 @@ WINDOW_MAX = 1_000_000
 
 NEWEST_FILES = 4
 """Files that a list of the newest tasks looks at first; opening one costs about a millisecond."""
+
+SCORES_MAX = 200_000
+"""External scores in one window."""
 
 TRACE_IDS_MAX = 10_000
 """Trace ids in one look-up."""
@@ -193,6 +198,25 @@ class LakeQueries:
             )
             for agent, rows in seen.items()
         )
+
+    def scores(self, *, from_ns: int, to_ns: int) -> Sequence[Score]:
+        """Return what evaluators outside of Pilothouse sent as log events in a half-open window, each once."""
+        view = self._view()
+        files = tuple(
+            file for file in view.span_files if file.start_min < to_ns and file.start_max >= from_ns
+        )
+        table = self._database.run(
+            replace(view, span_files=files),
+            "SELECT DISTINCT trace_id, span_id, start_ns, source, attributes, record_id FROM spans "
+            "WHERE record = 'log' AND event_name = ? AND trace_id <> '' AND start_ns >= ? AND start_ns < ? "
+            "LIMIT ?",
+            [EVALUATION_EVENT, from_ns, to_ns, SCORES_MAX + 1],
+        )
+        if table.num_rows > SCORES_MAX:
+            raise LimitExceeded(
+                f"the window holds more than {SCORES_MAX} scores", remedy="Ask for a shorter window."
+            )
+        return tuple(score for row in table.to_pylist() if (score := read_score(row)) is not None)
 
     def task_rows(self, trace_ids: Sequence[str], *, view: View | None = None) -> dict[str, TaskRow]:
         """Return the current task row of some traces, by trace id.

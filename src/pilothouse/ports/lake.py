@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol, runtime_checkable
 
+from pilothouse.core.evidence.score import Score
 from pilothouse.core.evidence.task import Task
 
 __all__ = [
@@ -219,6 +220,10 @@ class Lake(Protocol):
 
     def agents(self) -> Sequence[AgentSeen]:
         """Return the agents that sent tasks, by name."""
+        ...
+
+    def scores(self, *, from_ns: int, to_ns: int) -> Sequence[Score]:
+        """Return what evaluators outside of Pilothouse sent in a half-open window, at most 200,000."""
         ...
 
 

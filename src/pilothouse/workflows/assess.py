@@ -19,6 +19,7 @@ from pilothouse.core.evidence.fold import (
     version_in_force,
 )
 from pilothouse.core.evidence.outcome import Outcome
+from pilothouse.core.evidence.score import fold_scores
 from pilothouse.core.evidence.task import Task, TaskResult
 from pilothouse.core.evidence.truth import TruthCount, count_truth
 from pilothouse.core.verdict.readiness import decide, verdict_digest, verdict_document
@@ -104,6 +105,7 @@ def assess(
     clock = clock_evidence(installation.ledger, charter, now)
     if clock is not None:
         folded = (*folded, clock)
+    folded = (*folded, *traffic.fold_scores(installation, charter, now))
     version = version_in_force(traffic.tasks)
     verdict = decide(
         charter,
@@ -220,6 +222,14 @@ class _Traffic:
         ]
         volume = fold_volume(charter, self.tasks, self.volume, now, source=source)
         return (*records, *([] if volume is None else [volume]))
+
+    def fold_scores(
+        self, installation: Installation, charter: Charter, now: datetime
+    ) -> tuple[Evidence, ...]:
+        """Fold what evaluators outside sent; a score may come at any time after its task."""
+        start = min(window.start for window in (self.longest, *self.windows.values()))
+        scores = installation.lake.scores(from_ns=_ns(start), to_ns=_ns(now))
+        return fold_scores(charter, self.tasks, scores, self.windows, now)
 
     def truth(self, charter: Charter, version: str | None) -> tuple[TruthCount, ...]:
         """Count the claims that the records about truth rest on."""

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an evaluator outside of Pilothouse said about a task, and the evidence that many such sayings are.
+
+An external score is evidence of its source, never of our scorers: its record is marked as imported, so it can
+show a breach and never prove that a promise holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.evidence.evidence import ITEMS_MAX, Basis, Binding, Evidence, Scope, Source
+from pilothouse.core.evidence.fold import Window
+from pilothouse.core.evidence.task import Task
+
+__all__ = ["Score", "fold_scores"]
+
+GOOD_LABELS = frozenset({"correct", "good", "pass", "passed", "true", "yes"})
+BAD_LABELS = frozenset({"bad", "fail", "failed", "false", "incorrect", "no", "wrong"})
+"""Labels that say plainly whether an answer was good; any other word is not guessed at."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """One evaluation of one task, as its evaluator sent it.
+
+    Attributes:
+        trace_id: The task.
+        span_id: The span it speaks of, or empty for the whole task.
+        name: What was evaluated, for example `groundedness`.
+        value: The number, or None.
+        label: The word, or empty.
+        explanation: Why, as the evaluator said, or empty.
+        source: Ingest key or place it came from.
+        at_ns: When, Unix nanoseconds UTC.
+    """
+
+    trace_id: str
+    span_id: str
+    name: str
+    value: float | None
+    label: str
+    explanation: str
+    source: str
+    at_ns: int
+
+    @property
+    def is_good(self) -> bool | None:
+        """Whether it finds the answer good; None when neither word nor number says so plainly.
+
+        Example:
+            >>> score = Score(trace_id="t", span_id="", name="n", value=0.7, label="pass", explanation="",
+            ...     source="otlp", at_ns=0)
+            >>> score.is_good
+            True
+        """
+        word = self.label.strip().lower()
+        if word in GOOD_LABELS:
+            return True
+        if word in BAD_LABELS:
+            return False
+        return None if self.value not in {0.0, 1.0} else self.value == 1.0
+
+
+def fold_scores(
+    charter: Charter,
+    tasks: Iterable[Task],
+    scores: Iterable[Score],
+    windows: Mapping[str, Window],
+    now: datetime,
+) -> tuple[Evidence, ...]:
+    """Fold external scores under the name of a task type's metric into one record of its quality a version.
+
+    The newest plain score of a task and source counts; a task is good when all of its sources say so.
+
+    Args:
+        charter: The charter in force.
+        tasks: Tasks of the agent.
+        scores: Scores of any task, any order.
+        windows: Window of each task type.
+        now: When the fold is made, aware UTC.
+
+    Returns:
+        Records of kind `quality`, marked as imported, by task type and version.
+    """
+    metrics = {name: terms.metric for name, terms in charter.task_types.items()}
+    said: dict[str, dict[str, dict[str, Score]]] = {}
+    for score in sorted(scores, key=lambda one: (one.at_ns, one.span_id)):
+        if score.is_good is not None:
+            said.setdefault(score.trace_id, {}).setdefault(score.name, {})[score.source] = score
+    judged: dict[tuple[str, str | None], dict[str, list[Score]]] = {}
+    for task in tasks:
+        window = windows.get(task.task_type)
+        found = said.get(task.trace_id, {}).get(str(metrics.get(task.task_type)))
+        if window is not None and found and window.holds(task.start_ns):
+            key = (task.task_type, task.version_digest)
+            judged.setdefault(key, {})[task.trace_id] = list(found.values())
+    ordered = sorted(judged.items(), key=lambda item: (item[0][0], item[0][1] or ""))
+    return tuple(
+        _record(found, windows[name], now, agent=charter.agent, task_type=name, version=version)
+        for (name, version), found in ordered
+    )
+
+
+def _record(
+    judged: Mapping[str, Sequence[Score]],
+    window: Window,
+    now: datetime,
+    *,
+    agent: str,
+    task_type: str,
+    version: str | None,
+) -> Evidence:
+    bad = [trace_id for trace_id, scores in judged.items() if not all(score.is_good for score in scores)]
+    named = ", ".join(sorted({score.source for scores in judged.values() for score in scores}))
+    name = next(iter(judged.values()))[0].name
+    return Evidence(
+        kind="quality",
+        agent=agent,
+        binds=Binding(version=version),
+        scope=Scope(task_type=task_type),
+        window_from=window.start,
+        window_to=window.end,
+        n=len(judged),
+        good=len(judged) - len(bad),
+        detail=f"{name} as {named} scored it",
+        items=tuple(sorted(bad)[:ITEMS_MAX]),
+        source=Source(command=f"POST /v1/logs gen_ai.evaluation.result from {named}"),
+        basis=Basis.IMPORTED,
+        recorded_at=now,
+    )
