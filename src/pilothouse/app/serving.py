@@ -105,7 +105,7 @@ def _serve_node(
     gap_watch = GapWatch(node.health, installation.ledger, request.on_note)
     background = Background(
         (
-            *server_ticks(installation, prices, request.charters, on_note=request.on_note),
+            *server_ticks(installation, prices, request.charters, lake=node, on_note=request.on_note),
             Tick(name="reconcile", every_s=RECONCILE_EVERY_S, run=gap_watch.look),
             *gateway.ticks,
         ),

@@ -14,12 +14,13 @@ import threading
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from pilothouse.errors import PilothouseError
 from pilothouse.lake.answers import LakeAnswers
@@ -42,6 +43,8 @@ from pilothouse.ports import (
     IntakeAnswer,
     LakeHealth,
     Receipt,
+    Removed,
+    RetentionRule,
     Signal,
 )
 
@@ -69,12 +72,21 @@ STOP_S = 30.0
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class _Settle:
-    """Asks the thread to close what can be closed and to commit."""
+@dataclass(slots=True)
+class _Job:
+    """Work that only the thread of the tables may do, and what came of it."""
 
+    work: Callable[[], Any]
     done: threading.Event
-    also_rootless: bool
+    result: Any = None
+    fault: PilothouseError | None = None
+
+    def run(self) -> None:
+        try:
+            self.result = self.work()
+        except PilothouseError as fault:
+            self.fault = fault
+            raise
 
 
 class LakeNode(LakeAnswers):
@@ -116,7 +128,7 @@ class LakeNode(LakeAnswers):
         )
         super().__init__(LakeQueries(self._writer.view, self._database))
         self._quotas = Quotas(quota, time.monotonic)
-        self._waiting: queue.SimpleQueue[tuple[WalRecord, ParsedRequest | None] | _Settle | None] = (
+        self._waiting: queue.SimpleQueue[tuple[WalRecord, ParsedRequest | None] | _Job | None] = (
             queue.SimpleQueue()
         )
         self._freshness = Freshness()
@@ -241,11 +253,31 @@ class LakeNode(LakeAnswers):
         Args:
             also_rootless: Close the others too, as incomplete.
         """
-        asked = _Settle(threading.Event(), also_rootless)
-        self._waiting.put(asked)
-        while not asked.done.wait(0.5):
-            if not self._thread.is_alive():
-                return
+        self._ask(partial(self._writer.settle, also_rootless=also_rootless))
+
+    # Upkeep
+
+    def retain(self, rules: Sequence[RetentionRule]) -> Sequence[Removed]:
+        """Take away what is older than its rule says; doing it again changes nothing.
+
+        Args:
+            rules: One for each agent that has its own.
+
+        Raises:
+            StorageUnavailable: The tables could not be written.
+        """
+        return tuple(self._ask(partial(self._writer.retain, rules), raises=True) or ())
+
+    def reprice(self, *, since_ns: int) -> int:
+        """Fold the tasks again whose cost is not known and is now; return how many were corrected.
+
+        Args:
+            since_ns: Start of the windows that are still open, Unix nanoseconds.
+
+        Raises:
+            StorageUnavailable: The tables could not be written.
+        """
+        return int(self._ask(partial(self._writer.reprice, since_ns), raises=True) or 0)
 
     # Lake
 
@@ -271,6 +303,17 @@ class LakeNode(LakeAnswers):
         )
 
     # Inside
+
+    def _ask(self, work: Callable[[], Any], *, raises: bool = False) -> Any:
+        """Have the thread of the tables do something and wait for it."""
+        job = _Job(work, threading.Event())
+        self._waiting.put(job)
+        while not job.done.wait(0.5):
+            if not self._thread.is_alive():
+                return None
+        if raises and job.fault is not None:
+            raise job.fault
+        return job.result
 
     def _refusal(self, source: str) -> Receipt | None:
         """Return why nothing of this key is taken now, before its body is read; None when it is."""
@@ -358,8 +401,8 @@ class LakeNode(LakeAnswers):
             if item is None:
                 self._guard(self._writer.flush)
                 return
-            if isinstance(item, _Settle):
-                self._guard(partial(self._writer.settle, also_rootless=item.also_rootless))
+            if isinstance(item, _Job):
+                self._guard(item.run)
                 item.done.set()
                 continue
             record, request = item

@@ -269,6 +269,18 @@ class LakeQueries:
         )
         return [str(ident) for ident in table.column("trace_id").to_pylist()]
 
+    def trace_ids_without_cost(self, since_ns: int) -> list[str]:
+        """Return the ids of the tasks that started since then and have a call whose cost is not known."""
+        view = self._view()
+        view = replace(view, task_files=tuple(file for file in view.task_files if file.start_max >= since_ns))
+        table = self._database.run(
+            view,
+            f", {_current(view)} SELECT trace_id FROM current "  # noqa: S608 - constants
+            "WHERE cost_state IN ('partial', 'unknown') AND start_ns >= ?",
+            [since_ns],
+        )
+        return [str(ident) for ident in table.column("trace_id").to_pylist()]
+
     def _newest_keys(self, view: View, where: str, parameters: list[Any], count: int) -> pa.Table:
         """Return the keys of the newest tasks that match: first from the newest files, then from all.
 

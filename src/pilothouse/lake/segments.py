@@ -11,9 +11,10 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -184,53 +185,51 @@ class SegmentTable:
         Returns:
             Files that were merged away.
         """
-        delta = self._open()
-        if delta is None:
-            return 0
         small: dict[int, int] = {}
         for file in self.files():
             if file.rows < SMALL_ROWS:
                 small[file.day] = small.get(file.day, 0) + 1
-        before = {file.path for file in self.files()}
-        try:
-            for day, count in small.items():
-                if count >= COMPACT_FILES_MIN:
-                    delta.optimize.compact(
-                        partition_filters=[("day", "=", _day_text(day))],
-                        target_size=COMPACT_BYTES,
-                        max_concurrent_tasks=1,
-                        writer_properties=_COMPACTED,
-                    )
-            delta.update_incremental()
-            after = {file.path for file in self.files()}
-            for path in after - before:
-                _sync(Path(path))
-                _sync(Path(path).parent)
-            self._sync_log()
-        except (DeltaError, OSError) as error:
-            raise _unavailable(self._folder, error) from error
-        return len(before - after)
+        before = len(self.files())
+        for day, count in small.items():
+            if count >= COMPACT_FILES_MIN:
+                self._rewrite(partial(_compact_day, day=day))
+        return max(0, before - len(self.files()))
 
-    def expire(self, before_day: int) -> int:
-        """Drop whole days.
+    def remove(self, before_day: int, condition: str) -> int:
+        """Remove the rows of days that are over, whole files where a whole day goes.
 
         Args:
             before_day: First day that is kept, days since 1970-01-01.
+            condition: Which rows, as SQL over the columns.
 
         Returns:
-            Rows that were dropped.
+            Rows that were removed.
         """
-        delta = self._open()
-        old = [file for file in self.files() if file.day < before_day]
-        if delta is None or not old:
+        if not self._has_day_before(before_day):
             return 0
-        try:
-            delta.delete(f"day < DATE '{_day_text(before_day)}'")
-            delta.update_incremental()
-            self._sync_log()
-        except (DeltaError, OSError) as error:
-            raise _unavailable(self._folder, error) from error
-        return sum(file.rows for file in old)
+        rows = self._count()
+        predicate = f"day < DATE '{_day_text(before_day)}' AND {condition}"
+        self._rewrite(lambda delta: delta.delete(predicate, writer_properties=_COMPACTED))
+        return rows - self._count()
+
+    def empty(self, values: dict[str, str], before_day: int, condition: str) -> int:
+        """Put other values into columns of the rows of days that are over.
+
+        Args:
+            values: Column → SQL of its new value.
+            before_day: First day that is left alone, days since 1970-01-01.
+            condition: Which rows, as SQL over the columns.
+
+        Returns:
+            Rows that were changed.
+        """
+        if not self._has_day_before(before_day):
+            return 0
+        predicate = f"day < DATE '{_day_text(before_day)}' AND {condition}"
+        told = self._rewrite(
+            lambda delta: delta.update(updates=values, predicate=predicate, writer_properties=_COMPACTED)
+        )
+        return int(told.get("num_updated_rows", 0))
 
     def vacuum(self) -> int:
         """Delete files that no version younger than a day needs; return how many."""
@@ -244,6 +243,30 @@ class SegmentTable:
         except (DeltaError, OSError) as error:
             raise _unavailable(self._folder, error) from error
         return len(gone)
+
+    def _has_day_before(self, day: int) -> bool:
+        return any(file.day < day for file in self.files())
+
+    def _count(self) -> int:
+        return sum(file.rows for file in self.files())
+
+    def _rewrite(self, work: Callable[[DeltaTable], Any]) -> dict[str, Any]:
+        """Let deltalake rewrite files, and have the new ones on the disk before this returns."""
+        delta = self._open()
+        if delta is None:
+            return {}
+        before = {file.path for file in self.files()}
+        try:
+            told = work(delta)
+            delta.update_incremental()
+            for file in self.files():
+                if file.path not in before:
+                    _sync(Path(file.path))
+                    _sync(Path(file.path).parent)
+            self._sync_log()
+        except (DeltaError, OSError) as error:
+            raise _unavailable(self._folder, error) from error
+        return dict(told or {})
 
     def _append(self, table: pa.Table, transactions: dict[str, int]) -> int:
         days = table.column("day").combine_chunks().cast(pa.int32())
@@ -341,6 +364,15 @@ class SegmentTable:
         if entry.exists():
             _sync(entry)
         _sync(log)
+
+
+def _compact_day(delta: DeltaTable, *, day: int) -> dict[str, Any]:
+    return delta.optimize.compact(
+        partition_filters=[("day", "=", _day_text(day))],
+        target_size=COMPACT_BYTES,
+        max_concurrent_tasks=1,
+        writer_properties=_COMPACTED,
+    )
 
 
 def _day_text(day: int) -> str:

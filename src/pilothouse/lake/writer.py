@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,10 +19,13 @@ from pilothouse.lake.otlp_decode import decode_rows
 from pilothouse.lake.otlp_request import ParsedRequest
 from pilothouse.lake.prices import PriceSource
 from pilothouse.lake.queries import TRACE_IDS_MAX, LakeQueries
+from pilothouse.lake.repricing import priced_now
+from pilothouse.lake.retention import Retention
 from pilothouse.lake.rows import Arrival, Row
 from pilothouse.lake.segments import SegmentTable
 from pilothouse.lake.view import Database, View
 from pilothouse.lake.wal import WalRecord
+from pilothouse.ports import Removed, RetentionRule
 
 __all__ = ["LakeWriter"]
 
@@ -36,14 +39,10 @@ BATCH_ROWS = 512
 """Rows turned into Arrow at once: a few milliseconds, so that pages in this process stay quick."""
 
 UPKEEP_S = 300.0
-"""How often small files are merged and old days dropped."""
+"""How often small files are merged."""
 
 VACUUM_S = 3_600.0
 """How often files that nobody needs any more are deleted."""
-
-SPANS_KEPT_DAYS = 90
-TASKS_KEPT_DAYS = 730
-"""Retention: phases ask for 90 stable days, and decisions must be explained for two years."""
 
 DAY_NS = 86_400 * 1_000_000_000
 
@@ -85,6 +84,7 @@ class LakeWriter:
         self._counters = counters
         self._prices = prices
         self._assembler = Assembler(grace_s=grace_s)
+        self._retention = Retention(self._spans, self._tasks)
         self._view = View()
         self._queries = LakeQueries(self.view, database)
         self._rows: list[Row] = []
@@ -213,18 +213,49 @@ class LakeWriter:
         self._tail_since = None
 
     def upkeep(self) -> None:
-        """Merge small files, drop days past their retention, delete what nobody needs any more."""
-        today = self._now_ns() // DAY_NS
-        for table, kept_days in ((self._spans, SPANS_KEPT_DAYS), (self._tasks, TASKS_KEPT_DAYS)):
-            expired = table.expire(today - kept_days)
-            if table is self._spans:
-                self._counters.add("expired", expired)
+        """Merge small files, delete what nobody needs any more."""
+        for table in (self._spans, self._tasks):
             table.compact()
         self._publish()
         if time.monotonic() - self._vacuum_at > VACUUM_S:
             self._vacuum_at = time.monotonic()
             for table in (self._spans, self._tasks):
                 table.vacuum()
+
+    def retain(self, rules: Sequence[RetentionRule]) -> list[Removed]:
+        """Take away what is older than its rule says.
+
+        Args:
+            rules: One for each agent that has its own.
+        """
+        self.flush()
+        removed = self._retention.apply(rules, self._now_ns() // DAY_NS)
+        self._counters.add("expired", sum(one.rows for one in removed if one.what == "spans"))
+        self._publish()
+        return removed
+
+    def reprice(self, since_ns: int) -> int:
+        """Fold the tasks again whose cost is not known and is now.
+
+        Args:
+            since_ns: Start of the open windows, Unix nanoseconds.
+
+        Returns:
+            Tasks that were corrected.
+        """
+        now_ns = self._now_ns()
+        corrected = 0
+        ids = self._queries.trace_ids_without_cost(since_ns)
+        for start in range(0, len(ids), TRACE_IDS_MAX):
+            closings = [
+                Closing(trace_id=ident, spans=(), has_root=True, reason="reprice", is_known=True)
+                for ident in ids[start : start + TRACE_IDS_MAX]
+            ]
+            rows = self._corrections(closings, now_ns)
+            corrected += len(rows)
+            self._add_tasks(rows)
+        self.flush()
+        return corrected
 
     def rows(self) -> int:
         """Return how many rows of `spans` can be asked for: counted, not added up."""
@@ -267,6 +298,9 @@ class LakeWriter:
                 rows.append(_row(closing.spans, closing.reason, now_ns))
         for start in range(0, len(known), TRACE_IDS_MAX):
             rows.extend(self._corrections(known[start : start + TRACE_IDS_MAX], now_ns))
+        self._add_tasks(rows)
+
+    def _add_tasks(self, rows: list[TaskRow]) -> None:
         if rows:
             self._task_tail.append(to_batch(rows, TASKS))
             if self._tail_since is None:
@@ -279,7 +313,7 @@ class LakeWriter:
         current = self._queries.task_rows(ids)
         stored: dict[str, list[CoreSpan]] = {}
         for span in self._queries.core_spans(ids):
-            stored.setdefault(span.trace_id, []).append(span)
+            stored.setdefault(span.trace_id, []).append(priced_now(span, self._prices))
         rows = []
         for closing in closings:
             spans = (*stored.get(closing.trace_id, ()), *closing.spans)
@@ -290,7 +324,7 @@ class LakeWriter:
             if earlier is not None:
                 if same_task(row, earlier):
                     continue
-                self._counters.add("late")
+                self._counters.add("repriced" if closing.reason == "reprice" else "late")
                 row = row._replace(revision=earlier.revision + 1, day=earlier.day)
             rows.append(row)
         return rows

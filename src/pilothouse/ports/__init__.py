@@ -56,6 +56,7 @@ from pilothouse.ports.tools import (
     StoredCall,
     ToolCall,
 )
+from pilothouse.ports.upkeep import LakeUpkeep, Removed, RetentionRule
 from pilothouse.ports.verifier import VERIFIERS_API_VERSION, Verifier
 
 __all__ = [
@@ -101,6 +102,7 @@ __all__ = [
     "ItemRecord",
     "Lake",
     "LakeHealth",
+    "LakeUpkeep",
     "Ledger",
     "Pause",
     "PermissionDecision",
@@ -108,6 +110,8 @@ __all__ = [
     "QueueCount",
     "Receipt",
     "RecordMode",
+    "Removed",
+    "RetentionRule",
     "ReviewQueue",
     "Rollback",
     "RunLog",

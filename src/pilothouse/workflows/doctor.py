@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from pilothouse.ports import Clock, Lake, Ledger, disk_floor_bytes
 from pilothouse.settings import Settings
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.reconcile import gap_alerts
+from pilothouse.workflows.retention import RETENTION_KIND, retention_rules
 
 __all__ = ["Check", "Checkup", "examine"]
 
@@ -90,6 +92,7 @@ def examine(
     try:
         with open_installation(settings) as installation:
             checks += _ledger_checks(installation.ledger)
+            checks += _retention_checks(installation.ledger)
             checks += _gap_checks(installation.ledger)
             checks += _telemetry_checks(installation.lake, installation.ledger)
         checks += lake_checks(settings)
@@ -228,6 +231,20 @@ def _ledger_checks(ledger: Ledger) -> Iterator[Check]:
             state="ok",
             sentence=f"Number {charter.number}, in force since {charter.accepted_at:%Y-%m-%d %H:%M} UTC, from {charter.path}.",
         )
+
+
+def _retention_checks(ledger: Ledger) -> Iterator[Check]:
+    """Say how long the telemetry of each agent is kept, and what was taken away last."""
+    for rule in retention_rules(ledger):
+        kept = (
+            f"What was said is kept for {rule.payload_days:,} days, spans for {rule.spans_days:,}, "
+            f"tasks for {rule.tasks_days:,}; decisions are never removed."
+        )
+        last = ledger.decisions(rule.agent, kind=RETENTION_KIND, limit=1)
+        if last:
+            gone = json.loads(last[0].document)
+            kept += f" Last: {gone['what']} of {gone['rows']:,} rows before {gone['before']}."
+        yield Check(name=f"retention {rule.agent}", state="ok", sentence=kept)
 
 
 def _telemetry_checks(lake: Lake, ledger: Ledger) -> Iterator[Check]:

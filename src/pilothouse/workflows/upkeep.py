@@ -9,15 +9,16 @@ from pathlib import Path
 
 from pilothouse.core.evidence.price import Price
 from pilothouse.errors import CharterError, PilothouseError
-from pilothouse.ports import Ledger
+from pilothouse.ports import LakeUpkeep, Ledger
 from pilothouse.workflows.accept import accept_file
 from pilothouse.workflows.background import Tick
 from pilothouse.workflows.history import freeze_changes
 from pilothouse.workflows.installation import Installation
+from pilothouse.workflows.retention import apply_retention, reprice
 from pilothouse.workflows.stability import keep_days
 from pilothouse.workflows.verify import verify_due
 
-__all__ = ["CharterWatch", "PriceList", "server_ticks"]
+__all__ = ["CharterWatch", "Keeper", "PriceList", "server_ticks"]
 
 VERIFY_EVERY_S = 5.0
 """An outcome follows its task by seconds; a tick without work costs 0.1 s CPU at 36,000 tasks."""
@@ -27,6 +28,9 @@ VERIFY_ALL_EVERY_S = 3_600.0
 
 CHARTERS_EVERY_S = 2.0
 PRICES_EVERY_S = 5.0
+
+RETENTION_EVERY_S = 3_600.0
+"""Days end once a day; a charter that shortens its retention takes effect within the hour."""
 
 ASSESS_EVERY_S = 300.0
 """How long a change of a verdict may go unrecorded; judging one agent takes a second or two."""
@@ -46,6 +50,12 @@ class PriceList:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._prices: Sequence[Price] = tuple(ledger.prices())
+        self._revision = 0
+
+    @property
+    def revision(self) -> int:
+        """How often prices were added since this object was made."""
+        return self._revision
 
     def read(self) -> Sequence[Price]:
         """Return the prices known now; the same object until one was added."""
@@ -57,6 +67,7 @@ class PriceList:
         found = tuple(self._ledger.prices())
         if found != self._prices:
             self._prices = found
+            self._revision += 1
 
 
 class CharterWatch:
@@ -97,11 +108,39 @@ class CharterWatch:
                     )
 
 
+class Keeper:
+    """Keeps the lake as charters and prices say.
+
+    Args:
+        lake: The lake of this process.
+        ledger: Where charters and decisions stand.
+        prices: The price list of the lake.
+    """
+
+    def __init__(self, lake: LakeUpkeep, ledger: Ledger, prices: PriceList) -> None:
+        self._lake = lake
+        self._ledger = ledger
+        self._prices = prices
+        self._priced = -1
+
+    def retain(self, now: datetime) -> None:
+        """Take away what is older than the charters say."""
+        apply_retention(self._lake, self._ledger, now)
+
+    def reprice(self, now: datetime) -> None:
+        """Give tasks their costs after the start, and whenever a price was added."""
+        revision = self._prices.revision
+        if revision != self._priced:
+            reprice(self._lake, now)
+            self._priced = revision
+
+
 def server_ticks(
     installation: Installation,
     prices: PriceList,
     charters: Sequence[Path],
     *,
+    lake: LakeUpkeep,
     on_note: Callable[[str], None] = lambda _text: None,
 ) -> tuple[Tick, ...]:
     """Return what a server does besides answering.
@@ -110,12 +149,16 @@ def server_ticks(
         installation: Opened lake and ledger.
         prices: The price list of the lake.
         charters: Charter files to watch.
+        lake: The lake of this process, as what may change it.
         on_note: Told about things a person should know.
     """
     watch = CharterWatch(installation.ledger, charters, on_note)
+    keeper = Keeper(lake, installation.ledger, prices)
     return (
         Tick(name="charters", every_s=CHARTERS_EVERY_S, run=watch.look),
         Tick(name="prices", every_s=PRICES_EVERY_S, run=prices.refresh),
+        Tick(name="reprice", every_s=PRICES_EVERY_S, run=keeper.reprice),
+        Tick(name="retention", every_s=RETENTION_EVERY_S, run=keeper.retain),
         Tick(name="verify", every_s=VERIFY_EVERY_S, run=lambda now: verify_due(installation, now)),
         Tick(
             name="verify-all",

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Take away telemetry whose time is over, by agent: first what was said, then the spans, then the tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from pilothouse.lake.segments import SegmentTable
+from pilothouse.ports import Removed, RetentionRule
+
+__all__ = ["DEFAULT_RULE", "Retention"]
+
+DEFAULT_RULE: Final = RetentionRule(agent="", payload_days=30, spans_days=90, tasks_days=730)
+"""Phases ask for 90 stable days, and decisions must be explained for two years; what was said is nobody's to
+keep for longer than it takes to look into a complaint."""
+
+EMPTY_SPAN: Final = {
+    "input": "NULL",
+    "output": "NULL",
+    "system_instructions": "NULL",
+    "tool_definitions": "NULL",
+    "input_preview": "NULL",
+    "output_preview": "NULL",
+    "attributes": "'{}'",
+    "events": "'[]'",
+}
+EMPTY_TASK: Final = {"input_preview": "''", "output_preview": "''"}
+"""What a row without its payload says in each column that may repeat what people wrote."""
+
+SAID_IN_SPAN: Final = "(attributes <> '{}' OR events <> '[]' OR input IS NOT NULL OR output IS NOT NULL)"
+SAID_IN_TASK: Final = "(input_preview <> '' OR output_preview <> '')"
+"""Rows that have one, so that nothing is rewritten twice."""
+
+
+class Retention:
+    """The retention of both tables. Not thread-safe: the thread that writes them owns it.
+
+    Args:
+        spans: The table of spans.
+        tasks: The table of tasks.
+    """
+
+    def __init__(self, spans: SegmentTable, tasks: SegmentTable) -> None:
+        self._spans = spans
+        self._tasks = tasks
+        self._rules: Sequence[RetentionRule] = ()
+        self._done: set[tuple[str, str, int]] = set()
+        self._today = 0
+
+    def apply(self, rules: Sequence[RetentionRule], today: int) -> list[Removed]:
+        """Take away what is older than its rule says.
+
+        Args:
+            rules: One for each agent that has its own.
+            today: Days since 1970-01-01.
+
+        Returns:
+            What was taken away, nothing named that was not there.
+        """
+        self._rules = tuple(rule for rule in rules if rule.agent)
+        if today != self._today:
+            self._done.clear()
+            self._today = today
+        removed: list[Removed] = []
+        for rule in (*self._rules, DEFAULT_RULE):
+            who = self._condition(rule)
+            for what, days in (
+                ("payload", rule.payload_days),
+                ("spans", rule.spans_days),
+                ("tasks", rule.tasks_days),
+            ):
+                before = today - days
+                if (who, what, before) in self._done:
+                    continue
+                rows = self._take(what, before, who)
+                self._done.add((who, what, before))
+                if rows:
+                    removed.append(Removed(agent=rule.agent, what=what, before_day=before, rows=rows))
+        return removed
+
+    def _take(self, what: str, before_day: int, who: str) -> int:
+        if what == "payload":
+            emptied = self._spans.empty(EMPTY_SPAN, before_day, f"{who} AND {SAID_IN_SPAN}")
+            self._tasks.empty(EMPTY_TASK, before_day, f"{who} AND {SAID_IN_TASK}")
+            return emptied
+        return (self._spans if what == "spans" else self._tasks).remove(before_day, who)
+
+    def _condition(self, rule: RetentionRule) -> str:
+        """Return the rows that a rule speaks of, as SQL; names are quoted, since a charter's are plain words."""
+        if rule.agent:
+            return f"agent = {_quoted(rule.agent)}"
+        if not self._rules:
+            return "TRUE"
+        return f"agent NOT IN ({', '.join(_quoted(one.agent) for one in self._rules)})"
+
+
+def _quoted(name: str) -> str:
+    return "'" + name.replace("'", "''") + "'"

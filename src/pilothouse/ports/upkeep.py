@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The port of what is done to telemetry later: leaving it behind when its time is over, and pricing it again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+__all__ = ["LakeUpkeep", "Removed", "RetentionRule"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionRule:
+    """How long the telemetry of one agent is kept, in whole days.
+
+    Attributes:
+        agent: Agent name; empty for every agent that no other rule names.
+        payload_days: What was said to and by it.
+        spans_days: Its spans without that.
+        tasks_days: One row for each task.
+    """
+
+    agent: str
+    payload_days: int
+    spans_days: int
+    tasks_days: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removed:
+    """What retention took away at one time.
+
+    Attributes:
+        agent: Agent name; empty for those without a rule.
+        what: `payload`, `spans` or `tasks`.
+        before_day: First day that was kept, days since 1970-01-01.
+        rows: Rows that were removed, or emptied of their payload.
+    """
+
+    agent: str
+    what: str
+    before_day: int
+    rows: int
+
+
+class LakeUpkeep(Protocol):
+    """What the process that writes a lake can be asked to do to it."""
+
+    def retain(self, rules: Sequence[RetentionRule]) -> Sequence[Removed]:
+        """Take away what is older than its rule says; doing it again changes nothing."""
+        ...
+
+    def reprice(self, *, since_ns: int) -> int:
+        """Fold the tasks again whose cost is not known and is now; return how many were corrected."""
+        ...

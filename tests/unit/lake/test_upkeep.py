@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Telemetry goes when its time is over, by agent and in three steps; costs come when a price does."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from otlp_bodies import PROTOBUF, START_NS, request, run_spans
+
+from pilothouse.lake.node import open_node
+from pilothouse.lake.prices import Price
+from pilothouse.ports import IntakeAnswer, Removed, RetentionRule, Signal, TaskFilter
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+DAY = START_NS // (86_400 * 10**9)
+ALL = TaskFilter()
+
+
+class MovedClock:
+    def __init__(self):
+        self.days = 0
+
+    def now(self):
+        return EPOCH + timedelta(microseconds=START_NS // 1_000 + 10**6, days=self.days)
+
+
+@pytest.fixture
+def clock():
+    return MovedClock()
+
+
+@pytest.fixture
+def price():
+    """Prices by model; a test adds to them."""
+    return {}
+
+
+@pytest.fixture
+def node(tmp_path, clock, price):
+    opened = open_node(
+        tmp_path / "lake",
+        clock,
+        prices=lambda _provider, model, _at: price.get(model),
+        wal_file_bytes=1 << 16,
+    )
+    yield opened
+    opened.stop()
+
+
+def send(node, trace, *, agent="triage"):
+    spans = run_spans(trace)
+    for span in spans:
+        span["attributes"] = {**span["attributes"], "pilothouse.agent": agent, "mine": "secret"}
+    body = request(spans).SerializeToString()
+    receipt = node.accept(
+        Signal.TRACES, content_type=PROTOBUF, content_encoding="", body=body, source="tests"
+    )
+    assert receipt.answer is IntakeAnswer.ACCEPTED
+
+
+def ident(trace):
+    return f"{trace:032x}"
+
+
+def rule(**days):
+    return RetentionRule(
+        **{"agent": "triage", "payload_days": 30, "spans_days": 90, "tasks_days": 730, **days}
+    )
+
+
+def test_what_was_said_goes_first_then_the_spans_then_the_task(node, clock):
+    send(node, 1)
+    node.settle()
+    assert node.trace(ident(1)).spans[-1].input
+    clock.days = 30
+    assert node.retain([rule()]) == ()
+    clock.days = 31
+    assert node.retain([rule()]) == (Removed(agent="triage", what="payload", before_day=DAY + 1, rows=4),)
+    view = node.trace(ident(1))
+    assert {(span.input, span.output, span.attributes) for span in view.spans} == {("", "", "{}")}
+    assert (view.task.input_preview, view.task.output_preview) == ("", "")
+    assert view.task.tokens.total == 2_600
+    assert node.retain([rule()]) == ()
+    clock.days = 91
+    assert node.retain([rule()]) == (Removed(agent="triage", what="spans", before_day=DAY + 1, rows=4),)
+    assert node.trace(ident(1)) is None
+    assert len(node.tasks(ALL).tasks) == 1
+    assert node.health().gap == 0
+    clock.days = 731
+    assert [one.what for one in node.retain([rule()])] == ["tasks"]
+    assert node.tasks(ALL).tasks == ()
+    assert node.health().gap == 0
+
+
+def test_each_agent_has_its_own_time_and_the_others_the_default(node, clock):
+    send(node, 1, agent="brief")
+    send(node, 2, agent="it's long")
+    send(node, 3, agent="unchartered")
+    node.settle()
+    clock.days = 100
+    rules = [
+        rule(agent="brief", payload_days=1, spans_days=2, tasks_days=3),
+        rule(agent="it's long", payload_days=365, spans_days=365),
+    ]
+    removed = node.retain(rules)
+    assert [(one.agent, one.what, one.rows) for one in removed] == [
+        ("brief", "payload", 4),
+        ("brief", "spans", 4),
+        ("brief", "tasks", 1),
+        ("", "payload", 4),
+        ("", "spans", 4),
+    ]
+    assert sorted(task.agent for task in node.tasks(ALL).tasks) == ["it's long", "unchartered"]
+    assert node.trace(ident(2)).spans[-1].input
+    assert node.health().gap == 0
+
+
+def test_what_is_left_survives_a_restart(tmp_path, clock):
+    opened = open_node(tmp_path / "lake", clock, wal_file_bytes=1 << 16)
+    send(opened, 1, agent="brief")
+    send(opened, 2, agent="other")
+    opened.settle()
+    clock.days = 50
+    opened.retain([rule(agent="brief", payload_days=1, spans_days=2)])
+    opened.stop()
+    again = open_node(tmp_path / "lake", clock, wal_file_bytes=1 << 16)
+    assert again.trace(ident(1)) is None
+    assert again.trace(ident(2)).spans_total == 4
+    again.stop()
+
+
+def test_a_price_that_is_added_later_makes_costs_known_and_a_late_span_keeps_them(node, price):
+    send(node, 1)
+    node.settle()
+    (before,) = node.tasks(ALL).tasks
+    assert before.cost_usd is None
+    assert node.reprice(since_ns=START_NS + 10**15) == 0
+    assert node.reprice(since_ns=0) == 0
+    models = {span.response_model or span.request_model for span in node.trace(ident(1)).spans} - {None}
+    for model in models:
+        price[model] = Price(
+            price_id="p", input=Decimal(1), output=Decimal(2), cache_read=Decimal("0.1"),
+            cache_creation=Decimal(1), reasoning=Decimal(2),
+        )  # fmt: skip
+    assert node.reprice(since_ns=0) == 1
+    (after,) = node.tasks(ALL).tasks
+    assert after.cost_usd > 0
+    assert after.revision == before.revision + 1
+    assert node.reprice(since_ns=0) == 0
+    late = run_spans(1)[0] | {
+        "span_id": (99).to_bytes(8, "big"),
+        "attributes": {"pilothouse.agent": "triage"},
+    }
+    body = request([late]).SerializeToString()
+    node.accept(Signal.TRACES, content_type=PROTOBUF, content_encoding="", body=body, source="tests")
+    node.settle()
+    (corrected,) = node.tasks(ALL).tasks
+    assert (corrected.spans, corrected.cost_usd) == (5, after.cost_usd)
