@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A tool behind the door, its calls, and a store of calls in memory, for tests of the tool layer."""
+"""A tool behind the door and its calls, for tests of the tool layer."""
 
 from __future__ import annotations
 
-import threading
 from datetime import timedelta
 
 from pilothouse.core.charter.contract import ToolContract
-from pilothouse.errors import Conflict
-from pilothouse.ports import StoredCall, ToolCall
+from pilothouse.ports import ToolCall
 from pilothouse.runtime.tools.governed import GovernedTool
 
 ROUTE = {
@@ -49,55 +47,6 @@ def tool_call(tool, args=None, *, run="a" * 32, call_id="call-1", **fields):
         "contract": tool.digest,
     }
     return ToolCall(**(usual | fields))
-
-
-class MemoryCalls:
-    """`ports.IdempotencyStore` in memory."""
-
-    def __init__(self):
-        self.rows, self.steps, self.lock = {}, [], threading.Lock()
-
-    def reserve(self, *, call, key, args_digest, agent, tool, at):
-        with self.lock:
-            row = self.rows.get(call)
-            if row is None:
-                row = {
-                    "call": call,
-                    "key": key,
-                    "args_digest": args_digest,
-                    "state": "reserved",
-                    "result": None,
-                    "agent": agent,
-                    "at": at,
-                }
-                self.rows[call] = row
-                return StoredCall(
-                    fresh=True,
-                    **{name: row[name] for name in ("call", "key", "args_digest", "state", "result")},
-                )
-            return StoredCall(
-                fresh=False, **{name: row[name] for name in ("call", "key", "args_digest", "state", "result")}
-            )
-
-    def step(self, call, *, before, after, result, at):
-        with self.lock:
-            if self.rows[call]["state"] != before:
-                raise Conflict("not any more", remedy="Ask again.")
-            self.rows[call] |= {"state": after, "result": result, "at": at}
-            self.steps.append((before, after))
-
-    def unsettled(self, agent, *, older_than, limit=100):
-        found = [
-            row
-            for row in self.rows.values()
-            if row["agent"] == agent and row["state"] in ("sent", "unknown") and row["at"] < older_than
-        ]
-        return tuple(
-            StoredCall(
-                fresh=False, **{name: row[name] for name in ("call", "key", "args_digest", "state", "result")}
-            )
-            for row in sorted(found, key=lambda row: row["at"])[:limit]
-        )
 
 
 class Kept:

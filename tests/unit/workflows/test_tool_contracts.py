@@ -36,7 +36,9 @@ def charter():
 def test_the_contracts_of_the_golden_charter_are_the_pinned_ones(charter):
     tools = governed_tools(charter, read_contracts(charter, GOLDEN))
     assert sorted(tools) == ["erp.find_po@2", "erp.route@1"]
-    assert tools["erp.find_po@2"].gate.policy.rate_per_s == 10.0, "the integration's limit counts"
+    gates = [tools[name].gate for name in sorted(tools)]
+    leaves = [gates[number % 2].admit(0.0, wait_max_s=9.0).wait_s for number in range(4)]
+    assert leaves == pytest.approx([0.0, 0.1, 0.2, 0.3]), "the tools of an integration share its limit"
     assert tools["erp.route@1"].repeatable == "none"
 
 

@@ -121,6 +121,8 @@ class ToolContract(_Terms):
         breaker: When calls to a failing backend stop.
         hedge: Whether a slow read gets a second attempt.
         freshness: How the age of a result is told; None when it has none.
+        environment_at: Field of the result that names the environment it came from; how production is told from a
+            sandbox.
         errors: Error code or status of the backend → kind.
         result_bytes_max: Largest accepted result.
         polling: Whether many equal calls in a row are its normal use.
@@ -146,6 +148,7 @@ class ToolContract(_Terms):
     breaker: BreakerTerms = BreakerTerms()
     hedge: bool = False
     freshness: FreshnessTerms | None = None
+    environment_at: str | None = None
     errors: dict[str, ToolErrorKind] = Field(default_factory=dict)
     result_bytes_max: int = Field(default=RESULT_BYTES_MAX, ge=1, le=64 * 1024 * 1024)
     polling: bool = False

@@ -46,14 +46,15 @@ class Mismatch:
 
 
 def contract_digest(charter: Charter, scope: Scope) -> str | None:
-    """Return what a certificate of a tool or an integration is bound to: the tool contracts as pinned.
+    """Return what a certificate of a tool or an integration is bound to: its contracts, where it is, how we sign in.
 
     Args:
         charter: The charter.
         scope: Names the tool, or the integration, which stands for all of its tools.
 
     Returns:
-        SHA-256 over the manifest digests, lower-case hex; None when the scope names neither.
+        SHA-256 over the manifest digests and over hosts, sign-in, environment and region of the integration,
+        lower-case hex; None when the scope names neither.
     """
     tools = known(charter.tools) or {}
     if scope.tool is not None:
@@ -63,7 +64,14 @@ def contract_digest(charter: Charter, scope: Scope) -> str | None:
     else:
         return None
     manifests = {name: tool.manifest_hash for name, tool in chosen.items()}
-    return hashlib.sha256(canonical_json(manifests).encode()).hexdigest()
+    names = {str(tool.integration) for tool in chosen.values()} | {scope.integration or ""}
+    standing = {}
+    for name in sorted(names):
+        integration = charter.integration(name)
+        if integration is not None:
+            whole = integration.model_dump(mode="json", include={"hosts", "auth", "environment", "region"})
+            standing[name] = whole
+    return hashlib.sha256(canonical_json([manifests, standing]).encode()).hexdigest()
 
 
 def binding_in_force(

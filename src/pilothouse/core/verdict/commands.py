@@ -14,8 +14,6 @@ _TO_COME = frozenset(
         ("context",),
         ("drill",),
         ("eval", "judge"),
-        ("evidence", "seal"),
-        ("integration",),
         ("policy",),
         ("replay",),
         ("report",),

@@ -27,6 +27,7 @@ from pilothouse.interfaces.cli import (
     evidence,
     explain,
     gate,
+    integration,
     key,
     load,
     phase,
@@ -68,6 +69,7 @@ COMMANDS = (
     controls,
     sign_in,
     evidence,
+    integration,
 )
 """Command groups in the order of the help page."""
 

@@ -31,8 +31,6 @@ class GatePolicy:
     Attributes:
         slots: Calls at once.
         line: Calls that may wait for a slot.
-        rate_per_s: Attempts a second; None for no limit.
-        burst: Attempts that may start together.
         breaker: When the breaker opens.
         retry: How often a failed attempt is repeated.
         hedge: Whether a slow read gets a second attempt.
@@ -40,8 +38,6 @@ class GatePolicy:
 
     slots: int = 16
     line: int = 64
-    rate_per_s: float | None = None
-    burst: int = 1
     breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     hedge: bool = False
@@ -89,16 +85,15 @@ class Gate:
 
     Args:
         policy: Its limits.
+        limiter: Rate limit, which the tools of an integration share; None for none.
     """
 
-    def __init__(self, policy: GatePolicy) -> None:
+    def __init__(self, policy: GatePolicy, limiter: RateLimiter | None = None) -> None:
         self.policy = policy
         self._lock = threading.Lock()
         self._bulkhead = Bulkhead[Turn](slots=policy.slots, line=policy.line)
         self._breaker = Breaker(policy.breaker)
-        self._limiter = (
-            None if policy.rate_per_s is None else RateLimiter(policy.rate_per_s, burst=policy.burst)
-        )
+        self._limiter = limiter
         self._budget = RetryBudget()
         self._hedge = Hedge()
 
@@ -130,17 +125,15 @@ class Gate:
             wait_max_s: Longest useful wait, seconds.
         """
         with self._lock:
-            wait_s = 0.0
-            if self._limiter is not None:
-                # The breaker is asked last: a permit must not lapse because the rate had no place.
-                wait_s = self._limiter.wait_s(now_s)
-                if wait_s > wait_max_s:
-                    return Limited(wait_s)
             permit = self._breaker.admit(now_s)
             if isinstance(permit, Refused):
                 return permit
-            if self._limiter is not None:
-                self._limiter.reserve(now_s, wait_max_s=wait_max_s)
+            if self._limiter is None:
+                return Admitted(permit, 0.0)
+            wait_s = self._limiter.reserve(now_s, wait_max_s=wait_max_s)
+            if wait_s is None:
+                self._breaker.settle(permit, Settled.SILENT, took_s=0.0, now_s=now_s)
+                return Limited(self._limiter.wait_s(now_s))
             return Admitted(permit, wait_s)
 
     def settle(self, permit: Permit, outcome: Settled, *, took_s: float, now_s: float, chance: float) -> None:
@@ -152,9 +145,8 @@ class Gate:
 
     def push_back(self, now_s: float, retry_after_s: float) -> None:
         """Obey a `Retry-After` in every later attempt, whoever makes it."""
-        with self._lock:
-            if self._limiter is not None:
-                self._limiter.push_back(now_s, retry_after_s)
+        if self._limiter is not None:
+            self._limiter.push_back(now_s, retry_after_s)
 
     def next_try(
         self,

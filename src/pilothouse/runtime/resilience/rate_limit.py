@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import threading
+
 __all__ = ["PUSH_BACK_MAX_S", "RateLimiter"]
 
 PUSH_BACK_MAX_S = 60.0
@@ -14,7 +16,8 @@ class RateLimiter:
 
     With T = 1/rate and τ = (burst - 1)·T an attempt may start from TAT - τ on, and moves the theoretical
     arrival time to max(now, TAT) + T. An attempt that has to wait takes its place at once, so those who
-    wait keep their order and no moment is promised twice.
+    wait keep their order and no moment is promised twice. Safe between threads, because the tools of one
+    integration share its limit.
 
     Args:
         rate_per_s: Attempts a second.
@@ -38,6 +41,7 @@ class RateLimiter:
         self._interval_s = 1.0 / rate_per_s
         self._tolerance_s = (burst - 1) * self._interval_s
         self._arrival_s = float("-inf")
+        self._lock = threading.Lock()
 
     def wait_s(self, now_s: float) -> float:
         """Return how long an attempt would have to wait now, seconds."""
@@ -53,11 +57,12 @@ class RateLimiter:
         Returns:
             Seconds to wait before the attempt; None when it would be longer, and then nothing was taken.
         """
-        wait_s = self.wait_s(now_s)
-        if wait_s > wait_max_s:
-            return None
-        self._arrival_s = max(now_s, self._arrival_s) + self._interval_s
-        return wait_s
+        with self._lock:
+            wait_s = self.wait_s(now_s)
+            if wait_s > wait_max_s:
+                return None
+            self._arrival_s = max(now_s, self._arrival_s) + self._interval_s
+            return wait_s
 
     def push_back(self, now_s: float, retry_after_s: float) -> None:
         """Obey a system that said when it wants to be asked again.
@@ -67,4 +72,5 @@ class RateLimiter:
             retry_after_s: What it said, seconds.
         """
         pause_s = min(retry_after_s, PUSH_BACK_MAX_S)
-        self._arrival_s = max(self._arrival_s, now_s + pause_s + self._tolerance_s)
+        with self._lock:
+            self._arrival_s = max(self._arrival_s, now_s + pause_s + self._tolerance_s)

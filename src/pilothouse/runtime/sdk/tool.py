@@ -117,6 +117,7 @@ def tool(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
                 return cast("R", call.result)
 
             made = called
+        made.pilothouse_tool = name
         return cast("Callable[P, R]", made)
 
     return wrap

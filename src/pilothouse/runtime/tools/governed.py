@@ -12,6 +12,7 @@ from pilothouse.core.charter.contract import Effect, ToolContract
 from pilothouse.errors import CharterInvalid
 from pilothouse.runtime.resilience.breaker import BreakerPolicy
 from pilothouse.runtime.resilience.gate import Gate, GatePolicy
+from pilothouse.runtime.resilience.rate_limit import RateLimiter
 from pilothouse.runtime.resilience.retry import RetryPolicy
 from pilothouse.runtime.tools.schema import SchemaCheck
 from pilothouse.runtime.tools.workers import Workers
@@ -28,7 +29,7 @@ class GovernedTool:
         effect: What a call changes.
         contract: Its contract.
         digest: Digest of the contract file.
-        rate_per_s: The integration's limit, for a contract that names none.
+        limiter: The integration's rate limit, for a contract that names none of its own.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class GovernedTool:
         effect: Effect,
         contract: ToolContract,
         digest: str,
-        rate_per_s: float | None = None,
+        limiter: RateLimiter | None = None,
     ) -> None:
         self.name = name
         self.integration = integration
@@ -47,7 +48,9 @@ class GovernedTool:
         self.contract = contract
         self.digest = digest
         self.repeatable = contract.repeatable(effect)
-        self.gate = Gate(gate_policy(contract, effect, rate_per_s))
+        if contract.rate_per_s is not None:
+            limiter = RateLimiter(contract.rate_per_s, burst=contract.burst)
+        self.gate = Gate(gate_policy(contract, effect), limiter)
         self.arguments = SchemaCheck(contract.input, where=f"arguments of {name}")
         self.results = SchemaCheck(contract.output, where=f"result of {name}")
         self._workers: Workers | None = None
@@ -63,20 +66,17 @@ class GovernedTool:
         return self._workers
 
 
-def gate_policy(contract: ToolContract, effect: Effect, rate_per_s: float | None) -> GatePolicy:
+def gate_policy(contract: ToolContract, effect: Effect) -> GatePolicy:
     """Return the limits that a contract asks for.
 
     Args:
         contract: The contract.
         effect: What a call changes; only a read is ever hedged.
-        rate_per_s: The integration's limit, used where the contract names none.
     """
     terms = contract.breaker
     return GatePolicy(
         slots=contract.slots,
         line=contract.line,
-        rate_per_s=contract.rate_per_s or rate_per_s,
-        burst=contract.burst,
         breaker=BreakerPolicy(
             window=terms.window,
             minimum=terms.minimum,
@@ -106,6 +106,11 @@ def governed_tools(
     """
     tools: dict[str, GovernedTool] = {}
     findings: list[str] = []
+    limiters = {
+        name: RateLimiter(per_s)
+        for name, declared in (known(charter.integrations) or {}).items()
+        if (per_s := known(declared.rate_limit.per_s)) is not None
+    }
     for name, policy in (known(charter.tools) or {}).items():
         effect: Effect | None = known(policy.effect)
         integration = known(policy.integration)
@@ -120,14 +125,13 @@ def governed_tools(
             findings.append(f"tools.{name}: `hedge` on a tool that changes something")
         if contract.attempts > 1 and contract.idempotency == "none" and effect != "read":
             findings.append(f"tools.{name}: more than 1 attempt with `idempotency: none`")
-        declared = charter.integration(integration)
         tools[name] = GovernedTool(
             name=name,
             integration=integration,
             effect=effect,
             contract=contract,
             digest=digest,
-            rate_per_s=None if declared is None else known(declared.rate_limit.per_s),
+            limiter=limiters.get(integration),
         )
     if findings:
         raise CharterInvalid(

@@ -123,7 +123,20 @@ def test_a_certificate_is_bound_to_the_contracts_of_its_tools():
     digests = {
         contract_digest(CHARTER, scope) for scope in (erp, mail, Scope(tool="erp.route@1"), Scope(tool="x@1"))
     }
-    assert len(digests) == 3  # mail has no tool, like a tool that is not there
+    assert len(digests) == 4
+    moved = CHARTER.model_copy(
+        update={
+            "integrations": {
+                **CHARTER.integrations,
+                "erp": CHARTER.integrations["erp"].model_copy(update={"hosts": ("elsewhere.example:443",)}),
+            }
+        }
+    )
+    for scope in (erp, Scope(tool="erp.route@1")):
+        assert contract_digest(moved, scope) != contract_digest(CHARTER, scope), (
+            "another host is another system"
+        )
+    assert contract_digest(moved, mail) == contract_digest(CHARTER, mail)
     assert contract_digest(CHARTER, Scope()) is None
 
 

@@ -16,13 +16,14 @@ from enum import Enum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from tool_world import Kept, MemoryCalls, governed
+from tool_world import Kept, governed
 
 import pilothouse
 from pilothouse.errors import ToolError, UsageError
 from pilothouse.runtime.sdk import opening, recorder
 from pilothouse.runtime.sdk.opening import ToolRuntime, set_runtime
 from pilothouse.runtime.sdk.values import plain
+from pilothouse.runtime.tools.memory_calls import MemoryCalls
 from pilothouse.runtime.tools.pipeline import Door
 
 

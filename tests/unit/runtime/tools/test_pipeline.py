@@ -9,10 +9,11 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tool_world import ARGS, Kept, MemoryCalls, governed, tool_call
+from tool_world import ARGS, Kept, governed, tool_call
 
 from pilothouse.errors import StorageUnavailable, ToolError
 from pilothouse.runtime.resilience.deadline import Deadline, inherited_deadline, under_deadline
+from pilothouse.runtime.tools.memory_calls import MemoryCalls
 from pilothouse.runtime.tools.pipeline import Door, call_through
 from pilothouse.runtime.tools.steps import drive, drive_async, idempotency_key
 
@@ -116,7 +117,7 @@ def test_a_write_without_a_key_is_sent_once_and_the_doubt_is_said(make):
     error = failure(make, governed("external", attempts=3), script, Door(store=store))
     assert (error.kind, error.side_effect, script.calls) == ("unavailable", "unknown", 1)
     assert "do not repeat" in error.remedy
-    assert [row["state"] for row in store.rows.values()] == ["unknown"]
+    assert store.states == ["unknown"]
     again = failure(make, governed("external"), script, Door(store=store))
     assert (again.kind, again.side_effect, script.calls) == ("conflict", "unknown", 1)
 
@@ -331,7 +332,7 @@ def test_a_cancelled_call_gives_everything_back():
     asyncio.run(main())
     assert tool.gate.inside == 0
     assert kept.records[0].error.side_effect == "unknown"
-    assert [row["state"] for row in store.rows.values()] == ["sent"]
+    assert store.states == ["sent"]
 
 
 @pytest.mark.parametrize("kind", ["blocking", "asynchronous"])

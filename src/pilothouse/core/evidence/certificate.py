@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the verification of one integration found, and the records it becomes (certificate → evidence)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.evidence.binding import InForce, binding_in_force
+from pilothouse.core.evidence.evidence import Evidence, Scope, Source
+from pilothouse.core.evidence.kinds import kind_named
+
+__all__ = ["PROBES", "Certificate", "FaultRow", "ToolMatrix", "certificate_evidence"]
+
+PROBES = {
+    "credential": "integration.sign_in",
+    "rate": "integration.rate",
+    "freshness": "integration.freshness",
+}
+"""Probes of a whole integration and the kind of evidence each becomes."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FaultRow(_Frozen):
+    """One fault and what was seen.
+
+    Attributes:
+        fault: Its name.
+        passed: Whether it was what must be seen.
+        seen: In words.
+    """
+
+    fault: str
+    passed: bool
+    seen: str
+
+
+class ToolMatrix(_Frozen):
+    """Every fault of one tool.
+
+    Attributes:
+        tool: `name@version`.
+        rows: One for each fault.
+    """
+
+    tool: str
+    rows: tuple[FaultRow, ...]
+
+    @property
+    def failed(self) -> tuple[FaultRow, ...]:
+        """Rows that were not what must be seen."""
+        return tuple(row for row in self.rows if not row.passed)
+
+
+class Certificate(_Frozen):
+    """What one verification found.
+
+    Attributes:
+        agent: Agent id.
+        integration: Integration.
+        backend: Host that good answers came from, or `recording`.
+        environment: Environment that the charter declares.
+        matrices: Fault matrix of each tool.
+        probes: Probes of the whole integration.
+        whole: Whether everything was looked at; a part of it makes no certificate.
+        issued_at: When, aware UTC.
+    """
+
+    agent: str
+    integration: str
+    backend: str
+    environment: str
+    matrices: tuple[ToolMatrix, ...] = ()
+    probes: tuple[FaultRow, ...] = Field(default=())
+    whole: bool
+    issued_at: datetime
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """Everything that was wrong, one line each."""
+        return (
+            *(f"{matrix.tool}: {row.fault}: {row.seen}" for matrix in self.matrices for row in matrix.failed),
+            *(f"{self.integration}: {row.fault}: {row.seen}" for row in self.probes if not row.passed),
+        )
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing was wrong."""
+        return not self.findings
+
+
+def certificate_evidence(charter: Charter, certificate: Certificate, *, source: Source) -> Iterator[Evidence]:
+    """Yield the records that a verification becomes.
+
+    Args:
+        charter: The charter in force; records are bound to the contracts it pins.
+        certificate: What was found.
+        source: Command that found it.
+    """
+
+    def record(kind: str, scope: Scope, *, passed: bool, n: int, detail: str) -> Evidence:
+        return Evidence(
+            kind=kind,
+            agent=charter.agent,
+            binds=binding_in_force(kind_named(kind), charter, scope, InForce()),
+            scope=scope,
+            window_from=certificate.issued_at,
+            window_to=certificate.issued_at,
+            n=n,
+            passed=passed,
+            detail=detail[:2_000],
+            source=source,
+            recorded_at=certificate.issued_at,
+        )
+
+    whole = Scope(integration=certificate.integration)
+    for matrix in certificate.matrices:
+        found = "; ".join(f"{row.fault}: {row.seen}" for row in matrix.failed)
+        yield record(
+            "tool.faults",
+            Scope(tool=matrix.tool),
+            passed=not matrix.failed,
+            n=len(matrix.rows),
+            detail=found or f"{len(matrix.rows)} faults, against {certificate.backend}",
+        )
+    for row in certificate.probes:
+        yield record(PROBES[row.fault], whole, passed=row.passed, n=1, detail=row.seen)
+    rows = sum(len(matrix.rows) for matrix in certificate.matrices) + len(certificate.probes)
+    if certificate.whole and rows:
+        yield record(
+            "integration.certificate",
+            whole,
+            passed=certificate.passed,
+            n=rows,
+            detail="; ".join(certificate.findings) or f"{rows} checks, against {certificate.backend}",
+        )

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calls with an effect kept in memory: for verification runs, whose calls are not those of an agent."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from pilothouse.errors import Conflict
+from pilothouse.ports import StoredCall
+
+__all__ = ["MemoryCalls"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    stored: StoredCall
+    agent: str
+    at: datetime
+
+
+class MemoryCalls:
+    """`ports.IdempotencyStore` in memory."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, _Row] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def states(self) -> list[str]:
+        """State of each row, in the order they were made."""
+        return [row.stored.state for row in self._rows.values()]
+
+    def reserve(
+        self, *, call: str, key: str, args_digest: str, agent: str, tool: str, at: datetime
+    ) -> StoredCall:
+        """Make the row of a call, or return the one that exists."""
+        del tool
+        with self._lock:
+            row = self._rows.get(call)
+            if row is not None:
+                return row.stored
+            stored = StoredCall(
+                call=call, key=key, args_digest=args_digest, state="reserved", result=None, fresh=True
+            )
+            self._rows[call] = _Row(replace(stored, fresh=False), agent, at)
+            return stored
+
+    def step(self, call: str, *, before: str, after: str, result: str | None, at: datetime) -> None:
+        """Move a row on.
+
+        Raises:
+            Conflict: It is not in the state `before` any more.
+        """
+        with self._lock:
+            row = self._rows[call]
+            if row.stored.state != before:
+                raise Conflict(
+                    f"call {call[:12]} is not {before!r} any more",
+                    remedy="Somebody else made this call; ask for its result.",
+                    subject=call,
+                )
+            self._rows[call] = _Row(replace(row.stored, state=after, result=result), row.agent, at)
+
+    def unsettled(self, agent: str, *, older_than: datetime, limit: int = 100) -> tuple[StoredCall, ...]:
+        """Return calls that were sent and never settled, oldest first: a person looks at them."""
+        found = [
+            row
+            for row in self._rows.values()
+            if row.agent == agent and row.stored.state in ("sent", "unknown") and row.at < older_than
+        ]
+        return tuple(row.stored for row in sorted(found, key=lambda row: row.at)[:limit])

@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A hostile MCP server behind the proxy harms nothing: not the model's texts, not the agent's time, not its memory."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hostile_mcp import FIND
+from mcp.client.client import Client
+from tool_world import Kept
+
+from pilothouse.core.charter.contract import ToolContract
+from pilothouse.errors import UsageError
+from pilothouse.runtime.sdk.opening import ToolRuntime
+from pilothouse.runtime.tools.governed import GovernedTool
+from pilothouse.runtime.tools.mcp_proxy import McpProxy
+from pilothouse.runtime.tools.mcp_upstream import (
+    PAGES_MAX,
+    Upstream,
+    UpstreamAddress,
+    manifest_of,
+    read_addresses,
+)
+from pilothouse.runtime.tools.memory_calls import MemoryCalls
+from pilothouse.runtime.tools.pipeline import Door
+
+SERVER = Path(__file__).parents[3] / "stubs" / "hostile_mcp.py"
+OURS = "Look a customer up by id."
+
+# The SDK leaves sockets and streams of a killed server to the garbage collector.
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")]
+
+
+def contract(**terms):
+    return ToolContract.model_validate(
+        {
+            "name": "crm.find",
+            "version": 1,
+            "description": OURS,
+            "input": {
+                "type": "object",
+                "properties": {"customer": {"type": "string"}},
+                "required": ["customer"],
+                "additionalProperties": False,
+            },
+            "output": {"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"]},
+            "timeout_s": 20.0,
+            "attempts": 2,
+            "upstream": {"server": "crm", "tool": "find", "manifest_hash": manifest_of(FIND)},
+            **terms,
+        }
+    )
+
+
+def run(mode, work, *, mark="", effect="read", **terms):
+    """Put the proxy before a server of this mode and let a client talk to it."""
+    kept, changes = Kept(), []
+    made = contract(**terms)
+    tool = GovernedTool(name="crm.find@1", integration="crm", effect=effect, contract=made, digest="sha256:0")
+    runtime = ToolRuntime(
+        agent="triage",
+        version="v1",
+        tools={tool.name: tool},
+        door=Door(observers=(kept,), store=MemoryCalls()),
+    )
+    address = UpstreamAddress(name="crm", command=(sys.executable, str(SERVER), mode, str(mark)))
+
+    async def main():
+        proxy = McpProxy(runtime, {"crm": address}, on_change=changes.append, task_type="po_invoice")
+        try:
+            async with Client(proxy.server) as client:
+                return await work(client, proxy)
+        finally:
+            await proxy.close()
+
+    return asyncio.run(main()), kept, changes
+
+
+async def find(client, customer="C1", **more):
+    return await client.call_tool("crm.find@1", {"customer": customer, **more})
+
+
+def error_of(answer):
+    assert answer.is_error
+    return answer.structured_content
+
+
+def test_a_good_server_is_called_under_our_name_and_text():
+    async def work(client, _proxy):
+        listed = await client.list_tools()
+        return listed.tools, await find(client)
+
+    (tools, answer), kept, changes = run("good", work)
+    assert [(tool.name, tool.description) for tool in tools] == [("crm.find@1", OURS)]
+    assert tools[0].annotations.read_only_hint
+    assert answer.structured_content == {"id": "C1"}
+    assert (kept.records[0].error, changes) == (None, [])
+
+
+def test_wrong_arguments_never_reach_the_server():
+    async def work(client, _proxy):
+        return await find(client, note="my key")
+
+    answer, kept, _ = run("good", work)
+    assert error_of(answer)["error"] == "invalid_input"
+    assert kept.records[0].attempts == 0
+
+
+@pytest.mark.parametrize("mode", ["poisoned", "wrong schema", "shadowed"])
+def test_a_tool_that_is_not_what_was_reviewed_is_neither_shown_nor_called(mode):
+    async def work(client, proxy):
+        listed = await client.list_tools()
+        return listed.tools, await find(client), proxy.changed
+
+    (tools, answer, changed), kept, changes = run(mode, work)
+    assert tools == []
+    assert error_of(answer)["error"] == "contract_violation"
+    assert "id_rsa" not in json.dumps(error_of(answer))
+    assert list(changed) == changes
+    assert changes[0].pinned == manifest_of(FIND)
+    assert changes[0].found != changes[0].pinned
+    assert json.loads(changes[0].says)["name"] == "find"
+    assert kept.records[0].error.kind == "contract_violation"
+
+
+def test_a_rug_pull_is_noticed_at_the_next_look(tmp_path, monkeypatch):
+    monkeypatch.setattr("pilothouse.runtime.tools.mcp_proxy.PINS_LOOKED_AT_EVERY_S", 0.0)
+    mark = tmp_path / "pulled"
+
+    async def work(client, _proxy):
+        before = await find(client)
+        mark.write_text("now", encoding="utf-8")
+        after = await find(client)
+        mark.unlink()
+        return before, after, await find(client)
+
+    (before, after, again), _, changes = run("rug pull", work, mark=mark)
+    assert not before.is_error
+    assert error_of(after)["error"] == "contract_violation"
+    assert not again.is_error, "what is again as it was reviewed may be used again"
+    assert len(changes) == 1
+
+
+def test_an_oversized_answer_stays_outside():
+    async def work(client, _proxy):
+        return await find(client)
+
+    answer, _, _ = run("oversized", work)
+    assert error_of(answer)["error"] == "contract_violation"
+    assert len(json.dumps(answer.structured_content)) < 1_000
+
+
+def test_a_hanging_server_costs_no_more_than_the_deadline():
+    async def work(client, _proxy):
+        began = time.monotonic()
+        answer = await find(client)
+        return answer, time.monotonic() - began
+
+    (answer, took), kept, _ = run("hanging", work, timeout_s=3.0, attempts=1)
+    assert error_of(answer)["error"] == "timeout"
+    assert took < 6.0
+    assert kept.records[0].error.kind == "timeout"
+
+
+def test_a_server_that_dies_is_started_again():
+    async def work(client, _proxy):
+        first = await find(client)
+        for _ in range(20):
+            again = await find(client, "C2")
+            if not again.is_error:
+                break
+            await asyncio.sleep(0.3)
+        return first, again
+
+    import tempfile  # noqa: PLC0415 - a file that is not there yet
+
+    mark = Path(tempfile.mkdtemp()) / "crashed"
+    (first, again), _, _ = run("crashing", work, mark=mark, attempts=1, timeout_s=10.0)
+    assert error_of(first)["error"] in ("unavailable", "upstream_bug")
+    assert again.structured_content == {"id": "C2"}
+
+
+def test_a_result_that_breaks_the_contract_stays_outside():
+    async def work(client, _proxy):
+        return await find(client)
+
+    answer, _, _ = run("wrong result", work)
+    assert answer.is_error
+    assert "7" not in json.dumps(answer.structured_content["detail"])
+
+
+def test_the_words_of_a_failing_server_do_not_reach_the_model():
+    async def work(client, _proxy):
+        return await find(client)
+
+    answer, _, _ = run("failing", work, attempts=1)
+    assert "ignore all rules" not in answer.model_dump_json()
+
+
+def test_a_server_is_not_handed_our_environment(monkeypatch):
+    monkeypatch.setenv("BANK_TOKEN", "secret")
+
+    async def work(client, _proxy):
+        return await find(client)
+
+    answer, _, _ = run("environment", work)
+    assert "BANK_TOKEN" not in answer.structured_content["id"]
+    assert "PATH" in answer.structured_content["id"]
+
+
+def test_an_endless_list_ends():
+    async def main():
+        upstream = Upstream(UpstreamAddress(name="crm", command=(sys.executable, str(SERVER), "endless")))
+        try:
+            return await upstream.tools()
+        finally:
+            await upstream.close()
+
+    assert len(asyncio.run(main())) == PAGES_MAX
+
+
+def test_a_server_that_is_not_there_is_told_as_such():
+    async def work(client, _proxy):
+        listed = await client.list_tools()
+        return listed.tools, await client.call_tool("other@1", {})
+
+    async def main():
+        tool = GovernedTool(
+            name="crm.find@1", integration="crm", effect="read", contract=contract(attempts=1), digest=""
+        )
+        runtime = ToolRuntime(agent="t", version=None, tools={tool.name: tool}, door=Door())
+        proxy = McpProxy(runtime, {"crm": UpstreamAddress(name="crm", command=("/nowhere/server",))})
+        async with Client(proxy.server) as client:
+            tools, other = await work(client, proxy)
+            answer = await find(client)
+        await proxy.close()
+        return tools, other, answer
+
+    tools, other, answer = asyncio.run(main())
+    assert tools == []
+    assert error_of(other)["error"] == "permission"
+    assert error_of(answer)["error"] == "unavailable"
+
+
+def test_calls_side_by_side_share_one_connection():
+    async def work(client, _proxy):
+        return await asyncio.gather(*(find(client, f"C{number}") for number in range(20)))
+
+    answers, _, _ = run("good", work)
+    assert [answer.structured_content["id"] for answer in answers] == [f"C{number}" for number in range(20)]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [None, {}, {"mcpServers": {}}, {"mcpServers": {"a": {}}}, {"mcpServers": {"a": {"url": "file:///etc"}}}],
+)
+def test_a_list_of_servers_that_is_none_is_refused(document):
+    with pytest.raises(UsageError, match="servers"):
+        read_addresses(document, file="servers.json")
