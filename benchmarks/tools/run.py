@@ -33,7 +33,8 @@ def main():
     from tool_world import ARGS, Kept, governed, tool_call
 
     from pilothouse.runtime.sdk import recorder
-    from pilothouse.runtime.sdk.opening import ToolRuntime, set_runtime
+    from pilothouse.runtime.sdk.opening import set_runtime
+from pilothouse.runtime.tools.runtime import ToolRuntime
     from pilothouse.runtime.sdk.tool import tool
     from pilothouse.runtime.tools.guards import EntitlementGuard
     from pilothouse.runtime.tools.pipeline import Door, call_through

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pilothouse.app.control_room import running_controls
-from pilothouse.runtime.sdk.opening import ToolRuntime
 from pilothouse.runtime.sdk.run import identity
+from pilothouse.runtime.tools.runtime import ToolRuntime
 
 if TYPE_CHECKING:
     from pilothouse.ledger.ledger import SqlLedger

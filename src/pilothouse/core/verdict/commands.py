@@ -14,6 +14,7 @@ _TO_COME = frozenset(
         ("context",),
         ("drill",),
         ("eval", "judge"),
+        ("evidence", "seal"),
         ("policy",),
         ("replay",),
         ("report",),

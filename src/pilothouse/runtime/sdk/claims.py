@@ -7,7 +7,7 @@ from typing import Any
 
 from pilothouse.errors import UsageError
 from pilothouse.runtime.sdk.run import current_run
-from pilothouse.runtime.sdk.values import plain
+from pilothouse.runtime.tools.values import plain
 
 __all__ = ["claim"]
 

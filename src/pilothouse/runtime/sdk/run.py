@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from typing import Any
 from urllib.parse import unquote
 
-__all__ = ["CLAIMS_MAX", "Run", "current_run", "identity", "new_id"]
+__all__ = ["CLAIMS_MAX", "Run", "current_run", "identity"]
 
 CLAIMS_MAX = 100
 """A task does one narrow thing; a hundred claims are a loop."""
@@ -58,11 +58,6 @@ _CURRENT: ContextVar[Run | None] = ContextVar("pilothouse_run", default=None)
 def current_run() -> ContextVar[Run | None]:
     """Return the variable that holds the run."""
     return _CURRENT
-
-
-def new_id(size: int) -> str:
-    """Return a random id of `size` bytes in hex; never all zeros."""
-    return (os.urandom(size) or b"").hex()
 
 
 def identity() -> dict[str, str]:

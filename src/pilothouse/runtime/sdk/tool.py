@@ -11,10 +11,11 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from pilothouse.core.evidence.loops import NO_RUN
 from pilothouse.errors import ToolError, UsageError
-from pilothouse.runtime.sdk.opening import ToolRuntime, tool_runtime
+from pilothouse.runtime.sdk.opening import tool_runtime
 from pilothouse.runtime.sdk.recorder import sink
 from pilothouse.runtime.sdk.run import Run, current_run
-from pilothouse.runtime.sdk.values import plain
+from pilothouse.runtime.tools.runtime import ToolRuntime
+from pilothouse.runtime.tools.values import plain
 
 __all__ = ["current_call_key", "tool"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,11 +27,10 @@ from pilothouse import __version__
 from pilothouse.core.evidence.loops import NO_RUN
 from pilothouse.errors import ToolError
 from pilothouse.ports import ToolCall
-from pilothouse.runtime.sdk.opening import ToolRuntime
-from pilothouse.runtime.sdk.run import new_id
 from pilothouse.runtime.tools.governed import GovernedTool
 from pilothouse.runtime.tools.mcp_upstream import Upstream, UpstreamAddress, manifest_of
 from pilothouse.runtime.tools.pipeline import call_through
+from pilothouse.runtime.tools.runtime import ToolRuntime
 from pilothouse.runtime.tools.steps import drive_async
 
 __all__ = ["PINS_LOOKED_AT_EVERY_S", "McpProxy", "PinChange"]
@@ -159,7 +159,7 @@ class McpProxy:
         upstream = self._upstreams[upstream_tool.server]
         args = dict(params.arguments or {})
         answers: list[CallToolResult] = []
-        span_id = new_id(8)
+        span_id = os.urandom(8).hex()
         call = ToolCall(
             tool=tool.name,
             args=args,

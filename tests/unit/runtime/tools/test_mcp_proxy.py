@@ -16,7 +16,6 @@ from tool_world import Kept
 
 from pilothouse.core.charter.contract import ToolContract
 from pilothouse.errors import UsageError
-from pilothouse.runtime.sdk.opening import ToolRuntime
 from pilothouse.runtime.tools.governed import GovernedTool
 from pilothouse.runtime.tools.mcp_proxy import McpProxy
 from pilothouse.runtime.tools.mcp_upstream import (
@@ -28,6 +27,7 @@ from pilothouse.runtime.tools.mcp_upstream import (
 )
 from pilothouse.runtime.tools.memory_calls import MemoryCalls
 from pilothouse.runtime.tools.pipeline import Door
+from pilothouse.runtime.tools.runtime import ToolRuntime
 
 SERVER = Path(__file__).parents[3] / "stubs" / "hostile_mcp.py"
 OURS = "Look a customer up by id."

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What decides about the tool calls of one agent, in one object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pilothouse.errors import ToolError
+
+if TYPE_CHECKING:
+    from pilothouse.runtime.tools.governed import GovernedTool
+    from pilothouse.runtime.tools.pipeline import Door
+
+__all__ = ["ToolRuntime"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolRuntime:
+    """What decides about the tool calls of one agent.
+
+    Attributes:
+        agent: Agent id.
+        version: Version digest, or None when nobody says.
+        tools: Tools by `name@version`; anything else is refused.
+        door: Guards, observers and store.
+    """
+
+    agent: str
+    version: str | None
+    tools: Mapping[str, GovernedTool]
+    door: Door
+
+    def tool(self, name: str) -> GovernedTool:
+        """Return a tool.
+
+        Raises:
+            ToolError: The charter does not declare it, and what is not said is denied.
+        """
+        found = self.tools.get(name)
+        if found is None:
+            raise ToolError(
+                f"{name} is not declared in the charter of {self.agent}, or its contract file is missing",
+                remedy="Do not call it; the owner declares it under `tools:` and runs `pilothouse check`.",
+                kind="permission",
+                subject=name,
+            )
+        return found
