@@ -34,10 +34,10 @@ def main():
 
     from pilothouse.runtime.sdk import recorder
     from pilothouse.runtime.sdk.opening import set_runtime
-from pilothouse.runtime.tools.runtime import ToolRuntime
     from pilothouse.runtime.sdk.tool import tool
     from pilothouse.runtime.tools.guards import EntitlementGuard
     from pilothouse.runtime.tools.pipeline import Door, call_through
+    from pilothouse.runtime.tools.runtime import ToolRuntime
     from pilothouse.runtime.tools.steps import drive, drive_async
 
     class Few(Kept):
