@@ -14,6 +14,7 @@ from pilothouse.app.gateway import open_gateway_store
 from pilothouse.app.opening import SystemClock, open_installation, open_intake
 from pilothouse.app.people import open_sign_in
 from pilothouse.app.serving import serve
+from pilothouse.app.tools import list_mcp_tools, run_mcp_proxy
 from pilothouse.connectors.own_server import ask_health, read_server
 from pilothouse.interfaces.cli.main import build_cli, run_cli
 from pilothouse.interfaces.cli.services import Services
@@ -126,6 +127,8 @@ def command_tree() -> typer.Typer:
             back_up=back_up_installation,
             demo_parts=demo_parts,
             prepare_demo=prepare_demo,
+            run_mcp_proxy=run_mcp_proxy,
+            list_mcp_tools=list_mcp_tools,
         )
     )
 

@@ -30,6 +30,7 @@ from pilothouse.interfaces.cli import (
     integration,
     key,
     load,
+    mcp,
     phase,
     price,
     provider,
@@ -70,6 +71,7 @@ COMMANDS = (
     sign_in,
     evidence,
     integration,
+    mcp,
 )
 """Command groups in the order of the help page."""
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from pilothouse.demo.story import DemoParts
     from pilothouse.ports import Clock, GatewayStore, Intake
+    from pilothouse.runtime.tools.mcp_upstream import UpstreamAddress
     from pilothouse.settings import Settings
     from pilothouse.workflows.backup import Manifest
     from pilothouse.workflows.control_room import ControlRoom
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from pilothouse.workflows.installation import Installation
     from pilothouse.workflows.sign_in import SignIn
 
-__all__ = ["ServeRequest", "Services"]
+__all__ = ["McpRequest", "ServeRequest", "Services"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,25 @@ class ServeRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class McpRequest:
+    """What `mcp proxy` asks for.
+
+    Attributes:
+        settings: Values in force.
+        agent: Agent with a charter in force.
+        servers: MCP servers by name.
+        task_type: Task type of every call; `unknown` may only read.
+        on_note: Told about things a person should know while it runs.
+    """
+
+    settings: Settings
+    agent: str
+    servers: Mapping[str, UpstreamAddress]
+    task_type: str
+    on_note: Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """Openers and starters that commands call; nothing is opened before a command needs it.
 
@@ -59,6 +79,8 @@ class Services:
         back_up: Copy the installation to a new folder.
         demo_parts: What the demo needs of us.
         prepare_demo: Make sure the demo's data exist and return the settings that point to them.
+        run_mcp_proxy: Stand between an agent and its MCP servers until the agent goes.
+        list_mcp_tools: Ask an MCP server what it says about its tools.
     """
 
     clock: Clock
@@ -73,3 +95,5 @@ class Services:
     back_up: Callable[[Settings, Path], Manifest]
     demo_parts: Callable[[], DemoParts]
     prepare_demo: Callable[[Settings], Settings]
+    run_mcp_proxy: Callable[[McpRequest], None]
+    list_mcp_tools: Callable[[UpstreamAddress], list[tuple[str, str, dict[str, object]]]]

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pilothouse mcp`: put a proxy before MCP servers, and review what they say about their tools."""
+
+from __future__ import annotations
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pilothouse.errors import UnknownName, UsageError
+from pilothouse.interfaces.cli.consoles import hint_console, result_console
+from pilothouse.interfaces.cli.services import McpRequest, Services
+from pilothouse.settings import load_settings
+
+if TYPE_CHECKING:
+    from pilothouse.runtime.tools.mcp_upstream import UpstreamAddress
+
+__all__ = ["register"]
+
+Servers = Annotated[
+    Path, typer.Option("--servers", help='File with {"mcpServers": {NAME: {"command", "args"} or {"url"}}}.')
+]
+
+
+def register(cli: typer.Typer, services: Services) -> None:
+    """Add `mcp proxy` and `mcp pin` to the command tree."""
+    group = typer.Typer(
+        help="MCP servers: a proxy before them, and pins of their tools.", no_args_is_help=True
+    )
+
+    @group.command("proxy")
+    def proxy(
+        *,
+        servers: Servers = Path("mcp-servers.json"),
+        agent: Annotated[
+            str | None,
+            typer.Option("--agent", help="Agent id; may be left out while only one has a charter."),
+        ] = None,
+        task_type: Annotated[
+            str, typer.Option(help="Task type of every call; without one only reads are possible.")
+        ] = "unknown",
+        home: Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")] = None,
+    ) -> None:
+        """Serve the pinned tools on standard input and output; each call passes contract, permission and limits."""
+        from pilothouse.workflows.agents import choose_agent
+
+        settings = load_settings(home=home)
+        addresses = _addresses(servers)
+        with services.open_installation(settings) as installation:
+            chosen = choose_agent(installation, agent)
+        hints = hint_console()
+        services.run_mcp_proxy(
+            McpRequest(
+                settings=settings,
+                agent=chosen,
+                servers=addresses,
+                task_type=task_type,
+                on_note=lambda text: hints.print(text, markup=False),
+            )
+        )
+
+    @group.command("pin")
+    def pin(
+        server: Annotated[str, typer.Argument(help="Server as the file names it.")],
+        *,
+        servers: Servers = Path("mcp-servers.json"),
+        as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
+    ) -> None:
+        """Show what a server says about its tools, each with the digest to pin after you have read it."""
+        addresses = _addresses(servers)
+        if server not in addresses:
+            raise UnknownName.among("server", server, addresses, remedy=f"Add it to {servers}.")
+        found = services.list_mcp_tools(addresses[server])
+        if as_json:
+            rows = [{"tool": name, "manifest_hash": digest, "says": said} for name, digest, said in found]
+            typer.echo(json.dumps(rows, indent=2, ensure_ascii=True))
+            return
+        console = result_console(wrap=True)
+        for name, digest, said in found:
+            console.print(f"{name}  {digest}", markup=False)
+            # Foreign text: escapes of a terminal must not come through.
+            console.print(f"  {json.dumps(said, ensure_ascii=True)}", markup=False)
+        hint_console().print(
+            'Next: write a contract with "upstream": {"server", "tool", "manifest_hash"}, your own description, and pin '
+            "the file in the charter.",
+            markup=False,
+        )
+
+    cli.add_typer(group, name="mcp")
+
+
+def _addresses(file: Path) -> dict[str, UpstreamAddress]:
+    if find_spec("mcp") is None:
+        raise UsageError(
+            "the MCP SDK is not installed", remedy="Run `pip install 'pilothouse[mcp]'`.", subject="mcp"
+        )
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"{str(file)!r} is no list of MCP servers ({type(error).__name__})",
+            remedy='Write {"mcpServers": {"crm": {"command": "python", "args": ["crm_server.py"]}}} into it.',
+            subject=str(file),
+        ) from error
+    from pilothouse.runtime.tools.mcp_upstream import read_addresses
+
+    return read_addresses(document, file=str(file))
