@@ -81,8 +81,6 @@ def run_mcp_proxy(request: McpRequest) -> None:
     import asyncio
     import json
 
-    from mcp.server.stdio import stdio_server
-
     from pilothouse.ledger.ledger import open_ledger
     from pilothouse.runtime.tools.mcp_proxy import McpProxy, PinChange
 
@@ -102,8 +100,7 @@ def run_mcp_proxy(request: McpRequest) -> None:
     async def serve() -> None:
         proxy = McpProxy(runtime, request.servers, on_change=tell, task_type=request.task_type)
         try:
-            async with stdio_server() as (reader, writer):
-                await proxy.server.run(reader, writer, proxy.server.create_initialization_options())
+            await proxy.serve_stdio()
         finally:
             await proxy.close()
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
+from mcp.server.stdio import stdio_server
 from mcp_types import (
     CallToolRequestParams,
     CallToolResult,
@@ -100,6 +101,11 @@ class McpProxy:
     def changed(self) -> Sequence[PinChange]:
         """Tools that are disabled because they are not what was reviewed."""
         return tuple(self._changed.values())
+
+    async def serve_stdio(self) -> None:
+        """Serve on standard input and output until the other side closes them."""
+        async with stdio_server() as (reader, writer):
+            await self.server.run(reader, writer, self.server.create_initialization_options())
 
     async def close(self) -> None:
         """End every connection to a server."""
