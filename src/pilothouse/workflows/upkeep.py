@@ -15,6 +15,7 @@ from pilothouse.workflows.background import Tick
 from pilothouse.workflows.history import freeze_changes
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.retention import apply_retention, reprice
+from pilothouse.workflows.silent_errors import SILENT_ERRORS_EVERY_S, look_at_tool_errors
 from pilothouse.workflows.stability import keep_days
 from pilothouse.workflows.verify import verify_due
 
@@ -166,6 +167,11 @@ def server_ticks(
             run=lambda now: verify_due(installation, now, thorough=True),
         ),
         Tick(name="assess", every_s=ASSESS_EVERY_S, run=lambda now: freeze_changes(installation, now)),
+        Tick(
+            name="tool-errors",
+            every_s=SILENT_ERRORS_EVERY_S,
+            run=lambda now: look_at_tool_errors(installation, now),
+        ),
         Tick(name="days", every_s=DAYS_EVERY_S, run=lambda now: keep_days(installation, now)),
     )
 

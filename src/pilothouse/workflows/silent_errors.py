@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Look at every recent task with a tool error and put on record how many were answered as if nothing had happened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+from pilothouse.core.charter.answers import known
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.evidence.binding import InForce, binding_in_force
+from pilothouse.core.evidence.evidence import ITEMS_MAX, Evidence, Scope, Source
+from pilothouse.core.evidence.kinds import kind_named
+from pilothouse.core.evidence.outcome import OutcomeStatus
+from pilothouse.core.evidence.silent_error import SilentError, ToolOutcome, classify_answer, failed_by_result
+from pilothouse.core.evidence.task import Task
+from pilothouse.ports import SpanRecord, TaskFilter
+from pilothouse.workflows.in_force import charter_of
+from pilothouse.workflows.installation import Installation
+
+__all__ = ["SILENT_ERRORS_EVERY_S", "look_at_tool_errors", "measure_tool_errors"]
+
+WINDOW = timedelta(days=28)
+"""As INT-7 asks."""
+
+TASKS_MAX = 500
+"""Tasks that are opened in one look, newest first: a few seconds of queries, and far more than the rule needs."""
+
+SILENT_ERRORS_EVERY_S = 600.0
+
+
+def look_at_tool_errors(installation: Installation, now: datetime) -> int:
+    """Measure every agent with a charter; return how many records were new.
+
+    Args:
+        installation: Lake and ledger.
+        now: The moment, aware UTC.
+    """
+    added = 0
+    for record in installation.ledger.charters():
+        added += installation.ledger.add_evidence(measure_tool_errors(installation, charter_of(record), now))
+    return added
+
+
+def measure_tool_errors(installation: Installation, charter: Charter, now: datetime) -> tuple[Evidence, ...]:
+    """Return the two records about tool errors for each version that had any.
+
+    Args:
+        installation: Lake and ledger.
+        charter: The charter in force.
+        now: The moment, aware UTC.
+    """
+    end_ns, start_ns = (int(moment.timestamp()) * 1_000_000_000 for moment in (now, now - WINDOW))
+    tasks = installation.lake.window(TaskFilter(agent=charter.agent, from_ns=start_ns, to_ns=end_ns))
+    # A failure that only the result tells of is seen among all tasks with tools, those with known errors first.
+    called = sorted(
+        (task for task in tasks if task.tool_calls), key=lambda task: (task.tool_errors == 0, -task.start_ns)
+    )[:TASKS_MAX]
+    outcomes = installation.ledger.outcomes_of([task.trace_id for task in called])
+    effects: dict[str, str] = {}
+    for name, tool in (known(charter.tools) or {}).items():
+        effects[name] = effects[name.partition("@")[0]] = str(tool.effect)
+    found: dict[str | None, list[tuple[Task, SilentError]]] = {}
+    for task in called:
+        outcome = outcomes.get(task.trace_id)
+        contradicted = outcome is not None and outcome.status is OutcomeStatus.CONTRADICTED
+        calls = _calls(installation, task)
+        verdict = classify_answer(task, calls, effects=effects, contradicted=contradicted)
+        if verdict is not SilentError.NONE:
+            found.setdefault(task.version_digest, []).append((task, verdict))
+    return tuple(
+        record for version, pairs in found.items() for record in _records(charter, version, pairs, now)
+    )
+
+
+def _calls(installation: Installation, task: Task) -> list[ToolOutcome]:
+    view = installation.lake.trace(task.trace_id)
+    spans: Sequence[SpanRecord] = () if view is None else view.spans
+    return [
+        ToolOutcome(
+            tool=span.tool_name or span.name.removeprefix("execute_tool "),
+            args=span.input,
+            failed=span.status == "error" or span.error_type is not None or failed_by_result(span.output),
+            at_ns=span.end_ns or span.start_ns,
+        )
+        for span in spans
+        if span.operation == "execute_tool"
+    ]
+
+
+def _records(
+    charter: Charter, version: str | None, pairs: Sequence[tuple[Task, SilentError]], now: datetime
+) -> Iterator[Evidence]:
+    bad = {
+        "tool_error.confident": (SilentError.SILENT, SilentError.HARD, SilentError.UNCLEAR),
+        "tool_error.hard": (SilentError.HARD,),
+    }
+    # The record ends with its last task, so that a look that finds nothing new writes nothing new.
+    last_us = max(task.end_ns for task, _ in pairs) // 1_000
+    end = datetime.fromtimestamp(last_us / 1e6, now.tzinfo)
+    for name, classes in bad.items():
+        items = [task.trace_id for task, verdict in pairs if verdict in classes]
+        unclear = sum(verdict is SilentError.UNCLEAR for _, verdict in pairs)
+        yield Evidence(
+            kind=name,
+            agent=charter.agent,
+            binds=binding_in_force(kind_named(name), charter, Scope(), InForce(version=version)),
+            window_from=end - WINDOW,
+            window_to=end,
+            n=len(pairs),
+            good=len(pairs) - len(items),
+            items=tuple(items[:ITEMS_MAX]),
+            counts={"unclear": unclear},
+            source=Source(command="pilothouse up"),
+            recorded_at=now,
+        )

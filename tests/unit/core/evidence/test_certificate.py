@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A certificate becomes exactly the records that the framework asks for, and a part of one is no certificate."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from pilothouse.connectors.charter_file import read_charter_file
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.contract import ToolContract, parse_contract
+from pilothouse.core.evidence.certificate import Certificate, FaultRow, ToolMatrix, certificate_evidence
+from pilothouse.core.evidence.evidence import Source
+from pilothouse.core.verdict.integration_order import order_integrations
+from pilothouse.errors import CharterInvalid
+
+CHARTER = Charter.model_validate(
+    read_charter_file(Path(__file__).parents[3] / "golden" / "charters" / "ap-invoice-triage.yaml").value
+)
+NOW = datetime(2026, 11, 20, tzinfo=UTC)
+GOOD = FaultRow(fault="timeout", passed=True, seen="as it must be")
+BAD = FaultRow(fault="429", passed=False, seen="asked at once")
+
+
+def certificate(**fields):
+    usual = {
+        "agent": CHARTER.agent,
+        "integration": "erp",
+        "backend": "erp.corp.example:443",
+        "environment": "production",
+        "matrices": (ToolMatrix(tool="erp.route@1", rows=(GOOD,)),),
+        "probes": (FaultRow(fault="rate", passed=True, seen="as it must be"),),
+        "whole": True,
+        "issued_at": NOW,
+    }
+    return Certificate(**(usual | fields))
+
+
+def records(found):
+    return {one.kind: one for one in certificate_evidence(CHARTER, found, source=Source(command="test"))}
+
+
+def test_a_sound_certificate_becomes_three_records():
+    found = records(certificate())
+    assert set(found) == {"tool.faults", "integration.rate", "integration.certificate"}
+    assert all(one.passed and one.binds.contract for one in found.values())
+
+
+def test_what_was_wrong_is_named_in_the_record():
+    found = records(certificate(matrices=(ToolMatrix(tool="erp.route@1", rows=(GOOD, BAD)),)))
+    assert not found["tool.faults"].passed
+    assert not found["integration.certificate"].passed
+    assert "429: asked at once" in found["integration.certificate"].detail
+    probe = FaultRow(fault="rate", passed=False, seen="too many")
+    assert certificate(probes=(probe,)).findings == ("erp: rate: too many",)
+
+
+def test_a_part_or_nothing_is_no_certificate():
+    assert "integration.certificate" not in records(certificate(whole=False))
+    assert records(certificate(matrices=(), probes=())) == {}
+
+
+def test_the_order_puts_the_harmless_and_simple_first():
+    ranks = order_integrations(CHARTER, {"erp": False})
+    assert [rank.name for rank in ranks] == ["archive", "mail", "erp"]
+    assert [rank.place for rank in ranks] == [1, 2, 3]
+    assert "last verification failed" in ranks[2].reasons
+    assert ranks[2].joins_early, "the charter begins with the one that changes something"
+    assert order_integrations(CHARTER, {"erp": True})[2].certified
+
+
+def test_what_is_open_counts_as_worst():
+    tools = {name: tool.model_copy(update={"effect": "?"}) for name, tool in CHARTER.tools.items()}
+    erp = CHARTER.integrations["erp"].model_copy(
+        update={"auth": "?", "kind": "?", "criticality": "?", "data": "?"}
+    )
+    charter = CHARTER.model_copy(
+        update={"tools": tools, "integrations": {**CHARTER.integrations, "erp": erp}}
+    )
+    last = order_integrations(charter, {})[-1]
+    assert last.name == "erp"
+    assert "worst effect of its tools: not said" in last.reasons
+    assert order_integrations(CHARTER.model_copy(update={"integrations": "?"}), {}) == ()
+
+
+def test_a_contract_says_what_may_be_repeated():
+    base = {"name": "crm.find", "version": 1, "description": "", "input": {}, "output": {}}
+    assert ToolContract.model_validate(base).repeatable("read") == "natural"
+    assert ToolContract.model_validate(base).repeatable("external") == "none"
+    assert ToolContract.model_validate({**base, "idempotency": "key"}).repeatable("external") == "key"
+    with pytest.raises(CharterInvalid) as caught:
+        parse_contract(
+            '{"name": "crm.find", "version": 1, "description": "", "input": {}, "output": {}, "key_argument": "k"}',
+            path="c.json",
+        )
+    assert "key_argument" in caught.value.findings[0]
+    with pytest.raises(CharterInvalid) as caught:
+        parse_contract("{", path="c.json")
+    assert caught.value.findings[0].startswith("file")
