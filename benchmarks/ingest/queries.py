@@ -30,6 +30,7 @@ from pilothouse.lake.prices import no_prices
 from pilothouse.lake.queries import LakeQueries
 from pilothouse.lake.rows import Arrival
 from pilothouse.lake.segments import SegmentTable
+from pilothouse.lake.trace_index import TraceIndex
 from pilothouse.lake.view import Database, View
 from pilothouse.lake.writer import SEGMENT_ROWS
 from pilothouse.ports import Signal, TaskFilter
@@ -71,9 +72,12 @@ def moved(batch: pa.RecordBatch, by_ns: int, traces: dict[str, str], day: int) -
     return table.set_column(table.num_columns - 1, table.field(table.num_columns - 1), days)
 
 
-def build(folder: Path, spans_wanted: int) -> tuple[View, str]:
+def build(folder: Path, spans_wanted: int, traces: TraceIndex) -> tuple[View, str]:
     """Write the lake, oldest first over `DAYS` days; return its view and a trace of the middle."""
-    spans_table, tasks_table = SegmentTable(folder / "spans", SPANS), SegmentTable(folder / "tasks", TASKS)
+    spans_table, tasks_table = (
+        SegmentTable(folder / "spans", SPANS, on_file=traces.add_rows),
+        SegmentTable(folder / "tasks", TASKS),
+    )
     spans_table.create()
     tasks_table.create()
     spans, tasks = rows_of_a_segment()
@@ -128,7 +132,7 @@ def main() -> None:
         folder = Path(tempfile.mkdtemp(prefix="bench-queries-"))
         database = Database()
         try:
-            view, trace_id = build(folder, wanted)
+            view, trace_id = build(folder, wanted, database.traces)
             rows = sum(file.rows for file in view.span_files)
             print(f"{rows:,} spans, {rows // SPANS_PER_TRACE:,} tasks, {len(view.span_files)} files of spans")
             ask_all(database, view, trace_id, 20 if wanted <= 200_000 else 50)

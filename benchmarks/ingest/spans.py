@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -152,3 +153,28 @@ def build_request(*, fresh: bool = False) -> bytes:
                     pairs({"exception.type": "TimeoutError", "exception.message": "no answer"})
                 )
     return request.SerializeToString()
+
+
+class Renewable:
+    """One request whose trace ids can be replaced in place, so that a sender never repeats a trace.
+
+    Args:
+        body: A request of `build_request`.
+    """
+
+    def __init__(self, body: bytes) -> None:
+        self._body = bytearray(body)
+        self._places: dict[bytes, list[int]] = {}
+        for found in re.finditer(rb"\x0a\x10(.{16})\x12\x08", body, re.DOTALL):
+            self._places.setdefault(found[1], []).append(found.start(1))
+        if sum(map(len, self._places.values())) != SPANS:
+            raise ValueError("an id looks like the start of a span; make another request")
+
+    def fresh(self) -> tuple[bytes, str]:
+        """The request with new trace ids, and the last of them."""
+        made = b""
+        for places in self._places.values():
+            made = os.urandom(16)
+            for place in places:
+                self._body[place : place + 16] = made
+        return bytes(self._body), made.hex()

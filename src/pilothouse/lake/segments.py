@@ -95,9 +95,17 @@ class SegmentTable:
     Args:
         folder: The table's folder.
         schema: Its columns, `day` among them.
+        on_file: Told the path and the rows of each file that was committed here.
     """
 
-    def __init__(self, folder: Path, schema: pa.Schema) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        schema: pa.Schema,
+        *,
+        on_file: Callable[[str, pa.Table], None] = lambda _path, _rows: None,
+    ) -> None:
+        self._on_file = on_file
         self._folder = folder
         self._schema = schema
         self._stored = pa.schema([field for field in schema if field.name != "day"])
@@ -272,9 +280,11 @@ class SegmentTable:
         days = table.column("day").combine_chunks().cast(pa.int32())
         found: list[Any] = pc.unique(days).to_pylist()
         actions: list[AddAction | RemoveAction] = []
+        written: dict[str, pa.Table] = {}
         for day in found:
             part = table if len(found) == 1 else table.filter(pc.equal(days, pa.scalar(day, pa.int32())))
             actions.append(self._write_file(part.drop_columns(["day"]), int(day)))
+            written[str(self._folder / actions[-1].path)] = part
         delta = self._open()
         if delta is None:
             raise FileNotFoundError(self._folder)
@@ -286,6 +296,8 @@ class SegmentTable:
         )
         delta.update_incremental()
         self._sync_log()
+        for path, part in written.items():
+            self._on_file(path, part)
         self._commits += 1
         if self._commits % CHECKPOINT_EVERY == 0:
             delta.create_checkpoint()

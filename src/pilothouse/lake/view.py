@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import pyarrow as pa
 from pilothouse.errors import LimitExceeded, StorageUnavailable
 from pilothouse.lake.columns import SPANS, TASKS
 from pilothouse.lake.segments import DataFile
+from pilothouse.lake.trace_index import TraceIndex
 
 __all__ = ["Database", "View"]
 
@@ -47,10 +49,18 @@ class View:
     task_tail: tuple[pa.RecordBatch, ...] = ()
 
 
+_TRACE_ID = re.compile(r"[0-9a-f]{32}")
+
+
 class Database:
-    """DuckDB over the files and the tail of a view; holds no data of its own."""
+    """DuckDB over the files and the tail of a view; holds no data of its own.
+
+    Attributes:
+        traces: Which files hold which traces, as far as the writer of the lake has noted it.
+    """
 
     def __init__(self) -> None:
+        self.traces = TraceIndex()
         self._connection = duckdb.connect(
             ":memory:",
             config={
@@ -98,14 +108,20 @@ class Database:
             LimitExceeded: It took longer than `TIMEOUT_S`.
             StorageUnavailable: A file is damaged or missing.
         """
-        if len(files) <= FEW_FILES:
+        if len(files) <= FEW_FILES or not _TRACE_ID.fullmatch(trace_id):
             return files
-        sql = (
-            "SELECT DISTINCT filename FROM "  # noqa: S608 - paths are the table's own, quoted
-            f"read_parquet([{_listed(files)}], hive_partitioning = false, filename = true) WHERE trace_id = ?"
-        )
-        found = self._ask(lambda cursor: cursor.sql(sql, params=[trace_id]))
-        paths = set(found.column("filename").to_pylist())
+        holding, unknown = self.traces.split([file.path for file in files], trace_id)
+        paths = set(holding)
+        if len(unknown) <= FEW_FILES:
+            paths.update(unknown)
+        else:
+            asked = [file for file in files if file.path in set(unknown)]
+            sql = (
+                "SELECT DISTINCT filename FROM "  # noqa: S608 - paths are the table's own, quoted
+                f"read_parquet([{_listed(asked)}], hive_partitioning = false, filename = true) WHERE trace_id = ?"
+            )
+            found = self._ask(lambda cursor: cursor.sql(sql, params=[trace_id]))
+            paths.update(str(path) for path in found.column("filename").to_pylist())
         return tuple(file for file in files if file.path in paths)
 
     def _ask(self, question: Callable[[duckdb.DuckDBPyConnection], duckdb.DuckDBPyRelation]) -> pa.Table:

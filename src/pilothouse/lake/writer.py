@@ -38,6 +38,9 @@ SEGMENT_S = 1.0
 BATCH_ROWS = 512
 """Rows turned into Arrow at once: a few milliseconds, so that pages in this process stay quick."""
 
+INDEXED_AT_ONCE = 8
+"""Files of earlier processes whose traces are noted with one commit; each costs some milliseconds."""
+
 UPKEEP_S = 300.0
 """How often small files are merged."""
 
@@ -77,7 +80,8 @@ class LakeWriter:
         prices: PriceSource,
         grace_s: float,
     ) -> None:
-        self._spans = SegmentTable(folder / "spans", SPANS)
+        self._database = database
+        self._spans = SegmentTable(folder / "spans", SPANS, on_file=database.traces.add_rows)
         self._tasks = SegmentTable(folder / "tasks", TASKS)
         self._node_id = node_id
         self._now_ns = now_ns
@@ -197,6 +201,7 @@ class LakeWriter:
             self._spans.append(
                 pa.Table.from_batches(batches, schema=SPANS), {f"wal:{self._node_id}": self._taken_seq}
             )
+            self._index_traces()
             self._span_tail = []
             self._tail_rows = 0
             self.committed_seq = self._taken_seq
@@ -278,6 +283,12 @@ class LakeWriter:
             self._span_tail.append(to_batch(part, SPANS))
             self._tail_rows += len(part)
         self._publish()
+
+    def _index_traces(self) -> None:
+        """Note the traces of a few files that an earlier process or a merge wrote."""
+        index = self._database.traces
+        for path in index.keep(file.path for file in self._spans.files())[-INDEXED_AT_ONCE:]:
+            index.read(path)
 
     def _publish(self) -> None:
         self._view = View(

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A trace is looked for only where it is, whoever wrote the file and when."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+
+from otlp_bodies import PROTOBUF, START_NS, request, run_spans
+
+from pilothouse.lake import trace_index as module
+from pilothouse.lake.node import open_node
+from pilothouse.lake.trace_index import TraceIndex
+from pilothouse.ports import Signal
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class StillClock:
+    def now(self):
+        return EPOCH + timedelta(microseconds=START_NS // 1_000 + 10**6)
+
+
+def test_every_trace_is_found_in_its_file_and_nowhere_else():
+    index = TraceIndex()
+    files = {f"f{number}": [os.urandom(16).hex() for _ in range(500)] for number in range(8)}
+    for path, ids in files.items():
+        index.add(path, [*ids, *ids, ""])
+    for path, ids in files.items():
+        assert all(index.split(list(files), ident) == ([path], []) for ident in ids)
+    assert index.split([*files, "new"], os.urandom(16).hex()) == ([], ["new"])
+
+
+def test_memory_is_bounded_and_files_that_are_gone_are_forgotten(monkeypatch):
+    monkeypatch.setattr(module, "BYTES_MAX", 8 * 300)
+    index = TraceIndex()
+    for number in range(9):
+        index.add(f"f{number}", [os.urandom(16).hex() for _ in range(100)])
+    assert index.keep(f"f{number}" for number in range(9)) == [f"f{number}" for number in range(6)]
+    assert index.keep(["f8"]) == []
+    assert index.keep(["f7", "f8"]) == ["f7"]
+
+
+def test_a_node_opens_only_the_file_of_the_trace_also_after_a_restart(tmp_path):
+    def opened():
+        return open_node(tmp_path / "lake", StillClock(), wal_file_bytes=1 << 16)
+
+    def send(node, trace):
+        body = request(run_spans(trace)).SerializeToString()
+        node.accept(Signal.TRACES, content_type=PROTOBUF, content_encoding="", body=body, source="tests")
+        node.settle()
+
+    node = opened()
+    for trace in range(1, 7):
+        send(node, trace)
+    files = node._writer.view().span_files
+    assert len(files) == 6
+    assert len(node._database.files_of_trace(files, f"{3:032x}")) == 1
+    node.stop()
+    again = opened()
+    send(again, 9)
+    files = again._writer.view().span_files
+    assert again._database.traces.split([file.path for file in files], f"{3:032x}")[1] == []
+    for trace in (1, 6, 9):
+        assert len(again._database.files_of_trace(files, f"{trace:032x}")) == 1
+        assert again.trace(f"{trace:032x}").spans_total == 4
+    assert again.trace("f" * 32) is None
+    again.stop()
