@@ -34,6 +34,8 @@ PAGES = {
     "agent": f"{BASE}/agent",
     "health": "/health",
     "readiness": f"{BASE}/readiness",
+    "rollout": f"{BASE}/rollout",
+    "value": f"{BASE}/value",
     "tasks": f"{BASE}/tasks",
     "trace": f"{BASE}/tasks/{next(iter(world.make_outcomes(TASKS)))}",
     "missing": "/agents/ap-invoce-triage/agent",

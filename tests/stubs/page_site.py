@@ -15,7 +15,9 @@ import uvicorn
 from fresh_ledger import ledger_url
 from starlette.applications import Starlette
 
+from pilothouse.core.verdict.stability import DayRecord, Reset
 from pilothouse.interfaces.web.pages import web_app
+from pilothouse.interfaces.web.rollout import RolloutRoom
 from pilothouse.interfaces.web.signing import SigningRoom
 from pilothouse.ledger.ledger import SqlLedger, open_ledger
 from pilothouse.ledger.sessions import SqlSessions
@@ -28,6 +30,7 @@ from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.people import Directory
 from pilothouse.workflows.show import Shows
 from pilothouse.workflows.sign_in import Proxy, SignIn
+from pilothouse.workflows.stability import DAY
 
 STRAY = "stray <b>agent</b>"
 
@@ -47,6 +50,22 @@ WORK = (
 
 def judge(installation: Installation, agent: str, now: datetime) -> Assessment:
     return assess(installation, agent, now, freeze=False)
+
+
+def _write_days(ledger: MemoryLedger) -> None:
+    """Write forty days for the stability clock: most count, a weekend pauses, one resets."""
+    for number in range(1, 41):
+        day = (world.NOW - timedelta(days=number)).date()
+        resets = (Reset(reason="sev1", text="Incident 7 <b>was</b> sev1."),) if number == 30 else ()
+        row = DayRecord(
+            day=day,
+            tasks=900,
+            volume_share=0.2 if number in {12, 13} else 0.8,
+            complete_share=1.0,
+            resets=resets,
+        )
+        document = row.model_dump_json()
+        ledger.record(kind=DAY, agent=world.AGENT, at=world.NOW, actor="test", document=document)
 
 
 def make_installation(home: Path, *, empty: bool = False) -> Installation:
@@ -69,6 +88,7 @@ def make_installation(home: Path, *, empty: bool = False) -> Installation:
             for n, task in enumerate(tasks[:3])
         ]
         lake.add(stray)
+        _write_days(ledger)
         ledger.save_outcomes(tuple(world.make_outcomes(tasks).values()))
         ledger.add_evidence(
             [
@@ -81,7 +101,9 @@ def make_installation(home: Path, *, empty: bool = False) -> Installation:
 
 
 def make_site(home: Path, *, empty: bool = False) -> Starlette:
-    return web_app(Shows(make_installation(home, empty=empty), health=lambda: HEALTH, work=lambda: WORK))
+    installation = make_installation(home, empty=empty)
+    shows = Shows(installation, health=lambda: HEALTH, work=lambda: WORK)
+    return web_app(shows, rooms=(RolloutRoom(installation),))
 
 
 @contextmanager

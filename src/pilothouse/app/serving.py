@@ -93,6 +93,7 @@ def _serve_node(
     from pilothouse.interfaces.http import server
     from pilothouse.interfaces.http.otlp import otlp_app
     from pilothouse.interfaces.web.pages import web_app
+    from pilothouse.interfaces.web.rollout import RolloutRoom
     from pilothouse.lake.health import metrics_text
     from pilothouse.workflows.background import Background, Tick
     from pilothouse.workflows.reconcile import RECONCILE_EVERY_S, GapWatch
@@ -127,7 +128,7 @@ def _serve_node(
         pages=web_app(
             Shows(installation, health=node.health, work=background.states),
             sign_in=sign_in,
-            rooms=people_rooms(ledger, sign_in),
+            rooms=(*people_rooms(ledger, sign_in), RolloutRoom(installation)),
         ),
         mounts={"gw": gateway.app},
         metrics=lambda: metrics_text(node.health()) + gateway.metrics(),

@@ -349,6 +349,30 @@ def span_bar(left: float, width: float, kind: str) -> str:
     return f'<svg class="fall" width="100%" height="16" aria-hidden="true">{shape_ if extent > 0.004 else least}</svg>'
 
 
+DAY_WIDTH = 10
+"""Width of one day of a strip, in units of its picture."""
+
+_DAYS = {
+    "counted": '<rect class="counted" x="{x}" y="0" width="8" height="24"/>',
+    "paused": '<rect class="paused" x="{x}" y="10" width="8" height="4"/>',
+    "reset": '<path class="reset" d="M{x} 4l8 16m0 -16l-8 16"/>',
+}
+
+
+def day_strip(states: Sequence[str], label: str) -> str:
+    """Return a strip of days, oldest left; each state has its own shape.
+
+    Args:
+        states: `counted`, `paused` or `reset`, one a day.
+        label: What the strip says, for who cannot see it.
+    """
+    days = "".join(_DAYS[state].format(x=number * DAY_WIDTH + 1) for number, state in enumerate(states))
+    return (
+        f'<svg class="days" viewBox="0 0 {len(states) * DAY_WIDTH} 24" height="24" width="100%" '
+        f'preserveAspectRatio="none" role="img" aria-label="{escape(label)}">{days}</svg>'
+    )
+
+
 _SHAPES = {
     Status.HOLDS: '<circle cx="6" cy="6" r="5"/>',
     Status.AT_RISK: '<path d="M6 1 11.5 11H.5z"/>',

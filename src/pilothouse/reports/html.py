@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -13,6 +14,7 @@ from pilothouse.core.verdict.commands import NOT_YET, is_to_come
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.reports import charts
 from pilothouse.reports.readiness import DotInterval
+from pilothouse.reports.rollout import DayShown
 from pilothouse.reports.view_models import Page, StatusMark
 
 __all__ = ["environment", "render_body"]
@@ -38,6 +40,12 @@ def _share(shares: tuple[float, ...]) -> Markup:
     return Markup(charts.share_bar(shares))  # noqa: S704 - numbers only
 
 
+def _strip(days: Sequence[DayShown]) -> Markup:
+    counted = sum(day.state == "counted" for day in days)
+    label = f"{len(days)} days from {days[0].day} to {days[-1].day}, {counted} of them counted"
+    return Markup(charts.day_strip([day.state for day in days], label))  # noqa: S704 - escaped where it is made
+
+
 def _bar(left: float, width: float, kind: str) -> Markup:
     return Markup(charts.span_bar(left, width, kind))  # noqa: S704 - numbers and words of ours
 
@@ -52,7 +60,9 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.filters.update(shape=_shape, named_shape=_named_shape, dots=_dots, band=_band, share=_share)
+    env.filters.update(
+        shape=_shape, named_shape=_named_shape, dots=_dots, band=_band, share=_share, strip=_strip
+    )
     env.globals.update(bar=_bar, not_yet=NOT_YET)
     env.tests["to_come"] = is_to_come
     return env

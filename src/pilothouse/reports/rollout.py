@@ -142,6 +142,8 @@ class RolloutPage(Page):
         clock_empty: What fills it, where there is none.
         history: What moved it, newest first.
         action: The one thing to do next.
+        may_request: The phase that may be requested now, or empty.
+        may_go_back: Whether there is an earlier phase to go back to.
     """
 
     phases: tuple[PhaseShown, ...]
@@ -154,6 +156,8 @@ class RolloutPage(Page):
     clock_empty: Empty | None
     history: tuple[Moved, ...]
     action: ActionOffer
+    may_request: str
+    may_go_back: bool
 
 
 def build_rollout(charter: Charter, verdict: AgentVerdict, standing: Standing, now: datetime) -> RolloutPage:
@@ -191,6 +195,8 @@ def build_rollout(charter: Charter, verdict: AgentVerdict, standing: Standing, n
         clock_empty=_clock_empty(standing.clock),
         history=tuple(_moved(event, now) for event in reversed(standing.events)),
         action=_action(charter, target, blocking, standing),
+        may_request=target if target and not standing.waiting_for and (due is None or due <= now) else "",
+        may_go_back=state.phase != "pilot",
     )
 
 

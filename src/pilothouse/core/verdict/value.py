@@ -149,7 +149,8 @@ def three_numbers(charter: Charter, measured: Measured, plan: Plan) -> ThreeNumb
     ratio = months = None
     if investment.high and back.high is not None:
         low, high = max(investment.low, 1e-9), investment.high
-        ratio = ((back.low - high) / high, (back.high - low) / low)
+        corners = [earned / spent - 1 for earned in (back.low, back.high) for spent in (low, high)]
+        ratio = (min(corners), max(corners))
         soonest = 12 * low / back.high if back.high > 0 else None
         months = None if soonest is None else (soonest, 12 * high / back.low if back.low > 0 else None)
     return ThreeNumbers(

@@ -108,6 +108,8 @@ def _menu(agent: str | None, *, governed: bool) -> tuple[MenuLink, ...]:
         MenuLink(name="agent", text="Agent", href=f"{base}/agent", key="a"),
         MenuLink(name="readiness", text="Readiness", href=f"{base}/readiness", key="r"),
         tasks,
+        MenuLink(name="rollout", text="Rollout", href=f"{base}/rollout", key="o"),
+        MenuLink(name="value", text="Value", href=f"{base}/value", key="v"),
     )
 
 

@@ -25,6 +25,7 @@ FILLED = {
     Per.RUNBOOK: {"runbook"},
     Per.READER: {"runbook"},
     Per.JUDGE: {"judge"},
+    Per.OUTCOME: {"outcome"},
 }
 
 

@@ -116,7 +116,9 @@ def test_a_return_that_may_be_negative_may_never_break_even():
     assert found.back.low < 0 < found.back.high
     assert found.break_even_months[1] is None
     worse = measured(types=(volume(wrong_low=0.1, wrong_high=0.2),))
-    assert three_numbers(CHARTER, worse, PLAN).break_even_months is None
+    lost = three_numbers(CHARTER, worse, PLAN)
+    assert lost.break_even_months is None
+    assert lost.ratio[0] < lost.ratio[1] < -1
 
 
 def test_what_moves_the_return_most_comes_first():
