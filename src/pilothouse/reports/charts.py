@@ -27,6 +27,7 @@ __all__ = [
     "ChangeMark",
     "band_line",
     "daily_chart",
+    "day_strip",
     "dot_interval",
     "shape",
     "share_bar",
