@@ -168,7 +168,7 @@ class ProviderStub:
             writer.write(body)
             await writer.drain()
             return True
-        return await self._stream(list(self._events(seen, asked, plan)), plan, writer, watch, seen)
+        return await self._stream(self._events(seen, asked, plan), plan, writer, watch, seen)
 
     async def _stream(self, events, plan, writer, watch, seen) -> bool:
         headers = {"content-type": "text/event-stream", "x-request-id": "req_1", **plan.headers}
