@@ -81,6 +81,9 @@ bench-evals: setup ## our runner beside a bare loop (PEERS=FOLDER adds the peers
 	$(BIN)/python benchmarks/evals/run.py $(if $(PEERS),--peers $(PEERS))
 	$(BIN)/python benchmarks/evals/gate_simulation.py --runs 50
 
+bench-gateway: setup ## the gateway beside the direct call and a bare proxy (LITELLM=PROGRAM PORTKEY=FOLDER add the peers)
+	$(BIN)/python benchmarks/gateway/run.py $(if $(LITELLM),--litellm $(LITELLM)) $(if $(PORTKEY),--portkey $(PORTKEY))
+
 bench-tools: setup ## CPU of one tool call with everything on, beside the bare function and another span
 	$(BIN)/python benchmarks/tools/run.py
 

@@ -71,9 +71,12 @@ def running_gateway(
     from pilothouse.interfaces.http.gateway import gateway_app
     from pilothouse.lake.prices import cost_pico, priced_by
     from pilothouse.ledger.gateway import SqlGatewayStore
+    from pilothouse.ledger.holds import SqlHolds
     from pilothouse.runtime.gateway.gateway import Gateway
+    from pilothouse.runtime.gateway.guard import Guardian
     from pilothouse.runtime.gateway.spans import SpanSink
     from pilothouse.runtime.gateway.upstream import Upstream
+    from pilothouse.workflows.answers import ANSWERS_EVERY_S, record_answers
     from pilothouse.workflows.background import Tick
     from pilothouse.workflows.gateway_directory import DirectoryCache
 
@@ -90,10 +93,11 @@ def running_gateway(
             store.add_spent(day, {agent: spent})
 
     def counters() -> dict[str, int]:
-        return {**gateway.counters, "in_flight": gateway.in_flight, **spans.counters()}
+        return {**gateway.counters, **guardian.counters, "in_flight": gateway.in_flight, **spans.counters()}
 
     spans = SpanSink(intake)
-    gateway = Gateway(cache.directory, controls, Upstream(), cost_of, sinks=(spans,))
+    guardian = Guardian(SqlHolds(ledger.database))
+    gateway = Gateway(cache.directory, controls, Upstream(), cost_of, sinks=(spans,), guardian=guardian)
     today = SystemClock().now().date()
     gateway.meter.load(today, store.spent(today))
     cache.start()
@@ -101,7 +105,14 @@ def running_gateway(
     try:
         yield RunningGateway(
             app=gateway_app(gateway),
-            ticks=(Tick(name="gateway-spent", every_s=SAVE_EVERY_S, run=lambda _now: save()),),
+            ticks=(
+                Tick(name="gateway-spent", every_s=SAVE_EVERY_S, run=lambda _now: save()),
+                Tick(
+                    name="gateway-answers",
+                    every_s=ANSWERS_EVERY_S,
+                    run=lambda now: record_answers(ledger, guardian.take_counts(), now),
+                ),
+            ),
             counters=counters,
             metrics=lambda: "".join(
                 f"pilothouse_gateway_{name} {value}\n" for name, value in sorted(counters().items())
@@ -111,3 +122,4 @@ def running_gateway(
         cache.stop()
         spans.stop()
         save()
+        record_answers(ledger, guardian.take_counts(), SystemClock().now())

@@ -5,16 +5,22 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from decimal import Decimal
+from pathlib import Path
 from types import MappingProxyType
 
 from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.errors import PilothouseError
 from pilothouse.ports import CharterInForce, GatewayStore, Ledger
-from pilothouse.runtime.gateway.policy import AgentPolicy, Directory, Pin
+from pilothouse.runtime.gateway.policy import AgentPolicy, Budget, Directory, Guard, Limits, Pin
 from pilothouse.workflows.in_force import charter_of
+from pilothouse.workflows.launch import summarize_charter
 
 __all__ = ["DirectoryCache", "compile_policy"]
+
+REPAIRS_MAX = 3
+"""A model that breaks its schema four times in a row is not repaired by asking."""
 
 REFRESH_EVERY_S = 1.0
 """A revoked key stops within two seconds; a look costs three small queries."""
@@ -50,7 +56,48 @@ def compile_policy(charter: Charter, record: CharterInForce) -> AgentPolicy:
         charter=record.digest,
         chain=tuple(chain),
         regions=None if regions is None or any(is_open(region) for region in regions) else frozenset(regions),
+        limits=_limits(charter),
+        budget=_budget(charter),
+        guard=_guard(charter, record),
+        version=summarize_charter(Path(record.path)).version,
         task_type=only,
+    )
+
+
+def _limits(charter: Charter) -> Limits:
+    said = charter.model.limits
+    if said is None or said.deadline is None:
+        return Limits()
+    seconds = said.deadline.total_seconds()
+    return Limits(total_s=seconds, stream_total_s=seconds)
+
+
+def _budget(charter: Charter) -> Budget:
+    said = charter.model.limits
+    if said is None:
+        return Budget()
+    return Budget(
+        usd_per_run=None if said.usd_per_run is None else Decimal(str(said.usd_per_run)),
+        usd_per_day=None if said.usd_per_day is None else Decimal(str(said.usd_per_day)),
+        tokens_per_run=said.tokens_per_run,
+        tokens_per_day=said.tokens_per_day,
+        calls_per_run=Budget().calls_per_run if said.calls_per_run is None else said.calls_per_run,
+    )
+
+
+def _guard(charter: Charter, record: CharterInForce) -> Guard | None:
+    """Return the guard of final answers; None while the schema is not there, as `pilothouse check` says."""
+    schema, action = known(charter.guardrails.schema_path), known(charter.guardrails.on_invalid)
+    if schema is None or action is None:
+        return None
+    try:
+        text = (Path(record.path).parent / schema).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+    return Guard(
+        schema=text,
+        on_invalid="reject" if action == "reject" else "hold",
+        repairs=min(known(charter.guardrails.repair) or 0, REPAIRS_MAX),
     )
 
 

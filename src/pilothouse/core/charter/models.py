@@ -8,11 +8,12 @@ from typing import Literal
 from pydantic import Field
 
 from pilothouse.core.charter.answers import Answer, OrNone, Section
-from pilothouse.core.charter.quantities import Count, Day, Duration, Id, Number, Rate, Text
+from pilothouse.core.charter.quantities import Count, Day, Duration, Id, Money, Number, Rate, Text
 
 __all__ = [
     "AdversarialDataset",
     "AgentPin",
+    "CallLimits",
     "Context",
     "Datasets",
     "FallbackPin",
@@ -88,6 +89,27 @@ class Upgrade(Section):
     approve: Answer[tuple[Answer[Id], ...]]
 
 
+class CallLimits(Section):
+    """What the gateway lets an agent's model calls cost; a limit that is not said is none, but for calls.
+
+    Attributes:
+        usd_per_run: US dollars of one run.
+        usd_per_day: US dollars of the agent on one day (UTC).
+        tokens_per_run: Tokens of one run, all classes.
+        tokens_per_day: Tokens of the agent on one day (UTC).
+        calls_per_run: Model calls of one run; 50 when it is not said.
+        deadline: Longest time of a whole call; 2 minutes, 10 for a stream, when it is not said.
+    """
+
+    usd_per_run: Money | None = None
+    usd_per_day: Money | None = None
+    tokens_per_run: Count | None = None
+    tokens_per_day: Count | None = None
+    calls_per_run: Count | None = None
+    deadline: Duration | None = None
+    because: Text | None = None
+
+
 class Model(Section):
     """The model section.
 
@@ -97,6 +119,7 @@ class Model(Section):
         require_evidence: Whether a stand-in that never passed the gate is skipped.
         judges: Models that score.
         upgrade: How the pin is changed.
+        limits: What model calls may cost, or None for no limit in money and tokens.
     """
 
     pin: AgentPin
@@ -104,6 +127,7 @@ class Model(Section):
     require_evidence: Answer[bool]
     judges: Answer[tuple[Judge, ...]]
     upgrade: Upgrade
+    limits: CallLimits | None = None
 
 
 class Guardrails(Section):

@@ -63,7 +63,9 @@ class Call:
         protocol: The protocol in use.
         identity: Where the run id came from.
         parent: Span that it belongs to, or None.
+        launch: Launch that its process belongs to, or None.
         request: Body as received.
+        sent: Body as the provider got it where a policy changed it, else None.
         request_headers: Headers as received, without credentials.
         model: Model that was asked for, or None.
         is_stream: Whether events were asked for.
@@ -74,6 +76,7 @@ class Call:
         status: HTTP status that the client got, or 0.
         ending: How it ended.
         refusal: Code of our own refusal, or None.
+        told: What the client was told with it, or empty.
         stopped: Limit that stopped it, or empty.
         served_by: Provider that answered, or empty.
         served_model: Model that answered, or None.
@@ -101,7 +104,9 @@ class Call:
     identity: str
     parent: str | None = None
     call_id: str = field(default_factory=lambda: os.urandom(8).hex())
+    launch: str | None = None
     request: bytes = b""
+    sent: bytes | None = None
     request_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     model: str | None = None
     is_stream: bool = False
@@ -112,6 +117,7 @@ class Call:
     status: int = 0
     ending: Ending = Ending.FAILED
     refusal: RefusalCode | None = None
+    told: str = ""
     stopped: str = ""
     served_by: str = ""
     served_model: str | None = None

@@ -110,8 +110,6 @@ class Exchange:
         dog: Guards this task.
         attempts: Most attempts.
         chance: Draws pauses.
-        check_whole: Looks at a whole good answer before it is sent and returns what to send, or None for
-            none.
     """
 
     def __init__(
@@ -125,7 +123,6 @@ class Exchange:
         dog: Watchdog,
         attempts: int,
         chance: Random,
-        check_whole: Callable[[Whole], Awaitable[Whole]] | None = None,
     ) -> None:
         self._call = call
         self._chain = chain
@@ -135,7 +132,8 @@ class Exchange:
         self._dog = dog
         self._attempts = attempts
         self._chance = chance
-        self._check_whole = check_whole
+        self.check_whole: Callable[[Whole], Awaitable[Whole]] | None = None
+        """Looks at a whole good answer before it is sent, and returns what to send."""
         self._is_committed = False
         self._captured: list[bytes] = []
         self._captured_bytes = 0
@@ -302,7 +300,8 @@ class Exchange:
             return self._call.request
         fields = msgspec.json.decode(self._call.request, type=dict[str, msgspec.Raw])
         fields["model"] = msgspec.Raw(msgspec.json.encode(member.pin.model))
-        return msgspec.json.encode(fields)
+        self._call.sent = msgspec.json.encode(fields)
+        return self._call.sent
 
     async def _open(self, member: Member, body: bytes) -> UpstreamAnswer:
         return await self._upstream.open(
@@ -325,14 +324,22 @@ class Exchange:
         said = Answer() if plain is None or not self._call.route.names_model else read_answer(plain)
         self._note(member, said)
         self._check_model(member)
-        if self._check_whole is not None:
-            whole = await self._check_whole(whole)
+        if self.check_whole is not None:
+            whole = await self.check_whole(whole)
+        await self.send_whole(whole)
+        return None
+
+    async def send_whole(self, whole: Whole) -> None:
+        """Send a whole answer to the client, and be done.
+
+        Args:
+            whole: The answer.
+        """
         self._dog.limit(Stop.CLIENT_SLOW, self._call.policy.limits.client_s)
         self._call.response = whole.body
         await self._commit(whole.status, _sized(whole.headers, len(whole.body)))
         await self._caller.send(whole.body, more=False)
         self._call.ending = Ending.DONE
-        return None
 
     async def _take_stream(self, member: Member, answer: UpstreamAnswer) -> Failure | None:
         limits = self._call.policy.limits
@@ -428,8 +435,13 @@ class Exchange:
         call.status = status
         call.response_headers = headers
         own = call.own_headers()
-        if call.fallback != "none" and call.route.names_model:
-            own.append((b"x-pilothouse-edited", b"fallback_model"))
+        edits = [b"fallback_model"] if call.sent is not None and call.fallback != "none" else []
+        if call.repairs:
+            edits.append(b"repair")
+        if edits:
+            own.append((b"x-pilothouse-edited", b",".join(edits)))
+        if call.hold_id is not None:
+            own.append((b"x-pilothouse-held", call.hold_id.encode("ascii", "replace")))
         await self._caller.start(status, [*headers, *own])
 
     async def _break_off(self, failure: Failure) -> None:

@@ -6,8 +6,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from random import Random
 from typing import Protocol
 
@@ -17,7 +18,8 @@ from pilothouse.core.charter.rules.model import is_exact_model
 from pilothouse.ports import Controls, Provider, WireProtocol
 from pilothouse.runtime.gateway.call import Call, Ending
 from pilothouse.runtime.gateway.caller import BODY_BYTES_MAX, BodyTooLarge, Caller, Headers
-from pilothouse.runtime.gateway.exchange import Exchange, Member, Whole
+from pilothouse.runtime.gateway.exchange import Exchange, Member
+from pilothouse.runtime.gateway.guard import Guardian
 from pilothouse.runtime.gateway.keys import check_key, shown_key
 from pilothouse.runtime.gateway.meter import CostOf, Meter
 from pilothouse.runtime.gateway.policy import AgentPolicy, Directory, Pin
@@ -36,6 +38,10 @@ IN_FLIGHT_MAX = 2_000
 
 DEADLINE_HEADER = b"x-pilothouse-deadline-ms"
 ATTEMPTS_HEADER = b"x-pilothouse-attempts"
+
+
+GUARDED = frozenset({Operation.CHAT, Operation.RESPONSES, Operation.MESSAGES})
+"""What gives answers that an output schema speaks about."""
 
 
 class CallSink(Protocol):
@@ -59,7 +65,7 @@ class Gateway:
         upstream: Connections to providers.
         cost_of: Prices tokens.
         sinks: Where calls are kept.
-        guard: Looks at a whole final answer before it is sent.
+        guardian: Looks at whole final answers before they are sent.
         chance: Draws pauses.
     """
 
@@ -71,14 +77,14 @@ class Gateway:
         cost_of: CostOf,
         *,
         sinks: Sequence[CallSink] = (),
-        guard: Callable[[Call, Exchange, Whole], Awaitable[Whole]] | None = None,
+        guardian: Guardian | None = None,
         chance: Random | None = None,
     ) -> None:
         self._directory = directory
         self._controls = controls
         self._upstream = upstream
         self._sinks = tuple(sinks)
-        self._guard = guard
+        self._guardian = guardian
         self._chance = chance or Random()  # noqa: S311 - jitter of pauses, nothing secret
         self._facts = CharterFacts(today=datetime.now(UTC).date(), model_aliases=MODEL_ALIASES)
         self._exact: dict[str, bool] = {}
@@ -136,6 +142,7 @@ class Gateway:
             protocol=place.protocol,
             identity=identity.source,
             parent=identity.parent,
+            launch=place.launch,
             request=body,
             request_headers=kept_request_headers(caller.headers),
         )
@@ -179,15 +186,24 @@ class Gateway:
                 dog=dog,
                 attempts=max(1, min(limits.attempts, int(_number(headers, ATTEMPTS_HEADER, 99)))),
                 chance=self._chance,
-                check_whole=self._check_whole(call),
             )
+            if (
+                self._guardian is not None
+                and call.policy.guard is not None
+                and call.route.operation in GUARDED
+            ):
+                if call.is_stream:
+                    self.counters["answers_streamed_unchecked"] += 1
+                held = headers.get(b"x-pilothouse-hold")
+                if held is not None:
+                    await exchange.send_whole(
+                        await self._guardian.answer_of_hold(call, held.decode("latin-1"))
+                    )
+                    return
+                exchange.check_whole = partial(self._guardian.check, call, exchange)
             await exchange.run()
         finally:
             dog.close()
-
-    def _check_whole(self, call: Call) -> Callable[[Whole], Awaitable[Whole]] | None:
-        del call
-        return None
 
     def _check_model(self, call: Call) -> None:
         model, key, chain = call.model, call.key, call.policy.chain
@@ -301,6 +317,7 @@ class Gateway:
         ]
         if call is not None:
             call.status, call.refusal, call.response = refusal.code.status, refusal.code, body
+            call.told, call.response_headers = refusal.message, headers[:1]
             call.ending = Ending.FAILED if call.attempts else Ending.REFUSED
             headers += call.own_headers()
         if refusal.code is RefusalCode.BODY_TOO_LARGE:

@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The gateway beside the direct call, a bare proxy and two peers: added latency, CPU per request, memory.
+
+Every system gets the same provider, the same requests and the same clients, in turns. Ours is
+`pilothouse up` as a user starts it, with a charter in force (pin, budget), the run log and the spans on.
+CPU of a system is that of its whole process, background threads included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).parent
+REPOSITORY = HERE.parents[1]
+MODEL = "acme-large-2026-04-12"
+AGENT = "ap-invoice-triage"
+TICK = os.sysconf("SC_CLK_TCK")
+CHAT = "/v1/chat/completions"
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for(port, timeout_s=90):
+    end = time.monotonic() + timeout_s
+    while time.monotonic() < end:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise SystemExit(f"nothing listens on {port}")
+
+
+def cpu_s(pid):
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICK
+
+
+def rss_mb(pid):
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+class System:
+    """A running process that answers model calls."""
+
+    def __init__(self, name, port, process, *, path=CHAT, key="none", headers=None):
+        self.name, self.port, self.process = name, port, process
+        self.path, self.key, self.headers = path, key, headers or {}
+
+    def load(self, *, requests, clients=1, stream=False, rate=None):
+        plan = {
+            "port": self.port,
+            "path": self.path,
+            "key": self.key,
+            "headers": self.headers,
+            "model": MODEL,
+            "requests": requests,
+            "clients": clients,
+            "stream": stream,
+            "rate": rate,
+        }
+        before = cpu_s(self.process.pid)
+        out = subprocess.run(
+            [sys.executable, str(HERE / "load.py"), json.dumps(plan)], capture_output=True, check=True
+        ).stdout
+        found = json.loads(out)
+        if set(found["statuses"]) != {"200"}:
+            raise SystemExit(f"{self.name} answered {found['statuses']}")
+        time.sleep(2.0)  # what is still written in the background is part of the cost
+        found["cpu_ms"] = (cpu_s(self.process.pid) - before) * 1e3 / requests
+        return found
+
+
+def start_upstream():
+    process = subprocess.Popen([sys.executable, str(HERE / "upstream.py")], stdout=subprocess.PIPE)
+    return System("direct", int(process.stdout.readline()), process)
+
+
+def start_bare(upstream):
+    port = free_port()
+    process = subprocess.Popen([sys.executable, str(HERE / "bare.py"), str(upstream.port), str(port)])
+    wait_for(port)
+    return System("bare proxy", port, process)
+
+
+def start_ours(upstream, folder):
+    port, home = free_port(), folder / "home"
+    charter = folder / "charter"
+    shutil.copytree(REPOSITORY / "src/pilothouse/demo/charter", charter)
+    program = str(Path(sys.executable).with_name("pilothouse"))
+    env = {**os.environ, "PILOTHOUSE_HOME": str(home), "ACME_KEY": "sk-none"}
+
+    def run(*words):
+        return subprocess.run([program, *words], env=env, check=True, capture_output=True, text=True).stdout
+
+    text = (charter / "charter.yaml").read_text()
+    text = text.replace(
+        "  require_evidence: true\n",
+        "  require_evidence: true\n  limits: {usd_per_day: 1000000, tokens_per_day: 100000000000, calls_per_run: 50}\n",
+        1,
+    )
+    (charter / "charter.yaml").write_text(text)
+    run(
+        "provider",
+        "add",
+        "acme",
+        f"http://127.0.0.1:{upstream.port}/v1",
+        "--credential-env",
+        "ACME_KEY",
+        "--region",
+        "eu",
+    )
+    run("price", "acme", MODEL, "--input", "1", "--output", "4", "--source", "benchmark")
+    key = run("key", "add", AGENT).strip()
+    process = subprocess.Popen(
+        [program, "up", "--port", str(port), "--grpc-port", "0", "--charter", str(charter / "charter.yaml")],
+        env=env,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_for(port)
+    time.sleep(3)
+    return System("pilothouse", port, process, path=f"/gw{CHAT}", key=key)
+
+
+def start_litellm(upstream, binary, folder):
+    port = free_port()
+    config = folder / "litellm.yaml"
+    config.write_text(
+        json.dumps(
+            {
+                "model_list": [
+                    {
+                        "model_name": MODEL,
+                        "litellm_params": {
+                            "model": f"openai/{MODEL}",
+                            "api_base": f"http://127.0.0.1:{upstream.port}/v1",
+                            "api_key": "none",
+                        },
+                    }
+                ]
+            }
+        )
+    )
+    process = subprocess.Popen(
+        [binary, "--config", str(config), "--port", str(port), "--num_workers", "1"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_for(port)
+    time.sleep(5)
+    return System("LiteLLM 1.109.1", port, process)
+
+
+def start_portkey(upstream, folder):
+    port = free_port()
+    node = Path(folder) / "node_modules/node/bin/node"
+    node = str(node) if node.exists() else "node"
+    script = Path(folder) / "node_modules/@portkey-ai/gateway/build/start-server.js"
+    process = subprocess.Popen(
+        [node, str(script), f"--port={port}", "--headless"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_for(port)
+    time.sleep(3)
+    headers = {
+        "x-portkey-provider": "openai",
+        "x-portkey-custom-host": f"http://127.0.0.1:{upstream.port}/v1",
+    }
+    return System("Portkey 1.15.2", port, process, headers=headers)
+
+
+def measure(systems, *, requests, rounds):
+    found = {system.name: {"one": [], "many": [], "half": [], "stream": []} for system in systems}
+    for system in systems:
+        system.load(requests=min(200, requests), clients=4)
+    for _ in range(rounds):
+        for system in systems:
+            slow = "LiteLLM" in system.name
+            count = requests // 10 if slow else requests
+            row = found[system.name]
+            row["one"].append(system.load(requests=count // 2))
+            many = system.load(requests=count, clients=16)
+            row["many"].append(many)
+            rate = count / many["took_s"] / 2
+            row["half"].append(system.load(requests=count // 2, clients=16, rate=rate))
+            row["stream"].append(system.load(requests=max(20, count // 20), clients=4, stream=True))
+    return found
+
+
+def median(rows, name):
+    return statistics.median(row[name] for row in rows)
+
+
+def report(systems, found):
+    base = found["direct"]["one"]
+    print(
+        f"{'system':18}{'p50 +ms':>9}{'p99 +ms':>9}{'half p99':>10}{'CPU ms':>9}{'req/core-s':>12}{'stream CPU ms':>15}{'RSS MB':>8}"
+    )
+    for system in systems:
+        row = found[system.name]
+        cpu = median(row["many"], "cpu_ms")
+        print(
+            f"{system.name:18}"
+            f"{median(row['one'], 'p50_ms') - median(base, 'p50_ms'):9.2f}"
+            f"{median(row['one'], 'p99_ms') - median(base, 'p99_ms'):9.2f}"
+            f"{median(row['half'], 'p99_ms'):10.2f}{cpu:9.3f}{1e3 / cpu:12,.0f}"
+            f"{median(row['stream'], 'cpu_ms'):15.2f}{rss_mb(system.process.pid):8.0f}"
+        )
+    ours = median(found["pilothouse"]["many"], "cpu_ms")
+    for system in systems:
+        if system.name not in {"pilothouse", "direct"}:
+            print(f"CPU of {system.name} / ours: {median(found[system.name]['many'], 'cpu_ms') / ours:.2f}")
+
+
+def soak(system, requests):
+    """Many requests in steps, with the memory after each: a leak is a slope."""
+    step, seen = max(1, requests // 10), []
+    for _ in range(10):
+        system.load(requests=step, clients=16)
+        seen.append(rss_mb(system.process.pid))
+        print(f"  {step * len(seen):>9,} requests  {seen[-1]:.0f} MB", flush=True)
+    return seen
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--requests", type=int, default=4_000, help="requests of one block")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--soak", type=int, default=200_000, help="requests of the memory run; 0 for none")
+    parser.add_argument("--litellm", help="path of a `litellm` program in an environment of its own")
+    parser.add_argument("--portkey", help="folder with @portkey-ai/gateway in node_modules")
+    options = parser.parse_args()
+    systems = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        try:
+            upstream = start_upstream()
+            systems += [upstream, start_bare(upstream), start_ours(upstream, folder)]
+            if options.litellm:
+                systems.append(start_litellm(upstream, options.litellm, folder))
+            if options.portkey:
+                systems.append(start_portkey(upstream, options.portkey))
+            report(systems, measure(systems, requests=options.requests, rounds=options.rounds))
+            if options.soak:
+                print(f"memory of pilothouse over {options.soak:,} requests")
+                soak(systems[2], options.soak)
+        finally:
+            for system in systems:
+                system.process.send_signal(signal.SIGTERM)
+                system.process.wait(15)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Answers that break the output schema: repaired, held for a person across a restart, rejected, and counted."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from tests.stubs.gateway_site import AGENT, MODEL, GatewaySite, pinned
+from tests.stubs.provider_stub import Plan, ProviderStub
+from tests.stubs.raw_http import ask
+
+from pilothouse.core.evidence.evidence import Binding
+from pilothouse.ledger.holds import SqlHolds
+from pilothouse.ledger.ledger import open_ledger
+from pilothouse.ports import Hold, HoldState
+from pilothouse.runtime.gateway.guard import AnswerCount, Guardian
+from pilothouse.runtime.gateway.policy import Guard
+from pilothouse.workflows.answers import record_answers
+
+SCHEMA = json.dumps({"type": "object", "required": ["place"], "properties": {"place": {"type": "string"}}})
+GOOD, BAD = Plan(text='{"place": "Hamburg"}'), Plan(text='{"place": 7}')
+CHAT, MESSAGES, RESPONSES = "/v1/chat/completions", "/v1/messages", "/v1/responses"
+BODY = {"model": MODEL, "messages": [{"role": "user", "content": "where?"}]}
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def stub():
+    with ProviderStub() as provider:
+        yield provider
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    with open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as opened:
+        yield opened
+
+
+def site(stub, holds, on_invalid="hold", repairs=1, provider="acme"):
+    stub.seen.clear()
+    stub._plans.clear()
+    policy = pinned((provider, MODEL), guard=Guard(schema=SCHEMA, on_invalid=on_invalid, repairs=repairs))
+    return GatewaySite({provider: stub.origin}, policy, guardian=Guardian(holds))
+
+
+def counts_of(gateway):
+    return gateway.gateway._guardian.take_counts().get((AGENT, None))
+
+
+def test_a_valid_answer_passes_byte_for_byte(stub, ledger):
+    with site(stub, SqlHolds(ledger.database)) as gateway:
+        stub.plan(GOOD)
+        answer = ask(gateway, CHAT, BODY)
+        assert answer.status == 200
+        assert "x-pilothouse-edited" not in answer.headers
+        assert counts_of(gateway) == AnswerCount(delivered=1)
+
+
+@pytest.mark.parametrize(("path", "provider"), [(CHAT, "acme"), (RESPONSES, "acme"), (MESSAGES, "anthropic")])
+def test_an_invalid_answer_is_asked_for_again_with_its_error_and_paid_for(path, provider, stub, ledger):
+    body = {"model": MODEL, "input": "where?"} if path == RESPONSES else {**BODY, "max_tokens": 9}
+    with site(stub, SqlHolds(ledger.database), provider=provider) as gateway:
+        stub.plan(BAD, GOOD)
+        answer = ask(gateway, path, body)
+        (call,) = gateway.wait_for(1)
+        assert answer.status == 200
+        assert "Hamburg" in answer.body.decode()
+        assert answer.headers["x-pilothouse-edited"] == "repair"
+        assert answer.headers["x-pilothouse-attempts"] == "2"
+        told = stub.seen[1].json["input" if path == RESPONSES else "messages"]
+        assert "$.place: 7 is not of type 'string'" in told[-1]["content"]
+        assert call.usage.output == 12
+        assert counts_of(gateway) == AnswerCount(delivered=1, repaired=1)
+
+
+def test_what_no_repair_cures_is_rejected(stub):
+    with site(stub, None, on_invalid="reject") as gateway:
+        stub.plan(BAD, BAD)
+        answer = ask(gateway, CHAT, BODY)
+        assert (answer.status, answer.error["code"]) == (502, "output_invalid")
+        assert answer.headers["x-should-retry"] == "false"
+        assert len(stub.seen) == 2
+        assert counts_of(gateway) == AnswerCount(stopped=1)
+
+
+def test_a_request_for_tools_is_no_answer(stub):
+    calls = {
+        "choices": [
+            {"message": {"tool_calls": [{"id": "1"}], "content": None}, "finish_reason": "tool_calls"}
+        ],
+        "model": MODEL,
+    }
+    with site(stub, None, on_invalid="reject") as gateway:
+        stub.plan(Plan(body=json.dumps(calls).encode()))
+        assert ask(gateway, CHAT, BODY).status == 200
+        assert counts_of(gateway) is None
+
+
+def test_a_held_answer_survives_a_restart_and_is_never_released_by_itself(stub, ledger):
+    with site(stub, SqlHolds(ledger.database), repairs=0) as gateway:
+        stub.plan(BAD)
+        answer = ask(gateway, CHAT, BODY)
+        hold = answer.headers["x-pilothouse-held"]
+        said = json.loads(answer.body)["choices"][0]["message"]["content"]
+        assert hold in said
+        assert "7" not in said.replace(hold, "")
+        assert counts_of(gateway) == AnswerCount(stopped=1)
+    with site(stub, SqlHolds(ledger.database), repairs=0) as restarted:
+        again = ask(restarted, CHAT, BODY, {"x-pilothouse-hold": hold})
+        assert (again.status, again.headers["x-pilothouse-held"]) == (200, hold)
+        assert not stub.seen
+    SqlHolds(ledger.database).expire(datetime.now(UTC) + timedelta(days=2))
+    with site(stub, SqlHolds(ledger.database), repairs=0) as later:
+        expired = ask(later, CHAT, BODY, {"x-pilothouse-hold": hold})
+        assert (expired.status, expired.error["code"]) == (502, "output_rejected")
+        assert "expired" in expired.error["message"]
+        assert ask(later, CHAT, BODY, {"x-pilothouse-hold": "nothing"}).status == 404
+
+
+@pytest.mark.parametrize("path", [CHAT, RESPONSES])
+@pytest.mark.parametrize("state", [HoldState.RELEASED, HoldState.CORRECTED])
+def test_the_decision_of_a_person_replaces_the_answer(path, state, stub):
+    class _Decided:
+        def read(self, hold_id, now):
+            return Hold(
+                hold_id=hold_id,
+                agent=AGENT,
+                trace_id="a" * 32,
+                call_digest="d",
+                state=state,
+                output='{"place": "Kiel"}',
+                deadline=now,
+            )
+
+    body = {"model": MODEL, "input": "where?"} if path == RESPONSES else BODY
+    with site(stub, _Decided()) as gateway:
+        answer = json.loads(ask(gateway, path, body, {"x-pilothouse-hold": "h1"}).body)
+    found = (
+        answer["output"][0]["content"][0]["text"]
+        if path == RESPONSES
+        else answer["choices"][0]["message"]["content"]
+    )
+    assert found == '{"place": "Kiel"}'
+
+
+def test_what_was_delivered_becomes_a_running_count_of_evidence(ledger):
+    first = {
+        (AGENT, "v1"): AnswerCount(delivered=40, invalid=1, runs=("r1",)),
+        (AGENT, "v2"): AnswerCount(stopped=2),
+    }
+    (record,) = record_answers(ledger, first, NOW)
+    assert (record.kind, record.n, record.good, record.items) == ("output_schema", 40, 39, ("r1",))
+    (more,) = record_answers(
+        ledger, {(AGENT, "v1"): AnswerCount(delivered=20, repaired=3)}, NOW + timedelta(hours=1)
+    )
+    assert (more.n, more.good, more.counts["repaired"]) == (60, 59, 3)
+    assert more.binds == Binding(version="v1")
+    (anew,) = record_answers(ledger, {(AGENT, "v1"): AnswerCount(delivered=1)}, NOW + timedelta(days=8))
+    assert (anew.n, anew.good) == (1, 1)
