@@ -56,6 +56,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         as_json: AsJson = False,
     ) -> None:
         """Make a key and show it, once."""
+        from pilothouse.connectors.own_server import read_server
         from pilothouse.core.charter.quantities import parse_duration
         from pilothouse.workflows.gateway_keys import add_key
 
@@ -80,7 +81,8 @@ def register(cli: typer.Typer, services: Services) -> None:
         if as_json:
             typer.echo(json.dumps({"key": made.key, **_record(made.kept)}, indent=2))
             return
-        base = f"http://{settings.host}:{settings.port}/gw"
+        noted = read_server(settings.home)
+        base = f"{noted.url if noted else f'http://{settings.host}:{settings.port}'}/gw"
         typer.echo(made.key)
         typer.echo(
             f"This is {agent}'s key until {made.kept.expires_at:%Y-%m-%d}; it is shown only now. Give it to the agent:\n"

@@ -17,9 +17,6 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-READ_S_MAX = 60.0
-"""Time in which a part of a body must arrive."""
-
 
 def gateway_app(gateway: Gateway) -> App:
     """Return the ASGI application for everything under `/gw`.
@@ -100,8 +97,7 @@ class _AsgiCaller:
             self._on_gone()
 
     async def _next(self) -> MutableMapping[str, Any]:
-        async with asyncio.timeout(READ_S_MAX):
-            message = await self._receive()
+        message = await self._receive()
         if message["type"] == "http.disconnect":
             raise ConnectionResetError
         return message

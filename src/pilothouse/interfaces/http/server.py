@@ -126,6 +126,7 @@ def serve(app: App, listener: socket.socket, on_ready: Callable[[], None]) -> No
         backlog=BACKLOG,
         timeout_graceful_shutdown=SHUTDOWN_GRACE_S,
         ws="none",
+        proxy_headers=False,
     )
     _Server(config, on_ready).run(sockets=[listener])
 

@@ -420,7 +420,7 @@ class Exchange:
             return
         call.mismatch = True
         call.attempts[-1].failure = "model_mismatch"
-        if call.policy.refuse_mismatch:
+        if call.policy.refuse_mismatch and call.key.environment != "pilot":
             raise Refused(
                 Refusal(
                     RefusalCode.MODEL_MISMATCH,

@@ -36,8 +36,12 @@ __all__ = ["CallSink", "Gateway"]
 IN_FLIGHT_MAX = 2_000
 """Calls at once: with 256 KiB of buffers each, half a gigabyte at the worst."""
 
+READ_S = 60.0
+"""Time in which a request must have arrived."""
+
 DEADLINE_HEADER = b"x-pilothouse-deadline-ms"
 ATTEMPTS_HEADER = b"x-pilothouse-attempts"
+HOLD_HEADER = b"x-pilothouse-hold"
 
 
 GUARDED = frozenset({Operation.CHAT, Operation.RESPONSES, Operation.MESSAGES})
@@ -102,14 +106,20 @@ class Gateway:
         place = find_place(caller.method, caller.path, says_anthropic=b"anthropic-version" in headers)
         call: Call | None = None
         self.in_flight += 1
+        dog = Watchdog(READ_S)
         try:
             call = await self._admit(caller, place, headers)
-            await self._serve(caller, call, headers)
+            await self._serve(caller, call, headers, dog)
         except Refused as refused:
             await self._refuse(caller, place.protocol, refused.refusal, call)
-        except (ConnectionError, TimeoutError):
+        except ConnectionError:
+            self.counters["client_gone"] += 1
+        except asyncio.CancelledError:
+            if dog.go_on() is None:
+                raise
             self.counters["client_gone"] += 1
         finally:
+            dog.close()
             self.in_flight -= 1
             if call is not None:
                 self._keep(call)
@@ -147,7 +157,7 @@ class Gateway:
             request_headers=kept_request_headers(caller.headers),
         )
 
-    async def _serve(self, caller: Caller, call: Call, headers: Mapping[bytes, bytes]) -> None:
+    async def _serve(self, caller: Caller, call: Call, headers: Mapping[bytes, bytes], dog: Watchdog) -> None:
         killed = self._controls.state().refusal_of(call.key.agent, version=call.policy.version)
         if killed is not None:
             raise Refused(
@@ -174,8 +184,8 @@ class Gateway:
             self.meter.reserve(call)
         limits = call.policy.limits
         total_s = limits.stream_total_s if call.is_stream else limits.total_s
-        dog = Watchdog(min(total_s, _number(headers, DEADLINE_HEADER, total_s * 1e3) / 1e3))
         try:
+            dog.restart(min(total_s, _number(headers, DEADLINE_HEADER, total_s * 1e3) / 1e3))
             caller.watch(lambda: dog.stop(Stop.CLIENT_GONE))
             exchange = Exchange(
                 call,
@@ -187,23 +197,23 @@ class Gateway:
                 attempts=max(1, min(limits.attempts, int(_number(headers, ATTEMPTS_HEADER, 99)))),
                 chance=self._chance,
             )
-            if (
-                self._guardian is not None
-                and call.policy.guard is not None
-                and call.route.operation in GUARDED
-            ):
-                if call.is_stream:
-                    self.counters["answers_streamed_unchecked"] += 1
-                held = headers.get(b"x-pilothouse-hold")
-                if held is not None:
-                    await exchange.send_whole(
-                        await self._guardian.answer_of_hold(call, held.decode("latin-1"))
-                    )
-                    return
-                exchange.check_whole = partial(self._guardian.check, call, exchange)
-            await exchange.run()
+            if not await self._answer_of_hold(call, exchange, headers):
+                await exchange.run()
         finally:
             dog.close()
+
+    async def _answer_of_hold(self, call: Call, exchange: Exchange, headers: Mapping[bytes, bytes]) -> bool:
+        """Put the guard in front of final answers; return whether a person's decision was the answer."""
+        if self._guardian is None or call.policy.guard is None or call.route.operation not in GUARDED:
+            return False
+        if call.is_stream:
+            self.counters["answers_streamed_unchecked"] += 1
+        exchange.check_whole = partial(self._guardian.check, call, exchange)
+        held = headers.get(HOLD_HEADER)
+        if held is None:
+            return False
+        await exchange.send_whole(await self._guardian.answer_of_hold(call, held.decode("latin-1")))
+        return True
 
     def _check_model(self, call: Call) -> None:
         model, key, chain = call.model, call.key, call.policy.chain
@@ -275,7 +285,9 @@ class Gateway:
                 problems.append(problem)
                 continue
             key = (pin.provider, pin.model)
-            breaker = self._breakers.setdefault(key, Breaker(BreakerPolicy()))
+            breaker = self._breakers.get(key)
+            if breaker is None:
+                breaker = self._breakers[key] = Breaker(BreakerPolicy())
             members.append(
                 Member(pin, provider, breaker, is_asked=call.model is None or pin.model == call.model)
             )

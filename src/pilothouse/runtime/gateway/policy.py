@@ -102,7 +102,7 @@ class AgentPolicy:
         agent: Agent id.
         charter: Digest of the charter in force, or None without one.
         chain: The pin, then its stand-ins; empty without a charter.
-        refuse_mismatch: Whether an answer of another model is refused; in the pilot it is only told.
+        refuse_mismatch: Whether an answer of another model is refused; in the environment `pilot` it is only told.
         regions: Regions that calls may go to, or None for any.
         limits: Deadlines and attempts.
         budget: What may be spent.

@@ -7,12 +7,13 @@ them; the call only puts itself into a queue.
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections import OrderedDict, deque
 from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from pilothouse.ports import Intake, IntakeAnswer, Signal, WireProtocol
 from pilothouse.runtime.gateway.call import Call, Ending
@@ -122,8 +123,12 @@ class SpanSink:
         for _ in range(min(BATCH_MAX, len(self._waiting))):
             call = self._waiting.popleft()
             resource = _resource(call)
-            parent = call.parent if call.identity == "traceparent" else self._note_run(call, resource)
-            groups.setdefault(resource, []).append(_span(call, parent))
+            said = (
+                spoken_input(call.request, call.route.operation)[:CONTENT_CHARACTERS_MAX],
+                spoken_output(call.response, call.route.operation)[:CONTENT_CHARACTERS_MAX],
+            )
+            parent = call.parent if call.identity == "traceparent" else self._note_run(call, resource, said)
+            groups.setdefault(resource, []).append(_span(call, parent, said))
         for run, open_run in self._over(everything=everything):
             groups.setdefault(open_run.resource, []).append(_root(run, open_run))
         if groups:
@@ -133,7 +138,7 @@ class SpanSink:
         while not self._stop.wait(0.0 if len(self._waiting) >= BATCH_MAX else FLUSH_EVERY_S):
             self.flush()
 
-    def _note_run(self, call: Call, resource: tuple[tuple[str, str], ...]) -> str:
+    def _note_run(self, call: Call, resource: tuple[tuple[str, str], ...], said: tuple[str, str]) -> str:
         found = self._runs.get(call.run)
         if found is None:
             found = self._runs[call.run] = _OpenRun(
@@ -142,7 +147,7 @@ class SpanSink:
                 seen_s=time.monotonic(),
                 root_id=call.run[:16] if call.run[:16].strip("0") else "1" * 16,
                 resource=resource,
-                first_input=spoken_input(call.request, call.route.operation)[:CONTENT_CHARACTERS_MAX],
+                first_input=said[0],
             )
         else:
             self._runs.move_to_end(call.run)
@@ -150,9 +155,7 @@ class SpanSink:
         found.ended_ns = max(found.ended_ns, call.ended_ns)
         found.seen_s = time.monotonic()
         found.failed = call.ending is not Ending.DONE
-        found.last_output = (
-            spoken_output(call.response, call.route.operation)[:CONTENT_CHARACTERS_MAX] or found.last_output
-        )
+        found.last_output = said[1] or found.last_output
         return found.root_id
 
     def _over(self, *, everything: bool) -> list[tuple[str, _OpenRun]]:
@@ -181,7 +184,7 @@ class SpanSink:
             Signal.TRACES,
             content_type="application/json",
             content_encoding="",
-            body=json.dumps(body).encode(),
+            body=msgspec.json.encode(body),
             source="gateway",
         )
         if receipt.answer is IntakeAnswer.ACCEPTED:
@@ -202,7 +205,7 @@ def _resource(call: Call) -> tuple[tuple[str, str], ...]:
     return tuple(named)
 
 
-def _span(call: Call, parent: str | None) -> dict[str, Any]:
+def _span(call: Call, parent: str | None, said: tuple[str, str]) -> dict[str, Any]:
     operation = OPERATIONS[call.route.operation]
     attributes = [
         _text("gen_ai.operation.name", operation),
@@ -224,10 +227,9 @@ def _span(call: Call, parent: str | None) -> dict[str, Any]:
     error = _error(call)
     if error:
         attributes.append(_text("error.type", error))
-    said = spoken_input(call.request, call.route.operation)[:CONTENT_CHARACTERS_MAX]
-    answered = spoken_output(call.response, call.route.operation)[:CONTENT_CHARACTERS_MAX]
-    if said:
-        attributes.append(_text("gen_ai.input.messages", _messages("user", said)))
+    asked, answered = said
+    if asked:
+        attributes.append(_text("gen_ai.input.messages", _messages("user", asked)))
     if answered:
         attributes.append(_text("gen_ai.output.messages", _messages("assistant", answered)))
     span: dict[str, Any] = {
@@ -295,7 +297,7 @@ def _error(call: Call) -> str:
 
 
 def _messages(role: str, text: str) -> str:
-    return json.dumps([{"role": role, "parts": [{"type": "text", "content": text}]}])
+    return msgspec.json.encode([{"role": role, "parts": [{"type": "text", "content": text}]}]).decode()
 
 
 def _text(name: str, value: str) -> dict[str, Any]:

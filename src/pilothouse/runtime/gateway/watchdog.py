@@ -53,6 +53,17 @@ class Watchdog:
         """Time left for the whole call, seconds."""
         return self._deadline - self._loop.time()
 
+    def restart(self, total_s: float) -> None:
+        """Begin anew with another limit for the whole call.
+
+        Args:
+            total_s: From now, seconds.
+        """
+        self._timer.cancel()
+        self._deadline = self._due = self._loop.time() + total_s
+        self._reason = Stop.DEADLINE
+        self._timer = self._loop.call_at(self._due, self._look)
+
     def limit(self, reason: Stop, seconds: float) -> None:
         """Put a limit on what comes next, in place of the last one; the whole call's stays.
 
