@@ -76,7 +76,7 @@ def build(folder: Path, spans_wanted: int, traces: TraceIndex) -> tuple[View, st
     """Write the lake, oldest first over `DAYS` days; return its view and a trace of the middle."""
     spans_table, tasks_table = (
         SegmentTable(folder / "spans", SPANS, on_file=traces.add_rows),
-        SegmentTable(folder / "tasks", TASKS),
+        SegmentTable(folder / "tasks", TASKS, on_file=traces.add_rows),
     )
     spans_table.create()
     tasks_table.create()

@@ -169,7 +169,9 @@ class LakeQueries:
         starts: list[Any] = table.column("start_ns").to_pylist()
         low = min(starts) - SPAN_AFTER_NS  # days expire one by one, so earlier spans may be gone
         high = max(starts) + SPAN_BEFORE_NS if table.num_rows < limit else None
-        current = self.task_rows([trace_id], view=_tasks_between(view, low, high))
+        view = _tasks_between(view, low, high)
+        view = replace(view, task_files=self._database.without_strangers(view.task_files, trace_id))
+        current = self.task_rows([trace_id], view=view)
         return TraceView(
             task=None if trace_id not in current else _task_of_row(current[trace_id]),
             spans=with_log_content(rows),

@@ -124,6 +124,19 @@ class Database:
             paths.update(str(path) for path in found.column("filename").to_pylist())
         return tuple(file for file in files if file.path in paths)
 
+    def without_strangers(self, files: tuple[DataFile, ...], trace_id: str) -> tuple[DataFile, ...]:
+        """Return the files without those that certainly hold no row of a trace; asks no file.
+
+        Args:
+            files: Files of one table.
+            trace_id: The trace.
+        """
+        if not _TRACE_ID.fullmatch(trace_id):
+            return files
+        holding, unknown = self.traces.split([file.path for file in files], trace_id)
+        paths = {*holding, *unknown}
+        return tuple(file for file in files if file.path in paths)
+
     def _ask(self, question: Callable[[duckdb.DuckDBPyConnection], duckdb.DuckDBPyRelation]) -> pa.Table:
         """Ask within the time limit; faults of DuckDB become ours."""
         cursor = self._connection.cursor()

@@ -38,7 +38,7 @@ SEGMENT_S = 1.0
 BATCH_ROWS = 512
 """Rows turned into Arrow at once: a few milliseconds, so that pages in this process stay quick."""
 
-INDEXED_AT_ONCE = 8
+INDEXED_AT_ONCE = 16
 """Files of earlier processes whose traces are noted with one commit; each costs some milliseconds."""
 
 UPKEEP_S = 300.0
@@ -82,7 +82,7 @@ class LakeWriter:
     ) -> None:
         self._database = database
         self._spans = SegmentTable(folder / "spans", SPANS, on_file=database.traces.add_rows)
-        self._tasks = SegmentTable(folder / "tasks", TASKS)
+        self._tasks = SegmentTable(folder / "tasks", TASKS, on_file=database.traces.add_rows)
         self._node_id = node_id
         self._now_ns = now_ns
         self._counters = counters
@@ -287,7 +287,8 @@ class LakeWriter:
     def _index_traces(self) -> None:
         """Note the traces of a few files that an earlier process or a merge wrote."""
         index = self._database.traces
-        for path in index.keep(file.path for file in self._spans.files())[-INDEXED_AT_ONCE:]:
+        files = (*self._spans.files(), *self._tasks.files())
+        for path in index.keep(file.path for file in files)[-INDEXED_AT_ONCE:]:
             index.read(path)
 
     def _publish(self) -> None:
