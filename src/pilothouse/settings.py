@@ -78,6 +78,11 @@ class Settings:
         return self.home / "runs"
 
     @property
+    def keys_folder(self) -> Path:
+        """Folder of the keys of the audit log, readable by this user only."""
+        return self.home / "keys"
+
+    @property
     def ledger_url(self) -> str:
         """SQLAlchemy address of the ledger."""
         return self.ledger or f"sqlite:///{quote(str(self.home / 'ledger.sqlite'))}"

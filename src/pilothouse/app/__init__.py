@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from pilothouse.app.boundary import open_boundary
 from pilothouse.app.control_room import open_control_room
 from pilothouse.app.gateway import open_gateway_store
 from pilothouse.app.opening import SystemClock, open_installation, open_intake
@@ -119,6 +120,7 @@ def command_tree() -> typer.Typer:
             open_installation=open_installation,
             open_control_room=open_control_room,
             open_gateway_store=open_gateway_store,
+            open_boundary=open_boundary,
             open_intake=open_intake,
             open_sign_in=open_sign_in,
             server_address=server_address,

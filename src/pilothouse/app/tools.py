@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pilothouse.app.boundary import permission_desk
 from pilothouse.app.control_room import running_controls
 from pilothouse.app.opening import SystemClock
 from pilothouse.errors import UsageError
@@ -49,7 +50,7 @@ def open_tool_runtime() -> ToolRuntime | None:
     if record is None:
         _HELD_OPEN.close()
         return None
-    runtime = tool_runtime_of(ledger, record, _HELD_OPEN, version=said.get("pilothouse.version"))
+    runtime = tool_runtime_of(ledger, settings, record, _HELD_OPEN, version=said.get("pilothouse.version"))
     return recorded(runtime, settings, _HELD_OPEN)
 
 
@@ -113,7 +114,7 @@ def run_mcp_proxy(request: McpRequest) -> None:
                 remedy="Put one into force: `pilothouse verdict --charter charter.yaml`.",
                 subject=request.agent,
             )
-        runtime = recorded(tool_runtime_of(ledger, record, held), request.settings, held)
+        runtime = recorded(tool_runtime_of(ledger, request.settings, record, held), request.settings, held)
         asyncio.run(serve())
 
 
@@ -149,20 +150,26 @@ def list_mcp_tools(address: UpstreamAddress) -> list[tuple[str, str, dict[str, o
 
 
 def tool_runtime_of(
-    ledger: SqlLedger, record: CharterInForce, held: ExitStack, *, version: str | None = None
+    ledger: SqlLedger,
+    settings: Settings,
+    record: CharterInForce,
+    held: ExitStack,
+    *,
+    version: str | None = None,
 ) -> ToolRuntime:
     """Compose the runtime for a charter in force.
 
     Args:
         ledger: The ledger, open for as long as the runtime is used.
+        settings: Values in force.
         record: The charter in force.
         held: What is to be closed afterwards.
         version: Version digest of the agent, or None.
     """
-    from pilothouse.core.charter.answers import known
     from pilothouse.ledger.tool_calls import SqlToolCalls
+    from pilothouse.runtime.permissions.guard import PermissionGuard
     from pilothouse.runtime.tools.governed import governed_tools
-    from pilothouse.runtime.tools.guards import EntitlementGuard, PauseGuard
+    from pilothouse.runtime.tools.guards import PauseGuard
     from pilothouse.runtime.tools.pipeline import Door
     from pilothouse.workflows.in_force import charter_of
     from pilothouse.workflows.tool_contracts import read_contracts
@@ -170,8 +177,10 @@ def tool_runtime_of(
     charter = charter_of(record)
     contracts = read_contracts(charter, Path(record.path).parent)
     controls = held.enter_context(running_controls(ledger))
+    boundary = PermissionGuard(permission_desk(ledger, settings, record, charter))
     door = Door(
-        guards=(PauseGuard(controls), EntitlementGuard(known(charter.tools) or {})),
+        guards=(PauseGuard(controls), boundary),
+        observers=(boundary,),
         store=SqlToolCalls(ledger.database),
     )
     return ToolRuntime(

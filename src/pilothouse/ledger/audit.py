@@ -71,7 +71,7 @@ class SqlAuditLog:
 
     def __init__(self, database: Database, keys: AuditKeys, clock: Clock) -> None:
         self.keys = keys
-        self._database = database
+        self.database = database
         self._clock = clock
         self._group = GroupCommit(database)
 
@@ -111,29 +111,29 @@ class SqlAuditLog:
 
     def records(self, *, start: int = 0, limit: int = AUDIT_PAGE_MAX) -> tuple[AuditRecord, ...]:
         """Return records from a position on, in order."""
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             return read_records(connection, start=start, limit=limit)
 
     def search(
         self, *, agent: str | None, kind: str | None = None, limit: int = AUDIT_PAGE_MAX
     ) -> tuple[AuditRecord, ...]:
         """Return the newest records about an agent, newest first."""
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             return read_records(connection, agent=agent, kind=kind, limit=limit, newest=True)
 
     def size(self) -> int:
         """Return how many records there are."""
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             return audit_size(connection)
 
     def texts(self, *, start: int = 0) -> list[tuple[int, str]]:
         """Return position and exact text of every record from a position on."""
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             return list(stored_texts(connection, start=start))
 
     def tree(self) -> Tree:
         """Return the tree over the records as they are stored now."""
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             return Tree(leaf_hash(text.encode()) for _, text in stored_texts(connection))
 
     def sign(self) -> StoredCheckpoint:
@@ -142,7 +142,7 @@ class SqlAuditLog:
         at = self._clock.now()
         checkpoint = Checkpoint(origin=self.keys.origin, size=len(tree), root=tree.root())
         note = sign_checkpoint(checkpoint, self.keys.origin, self.keys.signer)
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             known = connection.execute(
                 select(audit_checkpoints).where(audit_checkpoints.c.size == len(tree))
             ).first()
@@ -155,7 +155,7 @@ class SqlAuditLog:
 
     def checkpoints(self) -> tuple[StoredCheckpoint, ...]:
         """Return every checkpoint that was signed here, oldest first."""
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             rows = connection.execute(select(audit_checkpoints).order_by(audit_checkpoints.c.size)).all()
         return tuple(
             StoredCheckpoint(size=row.size, at=from_micros(row.at_us), note=row.note) for row in rows
@@ -163,12 +163,12 @@ class SqlAuditLog:
 
     def payloads(self, position: int) -> dict[str, tuple[bytes, bytes] | None]:
         """Return salt and payload of a record by name; None for one that was erased or changed."""
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             return unseal_payloads(connection, self.keys.wrapper, position)
 
     def positions_with_payloads(self) -> list[int]:
         """Return the positions of records that have payloads."""
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             rows = connection.execute(
                 select(audit_payloads.c.position).distinct().order_by(audit_payloads.c.position)
             )
@@ -187,13 +187,13 @@ class SqlAuditLog:
                 document={"subject": subject, "reason": reason},
             )
 
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             known = is_known(connection, person)
         return self.commit(decide) if known else None
 
     def latest_at(self) -> datetime | None:
         """Return the latest moment of any record, so that a clock that jumps back cannot make time."""
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             latest = connection.execute(select(func.max(audit_records.c.at_us))).scalar()
         return None if latest is None else from_micros(int(latest))
 

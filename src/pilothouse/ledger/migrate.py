@@ -14,7 +14,7 @@ __all__ = ["HEAD", "migrate"]
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
-HEAD = "0008"
+HEAD = "0009"
 """Newest revision; a test holds the numbers of the files and the chain inside them together."""
 
 

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from pilothouse.ledger.approvals import approval_votes, approvals
 from pilothouse.ledger.audit import audit_checkpoints
 from pilothouse.ledger.audit_records import audit_head, audit_records
 from pilothouse.ledger.audit_subjects import audit_payloads, audit_subjects
 from pilothouse.ledger.controls import controls
 from pilothouse.ledger.gateway import gateway_keys, gateway_providers, gateway_spent
 from pilothouse.ledger.leases import jobs, leases, timers
+from pilothouse.ledger.permission_book import permission_uses
 from pilothouse.ledger.review_tables import review_drafts, review_items, review_labels
 from pilothouse.ledger.schema import METADATA, charters, decisions, evidence, outcomes, prices, verdicts
 from pilothouse.ledger.sessions import sessions, sign_in_links
@@ -17,6 +19,9 @@ from pilothouse.ledger.tool_calls import tool_calls
 __all__ = ["METADATA", "TABLES"]
 
 TABLES = (
+    approval_votes,
+    approvals,
+    permission_uses,
     audit_checkpoints,
     audit_head,
     audit_payloads,

@@ -1,6 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the inside needs from outside, one Protocol each; workflows know only these."""
 
+from pilothouse.ports.approvals import (
+    APPROVALS_OPEN_MAX,
+    Approval,
+    Approvals,
+    ApprovalState,
+    ApproverRecord,
+    CallProposal,
+    PermissionBook,
+    ShownArgument,
+    UsedSoFar,
+    Vote,
+)
 from pilothouse.ports.audit import AUDIT_DOCUMENT_MAX, AUDIT_PAGE_MAX, AuditEntry, AuditLog, AuditRecord
 from pilothouse.ports.clock import Clock
 from pilothouse.ports.controls import NO_CONTROLS, Controls, ControlState, ControlStore, Pause, Rollback
@@ -60,6 +72,7 @@ from pilothouse.ports.upkeep import LakeUpkeep, Removed, RetentionRule
 from pilothouse.ports.verifier import VERIFIERS_API_VERSION, Verifier
 
 __all__ = [
+    "APPROVALS_OPEN_MAX",
     "AUDIT_DOCUMENT_MAX",
     "AUDIT_PAGE_MAX",
     "CLAIM_LIFE",
@@ -78,11 +91,16 @@ __all__ = [
     "UNDO_WINDOW",
     "VERIFIERS_API_VERSION",
     "AgentSeen",
+    "Approval",
+    "ApprovalState",
+    "Approvals",
+    "ApproverRecord",
     "AuditEntry",
     "AuditLog",
     "AuditRecord",
     "CallGuard",
     "CallObserver",
+    "CallProposal",
     "CallRecord",
     "CharterInForce",
     "Clock",
@@ -105,6 +123,7 @@ __all__ = [
     "LakeUpkeep",
     "Ledger",
     "Pause",
+    "PermissionBook",
     "PermissionDecision",
     "Provider",
     "QueueCount",
@@ -119,6 +138,7 @@ __all__ = [
     "Segment",
     "Session",
     "SessionStore",
+    "ShownArgument",
     "Signal",
     "SpanRecord",
     "Spent",
@@ -129,8 +149,10 @@ __all__ = [
     "TaskPage",
     "ToolCall",
     "TraceView",
+    "UsedSoFar",
     "Verifier",
     "VirtualKey",
+    "Vote",
     "WireProtocol",
     "disk_floor_bytes",
 ]

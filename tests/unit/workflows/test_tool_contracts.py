@@ -21,6 +21,7 @@ from pilothouse.ports import CharterInForce, Pause
 from pilothouse.runtime.tools.governed import governed_tools
 from pilothouse.runtime.tools.pipeline import call_through
 from pilothouse.runtime.tools.steps import drive
+from pilothouse.settings import load_settings
 from pilothouse.workflows.tool_contracts import read_contracts
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "charters"
@@ -71,7 +72,7 @@ def test_a_paused_tool_and_a_foreign_task_type_are_refused(tmp_path):
         accepted_at=NOW,
     )
     with open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as ledger, ExitStack() as held:
-        runtime = tool_runtime_of(ledger, record, held)
+        runtime = tool_runtime_of(ledger, load_settings(home=tmp_path), record, held)
         tool = runtime.tool("erp.find_po@2")
 
         def ask(**fields):
@@ -79,8 +80,8 @@ def test_a_paused_tool_and_a_foreign_task_type_are_refused(tmp_path):
             return drive(call_through(runtime.door, tool, call), list)
 
         assert ask() == []
-        with pytest.raises(ToolError, match="no tool of task type non_po_invoice"):
-            ask(task_type="non_po_invoice")
+        with pytest.raises(ToolError, match="rule entitled"):
+            ask(task_type="non_po_invoice", run="f" * 32)
         SqlControls(ledger.database).pause(
             Pause(agent="ap-invoice-triage", tool="erp.find_po@2", reason="drill", actor="kim", at=NOW)
         )

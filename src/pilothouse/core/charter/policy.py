@@ -31,6 +31,7 @@ __all__ = [
     "CallFacts",
     "decide_call",
     "decide_facts",
+    "example_facts",
     "limit_of",
     "policy_rules",
     "type_name",
@@ -169,9 +170,19 @@ def decide_call(tool: Tool, call: GivenCall) -> CallDecision:
     Returns:
         The decision, with the rules that were not proven.
     """
+    return decide_facts(tool, example_facts(tool, call))
+
+
+def example_facts(tool: Tool, call: GivenCall) -> CallFacts:
+    """Return what an example says about its call.
+
+    Args:
+        tool: The policy.
+        call: The call. Without a task type it belongs to the first one that lists the tool.
+    """
     types = known(tool.task_types) or ()
     arguments = known(tool.args) or {}
-    facts = CallFacts(
+    return CallFacts(
         entitled=(call.task_type or (types[0] if types else None)) in types,
         used_task=call.used,
         used_day=call.used,
@@ -179,7 +190,6 @@ def decide_call(tool: Tool, call: GivenCall) -> CallDecision:
         args={name: _given(arguments[name], given) for name, given in call.args.items() if name in arguments},
         unknown=tuple(name for name in call.args if name not in arguments),
     )
-    return decide_facts(tool, facts)
 
 
 def _given(argument: Argument, given: GivenArgument) -> ArgumentFacts:

@@ -10,12 +10,10 @@ NOT_YET = "not in this version yet"
 
 _TO_COME = frozenset(
     {
-        ("audit",),
         ("context",),
         ("drill",),
         ("eval", "judge"),
         ("evidence", "seal"),
-        ("policy",),
         ("replay",),
         ("report",),
         ("review",),

@@ -17,6 +17,8 @@ from rich.markup import escape
 import pilothouse
 from pilothouse.errors import CharterInvalid, ExitStatus, PilothouseError
 from pilothouse.interfaces.cli import (
+    approve,
+    audit,
     backup,
     charter,
     controls,
@@ -32,6 +34,7 @@ from pilothouse.interfaces.cli import (
     load,
     mcp,
     phase,
+    policy,
     price,
     provider,
     run,
@@ -68,6 +71,9 @@ COMMANDS = (
     gate,
     load,
     controls,
+    policy,
+    approve,
+    audit,
     sign_in,
     evidence,
     integration,

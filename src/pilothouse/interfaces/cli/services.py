@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pilothouse.runtime.tools.mcp_upstream import UpstreamAddress
     from pilothouse.settings import Settings
     from pilothouse.workflows.backup import Manifest
+    from pilothouse.workflows.boundary_room import BoundaryRoom
     from pilothouse.workflows.control_room import ControlRoom
     from pilothouse.workflows.doctor import Checkup
     from pilothouse.workflows.installation import Installation
@@ -71,6 +72,7 @@ class Services:
         open_installation: Open lake and ledger of the settings for the time of a command.
         open_control_room: Open what pauses, pages and drills need, for the time of a command.
         open_gateway_store: Open virtual keys and providers, for the time of a command.
+        open_boundary: Open audit log and approvals, for the time of a command.
         open_intake: Open the running server's intake, or our own; what it took is folded at the end.
         open_sign_in: Open who people are, for the time of a command.
         server_address: Where the running server listens, or None.
@@ -87,6 +89,7 @@ class Services:
     open_installation: Callable[[Settings], AbstractContextManager[Installation]]
     open_control_room: Callable[[Settings], AbstractContextManager[ControlRoom]]
     open_gateway_store: Callable[[Settings], AbstractContextManager[GatewayStore]]
+    open_boundary: Callable[[Settings], AbstractContextManager[BoundaryRoom]]
     open_intake: Callable[[Settings], AbstractContextManager[Intake]]
     open_sign_in: Callable[[Settings], AbstractContextManager[SignIn]]
     server_address: Callable[[Settings], str | None]

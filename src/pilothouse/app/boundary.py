@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Composes the permission boundary and the audit log of an installation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from pilothouse.app.opening import SystemClock
+
+if TYPE_CHECKING:
+    from pilothouse.core.charter.charter import Charter
+    from pilothouse.ledger.audit import SqlAuditLog
+    from pilothouse.ledger.ledger import SqlLedger
+    from pilothouse.ports import CharterInForce
+    from pilothouse.runtime.permissions.desk import PermissionDesk
+    from pilothouse.settings import Settings
+    from pilothouse.workflows.boundary_room import BoundaryRoom
+
+__all__ = ["audit_log", "open_boundary", "permission_desk"]
+
+
+def audit_log(ledger: SqlLedger, settings: Settings) -> SqlAuditLog:
+    """Return the audit log of an opened ledger; its keys lie beside it.
+
+    Args:
+        ledger: The ledger.
+        settings: Values in force.
+    """
+    from pilothouse.ledger.audit import SqlAuditLog
+    from pilothouse.ledger.audit_keys import load_keys
+
+    return SqlAuditLog(ledger.database, load_keys(settings.keys_folder), SystemClock())
+
+
+@contextmanager
+def open_boundary(settings: Settings) -> Iterator[BoundaryRoom]:
+    """Open lake, ledger, audit log and approvals for the time of a command.
+
+    Args:
+        settings: Values in force.
+    """
+    from pilothouse.lake.store import open_lake
+    from pilothouse.ledger.approvals import SqlApprovals
+    from pilothouse.ledger.ledger import open_ledger
+    from pilothouse.ledger.steady_clock import SteadyClock
+    from pilothouse.workflows.boundary_room import BoundaryRoom
+    from pilothouse.workflows.installation import Installation
+
+    clock = SystemClock()
+    with open_ledger(settings.ledger_url) as ledger:
+        lake = open_lake(settings.lake_folder, clock)
+        try:
+            log = audit_log(ledger, settings)
+            yield BoundaryRoom(
+                installation=Installation(settings=settings, clock=clock, lake=lake, ledger=ledger),
+                log=log,
+                approvals=SqlApprovals(log, SteadyClock(clock, log.latest_at())),
+            )
+        finally:
+            lake.close()
+
+
+def permission_desk(
+    ledger: SqlLedger, settings: Settings, record: CharterInForce, charter: Charter
+) -> PermissionDesk:
+    """Compose what decides the tool calls of an agent.
+
+    Args:
+        ledger: The ledger.
+        settings: Values in force.
+        record: The charter in force.
+        charter: The same, read.
+
+    Raises:
+        CharterInvalid: A tool policy does not compile, or an example of it fails.
+    """
+    from pilothouse.ledger.permission_book import SqlPermissionBook
+    from pilothouse.ledger.steady_clock import SteadyClock
+    from pilothouse.runtime.permissions.desk import PermissionDesk, PolicyInForce
+    from pilothouse.runtime.permissions.engine import compile_charter
+
+    log = audit_log(ledger, settings)
+    policy = PolicyInForce(
+        agent=charter.agent,
+        tools=compile_charter(charter),
+        charter=record.digest,
+        policy=charter.section_digests["tools"],
+    )
+    book = SqlPermissionBook(log, SteadyClock(SystemClock(), log.latest_at()))
+    book.begin(charter.agent, policy.policy)
+    return PermissionDesk(policy, book)

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pilothouse audit`: verify the log, anchor it, prove a record, hand it to an auditor, erase a person."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pilothouse.errors import ExitStatus, UnknownName
+from pilothouse.interfaces.cli.controls import command_line_actor
+from pilothouse.settings import load_settings
+
+if TYPE_CHECKING:
+    from pilothouse.interfaces.cli.services import Services
+
+__all__ = ["register"]
+
+Home = Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
+
+
+def register(cli: typer.Typer, services: Services) -> None:
+    """Add `audit` to the command tree."""
+    group = typer.Typer(help="Prove what was decided: verify, anchor, export, erase.", no_args_is_help=True)
+    cli.add_typer(group, name="audit")
+
+    @group.command("verify")
+    def verify(
+        *,
+        against: Annotated[
+            list[Path] | None,
+            typer.Option(help="A checkpoint from an anchor or an auditor; may be repeated."),
+        ] = None,
+        home: Home = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """Read the whole log, hold it against every checkpoint, and write the evidence of MON-10."""
+        from pilothouse.workflows.audit import verify_log
+
+        with services.open_boundary(load_settings(home=home)) as room:
+            check = verify_log(room, services.clock.now(), against=tuple(against or ()))
+        if as_json:
+            typer.echo(
+                json.dumps(
+                    {
+                        "holds": check.holds,
+                        "records": check.records,
+                        "checkpoints": check.checkpoints,
+                        "anchored": check.anchored,
+                        "payloads": check.payloads,
+                        "erased": check.erased,
+                        "problems": list(check.problems),
+                    },
+                    ensure_ascii=False,
+                )
+            )
+        else:
+            word = "verified" if check.holds else "TAMPERED"
+            typer.echo(
+                f"{word}: {check.records:,} records against {check.checkpoints:,} checkpoints; "
+                f"{check.payloads:,} payloads match, {check.erased:,} were erased"
+            )
+            for problem in check.problems:
+                typer.echo(f"  ✗ {problem}")
+            if check.anchored is None:
+                typer.echo("  No anchor: whoever may write the ledger may rewrite it whole.")
+                typer.echo("  $ pilothouse audit anchor FOLDER-UNDER-OTHER-RIGHTS --outside")
+            else:
+                typer.echo(f"  anchored to record {check.anchored:,}")
+        raise typer.Exit(ExitStatus.HOLDS if check.holds else ExitStatus.BREACHED)
+
+    @group.command("checkpoint")
+    def checkpoint(*, home: Home = None) -> None:
+        """Sign the present state and print the checkpoint, a C2SP signed note."""
+        with services.open_boundary(load_settings(home=home)) as room:
+            typer.echo(room.log.sign().note, nl=False)
+
+    @group.command("key")
+    def key(*, home: Home = None) -> None:
+        """Print the public key of the log; give it to auditors by another way than the log itself."""
+        with services.open_boundary(load_settings(home=home)) as room:
+            typer.echo(str(room.log.keys.verifier))
+
+    @group.command("anchor")
+    def anchor(
+        folder: Annotated[Path, typer.Argument(help="Folder for the checkpoint.")],
+        *,
+        outside: Annotated[
+            bool, typer.Option("--outside", help="Say that it is under other rights than the ledger.")
+        ] = False,
+        home: Home = None,
+    ) -> None:
+        """Sign the present state and put the checkpoint into a folder, best on another machine's disk."""
+        from pilothouse.workflows.audit import anchor_log
+
+        with services.open_boundary(load_settings(home=home)) as room:
+            signed, path = anchor_log(
+                room, folder, outside=outside, actor=command_line_actor(), now=services.clock.now()
+            )
+        typer.echo(f"{signed.size:,} records anchored in {path}")
+
+    @group.command("prove")
+    def prove(
+        position: Annotated[int, typer.Argument(min=0, help="Number of the record.")], *, home: Home = None
+    ) -> None:
+        """Print one record with the proof that it is in the signed log (C2SP tlog-proof lines)."""
+        with services.open_boundary(load_settings(home=home)) as room:
+            signed = room.log.sign()
+            if position >= signed.size:
+                raise UnknownName(
+                    f"no record {position}; the log has {signed.size:,}",
+                    remedy="List them: `pilothouse audit list`.",
+                    subject=str(position),
+                )
+            path = room.log.tree().inclusion(position, signed.size)
+            record = room.log.records(start=position, limit=1)[0]
+        typer.echo(f"c2sp.org/tlog-proof@v1\nindex {position}")
+        for node in path:
+            typer.echo(base64.b64encode(node).decode())
+        typer.echo(f"\n{signed.note}\n{record.text}")
+
+    @group.command("list")
+    def records(
+        agent: Annotated[str | None, typer.Argument(help="Agent id; all when left out.")] = None,
+        *,
+        kind: Annotated[str | None, typer.Option(help="Kind of record, for example call.decided.")] = None,
+        limit: Annotated[int, typer.Option(min=1, max=1000, help="Records to print.")] = 20,
+        home: Home = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """Print the newest records."""
+        with services.open_boundary(load_settings(home=home)) as room:
+            found = room.log.search(agent=agent, kind=kind, limit=limit)
+        for record in found:
+            if as_json:
+                typer.echo(record.text)
+            else:
+                typer.echo(
+                    f"{record.position:>8}  {record.at:%Y-%m-%d %H:%M:%S}  {record.agent or '–'}  {record.kind}"
+                )
+        if not found and not as_json:
+            typer.echo("No record yet: the first charter, call or verdict makes one.")
+
+    @group.command("export")
+    def export(
+        target: Annotated[Path, typer.Argument(help="Zip file to write.")], *, home: Home = None
+    ) -> None:
+        """Write one file for an auditor, who runs `pilothouse-verify` on it without Pilothouse or a network."""
+        from pilothouse.workflows.audit import export_bundle
+
+        with services.open_boundary(load_settings(home=home)) as room:
+            signed = export_bundle(room, target)
+        typer.echo(f"{signed.size:,} records in {target}")
+        typer.echo(f"  $ pilothouse-verify {target} --key KEY-FROM-ANOTHER-WAY --checkpoint ANCHOR")
+
+    @group.command("erase")
+    def erase(
+        person: Annotated[str, typer.Argument(help="The person, as tasks name their requester.")],
+        *,
+        reason: Annotated[str, typer.Option(help="Why, for the record.")],
+        home: Home = None,
+    ) -> None:
+        """Destroy the key of a person's payloads; every proof of the log goes on verifying."""
+        with services.open_boundary(load_settings(home=home)) as room:
+            position = room.log.erase(person, actor=command_line_actor(), reason=reason)
+        if position is None:
+            typer.echo(f"The log keeps nothing that belongs to {person}.")
+        else:
+            typer.echo(f"The payloads of {person} cannot be read any more; record {position:,} says so.")

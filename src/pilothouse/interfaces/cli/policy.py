@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pilothouse policy`: prove tool policies, explain a decision, find permissions that nobody uses."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pilothouse.errors import ExitStatus, UnknownName, UsageError
+from pilothouse.settings import load_settings
+
+if TYPE_CHECKING:
+    from pilothouse.interfaces.cli.services import Services
+    from pilothouse.workflows.policy import PolicyTest
+
+__all__ = ["register"]
+
+Home = Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
+CharterFile = Annotated[Path, typer.Argument(help="Charter file.")]
+
+
+def register(cli: typer.Typer, services: Services) -> None:
+    """Add `policy` to the command tree."""
+    group = typer.Typer(
+        help="Prove what tools the agent may use, and explain decisions.", no_args_is_help=True
+    )
+    cli.add_typer(group, name="policy")
+
+    @group.command("test")
+    def test(charter: CharterFile = Path("charter.yaml"), *, as_json: AsJson = False) -> None:
+        """Run every example on the compiled policies, then weaken each rule: an example must turn red."""
+        from pilothouse.workflows.check import load_charter
+        from pilothouse.workflows.policy import prove_policies
+
+        result = prove_policies(load_charter(charter, today=services.clock.now().date()))
+        if as_json:
+            typer.echo(json.dumps(asdict(result), ensure_ascii=False))
+        else:
+            _print_test(result)
+        raise typer.Exit(ExitStatus.HOLDS if result.passed else ExitStatus.BREACHED)
+
+    @group.command("check")
+    def check(
+        agent: Annotated[str | None, typer.Argument(help="Agent id; all when left out.")] = None,
+        *,
+        home: Home = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """Check the policies in force and write the evidence of INT-8."""
+        from pilothouse.workflows.policy import check_policies
+
+        with services.open_boundary(load_settings(home=home)) as room:
+            agents = [agent] if agent else room.agents()
+            checks = [check_policies(room, one, services.clock.now()) for one in agents]
+        passed = all(one.test.passed and one.unused_reviewed and not one.past for one in checks)
+        if as_json:
+            typer.echo(
+                json.dumps(
+                    [
+                        {**asdict(one), "evidence": [e.model_dump(mode="json") for e in one.evidence]}
+                        for one in checks
+                    ],
+                    ensure_ascii=False,
+                )
+            )
+        elif not checks:
+            typer.echo("No charter is in force: `pilothouse verdict AGENT --charter charter.yaml`.")
+        else:
+            for one in checks:
+                typer.echo(one.agent)
+                _print_test(one.test)
+                reviewed = " (reviewed)" if one.unused and one.unused_reviewed else ""
+                typer.echo(f"  {len(one.unused)} permissions unused for 30 days{reviewed}")
+                if one.unused and not one.unused_reviewed:
+                    typer.echo(f"  $ pilothouse policy unused {one.agent}")
+                if one.calls:
+                    typer.echo(f"  {one.past} of {one.calls} tool calls without a decision on record")
+                else:
+                    typer.echo(
+                        "  no tool call arrived in 30 days, so nothing is known about calls past the boundary"
+                    )
+        raise typer.Exit(ExitStatus.HOLDS if passed else ExitStatus.BREACHED)
+
+    @group.command("unused")
+    def unused(
+        agent: Annotated[str, typer.Argument(help="Agent id.")],
+        *,
+        keep: Annotated[bool, typer.Option("--keep", help="Record that you looked and they stay.")] = False,
+        person: Annotated[
+            str | None, typer.Option("--as", metavar="PERSON", help="Person id that looked.")
+        ] = None,
+        reason: Annotated[str, typer.Option(help="Why they stay.")] = "",
+        home: Home = None,
+    ) -> None:
+        """List permissions that no call used for 30 days, for removal."""
+        from pilothouse.workflows.policy import check_policies, review_unused
+
+        if keep and not (person and reason):
+            raise UsageError(
+                "keeping unused permissions needs a person and a reason",
+                remedy=f"Type `pilothouse policy unused {agent} --keep --as PERSON --reason WHY`.",
+            )
+        now = services.clock.now()
+        with services.open_boundary(load_settings(home=home)) as room:
+            if keep and person:
+                review_unused(room, agent, actor=person, reason=reason, now=now)
+            found = check_policies(room, agent, now)
+        for tool, task_type in found.unused:
+            typer.echo(f"{tool}  {task_type}")
+        if not found.unused:
+            typer.echo("Every permission was used within 30 days.")
+        elif not found.unused_reviewed:
+            typer.echo(
+                "Take them out of the charter, or: `pilothouse policy unused AGENT --keep --as PERSON --reason WHY`"
+            )
+
+    @group.command("explain")
+    def explain(
+        position: Annotated[
+            int, typer.Argument(min=0, help="Number of the record, as `audit list` prints it.")
+        ],
+        *,
+        home: Home = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """Say why a call was allowed, asked about or denied, from its record."""
+        with services.open_boundary(load_settings(home=home)) as room:
+            found = room.log.records(start=position, limit=1)
+        record = json.loads(found[0].text) if found else {}
+        if record.get("kind") != "call.decided":
+            raise UnknownName(
+                f"record {position} is no decision about a call",
+                remedy="List decisions: `pilothouse audit list --kind call.decided`.",
+                subject=str(position),
+            )
+        document = record["document"]
+        if as_json:
+            typer.echo(json.dumps(document, ensure_ascii=False))
+            return
+        words = {"allow": "allowed", "ask": "asked about", "deny": "denied"}[document["decision"]]
+        typer.echo(
+            f"{document['tool']} was {words} for task type {document['task_type']} (run {document['run']})"
+        )
+        for name, origins in document["origins"].items():
+            mark = "✗" if name in document["failed"] else "✓"
+            typer.echo(f"  {mark} {name}: from {', '.join(origins)}")
+        for rule in document["failed"]:
+            if rule not in document["origins"]:
+                typer.echo(f"  ✗ {rule}")
+        if document["tainted"]:
+            typer.echo("  The model had read something untrusted before: what leaves needs a trusted origin.")
+        if document["approval"]:
+            typer.echo(f"  approval {document['approval'][:12]}")
+        typer.echo(f"  policy {document['policy'][:19]}, charter {document['charter'][:19]}")
+
+
+def _print_test(result: PolicyTest) -> None:
+    failing = [run for run in result.runs if not run.passed]
+    for run in failing:
+        typer.echo(f"  ✗ {run.tool}: {run.kind} example of rule {run.rule} is decided {run.decision}")
+    for one in result.survivors:
+        typer.echo(
+            f"  ✗ {one.tool}: rule {one.rule} is proven by no example ({one.weakened}). Add {one.remedy}."
+        )
+    noticed = result.mutants - len(result.survivors)
+    typer.echo(
+        f"  {len(result.runs) - len(failing)} of {len(result.runs)} examples hold; "
+        f"{noticed} of {result.mutants} weakened rules turn one red"
+    )

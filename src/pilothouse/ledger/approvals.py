@@ -1,0 +1,319 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Approvals: `pending → approved, rejected or expired`, `approved → used or void`; each step in one transaction."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Index,
+    Integer,
+    Row,
+    String,
+    Table,
+    Text,
+    insert,
+    select,
+    update,
+)
+
+from pilothouse.core.charter.digest import canonical_json
+from pilothouse.errors import Conflict, Denied, UnknownName
+from pilothouse.ledger.audit import SqlAuditLog
+from pilothouse.ledger.schema import METADATA, from_micros, to_micros
+from pilothouse.ledger.steady_clock import SteadyClock
+from pilothouse.ports import (
+    APPROVALS_OPEN_MAX,
+    Approval,
+    ApproverRecord,
+    AuditEntry,
+    ShownArgument,
+    Vote,
+)
+
+__all__ = ["SqlApprovals", "approval_votes", "approvals", "expire", "insert_approval", "newest_for_call"]
+
+approvals = Table(
+    "approvals",
+    METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("call_digest", String(64), nullable=False, index=True),
+    Column("agent", String(64), nullable=False),
+    Column("tool", String(160), nullable=False),
+    Column("run", String(64), nullable=False),
+    Column("requester", String(256), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("policy", String(80), nullable=False),
+    Column("needs", Integer, nullable=False),
+    Column("canary", Integer, nullable=False),
+    Column("asked_us", BigInteger, nullable=False),
+    Column("expires_us", BigInteger, nullable=False),
+    Column("document", Text, nullable=False),
+    Index(None, "agent", "state", "asked_us"),
+)
+"""One exact call each; the document holds what an approver is shown."""
+
+approval_votes = Table(
+    "approval_votes",
+    METADATA,
+    Column("approval", String(64), primary_key=True),
+    Column("actor", String(256), primary_key=True),
+    Column("allows", Integer, nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+)
+"""What each person said; one answer each."""
+
+
+class SqlApprovals:
+    """`ports.Approvals` on the ledger.
+
+    Args:
+        log: Where answers are recorded, in the transaction that keeps them.
+        clock: The time, which never goes back.
+    """
+
+    def __init__(self, log: SqlAuditLog, clock: SteadyClock) -> None:
+        self._log = log
+        self._clock = clock
+
+    def waiting(self, agent: str | None = None) -> Sequence[Approval]:
+        """Return what waits, oldest first."""
+        query = select(approvals).where(
+            approvals.c.state == "pending", approvals.c.expires_us > to_micros(self._clock.now())
+        )
+        if agent is not None:
+            query = query.where(approvals.c.agent == agent)
+        with self._log.database.read() as connection:
+            rows = connection.execute(query.order_by(approvals.c.asked_us).limit(APPROVALS_OPEN_MAX)).all()
+            return tuple(_approval(connection, row, self._clock.now()) for row in rows)
+
+    def find(self, approval: str) -> Approval | None:
+        """Return one by its id or by the unique beginning of it."""
+        with self._log.database.read() as connection:
+            row = _row(connection, approval)
+            return None if row is None else _approval(connection, row, self._clock.now())
+
+    def vote(self, approval: str, *, actor: str, allows: bool, reason: str) -> Approval:
+        """Keep what a person said, with its record.
+
+        Raises:
+            Denied: They may not answer this one.
+            Conflict: It does not wait any more.
+            UnknownName: There is none with this id.
+        """
+        voted: list[Approval] = []
+
+        def decide(connection: Connection) -> AuditEntry:
+            voted.clear()
+            now = self._clock.now()
+            row = _row(connection, approval)
+            if row is None:
+                raise UnknownName(
+                    f"no approval {approval!r}",
+                    remedy="List them: `pilothouse approve list`.",
+                    subject=approval,
+                )
+            asked = _approval(connection, row, now)
+            _check_voter(asked, actor)
+            connection.execute(
+                insert(approval_votes).values(
+                    approval=asked.id, actor=actor, allows=int(allows), at_us=to_micros(now)
+                )
+            )
+            agreed = sum(vote.allows for vote in asked.votes) + allows
+            state = "rejected" if not allows else "approved" if agreed >= asked.needs else "pending"
+            if asked.is_canary and state == "approved":
+                state = "void"  # nobody made this call; approving it is what is measured
+            connection.execute(update(approvals).where(approvals.c.id == asked.id).values(state=state))
+            voted.append(_approval(connection, _row(connection, asked.id), now))
+            return AuditEntry(
+                kind="approval.answered",
+                agent=asked.agent,
+                actor=actor,
+                at=now,
+                document={
+                    "approval": asked.id,
+                    "call": asked.call_digest,
+                    "tool": asked.tool,
+                    "allows": allows,
+                    "reason": reason[:400],
+                    "state": state,
+                    "policy": asked.policy,
+                    "canary": asked.is_canary,
+                },
+            )
+
+        self._log.commit(decide)
+        return voted[-1]
+
+    def approvers(self, agent: str) -> Sequence[ApproverRecord]:
+        """Return how each approver of an agent answered."""
+        query = (
+            select(approval_votes, approvals.c.asked_us, approvals.c.canary)
+            .join(approvals, approvals.c.id == approval_votes.c.approval)
+            .where(approvals.c.agent == agent)
+            .order_by(approval_votes.c.at_us.desc())
+            .limit(100_000)
+        )
+        by_actor: dict[str, list[Row[Any]]] = defaultdict(list)
+        with self._log.database.read() as connection:
+            for row in connection.execute(query):
+                by_actor[row.actor].append(row)
+        return tuple(_record(actor, rows) for actor, rows in sorted(by_actor.items()))
+
+
+def insert_approval(connection: Connection, asked: Approval) -> None:
+    """Keep a new question."""
+    connection.execute(
+        insert(approvals).values(
+            id=asked.id,
+            call_digest=asked.call_digest,
+            agent=asked.agent,
+            tool=asked.tool,
+            run=asked.run,
+            requester=asked.requester,
+            state=asked.state,
+            policy=asked.policy,
+            needs=asked.needs,
+            canary=int(asked.is_canary),
+            asked_us=to_micros(asked.asked_at),
+            expires_us=to_micros(asked.expires_at),
+            document=canonical_json(
+                {
+                    "task_type": asked.task_type,
+                    "effect": asked.effect,
+                    "failed": list(asked.failed),
+                    "tainted": asked.tainted,
+                    "approvers": list(asked.approvers),
+                    "arguments": [
+                        {
+                            "name": one.name,
+                            "value": one.value,
+                            "role": one.role,
+                            "origins": list(one.origins),
+                            "source": one.source,
+                        }
+                        for one in asked.arguments
+                    ],
+                }
+            ),
+        )
+    )
+
+
+def newest_for_call(connection: Connection, call_digest: str, now: datetime) -> Approval | None:
+    """Return the newest question about exactly this call, or None."""
+    row = connection.execute(
+        select(approvals)
+        .where(approvals.c.call_digest == call_digest, approvals.c.canary == 0)
+        .order_by(approvals.c.asked_us.desc())
+        .limit(1)
+    ).first()
+    return None if row is None else _approval(connection, row, now)
+
+
+def expire(connection: Connection, now: datetime) -> int:
+    """Write down what has lapsed and return how much that was."""
+    done = connection.execute(
+        update(approvals)
+        .where(approvals.c.state.in_(("pending", "approved")), approvals.c.expires_us <= to_micros(now))
+        .values(state="expired")
+    )
+    return done.rowcount
+
+
+def _check_voter(asked: Approval, actor: str) -> None:
+    if asked.state != "pending":
+        raise Conflict(
+            f"approval {asked.id[:12]} is {asked.state}, it does not wait any more",
+            remedy="The agent asks again if it still wants the call: `pilothouse approve list`.",
+            subject=asked.id,
+        )
+    if actor not in asked.approvers:
+        raise Denied(
+            f"{actor} is no approver of {asked.tool}",
+            remedy=f"Ask {', '.join(asked.approvers) or 'the owner'}; `approvers` of the tool stands in the charter.",
+            subject=asked.id,
+        )
+    if actor == asked.requester and asked.effect == "irreversible":
+        raise Denied(
+            f"{actor} asked for this call, and nobody approves an irreversible call of their own",
+            remedy="Somebody else answers: `pilothouse approve list`.",
+            subject=asked.id,
+        )
+    if any(vote.actor == actor for vote in asked.votes):
+        raise Denied(
+            f"{actor} has answered this one already, and two persons must agree",
+            remedy="A second person answers: `pilothouse approve list`.",
+            subject=asked.id,
+        )
+
+
+def _row(connection: Connection, approval: str) -> Row[Any] | None:
+    if not approval or not all(sign in "0123456789abcdef" for sign in approval):
+        return None
+    rows = connection.execute(select(approvals).where(approvals.c.id.startswith(approval)).limit(2)).all()
+    return rows[0] if len(rows) == 1 else None
+
+
+def _approval(connection: Connection, row: Row[Any] | None, now: datetime) -> Approval:
+    assert row is not None  # noqa: S101 - callers read it in the same transaction
+    votes = connection.execute(
+        select(approval_votes).where(approval_votes.c.approval == row.id).order_by(approval_votes.c.at_us)
+    )
+    document = json.loads(row.document)
+    lapsed = row.state in ("pending", "approved") and row.expires_us <= to_micros(now)
+    return Approval(
+        id=row.id,
+        call_digest=row.call_digest,
+        agent=row.agent,
+        tool=row.tool,
+        run=row.run,
+        task_type=document["task_type"],
+        requester=row.requester,
+        effect=document["effect"],
+        arguments=tuple(
+            ShownArgument(
+                name=one["name"],
+                value=one["value"],
+                role=one["role"],
+                origins=tuple(one["origins"]),
+                source=one["source"],
+            )
+            for one in document["arguments"]
+        ),
+        failed=tuple(document["failed"]),
+        tainted=document["tainted"],
+        policy=row.policy,
+        approvers=tuple(document["approvers"]),
+        needs=row.needs,
+        state="expired" if lapsed else row.state,
+        asked_at=from_micros(row.asked_us),
+        expires_at=from_micros(row.expires_us),
+        votes=tuple(
+            Vote(actor=vote.actor, allows=bool(vote.allows), at=from_micros(vote.at_us)) for vote in votes
+        ),
+        is_canary=bool(row.canary),
+    )
+
+
+def _record(actor: str, rows: Sequence[Row[Any]]) -> ApproverRecord:
+    times_s = [(row.at_us - row.asked_us) / 1e6 for row in rows]
+    canaries = [row for row in rows if row.canary]
+    return ApproverRecord(
+        actor=actor,
+        answered=len(rows),
+        allowed=sum(row.allows for row in rows),
+        median_s=statistics.median(times_s),
+        under_3_s=sum(time_s < 3 for time_s in times_s),
+        canaries=len(canaries),
+        caught=sum(not row.allows for row in canaries),
+    )

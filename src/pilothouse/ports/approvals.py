@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The port of approvals: exact calls that wait for a person, and who said what about them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from pilothouse.ports.permissions import PermissionDecision
+from pilothouse.ports.tools import ToolCall
+
+__all__ = [
+    "APPROVALS_OPEN_MAX",
+    "Approval",
+    "ApprovalState",
+    "Approvals",
+    "ApproverRecord",
+    "CallProposal",
+    "PermissionBook",
+    "ShownArgument",
+    "UsedSoFar",
+    "Vote",
+]
+
+APPROVALS_OPEN_MAX = 1_000
+"""Proposals that may wait at once: more than people can answer in their time, so the next call is denied."""
+
+ApprovalState = Literal["pending", "approved", "rejected", "expired", "used", "void"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownArgument:
+    """One argument as an approver sees it.
+
+    Attributes:
+        name: Its name.
+        value: Its value as JSON text.
+        role: Its role.
+        origins: Where it comes from.
+        source: Untrusted field that it was found in, or None.
+    """
+
+    name: str
+    value: str
+    role: str
+    origins: tuple[str, ...]
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vote:
+    """What one person said.
+
+    Attributes:
+        actor: Person id.
+        allows: Whether they agreed.
+        at: When.
+    """
+
+    actor: str
+    allows: bool
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """One exact call that waits, or waited, for a person.
+
+    Attributes:
+        id: Digest of the call, its expiry and a random number.
+        call_digest: Digest of agent, version, task, tool, contract, arguments, origins, label and policy.
+        agent: Agent id.
+        tool: Tool.
+        run: Run id.
+        task_type: Task type.
+        requester: Who asked the agent.
+        effect: What the call changes.
+        arguments: Every argument with its origin.
+        failed: Rules that were not proven.
+        tainted: Whether the model had been shown something untrusted.
+        policy: Digest of the policy.
+        approvers: Who may answer.
+        needs: Persons who must agree.
+        state: Where it stands.
+        asked_at: When it was asked.
+        expires_at: When it lapses, which is a no.
+        votes: What was said so far.
+        is_canary: Whether it is a known-bad call that nobody made; told only after the answer.
+    """
+
+    id: str
+    call_digest: str
+    agent: str
+    tool: str
+    run: str
+    task_type: str
+    requester: str
+    effect: str
+    arguments: tuple[ShownArgument, ...]
+    failed: tuple[str, ...]
+    tainted: bool
+    policy: str
+    approvers: tuple[str, ...]
+    needs: int
+    state: ApprovalState
+    asked_at: datetime
+    expires_at: datetime
+    votes: tuple[Vote, ...] = ()
+    is_canary: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApproverRecord:
+    """How one approver answered.
+
+    Attributes:
+        actor: Person id.
+        answered: Answers.
+        allowed: How many of them agreed.
+        median_s: Median time to an answer, seconds.
+        under_3_s: Answers within three seconds.
+        canaries: Known-bad calls answered.
+        caught: How many of those were refused.
+    """
+
+    actor: str
+    answered: int
+    allowed: int
+    median_s: float
+    under_3_s: int
+    canaries: int
+    caught: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsedSoFar:
+    """What was used of a tool's budget before this call.
+
+    Attributes:
+        calls_task: Calls in this task.
+        calls_day: Calls on this day, UTC.
+        sums_task: Sums of magnitudes in this task, by argument.
+        sums_day: Sums on this day.
+    """
+
+    calls_task: int = 0
+    calls_day: int = 0
+    sums_task: Mapping[str, int] = field(default_factory=dict)
+    sums_day: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallProposal:
+    """A call with everything its record and its approval are bound to.
+
+    Attributes:
+        call: The call.
+        task_type: Task type of the open task; the call's own word for it proves nothing.
+        requester: Who asked, and whose data the arguments are.
+        opened_by: Who opened the task: `service`, `agent` or `nobody`.
+        arguments: Arguments as an approver sees them.
+        amounts: Magnitudes in whole units, by argument.
+        call_digest: What an approval of it is bound to.
+        policy: Digest of the policy.
+        charter: Digest of the charter.
+        approvers: Who may answer.
+        needs: Persons who must agree.
+        life_s: Seconds that a question stays open.
+    """
+
+    call: ToolCall
+    task_type: str
+    requester: str
+    opened_by: str
+    arguments: tuple[ShownArgument, ...]
+    amounts: Mapping[str, int]
+    call_digest: str
+    policy: str
+    charter: str
+    approvers: tuple[str, ...]
+    needs: int
+    life_s: float
+
+
+@runtime_checkable
+class PermissionBook(Protocol):
+    """What has to be on disk before a call is made: budgets, approvals and the record, in one transaction."""
+
+    def settle(
+        self, proposal: CallProposal, decide: Callable[[UsedSoFar], PermissionDecision]
+    ) -> PermissionDecision:
+        """Decide with what was used so far, use up budget or approval, and record it."""
+        ...
+
+    def note(self, kind: str, agent: str, document: Mapping[str, Any]) -> None:
+        """Record something that no effect waits for."""
+        ...
+
+
+@runtime_checkable
+class Approvals(Protocol):
+    """What people see and say."""
+
+    def waiting(self, agent: str | None = None) -> Sequence[Approval]:
+        """Return what waits, oldest first."""
+        ...
+
+    def find(self, approval: str) -> Approval | None:
+        """Return one by its id or by the unique beginning of it."""
+        ...
+
+    def vote(self, approval: str, *, actor: str, allows: bool, reason: str) -> Approval:
+        """Keep what a person said, with its record.
+
+        Raises:
+            Denied: They may not answer this one.
+            Conflict: It does not wait any more.
+        """
+        ...
+
+    def approvers(self, agent: str) -> Sequence[ApproverRecord]:
+        """Return how each approver of an agent answered."""
+        ...

@@ -1,0 +1,366 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`ports.Decider`: holds the open tasks of one agent, and decides every call of theirs on the compiled policy.
+
+    call → known tool? → origins of its arguments → book (one transaction): used so far → engine → record
+
+Whatever goes wrong on the way is a deny: an unknown tool, a ledger that cannot be written, an engine
+that cannot decide.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal, InvalidOperation
+from typing import Any
+
+from pilothouse.core.charter.answers import known
+from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.charter.policy import ArgumentFacts, CallFacts
+from pilothouse.core.charter.policy_types import scaled, text_fits
+from pilothouse.core.charter.systems import Argument, Origin
+from pilothouse.errors import Denied, PilothouseError
+from pilothouse.ports import (
+    CallProposal,
+    PermissionBook,
+    PermissionDecision,
+    ShownArgument,
+    TaskOpening,
+    ToolCall,
+    UsedSoFar,
+)
+from pilothouse.runtime.permissions.engine import CompiledTool
+from pilothouse.runtime.permissions.remedies import remedy_for
+from pilothouse.runtime.provenance.context import TaskContext, ValueOrigin
+
+__all__ = ["APPROVAL_LIFE_S", "TASKS_OPEN_MAX", "PermissionDesk", "PolicyInForce"]
+
+TASKS_OPEN_MAX = 10_000
+"""Open tasks of one process; the oldest is closed, and its effects are denied from then on."""
+
+APPROVAL_LIFE_S = 15 * 60.0
+"""How long a question stays open; silence is a no."""
+
+READ_ONLY_TYPES = frozenset({"unknown", "undeclared"})
+"""Task types that nobody fixed before the model read something."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyInForce:
+    """What decides, with the digests that each record carries.
+
+    Attributes:
+        agent: Agent id.
+        tools: Compiled tools by name.
+        charter: Digest of the charter.
+        policy: Digest of its tools section.
+    """
+
+    agent: str
+    tools: Mapping[str, CompiledTool]
+    charter: str
+    policy: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """A call's arguments as they were looked at, before counts are known."""
+
+    origins: Mapping[str, ValueOrigin]
+    amounts: Mapping[str, int]
+    refs: Mapping[str, bool]
+    unknown: tuple[str, ...]
+
+
+class PermissionDesk:
+    """Decides the calls of one agent; safe to share between threads.
+
+    Args:
+        policy: What is in force.
+        book: Where budgets, approvals and records are kept.
+        is_stopped: Whether a person stopped a tool of an agent, by agent and tool.
+        approval_life_s: How long a question stays open, seconds.
+    """
+
+    def __init__(
+        self,
+        policy: PolicyInForce,
+        book: PermissionBook,
+        *,
+        is_stopped: Callable[[str, str], bool] = lambda _agent, _tool: False,
+        approval_life_s: float = APPROVAL_LIFE_S,
+    ) -> None:
+        self._policy = policy
+        self._book = book
+        self._is_stopped = is_stopped
+        self._approval_life_s = approval_life_s
+        self._lock = threading.Lock()
+        self._tasks: OrderedDict[str, TaskContext] = OrderedDict()
+        self._tokens: dict[str, str] = {}
+
+    def open_task(self, opening: TaskOpening) -> str:
+        """Open a task and return its token, which the model never sees.
+
+        Args:
+            opening: What the calling service says.
+
+        Raises:
+            Denied: The run has a task already; its request cannot be told again.
+        """
+        token = secrets.token_urlsafe(32)
+        with self._lock:
+            if opening.run in self._tasks:
+                raise Denied(
+                    f"run {opening.run[:12]} has an open task already, and its request is fixed",
+                    remedy="Open each task once, before the model reads anything.",
+                    subject=opening.run,
+                )
+            self._tasks[opening.run] = TaskContext(opening)
+            self._tokens[_digest(token)] = opening.run
+            while len(self._tasks) > TASKS_OPEN_MAX:
+                old, _ = self._tasks.popitem(last=False)
+                self._tokens = {one: run for one, run in self._tokens.items() if run != old}
+        return token
+
+    def run_of(self, token: str) -> str:
+        """Return the run that a token was given for.
+
+        Raises:
+            Denied: Nobody gave this token, or it has lapsed; recorded.
+        """
+        with self._lock:
+            run = self._tokens.get(_digest(token))
+        if run is None:
+            self._book.note("task.token_refused", self._policy.agent, {"token": _digest(token)[:16]})
+            raise Denied(
+                "this task token was given to nobody, or has lapsed",
+                remedy="The calling service opens the task again; without one only reads are possible.",
+                subject=self._policy.agent,
+            )
+        return run
+
+    def close_task(self, run: str) -> None:
+        """Forget a task; its run can do nothing but read from now on."""
+        with self._lock:
+            self._tasks.pop(run, None)
+            self._tokens = {one: of for one, of in self._tokens.items() if of != run}
+
+    def decide(self, call: ToolCall) -> PermissionDecision:
+        """Decide a call; recorded on disk before this returns. If it cannot be, the call is denied."""
+        try:
+            return self._decide(call)
+        except PilothouseError as error:
+            return PermissionDecision(
+                decision="deny",
+                rule="record",
+                remedy=f"The decision could not be recorded, so the call was not made ({error.code}). Try later.",
+                failed=("record",),
+                policy=self._policy.policy,
+            )
+
+    def observe(self, call: ToolCall, result: Any) -> None:
+        """Label a result before the model is shown it."""
+        compiled = self._policy.tools.get(call.tool)
+        self._context(call).observe(call.tool, result, compiled.policy.results if compiled else {})
+
+    def context(self, run: str) -> TaskContext | None:
+        """Return the state of an open task, or None."""
+        with self._lock:
+            return self._tasks.get(run)
+
+    def _decide(self, call: ToolCall) -> PermissionDecision:
+        context = self._context(call)
+        compiled = self._policy.tools.get(call.tool)
+        if compiled is None:
+            return self._book.settle(self._proposal(call, context, None, None), lambda _: self._unknown())
+        looked = _look(compiled, context, call.args)
+        proposal = self._proposal(call, context, compiled, looked)
+
+        def decide(used: UsedSoFar) -> PermissionDecision:
+            return self._on_policy(call, context, compiled, looked, used)
+
+        return self._book.settle(proposal, decide)
+
+    def _on_policy(
+        self, call: ToolCall, context: TaskContext, compiled: CompiledTool, looked: _Looked, used: UsedSoFar
+    ) -> PermissionDecision:
+        facts = CallFacts(
+            entitled=_is_entitled(context, compiled),
+            used_task=used.calls_task,
+            used_day=used.calls_day,
+            tainted=context.tainted,
+            args={name: _facts(name, looked, used) for name in compiled.arguments},
+            unknown=looked.unknown,
+        )
+        decided = compiled.decide(facts, agent=call.agent, killed=self._is_stopped(call.agent, call.tool))
+        rule = decided.failed[0] if decided.failed else None
+        origins = looked.origins.get(rule) if rule else None
+        return PermissionDecision(
+            decision=decided.decision,
+            rule=rule,
+            argument=rule if rule in compiled.arguments else None,
+            origin=origins.origins[-1] if origins else None,
+            remedy=remedy_for(compiled, rule, decided.decision),
+            failed=decided.failed,
+            origins={name: one.origins for name, one in looked.origins.items()},
+            tainted=context.tainted,
+            policy=self._policy.policy,
+        )
+
+    def _unknown(self) -> PermissionDecision:
+        return PermissionDecision(
+            decision="deny",
+            rule="tool",
+            remedy="Do without it; the owner declares tools under `tools:` of the charter.",
+            failed=("tool",),
+            policy=self._policy.policy,
+        )
+
+    def _context(self, call: ToolCall) -> TaskContext:
+        """The open task of a call; a task that only the agent's code named has an empty request."""
+        with self._lock:
+            found = self._tasks.get(call.run)
+            if found is None:
+                found = TaskContext(
+                    TaskOpening(
+                        agent=call.agent,
+                        run=call.run,
+                        task_type=call.task_type,
+                        requester="",
+                        segments=(),
+                        opened_by="agent",
+                    )
+                )
+                self._tasks[call.run] = found
+                while len(self._tasks) > TASKS_OPEN_MAX:
+                    self._tasks.popitem(last=False)
+            return found
+
+    def _proposal(
+        self, call: ToolCall, context: TaskContext, compiled: CompiledTool | None, looked: _Looked | None
+    ) -> CallProposal:
+        opening = context.opening
+        shown = _shown(compiled, looked, call.args)
+        return CallProposal(
+            call=call,
+            task_type=opening.task_type,
+            requester=opening.requester,
+            opened_by=opening.opened_by,
+            arguments=shown,
+            amounts=looked.amounts if looked else {},
+            call_digest=_call_digest(call, context, shown, self._policy.policy),
+            policy=self._policy.policy,
+            charter=self._policy.charter,
+            approvers=tuple(one for one in known(compiled.policy.approvers) or () if one != "?")
+            if compiled
+            else (),
+            needs=_needs(compiled, looked) if compiled and looked else 1,
+            life_s=self._approval_life_s,
+        )
+
+
+def _look(compiled: CompiledTool, context: TaskContext, args: Mapping[str, Any]) -> _Looked:
+    """Find origins, amounts and foreign references of a call's arguments."""
+    origins: dict[str, ValueOrigin] = {}
+    amounts: dict[str, int] = {}
+    refs: dict[str, bool] = {}
+    for name, argument in compiled.arguments.items():
+        value = args.get(name)
+        origin = context.origin_of(argument, value)
+        fits = origin.fits and _is_short_enough(argument, value)
+        origins[name] = ValueOrigin(origins=origin.origins, source=origin.source, fits=fits)
+        if argument.role == "magnitude":
+            amounts[name] = _amount(argument, value)
+        if argument.role == "payload":
+            refs[name] = isinstance(value, str) and context.names_strangers(value)
+    unknown = tuple(name for name in args if name not in compiled.arguments)
+    return _Looked(origins, amounts, refs, unknown)
+
+
+def _facts(name: str, looked: _Looked, used: UsedSoFar) -> ArgumentFacts:
+    origin, amount = looked.origins[name], looked.amounts.get(name, 0)
+    return ArgumentFacts(
+        origins=frozenset(origin.origins),
+        fits=origin.fits,
+        amount=amount,
+        sum_task=used.sums_task.get(name, 0) + amount,
+        sum_day=used.sums_day.get(name, 0) + amount,
+        refs=looked.refs.get(name, False),
+    )
+
+
+def _is_entitled(context: TaskContext, compiled: CompiledTool) -> bool:
+    """Whether the task type lists the tool; a type that nobody fixed may only read."""
+    task_type = context.opening.task_type
+    return task_type in compiled.task_types or (
+        task_type in READ_ONLY_TYPES and compiled.policy.effect == "read"
+    )
+
+
+def _is_short_enough(argument: Argument, value: Any) -> bool:
+    longest = None if argument.role == "magnitude" else known(argument.max)
+    members = value if isinstance(value, list | tuple) else (value,)
+    return all(text_fits(one, longest) for one in members if isinstance(one, str))
+
+
+def _amount(argument: Argument, value: Any) -> int:
+    """A magnitude in whole units; a list counts as its sum, so that many small ones are one large one."""
+    members = value if isinstance(value, list | tuple) else (value,)
+    total = 0
+    for member in members:
+        try:
+            number = Decimal(str(member).replace(",", ""))
+        except InvalidOperation:
+            continue
+        if number.is_finite():
+            total += scaled(known(argument.type) or "number", number, rounding=ROUND_CEILING)
+    return total
+
+
+def _needs(compiled: CompiledTool, looked: _Looked) -> int:
+    for name, argument in compiled.arguments.items():
+        limit = known(argument.four_eyes_above)
+        if limit is None or name not in looked.amounts:
+            continue
+        if looked.amounts[name] > scaled(known(argument.type) or "number", Decimal(str(limit))):
+            return 2
+    return 1
+
+
+def _shown(
+    compiled: CompiledTool | None, looked: _Looked | None, args: Mapping[str, Any]
+) -> tuple[ShownArgument, ...]:
+    nobody: tuple[Origin, ...] = ("model",)
+    return tuple(
+        ShownArgument(
+            name=name,
+            value=canonical_json(value),
+            role=str(compiled.arguments[name].role) if compiled and name in compiled.arguments else "unknown",
+            origins=looked.origins[name].origins if looked and name in looked.origins else nobody,
+            source=looked.origins[name].source if looked and name in looked.origins else None,
+        )
+        for name, value in args.items()
+    )
+
+
+def _call_digest(call: ToolCall, context: TaskContext, shown: tuple[ShownArgument, ...], policy: str) -> str:
+    """What an approval is bound to: whatever of this changes, the call is asked again."""
+    bound = {
+        "agent": call.agent,
+        "version": call.version,
+        "run": call.run,
+        "tool": call.tool,
+        "contract": call.contract,
+        "arguments": {one.name: [one.value, list(one.origins)] for one in shown},
+        "tainted": context.tainted,
+        "policy": policy,
+    }
+    return _digest(canonical_json(bound))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Decides with Cedar: one parsed policy set for each tool, strict schema, and any diagnostic is a deny.
+
+The reference in `core.charter.policy` is computed beside it and names the rule that failed. The two must
+agree; where they do not, the stricter of them is not enough: the call is denied as undecidable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import cedarpy
+
+from pilothouse.core.charter.answers import OPEN, known
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.policy import ArgumentFacts, CallFacts, decide_facts, example_facts
+from pilothouse.core.charter.systems import Tool
+from pilothouse.errors import CharterInvalid
+from pilothouse.runtime.permissions.cedar_text import ToolText, context_of, tool_text
+
+__all__ = ["CompiledTool", "EngineDecision", "ExampleRun", "compile_charter", "compile_tool", "run_examples"]
+
+_NO_ENTITIES = cedarpy.Entities.from_json_str("[]")
+_ABSENT = ArgumentFacts(origins=frozenset({"absent"}))
+
+ANYWHERE = "anywhere"
+"""Region of an integration that names none; allowed only where nothing restricts regions."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineDecision:
+    """What the engine says.
+
+    Attributes:
+        decision: Allow, ask or deny.
+        failed: Rules that were not proven; `engine` when the call could not be decided.
+    """
+
+    decision: Literal["allow", "ask", "deny"]
+    failed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExampleRun:
+    """How one example of a charter went.
+
+    Attributes:
+        tool: Tool.
+        kind: `allow` or `deny`.
+        rule: Rule that it proves.
+        decision: What the engine decided.
+        passed: Whether that is what the example claims.
+    """
+
+    tool: str
+    kind: str
+    rule: str
+    decision: str
+    passed: bool
+
+
+class CompiledTool:
+    """The policy of one tool, parsed once and kept.
+
+    Args:
+        name: Tool as the charter names it.
+        tool: Its policy.
+        region: Region of its integration.
+        regions: Regions that it may go to.
+
+    Raises:
+        CharterInvalid: Cedar's strict validation refuses the policy.
+    """
+
+    def __init__(
+        self, name: str, tool: Tool, *, region: str = ANYWHERE, regions: Collection[str] = (ANYWHERE,)
+    ) -> None:
+        self.name = name
+        self.policy = tool
+        self.region = region
+        self.task_types = frozenset(known(tool.task_types) or ())
+        self.arguments = known(tool.args) or {}
+        self.text: ToolText = tool_text(name, tool, regions=regions)
+        checked = cedarpy.validate_policies(self.text.policies, self.text.schema)
+        if not checked.validation_passed:
+            raise CharterInvalid(
+                f"the policy of {name} cannot be enforced",
+                remedy="Look at its entry under `tools:`, then run `pilothouse policy check`.",
+                findings=tuple(str(error) for error in checked.errors),
+                subject=name,
+            )
+        self._policies = cedarpy.PolicySet.from_str(self.text.policies)
+        self._schema = cedarpy.Schema.from_str(self.text.schema)
+        self._resource = {"type": "Tool", "id": name}
+
+    def decide(self, facts: CallFacts, *, agent: str, killed: bool = False) -> EngineDecision:
+        """Decide a call by what is known about it.
+
+        Args:
+            facts: What is known; an argument that is missing in it denies.
+            agent: Agent id.
+            killed: Whether a person stopped agent or tool.
+        """
+        reference = decide_facts(self.policy, facts)
+        context = context_of(self.text, facts, killed=killed, region=self.region)
+        if self._permits("call", agent, context):
+            engine: Literal["allow", "ask", "deny"] = "allow"
+        else:
+            asks = self.policy.on_fail == "ask" and self._permits("propose", agent, context)
+            engine = "ask" if asks else "deny"
+        if engine == reference.decision:
+            return EngineDecision(decision=engine, failed=reference.failed)
+        if engine == "deny" and killed:
+            return EngineDecision(decision="deny", failed=("killed", *reference.failed))
+        return EngineDecision(decision="deny", failed=("engine", *reference.failed))
+
+    def _permits(self, action: str, agent: str, context: dict[str, object]) -> bool:
+        answer = cedarpy.is_authorized(
+            {
+                "principal": {"type": "Agent", "id": agent},
+                "action": {"type": "Action", "id": action},
+                "resource": self._resource,
+                "context": context,
+            },
+            self._policies,
+            _NO_ENTITIES,
+            self._schema,
+        )
+        # A forbid that errs is skipped by Cedar and the call would be allowed: any diagnostic is a deny.
+        return answer.decision is cedarpy.Decision.Allow and not answer.diagnostics.errors
+
+
+def compile_tool(name: str, tool: Tool, charter: Charter) -> CompiledTool:
+    """Compile one tool of a charter.
+
+    Raises:
+        CharterInvalid: Cedar's strict validation refuses the policy.
+    """
+    integration = (known(charter.integrations) or {}).get(known(tool.integration) or "")
+    region = (known(integration.region) if integration else None) or ANYWHERE
+    allowed = known(tool.regions) if tool.regions is not None else _own_regions(charter)
+    return CompiledTool(name, tool, region=region, regions=allowed if allowed is not None else (region,))
+
+
+def _own_regions(charter: Charter) -> tuple[str, ...] | None:
+    """Regions that the charter allows to every tool; None while it says nothing."""
+    residency = known(charter.residency)
+    regions = known(residency.regions) if residency else None
+    return None if regions is None else tuple(one for one in regions if one != OPEN)
+
+
+def compile_charter(charter: Charter) -> Mapping[str, CompiledTool]:
+    """Compile every tool of a charter and run its examples on what was compiled.
+
+    Raises:
+        CharterInvalid: A policy does not compile, or an example does not show what it claims; the last good
+            charter stays in force.
+    """
+    compiled = {
+        name: compile_tool(name, tool, charter) for name, tool in (known(charter.tools) or {}).items()
+    }
+    wrong = [run for tool in compiled.values() for run in run_examples(tool) if not run.passed]
+    if wrong:
+        raise CharterInvalid(
+            f"{len(wrong)} example{'s' if len(wrong) > 1 else ''} of the tool policies do not hold on the compiled policy",
+            remedy="Run `pilothouse policy test` to see them one by one.",
+            findings=tuple(
+                f"tools.{run.tool}: {run.kind} example of rule {run.rule} is decided {run.decision}"
+                for run in wrong
+            ),
+            subject=charter.agent,
+        )
+    return compiled
+
+
+def run_examples(tool: CompiledTool) -> tuple[ExampleRun, ...]:
+    """Run the examples of a tool's charter entry on its compiled policy.
+
+    Args:
+        tool: The compiled tool.
+    """
+    runs: list[ExampleRun] = []
+    examples = known(tool.policy.examples)
+    for kind, calls in (("allow", examples.allow), ("deny", examples.deny)) if examples else ():
+        for call in calls:
+            facts = example_facts(tool.policy, call.given)
+            full = {name: facts.args.get(name, _ABSENT) for name in tool.arguments}
+            decided = tool.decide(
+                CallFacts(
+                    entitled=facts.entitled,
+                    used_task=facts.used_task,
+                    used_day=facts.used_day,
+                    tainted=facts.tainted,
+                    args=full,
+                    unknown=facts.unknown,
+                ),
+                agent="example",
+            )
+            shown = decided.decision == "allow" if kind == "allow" else call.rule in decided.failed
+            runs.append(
+                ExampleRun(
+                    tool=tool.name,
+                    kind=kind,
+                    rule=call.rule,
+                    decision=decided.decision,
+                    passed=shown and "engine" not in decided.failed,
+                )
+            )
+    return tuple(runs)

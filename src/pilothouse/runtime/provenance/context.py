@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one task has seen: typed request, registries, handles, untrusted fields; and where a value comes from.
+
+Allow by proof of trusted origin: a value is trusted when an equal typed value was typed by the
+requester, written by the owner, or read from a registry. That it also stands in a mail takes nothing
+away. The context label (`tainted`) only ever rises within a task.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pilothouse.core.charter.answers import known
+from pilothouse.core.charter.policy_types import type_name, type_parameter
+from pilothouse.core.charter.systems import Argument, Origin, ResultField
+from pilothouse.ports import TaskOpening
+from pilothouse.runtime.provenance.values import PIECE_MAX, clean, value_type
+
+__all__ = ["LEAVES_MAX", "TaskContext", "ValueOrigin"]
+
+LEAVES_MAX = 20_000
+"""Labelled values kept of a task; what comes later is not known, and what is not known is not trusted."""
+
+FIELD_TEXT_MAX = 1_000_000
+"""Characters of untrusted fields kept to tell an approver where a value stood; more proves nothing anyway."""
+
+DEPTH_MAX = 32
+"""Levels of a result that are labelled; deeper ones taint and prove nothing."""
+
+MEMBERS_MAX = 200
+"""Values of one argument; a longer list has origin `model`."""
+
+REFERENCE_TYPES = ("email", "iban", "url")
+"""What a payload must not name unless somebody trusted did."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValueOrigin:
+    """Where the values of one argument come from.
+
+    Attributes:
+        origins: Every origin, worst last; never empty.
+        source: Path of the field a value was found in, for the approver; None when it is of no use.
+        fits: Whether every value is of the argument's type.
+    """
+
+    origins: tuple[Origin, ...]
+    source: str | None = None
+    fits: bool = True
+
+
+@dataclass(slots=True)
+class _Labelled:
+    """Values that carry an origin of their own, compared by type as they are asked for."""
+
+    values: list[str] = field(default_factory=list)
+    _read: dict[str, tuple[int, set[str]]] = field(default_factory=dict)
+
+    def holds(self, written: str, canonical: str) -> bool:
+        """Whether a typed value is among them."""
+        at, known_values = self._read.get(written, (0, set()))
+        if at < len(self.values):
+            parse = value_type(written).parse
+            known_values.update(one for value in self.values[at:] if (one := parse(value)) is not None)
+            self._read[written] = (len(self.values), known_values)
+        return canonical in known_values
+
+
+class TaskContext:
+    """The state of one open task.
+
+    Args:
+        opening: What the calling service said.
+    """
+
+    def __init__(self, opening: TaskOpening) -> None:
+        self.opening = opening
+        self.tainted = any(segment.source == "quoted" for segment in opening.segments)
+        self._typed = [clean(one.text)[:PIECE_MAX] for one in opening.segments if one.source == "typed"]
+        self._fields = [
+            ("request (quoted)", clean(one.text)) for one in opening.segments if one.source == "quoted"
+        ]
+        self._field_room = FIELD_TEXT_MAX
+        self._found: dict[str, frozenset[str]] = {}
+        self._registries: dict[str, _Labelled] = {}
+        self._registry, self._handles = _Labelled(), _Labelled()
+
+    def origin_of(self, argument: Argument, value: Any) -> ValueOrigin:
+        """Return where an argument's value comes from.
+
+        Args:
+            argument: Its policy.
+            value: What the call passes; None or an empty list is absent.
+        """
+        members = value if isinstance(value, list | tuple) else (value,)
+        if value is None or not members:
+            return ValueOrigin(origins=("absent",))
+        if len(members) > MEMBERS_MAX:
+            return ValueOrigin(origins=("model",), fits=False)
+        origins: dict[Origin, None] = {}
+        source, fits = None, True
+        for member in members:
+            canonical = _canonical(argument, member)
+            if canonical is None:
+                fits = False
+                origins["model"] = None
+                continue
+            origin, place = self._origin(argument, member, canonical)
+            origins[origin] = None
+            source = source or place
+        return ValueOrigin(origins=tuple(sorted(origins, key=_badness)), source=source, fits=fits)
+
+    def names_strangers(self, text: str) -> bool:
+        """Whether a payload names an address, account or link that nobody trusted has named."""
+        shown = clean(text)
+        for kind in REFERENCE_TYPES:
+            for canonical in value_type(kind).find(shown):
+                if canonical not in self._typed_values(kind) and not self._registry.holds(kind, canonical):
+                    return True
+        return False
+
+    def observe(self, tool: str, result: Any, labels: Mapping[str, ResultField]) -> None:
+        """Label the fields of a result before the model is shown it.
+
+        Args:
+            tool: Tool as the charter names it.
+            result: Plain JSON data.
+            labels: Labels by path; list positions stand in no path, `$` is a result that is no object.
+        """
+        server = tool.partition("@")[0]
+        for count, (path, leaf) in enumerate(_leaves(result)):
+            label = labels.get(path) if count < LEAVES_MAX else None
+            origin = known(label.origin) if label else None
+            if (
+                label is None
+                or (origin is None and label.integrity != "trusted")
+                or label.integrity == "untrusted"
+            ):
+                self._add_field(f"{tool} {path}", leaf)
+            if origin == "registry":
+                self._add(self._registry, leaf)
+                self._add(self._registries.setdefault(server, _Labelled()), leaf)
+            elif origin == "handle":
+                self._add(self._handles, leaf)
+
+    def add_registry(self, name: str, values: Sequence[str]) -> None:
+        """Make the entries of a registry that the owner keeps known to this task."""
+        for value in values:
+            self._add(self._registries.setdefault(name, _Labelled()), value)
+            self._add(self._registry, value)
+
+    def _origin(self, argument: Argument, value: Any, canonical: str) -> tuple[Origin, str | None]:
+        written = known(argument.type) or "text"
+        kind = type_name(written)
+        if kind == "name":
+            return self._origin_of_name(type_parameter(written) or "", canonical)
+        if canonical in self._typed_values(written):
+            return "request", None
+        if self._registry.holds(written, canonical):
+            return "registry", None
+        if kind == "enum":
+            return "owner", None
+        if self._handles.holds(written, canonical):
+            return "handle", None
+        place = self._place_of(str(value))
+        return ("model", None) if place is None else ("field", place)
+
+    def _origin_of_name(self, registry: str, canonical: str) -> tuple[Origin, str | None]:
+        """A free name is trusted only as a whole entry of its registry; `request` when it was typed as well."""
+        entries = self._registries.get(registry)
+        if entries is not None and entries.holds("text", canonical):
+            word = re.compile(rf"(?<!\w){re.escape(canonical)}(?!\w)")
+            return ("request" if any(word.search(text) for text in self._typed) else "registry"), None
+        place = self._place_of(canonical)
+        return ("model", None) if place is None else ("field", place)
+
+    def _typed_values(self, written: str) -> frozenset[str]:
+        found = self._found.get(written)
+        if found is None:
+            find = value_type(written).find
+            found = frozenset().union(*(find(text) for text in self._typed)) if self._typed else frozenset()
+            self._found[written] = found
+        return found
+
+    def _place_of(self, value: str) -> str | None:
+        """The untrusted field a value stands in; said to the approver and never a reason to allow."""
+        wanted = clean(value).strip()
+        return next((path for path, text in self._fields if wanted and wanted in text), None)
+
+    def _add(self, labelled: _Labelled, leaf: Any) -> None:
+        if (
+            isinstance(leaf, str | int | float)
+            and not isinstance(leaf, bool)
+            and len(labelled.values) < LEAVES_MAX
+        ):
+            labelled.values.append(str(leaf)[:PIECE_MAX])
+
+    def _add_field(self, path: str, leaf: Any) -> None:
+        if leaf is None or isinstance(leaf, bool):
+            return
+        self.tainted = True
+        if isinstance(leaf, str) and self._field_room > 0:
+            text = clean(leaf[: self._field_room])
+            self._field_room -= len(text)
+            self._fields.append((path, text))
+
+
+def _canonical(argument: Argument, value: Any) -> str | None:
+    if argument.values is not None and value not in argument.values:
+        return None
+    return value_type(known(argument.type) or "text").parse(value)
+
+
+def _leaves(result: Any) -> Iterator[tuple[str, Any]]:
+    """Yield path and value of every leaf; positions in lists stand in no path."""
+    waiting: list[tuple[str, Any, int]] = [("", result, 0)]
+    while waiting:
+        path, value, depth = waiting.pop()
+        if depth > DEPTH_MAX:
+            yield "…", str(value)[:PIECE_MAX]
+        elif isinstance(value, Mapping):
+            waiting.extend((_under(path, key), one, depth + 1) for key, one in value.items())
+        elif isinstance(value, list | tuple):
+            waiting.extend((path, one, depth + 1) for one in value)
+        else:
+            yield path or "$", value
+
+
+def _under(path: str, key: object) -> str:
+    """Return the path of a key; a dot within a key is no level, or foreign keys could name labelled fields."""
+    name = str(key).replace(".", "\\.")
+    return f"{path}.{name}" if path else name
+
+
+_ORDER: tuple[Origin, ...] = ("request", "owner", "registry", "absent", "handle", "field", "model")
+
+
+def _badness(origin: Origin) -> int:
+    return _ORDER.index(origin)

@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Parses values of the closed set of types to one canonical form, and finds such values in a text.
+
+Two values are the same when their canonical forms of the same type are equal; nothing is ever compared
+as a part of something. The same parser reads the request and the call.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from typing import Any
+
+from pilothouse.core.charter.policy_types import NUMERIC, scaled, type_name, type_parameter
+
+__all__ = ["PIECE_MAX", "ValueType", "clean", "quoted_texts", "value_type"]
+
+PIECE_MAX = 200_000
+"""Characters of a text that are searched for values; what lies beyond proves nothing."""
+
+VALUES_MAX = 10_000
+"""Values of one type found in one text."""
+
+EMAIL = re.compile(r"(?<![\w.+%-])[\w.+%-]{1,64}@(?:[\w-]{1,63}\.){1,8}[\w-]{2,63}(?![\w-])")
+IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}[0-9]{2}(?: ?[A-Za-z0-9]){11,30}(?![A-Za-z0-9])")
+URL = re.compile(
+    r"(?<![\w@.-])(?:(https?)://)?((?:[\w-]{1,63}\.){1,8}[\w-]{2,63})(:[0-9]{1,5})?(/[^\s<>\"'`]*)?",
+    re.IGNORECASE,
+)
+NUMBER = re.compile(
+    r"(?<![\w.,-])-?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?(?![\w])|(?<![\w.,-])-?[0-9]+(?:\.[0-9]+)?(?![\w])"
+)
+DATE = re.compile(r"(?<![0-9-])[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9-])")
+DATETIME = re.compile(r"(?<![0-9-])[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2})?(?![0-9:])")
+TOKEN = re.compile(r"\S+")
+QUOTED = re.compile(
+    r"\"([^\"]{1,5000})\"|“([^”]{1,5000})”|(?<!\w)'([^']{1,5000})'(?!\w)|`([^`]{1,5000})`|«([^»]{1,5000})»"
+)
+EDGE = "\"'`“”‘’«»()[]{}<>,;:!?"
+"""Marks around a word that do not belong to it."""
+
+
+def clean(text: str) -> str:
+    r"""Return a text in the form it is compared in: NFKC, without characters that nobody sees.
+
+    Example:
+        >>> clean("a\u200bb\u202e c")
+        'ab c'
+    """
+    folded = unicodedata.normalize("NFKC", text)
+    if folded.isascii():
+        return folded
+    return "".join(sign for sign in folded if unicodedata.category(sign) not in ("Cf", "Co", "Cn"))
+
+
+@dataclass(frozen=True, slots=True)
+class ValueType:
+    """One type with its parameter.
+
+    Attributes:
+        name: Name of the type.
+        parse: Canonical form of a value, or None when it is not of the type.
+        find: Canonical forms of every value of the type in a clean text.
+    """
+
+    name: str
+    parse: Callable[[Any], str | None]
+    find: Callable[[str], frozenset[str]]
+
+
+@lru_cache(maxsize=1_024)
+def value_type(written: str) -> ValueType:
+    """Return the type that a policy writes, for example `amount(EUR)` or `id(INV-[0-9]+)`.
+
+    Args:
+        written: Type as written in a charter that was checked.
+
+    Example:
+        >>> value_type("email").parse("Ana@Example.COM")
+        'ana@example.com'
+        >>> sorted(value_type("id(INV-[0-9]+)").find("pay INV-7, not INV-8x"))
+        ['INV-7']
+    """
+    name, parameter = type_name(written) or "text", type_parameter(written)
+    if name == "email":
+        return _by_pattern(name, EMAIL, lambda text: text.casefold().rstrip("."))
+    if name == "iban":
+        return _by_pattern(name, IBAN, _iban_at_start)
+    if name == "url_host":
+        return ValueType(
+            name, _host, lambda text: frozenset(_found(URL, text, lambda m: _host(m[2] + (m[3] or ""))))
+        )
+    if name == "url":
+        return ValueType(name, _url, _urls)
+    if name in NUMERIC:
+        return ValueType(
+            name, lambda value: _number(written, value), lambda text: _numbers(written, parameter, text)
+        )
+    if name == "date":
+        return _by_pattern(name, DATE, _date)
+    if name == "datetime":
+        return ValueType(
+            name, _datetime, lambda text: frozenset(_found(DATETIME, text, lambda m: _datetime(m[0])))
+        )
+    if name == "bool":
+        return ValueType(
+            name, lambda value: str(value).lower() if isinstance(value, bool) else None, lambda _: frozenset()
+        )
+    if name == "id":
+        return _identifier(parameter)
+    if name in ("enum", "name"):
+        return ValueType(name, _text, _words)
+    return ValueType(name, _text, lambda text: frozenset({_squeezed(text), *quoted_texts(text)}))
+
+
+def quoted_texts(text: str) -> frozenset[str]:
+    """Return what stands between quotation marks in a clean text.
+
+    Example:
+        >>> quoted_texts('write "see you" to Ana')
+        frozenset({'see you'})
+    """
+    return frozenset(_found(QUOTED, text, lambda m: _squeezed(next(group for group in m.groups() if group))))
+
+
+def _found(pattern: re.Pattern[str], text: str, read: Callable[[re.Match[str]], str | None]) -> Iterator[str]:
+    for count, match in enumerate(pattern.finditer(text[:PIECE_MAX])):
+        if count >= VALUES_MAX:
+            return
+        value = read(match)
+        if value is not None:
+            yield value
+
+
+def _by_pattern(name: str, pattern: re.Pattern[str], read: Callable[[str], str | None]) -> ValueType:
+    def parse(value: Any) -> str | None:
+        text = clean(value).strip() if isinstance(value, str) else ""
+        return read(text) if pattern.fullmatch(text) else None
+
+    return ValueType(name, parse, lambda text: frozenset(_found(pattern, text, lambda match: read(match[0]))))
+
+
+def _identifier(pattern: str | None) -> ValueType:
+    """An id; without a pattern only words that hold a digit, since plain words stand in every request."""
+    if pattern is not None:
+        whole = re.compile(rf"(?<!\w)(?:{pattern})(?!\w)")
+        return _by_pattern("id", whole, lambda text: text)
+
+    def find(text: str) -> frozenset[str]:
+        return frozenset(
+            word
+            for word in _found(TOKEN, text, lambda m: _unedged(m[0]))
+            if any(sign.isdigit() for sign in word)
+        )
+
+    def parse(value: Any) -> str | None:
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            return None
+        text = clean(str(value)).strip()
+        return text if text and not any(sign.isspace() for sign in text) else None
+
+    return ValueType("id", parse, find)
+
+
+def _unedged(word: str) -> str | None:
+    return word.strip(EDGE).rstrip(".") or None
+
+
+def _iban_at_start(text: str) -> str | None:
+    """The longest beginning that is a number with the right checksum: words may stand right behind one."""
+    groups = text.split(" ")
+    tried = (" ".join(groups[:count]) for count in range(len(groups), 0, -1))
+    return next((found for one in tried if (found := _iban(one)) is not None), None)
+
+
+def _iban(text: str) -> str | None:
+    packed = text.replace(" ", "").upper()
+    if not 15 <= len(packed) <= 34:
+        return None
+    digits = "".join(str(int(sign, 36)) for sign in packed[4:] + packed[:4])
+    return packed if int(digits) % 97 == 1 else None
+
+
+def _host(value: Any) -> str | None:
+    """A host in the form the network knows: look-alike letters become visible as `xn--`."""
+    text = clean(value).strip().casefold().rstrip(".") if isinstance(value, str) else ""
+    name, _, port = text.partition(":")
+    if not name or "." not in name or any(sign in name for sign in "/@?# "):
+        return None
+    try:
+        ascii_name = name.encode("idna").decode()
+    except UnicodeError:
+        return None
+    return f"{ascii_name}:{port}" if port else ascii_name
+
+
+def _url(value: Any) -> str | None:
+    text = clean(value).strip() if isinstance(value, str) else ""
+    match = URL.fullmatch(text)
+    return None if match is None else _joined(match, (match[1] or "").lower())
+
+
+def _urls(text: str) -> frozenset[str]:
+    """Addresses in a text; one without a scheme stands for itself and for both schemes."""
+    found: set[str] = set()
+    for count, match in enumerate(URL.finditer(text[:PIECE_MAX])):
+        if count >= VALUES_MAX:
+            break
+        schemes = (match[1].lower(),) if match[1] else ("", "http", "https")
+        found.update(one for scheme in schemes if (one := _joined(match, scheme)) is not None)
+    return frozenset(found)
+
+
+def _joined(match: re.Match[str], scheme: str) -> str | None:
+    host = _host(match[2] + (match[3] or ""))
+    path = (match[4] or "/").rstrip(EDGE + ".") or "/"
+    return None if host is None else f"{scheme}://{host}{path}" if scheme else f"{host}{path}"
+
+
+def _number(written: str, value: Any) -> str | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = Decimal(str(value).strip().replace(",", ""))
+    except InvalidOperation:
+        return None
+    if not number.is_finite() or (type_name(written) == "int" and number != number.to_integral_value()):
+        return None
+    return str(scaled(written, number))
+
+
+def _numbers(written: str, currency: str | None, text: str) -> frozenset[str]:
+    """Numbers in a text; one beside the code or sign of another currency is not of this one."""
+    found: set[str] = set()
+    for count, match in enumerate(NUMBER.finditer(text[:PIECE_MAX])):
+        if count >= VALUES_MAX:
+            break
+        if currency is not None and _is_other_money(currency, text, match):
+            continue
+        value = _number(written, match[0])
+        if value is not None:
+            found.add(value)
+    return frozenset(found)
+
+
+CURRENCY_SIGNS = {"$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY"}
+
+
+def _is_other_money(currency: str, text: str, match: re.Match[str]) -> bool:
+    before, after = text[: match.start()].rstrip()[-3:], text[match.end() :].lstrip()[:3]
+    for sign, code in CURRENCY_SIGNS.items():
+        if (before.endswith(sign) or after.startswith(sign)) and code != currency:
+            return True
+    return any(word in CURRENCY_SIGNS.values() and word != currency for word in (before, after))
+
+
+def _date(text: str) -> str | None:
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        return None
+
+
+def _datetime(value: Any) -> str | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        return datetime.fromisoformat(clean(value).strip()).isoformat()
+    except ValueError:
+        return None
+
+
+def _squeezed(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _text(value: Any) -> str | None:
+    return _squeezed(clean(value)) if isinstance(value, str) else None
+
+
+def _words(text: str) -> frozenset[str]:
+    """Words of a text, alone and quoted; a name of several words is looked for by whoever knows the names."""
+    return frozenset({*(word for word in _found(TOKEN, text, lambda m: _unedged(m[0]))), *quoted_texts(text)})

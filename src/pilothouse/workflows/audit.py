@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verify, anchor and export the audit log, and write the evidence of MON-10."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.evidence.evidence import Evidence, Source
+from pilothouse.errors import DigestMismatch, MalformedRecord, StorageUnavailable, UsageError
+from pilothouse.ledger.audit import StoredCheckpoint
+from pilothouse.ledger.audit_subjects import commitment_of
+from pilothouse.ledger.checkpoint import NOTE_MAX, Checkpoint, open_note
+from pilothouse.ledger.tlog import Tree, leaf_hash
+from pilothouse.workflows.boundary_room import BoundaryRoom
+
+__all__ = ["ANCHORED", "LogCheck", "anchor_log", "export_bundle", "read_note", "verify_log"]
+
+ANCHORED = "audit.anchored"
+PROBLEMS_MAX = 20
+BUNDLE_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogCheck:
+    """What the log proves.
+
+    Attributes:
+        records: Records that were read.
+        checkpoints: Checkpoints that were held against them.
+        anchored: Largest size that an anchor outside this ledger confirms; None without one.
+        payloads: Encrypted payloads that were opened and held against their commitment.
+        erased: Payloads whose key was destroyed.
+        problems: The first findings, in words; empty when everything verifies.
+    """
+
+    records: int
+    checkpoints: int
+    anchored: int | None
+    payloads: int
+    erased: int
+    problems: tuple[str, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing is missing and nothing was changed."""
+        return not self.problems
+
+
+def verify_log(room: BoundaryRoom, now: datetime, *, against: tuple[Path, ...] = ()) -> LogCheck:
+    """Read the whole log, hold it against every checkpoint and anchor, and write the evidence of each agent.
+
+    Args:
+        room: Installation with its audit log.
+        now: The present moment, aware UTC.
+        against: Further checkpoints, from anchors or from an auditor.
+
+    Raises:
+        UsageError: One of those files cannot be read.
+    """
+    problems: list[str] = []
+    texts = room.log.texts()
+    for expected, (position, text) in enumerate(texts):
+        if position != expected or json.loads(text).get("position") != expected:
+            problems.append(f"record {expected} is missing or stands in the wrong place")
+            break
+    tree = Tree(leaf_hash(text.encode()) for _, text in texts)
+    stored = room.log.checkpoints()
+    for one in stored:
+        problems.extend(_held_against(room, tree, one.note, f"checkpoint of {one.size:,} records"))
+    anchored = _anchored(room, tree, problems)
+    for path in against:
+        found = _held_against(room, tree, read_note(path), str(path))
+        problems.extend(found)
+        if not found:
+            anchored = max(anchored or 0, open_note(read_note(path), None).size)
+    payloads, erased = _check_payloads(room, texts, problems)
+    check = LogCheck(
+        records=len(texts),
+        checkpoints=len(stored),
+        anchored=anchored,
+        payloads=payloads,
+        erased=erased,
+        problems=tuple(problems[:PROBLEMS_MAX]),
+    )
+    if texts:
+        room.installation.ledger.add_evidence([_evidence(agent, check, now) for agent in room.agents()])
+    return check
+
+
+def anchor_log(
+    room: BoundaryRoom, folder: Path, *, outside: bool, actor: str, now: datetime
+) -> tuple[StoredCheckpoint, Path]:
+    """Sign the present state and put the checkpoint where whoever rewrites this ledger cannot reach it.
+
+    Args:
+        room: Installation with its audit log.
+        folder: Where it goes; only what is outside this machine's rights protects against its operator.
+        outside: Whether the folder is under other rights than the ledger.
+        actor: Who anchors.
+        now: The present moment, aware UTC.
+
+    Raises:
+        StorageUnavailable: The file cannot be written.
+    """
+    checkpoint = room.log.sign()
+    path = folder.absolute() / f"{room.log.keys.origin.replace('/', '-')}-{checkpoint.size:012}.checkpoint"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with path.open("w", encoding="utf-8") as file:
+            file.write(checkpoint.note)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise StorageUnavailable(
+            f"the anchor {path} cannot be written ({error.strerror})",
+            remedy="Name a folder that this user may write: `pilothouse audit anchor FOLDER`.",
+            subject=str(path),
+        ) from error
+    room.installation.ledger.record(
+        kind=ANCHORED,
+        agent="",
+        at=now,
+        actor=actor,
+        document=canonical_json({"size": checkpoint.size, "path": str(path), "outside": outside}),
+    )
+    return checkpoint, path
+
+
+def export_bundle(room: BoundaryRoom, target: Path) -> Checkpoint:
+    """Write one file that `pilothouse-verify` checks on a machine without Pilothouse.
+
+    Args:
+        room: Installation with its audit log.
+        target: Zip file to write.
+
+    Raises:
+        UsageError: The file exists already.
+        StorageUnavailable: It cannot be written.
+    """
+    if target.exists():
+        raise UsageError(
+            f"{target} exists already",
+            remedy="Name a new file: `pilothouse audit export NEW.zip`.",
+            subject=str(target),
+        )
+    checkpoint = room.log.sign()
+    texts = room.log.texts()[: checkpoint.size]
+    manifest = {
+        "version": BUNDLE_VERSION,
+        "origin": room.log.keys.origin,
+        "size": checkpoint.size,
+        "key": str(room.log.keys.verifier),
+    }
+    try:
+        with zipfile.ZipFile(target, "x", zipfile.ZIP_DEFLATED) as bundle:
+            bundle.writestr("manifest.json", canonical_json(manifest))
+            bundle.writestr("records.jsonl", "".join(f"{text}\n" for _, text in texts))
+            for one in room.log.checkpoints():
+                bundle.writestr(f"checkpoints/{one.size:012}.checkpoint", one.note)
+            for record in room.installation.ledger.charters():
+                bundle.writestr(f"charters/{record.agent}-{record.number}.yaml", record.text)
+    except OSError as error:
+        raise StorageUnavailable(
+            f"{target} cannot be written ({error.strerror})",
+            remedy="Name a file in a folder that this user may write: `pilothouse audit export FILE`.",
+            subject=str(target),
+        ) from error
+    return open_note(checkpoint.note, room.log.keys.verifier)
+
+
+def read_note(path: Path) -> str:
+    """Read a checkpoint file.
+
+    Raises:
+        UsageError: It cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8")[: NOTE_MAX + 1]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"the checkpoint {path} cannot be read",
+            remedy="Name a file that `pilothouse audit anchor FOLDER` wrote.",
+            subject=str(path),
+        ) from error
+
+
+def _held_against(room: BoundaryRoom, tree: Tree, note: str, name: str) -> list[str]:
+    """What is wrong between the records and one checkpoint."""
+    try:
+        checkpoint = open_note(note, room.log.keys.verifier)
+    except (MalformedRecord, DigestMismatch) as error:
+        return [f"{name}: {error.message}"]
+    if checkpoint.origin != room.log.keys.origin:
+        return [f"{name}: it is of another log, {checkpoint.origin}"]
+    if checkpoint.size > len(tree):
+        return [f"{name}: it covers {checkpoint.size:,} records and {len(tree):,} are here: some are missing"]
+    if tree.root(checkpoint.size) != checkpoint.root:
+        return [f"{name}: the first {checkpoint.size:,} records are not those that were signed"]
+    return []
+
+
+def _anchored(room: BoundaryRoom, tree: Tree, problems: list[str]) -> int | None:
+    """The largest size that an anchor confirms; an anchor that disagrees is a problem, one that is gone is none."""
+    largest: int | None = None
+    for decision in room.installation.ledger.decisions("", kind=ANCHORED, limit=100):
+        path = Path(json.loads(decision.document)["path"])
+        if not path.exists():
+            continue
+        found = _held_against(room, tree, read_note(path), f"anchor {path}")
+        problems.extend(found)
+        if not found:
+            largest = max(largest or 0, open_note(read_note(path), None).size)
+    return largest
+
+
+def _check_payloads(room: BoundaryRoom, texts: list[tuple[int, str]], problems: list[str]) -> tuple[int, int]:
+    opened = erased = 0
+    by_position = dict(texts)
+    for position in room.log.positions_with_payloads():
+        text = by_position.get(position)
+        commitments = (
+            {one["name"]: one["commitment"] for one in json.loads(text)["commitments"]} if text else {}
+        )
+        for name, payload in room.log.payloads(position).items():
+            if payload is None:
+                erased += 1
+            elif commitments.get(name) != commitment_of(*payload):
+                problems.append(f"payload {name} of record {position} is not the one that was recorded")
+            else:
+                opened += 1
+    return opened, erased
+
+
+def _evidence(agent: str, check: LogCheck, now: datetime) -> Evidence:
+    anchored = "no anchor" if check.anchored is None else f"anchored to record {check.anchored:,}"
+    found = f"; {check.problems[0]}" if check.problems else ""
+    return Evidence(
+        kind="audit.verified",
+        agent=agent,
+        window_from=now,
+        window_to=now,
+        n=check.records,
+        passed=check.holds,
+        detail=f"verified to record {check.records:,}, {anchored}{found}"[:2000],
+        source=Source(command="pilothouse audit verify"),
+        recorded_at=now,
+    )

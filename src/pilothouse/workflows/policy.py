@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Check an agent's tool policies, and write the evidence of INT-8: they hold, they are used, nothing went past them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pilothouse.core.charter.answers import known
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.evidence.evidence import Binding, Evidence, Source
+from pilothouse.ports import AuditRecord, TaskFilter
+from pilothouse.runtime.permissions.engine import ExampleRun, compile_tool, run_examples
+from pilothouse.runtime.permissions.mutants import Survivor, survivors
+from pilothouse.workflows.boundary_room import BoundaryRoom
+from pilothouse.workflows.in_force import charter_of
+
+__all__ = ["DECIDED", "PolicyCheck", "PolicyTest", "check_policies", "prove_policies", "review_unused"]
+
+DECIDED = "call.decided"
+REVIEWED = "policy.unused_reviewed"
+USED_WITHIN = timedelta(days=30)
+"""A permission that nobody used for a month is a candidate for removal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyTest:
+    """What the examples of a charter prove.
+
+    Attributes:
+        runs: Every example, run on the compiled policy.
+        survivors: Weakened rules that no example noticed.
+        mutants: Weakened rules that were tried.
+    """
+
+    runs: tuple[ExampleRun, ...]
+    survivors: tuple[Survivor, ...]
+    mutants: int
+
+    @property
+    def passed(self) -> bool:
+        """Whether every example holds and every weakened rule was noticed."""
+        return all(run.passed for run in self.runs) and not self.survivors
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyCheck:
+    """The state of an agent's permissions.
+
+    Attributes:
+        agent: Agent id.
+        test: What its examples prove.
+        unused: Tool and task type of permissions that nobody used.
+        unused_reviewed: Whether somebody looked at them since.
+        calls: Tool calls that its traces show.
+        past: How many of them no decision is on record for.
+        runs_past: Runs with such calls.
+        evidence: What was written.
+    """
+
+    agent: str
+    test: PolicyTest
+    unused: tuple[tuple[str, str], ...]
+    unused_reviewed: bool
+    calls: int
+    past: int
+    runs_past: tuple[str, ...]
+    evidence: tuple[Evidence, ...]
+
+
+def prove_policies(charter: Charter) -> PolicyTest:
+    """Run every example of a charter on its compiled policies, and weaken each rule in turn.
+
+    Args:
+        charter: A charter without errors.
+
+    Raises:
+        CharterInvalid: A policy does not compile.
+    """
+    runs: list[ExampleRun] = []
+    left: list[Survivor] = []
+    tried = 0
+    for name, tool in (known(charter.tools) or {}).items():
+        runs.extend(run_examples(compile_tool(name, tool, charter)))
+        survived, count = survivors(name, tool)
+        left.extend(survived)
+        tried += count
+    return PolicyTest(runs=tuple(runs), survivors=tuple(left), mutants=tried)
+
+
+def check_policies(room: BoundaryRoom, agent: str, now: datetime) -> PolicyCheck:
+    """Check the permissions of an agent and write what was found as evidence.
+
+    Args:
+        room: Installation with its audit log.
+        agent: Agent with a charter in force.
+        now: The present moment, aware UTC.
+
+    Raises:
+        UnknownName: No charter of this agent is in force.
+    """
+    charter = charter_of(room.charter(agent))
+    test = prove_policies(charter)
+    decided = room.log.search(agent=agent, kind=DECIDED)
+    unused = _unused(charter, decided, now)
+    reviewed = not unused or _is_reviewed(room, agent, unused, now)
+    calls, past, runs = _past_the_boundary(room, agent, decided, now)
+    evidence = _evidence(charter, test, unused, reviewed=reviewed, calls=calls, past=past, runs=runs, now=now)
+    room.installation.ledger.add_evidence(evidence)
+    return PolicyCheck(
+        agent=agent,
+        test=test,
+        unused=unused,
+        unused_reviewed=reviewed,
+        calls=calls,
+        past=past,
+        runs_past=runs,
+        evidence=evidence,
+    )
+
+
+def review_unused(
+    room: BoundaryRoom, agent: str, *, actor: str, reason: str, now: datetime
+) -> tuple[tuple[str, str], ...]:
+    """Record that a person looked at the unused permissions and keeps them.
+
+    Args:
+        room: Installation with its audit log.
+        agent: Agent id.
+        actor: Who looked.
+        reason: Why they stay.
+        now: The present moment, aware UTC.
+    """
+    charter = charter_of(room.charter(agent))
+    unused = _unused(charter, room.log.search(agent=agent, kind=DECIDED), now)
+    room.installation.ledger.record(
+        kind=REVIEWED,
+        agent=agent,
+        at=now,
+        actor=actor,
+        document=canonical_json({"permissions": [list(one) for one in unused], "reason": reason}),
+    )
+    return unused
+
+
+def _unused(charter: Charter, decided: Sequence[AuditRecord], now: datetime) -> tuple[tuple[str, str], ...]:
+    used = set()
+    for record in decided:
+        document = json.loads(record.text)["document"]
+        if record.at > now - USED_WITHIN and document["decision"] == "allow":
+            used.add((document["tool"], document["task_type"]))
+    return tuple(
+        (name, task_type)
+        for name, tool in (known(charter.tools) or {}).items()
+        for task_type in known(tool.task_types) or ()
+        if (name, task_type) not in used
+    )
+
+
+def _is_reviewed(room: BoundaryRoom, agent: str, unused: tuple[tuple[str, str], ...], now: datetime) -> bool:
+    for decision in room.installation.ledger.decisions(agent, kind=REVIEWED, limit=1):
+        seen = {tuple(one) for one in json.loads(decision.document)["permissions"]}
+        return decision.at > now - USED_WITHIN and set(unused) <= seen
+    return False
+
+
+def _past_the_boundary(
+    room: BoundaryRoom, agent: str, decided: Sequence[AuditRecord], now: datetime
+) -> tuple[int, int, tuple[str, ...]]:
+    """Count tool calls of finished tasks against the decisions on record for their runs."""
+    on_record: Counter[str] = Counter(json.loads(record.text)["document"]["run"] for record in decided)
+    since = now - USED_WITHIN
+    if decided and len(decided) >= room.searched_max:
+        since = max(since, decided[-1].at)
+    window = TaskFilter(agent=agent, from_ns=_ns(since), to_ns=_ns(now), state="complete")
+    calls, past, runs = 0, 0, []
+    for task in room.installation.lake.window(window):
+        missing = max(0, task.tool_calls - on_record[task.trace_id])
+        calls += task.tool_calls
+        past += missing
+        if missing:
+            runs.append(task.trace_id)
+    return calls, past, tuple(runs[:50])
+
+
+def _evidence(
+    charter: Charter,
+    test: PolicyTest,
+    unused: tuple[tuple[str, str], ...],
+    *,
+    reviewed: bool,
+    calls: int,
+    past: int,
+    runs: tuple[str, ...],
+    now: datetime,
+) -> tuple[Evidence, ...]:
+    since = now - USED_WITHIN
+    source = Source(command=f"pilothouse policy check {charter.agent}")
+    binds = Binding(section="tools", section_digest=charter.section_digests["tools"])
+    permissions = sum(len(known(tool.task_types) or ()) for tool in (known(charter.tools) or {}).values())
+    failing = sum(not run.passed for run in test.runs)
+    records = []
+    if test.runs:
+        records.append(
+            Evidence(
+                kind="policy.compiled",
+                agent=charter.agent,
+                binds=binds,
+                window_from=now,
+                window_to=now,
+                n=len(test.runs),
+                passed=test.passed,
+                detail=f"{len(test.runs)} examples run on the compiled policies, {failing} fail; "
+                f"{test.mutants} weakened rules tried, {len(test.survivors)} noticed by no example",
+                source=source,
+                recorded_at=now,
+            )
+        )
+    if permissions:
+        records.append(
+            Evidence(
+                kind="policy.unused",
+                agent=charter.agent,
+                binds=binds,
+                window_from=since,
+                window_to=now,
+                n=permissions,
+                passed=reviewed,
+                detail=f"{len(unused)} of {permissions} permissions unused for 30 days"
+                f"{', reviewed' if unused and reviewed else ''}",
+                source=source,
+                recorded_at=now,
+            )
+        )
+    if calls:
+        records.append(
+            Evidence(
+                kind="policy.bypass",
+                agent=charter.agent,
+                window_from=since,
+                window_to=now,
+                n=calls,
+                good=calls - past,
+                detail=f"{past} of {calls} tool calls without a decision on record",
+                items=runs,
+                source=source,
+                recorded_at=now,
+            )
+        )
+    return tuple(records)
+
+
+def _ns(moment: datetime) -> int:
+    return int(moment.timestamp() * 1_000_000_000)

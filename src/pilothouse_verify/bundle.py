@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checks one bundle: every record under every checkpoint, nothing missing, nothing changed, signed by whom."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pilothouse_verify.note import Note, PublicKey, parse_key, parse_note
+from pilothouse_verify.tree import GrowingRoot
+
+__all__ = ["RECORD_BYTES_MAX", "Result", "check_bundle"]
+
+RECORD_BYTES_MAX = 64 * 1024
+"""A record is a few kilobytes; a longer line is not one of ours."""
+
+FILE_BYTES_MAX = 4 * 1024**3
+RATIO_MAX = 200
+"""A bundle that grows more than this is a bomb: records of JSON shrink about tenfold."""
+
+
+@dataclass
+class Result:
+    """What was found.
+
+    Attributes:
+        records: Records that were read.
+        checkpoints: Checkpoints that hold.
+        problems: What is wrong.
+        missing: What an auditor would still need to believe it.
+    """
+
+    records: int = 0
+    checkpoints: int = 0
+    problems: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+
+def check_bundle(path: Path, *, key: str | None, anchors: tuple[Path, ...]) -> Result:
+    """Check a bundle.
+
+    Args:
+        path: Zip file.
+        key: Verifier key that reached the auditor another way, or None.
+        anchors: Checkpoints that reached the auditor another way.
+
+    Returns:
+        What was found; nothing in it is believed because the bundle says so.
+    """
+    result = Result()
+    try:
+        with zipfile.ZipFile(path) as bundle:
+            _check(bundle, result, key=key, anchors=anchors)
+    except (zipfile.BadZipFile, KeyError, OSError, ValueError, RecursionError) as error:
+        result.problems.append(f"the bundle cannot be read: {type(error).__name__}")
+    return result
+
+
+def _check(bundle: zipfile.ZipFile, result: Result, *, key: str | None, anchors: tuple[Path, ...]) -> None:
+    for member in bundle.infolist():
+        if member.file_size > FILE_BYTES_MAX or member.file_size > RATIO_MAX * (member.compress_size + 1024):
+            result.problems.append(f"{member.filename} is larger than a bundle may have")
+            return
+    manifest = json.loads(bundle.read("manifest.json"))
+    given = parse_key(key) if key else None
+    if key and given is None:
+        result.problems.append("the key that was given is no Ed25519 verifier key")
+        return
+    believed = given or parse_key(str(manifest.get("key", "")))
+    if believed is None:
+        result.problems.append("the bundle names no key")
+        return
+    if given is None:
+        result.missing.append(
+            "signer not confirmed: give the log's key with --key, from another way than the bundle"
+        )
+    notes = _notes(bundle, result, believed, anchors)
+    if not anchors:
+        result.missing.append(
+            "no anchor: give a checkpoint from outside with --checkpoint to rule out a fork"
+        )
+    _check_records(bundle, result, manifest, believed, notes)
+
+
+def _notes(
+    bundle: zipfile.ZipFile, result: Result, key: PublicKey, anchors: tuple[Path, ...]
+) -> list[tuple[str, Note]]:
+    texts = [
+        (name, bundle.read(name).decode("utf-8", "replace"))
+        for name in sorted(bundle.namelist())
+        if name.startswith("checkpoints/")
+    ]
+    texts += [(str(anchor), anchor.read_text(encoding="utf-8", errors="replace")) for anchor in anchors]
+    notes = []
+    for name, text in texts:
+        note = parse_note(text)
+        if note is None:
+            result.problems.append(f"{name} is no checkpoint")
+        elif not note.is_signed_by(key):
+            result.problems.append(f"{name} is not signed by {key.name}")
+        elif note.origin != key.name:
+            result.problems.append(f"{name} is of another log, {note.origin}")
+        else:
+            notes.append((name, note))
+    return sorted(notes, key=lambda one: one[1].size)
+
+
+def _check_records(
+    bundle: zipfile.ZipFile,
+    result: Result,
+    manifest: dict[str, object],
+    key: PublicKey,
+    notes: list[tuple[str, Note]],
+) -> None:
+    growing, waiting = GrowingRoot(), list(notes)
+    for line in _lines(bundle):
+        _hold(growing, waiting, result)
+        if len(line) > RECORD_BYTES_MAX:
+            result.problems.append(f"record {growing.size} is larger than a record")
+            return
+        problem = _problem_of(line, growing.size)
+        if problem is not None:
+            result.problems.append(f"record {growing.size}: {problem}")
+        growing.add(line)
+    _hold(growing, waiting, result)
+    result.records = growing.size
+    for name, note in waiting:
+        result.problems.append(f"{name} covers {note.size:,} records and the bundle has {growing.size:,}")
+    if manifest.get("size") != growing.size or manifest.get("origin") != key.name:
+        result.problems.append("the manifest is not that of these records")
+    if not any(note.size == growing.size for _, note in notes):
+        result.problems.append("no checkpoint covers the last record")
+
+
+def _hold(growing: GrowingRoot, waiting: list[tuple[str, Note]], result: Result) -> None:
+    """Hold the records so far against every checkpoint of this size."""
+    while waiting and waiting[0][1].size == growing.size:
+        name, note = waiting.pop(0)
+        if note.root == growing.root():
+            result.checkpoints += 1
+        else:
+            result.problems.append(f"{name}: the first {note.size:,} records are not those that were signed")
+
+
+def _lines(bundle: zipfile.ZipFile) -> Iterator[bytes]:
+    with bundle.open("records.jsonl") as file:
+        for line in file:
+            yield line.rstrip(b"\n")
+
+
+def _problem_of(line: bytes, position: int) -> str | None:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return "it is no JSON"
+    if not isinstance(record, dict) or record.get("position") != position:
+        return "it is missing, or stands in the wrong place"
+    return None

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""policy, approve and audit as a person types them, down to the verdict they change."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from pilothouse.app import command_tree
+from pilothouse.app.boundary import audit_log, permission_desk
+from pilothouse.ledger.ledger import open_ledger
+from pilothouse.ports import Segment, TaskOpening, ToolCall
+from pilothouse.settings import load_settings
+from pilothouse.workflows.in_force import charter_of
+
+CHARTER = Path(__file__).parents[2] / "src" / "pilothouse" / "demo" / "charter" / "charter.yaml"
+AGENT = "ap-invoice-triage"
+RUN = "a" * 32
+
+
+@pytest.fixture
+def type_in(tmp_path, monkeypatch):
+    monkeypatch.setenv("PILOTHOUSE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("NO_COLOR", "1")
+    runner, cli = CliRunner(), command_tree()
+
+    def run(*words, code=0):
+        done = runner.invoke(cli, list(words))
+        if code is not None:
+            assert done.exit_code == code, done.output
+        return done.output
+
+    run("verdict", AGENT, "--charter", str(CHARTER), code=None)
+    return run
+
+
+def decide(*, document, origin_text):
+    settings = load_settings()
+    with open_ledger(settings.ledger_url) as ledger:
+        record = ledger.charter(AGENT)
+        desk = permission_desk(ledger, settings, record, charter_of(record))
+        desk.open_task(
+            TaskOpening(
+                agent=AGENT,
+                run=RUN,
+                task_type="po_invoice",
+                requester="ana",
+                segments=(Segment(text=origin_text, source="typed"),),
+                opened_by="service",
+            )
+        )
+        return desk.decide(
+            ToolCall(
+                tool="route_invoice@1",
+                args={"document": document, "queue": "approval"},
+                agent=AGENT,
+                version=None,
+                run=RUN,
+                span_id="b" * 16,
+                parent_span_id=None,
+                call_id="1",
+                task_type="po_invoice",
+                effect="external",
+                integration="erp",
+                contract="sha256:c",
+            )
+        )
+
+
+def item(type_in, requirement):
+    verdict = json.loads(type_in("verdict", AGENT, "--json", code=None))
+    text = json.dumps(verdict)
+    assert requirement in text
+    return [
+        one for one in walk(verdict) if one.get("requirement") == requirement or one.get("id") == requirement
+    ]
+
+
+def walk(value):
+    if isinstance(value, dict):
+        yield value
+        for one in value.values():
+            yield from walk(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from walk(one)
+
+
+@pytest.mark.slow
+def test_policies_are_proven_and_their_evidence_reaches_the_verdict(type_in):
+    assert "10 of 10 weakened rules" in type_in("policy", "test", str(CHARTER))
+    output = type_in("policy", "check", code=1)
+    assert "permissions unused" in output
+    type_in("policy", "unused", AGENT, "--keep", "--as", "kim", "--reason", "first week")
+    assert "reviewed" in type_in("policy", "check")
+    assert "policy.compiled" in type_in("policy", "check", "--json")
+    assert item(type_in, "INT-8")
+
+
+def test_a_call_is_asked_answered_and_explained(type_in):
+    asked = decide(document="D-00007", origin_text="route the invoice")
+    assert asked.decision == "ask"
+    assert AGENT in type_in("approve", "list")
+    shown = type_in("approve", "show", asked.approval[:12])
+    assert "D-00007" in shown
+    assert "from model" in shown
+    type_in("approve", "allow", asked.approval[:12], "--as", "eve", code=None)
+    assert "state pending" in type_in("approve", "show", asked.approval[:12])
+    assert "approved" in type_in(
+        "approve", "allow", asked.approval[:12], "--as", "lee", "--reason", "seen it"
+    )
+    assert "1 agreed" in type_in("approve", "record", AGENT)
+    assert "Nothing waits" in type_in("approve", "list")
+    explained = type_in("policy", "explain", str(asked.position))
+    assert "asked about" in explained
+    assert "✗ document: from model" in explained
+
+
+@pytest.mark.slow
+def test_the_log_verifies_is_anchored_exported_and_a_change_is_found_and_breaches(type_in, tmp_path):
+    position = decide(document="D-00007", origin_text="route D-00007").position
+    assert "anchored in" in type_in("audit", "anchor", str(tmp_path / "anchors"), "--outside")
+    assert "1 payloads match" in type_in("audit", "verify")
+    assert "tlog-proof" in type_in("audit", "prove", str(position))
+    type_in("audit", "export", str(tmp_path / "bundle.zip"))
+    key = type_in("audit", "key").strip()
+    anchor = next((tmp_path / "anchors").iterdir())
+    code = "import sys; from pilothouse_verify.command import main; main(sys.argv[1:])"
+    verifier = [sys.executable, "-c", code, str(tmp_path / "bundle.zip")]
+    assert subprocess.run(verifier, check=False).returncode == 3
+    assert subprocess.run([*verifier, "--key", key, "--checkpoint", str(anchor)], check=False).returncode == 0
+    assert "cannot be read any more" in type_in("audit", "erase", "ana", "--reason", "asked")
+    assert "1 were erased" in type_in("audit", "verify")
+    with closing(sqlite3.connect(tmp_path / "home" / "ledger.sqlite")) as connection, connection:
+        connection.execute(
+            "UPDATE audit_records SET record = replace(record, 'ask', 'allow') WHERE position = ?",
+            (position,),
+        )
+    assert "TAMPERED" in type_in("audit", "verify", code=1)
+    breached = json.dumps(item(type_in, "MON-10"))
+    assert "breached" in breached
+
+
+def test_the_log_is_empty_of_words_that_were_said(type_in, tmp_path):
+    decide(document="D-SECRET-7", origin_text="route D-SECRET-7")
+    settings = load_settings()
+    with open_ledger(settings.ledger_url) as ledger:
+        assert not any("D-SECRET-7" in text for _, text in audit_log(ledger, settings).texts())
