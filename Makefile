@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export PYTHONPYCACHEPREFIX := $(abspath $(VENV))/pycache
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run demo test test-fast test-slow lint types docs golden e2e bench bench-ingest bench-statistics bench-evals coverage lock clean
+.PHONY: help setup setup-run demo test test-fast test-slow lint types docs golden e2e bench bench-ingest bench-statistics bench-evals bench-injection coverage lock clean
 
 help: ## print this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -89,6 +89,9 @@ bench-tools: setup ## CPU of one tool call with everything on, beside the bare f
 
 bench-statistics: setup ## every statistical bar: expected, observed, tolerance
 	$(BIN)/python benchmarks/statistics/run.py
+
+bench-injection: ## a gullible agent against the boundary (AGENTDOJO=PYTHON of an environment with agentdojo 0.1.35)
+	PYTHONPATH=src $(AGENTDOJO) benchmarks/injection/run.py
 
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet
 lock: ## resolve and hash the dependencies again (needs uv)
