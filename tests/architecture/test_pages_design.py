@@ -93,8 +93,12 @@ def test_statuses_can_be_told_apart_by_every_eye(scheme, simulation):
         assert sum((a - b) ** 2 for a, b in zip(*pair, strict=True)) ** 0.5 >= DIFFERENCE_MIN
 
 
-def test_style_and_script_stay_small():
-    script = (files("pilothouse.interfaces.web") / "static" / "pilothouse.js").read_bytes()
+def test_the_style_stays_small():
     assert len(stylesheet().encode()) <= CSS_BYTES_MAX
+
+
+@pytest.mark.parametrize("name", ["pilothouse.js", "review.js"])
+def test_each_script_stays_small(name):
+    script = (files("pilothouse.interfaces.web") / "static" / name).read_bytes()
     assert len(script) <= SCRIPT_BYTES_MAX
     assert script.count(b"\n") <= SCRIPT_LINES_MAX

@@ -18,8 +18,10 @@ from starlette.applications import Starlette
 from pilothouse.core.verdict.stability import DayRecord, Reset
 from pilothouse.interfaces.web.pages import web_app
 from pilothouse.interfaces.web.rollout import RolloutRoom
+from pilothouse.interfaces.web.review import REVIEW_LINK, ReviewRoom
 from pilothouse.interfaces.web.signing import SigningRoom
 from pilothouse.ledger.ledger import SqlLedger, open_ledger
+from pilothouse.ledger.review_queue import SqlReviewQueue
 from pilothouse.ledger.sessions import SqlSessions
 from pilothouse.ports import LakeHealth
 from pilothouse.settings import load_settings
@@ -28,6 +30,7 @@ from pilothouse.workflows.assess import Assessment, assess
 from pilothouse.workflows.background import TickState
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.people import Directory
+from pilothouse.workflows.review import Workbench
 from pilothouse.workflows.show import Shows
 from pilothouse.workflows.sign_in import Proxy, SignIn
 from pilothouse.workflows.stability import DAY
@@ -134,6 +137,8 @@ class PeopleSite:
     ledger: SqlLedger
     installation: Installation
     clock: MovingClock
+    bench: Workbench
+    queue: SqlReviewQueue
 
     def link(self, who: str) -> str:
         """Return the address of a link that signs a person in."""
@@ -175,6 +180,16 @@ def people_site(home: Path, *, open_reading: bool = True, proxy: Proxy | None = 
             open_reading=open_reading,
             proxy=proxy,
         )
-        rooms = (SigningRoom(ledger, sign_in.directory, clock),)
-        app = web_app(Shows(installation), sign_in=sign_in, rooms=rooms)
-        yield PeopleSite(app=app, sign_in=sign_in, ledger=ledger, installation=installation, clock=clock)
+        queue = SqlReviewQueue(ledger.database)
+        bench = Workbench(queue, sign_in.directory, clock)
+        rooms = (SigningRoom(ledger, sign_in.directory, clock), ReviewRoom(bench, clock))
+        app = web_app(Shows(installation), sign_in=sign_in, rooms=rooms, menu=(REVIEW_LINK,))
+        yield PeopleSite(
+            app=app,
+            sign_in=sign_in,
+            ledger=ledger,
+            installation=installation,
+            clock=clock,
+            bench=bench,
+            queue=queue,
+        )

@@ -13,7 +13,7 @@ from pilothouse.app.boundary import open_boundary
 from pilothouse.app.control_room import open_control_room
 from pilothouse.app.gateway import open_gateway_store
 from pilothouse.app.opening import SystemClock, open_installation, open_intake
-from pilothouse.app.people import open_sign_in
+from pilothouse.app.people import open_sign_in, open_workbench
 from pilothouse.app.serving import serve
 from pilothouse.app.tools import list_mcp_tools, run_mcp_proxy
 from pilothouse.connectors.own_server import ask_health, read_server
@@ -42,6 +42,7 @@ __all__ = [
     "open_installation",
     "open_intake",
     "open_sign_in",
+    "open_workbench",
     "prepare_demo",
     "serve",
     "server_address",
@@ -123,6 +124,7 @@ def command_tree() -> typer.Typer:
             open_boundary=open_boundary,
             open_intake=open_intake,
             open_sign_in=open_sign_in,
+            open_workbench=open_workbench,
             server_address=server_address,
             serve=serve,
             examine=examine_installation,

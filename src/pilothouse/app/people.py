@@ -10,12 +10,34 @@ from typing import TYPE_CHECKING
 from pilothouse.app.opening import SystemClock
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from pilothouse.interfaces.web.routing import Room
     from pilothouse.ledger.ledger import SqlLedger
     from pilothouse.settings import Settings
+    from pilothouse.workflows.background import Tick
+    from pilothouse.workflows.installation import Installation
+    from pilothouse.workflows.people import Directory
+    from pilothouse.workflows.review import Workbench
     from pilothouse.workflows.sign_in import SignIn
 
-__all__ = ["open_sign_in", "people_rooms", "sign_in_of"]
+__all__ = [
+    "open_sign_in",
+    "open_workbench",
+    "people_rooms",
+    "review_ticks",
+    "sign_in_of",
+    "workbench_of",
+]
+
+HOLDS_EVERY_S = 5.0
+"""How soon a late hold is ended for the page; who asks for it learns at once in any case."""
+
+LABELS_EVERY_S = 300.0
+"""Labels are due in days: five minutes are soon enough, and a look costs one query."""
+
+LABEL_EVIDENCE_EVERY_S = 3_600.0
+"""A record for each hour: fresh beside a window of days, and few enough to read."""
 
 
 def sign_in_of(settings: Settings, ledger: SqlLedger) -> SignIn:
@@ -49,9 +71,56 @@ def people_rooms(ledger: SqlLedger, sign_in: SignIn) -> tuple[Room, ...]:
         ledger: The opened ledger.
         sign_in: Who people are.
     """
+    from pilothouse.interfaces.web.review import ReviewRoom
     from pilothouse.interfaces.web.signing import SigningRoom
 
-    return (SigningRoom(ledger, sign_in.directory, SystemClock()),)
+    clock = SystemClock()
+    return (
+        SigningRoom(ledger, sign_in.directory, clock),
+        ReviewRoom(workbench_of(ledger, sign_in.directory), clock),
+    )
+
+
+def workbench_of(ledger: SqlLedger, directory: Directory) -> Workbench:
+    """Return what a reviewer works with.
+
+    Args:
+        ledger: The opened ledger.
+        directory: Who people are.
+    """
+    from pilothouse.ledger.review_queue import SqlReviewQueue
+    from pilothouse.workflows.review import Workbench
+
+    return Workbench(SqlReviewQueue(ledger.database), directory, SystemClock())
+
+
+def review_ticks(installation: Installation, ledger: SqlLedger, directory: Directory) -> tuple[Tick, ...]:
+    """Return the recurring work of review: late holds end, labels are drawn, labels become evidence.
+
+    Args:
+        installation: Opened lake and ledger.
+        ledger: The same ledger, as its class.
+        directory: Who people are.
+    """
+    from pilothouse.ledger.holds import SqlHolds
+    from pilothouse.ledger.review_queue import SqlReviewQueue
+    from pilothouse.workflows.background import Tick
+    from pilothouse.workflows.label_evidence import record_label_evidence
+    from pilothouse.workflows.label_sampling import draw_for_labels
+
+    holds, queue = SqlHolds(ledger.database), SqlReviewQueue(ledger.database)
+
+    def draw(now: datetime) -> None:
+        draw_for_labels(installation, queue, directory, now)
+
+    def record(now: datetime) -> None:
+        record_label_evidence(installation, queue, directory, now)
+
+    return (
+        Tick(name="holds", every_s=HOLDS_EVERY_S, run=holds.expire),
+        Tick(name="labels", every_s=LABELS_EVERY_S, run=draw),
+        Tick(name="label-evidence", every_s=LABEL_EVIDENCE_EVERY_S, run=record),
+    )
 
 
 @contextmanager
@@ -65,3 +134,17 @@ def open_sign_in(settings: Settings) -> Iterator[SignIn]:
 
     with open_ledger(settings.ledger_url) as ledger:
         yield sign_in_of(settings, ledger)
+
+
+@contextmanager
+def open_workbench(settings: Settings) -> Iterator[Workbench]:
+    """Open the review queue for the time of a command.
+
+    Args:
+        settings: Values in force.
+    """
+    from pilothouse.ledger.ledger import open_ledger
+    from pilothouse.workflows.people import Directory
+
+    with open_ledger(settings.ledger_url) as ledger:
+        yield workbench_of(ledger, Directory(ledger))

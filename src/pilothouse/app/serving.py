@@ -11,7 +11,7 @@ from pilothouse import __version__
 from pilothouse.app.control_room import running_controls
 from pilothouse.app.gateway import running_gateway
 from pilothouse.app.opening import SystemClock
-from pilothouse.app.people import people_rooms, sign_in_of
+from pilothouse.app.people import people_rooms, review_ticks, sign_in_of
 from pilothouse.connectors.own_server import forget_server, note_server
 from pilothouse.interfaces.cli.services import ServeRequest
 
@@ -94,6 +94,7 @@ def _serve_node(
     from pilothouse.interfaces.http.otlp import otlp_app
     from pilothouse.interfaces.web.pages import web_app
     from pilothouse.interfaces.web.rollout import RolloutRoom
+    from pilothouse.interfaces.web.review import REVIEW_LINK
     from pilothouse.lake.health import metrics_text
     from pilothouse.workflows.background import Background, Tick
     from pilothouse.workflows.reconcile import RECONCILE_EVERY_S, GapWatch
@@ -104,9 +105,12 @@ def _serve_node(
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     home = installation.settings.home
     gap_watch = GapWatch(node.health, installation.ledger, request.on_note)
+    sign_in = sign_in_of(installation.settings, ledger)
     background = Background(
         (
             *server_ticks(installation, prices, request.charters, lake=node, on_note=request.on_note),
+            *review_ticks(installation, ledger, sign_in.directory),
+            *server_ticks(installation, prices, request.charters, on_note=request.on_note),
             Tick(name="reconcile", every_s=RECONCILE_EVERY_S, run=gap_watch.look),
             *gateway.ticks,
         ),
@@ -122,13 +126,13 @@ def _serve_node(
         if not installation.ledger.charters():
             request.on_note("No charter is in force yet: `pilothouse init PATH-TO-YOUR-AGENT` drafts one.")
 
-    sign_in = sign_in_of(installation.settings, ledger)
     app = server.compose(
         otlp=otlp_app(node),
         pages=web_app(
             Shows(installation, health=node.health, work=background.states),
             sign_in=sign_in,
             rooms=(*people_rooms(ledger, sign_in), RolloutRoom(installation)),
+            menu=(REVIEW_LINK,),
         ),
         mounts={"gw": gateway.app},
         metrics=lambda: metrics_text(node.health()) + gateway.metrics(),

@@ -146,6 +146,7 @@ def test_a_person_with_the_duty_may_and_is_known_by_the_charters_id(client, site
         {"sec-fetch-site": "none"},
         {"origin": "http://evil.example"},
         {"origin": "null"},
+        {"sec-fetch-site": "cross-site", "origin": "null"},
         {"sec-fetch-site": "same-origin", "origin": "http://evil.example"},
         {},
     ],
@@ -157,9 +158,12 @@ def test_a_form_from_another_site_or_from_no_browser_is_refused(client, site, he
     assert "another site" in answer.text
 
 
-def test_the_origin_of_our_own_page_is_enough(client, site):
+@pytest.mark.parametrize(
+    "headers", [{"origin": "http://localhost"}, {"sec-fetch-site": "same-origin", "origin": "null"}]
+)
+def test_the_origin_of_our_own_page_is_enough(client, site, headers):
     enter(client, site)
-    assert send(client, headers={"origin": "http://localhost"}).status_code == 200
+    assert send(client, headers=headers).status_code == 200
 
 
 def test_a_form_without_the_sessions_token_is_refused_and_what_was_typed_comes_back(client, site):

@@ -37,6 +37,7 @@ from pilothouse.interfaces.cli import (
     policy,
     price,
     provider,
+    review,
     run,
     serve,
     sign_in,
@@ -78,6 +79,7 @@ COMMANDS = (
     evidence,
     integration,
     mcp,
+    review,
 )
 """Command groups in the order of the help page."""
 

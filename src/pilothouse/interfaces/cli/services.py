@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pilothouse.workflows.control_room import ControlRoom
     from pilothouse.workflows.doctor import Checkup
     from pilothouse.workflows.installation import Installation
+    from pilothouse.workflows.review import Workbench
     from pilothouse.workflows.sign_in import SignIn
 
 __all__ = ["McpRequest", "ServeRequest", "Services"]
@@ -75,6 +76,7 @@ class Services:
         open_boundary: Open audit log and approvals, for the time of a command.
         open_intake: Open the running server's intake, or our own; what it took is folded at the end.
         open_sign_in: Open who people are, for the time of a command.
+        open_workbench: Open the review queue, for the time of a command.
         server_address: Where the running server listens, or None.
         serve: Serve until a signal asks to stop.
         examine: Look at the installation.
@@ -92,6 +94,7 @@ class Services:
     open_boundary: Callable[[Settings], AbstractContextManager[BoundaryRoom]]
     open_intake: Callable[[Settings], AbstractContextManager[Intake]]
     open_sign_in: Callable[[Settings], AbstractContextManager[SignIn]]
+    open_workbench: Callable[[Settings], AbstractContextManager[Workbench]]
     server_address: Callable[[Settings], str | None]
     serve: Callable[[ServeRequest], None]
     examine: Callable[[Settings], Checkup]

@@ -26,17 +26,18 @@ TOKEN_FIELD = "form_token"  # noqa: S105 - the name of a field
 def refuse_foreign(request: Request) -> None:
     """Refuse a post that another site sent through the visitor's browser.
 
-    A browser says where a post comes from, in `Sec-Fetch-Site` or in `Origin`; what says neither is no
-    browser, and programs have the API.
+    A browser says where a post comes from in `Sec-Fetch-Site`, which no page can write, or else in `Origin`.
+    Our pages send no referrer, and a browser then writes `null` for the origin of their forms: that says
+    nothing, and is believed only beside the first. What says neither is no browser, and programs have the API.
 
     Raises:
         Denied: It comes from elsewhere, or says nothing.
     """
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     own = request.headers.get("host", "")
-    fits = [site == "same-origin"] if site is not None else []
-    if origin is not None:
-        fits.append(urlsplit(origin).netloc == own and bool(own))
+    fits = [] if site is None else [site == "same-origin"]
+    if origin is not None and not (origin == "null" and site is not None):
+        fits.append(bool(own) and urlsplit(origin).netloc == own)
     if not fits or not all(fits):
         raise Denied(
             "this form was sent by another site, or not by a browser",

@@ -88,13 +88,18 @@ def _named(stem: str, ending: str, body: bytes) -> StaticFile:
 
 
 def static_files() -> Mapping[str, StaticFile]:
-    """Return the static files by role: `css`, `script` and `icon`."""
+    """Return the static files by role: `css`, `script`, `review` (for the review form) and `icon`."""
     folder = files("pilothouse.interfaces.web") / "static"
     return {
         "css": _named("pilothouse", "css", stylesheet().encode()),
         "script": _named("pilothouse", "js", (folder / "pilothouse.js").read_bytes()),
+        "review": _named("review", "js", (folder / "review.js").read_bytes()),
         "icon": _named("icon", "svg", (folder / "icon.svg").read_bytes()),
     }
+
+
+_SHOWN_AS = {"trace": "tasks", "review_item": "review"}
+"""Pages that belong to another entry of the menu."""
 
 
 def _menu(agent: str | None, *, governed: bool) -> tuple[MenuLink, ...]:
@@ -187,7 +192,7 @@ class Frame:
         options = {"token": viewer.token} if viewer else {}
         text = self._text(
             title=page.title,
-            name="tasks" if page.name == "trace" else page.name,
+            name=_SHOWN_AS.get(page.name, page.name),
             menu=_menu(page.agent, governed=governed),
             body=render_body(page, **options),
             as_of=page.as_of,

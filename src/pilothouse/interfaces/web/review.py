@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The review queue in the browser: one item at a time, the next one right after the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from starlette.responses import Response
+
+from pilothouse.core.charter.answers import known
+from pilothouse.core.charter.powers import Action
+from pilothouse.interfaces.web.frame import HEADERS, Frame, MenuLink
+from pilothouse.interfaces.web.routing import PageRoute, Visit, see_other
+from pilothouse.ports import Clock, QueueCount
+from pilothouse.reports.foreign import foreign_line
+from pilothouse.reports.review import AfterAnswer, Similar, after_answer, build_item, build_queue
+from pilothouse.workflows.people import Visitor
+from pilothouse.workflows.review import Week, Workbench, rubric_of
+
+__all__ = ["REVIEW_LINK", "ReviewRoom", "week_in_words"]
+
+REVIEW_LINK = MenuLink(name="review", text="Review", href="/review", key="v")
+
+
+class ReviewRoom:
+    """The queue, the item, the answer, the draft and the step back.
+
+    Args:
+        bench: What a reviewer does.
+        clock: The time.
+    """
+
+    def __init__(self, bench: Workbench, clock: Clock) -> None:
+        self._bench = bench
+        self._clock = clock
+
+    def routes(self, frame: Frame) -> Sequence[PageRoute]:
+        """Return the addresses."""
+
+        def queue(visit: Visit) -> Response:
+            counts = self._bench.counts(visit.person)
+            page = build_queue(
+                sum(count.waiting for count in counts),
+                _by_agent(self._bench.agents(visit.person), counts),
+                self._clock.now().replace(microsecond=0),
+                week=week_in_words(self._bench.week(visit.person)),
+                after=self._after(visit),
+            )
+            return frame.answer(visit.request, page, governed=False, viewer=visit.viewer)
+
+        def item(visit: Visit) -> Response:
+            record = self._bench.open_item(visit.person, visit.path("item"))
+            charter = self._bench.directory.charter(record.item.agent)
+            page = build_item(
+                record,
+                self._clock.now().replace(microsecond=0),
+                rubric=rubric_of(charter, record.item.task_type).lines,
+                similar=[
+                    Similar(
+                        input=foreign_line(one.input, chars_max=200),
+                        answer=one.answer.value,
+                        result=foreign_line(one.result, chars_max=200),
+                    )
+                    for one in self._bench.similar(record)
+                ],
+                draft=self._bench.draft(visit.person, record.item.item_id),
+                currency=known(charter.currency) or "USD",
+                waiting=self._bench.waiting(visit.person),
+                after=self._after(visit),
+            )
+            return frame.answer(visit.request, page, governed=True, viewer=visit.viewer)
+
+        def needs(path: str, answer: Callable[[Visit], Response], *, writes: bool = False) -> PageRoute:
+            return PageRoute(path=path, answer=answer, action=Action.REVIEW, writes=writes)
+
+        return (
+            needs("/review", queue),
+            needs("/review/next", self._next, writes=True),
+            needs("/review/undo", self._undo, writes=True),
+            needs("/review/{item}", item),
+            needs("/review/{item}", self._answer, writes=True),
+            needs("/review/{item}/draft", self._draft, writes=True),
+        )
+
+    def _next(self, visit: Visit) -> Response:
+        return self._lead_on(visit.person)
+
+    def _answer(self, visit: Visit) -> Response:
+        form = visit.form
+        record, others = self._bench.answer(
+            visit.person,
+            visit.path("item"),
+            form.get("answer", ""),
+            correction=form.get("correction", ""),
+            note=form.get("note", ""),
+        )
+        return self._lead_on(visit.person, after=record.item.item_id, others=str(others))
+
+    def _undo(self, visit: Visit) -> Response:
+        return see_other(f"/review/{self._bench.undo(visit.person).item.item_id}")
+
+    def _draft(self, visit: Visit) -> Response:
+        fields = {name: visit.form.get(name, "") for name in ("answer", "correction", "note")}
+        self._bench.save_draft(visit.person, visit.path("item"), fields)
+        return Response(status_code=204, headers=dict(HEADERS))
+
+    def _lead_on(self, visitor: Visitor, **query: str) -> Response:
+        record = self._bench.take_next(visitor)
+        return see_other(f"/review/{record.item.item_id}" if record else "/review", **query)
+
+    def _after(self, visit: Visit) -> AfterAnswer | None:
+        said = visit.request.query_params
+        record = self._bench.answered(visit.person, said["after"]) if "after" in said else None
+        others = said.get("others", "")
+        return None if record is None else after_answer(record, int(others) if others.isdigit() else 0)
+
+
+def _by_agent(agents: Sequence[str], counts: Sequence[QueueCount]) -> tuple[str, ...]:
+    waiting: dict[str, int] = dict.fromkeys(agents, 0)
+    overdue: dict[str, int] = dict.fromkeys(agents, 0)
+    for count in counts:
+        waiting[count.agent] += count.waiting
+        overdue[count.agent] += count.overdue
+    return tuple(
+        f"{agent}: {waiting[agent]:,} wait" + (f", {overdue[agent]:,} late" if overdue[agent] else "")
+        for agent in agents
+    )
+
+
+def week_in_words(week: Week) -> str:
+    """Return a reviewer's week as one or two sentences.
+
+    Example:
+        >>> week_in_words(Week(answered=0, corrections=0, seconds_median=None, repeats=0, repeats_equal=0))
+        'No item answered in the last 7 days.'
+    """
+    if not week.answered:
+        return "No item answered in the last 7 days."
+    text = f"{week.answered:,} items answered in 7 days, {week.corrections:,} of them corrected"
+    if week.seconds_median is not None:
+        text += f", {week.seconds_median:.0f} s each in the middle"
+    text += "."
+    if week.repeats:
+        text += (
+            f" {week.repeats_equal:,} of {week.repeats:,} hidden repetitions got the answer you gave before."
+        )
+    return text

@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Review page: one item with everything needed to judge it, and nothing that would lean on the judgement."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from pilothouse.core.evidence.review import Answer, ItemState, ReviewSource
+from pilothouse.core.verdict.numbers import significant
+from pilothouse.ports import ItemRecord
+from pilothouse.reports.foreign import foreign_line, foreign_text
+from pilothouse.reports.moments import Moment, moment
+from pilothouse.reports.view_models import Frozen, Page, Sentence, count_of, page_moment
+
+__all__ = [
+    "AfterAnswer",
+    "AnswerChoice",
+    "ReviewItemPage",
+    "ReviewPage",
+    "Similar",
+    "after_answer",
+    "build_item",
+    "build_queue",
+]
+
+TEXT_BYTES_MAX = 64 * 1024
+"""Bytes of an input or a proposal on the page: what is kept is shown, no reviewer judges half a text."""
+
+_CHOICES = (
+    (Answer.ACCEPT, "Accept", "1"),
+    (Answer.CORRECT, "Correct", "2"),
+    (Answer.REJECT, "Reject", "3"),
+    (Answer.UNSURE, "Unsure", "4"),
+    (Answer.NOT_MY_FIELD, "Not my field", "5"),
+    (Answer.HAND_BACK, "Hand back", "6"),
+)
+
+_WHY = {
+    ReviewSource.HELD: "It was held before delivery",
+    ReviewSource.SAMPLED: "It was drawn from delivered outputs",
+    ReviewSource.DISPUTED: "Two judgements of it differ",
+    ReviewSource.FLAGGED: "A user flagged it",
+    ReviewSource.CANARY: "It was a test of consistency",
+}
+
+_STATES = {
+    ItemState.ACCEPTED: "accepted",
+    ItemState.CORRECTED: "corrected",
+    ItemState.REJECTED: "rejected",
+    ItemState.UNSURE: "closed as one that nobody can answer",
+    ItemState.EXPIRED: "expired",
+    ItemState.WAITING: "given to another person",
+    ItemState.CLAIMED: "given to another person",
+}
+
+
+class AnswerChoice(Frozen):
+    """One answer that can be chosen; `key` chooses it on the keyboard."""
+
+    value: str
+    label: str
+    key: str
+    is_chosen: bool = False
+
+
+class Similar(Frozen):
+    """How an item like this one was decided."""
+
+    input: str
+    answer: str
+    result: str
+
+
+class AfterAnswer(Frozen):
+    """What was hidden until the answer was given.
+
+    Attributes:
+        said: What became of the item, in words.
+        why: Why it was in the queue.
+        confidence: What the router computed, or empty.
+        expected: For a planted item: what was known to be right, or empty.
+        others: How many duplicates got the same answer, in words, or empty.
+        changes: Lines of the difference between proposal and correction.
+    """
+
+    said: str
+    why: str
+    confidence: str
+    expected: str
+    others: str
+    changes: tuple[str, ...]
+
+
+class ReviewPage(Page):
+    """What waits, and how the reviewer's week went.
+
+    Attributes:
+        waiting: Items, in words.
+        week: What the person did in seven days, in words.
+        agents: Agents whose outputs this person reviews, and what waits for each.
+        after: The last answer, or None.
+        can_start: Whether anything waits.
+    """
+
+    waiting: str
+    week: str
+    agents: tuple[str, ...]
+    after: AfterAnswer | None
+    can_start: bool
+
+
+class ReviewItemPage(Page):
+    """One item.
+
+    Attributes:
+        item_id: Its id.
+        task_type: Task type.
+        error_cost: What an error costs, in words.
+        due: When it must be answered.
+        input: What the agent was given, hostile signs made visible.
+        proposal: What it wants to answer or do, the same.
+        used: Evidence it used, one line each.
+        rubric: What good means, one sentence each.
+        similar: Past decisions.
+        correction: Text in the field: the proposal, or what was typed so far.
+        note: What was typed so far.
+        choices: Answers.
+        after: The answer before this one, or None.
+        left: How many items wait, in words.
+    """
+
+    item_id: str
+    task_type: str
+    error_cost: str
+    due: Moment
+    input: str
+    proposal: str
+    used: tuple[str, ...]
+    rubric: tuple[str, ...]
+    similar: tuple[Similar, ...]
+    correction: str
+    note: str
+    choices: tuple[AnswerChoice, ...]
+    after: AfterAnswer | None
+    left: str
+
+
+def after_answer(record: ItemRecord, others: int = 0) -> AfterAnswer:
+    """Return what may be told about an item once it is answered.
+
+    Args:
+        record: The item.
+        others: Duplicates that were settled with it.
+    """
+    item = record.item
+    changes: tuple[str, ...] = ()
+    if record.correction is not None:
+        lines = difflib.unified_diff(
+            item.proposal.splitlines(), record.correction.splitlines(), lineterm="", n=1
+        )
+        changes = tuple(foreign_line(line, chars_max=400) for line in list(lines)[2:60])
+    return AfterAnswer(
+        said=f"The last item was {_STATES[record.state]}",
+        why=f"{_WHY[item.source]}: {foreign_line(item.why, chars_max=300)}",
+        confidence="" if item.confidence is None else f"confidence {item.confidence:.2f}",
+        expected=""
+        if item.known is None
+        else f"known to be right: {foreign_line(item.known, chars_max=300)}",
+        others=f"{others:,} equal items got the same answer" if others else "",
+        changes=changes,
+    )
+
+
+def _items(count: int) -> str:
+    return "1 item waits" if count == 1 else f"{count_of(count).shown} items wait"
+
+
+def build_queue(
+    waiting: int, agents: Sequence[str], now: datetime, *, week: str, after: AfterAnswer | None = None
+) -> ReviewPage:
+    """Build the page of the queue.
+
+    Args:
+        waiting: Items that wait for this person.
+        agents: Agents, each with what waits, in words.
+        now: The moment.
+        week: The person's week, in words.
+        after: The last answer, or None.
+    """
+    plain = f"{_items(waiting)} for you." if waiting else "Nothing waits for you."
+    return ReviewPage(
+        name="review",
+        title="Review",
+        heading="Review",
+        as_of=page_moment(now),
+        sentence=Sentence(plain=plain),
+        waiting=_items(waiting),
+        week=week,
+        agents=tuple(agents),
+        after=after,
+        can_start=waiting > 0,
+    )
+
+
+def build_item(
+    record: ItemRecord,
+    now: datetime,
+    *,
+    rubric: Sequence[str],
+    similar: Sequence[Similar],
+    draft: Mapping[str, str],
+    currency: str,
+    waiting: int,
+    after: AfterAnswer | None = None,
+) -> ReviewItemPage:
+    """Build the page of one item; nothing on it tells why the item is here.
+
+    Args:
+        record: The item, open for the person.
+        now: The moment.
+        rubric: What good means.
+        similar: Past decisions.
+        draft: What was typed so far, by field.
+        currency: ISO code of the charter.
+        waiting: Items that wait, this one among them.
+        after: The answer before, or None.
+    """
+    item = record.item
+    cost = "unknown" if item.error_cost is None else f"{currency} {significant(item.error_cost)}"
+    chosen = draft.get("answer", "")
+    return ReviewItemPage(
+        name="review_item",
+        title=f"Review · {item.agent}",
+        heading=f"{item.task_type.replace('_', ' ')}",
+        agent=item.agent,
+        as_of=page_moment(now),
+        sentence=Sentence(plain="Is this output right?"),
+        item_id=item.item_id,
+        task_type=item.task_type,
+        error_cost=cost,
+        due=moment(item.due_at, now),
+        input=foreign_text(item.input, bytes_max=TEXT_BYTES_MAX).text,
+        proposal=foreign_text(item.proposal, bytes_max=TEXT_BYTES_MAX).text,
+        used=tuple(foreign_line(line, chars_max=400) for line in item.used),
+        rubric=tuple(rubric),
+        similar=tuple(similar),
+        correction=draft.get("correction", item.proposal),
+        note=draft.get("note", ""),
+        choices=tuple(
+            AnswerChoice(value=answer.value, label=label, key=key, is_chosen=answer.value == chosen)
+            for answer, label, key in _CHOICES
+        ),
+        after=after,
+        left=_items(waiting),
+    )

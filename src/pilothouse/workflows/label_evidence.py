@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turn labels into evidence: quality of production from drawn items, and whether the queue keeps its time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from pilothouse.core.charter.answers import known
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.evidence.binding import InForce, binding_in_force
+from pilothouse.core.evidence.evidence import Evidence, Scope, Source
+from pilothouse.core.evidence.fold import version_in_force
+from pilothouse.core.evidence.kinds import kind_named
+from pilothouse.core.evidence.outcome_measures import quality_is_outcome
+from pilothouse.core.evidence.review import ItemState, ReviewSource
+from pilothouse.core.statistics.quality import Stratum, quality_interval
+from pilothouse.core.statistics.results import Estimate
+from pilothouse.ports import ItemRecord, ReviewQueue, TaskFilter
+from pilothouse.workflows.installation import Installation
+from pilothouse.workflows.label_sampling import STRATA, sampled_in, stratum_of
+from pilothouse.workflows.people import Directory
+
+__all__ = ["label_evidence", "record_label_evidence"]
+
+WINDOW_DEFAULT = timedelta(days=7)
+ITEMS_NAMED_MAX = 50
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def record_label_evidence(
+    installation: Installation, queue: ReviewQueue, directory: Directory, now: datetime
+) -> int:
+    """Write what labels say about every agent; equal contents count once. Return how many records are new.
+
+    Args:
+        installation: Lake and ledger.
+        queue: Items and answers.
+        directory: The charters.
+        now: The moment.
+    """
+    records = [
+        record
+        for charter in directory.charters().values()
+        for record in label_evidence(installation, queue, charter, now)
+    ]
+    return installation.ledger.add_evidence(records) if records else 0
+
+
+def label_evidence(
+    installation: Installation, queue: ReviewQueue, charter: Charter, now: datetime
+) -> Iterator[Evidence]:
+    """Yield the records that the labels of an agent make now.
+
+    Args:
+        installation: Lake and ledger.
+        queue: Items and answers.
+        charter: The charter in force.
+        now: The moment.
+    """
+    yield from _queue_evidence(queue, charter, now)
+    for name, terms in charter.task_types.items():
+        if not quality_is_outcome(charter, name):
+            window = known(terms.sampling.window) or WINDOW_DEFAULT
+            yield from _quality_evidence(installation, queue, charter, name, start=now - window, now=now)
+
+
+def _quality_evidence(
+    installation: Installation,
+    queue: ReviewQueue,
+    charter: Charter,
+    name: str,
+    *,
+    start: datetime,
+    now: datetime,
+) -> Iterator[Evidence]:
+    tasks = installation.lake.window(
+        TaskFilter(agent=charter.agent, task_type=name, from_ns=_ns(start), to_ns=_ns(now))
+    )
+    version = version_in_force(tasks)
+    tasks = [task for task in tasks if task.version_digest == version]
+    if not tasks:
+        return
+    records = queue.items(charter.agent, sources=(ReviewSource.SAMPLED,), since=start)
+    labelled = {record.item.trace_id: record for record in sampled_in(records, name, version)}
+    labelled = {task.trace_id: labelled[task.trace_id] for task in tasks if task.trace_id in labelled}
+    if not labelled:
+        return
+    outcomes = installation.ledger.outcomes(charter.agent, from_ns=_ns(start), to_ns=_ns(now))
+    found = {outcome.trace_id: outcome for outcome in outcomes}
+    strata = []
+    for stratum in STRATA:
+        here = [task.trace_id for task in tasks if stratum_of(found.get(task.trace_id)) == stratum]
+        said = [labelled[one] for one in here if one in labelled]
+        good = sum(record.state is ItemState.ACCEPTED for record in said)
+        strata.append(Stratum(name=stratum, judged=len(here), labelled=len(said), good=good))
+    estimate = quality_interval([one for one in strata if one.judged])
+    scope = Scope(task_type=name)
+    record = partial(_record, charter=charter, scope=scope, version=version, start=start, now=now)
+    yield record("sampling", n=len(tasks), good=len(labelled))
+    if isinstance(estimate, Estimate):
+        n, good = _as_counts(estimate)
+        wrong = [one for one, answered in labelled.items() if answered.state is not ItemState.ACCEPTED]
+        yield record(
+            "quality",
+            n=n,
+            good=good,
+            items=tuple(wrong[:ITEMS_NAMED_MAX]),
+            counts={"labels": len(labelled), "tasks": len(tasks)},
+            method=f"labels of people, weighted by stratum ({estimate.method.value})",
+            detail=f"{len(labelled):,} labels over {len(tasks):,} tasks are worth {n:,} drawn without strata: "
+            f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]",
+        )
+
+
+def _as_counts(estimate: Estimate) -> tuple[int, int]:
+    """Return the plain sample that is worth as much: rules of rates count cases and cannot weigh them.
+
+    The size is that of a sample with an equally wide normal interval, rounded down, and never above the
+    labels' own number times what strata can save; the good ones are rounded down, so that no rounding
+    ever proves a floor.
+    """
+    half = max((estimate.high - estimate.low) / 2, 1e-6)
+    spread = max(estimate.value * (1 - estimate.value), 1 / (4 * max(estimate.n, 1)))
+    n = max(1, min(math.floor(spread * (1.96 / half) ** 2), 8 * estimate.n))
+    return n, min(n, math.floor(estimate.value * n))
+
+
+def _queue_evidence(queue: ReviewQueue, charter: Charter, now: datetime) -> Iterator[Evidence]:
+    held = queue.items(charter.agent, sources=(ReviewSource.HELD,), since=now - WINDOW_DEFAULT)
+    due = [record for record in held if record.item.due_at <= now or not record.state.is_open]
+    if not due:
+        return
+    late = [record for record in due if record.state is ItemState.EXPIRED or record.state.is_open]
+    yield _record(
+        "review.queue",
+        n=len(due),
+        passed=not late,
+        detail=f"{len(due) - len(late):,} of {len(due):,} held outputs were decided in time",
+        items=_traces(late),
+        charter=charter,
+        scope=Scope(),
+        version=None,
+        start=now - WINDOW_DEFAULT,
+        now=now,
+    )
+
+
+def _traces(records: Sequence[ItemRecord]) -> tuple[str, ...]:
+    return tuple(record.item.trace_id for record in records[:ITEMS_NAMED_MAX])
+
+
+def _record(
+    kind: str,
+    *,
+    charter: Charter,
+    scope: Scope,
+    version: str | None,
+    start: datetime,
+    now: datetime,
+    **fields: object,
+) -> Evidence:
+    values = {
+        "kind": kind,
+        "agent": charter.agent,
+        "binds": binding_in_force(kind_named(kind), charter, scope, InForce(version=version)),
+        "scope": scope,
+        "window_from": start,
+        "window_to": now,
+        "source": Source(command="pilothouse review"),
+        "recorded_at": now,
+        **fields,
+    }
+    return Evidence.model_validate(values)
+
+
+def _ns(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(microseconds=1) * 1_000

@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Review outputs: the next item, an answer, a step back, and what a reviewer's week achieved."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from pilothouse.core.charter.answers import known
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.powers import Action
+from pilothouse.core.evidence.review import Answer, ItemState, Label, ReviewSource
+from pilothouse.errors import Conflict, UsageError
+from pilothouse.ports import CLAIM_LIFE, Clock, ItemRecord, QueueCount, ReviewQueue
+from pilothouse.workflows.people import Directory, Visitor
+
+__all__ = ["Rubric", "SimilarDecision", "Week", "Workbench", "reviewer_id", "rubric_of"]
+
+WEEK = timedelta(days=7)
+
+SIMILAR_MAX = 3
+"""Past decisions beside an item: as many as are read in a few seconds."""
+
+SIMILAR_LOOKED_AT_MAX = 200
+"""Past decisions that are compared with an item; the newest say most about how things are done now."""
+
+SIMILAR_MIN = 0.2
+"""Share of common words below which a past decision says nothing about this item."""
+
+_WORD = re.compile(r"\w+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rubric:
+    """What good means for one task type.
+
+    Attributes:
+        lines: One sentence each.
+        digest: Changes whenever the charter's words about it change; labels are bound to it.
+    """
+
+    lines: tuple[str, ...]
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimilarDecision:
+    """How an item like this one was decided."""
+
+    input: str
+    answer: Answer
+    result: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Week:
+    """What a reviewer did in seven days; only this person sees it.
+
+    Attributes:
+        answered: Items answered.
+        corrections: Corrections among them.
+        seconds_median: Middle time for an item, or None.
+        repeats: Hidden repetitions of own items.
+        repeats_equal: Those answered as before.
+    """
+
+    answered: int
+    corrections: int
+    seconds_median: float | None
+    repeats: int
+    repeats_equal: int
+
+
+def reviewer_id(visitor: Visitor) -> str:
+    """Return how the queue knows a person: the identity, or its digest when it is long."""
+    if len(visitor.identity) <= 64:
+        return visitor.identity
+    return hashlib.sha256(visitor.identity.encode()).hexdigest()
+
+
+def rubric_of(charter: Charter, task_type: str) -> Rubric:
+    """Return what a reviewer judges by, in the charter's words.
+
+    Args:
+        charter: The charter in force.
+        task_type: Task type; an undeclared one is judged by the purpose alone.
+    """
+    lines = [known(charter.purpose) or f"{charter.function.verb} {charter.function.object}"]
+    terms = charter.task_type(task_type)
+    if terms is not None:
+        lines.append(f"Good means: {known(terms.metric) or 'as the purpose says'}.".replace("_", " "))
+        never = [str(one).replace("_", " ") for one in known(terms.critical) or ()]
+        if never:
+            lines.append(f"Reject what would be: {', '.join(never)}.")
+    digest = hashlib.sha256(json.dumps(lines).encode()).hexdigest()
+    return Rubric(lines=tuple(lines), digest=digest)
+
+
+class Workbench:
+    """What a reviewer does, on the page and in the terminal.
+
+    Args:
+        queue: Items and answers.
+        directory: Who may review what.
+        clock: The time.
+    """
+
+    def __init__(self, queue: ReviewQueue, directory: Directory, clock: Clock) -> None:
+        self._queue = queue
+        self.directory = directory
+        self._clock = clock
+
+    def agents(self, visitor: Visitor) -> tuple[str, ...]:
+        """Return the agents whose outputs a person may review."""
+        return self.directory.agents_for(visitor, Action.REVIEW)
+
+    def counts(self, visitor: Visitor) -> Sequence[QueueCount]:
+        """Return what waits for a person, by agent and source."""
+        return self._queue.counts(self.agents(visitor), self._clock.now())
+
+    def all_counts(self) -> Sequence[QueueCount]:
+        """Return what waits for anybody, by agent and source."""
+        return self._queue.counts(tuple(self.directory.charters()), self._clock.now())
+
+    def waiting(self, visitor: Visitor) -> int:
+        """Return how many items wait, whatever the reason: before the answer no reason is shown."""
+        return sum(count.waiting for count in self.counts(visitor))
+
+    def take_next(self, visitor: Visitor) -> ItemRecord | None:
+        """Give the person the most urgent item, or the one that is open already."""
+        return self._queue.claim_next(reviewer_id(visitor), self.agents(visitor), self._clock.now())
+
+    def open_item(self, visitor: Visitor, item_id: str) -> ItemRecord:
+        """Return an item that the person has open.
+
+        Raises:
+            Conflict: Another person has it, nobody has it, or it is answered.
+        """
+        record, now = self._queue.record(item_id), self._clock.now()
+        mine = (
+            record is not None and record.holder == reviewer_id(visitor) and record.state is ItemState.CLAIMED
+        )
+        if record is None or not mine or record.held_until is None or record.held_until <= now:
+            raise Conflict(
+                "you do not have this item open: it was answered, or it went to another person after "
+                f"{CLAIM_LIFE.seconds // 60} minutes",
+                remedy="Take the next one: /review",
+                subject=item_id,
+            )
+        self.directory.need(visitor, record.item.agent, Action.REVIEW)
+        return record
+
+    def answered(self, visitor: Visitor, item_id: str) -> ItemRecord | None:
+        """Return an item that this person has answered, now with everything that was hidden; or None."""
+        given = self._queue.labels(reviewer=reviewer_id(visitor), since=self._clock.now() - WEEK)
+        if not any(label.item_id == item_id for label in given):
+            return None
+        return self._queue.record(item_id)
+
+    def draft(self, visitor: Visitor, item_id: str) -> Mapping[str, str]:
+        """Return what the person has typed about an item so far, by field."""
+        text = self._queue.draft(item_id, reviewer_id(visitor))
+        try:
+            found = json.loads(text) if text else {}
+        except ValueError:
+            return {}
+        return {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
+
+    def save_draft(self, visitor: Visitor, item_id: str, fields: Mapping[str, str]) -> None:
+        """Keep what the person has typed so far."""
+        self.open_item(visitor, item_id)
+        text = json.dumps(dict(fields), ensure_ascii=False)
+        self._queue.save_draft(item_id, reviewer_id(visitor), text, self._clock.now())
+
+    def answer(
+        self, visitor: Visitor, item_id: str, answer: str, *, correction: str = "", note: str = ""
+    ) -> tuple[ItemRecord, int]:
+        """Give an answer.
+
+        Args:
+            visitor: Who answers.
+            item_id: The item.
+            answer: One of `Answer`.
+            correction: The whole corrected text, for `correct`.
+            note: The reviewer's own words.
+
+        Returns:
+            The item and how many duplicates were settled with it.
+
+        Raises:
+            UsageError: No answer was chosen, or a correction changes nothing.
+            Conflict: The item is no longer this person's.
+        """
+        if answer not in set(Answer):
+            raise UsageError(
+                "no answer was chosen", remedy=f"Choose one of {', '.join(Answer)}; the keys 1 to 6 do so."
+            )
+        record, now = self._queue.record(item_id), self._clock.now()
+        if record is None:
+            raise UsageError("nothing in the queue has this id", remedy="Take the next one: /review")
+        self.directory.need(visitor, record.item.agent, Action.REVIEW)
+        said = Answer(answer)
+        if said is Answer.CORRECT and correction.strip() in {"", record.item.proposal.strip()}:
+            raise UsageError(
+                "the correction is empty or equal to the proposal",
+                remedy="Change the text to what would have been right, or choose accept.",
+            )
+        charter = self.directory.charter(record.item.agent)
+        seconds = 0.0
+        if record.held_until is not None:
+            seconds = max(0.0, (now - (record.held_until - CLAIM_LIFE)).total_seconds())
+        return self._queue.answer(
+            Label(
+                item_id=item_id,
+                agent=record.item.agent,
+                reviewer=reviewer_id(visitor),
+                answer=said,
+                correction=correction if said is Answer.CORRECT else None,
+                note=note.strip(),
+                rubric=rubric_of(charter, record.item.task_type).digest,
+                seconds=seconds,
+                at=now,
+            )
+        )
+
+    def undo(self, visitor: Visitor) -> ItemRecord:
+        """Take the last answer back.
+
+        Raises:
+            Conflict: It is too late.
+        """
+        record = self._queue.undo(reviewer_id(visitor), self._clock.now())
+        if record is None:
+            raise Conflict(
+                "the last answer can no longer be taken back: more than 10 seconds have passed",
+                remedy="Tell who is accountable for feedback_review; a further label can be asked for.",
+            )
+        return record
+
+    def similar(self, record: ItemRecord) -> tuple[SimilarDecision, ...]:
+        """Return how the most similar items of this task type were decided, most similar first."""
+        words = _words(record.item.input)
+        past = self._queue.items(
+            record.item.agent,
+            states=(ItemState.ACCEPTED, ItemState.CORRECTED, ItemState.REJECTED),
+            limit=SIMILAR_LOOKED_AT_MAX,
+        )
+        ranked = sorted(
+            (
+                (len(words & other) / len(words | other), one)
+                for one in past
+                if one.item.task_type == record.item.task_type
+                # The same text again would tell a hidden repetition, and its answer.
+                and one.item.input != record.item.input
+                and (other := _words(one.item.input))
+            ),
+            key=lambda pair: -pair[0],
+        )
+        answers = {
+            ItemState.ACCEPTED: Answer.ACCEPT,
+            ItemState.CORRECTED: Answer.CORRECT,
+            ItemState.REJECTED: Answer.REJECT,
+        }
+        return tuple(
+            SimilarDecision(
+                input=one.item.input, answer=answers[one.state], result=one.correction or one.item.proposal
+            )
+            for share, one in ranked[:SIMILAR_MAX]
+            if share >= SIMILAR_MIN
+        )
+
+    def week(self, visitor: Visitor) -> Week:
+        """Return what the person did in the last seven days, and how often an equal item got an equal answer."""
+        me, since = reviewer_id(visitor), self._clock.now() - WEEK
+        labels = self._queue.labels(reviewer=me, since=since)
+        seconds = sorted(label.seconds for label in labels if label.seconds > 0)
+        repeats = equal = 0
+        for agent in self.agents(visitor):
+            pairs = [
+                one
+                for one in self._queue.items(agent, sources=(ReviewSource.CANARY,), since=since - 4 * WEEK)
+                if one.decided_by == me and one.item.pair_of
+            ]
+            for one in pairs:
+                first = self._queue.record(one.item.pair_of or "")
+                repeats += 1
+                equal += first is not None and (first.state, first.correction) == (one.state, one.correction)
+        return Week(
+            answered=len(labels),
+            corrections=sum(label.answer is Answer.CORRECT for label in labels),
+            seconds_median=seconds[len(seconds) // 2] if seconds else None,
+            repeats=repeats,
+            repeats_equal=equal,
+        )
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(word.lower() for word in _WORD.findall(text[:4_000]))

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A reviewer's day in a real browser: keyboard alone, two at once, a restart in the middle, and axe."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import timedelta
+from pathlib import Path
+
+import page_site
+import page_world as world
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import sync_playwright
+
+from pilothouse.core.evidence.review import Answer, ReviewItem, ReviewSource
+from pilothouse.ledger.review_queue import SqlReviewQueue
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+CASES = 20
+
+
+def item(n):
+    return ReviewItem(
+        item_id=f"{n:032x}",
+        agent=world.AGENT,
+        task_type="po_invoice",
+        trace_id=f"{n:032x}",
+        source=ReviewSource.SAMPLED,
+        why="drawn from unknown tasks with probability 0.050",
+        input=f"invoice {n} of Acme & Söhne over 1,{n:03} EUR",
+        proposal=f'{{"team": "accounts-payable", "invoice": {n}}}',
+        used=(f"erp.lookup: PO-{n}",),
+        call_digest=f"{n:064x}",
+        confidence=0.61,
+        error_cost=400.0,
+        created_at=world.NOW,
+        due_at=world.NOW + timedelta(hours=n + 1),
+    )
+
+
+@pytest.fixture
+def site(tmp_path):
+    with page_site.people_site(tmp_path) as opened:
+        SqlReviewQueue(opened.ledger.database).add([item(n) for n in range(CASES)])
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if not CHROMIUM.exists():
+        pytest.skip(f"{CHROMIUM} is not installed; `apt-get install chromium` puts it there")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+def enter(browser, address, site, who, **options):
+    page = browser.new_context(viewport={"width": 1280, "height": 900}, **options).new_page()
+    page.set_default_timeout(20_000)
+    page.troubles = []
+    page.on("pageerror", lambda error: page.troubles.append(str(error)))
+    page.on("console", lambda said: page.troubles.append(said.text) if "olicy" in said.text else None)
+    page.goto(address + site.link(who))
+    page.keyboard.press("Tab")
+    page.get_by_role("button", name="Sign in as").press("Enter")
+    page.wait_for_url(f"{address}/")
+    page.goto(f"{address}/review")
+    return page
+
+
+def labels(site):
+    return SqlReviewQueue(site.ledger.database).labels(world.AGENT)
+
+
+def test_twenty_cases_by_keyboard_alone(browser, site):
+    with page_site.running(site.app) as address:
+        page = enter(browser, address, site, "lee")
+        page.keyboard.press("Enter")
+        for n in range(CASES):
+            page.wait_for_selector(f"text=invoice {n} of Acme & Söhne")
+            shown = page.content()
+            assert "0.61" not in shown.split("Your answer")[1], "no confidence before the answer"
+            if n % 5 == 1:
+                page.keyboard.press("c")
+                page.keyboard.press("ControlOrMeta+a")
+                page.keyboard.type(f"right {n}")
+            else:
+                page.keyboard.press("1" if n % 5 else "3")
+            page.keyboard.press("Control+Enter")
+            page.wait_for_selector("text=The last item was")
+            assert "confidence 0.61" in page.content()
+        page.wait_for_selector("text=Nothing waits for you.")
+        assert page.troubles == []
+    found = labels(site)
+    assert len(found) == CASES
+    assert sorted(one.correction for one in found if one.answer is Answer.CORRECT) == sorted(
+        f"right {n}" for n in range(CASES) if n % 5 == 1
+    )
+
+
+def test_two_at_once_never_see_the_same_item(browser, site):
+    with page_site.running(site.app) as address:
+        pages = [enter(browser, address, site, who) for who in ("lee", "dana")]
+        for page in pages:
+            page.keyboard.press("Enter")
+        for _ in range(4):
+            addresses = []
+            for page in pages:
+                page.wait_for_selector("text=Your answer")
+                addresses.append(page.url.partition("?")[0])
+            assert addresses[0] != addresses[1]
+            for page in pages:
+                page.keyboard.press("1")
+                page.keyboard.press("Control+Enter")
+                page.wait_for_load_state()
+    found = labels(site)
+    assert len({one.item_id for one in found}) == len(found)
+
+
+def test_a_restart_in_the_middle_loses_nothing_that_was_typed(browser, site, tmp_path):
+    with page_site.running(site.app) as address:
+        page = enter(browser, address, site, "lee")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("text=Your answer")
+        opened = page.url.removeprefix(address)
+        page.keyboard.press("c")
+        page.keyboard.press("ControlOrMeta+a")
+        page.keyboard.type("half a correction")
+        page.wait_for_selector("text=Kept")
+        cookies = [
+            {name: one[name] for name in ("name", "value", "domain", "path")}
+            for one in page.context.cookies()
+        ]
+    with page_site.people_site(tmp_path) as again, page_site.running(again.app) as address:
+        context = browser.new_context()
+        context.add_cookies(cookies)
+        page = context.new_page()
+        page.goto(address + opened)
+        assert page.locator("textarea[name=correction]").input_value() == "half a correction"
+        assert page.locator("input[value=correct]").is_checked()
+        page.keyboard.press("Control+Enter")
+        page.wait_for_selector("text=The last item was corrected")
+        page.keyboard.press("u")
+        page.wait_for_selector("text=Your answer")
+        assert page.url.removeprefix(address).partition("?")[0] == opened
+        assert labels(again) == ()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 360])
+def test_axe_finds_nothing_and_the_pages_fit(browser, site, scheme, width):
+    with page_site.running(site.app) as address:
+        page = enter(browser, address, site, "lee", color_scheme=scheme)
+        page.set_viewport_size({"width": width, "height": 900})
+        for name in ("queue", "item", "after"):
+            if name == "item":
+                page.keyboard.press("Enter")
+                page.wait_for_selector("text=Your answer")
+            if name == "after":
+                page.keyboard.press("1")
+                page.keyboard.press("Control+Enter")
+                page.wait_for_selector("text=The last item was")
+            found = Axe().run(page)
+            assert found.violations_count == 0, found.generate_report()
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.goto(f"{address}/agents/{world.AGENT}/sign")
+        assert Axe().run(page).violations_count == 0
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_it_works_without_script(browser, site):
+    with page_site.running(site.app) as address:
+        page = browser.new_context(java_script_enabled=False).new_page()
+        page.goto(address + site.link("lee"))
+        page.get_by_role("button", name="Sign in as").click()
+        page.goto(f"{address}/review")
+        page.get_by_role("button", name="Start reviewing").click()
+        page.get_by_role("button", name="Send").click()
+        assert "Your answer" in page.content(), "the browser asks for a choice"
+        page.get_by_label("Accept").check()
+        page.get_by_role("button", name="Send").click()
+        assert "The last item was accepted" in page.content()
+    assert [one.answer for one in labels(site)] == [Answer.ACCEPT]
+
+
+def test_what_a_user_sent_cannot_run(browser, site):
+    hostile = dataclasses.replace(
+        item(99),
+        input=world.HOSTILE,
+        proposal="</textarea><script>document.title='pwned'</script>",
+        due_at=world.NOW + timedelta(minutes=1),
+    )
+    SqlReviewQueue(site.ledger.database).add([hostile])
+    with page_site.running(site.app) as address:
+        page = enter(browser, address, site, "lee")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("text=Your answer")
+        assert "pwned" not in page.title()
+        assert "\u202e" not in page.locator("pre").first.inner_text()
+        assert page.locator("textarea[name=correction]").input_value() == hostile.proposal
+        assert page.troubles == []

@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The review form without a browser: what is hidden before the answer, and what is told after it."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import page_site
+import page_world as world
+import pytest
+from starlette.testclient import TestClient
+
+from pilothouse.core.evidence.review import Answer, ReviewItem, ReviewSource
+from pilothouse.ledger.holds import SqlHolds
+from pilothouse.ports import CLAIM_LIFE, HeldOutput, HoldState
+
+SAME = {"sec-fetch-site": "same-origin"}
+
+
+def item(n, **fields):
+    base = {
+        "item_id": f"{n:032x}",
+        "agent": world.AGENT,
+        "task_type": "po_invoice",
+        "trace_id": f"{n:032x}",
+        "source": ReviewSource.SAMPLED,
+        "why": "drawn from unknown tasks with probability 0.050",
+        "input": f"invoice {n} of Acme",
+        "proposal": f"team-{n}",
+        "call_digest": f"{n:064x}",
+        "confidence": 0.61,
+        "error_cost": 400.0,
+        "created_at": world.NOW,
+        "due_at": world.NOW + timedelta(hours=n + 1),
+    }
+    return ReviewItem(**base | fields)
+
+
+@pytest.fixture
+def site(tmp_path):
+    with page_site.people_site(tmp_path) as opened:
+        yield opened
+
+
+class Reviewer:
+    """A browser of one person."""
+
+    def __init__(self, site, who):
+        self.client = TestClient(site.app, base_url="http://localhost")
+        link = site.link(who).removeprefix("/sign-in/")
+        self.client.post("/sign-in", data={"link": link, "next": "/review"}, headers=SAME)
+        self.page = self.client.get("/review")
+
+    @property
+    def item_id(self):
+        return self.page.url.path.rpartition("/")[2]
+
+    def post(self, path, **fields):
+        token = re.search(r'name="form_token" value="([0-9a-f]{64})"', self.client.get("/sign-in").text)[1]
+        self.page = self.client.post(path, data={"form_token": token, **fields}, headers=SAME)
+        return self.page
+
+    def start(self):
+        return self.post("/review/next")
+
+    def answer(self, answer, **fields):
+        return self.post(f"/review/{self.item_id}", answer=answer, **fields)
+
+
+def test_before_the_answer_nothing_tells_why_and_after_it_everything_does(site):
+    site.queue.add([item(1), item(2)])
+    lee = Reviewer(site, "lee")
+    assert "2 items wait for you" in lee.page.text
+    shown = lee.start().text
+    assert "USD 400" in shown
+    assert "Reject what would be: routed to foreign entity, paid twice." in shown
+    for hidden in ("0.61", "drawn", "sampled", "0.050"):
+        assert hidden not in shown
+    after = lee.answer("accept").text
+    assert "The last item was accepted" in after
+    assert "drawn from unknown tasks with probability 0.050" in after
+    assert "confidence 0.61" in after
+    assert "invoice 2 of Acme" in after, "the next item is there already"
+
+
+def test_held_and_drawn_items_look_the_same(site):
+    held = HeldOutput(
+        agent=world.AGENT,
+        task_type="po_invoice",
+        trace_id="1" * 32,
+        call_digest="1" * 64,
+        input="same",
+        proposal="same",
+        reason="confidence 0.61 below 0.78",
+        confidence=0.61,
+        error_cost=400.0,
+        held_at=world.NOW,
+        deadline=world.NOW + timedelta(hours=1),
+    )
+    SqlHolds(site.ledger.database).hold(held)
+    drawn = item(7, input="same", proposal="same", due_at=held.deadline)
+    lee = Reviewer(site, "lee")
+    pages = [lee.start().text]
+    lee.answer("reject")
+    site.queue.add([drawn])
+    lee.page = lee.client.get("/review")
+    pages.append(lee.start().text)
+
+    def bare(text):
+        return re.sub(r"[0-9a-f]{12,64}|<aside.*?</aside>", "", text, flags=re.DOTALL)
+
+    assert bare(pages[0]) == bare(pages[1])
+
+
+def test_a_held_output_goes_out_as_corrected_once_it_can_no_longer_be_undone(site):
+    holds = SqlHolds(site.ledger.database)
+    held = holds.hold(
+        HeldOutput(
+            agent=world.AGENT,
+            task_type="po_invoice",
+            trace_id="1" * 32,
+            call_digest="1" * 64,
+            input="in",
+            proposal="line 1\nline 2",
+            reason="low",
+            held_at=world.NOW,
+            deadline=world.NOW + timedelta(hours=1),
+        )
+    )
+    lee = Reviewer(site, "lee")
+    assert "unknown" in lee.start().text
+    after = lee.answer("correct", correction="line 1\r\nline two")
+    assert "+line two" in after.text
+    site.clock.move(seconds=11)
+    done = holds.read(held.hold_id, site.clock.now())
+    assert (done.state, done.output) == (HoldState.CORRECTED, "line 1\nline two")
+    late = lee.post("/review/undo")
+    assert late.status_code == 409
+    assert "10 seconds" in late.text
+
+
+def test_a_step_back_opens_the_item_again(site):
+    site.queue.add([item(1)])
+    lee = Reviewer(site, "lee")
+    lee.start()
+    opened = lee.item_id
+    lee.answer("reject")
+    lee.post("/review/undo")
+    assert lee.item_id == opened
+    assert site.queue.labels(world.AGENT) == ()
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"answer": ""}, "no answer was chosen"),
+        ({"answer": "maybe"}, "no answer was chosen"),
+        ({"answer": "correct", "correction": "team-1 "}, "equal to the proposal"),
+        ({"answer": "correct", "correction": " "}, "equal to the proposal"),
+    ],
+)
+def test_an_answer_that_says_nothing_is_refused_and_the_text_comes_back(site, fields, why):
+    site.queue.add([item(1)])
+    lee = Reviewer(site, "lee")
+    lee.start()
+    answer = lee.answer(**fields, note="a long thought")
+    assert answer.status_code == 422
+    assert why in answer.text.lower()
+    assert "a long thought" in answer.text
+    assert site.queue.labels(world.AGENT) == ()
+
+
+def test_an_item_that_went_to_another_person_is_not_answered_by_the_first(site):
+    site.queue.add([item(1)])
+    lee = Reviewer(site, "lee")
+    lee.start()
+    opened = lee.item_id
+    site.clock.move(seconds=CLAIM_LIFE.total_seconds())
+    dana = Reviewer(site, "dana")
+    dana.start()
+    dana.answer("accept")
+    answer = lee.post(f"/review/{opened}", answer="reject", note="kept")
+    assert answer.status_code == 409
+    assert "accepted already by oidc:dana@corp.example" in answer.text
+    assert "kept" in answer.text
+    assert lee.client.get(f"/review/{opened}").status_code == 409
+
+
+def test_nobody_who_is_not_signed_in_sees_an_item(site):
+    site.queue.add([item(1)])
+    nobody = TestClient(site.app, base_url="http://localhost")
+    assert nobody.get("/review").status_code == 403
+    assert nobody.post("/review/next", data={"x": "y"}, headers=SAME).status_code == 403
+
+
+def test_past_decisions_of_similar_items_stand_beside_and_never_the_item_itself(site):
+    site.queue.add(
+        [
+            item(1, input="invoice from Acme about steel pipes"),
+            item(2, input="invoice from Acme about steel beams"),
+            item(3, input="invoice from Acme about steel pipes", pair_of="f" * 32, proposal="other"),
+        ]
+    )
+    lee = Reviewer(site, "lee")
+    lee.start()
+    lee.answer("correct", correction="team-metal")
+    assert "team-metal" in lee.page.text.split("Similar decisions")[1]
+    lee.answer("accept")
+    assert "steel beams" in lee.page.text.split("Similar decisions")[1]
+    assert "team-metal" not in lee.page.text.split("Similar decisions")[1]
+
+
+def test_a_week_tells_own_consistency_to_that_person_only(site):
+    site.queue.add([item(1)])
+    lee = Reviewer(site, "lee")
+    lee.start()
+    lee.answer("accept")
+    site.clock.move(days=3)
+    again = item(2, input="invoice 1 of Acme", proposal="team-1", source=ReviewSource.CANARY)
+    site.queue.add(
+        [
+            ReviewItem(
+                **{name: getattr(again, name) for name in ReviewItem.__slots__}
+                | {
+                    "pair_of": f"{1:032x}",
+                    "only_for": "oidc:lee@corp.example",
+                    "due_at": site.clock.now() + timedelta(days=1),
+                }
+            )
+        ]
+    )
+    lee = Reviewer(site, "lee")
+    lee.start()
+    lee.answer("reject")
+    assert "0 of 1 hidden repetitions" in lee.client.get("/review").text
+    assert "hidden repetitions" not in Reviewer(site, "dana").page.text
+
+
+def test_what_was_typed_is_kept_by_the_page(site):
+    site.queue.add([item(1)])
+    lee = Reviewer(site, "lee")
+    lee.start()
+    path = lee.page.url.path
+    assert lee.post(f"{path}/draft", answer="correct", correction="half").status_code == 204
+    shown = lee.client.get(path).text
+    assert ">half</textarea>" in shown
+    assert re.search(r'value="correct"[^>]* checked', shown)
+
+
+def test_every_answer_counts_as_what_it_is(site):
+    site.queue.add([item(n) for n in range(4)])
+    lee = Reviewer(site, "lee")
+    lee.start()
+    for answer in ("accept", "reject", "unsure", "hand_back"):
+        lee.answer(answer)
+    assert "Nothing waits for you" not in lee.page.text or "2 items wait" in lee.page.text
+    assert sorted(one.answer for one in site.queue.labels(world.AGENT)) == sorted(
+        (Answer.ACCEPT, Answer.REJECT, Answer.UNSURE, Answer.HAND_BACK)
+    )
