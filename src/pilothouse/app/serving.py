@@ -110,7 +110,6 @@ def _serve_node(
         (
             *server_ticks(installation, prices, request.charters, lake=node, on_note=request.on_note),
             *review_ticks(installation, ledger, sign_in.directory),
-            *server_ticks(installation, prices, request.charters, on_note=request.on_note),
             Tick(name="reconcile", every_s=RECONCILE_EVERY_S, run=gap_watch.look),
             *gateway.ticks,
         ),
