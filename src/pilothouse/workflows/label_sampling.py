@@ -28,7 +28,7 @@ from pilothouse.ports import ItemRecord, Lake, ReviewQueue, TaskFilter
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.people import Directory
 
-__all__ = ["STRATA", "draw_for_labels", "item_of_task", "stratum_of", "task_texts"]
+__all__ = ["STRATA", "draw_for_labels", "item_of_task", "sampled_in", "stratum_of", "task_texts"]
 
 STRATA = ("verified", "contradicted", "unknown")
 """What is known of a task without a person: labels say most where this is least sure."""
