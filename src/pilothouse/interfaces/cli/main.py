@@ -76,10 +76,10 @@ COMMANDS = (
     approve,
     audit,
     sign_in,
+    review,
     evidence,
     integration,
     mcp,
-    review,
 )
 """Command groups in the order of the help page."""
 
