@@ -17,8 +17,8 @@ from starlette.applications import Starlette
 
 from pilothouse.core.verdict.stability import DayRecord, Reset
 from pilothouse.interfaces.web.pages import web_app
-from pilothouse.interfaces.web.rollout import RolloutRoom
 from pilothouse.interfaces.web.review import REVIEW_LINK, ReviewRoom
+from pilothouse.interfaces.web.rollout import RolloutRoom
 from pilothouse.interfaces.web.signing import SigningRoom
 from pilothouse.ledger.ledger import SqlLedger, open_ledger
 from pilothouse.ledger.review_queue import SqlReviewQueue

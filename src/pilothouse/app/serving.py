@@ -93,8 +93,8 @@ def _serve_node(
     from pilothouse.interfaces.http import server
     from pilothouse.interfaces.http.otlp import otlp_app
     from pilothouse.interfaces.web.pages import web_app
-    from pilothouse.interfaces.web.rollout import RolloutRoom
     from pilothouse.interfaces.web.review import REVIEW_LINK
+    from pilothouse.interfaces.web.rollout import RolloutRoom
     from pilothouse.lake.health import metrics_text
     from pilothouse.workflows.background import Background, Tick
     from pilothouse.workflows.reconcile import RECONCILE_EVERY_S, GapWatch
