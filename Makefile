@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export PYTHONPYCACHEPREFIX := $(abspath $(VENV))/pycache
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run demo test test-fast test-slow lint types docs golden e2e bench bench-ingest bench-statistics bench-evals bench-injection coverage lock clean
+.PHONY: help setup setup-run demo test test-fast test-slow lint types docs golden e2e bench bench-ingest bench-ingest-proofs bench-statistics bench-evals bench-injection coverage lock clean
 
 help: ## print this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -76,6 +76,11 @@ bench: setup ## the benchmarks that need no peer: statistics and evaluation harn
 
 bench-ingest: setup ## spans per CPU-second beside two peers
 	$(BIN)/python benchmarks/ingest/run.py
+
+bench-ingest-proofs: setup ## 200 kills, 100,000 mutations, ten minutes of overload
+	$(BIN)/python benchmarks/ingest/mutations.py
+	$(BIN)/python benchmarks/ingest/kills.py
+	$(BIN)/python benchmarks/ingest/overload.py
 
 bench-evals: setup ## our runner beside a bare loop (PEERS=FOLDER adds the peers), and the gate played against known truths
 	$(BIN)/python benchmarks/evals/run.py $(if $(PEERS),--peers $(PEERS))

@@ -8,6 +8,7 @@ sync's own duration forms the group. Files are pre-allocated, so that an accepte
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import queue
 import struct
@@ -334,8 +335,9 @@ class Wal:
             _write(file, parts)
             self._sync(file)
         except OSError as fault:
-            # After a failed sync the page cache cannot be trusted: the file is never written again.
-            self._failures += 1
+            # After a failed sync the page cache cannot be trusted: the file is never written again. A full disk is
+            # no broken one: it is asked again with the next request.
+            self._failures += fault.errno != errno.ENOSPC
             self._abandon_file()
             error = StorageUnavailable(
                 f"the write-ahead log could not be written: {fault.strerror}",
@@ -359,10 +361,10 @@ class Wal:
             self._close_file()
         if self._file is None:
             path = self._folder / f"{seq:020d}.wal"
-            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            os.posix_fallocate(self._file, 0, max(self._file_bytes, size))
             self._path = path
             self._written = 0
+            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            os.posix_fallocate(self._file, 0, max(self._file_bytes, size))
             self._opened_at = time.monotonic()
             _sync_folder(self._folder)
         return self._file
