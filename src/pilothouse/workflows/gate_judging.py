@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from pilothouse.core.evidence.evidence import Scope
+from pilothouse.core.statistics.judging import JudgedMargin, judged_margin
 from pilothouse.core.statistics.sequential import GateState
 from pilothouse.core.verdict.release import (
     CaseResult,
@@ -28,8 +29,12 @@ from pilothouse.core.verdict.verdict import ItemVerdict, Reason, Status
 from pilothouse.evals.arms import Arm
 from pilothouse.evals.case import Case
 from pilothouse.workflows.gate_results import Gathered
+from pilothouse.workflows.judge_cards import JudgeTrust
 
 __all__ = ["TypeJudge"]
+
+ALPHA_JUDGED_MIN: Final = 0.02
+"""Error below which nothing is left for the test once a judge's card has taken its 1 %."""
 
 KEPT_SHARE_MIN: Final = 0.95
 """Least share of cases that the other side must have; below it the rest is another set of cases."""
@@ -50,6 +55,7 @@ class TypeJudge:
         is_over: Whether no further case can help.
         is_judged: Whether a model judge alone stands behind the scores of some case.
         goes_on: Whether every case is run, decided or not.
+        trust: What is on record about the judge, when one alone stands behind scores; None trusts none.
     """
 
     rules: GateRules
@@ -62,6 +68,7 @@ class TypeJudge:
     is_over: bool = False
     is_judged: bool = False
     goes_on: bool = False
+    trust: JudgeTrust | None = None
     _states: dict[str, GateState] = field(default_factory=dict)
     _settled: dict[str, DifferenceLook] = field(default_factory=dict)
 
@@ -75,6 +82,7 @@ class TypeJudge:
         baseline_repeats: int,
         is_judged: bool = False,
         goes_on: bool = False,
+        trust: JudgeTrust | None = None,
     ) -> TypeJudge:
         """Plan the looks of a task type.
 
@@ -85,6 +93,7 @@ class TypeJudge:
             baseline_repeats: Runs of each case by the baseline.
             is_judged: Whether a model judge alone stands behind the scores of some case.
             goes_on: Whether every case is run, decided or not.
+            trust: What is on record about that judge.
         """
         clusters = [case.cluster_id for case in cases]
         is_single = rules.reliable_k > 1 or takes_one_look(
@@ -99,8 +108,25 @@ class TypeJudge:
             is_over=not cases,
             is_judged=is_judged,
             goes_on=goes_on,
+            trust=trust,
             items=[] if cases else [missing],
         )
+
+    @property
+    def shrunk(self) -> JudgedMargin | None:
+        """The margin as the judge shows it, or None when no judge stands alone or its card does not allow it."""
+        if not self.is_judged or self.trust is None or self.trust.card is None:
+            return None
+        found = judged_margin(
+            self.trust.card, self.rules.margin, alpha=max(self.rules.alpha, ALPHA_JUDGED_MIN)
+        )
+        return found if isinstance(found, JudgedMargin) else None
+
+    @property
+    def difference_rules(self) -> GateRules:
+        """The rules at which differences are tested: a judge shrinks them, and its card takes part of the error."""
+        shrunk = self.shrunk
+        return self.rules if shrunk is None else replace(self.rules, margin=shrunk.margin, alpha=shrunk.alpha)
 
     def next_cases(self, number: int) -> tuple[Case, ...]:
         """Return the cases that the next look adds, and count them as seen."""
@@ -139,7 +165,7 @@ class TypeJudge:
         self.items += [one for one in (floor, reliable) if one is not None]
         open_items += floor is not None and floor.status is Status.NO_EVIDENCE
         if self.is_judged:
-            self.items = [_unproved_by_judge(one) for one in self.items]
+            self.items = [self._seen_through_judge(one) for one in self.items]
         if not self.items:
             self.items.append(
                 _missing(
@@ -167,7 +193,7 @@ class TypeJudge:
             return False
         look = judge_difference(
             worst,
-            self.rules,
+            self.difference_rules,
             state=GateState(),
             cases_planned=len(self.cases),
             is_single=self.is_single,
@@ -176,6 +202,48 @@ class TypeJudge:
         now = next((one.status for one in self.items if one.requirement == "not_worse"), None)
         return now is not look.item.status
 
+    def _seen_through_judge(self, item: ItemVerdict) -> ItemVerdict:
+        """Scale a difference back to what it means; prove nothing by a judge whose errors are not known.
+
+        A judge shrinks differences and shifts levels: without a card it can show harm, since its errors do not
+        make differences, and prove nothing. A level needs labels of this run, whatever the card.
+        """
+        shrunk = self.shrunk
+        is_difference = item.requirement in {"not_worse", "not_eroded"}
+        if is_difference and shrunk is not None and self.trust is not None:
+            words = (
+                f"{item.sentence}; as a judge sees it, which {self.trust.sentence}: held against "
+                f"{100 * shrunk.margin:.1f} points at an error of {shrunk.alpha:g}"
+            )
+            return item.model_copy(
+                update={"sentence": words, "bound": -100 * self.rules.margin, **_true_ends(item, shrunk)}
+            )
+        if item.status in {Status.BREACHED, Status.NO_EVIDENCE}:
+            return item
+        trust = self.trust
+        if trust is None or (trust.card is not None and not is_difference):
+            words, reason, remedy = (
+                "a level needs labels of this run",
+                Reason.MISSING,
+                "add a computed scorer to the cases",
+            )
+        elif trust.card is not None:
+            words, reason, remedy = (
+                f"{trust.sentence}, which is too little for this margin",
+                Reason.INSUFFICIENT,
+                trust.remedy,
+            )
+        else:
+            words, reason, remedy = trust.sentence, trust.reason or Reason.MISSING, trust.remedy
+        return item.model_copy(
+            update={
+                "status": Status.NO_EVIDENCE,
+                "reason": reason,
+                "sentence": f"{item.sentence}; but only a model judge says so: {words}",
+                "remedy": remedy,
+            }
+        )
+
     def _difference(self, pairs: list[CaseResult], name: str, words: str, *, is_last: bool) -> DifferenceLook:
         state = self._states.get(name, GateState())
         if state.stopped:
@@ -183,7 +251,7 @@ class TypeJudge:
             return self._settled[name]
         look = judge_difference(
             pairs,
-            self.rules,
+            self.difference_rules,
             state=state,
             cases_planned=len(self.cases),
             is_single=self.is_single,
@@ -196,6 +264,18 @@ class TypeJudge:
         if look.look is not None:
             self.taken.append(look.look)
         return look
+
+
+def _true_ends(item: ItemVerdict, shrunk: JudgedMargin) -> dict[str, float]:
+    """Return value and interval of a judged difference in points of true quality, on the safe side.
+
+    A true difference is the judged one over J; J lies between its bound and 1.
+    """
+    if item.value is None or item.low is None or item.high is None:
+        return {}
+    low = min(item.low, item.low / shrunk.j_low)
+    high = max(item.high, item.high / shrunk.j_low)
+    return {"low": low, "high": high}
 
 
 def _whole_clusters(sizes: Sequence[int], clusters: Sequence[str]) -> tuple[int, ...]:
@@ -217,20 +297,6 @@ def _missing(rules: GateRules, requirement: str, rule: str, sentence: str) -> It
         reason=Reason.MISSING,
         rule=rule,
         sentence=sentence,
-    )
-
-
-def _unproved_by_judge(item: ItemVerdict) -> ItemVerdict:
-    """A judge shrinks differences and shifts levels by errors nobody measured: it can show harm, and prove nothing."""
-    if item.status in {Status.BREACHED, Status.NO_EVIDENCE}:
-        return item
-    return item.model_copy(
-        update={
-            "status": Status.NO_EVIDENCE,
-            "reason": Reason.MISSING,
-            "sentence": f"{item.sentence}; but only a model judge says so, and its errors were never measured",
-            "remedy": "add a computed scorer to the cases",
-        }
     )
 
 

@@ -76,7 +76,7 @@ def make_plan(run: GateRun) -> GatePlan:
             continue
         flip_rate, source = _flip_rate(run, judge.cases)
         plan = plan_type(
-            judge.rules,
+            judge.difference_rules,
             cases_max=len(judge.cases),
             flip_rate=flip_rate,
             flip_source=source,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -33,6 +33,7 @@ from pilothouse.evals.trial import TrialStatus
 from pilothouse.workflows.gate_judging import TypeJudge
 from pilothouse.workflows.gate_request import GatePolicy, GateRequest
 from pilothouse.workflows.gate_results import FailedCheck, Gathered
+from pilothouse.workflows.judge_cards import JudgeTrust
 
 __all__ = ["GateRun"]
 
@@ -65,6 +66,7 @@ class GateRun:
         run_id: Made from everything above: the same command is the same run.
         now: When it began, aware UTC.
         notes: What a reader must know.
+        trust: What is on record about each model judge, by identity.
     """
 
     request: GateRequest
@@ -82,6 +84,7 @@ class GateRun:
     run_id: str
     now: datetime
     notes: list[str]
+    trust: Mapping[str, JudgeTrust] = field(default_factory=dict)
     gathered: Gathered = field(init=False)
     judges: list[TypeJudge] = field(init=False)
     _runner: Runner = field(init=False)
@@ -96,9 +99,15 @@ class GateRun:
                 baseline_repeats=self.baseline.repeats if self.baseline is not None else 1,
                 is_judged=self.book.is_judged(self.selection.ordinary.get(name, ())),
                 goes_on=self.request.complete,
+                trust=self._trust_in_type(name),
             )
             for name, rules in self.policy.rules.items()
         ]
+
+    def _trust_in_type(self, name: str) -> JudgeTrust | None:
+        """What is on record about the one judge behind the scores of a task type."""
+        judges = self.book.judges(self.selection.ordinary.get(name, ()))
+        return self.trust.get(judges[0]) if len(judges) == 1 else None
 
     async def measure(self, *, on_progress: Callable[[Progress], None] | None = None) -> ReleaseVerdict:
         """Run looks until the verdict is known.

@@ -25,6 +25,7 @@ from pilothouse.workflows.datasets import read_shown_texts
 from pilothouse.workflows.gate_arms import anchor_version, candidate_arm, resolve_baseline, stored_arm
 from pilothouse.workflows.gate_request import GatePolicy, GateRequest, settle_policy
 from pilothouse.workflows.gate_run import GateRun
+from pilothouse.workflows.judge_cards import trust_judges
 from pilothouse.workflows.launch import summarize_charter
 
 __all__ = ["open_gate"]
@@ -130,6 +131,7 @@ def open_gate(
         journal=journal,
         run_id=run_id,
         now=now,
+        trust=trust_judges(book.judges(selection.cases), records, charter, now),
         notes=[
             *policy.notes,
             *notes,

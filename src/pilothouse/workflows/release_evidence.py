@@ -37,6 +37,8 @@ def release_evidence(run: GateRun, verdict: ReleaseVerdict, *, agent: str) -> tu
             items=tuple(flip.case_id for flip in verdict.flips if flip.is_worse),
         )
     for one in run.judges:
+        if one.is_judged:
+            continue  # the raw rate of a judge is no level
         scored = [
             result
             for result in run.gathered.results(one.cases[: one.seen], None)

@@ -12,7 +12,6 @@ _TO_COME = frozenset(
     {
         ("context",),
         ("drill",),
-        ("eval", "judge"),
         ("evidence", "seal"),
         ("replay",),
         ("report",),

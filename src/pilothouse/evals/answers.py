@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Answers of an agent that people label: what was asked, what came back, who said whether it is good.
+
+They lie beside a dataset, outside its hash: a label never changes what must run again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pilothouse.errors import MalformedRecord, Place
+from pilothouse.evals.case import canonical_digest
+
+__all__ = [
+    "ANSWERS_MAX",
+    "Answer",
+    "answer_id",
+    "answers_file",
+    "labelling_order",
+    "merge_answers",
+    "read_answers",
+    "write_answers",
+]
+
+ANSWERS_MAX: Final = 20_000
+"""Answers of one file: a card needs 200 labels, drawn from what a release run answers."""
+
+
+class Answer(BaseModel):
+    """One answer, and what is known about it.
+
+    Attributes:
+        id: Digest of what was asked and what came back.
+        case_id: Case it answers, or a trace id.
+        task_type: Task type.
+        input: What was asked.
+        expected: What the case expects, or None.
+        output: What came back.
+        version: Version that answered, or empty.
+        good: What the person said, or None before.
+        by: Person id, with a label.
+        at: When it was labelled.
+        verdicts: What each judge said, by its identity; never shown to who labels.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(pattern=r"^[0-9a-f]{16}$")
+    case_id: str
+    task_type: str
+    input: Any
+    expected: Any = None
+    output: Any
+    version: str = ""
+    good: bool | None = None
+    by: str | None = None
+    at: AwareDatetime | None = None
+    verdicts: dict[str, bool] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_id(cls, fields: Any) -> Any:
+        """Give a row written by hand its id."""
+        if isinstance(fields, dict) and "id" not in fields and {"input", "output"} <= set(fields):
+            fields = {"case_id": "", "task_type": "task", **fields}
+            fields["id"] = answer_id(fields["input"], fields["output"])
+        return fields
+
+    @model_validator(mode="after")
+    def _check(self) -> Answer:
+        if self.good is not None and not (self.by and self.at):
+            raise ValueError("a label names who gave it (`by`) and when (`at`)")
+        return self
+
+
+def answer_id(asked: Any, output: Any) -> str:
+    """Return the id of an answer: the same answer to the same input is labelled once.
+
+    Example:
+        >>> answer_id(1, "a") == answer_id(1, "a"), answer_id(1, "a") == answer_id(1, "b")
+        (True, False)
+    """
+    return canonical_digest({"input": asked, "output": output})[:16]
+
+
+def answers_file(dataset: Path) -> Path:
+    """Return where the answers of a dataset lie: in a folder of its folder, or beside its file.
+
+    Example:
+        >>> answers_file(Path("cases.jsonl")).name
+        'cases.answers.jsonl'
+    """
+    if dataset.suffix == ".jsonl":
+        return dataset.with_name(f"{dataset.stem}.answers.jsonl")
+    return dataset / "labels" / "answers.jsonl"
+
+
+def read_answers(path: Path) -> tuple[Answer, ...]:
+    """Read a file of answers; none when it is not there.
+
+    Args:
+        path: JSON-lines file.
+
+    Raises:
+        MalformedRecord: A line is no answer, or there are too many.
+    """
+    if not path.is_file():
+        return ()
+    found: list[Answer] = []
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            try:
+                found.append(Answer.model_validate(json.loads(line)))
+            except (ValidationError, ValueError) as error:
+                first = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+                raise MalformedRecord(
+                    f"no answer: {first}.",
+                    remedy='Write {"input": ..., "output": ..., "good": true, "by": "PERSON", "at": "TIME"}.',
+                    place=Place(str(path), number),
+                ) from error
+            if len(found) > ANSWERS_MAX:
+                raise MalformedRecord(
+                    f"more than {ANSWERS_MAX} answers.",
+                    remedy="Keep a random part of them; a card needs 200 labels.",
+                    place=Place(str(path), number),
+                )
+    return tuple(found)
+
+
+def write_answers(path: Path, answers: Iterable[Answer]) -> None:
+    """Replace a file of answers at once, so that a killed session loses no earlier label.
+
+    Args:
+        path: JSON-lines file; its folder is made.
+        answers: What it shall hold.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(".new")
+    rows = (one.model_dump(mode="json", exclude_defaults=True) for one in answers)
+    fresh.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    fresh.replace(path)
+
+
+def merge_answers(known: Sequence[Answer], fresh: Iterable[Answer]) -> tuple[Answer, ...]:
+    """Add answers; what was labelled or judged before stays.
+
+    Args:
+        known: Answers on file.
+        fresh: Further answers.
+    """
+    by_id = {one.id: one for one in known}
+    for one in fresh:
+        by_id.setdefault(one.id, one)
+    return tuple(by_id.values())
+
+
+def labelling_order(answers: Sequence[Answer], identity: str | None = None) -> tuple[Answer, ...]:
+    """Order what is not labelled yet: at random, and alternating between what a judge failed and passed.
+
+    Among 200 random answers of good quality are a dozen bad ones, which say almost nothing about how many a
+    judge catches. The order is drawn by the answers' ids, so it shows nothing of the verdicts.
+
+    Args:
+        answers: Answers on file.
+        identity: Judge whose card is wanted; None takes the one that judged most of them.
+    """
+    if identity is None:
+        names = [name for one in answers for name in one.verdicts]
+        identity = max(sorted(set(names)), key=names.count, default=None)
+    drawn = sorted(
+        (one for one in answers if one.good is None),
+        key=lambda one: hashlib.sha256(b"label:" + one.id.encode()).digest(),
+    )
+    failed = [one for one in drawn if identity and one.verdicts.get(identity) is False]
+    others = [one for one in drawn if not (identity and one.verdicts.get(identity) is False)]
+    mixed: list[Answer] = []
+    while failed or others:
+        mixed.extend(side.pop(0) for side in (failed, others) if side)
+    return tuple(mixed)

@@ -1,0 +1,316 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measure a judge against labelled answers, put its card on record, and say whether the gate may believe it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from pilothouse.core.charter.answers import is_open, known
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.evidence.evidence import Binding, Evidence, Scope, Source
+from pilothouse.core.statistics.judging import JudgeCard, judge_card
+from pilothouse.core.statistics.quality import Stratum
+from pilothouse.core.statistics.results import NotEnoughEvidence
+from pilothouse.core.verdict.verdict import Reason
+from pilothouse.errors import UnknownName, UsageError
+from pilothouse.evals.answers import Answer, answer_id
+from pilothouse.evals.case import Case
+from pilothouse.evals.checks import Check
+from pilothouse.evals.dataset import Dataset
+from pilothouse.evals.journal import Journal
+from pilothouse.evals.scorers.registry import ScorerRegistry, parse_scorer_text
+from pilothouse.evals.scorers.scorer import Scorer, ScorerKind
+from pilothouse.evals.scoring import score_once
+from pilothouse.evals.trial import Reply, Result, TrialStatus, trial_key
+
+__all__ = [
+    "CARD_MAX_AGE",
+    "JudgeTrust",
+    "card_evidence",
+    "card_of",
+    "card_words",
+    "find_judge",
+    "is_fit",
+    "judge_answers",
+    "stored_answers",
+    "trust_judges",
+]
+
+GOOD_PASSED_MIN: Final = 0.70
+"""Share of good answers that a judge must be proved to pass."""
+
+BAD_FOUND_MIN: Final = 0.80
+"""Share of bad answers that a judge must be proved to find."""
+
+CARD_MAX_AGE: Final = timedelta(days=90)
+"""How long a card counts when the charter does not say."""
+
+AT_ONCE: Final = 16
+"""Judgements in flight: a card is small, and a provider's limit is easily hit."""
+
+COUNTS: Final = ("pass_judged", "pass_labelled", "pass_good", "fail_judged", "fail_labelled", "fail_good")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeTrust:
+    """What is on record about a judge.
+
+    Attributes:
+        card: Its card when it counts, or None.
+        reason: Why it does not count.
+        sentence: The same in words, or what the card says.
+        remedy: What to type.
+    """
+
+    card: JudgeCard | None
+    reason: Reason | None
+    sentence: str
+    remedy: str
+
+
+def stored_answers(journal: Journal, dataset: Dataset, version: str) -> tuple[Answer, ...]:
+    """Return the answers that a version gave to the cases of a dataset, as the journal has them.
+
+    Args:
+        journal: Stored trials.
+        dataset: The dataset.
+        version: Version digest, or the beginning of one.
+
+    Raises:
+        UnknownName: No answer of that version is stored.
+    """
+    found: dict[str, Answer] = {}
+    for config in journal.configs_of(version):
+        keys = {trial_key(config.digest, case.input_hash, 0): case for case in dataset.cases}
+        for one in journal.trials(keys):
+            case, reply = keys[one.key], one.result.reply
+            if reply is None or case.family is not None:
+                continue
+            name = answer_id(case.input, reply.output)
+            found.setdefault(
+                name,
+                Answer(
+                    id=name,
+                    case_id=case.id,
+                    task_type=case.task_type,
+                    input=case.input,
+                    expected=case.expected,
+                    output=reply.output,
+                    version=config.version,
+                ),
+            )
+    if not found:
+        raise UnknownName(
+            f"no answer of version {version!r} to these cases is stored in {str(journal.path)!r}.",
+            remedy="Let it answer first: `pilothouse eval run TARGET --dataset DATASET`.",
+            subject=version,
+        )
+    return tuple(found.values())
+
+
+def find_judge(name: str, scorer: str | None, cases: Sequence[Case], registry: ScorerRegistry) -> Scorer:
+    """Return the scorer that a card is for: the one typed, the one of that name, or the one the cases use.
+
+    Args:
+        name: Name of the judge.
+        scorer: NAME or NAME={"json": "args"}, or None.
+        cases: Cases whose asserts may name it.
+        registry: Scorers by name.
+
+    Raises:
+        UsageError: Nothing says what the judge is, or it is no judge.
+    """
+    if scorer is not None:
+        kind, args = parse_scorer_text(scorer)
+        found = registry.make(kind, args)
+    elif name in {one.name for one in registry.listing()} and name != "judge":
+        found = registry.make(name)
+    else:
+        asserted = {
+            made.spec.version: made
+            for case in cases
+            for one in case.asserts
+            if (made := registry.make(one.scorer, one.args)).spec.kind is ScorerKind.JUDGE
+        }
+        if len(asserted) != 1:
+            raise UsageError(
+                f"the cases use {len(asserted)} judges, so nothing says what {name!r} is.",
+                remedy="""Give it: --scorer 'judge={"url": "...", "model": "...", "rubric": "..."}'.""",
+                subject=name,
+            )
+        found = next(iter(asserted.values()))
+    if found.spec.kind is not ScorerKind.JUDGE:
+        raise UsageError(
+            f"scorer {found.spec.name!r} computes its score: it needs no card.",
+            remedy="Give a model judge with --scorer.",
+            subject=name,
+        )
+    return found
+
+
+async def judge_answers(
+    answers: Sequence[Answer], scorer: Scorer
+) -> tuple[tuple[Answer, ...], dict[str, int]]:
+    """Let a judge judge every answer it has not judged yet.
+
+    Args:
+        answers: Answers on file.
+        scorer: The judge.
+
+    Returns:
+        The same answers with its verdicts, and how many have none, by reason.
+    """
+    identity = scorer.spec.version
+    check = Check(name=scorer.spec.name, scorer=scorer, must_not=False)
+    gate = asyncio.Semaphore(AT_ONCE)
+    missing: dict[str, int] = {}
+
+    async def one(answer: Answer) -> Answer:
+        if identity in answer.verdicts:
+            return answer
+        case = Case(id=answer.id, task_type=answer.task_type, input=answer.input, expected=answer.expected)
+        result = Result(status=TrialStatus.DONE, reply=Reply(output=answer.output), latency_s=0.0)
+        async with gate:
+            score = await score_once(check, case, result)
+        if score.value is None:
+            why = score.why.value if score.why else "unscored"
+            missing[why] = missing.get(why, 0) + 1
+            return answer
+        return answer.model_copy(update={"verdicts": {**answer.verdicts, identity: score.value >= 0.5}})
+
+    try:
+        judged = tuple(await asyncio.gather(*(one(answer) for answer in answers)))
+    finally:
+        close = getattr(scorer, "close", None)
+        if close is not None:
+            await close()
+    return judged, missing
+
+
+def card_of(answers: Sequence[Answer], identity: str, *, now: datetime) -> JudgeCard | NotEnoughEvidence:
+    """Measure a judge on the labelled ones of the answers it judged; labels older than 90 days do not count.
+
+    Args:
+        answers: Every answer it judged, labelled or not: the others say how rare failures are.
+        identity: The judge.
+        now: The present moment, aware UTC.
+    """
+    strata = []
+    for name, verdict in (("pass", True), ("fail", False)):
+        judged = [one for one in answers if one.verdicts.get(identity) is verdict]
+        labelled = [one for one in judged if one.at is not None and now - one.at <= CARD_MAX_AGE]
+        strata.append(
+            Stratum(
+                name=name,
+                judged=len(judged),
+                labelled=len(labelled),
+                good=sum(bool(one.good) for one in labelled),
+            )
+        )
+    return judge_card(strata, identity=identity)
+
+
+def is_fit(card: JudgeCard) -> bool:
+    """Whether a judge is proved to find enough bad answers and to pass enough good ones."""
+    return card.sp_lower >= BAD_FOUND_MIN and card.se_lower >= GOOD_PASSED_MIN
+
+
+def card_words(card: JudgeCard) -> str:
+    """Say what a card shows.
+
+    Args:
+        card: The card.
+    """
+    return (
+        f"finds at least {card.sp_lower:.0%} of bad answers and passes at least {card.se_lower:.0%} of good ones "
+        f"(95 %, {card.n} labels)"
+    )
+
+
+def card_evidence(
+    card: JudgeCard, *, agent: str, judge: str, command: str, at: datetime, answers: Sequence[Answer]
+) -> Evidence:
+    """Turn a card into a record; its counts make the same card again, its age is that of the newest label.
+
+    Args:
+        card: The card.
+        agent: Agent whose answers were labelled.
+        judge: Name of the judge in the charter.
+        command: What made it.
+        at: The present moment, aware UTC.
+        answers: The labelled answers behind it.
+    """
+    passed, failed = card.strata
+    labelled_at = [one.at for one in answers if one.at is not None and at - one.at <= CARD_MAX_AGE]
+    numbers = (
+        *(passed.judged, passed.labelled, passed.good),
+        *(failed.judged, failed.labelled, failed.good),
+    )
+    return Evidence(
+        kind="judge.card",
+        agent=agent,
+        binds=Binding(judge=card.identity),
+        scope=Scope(part=judge),
+        window_from=min(labelled_at, default=at),
+        window_to=max(labelled_at, default=at),
+        n=card.n,
+        passed=is_fit(card),
+        detail=f"{judge} {card_words(card)}; asked are {BAD_FOUND_MIN:.0%} and {GOOD_PASSED_MIN:.0%}",
+        counts=dict(zip(COUNTS, numbers, strict=True)),
+        source=Source(command=command),
+        recorded_at=at,
+    )
+
+
+def trust_judges(
+    identities: Sequence[str], records: Sequence[Evidence], charter: Charter | None, now: datetime
+) -> Mapping[str, JudgeTrust]:
+    """Say of each judge whether a card on record lets its scores decide a margin.
+
+    Args:
+        identities: Judges of a run.
+        records: Evidence of the agent.
+        charter: The charter, or None.
+        now: The present moment, aware UTC.
+    """
+    judges = None if charter is None or is_open(charter.model.judges) else charter.model.judges
+    ages = {one.name: known(one.card_max_age) or CARD_MAX_AGE for one in judges or ()}
+    return {one: _trust(one, records, ages, now) for one in identities}
+
+
+def _trust(
+    identity: str, records: Sequence[Evidence], ages: Mapping[str, timedelta], now: datetime
+) -> JudgeTrust:
+    cards = [one for one in records if one.kind == "judge.card" and set(COUNTS) <= set(one.counts)]
+    own = [one for one in cards if one.binds.judge == identity]
+    remedy = "pilothouse eval judge NAME"
+    if not own:
+        reason, words = (Reason.STALE, "its card is of another judge: model, prompt or rubric changed") if cards else (
+            Reason.MISSING, "its errors were never measured"
+        )  # fmt: skip
+        return JudgeTrust(card=None, reason=reason, sentence=words, remedy=remedy)
+    last = max(own, key=lambda one: one.window_to)
+    name = last.scope.part or "NAME"
+    remedy = f"pilothouse eval judge {name}"
+    limit = ages.get(name, CARD_MAX_AGE)
+    if last.age_days(now) * 86_400 > limit.total_seconds():
+        words = f"its card is {last.age_days(now):.0f} days old, at most {limit.days} are allowed"
+        return JudgeTrust(card=None, reason=Reason.STALE, sentence=words, remedy=remedy)
+    numbers = [last.counts[one] for one in COUNTS]
+    card = judge_card(
+        [
+            Stratum(name="pass", judged=numbers[0], labelled=numbers[1], good=numbers[2]),
+            Stratum(name="fail", judged=numbers[3], labelled=numbers[4], good=numbers[5]),
+        ],
+        identity=identity,
+    )
+    if isinstance(card, NotEnoughEvidence) or not is_fit(card):
+        words = last.detail if isinstance(card, JudgeCard) else card.reason
+        return JudgeTrust(
+            card=None, reason=Reason.INSUFFICIENT, sentence=f"its card is too weak: {words}", remedy=remedy
+        )
+    return JudgeTrust(card=card, reason=None, sentence=card_words(card), remedy=remedy)
