@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pilothouse.core.evidence.score import Score
 from pilothouse.core.evidence.task import Task
 from pilothouse.lake.queries import LakeQueries
-from pilothouse.ports import AgentSeen, TaskCursor, TaskFilter, TaskPage, TraceView
+from pilothouse.ports import AgentSeen, Assigned, TaskCursor, TaskFilter, TaskPage, TraceView
 
 __all__ = ["LakeAnswers"]
 
@@ -38,6 +38,10 @@ class LakeAnswers:
     def agents(self) -> Sequence[AgentSeen]:
         """Return the agents that sent tasks, by name."""
         return self._queries.agents()
+
+    def assigned(self, experiment: str, *, from_ns: int, to_ns: int) -> Sequence[Assigned]:
+        """Return which task belongs to which arm of an experiment, at most 200,000."""
+        return self._queries.assigned(experiment, from_ns=from_ns, to_ns=to_ns)
 
     def scores(self, *, from_ns: int, to_ns: int) -> Sequence[Score]:
         """Return what evaluators outside of Pilothouse sent in a half-open window, at most 200,000."""

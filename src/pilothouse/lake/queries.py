@@ -24,6 +24,7 @@ from pilothouse.lake.view import Database, View
 from pilothouse.ports import (
     SAID_SPAN_MAX_NS,
     AgentSeen,
+    Assigned,
     SpanRecord,
     TaskCursor,
     TaskFilter,
@@ -200,6 +201,36 @@ class LakeQueries:
             )
             for agent, rows in seen.items()
         )
+
+    def assigned(self, experiment: str, *, from_ns: int, to_ns: int) -> Sequence[Assigned]:
+        """Return which task belongs to which arm of an experiment, as its spans say."""
+        view = self._view()
+        files = tuple(
+            file for file in view.span_files if file.start_min < to_ns and file.start_max >= from_ns
+        )
+        # The text search first: most spans carry no experiment, and reading JSON is what costs.
+        table = self._database.run(
+            replace(view, span_files=files),
+            "SELECT DISTINCT trace_id, attributes FROM spans WHERE record = 'span' AND start_ns >= ? AND start_ns < ? "
+            "AND contains(attributes, 'pilothouse.experiment.id') AND contains(attributes, ?) LIMIT ?",
+            [from_ns, to_ns, experiment, SCORES_MAX + 1],
+        )
+        if table.num_rows > SCORES_MAX:
+            raise LimitExceeded(
+                f"the window holds more than {SCORES_MAX} assigned tasks",
+                remedy="Ask for a shorter window.",
+            )
+        found: dict[str, Assigned] = {}
+        for row in table.to_pylist():
+            said = msgspec.json.decode(row["attributes"])
+            unit, arm = said.get("pilothouse.experiment.unit"), said.get("pilothouse.experiment.arm")
+            if (
+                said.get("pilothouse.experiment.id") == experiment
+                and isinstance(unit, str)
+                and isinstance(arm, str)
+            ):
+                found[row["trace_id"]] = Assigned(trace_id=row["trace_id"], unit=unit, arm=arm)
+        return tuple(found.values())
 
     def scores(self, *, from_ns: int, to_ns: int) -> Sequence[Score]:
         """Return what evaluators outside of Pilothouse sent as log events in a half-open window, each once."""

@@ -30,6 +30,7 @@ from pilothouse.ports.intake import Intake, IntakeAnswer, Receipt, Signal
 from pilothouse.ports.lake import (
     SAID_SPAN_MAX_NS,
     AgentSeen,
+    Assigned,
     Lake,
     LakeHealth,
     SpanRecord,
@@ -95,6 +96,7 @@ __all__ = [
     "ApprovalState",
     "Approvals",
     "ApproverRecord",
+    "Assigned",
     "AuditEntry",
     "AuditLog",
     "AuditRecord",

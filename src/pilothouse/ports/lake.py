@@ -14,6 +14,7 @@ from pilothouse.core.evidence.task import Task
 __all__ = [
     "SAID_SPAN_MAX_NS",
     "AgentSeen",
+    "Assigned",
     "Lake",
     "LakeHealth",
     "SpanRecord",
@@ -202,6 +203,21 @@ class AgentSeen:
     versions: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assigned:
+    """A task of an experiment.
+
+    Attributes:
+        trace_id: The task.
+        unit: Conversation or user.
+        arm: `candidate` or `baseline`.
+    """
+
+    trace_id: str
+    unit: str
+    arm: str
+
+
 @runtime_checkable
 class Lake(Protocol):
     """Telemetry in bulk, as queries; every answer is bounded."""
@@ -220,6 +236,10 @@ class Lake(Protocol):
 
     def agents(self) -> Sequence[AgentSeen]:
         """Return the agents that sent tasks, by name."""
+        ...
+
+    def assigned(self, experiment: str, *, from_ns: int, to_ns: int) -> Sequence[Assigned]:
+        """Return which task belongs to which arm of an experiment, at most 200,000."""
         ...
 
     def scores(self, *, from_ns: int, to_ns: int) -> Sequence[Score]:

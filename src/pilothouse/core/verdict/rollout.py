@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which arm of an experiment a unit belongs to, and whether the arms were filled as they should be.
+"""Which arm of an experiment a unit belongs to.
 
 The same function runs in the gateway, in the agent and in the analysis. A unit is a conversation or a
 user, never a request. Ramps only add units to the candidate: nobody is moved back.
@@ -10,11 +10,9 @@ from __future__ import annotations
 import hashlib
 from typing import Final
 
-from scipy import special
-
 from pilothouse.errors import UsageError
 
-__all__ = ["BUCKETS", "arm_of", "assignment_p_value", "bucket_of"]
+__all__ = ["BUCKETS", "arm_of", "bucket_of"]
 
 BUCKETS: Final = 10_000
 """Smallest step of a ramp is a hundredth of a percent."""
@@ -58,35 +56,3 @@ def arm_of(experiment: str, unit: str, *, share: float, salt: str = "") -> str:
     if not 0.0 <= share <= 1.0:
         raise UsageError(f"share {share:g} is not between 0 and 1.", remedy="Give for example 0.05.")
     return "candidate" if bucket_of(experiment, unit, salt=salt) < round(share * BUCKETS) else "baseline"
-
-
-def assignment_p_value(candidate_units: int, baseline_units: int, *, share: float) -> float:
-    """Chance of a split at least this uneven when the assignment works; below .001 it is broken.
-
-    Args:
-        candidate_units: Units seen in the candidate's arm.
-        baseline_units: Units seen in the baseline's arm.
-        share: Share that the candidate should have, in (0, 1).
-
-    Returns:
-        p-value of the chi-squared test with one degree of freedom; 1 without any unit.
-
-    Raises:
-        UsageError: The share leaves an arm empty.
-
-    Source:
-        Pearson 1900.
-
-    Example:
-        >>> f"{assignment_p_value(510, 490, share=0.5):.2f} {assignment_p_value(600, 400, share=0.5):.0e}"
-        '0.53 3e-10'
-    """
-    if not 0.0 < share < 1.0:
-        raise UsageError(f"share {share:g} leaves an arm empty.", remedy="Give for example 0.05.")
-    units = candidate_units + baseline_units
-    if units == 0:
-        return 1.0
-    expected = (share * units, (1 - share) * units)
-    found = (candidate_units, baseline_units)
-    statistic = sum((have - want) ** 2 / want for have, want in zip(found, expected, strict=True))
-    return float(special.chdtrc(1, statistic))

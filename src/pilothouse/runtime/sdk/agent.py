@@ -109,6 +109,7 @@ def _task(name: str, task_type: str) -> Iterator[Run]:
             attributes["pilothouse.task.result"] = "completed" if failed is None else "failed"
         if failed is not None:
             attributes["error.type"] = type(failed).__name__
+        attributes |= run.marks
         if run.claim_text is not None:
             attributes["pilothouse.task.claim"] = run.claim_text
         sink().close(opened, title, failed=failed is not None, attributes=attributes)

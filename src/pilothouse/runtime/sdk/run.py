@@ -25,7 +25,7 @@ class Run:
         task_type: Task type, or `unknown`.
     """
 
-    __slots__ = ("_claims", "agent", "outer", "span_id", "steps", "task_type", "trace_id")
+    __slots__ = ("_claims", "agent", "marks", "outer", "span_id", "steps", "task_type", "trace_id")
 
     def __init__(self, trace_id: str, span_id: str, agent: str, task_type: str, outer: Run | None) -> None:
         self.trace_id = trace_id
@@ -34,6 +34,7 @@ class Run:
         self.task_type = task_type
         self.outer = outer
         self.steps = 0
+        self.marks: dict[str, str] = {}
         self._claims: dict[str, Any] = {}
 
     def step(self) -> str:

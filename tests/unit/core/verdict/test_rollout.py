@@ -3,7 +3,8 @@ from __future__ import annotations
 
 import pytest
 
-from pilothouse.core.verdict.rollout import BUCKETS, arm_of, assignment_p_value, bucket_of
+from pilothouse.core.statistics.assignment import assignment_p_value
+from pilothouse.core.verdict.rollout import BUCKETS, arm_of, bucket_of
 from pilothouse.errors import UsageError
 
 VECTORS = [

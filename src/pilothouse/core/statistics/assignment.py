@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether the arms of an experiment were filled as they should be."""
+
+from __future__ import annotations
+
+from scipy import special
+
+from pilothouse.errors import UsageError
+
+__all__ = ["assignment_p_value"]
+
+
+def assignment_p_value(candidate_units: int, baseline_units: int, *, share: float) -> float:
+    """Chance of a split at least this uneven when the assignment works; below .001 it is broken.
+
+    Args:
+        candidate_units: Units seen in the candidate's arm.
+        baseline_units: Units seen in the baseline's arm.
+        share: Share that the candidate should have, in (0, 1).
+
+    Returns:
+        p-value of the chi-squared test with one degree of freedom; 1 without any unit.
+
+    Raises:
+        UsageError: The share leaves an arm empty.
+
+    Source:
+        Pearson 1900.
+
+    Example:
+        >>> f"{assignment_p_value(510, 490, share=0.5):.2f} {assignment_p_value(600, 400, share=0.5):.0e}"
+        '0.53 3e-10'
+    """
+    if not 0.0 < share < 1.0:
+        raise UsageError(f"share {share:g} leaves an arm empty.", remedy="Give for example 0.05.")
+    units = candidate_units + baseline_units
+    if units == 0:
+        return 1.0
+    expected = (share * units, (1 - share) * units)
+    found = (candidate_units, baseline_units)
+    statistic = sum((have - want) ** 2 / want for have, want in zip(found, expected, strict=True))
+    return float(special.chdtrc(1, statistic))

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pilothouse canary`: what production says about a candidate that serves a share of the traffic."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from pilothouse.interfaces.cli.consoles import hint_console
+from pilothouse.interfaces.cli.services import Services
+from pilothouse.settings import load_settings
+
+__all__ = ["register"]
+
+
+def register(cli: typer.Typer, services: Services) -> None:
+    """Add `canary` to the command tree."""
+
+    @cli.command("canary")
+    def canary(
+        *,
+        experiment: Annotated[str, typer.Argument(help="Id given to `experiment.assign`.")],
+        agent: Annotated[str, typer.Option(help="Agent.")],
+        margin: Annotated[float, typer.Option(help="Largest accepted loss, points.")] = 5.0,
+        tolerance: Annotated[float, typer.Option(help="Loss that is no harm yet, points.")] = 2.0,
+        alpha: Annotated[float, typer.Option(help="Error of each decision, all looks together.")] = 0.05,
+        share: Annotated[
+            float | None, typer.Option(help="Share the candidate had all the time: the split is checked.")
+        ] = None,
+        days: Annotated[int, typer.Option(help="Days back.", min=1, max=400)] = 28,
+        home: Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")] = None,
+        as_json: Annotated[bool, typer.Option("--json", help="Print the reading as JSON.")] = False,
+    ) -> None:
+        """Compare the arms by verified outcomes; look as often as you like, the error holds over all looks.
+
+        Exit status: 0 not worse, 1 harmful, 3 not decided or assignment broken.
+        """
+        from pilothouse.core.statistics.canary import CanaryTest
+        from pilothouse.workflows.canary import canary_evidence, read_canary
+
+        test = CanaryTest(margin / 100, alpha=alpha, tolerance=tolerance / 100)
+        with services.open_installation(load_settings(home=home)) as installation:
+            now = installation.clock.now()
+            report = read_canary(
+                installation, agent, experiment, test, since=now - timedelta(days=days), share=share
+            )
+            records = canary_evidence(report, at=now)
+            installation.ledger.add_evidence(records)
+            document = json.dumps(report.as_record(), default=str)
+            installation.ledger.record(kind="canary", agent=agent, at=now, actor="canary", document=document)
+        if as_json:
+            typer.echo(json.dumps(report.as_record(), default=str, indent=2))
+        else:
+            console = Console(highlight=False, soft_wrap=True)
+            console.print(escape(f"{experiment}: {report.sentence}"))
+            console.print(
+                escape(
+                    f"  {report.candidate_units} candidate and {report.baseline_units} baseline units with an outcome, "
+                    f"{report.pending} tasks wait, {sum(report.unverifiable.values())} cannot be verified, "
+                    f"{report.switched} units seen in both arms are left out"
+                )
+            )
+            if report.candidate_units == 0:
+                hint_console().print("no outcome of a candidate yet: `pilothouse verify` asks for outcomes")
+        if records:
+            hint_console().print(
+                f"the release verdict of {escape(records[0].binds.version or '')} is taken back"
+            )
+        raise typer.Exit(int(report.exit_status))

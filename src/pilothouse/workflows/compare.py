@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compare two runs case by case: the difference with its interval, in all, for each task type and each stratum."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+from pilothouse.core.evidence.evidence import Basis, Binding, Evidence, Scope, Source
+from pilothouse.core.statistics.comparison import Comparison, PairedNonInferiority
+from pilothouse.core.statistics.results import NotEnoughEvidence
+from pilothouse.errors import UnknownName, UsageError
+from pilothouse.evals.checks import success_of
+from pilothouse.evals.dataset import Dataset
+from pilothouse.evals.foreign_scores import ForeignRun, ForeignScore, read_foreign_scores
+from pilothouse.evals.journal import Journal
+from pilothouse.evals.score import Score
+from pilothouse.evals.trial import trial_key
+
+__all__ = ["ComparedPart", "ComparedRuns", "compare_runs", "imported_evidence", "read_side"]
+
+FLIPS_SHOWN_MAX = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparedPart:
+    """The difference in one part of the cases.
+
+    Attributes:
+        part: `all`, a task type, or `task type · stratum`.
+        pairs: Cases scored on both sides.
+        clusters: Independent groups among them.
+        before: Rate of good answers of the first side, or None without a pair.
+        after: The same of the second.
+        difference: Second minus first, points, or None.
+        low: Lower end of its 95 % interval.
+        high: Upper end.
+        note: Why there is no interval, or empty.
+    """
+
+    part: str
+    pairs: int
+    clusters: int
+    before: float | None
+    after: float | None
+    difference: float | None
+    low: float | None
+    high: float | None
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparedRuns:
+    """Two runs side by side.
+
+    Attributes:
+        parts: In all, by task type, by stratum.
+        only_before: Cases that only the first side has.
+        only_after: Cases that only the second side has.
+        unscored: Cases without a score on a side.
+        worse: Cases that were good and are not.
+        better: Cases that were not and are.
+    """
+
+    parts: tuple[ComparedPart, ...]
+    only_before: int
+    only_after: int
+    unscored: int
+    worse: tuple[str, ...]
+    better: tuple[str, ...]
+
+    def as_record(self) -> dict[str, object]:
+        """Return the fields as plain data for JSON."""
+        return asdict(self)
+
+
+def read_side(
+    text: str, *, journal: Path, dataset: Dataset | None, metric: str | None, pass_at: float
+) -> tuple[ForeignScore, ...]:
+    """Return the scores of one side: a file of another harness, or a version in the journal.
+
+    Args:
+        text: Path of a file, or a version digest.
+        journal: Stored trials.
+        dataset: Cases of the journal's side.
+        metric: Scorer of a file with several.
+        pass_at: Least value of a success.
+
+    Raises:
+        UsageError: A version without a dataset.
+        UnknownName: Nothing is stored of that version.
+    """
+    path = Path(text)
+    if path.suffix in {".eval", ".json", ".jsonl"}:
+        return read_foreign_scores(path, scorer=metric).scores
+    if dataset is None:
+        raise UsageError(
+            f"{text!r} is a version, so its cases must be named.", remedy="Give --dataset FOLDER-OR-FILE."
+        )
+    with Journal(journal) as trials:
+        found = tuple(_stored(trials, dataset, text, pass_at))
+    if not found:
+        raise UnknownName(
+            f"no score of version {text!r} on these cases is stored in {str(journal)!r}.",
+            remedy="Run it: `pilothouse eval run TARGET --dataset DATASET`, or give a file.",
+            subject=text,
+        )
+    return found
+
+
+def compare_runs(
+    before: Sequence[ForeignScore], after: Sequence[ForeignScore], *, pass_at: float = 0.5
+) -> ComparedRuns:
+    """Compare case by case; repeats of a case are one cluster.
+
+    Args:
+        before: Scores of the first side.
+        after: Scores of the second side.
+        pass_at: Least value of a success.
+    """
+    sides = [{(one.case_id, one.repeat): one for one in some} for some in (before, after)]
+    shared = [key for key in sides[0] if key in sides[1]]
+    scored = [(sides[0][key], sides[1][key]) for key in shared]
+    pairs = [(a, b) for a, b in scored if a.value is not None and b.value is not None]
+    groups: dict[str, list[tuple[ForeignScore, ForeignScore]]] = defaultdict(list)
+    for pair in pairs:
+        first = pair[0]
+        groups["all"].append(pair)
+        groups[first.task_type].append(pair)
+        groups[f"{first.task_type} · {first.stratum}"].append(pair)
+    types = {pair[0].task_type for pair in pairs}
+    strata = {(pair[0].task_type, pair[0].stratum) for pair in pairs}
+    names = ["all"]
+    names += sorted(types) if len(types) > 1 else []
+    names += sorted(f"{kind} · {stratum}" for kind, stratum in strata) if len(strata) > len(types) else []
+    flips = [(a.case_id, _good(a, pass_at), _good(b, pass_at)) for a, b in pairs]
+    return ComparedRuns(
+        parts=tuple(_part(name, groups[name], pass_at) for name in names),
+        only_before=len(sides[0]) - len(shared),
+        only_after=len(sides[1]) - len(shared),
+        unscored=len(scored) - len(pairs),
+        worse=tuple(dict.fromkeys(name for name, old, new in flips if old and not new)),
+        better=tuple(dict.fromkeys(name for name, old, new in flips if new and not old)),
+    )
+
+
+def imported_evidence(
+    run: ForeignRun, *, agent: str, version: str, dataset: str | None, at: datetime, pass_at: float
+) -> tuple[Evidence, ...]:
+    """Turn another harness's scores into imported records: they can show harm and never prove.
+
+    Args:
+        run: What the file holds.
+        agent: Agent it speaks of.
+        version: Version it ran.
+        dataset: Digest of the dataset, or None when it is not known.
+        at: The present moment, aware UTC.
+        pass_at: Least value of a success.
+    """
+    by_type: dict[str, list[ForeignScore]] = defaultdict(list)
+    for one in run.scores:
+        if one.value is not None and one.repeat == 0:
+            by_type[one.task_type].append(one)
+    return tuple(
+        Evidence(
+            kind="eval.baseline",
+            agent=agent,
+            binds=Binding(version=version, dataset=dataset),
+            scope=Scope(task_type=task_type),
+            window_from=at,
+            window_to=at,
+            n=len(some),
+            good=sum(_good(one, pass_at) for one in some),
+            items=tuple(one.case_id for one in some if not _good(one, pass_at))[:50],
+            detail=f"{run.harness}: {run.scorer} of {run.path.name}, model {run.model or 'unknown'}",
+            source=Source(command=f"pilothouse eval import {run.path.name}"),
+            basis=Basis.IMPORTED,
+            recorded_at=at,
+        )
+        for task_type, some in sorted(by_type.items())
+    )
+
+
+def _part(name: str, pairs: Sequence[tuple[ForeignScore, ForeignScore]], pass_at: float) -> ComparedPart:
+    old = [_good(one, pass_at) for one, _ in pairs]
+    new = [_good(one, pass_at) for _, one in pairs]
+    clusters = [one.cluster or one.case_id for one, _ in pairs]
+    # Only the interval is read, so the margin plays no part; 1 - alpha is its confidence.
+    found: Comparison | NotEnoughEvidence = PairedNonInferiority(0.05, alpha=0.05).decide_pairs(
+        [int(one) for one in old], [int(one) for one in new], clusters=clusters
+    )
+    ends = found.difference if isinstance(found, Comparison) else None
+    n = len(pairs)
+    return ComparedPart(
+        part=name,
+        pairs=n,
+        clusters=len(set(clusters)),
+        before=sum(old) / n if n else None,
+        after=sum(new) / n if n else None,
+        difference=100 * (sum(new) - sum(old)) / n if n else None,
+        low=100 * ends.low if ends else None,
+        high=100 * ends.high if ends else None,
+        note="" if isinstance(found, Comparison) else f"{found.reason}; {found.remedy}",
+    )
+
+
+def _stored(journal: Journal, dataset: Dataset, version: str, pass_at: float) -> Iterable[ForeignScore]:
+    """Fold the stored scores of a version, each against the expectation that the case has now."""
+    for config in journal.configs_of(version)[:1]:
+        keys = {
+            trial_key(config.digest, case.input_hash, 0): case
+            for case in dataset.cases
+            if case.family is None
+        }
+        scores: dict[str, list[Score]] = defaultdict(list)
+        for one in journal.scores(keys):
+            if one.case_hash == keys[one.key].case_hash:
+                scores[one.key].append(one.score)
+        for key, some in scores.items():
+            case = keys[key]
+            yield ForeignScore(
+                case_id=case.id,
+                task_type=case.task_type,
+                stratum=case.stratum,
+                cluster=case.cluster_id,
+                value=success_of(some, pass_at=pass_at).value,
+            )
+
+
+def _good(one: ForeignScore, pass_at: float) -> bool:
+    return one.value is not None and one.value >= pass_at

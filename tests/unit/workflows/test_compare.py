@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two runs case by case, and scores that another harness wrote."""
+
+from __future__ import annotations
+
+import json
+import math
+import zipfile
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from pilothouse.core.evidence.evidence import Basis
+from pilothouse.errors import MalformedRecord, UsageError
+from pilothouse.evals.foreign_scores import ForeignScore, read_foreign_scores
+from pilothouse.workflows.compare import compare_runs, imported_evidence
+
+NOW = datetime(2026, 11, 20, tzinfo=UTC)
+
+
+def side(values, *, cluster=1, stratum=lambda n: "all"):
+    return [
+        ForeignScore(case_id=str(n), value=value, cluster=f"k{n // cluster}", stratum=stratum(n))
+        for n, value in enumerate(values)
+    ]
+
+
+def inspect_log(path, samples, *, scorers=("match",)):
+    """A log as Inspect 0.3 writes it: header and samples apart in an archive, or all in one JSON file."""
+    header = {"version": 2, "status": "success", "eval": {"task": "triage", "model": "m-1"}}
+    rows = [
+        {"id": name, "epoch": epoch, "scores": {one: {"value": value, "answer": ""} for one in scorers}}
+        for name, epoch, value in samples
+    ]
+    if path.suffix == ".json":
+        path.write_text(json.dumps({**header, "samples": rows}), encoding="utf-8")
+        return path
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("header.json", json.dumps(header))
+        for row in rows:
+            archive.writestr(f"samples/{row['id']}_epoch_{row['epoch']}.json", json.dumps(row))
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".eval", ".json"])
+def test_an_inspect_log_is_read_with_its_letters_epochs_and_gaps(tmp_path, suffix):
+    samples = [("a", 1, "C"), ("a", 2, "I"), ("b", 1, "P"), ("c", 1, "N"), ("d", 1, 0.7), ("e", 1, [1, 2])]
+    run = read_foreign_scores(inspect_log(tmp_path / f"log{suffix}", samples))
+    found = {(one.case_id, one.repeat): one.value for one in run.scores}
+    assert found == {
+        ("a", 0): 1.0,
+        ("a", 1): 0.0,
+        ("b", 0): 0.5,
+        ("c", 0): 0.0,
+        ("d", 0): 0.7,
+        ("e", 0): None,
+    }
+    assert (run.harness, run.scorer, run.model) == ("inspect", "match", "m-1")
+
+
+def test_a_log_with_several_scorers_asks_which(tmp_path):
+    path = inspect_log(tmp_path / "log.eval", [("a", 1, "C")], scorers=("match", "judge"))
+    with pytest.raises(UsageError, match="judge, match"):
+        read_foreign_scores(path)
+    assert read_foreign_scores(path, scorer="judge").scores[0].value == 1.0
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("x.eval", "no archive"),
+        ("x.json", "[1]"),
+        ("x.json", "{}"),
+        ("x.jsonl", '{"id": 1}'),
+        ("x.jsonl", "nothing"),
+    ],
+)
+def test_what_is_no_log_is_refused_with_its_name(tmp_path, name, body):
+    (tmp_path / name).write_text(body, encoding="utf-8")
+    with pytest.raises(MalformedRecord) as refused:
+        read_foreign_scores(tmp_path / name)
+    assert str(tmp_path / name) in str(refused.value.place)
+
+
+def test_the_interval_of_independent_pairs_covers_what_scipy_says_of_them():
+    rng = np.random.default_rng(1)
+    old = (rng.random(400) < 0.9).astype(float)
+    new = np.where(rng.random(400) < 0.1, 1 - old, old)
+    part = compare_runs(side(old), side(new)).parts[0]
+    d = 100 * (new - old)
+    reach = stats.norm.ppf(0.975) * d.std(ddof=1) / math.sqrt(400)
+    assert part.difference == pytest.approx(d.mean())
+    assert part.low == pytest.approx(d.mean() - reach, abs=0.5)
+    assert part.high == pytest.approx(d.mean() + reach, abs=0.5)
+
+
+def test_clusters_widen_the_interval_and_strata_stand_apart():
+    new = [float(n % 40 >= 4) for n in range(400)]
+    alone = compare_runs(side([1.0] * 400), side(new)).parts[0]
+    found = compare_runs(
+        side([1.0] * 400, cluster=4, stratum=lambda n: "long" if n % 2 else "short"), side(new, cluster=4)
+    )
+    assert found.parts[0].high - found.parts[0].low > alone.high - alone.low
+    assert [one.part for one in found.parts] == ["all", "task · long", "task · short"]
+    assert len(found.worse) == 40
+
+
+def test_a_case_without_a_score_makes_no_pair_and_is_counted():
+    found = compare_runs(side([1.0, None, 1.0, 1.0]), side([0.0, 1.0, 1.0]))
+    assert (found.parts[0].pairs, found.unscored, found.only_before) == (2, 1, 1)
+    assert found.parts[0].low is None
+    assert "cannot decide" in found.parts[0].note or "clusters" in found.parts[0].note
+
+
+def test_imported_scores_are_marked_as_such_and_count_each_case_once(tmp_path):
+    path = inspect_log(tmp_path / "log.eval", [("a", 1, "C"), ("a", 2, "C"), ("b", 1, "I"), ("c", 1, None)])
+    (record,) = imported_evidence(
+        read_foreign_scores(path), agent="a", version="v" * 64, dataset=None, at=NOW, pass_at=0.5
+    )
+    assert (record.basis, record.n, record.good, record.items) == (Basis.IMPORTED, 2, 1, ("b",))
+    assert record.scope.task_type == "triage"
