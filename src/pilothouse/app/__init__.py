@@ -13,7 +13,7 @@ from pilothouse.app.boundary import open_boundary
 from pilothouse.app.control_room import open_control_room
 from pilothouse.app.gateway import open_gateway_store
 from pilothouse.app.opening import SystemClock, open_installation, open_intake
-from pilothouse.app.people import open_sign_in, open_workbench
+from pilothouse.app.people import feedback_key, open_curation, open_sign_in, open_workbench
 from pilothouse.app.serving import serve
 from pilothouse.app.tools import list_mcp_tools, run_mcp_proxy
 from pilothouse.connectors.own_server import ask_health, read_server
@@ -36,8 +36,10 @@ __all__ = [
     "command_tree",
     "demo_parts",
     "examine_installation",
+    "feedback_key",
     "main",
     "open_control_room",
+    "open_curation",
     "open_gateway_store",
     "open_installation",
     "open_intake",
@@ -124,6 +126,8 @@ def command_tree() -> typer.Typer:
             open_boundary=open_boundary,
             open_intake=open_intake,
             open_sign_in=open_sign_in,
+            open_curation=open_curation,
+            feedback_key=feedback_key,
             open_workbench=open_workbench,
             server_address=server_address,
             serve=serve,

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -12,18 +14,23 @@ from pilothouse.app.opening import SystemClock
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from pilothouse.interfaces.http.feedback import App as ApiApp
     from pilothouse.interfaces.web.routing import Room
     from pilothouse.ledger.ledger import SqlLedger
     from pilothouse.settings import Settings
     from pilothouse.workflows.background import Tick
+    from pilothouse.workflows.curation_desk import CurationDesk
     from pilothouse.workflows.installation import Installation
     from pilothouse.workflows.people import Directory
     from pilothouse.workflows.review import Workbench
     from pilothouse.workflows.sign_in import SignIn
 
 __all__ = [
+    "feedback_key",
+    "open_curation",
     "open_sign_in",
     "open_workbench",
+    "people_api",
     "people_rooms",
     "review_ticks",
     "sign_in_of",
@@ -148,3 +155,74 @@ def open_workbench(settings: Settings) -> Iterator[Workbench]:
 
     with open_ledger(settings.ledger_url) as ledger:
         yield workbench_of(ledger, Directory(ledger))
+
+
+def feedback_key(settings: Settings) -> str:
+    """Return the feedback key of an installation, made when it is first asked for; only its owner may read it.
+
+    Args:
+        settings: Values in force.
+    """
+    path = settings.home / "feedback.key"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text(encoding="ascii").strip()
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        key = secrets.token_urlsafe(32)
+        file.write(f"{key}\n")
+    return key
+
+
+def people_api(installation: Installation, ledger: SqlLedger, directory: Directory) -> ApiApp:
+    """Return what is served under /api: feedback, its widget, and few-shot examples.
+
+    Args:
+        installation: Opened lake and ledger.
+        ledger: The same ledger, as its class.
+        directory: Who people are.
+    """
+    from pilothouse.interfaces.http.feedback import api_app
+    from pilothouse.ledger.curation import SqlCuration
+    from pilothouse.ledger.feedback import SqlFeedback
+    from pilothouse.ledger.few_shot_index import FewShotIndex
+    from pilothouse.ledger.review_queue import SqlReviewQueue
+    from pilothouse.workflows.feedback import Desk
+    from pilothouse.workflows.few_shots import FewShots
+
+    database, clock = ledger.database, SystemClock()
+    desk = Desk(
+        feedback_key(installation.settings),
+        SqlFeedback(database),
+        SqlReviewQueue(database),
+        installation.lake,
+        directory,
+        clock=clock,
+    )
+    return api_app(desk, FewShots(SqlCuration(database), FewShotIndex, clock))
+
+
+@contextmanager
+def open_curation(settings: Settings) -> Iterator[CurationDesk]:
+    """Open what curating and erasing need, for the time of a command.
+
+    Args:
+        settings: Values in force.
+    """
+    from pilothouse.ledger.curation import SqlCuration
+    from pilothouse.ledger.feedback import SqlFeedback
+    from pilothouse.ledger.ledger import open_ledger
+    from pilothouse.ledger.review_queue import SqlReviewQueue
+    from pilothouse.workflows.curation_desk import CurationDesk
+    from pilothouse.workflows.people import Directory
+
+    with open_ledger(settings.ledger_url) as ledger:
+        yield CurationDesk(
+            queue=SqlReviewQueue(ledger.database),
+            store=SqlCuration(ledger.database),
+            said=SqlFeedback(ledger.database),
+            ledger=ledger,
+            directory=Directory(ledger),
+            clock=SystemClock(),
+        )

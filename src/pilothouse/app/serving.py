@@ -11,7 +11,7 @@ from pilothouse import __version__
 from pilothouse.app.control_room import running_controls
 from pilothouse.app.gateway import running_gateway
 from pilothouse.app.opening import SystemClock
-from pilothouse.app.people import people_rooms, review_ticks, sign_in_of
+from pilothouse.app.people import people_api, people_rooms, review_ticks, sign_in_of
 from pilothouse.connectors.own_server import forget_server, note_server
 from pilothouse.interfaces.cli.services import ServeRequest
 
@@ -133,7 +133,7 @@ def _serve_node(
             rooms=(*people_rooms(ledger, sign_in), RolloutRoom(installation)),
             menu=(REVIEW_LINK,),
         ),
-        mounts={"gw": gateway.app},
+        mounts={"gw": gateway.app, "api": people_api(installation, ledger, sign_in.directory)},
         metrics=lambda: metrics_text(node.health()) + gateway.metrics(),
         health=lambda: {
             "program": "pilothouse",

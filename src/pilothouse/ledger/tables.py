@@ -8,6 +8,8 @@ from pilothouse.ledger.audit import audit_checkpoints
 from pilothouse.ledger.audit_records import audit_head, audit_records
 from pilothouse.ledger.audit_subjects import audit_payloads, audit_subjects
 from pilothouse.ledger.controls import controls
+from pilothouse.ledger.curation import few_shots, lineage
+from pilothouse.ledger.feedback import feedback
 from pilothouse.ledger.gateway import gateway_keys, gateway_providers, gateway_spent
 from pilothouse.ledger.leases import jobs, leases, timers
 from pilothouse.ledger.permission_book import permission_uses
@@ -31,11 +33,14 @@ TABLES = (
     controls,
     decisions,
     evidence,
+    feedback,
+    few_shots,
     jobs,
     leases,
     gateway_keys,
     gateway_providers,
     gateway_spent,
+    lineage,
     outcomes,
     prices,
     review_drafts,

@@ -16,6 +16,8 @@ from pilothouse.ports.approvals import (
 from pilothouse.ports.audit import AUDIT_DOCUMENT_MAX, AUDIT_PAGE_MAX, AuditEntry, AuditLog, AuditRecord
 from pilothouse.ports.clock import Clock
 from pilothouse.ports.controls import NO_CONTROLS, Controls, ControlState, ControlStore, Pause, Rollback
+from pilothouse.ports.curation import CurationStore, Edge, Example
+from pilothouse.ports.feedback import Feedback, FeedbackKind, FeedbackStore
 from pilothouse.ports.gateway import (
     KEYS_MAX,
     PROVIDERS_MAX,
@@ -109,8 +111,14 @@ __all__ = [
     "ControlState",
     "ControlStore",
     "Controls",
+    "CurationStore",
     "Decider",
     "Decision",
+    "Edge",
+    "Example",
+    "Feedback",
+    "FeedbackKind",
+    "FeedbackStore",
     "GatewayStore",
     "HeldOutput",
     "Hold",

@@ -23,12 +23,14 @@ from pilothouse.interfaces.cli import (
     canary,
     charter,
     controls,
+    curate,
     dataset,
     demo,
     doctor,
     evaluate,
     evidence,
     explain,
+    feedback,
     gate,
     integration,
     key,
@@ -82,6 +84,8 @@ COMMANDS = (
     evidence,
     integration,
     mcp,
+    feedback,
+    curate,
 )
 """Command groups in the order of the help page."""
 

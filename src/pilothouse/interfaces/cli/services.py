@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pilothouse.workflows.backup import Manifest
     from pilothouse.workflows.boundary_room import BoundaryRoom
     from pilothouse.workflows.control_room import ControlRoom
+    from pilothouse.workflows.curation_desk import CurationDesk
     from pilothouse.workflows.doctor import Checkup
     from pilothouse.workflows.installation import Installation
     from pilothouse.workflows.review import Workbench
@@ -76,6 +77,8 @@ class Services:
         open_boundary: Open audit log and approvals, for the time of a command.
         open_intake: Open the running server's intake, or our own; what it took is folded at the end.
         open_sign_in: Open who people are, for the time of a command.
+        open_curation: Open what curating and erasing need, for the time of a command.
+        feedback_key: The key with which feedback is sent.
         open_workbench: Open the review queue, for the time of a command.
         server_address: Where the running server listens, or None.
         serve: Serve until a signal asks to stop.
@@ -94,6 +97,8 @@ class Services:
     open_boundary: Callable[[Settings], AbstractContextManager[BoundaryRoom]]
     open_intake: Callable[[Settings], AbstractContextManager[Intake]]
     open_sign_in: Callable[[Settings], AbstractContextManager[SignIn]]
+    open_curation: Callable[[Settings], AbstractContextManager[CurationDesk]]
+    feedback_key: Callable[[Settings], str]
     open_workbench: Callable[[Settings], AbstractContextManager[Workbench]]
     server_address: Callable[[Settings], str | None]
     serve: Callable[[ServeRequest], None]

@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Few-shot libraries, lineage and erasure in the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Connection,
+    Index,
+    String,
+    Table,
+    Text,
+    exists,
+    insert,
+    or_,
+    select,
+    update,
+)
+
+from pilothouse.core.charter.digest import canonical_json
+from pilothouse.errors import LimitExceeded, UsageError
+from pilothouse.ledger.database import Database
+from pilothouse.ledger.decisions import append_decision
+from pilothouse.ledger.feedback import feedback
+from pilothouse.ledger.review_tables import review_drafts, review_items, review_labels
+from pilothouse.ledger.schema import METADATA, from_micros, to_micros
+from pilothouse.ports.curation import EXAMPLES_MAX, Edge, Example
+
+__all__ = ["ERASED", "SqlCuration", "few_shots", "lineage"]
+
+ERASED = "[erased]"
+"""What stands in place of a text that was erased: that something was here stays known."""
+
+SUBJECT_CHARS_MIN = 4
+"""Characters of a subject: shorter ones are part of half of all texts."""
+
+READ_MAX = 10_000
+
+few_shots = Table(
+    "few_shots",
+    METADATA,
+    Column("agent", String(64), primary_key=True),
+    Column("version", String(64), primary_key=True),
+    Column("example_id", String(64), primary_key=True),
+    Column("task_type", String(64), nullable=False),
+    Column("input", Text, nullable=False),
+    Column("output", Text, nullable=False),
+    Column("item_id", String(64), nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Index(None, "agent", "at_us"),
+)
+"""Every version of every library."""
+
+lineage = Table(
+    "lineage",
+    METADATA,
+    Column("parent", String(256), primary_key=True),
+    Column("child", String(256), primary_key=True),
+    Column("agent", String(64), nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Index(None, "child"),
+)
+"""What was made from what."""
+
+_TEXTS: Mapping[Table, tuple[str, ...]] = {
+    review_items: ("why", "input", "proposal", "used", "correction", "note", "known"),
+    review_labels: ("correction", "note"),
+    review_drafts: ("text",),
+    feedback: ("text", "actor"),
+    few_shots: ("input", "output"),
+}
+"""Columns that hold what people and agents wrote."""
+
+
+class SqlCuration:
+    """`ports.CurationStore` on the ledger.
+
+    Args:
+        database: The ledger.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def save_examples(self, agent: str, version: str, examples: Sequence[Example], at: datetime) -> None:
+        """Keep a library under its version; the same version again changes nothing."""
+        if len(examples) > EXAMPLES_MAX:
+            raise LimitExceeded(
+                f"{len(examples):,} examples, at most {EXAMPLES_MAX:,} are kept for one agent",
+                remedy="Lower `few_shot.max` of the charter.",
+                subject=agent,
+            )
+        known = select(exists().where(few_shots.c.agent == agent, few_shots.c.version == version))
+        with self._database.write() as connection:
+            if connection.execute(known).scalar_one():
+                return
+            for example in examples:
+                connection.execute(
+                    insert(few_shots).values(
+                        agent=agent,
+                        version=version,
+                        example_id=example.example_id,
+                        task_type=example.task_type,
+                        input=example.input,
+                        output=example.output,
+                        item_id=example.item_id,
+                        at_us=to_micros(at),
+                    )
+                )
+
+    def examples(self, agent: str) -> tuple[str, Sequence[Example]]:
+        """Return the newest version of an agent's library and its examples; an empty version when there is none."""
+        newest = (
+            select(few_shots.c.version)
+            .where(few_shots.c.agent == agent)
+            .order_by(few_shots.c.at_us.desc(), few_shots.c.version)
+            .limit(1)
+        )
+        with self._database.read() as connection:
+            version = connection.execute(newest).scalar_one_or_none()
+            if version is None:
+                return "", ()
+            rows = connection.execute(
+                select(few_shots)
+                .where(few_shots.c.agent == agent, few_shots.c.version == version)
+                .order_by(few_shots.c.example_id)
+            ).all()
+        return str(version), tuple(
+            Example(
+                example_id=row.example_id,
+                agent=row.agent,
+                task_type=row.task_type,
+                input=row.input,
+                output=row.output,
+                item_id=row.item_id,
+            )
+            for row in rows
+            if ERASED not in (row.input, row.output)
+        )
+
+    def link(self, edges: Sequence[Edge]) -> None:
+        """Keep what was made from what; an edge that is known changes nothing."""
+        with self._database.write() as connection:
+            for edge in edges:
+                same = select(exists().where(lineage.c.parent == edge.parent, lineage.c.child == edge.child))
+                if not connection.execute(same).scalar_one():
+                    connection.execute(
+                        insert(lineage).values(
+                            parent=edge.parent, child=edge.child, agent=edge.agent, at_us=to_micros(edge.at)
+                        )
+                    )
+
+    def edges_of(self, name: str) -> Sequence[Edge]:
+        """Return every edge that has a name as parent or as child, at most 10,000."""
+        wanted = (
+            select(lineage)
+            .where(or_(lineage.c.parent == name, lineage.c.child == name))
+            .order_by(lineage.c.at_us, lineage.c.parent, lineage.c.child)
+            .limit(READ_MAX)
+        )
+        with self._database.read() as connection:
+            return tuple(
+                Edge(agent=row.agent, parent=row.parent, child=row.child, at=from_micros(row.at_us))
+                for row in connection.execute(wanted)
+            )
+
+    def traces_with(self, subject: str) -> Sequence[str]:
+        """Return the ids of reviewed tasks whose texts hold a subject, at most 10,000."""
+        _check_subject(subject)
+        with self._database.read() as connection:
+            return tuple(
+                connection.execute(
+                    select(review_items.c.trace_id)
+                    .where(_holds(review_items, subject))
+                    .distinct()
+                    .order_by(review_items.c.trace_id)
+                    .limit(READ_MAX)
+                ).scalars()
+            )
+
+    def erase(self, subject: str, *, actor: str, at: datetime) -> Mapping[str, int]:
+        """Overwrite every text that holds a subject, and all texts of a task of that id; return rows by table."""
+        _check_subject(subject)
+        counts: dict[str, int] = {}
+        with self._database.write() as connection:
+            items = tuple(
+                connection.execute(
+                    select(review_items.c.item_id).where(_holds(review_items, subject)).limit(READ_MAX)
+                ).scalars()
+            )
+            for table in _TEXTS:
+                counts[table.name] = _overwrite(connection, table, subject, items)
+            document = canonical_json({"rows": counts})
+            append_decision(
+                connection, kind="subject.erased", agent="pilothouse", at=at, actor=actor, document=document
+            )
+        return counts
+
+
+def _holds(table: Table, subject: str) -> ColumnElement[bool]:
+    found = [table.c[name].contains(subject, autoescape=True) for name in _TEXTS[table]]
+    if "trace_id" in table.c:
+        found.append(table.c.trace_id == subject)
+    return or_(*found)
+
+
+def _overwrite(connection: Connection, table: Table, subject: str, items: Sequence[str]) -> int:
+    """Overwrite whole texts, not words in them: what is left of a sentence still tells whom it is about."""
+    chosen = _holds(table, subject)
+    if "item_id" in table.c:  # what was made from an item that holds the subject goes with it
+        chosen = or_(chosen, table.c.item_id.in_(items))
+    values = {
+        name: ("[]" if name == "used" else ERASED) for name in _TEXTS[table] if not table.c[name].nullable
+    }
+    done = connection.execute(update(table).where(chosen).values(**values))
+    for name in _TEXTS[table]:
+        if table.c[name].nullable:
+            connection.execute(
+                update(table)
+                .where(
+                    or_(chosen, table.c[name].contains(subject, autoescape=True)), table.c[name].is_not(None)
+                )
+                .values({name: ERASED})
+            )
+    return int(done.rowcount) if values else 0
+
+
+def _check_subject(subject: str) -> None:
+    if len(subject.strip()) < SUBJECT_CHARS_MIN:
+        raise UsageError(
+            f"a subject has {SUBJECT_CHARS_MIN} characters or more: an address, a number of a customer, a trace id",
+            remedy="Give it as it stands in the texts, for example `pilothouse erase kim@customer.example`.",
+        )

@@ -1,0 +1,335 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a user's flag to a case, an example and a training row, with lineage both ways, and out again."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import page_site
+import page_world as world
+import pytest
+from starlette.testclient import TestClient
+
+from pilothouse.core.evidence.review import Answer, Label, ReviewItem, ReviewSource
+from pilothouse.core.verdict.verdict import Status
+from pilothouse.errors import LimitExceeded, UsageError
+from pilothouse.evals.case import Split
+from pilothouse.evals.dataset import load_dataset
+from pilothouse.interfaces.http.feedback import api_app
+from pilothouse.ledger.curation import SqlCuration
+from pilothouse.ledger.feedback import SqlFeedback
+from pilothouse.ledger.few_shot_index import FewShotIndex
+from pilothouse.ports.curation import Example
+from pilothouse.workflows import label_sampling
+from pilothouse.workflows.assess import assess
+from pilothouse.workflows.curate import trusted_labels
+from pilothouse.workflows.curation_desk import CurationDesk
+from pilothouse.workflows.feedback import Desk, task_token
+from pilothouse.workflows.few_shots import FewShots
+from pilothouse.workflows.review import rubric_of
+
+AGENT, NOW, KEY = world.AGENT, world.NOW, "k" * 43
+BEARER = {"authorization": f"Bearer {KEY}"}
+SUBJECT = "kim@customer.example"
+
+
+@pytest.fixture(autouse=True)
+def texts_of_their_own(monkeypatch):
+    monkeypatch.setattr(
+        label_sampling,
+        "task_texts",
+        lambda _lake, task: (f"route {task.trace_id} for {SUBJECT}", "wrong team", ()),
+    )
+
+
+@pytest.fixture
+def site(tmp_path):
+    with page_site.people_site(tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def desk(site):
+    database = site.ledger.database
+    return CurationDesk(
+        queue=site.queue,
+        store=SqlCuration(database),
+        said=SqlFeedback(database),
+        ledger=site.ledger,
+        directory=site.sign_in.directory,
+        clock=site.clock,
+    )
+
+
+@pytest.fixture
+def api(site, desk):
+    taker = Desk(KEY, desk.said, site.queue, site.installation.lake, site.sign_in.directory, clock=site.clock)
+    return TestClient(
+        api_app(taker, FewShots(desk.store, FewShotIndex, site.clock)), base_url="http://localhost"
+    )
+
+
+TASKS = world.make_tasks()
+TRACE = TASKS[-1].trace_id
+
+
+def say(api, **fields):
+    headers = fields.pop("headers", BEARER)
+    return api.post("/api/feedback", json={"task_id": TRACE, "kind": "complaint", **fields}, headers=headers)
+
+
+def add_labels(
+    site, count, *, answer=Answer.ACCEPT, text="question number {n} about topic {n} and supplier {n}"
+):
+    charter = site.sign_in.directory.charter(AGENT)
+    rubric = rubric_of(charter, "po_invoice").digest
+    site.queue.add(
+        [
+            ReviewItem(
+                item_id=f"i{n}", agent=AGENT, task_type="po_invoice", trace_id=f"{n:032x}",
+                source=ReviewSource.SAMPLED, why="drawn", input=text.format(n=n), proposal=f"team {n}",
+                call_digest="c", created_at=NOW, due_at=NOW + timedelta(days=5),
+            )
+            for n in range(count)
+        ]
+    )  # fmt: skip
+    for n in range(count):
+        site.queue.answer(
+            Label(item_id=f"i{n}", agent=AGENT, reviewer="lee", answer=answer, rubric=rubric, at=NOW)
+        )
+
+
+def data4(site):
+    verdict = assess(site.installation, AGENT, site.clock.now(), freeze=False).verdict
+    return next(one.status for one in verdict.requirements if one.requirement == "DATA-4")
+
+
+def test_a_flag_goes_the_whole_way_to_a_case_with_lineage_both_ways_and_out_again(site, desk, api, tmp_path):
+    assert data4(site) is Status.NO_EVIDENCE
+    assert say(api, text="this went to the wrong team").status_code == 202
+    (flagged,) = site.queue.items(AGENT, sources=[ReviewSource.FLAGGED])
+    item_id = flagged.item.item_id
+    charter = site.sign_in.directory.charter(AGENT)
+    site.queue.answer(
+        Label(
+            item_id=item_id, agent=AGENT, reviewer="lee", answer=Answer.CORRECT, correction="right team",
+            rubric=rubric_of(charter, flagged.item.task_type).digest, at=NOW,
+        )
+    )  # fmt: skip
+    made = desk.cases(AGENT, tmp_path / "labelled")
+    (case,) = made.dataset.cases
+    assert (case.expected, case.label.by, case.source) == ("right team", "lee", f"production:{TRACE}")
+    assert data4(site) is Status.HOLDS
+
+    forward = [(one.parent, one.child) for one in desk.lineage(f"trace:{TRACE}")]
+    backward = [(one.parent, one.child) for one in desk.lineage(f"case:{case.id}")]
+    assert (
+        forward == backward == [(f"item:{item_id}", f"case:{case.id}"), (f"trace:{TRACE}", f"item:{item_id}")]
+    )
+
+    again = desk.cases(AGENT, tmp_path / "labelled")
+    assert (again.added, again.dataset.manifest.version) == ((), made.dataset.manifest.version)
+
+    say(api, kind="correction", text=f"write to {SUBJECT} instead")
+    done = desk.erase(SUBJECT, [tmp_path / "labelled"], actor="test")
+    assert done["traces"] == (TRACE,)
+    assert done["cases"] == 1
+    site.ledger.database.engine.dispose()
+    stored = b"".join(path.read_bytes() for path in (tmp_path / "labelled").iterdir())
+    assert SUBJECT.encode() not in stored
+    record = site.queue.record(item_id)
+    assert (record.item.input, record.correction) == ("[erased]", "[erased]")
+    assert SUBJECT not in "".join(one.text for one in desk.feedback(AGENT))
+
+
+def test_what_is_erased_must_be_somebody(desk):
+    with pytest.raises(UsageError, match="4 characters"):
+        desk.erase("abc", [], actor="test")
+    assert desk.erase("50%_off", [], actor="test")["traces"] == (), "no sign is a wild card"
+
+
+def test_examples_never_come_near_a_case_that_judges(site, desk, tmp_path):
+    add_labels(site, 40)
+    desk.cases(AGENT, tmp_path / "labelled")
+    version, count, _ = desk.few_shot(AGENT, tmp_path / "labelled")
+    cases = load_dataset(tmp_path / "labelled").cases
+    judging = {case.input for case in cases if case.split is Split.GATE}
+    kept, examples = desk.store.examples(AGENT)
+    assert kept == version
+    assert count == len(examples) > 0
+    assert not judging & {one.input for one in examples}
+    assert desk.few_shot(AGENT, tmp_path / "labelled")[0] == version
+    (record,) = [one for one in site.ledger.evidence(AGENT) if one.kind == "few_shot.examples"][:1]
+    assert record.n == count
+
+
+def test_an_answer_by_another_rubric_or_disputed_is_not_trusted(site):
+    add_labels(site, 3)
+    charter = site.sign_in.directory.charter(AGENT)
+    assert len(trusted_labels(site.queue, charter, NOW)) == 3
+    (second,) = [
+        ReviewItem(
+            **{name: getattr(site.queue.record("i1").item, name) for name in ReviewItem.__slots__}
+            | {"item_id": "s1", "pair_of": "i1"}
+        )
+    ]
+    site.queue.add([second])
+    site.queue.answer(Label(item_id="s1", agent=AGENT, reviewer="dana", answer=Answer.REJECT, at=NOW))
+    assert {one.record.item.item_id for one in trusted_labels(site.queue, charter, NOW)} == {"i0", "i2"}
+    other = charter.model_copy(update={"purpose": "Something else."})
+    assert trusted_labels(site.queue, other, NOW) == ()
+
+
+def test_training_rows_are_enough_with_a_ground_and_without_personal_data(site, desk, tmp_path):
+    add_labels(site, 40)
+    with pytest.raises(UsageError, match="on what ground"):
+        desk.export(AGENT, tmp_path / "out", "")
+    with pytest.raises(LimitExceeded, match="are missing"):
+        desk.export(AGENT, tmp_path / "out", "contract")
+    assert not (tmp_path / "out").exists()
+
+
+def test_training_rows_carry_where_they_come_from(site, desk, tmp_path, monkeypatch):
+    monkeypatch.setattr("pilothouse.workflows.curate.ROWS_MIN", 10)
+    add_labels(site, 60)
+    add_labels_of = "write to {n}@customer.example about topic {n}"
+    site.queue.add(
+        [
+            ReviewItem(
+                item_id=f"p{n}",
+                agent=AGENT,
+                task_type="po_invoice",
+                trace_id=f"{n + 900:032x}",
+                source=ReviewSource.SAMPLED,
+                why="drawn",
+                input=add_labels_of.format(n=n),
+                proposal="x",
+                call_digest="c",
+                created_at=NOW,
+                due_at=NOW,
+            )
+            for n in range(20)
+        ]
+    )
+    for n in range(20):
+        site.queue.answer(Label(item_id=f"p{n}", agent=AGENT, reviewer="lee", answer=Answer.ACCEPT, at=NOW))
+    train, validation, personal = desk.export(AGENT, tmp_path / "out", "contract, section 4")
+    rows = [json.loads(line) for line in (tmp_path / "out" / "train.jsonl").read_text().splitlines()]
+    assert len(rows) == train
+    assert [one["role"] for one in rows[0]["messages"]] == ["system", "user", "assistant"]
+    assert personal > 0
+    assert "@customer.example" not in (tmp_path / "out" / "train.jsonl").read_text()
+    about = json.loads((tmp_path / "out" / "provenance.json").read_text())
+    assert about["consent"] == "contract, section 4"
+    assert len(about["rows"]) == train + validation
+    assert any(one.child.startswith("export:") for one in desk.lineage(f"item:{about['rows'][0]['item']}"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({"kind": "thumb", "value": -1}, 202),
+        ({"kind": "thumb", "value": 1}, 202),
+        ({"kind": "satisfaction", "value": 5}, 202),
+        ({"kind": "override", "text": "did it by hand"}, 202),
+        ({"kind": "thumb", "value": 2}, 422),
+        ({"kind": "thumb", "value": True}, 422),
+        ({"kind": "thumb"}, 422),
+        ({"kind": "complaint", "value": 1}, 422),
+        ({"kind": "praise"}, 422),
+        ({"kind": "correction", "text": "  "}, 422),
+        ({"text": "x" * 8_001}, 422),
+        ({"text": 7}, 422),
+        ({"task_id": "f" * 32}, 404),
+        ({"task_id": "../../etc"}, 422),
+        ({"extra": 1}, 422),
+        ({"headers": {}}, 403),
+        ({"headers": {"authorization": "Bearer guess"}}, 403),
+        ({"headers": {}, "token": task_token(KEY, "f" * 32)}, 403),
+        ({"headers": {}, "token": task_token(KEY, TRACE)}, 202),
+    ],
+)
+def test_feedback_is_taken_from_whom_it_may_come_and_refused_otherwise(api, fields, status):
+    assert say(api, **fields).status_code == status
+
+
+def test_hostile_bodies_are_refused_or_neutralised(api, site):
+    headers = {**BEARER, "content-type": "application/json"}
+    for body in (b"x" * 1_000_000, b"[" * 20_000, b"{}", b"\xff", b"null", b'{"task_id": NaN}'):
+        assert api.post("/api/feedback", content=body, headers=headers).status_code in {413, 422}
+    text = r"<script>alert(1)</script> \ud800 \u202e"  # half a character, as JSON can write it
+    body = f'{{"task_id": "{TRACE}", "kind": "complaint", "text": "{text}"}}'
+    assert api.post("/api/feedback", content=body, headers=headers).status_code == 202
+    client = TestClient(site.app, base_url="http://localhost")
+    same = {"sec-fetch-site": "same-origin"}
+    client.post("/sign-in", data={"link": site.link("lee").removeprefix("/sign-in/")}, headers=same)
+    token = client.get("/sign-in").text.split('name="form_token" value="')[1][:64]
+    client.post("/review/next", data={"form_token": token}, headers=same)
+    (record,) = site.queue.items(AGENT, sources=[ReviewSource.FLAGGED])
+    form = {"form_token": token, "answer": "accept"}
+    after = client.post(f"/review/{record.item.item_id}", data=form, headers=same).text
+    assert "&lt;script&gt;alert(1)" in after
+    assert "<script>alert" not in after
+
+
+def test_saying_it_again_is_not_saying_more_and_a_flood_is_stopped(api, site):
+    assert say(api).status_code == 202
+    assert say(api).json()["status"] == "known"
+    statuses = [say(api, text=f"number {n}").status_code for n in range(70)]
+    assert statuses.count(202) == 19, "twenty about one task"
+    assert 422 in statuses
+    assert statuses[-1] == 429
+    assert say(api).headers["retry-after"] == "60"
+    site.clock.move(minutes=1)
+    assert say(api).status_code == 200
+    assert len(site.queue.items(AGENT, sources=[ReviewSource.FLAGGED])) == 1
+
+
+def test_the_widget_is_one_line_and_may_be_loaded_from_anywhere(api):
+    script = api.get("/api/feedback/widget.js")
+    assert script.headers["access-control-allow-origin"] == "*"
+    assert "innerHTML" not in script.text
+    assert api.options("/api/feedback").status_code == 204
+    assert api.get("/api/feedback").status_code == 405
+    assert api.get("/api/nothing").status_code == 404
+
+
+def test_agents_are_served_examples_like_their_input(site, desk, api, tmp_path):
+    add_labels(site, 40)
+    desk.cases(AGENT, tmp_path / "labelled")
+    desk.few_shot(AGENT, tmp_path / "labelled")
+    _, examples = desk.store.examples(AGENT)
+    wanted = examples[0]
+    body = {"agent": AGENT, "input": wanted.input, "k": 3}
+    answer = api.post("/api/few-shot", json=body, headers=BEARER).json()
+    assert answer["examples"][0] == {
+        "input": wanted.input,
+        "output": wanted.output,
+        "task_type": "po_invoice",
+    }
+    assert len(answer["examples"]) == 3
+    assert api.post("/api/few-shot", json=body).status_code == 403
+    assert api.post("/api/few-shot", json={"agent": AGENT}, headers=BEARER).status_code == 422
+    assert api.post("/api/few-shot", json={**body, "agent": "other"}, headers=BEARER).json()["examples"] == []
+
+
+def test_an_answer_is_never_shown_its_own_solution():
+    index = FewShotIndex(
+        [
+            Example(
+                example_id=str(n),
+                agent="a",
+                task_type="t",
+                input=f"steel pipes {n}",
+                output="o",
+                item_id=f"i{n}",
+            )
+            for n in range(5)
+        ]
+    )
+    assert index.find("steel pipes 3", k=1)[0].item_id == "i3"
+    assert "i3" not in {one.item_id for one in index.find("steel pipes 3", k=5, without="i3")}
+    assert index.find('") OR NEAR(*', k=5) == ()
+    assert index.find("steel", task_type="other") == ()
+    index.close()
