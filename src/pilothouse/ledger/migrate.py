@@ -14,7 +14,7 @@ __all__ = ["HEAD", "migrate"]
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
-HEAD = "0009"
+HEAD = "0010"
 """Newest revision; a test holds the numbers of the files and the chain inside them together."""
 
 
