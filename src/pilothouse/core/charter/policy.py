@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, Decimal
+from functools import lru_cache
 from typing import Literal
 
 from pilothouse.core.charter.answers import known
@@ -123,7 +124,12 @@ def limit_of(
 ) -> int | None:
     """Return a limit of a magnitude in the whole units that calls are compared in, or None without one."""
     limit = known(getattr(argument, name))
-    return None if limit is None else scaled(argument.type, Decimal(str(limit)), rounding=ROUND_CEILING)
+    return None if limit is None else _in_units(argument.type, limit)
+
+
+@lru_cache(maxsize=4_096)
+def _in_units(written: str, limit: float) -> int:
+    return scaled(written, Decimal(str(limit)), rounding=ROUND_CEILING)
 
 
 def decide_facts(tool: Tool, facts: CallFacts) -> CallDecision:

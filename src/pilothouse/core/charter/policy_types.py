@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection
 from datetime import date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
+from functools import lru_cache
 
 __all__ = ["KNOWN_TYPES", "NUMERIC", "scaled", "text_fits", "type_name", "type_parameter", "value_fits"]
 
@@ -32,6 +33,7 @@ PATTERNS = {
 KNOWN_TYPES = frozenset({*PATTERNS, *NUMERIC, "date", "datetime", "bool", "enum", "name", "text"})
 
 
+@lru_cache(maxsize=1_024)
 def type_name(written: str) -> str | None:
     """Return the name of an argument type as written, for example `amount` of `amount(EUR)`.
 
