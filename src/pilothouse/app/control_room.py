@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -13,10 +13,14 @@ if TYPE_CHECKING:
     from pilothouse.ledger.ledger import SqlLedger
     from pilothouse.ports import Controls
     from pilothouse.settings import Settings
+    from pilothouse.workflows.background import Tick
     from pilothouse.workflows.control_room import ControlRoom
     from pilothouse.workflows.installation import Installation
 
-__all__ = ["control_room", "open_control_room", "running_controls"]
+__all__ = ["alert_ticks", "control_room", "open_control_room", "running_controls", "running_pager"]
+
+ALERTS_EVERY_S = 30.0
+"""A breach is frozen every five minutes at most; half a minute later it is an incident and people are called."""
 
 
 @contextmanager
@@ -46,10 +50,21 @@ def control_room(installation: Installation, ledger: SqlLedger) -> ControlRoom:
         installation: Opened lake and ledger.
         ledger: The same ledger, as its class.
     """
+    from pilothouse.connectors.apprise_notifier import AppriseNotifier
     from pilothouse.ledger.controls import SqlControls
+    from pilothouse.ledger.incidents import SqlContacts, SqlIncidents
+    from pilothouse.ledger.leases import SqlWork
     from pilothouse.workflows.control_room import ControlRoom
 
-    return ControlRoom(installation=installation, controls=SqlControls(ledger.database))
+    work = SqlWork(ledger.database)
+    return ControlRoom(
+        installation=installation,
+        controls=SqlControls(ledger.database),
+        incidents=SqlIncidents(ledger.database, work.now),
+        work=work,
+        contacts=SqlContacts(ledger.database),
+        notifier=AppriseNotifier(),
+    )
 
 
 @contextmanager
@@ -68,3 +83,33 @@ def running_controls(ledger: SqlLedger) -> Iterator[Controls]:
         yield cache
     finally:
         cache.stop()
+
+
+@contextmanager
+def running_pager(room: ControlRoom, on_note: Callable[[str], None]) -> Iterator[None]:
+    """Fire the clocks of incidents and send their pages in the background, unless another process does.
+
+    Args:
+        room: Opened parts.
+        on_note: Told what must not be missed even if nobody can be paged.
+    """
+    from pilothouse.workflows.paging import Pager
+
+    worker = Pager(room, on_note).worker()
+    worker.start()
+    try:
+        yield
+    finally:
+        worker.stop()
+
+
+def alert_ticks(room: ControlRoom) -> tuple[Tick, ...]:
+    """Return the recurring look at new verdicts for breaches.
+
+    Args:
+        room: Opened parts.
+    """
+    from pilothouse.workflows.alerts import alert_on_verdicts
+    from pilothouse.workflows.background import Tick
+
+    return (Tick(name="alerts", every_s=ALERTS_EVERY_S, run=lambda now: alert_on_verdicts(room, now)),)

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from pilothouse import __version__
-from pilothouse.app.control_room import running_controls
+from pilothouse.app.control_room import alert_ticks, control_room, running_controls, running_pager
 from pilothouse.app.gateway import running_gateway
 from pilothouse.app.opening import SystemClock
 from pilothouse.app.people import people_api, people_rooms, review_ticks, sign_in_of
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pilothouse.lake.node import LakeNode
     from pilothouse.ledger.ledger import SqlLedger
     from pilothouse.ports import Controls
-    from pilothouse.workflows.installation import Installation
+    from pilothouse.workflows.control_room import ControlRoom
     from pilothouse.workflows.upkeep import PriceList
 
 __all__ = ["serve"]
@@ -61,13 +61,15 @@ def serve(request: ServeRequest) -> None:
         node = open_node(settings.lake_folder, clock, prices=priced_by(prices.read), quota=quota)
         try:
             installation = Installation(settings=settings, clock=clock, lake=node, ledger=ledger)
+            room = control_room(installation, ledger)
             with (
                 running_controls(ledger) as controls,
                 running_gateway(ledger, prices, controls, node) as gateway,
+                running_pager(room, request.on_note),
             ):
                 _serve_node(
                     request,
-                    installation,
+                    room,
                     node,
                     prices,
                     listener,
@@ -81,7 +83,7 @@ def serve(request: ServeRequest) -> None:
 
 def _serve_node(
     request: ServeRequest,
-    installation: Installation,
+    room: ControlRoom,
     node: LakeNode,
     prices: PriceList,
     listener: socket.socket,
@@ -101,6 +103,7 @@ def _serve_node(
     from pilothouse.workflows.show import Shows
     from pilothouse.workflows.upkeep import server_ticks
 
+    installation = room.installation
     host, port = listener.getsockname()[:2]
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     home = installation.settings.home
@@ -112,6 +115,7 @@ def _serve_node(
             *review_ticks(installation, ledger, sign_in.directory),
             Tick(name="reconcile", every_s=RECONCILE_EVERY_S, run=gap_watch.look),
             *gateway.ticks,
+            *alert_ticks(room),
         ),
         installation.clock,
         lambda name, text: request.on_note(f"{name}: {text}"),

@@ -11,6 +11,7 @@ from pilothouse.ledger.controls import controls
 from pilothouse.ledger.curation import few_shots, lineage
 from pilothouse.ledger.feedback import feedback
 from pilothouse.ledger.gateway import gateway_keys, gateway_providers, gateway_spent
+from pilothouse.ledger.incidents import contacts, incident_events, incidents
 from pilothouse.ledger.leases import jobs, leases, timers
 from pilothouse.ledger.permission_book import permission_uses
 from pilothouse.ledger.review_tables import review_drafts, review_items, review_labels
@@ -30,11 +31,14 @@ TABLES = (
     audit_records,
     audit_subjects,
     charters,
+    contacts,
     controls,
     decisions,
     evidence,
     feedback,
     few_shots,
+    incident_events,
+    incidents,
     jobs,
     leases,
     gateway_keys,

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pilothouse.ports import ControlStore
+    from pilothouse.ports.contacts import ContactStore, Notifier
+    from pilothouse.ports.incidents import IncidentStore
+    from pilothouse.ports.work import WorkStore
     from pilothouse.workflows.installation import Installation
 
 __all__ = ["ControlRoom"]
@@ -20,7 +23,15 @@ class ControlRoom:
     Attributes:
         installation: Opened lake and ledger.
         controls: What is paused or rolled back.
+        incidents: Incidents and their timelines.
+        work: Leases, timers and the outbox.
+        contacts: Addresses of people.
+        notifier: Carries a message to an address.
     """
 
     installation: Installation
     controls: ControlStore
+    incidents: IncidentStore
+    work: WorkStore
+    contacts: ContactStore
+    notifier: Notifier

@@ -22,6 +22,7 @@ from pilothouse.interfaces.cli import (
     backup,
     canary,
     charter,
+    contact,
     controls,
     curate,
     dataset,
@@ -32,6 +33,7 @@ from pilothouse.interfaces.cli import (
     explain,
     feedback,
     gate,
+    incident,
     integration,
     key,
     load,
@@ -86,6 +88,8 @@ COMMANDS = (
     mcp,
     feedback,
     curate,
+    incident,
+    contact,
 )
 """Command groups in the order of the help page."""
 

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Messages through Apprise: mail, chat, webhook, phone and a hundred services behind one kind of address."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any
+
+from pilothouse.errors import UsageError
+from pilothouse.ports.contacts import Message
+
+__all__ = ["AppriseNotifier"]
+
+CONNECT_TIMEOUT_S = 5.0
+READ_TIMEOUT_S = 10.0
+"""A page that is not taken in this time is a failed try: the next channel is tried, and this one again later."""
+
+URL_CHARS_MAX = 2_000
+"""The longest address of a service is a few hundred characters."""
+
+_KEY_HEADER = "Idempotency-Key"
+
+
+class _Said(logging.Handler):
+    """Keeps the last thing that Apprise logged in this thread: its only word about why a message failed."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self._kept = threading.local()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno >= logging.WARNING:
+            self._kept.text = " ".join(record.getMessage().split())[:300]
+
+    def forget(self) -> None:
+        self._kept.text = ""
+
+    def text(self) -> str:
+        return getattr(self._kept, "text", "")
+
+
+class AppriseNotifier:
+    """`ports.Notifier` on Apprise."""
+
+    def __init__(self) -> None:
+        self._said = _Said()
+        log = logging.getLogger("apprise")
+        log.addHandler(self._said)
+        log.propagate = False
+
+    def send(self, url: str, message: Message) -> str:
+        """Send; return an empty text when the other side took it, else why not."""
+        try:
+            service = self._service(url)
+        except UsageError as error:
+            return error.message
+        headers = getattr(service, "headers", None)
+        if isinstance(headers, dict):  # webhooks and mail carry the key, so that a repetition is recognised
+            headers[_KEY_HEADER] = message.key
+        self._said.forget()
+        try:
+            taken = service.notify(body=message.body, title=message.title)
+        except Exception as error:  # noqa: BLE001 - a hundred services raise a hundred kinds of things
+            return f"{type(error).__name__}: {error}"[:300]
+        return "" if taken else self._said.text() or "the other side did not take it"
+
+    def masked(self, url: str) -> str:
+        """Return the address without its credential."""
+        service = self._service(url)
+        shown: str = service.url(privacy=True)
+        return shown.partition("?")[0]
+
+    def _service(self, url: str) -> Any:
+        import apprise  # noqa: PLC0415 - a second of loading a hundred services, which `pilothouse pause` must not wait for
+
+        service = None
+        if len(url) <= URL_CHARS_MAX:
+            self._said.forget()
+            service = apprise.Apprise.instantiate(url, suppress_exceptions=True)
+        if service is None:
+            raise UsageError(
+                "that is no address of a service we can send to",
+                remedy="For example `pilothouse contact set sam mailto://USER:PASSWORD@corp.example?to=sam@corp.example`, "
+                "`json://hooks.corp.example/page` or `slack://TOKEN/#on-call`.",
+                subject="contact",
+            )
+        service.socket_connect_timeout = CONNECT_TIMEOUT_S
+        service.socket_read_timeout = READ_TIMEOUT_S
+        return service

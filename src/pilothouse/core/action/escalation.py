@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The escalation path of a charter: who is called on which level, by which way, and until when they must answer."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import timedelta
+
+from pilothouse.core.charter.answers import is_open, known
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.people import EscalationLevel
+
+__all__ = ["Call", "LevelPlan", "may_act", "next_level", "plan_level", "start_level"]
+
+_NOVEL_START = 2
+"""What no alert rule foresaw goes past the first level at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One person to be called.
+
+    Attributes:
+        person: Person id.
+        stands_for: The person they stand in for, or None.
+    """
+
+    person: str
+    stands_for: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LevelPlan:
+    """One level as it is called now.
+
+    Attributes:
+        level: Its number.
+        calls: People, those who left replaced by their substitutes.
+        via: Channels, first one first.
+        acknowledge: On-call time until the next level is called.
+    """
+
+    level: int
+    calls: tuple[Call, ...]
+    via: tuple[str, ...]
+    acknowledge: timedelta
+
+
+def _levels(charter: Charter) -> tuple[EscalationLevel, ...]:
+    return tuple(sorted(known(charter.escalation) or (), key=lambda level: level.level))
+
+
+def plan_level(charter: Charter, level: int, *, gone: Collection[str] = ()) -> LevelPlan | None:
+    """Return who is called on a level; None when the charter has no such level, or leaves it open.
+
+    Args:
+        charter: The charter in force.
+        level: Number of the level.
+        gone: Person ids who left or are away; their substitute is called instead, where one is named.
+    """
+    found = next((one for one in _levels(charter) if one.level == level), None)
+    if found is None or is_open(found.acknowledge):
+        return None
+    calls: dict[str, Call] = {}
+    for person in known(found.to) or ():
+        if is_open(person):
+            continue
+        stands_in = charter.people[person].substitute if person in gone and person in charter.people else None
+        name = known(stands_in)
+        call = Call(person=person) if name is None else Call(person=name, stands_for=person)
+        calls.setdefault(call.person, call)
+    via = tuple(way for way in known(found.via) or () if not is_open(way))
+    return LevelPlan(level=level, calls=tuple(calls.values()), via=via, acknowledge=found.acknowledge)
+
+
+def next_level(charter: Charter, level: int) -> int | None:
+    """Return the level after this one, or None after the last.
+
+    Args:
+        charter: The charter in force.
+        level: Number of the level that stayed silent.
+    """
+    return next((one.level for one in _levels(charter) if one.level > level), None)
+
+
+def start_level(charter: Charter, severity: str, *, foreseen: bool) -> int:
+    """Return the level that is called first.
+
+    Args:
+        charter: The charter in force.
+        severity: Severity of the incident.
+        foreseen: Whether an alert rule of the charter watches for it; what is new goes to level 2.
+    """
+    numbers = [one.level for one in _levels(charter)]
+    terms = {str(name): one for name, one in (known(charter.severities) or {}).items()}.get(severity)
+    wanted = known(terms.start_level) if terms else None
+    first = wanted if wanted in numbers else (numbers[0] if numbers else 1)
+    if foreseen or first >= _NOVEL_START or _NOVEL_START not in numbers:
+        return first
+    return _NOVEL_START
+
+
+def may_act(charter: Charter) -> dict[str, str]:
+    """Return who may acknowledge, end and review incidents of an agent, with the reason why.
+
+    Args:
+        charter: The charter in force.
+    """
+    row = charter.raci.incident_response
+    named: list[tuple[object, str]] = [
+        (charter.owner.person, "owner"),
+        (row.accountable, "accountable for incident_response"),
+        *((person, "responsible for incident_response") for person in known(row.responsible) or ()),
+        *((person, "operations") for person in known(charter.operations.team) or ()),
+        *(
+            (person, f"escalation level {level.level}")
+            for level in _levels(charter)
+            for person in known(level.to) or ()
+        ),
+    ]
+    found: dict[str, str] = {}
+    for person, why in named:
+        if isinstance(person, str) and person in charter.people:
+            found.setdefault(person, why)
+    for person in tuple(found):
+        substitute = known(charter.people[person].substitute)
+        if substitute is not None and substitute in charter.people:
+            found.setdefault(substitute, f"substitute of {person}")
+    return found

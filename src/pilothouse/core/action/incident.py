@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An incident: what happened to one agent, how far people are with it, and which steps are possible from here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from pilothouse.core.charter.people import SeverityName
+from pilothouse.errors import UsageError
+
+__all__ = [
+    "STEPS",
+    "Incident",
+    "IncidentEvent",
+    "IncidentState",
+    "check_step",
+    "joins",
+    "worse",
+]
+
+
+class IncidentState(StrEnum):
+    """How far people are with it."""
+
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    MITIGATED = "mitigated"
+    RESOLVED = "resolved"
+    REVIEWED = "reviewed"
+
+
+STEPS: dict[IncidentState, tuple[IncidentState, ...]] = {
+    IncidentState.OPEN: (IncidentState.ACKNOWLEDGED,),
+    IncidentState.ACKNOWLEDGED: (IncidentState.MITIGATED, IncidentState.RESOLVED),
+    IncidentState.MITIGATED: (IncidentState.RESOLVED, IncidentState.ACKNOWLEDGED),
+    IncidentState.RESOLVED: (IncidentState.REVIEWED, IncidentState.ACKNOWLEDGED),
+    IncidentState.REVIEWED: (),
+}
+"""What may follow on what. Back to acknowledged is a relapse: somebody has it in hand again, nobody is paged anew."""
+
+_VERBS = {
+    IncidentState.ACKNOWLEDGED: "acknowledge",
+    IncidentState.MITIGATED: "mitigate",
+    IncidentState.RESOLVED: "resolve",
+    IncidentState.REVIEWED: "review",
+}
+
+_SEVERITIES: tuple[SeverityName, ...] = ("sev1", "sev2", "sev3")
+
+GROUP_WITHIN_S = 3_600.0
+"""Alerts of one agent within an hour are one incident: they mostly have one cause, and one person at the pager."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentEvent:
+    """One line of the timeline.
+
+    Attributes:
+        at: When, aware UTC.
+        kind: `alert`, `page`, `state`, `suspect`, `note` or `loud`; the last stands out everywhere.
+        actor: Who: a person id or a part of the system.
+        text: What happened, one sentence.
+    """
+
+    at: datetime
+    kind: str
+    actor: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incident:
+    """One incident as it stands.
+
+    Attributes:
+        number: 1 for the first of the installation.
+        agent: Agent id.
+        group: What a repeated alert is recognised by.
+        rule: Id of the alert rule, or the requirement when no rule watches it.
+        task_type: Task type, or None for all.
+        severity: From the rule.
+        state: How far people are.
+        title: The first sentence, as page, list and message show it.
+        opened_at: When, aware UTC.
+        level: Escalation level that was called last.
+        round: 0, one more each time the whole path stayed silent.
+        acknowledged_by: Person id, or None.
+        acknowledged_at: When, or None.
+        resolved_at: When, or None.
+        runbook: Path of the runbook, or empty.
+        traces: Linked traces, worst first.
+        drill: Name of the drill, or empty: a drill is never production evidence.
+        review: What the review found, by field; empty before.
+        version: Rises with each change; a change of an older one is refused.
+    """
+
+    number: int
+    agent: str
+    group: str
+    rule: str
+    task_type: str | None
+    severity: SeverityName
+    state: IncidentState
+    title: str
+    opened_at: datetime
+    level: int
+    round: int = 0
+    acknowledged_by: str | None = None
+    acknowledged_at: datetime | None = None
+    resolved_at: datetime | None = None
+    runbook: str = ""
+    traces: tuple[str, ...] = ()
+    drill: str = ""
+    review: tuple[tuple[str, str], ...] = ()
+    version: int = 1
+
+    @property
+    def name(self) -> str:
+        """How people call it."""
+        return f"INC-{self.number}"
+
+    @property
+    def is_active(self) -> bool:
+        """Whether somebody still has to do something now."""
+        return self.state not in {IncidentState.RESOLVED, IncidentState.REVIEWED}
+
+
+def check_step(incident: Incident, to: IncidentState) -> None:
+    """Refuse a step that is not possible from here.
+
+    Args:
+        incident: As it stands.
+        to: Where it shall go.
+
+    Raises:
+        UsageError: The step is not possible; says which are.
+
+    Example:
+        >>> STEPS[IncidentState.OPEN]
+        (<IncidentState.ACKNOWLEDGED: 'acknowledged'>,)
+    """
+    possible = STEPS[incident.state]
+    if to in possible:
+        return
+    if possible:
+        remedy = "Possible from here: " + ", ".join(
+            f"`pilothouse incident {_VERBS[state]} {incident.number}`" for state in possible
+        )
+    else:
+        remedy = f"It is closed for good; `pilothouse incident show {incident.number}` shows what was found."
+    raise UsageError(
+        f"{incident.name} is {incident.state.value} and cannot become {to.value} now",
+        remedy=remedy,
+        subject=incident.name,
+    )
+
+
+def worse(one: SeverityName, other: SeverityName) -> SeverityName:
+    """Return the worse of two severities.
+
+    Example:
+        >>> worse("sev3", "sev1")
+        'sev1'
+    """
+    return min(one, other, key=_SEVERITIES.index)
+
+
+def joins(incident: Incident, *, agent: str, group: str, drill: str, at: datetime) -> bool:
+    """Whether a new alert belongs to an incident: the same one again, or another one of its first hour.
+
+    Args:
+        incident: An incident that is not resolved.
+        agent: Agent of the alert.
+        group: What it is recognised by.
+        drill: Name of its drill, or empty; a drill never joins a real incident.
+        at: When it fired, aware UTC.
+    """
+    if not incident.is_active or incident.agent != agent or incident.drill != drill:
+        return False
+    return incident.group == group or (at - incident.opened_at).total_seconds() <= GROUP_WITHIN_S

@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pilothouse incident`: what is open, who has it, and the steps to its end."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pilothouse.interfaces.cli.consoles import result_console
+from pilothouse.settings import load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pilothouse.core.action.incident import Incident, IncidentState
+    from pilothouse.interfaces.cli.services import Services
+    from pilothouse.workflows.incidents import IncidentView
+
+__all__ = ["register"]
+
+Home = Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
+Number = Annotated[int, typer.Argument(help="Number of the incident: 3 for INC-3.")]
+Who = Annotated[
+    str,
+    typer.Option("--as", metavar="PERSON", envvar="PILOTHOUSE_PERSON", help="Who you are in the charter."),
+]
+Text = Annotated[str, typer.Option("--text", help="What was done, one sentence.")]
+
+
+def register(cli: typer.Typer, services: Services) -> None:
+    """Add `incident` to the command tree."""
+    group = typer.Typer(
+        no_args_is_help=True,
+        help="What is open, who has it, and the steps to its end.",
+        rich_markup_mode="rich",
+    )
+    cli.add_typer(group, name="incident")
+
+    @group.command("list")
+    def list_incidents(
+        *,
+        agent: Annotated[str | None, typer.Option(help="Of one agent alone.")] = None,
+        everything: Annotated[bool, typer.Option("--all", help="Resolved and reviewed ones too.")] = False,
+        home: Home = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """List incidents, newest first; without --all those that still need somebody."""
+        with services.open_control_room(load_settings(home=home)) as room:
+            found = room.incidents.incidents(agent=agent, active=not everything)
+        if as_json:
+            typer.echo(json.dumps([_record(one) for one in found], ensure_ascii=False, indent=2))
+        else:
+            _show_list(found, everything=everything)
+
+    @group.command("show")
+    def show(number: Number, *, home: Home = None, as_json: AsJson = False) -> None:
+        """Show one incident: timeline, suspects, people, traces and the steps that are possible."""
+        from pilothouse.workflows.incidents import view
+
+        with services.open_control_room(load_settings(home=home)) as room:
+            found = view(room, number)
+        if as_json:
+            events = [
+                {"at": event.at.isoformat(), "kind": event.kind, "actor": event.actor, "text": event.text}
+                for event in found.events
+            ]
+            typer.echo(
+                json.dumps({**_record(found.incident), "events": events}, ensure_ascii=False, indent=2)
+            )
+        else:
+            _show(found)
+
+    def step(number: int, to: IncidentState, person: str, text: str, home: Path | None) -> None:
+        from pilothouse.workflows.incidents import move
+
+        with services.open_control_room(load_settings(home=home)) as room:
+            done = move(room, number, to, person=person, text=text, now=services.clock.now())
+        typer.echo(f"{done.name} is {done.state.value}. {_next_line(done)}")
+
+    @group.command("acknowledge")
+    def acknowledge(number: Number, *, person: Who = "", text: Text = "", home: Home = None) -> None:
+        """Say that you have it in hand; nobody else is called."""
+        from pilothouse.core.action.incident import IncidentState
+
+        step(number, IncidentState.ACKNOWLEDGED, person, text, home)
+
+    @group.command("mitigate")
+    def mitigate(number: Number, *, person: Who = "", text: Text = "", home: Home = None) -> None:
+        """Say that the harm has stopped, though the cause is still there."""
+        from pilothouse.core.action.incident import IncidentState
+
+        step(number, IncidentState.MITIGATED, person, text, home)
+
+    @group.command("resolve")
+    def resolve(number: Number, *, person: Who = "", text: Text = "", home: Home = None) -> None:
+        """Say that it has ended."""
+        from pilothouse.core.action.incident import IncidentState
+
+        step(number, IncidentState.RESOLVED, person, text, home)
+
+    @group.command("review")
+    def review_incident(
+        number: Number,
+        *,
+        person: Who = "",
+        cause: Annotated[str, typer.Option(help="Why it happened.")] = "",
+        impact: Annotated[str, typer.Option(help="Whom it hit, and how many.")] = "",
+        action: Annotated[str, typer.Option(help="What was changed so that it cannot come again.")] = "",
+        complaint: Annotated[
+            str,
+            typer.Option(help="When somebody first complained, for example 2026-11-20T14:05, or `none`."),
+        ] = "",
+        case: Annotated[str, typer.Option(help="The regression case, or why there is none.")] = "",
+        home: Home = None,
+    ) -> None:
+        """Close a resolved incident with what was learnt; every field is required."""
+        from pilothouse.workflows.incidents import review
+
+        answers = {
+            "cause": cause,
+            "impact": impact,
+            "action": action,
+            "complaint": complaint,
+            "case": case,
+        }
+        with services.open_control_room(load_settings(home=home)) as room:
+            done = review(room, number, answers, person=person, now=services.clock.now())
+        typer.echo(f"{done.name} is reviewed. {_next_line(done)}")
+
+
+def _record(incident: Incident) -> dict[str, Any]:
+    return {
+        "number": incident.number,
+        "agent": incident.agent,
+        "title": incident.title,
+        "severity": incident.severity,
+        "state": incident.state.value,
+        "rule": incident.rule,
+        "task_type": incident.task_type,
+        "opened_at": incident.opened_at.isoformat(),
+        "acknowledged_by": incident.acknowledged_by,
+        "acknowledged_at": incident.acknowledged_at.isoformat() if incident.acknowledged_at else None,
+        "resolved_at": incident.resolved_at.isoformat() if incident.resolved_at else None,
+        "level": incident.level,
+        "runbook": incident.runbook,
+        "traces": list(incident.traces),
+        "drill": incident.drill,
+        "review": dict(incident.review),
+    }
+
+
+def _next_line(incident: Incident) -> str:
+    from pilothouse.core.action.incident import IncidentState
+
+    n = incident.number
+    lines = {
+        IncidentState.OPEN: f"Take it: `pilothouse incident acknowledge {n} --as PERSON`.",
+        IncidentState.ACKNOWLEDGED: f"Then `pilothouse incident mitigate {n}` or `resolve {n}`.",
+        IncidentState.MITIGATED: f"Then `pilothouse incident resolve {n}`; back in hand: `acknowledge {n}`.",
+        IncidentState.RESOLVED: f"Then `pilothouse incident review {n} --cause … --impact … --action … "
+        "--complaint none --case …`; came again: `acknowledge`.",
+        IncidentState.REVIEWED: "It is closed.",
+    }
+    return lines[incident.state]
+
+
+def _show_list(found: Sequence[Incident], *, everything: bool) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    if not found:
+        typer.echo("No incident yet." if everything else "No incident is open. `--all` shows the past.")
+        return
+    table = Table(box=None, header_style="bold")
+    for title in ("", "severity", "state", "agent", "opened UTC", "who", "what"):
+        table.add_column(title)
+    for one in found:
+        table.add_row(
+            one.name,
+            one.severity,
+            one.state.value,
+            one.agent,
+            f"{one.opened_at:%Y-%m-%d %H:%M}",
+            one.acknowledged_by or f"level {one.level} is called",
+            escape(one.title),
+        )
+    result_console(wrap=True).print(table)
+
+
+def _show(found: IncidentView) -> None:
+    from rich.markup import escape
+
+    incident, console = found.incident, result_console(wrap=True)
+    console.print(f"[bold]{incident.name} · {incident.severity} · {incident.state.value}[/bold]")
+    console.print(escape(incident.title))
+    facts = (
+        ("agent", incident.agent),
+        ("rule", incident.rule + (f" · {incident.task_type}" if incident.task_type else "")),
+        (
+            "in hand",
+            incident.acknowledged_by or f"nobody yet; level {incident.level}, round {incident.round + 1}",
+        ),
+        ("runbook", incident.runbook or "none: no alert rule foresaw it"),
+        (
+            "traces",
+            ", ".join(f"pilothouse traces {trace}" for trace in incident.traces[:3]) or "none linked",
+        ),
+        ("may act", ", ".join(f"{person} ({why})" for person, why in found.may_act.items()) or "nobody"),
+        *incident.review,
+    )
+    for name, text in facts:
+        console.print(f"  {name:<10} {escape(text)}")
+    console.print()
+    for event in found.events:
+        mark = "!" if event.kind == "loud" else " "
+        console.print(f"{mark} {event.at:%Y-%m-%d %H:%M:%S}  {escape(event.text)}")
+    console.print()
+    console.print(escape(_next_line(incident)))
+    if incident.traces and not incident.drill:
+        trace = incident.traces[0]
+        console.print(escape(f"Replay the worst: `pilothouse replay {trace}`; as a case: `--to-case`."))

@@ -1,0 +1,305 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Incidents, their timelines and the addresses of people, each change with its timers and pages in one transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Index,
+    Integer,
+    Row,
+    String,
+    Table,
+    Text,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+
+from pilothouse.core.action.incident import Incident, IncidentEvent, IncidentState
+from pilothouse.core.charter.digest import canonical_json
+from pilothouse.errors import Conflict, LimitExceeded
+from pilothouse.ledger.database import Database
+from pilothouse.ledger.decisions import append_decision
+from pilothouse.ledger.leases import apply_work, check_fence
+from pilothouse.ledger.schema import METADATA, from_micros, to_micros
+from pilothouse.ports.contacts import Contact
+from pilothouse.ports.incidents import EVENTS_MAX, INCIDENTS_MAX, IncidentChange
+from pilothouse.ports.work import Lease
+
+__all__ = ["SqlContacts", "SqlIncidents", "contacts", "incident_events", "incidents"]
+
+incidents = Table(
+    "incidents",
+    METADATA,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("agent", String(64), nullable=False),
+    Column("severity", String(8), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("drill", String(64), nullable=False),
+    Column("opened_us", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("document", Text, nullable=False),
+    Index(None, "state"),
+    Index(None, "agent", "number"),
+)
+"""Incidents as they stand; what lists filter by is a column, the rest is the document."""
+
+incident_events = Table(
+    "incident_events",
+    METADATA,
+    Column("incident", Integer, primary_key=True, autoincrement=False),
+    Column("sequence", Integer, primary_key=True, autoincrement=False),
+    Column("at_us", BigInteger, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("actor", String(256), nullable=False),
+    Column("text", Text, nullable=False),
+)
+"""Timelines; rows are only ever added."""
+
+contacts = Table(
+    "contacts",
+    METADATA,
+    Column("identity", String(256), primary_key=True),
+    Column("channel", String(16), primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("zone", String(64), nullable=False),
+    Column("actor", String(256), nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+)
+"""Addresses of people, with the credential of the service: whoever can read the ledger can page them."""
+
+_DONE = (IncidentState.RESOLVED.value, IncidentState.REVIEWED.value)
+
+
+class SqlIncidents:
+    """`ports.IncidentStore` on the ledger.
+
+    Args:
+        database: The ledger.
+        now: The clock of timers; None for the machine's.
+    """
+
+    def __init__(self, database: Database, now: Callable[[], datetime] | None = None) -> None:
+        self._database = database
+        self._now = now or (lambda: datetime.now(UTC))
+
+    def open(
+        self, find: Callable[[Sequence[Incident]], Incident | None], build: Callable[[int], IncidentChange]
+    ) -> tuple[Incident, bool]:
+        """Open an incident unless one that is active already covers it."""
+        with self._database.write() as connection:
+            rows = connection.execute(
+                select(incidents).where(incidents.c.state.not_in(_DONE)).order_by(incidents.c.number)
+            ).all()
+            covered = find([_incident(row) for row in rows])
+            if covered is not None:
+                return covered, False
+            number = int(connection.execute(select(func.max(incidents.c.number))).scalar() or 0) + 1
+            change = build(number)
+            connection.execute(insert(incidents).values(number=number, **_columns(change.incident)))
+            self._write(connection, change, decided="incident.opened")
+            return change.incident, True
+
+    def change(self, change: IncidentChange, lease: Lease | None = None) -> Incident:
+        """Apply a change and return the incident as it stands."""
+        before = change.incident
+        after = replace(before, version=before.version + 1)
+        with self._database.write() as connection:
+            check_fence(connection, lease)
+            done = connection.execute(
+                update(incidents)
+                .where(incidents.c.number == before.number, incidents.c.version == before.version)
+                .values(**_columns(after))
+            )
+            if done.rowcount != 1:
+                raise Conflict(
+                    f"{before.name} was changed by somebody else meanwhile; nothing was written",
+                    remedy=f"Look again with `pilothouse incident show {before.number}`, then repeat.",
+                    subject=before.name,
+                )
+            self._write(connection, change, decided=f"incident.{after.state.value}")
+        return after
+
+    def incident(self, number: int) -> Incident | None:
+        """Return one incident, or None."""
+        with self._database.read() as connection:
+            row = connection.execute(select(incidents).where(incidents.c.number == number)).first()
+        return None if row is None else _incident(row)
+
+    def incidents(
+        self, *, agent: str | None = None, active: bool = False, limit: int = 100
+    ) -> Sequence[Incident]:
+        """Return incidents, newest first, at most `limit` (1..1,000)."""
+        if not 1 <= limit <= INCIDENTS_MAX:
+            raise LimitExceeded(
+                f"{limit:,} incidents asked for at once, 1 to {INCIDENTS_MAX:,} are given",
+                remedy=f"Ask with a limit of at most {INCIDENTS_MAX}.",
+                subject="incidents",
+            )
+        query = select(incidents).order_by(incidents.c.number.desc()).limit(limit)
+        if agent is not None:
+            query = query.where(incidents.c.agent == agent)
+        if active:
+            query = query.where(incidents.c.state.not_in(_DONE))
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        return tuple(_incident(row) for row in rows)
+
+    def events(self, number: int) -> Sequence[IncidentEvent]:
+        """Return the timeline of an incident, oldest first."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                select(incident_events)
+                .where(incident_events.c.incident == number)
+                .order_by(incident_events.c.sequence)
+                .limit(EVENTS_MAX)
+            ).all()
+        return tuple(
+            IncidentEvent(at=from_micros(row.at_us), kind=row.kind, actor=row.actor, text=row.text)
+            for row in rows
+        )
+
+    def _write(self, connection: Connection, change: IncidentChange, *, decided: str) -> None:
+        number = change.incident.number
+        last = connection.execute(
+            select(func.max(incident_events.c.sequence)).where(incident_events.c.incident == number)
+        ).scalar()
+        for offset, event in enumerate(change.events, start=int(last or 0) + 1):
+            connection.execute(
+                insert(incident_events).values(
+                    incident=number,
+                    sequence=offset,
+                    at_us=to_micros(event.at),
+                    kind=event.kind,
+                    actor=event.actor,
+                    text=event.text,
+                )
+            )
+            if event.kind == "state":
+                append_decision(
+                    connection,
+                    kind=decided,
+                    agent=change.incident.agent,
+                    at=event.at,
+                    actor=event.actor,
+                    document=canonical_json({"incident": number, "text": event.text}),
+                )
+        apply_work(connection, change.work, now=self._now())
+
+
+class SqlContacts:
+    """`ports.ContactStore` on the ledger.
+
+    Args:
+        database: The ledger.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def put(self, contact: Contact) -> None:
+        """Set an address in place of an earlier one."""
+        with self._database.write() as connection:
+            connection.execute(_contact_key(delete(contacts), contact.identity, contact.channel))
+            connection.execute(
+                insert(contacts).values(
+                    identity=contact.identity,
+                    channel=contact.channel,
+                    url=contact.url,
+                    zone=contact.zone,
+                    actor=contact.actor,
+                    at_us=to_micros(contact.at),
+                )
+            )
+
+    def remove(self, identity: str, channel: str) -> bool:
+        """Forget an address; return whether there was one."""
+        with self._database.write() as connection:
+            return connection.execute(_contact_key(delete(contacts), identity, channel)).rowcount > 0
+
+    def of(self, identity: str) -> Sequence[Contact]:
+        """Return the addresses of a person, by channel."""
+        return [one for one in self.all() if one.identity == identity]
+
+    def all(self) -> Sequence[Contact]:
+        """Return every address, by person and channel."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                select(contacts).order_by(contacts.c.identity, contacts.c.channel)
+            ).all()
+        return tuple(
+            Contact(
+                identity=row.identity,
+                channel=row.channel,
+                url=row.url,
+                zone=row.zone,
+                actor=row.actor,
+                at=from_micros(row.at_us),
+            )
+            for row in rows
+        )
+
+
+def _contact_key(statement: Any, identity: str, channel: str) -> Any:
+    return statement.where(contacts.c.identity == identity, contacts.c.channel == channel)
+
+
+_IN_DOCUMENT = (
+    "group",
+    "rule",
+    "task_type",
+    "title",
+    "level",
+    "round",
+    "acknowledged_by",
+    "runbook",
+    "drill",
+)
+
+
+def _columns(incident: Incident) -> dict[str, Any]:
+    document: dict[str, Any] = {name: getattr(incident, name) for name in _IN_DOCUMENT}
+    document |= {
+        "traces": list(incident.traces),
+        "review": [list(pair) for pair in incident.review],
+        "acknowledged_us": None if incident.acknowledged_at is None else to_micros(incident.acknowledged_at),
+        "resolved_us": None if incident.resolved_at is None else to_micros(incident.resolved_at),
+    }
+    return {
+        "agent": incident.agent,
+        "severity": incident.severity,
+        "state": incident.state.value,
+        "drill": incident.drill,
+        "opened_us": to_micros(incident.opened_at),
+        "version": incident.version,
+        "document": json.dumps(document, ensure_ascii=False, sort_keys=True),
+    }
+
+
+def _incident(row: Row[Any]) -> Incident:
+    document = json.loads(row.document)
+    acknowledged, resolved = document["acknowledged_us"], document["resolved_us"]
+    return Incident(
+        number=row.number,
+        agent=row.agent,
+        severity=row.severity,
+        state=IncidentState(row.state),
+        opened_at=from_micros(row.opened_us),
+        version=row.version,
+        traces=tuple(document["traces"]),
+        review=tuple((name, text) for name, text in document["review"]),
+        acknowledged_at=None if acknowledged is None else from_micros(acknowledged),
+        resolved_at=None if resolved is None else from_micros(resolved),
+        **{name: document[name] for name in _IN_DOCUMENT},
+    )

@@ -1,0 +1,321 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A detector fired: an alert rule of the charter turns it into a note, a new incident, or a line in one that is open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+from pydantic import ValidationError
+
+from pilothouse.core.action.escalation import start_level
+from pilothouse.core.action.incident import Incident, IncidentEvent, IncidentState, joins, worse
+from pilothouse.core.charter.answers import is_open, known
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.charter.operations import Alert
+from pilothouse.core.charter.people import SeverityName
+from pilothouse.core.verdict.verdict import AgentVerdict, ItemVerdict, Status
+from pilothouse.errors import Conflict, UsageError
+from pilothouse.ports.incidents import IncidentChange
+from pilothouse.ports.work import Job, Timer, WorkChange
+from pilothouse.workflows.control_room import ControlRoom
+from pilothouse.workflows.in_force import charter_of
+from pilothouse.workflows.paging import call_level, incident_key
+from pilothouse.workflows.suspects import suspects
+
+__all__ = ["METRIC_OF_KIND", "AlertAnswer", "Firing", "alert_on_verdicts", "raise_alert", "rule_for"]
+
+SEVERITY_DEFAULT: SeverityName = "sev2"
+"""Of what no alert rule of the charter foresaw: somebody must look, nobody is woken by a clock of hours."""
+
+AGAIN_EVERY = timedelta(hours=1)
+"""An alert that goes on firing adds a line to its incident this often."""
+
+TRACES_MAX = 50
+"""Traces linked to one incident, worst first; the Tasks page has the rest."""
+
+ATTEMPTS_MAX = 10
+"""An incident that changes under our hands this often is a bug, not bad luck."""
+
+METRIC_OF_KIND = {
+    "completion": "completion",
+    "quality": "quality",
+    "quality_drop": "quality",
+    "cost_per_task": "cost_per_task",
+    "escalation": "escalation",
+    "override": "override",
+    "discrepancy": "discrepancy",
+    "served_model": "served_model",
+    "latency": "latency",
+    "tool_error.confident": "tool_errors",
+    "tool_error.hard": "tool_errors",
+    "truncation": "truncation",
+    "volume": "volume",
+    "drift.looked": "drift",
+}
+"""Kind of evidence → what an alert rule of the charter watches."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Firing:
+    """What a detector has to say.
+
+    Attributes:
+        agent: Agent id with a charter in force.
+        metric: What it watches, in the words of the charter's `alerts`, or a requirement id.
+        sentence: What it found, one sentence with its numbers; it becomes the title of the incident.
+        task_type: Task type, or None for all.
+        layer: `warning` buys labels and opens nothing; `verdict` opens an incident.
+        traces: Traces that show it, worst first.
+        onset: When it began, as far as is known; None for now.
+        drill: Name of the drill that made it happen, or empty.
+        level: Escalation level to call first, for drills; None for what the charter says.
+    """
+
+    agent: str
+    metric: str
+    sentence: str
+    task_type: str | None = None
+    layer: Literal["warning", "verdict"] = "verdict"
+    traces: tuple[str, ...] = ()
+    onset: datetime | None = None
+    drill: str = ""
+    level: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertAnswer:
+    """What became of it.
+
+    Attributes:
+        incident: The incident it belongs to; None for a warning.
+        opened: Whether it was opened by this.
+        rule: The alert rule of the charter, or None when none foresaw it.
+    """
+
+    incident: Incident | None
+    opened: bool
+    rule: Alert | None
+
+
+def rule_for(charter: Charter, metric: str, task_type: str | None) -> Alert | None:
+    """Return the alert rule that watches a metric of a task type, or None.
+
+    Args:
+        charter: The charter in force.
+        metric: What is watched.
+        task_type: Task type, or None for all.
+    """
+    for alert in known(charter.alerts) or ():
+        types = alert.task_types
+        if alert.on == metric and (task_type is None or types == "all" or task_type in types):
+            return alert
+    return None
+
+
+def raise_alert(room: ControlRoom, firing: Firing, now: datetime) -> AlertAnswer:
+    """Let an alert have its effect; the same alert again changes at most a line of the timeline.
+
+    Args:
+        room: Opened parts.
+        firing: What the detector found.
+        now: The moment, aware UTC.
+
+    Raises:
+        UsageError: No charter is in force for the agent.
+    """
+    record = room.installation.ledger.charter(firing.agent)
+    if record is None:
+        raise UsageError(
+            f"an alert about {firing.agent!r} has no charter that says who is called",
+            remedy="Put one into force: `pilothouse verdict --charter PATH/charter.yaml`.",
+            subject=firing.agent,
+        )
+    charter = charter_of(record)
+    rule = rule_for(charter, firing.metric, firing.task_type)
+    if firing.layer == "warning":
+        document = {"metric": firing.metric, "task_type": firing.task_type, "sentence": firing.sentence}
+        room.installation.ledger.record(
+            kind="alert.warning",
+            agent=firing.agent,
+            at=now,
+            actor="watch",
+            document=canonical_json(document),
+        )
+        return AlertAnswer(incident=None, opened=False, rule=rule)
+    group = "|".join(
+        (rule.id if rule else firing.metric, firing.task_type or "all", firing.drill, str(firing.level or ""))
+    )
+
+    def find(active: Sequence[Incident]) -> Incident | None:
+        fitting = [
+            one for one in active if joins(one, agent=firing.agent, group=group, drill=firing.drill, at=now)
+        ]
+        same = [one for one in fitting if one.group == group]
+        near = same or ([] if firing.level is not None else fitting)
+        return near[0] if near else None
+
+    def build(number: int) -> IncidentChange:
+        return _opening(room, charter, rule, firing, number=number, group=group, now=now)
+
+    incident, opened = room.incidents.open(find, build)
+    if not opened:
+        incident = _append(room, incident, rule, firing, now, same=incident.group == group)
+    return AlertAnswer(incident=incident, opened=opened, rule=rule)
+
+
+def _opening(
+    room: ControlRoom,
+    charter: Charter,
+    rule: Alert | None,
+    firing: Firing,
+    *,
+    number: int,
+    group: str,
+    now: datetime,
+) -> IncidentChange:
+    severity = _severity(rule)
+    level = firing.level or start_level(charter, severity, foreseen=rule is not None)
+    incident = Incident(
+        number=number,
+        agent=firing.agent,
+        group=group,
+        rule=rule.id if rule else firing.metric,
+        task_type=firing.task_type,
+        severity=severity,
+        state=IncidentState.OPEN,
+        title=("DRILL: " if firing.drill else "") + firing.sentence,
+        opened_at=now,
+        level=level,
+        runbook=_runbook(rule),
+        traces=firing.traces[:TRACES_MAX],
+        drill=firing.drill,
+    )
+    foreseen = f"alert rule {rule.id}" if rule else f"{firing.metric}, which no alert rule foresaw"
+    opened = IncidentEvent(
+        at=now, kind="state", actor="watch", text=f"Opened as {severity} by {foreseen}. {firing.sentence}"
+    )
+    found = suspects(room.installation, firing.agent, firing.onset or now)
+    lines = [IncidentEvent(at=now, kind="suspect", actor="watch", text=text) for text in found]
+    called = call_level(room, charter, incident, level, now, why=found)
+    terms = (known(charter.severities) or {}).get(severity)
+    jobs, timers = list(called.jobs), list(called.timers)
+    if terms is not None and not firing.drill:
+        resolve = known(terms.resolve)
+        if isinstance(resolve, timedelta):
+            timers.append(
+                Timer(
+                    key=incident_key(incident, "resolve"),
+                    due_at=now + resolve,
+                    kind="incident.resolve",
+                    subject=incident.name,
+                )
+            )
+        if terms.pause is True:
+            pause = {
+                "agent": firing.agent,
+                "incident": number,
+                "reason": f"{incident.name}: {firing.sentence}",
+            }
+            jobs.append(
+                Job(
+                    key=incident_key(incident, "pause"),
+                    action="pause",
+                    subject=incident.name,
+                    document=canonical_json(pause),
+                    run_after=now,
+                )
+            )
+    return IncidentChange(
+        incident=incident,
+        events=(opened, *lines, *called.events),
+        work=WorkChange(timers=tuple(timers), jobs=tuple(jobs)),
+    )
+
+
+def _append(
+    room: ControlRoom, incident: Incident, rule: Alert | None, firing: Firing, now: datetime, *, same: bool
+) -> Incident:
+    for _ in range(ATTEMPTS_MAX):
+        lines = [
+            event for event in room.incidents.events(incident.number) if event.kind in {"alert", "state"}
+        ]
+        again = [event for event in lines if firing.sentence in event.text]
+        if again and now - again[-1].at < AGAIN_EVERY:
+            return incident
+        kept = dict.fromkeys((*incident.traces, *firing.traces))
+        severity = incident.severity if same else worse(incident.severity, _severity(rule))
+        event = IncidentEvent(
+            at=now,
+            kind="alert",
+            actor="watch",
+            text=firing.sentence if same else f"Also, within the same hour: {firing.sentence}",
+        )
+        changed = replace(incident, severity=severity, traces=tuple(kept)[:TRACES_MAX])
+        try:
+            return room.incidents.change(IncidentChange(incident=changed, events=(event,)))
+        except Conflict:
+            found = room.incidents.incident(incident.number)
+            if found is None:
+                raise
+            incident = found
+    return incident
+
+
+def alert_on_verdicts(room: ControlRoom, now: datetime) -> int:
+    """Open or continue an incident for every breach in the newest verdict of each agent.
+
+    A breach of the declared kind (something the charter lacks) is work for the plan, not for the pager: only
+    what was measured counts here. Running it again changes nothing.
+
+    Args:
+        room: Opened parts.
+        now: The moment, aware UTC.
+
+    Returns:
+        How many incidents were opened.
+    """
+    opened = 0
+    for record in room.installation.ledger.charters():
+        text = room.installation.ledger.latest_verdict(record.agent)
+        try:
+            verdict = None if text is None else AgentVerdict.model_validate_json(text)
+        except ValidationError:
+            verdict = None  # an older program wrote it; the next one is ours
+        if verdict is None:
+            continue
+        for item in _breaches(verdict):
+            firing = Firing(
+                agent=record.agent,
+                metric=METRIC_OF_KIND.get(item.kind, item.requirement),
+                sentence=item.sentence,
+                task_type=item.scope.task_type,
+                traces=item.items,
+                onset=item.window_from,
+            )
+            opened += raise_alert(room, firing, now).opened
+    return opened
+
+
+def _breaches(verdict: AgentVerdict) -> list[ItemVerdict]:
+    found = [
+        item
+        for requirement in verdict.requirements
+        for item in requirement.items
+        if item.status is Status.BREACHED and item.basis == "measured" and item.kind in METRIC_OF_KIND
+    ]
+    seen: dict[tuple[str, str], ItemVerdict] = {}
+    for item in found:
+        seen.setdefault((item.kind, item.scope.task_type or ""), item)
+    return list(seen.values())
+
+
+def _severity(rule: Alert | None) -> SeverityName:
+    return SEVERITY_DEFAULT if rule is None or is_open(rule.severity) else rule.severity
+
+
+def _runbook(rule: Alert | None) -> str:
+    return (known(rule.runbook) or "") if rule else ""

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who is still there: the organisation's directory against the people of the charters."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+from pilothouse.core.charter.answers import known
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.evidence.binding import InForce, binding_in_force
+from pilothouse.core.evidence.evidence import Evidence, Scope, Source
+from pilothouse.core.evidence.kinds import kind_named
+from pilothouse.errors import UsageError
+from pilothouse.ports import Ledger
+from pilothouse.workflows.in_force import charter_of
+from pilothouse.workflows.installation import Installation
+
+__all__ = ["DIRECTORY_BYTES_MAX", "check_directory", "people_gone", "read_directory"]
+
+DIRECTORY_BYTES_MAX = 64 * 1024 * 1024
+"""A line for each of half a million employees."""
+
+CHECKED = "directory.checked"
+_GONE_WORDS = frozenset({"no", "false", "0", "left", "inactive", "disabled", "terminated"})
+
+
+def read_directory(path: Path) -> dict[str, bool]:
+    """Read a directory export: CSV with the columns `identity` and `active`.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Identity → whether the person is active; case of identities does not matter.
+
+    Raises:
+        UsageError: It is missing, too large, or lacks a column.
+    """
+    example = "Its first line is `identity,active`, and `oidc:dana@corp.example,yes` one of the others."
+    try:
+        if path.stat().st_size > DIRECTORY_BYTES_MAX:
+            raise UsageError(
+                f"{path} is larger than {DIRECTORY_BYTES_MAX // 1024 // 1024} MiB",
+                remedy=f"Export only identity and state. {example}",
+                subject=str(path),
+            )
+        rows = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig")))
+        if not {"identity", "active"} <= set(rows.fieldnames or ()):
+            raise UsageError(
+                f"{path} lacks the column `identity` or `active`", remedy=example, subject=str(path)
+            )
+        return {
+            row["identity"].strip().lower(): row["active"].strip().lower() not in _GONE_WORDS for row in rows
+        }
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read ({error})", remedy=example, subject=str(path)) from error
+
+
+def check_directory(
+    installation: Installation, active: Mapping[str, bool], now: datetime, *, actor: str
+) -> dict[str, tuple[str, ...]]:
+    """Hold the people of every charter against the directory, and write down what was found.
+
+    The owner's entry is evidence for OWN-1. Whoever is not in the directory, or not active, counts as gone:
+    the pager calls the substitute from now on.
+
+    Args:
+        installation: Lake and ledger.
+        active: Identity → active.
+        now: The moment, aware UTC.
+        actor: Who asked.
+
+    Returns:
+        Agent → person ids that are gone.
+    """
+    found = {}
+    for record in installation.ledger.charters():
+        charter = charter_of(record)
+        gone = tuple(person for person in charter.people if not _is_active(charter, person, active))
+        found[record.agent] = gone
+        installation.ledger.record(
+            kind=CHECKED,
+            agent=record.agent,
+            at=now,
+            actor=actor,
+            document=canonical_json({"gone": list(gone)}),
+        )
+        owner = charter.owner.person
+        if owner in charter.people:
+            installation.ledger.add_evidence([_entry(charter, owner, now, passed=owner not in gone)])
+    return found
+
+
+def people_gone(ledger: Ledger, agent: str) -> tuple[str, ...]:
+    """Return who was gone when the directory was last looked at; nobody when it never was.
+
+    Args:
+        ledger: Where it is written.
+        agent: Agent id.
+    """
+    last = ledger.decisions(agent, kind=CHECKED, limit=1)
+    return tuple(json.loads(last[0].document)["gone"]) if last else ()
+
+
+def _is_active(charter: Charter, person: str, active: Mapping[str, bool]) -> bool:
+    identity = known(charter.people[person].identity)
+    return identity is not None and active.get(identity.lower(), False)
+
+
+def _entry(charter: Charter, owner: str, now: datetime, *, passed: bool) -> Evidence:
+    kind = kind_named("directory")
+    return Evidence(
+        kind=kind.name,
+        agent=charter.agent,
+        binds=binding_in_force(kind, charter, Scope(), InForce(), person=owner),
+        window_from=now,
+        window_to=now,
+        n=1,
+        passed=passed,
+        detail=f"{owner} is {'active' if passed else 'not active'} in the directory",
+        source=Source(command="pilothouse people check"),
+        recorded_at=now,
+    )

@@ -1,0 +1,371 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Paging: who is called now, what they are told, and what follows when they cannot be reached or do not answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pilothouse.connectors.own_server import read_server
+from pilothouse.core.action.escalation import LevelPlan, next_level, plan_level, start_level
+from pilothouse.core.action.incident import Incident, IncidentEvent, IncidentState
+from pilothouse.core.action.on_call import ON_CALL, due_after
+from pilothouse.core.charter.answers import known
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.digest import canonical_json
+from pilothouse.errors import Conflict
+from pilothouse.ports import Pause
+from pilothouse.ports.contacts import Contact, Message
+from pilothouse.ports.incidents import IncidentChange
+from pilothouse.ports.work import Job, Lease, Timer, WorkChange
+from pilothouse.workflows.control_room import ControlRoom
+from pilothouse.workflows.directory import people_gone
+from pilothouse.workflows.in_force import charter_of
+from pilothouse.workflows.work import Courier, Delivery, Worker, retry_at
+
+__all__ = ["ROUNDS_MAX", "Called", "Pager", "call_level", "incident_key", "working_zone"]
+
+ROUNDS_MAX = 3
+"""How often the whole path is called; who stayed silent three times is not reached by a fourth."""
+
+ATTEMPTS_MAX = 20
+"""Several pages of one incident settle at once, each by its own thread; every one gets its turn long before this."""
+
+LOUD = "loud"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Called:
+    """What calling a level adds to an incident.
+
+    Attributes:
+        events: Lines for the timeline.
+        jobs: Pages.
+        timers: The clock of the level.
+    """
+
+    events: tuple[IncidentEvent, ...] = ()
+    jobs: tuple[Job, ...] = ()
+    timers: tuple[Timer, ...] = ()
+
+
+def incident_key(incident: Incident, *words: object) -> str:
+    """Return a key that no other incident and no other round of this one uses."""
+    return "/".join((incident.name, *map(str, words)))
+
+
+def call_level(
+    room: ControlRoom,
+    charter: Charter,
+    incident: Incident,
+    level: int,
+    now: datetime,
+    *,
+    why: Sequence[str] = (),
+) -> Called:
+    """Return the pages and the clock of a level; the clock runs in on-call hours only.
+
+    Args:
+        room: Opened parts.
+        charter: The charter in force.
+        incident: The incident, on its present round.
+        level: Level to call.
+        now: The moment, aware UTC.
+        why: What changed before, for the message.
+    """
+    plan = plan_level(charter, level, gone=people_gone(room.installation.ledger, incident.agent))
+    if plan is None or not plan.calls:
+        text = f"The charter names nobody for level {level}: nobody is called. `pilothouse check` says what is open."
+        return Called(events=(IncidentEvent(at=now, kind=LOUD, actor="pager", text=text),))
+    jobs = tuple(
+        Job(
+            key=_page_key(incident, level, call.person),
+            action="page",
+            subject=incident.name,
+            document=canonical_json(
+                {
+                    "incident": incident.number,
+                    "agent": incident.agent,
+                    "level": level,
+                    "person": call.person,
+                    "via": list(plan.via),
+                    "title": f"{incident.severity} · {incident.agent}: {incident.title}",
+                    "body": _body(room, incident, call.person, why),
+                }
+            ),
+            run_after=now,
+        )
+        for call in plan.calls
+    )
+    hours = ON_CALL[known(charter.operations.on_call) or "always"]
+    due = due_after(now, plan.acknowledge, hours, working_zone(room, charter, plan))
+    timer = Timer(
+        key=incident_key(incident, f"r{incident.round}", f"L{level}", "ack"),
+        due_at=due,
+        kind="incident.ack",
+        subject=incident.name,
+    )
+    people = ", ".join(
+        call.person + (f" for {call.stands_for}" if call.stands_for else "") for call in plan.calls
+    )
+    event = IncidentEvent(
+        at=now,
+        kind="page",
+        actor="pager",
+        text=f"Level {level} is called: {people}; to be acknowledged by {due:%Y-%m-%d %H:%M} UTC.",
+    )
+    return Called(events=(event,), jobs=jobs, timers=(timer,))
+
+
+def working_zone(room: ControlRoom, charter: Charter, plan: LevelPlan) -> tzinfo:
+    """Return the time zone of the first person on a level whose zone is known; UTC otherwise."""
+    for call in plan.calls:
+        for contact in _contacts(room, charter, call.person):
+            try:
+                return ZoneInfo(contact.zone)
+            except (ZoneInfoNotFoundError, ValueError):
+                continue
+    return UTC
+
+
+class Pager:
+    """The decisions and errands of the worker that concern incidents.
+
+    Args:
+        room: Opened parts.
+        on_note: Told what must not be missed even if nobody can be paged.
+    """
+
+    def __init__(self, room: ControlRoom, on_note: Callable[[str], None] = lambda _text: None) -> None:
+        self._room = room
+        self._on_note = on_note
+
+    def worker(self, on_point: Callable[[str], None] = lambda _name: None) -> Worker:
+        """Return a worker that fires the clocks of incidents and sends their pages.
+
+        Args:
+            on_point: Told the name of each point at which a kill is interesting.
+        """
+        return Worker(
+            self._room.work,
+            timers={"incident.ack": self.on_silence, "incident.resolve": self.on_overdue},
+            couriers={
+                "page": Courier(send=self.send, settle=self.settle),
+                "pause": Courier(send=self.pause, settle=self.settle_pause),
+            },
+            on_note=self._on_note,
+            on_point=on_point,
+        )
+
+    def on_silence(self, timer: Timer, lease: Lease) -> None:
+        """The time of a level has passed: call the next one, unless somebody has acknowledged."""
+
+        def decide(incident: Incident) -> IncidentChange:
+            now = self._room.work.now()
+            fired = WorkChange(fired=timer.key)
+            if incident.state is not IncidentState.OPEN or not timer.key.endswith(
+                f"/r{incident.round}/L{incident.level}/ack"
+            ):
+                return IncidentChange(incident=incident, work=fired)
+            return self._escalated(incident, now, f"Level {incident.level} did not answer in time.", fired)
+
+        self._decided(_number(timer.subject), decide, lease)
+
+    def on_overdue(self, timer: Timer, lease: Lease) -> None:
+        """The time to resolve has passed: say so, loudly, once."""
+
+        def decide(incident: Incident) -> IncidentChange:
+            events: tuple[IncidentEvent, ...] = ()
+            if incident.is_active:
+                text = f"The time to resolve a {incident.severity} has passed."
+                events = (IncidentEvent(at=self._room.work.now(), kind=LOUD, actor="pager", text=text),)
+                self._on_note(f"{incident.name} of {incident.agent}: {text}")
+            return IncidentChange(incident=incident, events=events, work=WorkChange(fired=timer.key))
+
+        self._decided(_number(timer.subject), decide, lease)
+
+    def send(self, job: Job) -> Delivery:
+        """Try a person's channels, those of the level first, until one takes the message."""
+        document = json.loads(job.document)
+        person, charter = document["person"], self._charter(document["agent"])
+        if charter is None or person not in charter.people:
+            return Delivery(ok=False, final=True, said=f"nobody is called {person!r} in the charter in force")
+        addresses = {one.channel: one for one in _contacts(self._room, charter, person)}
+        if not addresses:
+            return Delivery(
+                ok=False, final=True, said=f"no address is known: `pilothouse contact set {person} URL`"
+            )
+        order = [way for way in document["via"] if way in addresses]
+        order += [way for way in addresses if way not in order]
+        message = Message(key=job.key, title=document["title"], body=document["body"])
+        said = []
+        for way in order:
+            refused = self._room.notifier.send(addresses[way].url, message)
+            if not refused:
+                return Delivery(ok=True, said=way)
+            said.append(f"{way}: {refused}")
+        return Delivery(ok=False, said="; ".join(said))
+
+    def settle(self, job: Job, delivery: Delivery, lease: Lease) -> None:
+        """Write down who was reached; who cannot be is replaced by a substitute, or by the next level."""
+        now = self._room.work.now()
+        if not delivery.ok and not delivery.final:
+            again = retry_at(job, now)
+            if again is not None:
+                self._room.work.retry(lease, job.key, run_after=again, error=delivery.said)
+                return
+        document = json.loads(job.document)
+        person = document["person"]
+
+        def decide(incident: Incident) -> IncidentChange:
+            if delivery.ok:
+                reached = IncidentEvent(
+                    at=now, kind="page", actor="pager", text=f"{person} was reached by {delivery.said}."
+                )
+                return IncidentChange(
+                    incident=incident, events=(reached,), work=WorkChange(finished=(job.key,))
+                )
+            return self._unreached(incident, job, document, delivery.said, now)
+
+        self._decided(document["incident"], decide, lease)
+
+    def pause(self, job: Job) -> Delivery:
+        """Pause the agent of an incident whose severity asks for it."""
+        document = json.loads(job.document)
+        reason = f"{document['reason']} (severity asks for a pause)"
+        self._room.controls.pause(
+            Pause(
+                agent=document["agent"],
+                tool=None,
+                reason=reason,
+                actor=f"INC-{document['incident']}",
+                at=self._room.work.now(),
+            )
+        )
+        return Delivery(ok=True, said="paused")
+
+    def settle_pause(self, job: Job, delivery: Delivery, lease: Lease) -> None:
+        """Write down that the agent was paused, or try again."""
+        now, number = self._room.work.now(), json.loads(job.document)["incident"]
+        if not delivery.ok:
+            self._room.work.retry(lease, job.key, run_after=retry_at(job, now) or now, error=delivery.said)
+            return
+
+        def decide(incident: Incident) -> IncidentChange:
+            text = f"{incident.agent} is paused; `pilothouse resume {incident.agent}` lets it act again."
+            event = IncidentEvent(at=now, kind="note", actor="pager", text=text)
+            return IncidentChange(incident=incident, events=(event,), work=WorkChange(finished=(job.key,)))
+
+        self._decided(number, decide, lease)
+
+    def _unreached(
+        self, incident: Incident, job: Job, document: dict[str, object], said: str, now: datetime
+    ) -> IncidentChange:
+        person, level = str(document["person"]), incident.level
+        event = IncidentEvent(at=now, kind=LOUD, actor="pager", text=f"{person} cannot be reached: {said}")
+        dead = WorkChange(dead=((job.key, said),))
+        charter = self._charter(incident.agent)
+        keys = {one.key: one.state for one in self._room.work.jobs(incident.name) if one.action == "page"}
+        substitute = (
+            known(charter.people[person].substitute) if charter and person in charter.people else None
+        )
+        if substitute is not None and _page_key(incident, level, substitute) not in keys:
+            page = replace(
+                job,
+                key=_page_key(incident, level, substitute),
+                document=canonical_json({**document, "person": substitute}),
+                run_after=now,
+                attempts=0,
+                state="ready",
+            )
+            called = IncidentEvent(
+                at=now, kind="page", actor="pager", text=f"{substitute} is called for {person}."
+            )
+            return IncidentChange(incident=incident, events=(event, called), work=replace(dead, jobs=(page,)))
+        prefix = incident_key(incident, f"r{incident.round}", f"L{level}", "")
+        hopeful = [
+            key
+            for key, state in keys.items()
+            if key.startswith(prefix) and key != job.key and state != "dead"
+        ]
+        if incident.state is not IncidentState.OPEN or hopeful or not job.key.startswith(prefix):
+            return IncidentChange(incident=incident, events=(event,), work=dead)
+        change = self._escalated(incident, now, f"Nobody on level {level} can be reached.", dead)
+        cancelled = (incident_key(incident, f"r{incident.round}", f"L{level}", "ack"),)
+        return replace(change, events=(event, *change.events), work=replace(change.work, cancelled=cancelled))
+
+    def _escalated(self, incident: Incident, now: datetime, why: str, work: WorkChange) -> IncidentChange:
+        charter = self._charter(incident.agent)
+        following = next_level(charter, incident.level) if charter and incident.drill != "page" else None
+        if charter is not None and following is not None:
+            step = replace(incident, level=following)
+            return self._calling(charter, step, now, why, work)
+        loud = f"{why} There is no further level."
+        if charter is None or incident.drill == "page" or incident.round + 1 >= ROUNDS_MAX:
+            loud += " Nobody is called any more; somebody has to look by themselves."
+            self._on_note(f"{incident.name} of {incident.agent}: {loud}")
+            event = IncidentEvent(at=now, kind=LOUD, actor="pager", text=loud)
+            return IncidentChange(incident=incident, events=(event,), work=work)
+        self._on_note(f"{incident.name} of {incident.agent}: {loud} The path is called again.")
+        first = start_level(charter, incident.severity, foreseen=True)
+        step = replace(incident, level=first, round=incident.round + 1)
+        return self._calling(charter, step, now, f"{loud} The path is called again.", work)
+
+    def _calling(
+        self, charter: Charter, step: Incident, now: datetime, why: str, work: WorkChange
+    ) -> IncidentChange:
+        called = call_level(self._room, charter, step, step.level, now)
+        event = IncidentEvent(at=now, kind=LOUD, actor="pager", text=why)
+        return IncidentChange(
+            incident=step,
+            events=(event, *called.events),
+            work=replace(work, timers=called.timers, jobs=called.jobs),
+        )
+
+    def _charter(self, agent: str) -> Charter | None:
+        record = self._room.installation.ledger.charter(agent)
+        return None if record is None else charter_of(record)
+
+    def _decided(self, number: int, decide: Callable[[Incident], IncidentChange], lease: Lease) -> None:
+        """Decide on what stands now and write it; whoever was first makes us decide again."""
+        for attempt in range(ATTEMPTS_MAX):
+            incident = self._room.incidents.incident(number)
+            if incident is None:
+                return
+            try:
+                self._room.incidents.change(decide(incident), lease)
+            except Conflict as error:
+                if error.subject != incident.name or attempt + 1 == ATTEMPTS_MAX:
+                    raise
+            else:
+                return
+
+
+def _page_key(incident: Incident, level: int, person: str) -> str:
+    return incident_key(incident, f"r{incident.round}", f"L{level}", person)
+
+
+def _number(name: str) -> int:
+    return int(name.partition("-")[2])
+
+
+def _contacts(room: ControlRoom, charter: Charter, person: str) -> Sequence[Contact]:
+    identity = known(charter.people[person].identity) if person in charter.people else None
+    return () if identity is None else room.contacts.of(identity)
+
+
+def _body(room: ControlRoom, incident: Incident, person: str, why: Sequence[str]) -> str:
+    lines = [f"Take it: pilothouse incident acknowledge {incident.number} --as {person}"]
+    server = read_server(room.installation.settings.home)
+    if server is not None:
+        lines.append(f"Page: {server.url}/incidents/{incident.number}")
+    if incident.runbook:
+        lines.append(f"Runbook: {incident.runbook}")
+    if incident.traces:
+        lines.append(f"Worst trace: pilothouse traces {incident.traces[0]}")
+    lines += [f"Changed before: {text}" for text in why[:2]]
+    lines.append(f"{incident.name}, opened {incident.opened_at:%Y-%m-%d %H:%M} UTC")
+    return "\n".join(lines)
