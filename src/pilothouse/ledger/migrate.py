@@ -14,7 +14,7 @@ __all__ = ["HEAD", "migrate"]
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
-HEAD = "0010"
+HEAD = max(path.name[1:5] for path in (MIGRATIONS / "versions").glob("v[0-9]*.py"))
 """Newest revision; a test holds the numbers of the files and the chain inside them together."""
 
 

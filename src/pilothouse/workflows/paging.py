@@ -26,7 +26,10 @@ from pilothouse.workflows.directory import people_gone
 from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.work import Courier, Delivery, Worker, retry_at
 
-__all__ = ["ROUNDS_MAX", "Called", "Pager", "call_level", "incident_key", "working_zone"]
+__all__ = ["CUT_OFF", "ROUNDS_MAX", "Called", "Pager", "call_level", "incident_key", "working_zone"]
+
+CUT_OFF = "dead-pager"
+"""Name of the drill in which nothing can be sent: whatever process sends its pages, none arrives."""
 
 ROUNDS_MAX = 3
 """How often the whole path is called; who stayed silent three times is not reached by a fourth."""
@@ -90,6 +93,7 @@ def call_level(
                     "incident": incident.number,
                     "agent": incident.agent,
                     "level": level,
+                    "drill": incident.drill,
                     "person": call.person,
                     "via": list(plan.via),
                     "title": f"{incident.severity} · {incident.agent}: {incident.title}",
@@ -190,6 +194,8 @@ class Pager:
     def send(self, job: Job) -> Delivery:
         """Try a person's channels, those of the level first, until one takes the message."""
         document = json.loads(job.document)
+        if document["drill"] == CUT_OFF:
+            return Delivery(ok=False, final=True, said="the pager is cut off by the drill")
         person, charter = document["person"], self._charter(document["agent"])
         if charter is None or person not in charter.people:
             return Delivery(ok=False, final=True, said=f"nobody is called {person!r} in the charter in force")

@@ -28,6 +28,7 @@ from pilothouse.interfaces.cli import (
     dataset,
     demo,
     doctor,
+    drill,
     evaluate,
     evidence,
     explain,
@@ -89,6 +90,7 @@ COMMANDS = (
     feedback,
     curate,
     incident,
+    drill,
     contact,
 )
 """Command groups in the order of the help page."""

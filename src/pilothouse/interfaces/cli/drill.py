@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pilothouse drill`: plant a fault, see the alert, reach the people; the evidence that monitoring and pager work."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pilothouse.settings import load_settings
+
+if TYPE_CHECKING:
+    from pilothouse.interfaces.cli.services import Services
+    from pilothouse.workflows.drills import DrillResult
+
+__all__ = ["register"]
+
+AgentOption = Annotated[str | None, typer.Option(help="Agent id; not needed when one charter is in force.")]
+Home = Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
+Wait = Annotated[float, typer.Option(min=0, max=86_400, help="Seconds to wait for people.")]
+Who = Annotated[
+    str,
+    typer.Option("--as", metavar="PERSON", envvar="PILOTHOUSE_PERSON", help="Who you are in the charter."),
+]
+
+
+def register(cli: typer.Typer, services: Services) -> None:
+    """Add `drill` to the command tree."""
+    group = typer.Typer(
+        no_args_is_help=True,
+        help="Plant a fault, see the alert, reach the people: the evidence that monitoring and pager work.",
+        rich_markup_mode="rich",
+    )
+    cli.add_typer(group, name="drill")
+    for name, text in (
+        (
+            "completion-drop",
+            "Every second task of a shadow fails: the completion alert must fire and reach somebody.",
+        ),
+        (
+            "cost-burst",
+            "Tasks of a shadow cost fifty times as much: the cost alert must fire and reach somebody.",
+        ),
+        ("lying-completion", "A shadow claims what the system of record contradicts: that alert must fire."),
+        ("dead-pager", "The pager is cut off: the incident must say loudly that nobody can be reached."),
+    ):
+        _fault(group, services, name, text)
+
+    @group.command("page")
+    def page(
+        *, agent: AgentOption = None, wait: Wait = 7_200.0, home: Home = None, as_json: AsJson = False
+    ) -> None:
+        """Call every level of the escalation path; each must acknowledge within its own time."""
+        from pilothouse.workflows.agents import choose_agent
+        from pilothouse.workflows.drills import drill_page
+
+        with services.open_control_room(load_settings(home=home)) as room:
+            name = choose_agent(room.installation, agent)
+            done = drill_page(room, name, wait_s=wait, tell=_tell)
+        _show(done, as_json=as_json)
+
+    @group.command("runbook")
+    def runbook(
+        path: Annotated[str, typer.Argument(help="Runbook as the charter's alerts name it.")],
+        *,
+        agent: AgentOption = None,
+        person: Who = "",
+        wait: Wait = 7_200.0,
+        home: Home = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """Rehearse a runbook: somebody acknowledges, follows its steps and resolves."""
+        from pilothouse.workflows.agents import choose_agent
+        from pilothouse.workflows.drills import drill_runbook
+
+        with services.open_control_room(load_settings(home=home)) as room:
+            name = choose_agent(room.installation, agent)
+            done = drill_runbook(room, name, path, person=person, wait_s=wait, tell=_tell)
+        _show(done, as_json=as_json)
+
+    @group.command("owner-powers")
+    def owner_powers(
+        *, agent: AgentOption = None, person: Who = "", home: Home = None, as_json: AsJson = False
+    ) -> None:
+        """The owner pauses and resumes a shadow of the agent; both must be obeyed within 2 seconds."""
+        from pilothouse.workflows.agents import choose_agent
+        from pilothouse.workflows.drills import drill_owner_powers
+
+        with services.open_control_room(load_settings(home=home)) as room:
+            name = choose_agent(room.installation, agent)
+            done = drill_owner_powers(room, name, person=person, now=services.clock.now())
+        _show(done, as_json=as_json)
+
+
+def _fault(group: typer.Typer, services: Services, name: str, text: str) -> None:
+    @group.command(name, help=text)
+    def fault(
+        *, agent: AgentOption = None, wait: Wait = 60.0, home: Home = None, as_json: AsJson = False
+    ) -> None:
+        from pilothouse.workflows.agents import choose_agent
+        from pilothouse.workflows.drills import drill_fault
+
+        with services.open_control_room(load_settings(home=home)) as room:
+            chosen = choose_agent(room.installation, agent)
+            done = drill_fault(room, chosen, name, wait_s=wait, now=services.clock.now(), tell=_tell)
+        _show(done, as_json=as_json)
+
+
+def _tell(line: str) -> None:
+    typer.echo(f"  {line}", err=True)
+
+
+def _show(done: DrillResult, *, as_json: bool) -> None:
+    if as_json:
+        record = {
+            "drill": done.name,
+            "passed": done.passed,
+            "said": done.sentence,
+            "incidents": list(done.incidents),
+        }
+        typer.echo(json.dumps(record, ensure_ascii=False))
+    else:
+        typer.echo(f"Drill {done.name} {'passed' if done.passed else 'FAILED'}: {done.sentence}")
+        for number in done.incidents:
+            typer.echo(f"  `pilothouse incident show {number}` shows the timeline.")
+    if not done.passed:
+        raise typer.Exit(1)
