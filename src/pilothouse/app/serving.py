@@ -94,6 +94,7 @@ def _serve_node(
 ) -> None:
     from pilothouse.interfaces.http import server
     from pilothouse.interfaces.http.otlp import otlp_app
+    from pilothouse.interfaces.web.incidents import INCIDENTS_MENU, IncidentRoom
     from pilothouse.interfaces.web.pages import web_app
     from pilothouse.interfaces.web.review import REVIEW_LINK
     from pilothouse.interfaces.web.rollout import RolloutRoom
@@ -134,8 +135,8 @@ def _serve_node(
         pages=web_app(
             Shows(installation, health=node.health, work=background.states),
             sign_in=sign_in,
-            rooms=(*people_rooms(ledger, sign_in), RolloutRoom(installation)),
-            menu=(REVIEW_LINK,),
+            rooms=(*people_rooms(ledger, sign_in), RolloutRoom(installation), IncidentRoom(room)),
+            menu=(REVIEW_LINK, INCIDENTS_MENU),
         ),
         mounts={"gw": gateway.app, "api": people_api(installation, ledger, sign_in.directory)},
         metrics=lambda: metrics_text(node.health()) + gateway.metrics(),

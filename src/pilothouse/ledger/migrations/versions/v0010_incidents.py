@@ -8,8 +8,8 @@ from alembic import op
 
 __all__ = ["upgrade"]
 
-revision = "0009"
-down_revision = "0008"
+revision = "0010"
+down_revision = "0009"
 
 
 def upgrade() -> None:

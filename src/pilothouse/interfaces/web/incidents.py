@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Incidents page, the page of each incident, and the buttons that take it and end it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from starlette.responses import Response
+
+from pilothouse.core.action.incident import IncidentState
+from pilothouse.core.charter.powers import Action
+from pilothouse.errors import UnknownName, UsageError
+from pilothouse.interfaces.web.frame import Frame, MenuLink
+from pilothouse.interfaces.web.routing import PageRoute, Visit, see_other
+from pilothouse.reports.incidents import build_incident, build_incidents
+from pilothouse.workflows.control_room import ControlRoom
+from pilothouse.workflows.incidents import move, view
+
+__all__ = ["INCIDENTS_MENU", "IncidentRoom"]
+
+INCIDENTS_MENU = MenuLink(name="incidents", text="Incidents", href="/incidents", key="i")
+
+LIST_MAX = 100
+"""Incidents on the page; older ones stand in `pilothouse incident list --all`."""
+
+_TAKEN = frozenset({"acknowledged", "mitigated", "resolved"})
+
+
+class IncidentRoom:
+    """Incidents of all agents.
+
+    Args:
+        room: Opened parts.
+    """
+
+    def __init__(self, room: ControlRoom) -> None:
+        self._room = room
+
+    def routes(self, frame: Frame) -> Sequence[PageRoute]:
+        """Return the two pages, their JSON, and the form."""
+
+        def show_list(visit: Visit) -> Response:
+            page = build_incidents(self._room.incidents.incidents(limit=LIST_MAX), self._minute())
+            return frame.answer(visit.request, page, governed=True, viewer=visit.viewer)
+
+        def show(visit: Visit) -> Response:
+            found = view(self._room, _number(visit))
+            agent = found.incident.agent
+            person = visit.visitor.persons.get(agent, "") if visit.visitor else ""
+            page = build_incident(found.incident, found.events, found.may_act, self._minute(), person=person)
+            return frame.answer(visit.request, page, governed=True, viewer=visit.viewer)
+
+        form = "/agents/{agent}/incidents/{number}"
+        return (
+            PageRoute(path="/incidents", answer=show_list, action=Action.READ),
+            PageRoute(path="/incidents.json", answer=show_list, action=Action.READ),
+            PageRoute(path="/incidents/{number:int}", answer=show, action=Action.READ),
+            PageRoute(path="/incidents/{number:int}.json", answer=show, action=Action.READ),
+            PageRoute(path=form, answer=self._step, action=Action.OPERATE, writes=True),
+        )
+
+    def _step(self, visit: Visit) -> Response:
+        agent, number, to = visit.path("agent"), _number(visit), visit.form.get("to", "")
+        if to not in _TAKEN:
+            raise UsageError("that is no step", remedy=f"Open the page again: /incidents/{number}")
+        if view(self._room, number).incident.agent != agent:
+            raise UnknownName(f"{agent} has no incident {number}", remedy="Start from /incidents")
+        now = self._room.installation.clock.now()
+        person = visit.person.person(agent)
+        move(self._room, number, IncidentState(to), person=person, text="", now=now)
+        return see_other(f"/incidents/{number}")
+
+    def _minute(self) -> datetime:
+        return self._room.installation.clock.now().replace(second=0, microsecond=0)
+
+
+def _number(visit: Visit) -> int:
+    try:
+        return int(visit.path("number"))
+    except ValueError as error:
+        raise UnknownName("no incident has this address", remedy="Start from /incidents") from error

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Incidents page and the page of one incident: what needs somebody now, and everything that happened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from pilothouse.core.action.incident import STEPS, Incident, IncidentEvent, IncidentState
+from pilothouse.core.verdict.verdict import Status
+from pilothouse.reports.moments import Moment, moment
+from pilothouse.reports.view_models import (
+    Empty,
+    Frozen,
+    Link,
+    Page,
+    Sentence,
+    StatusMark,
+    page_moment,
+    shown_text,
+)
+from pilothouse.reports.words import SHAPES, plural
+
+__all__ = [
+    "EventShown",
+    "IncidentPage",
+    "IncidentRow",
+    "IncidentsPage",
+    "Step",
+    "build_incident",
+    "build_incidents",
+]
+
+_STATUS = {
+    IncidentState.OPEN: Status.BREACHED,
+    IncidentState.ACKNOWLEDGED: Status.AT_RISK,
+    IncidentState.MITIGATED: Status.AT_RISK,
+    IncidentState.RESOLVED: Status.HOLDS,
+    IncidentState.REVIEWED: Status.HOLDS,
+}
+_BUTTONS = {
+    IncidentState.ACKNOWLEDGED: "I have it in hand",
+    IncidentState.MITIGATED: "The harm has stopped",
+    IncidentState.RESOLVED: "It has ended",
+}
+TRACES_SHOWN_MAX = 10
+"""Worst first; the rest stands in the JSON of `pilothouse incident show --json`."""
+
+
+class IncidentRow(Frozen):
+    """One incident in the list.
+
+    Attributes:
+        mark: Its state.
+        name: How people call it.
+        href: Its page.
+        severity: From the rule.
+        agent: Agent id.
+        title: Its first sentence.
+        opened: When it opened.
+        who: Who has it, or which level is called.
+    """
+
+    mark: StatusMark
+    name: str
+    href: str
+    severity: str
+    agent: str
+    title: str
+    opened: Moment
+    who: str
+
+
+class IncidentsPage(Page):
+    """Incidents, those that need somebody first.
+
+    Attributes:
+        rows: The incidents.
+        empty: What stands there while there is none.
+    """
+
+    rows: tuple[IncidentRow, ...]
+    empty: Empty | None
+
+
+class EventShown(Frozen):
+    """One line of the timeline; `loud` ones stand out."""
+
+    when: Moment
+    text: str
+    loud: bool
+
+
+class Step(Frozen):
+    """A step that is possible now: the state it leads to, and what its button says."""
+
+    to: str
+    label: str
+
+
+class IncidentPage(Page):
+    """One incident.
+
+    Attributes:
+        number: Its number.
+        facts: Name and text of each fact.
+        events: The timeline, oldest first.
+        traces: Worst first.
+        commands: What can be typed now.
+        steps: What the visitor can do here; empty when nobody is signed in.
+        visitor: Name of who looks at it, or empty.
+    """
+
+    number: int
+    facts: tuple[tuple[str, str], ...]
+    events: tuple[EventShown, ...]
+    traces: tuple[Link, ...]
+    commands: tuple[str, ...]
+    steps: tuple[Step, ...]
+    visitor: str
+
+
+def _mark(incident: Incident) -> StatusMark:
+    status = _STATUS[incident.state]
+    return StatusMark(status=status, word=incident.state.value.capitalize(), shape=SHAPES[status])
+
+
+def _who(incident: Incident) -> str:
+    return incident.acknowledged_by or f"level {incident.level} is called"
+
+
+def build_incidents(incidents: Sequence[Incident], now: datetime) -> IncidentsPage:
+    """Build the list.
+
+    Args:
+        incidents: Newest first.
+        now: The moment.
+    """
+    ordered = sorted(incidents, key=lambda one: (not one.is_active, one.severity, -one.number))
+    active = [one for one in ordered if one.is_active]
+    alone = [one for one in active if one.state is IncidentState.OPEN]
+    plain = (
+        f"{plural(len(active), 'incident')} open, {len(alone)} of them in nobody's hand."
+        if active
+        else "No incident is open."
+    )
+    rows = tuple(
+        IncidentRow(
+            mark=_mark(one),
+            name=one.name,
+            href=f"/incidents/{one.number}",
+            severity=one.severity,
+            agent=one.agent,
+            title=shown_text(one.title),
+            opened=moment(one.opened_at, now),
+            who=_who(one),
+        )
+        for one in ordered
+    )
+    missing = Empty(
+        missing="No incident yet: a breach or a drill opens one.", command="pilothouse drill page"
+    )
+    return IncidentsPage(
+        name="incidents",
+        title=f"{plural(len(active), 'open incident')} · Incidents",
+        heading="Incidents",
+        as_of=page_moment(now),
+        sentence=Sentence(plain=plain),
+        rows=rows,
+        empty=None if rows else missing,
+    )
+
+
+def build_incident(
+    incident: Incident,
+    events: Sequence[IncidentEvent],
+    may_act: Mapping[str, str],
+    now: datetime,
+    *,
+    person: str = "",
+) -> IncidentPage:
+    """Build the page of one incident.
+
+    Args:
+        incident: As it stands.
+        events: Its timeline, oldest first.
+        may_act: Who may take steps, with the reason.
+        now: The moment.
+        person: Person id of the visitor, or empty.
+    """
+    possible = [state for state in STEPS[incident.state] if state in _BUTTONS]
+    verbs = {"acknowledged": "acknowledge", "mitigated": "mitigate", "resolved": "resolve"}
+    commands = [f"pilothouse incident {verbs[one.value]} {incident.number} --as PERSON" for one in possible]
+    if incident.state is IncidentState.RESOLVED:
+        commands.append(
+            f"pilothouse incident review {incident.number} --cause … --impact … --action … --complaint none --case …"
+        )
+    if incident.traces and not incident.drill:
+        commands.append(f"pilothouse replay {incident.traces[0]}")
+    facts = [
+        ("Severity", incident.severity),
+        ("Rule", incident.rule + (f" · {incident.task_type}" if incident.task_type else "")),
+        ("In hand", _who(incident)),
+        ("Runbook", incident.runbook or "none: no alert rule foresaw it"),
+        ("May act", ", ".join(f"{who} ({why})" for who, why in may_act.items()) or "nobody"),
+        *((name.capitalize(), shown_text(text)) for name, text in incident.review),
+    ]
+    traces = tuple(
+        Link(text=trace, href="" if incident.drill else f"/agents/{incident.agent}/tasks/{trace}")
+        for trace in incident.traces[:TRACES_SHOWN_MAX]
+    )
+    steps = [Step(to=one.value, label=_BUTTONS[one]) for one in possible] if person in may_act else []
+    return IncidentPage(
+        name="incident",
+        title=f"{incident.state.value.capitalize()} · {incident.name}",
+        heading=f"{incident.name} · {incident.agent}",
+        agent=incident.agent,
+        as_of=page_moment(now),
+        mark=_mark(incident),
+        sentence=Sentence(plain=shown_text(incident.title)),
+        number=incident.number,
+        facts=tuple(facts),
+        events=tuple(
+            EventShown(when=moment(one.at, now), text=shown_text(one.text), loud=one.kind == "loud")
+            for one in events
+        ),
+        traces=traces,
+        commands=tuple(commands),
+        steps=tuple(steps),
+        visitor=person,
+    )

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Incidents pages: what needs somebody first, the same first sentence as the message, buttons bound to duties."""
+
+from __future__ import annotations
+
+import re
+
+import page_site
+import page_world as world
+import pytest
+from starlette.testclient import TestClient
+
+from pilothouse.connectors.apprise_notifier import AppriseNotifier
+from pilothouse.interfaces.web.incidents import INCIDENTS_MENU, IncidentRoom
+from pilothouse.interfaces.web.pages import web_app
+from pilothouse.ledger.controls import SqlControls
+from pilothouse.ledger.incidents import SqlContacts, SqlIncidents
+from pilothouse.ledger.leases import SqlWork
+from pilothouse.workflows.alerts import Firing, raise_alert
+from pilothouse.workflows.control_room import ControlRoom
+from pilothouse.workflows.show import Shows
+
+SAME = {"sec-fetch-site": "same-origin", "origin": "http://localhost"}
+SENTENCE = "Completion fell to 79 % <script>."
+
+
+@pytest.fixture
+def site(tmp_path):
+    with page_site.people_site(tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def room(site):
+    database = site.ledger.database
+    return ControlRoom(
+        installation=site.installation,
+        controls=SqlControls(database),
+        incidents=SqlIncidents(database, site.clock.now),
+        work=SqlWork(database, site.clock.now),
+        contacts=SqlContacts(database),
+        notifier=AppriseNotifier(),
+    )
+
+
+@pytest.fixture
+def client(site, room):
+    app = web_app(
+        Shows(site.installation), sign_in=site.sign_in, rooms=(IncidentRoom(room),), menu=(INCIDENTS_MENU,)
+    )
+    return TestClient(app, base_url="http://localhost", follow_redirects=False)
+
+
+def fire(room):
+    return raise_alert(
+        room,
+        Firing(agent=world.AGENT, metric="completion", sentence=SENTENCE, traces=("a" * 32,)),
+        room.work.now(),
+    ).incident
+
+
+def enter(client, site, who):
+    client.post("/sign-in", data={"link": site.link(who).removeprefix("/sign-in/")}, headers=SAME)
+    return re.search(r'name="form_token" value="([0-9a-f]{64})"', client.get("/sign-in").text)[1]
+
+
+def test_an_empty_page_says_what_opens_an_incident(client):
+    page = client.get("/incidents").text
+    assert "No incident is open." in page
+    assert "a breach or a drill opens one" in page
+
+
+def test_the_list_and_the_page_show_the_sentence_of_the_message_escaped(client, room):
+    fire(room)
+    listed = client.get("/incidents").text
+    assert "1 incident open, 1 of them in nobody&#39;s hand." in listed
+    assert "Completion fell to 79 % &lt;script&gt;." in listed
+    page = client.get("/incidents/1")
+    assert page.status_code == 200
+    assert "pilothouse incident acknowledge 1 --as PERSON" in page.text
+    assert "Level 1 is called: sam, kim" in page.text
+    assert "I have it in hand" not in page.text, "nobody is signed in"
+    assert client.get("/incidents/1.json").json()["sentence"]["plain"] == SENTENCE
+    assert client.get("/incidents/9").status_code == 404
+
+
+def test_who_has_the_duty_takes_it_with_a_button(client, room, site):
+    fire(room)
+    token = enter(client, site, "sam")
+    assert "I have it in hand" in client.get("/incidents/1").text
+    address = f"/agents/{world.AGENT}/incidents/1"
+    assert client.post(address, data={"to": "acknowledged"}, headers=SAME).status_code == 403
+    done = client.post(address, data={"to": "acknowledged", "form_token": token}, headers=SAME)
+    assert (done.status_code, done.headers["location"]) == (303, "/incidents/1")
+    assert room.incidents.incident(1).acknowledged_by == "sam"
+    for wrong in ("reviewed", "nonsense"):
+        answer = client.post(address, data={"to": wrong, "form_token": token}, headers=SAME)
+        assert answer.status_code == 422
+    assert "The harm has stopped" in client.get("/incidents/1").text
