@@ -8,8 +8,8 @@ from alembic import op
 
 __all__ = ["upgrade"]
 
-revision = "0010"
-down_revision = "0009"
+revision = "0011"
+down_revision = "0010"
 
 
 def upgrade() -> None:
