@@ -11,7 +11,6 @@ NOT_YET = "not in this version yet"
 _TO_COME = frozenset(
     {
         ("context",),
-        ("drill",),
         ("drill", "game-day"),
         ("drill", "model-upgrade"),
         ("drill", "quality-drop"),
