@@ -12,6 +12,7 @@ from pilothouse.app.control_room import running_controls
 from pilothouse.app.gateway import running_gateway
 from pilothouse.app.opening import SystemClock
 from pilothouse.app.people import people_api, people_rooms, review_ticks, sign_in_of
+from pilothouse.app.runs import open_run_log
 from pilothouse.connectors.own_server import forget_server, note_server
 from pilothouse.interfaces.cli.services import ServeRequest
 
@@ -63,7 +64,8 @@ def serve(request: ServeRequest) -> None:
             installation = Installation(settings=settings, clock=clock, lake=node, ledger=ledger)
             with (
                 running_controls(ledger) as controls,
-                running_gateway(ledger, prices, controls, node) as gateway,
+                open_run_log(settings) as run_log,
+                running_gateway(ledger, prices, controls, node, run_log) as gateway,
             ):
                 _serve_node(
                     request,

@@ -10,10 +10,8 @@ NOT_YET = "not in this version yet"
 
 _TO_COME = frozenset(
     {
-        ("context",),
         ("drill",),
         ("evidence", "seal"),
-        ("replay",),
         ("report",),
     }
 )
