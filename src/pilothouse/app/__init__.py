@@ -14,6 +14,7 @@ from pilothouse.app.control_room import open_control_room
 from pilothouse.app.gateway import open_gateway_store
 from pilothouse.app.opening import SystemClock, open_installation, open_intake
 from pilothouse.app.people import feedback_key, open_curation, open_sign_in, open_workbench
+from pilothouse.app.runs import open_run_log, replay
 from pilothouse.app.serving import serve
 from pilothouse.app.tools import list_mcp_tools, run_mcp_proxy
 from pilothouse.connectors.own_server import ask_health, read_server
@@ -43,9 +44,11 @@ __all__ = [
     "open_gateway_store",
     "open_installation",
     "open_intake",
+    "open_run_log",
     "open_sign_in",
     "open_workbench",
     "prepare_demo",
+    "replay",
     "serve",
     "server_address",
 ]
@@ -137,6 +140,8 @@ def command_tree() -> typer.Typer:
             prepare_demo=prepare_demo,
             run_mcp_proxy=run_mcp_proxy,
             list_mcp_tools=list_mcp_tools,
+            open_run_log=open_run_log,
+            replay=replay,
         )
     )
 

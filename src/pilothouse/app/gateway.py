@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pilothouse.core.evidence.task import TokenCount
     from pilothouse.interfaces.http.server import App
     from pilothouse.ledger.ledger import SqlLedger
-    from pilothouse.ports import Controls, GatewayStore, Intake
+    from pilothouse.ports import Controls, GatewayStore, Intake, RunLog
     from pilothouse.settings import Settings
     from pilothouse.workflows.background import Tick
     from pilothouse.workflows.upkeep import PriceList
@@ -23,6 +23,12 @@ __all__ = ["RunningGateway", "open_gateway_store", "running_gateway"]
 
 SAVE_EVERY_S = 5.0
 """What a killed process forgets of a day's spending."""
+
+RUN_LOG_SWEEP_EVERY_S = 300.0
+"""A run counts as abandoned after an hour; five minutes more say nothing else."""
+
+RUN_LOG_KEEP_DAYS = 30
+"""As long as payload is kept by default."""
 
 
 @contextmanager
@@ -58,7 +64,7 @@ class RunningGateway:
 
 @contextmanager
 def running_gateway(
-    ledger: SqlLedger, prices: PriceList, controls: Controls, intake: Intake
+    ledger: SqlLedger, prices: PriceList, controls: Controls, intake: Intake, run_log: RunLog
 ) -> Iterator[RunningGateway]:
     """Keep a gateway ready to answer, its spending saved every few seconds and at the end.
 
@@ -67,6 +73,7 @@ def running_gateway(
         prices: What tokens cost.
         controls: The kill switch.
         intake: Takes the spans of calls.
+        run_log: Takes the calls themselves.
     """
     from pilothouse.interfaces.http.gateway import gateway_app
     from pilothouse.lake.prices import cost_pico, priced_by
@@ -76,6 +83,7 @@ def running_gateway(
     from pilothouse.runtime.gateway.guard import Guardian
     from pilothouse.runtime.gateway.spans import SpanSink
     from pilothouse.runtime.gateway.upstream import Upstream
+    from pilothouse.runtime.runlog.call_sink import RunLogSink
     from pilothouse.workflows.answers import ANSWERS_EVERY_S, record_answers
     from pilothouse.workflows.background import Tick
     from pilothouse.workflows.gateway_directory import DirectoryCache
@@ -97,7 +105,8 @@ def running_gateway(
 
     spans = SpanSink(intake)
     guardian = Guardian(SqlHolds(ledger.database))
-    gateway = Gateway(cache.directory, controls, Upstream(), cost_of, sinks=(spans,), guardian=guardian)
+    sinks = (RunLogSink(run_log), spans)
+    gateway = Gateway(cache.directory, controls, Upstream(), cost_of, sinks=sinks, guardian=guardian)
     today = SystemClock().now().date()
     gateway.meter.load(today, store.spent(today))
     cache.start()
@@ -111,6 +120,11 @@ def running_gateway(
                     name="gateway-answers",
                     every_s=ANSWERS_EVERY_S,
                     run=lambda now: record_answers(ledger, guardian.take_counts(), now),
+                ),
+                Tick(
+                    name="run-log",
+                    every_s=RUN_LOG_SWEEP_EVERY_S,
+                    run=lambda now: run_log.sweep(int(now.timestamp() * 1e9), keep_days=RUN_LOG_KEEP_DAYS),
                 ),
             ),
             counters=counters,

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pilothouse.runtime.runlog.recorder import Recorder
     from pilothouse.settings import Settings
+    from pilothouse.workflows.replay import ReplayReport, ReplayRequest
 
-__all__ = ["open_run_log"]
+__all__ = ["open_run_log", "replay"]
 
 
 @contextmanager
@@ -22,9 +23,33 @@ def open_run_log(settings: Settings) -> Iterator[Recorder]:
         settings: Values in force.
     """
     from pilothouse.runtime.runlog.recorder import open_recorder
+    from pilothouse.runtime.taps.spool import absorb
 
     log = open_recorder(settings.runs_folder)
     try:
+        absorb(settings.runs_folder / "spool", log)
         yield log
     finally:
         log.close()
+
+
+def replay(settings: Settings, run: str, request: ReplayRequest) -> tuple[ReplayReport, ...]:
+    """Replay a recorded run of an installation.
+
+    Args:
+        settings: Values in force.
+        run: Run id, or enough of its beginning.
+        request: What is asked.
+    """
+    from pilothouse.interfaces.http.replay import ReplayServer
+    from pilothouse.workflows.replay import replay_run
+
+    with open_run_log(settings) as log:
+        return replay_run(
+            log.read(run),
+            log.redaction,
+            request,
+            lambda sessions, live, on_live, file: ReplayServer(
+                sessions, live=live, on_live=on_live, socket_file=file
+            ),
+        )

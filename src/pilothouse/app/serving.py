@@ -12,6 +12,7 @@ from pilothouse.app.control_room import alert_ticks, control_room, running_contr
 from pilothouse.app.gateway import running_gateway
 from pilothouse.app.opening import SystemClock
 from pilothouse.app.people import people_api, people_rooms, review_ticks, sign_in_of
+from pilothouse.app.runs import open_run_log
 from pilothouse.connectors.own_server import forget_server, note_server
 from pilothouse.interfaces.cli.services import ServeRequest
 
@@ -64,7 +65,8 @@ def serve(request: ServeRequest) -> None:
             room = control_room(installation, ledger)
             with (
                 running_controls(ledger) as controls,
-                running_gateway(ledger, prices, controls, node) as gateway,
+                open_run_log(settings) as run_log,
+                running_gateway(ledger, prices, controls, node, run_log) as gateway,
                 running_pager(room, request.on_note),
             ):
                 _serve_node(

@@ -7,12 +7,20 @@ variables, so that is all we set. What the user has set for other purposes stays
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from urllib.parse import quote, unquote
 
-__all__ = ["Launch", "agent_environment", "command_name"]
+from pilothouse.errors import UnknownName
+from pilothouse.runtime.taps import hook_folder
+
+__all__ = ["Launch", "agent_environment", "command_name", "gateway_address", "read_taps"]
+
+TAPS = ("clock", "uuid", "random", "env", "egress")
+"""What the start-up hook can watch."""
 
 OVERRULING = (
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
@@ -37,6 +45,10 @@ class Launch:
         task_type: Type of every task that does not say its own, or None to say nothing.
         environment: Deployment environment, for example `pilot`, or None to say nothing.
         base_url: Address that answers model calls instead of the provider, or None.
+        key: Key of the gateway, or None; it takes the place of the provider's.
+        run: Run id that the whole process is, or None when it holds many runs.
+        taps: What the start-up hook of a Python process watches: `clock`, `uuid`, `random`, `env`, `egress`.
+        spool: File whose name the hook's files begin with.
     """
 
     endpoint: str
@@ -45,6 +57,10 @@ class Launch:
     task_type: str | None = None
     environment: str | None = None
     base_url: str | None = None
+    key: str | None = None
+    run: str | None = None
+    taps: tuple[str, ...] = ()
+    spool: Path | None = None
 
 
 def agent_environment(launch: Launch, inherited: Mapping[str, str]) -> dict[str, str]:
@@ -78,7 +94,58 @@ def agent_environment(launch: Launch, inherited: Mapping[str, str]) -> dict[str,
         env["OPENAI_BASE_URL"] = base
         # Anthropic's client adds /v1 itself, OpenAI's does not.
         env["ANTHROPIC_BASE_URL"] = base.removesuffix("/v1")
+    if launch.key is not None:
+        env["OPENAI_API_KEY"] = env["ANTHROPIC_API_KEY"] = launch.key
+    if launch.taps:
+        env["PYTHONPATH"] = os.pathsep.join(
+            filter(None, (str(hook_folder()), inherited.get("PYTHONPATH", "")))
+        )
+        env["PILOTHOUSE_TAPS"] = json.dumps(
+            {
+                "mode": "record",
+                "taps": list(launch.taps),
+                "run": launch.run,
+                "agent": launch.agent,
+                "version": launch.version,
+                "spool": str(launch.spool),
+            }
+        )
     return env
+
+
+def gateway_address(endpoint: str, *, run: str | None, launch: str) -> str:
+    """Return the base URL under which an agent's model calls go through the gateway.
+
+    Args:
+        endpoint: Address of the server.
+        run: Run id when the whole process is one run, or None.
+        launch: Id of the launch.
+
+    Example:
+        >>> gateway_address("http://127.0.0.1:4318", run=None, launch="a1")
+        'http://127.0.0.1:4318/gw/l/a1/v1'
+    """
+    return f"{endpoint}/gw/{f'r/{run}' if run else f'l/{launch}'}/v1"
+
+
+def read_taps(text: str) -> tuple[str, ...]:
+    """Return the taps that a list names.
+
+    Args:
+        text: Names with commas between.
+
+    Raises:
+        UnknownName: There is no such tap.
+
+    Example:
+        >>> read_taps("clock, egress")
+        ('clock', 'egress')
+    """
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    for name in names:
+        if name not in TAPS:
+            raise UnknownName.among("tap", name, TAPS, remedy=f"Give `--taps {','.join(TAPS)}`")
+    return names
 
 
 def command_name(command: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import threading
 import time
 from collections import OrderedDict
@@ -19,7 +20,7 @@ from typing import Any
 
 from pilothouse.core.evidence.run_log import IdentitySource
 
-__all__ = ["RunLinker", "consumed_ids", "handed_ids", "message_digests"]
+__all__ = ["CallLinker", "RunLinker", "consumed_ids", "handed_ids", "message_digests"]
 
 LINKS_MAX = 1_000_000
 """Ids and digests remembered, about 150 bytes each; the oldest are forgotten first."""
@@ -119,6 +120,44 @@ class RunLinker:
         if link is None or self._now_s() - link.at >= LINK_LIFE_S:
             return None
         return link.run
+
+
+class CallLinker:
+    """Links calls by their bodies as the gateway has them: JSON requests, answers in one piece or in events."""
+
+    def __init__(self, linker: RunLinker | None = None) -> None:
+        """Begin with nothing remembered."""
+        self.linker = linker or RunLinker()
+
+    def find(self, agent: str, body: bytes) -> tuple[str, IdentitySource] | None:
+        """Return the run of a request and how it was found, or None for a new run.
+
+        Args:
+            agent: The agent whose key came with it.
+            body: Request body.
+        """
+        request = _object(body)
+        consumed = consumed_ids(request)
+        # Digests cost a pass over the whole conversation: ids say it without.
+        _, beginnings = (None, ()) if consumed else message_digests(request)
+        return self.linker.find(agent, consumed=consumed, prefixes=beginnings)
+
+    def learn(self, agent: str, run: str, request: bytes, answer: bytes) -> None:
+        """Keep what a run was given.
+
+        Args:
+            agent: The agent.
+            run: The run.
+            request: Request body.
+            answer: Body of the answer, JSON or events.
+        """
+        handed = tuple(dict.fromkeys(found.decode() for found in HANDED.findall(answer)))
+        messages = None if handed and b"tool" in answer else message_digests(_object(request))[0]
+        self.linker.remember(agent, run, handed=handed, messages=messages)
+
+
+HANDED = re.compile(rb'"(?:id|call_id)"\s*:\s*"([A-Za-z0-9_.:-]{1,200})"')
+"""Ids as they stand in an answer. One inside a text has its quotes escaped, and one that never comes back links nothing."""
 
 
 def consumed_ids(request: Mapping[str, Any]) -> tuple[str, ...]:
@@ -225,6 +264,14 @@ def message_digests(request: Mapping[str, Any]) -> tuple[str | None, tuple[str, 
             json.dumps(item, sort_keys=True, separators=(",", ":")).encode("utf-8", "surrogatepass")
         )
     return running.hexdigest(), tuple(reversed(beginnings))
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
 
 
 def _items(request: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -4,13 +4,42 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from pilothouse.connectors.charter_file import read_charter_file
 from pilothouse.errors import CharterSyntaxError, UsageError
+from pilothouse.ports import GatewayStore
 from pilothouse.runtime.version import version_of
+from pilothouse.workflows.gateway_keys import add_key
 
-__all__ = ["CharterSummary", "summarize_charter"]
+__all__ = ["CharterSummary", "launch_key", "summarize_charter"]
+
+KEY_LIFE = timedelta(days=1)
+"""A process that lives longer gets a key of its own: `pilothouse key add`."""
+
+
+def launch_key(store: GatewayStore, agent: str, *, environment: str | None, now: datetime) -> str | None:
+    """Return a key of the gateway for one launch, or None where it knows no provider.
+
+    Args:
+        store: Keys and providers.
+        agent: Agent that it stands for.
+        environment: Deployment environment, or None.
+        now: The moment, aware UTC.
+    """
+    if not store.providers():
+        return None
+    return add_key(
+        store,
+        agent,
+        environment=environment,
+        models=(),
+        spans=False,
+        life=KEY_LIFE,
+        actor="pilothouse run",
+        now=now,
+    ).key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -27,7 +28,6 @@ VERSION_SHOWN_CHARACTERS = 12
 
 def register(cli: typer.Typer, services: Services) -> None:
     """Add `run` to the command tree."""
-    del services
 
     @cli.command("run", context_settings={"ignore_unknown_options": True})
     def run(
@@ -48,6 +48,19 @@ def register(cli: typer.Typer, services: Services) -> None:
             str | None,
             typer.Option(help="Send model calls here: sets OPENAI_BASE_URL and ANTHROPIC_BASE_URL."),
         ] = None,
+        gateway: Annotated[
+            bool,
+            typer.Option(
+                "--gateway/--no-gateway",
+                help="Send model calls through the gateway with a key of a day, where it knows a provider.",
+            ),
+        ] = True,
+        taps: Annotated[
+            str,
+            typer.Option(
+                help="What to record of a Python process, which is then one run: clock,uuid,random,env,egress."
+            ),
+        ] = "",
         home: Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")] = None,
         port: Annotated[int | None, typer.Option(help="Port of the Pilothouse server.")] = None,
         server_check: Annotated[
@@ -59,30 +72,68 @@ def register(cli: typer.Typer, services: Services) -> None:
         The command replaces this process, so signals, terminal and exit status are the agent's own.
         """
         from pilothouse.connectors.own_server import ask_health
-        from pilothouse.runtime.launcher import Launch, agent_environment, command_name
+        from pilothouse.runtime.launcher import (
+            Launch,
+            agent_environment,
+            command_name,
+            gateway_address,
+            read_taps,
+        )
 
         console = hint_console()
         settings = load_settings(home=home, port=port)
         endpoint = _endpoint(settings, port)
         summary = _summary(charter)
+        name = agent or summary.agent or os.environ.get("OTEL_SERVICE_NAME") or command_name(command)
+        tapped = read_taps(taps)
+        run_id = secrets.token_hex(16) if tapped else None
+        answers = server_check and ask_health(endpoint) is not None
+        key = (
+            _gateway_key(services, settings, name, environment)
+            if gateway and answers and not base_url
+            else None
+        )
+        launch_id = secrets.token_hex(6)
         launch = Launch(
             endpoint=endpoint,
-            agent=agent or summary.agent or os.environ.get("OTEL_SERVICE_NAME") or command_name(command),
+            agent=name,
             version=summary.version,
             task_type=summary.task_type,
             environment=environment,
-            base_url=base_url,
+            base_url=gateway_address(endpoint, run=run_id, launch=launch_id) if key else base_url,
+            key=key,
+            run=run_id,
+            taps=tapped,
+            spool=_spool(settings, launch_id) if tapped else None,
         )
         version = f", version {summary.version[:VERSION_SHOWN_CHARACTERS]}" if summary.version else ""
         console.print(escape(f"traces of {launch.agent}{version} go to {endpoint}"))
         if os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
             console.print("warning: OTEL_SDK_DISABLED=true in your environment: the agent will send nothing")
-        if server_check and ask_health(endpoint) is None:
+        if key is not None:
+            console.print(
+                escape(f"model calls go through {endpoint}/gw" + (f", as run {run_id}" if run_id else ""))
+            )
+        if server_check and not answers:
             console.print(
                 f"warning: no Pilothouse answers at {endpoint}, so the traces will be lost. "
                 "Start it first: `pilothouse up`"
             )
         _replace_process(command, agent_environment(launch, os.environ))
+
+
+def _gateway_key(services: Services, settings: Settings, agent: str, environment: str | None) -> str | None:
+    """Make a key of a day for the agent, or none where the gateway knows no provider."""
+    from pilothouse.workflows.launch import launch_key
+
+    with services.open_gateway_store(settings) as store:
+        return launch_key(store, agent, environment=environment, now=services.clock.now())
+
+
+def _spool(settings: Settings, launch: str) -> Path:
+    folder = settings.runs_folder / "spool"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / launch
 
 
 def _endpoint(settings: Settings, port: int | None) -> str:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pilothouse.demo.story import DemoParts
-    from pilothouse.ports import Clock, GatewayStore, Intake
+    from pilothouse.ports import Clock, GatewayStore, Intake, RunLog
     from pilothouse.runtime.tools.mcp_upstream import UpstreamAddress
     from pilothouse.settings import Settings
     from pilothouse.workflows.backup import Manifest
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pilothouse.workflows.curation_desk import CurationDesk
     from pilothouse.workflows.doctor import Checkup
     from pilothouse.workflows.installation import Installation
+    from pilothouse.workflows.replay import ReplayReport, ReplayRequest
     from pilothouse.workflows.review import Workbench
     from pilothouse.workflows.sign_in import SignIn
 
@@ -88,6 +89,8 @@ class Services:
         prepare_demo: Make sure the demo's data exist and return the settings that point to them.
         run_mcp_proxy: Stand between an agent and its MCP servers until the agent goes.
         list_mcp_tools: Ask an MCP server what it says about its tools.
+        open_run_log: Open the run log for the time of a command.
+        replay: Replay a recorded run.
     """
 
     clock: Clock
@@ -108,3 +111,5 @@ class Services:
     prepare_demo: Callable[[Settings], Settings]
     run_mcp_proxy: Callable[[McpRequest], None]
     list_mcp_tools: Callable[[UpstreamAddress], list[tuple[str, str, dict[str, object]]]]
+    open_run_log: Callable[[Settings], AbstractContextManager[RunLog]]
+    replay: Callable[[Settings, str, ReplayRequest], tuple[ReplayReport, ...]]

@@ -15,6 +15,7 @@ from typing import Protocol
 from pilothouse.core.charter.facts import CharterFacts
 from pilothouse.core.charter.models_known import MODEL_ALIASES
 from pilothouse.core.charter.rules.model import is_exact_model
+from pilothouse.core.evidence.run_log import IdentitySource
 from pilothouse.ports import Controls, Provider, WireProtocol
 from pilothouse.runtime.gateway.call import Call, Ending
 from pilothouse.runtime.gateway.caller import BODY_BYTES_MAX, BodyTooLarge, Caller, Headers
@@ -25,10 +26,11 @@ from pilothouse.runtime.gateway.meter import CostOf, Meter
 from pilothouse.runtime.gateway.policy import AgentPolicy, Directory, Pin
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused, error_body
 from pilothouse.runtime.gateway.routes import Operation, Place, find_place
-from pilothouse.runtime.gateway.runs import Ownership, identify
+from pilothouse.runtime.gateway.runs import Ownership, RunIdentity, identify
 from pilothouse.runtime.gateway.upstream import Upstream, kept_request_headers
 from pilothouse.runtime.gateway.watchdog import Stop, Watchdog
 from pilothouse.runtime.gateway.wire import read_request
+from pilothouse.runtime.linkage import CallLinker
 from pilothouse.runtime.resilience.breaker import Breaker, BreakerPolicy
 
 __all__ = ["CallSink", "Gateway"]
@@ -97,6 +99,7 @@ class Gateway:
         self._answers = Ownership()
         self.meter = Meter(cost_of)
         self.in_flight = 0
+        self._links = CallLinker()
         self.counters: Counter[str] = Counter()
         """What happened, by name, since the process started."""
 
@@ -144,6 +147,10 @@ class Gateway:
         body = b"" if caller.method in {"GET", "DELETE"} else await _body(caller)
         policy = directory.policies.get(key.agent) or AgentPolicy(agent=key.agent)
         identity = identify(place, headers, key.agent, self._runs)
+        if identity.source == IdentitySource.NEW and place.route.names_model:
+            linked = self._links.find(key.agent, body)
+            if linked is not None:
+                identity = RunIdentity(linked[0], linked[1])
         return Call(
             run=identity.run,
             route=place.route,
@@ -354,6 +361,8 @@ class Gateway:
             self.counters["model_mismatch"] += 1
         if call.fallback != "none":
             self.counters["fallbacks"] += 1
+        if call.route.names_model and not IdentitySource(call.identity).is_exact:
+            self._links.learn(call.key.agent, call.run, call.request, call.response)
         for sink in self._sinks:
             sink.keep(call)
 

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pilothouse replay`: list recorded runs, look at one, and play it again with nothing or one thing changed."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pilothouse.errors import ExitStatus, UsageError
+from pilothouse.runtime.replay.session import ReplayMode
+from pilothouse.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from pilothouse.interfaces.cli.services import Services
+    from pilothouse.runtime.replay.substitution import Substitution
+    from pilothouse.workflows.replay import ReplayReport
+
+__all__ = ["register"]
+
+RUNS_LISTED = 20
+KEY_VARIABLE = "PILOTHOUSE_KEY"
+
+
+def register(cli: typer.Typer, services: Services) -> None:
+    """Add `replay` to the command tree."""
+
+    @cli.command("replay")
+    def replay(
+        *,
+        run: Annotated[str | None, typer.Argument(help="Run id, or enough of its beginning.")] = None,
+        listed: Annotated[bool, typer.Option("--list", help="List recorded runs instead.")] = False,
+        show: Annotated[bool, typer.Option("--show", help="Show what was recorded instead.")] = False,
+        command: Annotated[
+            str | None,
+            typer.Option("--exec", help="Run the agent's code too, closed off; e.g. 'python agent.py'."),
+        ] = None,
+        mode: Annotated[
+            ReplayMode | None, typer.Option(help="What a request meets that is not recorded.")
+        ] = None,
+        model: Annotated[str | None, typer.Option(help="Ask this model instead.")] = None,
+        param: Annotated[
+            list[str] | None, typer.Option(help="NAME=VALUE of the request, repeatable.")
+        ] = None,
+        prompt: Annotated[Path | None, typer.Option(help="File with other instructions.")] = None,
+        tool_result: Annotated[list[str] | None, typer.Option(help="CALL=FILE, another result.")] = None,
+        tool_contract: Annotated[
+            list[Path] | None, typer.Option(help="File with another tool definition.")
+        ] = None,
+        code: Annotated[str | None, typer.Option(help="Revision of the agent's code to run.")] = None,
+        upstream: Annotated[str | None, typer.Option(help="Gateway for calls that leave the record.")] = None,
+        allow_tool: Annotated[list[str] | None, typer.Option(help="Tool whose new calls run inside.")] = None,
+        allow_program: Annotated[list[str] | None, typer.Option(help="Program the agent may start.")] = None,
+        repeat: Annotated[int, typer.Option(help="How often.")] = 1,
+        timeout_s: Annotated[float, typer.Option(help="How long the agent may take, seconds.")] = 300.0,
+        evidence: Annotated[
+            bool,
+            typer.Option(
+                "--evidence", help="Keep as evidence whether the run was reproduced (needs --exec)."
+            ),
+        ] = False,
+        agent: Annotated[str | None, typer.Option(help="With --list: only this agent.")] = None,
+        as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+        home: Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")] = None,
+    ) -> None:
+        """Play a recorded run again, without touching the outside, and name the first place where it differs.
+
+        Without --exec each recorded model call is sent again by itself; with it the agent's own code runs in a
+        closed place. Calls that a change does not touch are answered from the record; --upstream answers the others.
+        """
+        from pilothouse.workflows.replay import ReplayRequest, read_substitution
+
+        settings = load_settings(home=home)
+        if listed or run is None:
+            _list(services, settings, agent, as_json=as_json)
+            return
+        if show:
+            _show(services, settings, run, as_json=as_json)
+            return
+        substitution = read_substitution(
+            model=model,
+            params=_pairs(param, "--param temperature=0"),
+            prompt=prompt,
+            tool_results={
+                name: Path(path) for name, path in _pairs(tool_result, "--tool-result CALL=FILE").items()
+            },
+            tool_contracts=tuple(tool_contract or ()),
+            code=code,
+        )
+        request = ReplayRequest(
+            mode=mode or _usual_mode(substitution),
+            command=command,
+            substitution=substitution,
+            live=upstream,
+            live_key=os.environ.get(KEY_VARIABLE),
+            allowed_tools=frozenset(allow_tool or ()),
+            allowed_programs=tuple(allow_program or ()),
+            repeats=repeat,
+            timeout_s=timeout_s,
+        )
+        reports = services.replay(settings, run, request)
+        if evidence:
+            _keep(services, settings, reports)
+        if as_json:
+            typer.echo(
+                json.dumps(
+                    [{**asdict(each), "is_equal": each.is_equal} for each in reports], ensure_ascii=False
+                )
+            )
+        else:
+            from pilothouse.interfaces.cli.replay_text import report_text
+
+            for each in reports:
+                typer.echo(report_text(each))
+        compares = request.mode in {ReplayMode.FORK, ReplayMode.COMPARE}
+        if not compares and not all(each.is_equal for each in reports):
+            raise typer.Exit(int(ExitStatus.BREACHED))
+
+
+def _usual_mode(substitution: Substitution) -> ReplayMode:
+    """Without a change the record must be met; code alone meets recorded results; any other change forks."""
+    if substitution.is_empty:
+        return ReplayMode.STRICT
+    only_code = substitution.code is not None and substitution == type(substitution)(code=substitution.code)
+    return ReplayMode.PIN_TOOLS if only_code else ReplayMode.FORK
+
+
+def _pairs(given: list[str] | None, example: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for each in given or ():
+        name, sign, value = each.partition("=")
+        if not sign or not name:
+            raise UsageError(f"{each!r} is no NAME=VALUE", remedy=f"Write it like `{example}`", subject=each)
+        found[name] = value
+    return found
+
+
+def _keep(services: Services, settings: Settings, reports: tuple[ReplayReport, ...]) -> None:
+    from pilothouse.interfaces.cli.consoles import hint_console
+    from pilothouse.workflows.replay_evidence import keep_reproduction
+
+    with services.open_installation(settings) as installation:
+        kept = keep_reproduction(installation.ledger, reports, services.clock.now())
+    hint_console().print(f"kept as evidence {kept.kind}; see it: pilothouse verdict {kept.agent}")
+
+
+def _list(services: Services, settings: Settings, agent: str | None, *, as_json: bool) -> None:
+    from pilothouse.interfaces.cli.replay_text import list_text
+
+    with services.open_run_log(settings) as log:
+        runs = log.runs(agent=agent, limit=RUNS_LISTED)
+    typer.echo(json.dumps([asdict(each) for each in runs]) if as_json else list_text(runs))
+
+
+def _show(services: Services, settings: Settings, run: str, *, as_json: bool) -> None:
+    from pilothouse.interfaces.cli.replay_text import recorded_text
+
+    with services.open_run_log(settings) as log:
+        recorded = log.read(run)
+    if not as_json:
+        typer.echo(recorded_text(recorded))
+        return
+    events: list[dict[str, Any]] = [{**asdict(each), "kind": each.event.kind} for each in recorded.events]
+    document = {"summary": asdict(recorded.summary), "damage": recorded.damage, "events": events}
+    typer.echo(json.dumps(document, ensure_ascii=False, default=_as_text))
+
+
+def _as_text(value: object) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

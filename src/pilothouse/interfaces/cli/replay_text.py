@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Recorded runs and reports of replays as plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from pilothouse.core.evidence.run_log import ModelRequest, ModelResponse, RecordedRun, RunSummary
+
+if TYPE_CHECKING:
+    from pilothouse.workflows.replay import ReplayReport
+
+__all__ = ["list_text", "recorded_text", "report_text"]
+
+REFUSALS_SHOWN = 10
+COMPARISONS_SHOWN = 20
+
+
+def list_text(runs: Sequence[RunSummary]) -> str:
+    """Return recorded runs, one a line.
+
+    Args:
+        runs: Newest first.
+    """
+    if not runs:
+        return (
+            "No run is recorded yet. Send an agent's model calls through the gateway: `pilothouse run -- CMD`"
+        )
+    lines = ["RUN       AGENT                 CALLS  STATE       REPLAYABLE  OPENED"]
+    lines += [
+        f"{each.run[:8]}  {each.agent[:20]:<20}  {each.calls:>5}  {each.state:<10}  {each.replayable:<10}  {_moment(each.opened_ns)}"
+        for each in runs
+    ]
+    return "\n".join(lines)
+
+
+def recorded_text(recorded: RecordedRun) -> str:
+    """Return what was recorded of a run, one event a line.
+
+    Args:
+        recorded: The run.
+    """
+    summary = recorded.summary
+    lines = [
+        f"run {summary.run} of {summary.agent}: {summary.state}, {summary.calls} model calls, replayable {summary.replayable}",
+        f"identity {summary.identity}{'' if summary.identity.is_exact else ' (inferred)'}, chain head {summary.head[:16]}",
+    ]
+    for each in recorded.events:
+        event = each.event
+        detail = ""
+        if isinstance(event, ModelRequest):
+            detail = f"{event.route} {len(event.body)} bytes"
+        elif isinstance(event, ModelResponse):
+            detail = f"{event.status} {event.model or ''} {len(event.body)} bytes"
+        lines.append(
+            f"{each.seq:>5}  {_moment(each.at_ns)}  {each.tap:<8}  {event.kind:<14}  {detail}".rstrip()
+        )
+    if recorded.damage:
+        lines.append(f"the record ends here: {recorded.damage}")
+    return "\n".join(lines)
+
+
+def report_text(report: ReplayReport) -> str:
+    """Return what came of a replay.
+
+    Args:
+        report: The report.
+    """
+    counts = report.counts
+    lines = [
+        f"replay of run {report.run[:8]} of {report.agent}: {report.mode}, {report.grain}, changed: {report.change}"
+    ]
+    lines.append(
+        f"  {report.calls} recorded calls: {counts.served} served, {counts.live} live; "
+        f"tools: {counts.pinned} put back, {counts.simulated} run inside, {counts.blocked} blocked"
+    )
+    divergence = report.divergence
+    if report.is_equal:
+        lines.append("  = every call was the recorded one")
+    elif divergence is not None:
+        tool = f"({divergence.tool})" if divergence.tool else ""
+        lines.append(
+            f"  ≠ first divergence: call {divergence.call}, {divergence.kind}{tool} at {divergence.path}"
+        )
+        if divergence.recorded or divergence.found:
+            lines += [f"      recorded: {divergence.recorded}", f"      replayed: {divergence.found}"]
+        lines += [f"      also {path}" for path in divergence.further]
+    if report.counterfactual != "none":
+        lines.append(f"  counterfactual: {report.counterfactual}")
+    for each in report.comparisons[:COMPARISONS_SHOWN]:
+        sign = "=" if each.is_same else "≠"
+        lines.append(
+            f"  {sign} call {each.call or 'new'}: {each.live}"
+            + ("" if each.is_same else f"   (recorded: {each.recorded})")
+        )
+    if len(report.comparisons) > COMPARISONS_SHOWN:
+        lines.append(
+            f"  and {len(report.comparisons) - COMPARISONS_SHOWN} more live answers; all of them: --json"
+        )
+    for refusal in report.refusals[:REFUSALS_SHOWN]:
+        lines.append(f"  refused: {refusal.what} {refusal.target} at {refusal.site}")
+    if report.exit_status is not None:
+        lines.append(f"  the agent ended with status {report.exit_status}")
+    return "\n".join(lines)
+
+
+def _moment(ns: int) -> str:
+    return datetime.fromtimestamp(ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a model answered, whatever the protocol and whether it came in pieces: its text and the tools it called.
+
+Two answers are compared by this, because ids and times differ between any two answers of a live model.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from pilothouse.core.charter.digest import canonical_json
+
+__all__ = ["Answer", "read_answer"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What is said and done in an answer.
+
+    Attributes:
+        text: Text of it.
+        tools: Tools with canonical arguments, in order.
+        status: HTTP status.
+    """
+
+    text: str
+    tools: tuple[tuple[str, str], ...] = ()
+    status: int = 200
+
+
+@dataclass(slots=True)
+class _Building:
+    text: list[str] = field(default_factory=list)
+    calls: dict[str, list[str]] = field(default_factory=dict)
+    """Key of a call → its name, then pieces of its arguments."""
+
+
+def read_answer(status: int, body: bytes) -> Answer:
+    r"""Return what an answer says.
+
+    Args:
+        status: HTTP status.
+        body: Body, JSON or a stream of events.
+
+    Example:
+        >>> read_answer(200, b'{"choices": [{"message": {"content": "yes"}}]}').text
+        'yes'
+        >>> read_answer(200, b'data: {"choices": [{"delta": {"content": "y"}}]}\n\ndata: [DONE]\n\n').text
+        'y'
+    """
+    building = _Building()
+    for document in _documents(body):
+        _chat(document, building)
+        _responses(document, building)
+        _messages(document, building)
+    tools = tuple((call[0], _canonical("".join(call[1:]))) for call in building.calls.values())
+    return Answer(text="".join(building.text), tools=tools, status=status)
+
+
+def _documents(body: bytes) -> Iterator[dict[str, Any]]:
+    text = body.decode("utf-8", "replace")
+    lines = (
+        [text]
+        if text.lstrip().startswith("{")
+        else [line.removeprefix("data:").strip() for line in text.splitlines() if line.startswith("data:")]
+    )
+    for line in lines:
+        try:
+            document = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(document, dict):
+            yield document
+
+
+def _chat(document: dict[str, Any], building: _Building) -> None:
+    for choice in document.get("choices") or ():
+        message = choice.get("message") or choice.get("delta") or {}
+        building.text.append(message.get("content") or "")
+        for place, call in enumerate(message.get("tool_calls") or ()):
+            function = call.get("function") or {}
+            held = building.calls.setdefault(f"chat{call.get('index', place)}", [""])
+            held[0] += function.get("name") or ""
+            held.append(function.get("arguments") or "")
+
+
+def _responses(document: dict[str, Any], building: _Building) -> None:
+    if document.get("type") == "response.completed":
+        document = document.get("response") or {}
+    if document.get("object") != "response" or document.get("status") == "in_progress":
+        return
+    for place, item in enumerate(document.get("output") or ()):
+        if item.get("type") == "function_call":
+            building.calls[f"resp{place}"] = [item.get("name") or "", item.get("arguments") or ""]
+        for part in item.get("content") or ():
+            building.text.append(part.get("text") or "")
+
+
+def _messages(document: dict[str, Any], building: _Building) -> None:
+    if document.get("type") == "message":
+        for place, part in enumerate(document.get("content") or ()):
+            if part.get("type") == "tool_use":
+                building.calls[f"use{place}"] = [part.get("name") or "", json.dumps(part.get("input"))]
+            building.text.append(part.get("text") or "")
+    if document.get("type") == "content_block_start":
+        block = document.get("content_block") or {}
+        if block.get("type") == "tool_use":
+            building.calls[f"use{document.get('index')}"] = [block.get("name") or ""]
+    if document.get("type") == "content_block_delta":
+        delta = document.get("delta") or {}
+        building.text.append(delta.get("text") or "")
+        held = building.calls.get(f"use{document.get('index')}")
+        if held is not None:
+            held.append(delta.get("partial_json") or "")
+
+
+def _canonical(arguments: str) -> str:
+    try:
+        return canonical_json(json.loads(arguments or "{}"))
+    except ValueError:
+        return arguments

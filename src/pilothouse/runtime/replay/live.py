@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Asks a live model on behalf of a replay, through a gateway, so that pins and budgets hold for it as for any call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import aiohttp
+
+__all__ = ["LiveAnswer", "LiveModel"]
+
+TIMEOUT_S = 600.0
+"""The gateway's own deadline for a stream; ours only catches a gateway that is gone."""
+
+ANSWER_BYTES_MAX = 32 << 20
+"""The largest body that a run log keeps."""
+
+LiveAnswer = tuple[int, dict[str, str], bytes]
+"""Status, headers that the client needs, body."""
+
+
+class LiveModel:
+    """A gateway or provider that answers what the record does not have."""
+
+    def __init__(self, base: str, key: str | None) -> None:
+        """Use the address `base`, with or without `/v1`, and the key that it wants."""
+        self._base = base.rstrip("/").removesuffix("/v1")
+        self._key = key
+
+    async def ask(self, route: str, headers: Mapping[str, str], body: bytes) -> LiveAnswer:
+        """Send a request and return the whole answer; a gateway that cannot be reached is status 503.
+
+        Args:
+            route: Path from `/v1` on.
+            headers: Recorded headers that change the answer.
+            body: Request body.
+        """
+        sent = {**headers, "content-type": "application/json"}
+        if self._key is not None:
+            sent["authorization"] = f"Bearer {self._key}"
+            sent["x-api-key"] = self._key
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as client,
+                client.post(self._base + route, data=body, headers=sent, allow_redirects=False) as answer,
+            ):
+                content = await answer.content.read(ANSWER_BYTES_MAX)
+                while chunk := await answer.content.read(ANSWER_BYTES_MAX - len(content)):
+                    content += chunk
+                return (
+                    answer.status,
+                    {"content-type": answer.headers.get("content-type", "application/json")},
+                    content,
+                )
+        except (aiohttp.ClientError, TimeoutError) as error:
+            return (
+                503,
+                {"content-type": "application/json"},
+                f'{{"error": {{"message": "{type(error).__name__}"}}}}'.encode(),
+            )

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A closed place for the agent's code: no network but the replay server, nothing writable but a scratch copy, no real key.
+
+The walls are the kernel's: a network namespace with loopback only, every file system read-only, no capabilities. A
+Python hook on top names each refused attempt by its place in the code. Where the system gives no namespaces, nothing
+is started.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from pilothouse.core.evidence.run_log import Draw
+from pilothouse.errors import Denied, LimitExceeded, UsageError
+from pilothouse.runtime.taps import hook_folder
+
+__all__ = ["Place", "Refusal", "is_closable", "prepare_place"]
+
+SCRATCH_BYTES_MAX = 512 << 20
+"""Size of a working folder that is copied; a larger one holds data, not code."""
+
+REFUSALS_MAX = 1_000
+"""Refused attempts that a report holds."""
+
+UNSHARE = ("unshare", "--user", "--map-root-user", "--net", "--mount")
+
+CREDENTIAL = re.compile(r"(?i)(?:key|token|secret|passw|credential|auth)")
+"""Variables that hold a credential by their name; the agent gets a canary instead."""
+
+LEFT_OUT = (".git", ".venv", "node_modules", "__pycache__")
+"""Folders that are read where they are instead of copied."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """An attempt that a replay refused.
+
+    Attributes:
+        what: `connect`, `look-up`, `start` or `delete`.
+        target: Host, program or path.
+        site: Place in the agent's code.
+    """
+
+    what: str
+    target: str
+    site: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where the agent runs.
+
+    Attributes:
+        folder: The scratch folder.
+        socket_file: Where the replay server must listen.
+        port: Port at which the agent finds it.
+    """
+
+    folder: Path
+    socket_file: Path
+    port: int
+
+    def run(self, command: Sequence[str], environment: Mapping[str, str], *, timeout_s: float) -> int:
+        """Run a command inside and return its exit status; 124 when it did not end in time.
+
+        Args:
+            command: The agent's own command.
+            environment: Of `agent_environment_inside`.
+            timeout_s: How long it may take.
+        """
+        words = [
+            *UNSHARE,
+            sys.executable,
+            "-I",
+            str(Path(__file__).with_name("inside.py")),
+            "--socket",
+            str(self.socket_file),
+            "--port",
+            str(self.port),
+            "--scratch",
+            str(self.folder),
+            "--cwd",
+            str(self.folder / "work"),
+            "--",
+            *command,
+        ]
+        with subprocess.Popen(words, env=dict(environment)) as process:  # noqa: S603 - running the user's own command is what replay is for
+            try:
+                return process.wait(timeout_s)
+            except subprocess.TimeoutExpired:
+                process.terminate()
+                try:
+                    process.wait(5.0)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                return 124
+
+    def environment(
+        self, inherited: Mapping[str, str], run: str, draws: Sequence[Draw], *, allowed: Sequence[str] = ()
+    ) -> dict[str, str]:
+        """Return the environment of the agent: our address, canaries for credentials, the hook with the recorded draws.
+
+        Args:
+            inherited: The environment it would have had.
+            run: Run id.
+            draws: What the recorded process drew.
+            allowed: Programs that it may start.
+        """
+        env = {
+            name: f"ph-canary-{name.lower()}" if CREDENTIAL.search(name) else value
+            for name, value in inherited.items()
+        }
+        base = f"http://127.0.0.1:{self.port}/gw/r/{run}"
+        drawn = self.folder / "draws.json"
+        drawn.write_text(json.dumps([[d.source, d.site, d.ordinal, d.value] for d in draws]))
+        taps = {
+            "mode": "replay",
+            "draws": str(drawn),
+            "spool": str(self.folder / "hook.jsonl"),
+            "scratch": str(self.folder),
+            "port": self.port,
+            "allowed": list(allowed),
+            "run": run,
+        }
+        env |= {
+            "OPENAI_BASE_URL": f"{base}/v1",
+            "ANTHROPIC_BASE_URL": base,
+            "OPENAI_API_KEY": "ph-canary-openai",
+            "ANTHROPIC_API_KEY": "ph-canary-anthropic",
+            "OTEL_SDK_DISABLED": "true",
+            "HOME": str(self.folder / "home"),
+            "TMPDIR": str(self.folder / "tmp"),
+            "PYTHONPATH": os.pathsep.join(
+                filter(None, (str(hook_folder()), inherited.get("PYTHONPATH", "")))
+            ),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PILOTHOUSE_TAPS": json.dumps(taps),
+        }
+        return env
+
+    def refusals(self) -> tuple[Refusal, ...]:
+        """Return what the hook refused, in order."""
+        file = self.folder / "hook.jsonl"
+        if not file.is_file():
+            return ()
+        found: list[Refusal] = []
+        for line in file.read_text().splitlines()[:REFUSALS_MAX]:
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                continue
+            if entry.get("kind") == "refused":
+                found.append(Refusal(what=entry["what"], target=entry["target"], site=entry["site"]))
+        return tuple(found)
+
+
+@cache
+def is_closable() -> bool:
+    """Whether this system lets us make the namespaces."""
+    if shutil.which(UNSHARE[0]) is None:
+        return False
+    done = subprocess.run([*UNSHARE, "true"], capture_output=True, check=False, timeout=30)  # noqa: S603 - fixed words
+    return done.returncode == 0
+
+
+def prepare_place(folder: Path, source: Path, port: int) -> Place:
+    """Copy a working folder into a scratch folder.
+
+    Args:
+        folder: An empty folder of ours, with a short path: a socket's name has 107 characters at most.
+        source: The agent's working folder.
+        port: Port at which the agent shall find the replay server.
+
+    Raises:
+        Denied: This system gives no namespaces, so the agent could reach the world.
+        LimitExceeded: The working folder is too large to copy.
+    """
+    if not is_closable():
+        raise Denied(
+            "replay_unsafe: this system gives no network namespace, so the agent's own code could reach the outside",
+            remedy="Replay the calls without its code: `pilothouse replay RUN --model PIN`",
+        )
+    if not source.is_dir():
+        raise UsageError(
+            f"no folder {source}", remedy="Start it in the agent's folder: `cd AGENT`", subject=str(source)
+        )
+    size = 0
+    for root, folders, files in os.walk(source):
+        folders[:] = [name for name in folders if name not in LEFT_OUT]
+        size += sum(Path(root, name).lstat().st_size for name in files)
+        if size > SCRATCH_BYTES_MAX:
+            raise LimitExceeded(
+                f"the working folder is larger than {SCRATCH_BYTES_MAX >> 20} MiB",
+                remedy="Start the replay in the folder of the agent's code: `cd AGENT`",
+                subject=str(source),
+            )
+    shutil.copytree(source, folder / "work", symlinks=True, ignore=shutil.ignore_patterns(*LEFT_OUT))
+    for name in LEFT_OUT:
+        if (source / name).exists() and name != "__pycache__":
+            (folder / "work" / name).symlink_to(source / name)
+    for name in ("home", "tmp"):
+        (folder / name).mkdir()
+    return Place(folder=folder, socket_file=folder / "s", port=port)

@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One replay: each request is answered from the record, goes live, or ends the replay with its first divergence.
+
+Only what a change touches leaves the record, because only those requests no longer match it: that is the causal cone
+of the change, by construction. A parallel branch that the change does not reach is still served.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import threading
+from collections import defaultdict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from pilothouse.core.charter.digest import canonical_json
+from pilothouse.runtime.replay.divergence import Divergence, DivergenceKind, describe, differences, nearest
+from pilothouse.runtime.replay.exchange import Exchange, document_of, request_key, tool_results, tool_uses
+from pilothouse.runtime.replay.substitution import Substitution
+from pilothouse.runtime.runlog.redaction import Redaction
+
+__all__ = ["BLOCKED", "Counts", "Diverge", "Live", "ReplayMode", "ReplaySession", "Serve"]
+
+BLOCKED = json.dumps(
+    {
+        "error": {
+            "kind": "unavailable",
+            "side_effect": "none",
+            "advice": "This call was not made: it is not in the recorded run, and a replay changes nothing outside.",
+        }
+    }
+)
+"""What the model reads in place of the result of a tool call that must not be made."""
+
+
+class ReplayMode(StrEnum):
+    """What happens to a request that the record does not have."""
+
+    STRICT = "strict"
+    PIN_TOOLS = "pin-tools"
+    FORK = "fork"
+    COMPARE = "compare"
+
+
+@dataclass(frozen=True, slots=True)
+class Serve:
+    """Answer from the record; `shadow` is the body to send live beside it, or None."""
+
+    exchange: Exchange
+    shadow: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """Ask a live model; `exchange` is the recorded call that the request stands for, or None."""
+
+    body: bytes
+    exchange: Exchange | None
+
+
+@dataclass(frozen=True, slots=True)
+class Diverge:
+    """End the replay here."""
+
+    divergence: Divergence
+
+
+@dataclass(slots=True, kw_only=True)
+class Counts:
+    """Where answers came from.
+
+    Attributes:
+        served: Model calls answered from the record.
+        live: Model calls that a live model answered.
+        pinned: Tool results that were put back as recorded.
+        simulated: Tool calls that ran inside, allowed by name.
+        blocked: Tool calls that were not in the record and were not made known to the model.
+    """
+
+    served: int = 0
+    live: int = 0
+    pinned: int = 0
+    simulated: int = 0
+    blocked: int = 0
+
+
+class ReplaySession:
+    """Answers the requests of one replay; safe for several threads."""
+
+    def __init__(
+        self,
+        recorded: Sequence[Exchange],
+        mode: ReplayMode,
+        redaction: Redaction,
+        *,
+        substitution: Substitution | None = None,
+        allowed_tools: frozenset[str] = frozenset(),
+        retrieved: Sequence[str] = (),
+    ) -> None:
+        """Begin with every recorded call waiting.
+
+        Args:
+            recorded: The calls of the run.
+            mode: What happens to a request that the record does not have.
+            redaction: What the record was written through.
+            substitution: What is changed.
+            allowed_tools: Tools whose unseen calls may keep what they returned inside.
+            retrieved: Texts that retrieval steps of the run returned.
+        """
+        self.mode = mode
+        self.counts = Counts()
+        self.divergences: list[Divergence] = []
+        self._recorded = tuple(recorded)
+        self._redaction = redaction
+        self._substitution = substitution or Substitution()
+        self._allowed = allowed_tools
+        self._retrieved = retrieved
+        self._lock = threading.Lock()
+        self._waiting: defaultdict[str, deque[Exchange]] = defaultdict(deque)
+        for exchange in self._recorded:
+            self._waiting[exchange.key].append(exchange)
+        self._served: list[Exchange] = []
+        self._results = _recorded_results(self._recorded)
+        self._seen: set[str] = set()
+        self._forked = False
+
+    def take(self, route: str, body: bytes) -> Serve | Live | Diverge:
+        """Decide about one request.
+
+        Args:
+            route: Path from `/v1` on.
+            body: Request body as the agent sent it.
+        """
+        clean = self._redaction.apply(body)
+        document = document_of(clean)
+        with self._lock:
+            asked = clean
+            if document is not None:
+                changed = self._substitution.apply(document)
+                if self.mode is ReplayMode.FORK:
+                    changed = self._rewrite(changed)
+                if changed is not document:
+                    asked, document = json.dumps(changed, ensure_ascii=False).encode(), changed
+            waiting = self._waiting.get(request_key(route, asked))
+            if waiting:
+                return self._serve(waiting, asked)
+            if self.mode is ReplayMode.PIN_TOOLS and document is not None:
+                pinned = self._pin(route, document)
+                if pinned is not None:
+                    return pinned
+            divergence = describe(
+                document, asked, route, self._left(), self._served, retrieved=self._retrieved
+            )
+            self.divergences.append(divergence)
+            if self.mode is not ReplayMode.FORK:
+                return Diverge(divergence)
+            self._forked = True
+            self.counts.live += 1
+            stands_for = next((each for each in self._left() if each.number == divergence.call), None)
+            if stands_for is not None:
+                self._waiting[stands_for.key].remove(stands_for)
+            return Live(asked, stands_for)
+
+    def first_divergence(self) -> Divergence | None:
+        """Return the first divergence in the order of the run; a call that was never made is one at the end."""
+        with self._lock:
+            if self.divergences:
+                return min(self.divergences, key=lambda each: each.call)
+            left = self._left()
+            if not left or self._forked:
+                return None
+            return Divergence(call=left[0].number, kind=DivergenceKind.MISSING, path="$")
+
+    def _serve(self, waiting: deque[Exchange], asked: bytes) -> Serve:
+        exchange = waiting.popleft()
+        self._served.append(exchange)
+        self.counts.served += 1
+        return Serve(exchange, asked if self.mode is ReplayMode.COMPARE else None)
+
+    def _left(self) -> list[Exchange]:
+        return sorted(
+            (exchange for waiting in self._waiting.values() for exchange in waiting),
+            key=lambda each: each.number,
+        )
+
+    def _pin(self, route: str, document: dict[str, Any]) -> Serve | None:
+        """Serve the recorded call from which a request differs in results of tools only."""
+        call, was_served = nearest(document, route, self._left(), self._served)
+        if call is None or was_served or call.document is None:
+            return None
+        pinned = copy.deepcopy(document)
+        theirs = {
+            call_id: holder[name]
+            for call_id, _, holder, name in tool_results(call.document)
+            if name in holder
+        }
+        for call_id, _, holder, name in tool_results(pinned):
+            if call_id in theirs and holder.get(name) != theirs[call_id]:
+                holder[name] = theirs[call_id]
+                self._count_once("pinned", call_id)
+        if any(differences(call.document, pinned)):
+            return None
+        return self._serve(self._waiting[call.key], b"")
+
+    def _rewrite(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Put recorded results where tool and arguments are recorded ones; let others pass only by name."""
+        changed = copy.deepcopy(document)
+        uses = tool_uses(document)
+        for call_id, _, holder, name in tool_results(changed):
+            use = uses.get(call_id)
+            if use is None or call_id in self._substitution.tool_results:
+                continue
+            recorded = self._results.get((use.name, use.args))
+            if recorded is not None:
+                if holder.get(name) != recorded:
+                    holder[name] = recorded
+                    self._count_once("pinned", call_id)
+            elif use.name in self._allowed:
+                self._count_once("simulated", call_id)
+            else:
+                holder[name] = BLOCKED
+                self._count_once("blocked", call_id)
+        return document if canonical_json(changed) == canonical_json(document) else changed
+
+    def _count_once(self, name: str, call_id: str) -> None:
+        """A result is sent again with each later request; it counts once."""
+        if f"{name}:{call_id}" not in self._seen:
+            self._seen.add(f"{name}:{call_id}")
+            setattr(self.counts, name, getattr(self.counts, name) + 1)
+
+
+def _recorded_results(recorded: Sequence[Exchange]) -> dict[tuple[str, str], Any]:
+    """Return the results of tools in a run by tool and arguments; the first one stands."""
+    found: dict[tuple[str, str], Any] = {}
+    for exchange in recorded:
+        if exchange.document is None:
+            continue
+        uses = tool_uses(exchange.document)
+        for call_id, _, holder, name in tool_results(exchange.document):
+            use = uses.get(call_id)
+            if use is not None and name in holder:
+                found.setdefault((use.name, use.args), holder[name])
+    return found

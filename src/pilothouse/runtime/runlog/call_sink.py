@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes each call of the gateway into the run log: how the run began, the request, the answer, the refusal."""
+
+from __future__ import annotations
+
+import zlib
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import asdict
+
+from pilothouse.core.evidence.run_log import Denied, IdentitySource, ModelRequest, ModelResponse, RunOpened
+from pilothouse.errors import LimitExceeded, StorageUnavailable
+from pilothouse.ports.runlog import RecordMode, RunLog
+from pilothouse.runtime.gateway.call import Call, Ending
+
+__all__ = ["RunLogSink", "decoded"]
+
+OPENED_MAX = 100_000
+"""Runs whose beginning need not be written again; a forgotten one costs a line that the log ignores."""
+
+INFLATED_BYTES_MAX = 32 << 20
+"""What a compressed answer may become in the record; a body is no larger either."""
+
+REQUEST_HEADERS = frozenset({b"anthropic-version", b"anthropic-beta", b"openai-beta"})
+"""Headers that change the answer."""
+
+RESPONSE_HEADERS = frozenset(
+    {b"content-type", b"request-id", b"x-request-id", b"retry-after", b"x-should-retry"}
+)
+"""Headers that a client reads."""
+
+
+class RunLogSink:
+    """Keeps calls of the gateway in the run log; never blocks and never raises.
+
+    Attributes:
+        lost: Calls that could not be kept.
+    """
+
+    def __init__(self, log: RunLog, mode: Callable[[Call], RecordMode] | None = None) -> None:
+        """Write to `log`; `mode` says what happens to a call that cannot be recorded."""
+        self._log = log
+        self._mode = mode or _usual_mode
+        self._opened: OrderedDict[str, None] = OrderedDict()
+        self.lost = 0
+
+    def problem(self, call: Call) -> str:
+        """Return why this call cannot be kept although it must be, or empty."""
+        if self._mode(call) is not RecordMode.REQUIRED:
+            return ""
+        trouble = self._log.trouble()
+        return f"the run log cannot be written: {trouble}" if trouble else ""
+
+    def keep(self, call: Call) -> None:
+        """Keep a call that is over."""
+        if not call.route.names_model or self._mode(call) is RecordMode.OFF:
+            return
+        try:
+            self._write(call)
+        except (LimitExceeded, StorageUnavailable):
+            self.lost += 1
+
+    def _write(self, call: Call) -> None:
+        if call.run not in self._opened:
+            agent = next((value for name, value in call.request_headers if name == b"user-agent"), None)
+            opened = RunOpened(
+                agent=call.key.agent,
+                version=call.policy.version,
+                charter=call.policy.charter,
+                user_agent=None if agent is None else agent.decode("latin-1"),
+                identity=IdentitySource(call.identity),
+            )
+            self._log.append(call.run, opened, at_ns=call.began_ns)
+            self._opened[call.run] = None
+            if len(self._opened) > OPENED_MAX:
+                self._opened.popitem(last=False)
+        kept = {
+            name.decode(): value.decode("latin-1")
+            for name, value in call.request_headers
+            if name in REQUEST_HEADERS
+        }
+        request = ModelRequest(route=call.route.path, headers=kept, body=call.request)
+        self._log.append(call.run, request, call=call.call_id, at_ns=call.began_ns)
+        if call.refusal is not None and not call.response:
+            denied = Denied(code=str(call.refusal), reason=call.stopped)
+            self._log.append(call.run, denied, call=call.call_id, at_ns=call.ended_ns or None)
+            return
+        body, chunks = decoded(call)
+        response = ModelResponse(
+            status=0 if call.ending is Ending.CANCELLED else call.status,
+            headers={
+                name.decode(): value.decode("latin-1")
+                for name, value in call.response_headers
+                if name.lower() in RESPONSE_HEADERS
+            },
+            body=body,
+            chunk_sizes=tuple(size for size, _ in chunks),
+            chunk_ms=tuple(at_us // 1000 for _, at_us in chunks),
+            usage=None if call.usage is None else asdict(call.usage),
+            model=call.served_model,
+            attempts=len(call.attempts),
+            error=None if call.ending is Ending.DONE else str(call.ending),
+        )
+        self._log.append(call.run, response, call=call.call_id, at_ns=call.ended_ns or None)
+
+
+def decoded(call: Call) -> tuple[bytes, list[tuple[int, int]]]:
+    """Return the body of an answer without its content encoding, and its chunks where they are still those.
+
+    Args:
+        call: The call; a body that cannot be inflated within the limit is returned as it is.
+    """
+    headers = {name.lower(): value for name, value in call.response_headers}
+    if headers.get(b"content-encoding", b"identity") not in {b"gzip", b"deflate"}:
+        return call.response, call.chunks
+    inflater = zlib.decompressobj(wbits=47)  # zlib or gzip, by its own header
+    try:
+        body = inflater.decompress(call.response, INFLATED_BYTES_MAX)
+    except zlib.error:
+        return call.response, []
+    return (call.response if inflater.unconsumed_tail else body), []
+
+
+def _usual_mode(call: Call) -> RecordMode:
+    """A call under a charter must be recorded; without one, nobody has asked for evidence yet."""
+    return RecordMode.BEST_EFFORT if call.policy.charter is None else RecordMode.REQUIRED

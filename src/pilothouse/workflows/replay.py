@@ -1,0 +1,396 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Play a recorded run again, its calls alone or with the agent's code, and report what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shlex
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+from pilothouse.core.evidence.run_log import Draw, RecordedRun, Replayable
+from pilothouse.errors import EvidenceError, UsageError
+from pilothouse.runtime.replay.answers import read_answer
+from pilothouse.runtime.replay.divergence import Divergence
+from pilothouse.runtime.replay.exchange import Exchange, exchanges
+from pilothouse.runtime.replay.live import LiveModel
+from pilothouse.runtime.replay.sandbox import Refusal, prepare_place
+from pilothouse.runtime.replay.session import Counts, Diverge, Live, ReplayMode, ReplaySession, Serve
+from pilothouse.runtime.replay.substitution import Substitution
+from pilothouse.runtime.runlog.redaction import Redaction
+
+__all__ = [
+    "Comparison",
+    "ReplayReport",
+    "ReplayRequest",
+    "ServeReplay",
+    "Served",
+    "read_substitution",
+    "replay_run",
+]
+
+TEXT_SHOWN_MAX = 400
+"""Characters of an answer that a report shows."""
+
+REPEATS_MAX = 100
+"""Replays of one run in one command."""
+
+
+class Served(Protocol):
+    """A replay server that runs."""
+
+    @property
+    def port(self) -> int:
+        """Port on loopback."""
+        ...
+
+
+ServeReplay = Callable[
+    [
+        Mapping[str, ReplaySession],
+        LiveModel | None,
+        Callable[[Exchange | None, int, bytes], None],
+        Path | None,
+    ],
+    AbstractContextManager[Served],
+]
+"""Serves sessions by run id, on a socket file too, and tells of live answers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayRequest:
+    """What is asked of a replay.
+
+    Attributes:
+        mode: What happens to a request that the record does not have.
+        command: The agent's own command, or None for its calls alone.
+        folder: Folder of the agent's code.
+        substitution: What is changed.
+        live: Address of a gateway for calls that leave the record, or None.
+        live_key: Key for it, or None.
+        allowed_tools: Tools whose unseen calls may keep what they returned inside.
+        allowed_programs: Programs that the agent may start.
+        repeats: How often.
+        timeout_s: How long the agent may take.
+    """
+
+    mode: ReplayMode = ReplayMode.STRICT
+    command: str | None = None
+    folder: Path = field(default_factory=Path.cwd)
+    substitution: Substitution = field(default_factory=Substitution)
+    live: str | None = None
+    live_key: str | None = None
+    allowed_tools: frozenset[str] = frozenset()
+    allowed_programs: tuple[str, ...] = ()
+    repeats: int = 1
+    timeout_s: float = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """A recorded answer beside a live one.
+
+    Attributes:
+        call: Number of the recorded call, or None for a further one.
+        is_same: Whether both say the same and call the same tools with the same arguments.
+        recorded: What the record says, shortened.
+        live: What the live model says, shortened.
+        status: HTTP status of the live answer.
+    """
+
+    call: int | None
+    is_same: bool
+    recorded: str
+    live: str
+    status: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayReport:
+    """What came of one replay.
+
+    Attributes:
+        run: Run id.
+        agent: Agent.
+        head: Digest of the last event of the record.
+        mode: How it was replayed.
+        grain: `calls` alone, or the agent's `code`.
+        change: What was changed, in words.
+        calls: Recorded calls.
+        counts: Where answers came from.
+        divergence: First divergence, or None.
+        comparisons: Live answers beside recorded ones.
+        refusals: What the agent tried and was refused.
+        exit_status: Of the agent, or None without its code.
+        counterfactual: `none` when nothing left the record, `full` when nothing was blocked or refused, else `partial`.
+    """
+
+    run: str
+    agent: str
+    head: str
+    mode: ReplayMode
+    grain: Literal["calls", "code"]
+    change: str
+    calls: int
+    counts: Counts
+    divergence: Divergence | None
+    comparisons: tuple[Comparison, ...]
+    refusals: tuple[Refusal, ...]
+    exit_status: int | None
+    counterfactual: Literal["none", "full", "partial"]
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether every call was the recorded one and none was left out."""
+        return self.divergence is None and self.counts.live == 0
+
+
+def replay_run(
+    recorded: RecordedRun, redaction: Redaction, request: ReplayRequest, serve: ServeReplay
+) -> tuple[ReplayReport, ...]:
+    """Replay a run as often as asked.
+
+    Args:
+        recorded: The run.
+        redaction: What the record was written through.
+        request: What is asked.
+        serve: Starts a replay server.
+
+    Raises:
+        EvidenceError: The run cannot be replayed.
+        UsageError: The request does not fit together.
+    """
+    calls = exchanges(recorded)
+    _check(recorded, request, calls)
+    return tuple(_once(recorded, calls, redaction, request, serve) for _ in range(request.repeats))
+
+
+def _check(recorded: RecordedRun, request: ReplayRequest, calls: tuple[Exchange, ...]) -> None:
+    run = recorded.summary.run
+    if recorded.summary.replayable in {Replayable.NO, Replayable.ERASED} or not calls:
+        why = recorded.damage or {
+            Replayable.ERASED: "its content was erased",
+            Replayable.NO: f"{recorded.summary.lost} events of it could not be written",
+        }.get(recorded.summary.replayable, "it has no model call that was answered")
+        raise EvidenceError(
+            f"run {run} cannot be replayed: {why}",
+            remedy=f"See what is left: `pilothouse replay {run} --show`",
+            subject=run,
+        )
+    if request.mode is ReplayMode.COMPARE and request.live is None:
+        raise UsageError(
+            "compare asks a live model too", remedy="Name one: `--upstream http://127.0.0.1:4318/gw`"
+        )
+    if request.substitution.code is not None and request.command is None:
+        raise UsageError(
+            "another revision of the code needs the command that runs it",
+            remedy="Give it: `--exec 'python agent.py'`",
+        )
+    if not 1 <= request.repeats <= REPEATS_MAX:
+        raise UsageError(
+            f"{request.repeats} repeats are not from 1 to {REPEATS_MAX}", remedy="Give `--repeat 5`"
+        )
+
+
+def _once(
+    recorded: RecordedRun,
+    calls: tuple[Exchange, ...],
+    redaction: Redaction,
+    request: ReplayRequest,
+    serve: ServeReplay,
+) -> ReplayReport:
+    session = ReplaySession(
+        calls,
+        request.mode,
+        redaction,
+        substitution=request.substitution,
+        allowed_tools=request.allowed_tools,
+    )
+    live = None if request.live is None else LiveModel(request.live, request.live_key)
+    comparisons: list[Comparison] = []
+
+    def compare(exchange: Exchange | None, status: int, body: bytes) -> None:
+        comparisons.append(_compared(exchange, status, body))
+
+    refusals: tuple[Refusal, ...] = ()
+    exit_status: int | None = None
+    if request.command is None:
+        asyncio.run(_replay_calls(calls, session, live, compare))
+    else:
+        exit_status, refusals = _replay_code(
+            recorded, request, lambda file: serve({recorded.summary.run: session}, live, compare, file)
+        )
+    changed = session.counts.live > 0 or bool(session.counts.blocked)
+    whole = session.counts.blocked == 0 and not refusals
+    return ReplayReport(
+        run=recorded.summary.run,
+        agent=recorded.summary.agent,
+        head=recorded.summary.head,
+        mode=request.mode,
+        grain="calls" if request.command is None else "code",
+        change=request.substitution.label(),
+        calls=len(calls),
+        counts=session.counts,
+        divergence=session.first_divergence(),
+        comparisons=tuple(comparisons),
+        refusals=refusals,
+        exit_status=exit_status,
+        counterfactual="none" if not changed else "full" if whole else "partial",
+    )
+
+
+async def _replay_calls(
+    calls: tuple[Exchange, ...],
+    session: ReplaySession,
+    live: LiveModel | None,
+    compare: Callable[[Exchange | None, int, bytes], None],
+) -> None:
+    """Send each recorded request again; what the change does not touch is served from the record."""
+    for call in calls:
+        decision = await asyncio.to_thread(session.take, call.route, call.body)
+        if isinstance(decision, Diverge):
+            return
+        body = decision.body if isinstance(decision, Live) else decision.shadow
+        if body is None:
+            continue
+        if live is None:
+            raise UsageError(
+                f"call {call.number} leaves the record and no live model was named",
+                remedy="Name a gateway: `--upstream http://127.0.0.1:4318/gw`",
+            )
+        status, _, answer = await live.ask(call.route, call.headers, body)
+        compare(decision.exchange if isinstance(decision, Serve) else call, status, answer)
+
+
+def _replay_code(
+    recorded: RecordedRun, request: ReplayRequest, serve: Callable[[Path], AbstractContextManager[Served]]
+) -> tuple[int, tuple[Refusal, ...]]:
+    """Run the agent's code in a closed place."""
+    draws = [logged.event for logged in recorded.events if isinstance(logged.event, Draw)]
+    with tempfile.TemporaryDirectory(prefix="ph-") as made, _source(request) as source:
+        folder = Path(made)
+        with serve(folder / "s") as served:
+            place = prepare_place(folder, source, served.port)
+            environment = place.environment(
+                os.environ, recorded.summary.run, draws, allowed=request.allowed_programs
+            )
+            status = place.run(shlex.split(request.command or ""), environment, timeout_s=request.timeout_s)
+        return status, place.refusals()
+
+
+class _source(AbstractContextManager[Path]):  # noqa: N801 - reads as a function where it is used
+    """The folder of the agent's code: the one given, or another revision of it checked out apart."""
+
+    def __init__(self, request: ReplayRequest) -> None:
+        self._request = request
+        self._made: tempfile.TemporaryDirectory[str] | None = None
+
+    def __enter__(self) -> Path:
+        revision = self._request.substitution.code
+        if revision is None:
+            return self._request.folder
+        self._made = tempfile.TemporaryDirectory(prefix="ph-code-")
+        words = ["git", "-C", str(self._request.folder), "archive", "--format=tar", revision]
+        archived = subprocess.run(words, capture_output=True, check=False)  # noqa: S603 - git with a revision that git itself checks
+        if archived.returncode != 0:
+            raise UsageError(
+                f"git knows no revision {revision!r} in {self._request.folder}",
+                remedy="List them: `git log --oneline`",
+                subject=revision,
+            )
+        subprocess.run(["tar", "-x", "-C", self._made.name], input=archived.stdout, check=True)  # noqa: S603, S607 - fixed words
+        return Path(self._made.name)
+
+    def __exit__(self, *_: object) -> None:
+        if self._made is not None:
+            self._made.cleanup()
+
+
+def _compared(exchange: Exchange | None, status: int, body: bytes) -> Comparison:
+    found = read_answer(status, body)
+    if exchange is None:
+        return Comparison(
+            call=None, is_same=False, recorded="", live=_shown(found.text, found.tools), status=status
+        )
+    recorded = read_answer(exchange.response.status, exchange.response.body)
+    return Comparison(
+        call=exchange.number,
+        is_same=recorded == found,
+        recorded=_shown(recorded.text, recorded.tools),
+        live=_shown(found.text, found.tools) if status < 400 else f"HTTP {status}",
+        status=status,
+    )
+
+
+def _shown(text: str, tools: tuple[tuple[str, str], ...]) -> str:
+    parts = [text] if text else []
+    parts += [f"{name}({args})" for name, args in tools]
+    shown = " ".join(parts)
+    return shown if len(shown) <= TEXT_SHOWN_MAX else shown[: TEXT_SHOWN_MAX - 1] + "…"
+
+
+def read_substitution(
+    *,
+    model: str | None,
+    params: Mapping[str, str],
+    prompt: Path | None,
+    tool_results: Mapping[str, Path],
+    tool_contracts: tuple[Path, ...],
+    code: str | None,
+) -> Substitution:
+    """Read what a replay changes from options.
+
+    Args:
+        model: Model to ask instead.
+        params: Parameters by name, their values as JSON or as plain text.
+        prompt: File of the instructions.
+        tool_results: Files of results by call id.
+        tool_contracts: Files of tool definitions, as the request carries them.
+        code: Revision of the agent's code.
+
+    Raises:
+        UsageError: A file is not there or is no tool definition.
+    """
+    contracts: dict[str, dict[str, object]] = {}
+    for path in tool_contracts:
+        try:
+            tool = json.loads(_text(path))
+            name = (tool.get("function") or tool)["name"]
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
+            raise UsageError(
+                f"{path} is no tool definition",
+                remedy="Write it as the request has it: `pilothouse replay RUN --show`",
+                subject=str(path),
+            ) from error
+        contracts[str(name)] = tool
+    return Substitution(
+        model=model,
+        params={name: _value(text) for name, text in params.items()},
+        prompt=None if prompt is None else _text(prompt),
+        tool_results={call: _text(path) for call, path in tool_results.items()},
+        tool_contracts=contracts,
+        code=code,
+    )
+
+
+def _value(text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be read", remedy=f"Look: `ls -l {path}`", subject=str(path)
+        ) from error

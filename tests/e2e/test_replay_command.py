@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pilothouse replay` as a user types it: the agent's code runs again, closed off, and the report says what came of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+
+import pytest
+from recorded_runs import RUN, agent_code, conversation, record
+
+from pilothouse.runtime.replay.sandbox import is_closable
+from pilothouse.runtime.runlog.recorder import Recorder
+
+needs_namespaces = pytest.mark.skipif(not is_closable(), reason="this system gives no namespaces")
+
+
+@pytest.fixture
+def home(tmp_path):
+    with Recorder(tmp_path / "home" / "runs") as log:
+        record(log, conversation(2))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def sink():
+    """A server that counts who reaches it: the outside world."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(8)
+    reached = []
+
+    def accept():
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            reached.append(1)
+            connection.close()
+
+    threading.Thread(target=accept, daemon=True).start()
+    yield listener.getsockname()[1], reached
+    listener.close()
+
+
+def pilothouse(home, *words, cwd):
+    environment = {**os.environ, "PILOTHOUSE_HOME": str(home), "ERP_TOKEN": "real-secret-1", "NO_COLOR": "1"}
+    return subprocess.run(
+        [sys.executable, "-m", "pilothouse", "replay", *words],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env=environment,
+        timeout=120,
+    )
+
+
+def agent(tmp_path, extra="pass"):
+    folder = tmp_path / "agent"
+    folder.mkdir()
+    (folder / "agent.py").write_text(agent_code(extra))
+    return folder
+
+
+@pytest.mark.slow
+def test_runs_are_listed_shown_and_replayed_by_their_calls(home, tmp_path):
+    listed = pilothouse(home, "--list", cwd=tmp_path)
+    assert "5e5e5e5e  orders" in listed.stdout
+    assert "model.request" in pilothouse(home, RUN[:4], "--show", cwd=tmp_path).stdout
+    equal = pilothouse(home, RUN[:4], cwd=tmp_path)
+    assert (equal.returncode, "every call was the recorded one" in equal.stdout) == (0, True)
+    missing = pilothouse(home, "ffff", cwd=tmp_path)
+    assert (missing.returncode, "no run 'ffff'" in missing.stderr) == (2, True)
+
+
+@pytest.mark.slow
+@needs_namespaces
+def test_the_agents_code_replays_equal_with_canaries_for_keys(home, tmp_path):
+    folder = agent(tmp_path, "assert os.environ['ERP_TOKEN'].startswith('ph-canary')")
+    done = pilothouse(home, RUN, "--exec", f"{sys.executable} agent.py", "--json", cwd=folder)
+    (report,) = json.loads(done.stdout.splitlines()[-1])
+    assert (done.returncode, report["is_equal"], report["counts"]["served"]) == (0, True, 2), done.stderr
+    assert report["exit_status"] == 0
+
+
+@pytest.mark.slow
+@needs_namespaces
+def test_a_tool_that_changes_its_answer_is_named_and_the_agent_is_stopped(home, tmp_path):
+    folder = agent(tmp_path, "order = order + '!'")
+    done = pilothouse(home, RUN, "--exec", f"{sys.executable} agent.py", cwd=folder)
+    assert done.returncode == 1
+    assert "first divergence: call 2, tool_result(look_up) at $.messages[3].content" in done.stdout
+    assert "replayed: order 7! is in Lyon" in done.stdout
+    pinned = pilothouse(home, RUN, "--exec", f"{sys.executable} agent.py", "--mode", "pin-tools", cwd=folder)
+    assert (pinned.returncode, "1 put back" in pinned.stdout) == (0, True)
+
+
+@pytest.mark.slow
+@needs_namespaces
+def test_nothing_outside_is_reached_started_or_deleted(home, tmp_path, sink):
+    port, reached = sink
+    kept = tmp_path / "kept"
+    kept.write_text("here")
+    extra = f"""
+    import ctypes, subprocess
+    for attempt in (
+        lambda: urllib.request.urlopen("http://127.0.0.1:{port}/pay"),
+        lambda: urllib.request.urlopen("http://192.0.2.1/pay", timeout=2),
+        lambda: subprocess.run(["/bin/rm", {str(kept)!r}]),
+        lambda: os.remove({str(kept)!r}),
+        lambda: ctypes.CDLL(None).unlink({str(kept)!r}.encode()),
+        lambda: open({str(kept)!r}, "w"),
+    ):
+        try:
+            attempt()
+        except Exception:
+            pass
+"""
+    folder = agent(tmp_path, extra)
+    done = pilothouse(home, RUN, "--exec", f"{sys.executable} agent.py", "--json", cwd=folder)
+    (report,) = json.loads(done.stdout.splitlines()[-1])
+    assert (reached, kept.read_text()) == ([], "here")
+    assert {each["what"] for each in report["refusals"]} >= {"connect", "start", "delete"}
+    assert all("agent.py:" in each["site"] for each in report["refusals"]), report["refusals"]

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The start-up hook records what a process draws and whom it contacts, and a replay draws the same again."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from pilothouse.core.evidence.run_log import Draw, HostContacted
+from pilothouse.errors import UnknownName
+from pilothouse.runtime.launcher import Launch, agent_environment, gateway_address, read_taps
+from pilothouse.runtime.runlog.recorder import Recorder
+from pilothouse.runtime.taps.spool import absorb
+
+RUN = "ab" * 16
+CODE = """
+import copy, datetime, os, pickle, random, secrets, socket, ssl, time, uuid
+for _ in range(2):
+    print(time.time(), time.time_ns(), uuid.uuid4(), random.random(), random.Random().random())
+    print(datetime.datetime.now(), datetime.datetime.now(datetime.timezone.utc), datetime.date.fromtimestamp(0))
+moment = datetime.datetime(2026, 1, 2, 3, tzinfo=datetime.timezone.utc)
+assert isinstance(moment, datetime.datetime) and isinstance(datetime.datetime.now(), datetime.date)
+assert pickle.loads(pickle.dumps(moment)) == moment == copy.deepcopy(moment)
+assert datetime.datetime.fromtimestamp(0, datetime.timezone.utc).year == 1970
+assert datetime.datetime.fromisoformat("2026-01-02T03:00:00+00:00") == moment
+assert issubclass(datetime.datetime, datetime.date) and os.urandom(8) != os.urandom(8)
+assert secrets.token_hex() != secrets.token_hex() and time.monotonic() > 0 and random.SystemRandom().random() < 1
+if os.environ.get("REACH"):
+    try:
+        socket.create_connection(("127.0.0.1", 9), timeout=1)
+    except OSError:
+        pass
+    try:
+        socket.getaddrinfo("telemetry.example.invalid", 443)
+    except OSError:
+        pass
+"""
+
+
+def start(environment, **more):
+    done = subprocess.run(
+        [sys.executable, "-c", CODE],
+        env={**environment, **more},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def recording(tmp_path, *taps):
+    spool = tmp_path / "spool"
+    spool.mkdir(exist_ok=True)
+    launch = Launch(endpoint="http://127.0.0.1:1", agent="orders", run=RUN, taps=taps, spool=spool / "l1")
+    return agent_environment(launch, os.environ)
+
+
+def test_a_process_draws_again_what_it_drew(tmp_path):
+    first = start(recording(tmp_path, "clock", "uuid", "random"))
+    with Recorder(tmp_path / "runs") as log:
+        absorb(tmp_path / "spool", log)
+        recorded = log.read(RUN)
+        assert list((tmp_path / "spool").iterdir()) == []
+    draws = [each.event for each in recorded.events if isinstance(each.event, Draw)]
+    assert {each.source.split(".")[0] for each in draws} == {"clock", "uuid", "random"}
+    (tmp_path / "draws.json").write_text(json.dumps([[d.source, d.site, d.ordinal, d.value] for d in draws]))
+    taps = {"mode": "replay", "draws": str(tmp_path / "draws.json"), "spool": str(tmp_path / "h"), "port": 1}
+    replayed = {**recording(tmp_path, "clock"), "PILOTHOUSE_TAPS": json.dumps(taps)}
+    assert start(replayed) == first
+    assert start(recording(tmp_path, "clock", "uuid", "random")) != first
+
+
+def test_hosts_and_names_of_the_environment_are_reported_without_values(tmp_path):
+    start(recording(tmp_path, "env", "egress"), REACH="1", ERP_TOKEN="secret-value-1")
+    with Recorder(tmp_path / "runs") as log:
+        absorb(tmp_path / "spool", log)
+        events = [each.event for each in log.read(RUN).events]
+    hosts = {(each.host, each.inside) for each in events if isinstance(each, HostContacted)}
+    assert hosts >= {("127.0.0.1", True), ("telemetry.example.invalid", False)}
+    assert events[0].environment["ERP_TOKEN"] is None
+    assert not any(isinstance(each, Draw) for each in events)
+
+
+def test_a_torn_line_and_a_process_that_still_runs_are_left_alone(tmp_path):
+    alive = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    (spool / f"l1.{alive.pid}").write_text("{}\n")
+    line = {
+        "kind": "draw",
+        "run": RUN,
+        "source": "clock.time",
+        "site": "a.py:1",
+        "ordinal": 0,
+        "value": "1.0",
+    }
+    (spool / "l2.999999999").write_text(json.dumps(line) + '\n{"kind": "dr')
+    with Recorder(tmp_path / "runs") as log:
+        assert absorb(spool, log) == 1
+        assert absorb(tmp_path / "none", log) == 0
+    assert [file.name for file in spool.iterdir()] == [f"l1.{alive.pid}"]
+    alive.communicate(b"\n")
+
+
+def test_the_gateway_takes_the_place_of_the_provider_and_its_key():
+    base = gateway_address("http://127.0.0.1:4318", run=RUN, launch="l1")
+    launch = Launch(endpoint="http://127.0.0.1:4318", agent="orders", base_url=base, key="ph_x")
+    environment = agent_environment(launch, {"OPENAI_API_KEY": "sk-provider"})
+    assert environment["OPENAI_BASE_URL"] == f"http://127.0.0.1:4318/gw/r/{RUN}/v1"
+    assert environment["ANTHROPIC_BASE_URL"] == f"http://127.0.0.1:4318/gw/r/{RUN}"
+    assert environment["OPENAI_API_KEY"] == environment["ANTHROPIC_API_KEY"] == "ph_x"
+    assert "PILOTHOUSE_TAPS" not in environment
+    with pytest.raises(UnknownName, match="no tap 'clok'"):
+        read_taps("clok")
