@@ -11,10 +11,11 @@ NOT_YET = "not in this version yet"
 _TO_COME = frozenset(
     {
         ("context",),
+        ("drill", "correction"),
+        ("drill", "fallback"),
         ("drill", "game-day"),
         ("drill", "model-upgrade"),
         ("drill", "quality-drop"),
-        ("eval", "judge"),
         ("evidence", "seal"),
         ("replay",),
         ("report",),
