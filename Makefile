@@ -92,6 +92,9 @@ bench-gateway: setup ## the gateway beside the direct call and a bare proxy (LIT
 bench-tools: setup ## CPU of one tool call with everything on, beside the bare function and another span
 	$(BIN)/python benchmarks/tools/run.py
 
+bench-replay: setup ## agents of three frameworks recorded, the provider stopped, replayed; context edits fuzzed
+	$(BIN)/python benchmarks/replay/run.py
+
 bench-statistics: setup ## every statistical bar: expected, observed, tolerance
 	$(BIN)/python benchmarks/statistics/run.py
 
