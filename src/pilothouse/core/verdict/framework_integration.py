@@ -166,7 +166,7 @@ INTEGRATION = (
         asks="no call outside the declared regions, and fresh evidence for each control of each regulation",
         gates=("1",),
         who=("owner",),
-        remedy="pilothouse policy check --regions",
+        remedy="pilothouse report residency",
         parts=(
             Part(
                 name="regions",
@@ -199,7 +199,7 @@ INTEGRATION = (
         asks="a drill for each critical integration, with the outcome that the charter declares",
         gates=("2",),
         who=("integration",),
-        remedy="pilothouse drill fallback --integration {integration}",
+        remedy="pilothouse drill fallback {integration}",
         parts=(
             Part(
                 kind="drill.fallback",
