@@ -12,7 +12,7 @@ from pilothouse.lake.lock import find_holder
 from pilothouse.lake.node import open_node
 from pilothouse.lake.quota import Quota
 from pilothouse.lake.store import open_lake
-from pilothouse.ports import IntakeAnswer, Signal, TaskFilter
+from pilothouse.ports import IntakeAnswer, RetentionRule, Signal, TaskFilter
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ALL = TaskFilter()
@@ -384,7 +384,7 @@ def test_days_past_their_retention_are_dropped_whole_and_counted(opened):
     send(node, run_spans(1, start=START_NS - 95 * 86_400 * 10**9))
     send(node, run_spans(2))
     node.settle()
-    node._writer.upkeep()
+    node.retain([RetentionRule(agent="", payload_days=30, spans_days=90, tasks_days=90)])
     health = node.health()
     assert (health.rows, dict(health.counters)["expired"], health.gap) == (4, 4, 0)
     assert len(node.tasks(ALL).tasks) == 2

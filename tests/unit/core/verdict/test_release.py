@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pilothouse.core.statistics.sequential import GateState
@@ -67,6 +69,31 @@ def test_an_unchanged_candidate_is_proved_not_worse():
     assert (found.status, found.reason, found.n) == (Status.HOLDS, None, 200)
     assert found.value == 0.0
     assert found.bound == -5.0
+
+
+def test_a_baseline_that_ran_often_saves_cases_at_each_look():
+    pairs = results(400, better=8, worse=8)
+    often = [replace(one, baseline=one.baseline * 4) for one in pairs]
+    plain, repeated = (look(cases, is_last=False, is_single=False) for cases in (pairs, often))
+    ends = [one.item.high - one.item.low for one in (plain, repeated)]
+    assert ends[1] <= ends[0]
+
+
+def test_a_cluster_that_holds_almost_everything_decides_nothing():
+    pairs = [replace(one, cluster="giant") for one in results(200, worse=4)]
+    found = look(
+        [*pairs[:-3], *(replace(one, cluster=f"k{n}") for n, one in enumerate(pairs[-3:]))],
+        is_last=False,
+        is_single=False,
+    )
+    assert (found.item.status, found.look) == (Status.NO_EVIDENCE, None)
+
+
+def test_few_clusters_are_held_against_students_quantile():
+    pairs = results(200, better=2, worse=2)
+    clustered = [replace(one, cluster=f"k{number % 40}") for number, one in enumerate(pairs)]
+    plain, few = (look(cases, is_last=False, is_single=False) for cases in (pairs, clustered))
+    assert few.item.low < plain.item.low
 
 
 def test_a_candidate_inside_the_margin_and_proved_worse_is_at_risk():

@@ -122,3 +122,8 @@ def test_a_signature_without_a_section_says_what_it_is_about(charter):
     assert (
         record(charter, replace(one, section=None)).detail == "signed the text of the requirement for OWN-1"
     )
+
+
+def test_nobody_is_asked_while_the_charter_leaves_the_person_open():
+    open_owner = edited(owner=lambda terms: terms.update(person="?"))
+    assert "DATA-5" not in {one.requirement for one in asked_signatures(open_owner, [], NOW)}

@@ -337,17 +337,19 @@ def test_a_cancelled_call_gives_everything_back():
 
 @pytest.mark.parametrize("kind", ["blocking", "asynchronous"])
 def test_a_slow_read_gets_a_second_attempt_and_the_first_good_answer_wins(kind):
-    tool, calls = governed(hedge=True, attempts=1), []
+    tool, calls, slow = governed(hedge=True, attempts=1), [], []
+
+    def pause_s():
+        """The first attempt of the watched call is slow; a busy machine may hedge a quick one, which is no fault."""
+        calls.append(0)
+        return slow.pop() if slow else 0.001
 
     def quick_then_slow():
-        calls.append(0)
-        slow = len(calls) == 101
-        time.sleep(0.8 if slow else 0.001)
+        time.sleep(pause_s())
         return OK
 
     async def quick_then_slow_async():
-        calls.append(0)
-        await asyncio.sleep(0.8 if len(calls) == 101 else 0.001)
+        await asyncio.sleep(pause_s())
         return OK
 
     async def all_calls():
@@ -355,6 +357,8 @@ def test_a_slow_read_gets_a_second_attempt_and_the_first_good_answer_wins(kind):
             await drive_async(
                 call_through(Door(), tool, tool_call(tool, run=f"{number:032x}")), quick_then_slow_async
             )
+        calls.clear()
+        slow.append(0.8)
         began = time.monotonic()
         assert await drive_async(call_through(Door(), tool, tool_call(tool)), quick_then_slow_async) == OK
         return time.monotonic() - began
@@ -364,8 +368,10 @@ def test_a_slow_read_gets_a_second_attempt_and_the_first_good_answer_wins(kind):
     else:
         for number in range(100):
             drive(call_through(Door(), tool, tool_call(tool, run=f"{number:032x}")), quick_then_slow)
+        calls.clear()
+        slow.append(0.8)
         began = time.monotonic()
         assert drive(call_through(Door(), tool, tool_call(tool)), quick_then_slow) == OK
         took = time.monotonic() - began
     assert took < 0.6
-    assert len(calls) == 102
+    assert len(calls) == 2
