@@ -48,7 +48,7 @@ POINTS = [
     )
     for nth in range(1, TIMES.get(name, 5) + 1)
 ]
-REPEATABLE = {"send:inside", "send:after", "settle:commit", "settle:after"}
+REPEATABLE = {"send:before", "send:inside", "send:after", "settle:commit", "settle:after"}
 """Points at which pages are on their way in other threads: what died unsettled goes out again, under its own key."""
 
 
