@@ -69,6 +69,7 @@ def test_a_base_url_and_a_key_are_enough(tmp_path):
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(60)
+            process.stderr.close()
     tasks = pilothouse(home, "traces", "--agent", AGENT)
     assert "where is it?" in tasks
     said = pilothouse(home, "verdict", AGENT, "--json")
