@@ -14,7 +14,7 @@ from sinks import web_sink
 from pilothouse.core.action.incident import IncidentState
 from pilothouse.core.verdict.readiness import decide
 from pilothouse.core.verdict.verdict import Status
-from pilothouse.errors import Denied, UsageError
+from pilothouse.errors import Conflict, Denied, UsageError
 from pilothouse.workflows.drills import FAULTS, drill_fault, drill_owner_powers, drill_page, drill_runbook
 from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.incidents import move
@@ -56,6 +56,17 @@ def item(room, requirement, part):
     return [one for one in found.items if part in (one.scope.part or "") or part == ""]
 
 
+def insist(room, number, state, who, end):
+    """Do what the refusal says when the pager was at the incident at the same moment: look again and repeat."""
+    while True:
+        try:
+            return move(room, number, state, person=who, text="", now=room.work.now())
+        except Conflict:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.02)
+
+
 def acknowledge_when_open(room, person, steps=(IncidentState.ACKNOWLEDGED,), count=1):
     """Be the person at the pager: take each incident as it opens."""
 
@@ -67,7 +78,7 @@ def acknowledge_when_open(room, person, steps=(IncidentState.ACKNOWLEDGED,), cou
                 if one.number not in taken and one.state is IncidentState.OPEN:
                     who = person if isinstance(person, str) else person[one.level]
                     for state in steps:
-                        move(room, one.number, state, person=who, text="", now=room.work.now())
+                        insist(room, one.number, state, who, end)
                     taken.add(one.number)
             time.sleep(0.05)
 
