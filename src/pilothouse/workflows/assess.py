@@ -22,6 +22,7 @@ from pilothouse.core.evidence.outcome import Outcome
 from pilothouse.core.evidence.score import fold_scores
 from pilothouse.core.evidence.task import Task, TaskResult
 from pilothouse.core.evidence.truth import TruthCount, count_truth
+from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.verdict.readiness import decide, verdict_digest, verdict_document
 from pilothouse.core.verdict.rules import LEVEL
 from pilothouse.core.verdict.verdict import AgentVerdict
@@ -203,7 +204,9 @@ class _Traffic:
             windows[name] = window
         tasks = list({task.trace_id: task for task in tasks}.values())
         starts = [window.start for window in (longest, volume, *windows.values())]
-        outcomes = installation.ledger.outcomes(charter.agent, from_ns=_ns(min(starts)), to_ns=_ns(now))
+        outcomes = installation.ledger.outcomes(
+            charter.agent, from_ns=unix_ns(min(starts)), to_ns=unix_ns(now)
+        )
         return cls(tasks=tasks, outcomes=outcomes, windows=windows, longest=longest, volume=volume)
 
     def fold(self, charter: Charter, now: datetime, released: frozenset[str]) -> tuple[Evidence, ...]:
@@ -228,7 +231,7 @@ class _Traffic:
     ) -> tuple[Evidence, ...]:
         """Fold what evaluators outside sent; a score may come at any time after its task."""
         start = min(window.start for window in (self.longest, *self.windows.values()))
-        scores = installation.lake.scores(from_ns=_ns(start), to_ns=_ns(now))
+        scores = installation.lake.scores(from_ns=unix_ns(start), to_ns=unix_ns(now))
         return fold_scores(charter, self.tasks, scores, self.windows, now)
 
     def truth(self, charter: Charter, version: str | None) -> tuple[TruthCount, ...]:
@@ -277,7 +280,7 @@ def _nothing_arrived(installation: Installation, charter: Charter) -> str:
 
 def _tasks_in(installation: Installation, charter: Charter, window: Window) -> Sequence[Task]:
     return installation.lake.window(
-        TaskFilter(agent=charter.agent, from_ns=_ns(window.start), to_ns=_ns(window.end))
+        TaskFilter(agent=charter.agent, from_ns=unix_ns(window.start), to_ns=unix_ns(window.end))
     )
 
 
@@ -286,13 +289,9 @@ def _last_window(
 ) -> Window | None:
     """Return the window that ends with the last task of a type, so that its evidence can be seen to age."""
     page = installation.lake.tasks(
-        TaskFilter(agent=charter.agent, task_type=task_type, to_ns=_ns(now)), limit=1
+        TaskFilter(agent=charter.agent, task_type=task_type, to_ns=unix_ns(now)), limit=1
     )
     if not page.tasks:
         return None
     end = EPOCH + timedelta(microseconds=page.tasks[0].start_ns // 1_000 + 1)
     return Window(start=end - length, end=end)
-
-
-def _ns(moment: datetime) -> int:
-    return (moment - EPOCH) // timedelta(microseconds=1) * 1_000

@@ -7,10 +7,31 @@ from pydantic import ValidationError
 
 from pilothouse.connectors.charter_file import read_charter_text
 from pilothouse.core.charter.charter import Charter
-from pilothouse.errors import CharterInvalid
-from pilothouse.ports import CharterInForce
+from pilothouse.errors import CharterInvalid, UsageError
+from pilothouse.ports import CharterInForce, Ledger
 
-__all__ = ["charter_of"]
+__all__ = ["charter_in_force", "charter_of"]
+
+
+def charter_in_force(ledger: Ledger, agent: str) -> Charter:
+    """Return the charter of an agent that is in force now.
+
+    Args:
+        ledger: Where charters stand.
+        agent: Agent id.
+
+    Raises:
+        UsageError: There is none.
+        CharterInvalid: This program cannot read it.
+    """
+    record = ledger.charter(agent)
+    if record is None:
+        raise UsageError(
+            f"no charter is in force for {agent!r}",
+            remedy="Put one into force: `pilothouse verdict --charter charter.yaml`.",
+            subject=agent,
+        )
+    return charter_of(record)
 
 
 def charter_of(record: CharterInForce) -> Charter:

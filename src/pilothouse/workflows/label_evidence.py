@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from pilothouse.core.charter.answers import known
@@ -16,6 +16,7 @@ from pilothouse.core.evidence.fold import version_in_force
 from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.evidence.outcome_measures import quality_is_outcome
 from pilothouse.core.evidence.review import ItemState, ReviewSource
+from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.statistics.quality import Stratum, quality_interval
 from pilothouse.core.statistics.results import Estimate
 from pilothouse.ports import ItemRecord, ReviewQueue, TaskFilter
@@ -27,7 +28,6 @@ __all__ = ["label_evidence", "record_label_evidence"]
 
 WINDOW_DEFAULT = timedelta(days=7)
 ITEMS_NAMED_MAX = 50
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def record_label_evidence(
@@ -77,7 +77,7 @@ def _quality_evidence(
     now: datetime,
 ) -> Iterator[Evidence]:
     tasks = installation.lake.window(
-        TaskFilter(agent=charter.agent, task_type=name, from_ns=_ns(start), to_ns=_ns(now))
+        TaskFilter(agent=charter.agent, task_type=name, from_ns=unix_ns(start), to_ns=unix_ns(now))
     )
     version = version_in_force(tasks)
     tasks = [task for task in tasks if task.version_digest == version]
@@ -88,7 +88,7 @@ def _quality_evidence(
     labelled = {task.trace_id: labelled[task.trace_id] for task in tasks if task.trace_id in labelled}
     if not labelled:
         return
-    outcomes = installation.ledger.outcomes(charter.agent, from_ns=_ns(start), to_ns=_ns(now))
+    outcomes = installation.ledger.outcomes(charter.agent, from_ns=unix_ns(start), to_ns=unix_ns(now))
     found = {outcome.trace_id: outcome for outcome in outcomes}
     strata = []
     for stratum in STRATA:
@@ -174,7 +174,3 @@ def _record(
         **fields,
     }
     return Evidence.model_validate(values)
-
-
-def _ns(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(microseconds=1) * 1_000

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
@@ -22,6 +22,7 @@ from pilothouse.core.evidence.review import (
     item_digest,
 )
 from pilothouse.core.evidence.task import Task
+from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.statistics.allocation import allocate_labels
 from pilothouse.core.statistics.quality import Stratum
 from pilothouse.ports import ItemRecord, Lake, ReviewQueue, TaskFilter
@@ -54,7 +55,6 @@ DRAWN_AT_ONCE_MAX = 200
 
 WINDOW = timedelta(days=7)
 KIND = "review.sampling"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DECIDED = (ItemState.ACCEPTED, ItemState.CORRECTED, ItemState.REJECTED)
 
 
@@ -94,12 +94,8 @@ def stratum_of(outcome: Outcome | None) -> str:
     return "unknown"
 
 
-def _ns(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(microseconds=1) * 1_000
-
-
 def _tasks(installation: Installation, agent: str, start: datetime, end: datetime) -> Sequence[Task]:
-    return installation.lake.window(TaskFilter(agent=agent, from_ns=_ns(start), to_ns=_ns(end)))
+    return installation.lake.window(TaskFilter(agent=agent, from_ns=unix_ns(start), to_ns=unix_ns(end)))
 
 
 def _rates_of_day(
@@ -126,7 +122,7 @@ def _allocate(
     installation: Installation, queue: ReviewQueue, charter: Charter, now: datetime
 ) -> dict[str, dict[str, float]]:
     tasks = _tasks(installation, charter.agent, now - WINDOW, now)
-    outcomes = installation.ledger.outcomes(charter.agent, from_ns=_ns(now - WINDOW), to_ns=_ns(now))
+    outcomes = installation.ledger.outcomes(charter.agent, from_ns=unix_ns(now - WINDOW), to_ns=unix_ns(now))
     found = {outcome.trace_id: outcome for outcome in outcomes}
     minutes, each = known(charter.reviewers.minutes_per_day), known(charter.reviewers.minutes_per_item)
     capacity = LABEL_SHARE * float(minutes or 0) / float(each) if each else 0.0

@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from pilothouse.core.charter.answers import is_open, known
@@ -18,12 +18,13 @@ from pilothouse.core.charter.value import Outcome
 from pilothouse.core.evidence.binding import InForce, binding_in_force
 from pilothouse.core.evidence.evidence import Evidence, Scope, Source
 from pilothouse.core.evidence.kinds import kind_named
+from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.statistics.effect import relative_change
 from pilothouse.core.statistics.results import Estimate, NotEnoughEvidence
 from pilothouse.core.verdict.expansion import people_in_role
 from pilothouse.errors import Denied, MalformedRecord, Place, UnknownName, UsageError
 from pilothouse.ports import DECISIONS_MAX, Ledger, TaskFilter
-from pilothouse.workflows.in_force import charter_of
+from pilothouse.workflows.in_force import charter_in_force
 from pilothouse.workflows.installation import Installation
 
 __all__ = ["ROWS_MAX", "Effect", "Sealed", "measure_effect", "read_seals", "seal_outcomes"]
@@ -83,7 +84,7 @@ def seal_outcomes(installation: Installation, agent: str, person: str, now: date
         Denied: The person may not.
         UsageError: No charter is in force, or an outcome has an open question.
     """
-    charter = _charter(installation, agent)
+    charter = charter_in_force(installation.ledger, agent)
     allowed = {*people_in_role(charter, "owner", {}), *people_in_role(charter, "A:outcome_reporting", {})}
     if person not in allowed:
         raise Denied(
@@ -97,7 +98,7 @@ def seal_outcomes(installation: Installation, agent: str, person: str, now: date
             remedy="Answer them, then `pilothouse check`.",
             subject=agent,
         )
-    counted = TaskFilter(agent=agent, environment="production", to_ns=_ns(now))
+    counted = TaskFilter(agent=agent, environment="production", to_ns=unix_ns(now))
     in_time = not installation.lake.tasks(counted, limit=1).tasks  # tasks of a pilot do not count
     sealed = Sealed(digest=charter.section_digests["outcomes"], at=now, by=person, in_time=in_time)
     document = {"digest": sealed.digest, "in_time": sealed.in_time}
@@ -134,7 +135,7 @@ def measure_effect(installation: Installation, agent: str, name: str, file: Path
         MalformedRecord: A row cannot be read; names its line.
         UsageError: No charter is in force, or the commitment is an open question.
     """
-    charter = _charter(installation, agent)
+    charter = charter_in_force(installation.ledger, agent)
     outcome = _outcome(charter, name)
     committed, direction = known(outcome.commit.change), known(outcome.direction)
     if committed is None or direction is None:
@@ -249,17 +250,6 @@ def _is_open(outcome: Outcome) -> bool:
     return any(is_open(value) for value in said) or not outcome.baseline.n
 
 
-def _charter(installation: Installation, agent: str) -> Charter:
-    record = installation.ledger.charter(agent)
-    if record is None:
-        raise UsageError(
-            f"no charter is in force for {agent!r}",
-            remedy="Put one into force: `pilothouse verdict --charter charter.yaml`.",
-            subject=agent,
-        )
-    return charter_of(record)
-
-
 def _write(
     ledger: Ledger,
     charter: Charter,
@@ -285,7 +275,3 @@ def _write(
         recorded_at=now,
     )
     ledger.add_evidence([record])
-
-
-def _ns(moment: datetime) -> int:
-    return int((moment - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1)) * 1_000

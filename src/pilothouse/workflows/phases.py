@@ -28,7 +28,7 @@ from pilothouse.core.verdict.verdict import AgentVerdict
 from pilothouse.errors import Conflict, Denied, UsageError
 from pilothouse.ports import DECISIONS_MAX, Ledger
 from pilothouse.workflows.assess import assess
-from pilothouse.workflows.in_force import charter_of
+from pilothouse.workflows.in_force import charter_in_force
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.phase_log import LOOKED, MOVED, looks_taken, phase_events
 
@@ -216,7 +216,7 @@ def roll_back_phase(
         Denied: This person may not.
     """
     ledger = installation.ledger
-    charter = _charter_in_force(installation, agent)
+    charter = charter_in_force(ledger, agent)
     if not may_act(charter, person, Action.OPERATE):
         raise Denied(
             f"{person!r} may not roll {agent!r} back",
@@ -261,14 +261,3 @@ def _still_open(verdict: AgentVerdict, waiting: _Request) -> None:
             remedy="`pilothouse verdict --plan` says what to do.",
             subject=verdict.agent,
         )
-
-
-def _charter_in_force(installation: Installation, agent: str) -> Charter:
-    record = installation.ledger.charter(agent)
-    if record is None:
-        raise UsageError(
-            f"no charter is in force for {agent!r}",
-            remedy="Put one into force: `pilothouse verdict --charter charter.yaml`.",
-            subject=agent,
-        )
-    return charter_of(record)

@@ -13,6 +13,7 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.evidence import Binding, Evidence, Source
+from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.ports import AuditRecord, TaskFilter
 from pilothouse.runtime.permissions.engine import ExampleRun, compile_tool, run_examples
 from pilothouse.runtime.permissions.mutants import Survivor, survivors
@@ -176,7 +177,7 @@ def _past_the_boundary(
     since = now - USED_WITHIN
     if decided and len(decided) >= room.searched_max:
         since = max(since, decided[-1].at)
-    window = TaskFilter(agent=agent, from_ns=_ns(since), to_ns=_ns(now), state="complete")
+    window = TaskFilter(agent=agent, from_ns=unix_ns(since), to_ns=unix_ns(now), state="complete")
     calls, past, runs = 0, 0, []
     for task in room.installation.lake.window(window):
         missing = max(0, task.tool_calls - on_record[task.trace_id])
@@ -252,7 +253,3 @@ def _evidence(
             )
         )
     return tuple(records)
-
-
-def _ns(moment: datetime) -> int:
-    return int(moment.timestamp() * 1_000_000_000)

@@ -14,6 +14,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from pilothouse.core.evidence.task import TaskResult, TaskState
+from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.errors import UnknownName, UsageError, nearest_name
 from pilothouse.ports import SAID_SPAN_MAX_NS, TaskFilter
 
@@ -50,7 +51,6 @@ _AGO = re.compile(r"(\d{1,5})(m|h|d|w)")
 _TOOK = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(ms|s|m|h)?")
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 _TOOK_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def parse_query(line: str, now: datetime) -> TaskFilter:
@@ -161,7 +161,7 @@ def _bounded(fields: dict[str, Any], now: datetime) -> TaskFilter:
     """Give a search in whole texts both ends, and see that they are not too far apart."""
     start, end = fields.get("from_ns"), fields.get("to_ns")
     if "said" in fields:
-        end = _ns(now) + 1 if end is None else end
+        end = unix_ns(now) + 1 if end is None else end
         start = max(0, end - SAID_SPAN // timedelta(microseconds=1) * 1_000) if start is None else start
         if end - start > SAID_SPAN_MAX_NS:
             raise UsageError(
@@ -241,13 +241,9 @@ def _moment(name: str) -> Callable[[str, str, datetime], dict[str, Any]]:
                 remedy=f"Write `{key}:7d`, `{key}:12h`, `{key}:30m` or `{key}:{now:%Y-%m-%d}` (UTC).",
             ) from None
         aware = at if at.tzinfo else at.replace(tzinfo=UTC)
-        return {name: max(0, _ns(aware))}
+        return {name: max(0, unix_ns(aware))}
 
     return read
-
-
-def _ns(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(microseconds=1) * 1_000
 
 
 def _short(text: str) -> str:

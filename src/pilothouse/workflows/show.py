@@ -6,11 +6,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
 from pilothouse.core.evidence.outcome import Outcome
+from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.verdict.verdict import AgentVerdict, Status
 from pilothouse.errors import InfrastructureError, PilothouseError, UnknownName
 from pilothouse.ports import CharterInForce, LakeHealth, SpanRecord, TaskCursor, TaskFilter
@@ -38,7 +39,6 @@ FROZEN_MAX = timedelta(minutes=10)
 JUDGED_KEPT_MAX = 256
 """Assessments kept for the minute they were made in: one for each agent of the Fleet page and some."""
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Judge = Callable[[Installation, str, datetime], Assessment]
 """Gives the assessment of an agent at a moment."""
@@ -48,14 +48,10 @@ def _unfrozen(installation: Installation, agent: str, now: datetime) -> Assessme
     return assess(installation, agent, now, freeze=False)
 
 
-def _ns(moment: datetime) -> int:
-    return (moment - EPOCH) // timedelta(microseconds=1) * 1_000
-
-
 def _traffic(installation: Installation, agent: str, now: datetime) -> AgentTraffic:
     start = now - TRAFFIC_WINDOW
-    tasks = installation.lake.window(TaskFilter(agent=agent, from_ns=_ns(start), to_ns=_ns(now)))
-    outcomes = installation.ledger.outcomes(agent, from_ns=_ns(start), to_ns=_ns(now))
+    tasks = installation.lake.window(TaskFilter(agent=agent, from_ns=unix_ns(start), to_ns=unix_ns(now)))
+    outcomes = installation.ledger.outcomes(agent, from_ns=unix_ns(start), to_ns=unix_ns(now))
     return AgentTraffic(
         tasks=tasks,
         outcomes={outcome.trace_id: outcome for outcome in outcomes},

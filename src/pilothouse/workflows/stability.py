@@ -15,6 +15,7 @@ from pilothouse.core.charter.diff import Effect, compare_charters
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.evidence import Evidence, Source
 from pilothouse.core.evidence.task import TaskResult
+from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.verdict.phases import PhaseMove
 from pilothouse.core.verdict.stability import DayRecord, Reset, StabilityClock, StabilityTerms, fold_clock
 from pilothouse.core.verdict.verdict import AgentVerdict, Status
@@ -152,8 +153,8 @@ def _completed(installation: Installation, charter: Charter, start: datetime, en
         agent=charter.agent,
         environment="production",
         result=TaskResult.COMPLETED.value,
-        from_ns=_ns(start),
-        to_ns=_ns(end),
+        from_ns=unix_ns(start),
+        to_ns=unix_ns(end),
     )
     return len(installation.lake.window(wanted))
 
@@ -245,7 +246,3 @@ def _resets_of_charters(ledger: Ledger, agent: str, start: datetime, end: dateti
 
 def _charter_before(ledger: Ledger, agent: str, moment: datetime) -> CharterInForce | None:
     return ledger.charter(agent, at=moment - timedelta(microseconds=1))
-
-
-def _ns(moment: datetime) -> int:
-    return int((moment - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1)) * 1_000

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from pilothouse.core.evidence.task import Task
+from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.ports import TaskFilter
 from pilothouse.workflows.installation import Installation
 
@@ -48,8 +49,8 @@ def suspects(installation: Installation, agent: str, onset: datetime) -> tuple[s
         if pattern and onset - LOOK_BACK <= decision.at <= end:
             document = {"number": "?", "to_version": "?", **json.loads(decision.document)}
             found.append((decision.at, pattern.format(**document)))
-    page = installation.lake.tasks(TaskFilter(agent=agent, to_ns=_ns(end)), limit=PAGE)
-    floor = _ns(onset - LOOK_BACK)
+    page = installation.lake.tasks(TaskFilter(agent=agent, to_ns=unix_ns(end)), limit=PAGE)
+    floor = unix_ns(onset - LOOK_BACK)
     tasks = sorted((task for task in page.tasks if task.start_ns >= floor), key=lambda task: task.start_ns)
     for word, read in _TRAITS:
         found += _first_seen(word, read, tasks)
@@ -75,10 +76,6 @@ _TRAITS: tuple[tuple[str, Callable[[Task], Iterable[str]]], ...] = (
     ("tool", lambda task: task.tools),
     ("task type", lambda task: [task.task_type]),
 )
-
-
-def _ns(moment: datetime) -> int:
-    return int(moment.timestamp() * 1_000_000) * 1_000
 
 
 def _moment(at_ns: int) -> datetime:

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.evidence import Evidence
 from pilothouse.core.evidence.task import CostState, Task, TaskResult
+from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.statistics.intervals import jeffreys_interval
 from pilothouse.core.statistics.results import Estimate
 from pilothouse.core.verdict.remediation import plan_steps
@@ -39,7 +40,7 @@ def show_value(installation: Installation, agent: str, now: datetime) -> ValuePa
         UsageError: No charter is in force.
     """
     found = assess(installation, agent, now, freeze=False)
-    wanted = TaskFilter(agent=agent, from_ns=_ns(now - WINDOW), to_ns=_ns(now))
+    wanted = TaskFilter(agent=agent, from_ns=unix_ns(now - WINDOW), to_ns=unix_ns(now))
     measured = _measure(found, installation.lake.window(wanted))
     numbers = three_numbers(found.charter, measured, plan_steps(found.verdict, found.charter))
     return build_value(
@@ -96,7 +97,3 @@ def _volumes(found: Assessment, tasks: Sequence[Task], months: float) -> Iterato
             wrong_high=ends[1],
             cost_of_error=float(cost) if cost is not None else None,
         )
-
-
-def _ns(moment: datetime) -> int:
-    return int((moment - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1)) * 1_000

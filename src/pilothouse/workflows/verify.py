@@ -11,13 +11,14 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from pilothouse.connectors.verifier_loader import LoadedVerifier, load_verifier
 from pilothouse.core.evidence.claim import says_done
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
 from pilothouse.core.evidence.task import Task
+from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.errors import ExtensionError, PilothouseError
 from pilothouse.ports import CharterInForce, Lake, Ledger, TaskCursor, TaskFilter
 from pilothouse.workflows.asking import Answer, Asker
@@ -49,8 +50,6 @@ RETRY_MAX = timedelta(hours=1)
 
 PROBLEMS_MAX = 20
 """Different problems kept of one tick; the text of an exception may differ for every task."""
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,9 +217,9 @@ def _due(
     lake: Lake, ledger: Ledger, case: VerifierCase, now: datetime, *, thorough: bool
 ) -> Iterator[tuple[Task, Outcome | None]]:
     """Give the tasks to ask about, newest first, page by page."""
-    due_ns = _ns(now - case.after)
+    due_ns = unix_ns(now - case.after)
     wanted = TaskFilter(
-        agent=case.record.agent, task_type=case.task_type, from_ns=_ns(now - HORIZON), to_ns=due_ns
+        agent=case.record.agent, task_type=case.task_type, from_ns=unix_ns(now - HORIZON), to_ns=due_ns
     )
     before: TaskCursor | None = None
     limit = FIRST_PAGE_TASKS
@@ -270,7 +269,7 @@ def _settle(
     case: VerifierCase, task: Task, answer: Answer, attempts: int, now: datetime
 ) -> tuple[OutcomeStatus, str, str | None]:
     """Decide what an answer comes to: settled, asked again later, or never to be known."""
-    is_late = _ns(now) >= task.end_ns + (case.after + case.retry_for) // timedelta(microseconds=1) * 1_000
+    is_late = unix_ns(now) >= task.end_ns + (case.after + case.retry_for) // timedelta(microseconds=1) * 1_000
     finding = answer.finding
     if finding is None:
         reason = f"{FAILED}{answer.problem}"
@@ -303,7 +302,3 @@ def _note(tick: _Tick, case: VerifierCase, text: str) -> None:
     problem = VerifyProblem(agent=case.record.agent, task_type=case.task_type, text=text)
     if len(tick.problems) < PROBLEMS_MAX:
         tick.problems[problem] = None
-
-
-def _ns(moment: datetime) -> int:
-    return (moment - EPOCH) // timedelta(microseconds=1) * 1_000

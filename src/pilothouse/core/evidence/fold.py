@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.binding import InForce, binding_in_force
@@ -33,6 +33,7 @@ from pilothouse.core.evidence.task_measures import (
     measure_escalation,
     measure_latency,
 )
+from pilothouse.core.evidence.unix_time import unix_ns
 
 __all__ = ["Window", "fold_volume", "fold_window", "released_versions", "version_in_force"]
 
@@ -54,8 +55,8 @@ class Window:
     end_ns: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "start_ns", _nanoseconds(self.start))
-        object.__setattr__(self, "end_ns", _nanoseconds(self.end))
+        object.__setattr__(self, "start_ns", unix_ns(self.start))
+        object.__setattr__(self, "end_ns", unix_ns(self.end))
 
     def holds(self, moment_ns: int) -> bool:
         """Return whether a moment lies inside.
@@ -64,6 +65,7 @@ class Window:
             moment_ns: Unix nanoseconds UTC.
 
         Example:
+            >>> from datetime import UTC
             >>> Window(start=datetime(1970, 1, 1, tzinfo=UTC), end=datetime(1970, 1, 2, tzinfo=UTC)).holds(0)
             True
         """
@@ -73,11 +75,6 @@ class Window:
     def days(self) -> float:
         """Length in days."""
         return (self.end - self.start) / timedelta(days=1)
-
-
-def _nanoseconds(moment: datetime) -> int:
-    since = moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
-    return (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1_000
 
 
 def version_in_force(tasks: Iterable[Task]) -> str | None:
