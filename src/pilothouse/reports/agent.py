@@ -39,7 +39,7 @@ from pilothouse.reports.view_models import (
     quantity_of,
     shown_text,
 )
-from pilothouse.reports.words import plural
+from pilothouse.reports.words import phase_words, plural
 
 __all__ = [
     "AgentPage",
@@ -458,7 +458,7 @@ def build_agent(
         ),
         notices=tuple(shown_text(note) for note in (*notices, *verdict.notes)),
         word=verdict.word,
-        phase="Pilot" if verdict.phase == "pilot" else f"Phase {verdict.phase}",
+        phase=phase_words(verdict.phase),
         purpose=shown_text(known(charter.purpose) or ""),
         owner=shown_text(names.get(owner, owner)) if owner else "nobody is named",
         version=short_digest(verdict.version),

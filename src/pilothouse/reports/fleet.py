@@ -28,7 +28,7 @@ from pilothouse.reports.view_models import (
     page_moment,
     shown_text,
 )
-from pilothouse.reports.words import plural
+from pilothouse.reports.words import phase_words, plural
 
 __all__ = ["AGENTS_MAX", "FleetPage", "FleetRow", "Governed", "build_fleet"]
 
@@ -101,7 +101,7 @@ def _governed(one: Governed, seen: AgentSeen | None, now: datetime) -> FleetRow:
     owner = known(one.charter.owner.person) if one.charter else None
     phase = ""
     if verdict is not None:
-        phase = "Pilot" if verdict.phase == "pilot" else f"Phase {verdict.phase}"
+        phase = phase_words(verdict.phase)
     return FleetRow(
         agent=Link(text=one.agent, href=f"{_base(one.agent)}/agent"),
         mark=mark_of(verdict.status, verdict.reason)

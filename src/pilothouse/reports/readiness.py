@@ -36,7 +36,7 @@ from pilothouse.reports.view_models import (
     quantity_of,
     shown_text,
 )
-from pilothouse.reports.words import DOMAIN_TITLES, GATE_TITLES, STATUS_WORDS, plural
+from pilothouse.reports.words import DOMAIN_TITLES, GATE_TITLES, STATUS_WORDS, phase_words, plural
 
 __all__ = [
     "ITEMS_MAX",
@@ -442,7 +442,7 @@ def build_readiness(
         sentence=Sentence(plain=shown_text(verdict.sentence), href=f"#{verdict.deciding}"),
         notices=tuple(shown_text(note) for note in (*notices, *verdict.notes)),
         word=verdict.word,
-        phase="Pilot" if verdict.phase == "pilot" else f"Phase {verdict.phase}",
+        phase=phase_words(verdict.phase),
         version=short_digest(verdict.version),
         charter=short_digest(verdict.charter_digest),
         next_lapse=moment(verdict.next_lapse_at, now) if verdict.next_lapse_at else None,

@@ -26,7 +26,7 @@ from pilothouse.reports.view_models import (
     page_moment,
     shown_text,
 )
-from pilothouse.reports.words import plural
+from pilothouse.reports.words import phase_words, plural
 
 __all__ = [
     "Asked",
@@ -230,10 +230,6 @@ def _look_words(due: datetime | None, now: datetime) -> str:
     return f"The next look may be taken on {due:%Y-%m-%d}."
 
 
-def _phase_words(phase: PhaseName) -> str:
-    return "Pilot" if phase == "pilot" else f"Phase {phase}"
-
-
 def _sentence(
     target: PhaseName | None,
     blocking: Sequence[RequirementVerdict],
@@ -242,7 +238,7 @@ def _sentence(
     due: datetime | None,
     now: datetime,
 ) -> str:
-    here = _phase_words(standing.state.phase)
+    here = phase_words(standing.state.phase)
     if target is None:
         return f"{here} is the last; it is kept by evidence that goes on holding."
     if standing.waiting_for:
@@ -261,7 +257,7 @@ def _phase(charter: Charter, name: PhaseName, current: PhaseName) -> PhaseShown:
     phase = charter.phase(name)
     if phase is None:
         return PhaseShown(
-            name=_phase_words(name), is_current=name == current, scope="open question", stay="open question"
+            name=phase_words(name), is_current=name == current, scope="open question", stay="open question"
         )
     users = "?" if is_open(phase.users) else ", ".join(str(user) for user in phase.users)
     systems = phase.integrations
@@ -271,7 +267,7 @@ def _phase(charter: Charter, name: PhaseName, current: PhaseName) -> PhaseShown:
     scope += f"; at most {share:.0%} of the volume" if share is not None else ""
     shortest, longest = known(phase.min), known(phase.max)
     stay = " to ".join(format_duration(one) for one in (shortest, longest) if one) or "no fixed stay"
-    return PhaseShown(name=_phase_words(name), is_current=name == current, scope=scope, stay=stay)
+    return PhaseShown(name=phase_words(name), is_current=name == current, scope=scope, stay=stay)
 
 
 def _approvals(charter: Charter, standing: Standing) -> str:
@@ -324,7 +320,7 @@ def _moved(event: PhaseEvent, now: datetime) -> Moved:
     by = ", ".join(event.by)
     return Moved(
         at=moment(event.at, now),
-        text=shown_text(f"{_phase_words(event.phase)} {event.move} by {by}: {event.reason}"),
+        text=shown_text(f"{phase_words(event.phase)} {event.move} by {by}: {event.reason}"),
     )
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "SHAPES_ASCII",
     "STATUS_WORDS",
     "UNKNOWN",
+    "phase_words",
     "plural",
 ]
 
@@ -99,6 +100,19 @@ DOMAIN_TITLES: Mapping[str, str] = {
     "Q": "Five questions",
     "PROD": "Production-grade",
 }
+
+
+def phase_words(phase: str) -> str:
+    """Return a phase as every face calls it.
+
+    Args:
+        phase: `pilot`, `1`, `2` or `3`.
+
+    Example:
+        >>> phase_words("pilot"), phase_words("2")
+        ('Pilot', 'Phase 2')
+    """
+    return "Pilot" if phase == "pilot" else f"Phase {phase}"
 
 
 def plural(count: int, noun: str, plural_noun: str = "") -> str:
