@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pilothouse.errors import UnknownName
+from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-Home = Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
 Ident = Annotated[str, typer.Argument(help="Id of the question, or the beginning of it.")]
 Person = Annotated[str, typer.Option("--as", metavar="PERSON", help="Person id that answers.")]
 Reason = Annotated[str, typer.Option(help="Why, one sentence.")]

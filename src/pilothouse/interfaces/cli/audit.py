@@ -12,15 +12,13 @@ import typer
 
 from pilothouse.errors import ExitStatus, UnknownName
 from pilothouse.interfaces.cli.controls import command_line_actor
+from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
     from pilothouse.interfaces.cli.services import Services
 
 __all__ = ["register"]
-
-Home = Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
 
 
 def register(cli: typer.Typer, services: Services) -> None:

@@ -11,6 +11,7 @@ import typer
 
 from pilothouse.interfaces.cli.consoles import result_console
 from pilothouse.interfaces.cli.controls import command_line_actor
+from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-Home = Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
 Person = Annotated[
     str, typer.Argument(help="Person id of a charter, or an identity such as oidc:dana@corp.example.")
 ]

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import getpass
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
@@ -18,12 +18,10 @@ if TYPE_CHECKING:
 __all__ = ["command_line_actor", "register"]
 
 Agent = Annotated[str, typer.Argument(help="Agent id.")]
-Home = Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")]
 Reason = Annotated[str, typer.Option(help="Why, one sentence; people and the agent read it.")]
 ToolOption = Annotated[
     str | None, typer.Option("--tool", metavar="NAME", help="One tool alone, as the charter names it.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
 
 
 def register(cli: typer.Typer, services: Services) -> None:

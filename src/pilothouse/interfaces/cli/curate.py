@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pilothouse.interfaces.cli.controls import command_line_actor
+from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 Agent = Annotated[str | None, typer.Argument(help="Agent id; may be left out where there is only one.")]
-Home = Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
 Dataset = Annotated[
     Path, typer.Option("--into", metavar="FOLDER", help="Folder of the dataset; made if missing.")
 ]

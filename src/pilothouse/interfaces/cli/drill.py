@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 AgentOption = Annotated[str | None, typer.Option(help="Agent id; not needed when one charter is in force.")]
-Home = Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
 Wait = Annotated[float, typer.Option(min=0, max=86_400, help="Seconds to wait for people.")]
 Who = Annotated[
     str,

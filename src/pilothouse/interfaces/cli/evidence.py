@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +13,7 @@ import typer
 from pilothouse.errors import UnknownName, UsageError
 from pilothouse.interfaces.cli.consoles import hint_console, result_console
 from pilothouse.interfaces.cli.controls import command_line_actor
+from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ Agent = Annotated[str | None, typer.Argument(help="Agent id; may be left out whe
 AsPerson = Annotated[
     str | None, typer.Option("--as", metavar="PERSON", help="Person id of the charter who signs.")
 ]
-Home = Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
 
 
 def register(cli: typer.Typer, services: Services) -> None:

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pilothouse.interfaces.cli.options import Home
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ __all__ = ["register"]
 
 SHOWN_MAX = 50
 """Things listed at once: a screen of them."""
-
-Home = Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")]
 
 
 def register(cli: typer.Typer, services: Services) -> None:

@@ -11,6 +11,7 @@ import typer
 
 from pilothouse.errors import ExitStatus, UsageError
 from pilothouse.interfaces.cli.consoles import hint_console, result_console
+from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.interfaces.cli.services import Services
 from pilothouse.settings import load_settings
 
@@ -25,8 +26,6 @@ __all__ = ["register"]
 Agent = Annotated[
     str | None, typer.Option("--agent", help="Agent id; may be left out while only one has a charter.")
 ]
-Home = Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
 
 MARKS = {"valid": "✓ valid", "failed": "✗ failed", "expired": "○ expired", "void": "○ void", "none": "– none"}
 """A sign and a word: colour alone tells nobody anything."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,6 +12,7 @@ import typer
 from pilothouse.errors import UsageError
 from pilothouse.interfaces.cli.consoles import result_console
 from pilothouse.interfaces.cli.controls import command_line_actor
+from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from pilothouse.ports import VirtualKey
 
 __all__ = ["register"]
-
-Home = Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
 
 
 def register(cli: typer.Typer, services: Services) -> None:

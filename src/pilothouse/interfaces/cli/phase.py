@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import json
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pilothouse.errors import ExitStatus
 from pilothouse.interfaces.cli.consoles import result_console
+from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-Home = Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
 Agent = Annotated[str | None, typer.Argument(help="Agent id; may be left out while only one has a charter.")]
 Person = Annotated[
     str, typer.Option("--as", metavar="PERSON", help="Who you are: a person id of the charter.")

@@ -6,13 +6,13 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pilothouse.errors import UsageError
 from pilothouse.interfaces.cli.consoles import result_console
+from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-Home = Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
 Usd = Annotated[
     str | None, typer.Option(metavar="USD", help="US dollars for a million tokens of this class.")
 ]

@@ -11,6 +11,7 @@ import typer
 
 from pilothouse.errors import UnknownName
 from pilothouse.interfaces.cli.consoles import result_console
+from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.ports import Provider, WireProtocol
 from pilothouse.settings import load_settings
 
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from pilothouse.interfaces.cli.services import Services
 
 __all__ = ["register"]
-
-Home = Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
 
 
 def register(cli: typer.Typer, services: Services) -> None:

@@ -11,6 +11,7 @@ import typer
 
 from pilothouse.errors import ExitStatus
 from pilothouse.interfaces.cli.consoles import result_console
+from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-Home = Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
 Agent = Annotated[str | None, typer.Argument(help="Agent id; may be left out while only one has a charter.")]
 AgentOption = Annotated[
     str | None, typer.Option("--agent", help="Agent id; may be left out while only one has a charter.")
