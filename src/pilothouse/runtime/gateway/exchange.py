@@ -24,6 +24,7 @@ from pilothouse.runtime.gateway.caller import Caller, Headers
 from pilothouse.runtime.gateway.failure import Failure, pause_before_next
 from pilothouse.runtime.gateway.policy import Pin
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused, error_event
+from pilothouse.runtime.gateway.routes import Operation
 from pilothouse.runtime.gateway.sse import EventCutter, event_data
 from pilothouse.runtime.gateway.upstream import Upstream, UpstreamAnswer, UpstreamFailed
 from pilothouse.runtime.gateway.watchdog import Stop, Watchdog
@@ -511,7 +512,7 @@ class _EventReader:
         if encoding in {"gzip", "x-gzip", "deflate"}:
             self._inflater = zlib.decompressobj(15 if encoding == "deflate" else 47)
 
-    def stage(self, part: bytes, operation: object, said: Answer) -> str:
+    def stage(self, part: bytes, operation: Operation, said: Answer) -> str:
         """Return what the events in the next part are: the first that is not before the content decides."""
         if self._is_blind:
             return Stage.CONTENT
@@ -523,7 +524,7 @@ class _EventReader:
                 return Stage.CONTENT
             part = self._cutter.feed(part)
         for data in event_data(part):
-            stage = read_event(data, operation, said)  # type: ignore[arg-type]
+            stage = read_event(data, operation, said)
             if stage != Stage.BEFORE:
                 return stage
         return Stage.BEFORE
