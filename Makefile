@@ -21,15 +21,17 @@ $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Pilothouse needs Python 3.11 or newer; set PYTHON=python3.12, for example.")'
 	$(PYTHON) -m venv $(VENV)
 
+# The locks are complete, so nothing is resolved (--no-deps): older pips look past a pin when a dependency asks for the
+# same package with an extra, and then refuse whatever newer release the index has.
 $(STAMP): requirements/run.txt pyproject.toml | $(VENV)/bin/python
 	@echo "installing Pilothouse into $(VENV) (a minute or two, once)"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/run.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all: -r requirements/run.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(DEV_STAMP): requirements/dev.txt $(STAMP)
 	@echo "installing what the tests need"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all: -r requirements/dev.txt
 	@touch $@
 
 setup-run: $(STAMP) ## install what Pilothouse needs to run
