@@ -75,7 +75,7 @@ def test_a_killed_writer_keeps_what_it_returned(url):
     with open_ledger(url) as ledger:
         stored = {one.sequence for one in ledger.decisions("a", limit=1_000)}
         assert set(returned[-900:]) <= stored
-        assert ledger.record(kind="test", agent="a", at=datetime.now(UTC), actor="two", document="")
+        assert ledger.record(kind="test", agent="a", at=datetime.now(UTC), actor="two", document="{}")
 
 
 def test_a_transaction_that_was_killed_in_the_middle_never_happened(url):
@@ -85,4 +85,4 @@ def test_a_transaction_that_was_killed_in_the_middle_never_happened(url):
     half.communicate(timeout=60)
     with open_ledger(url) as ledger:
         assert tuple(ledger.decisions("a")) == ()
-        assert ledger.record(kind="test", agent="a", at=datetime.now(UTC), actor="two", document="") == 1
+        assert ledger.record(kind="test", agent="a", at=datetime.now(UTC), actor="two", document="{}") == 1
