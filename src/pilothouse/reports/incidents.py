@@ -174,7 +174,7 @@ def build_incidents(incidents: Sequence[Incident], now: datetime) -> IncidentsPa
 def build_incident(
     incident: Incident,
     events: Sequence[IncidentEvent],
-    may_act: Mapping[str, str],
+    handlers: Mapping[str, str],
     now: datetime,
     *,
     person: str = "",
@@ -184,7 +184,7 @@ def build_incident(
     Args:
         incident: As it stands.
         events: Its timeline, oldest first.
-        may_act: Who may take steps, with the reason.
+        handlers: Who may take steps, with the reason.
         now: The moment.
         person: Person id of the visitor, or empty.
     """
@@ -202,14 +202,14 @@ def build_incident(
         ("Rule", incident.rule + (f" · {incident.task_type}" if incident.task_type else "")),
         ("In hand", _who(incident)),
         ("Runbook", incident.runbook or "none: no alert rule foresaw it"),
-        ("May act", ", ".join(f"{who} ({why})" for who, why in may_act.items()) or "nobody"),
+        ("May act", ", ".join(f"{who} ({why})" for who, why in handlers.items()) or "nobody"),
         *((name.capitalize(), shown_text(text)) for name, text in incident.review),
     ]
     traces = tuple(
         Link(text=trace, href="" if incident.drill else f"/agents/{incident.agent}/tasks/{trace}")
         for trace in incident.traces[:TRACES_SHOWN_MAX]
     )
-    steps = [Step(to=one.value, label=_BUTTONS[one]) for one in possible] if person in may_act else []
+    steps = [Step(to=one.value, label=_BUTTONS[one]) for one in possible] if person in handlers else []
     return IncidentPage(
         name="incident",
         title=f"{incident.state.value.capitalize()} · {incident.name}",

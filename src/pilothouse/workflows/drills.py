@@ -13,6 +13,7 @@ from pilothouse.core.action.escalation import plan_level
 from pilothouse.core.action.incident import Incident, IncidentEvent, IncidentState
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.operations import Alert
 from pilothouse.core.charter.people import DUTIES
 from pilothouse.core.evidence.binding import InForce, binding_in_force
 from pilothouse.core.evidence.evidence import Evidence, Scope, Source
@@ -27,7 +28,7 @@ from pilothouse.ports.incidents import IncidentChange
 from pilothouse.workflows.alerts import METRIC_OF_KIND, Firing, raise_alert
 from pilothouse.workflows.control_room import ControlRoom
 from pilothouse.workflows.controls import ControlsCache
-from pilothouse.workflows.in_force import charter_of
+from pilothouse.workflows.in_force import charter_in_force
 from pilothouse.workflows.paging import CUT_OFF, Pager
 from pilothouse.workflows.shadow_stream import SHADOW_VERSION, Fault, shadow_traffic
 
@@ -81,7 +82,7 @@ def drill_fault(
         now: The moment, aware UTC.
         tell: Told each step in one sentence.
     """
-    charter, fault = _charter(room, agent), FAULTS[name]
+    charter, fault = charter_in_force(room.installation.ledger, agent), FAULTS[name]
     began = time.monotonic()
     item = _noticed(charter, fault, now)
     if item is None:
@@ -114,7 +115,7 @@ def drill_fault(
     said += (
         f" Acknowledged by {found.acknowledged_by}." if found.acknowledged_by else " Not acknowledged yet."
     )
-    _record(room, charter, "alert.delay", now, passed=True, said=said, scope=Scope(part=answer.rule.id))
+    _record_delay(room, charter, answer.rule, alert_s, now)
     return _finish(room, charter, name, now, passed=bool(reached), said=said, incidents=(found.number,))
 
 
@@ -129,7 +130,7 @@ def drill_page(room: ControlRoom, agent: str, *, wait_s: float, tell: Callable[[
         wait_s: How long to wait for each level at most, seconds.
         tell: Told each step in one sentence.
     """
-    charter = _charter(room, agent)
+    charter = charter_in_force(room.installation.ledger, agent)
     levels = sorted(level.level for level in known(charter.escalation) or ())
     numbers, silent = [], []
     for level in levels:
@@ -178,7 +179,7 @@ def drill_runbook(
         wait_s: How long to wait for the end, seconds.
         tell: Told each step in one sentence.
     """
-    charter = _charter(room, agent)
+    charter = charter_in_force(room.installation.ledger, agent)
     rule = next((one for one in known(charter.alerts) or () if one.runbook == runbook), None)
     if rule is None:
         names = sorted({str(one.runbook) for one in known(charter.alerts) or ()})
@@ -223,7 +224,7 @@ def drill_owner_powers(room: ControlRoom, agent: str, *, person: str, now: datet
     Raises:
         Denied: Somebody else than the owner asks.
     """
-    charter = _charter(room, agent)
+    charter = charter_in_force(room.installation.ledger, agent)
     owner = charter.owner.person
     if person != owner:
         raise Denied(
@@ -263,6 +264,16 @@ def _noticed(charter: Charter, fault: Fault, now: datetime) -> ItemVerdict | Non
             if item.status is Status.BREACHED and METRIC_OF_KIND.get(item.kind) == fault.metric:
                 return item
     return None
+
+
+def _record_delay(room: ControlRoom, charter: Charter, rule: Alert, alert_s: float, now: datetime) -> None:
+    """Hold the time to the alert against what the rule promises; without a promise nothing can be kept or broken."""
+    within = known(rule.detect_within)
+    if within is None:
+        return
+    said = f"alert {rule.id} fired after {alert_s:.1f} s; the charter promises {within}"
+    passed = timedelta(seconds=alert_s) <= within
+    _record(room, charter, "alert.delay", now, passed=passed, said=said, scope=Scope(part=rule.id))
 
 
 def _cut_off(room: ControlRoom, charter: Charter, incident: Incident, now: datetime) -> DrillResult:
@@ -417,14 +428,3 @@ def _record(
             )
         ]
     )
-
-
-def _charter(room: ControlRoom, agent: str) -> Charter:
-    record = room.installation.ledger.charter(agent)
-    if record is None:
-        raise UsageError(
-            f"no charter is in force for {agent!r}",
-            remedy="`pilothouse verdict --charter PATH/charter.yaml` puts one into force.",
-            subject=agent,
-        )
-    return charter_of(record)

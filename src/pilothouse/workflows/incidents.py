@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from pilothouse.core.action.escalation import may_act
 from pilothouse.core.action.incident import Incident, IncidentEvent, IncidentState, check_step
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.powers import incident_handlers
 from pilothouse.core.evidence.binding import InForce, binding_in_force
 from pilothouse.core.evidence.evidence import Evidence, Scope, Source
 from pilothouse.core.evidence.kinds import kind_named
@@ -47,12 +47,12 @@ class IncidentView:
     Attributes:
         incident: As it stands.
         events: Its timeline, oldest first.
-        may_act: Person ids who may take and end it, with the reason.
+        handlers: Person ids who may take and end it, with the reason.
     """
 
     incident: Incident
     events: Sequence[IncidentEvent]
-    may_act: Mapping[str, str]
+    handlers: Mapping[str, str]
 
 
 def incident_named(room: ControlRoom, number: int) -> Incident:
@@ -87,8 +87,8 @@ def view(room: ControlRoom, number: int) -> IncidentView:
     """
     incident = incident_named(room, number)
     record = room.installation.ledger.charter(incident.agent)
-    allowed = may_act(charter_of(record)) if record else {}
-    return IncidentView(incident=incident, events=room.incidents.events(number), may_act=allowed)
+    handlers = incident_handlers(charter_of(record)) if record else {}
+    return IncidentView(incident=incident, events=room.incidents.events(number), handlers=handlers)
 
 
 def move(
@@ -172,7 +172,7 @@ def review(
 def _allowed(room: ControlRoom, incident: Incident, person: str) -> str:
     record = room.installation.ledger.charter(incident.agent)
     charter: Charter | None = charter_of(record) if record else None
-    allowed = may_act(charter) if charter else {}
+    allowed = incident_handlers(charter) if charter else {}
     if person in allowed:
         return allowed[person]
     whom = ", ".join(allowed) or "nobody"

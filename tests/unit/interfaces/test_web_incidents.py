@@ -84,6 +84,16 @@ def test_the_list_and_the_page_show_the_sentence_of_the_message_escaped(client, 
     assert client.get("/incidents/9").status_code == 404
 
 
+def test_an_executive_of_the_last_level_takes_it_too(client, room, site):
+    fire(room)
+    token = enter(client, site, "vp")
+    assert "I have it in hand" in client.get("/incidents/1").text
+    address = f"/agents/{world.AGENT}/incidents/1"
+    done = client.post(address, data={"to": "acknowledged", "form_token": token}, headers=SAME)
+    assert done.status_code == 303
+    assert room.incidents.incident(1).acknowledged_by == "vp"
+
+
 def test_who_has_the_duty_takes_it_with_a_button(client, room, site):
     fire(room)
     token = enter(client, site, "sam")

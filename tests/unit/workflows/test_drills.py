@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from control_rooms import AGENT, Hands, control_room_at, reach
@@ -112,6 +113,20 @@ def test_a_drill_writes_what_the_verdict_asks_for(room, web):
     assert all(one.status is Status.NO_EVIDENCE for one in item(room, "MON-1", "rate")), (
         "a shadow is no production"
     )
+
+
+def test_an_alert_that_comes_later_than_promised_breaches_and_one_without_a_promise_proves_nothing(
+    room, web, monkeypatch
+):
+    reach(room, "sam", web.url)
+    plant(room, "cost-burst", wait_s=0.5)
+    assert all(one.status is Status.NO_EVIDENCE for one in item(room, "MON-8", "delay")), (
+        "cost promises no time"
+    )
+    slow = itertools.count(step=timedelta(days=22).total_seconds())
+    monkeypatch.setattr("pilothouse.workflows.drills.time.monotonic", lambda: next(slow))
+    plant(room, "completion-drop", wait_s=0.5)
+    assert Status.BREACHED in {one.status for one in item(room, "MON-8", "delay")}
 
 
 def test_a_drill_that_reaches_nobody_fails_and_the_verdict_says_so(room):

@@ -11,7 +11,7 @@ from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.people import EscalationLevel
 
-__all__ = ["Call", "LevelPlan", "may_act", "next_level", "plan_level", "start_level"]
+__all__ = ["Call", "LevelPlan", "next_level", "plan_level", "start_level"]
 
 _NOVEL_START = 2
 """What no alert rule foresaw goes past the first level at once."""
@@ -99,32 +99,3 @@ def start_level(charter: Charter, severity: str, *, foreseen: bool) -> int:
     if foreseen or first >= _NOVEL_START or _NOVEL_START not in numbers:
         return first
     return _NOVEL_START
-
-
-def may_act(charter: Charter) -> dict[str, str]:
-    """Return who may acknowledge, end and review incidents of an agent, with the reason why.
-
-    Args:
-        charter: The charter in force.
-    """
-    row = charter.raci.incident_response
-    named: list[tuple[object, str]] = [
-        (charter.owner.person, "owner"),
-        (row.accountable, "accountable for incident_response"),
-        *((person, "responsible for incident_response") for person in known(row.responsible) or ()),
-        *((person, "operations") for person in known(charter.operations.team) or ()),
-        *(
-            (person, f"escalation level {level.level}")
-            for level in _levels(charter)
-            for person in known(level.to) or ()
-        ),
-    ]
-    found: dict[str, str] = {}
-    for person, why in named:
-        if isinstance(person, str) and person in charter.people:
-            found.setdefault(person, why)
-    for person in tuple(found):
-        substitute = known(charter.people[person].substitute)
-        if substitute is not None and substitute in charter.people:
-            found.setdefault(substitute, f"substitute of {person}")
-    return found

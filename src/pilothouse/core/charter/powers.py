@@ -10,7 +10,7 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.people import Person
 
-__all__ = ["POWERS", "Action", "Role", "may_act", "people_who_may", "roles_of"]
+__all__ = ["POWERS", "Action", "Role", "incident_handlers", "may_act", "people_who_may", "roles_of"]
 
 
 class Role(StrEnum):
@@ -31,6 +31,7 @@ class Action(StrEnum):
     SIGN = "sign"
     APPROVE = "approve"
     OPERATE = "operate"
+    HANDLE = "handle"
     CURATE = "curate"
     ERASE = "erase"
 
@@ -109,10 +110,12 @@ def may_act(charter: Charter, person: str, action: Action) -> bool:
     Args:
         charter: The charter in force.
         person: Person id.
-        action: What is asked for; everybody the charter names may read.
+        action: What is asked for; everybody the charter names may read, and whoever is called may handle incidents.
     """
     if action is Action.READ:
         return person in charter.people
+    if action is Action.HANDLE:
+        return person in incident_handlers(charter)
     return any(action in POWERS[role] for role in roles_of(charter, person))
 
 
@@ -124,3 +127,32 @@ def people_who_may(charter: Charter, action: Action) -> tuple[str, ...]:
         action: What is asked for.
     """
     return tuple(person for person in charter.people if may_act(charter, person, action))
+
+
+def incident_handlers(charter: Charter) -> dict[str, str]:
+    """Return who may acknowledge, end and review incidents of an agent, with the reason why.
+
+    Args:
+        charter: The charter in force.
+    """
+    row = charter.raci.incident_response
+    named: list[tuple[object, str]] = [
+        (charter.owner.person, "owner"),
+        (row.accountable, "accountable for incident_response"),
+        *((person, "responsible for incident_response") for person in known(row.responsible) or ()),
+        *((person, "operations") for person in known(charter.operations.team) or ()),
+        *(
+            (person, f"escalation level {level.level}")
+            for level in sorted(known(charter.escalation) or (), key=lambda one: one.level)
+            for person in known(level.to) or ()
+        ),
+    ]
+    found: dict[str, str] = {}
+    for person, why in named:
+        if isinstance(person, str) and person in charter.people:
+            found.setdefault(person, why)
+    for person in tuple(found):
+        substitute = known(charter.people[person].substitute)
+        if substitute is not None and substitute in charter.people:
+            found.setdefault(substitute, f"substitute of {person}")
+    return found

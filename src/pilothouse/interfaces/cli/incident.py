@@ -208,7 +208,7 @@ def _show(found: IncidentView) -> None:
             "traces",
             ", ".join(f"pilothouse traces {trace}" for trace in incident.traces[:3]) or "none linked",
         ),
-        ("may act", ", ".join(f"{person} ({why})" for person, why in found.may_act.items()) or "nobody"),
+        ("may act", ", ".join(f"{person} ({why})" for person, why in found.handlers.items()) or "nobody"),
         *incident.review,
     )
     for name, text in facts:

@@ -48,7 +48,7 @@ class IncidentRoom:
             found = view(self._room, _number(visit))
             agent = found.incident.agent
             person = visit.visitor.persons.get(agent, "") if visit.visitor else ""
-            page = build_incident(found.incident, found.events, found.may_act, self._minute(), person=person)
+            page = build_incident(found.incident, found.events, found.handlers, self._minute(), person=person)
             return frame.answer(visit.request, page, governed=True, viewer=visit.viewer)
 
         form = "/agents/{agent}/incidents/{number}"
@@ -57,7 +57,7 @@ class IncidentRoom:
             PageRoute(path="/incidents.json", answer=show_list, action=Action.READ),
             PageRoute(path="/incidents/{number:int}", answer=show, action=Action.READ),
             PageRoute(path="/incidents/{number:int}.json", answer=show, action=Action.READ),
-            PageRoute(path=form, answer=self._step, action=Action.OPERATE, writes=True),
+            PageRoute(path=form, answer=self._step, action=Action.HANDLE, writes=True),
         )
 
     def _step(self, visit: Visit) -> Response:

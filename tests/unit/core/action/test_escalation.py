@@ -9,8 +9,9 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from source_tree import ROOT
 
-from pilothouse.core.action.escalation import Call, may_act, next_level, plan_level, start_level
+from pilothouse.core.action.escalation import Call, next_level, plan_level, start_level
 from pilothouse.core.action.incident import STEPS, Incident, IncidentState, check_step, joins, worse
+from pilothouse.core.charter.powers import Action, incident_handlers, may_act
 from pilothouse.errors import UsageError
 from pilothouse.workflows.check import check_text
 
@@ -73,7 +74,7 @@ def test_what_no_rule_foresaw_goes_past_level_one(charter):
 
 
 def test_who_may_act_is_said_with_the_reason(charter):
-    allowed = may_act(charter)
+    allowed = incident_handlers(charter)
     assert allowed["dana"] == "owner"
     assert allowed["sam"] == "accountable for incident_response"
     assert allowed["vp"] == "escalation level 3"
@@ -84,7 +85,13 @@ def test_who_may_act_is_said_with_the_reason(charter):
         operations=charter.operations.model_copy(update={"team": ("?",)}),
         owner=charter.owner.model_copy(update={"person": "?"}),
     )
-    assert set(may_act(nobody)) == {"sam", "kim"}
+    assert set(incident_handlers(nobody)) == {"sam", "kim"}
+
+
+def test_whoever_is_called_may_handle_an_incident_and_nothing_else_for_it(charter):
+    assert may_act(charter, "vp", Action.HANDLE)
+    assert not may_act(charter, "vp", Action.OPERATE)
+    assert not may_act(charter, "mallory", Action.HANDLE)
 
 
 def incident(**fields):
