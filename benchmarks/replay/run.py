@@ -24,7 +24,7 @@ def replay_frameworks(runs: int) -> None:
     from framework_agents import CONFIGURATIONS
     from test_replay_frameworks import record, replay, sessions_of
 
-    from pilothouse.runtime.replay.session import ReplayMode
+    from pilothouse.runtime.replay.mode import ReplayMode
     from pilothouse.runtime.runlog.recorder import Recorder
 
     for configuration in CONFIGURATIONS:

@@ -13,7 +13,8 @@ from pilothouse.demo.model_server import ModelServer
 from pilothouse.interfaces.http.replay import ReplayServer
 from pilothouse.runtime.replay.divergence import DivergenceKind
 from pilothouse.runtime.replay.exchange import exchanges
-from pilothouse.runtime.replay.session import ReplayMode, ReplaySession
+from pilothouse.runtime.replay.mode import ReplayMode
+from pilothouse.runtime.replay.session import ReplaySession
 from pilothouse.runtime.runlog.call_sink import RunLogSink
 from pilothouse.runtime.runlog.recorder import Recorder
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,6 +66,9 @@ def ask_health(url: str) -> dict[str, object] | None:
     Args:
         url: Base address on loopback.
     """
+    import urllib.error  # noqa: PLC0415 - every command loads this module, few ask
+    import urllib.request  # noqa: PLC0415 - same reason
+
     try:
         with urllib.request.urlopen(f"{url}/healthz", timeout=HEALTH_TIMEOUT_S) as answer:  # noqa: S310 - loopback address from our own note
             told = json.loads(answer.read(ANSWER_BYTES_MAX))

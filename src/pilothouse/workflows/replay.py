@@ -21,8 +21,9 @@ from pilothouse.runtime.replay.answers import read_answer
 from pilothouse.runtime.replay.divergence import Divergence
 from pilothouse.runtime.replay.exchange import Exchange, exchanges
 from pilothouse.runtime.replay.live import LiveModel
+from pilothouse.runtime.replay.mode import ReplayMode
 from pilothouse.runtime.replay.sandbox import Refusal, prepare_place
-from pilothouse.runtime.replay.session import Counts, Diverge, Live, ReplayMode, ReplaySession, Serve
+from pilothouse.runtime.replay.session import Counts, Diverge, Live, ReplaySession, Serve
 from pilothouse.runtime.replay.substitution import Substitution
 from pilothouse.runtime.runlog.redaction import Redaction
 

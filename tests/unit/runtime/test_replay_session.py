@@ -13,7 +13,8 @@ from recorded_runs import MODEL, ROUTE, RUN, TOOL, answer, conversation, record
 from pilothouse.runtime.replay.answers import read_answer
 from pilothouse.runtime.replay.divergence import DivergenceKind
 from pilothouse.runtime.replay.exchange import exchanges, request_key
-from pilothouse.runtime.replay.session import BLOCKED, Diverge, Live, ReplayMode, ReplaySession, Serve
+from pilothouse.runtime.replay.mode import ReplayMode
+from pilothouse.runtime.replay.session import BLOCKED, Diverge, Live, ReplaySession, Serve
 from pilothouse.runtime.replay.substitution import Substitution
 from pilothouse.runtime.runlog.recorder import Recorder
 

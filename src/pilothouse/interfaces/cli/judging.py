@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -116,6 +115,8 @@ def add_commands(group: typer.Typer, services: Services) -> None:
 
         Exit status: 0 fit to decide, 1 too weak, 3 not enough labels.
         """
+        import asyncio
+
         from pilothouse.core.statistics.results import NotEnoughEvidence
         from pilothouse.evals.answers import read_answers, write_answers
         from pilothouse.evals.dataset import load_dataset

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pilothouse.errors import ExitStatus, UsageError
-from pilothouse.runtime.replay.session import ReplayMode
+from pilothouse.runtime.replay.mode import ReplayMode
 from pilothouse.settings import Settings, load_settings
 
 if TYPE_CHECKING:

@@ -13,16 +13,16 @@ import threading
 from collections import defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.runtime.replay.divergence import Divergence, DivergenceKind, describe, differences, nearest
 from pilothouse.runtime.replay.exchange import Exchange, document_of, request_key, tool_results, tool_uses
+from pilothouse.runtime.replay.mode import ReplayMode
 from pilothouse.runtime.replay.substitution import Substitution
 from pilothouse.runtime.runlog.redaction import Redaction
 
-__all__ = ["BLOCKED", "Counts", "Diverge", "Live", "ReplayMode", "ReplaySession", "Serve"]
+__all__ = ["BLOCKED", "Counts", "Diverge", "Live", "ReplaySession", "Serve"]
 
 BLOCKED = json.dumps(
     {
@@ -34,15 +34,6 @@ BLOCKED = json.dumps(
     }
 )
 """What the model reads in place of the result of a tool call that must not be made."""
-
-
-class ReplayMode(StrEnum):
-    """What happens to a request that the record does not have."""
-
-    STRICT = "strict"
-    PIN_TOOLS = "pin-tools"
-    FORK = "fork"
-    COMPARE = "compare"
 
 
 @dataclass(frozen=True, slots=True)

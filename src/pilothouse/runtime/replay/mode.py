@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The four ways to play a run again; alone here because the command line names them before anything is loaded."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+__all__ = ["ReplayMode"]
+
+
+class ReplayMode(StrEnum):
+    """What happens to a request that the record does not have."""
+
+    STRICT = "strict"
+    PIN_TOOLS = "pin-tools"
+    FORK = "fork"
+    COMPARE = "compare"
