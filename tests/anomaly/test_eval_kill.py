@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -32,7 +33,7 @@ async def run(q, ctx):
 """
 
 RUN = """
-import asyncio, json, sys
+import asyncio, json, os, sys
 from pathlib import Path
 from pilothouse.evals.checks import CheckBook
 from pilothouse.evals.dataset import load_dataset
@@ -51,20 +52,58 @@ async def main():
             journal, CheckBook(registry, default=registry.make("exact")), run_id="r",
             limit=AdaptiveLimit(start=%d, most=%d),
         )
-        print("ready", flush=True)
+        print("ready", os.getpid(), flush=True)
         outcomes = await runner.run([TrialRequest(case=c, index=0, target=target, config="c") for c in cases])
-        print(json.dumps([len(outcomes), sum(o.success.value for o in outcomes), sum(o.reused for o in outcomes)]))
+        sums = [len(outcomes), sum(o.success.value for o in outcomes), sum(o.reused for o in outcomes)]
+        print("result", json.dumps(sums), flush=True)
 
-asyncio.run(main())
+# Each line asks for one run in a process of its own, forked while this one is still without threads.
+for line in sys.stdin:
+    child = os.fork()
+    if child == 0:
+        asyncio.run(main())
+        os._exit(0)
+    print("ended", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """ % (AT_ONCE, AT_ONCE)  # noqa: UP031 - the program is full of braces
 
 
-def start(folder):
-    process = subprocess.Popen(
-        [sys.executable, "run.py"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stdout.readline() == "ready\n", process.stderr.read()
-    return process
+class Runs:
+    """One warm program that runs the gate as often as it is asked to, each time in a new process."""
+
+    def __init__(self, folder):
+        self.program = subprocess.Popen(
+            [sys.executable, "run.py"],
+            cwd=folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.program.communicate(timeout=60)
+
+    def told(self):
+        word, _, rest = self.program.stdout.readline().strip().partition(" ")
+        assert word, self.program.stderr.read()
+        return word, json.loads(rest)
+
+    def start(self):
+        self.program.stdin.write("run\n")
+        self.program.stdin.flush()
+        word, child = self.told()
+        assert word == "ready"
+        return child
+
+    def end(self):
+        """Return the exit status, or minus the signal, and what the run said of its totals."""
+        word, totals = self.told()
+        if word == "ended":
+            return totals, None
+        return self.told()[1], totals
 
 
 def committed(folder):
@@ -82,45 +121,41 @@ def test_no_committed_trial_is_lost_at_fifty_kills_and_the_totals_are_exact(tmp_
         "".join(json.dumps({"input": {"n": n}, "expected": 2 * n}) + "\n" for n in range(CASES)),
         encoding="utf-8",
     )
-    kills = rounds = 0
-    known: dict[str, str] = {}
-    repeats_worst = 0
-    while kills < KILLS:
-        rounds += 1
-        assert rounds < 3 * KILLS
-        before = len(known)
-        process = start(tmp_path)
-        # Points spread over the whole run: from the first calls to after the last commit.
-        time.sleep(0.001 + 0.0021 * (kills % 25))
-        if process.poll() is None:
-            os.kill(process.pid, signal.SIGKILL)
-            kills += 1
-        process.communicate()
-        calls = (
-            (tmp_path / "calls.log").read_text(encoding="utf-8").split()
-            if (tmp_path / "calls.log").exists()
-            else []
-        )
-        now, _ = committed(tmp_path)
-        assert known.items() <= now.items(), "a committed trial was lost or changed"
-        assert set(now) <= set(calls), "a trial is recorded that was never run"
-        lost = len(set(calls)) - len(now)
-        repeats_worst = max(repeats_worst, lost)
-        known = now
-        if len(known) == CASES or len(known) == before == CASES:
-            # Everything is done: begin again, so that every kill has something to interrupt.
-            for name in ("evals.db", "evals.db-wal", "evals.db-shm", "calls.log"):
-                (tmp_path / name).unlink(missing_ok=True)
-            known = {}
-    # In flight, and those that ended within one commit interval (with a disk that needs its time to sync).
-    assert repeats_worst <= 2 * AT_ONCE + AT_ONCE * (10 * COMMIT_S / AGENT_S), repeats_worst
+    with Runs(tmp_path) as runs:
+        known, repeats_worst = kill_often(runs, tmp_path)
+        # In flight, and those that ended within one commit interval (with a disk that needs its time to sync).
+        assert repeats_worst <= 2 * AT_ONCE + AT_ONCE * (10 * COMMIT_S / AGENT_S), repeats_worst
 
-    process = start(tmp_path)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err
-    total, good, reused = json.loads(out)
-    assert (total, good) == (CASES, CASES)
-    assert reused == len(known)
+        runs.start()
+        assert runs.end() == (0, [CASES, CASES, len(known)])
     rows, scores = committed(tmp_path)
     assert (len(rows), scores) == (CASES, CASES)
     print(f"{KILLS} kills, at most {repeats_worst} calls to repeat")
+
+
+def kill_often(runs, folder):
+    """Return what is committed after all kills, and the most calls that one of them made repeat."""
+    kills = rounds = repeats_worst = 0
+    known: dict[str, str] = {}
+    while kills < KILLS:
+        rounds += 1
+        assert rounds < 3 * KILLS
+        child = runs.start()
+        # Points spread over the whole run: from the first calls to after the last commit.
+        time.sleep(0.001 + 0.0021 * (kills % 25))
+        with suppress(ProcessLookupError):  # it may have come to its end by itself
+            os.kill(child, signal.SIGKILL)
+        kills += runs.end()[0] == -signal.SIGKILL
+        log = folder / "calls.log"
+        calls = log.read_text(encoding="utf-8").split() if log.exists() else []
+        now, _ = committed(folder)
+        assert known.items() <= now.items(), "a committed trial was lost or changed"
+        assert set(now) <= set(calls), "a trial is recorded that was never run"
+        repeats_worst = max(repeats_worst, len(set(calls)) - len(now))
+        known = now
+        if len(known) == CASES:
+            # Everything is done: begin again, so that every kill has something to interrupt.
+            for name in ("evals.db", "evals.db-wal", "evals.db-shm", "calls.log"):
+                (folder / name).unlink(missing_ok=True)
+            known = {}
+    return known, repeats_worst
