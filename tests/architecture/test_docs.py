@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import re
 import shlex
@@ -63,8 +64,13 @@ def pilothouse_calls(body):
             yield words[1:]
 
 
+@functools.cache
+def commands():
+    return typer.main.get_command(command_tree())
+
+
 def check_call(words):
-    command = typer.main.get_command(command_tree())
+    command = commands()
     path = ["pilothouse"]
     while hasattr(command, "commands") and words and not words[0].startswith("-"):
         child = command.commands.get(words[0])
