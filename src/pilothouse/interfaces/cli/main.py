@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import typer
 import typer.exceptions
 from rich.markup import escape
+from typer.models import CommandInfo, TyperInfo
 
 import pilothouse
 from pilothouse.errors import CharterInvalid, ExitStatus, PilothouseError
@@ -54,50 +55,23 @@ from pilothouse.interfaces.cli import (
     verdict,
 )
 from pilothouse.interfaces.cli.consoles import hint_console
+from pilothouse.interfaces.cli.late import late_group
 
 if TYPE_CHECKING:
     from pilothouse.interfaces.cli.services import Services
 
 __all__ = ["build_cli", "run_cli"]
 
-COMMANDS = (
-    demo,
-    charter,
-    serve,
-    run,
-    telemetry,
-    verdict,
-    phase,
-    value,
-    explain,
-    price,
-    provider,
-    key,
-    doctor,
-    backup,
-    dataset,
-    evaluate,
-    gate,
-    load,
-    canary,
-    replay,
-    context,
-    controls,
-    policy,
-    approve,
-    audit,
-    sign_in,
-    review,
-    evidence,
-    integration,
-    mcp,
-    feedback,
-    curate,
-    incident,
-    drill,
-    contact,
-)
-"""Command groups in the order of the help page."""
+COMMANDS = {
+    "Begin": (demo, charter, serve, run),
+    "See and decide": (telemetry, verdict, phase, value, explain),
+    "Measure before it ships": (dataset, evaluate, gate, load, canary, replay, context),
+    "Guard what it may do": (provider, key, policy, approve, integration, mcp, controls),
+    "People": (evidence, review, feedback, curate, sign_in, contact),
+    "When something is wrong": (incident, drill),
+    "Keep it running": (doctor, backup, price, audit),
+}
+"""Command modules by panel of the help page, in the order of the way from a pilot to production."""
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 
@@ -108,8 +82,18 @@ def build_cli(services: Services) -> typer.Typer:
     Args:
         services: Openers and starters from the composition root.
     """
+    parts: list[CommandInfo | TyperInfo] = []
+    for panel, modules in COMMANDS.items():
+        shelf = typer.Typer()
+        for module in modules:
+            module.register(shelf, services)
+        registered: list[CommandInfo | TyperInfo] = [*shelf.registered_commands, *shelf.registered_groups]
+        for part in registered:
+            part.rich_help_panel = panel
+        parts += registered
     cli = typer.Typer(
         name="pilothouse",
+        cls=late_group(parts),
         help="Take one narrow AI agent from pilot to production, on evidence.",
         no_args_is_help=True,
         add_completion=False,
@@ -126,8 +110,6 @@ def build_cli(services: Services) -> typer.Typer:
             typer.echo(pilothouse.__version__)
             raise typer.Exit
 
-    for group in COMMANDS:
-        group.register(cli, services)
     return cli
 
 
