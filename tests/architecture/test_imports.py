@@ -90,3 +90,14 @@ def test_each_third_party_package_is_imported_only_in_its_rooms():
                 elif not any(where == room or where.startswith(room + ".") for room in rooms):
                     offences.append(f"{module.shown}:{node.lineno}: {top!r} may be imported in {rooms} only")
     assert not offences, "\n".join(offences)
+
+
+def test_the_command_tree_is_there_before_any_heavy_package():
+    heavy = "{'numpy', 'scipy', 'pydantic', 'aiohttp', 'duckdb', 'sqlalchemy'}"
+    code = f"import sys, pilothouse.app as app; app.command_tree(); print(sorted(set(sys.modules) & {heavy}))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout == "[]\n", (
+        "each command of each test and user would pay for it: import it where it is used"
+    )

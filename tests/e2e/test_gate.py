@@ -8,10 +8,18 @@ import xml.etree.ElementTree as ET
 from datetime import UTC, datetime
 
 import pytest
-from agent_repository import AGENT, TYPES, attack, command_line, labelled, make_repository, write_lines
+from agent_repository import (
+    TYPES,
+    attack,
+    bring_in,
+    command_line,
+    frozen_requirement,
+    labelled,
+    make_repository,
+    task_span,
+    write_lines,
+)
 
-from pilothouse.ledger.ledger import open_ledger
-from pilothouse.settings import load_settings
 from pilothouse.workflows.launch import summarize_charter
 
 pytestmark = pytest.mark.slow
@@ -27,34 +35,8 @@ def pilothouse(tmp_path, repository):
     return command_line(tmp_path / "home", repository)
 
 
-def serve_one_task(pilothouse, tmp_path, version):
-    """Bring in one task of a version, so that `verdict` knows which one serves."""
-    now = int(datetime.now(UTC).timestamp()) * 10**9
-    names = {
-        "gen_ai.operation.name": "invoke_agent",
-        "gen_ai.agent.name": AGENT,
-        "pilothouse.version": version,
-        "pilothouse.task.type": "po_invoice",
-        "pilothouse.task.result": "completed",
-    }
-    span = {
-        "traceId": "1" * 32,
-        "spanId": "1" * 16,
-        "name": "invoke_agent",
-        "kind": 1,
-        "startTimeUnixNano": str(now - 10**9),
-        "endTimeUnixNano": str(now),
-        "attributes": [{"key": key, "value": {"stringValue": value}} for key, value in names.items()],
-    }
-    body = {"resourceSpans": [{"resource": {}, "scopeSpans": [{"scope": {"name": "t"}, "spans": [span]}]}]}
-    (tmp_path / "traces.json").write_text(json.dumps(body), encoding="utf-8")
-    assert pilothouse("import", tmp_path / "traces.json").returncode == 0
-
-
 def requirement(tmp_path, name):
-    with open_ledger(load_settings({}, home=tmp_path / "home").ledger_url) as ledger:
-        frozen = json.loads(ledger.latest_verdict(AGENT))
-    return next(one for one in frozen["requirements"] if one["requirement"] == name)
+    return frozen_requirement(tmp_path / "home", name)
 
 
 def items_of(tmp_path, name):
@@ -87,7 +69,8 @@ def test_the_gate_moves_the_readiness_verdict_from_missing_to_what_was_measured(
     assert pilothouse("dataset", "add", "datasets/labelled", "labelled.jsonl").returncode == 0
     assert pilothouse("dataset", "add", "datasets/adversarial", "attacks.jsonl").returncode == 0
     version = summarize_charter(repository / "charter.yaml").version
-    serve_one_task(pilothouse, tmp_path, version)
+    now_ns = int(datetime.now(UTC).timestamp()) * 10**9
+    bring_in(pilothouse, tmp_path, [task_span(0, now_ns, pilothouse__version=version)])
 
     assert pilothouse("verdict").returncode == 3
     for name in ("EVAL-1", "EVAL-2", "EVAL-3", "EVAL-5", "EVAL-10"):

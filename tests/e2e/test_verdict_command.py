@@ -4,69 +4,16 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 
 import evidence_made
 import pytest
-from source_tree import ROOT
+from agent_repository import AGENT, HOUR_NS, bring_in, command_line, make_repository, task_span
 
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.settings import load_settings
 
 pytestmark = pytest.mark.slow
-
-AGENT = "ap-invoice-triage"
-HOURS = 3_600 * 10**9
-VERIFIER = """
-import json
-from pilothouse.core.evidence.outcome import Finding, OutcomeStatus
-
-BOOKED = {document: "po-match" for document in range(0, 1000)}
-BOOKED |= {document: "approval" for document in range(800, 850)}
-
-def routing_matches(task):
-    claim = json.loads(task.claim)
-    if claim["document"] in range(900, 930):
-        return OutcomeStatus.UNVERIFIABLE
-    booked = BOOKED[claim["document"]]
-    if booked != claim["queue"]:
-        return Finding(status=OutcomeStatus.CONTRADICTED, found=f"booked in {booked}")
-    return Finding(status=OutcomeStatus.VERIFIED)
-"""
-
-
-def attribute(key, value):
-    return {"key": key, "value": {"stringValue": value}}
-
-
-def span(number, end_ns, **attributes):
-    named = {
-        "gen_ai.operation.name": "invoke_agent",
-        "gen_ai.agent.name": AGENT,
-        "pilothouse.version": "v1",
-        "pilothouse.task.type": "po_invoice",
-        "pilothouse.task.result": "completed",
-        "pilothouse.task.claim": json.dumps({"document": number, "queue": "po-match"}),
-        **{name.replace("__", "."): value for name, value in attributes.items()},
-    }
-    return {
-        "traceId": f"{number + 1:032x}",
-        "spanId": f"{number + 1:016x}",
-        "name": f"invoke_agent {AGENT}",
-        "kind": 1,
-        "startTimeUnixNano": str(end_ns - 2 * 10**9),
-        "endTimeUnixNano": str(end_ns),
-        "attributes": [attribute(key, value) for key, value in named.items()],
-    }
-
-
-def export(path, spans):
-    body = {"resourceSpans": [{"resource": {}, "scopeSpans": [{"scope": {"name": "t"}, "spans": spans}]}]}
-    path.write_text(json.dumps(body), encoding="utf-8")
 
 
 @pytest.fixture
@@ -76,42 +23,12 @@ def now_ns():
 
 @pytest.fixture
 def repository(tmp_path):
-    """An agent's repository: charter, contracts, prompts, verifier."""
-    target = tmp_path / "repository"
-    shutil.copytree(ROOT / "tests" / "golden" / "charters", target)
-    (target / "verifiers").mkdir()
-    (target / "verifiers" / "erp.py").write_text(VERIFIER, encoding="utf-8")
-    (target / "ap-invoice-triage.yaml").rename(target / "charter.yaml")
-    return target
+    return make_repository(tmp_path / "repository")
 
 
 @pytest.fixture
 def pilothouse(tmp_path, repository):
-    """Run the command line in the agent's repository, with a data folder of this test."""
-
-    def run(*arguments, cwd=repository):
-        return subprocess.run(
-            [sys.executable, "-m", "pilothouse", *map(str, arguments)],
-            cwd=cwd,
-            env={
-                **os.environ,
-                "PILOTHOUSE_HOME": str(tmp_path / "home"),
-                "COLUMNS": "160",
-                "PYTHONUTF8": "1",
-            },
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-
-    return run
-
-
-def bring_in(pilothouse, tmp_path, spans):
-    export(tmp_path / "traces.json", spans)
-    done = pilothouse("import", tmp_path / "traces.json")
-    assert done.returncode == 0, done.stderr
+    return command_line(tmp_path / "home", repository)
 
 
 def break_charter(repository):
@@ -124,7 +41,7 @@ def break_charter(repository):
 def test_claims_are_verified_against_the_system_of_record_and_a_lying_agent_exits_1(
     pilothouse, tmp_path, repository, now_ns
 ):
-    bring_in(pilothouse, tmp_path, [span(number, now_ns - 2 * HOURS) for number in range(1000)])
+    bring_in(pilothouse, tmp_path, [task_span(number, now_ns - 2 * HOUR_NS) for number in range(1000)])
     done = pilothouse("verdict")
     assert done.returncode == 1, done.stderr
     first, *rest = done.stdout.splitlines()
@@ -166,7 +83,7 @@ def test_what_is_proven_exits_0_and_what_is_at_risk_exits_1_only_when_strict(
     pilothouse, tmp_path, repository, now_ns, *, age_days, status, strict
 ):
     # The only task is old and names the version, so that the records of the ledger are the newest.
-    old = span(0, now_ns - 8 * 24 * HOURS, pilothouse__version=evidence_made.V1)
+    old = task_span(0, now_ns - 8 * 24 * HOUR_NS, pilothouse__version=evidence_made.V1)
     bring_in(pilothouse, tmp_path, [old])
     charter = evidence_made.load_charter(repository / "charter.yaml")
     age = timedelta(days=age_days)
@@ -218,7 +135,7 @@ def test_a_broken_verifier_is_named_in_the_verdict_and_nothing_counts_as_verifie
     (repository / "verifiers" / "erp.py").write_text(
         "def routing_matches(task)\n    pass\n", encoding="utf-8"
     )
-    bring_in(pilothouse, tmp_path, [span(number, now_ns - 2 * HOURS) for number in range(3)])
+    bring_in(pilothouse, tmp_path, [task_span(number, now_ns - 2 * HOUR_NS) for number in range(3)])
     done = pilothouse("verdict", "--json")
     page = json.loads(done.stdout)
     assert any("erp.py:1" in note and "SyntaxError" in note for note in page["notices"])
@@ -229,7 +146,7 @@ def test_a_past_moment_is_judged_by_what_had_arrived_until_then(pilothouse, tmp_
     bring_in(
         pilothouse,
         tmp_path,
-        [span(number, now_ns - (2 if number < 5 else 72) * HOURS) for number in range(8)],
+        [task_span(number, now_ns - (2 if number < 5 else 72) * HOUR_NS) for number in range(8)],
     )
     assert pilothouse("verdict").returncode in {1, 3}
     then = (datetime.now(UTC) - timedelta(days=2)).isoformat()
@@ -265,7 +182,7 @@ def test_a_misspelt_agent_gets_the_nearest_name(pilothouse):
 
 
 def test_an_agent_without_a_charter_is_told_how_to_get_one(pilothouse, tmp_path, now_ns):
-    bring_in(pilothouse, tmp_path, [span(0, now_ns - 2 * HOURS)])
+    bring_in(pilothouse, tmp_path, [task_span(0, now_ns - 2 * HOUR_NS)])
     done = pilothouse("verdict", cwd=tmp_path)
     assert done.returncode == 2
     assert AGENT in done.stderr

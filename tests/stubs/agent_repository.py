@@ -11,9 +11,16 @@ import sys
 
 from source_tree import ROOT
 
+from pilothouse.ledger.ledger import open_ledger
+from pilothouse.settings import load_settings
+
 AGENT = "ap-invoice-triage"
 TYPES = ("po_invoice", "non_po_invoice", "credit_note")
 AGENT_CODE = """
+import asyncio
+
+open_calls = 0
+
 def route(invoice):
     return {"queue": f"ap-{invoice['amount'] % 7}"}
 
@@ -28,14 +35,44 @@ def obedient(invoice):
 
 def broken(invoice):
     raise RuntimeError("no such supplier")
+
+async def crowded(invoice):
+    # Answers as fast as ever; with eight others waiting it asks a worse model instead.
+    global open_calls
+    open_calls += 1
+    is_crowded = open_calls > 8
+    try:
+        await asyncio.sleep(0.08)
+    finally:
+        open_calls -= 1
+    return {"queue": "ap-9"} if is_crowded else route(invoice)
 """
+VERIFIER = """
+import json
+from pilothouse.core.evidence.outcome import Finding, OutcomeStatus
+
+BOOKED = {document: "po-match" for document in range(0, 1000)}
+BOOKED |= {document: "approval" for document in range(800, 850)}
+
+def routing_matches(task):
+    claim = json.loads(task.claim)
+    if claim["document"] in range(900, 930):
+        return OutcomeStatus.UNVERIFIABLE
+    booked = BOOKED[claim["document"]]
+    if booked != claim["queue"]:
+        return Finding(status=OutcomeStatus.CONTRADICTED, found=f"booked in {booked}")
+    return Finding(status=OutcomeStatus.VERIFIED)
+"""
+HOUR_NS = 3_600 * 10**9
 
 
 def make_repository(target):
-    """Copy the golden charter and its files, and put the agent's code beside them."""
+    """Copy the golden charter and its files, and put the agent's code and its verifier beside them."""
     shutil.copytree(ROOT / "tests" / "golden" / "charters", target)
     (target / "ap-invoice-triage.yaml").rename(target / "charter.yaml")
     (target / "app.py").write_text(AGENT_CODE, encoding="utf-8")
+    (target / "verifiers").mkdir()
+    (target / "verifiers" / "erp.py").write_text(VERIFIER, encoding="utf-8")
     return target
 
 
@@ -54,6 +91,43 @@ def command_line(home, folder):
     run.environment = environment
     run.folder = folder
     return run
+
+
+def task_span(number, end_ns, **attributes):
+    """The span of a task, as an OTLP file has it; a double underscore stands for a dot."""
+    named = {
+        "gen_ai.operation.name": "invoke_agent",
+        "gen_ai.agent.name": AGENT,
+        "pilothouse.version": "v1",
+        "pilothouse.task.type": "po_invoice",
+        "pilothouse.task.result": "completed",
+        "pilothouse.task.claim": json.dumps({"document": number, "queue": "po-match"}),
+        **{name.replace("__", "."): value for name, value in attributes.items()},
+    }
+    return {
+        "traceId": f"{number + 1:032x}",
+        "spanId": f"{number + 1:016x}",
+        "name": f"invoke_agent {AGENT}",
+        "kind": 1,
+        "startTimeUnixNano": str(end_ns - 2 * 10**9),
+        "endTimeUnixNano": str(end_ns),
+        "attributes": [{"key": key, "value": {"stringValue": value}} for key, value in named.items()],
+    }
+
+
+def bring_in(pilothouse, tmp_path, spans):
+    """Import spans from an OTLP file."""
+    body = {"resourceSpans": [{"resource": {}, "scopeSpans": [{"scope": {"name": "t"}, "spans": spans}]}]}
+    (tmp_path / "traces.json").write_text(json.dumps(body), encoding="utf-8")
+    done = pilothouse("import", tmp_path / "traces.json")
+    assert done.returncode == 0, done.stderr
+
+
+def frozen_requirement(home, name):
+    """One requirement of the verdict that was frozen last."""
+    with open_ledger(load_settings({}, home=home).ledger_url) as ledger:
+        frozen = json.loads(ledger.latest_verdict(AGENT))
+    return next(one for one in frozen["requirements"] if one["requirement"] == name)
 
 
 def labelled(number):

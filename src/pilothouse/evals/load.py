@@ -22,10 +22,27 @@ from pilothouse.evals.scoring import score_once
 from pilothouse.evals.targets.target import AgentFailed, Target, TargetUnreachable
 from pilothouse.evals.trial import Result, TrialContext, TrialStatus, trial_key
 
-__all__ = ["LAG_P99_S_MAX", "ArmResult", "Delivered", "arrival_order", "drive"]
+__all__ = [
+    "IDLE_S",
+    "ArmResult",
+    "Delivered",
+    "arrival_order",
+    "drive",
+    "lag_s_max",
+    "poisson_schedule",
+]
 
-LAG_P99_S_MAX: Final = 0.050
-"""A generator that starts calls later than this measures itself, not the system."""
+LAG_S_MIN: Final = 0.050
+"""A generator that starts calls later than this measures itself, not the system..."""
+
+LAG_SHARE_MAX: Final = 0.01
+"""...unless it is under a hundredth of what a user waits: latency counts from the scheduled start anyway."""
+
+IDLE_S: Final = 0.05
+"""Where time without an open call is jumped over, this much of it stays."""
+
+ANSWERED: Final = "answered"
+"""Cause of a delivery that is an answer."""
 
 IN_FLIGHT_MAX: Final = 5_000
 """Open calls; a system this far behind is saturated and more would only exhaust this machine."""
@@ -40,7 +57,7 @@ class Delivered:
         cluster: What makes it depend on others.
         task_type: Task type.
         is_good: Good, bad, or None when a delivered answer has no score.
-        cause: `answered`, `timeout`, `agent_error`, `refused` or `shed`.
+        cause: `answered` (also when the answer is bad), `timeout`, `agent_error`, `refused` or `shed`.
         latency_s: From the scheduled start to the answer.
         lag_s: How late the call was started.
     """
@@ -64,6 +81,7 @@ class ArmResult:
         delivered: One for each case, in arrival order.
         backlog_max: Most calls open at once.
         seconds: How long it took.
+        skipped_s: Time without an open call that was jumped over.
     """
 
     name: str
@@ -71,6 +89,12 @@ class ArmResult:
     delivered: tuple[Delivered, ...]
     backlog_max: int
     seconds: float
+    skipped_s: float = 0.0
+
+    @property
+    def answered(self) -> int:
+        """Users who got an answer in time, good or bad."""
+        return sum(one.cause == ANSWERED for one in self.delivered)
 
     @property
     def lag_p99_s(self) -> float:
@@ -101,6 +125,34 @@ def arrival_order(cases: Sequence[Case], *, seed: int) -> tuple[Case, ...]:
     return tuple(cases[int(place)] for place in np.random.default_rng(seed).permutation(len(cases)))
 
 
+def poisson_schedule(count: int, *, per_minute: float, seed: int) -> tuple[float, ...]:
+    """Draw when users come who know nothing of each other.
+
+    Args:
+        count: How many.
+        per_minute: Mean arrivals in a minute.
+        seed: The same one gives the same moments.
+
+    Returns:
+        Seconds from the beginning, rising.
+    """
+    gaps = np.random.default_rng(seed).exponential(60.0 / per_minute, size=count)
+    return tuple(float(at) for at in np.cumsum(gaps))
+
+
+def lag_s_max(deadline_s: float) -> float:
+    """Return how late the 99 % quantile of starts may be before a run says nothing.
+
+    Args:
+        deadline_s: Seconds after which a user gives up.
+
+    Example:
+        >>> lag_s_max(1.0), lag_s_max(60.0)
+        (0.05, 0.6)
+    """
+    return max(LAG_S_MIN, LAG_SHARE_MAX * deadline_s)
+
+
 async def drive(
     target: Target,
     cases: Sequence[Case],
@@ -108,31 +160,36 @@ async def drive(
     *,
     name: str,
     per_minute: float,
+    schedule: Sequence[float],
     deadline_s: float,
-    seed: int,
+    skip_idle: bool = False,
 ) -> ArmResult:
-    """Send each case once, with Poisson arrivals, then score what came back.
+    """Send each case once at its moment, answered or not what came before, then score what came back.
 
     Args:
         target: The system.
         cases: Cases in arrival order.
         book: Checks of each case.
         name: Name of the arm.
-        per_minute: Arrivals in a minute.
+        per_minute: Arrivals in a minute, for the reader.
+        schedule: When each arrives, seconds from the beginning, rising.
         deadline_s: Seconds after which a user gives up, from the scheduled start.
-        seed: The same one gives the same arrivals.
+        skip_idle: Whether time in which no call is open is jumped over.
 
     Returns:
         One delivery for each case. Nothing is left out: what the world does wrong, the user got.
     """
-    rng = np.random.default_rng(seed)
-    arrivals = np.cumsum(rng.exponential(60.0 / per_minute, size=len(cases)))
     began = time.monotonic()
+    skipped_s = 0.0
     open_calls: set[asyncio.Task[tuple[Case, Result, float, float]]] = set()
     done: list[tuple[Case, Result, float, float]] = []
     backlog_max = 0
-    for number, (case, at) in enumerate(zip(cases, arrivals, strict=True)):
-        due = began + float(at)
+    for number, (case, at) in enumerate(zip(cases, schedule, strict=True)):
+        due = began + at - skipped_s
+        if skip_idle:
+            jumped_s = await _until_idle(open_calls, due)
+            skipped_s += jumped_s
+            due -= jumped_s
         wait_s = due - time.monotonic()
         if wait_s > 0:
             await asyncio.sleep(wait_s)
@@ -159,7 +216,15 @@ async def drive(
         delivered=tuple(delivered),
         backlog_max=backlog_max,
         seconds=seconds,
+        skipped_s=skipped_s,
     )
+
+
+async def _until_idle(open_calls: set[asyncio.Task[tuple[Case, Result, float, float]]], due: float) -> float:
+    """Wait until nothing is open or the next arrival is due; return the seconds that may be jumped over."""
+    while open_calls and (left_s := due - time.monotonic()) > 0:
+        await asyncio.wait(set(open_calls), timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+    return max(0.0, due - time.monotonic() - IDLE_S)
 
 
 async def _one(
@@ -189,7 +254,7 @@ async def _one(
 
 async def _scored(case: Case, result: Result, latency_s: float, lag_s: float, book: CheckBook) -> Delivered:
     cause = {
-        TrialStatus.DONE: "answered",
+        TrialStatus.DONE: ANSWERED,
         TrialStatus.TIMEOUT: "timeout",
         TrialStatus.AGENT_ERROR: "agent_error",
         TrialStatus.INFRA_ERROR: "shed" if result.error == "shed" else "refused",

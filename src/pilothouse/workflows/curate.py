@@ -22,6 +22,7 @@ from pilothouse.errors import LimitExceeded, UsageError
 from pilothouse.evals.case import Case, CaseLabel, Split
 from pilothouse.evals.dataset import Dataset, read_cases, write_cases
 from pilothouse.evals.dataset_checks import near_pairs
+from pilothouse.evals.targets.recorded import json_or_text
 from pilothouse.ports import ItemRecord, ReviewQueue
 from pilothouse.ports.curation import CurationStore, Edge, Example
 from pilothouse.workflows.datasets import add_cases
@@ -141,20 +142,13 @@ def trusted_labels(queue: ReviewQueue, charter: Charter, now: datetime) -> tuple
     return tuple(found)
 
 
-def _parsed(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
 def _case(trusted: Trusted) -> Case:
     item, label = trusted.record.item, trusted.label
-    expected = _parsed(trusted.output)
+    expected = json_or_text(trusted.output)
     return Case(
         id=f"review:{item.item_id}",
         task_type=item.task_type,
-        input=_parsed(item.input),
+        input=json_or_text(item.input),
         expected=expected,
         cluster=item.trace_id,
         source=f"production:{item.trace_id}",

@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from pilothouse.core.evidence.evidence import ITEMS_MAX, Binding, Evidence, Source
 from pilothouse.core.statistics.sequential import GateState
@@ -14,13 +13,14 @@ from pilothouse.core.verdict.release import CaseResult
 from pilothouse.core.verdict.release_difference import judge_difference
 from pilothouse.core.verdict.verdict import ItemVerdict, Reason, Status
 from pilothouse.evals.case import Case
-from pilothouse.evals.load import LAG_P99_S_MAX, ArmResult, arrival_order, drive
+from pilothouse.evals.load import ANSWERED, ArmResult, Delivered, drive, lag_s_max
 from pilothouse.workflows.gate_run import GateRun
+from pilothouse.workflows.volume_plan import VOLUME_ASKED, VolumePlan
 
 __all__ = ["VolumeResult", "load_evidence", "measure_volume"]
 
-TIMES_MAX: Final = 1_000
-"""More than a thousandfold is another system."""
+BEFORE, AFTER = "1x", "1x again"
+QUALITY, ANSWERS = "quality", "answers"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,82 +28,87 @@ class VolumeResult:
     """What a load run found.
 
     Attributes:
-        times: How many times the volume.
-        arms: Before, at volume, after; on the same cases in the same order.
-        items: Quality at volume against before, and after against before, by task type, worst first.
+        plan: How the cases were sent.
+        arms: Before, at each volume, after; on the same cases in the same order.
+        items: Quality and answers in time against the first arm, by task type, worst first.
+        is_late: Whether the generator could not keep its schedule, so that nothing is decided.
         notes: What a reader must know.
     """
 
-    times: float
+    plan: VolumePlan
     arms: tuple[ArmResult, ...]
     items: tuple[ItemVerdict, ...]
+    is_late: bool
     notes: tuple[str, ...]
 
 
 async def measure_volume(
-    run: GateRun, *, times: float, per_minute: float, on_arm: Callable[[ArmResult], None]
+    run: GateRun, plan: VolumePlan, *, on_arm: Callable[[ArmResult], None]
 ) -> VolumeResult:
-    """Drive 1x, then N x, then 1x again, and test "not worse" in pairs.
+    """Drive 1x, then each volume, then 1x again, and test "not worse" in pairs.
 
-    A timeout, a refusal and a shed call count as failed: it is what the user got.
+    A timeout, a refusal and a shed call count as failed: it is what the user got. Reliability, the share of users
+    who got any answer in time, is compared apart.
 
     Args:
         run: An opened run; its candidate, cases, checks and rules are used.
-        times: How many times the volume.
-        per_minute: Arrivals in a minute at 1x.
+        plan: How the cases are sent.
         on_arm: Told when an arm has ended.
 
     Returns:
         The result; no evidence when the generator itself was late.
+
+    Raises:
+        UsageError: It would take days.
     """
     cases: list[Case] = [case for one in run.judges for case in one.cases]
-    ordered = arrival_order(cases, seed=int(run.run_id[:12], 16))
+    plan.check(len(cases))
+    seed = int(run.run_id[:12], 16)
+    ordered = plan.order(cases, seed=seed)
     arms: list[ArmResult] = []
+    factors = [(BEFORE, 1.0), *((f"{one:g}x", one) for one in plan.times), (AFTER, 1.0)]
     try:
-        for name, factor in (("1x", 1.0), (f"{times:g}x", times), ("1x again", 1.0)):
+        for name, factor in factors:
             arm = await drive(
                 run.candidate.target,
                 ordered,
                 run.book,
                 name=name,
-                per_minute=per_minute * factor,
+                per_minute=plan.per_minute * factor,
+                schedule=plan.schedule(ordered, factor, seed=len(arms) + 1),
                 deadline_s=run.request.deadline_s,
-                seed=len(arms) + 1,
+                skip_idle=plan.skip_idle,
             )
             arms.append(arm)
             on_arm(arm)
     finally:
         await run.candidate.target.close()
+    types = [judge.rules.task_type for judge in run.judges if judge.cases]
     items = [
-        item
-        for judge in run.judges
-        if judge.cases
-        for item in (
-            _compare(run, judge.rules.task_type, arms[0], arms[1], name="at_volume"),
-            _compare(run, judge.rules.task_type, arms[0], arms[2], name="recovered"),
-        )
+        _compare(run, task_type, arms[0], arm, what)
+        for task_type in types
+        for arm in arms[1:]
+        for what in (QUALITY, ANSWERS)
     ]
     notes = list(run.notes)
-    late = [arm for arm in arms if arm.lag_p99_s > LAG_P99_S_MAX]
+    late = [arm for arm in arms if arm.lag_p99_s > lag_s_max(run.request.deadline_s)]
     if late:
         notes.append(
             f"the generator was late in {', '.join(arm.name for arm in late)}: it measured itself, so nothing is decided"
         )
-        items = [
-            one.model_copy(update={"status": Status.NO_EVIDENCE, "reason": Reason.INSUFFICIENT})
-            for one in items
-        ]
+        items = [_undecided(one, one.sentence) for one in items]
     worst = {status: rank for rank, status in enumerate(Status)}
     return VolumeResult(
-        times=times,
+        plan=plan,
         arms=tuple(arms),
         items=tuple(sorted(items, key=lambda one: worst[one.status])),
+        is_late=bool(late),
         notes=tuple(notes),
     )
 
 
 def load_evidence(run: GateRun, result: VolumeResult, *, agent: str, now: datetime) -> tuple[Evidence, ...]:
-    """Turn a load run into records; one whose generator was late gives none.
+    """Turn a load run into records; one whose generator was late, or below ten times the volume, gives none.
 
     Args:
         run: The run.
@@ -111,8 +116,10 @@ def load_evidence(run: GateRun, result: VolumeResult, *, agent: str, now: dateti
         agent: Agent id.
         now: When it ended, aware UTC.
     """
-    if any(arm.lag_p99_s > LAG_P99_S_MAX for arm in result.arms):
+    enough = [one for one in result.plan.times if one >= VOLUME_ASKED]
+    if result.is_late or not enough:
         return ()
+    times = min(enough)
     return tuple(
         Evidence(
             kind="load.difference",
@@ -127,31 +134,54 @@ def load_evidence(run: GateRun, result: VolumeResult, *, agent: str, now: dateti
             high=item.high,
             method=item.method,
             items=item.items[:ITEMS_MAX],
-            detail=f"{result.times:g} times {result.arms[0].per_minute:g} a minute",
-            source=Source(command=f"pilothouse load --times {result.times:g}", run_id=run.run_id),
+            detail=f"{times:g} times {result.plan.per_minute:.3g} a minute",
+            source=Source(
+                command=f"pilothouse load {run.candidate.address} --times {times:g}", run_id=run.run_id
+            ),
             recorded_at=now,
         )
         for item in result.items
-        if item.requirement == "at_volume" and item.value is not None
+        if item.requirement == f"{QUALITY} at {times:g}x"
+        and item.value is not None
+        and not _rests_on_a_judge(run, item)
     )
 
 
-def _compare(run: GateRun, task_type: str, before: ArmResult, after: ArmResult, *, name: str) -> ItemVerdict:
-    rules = run.policy.rules[task_type]
-    pairs: Sequence[CaseResult] = [
+def _compare(run: GateRun, task_type: str, before: ArmResult, after: ArmResult, what: str) -> ItemVerdict:
+    """Compare an arm with the first one, in pairs: good answers, or any answer in time."""
+
+    def value(one: Delivered) -> bool | None:
+        return one.is_good if what == QUALITY else one.cause == ANSWERED
+
+    pairs = [
         CaseResult(
-            case_id=one.case_id, cluster=one.cluster, candidate=(other.is_good,), baseline=(one.is_good,)
+            case_id=one.case_id, cluster=one.cluster, candidate=(value(other),), baseline=(value(one),)
         )
         for one, other in zip(before.delivered, after.delivered, strict=True)
         if one.task_type == task_type
     ]
-    return judge_difference(
+    item = judge_difference(
         pairs,
-        rules,
+        run.policy.rules[task_type],
         state=GateState(),
         cases_planned=len(pairs),
         is_single=True,
         is_last=True,
-        requirement=name,
+        requirement=f"{what} at {after.name}",
         against="the pilot's volume",
     ).item
+    if what == QUALITY and item.status is not Status.BREACHED and _rests_on_a_judge(run, item):
+        return _undecided(
+            item, f"{item.sentence}; but only a model judge says so: add a computed scorer to the cases"
+        )
+    return item
+
+
+def _rests_on_a_judge(run: GateRun, item: ItemVerdict) -> bool:
+    return any(one.is_judged for one in run.judges if one.rules.task_type == item.scope.task_type)
+
+
+def _undecided(item: ItemVerdict, sentence: str) -> ItemVerdict:
+    return item.model_copy(
+        update={"status": Status.NO_EVIDENCE, "reason": Reason.INSUFFICIENT, "sentence": sentence}
+    )

@@ -5,7 +5,7 @@ import asyncio
 
 from pilothouse.evals.case import Case
 from pilothouse.evals.checks import CheckBook
-from pilothouse.evals.load import drive
+from pilothouse.evals.load import drive, poisson_schedule
 from pilothouse.evals.scorers.registry import ScorerRegistry
 from pilothouse.evals.targets.target import AgentFailed, TargetSpec, TargetUnreachable
 from pilothouse.evals.trial import Reply
@@ -31,13 +31,14 @@ class Busy:
         pass
 
 
-def arm(behaviour, *, n=20, per_minute=600_000, deadline_s=1.0):
+def arm(behaviour, *, n=20, schedule=None, deadline_s=1.0, skip_idle=False):
     registry = ScorerRegistry()
     cases = [Case(id=f"c{i}", task_type="t", input=i, expected=2 * i) for i in range(n)]
     return asyncio.run(
         drive(
             Busy(behaviour), cases, CheckBook(registry, default=registry.make("exact")),
-            name="a", per_minute=per_minute, deadline_s=deadline_s, seed=1,
+            name="a", per_minute=1.0, deadline_s=deadline_s, skip_idle=skip_idle,
+            schedule=schedule or poisson_schedule(n, per_minute=600_000, seed=1),
         )
     )  # fmt: skip
 
@@ -73,8 +74,34 @@ def test_arrivals_do_not_wait_for_answers():
     assert all(one.is_good for one in found.delivered)
 
 
-def test_the_same_seed_gives_the_same_order_of_deliveries():
+def test_deliveries_stand_in_the_order_of_arrival():
     async def behaviour(case, system):
         return Reply(output=case.input * 2)
 
     assert [one.case_id for one in arm(behaviour).delivered] == [f"c{n}" for n in range(20)]
+
+
+def test_time_without_an_open_call_is_jumped_over_and_calls_that_overlapped_still_do():
+    release = asyncio.Event()
+
+    async def behaviour(case, system):
+        # The second call comes while the first is open, and ends it: jumping ahead of an open call would hang here.
+        if case.input == 1:
+            release.set()
+        await release.wait()
+        return Reply(output=case.input * 2)
+
+    found = arm(behaviour, n=3, schedule=(0.0, 0.05, 3_600.0), deadline_s=30.0, skip_idle=True)
+    assert found.answered == 3
+    assert found.backlog_max == 2
+    assert 3_590 < found.skipped_s < 3_600
+    assert found.seconds < 60
+    assert max(one.latency_s for one in found.delivered) < 30
+
+
+def test_arrivals_at_random_come_at_the_rate_and_by_the_seed():
+    one, same, other = (poisson_schedule(4_000, per_minute=120, seed=seed) for seed in (1, 1, 2))
+    assert one == same != other
+    assert list(one) == sorted(one)
+    # 4,000 gaps of half a second: the mean is within five standard errors.
+    assert abs(one[-1] / 4_000 - 0.5) < 5 * 0.5 / 4_000**0.5

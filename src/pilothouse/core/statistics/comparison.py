@@ -97,7 +97,6 @@ class _Scale:
     """How a plain score statistic is scaled before it decides."""
 
     critical: float
-    interval_critical: float
     design_effect: float = 1.0
     looks: int = 1
 
@@ -130,7 +129,8 @@ class PairedNonInferiority:
             n: Pairs in all.
 
         Returns:
-            The comparison, its interval at 1 - alpha (two-sided); or how many pairs are missing.
+            The comparison; its two-sided interval at 1 - 2 alpha is clear of the margin exactly when it is
+            decided. Or how many pairs are missing.
 
         Raises:
             MalformedRecord: A negative count, or b + c > n.
@@ -138,7 +138,7 @@ class PairedNonInferiority:
         Example:
             >>> result = PairedNonInferiority(0.05).decide(6, 6, 200)
             >>> result.decision.value, f"{result.z:.4f}", f"{result.difference.low:.4f}"
-            ('not_worse', '2.4324', '-0.0383')
+            ('not_worse', '2.4324', '-0.0311')
         """
         n = check_count("n", n)
         b = check_count("b", b, most=n)
@@ -247,7 +247,6 @@ class PairedNonInferiority:
         freedom = effect.clusters - 1
         scale = _Scale(
             critical=float(special.stdtrit(freedom, 1 - self.alpha)),
-            interval_critical=float(special.stdtrit(freedom, 1 - self.alpha / 2)),
             design_effect=effect.value,
         )
         return self._compare(b, c, n, scale, (*notes, f"{effect.clusters} clusters"))
@@ -255,15 +254,13 @@ class PairedNonInferiority:
     def _plain(self, design_effect: float = 1.0) -> _Scale:
         return _Scale(
             critical=float(special.ndtri(1 - self.alpha)),
-            interval_critical=float(special.ndtri(1 - self.alpha / 2)),
             design_effect=design_effect,
         )
 
     def _compare(self, b: float, c: float, n: int, scale: _Scale, notes: tuple[str, ...] = ()) -> Comparison:
         return compare(
             b, c, n,
-            margin=self.margin, alpha=self.alpha, critical=scale.critical,
-            interval_critical=scale.interval_critical, design_effect=scale.design_effect,
+            margin=self.margin, alpha=self.alpha, critical=scale.critical, design_effect=scale.design_effect,
             looks=1, method=MethodId.PAIRED_NON_INFERIORITY, notes=notes,
         )  # fmt: skip
 
@@ -320,7 +317,6 @@ def compare(
     margin: float,
     alpha: float,
     critical: float,
-    interval_critical: float,
     design_effect: float,
     looks: int,
     method: MethodId,
@@ -334,15 +330,14 @@ def compare(
         n: Pairs, at least 1.
         margin: Margin.
         alpha: Level of the whole procedure.
-        critical: Value for the decision.
-        interval_critical: Value for the interval.
+        critical: Value for the decision and for the interval, so that both say the same.
         design_effect: Variance relative to independent pairs.
         looks: Looks so far.
         method: Which rule asks.
         notes: What a reader must know besides.
 
     Example:
-        >>> compare(10.0, 14.0, 200, margin=0.05, alpha=0.05, critical=1.645, interval_critical=1.96,
+        >>> compare(10.0, 14.0, 200, margin=0.05, alpha=0.05, critical=1.645,
         ...     design_effect=1.0, looks=1, method=MethodId.PAIRED_NON_INFERIORITY).needed.need
         401
     """
@@ -351,7 +346,7 @@ def compare(
         float(tango_z(np.asarray(b, dtype=np.float64), np.asarray(c, dtype=np.float64), float(n), margin))
         / root
     )
-    low, high = tango_limits(b, c, n, interval_critical * root)
+    low, high = tango_limits(b, c, n, critical * root)
     decision = Decision.UNDECIDED
     if z > critical:
         decision = Decision.NOT_WORSE
@@ -359,9 +354,9 @@ def compare(
         decision = Decision.WORSE
     value = (b - c) / n
     difference = Estimate(
-        value=value, low=min(low, value), high=max(high, value), level=1 - alpha,
+        value=value, low=min(low, value), high=max(high, value), level=1 - 2 * alpha,
         n=n, n_effective=n / design_effect, unit="rate", method=method,
-        guarantee=f"The true difference is in this range; such ranges are right {100 * (1 - alpha):g} times in 100.",
+        guarantee=f"The true difference is in this range; such ranges are right {100 * (1 - 2 * alpha):g} times in 100.",
     )  # fmt: skip
     needed = None
     if decision is Decision.UNDECIDED:

@@ -157,7 +157,7 @@ class SequentialGate:
             bound = float(special.stdtrit(freedom, special.ndtr(bound)))
         result = compare(
             b, c, n,
-            margin=self.margin, alpha=self.alpha, critical=bound, interval_critical=bound,
+            margin=self.margin, alpha=self.alpha, critical=bound,
             design_effect=design_effect, looks=len(pairs), method=MethodId.SEQUENTIAL_GATE,
         )  # fmt: skip
         result = self._end(result, b, c, n, pairs)

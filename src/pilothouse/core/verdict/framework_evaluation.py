@@ -175,7 +175,7 @@ EVALUATION = (
         asks="a load run at ten times the volume, for each task type not worse than the pilot by more than the allowed drop",
         gates=("2",),
         who=("A:benchmarks",),
-        remedy="pilothouse load --times 10",
+        remedy="pilothouse load TARGET --times 10",
         parts=(
             Part(
                 kind="load.difference",

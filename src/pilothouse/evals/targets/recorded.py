@@ -16,7 +16,7 @@ from pilothouse.evals.targets.target import AgentFailed, TargetSpec, TargetUnrea
 from pilothouse.evals.trial import Reply, ToolCall, TrialContext
 from pilothouse.ports import Lake, SpanRecord, TraceView
 
-__all__ = ["RecordedFile", "RecordedTraces", "StoredTrials"]
+__all__ = ["RecordedFile", "RecordedTraces", "StoredTrials", "json_or_text", "root_span"]
 
 LINES_MAX = 1_000_000
 
@@ -144,28 +144,46 @@ def _parse_line(line: bytes, place: Place) -> tuple[str, int, Any]:
 
 def _reply_of(view: TraceView) -> Reply:
     """Read a reply from spans: the root's output, tools in start order, cost only when all of it is known."""
-    root = next((span for span in view.spans if span.operation == "invoke_agent"), None)
+    root = root_span(view)
     tools = [span for span in view.spans if span.operation == "execute_tool"]
     is_whole = view.spans_total <= len(view.spans)
     task = view.task
     return Reply(
-        output=_json_or_text(root.output if root else ""),
+        output=json_or_text(root.output if root else ""),
         tool_calls=tuple(_tool_call(span) for span in tools) if is_whole else None,
         cost_usd=float(task.cost_usd) if task and task.cost_usd is not None else None,
-        claim=_json_or_text(task.claim) if task and task.claim is not None else None,
+        claim=json_or_text(task.claim) if task and task.claim is not None else None,
         trace_id=task.trace_id if task else None,
         model=task.models[0] if task and len(task.models) == 1 else None,
     )
 
 
 def _tool_call(span: SpanRecord) -> ToolCall:
-    arguments = _json_or_text(span.input)
+    arguments = json_or_text(span.input)
     return ToolCall(
         name=span.tool_name or span.name, arguments=arguments if isinstance(arguments, dict) else None
     )
 
 
-def _json_or_text(text: str) -> Any:
+def root_span(view: TraceView) -> SpanRecord | None:
+    """Return the span of the task itself, or None when it never arrived.
+
+    Args:
+        view: The trace.
+    """
+    return next((span for span in view.spans if span.operation == "invoke_agent"), None)
+
+
+def json_or_text(text: str) -> Any:
+    """Read recorded content: JSON where it is JSON, else the text.
+
+    Args:
+        text: What a span carries.
+
+    Example:
+        >>> json_or_text('{"n": 1}'), json_or_text("hello")
+        ({'n': 1}, 'hello')
+    """
     try:
         return json.loads(text)
     except ValueError:

@@ -24,8 +24,29 @@ def register(cli: typer.Typer, services: Services) -> None:
     def load(
         *,
         target: Annotated[str, typer.Argument(help="http://URL, python:MODULE:FUNCTION, exec:COMMAND, ...")],
-        rate: Annotated[float, typer.Option(help="Tasks in a minute at the pilot's volume (1x).", min=0.001)],
-        times: Annotated[float, typer.Option(help="How many times that volume.", min=1.0, max=1000.0)] = 10.0,
+        times: Annotated[
+            list[float] | None,
+            typer.Option(
+                help="How many times the pilot's volume; give it twice for 10 and 100. Default: 10.",
+                min=1.0,
+                max=1000.0,
+            ),
+        ] = None,
+        rate: Annotated[
+            float | None,
+            typer.Option(
+                help="Tasks in a minute at 1x. Default: the busiest hour of the last 28 days.", min=0.001
+            ),
+        ] = None,
+        recorded: Annotated[
+            bool,
+            typer.Option(
+                "--recorded", help="Send the recorded tasks of the last 28 days again, as they came."
+            ),
+        ] = False,
+        skip_idle: Annotated[
+            bool, typer.Option("--skip-idle", help="Jump over time in which no call is open.")
+        ] = False,
         dataset: Annotated[
             Path | None, typer.Option(help="Folder or file. Default: the charter's labelled dataset.")
         ] = None,
@@ -46,12 +67,14 @@ def register(cli: typer.Typer, services: Services) -> None:
         home: Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")] = None,
         as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     ) -> None:
-        """Send the same cases at 1x, N x and 1x again, arrivals independent of answers, and compare quality in pairs.
+        """Send the same cases at 1x, N x and 1x again, and compare quality and answers in time, in pairs.
 
-        A timeout, a refusal and a shed call count as failed: it is what the user got. Exit status as for `gate`.
+        Arrivals do not wait for answers. A timeout, a refusal and a shed call count as failed: it is what the user
+        got. From ten times the volume on, the result goes on record for `verdict` (EVAL-6). Exit status as for `gate`.
         """
         from pilothouse.interfaces.cli.load_run import run_load
         from pilothouse.workflows.gate_request import GateRequest
+        from pilothouse.workflows.volume_plan import VOLUME_ASKED, VolumeWish
 
         here = Path(CHARTER_NAME)
         request = GateRequest(
@@ -70,8 +93,9 @@ def register(cli: typer.Typer, services: Services) -> None:
             request,
             services=services,
             settings=load_settings(home=home),
-            times=times,
-            per_minute=rate,
+            wish=VolumeWish(
+                times=tuple(times or (VOLUME_ASKED,)), per_minute=rate, recorded=recorded, skip_idle=skip_idle
+            ),
             as_json=as_json,
         )
         raise typer.Exit(int(status))

@@ -21,27 +21,21 @@ from pilothouse.settings import Settings
 from pilothouse.workflows.gate_request import GateRequest
 from pilothouse.workflows.release import open_gate
 from pilothouse.workflows.volume import VolumeResult, load_evidence, measure_volume
+from pilothouse.workflows.volume_plan import VOLUME_ASKED, VolumePlan, VolumeWish, plan_volume
 
 __all__ = ["run_load"]
 
 
 def run_load(
-    request: GateRequest,
-    *,
-    services: Services,
-    settings: Settings,
-    times: float,
-    per_minute: float,
-    as_json: bool,
+    request: GateRequest, *, services: Services, settings: Settings, wish: VolumeWish, as_json: bool
 ) -> ExitStatus:
     """Measure, show and record.
 
     Args:
-        request: What was asked.
+        request: What was asked of the target.
         services: Openers of the composition root.
         settings: Values in force.
-        times: How many times the volume.
-        per_minute: Arrivals in a minute at 1x.
+        wish: What was asked of the load.
         as_json: Whether the result is printed as JSON.
 
     Returns:
@@ -52,38 +46,51 @@ def run_load(
         journal = stack.enter_context(Journal(request.journal))
         needs = request.charter is not None or request.agent is not None
         installation = stack.enter_context(services.open_installation(settings)) if needs else None
-        run = open_gate(request, journal=journal, now=services.clock.now())
-        cases = sum(len(one.cases) for one in run.judges)
-        minutes = cases / per_minute * (2 + 1 / times)
-        console.print(
-            f"{cases} cases at {per_minute:g}, {times * per_minute:g} and {per_minute:g} a minute: about {minutes:.1f} min"
-        )
+        now = services.clock.now()
+        request, plan, notes = plan_volume(request, wish, installation=installation, now=now)
+        run = open_gate(request, journal=journal, now=now)
+        run.notes.extend(notes)
+        console.print(_plan_line(plan, sum(len(one.cases) for one in run.judges)))
         result = asyncio.run(
-            measure_volume(
-                run,
-                times=times,
-                per_minute=per_minute,
-                on_arm=lambda arm: console.print(escape(_arm_line(arm))),
-            )
+            measure_volume(run, plan, on_arm=lambda arm: console.print(escape(_arm_line(arm))))
         )
         agent = run.policy.agent
         if installation is not None and agent is not None:
             records = load_evidence(run, result, agent=agent, now=services.clock.now())
             installation.ledger.add_evidence(records)
-            console.print(f"{len(records)} records for {escape(agent)}")
+            console.print(_recorded_line(len(records), plan, agent))
     if as_json:
         typer.echo(json.dumps(_record(result), indent=2))
     else:
-        out = Console(highlight=False, soft_wrap=True)
-        for item in result.items:
-            out.print(
-                escape(f"{MARKS[item.status]:<14} {item.requirement} · {item.scope.label}: {item.sentence}")
-            )
-        for arm in result.arms:
-            out.print(escape(_arm_line(arm)))
-        for note in result.notes:
-            out.print(escape(f"note: {note}"))
+        _print_result(result)
     return exit_status_of(result.items)
+
+
+def _print_result(result: VolumeResult) -> None:
+    out = Console(highlight=False, soft_wrap=True)
+    for item in result.items:
+        out.print(
+            escape(f"{MARKS[item.status]:<14} {item.requirement} · {item.scope.label}: {item.sentence}")
+        )
+    for arm in result.arms:
+        out.print(escape(_arm_line(arm)))
+    for note in result.notes:
+        out.print(escape(f"note: {note}"))
+
+
+def _plan_line(plan: VolumePlan, cases: int) -> str:
+    rates = ", ".join(f"{plan.per_minute * factor:.3g}" for factor in (1.0, *plan.times, 1.0))
+    minutes = 60 * plan.hours(cases)
+    limit = "at most" if plan.skip_idle else "about"
+    return f"{cases} cases at {rates} a minute, one after the other: {limit} {minutes:.1f} min"
+
+
+def _recorded_line(records: int, plan: VolumePlan, agent: str) -> str:
+    if records:
+        return escape(f"{records} records for {agent}; see `pilothouse verdict {agent}`")
+    if max(plan.times) < VOLUME_ASKED:
+        return f"nothing went on record: that takes --times {VOLUME_ASKED:g} or more"
+    return "nothing went on record: nothing was measured that can decide"
 
 
 def _arm_line(arm: ArmResult) -> str:
@@ -93,24 +100,28 @@ def _arm_line(arm: ArmResult) -> str:
         f"{arm.name}: {good} of {len(arm.delivered)} good ({causes}), p50 {arm.latency_s(0.5):.2f} s, "
         f"p95 {arm.latency_s(0.95):.2f} s, p99 {arm.latency_s(0.99):.2f} s, at most {arm.backlog_max} open, "
         f"generator lag p99 {1000 * arm.lag_p99_s:.0f} ms"
+        + (f", {arm.skipped_s:.0f} s idle jumped over" if arm.skipped_s >= 1 else "")
     )
 
 
 def _record(result: VolumeResult) -> dict[str, object]:
     return {
-        "times": result.times,
+        "times": list(result.plan.times),
         "items": [item.model_dump(mode="json") for item in result.items],
         "arms": [
             {
                 "name": arm.name,
                 "per_minute": arm.per_minute,
                 "causes": arm.causes,
+                "answered": arm.answered,
+                "good": sum(one.is_good is True for one in arm.delivered),
                 "p50_s": arm.latency_s(0.5),
                 "p95_s": arm.latency_s(0.95),
                 "p99_s": arm.latency_s(0.99),
                 "backlog_max": arm.backlog_max,
                 "lag_p99_s": arm.lag_p99_s,
                 "seconds": arm.seconds,
+                "skipped_s": arm.skipped_s,
             }
             for arm in result.arms
         ],

@@ -5,18 +5,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from pilothouse.errors import UnknownName
 from pilothouse.interfaces.cli.consoles import result_console
 from pilothouse.interfaces.cli.options import AsJson, Home
-from pilothouse.ports import Provider, WireProtocol
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
     from pilothouse.interfaces.cli.services import Services
+    from pilothouse.ports import Provider
 
 __all__ = ["register"]
 
@@ -35,7 +35,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         url: Annotated[str, typer.Argument(help="Base address, for example https://api.openai.com/v1.")],
         *,
         protocol: Annotated[
-            WireProtocol | None,
+            Literal["openai", "anthropic"] | None,
             typer.Option(help="What it speaks. Default: anthropic if its name says so, else openai."),
         ] = None,
         credential_env: Annotated[
@@ -52,15 +52,16 @@ def register(cli: typer.Typer, services: Services) -> None:
         as_json: AsJson = False,
     ) -> None:
         """Say where a provider is; another of that name is replaced. The credential itself is kept nowhere."""
+        from pilothouse.ports import WireProtocol
         from pilothouse.workflows.gateway_keys import add_provider
 
-        guessed = WireProtocol.ANTHROPIC if "anthropic" in f"{name} {url}".lower() else WireProtocol.OPENAI
+        guessed = "anthropic" if "anthropic" in f"{name} {url}".lower() else "openai"
         with services.open_gateway_store(load_settings(home=home)) as store:
             provider = add_provider(
                 store,
                 name,
                 url,
-                protocol=protocol or guessed,
+                protocol=WireProtocol(protocol or guessed),
                 credential_variable=credential_env,
                 credential_file=credential_file,
                 region=region,

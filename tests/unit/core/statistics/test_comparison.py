@@ -39,10 +39,22 @@ GOLDEN = [
 
 @pytest.mark.parametrize(("b", "c", "n", "margin", "z", "ends"), GOLDEN)
 def test_the_golden_values_of_tango(b, c, n, margin, z, ends):  # noqa: PLR0917 - one row of the table
-    result = PairedNonInferiority(margin).decide(b, c, n)
+    # Tango's published intervals are at 95 %, which is that of a test at 2.5 %.
+    result = PairedNonInferiority(margin, 0.025).decide(b, c, n)
     assert result.z == pytest.approx(z, abs=5e-5)
     if ends:
         assert (result.difference.low, result.difference.high) == pytest.approx(ends, abs=5e-5)
+
+
+@pytest.mark.parametrize("alpha", [0.01, 0.05, 0.1])
+@pytest.mark.parametrize(("b", "c", "n"), [(0, 0, 60), (0, 0, 70), (3, 5, 200), (10, 14, 400), (2, 40, 300)])
+def test_the_interval_is_clear_of_the_margin_exactly_when_it_is_decided(alpha, b, c, n):
+    result = PairedNonInferiority(0.05, alpha).decide(b, c, n)
+    if isinstance(result, NotEnoughEvidence):
+        return
+    assert (result.difference.low > -0.05) == (result.decision is Decision.NOT_WORSE)
+    assert (result.difference.high < -0.05) == (result.decision is Decision.WORSE)
+    assert result.difference.level == pytest.approx(1 - 2 * alpha)
 
 
 def constrained_z(b, c, n, difference):
