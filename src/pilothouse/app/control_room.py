@@ -104,12 +104,22 @@ def running_pager(room: ControlRoom, on_note: Callable[[str], None]) -> Iterator
 
 
 def alert_ticks(room: ControlRoom) -> tuple[Tick, ...]:
-    """Return the recurring look at new verdicts for breaches.
+    """Return the recurring looks at new verdicts: for breaches to page about, and for what has to be done.
 
     Args:
         room: Opened parts.
     """
     from pilothouse.workflows.alerts import alert_on_verdicts
     from pilothouse.workflows.background import Tick
+    from pilothouse.workflows.demote import act_on_verdicts
+    from pilothouse.workflows.work import new_holder
 
-    return (Tick(name="alerts", every_s=ALERTS_EVERY_S, run=lambda now: alert_on_verdicts(room, now)),)
+    holder = new_holder()
+    return (
+        Tick(name="alerts", every_s=ALERTS_EVERY_S, run=lambda now: alert_on_verdicts(room, now)),
+        Tick(
+            name="demotion",
+            every_s=ALERTS_EVERY_S,
+            run=lambda now: act_on_verdicts(room, now, holder=holder),
+        ),
+    )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from pilothouse.core.action.demotion import Act, ActState, Move
 from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.operations import PhaseName
@@ -29,6 +30,7 @@ from pilothouse.reports.view_models import (
 from pilothouse.reports.words import phase_words, plural
 
 __all__ = [
+    "ActShown",
     "Asked",
     "ClockShown",
     "DayShown",
@@ -45,6 +47,14 @@ ASKED_MAX = 20
 RESETS_MAX = 10
 """Resets listed; older ones have been outlived."""
 
+_ACT_WORDS = {
+    Move.PAUSE: "Paused",
+    Move.ROLL_BACK: "Rolled back to an earlier version",
+    Move.DEMOTE: "Fell",
+    Move.BLOCK_PROMOTION: "Promotion blocked",
+    Move.GRACE: "Days of grace",
+}
+
 _STATE_WORDS = {DayState.COUNTS: "counted", DayState.PAUSES: "paused", DayState.RESETS: "reset"}
 
 
@@ -59,6 +69,7 @@ class Standing:
         approved_by: Person ids who have approved the open request.
         waiting_for: Person ids it waits for; empty without an open request.
         clock: The stability clock, or None while its terms are open questions.
+        acts: What verdicts made necessary and still stands, newest first, with the words of who lifted it since.
     """
 
     state: PhaseState
@@ -67,6 +78,7 @@ class Standing:
     approved_by: tuple[str, ...]
     waiting_for: tuple[str, ...]
     clock: StabilityClock | None
+    acts: tuple[tuple[Act, str], ...] = ()
 
 
 class PhaseShown(Frozen):
@@ -128,6 +140,28 @@ class Moved(Frozen):
     text: str
 
 
+class ActShown(Frozen):
+    """One thing that a verdict made necessary.
+
+    Attributes:
+        at: When it was done or said.
+        what: What, in two or three words, for example `Paused`.
+        text: Why, in a sentence, and who lifted it since.
+        requirement: Requirement id.
+        command: What to do.
+        incident: Name of the incident that tells people, or empty.
+        is_done: Whether it was done; otherwise it waits.
+    """
+
+    at: Moment
+    what: str
+    text: str
+    requirement: str
+    command: str
+    incident: str
+    is_done: bool
+
+
 class RolloutPage(Page):
     """Where an agent is on its way, and what it needs to go on.
 
@@ -137,6 +171,7 @@ class RolloutPage(Page):
         looks: Planned looks taken, in words.
         next_look: Earliest date of the next look, in words.
         approvals: Who has approved and who is asked, in words; empty without an open request.
+        acts: What verdicts made necessary and still stands, newest first.
         asked: What stands in the way of the next phase, worst first.
         clock: The stability clock, or None.
         clock_empty: What fills it, where there is none.
@@ -151,6 +186,7 @@ class RolloutPage(Page):
     looks: str
     next_look: str
     approvals: str
+    acts: tuple[ActShown, ...]
     asked: tuple[Asked, ...]
     clock: ClockShown | None
     clock_empty: Empty | None
@@ -190,6 +226,7 @@ def build_rollout(charter: Charter, verdict: AgentVerdict, standing: Standing, n
         looks=f"{len(standing.looks)} of {LOOKS_MAX} planned looks taken",
         next_look="" if target is None else _look_words(due, now),
         approvals=_approvals(charter, standing),
+        acts=tuple(_act(act, lifted, now) for act, lifted in standing.acts),
         asked=asked,
         clock=None if standing.clock is None else _clock(standing.clock),
         clock_empty=_clock_empty(standing.clock),
@@ -314,6 +351,21 @@ def _clock_empty(clock: StabilityClock | None) -> Empty | None:
             command="pilothouse up",
         )
     return None
+
+
+def _act(act: Act, lifted: str, now: datetime) -> ActShown:
+    what = _ACT_WORDS[act.move]
+    if act.move is Move.DEMOTE and act.phase is not None:
+        what = f"Fell to {'the pilot' if act.phase == 'pilot' else f'phase {act.phase}'}"
+    return ActShown(
+        at=moment(act.at, now),
+        what=what,
+        text=shown_text(f"{act.sentence} {lifted}".strip()),
+        requirement=act.requirement,
+        command=act.remedy,
+        incident=act.incident,
+        is_done=act.state is ActState.DONE,
+    )
 
 
 def _moved(event: PhaseEvent, now: datetime) -> Moved:

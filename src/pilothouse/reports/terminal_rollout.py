@@ -30,6 +30,12 @@ def render_rollout(page: RolloutPage, console: Console) -> None:
     for line in (page.approvals, " ".join(part for part in (f"{page.looks}.", page.next_look) if part)):
         if line:
             console.print(Text(plain_text(line, console), style="dim"))
+    for act in page.acts:
+        text = Text(plain_text(f"\n{act.what}", console), style="bold" if act.is_done else "")
+        told = f" ({act.incident})" if act.incident else ""
+        text.append(plain_text(f" · {act.requirement}{told}: {act.text}", console), style="not bold")
+        text.append(plain_text(f"\n{act.command}", console), style="not bold cyan")
+        console.print(text)
     if page.asked:
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
         table.add_column(no_wrap=True)

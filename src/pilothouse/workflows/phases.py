@@ -35,6 +35,7 @@ from pilothouse.workflows.phase_log import LOOKED, MOVED, looks_taken, phase_eve
 __all__ = [
     "Approved",
     "approve_phase",
+    "demote_phase",
     "open_request",
     "request_phase",
     "roll_back_phase",
@@ -233,6 +234,27 @@ def roll_back_phase(
             subject=agent,
         )
     event = PhaseEvent(move=PhaseMove.ROLLED_BACK, phase=target, at=now, by=(person,), reason=reason)
+    _move(ledger, agent, event)
+    return event
+
+
+def demote_phase(
+    ledger: Ledger, agent: str, now: datetime, *, to: PhaseName, actor: str, reason: str
+) -> PhaseEvent | None:
+    """Let a phase fall because of what was measured; None when the agent is there or below already.
+
+    Args:
+        ledger: Where moves stand.
+        agent: Agent id.
+        now: The moment, aware UTC.
+        to: The phase it falls to.
+        actor: The part of the system that decides.
+        reason: Why, in one sentence.
+    """
+    state = fold_phase(phase_events(ledger, agent))
+    if _ORDER.index(state.phase) <= _ORDER.index(to):
+        return None
+    event = PhaseEvent(move=PhaseMove.DEMOTED, phase=to, at=now, by=(actor,), reason=reason[:500])
     _move(ledger, agent, event)
     return event
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from pilothouse.core.verdict.phases import approvers_of, fold_phase
 from pilothouse.reports.rollout import RolloutPage, Standing, build_rollout
+from pilothouse.workflows.act_log import StandingAct, shown_acts
 from pilothouse.workflows.assess import assess
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.phase_log import looks_taken, phase_events
@@ -41,5 +42,10 @@ def show_rollout(installation: Installation, agent: str, now: datetime) -> Rollo
         approved_by=approved,
         waiting_for=tuple(person for person in needed if person not in approved),
         clock=read_clock(ledger, found.charter, now),
+        acts=tuple((one.act, _lifted(one)) for one in shown_acts(ledger, agent)),
     )
     return build_rollout(found.charter, found.verdict, standing, now)
+
+
+def _lifted(one: StandingAct) -> str:
+    return f"Lifted by {one.lifted_by} on {one.lifted_at:%Y-%m-%d %H:%M} UTC." if one.lifted_by else ""

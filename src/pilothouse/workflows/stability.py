@@ -231,6 +231,10 @@ def _resets_of_moves(ledger: Ledger, agent: str, start: datetime, end: datetime)
     for event in phase_events(ledger, agent):
         if start <= event.at < end and event.move is not PhaseMove.ENTERED:
             yield Reset(reason="rollback", text=f"Back to {event.phase}: {event.reason}"[:500])
+    for row in ledger.decisions(agent, kind="agent.rolled_back", limit=DECISIONS_MAX):
+        if start <= row.at < end:
+            found = json.loads(row.document)
+            yield Reset(reason="rollback", text=f"Back to {found['to_version']}: {found['reason']}"[:500])
 
 
 def _resets_of_charters(ledger: Ledger, agent: str, start: datetime, end: datetime) -> Iterator[Reset]:

@@ -1,30 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a verdict makes necessary for an agent in service: it proposes, and nothing here acts."""
+"""What a verdict makes necessary for an agent in service: it proposes, and nothing here acts.
+
+What was done before is an argument, so that planning twice gives the same plan and nothing is done twice.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
 
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from pilothouse.core.charter.operations import PhaseName
 from pilothouse.core.verdict.numbers import day
 from pilothouse.core.verdict.verdict import AgentVerdict, ItemVerdict, Reason, RequirementVerdict, Status
 
-__all__ = ["Demotion", "Move", "plan_demotion"]
+__all__ = ["Act", "ActState", "Demotion", "Move", "Standing", "fold_acts", "plan_demotion"]
 
-GRACE = timedelta(days=7)
-"""Time to renew evidence that lapsed, before the phase falls."""
+GRACE: Final = timedelta(days=7)
+"""Time to renew evidence that lapsed, or to cure a breach whose charter names no time, before the phase falls."""
 
-GRACE_SHORT = timedelta(hours=24)
+GRACE_SHORT: Final = timedelta(hours=24)
 """For credentials and residency, where a week is too long."""
 
-PILOT_AFTER = timedelta(days=30)
+PILOT_AFTER: Final = timedelta(days=30)
 """Evidence that stayed away this long sends the agent back to the pilot."""
 
 _SHORT = frozenset({"INT-4", "INT-9"})
 _ROLL_BACK = frozenset({"MON-2", "MON-7", "EVAL-9"})
 _PAUSE_PARTS = ("critical", "bypass")
-_BELOW = {"1": "pilot", "2": "1", "3": "2"}
+_BELOW: dict[str, PhaseName] = {"1": "pilot", "2": "1", "3": "2"}
 
 
 class Move(StrEnum):
@@ -47,84 +56,258 @@ class Demotion:
     Attributes:
         move: What.
         requirement: Why: requirement id.
+        item: The item that asks for it.
         phase: Phase after it, or None when the phase stays.
-        due_at: When it takes effect, aware UTC.
+        version: Version that is judged, or None when traffic names none.
+        since: Since when the requirement does not hold, aware UTC.
+        due_at: When it takes effect, or when the phase falls where this move is a warning; aware UTC.
         sentence: Why, in one sentence.
         remedy: What ends it.
     """
 
     move: Move
     requirement: str
-    phase: str | None
+    item: ItemVerdict
+    phase: PhaseName | None
+    version: str | None
+    since: datetime
     due_at: datetime
     sentence: str
     remedy: str
 
 
-def plan_demotion(verdict: AgentVerdict) -> tuple[Demotion, ...]:
-    """Return the moves that a verdict makes necessary, worst first; planning twice gives the same plan.
+class ActState(StrEnum):
+    """How far a move is."""
+
+    WAITS = "waits"
+    """Said, not done: promotion is blocked, or the days of grace run."""
+    DONE = "done"
+    ENDED = "ended"
+    """The requirement holds again, or nothing asks for it any more."""
+
+
+class Act(BaseModel):
+    """One step of a move, as it was recorded.
+
+    Attributes:
+        state: How far it is.
+        move: What.
+        requirement: Why: requirement id.
+        phase: Phase after it, or None when the phase stays.
+        version: Version that was judged.
+        since: Since when the requirement did not hold.
+        due_at: See `Demotion.due_at`.
+        at: When it was recorded.
+        sentence: Why.
+        remedy: What ends it.
+        incident: Name of the incident that tells people, or empty.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    state: ActState
+    move: Move
+    requirement: str
+    phase: PhaseName | None
+    version: str | None
+    since: AwareDatetime
+    due_at: AwareDatetime
+    at: AwareDatetime
+    sentence: str = Field(max_length=1_000)
+    remedy: str = Field(max_length=500)
+    incident: str = ""
+
+    def covers(self, plan: Demotion) -> bool:
+        """Whether nothing is left to do for a plan: it was done already, or the phase has fallen and waits for more.
+
+        What was done is not done again for the same version, even where a person has lifted it since: whoever
+        resumes an agent knows why it was paused.
+
+        Args:
+            plan: A planned move.
+        """
+        fell = self.state is ActState.DONE and self.move is Move.DEMOTE
+        if fell and plan.move in {Move.GRACE, Move.BLOCK_PROMOTION}:
+            return True
+        return (self.move, self.phase, self.version) == (plan.move, plan.phase, plan.version)
+
+
+def fold_acts(acts: Iterable[Act]) -> Mapping[str, Act]:
+    """Return what stands of some recorded steps, by requirement.
+
+    Args:
+        acts: Steps of one agent, oldest first.
+
+    Example:
+        >>> fold_acts([])
+        mappingproxy({})
+    """
+    last = {act.requirement: act for act in acts}
+    return MappingProxyType({name: act for name, act in last.items() if act.state is not ActState.ENDED})
+
+
+def _nothing_stands() -> Mapping[str, Act]:
+    return MappingProxyType({})
+
+
+def _no_terms() -> Mapping[str, timedelta]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What is in force for an agent when its verdict is read.
+
+    Attributes:
+        acts: What stands of earlier moves, by requirement.
+        phase_since: When the phase in force began, or None.
+        rolled_back_to: Version that alone may serve, or None.
+        has_earlier_version: Whether an earlier version passed the release gate.
+        resolve: Time to cure a breach, by requirement; a week where none is given.
+    """
+
+    acts: Mapping[str, Act] = field(default_factory=_nothing_stands)
+    phase_since: datetime | None = None
+    rolled_back_to: str | None = None
+    has_earlier_version: bool = True
+    resolve: Mapping[str, timedelta] = field(default_factory=_no_terms)
+
+
+def plan_demotion(
+    verdict: AgentVerdict, now: datetime | None = None, standing: Standing | None = None
+) -> tuple[Demotion, ...]:
+    """Return the moves that a verdict makes necessary, worst first.
 
     An agent in the pilot is in service for nobody, so its lapses move nothing.
 
     Args:
         verdict: The verdict.
+        now: The moment, aware UTC; None for that of the verdict.
+        standing: What is in force already; None for nothing.
 
     Returns:
-        At most one move for each requirement of the gates in force.
+        At most one move for each requirement of the gates in force, also where it has been made already.
     """
+    at = verdict.as_of if now is None else now
+    there = Standing() if standing is None else standing
     held = {gate for gate in ("1", "2", "3") if verdict.phase != "pilot" and gate <= verdict.phase}
     moves = [
         move
         for requirement in verdict.requirements
         if held & set(requirement.gates) and requirement.waiver is None
-        for move in _move(requirement, verdict)
+        for move in _move(requirement, verdict, at, there)
     ]
     return tuple(sorted(moves, key=lambda move: (_ORDER[move.move], move.due_at, move.requirement)))
 
 
-def _move(requirement: RequirementVerdict, verdict: AgentVerdict) -> list[Demotion]:
+def _move(
+    requirement: RequirementVerdict, verdict: AgentVerdict, now: datetime, there: Standing
+) -> list[Demotion]:
     item = requirement.deciding
     if requirement.status is Status.BREACHED:
-        return [_breached(requirement, item, verdict)]
-    if requirement.reason is Reason.STALE and item.lapses_at is not None and item.lapses_at <= verdict.as_of:
-        return [_lapsed(requirement, item, item.lapses_at, verdict)]
+        return [_breached(requirement, verdict, now, there)]
+    if requirement.reason is Reason.STALE and item.lapses_at is not None and item.lapses_at <= now:
+        return [_lapsed(item, item.lapses_at, verdict, now, there)]
     return []
 
 
-def _breached(requirement: RequirementVerdict, item: ItemVerdict, verdict: AgentVerdict) -> Demotion:
-    part = item.scope.part or ""
-    if part.startswith(_PAUSE_PARTS):
-        move, remedy = Move.PAUSE, f"pilothouse resume {verdict.agent}"
-    elif requirement.requirement in _ROLL_BACK:
-        move, remedy = Move.ROLL_BACK, "pilothouse phase rollback"
-    else:
-        move, remedy = Move.BLOCK_PROMOTION, item.remedy
-    return Demotion(
-        move=move,
-        requirement=requirement.requirement,
-        phase=None,
-        due_at=verdict.as_of,
-        sentence=item.sentence,
-        remedy=remedy,
+def _breached(
+    requirement: RequirementVerdict, verdict: AgentVerdict, now: datetime, there: Standing
+) -> Demotion:
+    name = requirement.requirement
+    act = there.acts.get(name)
+    since = verdict.as_of if act is None else act.since
+    unbearable = next(
+        (
+            item
+            for item in requirement.items
+            if item.status is Status.BREACHED and (item.scope.part or "").startswith(_PAUSE_PARTS)
+        ),
+        None,
     )
+    if unbearable is not None:
+        return Demotion(
+            move=Move.PAUSE,
+            requirement=name,
+            item=unbearable,
+            phase=None,
+            version=verdict.version,
+            since=since,
+            due_at=since,
+            sentence=unbearable.sentence,
+            remedy=f"pilothouse resume {verdict.agent}",
+        )
+    item = requirement.deciding
+    if name in _ROLL_BACK and _may_go_back(verdict, there):
+        return Demotion(
+            move=Move.ROLL_BACK,
+            requirement=name,
+            item=item,
+            phase=None,
+            version=verdict.version,
+            since=since,
+            due_at=since,
+            sentence=item.sentence,
+            remedy=item.remedy,
+        )
+    fallen = act is not None and act.move is Move.DEMOTE and act.state is ActState.DONE
+    at_once = name in _ROLL_BACK and not fallen
+    counted_from = since if there.phase_since is None else max(since, there.phase_since)
+    due_at = since if at_once else counted_from + there.resolve.get(name, GRACE)
+    passed = now >= due_at
+    below = _BELOW[verdict.phase]
+    words = _fall_words(verdict.phase, below, due_at, passed=passed)
+    return Demotion(
+        move=Move.DEMOTE if passed else Move.BLOCK_PROMOTION,
+        requirement=name,
+        item=item,
+        phase=below if passed else None,
+        version=verdict.version,
+        since=since,
+        due_at=due_at,
+        sentence=f"{item.sentence} {words}",
+        remedy=item.remedy,
+    )
+
+
+def _may_go_back(verdict: AgentVerdict, there: Standing) -> bool:
+    """Whether an earlier version is left: not when the one that was gone back to is breached as well."""
+    if there.rolled_back_to is not None:
+        return verdict.version != there.rolled_back_to
+    return there.has_earlier_version
 
 
 def _lapsed(
-    requirement: RequirementVerdict, item: ItemVerdict, lapsed_at: datetime, verdict: AgentVerdict
+    item: ItemVerdict, lapsed_at: datetime, verdict: AgentVerdict, now: datetime, there: Standing
 ) -> Demotion:
-    due_at = lapsed_at + (GRACE_SHORT if requirement.requirement in _SHORT else GRACE)
-    below = "pilot" if verdict.as_of >= lapsed_at + PILOT_AFTER else _BELOW[verdict.phase]
-    passed = verdict.as_of >= due_at
-    words = (
-        f"phase {below} since {day(due_at)}"
-        if passed
-        else f"phase {verdict.phase} is kept until {day(due_at)}"
-    )
+    act = there.acts.get(item.requirement)
+    fallen = act is not None and act.move is Move.DEMOTE and act.state is ActState.DONE
+    long_away = now >= lapsed_at + PILOT_AFTER
+    if fallen or long_away:
+        due_at, below = lapsed_at + PILOT_AFTER, "pilot"
+    else:
+        due_at = lapsed_at + (GRACE_SHORT if item.requirement in _SHORT else GRACE)
+        below = _BELOW[verdict.phase]
+    passed = now >= due_at
+    words = _fall_words(verdict.phase, below, due_at, passed=passed)
     return Demotion(
         move=Move.DEMOTE if passed else Move.GRACE,
-        requirement=requirement.requirement,
-        phase=below if passed else verdict.phase,
+        requirement=item.requirement,
+        item=item,
+        phase=below if passed else None,
+        version=verdict.version,
+        since=lapsed_at,
         due_at=due_at,
-        sentence=f"{item.sentence} Without it: {words}.",
+        sentence=f"{item.sentence} {words}",
         remedy=item.remedy,
     )
+
+
+def _fall_words(phase: str, below: str, due_at: datetime, *, passed: bool) -> str:
+    if passed:
+        return f"Phase {phase} could be kept until {day(due_at)}; now {_words(below)}."
+    return f"Phase {phase} is kept until {day(due_at)}, then {_words(below)}."
+
+
+def _words(phase: str) -> str:
+    return "the pilot" if phase == "pilot" else f"phase {phase}"

@@ -11,6 +11,7 @@ import hashlib
 import json
 import math
 import re
+from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Any
 
 from pilothouse.core.charter.models import ModelPin
@@ -107,8 +108,10 @@ def canonical_json(value: Any) -> str:
         >>> canonical_json({"b": 1.0, "a": [True, 1e21, 1e-7]})
         '{"a":[true,1e+21,1e-7],"b":1}'
     """
-    if value is None or isinstance(value, (bool, str)):
-        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str):
+        return encode_basestring(value)
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
     if isinstance(value, int):
         if abs(value) > INTEGER_EXACT_MAX:
             raise ValueError(f"{value} is beyond the whole numbers that JSON keeps exactly")
@@ -119,9 +122,7 @@ def canonical_json(value: Any) -> str:
         return "[" + ",".join(canonical_json(part) for part in value) + "]"
     if isinstance(value, dict):
         parts = sorted(value.items(), key=lambda part: part[0].encode("utf-16-be"))
-        return (
-            "{" + ",".join(f"{json.dumps(k, ensure_ascii=False)}:{canonical_json(v)}" for k, v in parts) + "}"
-        )
+        return "{" + ",".join(f"{encode_basestring(k)}:{canonical_json(v)}" for k, v in parts) + "}"
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 

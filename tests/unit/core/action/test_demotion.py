@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from evidence_made import V1, everything_holds, load_charter, replaced, without
 
-from pilothouse.core.action.demotion import Move, plan_demotion
+from pilothouse.core.action.demotion import Act, ActState, Move, Standing, fold_acts, plan_demotion
 from pilothouse.core.verdict.readiness import decide
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -16,8 +16,17 @@ CHARTER = load_charter()
 HELD = everything_holds(CHARTER, NOW)
 
 
-def moves(evidence, *, phase="1", now=NOW):
-    return plan_demotion(decide(CHARTER, evidence, now, phase=phase, version=V1))
+def moves(evidence, *, phase="1", now=NOW, standing=None):
+    return plan_demotion(decide(CHARTER, evidence, now, phase=phase, version=V1), standing=standing)
+
+
+def recorded(plan, *, state=ActState.DONE, **fields):
+    found = {
+        name: getattr(plan, name) for name in ("move", "requirement", "phase", "version", "since", "due_at")
+    }
+    return Act(
+        **{**found, "at": NOW, "sentence": plan.sentence, "remedy": plan.remedy, "state": state, **fields}
+    )
 
 
 def lapsed(kind, days, **scope):
@@ -40,8 +49,8 @@ def test_in_the_pilot_nothing_can_fall():
 def test_evidence_that_lapsed_has_a_week_of_grace_and_then_the_phase_falls():
     evidence = lapsed("integration.certificate", 31, integration="erp")
     grace = only(moves(evidence), "INT-2")
-    assert (grace.move, grace.phase, grace.due_at) == (Move.GRACE, "1", NOW + timedelta(days=6))
-    assert "phase 1 is kept until 26 Nov 2026" in grace.sentence
+    assert (grace.move, grace.phase, grace.due_at) == (Move.GRACE, None, NOW + timedelta(days=6))
+    assert "Phase 1 is kept until 26 Nov 2026, then the pilot" in grace.sentence
     later = only(moves(evidence, now=NOW + timedelta(days=8)), "INT-2")
     assert (later.move, later.phase) == (Move.DEMOTE, "pilot")
 
@@ -68,7 +77,8 @@ def test_a_lapsed_sign_in_has_a_day():
 )
 def test_a_breach_moves_at_once(kind, task_type, requirement, move):
     found = moves(replaced(HELD, kind, task_type=task_type, n=5_000, good=4_000))
-    assert (found[0].requirement, found[0].move, found[0].due_at) == (requirement, move, NOW)
+    due_at = NOW + timedelta(days=7) if move is Move.BLOCK_PROMOTION else NOW
+    assert (found[0].requirement, found[0].move, found[0].due_at) == (requirement, move, due_at)
     assert found[0].remedy.startswith("pilothouse ")
 
 
@@ -80,3 +90,74 @@ def test_the_worst_move_comes_first():
     evidence = replaced(HELD, "hosts_observed", n=5_000, good=4_000)
     evidence = replaced(evidence, "critical", task_type="po_invoice", n=5_000, good=4_000)
     assert [move.move for move in moves(evidence)] == [Move.PAUSE, Move.BLOCK_PROMOTION]
+
+
+LYING = replaced(HELD, "discrepancy", task_type="po_invoice", n=5_000, good=4_000)
+UNDECLARED = replaced(HELD, "hosts_observed", n=5_000, good=4_000)
+
+
+def test_a_breach_in_the_version_gone_back_to_costs_the_phase_at_once():
+    standing = Standing(rolled_back_to=V1)
+    found = only(moves(LYING, phase="2", standing=standing), "MON-7")
+    assert (found.move, found.phase, found.due_at) == (Move.DEMOTE, "1", NOW)
+
+
+def test_while_the_new_version_still_answers_the_rollback_stands():
+    assert only(moves(LYING, standing=Standing(rolled_back_to="another")), "MON-7").move is Move.ROLL_BACK
+
+
+def test_without_an_earlier_version_that_held_the_phase_falls():
+    found = only(moves(LYING, phase="2", standing=Standing(has_earlier_version=False)), "MON-7")
+    assert (found.move, found.phase) == (Move.DEMOTE, "1")
+
+
+def test_a_second_fall_for_one_breach_waits_for_the_time_to_cure():
+    fell = recorded(only(moves(LYING, phase="2", standing=Standing(has_earlier_version=False)), "MON-7"))
+    cure = {"MON-7": timedelta(days=2)}
+    standing = Standing(acts=fold_acts([fell]), phase_since=NOW, has_earlier_version=False, resolve=cure)
+    waits = only(moves(LYING, standing=standing), "MON-7")
+    assert (waits.move, waits.due_at) == (Move.BLOCK_PROMOTION, NOW + timedelta(days=2))
+    assert fell.covers(waits)  # nothing is said twice
+    again = plan_demotion(
+        decide(CHARTER, LYING, NOW, phase="1", version=V1), NOW + timedelta(days=2), standing=standing
+    )
+    assert (only(again, "MON-7").move, only(again, "MON-7").phase) == (Move.DEMOTE, "pilot")
+    assert not fell.covers(only(again, "MON-7"))
+
+
+def test_another_breach_blocks_promotion_and_costs_the_phase_when_it_is_not_cured_in_time():
+    first = only(moves(UNDECLARED), "INT-1")
+    assert (first.move, first.phase, first.due_at) == (Move.BLOCK_PROMOTION, None, NOW + timedelta(days=7))
+    stands = Standing(
+        acts=fold_acts([recorded(first, state=ActState.WAITS)]), resolve={"INT-1": timedelta(hours=4)}
+    )
+    verdict = decide(CHARTER, UNDECLARED, NOW, phase="1", version=V1)
+    later = only(plan_demotion(verdict, NOW + timedelta(hours=4), stands), "INT-1")
+    assert (later.move, later.phase, later.since) == (Move.DEMOTE, "pilot", NOW)
+    assert "now the pilot" in later.sentence
+
+
+def test_after_a_fall_lapsed_evidence_has_until_the_thirtieth_day():
+    evidence = lapsed("integration.certificate", 38, integration="erp")
+    fell = only(moves(evidence, phase="3"), "INT-2")
+    assert (fell.move, fell.phase) == (Move.DEMOTE, "2")
+    stands = Standing(acts=fold_acts([recorded(fell)]))
+    waits = only(moves(evidence, phase="2", standing=stands), "INT-2")
+    assert (waits.move, waits.due_at) == (Move.GRACE, NOW + timedelta(days=22))
+
+
+def test_a_critical_case_pauses_also_where_another_part_decides():
+    evidence = replaced(LYING, "critical", task_type="po_invoice", n=5_000, good=4_999)
+    assert only(moves(evidence), "MON-2").move is Move.PAUSE
+
+
+def test_what_a_person_lifted_is_not_done_again_for_the_same_version():
+    plan = only(moves(LYING), "MON-7")
+    assert recorded(plan).covers(plan)
+    assert not recorded(plan, version="another").covers(plan)
+
+
+def test_a_step_that_ended_stands_no_more():
+    plan = only(moves(LYING), "MON-7")
+    assert list(fold_acts([recorded(plan)])) == ["MON-7"]
+    assert not fold_acts([recorded(plan), recorded(plan, state=ActState.ENDED)])

@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Carry out what verdicts make necessary: pause, roll back or demote an agent, record it, and tell its owner."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from types import MappingProxyType
+
+from pydantic import ValidationError
+
+from pilothouse.core.action.demotion import Act, ActState, Demotion, Move, Standing, plan_demotion
+from pilothouse.core.action.incident import Incident, IncidentEvent
+from pilothouse.core.charter.answers import is_open, known
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.verdict.phases import fold_phase
+from pilothouse.core.verdict.verdict import AgentVerdict, Status
+from pilothouse.errors import Conflict, PilothouseError
+from pilothouse.ports import CharterInForce, Pause, Rollback
+from pilothouse.ports.incidents import IncidentChange
+from pilothouse.ports.work import Job, WorkChange
+from pilothouse.workflows.act_log import ACTOR, read_acts, write_act
+from pilothouse.workflows.alerts import (
+    ATTEMPTS_MAX,
+    METRIC_OF_KIND,
+    SEVERITY_DEFAULT,
+    Firing,
+    raise_alert,
+    rule_for,
+)
+from pilothouse.workflows.control_room import ControlRoom
+from pilothouse.workflows.controls import versions_that_held
+from pilothouse.workflows.in_force import charter_of
+from pilothouse.workflows.paging import incident_key
+from pilothouse.workflows.phase_log import phase_events
+from pilothouse.workflows.phases import demote_phase
+from pilothouse.workflows.work import new_holder
+
+__all__ = ["LEASE_NAME", "act_on_verdicts"]
+
+LEASE_NAME = "demotion"
+"""Only one process acts on verdicts at a time."""
+
+_WARNINGS = frozenset({Move.GRACE, Move.BLOCK_PROMOTION})
+
+
+def act_on_verdicts(room: ControlRoom, now: datetime, *, holder: str = "") -> int:
+    """Do for every agent what its newest verdict makes necessary and was not done yet.
+
+    Args:
+        room: Opened parts.
+        now: The moment, aware UTC.
+        holder: Name of this run of the process, for the lease.
+
+    Returns:
+        How many steps were recorded; none when run again at once, or while another process does it.
+
+    Raises:
+        PilothouseError: The first agent for which it failed, after all others have been looked at.
+    """
+    lease = room.work.acquire(LEASE_NAME, holder or new_holder())
+    if lease is None:
+        return 0
+    recorded, failed = 0, None
+    try:
+        for record in room.installation.ledger.charters():
+            try:
+                recorded += _act(room, record, now)
+            except PilothouseError as error:
+                failed = failed or error
+    finally:
+        room.work.release(lease)
+    if failed is not None:
+        raise failed
+    return recorded
+
+
+def _act(room: ControlRoom, record: CharterInForce, now: datetime) -> int:
+    ledger, agent = room.installation.ledger, record.agent
+    verdict = _verdict(room, record)
+    if verdict is None:
+        return 0
+    charter, acts = charter_of(record), read_acts(ledger, agent)
+    steps = 0
+    standing = _standing(room, charter, verdict, acts)
+    plans = plan_demotion(verdict, now, standing)
+    told: dict[tuple[Move, str | None], Incident] = {}
+    for plan in plans:
+        act = acts.get(plan.requirement)
+        if act is None or not act.covers(plan):
+            _carry_out(room, charter, plan, now, told)
+            steps += 1
+    for name in acts.keys() - {plan.requirement for plan in plans}:
+        ended = acts[name].model_copy(update={"state": ActState.ENDED, "at": now})
+        write_act(ledger, agent, ended)
+        steps += 1
+    return steps
+
+
+def _verdict(room: ControlRoom, record: CharterInForce) -> AgentVerdict | None:
+    """Return the newest verdict if it speaks of the charter and the phase in force; a new one comes in minutes."""
+    ledger = room.installation.ledger
+    text = ledger.latest_verdict(record.agent)
+    try:
+        verdict = None if text is None else AgentVerdict.model_validate_json(text)
+    except ValidationError:
+        return None  # an older program wrote it; the next one is ours
+    state = fold_phase(phase_events(ledger, record.agent))
+    if verdict is None or verdict.charter_digest != record.digest or verdict.phase != state.phase:
+        return None
+    return None if state.since is not None and verdict.as_of < state.since else verdict
+
+
+def _standing(
+    room: ControlRoom, charter: Charter, verdict: AgentVerdict, acts: Mapping[str, Act]
+) -> Standing:
+    rollback = room.controls.read().rollback_of(charter.agent)
+    return Standing(
+        acts=acts,
+        phase_since=fold_phase(phase_events(room.installation.ledger, charter.agent)).since,
+        rolled_back_to=rollback.to_version if rollback else None,
+        has_earlier_version=_earlier_version(room, verdict) is not None,
+        resolve=_times_to_cure(charter, verdict),
+    )
+
+
+def _earlier_version(room: ControlRoom, verdict: AgentVerdict) -> str | None:
+    held = versions_that_held(room.installation, verdict.agent)
+    return next((version for version in held if version != verdict.version), None)
+
+
+def _times_to_cure(charter: Charter, verdict: AgentVerdict) -> Mapping[str, timedelta]:
+    """Return how long a breach of each requirement may last: what the charter gives the severity of its alert."""
+    terms = known(charter.severities) or {}
+    found: dict[str, timedelta] = {}
+    for requirement in verdict.requirements:
+        if requirement.status is not Status.BREACHED:
+            continue
+        item = requirement.deciding
+        rule = rule_for(charter, METRIC_OF_KIND.get(item.kind, item.requirement), item.scope.task_type)
+        severity = SEVERITY_DEFAULT if rule is None or is_open(rule.severity) else rule.severity
+        term = terms.get(severity)
+        resolve = known(term.resolve) if term is not None else None
+        if resolve is not None:
+            found[requirement.requirement] = resolve
+    return MappingProxyType(found)
+
+
+def _carry_out(
+    room: ControlRoom,
+    charter: Charter,
+    plan: Demotion,
+    now: datetime,
+    told: dict[tuple[Move, str | None], Incident],
+) -> None:
+    """Do one step: the control first, then people, then the record, so that a kill between them repeats, not skips.
+
+    Several requirements may ask for the same step at once; people are told of it once.
+    """
+    agent, ledger = charter.agent, room.installation.ledger
+    if plan.move is Move.PAUSE:
+        room.controls.pause(Pause(agent=agent, tool=None, reason=plan.sentence, actor=ACTOR, at=now))
+        what = f"{agent} is paused"
+    elif plan.move is Move.ROLL_BACK:
+        what = f"{agent} is rolled back to {_roll_back(room, agent, plan, now)}"
+    elif plan.move is Move.DEMOTE and plan.phase is not None:
+        demote_phase(ledger, agent, now, to=plan.phase, actor=ACTOR, reason=plan.sentence)
+        what = f"{agent} is in {'the pilot' if plan.phase == 'pilot' else f'phase {plan.phase}'} from now on"
+    else:
+        what = ""
+    same = (plan.move, plan.phase)
+    if what and same not in told:
+        told[same] = _tell(room, charter, plan, what, now)
+    incident = told.get(same)
+    write_act(
+        ledger,
+        agent,
+        Act(
+            state=ActState.WAITS if plan.move in _WARNINGS else ActState.DONE,
+            move=plan.move,
+            requirement=plan.requirement,
+            phase=plan.phase,
+            version=plan.version,
+            since=plan.since,
+            due_at=plan.due_at,
+            at=now,
+            sentence=plan.sentence[:1_000],
+            remedy=plan.remedy[:500],
+            incident=incident.name if incident else "",
+        ),
+    )
+
+
+def _roll_back(room: ControlRoom, agent: str, plan: Demotion, now: datetime) -> str:
+    held = versions_that_held(room.installation, agent)
+    target = next(version for version in held if version != plan.version)
+    there = room.controls.read().rollback_of(agent)
+    if there is None or there.to_version != target:
+        room.controls.roll_back(
+            Rollback(
+                agent=agent,
+                to_version=target,
+                from_version=plan.version,
+                reason=plan.sentence,
+                actor=ACTOR,
+                at=now,
+            )
+        )
+    return target
+
+
+def _tell(room: ControlRoom, charter: Charter, plan: Demotion, what: str, now: datetime) -> Incident:
+    """Open or continue the incident, write into it what was done, and page the owner beside whoever is on call."""
+    item = plan.item
+    firing = Firing(
+        agent=charter.agent,
+        metric=METRIC_OF_KIND.get(item.kind, plan.requirement),
+        sentence=item.sentence,
+        task_type=item.scope.task_type,
+        traces=item.items,
+        onset=plan.since,
+    )
+    answer = raise_alert(room, firing, now)
+    assert answer.incident is not None  # noqa: S101 - only a warning opens none
+    incident = answer.incident
+    text = f"{what} because of {plan.requirement}. What to do: `{plan.remedy}`."
+    owner = known(charter.owner.person)
+    for attempt in range(ATTEMPTS_MAX):
+        event = IncidentEvent(at=now, kind="loud", actor=ACTOR, text=text)
+        jobs = (
+            () if owner is None else (_page(incident, charter.agent, plan, owner=owner, what=what, now=now),)
+        )
+        try:
+            return room.incidents.change(
+                IncidentChange(incident=incident, events=(event,), work=WorkChange(jobs=jobs))
+            )
+        except Conflict:
+            found = room.incidents.incident(incident.number)
+            if found is None or attempt + 1 == ATTEMPTS_MAX:
+                raise
+            incident = found
+    raise AssertionError  # pragma: no cover - the loop returns or raises
+
+
+def _page(incident: Incident, agent: str, plan: Demotion, *, owner: str, what: str, now: datetime) -> Job:
+    lines = (
+        plan.sentence,
+        f"What to do: {plan.remedy}",
+        f"Where it stands: pilothouse phase status {agent}",
+        f"{incident.name}: pilothouse incident show {incident.number}",
+    )
+    return Job(
+        key=incident_key(
+            incident, "acted", plan.requirement, plan.move.name.lower(), owner, f"{now:%Y%m%dT%H%M%S}"
+        ),
+        action="page",
+        subject=incident.name,
+        document=canonical_json(
+            {
+                "incident": incident.number,
+                "agent": agent,
+                "level": incident.level,
+                "drill": incident.drill,
+                "person": owner,
+                "via": [],
+                "title": f"{what} ({plan.requirement})",
+                "body": "\n".join(lines),
+            }
+        ),
+        run_after=now,
+    )
