@@ -6,8 +6,10 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from pilothouse_verify.bundle import check_bundle
+from pilothouse_verify.evidence import check_evidence, is_evidence
 
 __all__ = ["main"]
 
@@ -22,10 +24,12 @@ def main(arguments: list[str] | None = None) -> None:
     """
     parser = argparse.ArgumentParser(
         prog="pilothouse-verify",
-        description="Check an audit bundle without Pilothouse, without a network.",
+        description="Check a bundle of evidence or of the audit log without Pilothouse, without a network.",
         epilog="Exit status: 0 verified, 1 tampered, 2 usage, 3 consistent but not everything is proven.",
     )
-    parser.add_argument("bundle", type=Path, help="file that `pilothouse audit export` wrote")
+    parser.add_argument(
+        "bundle", type=Path, help="file that `pilothouse report auditor` or `pilothouse audit export` wrote"
+    )
     parser.add_argument(
         "--key", help="the log's verifier key, or a file with it, from another way than the bundle"
     )
@@ -43,12 +47,27 @@ def main(arguments: list[str] | None = None) -> None:
     key = given.key
     if key is not None and Path(key).is_file():
         key = Path(key).read_text(encoding="utf-8")
-    result = check_bundle(given.bundle, key=key, anchors=tuple(given.checkpoint))
-    for problem in result.problems[:20]:
+    anchors = tuple(given.checkpoint)
+    if is_evidence(given.bundle):
+        evidence = check_evidence(given.bundle, key=key, anchors=anchors)
+        _end(
+            evidence.problems,
+            evidence.missing,
+            f"{evidence.word}: {evidence.recomputed} items come out the same from {evidence.records} records; "
+            f"{evidence.only_digests} by digest only",
+        )
+    log = check_bundle(given.bundle, key=key, anchors=anchors)
+    _end(
+        log.problems, log.missing, f"{log.records} records under {log.checkpoints} checkpoints are consistent"
+    )
+
+
+def _end(problems: list[str], missing: list[str], summary: str) -> NoReturn:
+    for problem in problems[:20]:
         sys.stdout.write(f"tampered: {problem}\n")
-    if result.problems:
+    if problems:
         sys.exit(TAMPERED)
-    sys.stdout.write(f"{result.records} records under {result.checkpoints} checkpoints are consistent\n")
-    for missing in result.missing:
-        sys.stdout.write(f"not proven: {missing}\n")
-    sys.exit(INCOMPLETE if result.missing else VERIFIED)
+    sys.stdout.write(f"{summary}\n")
+    for one in missing:
+        sys.stdout.write(f"not proven: {one}\n")
+    sys.exit(INCOMPLETE if missing else VERIFIED)

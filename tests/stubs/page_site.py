@@ -106,7 +106,7 @@ def make_installation(home: Path, *, empty: bool = False) -> Installation:
 def make_site(home: Path, *, empty: bool = False) -> Starlette:
     installation = make_installation(home, empty=empty)
     shows = Shows(installation, health=lambda: HEALTH, work=lambda: WORK)
-    return web_app(shows, rooms=(RolloutRoom(installation),))
+    return web_app(shows, rooms=(RolloutRoom(installation, shows),))
 
 
 @contextmanager

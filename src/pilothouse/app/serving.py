@@ -132,12 +132,13 @@ def _serve_node(
         if not installation.ledger.charters():
             request.on_note("No charter is in force yet: `pilothouse init PATH-TO-YOUR-AGENT` drafts one.")
 
+    shows = Shows(installation, health=node.health, work=background.states)
     app = server.compose(
         otlp=otlp_app(node),
         pages=web_app(
-            Shows(installation, health=node.health, work=background.states),
+            shows,
             sign_in=sign_in,
-            rooms=(*people_rooms(ledger, sign_in), RolloutRoom(installation), IncidentRoom(room)),
+            rooms=(*people_rooms(ledger, sign_in), RolloutRoom(installation, shows), IncidentRoom(room)),
             menu=(REVIEW_LINK, INCIDENTS_MENU),
         ),
         mounts={"gw": gateway.app, "api": people_api(installation, ledger, sign_in.directory)},

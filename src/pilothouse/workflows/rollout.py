@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from pilothouse.core.verdict.phases import approvers_of, fold_phase
 from pilothouse.reports.rollout import RolloutPage, Standing, build_rollout
 from pilothouse.workflows.act_log import StandingAct, shown_acts
-from pilothouse.workflows.assess import assess
+from pilothouse.workflows.assess import Assessment
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.phase_log import looks_taken, phase_events
 from pilothouse.workflows.phases import open_request
@@ -17,19 +15,14 @@ from pilothouse.workflows.stability import read_clock
 __all__ = ["show_rollout"]
 
 
-def show_rollout(installation: Installation, agent: str, now: datetime) -> RolloutPage:
-    """Return the Rollout page of an agent; nothing is stored and no look is spent.
+def show_rollout(installation: Installation, found: Assessment) -> RolloutPage:
+    """Return the Rollout page of an assessment; nothing is stored and no look is spent.
 
     Args:
         installation: Lake and ledger.
-        agent: Agent with a charter in force.
-        now: The moment, aware UTC.
-
-    Raises:
-        UsageError: No charter is in force.
+        found: The assessment.
     """
-    found = assess(installation, agent, now, freeze=False)
-    ledger = installation.ledger
+    ledger, agent, now = installation.ledger, found.charter.agent, found.verdict.as_of
     events = phase_events(ledger, agent)
     state = fold_phase(events)
     waiting = open_request(ledger, agent, now)

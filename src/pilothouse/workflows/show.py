@@ -144,8 +144,29 @@ class Shows:
         Raises:
             UnknownName: No charter has that name.
         """
-        found = self._assess(self._governs(agent), self.now())
+        found = self.assessment(agent)
         return build_readiness(found.verdict, found.charter, show=show)
+
+    def assessment(self, agent: str) -> Assessment:
+        """Return the assessment of an agent that every page of this minute shows.
+
+        Args:
+            agent: Agent id.
+
+        Raises:
+            UnknownName: No charter has that name.
+        """
+        return self._assess(self._governs(agent), self.now())
+
+    def forget(self, agent: str) -> None:
+        """Judge an agent anew at the next page, because somebody just changed its phase.
+
+        Args:
+            agent: Agent id.
+        """
+        with self._lock:
+            for key in [key for key in self._kept if key[0] == agent]:
+                del self._kept[key]
 
     def tasks(
         self, wanted: TaskFilter, before: TaskCursor | None = None, typed: Mapping[str, str] | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
@@ -18,7 +18,7 @@ from pilothouse.core.verdict.remediation import plan_steps
 from pilothouse.core.verdict.value import DAYS_A_MONTH, Measured, TypeVolume, three_numbers
 from pilothouse.ports import Ledger, TaskFilter
 from pilothouse.reports.value import SealShown, ValuePage, build_value
-from pilothouse.workflows.assess import Assessment, assess
+from pilothouse.workflows.assess import Assessment
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.outcomes import read_seals
 
@@ -28,18 +28,14 @@ WINDOW = timedelta(days=28)
 """Volume and cost are those of the last four weeks: every weekday equally often."""
 
 
-def show_value(installation: Installation, agent: str, now: datetime) -> ValuePage:
-    """Return the Value page of an agent; nothing is stored.
+def show_value(installation: Installation, found: Assessment) -> ValuePage:
+    """Return the Value page of an assessment; nothing is stored.
 
     Args:
         installation: Lake and ledger.
-        agent: Agent with a charter in force.
-        now: The moment, aware UTC.
-
-    Raises:
-        UsageError: No charter is in force.
+        found: The assessment.
     """
-    found = assess(installation, agent, now, freeze=False)
+    agent, now = found.charter.agent, found.verdict.as_of
     wanted = TaskFilter(agent=agent, from_ns=unix_ns(now - WINDOW), to_ns=unix_ns(now))
     measured = _measure(found, installation.lake.window(wanted))
     numbers = three_numbers(found.charter, measured, plan_steps(found.verdict, found.charter))

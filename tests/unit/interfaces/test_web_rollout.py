@@ -26,7 +26,8 @@ def site(tmp_path):
 
 
 def enter(site, who):
-    app = web_app(Shows(site.installation), sign_in=site.sign_in, rooms=(RolloutRoom(site.installation),))
+    shows = Shows(site.installation)
+    app = web_app(shows, sign_in=site.sign_in, rooms=(RolloutRoom(site.installation, shows),))
     client = TestClient(app, base_url="http://localhost", follow_redirects=False)
     link = site.link(who).removeprefix("/sign-in/")
     assert client.post("/sign-in", data={"link": link}, headers=SAME).status_code == 303

@@ -19,6 +19,7 @@ from pilothouse.core.verdict.readiness import decide, verdict_digest, verdict_do
 from pilothouse.reports.terminal_rollout import render_rollout
 from pilothouse.testing import example_task
 from pilothouse.workflows.act_log import shown_acts
+from pilothouse.workflows.assess import assess
 from pilothouse.workflows.controls import end_rollback, resume_agent
 from pilothouse.workflows.demote import LEASE_NAME, act_on_verdicts
 from pilothouse.workflows.history import freeze_changes
@@ -107,7 +108,9 @@ def test_evidence_turns_bad_and_after_the_two_ticks_of_the_server_a_control_is_i
     assert refusal is not None
     assert refusal.startswith(f"{AGENT} is paused since 2026-11-18 10:00 UTC by verdict: ")
 
-    page = show_rollout(site.room.installation, AGENT, site.clock())
+    page = show_rollout(
+        site.room.installation, assess(site.room.installation, AGENT, site.clock(), freeze=False)
+    )
     (act,) = page.acts
     assert (act.what, act.is_done, act.command) == ("Paused", True, f"pilothouse resume {AGENT}")
     console = Console(width=100, record=True, file=io.StringIO())

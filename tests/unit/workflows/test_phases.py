@@ -104,7 +104,7 @@ def test_falling_back_needs_a_person_with_the_duty_and_no_gate(ready):
     later = NOW + timedelta(minutes=1)
     assert roll_back_phase(ready, AGENT, later, person="sam", reason="wrong queue").phase == "pilot"
     assert phase_of(ready, later) == "pilot"
-    page = show_rollout(ready, AGENT, later)
+    page = show_rollout(ready, assess(ready, AGENT, later, freeze=False))
     assert [moved.text.split(":")[0] for moved in page.history] == [
         "Pilot rolled back by sam",
         "Phase 1 entered by dana",
@@ -117,9 +117,12 @@ def test_an_agent_without_a_charter_cannot_be_rolled_back(bare):
 
 
 def test_the_page_says_what_to_do_next_at_each_step(ready):
-    assert show_rollout(ready, AGENT, NOW).action.command == "pilothouse phase request 1"
+    assert (
+        show_rollout(ready, assess(ready, AGENT, NOW, freeze=False)).action.command
+        == "pilothouse phase request 1"
+    )
     request_phase(ready, AGENT, "1", NOW, actor="sam")
-    page = show_rollout(ready, AGENT, NOW)
+    page = show_rollout(ready, assess(ready, AGENT, NOW, freeze=False))
     assert (page.action.command, page.approvals) == (
         f"pilothouse phase approve {AGENT} --as dana",
         "Waits for D. Ruiz.",

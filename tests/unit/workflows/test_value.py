@@ -53,14 +53,20 @@ def test_a_seal_before_production_makes_data_9_hold_and_a_changed_charter_voids_
     assert verdict_of(installation, "DATA-9").reason == "missing"
     assert seal_outcomes(installation, AGENT, "dana", NOW).in_time
     assert verdict_of(installation, "DATA-9").status == "holds"
-    assert show_value(installation, AGENT, NOW).action.label == "Measure the outcome"
+    assert (
+        show_value(installation, assess(installation, AGENT, NOW, freeze=False)).action.label
+        == "Measure the outcome"
+    )
 
 
 def test_a_seal_after_the_first_task_in_production_breaches(installation):
     installation.lake.add([example_task(environment="production")])
     assert not seal_outcomes(installation, AGENT, "dana", NOW).in_time
     assert verdict_of(installation, "DATA-9").status == "breached"
-    assert "after the first task" in show_value(installation, AGENT, NOW).seal
+    assert (
+        "after the first task"
+        in show_value(installation, assess(installation, AGENT, NOW, freeze=False)).seal
+    )
 
 
 def test_tasks_of_the_pilot_do_not_count(installation):
@@ -120,6 +126,6 @@ def test_a_missing_column_file_or_outcome_is_said(installation, tmp_path):
 
 
 def test_without_traffic_nobody_can_say_what_it_returns(installation):
-    page = show_value(installation, AGENT, NOW)
+    page = show_value(installation, assess(installation, AGENT, NOW, freeze=False))
     assert "not known: cost per task" in page.sentence.plain
     assert page.numbers[2].value.value is None

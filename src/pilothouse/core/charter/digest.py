@@ -68,6 +68,9 @@ SECTIONS: dict[str, tuple[str, ...]] = {
 """Section → keys of the file. A signature binds to a section, so an edit elsewhere does not void it.
 `thresholds` holds the critical mistakes too, since they stand in each task type."""
 
+_WHOLE_DIGITS_MAX = 21
+"""ECMAScript writes whole numbers below 1e21 without an exponent."""
+
 EXPONENT = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?e([+-])0*([0-9]+)")
 
 
@@ -76,13 +79,15 @@ def _number(value: float) -> str:
         raise ValueError(f"{value} has no JSON form")
     if value == 0:
         return "0"
-    if value.is_integer() and abs(value) < 1e21:
-        return str(int(value))
     text = repr(value)
     match = EXPONENT.fullmatch(text)
     if match is None:
-        return text
+        return text.removesuffix(".0")
     sign, whole, fraction, direction, power = match.groups()
+    if (
+        direction == "+" and int(power) < _WHOLE_DIGITS_MAX
+    ):  # written out, filled up with zeros and not with noise
+        return f"{sign}{(whole + (fraction or '')).ljust(int(power) + 1, '0')}"
     if direction == "-" and int(power) <= 6:  # ECMAScript writes 0.000001 out, Python from 0.0001 on
         return f"{sign}0.{'0' * (int(power) - 1)}{whole}{fraction or ''}"
     return f"{sign}{whole}{'.' + fraction if fraction else ''}e{direction}{power}"

@@ -46,6 +46,7 @@ from pilothouse.interfaces.cli import (
     price,
     provider,
     replay,
+    report,
     review,
     run,
     serve,
@@ -64,7 +65,7 @@ __all__ = ["build_cli", "run_cli"]
 
 COMMANDS = {
     "Begin": (demo, charter, serve, run),
-    "See and decide": (telemetry, verdict, phase, value, explain),
+    "See and decide": (telemetry, verdict, phase, value, report, explain),
     "Measure before it ships": (dataset, evaluate, gate, load, canary, replay, context),
     "Guard what it may do": (provider, key, policy, approve, integration, mcp, controls),
     "People": (evidence, review, feedback, curate, sign_in, contact),

@@ -53,10 +53,14 @@ def register(cli: typer.Typer, services: Services) -> None:
         from pilothouse.reports.terminal_rollout import render_rollout
         from pilothouse.reports.view_models import page_json
         from pilothouse.workflows.agents import choose_agent
+        from pilothouse.workflows.assess import assess
         from pilothouse.workflows.rollout import show_rollout
 
         with services.open_installation(load_settings(home=home)) as installation:
-            page = show_rollout(installation, choose_agent(installation, agent), services.clock.now())
+            chosen = choose_agent(installation, agent)
+            page = show_rollout(
+                installation, assess(installation, chosen, services.clock.now(), freeze=False)
+            )
         if as_json:
             typer.echo(page_json(page))
         else:

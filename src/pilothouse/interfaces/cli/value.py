@@ -40,10 +40,12 @@ def register(cli: typer.Typer, services: Services) -> None:
         """Show the three numbers as ranges with their sources, and each outcome against its commitment."""
         from pilothouse.reports.view_models import page_json
         from pilothouse.workflows.agents import choose_agent
+        from pilothouse.workflows.assess import assess
         from pilothouse.workflows.value import show_value
 
         with services.open_installation(load_settings(home=home)) as installation:
-            page = show_value(installation, choose_agent(installation, agent), services.clock.now())
+            chosen = choose_agent(installation, agent)
+            page = show_value(installation, assess(installation, chosen, services.clock.now(), freeze=False))
         if as_json:
             typer.echo(page_json(page))
         else:

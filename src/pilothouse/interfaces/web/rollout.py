@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Rollout and Value pages, and the forms that request, approve and take back a phase."""
+"""The Rollout, Value, executive and compliance pages, and the forms that request, approve and take back a phase."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import get_args
 from urllib.parse import quote
 
@@ -17,9 +16,12 @@ from pilothouse.interfaces.web.frame import Frame
 from pilothouse.interfaces.web.routing import PageRoute, Visit, see_other
 from pilothouse.reports.view_models import Page
 from pilothouse.workflows.agents import choose_agent
+from pilothouse.workflows.assess import Assessment
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.phases import approve_phase, request_phase, roll_back_phase
+from pilothouse.workflows.report import show_compliance, show_executive
 from pilothouse.workflows.rollout import show_rollout
+from pilothouse.workflows.show import Shows
 from pilothouse.workflows.value import show_value
 
 __all__ = ["RolloutRoom"]
@@ -29,32 +31,39 @@ REASON_MAX = 500
 
 
 class RolloutRoom:
-    """Where an agent is on its way, and what it is worth.
+    """Where an agent is on its way, what it is worth, and its sheet for whoever decides.
 
     Args:
         installation: Lake and ledger.
+        shows: Gives the assessment of the minute.
     """
 
-    def __init__(self, installation: Installation) -> None:
+    def __init__(self, installation: Installation, shows: Shows) -> None:
         self._installation = installation
+        self._shows = shows
 
     def routes(self, frame: Frame) -> Sequence[PageRoute]:
         """Return the pages, their JSON, and the forms."""
 
-        def shown(show: Callable[[Installation, str, datetime], Page]) -> Callable[[Visit], Response]:
+        def shown(show: Callable[[Installation, Assessment], Page]) -> Callable[[Visit], Response]:
             def answer(visit: Visit) -> Response:
-                page = show(self._installation, self._agent(visit), self._minute())
+                page = show(self._installation, self._shows.assessment(self._agent(visit)))
                 return frame.answer(visit.request, page, governed=True, viewer=visit.viewer)
 
             return answer
 
         agent = "/agents/{agent}"
-        rollout, value = shown(show_rollout), shown(show_value)
+        rollout, value, executive = shown(show_rollout), shown(show_value), shown(show_executive)
+        compliance = shown(lambda _installation, found: show_compliance(found))
         return (
             PageRoute(path=f"{agent}/rollout", answer=rollout, action=Action.READ),
             PageRoute(path=f"{agent}/rollout.json", answer=rollout, action=Action.READ),
             PageRoute(path=f"{agent}/value", answer=value, action=Action.READ),
             PageRoute(path=f"{agent}/value.json", answer=value, action=Action.READ),
+            PageRoute(path=f"{agent}/executive", answer=executive, action=Action.READ),
+            PageRoute(path=f"{agent}/executive.json", answer=executive, action=Action.READ),
+            PageRoute(path=f"{agent}/compliance", answer=compliance, action=Action.READ),
+            PageRoute(path=f"{agent}/compliance.json", answer=compliance, action=Action.READ),
             PageRoute(
                 path=f"{agent}/rollout/request", answer=self._request, action=Action.OPERATE, writes=True
             ),
@@ -67,10 +76,6 @@ class RolloutRoom:
     def _agent(self, visit: Visit) -> str:
         return choose_agent(self._installation, visit.path("agent"))
 
-    def _minute(self) -> datetime:
-        """Return the moment of a page: within a minute it is the same page, and a browser need not load it again."""
-        return self._installation.clock.now().replace(second=0, microsecond=0)
-
     def _request(self, visit: Visit) -> Response:
         agent = self._agent(visit)
         request_phase(
@@ -80,12 +85,12 @@ class RolloutRoom:
             self._installation.clock.now(),
             actor=visit.person.person(agent),
         )
-        return _to_page(agent)
+        return self._to_page(agent)
 
     def _approve(self, visit: Visit) -> Response:
         agent = self._agent(visit)
         approve_phase(self._installation, agent, visit.person.person(agent), self._installation.clock.now())
-        return _to_page(agent)
+        return self._to_page(agent)
 
     def _back(self, visit: Visit) -> Response:
         agent = self._agent(visit)
@@ -102,7 +107,11 @@ class RolloutRoom:
             person=visit.person.person(agent),
             reason=reason,
         )
-        return _to_page(agent)
+        return self._to_page(agent)
+
+    def _to_page(self, agent: str) -> Response:
+        self._shows.forget(agent)
+        return see_other(f"/agents/{quote(agent, safe='')}/rollout")
 
 
 def _phase(text: str) -> PhaseName:
@@ -111,7 +120,3 @@ def _phase(text: str) -> PhaseName:
             found: PhaseName = name
             return found
     raise UnknownName.among("phase", text, get_args(PhaseName), remedy="Phases are 1, 2 and 3.")
-
-
-def _to_page(agent: str) -> Response:
-    return see_other(f"/agents/{quote(agent, safe='')}/rollout")

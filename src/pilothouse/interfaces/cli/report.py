@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pilothouse report`: the sheet for whoever decides, the owner's weekly note, the compliance map, the auditor's bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pilothouse.interfaces.cli.consoles import result_console
+from pilothouse.interfaces.cli.options import AsJson, Home
+from pilothouse.settings import load_settings
+
+if TYPE_CHECKING:
+    from pilothouse.interfaces.cli.services import Services
+    from pilothouse.workflows.assess import Assessment
+    from pilothouse.workflows.installation import Installation
+
+__all__ = ["register"]
+
+Agent = Annotated[str | None, typer.Argument(help="Agent id; may be left out while only one has a charter.")]
+
+
+def register(cli: typer.Typer, services: Services) -> None:
+    """Add `report` to the command tree."""
+    group = typer.Typer(
+        name="report", help="Hand over what holds: to executive, owner or auditor.", no_args_is_help=True
+    )
+
+    def judged(installation: Installation, agent: str | None, *, freeze: bool = False) -> Assessment:
+        from pilothouse.workflows.agents import choose_agent
+        from pilothouse.workflows.assess import assess
+
+        return assess(installation, choose_agent(installation, agent), services.clock.now(), freeze=freeze)
+
+    @group.command("executive")
+    def executive(
+        agent: Agent = None,
+        *,
+        out: Annotated[
+            Path | None, typer.Option(help="File to write: .pdf (tagged, PDF/UA-1) or .html.")
+        ] = None,
+        home: Home = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """One sheet: go or not, what that rests on, three numbers, and what would change it."""
+        from pilothouse.reports.terminal_report import render_executive
+        from pilothouse.reports.view_models import page_json
+        from pilothouse.workflows.report import show_executive, write_executive
+
+        with services.open_installation(load_settings(home=home)) as installation:
+            page = show_executive(installation, judged(installation, agent, freeze=out is not None))
+            written = None if out is None else write_executive(installation, page, out)
+        if written is not None:
+            typer.echo(f"{page.word}: {out}\n  sha256 {written}, recorded in the audit log")
+        elif as_json:
+            typer.echo(page_json(page))
+        else:
+            render_executive(page, result_console(wrap=True))
+
+    @group.command("weekly")
+    def weekly(agent: Agent = None, *, home: Home = None, as_json: AsJson = False) -> None:
+        """Three sentences for the owner: what changed, what is asked, what lapses next."""
+        from pilothouse.reports.view_models import page_json
+        from pilothouse.workflows.report import show_weekly
+
+        with services.open_installation(load_settings(home=home)) as installation:
+            page = show_weekly(installation, judged(installation, agent))
+        typer.echo(page_json(page) if as_json else page.text)
+
+    @group.command("compliance")
+    def compliance(agent: Agent = None, *, home: Home = None, as_json: AsJson = False) -> None:
+        """Which controls of which frameworks this agent's evidence speaks to, with status and age."""
+        from pilothouse.reports.terminal_report import render_compliance
+        from pilothouse.reports.view_models import page_json
+        from pilothouse.workflows.report import show_compliance
+
+        with services.open_installation(load_settings(home=home)) as installation:
+            page = show_compliance(judged(installation, agent))
+        if as_json:
+            typer.echo(page_json(page))
+        else:
+            render_compliance(page, result_console(wrap=True))
+
+    @group.command("auditor")
+    def auditor(
+        target: Annotated[Path, typer.Argument(help="Zip file to write.")],
+        agent: Agent = None,
+        *,
+        home: Home = None,
+    ) -> None:
+        """One file with everything a verdict rests on, which `pilothouse-verify` checks without Pilothouse."""
+        from pilothouse.workflows.evidence_bundle import export_evidence
+
+        with services.open_boundary(load_settings(home=home)) as room:
+            found = judged(room.installation, agent, freeze=True)
+            done = export_evidence(room, found, target)
+        typer.echo(f"{done.word}: {done.records:,} records behind {done.items:,} items in {target}")
+        typer.echo(f"  $ pilothouse-verify {target} --key KEY-FROM-ANOTHER-WAY")
+
+    cli.add_typer(group)

@@ -1,0 +1,336 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The executive page: one sheet that says go or not, what that rests on, and what would change it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pilothouse.core.charter.answers import known
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.verdict.numbers import day, short_digest
+from pilothouse.core.verdict.remediation import Plan, Step
+from pilothouse.core.verdict.sentence import person_names
+from pilothouse.core.verdict.signing import Asked, SignatureState
+from pilothouse.core.verdict.stall import Stall, StallLevel
+from pilothouse.core.verdict.verdict import AgentVerdict, Reason, RequirementVerdict, Status
+from pilothouse.reports.context import Benchmarks, benchmarks
+from pilothouse.reports.value import NumberShown, OutcomeShown, ValuePage
+from pilothouse.reports.view_models import (
+    Frozen,
+    Page,
+    Sentence,
+    StatusMark,
+    mark_of,
+    page_moment,
+    quantity_of,
+    shown_text,
+)
+from pilothouse.reports.words import phase_words
+
+__all__ = [
+    "DomainShown",
+    "ExecutivePage",
+    "Facts",
+    "SectorShown",
+    "StepShown",
+    "build_executive",
+    "stall_words",
+]
+
+STEPS_SHOWN = 5
+"""What would change the verdict: a sheet has room for five."""
+
+UNKNOWN_SHOWN = 6
+"""What is not known; the Readiness page lists all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What the sheet is made of.
+
+    Attributes:
+        charter: The charter in force.
+        verdict: Its verdict at the moment.
+        plan: What is to be done.
+        value: The Value page at the same moment.
+        signatures: What people have to sign, with its state.
+        stall: How long nothing came nearer, or None without history.
+    """
+
+    charter: Charter
+    verdict: AgentVerdict
+    plan: Plan
+    value: ValuePage
+    signatures: Sequence[Asked]
+    stall: Stall | None
+
+
+class DomainShown(Frozen):
+    """One domain with the requirement that decides it."""
+
+    title: str
+    mark: StatusMark
+    requirement: str
+    statement: str
+    measured: str
+
+
+class StepShown(Frozen):
+    """One thing that would change the verdict."""
+
+    command: str
+    why: str
+    who: str
+    effort: str
+
+
+class SectorShown(Frozen):
+    """One line of the survey."""
+
+    name: str
+    production: str
+    failure: str
+    blocker: str
+
+
+class ExecutivePage(Page):
+    """One sheet for whoever decides.
+
+    Attributes:
+        word: `GO`, `GO WITH CONDITIONS`, `NO-GO` or `NOT ENOUGH EVIDENCE`.
+        phase: The phase the agent is in.
+        lapse: When the verdict lapses by itself, in words.
+        conditions: What is at risk or waived, with its end; empty without conditions.
+        domains: The five domains with their worst requirement.
+        numbers: Cost of staying a pilot, investment, return.
+        ratio: Return on the investment in words, or empty.
+        seal: The seal over the outcomes, in words.
+        outcomes: Commitment against measurement.
+        steps: What would change the verdict, most urgent first.
+        gate_date: When the next gate can be reached, in words, or empty.
+        unknown: What is not known.
+        unknown_more: How many more there are, in words, or empty.
+        people: Owner and sponsor.
+        signatures: Who has signed what, and what is not signed.
+        budget: Lines of the production budget, in words.
+        stall: How long nothing came nearer, in words, or empty.
+        sector: The survey, line by line.
+        sector_note: What the survey is, and where its texts contradict each other.
+        foot: Agent, version, charter and how to check the sheet.
+    """
+
+    word: str
+    phase: str
+    lapse: str
+    conditions: tuple[str, ...]
+    domains: tuple[DomainShown, ...]
+    numbers: tuple[NumberShown, ...]
+    ratio: str
+    seal: str
+    outcomes: tuple[OutcomeShown, ...]
+    steps: tuple[StepShown, ...]
+    gate_date: str
+    unknown: tuple[str, ...]
+    unknown_more: str
+    people: tuple[str, ...]
+    signatures: tuple[str, ...]
+    budget: tuple[str, ...]
+    stall: str
+    sector: tuple[SectorShown, ...]
+    sector_note: tuple[str, ...]
+    foot: tuple[str, ...]
+
+
+def build_executive(facts: Facts) -> ExecutivePage:
+    """Return the executive page of an agent; equal facts give an equal page, down to its bytes.
+
+    Args:
+        facts: What it is made of; its moment is that of the verdict.
+    """
+    charter, verdict = facts.charter, facts.verdict
+    names = person_names(charter)
+    currency = known(charter.currency) or "USD"
+    mark = mark_of(verdict.status, verdict.reason)
+    unknown = _unknown(verdict)
+    found = benchmarks()
+    return ExecutivePage(
+        name="executive",
+        title=f"{verdict.word} · {charter.agent}",
+        heading=shown_text(known(charter.title) or charter.agent),
+        agent=charter.agent,
+        as_of=page_moment(verdict.as_of),
+        mark=mark,
+        sentence=Sentence(plain=shown_text(verdict.sentence)),
+        notices=tuple(shown_text(note) for note in verdict.notes),
+        word=verdict.word,
+        phase=phase_words(verdict.phase),
+        lapse=_lapse(verdict),
+        conditions=tuple(_conditions(verdict)),
+        domains=tuple(_domains(verdict, currency)),
+        numbers=facts.value.numbers,
+        ratio=facts.value.ratio,
+        seal=facts.value.seal,
+        outcomes=facts.value.outcomes,
+        steps=tuple(_step(step, names, currency) for step in facts.plan.steps[:STEPS_SHOWN]),
+        gate_date=_gate_date(facts.plan, verdict.as_of),
+        unknown=unknown[:UNKNOWN_SHOWN],
+        unknown_more=f"and {len(unknown) - UNKNOWN_SHOWN} more" if len(unknown) > UNKNOWN_SHOWN else "",
+        people=tuple(_people(charter, names)),
+        signatures=tuple(_signatures(facts.signatures, names)),
+        budget=tuple(_budget(charter, currency)),
+        stall=stall_words(facts.stall, names),
+        sector=tuple(
+            SectorShown(name=one.name, production=one.production, failure=one.failure, blocker=one.blocker)
+            for one in found.sector
+        ),
+        sector_note=tuple(_sector_note(found)),
+        foot=(
+            f"Agent {charter.agent}, version {short_digest(verdict.version)}, charter {short_digest(verdict.charter_digest)}",
+            f"Evidence up to {verdict.as_of:%Y-%m-%d %H:%M} UTC",
+            f"Checked by: pilothouse report auditor {charter.agent} FILE.zip, then pilothouse-verify FILE.zip",
+        ),
+    )
+
+
+def stall_words(stall: Stall | None, names: dict[str, str]) -> str:
+    """Return in one sentence how long no gate has come nearer; empty while that is no news.
+
+    Args:
+        stall: What was found, or None.
+        names: Names of people by id.
+    """
+    if stall is None or stall.level is StallLevel.MOVING or stall.blocked_since is None:
+        return ""
+    who = ", ".join(names.get(person, person) for person in stall.who) or "nobody yet"
+    text = f"No gate has come nearer for {stall.days} days; {stall.requirement} ({who}) has blocked since {day(stall.blocked_since)}"
+    if stall.level is StallLevel.QUESTION:
+        return f"{text}: half a year, so go on or stop is to be decided."
+    return f"{text}."
+
+
+def _lapse(verdict: AgentVerdict) -> str:
+    if verdict.next_lapse_at is None:
+        return "It rests on nothing that holds, so nothing lapses."
+    return f"Its first evidence lapses on {day(verdict.next_lapse_at)}."
+
+
+def _gates(verdict: AgentVerdict) -> list[RequirementVerdict]:
+    """Return the requirements of the next gate that do not simply hold, worst first."""
+    wanted = verdict.next_gate or verdict.gates[0].gate
+    gate = next(one for one in verdict.gates if one.gate == wanted)
+    by_id = {one.requirement: one for one in verdict.requirements}
+    return [by_id[name] for name in (*gate.breached, *gate.no_evidence, *gate.at_risk)]
+
+
+def _conditions(verdict: AgentVerdict) -> list[str]:
+    found = []
+    for one in _gates(verdict):
+        if one.waiver is not None:
+            found.append(
+                f"{one.requirement} is waived until {day(one.waiver.until)}: {shown_text(one.waiver.reason)}"
+            )
+        elif one.status is Status.AT_RISK:
+            until = f" until {day(one.deciding.lapses_at)}" if one.deciding.lapses_at else ""
+            found.append(f"{one.requirement} is at risk{until}: {one.statement}")
+    return found[:8]
+
+
+def _domains(verdict: AgentVerdict, currency: str) -> list[DomainShown]:
+    by_id = {one.requirement: one for one in verdict.requirements}
+    shown = []
+    for domain in verdict.domains:
+        worst = by_id[domain.worst]
+        item = worst.deciding
+        quantity = quantity_of(item, currency)
+        parts = []
+        if quantity is not None:
+            parts.append(f"{quantity.shown} {quantity.shown_interval}".strip())
+        if item.n:
+            parts.append(f"n = {item.n:,}")
+        if item.age_days is not None:
+            parts.append("today" if item.age_days < 1 else f"{item.age_days:.0f} days old")
+        shown.append(
+            DomainShown(
+                title=domain.title,
+                mark=mark_of(domain.status, domain.reason),
+                requirement=domain.worst,
+                statement=worst.statement,
+                measured=", ".join(parts) or "nothing measured",
+            )
+        )
+    return shown
+
+
+def _step(step: Step, names: dict[str, str], currency: str) -> StepShown:
+    parts = [f"{max(1, round(step.work_days))} d work"]
+    if step.wait_days >= 1:
+        parts.append(f"{step.wait_days:.0f} d wait")
+    if step.cost is not None:
+        parts.append(f"{currency} {step.cost[0]:,.0f}–{step.cost[1]:,.0f}")
+    return StepShown(
+        command=step.command,
+        why=", ".join(step.items[:3]) + (f" and {len(step.items) - 3} more" if len(step.items) > 3 else ""),
+        who=", ".join(names.get(person, person) for person in step.who),
+        effort=" · ".join(parts),
+    )
+
+
+def _gate_date(plan: Plan, now: datetime) -> str:
+    if plan.days is None:
+        return ""
+    soon, late = (day(now + timedelta(days=days)) for days in plan.days)
+    return (
+        f"Gate {plan.gate} can be reached between {soon} and {late}; the work is guessed, from half to twice."
+    )
+
+
+def _unknown(verdict: AgentVerdict) -> tuple[str, ...]:
+    words = {Reason.MISSING: "never measured", Reason.STALE: "lapsed", Reason.INSUFFICIENT: "too little"}
+    return tuple(
+        f"{one.requirement} {one.statement}: {words.get(one.reason or Reason.MISSING, 'never measured')}"
+        for one in _gates(verdict)
+        if one.status is Status.NO_EVIDENCE
+    )
+
+
+def _people(charter: Charter, names: dict[str, str]) -> list[str]:
+    owner, sponsor = known(charter.owner.person), known(charter.sponsor.person)
+    return [
+        f"Owner: {names.get(owner, owner) if owner else 'nobody yet'}",
+        f"Sponsor: {names.get(sponsor, sponsor) if sponsor else 'nobody yet'}",
+    ]
+
+
+def _signatures(asked: Sequence[Asked], names: dict[str, str]) -> list[str]:
+    shown = []
+    for one in asked:
+        name = names.get(one.person, one.person)
+        if one.state is SignatureState.SIGNED and one.signed_at is not None:
+            until = f" until {day(one.lapses_at)}" if one.lapses_at else ""
+            shown.append(f"{one.requirement}: signed by {name} on {day(one.signed_at)}{until}")
+        else:
+            shown.append(f"{one.requirement}: not signed by {name}")
+    return list(dict.fromkeys(shown))[:10]
+
+
+def _budget(charter: Charter, currency: str) -> list[str]:
+    production = charter.budgets.production
+    total, lines = known(production.amount), known(production.lines)
+    if total is None or not lines:
+        return []
+    amounts = {name: known(amount) for name, amount in lines.items()}
+    return [
+        f"{name}: {currency} {amount:,.0f} ({amount / total:.0%})"
+        if amount is not None
+        else f"{name}: open question"
+        for name, amount in amounts.items()
+    ]
+
+
+def _sector_note(found: Benchmarks) -> list[str]:
+    return [
+        f"{found.note}: {found.frame}; dated {found.dated:%Y-%m-%d}, read {found.read_on:%Y-%m-%d}. No number above uses it.",
+        *(one.text for one in found.disagreement),
+    ]

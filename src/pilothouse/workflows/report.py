@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Gather what reports show: the executive page, the weekly note and the compliance map of one agent."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from pilothouse.connectors.own_server import read_server
+from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.verdict.remediation import plan_steps
+from pilothouse.core.verdict.sentence import person_names
+from pilothouse.core.verdict.signing import asked_signatures
+from pilothouse.core.verdict.stall import QUESTION_DAYS, Stall, judge_stall
+from pilothouse.core.verdict.verdict import AgentVerdict
+from pilothouse.errors import StorageUnavailable, UsageError
+from pilothouse.ports import Ledger
+from pilothouse.reports.compliance import CompliancePage, build_compliance
+from pilothouse.reports.executive import ExecutivePage, Facts, build_executive, stall_words
+from pilothouse.reports.html_report import render_report
+from pilothouse.reports.pdf import render_pdf
+from pilothouse.reports.weekly import Week, WeeklyNote, build_weekly
+from pilothouse.workflows.act_log import read_acts
+from pilothouse.workflows.assess import Assessment
+from pilothouse.workflows.installation import Installation
+from pilothouse.workflows.value import show_value
+
+__all__ = ["read_stall", "show_compliance", "show_executive", "show_weekly", "write_executive"]
+
+WEEK = timedelta(days=7)
+
+HISTORY_STEPS_MAX = QUESTION_DAYS // 7 + 1
+"""Verdicts of half a year, one a week: finer steps move the date of a stall by days only."""
+
+
+def show_executive(installation: Installation, found: Assessment) -> ExecutivePage:
+    """Return the executive page of an assessment.
+
+    Args:
+        installation: Lake and ledger.
+        found: The assessment.
+    """
+    verdict, charter = found.verdict, found.charter
+    return build_executive(
+        Facts(
+            charter=charter,
+            verdict=verdict,
+            plan=plan_steps(verdict, charter),
+            value=show_value(installation, found),
+            signatures=asked_signatures(charter, found.evidence, verdict.as_of),
+            stall=read_stall(installation.ledger, verdict),
+        )
+    )
+
+
+def write_executive(installation: Installation, page: ExecutivePage, out: Path) -> str:
+    """Write the executive page as PDF or HTML, record its digest, and return it.
+
+    Args:
+        installation: Lake and ledger.
+        page: The page.
+        out: File to write; its ending chooses.
+
+    Raises:
+        UsageError: The ending is neither `.pdf` nor `.html`, or the extra `pdf` is missing.
+        StorageUnavailable: The file cannot be written.
+    """
+    ending = out.suffix.lower()
+    if ending not in {".pdf", ".html"}:
+        raise UsageError(
+            f"{out} ends in neither .pdf nor .html",
+            remedy=f"Name one: `pilothouse report executive {page.agent} --out sheet.pdf`.",
+            subject=str(out),
+        )
+    content = render_pdf(page) if ending == ".pdf" else render_report(page).encode()
+    digest = hashlib.sha256(content).hexdigest()
+    try:
+        out.write_bytes(content)
+    except OSError as error:
+        raise StorageUnavailable(
+            f"{out} cannot be written ({error.strerror})",
+            remedy=f"Name a file in a folder that this user may write: `pilothouse report executive {page.agent} --out FILE`.",
+            subject=str(out),
+        ) from error
+    installation.ledger.record(
+        kind="report.written",
+        agent=page.agent or "",
+        at=page.as_of.at,
+        actor="pilothouse report executive",
+        document=canonical_json(
+            {"report": page.name, "sha256": digest, "view": page.digest, "word": page.word}
+        ),
+    )
+    return digest
+
+
+def show_compliance(found: Assessment) -> CompliancePage:
+    """Return the compliance map of an assessment.
+
+    Args:
+        found: The assessment.
+    """
+    return build_compliance(found.charter, found.verdict, found.verdict.as_of)
+
+
+def show_weekly(installation: Installation, found: Assessment) -> WeeklyNote:
+    """Return the weekly note of an assessment.
+
+    Args:
+        installation: Lake and ledger.
+        found: The assessment.
+    """
+    verdict, charter = found.verdict, found.charter
+    server = read_server(installation.settings.home)
+    acts = read_acts(installation.ledger, charter.agent).values()
+    return build_weekly(
+        Week(
+            charter=charter,
+            verdict=verdict,
+            before=_verdict_at(installation.ledger, charter.agent, verdict.as_of - WEEK),
+            plan=plan_steps(verdict, charter),
+            moves=tuple(f"{act.move.value} because of {act.requirement}" for act in acts),
+            stall=stall_words(read_stall(installation.ledger, verdict), person_names(charter)),
+            address="" if server is None else server.url,
+        ),
+        verdict.as_of,
+    )
+
+
+def read_stall(ledger: Ledger, verdict: AgentVerdict) -> Stall | None:
+    """Return how long no gate of an agent has come nearer, from a verdict of each week of the last half year.
+
+    Args:
+        ledger: Where frozen verdicts stand.
+        verdict: The newest one.
+    """
+    history: list[AgentVerdict] = [verdict]
+    for step in range(1, HISTORY_STEPS_MAX + 1):
+        before = _verdict_at(ledger, verdict.agent, verdict.as_of - step * WEEK)
+        if before is None:
+            break
+        if before.as_of < history[-1].as_of:
+            history.append(before)
+    return judge_stall(tuple(reversed(history)), verdict.as_of)
+
+
+def _verdict_at(ledger: Ledger, agent: str, moment: datetime) -> AgentVerdict | None:
+    text = ledger.latest_verdict(agent, at=moment)
+    try:
+        return None if text is None else AgentVerdict.model_validate_json(text)
+    except ValidationError:
+        return None  # an older program wrote it

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checks a bundle of evidence: every byte under one signed digest, and the verdict again from the records."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from base64 import b64decode
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pilothouse_verify.canonical import canonical
+from pilothouse_verify.note import PublicKey, parse_key, parse_note
+from pilothouse_verify.recompute import recompute
+from pilothouse_verify.tree import inclusion_root
+
+__all__ = ["EvidenceResult", "check_evidence", "is_evidence"]
+
+BUNDLE_BYTES_MAX = 512 * 1024**2
+"""A bundle is some ten megabytes; what is far larger is not read into memory."""
+
+
+@dataclass
+class EvidenceResult:
+    """What was found.
+
+    Attributes:
+        records: Records of evidence whose digest was computed again.
+        recomputed: Items whose numbers and status were computed again from a record.
+        only_digests: Items whose rule cannot be computed from one record here, such as a bound for endless looks.
+        word: What the verdict says.
+        problems: What is wrong.
+        missing: What an auditor would still need to believe it.
+    """
+
+    records: int = 0
+    recomputed: int = 0
+    only_digests: int = 0
+    word: str = ""
+    problems: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+
+def is_evidence(path: Path) -> bool:
+    """Whether a file is a bundle of evidence, and not an export of the audit log.
+
+    Args:
+        path: Zip file.
+    """
+    try:
+        with zipfile.ZipFile(path) as bundle:
+            return "proof.json" in bundle.namelist()
+    except (zipfile.BadZipFile, OSError, ValueError):
+        return False
+
+
+def check_evidence(path: Path, *, key: str | None, anchors: tuple[Path, ...] = ()) -> EvidenceResult:
+    """Check a bundle of evidence.
+
+    Args:
+        path: Zip file.
+        key: Verifier key that reached the auditor another way, or None.
+        anchors: Checkpoints that reached the auditor another way: the bundle's must stand in the same log.
+
+    Returns:
+        What was found; nothing is believed because the bundle says so.
+    """
+    result = EvidenceResult()
+    try:
+        if path.stat().st_size > BUNDLE_BYTES_MAX:
+            result.problems.append("the file is larger than a bundle may be")
+            return result
+        raw = path.read_bytes()
+        files = _unpacked(raw)
+        if _packed(files) != raw:
+            result.problems.append(
+                "the file is not the one that its contents make: bytes between them were changed"
+            )
+        manifest = json.loads(files["manifest.json"])
+        _check_files(files, manifest, result)
+        _check_proof(files, manifest, result, key=key, anchors=anchors)
+        if not result.problems:  # what was changed is not worth judging
+            _check_verdict(files, manifest, result)
+    except (
+        zipfile.BadZipFile,
+        KeyError,
+        TypeError,
+        AttributeError,
+        OSError,
+        ValueError,
+        RecursionError,
+    ) as error:
+        result.problems.append(f"the bundle cannot be read: {type(error).__name__}")
+    return result
+
+
+def _unpacked(raw: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(raw)) as bundle:
+        if any(one.compress_type != zipfile.ZIP_STORED for one in bundle.infolist()):
+            raise ValueError("compressed")
+        return {one.filename: bundle.read(one) for one in bundle.infolist()}
+
+
+def _packed(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as bundle:
+        for name in sorted(files):
+            entry = zipfile.ZipInfo(name)
+            entry.create_system = 3
+            bundle.writestr(entry, files[name])
+    return buffer.getvalue()
+
+
+def _check_files(files: dict[str, bytes], manifest: dict[str, object], result: EvidenceResult) -> None:
+    named = manifest["files"]
+    if not isinstance(named, dict) or canonical(manifest).encode() != files["manifest.json"]:
+        result.problems.append("the manifest is not as it was written")
+        return
+    for name in sorted({*named, *files} - {"manifest.json", "proof.json"}):
+        if name not in files:
+            result.problems.append(f"{name} is missing")
+        elif name not in named:
+            result.problems.append(f"{name} is not named by the manifest")
+        elif hashlib.sha256(files[name]).hexdigest() != named[name]:
+            result.problems.append(f"{name} was changed")
+
+
+def _check_proof(
+    files: dict[str, bytes],
+    manifest: dict[str, object],
+    result: EvidenceResult,
+    *,
+    key: str | None,
+    anchors: tuple[Path, ...],
+) -> None:
+    proof = json.loads(files["proof.json"])
+    if canonical(proof).encode() != files["proof.json"]:
+        result.problems.append("the proof is not as it was written")
+    believed = parse_key(key) if key else parse_key(str(manifest["key"]))
+    if believed is None:
+        result.problems.append("there is no Ed25519 verifier key")
+        return
+    if not key:
+        result.missing.append(
+            "signer not confirmed: give the log's key with --key, from another way than the bundle"
+        )
+    note = parse_note(proof["checkpoint"])
+    if note is None or not note.is_signed_by(believed) or note.origin != believed.name:
+        result.problems.append(f"the checkpoint is not signed by {believed.name}")
+        return
+    text = str(proof["record"])
+    path = [b64decode(node, validate=True) for node in proof["path"]]
+    if inclusion_root(text.encode(), int(proof["position"]), note.size, path) != note.root:
+        result.problems.append("the record of this bundle is not in the signed log")
+    record = json.loads(text)
+    digest = hashlib.sha256(files["manifest.json"]).hexdigest()
+    if record.get("kind") != "evidence.exported" or record.get("document", {}).get("manifest") != digest:
+        result.problems.append("the signed record is not that of this manifest")
+    _check_anchors(anchors, believed, note.size, note.root, result)
+
+
+def _check_anchors(
+    anchors: tuple[Path, ...], key: PublicKey, size: int, root: bytes, result: EvidenceResult
+) -> None:
+    """Hold the checkpoint against those of the same size that came another way; others speak of other states."""
+    for anchor in anchors:
+        note = parse_note(anchor.read_text(encoding="utf-8", errors="replace"))
+        if note is None or not note.is_signed_by(key):
+            result.problems.append(f"{anchor} is no checkpoint of {key.name}")
+        elif note.size == size and note.root != root:
+            result.problems.append(f"{anchor} shows another log of the same size")
+
+
+def _check_verdict(files: dict[str, bytes], manifest: dict[str, object], result: EvidenceResult) -> None:
+    verdict = json.loads(files["verdict.json"])
+    if canonical(verdict).encode() != files["verdict.json"]:
+        result.problems.append("the verdict is not as it was written")
+    if hashlib.sha256(files["verdict.json"]).hexdigest() != manifest["verdict"]:
+        result.problems.append("the verdict is not the one that the manifest names")
+    if verdict["agent"] != manifest["agent"]:
+        result.problems.append("the verdict is about another agent")
+    records = [json.loads(line) for line in files["evidence.jsonl"].splitlines()]
+    found = recompute(verdict, records, json.loads(files["rules.json"]))
+    result.records, result.word = len(records), str(verdict["word"])
+    result.recomputed, result.only_digests = found.recomputed, found.only_digests
+    result.problems.extend(found.problems)

@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Computes a verdict's numbers and statuses again from the records, by a second implementation of the rules.
+
+What it cannot compute from one record, such as a bound that holds for endless looks, it counts and says so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from pilothouse_verify.canonical import canonical
+from pilothouse_verify.rates import jeffreys_lower, jeffreys_upper
+
+__all__ = ["Recomputed", "recompute", "record_digest"]
+
+LEVEL = 0.95
+TOLERANCE = 1e-9
+"""Bounds of two programs differ in the last digits."""
+
+MEAN_CASES_MIN, QUANTILE_CASES, ZERO_CEILING_CASES = 100, 59, 59
+UNPRICED_SHARE_MAX = 0.01
+
+PROBLEMS_MAX = 50
+
+_ORDER = ("breached", "no_evidence", "at_risk", "holds")
+_STANDING = frozenset({"holds", "at_risk"})
+
+Json = Mapping[str, Any]
+
+
+@dataclass
+class Recomputed:
+    """What was found: how many items were computed again, and what differs."""
+
+    recomputed: int = 0
+    only_digests: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    def say(self, problem: str) -> None:
+        """Note a problem; a bundle that is wrong throughout names the first fifty."""
+        if len(self.problems) < PROBLEMS_MAX:
+            self.problems.append(problem)
+
+
+def record_digest(record: Json) -> str:
+    """Return the digest by which a verdict names a record: of what was measured, not of where it was written.
+
+    Args:
+        record: The record as JSON.
+    """
+    kept = {name: value for name, value in record.items() if name != "recorded_at"}
+    kept["source"] = {name: value for name, value in record["source"].items() if name != "node"}
+    kept = _without_defaults(kept)
+    for name in ("window_from", "window_to"):
+        kept[name] = datetime.fromisoformat(record[name]).astimezone(UTC).isoformat()
+    return hashlib.sha256(canonical(kept).encode()).hexdigest()
+
+
+_DEFAULTS: Json = {
+    "good": None,
+    "value": None,
+    "low": None,
+    "high": None,
+    "method": "",
+    "passed": None,
+    "detail": "",
+    "items": [],
+    "counts": {},
+    "basis": "measured",
+    "signer": None,
+}
+
+
+def _without_defaults(record: Json) -> dict[str, Any]:
+    kept = {
+        name: value for name, value in record.items() if name not in _DEFAULTS or value != _DEFAULTS[name]
+    }
+    for name in ("binds", "scope"):
+        inner = {key: value for key, value in record[name].items() if value is not None and value != {}}
+        if inner:
+            kept[name] = inner
+        else:
+            kept.pop(name, None)
+    kept["source"] = {key: value for key, value in kept["source"].items() if key == "command" or value != ""}
+    return kept
+
+
+def recompute(verdict: Json, records: list[Any], rules: list[Any]) -> Recomputed:
+    """Compute what a verdict says again.
+
+    Args:
+        verdict: The verdict as JSON.
+        records: The records as JSON.
+        rules: The rules as JSON: requirement, parts with kind and rule, and what it is the worst of.
+
+    Returns:
+        What differs; an empty list says that the records make this verdict.
+    """
+    found = Recomputed()
+    by_digest = {record_digest(one): one for one in records}
+    by_rule = {
+        (one["requirement"], part["kind"]): [
+            other["rule"] for other in one["parts"] if other["kind"] == part["kind"]
+        ]
+        for one in rules
+        for part in one["parts"]
+    }
+    as_of = datetime.fromisoformat(verdict["as_of"])
+    for requirement in verdict["requirements"]:
+        for item in requirement["items"]:
+            if item["evidence"] is not None:
+                _item(item, by_digest, by_rule, as_of, found)
+            elif item["status"] in _STANDING:
+                found.say(f"{_name(item)} {item['status']} without a record")
+    _sums(verdict, rules, found)
+    return found
+
+
+def _name(item: Json) -> str:
+    scope = " ".join(str(value) for value in item["scope"].values() if value)
+    return f"{item['requirement']} {scope}".strip()
+
+
+def _item(
+    item: Json,
+    by_digest: Mapping[str, Json],
+    by_rule: Mapping[tuple[str, str], list[Any]],
+    as_of: datetime,
+    found: Recomputed,
+) -> None:
+    record = by_digest.get(item["evidence"])
+    if record is None:
+        found.say(f"{_name(item)} rests on record {item['evidence'][:12]}, which is not in the bundle")
+        return
+    if record["kind"] != item["kind"]:
+        found.say(f"{_name(item)} is about {item['kind']} and its record about {record['kind']}")
+        return
+    rules = by_rule.get((item["requirement"], item["kind"]), [])
+    if not rules:
+        found.say(f"{_name(item)} has no rule for {item['kind']}")
+        return
+    said = [_differs(item, record, rule, as_of) for rule in rules]
+    if None in said:
+        found.only_digests += 1
+    elif "" in said:
+        found.recomputed += 1
+    else:
+        found.say(f"{_name(item)}: {said[0]}")
+
+
+def _differs(item: Json, record: Json, rule: Json, as_of: datetime) -> str | None:
+    """Return what differs in words, the empty text for nothing, None where this rule cannot be computed here."""
+    proof = _proof(rule, item["bound"], record)
+    status, reason = item["status"], item["reason"]
+    lapsed = item["lapses_at"] is not None and datetime.fromisoformat(item["lapses_at"]) <= as_of
+    if status in _STANDING:
+        if lapsed:
+            return "it stands on evidence that had lapsed"
+        if record["basis"] == "imported":
+            return "it stands on a record that was imported and not measured"
+        if proof == "unknown":
+            return None
+        return "" if proof == "proved" else f"the record does not prove it ({proof})"
+    if status == "breached":
+        if proof == "unknown":
+            return None
+        return "" if proof == "breached" else f"the record does not breach it ({proof})"
+    if reason == "insufficient" and record["basis"] != "imported":
+        if proof == "unknown":
+            return None
+        return "" if proof == "open" else f"the record is not open ({proof})"
+    return _value(item, record)
+
+
+def _value(item: Json, record: Json) -> str:
+    if record["good"] is not None and item["value"] is not None:
+        unknown = min(record["counts"].get("unknown", 0), record["n"] - record["good"])
+        told = record["n"] - unknown
+        rates = (record["good"] / told, (told - record["good"]) / told) if told else ()
+        if not any(abs(item["value"] - rate) < TOLERANCE for rate in rates):
+            return f"it says {item['value']}, the record says {record['good']} of {record['n']}"
+    return ""
+
+
+def _proof(rule: Json, bound: float | None, record: Json) -> str:
+    """Return `proved`, `breached`, `open`, or `unknown` where the rule cannot be computed from one record here."""
+    name = rule["name"]
+    if name == "fact":
+        return "breached" if record["passed"] is False else "proved"
+    if name == "zero":
+        return _zero(record, rule["n"])
+    if bound is None:
+        return "unknown"
+    if name == "floor":
+        return _floor(record, bound, stream=rule["stream"])
+    if name == "ceiling":
+        return (
+            _ceiling(record, bound, stream=rule["stream"]) if bound > 0 else _zero(record, ZERO_CEILING_CASES)
+        )
+    if name == "count":
+        return "proved" if record["n"] >= math.ceil(bound) else "open"
+    if name == "census":
+        short = (record["good"] or 0) / record["n"] < bound
+        return ("breached" if rule["harm"] else "open") if short else "proved"
+    return _amount(rule, bound, record)
+
+
+def _counts(record: Json) -> tuple[int, int, int, int]:
+    good = record["good"] or 0
+    unknown = min(record["counts"].get("unknown", 0), record["n"] - good)
+    return good, record["n"] - good - unknown, unknown, record["n"]
+
+
+def _zero(record: Json, least: int) -> str:
+    good, bad, unknown, _ = _counts(record)
+    if bad:
+        return "breached"
+    return "proved" if good + bad >= least and not unknown else "open"
+
+
+def _floor(record: Json, bound: float, *, stream: bool) -> str:
+    good, bad, unknown, n = _counts(record)
+    if good + bad == 0:
+        return "open"
+    if jeffreys_lower(good, n, LEVEL) >= bound - TOLERANCE:
+        return "proved"
+    beyond = jeffreys_upper(good + unknown, n, LEVEL) < bound
+    return ("unknown" if stream else "breached") if beyond else "open"
+
+
+def _ceiling(record: Json, bound: float, *, stream: bool) -> str:
+    good, bad, unknown, n = _counts(record)
+    if good + bad == 0:
+        return "open"
+    if jeffreys_upper(bad + unknown, n, LEVEL) <= bound + TOLERANCE:
+        return "proved"
+    beyond = jeffreys_lower(bad, n, LEVEL) > bound
+    return ("unknown" if stream else "breached") if beyond else "open"
+
+
+def _amount(rule: Json, bound: float, record: Json) -> str:
+    low = -math.inf if record["low"] is None else record["low"]
+    high = math.inf if record["high"] is None else record["high"]
+    name = rule["name"]
+    if name == "paired":
+        return "breached" if high < -bound else "proved" if low > -bound else "open"
+    if name == "atleast":
+        enough = record["n"] >= rule["n"]
+        if high < bound and rule["harm"] and enough:
+            return "breached"
+        return "proved" if low >= bound and enough else "open"
+    if name not in {"quantile", "meanmax"}:
+        return "unknown"
+    counts = record["counts"]
+    unpriced = counts.get("tokens_unpriced", 0)
+    limited = unpriced > UNPRICED_SHARE_MAX * max(counts.get("tokens", 0), unpriced) or counts.get(
+        "unmeasured", 0
+    )
+    enough = record["n"] >= (QUANTILE_CASES if name == "quantile" else MEAN_CASES_MIN)
+    if low > bound and enough:
+        return "breached"
+    return "proved" if high <= bound and enough and not limited else "open"
+
+
+def _sums(verdict: Json, rules: list[Any], found: Recomputed) -> None:
+    """Hold each requirement against its items, the verdict against its gate, and its word against the statuses."""
+    status = {one["requirement"]: one["status"] for one in verdict["requirements"]}
+    of = {one["requirement"]: one["of"] for one in rules}
+    for one in verdict["requirements"]:
+        parts = [item["status"] for item in one["items"]]
+        parts += [status[name] for name in of.get(one["requirement"], []) if name in status]
+        if parts and min(parts, key=_ORDER.index) != one["status"]:
+            found.say(f"{one['requirement']} is {one['status']} and the worst of its items is not")
+    gate = verdict["gates"][0]
+    for name, members in ((name, gate[name]) for name in _ORDER):
+        for requirement in members:
+            if status.get(requirement) != name:
+                found.say(f"gate {gate['gate']} counts {requirement} as {name}")
+    named = [(name, gate[name]) for name in _ORDER]
+    worst = next((name for name, members in named if members), "no_evidence")
+    if gate["status"] != worst or verdict["status"] != worst:
+        found.say(f"the verdict is {verdict['status']} and its gate comes to {worst}")
+    waived = {one["requirement"] for one in verdict["requirements"] if one["waiver"] is not None}
+    _word(verdict, named, waived, found)
+
+
+def _word(verdict: Json, named: list[tuple[str, list[str]]], waived: set[str], found: Recomputed) -> None:
+    unwaived = [name for name, members in named if set(members) - waived]
+    worst = unwaived[0] if unwaived else "holds"
+    if worst == "holds" and any(set(members) & waived for _, members in named):
+        worst = "at_risk"
+    words = {
+        "breached": "NO-GO",
+        "no_evidence": "NOT ENOUGH EVIDENCE",
+        "at_risk": "GO WITH CONDITIONS",
+        "holds": "GO",
+    }
+    if verdict["word"] != words[worst]:
+        found.say(f"the verdict says {verdict['word']} and its gate comes to {words[worst]}")
