@@ -5,17 +5,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 
 from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.verdict.routing import reach_of
 from pilothouse.errors import PilothouseError
 from pilothouse.ports import CharterInForce, GatewayStore, Ledger
 from pilothouse.runtime.gateway.policy import AgentPolicy, Budget, Directory, Guard, Limits, Pin
 from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.launch import summarize_charter
+from pilothouse.workflows.phase_log import phase_now
 
 __all__ = ["DirectoryCache", "compile_policy"]
 
@@ -126,7 +129,7 @@ class DirectoryCache:
         self._compiled = compiled
         self._every_s = every_s
         self._stop = threading.Event()
-        self._known: dict[str, tuple[str, AgentPolicy]] = {}
+        self._known: dict[str, tuple[str, Charter, AgentPolicy]] = {}
         self._directory = self._read()
         self._thread = threading.Thread(target=self._loop, name="pilothouse-gateway-directory", daemon=True)
         self.last_error = ""
@@ -169,7 +172,10 @@ class DirectoryCache:
         for record in self._ledger.charters():
             known_before = self._known.get(record.agent)
             if known_before is None or known_before[0] != record.digest:
-                known_before = (record.digest, self._compiled(charter_of(record), record))
+                charter = charter_of(record)
+                known_before = (record.digest, charter, self._compiled(charter, record))
                 self._known[record.agent] = known_before
-            found[record.agent] = known_before[1]
+            _, charter, policy = known_before
+            reach = reach_of(charter, phase_now(self._ledger, record.agent))
+            found[record.agent] = policy if policy.reach == reach else replace(policy, reach=reach)
         return found

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from pilothouse.core.charter.operations import PhaseName
 from pilothouse.core.verdict.phases import PhaseEvent, PhaseState, fold_phase
 from pilothouse.ports import DECISIONS_MAX, Ledger
 
-__all__ = ["LOOKED", "MOVED", "looks_taken", "phase_at", "phase_events"]
+__all__ = ["LOOKED", "MOVED", "looks_taken", "phase_at", "phase_events", "phase_now"]
 
 MOVED = "phase.moved"
 LOOKED = "phase.looked"
@@ -42,3 +43,14 @@ def phase_at(ledger: Ledger, agent: str, moment: datetime) -> PhaseState:
         moment: Aware UTC.
     """
     return fold_phase(phase_events(ledger, agent, at=moment))
+
+
+def phase_now(ledger: Ledger, agent: str) -> PhaseName:
+    """Return the phase in force, from the newest move alone: cheap enough to ask every second.
+
+    Args:
+        ledger: Where it stands.
+        agent: Agent id.
+    """
+    rows = ledger.decisions(agent, kind=MOVED, limit=1)
+    return fold_phase(PhaseEvent.model_validate_json(row.document) for row in rows).phase

@@ -30,7 +30,7 @@ from pilothouse.workflows.boundary_room import BoundaryRoom
 from pilothouse.workflows.evidence_bundle import export_evidence
 from pilothouse.workflows.installation import Installation
 from pilothouse_verify.evidence import check_evidence
-from pilothouse_verify.recompute import record_digest, recompute
+from pilothouse_verify.recompute import recompute, record_digest
 
 CHARTER = Path(__file__).parents[2] / "golden" / "charters" / "ap-invoice-triage.yaml"
 AGENT = "ap-invoice-triage"
@@ -86,7 +86,7 @@ def test_a_bundle_comes_to_the_same_verdict_on_a_machine_that_has_only_the_verif
 
 
 def test_every_item_with_a_record_is_computed_again(made):
-    target, key, found, done = made
+    target, key, _, done = made
     result = check_evidence(target, key=key)
     assert not result.problems
     assert result.recomputed + result.only_digests == done.items

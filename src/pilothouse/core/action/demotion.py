@@ -283,11 +283,9 @@ def _lapsed(
     act = there.acts.get(item.requirement)
     fallen = act is not None and act.move is Move.DEMOTE and act.state is ActState.DONE
     long_away = now >= lapsed_at + PILOT_AFTER
-    if fallen or long_away:
-        due_at, below = lapsed_at + PILOT_AFTER, "pilot"
-    else:
-        due_at = lapsed_at + (GRACE_SHORT if item.requirement in _SHORT else GRACE)
-        below = _BELOW[verdict.phase]
+    grace = GRACE_SHORT if item.requirement in _SHORT else GRACE
+    due_at = lapsed_at + (PILOT_AFTER if fallen or long_away else grace)
+    below: PhaseName = "pilot" if fallen or long_away else _BELOW[verdict.phase]
     passed = now >= due_at
     words = _fall_words(verdict.phase, below, due_at, passed=passed)
     return Demotion(

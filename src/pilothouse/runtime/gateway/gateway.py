@@ -44,6 +44,8 @@ READ_S = 60.0
 DEADLINE_HEADER = b"x-pilothouse-deadline-ms"
 ATTEMPTS_HEADER = b"x-pilothouse-attempts"
 HOLD_HEADER = b"x-pilothouse-hold"
+SUBJECT_HEADER = b"x-pilothouse-subject"
+GROUPS_HEADER = b"x-pilothouse-groups"
 
 
 GUARDED = frozenset({Operation.CHAT, Operation.RESPONSES, Operation.MESSAGES})
@@ -170,6 +172,7 @@ class Gateway:
             raise Refused(
                 Refusal(RefusalCode.KILLED, killed, f"Let it go on: `pilothouse resume {call.key.agent}`.")
             )
+        self._check_reach(call, headers)
         if call.route.stored_id is not None and self._answers.is_foreign(
             call.route.stored_id, call.key.agent
         ):
@@ -221,6 +224,25 @@ class Gateway:
             return False
         await exchange.send_whole(await self._guardian.answer_of_hold(call, held.decode("latin-1")))
         return True
+
+    def _check_reach(self, call: Call, headers: Mapping[bytes, bytes]) -> None:
+        """Refuse a subject that the phase in force leaves to its incumbent; a call that names none cannot be told."""
+        reach, subject = call.policy.reach, headers.get(SUBJECT_HEADER)
+        if reach is None:
+            return
+        if subject is None:
+            self.counters["calls_without_subject"] += 1
+            return
+        groups = [name.strip() for name in headers.get(GROUPS_HEADER, b"").decode("latin-1").split(",")]
+        outside = reach.refusal_of(subject.decode("latin-1"), groups)
+        if outside is not None:
+            raise Refused(
+                Refusal(
+                    RefusalCode.OUTSIDE_ROLLOUT,
+                    f"{outside}; let its incumbent answer",
+                    f"Look at the phase: `pilothouse phase status {call.key.agent}`.",
+                )
+            )
 
     def _check_model(self, call: Call) -> None:
         model, key, chain = call.model, call.key, call.policy.chain

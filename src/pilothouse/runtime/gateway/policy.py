@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
+from pilothouse.core.verdict.routing import Reach
 from pilothouse.ports import Provider, VirtualKey
 
 __all__ = ["AgentPolicy", "Budget", "Directory", "Guard", "Limits", "Pin"]
@@ -109,6 +110,7 @@ class AgentPolicy:
         guard: What happens to invalid answers, or None.
         version: Version digest that serves, or None when unknown.
         task_type: The only task type, or None.
+        reach: Whom the agent serves in the phase in force, or None for everybody.
     """
 
     agent: str
@@ -121,6 +123,7 @@ class AgentPolicy:
     guard: Guard | None = None
     version: str | None = None
     task_type: str | None = None
+    reach: Reach | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,7 @@ class RefusalCode(Enum):
     RUN_NOT_YOURS = ("run_not_yours", 403)
     MODEL_NOT_ALLOWED = ("model_not_allowed", 403)
     KILLED = ("killed", 403)
+    OUTSIDE_ROLLOUT = ("outside_rollout", 403)
     BUDGET_EXCEEDED = ("budget_exceeded", 403)
     ROUTE_UNKNOWN = ("route_unknown", 404)
     TRANSPORT_REFUSED = ("transport_refused", 426)
@@ -90,7 +91,8 @@ class Refusal:
         """Return the headers that tell a client what to do next."""
         if self.code is RefusalCode.TOO_BUSY:
             return [(b"retry-after", str(self.retry_after_s or 1).encode()), (b"x-should-retry", b"true")]
-        return [(b"x-should-retry", b"false")]
+        kept = [(b"x-pilothouse-route", b"incumbent")] if self.code is RefusalCode.OUTSIDE_ROLLOUT else []
+        return [(b"x-should-retry", b"false"), *kept]
 
 
 class Refused(Exception):

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whom an agent serves in a phase: the same subject gets the same answer, and a promotion only adds subjects."""
+
+from __future__ import annotations
+
+import pytest
+from evidence_made import edited_charter, load_charter
+
+from pilothouse.connectors.charter_file import read_charter_text
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.verdict.routing import Reach, reach_of
+
+SUBJECTS = [f"supplier-{number}" for number in range(4_000)]
+
+
+def charter_with(*edits):
+    return Charter.model_validate(read_charter_text(edited_charter(*edits), file="charter.yaml").value)
+
+
+def served(share, phase="1"):
+    reach = Reach(agent="triage", phase=phase, share=share, groups=None)
+    return {subject for subject in SUBJECTS if reach.refusal_of(subject) is None}
+
+
+def test_a_share_is_met_and_a_larger_one_only_adds():
+    small, large = served(0.05), served(0.5, "2")
+    assert small < large < served(1.0, "3") == set(SUBJECTS)
+    assert abs(len(small) / len(SUBJECTS) - 0.05) < 0.02
+    assert served(0.0) == set()
+
+
+def test_another_agent_mixes_anew():
+    other = Reach(agent="refunds", phase="1", share=0.5, groups=None)
+    assert served(0.5) != {subject for subject in SUBJECTS if other.refusal_of(subject) is None}
+
+
+@pytest.mark.parametrize(
+    ("phase", "share", "groups"),
+    [("pilot", 0.05, {"ap-lab"}), ("1", 0.1, {"ap-team-a"}), ("2", 0.5, {"ap-dept"}), ("3", 1.0, None)],
+)
+def test_the_charter_says_whom(phase, share, groups):
+    found = reach_of(load_charter(), phase)
+    assert (found.share, found.groups) == (share, None if groups is None else frozenset(groups))
+
+
+def test_what_the_charter_leaves_open_leaves_nobody_out():
+    charter = charter_with(("share_pilot: 0.05", 'share_pilot: "?"'), ("users: [ap-lab]", 'users: "?"'))
+    found = reach_of(charter, "pilot")
+    assert (found.share, found.groups) == (None, None)
+    assert found.refusal_of("anybody") is None
+    one_open = charter_with(("users: [ap-lab]", 'users: [ap-lab, "?"]'))
+    assert reach_of(one_open, "pilot").groups is None

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sheet, the note and the map: what they say, that the PDF is tagged and reproducible, and that no formula reads a survey."""
+
+from __future__ import annotations
+
+import io
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from evidence_made import everything_holds, load_charter, replaced
+from rich.console import Console
+
+from pilothouse.core.verdict.framework import FRAMEWORK
+from pilothouse.core.verdict.stall import Stall, StallLevel
+from pilothouse.errors import StorageUnavailable, UsageError
+from pilothouse.reports.compliance import UNCHECKED, build_compliance
+from pilothouse.reports.context import benchmarks, control_map
+from pilothouse.reports.executive import stall_words
+from pilothouse.reports.html_report import render_report
+from pilothouse.reports.pdf import render_pdf
+from pilothouse.reports.terminal_report import render_compliance, render_executive
+from pilothouse.settings import load_settings
+from pilothouse.testing import EXAMPLE_NOW, FixedClock, MemoryLake, MemoryLedger
+from pilothouse.workflows.accept import accept_file
+from pilothouse.workflows.assess import assess
+from pilothouse.workflows.installation import Installation
+from pilothouse.workflows.report import show_compliance, show_executive, show_weekly, write_executive
+
+ROOT = Path(__file__).parents[3]
+CHARTER = ROOT / "tests" / "golden" / "charters" / "ap-invoice-triage.yaml"
+AGENT = "ap-invoice-triage"
+NOW = EXAMPLE_NOW
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory):
+    ledger = MemoryLedger()
+    accept_file(ledger, CHARTER, NOW - timedelta(days=40), actor="test")
+    records = everything_holds(load_charter(), NOW)
+    ledger.add_evidence(replaced(records, "hosts_observed", n=5_000, good=4_000))
+    home = load_settings({}, home=tmp_path_factory.mktemp("reports"))
+    return Installation(settings=home, clock=FixedClock(), lake=MemoryLake(), ledger=ledger)
+
+
+@pytest.fixture(scope="module")
+def found(installation):
+    return assess(installation, AGENT, NOW, freeze=False)
+
+
+@pytest.fixture(scope="module")
+def sheet(installation, found):
+    return show_executive(installation, found)
+
+
+def printed(render, page):
+    console = Console(width=160, record=True, file=io.StringIO())
+    render(page, console)
+    return console.export_text()
+
+
+def test_the_sheet_says_the_same_on_page_and_terminal(sheet, found):
+    html, text = render_report(sheet), printed(render_executive, sheet)
+    for said in (
+        found.verdict.word,
+        sheet.domains[0].requirement,
+        sheet.numbers[0].value.shown,
+        "Owner: D. Ruiz",
+    ):
+        assert said in html
+        assert said in text
+    assert benchmarks().note in html
+    assert "not stated" in html
+
+
+def test_the_pdf_is_tagged_reproducible_and_reads_text_as_data(sheet):
+    made = render_pdf(sheet)
+    assert made == render_pdf(sheet)
+    assert b"pdfuaid:part" in made
+    assert b"StructTreeRoot" in made
+    hostile = sheet.model_copy(update={"heading": '#read("/etc/passwd") $x$ *b* <script>'})
+    assert render_pdf(hostile) != made
+
+
+def test_a_written_sheet_is_recorded_with_its_digest(installation, sheet, tmp_path):
+    digest = write_executive(installation, sheet, tmp_path / "sheet.pdf")
+    assert write_executive(installation, sheet, tmp_path / "again.pdf") == digest
+    assert write_executive(installation, sheet, tmp_path / "sheet.html") != digest
+    rows = installation.ledger.decisions(AGENT, kind="report.written")
+    assert digest in rows[-1].document
+    with pytest.raises(UsageError, match="neither"):
+        write_executive(installation, sheet, tmp_path / "sheet.docx")
+    with pytest.raises(StorageUnavailable):
+        write_executive(installation, sheet, tmp_path / "no" / "sheet.pdf")
+
+
+def test_the_weekly_note_is_three_sentences_each_line_one(installation, found):
+    note = show_weekly(installation, found)
+    lines = note.text.splitlines()
+    assert len(lines) == 3
+    for line in lines:
+        assert len(re.findall(r"[.!?](?:\s|$)", line)) == 1, line
+    assert "no verdict a week ago" in lines[0]
+    assert lines[2].startswith("Next to lapse is ")
+
+
+def test_the_note_names_the_change_since_last_week(installation, found):
+    assess(installation, AGENT, NOW - timedelta(days=7))
+    assert "after NOT ENOUGH EVIDENCE in pilot a week ago" in show_weekly(installation, found).status.plain
+
+
+def test_the_map_covers_only_what_evidence_covers_and_says_what_nobody_checked(found):
+    page = show_compliance(found)
+    assert [one.name for one in page.frameworks if one.is_declared] == ["GDPR", "SOX"]
+    rows = {row.control: row for one in page.frameworks for row in one.rows}
+    assert (rows["Art. 15–17"].mark, rows["Art. 15–17"].note) == (None, "Not covered.")
+    assert rows["Art. 30"].mark.status.value == "breached"  # undeclared hosts were seen
+    assert rows["Art. 30"].note == UNCHECKED
+    assert rows["Art. 30"].query == f"pilothouse explain INT-1 {AGENT}"
+    text = printed(render_compliance, page)
+    assert "not covered" in text
+    assert "compliant" not in render_report(page).lower()
+
+
+def test_a_regulation_without_a_map_is_named(found):
+    charter = found.charter.model_copy(update={"regulations": ("dora",)})
+    page = build_compliance(charter, found.verdict, NOW)
+    assert page.unknown == ("dora",)
+    assert "only for reading" in page.sentence.plain
+
+
+def test_every_row_of_the_map_names_requirements_that_exist():
+    ids = {one.id for one in FRAMEWORK}
+    named = {name for one in control_map().framework for control in one.control for name in control.evidence}
+    assert named <= ids
+
+
+def test_no_formula_reads_the_survey():
+    for path in (ROOT / "src" / "pilothouse" / "core").rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert "reports.context" not in text, path
+        assert "benchmarks.toml" not in text, path
+
+
+def test_a_stall_is_told_with_who_can_end_it():
+    stall = Stall(
+        level=StallLevel.QUESTION,
+        since=NOW - timedelta(days=200),
+        days=200,
+        requirement="OWN-7",
+        blocked_since=NOW - timedelta(days=150),
+        who=("sam",),
+    )
+    assert "200 days; OWN-7 (S. Ortega)" in stall_words(stall, {"sam": "S. Ortega"})
+    assert stall_words(None, {}) == ""
