@@ -83,8 +83,8 @@ class Watch:
         self.state = self.detector.start()
 
     def see(self, day):
-        self.state = self.detector._count(self.state, day, 1)
-        return self.detector._alarmed(self.state)
+        self.state = self.detector.fold(self.state, day, 1)
+        return self.detector.is_alarmed(self.state)
 
 
 def quiet_year(rng, m0):

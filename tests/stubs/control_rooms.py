@@ -14,6 +14,7 @@ from pilothouse.ledger.controls import SqlControls
 from pilothouse.ledger.incidents import SqlContacts, SqlIncidents
 from pilothouse.ledger.leases import SqlWork
 from pilothouse.ledger.ledger import open_ledger
+from pilothouse.ledger.watch import SqlWatch
 from pilothouse.settings import load_settings
 from pilothouse.testing import MemoryLake
 from pilothouse.workflows.accept import accept_file
@@ -65,6 +66,7 @@ def control_room_at(folder, clock=None):
             work=SqlWork(ledger.database, clock),
             contacts=SqlContacts(ledger.database),
             notifier=AppriseNotifier(),
+            watch=SqlWatch(ledger.database),
         )
 
 

@@ -17,6 +17,7 @@ from pilothouse.app.people import feedback_key, open_curation, open_sign_in, ope
 from pilothouse.app.runs import open_run_log, replay
 from pilothouse.app.serving import serve
 from pilothouse.app.tools import list_mcp_tools, run_mcp_proxy
+from pilothouse.app.watch import open_watch
 from pilothouse.connectors.own_server import ask_health, read_server
 from pilothouse.interfaces.cli.main import build_cli, run_cli
 from pilothouse.interfaces.cli.services import Services
@@ -46,6 +47,7 @@ __all__ = [
     "open_intake",
     "open_run_log",
     "open_sign_in",
+    "open_watch",
     "open_workbench",
     "prepare_demo",
     "replay",
@@ -125,6 +127,7 @@ def command_tree() -> typer.Typer:
             clock=SystemClock(),
             open_installation=open_installation,
             open_control_room=open_control_room,
+            open_watch=open_watch,
             open_gateway_store=open_gateway_store,
             open_boundary=open_boundary,
             open_intake=open_intake,

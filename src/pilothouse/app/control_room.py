@@ -54,6 +54,7 @@ def control_room(installation: Installation, ledger: SqlLedger) -> ControlRoom:
     from pilothouse.ledger.controls import SqlControls
     from pilothouse.ledger.incidents import SqlContacts, SqlIncidents
     from pilothouse.ledger.leases import SqlWork
+    from pilothouse.ledger.watch import SqlWatch
     from pilothouse.workflows.control_room import ControlRoom
 
     work = SqlWork(ledger.database)
@@ -64,6 +65,7 @@ def control_room(installation: Installation, ledger: SqlLedger) -> ControlRoom:
         work=work,
         contacts=SqlContacts(ledger.database),
         notifier=AppriseNotifier(),
+        watch=SqlWatch(ledger.database),
     )
 
 

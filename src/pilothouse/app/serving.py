@@ -13,6 +13,7 @@ from pilothouse.app.gateway import running_gateway
 from pilothouse.app.opening import SystemClock
 from pilothouse.app.people import people_api, people_rooms, review_ticks, sign_in_of
 from pilothouse.app.runs import open_run_log
+from pilothouse.app.watch import watch_room, watch_ticks
 from pilothouse.connectors.own_server import forget_server, note_server
 from pilothouse.interfaces.cli.services import ServeRequest
 
@@ -119,6 +120,7 @@ def _serve_node(
             Tick(name="reconcile", every_s=RECONCILE_EVERY_S, run=gap_watch.look),
             *gateway.ticks,
             *alert_ticks(room),
+            *watch_ticks(watch_room(room, ledger, sign_in.directory)),
         ),
         installation.clock,
         lambda name, text: request.on_note(f"{name}: {text}"),

@@ -18,6 +18,7 @@ from pilothouse.ledger.review_tables import review_drafts, review_items, review_
 from pilothouse.ledger.schema import METADATA, charters, decisions, evidence, outcomes, prices, verdicts
 from pilothouse.ledger.sessions import sessions, sign_in_links
 from pilothouse.ledger.tool_calls import tool_calls
+from pilothouse.ledger.watch import watch_readings, watch_states
 
 __all__ = ["METADATA", "TABLES"]
 
@@ -55,5 +56,7 @@ TABLES = (
     timers,
     tool_calls,
     verdicts,
+    watch_readings,
+    watch_states,
 )
 """Every table of the ledger; a new module of tables is named here."""

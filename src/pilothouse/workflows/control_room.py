@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pilothouse.ports import ControlStore
     from pilothouse.ports.contacts import ContactStore, Notifier
     from pilothouse.ports.incidents import IncidentStore
+    from pilothouse.ports.watch import WatchStore
     from pilothouse.ports.work import WorkStore
     from pilothouse.workflows.installation import Installation
 
@@ -27,6 +28,7 @@ class ControlRoom:
         work: Leases, timers and the outbox.
         contacts: Addresses of people.
         notifier: Carries a message to an address.
+        watch: What the detectors remember and said.
     """
 
     installation: Installation
@@ -35,3 +37,4 @@ class ControlRoom:
     work: WorkStore
     contacts: ContactStore
     notifier: Notifier
+    watch: WatchStore

@@ -21,8 +21,9 @@ from pilothouse.core.statistics.quality import Stratum, quality_interval
 from pilothouse.core.statistics.results import Estimate
 from pilothouse.ports import ItemRecord, ReviewQueue, TaskFilter
 from pilothouse.workflows.installation import Installation
-from pilothouse.workflows.label_sampling import STRATA, sampled_in, stratum_of
+from pilothouse.workflows.label_sampling import sampled_in
 from pilothouse.workflows.people import Directory
+from pilothouse.workflows.strata import JUDGED, judged_by, strata_of
 
 __all__ = ["label_evidence", "record_label_evidence"]
 
@@ -90,16 +91,19 @@ def _quality_evidence(
         return
     outcomes = installation.ledger.outcomes(charter.agent, from_ns=unix_ns(start), to_ns=unix_ns(now))
     found = {outcome.trace_id: outcome for outcome in outcomes}
+    judged = judged_by(charter, installation.lake.scores(from_ns=unix_ns(start), to_ns=unix_ns(now)))
+    names, placed = strata_of(charter, name, tasks, found, judged)
     strata = []
-    for stratum in STRATA:
-        here = [task.trace_id for task in tasks if stratum_of(found.get(task.trace_id)) == stratum]
+    for stratum in names:
+        here = [task.trace_id for task in tasks if placed.get(task.trace_id) == stratum]
         said = [labelled[one] for one in here if one in labelled]
         good = sum(record.state is ItemState.ACCEPTED for record in said)
         strata.append(Stratum(name=stratum, judged=len(here), labelled=len(said), good=good))
     estimate = quality_interval([one for one in strata if one.judged])
     scope = Scope(task_type=name)
     record = partial(_record, charter=charter, scope=scope, version=version, start=start, now=now)
-    yield record("sampling", n=len(tasks), good=len(labelled))
+    scored = sum(one.judged for one in strata) if names == JUDGED else len(labelled)
+    yield record("sampling", n=len(tasks), good=scored)
     if isinstance(estimate, Estimate):
         n, good = _as_counts(estimate)
         wrong = [one for one, answered in labelled.items() if answered.state is not ItemState.ACCEPTED]

@@ -4,18 +4,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.charter.digest import canonical_json
-from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
 from pilothouse.core.evidence.review import (
     ITEM_TEXT_CHARS_MAX,
-    ItemState,
     ReviewItem,
     ReviewSource,
     content_digest,
@@ -23,25 +18,22 @@ from pilothouse.core.evidence.review import (
 )
 from pilothouse.core.evidence.task import Task
 from pilothouse.core.evidence.unix_time import unix_ns
-from pilothouse.core.statistics.allocation import allocate_labels
-from pilothouse.core.statistics.quality import Stratum
-from pilothouse.ports import ItemRecord, Lake, ReviewQueue, TaskFilter
+from pilothouse.ports import ItemRecord, Lake, ReviewQueue
 from pilothouse.workflows.installation import Installation
+from pilothouse.workflows.label_rates import DECIDED, rates_of_day, tasks_between
 from pilothouse.workflows.people import Directory
+from pilothouse.workflows.strata import JUDGED, judged_by, strata_of
 
-__all__ = ["STRATA", "draw_for_labels", "item_of_task", "sampled_in", "stratum_of", "task_texts"]
+__all__ = ["LABEL_TERM", "draw_for_labels", "item_of_task", "sampled_in", "task_texts"]
 
-STRATA = ("verified", "contradicted", "unknown")
-"""What is known of a task without a person: labels say most where this is least sure."""
+RATES_AFTER = timedelta(hours=1, minutes=10)
+"""When after midnight a day's rates are fixed: the watch has counted the day before, and may have bought labels."""
 
 SETTLE = timedelta(minutes=15)
 """A task is drawn this long after its start, so that its late spans and a quick verifier are in."""
 
 LABEL_TERM = timedelta(days=5)
 """How long a label may take; the charter's windows are longer."""
-
-LABEL_SHARE = 0.5
-"""Share of the reviewers' minutes that labels may take: held outputs wait for people and come first."""
 
 SECOND_SHARE = 0.10
 """Share of drawn items that a second person answers blind, so that agreement is known."""
@@ -52,10 +44,6 @@ REPEAT_SHARE = 0.05
 REPEAT_AFTER = timedelta(days=7)
 DRAWN_AT_ONCE_MAX = 200
 """Items added by one look; the next look takes the rest, so that no transaction is long."""
-
-WINDOW = timedelta(days=7)
-KIND = "review.sampling"
-_DECIDED = (ItemState.ACCEPTED, ItemState.CORRECTED, ItemState.REJECTED)
 
 
 def draw_for_labels(
@@ -74,93 +62,12 @@ def draw_for_labels(
     new = 0
     for agent, charter in directory.charters().items():
         for day in (now - timedelta(days=1), now):
-            rates = _rates_of_day(installation, queue, charter, day.date().isoformat(), now)
+            if day.date() == now.date() and now < _midnight(now) + RATES_AFTER:
+                continue  # the watch has not looked at the day before yet
+            rates = rates_of_day(installation, queue, charter, day.date().isoformat(), now)
             new += _draw_day(installation, queue, charter, rates, day=day, now=now)
         new += _second_looks(queue, agent, now)
     return new
-
-
-def stratum_of(outcome: Outcome | None) -> str:
-    """Return what is known of a task without a person.
-
-    Example:
-        >>> stratum_of(None)
-        'unknown'
-    """
-    if outcome is not None and outcome.status is OutcomeStatus.VERIFIED:
-        return "verified"
-    if outcome is not None and outcome.status is OutcomeStatus.CONTRADICTED:
-        return "contradicted"
-    return "unknown"
-
-
-def _tasks(installation: Installation, agent: str, start: datetime, end: datetime) -> Sequence[Task]:
-    return installation.lake.window(TaskFilter(agent=agent, from_ns=unix_ns(start), to_ns=unix_ns(end)))
-
-
-def _rates_of_day(
-    installation: Installation, queue: ReviewQueue, charter: Charter, day: str, now: datetime
-) -> Mapping[str, Mapping[str, float]]:
-    """Return the chance of a label by task type and stratum, fixed once for each day."""
-    for decision in installation.ledger.decisions(charter.agent, kind=KIND, limit=10):
-        document = json.loads(decision.document)
-        if document["day"] == day:
-            rates: Mapping[str, Mapping[str, float]] = document["rates"]
-            return rates
-    rates = _allocate(installation, queue, charter, now)
-    installation.ledger.record(
-        kind=KIND,
-        agent=charter.agent,
-        at=now,
-        actor="pilothouse",
-        document=canonical_json({"day": day, "rates": rates}),
-    )
-    return rates
-
-
-def _allocate(
-    installation: Installation, queue: ReviewQueue, charter: Charter, now: datetime
-) -> dict[str, dict[str, float]]:
-    tasks = _tasks(installation, charter.agent, now - WINDOW, now)
-    outcomes = installation.ledger.outcomes(charter.agent, from_ns=unix_ns(now - WINDOW), to_ns=unix_ns(now))
-    found = {outcome.trace_id: outcome for outcome in outcomes}
-    minutes, each = known(charter.reviewers.minutes_per_day), known(charter.reviewers.minutes_per_item)
-    capacity = LABEL_SHARE * float(minutes or 0) / float(each) if each else 0.0
-    labelled = _labelled(queue, charter.agent, now)
-    rates: dict[str, dict[str, float]] = {}
-    days = WINDOW / timedelta(days=1)
-    for name, terms in charter.task_types.items():
-        mine = [task for task in tasks if task.task_type == name]
-        share = known(terms.sampling.rate)
-        if not mine or share is None or not capacity:
-            continue
-        budget = min(share * len(mine) / days, capacity * len(mine) / len(tasks))
-        judged = dict.fromkeys(STRATA, 0)
-        for task in mine:
-            judged[stratum_of(found.get(task.trace_id))] += 1
-        strata = [
-            Stratum(
-                name=stratum,
-                judged=max(judged[stratum], labelled[name, stratum][0]),
-                labelled=labelled[name, stratum][0],
-                good=labelled[name, stratum][1],
-            )
-            for stratum in STRATA
-        ]
-        allocated = allocate_labels(strata, len(mine) / days, budget)
-        rates[name] = {rate.name: rate.probability for rate in allocated}
-    return rates
-
-
-def _labelled(queue: ReviewQueue, agent: str, now: datetime) -> Mapping[tuple[str, str], tuple[int, int]]:
-    """Return labels of the window and good ones among them, by task type and stratum."""
-    counts: dict[tuple[str, str], tuple[int, int]] = defaultdict(lambda: (0, 0))
-    records = queue.items(agent, states=_DECIDED, sources=(ReviewSource.SAMPLED,), since=now - WINDOW)
-    for record in records:
-        key = (record.item.task_type, record.item.why.removeprefix("drawn from ").split(" ")[0])
-        labelled, good = counts[key]
-        counts[key] = (labelled + 1, good + (record.state is ItemState.ACCEPTED))
-    return counts
 
 
 def _draw_day(
@@ -172,23 +79,22 @@ def _draw_day(
     day: datetime,
     now: datetime,
 ) -> int:
-    start = day.replace(hour=0, minute=0, second=0, microsecond=0)
+    start = _midnight(day)
     end = min(start + timedelta(days=1), now - SETTLE)
     if end <= start or not rates:
         return 0
     salt = f"{charter.agent} {start.date()}"
-    tasks = [task for task in _tasks(installation, charter.agent, start, end) if task.task_type in rates]
-    # The least chance bounds what can win at all, before anything is looked up.
+    tasks = [
+        task for task in tasks_between(installation, charter.agent, start, end) if task.task_type in rates
+    ]
+    # The largest chance bounds what can win at all, before anything is looked up.
     most = {name: max(chances.values()) for name, chances in rates.items()}
     lucky = [task for task in tasks if _coin(task.trace_id, salt) < most[task.task_type]]
-    outcomes = installation.ledger.outcomes_of([task.trace_id for task in lucky][: DRAWN_AT_ONCE_MAX * 10])
+    strata = _strata_of_lucky(installation, charter, lucky, rates, start=start, now=now)
     items: list[ReviewItem] = []
     for task in lucky:
-        outcome = outcomes.get(task.trace_id)
-        if outcome is not None and outcome.status is OutcomeStatus.PENDING:
-            continue
-        stratum = stratum_of(outcome)
-        chance = rates[task.task_type][stratum]
+        stratum = strata.get(task.trace_id)
+        chance = 0.0 if stratum is None else rates[task.task_type].get(stratum, 0.0)
         if _coin(task.trace_id, salt) >= chance or len(items) >= DRAWN_AT_ONCE_MAX:
             continue
         item_id = item_digest(ReviewSource.SAMPLED, task.agent, task.trace_id, "")
@@ -209,10 +115,37 @@ def _draw_day(
     return queue.add(items) if items else 0
 
 
+def _strata_of_lucky(
+    installation: Installation,
+    charter: Charter,
+    lucky: Sequence[Task],
+    rates: Mapping[str, Mapping[str, float]],
+    *,
+    start: datetime,
+    now: datetime,
+) -> dict[str, str]:
+    """Return what is known of each task that may be drawn; a pending claim and an unscored task wait."""
+    outcomes = installation.ledger.outcomes_of([task.trace_id for task in lucky][: DRAWN_AT_ONCE_MAX * 10])
+    judged: dict[str, dict[str, bool]] = {}
+    if any(set(chances) == set(JUDGED) for chances in rates.values()):
+        judged = judged_by(charter, installation.lake.scores(from_ns=unix_ns(start), to_ns=unix_ns(now)))
+    strata: dict[str, str] = {}
+    for name, chances in rates.items():
+        own = [task for task in lucky if task.task_type == name]
+        names, found = strata_of(charter, name, own, outcomes, judged)
+        if set(names) == set(chances):
+            strata |= found
+    return strata
+
+
+def _midnight(moment: datetime) -> datetime:
+    return moment.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 def _second_looks(queue: ReviewQueue, agent: str, now: datetime) -> int:
     """Give a share of a reviewer's own answers back after a week, unmarked."""
     old = queue.items(
-        agent, states=_DECIDED, sources=(ReviewSource.SAMPLED,), since=now - 4 * REPEAT_AFTER, limit=2_000
+        agent, states=DECIDED, sources=(ReviewSource.SAMPLED,), since=now - 4 * REPEAT_AFTER, limit=2_000
     )
     again = []
     for record in old:
@@ -325,5 +258,5 @@ def sampled_in(records: Sequence[ItemRecord], task_type: str, version: str | Non
         if record.item.task_type == task_type
         and record.item.version == version
         and record.item.pair_of is None
-        and record.state in _DECIDED
+        and record.state in DECIDED
     ]

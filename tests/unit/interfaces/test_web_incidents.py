@@ -16,6 +16,7 @@ from pilothouse.interfaces.web.pages import web_app
 from pilothouse.ledger.controls import SqlControls
 from pilothouse.ledger.incidents import SqlContacts, SqlIncidents
 from pilothouse.ledger.leases import SqlWork
+from pilothouse.ledger.watch import SqlWatch
 from pilothouse.workflows.alerts import Firing, raise_alert
 from pilothouse.workflows.control_room import ControlRoom
 from pilothouse.workflows.show import Shows
@@ -40,6 +41,7 @@ def room(site):
         work=SqlWork(database, site.clock.now),
         contacts=SqlContacts(database),
         notifier=AppriseNotifier(),
+        watch=SqlWatch(database),
     )
 
 

@@ -228,7 +228,7 @@ class DropDetector:
         if gap > 1:
             notes += (f"{gap - 1} days before {day.day} are missing: they carry no information",)
         if gap:
-            state = self._count(state, day, gap)
+            state = self.fold(state, day, gap)
         missing = self._missing(state, day)
         if missing is not None:
             return state, missing
@@ -261,12 +261,19 @@ class DropDetector:
             "however often you look."
         )
 
-    def _alarmed(self, state: DropState) -> bool:
+    def is_alarmed(self, state: DropState) -> bool:
+        """Whether the evidence of a state reaches the threshold."""
         return state.days >= DAYS_MIN and log_mean(state.log_wealth) >= math.log(self.threshold)
 
-    def _count(self, state: DropState, day: DayCounts, gap: int) -> DropState:
-        """Fold a new day into the state; an alarm of the day before starts it afresh first."""
-        if self._alarmed(state):
+    def fold(self, state: DropState, day: DayCounts, gap: int = 1) -> DropState:
+        """Fold a new day into the state without reading it; an alarm of the day before starts it afresh first.
+
+        Args:
+            state: State after the day before.
+            day: A later day; order and repetition are the caller's care, `update` looks after them.
+            gap: Days since the one before.
+        """
+        if self.is_alarmed(state):
             state = replace(state, log_wealth=ZERO_WEALTH)
         if not day.informative:
             return replace(state, silent_days=state.silent_days + gap, last=day)

@@ -7,12 +7,10 @@ import math
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-import numpy as np
-
 from pilothouse.core.statistics.checks import check_count, check_fraction
 from pilothouse.core.statistics.daily import days_since
 from pilothouse.core.statistics.methods import METHODS, MethodId
-from pilothouse.core.statistics.wealth import BETS, ZERO_WEALTH, log_mean, restart_and_multiply
+from pilothouse.core.statistics.wealth import ZERO_WEALTH, log_mean, rate_log_e, restart_and_multiply
 
 __all__ = ["BURST_EVERY_DAYS", "JudgeWarning", "WarningReading", "WarningState"]
 
@@ -156,11 +154,7 @@ class JudgeWarning:
         if since is not None and since <= self.days:
             wealth = ZERO_WEALTH
         else:
-            stakes = np.array(BETS) / (1 - self.line)
-            log_e = passed * np.log1p(stakes * (self.line - 1)) + (judged - passed) * np.log1p(
-                stakes * self.line
-            )
-            wealth = restart_and_multiply(wealth, log_e)
+            wealth = restart_and_multiply(wealth, rate_log_e(self.line, judged, passed))
         free = since is None or since >= BURST_EVERY_DAYS
         warned = day if free and log_mean(wealth) >= math.log(self.threshold) else state.warned_on
         return WarningState(log_wealth=wealth, last=day, last_counts=(judged, passed), warned_on=warned)

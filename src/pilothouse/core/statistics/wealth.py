@@ -10,13 +10,24 @@ import numpy as np
 
 from pilothouse.core.statistics.checks import Floats
 
-__all__ = ["BETS", "LOG_MAX", "ZERO_WEALTH", "log_mean", "multiply", "restart_and_multiply"]
+__all__ = [
+    "BETS",
+    "LOG_MAX",
+    "ZERO_WEALTH",
+    "log_mean",
+    "multiply",
+    "rate_log_e",
+    "restart_and_multiply",
+    "rise",
+]
 
 BETS = (0.0075, 0.03, 0.06, 0.12, 0.225, 0.45, 0.9)
 """Fractions of the largest safe bet: together they grow well for small and for large drops.
 
 The smallest one matters where most items are labelled: without it a 3-point drop is never found there.
 """
+
+_BET_ARRAY = np.array(BETS)
 
 LOG_MAX = 700.0
 """Logarithms are kept in [-700, 700], where `exp` neither overflows nor becomes zero."""
@@ -73,3 +84,43 @@ def multiply(log_wealth: Sequence[float], log_e: Floats) -> tuple[float, ...]:
         (0.5, -0.5)
     """
     return tuple(np.clip(np.asarray(log_wealth) + log_e, -LOG_MAX, LOG_MAX).tolist())
+
+
+def rise(cusum: float, log_e: Floats) -> float:
+    """Cumulated evidence of the middle bet since it last was none: where it leaves 0, the change began.
+
+    Args:
+        cusum: The sum up to the day before, at least 0.
+        log_e: Logarithm of the day's E for each bet.
+
+    Source:
+        Page 1954, Continuous inspection schemes.
+
+    Example:
+        >>> rise(1.0, rate_log_e(0.95, 100, 98)) == 0.0, rise(0.0, rate_log_e(0.95, 100, 80)) > 5
+        (True, True)
+    """
+    return max(0.0, cusum + float(log_e[len(BETS) // 2]))
+
+
+def rate_log_e(line: float, n: int, good: int) -> Floats:
+    """Logarithm of a day's e-value for each bet, that a rate of good cases lies below a line; every case is known.
+
+    Args:
+        line: The line, in (0, 1).
+        n: Cases.
+        good: Good ones among them.
+
+    Returns:
+        Shape (bets,).
+
+    Source:
+        Product of 1 + lambda (line - Y) over the cases, lambda a fraction of the largest safe 1 / (1 - line).
+
+    Example:
+        >>> rate_log_e(0.95, 100, 90).round(1).tolist()
+        [0.7, 1.8, 2.0, 0.4, -6.3, -31.2, -178.3]
+    """
+    stakes = _BET_ARRAY / (1 - line)
+    log_e: Floats = good * np.log1p(stakes * (line - 1)) + (n - good) * np.log1p(stakes * line)
+    return log_e

@@ -54,6 +54,7 @@ from pilothouse.interfaces.cli import (
     telemetry,
     value,
     verdict,
+    watch,
 )
 from pilothouse.interfaces.cli.consoles import hint_console
 from pilothouse.interfaces.cli.late import late_group
@@ -69,7 +70,7 @@ COMMANDS = {
     "Measure before it ships": (dataset, evaluate, gate, load, canary, replay, context),
     "Guard what it may do": (provider, key, policy, approve, integration, mcp, controls),
     "People": (evidence, review, feedback, curate, sign_in, contact),
-    "When something is wrong": (incident, drill),
+    "When something is wrong": (watch, incident, drill),
     "Keep it running": (doctor, backup, price, audit),
 }
 """Command modules by panel of the help page, in the order of the way from a pilot to production."""

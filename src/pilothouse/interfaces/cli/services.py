@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pilothouse.workflows.replay import ReplayReport, ReplayRequest
     from pilothouse.workflows.review import Workbench
     from pilothouse.workflows.sign_in import SignIn
+    from pilothouse.workflows.watch import WatchRoom
 
 __all__ = ["McpRequest", "ServeRequest", "Services"]
 
@@ -74,6 +75,7 @@ class Services:
         clock: The time.
         open_installation: Open lake and ledger of the settings for the time of a command.
         open_control_room: Open what pauses, pages and drills need, for the time of a command.
+        open_watch: Open the detectors, for the time of a command.
         open_gateway_store: Open virtual keys and providers, for the time of a command.
         open_boundary: Open audit log and approvals, for the time of a command.
         open_intake: Open the running server's intake, or our own; what it took is folded at the end.
@@ -96,6 +98,7 @@ class Services:
     clock: Clock
     open_installation: Callable[[Settings], AbstractContextManager[Installation]]
     open_control_room: Callable[[Settings], AbstractContextManager[ControlRoom]]
+    open_watch: Callable[[Settings], AbstractContextManager[WatchRoom]]
     open_gateway_store: Callable[[Settings], AbstractContextManager[GatewayStore]]
     open_boundary: Callable[[Settings], AbstractContextManager[BoundaryRoom]]
     open_intake: Callable[[Settings], AbstractContextManager[Intake]]

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Opens the watch: the detectors over one installation, with everything that a warning or an alarm sets in motion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from pilothouse.app.control_room import control_room
+from pilothouse.app.opening import SystemClock
+
+if TYPE_CHECKING:
+    from pilothouse.ledger.ledger import SqlLedger
+    from pilothouse.settings import Settings
+    from pilothouse.workflows.background import Tick
+    from pilothouse.workflows.control_room import ControlRoom
+    from pilothouse.workflows.people import Directory
+    from pilothouse.workflows.watch import WatchRoom
+
+__all__ = ["open_watch", "watch_room", "watch_ticks"]
+
+
+def watch_room(room: ControlRoom, ledger: SqlLedger, directory: Directory) -> WatchRoom:
+    """Return what the watch needs, over an opened ledger.
+
+    Args:
+        room: Opened parts.
+        ledger: The same ledger, as its class.
+        directory: The charters, kept parsed.
+    """
+    from pilothouse.ledger.feedback import SqlFeedback
+    from pilothouse.ledger.review_queue import SqlReviewQueue
+    from pilothouse.workflows.watch import WatchRoom
+
+    return WatchRoom(
+        room=room,
+        queue=SqlReviewQueue(ledger.database),
+        said=SqlFeedback(ledger.database),
+        directory=directory,
+    )
+
+
+def watch_ticks(watch: WatchRoom) -> tuple[Tick, ...]:
+    """Return the recurring look of the watch.
+
+    Args:
+        watch: Opened parts.
+    """
+    from pilothouse.workflows.background import Tick
+    from pilothouse.workflows.watch_tick import WATCH_EVERY_S, run_watch
+
+    return (Tick(name="watch", every_s=WATCH_EVERY_S, run=lambda now: run_watch(watch, now)),)
+
+
+@contextmanager
+def open_watch(settings: Settings) -> Iterator[WatchRoom]:
+    """Open the watch for the time of a command.
+
+    Args:
+        settings: Values in force.
+    """
+    from pilothouse.lake.store import open_lake
+    from pilothouse.ledger.ledger import open_ledger
+    from pilothouse.workflows.installation import Installation
+    from pilothouse.workflows.people import Directory
+
+    clock = SystemClock()
+    with open_ledger(settings.ledger_url) as ledger:
+        lake = open_lake(settings.lake_folder, clock)
+        try:
+            installation = Installation(settings=settings, clock=clock, lake=lake, ledger=ledger)
+            yield watch_room(control_room(installation, ledger), ledger, Directory(ledger))
+        finally:
+            lake.close()

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One finished day of one task type as counts: what the detectors of the watch are fed with."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
+from pilothouse.core.evidence.task import CostState, Task, TaskResult
+
+__all__ = ["TypeDay", "fold_type_days"]
+
+TRACES_KEPT_MAX = 20
+"""Examples of each kind of trouble that a day keeps, for the incident that may follow."""
+
+HOUR_NS = 3_600_000_000_000
+MINUTE_NS = 60_000_000_000
+HOURS_OF_DAY, MINUTES_OF_HOUR = 24, 60
+
+
+@dataclass(slots=True, kw_only=True)
+class TypeDay:
+    """Counts of a day; a rate is a pair (cases, good ones among them).
+
+    Attributes:
+        rates: Cases and good ones by metric.
+        bad: Traces of bad cases by metric, at most `TRACES_KEPT_MAX` each.
+        tasks: Tasks of the day.
+        cost_usd: Cost of each hour, 24 of them.
+        priced: Tasks of each hour whose cost is known.
+        unpriced: Tasks whose cost is not known in full.
+        errors: How often each kind of error ended a task.
+        pending: Claims whose outcome is not known yet.
+        version: Version of the last task, or None.
+        minutes: Minutes of the day in which a task began, and those in which one was served.
+    """
+
+    rates: dict[str, tuple[int, int]] = field(default_factory=dict)
+    bad: dict[str, list[str]] = field(default_factory=dict)
+    tasks: int = 0
+    cost_usd: list[float] = field(default_factory=lambda: [0.0] * HOURS_OF_DAY)
+    priced: list[int] = field(default_factory=lambda: [0] * HOURS_OF_DAY)
+    unpriced: int = 0
+    errors: Counter[str] = field(default_factory=Counter)
+    pending: int = 0
+    version: str | None = None
+    minutes: dict[int, bool] = field(default_factory=dict)
+
+    def count(self, metric: str, *, good: bool, trace_id: str) -> None:
+        """Count one case of a metric.
+
+        Args:
+            metric: Its name.
+            good: Whether the case was good.
+            trace_id: The task, kept as an example of a bad case.
+        """
+        n, well = self.rates.get(metric, (0, 0))
+        self.rates[metric] = (n + 1, well + good)
+        if not good:
+            kept = self.bad.setdefault(metric, [])
+            if len(kept) < TRACES_KEPT_MAX:
+                kept.append(trace_id)
+
+
+def fold_type_days(
+    tasks: Iterable[Task],
+    outcomes: Mapping[str, Outcome],
+    *,
+    day_start_ns: int,
+    ceilings_s: Mapping[str, float],
+    said: Mapping[str, Collection[str]],
+) -> dict[str, TypeDay]:
+    """Fold the tasks of one day.
+
+    Args:
+        tasks: Tasks of one agent and day, each trace once, in order of their start.
+        outcomes: Their outcomes by trace, as far as there are any.
+        day_start_ns: Midnight, Unix nanoseconds UTC.
+        ceilings_s: Largest accepted time of a task by task type, seconds; a type without one has no latency.
+        said: Traces about which people said something, by metric (`override`, `complaint`, `correction`).
+
+    Returns:
+        The day of each task type that had a task.
+
+    Example:
+        >>> task = Task(trace_id="a" * 32, agent="a", task_type="po", result=TaskResult.FAILED, start_ns=5, end_ns=9)
+        >>> days = fold_type_days([task], {}, day_start_ns=0, ceilings_s={}, said={})
+        >>> days["po"].rates["completion"], days["po"].rates["escalation"]
+        ((1, 0), (1, 1))
+    """
+    days: dict[str, TypeDay] = {}
+    for task in tasks:
+        day = days.get(task.task_type)
+        if day is None:
+            day = days[task.task_type] = TypeDay()
+        _count_task(day, task, day_start_ns, ceilings_s.get(task.task_type))
+        outcome = outcomes.get(task.trace_id)
+        if outcome is not None:
+            _count_outcome(day, outcome)
+        if task.result is TaskResult.COMPLETED:
+            for metric, traces in said.items():
+                day.count(metric, good=task.trace_id not in traces, trace_id=task.trace_id)
+    return days
+
+
+def _count_task(day: TypeDay, task: Task, day_start_ns: int, ceiling_s: float | None) -> None:
+    escalated, done = task.result is TaskResult.ESCALATED, task.result is TaskResult.COMPLETED
+    day.tasks += 1
+    day.version = task.version_digest
+    day.count("escalation", good=not escalated, trace_id=task.trace_id)
+    if not escalated and task.result is not TaskResult.UNKNOWN:
+        day.count("completion", good=done, trace_id=task.trace_id)
+    if ceiling_s is not None and task.duration_ns is not None:
+        day.count("latency", good=task.duration_ns <= ceiling_s * 1e9, trace_id=task.trace_id)
+    if task.error_type:
+        day.errors[task.error_type] += 1
+    offset = task.start_ns - day_start_ns
+    minute = offset // MINUTE_NS
+    day.minutes[minute] = day.minutes.get(minute, False) or done or escalated
+    if task.cost_state is CostState.KNOWN and task.cost_usd is not None:
+        hour = min(max(offset // HOUR_NS, 0), HOURS_OF_DAY - 1)
+        day.cost_usd[hour] += float(task.cost_usd)
+        day.priced[hour] += 1
+    elif task.cost_state is not CostState.NONE:
+        day.unpriced += 1
+
+
+def _count_outcome(day: TypeDay, outcome: Outcome) -> None:
+    if outcome.status is OutcomeStatus.PENDING:
+        day.pending += 1
+    elif outcome.status in {OutcomeStatus.VERIFIED, OutcomeStatus.CONTRADICTED}:
+        good = outcome.status is OutcomeStatus.VERIFIED
+        day.count("discrepancy", good=good, trace_id=outcome.trace_id)

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The port of the watch: what each detector remembers, and what it said of each day."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Protocol, runtime_checkable
+
+__all__ = ["READINGS_MAX", "WatchReading", "WatchState", "WatchStep", "WatchStore"]
+
+READINGS_MAX = 50_000
+"""Readings in one answer: half a year of ten task types with two dozen detectors, and a second to read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchState:
+    """What a detector remembers between days.
+
+    Attributes:
+        version: Rises with every change; 0 stands for a detector that was never run.
+        document: JSON text.
+    """
+
+    version: int
+    document: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchReading:
+    """What a detector said of one day.
+
+    Attributes:
+        agent: Agent id.
+        task_type: Task type, or empty for all.
+        detector: Its name, for example `completion`.
+        day: Day of the tasks, UTC.
+        at: When it was said, aware UTC.
+        layer: `quiet`, `warning` or `verdict`.
+        settled: Whether what follows from it was done; a quiet day has nothing to settle.
+        document: JSON text with the numbers.
+    """
+
+    agent: str
+    task_type: str
+    detector: str
+    day: date
+    at: datetime
+    layer: str
+    settled: bool
+    document: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchStep:
+    """One detector goes on by some days.
+
+    Attributes:
+        task_type: Task type, or empty for all.
+        detector: Its name.
+        before: Version of the state that the step was computed from.
+        document: The state after it.
+        readings: What it said of those days.
+    """
+
+    task_type: str
+    detector: str
+    before: int
+    document: str
+    readings: tuple[WatchReading, ...] = ()
+
+
+@runtime_checkable
+class WatchStore(Protocol):
+    """States and readings; every method is one transaction."""
+
+    def states(self, agent: str) -> Mapping[tuple[str, str], WatchState]:
+        """Return the states of an agent by task type and detector."""
+        ...
+
+    def advance(self, agent: str, steps: Sequence[WatchStep]) -> None:
+        """Store steps with their readings, all or none.
+
+        Raises:
+            Conflict: Another process was there first; nothing was stored.
+        """
+        ...
+
+    def readings(
+        self, agent: str, *, since: date, detector: str | None = None, limit: int = READINGS_MAX
+    ) -> Sequence[WatchReading]:
+        """Return what was said of the days from `since` on, oldest day first; the newest ones when there are more."""
+        ...
+
+    def unsettled(self) -> Sequence[WatchReading]:
+        """Return warnings and verdicts of which the consequences are still to come, oldest first, at most 1,000."""
+        ...
+
+    def settle(self, reading: WatchReading) -> None:
+        """Write down that everything was done that follows from a reading."""
+        ...

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How likely each task of a day is drawn for a label: fixed before its first task is looked at, where labels say most."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from pilothouse.core.charter.answers import known
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.evidence.review import ItemState, ReviewSource
+from pilothouse.core.evidence.task import Task
+from pilothouse.core.evidence.unix_time import unix_ns
+from pilothouse.core.statistics.allocation import allocate_labels
+from pilothouse.core.statistics.quality import Stratum
+from pilothouse.ports import Ledger, ReviewQueue, TaskFilter
+from pilothouse.workflows.installation import Installation
+from pilothouse.workflows.strata import JUDGED, judged_by, strata_of
+
+__all__ = [
+    "BURST",
+    "DECIDED",
+    "RATES",
+    "capacity_per_day",
+    "labels_per_day",
+    "rates_fixed",
+    "rates_of_day",
+    "tasks_between",
+]
+
+RATES = "review.sampling"
+"""Kind of the decision that fixes the rates of a day."""
+
+BURST = "watch.burst"
+"""Kind of the decision that a warning bought labels: task type, labels a day, first and last day."""
+
+DECIDED = (ItemState.ACCEPTED, ItemState.CORRECTED, ItemState.REJECTED)
+
+LABEL_SHARE = 0.5
+"""Share of the reviewers' minutes that labels may take: held outputs wait for people and come first."""
+
+LOW_VOLUME_PER_DAY = 50
+"""Tasks a day below which every one is asked about: a sample of few is nothing."""
+
+WINDOW = timedelta(days=7)
+RATES_READ_MAX = 60
+"""Days of rates that are looked through: a label term is days, not months."""
+
+BURSTS_READ_MAX = 50
+"""Bursts that are looked through; there is at most one in 20 days for each task type."""
+
+
+def rates_fixed(ledger: Ledger, agent: str, day: str) -> Mapping[str, Mapping[str, float]] | None:
+    """Return the chances of a day as they were fixed, by task type and stratum; None when they never were.
+
+    Args:
+        ledger: Where decisions stand.
+        agent: Agent id.
+        day: Day of the tasks, ISO 8601.
+    """
+    for decision in ledger.decisions(agent, kind=RATES, limit=RATES_READ_MAX):
+        document = json.loads(decision.document)
+        if document["day"] == day:
+            rates: Mapping[str, Mapping[str, float]] = document["rates"]
+            return rates
+    return None
+
+
+def rates_of_day(
+    installation: Installation, queue: ReviewQueue, charter: Charter, day: str, now: datetime
+) -> Mapping[str, Mapping[str, float]]:
+    """Return the chances of a day, fixed now if they never were.
+
+    Args:
+        installation: Lake and ledger.
+        queue: Labels of the last window.
+        charter: The charter in force.
+        day: Day of the tasks, ISO 8601.
+        now: The moment, aware UTC.
+    """
+    rates = rates_fixed(installation.ledger, charter.agent, day)
+    if rates is None:
+        rates = _allocate(installation, queue, charter, day, now)
+        installation.ledger.record(
+            kind=RATES,
+            agent=charter.agent,
+            at=now,
+            actor="pilothouse",
+            document=canonical_json({"day": day, "rates": rates}),
+        )
+    return rates
+
+
+def capacity_per_day(charter: Charter) -> float:
+    """Return how many labels a day people have time for.
+
+    Args:
+        charter: The charter in force.
+    """
+    minutes, each = known(charter.reviewers.minutes_per_day), known(charter.reviewers.minutes_per_item)
+    return LABEL_SHARE * float(minutes or 0) / float(each) if each else 0.0
+
+
+def labels_per_day(charter: Charter, name: str, judged: float) -> int:
+    """Return how many labels a day are usually asked for where a judge scores: the charter's least per window.
+
+    Args:
+        charter: The charter in force.
+        name: Task type.
+        judged: Tasks that the judge scores a day.
+    """
+    sampling = charter.task_types[name].sampling
+    least, window = known(sampling.min_per_window), known(sampling.window) or WINDOW
+    return round(judged if least is None else min(least / (window / timedelta(days=1)), judged))
+
+
+def tasks_between(installation: Installation, agent: str, start: datetime, end: datetime) -> Sequence[Task]:
+    """Return the tasks of an agent in a half-open window.
+
+    Args:
+        installation: Lake and ledger.
+        agent: Agent id.
+        start: Aware UTC, inclusive.
+        end: Aware UTC, exclusive.
+    """
+    return installation.lake.window(TaskFilter(agent=agent, from_ns=unix_ns(start), to_ns=unix_ns(end)))
+
+
+def _allocate(
+    installation: Installation, queue: ReviewQueue, charter: Charter, day: str, now: datetime
+) -> dict[str, dict[str, float]]:
+    start = now - WINDOW
+    tasks = tasks_between(installation, charter.agent, start, now)
+    outcomes = installation.ledger.outcomes(charter.agent, from_ns=unix_ns(start), to_ns=unix_ns(now))
+    found = {outcome.trace_id: outcome for outcome in outcomes}
+    judged = judged_by(charter, installation.lake.scores(from_ns=unix_ns(start), to_ns=unix_ns(now)))
+    capacity, bursts = capacity_per_day(charter), _bursts(installation.ledger, charter.agent, day)
+    labelled = _labelled(queue, charter.agent, now)
+    # An agent that is younger than the window had its tasks in fewer days.
+    first_ns = min((task.start_ns for task in tasks), default=unix_ns(start))
+    days = max((unix_ns(now) - first_ns) / 86_400e9, 1.0)
+    rates: dict[str, dict[str, float]] = {}
+    for name in charter.task_types:
+        mine = [task for task in tasks if task.task_type == name]
+        if not mine or not capacity:
+            continue
+        names, strata = strata_of(charter, name, mine, found, judged)
+        per_day = len(strata) / days
+        budget = _budget(charter, name, per_day, is_judged=names == JUDGED, bought=bursts.get(name))
+        budget = min(budget, per_day, capacity * len(mine) / len(tasks))
+        if budget <= 0:
+            continue
+        counts = Counter(strata.values())
+        window = [
+            Stratum(
+                name=stratum,
+                judged=max(counts[stratum], labelled[name, stratum][0]),
+                labelled=labelled[name, stratum][0],
+                good=labelled[name, stratum][1],
+            )
+            for stratum in names
+        ]
+        allocated = allocate_labels(window, per_day, budget)
+        rates[name] = {rate.name: rate.probability for rate in allocated}
+    return rates
+
+
+def _budget(charter: Charter, name: str, per_day: float, *, is_judged: bool, bought: int | None) -> float:
+    """Labels a day of one task type, before people's time is looked at."""
+    if is_judged:
+        return float(max(bought or 0, labels_per_day(charter, name, per_day)))
+    share = known(charter.task_types[name].sampling.rate)
+    if share is None:
+        return 0.0
+    if per_day < LOW_VOLUME_PER_DAY:
+        return per_day
+    least = known(charter.task_types[name].sampling.min_per_window)
+    floor = 0 if least is None else labels_per_day(charter, name, per_day)
+    return max(share * per_day, floor, bought or 0)
+
+
+def _bursts(ledger: Ledger, agent: str, day: str) -> dict[str, int]:
+    """Return the labels that warnings have bought for a day, by task type."""
+    bought: dict[str, int] = {}
+    for decision in ledger.decisions(agent, kind=BURST, limit=BURSTS_READ_MAX):
+        document = json.loads(decision.document)
+        if document["from"] <= day <= document["to"]:
+            bought.setdefault(document["task_type"], int(document["labels"]))
+    return bought
+
+
+def _labelled(queue: ReviewQueue, agent: str, now: datetime) -> Mapping[tuple[str, str], tuple[int, int]]:
+    """Return labels of the window and good ones among them, by task type and stratum."""
+    counts: dict[tuple[str, str], tuple[int, int]] = defaultdict(lambda: (0, 0))
+    records = queue.items(agent, states=DECIDED, sources=(ReviewSource.SAMPLED,), since=now - WINDOW)
+    for record in records:
+        key = (record.item.task_type, record.item.why.removeprefix("drawn from ").split(" ")[0])
+        labelled, good = counts[key]
+        counts[key] = (labelled + 1, good + (record.state is ItemState.ACCEPTED))
+    return counts

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What follows from a reading of the watch: a warning buys labels, an alarm opens or continues an incident."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.evidence.outcome_measures import quality_is_outcome
+from pilothouse.core.statistics.quality import quality_interval
+from pilothouse.core.statistics.results import Estimate
+from pilothouse.core.statistics.warning import BURST_EVERY_DAYS
+from pilothouse.ports.watch import WatchReading
+from pilothouse.workflows.alerts import Firing, raise_alert
+from pilothouse.workflows.label_rates import (
+    BURST,
+    BURSTS_READ_MAX,
+    capacity_per_day,
+    labels_per_day,
+    rates_fixed,
+)
+from pilothouse.workflows.watch import WatchRoom
+from pilothouse.workflows.watch_quality import BURST_TIMES, pooled
+from pilothouse.workflows.watch_words import alarm_sentence
+
+__all__ = ["BURST_DAYS", "settle_all"]
+
+BURST_DAYS = 10
+"""Length of a burst of labels, days."""
+
+
+def settle_all(watch: WatchRoom, now: datetime) -> int:
+    """Let every warning and alarm have its effect that has not had it yet; return how many incidents were opened.
+
+    A kill between effect and mark repeats the effect, which changes nothing: an alert joins its own incident, and a
+    task type has one burst in 20 days.
+
+    Args:
+        watch: Opened parts.
+        now: The moment, aware UTC.
+    """
+    opened = 0
+    charters = watch.directory.charters()
+    for reading in watch.room.watch.unsettled():
+        charter = charters.get(reading.agent)
+        if charter is not None:
+            document = json.loads(reading.document)
+            if reading.layer == "warning":
+                _warn(watch, charter, reading, document, now)
+            else:
+                opened += _alarm(watch, reading, document, now)
+        watch.room.watch.settle(reading)
+    return opened
+
+
+def _alarm(watch: WatchRoom, reading: WatchReading, document: Mapping[str, Any], now: datetime) -> bool:
+    firing = Firing(
+        agent=reading.agent,
+        metric=reading.detector,
+        sentence=_sentence(watch, reading, document),
+        task_type=reading.task_type or None,
+        traces=tuple(document.get("traces", ())),
+        onset=_midnight(date.fromisoformat(document.get("risen") or reading.day.isoformat())),
+    )
+    return raise_alert(watch.room, firing, now).opened
+
+
+def _warn(
+    watch: WatchRoom, charter: Charter, reading: WatchReading, document: Mapping[str, Any], now: datetime
+) -> None:
+    types = [reading.task_type] if reading.task_type else list(charter.task_types)
+    bought = {name: _buy(watch, charter, name, document, now) for name in types if name in charter.task_types}
+    said = _sentence(watch, reading, document)
+    labels = ", ".join(f"{count} labels a day for {name}" for name, count in bought.items() if count)
+    firing = Firing(
+        agent=reading.agent,
+        metric=reading.detector,
+        sentence=f"{said} Bought: {labels}." if labels else said,
+        task_type=reading.task_type or None,
+        layer="warning",
+    )
+    raise_alert(watch.room, firing, now)
+
+
+def _buy(watch: WatchRoom, charter: Charter, name: str, document: Mapping[str, Any], now: datetime) -> int:
+    """Raise the labels of a task type for some days; none where the system of record is the metric."""
+    ledger = watch.room.installation.ledger
+    if quality_is_outcome(charter, name):
+        return 0
+    since = (now - timedelta(days=BURST_EVERY_DAYS)).date().isoformat()
+    for decision in ledger.decisions(charter.agent, kind=BURST, limit=BURSTS_READ_MAX):
+        old = json.loads(decision.document)
+        if old["task_type"] == name and old["from"] > since:
+            return 0
+    usual = labels_per_day(charter, name, float("inf"))
+    labels = int(document.get("labels") or min(BURST_TIMES * usual, capacity_per_day(charter)))
+    first = now.date()
+    if rates_fixed(ledger, charter.agent, first.isoformat()) is not None:
+        first += timedelta(days=1)
+    last = first + timedelta(days=BURST_DAYS - 1)
+    ledger.record(
+        kind=BURST,
+        agent=charter.agent,
+        at=now,
+        actor="watch",
+        document=canonical_json(
+            {"task_type": name, "labels": labels, "from": first.isoformat(), "to": last.isoformat()}
+        ),
+    )
+    return labels
+
+
+def _sentence(watch: WatchRoom, reading: WatchReading, document: Mapping[str, Any]) -> str:
+    said = document.get("sentence")
+    if said:
+        return str(said)
+    if reading.detector == "judge":
+        share = 100 * document["good"] / document["n"]
+        return f"The judge passes fewer tasks of {reading.task_type}: {share:.1f} % on {reading.day}."
+    risen = date.fromisoformat(document["risen"])
+    since = [
+        json.loads(one.document)
+        for one in watch.room.watch.readings(reading.agent, since=risen, detector=reading.detector)
+        if one.task_type == reading.task_type and one.day <= reading.day
+    ]
+    n, good = _cases(since)
+    return alarm_sentence(reading.detector, reading.task_type, document, n=n, good=good)
+
+
+def _cases(documents: list[dict[str, Any]]) -> tuple[int, int]:
+    """Cases and good ones of some days; of labels, the plain sample with the same share."""
+    if documents and "tallies" in documents[0]:
+        days = [{name: tuple(tally) for name, tally in one["tallies"].items()} for one in documents]
+        strata = [one for one in pooled(days) if one.judged]
+        labelled = sum(one.labelled for one in strata)
+        estimate = quality_interval(strata) if strata else None
+        share = estimate.value if isinstance(estimate, Estimate) else _weighted(strata)
+        return labelled, round(share * labelled)
+    return sum(one["n"] for one in documents), sum(one["good"] for one in documents)
+
+
+def _weighted(strata: list[Any]) -> float:
+    """Share of good answers of strata with too few labels for an interval."""
+    total = sum(one.judged for one in strata)
+    return sum(one.judged / total * (one.good + 0.5) / (one.labelled + 1) for one in strata) if total else 0.0
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time.min, tzinfo=UTC)

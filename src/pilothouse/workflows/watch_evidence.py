@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the watch puts on record for the verdict: drops, delays against promises, cost monitor, drift, uptime, overrides."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+
+from pilothouse.core.charter.answers import known
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.evidence.binding import InForce, binding_in_force
+from pilothouse.core.evidence.evidence import Evidence, Scope, Source
+from pilothouse.core.evidence.kinds import kind_named
+from pilothouse.errors import Conflict
+from pilothouse.ports.watch import WatchReading, WatchStep
+from pilothouse.workflows.label_rates import BURST
+from pilothouse.workflows.watch import WatchRoom
+from pilothouse.workflows.watch_rules import TRAFFIC
+from pilothouse.workflows.watch_status import DetectorStatus, watch_status
+
+__all__ = ["record_watch_evidence", "watch_evidence"]
+
+EVIDENCE = "evidence"
+WINDOW = timedelta(days=7)
+DAYS_OF_VERSION_MIN = 3
+"""Counted days that a version must have served before the drop detector speaks for it."""
+
+
+def record_watch_evidence(watch: WatchRoom, now: datetime) -> int:
+    """Write the records of every agent whose days moved on since the last time; return how many were new.
+
+    Args:
+        watch: Opened parts.
+        now: The moment, aware UTC.
+    """
+    added = 0
+    for agent, charter in watch.directory.charters().items():
+        states = watch.room.watch.states(agent)
+        cursor = states.get(("", TRAFFIC))
+        kept = states.get(("", EVIDENCE))
+        moved = {key[1]: state.version for key, state in states.items() if not key[0] and key[1] != EVIDENCE}
+        if cursor is None or (kept is not None and json.loads(kept.document) == moved):
+            continue
+        added += watch.room.installation.ledger.add_evidence(list(watch_evidence(watch, charter, now)))
+        step = WatchStep(
+            task_type="",
+            detector=EVIDENCE,
+            before=0 if kept is None else kept.version,
+            document=canonical_json(moved),
+        )
+        try:
+            watch.room.watch.advance(agent, [step])
+        except Conflict:
+            continue  # another process wrote the same records; equal ones count once
+    return added
+
+
+def watch_evidence(watch: WatchRoom, charter: Charter, now: datetime) -> Iterator[Evidence]:
+    """Yield what the detectors of an agent say to the verdict now.
+
+    Args:
+        watch: Opened parts.
+        charter: The charter in force.
+        now: The moment, aware UTC.
+    """
+    write = _Writer(charter, now)
+    status = watch_status(watch.room.watch, charter, now.date())
+    readings = watch.room.watch.readings(charter.agent, since=(now - 2 * WINDOW).date())
+    traffic = [one for one in readings if one.detector == "traffic"]
+    yield from _drops(write, status.detectors, traffic)
+    yield from _delays(write, charter, status.detectors, now)
+    yield from _week(write, charter, readings)
+    for row in status.detectors:
+        if row.metric == "cost_per_task" and row.counted_to is not None and row.state != "learning":
+            detail = f"armed on {row.n:,} hours with a known cost; at most {row.false_alarms_per_year:g} alerts a year"
+            yield write.fact("cost.monitor", True, detail, n=max(row.n, 1), end=row.counted_to)
+    yield from _drift(watch, write, readings, now)
+
+
+class _Writer:
+    """Makes records of one agent at one moment."""
+
+    def __init__(self, charter: Charter, now: datetime) -> None:
+        self._charter = charter
+        self._now = now
+
+    def fact(
+        self,
+        kind: str,
+        passed: bool,
+        detail: str,
+        *,
+        n: int,
+        end: date,
+        scope: Scope | None = None,
+        version: str | None = None,
+        items: tuple[str, ...] = (),
+    ) -> Evidence:
+        return self._record(
+            kind, scope, version, end, n=n, passed=passed, detail=detail[:2_000], items=items[:50]
+        )
+
+    def rate(
+        self,
+        kind: str,
+        n: int,
+        good: int,
+        end: date,
+        *,
+        scope: Scope | None = None,
+        version: str | None = None,
+    ) -> Evidence:
+        return self._record(kind, scope, version, end, n=n, good=good)
+
+    def _record(
+        self, kind: str, scope: Scope | None, version: str | None, end: date, **fields: object
+    ) -> Evidence:
+        where = scope or Scope()
+        until = min(datetime.combine(end + timedelta(days=1), time.min, tzinfo=UTC), self._now)
+        values: dict[str, object] = {
+            "kind": kind,
+            "agent": self._charter.agent,
+            "binds": binding_in_force(
+                kind_named(kind),
+                self._charter,
+                where,
+                InForce(version=version),
+                section=kind_named(kind).section,
+            ),
+            "scope": where,
+            "window_from": until - WINDOW,
+            "window_to": until,
+            "source": Source(command="pilothouse watch tick"),
+            "recorded_at": self._now,
+            **fields,
+        }
+        return Evidence.model_validate(values)
+
+
+def _drops(
+    write: _Writer, rows: Sequence[DetectorStatus], traffic: Sequence[WatchReading]
+) -> Iterator[Evidence]:
+    """Whether quality left its band, for the version that serves, once it has served some counted days."""
+    for row in rows:
+        if row.metric != "quality" or row.counted_to is None or row.state in {"blind", "learning"}:
+            continue
+        days = [
+            json.loads(one.document)["version"]
+            for one in traffic
+            if one.task_type == row.task_type
+            and one.day <= row.counted_to
+            and json.loads(one.document)["tasks"]
+        ]
+        version = days[-1] if days else None
+        served = next((i for i, one in enumerate(reversed(days)) if one != version), len(days))
+        if not days or (served < DAYS_OF_VERSION_MIN and row.state != "alarm"):
+            continue
+        share = "unknown" if row.value is None else f"{100 * row.value:.1f} %"
+        line = "unknown" if row.line is None else f"{100 * row.line:.1f} %"
+        passed = row.state not in {"alarm", "warning"}
+        words = f"no alarm; quality {share} over 28 counted days, its line is {line}"
+        if not passed:
+            words = f"alarm on {row.alarmed}; quality {share} over 28 counted days, its line is {line}. {row.note}"
+        yield write.fact(
+            "quality_drop",
+            passed,
+            words.strip(),
+            n=max(row.n, 1),
+            end=row.counted_to,
+            scope=Scope(task_type=row.task_type),
+            version=version,
+        )
+
+
+def _delays(
+    write: _Writer, charter: Charter, rows: Sequence[DetectorStatus], now: datetime
+) -> Iterator[Evidence]:
+    """The derived delay of each rule at the agent's real volume, held against what the charter promises."""
+    for rule in known(charter.alerts) or ():
+        mine = [row for row in rows if row.rule == rule.id]
+        within = None if rule.detect_within is None else known(rule.detect_within)
+        # Without a promise nothing is kept or broken; a delay that nobody knows is never a kept one.
+        if (
+            within is None
+            or not mine
+            or any(row.counted_to is None and row.metric != "served_model" for row in mine)
+        ):
+            continue
+        blind = [row for row in mine if row.delay_days is None]
+        promised = within / timedelta(days=1)
+        if blind and all(not row.delays for row in blind):
+            continue
+        worst = max((row.delay_days for row in mine if row.delay_days is not None), default=None)
+        slow = blind[0] if blind else max(mine, key=lambda row: row.delay_days or 0.0)
+        said = "never" if blind else f"after {worst:.1f} days"
+        passed = not blind and worst is not None and worst <= promised
+        where = f" of {slow.task_type}" if slow.task_type else ""
+        detail = (
+            f"rule {rule.id}: a fall{where} of the size it is about is noticed {said} at {slow.cases_per_day:.0f} cases "
+            f"a day; promised within {promised:g} days"
+        )
+        yield write.fact(
+            "alert.delay",
+            passed,
+            detail,
+            n=max(slow.n, 1),
+            end=slow.counted_to or now.date(),
+            scope=Scope(part=rule.id),
+        )
+
+
+def _week(write: _Writer, charter: Charter, readings: Sequence[WatchReading]) -> Iterator[Evidence]:
+    """Uptime of the agent and replaced answers of each task type, over the last seven counted days."""
+    minutes = served = 0
+    traffic = [one for one in readings if one.detector == "traffic"]
+    if traffic:
+        end = traffic[-1].day
+        for one in traffic:
+            if (end - one.day).days < WINDOW.days:
+                document = json.loads(one.document)
+                minutes += document["minutes"]
+                served += document["served"]
+        if minutes:
+            yield write.rate("uptime", minutes, served, end)
+    for name in charter.task_types:
+        own = [one for one in readings if one.detector == "override" and one.task_type == name]
+        if not own:
+            continue
+        end = own[-1].day
+        week = [json.loads(one.document) for one in own if (end - one.day).days < WINDOW.days]
+        n, good = sum(one["n"] for one in week), sum(one["good"] for one in week)
+        versions = [
+            json.loads(one.document)["version"] for one in traffic if one.task_type == name and one.day <= end
+        ]
+        if n:
+            yield write.rate(
+                "override",
+                n,
+                good,
+                end,
+                scope=Scope(task_type=name),
+                version=versions[-1] if versions else None,
+            )
+
+
+def _drift(
+    watch: WatchRoom, write: _Writer, readings: Sequence[WatchReading], now: datetime
+) -> Iterator[Evidence]:
+    """Whether the weekly tests ran, and whether an alarm led to labels."""
+    looks = [one for one in readings if one.detector == "drift"]
+    if not looks:
+        return
+    newest = looks[-1]
+    document: Mapping[str, object] = json.loads(newest.document)
+    if not document["p"]:
+        return
+    answered = True
+    if document["changed"]:
+        since = (newest.day - timedelta(days=20)).isoformat()
+        bursts = watch.room.installation.ledger.decisions(newest.agent, kind=BURST, limit=50)
+        answered = any(json.loads(one.document)["to"] >= since for one in bursts)
+    said = f"the week to {newest.day}: {document['detail']}"
+    if document["changed"]:
+        said += "; labels were bought" if answered else "; no labels were bought for it"
+    del now
+    yield write.fact("drift.looked", answered, said, n=max(int(str(document["n"])), 1), end=newest.day)

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One tick of the watch: count what is finished, look at the whole, let warnings and alarms act, write the evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from pilothouse.workflows.watch import WatchRoom, advance_all
+from pilothouse.workflows.watch_effects import settle_all
+from pilothouse.workflows.watch_evidence import record_watch_evidence
+from pilothouse.workflows.watch_whole import look_at_whole
+
+__all__ = ["WATCH_EVERY_S", "WatchTick", "run_watch"]
+
+WATCH_EVERY_S = 60.0
+"""A day is finished once; a tick that finds nothing reads a few rows for each agent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchTick:
+    """What a tick did.
+
+    Attributes:
+        days: Days that were counted, one for each agent and closing.
+        opened: Incidents that were opened.
+        evidence: Records that are new.
+    """
+
+    days: int
+    opened: int
+    evidence: int
+
+
+def run_watch(watch: WatchRoom, now: datetime) -> WatchTick:
+    """Run one tick; running it again at once changes nothing.
+
+    Args:
+        watch: Opened parts.
+        now: The moment, aware UTC.
+    """
+    days = advance_all(watch, now)
+    look_at_whole(watch, now)
+    opened = settle_all(watch, now)
+    return WatchTick(days=days, opened=opened, evidence=record_watch_evidence(watch, now))

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Looks at an agent as a whole, after its days are counted: cost each day, drift each week."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.statistics.results import NotEnoughEvidence
+from pilothouse.errors import Conflict
+from pilothouse.ports.watch import WatchReading, WatchState, WatchStep
+from pilothouse.workflows.alerts import rule_for
+from pilothouse.workflows.label_rates import tasks_between
+from pilothouse.workflows.watch import ALERT_DAYS_MAX, WatchRoom
+from pilothouse.workflows.watch_cost import look_at_cost
+from pilothouse.workflows.watch_drift import drift_traces, look_at_drift
+from pilothouse.workflows.watch_rules import TRAFFIC
+
+__all__ = ["look_at_whole"]
+
+COST, DRIFT = "cost_per_task", "drift"
+WEEK = timedelta(days=7)
+
+
+def look_at_whole(watch: WatchRoom, now: datetime) -> None:
+    """Look at cost and drift of every agent whose days moved on; running it again changes nothing.
+
+    Args:
+        watch: Opened parts.
+        now: The moment, aware UTC.
+    """
+    for agent, charter in watch.directory.charters().items():
+        states = watch.room.watch.states(agent)
+        kept = states.get(("", TRAFFIC))
+        if kept is None:
+            continue
+        day = date.fromisoformat(json.loads(kept.document)["last"])
+        try:
+            _cost(watch, charter, states, day, now)
+            _drift(watch, charter, states, day, now)
+        except Conflict:
+            continue  # another process looked
+
+
+def _cost(
+    watch: WatchRoom, charter: Charter, states: Mapping[tuple[str, str], WatchState], day: date, now: datetime
+) -> None:
+    before = _last(states, COST)
+    if before is not None and before >= day:
+        return
+    look = look_at_cost(watch.room.watch, charter, day)
+    if look is None:
+        return
+    missing = look.line.reason if isinstance(look.line, NotEnoughEvidence) else ""
+    document: dict[str, Any] = {
+        "line": None if isinstance(look.line, NotEnoughEvidence) else look.line.line,
+        "score": look.score,
+        "hours": look.hours,
+        "unpriced": look.unpriced,
+        "per_year": look.per_year,
+        "missing": missing,
+    }
+    layer = "quiet"
+    if look.alerts:
+        worst = max(look.alerts, key=lambda one: one.score)
+        document["sentence"] = (
+            f"A task cost {worst.cost_usd:.4f} USD on {day} at {worst.hour % 24:02d}:00 UTC where this hour usually "
+            f"costs {worst.usual_usd:.4f}; score {worst.score:.1f} against {look.line.line:.1f}."
+            if not isinstance(look.line, NotEnoughEvidence)
+            else ""
+        )
+        layer = "warning" if rule_for(charter, COST, None) is None else "verdict"
+    _store(watch, charter, states, COST, {"last": day.isoformat()}, document, layer, day, now)
+
+
+def _drift(
+    watch: WatchRoom, charter: Charter, states: Mapping[tuple[str, str], WatchState], day: date, now: datetime
+) -> None:
+    kept = states.get(("", DRIFT))
+    state: dict[str, Any] = json.loads(kept.document) if kept else {}
+    if not state:
+        first = watch.room.watch.readings(
+            charter.agent, since=date(2000, 1, 1), detector="traffic", limit=1_000
+        )
+        used = [one.day for one in first if json.loads(one.document)["tasks"]]
+        if not used:
+            return
+        state = {"last": (min(used) + WEEK - timedelta(days=1)).isoformat(), "from": min(used).isoformat()}
+        state["evidence"] = {}
+        _store(watch, charter, states, DRIFT, state, None, "quiet", day, now)
+        return
+    due = date.fromisoformat(state["last"]) + WEEK
+    if due > day:
+        return
+    # Of several weeks that are due, the newest counts: the older ones are history nobody can act on.
+    due += WEEK * ((day - due) // WEEK)
+    lake = watch.room.installation
+    start = _midnight(date.fromisoformat(state["from"]))
+    end = _midnight(due + timedelta(days=1))
+    reference = tasks_between(lake, charter.agent, start, start + WEEK)
+    current = tasks_between(lake, charter.agent, end - WEEK, end)
+    state["last"] = due.isoformat()
+    if not current or not reference:
+        _store(watch, charter, states, DRIFT, state, None, "quiet", due, now)
+        return
+    look = look_at_drift(lake.lake, reference, current, state["evidence"])
+    state["evidence"] = look.evidence
+    document: dict[str, Any] = {
+        "n": look.n,
+        "p": look.p_values,
+        "e": look.evidence,
+        "detail": look.detail,
+        "changed": list(look.changed),
+    }
+    if look.changed:
+        document["sentence"] = (
+            f"{' and '.join(look.changed).capitalize()} of {charter.agent} differ from the week of {state['from']}: {look.detail}."
+        )
+        document["traces"] = list(drift_traces(current))
+    _store(watch, charter, states, DRIFT, state, document, "warning" if look.changed else "quiet", due, now)
+
+
+def _last(states: Mapping[tuple[str, str], WatchState], detector: str) -> date | None:
+    kept = states.get(("", detector))
+    return None if kept is None else date.fromisoformat(json.loads(kept.document)["last"])
+
+
+def _store(  # noqa: PLR0917 - one row and its state
+    watch: WatchRoom,
+    charter: Charter,
+    states: Mapping[tuple[str, str], WatchState],
+    detector: str,
+    state: Mapping[str, Any],
+    document: Mapping[str, Any] | None,
+    layer: str,
+    day: date,
+    now: datetime,
+) -> None:
+    kept = states.get(("", detector))
+    reading = WatchReading(
+        agent=charter.agent,
+        task_type="",
+        detector=detector,
+        day=day,
+        at=now,
+        layer=layer,
+        settled=layer == "quiet" or (now.date() - day).days > ALERT_DAYS_MAX,
+        document=canonical_json({} if document is None else document),
+    )
+    step = WatchStep(
+        task_type="",
+        detector=detector,
+        before=0 if kept is None else kept.version,
+        document=canonical_json(state),
+        readings=() if document is None else (reading,),
+    )
+    watch.room.watch.advance(charter.agent, [step])
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time.min, tzinfo=UTC)

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an alarm or a warning of the watch says: one sentence with its numbers, the same on pager, page and command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["METRIC_WORDS", "alarm_sentence"]
+
+METRIC_WORDS: Mapping[str, tuple[str, bool]] = {
+    "completion": ("Completion", False),
+    "quality": ("Quality", False),
+    "latency": ("Tasks within their time", False),
+    "escalation": ("Escalation", True),
+    "discrepancy": ("Contradicted claims", True),
+    "override": ("Replaced answers", True),
+    "complaint": ("Complaints", True),
+    "correction": ("Corrections", True),
+}
+"""How people call each rate, and whether they speak of its bad cases."""
+
+
+def alarm_sentence(metric: str, task_type: str, document: Mapping[str, Any], *, n: int, good: int) -> str:
+    """Return the sentence about a rate that left its band.
+
+    Args:
+        metric: What is watched.
+        task_type: Task type.
+        document: The reading's numbers.
+        n: Cases since the evidence began to rise.
+        good: Good ones among them.
+
+    Example:
+        >>> alarm_sentence("escalation", "po", {"line": 0.85, "e": 400.0, "threshold": 365.0, "risen": "2026-11-02"},
+        ...     n=200, good=140)
+        'Escalation of po is 30.0 % since 2026-11-02 (200 cases); its line is 15.0 %. Evidence 400 against 365.'
+    """
+    words, inverted = METRIC_WORDS.get(metric, (metric.capitalize(), False))
+    share, line = good / n if n else 0.0, float(document["line"])
+    shown, bound = (1 - share, 1 - line) if inverted else (share, line)
+    what = "labels, weighted" if "tallies" in document else "cases"
+    said = (
+        f"{words} of {task_type} is {100 * shown:.1f} % since {document['risen']} ({n:,} {what}); "
+        f"its line is {100 * bound:.1f} %. Evidence {document['e']:.0f} against {document['threshold']:.0f}."
+    )
+    return f"{said} {document['certification']}" if document.get("proved") else said

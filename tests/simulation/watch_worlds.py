@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A simulated agent in production before the product's own watch: tasks, a judge, people who label, and the truth.
+
+Tasks and scores come through the port of telemetry; everything else is the product: ledger on SQLite, drawing of
+labels, review queue, tick, incidents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+
+import numpy as np
+
+from pilothouse.core.evidence.review import Answer, ItemState, Label
+from pilothouse.core.evidence.score import Score
+from pilothouse.core.evidence.task import Task, TaskResult
+from pilothouse.ledger.controls import SqlControls
+from pilothouse.ledger.feedback import SqlFeedback
+from pilothouse.ledger.incidents import SqlContacts, SqlIncidents
+from pilothouse.ledger.leases import SqlWork
+from pilothouse.ledger.ledger import open_ledger
+from pilothouse.ledger.review_queue import SqlReviewQueue
+from pilothouse.ledger.watch import SqlWatch
+from pilothouse.ports import AgentSeen, TaskFilter, TaskPage
+from pilothouse.settings import load_settings
+from pilothouse.workflows.control_room import ControlRoom
+from pilothouse.workflows.installation import Installation
+from pilothouse.workflows.label_sampling import draw_for_labels
+from pilothouse.workflows.people import Directory
+from pilothouse.workflows.watch import WatchRoom
+from pilothouse.workflows.watch_tick import run_watch
+
+AGENT = "ap-invoice-triage"
+TYPE = "po_invoice"
+METRIC = "rubric-v3"
+FIRST = date(2026, 1, 1)
+QUALITY, SE, SP = 0.94, 0.95, 0.90
+JUDGED_SHARE = 0.03
+CHARTER = Path(__file__).resolve().parents[1] / "golden" / "charters" / "ap-invoice-triage.yaml"
+
+World = Callable[[int], tuple[float, float, float]]
+"""Day of the simulation → true quality, sensitivity and specificity of the judge."""
+
+
+def charter_text(labels_per_day: int = 20, capacity: int = 60) -> str:
+    """One task type whose metric is a judge, with the people's minutes that the wanted labels take."""
+    text = CHARTER.read_text(encoding="utf-8")
+    head, _, rest = text.partition("\ntask_types:\n")
+    tail = rest[rest.index("unknown_task_type") :]
+    text = f"{head}\ntask_types:\n  {TYPE}: {{share: 1.0}}\n{tail}"
+    return (
+        text.replace("metric: routed_correctly", f"metric: {METRIC}")
+        .replace("min_per_window: 140", f"min_per_window: {7 * labels_per_day}")
+        .replace("quality: {min: 0.95", "quality: {min: 0.90")
+        .replace(
+            "minutes_per_day: 240, minutes_per_item: 0.7",
+            f"minutes_per_day: {2 * capacity}, minutes_per_item: 1.0",
+        )
+    )
+
+
+class DayLake:
+    """`ports.Lake` over the last days of a simulation: what is older has been counted."""
+
+    def __init__(self) -> None:
+        self.days: dict[date, list[Task]] = {}
+        self.said: dict[date, list[Score]] = {}
+        self.first_ns = 0
+
+    def put(self, day: date, tasks: list[Task], scores: list[Score], keep: int = 9) -> None:
+        self.days[day], self.said[day] = tasks, scores
+        self.first_ns = self.first_ns or tasks[0].start_ns
+        for old in [one for one in self.days if (day - one).days > keep]:
+            del self.days[old], self.said[old]
+
+    def _days(self, from_ns: int, to_ns: int):
+        for day in sorted(self.days):
+            start = ns(day)
+            if start < to_ns and start + 86_400_000_000_000 > from_ns:
+                yield day, start >= from_ns and start + 86_400_000_000_000 <= to_ns
+
+    def window(self, wanted: TaskFilter):
+        found: list[Task] = []
+        for day, whole in self._days(wanted.from_ns, wanted.to_ns):
+            tasks = self.days[day]
+            found += tasks if whole else [t for t in tasks if wanted.from_ns <= t.start_ns < wanted.to_ns]
+        return found
+
+    def scores(self, *, from_ns: int, to_ns: int):
+        return [
+            one
+            for day, _ in self._days(from_ns, to_ns)
+            for one in self.said[day]
+            if from_ns <= one.at_ns < to_ns
+        ]
+
+    def tasks(self, wanted: TaskFilter, *, limit: int = 100, before: object = None):
+        del before
+        found = self.days[max(self.days)]
+        return TaskPage(tasks=tuple(found[-1 : -limit - 1 : -1]), next_cursor=None)
+
+    def trace(self, trace_id: str, *, limit: int = 2_000):
+        del trace_id, limit
+
+    def agents(self):
+        return [AgentSeen(agent=AGENT, tasks=1, first_ns=self.first_ns, last_ns=self.first_ns, versions=())]
+
+
+def ns(day: date) -> int:
+    return int(datetime.combine(day, time.min, tzinfo=UTC).timestamp()) * 1_000_000_000
+
+
+@dataclass
+class Simulation:
+    """The agent, its lake and the product around it."""
+
+    watch: WatchRoom
+    lake: DayLake
+    rng: np.random.Generator
+    tasks_per_day: int
+    truth: dict[str, bool]
+    day: date = FIRST
+    labels: int = 0
+
+    def live(self, quality: float, se: float = SE, sp: float = SP) -> None:
+        """Let one day pass: tasks, the judge's sample, the draw, people's answers, and the ticks of the next night."""
+        tasks, scores = self._tasks(quality, se, sp)
+        self.lake.put(self.day, tasks, scores)
+        midnight = datetime.combine(self.day + timedelta(days=1), time.min, tzinfo=UTC)
+        installation, queue = self.watch.room.installation, self.watch.queue
+        # Rates are fixed in the morning, before the first task of the day is looked at; then people answer.
+        draw_for_labels(installation, queue, self.watch.directory, midnight - timedelta(hours=22))
+        draw_for_labels(installation, queue, self.watch.directory, midnight - timedelta(minutes=1))
+        draw_for_labels(installation, queue, self.watch.directory, midnight + timedelta(minutes=50))
+        self._answer(midnight + timedelta(minutes=55))
+        run_watch(self.watch, midnight + timedelta(minutes=65))
+        self.day += timedelta(days=1)
+
+    def run(self, world: World, days: int, *, until_alarm: bool = False) -> int | None:
+        """Let days pass; return after how many the first incident about quality stood, None for never."""
+        for number in range(days):
+            self.live(*world(number))
+            if until_alarm and self.alarms():
+                return number + 1
+        return None
+
+    def alarms(self, detector: str = "quality") -> list[date]:
+        """Days on which a detector raised the alarm."""
+        readings = self.watch.room.watch.readings(AGENT, since=FIRST, detector=detector)
+        return [one.day for one in readings if one.layer != "quiet"]
+
+    def _tasks(self, quality: float, se: float, sp: float) -> tuple[list[Task], list[Score]]:
+        n, start = self.tasks_per_day, ns(self.day)
+        step = 86_000_000_000_000 // n
+        good = self.rng.random(n) < quality
+        judged = self.rng.random(n) < max(JUDGED_SHARE, min(300 / n, 1.0))
+        passed = np.where(good, self.rng.random(n) < se, self.rng.random(n) >= sp)
+        prefix = f"{self.day:%Y%m%d}"
+        tasks, scores = [], []
+        for i in range(n):
+            trace, begin = f"{prefix}{i:024x}", start + i * step
+            tasks.append(
+                Task(
+                    trace_id=trace,
+                    agent=AGENT,
+                    task_type=TYPE,
+                    version_digest="v1",
+                    result=TaskResult.COMPLETED,
+                    start_ns=begin,
+                    end_ns=begin + 1_000_000_000,
+                    duration_ns=1_000_000_000,
+                    input_preview=f"invoice {trace[8:]} of supplier {i % 7}",
+                )
+            )
+            if judged[i]:
+                self.truth[trace] = bool(good[i])
+                scores.append(
+                    Score(
+                        trace_id=trace,
+                        span_id="",
+                        name=METRIC,
+                        value=float(passed[i]),
+                        label="pass" if passed[i] else "fail",
+                        explanation="",
+                        source="judge",
+                        at_ns=begin + 2_000_000_000,
+                    )
+                )
+        return tasks, scores
+
+    def _answer(self, now: datetime) -> None:
+        """People answer everything that waits, and are right."""
+        waiting = self.watch.queue.items(AGENT, states=(ItemState.WAITING,), since=now - timedelta(days=3))
+        for record in waiting:
+            item = record.item
+            if item.pair_of is not None:
+                continue  # the same person's answer settles the second look, which these worlds do not simulate
+            good = self.truth.get(item.trace_id, True)
+            self.watch.queue.answer(
+                Label(
+                    item_id=item.item_id,
+                    agent=AGENT,
+                    reviewer=item.only_for or "lee",
+                    answer=Answer.ACCEPT if good else Answer.REJECT,
+                    at=now,
+                )
+            )
+            self.labels += 1
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.moment = datetime.combine(FIRST, time.min, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.moment
+
+
+@contextmanager
+def simulation(folder: Path, seed: int, *, tasks_per_day: int = 10_000, labels_per_day: int = 20):
+    """Open a simulated agent with its charter in force since the first day."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "charter.yaml"
+    path.write_text(charter_text(labels_per_day), encoding="utf-8")
+    settings = load_settings({}, home=folder / "home")
+    clock = _Clock()
+    with open_ledger(settings.ledger_url) as ledger:
+        ledger.accept_charter(
+            agent=AGENT,
+            digest="d" * 64,
+            text=path.read_text(encoding="utf-8"),
+            path=str(path),
+            at=clock.moment,
+        )
+        lake = DayLake()
+        installation = Installation(settings=settings, clock=clock, lake=lake, ledger=ledger)
+        room = ControlRoom(
+            installation=installation,
+            controls=SqlControls(ledger.database),
+            incidents=SqlIncidents(ledger.database),
+            work=SqlWork(ledger.database),
+            contacts=SqlContacts(ledger.database),
+            notifier=_Silent(),
+            watch=SqlWatch(ledger.database),
+        )
+        watch = WatchRoom(
+            room=room,
+            queue=SqlReviewQueue(ledger.database),
+            said=SqlFeedback(ledger.database),
+            directory=Directory(ledger),
+        )
+        yield Simulation(
+            watch=watch,
+            lake=lake,
+            rng=np.random.default_rng(seed),
+            tasks_per_day=tasks_per_day,
+            truth={},
+        )
+
+
+class _Silent:
+    """A notifier that reaches nobody: the simulation is about what is noticed."""
+
+    def send(self, url: str, message: object) -> str:
+        del url, message
+        return "simulation"

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One day of tasks becomes the counts that detectors are fed with; what is not known is counted nowhere."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
+from pilothouse.core.evidence.task import CostState, Task, TaskResult
+from pilothouse.core.evidence.type_day import TRACES_KEPT_MAX, fold_type_days
+
+BASE = Task(
+    trace_id="0",
+    agent="a",
+    task_type="po",
+    version_digest="v1",
+    result=TaskResult.COMPLETED,
+    start_ns=0,
+    end_ns=1,
+)
+SECOND = 1_000_000_000
+
+
+def outcome(trace, status):
+    return Outcome(
+        trace_id=trace, agent="a", task_type="po", version_digest="v1", task_start_ns=0, claim=None,
+        status=status, found="", critical=None, verifier="v", verified_at=datetime(2026, 1, 2, tzinfo=UTC), attempts=1,
+    )  # fmt: skip
+
+
+def fold(tasks, outcomes=(), ceilings=None, said=None):
+    found = {one.trace_id: one for one in outcomes}
+    return fold_type_days(tasks, found, day_start_ns=0, ceilings_s=ceilings or {}, said=said or {})
+
+
+def test_each_result_counts_where_it_belongs():
+    tasks = [
+        replace(
+            BASE,
+            trace_id=str(number),
+            result=result,
+            error_type="timeout" if result is TaskResult.FAILED else None,
+        )
+        for number, result in enumerate(
+            (TaskResult.COMPLETED, TaskResult.FAILED, TaskResult.ESCALATED, TaskResult.UNKNOWN)
+        )
+    ]
+    day = fold(tasks)["po"]
+    assert day.rates["completion"] == (2, 1)
+    assert day.rates["escalation"] == (4, 3)
+    assert day.bad == {"completion": ["1"], "escalation": ["2"]}
+    assert day.errors == {"timeout": 1}
+    assert day.minutes == {0: True}
+    assert day.version == "v1"
+
+
+def test_time_is_held_against_the_ceiling_only_where_both_are_known():
+    quick = replace(BASE, trace_id="q", duration_ns=SECOND)
+    slow = replace(BASE, trace_id="s", duration_ns=9 * SECOND)
+    day = fold([quick, slow, BASE], ceilings={"po": 8.0})["po"]
+    assert day.rates["latency"] == (2, 1)
+    assert "latency" not in fold([quick])["po"].rates
+
+
+def test_costs_stand_in_their_hour_and_unknown_ones_are_no_zeros():
+    hour = 3_600 * SECOND
+    known = replace(BASE, start_ns=5 * hour, cost_usd=Decimal("0.5"), cost_state=CostState.KNOWN)
+    partial = replace(BASE, cost_known_usd=Decimal("0.1"), cost_state=CostState.PARTIAL)
+    day = fold([known, partial, BASE])["po"]
+    assert day.cost_usd[5] == 0.5
+    assert day.priced == [0] * 5 + [1] + [0] * 18
+    assert day.unpriced == 1
+
+
+def test_claims_and_what_people_say_are_counted():
+    tasks = [replace(BASE, trace_id=str(number)) for number in range(4)]
+    day = fold(
+        tasks,
+        [
+            outcome("0", OutcomeStatus.VERIFIED),
+            outcome("1", OutcomeStatus.CONTRADICTED),
+            outcome("2", OutcomeStatus.PENDING),
+            outcome("3", OutcomeStatus.UNVERIFIABLE),
+        ],
+        said={"override": {"3"}},
+    )["po"]
+    assert day.rates["discrepancy"] == (2, 1)
+    assert day.pending == 1
+    assert day.rates["override"] == (4, 3)
+
+
+def test_examples_are_bounded():
+    tasks = [replace(BASE, trace_id=str(n), result=TaskResult.FAILED) for n in range(TRACES_KEPT_MAX + 5)]
+    assert len(fold(tasks)["po"].bad["completion"]) == TRACES_KEPT_MAX

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A plain rate is watched with the promised delays and false alarms, and equals the drop detector on full labels."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import numpy as np
+import pytest
+
+from pilothouse.core.statistics.change import DropDetector
+from pilothouse.core.statistics.daily import DayCounts, DayStratum
+from pilothouse.core.statistics.rates import RateState, RateWatch, rate_detectability
+from pilothouse.core.statistics.wealth import log_mean
+from pilothouse.errors import PilothouseError
+
+FIRST = date(2026, 1, 1)
+
+
+def feed(watch, days, state=None, start=0):
+    state, readings = state or RateState(), []
+    for number, (n, good) in enumerate(days):
+        state, reading = watch.update(state, FIRST + timedelta(days=start + number), n, good)
+        readings.append(reading)
+    return state, readings
+
+
+def test_it_is_the_drop_detector_where_every_case_is_labelled():
+    rng = np.random.default_rng(1)
+    days = [(200, int(rng.binomial(200, 0.93))) for _ in range(40)]
+    state, _ = feed(RateWatch(committed=0.95, arl_days=1e6), days)
+    detector = DropDetector(m0=0.95, arl_days=1e6)
+    oracle = detector.start()
+    for number, (n, good) in enumerate(days):
+        stratum = DayStratum(
+            name="all", judged=n, labelled_good=good, labelled_bad=n - good, probability=1.0, predicted=0.9
+        )
+        oracle, _ = detector.update(oracle, DayCounts(day=FIRST + timedelta(days=number), strata=(stratum,)))
+    assert log_mean(state.log_wealth) == pytest.approx(log_mean(oracle.log_wealth), abs=1e-9)
+
+
+def test_quiet_years_stay_quiet_and_drops_are_found_when_promised():
+    rng = np.random.default_rng(2)
+    watch = RateWatch(committed=None, uses_baseline=True)
+    alarms, delays = 0, []
+    for _ in range(20):
+        state, _ = feed(watch, [(100, int(g)) for g in rng.binomial(100, 0.96, 28)])
+        _, year = feed(watch, [(100, int(g)) for g in rng.binomial(100, 0.96, 120)], state, 28)
+        alarms += sum(one.alarm for one in year)
+        _, bad = feed(watch, [(100, int(g)) for g in rng.binomial(100, 0.91, 60)], state, 28)
+        delays.append(next(i for i, one in enumerate(bad) if one.alarm) + 1)
+    promised = rate_detectability(value=0.96, line=0.94, cases_per_day=100, drops=(0.05,))[0].days
+    assert alarms <= 1
+    assert abs(np.median(delays) - promised) <= max(2, 0.3 * promised)
+
+
+def test_without_a_line_it_learns_and_says_so():
+    state, readings = feed(RateWatch(committed=None, uses_baseline=True), [(10, 10)] * 27)
+    assert readings[-1].line is None
+    assert "first month" in readings[-1].missing
+    assert state.baseline is None
+    state, _ = feed(RateWatch(committed=None, uses_baseline=True), [(10, 10)] * 3, state, 27)
+    assert state.baseline is not None
+    _, readings = feed(RateWatch(committed=0.9, uses_baseline=False), [(10, 10)] * 2, state, 30)
+    assert readings[-1].line == 0.9
+
+
+def test_a_small_month_makes_no_baseline():
+    state, _ = feed(RateWatch(committed=0.9, uses_baseline=True), [(5, 5)] * 30)
+    assert state.baseline is None
+
+
+def test_days_without_cases_carry_nothing_and_are_counted():
+    watch = RateWatch(committed=0.95)
+    state, readings = feed(watch, [(100, 94), (0, 0), (0, 0)])
+    assert readings[-1].missing == "no case for 2 days"
+    assert readings[-1].e_value == pytest.approx(readings[0].e_value)
+    state, readings = feed(watch, [(100, 94)], state, 3)
+    assert state.silent == 0
+    assert "2 finished days are too few" in readings[-1].missing
+
+
+def test_an_alarm_starts_afresh_and_knows_when_the_fall_began():
+    watch = RateWatch(committed=0.95)
+    state, readings = feed(watch, [(100, 97)] * 10 + [(100, 85)] * 3)
+    assert [one.alarm for one in readings[-3:]].count(True) >= 1
+    assert state.risen == FIRST + timedelta(days=10)
+    state, readings = feed(watch, [(100, 99)] * 20, state, 13)
+    assert not any(one.alarm for one in readings[1:])
+    assert state.risen is None
+
+
+def test_delays_never_promise_what_cannot_be_seen():
+    found = rate_detectability(value=0.99, line=0.95, cases_per_day=50, drops=(0.03, 0.2))
+    assert found[0].days is None
+    assert found[0].labels is None
+    assert found[1].days == 3
+    with pytest.raises(PilothouseError, match="cases_per_day"):
+        rate_detectability(value=0.9, line=0.8, cases_per_day=0)

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The watch counts each finished day once, buys labels on a warning, opens incidents on alarms, writes the evidence."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from control_rooms import AGENT, Hands, control_room_at
+
+from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
+from pilothouse.core.evidence.task import CostState, Task, TaskResult
+from pilothouse.core.verdict.readiness import decide
+from pilothouse.core.verdict.verdict import Status
+from pilothouse.ledger.feedback import SqlFeedback
+from pilothouse.ledger.review_queue import SqlReviewQueue
+from pilothouse.ports import Feedback, FeedbackKind
+from pilothouse.workflows import watch_tick
+from pilothouse.workflows.people import Directory
+from pilothouse.workflows.watch import WatchRoom
+from pilothouse.workflows.watch_effects import settle_all
+from pilothouse.workflows.watch_status import watch_status
+from pilothouse.workflows.watch_tick import run_watch
+
+MIDNIGHT = datetime(2026, 11, 1, tzinfo=UTC)
+VERSION = "v1"
+
+
+@pytest.fixture
+def clock():
+    return Hands(MIDNIGHT)
+
+
+@pytest.fixture
+def watch(tmp_path, clock):
+    with control_room_at(tmp_path, clock) as room:
+        database = room.installation.ledger.database
+        yield WatchRoom(
+            room=room,
+            queue=SqlReviewQueue(database),
+            said=SqlFeedback(database),
+            directory=Directory(room.installation.ledger),
+        )
+
+
+def live(watch, clock, days, *, per_day=40, failed=0.0, contradicted=0.0, cost="0.10", tick=True):
+    """Let days of po_invoice tasks pass, each followed by the tick of its night; return what the ticks did."""
+    done = []
+    for _ in range(days):
+        start, tasks, outcomes = clock.moment, [], []
+        for number in range(per_day):
+            begin = int((start + timedelta(minutes=20 * number % 1400)).timestamp()) * 1_000_000_000
+            bad = number < failed * per_day
+            task = Task(
+                trace_id=f"{start:%Y%m%d}{number:024x}",
+                agent=AGENT,
+                task_type="po_invoice",
+                version_digest=VERSION,
+                environment="production",
+                result=TaskResult.FAILED if bad else TaskResult.COMPLETED,
+                error_type="timeout" if bad else None,
+                start_ns=begin,
+                end_ns=begin + 10**9,
+                duration_ns=10**9,
+                cost_usd=Decimal(cost),
+                cost_known_usd=Decimal(cost),
+                cost_state=CostState.KNOWN,
+            )
+            tasks.append(task)
+            if not bad:
+                wrong = number >= (1 - contradicted) * per_day
+                outcomes.append(
+                    Outcome(
+                        trace_id=task.trace_id, agent=AGENT, task_type="po_invoice", version_digest=VERSION,
+                        task_start_ns=begin, claim=None, found="", critical=None, verifier="v", attempts=1,
+                        status=OutcomeStatus.CONTRADICTED if wrong else OutcomeStatus.VERIFIED, verified_at=start,
+                    )
+                )  # fmt: skip
+        watch.room.installation.lake.add(tasks)
+        watch.room.installation.ledger.save_outcomes(outcomes)
+        clock.moment = start + timedelta(days=1)
+        if tick:
+            done.append(run_watch(watch, clock.moment + timedelta(minutes=65)))
+    return done
+
+
+def row(watch, clock, metric, task_type="po_invoice"):
+    charter = watch.directory.charter(AGENT)
+    found = watch_status(watch.room.watch, charter, clock.moment.date())
+    return next(one for one in found.detectors if (one.metric, one.task_type) == (metric, task_type))
+
+
+def verdicts(watch, clock, requirement, part):
+    charter = watch.directory.charter(AGENT)
+    records = watch.room.installation.ledger.evidence(AGENT)
+    verdict = decide(charter, records, clock.moment + timedelta(hours=2), version=VERSION)
+    items = next(one for one in verdict.requirements if one.requirement == requirement).items
+    return [one for one in items if part in (one.scope.part or "")]
+
+
+def test_a_day_is_counted_once_whoever_ticks(watch, clock):
+    first = live(watch, clock, 3)
+    assert [one.days for one in first] == [2, 3, 3], "claims are counted a day later than tasks"
+    again = run_watch(watch, clock.moment + timedelta(minutes=70))
+    assert (again.days, again.opened, again.evidence) == (0, 0, 0)
+
+
+def test_quiet_days_open_nothing(watch, clock):
+    assert sum(one.opened for one in live(watch, clock, 6)) == 0
+    assert row(watch, clock, "completion").state == "quiet"
+
+
+def test_a_fall_of_completion_opens_one_incident_with_its_numbers_and_traces(watch, clock):
+    live(watch, clock, 5)
+    done = live(watch, clock, 3, failed=0.3)
+    assert sum(one.opened for one in done) == 1
+    incident = watch.room.incidents.incidents(active=True)[0]
+    assert (incident.rule, incident.task_type, incident.severity) == ("completion", "po_invoice", "sev2")
+    assert incident.title.startswith("Completion of po_invoice is 70.0 % since 2026-11-06")
+    assert len(incident.traces) > 3
+    assert row(watch, clock, "completion").state == "alarm"
+    live(watch, clock, 2, failed=0.3)
+    assert len(watch.room.incidents.incidents()) == 1, "the same alarm again is a line of the incident"
+
+
+def test_contradicted_claims_are_quality_where_the_system_of_record_is_the_metric(watch, clock):
+    live(watch, clock, 5)
+    live(watch, clock, 5, contradicted=0.2)
+    rules = {one.rule for one in watch.room.incidents.incidents()}
+    assert rules & {"quality-drop", "lying"}
+    drop = [one for one in verdicts(watch, clock, "MON-2", "drop") if one.scope.task_type == "po_invoice"]
+    assert [one.status for one in drop] == [Status.BREACHED]
+
+
+def test_the_verdict_sees_that_nothing_fell(watch, clock):
+    live(watch, clock, 6)
+    drop = [one for one in verdicts(watch, clock, "MON-2", "drop") if one.scope.task_type == "po_invoice"]
+    assert [one.status for one in drop] == [Status.HOLDS]
+    assert [one.status for one in verdicts(watch, clock, "MON-12", "uptime")] == [Status.HOLDS]
+    assert verdicts(watch, clock, "MON-3", "monitor")[0].status is Status.NO_EVIDENCE, (
+        "weeks of history are missing"
+    )
+
+
+def test_a_delay_is_held_against_its_promise_and_an_unknown_one_is_no_kept_one(watch, clock):
+    live(watch, clock, 5)
+    found = {
+        one.scope.part: one.passed
+        for one in watch.room.installation.ledger.evidence(AGENT)
+        if one.kind == "alert.delay"
+    }
+    assert found == {}, "two task types have no traffic: nobody knows when a fall of theirs would be seen"
+
+
+def test_what_was_not_settled_before_a_kill_is_settled_after_it(watch, clock, monkeypatch):
+    live(watch, clock, 5)
+    monkeypatch.setattr(watch_tick, "settle_all", lambda *_: 0)
+    live(watch, clock, 3, failed=0.4)
+    assert watch.room.incidents.incidents() == ()
+    assert len(watch.room.watch.unsettled()) >= 1
+    assert settle_all(watch, clock.moment + timedelta(hours=2)) == 1
+    assert settle_all(watch, clock.moment + timedelta(hours=2)) == 0
+
+
+def test_history_is_counted_and_wakes_nobody(watch, clock):
+    live(watch, clock, 20, failed=0.5, tick=False)
+    live(watch, clock, 15, tick=False)
+    done = run_watch(watch, clock.moment + timedelta(minutes=65))
+    done_again = run_watch(watch, clock.moment + timedelta(minutes=66))
+    assert done.days + done_again.days > 60
+    assert watch.room.incidents.incidents() == ()
+    loud = [one for one in watch.room.watch.readings(AGENT, since=MIDNIGHT.date()) if one.layer == "verdict"]
+    assert loud, "the alarms of back then are kept"
+
+
+def test_a_day_waits_for_claims_that_are_still_to_be_settled(watch, clock):
+    live(watch, clock, 2)
+    before = row(watch, clock, "discrepancy").counted_to
+    pending = Outcome(
+        trace_id="f" * 32, agent=AGENT, task_type="po_invoice", version_digest=VERSION, claim=None, found="",
+        task_start_ns=int(clock.moment.timestamp()) * 10**9, status=OutcomeStatus.PENDING, critical=None,
+        verifier="v", verified_at=clock.moment, attempts=1,
+    )  # fmt: skip
+    watch.room.installation.ledger.save_outcomes([pending])
+    watch.room.installation.lake.add(
+        [
+            Task(
+                trace_id="f" * 32, agent=AGENT, task_type="po_invoice", result=TaskResult.COMPLETED,
+                start_ns=pending.task_start_ns, end_ns=pending.task_start_ns + 1,
+            )
+        ]
+    )  # fmt: skip
+    live(watch, clock, 2)
+    assert row(watch, clock, "discrepancy").counted_to > before
+
+
+@pytest.mark.slow  # a month of days makes the baseline
+def test_complaints_warn_and_open_nothing(watch, clock):
+    live(watch, clock, 32, per_day=20)
+    for day in range(4):
+        start = clock.moment
+        live(watch, clock, 1, per_day=20, tick=False)
+        for number in range(10):
+            watch.said.add(
+                Feedback(
+                    agent=AGENT, trace_id=f"{start:%Y%m%d}{number:024x}", kind=FeedbackKind.COMPLAINT,
+                    text=f"wrong {day} {number}", at=start + timedelta(hours=20),
+                )
+            )  # fmt: skip
+        run_watch(watch, clock.moment + timedelta(minutes=65))
+    run_watch(watch, clock.moment + timedelta(days=1, minutes=65))
+    warned = watch.room.installation.ledger.decisions(AGENT, kind="alert.warning")
+    assert any("Complaints of po_invoice" in json.loads(one.document)["sentence"] for one in warned)
+    assert watch.room.incidents.incidents() == ()
+
+
+def test_errors_are_sorted_by_kind(watch, clock):
+    live(watch, clock, 3, failed=0.1)
+    found = watch_status(watch.room.watch, watch.directory.charter(AGENT), clock.moment.date())
+    assert found.errors == (("timeout", 12),)
