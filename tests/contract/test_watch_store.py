@@ -49,6 +49,7 @@ def test_a_step_stores_state_and_readings_together(store):
     store.advance(AGENT, [step(before=1, document='{"last":"2026-11-19"}')])
     assert store.states(AGENT)["", "traffic"].version == 2
     assert store.states("another") == {}
+    assert store.whole() == {AGENT: {"traffic": WatchState(version=2, document='{"last":"2026-11-19"}')}}
 
 
 def test_the_second_of_two_processes_stores_nothing(store):

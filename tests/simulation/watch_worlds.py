@@ -7,17 +7,21 @@ labels, review queue, tick, incidents.
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from pilothouse.core.evidence.review import Answer, ItemState, Label
 from pilothouse.core.evidence.score import Score
 from pilothouse.core.evidence.task import Task, TaskResult
+from pilothouse.core.statistics.quality import Stratum, quality_interval
+from pilothouse.core.statistics.results import Estimate
 from pilothouse.ledger.controls import SqlControls
 from pilothouse.ledger.feedback import SqlFeedback
 from pilothouse.ledger.incidents import SqlContacts, SqlIncidents
@@ -31,7 +35,8 @@ from pilothouse.workflows.control_room import ControlRoom
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.label_sampling import draw_for_labels
 from pilothouse.workflows.people import Directory
-from pilothouse.workflows.watch import WatchRoom
+from pilothouse.workflows.watch import LABELS, WatchRoom
+from pilothouse.workflows.watch_quality import QualityState
 from pilothouse.workflows.watch_tick import run_watch
 
 AGENT = "ap-invoice-triage"
@@ -74,7 +79,8 @@ class DayLake:
     def put(self, day: date, tasks: list[Task], scores: list[Score], keep: int = 9) -> None:
         self.days[day], self.said[day] = tasks, scores
         self.first_ns = self.first_ns or tasks[0].start_ns
-        for old in [one for one in self.days if (day - one).days > keep]:
+        # The first week stays: drift is looked for against it.
+        for old in [one for one in self.days if (day - one).days > keep and (one - FIRST).days >= 7]:
             del self.days[old], self.said[old]
 
     def _days(self, from_ns: int, to_ns: int):
@@ -123,6 +129,7 @@ class Simulation:
     rng: np.random.Generator
     tasks_per_day: int
     truth: dict[str, bool]
+    verdicts: dict[str, bool] = field(default_factory=dict)
     day: date = FIRST
     labels: int = 0
 
@@ -147,6 +154,64 @@ class Simulation:
             if until_alarm and self.alarms():
                 return number + 1
         return None
+
+    def save(self, folder: Path) -> None:
+        """Keep what the ledger does not: yesterday's tasks and the truth."""
+        kept = (
+            self.lake.days,
+            self.lake.said,
+            self.lake.first_ns,
+            self.truth,
+            self.verdicts,
+            self.day,
+            self.labels,
+        )
+        (folder / "world.pickle").write_bytes(pickle.dumps(kept))
+
+    def load(self, folder: Path) -> None:
+        """Go on from where another simulation was saved."""
+        kept = pickle.loads((folder / "world.pickle").read_bytes())
+        (
+            self.lake.days,
+            self.lake.said,
+            self.lake.first_ns,
+            self.truth,
+            self.verdicts,
+            self.day,
+            self.labels,
+        ) = kept
+
+    def quality_state(self) -> QualityState:
+        """What the watch remembers of the labels."""
+        kept = self.watch.room.watch.states(AGENT)[TYPE, LABELS]
+        return TypeAdapter(QualityState).validate_json(kept.document)
+
+    def uniform_labels(self, half: float, days: int = 28) -> int:
+        """How many labels drawn without regard to the judge give the same half width, measured on the same tasks."""
+        first = (self.day - timedelta(days=days)).strftime("%Y%m%d")
+        traces = [one for one in self.verdicts if one[:8] >= first]
+        low, high = 30, len(traces)
+        while high - low > 5:
+            middle = (low + high) // 2
+            if self._width(traces, middle) <= half:
+                high = middle
+            else:
+                low = middle
+        return high
+
+    def _width(self, traces: list[str], n: int, draws: int = 12) -> float:
+        widths = []
+        for _ in range(draws):
+            labelled = {traces[i] for i in self.rng.choice(len(traces), n, replace=False)}
+            strata = []
+            for name, verdict in (("pass", True), ("fail", False)):
+                own = [one for one in traces if self.verdicts[one] is verdict]
+                said = [one for one in own if one in labelled]
+                good = sum(self.truth[one] for one in said)
+                strata.append(Stratum(name=name, judged=len(own), labelled=len(said), good=good))
+            estimate = quality_interval(strata)
+            widths.append((estimate.high - estimate.low) / 2 if isinstance(estimate, Estimate) else 1.0)
+        return float(np.mean(widths))
 
     def alarms(self, detector: str = "quality") -> list[date]:
         """Days on which a detector raised the alarm."""
@@ -178,6 +243,7 @@ class Simulation:
             )
             if judged[i]:
                 self.truth[trace] = bool(good[i])
+                self.verdicts[trace] = bool(passed[i])
                 scores.append(
                     Score(
                         trace_id=trace,
@@ -268,3 +334,64 @@ class _Silent:
     def send(self, url: str, message: object) -> str:
         del url, message
         return "simulation"
+
+
+@contextmanager
+def many_agents(folder: Path, agents: int, types: int, tasks: int):
+    """Open the watch over many agents with many task types; yields it and a function that lets a day pass."""
+    names = [f"agent-{number:03}" for number in range(agents)]
+    kinds = [f"type_{number}" for number in range(types)]
+    with simulation(folder, 0) as one:
+        ledger = one.watch.room.installation.ledger
+        listed = "".join(f"  {kind}: {{share: {1 / types}}}\n" for kind in kinds)
+        for name in names:
+            text = charter_text().replace(f"  {TYPE}: {{share: 1.0}}\n", listed).replace(AGENT, name)
+            ledger.accept_charter(
+                agent=name, digest=name, text=text, path="c.yaml", at=one.watch.room.installation.clock.now()
+            )
+        lake = _ManyLake(names, kinds, tasks)
+        object.__setattr__(one.watch.room.installation, "lake", lake)
+        yield one.watch, lake.live
+
+
+class _ManyLake(DayLake):
+    """Few tasks of many agents; a day is made when it is lived."""
+
+    def __init__(self, names: list[str], kinds: list[str], tasks: int) -> None:
+        super().__init__()
+        self.names, self.kinds, self.tasks_per_type = names, kinds, tasks
+        self.by_agent: dict[tuple[str, date], list[Task]] = {}
+        self.day = FIRST
+
+    def live(self) -> None:
+        start = ns(self.day)
+        for agent in self.names:
+            self.by_agent[agent, self.day] = [
+                Task(
+                    trace_id=f"{agent[-3:]}{self.day:%Y%m%d}{kind[-1]}{number:020x}",
+                    agent=agent,
+                    task_type=kind,
+                    version_digest="v1",
+                    result=TaskResult.COMPLETED,
+                    start_ns=start + number * 10**12,
+                    end_ns=start + number * 10**12 + 10**9,
+                    duration_ns=10**9,
+                )
+                for kind in self.kinds
+                for number in range(self.tasks_per_type)
+            ]
+        self.days[self.day], self.said[self.day] = [], []
+        self.day += timedelta(days=1)
+
+    def window(self, wanted: TaskFilter):
+        return [
+            task
+            for day, _ in self._days(wanted.from_ns, wanted.to_ns)
+            for task in self.by_agent.get((wanted.agent, day), ())
+        ]
+
+    def agents(self):
+        return [
+            AgentSeen(agent=name, tasks=1, first_ns=ns(FIRST), last_ns=ns(FIRST), versions=())
+            for name in self.names
+        ]

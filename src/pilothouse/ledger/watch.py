@@ -80,6 +80,15 @@ class SqlWatch:
                 for row in rows
             }
 
+    def whole(self) -> Mapping[str, Mapping[str, WatchState]]:
+        """Return the states that are about no single task type, by agent and detector."""
+        found: dict[str, dict[str, WatchState]] = {}
+        with self._database.read() as connection:
+            for row in connection.execute(select(watch_states).where(_STATE.task_type == "")):
+                state = WatchState(version=row.version, document=row.document)
+                found.setdefault(row.agent, {})[row.detector] = state
+        return found
+
     def advance(self, agent: str, steps: Sequence[WatchStep]) -> None:
         """Store steps with their readings, all or none."""
         with self._database.write() as connection:

@@ -79,6 +79,10 @@ class WatchStore(Protocol):
         """Return the states of an agent by task type and detector."""
         ...
 
+    def whole(self) -> Mapping[str, Mapping[str, WatchState]]:
+        """Return the states that are about no single task type, by agent and detector: what a quiet tick needs."""
+        ...
+
     def advance(self, agent: str, steps: Sequence[WatchStep]) -> None:
         """Store steps with their readings, all or none.
 

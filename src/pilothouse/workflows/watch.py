@@ -44,10 +44,12 @@ from pilothouse.workflows.watch_quality import (
 )
 from pilothouse.workflows.watch_rules import TRAFFIC, TRUTH, arl_days, watched_rates
 
-__all__ = ["BACK_DAYS_MAX", "LABELS", "WatchRoom", "advance_all"]
+__all__ = ["AGENTS_AT_ONCE", "ALERT_DAYS_MAX", "BACK_DAYS_MAX", "LABELS", "WatchRoom", "advance_all"]
 
 LABELS = "labels"
 """When a day is finished for quality by labels: everything that was drawn is answered, or its term is over."""
+
+CLOSINGS = (TRAFFIC, TRUTH, LABELS)
 
 LATE = timedelta(hours=1)
 """How long after midnight a day is counted: late spans have arrived by then, as for the stability clock."""
@@ -60,6 +62,9 @@ BACK_DAYS_MAX = 400
 
 DAYS_AT_ONCE = 31
 """Days of one agent in one tick; the next tick takes the rest, so that no other agent waits long."""
+
+AGENTS_AT_ONCE = 10
+"""Agents whose days are counted in one tick: about a second of work; the next tick takes the others."""
 
 ALERT_DAYS_MAX = 14
 """An alarm about an older day is history: it is kept, and nobody is called for it."""
@@ -101,17 +106,23 @@ def advance_all(watch: WatchRoom, now: datetime) -> int:
         watch: Opened parts.
         now: The moment, aware UTC.
     """
-    counted = 0
+    counted = moved = 0
     first_seen: Mapping[str, int] | None = None
+    whole = watch.room.watch.whole()
     for agent, charter in watch.directory.charters().items():
-        states = watch.room.watch.states(agent)
-        if first_seen is None and any(("", closes) not in states for closes in (TRAFFIC, TRUTH, LABELS)):
+        cursors = whole.get(agent, {})
+        if first_seen is None and any(closes not in cursors for closes in CLOSINGS):
             first_seen = {one.agent: one.first_ns for one in watch.room.installation.lake.agents()}
-        one = _AgentWatch(watch, charter, states, now, first_ns=(first_seen or {}).get(agent))
+        one = _AgentWatch(watch, charter, cursors, now, first_ns=(first_seen or {}).get(agent))
+        if not one.is_due():
+            continue
         try:
-            counted += one.advance()
+            days = one.advance()
         except Conflict:
             continue  # another process counted this day; its numbers are the same
+        counted, moved = counted + days, moved + bool(days)
+        if moved >= AGENTS_AT_ONCE:
+            break
     return counted
 
 
@@ -136,14 +147,15 @@ class _AgentWatch:
         self,
         watch: WatchRoom,
         charter: Charter,
-        states: Mapping[tuple[str, str], WatchState],
+        cursors: Mapping[str, WatchState],
         now: datetime,
         *,
         first_ns: int | None,
     ) -> None:
         self._watch = watch
         self._charter = charter
-        self._states = states
+        self._cursors = cursors
+        self._states: Mapping[tuple[str, str], WatchState] = {}
         self._now = now
         self._first_ns = first_ns
         self._read: dict[date, _Day] = {}
@@ -152,7 +164,16 @@ class _AgentWatch:
 
     def advance(self) -> int:
         """Go through the closings one after the other; each is stored by itself."""
-        return sum(self._cursor(closes) for closes in (TRAFFIC, TRUTH, LABELS))
+        self._states = self._watch.room.watch.states(self._charter.agent)
+        return sum(self._cursor(closes) for closes in CLOSINGS)
+
+    def is_due(self) -> bool:
+        """Whether a day may be finished by one of the closings; looks at cursors only, and at who is waited for."""
+        for closes in CLOSINGS:
+            following = next(self._due(closes), None)
+            if following is not None and (closes != LABELS or not self._is_waiting(following)):
+                return True
+        return False
 
     def _cursor(self, closes: str) -> int:
         days = list(self._due(closes))
@@ -167,8 +188,9 @@ class _AgentWatch:
         return counted
 
     def _due(self, closes: str) -> Iterator[date]:
-        kept = self._states.get(("", closes))
-        latest = (self._now - LATE).date() - timedelta(days=1)
+        kept = self._states.get(("", closes), self._cursors.get(closes))
+        late = SAID_WITHIN if closes == TRUTH else LATE
+        latest = (self._now - late).date() - timedelta(days=1)
         if kept is not None:
             following = date.fromisoformat(json.loads(kept.document)["last"]) + timedelta(days=1)
         elif self._first_ns is not None:
@@ -196,9 +218,6 @@ class _AgentWatch:
     def _count(self, closes: str, day: date) -> bool:
         if closes == LABELS:
             return self._count_labels(day)
-        end = datetime.combine(day, time.min, tzinfo=UTC) + timedelta(days=1)
-        if closes == TRUTH and self._now < end + SAID_WITHIN:
-            return False
         read = self._day(day)
         folded = self._fold(read, closes)
         if closes == TRUTH and self._is_unsettled(read, folded):

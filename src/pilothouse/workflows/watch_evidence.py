@@ -36,11 +36,11 @@ def record_watch_evidence(watch: WatchRoom, now: datetime) -> int:
         now: The moment, aware UTC.
     """
     added = 0
+    whole = watch.room.watch.whole()
     for agent, charter in watch.directory.charters().items():
-        states = watch.room.watch.states(agent)
-        cursor = states.get(("", TRAFFIC))
-        kept = states.get(("", EVIDENCE))
-        moved = {key[1]: state.version for key, state in states.items() if not key[0] and key[1] != EVIDENCE}
+        states = whole.get(agent, {})
+        cursor, kept = states.get(TRAFFIC), states.get(EVIDENCE)
+        moved = {detector: state.version for detector, state in states.items() if detector != EVIDENCE}
         if cursor is None or (kept is not None and json.loads(kept.document) == moved):
             continue
         added += watch.room.installation.ledger.add_evidence(list(watch_evidence(watch, charter, now)))

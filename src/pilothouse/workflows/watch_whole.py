@@ -33,9 +33,10 @@ def look_at_whole(watch: WatchRoom, now: datetime) -> None:
         watch: Opened parts.
         now: The moment, aware UTC.
     """
+    whole = watch.room.watch.whole()
     for agent, charter in watch.directory.charters().items():
-        states = watch.room.watch.states(agent)
-        kept = states.get(("", TRAFFIC))
+        states = whole.get(agent, {})
+        kept = states.get(TRAFFIC)
         if kept is None:
             continue
         day = date.fromisoformat(json.loads(kept.document)["last"])
@@ -47,7 +48,7 @@ def look_at_whole(watch: WatchRoom, now: datetime) -> None:
 
 
 def _cost(
-    watch: WatchRoom, charter: Charter, states: Mapping[tuple[str, str], WatchState], day: date, now: datetime
+    watch: WatchRoom, charter: Charter, states: Mapping[str, WatchState], day: date, now: datetime
 ) -> None:
     before = _last(states, COST)
     if before is not None and before >= day:
@@ -78,9 +79,9 @@ def _cost(
 
 
 def _drift(
-    watch: WatchRoom, charter: Charter, states: Mapping[tuple[str, str], WatchState], day: date, now: datetime
+    watch: WatchRoom, charter: Charter, states: Mapping[str, WatchState], day: date, now: datetime
 ) -> None:
-    kept = states.get(("", DRIFT))
+    kept = states.get(DRIFT)
     state: dict[str, Any] = json.loads(kept.document) if kept else {}
     if not state:
         first = watch.room.watch.readings(
@@ -124,15 +125,15 @@ def _drift(
     _store(watch, charter, states, DRIFT, state, document, "warning" if look.changed else "quiet", due, now)
 
 
-def _last(states: Mapping[tuple[str, str], WatchState], detector: str) -> date | None:
-    kept = states.get(("", detector))
+def _last(states: Mapping[str, WatchState], detector: str) -> date | None:
+    kept = states.get(detector)
     return None if kept is None else date.fromisoformat(json.loads(kept.document)["last"])
 
 
 def _store(  # noqa: PLR0917 - one row and its state
     watch: WatchRoom,
     charter: Charter,
-    states: Mapping[tuple[str, str], WatchState],
+    states: Mapping[str, WatchState],
     detector: str,
     state: Mapping[str, Any],
     document: Mapping[str, Any] | None,
@@ -140,7 +141,7 @@ def _store(  # noqa: PLR0917 - one row and its state
     day: date,
     now: datetime,
 ) -> None:
-    kept = states.get(("", detector))
+    kept = states.get(detector)
     reading = WatchReading(
         agent=charter.agent,
         task_type="",

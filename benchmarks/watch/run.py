@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The watch end to end: a simulated agent at 10,000 tasks a day through the product's own tick, beside what is expected.
+
+Every world starts from the same quiet month, which is lived once and copied. What is printed beside each figure is the
+expectation of the statistics alone (`make bench-statistics`, simulations 4 to 6), with its tolerance.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from pilothouse.core.statistics.quality import quality_interval  # noqa: E402
+from pilothouse.workflows.watch_quality import pooled  # noqa: E402
+from simulation.watch_worlds import (  # noqa: E402 - the path above leads there
+    QUALITY,
+    SE,
+    SP,
+    simulation,
+)
+
+MONTH = 30
+
+
+def ramp(t):
+    return QUALITY - 0.15 * min(t + 1, 14) / 14, SE, SP
+
+
+def step(points):
+    return lambda _t: (QUALITY - points / 100, SE, SP)
+
+
+def harsher(_t):
+    return QUALITY, 0.85, SP
+
+
+def lenient(_t):
+    return QUALITY - 0.10, SE, 0.35
+
+
+WORLDS = (
+    ("94 % -> 79 % in 14 days", ramp, "8 ± 2", 6, 11),
+    ("a sudden 5 points", step(5), "8 ± 3 (11 without a burst)", 4, 20),
+    ("a sudden 10 points", step(10), "3 ± 1", 1, 5),
+    ("10 points while the judge turns lenient", lenient, "6 ± 3", 2, 14),
+    ("only the judge turns harsher", harsher, "no alarm", None, None),
+)
+
+
+def main() -> int:
+    """Run the worlds and print one line for each; return 1 when a figure lies outside its tolerance."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tasks", type=int, default=10_000, help="tasks a day")
+    parser.add_argument("--seeds", type=int, default=3, help="repetitions of each world")
+    parser.add_argument(
+        "--quiet-days", type=int, default=365, help="days of the quiet year with changes of mix"
+    )
+    wanted = parser.parse_args()
+    began, missed = time.process_time(), 0
+    print(f"{'world':<44} {'expected':<28} observed")
+    with tempfile.TemporaryDirectory() as folder:
+        months = [_month(Path(folder) / f"month-{seed}", seed, wanted.tasks) for seed in range(wanted.seeds)]
+        for name, world, expected, low, high in WORLDS:
+            found = [
+                _delay(month, Path(folder), world, seed, wanted.tasks) for seed, month in enumerate(months)
+            ]
+            shown = sorted(delay if delay is not None else np.inf for delay in found)
+            middle = shown[len(shown) // 2]
+            fine = middle == np.inf if low is None else low <= middle <= high
+            missed += not fine
+            words = " / ".join("never" if one == np.inf else f"{one:.0f}" for one in shown)
+            print(f"{name:<44} {expected:<28} {words} days{'' if fine else '   OUTSIDE'}", flush=True)
+        missed += _quiet_year(months[0], Path(folder), wanted.tasks, wanted.quiet_days)
+    print(f"CPU: {time.process_time() - began:.0f} s")
+    return 1 if missed else 0
+
+
+def _month(folder: Path, seed: int, tasks: int) -> Path:
+    with simulation(folder, seed, tasks_per_day=tasks) as agent:
+        agent.run(lambda _t: (QUALITY, SE, SP), MONTH)
+        agent.save(folder)
+    return folder
+
+
+def _delay(month: Path, folder: Path, world, seed: int, tasks: int) -> int | None:
+    copy = folder / "world"
+    shutil.copytree(month, copy)
+    try:
+        with simulation(copy, 1_000 + seed, tasks_per_day=tasks) as agent:
+            agent.load(copy)
+            return agent.run(world, 40, until_alarm=True)
+    finally:
+        shutil.rmtree(copy)
+
+
+def _quiet_year(month: Path, folder: Path, tasks: int, days: int) -> int:
+    """A year in which true quality wanders from day to day with a standard deviation of 1.5 points around 94 %."""
+    copy = folder / "year"
+    shutil.copytree(month, copy)
+    wander = np.random.default_rng(7)
+    with simulation(copy, 7, tasks_per_day=tasks) as agent:
+        agent.load(copy)
+        agent.run(lambda _t: (float(np.clip(wander.normal(QUALITY, 0.015), 0.85, 0.999)), SE, SP), days)
+        alarms, warnings = len(agent.alarms()), len(agent.alarms("judge"))
+        others = len([one for one in agent.watch.room.incidents.incidents() if one.rule != "quality-drop"])
+        state = agent.quality_state()
+        strata = [one for one in pooled(state.recent) if one.judged]
+        estimate = quality_interval(strata)
+        uniform_labels = agent.uniform_labels((estimate.high - estimate.low) / 2)
+    scale = 365 / days
+    print(
+        f"{f'quiet {days} days, mix changes of 1.5 points':<44} {'<= 0.2 alarms a year':<28} "
+        f"{alarms * scale:.2f} alarms of quality, {others * scale:.2f} of all others, {warnings * scale:.1f} bursts a year"
+    )
+    half = (estimate.high - estimate.low) / 2
+    spent, uniform = sum(one.labelled for one in strata), uniform_labels
+    print(
+        f"{f'labels for ±{100 * half:.1f} points in 28 days':<44} {'>= 2x saved':<28} "
+        f"{spent} drawn by verdict, {uniform} drawn uniformly: {uniform / spent:.1f}x"
+    )
+    return int(alarms * scale > 1) + int(uniform < 2 * spent)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
