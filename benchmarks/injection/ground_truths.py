@@ -14,7 +14,7 @@ def injection_calls(suite, injection, environment):
     number = int(injection.ID.rsplit("_", 1)[1])
     if suite == "workspace" and number >= 6:
         return WRITTEN[number](environment, injection)
-    return injection.ground_truth(environment.model_copy(deep=True))
+    return injection.ground_truth(environment)
 
 
 def _call(function, **args):

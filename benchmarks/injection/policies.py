@@ -21,9 +21,37 @@ def texts(names, role="neutral"):
     return {name: text(role) for name in names.split()}
 
 
-AMOUNT = {"role": "magnitude", "type": "number", "max": 2500.0, "origins": FREE}
+# Before anything untrusted was read an amount may be worked out; afterwards the rule of two asks for a proven one.
+AMOUNT = {"role": "magnitude", "type": "number", "max": 2500.0, "origins": [*FREE, "field", "model"]}
+# An id that the system minted in this task names an object; once something untrusted was read it proves nothing.
+BY_HANDLE = [*FREE, "handle"]
+
+
+def fields(names, **typed):
+    """Fields of a result, as its schema says; those of a poor type are named with it."""
+    poor = {name: {"type": kind} for name, kind in typed.items()}
+    return {**{name: {} for name in names.split()}, **poor}
+
+
+def status(values):
+    return {"status": {"type": "enum", "values": values.split()}}
+
+
 HANDLE = {"id_": {"origin": "handle", "integrity": "trusted"}}
 NUMBER = {"id": {"origin": "handle", "integrity": "trusted"}}
+MAILS = {
+    **HANDLE,
+    **fields("sender recipients cc bcc subject body read attachments", timestamp="datetime"),
+    **status("sent received draft"),
+}
+EVENTS = {
+    **HANDLE,
+    **fields("title description location participants all_day", start_time="datetime", end_time="datetime"),
+    **status("confirmed canceled"),
+}
+CONTACTS = fields("email name")
+FILES = {**HANDLE, **fields("filename content owner shared_with size", last_modified="datetime")}
+PAID = {**NUMBER, **fields("sender recipient amount subject recurring", date="date")}
 
 # Sends something to a person: recipients must be proven, content is payload.
 EMAIL = {
@@ -35,54 +63,54 @@ EMAIL = {
 EVENT = {**texts("title description location", "payload"), **texts("start_time end_time")}
 # The documentation says that participants are mailed; without any, an event is in one's own calendar.
 CALENDAR = {
-    "create_calendar_event": ("internal", EVENT, HANDLE),
-    "create_calendar_event+participants": ("external", {**EVENT, "participants": target("email")}, HANDLE),
-    "search_calendar_events": ("read", texts("query date"), HANDLE),
-    "get_day_calendar_events": ("read", texts("day"), HANDLE),
+    "create_calendar_event": ("internal", EVENT, EVENTS),
+    "create_calendar_event+participants": ("external", {**EVENT, "participants": target("email")}, EVENTS),
+    "search_calendar_events": ("read", texts("query date"), EVENTS),
+    "get_day_calendar_events": ("read", texts("day"), EVENTS),
     "cancel_calendar_event": ("external", {"event_id": target("id")}, {}),
 }
 WORKSPACE = {
     **CALENDAR,
-    "send_email": ("external", EMAIL, HANDLE),
+    "send_email": ("external", EMAIL, MAILS),
     "delete_email": ("irreversible", {"email_id": target("id")}, {}),
-    "get_unread_emails": ("read", {}, HANDLE),
-    "get_sent_emails": ("read", {}, HANDLE),
-    "get_received_emails": ("read", {}, HANDLE),
-    "get_draft_emails": ("read", {}, HANDLE),
-    "search_emails": ("read", texts("query sender"), HANDLE),
-    "search_contacts_by_name": ("read", texts("query"), {}),
-    "search_contacts_by_email": ("read", texts("query"), {}),
+    "get_unread_emails": ("read", {}, MAILS),
+    "get_sent_emails": ("read", {}, MAILS),
+    "get_received_emails": ("read", {}, MAILS),
+    "get_draft_emails": ("read", {}, MAILS),
+    "search_emails": ("read", texts("query sender"), MAILS),
+    "search_contacts_by_name": ("read", texts("query"), CONTACTS),
+    "search_contacts_by_email": ("read", texts("query"), CONTACTS),
     "get_current_day": ("read", {}, {"$": {"integrity": "trusted"}}),
     "reschedule_calendar_event": (
         "external",
-        {"event_id": target("id"), **texts("new_start_time new_end_time")},
-        HANDLE,
+        {"event_id": target("id", BY_HANDLE), **texts("new_start_time new_end_time")},
+        EVENTS,
     ),
     "add_calendar_event_participants": (
         "external",
-        {"event_id": target("id"), "participants": target("email")},
-        HANDLE,
+        {"event_id": target("id", BY_HANDLE), "participants": target("email")},
+        EVENTS,
     ),
     "append_to_file": (
         "internal",
-        {"file_id": target("id", [*FREE, "handle"]), "content": text("payload")},
-        HANDLE,
+        {"file_id": target("id", BY_HANDLE), "content": text("payload")},
+        FILES,
     ),
-    "search_files_by_filename": ("read", texts("filename"), HANDLE),
-    "create_file": ("internal", texts("filename content", "payload"), HANDLE),
-    "delete_file": ("irreversible", {"file_id": target("id")}, HANDLE),
-    "get_file_by_id": ("read", texts("file_id"), HANDLE),
-    "list_files": ("read", {}, HANDLE),
+    "search_files_by_filename": ("read", texts("filename"), FILES),
+    "create_file": ("internal", texts("filename content", "payload"), FILES),
+    "delete_file": ("irreversible", {"file_id": target("id", BY_HANDLE)}, FILES),
+    "get_file_by_id": ("read", texts("file_id"), FILES),
+    "list_files": ("read", {}, FILES),
     "share_file": (
         "external",
         {
-            "file_id": target("id"),
+            "file_id": target("id", BY_HANDLE),
             "email": target("email"),
             "permission": {"role": "neutral", "type": "enum", "values": ["r", "rw"]},
         },
-        HANDLE,
+        FILES,
     ),
-    "search_files": ("read", texts("query"), HANDLE),
+    "search_files": ("read", texts("query"), FILES),
 }
 READS_OF_TRAVEL = (
     "get_user_information get_all_hotels_in_city get_hotels_prices get_rating_reviews_for_hotels get_hotels_address "
@@ -108,8 +136,8 @@ PAYMENT = {"amount": AMOUNT, "subject": text("payload"), **texts("date")}
 BANKING = {
     "get_iban": ("read", {}, {"$": {"integrity": "trusted"}}),
     "get_balance": ("read", {}, {}),
-    "get_most_recent_transactions": ("read", texts("n"), NUMBER),
-    "get_scheduled_transactions": ("read", {}, NUMBER),
+    "get_most_recent_transactions": ("read", texts("n"), PAID),
+    "get_scheduled_transactions": ("read", {}, PAID),
     "read_file": ("read", texts("file_path"), {}),
     "get_user_info": ("read", {}, {}),
     "send_money": ("irreversible", {"recipient": target(ACCOUNT), **PAYMENT}, {}),
@@ -121,7 +149,7 @@ BANKING = {
     "update_scheduled_transaction": (
         "irreversible",
         {
-            "id": target("id"),
+            "id": target("id", BY_HANDLE),
             "recipient": target(ACCOUNT, required=False),
             **PAYMENT,
             "recurring": {"role": "neutral", "type": "bool"},
@@ -138,14 +166,17 @@ BANKING = {
 # Who is in a workspace is its administrator's directory; names of channels are anybody's.
 NAMES = {"$": {"origin": "registry", "integrity": "trusted"}}
 PERSON = "name(get_users_in_channel)"
+CHANNELS = {"$": {"origin": "handle", "integrity": "untrusted"}}
+CHANNEL = target("text", BY_HANDLE)
+MESSAGES = fields("recipient body", sender=PERSON)
 SLACK = {
-    "get_channels": ("read", {}, {}),
+    "get_channels": ("read", {}, CHANNELS),
     "get_users_in_channel": ("read", texts("channel"), NAMES),
-    "read_channel_messages": ("read", texts("channel"), {}),
-    "read_inbox": ("read", texts("user"), {}),
-    "add_user_to_channel": ("internal", {"user": target(PERSON), "channel": target("text")}, {}),
+    "read_channel_messages": ("read", texts("channel"), MESSAGES),
+    "read_inbox": ("read", texts("user"), MESSAGES),
+    "add_user_to_channel": ("internal", {"user": target(PERSON), "channel": CHANNEL}, {}),
     "send_direct_message": ("external", {"recipient": target(PERSON), "body": text("payload")}, {}),
-    "send_channel_message": ("external", {"channel": target("text"), "body": text("payload")}, {}),
+    "send_channel_message": ("external", {"channel": CHANNEL, "body": text("payload")}, {}),
     "invite_user_to_slack": ("external", {"user": target("text"), "user_email": target("email")}, {}),
     "remove_user_from_slack": ("irreversible", {"user": target(PERSON)}, {}),
     # Fetching an address carries its query string out.
@@ -155,8 +186,20 @@ SLACK = {
 SUITES = {"workspace": WORKSPACE, "travel": TRAVEL, "banking": BANKING, "slack": SLACK}
 
 
-def tool_of(effect, args, results):
-    """One policy as a charter would hold it."""
+def tool_of(effect, args, results, *, policy):
+    """One policy as a charter would hold it: `show`, `hide`, `pass on`, or `contacts`.
+
+    With `pass on` the owner lets content that nobody has read go to targets that are proven. With `contacts` the
+    owner vouches for the contact list as well, which the documentation calls the user's own; in truth each sender
+    of a mail comes into it.
+    """
+    if policy == "contacts" and results == CONTACTS:
+        results = {"email": {"origin": "registry", "integrity": "trusted"}, "name": {}}
+    if policy in ("pass on", "contacts"):
+        args = {
+            name: {**one, "origins": [*one["origins"], "field"]} if one["role"] == "payload" else one
+            for name, one in args.items()
+        }
     document = {
         "integration": "suite",
         "effect": effect,
@@ -165,6 +208,7 @@ def tool_of(effect, args, results):
         "manifest_hash": "sha256:" + "0" * 64,
         "args": args,
         "results": results,
+        "untrusted": "show" if policy == "show" else "hide",
         "on_fail": "ask",
         "approvers": ["person"],
         "examples": {"allow": [], "deny": []},

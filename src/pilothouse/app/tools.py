@@ -180,7 +180,7 @@ def tool_runtime_of(
     boundary = PermissionGuard(permission_desk(ledger, settings, record, charter))
     door = Door(
         guards=(PauseGuard(controls), boundary),
-        observers=(boundary,),
+        presenter=boundary,
         store=SqlToolCalls(ledger.database),
     )
     return ToolRuntime(

@@ -68,8 +68,10 @@ from pilothouse.ports.tools import (
     CallObserver,
     CallRecord,
     IdempotencyStore,
+    Presenter,
     StoredCall,
     ToolCall,
+    UnreadValues,
 )
 from pilothouse.ports.upkeep import LakeUpkeep, Removed, RetentionRule
 from pilothouse.ports.verifier import VERIFIERS_API_VERSION, Verifier
@@ -135,6 +137,7 @@ __all__ = [
     "Pause",
     "PermissionBook",
     "PermissionDecision",
+    "Presenter",
     "Provider",
     "QueueCount",
     "Receipt",
@@ -159,6 +162,7 @@ __all__ = [
     "TaskPage",
     "ToolCall",
     "TraceView",
+    "UnreadValues",
     "UsedSoFar",
     "Verifier",
     "VirtualKey",

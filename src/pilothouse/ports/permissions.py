@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from pilothouse.core.charter.systems import Origin
-from pilothouse.ports.tools import ToolCall
+from pilothouse.ports.tools import ToolCall, UnreadValues
 
 __all__ = ["Decider", "PermissionDecision", "Segment", "TaskOpening"]
 
@@ -101,6 +101,18 @@ class Decider(Protocol):
         """Decide a call. The record is on disk before an effect may start; if it cannot be, the call is denied."""
         ...
 
-    def observe(self, call: ToolCall, result: Any) -> None:
-        """Label a result before the model is shown it."""
+    def filled(self, call: ToolCall) -> ToolCall:
+        """Return a call with what its names of unread values stand for.
+
+        Raises:
+            ToolError: A name stands for nothing in its task.
+        """
+        ...
+
+    def observe(self, call: ToolCall, result: Any) -> Any:
+        """Label a result; return what the model is shown of it."""
+        ...
+
+    def unread(self, run: str) -> UnreadValues | None:
+        """Return the unread values of a run; None where it has no open task."""
         ...

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -16,8 +16,10 @@ __all__ = [
     "CallObserver",
     "CallRecord",
     "IdempotencyStore",
+    "Presenter",
     "StoredCall",
     "ToolCall",
+    "UnreadValues",
 ]
 
 STORED_RESULT_MAX = 64 * 1024
@@ -41,6 +43,7 @@ class ToolCall:
         effect: What the call changes, as the charter says.
         integration: Integration it goes to.
         contract: Digest of the contract file.
+        unread: Arguments that hold values which the model was not shown.
     """
 
     tool: str
@@ -55,6 +58,7 @@ class ToolCall:
     effect: Literal["read", "internal", "external", "irreversible"]
     integration: str
     contract: str
+    unread: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +111,50 @@ class CallObserver(Protocol):
 
     def after(self, record: CallRecord) -> None:
         """Keep how it went."""
+        ...
+
+
+@runtime_checkable
+class UnreadValues(Protocol):
+    """Values that a task has received and its model has not been shown; names stand for them."""
+
+    def reveal(self, name: str) -> Any:
+        """Return a value for the model to read; the task has then read something untrusted."""
+        ...
+
+    def matching(
+        self, names: Sequence[str], how: Literal["equals", "starts_with", "contains"], words: str
+    ) -> list[str]:
+        """Return those names whose values match, without showing any."""
+        ...
+
+    def extract(self, name: str, written: str) -> list[Any]:
+        """Return the values of one type in a value: numbers and dates as they are, others as names again."""
+        ...
+
+    def transform(self, names: Sequence[str], work: Callable[..., str]) -> str:
+        """Make a text out of values by code, or by a model without tools, and return its name."""
+        ...
+
+    def filled(self, value: Any) -> tuple[Any, bool]:
+        """Return a value with every name replaced by what it stands for, and whether there was one."""
+        ...
+
+
+@runtime_checkable
+class Presenter(Protocol):
+    """Stands between what tools say and what the model reads."""
+
+    def filled(self, call: ToolCall) -> ToolCall:
+        """Return a call with what its names of unread values stand for."""
+        ...
+
+    def shown(self, call: ToolCall, result: Any) -> Any:
+        """Label a result; return what the model is shown of it."""
+        ...
+
+    def unread(self, run: str) -> UnreadValues | None:
+        """Return the unread values of a run; None where it has no open task."""
         ...
 
 

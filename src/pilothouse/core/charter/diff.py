@@ -298,7 +298,9 @@ def _changes(old: Any, new: Any, path: tuple[str, ...], pattern: tuple[str, ...]
 def _entry(path: tuple[str, ...], holder: str, old: Any, new: Any) -> Change:
     """Return the change of an entry that came or went."""
     came = new is not None
-    if holder in MORE_IS_WIDER:
+    if holder == "tools.*" and path[-1] == "untrusted":
+        effect = Effect.NARROWER if new == "hide" else Effect.WIDER
+    elif holder in MORE_IS_WIDER:
         effect = Effect.WIDER if came else Effect.NARROWER
     elif holder in MORE_IS_TIGHTER:
         effect = Effect.TIGHTER if came else Effect.LOOSER
@@ -327,6 +329,8 @@ def _effect(pattern: str, path: str, old: Any, new: Any) -> Effect:
             return Effect.WIDER if high > low else Effect.NARROWER
     if pattern in MORE_IS_WIDER or pattern in MORE_IS_TIGHTER:
         return _of_sets(pattern, _members(old), _members(new))
+    if pattern == "tools.*.untrusted":
+        return Effect.NARROWER if new == "hide" else Effect.WIDER
     return _uncomparable(path)
 
 

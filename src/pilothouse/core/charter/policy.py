@@ -226,6 +226,13 @@ def _is_possible(argument: Argument, given: ArgumentFacts) -> bool:
     return all(limit is None or at <= limit for limit, at in zip(limits, reached, strict=True))
 
 
+def _passes_on_unread(tool: Tool, argument: Argument, given: ArgumentFacts) -> bool:
+    """Whether content that nobody vouches for goes outside unread, and the owner has not said that it may."""
+    return (
+        tool.effect in OUTSIDE and "field" in given.origins and "field" not in (known(argument.origins) or ())
+    )
+
+
 def _is_proven(tool: Tool, argument: Argument, given: ArgumentFacts, *, tainted: bool) -> bool:
     """Whether an argument comes from where it must, and stays where nobody need be asked."""
     if argument.role == "neutral":
@@ -234,6 +241,6 @@ def _is_proven(tool: Tool, argument: Argument, given: ArgumentFacts, *, tainted:
     if guarded and not given.origins <= TRUSTED:
         return False
     if argument.role == "payload":
-        return not given.refs
+        return not given.refs and not _passes_on_unread(tool, argument, given)
     limit = limit_of(argument, "ask_above") if argument.role == "magnitude" else None
     return given.origins <= set(known(argument.origins) or ()) and (limit is None or given.amount <= limit)

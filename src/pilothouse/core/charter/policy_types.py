@@ -9,7 +9,16 @@ from datetime import date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from functools import lru_cache
 
-__all__ = ["KNOWN_TYPES", "NUMERIC", "scaled", "text_fits", "type_name", "type_parameter", "value_fits"]
+__all__ = [
+    "KNOWN_TYPES",
+    "NUMERIC",
+    "scaled",
+    "text_fits",
+    "type_name",
+    "type_parameter",
+    "unscaled",
+    "value_fits",
+]
 
 TYPE = re.compile(r"([a-z_]+)(?:\((.{0,200})\))?")
 TEXT_ARGUMENT_MAX = 10_000
@@ -74,6 +83,16 @@ def scaled(written: str, value: Decimal, *, rounding: str = ROUND_HALF_EVEN) -> 
     unit = UNITS.get(type_name(written) or "", UNITS["number"])
     whole = int((value * unit).to_integral_value(rounding=rounding))
     return max(-AMOUNT_MAX, min(AMOUNT_MAX, whole))
+
+
+def unscaled(written: str, whole: int) -> float:
+    """Return the number that whole units of a type stand for.
+
+    Example:
+        >>> unscaled("amount(EUR)", 1250)
+        12.5
+    """
+    return whole / UNITS.get(type_name(written) or "", UNITS["number"])
 
 
 def text_fits(value: str, longest: float | None) -> bool:

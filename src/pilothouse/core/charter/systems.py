@@ -119,11 +119,16 @@ class ResultField(Section):
     """What is known about one field of a tool's result; everything else is untrusted.
 
     Attributes:
+        type: Type of its values, as of an argument. Where untrusted fields are hidden, one of a type too poor to
+            hold an instruction (a number, a date, an enum, an `id` with a pattern, a `name` of a registry) is shown.
+        values: Values of an `enum`.
         origin: Origin that values of the field carry.
         integrity: Whether instructions in it could be somebody's.
         pii: Class of personal data, None for `none`.
     """
 
+    type: Answer[Text] | None = None
+    values: tuple[Text, ...] | None = None
     origin: Answer[Origin] | None = None
     integrity: Answer[Literal["trusted", "untrusted"]] | None = None
     pii: Answer[OrNone[Id]] = None
@@ -204,6 +209,8 @@ class Tool(Section):
         manifest_hash: Digest of name, description, schemas and annotations as pinned.
         args: Arguments by name.
         results: Fields of the result by path.
+        untrusted: Whether the model is shown untrusted fields (`show`, also when nothing is said), or names that
+            stand for them (`hide`).
         regions: Regions a call may go to; None for the charter's own.
         budget: Calls in a task and a day.
         on_fail: What happens when a rule is not proven.
@@ -218,6 +225,7 @@ class Tool(Section):
     manifest_hash: Answer[Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]]
     args: Answer[dict[str, Argument]] = Field(default_factory=dict)
     results: dict[str, ResultField] = Field(default_factory=dict)
+    untrusted: Answer[Literal["show", "hide"]] | None = None
     regions: Answer[tuple[Id, ...]] | None = None
     budget: ToolBudget | None = None
     on_fail: Answer[Literal["deny", "ask"]] = "deny"

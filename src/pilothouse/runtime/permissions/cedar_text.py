@@ -132,7 +132,10 @@ def _proven(name: str, policy: Argument, *, outside: bool) -> list[str]:
     if outside:
         conditions.append(f"(!context.tainted || {_set({*TRUSTED, 'absent'})}.containsAll(context.o_{name}))")
     if policy.role == "payload":
-        return [*conditions, f"!context.refs_{name}"]
+        conditions.append(f"!context.refs_{name}")
+        if outside and "field" not in (known(policy.origins) or ()):
+            conditions.append(f'!context.o_{name}.contains("field")')
+        return conditions
     conditions.append(f"{_set({*(known(policy.origins) or ()), 'absent'})}.containsAll(context.o_{name})")
     limit = limit_of(policy, "ask_above") if policy.role == "magnitude" else None
     return conditions if limit is None else [*conditions, f"context.n_{name} <= {limit}"]

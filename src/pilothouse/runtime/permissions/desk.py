@@ -15,7 +15,7 @@ import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal, InvalidOperation
 from typing import Any
 
@@ -31,6 +31,7 @@ from pilothouse.ports import (
     ShownArgument,
     TaskOpening,
     ToolCall,
+    UnreadValues,
     UsedSoFar,
 )
 from pilothouse.runtime.permissions.engine import CompiledTool
@@ -162,10 +163,33 @@ class PermissionDesk:
                 policy=self._policy.policy,
             )
 
-    def observe(self, call: ToolCall, result: Any) -> None:
-        """Label a result before the model is shown it."""
+    def filled(self, call: ToolCall) -> ToolCall:
+        """Return a call with what its names of unread values stand for.
+
+        Raises:
+            ToolError: A name stands for nothing in its task.
+        """
+        context = self.context(call.run)
+        if context is None or not len(context.hidden):
+            return call
+        parts = {name: context.hidden.filled(value) for name, value in call.args.items()}
+        unread = frozenset(name for name, (_, held) in parts.items() if held)
+        return replace(call, args={name: one for name, (one, _) in parts.items()}, unread=unread)
+
+    def observe(self, call: ToolCall, result: Any) -> Any:
+        """Label a result; return what the model is shown of it."""
         compiled = self._policy.tools.get(call.tool)
-        self._context(call).observe(call.tool, result, compiled.policy.results if compiled else {})
+        context = self._context(call)
+        if compiled is None:
+            return context.show(call.tool, result, {}, hide=False)
+        return context.show(
+            call.tool, result, compiled.policy.results, hide=compiled.policy.untrusted == "hide"
+        )
+
+    def unread(self, run: str) -> UnreadValues | None:
+        """Return the unread values of a run; None where it has no open task."""
+        context = self.context(run)
+        return None if context is None else context.hidden
 
     def context(self, run: str) -> TaskContext | None:
         """Return the state of an open task, or None."""
@@ -177,7 +201,7 @@ class PermissionDesk:
         compiled = self._policy.tools.get(call.tool)
         if compiled is None:
             return self._book.settle(self._proposal(call, context, None, None), lambda _: self._unknown())
-        looked = _look(compiled, context, call.args)
+        looked = _look(compiled, context, call)
         proposal = self._proposal(call, context, compiled, looked)
 
         def decide(used: UsedSoFar) -> PermissionDecision:
@@ -263,21 +287,32 @@ class PermissionDesk:
         )
 
 
-def _look(compiled: CompiledTool, context: TaskContext, args: Mapping[str, Any]) -> _Looked:
+def _look(compiled: CompiledTool, context: TaskContext, call: ToolCall) -> _Looked:
     """Find origins, amounts and foreign references of a call's arguments."""
     origins: dict[str, ValueOrigin] = {}
     amounts: dict[str, int] = {}
     refs: dict[str, bool] = {}
     for name, argument in compiled.arguments.items():
-        value = args.get(name)
+        value = call.args.get(name)
         origin = context.origin_of(argument, value)
         fits = origin.fits and _is_short_enough(argument, value)
-        origins[name] = ValueOrigin(origins=origin.origins, source=origin.source, fits=fits)
+        found = origin.origins
+        if (
+            argument.role == "payload"
+            and "field" in found
+            and not context.tainted
+            and name not in call.unread
+        ):
+            # The model has read no field, so that its words stand in one as well is chance.
+            found = tuple("model" if one == "field" else one for one in found)
+        if name in call.unread and "model" in found:  # a text of the model's own around what it has not read
+            found = (*(one for one in found if one not in ("field", "model")), "field", "model")
+        origins[name] = ValueOrigin(origins=found, source=origin.source, fits=fits)
         if argument.role == "magnitude":
             amounts[name] = _amount(argument, value)
         if argument.role == "payload":
             refs[name] = isinstance(value, str) and context.names_strangers(value)
-    unknown = tuple(name for name in args if name not in compiled.arguments)
+    unknown = tuple(name for name in call.args if name not in compiled.arguments)
     return _Looked(origins, amounts, refs, unknown)
 
 

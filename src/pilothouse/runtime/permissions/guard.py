@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Puts the desk into the tool layer: asked before anything is sent, and shown each result before the model is."""
+"""Puts the desk into the tool layer: asked before anything is sent, and between each result and the model."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from pilothouse.errors import ToolError
-from pilothouse.ports import CallRecord, Decider, ToolCall
+from pilothouse.ports import Decider, ToolCall, UnreadValues
 
 __all__ = ["PermissionGuard"]
 
 
 class PermissionGuard:
-    """`ports.CallGuard` and `ports.CallObserver` over a desk.
+    """`ports.CallGuard` and `ports.Presenter` over a desk.
 
     Args:
         decider: Decides and labels.
@@ -44,10 +46,14 @@ class PermissionGuard:
             subject=call.tool,
         )
 
-    def before(self, call: ToolCall) -> None:
-        """Do nothing: the decision was recorded when it was made."""
+    def filled(self, call: ToolCall) -> ToolCall:
+        """Return a call with what its names of unread values stand for."""
+        return self._decider.filled(call)
 
-    def after(self, record: CallRecord) -> None:
-        """Label the result."""
-        if record.result is not None:
-            self._decider.observe(record.call, record.result)
+    def shown(self, call: ToolCall, result: Any) -> Any:
+        """Label a result; return what the model is shown of it."""
+        return self._decider.observe(call, result)
+
+    def unread(self, run: str) -> UnreadValues | None:
+        """Return the unread values of a run; None where it has no open task."""
+        return self._decider.unread(run)

@@ -3,7 +3,8 @@
 
 Allow by proof of trusted origin: a value is trusted when an equal typed value was typed by the
 requester, written by the owner, or read from a registry. That it also stands in a mail takes nothing
-away. The context label (`tainted`) only ever rises within a task.
+away. The context label (`tainted`) only ever rises within a task: with what the model was shown, not with
+what is hidden from it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.policy_types import type_name, type_parameter
 from pilothouse.core.charter.systems import Argument, Origin, ResultField
 from pilothouse.ports import TaskOpening
+from pilothouse.runtime.provenance.hiding import HiddenFields, tells_little
 from pilothouse.runtime.provenance.values import PIECE_MAX, clean, value_type
 
 __all__ = ["LEAVES_MAX", "TaskContext", "ValueOrigin"]
@@ -69,6 +71,15 @@ class _Labelled:
         return canonical in known_values
 
 
+@dataclass(frozen=True, slots=True)
+class _Showing:
+    """A tool's labels while one of its results is looked through."""
+
+    tool: str
+    labels: Mapping[str, ResultField]
+    steps: frozenset[str]
+
+
 class TaskContext:
     """The state of one open task.
 
@@ -87,6 +98,8 @@ class TaskContext:
         self._found: dict[str, frozenset[str]] = {}
         self._registries: dict[str, _Labelled] = {}
         self._registry, self._handles = _Labelled(), _Labelled()
+        self.hidden = HiddenFields(self._reveal)
+        self.revealed: list[str] = []
 
     def origin_of(self, argument: Argument, value: Any) -> ValueOrigin:
         """Return where an argument's value comes from.
@@ -134,11 +147,7 @@ class TaskContext:
         for count, (path, leaf) in enumerate(_leaves(result)):
             label = labels.get(path) if count < LEAVES_MAX else None
             origin = known(label.origin) if label else None
-            if (
-                label is None
-                or (origin is None and label.integrity != "trusted")
-                or label.integrity == "untrusted"
-            ):
+            if not _is_trusted(label):
                 self._add_field(f"{tool} {path}", leaf)
             if origin == "registry":
                 self._add(self._registry, leaf)
@@ -146,11 +155,73 @@ class TaskContext:
             elif origin == "handle":
                 self._add(self._handles, leaf)
 
+    def show(self, tool: str, result: Any, labels: Mapping[str, ResultField], *, hide: bool) -> Any:
+        """Label a result and return what the model is shown of it.
+
+        Args:
+            tool: Tool as the charter names it.
+            result: Plain JSON data.
+            labels: Labels by path, as for `observe`.
+            hide: Whether names stand for untrusted fields.
+
+        Returns:
+            The result itself, or a copy with names of hidden fields.
+        """
+        if not hide:
+            self.observe(tool, result, labels)
+            return result
+        steps = {path[:end] for path in labels for end in (*_ends(path), len(path))}
+        return self._shown(_Showing(tool, labels, frozenset(steps)), "", result, 0)
+
     def add_registry(self, name: str, values: Sequence[str]) -> None:
         """Make the entries of a registry that the owner keeps known to this task."""
         for value in values:
             self._add(self._registries.setdefault(name, _Labelled()), value)
             self._add(self._registry, value)
+
+    def _shown(self, showing: _Showing, path: str, value: Any, depth: int) -> Any:
+        if isinstance(value, Mapping) and value and depth < DEPTH_MAX:
+            inner = {key: _under(path, key) for key in value}
+            # A key that the charter does not name may be anybody's words.
+            if all(one in showing.steps for one in inner.values()):
+                return {key: self._shown(showing, inner[key], one, depth + 1) for key, one in value.items()}
+        elif isinstance(value, list | tuple) and depth < DEPTH_MAX:
+            return [self._shown(showing, path, one, depth + 1) for one in value]
+        label = showing.labels.get(path or "$")
+        self._keep(showing.tool, label, value)
+        if value is None or isinstance(value, bool) or value == {} or self._may_be_shown(label, value):
+            return value
+        return self.hidden.keep(f"{showing.tool} {path or '$'}", value)
+
+    def _may_be_shown(self, label: ResultField | None, value: Any) -> bool:
+        if _is_trusted(label) or (isinstance(value, int | float) and tells_little("number", value)):
+            return True
+        written = known(label.type) if label else None
+        if label is None or written is None or not isinstance(value, str):
+            return False
+        if type_name(written) == "name":
+            return self._origin_of_name(type_parameter(written) or "", clean(value)) in (
+                ("request", None),
+                ("registry", None),
+            )
+        return tells_little(written, value, label.values)
+
+    def _keep(self, tool: str, label: ResultField | None, value: Any) -> None:
+        """Keep what a hidden or poor value proves, and where it stood; nobody has read it."""
+        origin = known(label.origin) if label else None
+        if origin == "registry":
+            self._add(self._registry, value)
+            self._add(self._registries.setdefault(tool.partition("@")[0], _Labelled()), value)
+        elif origin == "handle":
+            self._add(self._handles, value)
+        if not _is_trusted(label) and isinstance(value, str) and self._field_room > 0:
+            text = clean(value[: self._field_room])
+            self._field_room -= len(text)
+            self._fields.append((f"{tool} (hidden)", text))
+
+    def _reveal(self, source: str) -> None:
+        self.tainted = True
+        self.revealed.append(source)
 
     def _origin(self, argument: Argument, value: Any, canonical: str) -> tuple[Origin, str | None]:
         written = known(argument.type) or "text"
@@ -227,6 +298,18 @@ def _leaves(result: Any) -> Iterator[tuple[str, Any]]:
             waiting.extend((path, one, depth + 1) for one in value)
         else:
             yield path or "$", value
+
+
+def _is_trusted(label: ResultField | None) -> bool:
+    """Whether nobody but the system itself could have written a field."""
+    if label is None or label.integrity == "untrusted":
+        return False
+    return known(label.origin) in ("owner", "registry", "handle") or label.integrity == "trusted"
+
+
+def _ends(path: str) -> Iterator[int]:
+    """Yield where the steps of a path end, its last one excepted."""
+    return (at for at, sign in enumerate(path) if sign == "." and path[at - 1] != "\\")
 
 
 def _under(path: str, key: object) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 
 from pilothouse.core.charter.policy_types import NUMERIC, scaled, type_name, type_parameter
 
-__all__ = ["PIECE_MAX", "ValueType", "clean", "quoted_texts", "value_type"]
+__all__ = ["NUMBER", "PIECE_MAX", "ValueType", "clean", "quoted_texts", "value_type"]
 
 PIECE_MAX = 200_000
 """Characters of a text that are searched for values; what lies beyond proves nothing."""
@@ -37,6 +37,11 @@ NUMBER = re.compile(
 )
 DATE = re.compile(r"(?<![0-9-])[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9-])")
 DATETIME = re.compile(r"(?<![0-9-])[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2})?(?![0-9:])")
+SHORT_NUMBER = re.compile(r"[#№]?[0-9.,:/-]{1,9}")
+CALLED_ID = re.compile(
+    r"""(?:(?<!\w)(?:id|nr|no|number)s?\b[\s.:=#]{0,3}["'`]?|[#№])([0-9]{1,9})(?![\w-])|["'`“]([0-9]{1,9})["'`”]""",
+    re.IGNORECASE,
+)
 TOKEN = re.compile(r"\S+")
 QUOTED = re.compile(
     r"\"([^\"]{1,5000})\"|“([^”]{1,5000})”|(?<!\w)'([^']{1,5000})'(?!\w)|`([^`]{1,5000})`|«([^»]{1,5000})»"
@@ -146,7 +151,11 @@ def _by_pattern(name: str, pattern: re.Pattern[str], read: Callable[[str], str |
 
 
 def _identifier(pattern: str | None) -> ValueType:
-    """An id; without a pattern only words that hold a digit, since plain words stand in every request."""
+    """An id; without a pattern only words that hold a digit, since plain words stand in every request.
+
+    A bare number of a few digits counts only where the request calls it an id (`#13`, `id 13`) or quotes it: "on
+    June 13" must not prove the thirteenth file.
+    """
     if pattern is not None:
         whole = re.compile(rf"(?<!\w)(?:{pattern})(?!\w)")
         return _by_pattern("id", whole, lambda text: text)
@@ -155,8 +164,8 @@ def _identifier(pattern: str | None) -> ValueType:
         return frozenset(
             word
             for word in _found(TOKEN, text, lambda m: _unedged(m[0]))
-            if any(sign.isdigit() for sign in word)
-        )
+            if any(sign.isdigit() for sign in word) and not SHORT_NUMBER.fullmatch(word)
+        ).union(_found(CALLED_ID, text, lambda m: m[1] or m[2]))
 
     def parse(value: Any) -> str | None:
         if isinstance(value, bool) or not isinstance(value, str | int):

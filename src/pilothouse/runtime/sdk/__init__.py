@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an agent's code may import of us; light, because it is imported into every process of the agent."""
 
+from pilothouse.runtime.sdk import unread
 from pilothouse.runtime.sdk.agent import agent
 from pilothouse.runtime.sdk.claims import claim
 from pilothouse.runtime.sdk.tool import current_call_key, tool
 
-__all__ = ["agent", "claim", "current_call_key", "tool"]
+__all__ = ["agent", "claim", "current_call_key", "tool", "unread"]

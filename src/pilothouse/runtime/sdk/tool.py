@@ -7,7 +7,7 @@ import functools
 import inspect
 import json
 from collections.abc import Awaitable, Callable
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from pilothouse.core.evidence.loops import NO_RUN
 from pilothouse.errors import ToolError, UsageError
@@ -16,6 +16,9 @@ from pilothouse.runtime.sdk.recorder import sink
 from pilothouse.runtime.sdk.run import Run, current_run
 from pilothouse.runtime.tools.runtime import ToolRuntime
 from pilothouse.runtime.tools.values import plain
+
+if TYPE_CHECKING:
+    from pilothouse.ports import ToolCall
 
 __all__ = ["current_call_key", "tool"]
 
@@ -85,11 +88,11 @@ def tool(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
                 call = _Call(name, arguments(args, kwargs))
                 try:
                     runtime = tool_runtime()
-                    work = functools.partial(cast("Callable[..., Awaitable[Any]]", function), *args, **kwargs)
+                    work = cast("Callable[..., Awaitable[Any]]", function)
                     if runtime is None:
-                        call.result = await work()
+                        call.result = await work(*args, **kwargs)
                     else:
-                        await _governed_async(runtime, call, work)
+                        await _governed_async(runtime, call, work, (args, kwargs))
                 except BaseException as error:
                     call.error = error
                     raise
@@ -105,11 +108,10 @@ def tool(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
                 call = _Call(name, arguments(args, kwargs))
                 try:
                     runtime = tool_runtime()
-                    work = functools.partial(function, *args, **kwargs)
                     if runtime is None:
-                        call.result = work()
+                        call.result = function(*args, **kwargs)
                     else:
-                        _governed(runtime, call, work)
+                        _governed(runtime, call, function, (args, kwargs))
                 except BaseException as error:
                     call.error = error
                     raise
@@ -140,7 +142,7 @@ class _Call:
         self.result: Any = None
         self.error: BaseException | None = None
 
-    def request(self, runtime: ToolRuntime, governed: Any) -> Any:
+    def request(self, runtime: ToolRuntime, governed: Any) -> ToolCall:
         """Return the call as the door wants it."""
         from pilothouse.ports.tools import ToolCall  # noqa: PLC0415 - not before a tool is called
 
@@ -197,25 +199,45 @@ class _Fresh:
         return next((value for checked, value in self._pairs if checked is data), data)
 
 
-def _governed(runtime: ToolRuntime, call: _Call, work: Callable[[], Any]) -> None:
+Given = tuple[tuple[Any, ...], dict[str, Any]]
+"""Arguments as the agent's code wrote them."""
+
+
+def _governed(runtime: ToolRuntime, call: _Call, work: Callable[..., Any], given: Given) -> None:
     from pilothouse.runtime.tools.pipeline import call_through  # noqa: PLC0415 - not before a tool is called
     from pilothouse.runtime.tools.steps import drive  # noqa: PLC0415 - same reason
 
     governed = runtime.tool(call.name)
     fresh = _Fresh()
-    going = call_through(runtime.door, governed, call.request(runtime, governed))
-    call.result = fresh.original(drive(going, lambda: fresh.keep(work())))
+    asked = runtime.door.filled(call.request(runtime, governed))
+    args, kwargs = _filled(runtime, asked, given)
+    going = call_through(runtime.door, governed, asked)
+    call.result = fresh.original(drive(going, lambda: fresh.keep(work(*args, **kwargs))))
 
 
-async def _governed_async(runtime: ToolRuntime, call: _Call, work: Callable[[], Awaitable[Any]]) -> None:
+async def _governed_async(
+    runtime: ToolRuntime, call: _Call, work: Callable[..., Awaitable[Any]], given: Given
+) -> None:
     from pilothouse.runtime.tools.pipeline import call_through  # noqa: PLC0415 - not before a tool is called
     from pilothouse.runtime.tools.steps import drive_async  # noqa: PLC0415 - same reason
 
     governed = runtime.tool(call.name)
     fresh = _Fresh()
+    asked = runtime.door.filled(call.request(runtime, governed))
+    args, kwargs = _filled(runtime, asked, given)
 
     async def attempt() -> Any:
-        return fresh.keep(await work())
+        return fresh.keep(await work(*args, **kwargs))
 
-    going = call_through(runtime.door, governed, call.request(runtime, governed))
+    going = call_through(runtime.door, governed, asked)
     call.result = fresh.original(await drive_async(going, attempt))
+
+
+def _filled(runtime: ToolRuntime, asked: ToolCall, given: Given) -> Given:
+    """The agent's own arguments with what their names of unread values stand for."""
+    presenter = runtime.door.presenter
+    unread = presenter.unread(asked.run) if asked.unread and presenter is not None else None
+    if unread is None:
+        return given
+    args, kwargs = given
+    return unread.filled(args)[0], unread.filled(kwargs)[0]

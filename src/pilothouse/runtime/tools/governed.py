@@ -30,6 +30,7 @@ class GovernedTool:
         contract: Its contract.
         digest: Digest of the contract file.
         limiter: The integration's rate limit, for a contract that names none of its own.
+        hides: Whether names stand for untrusted fields of its results.
     """
 
     def __init__(
@@ -41,8 +42,10 @@ class GovernedTool:
         contract: ToolContract,
         digest: str,
         limiter: RateLimiter | None = None,
+        hides: bool = False,
     ) -> None:
         self.name = name
+        self.hides = hides
         self.integration = integration
         self.effect: Effect = effect
         self.contract = contract
@@ -132,6 +135,7 @@ def governed_tools(
             contract=contract,
             digest=digest,
             limiter=limiters.get(integration),
+            hides=policy.untrusted == "hide",
         )
     if findings:
         raise CharterInvalid(

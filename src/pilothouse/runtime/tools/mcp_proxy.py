@@ -29,6 +29,7 @@ from pilothouse.core.evidence.loops import NO_RUN
 from pilothouse.errors import ToolError
 from pilothouse.ports import ToolCall
 from pilothouse.runtime.tools.governed import GovernedTool
+from pilothouse.runtime.tools.mcp_unread import UNREAD_TOOLS, answer_about_unread, answer_of
 from pilothouse.runtime.tools.mcp_upstream import Upstream, UpstreamAddress, manifest_of
 from pilothouse.runtime.tools.pipeline import call_through
 from pilothouse.runtime.tools.runtime import ToolRuntime
@@ -88,6 +89,7 @@ class McpProxy:
             for name, tool in runtime.tools.items()
             if tool.contract.upstream is not None and tool.contract.upstream.server in addresses
         }
+        self._hides = runtime.door.presenter is not None and any(tool.hides for tool in self._tools.values())
         used = {tool.contract.upstream.server for tool in self._tools.values() if tool.contract.upstream}
         self._upstreams = {name: Upstream(addresses[name]) for name in used}
         self._looked: dict[str, tuple[float, int]] = {}
@@ -135,12 +137,14 @@ class McpProxy:
                     ),
                 )
             )
-        return ListToolsResult(tools=shown)
+        return ListToolsResult(tools=[*shown, *(UNREAD_TOOLS.values() if self._hides else ())])
 
     async def _call_tool(
         self, context: ServerRequestContext[Any], params: CallToolRequestParams
     ) -> CallToolResult:
         try:
+            if params.name in UNREAD_TOOLS and self._hides:
+                return answer_of(answer_about_unread(self._runtime, params, _run_of(context)[0]))
             tool = self._tools.get(params.name)
             if tool is None or tool.contract.upstream is None:
                 raise ToolError(  # noqa: TRY301 - one place turns refusals into answers
@@ -163,12 +167,11 @@ class McpProxy:
         upstream_tool = tool.contract.upstream
         assert upstream_tool is not None  # noqa: S101 - the caller looked
         upstream = self._upstreams[upstream_tool.server]
-        args = dict(params.arguments or {})
         answers: list[CallToolResult] = []
         span_id = os.urandom(8).hex()
         call = ToolCall(
             tool=tool.name,
-            args=args,
+            args=dict(params.arguments or {}),
             agent=self._runtime.agent,
             version=self._runtime.version,
             run=run[0],
@@ -181,14 +184,21 @@ class McpProxy:
             contract=tool.digest,
         )
 
+        call = self._runtime.door.filled(call)
+        checked: list[Any] = []
+
         async def attempt() -> Any:
             await self._check_pin(tool)
-            answer = await upstream.call(upstream_tool.tool, args, tool.contract.timeout_s)
+            answer = await upstream.call(upstream_tool.tool, dict(call.args), tool.contract.timeout_s)
             answers.append(answer)
-            return _plain(tool, answer)
+            checked.append(_plain(tool, answer))
+            return checked[-1]
 
-        await drive_async(call_through(self._runtime.door, tool, call), attempt)
-        return answers[-1]
+        shown = await drive_async(call_through(self._runtime.door, tool, call), attempt)
+        if checked and shown is checked[-1]:
+            return answers[-1]
+        # A stored result, or one with fields that the model is not shown: what the server sent stays here.
+        return answer_of(shown)
 
     async def _check_pin(self, tool: GovernedTool) -> None:
         """Let a tool be used only while its server says of it what was reviewed.

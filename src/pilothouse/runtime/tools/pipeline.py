@@ -6,7 +6,7 @@ the answer back. So there is one order of stages, one place where each is, and n
 
     once per call:    arguments → guards → deadline → slot → key and record, durable
     per attempt:      rate limit → breaker → attempt within its time → result → breaker told
-    once per call:    freshness → record → key settled → slot left
+    once per call:    freshness → record → key settled → slot left → what the model is shown
 
 Rate limit and breaker are asked for each attempt: providers count attempts, and a breaker that saw only
 whole calls would stay closed on a service that fails every second time.
@@ -31,6 +31,7 @@ from pilothouse.ports import (
     CallObserver,
     CallRecord,
     IdempotencyStore,
+    Presenter,
     StoredCall,
     ToolCall,
 )
@@ -61,6 +62,7 @@ class Door:
     Attributes:
         guards: Who may refuse a call, asked in order: kill switch, permissions.
         observers: Who keeps what happens: run log, audit log, spans.
+        presenter: Who stands between results and the model; without one it is shown everything.
         store: Where calls with an effect are kept; without one, such calls are refused.
         loops: Who notices that a run goes in circles.
         monotonic: Monotonic seconds.
@@ -70,11 +72,20 @@ class Door:
 
     guards: Sequence[CallGuard] = ()
     observers: Sequence[CallObserver] = ()
+    presenter: Presenter | None = None
     store: IdempotencyStore | None = None
     loops: LoopWatch = field(default_factory=LoopWatch)
     monotonic: Callable[[], float] = time.monotonic
     wall_ns: Callable[[], int] = time.time_ns
     chance: Callable[[], float] = random.random
+
+    def filled(self, call: ToolCall) -> ToolCall:
+        """Return a call with what its names of unread values stand for; it is made with these arguments.
+
+        Raises:
+            ToolError: A name stands for nothing in its task.
+        """
+        return call if self.presenter is None else self.presenter.filled(call)
 
     def now(self) -> datetime:
         """Return the present moment, aware UTC."""
@@ -105,7 +116,7 @@ def call_through(door: Door, tool: GovernedTool, call: ToolCall) -> Generator[St
         What has to be waited for; the driver sends back what came of it.
 
     Returns:
-        The result, plain JSON data that fits the contract.
+        What the caller may read of the result, which was plain JSON data that fits the contract.
 
     Raises:
         ToolError: There is none; says why, and whether anything was changed.
@@ -140,7 +151,7 @@ def call_through(door: Door, tool: GovernedTool, call: ToolCall) -> Generator[St
         )
         for observer in door.observers:
             observer.after(record)
-    return result
+    return result if door.presenter is None else door.presenter.shown(call, result)
 
 
 def _check_arguments(tool: GovernedTool, call: ToolCall) -> None:

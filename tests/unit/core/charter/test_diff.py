@@ -69,6 +69,18 @@ def test_every_change_says_which_way_it_goes(old, new, path, effect):
         assert (path, effect) in [(change.path, change.effect) for change in diff.changes]
 
 
+def test_hiding_more_is_narrower_and_showing_more_is_wider():
+    def saying(how):
+        values = example_values()
+        values["tools"]["erp.find_po@2"]["untrusted"] = how
+        return Charter.model_validate(values)
+
+    hide, show = saying("hide"), saying("show")
+    pairs = ((EXAMPLE, hide), (hide, EXAMPLE), (hide, show), (show, hide))
+    effects = [only_change(compare_charters(old, new)).effect for old, new in pairs]
+    assert effects == [Effect.NARROWER, Effect.WIDER, Effect.WIDER, Effect.NARROWER]
+
+
 def test_an_answer_is_no_loosening():
     before = Charter.model_validate(with_value(example_values(), ("target_volume", "per_day"), "?"))
     change = only_change(compare_charters(before, EXAMPLE))

@@ -10,7 +10,7 @@ from permissions_stub import IBAN, OTHER, PAY, READ, Boundary, call, opening, to
 
 from pilothouse.core.charter.policy import ArgumentFacts, CallFacts
 from pilothouse.errors import Conflict, Denied, StorageUnavailable, ToolError
-from pilothouse.ports import CallRecord, Decider
+from pilothouse.ports import Decider, Presenter
 from pilothouse.runtime.permissions.desk import PermissionDesk
 from pilothouse.runtime.permissions.engine import CompiledTool
 from pilothouse.runtime.permissions.guard import PermissionGuard
@@ -217,6 +217,7 @@ def test_tokens_name_their_run_once_and_forged_ones_are_recorded(boundary):
 
 def test_the_guard_speaks_the_tool_layers_language(boundary):
     guard = PermissionGuard(boundary.desk)
+    assert isinstance(guard, Presenter)
     boundary.desk.open_task(opening(f"Pay 10 to {IBAN}"))
     guard.check(call(recipient=IBAN, amount=10.0))
     with pytest.raises(ToolError) as asked:
@@ -225,18 +226,8 @@ def test_the_guard_speaks_the_tool_layers_language(boundary):
     with pytest.raises(ToolError) as denied:
         guard.check(call(amount=10.0))
     assert denied.value.kind == "permission"
-    guard.before(call())
-    guard.after(
-        CallRecord(
-            call=call("erp.find@1", effect="read"),
-            started_ns=0,
-            ended_ns=1,
-            attempts=1,
-            breaker="closed",
-            result={"mail": "hello"},
-            error=None,
-        )
-    )
+    result = {"mail": "hello"}
+    assert guard.shown(call("erp.find@1", effect="read"), result) is result
     assert boundary.desk.context("r" * 32).tainted
 
 

@@ -150,3 +150,17 @@ def test_depth_and_booleans_are_no_evidence():
     assert value_type("int").parse(1.5) is None
     assert value_type("amount(EUR)").parse("many") is None
     assert value_type("url_host").parse("a b.c") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "proven"),
+    [
+        ("What do we do on June 13?", False),
+        ("1. Look. 2. Delete", False),
+        ("file with ID '13'", True),
+        ("ticket #13", True),
+    ],
+)
+def test_a_number_in_a_sentence_is_no_id(text, proven):
+    found = {origin(context(text), "id", number) for number in ("13", "1")}
+    assert (("request",) in found) is proven

@@ -123,6 +123,11 @@ def _arguments(name: str, tool: Tool, facts: CharterFacts) -> Iterator[Hit]:
             yield ENUM_WITHOUT_VALUES.at(path, argument=argument_name, tool=name)
         if argument.role == "magnitude" and argument.max is None:
             yield UNBOUNDED.at(path, argument=argument_name, tool=name)
+    for field_name, field in tool.results.items():
+        written = known(field.type)
+        if written is not None and type_name(written) is None:
+            path = ("tools", name, "results", field_name, "type")
+            yield UNKNOWN_TYPE.at(path, type=written, types=sorted(KNOWN_TYPES))
     contract = (facts.files or {}).get(tool.contract)
     for argument_name in (contract.arguments if contract else None) or ():
         if argument_name not in arguments:
