@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export PYTHONPYCACHEPREFIX := $(abspath $(VENV))/pycache
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run demo test test-fast test-slow lint types docs golden e2e bench bench-ingest bench-ingest-proofs bench-statistics bench-evals bench-injection coverage lock clean
+.PHONY: help setup setup-run demo test test-fast test-slow lint types docs golden e2e bench bench-ingest bench-ingest-proofs bench-statistics bench-watch bench-evals bench-injection coverage lock clean
 
 help: ## print this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -99,6 +99,10 @@ bench-replay: setup ## agents of three frameworks recorded, the provider stopped
 
 bench-statistics: setup ## every statistical bar: expected, observed, tolerance
 	$(BIN)/python benchmarks/statistics/run.py
+
+bench-watch: setup ## a simulated year at 10,000 tasks a day through the watch: false alarms, delays, labels; CPU of a tick
+	$(BIN)/python benchmarks/watch/run.py
+	$(BIN)/python benchmarks/watch/tick.py
 
 bench-injection: ## a gullible agent against the boundary (AGENTDOJO=PYTHON of an environment with agentdojo 0.1.35)
 	PYTHONPATH=src $(AGENTDOJO) benchmarks/injection/run.py

@@ -141,7 +141,6 @@ class Simulation:
         installation, queue = self.watch.room.installation, self.watch.queue
         # Rates are fixed in the morning, before the first task of the day is looked at; then people answer.
         draw_for_labels(installation, queue, self.watch.directory, midnight - timedelta(hours=22))
-        draw_for_labels(installation, queue, self.watch.directory, midnight - timedelta(minutes=1))
         draw_for_labels(installation, queue, self.watch.directory, midnight + timedelta(minutes=50))
         self._answer(midnight + timedelta(minutes=55))
         run_watch(self.watch, midnight + timedelta(minutes=65))

@@ -19,6 +19,7 @@ from pilothouse.core.evidence.binding import InForce, binding_in_force
 from pilothouse.core.evidence.evidence import Evidence, Scope, Source
 from pilothouse.core.evidence.fold import Window, fold_window
 from pilothouse.core.evidence.kinds import kind_named
+from pilothouse.core.evidence.score import fold_scores
 from pilothouse.core.verdict.readiness import decide
 from pilothouse.core.verdict.verdict import ItemVerdict, Status
 from pilothouse.errors import Denied, UsageError
@@ -30,14 +31,29 @@ from pilothouse.workflows.control_room import ControlRoom
 from pilothouse.workflows.controls import ControlsCache
 from pilothouse.workflows.in_force import charter_in_force
 from pilothouse.workflows.paging import CUT_OFF, Pager
-from pilothouse.workflows.shadow_stream import SHADOW_VERSION, Fault, shadow_traffic
+from pilothouse.workflows.shadow_stream import SHADOW_VERSION, Fault, shadow_scores, shadow_traffic
+from pilothouse.workflows.watch_status import watch_status
 
-__all__ = ["FAULTS", "DrillResult", "drill_fault", "drill_owner_powers", "drill_page", "drill_runbook"]
+__all__ = [
+    "FAULTS",
+    "DrillResult",
+    "drill_fault",
+    "drill_owner_powers",
+    "drill_page",
+    "drill_runbook",
+    "noticed_in",
+    "record_drill",
+    "seconds_until",
+    "wait_for",
+]
 
 FAULTS: dict[str, Fault] = {
     "completion-drop": Fault(metric="completion", failed=True),
     "cost-burst": Fault(metric="cost_per_task", cost_times=50),
     "lying-completion": Fault(metric="discrepancy", contradicted=True),
+    "quality-drop": Fault(metric="quality", contradicted=True),
+    "tool-outage": Fault(metric="completion", failed=True, error="tool_unavailable"),
+    "model-timeout": Fault(metric="completion", failed=True, error="timeout"),
     CUT_OFF: Fault(metric="completion", failed=True),
 }
 """What each drill plants into the shadow stream, and which alert must see it."""
@@ -84,7 +100,7 @@ def drill_fault(
     """
     charter, fault = charter_in_force(room.installation.ledger, agent), FAULTS[name]
     began = time.monotonic()
-    item = _noticed(charter, fault, now)
+    item = noticed_in(charter, fault, now)
     if item is None:
         return _finish(
             room, charter, name, now, passed=False, said="planted, and no rule noticed it", incidents=()
@@ -107,7 +123,7 @@ def drill_fault(
     tell(f"{incident.name}: alert {answer.rule.id} fired after {alert_s:.1f} s.")
     if name == CUT_OFF:
         return _cut_off(room, charter, incident, now)
-    found = _wait(room, incident.number, wait_s, tell, lambda one: one.state is not IncidentState.OPEN)
+    found = wait_for(room, incident.number, wait_s, tell, lambda one: one.state is not IncidentState.OPEN)
     reached = [one.text for one in room.incidents.events(found.number) if " was reached by " in one.text]
     said = f"alert {answer.rule.id} after {alert_s:.1f} s; " + (
         " ".join(reached) if reached else "nobody was reached."
@@ -145,7 +161,7 @@ def drill_page(room: ControlRoom, agent: str, *, wait_s: float, tell: Callable[[
             f"{opened.name}: level {level} is called; waiting for `pilothouse incident acknowledge {opened.number} --as "
             f"{plan.calls[0].person if plan and plan.calls else 'PERSON'}`."
         )
-        found = _wait(room, opened.number, wait_s, tell, _answered_or_late(room))
+        found = wait_for(room, opened.number, wait_s, tell, _answered_or_late(room))
         numbers.append(found.number)
         if found.acknowledged_at is None or any(_is_late(one) for one in room.incidents.events(found.number)):
             silent.append(str(level))
@@ -162,7 +178,7 @@ def drill_page(room: ControlRoom, agent: str, *, wait_s: float, tell: Callable[[
     done = room.work.now()
     team = known(charter.operations.team) or ()
     staffed = bool(team) and (known(charter.operations.minutes_per_day) or 0) > 0
-    _record(room, charter, "roster", done, passed=staffed and "1" not in silent and passed, said=said)
+    record_drill(room, charter, "roster", done, passed=staffed and "1" not in silent and passed, said=said)
     return _finish(room, charter, "page", done, passed=passed, said=said, incidents=tuple(numbers))
 
 
@@ -198,7 +214,7 @@ def drill_runbook(
     tell(
         f"{opened.name} is open{f' for {person}' if person else ''}: acknowledge it, follow {runbook}, resolve it."
     )
-    found = _wait(room, opened.number, wait_s, tell, lambda one: not one.is_active)
+    found = wait_for(room, opened.number, wait_s, tell, lambda one: not one.is_active)
     passed = not found.is_active
     said = (
         f"{found.acknowledged_by} followed {runbook}"
@@ -206,7 +222,7 @@ def drill_runbook(
         else f"nobody has followed {runbook} to its end yet"
     )
     if passed:
-        _record(
+        record_drill(
             room, charter, "drill.runbook", room.work.now(), passed=True, said=said, scope=Scope(part=runbook)
         )
     return DrillResult(name="runbook", passed=passed, sentence=said, incidents=(found.number,))
@@ -237,9 +253,9 @@ def drill_owner_powers(room: ControlRoom, agent: str, *, person: str, now: datet
     cache.start()
     try:
         room.controls.pause(Pause(agent=shadow, tool=None, reason="drill owner-powers", actor=person, at=now))
-        paused_s = _seconds_until(lambda: cache.state().pause_of(shadow) is not None)
+        paused_s = seconds_until(lambda: cache.state().pause_of(shadow) is not None)
         room.controls.resume(shadow, None, reason="drill owner-powers", actor=person, at=now)
-        resumed_s = _seconds_until(lambda: cache.state().pause_of(shadow) is None)
+        resumed_s = seconds_until(lambda: cache.state().pause_of(shadow) is None)
     finally:
         cache.stop()
     passed = paused_s is not None and resumed_s is not None
@@ -248,17 +264,20 @@ def drill_owner_powers(room: ControlRoom, agent: str, *, person: str, now: datet
         if paused_s is not None and resumed_s is not None
         else f"a pause by {owner} was not obeyed within {EFFECTIVE_WITHIN_S:.0f} s"
     )
-    _record(room, charter, "drill.owner-powers", now, passed=passed, said=said, person=owner)
+    record_drill(room, charter, "drill.owner-powers", now, passed=passed, said=said, person=owner)
     return DrillResult(name="owner-powers", passed=passed, sentence=said)
 
 
-def _noticed(charter: Charter, fault: Fault, now: datetime) -> ItemVerdict | None:
+def noticed_in(charter: Charter, fault: Fault, now: datetime) -> ItemVerdict | None:
     """Fold and judge the shadow stream as the agent's own traffic is, and return the breach of the planted metric."""
     tasks, outcomes = shadow_traffic(charter, fault, now)
     window = Window(start=now - timedelta(hours=1), end=now)
     source = Source(command="pilothouse drill")
     records = fold_window(charter, tasks, outcomes, window, now, source=source, released=frozenset())
-    verdict = decide(charter, records, now, version=SHADOW_VERSION)
+    scores = fold_scores(
+        charter, tasks, shadow_scores(charter, fault, tasks), dict.fromkeys(charter.task_types, window), now
+    )
+    verdict = decide(charter, (*records, *scores), now, version=SHADOW_VERSION)
     for requirement in verdict.requirements:
         for item in requirement.items:
             if item.status is Status.BREACHED and METRIC_OF_KIND.get(item.kind) == fault.metric:
@@ -267,18 +286,36 @@ def _noticed(charter: Charter, fault: Fault, now: datetime) -> ItemVerdict | Non
 
 
 def _record_delay(room: ControlRoom, charter: Charter, rule: Alert, alert_s: float, now: datetime) -> None:
-    """Hold the time to the alert against what the rule promises; without a promise nothing can be kept or broken."""
+    """Hold the time to the alert, and the days its detector needs at the agent's volume, against the promise.
+
+    Without a promise nothing can be kept or broken, and a delay that nobody knows is never a kept one.
+    """
     within = known(rule.detect_within)
     if within is None:
         return
-    said = f"alert {rule.id} fired after {alert_s:.1f} s; the charter promises {within}"
-    passed = timedelta(seconds=alert_s) <= within
-    _record(room, charter, "alert.delay", now, passed=passed, said=said, scope=Scope(part=rule.id))
+    measured, derived = timedelta(seconds=alert_s), derived_delay(room, charter, rule, now)
+    if derived is None and measured <= within:
+        return
+    whole = measured + timedelta(days=derived or 0.0)
+    passed = derived is not None and whole <= within
+    said = (
+        f"alert {rule.id} fired {alert_s:.1f} s after the fault was planted; at the agent's volume its detector needs "
+        f"{'an unknown time' if derived is None else f'{derived:.1f} days'}; the charter promises {within}"
+    )
+    record_drill(room, charter, "alert.delay", now, passed=passed, said=said, scope=Scope(part=rule.id))
+
+
+def derived_delay(room: ControlRoom, charter: Charter, rule: Alert, now: datetime) -> float | None:
+    """Return after how many days the detectors behind a rule notice its fall at the agent's volume; None when unknown."""
+    rows = watch_status(room.watch, charter, now.date()).detectors
+    delays = [row.delay_days for row in rows if row.rule == rule.id]
+    known_ones = [one for one in delays if one is not None]
+    return max(known_ones) if delays and len(known_ones) == len(delays) else None
 
 
 def _cut_off(room: ControlRoom, charter: Charter, incident: Incident, now: datetime) -> DrillResult:
     notes: list[str] = []
-    found = _wait(
+    found = wait_for(
         room, incident.number, 30.0, notes.append, lambda _one: any("any more" in note for note in notes)
     )
     loud = [one.text for one in room.incidents.events(found.number) if one.kind == "loud"]
@@ -292,7 +329,7 @@ def _cut_off(room: ControlRoom, charter: Charter, incident: Incident, now: datet
     return _finish(room, charter, CUT_OFF, now, passed=passed, said=said, incidents=(found.number,))
 
 
-def _wait(
+def wait_for(
     room: ControlRoom,
     number: int,
     wait_s: float,
@@ -350,7 +387,7 @@ def _reach_duties(room: ControlRoom, charter: Charter, now: datetime) -> Sequenc
                 reached[person] = _reach(room, charter, person, now)
         missing = [person for person in people if not reached[person]]
         said = f"not reached: {', '.join(missing)}" if missing else f"reached: {', '.join(people)}"
-        _record(
+        record_drill(
             room,
             charter,
             "duty.reached",
@@ -372,7 +409,8 @@ def _reach(room: ControlRoom, charter: Charter, person: str, now: datetime) -> b
     return any(not room.notifier.send(one.url, message) for one in room.contacts.of(identity))
 
 
-def _seconds_until(true: Callable[[], bool]) -> float | None:
+def seconds_until(true: Callable[[], bool]) -> float | None:
+    """Return after how many seconds something became so, or None when it did not within `EFFECTIVE_WITHIN_S`."""
     began = time.monotonic()
     while time.monotonic() - began <= EFFECTIVE_WITHIN_S:
         if true():
@@ -393,11 +431,11 @@ def _finish(
 ) -> DrillResult:
     kind = f"drill.{name}"
     if kind in {"drill.completion-drop", "drill.cost-burst", "drill.page"}:
-        _record(room, charter, kind, now, passed=passed, said=said)
+        record_drill(room, charter, kind, now, passed=passed, said=said)
     return DrillResult(name=name, passed=passed, sentence=said, incidents=incidents)
 
 
-def _record(
+def record_drill(
     room: ControlRoom,
     charter: Charter,
     name: str,
@@ -407,6 +445,17 @@ def _record(
     said: str,
     **where: Any,
 ) -> None:
+    """Put what a drill found on record.
+
+    Args:
+        room: Opened parts.
+        charter: The charter in force.
+        name: Kind of evidence.
+        now: The moment, aware UTC.
+        passed: Whether everything happened that had to.
+        said: What happened, with its numbers.
+        **where: `scope` or `person`, for kinds that are about a part.
+    """
     kind = kind_named(name)
     scope: Scope = where.get("scope", Scope())
     person: str | None = where.get("person")

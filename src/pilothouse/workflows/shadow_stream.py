@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -11,9 +12,10 @@ from decimal import Decimal
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
+from pilothouse.core.evidence.score import Score
 from pilothouse.core.evidence.task import CostState, Task, TaskResult
 
-__all__ = ["SHADOW_VERSION", "TASKS_PER_TYPE", "Fault", "shadow_traffic"]
+__all__ = ["SHADOW_VERSION", "TASKS_PER_TYPE", "Fault", "shadow_scores", "shadow_traffic"]
 
 SHADOW_VERSION = "drill"
 """The version of the shadow: nothing that was measured on it counts for any real one."""
@@ -34,12 +36,14 @@ class Fault:
         failed: Every second task fails.
         contradicted: Every fifth claim is contradicted by the system of record.
         cost_times: Factor on the cost of each task.
+        error: Kind of the error that ends a failed task.
     """
 
     metric: str
     failed: bool = False
     contradicted: bool = False
     cost_times: int = 1
+    error: str | None = None
 
 
 def shadow_traffic(charter: Charter, fault: Fault, now: datetime) -> tuple[list[Task], list[Outcome]]:
@@ -68,6 +72,7 @@ def shadow_traffic(charter: Charter, fault: Fault, now: datetime) -> tuple[list[
                 version_digest=SHADOW_VERSION,
                 environment=ENVIRONMENT,
                 result=TaskResult.FAILED if failed else TaskResult.COMPLETED,
+                error_type=fault.error if failed else None,
                 claim=None if failed else '{"claim":"drill"}',
                 start_ns=start_ns,
                 end_ns=start_ns + 500_000_000,
@@ -81,6 +86,34 @@ def shadow_traffic(charter: Charter, fault: Fault, now: datetime) -> tuple[list[
             if not failed:
                 outcomes.append(_outcome(task, now, wrong=fault.contradicted and number % 5 == 0))
     return tasks, outcomes
+
+
+def shadow_scores(charter: Charter, fault: Fault, tasks: Sequence[Task]) -> list[Score]:
+    """Return what the judges of the charter say of the shadow's tasks: every fifth is wrong where that is the fault.
+
+    Args:
+        charter: The charter in force.
+        fault: What is wrong.
+        tasks: The shadow's tasks.
+    """
+    judges = {judge.name for judge in known(charter.model.judges) or ()}
+    metrics = {
+        name: str(terms.metric) for name, terms in charter.task_types.items() if terms.metric in judges
+    }
+    return [
+        Score(
+            trace_id=task.trace_id,
+            span_id="",
+            name=metrics[task.task_type],
+            value=None,
+            label="fail" if fault.contradicted and number % 5 == 0 else "pass",
+            explanation="planted by the drill",
+            source="drill",
+            at_ns=task.end_ns,
+        )
+        for number, task in enumerate(tasks)
+        if task.task_type in metrics
+    ]
 
 
 def _outcome(task: Task, now: datetime, *, wrong: bool) -> Outcome:

@@ -12,9 +12,6 @@ _TO_COME = frozenset(
     {
         ("drill", "correction"),
         ("drill", "fallback"),
-        ("drill", "game-day"),
-        ("drill", "model-upgrade"),
-        ("drill", "quality-drop"),
         ("report", "residency"),
     }
 )
@@ -28,7 +25,7 @@ def is_to_come(command: str) -> bool:
         command: A remedy as it stands in a verdict.
 
     Example:
-        >>> is_to_come("pilothouse drill game-day"), is_to_come("pilothouse check")
+        >>> is_to_come("pilothouse drill fallback"), is_to_come("pilothouse check")
         (True, False)
     """
     words = tuple(command.split()[1:3])
@@ -44,7 +41,7 @@ def step_text(command: str) -> str:
     Example:
         >>> step_text("pilothouse check")
         '$ pilothouse check'
-        >>> step_text("pilothouse drill game-day")
-        'pilothouse drill game-day (not in this version yet)'
+        >>> step_text("pilothouse drill fallback")
+        'pilothouse drill fallback (not in this version yet)'
     """
     return f"{command} ({NOT_YET})" if is_to_come(command) else f"$ {command}"

@@ -43,6 +43,15 @@ def register(cli: typer.Typer, services: Services) -> None:
             "Tasks of a shadow cost fifty times as much: the cost alert must fire and reach somebody.",
         ),
         ("lying-completion", "A shadow claims what the system of record contradicts: that alert must fire."),
+        (
+            "quality-drop",
+            "Every fifth answer of a shadow is wrong: the quality alert must fire and reach somebody.",
+        ),
+        ("tool-outage", "A tool of a shadow is down and every second task ends by it: the alert must fire."),
+        (
+            "model-timeout",
+            "The model of a shadow answers too late for every second task: the alert must fire.",
+        ),
         ("dead-pager", "The pager is cut off: the incident must say loudly that nobody can be reached."),
     ):
         _fault(group, services, name, text)
@@ -77,6 +86,41 @@ def register(cli: typer.Typer, services: Services) -> None:
         with services.open_control_room(load_settings(home=home)) as room:
             name = choose_agent(room.installation, agent)
             done = drill_runbook(room, name, path, person=person, wait_s=wait, tell=_tell)
+        _show(done, as_json=as_json)
+
+    @group.command("game-day")
+    def game_day(
+        *, agent: AgentOption = None, wait: Wait = 7_200.0, home: Home = None, as_json: AsJson = False
+    ) -> None:
+        """Plant three faults that the operations team alone must take, name and end: the proof of a handoff."""
+        from pilothouse.workflows.agents import choose_agent
+        from pilothouse.workflows.drill_rehearsals import drill_game_day
+
+        with services.open_control_room(load_settings(home=home)) as room:
+            name = choose_agent(room.installation, agent)
+            done = drill_game_day(room, name, wait_s=wait, tell=_tell)
+        _show(done, as_json=as_json)
+
+    @group.command("model-upgrade")
+    def model_upgrade(*, agent: AgentOption = None, home: Home = None, as_json: AsJson = False) -> None:
+        """Rehearse a model update from the gate to the way back: a shadow is rolled back within 2 seconds."""
+        from pilothouse.workflows.agents import choose_agent
+        from pilothouse.workflows.drill_rehearsals import drill_model_upgrade
+
+        with services.open_control_room(load_settings(home=home)) as room:
+            name = choose_agent(room.installation, agent)
+            done = drill_model_upgrade(room, name, now=services.clock.now())
+        _show(done, as_json=as_json)
+
+    @group.command("drift")
+    def drift(*, agent: AgentOption = None, home: Home = None, as_json: AsJson = False) -> None:
+        """Change the inputs of a shadow: the weekly tests must notice; nobody is paged, for drift buys labels."""
+        from pilothouse.workflows.agents import choose_agent
+        from pilothouse.workflows.drill_rehearsals import drill_drift
+
+        with services.open_control_room(load_settings(home=home)) as room:
+            name = choose_agent(room.installation, agent)
+            done = drill_drift(room, name, now=services.clock.now())
         _show(done, as_json=as_json)
 
     @group.command("owner-powers")

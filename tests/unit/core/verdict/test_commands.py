@@ -45,5 +45,5 @@ def test_other_programs_are_never_ours_to_promise():
 
 
 def test_a_step_to_come_looks_like_nothing_to_type():
-    assert step_text("pilothouse drill game-day").endswith(f"({NOT_YET})")
-    assert not step_text("pilothouse drill game-day").startswith("$")
+    assert step_text("pilothouse drill fallback").endswith(f"({NOT_YET})")
+    assert not step_text("pilothouse drill fallback").startswith("$")
