@@ -114,6 +114,7 @@ def alert_ticks(room: ControlRoom) -> tuple[Tick, ...]:
     from pilothouse.workflows.alerts import alert_on_verdicts
     from pilothouse.workflows.background import Tick
     from pilothouse.workflows.demote import act_on_verdicts
+    from pilothouse.workflows.rollout_watch import WATCH_EVERY_S, watch_rollout
     from pilothouse.workflows.work import new_holder
 
     holder = new_holder()
@@ -124,4 +125,5 @@ def alert_ticks(room: ControlRoom) -> tuple[Tick, ...]:
             every_s=ALERTS_EVERY_S,
             run=lambda now: act_on_verdicts(room, now, holder=holder),
         ),
+        Tick(name="rollout", every_s=WATCH_EVERY_S, run=lambda now: watch_rollout(room, now)),
     )

@@ -25,16 +25,19 @@ from pilothouse.core.verdict.phases import (
 )
 from pilothouse.core.verdict.readiness import verdict_digest
 from pilothouse.core.verdict.verdict import AgentVerdict
+from pilothouse.core.verdict.widening import Widening, judge_widening
 from pilothouse.errors import Conflict, Denied, UsageError
 from pilothouse.ports import DECISIONS_MAX, Ledger
 from pilothouse.workflows.assess import assess
 from pilothouse.workflows.in_force import charter_in_force
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.phase_log import LOOKED, MOVED, looks_taken, phase_events
+from pilothouse.workflows.stability import read_clock
 
 __all__ = [
     "Approved",
     "approve_phase",
+    "ask_to_widen",
     "demote_phase",
     "open_request",
     "request_phase",
@@ -42,6 +45,7 @@ __all__ = [
 ]
 
 APPROVED = "phase.approved"
+WIDENING = "phase.widening"
 
 _ORDER: tuple[PhaseName, ...] = ("pilot", "1", "2", "3")
 
@@ -236,6 +240,34 @@ def roll_back_phase(
     event = PhaseEvent(move=PhaseMove.ROLLED_BACK, phase=target, at=now, by=(person,), reason=reason)
     _move(ledger, agent, event)
     return event
+
+
+def ask_to_widen(installation: Installation, agent: str, what: str, now: datetime, *, actor: str) -> Widening:
+    """Ask whether the scope may be widened by a task type, a tool or a group of users; the answer is recorded.
+
+    Args:
+        installation: Lake and ledger.
+        agent: Agent with a charter in force.
+        what: What would come in, for example `task type refunds`.
+        now: The moment, aware UTC.
+        actor: Who asks.
+
+    Raises:
+        UsageError: No charter is in force.
+    """
+    ledger = installation.ledger
+    found = assess(installation, agent, now, freeze=False)
+    state = fold_phase(phase_events(ledger, agent))
+    answer = judge_widening(found.charter, found.verdict, state, read_clock(ledger, found.charter, now))
+    document = {
+        "what": what,
+        "allowed": answer.allowed,
+        "earliest": answer.earliest.isoformat() if answer.earliest else None,
+        "missing": list(answer.missing),
+        "verdict": verdict_digest(found.verdict),
+    }
+    ledger.record(kind=WIDENING, agent=agent, at=now, actor=actor, document=canonical_json(document))
+    return answer
 
 
 def demote_phase(

@@ -35,6 +35,7 @@ __all__ = [
     "fold_phase",
     "judge_promotion",
     "next_look_at",
+    "overdue_since",
 ]
 
 LOOKS_MAX: Final = 6
@@ -193,7 +194,7 @@ def judge_promotion(
         The answer; only `eligible`, `not yet` and `breached` spend a look.
     """
     now = verdict.as_of
-    overdue = _overdue_since(charter, state, now)
+    overdue = overdue_since(charter, state, now)
     wanted = NEXT_PHASE.get(state.phase)
     if target != wanted:
         there = f"the next is phase {wanted}" if wanted else "there is none after it"
@@ -282,7 +283,14 @@ def next_look_at(charter: Charter, state: PhaseState, looks: Sequence[datetime])
     return state.since + stay if stay else state.since
 
 
-def _overdue_since(charter: Charter, state: PhaseState, now: datetime) -> datetime | None:
+def overdue_since(charter: Charter, state: PhaseState, now: datetime) -> datetime | None:
+    """Return when the longest stay in the phase in force ended, or None while it has not.
+
+    Args:
+        charter: The charter in force.
+        state: The phase in force.
+        now: The moment, aware UTC.
+    """
     phase = charter.phase(state.phase)
     longest = known(phase.max) if phase and phase.max else None
     if state.since is None or longest is None or now < state.since + longest:

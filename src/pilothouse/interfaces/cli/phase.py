@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pilothouse.errors import ExitStatus
+from pilothouse.errors import ExitStatus, UsageError
 from pilothouse.interfaces.cli.consoles import result_console
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
@@ -129,6 +129,49 @@ def register(cli: typer.Typer, services: Services) -> None:
                 to=to.value if to else None,
             )
         typer.echo(f"{chosen} is in {'the pilot' if event.phase == 'pilot' else f'phase {event.phase}'}.")
+
+    @group.command("expand")
+    def expand(
+        agent: Agent = None,
+        *,
+        task_type: Annotated[str, typer.Option(help="Task type that would come in.")] = "",
+        tool: Annotated[str, typer.Option(help="Tool that would come in.")] = "",
+        users: Annotated[str, typer.Option(help="Group of users that would come in.")] = "",
+        person: Person = "",
+        home: Home = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """Ask whether the scope may be widened: exit 0 it may, 3 not yet, with the first day on which it may be asked."""
+        from pilothouse.workflows.agents import choose_agent
+        from pilothouse.workflows.phases import ask_to_widen
+
+        asked = {"task type": task_type, "tool": tool, "users": users}
+        said = [f"{kind} {name}" for kind, name in asked.items() if name]
+        if len(said) != 1:
+            raise UsageError(
+                "say one thing that would come in",
+                remedy="For example `pilothouse phase expand --task-type refunds`.",
+            )
+        with services.open_installation(load_settings(home=home)) as installation:
+            answer = ask_to_widen(
+                installation,
+                choose_agent(installation, agent),
+                said[0],
+                services.clock.now(),
+                actor=person or "pilothouse phase expand",
+            )
+        if as_json:
+            record = {
+                "what": said[0],
+                "allowed": answer.allowed,
+                "earliest": answer.earliest.isoformat() if answer.earliest else None,
+                "sentence": answer.sentence,
+                "missing": answer.missing,
+            }
+            typer.echo(json.dumps(record, ensure_ascii=False))
+        else:
+            result_console(wrap=True).print(answer.sentence, markup=False)
+        raise typer.Exit(int(ExitStatus.HOLDS if answer.allowed else ExitStatus.NOT_ENOUGH_EVIDENCE))
 
     cli.add_typer(group)
 

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""New task types, overdue phases and stalls become incidents once; and a wider scope is refused with a date."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from control_rooms import AGENT, NOW, Hands, control_room_at
+from evidence_made import V1, everything_holds, without
+
+from pilothouse.core.verdict.phases import PhaseEvent, PhaseMove
+from pilothouse.core.verdict.readiness import decide, verdict_digest, verdict_document
+from pilothouse.testing import example_task
+from pilothouse.workflows.in_force import charter_in_force
+from pilothouse.workflows.phase_log import MOVED
+from pilothouse.workflows.phases import ask_to_widen
+from pilothouse.workflows.rollout_watch import OVERDUE, STALLED, UNDECLARED, watch_rollout
+
+
+@pytest.fixture
+def clock():
+    return Hands()
+
+
+@pytest.fixture
+def room(tmp_path, clock):
+    with control_room_at(tmp_path, clock) as opened:
+        yield opened
+
+
+def rules(room):
+    return [incident.rule for incident in room.incidents.incidents(agent=AGENT)]
+
+
+def test_a_task_type_that_nobody_declared_is_one_incident(room, clock):
+    for number, name in enumerate(["refunds", "refunds", "po_invoice"]):
+        at = int((clock() - timedelta(minutes=5 + number)).timestamp()) * 10**9
+        room.installation.lake.add(
+            [example_task(trace_id=f"{number:032x}", start_ns=at, end_ns=at + 10**9, task_type=name)]
+        )
+    assert watch_rollout(room, clock()) == 1
+    assert watch_rollout(room, clock()) == 0
+    (incident,) = room.incidents.incidents(agent=AGENT)
+    assert (incident.rule, incident.task_type, len(incident.traces)) == (UNDECLARED, "refunds", 2)
+    assert "'refunds' is in traffic" in incident.title
+
+
+def test_a_phase_beyond_its_longest_stay_is_an_incident(room, clock):
+    begun = NOW - timedelta(weeks=7)
+    entered = PhaseEvent(move=PhaseMove.ENTERED, phase="1", at=begun, by=("dana",), reason="held")
+    room.installation.ledger.record(
+        kind=MOVED, agent=AGENT, at=begun, actor="dana", document=entered.model_dump_json()
+    )
+    assert watch_rollout(room, clock()) == 1
+    assert rules(room) == [OVERDUE]
+    clock.move(days=1)
+    assert watch_rollout(room, clock()) == 0
+
+
+def test_a_stall_of_143_days_is_an_incident_however_long_it_lasts(room, clock):
+    charter = charter_in_force(room.installation.ledger, AGENT)
+    records = without(everything_holds(charter, clock()), "roster")
+    verdict = decide(charter, records, clock(), version=V1)
+    for days in (150, 100, 50, 0):
+        at = clock() - timedelta(days=days)
+        frozen = verdict.model_copy(update={"as_of": at})
+        room.installation.ledger.save_verdict(
+            agent=AGENT,
+            at=at,
+            status=frozen.status.value,
+            document=verdict_document(frozen),
+            digest=verdict_digest(frozen),
+        )
+    assert watch_rollout(room, clock()) == 1
+    assert rules(room) == [STALLED]
+    assert "OWN-7" in room.incidents.incidents(agent=AGENT)[0].title
+    clock.move(days=2)
+    assert watch_rollout(room, clock()) == 0
+
+
+def test_a_wider_scope_is_refused_with_the_first_day_and_the_answer_is_recorded(room, clock):
+    answer = ask_to_widen(room.installation, AGENT, "task type refunds", clock(), actor="sam")
+    assert not answer.allowed
+    assert answer.earliest == (NOW + timedelta(weeks=10, days=90)).date()
+    (row,) = room.installation.ledger.decisions(AGENT, kind="phase.widening")
+    assert '"what":"task type refunds"' in row.document
