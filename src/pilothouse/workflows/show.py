@@ -14,7 +14,7 @@ from pilothouse.core.evidence.outcome import Outcome
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.verdict.verdict import AgentVerdict, Status
 from pilothouse.errors import InfrastructureError, PilothouseError, UnknownName
-from pilothouse.ports import CharterInForce, LakeHealth, SpanRecord, TaskCursor, TaskFilter
+from pilothouse.ports import CharterInForce, LakeHealth, Ledger, SpanRecord, TaskCursor, TaskFilter
 from pilothouse.reports.agent import AgentPage, AgentTraffic, build_agent
 from pilothouse.reports.fleet import FleetPage, Governed, build_fleet
 from pilothouse.reports.health import HealthPage, Work, build_health
@@ -28,7 +28,7 @@ from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.reconcile import gap_alerts
 
-__all__ = ["Judge", "Shows", "report_of"]
+__all__ = ["Judge", "Shows", "report_of", "young_verdict"]
 
 TRAFFIC_WINDOW = timedelta(days=30)
 """Days of the chart, the changes and the worst tasks of the Agent page."""
@@ -311,19 +311,28 @@ class Shows:
         except PilothouseError as error:
             return Governed(agent=record.agent, charter=None, verdict=None, problem=error.message)
         try:
-            verdict = self._frozen(record, now) or self._assess(record, now).verdict
+            verdict = (
+                young_verdict(self._installation.ledger, record, now) or self._assess(record, now).verdict
+            )
         except PilothouseError as error:
             return Governed(agent=record.agent, charter=charter, verdict=None, problem=error.message)
         return Governed(agent=record.agent, charter=charter, verdict=verdict)
 
-    def _frozen(self, record: CharterInForce, now: datetime) -> AgentVerdict | None:
-        """Return a stored verdict that is young and of this charter, or None."""
-        text = self._installation.ledger.latest_verdict(record.agent)
-        if text is None:
-            return None
-        try:
-            verdict = AgentVerdict.model_validate_json(text)
-        except ValidationError:
-            return None  # an older program wrote it
-        young = now - verdict.as_of <= FROZEN_MAX
-        return verdict if young and verdict.charter_digest == record.digest else None
+
+def young_verdict(ledger: Ledger, record: CharterInForce, now: datetime) -> AgentVerdict | None:
+    """Return a stored verdict that is young and of this charter, or None.
+
+    Args:
+        ledger: Where frozen verdicts stand.
+        record: The charter in force.
+        now: The moment, aware UTC.
+    """
+    text = ledger.latest_verdict(record.agent)
+    if text is None:
+        return None
+    try:
+        verdict = AgentVerdict.model_validate_json(text)
+    except ValidationError:
+        return None  # an older program wrote it
+    young = now - verdict.as_of <= FROZEN_MAX
+    return verdict if young and verdict.charter_digest == record.digest else None

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Prints the portfolio in a terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from pilothouse.reports.portfolio import PortfolioPage, PortfolioRow
+from pilothouse.reports.terminal import mark_text, plain_text
+
+__all__ = ["render_portfolio"]
+
+
+def render_portfolio(page: PortfolioPage, console: Console, *, capabilities: bool) -> None:
+    """Print every agent, worst first.
+
+    Args:
+        page: The view model.
+        console: Where it goes.
+        capabilities: Whether the six capabilities of each agent follow.
+    """
+    console.print(Text(plain_text(page.sentence.plain, console), style="bold"))
+    if page.empty is not None:
+        console.print(Text(plain_text(f"$ {page.empty.command}", console), style="cyan"))
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for title in ("State", "Agent", "Stage", "Decided by", "Owner", "Stable", "Value"):
+        table.add_column(title, overflow="fold", no_wrap=title in {"State", "Stage", "Stable"})
+    for row in page.rows:
+        decided = f"{row.worst_link.text} {row.worst}" if row.worst_link else row.worst
+        table.add_row(
+            mark_text(row.mark, console),
+            *(plain_text(text, console) for text in (row.agent.text, row.stage, decided)),
+            plain_text(row.owner or "nobody yet", console),
+            plain_text(row.stable, console),
+            mark_text(row.value, console),
+        )
+    console.print(Padding(table, (1, 0, 0, 0)))
+    if capabilities:
+        for row in page.rows:
+            console.print(_capabilities(row, console))
+
+
+def _capabilities(row: PortfolioRow, console: Console) -> Padding:
+    table = Table(
+        box=None,
+        padding=(0, 2, 0, 0),
+        header_style="dim",
+        title=plain_text(row.agent.text, console),
+        title_justify="left",
+    )
+    for title in ("Capability", "A pilot has", "Production", "Decided by"):
+        table.add_column(title)
+    for cell in row.capabilities:
+        found = Text(plain_text(f"{cell.level}  ", console))
+        found.append_text(mark_text(cell.mark, console))
+        table.add_row(cell.name, cell.pilot, found, cell.decided_by)
+    return Padding(table, (1, 0, 0, 0))
