@@ -10,7 +10,10 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "stubs")]
 
 from rendering import decide_story, plan_text, read_story, verdict_text  # noqa: E402 - the path comes first
+from situations import domain_text, verdicts  # noqa: E402 - the path comes first
 from stories import NOW, STORIES, load_charter  # noqa: E402 - the path comes first
+
+from pilothouse.core.verdict.framework import DOMAINS  # noqa: E402 - the path comes first
 
 
 def write_inputs(story, folder):
@@ -42,3 +45,8 @@ if __name__ == "__main__":
         write_inputs(one, path)
         write_outputs(path)
         sys.stdout.write(f"wrote {path.relative_to(HERE.parent.parent)}\n")
+    found = verdicts()
+    (HERE / "situations").mkdir(exist_ok=True)
+    for domain in (*DOMAINS, "Q", "PROD"):
+        (HERE / "situations" / f"{domain}.txt").write_text(domain_text(domain, found), encoding="utf-8")
+        sys.stdout.write(f"wrote tests/golden/situations/{domain}.txt\n")
