@@ -11,6 +11,9 @@ import json
 import sys
 import time
 
+NUMBER = "n000000000"
+"""Stands in every request and is another one each time: no two conversations are equal."""
+
 
 class Client(asyncio.Protocol):
     """One connection with one request at a time."""
@@ -49,7 +52,7 @@ async def main(plan):
         "model": plan["model"],
         "messages": [
             {"role": "system", "content": "You route invoices. " * 30},
-            {"role": "user", "content": "Where does invoice 4711 go? " * 20},
+            {"role": "user", "content": NUMBER + "Where does invoice 4711 go? " * 20},
         ],
     }
     if plan["stream"]:
@@ -78,7 +81,8 @@ async def main(plan):
                 started += 1
                 await asyncio.sleep(max(0.0, due - time.perf_counter()))
             at = time.perf_counter()
-            status = await client.ask(request)
+            number = b"%s%09d" % (plan.get("mark", "n")[:1].encode(), left)
+            status = await client.ask(request.replace(NUMBER.encode(), number, 1))
             times.append(time.perf_counter() - at)
             statuses[status] = statuses.get(status, 0) + 1
         client.transport.close()

@@ -2,15 +2,18 @@
 """The gateway beside the direct call, a bare proxy and two peers: added latency, CPU per request, memory.
 
 Every system gets the same provider, the same requests and the same clients, in turns. Ours is
-`pilothouse up` as a user starts it, with a charter in force (pin, budget), the run log and the spans on.
-CPU of a system is that of its whole process, background threads included.
+`pilothouse up --role gateway` as a user starts it, with a charter in force (pin, budget) and the run log on.
+CPU of a system is that of its whole process, background threads included. Every request begins a run of its own,
+which is the most that the run log can be asked for.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -27,6 +30,7 @@ MODEL = "acme-large-2026-04-12"
 AGENT = "ap-invoice-triage"
 TICK = os.sysconf("SC_CLK_TCK")
 CHAT = "/v1/chat/completions"
+MARKS = itertools.count()
 
 
 def free_port():
@@ -75,6 +79,7 @@ class System:
             "clients": clients,
             "stream": stream,
             "rate": rate,
+            "mark": chr(97 + next(MARKS) % 26),
         }
         before = cpu_s(self.process.pid)
         out = subprocess.run(
@@ -100,9 +105,14 @@ def start_bare(upstream):
     return System("bare proxy", port, process)
 
 
-def start_ours(upstream, folder):
-    port, home = free_port(), folder / "home"
-    charter = folder / "charter"
+def start_ours(upstream, folder, *, role):
+    """Start `pilothouse up` with a charter in force: pin, budget, run log.
+
+    As `gateway` it is the process that a call goes through, nothing else; the agent has telemetry of its own. As `all`
+    it is everything in one process: lake, ledger, pages, background work, and a span for each call.
+    """
+    port, home = free_port(), folder / f"home-{role}"
+    charter = folder / f"charter-{role}"
     shutil.copytree(REPOSITORY / "src/pilothouse/demo/charter", charter)
     program = str(Path(sys.executable).with_name("pilothouse"))
     env = {**os.environ, "PILOTHOUSE_HOME": str(home), "ACME_KEY": "sk-none"}
@@ -111,32 +121,29 @@ def start_ours(upstream, folder):
         return subprocess.run([program, *words], env=env, check=True, capture_output=True, text=True).stdout
 
     text = (charter / "charter.yaml").read_text()
-    text = text.replace(
-        "  require_evidence: true\n",
-        "  require_evidence: true\n  limits: {usd_per_day: 1000000, tokens_per_day: 100000000000, calls_per_run: 50}\n",
-        1,
-    )
+    limits = "  limits: {usd_per_day: 1000000, tokens_per_day: 100000000000, calls_per_run: 50}\n"
+    text = text.replace("  require_evidence: true\n", f"  require_evidence: true\n{limits}", 1)
+    text = re.sub(r"(?m)^guardrails:.*", 'guardrails: "?"', text)
     (charter / "charter.yaml").write_text(text)
-    run(
-        "provider",
-        "add",
-        "acme",
-        f"http://127.0.0.1:{upstream.port}/v1",
-        "--credential-env",
-        "ACME_KEY",
-        "--region",
-        "eu",
-    )
+    address = f"http://127.0.0.1:{upstream.port}/v1"
+    run("provider", "add", "acme", address, "--credential-env", "ACME_KEY", "--region", "eu")
     run("price", "acme", MODEL, "--input", "1", "--output", "4", "--source", "benchmark")
-    key = run("key", "add", AGENT).strip()
-    process = subprocess.Popen(
-        [program, "up", "--port", str(port), "--grpc-port", "0", "--charter", str(charter / "charter.yaml")],
-        env=env,
-        stderr=subprocess.DEVNULL,
-    )
+    key = run("key", "add", AGENT, *(["--no-spans"] if role == "gateway" else [])).strip()
+    words = [
+        "--role",
+        role,
+        "--port",
+        str(port),
+        "--grpc-port",
+        "0",
+        "--charter",
+        str(charter / "charter.yaml"),
+    ]
+    process = subprocess.Popen([program, "up", *words], env=env, stderr=subprocess.DEVNULL)
     wait_for(port)
     time.sleep(3)
-    return System("pilothouse", port, process, path=f"/gw{CHAT}", key=key)
+    name = {"gateway": "pilothouse", "all": "all in one"}[role]
+    return System(name, port, process, path=f"/gw{CHAT}", key=key)
 
 
 def start_litellm(upstream, binary, folder):
@@ -245,6 +252,7 @@ def main():
     parser.add_argument("--requests", type=int, default=4_000, help="requests of one block")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--soak", type=int, default=200_000, help="requests of the memory run; 0 for none")
+    parser.add_argument("--all-in-one", action="store_true", help="the server with everything in it, too")
     parser.add_argument("--litellm", help="path of a `litellm` program in an environment of its own")
     parser.add_argument("--portkey", help="folder with @portkey-ai/gateway in node_modules")
     options = parser.parse_args()
@@ -253,7 +261,9 @@ def main():
         folder = Path(name)
         try:
             upstream = start_upstream()
-            systems += [upstream, start_bare(upstream), start_ours(upstream, folder)]
+            systems += [upstream, start_bare(upstream), start_ours(upstream, folder, role="gateway")]
+            if options.all_in_one:
+                systems.append(start_ours(upstream, folder, role="all"))
             if options.litellm:
                 systems.append(start_litellm(upstream, options.litellm, folder))
             if options.portkey:

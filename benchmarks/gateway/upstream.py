@@ -1,28 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
 """A provider that costs next to nothing: fixed answers of 0.5 kB, fixed streams of 52 chunks, on a bare protocol.
 
+The answer is what the charter's output schema asks for: a gateway that checks it must let it pass.
+
 `python benchmarks/gateway/upstream.py` prints its port and serves until it is stopped.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import sys
 
 MODEL = "acme-large-2026-04-12"
 CHUNKS = 52
 
+_ROUTING = {
+    "document": "D-04711",
+    "status": "routed",
+    "task_type": "po_invoice",
+    "queue": "approval, two signatures, before the end of the month",
+    "po_number": "PO-2026-000815",
+    "confidence": 0.93,
+}
 _ANSWER = json.dumps(
     {
-        "id": "chatcmpl-1",
+        "id": "chatcmpl-00000000",
         "object": "chat.completion",
         "created": 1_767_225_600,
         "model": MODEL,
         "choices": [
             {
                 "index": 0,
-                "message": {"role": "assistant", "content": "The invoice goes to approval. " * 7},
+                "message": {"role": "assistant", "content": json.dumps(_ROUTING)},
                 "finish_reason": "stop",
             }
         ],
@@ -49,6 +60,7 @@ _EVENTS = [
     _chunk({}, "stop"),
     b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n",
 ]
+_NUMBERS = itertools.count(1)
 _HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(_ANSWER)
 _STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 
@@ -73,7 +85,8 @@ class Provider(asyncio.Protocol):
             if b'"stream": true' in body or b'"stream":true' in body:
                 self.task = asyncio.ensure_future(self.stream())
             else:
-                self.transport.write(_HEAD + _ANSWER)
+                ident = b"chatcmpl-%08d" % next(_NUMBERS)  # ids never repeat, as with a real provider
+                self.transport.write(_HEAD + _ANSWER.replace(b"chatcmpl-00000000", ident, 1))
 
     async def stream(self):
         self.transport.write(_STREAM_HEAD)

@@ -15,7 +15,7 @@ from tests.stubs.provider_stub import Plan, ProviderStub
 from tests.stubs.raw_http import ask, open_stream
 
 from pilothouse.core.evidence.task import TokenCount
-from pilothouse.ports import ControlState
+from pilothouse.ports import ControlState, Spent
 from pilothouse.runtime.gateway.call import Ending
 from pilothouse.runtime.gateway.policy import Budget, Limits
 
@@ -346,6 +346,18 @@ def test_budgets_refuse_before_they_are_passed_and_count_what_was_used(stub):
         assert gateway.kept.calls[0].cost_pico == 16 * 10**6
         unsaved = gateway.gateway.meter.take_unsaved()
         assert next(iter(unsaved.values())).tokens == spent
+
+
+def test_what_other_processes_spent_counts_and_what_this_one_saved_counts_once(stub):
+    policy = pinned(("acme", MODEL), budget=Budget(tokens_per_day=2_000))
+    with GatewaySite({"acme": stub.origin}, policy) as gateway:
+        asked, meter = {**BODY, "max_tokens": 500}, gateway.gateway.meter
+        assert ask(gateway, CHAT, asked).status == 200
+        ((day, agent), own) = next(iter(meter.take_unsaved().items()))
+        meter.learn(day, {agent: own})
+        assert ask(gateway, CHAT, asked).status == 200
+        meter.learn(day, {agent: Spent(tokens=own.tokens + 1_960)})
+        assert ask(gateway, CHAT, asked).status == 403
 
 
 def test_a_money_budget_without_a_price_refuses(stub):

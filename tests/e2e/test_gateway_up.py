@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An agent that knows nothing but a base URL and a key: `pilothouse up` gives it tasks, spending and a verdict."""
+"""An agent that knows nothing but a base URL and a key: `pilothouse up` gives it tasks, spending and a verdict.
+
+Half of its calls go through the server, half through a gateway in a process of its own beside it.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -45,31 +49,19 @@ def test_a_base_url_and_a_key_are_enough(tmp_path):
     with ProviderStub(default=plan) as stub:
         pilothouse(home, "provider", "add", "acme", stub.origin, "--credential-env", "ACME_KEY")
         key = json.loads(pilothouse(home, "key", "add", AGENT, "--json"))["key"]
-        process = subprocess.Popen(
-            [*UP, "--home", str(home), "--charter", str(tmp_path / "charter/charter.yaml")],
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "ACME_KEY": SECRET},
-        )
-        try:
-            lines = []
-            for line in process.stderr:
-                lines.append(line)
-                if "Ctrl-C" in line:
-                    break
-            base = next(word for line in lines for word in line.split() if word.startswith("http")).rstrip(
-                "/"
-            )
-            answers = [ask(f"{base}/gw/v1/chat/completions", key) for _ in range(60)]
+        charter = str(tmp_path / "charter/charter.yaml")
+        with (
+            started(*UP, "--home", str(home), "--charter", charter) as base,
+            started(*UP, "--home", str(home), "--role", "gateway") as apart,
+        ):
+            doors = [f"{place}/gw/v1/chat/completions" for place in (base, apart)]
+            answers = [ask(door, key) for door in doors for _ in range(30)]
             assert {status for status, _ in answers} == {200}
             assert stub.seen[-1].headers["authorization"] == f"Bearer {SECRET}"
+            assert ask(f"{apart}/incidents", key)[0] == 404
             pilothouse(home, "pause", AGENT)
             time.sleep(2.0)
-            assert ask(f"{base}/gw/v1/chat/completions", key)[0] == 403
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(60)
-            process.stderr.close()
+            assert [ask(door, key)[0] for door in doors] == [403, 403]
     tasks = pilothouse(home, "traces", "--agent", AGENT)
     assert "where is it?" in tasks
     said = pilothouse(home, "verdict", AGENT, "--json")
@@ -81,6 +73,26 @@ def test_a_base_url_and_a_key_are_enough(tmp_path):
     stored = b"".join(path.read_bytes() for path in home.rglob("*") if path.is_file())
     assert SECRET.encode() not in stored
     assert key.encode() not in stored
+
+
+@contextmanager
+def started(*command):
+    """Start a server and give its base address; afterwards everything it has taken is on disk."""
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env={**os.environ, "ACME_KEY": SECRET}
+    )
+    try:
+        lines = []
+        for line in process.stderr:
+            lines.append(line)
+            if "Ctrl-C" in line:
+                break
+        address = next(word for line in lines for word in line.split() if word.startswith("http"))
+        yield address.rstrip("/").partition("/gw")[0]
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+        process.stderr.close()
 
 
 def ask(url, key):

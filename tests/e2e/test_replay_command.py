@@ -9,12 +9,18 @@ import socket
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from recorded_runs import RUN, agent_code, conversation, record
 
+from pilothouse.ledger.ledger import open_ledger
 from pilothouse.runtime.replay.sandbox import is_closable
 from pilothouse.runtime.runlog.recorder import Recorder
+from pilothouse.workflows.accept import accept_file
+
+DEMO = Path(__file__).parents[2] / "src/pilothouse/demo/charter/charter.yaml"
 
 needs_namespaces = pytest.mark.skipif(not is_closable(), reason="this system gives no namespaces")
 
@@ -128,3 +134,22 @@ def test_nothing_outside_is_reached_started_or_deleted(home, tmp_path, sink):
     assert (reached, kept.read_text()) == ([], "here")
     assert {each["what"] for each in report["refusals"]} >= {"connect", "start", "delete"}
     assert all("agent.py:" in each["site"] for each in report["refusals"]), report["refusals"]
+
+
+@pytest.mark.slow
+def test_an_incident_becomes_a_case_of_a_dataset(tmp_path):
+    home, expected = tmp_path / "home", tmp_path / "answer.json"
+    expected.write_text('{"queue": "approval"}')
+    with Recorder(home / "runs") as log:
+        record(log, conversation(2), agent="ap-invoice-triage")
+    with open_ledger(f"sqlite:///{home}/ledger.sqlite") as ledger:
+        accept_file(ledger, DEMO, datetime.now(UTC), actor="test")
+    words = (RUN, "--to-case", "cases", "--expect", str(expected), "--task-type", "po_invoice")
+    done = pilothouse(home, *words, "--by", "dana", cwd=tmp_path)
+    assert (done.returncode, "is a case of cases 1.0.0" in done.stdout) == (0, True), done.stderr
+    (case,) = [
+        json.loads(line)
+        for file in (tmp_path / "cases").glob("*.jsonl")
+        for line in file.read_text().splitlines()
+    ]
+    assert (case["source"], case["expected"]) == (f"production:{RUN}", {"queue": "approval"})

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -54,12 +54,14 @@ class RunningGateway:
         ticks: Its recurring work.
         counters: Returns what happened since the process started, by name.
         metrics: Returns the same as Prometheus text.
+        close: Closes the connections to providers; to be awaited in the loop that served.
     """
 
     app: App
     ticks: tuple[Tick, ...]
     counters: Callable[[], dict[str, int]]
     metrics: Callable[[], str]
+    close: Callable[[], Awaitable[None]]
 
 
 @contextmanager
@@ -99,6 +101,8 @@ def running_gateway(
     def save() -> None:
         for (day, agent), spent in gateway.meter.take_unsaved().items():
             store.add_spent(day, {agent: spent})
+        today = SystemClock().now().date()
+        gateway.meter.learn(today, store.spent(today))
 
     def counters() -> dict[str, int]:
         return {**gateway.counters, **guardian.counters, "in_flight": gateway.in_flight, **spans.counters()}
@@ -106,9 +110,9 @@ def running_gateway(
     spans = SpanSink(intake)
     guardian = Guardian(SqlHolds(ledger.database))
     sinks = (RunLogSink(run_log), spans)
-    gateway = Gateway(cache.directory, controls, Upstream(), cost_of, sinks=sinks, guardian=guardian)
-    today = SystemClock().now().date()
-    gateway.meter.load(today, store.spent(today))
+    upstream = Upstream()
+    gateway = Gateway(cache.directory, controls, upstream, cost_of, sinks=sinks, guardian=guardian)
+    save()
     cache.start()
     spans.start()
     try:
@@ -131,6 +135,7 @@ def running_gateway(
             metrics=lambda: "".join(
                 f"pilothouse_gateway_{name} {value}\n" for name, value in sorted(counters().items())
             ),
+            close=upstream.close,
         )
     finally:
         cache.stop()

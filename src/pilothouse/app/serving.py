@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 from pilothouse import __version__
 from pilothouse.app.control_room import alert_ticks, control_room, running_controls, running_pager
 from pilothouse.app.gateway import running_gateway
+from pilothouse.app.gateway_process import accept_charters, serve_gateway
 from pilothouse.app.opening import SystemClock
 from pilothouse.app.people import people_api, people_rooms, review_ticks, sign_in_of
 from pilothouse.app.runs import open_run_log
 from pilothouse.app.watch import watch_room, watch_ticks
 from pilothouse.connectors.own_server import forget_server, note_server
-from pilothouse.interfaces.cli.services import ServeRequest
+from pilothouse.interfaces.cli.services import ServeRequest, ServerRole
 
 if TYPE_CHECKING:
     import socket
@@ -37,27 +38,22 @@ def serve(request: ServeRequest) -> None:
     Args:
         request: What `up` asks for.
     """
-    from pilothouse.errors import CharterInvalid
+    if request.role is ServerRole.GATEWAY:
+        serve_gateway(request)
+        return
+
     from pilothouse.interfaces.http.server import bind
     from pilothouse.lake.node import open_node
     from pilothouse.lake.prices import priced_by
     from pilothouse.lake.quota import Quota
     from pilothouse.ledger.ledger import open_ledger
-    from pilothouse.workflows.accept import accept_file
     from pilothouse.workflows.installation import Installation
     from pilothouse.workflows.upkeep import PriceList
 
     settings = request.settings
     clock = SystemClock()
     with bind(settings.host, settings.port) as listener, open_ledger(settings.ledger_url) as ledger:
-        for path in request.charters:
-            try:
-                accept_file(ledger, path, clock.now(), actor="pilothouse up")
-            except CharterInvalid as error:
-                # A slip in the file must not stop telemetry: the charter in force goes on being in force.
-                if ledger.charter(error.subject or "") is None:
-                    raise
-                request.on_note(f"{error.message}. {error.remedy}")
+        accept_charters(request, ledger)
         prices = PriceList(ledger)
         quota = Quota(items_per_s=settings.ingest_items_per_s, bytes_per_day=settings.ingest_bytes_per_day)
         node = open_node(settings.lake_folder, clock, prices=priced_by(prices.read), quota=quota)
@@ -158,7 +154,7 @@ def _serve_node(
     )
     grpc_server = _start_grpc(request, node, host)
     try:
-        server.serve(app, listener, ready)
+        server.serve(app, listener, ready, on_stop=gateway.close)
     finally:
         if grpc_server:
             grpc_server.stop()

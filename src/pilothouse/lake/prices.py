@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -72,24 +73,47 @@ def priced_by(list_prices: Callable[[], Sequence[ListPrice]]) -> PriceSource:
         >>> priced_by(lambda: ())("openai", "gpt-x", 0) is None
         True
     """
-    ordered: tuple[Sequence[ListPrice], dict[tuple[str, str], list[ListPrice]]] = ((), {})
+    listed: Sequence[ListPrice] = ()
+    spans_of: dict[tuple[str, str], _Spans] = {}
 
     def find(provider: str, model: str, at_ns: int) -> Price | None:
-        nonlocal ordered
-        listed = list_prices()
-        if ordered[0] is not listed:
+        nonlocal listed, spans_of
+        now_listed = list_prices()
+        if now_listed is not listed:
             rows_of: dict[tuple[str, str], list[ListPrice]] = {}
-            for row in listed:
+            for row in now_listed:
                 rows_of.setdefault((row.provider, row.model), []).append(row)
-            ordered = (listed, rows_of)
-        rows = ordered[1].get((provider, model))
-        return _bundle(rows, provider, model, at_ns) if rows else None
+            listed, spans_of = now_listed, {pair: _Spans(rows) for pair, rows in rows_of.items()}
+        spans = spans_of.get((provider, model))
+        return None if spans is None else spans.at(at_ns)
 
     return find
 
 
-def _bundle(rows: list[ListPrice], provider: str, model: str, at_ns: int) -> Price | None:
-    at = EPOCH + timedelta(microseconds=at_ns // 1_000)
+class _Spans:
+    """The prices of one model, put together once for each span of time between two changes."""
+
+    def __init__(self, rows: list[ListPrice]) -> None:
+        self._rows = rows
+        moments = {moment for row in rows for moment in (row.valid_from, row.valid_to) if moment is not None}
+        self._changes = sorted(_micros(moment) for moment in moments)
+        self._found: dict[int, Price | None] = {}
+
+    def at(self, at_ns: int) -> Price | None:
+        """Return the price at a moment, Unix nanoseconds."""
+        at_us = at_ns // 1_000
+        span = bisect_right(self._changes, at_us)
+        if span not in self._found:
+            self._found[span] = _bundle(self._rows, EPOCH + timedelta(microseconds=at_us))
+        return self._found[span]
+
+
+def _micros(moment: datetime) -> int:
+    return (moment - EPOCH) // timedelta(microseconds=1)
+
+
+def _bundle(rows: list[ListPrice], at: datetime) -> Price | None:
+    provider, model = rows[0].provider, rows[0].model
     found = {
         kind: row
         for kind in TokenClass

@@ -9,7 +9,6 @@ Whatever is ambiguous begins a new run: splitting a run is a nuisance, merging t
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import threading
 import time
@@ -18,12 +17,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from pilothouse.core.evidence.run_log import IdentitySource
 
 __all__ = ["CallLinker", "RunLinker", "consumed_ids", "handed_ids", "message_digests"]
 
-LINKS_MAX = 1_000_000
-"""Ids and digests remembered, about 150 bytes each; the oldest are forgotten first."""
+LINKS_MAX = 200_000
+"""Ids and digests remembered, about 350 bytes each; the oldest are forgotten first. One or two come with a call."""
 
 LINK_LIFE_S = 86_400.0
 """A run that pauses for longer is a new run."""
@@ -32,6 +33,7 @@ IDS_MAX = 1_000
 """Ids looked at in one request or answer."""
 
 _AMBIGUOUS = ""
+_SORTED = msgspec.json.Encoder(order="sorted")
 
 
 @dataclass(slots=True)
@@ -255,21 +257,19 @@ def message_digests(request: Mapping[str, Any]) -> tuple[str | None, tuple[str, 
     if not items:
         return None, ()
     system = request.get("system", request.get("instructions"))
-    running = hashlib.blake2b(json.dumps(system, sort_keys=True).encode(), digest_size=16)
+    running = hashlib.blake2b(_SORTED.encode(system), digest_size=16)
     beginnings: list[str] = []
     for place, item in enumerate(items):
         if place and item.get("role") == "assistant":
             beginnings.append(running.copy().hexdigest())
-        running.update(
-            json.dumps(item, sort_keys=True, separators=(",", ":")).encode("utf-8", "surrogatepass")
-        )
+        running.update(_SORTED.encode(item))
     return running.hexdigest(), tuple(reversed(beginnings))
 
 
 def _object(body: bytes) -> dict[str, Any]:
     try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
+        document = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}
 

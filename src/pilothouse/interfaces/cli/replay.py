@@ -63,6 +63,17 @@ def register(cli: typer.Typer, services: Services) -> None:
                 "--evidence", help="Keep as evidence whether the run was reproduced (needs --exec)."
             ),
         ] = False,
+        to_case: Annotated[
+            Path | None, typer.Option(help="Dataset that gets the run as a case, once it is replayed equal.")
+        ] = None,
+        by: Annotated[str | None, typer.Option(help="With --to-case: who says what is right.")] = None,
+        expect: Annotated[
+            Path | None, typer.Option(help="With --to-case: file with the right answer.")
+        ] = None,
+        forbid: Annotated[
+            list[str] | None, typer.Option(help="With --to-case: tool that must not be called, repeatable.")
+        ] = None,
+        task_type: Annotated[str | None, typer.Option(help="With --to-case: task type of the run.")] = None,
         agent: Annotated[str | None, typer.Option(help="With --list: only this agent.")] = None,
         as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
         home: Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")] = None,
@@ -105,6 +116,21 @@ def register(cli: typer.Typer, services: Services) -> None:
         reports = services.replay(settings, run, request)
         if evidence:
             _keep(services, settings, reports)
+        if to_case is not None:
+            from pilothouse.interfaces.cli.replay_case import make_case
+
+            make_case(
+                services,
+                settings,
+                run,
+                reports,
+                dataset=to_case,
+                by=by,
+                expect=expect,
+                forbidden=tuple(forbid or ()),
+                task_type=task_type,
+            )
+            return
         if as_json:
             typer.echo(
                 json.dumps(

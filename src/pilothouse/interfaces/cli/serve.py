@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pilothouse.interfaces.cli.consoles import hint_console
-from pilothouse.interfaces.cli.services import ServeRequest, Services
+from pilothouse.interfaces.cli.services import ServeRequest, ServerRole, Services
 from pilothouse.settings import GRPC_PORT_DEFAULT, load_settings
 
 __all__ = ["register"]
@@ -41,6 +41,12 @@ def register(cli: typer.Typer, services: Services) -> None:
                 help="Port for OTLP over gRPC, where grpcio is installed; 0 lets the system choose.",
             ),
         ] = GRPC_PORT_DEFAULT,
+        role: Annotated[
+            ServerRole,
+            typer.Option(
+                help="`gateway` answers model calls in a process of its own, beside the server of the same data folder."
+            ),
+        ] = ServerRole.ALL,
     ) -> None:
         """Start Pilothouse: OTLP in, pages out, on one port (4318, where OpenTelemetry exporters send by default)."""
         console = hint_console()
@@ -52,6 +58,12 @@ def register(cli: typer.Typer, services: Services) -> None:
             charters = (Path("charter.yaml"),)
 
         def ready(address: str, grpc_address: str | None) -> None:
+            if role is ServerRole.GATEWAY:
+                console.print(f"The gateway is up. Data in {settings.home}")
+                console.print(f"  OpenAI     {address}/gw/v1  (base URL)")
+                console.print(f"  Anthropic  {address}/gw  (base URL)")
+                console.print("  stop with Ctrl-C")
+                return
             console.print(f"Pilothouse is up. Data in {settings.home}")
             console.print(f"  pages      {address}/")
             console.print(
@@ -66,6 +78,7 @@ def register(cli: typer.Typer, services: Services) -> None:
                 settings=settings,
                 charters=charters,
                 grpc_port=grpc_port,
+                role=role,
                 on_ready=ready,
                 on_note=console.print,
             )

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,7 +27,14 @@ if TYPE_CHECKING:
     from pilothouse.workflows.sign_in import SignIn
     from pilothouse.workflows.watch import WatchRoom
 
-__all__ = ["McpRequest", "ServeRequest", "Services"]
+__all__ = ["McpRequest", "ServeRequest", "ServerRole", "Services"]
+
+
+class ServerRole(StrEnum):
+    """What a server process does."""
+
+    ALL = "all"
+    GATEWAY = "gateway"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +45,7 @@ class ServeRequest:
         settings: Values in force.
         charters: Charter files to put into force and to watch.
         grpc_port: Port for OTLP over gRPC; 0 lets the system choose.
+        role: Everything, or the gateway alone beside another process that does the rest.
         on_ready: Told the address once connections are accepted, and that of gRPC or nothing.
         on_note: Told about things a person should know while it runs.
     """
@@ -46,6 +55,7 @@ class ServeRequest:
     grpc_port: int
     on_ready: Callable[[str, str | None], None]
     on_note: Callable[[str], None]
+    role: ServerRole = ServerRole.ALL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -109,13 +109,20 @@ def compose(
     return app
 
 
-def serve(app: App, listener: socket.socket, on_ready: Callable[[], None]) -> None:
+def serve(
+    app: App,
+    listener: socket.socket,
+    on_ready: Callable[[], None],
+    *,
+    on_stop: Callable[[], Awaitable[None]] | None = None,
+) -> None:
     """Serve until SIGINT or SIGTERM; returns after the requests in flight have been answered.
 
     Args:
         app: The composed application.
         listener: A bound socket.
         on_ready: Called once, when connections are accepted.
+        on_stop: Awaited in the loop that served, after the last answer.
     """
     config = uvicorn.Config(
         app,
@@ -128,13 +135,19 @@ def serve(app: App, listener: socket.socket, on_ready: Callable[[], None]) -> No
         ws="none",
         proxy_headers=False,
     )
-    _Server(config, on_ready).run(sockets=[listener])
+    _Server(config, on_ready, on_stop).run(sockets=[listener])
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        on_ready: Callable[[], None],
+        on_stop: Callable[[], Awaitable[None]] | None,
+    ) -> None:
         super().__init__(config)
         self._on_ready = on_ready
+        self._on_stop = on_stop
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -149,6 +162,11 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        if self._on_stop is not None:
+            await self._on_stop()
 
 
 def _is_meant_for(scope: Scope, hosts: set[bytes]) -> bool:

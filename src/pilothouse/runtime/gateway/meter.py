@@ -2,7 +2,8 @@
 """What agents and runs have spent, and whether one more call fits: reserved before it, settled by its usage.
 
 Money needs a price: with an unknown one a money budget refuses, because unknown is not zero. Everything
-is in memory of one process; days are added to the ledger every few seconds.
+is in memory; days are added to the ledger every few seconds, and what other processes added is learnt there, so that
+several gateways together exceed a day's budget by what they spend in that time.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused
 
 __all__ = ["RESERVED_CHARACTERS_PER_TOKEN", "CostOf", "Meter"]
 
-RUNS_MAX = 100_000
-"""Runs whose spending is known; the one longest untouched is forgotten, 200 bytes each."""
+RUNS_MAX = 50_000
+"""Runs whose spending is known; the one longest untouched is forgotten, 400 bytes each."""
 
 RESERVED_CHARACTERS_PER_TOKEN = 2.5
 """Bytes of body for a token when a call is reserved: code, JSON and ids have fewer than the usual four."""
@@ -56,7 +57,7 @@ class _Reservation:
 
 
 class Meter:
-    """Counts what is spent; only the loop that serves touches it, but for `take_unsaved`.
+    """Counts what is spent; only the loop that serves touches it, but for `take_unsaved` and `learn`.
 
     Args:
         cost_of: Prices tokens.
@@ -69,17 +70,22 @@ class Meter:
         self._days: dict[str, _Spend] = {}
         self._outputs: dict[str, deque[int]] = {}
         self._reserved: dict[str, _Reservation] = {}
-        self._unsaved: dict[tuple[date, str], Spent] = {}
+        self._unsaved: deque[tuple[tuple[date, str], Spent]] = deque()
+        self._saved: dict[tuple[date, str], Spent] = {}
+        self._elsewhere: tuple[date, Mapping[str, Spent]] = (date.min, {})
 
-    def load(self, day: date, spent: Mapping[str, Spent]) -> None:
-        """Begin with what was spent before this process started.
+    def learn(self, day: date, spent: Mapping[str, Spent]) -> None:
+        """Learn what was spent before this process started, and by others since; call it after saving.
 
         Args:
             day: The day, UTC.
-            spent: By agent.
+            spent: By agent, as the ledger has it, with what `take_unsaved` gave out.
         """
-        self._day = day
-        self._days = {agent: _Spend(one.usd_pico, one.tokens, one.calls) for agent, one in spent.items()}
+        self._saved = {at: own for at, own in self._saved.items() if at[0] >= day}
+        self._elsewhere = (
+            day,
+            {agent: _minus(one, self._saved.get((day, agent), _NOTHING)) for agent, one in spent.items()},
+        )
 
     def reserve(self, call: Call) -> None:
         """Reserve what a call may cost.
@@ -120,8 +126,16 @@ class Meter:
         _check(
             "run", run, budget.usd_per_run, budget.tokens_per_run, need_pico=need, need_tokens=tokens.total
         )
+        known_day, elsewhere = self._elsewhere
+        others = elsewhere.get(call.key.agent, _NOTHING) if known_day == self._day else _NOTHING
         _check(
-            "day", day, budget.usd_per_day, budget.tokens_per_day, need_pico=need, need_tokens=tokens.total
+            "day",
+            day,
+            budget.usd_per_day,
+            budget.tokens_per_day,
+            need_pico=need,
+            need_tokens=tokens.total,
+            others=others,
         )
         run.calls += 1
         for spend in (run, day):
@@ -153,17 +167,17 @@ class Meter:
                 used.output + used.reasoning
             )
         at = (_day_of(call), call.key.agent)
-        known = self._unsaved.get(at, Spent())
-        self._unsaved[at] = Spent(
-            usd_pico=known.usd_pico + (call.cost_pico or 0),
-            tokens=known.tokens + used.total,
-            calls=known.calls + 1,
-            estimated=known.estimated + (not is_exact),
-        )
+        more = Spent(usd_pico=call.cost_pico or 0, tokens=used.total, calls=1, estimated=int(not is_exact))
+        self._unsaved.append((at, more))
 
     def take_unsaved(self) -> Mapping[tuple[date, str], Spent]:
         """Return what was spent since the last time, by day and agent."""
-        taken, self._unsaved = self._unsaved, {}
+        taken: dict[tuple[date, str], Spent] = {}
+        while self._unsaved:
+            at, more = self._unsaved.popleft()
+            taken[at] = _plus(taken.get(at, _NOTHING), more)
+        for at, more in taken.items():
+            self._saved[at] = _plus(self._saved.get(at, _NOTHING), more)
         return taken
 
     def _run(self, call: Call) -> _Spend:
@@ -193,13 +207,45 @@ class Meter:
         return TokenCount(input=int(len(call.request) / RESERVED_CHARACTERS_PER_TOKEN), output=most)
 
 
+def _plus(one: Spent, other: Spent) -> Spent:
+    return Spent(
+        usd_pico=one.usd_pico + other.usd_pico,
+        tokens=one.tokens + other.tokens,
+        calls=one.calls + other.calls,
+        estimated=one.estimated + other.estimated,
+    )
+
+
+def _minus(one: Spent, other: Spent) -> Spent:
+    return Spent(
+        usd_pico=one.usd_pico - other.usd_pico,
+        tokens=one.tokens - other.tokens,
+        calls=one.calls - other.calls,
+        estimated=one.estimated - other.estimated,
+    )
+
+
+_NOTHING = Spent()
+
+
 def _check(
-    scope: str, spend: _Spend, usd: Decimal | None, tokens: int | None, *, need_pico: int, need_tokens: int
+    scope: str,
+    spend: _Spend,
+    usd: Decimal | None,
+    tokens: int | None,
+    *,
+    need_pico: int,
+    need_tokens: int,
+    others: Spent = _NOTHING,
 ) -> None:
-    if usd is not None and spend.usd_pico + spend.reserved_pico + need_pico > usd * PICO:
-        raise _exceeded(scope, f"{spend.usd_pico / PICO:.4f} of {usd} USD are spent", f"usd_per_{scope}")
-    if tokens is not None and spend.tokens + spend.reserved_tokens + need_tokens > tokens:
-        raise _exceeded(scope, f"{spend.tokens:,} of {tokens:,} tokens are spent", f"tokens_per_{scope}")
+    if usd is not None:
+        spent = spend.usd_pico + others.usd_pico
+        if spent + spend.reserved_pico + need_pico > usd * PICO:
+            raise _exceeded(scope, f"{spent / PICO:.4f} of {usd} USD are spent", f"usd_per_{scope}")
+    if tokens is not None:
+        used = spend.tokens + others.tokens
+        if used + spend.reserved_tokens + need_tokens > tokens:
+            raise _exceeded(scope, f"{used:,} of {tokens:,} tokens are spent", f"tokens_per_{scope}")
 
 
 def _exceeded(scope: str, what: str, name: str) -> Refused:

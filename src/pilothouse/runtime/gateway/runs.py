@@ -14,8 +14,8 @@ from pilothouse.runtime.gateway.routes import Place
 
 __all__ = ["Ownership", "RunIdentity", "identify"]
 
-OWNED_MAX = 200_000
-"""Ids whose owner is remembered; the one longest untouched is forgotten, 150 bytes each."""
+OWNED_MAX = 50_000
+"""Ids whose owner is remembered; the one longest untouched is forgotten, 250 bytes each."""
 
 TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
 

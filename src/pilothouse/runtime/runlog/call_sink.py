@@ -6,16 +6,19 @@ from __future__ import annotations
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import fields
 
 from pilothouse.core.evidence.run_log import Denied, IdentitySource, ModelRequest, ModelResponse, RunOpened
+from pilothouse.core.evidence.task import TokenCount
 from pilothouse.errors import LimitExceeded, StorageUnavailable
 from pilothouse.ports.runlog import RecordMode, RunLog
 from pilothouse.runtime.gateway.call import Call, Ending
 
 __all__ = ["RunLogSink", "decoded"]
 
-OPENED_MAX = 100_000
+USAGE = tuple(each.name for each in fields(TokenCount))
+
+OPENED_MAX = 50_000
 """Runs whose beginning need not be written again; a forgotten one costs a line that the log ignores."""
 
 INFLATED_BYTES_MAX = 32 << 20
@@ -96,7 +99,7 @@ class RunLogSink:
             body=body,
             chunk_sizes=tuple(size for size, _ in chunks),
             chunk_ms=tuple(at_us // 1000 for _, at_us in chunks),
-            usage=None if call.usage is None else asdict(call.usage),
+            usage=None if call.usage is None else {name: getattr(call.usage, name) for name in USAGE},
             model=call.served_model,
             attempts=len(call.attempts),
             error=None if call.ending is Ending.DONE else str(call.ending),

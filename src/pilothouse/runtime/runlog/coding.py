@@ -9,7 +9,7 @@ conversation of n calls costs O(n) bytes.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
@@ -32,7 +32,7 @@ from pilothouse.core.evidence.run_log import (
 )
 from pilothouse.errors import MalformedRecord
 
-__all__ = ["BodyReference", "decode_event", "encode_event"]
+__all__ = ["CONTENT", "BodyReference", "decode_event", "encode_event"]
 
 _TYPES: dict[str, type[Any]] = {
     kind.kind: kind
@@ -51,6 +51,13 @@ _TYPES: dict[str, type[Any]] = {
     )
 }
 _NAMES = {kind: tuple(each.name for each in fields(kind)) for kind in _TYPES.values()}
+
+CONTENT = {
+    kind: tuple(each.name for each in fields(kind) if "bytes" in str(each.type)) for kind in _TYPES.values()
+}
+"""Names of the fields that hold content, by kind of event."""
+
+_LINE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True, default=dict)
 
 _ENUMS: dict[str, type[StrEnum]] = {"identity": IdentitySource, "state": RunState}
 
@@ -86,25 +93,22 @@ def encode_event(event: Event, store: Callable[[bytes], BodyReference]) -> str:
         event: What happened.
         store: Keeps content and says where.
     """
-    out: dict[str, Any] = {}
-    for name in _NAMES[type(event)]:
-        value = getattr(event, name)
-        if isinstance(value, bytes):
-            reference = store(value)
-            value = {
-                BODY: [
-                    reference.base,
-                    reference.keep,
-                    [address.hex() for address in reference.then],
-                    reference.number,
-                    reference.digest.hex(),
-                    reference.size,
-                ]
-            }
-        elif isinstance(value, Mapping):
-            value = dict(value)
-        out[name] = value
-    return json.dumps(out, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    out: dict[str, Any] = {name: getattr(event, name) for name in _NAMES[type(event)]}
+    for name in CONTENT[type(event)]:
+        if out[name] is None:
+            continue
+        reference = store(out[name])
+        out[name] = {
+            BODY: [
+                reference.base,
+                reference.keep,
+                [address.hex() for address in reference.then],
+                reference.number,
+                reference.digest.hex(),
+                reference.size,
+            ]
+        }
+    return _LINE.encode(out)
 
 
 def decode_event(kind: str, text: str, load: Callable[[BodyReference], bytes]) -> Event:

@@ -13,13 +13,14 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from pilothouse.core.evidence.run_log import Event, RecordedRun, RunClosed, RunState, RunSummary, Tap
 from pilothouse.errors import DigestMismatch, LimitExceeded, StorageUnavailable
 from pilothouse.ports.runlog import RUNS_PAGE_MAX
+from pilothouse.runtime.runlog.coding import CONTENT
 from pilothouse.runtime.runlog.reading import find_run, list_runs, read_run
 from pilothouse.runtime.runlog.redaction import Redaction
 from pilothouse.runtime.runlog.store import Pending, RunFile, connect
@@ -38,6 +39,9 @@ GROUP_EVENTS_MAX = 512
 
 DISK_FREE_BYTES_MIN = 256 << 20
 """Below it nothing is recorded: the ledger on the same disk must still be able to write."""
+
+GATHER_S = 0.05
+"""How long the first event of a group waits for others: a transaction costs as much as ten events, and nobody awaits it."""
 
 TRY_AGAIN_S = 0.5
 """How often a log that cannot be written tries again."""
@@ -118,6 +122,7 @@ class Recorder:
         self._trouble: str | None = None
         self._disk_looked = 0.0
         self._closed = False
+        self._hurry = threading.Event()
         self._thread = threading.Thread(target=self._work, name="pilothouse-runlog", daemon=True)
         self._thread.start()
 
@@ -190,6 +195,7 @@ class Recorder:
         flush = _Flush(threading.Event())
         lost = self._lost
         self._queue.put(flush)
+        self._hurry.set()
         if not flush.done.wait(timeout_s) or self._lost > lost:
             raise StorageUnavailable(
                 f"the run log was not written within {timeout_s:g} s: {self._trouble or 'the disk is slow'}",
@@ -281,6 +287,7 @@ class Recorder:
             return
         self._closed = True
         self._queue.put(None)
+        self._hurry.set()
         self._thread.join(10.0)
         self._file.close()
         with self._reading:
@@ -301,6 +308,8 @@ class Recorder:
             except queue.Empty:
                 self._look_at_disk()
                 continue
+            self._hurry.wait(GATHER_S)
+            self._hurry.clear()
             group, flushes, closing = self._gather(first)
             if group:
                 self._write(group)
@@ -393,9 +402,4 @@ def open_recorder(folder: Path) -> Recorder:
 
 
 def _size(event: Event) -> int:
-    size = EVENT_BYTES
-    for each in fields(event):
-        value = getattr(event, each.name)
-        if isinstance(value, bytes):
-            size += len(value)
-    return size
+    return EVENT_BYTES + sum(len(getattr(event, name) or b"") for name in CONTENT[type(event)])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 
-from pilothouse.core.charter.secrets import SECRET_FORMS
+from pilothouse.core.charter.secrets import forms_in
 
 __all__ = ["Redaction"]
 
@@ -43,7 +43,7 @@ class Redaction:
         except UnicodeDecodeError:
             return content
         changed = text
-        for kind, form in SECRET_FORMS:
+        for kind, form in forms_in(text):
             changed = form.sub(self._placeholder_in if kind == "password" else self._placeholder, changed)
         return content if changed is text or changed == text else changed.encode()
 

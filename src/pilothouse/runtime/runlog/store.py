@@ -56,11 +56,13 @@ CREATE TABLE IF NOT EXISTS piece (
 ) WITHOUT ROWID;
 """
 
+_LINE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
 TRUST = tuple(IdentitySource)
 """Sources of identity, the most trusted first."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Pending:
     """An event that waits to be written."""
 
@@ -102,6 +104,15 @@ class _Head:
     head: str
 
 
+@dataclass(slots=True)
+class _Rows:
+    """What one group writes."""
+
+    heads: dict[str, _Head] = field(default_factory=dict)
+    events: list[tuple[object, ...]] = field(default_factory=list)
+    pieces: list[tuple[str, bytes, bytes]] = field(default_factory=list)
+
+
 def connect(path: Path) -> sqlite3.Connection:
     """Open the file for one thread at a time; writers of several processes wait for each other."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -114,7 +125,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
 def chained(previous: str, *parts: object) -> str:
     """Return the digest of an event that follows one with digest `previous`."""
-    line = json.dumps([previous, *parts], ensure_ascii=False, separators=(",", ":"))
+    line = _LINE.encode([previous, *parts])
     return hashlib.sha256(line.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -139,10 +150,10 @@ class RunFile:
             self._make_keys(group)
             self._connection.execute("BEGIN IMMEDIATE")
             try:
-                heads: dict[str, _Head] = {}
+                rows = _Rows()
                 for pending in group:
-                    self._write_one(pending, heads)
-                self._save(heads)
+                    self._write_one(pending, rows)
+                self._save(rows)
                 for run, count in lost.items():
                     self._connection.execute("UPDATE run SET lost = lost + ? WHERE run = ?", (count, run))
                 self._connection.execute("COMMIT")
@@ -200,14 +211,14 @@ class RunFile:
         )
         return head, False
 
-    def _write_one(self, pending: Pending, heads: dict[str, _Head]) -> None:
-        head, was_there = self._head(pending, heads)
+    def _write_one(self, pending: Pending, rows: _Rows) -> None:
+        head, was_there = self._head(pending, rows.heads)
         event = pending.event
         if isinstance(event, RunOpened) and was_there:
             self._join(head, event)
             return
         key = self._vault.key(head.subject)
-        data = encode_event(event, lambda content: self._store(pending.run, head, key, content))
+        data = encode_event(event, lambda content: self._store(pending.run, head, key, content, rows.pieces))
         head.events += 1
         head.last_ns = max(head.last_ns, pending.at_ns)
         head.calls += isinstance(event, ModelRequest)
@@ -218,10 +229,7 @@ class RunFile:
             head.state = RunState.OPEN
         row = (event.kind, pending.at_ns, pending.mono_ns, str(pending.tap), pending.call)
         head.head = chained(head.head, pending.run, head.events, *row, data)
-        self._connection.execute(
-            "INSERT INTO event (run, seq, kind, at_ns, mono_ns, tap, call, digest, data) VALUES (?,?,?,?,?,?,?,?,?)",
-            (pending.run, head.events, *row, head.head, data),
-        )
+        rows.events.append((pending.run, head.events, *row, head.head, data))
 
     @staticmethod
     def _join(head: _Head, again: RunOpened) -> None:
@@ -233,7 +241,14 @@ class RunFile:
         if TRUST.index(IdentitySource(again.identity)) > TRUST.index(IdentitySource(head.identity)):
             head.identity = again.identity
 
-    def _store(self, run: str, head: _Head, key: ContentKey | None, content: bytes) -> BodyReference:
+    def _store(
+        self,
+        run: str,
+        head: _Head,
+        key: ContentKey | None,
+        content: bytes,
+        pieces: list[tuple[str, bytes, bytes]],
+    ) -> BodyReference:
         """Redact, seal and keep the pieces of a content field that are not there yet."""
         head.bodies += 1
         if key is None:  # the subject was erased a moment ago: nothing of it is kept
@@ -242,7 +257,6 @@ class RunFile:
             )
         known = self._known(run)
         addresses: list[bytes] = []
-        fresh: list[tuple[str, bytes, bytes]] = []
         whole: list[bytes] = []
         for piece in cut(content):
             raw = hashlib.blake2b(piece, digest_size=16).digest()
@@ -251,13 +265,9 @@ class RunFile:
                 clean = self._redaction.apply(piece)
                 address = key.address(clean)
                 found = known.pieces[raw] = (address, None if clean == piece else clean)
-                fresh.append((run, address, key.seal(address, clean)))
+                pieces.append((run, address, key.seal(address, clean)))
             addresses.append(found[0])
             whole.append(piece if found[1] is None else found[1])
-        if fresh:
-            self._connection.executemany(
-                "INSERT INTO piece (run, address, content) VALUES (?,?,?) ON CONFLICT DO NOTHING", fresh
-            )
         joined = b"".join(whole)
         base, keep = _longest_beginning(known.recent, addresses)
         known.recent[head.bodies] = tuple(addresses)
@@ -282,11 +292,18 @@ class RunFile:
             self._bodies.move_to_end(run)
         return known
 
-    def _save(self, heads: dict[str, _Head]) -> None:
+    def _save(self, rows: _Rows) -> None:
         names = _Head.__slots__
         self._connection.executemany(
+            "INSERT INTO piece (run, address, content) VALUES (?,?,?) ON CONFLICT DO NOTHING", rows.pieces
+        )
+        self._connection.executemany(
+            "INSERT INTO event (run, seq, kind, at_ns, mono_ns, tap, call, digest, data) VALUES (?,?,?,?,?,?,?,?,?)",
+            rows.events,
+        )
+        self._connection.executemany(
             f"INSERT OR REPLACE INTO run (run, {', '.join(names)}) VALUES ({', '.join('?' * (len(names) + 1))})",  # noqa: S608 - names of our own fields
-            [(run, *(getattr(head, name) for name in names)) for run, head in heads.items()],
+            [(run, *(getattr(head, name) for name in names)) for run, head in rows.heads.items()],
         )
 
 

@@ -69,6 +69,9 @@ class KeyVault:
         self._cached: OrderedDict[str, ContentKey] = OrderedDict()
         self._connection = sqlite3.connect(path, check_same_thread=False, timeout=10, isolation_level=None)
         self._connection.execute("PRAGMA secure_delete = ON")
+        self._connection.execute(
+            "PRAGMA journal_mode = TRUNCATE"
+        )  # one system call less than making it anew each time
         self._connection.execute("PRAGMA synchronous = FULL")
         self._connection.execute(
             "CREATE TABLE IF NOT EXISTS subject_key (subject TEXT PRIMARY KEY, key BLOB, erased INTEGER NOT NULL DEFAULT 0)"
@@ -82,15 +85,20 @@ class KeyVault:
                 return
             self._connection.execute("BEGIN IMMEDIATE")
             try:
-                self._connection.executemany(
-                    "INSERT INTO subject_key (subject, key) VALUES (?, ?) ON CONFLICT (subject) DO UPDATE "
-                    "SET key = coalesce(key, excluded.key)",
-                    [(subject, os.urandom(64)) for subject in missing],
-                )
+                made = [
+                    self._connection.execute(
+                        "INSERT INTO subject_key (subject, key) VALUES (?, ?) ON CONFLICT (subject) DO UPDATE "
+                        "SET key = coalesce(key, excluded.key) RETURNING subject, key",
+                        (subject, os.urandom(64)),
+                    ).fetchone()
+                    for subject in missing
+                ]
             except sqlite3.Error:
                 self._connection.execute("ROLLBACK")
                 raise
             self._connection.execute("COMMIT")
+            for subject, key in made:
+                self._remember(subject, key)
 
     def key(self, subject: str) -> ContentKey | None:
         """Return the key of a subject, or None when it was destroyed or never made."""
@@ -104,10 +112,7 @@ class KeyVault:
             ).fetchone()
             if row is None or row[0] is None:
                 return None
-            key = self._cached[subject] = ContentKey(row[0])
-            if len(self._cached) > KEYS_CACHED_MAX:
-                self._cached.popitem(last=False)
-            return key
+            return self._remember(subject, row[0])
 
     def is_erased(self, subject: str) -> bool:
         """Whether content of the subject was erased."""
@@ -136,6 +141,12 @@ class KeyVault:
                 "SELECT key FROM subject_key WHERE subject = ?", (name,)
             ).fetchone()
         return bytes(row[0][:32])
+
+    def _remember(self, subject: str, key: bytes) -> ContentKey:
+        made = self._cached[subject] = ContentKey(key)
+        if len(self._cached) > KEYS_CACHED_MAX:
+            self._cached.popitem(last=False)
+        return made
 
     def close(self) -> None:
         """Close the file."""

@@ -1,7 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from pilothouse.core.charter.secrets import REDACTED, assigned_secret, redacted, secret_kind
+from pilothouse.core.charter.secrets import (
+    MARKS,
+    REDACTED,
+    SECRET_FORMS,
+    assigned_secret,
+    forms_in,
+    redacted,
+    secret_kind,
+)
 
 SECRETS = [
     "sk-proj-abcdefghijklmnopqrstuvwx",
@@ -72,3 +82,14 @@ def test_a_line_that_names_a_secret_without_holding_it_is_not(line):
 def test_an_environment_file_holds_bare_values():
     assert assigned_secret("ERP_PASSWORD=q8w7e6r5t4", may_be_bare=True) == "password"
     assert assigned_secret("ERP_PASSWORD=q8w7e6r5t4") is None
+
+
+@pytest.mark.parametrize(("kind", "form"), SECRET_FORMS)
+def test_whatever_a_form_matches_carries_one_of_its_marks(kind, form):
+    @settings(max_examples=30)
+    @given(st.from_regex(form))
+    def check(text):
+        assert kind in {found for found, _ in forms_in(text)}
+
+    check()
+    assert set(MARKS) == {known for known, _ in SECRET_FORMS}

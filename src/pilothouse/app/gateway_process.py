@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the model gateway in a process of its own, beside the server of the same data folder.
+
+It has neither lake nor pages in it, so it stays small and nobody's queries stand in the way of a call. Its spans go to
+the server over HTTP; keys, charters, pauses and spending are in the ledger, runs in the run log, as always.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pilothouse import __version__
+from pilothouse.app.control_room import running_controls
+from pilothouse.app.gateway import running_gateway
+from pilothouse.app.opening import SystemClock
+from pilothouse.app.runs import open_run_log
+from pilothouse.connectors.own_intake import OwnServerIntake
+from pilothouse.connectors.own_server import read_server
+from pilothouse.interfaces.cli.services import ServeRequest
+
+if TYPE_CHECKING:
+    from pilothouse.interfaces.http.server import App
+    from pilothouse.ledger.ledger import SqlLedger
+
+__all__ = ["accept_charters", "serve_gateway"]
+
+
+def serve_gateway(request: ServeRequest) -> None:
+    """Answer model calls until a signal asks to stop.
+
+    Args:
+        request: What `up` asks for.
+    """
+    from pilothouse.interfaces.http import server
+    from pilothouse.ledger.ledger import open_ledger
+    from pilothouse.workflows.background import Background, Tick
+    from pilothouse.workflows.upkeep import PRICES_EVERY_S, PriceList
+
+    settings = request.settings
+    with (
+        server.bind(settings.host, settings.port) as listener,
+        open_ledger(settings.ledger_url) as ledger,
+        running_controls(ledger) as controls,
+        open_run_log(settings) as run_log,
+    ):
+        accept_charters(request, ledger)
+        prices = PriceList(ledger)
+        with running_gateway(ledger, prices, controls, OwnServerIntake(settings.home), run_log) as gateway:
+            background = Background(
+                (Tick(name="prices", every_s=PRICES_EVERY_S, run=prices.refresh), *gateway.ticks),
+                SystemClock(),
+                lambda name, text: request.on_note(f"{name}: {text}"),
+            )
+            host, port = listener.getsockname()[:2]
+            address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+            def ready() -> None:
+                background.start()
+                request.on_ready(address, None)
+                if read_server(settings.home) is None:
+                    request.on_note(
+                        "No server of this data folder runs: calls are recorded, their spans wait for none."
+                    )
+
+            nothing = _nothing_else(settings.home.name)
+            try:
+                server.serve(
+                    server.compose(
+                        otlp=nothing,
+                        pages=nothing,
+                        mounts={"gw": gateway.app},
+                        metrics=gateway.metrics,
+                        health=lambda: {
+                            "program": "pilothouse-gateway",
+                            "version": __version__,
+                            "gateway": gateway.counters(),
+                        },
+                        further_hosts=settings.allowed_hosts,
+                    ),
+                    listener,
+                    ready,
+                    on_stop=gateway.close,
+                )
+            finally:
+                background.stop()
+
+
+def accept_charters(request: ServeRequest, ledger: SqlLedger) -> None:
+    """Put the charters of a start into force; a slip in a file leaves the one in force as it is.
+
+    Args:
+        request: What `up` asks for.
+        ledger: Where charters stand.
+
+    Raises:
+        CharterInvalid: A charter is wrong and none of its agent is in force yet.
+    """
+    from pilothouse.errors import CharterInvalid
+    from pilothouse.workflows.accept import accept_file
+
+    for path in request.charters:
+        try:
+            accept_file(ledger, path, SystemClock().now(), actor="pilothouse up")
+        except CharterInvalid as error:
+            if ledger.charter(error.subject or "") is None:
+                raise
+            request.on_note(f"{error.message}. {error.remedy}")
+
+
+def _nothing_else(home: str) -> App:
+    """Return what answers every path that is not the gateway's."""
+    from starlette.responses import PlainTextResponse
+
+    return PlainTextResponse(
+        f"This process is the gateway of {home}: it answers under /gw. Pages and telemetry: `pilothouse up`.\n",
+        status_code=404,
+    )
