@@ -91,7 +91,7 @@ def running_gateway(
     from pilothouse.workflows.gateway_directory import DirectoryCache
 
     store = SqlGatewayStore(ledger.database)
-    cache = DirectoryCache(ledger, store)
+    cache = DirectoryCache(ledger, store, now=SystemClock().now)
     price_of = priced_by(prices.read)
 
     def cost_of(provider: str, model: str, tokens: TokenCount, at_ns: int) -> int | None:

@@ -19,7 +19,6 @@ from pilothouse.connectors.own_server import read_server
 from pilothouse.interfaces.cli.services import ServeRequest
 
 if TYPE_CHECKING:
-    from pilothouse.interfaces.http.server import App
     from pilothouse.ledger.ledger import SqlLedger
 
 __all__ = ["accept_charters", "serve_gateway"]
@@ -62,7 +61,10 @@ def serve_gateway(request: ServeRequest) -> None:
                         "No server of this data folder runs: calls are recorded, their spans wait for none."
                     )
 
-            nothing = _nothing_else(settings.home.name)
+            nothing = server.only_says(
+                f"This process is the gateway of {settings.home.name}: it answers under /gw. "
+                "Pages and telemetry: `pilothouse up`.\n"
+            )
             try:
                 server.serve(
                     server.compose(
@@ -105,13 +107,3 @@ def accept_charters(request: ServeRequest, ledger: SqlLedger) -> None:
             if ledger.charter(error.subject or "") is None:
                 raise
             request.on_note(f"{error.message}. {error.remedy}")
-
-
-def _nothing_else(home: str) -> App:
-    """Return what answers every path that is not the gateway's."""
-    from starlette.responses import PlainTextResponse
-
-    return PlainTextResponse(
-        f"This process is the gateway of {home}: it answers under /gw. Pages and telemetry: `pilothouse up`.\n",
-        status_code=404,
-    )

@@ -4,26 +4,32 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 
 from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.evidence.evidence import Evidence
 from pilothouse.core.verdict.routing import reach_of
 from pilothouse.errors import PilothouseError
 from pilothouse.ports import CharterInForce, GatewayStore, Ledger
 from pilothouse.runtime.gateway.policy import AgentPolicy, Budget, Directory, Guard, Limits, Pin
 from pilothouse.workflows.in_force import charter_of
-from pilothouse.workflows.launch import summarize_charter
+from pilothouse.workflows.launch import stand_in_version, summarize_charter
 from pilothouse.workflows.phase_log import phase_now
 
-__all__ = ["DirectoryCache", "compile_policy"]
+__all__ = ["DirectoryCache", "compile_policy", "versions_that_hold"]
 
 REPAIRS_MAX = 3
 """A model that breaks its schema four times in a row is not repaired by asking."""
+
+PROOF_EVERY_S = 30.0
+"""A release verdict is found within half a minute; looking reads all evidence of an agent."""
 
 REFRESH_EVERY_S = 1.0
 """A revoked key stops within two seconds; a look costs three small queries."""
@@ -42,13 +48,9 @@ def compile_policy(charter: Charter, record: CharterInForce) -> AgentPolicy:
     chain = []
     if not is_open(pin.model) and not is_open(pin.provider):
         chain.append(Pin(provider=pin.provider, model=pin.model, region=known(pin.region)))
+        asks = known(charter.model.require_evidence) is not False
         chain += [
-            Pin(
-                provider=stand_in.provider,
-                model=stand_in.model,
-                region=known(stand_in.region),
-                proven=known(charter.model.require_evidence) is False,
-            )
+            _stand_in(stand_in.provider, stand_in.model, known(stand_in.region), Path(record.path), asks=asks)
             for stand_in in known(charter.model.fallback) or ()
             if not is_open(stand_in.model) and not is_open(stand_in.provider)
         ]
@@ -64,6 +66,40 @@ def compile_policy(charter: Charter, record: CharterInForce) -> AgentPolicy:
         guard=_guard(charter, record),
         version=summarize_charter(Path(record.path)).version,
         task_type=only,
+    )
+
+
+def _stand_in(provider: str, model: str, region: str | None, path: Path, *, asks: bool) -> Pin:
+    pin = Pin(provider=provider, model=model, region=region, proven=not asks)
+    if not asks:
+        return pin
+    said = {"provider": provider, "model": model, "region": region}
+    return replace(pin, version=stand_in_version(path, said))
+
+
+def versions_that_hold(
+    records: Sequence[Evidence], age_max: timedelta | None, now: datetime
+) -> frozenset[str]:
+    """Return the versions whose newest release verdict passed and is not too old.
+
+    Args:
+        records: Evidence of one agent.
+        age_max: `release.verdict_max_age` of its charter, or None for any age.
+        now: The moment, aware UTC.
+
+    Example:
+        >>> from datetime import UTC
+        >>> versions_that_hold((), None, datetime(2026, 1, 1, tzinfo=UTC))
+        frozenset()
+    """
+    newest: dict[str, Evidence] = {}
+    for record in sorted(records, key=lambda one: one.window_to):
+        if record.kind == "release.verdict" and record.binds.version is not None:
+            newest[record.binds.version] = record
+    return frozenset(
+        version
+        for version, record in newest.items()
+        if record.passed and (age_max is None or now - record.window_to <= age_max)
     )
 
 
@@ -112,6 +148,7 @@ class DirectoryCache:
     Args:
         ledger: Where charters stand.
         store: Where keys and providers stand.
+        now: Tells the time, aware UTC: a release verdict gets old.
         compiled: Compiles a charter.
         every_s: Pause between two looks, seconds.
     """
@@ -121,15 +158,18 @@ class DirectoryCache:
         ledger: Ledger,
         store: GatewayStore,
         *,
+        now: Callable[[], datetime],
         compiled: Callable[[Charter, CharterInForce], AgentPolicy] = compile_policy,
         every_s: float = REFRESH_EVERY_S,
     ) -> None:
         self._ledger = ledger
         self._store = store
+        self._now = now
         self._compiled = compiled
         self._every_s = every_s
         self._stop = threading.Event()
         self._known: dict[str, tuple[str, Charter, AgentPolicy]] = {}
+        self._held: dict[str, tuple[float, frozenset[str]]] = {}
         self._directory = self._read()
         self._thread = threading.Thread(target=self._loop, name="pilothouse-gateway-directory", daemon=True)
         self.last_error = ""
@@ -175,7 +215,21 @@ class DirectoryCache:
                 charter = charter_of(record)
                 known_before = (record.digest, charter, self._compiled(charter, record))
                 self._known[record.agent] = known_before
-            _, charter, policy = known_before
+            _, charter, compiled = known_before
+            policy = self._proven(compiled, known(charter.release.verdict_max_age))
             reach = reach_of(charter, phase_now(self._ledger, record.agent))
             found[record.agent] = policy if policy.reach == reach else replace(policy, reach=reach)
         return found
+
+    def _proven(self, policy: AgentPolicy, age_max: timedelta | None) -> AgentPolicy:
+        """Let those stand in whose own release gate holds now."""
+        if all(pin.version is None for pin in policy.chain):
+            return policy
+        looked, held = self._held.get(policy.agent, (float("-inf"), frozenset()))
+        if time.monotonic() - looked >= PROOF_EVERY_S:
+            held = versions_that_hold(self._ledger.evidence(policy.agent), age_max, self._now())
+            self._held[policy.agent] = (time.monotonic(), held)
+        chain = tuple(
+            pin if pin.version is None else replace(pin, proven=pin.version in held) for pin in policy.chain
+        )
+        return replace(policy, chain=chain)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,7 +14,7 @@ from pilothouse.ports import GatewayStore
 from pilothouse.runtime.version import version_of
 from pilothouse.workflows.gateway_keys import add_key
 
-__all__ = ["CharterSummary", "launch_key", "summarize_charter"]
+__all__ = ["CharterSummary", "launch_key", "stand_in_version", "summarize_charter"]
 
 KEY_LIFE = timedelta(days=1)
 """A process that lives longer gets a key of its own: `pilothouse key add`."""
@@ -55,6 +56,22 @@ class CharterSummary:
     agent: str | None
     version: str | None
     task_type: str | None = None
+
+
+def stand_in_version(path: Path, stand_in: Mapping[str, str | None]) -> str | None:
+    """Return the version that an agent is while a stand-in answers for its pin, or None when nothing can be read.
+
+    Args:
+        path: The charter file.
+        stand_in: `provider`, `model` and `region` of the stand-in.
+    """
+    try:
+        document = read_charter_file(path).value
+    except (UsageError, CharterSyntaxError):
+        return None
+    if not isinstance(document, dict) or not isinstance(document.get("model"), dict):
+        return None
+    return version_of({**document, "model": {**document["model"], "pin": dict(stand_in)}}, path.parent)
 
 
 def summarize_charter(path: Path, *, revision: str | None = None) -> CharterSummary:

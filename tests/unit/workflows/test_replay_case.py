@@ -89,11 +89,9 @@ def test_what_is_missing_is_said(played, charter, expectation, task_type, told):
     with pytest.raises(UsageError, match=told):
         made(played, charter, expectation, task_type)
 
-    _, reports = played
-
 
 def test_a_run_that_was_not_reproduced_or_was_changed_is_no_case(played, charter):
-    recorded, reports = played
+    _, reports = played
     counts = replace(reports[0].counts, live=1)
     with pytest.raises(EvidenceError, match="was not reproduced"):
         made(played, charter, counts=counts)

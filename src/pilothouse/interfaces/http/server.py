@@ -14,7 +14,7 @@ import uvicorn
 
 from pilothouse.errors import Conflict, UsageError
 
-__all__ = ["bind", "compose", "serve"]
+__all__ = ["bind", "compose", "only_says", "serve"]
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -105,6 +105,20 @@ def compose(
             await _answer(send, json.dumps(health()).encode(), b"application/json")
         else:
             await mounted.get(path[1:].partition("/")[0], pages)(scope, receive, send)
+
+    return app
+
+
+def only_says(text: str) -> App:
+    """Return an application that answers every request with 404 and a text.
+
+    Args:
+        text: Where to go instead.
+    """
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        del scope, receive
+        await _answer(send, text.encode(), b"text/plain; charset=utf-8", status=404)
 
     return app
 

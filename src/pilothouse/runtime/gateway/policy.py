@@ -23,12 +23,14 @@ class Pin:
         model: Exact id.
         region: Region that the charter says, or None.
         proven: Whether it may stand in: it passed the release gate, or nobody asks for that.
+        version: Version digest of the agent with this pin, or None when nobody asks for its evidence.
     """
 
     provider: str
     model: str
     region: str | None = None
     proven: bool = True
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A stand-in may answer only while the release gate of the agent with that model holds."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from pilothouse.core.evidence.evidence import Binding, Evidence, Source
+from pilothouse.ledger.gateway import SqlGatewayStore
+from pilothouse.ledger.ledger import open_ledger
+from pilothouse.workflows import gateway_directory
+from pilothouse.workflows.accept import accept_file
+from pilothouse.workflows.gateway_directory import DirectoryCache
+from pilothouse.workflows.launch import summarize_charter
+
+AGENT, NOW = "ap-invoice-triage", datetime(2026, 11, 20, tzinfo=UTC)
+DEMO = Path(__file__).parents[3] / "src/pilothouse/demo/charter"
+STAND_IN = "{provider: other, model: other-large-2026-03-01, region: eu}"
+
+
+@pytest.fixture
+def site(tmp_path):
+    charter = shutil.copytree(DEMO, tmp_path / "charter") / "charter.yaml"
+    text = charter.read_text()
+    text = re.sub(r"(?m)^  fallback:.*", f"  fallback: [{STAND_IN}]", text)
+    charter.write_text(text)
+    with open_ledger(f"sqlite:///{tmp_path}/ledger.sqlite") as ledger:
+        accept_file(ledger, charter, NOW, actor="test")
+        yield ledger, charter
+
+
+def verdict(version, *, passed=True, age=timedelta(days=1)):
+    at = NOW - age
+    return Evidence(
+        kind="release.verdict",
+        agent=AGENT,
+        window_from=at,
+        window_to=at,
+        n=100,
+        passed=passed,
+        binds=Binding(version=version),
+        source=Source(command="pilothouse gate"),
+        recorded_at=at,
+    )
+
+
+def proven(ledger):
+    cache = DirectoryCache(ledger, SqlGatewayStore(ledger.database), now=lambda: NOW)
+    chain = cache.directory().policies[AGENT].chain
+    return [pin.proven for pin in chain]
+
+
+def test_a_stand_in_needs_a_release_verdict_of_its_own_version_that_holds_and_is_fresh(site, tmp_path):
+    ledger, charter = site
+    assert proven(ledger) == [True, False]
+    pinned = tmp_path / "charter" / "as-pinned.yaml"
+    pinned.write_text(re.sub(r"(?m)^  pin:.*", f"  pin: {STAND_IN}", charter.read_text()))
+    version = summarize_charter(pinned).version
+    assert version != summarize_charter(charter).version
+    ledger.add_evidence([verdict(version, age=timedelta(days=40))])
+    assert proven(ledger) == [True, False]
+    ledger.add_evidence([verdict("f" * 64)])
+    assert proven(ledger) == [True, False]
+    ledger.add_evidence([verdict(version, age=timedelta(days=2))])
+    assert proven(ledger) == [True, True]
+    ledger.add_evidence([verdict(version, passed=False)])
+    assert proven(ledger) == [True, False]
+
+
+def test_a_running_gateway_looks_again(site, monkeypatch):
+    ledger, _ = site
+    cache = DirectoryCache(ledger, SqlGatewayStore(ledger.database), now=lambda: NOW)
+    (stand_in,) = cache.directory().policies[AGENT].chain[1:]
+    ledger.add_evidence([verdict(stand_in.version)])
+    cache.refresh()
+    assert not cache.directory().policies[AGENT].chain[1].proven
+    monkeypatch.setattr(gateway_directory, "PROOF_EVERY_S", 0.0)
+    cache.refresh()
+    assert cache.directory().policies[AGENT].chain[1].proven
