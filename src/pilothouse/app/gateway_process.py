@@ -14,7 +14,6 @@ from pilothouse.app.control_room import running_controls
 from pilothouse.app.gateway import running_gateway
 from pilothouse.app.opening import SystemClock
 from pilothouse.app.runs import open_run_log
-from pilothouse.connectors.own_intake import OwnServerIntake
 from pilothouse.connectors.own_server import read_server
 from pilothouse.interfaces.cli.services import ServeRequest
 
@@ -30,6 +29,7 @@ def serve_gateway(request: ServeRequest) -> None:
     Args:
         request: What `up` asks for.
     """
+    from pilothouse.connectors.own_intake import OwnServerIntake
     from pilothouse.interfaces.http import server
     from pilothouse.ledger.ledger import open_ledger
     from pilothouse.workflows.background import Background, Tick
