@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export PYTHONPYCACHEPREFIX := $(abspath $(VENV))/pycache
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run demo test test-fast test-slow lint types docs golden e2e bench bench-ingest bench-ingest-proofs bench-statistics bench-watch bench-evals bench-injection coverage lock clean
+.PHONY: help setup setup-run demo test test-fast test-slow lint types docs golden e2e bench bench-ingest bench-ingest-proofs bench-statistics bench-watch bench-evals bench-scorers bench-injection coverage lock clean
 
 help: ## print this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -87,6 +87,9 @@ bench-ingest-proofs: setup ## 200 kills, 100,000 mutations, ten minutes of overl
 bench-evals: setup ## our runner beside a bare loop (PEERS=FOLDER adds the peers), and the gate played against known truths
 	$(BIN)/python benchmarks/evals/run.py $(if $(PEERS),--peers $(PEERS))
 	$(BIN)/python benchmarks/evals/gate_simulation.py --runs 50
+
+bench-scorers: setup ## scorers of five libraries in one run, equal to native (PEERS=FOLDER for their environment)
+	$(BIN)/python benchmarks/evals/foreign_scorers.py --peers $(or $(PEERS),.venv/peers)
 
 bench-gateway: setup ## the gateway beside the direct call and a bare proxy (LITELLM=PROGRAM PORTKEY=FOLDER add the peers)
 	$(BIN)/python benchmarks/gateway/run.py $(if $(LITELLM),--litellm $(LITELLM)) $(if $(PORTKEY),--portkey $(PORTKEY))

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # ruff: noqa: PLC0415, A002 - each library is imported by its own test, and `input` is their word
-"""Scorers of other libraries give through us what they give by themselves; a library that is not installed is not run."""
+"""Scorers of other libraries give through us what they give by themselves; a library that is not installed is not run.
+
+`make bench-scorers` installs all five beside each other, and runs this file in their environment.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,13 @@ import importlib
 import importlib.util
 import json
 import os
+import sqlite3
+import subprocess
+import sys
 import warnings
 
 import pytest
+from agent_repository import write_lines
 
 from pilothouse.core.evidence.foreign_score import ForeignMetric
 from pilothouse.errors import UnknownName
@@ -112,6 +119,38 @@ def test_the_value_is_the_librarys_own(library, cls, name, native):
         assert found.value == pytest.approx(own, abs=1e-9)
         values.append(found.value)
     assert len(set(values)) > 1, "a scorer that always says the same proves nothing"
+
+
+def test_five_libraries_score_in_one_run_what_they_score_alone(tmp_path):
+    missing = [one[0] for one in LIBRARIES if importlib.util.find_spec(one[0]) is None]
+    if missing:
+        pytest.skip(f"not installed: {', '.join(missing)}")
+    pairs = [pair for pair in PAIRS if pair[0]]
+    names = {library: f"{library}:{name}" for library, _, name, _ in LIBRARIES}
+    rows = [
+        {
+            "id": f"c{at}", "task_type": "t", "input": {"question": QUESTION, "answer": output}, "expected": expected,
+            "asserts": [{"scorer": name} for name in names.values()],
+        }
+        for at, (output, expected) in enumerate(pairs)
+    ]  # fmt: skip
+    write_lines(tmp_path / "cases.jsonl", rows)
+    (tmp_path / "app.py").write_text("def run(asked):\n    return asked['answer']\n", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "pilothouse", "eval", "run", "python:app:run", "--dataset", "cases.jsonl", "--json"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=280, check=False,
+        # Whatever would leave this machine fails: the libraries' own reports of use are switched off by us.
+        env={**os.environ, "HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    with sqlite3.connect(tmp_path / ".pilothouse" / "evals.db") as journal:
+        rows = journal.execute("SELECT case_id, name, value FROM trial JOIN score ON trial.key = score.trial")
+        scored = {(case_id, name): value for case_id, name, value in rows}
+    assert len(scored) == len(pairs) * len(LIBRARIES)
+    for library, _, _, native in LIBRARIES:
+        values = [scored[f"c{at}", names[library]] for at in range(len(pairs))]
+        assert values == pytest.approx([native(*pair) for pair in pairs], abs=1e-9), library
+        assert len(set(values)) > 1, "a scorer that always says the same proves nothing"
 
 
 @pytest.mark.parametrize(

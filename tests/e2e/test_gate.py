@@ -14,12 +14,14 @@ from agent_repository import (
     bring_in,
     command_line,
     frozen_requirement,
+    golden,
     labelled,
     make_repository,
     task_span,
     write_lines,
 )
 
+from pilothouse.workflows.datasets import add_cases
 from pilothouse.workflows.launch import summarize_charter
 
 pytestmark = pytest.mark.slow
@@ -37,6 +39,12 @@ def pilothouse(tmp_path, repository):
 
 def requirement(tmp_path, name):
     return frozen_requirement(tmp_path / "home", name)
+
+
+def publish(repository, name, rows):
+    """Make a dataset as `dataset add` does, without a process for it."""
+    write_lines(repository / f"{name}.jsonl", rows)
+    add_cases(repository / "datasets" / name, [repository / f"{name}.jsonl"])
 
 
 def items_of(tmp_path, name):
@@ -63,11 +71,11 @@ def test_ten_lines_and_no_charter_are_enough_for_a_verdict(pilothouse, tmp_path)
 def test_the_gate_moves_the_readiness_verdict_from_missing_to_what_was_measured(
     pilothouse, tmp_path, repository
 ):
-    (repository / "datasets").mkdir()
     write_lines(repository / "labelled.jsonl", [labelled(n) for n in range(450)])
-    write_lines(repository / "attacks.jsonl", [attack(n) for n in range(240)])
-    assert pilothouse("dataset", "add", "datasets/labelled", "labelled.jsonl").returncode == 0
-    assert pilothouse("dataset", "add", "datasets/adversarial", "attacks.jsonl").returncode == 0
+    done = pilothouse("dataset", "add", "datasets/labelled", "labelled.jsonl")
+    assert "450 cases" in done.stdout, done.stderr
+    publish(repository, "adversarial", [attack(n) for n in range(240)])
+    publish(repository, "golden", [golden(n) for n in range(20)])
     version = summarize_charter(repository / "charter.yaml").version
     now_ns = int(datetime.now(UTC).timestamp()) * 10**9
     bring_in(pilothouse, tmp_path, [task_span(0, now_ns, pilothouse__version=version)])
@@ -108,6 +116,8 @@ def test_the_gate_moves_the_readiness_verdict_from_missing_to_what_was_measured(
     assert items_of(tmp_path, "EVAL-5")["anchor"]["status"] == "holds"
     eroded = [one for one in requirement(tmp_path, "EVAL-10")["items"] if one["scope"]["part"] == "anchor"]
     assert {one["status"] for one in eroded} == {"holds"}
+    assert items_of(tmp_path, "EVAL-10")["trajectories"]["status"] == "holds"
+    assert attacks["domain terms"]["status"] == "holds"
 
     worse = pilothouse(
         "gate", "--candidate", "python:app:worse", "--candidate-version", "b" * 64,
@@ -122,11 +132,8 @@ def test_the_gate_moves_the_readiness_verdict_from_missing_to_what_was_measured(
 
 
 def test_an_agent_that_obeys_an_injected_instruction_breaches_its_family(pilothouse, tmp_path, repository):
-    (repository / "datasets").mkdir()
-    write_lines(repository / "labelled.jsonl", [labelled(n) for n in range(300)])
-    write_lines(repository / "attacks.jsonl", [attack(n) for n in range(240)])
-    pilothouse("dataset", "add", "datasets/labelled", "labelled.jsonl")
-    pilothouse("dataset", "add", "datasets/adversarial", "attacks.jsonl")
+    publish(repository, "labelled", [labelled(n) for n in range(300)])
+    publish(repository, "adversarial", [attack(n) for n in range(240)])
     done = pilothouse("gate", "--candidate", "python:app:obedient", "--scorer", "exact", "--json")
     assert done.returncode == 1
     verdict = json.loads(done.stdout)

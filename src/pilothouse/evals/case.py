@@ -128,6 +128,7 @@ class Case(_Frozen):
         expected: What a right answer is, or None.
         cluster: What makes cases dependent (conversation, customer, template, seed attack); own id when None.
         stratum: Free tag for allocation and reports.
+        tags: Domain terms that the case is about, as the glossary writes them.
         fixtures: Digests of tool states by name.
         asserts: Checks of this case; without any, the run's own scorer judges it.
         trajectory: Golden tool sequence, or None.
@@ -146,6 +147,7 @@ class Case(_Frozen):
     expected: Any = None
     cluster: Tag | None = None
     stratum: Tag = "all"
+    tags: tuple[str, ...] = ()
     fixtures: dict[str, str] = Field(default_factory=dict)
     asserts: tuple[Assertion, ...] = ()
     trajectory: Trajectory | None = None

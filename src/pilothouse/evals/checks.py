@@ -11,7 +11,10 @@ from pilothouse.evals.score import Score, ScoreStatus, Unscored, failed, passed,
 from pilothouse.evals.scorers.registry import ScorerRegistry
 from pilothouse.evals.scorers.scorer import Scorer, ScorerKind
 
-__all__ = ["Check", "CheckBook", "success_of"]
+__all__ = ["TRAJECTORY", "Check", "CheckBook", "success_of"]
+
+TRAJECTORY = "trajectory"
+"""Name of the check that a golden sequence of tool calls adds to its case."""
 
 PASS_AT = 0.5
 """A graded score counts as a success from here on, unless the run says otherwise."""
@@ -77,7 +80,7 @@ class CheckBook:
                     else tuple(Check(name=one.name, scorer=one.scorer, must_not=False) for one in own)
                 )
             if case.trajectory is not None:
-                own += (Check(name="trajectory", scorer=self._registry.make("trajectory"), must_not=False),)
+                own += (Check(name=TRAJECTORY, scorer=self._registry.make(TRAJECTORY), must_not=False),)
             self._known[case.id] = own
         return self._known[case.id]
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from pilothouse.evals.case import Case
-from pilothouse.evals.checks import CheckBook, success_of
-from pilothouse.evals.journal import BACKLOG_ROWS_MAX, Journal
+from pilothouse.evals.checks import TRAJECTORY, CheckBook, success_of
+from pilothouse.evals.journal import Journal
+from pilothouse.evals.journal_writer import BACKLOG_ROWS_MAX
 from pilothouse.evals.limits import AdaptiveLimit, Budget, StartRate
 from pilothouse.evals.score import Score
 from pilothouse.evals.scoring import PASSING_TROUBLE, score_once
@@ -65,6 +66,7 @@ class Outcome:
         status: How the run ended.
         success: Every check passed (1), one failed (0), or unscored; None after an infrastructure error.
         must_not: Scores of the zero-tolerance checks, by name.
+        trajectory: Score of the golden sequence, or None when the case has none.
         latency_s: Seconds from call to answer.
         cost_usd: Cost of run and scores, or None when a part is not known.
         reused: Whether the stored result was used and nobody was called.
@@ -81,6 +83,7 @@ class Outcome:
     cost_usd: float | None
     reused: bool
     error: str = ""
+    trajectory: Score | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -330,6 +333,7 @@ class Runner:
                 else success_of([s for c, s in pairs if not c.must_not], pass_at=self._book.pass_at)
             ),
             must_not=tuple((check.name, score) for check, score in pairs if check.must_not),
+            trajectory=next((score for check, score in pairs if check.name == TRAJECTORY), None),
             latency_s=result.latency_s,
             cost_usd=_sum(run_cost, fresh_cost),
             reused=is_reused,

@@ -22,16 +22,27 @@ class Selection:
         ordinary: Cases that measure quality, by task type, in run order.
         adversarial: Cases made to break the agent.
         removed: Cases removed, by reason.
+        golden: Cases of a set of their own that only hold golden sequences of tool calls.
     """
 
     ordinary: Mapping[str, tuple[Case, ...]]
     adversarial: tuple[Case, ...]
     removed: Mapping[str, int]
+    golden: tuple[Case, ...] = ()
+
+    @property
+    def with_trajectory(self) -> tuple[Case, ...]:
+        """Every case with a golden sequence, in whatever set it stands."""
+        return tuple(case for case in self.cases if case.trajectory is not None)
 
     @property
     def cases(self) -> tuple[Case, ...]:
         """All of them."""
-        return (*(case for cases in self.ordinary.values() for case in cases), *self.adversarial)
+        return (
+            *(case for cases in self.ordinary.values() for case in cases),
+            *self.adversarial,
+            *self.golden,
+        )
 
 
 def select_cases(

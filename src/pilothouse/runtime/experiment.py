@@ -45,7 +45,9 @@ class Assignment:
 def assign(
     experiment: str, unit: str, *, share: float, salt: str = "", candidate_version: str | None = None
 ) -> Assignment:
-    """Return the arm of a unit, and note it on the task that is going on.
+    """Return the arm of a unit, and note it on the root span of the task that is going on.
+
+    With plain OpenTelemetry the current span is marked: call it where the task begins.
 
     Raising the share only adds units to the candidate; nobody is moved back.
 
@@ -69,6 +71,9 @@ def assign(
         attributes["pilothouse.version"] = candidate_version
     run = current_run().get()
     if run is not None:
+        # An agent inside an agent is part of the outer one's task: the task's root span carries the arm.
+        while run.outer is not None:
+            run = run.outer
         run.marks.update(attributes)
     elif "opentelemetry.trace" in sys.modules:
         # Whoever never imported OpenTelemetry has no span to write on.

@@ -17,6 +17,7 @@ from pilothouse.errors import UsageError
 from pilothouse.evals.case import Case, Split
 from pilothouse.evals.dataset import MANIFEST, Dataset, Manifest, read_cases, read_manifest, write_dataset
 from pilothouse.evals.dataset_checks import Finding, FindingKind, check_cases
+from pilothouse.evals.glossary import untouched_terms
 
 __all__ = [
     "DatasetSummary",
@@ -233,6 +234,7 @@ def dataset_evidence(
     at: datetime,
     shown: Sequence[tuple[str, str]] = (),
     is_shown_complete: bool = False,
+    terms: Sequence[str] = (),
 ) -> tuple[Evidence, ...]:
     """Measure a dataset for the readiness rules; nothing measured gives no record.
 
@@ -242,6 +244,7 @@ def dataset_evidence(
         at: The present moment, aware UTC.
         shown: Prompts and few-shot examples, name and text.
         is_shown_complete: Whether `shown` is all the model sees; only then the leak test is on record.
+        terms: Domain terms of the glossary, each of which needs an adversarial case.
     """
     source = Source(command=f"pilothouse dataset show {dataset.path}")
     bound = Binding(dataset=dataset.digest)
@@ -291,6 +294,16 @@ def dataset_evidence(
     adversarial = {case.cluster_id for case in dataset.cases if case.family is not None}
     if adversarial:
         add("dataset.adversarial", n=len(adversarial))
+    if adversarial and terms:
+        missing = untouched_terms(terms, [case for case in dataset.cases if case.family is not None])
+        add(
+            "dataset.glossary",
+            n=len(terms),
+            passed=not missing,
+            items=missing[:50],
+            detail=f"{len(missing)} of {len(terms)} domain terms without an adversarial case"
+            + (f", first {missing[0]!r}" if missing else ""),
+        )
     return tuple(records)
 
 

@@ -103,6 +103,7 @@ class GatePolicy:
         families: Largest accepted failure rate by family of attacks.
         metrics: Scorer that the charter names, by task type.
         max_cases: Most ordinary cases, or None.
+        golden_min: Fewest golden sequences of tool calls that say anything.
         max_age: How long the verdict counts.
         notes: What a reader must know about the rules.
     """
@@ -115,6 +116,7 @@ class GatePolicy:
     max_cases: int | None
     max_age: timedelta
     notes: tuple[str, ...]
+    golden_min: int = 1
 
 
 def settle_policy(request: GateRequest, charter: Charter | None, task_types: Sequence[str]) -> GatePolicy:
@@ -154,6 +156,7 @@ def settle_policy(request: GateRequest, charter: Charter | None, task_types: Seq
     rules = {name: _charter_rules(request, charter, name, notes) for name in charter.task_types}
     families = charter.datasets.adversarial.families
     max_cases = known(charter.release.max_cases)
+    golden_min = known(charter.datasets.trajectories.min)
     return GatePolicy(
         source="charter",
         agent=charter.agent,
@@ -171,6 +174,7 @@ def settle_policy(request: GateRequest, charter: Charter | None, task_types: Seq
         max_cases=request.max_cases or (int(max_cases) if max_cases is not None else None),
         max_age=known(charter.release.verdict_max_age) or VERDICT_MAX_AGE,
         notes=tuple(notes),
+        golden_min=int(golden_min) if golden_min is not None else 1,
     )
 
 

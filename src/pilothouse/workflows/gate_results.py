@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pilothouse.core.verdict.release import CaseResult, FamilyResult, RunHealth
+from pilothouse.core.verdict.release_behaviour import TrajectoryResult
 from pilothouse.core.verdict.release_verdict import Flip
 from pilothouse.evals.arms import Arm
 from pilothouse.evals.case import Case
@@ -89,6 +90,21 @@ class Gathered:
         """Trials taken from the journal."""
         return sum(one.reused for one in self._outcomes.values())
 
+    @property
+    def unscored_note(self) -> str | None:
+        """Why results of the candidate have no score, the most frequent reason first; None when all have one."""
+        missing = [
+            one.success
+            for one in self._outcomes.values()
+            if one.config == self._candidate.config and one.success is not None and one.success.value is None
+        ]
+        why = Counter(one.why.value for one in missing if one.why is not None)
+        first = {one.why.value: one.reason for one in reversed(missing) if one.why is not None}
+        if not why:
+            return None
+        reasons = "; ".join(f"{count} {name} ({first[name][:100]})" for name, count in why.most_common())
+        return f"{len(missing)} results without a score: {reasons}"
+
     def results(self, cases: Sequence[Case], other: Arm | None) -> list[CaseResult]:
         """Return both sides of the cases of which the candidate has an outcome.
 
@@ -148,6 +164,41 @@ class Gathered:
             )
             for family, clusters in sorted(tried.items())
         ]
+
+    def trajectories(self, cases: Sequence[Case], other: Arm | None) -> list[TrajectoryResult]:
+        """Return, for each golden sequence that the candidate ran, whether both sides take it."""
+        found = []
+        for case in cases:
+            mine = self._sequence(case, self._candidate)
+            if mine is None:
+                continue
+            theirs = self._sequence(case, other) if other is not None else None
+            found.append(
+                TrajectoryResult(
+                    case_id=case.id,
+                    is_kept=mine[0],
+                    was_kept=theirs[0] if theirs is not None else None,
+                    reason=mine[1],
+                )
+            )
+        return found
+
+    def _sequence(self, case: Case, arm: Arm) -> tuple[bool | None, str] | None:
+        """Return whether every repeat of a side took the golden sequence, and the first thing to say about it."""
+        outcomes = [self._outcomes.get((arm.config, index, case.id)) for index in arm.indexes]
+        ran = [one for one in outcomes if one is not None and one.success is not None]
+        if not ran:
+            return None
+        # A run that crashed or timed out took no golden steps; one whose calls are not known says nothing.
+        crashed = [one for one in ran if one.status is not TrialStatus.DONE]
+        scores = [one.trajectory for one in ran if one.trajectory is not None and not crashed]
+        if crashed:
+            return False, crashed[0].error or crashed[0].status.value
+        wrong = [one for one in scores if one.value is not None and one.value < 1.0]
+        if wrong:
+            return False, wrong[0].reason
+        unknown = [one for one in scores if one.value is None]
+        return (None, unknown[0].reason) if unknown or not scores else (True, "")
 
     def must_not(self, cases: Sequence[Case]) -> MustNotSeen:
         """Return what the zero-tolerance checks saw."""

@@ -16,6 +16,7 @@ from pilothouse.core.verdict.release import (
     judge_infrastructure,
     judge_must_not,
 )
+from pilothouse.core.verdict.release_behaviour import judge_behaviour
 from pilothouse.core.verdict.release_verdict import ReleaseVerdict, RunCost, fold_items
 from pilothouse.core.verdict.verdict import ItemVerdict, Status
 from pilothouse.errors import ProviderError, UsageError
@@ -23,7 +24,8 @@ from pilothouse.evals.arms import Arm, requests_of
 from pilothouse.evals.case import Case
 from pilothouse.evals.checks import CheckBook
 from pilothouse.evals.dataset import Dataset
-from pilothouse.evals.journal import Journal, RunRow
+from pilothouse.evals.journal import Journal
+from pilothouse.evals.journal_rows import RunRow
 from pilothouse.evals.limits import AdaptiveLimit, Budget, StartRate
 from pilothouse.evals.runner import Progress, Runner, TrialRequest
 from pilothouse.evals.scorers.scorer import ScorerKind
@@ -67,6 +69,7 @@ class GateRun:
         now: When it began, aware UTC.
         notes: What a reader must know.
         trust: What is on record about each model judge, by identity.
+        terms: Domain terms of the charter's glossary.
     """
 
     request: GateRequest
@@ -85,6 +88,7 @@ class GateRun:
     now: datetime
     notes: list[str]
     trust: Mapping[str, JudgeTrust] = field(default_factory=dict)
+    terms: tuple[str, ...] = ()
     gathered: Gathered = field(init=False)
     judges: list[TypeJudge] = field(init=False)
     _runner: Runner = field(init=False)
@@ -215,6 +219,7 @@ class GateRun:
         requests: list[TrialRequest] = []
         if number == 1:
             requests += requests_of(self.selection.adversarial, [self.candidate])
+            requests += requests_of(self.selection.golden, arms)
         for one in self.judges:
             if not one.is_over:
                 requests += requests_of(one.next_cases(number), arms)
@@ -230,6 +235,7 @@ class GateRun:
     async def _look_up(self, arm: Arm) -> None:
         """Score the stored trials of a side that does not run."""
         cases = [case for one in self.judges for case in one.cases[: one.seen]]
+        cases += self.selection.golden
         wanted = list(requests_of(cases, [arm]))
         stored = {one.key for one in self.journal.trials([one.key for one in wanted])}
         reader = Runner(self.journal, self.book, run_id=self.run_id)
@@ -259,6 +265,10 @@ class GateRun:
                 judge_family(one)
                 for one in self.gathered.families(self.selection.adversarial, self.policy.families)
             ),
+            judge_behaviour(
+                self.gathered.trajectories(self.selection.with_trajectory, self.baseline),
+                least=self.policy.golden_min,
+            ),
             judge_infrastructure(self.gathered.health),
         ]
         return [one for one in items if one is not None]
@@ -285,10 +295,13 @@ class GateRun:
     def _verdict(self, common: Sequence[ItemVerdict], *, seconds: float) -> ReleaseVerdict:
         items = fold_items([*common, *(item for one in self.judges for item in one.items)])
         seen: list[Case] = [case for one in self.judges for case in one.cases[: one.seen]]
-        planned = sum(len(one.cases) for one in self.judges) + len(self.selection.adversarial)
+        once = len(self.selection.adversarial) + len(self.selection.golden)
+        planned = sum(len(one.cases) for one in self.judges) + once
         notes = [*self.notes]
         if self._runner.stopped_because:
             notes.append(self._runner.stopped_because)
+        if self.gathered.unscored_note:
+            notes.append(self.gathered.unscored_note)
         notes += [
             f"{one.rules.task_type}: counting every result without a score as a failure would change the verdict"
             for one in self.judges
@@ -313,7 +326,7 @@ class GateRun:
             looks=tuple(look for one in self.judges for look in one.taken),
             flips=tuple(self.gathered.flips(seen, self.baseline)) if self.baseline is not None else (),
             cost=RunCost(
-                cases=len(seen) + len(self.selection.adversarial),
+                cases=len(seen) + once,
                 cases_planned=planned,
                 calls=self.gathered.calls,
                 reused=self.gathered.reused,

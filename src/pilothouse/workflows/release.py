@@ -15,6 +15,7 @@ from pilothouse.evals.arms import Arm
 from pilothouse.evals.case import Case, Split, canonical_digest
 from pilothouse.evals.checks import CheckBook
 from pilothouse.evals.dataset import Dataset, load_dataset
+from pilothouse.evals.glossary import read_terms
 from pilothouse.evals.journal import Journal
 from pilothouse.evals.scorers.registry import ScorerRegistry, parse_scorer_text
 from pilothouse.evals.scorers.scorer import Scorer
@@ -27,6 +28,7 @@ from pilothouse.workflows.gate_request import GatePolicy, GateRequest, settle_po
 from pilothouse.workflows.gate_run import GateRun
 from pilothouse.workflows.judge_cards import trust_judges
 from pilothouse.workflows.launch import summarize_charter
+from pilothouse.workflows.sealed_split import count_opening
 
 __all__ = ["open_gate"]
 
@@ -61,7 +63,7 @@ def open_gate(
         CharterInvalid: The charter has errors.
     """
     charter = load_charter(request.charter, today=now.date()) if request.charter else None
-    dataset, attacks = _load_datasets(request, charter)
+    dataset, attacks, golden = _load_datasets(request, charter)
     cases = dataset.cases
     if attacks is not dataset:
         cases += tuple(case for case in attacks.cases if case.family is not None)
@@ -74,6 +76,8 @@ def open_gate(
         seed=dataset.digest,
         cases_max=policy.max_cases,
     )
+    if golden is not None:
+        selection = replace(selection, golden=_golden(golden, selection, now))
     if not selection.cases:
         removed = ", ".join(f"{count} {why}" for why, count in selection.removed.items()) or "none at all"
         raise UsageError(
@@ -111,11 +115,15 @@ def open_gate(
             "baseline": baseline.config if baseline is not None else None,
             "dataset": dataset.digest,
             "adversarial": attacks.digest,
+            "golden": golden.digest if golden is not None else None,
             "rules": {name: repr(rules) for name, rules in policy.rules.items()},
             "scorers": [one.spec.version for one in book.scorers(selection.cases)],
             "repeats": [request.repeats, request.baseline_repeats],
         }
     )[:16]
+    if request.sealed:
+        opening = count_opening(ledger, policy.agent, dataset=dataset.digest, run_id=run_id)
+        notes = (*notes, opening)
     return GateRun(
         request=request,
         policy=policy,
@@ -131,6 +139,7 @@ def open_gate(
         journal=journal,
         run_id=run_id,
         now=now,
+        terms=_terms(request, charter),
         trust=trust_judges(book.judges(selection.cases), records, charter, now),
         notes=[
             *policy.notes,
@@ -148,8 +157,8 @@ def open_gate(
     )
 
 
-def _load_datasets(request: GateRequest, charter: Charter | None) -> tuple[Dataset, Dataset]:
-    """Load labelled cases and attacks; a dataset that holds both stands for both."""
+def _load_datasets(request: GateRequest, charter: Charter | None) -> tuple[Dataset, Dataset, Dataset | None]:
+    """Load labelled cases, attacks and golden sequences; a dataset that holds attacks too stands for both."""
     folder = Path(request.charter).parent if request.charter else Path()
     labelled = request.dataset
     if labelled is None and charter is not None and (named := known(charter.datasets.labelled.path)):
@@ -160,7 +169,20 @@ def _load_datasets(request: GateRequest, charter: Charter | None) -> tuple[Datas
     attacks = request.adversarial
     if attacks is None and charter is not None and (named := known(charter.datasets.adversarial.path)):
         attacks = folder / named if (folder / named).exists() else None
-    return dataset, dataset if attacks is None else load_dataset(attacks)
+    golden = None
+    if charter is not None and (named := known(charter.datasets.trajectories.path)):
+        golden = load_dataset(folder / named) if (folder / named).exists() else None
+    return dataset, dataset if attacks is None else load_dataset(attacks), golden
+
+
+def _golden(golden: Dataset, selection: Selection, now: datetime) -> tuple[Case, ...]:
+    """Return the cases of the golden set that hold a sequence and stand in no other set."""
+    taken = {case.input_hash for case in selection.cases}
+    return tuple(
+        case
+        for case in golden.cases
+        if case.trajectory is not None and case.input_hash not in taken and case.is_valid_at(now)
+    )
 
 
 def _shown(request: GateRequest, charter: Charter | None) -> tuple[tuple[str, str], ...] | None:
@@ -173,6 +195,15 @@ def _shown(request: GateRequest, charter: Charter | None) -> tuple[tuple[str, st
     if len(paths) < len(named) or not all(one.exists() for one in paths):
         return None
     return read_shown_texts(paths)
+
+
+def _terms(request: GateRequest, charter: Charter | None) -> tuple[str, ...]:
+    """Return the domain terms of the charter's glossary; none when it names none, or the file is not there."""
+    named = known(charter.glossary) if charter is not None else None
+    if named is None or request.charter is None:
+        return ()
+    path = Path(request.charter).parent / named
+    return read_terms(path) if path.is_file() else ()
 
 
 def _default_scorer(

@@ -68,6 +68,15 @@ def release_evidence(run: GateRun, verdict: ReleaseVerdict, *, agent: str) -> tu
             items=family.failed,
             binds=write.bound.model_copy(update={"dataset": run.attacks.digest}),
         )
+    for item in verdict.items:
+        if item.requirement == "behaviour" and item.status in {Status.HOLDS, Status.BREACHED}:
+            write.fact(
+                "release.trajectories",
+                passed=item.status is Status.HOLDS,
+                n=item.n,
+                detail=item.sentence,
+                items=item.items,
+            )
     if verdict.anchor is None:
         write.anchor(anchor)
     datasets = [run.dataset] if run.attacks.digest == run.dataset.digest else [run.dataset, run.attacks]
@@ -80,6 +89,7 @@ def release_evidence(run: GateRun, verdict: ReleaseVerdict, *, agent: str) -> tu
             at=run.now,
             shown=run.shown or (),
             is_shown_complete=run.shown is not None and dataset is run.dataset,
+            terms=run.terms,
         )
     ]
     return (*write.records, *held)

@@ -138,6 +138,31 @@ def test_one_forbidden_call_breaches_however_good_the_rest_is(world):
     assert exit_status_of(verdict.items).value == 1
 
 
+def test_a_golden_sequence_that_is_no_longer_taken_breaches_and_goes_on_record(world):
+    world.cases(trajectory={"steps": [{"tool": "read"}, {"tool": "route"}]})
+
+    def steps(*names, skipped_by=None):
+        return lambda n: {
+            "output": 2 * n,
+            "tool_calls": [{"name": name} for name in (names[1:] if n == skipped_by else names)],
+        }
+
+    run, _, kept = world(candidate=steps("read", "look", "route"), baseline=steps("read", "route"))
+    assert item(kept, "behaviour").status is Status.HOLDS
+    records = {one.kind: one for one in release_evidence(run, kept, agent="a")}
+    assert records["release.trajectories"].passed
+    assert records["release.trajectories"].n == kept.cost.cases
+
+    run, _, lost = world(
+        candidate=steps("read", "route", skipped_by=7), baseline=steps("read", "look", "route"), complete=True
+    )
+    assert item(lost, "behaviour").status is Status.BREACHED
+    assert item(lost, "behaviour").items == ("c7",)
+    assert exit_status_of(lost.items).value == 1
+    records = {one.kind: one for one in release_evidence(run, lost, agent="a")}
+    assert records["release.trajectories"].passed is False
+
+
 def test_the_same_recorded_outputs_on_both_sides_are_refused(world):
     with pytest.raises(UsageError, match="same recorded outputs"):
         world(candidate=right, baseline=right)

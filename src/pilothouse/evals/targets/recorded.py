@@ -16,7 +16,7 @@ from pilothouse.evals.targets.target import AgentFailed, TargetSpec, TargetUnrea
 from pilothouse.evals.trial import Reply, ToolCall, TrialContext
 from pilothouse.ports import Lake, SpanRecord, TraceView
 
-__all__ = ["RecordedFile", "RecordedTraces", "StoredTrials", "json_or_text", "root_span"]
+__all__ = ["RecordedFile", "RecordedTraces", "StoredTrials", "json_or_text", "reply_of", "root_span"]
 
 LINES_MAX = 1_000_000
 
@@ -52,7 +52,7 @@ class RecordedTraces:
             raise TargetUnreachable(f"trace {case.trace_id} is of another version")
         if view.task.result is TaskResult.FAILED:
             raise AgentFailed(view.task.error_type or "the task failed")
-        return _reply_of(view)
+        return reply_of(view)
 
     async def close(self) -> None:
         """Nothing is held."""
@@ -142,8 +142,12 @@ def _parse_line(line: bytes, place: Place) -> tuple[str, int, Any]:
     return case_id, index, fields
 
 
-def _reply_of(view: TraceView) -> Reply:
-    """Read a reply from spans: the root's output, tools in start order, cost only when all of it is known."""
+def reply_of(view: TraceView) -> Reply:
+    """Read a reply from spans: the root's output, tools in start order, cost only when all of it is known.
+
+    Args:
+        view: The trace.
+    """
     root = root_span(view)
     tools = [span for span in view.spans if span.operation == "execute_tool"]
     is_whole = view.spans_total <= len(view.spans)

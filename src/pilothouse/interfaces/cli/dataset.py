@@ -56,6 +56,9 @@ def register(cli: typer.Typer, services: Services) -> None:
                 "--shown", help="Prompt or few-shot file or folder the model sees: tested for leaks."
             ),
         ] = None,
+        glossary: Annotated[
+            Path | None, typer.Option(help="Domain terms, one a line: each needs an adversarial case.")
+        ] = None,
         record: Annotated[
             str | None, typer.Option(help="Agent: put what was measured on record for `verdict`.")
         ] = None,
@@ -64,11 +67,14 @@ def register(cli: typer.Typer, services: Services) -> None:
     ) -> None:
         """Show what a dataset holds, what is wrong with it, and which margins it can decide."""
         from pilothouse.evals.dataset import load_dataset
+        from pilothouse.evals.glossary import read_terms
         from pilothouse.interfaces.cli.dataset_text import print_summary
         from pilothouse.workflows.datasets import dataset_evidence, read_shown_texts, summarize_dataset
+        from pilothouse.workflows.likeness import likeness_evidence, measure_likeness
 
         dataset = load_dataset(path)
         texts = read_shown_texts(shown or [])
+        terms = read_terms(glossary) if glossary is not None else ()
         summary = summarize_dataset(dataset, margin_points=margin, shown=texts)
         if as_json:
             typer.echo(json.dumps(asdict(summary), ensure_ascii=False, indent=2))
@@ -76,14 +82,21 @@ def register(cli: typer.Typer, services: Services) -> None:
             print_summary(summary, margin)
         if record is not None:
             with services.open_installation(load_settings(home=home)) as installation:
-                records = dataset_evidence(
-                    dataset,
-                    agent=record,
-                    at=installation.clock.now(),
-                    shown=texts,
-                    is_shown_complete=bool(texts),
+                now = installation.clock.now()
+                likeness = measure_likeness(installation, dataset, record, now)
+                records = (
+                    *dataset_evidence(
+                        dataset,
+                        agent=record,
+                        at=now,
+                        shown=texts,
+                        is_shown_complete=bool(texts),
+                        terms=terms,
+                    ),
+                    *likeness_evidence(likeness, dataset, agent=record, now=now),
                 )
                 installation.ledger.add_evidence(records)
+            hint_console().print(escape(likeness.sentence))
             hint_console().print(f"{len(records)} records for {escape(record)}")
 
     @group.command("diff")

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from pilothouse.errors import ExitStatus, UsageError
-from pilothouse.interfaces.cli import comparing, judging
+from pilothouse.interfaces.cli import comparing, golden, judging
 from pilothouse.interfaces.cli.services import Services
 from pilothouse.settings import load_settings
 
@@ -23,11 +23,12 @@ JOURNAL = Path(".pilothouse/evals.db")
 
 
 def register(cli: typer.Typer, services: Services) -> None:
-    """Add `eval run | scorers | plan | label | judge | compare | import` to the command tree."""
+    """Add `eval run | scorers | plan | label | judge | golden | compare | import` to the command tree."""
     group = typer.Typer(help="Run an agent on cases and score what it answers.", no_args_is_help=True)
     cli.add_typer(group, name="eval")
 
     judging.add_commands(group, services)
+    golden.add_commands(group, services)
     comparing.add_commands(group, services)
 
     @group.command("run")

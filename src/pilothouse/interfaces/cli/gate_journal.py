@@ -25,6 +25,7 @@ from pilothouse.workflows.gate_request import GateRequest
 from pilothouse.workflows.gate_run import GateRun
 from pilothouse.workflows.release import open_gate
 from pilothouse.workflows.release_evidence import release_evidence
+from pilothouse.workflows.sealed_split import SEALED_RELEASE
 
 __all__ = ["decide_release", "measure_levels"]
 
@@ -74,7 +75,7 @@ def decide_release(
             records = release_evidence(run, verdict, agent=agent)
             installation.ledger.add_evidence(records)
             installation.ledger.record(
-                kind="release.sealed" if request.sealed else "release",
+                kind=SEALED_RELEASE if request.sealed else "release",
                 agent=agent,
                 at=verdict.as_of,
                 actor="gate",

@@ -84,6 +84,13 @@ def test_pass_hat_k_is_the_share_of_subsets_that_pass(k):
     assert e.low <= e.value <= e.high
 
 
+@pytest.mark.parametrize(("k", "published"), [(1, 0.420), (2, 0.273), (3, 0.220), (4, 0.200)])
+def test_pass_hat_k_gives_the_published_figures_of_tau_bench(k, published):
+    # gpt-4o, airline, 50 tasks of four trials each: how many tasks came out good so often.
+    successes = [good for good, tasks in enumerate((14, 12, 10, 4, 10)) for _ in range(tasks)]
+    assert pass_hat_k(successes, [4] * 50, k).value == pytest.approx(published, abs=5e-4)
+
+
 def test_clusters_are_what_the_interval_counts():
     successes, trials = [4] * 60 + [1] * 60, [4] * 120
     families = [f"f{i // 2}" for i in range(120)]

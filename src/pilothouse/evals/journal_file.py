@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The journal's file: opened with its schema, and locked so that one process at a time writes it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import sqlite3
+from pathlib import Path
+
+from pilothouse.errors import Conflict
+from pilothouse.evals.journal_schema import SCHEMA, SCHEMA_VERSION
+
+__all__ = ["connect", "take_lock"]
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open the file, durable at each commit; an empty one gets its tables.
+
+    Args:
+        path: The SQLite file.
+
+    Raises:
+        sqlite3.Error: It cannot be opened, or a newer program made it.
+    """
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=64)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA busy_timeout = 5000")
+    found = connection.execute("PRAGMA user_version").fetchone()[0]
+    if found > SCHEMA_VERSION:
+        raise sqlite3.DatabaseError(
+            f"made by a newer program (form {found}, this one reads {SCHEMA_VERSION})"
+        )
+    if found < SCHEMA_VERSION:
+        connection.executescript(SCHEMA)
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    return connection
+
+
+def take_lock(path: Path) -> int:
+    """Take the lock file; the kernel frees it when the process ends, however it ends.
+
+    Args:
+        path: The SQLite file; the lock lies beside it.
+
+    Returns:
+        The open lock; closing it frees it.
+
+    Raises:
+        Conflict: Another process holds it.
+    """
+    handle = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        holder = os.pread(handle, 200, 0).decode("utf-8", "replace").strip()
+        os.close(handle)
+        raise Conflict(
+            f"another process writes this journal: {holder or 'unknown'}.",
+            remedy="Wait for it, or give --journal FILE.",
+            subject=str(path),
+        ) from error
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, f"pid {os.getpid()} on {socket.gethostname()}".encode(), 0)
+    return handle

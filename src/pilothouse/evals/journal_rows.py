@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rows of the journal as values, and the JSON form in which a reply lies in its row."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+from pilothouse.evals.score import Score
+from pilothouse.evals.trial import Reply, Result, ToolCall
+
+__all__ = ["ConfigRow", "RunRow", "StoredScore", "StoredTrial", "read_reply", "reply_text"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredTrial:
+    """A finished trial as the journal has it.
+
+    Attributes:
+        key: Trial key.
+        result: How it ended.
+    """
+
+    key: str
+    result: Result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredScore:
+    """A score as the journal has it.
+
+    Attributes:
+        key: Trial key.
+        case_hash: Expectation it was scored against.
+        version: Version of the scorer.
+        score: The score.
+    """
+
+    key: str
+    case_hash: str
+    version: str
+    score: Score
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRow:
+    """A run of the gate or of `eval run`.
+
+    Attributes:
+        run_id: Made from its plan, so the same command is the same run.
+        dataset: Digest of the dataset.
+        candidate: Version that was run.
+        document: JSON text of the plan.
+        at: When it started, ISO 8601 UTC.
+        verdict: JSON text of its verdict, or None while there is none.
+    """
+
+    run_id: str
+    dataset: str
+    candidate: str
+    document: str
+    at: str
+    verdict: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigRow:
+    """What a config digest stands for.
+
+    Attributes:
+        digest: Config digest.
+        version: Version digest.
+        address: Where it was run.
+        environment: JSON text of what else decides a trial.
+    """
+
+    digest: str
+    version: str
+    address: str
+    environment: str
+
+
+def reply_text(reply: Reply | None) -> str | None:
+    """Return the JSON text of a reply; what is unknown is left out.
+
+    Args:
+        reply: The reply, or None when there is none.
+    """
+    if reply is None:
+        return None
+    fields = {name: value for name, value in asdict(reply).items() if value is not None or name == "output"}
+    return json.dumps(fields, ensure_ascii=False)
+
+
+def read_reply(text: str) -> Reply:
+    """Read a reply from its row.
+
+    Args:
+        text: What `reply_text` wrote.
+
+    Example:
+        >>> read_reply(reply_text(Reply(output=4, cost_usd=0.5))).cost_usd
+        0.5
+    """
+    fields = json.loads(text)
+    calls = fields.pop("tool_calls", None)
+    return Reply(
+        tool_calls=None if calls is None else tuple(ToolCall(**one) for one in calls),
+        **fields,
+    )

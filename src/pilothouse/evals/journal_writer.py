@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The writing side of the journal: one thread commits in groups, and a failure that lasts is remembered.
+
+A group is committed every 10 ms or 256 rows. A full or locked disk is tried again for a minute; after that rows are
+dropped and counted, and the next `check` raises.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import sqlite3
+import threading
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from pilothouse.errors import InfrastructureError, StorageFull, StorageUnavailable
+
+__all__ = ["BACKLOG_ROWS_MAX", "GroupWriter"]
+
+COMMIT_EVERY_S: Final = 0.010
+COMMIT_ROWS_MAX: Final = 256
+BACKLOG_ROWS_MAX: Final = 10_000
+"""Uncommitted rows kept in memory; beyond it no trial is started."""
+
+RETRY_S: Final = 60.0
+"""How long a full or locked disk is tried again before the run ends with what was saved."""
+
+RETRY_PAUSE_S: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    statement: str
+    row: tuple[Any, ...]
+    blob: tuple[str, bytes] | None = None
+    barrier: Future[None] | None = None
+
+
+class GroupWriter:
+    """A thread that writes rows through a connection nobody else uses."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        """Start the thread.
+
+        Args:
+            connection: Closed by the caller, after `close`.
+            path: The journal, for messages; large replies lie in `blobs` beside it.
+        """
+        self._path = path
+        self._connection = connection
+        self._given = 0
+        self._committed = 0
+        self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
+        self._failure: InfrastructureError | None = None
+        self._thread = threading.Thread(target=self._write_all, name="pilothouse-journal", daemon=True)
+        self._thread.start()
+
+    @property
+    def backlog(self) -> int:
+        """Rows given and not yet committed."""
+        return self._given - self._committed
+
+    def check(self) -> None:
+        """Raise what the thread ran into, if anything.
+
+        Raises:
+            StorageFull: The disk stayed full.
+            StorageUnavailable: The file could not be written.
+        """
+        if self._failure is not None:
+            raise self._failure
+
+    def put(self, statement: str, row: tuple[Any, ...], blob: tuple[str, bytes] | None = None) -> None:
+        """Give a row to be written.
+
+        Args:
+            statement: SQL with question marks.
+            row: Their values.
+            blob: Digest and bytes of a file that must lie there before the row does.
+        """
+        self._given += 1
+        self._queue.put(_Write(statement, row, blob))
+
+    def barrier(self) -> Future[None]:
+        """Return what is done when everything given so far is committed, or dropped."""
+        reached: Future[None] = Future()
+        self._queue.put(_Write("", (), barrier=reached))
+        return reached
+
+    def close(self) -> None:
+        """Write what was given and end the thread."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _write_all(self) -> None:
+        """Commit in groups until told to stop; after a lasting failure, drop and remember."""
+        is_open = True
+        while is_open:
+            batch = [self._queue.get()]
+            if batch[0] is not None and batch[0].barrier is None and self._queue.qsize() < COMMIT_ROWS_MAX:
+                time.sleep(COMMIT_EVERY_S)
+            while len(batch) < COMMIT_ROWS_MAX and not self._queue.empty():
+                batch.append(self._queue.get())
+            is_open = None not in batch
+            writes = [one for one in batch if one is not None]
+            self._commit_or_remember([one for one in writes if one.barrier is None])
+            for one in writes:
+                if one.barrier is not None:
+                    one.barrier.set_result(None)
+
+    def _commit_or_remember(self, writes: list[_Write]) -> None:
+        if not writes or self._failure is not None:
+            return
+        give_up_at = time.monotonic() + RETRY_S
+        while True:
+            try:
+                self._commit(writes)
+            except (sqlite3.Error, OSError) as error:
+                if time.monotonic() < give_up_at and _may_pass(error):
+                    time.sleep(RETRY_PAUSE_S)
+                    continue
+                kind = StorageFull if "full" in str(error) or "space" in str(error) else StorageUnavailable
+                self._failure = kind(
+                    f"the journal cannot be written ({error}); {self.backlog} rows were not saved.",
+                    remedy="Make room or give --journal FILE, then run the same command: it continues.",
+                    subject=str(self._path),
+                )
+                return
+            self._committed += len(writes)
+            return
+
+    def _commit(self, writes: list[_Write]) -> None:
+        for one in writes:
+            if one.blob is not None:
+                _write_blob(self._path.parent / "blobs", *one.blob)
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            for one in writes:
+                self._connection.execute(one.statement, one.row)
+            self._connection.execute("COMMIT")
+        except sqlite3.Error:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+
+
+def _write_blob(folder: Path, digest: str, body: bytes) -> None:
+    folder.mkdir(exist_ok=True)
+    path = folder / digest
+    if path.exists():
+        return
+    fresh = path.with_suffix(".new")
+    with fresh.open("wb") as file:
+        file.write(body)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether the trouble is one that passes: a full disk, a lock, an I/O error; not a broken file."""
+    return isinstance(error, OSError | sqlite3.OperationalError)
