@@ -1,30 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every page in a real browser: small, alone, accessible in light and dark, readable without script."""
+"""Every page in a real browser: small, alone, accessible in light and dark, readable without script.
+
+Each page is visited once with script and once without; what was seen then is asserted by many tests.
+"""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from functools import cache
 
+import desk_world
 import page_site
 import page_world as world
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import sync_playwright
 
 from pilothouse.workflows.show import report_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 WIRE_BYTES_MAX = 60_000
 REQUESTS_MAX = 5
 BASE = f"/agents/{world.AGENT}"
@@ -32,47 +26,41 @@ TASKS = world.make_tasks()
 PAGES = {
     "fleet": "/",
     "agent": f"{BASE}/agent",
+    "audit": "/audit",
+    "controls": f"{BASE}/controls",
+    "evals": f"{BASE}/evals",
     "health": "/health",
+    "incidents": "/incidents",
+    "integrations": f"{BASE}/integrations",
+    "missing": "/agents/ap-invoce-triage/agent",
+    "ownership": f"{BASE}/ownership",
     "readiness": f"{BASE}/readiness",
     "rollout": f"{BASE}/rollout",
-    "value": f"{BASE}/value",
+    "run": f"{BASE}/runs/{desk_world.RUN}?against={desk_world.OTHER_RUN}",
+    "runs": f"{BASE}/runs",
+    "settings": "/settings",
+    "sign": f"{BASE}/sign",
     "tasks": f"{BASE}/tasks",
     "trace": f"{BASE}/tasks/{next(iter(world.make_outcomes(TASKS)))}",
-    "missing": "/agents/ap-invoce-triage/agent",
+    "value": f"{BASE}/value",
 }
+COLOURS_ONLY = {"runOnly": ["color-contrast", "link-in-text-block"]}
+"""The rules that look at colours: the others have seen the same document in light already."""
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory):
-    with page_site.running(page_site.make_site(tmp_path_factory.mktemp("home"))) as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is not installed; `apt-get install chromium` puts it there")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        yield chromium
-        chromium.close()
+def address(filled_site):
+    return filled_site[1]
 
 
 @pytest.fixture
 def open_page(browser, address):
     contexts = []
 
-    def open_at(name, *, width=1280, scheme="light", script=True):
-        context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=scheme, java_script_enabled=script
-        )
+    def open_at(name, *, width=1280, script=True):
+        context = browser.new_context(viewport={"width": width, "height": 900}, java_script_enabled=script)
         contexts.append(context)
         page = context.new_page()
-        page.troubles = []
-        page.on("pageerror", lambda error: page.troubles.append(str(error)))
-        page.on(
-            "console", lambda message: page.troubles.append(message.text) if "olicy" in message.text else None
-        )
         page.goto(address + PAGES[name])
         return page
 
@@ -81,51 +69,72 @@ def open_page(browser, address):
         context.close()
 
 
-@pytest.mark.parametrize("width", [1280, 360])
-@pytest.mark.parametrize("name", PAGES)
-def test_the_page_fits_its_width_and_breaks_no_policy(open_page, name, width):
-    page = open_page(name, width=width)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.locator("h1").count() == 1
-    assert page.troubles == []
+@pytest.fixture(scope="module")
+def visit(browser, address):
+    return cache(lambda name: inspect(browser, address, name))
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", PAGES)
-def test_axe_finds_nothing(open_page, name, scheme):
-    page = open_page(name, scheme=scheme)
-    page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
-    found = Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
-
-
-@pytest.mark.parametrize("name", PAGES)
-def test_axe_finds_nothing_on_a_phone(open_page, name):
-    found = Axe().run(open_page(name, width=360))
-    assert found.violations_count == 0, found.generate_report()
-
-
-@pytest.mark.parametrize("name", PAGES)
-def test_the_page_is_small_and_asks_only_its_own_server(browser, address, name):
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
+def inspect(browser, address, name):
+    """Visit a page once in each mode and return what was seen."""
+    seen = {"troubles": [], "wire": [], "addresses": []}
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light")
     page = context.new_page()
     session = context.new_cdp_session(page)
     session.send("Network.enable")
-    bytes_on_the_wire, addresses = [], []
-    session.on("Network.loadingFinished", lambda event: bytes_on_the_wire.append(event["encodedDataLength"]))
-    page.on("request", lambda request: addresses.append(request.url))
-    page.goto(address + PAGES[name], wait_until="networkidle")
+    session.on("Network.loadingFinished", lambda event: seen["wire"].append(event["encodedDataLength"]))
+    page.on("request", lambda request: seen["addresses"].append(request.url))
+    page.on("pageerror", lambda error: seen["troubles"].append(str(error)))
+    page.on("console", lambda said: seen["troubles"].append(said.text) if "olicy" in said.text else None)
+    page.goto(address + PAGES[name], wait_until="load")
+    page.wait_for_timeout(50)
+    seen["h1"] = page.locator("h1").count()
+    seen["words"] = set(re.findall(r"\w{3,}", page.locator("main").inner_text())) - {"Copy"}
+    widths = {1280: page.evaluate("document.documentElement.scrollWidth")}
+    page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
+    seen["light"] = Axe().run(page)
+    page.emulate_media(color_scheme="dark")
+    seen["dark"] = Axe().run(page, options=COLOURS_ONLY)
+    page.emulate_media(color_scheme="light")
+    page.set_viewport_size({"width": 360, "height": 900})
+    widths[360] = page.evaluate("document.documentElement.scrollWidth")
+    seen["phone"] = Axe().run(page)
+    seen["widths"] = widths
     context.close()
-    assert all(one.startswith(address) for one in addresses)
-    assert len(addresses) <= REQUESTS_MAX
-    assert 0 < sum(bytes_on_the_wire) <= WIRE_BYTES_MAX
+    plain = browser.new_context(viewport={"width": 1280, "height": 900}, java_script_enabled=False)
+    page = plain.new_page()
+    page.goto(address + PAGES[name])
+    seen["plain_words"] = set(re.findall(r"\w{3,}", page.locator("main").inner_text()))
+    plain.close()
+    return seen
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_without_script_everything_that_is_said_is_readable(open_page, name):
-    plain, lively = open_page(name, script=False), open_page(name)
-    words = set(re.findall(r"\w{3,}", lively.locator("main").inner_text())) - {"Copy"}
-    assert words <= set(re.findall(r"\w{3,}", plain.locator("main").inner_text()))
+def test_the_page_fits_its_width_and_breaks_no_policy(visit, name):
+    seen = visit(name)
+    assert all(found <= width for width, found in seen["widths"].items())
+    assert seen["h1"] == 1
+    assert seen["troubles"] == []
+
+
+@pytest.mark.parametrize("mode", ["light", "dark", "phone"])
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_nothing(visit, name, mode):
+    found = visit(name)[mode]
+    assert found.violations_count == 0, found.generate_report()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_page_is_small_and_asks_only_its_own_server(visit, address, name):
+    seen = visit(name)
+    assert all(one.startswith(address) for one in seen["addresses"])
+    assert len(seen["addresses"]) <= REQUESTS_MAX
+    assert 0 < sum(seen["wire"]) <= WIRE_BYTES_MAX
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_without_script_everything_that_is_said_is_readable(visit, name):
+    seen = visit(name)
+    assert seen["words"] <= seen["plain_words"]
 
 
 def test_a_span_opens_without_script(open_page):
@@ -154,11 +163,41 @@ def test_the_keyboard_goes_to_pages_rows_and_help_and_is_silent_in_fields(open_p
     assert page.locator("input[name=text]").input_value() == "gr?"
     page.locator("h1").click()
     page.keyboard.press("?")
-    assert page.locator("dialog").is_visible()
+    page.locator("dialog").wait_for(state="visible")
     page.keyboard.press("Escape")
     page.keyboard.press("g")
     page.keyboard.press("r")
     page.wait_for_url(f"{address}{BASE}/readiness")
+
+
+def test_single_keys_can_be_switched_off(open_page):
+    page = open_page("tasks")
+    page.keyboard.press("?")
+    page.get_by_role("button", name="Switch single keys off").click()
+    page.keyboard.press("j")
+    assert page.locator(".row.at").count() == 0
+    page.keyboard.press("?")
+    page.get_by_role("button", name="Switch single keys on").click()
+    page.keyboard.press("j")
+    assert page.locator(".row.at").count() == 1
+
+
+def test_the_palette_goes_anywhere_by_name_and_axe_likes_it(open_page, address):
+    page = open_page("tasks")
+    page.keyboard.press("Control+k")
+    page.get_by_role("searchbox", name="Go to").fill("owner")
+    page.locator("dialog a").first.wait_for()
+    assert Axe().run(page, context="dialog").violations_count == 0
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"{address}{BASE}/ownership")
+
+
+def test_the_query_line_completes_its_last_word(open_page):
+    page = open_page("tasks")
+    words = "[...document.querySelector('#words').options].map((one) => one.value)"
+    assert "result:failed" in page.evaluate(words)
+    page.locator("input[name=text]").fill("result:failed si")
+    assert "result:failed since:7d" in page.evaluate(words)
 
 
 def test_a_link_to_a_folded_requirement_unfolds_it(open_page, address):

@@ -5,21 +5,17 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import timedelta
-from pathlib import Path
 
 import page_site
 import page_world as world
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import sync_playwright
 
 from pilothouse.core.evidence.review import Answer, ReviewItem, ReviewSource
 from pilothouse.ledger.review_queue import SqlReviewQueue
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 CASES = 20
 
 
@@ -47,16 +43,6 @@ def site(tmp_path):
     with page_site.people_site(tmp_path) as opened:
         SqlReviewQueue(opened.ledger.database).add([item(n) for n in range(CASES)])
         yield opened
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is not installed; `apt-get install chromium` puts it there")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        yield chromium
-        chromium.close()
 
 
 def enter(browser, address, site, who, **options):

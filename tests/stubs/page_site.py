@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,15 +15,21 @@ import uvicorn
 from fresh_ledger import ledger_url
 from starlette.applications import Starlette
 
+from pilothouse.app.control_room import control_room
+from pilothouse.app.pages import page_desk
 from pilothouse.core.verdict.stability import DayRecord, Reset
+from pilothouse.interfaces.web.controls import ControlsRoom
+from pilothouse.interfaces.web.incidents import IncidentRoom
 from pilothouse.interfaces.web.pages import web_app
-from pilothouse.interfaces.web.review import REVIEW_LINK, ReviewRoom
+from pilothouse.interfaces.web.review import ReviewRoom
 from pilothouse.interfaces.web.rollout import RolloutRoom
+from pilothouse.interfaces.web.shelf import ShelfRoom
 from pilothouse.interfaces.web.signing import SigningRoom
 from pilothouse.ledger.ledger import SqlLedger, open_ledger
 from pilothouse.ledger.review_queue import SqlReviewQueue
 from pilothouse.ledger.sessions import SqlSessions
 from pilothouse.ports import LakeHealth
+from pilothouse.runtime.runlog.recorder import Recorder, open_recorder
 from pilothouse.settings import load_settings
 from pilothouse.testing import FixedClock, MemoryLedger
 from pilothouse.workflows.assess import Assessment, assess
@@ -32,6 +38,7 @@ from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.people import Directory
 from pilothouse.workflows.review import Workbench
 from pilothouse.workflows.show import Shows
+from pilothouse.workflows.shows.desk import PageDesk
 from pilothouse.workflows.sign_in import Proxy, SignIn
 from pilothouse.workflows.stability import DAY
 
@@ -55,7 +62,7 @@ def judge(installation: Installation, agent: str, now: datetime) -> Assessment:
     return assess(installation, agent, now, freeze=False)
 
 
-def _write_days(ledger: MemoryLedger) -> None:
+def write_days(ledger: MemoryLedger) -> None:
     """Write forty days for the stability clock: most count, a weekend pauses, one resets."""
     for number in range(1, 41):
         day = (world.NOW - timedelta(days=number)).date()
@@ -91,7 +98,7 @@ def make_installation(home: Path, *, empty: bool = False) -> Installation:
             for n, task in enumerate(tasks[:3])
         ]
         lake.add(stray)
-        _write_days(ledger)
+        write_days(ledger)
         ledger.save_outcomes(tuple(world.make_outcomes(tasks).values()))
         ledger.add_evidence(
             [
@@ -139,10 +146,16 @@ class PeopleSite:
     clock: MovingClock
     bench: Workbench
     queue: SqlReviewQueue
+    desk: PageDesk
 
     def link(self, who: str) -> str:
         """Return the address of a link that signs a person in."""
         return f"/sign-in/{self.sign_in.issue_link(who, actor='test')[1]}"
+
+
+def open_runs(home: Path) -> Recorder:
+    """Open a run log in a folder of the site."""
+    return open_recorder(home / "runs")
 
 
 class MovingClock:
@@ -162,7 +175,7 @@ class MovingClock:
 def people_site(home: Path, *, open_reading: bool = True, proxy: Proxy | None = None) -> Iterator[PeopleSite]:
     """Open a site with people over a ledger in a file, so that a second one can be opened on the same file."""
     clock, memory = MovingClock(world.NOW), make_installation(home)
-    with open_ledger(ledger_url(home)) as ledger:
+    with open_ledger(ledger_url(home)) as ledger, closing(open_runs(home)) as runs:
         in_force = memory.ledger.charter(world.AGENT)
         ledger.accept_charter(
             agent=in_force.agent,
@@ -182,8 +195,18 @@ def people_site(home: Path, *, open_reading: bool = True, proxy: Proxy | None = 
         )
         queue = SqlReviewQueue(ledger.database)
         bench = Workbench(queue, sign_in.directory, clock)
-        rooms = (SigningRoom(ledger, sign_in.directory, clock), ReviewRoom(bench, clock))
-        app = web_app(Shows(installation), sign_in=sign_in, rooms=rooms, menu=(REVIEW_LINK,))
+        shows = Shows(installation, health=lambda: HEALTH, work=lambda: WORK)
+        room = control_room(installation, ledger)
+        desk = page_desk(room, ledger, runs, judge=shows.assessment)
+        rooms = (
+            SigningRoom(ledger, sign_in.directory, clock),
+            ReviewRoom(bench, clock),
+            RolloutRoom(installation, shows),
+            IncidentRoom(room),
+            ControlsRoom(desk),
+            ShelfRoom(desk),
+        )
+        app = web_app(shows, sign_in=sign_in, rooms=rooms)
         yield PeopleSite(
             app=app,
             sign_in=sign_in,
@@ -192,4 +215,5 @@ def people_site(home: Path, *, open_reading: bool = True, proxy: Proxy | None = 
             clock=clock,
             bench=bench,
             queue=queue,
+            desk=desk,
         )

@@ -13,6 +13,7 @@ from pilothouse.app.boundary import open_boundary
 from pilothouse.app.control_room import open_control_room
 from pilothouse.app.gateway import open_gateway_store
 from pilothouse.app.opening import SystemClock, open_installation, open_intake
+from pilothouse.app.pages import open_page_desk
 from pilothouse.app.people import feedback_key, open_curation, open_sign_in, open_workbench
 from pilothouse.app.runs import open_run_log, replay
 from pilothouse.app.serving import serve
@@ -45,6 +46,7 @@ __all__ = [
     "open_gateway_store",
     "open_installation",
     "open_intake",
+    "open_page_desk",
     "open_run_log",
     "open_sign_in",
     "open_watch",
@@ -143,6 +145,7 @@ def command_tree() -> typer.Typer:
             prepare_demo=prepare_demo,
             run_mcp_proxy=run_mcp_proxy,
             list_mcp_tools=list_mcp_tools,
+            open_page_desk=open_page_desk,
             open_run_log=open_run_log,
             replay=replay,
         )

@@ -12,6 +12,7 @@ from pilothouse.app.control_room import alert_ticks, control_room, running_contr
 from pilothouse.app.gateway import running_gateway
 from pilothouse.app.gateway_process import accept_charters, serve_gateway
 from pilothouse.app.opening import SystemClock
+from pilothouse.app.pages import page_desk
 from pilothouse.app.people import people_api, people_rooms, review_ticks, sign_in_of
 from pilothouse.app.runs import open_run_log
 from pilothouse.app.watch import watch_room, watch_ticks
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from pilothouse.interfaces.http.otlp_grpc import GrpcServer
     from pilothouse.lake.node import LakeNode
     from pilothouse.ledger.ledger import SqlLedger
-    from pilothouse.ports import Controls
+    from pilothouse.ports import Controls, RunLog
     from pilothouse.workflows.control_room import ControlRoom
     from pilothouse.workflows.upkeep import PriceList
 
@@ -75,6 +76,7 @@ def serve(request: ServeRequest) -> None:
                     controls=controls,
                     gateway=gateway,
                     ledger=ledger,
+                    run_log=run_log,
                 )
         finally:
             node.stop()
@@ -90,13 +92,15 @@ def _serve_node(
     controls: Controls,
     ledger: SqlLedger,
     gateway: RunningGateway,
+    run_log: RunLog,
 ) -> None:
     from pilothouse.interfaces.http import server
     from pilothouse.interfaces.http.otlp import otlp_app
-    from pilothouse.interfaces.web.incidents import INCIDENTS_MENU, IncidentRoom
+    from pilothouse.interfaces.web.controls import ControlsRoom
+    from pilothouse.interfaces.web.incidents import IncidentRoom
     from pilothouse.interfaces.web.pages import web_app
-    from pilothouse.interfaces.web.review import REVIEW_LINK
     from pilothouse.interfaces.web.rollout import RolloutRoom
+    from pilothouse.interfaces.web.shelf import ShelfRoom
     from pilothouse.lake.health import metrics_text
     from pilothouse.workflows.background import Background, Tick
     from pilothouse.workflows.reconcile import RECONCILE_EVERY_S, GapWatch
@@ -122,6 +126,9 @@ def _serve_node(
         lambda name, text: request.on_note(f"{name}: {text}"),
     )
 
+    shows = Shows(installation, health=node.health, work=background.states)
+    desk = page_desk(room, ledger, run_log, judge=shows.assessment)
+
     def ready() -> None:
         node.announce(address)
         note_server(home, address)
@@ -130,14 +137,18 @@ def _serve_node(
         if not installation.ledger.charters():
             request.on_note("No charter is in force yet: `pilothouse init PATH-TO-YOUR-AGENT` drafts one.")
 
-    shows = Shows(installation, health=node.health, work=background.states)
     app = server.compose(
         otlp=otlp_app(node),
         pages=web_app(
             shows,
             sign_in=sign_in,
-            rooms=(*people_rooms(ledger, sign_in), RolloutRoom(installation, shows), IncidentRoom(room)),
-            menu=(REVIEW_LINK, INCIDENTS_MENU),
+            rooms=(
+                *people_rooms(ledger, sign_in),
+                RolloutRoom(installation, shows),
+                IncidentRoom(room),
+                ControlsRoom(desk),
+                ShelfRoom(desk),
+            ),
         ),
         mounts={"gw": gateway.app, "api": people_api(installation, ledger, sign_in.directory)},
         metrics=lambda: metrics_text(node.health()) + gateway.metrics(),

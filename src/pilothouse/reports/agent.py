@@ -16,15 +16,14 @@ from pilothouse.core.evidence.truth import TruthCount
 from pilothouse.core.statistics.intervals import jeffreys_interval
 from pilothouse.core.statistics.results import NotEnoughEvidence
 from pilothouse.core.verdict.numbers import interval, percent, short_digest
-from pilothouse.core.verdict.remediation import Step, plan_steps
 from pilothouse.core.verdict.sentence import person_names
 from pilothouse.core.verdict.verdict import AgentVerdict, ItemVerdict, Status
 from pilothouse.ports import CharterInForce
 from pilothouse.reports.charts import BandChart, daily_chart
 from pilothouse.reports.foreign import foreign_line
 from pilothouse.reports.moments import Moment, at_ns, moment
+from pilothouse.reports.next_step import next_step
 from pilothouse.reports.view_models import (
-    ActionOffer,
     Empty,
     Frozen,
     Link,
@@ -179,7 +178,6 @@ class AgentPage(Page):
         version: Short digest of the judged version.
         charter: Number and digest of the charter in force.
         next_lapse: When the first evidence lapses, or None.
-        action: The one thing to do, or None when nothing waits.
         truth: Claims against the system of record, the sum first.
         truth_empty: What stands there without a claim, or None.
         heads: Column heads of the task types.
@@ -199,7 +197,6 @@ class AgentPage(Page):
     version: str
     charter: str
     next_lapse: Moment | None
-    action: ActionOffer | None
     truth: tuple[TruthRow, ...]
     truth_empty: Empty | None
     heads: tuple[str, ...]
@@ -296,29 +293,6 @@ def _task_types(
         )
         for name in names
     )
-
-
-def _action(verdict: AgentVerdict, charter: Charter) -> ActionOffer | None:
-    steps = plan_steps(verdict, charter).steps
-    if verdict.status is Status.HOLDS or not steps:
-        return None
-    deciding = [step for step in steps if any(item.startswith(verdict.deciding) for item in step.items)]
-    step = (deciding or list(steps))[0]
-    names = person_names(charter)
-    return ActionOffer(
-        label=_label(step, verdict),
-        command=step.command,
-        href=f"/agents/{quote(verdict.agent, safe='')}/readiness#{verdict.deciding}",
-        who=tuple(names.get(person, person) for person in step.who),
-    )
-
-
-def _label(step: Step, verdict: AgentVerdict) -> str:
-    """Say why, unless the page's first sentence has just said it."""
-    settled = f"Settles {step.items[0]}" + (
-        f" and {plural(len(step.items) - 1, 'more part')}." if len(step.items) > 1 else "."
-    )
-    return settled if step.sentence in verdict.sentence else shown_text(f"{step.sentence} {settled}")
 
 
 def _first_seen(tasks: Iterable[Task]) -> dict[tuple[str, str], int]:
@@ -464,7 +438,7 @@ def build_agent(
         version=short_digest(verdict.version),
         charter=f"{in_force.number} ({short_digest(verdict.charter_digest)})",
         next_lapse=moment(verdict.next_lapse_at, now) if verdict.next_lapse_at else None,
-        action=_action(verdict, charter),
+        action=next_step(verdict, charter),
         truth=rows,
         truth_empty=None if rows else _no_claims(verdict.agent),
         heads=tuple(title for _, title in FIGURES),

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -12,42 +11,41 @@ from markupsafe import Markup
 
 from pilothouse.core.verdict.commands import NOT_YET, is_to_come
 from pilothouse.core.verdict.verdict import Status
-from pilothouse.reports import charts
+from pilothouse.reports import svg
+from pilothouse.reports.charts import BandChart
+from pilothouse.reports.pictures import Picture
 from pilothouse.reports.readiness import DotInterval
-from pilothouse.reports.rollout import DayShown
 from pilothouse.reports.view_models import Page, StatusMark
 
 __all__ = ["environment", "render_body"]
 
 
 def _shape(mark: StatusMark) -> Markup:
-    return Markup(charts.shape(mark.status))  # noqa: S704 - constant text of ours
+    return Markup(svg.shape(mark.status))  # noqa: S704 - constant text of ours
 
 
 def _named_shape(status: str) -> Markup:
-    return Markup(charts.shape(Status(status)))  # noqa: S704 - constant text of ours
+    return Markup(svg.shape(Status(status)))  # noqa: S704 - constant text of ours
 
 
 def _dots(dot: DotInterval) -> Markup:
-    return Markup(charts.dot_interval(dot.low, dot.value, dot.high, dot.bound))  # noqa: S704 - numbers only
+    return Markup(svg.dot_interval(dot.low, dot.value, dot.high, dot.bound))  # noqa: S704 - numbers only
 
 
-def _band(chart: charts.BandChart) -> Markup:
-    return Markup(charts.band_line(chart))  # noqa: S704 - escaped where it is made
+def _band(chart: BandChart) -> Markup:
+    return Markup(svg.band_line(chart))  # noqa: S704 - escaped where it is made
 
 
 def _share(shares: tuple[float, ...]) -> Markup:
-    return Markup(charts.share_bar(shares))  # noqa: S704 - numbers only
+    return Markup(svg.share_bar(shares))  # noqa: S704 - numbers only
 
 
-def _strip(days: Sequence[DayShown]) -> Markup:
-    counted = sum(day.state == "counted" for day in days)
-    label = f"{len(days)} days from {days[0].day} to {days[-1].day}, {counted} of them counted"
-    return Markup(charts.day_strip([day.state for day in days], label))  # noqa: S704 - escaped where it is made
+def _draw(picture: Picture) -> Markup:
+    return Markup(svg.draw(picture))  # noqa: S704 - escaped where it is made
 
 
 def _bar(left: float, width: float, kind: str) -> Markup:
-    return Markup(charts.span_bar(left, width, kind))  # noqa: S704 - numbers and words of ours
+    return Markup(svg.span_bar(left, width, kind))  # noqa: S704 - numbers and words of ours
 
 
 @cache
@@ -61,7 +59,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     env.filters.update(
-        shape=_shape, named_shape=_named_shape, dots=_dots, band=_band, share=_share, strip=_strip
+        shape=_shape, named_shape=_named_shape, dots=_dots, band=_band, share=_share, draw=_draw
     )
     env.globals.update(bar=_bar, not_yet=NOT_YET)
     env.tests["to_come"] = is_to_come
@@ -75,5 +73,5 @@ def render_body(page: Page, **options: Any) -> Markup:
         page: Any page; the template has its name.
         **options: `links` says whether links to other pages are drawn (default True); `token` goes into forms.
     """
-    template = environment().get_template(f"{page.name}.html")
+    template = environment().get_template(f"{page.template or page.name}.html")
     return Markup(template.render(page=page, **{"links": True, "token": "", **options}))  # noqa: S704 - rendered with escaping

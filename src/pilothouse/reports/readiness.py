@@ -23,6 +23,7 @@ from pilothouse.core.verdict.verdict import (
     worst_status,
 )
 from pilothouse.reports.moments import Moment, ago, moment
+from pilothouse.reports.next_step import next_step
 from pilothouse.reports.view_models import (
     Frozen,
     Link,
@@ -440,6 +441,7 @@ def build_readiness(
         as_of=page_moment(now),
         mark=mark,
         sentence=Sentence(plain=shown_text(verdict.sentence), href=f"#{verdict.deciding}"),
+        action=next_step(verdict, charter),
         notices=tuple(shown_text(note) for note in (*notices, *verdict.notes)),
         word=verdict.word,
         phase=phase_words(verdict.phase),

@@ -16,6 +16,7 @@ from pilothouse.core.verdict.phases import LOOKS_MAX, NEXT_PHASE, PhaseEvent, Ph
 from pilothouse.core.verdict.stability import DayState, Forecast, StabilityClock
 from pilothouse.core.verdict.verdict import AgentVerdict, RequirementVerdict, Status
 from pilothouse.reports.moments import Moment, moment
+from pilothouse.reports.pictures import Strip, strip
 from pilothouse.reports.view_models import (
     ActionOffer,
     Empty,
@@ -122,6 +123,7 @@ class ClockShown(Frozen):
         days: Days that counted since the last reset.
         target: The charter's target.
         strip: Day by day, oldest first.
+        picture: The same days, drawn.
         resets: Days that reset, newest first.
         forecast: When the target is reached, in words.
     """
@@ -129,6 +131,7 @@ class ClockShown(Frozen):
     days: int
     target: int
     strip: tuple[DayShown, ...]
+    picture: Strip
     resets: tuple[DayShown, ...]
     forecast: str
 
@@ -320,6 +323,7 @@ def _clock(clock: StabilityClock) -> ClockShown:
         days=clock.stable_days,
         target=clock.target_days,
         strip=tuple(_day(cell.day, cell.state, cell.text) for cell in clock.strip),
+        picture=strip([_STATE_WORDS[cell.state] for cell in clock.strip], "Days of the stability clock"),
         resets=tuple(_day(cell.day, cell.state, cell.text) for cell in clock.resets[:RESETS_MAX]),
         forecast=_forecast(clock, clock.forecast),
     )

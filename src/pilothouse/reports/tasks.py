@@ -75,14 +75,33 @@ class TaskRow(Frozen):
     notes: tuple[str, ...]
 
 
+_MORE_WORDS = (
+    "since:24h",
+    "since:7d",
+    "state:incomplete",
+    "error:*",
+    "tool:",
+    "model:",
+    "cost:>0.05",
+    "took:>30s",
+    "tokens:>10000",
+    "said:",
+)
+"""Beginnings that are worth completing; `workflows.query_line.QUERY_KEYS` explains each."""
+
+WORDS_TYPES_MAX = 20
+"""Task types that are offered; a charter with more is narrowed by its field."""
+
+
 class FilterField(Frozen):
-    """One field of the query, with what was typed."""
+    """One field of the query, with what was typed; `words` complete it."""
 
     name: str
     label: str
     value: str
     choices: tuple[str, ...] = ()
     hint: str = ""
+    words: tuple[str, ...] = ()
 
 
 class TasksPage(Page):
@@ -177,6 +196,13 @@ def task_row(task: Task, outcome: Outcome | None, now: datetime) -> TaskRow:
     )
 
 
+def _words(task_types: tuple[str, ...]) -> tuple[str, ...]:
+    """What the query line completes its last word with."""
+    results = (f"result:{result.value}" for result in TaskResult)
+    types = (f"type:{name}" for name in task_types[:WORDS_TYPES_MAX])
+    return (*results, *types, *_MORE_WORDS)
+
+
 def _filters(
     wanted: TaskFilter, task_types: tuple[str, ...], typed: Mapping[str, str] | None
 ) -> tuple[FilterField, ...]:
@@ -191,7 +217,9 @@ def _filters(
         FilterField(name="type", label="Task type", value=said["type"], choices=("", *task_types)),
         FilterField(name="result", label="Result", value=said["result"], choices=results),
         FilterField(name="version", label="Version", value=said["version"]),
-        FilterField(name="text", label="Query", value=said["text"], hint=QUERY_EXAMPLE),
+        FilterField(
+            name="text", label="Query", value=said["text"], hint=QUERY_EXAMPLE, words=_words(task_types)
+        ),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
+from typing import ClassVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
@@ -249,8 +250,11 @@ class Page(Frozen):
         as_of: The moment it speaks of.
         mark: The status, or None for a page without one.
         sentence: The computed first sentence.
+        action: The one thing that the page asks for, or None when it asks for nothing.
         notices: What a reader must know about the page itself: sources that did not answer, limits that bit.
     """
+
+    template: ClassVar[str] = ""
 
     view_version: int = VIEW_VERSION
     name: str
@@ -260,6 +264,7 @@ class Page(Frozen):
     as_of: Moment
     mark: StatusMark | None = None
     sentence: Sentence
+    action: ActionOffer | None = None
     notices: tuple[str, ...] = ()
 
     @property

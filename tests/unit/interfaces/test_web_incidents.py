@@ -11,7 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from pilothouse.connectors.apprise_notifier import AppriseNotifier
-from pilothouse.interfaces.web.incidents import INCIDENTS_MENU, IncidentRoom
+from pilothouse.interfaces.web.incidents import IncidentRoom
 from pilothouse.interfaces.web.pages import web_app
 from pilothouse.ledger.controls import SqlControls
 from pilothouse.ledger.incidents import SqlContacts, SqlIncidents
@@ -47,9 +47,7 @@ def room(site):
 
 @pytest.fixture
 def client(site, room):
-    app = web_app(
-        Shows(site.installation), sign_in=site.sign_in, rooms=(IncidentRoom(room),), menu=(INCIDENTS_MENU,)
-    )
+    app = web_app(Shows(site.installation), sign_in=site.sign_in, rooms=(IncidentRoom(room),))
     return TestClient(app, base_url="http://localhost", follow_redirects=False)
 
 

@@ -11,8 +11,9 @@ import page_world as world
 from pilothouse.core.evidence.outcome import OutcomeStatus
 from pilothouse.core.evidence.truth import TruthCount
 from pilothouse.reports.agent import AgentTraffic, build_agent
-from pilothouse.reports.charts import band_line, daily_chart
+from pilothouse.reports.charts import daily_chart
 from pilothouse.reports.html import render_body
+from pilothouse.reports.svg import band_line
 
 
 def test_the_truth_line_counts_every_claim_once():

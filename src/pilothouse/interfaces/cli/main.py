@@ -51,6 +51,7 @@ from pilothouse.interfaces.cli import (
     review,
     run,
     serve,
+    show,
     sign_in,
     telemetry,
     value,
@@ -67,7 +68,7 @@ __all__ = ["build_cli", "run_cli"]
 
 COMMANDS = {
     "Begin": (demo, charter, serve, run),
-    "See and decide": (telemetry, fleet, verdict, phase, value, report, explain),
+    "See and decide": (telemetry, fleet, verdict, phase, value, report, show, explain),
     "Measure before it ships": (dataset, evaluate, gate, load, canary, replay, context),
     "Guard what it may do": (provider, key, policy, approve, integration, mcp, controls),
     "People": (evidence, review, feedback, curate, sign_in, contact),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pilothouse.workflows.installation import Installation
     from pilothouse.workflows.replay import ReplayReport, ReplayRequest
     from pilothouse.workflows.review import Workbench
+    from pilothouse.workflows.shows.desk import PageDesk
     from pilothouse.workflows.sign_in import SignIn
     from pilothouse.workflows.watch import WatchRoom
 
@@ -101,6 +102,7 @@ class Services:
         prepare_demo: Make sure the demo's data exist and return the settings that point to them.
         run_mcp_proxy: Stand between an agent and its MCP servers until the agent goes.
         list_mcp_tools: Ask an MCP server what it says about its tools.
+        open_page_desk: Open everything a page is gathered from, for the time of a command.
         open_run_log: Open the run log for the time of a command.
         replay: Replay a recorded run.
     """
@@ -124,5 +126,6 @@ class Services:
     prepare_demo: Callable[[Settings], Settings]
     run_mcp_proxy: Callable[[McpRequest], None]
     list_mcp_tools: Callable[[UpstreamAddress], list[tuple[str, str, dict[str, object]]]]
+    open_page_desk: Callable[[Settings], AbstractContextManager[PageDesk]]
     open_run_log: Callable[[Settings], AbstractContextManager[RunLog]]
     replay: Callable[[Settings, str, ReplayRequest], tuple[ReplayReport, ...]]

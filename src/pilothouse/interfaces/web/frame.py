@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -16,6 +16,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pilothouse.interfaces.web.menu import agent_menu, shown_as, top_menu
 from pilothouse.reports.design import stylesheet
 from pilothouse.reports.html import render_body
 from pilothouse.reports.view_models import Page, page_json
@@ -24,7 +25,6 @@ __all__ = [
     "CONTENT_POLICY",
     "HEADERS",
     "Frame",
-    "MenuLink",
     "StaticFile",
     "Viewer",
     "error_body",
@@ -65,16 +65,6 @@ class StaticFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MenuLink:
-    """A page in the menu; `key` follows `g` on the keyboard."""
-
-    name: str
-    text: str
-    href: str
-    key: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Viewer:
     """Who looks at a page, as its frame shows it; `token` goes into the form that signs out."""
 
@@ -88,34 +78,19 @@ def _named(stem: str, ending: str, body: bytes) -> StaticFile:
 
 
 def static_files() -> Mapping[str, StaticFile]:
-    """Return the static files by role: `css`, `script`, `review` (for the review form) and `icon`."""
+    """Return the static files by role: `css`, `script`, `more` (loaded on demand), `review` (for its form), `icon`."""
     folder = files("pilothouse.interfaces.web") / "static"
     return {
         "css": _named("pilothouse", "css", stylesheet().encode()),
         "script": _named("pilothouse", "js", (folder / "pilothouse.js").read_bytes()),
+        "more": _named("palette", "js", (folder / "palette.js").read_bytes()),
         "review": _named("review", "js", (folder / "review.js").read_bytes()),
         "icon": _named("icon", "svg", (folder / "icon.svg").read_bytes()),
     }
 
 
-_SHOWN_AS = {"trace": "tasks", "review_item": "review"}
-"""Pages that belong to another entry of the menu."""
-
-
-def _menu(agent: str | None, *, governed: bool) -> tuple[MenuLink, ...]:
-    if agent is None:
-        return ()
-    base = f"/agents/{quote(agent, safe='')}"
-    tasks = MenuLink(name="tasks", text="Tasks", href=f"{base}/tasks", key="t")
-    if not governed:
-        return (tasks,)
-    return (
-        MenuLink(name="agent", text="Agent", href=f"{base}/agent", key="a"),
-        MenuLink(name="readiness", text="Readiness", href=f"{base}/readiness", key="r"),
-        tasks,
-        MenuLink(name="rollout", text="Rollout", href=f"{base}/rollout", key="o"),
-        MenuLink(name="value", text="Value", href=f"{base}/value", key="v"),
-    )
+_LIVE = frozenset({"incidents", "incident", "controls", "review"})
+"""Pages on which something may wait for somebody: they fetch themselves again when they have changed."""
 
 
 def error_body(template: Mapping[str, Any]) -> Markup:
@@ -152,16 +127,23 @@ class Frame:
     """Puts a view model into its answer: page or JSON, with digest, cache and security headers.
 
     Args:
-        rooms: Links to rooms that are about no single agent, for example the review queue.
         signs_in: Whether people can sign in here.
     """
 
-    def __init__(self, rooms: Sequence[MenuLink] = (), *, signs_in: bool = False) -> None:
+    def __init__(self, *, signs_in: bool = False) -> None:
         self._base = _environment().get_template("base.html")
         self._static = static_files()
         self._addresses = {role: f"/static/{one.name}" for role, one in self._static.items()}
-        self._rooms = tuple(rooms)
+        self._served: frozenset[str] = frozenset()
         self._signs_in = signs_in
+
+    def offer(self, paths: Iterable[str]) -> None:
+        """Show the pages that are served in the menu; called once, when every room has named its addresses.
+
+        Args:
+            paths: Paths of all routes.
+        """
+        self._served = frozenset(paths)
 
     def answer(
         self, request: Request, page: Page, *, governed: bool, viewer: Viewer | None = None
@@ -192,8 +174,10 @@ class Frame:
         options = {"token": viewer.token} if viewer else {}
         text = self._text(
             title=page.title,
-            name=_SHOWN_AS.get(page.name, page.name),
-            menu=_menu(page.agent, governed=governed),
+            is_live=page.name in _LIVE,
+            name=shown_as(page.name),
+            agent=page.agent,
+            menu=agent_menu(page.agent, self._served, governed=governed),
             body=render_body(page, **options),
             as_of=page.as_of,
             digest=digest,
@@ -222,13 +206,23 @@ class Frame:
             status: HTTP status.
         """
         text = self._text(
-            title=title, name="error", menu=(), body=body, as_of=None, digest="", json="", viewer=viewer
+            title=title,
+            is_live=False,
+            name="error",
+            agent=None,
+            menu=(),
+            body=body,
+            as_of=None,
+            digest="",
+            json="",
+            viewer=viewer,
         )
         headers = {**HEADERS, "cache-control": "no-store"}
         return Response(text, status_code=status, media_type="text/html; charset=utf-8", headers=headers)
 
     def _text(self, **values: Any) -> str:
-        return self._base.render(static=self._addresses, rooms=self._rooms, signs_in=self._signs_in, **values)
+        rooms = top_menu(self._served)
+        return self._base.render(static=self._addresses, rooms=rooms, signs_in=self._signs_in, **values)
 
     def static(self, name: str) -> Response | None:
         """Return a static file by its digest name, or None."""

@@ -11,15 +11,13 @@ from starlette.responses import Response
 from pilothouse.core.action.incident import IncidentState
 from pilothouse.core.charter.powers import Action
 from pilothouse.errors import UnknownName, UsageError
-from pilothouse.interfaces.web.frame import Frame, MenuLink
+from pilothouse.interfaces.web.frame import Frame
 from pilothouse.interfaces.web.routing import PageRoute, Visit, see_other
 from pilothouse.reports.incidents import build_incident, build_incidents
 from pilothouse.workflows.control_room import ControlRoom
 from pilothouse.workflows.incidents import move, view
 
-__all__ = ["INCIDENTS_MENU", "IncidentRoom"]
-
-INCIDENTS_MENU = MenuLink(name="incidents", text="Incidents", href="/incidents", key="i")
+__all__ = ["IncidentRoom"]
 
 LIST_MAX = 100
 """Incidents on the page; older ones stand in `pilothouse incident list --all`."""
@@ -53,9 +51,9 @@ class IncidentRoom:
 
         form = "/agents/{agent}/incidents/{number}"
         return (
-            PageRoute(path="/incidents", answer=show_list, action=Action.READ),
+            PageRoute(path="/incidents", answer=show_list, action=Action.READ, is_live=True),
             PageRoute(path="/incidents.json", answer=show_list, action=Action.READ),
-            PageRoute(path="/incidents/{number:int}", answer=show, action=Action.READ),
+            PageRoute(path="/incidents/{number:int}", answer=show, action=Action.READ, is_live=True),
             PageRoute(path="/incidents/{number:int}.json", answer=show, action=Action.READ),
             PageRoute(path=form, answer=self._step, action=Action.HANDLE, writes=True),
         )

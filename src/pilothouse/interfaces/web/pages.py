@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pilothouse.errors import PilothouseError, UnknownName, UsageError, nearest_name
-from pilothouse.interfaces.web.frame import Frame, MenuLink
+from pilothouse.interfaces.web.frame import Frame
 from pilothouse.interfaces.web.reading import Pages, ReadingRoom
 from pilothouse.interfaces.web.routing import Door, Room
 from pilothouse.interfaces.web.sign_in import SignInRoom
@@ -36,7 +36,6 @@ def web_app(
     *,
     sign_in: SignIn | None = None,
     rooms: Sequence[Room] = (),
-    menu: Sequence[MenuLink] = (),
 ) -> Starlette:
     """Return the pages as an application to be mounted beside the OTLP routes.
 
@@ -44,20 +43,17 @@ def web_app(
         pages: Answers what each page shows.
         sign_in: Who people are; None serves pages that can only be read.
         rooms: Further pages and forms; they come before the reading pages, whose addresses match almost all.
-        menu: Links of the rooms that are about no single agent.
     """
-    frame = Frame(menu, signs_in=sign_in is not None)
+    frame = Frame(signs_in=sign_in is not None)
 
     def nearby(request: Request) -> Sequence[Link]:
         return _nearby(pages, request.path_params.get("agent", ""))
 
     door = Door(frame, sign_in, nearby)
     entrance = () if sign_in is None else (SignInRoom(sign_in),)
-    routes = [
-        door.route(declared)
-        for room in (*entrance, *rooms, ReadingRoom(pages))
-        for declared in room.routes(frame)
-    ]
+    declared = [one for room in (*entrance, *rooms, ReadingRoom(pages)) for one in room.routes(frame)]
+    frame.offer(one.path for one in declared)
+    routes = [door.route(one) for one in declared]
 
     async def not_found(request: Request, _error: Exception) -> Response:
         error = UnknownName("no page has this address", remedy="Start from Fleet: /")

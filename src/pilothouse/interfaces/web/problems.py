@@ -87,7 +87,7 @@ def problem(
         {
             "heading": _HEADINGS.get(status, "This did not work"),
             "message": f"{message}.".replace("..", "."),
-            "remedy": foreign_line(error.remedy, chars_max=600),
+            "remedy": _parts(foreign_line(error.remedy, chars_max=600)),
             "links": tuple(links),
             "links_title": "Agents",
             "typed": [text[:KEPT_CHARS_MAX] for text in (typed or {}).values() if text],
@@ -113,10 +113,17 @@ def bug(frame: Frame, request: Request, error: Exception) -> Response:
         {
             "heading": "A bug in Pilothouse",
             "message": f"This page could not be made. Its id is {ident}.",
-            "remedy": "Look for the id in the server's log and report it; telemetry is taken in as before.",
+            "remedy": _parts(
+                "Look for the id in the server's log and report it; telemetry is taken in as before."
+            ),
             "links": (),
             "links_title": "",
             "typed": [],
         }
     )
     return frame.error(500, body, "Error")
+
+
+def _parts(remedy: str) -> list[tuple[str, bool]]:
+    """Split at backticks: what stands between two of them is to be typed."""
+    return [(text, number % 2 == 1) for number, text in enumerate(remedy.split("`")) if text]

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.powers import Action
-from pilothouse.interfaces.web.frame import HEADERS, Frame, MenuLink
+from pilothouse.interfaces.web.frame import HEADERS, Frame
 from pilothouse.interfaces.web.routing import PageRoute, Visit, see_other
 from pilothouse.ports import Clock, QueueCount
 from pilothouse.reports.foreign import foreign_line
@@ -17,9 +17,7 @@ from pilothouse.reports.review import AfterAnswer, Similar, after_answer, build_
 from pilothouse.workflows.people import Visitor
 from pilothouse.workflows.review import Week, Workbench, rubric_of
 
-__all__ = ["REVIEW_LINK", "ReviewRoom", "week_in_words"]
-
-REVIEW_LINK = MenuLink(name="review", text="Review", href="/review", key="v")
+__all__ = ["ReviewRoom", "week_in_words"]
 
 
 class ReviewRoom:

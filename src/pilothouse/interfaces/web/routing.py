@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 from urllib.parse import quote
 
@@ -17,6 +18,7 @@ from pilothouse.core.charter.powers import Action
 from pilothouse.errors import Denied, PilothouseError
 from pilothouse.interfaces.web.forms import read_form, refuse_foreign, refuse_without_token
 from pilothouse.interfaces.web.frame import HEADERS, Frame, Viewer
+from pilothouse.interfaces.web.live import LiveStreams, asks_for_events
 from pilothouse.interfaces.web.problems import bug, problem, status_of
 from pilothouse.reports.view_models import Link
 from pilothouse.workflows.people import Visitor
@@ -66,6 +68,10 @@ class Visit:
             raise Denied("sign in first", remedy="Open a link from `pilothouse sign-in PERSON`.")
         return self.visitor
 
+    def person_id(self, agent: str) -> str:
+        """Return the person id in an agent's charter; empty for somebody it does not name, or nobody."""
+        return self.visitor.persons.get(agent, "") if self.visitor else ""
+
     def path(self, name: str) -> str:
         """Return a part of the address."""
         return str(self.request.path_params[name])
@@ -80,12 +86,14 @@ class PageRoute:
         answer: Makes the answer; runs in a thread.
         action: What the visitor must be allowed to do, or None where anybody may come: signing in, static files.
         writes: Whether it changes something; then it takes forms by POST, and nothing else.
+        is_live: Whether an open page is told when it has changed.
     """
 
     path: str
     answer: Callable[[Visit], Response]
     action: Action | None
     writes: bool = False
+    is_live: bool = False
 
 
 class Room(Protocol):
@@ -123,6 +131,7 @@ class Door:
         frame: Puts pages into their frame.
         sign_in: Who people are; None where nobody can sign in, and pages can only be read.
         nearby: Finds agents near a name that does not exist.
+        streams: Tells open pages that they changed.
     """
 
     def __init__(
@@ -130,10 +139,12 @@ class Door:
         frame: Frame,
         sign_in: SignIn | None,
         nearby: Callable[[Request], Sequence[Link]] = lambda _request: (),
+        streams: LiveStreams | None = None,
     ) -> None:
         self._frame = frame
         self._sign_in = sign_in
         self._nearby = nearby
+        self._streams = streams or LiveStreams()
 
     def route(self, declared: PageRoute) -> DeclaredRoute:
         """Return a route behind the door."""
@@ -147,7 +158,10 @@ class Door:
                 if declared.writes:
                     refuse_foreign(request)
                     form = await read_form(request)
-                return await run_in_threadpool(self._let_in, declared, request, form)
+                let_in = partial(self._let_in, declared, request, form)
+                answer = await run_in_threadpool(let_in)
+                is_asked = declared.is_live and asks_for_events(request)
+                return self._streams.answer(request, let_in) if is_asked else answer
             except PilothouseError as error:
                 return await run_in_threadpool(self.turn_away, request, error, form=form)
             except Exception as error:  # noqa: BLE001 - logged with an id that the page shows

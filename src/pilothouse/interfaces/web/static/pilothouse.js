@@ -1,22 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-// Comfort only: copy buttons, keyboard. Every page works without this file.
+// Comfort only: copy buttons, keyboard, pages that renew themselves. Every page works without this file.
 "use strict";
 (() => {
   const off = () => { try { return localStorage.getItem("keys") === "off"; } catch { return false; } };
-  for (const cmd of document.querySelectorAll(".cmd")) {
-    if (!navigator.clipboard) break;
-    const button = document.createElement("button");
-    button.className = "copy";
-    button.type = "button";
-    button.textContent = "Copy";
-    button.setAttribute("aria-label", "Copy " + cmd.textContent);
-    button.addEventListener("click", async () => {
-      try { await navigator.clipboard.writeText(cmd.querySelector("code").textContent); button.textContent = "Copied"; }
-      catch { button.textContent = "Not allowed"; }
-      setTimeout(() => { button.textContent = "Copy"; }, 1500);
-    });
-    cmd.append(button);
-  }
+  const copyable = (root) => {
+    for (const cmd of root.querySelectorAll(".cmd")) {
+      if (!navigator.clipboard) break;
+      const button = document.createElement("button");
+      button.className = "copy";
+      button.type = "button";
+      button.textContent = "Copy";
+      button.setAttribute("aria-label", "Copy " + cmd.textContent);
+      button.addEventListener("click", async () => {
+        try { await navigator.clipboard.writeText(cmd.querySelector("code").textContent); button.textContent = "Copied"; }
+        catch { button.textContent = "Not allowed"; }
+        setTimeout(() => { button.textContent = "Copy"; }, 1500);
+      });
+      cmd.append(button);
+    }
+  };
+  copyable(document);
   // A link to a requirement inside a folded part opens what folds it.
   const unfold = () => {
     const id = decodeURIComponent(location.hash.slice(1));
@@ -27,43 +30,46 @@
   addEventListener("hashchange", unfold);
   unfold();
 
-  const rows = [...document.querySelectorAll(".row, .spans > li")];
-  let at = -1;
-  const move = (step) => {
-    if (!rows.length) return;
-    if (at >= 0) rows[at].classList.remove("at");
-    at = Math.min(Math.max(at + step, 0), rows.length - 1);
-    rows[at].classList.add("at");
-    rows[at].scrollIntoView({ block: "nearest" });
+  // A page on which something waits fetches itself again when the server says that it changed,
+  // unless somebody is writing in it.
+  const main = document.getElementById("main");
+  const renew = async () => {
+    if (main.querySelector("form :focus")) return;
+    const answer = await fetch(location.href);
+    if (!answer.ok) { location.reload(); return; }
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    main.replaceChildren(...fresh.getElementById("main").children);
+    document.querySelector(".foot").replaceWith(fresh.querySelector(".foot"));
+    copyable(main);
   };
-  const help = () => {
-    const box = document.createElement("dialog");
-    const list = [["g then a letter", "go: f Fleet, a Agent, r Readiness, t Tasks"], ["j, k", "next, previous row"],
-      ["o", "open the row"], ["/", "search field"], ["?", "this list"]];
-    box.append(Object.assign(document.createElement("h2"), { textContent: "Keyboard" }));
-    for (const [key, what] of list) {
-      const line = document.createElement("p");
-      line.append(Object.assign(document.createElement("kbd"), { textContent: key }), " " + what);
-      box.append(line);
-    }
-    const toggle = document.createElement("button");
-    toggle.textContent = "Switch shortcuts " + (off() ? "on" : "off");
-    toggle.addEventListener("click", () => {
-      try { localStorage.setItem("keys", off() ? "on" : "off"); } catch { /* stays as it is */ }
-      box.close();
+  if (document.body.dataset.live) new EventSource(location.href).addEventListener("changed", renew);
+
+  // The query line completes its last word; without script the list offers the first.
+  const line = document.querySelector("input[list]");
+  if (line) {
+    const words = [...line.list.options].map((one) => one.value);
+    line.addEventListener("input", () => {
+      const head = line.value.replace(/\S*$/, "");
+      line.list.replaceChildren(...words.map((word) => new Option("", head + word)));
     });
-    const close = Object.assign(document.createElement("button"), { textContent: "Close" });
-    close.addEventListener("click", () => box.close());
-    box.append(toggle, " ", close);
-    box.addEventListener("close", () => box.remove());
-    document.body.append(box);
-    box.showModal();
+  }
+  let at = -1;
+  const rows = () => [...document.querySelectorAll(".row, .spans > li")];
+  const move = (step) => {
+    const all = rows();
+    if (!all.length) return;
+    if (all[at]) all[at].classList.remove("at");
+    at = Math.min(Math.max(at + step, 0), all.length - 1);
+    all[at].classList.add("at");
+    all[at].scrollIntoView({ block: "nearest" });
   };
+  const more = async (name) => (await import(document.body.dataset.more))[name]();
   let going = 0;
   addEventListener("keydown", (event) => {
+    if ((event.ctrlKey || event.metaKey) && event.key === "k") { event.preventDefault(); more("palette"); return; }
     const typing = event.target.closest && event.target.closest("input, select, textarea, dialog");
     if (typing || event.isComposing || event.ctrlKey || event.altKey || event.metaKey) return;
-    if (event.key === "?") { help(); return; }
+    if (event.key === "?") { more("help"); return; }
     if (off()) return;
     if (Date.now() - going < 1000) {
       const link = document.querySelector(`[data-go="${CSS.escape(event.key)}"]`);
@@ -74,7 +80,7 @@
     else if (event.key === "j") move(1);
     else if (event.key === "k") move(-1);
     else if (event.key === "o" && at >= 0) {
-      const open = rows[at].querySelector("th a, h3 a, summary");
+      const open = rows()[at].querySelector("th a, td a, h3 a, summary");
       if (open) open.click();
     } else if (event.key === "/") {
       const field = document.querySelector('[data-key="/"]');

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Controls page and its forms: answer for a call, pause, let act again, roll back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import quote
+
+from starlette.responses import Response
+
+from pilothouse.core.charter.powers import Action
+from pilothouse.errors import UnknownName, UsageError
+from pilothouse.interfaces.web.frame import Frame
+from pilothouse.interfaces.web.routing import PageRoute, Visit, see_other
+from pilothouse.workflows.agents import choose_agent
+from pilothouse.workflows.controls import end_rollback, pause_agent, resume_agent, roll_back_agent
+from pilothouse.workflows.shows.desk import PageDesk
+
+__all__ = ["ControlsRoom"]
+
+REASON_MAX = 500
+"""Characters of a reason: a sentence or two."""
+
+
+class ControlsRoom:
+    """What keeps an agent in hand.
+
+    Args:
+        desk: What pages are gathered from.
+    """
+
+    def __init__(self, desk: PageDesk) -> None:
+        self._desk = desk
+
+    def routes(self, frame: Frame) -> Sequence[PageRoute]:
+        """Return the page, its JSON, and the forms."""
+
+        def show(visit: Visit) -> Response:
+            agent = choose_agent(self._desk.installation, visit.path("agent"))
+            page = self._desk.controls(
+                agent, person=visit.person_id(agent), doing=visit.request.query_params.get("do", "")
+            )
+            return frame.answer(visit.request, page, governed=True, viewer=visit.viewer)
+
+        path = "/agents/{agent}/controls"
+        return (
+            PageRoute(path=f"{path}.json", answer=show, action=Action.READ),
+            PageRoute(path=path, answer=show, action=Action.READ, is_live=True),
+            PageRoute(path=path, answer=self._act, action=Action.OPERATE, writes=True),
+            PageRoute(path=f"{path}/answer", answer=self._answer, action=Action.APPROVE, writes=True),
+        )
+
+    def _act(self, visit: Visit) -> Response:
+        agent = choose_agent(self._desk.installation, visit.path("agent"))
+        form, room = visit.form, self._desk.control_room
+        what, tool = form.get("do", ""), form.get("tool") or None
+        page = f"/agents/{quote(agent, safe='')}/controls"
+        if what.startswith("ask-"):
+            return see_other(page, do=what.removeprefix("ask-"))
+        reason, person = _reason(visit), visit.person.person(agent)
+        now = room.installation.clock.now()
+        if what == "pause":
+            pause_agent(room, agent, tool=tool, reason=reason, actor=person, now=now)
+        elif what == "resume":
+            resume_agent(room, agent, tool=tool, reason=reason, actor=person, now=now)
+        elif what == "rollback":
+            version = form.get("version") or None
+            roll_back_agent(room, agent, to_version=version, reason=reason, actor=person, now=now)
+        elif what == "undo":
+            end_rollback(room, agent, reason=reason, actor=person, now=now)
+        else:
+            raise UsageError("that is no step", remedy=f"Open the page again: {page}")
+        return see_other(page)
+
+    def _answer(self, visit: Visit) -> Response:
+        agent, approvals = visit.path("agent"), self._desk.boundary.approvals
+        page = f"/agents/{quote(agent, safe='')}/controls"
+        what, ident = visit.form.get("do", ""), visit.form.get("approval", "")
+        found = approvals.find(ident)
+        if found is None or found.agent != agent:
+            raise UnknownName(
+                "no call of this agent waits under that id", remedy=f"Open the page again: {page}"
+            )
+        if what not in {"allow", "deny"}:
+            raise UsageError("that is no answer", remedy=f"Open the page again: {page}")
+        approvals.vote(
+            found.id,
+            actor=visit.person.person(agent),
+            allows=what == "allow",
+            reason=_reason(visit),
+        )
+        return see_other(page)
+
+
+def _reason(visit: Visit) -> str:
+    reason = visit.form.get("reason", "").strip()[:REASON_MAX]
+    if not reason:
+        raise UsageError(
+            "a reason is missing: people, the agent and the audit log read it",
+            remedy="Write one sentence and send it again.",
+        )
+    return reason

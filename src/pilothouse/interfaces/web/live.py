@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tells an open page that it has changed: server-sent events that carry no content, only that there is a new page.
+
+The page fetches itself again, so what is shown passes the same door, and whoever may not read it any more is
+turned away there. Without script the page is reloaded by hand and misses nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+
+from pilothouse.errors import PilothouseError
+from pilothouse.interfaces.web.frame import HEADERS
+
+__all__ = ["LiveStreams", "asks_for_events"]
+
+LOOK_EVERY_S = 3.0
+"""A page call answered within minutes is seen in seconds; a look costs one page."""
+
+STREAMS_MAX = 32
+"""Open pages that are told; one more is told nothing and can be reloaded."""
+
+LIFE_S = 900.0
+"""After a quarter of an hour the browser asks again by itself: a forgotten tab holds no stream for ever."""
+
+
+def asks_for_events(request: Request) -> bool:
+    """Return whether a browser's `EventSource` asks.
+
+    Args:
+        request: The request.
+    """
+    return request.headers.get("accept", "").startswith("text/event-stream")
+
+
+class LiveStreams:
+    """The streams of one server.
+
+    Args:
+        every_s: Pause between two looks, seconds.
+        life_s: How long one stream lives, seconds.
+    """
+
+    def __init__(self, *, every_s: float = LOOK_EVERY_S, life_s: float = LIFE_S) -> None:
+        self._every_s = every_s
+        self._life_s = life_s
+        self._open = 0
+
+    def answer(self, request: Request, look: Callable[[], Response]) -> Response:
+        """Return a stream that says `changed` when the page has another digest.
+
+        Args:
+            request: The request.
+            look: Makes the page again, through the door.
+        """
+        if self._open >= STREAMS_MAX:
+            return PlainTextResponse("too many pages are open; reload by hand", 503, dict(HEADERS))
+        headers = {**HEADERS, "cache-control": "no-store", "x-accel-buffering": "no"}
+        return StreamingResponse(self._events(request, look), media_type="text/event-stream", headers=headers)
+
+    async def _events(self, request: Request, look: Callable[[], Response]) -> AsyncIterator[str]:
+        self._open += 1
+        try:
+            seen = (await run_in_threadpool(look)).headers.get("etag")
+            yield "retry: 5000\n\n"
+            for _ in range(int(self._life_s / self._every_s)):
+                await asyncio.sleep(self._every_s)
+                if await request.is_disconnected():
+                    return
+                now = (await run_in_threadpool(look)).headers.get("etag")
+                yield ": \n\n" if now == seen else "event: changed\ndata:\n\n"
+                seen = now
+        except PilothouseError:
+            yield "event: changed\ndata:\n\n"  # the page itself says why
+        finally:
+            self._open -= 1

@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Audit page: what is on record, how far it was verified, and how an auditor checks it without us."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+from pilothouse.core.evidence.evidence import Evidence
+from pilothouse.core.verdict.verdict import Status
+from pilothouse.ports import AuditRecord
+from pilothouse.reports.foreign import foreign_line
+from pilothouse.reports.moments import moment
+from pilothouse.reports.sections import Cell, Row, Section, SectionsPage, columns
+from pilothouse.reports.view_models import (
+    ActionOffer,
+    Empty,
+    Sentence,
+    StatusMark,
+    page_moment,
+    shown_text,
+)
+from pilothouse.reports.words import SHAPES, plural
+
+__all__ = ["RECORDS_SHOWN", "AuditFacts", "build_audit"]
+
+RECORDS_SHOWN = 50
+"""Records on the page, newest first; `pilothouse audit list --limit` prints up to a thousand."""
+
+KEYS_SHOWN = 4
+"""Fields shown of a record that has none of those below."""
+
+_SHOWN_KEYS = ("decision", "tool", "rule", "reason", "number", "path", "section", "size", "person")
+"""Fields of a record that say the most, in this order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditFacts:
+    """What is known of the log.
+
+    Attributes:
+        size: Records.
+        checkpoints: Size and moment of each signed checkpoint, oldest first.
+        anchors: Size, place and whether it lies under other rights, newest first.
+        verified: The newest record of a verification, or None.
+        key: The log's public key.
+        records: Newest records.
+        kinds: Kinds that can be asked for.
+        wanted: Kind that was asked for, or empty.
+    """
+
+    size: int
+    checkpoints: Sequence[tuple[int, datetime]]
+    anchors: Sequence[tuple[int, str, bool]]
+    verified: Evidence | None
+    key: str
+    records: Sequence[AuditRecord]
+    kinds: Sequence[str] = ()
+    wanted: str = ""
+
+
+def build_audit(facts: AuditFacts, now: datetime) -> SectionsPage:
+    """Build the page.
+
+    Args:
+        facts: What is known of the log.
+        now: The moment, aware UTC.
+    """
+    mark, plain = _state(facts, now)
+    return SectionsPage(
+        name="audit",
+        title=f"{mark.word} · audit",
+        heading="Audit",
+        as_of=page_moment(now),
+        mark=mark,
+        sentence=Sentence(plain=plain),
+        action=_action(facts),
+        sections=(_records(facts, now), _checkpoints(facts, now), _offline(facts)),
+    )
+
+
+def _mark(status: Status, word: str) -> StatusMark:
+    return StatusMark(status=status, word=word, shape=SHAPES[status])
+
+
+def _state(facts: AuditFacts, now: datetime) -> tuple[StatusMark, str]:
+    if not facts.size:
+        return _mark(Status.NO_EVIDENCE, "No evidence"), "Nothing is on record yet."
+    found = facts.verified
+    if found is None:
+        return _mark(Status.NO_EVIDENCE, "Not verified"), (
+            f"{plural(facts.size, 'record')} are kept and nobody has verified them."
+        )
+    when = moment(found.window_to, now)
+    if not found.passed:
+        return _mark(Status.BREACHED, "Tampered"), shown_text(
+            f"The log does not prove itself, verified {when.shown}: {found.detail}"
+        )
+    since = facts.size - found.n
+    anchored = max((size for size, _place, outside in facts.anchors if outside), default=None)
+    anchor = (
+        f"anchored outside to record {anchored:,}"
+        if anchored is not None
+        else "anchored nowhere outside: whoever may write the ledger may rewrite it whole"
+    )
+    plain = f"Verified to record {found.n:,} {when.shown}, {anchor}; {since:,} came since."
+    return _mark(Status.HOLDS if anchored is not None else Status.AT_RISK, "Verified"), plain
+
+
+def _action(facts: AuditFacts) -> ActionOffer | None:
+    if not facts.size:
+        return ActionOffer(label="Put a charter into force", command="pilothouse up --charter charter.yaml")
+    if facts.verified is None or facts.verified.n < facts.size or not facts.verified.passed:
+        return ActionOffer(label="Verify the log", command="pilothouse audit verify")
+    if not any(outside for _size, _place, outside in facts.anchors):
+        return ActionOffer(
+            label="Anchor it where the operator of this machine cannot write",
+            command="pilothouse audit anchor FOLDER --outside",
+        )
+    return None
+
+
+def _records(facts: AuditFacts, now: datetime) -> Section:
+    narrowed = f"only {facts.wanted}; " if facts.wanted else ""
+    return Section(
+        anchor="records",
+        title="Records",
+        note=f"{narrowed}newest {len(facts.records)} of {facts.size:,}",
+        columns=columns("#Record", "When", "Agent", "What", "Who", "Says"),
+        rows=tuple(_record(one, now) for one in facts.records),
+        empty=Empty(
+            missing="No record of this kind."
+            if facts.wanted
+            else "No record yet: the first charter, call or verdict makes one.",
+            command="pilothouse audit list",
+        ),
+    )
+
+
+def _record(one: AuditRecord, now: datetime) -> Row:
+    try:
+        whole = json.loads(one.text)
+    except ValueError:
+        whole = {}
+    document = whole.get("document") if isinstance(whole, dict) else None
+    actor = str(whole.get("actor", "")) if isinstance(whole, dict) else ""
+    return Row(
+        anchor=f"record-{one.position}",
+        cells=(
+            Cell(text=f"{one.position:,}"),
+            Cell(when=moment(one.at, now)),
+            Cell(text=shown_text(one.agent)),
+            Cell(text=shown_text(one.kind), is_code=True, href=f"/audit?kind={quote(one.kind, safe='')}"),
+            Cell(text=foreign_line(actor, chars_max=80)),
+            Cell(text=_says(document)),
+        ),
+    )
+
+
+def _says(document: Any) -> str:
+    if not isinstance(document, dict):
+        return ""
+    keys = [key for key in _SHOWN_KEYS if key in document] or list(document)[:KEYS_SHOWN]
+    parts = [f"{key} {document[key]}" for key in keys if isinstance(document[key], str | int)]
+    return foreign_line("; ".join(parts), chars_max=160)
+
+
+def _checkpoints(facts: AuditFacts, now: datetime) -> Section:
+    rows = [
+        Row(
+            cells=(
+                Cell(text="checkpoint"),
+                Cell(text=f"{size:,}"),
+                Cell(when=moment(at, now)),
+                Cell(text="signed here"),
+            )
+        )
+        for size, at in reversed(facts.checkpoints[-10:])
+    ]
+    rows += [
+        Row(
+            cells=(
+                Cell(text="anchor"),
+                Cell(text=f"{size:,}"),
+                Cell(),
+                Cell(
+                    text=foreign_line(place),
+                    small="under other rights" if outside else "same rights as the ledger",
+                ),
+            )
+        )
+        for size, place, outside in facts.anchors[:10]
+    ]
+    return Section(
+        anchor="checkpoints",
+        title="Checkpoints and anchors",
+        columns=columns("What", "#Up to record", "When", "Where"),
+        rows=tuple(rows),
+        empty=Empty(missing="The present state was never signed.", command="pilothouse audit checkpoint"),
+    )
+
+
+def _offline(facts: AuditFacts) -> Section:
+    steps = (
+        ("Give the auditor the public key by another way than the log", "pilothouse audit key", facts.key),
+        ("Prove one record", f"pilothouse audit prove {max(facts.size - 1, 0)}", ""),
+        ("Write one file", "pilothouse audit export audit.zip", ""),
+        (
+            "Check it on a machine without Pilothouse and without a network",
+            "pilothouse-verify audit.zip --key KEY --checkpoint ANCHOR",
+            "",
+        ),
+    )
+    return Section(
+        anchor="offline",
+        title="Verify it without us",
+        columns=columns("Step", "What", "Type"),
+        rows=tuple(
+            Row(
+                cells=(
+                    Cell(text=str(number)),
+                    Cell(text=text, small=shown_text(small)),
+                    Cell(command=command),
+                )
+            )
+            for number, (text, command, small) in enumerate(steps, 1)
+        ),
+    )

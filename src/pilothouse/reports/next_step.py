@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one thing that a verdict asks for, the same on every page of an agent (verdict → action)."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.verdict.remediation import Step, plan_steps
+from pilothouse.core.verdict.sentence import person_names
+from pilothouse.core.verdict.verdict import AgentVerdict, Status
+from pilothouse.reports.view_models import ActionOffer, shown_text
+from pilothouse.reports.words import plural
+
+__all__ = ["next_step"]
+
+
+def next_step(verdict: AgentVerdict, charter: Charter) -> ActionOffer | None:
+    """Return the step that settles what decides the verdict; None when everything holds.
+
+    Args:
+        verdict: The verdict.
+        charter: The charter it judges.
+    """
+    steps = plan_steps(verdict, charter).steps
+    if verdict.status is Status.HOLDS or not steps:
+        return None
+    deciding = [step for step in steps if any(item.startswith(verdict.deciding) for item in step.items)]
+    step = (deciding or list(steps))[0]
+    names = person_names(charter)
+    return ActionOffer(
+        label=_label(step, verdict),
+        command=step.command,
+        href=f"/agents/{quote(verdict.agent, safe='')}/readiness#{verdict.deciding}",
+        who=tuple(names.get(person, person) for person in step.who),
+    )
+
+
+def _label(step: Step, verdict: AgentVerdict) -> str:
+    """Say why, unless the page's first sentence has just said it."""
+    settled = f"Settles {step.items[0]}" + (
+        f" and {plural(len(step.items) - 1, 'more part')}." if len(step.items) > 1 else "."
+    )
+    return settled if step.sentence in verdict.sentence else shown_text(f"{step.sentence} {settled}")

@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Ownership page: who answers for what, who has accepted it, and when they look at it again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from urllib.parse import quote
+
+from pilothouse.core.charter.answers import is_open, known
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.people import Duty, RaciRow
+from pilothouse.core.evidence.evidence import Evidence
+from pilothouse.core.verdict.signing import Asked, SignatureState
+from pilothouse.core.verdict.verdict import AgentVerdict, Status
+from pilothouse.reports.domain import asked_section, domain_head, shown_names
+from pilothouse.reports.moments import moment, span_text
+from pilothouse.reports.sections import Cell, Row, Section, SectionsPage, columns
+from pilothouse.reports.view_models import ActionOffer, Empty, StatusMark, page_moment, shown_text
+from pilothouse.reports.words import SHAPES
+
+__all__ = ["OwnershipFacts", "build_ownership"]
+
+_REVIEWS = ("quality", "owner", "sponsor", "permissions", "runbooks")
+_OPEN = "open question"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnershipFacts:
+    """What the ledger knows about the people of a charter.
+
+    Attributes:
+        asked: Signatures that the framework asks for.
+        evidence: Records of the agent; reviews held and duties reached among them.
+        channels: Channels by identity.
+        gone: Person ids who left, as the directory says.
+    """
+
+    asked: Sequence[Asked]
+    evidence: Sequence[Evidence]
+    channels: Mapping[str, Sequence[str]]
+    gone: frozenset[str] = frozenset()
+
+
+def build_ownership(
+    charter: Charter, verdict: AgentVerdict, facts: OwnershipFacts, now: datetime, *, person: str = ""
+) -> SectionsPage:
+    """Build the page.
+
+    Args:
+        charter: The charter in force.
+        verdict: Its verdict at the moment.
+        facts: What the ledger knows.
+        now: The moment, aware UTC.
+        person: Person id of who looks at it, or empty.
+    """
+    head = domain_head(verdict, charter, "OWN")
+    mine = [one for one in facts.asked if one.person == person and one.state is not SignatureState.SIGNED]
+    sign = f"/agents/{quote(charter.agent, safe='')}/sign"
+    action = head.action
+    if mine:
+        action = ActionOffer(
+            label=f"Read and sign what waits for you: {len(mine)}",
+            command="",
+            href=sign,
+            who=(shown_names(charter).get(person, person),),
+        )
+    return SectionsPage(
+        name="ownership",
+        title=f"{head.mark.spoken} · ownership of {charter.agent}",
+        heading="Ownership",
+        agent=charter.agent,
+        as_of=page_moment(now),
+        mark=head.mark,
+        sentence=head.sentence,
+        action=action,
+        sections=(
+            _raci(charter, facts, sign),
+            _people(charter, facts),
+            _terms(charter, facts, now, sign),
+            _escalation(charter),
+            _calendar(charter, facts, now),
+            asked_section(head, charter, charter.agent),
+        ),
+    )
+
+
+def _mark(status: Status, word: str) -> StatusMark:
+    return StatusMark(status=status, word=word, shape=SHAPES[status])
+
+
+def _listed(answer: object) -> tuple[str, ...]:
+    return () if answer is None or is_open(answer) else tuple(str(one) for one in answer)  # type: ignore[attr-defined]
+
+
+def _letters(row: RaciRow, person: str) -> str:
+    found = ""
+    if known(row.accountable) == person:
+        found += "A"
+    for letter, answer in (("R", row.responsible), ("C", row.consulted), ("I", row.informed)):
+        if person in _listed(answer):
+            found += letter
+    return " ".join(found)
+
+
+def _raci(charter: Charter, facts: OwnershipFacts, sign: str) -> Section:
+    people = shown_names(charter)
+    signed = {
+        one.scope.duty: one
+        for one in facts.asked
+        if one.requirement == "OWN-2" and one.scope.duty is not None
+    }
+    rows = []
+    for duty, row in charter.raci.rows().items():
+        owner = known(row.accountable)
+        asked = signed.get(duty)
+        if owner is None:
+            state = Cell(mark=_mark(Status.BREACHED, "Nobody"), small="A is an open question")
+        elif asked is None or asked.state is not SignatureState.SIGNED:
+            state = Cell(mark=_mark(Status.NO_EVIDENCE, "Not accepted"), text="Sign", href=f"{sign}#raci")
+        else:
+            state = Cell(mark=_mark(Status.HOLDS, "Accepted"))
+        rows.append(
+            Row(
+                anchor=f"duty-{duty}",
+                cells=(
+                    state,
+                    Cell(text=_duty_words(duty)),
+                    *(Cell(text=_letters(row, person)) for person in people),
+                ),
+            )
+        )
+    return Section(
+        anchor="raci",
+        title="Who answers for what",
+        note="A is accountable, R does it, C is asked, I is told",
+        columns=columns("State", "Duty", *people.values()),
+        rows=tuple(rows),
+    )
+
+
+def _duty_words(duty: Duty) -> str:
+    return duty.replace("_", " ")
+
+
+def _people(charter: Charter, facts: OwnershipFacts) -> Section:
+    names = shown_names(charter)
+    rows = []
+    for person, entry in charter.people.items():
+        identity = known(entry.identity)
+        ways = facts.channels.get(identity or "", ())
+        left = person in facts.gone
+        if left:
+            mark = _mark(Status.BREACHED, "Left")
+        elif ways:
+            mark = _mark(Status.HOLDS, "Reachable")
+        else:
+            mark = _mark(Status.NO_EVIDENCE, "No address")
+        stands_in = known(entry.substitute) if entry.substitute else None
+        rows.append(
+            Row(
+                anchor=f"person-{person}",
+                cells=(
+                    Cell(mark=mark),
+                    Cell(text=names[person], small=person),
+                    Cell(text=shown_text(known(entry.unit) or _OPEN)),
+                    Cell(
+                        text=", ".join(ways), command="" if ways else f"pilothouse contact set {person} URL"
+                    ),
+                    Cell(text=names.get(stands_in, stands_in) if stands_in else "nobody"),
+                ),
+            )
+        )
+    return Section(
+        anchor="people",
+        title="People",
+        columns=columns("State", "Name", "Unit", "Reached by", "Substitute"),
+        rows=tuple(rows),
+        empty=Empty(missing="The charter names nobody.", asked_by="OWN-1", command="pilothouse check"),
+    )
+
+
+def _terms(charter: Charter, facts: OwnershipFacts, now: datetime, sign: str) -> Section:
+    names = shown_names(charter)
+    rows = []
+    for requirement, title, person in (
+        ("OWN-1", "Owner", known(charter.owner.person)),
+        ("OWN-6", "Sponsor", known(charter.sponsor.person)),
+    ):
+        own = [one for one in facts.asked if one.requirement == requirement]
+        stands = bool(own) and all(one.state is SignatureState.SIGNED for one in own)
+        lapses = min((one.lapses_at for one in own if one.lapses_at), default=None)
+        last = max((one.signed_at for one in own if one.signed_at), default=None)
+        rows.append(
+            Row(
+                cells=(
+                    Cell(
+                        mark=_mark(Status.HOLDS, "Signed")
+                        if stands
+                        else _mark(Status.NO_EVIDENCE, "Not signed")
+                    ),
+                    Cell(text=title, small=names.get(person, person) if person else _OPEN),
+                    Cell(when=moment(last, now) if last else None, text="" if last else "never"),
+                    Cell(when=moment(lapses, now) if lapses else None),
+                    Cell(text="" if stands else "Read and sign", href="" if stands else sign),
+                )
+            )
+        )
+    ends = known(charter.owner.term_ends)
+    return Section(
+        anchor="terms",
+        title="Signed again",
+        note=f"the owner's term ends on {ends.isoformat() if ends else 'an open day'}",
+        columns=columns("State", "Who", "Signed", "Again by", "Next"),
+        rows=tuple(rows),
+    )
+
+
+def _escalation(charter: Charter) -> Section:
+    names = shown_names(charter)
+    levels = sorted(known(charter.escalation) or (), key=lambda one: one.level)
+    hours = known(charter.operations.on_call)
+    return Section(
+        anchor="escalation",
+        title="Who is called",
+        note=f"on call: {str(hours).replace('_', ' ') if hours else _OPEN}",
+        columns=columns("Level", "Who", "By", "Must answer within"),
+        rows=tuple(
+            Row(
+                cells=(
+                    Cell(text=str(one.level)),
+                    Cell(text=", ".join(names.get(who, who) for who in _listed(one.to)) or _OPEN),
+                    Cell(text=", then ".join(_listed(one.via)) or _OPEN),
+                    Cell(text=_time(known(one.acknowledge))),
+                )
+            )
+            for one in levels
+        ),
+        empty=Empty(
+            missing="The charter has no escalation path.", asked_by="OWN-5", command="pilothouse check"
+        ),
+    )
+
+
+def _time(length: timedelta | None) -> str:
+    return span_text(length) if length is not None else _OPEN
+
+
+def _calendar(charter: Charter, facts: OwnershipFacts, now: datetime) -> Section:
+    rows = []
+    for name in _REVIEWS:
+        every = known(getattr(charter.reviews, name))
+        held = [one for one in facts.evidence if one.kind == "review.held" and one.scope.part == name]
+        last = max((one.window_to for one in held), default=None)
+        due = last + every if last and every else None
+        if last is None:
+            mark = _mark(Status.NO_EVIDENCE, "Never held")
+        elif due is not None and due < now:
+            mark = _mark(Status.BREACHED, "Overdue")
+        else:
+            mark = _mark(Status.HOLDS, "Held")
+        rows.append(
+            Row(
+                anchor=f"review-{name}",
+                cells=(
+                    Cell(mark=mark),
+                    Cell(text=f"{name} review"),
+                    Cell(text=f"every {_time(every)}" if every else _OPEN),
+                    Cell(when=moment(last, now) if last else None, text="" if last else "never"),
+                    Cell(when=moment(due, now) if due else None, text="" if due else "as soon as it can be"),
+                    Cell(text=shown_text(held[-1].detail) if held else ""),
+                ),
+            )
+        )
+    return Section(
+        anchor="calendar",
+        title="Review calendar",
+        columns=columns("State", "Review", "Cadence", "Last", "Next due", "Minutes"),
+        rows=tuple(rows),
+    )

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pictures of sections: places in [0, 1] and the words that say the same; the table beside each has the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pilothouse.reports.view_models import Frozen
+
+__all__ = [
+    "STRIP_DAYS",
+    "Forest",
+    "ForestRow",
+    "Picture",
+    "Stop",
+    "Strip",
+    "Timeline",
+    "Trend",
+    "forest",
+    "strip",
+    "timeline",
+    "trend",
+]
+
+STRIP_DAYS = 90
+"""Places of a strip: the days of the clock that the framework asks for."""
+
+STOPS_MAX = 30
+"""Stops of a timeline; more would lie on each other."""
+
+_WORDS = {
+    "counted": "counted",
+    "paused": "paused",
+    "reset": "reset",
+    "holds": "hold",
+    "at_risk": "at risk",
+    "breached": "breached",
+    "no_evidence": "without evidence",
+}
+
+
+class _Drawn(Frozen):
+    """What every picture has: what is drawn, and the same in words for who cannot see it."""
+
+    title: str
+    description: str
+
+
+class ForestRow(Frozen):
+    """One difference with its interval, as places from the left; `is_total` for the pooled one."""
+
+    label: str
+    low: float
+    value: float
+    high: float
+    is_total: bool = False
+
+
+class Forest(_Drawn):
+    """Paired differences, one row each, against zero and a margin."""
+
+    kind: Literal["forest"] = "forest"
+    rows: tuple[ForestRow, ...]
+    zero: float
+    margin: float | None
+    margin_text: str = ""
+
+
+class Strip(_Drawn):
+    """Days, oldest first, each with its state; `places` says how many would fill the width."""
+
+    kind: Literal["strip"] = "strip"
+    states: tuple[str, ...]
+    places: int = STRIP_DAYS
+
+
+class Stop(Frozen):
+    """One moment of a timeline; its number is explained in the table."""
+
+    at: float
+    number: str
+    is_loud: bool = False
+
+
+class Timeline(_Drawn):
+    """What happened between two moments, to scale."""
+
+    kind: Literal["timeline"] = "timeline"
+    stops: tuple[Stop, ...]
+    begins: str
+    ends: str
+
+
+class Trend(_Drawn):
+    """One bar for each day from zero, None where nothing was measured, against a bound."""
+
+    kind: Literal["trend"] = "trend"
+    bars: tuple[float | None, ...]
+    bound: float | None
+    bound_text: str = ""
+    begins: str
+    ends: str
+
+
+Picture = Annotated[Forest | Strip | Timeline | Trend, Field(discriminator="kind")]
+
+
+def forest(
+    rows: Sequence[tuple[str, float, float, float]],
+    *,
+    margin: float | None,
+    margin_text: str,
+    total: str = "",
+) -> Forest | None:
+    """Return the picture of paired differences, the worst on top; None without any.
+
+    Args:
+        rows: Label, low, value and high of each, in one unit.
+        margin: The worst difference that is still allowed, in the same unit; None when nothing is allowed by name.
+        margin_text: The same in words.
+        total: Label of the pooled row, which stands last.
+
+    Example:
+        >>> drawn = forest([("a", -4.0, -1.0, 2.0)], margin=-5.0, margin_text="-5")
+        >>> drawn.rows[0].value
+        0.5714
+    """
+    if not rows:
+        return None
+    ends = [0.0, *([margin] if margin is not None else []), *(one for row in rows for one in row[1:])]
+    least, most = min(ends), max(ends)
+    width = (most - least) or 1.0
+
+    def place(value: float) -> float:
+        return round((value - least) / width, 4)
+
+    ordered = sorted(rows, key=lambda row: (row[0] == total, row[2]))
+    worse = [label for label, _low, value, _high in ordered if value < 0]
+    return Forest(
+        title="Paired differences, candidate minus baseline",
+        description=f"{len(worse)} of {len(rows)} are below zero"
+        + (f": {', '.join(worse)}" if worse else "")
+        + (f"; the margin is {margin_text}." if margin_text else "."),
+        rows=tuple(
+            ForestRow(
+                label=label, low=place(low), value=place(value), high=place(high), is_total=label == total
+            )
+            for label, low, value, high in ordered
+        ),
+        zero=place(0.0),
+        margin=None if margin is None else place(margin),
+        margin_text=margin_text,
+    )
+
+
+def strip(states: Sequence[str], title: str) -> Strip:
+    """Return a strip of days, its counts as words.
+
+    Args:
+        states: One of the states of `svg._CELLS` for each day, oldest first.
+        title: What is drawn.
+
+    Example:
+        >>> strip(["counted", "paused", "counted"], "Days").description
+        '3 days: 2 counted, 1 paused.'
+    """
+    shown = tuple(states[-STRIP_DAYS:])
+    counts = [f"{shown.count(state)} {_WORDS[state]}" for state in _WORDS if state in shown]
+    return Strip(
+        title=title,
+        description=f"{len(shown)} days: {', '.join(counts)}.",
+        states=shown,
+        places=max(len(shown), STRIP_DAYS),
+    )
+
+
+def timeline(stops: Sequence[tuple[datetime, str, bool]], title: str) -> Timeline | None:
+    """Return what happened, to scale; None when there are fewer than two moments.
+
+    Args:
+        stops: Moment, text and whether it stands out, oldest first.
+        title: What is drawn.
+    """
+    shown = stops[:STOPS_MAX]
+    if len(shown) < 2:
+        return None
+    first, last = shown[0][0], shown[-1][0]
+    length = (last - first).total_seconds() or 1.0
+    return Timeline(
+        title=title,
+        description=f"{len(shown)} events from {first:%d %b, %H:%M} to {last:%d %b, %H:%M} UTC; "
+        f"first {shown[0][1]}, last {shown[-1][1]}.",
+        stops=tuple(
+            Stop(at=round((when - first).total_seconds() / length, 4), number=str(number), is_loud=loud)
+            for number, (when, _text, loud) in enumerate(shown, 1)
+        ),
+        begins=f"{first:%d %b, %H:%M}",
+        ends=f"{last:%d %b, %H:%M}",
+    )
+
+
+def trend(
+    values: Sequence[tuple[str, float | None]],
+    *,
+    title: str,
+    bound: float | None,
+    bound_text: str,
+    words: str,
+) -> Trend | None:
+    """Return a bar for each day from zero; None when nothing was measured.
+
+    Args:
+        values: Day and value, oldest first; None for a day without one.
+        title: What is drawn.
+        bound: The committed value in the same unit, or None.
+        bound_text: The same in words.
+        words: The picture in words.
+    """
+    measured = [value for _day, value in values if value is not None]
+    if not measured:
+        return None
+    most = max([*measured, *([bound] if bound is not None else [])]) * 1.1 or 1.0
+    return Trend(
+        title=title,
+        description=words,
+        bars=tuple(None if value is None else round(value / most, 4) for _day, value in values),
+        bound=None if bound is None else round(bound / most, 4),
+        bound_text=bound_text,
+        begins=values[0][0],
+        ends=values[-1][0],
+    )

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Gather the pages about one domain of an agent: Ownership, Integrations, Evals (assessment, ledger → view models)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import ValidationError
+
+from pilothouse.core.verdict.release_verdict import ReleaseVerdict
+from pilothouse.ports.contacts import ContactStore
+from pilothouse.reports.evals import build_evals
+from pilothouse.reports.integrations import Connected, build_integrations
+from pilothouse.reports.ownership import OwnershipFacts, build_ownership
+from pilothouse.reports.sections import SectionsPage
+from pilothouse.workflows.assess import Assessment
+from pilothouse.workflows.directory import people_gone
+from pilothouse.workflows.installation import Installation
+from pilothouse.workflows.integrations import rollout_order, take_inventory
+from pilothouse.workflows.signing import signatures
+
+__all__ = ["show_evals", "show_integrations", "show_ownership"]
+
+DECISIONS_READ = 50
+"""Newest decisions of the gate that are read."""
+
+
+def show_ownership(
+    installation: Installation,
+    contacts: ContactStore,
+    found: Assessment,
+    now: datetime,
+    *,
+    person: str = "",
+) -> SectionsPage:
+    """Return the Ownership page.
+
+    Args:
+        installation: Lake and ledger.
+        contacts: Addresses of people.
+        found: Assessment of the agent at the moment.
+        now: The moment, aware UTC.
+        person: Person id of who looks at it, or empty.
+    """
+    agent = found.charter.agent
+    channels: dict[str, list[str]] = {}
+    for one in contacts.all():
+        channels.setdefault(one.identity, []).append(one.channel)
+    facts = OwnershipFacts(
+        asked=signatures(installation.ledger, agent, now),
+        evidence=tuple(installation.ledger.evidence(agent)),
+        channels=channels,
+        gone=frozenset(people_gone(installation.ledger, agent)),
+    )
+    return build_ownership(found.charter, found.verdict, facts, now, person=person)
+
+
+def show_integrations(installation: Installation, found: Assessment, now: datetime) -> SectionsPage:
+    """Return the Integrations page.
+
+    Args:
+        installation: Lake and ledger.
+        found: Assessment of the agent at the moment.
+        now: The moment, aware UTC.
+    """
+    agent = found.charter.agent
+    inventory = take_inventory(installation, agent, now)
+    connected = [
+        Connected(
+            name=one.name,
+            kind=f"{one.kind}, {one.environment}".replace("?", "open question"),
+            hosts=one.hosts,
+            tools=one.tools,
+            tasks_seen=one.tasks_seen,
+            certificate=one.certificate,
+            certified_at=one.certified_at,
+            expires_at=one.expires_at,
+            detail=one.detail,
+        )
+        for one in inventory.integrations
+    ]
+    return build_integrations(
+        found.charter,
+        found.verdict,
+        connected,
+        rollout_order(installation, agent, now),
+        unknown_hosts=inventory.unknown_hosts,
+        unknown_tools=inventory.unknown_tools,
+        now=now,
+    )
+
+
+def show_evals(installation: Installation, found: Assessment, now: datetime) -> SectionsPage:
+    """Return the Evals page.
+
+    Args:
+        installation: Lake and ledger.
+        found: Assessment of the agent at the moment.
+        now: The moment, aware UTC.
+    """
+    agent = found.charter.agent
+    releases: list[ReleaseVerdict] = []
+    for decision in installation.ledger.decisions(agent, kind="release", limit=DECISIONS_READ):
+        try:
+            releases.append(ReleaseVerdict.model_validate_json(decision.document))
+        except ValidationError:  # an older program wrote it
+            continue
+    return build_evals(
+        found.charter, found.verdict, releases, tuple(installation.ledger.evidence(agent)), now
+    )

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Gather the Audit page (audit log, checkpoints, anchors, the last verification → view model)."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+
+from pilothouse.core.evidence.evidence import Evidence
+from pilothouse.reports.audit import RECORDS_SHOWN, AuditFacts, build_audit
+from pilothouse.reports.sections import SectionsPage
+from pilothouse.workflows.audit import ANCHORED
+from pilothouse.workflows.boundary_room import BoundaryRoom
+
+__all__ = ["show_audit"]
+
+ANCHORS_SHOWN = 10
+
+
+def show_audit(room: BoundaryRoom, now: datetime, *, kind: str = "") -> SectionsPage:
+    """Return the Audit page; it reads, and verifies nothing by itself.
+
+    Args:
+        room: Installation with audit log.
+        now: The moment, aware UTC.
+        kind: Only records of this kind; empty for all.
+    """
+    records = room.log.search(agent=None, kind=kind or None, limit=RECORDS_SHOWN)
+    anchors = []
+    for decision in room.installation.ledger.decisions("", kind=ANCHORED, limit=ANCHORS_SHOWN):
+        document = json.loads(decision.document)
+        anchors.append((int(document["size"]), str(document["path"]), bool(document.get("outside"))))
+    facts = AuditFacts(
+        size=room.log.size(),
+        checkpoints=tuple((one.size, one.at) for one in room.log.checkpoints()),
+        anchors=tuple(anchors),
+        verified=_verified(room),
+        key=str(room.log.keys.verifier),
+        records=records,
+        wanted=kind,
+    )
+    return build_audit(facts, now)
+
+
+def _verified(room: BoundaryRoom) -> Evidence | None:
+    """The newest verification: one command writes the same record for every agent."""
+    found = [
+        record
+        for agent in room.agents()[:1]
+        for record in room.installation.ledger.evidence(agent)
+        if record.kind == "audit.verified"
+    ]
+    return max(found, key=lambda one: one.window_to, default=None)

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything that pages made of sections are gathered from, and the one place that gives each by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from pilothouse.errors import UnknownName
+from pilothouse.workflows.agents import choose_agent
+from pilothouse.workflows.assess import Assessment, assess
+from pilothouse.workflows.shows.agent_pages import show_evals, show_integrations, show_ownership
+from pilothouse.workflows.shows.audit import show_audit
+from pilothouse.workflows.shows.controls import show_controls
+from pilothouse.workflows.shows.runs import show_run, show_runs
+from pilothouse.workflows.shows.settings import show_settings
+
+if TYPE_CHECKING:
+    from pilothouse.ports import GatewayStore, RunLog
+    from pilothouse.reports.sections import SectionsPage
+    from pilothouse.workflows.boundary_room import BoundaryRoom
+    from pilothouse.workflows.control_room import ControlRoom
+    from pilothouse.workflows.installation import Installation
+
+__all__ = ["AGENT_PAGES", "HOUSE_PAGES", "PageDesk"]
+
+HOUSE_PAGES = ("audit", "settings")
+"""Pages about the installation."""
+
+AGENT_PAGES = ("controls", "evals", "integrations", "ownership", "runs")
+"""Pages about one agent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageDesk:
+    """What pages are gathered from.
+
+    Attributes:
+        control_room: Installation, controls, contacts.
+        boundary: Audit log and approvals.
+        gateway: Keys and providers.
+        runs: Recorded runs.
+        judge: Gives assessments; a server's keeps them for a minute, None makes each anew.
+    """
+
+    control_room: ControlRoom
+    boundary: BoundaryRoom
+    gateway: GatewayStore
+    runs: RunLog
+    judge: Callable[[str], Assessment] | None = None
+
+    @property
+    def installation(self) -> Installation:
+        """Lake and ledger."""
+        return self.control_room.installation
+
+    def show(self, name: str, agent: str | None, *, person: str = "") -> SectionsPage:
+        """Return a page by its name, as of this minute.
+
+        Args:
+            name: One of `AGENT_PAGES` and `HOUSE_PAGES`.
+            agent: Agent id, or None for the only one there is; unused for pages about the installation.
+            person: Person id of who looks at it, or empty.
+
+        Raises:
+            UnknownName: No page or no agent has that name.
+        """
+        now = self.now()
+        if name == "audit":
+            return self.audit()
+        if name == "settings":
+            room = self.control_room
+            return show_settings(self.installation, self.gateway, room.contacts, room.notifier, now)
+        if name not in AGENT_PAGES:
+            raise UnknownName.among(
+                "page", name, (*AGENT_PAGES, *HOUSE_PAGES), remedy="Try `pilothouse show controls`."
+            )
+        if name == "runs":
+            return show_runs(self.runs, agent or choose_agent(self.installation, None), now)
+        chosen = choose_agent(self.installation, agent)
+        if name == "controls":
+            return self.controls(chosen, person=person)
+        found = self._assessed(chosen, now)
+        if name == "ownership":
+            contacts = self.control_room.contacts
+            return show_ownership(self.installation, contacts, found, now, person=person)
+        show = show_integrations if name == "integrations" else show_evals
+        return show(self.installation, found, now)
+
+    def controls(self, agent: str, *, person: str = "", doing: str = "") -> SectionsPage:
+        """Return the Controls page, with what the visitor is about to do.
+
+        Args:
+            agent: Agent with a charter in force.
+            person: Person id, or empty.
+            doing: `pause`, `rollback` or empty.
+        """
+        return show_controls(
+            self.boundary, self.control_room.controls, agent, self.now(), person=person, doing=doing
+        )
+
+    def audit(self, *, kind: str = "") -> SectionsPage:
+        """Return the Audit page.
+
+        Args:
+            kind: Only records of this kind; empty for all.
+        """
+        return show_audit(self.boundary, self.now(), kind=kind)
+
+    def run(self, agent: str, run: str, *, against: str = "") -> SectionsPage:
+        """Return the page of one recorded run.
+
+        Args:
+            agent: Agent id.
+            run: Run id, or enough of its beginning.
+            against: Another run to compare with, or empty.
+        """
+        return show_run(self.runs, agent, run, self.now(), against=against)
+
+    def _assessed(self, agent: str, now: datetime) -> Assessment:
+        if self.judge is not None:
+            return self.judge(agent)
+        return assess(self.installation, agent, now, freeze=False)
+
+    def now(self) -> datetime:
+        """Return the moment of a page: down to the minute, so that equal pages have equal digests."""
+        return self.installation.clock.now().replace(second=0, microsecond=0)

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Gather the Runs pages, and hold two recorded runs against each other call by call (run log → view model)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from itertools import zip_longest
+
+from pilothouse.core.evidence.run_log import RecordedRun
+from pilothouse.errors import UnknownName
+from pilothouse.ports import RunLog
+from pilothouse.reports.runs import CallPair, RunDifference, build_run, build_runs
+from pilothouse.reports.sections import SectionsPage
+from pilothouse.runtime.replay.answers import read_answer
+from pilothouse.runtime.replay.divergence import differences
+from pilothouse.runtime.replay.exchange import Exchange, exchanges
+
+__all__ = ["compare_runs", "show_run", "show_runs"]
+
+RUNS_SHOWN = 100
+OTHERS_SHOWN = 5
+
+
+def show_runs(log: RunLog, agent: str, now: datetime) -> SectionsPage:
+    """Return the list of recorded runs.
+
+    Args:
+        log: The run log.
+        agent: Agent id.
+        now: The moment, aware UTC.
+    """
+    return build_runs(agent, log.runs(agent=agent, limit=RUNS_SHOWN), now)
+
+
+def show_run(log: RunLog, agent: str, run: str, now: datetime, *, against: str = "") -> SectionsPage:
+    """Return the page of one recorded run.
+
+    Args:
+        log: The run log.
+        agent: Agent id.
+        run: Run id, or enough of its beginning.
+        now: The moment, aware UTC.
+        against: Another run to compare with, or empty.
+
+    Raises:
+        UnknownName: There is no such run of this agent.
+    """
+    recorded = _read(log, agent, run)
+    own = recorded.summary.run
+    others = [one for one in log.runs(agent=agent, limit=OTHERS_SHOWN + 1) if one.run != own]
+    difference = compare_runs(recorded, _read(log, agent, against)) if against else None
+    return build_run(recorded, now, others=others[:OTHERS_SHOWN], difference=difference)
+
+
+def compare_runs(here: RecordedRun, there: RecordedRun) -> RunDifference:
+    """Hold two runs against each other; the first differing request or answer is where they part.
+
+    Args:
+        here: One run.
+        there: The other.
+    """
+    pairs = zip_longest(exchanges(here), exchanges(there))
+    return RunDifference(
+        other=there.summary.run,
+        calls=tuple(
+            CallPair(number=number, asked=_asked(one, other), here=_answer(one), there=_answer(other))
+            for number, (one, other) in enumerate(pairs, 1)
+        ),
+    )
+
+
+def _asked(one: Exchange | None, other: Exchange | None) -> str:
+    if one is None or other is None:
+        return ""
+    if one.route != other.route:
+        return "its address"
+    if one.document is None or other.document is None:
+        return "" if one.body == other.body else "its body"
+    return next((path for path, _here, _there in differences(one.document, other.document)), "")
+
+
+def _answer(one: Exchange | None) -> str | None:
+    if one is None:
+        return None
+    found = read_answer(one.response.status, one.response.body)
+    said = [found.text] if found.text else []
+    said += [f"{name}({args})" for name, args in found.tools]
+    return " ".join(said) or f"HTTP {found.status}"
+
+
+def _read(log: RunLog, agent: str, run: str) -> RecordedRun:
+    recorded = log.read(run)
+    if recorded.summary.agent != agent:
+        raise UnknownName(
+            f"run {run!r} is not one of {agent}",
+            remedy=f"List them: /agents/{agent}/runs",
+            subject=run,
+        )
+    return recorded

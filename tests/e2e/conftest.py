@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What tests in a browser share: one chromium, and one running server that has something of everything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def browser():
+    if not CHROMIUM.exists():
+        pytest.skip(f"{CHROMIUM} is not installed; `apt-get install chromium` puts it there")
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - most end-to-end tests need neither
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def filled_site(tmp_path_factory):
+    """A site of people with one of everything, and the address it is served at."""
+    import desk_world  # noqa: PLC0415 - most end-to-end tests need neither
+    import page_site  # noqa: PLC0415 - most end-to-end tests need neither
+
+    with page_site.people_site(tmp_path_factory.mktemp("home")) as site:
+        desk_world.fill(site)
+        with page_site.running(site.app) as url:
+            yield site, url

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pages of boundary, people, evals, runs, audit and settings: one view model on every face, and forms that act."""
+
+from __future__ import annotations
+
+import html
+import io
+import json
+import re
+
+import desk_world
+import page_site
+import page_world as world
+import pytest
+from rich.console import Console
+from starlette.testclient import TestClient
+
+from pilothouse.reports.terminal_sections import render_sections
+
+SAME = {"sec-fetch-site": "same-origin", "origin": "http://localhost"}
+BASE = f"/agents/{world.AGENT}"
+PAGES = {
+    "/audit": ("audit", None),
+    "/settings": ("settings", None),
+    f"{BASE}/controls": ("controls", world.AGENT),
+    f"{BASE}/evals": ("evals", world.AGENT),
+    f"{BASE}/integrations": ("integrations", world.AGENT),
+    f"{BASE}/ownership": ("ownership", world.AGENT),
+    f"{BASE}/runs": ("runs", world.AGENT),
+}
+RUN = f"{BASE}/runs/{desk_world.RUN}"
+READ = (*PAGES, RUN, f"{RUN}?against={desk_world.OTHER_RUN}")
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    with page_site.people_site(tmp_path_factory.mktemp("home")) as opened:
+        desk_world.fill(opened)
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def reader(filled):
+    return TestClient(filled.app, base_url="http://localhost")
+
+
+@pytest.fixture
+def site(tmp_path):
+    with page_site.people_site(tmp_path) as opened:
+        yield opened
+
+
+def enter(site, who):
+    client = TestClient(site.app, base_url="http://localhost", follow_redirects=False)
+    client.post("/sign-in", data={"link": site.link(who).removeprefix("/sign-in/")}, headers=SAME)
+    client.token = re.search(r'name="form_token" value="([0-9a-f]{64})"', client.get("/sign-in").text)[1]
+    return client
+
+
+def send(client, path, **fields):
+    return client.post(path, data={"form_token": client.token, **fields}, headers=SAME)
+
+
+def strings_in(value):
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for part in value.values():
+            yield from strings_in(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from strings_in(part)
+
+
+def numbers_in(text):
+    return set(re.findall(r"\d[\d.,]*\d|\d", text))
+
+
+def body_text(page):
+    body = page.partition("<main")[2].partition("</main>")[0]
+    body = re.sub(r"<(svg)\b.*?</\1>", " ", body, flags=re.DOTALL)
+    return html.unescape(re.sub(r"<[^>]+>", " ", body))
+
+
+@pytest.mark.parametrize("path", READ)
+def test_every_number_of_a_page_stands_in_its_json(reader, path):
+    page = reader.get(path)
+    address, _, query = path.partition("?")
+    data = reader.get(f"{address}.json?{query}").json()
+    assert page.status_code == 200
+    assert data["digest"][:12] in page.text
+    known = " ".join(strings_in(data))
+    assert not {number for number in numbers_in(body_text(page.text)) if number not in known}
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_page_json_and_terminal_show_the_same_words_and_numbers(filled, reader, path):
+    name, agent = PAGES[path]
+    shown = filled.desk.show(name, agent)
+    document = reader.get(f"{path}.json").json()
+    assert document.pop("digest") == shown.digest
+    out = io.StringIO()
+    render_sections(shown, Console(file=out, width=2_000, color_system=None, force_terminal=False))
+    printed, page = out.getvalue(), body_text(reader.get(path).text)
+    assert shown.sentence.plain in printed
+    assert shown.sentence.plain in html.unescape(page)
+    cells = [
+        cell["text"]
+        for section in document["sections"]
+        for row in section["rows"]
+        for cell in row["cells"]
+        if re.fullmatch(r"[\d.,$ %+-]+", cell["text"])
+    ]
+    for text in cells:
+        assert text in printed
+        assert text in page
+
+
+@pytest.mark.parametrize("path", READ)
+def test_foreign_text_is_shown_and_does_nothing(reader, path):
+    text = reader.get(path).text
+    assert "<script>alert" not in text
+    assert "\u202e" not in text
+    assert "\x1b" not in text
+    assert not re.search(r"\sstyle=|\son[a-z]+=", text)
+
+
+def test_hostile_values_reach_the_pages_as_text(reader):
+    for path in (f"{BASE}/controls", f"{BASE}/evals", f"{BASE}/ownership"):
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;⟨U+202E⟩" in reader.get(path).text
+
+
+def test_secrets_stay_where_they_are(reader):
+    text = reader.get("/settings").text + reader.get("/settings.json").text
+    assert "secret" not in text.replace("proxy_secret", "")
+
+
+def test_the_menu_has_two_rows_and_marks_where_one_is(reader):
+    text = reader.get(f"{BASE}/ownership").text
+    assert re.findall(r'aria-current="page">([^<]+)<', text) == ["Ownership"]
+    rows = re.findall(r"<nav[^>]*>(.*?)</nav>", text.partition("<main")[0], flags=re.DOTALL)
+    assert [re.findall(r">([A-Z]\w+)</a>", row) for row in rows] == [
+        ["Fleet", "Review", "Incidents", "Audit", "Settings"],
+        [
+            "Agent",
+            "Readiness",
+            "Tasks",
+            "Runs",
+            "Evals",
+            "Integrations",
+            "Ownership",
+            "Controls",
+            "Rollout",
+            "Value",
+        ],
+    ]
+
+
+def test_the_gate_page_draws_the_paired_differences_worst_first(reader):
+    data = reader.get(f"{BASE}/evals.json").json()
+    picture = data["sections"][0]["picture"]
+    assert [row["label"] for row in picture["rows"]] == ["not worse, non_po_invoice", "not worse, po_invoice"]
+    assert picture["rows"][0]["value"] < picture["zero"]
+    assert picture["rows"][0]["value"] < picture["margin"]
+    assert data["sentence"]["plain"].startswith("The gate says BLOCK")
+    assert 'role="img"' in reader.get(f"{BASE}/evals").text
+
+
+def test_two_runs_part_where_the_request_differs(reader):
+    same = reader.get(f"{RUN}.json?against={desk_world.RUN}").json()
+    assert same["sentence"]["plain"] == f"Every call is the one of run {desk_world.RUN[:8]}."
+    found = reader.get(f"{RUN}.json?against={desk_world.OTHER_RUN}").json()
+    assert "at call 1: the request differs at $.messages[1].content" in found["sentence"]["plain"]
+    assert reader.get(f"{BASE}/runs/{'0' * 32}").status_code == 404
+
+
+def test_audit_narrows_to_a_kind_and_says_what_was_verified(reader):
+    data = reader.get("/audit.json?kind=release").json()
+    assert {row["cells"][3]["text"] for row in data["sections"][0]["rows"]} <= {"release"}
+    assert data["sentence"]["plain"].startswith("Verified to record 2")
+    assert reader.get("/audit?kind=" + "x" * 65).status_code == 422
+
+
+def test_nobody_stops_an_agent_without_signing_in(site):
+    client = TestClient(site.app, base_url="http://localhost")
+    assert 'value="ask-pause"' not in client.get(f"{BASE}/controls").text
+    answer = client.post(f"{BASE}/controls", data={"do": "pause", "reason": "x"}, headers=SAME)
+    assert answer.status_code == 403
+
+
+def test_pausing_asks_first_and_names_agent_and_version_then_acts_and_is_recorded(site):
+    sam = enter(site, "sam")
+    asked = send(sam, f"{BASE}/controls", do="ask-pause")
+    assert asked.headers["location"] == f"{BASE}/controls?do=pause"
+    page = sam.get(asked.headers["location"]).text
+    assert f"Pause {world.AGENT}, version {world.VERSION[:7]}?" in page
+    assert not site.desk.control_room.controls.read().pauses
+    assert send(sam, f"{BASE}/controls", do="pause", reason=" ").status_code == 422
+    assert send(sam, f"{BASE}/controls", do="pause", reason="wrong payee").status_code == 303
+    pause = site.desk.control_room.controls.read().pause_of(world.AGENT)
+    assert (pause.reason, pause.actor) == ("wrong payee", "sam")
+    shown = sam.get(f"{BASE}/controls").text
+    assert "Paused" in shown
+    assert "wrong payee" in shown
+    assert site.ledger.decisions(world.AGENT, kind="agent.paused")
+    assert send(sam, f"{BASE}/controls", do="resume", reason="payee mended").status_code == 303
+    assert not site.desk.control_room.controls.read().pauses
+    assert send(sam, f"{BASE}/controls", do="explode", reason="x").status_code == 422
+
+
+def test_the_sponsor_signs_and_may_not_pause(site):
+    vp = enter(site, "vp")
+    assert send(vp, f"{BASE}/controls", do="pause", reason="x").status_code == 403
+
+
+def test_a_waiting_call_is_answered_once_by_who_is_asked(site):
+    desk_world.ask(site)
+    dana = enter(site, "dana")
+    page = dana.get(f"{BASE}/controls").text
+    assert "Allow this one call" in page
+    assert "Comes from" in page
+    refused = send(dana, f"{BASE}/controls/answer", do="perhaps", approval=desk_world.CALL, reason="x")
+    assert refused.status_code == 422
+    done = send(dana, f"{BASE}/controls/answer", do="deny", approval=desk_world.CALL, reason="unknown queue")
+    assert done.status_code == 303
+    again = send(
+        dana, f"{BASE}/controls/answer", do="allow", approval=desk_world.CALL, reason="changed my mind"
+    )
+    assert again.status_code == 409
+    assert site.desk.boundary.approvals.find(desk_world.CALL).state == "rejected"
+    assert send(dana, f"{BASE}/controls/answer", do="deny", approval="none", reason="x").status_code == 404
+
+
+def test_only_pages_on_which_something_waits_renew_themselves(reader):
+    assert 'data-live="1"' in reader.get(f"{BASE}/controls").text
+    assert 'data-live="1"' in reader.get("/incidents").text
+    assert 'data-live="1"' not in reader.get(f"{BASE}/evals").text
+
+
+def test_json_of_a_page_parses_and_has_no_markup(reader):
+    for path in PAGES:
+        assert "<svg" not in json.dumps(reader.get(f"{path}.json").json())

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pictures say in words what they draw, keep their places inside, and escape what others wrote."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from pilothouse.reports import svg
+from pilothouse.reports.pictures import STRIP_DAYS, forest, strip, timeline, trend
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+HOSTILE = "<script>alert(1)</script>&\"'"
+DRAWN = {
+    "forest": forest(
+        [(HOSTILE, -8.4, -6.0, -3.1), ("b", -1.0, 1.0, 3.0), ("all", -2.0, -0.5, 1.0)],
+        margin=-5.0,
+        margin_text="-5 points",
+        total="all",
+    ),
+    "strip": strip(["counted", "paused", "reset", "holds", "at_risk", "breached", "no_evidence"], "Days"),
+    "timeline": timeline([(NOON, HOSTILE, True), (NOON + timedelta(minutes=4), "closed", False)], "Events"),
+    "trend": trend(
+        [("1 Nov", 0.04), ("2 Nov", None), ("3 Nov", 0.06)],
+        title="Cost per task",
+        bound=0.05,
+        bound_text="committed $0.05",
+        words="From $0.04 to $0.06.",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_each_picture_is_xml_with_a_title_and_words_and_no_style(name):
+    text = svg.draw(DRAWN[name])
+    tree = ET.fromstring(text)
+    assert tree.attrib["role"] == "img"
+    assert [tree.find(tag).text for tag in ("title", "desc")] == [DRAWN[name].title, DRAWN[name].description]
+    assert not re.search(r"style=|<script", text)
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_nothing_is_drawn_outside_of_the_panel(name):
+    places = [float(one) for one in re.findall(r'(?:x|cx|x1|x2|y)="(-?[\d.]+)%"', svg.draw(DRAWN[name]))]
+    assert places
+    assert all(0 <= one <= 100.001 for one in places)
+
+
+def test_a_forest_puts_regressions_on_top_and_the_pooled_row_last():
+    assert [row.label for row in DRAWN["forest"].rows] == [HOSTILE, "b", "all"]
+    worst = DRAWN["forest"].rows[0]
+    assert worst.low < worst.value < DRAWN["forest"].margin < worst.high < DRAWN["forest"].zero
+    assert "2 of 3 are below zero" in DRAWN["forest"].description
+    assert forest([], margin=None, margin_text="") is None
+
+
+def test_each_state_of_a_strip_has_a_shape_of_its_own():
+    drawn = {state: svg.draw(strip([state], "Days")) for state in svg._CELLS}
+    shapes = {re.sub(r'class="[^"]*"', "", text.partition("</desc>")[2]) for text in drawn.values()}
+    assert len(shapes) == len(drawn)
+
+
+def test_few_days_of_a_strip_are_not_stretched_over_the_panel():
+    assert DRAWN["strip"].places == STRIP_DAYS
+    assert len(strip(["counted"] * 120, "Days").states) == STRIP_DAYS
+
+
+def test_one_event_is_no_timeline_and_no_day_no_trend():
+    assert timeline([(NOON, "a", False)], "Events") is None
+    assert trend([("1 Nov", None)], title="", bound=None, bound_text="", words="") is None
+
+
+def test_a_sparkline_leaves_a_gap_where_nothing_was_measured():
+    text = svg.sparkline([0.1, 0.2, None, 0.3], bound=0.5)
+    assert text.count("<polyline") == 1
+    assert text.count("<circle") == 1
+    assert 'aria-hidden="true"' in text
