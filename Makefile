@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export PYTHONPYCACHEPREFIX := $(abspath $(VENV))/pycache
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run demo test test-fast test-slow lint types docs golden e2e bench bench-ingest bench-ingest-proofs bench-statistics bench-watch bench-evals bench-scorers bench-injection coverage lock clean
+.PHONY: help setup setup-run demo test test-fast test-slow lint types docs golden e2e bench bench-ingest bench-ingest-proofs bench-statistics bench-watch bench-evals bench-scorers bench-injection bench-pages coverage lock clean
 
 help: ## print this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -96,6 +96,9 @@ bench-gateway: setup ## the gateway beside the direct call and a bare proxy (LIT
 
 bench-tools: setup ## CPU of one tool call with everything on, beside the bare function and another span
 	$(BIN)/python benchmarks/tools/run.py
+
+bench-pages: setup ## every page at a million spans: bytes, requests, server time, first paint
+	$(BIN)/python benchmarks/pages/run.py
 
 bench-replay: setup ## agents of three frameworks recorded, the provider stopped, replayed; context edits fuzzed
 	$(BIN)/python benchmarks/replay/run.py

@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every page costs at a million spans: bytes, requests, server time, CPU, first paint.
+
+The server is `pilothouse up` as a user starts it, filled through its own OTLP door. Times are those of a warm
+server asked one page after the other on one connection, CPU that of its whole process; `/healthz` of the same
+run is the limit that the ratio speaks of: what HTTP, router and process cost without a page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import gzip
+import http.client
+import os
+import re
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+HERE = Path(__file__).parent
+REPOSITORY = HERE.parents[1]
+sys.path.insert(0, str(REPOSITORY / "benchmarks" / "ingest"))
+
+from spans import SPANS, build_request  # noqa: E402 - the path above makes it importable
+
+AGENT = "invoice-triage"
+CHARTER = REPOSITORY / "tests" / "golden" / "charters" / "ap-invoice-triage.yaml"
+CHROMIUM = Path("/usr/bin/chromium")
+TICK = os.sysconf("SC_CLK_TCK")
+START_WAIT_S = 180.0
+BUDGET_MS = 50.0
+PAINT_MS = 300.0
+WIRE_BYTES = 60_000
+REQUESTS = 5
+OF_AGENT = [
+    "agent",
+    "readiness",
+    "tasks",
+    "runs",
+    "evals",
+    "integrations",
+    "ownership",
+    "controls",
+    "rollout",
+    "value",
+]
+PAGES = {
+    "fleet": "/",
+    **{name: f"/{name}" for name in ("incidents", "audit", "settings", "health")},
+    **{name: f"/agents/{AGENT}/{name}" for name in OF_AGENT},
+}
+
+
+def cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICK
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def server(home: Path, charter: Path, log: Path) -> Iterator[tuple[int, int]]:
+    """Run the product and yield its port and process id."""
+    port = free_port()
+    command = [sys.executable, "-m", "pilothouse", "up", "--home", str(home), "--charter", str(charter)]
+    command += ["--port", str(port), "--grpc-port", "0"]
+    environment = os.environ | {"PILOTHOUSE_INGEST_ITEMS_PER_S": "0", "PILOTHOUSE_INGEST_BYTES_PER_DAY": "0"}
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out, env=environment)
+    try:
+        wait(port)
+        yield port, process.pid
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def wait(port: int) -> None:
+    end = time.monotonic() + START_WAIT_S
+    while time.monotonic() < end:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise SystemExit(f"nothing listens on {port}")
+
+
+def fill(port: int, wanted: int) -> int:
+    """Send requests of 512 spans until enough are acknowledged; busy answers are sent again."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+    sent = 0
+    while sent < wanted:
+        body = build_request()
+        while True:
+            connection.request("POST", "/v1/traces", body, {"content-type": "application/x-protobuf"})
+            answer = connection.getresponse()
+            answer.read()
+            if answer.status == 200:
+                break
+            time.sleep(0.5)
+        sent += SPANS
+    return sent
+
+
+def ask(connection: http.client.HTTPConnection, path: str) -> tuple[float, int, bytes]:
+    begin = time.perf_counter()
+    connection.request("GET", path, headers={"accept-encoding": "gzip"})
+    answer = connection.getresponse()
+    body = answer.read()
+    took = (time.perf_counter() - begin) * 1000
+    if answer.status != 200:
+        raise SystemExit(f"{path} answered {answer.status}")
+    text = gzip.decompress(body) if answer.headers.get("content-encoding") == "gzip" else body
+    return took, len(body), text
+
+
+def measure(port: int, pid: int, path: str, loads: int) -> tuple[float, float, float, int, bytes]:
+    """Return median and p95 milliseconds, CPU milliseconds a request, bytes, and the page."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+    ask(connection, path)
+    before, times, size, text = cpu_s(pid), [], 0, b""
+    for _ in range(loads):
+        took, size, text = ask(connection, path)
+        times.append(took)
+    cpu = (cpu_s(pid) - before) * 1000 / loads
+    connection.close()
+    return statistics.median(times), statistics.quantiles(times, n=20)[-1], cpu, size, text
+
+
+def first_task(text: bytes) -> str:
+    found = re.search(rb'href="(/agents/[^"/]+/tasks/[0-9a-f]{32})"', text)
+    if found is None:
+        raise SystemExit("no task is listed")
+    return found[1].decode()
+
+
+def paint(address: str, paths: dict[str, str]) -> dict[str, tuple[float, int, int]]:
+    """Return first paint in milliseconds, bytes on the wire and requests of each page, median of five loads."""
+    from playwright.sync_api import sync_playwright
+
+    seen = {}
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"]
+        )
+        for name, path in paths.items():
+            paints, wire, asked = [], [], []
+            for _ in range(5):
+                context = chromium.new_context(viewport={"width": 1280, "height": 900})
+                page = context.new_page()
+                session = context.new_cdp_session(page)
+                session.send("Network.enable")
+                sizes: list[float] = []
+                session.on(
+                    "Network.loadingFinished", lambda event, to=sizes: to.append(event["encodedDataLength"])
+                )
+                page.goto(address + path, wait_until="load")
+                found = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0]?.startTime")
+                if found is None:
+                    page.wait_for_timeout(300)
+                    found = page.evaluate(
+                        "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
+                    )
+                paints.append(float(found or 0.0))
+                wire.append(int(sum(sizes)))
+                asked.append(len(sizes))
+                context.close()
+            seen[name] = (statistics.median(paints), max(wire), max(asked))
+        chromium.close()
+    return seen
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--spans", type=int, default=1_000_000)
+    parser.add_argument("--loads", type=int, default=20)
+    parser.add_argument("--no-browser", action="store_true")
+    options = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="pages-"))
+    try:
+        charter = folder / "charter.yaml"
+        text = CHARTER.read_text(encoding="utf-8").replace("agent: ap-invoice-triage", f"agent: {AGENT}")
+        charter.write_text(text, encoding="utf-8")
+        with server(folder / "home", charter, folder / "server.log") as (port, pid):
+            sent = fill(port, options.spans)
+            print(f"{sent:,} spans taken in; waiting until they are folded")
+            time.sleep(min(60.0, 2.0 + sent / 50_000))
+            limit = measure(port, pid, "/healthz", options.loads)
+            paths = dict(PAGES)
+            paths["trace"] = first_task(
+                ask(http.client.HTTPConnection("127.0.0.1", port, timeout=120), paths["tasks"])[2]
+            )
+            painted = (
+                {}
+                if options.no_browser or not CHROMIUM.exists()
+                else paint(f"http://127.0.0.1:{port}", paths)
+            )
+            print(f"limit: /healthz {limit[0]:.1f} ms, {limit[2]:.1f} ms CPU\n")
+            print(
+                "| page | median ms | p95 ms | CPU ms | of the limit | bytes, gzip | first paint ms | wire bytes | requests |"
+            )
+            print("|---|---|---|---|---|---|---|---|---|")
+            over = []
+            for name, path in paths.items():
+                median, p95, cpu, size, _ = measure(port, pid, path, options.loads)
+                shown = painted.get(name, (0.0, 0, 0))
+                print(
+                    f"| {name} | {median:.1f} | {p95:.1f} | {cpu:.1f} | {median / max(limit[0], 0.01):.1f} | {size:,} | "
+                    f"{shown[0]:.0f} | {shown[1]:,} | {shown[2]} |"
+                )
+                is_over = (
+                    median > BUDGET_MS or shown[0] > PAINT_MS or shown[1] > WIRE_BYTES or shown[2] > REQUESTS
+                )
+                over += [name] if is_over else []
+            print(f"\nover budget: {', '.join(over) or 'none'}")
+            return 1 if over else 0
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
