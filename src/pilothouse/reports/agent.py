@@ -20,6 +20,7 @@ from pilothouse.core.verdict.sentence import person_names
 from pilothouse.core.verdict.verdict import AgentVerdict, ItemVerdict, Status
 from pilothouse.ports import CharterInForce
 from pilothouse.reports.charts import BandChart, daily_chart
+from pilothouse.reports.cost_trend import CostTrend, cost_trend
 from pilothouse.reports.foreign import foreign_line
 from pilothouse.reports.moments import Moment, at_ns, moment
 from pilothouse.reports.next_step import next_step
@@ -183,6 +184,7 @@ class AgentPage(Page):
         heads: Column heads of the task types.
         task_types: Figures of each task type.
         chart: Daily agreement, or None without outcomes.
+        cost: Cost per task by day, or None while no day is priced.
         changes: What was seen first, newest first.
         worst: Contradicted claims, newest first.
         versions: Versions, latest first.
@@ -202,6 +204,7 @@ class AgentPage(Page):
     heads: tuple[str, ...]
     task_types: tuple[TaskTypeRow, ...]
     chart: BandChart | None
+    cost: CostTrend | None
     changes: tuple[ChangeRow, ...]
     worst: tuple[WorstRow, ...]
     versions: tuple[VersionRow, ...]
@@ -444,6 +447,7 @@ def build_agent(
         heads=tuple(title for _, title in FIGURES),
         task_types=_task_types(verdict, charter, traffic, truth),
         chart=chart,
+        cost=cost_trend(traffic.tasks),
         changes=changes,
         worst=_worst(traffic, verdict.agent, now),
         versions=_versions(traffic, verdict.version, now),

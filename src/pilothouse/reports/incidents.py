@@ -9,6 +9,7 @@ from datetime import datetime
 from pilothouse.core.action.incident import STEPS, Incident, IncidentEvent, IncidentState
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.reports.moments import Moment, moment
+from pilothouse.reports.pictures import Timeline, timeline
 from pilothouse.reports.view_models import (
     Empty,
     Frozen,
@@ -105,6 +106,7 @@ class IncidentPage(Page):
         number: Its number.
         facts: Name and text of each fact.
         events: The timeline, oldest first.
+        picture: The same, to scale; None for a single event.
         traces: Worst first.
         commands: What can be typed now.
         steps: What the visitor can do here; empty when nobody is signed in.
@@ -114,6 +116,7 @@ class IncidentPage(Page):
     number: int
     facts: tuple[tuple[str, str], ...]
     events: tuple[EventShown, ...]
+    picture: Timeline | None
     traces: tuple[Link, ...]
     commands: tuple[str, ...]
     steps: tuple[Step, ...]
@@ -223,6 +226,9 @@ def build_incident(
         events=tuple(
             EventShown(when=moment(one.at, now), text=shown_text(one.text), loud=one.kind == "loud")
             for one in events
+        ),
+        picture=timeline(
+            [(one.at, shown_text(one.text), one.kind == "loud") for one in events], "What happened, to scale"
         ),
         traces=traces,
         commands=tuple(commands),

@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from xml.etree import ElementTree as ET
 
+import page_world as world
 import pytest
 
 from pilothouse.reports import svg
+from pilothouse.reports.cost_trend import cost_trend
 from pilothouse.reports.pictures import STRIP_DAYS, forest, strip, timeline, trend
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -78,3 +81,16 @@ def test_a_sparkline_leaves_a_gap_where_nothing_was_measured():
     assert text.count("<polyline") == 1
     assert text.count("<circle") == 1
     assert 'aria-hidden="true"' in text
+
+
+def test_a_day_with_an_unpriced_call_is_unknown_and_draws_no_bar():
+    tasks = [task for task in world.make_tasks() if task.start_ns > world.ns(world.NOW - timedelta(days=3))]
+    whole = cost_trend(tasks)
+    assert all(one.shown == "$0.00410" for one in whole.days)
+    first = min(tasks, key=lambda task: task.start_ns)
+    unpriced = [replace(task, cost_usd=None) if task is first else task for task in tasks]
+    found = cost_trend(unpriced)
+    assert (found.picture.bars[0], found.days[0].shown) == (None, "unknown")
+    assert "1 day with calls that have no price" in found.caption
+    assert cost_trend([]) is None
+    assert cost_trend([replace(first, cost_usd=None)]) is None
