@@ -28,7 +28,9 @@ PAGES = {
     "agent": f"{BASE}/agent",
     "audit": "/audit",
     "controls": f"{BASE}/controls",
+    "compliance": f"{BASE}/compliance",
     "evals": f"{BASE}/evals",
+    "executive": f"{BASE}/executive",
     "health": "/health",
     "incidents": "/incidents",
     "integrations": f"{BASE}/integrations",
@@ -41,6 +43,7 @@ PAGES = {
     "settings": "/settings",
     "sign": f"{BASE}/sign",
     "tasks": f"{BASE}/tasks",
+    "tour": "/tour",
     "trace": f"{BASE}/tasks/{next(iter(world.make_outcomes(TASKS)))}",
     "value": f"{BASE}/value",
 }

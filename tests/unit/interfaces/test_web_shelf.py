@@ -22,6 +22,7 @@ BASE = f"/agents/{world.AGENT}"
 PAGES = {
     "/audit": ("audit", None),
     "/settings": ("settings", None),
+    "/tour": ("tour", None),
     f"{BASE}/controls": ("controls", world.AGENT),
     f"{BASE}/evals": ("evals", world.AGENT),
     f"{BASE}/integrations": ("integrations", world.AGENT),
@@ -240,3 +241,12 @@ def test_only_pages_on_which_something_waits_renew_themselves(reader):
 def test_json_of_a_page_parses_and_has_no_markup(reader):
     for path in PAGES:
         assert "<svg" not in json.dumps(reader.get(f"{path}.json").json())
+
+
+def test_the_tour_says_what_each_page_says(reader):
+    rows = [row["cells"] for one in reader.get("/tour.json").json()["sections"] for row in one["rows"]]
+    told = [cells for cells in rows if cells[3]["text"]]
+    assert len(told) >= 9
+    for cells in told:
+        address = cells[1]["href"]
+        assert reader.get(f"{address}.json").json()["sentence"]["plain"] == cells[3]["text"]

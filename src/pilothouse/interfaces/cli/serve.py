@@ -66,6 +66,10 @@ def register(cli: typer.Typer, services: Services) -> None:
                 return
             console.print(f"Pilothouse is up. Data in {settings.home}")
             console.print(f"  pages      {address}/")
+            if demo:
+                console.print(
+                    f"  tour       {address}/tour  (five people, what each opens and what it says now)"
+                )
             console.print(
                 f"  telemetry  {address}/v1/traces  (OTLP/HTTP; set OTEL_EXPORTER_OTLP_ENDPOINT={address})"
             )

@@ -222,7 +222,8 @@ class Frame:
 
     def _text(self, **values: Any) -> str:
         rooms = top_menu(self._served)
-        return self._base.render(static=self._addresses, rooms=rooms, signs_in=self._signs_in, **values)
+        values |= {"signs_in": self._signs_in, "has_tour": "/tour" in self._served}
+        return self._base.render(static=self._addresses, rooms=rooms, **values)
 
     def static(self, name: str) -> Response | None:
         """Return a static file by its digest name, or None."""

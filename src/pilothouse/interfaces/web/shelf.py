@@ -58,6 +58,7 @@ class ShelfRoom:
             pair(f"{agent}/runs/{{run}}", self._run),
             pair("/audit", lambda visit: self._desk.audit(kind=_word(visit, "kind"))),
             pair("/settings", lambda _visit: self._desk.show("settings", None)),
+            pair("/tour", lambda visit: self._desk.show("tour", _word(visit, "agent") or None)),
         ]
         return [route for both in pages for route in both]
 

@@ -16,6 +16,7 @@ from pilothouse.workflows.shows.audit import show_audit
 from pilothouse.workflows.shows.controls import show_controls
 from pilothouse.workflows.shows.runs import show_run, show_runs
 from pilothouse.workflows.shows.settings import show_settings
+from pilothouse.workflows.shows.tour import show_tour
 
 if TYPE_CHECKING:
     from pilothouse.ports import GatewayStore, RunLog
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AGENT_PAGES", "HOUSE_PAGES", "PageDesk"]
 
-HOUSE_PAGES = ("audit", "settings")
+HOUSE_PAGES = ("audit", "settings", "tour")
 """Pages about the installation."""
 
 AGENT_PAGES = ("controls", "evals", "integrations", "ownership", "runs")
@@ -70,6 +71,11 @@ class PageDesk:
         now = self.now()
         if name == "audit":
             return self.audit()
+        if name == "tour":
+            chosen = choose_agent(self.installation, agent)
+            return show_tour(
+                self.installation, self._assessed(chosen, now), lambda page: self.show(page, chosen), now
+            )
         if name == "settings":
             room = self.control_room
             return show_settings(self.installation, self.gateway, room.contacts, room.notifier, now)
