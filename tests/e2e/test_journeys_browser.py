@@ -63,7 +63,9 @@ def test_an_engineer_finds_what_decides_and_the_task_behind_it(walk):
     page.locator("input[name=text]").fill("result:failed")
     page.get_by_role("button", name="Show").click()
     assert page.locator("tbody tr").count() >= 1
-    assert set(page.locator("tbody tr td:nth-child(5)").all_inner_texts()) <= {"failed", "failed\nno claim"}
+    assert all(
+        text.startswith("failed") for text in page.locator("tbody tr td:nth-child(5)").all_inner_texts()
+    )
     page.locator("tbody th a").first.click()
     page.locator(".spans summary").nth(3).click()
     assert page.locator(".spans details").nth(3).locator("pre").first.is_visible()
@@ -148,7 +150,7 @@ def test_a_ciso_reads_permissions_and_record_and_how_to_verify_them(walk):
     page = walk()
     page.goto(f"{page.base}{BASE}/controls#permissions")
     table = page.locator("#permissions").inner_text()
-    assert "route_invoice@1" in table
+    assert next(iter(world.charter().tools)) in table
     assert "allow" in table
     shoot(page, "ciso-1-controls")
     page.get_by_role("link", name="Audit").click()
@@ -173,8 +175,7 @@ def test_an_executive_prints_what_it_is_worth_and_signs(walk, filled_site):
     page.goto(f"{page.base}{BASE}/sign")
     button = page.get_by_role("button", name="Sign OWN-11 as")
     button.click()
-    page.wait_for_url(f"{page.base}{BASE}/sign")
-    assert page.get_by_role("button", name="Sign OWN-11 as").count() == 0
+    page.locator("tr", has_text="OWN-11").locator(".mark.holds").wait_for()
     shoot(page, "executive-2-signed")
 
 
@@ -183,7 +184,6 @@ def test_the_page_of_controls_renews_itself_when_somebody_else_stops_the_agent(w
     room = site.desk.control_room
     page = walk()
     page.goto(f"{page.base}{BASE}/controls")
-    page.wait_for_timeout(500)
     words = {"tool": None, "reason": "stopped elsewhere", "actor": "sam", "now": site.clock.now()}
     pause_agent(room, world.AGENT, **words)
     try:

@@ -153,7 +153,7 @@ def _state(charter: Charter, facts: ControlFacts, now: datetime) -> tuple[Status
     if facts.waiting:
         first = moment(min(one.expires_at for one in facts.waiting), now)
         return _mark(Status.AT_RISK, "Waiting"), (
-            f"{plural(len(facts.waiting), 'call')} wait for a person; the first lapses {first.shown}, and lapsing is a no."
+            f"{plural(len(facts.waiting), 'call waits', 'calls wait')} for a person; the first lapses {first.shown}, and lapsing is a no."
         )
     tools = known(charter.tools) or {}
     if not tools:
@@ -299,7 +299,7 @@ def _waiting(one: Approval, now: datetime, base: str, person: str) -> Section:
                     Field(name="reason", label="Why, one sentence", is_required=True),
                 ),
                 buttons=(("deny", "Deny"), ("allow", "Allow this one call")),
-                warning=f"{shown_text(one.effect)} effect. Asked by {shown_text(one.requester) or 'nobody named'}; "
+                warning=f"{shown_text(one.effect).capitalize()} effect. Asked by {shown_text(one.requester) or 'nobody named'}; "
                 f"not proven: {', '.join(shown_text(rule) for rule in one.failed) or 'nothing'}.",
             ),
         )

@@ -56,10 +56,10 @@ def cost_trend(tasks: Sequence[Task]) -> CostTrend | None:
         return None
     first, last = max(min(by_day), max(by_day) - timedelta(days=DAYS_MAX - 1)), max(by_day)
     days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
-    values = [(f"{one:%d %b}", _mean(by_day.get(one, ()))) for one in days]
+    values = [(f"{one.day} {one:%b}", _mean(by_day.get(one, ()))) for one in days]
     rows = tuple(
         CostDay(
-            day=f"{one:%d %b %Y}",
+            day=f"{one.day} {one:%b %Y}",
             shown=_words(value, by_day.get(one, ())),
             tasks=f"{len(by_day.get(one, ())):,}",
         )

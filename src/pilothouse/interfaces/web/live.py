@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tells an open page that it has changed: server-sent events that carry no content, only that there is a new page.
+"""Tells an open page that it has changed: server-sent events that carry the digest of the page and no content.
 
 The page fetches itself again, so what is shown passes the same door, and whoever may not read it any more is
 turned away there. Without script the page is reloaded by hand and misses nothing.
@@ -52,7 +52,7 @@ class LiveStreams:
         self._open = 0
 
     def answer(self, request: Request, look: Callable[[], Response]) -> Response:
-        """Return a stream that says `changed` when the page has another digest.
+        """Return a stream that says which page there is now, and again whenever it is another.
 
         Args:
             request: The request.
@@ -67,15 +67,20 @@ class LiveStreams:
         self._open += 1
         try:
             seen = (await run_in_threadpool(look)).headers.get("etag")
-            yield "retry: 5000\n\n"
+            yield f"retry: 5000\n{_page(seen)}"
             for _ in range(int(self._life_s / self._every_s)):
                 await asyncio.sleep(self._every_s)
                 if await request.is_disconnected():
                     return
                 now = (await run_in_threadpool(look)).headers.get("etag")
-                yield ": \n\n" if now == seen else "event: changed\ndata:\n\n"
+                yield ": \n\n" if now == seen else _page(now)
                 seen = now
         except PilothouseError:
-            yield "event: changed\ndata:\n\n"  # the page itself says why
+            yield _page("gone")  # the page itself says why
         finally:
             self._open -= 1
+
+
+def _page(tag: str | None) -> str:
+    """Name the page there is now; a browser that shows another one fetches it."""
+    return f"event: page\ndata: {tag or ''}\n\n"

@@ -30,8 +30,7 @@
   addEventListener("hashchange", unfold);
   unfold();
 
-  // A page on which something waits fetches itself again when the server says that it changed,
-  // unless somebody is writing in it.
+  // Fetch the page again when it has changed, unless somebody is writing in it.
   const main = document.getElementById("main");
   const renew = async () => {
     if (main.querySelector("form :focus")) return;
@@ -42,9 +41,11 @@
     document.querySelector(".foot").replaceWith(fresh.querySelector(".foot"));
     copyable(main);
   };
-  if (document.body.dataset.live) new EventSource(location.href).addEventListener("changed", renew);
+  if (document.body.dataset.live) new EventSource(location.href).addEventListener("page", (event) => {
+    if (!event.data.includes(document.querySelector(".foot code").textContent)) renew();
+  });
 
-  // The query line completes its last word; without script the list offers the first.
+  // Complete the last word.
   const line = document.querySelector("input[list]");
   if (line) {
     const words = [...line.list.options].map((one) => one.value);
