@@ -46,6 +46,7 @@ PAGES = {
     "tour": "/tour",
     "trace": f"{BASE}/tasks/{next(iter(world.make_outcomes(TASKS)))}",
     "value": f"{BASE}/value",
+    "watch": f"{BASE}/watch",
 }
 COLOURS_ONLY = {"runOnly": ["color-contrast", "link-in-text-block"]}
 """The rules that look at colours: the others have seen the same document in light already."""

@@ -20,6 +20,7 @@ JOURNEYS: Mapping[str, tuple[str, tuple[tuple[str, str, str], ...]]] = {
             ("agent", "Agent", "what it says it did beside what the system of record says"),
             ("readiness", "Readiness", "every requirement; follow Proof to the one that decides"),
             ("tasks", "Tasks", "type result:failed since:7d into the query line, open a task, open a span"),
+            ("watch", "Watch", "how many days a fall of five points would go unnoticed"),
             ("evals", "Evals", "what the release gate would need to decide"),
         ),
     ),

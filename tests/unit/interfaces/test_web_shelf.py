@@ -28,6 +28,7 @@ PAGES = {
     f"{BASE}/integrations": ("integrations", world.AGENT),
     f"{BASE}/ownership": ("ownership", world.AGENT),
     f"{BASE}/runs": ("runs", world.AGENT),
+    f"{BASE}/watch": ("watch", world.AGENT),
 }
 RUN = f"{BASE}/runs/{desk_world.RUN}"
 READ = (*PAGES, RUN, f"{RUN}?against={desk_world.OTHER_RUN}")
@@ -148,6 +149,7 @@ def test_the_menu_has_two_rows_and_marks_where_one_is(reader):
             "Tasks",
             "Runs",
             "Evals",
+            "Watch",
             "Integrations",
             "Ownership",
             "Controls",
@@ -250,3 +252,20 @@ def test_the_tour_says_what_each_page_says(reader):
     for cells in told:
         address = cells[1]["href"]
         assert reader.get(f"{address}.json").json()["sentence"]["plain"] == cells[3]["text"]
+
+
+def test_the_watch_says_how_soon_it_would_notice_what(reader):
+    data = reader.get(f"{BASE}/watch.json").json()
+    table = next(one for one in data["sections"] if one["anchor"] == "detectability")
+    heads = [one["title"] for one in table["columns"]]
+    assert heads == [
+        "Detector",
+        "3 points",
+        "5 points",
+        "7 points",
+        "10 points",
+        "Promised",
+        "Kept",
+        "False alarms a year, at most",
+    ]
+    assert any(row["cells"][heads.index("Promised")]["text"].endswith(" d") for row in table["rows"])

@@ -24,7 +24,9 @@ def register(cli: typer.Typer, services: Services) -> None:
     def show(
         page: Annotated[
             str,
-            typer.Argument(help="controls, evals, integrations, ownership, runs; or audit, settings, tour."),
+            typer.Argument(
+                help="controls, evals, integrations, ownership, runs, watch; or audit, settings, tour."
+            ),
         ],
         agent: Annotated[
             str | None, typer.Argument(help="Agent id; may be left out while only one has a charter.")

@@ -33,6 +33,7 @@ _AGENT = (
     ("tasks", "Tasks", "t"),
     ("runs", "Runs", "u"),
     ("evals", "Evals", "e"),
+    ("watch", "Watch", "h"),
     ("integrations", "Integrations", "n"),
     ("ownership", "Ownership", "w"),
     ("controls", "Controls", "c"),

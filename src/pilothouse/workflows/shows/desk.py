@@ -17,6 +17,7 @@ from pilothouse.workflows.shows.controls import show_controls
 from pilothouse.workflows.shows.runs import show_run, show_runs
 from pilothouse.workflows.shows.settings import show_settings
 from pilothouse.workflows.shows.tour import show_tour
+from pilothouse.workflows.shows.watch import show_watch
 
 if TYPE_CHECKING:
     from pilothouse.ports import GatewayStore, RunLog
@@ -30,7 +31,7 @@ __all__ = ["AGENT_PAGES", "HOUSE_PAGES", "PageDesk"]
 HOUSE_PAGES = ("audit", "settings", "tour")
 """Pages about the installation."""
 
-AGENT_PAGES = ("controls", "evals", "integrations", "ownership", "runs")
+AGENT_PAGES = ("controls", "evals", "integrations", "ownership", "runs", "watch")
 """Pages about one agent."""
 
 
@@ -92,6 +93,8 @@ class PageDesk:
         if name == "ownership":
             contacts = self.control_room.contacts
             return show_ownership(self.installation, contacts, found, now, person=person)
+        if name == "watch":
+            return show_watch(self.control_room.watch, found, now)
         show = show_integrations if name == "integrations" else show_evals
         return show(self.installation, found, now)
 

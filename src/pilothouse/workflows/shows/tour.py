@@ -16,7 +16,7 @@ from pilothouse.workflows.value import show_value
 
 __all__ = ["show_tour"]
 
-_ON_THE_SHELF = ("audit", "controls", "evals", "integrations", "ownership")
+_ON_THE_SHELF = ("audit", "controls", "evals", "integrations", "ownership", "watch")
 
 
 def show_tour(

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Watch page: what each detector says now, how soon it would notice what, and how often it cries wolf."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.verdict.numbers import interval, percent
+from pilothouse.core.verdict.verdict import AgentVerdict, Status
+from pilothouse.reports.domain import asked_section, domain_head
+from pilothouse.reports.sections import Cell, Row, Section, SectionsPage, columns
+from pilothouse.reports.view_models import ActionOffer, Empty, Sentence, StatusMark, page_moment, shown_text
+from pilothouse.reports.words import SHAPES, plural
+
+__all__ = ["DetectorShown", "build_watch"]
+
+_STATES: Mapping[str, tuple[Status, str]] = {
+    "quiet": (Status.HOLDS, "Quiet"),
+    "learning": (Status.NO_EVIDENCE, "Learning"),
+    "warning": (Status.AT_RISK, "Warning"),
+    "alarm": (Status.BREACHED, "Alarm"),
+    "blind": (Status.NO_EVIDENCE, "Blind"),
+}
+_WORST_FIRST = ("alarm", "warning", "blind", "learning", "quiet")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectorShown:
+    """What is known of one detector.
+
+    Attributes:
+        title: What it watches.
+        task_type: Task type, or empty for all.
+        rule: Alert rule behind it, or None: then it only warns.
+        state: `quiet`, `learning`, `warning`, `alarm` or `blind`.
+        rate: Value, low, high and cases of the last days, or None.
+        cases_per_day: Cases a day.
+        false_alarms_per_year: At most so many, or None.
+        delays: Days until each fall of `falls` is noticed; None for never.
+        promised_days: What the rule promises, or None.
+        delay_days: What it keeps, or None.
+        counted_to: Last counted day, or None.
+        note: What a reader must know.
+    """
+
+    title: str
+    task_type: str
+    rule: str | None
+    state: str
+    rate: tuple[float, float, float, int] | None
+    cases_per_day: float
+    false_alarms_per_year: float | None
+    delays: Mapping[float, float | None]
+    promised_days: float | None
+    delay_days: float | None
+    counted_to: date | None
+    note: str
+
+
+def build_watch(
+    charter: Charter,
+    verdict: AgentVerdict,
+    detectors: Sequence[DetectorShown],
+    errors: Sequence[tuple[str, int]],
+    now: datetime,
+    *,
+    falls: Sequence[float],
+) -> SectionsPage:
+    """Build the page.
+
+    Args:
+        charter: The charter in force.
+        verdict: Its verdict at the moment.
+        detectors: Detectors of the agent.
+        errors: How often each kind of error ended a task, most frequent first.
+        now: The moment, aware UTC.
+        falls: Falls for which delays are known, as fractions.
+    """
+    ordered = sorted(detectors, key=lambda one: _WORST_FIRST.index(one.state))
+    loud = [one for one in ordered if one.state in {"alarm", "warning"}]
+    blind = [one for one in ordered if one.state in {"blind", "learning"}]
+    worst = ordered[0] if ordered else None
+    mark = (
+        _mark(worst.state)
+        if worst
+        else StatusMark(status=Status.NO_EVIDENCE, word="No evidence", shape=SHAPES[Status.NO_EVIDENCE])
+    )
+    head = domain_head(verdict, charter, "MON")
+    return SectionsPage(
+        name="watch",
+        title=f"{mark.word} · watch of {charter.agent}",
+        heading="Watch",
+        agent=charter.agent,
+        as_of=page_moment(now),
+        mark=mark,
+        sentence=Sentence(plain=_sentence(ordered, loud, blind)),
+        action=_action(charter.agent, loud) or head.action,
+        sections=(
+            _detectors(ordered),
+            _detectability(ordered, falls),
+            *([_errors(errors)] if errors else []),
+            asked_section(head, charter, charter.agent),
+        ),
+    )
+
+
+def _mark(state: str) -> StatusMark:
+    status, word = _STATES[state]
+    return StatusMark(status=status, word=word, shape=SHAPES[status])
+
+
+def _sentence(
+    ordered: Sequence[DetectorShown], loud: Sequence[DetectorShown], blind: Sequence[DetectorShown]
+) -> str:
+    if not ordered:
+        return "No detector watches this agent yet."
+    if loud:
+        names = ", ".join(_name(one) for one in loud[:3])
+        return shown_text(f"{plural(len(loud), 'detector speaks', 'detectors speak')}: {names}.")
+    quiet = f"{len(ordered) - len(blind)} of {plural(len(ordered), 'detector')} are quiet"
+    return f"{quiet}; {len(blind)} cannot tell yet." if blind else f"{quiet}."
+
+
+def _name(one: DetectorShown) -> str:
+    return f"{one.title} on {one.task_type}" if one.task_type else one.title
+
+
+def _action(agent: str, loud: Sequence[DetectorShown]) -> ActionOffer | None:
+    if not loud:
+        return None
+    return ActionOffer(
+        label="Read the tasks behind it", command=f"pilothouse traces --agent {agent}", href="/incidents"
+    )
+
+
+def _detectors(ordered: Sequence[DetectorShown]) -> Section:
+    return Section(
+        anchor="detectors",
+        title="Detectors",
+        note="last 28 counted days, worst first",
+        columns=columns("State", "Watches", "#Now", "#Cases", "#Cases a day", "Rule", "Counted to"),
+        rows=tuple(
+            Row(
+                cells=(
+                    Cell(mark=_mark(one.state), small=shown_text(one.note)),
+                    Cell(text=shown_text(one.title), small=shown_text(one.task_type)),
+                    _rate(one),
+                    Cell(text=f"{one.rate[3]:,}" if one.rate else ""),
+                    Cell(text=f"{one.cases_per_day:,.1f}" if one.cases_per_day else ""),
+                    Cell(text=shown_text(one.rule or "none: it only warns")),
+                    Cell(text=one.counted_to.isoformat() if one.counted_to else "no day yet"),
+                )
+            )
+            for one in ordered
+        ),
+        empty=Empty(missing="The charter names nothing to watch.", command="pilothouse watch status"),
+    )
+
+
+def _rate(one: DetectorShown) -> Cell:
+    if one.rate is None:
+        return Cell(text="unknown")
+    value, low, high, n = one.rate
+    return Cell(text=percent(value, n), small=interval(low, high, "rate", n=n, currency=""))
+
+
+def _days(value: float | None) -> str:
+    if value is None:
+        return "never"
+    return f"{value:.1f} d" if value < 10 else f"{value:,.0f} d"
+
+
+def _detectability(ordered: Sequence[DetectorShown], falls: Sequence[float]) -> Section:
+    known = [one for one in ordered if one.delays or one.promised_days is not None]
+    return Section(
+        anchor="detectability",
+        title="How soon it would notice",
+        note="days until a fall of so many points is noticed at the volume of now, and false alarms a year",
+        columns=columns(
+            "Detector",
+            *(f"#{fall * 100:g} points" for fall in falls),
+            "#Promised",
+            "#Kept",
+            "#False alarms a year, at most",
+        ),
+        rows=tuple(
+            Row(
+                cells=(
+                    Cell(text=shown_text(one.title), small=shown_text(one.task_type)),
+                    *(
+                        Cell(text=_days(one.delays[fall]) if fall in one.delays else "unknown")
+                        for fall in falls
+                    ),
+                    Cell(text=_days(one.promised_days) if one.promised_days is not None else "nothing"),
+                    Cell(text=_days(one.delay_days) if one.delay_days is not None else "unknown"),
+                    Cell(
+                        text="unknown"
+                        if one.false_alarms_per_year is None
+                        else f"{one.false_alarms_per_year:g}"
+                    ),
+                )
+            )
+            for one in known
+        ),
+        empty=Empty(
+            missing="Nothing is known of delays before a detector has its baseline.",
+            asked_by="`detect_within` of an alert",
+            command="pilothouse watch status",
+        ),
+    )
+
+
+def _errors(errors: Sequence[tuple[str, int]]) -> Section:
+    return Section(
+        anchor="errors",
+        title="What ended tasks",
+        note="last 28 counted days",
+        columns=columns("Kind of error", "#Tasks"),
+        rows=tuple(
+            Row(cells=(Cell(text=shown_text(kind), is_code=True), Cell(text=f"{count:,}")))
+            for kind, count in errors[:20]
+        ),
+    )
