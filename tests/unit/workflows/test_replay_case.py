@@ -14,7 +14,7 @@ from pilothouse.connectors.charter_file import read_charter_file
 from pilothouse.core.charter.charter import Charter
 from pilothouse.errors import EvidenceError, UsageError
 from pilothouse.evals.dataset import load_dataset
-from pilothouse.runtime.replay.session import ReplayMode
+from pilothouse.runtime.replay.mode import ReplayMode
 from pilothouse.runtime.runlog.recorder import Recorder
 from pilothouse.workflows.replay import ReplayRequest, replay_run
 from pilothouse.workflows.replay_case import Expectation, case_of_run, keep_case
