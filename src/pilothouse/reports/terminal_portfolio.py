@@ -13,6 +13,9 @@ from pilothouse.reports.terminal import mark_text, plain_text
 
 __all__ = ["render_portfolio"]
 
+WIDE_COLUMNS = 120
+"""From here on the requirement's words stand beside its id; `pilothouse verdict` says them in any width."""
+
 
 def render_portfolio(page: PortfolioPage, console: Console, *, capabilities: bool) -> None:
     """Print every agent, worst first.
@@ -27,16 +30,18 @@ def render_portfolio(page: PortfolioPage, console: Console, *, capabilities: boo
         console.print(Text(plain_text(f"$ {page.empty.command}", console), style="cyan"))
         return
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    wide = console.width >= WIDE_COLUMNS
     for title in ("State", "Agent", "Stage", "Decided by", "Owner", "Stable", "Value"):
-        table.add_column(title, overflow="fold", no_wrap=title in {"State", "Stage", "Stable"})
+        table.add_column(title, overflow="fold", no_wrap=title in {"Stage", "Stable"})
     for row in page.rows:
-        decided = f"{row.worst_link.text} {row.worst}" if row.worst_link else row.worst
+        decided = row.worst_link.text if row.worst_link else row.worst
+        decided += f" {row.worst}" if row.worst_link and wide else ""
         table.add_row(
-            mark_text(row.mark, console),
+            mark_text(row.mark.model_copy(update={"reason": ""}), console),
             *(plain_text(text, console) for text in (row.agent.text, row.stage, decided)),
             plain_text(row.owner or "nobody yet", console),
             plain_text(row.stable, console),
-            mark_text(row.value, console),
+            mark_text(row.value.model_copy(update={"reason": ""}), console),
         )
     console.print(Padding(table, (1, 0, 0, 0)))
     if capabilities:

@@ -4,20 +4,27 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from pilothouse.connectors.own_server import read_server
+from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.evidence.binding import InForce, binding_in_force
+from pilothouse.core.evidence.evidence import Evidence, Scope, Source
+from pilothouse.core.evidence.kinds import kind_named
+from pilothouse.core.evidence.task import CostState
+from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.verdict.remediation import plan_steps
 from pilothouse.core.verdict.sentence import person_names
 from pilothouse.core.verdict.signing import asked_signatures
 from pilothouse.core.verdict.stall import QUESTION_DAYS, Stall, judge_stall
 from pilothouse.core.verdict.verdict import AgentVerdict
 from pilothouse.errors import StorageUnavailable, UsageError
-from pilothouse.ports import Ledger
+from pilothouse.ports import Ledger, TaskFilter
 from pilothouse.reports.compliance import CompliancePage, build_compliance
 from pilothouse.reports.executive import ExecutivePage, Facts, build_executive, stall_words
 from pilothouse.reports.html_report import render_report
@@ -28,9 +35,18 @@ from pilothouse.workflows.assess import Assessment
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.value import show_value
 
-__all__ = ["read_stall", "show_compliance", "show_executive", "show_weekly", "write_executive"]
+__all__ = [
+    "read_stall",
+    "record_spending",
+    "show_compliance",
+    "show_executive",
+    "show_weekly",
+    "write_executive",
+]
 
 WEEK = timedelta(days=7)
+YEAR = timedelta(days=365)
+SPENT = "budget.spent"
 
 HISTORY_STEPS_MAX = QUESTION_DAYS // 7 + 1
 """Verdicts of half a year, one a week: finer steps move the date of a stall by days only."""
@@ -95,6 +111,44 @@ def write_executive(installation: Installation, page: ExecutivePage, out: Path) 
         ),
     )
     return digest
+
+
+def record_spending(installation: Installation, found: Assessment) -> Evidence | None:
+    """Hold what model calls cost in a year against the budget's line for them, and store what was found (OWN-10).
+
+    Args:
+        installation: Lake and ledger.
+        found: The assessment.
+
+    Returns:
+        The record; None while a price, the budget's line `model` or the tasks are unknown, or the budget is not in
+        the dollars of prices: unknown is never zero, and no rate of exchange is known.
+    """
+    charter, now = found.charter, found.verdict.as_of
+    planned = (known(charter.budgets.production.lines) or {}).get("model")
+    wanted = TaskFilter(agent=charter.agent, from_ns=unix_ns(now - YEAR), to_ns=unix_ns(now))
+    tasks = installation.lake.window(wanted)
+    unpriced = any(task.cost_state in {CostState.PARTIAL, CostState.UNKNOWN} for task in tasks)
+    if planned is None or is_open(planned) or not tasks or unpriced:
+        return None
+    spent, currency = (
+        math.fsum(float(task.cost_known_usd) for task in tasks),
+        known(charter.currency) or "USD",
+    )
+    record = Evidence(
+        kind=SPENT,
+        agent=charter.agent,
+        binds=binding_in_force(kind_named(SPENT), charter, Scope(), InForce()),
+        window_from=now - YEAR,
+        window_to=now,
+        n=len(tasks),
+        passed=spent <= float(planned),
+        detail=f"Model calls of a year cost USD {spent:,.2f}; planned for them are USD {float(planned):,.0f}.",
+        source=Source(command=f"pilothouse report executive {charter.agent}"),
+        recorded_at=now,
+    )
+    installation.ledger.add_evidence([record])
+    return record
 
 
 def show_compliance(found: Assessment) -> CompliancePage:

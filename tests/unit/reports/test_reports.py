@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import re
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from evidence_made import everything_holds, load_charter, replaced
 from rich.console import Console
 
+from pilothouse.core.evidence.task import CostState
 from pilothouse.core.verdict.framework import FRAMEWORK
 from pilothouse.core.verdict.stall import Stall, StallLevel
 from pilothouse.errors import StorageUnavailable, UsageError
@@ -22,11 +25,17 @@ from pilothouse.reports.html_report import render_report
 from pilothouse.reports.pdf import render_pdf
 from pilothouse.reports.terminal_report import render_compliance, render_executive
 from pilothouse.settings import load_settings
-from pilothouse.testing import EXAMPLE_NOW, FixedClock, MemoryLake, MemoryLedger
+from pilothouse.testing import EXAMPLE_NOW, FixedClock, MemoryLake, MemoryLedger, example_task
 from pilothouse.workflows.accept import accept_file
 from pilothouse.workflows.assess import assess
 from pilothouse.workflows.installation import Installation
-from pilothouse.workflows.report import show_compliance, show_executive, show_weekly, write_executive
+from pilothouse.workflows.report import (
+    record_spending,
+    show_compliance,
+    show_executive,
+    show_weekly,
+    write_executive,
+)
 
 ROOT = Path(__file__).parents[3]
 CHARTER = ROOT / "tests" / "golden" / "charters" / "ap-invoice-triage.yaml"
@@ -141,6 +150,23 @@ def test_no_formula_reads_the_survey():
         text = path.read_text(encoding="utf-8")
         assert "reports.context" not in text, path
         assert "benchmarks.toml" not in text, path
+
+
+def test_spending_is_held_against_the_budget_and_the_unknown_is_no_record(installation, found):
+    assert record_spending(installation, found) is None  # no task yet
+    at = int((NOW - timedelta(days=20)).timestamp()) * 10**9
+    priced = {"cost_known_usd": Decimal(15_000), "cost_state": CostState.KNOWN}
+    task = example_task(trace_id="a" * 32, start_ns=at, end_ns=at + 1, task_type="po_invoice", **priced)
+    lake = MemoryLake()
+    lake.add([task])
+    there = dataclasses.replace(installation, lake=lake, ledger=MemoryLedger())
+    assert record_spending(there, found).passed is True
+    lake.add([dataclasses.replace(task, trace_id="b" * 32)])
+    over = record_spending(there, found)
+    assert (over.passed, over.n) == (False, 2)
+    assert "cost USD 30,000.00; planned for them are USD 20,000" in over.detail
+    lake.add([dataclasses.replace(task, trace_id="c" * 32, cost_state=CostState.UNKNOWN)])
+    assert record_spending(there, found) is None
 
 
 def test_a_stall_is_told_with_who_can_end_it():

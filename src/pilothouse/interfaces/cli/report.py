@@ -47,10 +47,12 @@ def register(cli: typer.Typer, services: Services) -> None:
         """One sheet: go or not, what that rests on, three numbers, and what would change it."""
         from pilothouse.reports.terminal_report import render_executive
         from pilothouse.reports.view_models import page_json
-        from pilothouse.workflows.report import show_executive, write_executive
+        from pilothouse.workflows.report import record_spending, show_executive, write_executive
 
         with services.open_installation(load_settings(home=home)) as installation:
-            page = show_executive(installation, judged(installation, agent, freeze=out is not None))
+            found = judged(installation, agent, freeze=out is not None)
+            page = show_executive(installation, found)
+            record_spending(installation, found)
             written = None if out is None else write_executive(installation, page, out)
         if written is not None:
             typer.echo(f"{page.word}: {out}\n  sha256 {written}, recorded in the audit log")
