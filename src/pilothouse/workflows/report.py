@@ -129,12 +129,9 @@ def record_spending(installation: Installation, found: Assessment) -> Evidence |
     wanted = TaskFilter(agent=charter.agent, from_ns=unix_ns(now - YEAR), to_ns=unix_ns(now))
     tasks = installation.lake.window(wanted)
     unpriced = any(task.cost_state in {CostState.PARTIAL, CostState.UNKNOWN} for task in tasks)
-    if planned is None or is_open(planned) or not tasks or unpriced:
+    if planned is None or is_open(planned) or not tasks or unpriced or known(charter.currency) != "USD":
         return None
-    spent, currency = (
-        math.fsum(float(task.cost_known_usd) for task in tasks),
-        known(charter.currency) or "USD",
-    )
+    spent = math.fsum(float(task.cost_known_usd) for task in tasks)
     record = Evidence(
         kind=SPENT,
         agent=charter.agent,
