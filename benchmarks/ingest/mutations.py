@@ -13,8 +13,7 @@ from pathlib import Path
 from spans import build_request
 
 from pilothouse.errors import LimitExceeded, MalformedRecord
-from pilothouse.lake.batches import to_batch
-from pilothouse.lake.columns import SPANS
+from pilothouse.lake.batches import span_batch
 from pilothouse.lake.otlp_decode import decode_rows
 from pilothouse.lake.otlp_request import Encoding, parse_request
 from pilothouse.lake.otlp_wire import TracesRequest
@@ -86,7 +85,7 @@ def main() -> int:
             rows = list(decode_rows(parsed, arrival, no_prices))
             assert len(rows) == parsed.items - len(parsed.bad)
             if rows:
-                assert to_batch(rows, SPANS).num_rows == len(rows)
+                assert span_batch(rows).num_rows == len(rows)
             outcome["partly read" if parsed.bad else "read"] += 1
         if number == chosen.mutations // 10:
             early = rss_mib()

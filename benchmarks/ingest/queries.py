@@ -21,8 +21,8 @@ import pyarrow as pa
 from spans import SPANS_PER_TRACE, build_request
 
 from pilothouse.core.evidence.task import TaskState
-from pilothouse.lake.batches import to_batch
-from pilothouse.lake.columns import CORE_WIDTH, SPANS, TASKS, CoreSpan
+from pilothouse.lake.batches import span_batch, to_batch
+from pilothouse.lake.columns import SPANS, TASKS, CoreSpan
 from pilothouse.lake.fold import fold_trace
 from pilothouse.lake.otlp_decode import decode_rows
 from pilothouse.lake.otlp_request import Encoding, parse_request
@@ -49,7 +49,7 @@ def rows_of_a_segment() -> tuple[list[tuple], list[tuple]]:
         spans.extend(decode_rows(request, arrival, no_prices))
     traces: dict[str, list[CoreSpan]] = defaultdict(list)
     for row in spans:
-        traces[row[0]].append(CoreSpan._make(row[:CORE_WIDTH]))
+        traces[row[0].trace_id].append(row[0])
     tasks = [
         fold_trace(one, state=TaskState.COMPLETE, reason="root_ended", closed_ns=arrival.received_ns)
         for one in traces.values()
@@ -81,15 +81,15 @@ def build(folder: Path, spans_wanted: int, traces: TraceIndex) -> tuple[View, st
     spans_table.create()
     tasks_table.create()
     spans, tasks = rows_of_a_segment()
-    span_batch, task_batch = to_batch(spans, SPANS), to_batch(tasks, TASKS)
+    span_rows, task_rows = span_batch(spans), to_batch(tasks, TASKS)
     segments = max(1, round(spans_wanted / len(spans)))
     now, chosen = time.time_ns(), ""
     for number in range(segments):
         by_ns = -int((segments - 1 - number) / segments * DAYS * DAY_NS)
         ids = {row[0]: os.urandom(16).hex() for row in tasks}
         day = (now + by_ns) // DAY_NS
-        spans_table.append(moved(span_batch, by_ns, ids, day), {"bench": number})
-        tasks_table.append(moved(task_batch, by_ns, ids, day), {"bench": number})
+        spans_table.append(moved(span_rows, by_ns, ids, day), {"bench": number})
+        tasks_table.append(moved(task_rows, by_ns, ids, day), {"bench": number})
         if number == segments // 2:
             chosen = next(iter(ids.values()))
     return View(span_files=spans_table.files(), task_files=tasks_table.files()), chosen

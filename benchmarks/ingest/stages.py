@@ -19,9 +19,9 @@ from spans import SPANS, build_request
 
 from pilothouse.core.evidence.task import TaskState
 from pilothouse.lake.assembler import Assembler
-from pilothouse.lake.batches import to_batch
-from pilothouse.lake.columns import CORE_WIDTH, CoreSpan, TaskRow
+from pilothouse.lake.batches import span_batch
 from pilothouse.lake.columns import SPANS as SCHEMA
+from pilothouse.lake.columns import CoreSpan, TaskRow
 from pilothouse.lake.fold import fold_trace
 from pilothouse.lake.otlp_decode import decode_rows
 from pilothouse.lake.otlp_request import Encoding, parse_request
@@ -65,12 +65,9 @@ def run_once(stages: Stages, bodies: list[bytes], table: SegmentTable, number: i
     assembler = Assembler()
 
     def assemble(rows: list[Row]) -> list[CoreSpan]:
-        spans = []
-        for row in rows:
-            span = CoreSpan._make(row[:CORE_WIDTH])
-            assembler.add(span, 0.0)
-            spans.append(span)
-        return spans
+        for core, _ in rows:
+            assembler.add(core, 0.0)
+        return [core for core, _ in rows]
 
     for body in bodies:
         timed("  of it protobuf", partial(TracesRequest.FromString, body))
@@ -78,7 +75,7 @@ def run_once(stages: Stages, bodies: list[bytes], table: SegmentTable, number: i
         rows = timed("decode", lambda parsed=parsed: list(decode_rows(parsed, arrival, no_prices)))
         spans = timed("assembler", partial(assemble, rows))
         timed("fold of tasks", partial(folded, spans))
-        batches.append(timed("Arrow", partial(to_batch, rows, SCHEMA)))
+        batches.append(timed("Arrow", partial(span_batch, rows)))
     timed(
         "Parquet, sync, commit",
         lambda: table.append(pa.Table.from_batches(batches, schema=SCHEMA), {"bench": number}),

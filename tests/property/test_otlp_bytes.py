@@ -12,7 +12,7 @@ from otlp_rows import decode
 
 from pilothouse.errors import LimitExceeded, MalformedRecord
 from pilothouse.lake.batches import to_batch
-from pilothouse.lake.columns import CORE_WIDTH, SPANS, CoreSpan
+from pilothouse.lake.columns import SPANS, CoreSpan
 from pilothouse.lake.inflate import inflate
 from pilothouse.lake.otlp_request import Encoding, parse_request
 from pilothouse.ports import Signal
@@ -41,7 +41,7 @@ def take(encoding: Encoding, body: bytes, signal: Signal = Signal.TRACES) -> Non
     if rows:
         assert to_batch(rows, SPANS).num_rows == len(rows)
         for row in rows:
-            span = CoreSpan._make(row[:CORE_WIDTH])
+            span = CoreSpan._make(row[: len(CoreSpan._fields)])
             assert span.record in ("span", "log")
             assert len(span.trace_id) in (0, 32)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from otlp_bodies import START_NS, request, to_json
 
 from pilothouse.core.evidence.task import TaskState
-from pilothouse.lake.columns import CORE_WIDTH, SPAN_COLUMNS, CoreSpan, TaskRow
+from pilothouse.lake.columns import SPAN_COLUMNS, CoreSpan, TaskRow
 from pilothouse.lake.fold import fold_trace
 from pilothouse.lake.otlp_decode import decode_rows
 from pilothouse.lake.otlp_request import Encoding, parse_request
@@ -29,7 +29,8 @@ def decode(
     seq: int = 1,
 ) -> list[tuple]:
     arrival = Arrival(received_ns=received_ns, node="n1", seq=seq, source="tests")
-    return list(decode_rows(parse_request(signal, encoding, body), arrival, prices))
+    rows = decode_rows(parse_request(signal, encoding, body), arrival, prices)
+    return [(*core, *rest) for core, rest in rows]
 
 
 def decode_spans(spans: Iterable[dict], *, as_json: bool = False, resource=None, **options) -> list[dict]:
@@ -40,7 +41,9 @@ def decode_spans(spans: Iterable[dict], *, as_json: bool = False, resource=None,
 
 
 def core(spans: Iterable[dict], **options) -> list[CoreSpan]:
-    return [CoreSpan._make(list(row.values())[:CORE_WIDTH]) for row in decode_spans(spans, **options)]
+    return [
+        CoreSpan._make(list(row.values())[: len(CoreSpan._fields)]) for row in decode_spans(spans, **options)
+    ]
 
 
 def fold(spans: Iterable[CoreSpan], state: TaskState = TaskState.COMPLETE) -> TaskRow:

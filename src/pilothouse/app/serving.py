@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -103,7 +104,7 @@ def _serve_node(
     from pilothouse.interfaces.web.shelf import ShelfRoom
     from pilothouse.lake.health import metrics_text
     from pilothouse.workflows.background import Background, Tick
-    from pilothouse.workflows.reconcile import RECONCILE_EVERY_S, GapWatch
+    from pilothouse.workflows.reconcile import RECONCILE_EVERY_S, GapWatch, open_gap_incidents
     from pilothouse.workflows.show import Shows
     from pilothouse.workflows.upkeep import server_ticks
 
@@ -111,7 +112,7 @@ def _serve_node(
     host, port = listener.getsockname()[:2]
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     home = installation.settings.home
-    gap_watch = GapWatch(node.health, installation.ledger, request.on_note)
+    gap_watch = GapWatch(node.health, installation.ledger, request.on_note, partial(open_gap_incidents, room))
     sign_in = sign_in_of(installation.settings, ledger)
     background = Background(
         (

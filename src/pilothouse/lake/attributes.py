@@ -33,17 +33,45 @@ __all__ = [
     "LOST",
     "OLDER",
     "OPENINFERENCE",
+    "OWN_SLOTS",
     "PAYLOAD",
     "PLAIN",
     "SHARED",
+    "SHARED_SLOTS",
     "SLOTS",
     "Attribute",
     "KnownAttributes",
+    "Name",
     "classify",
 ]
 
-SLOTS = {name: number for number, name in enumerate(ALIASES)}
-"""Name of a column or input of one → its place in `Resolved.slots`."""
+OWN_NAMES = frozenset(
+    name
+    for name in ALIASES
+    if name.startswith(("tokens_", "aggregated_"))
+    or name
+    in {
+        "response_id",
+        "first_chunk_s",
+        "conversation_id",
+        "user_id",
+        "task_claim",
+        "task_confidence",
+        "tool_call_id",
+        "source_cost_usd",
+        "metadata",
+    }
+)
+"""Columns and inputs of columns in which nearly every span says something else; the others repeat."""
+
+OWN_SLOTS = {name: number for number, name in enumerate(name for name in ALIASES if name in OWN_NAMES)}
+"""Name of such a column or input → its place in `Layout.own`."""
+
+SHARED_SLOTS = {name: number for number, name in enumerate(name for name in ALIASES if name not in OWN_NAMES)}
+"""Name of another column or input → its place in `shared_values`."""
+
+SLOTS = {**OWN_SLOTS, **SHARED_SLOTS}
+"""Name of a column or input of one → its place among its kind."""
 
 RAW_SLOTS = frozenset(
     name
@@ -78,30 +106,43 @@ PAYLOAD_KEYS = frozenset(
     if not key.endswith(".")
 )
 
-_Hit = tuple[int, int, bool, int]
 _encode = msgspec.json.Encoder().encode
 
 
-class Attribute(msgspec.Struct, gc=False):
-    """One attribute, read.
+class Name(msgspec.Struct, gc=False, eq=False, frozen=True):
+    """What follows from an attribute's name alone; attributes of one name hold the same object.
 
     Attributes:
-        slot: Place in `Resolved.slots`, or one of the kinds below zero.
+        key: The name.
+        slot: Place among the columns of its kind, or one of the kinds below zero.
         rank: Rank among the aliases of its slot; for a flattened list the length of its prefix.
-        value: What fills the slot, the payload's text, or the value inside a flattened list.
         bits: Which sets of names it belongs to.
-        key: Its name.
+        is_raw: Whether its slot keeps the value as it was sent.
+        repeats: Whether attributes of this name say the same in many spans.
+    """
+
+    key: str
+    slot: int
+    rank: int = 0
+    bits: int = 0
+    is_raw: bool = False
+    repeats: bool = False
+
+
+class Attribute(msgspec.Struct, gc=False, eq=False):
+    """One attribute, read; one that is remembered is the same object each time.
+
+    Attributes:
+        name: What its name says.
+        value: What fills the slot, the payload's text, or the value inside a flattened list.
         json: `"name":value` as it stands in the column `attributes`.
         cut: Characters that our limits took.
         preview: Last words of a payload, once somebody asked.
     """
 
-    slot: int
-    rank: int
+    name: Name
     value: Any
-    bits: int
-    key: str
-    json: str
+    json: str = ""
     cut: int = 0
     preview: str | None = None
 
@@ -114,30 +155,32 @@ def classify(key: str, value: Any) -> Attribute:
         value: Its value as plain Python.
 
     Example:
-        >>> classify("gen_ai.request.model", "gpt-x").slot == SLOTS["request_model"]
+        >>> classify("gen_ai.request.model", "gpt-x").name.slot == SLOTS["request_model"]
         True
         >>> classify("anything.else", [1]).json
         '"anything.else":[1]'
     """
-    slot, rank, is_raw, bits = _INDEX.get(key) or _without_column(key)
-    cut = 0
+    name = _INDEX.get(key) or _without_column(key)
+    slot, cut = name.slot, 0
     if value.__class__ is str and len(value) > limits.VALUE_CHARS_MAX:
         cut = len(value) - limits.VALUE_CHARS_MAX
         value = value[: limits.VALUE_CHARS_MAX]
-    if slot == PAYLOAD and value is not None:
+    if value is None and (slot >= 0 or slot == PAYLOAD):
+        name = _without_value(key)
+    elif slot == PAYLOAD:
         if value.__class__ is not str:
             value = json_text(value)
             cut = max(0, len(value) - limits.VALUE_CHARS_MAX)
             value = value[: limits.VALUE_CHARS_MAX]
-        return Attribute(slot, rank, value, bits, key, "", cut)
-    if slot in (FLATTENED, LOST):
-        return Attribute(slot, rank, value, bits, key, "", cut)
+        return Attribute(name, value, cut=cut)
+    elif slot in (FLATTENED, LOST):
+        return Attribute(name, value, cut=cut)
     text = f"{_encode(key).decode()}:{_encode(value).decode()}"
     if slot < 0 or value is None:
-        return Attribute(PLAIN, 0, None, bits, key, text, cut)
-    if not is_raw:
+        return Attribute(name, None, text, cut)
+    if not name.is_raw:
         value = (value if value.__class__ is str else json_text(value))[: limits.TEXT_CHARS_MAX]
-    return Attribute(slot, rank, value, bits, key, text, cut)
+    return Attribute(name, value, text, cut)
 
 
 class KnownAttributes:
@@ -195,20 +238,26 @@ def _bits(key: str) -> int:
     return OPENINFERENCE if key.startswith(OPENINFERENCE_PREFIXES) else 0
 
 
-_INDEX: dict[str, _Hit] = {
-    key: (SLOTS[name], rank, name in RAW_SLOTS, _bits(key))
+_INDEX: dict[str, Name] = {
+    key: Name(key, SLOTS[name], rank, _bits(key), name in RAW_SLOTS, name not in OWN_NAMES)
     for name, keys in ALIASES.items()
     for rank, key in enumerate(keys)
-} | {key: (PAYLOAD, 0, False, _bits(key)) for key in PAYLOAD_KEYS}
-"""Attribute name → slot or kind, rank among the slot's aliases, whether it stays as it is, convention."""
+} | {key: Name(key, PAYLOAD, bits=_bits(key)) for key in PAYLOAD_KEYS}
+"""Attributes that fill a column or are a payload, by name."""
 
 
 @lru_cache(maxsize=KNOWN_KEYS_MAX)
-def _without_column(key: str) -> _Hit:
+def _without_column(key: str) -> Name:
     """Say what an attribute is that has no column."""
     if not key or len(key) > limits.KEY_BYTES_MAX:
-        return LOST, 0, False, 0
+        return Name(key, LOST)
     prefix = flattened_prefix(key)
     if prefix is not None:
-        return FLATTENED, len(prefix), False, OLDER if prefix[0] == "g" else OPENINFERENCE
-    return PLAIN, 0, False, 0
+        return Name(key, FLATTENED, len(prefix), OLDER if prefix[0] == "g" else OPENINFERENCE)
+    return Name(key, PLAIN)
+
+
+@lru_cache(maxsize=KNOWN_KEYS_MAX)
+def _without_value(key: str) -> Name:
+    """Say what an attribute is that would fill a column and says nothing."""
+    return Name(key, PLAIN, bits=_bits(key))

@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-__all__ = ["to_batch"]
+from pilothouse.lake.columns import SPANS
+from pilothouse.lake.rows import Row
+
+__all__ = ["span_batch", "to_batch"]
 
 
 def to_batch(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.RecordBatch:
@@ -23,9 +27,21 @@ def to_batch(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.RecordBat
         >>> to_batch([("a", 1)], pa.schema([("x", pa.string()), ("y", pa.int64())])).num_rows
         1
     """
-    arrays = [
-        _column(values, field.type) for values, field in zip(zip(*rows, strict=True), schema, strict=True)
-    ]
+    return _batch(zip(*rows, strict=True), schema)
+
+
+def span_batch(rows: Sequence[Row]) -> pa.RecordBatch:
+    """Return rows of `spans` as one batch.
+
+    Args:
+        rows: At least one.
+    """
+    cores, rests = zip(*rows, strict=True)
+    return _batch(chain(zip(*cores, strict=True), zip(*rests, strict=True)), SPANS)
+
+
+def _batch(columns: Iterable[Sequence[Any]], schema: pa.Schema) -> pa.RecordBatch:
+    arrays = [_column(values, field.type) for values, field in zip(columns, schema, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 

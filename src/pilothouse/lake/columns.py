@@ -8,7 +8,6 @@ from typing import Final, NamedTuple
 import pyarrow as pa
 
 __all__ = [
-    "CORE_WIDTH",
     "COST_NONE",
     "COST_PRICED",
     "COST_UNPRICED",
@@ -92,8 +91,6 @@ class CoreSpan(NamedTuple):
     source: str
     seq: int
 
-
-CORE_WIDTH: Final = len(CoreSpan._fields)
 
 _NUMBERS: Final[dict[str, pa.DataType]] = {
     "start_ns": pa.int64(),

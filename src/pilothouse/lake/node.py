@@ -17,7 +17,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,7 @@ from pilothouse.lake.door import Checked, check_request
 from pilothouse.lake.freshness import Freshness
 from pilothouse.lake.inflate import inflate
 from pilothouse.lake.lock import WriterLock
+from pilothouse.lake.node_clock import NodeClock, boot_s
 from pilothouse.lake.otlp_request import ParsedRequest, parse_request
 from pilothouse.lake.prices import PriceSource, no_prices
 from pilothouse.lake.queries import LakeQueries
@@ -69,8 +69,6 @@ UNBOUNDED = Quota()
 STOP_S = 30.0
 """How long the thread may take to finish when the node stops."""
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
 
 @dataclass(slots=True)
 class _Job:
@@ -99,6 +97,7 @@ class LakeNode(LakeAnswers):
         prices: Where the price of a model call is asked.
         wal_file_bytes: Size of a log file.
         quota: What each ingest key may send.
+        elapsed_s: A clock that nobody sets, seconds.
     """
 
     def __init__(
@@ -110,18 +109,19 @@ class LakeNode(LakeAnswers):
         prices: PriceSource = no_prices,
         wal_file_bytes: int = FILE_BYTES,
         quota: Quota = UNBOUNDED,
+        elapsed_s: Callable[[], float] = boot_s,
     ) -> None:
         self._folder = folder
-        self._clock = clock
         self._lock = WriterLock(folder)
         self.counters = Counters()
+        self._clock = NodeClock(clock, lambda: self.counters.add("clock_jumps"), elapsed_s)
         self._database = Database()
         self._node_id = _node_id(folder)
         self._writer = LakeWriter(
             folder,
             node_id=self._node_id,
             database=self._database,
-            now_ns=self._now_ns,
+            clock=self._clock,
             counters=self.counters,
             prices=prices,
             grace_s=grace_s,
@@ -137,7 +137,6 @@ class LakeNode(LakeAnswers):
         self._waiting_items = 0
         self._rows_at_start = 0
         self._bytes_lock = threading.Lock()
-        self._last_ns = 0
         self._disk = DiskRoom(folder)
         self._is_open = False
         self._wal_file_bytes = wal_file_bytes
@@ -295,7 +294,7 @@ class LakeNode(LakeAnswers):
             open_traces=self._writer.open_traces,
             waiting_bytes=self._waiting_bytes,
             uncommitted_s=self._writer.uncommitted_s,
-            freshness_s=self._freshness.worst_s(self._now_ns()),
+            freshness_s=self._freshness.worst_s(self._clock.now_ns()),
             wal_bytes=0 if self._wal is None else self._wal.size_bytes,
             disk_free_bytes=self._disk.free_bytes,
             busy_reason=self._busy_reason(),
@@ -355,7 +354,7 @@ class LakeNode(LakeAnswers):
         self, wal: Wal, checked: Checked, *, body: bytes, source: str, receipt: Receipt
     ) -> Future[Receipt]:
         request = checked.request
-        received_ns = self._now_ns()
+        received_ns = self._clock.now_ns()
 
         def make(seq: int) -> WalRecord:
             return WalRecord(
@@ -417,7 +416,7 @@ class LakeNode(LakeAnswers):
 
     def _note_freshness(self) -> None:
         if not self._writer.rows_hidden:
-            self._freshness.shown(self._now_ns())
+            self._freshness.shown(self._clock.now_ns())
 
     def _trim(self) -> None:
         if self._wal is not None and self._writer.committed_seq != self._trimmed:
@@ -459,12 +458,6 @@ class LakeNode(LakeAnswers):
         self.counters.add("wal_corrupt")
         self.last_error = f"log file {path.name} is {fault}; kept in {path.parent}"
 
-    def _now_ns(self) -> int:
-        """Return the wall clock in Unix nanoseconds; never earlier than the last answer."""
-        now = (self._clock.now() - EPOCH) // timedelta(microseconds=1) * 1_000
-        self._last_ns = max(self._last_ns, now)
-        return self._last_ns
-
 
 def open_node(
     folder: Path,
@@ -474,6 +467,7 @@ def open_node(
     prices: PriceSource = no_prices,
     wal_file_bytes: int = FILE_BYTES,
     quota: Quota = UNBOUNDED,
+    elapsed_s: Callable[[], float] = boot_s,
 ) -> LakeNode:
     """Open a lake for writing and replay what its log holds.
 
@@ -484,8 +478,7 @@ def open_node(
         prices: Where the price of a model call is asked.
         wal_file_bytes: Size of a log file.
         quota: What each ingest key may send.
-
-        quota: What each ingest key may send.
+        elapsed_s: A clock that nobody sets, seconds.
 
     Returns:
         A started node; call `stop(drain=...)` at the end.
@@ -494,7 +487,15 @@ def open_node(
         Conflict: Another process writes this lake.
         StorageUnavailable: Its tables cannot be read.
     """
-    node = LakeNode(folder, clock, grace_s=grace_s, prices=prices, wal_file_bytes=wal_file_bytes, quota=quota)
+    node = LakeNode(
+        folder,
+        clock,
+        grace_s=grace_s,
+        prices=prices,
+        wal_file_bytes=wal_file_bytes,
+        quota=quota,
+        elapsed_s=elapsed_s,
+    )
     node.start()
     return node
 

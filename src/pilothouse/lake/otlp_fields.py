@@ -67,6 +67,13 @@ def times_of(
     sent_start: int, sent_end: int, received_ns: int
 ) -> tuple[int, int | None, int | None, int, int]:
     """Return start, end, duration, flags and day number of a span."""
+    if (
+        received_ns - limits.CLOCK_OLD_NS_MAX
+        <= sent_start
+        <= sent_end
+        <= received_ns + limits.CLOCK_FUTURE_NS_MAX
+    ):
+        return sent_start, sent_end, sent_end - sent_start, 0, sent_start // DAY_NS
     flags = 0
     start = sent_start
     if not start:

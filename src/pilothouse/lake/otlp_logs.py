@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from pilothouse.lake import limits
-from pilothouse.lake.attributes import SLOTS, Attribute
+from pilothouse.lake.attributes import OWN_SLOTS, SHARED_SLOTS, Attribute
 from pilothouse.lake.columns import COST_NONE, TIME_MISSING
+from pilothouse.lake.layout import lay_out, shared_values
 from pilothouse.lake.otlp_fields import dropped_count, short_text, times_of
 from pilothouse.lake.otlp_request import Dialect
 from pilothouse.lake.otlp_sender import Sender
 from pilothouse.lake.payload import json_text, preview
-from pilothouse.lake.resolve import Resolved
-from pilothouse.lake.rows import Arrival, Row, bounded
+from pilothouse.lake.rows import Arrival, Row, bounded, core_span
 from pilothouse.lake.semconv import EVENT_INPUTS, EVENT_OUTPUTS, PAYLOAD_INPUTS, PAYLOAD_OUTPUTS, SYSTEM_KEYS
 from pilothouse.lake.usage import NO_USAGE
 
@@ -26,15 +26,22 @@ def log_row(  # noqa: PLR0917 - the same order as for a span
     log: Any, attributes: Sequence[Attribute], sender: Sender, scope: str, dialect: Dialect, arrival: Arrival
 ) -> Row:
     """Flatten one log record, whose attributes were read before."""
-    resolved = Resolved(attributes)
+    layout, attributes, lost = lay_out(attributes)
     cut = sum(one.cut for one in attributes)
-    slots = resolved.slots
+    repeated = layout.shared(attributes)
+    shared, own = shared_values(repeated), layout.own(attributes)
+    rest = ",".join([one.json for one in (*repeated, *layout.texts(attributes))])
+
+    def first(keys: tuple[str, ...]) -> str | None:
+        found = layout.find(keys)
+        return None if found is None else layout.text(attributes, found)
+
     body = dialect.value(log.body) if log.body is not None else None
-    event_name = log.event_name or slots[SLOTS["event_name"]] or ""
+    event_name = log.event_name or shared[SHARED_SLOTS["event_name"]] or ""
     time_ns = int(log.time_unix_nano) or int(log.observed_time_unix_nano)
     start, _, _, flags, day = times_of(time_ns, time_ns, arrival.received_ns)
-    said_in = resolved.first(PAYLOAD_INPUTS["model"])
-    said_out = resolved.first(PAYLOAD_OUTPUTS["model"])
+    said_in = first(PAYLOAD_INPUTS["model"])
+    said_out = first(PAYLOAD_OUTPUTS["model"])
     text = None if body is None else json_text(body)
     if event_name in EVENT_INPUTS and said_in is None and text is not None:
         said_in = json_text([_log_message(body, EVENT_INPUTS[event_name])])
@@ -43,30 +50,33 @@ def log_row(  # noqa: PLR0917 - the same order as for a span
         said_out = json_text(message)
     said_in, cut_in = bounded(said_in)
     said_out, cut_out = bounded(said_out)
-    system, cut_system = bounded(resolved.first(SYSTEM_KEYS))
+    system, cut_system = bounded(first(SYSTEM_KEYS))
     trace_id, span_id = dialect.hex_id(log.trace_id), dialect.hex_id(log.span_id)
-    key = f"{event_name}\0{time_ns}\0{text}\0{resolved.rest_text()}"
-    return (
+    key = f"{event_name}\0{time_ns}\0{text}\0{{{rest}}}"
+    core = core_span((
         trace_id.strip("0") and trace_id, span_id.strip("0") and span_id, None,
         "log", hashlib.blake2b(key.encode("utf-8", "replace"), digest_size=8).hexdigest(),
         start, None, None, arrival.received_ns, flags & ~TIME_MISSING if time_ns else flags,
-        slots[SLOTS["agent"]] or sender.agent or sender.service,
-        slots[SLOTS["agent_id"]], sender.version, sender.digest,
-        slots[SLOTS["task_type"]] or sender.task_type,
-        slots[SLOTS["conversation_id"]], slots[SLOTS["user_id"]], sender.environment,
-        slots[SLOTS["operation"]] or "other",
+        shared[SHARED_SLOTS["agent"]] or sender.agent or sender.service,
+        shared[SHARED_SLOTS["agent_id"]], sender.version, sender.digest,
+        shared[SHARED_SLOTS["task_type"]] or sender.task_type,
+        own[OWN_SLOTS["conversation_id"]].value, own[OWN_SLOTS["user_id"]].value, sender.environment,
+        shared[SHARED_SLOTS["operation"]] or "other",
         (event_name or log.severity_text or "log")[: limits.NAME_CHARS_MAX], 0,
-        slots[SLOTS["error_type"]], slots[SLOTS["provider"]],
-        slots[SLOTS["request_model"]], slots[SLOTS["response_model"]],
-        slots[SLOTS["response_id"]], slots[SLOTS["tool_name"]], None, short_text(event_name),
+        shared[SHARED_SLOTS["error_type"]], shared[SHARED_SLOTS["provider"]],
+        shared[SHARED_SLOTS["request_model"]], shared[SHARED_SLOTS["response_model"]],
+        own[OWN_SLOTS["response_id"]].value, shared[SHARED_SLOTS["tool_name"]], None, short_text(event_name),
         *NO_USAGE, None, COST_NONE, None, None, None,
         preview(said_in, of_user=True) if said_in else None,
         preview(said_out, of_user=False) if said_out else None,
-        arrival.source, arrival.seq, 0, "", sender.service, None, None, None, resolved.convention,
+        arrival.source, arrival.seq,
+    ))  # fmt: skip
+    return core, (
+        0, "", sender.service, None, None, None, layout.convention,
         None, None, None, None, len(said_in) if said_in else None, len(said_out) if said_out else None,
         said_in, said_out, system, None,
-        resolved.rest_text(), sender.text, scope, "[]", "[]", arrival.node,
-        dropped_count(log.dropped_attributes_count + resolved.lost), 0, 0,
+        f"{{{rest}}}", sender.text, scope, "[]", "[]", arrival.node,
+        dropped_count(log.dropped_attributes_count + lost), 0, 0,
         cut + cut_in + cut_out + cut_system, day,
     )  # fmt: skip
 

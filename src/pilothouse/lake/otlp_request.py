@@ -13,6 +13,7 @@ import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -22,13 +23,20 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from pilothouse.errors import LimitExceeded, MalformedRecord
 from pilothouse.lake import otlp_json
 from pilothouse.lake.attributes import Attribute, KnownAttributes, classify
-from pilothouse.lake.limits import DEPTH_MAX, ITEMS_MAX, TIME_NS_MAX
-from pilothouse.lake.otlp_wire import KeyValue, LogsRequest, TracesRequest
+from pilothouse.lake.layout import NOTHING
+from pilothouse.lake.limits import DEPTH_MAX, ITEMS_MAX, STATUS_MESSAGE_CHARS_MAX, TIME_NS_MAX
+from pilothouse.lake.otlp_wire import KeyValue, LogsRequest, Status, TracesRequest
 from pilothouse.ports import Signal
 
-__all__ = ["DIALECTS", "Dialect", "Encoding", "ParsedRequest", "parse_request"]
+__all__ = ["DIALECTS", "Dialect", "Encoding", "ParsedRequest", "SpanHead", "parse_request"]
 
-ZERO_IDS = (bytes(16), bytes(8))
+ZERO_TRACE, ZERO_SPAN = "0" * 32, "0" * 16
+NO_ID = "?"
+"""Stands for what was sent as an id and is none."""
+
+STATUSES_MAX = 256
+"""Statuses that are remembered: nearly all spans have one of a few."""
+
 CUT = otlp_json.CUT
 WRONG_TIME = "a time is no number of nanoseconds below 2**63"
 
@@ -49,9 +57,8 @@ class Dialect:
         attributes: Pairs → dict, without those that cannot be read.
         raws: Attributes of an item → the bytes of each.
         known: Attributes of items that were read before.
-        hex_id: Id as sent → lower-case hex text.
-        is_id: Whether an id as sent has so many bytes and is not all zero.
-        are_times: Whether two times as sent are nanoseconds that the tables can hold.
+        hex_id: Id as sent → lower-case hex text of any length; `NO_ID` when it is none.
+        status: Status as sent → its code and its message, cut.
     """
 
     value: Callable[[Any], Any]
@@ -59,19 +66,23 @@ class Dialect:
     raws: Callable[[Any], list[bytes]]
     known: KnownAttributes
     hex_id: Callable[[Any], str]
-    is_id: Callable[[Any, int], bool]
-    are_times: Callable[[Any, Any], bool]
+    status: Callable[[Any], tuple[int, str]]
 
     def read(self, attributes: Any) -> Sequence[Attribute]:
-        """Return the attributes of an item, each read once for all its repetitions."""
+        """Return the attributes of an item, each read once for all its repetitions, and `NOTHING`."""
         raws = self.raws(attributes)
         found: list[Any] = self.known.find(raws)
-        if not all(found):
+        if None in found:
             read = self.known.read
             for place, one in enumerate(found):
                 if one is None:
                     found[place] = read(raws[place])
+        found.append(NOTHING)
         return found
+
+
+SpanHead = tuple[str, str, str | None, int, int, tuple[int, str]]
+"""Trace id, span id and parent id in hex, start and end in Unix nanoseconds, status."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +94,8 @@ class ParsedRequest:
         encoding: How it was written.
         message: The protobuf message or the struct.
         items: Spans, log records or metrics in it.
-        attributes: What each item says of itself, in order.
+        heads: Ids, times and status of each span, in order; none for other signals.
+        attributes: What each item says of itself, in order, then `NOTHING`.
         bad: Indices of the broken ones, counted through the whole request.
         reason: One sentence about the first broken one, or empty.
         size: Length of the inflated body in bytes.
@@ -93,6 +105,7 @@ class ParsedRequest:
     encoding: Encoding
     message: Any
     items: int
+    heads: Sequence[SpanHead]
     attributes: Sequence[Sequence[Attribute]]
     bad: frozenset[int]
     reason: str
@@ -115,12 +128,13 @@ def parse_request(signal: Signal, encoding: Encoding, body: bytes) -> ParsedRequ
         LimitExceeded: It has more than `ITEMS_MAX` items.
     """
     dialect = DIALECTS[encoding]
+    heads: list[SpanHead] = []
     attributes: list[Sequence[Attribute]] = []
     faults: list[tuple[int, str]] = []
     try:
         message = _read(signal, encoding, body)
         if signal is Signal.TRACES:
-            _check_spans(message, dialect, attributes, faults)
+            _check_spans(message, dialect, heads, attributes, faults)
         elif signal is Signal.LOGS:
             _check_logs(message, dialect, attributes, faults)
     except (DecodeError, msgspec.DecodeError, UnicodeError, RecursionError) as error:
@@ -141,6 +155,7 @@ def parse_request(signal: Signal, encoding: Encoding, body: bytes) -> ParsedRequ
         encoding=encoding,
         message=message,
         items=items,
+        heads=heads,
         attributes=attributes,
         bad=frozenset(index for index, _ in faults),
         reason=reason,
@@ -170,25 +185,37 @@ def _read(signal: Signal, encoding: Encoding, body: bytes) -> Any:
 
 
 def _check_spans(
-    message: Any, dialect: Dialect, attributes: list[Sequence[Attribute]], faults: list[tuple[int, str]]
+    message: Any,
+    dialect: Dialect,
+    heads: list[SpanHead],
+    attributes: list[Sequence[Attribute]],
+    faults: list[tuple[int, str]],
 ) -> None:
-    """Read the attributes of every span and note which spans are broken."""
-    is_id, are_times, read, keep = dialect.is_id, dialect.are_times, dialect.read, attributes.append
+    """Read ids, times, status and attributes of every span and note which spans are broken."""
+    hex_id, read_status, read = dialect.hex_id, dialect.status, dialect.read
+    keep, keep_head = attributes.append, heads.append
     for resource_spans in message.resource_spans:
         for scope_spans in resource_spans.scope_spans:
             for span in scope_spans.spans:
+                trace_id, span_id = hex_id(span.trace_id), hex_id(span.span_id)
+                parent: str | None = hex_id(span.parent_span_id)
+                start, end = span.start_time_unix_nano, span.end_time_unix_nano
+                if start.__class__ is str or end.__class__ is str:
+                    start, end = _nanoseconds(start), _nanoseconds(end)
+                if not parent or parent == ZERO_SPAN:
+                    parent = None
                 fault = ""
-                parent = span.parent_span_id
-                if not is_id(span.trace_id, 16):
+                if len(trace_id) != 32 or trace_id == ZERO_TRACE:
                     fault = "trace_id is not 16 bytes, or all zero"
-                elif not is_id(span.span_id, 8):
+                elif len(span_id) != 16 or span_id == ZERO_SPAN:
                     fault = "span_id is not 8 bytes, or all zero"
-                elif parent and not _is_parent(parent, is_id):
+                elif parent is not None and len(parent) != 16:
                     fault = "parent_span_id is neither empty nor 8 bytes"
-                elif not are_times(span.start_time_unix_nano, span.end_time_unix_nano):
+                elif not 0 <= start <= TIME_NS_MAX or not 0 <= end <= TIME_NS_MAX:
                     fault = WRONG_TIME
                 if fault:
-                    faults.append((len(attributes), fault))
+                    faults.append((len(heads), fault))
+                keep_head((trace_id, span_id, parent, start, end, read_status(span.status)))
                 keep(read(span.attributes))
 
 
@@ -199,13 +226,14 @@ def _check_logs(
     for resource_logs in message.resource_logs:
         for scope_logs in resource_logs.scope_logs:
             for log in scope_logs.log_records:
-                index = len(attributes)
-                if log.trace_id and not dialect.is_id(log.trace_id, 16) and not _is_zero(log.trace_id, 16):
-                    faults.append((index, "trace_id is neither empty nor 16 bytes"))
-                elif log.span_id and not _is_parent(log.span_id, dialect.is_id):
-                    faults.append((index, "span_id is neither empty nor 8 bytes"))
-                elif not dialect.are_times(log.time_unix_nano, log.observed_time_unix_nano):
-                    faults.append((index, WRONG_TIME))
+                trace_id, span_id = dialect.hex_id(log.trace_id), dialect.hex_id(log.span_id)
+                times = (_nanoseconds(log.time_unix_nano), _nanoseconds(log.observed_time_unix_nano))
+                if len(trace_id) not in (0, 32):
+                    faults.append((len(attributes), "trace_id is neither empty nor 16 bytes"))
+                elif len(span_id) not in (0, 16):
+                    faults.append((len(attributes), "span_id is neither empty nor 8 bytes"))
+                elif not all(0 <= time <= TIME_NS_MAX for time in times):
+                    faults.append((len(attributes), WRONG_TIME))
                 attributes.append(dialect.read(log.attributes))
 
 
@@ -215,44 +243,20 @@ def _count_metrics(message: Any) -> int:
     )
 
 
-def _is_parent(ident: Any, is_id: Callable[[Any, int], bool]) -> bool:
-    return is_id(ident, 8) or _is_zero(ident, 8)
+def _nanoseconds(sent: Any) -> int:
+    """Return a time as sent; -1 when it is none."""
+    if sent.__class__ is int:
+        return int(sent)
+    return int(sent) if sent.isascii() and sent.isdigit() and len(sent) < 20 else -1
 
 
-def _is_zero(ident: Any, size: int) -> bool:
-    return bool(ident == (bytes(size) if isinstance(ident, bytes) else "0" * (2 * size)))
-
-
-def _is_time(nanoseconds: Any) -> bool:
-    if nanoseconds.__class__ is int:
-        return 0 <= nanoseconds <= TIME_NS_MAX
-    return (
-        nanoseconds.isascii()
-        and nanoseconds.isdigit()
-        and len(nanoseconds) < 20
-        and int(nanoseconds) <= TIME_NS_MAX
-    )
-
-
-def _are_json_times(one: Any, other: Any) -> bool:
-    return _is_time(one) and _is_time(other)
-
-
-def _are_protobuf_times(one: int, other: int) -> bool:
-    return (one | other) <= TIME_NS_MAX
-
-
-def _is_protobuf_id(ident: bytes, size: int) -> bool:
-    return len(ident) == size and ident not in ZERO_IDS
-
-
-def _is_json_id(ident: str, size: int) -> bool:
-    if len(ident) != 2 * size or not ident.isascii() or not ident.isalnum():
-        return False
-    try:
-        return any(bytes.fromhex(ident))
-    except ValueError:
-        return False
+def _json_id(sent: str) -> str:
+    if sent.isascii() and sent.isalnum():
+        try:
+            return bytes.fromhex(sent).hex()
+        except ValueError:
+            return NO_ID
+    return NO_ID if sent else ""
 
 
 def _protobuf_value(value: Any, depth: int = DEPTH_MAX) -> Any:
@@ -304,6 +308,15 @@ def _json_attributes(pairs: Any) -> dict[str, Any]:
 _decode_pair = msgspec.json.Decoder(otlp_json.KeyValue).decode
 
 
+def _known_status(status: Any) -> tuple[int, str]:
+    return status.code if 0 <= status.code <= 2 else 0, status.message[:STATUS_MESSAGE_CHARS_MAX]
+
+
+@lru_cache(maxsize=STATUSES_MAX)
+def _read_status(raw: bytes) -> tuple[int, str]:
+    return _known_status(Status.FromString(raw))
+
+
 def _read_json(raw: bytes) -> Attribute:
     pair = _decode_pair(raw)
     return classify(pair.key, otlp_json.json_value(pair.value))
@@ -316,16 +329,14 @@ DIALECTS: dict[Encoding, Dialect] = {
         raws=operator.itemgetter(slice(None)),  # one call that makes the list is twice as fast as iterating
         known=KnownAttributes(_read_protobuf),
         hex_id=bytes.hex,
-        is_id=_is_protobuf_id,
-        are_times=_are_protobuf_times,
+        status=_read_status,
     ),
     Encoding.JSON: Dialect(
         value=otlp_json.json_value,
         attributes=_json_attributes,
         raws=lambda attributes: [bytes(one) for one in attributes],
         known=KnownAttributes(_read_json),
-        hex_id=str.lower,
-        is_id=_is_json_id,
-        are_times=_are_json_times,
+        hex_id=_json_id,
+        status=_known_status,
     ),
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Protobuf messages that leave the attributes of spans and log records as raw bytes.
+"""Protobuf messages that leave the attributes of spans and log records, and the status, as raw bytes.
 
 On the wire a message and a byte string look the same. Declared as `bytes`, an attribute costs no objects of
 the parser, and one look-up in a table of those that were read before tells what it is.
@@ -15,10 +15,10 @@ from opentelemetry.proto.logs.v1 import logs_pb2
 from opentelemetry.proto.resource.v1 import resource_pb2
 from opentelemetry.proto.trace.v1 import trace_pb2
 
-__all__ = ["KeyValue", "LogsRequest", "TracesRequest"]
+__all__ = ["KeyValue", "LogsRequest", "Status", "TracesRequest"]
 
-RAW = {"Span": "attributes", "LogRecord": "attributes"}
-"""Message → its field that is left as bytes."""
+RAW = {("Span", "attributes"), ("Span", "status"), ("LogRecord", "attributes")}
+"""Messages and their fields that are left as bytes."""
 
 
 def _with_raw_attributes(official: Any, package: str) -> descriptor_pb2.FileDescriptorProto:
@@ -30,7 +30,7 @@ def _with_raw_attributes(official: Any, package: str) -> descriptor_pb2.FileDesc
     for message in file.message_type:
         for part in (message, *message.nested_type):
             for field in part.field:
-                if field.name == RAW.get(part.name):
+                if (part.name, field.name) in RAW:
                     field.type = descriptor_pb2.FieldDescriptorProto.TYPE_BYTES
                     field.ClearField("type_name")
                 elif field.type_name.startswith(before):
@@ -38,7 +38,7 @@ def _with_raw_attributes(official: Any, package: str) -> descriptor_pb2.FileDesc
     return file
 
 
-def _messages() -> tuple[Any, Any, Any]:
+def _messages() -> tuple[Any, ...]:
     pool = descriptor_pool.DescriptorPool()
     for official in (common_pb2, resource_pb2):
         pool.AddSerializedFile(official.DESCRIPTOR.serialized_pb)
@@ -52,8 +52,9 @@ def _messages() -> tuple[Any, Any, Any]:
         message("pilothouse.trace.TracesData"),
         message("pilothouse.logs.LogsData"),
         message("opentelemetry.proto.common.v1.KeyValue"),
+        message("pilothouse.trace.Status"),
     )
 
 
-TracesRequest, LogsRequest, KeyValue = _messages()
-"""`ExportTraceServiceRequest` and `ExportLogsServiceRequest` with raw attributes, and one attribute."""
+TracesRequest, LogsRequest, KeyValue, Status = _messages()
+"""`ExportTraceServiceRequest` and `ExportLogsServiceRequest` with raw fields, one attribute, and one status."""

@@ -1,17 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A row of the table `spans` while it is a Python tuple, and where it came from."""
+"""A row of the table `spans` while it is Python tuples, and where it came from."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pilothouse.lake import limits
+from pilothouse.lake.columns import CoreSpan
 
-__all__ = ["Arrival", "Row", "bounded"]
+__all__ = ["Arrival", "Row", "bounded", "core_span"]
 
-Row = tuple[Any, ...]
-"""One row of `spans`, in the order of `columns.SPAN_COLUMNS`."""
+Row = tuple[CoreSpan, tuple[Any, ...]]
+"""One row of `spans`: the core columns, and the others in the order of `columns.SPAN_COLUMNS`."""
+
+core_span = partial(tuple.__new__, CoreSpan)
+"""Values in order → a `CoreSpan`; a third of the time of calling the class, once for each span."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,17 +4,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 
 from pilothouse.core.evidence.task import TaskState
 from pilothouse.lake.assembler import Added, Assembler, Closing
-from pilothouse.lake.batches import to_batch
-from pilothouse.lake.columns import CORE_WIDTH, SPANS, TASKS, CoreSpan, TaskRow
+from pilothouse.lake.batches import span_batch, to_batch
+from pilothouse.lake.columns import SPANS, TASKS, CoreSpan, TaskRow
 from pilothouse.lake.counters import Counters
 from pilothouse.lake.fold import fold_trace, same_task
+from pilothouse.lake.node_clock import NodeClock
 from pilothouse.lake.otlp_decode import decode_rows
 from pilothouse.lake.otlp_request import ParsedRequest
 from pilothouse.lake.prices import PriceSource
@@ -63,7 +64,7 @@ class LakeWriter:
         folder: The lake folder.
         node_id: This node.
         database: Where look-ups run.
-        now_ns: The wall clock in Unix nanoseconds.
+        clock: The time.
         counters: Where rows are counted.
         prices: Where the price of a model call is asked.
         grace_s: Quiet time after a root before its task is folded, seconds.
@@ -75,7 +76,7 @@ class LakeWriter:
         *,
         node_id: str,
         database: Database,
-        now_ns: Callable[[], int],
+        clock: NodeClock,
         counters: Counters,
         prices: PriceSource,
         grace_s: float,
@@ -84,7 +85,7 @@ class LakeWriter:
         self._spans = SegmentTable(folder / "spans", SPANS, on_file=database.traces.add_rows)
         self._tasks = SegmentTable(folder / "tasks", TASKS, on_file=database.traces.add_rows)
         self._node_id = node_id
-        self._now_ns = now_ns
+        self._clock = clock
         self._counters = counters
         self._prices = prices
         self._assembler = Assembler(grace_s=grace_s)
@@ -130,7 +131,7 @@ class LakeWriter:
         self._publish()
         self.committed_seq = self._taken_seq = self._spans.committed(f"wal:{self._node_id}")
         assembled = self._tasks.committed(f"assembler:{self._node_id}")
-        for trace_id in self._queries.trace_ids_closed_after(self._now_ns() - REMEMBER_NS):
+        for trace_id in self._queries.trace_ids_closed_after(self._clock.now_ns() - REMEMBER_NS):
             self._assembler.remember(trace_id)
         if assembled < self.committed_seq:
             at = time.monotonic()
@@ -148,12 +149,11 @@ class LakeWriter:
         arrival = Arrival(
             received_ns=record.received_ns, node=self._node_id, seq=record.seq, source=record.source
         )
-        rows = list(decode_rows(request, arrival, self._prices))
         at = time.monotonic()
         add = self._assembler.add
         kept = []
-        for row in rows:
-            added = add(CoreSpan._make(row[:CORE_WIDTH]), at)
+        for row in decode_rows(request, arrival, self._prices):
+            added = add(row[0], at)
             if added is Added.NEW:
                 kept.append(row)
             else:
@@ -234,7 +234,7 @@ class LakeWriter:
             rules: One for each agent that has its own.
         """
         self.flush()
-        removed = self._retention.apply(rules, self._now_ns() // DAY_NS)
+        removed = self._retention.apply(rules, self._clock.sure_ns() // DAY_NS)
         self._counters.add("expired", sum(one.rows for one in removed if one.what == "spans"))
         self._publish()
         return removed
@@ -248,7 +248,7 @@ class LakeWriter:
         Returns:
             Tasks that were corrected.
         """
-        now_ns = self._now_ns()
+        now_ns = self._clock.now_ns()
         corrected = 0
         ids = self._queries.trace_ids_without_cost(since_ns)
         for start in range(0, len(ids), TRACE_IDS_MAX):
@@ -280,7 +280,7 @@ class LakeWriter:
     def _show_rows(self) -> None:
         while self._rows:
             part, self._rows = self._rows[:BATCH_ROWS], self._rows[BATCH_ROWS:]
-            self._span_tail.append(to_batch(part, SPANS))
+            self._span_tail.append(span_batch(part))
             self._tail_rows += len(part)
         self._publish()
 
@@ -300,7 +300,7 @@ class LakeWriter:
         )
 
     def _fold(self, closings: Iterable[Closing]) -> None:
-        now_ns = self._now_ns()
+        now_ns = self._clock.now_ns()
         rows: list[TaskRow] = []
         known: list[Closing] = []
         for closing in closings:

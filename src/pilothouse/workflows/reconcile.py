@@ -10,8 +10,18 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pilothouse.ports import Decision, LakeHealth, Ledger
+from pilothouse.workflows.alerts import Firing, raise_alert
+from pilothouse.workflows.control_room import ControlRoom
 
-__all__ = ["GAP_KIND", "INSTALLATION", "RECONCILE_EVERY_S", "GapAlert", "GapWatch", "gap_alerts"]
+__all__ = [
+    "GAP_KIND",
+    "INSTALLATION",
+    "RECONCILE_EVERY_S",
+    "GapAlert",
+    "GapWatch",
+    "gap_alerts",
+    "open_gap_incidents",
+]
 
 GAP_KIND = "telemetry.gap"
 """Kind of the decision that opens or closes an alert."""
@@ -67,6 +77,7 @@ class GapWatch:
         health: Reads the counters.
         ledger: Where alerts are recorded.
         on_note: Told in one sentence what was raised or closed.
+        on_alert: Told each alert that is raised and when, so that somebody is called.
         monotonic: Seconds that no change of the wall clock touches.
     """
 
@@ -75,11 +86,13 @@ class GapWatch:
         health: Callable[[], LakeHealth],
         ledger: Ledger,
         on_note: Callable[[str], None] = lambda _text: None,
+        on_alert: Callable[[GapAlert, datetime], None] = lambda _alert, _now: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._health = health
         self._ledger = ledger
         self._on_note = on_note
+        self._on_alert = on_alert
         self._monotonic = monotonic
         self._since: float | None = None
         self._open = False
@@ -112,7 +125,9 @@ class GapWatch:
         if at - self._since > GAP_S and not self._open:
             self._record(now, found, "raised")
             self._open = True
-            self._on_note(f"telemetry: {GapAlert(opened_at=now, items=found.gap).sentence}; see /health.")
+            alert = GapAlert(opened_at=now, items=found.gap)
+            self._on_note(f"telemetry: {alert.sentence}; see /health.")
+            self._on_alert(alert, now)
 
     def _record(self, now: datetime, found: LakeHealth, state: str) -> None:
         document = {
@@ -129,6 +144,19 @@ class GapWatch:
             actor="pilothouse up",
             document=json.dumps(document, sort_keys=True),
         )
+
+
+def open_gap_incidents(room: ControlRoom, alert: GapAlert, now: datetime) -> None:
+    """Open an incident for every agent with a charter in force: none of their figures can be trusted till then.
+
+    Args:
+        room: Opened parts.
+        alert: What was raised.
+        now: The moment, aware UTC.
+    """
+    sentence = f"Telemetry does not add up: {alert.sentence}. Run `pilothouse doctor`."
+    for agent in sorted({record.agent for record in room.installation.ledger.charters()}):
+        raise_alert(room, Firing(agent=agent, metric=GAP_KIND, sentence=sentence), now)
 
 
 def gap_alerts(ledger: Ledger) -> tuple[GapAlert, ...]:

@@ -66,7 +66,7 @@ def test_raw_attributes_are_the_bytes_that_the_official_message_holds():
         strict=True,
     ):
         assert [pair.SerializeToString() for pair in one.attributes] == list(other.attributes)
-    assert ours.SerializeToString() == body
+        assert one.status.SerializeToString() == other.status
 
 
 @pytest.mark.parametrize("broken", [b"abc\xff\xfegh", b"\xed\xa0\x80long"])

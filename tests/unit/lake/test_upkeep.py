@@ -42,6 +42,7 @@ def node(tmp_path, clock, price):
         clock,
         prices=lambda _provider, model, _at: price.get(model),
         wal_file_bytes=1 << 16,
+        elapsed_s=lambda: clock.days * 86_400,
     )
     yield opened
     opened.stop()

@@ -6,12 +6,21 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+from control_rooms import NOW, control_room_at
+
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.ports import LakeHealth
 from pilothouse.reports.health import Work, build_health
 from pilothouse.testing import EXAMPLE_NOW, MemoryLedger
 from pilothouse.workflows.doctor import _gap_checks, _road_checks
-from pilothouse.workflows.reconcile import GAP_KIND, INSTALLATION, GapWatch, gap_alerts
+from pilothouse.workflows.reconcile import (
+    GAP_KIND,
+    INSTALLATION,
+    GapAlert,
+    GapWatch,
+    gap_alerts,
+    open_gap_incidents,
+)
 
 HEALTH = LakeHealth(
     counters=(("acked", 10), ("received", 11), ("rejected", 1)),
@@ -22,10 +31,14 @@ HEALTH = LakeHealth(
 
 class Books:
     def __init__(self):
-        self.gap, self.at, self.notes = 0, 0.0, []
+        self.gap, self.at, self.notes, self.alerts = 0, 0.0, [], []
         self.ledger = MemoryLedger()
         self.watch = GapWatch(
-            lambda: replace(HEALTH, gap=self.gap), self.ledger, self.notes.append, lambda: self.at
+            lambda: replace(HEALTH, gap=self.gap),
+            self.ledger,
+            self.notes.append,
+            lambda alert, _: self.alerts.append(alert.items),
+            lambda: self.at,
         )
 
     def look(self, at, gap):
@@ -54,7 +67,20 @@ def test_a_gap_of_more_than_a_minute_is_recorded_once_and_closed():
     (alert,) = gap_alerts(books.ledger)
     assert alert.closed_at == EXAMPLE_NOW
     assert len(books.notes) == 2
+    assert books.alerts == [3]
     assert json.loads(books.ledger.decisions(INSTALLATION)[-1].document)["counters"]["acked"] == 10
+
+
+def test_a_gap_opens_one_incident_for_each_agent_in_force(tmp_path):
+    with control_room_at(tmp_path) as room:
+        alert = GapAlert(opened_at=NOW, items=3)
+        for _ in range(2):
+            open_gap_incidents(room, alert, NOW)
+        agents = {record.agent for record in room.installation.ledger.charters()}
+        opened = room.incidents.incidents()
+        assert {one.agent for one in opened} == agents
+        assert len(opened) == len(agents)
+        assert all("3 acknowledged items" in one.title for one in opened)
 
 
 def test_a_restart_explains_nothing():

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where in a span's attributes stands what: everything that follows from their names alone, worked out once.
+
+The spans of one instrumentation name the same attributes in the same order. So the alias table is walked once
+for each such order, a layout; after that a span costs a few look-ups by place. This is the inner loop of the
+intake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from operator import attrgetter, itemgetter
+from typing import Any
+
+from pilothouse.lake import limits
+from pilothouse.lake.attributes import (
+    FLATTENED,
+    LATEST,
+    LOST,
+    OLDER,
+    OPENINFERENCE,
+    OWN_SLOTS,
+    PAYLOAD,
+    SHARED,
+    SHARED_SLOTS,
+    Attribute,
+    Name,
+)
+from pilothouse.lake.payload import json_text, preview, rebuild_list
+
+__all__ = ["NOTHING", "Layout", "lay_out", "shared_values"]
+
+LAYOUTS_MAX = 2_048
+"""Layouts in one generation of the table; an instrumentation has a few dozen."""
+
+LAYOUT_NAMES_MAX = 128
+"""A longer layout, of a long conversation in flattened lists, is not remembered: its length will not come again."""
+
+NOTHING = Attribute(Name("", LOST), None)
+"""Stands at the end of every list of attributes, where a column looks that no attribute fills."""
+
+_Getter = Callable[[Sequence[Attribute]], tuple[Attribute, ...]]
+
+_CONVENTIONS = tuple(
+    "otel"
+    if bits & LATEST
+    else "otel_1_36"
+    if bits & OLDER
+    else "otel"
+    if bits & SHARED
+    else "openinference"
+    if bits & OPENINFERENCE
+    else "none"
+    for bits in range(16)
+)
+"""Which names were found → convention; GenAI names win over OpenInference."""
+
+_name_of = attrgetter("name")
+
+
+class Layout:
+    """What the names of a span's attributes say, in their order.
+
+    Attributes:
+        own: Attributes → those of the columns in which nearly every span says something else, by `OWN_SLOTS`.
+        shared: Attributes → those that repeat from span to span.
+        texts: Attributes → the others that stand in the column `attributes`.
+        convention: Which set of names was found.
+        lost: Attributes left out: without a name or with a name too long.
+        is_sound: Whether every name stands there once and there are not too many.
+
+    Args:
+        names: In order, without that of `NOTHING`.
+    """
+
+    __slots__ = ("_flat", "_payload", "convention", "is_sound", "lost", "own", "shared", "texts")
+
+    def __init__(self, names: Sequence[Name]) -> None:
+        self.is_sound = len({name.key for name in names}) == len(names) <= limits.ATTRIBUTES_MAX
+        own = [-1] * len(OWN_SLOTS)
+        self._payload: dict[str, int] = {}
+        self._flat: dict[str, list[tuple[str, int]]] = {}
+        self.lost = bits = 0
+        for place, name in enumerate(names):
+            bits |= name.bits
+            slot = name.slot
+            if slot >= 0 and not name.repeats and (own[slot] < 0 or name.rank < names[own[slot]].rank):
+                own[slot] = place
+            elif slot == PAYLOAD:
+                self._payload[name.key] = place
+            elif slot == FLATTENED:
+                self._flat.setdefault(name.key[: name.rank], []).append((name.key[name.rank :], place))
+            elif slot == LOST:
+                self.lost += 1
+        self.own = _getter(own)
+        self.shared = _getter([place for place, name in enumerate(names) if name.repeats])
+        unlisted = (PAYLOAD, FLATTENED, LOST)
+        self.texts = _getter(
+            [place for place, name in enumerate(names) if not name.repeats and name.slot not in unlisted]
+        )
+        self.convention = _CONVENTIONS[bits]
+
+    def find(self, keys: tuple[str, ...]) -> int | str | None:
+        """Return the place of the first payload that is present, or its prefix if it is a flattened list.
+
+        Args:
+            keys: Attributes, or prefixes of flattened lists, the preferred one first.
+        """
+        for key in keys:
+            place = self._payload.get(key)
+            if place is not None:
+                return place
+            if key in self._flat:
+                return key
+        return None
+
+    def text(self, attributes: Sequence[Attribute], found: int | str) -> str:
+        """Return a payload as text.
+
+        Args:
+            attributes: Of a span of this layout.
+            found: What `find` returned.
+        """
+        if isinstance(found, int):
+            return str(attributes[found].value)
+        flat = self._flat[found]
+        return json_text(rebuild_list([(key, attributes[place].value) for key, place in flat]))
+
+    def said(
+        self, attributes: Sequence[Attribute], found: int | str | None, *, of_user: bool
+    ) -> tuple[str | None, str | None]:
+        """Return a payload as text, and its last words.
+
+        Args:
+            attributes: Of a span of this layout.
+            found: What `find` returned.
+            of_user: Whose words the preview shows.
+        """
+        if found.__class__ is int:
+            one = attributes[found]
+            if one.preview is None:
+                one.preview = preview(one.value, of_user=of_user)
+            return one.value, one.preview or None
+        if found is None:
+            return None, None
+        text = self.text(attributes, found)
+        return text, preview(text, of_user=of_user)
+
+
+def shared_values(shared: Sequence[Attribute]) -> list[Any]:
+    """Return the values of the columns that repeat, by `SHARED_SLOTS`; None where no alias is present.
+
+    Args:
+        shared: What `Layout.shared` returned.
+    """
+    slots: list[Any] = [None] * len(SHARED_SLOTS)
+    ranks: dict[int, int] = {}
+    for one in shared:
+        slot, rank = one.name.slot, one.name.rank
+        if slots[slot] is None or rank < ranks[slot]:
+            slots[slot], ranks[slot] = one.value, rank
+    return slots
+
+
+def _getter(places: list[int]) -> _Getter:
+    if len(places) > 1:
+        return itemgetter(*places)
+    if places:
+        (place,) = places
+        return lambda attributes: (attributes[place],)
+    return lambda _attributes: ()
+
+
+class _Layouts:
+    """Layouts by their names, in two generations of bounded size."""
+
+    def __init__(self) -> None:
+        self.young: dict[tuple[Name, ...], Layout] = {}
+        self._old: dict[tuple[Name, ...], Layout] = {}
+
+    def make(self, names: tuple[Name, ...]) -> Layout:
+        """Return the layout of names that are not in the young generation."""
+        layout = self._old.get(names) or Layout(names[:-1])
+        if len(names) <= LAYOUT_NAMES_MAX:
+            if len(self.young) >= LAYOUTS_MAX:
+                self._old, self.young = self.young, {}
+            self.young[names] = layout
+        return layout
+
+
+_layouts = _Layouts()
+
+
+def lay_out(attributes: Sequence[Attribute]) -> tuple[Layout, Sequence[Attribute], int]:
+    """Return the layout of a span's attributes, these as far as they count, and how many were left out.
+
+    Args:
+        attributes: What was sent, in order, then `NOTHING`; the last of a name wins.
+    """
+    names = tuple(map(_name_of, attributes))
+    layout = _layouts.young.get(names) or _layouts.make(names)
+    if layout.is_sound:
+        return layout, attributes, layout.lost
+    distinct = {one.name.key: one for one in attributes if one.name.slot != LOST}
+    kept = [*list(distinct.values())[: limits.ATTRIBUTES_MAX], NOTHING]
+    return Layout([one.name for one in kept[:-1]]), kept, len(attributes) - len(kept)
