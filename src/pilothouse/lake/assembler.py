@@ -26,7 +26,7 @@ IDLE_S = 600.0
 LATE_S = 5.0
 """Late spans of one trace are gathered this long: at most one correction in that time."""
 
-OPEN_SPANS_MAX = 50_000
+OPEN_SPANS_MAX = 40_000
 """Spans in memory, about 2 KiB each with their previews; beyond it the quietest traces are closed early, which is
 safe: a late span corrects its task."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from decimal import Decimal
 from itertools import starmap
 from typing import Any
 
@@ -13,26 +12,31 @@ import msgspec
 import pyarrow as pa
 
 from pilothouse.core.evidence.score import Score
-from pilothouse.core.evidence.task import CostState, Task, TaskResult, TaskState, TokenCount
+from pilothouse.core.evidence.task import Task
 from pilothouse.errors import LimitExceeded, UsageError
 from pilothouse.lake.columns import CoreSpan, TaskRow
-from pilothouse.lake.payload import json_text
-from pilothouse.lake.prices import PICO, usd
+from pilothouse.lake.records import (
+    SPAN_FIELDS,
+    TASK_FIELDS,
+    pico_of,
+    task_of_row,
+    task_of_values,
+    with_log_content,
+)
 from pilothouse.lake.scores import EVALUATION_EVENT, read_score
 from pilothouse.lake.segments import EPOCH
+from pilothouse.lake.task_filter import SPAN_AFTER_NS, SPAN_BEFORE_NS, condition, narrowed
 from pilothouse.lake.view import Database, View
 from pilothouse.ports import (
-    SAID_SPAN_MAX_NS,
     AgentSeen,
     Assigned,
-    SpanRecord,
     TaskCursor,
     TaskFilter,
     TaskPage,
     TraceView,
 )
 
-__all__ = ["LakeQueries", "with_log_content"]
+__all__ = ["TRACE_IDS_MAX", "LakeQueries"]
 
 LIST_MAX = 10_000
 """Tasks in one page."""
@@ -64,45 +68,6 @@ CURRENT = """
 UNCORRECTED = " current AS (SELECT * FROM tasks) "
 """The same when no task of the view was ever corrected, which the table's statistics say."""
 
-TASK_FIELDS = (
-    "trace_id, agent, task_type, version_digest, environment, state, result, error_type, claim, confidence, "
-    "start_ns, end_ns, duration_ns, spans, model_calls, model_errors, tool_calls, tool_errors, models, tools, hosts, "
-    "tokens_input, tokens_cache_read, tokens_cache_creation, tokens_output, tokens_reasoning, "
-    "calls_without_usage, cost_usd, cost_known_usd, cost_state, input_preview, output_preview, flags, revision"
-)
-
-SPAN_FIELDS = (
-    "span_id, parent_span_id, record, name, operation, agent, start_ns, end_ns, duration_ns, status, "
-    "status_message, error_type, provider, request_model, response_model, tool_name, tokens_input, "
-    "tokens_cache_read, tokens_cache_creation, tokens_output, tokens_reasoning, tokens_basis, cost_usd, "
-    "cost_state, convention, input, output, attributes, events, cut_bytes, record_id"
-)
-
-STATUSES = ("unset", "ok", "error")
-
-SPAN_BEFORE_NS = 300 * 1_000_000_000
-"""A span may begin before its task by the difference of two clocks."""
-
-SPAN_AFTER_NS = 86_400 * 1_000_000_000
-"""A task is looked through for its first day."""
-
-WORDS_MAX = 16
-"""Words of one text search."""
-
-TOKEN_FIELDS = (
-    "tokens_input",
-    "tokens_cache_read",
-    "tokens_cache_creation",
-    "tokens_output",
-    "tokens_reasoning",
-)
-
-PLAIN_FIELDS = (
-    "span_id", "parent_span_id", "record", "name", "operation", "agent", "start_ns", "end_ns", "duration_ns",
-    "status_message", "error_type", "provider", "request_model", "response_model", "tool_name", "convention",
-    "attributes", "events", "cut_bytes",
-)  # fmt: skip
-
 
 class LakeQueries:
     """Implements `Lake` over a view.
@@ -120,11 +85,11 @@ class LakeQueries:
         """Return tasks that match, newest first, at most `limit` (1..10,000)."""
         if not 1 <= limit <= LIST_MAX:
             raise UsageError(f"limit {limit} is not in 1..{LIST_MAX}", remedy="Use --limit 100.")
-        where, parameters = _where(wanted)
+        where, parameters = condition(wanted)
         if before is not None:
             where += " AND (start_ns, trace_id) < (?, ?)"
             parameters += [before.start_ns, before.trace_id]
-        view = _narrowed(self._view(), wanted)
+        view = narrowed(self._view(), wanted)
         keys = self._newest_keys(view, where, parameters, limit + 1)
         more = keys.num_rows > limit
         page = self._tasks_by_key(view, keys.slice(0, limit))
@@ -135,8 +100,8 @@ class LakeQueries:
         """Return every task of a window (both ends required) for folding, at most 1,000,000."""
         if wanted.from_ns is None or wanted.to_ns is None:
             raise UsageError("a window needs both ends", remedy="Give from_ns and to_ns.")
-        where, parameters = _where(wanted)
-        view = _narrowed(self._view(), wanted)
+        where, parameters = condition(wanted)
+        view = narrowed(self._view(), wanted)
         found = self._tasks(f"{where} ORDER BY start_ns, trace_id LIMIT {WINDOW_MAX + 1}", parameters, view)
         if len(found) > WINDOW_MAX:
             raise LimitExceeded(
@@ -174,7 +139,7 @@ class LakeQueries:
         view = replace(view, task_files=self._database.without_strangers(view.task_files, trace_id))
         current = self.task_rows([trace_id], view=view)
         return TraceView(
-            task=None if trace_id not in current else _task_of_row(current[trace_id]),
+            task=None if trace_id not in current else task_of_row(current[trace_id]),
             spans=with_log_content(rows),
             spans_total=total,
         )
@@ -214,6 +179,7 @@ class LakeQueries:
             "SELECT DISTINCT trace_id, attributes FROM spans WHERE record = 'span' AND start_ns >= ? AND start_ns < ? "
             "AND contains(attributes, 'pilothouse.experiment.id') AND contains(attributes, ?) LIMIT ?",
             [from_ns, to_ns, experiment, SCORES_MAX + 1],
+            is_long=True,
         )
         if table.num_rows > SCORES_MAX:
             raise LimitExceeded(
@@ -244,6 +210,7 @@ class LakeQueries:
             "WHERE record = 'log' AND event_name = ? AND trace_id <> '' AND start_ns >= ? AND start_ns < ? "
             "LIMIT ?",
             [EVALUATION_EVENT, from_ns, to_ns, SCORES_MAX + 1],
+            is_long=True,
         )
         if table.num_rows > SCORES_MAX:
             raise LimitExceeded(
@@ -277,8 +244,8 @@ class LakeQueries:
         )
         rows = (
             TaskRow(**row)._replace(
-                cost_usd=_pico(row["cost_usd"]),
-                cost_known_usd=_pico(row["cost_known_usd"]),
+                cost_usd=pico_of(row["cost_usd"]),
+                cost_known_usd=pico_of(row["cost_known_usd"]),
                 day=(row["day"] - EPOCH).days,
             )
             for row in table.to_pylist()
@@ -360,7 +327,10 @@ class LakeQueries:
             [low, high, ids],
         )
         columns = [table.column(name).to_pylist() for name in table.column_names]
-        found = {(task.trace_id, task.revision): task for task in starmap(_task, zip(*columns, strict=True))}
+        found = {
+            (task.trace_id, task.revision): task
+            for task in starmap(task_of_values, zip(*columns, strict=True))
+        }
         revisions: list[Any] = keys.column("revision").to_pylist()
         return tuple(found[key] for key in zip(ids, revisions, strict=True))
 
@@ -370,10 +340,11 @@ class LakeQueries:
             self._view(),
             f"SELECT {fields} FROM spans WHERE {where} ORDER BY received_ns, seq",  # noqa: S608 - constants
             parameters,
+            is_long=True,
         )
         columns = [table.column(name).to_pylist() for name in CoreSpan._fields]
         cost = CoreSpan._fields.index("cost_usd")
-        columns[cost] = [_pico(value) for value in columns[cost]]
+        columns[cost] = [pico_of(value) for value in columns[cost]]
         return [CoreSpan(*values) for values in zip(*columns, strict=True)]
 
     def _tasks(self, rest: str, parameters: list[Any], view: View) -> list[Task]:
@@ -381,9 +352,10 @@ class LakeQueries:
             view,
             f", {_current(view)} SELECT {TASK_FIELDS} FROM current WHERE {rest}",  # noqa: S608 - columns are constants, values are bound
             parameters,
+            is_long=True,
         )
         columns = [table.column(name).to_pylist() for name in table.column_names]
-        return [_task(*values) for values in zip(*columns, strict=True)]
+        return [task_of_values(*values) for values in zip(*columns, strict=True)]
 
 
 def _current(view: View) -> str:
@@ -394,42 +366,6 @@ def _current(view: View) -> str:
     return CURRENT if is_corrected else UNCORRECTED
 
 
-def _where(wanted: TaskFilter) -> tuple[str, list[Any]]:
-    """Return the condition of a filter, with its values."""
-    clauses = ["TRUE"]
-    values: list[Any] = []
-    for column in ("agent", "task_type", "version_digest", "environment", "result", "state"):
-        value = getattr(wanted, column)
-        if value is not None:
-            clauses.append(f"{column} = ?")
-            values.append(str(value))
-    if wanted.from_ns is not None:
-        clauses.append("start_ns >= ?")
-        values.append(wanted.from_ns)
-    if wanted.to_ns is not None:
-        clauses.append("start_ns < ?")
-        values.append(wanted.to_ns)
-    if wanted.trace_prefix is not None:
-        clauses.append("starts_with(trace_id, ?)")
-        values.append(wanted.trace_prefix)
-    _add_lists(wanted, clauses, values)
-    _add_amounts(wanted, clauses, values)
-    _add_said(wanted, clauses, values)
-    for word in (wanted.text or "").split()[:WORDS_MAX]:
-        clauses.append("contains(lower(input_preview || ' ' || output_preview), ?)")
-        values.append(word.lower())
-    return " AND ".join(clauses), values
-
-
-def _narrowed(view: View, wanted: TaskFilter) -> View:
-    """Return the view without the files of spans that a search in whole texts need not open."""
-    if wanted.said is None or wanted.from_ns is None or wanted.to_ns is None:
-        return view
-    low, high = wanted.from_ns - SPAN_BEFORE_NS, wanted.to_ns + SPAN_AFTER_NS
-    files = tuple(file for file in view.span_files if file.start_min < high and file.start_max >= low)
-    return replace(view, span_files=files)
-
-
 def _tasks_between(view: View, low_ns: int, high_ns: int | None) -> View:
     """Return the view without files of tasks that all start elsewhere; a task starts when one of its spans does."""
     files = tuple(
@@ -438,161 +374,3 @@ def _tasks_between(view: View, low_ns: int, high_ns: int | None) -> View:
         if file.start_max >= low_ns and (high_ns is None or file.start_min <= high_ns)
     )
     return replace(view, task_files=files)
-
-
-def _add_lists(wanted: TaskFilter, clauses: list[str], values: list[Any]) -> None:
-    if wanted.error_type is not None:
-        clauses.append("error_type LIKE ? ESCAPE '\\'")
-        values.append(_like(wanted.error_type))
-    for column, pattern in (("tools", wanted.tool), ("models", wanted.model)):
-        if pattern is not None:
-            clauses.append(
-                f"EXISTS (SELECT 1 FROM (SELECT unnest({column}) AS name) WHERE name LIKE ? ESCAPE '\\')"  # noqa: S608 - columns are constants
-            )
-            values.append(_like(pattern))
-
-
-def _add_amounts(wanted: TaskFilter, clauses: list[str], values: list[Any]) -> None:
-    tokens = " + ".join(TOKEN_FIELDS)
-    for clause, value in (
-        ("coalesce(cost_usd, cost_known_usd) > ?", wanted.cost_over),
-        ("cost_usd < ?", wanted.cost_under),
-        ("duration_ns > ?", wanted.took_ns_over),
-        ("duration_ns < ?", wanted.took_ns_under),
-        (f"{tokens} > ?", wanted.tokens_over),
-        (f"{tokens} < ?", wanted.tokens_under),
-    ):
-        if value is not None:
-            clauses.append(clause)
-            values.append(value)
-
-
-def _add_said(wanted: TaskFilter, clauses: list[str], values: list[Any]) -> None:
-    """Look through whole texts; the spans of a task begin with it or later, and files are pruned by that."""
-    if wanted.said is None:
-        return
-    if wanted.from_ns is None or wanted.to_ns is None or wanted.to_ns - wanted.from_ns > SAID_SPAN_MAX_NS:
-        raise UsageError(
-            "whole texts are looked through in at most 7 days at once", remedy="Add `since:7d` to the query."
-        )
-    clauses.append(
-        "trace_id IN (SELECT trace_id FROM spans WHERE start_ns >= ? AND start_ns < ? "
-        "AND (contains(lower(input), ?) OR contains(lower(output), ?)))"
-    )
-    phrase = wanted.said.lower()
-    values += [wanted.from_ns - SPAN_BEFORE_NS, wanted.to_ns + SPAN_AFTER_NS, phrase, phrase]
-
-
-def _like(pattern: str) -> str:
-    """Return a pattern with `*` in the language of LIKE."""
-    escaped = pattern.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return escaped.replace("*", "%")
-
-
-def _pico(value: Decimal | None) -> Any:
-    return None if value is None else int(value * PICO)
-
-
-def _task(  # noqa: PLR0917 - one argument for each column of TASK_FIELDS, called once for each row
-    trace_id: str, agent: str, task_type: str, version_digest: str | None, environment: str | None,
-    state: str, result: str, error_type: str | None, claim: str | None, confidence: float | None,
-    start_ns: int, end_ns: int, duration_ns: int | None, spans: int,
-    model_calls: int, model_errors: int, tool_calls: int, tool_errors: int,
-    models: list[str] | None, tools: list[str] | None, hosts: list[str] | None,
-    tokens_input: int, cache_read: int, cache_creation: int, tokens_output: int, reasoning: int,
-    calls_without_usage: int, cost_usd: Decimal | None, cost_known_usd: Decimal | None, cost_state: str,
-    input_preview: str, output_preview: str, flags: list[str] | None, revision: int,
-) -> Task:  # fmt: skip
-    return Task(
-        trace_id=trace_id,
-        agent=agent,
-        task_type=task_type,
-        version_digest=version_digest,
-        environment=environment,
-        state=TaskState(state),
-        result=TaskResult(result),
-        error_type=error_type,
-        claim=claim,
-        confidence=confidence,
-        start_ns=start_ns,
-        end_ns=end_ns,
-        duration_ns=duration_ns,
-        spans=spans,
-        model_calls=model_calls,
-        model_errors=model_errors,
-        tool_calls=tool_calls,
-        tool_errors=tool_errors,
-        models=tuple(models or ()),
-        tools=tuple(tools or ()),
-        hosts=tuple(hosts or ()),
-        tokens=TokenCount(
-            input=tokens_input,
-            cache_read=cache_read,
-            cache_creation=cache_creation,
-            output=tokens_output,
-            reasoning=reasoning,
-        ),
-        calls_without_usage=calls_without_usage,
-        cost_usd=cost_usd,
-        cost_known_usd=cost_known_usd or Decimal(0),
-        cost_state=CostState(cost_state),
-        input_preview=input_preview,
-        output_preview=output_preview,
-        flags=tuple(flags or ()),
-        revision=revision,
-    )
-
-
-def _task_of_row(row: TaskRow) -> Task:
-    values = [getattr(row, name) for name in TASK_FIELDS.split(", ")]
-    for name in ("cost_usd", "cost_known_usd"):
-        pico = getattr(row, name)
-        values[TASK_FIELDS.split(", ").index(name)] = None if pico is None else usd(pico)
-    return _task(*values)
-
-
-def with_log_content(rows: list[dict[str, Any]]) -> tuple[SpanRecord, ...]:
-    """Turn rows into records; a span without content gets that of the log records below it.
-
-    Args:
-        rows: Rows of `spans` with the columns of `SPAN_FIELDS`, in start order.
-    """
-    said: dict[str, dict[str, list[str]]] = {}
-    for row in rows:
-        if row["record"] == "log" and row["span_id"]:
-            told = said.setdefault(row["span_id"], {"input": [], "output": []})
-            for side in ("input", "output"):
-                if row[side]:
-                    told[side].append(row[side])
-    return tuple(
-        _span_record(row, said.get(row["span_id"]) if row["record"] == "span" else None) for row in rows
-    )
-
-
-def _span_record(row: dict[str, Any], told: dict[str, list[str]] | None) -> SpanRecord:
-    def content(side: str) -> str:
-        if row[side] or not told or not told[side]:
-            return row[side] or ""
-        return told[side][0] if len(told[side]) == 1 else _joined(told[side])
-
-    parts = [row[name] for name in TOKEN_FIELDS]
-    return SpanRecord(
-        **{name: row[name] for name in PLAIN_FIELDS},
-        status=STATUSES[row["status"]],
-        tokens_total=None if row["tokens_basis"] is None else sum(part or 0 for part in parts),
-        cost_usd_text=None if row["cost_usd"] is None else f"{row['cost_usd'].normalize():f}",
-        input=content("input"),
-        output=content("output"),
-    )
-
-
-def _joined(texts: list[str]) -> str:
-    """Join message lists of several log records into one."""
-    joined: list[Any] = []
-    for text in texts:
-        try:
-            part = msgspec.json.decode(text)
-        except msgspec.DecodeError:
-            part = text
-        joined.extend(part if isinstance(part, list) else [part])
-    return json_text(joined)

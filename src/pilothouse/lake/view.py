@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import re
 import threading
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import duckdb
 import pyarrow as pa
@@ -49,6 +50,12 @@ class View:
     task_tail: tuple[pa.RecordBatch, ...] = ()
 
 
+_Answer = duckdb.DuckDBPyConnection | duckdb.DuckDBPyRelation
+
+# A query that is executed is planned once and its rows are copied once more; a relation is planned twice, which for
+# the 75 columns of `spans` costs more than copying a page.
+warnings.filterwarnings("ignore", "Arrow output on a DB-API result makes an extra copy")
+
 _TRACE_ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -78,13 +85,14 @@ class Database:
         """Let go of DuckDB."""
         self._connection.close()
 
-    def run(self, view: View, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
+    def run(self, view: View, sql: str, parameters: Sequence[Any] = (), *, is_long: bool = False) -> pa.Table:
         """Run one query; `spans` and `tasks` stand for the tables of the view.
 
         Args:
             view: What to read.
             sql: A SELECT over `spans` and `tasks`, with `?` for each parameter.
             parameters: Values.
+            is_long: Whether many rows may come; they are then not copied once more, for some milliseconds more.
 
         Returns:
             The result, one Arrow table.
@@ -93,9 +101,12 @@ class Database:
             LimitExceeded: It took longer than `TIMEOUT_S`.
             StorageUnavailable: A file is damaged or missing.
         """
-        return self._ask(
-            lambda cursor: cursor.sql(self._define(cursor, view, sql) + sql, params=list(parameters))
-        )
+
+        def question(cursor: duckdb.DuckDBPyConnection) -> _Answer:
+            whole, values = self._define(cursor, view, sql) + sql, list(parameters)
+            return cursor.sql(whole, params=values) if is_long else cursor.execute(whole, values)
+
+        return self._ask(question)
 
     def files_of_trace(self, files: tuple[DataFile, ...], trace_id: str) -> tuple[DataFile, ...]:
         """Return the files that hold rows of a trace: one narrow look, so that wide columns of few are opened.
@@ -120,7 +131,7 @@ class Database:
                 "SELECT DISTINCT filename FROM "  # noqa: S608 - paths are the table's own, quoted
                 f"read_parquet([{_listed(asked)}], hive_partitioning = false, filename = true) WHERE trace_id = ?"
             )
-            found = self._ask(lambda cursor: cursor.sql(sql, params=[trace_id]))
+            found = self._ask(lambda cursor: cursor.execute(sql, [trace_id]))
             paths.update(str(path) for path in found.column("filename").to_pylist())
         return tuple(file for file in files if file.path in paths)
 
@@ -137,14 +148,14 @@ class Database:
         paths = {*holding, *unknown}
         return tuple(file for file in files if file.path in paths)
 
-    def _ask(self, question: Callable[[duckdb.DuckDBPyConnection], duckdb.DuckDBPyRelation]) -> pa.Table:
+    def _ask(self, question: Callable[[duckdb.DuckDBPyConnection], _Answer]) -> pa.Table:
         """Ask within the time limit; faults of DuckDB become ours."""
         cursor = self._connection.cursor()
         timer = threading.Timer(TIMEOUT_S, cursor.interrupt)
         timer.daemon = True
         timer.start()
         try:
-            found: pa.Table = question(cursor).to_arrow_table()
+            found = cast("pa.Table", question(cursor).to_arrow_table())
         except duckdb.InterruptException as error:
             raise LimitExceeded(
                 f"the query took longer than {TIMEOUT_S:g} s and was stopped",
@@ -169,7 +180,8 @@ class Database:
         ):
             if name not in sql:
                 continue
-            columns = ", ".join(schema.names)
+            # Naming all columns costs milliseconds of planning; two sources must name them to agree in their order.
+            columns = ", ".join(schema.names) if files and tail else "*"
             sources = []
             if files:
                 read = f"read_parquet([{_listed(files)}], hive_partitioning = true, hive_types = {{'day': DATE}})"

@@ -13,6 +13,7 @@ from pilothouse.core.charter.quantities import parse_duration
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ports import Removed
 from pilothouse.workflows.accept import accept_file
+from pilothouse.workflows.doctor import _retention_checks
 from pilothouse.workflows.retention import RETENTION_KIND, apply_retention, reprice, retention_rule
 
 NOW = datetime(2026, 11, 6, tzinfo=UTC)
@@ -68,6 +69,11 @@ def test_the_rules_of_all_charters_are_applied_and_what_went_is_written_down(tmp
         assert [rule.agent for rule in lake.rules] == [CHARTER.agent]
         (decision,) = ledger.decisions(CHARTER.agent, kind=RETENTION_KIND)
         assert json.loads(decision.document) == {"what": "payload", "before": "2024-10-04", "rows": 7}
+        told = {check.name: check for check in _retention_checks(ledger)}
+    check = told[f"retention {CHARTER.agent}"]
+    assert check.state == "ok"
+    assert f"spans for {lake.rules[0].spans_days:,}" in check.sentence
+    assert "payload of 7 rows before 2024-10-04" in check.sentence
 
 
 def test_prices_count_for_the_open_windows():

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A filter of tasks as SQL: conditions with a `?` for each value, never a value in the text."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from pilothouse.errors import UsageError
+from pilothouse.lake.records import TOKEN_FIELDS
+from pilothouse.lake.view import View
+from pilothouse.ports import SAID_SPAN_MAX_NS, TaskFilter
+
+__all__ = ["SPAN_AFTER_NS", "SPAN_BEFORE_NS", "condition", "narrowed"]
+
+SPAN_BEFORE_NS = 300 * 1_000_000_000
+"""A span may begin before its task by the difference of two clocks."""
+
+SPAN_AFTER_NS = 86_400 * 1_000_000_000
+"""A task is looked through for its first day."""
+
+WORDS_MAX = 16
+"""Words of one text search."""
+
+
+def condition(wanted: TaskFilter) -> tuple[str, list[Any]]:
+    """Return the condition of a filter, with its values.
+
+    Args:
+        wanted: Which tasks.
+    """
+    clauses = ["TRUE"]
+    values: list[Any] = []
+    for column in ("agent", "task_type", "version_digest", "environment", "result", "state"):
+        value = getattr(wanted, column)
+        if value is not None:
+            clauses.append(f"{column} = ?")
+            values.append(str(value))
+    if wanted.from_ns is not None:
+        clauses.append("start_ns >= ?")
+        values.append(wanted.from_ns)
+    if wanted.to_ns is not None:
+        clauses.append("start_ns < ?")
+        values.append(wanted.to_ns)
+    if wanted.trace_prefix is not None:
+        clauses.append("starts_with(trace_id, ?)")
+        values.append(wanted.trace_prefix)
+    _add_lists(wanted, clauses, values)
+    _add_amounts(wanted, clauses, values)
+    _add_said(wanted, clauses, values)
+    for word in (wanted.text or "").split()[:WORDS_MAX]:
+        clauses.append("contains(lower(input_preview || ' ' || output_preview), ?)")
+        values.append(word.lower())
+    return " AND ".join(clauses), values
+
+
+def narrowed(view: View, wanted: TaskFilter) -> View:
+    """Return the view without the files of spans that a search in whole texts need not open.
+
+    Args:
+        view: What can be seen.
+        wanted: Which tasks.
+    """
+    if wanted.said is None or wanted.from_ns is None or wanted.to_ns is None:
+        return view
+    low, high = wanted.from_ns - SPAN_BEFORE_NS, wanted.to_ns + SPAN_AFTER_NS
+    files = tuple(file for file in view.span_files if file.start_min < high and file.start_max >= low)
+    return replace(view, span_files=files)
+
+
+def _add_lists(wanted: TaskFilter, clauses: list[str], values: list[Any]) -> None:
+    if wanted.error_type is not None:
+        clauses.append("error_type LIKE ? ESCAPE '\\'")
+        values.append(_like(wanted.error_type))
+    for column, pattern in (("tools", wanted.tool), ("models", wanted.model)):
+        if pattern is not None:
+            clauses.append(
+                f"EXISTS (SELECT 1 FROM (SELECT unnest({column}) AS name) WHERE name LIKE ? ESCAPE '\\')"  # noqa: S608 - columns are constants
+            )
+            values.append(_like(pattern))
+
+
+def _add_amounts(wanted: TaskFilter, clauses: list[str], values: list[Any]) -> None:
+    tokens = " + ".join(TOKEN_FIELDS)
+    for clause, value in (
+        ("coalesce(cost_usd, cost_known_usd) > ?", wanted.cost_over),
+        ("cost_usd < ?", wanted.cost_under),
+        ("duration_ns > ?", wanted.took_ns_over),
+        ("duration_ns < ?", wanted.took_ns_under),
+        (f"{tokens} > ?", wanted.tokens_over),
+        (f"{tokens} < ?", wanted.tokens_under),
+    ):
+        if value is not None:
+            clauses.append(clause)
+            values.append(value)
+
+
+def _add_said(wanted: TaskFilter, clauses: list[str], values: list[Any]) -> None:
+    """Look through whole texts; the spans of a task begin with it or later, and files are pruned by that."""
+    if wanted.said is None:
+        return
+    if wanted.from_ns is None or wanted.to_ns is None or wanted.to_ns - wanted.from_ns > SAID_SPAN_MAX_NS:
+        raise UsageError(
+            "whole texts are looked through in at most 7 days at once", remedy="Add `since:7d` to the query."
+        )
+    clauses.append(
+        "trace_id IN (SELECT trace_id FROM spans WHERE start_ns >= ? AND start_ns < ? "
+        "AND (contains(lower(input), ?) OR contains(lower(output), ?)))"
+    )
+    phrase = wanted.said.lower()
+    values += [wanted.from_ns - SPAN_BEFORE_NS, wanted.to_ns + SPAN_AFTER_NS, phrase, phrase]
+
+
+def _like(pattern: str) -> str:
+    """Return a pattern with `*` in the language of LIKE."""
+    escaped = pattern.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return escaped.replace("*", "%")
