@@ -117,14 +117,16 @@ def test_each_agent_has_its_own_time_and_the_others_the_default(node, clock):
 
 
 def test_what_is_left_survives_a_restart(tmp_path, clock):
-    opened = open_node(tmp_path / "lake", clock, wal_file_bytes=1 << 16)
+    opened = open_node(
+        tmp_path / "lake", clock, wal_file_bytes=1 << 16, elapsed_s=lambda: clock.days * 86_400
+    )
     send(opened, 1, agent="brief")
     send(opened, 2, agent="other")
     opened.settle()
     clock.days = 50
     opened.retain([rule(agent="brief", payload_days=1, spans_days=2)])
     opened.stop()
-    again = open_node(tmp_path / "lake", clock, wal_file_bytes=1 << 16)
+    again = open_node(tmp_path / "lake", clock, wal_file_bytes=1 << 16, elapsed_s=lambda: clock.days * 86_400)
     assert again.trace(ident(1)) is None
     assert again.trace(ident(2)).spans_total == 4
     again.stop()
