@@ -50,3 +50,17 @@ def test_what_the_charter_leaves_open_leaves_nobody_out():
     assert found.refusal_of("anybody") is None
     one_open = charter_with(("users: [ap-lab]", 'users: [ap-lab, "?"]'))
     assert reach_of(one_open, "pilot").groups is None
+
+
+def test_a_charter_without_that_phase_leaves_nobody_out():
+    phases = {name: terms for name, terms in load_charter().phases.items() if name != "2"}
+    found = reach_of(load_charter().model_copy(update={"phases": phases}), "2")
+    assert (found.share, found.groups) == (None, None)
+
+
+def test_who_is_in_none_of_the_groups_keeps_the_incumbent():
+    reach = reach_of(load_charter(), "1")
+    assert (
+        reach.refusal_of("supplier-1", ["guests"])
+        == "ap-invoice-triage serves the users ap-team-a in phase 1"
+    )
