@@ -69,6 +69,10 @@ def build_evals(
             ),
             href="#gate",
         )
+        worse = sum(one.is_worse for one in newest.flips)
+        if newest.status is Status.BREACHED and worse:
+            label = f"Read what came out worse: {plural(worse, 'case')}"
+            action = ActionOffer(label=label, command=GATE, href="#flips")
     else:
         action = ActionOffer(label="Let the gate decide about a version", command=GATE)
     return SectionsPage(

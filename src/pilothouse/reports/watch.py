@@ -120,7 +120,7 @@ def _sentence(
     if loud:
         names = ", ".join(_name(one) for one in loud[:3])
         return shown_text(f"{plural(len(loud), 'detector speaks', 'detectors speak')}: {names}.")
-    quiet = f"{len(ordered) - len(blind)} of {plural(len(ordered), 'detector')} are quiet"
+    quiet = f"Quiet: {len(ordered) - len(blind)} of {plural(len(ordered), 'detector')}"
     return f"{quiet}; {len(blind)} cannot tell yet." if blind else f"{quiet}."
 
 
