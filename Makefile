@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export PYTHONPYCACHEPREFIX := $(abspath $(VENV))/pycache
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run demo test test-fast test-slow lint types docs golden e2e bench bench-ingest bench-ingest-proofs bench-statistics bench-watch bench-evals bench-scorers bench-injection bench-pages coverage lock clean
+.PHONY: help setup setup-run demo test test-fast test-slow lint types docs golden e2e bench bench-ingest bench-ingest-proofs bench-statistics bench-watch bench-evals bench-scorers bench-injection bench-pages coverage lock clean bench-permissions
 
 help: ## print this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -110,8 +110,11 @@ bench-watch: setup ## a simulated year at 10,000 tasks a day through the watch: 
 	$(BIN)/python benchmarks/watch/run.py
 	$(BIN)/python benchmarks/watch/tick.py
 
-bench-injection: ## a gullible agent against the boundary (AGENTDOJO=PYTHON of an environment with agentdojo 0.1.35)
-	PYTHONPATH=src $(AGENTDOJO) benchmarks/injection/run.py
+bench-permissions: setup ## CPU of one permission decision beside cedarpy alone
+	$(BIN)/python benchmarks/permissions/run.py
+
+bench-injection: ## a gullible agent against the boundary (AGENTDOJO=PYTHON of an environment with agentdojo 0.1.35; PART=benign, adaptive or "attacks --suite slack")
+	PYTHONPATH=src $(AGENTDOJO) benchmarks/injection/run.py $(PART)
 
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet
 lock: ## resolve and hash the dependencies again (needs uv)

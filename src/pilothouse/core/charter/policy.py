@@ -120,7 +120,7 @@ def policy_rules(tool: Tool) -> tuple[str, ...]:
 
 
 def limit_of(
-    argument: Argument, name: Literal["max", "ask_above", "sum_per_task", "sum_per_day"]
+    argument: Argument, name: Literal["max", "ask_above", "four_eyes_above", "sum_per_task", "sum_per_day"]
 ) -> int | None:
     """Return a limit of a magnitude in the whole units that calls are compared in, or None without one."""
     limit = known(getattr(argument, name))

@@ -22,6 +22,9 @@ from pilothouse.runtime.permissions.cedar_text import ToolText, context_of, tool
 
 __all__ = ["CompiledTool", "EngineDecision", "ExampleRun", "compile_charter", "compile_tool", "run_examples"]
 
+DECIDED_MAX = 4_096
+"""Decisions remembered of one tool: most calls of a tool differ in their values and not in what is known of them."""
+
 _NO_ENTITIES = cedarpy.Entities.from_json_str("[]")
 _ABSENT = ArgumentFacts(origins=frozenset({"absent"}))
 
@@ -94,6 +97,7 @@ class CompiledTool:
         self._policies = cedarpy.PolicySet.from_str(self.text.policies)
         self._schema = cedarpy.Schema.from_str(self.text.schema)
         self._resource = {"type": "Tool", "id": name}
+        self._decided: dict[object, EngineDecision] = {}
 
     def decide(self, facts: CallFacts, *, agent: str, killed: bool = False) -> EngineDecision:
         """Decide a call by what is known about it.
@@ -103,6 +107,26 @@ class CompiledTool:
             agent: Agent id.
             killed: Whether a person stopped agent or tool.
         """
+        # Everything that a decision rests on, so that one that is remembered is the one that would be made.
+        key = (
+            agent,
+            killed,
+            facts.entitled,
+            facts.tainted,
+            facts.used_task,
+            facts.used_day,
+            facts.unknown,
+            *facts.args.items(),
+        )
+        found = self._decided.get(key)
+        if found is None:
+            found = self._decide(facts, agent, killed=killed)
+            if len(self._decided) >= DECIDED_MAX:
+                self._decided.clear()
+            self._decided[key] = found
+        return found
+
+    def _decide(self, facts: CallFacts, agent: str, *, killed: bool) -> EngineDecision:
         reference = decide_facts(self.policy, facts)
         context = context_of(self.text, facts, killed=killed, region=self.region)
         if self._permits("call", agent, context):

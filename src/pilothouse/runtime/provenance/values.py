@@ -57,9 +57,9 @@ def clean(text: str) -> str:
         >>> clean("a\u200bb\u202e c")
         'ab c'
     """
+    if text.isascii():  # its own form, and without signs that nobody sees
+        return text
     folded = unicodedata.normalize("NFKC", text)
-    if folded.isascii():
-        return folded
     return "".join(sign for sign in folded if unicodedata.category(sign) not in ("Cf", "Co", "Cn"))
 
 

@@ -243,3 +243,17 @@ def test_an_origin_that_nobody_computed_denies():
     compiled = CompiledTool("bank.pay@3", tool(PAY))
     decided = compiled.decide(CallFacts(entitled=True), agent="a")
     assert decided.decision == "deny"
+
+
+def test_a_remembered_decision_is_the_one_that_would_be_made(monkeypatch):
+    monkeypatch.setattr("pilothouse.runtime.permissions.engine.DECIDED_MAX", 2)
+    compiled = CompiledTool("erp.find@1", tool(READ))
+    facts = CallFacts(entitled=True, args={"number": ArgumentFacts(origins=frozenset({"model"}))})
+    assert compiled.decide(facts, agent="a") is compiled.decide(facts, agent="a")
+    assert compiled.decide(facts, agent="a", killed=True).decision == "deny"
+    foreign = CallFacts(entitled=False, args=facts.args)
+    assert [compiled.decide(one, agent="a").decision for one in (foreign, facts, foreign)] == [
+        "deny",
+        "allow",
+        "deny",
+    ]
