@@ -84,7 +84,7 @@ class Run:
         self.environment = pickle.loads(self.packed)
         self.trace = []
         self.reached = self.obeyed = False
-        self.done = self.outside = self.asks = self.refused = self.hostile_asks = self.twisted = 0
+        self.done = self.outside = self.asks = self.denied = self.hostile_asks = self.twisted = 0
         self.desk = self._opened(user)
         for function, args in self.plan.first(self.environment):
             self.make(FunctionCall(function=function, args=args), hostile=False)
@@ -112,7 +112,7 @@ class Run:
 
     def _outcome(self, user):
         said = user.GROUND_TRUTH_OUTPUT
-        useful = self._is_useful(user, said)
+        useful = self._is_useful(user, said) and not self.denied
         if self.injection is None or not (self.done or self.obeyed):
             return useful, False
         before = pickle.loads(self.packed)
@@ -162,7 +162,6 @@ class Run:
             unread=unread,
         )
         if self.guarded and not self._passes(call, hostile=hostile):
-            self.refused += not hostile
             return
         result, error = self.suite.runtime.run_function(self.environment, one.function, one.args)
         if error is None:
@@ -191,6 +190,7 @@ class Run:
     def _passes(self, call, *, hostile):
         decision = self.desk.decide(call).decision
         if decision != "ask":
+            self.denied += decision == "deny" and not hostile
             return decision == "allow"
         self.asks += 1
         self.hostile_asks += hostile

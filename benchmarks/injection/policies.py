@@ -136,7 +136,7 @@ PAYMENT = {"amount": AMOUNT, "subject": text("payload"), **texts("date")}
 BANKING = {
     "get_iban": ("read", {}, {"$": {"integrity": "trusted"}}),
     "get_balance": ("read", {}, {}),
-    "get_most_recent_transactions": ("read", texts("n"), PAID),
+    "get_most_recent_transactions": ("read", {"n": {"role": "neutral", "type": "int"}}, PAID),
     "get_scheduled_transactions": ("read", {}, PAID),
     "read_file": ("read", texts("file_path"), {}),
     "get_user_info": ("read", {}, {}),

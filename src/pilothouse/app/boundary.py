@@ -28,10 +28,12 @@ def audit_log(ledger: SqlLedger, settings: Settings) -> SqlAuditLog:
         ledger: The ledger.
         settings: Values in force.
     """
+    from pilothouse.ledger.approvals import forget_requester
     from pilothouse.ledger.audit import SqlAuditLog
     from pilothouse.ledger.audit_keys import load_keys
 
-    return SqlAuditLog(ledger.database, load_keys(settings.keys_folder), SystemClock())
+    keys = load_keys(settings.keys_folder)
+    return SqlAuditLog(ledger.database, keys, SystemClock(), also_erase=(forget_requester,))
 
 
 @contextmanager

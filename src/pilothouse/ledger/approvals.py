@@ -39,7 +39,18 @@ from pilothouse.ports import (
     Vote,
 )
 
-__all__ = ["SqlApprovals", "approval_votes", "approvals", "expire", "insert_approval", "newest_for_call"]
+__all__ = [
+    "SqlApprovals",
+    "approval_votes",
+    "approvals",
+    "expire",
+    "forget_requester",
+    "insert_approval",
+    "newest_for_call",
+]
+
+FORGOTTEN = "erased"
+"""What stands where a person's name and arguments stood."""
 
 approvals = Table(
     "approvals",
@@ -254,6 +265,26 @@ def _check_voter(asked: Approval, actor: str) -> None:
             f"{actor} has answered this one already, and two persons must agree",
             remedy="A second person answers: `pilothouse approve list`.",
             subject=asked.id,
+        )
+
+
+def forget_requester(connection: Connection, person: str) -> None:
+    """Take a person's name and arguments out of every approval they asked for; an open one is void.
+
+    Args:
+        connection: A transaction that writes.
+        person: The person, as tasks name their requester.
+    """
+    for row in connection.execute(select(approvals).where(approvals.c.requester == person)).all():
+        document = json.loads(row.document)
+        document["arguments"] = [
+            {**one, "value": f'"{FORGOTTEN}"', "source": None} for one in document["arguments"]
+        ]
+        state = "void" if row.state in ("pending", "approved") else row.state
+        connection.execute(
+            update(approvals)
+            .where(approvals.c.id == row.id)
+            .values(requester=FORGOTTEN, state=state, document=canonical_json(document))
         )
 
 

@@ -67,12 +67,21 @@ class SqlAuditLog:
         database: The ledger.
         keys: Keys of the log.
         clock: The time of records.
+        also_erase: What else forgets a person, in the transaction of the erasure.
     """
 
-    def __init__(self, database: Database, keys: AuditKeys, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        keys: AuditKeys,
+        clock: Clock,
+        *,
+        also_erase: tuple[Callable[[Connection, str], None], ...] = (),
+    ) -> None:
         self.keys = keys
         self.database = database
         self._clock = clock
+        self._also_erase = also_erase
         self._group = GroupCommit(database)
 
     def append(
@@ -131,6 +140,16 @@ class SqlAuditLog:
         with self.database.read() as connection:
             return list(stored_texts(connection, start=start))
 
+    def columns(self) -> dict[int, tuple[str, str, int]]:
+        """Return agent, kind and moment under which each record is found, by position."""
+        query = select(
+            audit_records.c.position, audit_records.c.agent, audit_records.c.kind, audit_records.c.at_us
+        )
+        with self.database.read() as connection:
+            return {
+                int(row.position): (row.agent, row.kind, int(row.at_us)) for row in connection.execute(query)
+            }
+
     def tree(self) -> Tree:
         """Return the tree over the records as they are stored now."""
         with self.database.read() as connection:
@@ -166,19 +185,13 @@ class SqlAuditLog:
         with self.database.read() as connection:
             return unseal_payloads(connection, self.keys.wrapper, position)
 
-    def positions_with_payloads(self) -> list[int]:
-        """Return the positions of records that have payloads."""
-        with self.database.read() as connection:
-            rows = connection.execute(
-                select(audit_payloads.c.position).distinct().order_by(audit_payloads.c.position)
-            )
-            return [int(row.position) for row in rows]
-
     def erase(self, person: str, *, actor: str, reason: str) -> int | None:
         """Destroy the key of a person, record that, and return the position; None when nothing is kept of them."""
 
         def decide(connection: Connection) -> AuditEntry:
             subject = erase_subject(connection, person, self._clock.now())
+            for scrub in self._also_erase:
+                scrub(connection, person)
             return AuditEntry(
                 kind="subject.erased",
                 agent="",

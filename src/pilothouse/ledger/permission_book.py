@@ -201,7 +201,8 @@ def _entry(proposal: CallProposal, decision: PermissionDecision, now: datetime) 
     return AuditEntry(
         kind="call.decided",
         agent=call.agent,
-        actor=proposal.requester or "agent",
+        # Whose task it was is said by the subject of the payload, which can be erased; a record never can.
+        actor="requester" if proposal.requester else "agent",
         at=now,
         document={
             "decision": decision.decision,

@@ -9,6 +9,9 @@ import zipfile
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
 
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.evidence import Evidence, Source
@@ -22,6 +25,7 @@ from pilothouse.workflows.boundary_room import BoundaryRoom
 __all__ = ["ANCHORED", "LogCheck", "anchor_log", "export_bundle", "read_note", "verify_log"]
 
 ANCHORED = "audit.anchored"
+ERASED = "subject.erased"
 PROBLEMS_MAX = 20
 BUNDLE_VERSION = 1
 
@@ -34,6 +38,7 @@ class LogCheck:
         records: Records that were read.
         checkpoints: Checkpoints that were held against them.
         anchored: Largest size that an anchor outside this ledger confirms; None without one.
+        outside: The same for anchors under other rights than the ledger's, which its operator cannot rewrite.
         payloads: Encrypted payloads that were opened and held against their commitment.
         erased: Payloads whose key was destroyed.
         problems: The first findings, in words; empty when everything verifies.
@@ -42,6 +47,7 @@ class LogCheck:
     records: int
     checkpoints: int
     anchored: int | None
+    outside: int | None
     payloads: int
     erased: int
     problems: tuple[str, ...]
@@ -50,6 +56,23 @@ class LogCheck:
     def holds(self) -> bool:
         """Whether nothing is missing and nothing was changed."""
         return not self.problems
+
+
+class _Commitment(BaseModel):
+    name: str
+    subject: str
+    commitment: str
+
+
+class _Record(BaseModel):
+    """What a stored record says of itself; it may have been written by anybody."""
+
+    position: int
+    agent: str
+    kind: str
+    at_us: int
+    document: dict[str, Any]
+    commitments: tuple[_Commitment, ...]
 
 
 def verify_log(room: BoundaryRoom, now: datetime, *, against: tuple[Path, ...] = ()) -> LogCheck:
@@ -65,25 +88,24 @@ def verify_log(room: BoundaryRoom, now: datetime, *, against: tuple[Path, ...] =
     """
     problems: list[str] = []
     texts = room.log.texts()
-    for expected, (position, text) in enumerate(texts):
-        if position != expected or json.loads(text).get("position") != expected:
-            problems.append(f"record {expected} is missing or stands in the wrong place")
-            break
+    records = _readable(texts, problems)
     tree = Tree(leaf_hash(text.encode()) for _, text in texts)
     stored = room.log.checkpoints()
     for one in stored:
         problems.extend(_held_against(room, tree, one.note, f"checkpoint of {one.size:,} records"))
-    anchored = _anchored(room, tree, problems)
+    anchored, outside = _anchored(room, tree, problems)
     for path in against:
         found = _held_against(room, tree, read_note(path), str(path))
         problems.extend(found)
         if not found:
-            anchored = max(anchored or 0, open_note(read_note(path), None).size)
-    payloads, erased = _check_payloads(room, texts, problems)
+            anchored = outside = max(anchored or 0, open_note(read_note(path), None).size)
+    _check_columns(room, records, problems)
+    payloads, erased = _check_payloads(room, records, problems)
     check = LogCheck(
         records=len(texts),
         checkpoints=len(stored),
         anchored=anchored,
+        outside=outside,
         payloads=payloads,
         erased=erased,
         problems=tuple(problems[:PROBLEMS_MAX]),
@@ -205,40 +227,78 @@ def _held_against(room: BoundaryRoom, tree: Tree, note: str, name: str) -> list[
     return []
 
 
-def _anchored(room: BoundaryRoom, tree: Tree, problems: list[str]) -> int | None:
-    """The largest size that an anchor confirms; an anchor that disagrees is a problem, one that is gone is none."""
+def _anchored(room: BoundaryRoom, tree: Tree, problems: list[str]) -> tuple[int | None, int | None]:
+    """The largest sizes that any anchor and one outside confirm; one that disagrees is a problem, one gone is none."""
     largest: int | None = None
+    outside: int | None = None
     for decision in room.installation.ledger.decisions("", kind=ANCHORED, limit=100):
-        path = Path(json.loads(decision.document)["path"])
+        said = json.loads(decision.document)
+        path = Path(said["path"])
         if not path.exists():
             continue
         found = _held_against(room, tree, read_note(path), f"anchor {path}")
         problems.extend(found)
         if not found:
-            largest = max(largest or 0, open_note(read_note(path), None).size)
-    return largest
+            size = open_note(read_note(path), None).size
+            largest = max(largest or 0, size)
+            outside = max(outside or 0, size) if said["outside"] else outside
+    return largest, outside
 
 
-def _check_payloads(room: BoundaryRoom, texts: list[tuple[int, str]], problems: list[str]) -> tuple[int, int]:
+def _readable(texts: list[tuple[int, str]], problems: list[str]) -> list[_Record]:
+    """The records up to the first that is missing, unreadable or out of its place."""
+    records: list[_Record] = []
+    for expected, (position, text) in enumerate(texts):
+        try:
+            record = _Record.model_validate_json(text)
+        except ValidationError:
+            problems.append(f"record {position} is no record: somebody wrote something else there")
+            break
+        if position != expected or record.position != expected:
+            problems.append(f"record {expected} is missing or stands in the wrong place")
+            break
+        records.append(record)
+    return records
+
+
+def _check_payloads(room: BoundaryRoom, records: list[_Record], problems: list[str]) -> tuple[int, int]:
+    """Hold every payload against its commitment; only what a record says was erased may be gone."""
     opened = erased = 0
-    by_position = dict(texts)
-    for position in room.log.positions_with_payloads():
-        text = by_position.get(position)
-        commitments = (
-            {one["name"]: one["commitment"] for one in json.loads(text)["commitments"]} if text else {}
-        )
-        for name, payload in room.log.payloads(position).items():
-            if payload is None:
-                erased += 1
-            elif commitments.get(name) != commitment_of(*payload):
-                problems.append(f"payload {name} of record {position} is not the one that was recorded")
-            else:
+    gone = {one.document.get("subject") for one in records if one.kind == ERASED}
+    for record in records:
+        kept = room.log.payloads(record.position) if record.commitments else {}
+        for said in record.commitments:
+            payload = kept.get(said.name)
+            if payload is not None and commitment_of(*payload) == said.commitment:
                 opened += 1
+            elif payload is None and said.subject in gone:
+                erased += 1
+            else:
+                word = (
+                    "cannot be read, and no record says that it was erased"
+                    if payload is None
+                    else "was replaced"
+                )
+                problems.append(f"payload {said.name} of record {record.position}: it {word}")
     return opened, erased
+
+
+def _check_columns(room: BoundaryRoom, records: list[_Record], problems: list[str]) -> None:
+    """What finds a record must say what the record says, or a search would miss it."""
+    found = room.log.columns()
+    problems.extend(
+        f"record {one.position} is filed under another agent, kind or moment than it names"
+        for one in records
+        if found.get(one.position) != (one.agent, one.kind, one.at_us)
+    )
 
 
 def _evidence(agent: str, check: LogCheck, now: datetime) -> Evidence:
     anchored = "no anchor" if check.anchored is None else f"anchored to record {check.anchored:,}"
+    if check.anchored is not None:
+        anchored += (
+            " outside this machine" if check.outside is not None else ", none of it outside this machine"
+        )
     found = f"; {check.problems[0]}" if check.problems else ""
     return Evidence(
         kind="audit.verified",
@@ -247,6 +307,7 @@ def _evidence(agent: str, check: LogCheck, now: datetime) -> Evidence:
         window_to=now,
         n=check.records,
         passed=check.holds,
+        counts={"anchored": check.anchored or 0, "anchored_outside": check.outside or 0},
         detail=f"verified to record {check.records:,}, {anchored}{found}"[:2000],
         source=Source(command="pilothouse audit verify"),
         recorded_at=now,

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pilothouse.core.charter.answers import known
-from pilothouse.core.charter.policy_types import type_name, type_parameter
+from pilothouse.core.charter.policy_types import NUMERIC, type_name, type_parameter
 from pilothouse.core.charter.systems import Argument, Origin, ResultField
 from pilothouse.ports import TaskOpening
 from pilothouse.runtime.provenance.hiding import HiddenFields, tells_little
@@ -234,7 +234,8 @@ class TaskContext:
             return "registry", None
         if kind == "enum":
             return "owner", None
-        if self._handles.holds(written, canonical):
+        # An amount that happens to be the number of some object is no name of it.
+        if kind not in NUMERIC and self._handles.holds(written, canonical):
             return "handle", None
         place = self._place_of(str(value))
         return ("model", None) if place is None else ("field", place)

@@ -10,6 +10,7 @@ from permissions_stub import IBAN, OTHER, PAY, READ, Boundary, call, opening, to
 
 from pilothouse.core.charter.policy import ArgumentFacts, CallFacts
 from pilothouse.errors import Conflict, Denied, StorageUnavailable, ToolError
+from pilothouse.ledger.approvals import forget_requester
 from pilothouse.ports import Decider, Presenter
 from pilothouse.runtime.permissions.desk import PermissionDesk
 from pilothouse.runtime.permissions.engine import CompiledTool
@@ -243,6 +244,20 @@ def test_an_origin_that_nobody_computed_denies():
     compiled = CompiledTool("bank.pay@3", tool(PAY))
     decided = compiled.decide(CallFacts(entitled=True), agent="a")
     assert decided.decision == "deny"
+
+
+def test_an_erased_requester_is_in_no_approval_and_in_no_record(boundary):
+    boundary.desk.open_task(opening("Pay the bill", requester="ana.the.requester"))
+    asked = boundary.desk.decide(call(recipient=OTHER, amount=10.0))
+    with boundary.log.database.write() as connection:
+        forget_requester(connection, "ana.the.requester")
+    left = boundary.approvals.find(asked.approval)
+    assert (left.state, left.requester, {one.value for one in left.arguments}) == (
+        "void",
+        "erased",
+        {'"erased"'},
+    )
+    assert "ana.the.requester" not in "".join(text for _, text in boundary.log.texts())
 
 
 def test_a_remembered_decision_is_the_one_that_would_be_made(monkeypatch):
