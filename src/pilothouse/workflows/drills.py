@@ -37,6 +37,7 @@ from pilothouse.workflows.watch_status import watch_status
 __all__ = [
     "FAULTS",
     "DrillResult",
+    "derived_delay",
     "drill_fault",
     "drill_owner_powers",
     "drill_page",

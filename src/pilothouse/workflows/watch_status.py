@@ -264,6 +264,8 @@ def _whole(
     readings = said.get(("", "cost_per_task"), ())
     rule = rule_for(charter, "cost_per_task", None)
     row = _row(charter, "cost_per_task", "", rule, readings)
+    if not readings:
+        row = replace(row, note="no task had a known cost yet: `pilothouse price` sets prices")
     if readings:
         document = json.loads(readings[-1].document)
         alarms = [one.day for one in readings if one.layer != "quiet"]
@@ -281,6 +283,8 @@ def _whole(
     yield row
     readings = said.get(("", "drift"), ())
     row = _row(charter, "drift", "", None, readings)
+    if not readings:
+        row = replace(row, note="the week after the first one is not over: there is nothing to compare yet")
     if readings:
         document = json.loads(readings[-1].document)
         alarms = [one.day for one in readings if one.layer != "quiet"]

@@ -166,8 +166,16 @@ OWNERSHIP = (
         asks="each kind of review held within its cadence and a quarter of it, with minutes",
         gates=("2",),
         who=("owner",),
-        remedy="pilothouse review",
-        parts=(Part(kind="review.held", rule=Fact(), per=Per.REVIEW, fresh="reviews.{review}"),),
+        remedy="pilothouse minutes",
+        parts=(
+            Part(
+                kind="review.held",
+                rule=Fact(),
+                per=Per.REVIEW,
+                fresh="reviews.{review}",
+                remedy="pilothouse minutes {review}",
+            ),
+        ),
     ),
     Requirement(
         id="OWN-10",

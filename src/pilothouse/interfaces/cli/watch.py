@@ -91,7 +91,7 @@ def _show(status: WatchStatus) -> None:
         ("line", True),
         ("a day", True),
         ("false alarms", True),
-        ("worse by 3 / 5 / 7 / 10 points seen after", False),
+        ("seen after days (3/5/7/10 worse)", False),
         ("promised", True),
         ("counted to", False),
     ):
@@ -103,13 +103,16 @@ def _show(status: WatchStatus) -> None:
             _value(row),
             "" if row.line is None else f"{100 * row.line:.1f} %",
             f"{row.cases_per_day:.0f}" if row.cases_per_day else "",
-            "" if row.false_alarms_per_year is None else f"≤ {row.false_alarms_per_year:.2g} a year",
+            "" if row.false_alarms_per_year is None else f"≤ {row.false_alarms_per_year:.2g}/year",
             _delays(row),
             "" if row.promised_days is None else f"{row.promised_days:g} d",
             str(row.counted_to or ""),
         )
     console = Console(width=None, soft_wrap=True, highlight=False)
     console.print(table)
+    console.print(
+        "  A number after + is how many days pass until a day is counted, as measured.", style="dim"
+    )
     for row in status.detectors:
         if row.note:
             console.print(
@@ -127,10 +130,10 @@ def _value(row: DetectorStatus) -> str:
 
 
 def _delays(row: DetectorStatus) -> str:
-    lag = "" if row.lag_days is None else f" + {row.lag_days:.1f} d until counted"
+    lag = "" if row.lag_days is None or row.lag_days < 0.5 else f" + {row.lag_days:.0f}"
     if row.delays:
-        days = " / ".join("never" if one.days is None else f"{one.days}" for one in row.delays)
-        return f"{days} d{lag}"
+        days = "/".join("never" if one.days is None else f"{one.days}" for one in row.delays)
+        return f"{days}{lag}"
     if row.delay_days is not None:
-        return f"{row.delay_days:.2g} d in all"
+        return f"{24 * 60 * row.delay_days:.0f} minutes" if row.delay_days < 0.1 else f"{row.delay_days:.1f}"
     return ""

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pilothouse minutes`: the calendar of reviews, and what was seen and decided in one."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pilothouse.interfaces.cli.options import AsJson, Home
+from pilothouse.settings import load_settings
+
+if TYPE_CHECKING:
+    from pilothouse.interfaces.cli.services import Services
+
+__all__ = ["register"]
+
+
+def register(cli: typer.Typer, services: Services) -> None:
+    """Add `minutes` to the command tree."""
+
+    @cli.command("minutes")
+    def minutes(
+        review: Annotated[
+            str,
+            typer.Argument(
+                help="quality, owner, sponsor, permissions or runbooks; `list` shows what is due."
+            ),
+        ] = "list",
+        *,
+        text: Annotated[str, typer.Option("--text", help="What was seen and decided.")] = "",
+        person: Annotated[
+            str,
+            typer.Option(
+                "--as", metavar="PERSON", envvar="PILOTHOUSE_PERSON", help="Who you are in the charter."
+            ),
+        ] = "",
+        agent: Annotated[
+            str | None, typer.Option(help="Agent id; not needed when one charter is in force.")
+        ] = None,
+        home: Home = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """Keep the minutes of a review that took place, or show which reviews are due."""
+        from pilothouse.workflows.agents import choose_agent
+        from pilothouse.workflows.in_force import charter_in_force
+        from pilothouse.workflows.review_minutes import hold_review, review_calendar
+
+        now = services.clock.now()
+        with services.open_installation(load_settings(home=home)) as installation:
+            charter = charter_in_force(installation.ledger, choose_agent(installation, agent))
+            if review != "list":
+                hold_review(installation.ledger, charter, review, person=person, minutes=text, now=now)
+            calendar = review_calendar(installation.ledger, charter)
+        if as_json:
+            typer.echo(
+                json.dumps(
+                    [
+                        {
+                            "review": one.kind,
+                            "held_at": one.held_at.isoformat() if one.held_at else None,
+                            "due_at": one.due_at.isoformat() if one.due_at else None,
+                            "minutes": one.minutes,
+                        }
+                        for one in calendar
+                    ],
+                    ensure_ascii=False,
+                )
+            )
+            return
+        for one in calendar:
+            if one.held_at is None:
+                said = "never held: no minutes yet"
+            elif one.due_at is None:
+                said = f"held on {one.held_at:%Y-%m-%d}; the charter gives no cadence"
+            else:
+                late = "OVERDUE since" if one.due_at < now else "next by"
+                said = f"held on {one.held_at:%Y-%m-%d}; {late} {one.due_at:%Y-%m-%d}"
+            typer.echo(f"{one.kind:<12} {said}")

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The calendar of reviews: which of them are due, and the minutes of one that took place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pilothouse.core.charter.answers import known
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.evidence.evidence import Evidence, Scope, Source
+from pilothouse.errors import Denied, UnknownName, UsageError
+from pilothouse.ports import Ledger
+
+__all__ = ["KINDS", "MINUTES_CHARS_MIN", "ReviewDue", "hold_review", "review_calendar"]
+
+KINDS = ("quality", "owner", "sponsor", "permissions", "runbooks")
+"""Reviews that the charter's `reviews` gives a cadence."""
+
+MINUTES_CHARS_MIN = 40
+"""Minutes shorter than a sentence say nothing of what was seen and decided."""
+
+MINUTES_CHARS_MAX = 1_900
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewDue:
+    """One kind of review.
+
+    Attributes:
+        kind: One of `KINDS`.
+        cadence: How often, or None while the charter leaves it open.
+        held_at: When it took place last, or None.
+        due_at: When the next one is due, or None while nothing says so.
+        minutes: What the last one said, or empty.
+    """
+
+    kind: str
+    cadence: timedelta | None
+    held_at: datetime | None
+    due_at: datetime | None
+    minutes: str
+
+
+def hold_review(
+    ledger: Ledger, charter: Charter, kind: str, *, person: str, minutes: str, now: datetime
+) -> Evidence:
+    """Keep the minutes of a review that took place: evidence for OWN-9.
+
+    Args:
+        ledger: Where evidence stands.
+        charter: The charter in force.
+        kind: One of `KINDS`.
+        person: Who held it: the sponsor for `sponsor`, somebody accountable or the owner for the others.
+        minutes: What was seen and decided.
+        now: The moment, aware UTC.
+
+    Raises:
+        UnknownName: No review is called that.
+        Denied: The person may not hold it.
+        UsageError: The minutes say nothing, or more than fits.
+    """
+    if kind not in KINDS:
+        raise UnknownName.among("review", kind, KINDS, remedy="`pilothouse minutes list` shows them.")
+    if person not in _holders(charter, kind):
+        whom = ", ".join(_holders(charter, kind)) or "nobody"
+        raise Denied(
+            f"{person or 'nobody'} does not hold the {kind} review of {charter.agent}: that is for {whom}",
+            remedy=f"One of them writes it: `pilothouse minutes {kind} --as {whom.partition(',')[0]} --text …`.",
+            subject=kind,
+        )
+    text = minutes.strip()
+    if not MINUTES_CHARS_MIN <= len(text) <= MINUTES_CHARS_MAX:
+        raise UsageError(
+            f"minutes of {len(text)} characters; {MINUTES_CHARS_MIN} to {MINUTES_CHARS_MAX:,} say what was seen and decided",
+            remedy=f"`pilothouse minutes {kind} --text 'Quality of all types held; decided to …'`",
+            subject=kind,
+        )
+    record = Evidence(
+        kind="review.held",
+        agent=charter.agent,
+        scope=Scope(part=kind),
+        window_from=now,
+        window_to=now,
+        n=1,
+        passed=True,
+        detail=f"{person}: {text}",
+        source=Source(command="pilothouse minutes"),
+        recorded_at=now,
+    )
+    ledger.add_evidence([record])
+    return record
+
+
+def review_calendar(ledger: Ledger, charter: Charter) -> Sequence[ReviewDue]:
+    """Return every kind of review with its last minutes and when it is due.
+
+    Args:
+        ledger: Where evidence stands.
+        charter: The charter in force.
+    """
+    last: dict[str, Evidence] = {}
+    for record in ledger.evidence(charter.agent):
+        if record.kind == "review.held" and record.scope.part:
+            last[record.scope.part] = record
+    found = []
+    for kind in KINDS:
+        cadence = known(getattr(charter.reviews, kind))
+        held = last.get(kind)
+        found.append(
+            ReviewDue(
+                kind=kind,
+                cadence=cadence,
+                held_at=held.window_to if held else None,
+                due_at=held.window_to + cadence if held and cadence else None,
+                minutes=held.detail if held else "",
+            )
+        )
+    return tuple(found)
+
+
+def _holders(charter: Charter, kind: str) -> tuple[str, ...]:
+    if kind == "sponsor":
+        return (str(charter.sponsor.person),)
+    raci = charter.raci
+    rows = {
+        "quality": raci.quality_metrics,
+        "permissions": raci.integration_maintenance,
+        "runbooks": raci.incident_response,
+    }
+    people = [str(charter.owner.person)]
+    if kind in rows:
+        people.append(str(rows[kind].accountable))
+    substitutes = [known(charter.people[one].substitute) for one in people if one in charter.people]
+    named = [one for one in (*people, *substitutes) if one is not None and one in charter.people]
+    return tuple(dict.fromkeys(named))
