@@ -8,6 +8,7 @@ labels, review queue, tick, incidents.
 from __future__ import annotations
 
 import pickle
+import zlib
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -237,7 +238,7 @@ class Simulation:
                     start_ns=begin,
                     end_ns=begin + 1_000_000_000,
                     duration_ns=1_000_000_000,
-                    input_preview=f"invoice {int(trace, 16) * 0x9E3779B97F4A7C15 % (1 << 61)} of supplier {i % 7}",
+                    input_preview=f"invoice {zlib.crc32(trace.encode())} of supplier {i % 7}",
                 )
             )
             if judged[i]:

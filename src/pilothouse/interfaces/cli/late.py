@@ -11,7 +11,7 @@ import typer.main
 from typer.core import TyperGroup
 from typer.models import CommandInfo, TyperInfo
 
-__all__ = ["late_group"]
+__all__ = ["LateCommands", "late_group"]
 
 
 class LateCommands(Mapping[str, Any]):
