@@ -18,7 +18,7 @@ def test_a_fall_of_ten_points_is_found_in_days_and_nothing_before_it(tmp_path):
         agent.run(lambda _t: (QUALITY, SE, SP), 30)
         assert agent.alarms() == []
         assert agent.quality_state().base is not None, "a month of labels makes the baseline"
-        assert 15 * 29 <= agent.labels <= 25 * 29, "20 labels a day, by coins"
+        assert 10 * 29 <= agent.labels <= 30 * 29, "about 20 labels a day, by coins, more in the first days"
         days = agent.run(lambda _t: (QUALITY - 0.10, SE, SP), 12, until_alarm=True)
         assert days is not None
         assert days <= 6
