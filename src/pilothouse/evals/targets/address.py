@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pilothouse.errors import UsageError
 from pilothouse.evals.targets.chat_endpoint import ChatEndpoint
@@ -12,7 +13,9 @@ from pilothouse.evals.targets.python_function import PythonFunction
 from pilothouse.evals.targets.recorded import RecordedFile, RecordedTraces
 from pilothouse.evals.targets.target import Target
 from pilothouse.evals.targets.worker_process import WorkerProcess
-from pilothouse.ports import Lake
+
+if TYPE_CHECKING:
+    from pilothouse.ports import Lake
 
 __all__ = ["FORMS", "open_target"]
 

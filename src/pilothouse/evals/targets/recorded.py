@@ -7,14 +7,16 @@ import asyncio
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pilothouse.core.evidence.task import TaskResult
 from pilothouse.errors import MalformedRecord, Place, UsageError
 from pilothouse.evals.case import Case
 from pilothouse.evals.targets.target import AgentFailed, TargetSpec, TargetUnreachable, as_reply
 from pilothouse.evals.trial import Reply, ToolCall, TrialContext
-from pilothouse.ports import Lake, SpanRecord, TraceView
+
+if TYPE_CHECKING:
+    from pilothouse.ports import Lake, SpanRecord, TraceView
 
 __all__ = ["RecordedFile", "RecordedTraces", "StoredTrials", "json_or_text", "reply_of", "root_span"]
 
