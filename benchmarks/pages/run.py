@@ -35,6 +35,7 @@ CHARTER = REPOSITORY / "tests" / "golden" / "charters" / "ap-invoice-triage.yaml
 CHROMIUM = Path("/usr/bin/chromium")
 TICK = os.sysconf("SC_CLK_TCK")
 START_WAIT_S = 180.0
+FOLD_WAIT_S = 300.0
 BUDGET_MS = 50.0
 PAINT_MS = 300.0
 WIRE_BYTES = 60_000
@@ -58,6 +59,18 @@ PAGES = {
 }
 
 
+def repository(folder: Path) -> Path:
+    """Copy the golden charter with everything it names, and let it govern the agent that the spans are of."""
+    shutil.copytree(CHARTER.parent, folder)
+    (folder / "verifiers").mkdir()
+    verifier = "def routing_matches(task):\n    return True\n"
+    (folder / "verifiers" / "erp.py").write_text(verifier, encoding="utf-8")
+    charter = folder / CHARTER.name
+    text = charter.read_text(encoding="utf-8").replace("agent: ap-invoice-triage", f"agent: {AGENT}")
+    charter.write_text(text, encoding="utf-8")
+    return charter
+
+
 def cpu_s(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICK
@@ -79,21 +92,21 @@ def server(home: Path, charter: Path, log: Path) -> Iterator[tuple[int, int]]:
     with log.open("wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, env=environment)
     try:
-        wait(port)
+        wait(port, process, log)
         yield port, process.pid
     finally:
         process.terminate()
         process.wait(60)
 
 
-def wait(port: int) -> None:
+def wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     end = time.monotonic() + START_WAIT_S
-    while time.monotonic() < end:
+    while time.monotonic() < end and process.poll() is None:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.1)
-    raise SystemExit(f"nothing listens on {port}")
+    raise SystemExit(f"nothing listens on {port}:\n{log.read_text(encoding='utf-8')}")
 
 
 def fill(port: int, wanted: int) -> int:
@@ -138,11 +151,16 @@ def measure(port: int, pid: int, path: str, loads: int) -> tuple[float, float, f
     return statistics.median(times), statistics.quantiles(times, n=20)[-1], cpu, size, text
 
 
-def first_task(text: bytes) -> str:
-    found = re.search(rb'href="(/agents/[^"/]+/tasks/[0-9a-f]{32})"', text)
-    if found is None:
-        raise SystemExit("no task is listed")
-    return found[1].decode()
+def first_task(port: int, path: str) -> str:
+    """Wait until a task of the spans is listed, and return the address of its page."""
+    end = time.monotonic() + FOLD_WAIT_S
+    while time.monotonic() < end:
+        text = ask(http.client.HTTPConnection("127.0.0.1", port, timeout=120), path)[2]
+        found = re.search(rb'href="(/agents/[^"/]+/tasks/[0-9a-f]{32})"', text)
+        if found is not None:
+            return found[1].decode()
+        time.sleep(1.0)
+    raise SystemExit("no task is listed")
 
 
 def paint(address: str, paths: dict[str, str]) -> dict[str, tuple[float, int, int]]:
@@ -189,18 +207,14 @@ def main() -> int:
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="pages-"))
     try:
-        charter = folder / "charter.yaml"
-        text = CHARTER.read_text(encoding="utf-8").replace("agent: ap-invoice-triage", f"agent: {AGENT}")
-        charter.write_text(text, encoding="utf-8")
+        charter = repository(folder / "agent")
         with server(folder / "home", charter, folder / "server.log") as (port, pid):
             sent = fill(port, options.spans)
             print(f"{sent:,} spans taken in; waiting until they are folded")
             time.sleep(min(60.0, 2.0 + sent / 50_000))
             limit = measure(port, pid, "/healthz", options.loads)
             paths = dict(PAGES)
-            paths["trace"] = first_task(
-                ask(http.client.HTTPConnection("127.0.0.1", port, timeout=120), paths["tasks"])[2]
-            )
+            paths["trace"] = first_task(port, paths["tasks"])
             painted = (
                 {}
                 if options.no_browser or not CHROMIUM.exists()
