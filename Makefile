@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export PYTHONPYCACHEPREFIX := $(abspath $(VENV))/pycache
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run demo test test-fast test-slow lint types docs golden e2e bench bench-ingest bench-ingest-proofs bench-statistics bench-watch bench-evals bench-scorers bench-injection bench-pages bench-permissions bench-tamper coverage lock clean
+.PHONY: help setup setup-run demo test test-fast test-slow lint types docs golden e2e bench bench-ingest bench-ingest-proofs bench-statistics bench-watch bench-evals bench-scorers bench-injection bench-pages bench-permissions bench-tamper bench-fewshot coverage lock clean
 
 help: ## print this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -109,6 +109,9 @@ bench-statistics: setup ## every statistical bar: expected, observed, tolerance
 bench-watch: setup ## a simulated year at 10,000 tasks a day through the watch: false alarms, delays, labels; CPU of a tick
 	$(BIN)/python benchmarks/watch/run.py
 	$(BIN)/python benchmarks/watch/tick.py
+
+bench-fewshot: setup ## retrieval over 10,000 examples: time, what it finds, lift and leakage (INTENTS=FILE.csv for a public set)
+	$(BIN)/python benchmarks/fewshot/run.py $(if $(INTENTS),--intents $(INTENTS))
 
 bench-tamper: setup ## falsify an audit log 1,005 times in 15 kinds, and see each from an outside checkpoint
 	$(BIN)/python benchmarks/audit/run.py

@@ -6,6 +6,7 @@ from __future__ import annotations
 import random
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 
 from pilothouse.connectors.charter_file import read_charter_text
@@ -36,6 +37,7 @@ def charter_text() -> str:
     return CHARTER_FILE.read_text(encoding="utf-8")
 
 
+@cache
 def charter() -> Charter:
     return Charter.model_validate(read_charter_text(charter_text(), file="charter.yaml").value)
 
@@ -44,6 +46,7 @@ def ns(moment: datetime) -> int:
     return int(moment.timestamp()) * 1_000_000_000
 
 
+@cache
 def make_tasks(seed: int = 7, per_day: int = 60) -> tuple[Task, ...]:
     dice = random.Random(seed)
     kinds = tuple(charter().task_types)

@@ -14,7 +14,14 @@ from pilothouse.app.control_room import open_control_room
 from pilothouse.app.gateway import open_gateway_store
 from pilothouse.app.opening import SystemClock, open_installation, open_intake
 from pilothouse.app.pages import open_page_desk
-from pilothouse.app.people import feedback_key, open_curation, open_sign_in, open_workbench
+from pilothouse.app.people import (
+    feedback_key,
+    open_curation,
+    open_gaps,
+    open_sign_in,
+    open_workbench,
+    serve_examples,
+)
 from pilothouse.app.runs import open_run_log, replay
 from pilothouse.app.serving import serve
 from pilothouse.app.tools import list_mcp_tools, run_mcp_proxy
@@ -135,6 +142,7 @@ def command_tree() -> typer.Typer:
             open_intake=open_intake,
             open_sign_in=open_sign_in,
             open_curation=open_curation,
+            open_gaps=open_gaps,
             feedback_key=feedback_key,
             open_workbench=open_workbench,
             server_address=server_address,
@@ -144,6 +152,7 @@ def command_tree() -> typer.Typer:
             demo_parts=demo_parts,
             prepare_demo=prepare_demo,
             run_mcp_proxy=run_mcp_proxy,
+            serve_examples=serve_examples,
             list_mcp_tools=list_mcp_tools,
             open_page_desk=open_page_desk,
             open_run_log=open_run_log,

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pilothouse.app.opening import SystemClock
+from pilothouse.app.opening import SystemClock, open_installation
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from pilothouse.settings import Settings
     from pilothouse.workflows.background import Tick
     from pilothouse.workflows.curation_desk import CurationDesk
+    from pilothouse.workflows.feedback import Desk
     from pilothouse.workflows.installation import Installation
+    from pilothouse.workflows.knowledge_gaps import GapRoom
     from pilothouse.workflows.people import Directory
     from pilothouse.workflows.review import Workbench
     from pilothouse.workflows.sign_in import SignIn
@@ -28,11 +30,13 @@ if TYPE_CHECKING:
 __all__ = [
     "feedback_key",
     "open_curation",
+    "open_gaps",
     "open_sign_in",
     "open_workbench",
     "people_api",
     "people_rooms",
     "review_ticks",
+    "serve_examples",
     "sign_in_of",
     "workbench_of",
 ]
@@ -112,13 +116,20 @@ def review_ticks(installation: Installation, ledger: SqlLedger, directory: Direc
     from pilothouse.ledger.holds import SqlHolds
     from pilothouse.ledger.review_queue import SqlReviewQueue
     from pilothouse.workflows.background import Tick
-    from pilothouse.workflows.label_evidence import record_label_evidence
+    from pilothouse.workflows.evaluation_feedback import take_evaluations
+    from pilothouse.workflows.label_evidence import record_label_evidence, record_queue_evidence
     from pilothouse.workflows.label_sampling import draw_for_labels
+    from pilothouse.workflows.review_upkeep import hand_to_substitutes, reopen_by_rubric
 
     holds, queue = SqlHolds(ledger.database), SqlReviewQueue(ledger.database)
+    desk = _desk(installation, ledger, directory)
 
     def draw(now: datetime) -> None:
         draw_for_labels(installation, queue, directory, now)
+        reopen_by_rubric(queue, directory, now)
+        hand_to_substitutes(installation.ledger, queue, directory, now)
+        record_queue_evidence(installation, queue, directory, now)
+        take_evaluations(installation.lake, desk, now)
 
     def record(now: datetime) -> None:
         record_label_evidence(installation, queue, directory, now)
@@ -185,22 +196,46 @@ def people_api(installation: Installation, ledger: SqlLedger, directory: Directo
     """
     from pilothouse.interfaces.http.feedback import api_app
     from pilothouse.ledger.curation import SqlCuration
-    from pilothouse.ledger.feedback import SqlFeedback
     from pilothouse.ledger.few_shot_index import FewShotIndex
-    from pilothouse.ledger.review_queue import SqlReviewQueue
-    from pilothouse.workflows.feedback import Desk
     from pilothouse.workflows.few_shots import FewShots
 
-    database, clock = ledger.database, SystemClock()
-    desk = Desk(
+    few_shots = FewShots(SqlCuration(ledger.database), FewShotIndex, SystemClock())
+    return api_app(_desk(installation, ledger, directory), few_shots)
+
+
+def _desk(installation: Installation, ledger: SqlLedger, directory: Directory) -> Desk:
+    from pilothouse.ledger.feedback import SqlFeedback
+    from pilothouse.ledger.review_queue import SqlReviewQueue
+    from pilothouse.workflows.feedback import Desk
+
+    return Desk(
         feedback_key(installation.settings),
-        SqlFeedback(database),
-        SqlReviewQueue(database),
+        SqlFeedback(ledger.database),
+        SqlReviewQueue(ledger.database),
         installation.lake,
         directory,
-        clock=clock,
+        clock=SystemClock(),
     )
-    return api_app(desk, FewShots(SqlCuration(database), FewShotIndex, clock))
+
+
+def serve_examples(settings: Settings, agent: str) -> None:
+    """Serve an agent's few-shot examples by MCP on standard input and output until the agent goes.
+
+    Args:
+        settings: Values in force.
+        agent: Agent id.
+    """
+    import asyncio
+
+    from pilothouse.interfaces.mcp.examples import ExampleServer
+    from pilothouse.ledger.curation import SqlCuration
+    from pilothouse.ledger.few_shot_index import FewShotIndex
+    from pilothouse.ledger.ledger import open_ledger
+    from pilothouse.workflows.few_shots import FewShots
+
+    with open_ledger(settings.ledger_url) as ledger:
+        few_shots = FewShots(SqlCuration(ledger.database), FewShotIndex, SystemClock())
+        asyncio.run(ExampleServer(few_shots, agent).serve_stdio())
 
 
 @contextmanager
@@ -212,6 +247,7 @@ def open_curation(settings: Settings) -> Iterator[CurationDesk]:
     """
     from pilothouse.ledger.curation import SqlCuration
     from pilothouse.ledger.feedback import SqlFeedback
+    from pilothouse.ledger.few_shot_index import FewShotIndex
     from pilothouse.ledger.ledger import open_ledger
     from pilothouse.ledger.review_queue import SqlReviewQueue
     from pilothouse.workflows.curation_desk import CurationDesk
@@ -221,8 +257,33 @@ def open_curation(settings: Settings) -> Iterator[CurationDesk]:
         yield CurationDesk(
             queue=SqlReviewQueue(ledger.database),
             store=SqlCuration(ledger.database),
+            index=FewShotIndex,
             said=SqlFeedback(ledger.database),
             ledger=ledger,
             directory=Directory(ledger),
             clock=SystemClock(),
+        )
+
+
+@contextmanager
+def open_gaps(settings: Settings) -> Iterator[GapRoom]:
+    """Open what the audit of knowledge gaps needs, for the time of a command.
+
+    Args:
+        settings: Values in force.
+    """
+    from pilothouse.ledger.curation import SqlCuration
+    from pilothouse.ledger.feedback import SqlFeedback
+    from pilothouse.ledger.ledger import open_ledger
+    from pilothouse.ledger.review_queue import SqlReviewQueue
+    from pilothouse.workflows.knowledge_gaps import GapRoom
+    from pilothouse.workflows.people import Directory
+
+    with open_installation(settings) as installation, open_ledger(settings.ledger_url) as ledger:
+        yield GapRoom(
+            installation=installation,
+            queue=SqlReviewQueue(ledger.database),
+            store=SqlCuration(ledger.database),
+            said=SqlFeedback(ledger.database),
+            directory=Directory(ledger),
         )

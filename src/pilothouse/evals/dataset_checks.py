@@ -8,13 +8,15 @@ import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
+from typing import Any
 
 from pilothouse.evals.case import Case
 
-__all__ = ["Finding", "FindingKind", "check_cases", "near_pairs", "shingles"]
+__all__ = ["Finding", "FindingKind", "check_cases", "comparable_text", "near_pairs", "shingles"]
 
 SHINGLE_WORDS = 5
 """Words in a row that count as one feature; five rarely meet by chance."""
@@ -122,7 +124,7 @@ def check_cases(
         Findings in case order.
     """
     findings: list[Finding] = []
-    texts = [_text(case) for case in cases] + [text for _, text in shown_to_model]
+    texts = [comparable_text(case.input) for case in cases] + [text for _, text in shown_to_model]
     names = [case.id for case in cases] + [name for name, _ in shown_to_model]
     for first, second, similarity in islice(near_pairs(texts), PAIRS_MAX):
         if first >= len(cases):
@@ -147,8 +149,18 @@ def check_cases(
     return tuple(findings)
 
 
-def _text(case: Case) -> str:
-    """The words of an input: all its strings and numbers, without JSON's signs and keys' order."""
-    if isinstance(case.input, str):
-        return case.input
-    return json.dumps(case.input, ensure_ascii=False, sort_keys=True)
+def comparable_text(value: Any) -> str:
+    """Return the words of an input: all its strings and numbers, whatever the order of its keys.
+
+    Args:
+        value: Any JSON value; a text that is JSON counts as what it says.
+
+    Example:
+        >>> comparable_text('{"b": 1, "a": 2}') == comparable_text({"a": 2, "b": 1})
+        True
+    """
+    said: Any = value
+    if isinstance(value, str) and value.lstrip()[:1] in {"{", "["}:
+        with suppress(ValueError, RecursionError):
+            said = json.loads(value)
+    return said if isinstance(said, str) else json.dumps(said, ensure_ascii=False, sort_keys=True)

@@ -169,6 +169,20 @@ class SqlCuration:
                 for row in connection.execute(wanted)
             )
 
+    def edges_since(self, agent: str, since: datetime) -> Sequence[Edge]:
+        """Return what was made for an agent since a moment, oldest first, at most 10,000."""
+        wanted = (
+            select(lineage)
+            .where(lineage.c.agent == agent, lineage.c.at_us >= to_micros(since))
+            .order_by(lineage.c.at_us, lineage.c.parent, lineage.c.child)
+            .limit(READ_MAX)
+        )
+        with self._database.read() as connection:
+            return tuple(
+                Edge(agent=row.agent, parent=row.parent, child=row.child, at=from_micros(row.at_us))
+                for row in connection.execute(wanted)
+            )
+
     def traces_with(self, subject: str) -> Sequence[str]:
         """Return the ids of reviewed tasks whose texts hold a subject, at most 10,000."""
         _check_subject(subject)

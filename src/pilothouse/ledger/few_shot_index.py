@@ -13,8 +13,12 @@ from pilothouse.ports.curation import Example
 
 __all__ = ["FewShotIndex"]
 
-WORDS_MAX = 24
-"""Words of an input that are looked for, rarest first: the common ones cost the most and say the least."""
+WORDS_MAX = 64
+"""Words of an input that are looked for, rarest first; the rows below end most inputs sooner."""
+
+ROWS_MAX = 1_500
+"""Rows that the words of one question may touch, rarest word first: the common words cost the most and say the
+least, and time follows rows, not words (`benchmarks/fewshot`)."""
 
 FOUND_MAX = 20
 """Examples of one answer; a prompt holds no more."""
@@ -59,7 +63,7 @@ class FewShotIndex:
             Robertson and Zaragoza 2009, BM25, as SQLite FTS5 computes it.
         """
         known = [word for word in dict.fromkeys(_words(text)) if word in self._frequency]
-        rare = sorted(known, key=lambda word: self._frequency[word])[:WORDS_MAX]
+        rare = self._rarest(known)
         if not rare:
             return ()
         query = " OR ".join(f'"{word}"' for word in rare)
@@ -75,6 +79,17 @@ class FewShotIndex:
             rows = self._index.execute(sql, arguments).fetchall()
         found = [self._examples[number] for (number,) in rows]
         return tuple(example for example in found if example.item_id != without or not without)[:wanted]
+
+    def _rarest(self, known: Sequence[str]) -> list[str]:
+        """Return the words to look for: rarest first, at least one, until their rows are spent."""
+        chosen: list[str] = []
+        rows = 0
+        for word in sorted(known, key=lambda word: self._frequency[word])[:WORDS_MAX]:
+            rows += self._frequency[word]
+            if chosen and rows > ROWS_MAX:
+                break
+            chosen.append(word)
+        return chosen
 
     def close(self) -> None:
         """Free the index."""

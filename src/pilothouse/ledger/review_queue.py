@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     Row,
     and_,
@@ -17,11 +16,9 @@ from sqlalchemy import (
     exists,
     func,
     insert,
-    or_,
     select,
     update,
 )
-from sqlalchemy.sql.expression import literal
 
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.review import (
@@ -35,6 +32,7 @@ from pilothouse.core.evidence.review import (
 from pilothouse.errors import Conflict, LimitExceeded, UnknownName
 from pilothouse.ledger.database import Database
 from pilothouse.ledger.decisions import append_decision
+from pilothouse.ledger.review_order import free, live, may_have, next_for
 from pilothouse.ledger.review_tables import (
     item_columns,
     label_columns,
@@ -54,9 +52,6 @@ UNSURE_MAX = 2
 
 NOTE_CHARS_MAX = 4_000
 """Characters of a reviewer's own words: a page of text."""
-
-_URGENT_US = 60_000_000
-"""Less than a minute left counts as a minute, so that no division runs away."""
 
 _LABEL_SOURCES = (ReviewSource.SAMPLED.value, ReviewSource.FLAGGED.value, ReviewSource.DISPUTED.value)
 """Sources whose duplicates share one answer: nothing waits for them."""
@@ -91,10 +86,10 @@ class SqlReviewQueue:
         """Return the item this person has open, or give the most urgent one that waits; None when none does."""
         at = to_micros(now)
         with self._database.write() as connection:
-            mine = select(review_items).where(_ITEM.holder == reviewer, _ITEM.agent.in_(agents), _live(at))
+            mine = select(review_items).where(_ITEM.holder == reviewer, _ITEM.agent.in_(agents), live(at))
             row = connection.execute(mine.order_by(_ITEM.held_until_us).limit(1)).first()
             if row is None:
-                row = connection.execute(_next_for(reviewer, agents, at)).first()
+                row = connection.execute(next_for(reviewer, agents, at)).first()
             if row is None:
                 return None
             return _give(connection, row.item_id, reviewer, now)
@@ -106,7 +101,7 @@ class SqlReviewQueue:
             row = _need(connection, item_id)
             _refuse_other_holder(row, reviewer, at)
             if not connection.execute(
-                select(exists().where(_ITEM.item_id == item_id, _may_have(reviewer)))
+                select(exists().where(_ITEM.item_id == item_id, may_have(reviewer)))
             ).scalar_one():
                 raise Conflict(
                     "this item is not for you: you have answered its content, or it is meant for another person",
@@ -189,6 +184,26 @@ class SqlReviewQueue:
                 connection, kind="review.undone", agent=last.agent, at=now, actor=reviewer, document=document
             )
             return _give(connection, ids[0], reviewer, now)
+
+    def assign(self, item_id: str, reviewer: str | None, *, actor: str, now: datetime) -> ItemRecord:
+        """Give an open item to one person, or back to everybody."""
+        with self._database.write() as connection:
+            row = _need(connection, item_id)
+            if row.source == ReviewSource.CANARY.value or not ItemState(row.state).is_open:
+                raise Conflict(
+                    "this item cannot be given to another person: it is answered, or a repetition for one person",
+                    remedy="See what waits: `pilothouse review`.",
+                    subject=item_id,
+                )
+            values: dict[str, Any] = {"only_for": reviewer}
+            if row.holder not in {None, reviewer}:
+                values |= {**_NOBODY, "state": ItemState.WAITING.value}
+            connection.execute(update(review_items).where(_ITEM.item_id == item_id).values(**values))
+            document = canonical_json({"item": item_id, "to": reviewer})
+            append_decision(
+                connection, kind="review.assigned", agent=row.agent, at=now, actor=actor, document=document
+            )
+            return read_item(_need(connection, item_id))
 
     def record(self, item_id: str) -> ItemRecord | None:
         """Return an item as it stands, or None."""
@@ -298,52 +313,6 @@ _NOBODY: dict[str, Any] = {
 }
 
 
-def _live(at: int) -> ColumnElement[bool]:
-    """Claimed, not lapsed, and still to be decided: past its due time a held output can only be rejected."""
-    return and_(
-        _ITEM.state == ItemState.CLAIMED.value,
-        _ITEM.held_until_us > at,
-        or_(_ITEM.source != ReviewSource.HELD.value, _ITEM.due_us > at),
-    )
-
-
-def _free(at: int) -> ColumnElement[bool]:
-    lapsed = and_(_ITEM.state == ItemState.CLAIMED.value, _ITEM.held_until_us <= at)
-    return and_(
-        or_(_ITEM.state == ItemState.WAITING.value, lapsed),
-        or_(_ITEM.source != ReviewSource.HELD.value, _ITEM.due_us > at),
-    )
-
-
-def _may_have(reviewer: str) -> ColumnElement[bool]:
-    """Whether this person has not answered the item, nor the one that it is a second opinion on."""
-    answered = exists().where(
-        _LABEL.reviewer == reviewer,
-        _LABEL.undone_us.is_(None),
-        or_(_LABEL.item_id == _ITEM.item_id, _LABEL.item_id == _ITEM.pair_of),
-    )
-    myself = exists().where(
-        _LABEL.reviewer == reviewer, _LABEL.undone_us.is_(None), _LABEL.item_id == _ITEM.item_id
-    )
-    return or_(
-        and_(_ITEM.only_for == reviewer, ~myself),
-        and_(_ITEM.only_for.is_(None), ~answered),
-    )
-
-
-def _next_for(reviewer: str, agents: Sequence[str], at: int) -> Any:
-    left = _ITEM.due_us - literal(at)
-    minutes = case((left < _URGENT_US, _URGENT_US), else_=left)
-    # An unknown cost counts as the mean of money: one unit, so that the due time alone decides among such.
-    urgency = func.coalesce(_ITEM.error_cost_micros, 1_000_000) * 1.0 / minutes
-    return (
-        select(review_items)
-        .where(_ITEM.agent.in_(agents), _free(at), _may_have(reviewer))
-        .order_by(urgency.desc(), _ITEM.due_us, _ITEM.item_id)
-        .limit(1)
-    )
-
-
 def _row(connection: Connection, item_id: str) -> Row[Any] | None:
     return connection.execute(select(review_items).where(_ITEM.item_id == item_id)).first()
 
@@ -437,7 +406,7 @@ def _twins(connection: Connection, row: Row[Any], label: Label) -> Sequence[Row[
             _ITEM.source.in_(_LABEL_SOURCES),
             _ITEM.pair_of.is_(None),
             _ITEM.only_for.is_(None),
-            _free(to_micros(label.at)),
+            free(to_micros(label.at)),
         )
         .limit(ITEMS_READ_MAX)
     ).all()

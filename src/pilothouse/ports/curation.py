@@ -72,6 +72,10 @@ class CurationStore(Protocol):
         """Return every edge that has a name as parent or as child, at most 10,000."""
         ...
 
+    def edges_since(self, agent: str, since: datetime) -> Sequence[Edge]:
+        """Return what was made for an agent since a moment, oldest first, at most 10,000."""
+        ...
+
     def erase(self, subject: str, *, actor: str, at: datetime) -> Mapping[str, int]:
         """Overwrite every text that holds a subject, and all texts of a task of that id; return rows by table."""
         ...

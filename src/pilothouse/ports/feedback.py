@@ -43,7 +43,7 @@ class Feedback:
         value: -1 or 1 for a thumb, 1 to 5 for satisfaction; None otherwise.
         text: Comment or corrected answer, or empty.
         actor: Who said it, as the sender names the person, or empty.
-        via: `http`, `widget` or `sdk`.
+        via: `http`, `widget`, `sdk` or `otel`.
         at: When it arrived, aware UTC.
     """
 

@@ -115,6 +115,15 @@ class ReviewQueue(Protocol):
         """Take the person's last answer back and open the item again; None when it is older than `UNDO_WINDOW`."""
         ...
 
+    def assign(self, item_id: str, reviewer: str | None, *, actor: str, now: datetime) -> ItemRecord:
+        """Give an open item to one person, or back to everybody with None; who has it open loses it.
+
+        Raises:
+            UnknownName: Nothing has that id.
+            Conflict: It is answered, or a repetition for one person.
+        """
+        ...
+
     def record(self, item_id: str) -> ItemRecord | None:
         """Return an item as it stands, or None."""
         ...

@@ -15,6 +15,7 @@ from pathlib import Path, PurePath
 from urllib.parse import quote, unquote
 
 from pilothouse.errors import UnknownName
+from pilothouse.runtime.sdk.server import TOKEN_VARIABLE
 from pilothouse.runtime.taps import hook_folder
 
 __all__ = ["Launch", "agent_environment", "command_name", "gateway_address", "read_taps"]
@@ -46,6 +47,7 @@ class Launch:
         environment: Deployment environment, for example `pilot`, or None to say nothing.
         base_url: Address that answers model calls instead of the provider, or None.
         key: Key of the gateway, or None; it takes the place of the provider's.
+        token: Token with which the agent asks for its examples and speaks about its own tasks, or None.
         run: Run id that the whole process is, or None when it holds many runs.
         taps: What the start-up hook of a Python process watches: `clock`, `uuid`, `random`, `env`, `egress`.
         spool: File whose name the hook's files begin with.
@@ -58,6 +60,7 @@ class Launch:
     environment: str | None = None
     base_url: str | None = None
     key: str | None = None
+    token: str | None = None
     run: str | None = None
     taps: tuple[str, ...] = ()
     spool: Path | None = None
@@ -96,6 +99,8 @@ def agent_environment(launch: Launch, inherited: Mapping[str, str]) -> dict[str,
         env["ANTHROPIC_BASE_URL"] = base.removesuffix("/v1")
     if launch.key is not None:
         env["OPENAI_API_KEY"] = env["ANTHROPIC_API_KEY"] = launch.key
+    if launch.token is not None:
+        env[TOKEN_VARIABLE] = launch.token
     if launch.taps:
         env["PYTHONPATH"] = os.pathsep.join(
             filter(None, (str(hook_folder()), inherited.get("PYTHONPATH", "")))

@@ -55,6 +55,7 @@ METRIC_OF_KIND = {
     "truncation": "truncation",
     "volume": "volume",
     "drift.looked": "drift",
+    "review.queue": "review_queue",
 }
 """Kind of evidence → what an alert rule of the charter watches."""
 

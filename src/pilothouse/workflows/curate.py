@@ -1,88 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What labels become: cases of a dataset, few-shot examples and rows for fine-tuning, each with its lineage."""
+"""Turn trusted answers into cases of a dataset, each with its lineage, and show that corrections arrive."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.evidence import Evidence, Source
-from pilothouse.core.evidence.review import ItemState, Label, ReviewSource
-from pilothouse.errors import LimitExceeded, UsageError
+from pilothouse.core.evidence.review import ItemState, ReviewSource
+from pilothouse.errors import UsageError
 from pilothouse.evals.case import Case, CaseLabel, Split
-from pilothouse.evals.dataset import Dataset, read_cases, write_cases
-from pilothouse.evals.dataset_checks import near_pairs
+from pilothouse.evals.dataset import Dataset, load_dataset, read_cases, write_cases
+from pilothouse.evals.dataset_checks import comparable_text, near_pairs
 from pilothouse.evals.targets.recorded import json_or_text
-from pilothouse.ports import ItemRecord, ReviewQueue
-from pilothouse.ports.curation import CurationStore, Edge, Example
-from pilothouse.workflows.datasets import add_cases
-from pilothouse.workflows.review import rubric_of
+from pilothouse.ports import ReviewQueue
+from pilothouse.ports.curation import CurationStore, Edge
+from pilothouse.workflows.datasets import add_cases, remove_cases
+from pilothouse.workflows.trusted_labels import NEAR, Trusted, by_another_rubric, trusted_labels
 
-__all__ = [
-    "Curated",
-    "Trusted",
-    "build_few_shots",
-    "correction_evidence",
-    "curate_cases",
-    "export_rows",
-    "few_shot_evidence",
-    "trusted_labels",
-]
-
-NEAR = 0.9
-"""Share of common word 5-grams from which two inputs are the same question, as in the checks of datasets."""
-
-GATE_SHARE = 0.5
-"""Share of labels that become cases of the gate; the rest may be shown to the model and never judges it."""
-
-EXAMPLES_PER_TYPE_MAX = 200
-ROWS_MIN, ROWS_MAX = 500, 2_000
-"""Rows of a fine-tuning file: below, a tuned model learns the few rows by heart; above, it learns no more."""
-
-VALIDATION_SHARE = 0.1
-WEEKS = timedelta(days=365)
-_DECIDED = (ItemState.ACCEPTED, ItemState.CORRECTED)
-
-_PERSONAL = (
-    re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+"),
-    re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}\b"),
-    re.compile(r"\b(?:\d[ -]?){13,19}\b"),
-    re.compile(r"\+\d[\d ()/-]{7,}\d"),
-)
-"""Mail addresses, account numbers, card numbers and telephone numbers with a country."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trusted:
-    """An answer that may be learned from.
-
-    Attributes:
-        record: The item.
-        label: The answer.
-        output: What is right: the proposal, or its correction.
-        second: A second person's equal answer, or None.
-    """
-
-    record: ItemRecord
-    label: Label
-    output: str
-    second: Label | None = None
-
-    @property
-    def split(self) -> Split:
-        """Gate or dev, by a coin on what was asked, so that equal questions never lie on both sides."""
-        digest = hashlib.sha256(f"split {self.record.item.input}".encode()).digest()
-        return Split.GATE if digest[0] / 256 < GATE_SHARE else Split.DEV
+__all__ = ["Curated", "correction_evidence", "curate_cases"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +35,8 @@ class Curated:
         dataset: The dataset with its new version.
         added: Ids of new cases.
         repeated: Items whose input a case has already.
-        leaks: Items left out because another split has nearly the same input.
+        leaks: Items left out because another split, or an example that agents are shown, has nearly the same input.
+        reopened: Cases taken out because their answer was given by another rubric; their items are asked again.
         by_week: New labels by ISO week: the growth curve.
     """
 
@@ -101,52 +44,19 @@ class Curated:
     added: tuple[str, ...]
     repeated: tuple[str, ...]
     leaks: tuple[str, ...]
+    reopened: tuple[str, ...]
     by_week: dict[str, int]
 
 
-def trusted_labels(queue: ReviewQueue, charter: Charter, now: datetime) -> tuple[Trusted, ...]:
-    """Return answers that may be learned from: decided, undisputed, and given by the rubric in force.
-
-    Args:
-        queue: Items and answers.
-        charter: The charter in force.
-        now: The moment; answers of the last year count.
-    """
-    labels = {label.item_id: label for label in reversed(queue.labels(charter.agent, since=now - WEEKS))}
-    records = {record.item.item_id: record for record in queue.items(charter.agent, since=now - WEEKS)}
-    seconds = {
-        record.item.pair_of: record
-        for record in records.values()
-        if record.item.pair_of and not record.item.only_for and not record.state.is_open
-    }
-    found = []
-    for item_id, record in sorted(records.items()):
-        label = labels.get(item_id)
-        learnable = record.state in _DECIDED and record.item.source is not ReviewSource.CANARY
-        if label is None or not learnable or record.item.pair_of or not label.answer.decides:
-            continue
-        if label.rubric and label.rubric != rubric_of(charter, record.item.task_type).digest:
-            continue
-        second = seconds.get(item_id)
-        if second is not None and (second.state, second.correction) != (record.state, record.correction):
-            continue
-        output = record.correction if record.state is ItemState.CORRECTED else record.item.proposal
-        found.append(
-            Trusted(
-                record=record,
-                label=label,
-                output=output or "",
-                second=labels.get(second.item.item_id) if second else None,
-            )
-        )
-    return tuple(found)
+def _case_id(trusted: Trusted) -> str:
+    return f"review:{trusted.record.item.item_id}"
 
 
 def _case(trusted: Trusted) -> Case:
     item, label = trusted.record.item, trusted.label
     expected = json_or_text(trusted.output)
     return Case(
-        id=f"review:{item.item_id}",
+        id=_case_id(trusted),
         task_type=item.task_type,
         input=json_or_text(item.input),
         expected=expected,
@@ -180,65 +90,79 @@ def curate_cases(
         UsageError: There is no label to learn from.
     """
     trusted = trusted_labels(queue, charter, now)
-    kept = read_cases(sorted(path.glob("*.jsonl")), is_bare=False) if path.is_dir() else ()
-    if not trusted and not kept:
+    found = read_cases(sorted(path.glob("*.jsonl")), is_bare=False) if path.is_dir() else ()
+    outdated = {f"review:{record.item.item_id}" for record in by_another_rubric(queue, charter, now)}
+    kept = [case for case in found if case.id not in outdated]
+    if not trusted and not found:
         raise UsageError(
             "no answer of a person can become a case yet",
             remedy="Review some outputs first: `pilothouse review`.",
             subject=charter.agent,
         )
     known_ids = {case.id for case in kept}
-    fresh = [_case(one) for one in trusted if f"review:{one.record.item.item_id}" not in known_ids]
-    everything = [*kept, *fresh]
-    first_new = len(kept)
-    repeated: list[str] = []
-    leaks: list[str] = []
-    for one, other, _ in near_pairs([_words(case.input) for case in everything], similarity_min=NEAR):
-        if other < first_new or everything[other].id in (*repeated, *leaks):
-            continue
-        same_split = everything[one].split is everything[other].split
-        (repeated if same_split else leaks).append(everything[other].id)
+    fresh = [_case(one) for one in trusted if _case_id(one) not in known_ids]
+    _, shown = store.examples(charter.agent)
+    repeated, leaks = _not_new(kept, fresh, [one.input for one in shown])
     added = [case for case in fresh if case.id not in (*repeated, *leaks)]
+    owner = known(charter.raci.benchmarks.accountable) or ""
+    if len(kept) < len(found):
+        remove_cases(path, {case.id for case in found} & outdated)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "labels.jsonl"
         write_cases(file, added)
-        owner = known(charter.raci.benchmarks.accountable) or ""
-        dataset = add_cases(path, [file] if added else [], owner=owner, population=charter.agent)
-    by_id = {f"review:{one.record.item.item_id}": one.record.item for one in trusted}
-    store.link(
-        [
-            edge
-            for case in added
-            for edge in (
-                Edge(
-                    agent=charter.agent,
-                    parent=f"trace:{by_id[case.id].trace_id}",
-                    child=f"item:{by_id[case.id].item_id}",
-                    at=now,
-                ),
-                Edge(
-                    agent=charter.agent,
-                    parent=f"item:{by_id[case.id].item_id}",
-                    child=f"case:{case.id}",
-                    at=now,
-                ),
-            )
-        ]
-    )
+        files = [file] if added else []
+        dataset = (
+            add_cases(path, files, owner=owner, population=charter.agent)
+            if files or kept
+            else load_dataset(path)
+        )
+    _link(store, charter.agent, [one for one in trusted if _case_id(one) in {case.id for case in added}], now)
     weeks = Counter(
         f"{one.label.at.isocalendar().year}-W{one.label.at.isocalendar().week:02}" for one in trusted
     )
     return Curated(
         dataset=dataset,
         added=tuple(case.id for case in added),
-        repeated=tuple(repeated),
-        leaks=tuple(leaks),
+        repeated=repeated,
+        leaks=leaks,
+        reopened=tuple(case.id for case in found if case.id in outdated),
         by_week=dict(sorted(weeks.items())),
     )
 
 
-def _words(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+def _not_new(
+    kept: Sequence[Case], fresh: Sequence[Case], shown: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return new cases whose input a case has already, and those that another split or an example has."""
+    everything = [*kept, *fresh]
+    texts = [
+        *(comparable_text(text) for text in shown),
+        *(comparable_text(case.input) for case in everything),
+    ]
+    repeated: dict[str, None] = {}
+    leaks: dict[str, None] = {}
+    for one, other, _ in near_pairs(texts, similarity_min=NEAR):
+        if other < len(shown) + len(kept):
+            continue
+        case = everything[other - len(shown)]
+        earlier = Split.DEV if one < len(shown) else everything[one - len(shown)].split
+        if earlier is not case.split:
+            leaks[case.id] = None
+        elif one >= len(shown):
+            repeated[case.id] = None
+    return tuple(repeated), tuple(leaks)
+
+
+def _link(store: CurationStore, agent: str, chosen: Sequence[Trusted], now: datetime) -> None:
+    steps = [
+        step
+        for one in chosen
+        for step in (
+            (f"trace:{one.record.item.trace_id}", f"item:{one.record.item.item_id}"),
+            (f"item:{one.record.item.item_id}", f"case:{_case_id(one)}"),
+        )
+    ]
+    store.link([Edge(agent=agent, parent=parent, child=child, at=now) for parent, child in steps])
 
 
 def correction_evidence(
@@ -276,180 +200,3 @@ def correction_evidence(
         source=Source(command="pilothouse curate cases"),
         recorded_at=now,
     )
-
-
-def build_few_shots(
-    queue: ReviewQueue,
-    store: CurationStore,
-    charter: Charter,
-    tested: Sequence[Case],
-    now: datetime,
-) -> tuple[str, tuple[Example, ...], int]:
-    """Build the library of few-shot examples from trusted labels that judge nothing.
-
-    Args:
-        queue: Items and answers.
-        store: Keeps library and lineage.
-        charter: The charter in force.
-        tested: Cases whose inputs must not be shown to the model: all of the gate and the sealed split.
-        now: The moment.
-
-    Returns:
-        Version, examples, and how many were left out because a tested case is nearly the same.
-
-    Raises:
-        UsageError: No trusted label is left.
-    """
-    candidates = [one for one in trusted_labels(queue, charter, now) if one.split is Split.DEV]
-    candidates.sort(key=lambda one: one.label.at, reverse=True)
-    sealed = [_words(case.input) for case in tested if case.split is not Split.DEV]
-    texts = [*sealed, *(one.record.item.input for one in candidates)]
-    leaking: set[int] = set()
-    repeated: set[int] = set()
-    for earlier, other, _ in near_pairs(texts, similarity_min=NEAR):
-        if other >= len(sealed):
-            (leaking if earlier < len(sealed) else repeated).add(other - len(sealed))
-    limit = min(known(charter.few_shot.max) or EXAMPLES_PER_TYPE_MAX, EXAMPLES_PER_TYPE_MAX)
-    count: Counter[str] = Counter()
-    examples = []
-    for number, one in enumerate(candidates):
-        item = one.record.item
-        if number in leaking or number in repeated or count[item.task_type] >= limit:
-            continue
-        count[item.task_type] += 1
-        examples.append(
-            Example(
-                example_id=item.item_id,
-                agent=charter.agent,
-                task_type=item.task_type,
-                input=item.input,
-                output=one.output,
-                item_id=item.item_id,
-            )
-        )
-    if not examples:
-        raise UsageError(
-            "no trusted label is left for the library: half of them judge, and those are never shown",
-            remedy="Review some outputs first: `pilothouse review`.",
-            subject=charter.agent,
-        )
-    text = json.dumps([[one.example_id, one.input, one.output] for one in examples])
-    version = hashlib.sha256(text.encode()).hexdigest()
-    store.save_examples(charter.agent, version, examples, now)
-    store.link(
-        [
-            Edge(
-                agent=charter.agent, parent=f"item:{one.item_id}", child=f"few-shot:{one.example_id}", at=now
-            )
-            for one in examples
-        ]
-    )
-    return version, tuple(examples), len(leaking)
-
-
-def few_shot_evidence(charter: Charter, count: int, now: datetime) -> Evidence:
-    """Return the record of a library's size; its lift is another measurement.
-
-    Args:
-        charter: The charter in force.
-        count: Examples.
-        now: The moment.
-    """
-    return Evidence(
-        kind="few_shot.examples",
-        agent=charter.agent,
-        window_from=now,
-        window_to=now,
-        n=count,
-        detail=f"{count} trusted examples, none of them near a case that judges",
-        source=Source(command="pilothouse curate few-shot"),
-        recorded_at=now,
-    )
-
-
-def export_rows(
-    queue: ReviewQueue, store: CurationStore, charter: Charter, folder: Path, *, now: datetime, consent: str
-) -> tuple[int, int, int]:
-    """Write chat JSON lines for fine-tuning: train and validation apart, with where each row comes from.
-
-    Args:
-        queue: Items and answers.
-        store: Keeps the lineage.
-        charter: The charter in force.
-        folder: New folder.
-        now: The moment.
-        consent: On what ground these data may train a model; written beside them.
-
-    Returns:
-        Rows for training, rows for validation, rows left out for personal data.
-
-    Raises:
-        UsageError: No ground was given.
-        LimitExceeded: Fewer than 500 rows; says how many are missing.
-    """
-    if not consent.strip():
-        raise UsageError(
-            "on what ground may these data train a model?",
-            remedy="Say it: `--consent 'contract of 2026-03-01, section 4'`; it is written beside the rows.",
-        )
-    candidates = [one for one in trusted_labels(queue, charter, now) if one.split is Split.DEV]
-    clean = [one for one in candidates if not _is_personal(one.record.item.input + "\n" + one.output)]
-    personal = len(candidates) - len(clean)
-    if len(clean) < ROWS_MIN:
-        raise LimitExceeded(
-            f"{len(clean):,} rows may be exported, {ROWS_MIN:,} are needed: {ROWS_MIN - len(clean):,} are missing "
-            f"({personal:,} hold personal data, and labels of the gate are never trained on)",
-            remedy="Label more outputs with `pilothouse review`; few-shot examples need 50: `pilothouse curate few-shot`.",
-            subject=charter.agent,
-        )
-    chosen = sorted(clean, key=lambda one: one.label.at, reverse=True)[:ROWS_MAX]
-    system = known(charter.purpose) or charter.agent
-    folder.mkdir(parents=True)
-    provenance = []
-    files: dict[str, list[str]] = {"train": [], "validation": []}
-    for one in chosen:
-        item = one.record.item
-        coin = hashlib.sha256(f"validation {item.input}".encode()).digest()[0] / 256
-        name = "validation" if coin < VALIDATION_SHARE else "train"
-        messages = [
-            {"role": "system", "content": system},
-            {"role": "user", "content": item.input},
-            {"role": "assistant", "content": one.output},
-        ]
-        files[name].append(json.dumps({"messages": messages}, ensure_ascii=False))
-        provenance.append(
-            {
-                "file": name,
-                "line": len(files[name]),
-                "item": item.item_id,
-                "trace": item.trace_id,
-                "by": one.label.reviewer,
-            }
-        )
-    for name, lines in files.items():
-        (folder / f"{name}.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    about = {
-        "agent": charter.agent,
-        "made": now.isoformat(),
-        "consent": consent.strip(),
-        "left_out_personal": personal,
-    }
-    text = json.dumps({**about, "rows": provenance}, ensure_ascii=False, indent=1)
-    (folder / "provenance.json").write_text(text, encoding="utf-8")
-    digest = hashlib.sha256(text.encode()).hexdigest()[:32]
-    store.link(
-        [
-            Edge(
-                agent=charter.agent,
-                parent=f"item:{one.record.item.item_id}",
-                child=f"export:{digest}",
-                at=now,
-            )
-            for one in chosen
-        ]
-    )
-    return len(files["train"]), len(files["validation"]), personal
-
-
-def _is_personal(text: str) -> bool:
-    return any(pattern.search(text) for pattern in _PERSONAL)

@@ -3,31 +3,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import asyncio
+import json
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.digest import canonical_json
 from pilothouse.errors import UsageError
-from pilothouse.evals.dataset import load_dataset, write_dataset
+from pilothouse.evals.dataset import load_dataset
+from pilothouse.evals.journal import Journal
 from pilothouse.ports import Clock, Ledger, ReviewQueue
-from pilothouse.ports.curation import CurationStore, Edge
+from pilothouse.ports.curation import CurationStore, Edge, Example
 from pilothouse.ports.feedback import Feedback, FeedbackStore
-from pilothouse.workflows.curate import (
-    Curated,
-    build_few_shots,
-    correction_evidence,
-    curate_cases,
-    export_rows,
-    few_shot_evidence,
-)
+from pilothouse.workflows.corrections_week import CorrectionsWeek, corrections_week
+from pilothouse.workflows.curate import Curated, correction_evidence, curate_cases
+from pilothouse.workflows.datasets import remove_cases
+from pilothouse.workflows.few_shot_library import CURATED, build_few_shots, few_shot_evidence, tested_cases
+from pilothouse.workflows.few_shot_lift import Lift, LiftRequest, lift_evidence, measure_lift
+from pilothouse.workflows.few_shots import ExampleIndex
+from pilothouse.workflows.fine_tuning import PROVENANCE, Export, erase_from_export, export_rows
+from pilothouse.workflows.launch import summarize_charter
 from pilothouse.workflows.people import Directory
 
-__all__ = ["CurationDesk"]
+__all__ = ["CurationDesk", "Library"]
 
+EXPORTED = "fine_tuning.exported"
+DECISIONS_READ_MAX = 1_000
 EDGES_MAX = 1_000
 """Edges of one answer: a trace that fed more is looked at from its children."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Library:
+    """A library that was built.
+
+    Attributes:
+        version: Its digest.
+        examples: How many examples it has.
+        leaking: Answers left out because a case that judges is nearly the same.
+        beside: Datasets it was held against.
+    """
+
+    version: str
+    examples: int
+    leaking: int
+    beside: tuple[Path, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +60,7 @@ class CurationDesk:
     Attributes:
         queue: Items and answers.
         store: Libraries and lineage.
+        index: Makes an index over examples.
         said: What users said.
         ledger: Where evidence goes.
         directory: The charters.
@@ -45,55 +69,79 @@ class CurationDesk:
 
     queue: ReviewQueue
     store: CurationStore
+    index: Callable[[Sequence[Example]], ExampleIndex]
     said: FeedbackStore
     ledger: Ledger
     directory: Directory
     clock: Clock
 
-    def charter(self, agent: str | None) -> Charter:
-        """Return the charter of an agent, or of the only one.
-
-        Raises:
-            UsageError: None is in force, or there are several and none was named.
-        """
-        if agent is not None:
-            return self.directory.charter(agent)
-        charters = self.directory.charters()
-        if len(charters) != 1:
-            raise UsageError(
-                f"{len(charters)} agents have a charter",
-                remedy="Name one, or put one into force: `pilothouse verdict --charter charter.yaml`.",
-            )
-        return next(iter(charters.values()))
-
     def cases(self, agent: str | None, path: Path) -> Curated:
         """Add trusted answers to a dataset, and put on record that corrections arrive."""
-        charter, now = self.charter(agent), self.clock.now()
+        charter, now = self.directory.one(agent), self.clock.now()
         made = curate_cases(self.queue, self.store, charter, path, now)
         arrived = correction_evidence(self.queue, charter, made, now)
         if arrived is not None:
             self.ledger.add_evidence([arrived])
+        self._remember(charter.agent, path, now)
         return made
 
-    def few_shot(self, agent: str | None, dataset: Path) -> tuple[str, int, int]:
-        """Build the library; return version, examples and how many a case kept out."""
-        charter, now = self.charter(agent), self.clock.now()
-        tested = load_dataset(dataset).cases
+    def _remember(self, agent: str, path: Path, now: datetime) -> None:
+        """Note that a folder judges the agent, once."""
+        document = canonical_json({"path": str(path.resolve())})
+        if all(one.document != document for one in self.ledger.decisions(agent, kind=CURATED)):
+            self.ledger.record(
+                kind=CURATED, agent=agent, at=now, actor="pilothouse curate cases", document=document
+            )
+
+    def few_shot(self, agent: str | None, beside: Sequence[Path]) -> Library:
+        """Build the library beside every dataset that judges the agent."""
+        charter, now = self.directory.one(agent), self.clock.now()
+        tested, paths = tested_cases(self.ledger, charter, beside)
         version, examples, leaking = build_few_shots(self.queue, self.store, charter, tested, now)
         self.ledger.add_evidence([few_shot_evidence(charter, len(examples), now)])
-        return version, len(examples), leaking
+        return Library(version=version, examples=len(examples), leaking=leaking, beside=paths)
 
-    def export(self, agent: str | None, folder: Path, consent: str) -> tuple[int, int, int]:
-        """Write the rows of a fine-tuning file."""
+    def lift(self, agent: str | None, request: LiftRequest) -> Lift:
+        """Measure what the library brings, and put it on record for the version in force."""
+        charter, now = self.directory.one(agent), self.clock.now()
+        if request.version is None and (record := self.ledger.charter(charter.agent)) is not None:
+            request = replace(request, version=summarize_charter(Path(record.path)).version)
+        version, examples = self.store.examples(charter.agent)
+        with Journal(request.journal) as journal:
+            lift = asyncio.run(
+                measure_lift(request, version, examples, self.index(examples), journal=journal)
+            )
+        measured = lift_evidence(charter.agent, lift, request, now)
+        if measured is not None:
+            self.ledger.add_evidence([measured])
+        return lift
+
+    def export(self, agent: str | None, folder: Path, consent: str) -> Export:
+        """Write the rows of a fine-tuning file, and note where, so that erasure finds them."""
         if folder.exists():
             raise UsageError(f"{str(folder)!r} is there already", remedy="Name a new folder with `--out`.")
-        return export_rows(
-            self.queue, self.store, self.charter(agent), folder, now=self.clock.now(), consent=consent
+        charter, now = self.directory.one(agent), self.clock.now()
+        made = export_rows(self.queue, self.store, charter, folder, now=now, consent=consent)
+        document = canonical_json(
+            {"digest": made.digest, "path": str(folder.resolve()), "ground": consent.strip()}
         )
+        self.ledger.record(
+            kind=EXPORTED,
+            agent=charter.agent,
+            at=now,
+            actor="pilothouse curate fine-tuning",
+            document=document,
+        )
+        return made
+
+    def week(self, agent: str | None) -> CorrectionsWeek:
+        """Return what the corrections of the last seven days achieved."""
+        chosen = self.directory.one(agent).agent
+        return corrections_week(self.ledger, self.queue, self.store, chosen, self.clock.now())
 
     def feedback(self, agent: str | None) -> Sequence[Feedback]:
         """Return what users said about an agent, newest first."""
-        return self.said.of(self.charter(agent).agent)
+        return self.said.of(self.directory.one(agent).agent)
 
     def lineage(self, name: str) -> tuple[Edge, ...]:
         """Return everything a thing was made from, up to the start, and everything made from it, to the end."""
@@ -120,25 +168,39 @@ class CurationDesk:
             actor: Who asked for it.
 
         Returns:
-            `rows` by table, `cases` removed, and `traces` that telemetry holds until their retention ends.
+            `rows` by table, `cases` removed, `exported` rows removed by folder, `gone` folders of exports that hold the
+            subject and are not where they were written, and `traces` that telemetry holds until their retention ends.
         """
         traces = tuple(self.store.traces_with(subject))
-        made = {
-            edge.child.removeprefix("case:")
-            for trace in traces
-            for edge in self.lineage(f"trace:{trace}")
-            if edge.child.startswith("case:")
-        }
+        reached = [edge for trace in traces for edge in self.lineage(f"trace:{trace}")]
+        cases = {one.child.removeprefix("case:") for one in reached if one.child.startswith("case:")}
+        items = {one.child.removeprefix("item:") for one in reached if one.child.startswith("item:")}
+        exports = {one.child.removeprefix("export:") for one in reached if one.child.startswith("export:")}
         removed = 0
         for path in datasets:
-            dataset = load_dataset(path)
-            kept = [
-                case
-                for case in dataset.cases
-                if case.id not in made and subject not in case.model_dump_json()
-            ]
-            if len(kept) < len(dataset.cases):
-                removed += len(dataset.cases) - len(kept)
-                write_dataset(path, dataset.manifest, kept)
+            named = {
+                case.id
+                for case in load_dataset(path).cases
+                if case.id in cases or subject in case.model_dump_json()
+            }
+            if named:
+                remove_cases(path, named)
+            removed += len(named)
+        exported, gone = self._erase_exports(exports, items, subject)
         rows = dict(self.store.erase(subject, actor=actor, at=self.clock.now()))
-        return {"rows": rows, "cases": removed, "traces": traces}
+        return {"rows": rows, "cases": removed, "exported": exported, "gone": gone, "traces": traces}
+
+    def _erase_exports(
+        self, digests: Collection[str], items: Collection[str], subject: str
+    ) -> tuple[dict[str, int], list[str]]:
+        exported: dict[str, int] = {}
+        gone: list[str] = []
+        for agent in self.directory.charters():
+            for decision in self.ledger.decisions(agent, kind=EXPORTED, limit=DECISIONS_READ_MAX):
+                made = json.loads(decision.document)
+                folder = Path(made["path"])
+                if not (folder / PROVENANCE).is_file():
+                    gone += [made["path"]] if made["digest"] in digests else []
+                elif count := erase_from_export(folder, items, subject):
+                    exported[made["path"]] = count
+        return exported, gone

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +15,15 @@ from pilothouse.core.evidence.evidence import Binding, Evidence, Scope, Source
 from pilothouse.core.statistics.power import cases_needed, smallest_detectable
 from pilothouse.errors import UsageError
 from pilothouse.evals.case import Case, Split
-from pilothouse.evals.dataset import MANIFEST, Dataset, Manifest, read_cases, read_manifest, write_dataset
+from pilothouse.evals.dataset import (
+    MANIFEST,
+    Dataset,
+    Manifest,
+    load_dataset,
+    read_cases,
+    read_manifest,
+    write_dataset,
+)
 from pilothouse.evals.dataset_checks import Finding, FindingKind, check_cases
 from pilothouse.evals.glossary import untouched_terms
 
@@ -26,6 +34,7 @@ __all__ = [
     "dataset_evidence",
     "labelled_cases",
     "read_shown_texts",
+    "remove_cases",
     "split_cases",
     "summarize_dataset",
 ]
@@ -138,6 +147,24 @@ def add_cases(path: Path, files: Sequence[Path], *, owner: str = "", population:
     if fresh.digest == manifest.sha256:
         return write_dataset(path, manifest, cases)
     return fresh
+
+
+def remove_cases(path: Path, ids: Collection[str]) -> Dataset:
+    """Publish a dataset folder without some of its cases, as its next version.
+
+    Args:
+        path: Folder with a manifest.
+        ids: Ids of the cases that go.
+
+    Raises:
+        UsageError: Nothing is there.
+    """
+    dataset = load_dataset(path)
+    kept = [case for case in dataset.cases if case.id not in ids]
+    if len(kept) == len(dataset.cases):
+        return dataset
+    manifest = dataset.manifest
+    return write_dataset(path, manifest.model_copy(update={"version": _next(manifest.version)}), kept)
 
 
 def split_cases(dataset: Dataset, *, dev_share: float, sealed_share: float, seed: int) -> tuple[Case, ...]:

@@ -21,7 +21,7 @@ from pilothouse.ports.feedback import FEEDBACK_TEXT_CHARS_MAX, Feedback, Feedbac
 from pilothouse.workflows.label_sampling import item_of_task
 from pilothouse.workflows.people import Directory
 
-__all__ = ["FEEDBACK_BODY_BYTES_MAX", "Desk", "TooFast", "task_token"]
+__all__ = ["ACTOR_CHARS_MAX", "FEEDBACK_BODY_BYTES_MAX", "Desk", "TooFast", "agent_token", "task_token"]
 
 FEEDBACK_BODY_BYTES_MAX = 32 * 1024
 """Bytes of a body: 8,000 characters of four bytes each."""
@@ -37,7 +37,7 @@ SENDERS_KEPT_MAX = 10_000
 
 ACTOR_CHARS_MAX = 200
 _TRACE_ID = re.compile(r"[0-9a-f]{32}")
-_FIELDS = {"task_id", "kind", "value", "text", "actor", "token"}
+_FIELDS = {"task_id", "kind", "value", "text", "actor", "token", "agent"}
 
 
 class TooFast(LimitExceeded):
@@ -61,6 +61,20 @@ def task_token(key: str, trace_id: str) -> str:
         False
     """
     return hmac.new(key.encode(), trace_id.encode(), hashlib.sha256).hexdigest()
+
+
+def agent_token(key: str, agent: str) -> str:
+    """Return the token with which an agent's own process asks for its examples and speaks about its own tasks.
+
+    Args:
+        key: The feedback key of the installation.
+        agent: Agent id; for another one the token is worth nothing.
+
+    Example:
+        >>> agent_token("k", "triage") == agent_token("k", "billing")
+        False
+    """
+    return hmac.new(key.encode(), f"agent {agent}".encode(), hashlib.sha256).hexdigest()
 
 
 @dataclass(slots=True)
@@ -103,8 +117,8 @@ class Desk:
         """Take one body.
 
         Args:
-            body: JSON: `task_id`, `kind`, and `value`, `text`, `actor`, `token` as they apply.
-            bearer: Key from the `Authorization` header, or empty.
+            body: JSON: `task_id`, `kind`, and `value`, `text`, `actor`, `token`, `agent` as they apply.
+            bearer: Key or token of an agent from the `Authorization` header, or empty.
             sender: Address of the sender, for its pace.
 
         Returns:
@@ -121,43 +135,78 @@ class Desk:
         self._keep_pace(sender, now)
         fields = _parsed(body)
         trace_id = fields["task_id"]
-        by_key = self._is_key(bearer)
-        token = str(fields.get("token", ""))
-        if not by_key and not hmac.compare_digest(token.encode(), task_token(self._key, trace_id).encode()):
+        agent, token = str(fields.get("agent", "")), str(fields.get("token", ""))
+        via = "http" if self._is_key(bearer) else "sdk" if self._is_agent(bearer, agent) else "widget"
+        if via == "widget" and not hmac.compare_digest(
+            token.encode(), task_token(self._key, trace_id).encode()
+        ):
             raise Denied(
-                "neither the feedback key nor a token of this task",
+                "neither the feedback key, nor the agent's token, nor a token of this task",
                 remedy="Send `Authorization: Bearer KEY` from a server, or the token that the page was given; "
                 "`pilothouse feedback key` shows the key.",
             )
-        view = self._lake.trace(trace_id)
-        task = view.task if view else None
-        charter = self._directory.charters().get(task.agent) if task else None
-        if task is None or charter is None:
+        found = self.task_of(trace_id)
+        if found is None or (via == "sdk" and found[0].agent != agent):
             raise UnknownName(
                 "no finished task of a governed agent has this id",
                 remedy="Telemetry arrives within seconds: send it again; `pilothouse traces` lists tasks.",
                 subject=trace_id,
             )
-        said = _feedback(fields, task, "http" if by_key else "widget", now)
+        task, charter = found
+        said = _feedback(fields, task, via, now)
+        new = self.keep(said, task, charter)
+        return {"status": "kept" if new else "known", "id": said.feedback_id}
+
+    def task_of(self, trace_id: str) -> tuple[Task, Charter] | None:
+        """Return a finished task of a governed agent with its charter, or None.
+
+        Args:
+            trace_id: The task.
+        """
+        view = self._lake.trace(trace_id)
+        task = view.task if view else None
+        charter = self._directory.charters().get(task.agent) if task else None
+        return None if task is None or charter is None else (task, charter)
+
+    def keep(self, said: Feedback, task: Task, charter: Charter) -> bool:
+        """Keep what was said about a task, and have a person look when it is bad; whether it was new.
+
+        Args:
+            said: What was said.
+            task: The task.
+            charter: The charter of its agent.
+
+        Raises:
+            LimitExceeded: Too much was said about this task already.
+        """
+        now = self._clock.now()
         new = self._store.add(said)
         if new and said.is_bad:
             self._flag(said, task, charter, now)
-        return {"status": "kept" if new else "known", "id": said.feedback_id}
+        return new
 
-    def need_key(self, bearer: str) -> None:
-        """Let who holds the feedback key pass.
+    def need_key(self, bearer: str, agent: str) -> None:
+        """Let who holds the feedback key or the token of this agent pass.
+
+        Args:
+            bearer: What was sent.
+            agent: Agent id that is asked about.
 
         Raises:
-            Denied: This is not the key.
+            Denied: This is neither.
         """
-        if not self._is_key(bearer):
+        if not self._is_key(bearer) and not self._is_agent(bearer, agent):
             raise Denied(
-                "this is not the feedback key",
+                "this is neither the feedback key nor the token of this agent",
                 remedy="Send `Authorization: Bearer KEY`; `pilothouse feedback key` shows the key.",
             )
 
     def _is_key(self, bearer: str) -> bool:
         return hmac.compare_digest(bearer.encode(), self._key.encode())
+
+    def _is_agent(self, bearer: str, agent: str) -> bool:
+        right = agent_token(self._key, agent)
+        return bool(agent) and hmac.compare_digest(bearer.encode(), right.encode())
 
     def _flag(self, said: Feedback, task: Task, charter: Charter, now: datetime) -> None:
         item = item_of_task(

@@ -17,6 +17,7 @@ from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.evidence.outcome_measures import quality_is_outcome
 from pilothouse.core.evidence.review import ItemState, ReviewSource
 from pilothouse.core.evidence.unix_time import unix_ns
+from pilothouse.core.statistics.intervals import jeffreys_lower, jeffreys_upper
 from pilothouse.core.statistics.quality import Stratum, quality_interval
 from pilothouse.core.statistics.results import Estimate
 from pilothouse.ports import ItemRecord, ReviewQueue, TaskFilter
@@ -25,10 +26,12 @@ from pilothouse.workflows.label_sampling import sampled_in
 from pilothouse.workflows.people import Directory
 from pilothouse.workflows.strata import JUDGED, judged_by, strata_of
 
-__all__ = ["label_evidence", "record_label_evidence"]
+__all__ = ["as_counts", "label_evidence", "record_label_evidence", "record_queue_evidence"]
 
 WINDOW_DEFAULT = timedelta(days=7)
 ITEMS_NAMED_MAX = 50
+PROMISED = (ReviewSource.HELD, ReviewSource.FLAGGED, ReviewSource.DISPUTED)
+"""Sources with a time that somebody counts on; labels are due in days, and their own rules watch them."""
 
 
 def record_label_evidence(
@@ -105,7 +108,7 @@ def _quality_evidence(
     scored = sum(one.judged for one in strata) if names == JUDGED else len(labelled)
     yield record("sampling", n=len(tasks), good=scored)
     if isinstance(estimate, Estimate):
-        n, good = _as_counts(estimate)
+        n, good = as_counts(estimate)
         wrong = [one for one, answered in labelled.items() if answered.state is not ItemState.ACCEPTED]
         yield record(
             "quality",
@@ -119,30 +122,83 @@ def _quality_evidence(
         )
 
 
-def _as_counts(estimate: Estimate) -> tuple[int, int]:
+def as_counts(estimate: Estimate) -> tuple[int, int]:
     """Return the plain sample that is worth as much: rules of rates count cases and cannot weigh them.
 
-    The size is that of a sample with an equally wide normal interval, rounded down, and never above the
-    labels' own number times what strata can save; the good ones are rounded down, so that no rounding
-    ever proves a floor.
+    The size begins with that of a sample with an equally wide normal interval and falls until the interval of the plain
+    counts holds the whole interval of the strata; the good ones are rounded down. So no conversion ever proves a floor
+    that the strata do not prove (`benchmarks/review`).
+
+    Args:
+        estimate: Quality from strata, with its interval.
+
+    Returns:
+        Cases and good ones among them.
     """
     half = max((estimate.high - estimate.low) / 2, 1e-6)
     spread = max(estimate.value * (1 - estimate.value), 1 / (4 * max(estimate.n, 1)))
-    n = max(1, min(math.floor(spread * (1.96 / half) ** 2), 8 * estimate.n))
-    return n, min(n, math.floor(estimate.value * n))
+    most = max(1, min(math.floor(spread * (1.96 / half) ** 2), 8 * estimate.n))
+    low, high = 1, most
+    while low < high:  # the largest size that is wide enough: width falls with the size
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if _is_as_wide(estimate, middle) else (low, middle - 1)
+    return low, _good_of(estimate, low)
+
+
+def _good_of(estimate: Estimate, n: int) -> int:
+    return min(n, math.floor(estimate.value * n))
+
+
+def _is_as_wide(estimate: Estimate, n: int) -> bool:
+    good, tail = _good_of(estimate, n), (1 + estimate.level) / 2
+    return jeffreys_lower(good, n, tail) <= estimate.low and jeffreys_upper(good, n, tail) >= estimate.high
+
+
+def record_queue_evidence(
+    installation: Installation, queue: ReviewQueue, directory: Directory, now: datetime
+) -> int:
+    """Write where a queue is late, as soon as it is and whenever it gets later; return how many records are new.
+
+    The record breaches its requirement, the breach opens an incident, and the incident calls people level by level.
+
+    Args:
+        installation: Lake and ledger.
+        queue: Items and answers.
+        directory: The charters.
+        now: The moment.
+    """
+    records = []
+    for charter in directory.charters().values():
+        for record in _queue_evidence(queue, charter, now):
+            known_late = next(
+                (
+                    one.items
+                    for one in installation.ledger.evidence(charter.agent)
+                    if one.kind == "review.queue"
+                ),
+                (),
+            )
+            if not record.passed and set(record.items) - set(known_late):
+                records.append(record)
+    return installation.ledger.add_evidence(records) if records else 0
 
 
 def _queue_evidence(queue: ReviewQueue, charter: Charter, now: datetime) -> Iterator[Evidence]:
-    held = queue.items(charter.agent, sources=(ReviewSource.HELD,), since=now - WINDOW_DEFAULT)
-    due = [record for record in held if record.item.due_at <= now or not record.state.is_open]
+    """Yield whether held outputs, and what users flagged or people dispute, were decided in time."""
+    promised = queue.items(charter.agent, sources=PROMISED, since=now - WINDOW_DEFAULT)
+    due = [record for record in promised if record.item.due_at <= now or not record.state.is_open]
     if not due:
         return
-    late = [record for record in due if record.state is ItemState.EXPIRED or record.state.is_open]
+    late = [
+        record
+        for record in due
+        if record.state is ItemState.EXPIRED or record.state.is_open or _was_late(record)
+    ]
     yield _record(
         "review.queue",
         n=len(due),
         passed=not late,
-        detail=f"{len(due) - len(late):,} of {len(due):,} held outputs were decided in time",
+        detail=f"{len(due) - len(late):,} of {len(due):,} held, flagged or disputed outputs were decided in time",
         items=_traces(late),
         charter=charter,
         scope=Scope(),
@@ -150,6 +206,10 @@ def _queue_evidence(queue: ReviewQueue, charter: Charter, now: datetime) -> Iter
         start=now - WINDOW_DEFAULT,
         now=now,
     )
+
+
+def _was_late(record: ItemRecord) -> bool:
+    return record.decided_at is not None and record.decided_at > record.item.due_at
 
 
 def _traces(records: Sequence[ItemRecord]) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from pilothouse.core.charter.answers import known
@@ -24,7 +25,7 @@ from pilothouse.workflows.label_rates import DECIDED, rates_of_day, tasks_betwee
 from pilothouse.workflows.people import Directory
 from pilothouse.workflows.strata import JUDGED, judged_by, strata_of
 
-__all__ = ["LABEL_TERM", "draw_for_labels", "item_of_task", "sampled_in", "task_texts"]
+__all__ = ["LABEL_TERM", "agree", "draw_for_labels", "item_of_task", "sampled_in", "task_texts"]
 
 RATES_AFTER = timedelta(hours=1, minutes=10)
 """When after midnight a day's rates are fixed: the watch has counted the day before, and may have bought labels."""
@@ -40,6 +41,9 @@ SECOND_SHARE = 0.10
 
 REPEAT_SHARE = 0.05
 """Share of a reviewer's own answers that come back a week later, so that consistency is known."""
+
+DISPUTED_TERM = timedelta(days=2)
+"""How soon a third person decides where two differ: until then nothing is learned from the item."""
 
 REPEAT_AFTER = timedelta(days=7)
 DRAWN_AT_ONCE_MAX = 200
@@ -66,7 +70,7 @@ def draw_for_labels(
                 continue  # the watch has not looked at the day before yet
             rates = rates_of_day(installation, queue, charter, day.date().isoformat(), now)
             new += _draw_day(installation, queue, charter, rates, day=day, now=now)
-        new += _second_looks(queue, agent, now)
+        new += _second_looks(queue, agent, now) + _disputes(queue, agent, now)
     return new
 
 
@@ -157,6 +161,40 @@ def _second_looks(queue: ReviewQueue, agent: str, now: datetime) -> int:
             if queue.record(item.item_id) is None:
                 again.append(item)
     return queue.add(again[:DRAWN_AT_ONCE_MAX]) if again else 0
+
+
+def _disputes(queue: ReviewQueue, agent: str, now: datetime) -> int:
+    """Ask a third person where a second one answered otherwise; whoever answered already is not asked again."""
+    since = now - 4 * REPEAT_AFTER
+    seconds = [
+        record
+        for record in queue.items(agent, states=DECIDED, sources=(ReviewSource.SAMPLED,), since=since)
+        if record.item.pair_of
+    ]
+    disputed = []
+    for second in seconds:
+        first = queue.record(second.item.pair_of or "")
+        if first is None or first.state not in DECIDED or agree(first, second):
+            continue
+        item = replace(
+            _again(first.item, now, salt="third"),
+            source=ReviewSource.DISPUTED,
+            why="two people answered it differently",
+            due_at=now + DISPUTED_TERM,
+        )
+        if queue.record(item.item_id) is None:
+            disputed.append(item)
+    return queue.add(disputed[:DRAWN_AT_ONCE_MAX]) if disputed else 0
+
+
+def agree(one: ItemRecord, other: ItemRecord) -> bool:
+    """Return whether two people answered the same.
+
+    Args:
+        one: An item.
+        other: Another opinion on it.
+    """
+    return (one.state, one.correction) == (other.state, other.correction)
 
 
 def _again(item: ReviewItem, now: datetime, *, salt: str, only_for: str | None = None) -> ReviewItem:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,11 +11,11 @@ from dataclasses import dataclass
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.powers import Action, may_act, people_who_may
-from pilothouse.errors import Conflict, Denied, PilothouseError, UnknownName
+from pilothouse.errors import Conflict, Denied, PilothouseError, UnknownName, UsageError
 from pilothouse.ports import Ledger
 from pilothouse.workflows.in_force import charter_of
 
-__all__ = ["Directory", "Visitor"]
+__all__ = ["Directory", "Visitor", "reviewer_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,19 @@ class Visitor:
                 subject=agent,
             )
         return found
+
+
+def reviewer_of(identity: str) -> str:
+    """Return how the review queue knows a person: the identity, or its digest when it is long.
+
+    Args:
+        identity: Sign-in identity.
+
+    Example:
+        >>> reviewer_of("oidc:lee@corp.example")
+        'oidc:lee@corp.example'
+    """
+    return identity if len(identity) <= 64 else hashlib.sha256(identity.encode()).hexdigest()
 
 
 class Directory:
@@ -87,6 +101,23 @@ class Directory:
                 "agent with a charter", agent, charters, remedy="Run `pilothouse verdict` to list agents."
             )
         return charters[agent]
+
+    def one(self, agent: str | None) -> Charter:
+        """Return the charter of an agent, or of the only one when none is named.
+
+        Raises:
+            UsageError: None is in force, or there are several and none was named.
+            UnknownName: No charter that can be read is in force for it.
+        """
+        if agent is not None:
+            return self.charter(agent)
+        charters = self.charters()
+        if len(charters) != 1:
+            raise UsageError(
+                f"{len(charters)} agents have a charter",
+                remedy="Name one, or put one into force: `pilothouse verdict --charter charter.yaml`.",
+            )
+        return next(iter(charters.values()))
 
     def visitor(self, identity: str) -> Visitor | None:
         """Return who an identity is, or None when no charter names it.

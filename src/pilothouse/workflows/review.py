@@ -14,9 +14,10 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.powers import Action
 from pilothouse.core.evidence.review import Answer, ItemState, Label, ReviewSource
-from pilothouse.errors import Conflict, UsageError
+from pilothouse.errors import Conflict, UnknownName, UsageError
 from pilothouse.ports import CLAIM_LIFE, Clock, ItemRecord, QueueCount, ReviewQueue
-from pilothouse.workflows.people import Directory, Visitor
+from pilothouse.workflows.people import Directory, Visitor, reviewer_of
+from pilothouse.workflows.review_load import ReviewLoad, review_load
 
 __all__ = ["Rubric", "SimilarDecision", "Week", "Workbench", "reviewer_id", "rubric_of"]
 
@@ -76,10 +77,8 @@ class Week:
 
 
 def reviewer_id(visitor: Visitor) -> str:
-    """Return how the queue knows a person: the identity, or its digest when it is long."""
-    if len(visitor.identity) <= 64:
-        return visitor.identity
-    return hashlib.sha256(visitor.identity.encode()).hexdigest()
+    """Return how the queue knows a person."""
+    return reviewer_of(visitor.identity)
 
 
 def rubric_of(charter: Charter, task_type: str) -> Rubric:
@@ -125,6 +124,47 @@ class Workbench:
     def all_counts(self) -> Sequence[QueueCount]:
         """Return what waits for anybody, by agent and source."""
         return self._queue.counts(tuple(self.directory.charters()), self._clock.now())
+
+    def loads(self, agents: Sequence[str]) -> tuple[ReviewLoad, ...]:
+        """Return whether people keep up with each agent's queue, and how far they agree."""
+        now, charters = self._clock.now(), self.directory.charters()
+        return tuple(review_load(self._queue, charters[agent], now) for agent in agents if agent in charters)
+
+    def assign(self, item_id: str, person: str | None, *, actor: str) -> ItemRecord:
+        """Give an open item to one person who may review it, or back to everybody.
+
+        Args:
+            item_id: The item.
+            person: Person id or identity, or None for everybody.
+            actor: Who says so.
+
+        Raises:
+            UnknownName: No such item or person.
+            Denied: The person may not review this agent.
+            Conflict: The item is answered already.
+        """
+        record = self._queue.record(item_id)
+        if record is None:
+            raise UnknownName(
+                "nothing in the review queue has this id",
+                remedy="`pilothouse review --json` lists what waits.",
+                subject=item_id,
+            )
+        reviewer = None
+        if person is not None:
+            visitor = self.directory.find(person)
+            self.directory.need(visitor, record.item.agent, Action.REVIEW)
+            reviewer = reviewer_id(visitor)
+        return self._queue.assign(item_id, reviewer, actor=actor, now=self._clock.now())
+
+    def open_items(self, limit: int) -> tuple[ItemRecord, ...]:
+        """Return what waits or is open, the earliest due first, at most so many."""
+        found = [
+            record
+            for agent in self.directory.charters()
+            for record in self._queue.items(agent, states=(ItemState.WAITING, ItemState.CLAIMED))
+        ]
+        return tuple(sorted(found, key=lambda record: record.item.due_at)[:limit])
 
     def waiting(self, visitor: Visitor) -> int:
         """Return how many items wait, whatever the reason: before the answer no reason is shown."""

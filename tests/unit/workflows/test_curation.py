@@ -3,31 +3,33 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from datetime import timedelta
 
 import page_site
 import page_world as world
 import pytest
+from review_world import add_labels, curation_desk
 from starlette.testclient import TestClient
 
+from pilothouse.core.evidence.evidence import Evidence
 from pilothouse.core.evidence.review import Answer, Label, ReviewItem, ReviewSource
+from pilothouse.core.evidence.score import Score
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.errors import LimitExceeded, UsageError
 from pilothouse.evals.case import Split
 from pilothouse.evals.dataset import load_dataset
 from pilothouse.interfaces.http.feedback import api_app
-from pilothouse.ledger.curation import SqlCuration
-from pilothouse.ledger.feedback import SqlFeedback
 from pilothouse.ledger.few_shot_index import FewShotIndex
 from pilothouse.ports.curation import Example
 from pilothouse.workflows import label_sampling
 from pilothouse.workflows.assess import assess
-from pilothouse.workflows.curate import trusted_labels
-from pilothouse.workflows.curation_desk import CurationDesk
+from pilothouse.workflows.corrections_week import CorrectionsWeek, corrections_in_words, corrections_week
+from pilothouse.workflows.evaluation_feedback import feedback_of, take_evaluations
 from pilothouse.workflows.feedback import Desk, task_token
 from pilothouse.workflows.few_shots import FewShots
 from pilothouse.workflows.review import rubric_of
+from pilothouse.workflows.trusted_labels import trusted_labels
 
 AGENT, NOW, KEY = world.AGENT, world.NOW, "k" * 43
 BEARER = {"authorization": f"Bearer {KEY}"}
@@ -51,15 +53,7 @@ def site(tmp_path):
 
 @pytest.fixture
 def desk(site):
-    database = site.ledger.database
-    return CurationDesk(
-        queue=site.queue,
-        store=SqlCuration(database),
-        said=SqlFeedback(database),
-        ledger=site.ledger,
-        directory=site.sign_in.directory,
-        clock=site.clock,
-    )
+    return curation_desk(site)
 
 
 @pytest.fixture
@@ -77,27 +71,6 @@ TRACE = TASKS[-1].trace_id
 def say(api, **fields):
     headers = fields.pop("headers", BEARER)
     return api.post("/api/feedback", json={"task_id": TRACE, "kind": "complaint", **fields}, headers=headers)
-
-
-def add_labels(
-    site, count, *, answer=Answer.ACCEPT, text="question number {n} about topic {n} and supplier {n}"
-):
-    charter = site.sign_in.directory.charter(AGENT)
-    rubric = rubric_of(charter, "po_invoice").digest
-    site.queue.add(
-        [
-            ReviewItem(
-                item_id=f"i{n}", agent=AGENT, task_type="po_invoice", trace_id=f"{n:032x}",
-                source=ReviewSource.SAMPLED, why="drawn", input=text.format(n=n), proposal=f"team {n}",
-                call_digest="c", created_at=NOW, due_at=NOW + timedelta(days=5),
-            )
-            for n in range(count)
-        ]
-    )  # fmt: skip
-    for n in range(count):
-        site.queue.answer(
-            Label(item_id=f"i{n}", agent=AGENT, reviewer="lee", answer=answer, rubric=rubric, at=NOW)
-        )
 
 
 def data4(site):
@@ -152,16 +125,16 @@ def test_what_is_erased_must_be_somebody(desk):
 def test_examples_never_come_near_a_case_that_judges(site, desk, tmp_path):
     add_labels(site, 40)
     desk.cases(AGENT, tmp_path / "labelled")
-    version, count, _ = desk.few_shot(AGENT, tmp_path / "labelled")
+    made = desk.few_shot(AGENT, [tmp_path / "labelled"])
     cases = load_dataset(tmp_path / "labelled").cases
     judging = {case.input for case in cases if case.split is Split.GATE}
     kept, examples = desk.store.examples(AGENT)
-    assert kept == version
-    assert count == len(examples) > 0
+    assert kept == made.version
+    assert made.examples == len(examples) > 0
     assert not judging & {one.input for one in examples}
-    assert desk.few_shot(AGENT, tmp_path / "labelled")[0] == version
+    assert desk.few_shot(AGENT, [tmp_path / "labelled"]).version == made.version
     (record,) = [one for one in site.ledger.evidence(AGENT) if one.kind == "few_shot.examples"][:1]
-    assert record.n == count
+    assert record.n == made.examples
 
 
 def test_an_answer_by_another_rubric_or_disputed_is_not_trusted(site):
@@ -191,38 +164,18 @@ def test_training_rows_are_enough_with_a_ground_and_without_personal_data(site, 
 
 
 def test_training_rows_carry_where_they_come_from(site, desk, tmp_path, monkeypatch):
-    monkeypatch.setattr("pilothouse.workflows.curate.ROWS_MIN", 10)
+    monkeypatch.setattr("pilothouse.workflows.fine_tuning.ROWS_MIN", 10)
     add_labels(site, 60)
-    add_labels_of = "write to {n}@customer.example about topic {n}"
-    site.queue.add(
-        [
-            ReviewItem(
-                item_id=f"p{n}",
-                agent=AGENT,
-                task_type="po_invoice",
-                trace_id=f"{n + 900:032x}",
-                source=ReviewSource.SAMPLED,
-                why="drawn",
-                input=add_labels_of.format(n=n),
-                proposal="x",
-                call_digest="c",
-                created_at=NOW,
-                due_at=NOW,
-            )
-            for n in range(20)
-        ]
-    )
-    for n in range(20):
-        site.queue.answer(Label(item_id=f"p{n}", agent=AGENT, reviewer="lee", answer=Answer.ACCEPT, at=NOW))
-    train, validation, personal = desk.export(AGENT, tmp_path / "out", "contract, section 4")
+    add_labels(site, 20, name="p", text="write to {n}@customer.example about topic {n}")
+    made = desk.export(AGENT, tmp_path / "out", "contract, section 4")
     rows = [json.loads(line) for line in (tmp_path / "out" / "train.jsonl").read_text().splitlines()]
-    assert len(rows) == train
+    assert len(rows) == made.train
     assert [one["role"] for one in rows[0]["messages"]] == ["system", "user", "assistant"]
-    assert personal > 0
+    assert made.personal > 0
     assert "@customer.example" not in (tmp_path / "out" / "train.jsonl").read_text()
     about = json.loads((tmp_path / "out" / "provenance.json").read_text())
     assert about["consent"] == "contract, section 4"
-    assert len(about["rows"]) == train + validation
+    assert len(about["rows"]) == made.train + made.validation
     assert any(one.child.startswith("export:") for one in desk.lineage(f"item:{about['rows'][0]['item']}"))
 
 
@@ -298,7 +251,7 @@ def test_the_widget_is_one_line_and_may_be_loaded_from_anywhere(api):
 def test_agents_are_served_examples_like_their_input(site, desk, api, tmp_path):
     add_labels(site, 40)
     desk.cases(AGENT, tmp_path / "labelled")
-    desk.few_shot(AGENT, tmp_path / "labelled")
+    desk.few_shot(AGENT, [tmp_path / "labelled"])
     _, examples = desk.store.examples(AGENT)
     wanted = examples[0]
     body = {"agent": AGENT, "input": wanted.input, "k": 3}
@@ -333,3 +286,119 @@ def test_an_answer_is_never_shown_its_own_solution():
     assert index.find('") OR NEAR(*', k=5) == ()
     assert index.find("steel", task_type="other") == ()
     index.close()
+
+
+def test_a_correction_becomes_case_example_and_training_row_with_lineage_both_ways_and_all_is_erased(
+    site, desk, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("pilothouse.workflows.fine_tuning.ROWS_MIN", 5)
+    question = "invoice {n} of customer K-4711-{n} about topic {n}"
+    add_labels(site, 24, answer=Answer.CORRECT, correction="right team {n}", text=question)
+    desk.cases(AGENT, tmp_path / "labelled")
+    desk.few_shot(AGENT, [])
+    desk.export(AGENT, tmp_path / "out", "contract")
+    _, examples = desk.store.examples(AGENT)
+    week = desk.week(AGENT)
+    assert (week.corrections, week.cases, week.examples, week.caught, week.lift) == (
+        24,
+        24,
+        len(examples),
+        0,
+        None,
+    )
+    assert corrections_in_words(week) == f"24 corrections became 24 cases and {len(examples)} examples."
+    item_id = examples[0].item_id
+    forward = {
+        edge.child.partition(":")[0]
+        for edge in desk.lineage(f"trace:{site.queue.record(item_id).item.trace_id}")
+    }
+    assert forward == {"item", "case", "few-shot", "export"}
+    export = next(edge.child for edge in desk.lineage(f"item:{item_id}") if edge.child.startswith("export:"))
+    for name in (f"case:review:{item_id}", f"few-shot:{item_id}", export):
+        back = [edge.parent for edge in desk.lineage(name)]
+        assert f"item:{item_id}" in back, name
+        assert any(parent.startswith("trace:") for parent in back), name
+
+    subject = f"K-4711-{item_id[1:]} "
+    rows = (tmp_path / "out" / "train.jsonl").read_text() + (
+        tmp_path / "out" / "validation.jsonl"
+    ).read_text()
+    assert subject in rows
+    done = desk.erase(subject, [tmp_path / "labelled"], actor="test")
+    assert (done["cases"], done["exported"]) == (1, {str((tmp_path / "out").resolve()): 1})
+    assert done["rows"]["few_shots"] == 1
+    left = (tmp_path / "out" / "train.jsonl").read_text() + (
+        tmp_path / "out" / "validation.jsonl"
+    ).read_text()
+    assert subject not in left
+    about = json.loads((tmp_path / "out" / "provenance.json").read_text())
+    assert len(about["rows"]) == len(left.splitlines())
+    assert item_id not in {row["item"] for row in about["rows"]}
+    assert item_id not in {one.item_id for one in desk.store.examples(AGENT)[1]}
+
+
+def test_an_export_that_was_moved_is_named(site, desk, tmp_path, monkeypatch):
+    monkeypatch.setattr("pilothouse.workflows.fine_tuning.ROWS_MIN", 5)
+    add_labels(site, 24, text="invoice {n} of customer K-4711-{n} about topic {n}")
+    desk.export(AGENT, tmp_path / "out", "contract")
+    (tmp_path / "out").rename(tmp_path / "elsewhere")
+    assert desk.erase("K-4711", [], actor="test")["gone"] == [str((tmp_path / "out").resolve())]
+
+
+def event(name, **fields):
+    base = {"value": None, "label": "", "explanation": "", "span_id": "", "source": "otlp:app"}
+    return Score(trace_id=TRACE, name=name, at_ns=int(NOW.timestamp() * 1e9) - 10**9, **base | fields)
+
+
+@pytest.mark.parametrize(
+    ("score", "said"),
+    [
+        (event("user_feedback", value=-1.0), ("thumb", -1.0, "")),
+        (event("user_feedback", label="correct"), ("thumb", 1.0, "")),
+        (event("user_feedback", value=0.0, explanation="no"), ("thumb", -1.0, "no")),
+        (event("thumb", label="perhaps"), None),
+        (event("satisfaction", value=2.0), ("satisfaction", 2.0, "")),
+        (event("satisfaction", value=2.5), None),
+        (event("correction", explanation="right team"), ("correction", None, "right team")),
+        (event("correction"), None),
+        (event("override", label="by hand"), ("override", None, "by hand")),
+        (event("groundedness", value=0.1), None),
+    ],
+)
+def test_evaluation_events_that_are_what_a_user_said_are_feedback(score, said):
+    found = feedback_of(score, TASKS[-1])
+    assert (None if found is None else (found.kind.value, found.value, found.text)) == said
+
+
+def test_an_evaluation_event_reaches_the_queue_once_and_a_flood_is_cut(site, desk):
+    events = [event("complaint", explanation=f"number {n}") for n in range(40)]
+    strange = dataclasses.replace(event("complaint", explanation="x"), trace_id="f" * 32)
+    site.installation.lake._scores = (*events, strange, event("user_feedback", value=1.0))
+    taker = Desk(KEY, desk.said, site.queue, site.installation.lake, site.sign_in.directory, clock=site.clock)
+    assert take_evaluations(site.installation.lake, taker, NOW) == 20, "twenty about one task"
+    assert take_evaluations(site.installation.lake, taker, NOW) == 0
+    assert {one.via for one in desk.feedback(AGENT)} == {"otel"}
+    assert len(site.queue.items(AGENT, sources=[ReviewSource.FLAGGED])) == 1
+
+
+def test_a_week_counts_what_reviewed_cases_caught_and_what_examples_bring(site, desk):
+    shared = {
+        "agent": AGENT,
+        "window_from": NOW,
+        "window_to": NOW,
+        "source": {"command": "test"},
+        "recorded_at": NOW,
+    }
+    caught = {
+        "kind": "release.verdict",
+        "n": 9,
+        "passed": False,
+        "items": ("review:a", "review:b", "human:c"),
+    }
+    lift = {"kind": "few_shot.lift", "n": 80, "value": 0.05, "low": 0.01, "high": 0.09}
+    site.ledger.add_evidence([Evidence.model_validate({**shared, **one}) for one in (caught, lift)])
+    week = corrections_week(site.ledger, site.queue, desk.store, AGENT, NOW)
+    assert (week.caught, week.lift) == (2, (0.05, 0.01, 0.09))
+    assert "2 cases from reviews caught a wrong answer" in corrections_in_words(week)
+    quiet = CorrectionsWeek(corrections=0, cases=0, examples=0, caught=0, lift=None)
+    assert corrections_in_words(quiet).startswith("No output was corrected this week")

@@ -47,7 +47,7 @@ DATA = (
         asks="enough trusted examples without a leak, and a proven lift on 60 or more cases",
         gates=("1",),
         who=("A:benchmarks",),
-        remedy="pilothouse review",
+        remedy="pilothouse curate few-shot",
         parts=(
             Part(
                 name="examples",
@@ -60,6 +60,7 @@ DATA = (
                 kind="few_shot.lift",
                 rule=AtLeast(bound=Committed("few_shot.lift_min"), n=_LIFT_CASES_MIN),
                 fresh=_QUARTER,
+                remedy="pilothouse curate lift TARGET",
             ),
         ),
     ),
@@ -117,7 +118,7 @@ DATA = (
         asks="an audit of failures in which each frequent gap has an owner and cases",
         gates=("2",),
         who=("A:feedback_review",),
-        remedy="pilothouse review",
+        remedy="pilothouse gaps audit",
         parts=(Part(kind="gaps.audited", rule=Fact(), fresh=_QUARTER),),
     ),
     Requirement(

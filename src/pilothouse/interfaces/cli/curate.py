@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,7 @@ from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
     from pilothouse.interfaces.cli.services import Services
+    from pilothouse.workflows.few_shot_lift import Lift
 
 __all__ = ["register"]
 
@@ -64,26 +66,82 @@ def register(cli: typer.Typer, services: Services) -> None:
         agent: Agent = None,
         *,
         beside: Annotated[
-            Path,
+            list[Path] | None,
             typer.Option(
-                "--beside", metavar="FOLDER", help="Dataset whose gate and sealed cases stay hidden."
+                "--beside",
+                metavar="FOLDER",
+                help="Further dataset whose gate and sealed cases stay hidden; the charter's, and those that were "
+                "curated, are read anyway. May be repeated.",
             ),
-        ],
+        ] = None,
         home: Home = None,
         as_json: AsJson = False,
     ) -> None:
         """Build the library of few-shot examples: trusted, none near a case that judges the agent."""
         with services.open_curation(load_settings(home=home)) as curation:
-            version, count, leaking = curation.few_shot(agent, beside)
+            made = curation.few_shot(agent, beside or [])
         if as_json:
-            typer.echo(json.dumps({"version": version, "examples": count, "left_out": leaking}))
+            record = {
+                "version": made.version,
+                "examples": made.examples,
+                "left_out": made.leaking,
+                "beside": [str(path) for path in made.beside],
+            }
+            typer.echo(json.dumps(record))
             return
         typer.echo(
-            f"library {version[:12]}: {count:,} examples; {leaking:,} left out because a case is nearly the same"
+            f"library {made.version[:12]}: {made.examples:,} examples; {made.leaking:,} left out because a case is "
+            f"nearly the same ({len(made.beside)} datasets looked at)"
         )
+        typer.echo("  what it brings: pilothouse curate lift TARGET", err=True)
         typer.echo(
-            "  agents ask for them at POST /api/few-shot; `pilothouse feedback key` shows the key", err=True
+            "  agents ask for it with pilothouse.few_shots(input), with `pilothouse mcp examples`, or at POST /api/few-shot",
+            err=True,
         )
+
+    @group.command("lift")
+    def lift(
+        target: Annotated[
+            str,
+            typer.Argument(
+                help='python:MODULE:FUNCTION, http://URL, exec:COMMAND get {"input", "examples"}; openai:URL?model=NAME the turns.'
+            ),
+        ],
+        *,
+        agent: Annotated[
+            str | None, typer.Option(help="Agent id; may be left out where there is only one.")
+        ] = None,
+        version: Annotated[
+            str | None, typer.Option(help="Version digest. Default: the version of the charter in force.")
+        ] = None,
+        k: Annotated[int, typer.Option(help="Examples beside each input.", min=1, max=20)] = 5,
+        scorer: Annotated[
+            str, typer.Option(help="""Judges answers: NAME or NAME={"json": "args"}.""")
+        ] = "exact",
+        max_cases: Annotated[
+            int, typer.Option(help="Most examples that are asked.", min=20, max=10_000)
+        ] = 200,
+        deadline: Annotated[float, typer.Option(help="Seconds for one answer.", min=0.001)] = 60.0,
+        budget_usd: Annotated[float | None, typer.Option(help="Most money.")] = None,
+        journal: Annotated[Path, typer.Option(help="Where trials are kept.")] = Path(".pilothouse/evals.db"),
+        home: Home = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """Measure what the examples bring: each one is asked with the others beside it, and without any."""
+        from pilothouse.workflows.few_shot_lift import LiftRequest
+
+        request = LiftRequest(
+            target=target,
+            version=version,
+            k=k,
+            scorer=scorer,
+            cases_max=max_cases,
+            deadline_s=deadline,
+            budget_usd=budget_usd,
+            journal=journal,
+        )
+        with services.open_curation(load_settings(home=home)) as curation:
+            _show_lift(curation.lift(agent, request), as_json=as_json)
 
     @group.command("fine-tuning")
     def fine_tuning(
@@ -95,10 +153,20 @@ def register(cli: typer.Typer, services: Services) -> None:
     ) -> None:
         """Write chat JSON lines of 500 to 2,000 answers; refuses below, and leaves personal data out."""
         with services.open_curation(load_settings(home=home)) as curation:
-            train, validation, personal = curation.export(agent, out, consent)
+            made = curation.export(agent, out, consent)
         typer.echo(
-            f"{out}: {train:,} rows to train, {validation:,} to validate; {personal:,} left out for personal data"
+            f"{out}: {made.train:,} rows to train, {made.validation:,} to validate; "
+            f"{made.personal:,} left out for personal data"
         )
+
+    @group.command("week")
+    def week(agent: Agent = None, *, home: Home = None, as_json: AsJson = False) -> None:
+        """Say what the corrections of seven days achieved: cases, answers that they caught, lift of the examples."""
+        from pilothouse.workflows.corrections_week import corrections_in_words
+
+        with services.open_curation(load_settings(home=home)) as curation:
+            found = curation.week(agent)
+        typer.echo(json.dumps(asdict(found)) if as_json else corrections_in_words(found))
 
     @group.command("lineage")
     def lineage(
@@ -138,7 +206,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         home: Home = None,
         as_json: AsJson = False,
     ) -> None:
-        """Erase a person's data where they went: queue, labels, feedback, few-shot examples and datasets."""
+        """Erase a person's data where they went: queue, labels, feedback, examples, datasets and exports."""
         with services.open_curation(load_settings(home=home)) as curation:
             done = curation.erase(subject, dataset or [], actor=command_line_actor())
         if as_json:
@@ -147,5 +215,41 @@ def register(cli: typer.Typer, services: Services) -> None:
         for table, count in done["rows"].items():
             typer.echo(f"{table.replace('_', ' ')}: {count:,} erased")
         typer.echo(f"datasets: {done['cases']:,} cases removed")
+        for folder, count in done["exported"].items():
+            typer.echo(
+                f"{folder}: {count:,} training rows removed; a model tuned on them must be tuned again"
+            )
+        for folder in done["gone"]:
+            typer.echo(f"  an export held this and is not at {folder} any more: find it and remove the rows")
         for trace in done["traces"]:
             typer.echo(f"  still in telemetry until its retention ends: {trace}")
+
+
+def _show_lift(lift: Lift, *, as_json: bool) -> None:
+    from pilothouse.core.statistics.results import NotEnoughEvidence
+
+    found = lift.difference
+    measured = None if isinstance(found, NotEnoughEvidence) else found
+    if as_json:
+        record = {
+            "library": lift.library,
+            "version": lift.version,
+            "n": lift.n,
+            "good_with": lift.good_with,
+            "good_without": lift.good_without,
+            "unscored": lift.unscored,
+            "lift": measured and measured.value,
+            "low": measured and measured.low,
+            "high": measured and measured.high,
+        }
+        typer.echo(json.dumps(record))
+        return
+    typer.echo(
+        f"{lift.good_with:,} of {lift.n:,} good with examples, {lift.good_without:,} without"
+        + (f"; {lift.unscored:,} without a score" if lift.unscored else "")
+    )
+    if isinstance(found, NotEnoughEvidence):
+        typer.echo(f"no lift can be stated: {found.reason}. {found.remedy}")
+        return
+    typer.echo(f"lift {100 * found.value:+.1f} points [{100 * found.low:+.1f}, {100 * found.high:+.1f}]")
+    typer.echo("  on record for DATA-2: pilothouse verdict", err=True)

@@ -36,6 +36,7 @@ from pilothouse.interfaces.cli import (
     explain,
     feedback,
     fleet,
+    gaps,
     gate,
     incident,
     integration,
@@ -72,7 +73,7 @@ COMMANDS = {
     "See and decide": (telemetry, fleet, verdict, phase, value, report, show, explain),
     "Measure before it ships": (dataset, evaluate, gate, load, canary, replay, context),
     "Guard what it may do": (provider, key, policy, approve, integration, mcp, controls),
-    "People": (evidence, minutes, review, feedback, curate, sign_in, contact),
+    "People": (evidence, minutes, review, feedback, curate, gaps, sign_in, contact),
     "When something is wrong": (watch, incident, drill),
     "Keep it running": (doctor, backup, price, audit),
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`pilothouse mcp`: put a proxy before MCP servers, and review what they say about their tools."""
+"""`pilothouse mcp`: a proxy before MCP servers, what they say about their tools, and our examples as a server."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ Servers = Annotated[
 
 
 def register(cli: typer.Typer, services: Services) -> None:
-    """Add `mcp proxy` and `mcp pin` to the command tree."""
+    """Add `mcp proxy`, `mcp examples` and `mcp pin` to the command tree."""
     group = typer.Typer(
-        help="MCP servers: a proxy before them, and pins of their tools.", no_args_is_help=True
+        help="MCP: a proxy before servers, pins of their tools, and reviewed examples as a tool.",
+        no_args_is_help=True,
     )
 
     @group.command("proxy")
@@ -62,6 +63,24 @@ def register(cli: typer.Typer, services: Services) -> None:
             )
         )
 
+    @group.command("examples")
+    def examples(
+        *,
+        agent: Annotated[
+            str | None,
+            typer.Option("--agent", help="Agent id; may be left out while only one has a charter."),
+        ] = None,
+        home: Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")] = None,
+    ) -> None:
+        """Serve the reviewed few-shot examples on standard input and output: one tool, `find_examples`."""
+        from pilothouse.workflows.agents import choose_agent
+
+        _need_sdk()
+        settings = load_settings(home=home)
+        with services.open_installation(settings) as installation:
+            chosen = choose_agent(installation, agent)
+        services.serve_examples(settings, chosen)
+
     @group.command("pin")
     def pin(
         server: Annotated[str, typer.Argument(help="Server as the file names it.")],
@@ -92,11 +111,15 @@ def register(cli: typer.Typer, services: Services) -> None:
     cli.add_typer(group, name="mcp")
 
 
-def _addresses(file: Path) -> dict[str, UpstreamAddress]:
+def _need_sdk() -> None:
     if find_spec("mcp") is None:
         raise UsageError(
             "the MCP SDK is not installed", remedy="Run `pip install 'pilothouse[mcp]'`.", subject="mcp"
         )
+
+
+def _addresses(file: Path) -> dict[str, UpstreamAddress]:
+    _need_sdk()
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -12,6 +12,8 @@ import click
 import typer
 
 from pilothouse.interfaces.cli.consoles import hint_console, result_console
+from pilothouse.interfaces.cli.controls import command_line_actor
+from pilothouse.interfaces.cli.options import Home
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
@@ -23,8 +25,12 @@ if TYPE_CHECKING:
     from pilothouse.ports import ItemRecord
     from pilothouse.workflows.people import Visitor
     from pilothouse.workflows.review import Workbench
+    from pilothouse.workflows.review_load import ReviewLoad
 
 __all__ = ["register"]
+
+ITEMS_LISTED_MAX = 200
+"""Items listed at once, the earliest due first."""
 
 _ANSWERS = {
     "1": "accept",
@@ -37,10 +43,13 @@ _ANSWERS = {
 
 
 def register(cli: typer.Typer, services: Services) -> None:
-    """Add `review` to the command tree."""
+    """Add `review` and `review assign` to the command tree."""
+    group = typer.Typer(invoke_without_command=True)
+    cli.add_typer(group, name="review")
 
-    @cli.command("review")
+    @group.callback()
     def review(
+        context: typer.Context,
         *,
         person: Annotated[
             str | None,
@@ -56,6 +65,8 @@ def register(cli: typer.Typer, services: Services) -> None:
         """Review held and sampled outputs one after the other; without a terminal it prints what waits."""
         from pilothouse.reports.terminal import plain_text
 
+        if context.invoked_subcommand is not None:
+            return
         with services.open_workbench(load_settings(home=home)) as bench:
             if person is None or as_json or not sys.stdin.isatty():
                 _print_counts(bench, as_json=as_json)
@@ -68,9 +79,28 @@ def register(cli: typer.Typer, services: Services) -> None:
                     return
             console.print("Nothing waits for you.")
 
+    @group.command("assign")
+    def assign(
+        item: Annotated[str, typer.Argument(help="Id of an item; `pilothouse review --json` lists them.")],
+        *,
+        to: Annotated[
+            str | None, typer.Option(metavar="PERSON", help="Who shall answer it; without it, everybody may.")
+        ] = None,
+        home: Home = None,
+    ) -> None:
+        """Give an item to one person; a substitute gets it when that person is away."""
+        with services.open_workbench(load_settings(home=home)) as bench:
+            record = bench.assign(item, to, actor=command_line_actor())
+        typer.echo(
+            f"{record.item.item_id}: {to or 'everybody'} may answer it, due {record.item.due_at:%Y-%m-%d %H:%M} UTC"
+        )
+
 
 def _print_counts(bench: Workbench, *, as_json: bool) -> None:
+    from pilothouse.workflows.review_load import load_in_words
+
     counts = bench.all_counts()
+    loads = bench.loads(tuple(bench.directory.charters()))
     if as_json:
         rows = [
             {
@@ -82,7 +112,17 @@ def _print_counts(bench: Workbench, *, as_json: bool) -> None:
             }
             for one in counts
         ]
-        typer.echo(json.dumps({"queue": rows}))
+        waiting = [
+            {
+                "item": one.item.item_id,
+                "agent": one.item.agent,
+                "due": one.item.due_at.isoformat(),
+                "for": one.item.only_for,
+                "holder": one.holder,
+            }
+            for one in bench.open_items(ITEMS_LISTED_MAX)
+        ]
+        typer.echo(json.dumps({"queue": rows, "items": waiting, "loads": [_load(one) for one in loads]}))
         return
     for one in counts:
         due = f", next due {one.next_due:%Y-%m-%d %H:%M} UTC" if one.next_due else ""
@@ -90,7 +130,32 @@ def _print_counts(bench: Workbench, *, as_json: bool) -> None:
         typer.echo(f"{one.agent}  {one.source.value}: {one.waiting:,} wait{late}{due}")
     if not counts:
         typer.echo("Nothing waits for review.")
+    for load in loads:
+        typer.echo(f"{load.agent}  {' '.join(load_in_words(load))}")
     hint_console().print("  review them: pilothouse review --as PERSON, or the page /review")
+
+
+def _load(load: ReviewLoad) -> dict[str, object]:
+    from pilothouse.core.statistics.results import NotEnoughEvidence
+
+    found = load.agreement
+    measured = None if isinstance(found, NotEnoughEvidence) else found
+    return {
+        "agent": load.agent,
+        "arrived_per_day": load.arrived_per_day,
+        "capacity_per_day": load.capacity_per_day,
+        "waiting": load.waiting,
+        "days_to_clear": load.days_to_clear,
+        "agreement": measured
+        and {
+            name: {"value": one.value, "low": one.low, "high": one.high, "n": measured.n}
+            for name, one in (
+                ("observed", measured.observed),
+                ("kappa", measured.kappa),
+                ("ac1", measured.ac1),
+            )
+        },
+    }
 
 
 def _show(

@@ -102,6 +102,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             environment=environment,
             base_url=gateway_address(endpoint, run=run_id, launch=launch_id) if key else base_url,
             key=key,
+            token=_agent_token(services, settings, name) if answers else None,
             run=run_id,
             taps=tapped,
             spool=_spool(settings, launch_id) if tapped else None,
@@ -128,6 +129,12 @@ def _gateway_key(services: Services, settings: Settings, agent: str, environment
 
     with services.open_gateway_store(settings) as store:
         return launch_key(store, agent, environment=environment, now=services.clock.now())
+
+
+def _agent_token(services: Services, settings: Settings, agent: str) -> str:
+    from pilothouse.workflows.feedback import agent_token
+
+    return agent_token(services.feedback_key(settings), agent)
 
 
 def _spool(settings: Settings, launch: str) -> Path:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pilothouse.workflows.curation_desk import CurationDesk
     from pilothouse.workflows.doctor import Checkup
     from pilothouse.workflows.installation import Installation
+    from pilothouse.workflows.knowledge_gaps import GapRoom
     from pilothouse.workflows.replay import ReplayReport, ReplayRequest
     from pilothouse.workflows.review import Workbench
     from pilothouse.workflows.shows.desk import PageDesk
@@ -92,6 +93,7 @@ class Services:
         open_intake: Open the running server's intake, or our own; what it took is folded at the end.
         open_sign_in: Open who people are, for the time of a command.
         open_curation: Open what curating and erasing need, for the time of a command.
+        open_gaps: Open what the audit of gaps needs, for the time of a command.
         feedback_key: The key with which feedback is sent.
         open_workbench: Open the review queue, for the time of a command.
         server_address: Where the running server listens, or None.
@@ -101,6 +103,7 @@ class Services:
         demo_parts: What the demo needs of us.
         prepare_demo: Make sure the demo's data exist and return the settings that point to them.
         run_mcp_proxy: Stand between an agent and its MCP servers until the agent goes.
+        serve_examples: Serve an agent's few-shot examples by MCP until the agent goes.
         list_mcp_tools: Ask an MCP server what it says about its tools.
         open_page_desk: Open everything a page is gathered from, for the time of a command.
         open_run_log: Open the run log for the time of a command.
@@ -116,6 +119,7 @@ class Services:
     open_intake: Callable[[Settings], AbstractContextManager[Intake]]
     open_sign_in: Callable[[Settings], AbstractContextManager[SignIn]]
     open_curation: Callable[[Settings], AbstractContextManager[CurationDesk]]
+    open_gaps: Callable[[Settings], AbstractContextManager[GapRoom]]
     feedback_key: Callable[[Settings], str]
     open_workbench: Callable[[Settings], AbstractContextManager[Workbench]]
     server_address: Callable[[Settings], str | None]
@@ -125,6 +129,7 @@ class Services:
     demo_parts: Callable[[], DemoParts]
     prepare_demo: Callable[[Settings], Settings]
     run_mcp_proxy: Callable[[McpRequest], None]
+    serve_examples: Callable[[Settings, str], None]
     list_mcp_tools: Callable[[UpstreamAddress], list[tuple[str, str, dict[str, object]]]]
     open_page_desk: Callable[[Settings], AbstractContextManager[PageDesk]]
     open_run_log: Callable[[Settings], AbstractContextManager[RunLog]]

@@ -109,14 +109,13 @@ async def _posted(desk: Desk, few_shots: FewShots, request: Request) -> Response
         if feeds_back:
             said = await run_in_threadpool(desk.hand_in, bytes(body), bearer=bearer, sender=sender)
             return JSONResponse(said, status_code=202 if said["status"] == "kept" else 200, headers=HEADERS)
-        desk.need_key(bearer)
-        found = await run_in_threadpool(_found, few_shots, bytes(body))
+        found = await run_in_threadpool(_found, desk, few_shots, bytes(body), bearer)
         return JSONResponse(found, headers=HEADERS)
     except PilothouseError as error:
         return _refused(_status(error), error.as_record(), retry=isinstance(error, TooFast))
 
 
-def _found(few_shots: FewShots, body: bytes) -> dict[str, Any]:
+def _found(desk: Desk, few_shots: FewShots, body: bytes, bearer: str) -> dict[str, Any]:
     try:
         asked = json.loads(body)
         agent, text = asked["agent"], asked["input"]
@@ -130,6 +129,7 @@ def _found(few_shots: FewShots, body: bytes) -> dict[str, Any]:
             "ask with `agent` and `input`, and if need be `task_type` and `k`",
             remedy='For example `{"agent": "ap-invoice-triage", "input": "invoice of Acme", "k": 5}`.',
         )
+    desk.need_key(bearer, agent)
     version, examples = few_shots.find(agent, text, task_type=task_type, k=k)
     return {
         "version": version,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from starlette.responses import Response
@@ -16,6 +17,7 @@ from pilothouse.reports.foreign import foreign_line
 from pilothouse.reports.review import AfterAnswer, Similar, after_answer, build_item, build_queue
 from pilothouse.workflows.people import Visitor
 from pilothouse.workflows.review import Week, Workbench, rubric_of
+from pilothouse.workflows.review_load import ReviewLoad, load_in_words
 
 __all__ = ["ReviewRoom", "week_in_words"]
 
@@ -39,7 +41,7 @@ class ReviewRoom:
             counts = self._bench.counts(visit.person)
             page = build_queue(
                 sum(count.waiting for count in counts),
-                _by_agent(self._bench.agents(visit.person), counts),
+                _by_agent(self._bench.loads(self._bench.agents(visit.person)), counts),
                 self._clock.now().replace(microsecond=0),
                 week=week_in_words(self._bench.week(visit.person)),
                 after=self._after(visit),
@@ -113,15 +115,18 @@ class ReviewRoom:
         return None if record is None else after_answer(record, int(others) if others.isdigit() else 0)
 
 
-def _by_agent(agents: Sequence[str], counts: Sequence[QueueCount]) -> tuple[str, ...]:
-    waiting: dict[str, int] = dict.fromkeys(agents, 0)
-    overdue: dict[str, int] = dict.fromkeys(agents, 0)
+def _by_agent(loads: Sequence[ReviewLoad], counts: Sequence[QueueCount]) -> tuple[str, ...]:
+    waiting: Counter[str] = Counter()
+    overdue: Counter[str] = Counter()
     for count in counts:
         waiting[count.agent] += count.waiting
         overdue[count.agent] += count.overdue
     return tuple(
-        f"{agent}: {waiting[agent]:,} wait" + (f", {overdue[agent]:,} late" if overdue[agent] else "")
-        for agent in agents
+        f"{load.agent}: {waiting[load.agent]:,} wait"
+        + (f", {overdue[load.agent]:,} late" if overdue[load.agent] else "")
+        + ". "
+        + " ".join(load_in_words(load))
+        for load in loads
     )
 
 

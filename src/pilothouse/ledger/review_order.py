@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which items of the review queue wait, who may have them, and which comes first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, or_, select
+from sqlalchemy.sql.expression import literal
+
+from pilothouse.core.evidence.review import ItemState, ReviewSource
+from pilothouse.ledger.review_tables import review_items, review_labels
+
+__all__ = ["free", "live", "may_have", "next_for"]
+
+_URGENT_US = 60_000_000
+"""Less than a minute left counts as a minute, so that no division runs away."""
+
+_ITEM, _LABEL = review_items.c, review_labels.c
+
+
+def live(at: int) -> ColumnElement[bool]:
+    """Return whether an item is claimed, not lapsed, and still to be decided: a late held output is only rejected.
+
+    Args:
+        at: The moment, microseconds.
+    """
+    return and_(
+        _ITEM.state == ItemState.CLAIMED.value,
+        _ITEM.held_until_us > at,
+        or_(_ITEM.source != ReviewSource.HELD.value, _ITEM.due_us > at),
+    )
+
+
+def free(at: int) -> ColumnElement[bool]:
+    """Return whether an item waits for whoever comes.
+
+    Args:
+        at: The moment, microseconds.
+    """
+    lapsed = and_(_ITEM.state == ItemState.CLAIMED.value, _ITEM.held_until_us <= at)
+    return and_(
+        or_(_ITEM.state == ItemState.WAITING.value, lapsed),
+        or_(_ITEM.source != ReviewSource.HELD.value, _ITEM.due_us > at),
+    )
+
+
+def may_have(reviewer: str) -> ColumnElement[bool]:
+    """Return whether this person has answered neither the item nor another opinion on the same one.
+
+    Args:
+        reviewer: Who asks.
+    """
+    other = review_items.alias("other")
+    answered = exists().where(
+        _LABEL.reviewer == reviewer,
+        _LABEL.undone_us.is_(None),
+        or_(_LABEL.item_id == _ITEM.item_id, _LABEL.item_id == _ITEM.pair_of),
+    )
+    as_second = exists().where(
+        _LABEL.reviewer == reviewer,
+        _LABEL.undone_us.is_(None),
+        _LABEL.item_id == other.c.item_id,
+        other.c.pair_of == _ITEM.pair_of,
+    )
+    myself = exists().where(
+        _LABEL.reviewer == reviewer, _LABEL.undone_us.is_(None), _LABEL.item_id == _ITEM.item_id
+    )
+    return or_(
+        and_(_ITEM.only_for == reviewer, ~myself),
+        and_(_ITEM.only_for.is_(None), ~answered, ~as_second),
+    )
+
+
+def next_for(reviewer: str, agents: Sequence[str], at: int) -> Select[Any]:
+    """Return the query for the most urgent item: the highest cost of an error per minute left.
+
+    Args:
+        reviewer: Who asks.
+        agents: Agents that the person reviews.
+        at: The moment, microseconds.
+    """
+    left = _ITEM.due_us - literal(at)
+    minutes = case((left < _URGENT_US, _URGENT_US), else_=left)
+    # An unknown cost counts as the mean of money: one unit, so that the due time alone decides among such.
+    urgency = func.coalesce(_ITEM.error_cost_micros, 1_000_000) * 1.0 / minutes
+    return (
+        select(review_items)
+        .where(_ITEM.agent.in_(agents), free(at), may_have(reviewer))
+        .order_by(urgency.desc(), _ITEM.due_us, _ITEM.item_id)
+        .limit(1)
+    )

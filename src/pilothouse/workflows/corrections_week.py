@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a week of corrections achieved: new cases, answers that those cases caught, and what the examples bring."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pilothouse.core.evidence.evidence import Evidence
+from pilothouse.core.evidence.review import Answer
+from pilothouse.ports import Ledger, ReviewQueue
+from pilothouse.ports.curation import CurationStore
+
+__all__ = ["CorrectionsWeek", "corrections_in_words", "corrections_week"]
+
+WEEK = timedelta(days=7)
+CASE = "review:"
+"""How the id of a case begins that was made from a person's answer."""
+
+_GATE_KINDS = ("release.verdict", "eval.baseline")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectionsWeek:
+    """Three facts.
+
+    Attributes:
+        corrections: Outputs that people corrected.
+        cases: Cases that answers of people became.
+        examples: Few-shot examples that they became.
+        caught: Cases made from answers that a gate run found failing: what was corrected once did not come back.
+        lift: What the examples bring, as a difference of rates with its ends; None when it was not measured this week.
+    """
+
+    corrections: int
+    cases: int
+    examples: int
+    caught: int
+    lift: tuple[float, float, float] | None
+
+
+def corrections_week(
+    ledger: Ledger, queue: ReviewQueue, store: CurationStore, agent: str, now: datetime
+) -> CorrectionsWeek:
+    """Return what the corrections of the last seven days achieved.
+
+    Args:
+        ledger: Evidence of gate runs and lifts.
+        queue: What people answered.
+        store: What was made of it.
+        agent: Agent id.
+        now: The moment.
+    """
+    since = now - WEEK
+    made = {edge.child for edge in store.edges_since(agent, since)}
+    records = [one for one in ledger.evidence(agent) if one.recorded_at >= since]
+    return CorrectionsWeek(
+        corrections=sum(label.answer is Answer.CORRECT for label in queue.labels(agent, since=since)),
+        cases=sum(name.startswith("case:") for name in made),
+        examples=sum(name.startswith("few-shot:") for name in made),
+        caught=len(
+            {
+                item
+                for one in records
+                if one.kind in _GATE_KINDS
+                for item in one.items
+                if item.startswith(CASE)
+            }
+        ),
+        lift=_lift(records),
+    )
+
+
+def _lift(records: Sequence[Evidence]) -> tuple[float, float, float] | None:
+    lifts = [one for one in records if one.kind == "few_shot.lift"]
+    newest = max(lifts, key=lambda one: one.recorded_at, default=None)
+    if newest is None or newest.value is None or newest.low is None or newest.high is None:
+        return None
+    return newest.value, newest.low, newest.high
+
+
+def corrections_in_words(week: CorrectionsWeek) -> str:
+    """Return the week as one or two sentences for the owner's note.
+
+    Args:
+        week: Its facts.
+
+    Example:
+        >>> corrections_in_words(CorrectionsWeek(corrections=31, cases=4, examples=9, caught=2, lift=(0.06, 0.01, 0.11)))
+        '31 corrections became 4 cases and 9 examples; 2 cases from reviews caught a wrong answer before it was released. The examples bring +6.0 points [+1.0, +11.0].'
+    """
+    if not (week.corrections or week.cases or week.examples or week.caught):
+        text = "No output was corrected this week, and nothing was made of earlier corrections."
+    else:
+        made = f"{_count(week.cases, 'case')} and {_count(week.examples, 'example')}"
+        text = f"{_count(week.corrections, 'correction')} became {made}"
+        if week.caught:
+            text += (
+                f"; {_count(week.caught, 'case')} from reviews caught a wrong answer before it was released"
+            )
+        text += "."
+    if week.lift is not None:
+        value, low, high = (100 * end for end in week.lift)
+        text += f" The examples bring {value:+.1f} points [{low:+.1f}, {high:+.1f}]."
+    return text
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

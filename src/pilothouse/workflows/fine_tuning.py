@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Write chat rows for fine-tuning from trusted answers, with where each comes from and on what ground."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from pilothouse.core.charter.answers import known
+from pilothouse.core.charter.charter import Charter
+from pilothouse.errors import LimitExceeded, UsageError
+from pilothouse.evals.case import Split
+from pilothouse.ports import ReviewQueue
+from pilothouse.ports.curation import CurationStore, Edge
+from pilothouse.workflows.trusted_labels import trusted_labels
+
+__all__ = ["PROVENANCE", "Export", "erase_from_export", "export_rows"]
+
+ROWS_MIN, ROWS_MAX = 500, 2_000
+"""Rows of a fine-tuning file: below, a tuned model learns the few rows by heart; above, it learns no more."""
+
+VALIDATION_SHARE = 0.1
+FILES = ("train", "validation")
+PROVENANCE = "provenance.json"
+
+_PERSONAL = (
+    re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+"),
+    re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}\b"),
+    re.compile(r"\b(?:\d[ -]?){13,19}\b"),
+    re.compile(r"\+\d[\d ()/-]{7,}\d"),
+)
+"""Mail addresses, account numbers, card numbers and telephone numbers with a country."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Export:
+    """What was written.
+
+    Attributes:
+        digest: Names the export in the lineage.
+        train: Rows to train.
+        validation: Rows to validate.
+        personal: Answers left out because they hold personal data.
+    """
+
+    digest: str
+    train: int
+    validation: int
+    personal: int
+
+
+def export_rows(
+    queue: ReviewQueue, store: CurationStore, charter: Charter, folder: Path, *, now: datetime, consent: str
+) -> Export:
+    """Write chat JSON lines for fine-tuning: train and validation apart, with where each row comes from.
+
+    Args:
+        queue: Items and answers.
+        store: Keeps the lineage.
+        charter: The charter in force.
+        folder: New folder.
+        now: The moment.
+        consent: On what ground these data may train a model; written beside them.
+
+    Raises:
+        UsageError: No ground was given.
+        LimitExceeded: Fewer than 500 rows; says how many are missing.
+    """
+    if not consent.strip():
+        raise UsageError(
+            "on what ground may these data train a model?",
+            remedy="Say it: `--consent 'contract of 2026-03-01, section 4'`; it is written beside the rows.",
+        )
+    candidates = [one for one in trusted_labels(queue, charter, now) if one.split is Split.DEV]
+    clean = [one for one in candidates if not _is_personal(one.record.item.input + "\n" + one.output)]
+    personal = len(candidates) - len(clean)
+    if len(clean) < ROWS_MIN:
+        raise LimitExceeded(
+            f"{len(clean):,} rows may be exported, {ROWS_MIN:,} are needed: {ROWS_MIN - len(clean):,} are missing "
+            f"({personal:,} hold personal data, and labels of the gate are never trained on)",
+            remedy="Label more outputs with `pilothouse review`; few-shot examples need 50: `pilothouse curate few-shot`.",
+            subject=charter.agent,
+        )
+    chosen = sorted(clean, key=lambda one: one.label.at, reverse=True)[:ROWS_MAX]
+    system = known(charter.purpose) or charter.agent
+    folder.mkdir(parents=True)
+    provenance = []
+    files: dict[str, list[str]] = {name: [] for name in FILES}
+    for one in chosen:
+        item = one.record.item
+        coin = hashlib.sha256(f"validation {item.input}".encode()).digest()[0] / 256
+        name = "validation" if coin < VALIDATION_SHARE else "train"
+        messages = [
+            {"role": "system", "content": system},
+            {"role": "user", "content": item.input},
+            {"role": "assistant", "content": one.output},
+        ]
+        files[name].append(json.dumps({"messages": messages}, ensure_ascii=False))
+        provenance.append(
+            {
+                "file": name,
+                "line": len(files[name]),
+                "item": item.item_id,
+                "trace": item.trace_id,
+                "by": one.label.reviewer,
+            }
+        )
+    for name, lines in files.items():
+        (folder / f"{name}.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    about = {
+        "agent": charter.agent,
+        "made": now.isoformat(),
+        "consent": consent.strip(),
+        "left_out_personal": personal,
+    }
+    text = json.dumps({**about, "rows": provenance}, ensure_ascii=False, indent=1)
+    (folder / PROVENANCE).write_text(text, encoding="utf-8")
+    digest = hashlib.sha256(text.encode()).hexdigest()[:32]
+    steps = [
+        step
+        for one in chosen
+        for step in (
+            (f"trace:{one.record.item.trace_id}", f"item:{one.record.item.item_id}"),
+            (f"item:{one.record.item.item_id}", f"export:{digest}"),
+        )
+    ]
+    store.link([Edge(agent=charter.agent, parent=parent, child=child, at=now) for parent, child in steps])
+    return Export(
+        digest=digest, train=len(files["train"]), validation=len(files["validation"]), personal=personal
+    )
+
+
+def erase_from_export(folder: Path, items: Collection[str], subject: str) -> int:
+    """Take the rows of some items, and all that hold a subject, out of an export; return how many went.
+
+    Args:
+        folder: Folder that `export_rows` wrote.
+        items: Ids of items.
+        subject: As it stands in the texts.
+    """
+    about = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))
+    rows = {(row["file"], row["line"]): row for row in about["rows"]}
+    kept_rows = []
+    removed = 0
+    for name in FILES:
+        path = folder / f"{name}.jsonl"
+        kept: list[str] = []
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            row = rows.get((name, number))
+            said = json.dumps(json.loads(line), ensure_ascii=False)
+            if subject in line or subject in said or row is None or row["item"] in items:
+                removed += 1
+                continue
+            kept.append(line)
+            kept_rows.append({**row, "line": len(kept)})
+        if removed:
+            path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+    if removed:
+        text = json.dumps({**about, "rows": kept_rows}, ensure_ascii=False, indent=1)
+        (folder / PROVENANCE).write_text(text, encoding="utf-8")
+    return removed
+
+
+def _is_personal(text: str) -> bool:
+    return any(pattern.search(text) for pattern in _PERSONAL)
