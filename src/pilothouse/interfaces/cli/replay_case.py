@@ -60,7 +60,7 @@ def make_case(
         recorded = log.read(run)
     expectation = Expectation(by=by, answer=_answer(expect), forbidden=forbidden)
     with services.open_curation(settings) as desk:
-        charter, now = desk.charter(recorded.summary.agent), services.clock.now()
+        charter, now = desk.directory.one(recorded.summary.agent), services.clock.now()
         made = case_of_run(recorded, reports, expectation, charter, task_type=task_type, now=now)
         owner = known(charter.raci.benchmarks.accountable) or ""
         kept = keep_case(made, dataset, desk.store, agent=charter.agent, owner=owner, now=now)
