@@ -14,7 +14,7 @@ from typer.models import CommandInfo, TyperInfo
 __all__ = ["LateCommands", "late_group"]
 
 
-class _LateCommands(Mapping[str, Any]):
+class LateCommands(Mapping[str, Any]):
     """Commands and groups by name, each built at its first use.
 
     Args:
@@ -55,7 +55,7 @@ def late_group(parts: Sequence[CommandInfo | TyperInfo]) -> type[TyperGroup]:
 
         def __init__(self, **attributes: Any) -> None:
             super().__init__(**attributes)
-            self.commands = cast("Any", _LateCommands(parts))
+            self.commands = cast("Any", LateCommands(parts))
 
     return LateGroup
 
