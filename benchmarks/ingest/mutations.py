@@ -19,7 +19,7 @@ from pilothouse.lake.otlp_request import Encoding, parse_request
 from pilothouse.lake.otlp_wire import TracesRequest
 from pilothouse.lake.prices import no_prices
 from pilothouse.lake.rows import Arrival
-from pilothouse.ports import Signal
+from pilothouse.ports.intake import Signal
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "stubs"))
 

@@ -33,7 +33,8 @@ from pilothouse.lake.segments import SegmentTable
 from pilothouse.lake.trace_index import TraceIndex
 from pilothouse.lake.view import Database, View
 from pilothouse.lake.writer import SEGMENT_ROWS
-from pilothouse.ports import Signal, TaskFilter
+from pilothouse.ports.intake import Signal
+from pilothouse.ports.lake import TaskFilter
 
 DAYS = 30
 DAY_NS = 86_400 * 1_000_000_000

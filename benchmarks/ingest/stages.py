@@ -29,7 +29,7 @@ from pilothouse.lake.otlp_wire import TracesRequest
 from pilothouse.lake.prices import no_prices
 from pilothouse.lake.rows import Arrival, Row
 from pilothouse.lake.segments import SegmentTable
-from pilothouse.ports import Signal
+from pilothouse.ports.intake import Signal
 
 REQUESTS = 32
 """One segment of 16,384 rows."""

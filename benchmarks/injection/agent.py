@@ -20,7 +20,9 @@ from policies import TASK_TYPE, policy_name
 from pydantic_core import to_jsonable_python
 from world import LITERAL, MARK, OPAQUE, holds
 
-from pilothouse.ports import Segment, TaskOpening, ToolCall, UsedSoFar
+from pilothouse.ports.approvals import UsedSoFar
+from pilothouse.ports.permissions import Segment, TaskOpening
+from pilothouse.ports.tools import ToolCall
 from pilothouse.runtime.permissions.desk import PermissionDesk, PolicyInForce
 
 __all__ = ["OUTSIDE", "Run"]

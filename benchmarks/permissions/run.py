@@ -12,7 +12,9 @@ import time
 import cedarpy
 
 from pilothouse.core.charter.systems import Tool
-from pilothouse.ports import Segment, TaskOpening, ToolCall, UsedSoFar
+from pilothouse.ports.approvals import UsedSoFar
+from pilothouse.ports.permissions import Segment, TaskOpening
+from pilothouse.ports.tools import ToolCall
 from pilothouse.runtime.permissions.cedar_text import context_of
 from pilothouse.runtime.permissions.desk import PermissionDesk, PolicyInForce
 from pilothouse.runtime.permissions.engine import CompiledTool

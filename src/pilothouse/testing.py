@@ -32,18 +32,14 @@ from pilothouse.core.evidence.price import Price, TokenClass, price_at
 from pilothouse.core.evidence.score import Score
 from pilothouse.core.evidence.task import Task, TaskResult, TaskState
 from pilothouse.errors import Conflict, DigestMismatch, LimitExceeded
-from pilothouse.ports import (
+from pilothouse.ports.lake import AgentSeen, TaskCursor, TaskFilter, TaskPage, TraceView
+from pilothouse.ports.ledger import (
     DECISIONS_MAX,
     EVIDENCE_MAX,
     OUTCOME_IDS_MAX,
     OUTCOMES_MAX,
-    AgentSeen,
     CharterInForce,
     Decision,
-    TaskCursor,
-    TaskFilter,
-    TaskPage,
-    TraceView,
 )
 
 __all__ = ["EXAMPLE_NOW", "FixedClock", "MemoryLake", "MemoryLedger", "example_task"]

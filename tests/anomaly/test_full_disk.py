@@ -13,7 +13,7 @@ from otlp_bodies import PROTOBUF, request, run_spans
 from pilothouse.app import SystemClock
 from pilothouse.lake import disk_room
 from pilothouse.lake.node import open_node
-from pilothouse.ports import IntakeAnswer, Signal
+from pilothouse.ports.intake import IntakeAnswer, Signal
 
 pytestmark = pytest.mark.slow
 

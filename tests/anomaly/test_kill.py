@@ -20,7 +20,7 @@ from pilothouse.app import SystemClock
 from pilothouse.lake.columns import SPAN_COLUMNS
 from pilothouse.lake.node import open_node
 from pilothouse.lake.store import open_lake
-from pilothouse.ports import IntakeAnswer, Signal
+from pilothouse.ports.intake import IntakeAnswer, Signal
 
 pytestmark = pytest.mark.slow
 

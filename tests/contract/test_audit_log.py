@@ -19,7 +19,7 @@ from pilothouse.ledger.audit_subjects import commitment_of
 from pilothouse.ledger.checkpoint import open_note, parse_verifier_key, sign_checkpoint, verifier_key_of
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ledger.tlog import Tree, leaf_hash, verify_consistency
-from pilothouse.ports import AuditLog
+from pilothouse.ports.audit import AuditLog
 
 NOW = datetime(2026, 11, 28, 9, 0, tzinfo=UTC)
 

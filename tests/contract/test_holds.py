@@ -14,7 +14,8 @@ from pilothouse.errors import Conflict, LimitExceeded
 from pilothouse.ledger.holds import SqlHolds
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ledger.review_queue import SqlReviewQueue
-from pilothouse.ports import HeldOutput, Holds, HoldState, ReviewQueue
+from pilothouse.ports.holds import HeldOutput, Holds, HoldState
+from pilothouse.ports.review import ReviewQueue
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 AGENT = "ap-invoice-triage"

@@ -12,7 +12,8 @@ from pilothouse.app import SystemClock
 from pilothouse.errors import UsageError
 from pilothouse.lake.node import open_node
 from pilothouse.lake.store import open_lake
-from pilothouse.ports import Intake, IntakeAnswer, Lake, Signal, TaskFilter
+from pilothouse.ports.intake import Intake, IntakeAnswer, Signal
+from pilothouse.ports.lake import Lake, TaskFilter
 
 MINUTE_NS = 60 * 10**9
 ALL = TaskFilter()

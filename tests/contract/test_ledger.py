@@ -17,7 +17,7 @@ from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
 from pilothouse.core.evidence.price import Price, TokenClass
 from pilothouse.errors import Conflict, DigestMismatch, LimitExceeded
 from pilothouse.ledger.ledger import open_ledger
-from pilothouse.ports import Ledger
+from pilothouse.ports.ledger import Ledger
 from pilothouse.testing import MemoryLedger
 
 __all__ = ["postgres_server"]

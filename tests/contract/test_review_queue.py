@@ -15,7 +15,7 @@ from pilothouse.core.evidence.review import Answer, ItemState, Label, ReviewItem
 from pilothouse.errors import Conflict, LimitExceeded, UnknownName
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ledger.review_queue import SqlReviewQueue
-from pilothouse.ports import CLAIM_LIFE
+from pilothouse.ports.review import CLAIM_LIFE
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 AGENT = "ap-invoice-triage"

@@ -12,7 +12,8 @@ from pilothouse.app import SystemClock
 from pilothouse.errors import UsageError
 from pilothouse.lake.node import open_node
 from pilothouse.lake.store import open_lake
-from pilothouse.ports import Signal, TaskFilter
+from pilothouse.ports.intake import Signal
+from pilothouse.ports.lake import TaskFilter
 from pilothouse.testing import MemoryLake
 from pilothouse.workflows.query_line import parse_query
 

@@ -12,7 +12,7 @@ from tool_world import HOUR
 from pilothouse.errors import Conflict
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ledger.tool_calls import SqlToolCalls
-from pilothouse.ports import IdempotencyStore
+from pilothouse.ports.tools import IdempotencyStore
 from pilothouse.runtime.tools.memory_calls import MemoryCalls
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)

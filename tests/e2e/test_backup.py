@@ -18,7 +18,7 @@ from pilothouse.errors import Conflict, DigestMismatch, UsageError
 from pilothouse.lake.node import open_node
 from pilothouse.lake.store import open_lake
 from pilothouse.ledger.ledger import open_ledger
-from pilothouse.ports import TaskFilter
+from pilothouse.ports.lake import TaskFilter
 from pilothouse.settings import load_settings
 from pilothouse.workflows.backup import MANIFEST, check_backup
 

@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 from pilothouse.app import command_tree
 from pilothouse.app.boundary import audit_log, permission_desk
 from pilothouse.ledger.ledger import open_ledger
-from pilothouse.ports import Segment, TaskOpening, ToolCall
+from pilothouse.ports.permissions import Segment, TaskOpening
+from pilothouse.ports.tools import ToolCall
 from pilothouse.settings import load_settings
 from pilothouse.workflows.in_force import charter_of
 

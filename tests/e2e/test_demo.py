@@ -22,7 +22,7 @@ from pilothouse.core.evidence.outcome import OutcomeStatus
 from pilothouse.core.evidence.task import TaskResult, TaskState
 from pilothouse.demo.traffic import CHANGE_DAY, DAYS, FOREIGN_CURRENCY_FROM_DAY, PILOT_DAYS
 from pilothouse.demo.triage_model import PINNED_MODEL, SWAPPED_MODEL
-from pilothouse.ports import TaskFilter
+from pilothouse.ports.lake import TaskFilter
 from pilothouse.settings import load_settings
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("demo")]

@@ -18,7 +18,7 @@ from pilothouse.app import open_installation
 from pilothouse.connectors.own_server import ask_health, read_server
 from pilothouse.core.evidence.task import TaskState
 from pilothouse.demo.model_server import ModelServer
-from pilothouse.ports import TaskFilter
+from pilothouse.ports.lake import TaskFilter
 from pilothouse.settings import load_settings
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -15,7 +15,7 @@ from pilothouse.app import SystemClock
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.lake.node import open_node
 from pilothouse.ledger.ledger import open_ledger
-from pilothouse.ports import IntakeAnswer, Signal
+from pilothouse.ports.intake import IntakeAnswer, Signal
 from pilothouse.settings import load_settings
 from pilothouse.workflows.accept import accept_file
 from pilothouse.workflows.assess import assess

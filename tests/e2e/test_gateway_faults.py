@@ -15,7 +15,8 @@ from tests.stubs.provider_stub import Plan, ProviderStub
 from tests.stubs.raw_http import ask, open_stream
 
 from pilothouse.core.evidence.task import TokenCount
-from pilothouse.ports import ControlState, Spent
+from pilothouse.ports.controls import ControlState
+from pilothouse.ports.gateway import Spent
 from pilothouse.runtime.gateway.call import Ending
 from pilothouse.runtime.gateway.policy import Budget, Limits
 

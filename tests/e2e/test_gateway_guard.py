@@ -14,7 +14,7 @@ from tests.stubs.raw_http import ask
 from pilothouse.core.evidence.evidence import Binding
 from pilothouse.ledger.holds import SqlHolds
 from pilothouse.ledger.ledger import open_ledger
-from pilothouse.ports import Hold, HoldState
+from pilothouse.ports.holds import Hold, HoldState
 from pilothouse.runtime.gateway.guard import AnswerCount, Guardian
 from pilothouse.runtime.gateway.policy import Guard
 from pilothouse.workflows.answers import record_answers

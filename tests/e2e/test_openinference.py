@@ -18,7 +18,8 @@ from pilothouse.app import SystemClock
 from pilothouse.demo.model_server import ModelServer
 from pilothouse.interfaces.http.otlp import otlp_app
 from pilothouse.lake.node import open_node
-from pilothouse.ports import IntakeAnswer, TaskFilter
+from pilothouse.ports.intake import IntakeAnswer
+from pilothouse.ports.lake import TaskFilter
 
 pytestmark = pytest.mark.slow
 RUNS = 12

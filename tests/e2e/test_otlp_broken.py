@@ -17,7 +17,7 @@ from otlp_server import start_server, wait_for
 
 from pilothouse.app import SystemClock
 from pilothouse.lake.store import open_lake
-from pilothouse.ports import TaskFilter
+from pilothouse.ports.lake import TaskFilter
 
 pytestmark = pytest.mark.slow
 

@@ -20,7 +20,8 @@ from pilothouse.app import SystemClock
 from pilothouse.errors import Conflict
 from pilothouse.interfaces.http.otlp_grpc import start_grpc
 from pilothouse.lake.node import open_node
-from pilothouse.ports import IntakeAnswer, TaskFilter
+from pilothouse.ports.intake import IntakeAnswer
+from pilothouse.ports.lake import TaskFilter
 
 pytestmark = [
     pytest.mark.slow,

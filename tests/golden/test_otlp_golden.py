@@ -12,7 +12,8 @@ import pytest
 
 from pilothouse.app import SystemClock
 from pilothouse.lake.node import open_node
-from pilothouse.ports import IntakeAnswer, Signal, TaskFilter
+from pilothouse.ports.intake import IntakeAnswer, Signal
+from pilothouse.ports.lake import TaskFilter
 
 FOLDER = Path(__file__).parent / "otlp"
 NAMES = ("openinference-openai", "opentelemetry-grpc", "opentelemetry-http")

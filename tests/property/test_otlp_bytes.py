@@ -15,7 +15,7 @@ from pilothouse.lake.batches import to_batch
 from pilothouse.lake.columns import SPANS, CoreSpan
 from pilothouse.lake.inflate import inflate
 from pilothouse.lake.otlp_request import Encoding, parse_request
-from pilothouse.ports import Signal
+from pilothouse.ports.intake import Signal
 
 RICH = run_spans()
 RICH[0]["events"] = [

@@ -30,7 +30,7 @@ from pilothouse.ledger.leases import SqlWork
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ledger.review_queue import SqlReviewQueue
 from pilothouse.ledger.watch import SqlWatch
-from pilothouse.ports import AgentSeen, TaskFilter, TaskPage
+from pilothouse.ports.lake import AgentSeen, TaskFilter, TaskPage
 from pilothouse.settings import load_settings
 from pilothouse.workflows.control_room import ControlRoom
 from pilothouse.workflows.installation import Installation

@@ -14,7 +14,7 @@ from pilothouse.core.evidence.evidence import Binding, Evidence, Scope, Source
 from pilothouse.core.verdict.release_verdict import Flip, ReleaseVerdict, RunCost
 from pilothouse.core.verdict.verdict import ItemVerdict, Status
 from pilothouse.ledger.approvals import insert_approval
-from pilothouse.ports import Approval, ShownArgument
+from pilothouse.ports.approvals import Approval, ShownArgument
 from pilothouse.workflows.contacts import set_contact
 
 CALL = "c0ffee" * 10

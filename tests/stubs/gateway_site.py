@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 import uvicorn
 
 from pilothouse.interfaces.http.gateway import gateway_app
-from pilothouse.ports import NO_CONTROLS, Provider, VirtualKey, WireProtocol
+from pilothouse.ports.controls import NO_CONTROLS
+from pilothouse.ports.gateway import Provider, VirtualKey, WireProtocol
 from pilothouse.runtime.gateway.gateway import Gateway
 from pilothouse.runtime.gateway.keys import make_key
 from pilothouse.runtime.gateway.policy import AgentPolicy, Directory, Pin

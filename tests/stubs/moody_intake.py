@@ -6,7 +6,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import Future
 
-from pilothouse.ports import Receipt
+from pilothouse.ports.intake import Receipt
 
 
 class MoodyIntake:

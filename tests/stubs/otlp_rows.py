@@ -14,7 +14,7 @@ from pilothouse.lake.otlp_decode import decode_rows
 from pilothouse.lake.otlp_request import Encoding, parse_request
 from pilothouse.lake.prices import PriceSource, no_prices
 from pilothouse.lake.rows import Arrival
-from pilothouse.ports import Signal
+from pilothouse.ports.intake import Signal
 
 RECEIVED_NS = START_NS + 1_000_000_000
 

@@ -28,7 +28,7 @@ from pilothouse.interfaces.web.signing import SigningRoom
 from pilothouse.ledger.ledger import SqlLedger, open_ledger
 from pilothouse.ledger.review_queue import SqlReviewQueue
 from pilothouse.ledger.sessions import SqlSessions
-from pilothouse.ports import LakeHealth
+from pilothouse.ports.lake import LakeHealth
 from pilothouse.runtime.runlog.recorder import Recorder, open_recorder
 from pilothouse.settings import load_settings
 from pilothouse.testing import FixedClock, MemoryLedger

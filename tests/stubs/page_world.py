@@ -19,7 +19,8 @@ from pilothouse.core.evidence.task import CostState, Task, TaskResult, TokenCoun
 from pilothouse.core.evidence.truth import count_truth
 from pilothouse.core.verdict.readiness import decide
 from pilothouse.core.verdict.verdict import AgentVerdict
-from pilothouse.ports import CharterInForce, SpanRecord, TraceView
+from pilothouse.ports.lake import SpanRecord, TraceView
+from pilothouse.ports.ledger import CharterInForce
 from pilothouse.reports.agent import AgentTraffic, build_agent
 from pilothouse.testing import MemoryLake
 

@@ -11,7 +11,8 @@ from pilothouse.ledger.audit import SqlAuditLog
 from pilothouse.ledger.audit_keys import load_keys
 from pilothouse.ledger.permission_book import SqlPermissionBook
 from pilothouse.ledger.steady_clock import SteadyClock
-from pilothouse.ports import Segment, TaskOpening, ToolCall
+from pilothouse.ports.permissions import Segment, TaskOpening
+from pilothouse.ports.tools import ToolCall
 from pilothouse.runtime.permissions.desk import PermissionDesk, PolicyInForce
 from pilothouse.runtime.permissions.engine import CompiledTool
 

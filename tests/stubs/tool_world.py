@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from pilothouse.core.charter.contract import ToolContract
-from pilothouse.ports import ToolCall
+from pilothouse.ports.tools import ToolCall
 from pilothouse.runtime.tools.governed import GovernedTool
 
 ROUTE = {

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pilothouse.core.charter.charter import Charter
     from pilothouse.ledger.audit import SqlAuditLog
     from pilothouse.ledger.ledger import SqlLedger
-    from pilothouse.ports import CharterInForce
+    from pilothouse.ports.ledger import CharterInForce
     from pilothouse.runtime.permissions.desk import PermissionDesk
     from pilothouse.settings import Settings
     from pilothouse.workflows.boundary_room import BoundaryRoom

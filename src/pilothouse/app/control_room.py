@@ -11,7 +11,7 @@ from pilothouse.app.opening import SystemClock
 
 if TYPE_CHECKING:
     from pilothouse.ledger.ledger import SqlLedger
-    from pilothouse.ports import Controls
+    from pilothouse.ports.controls import Controls
     from pilothouse.settings import Settings
     from pilothouse.workflows.background import Tick
     from pilothouse.workflows.control_room import ControlRoom

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from pilothouse.core.evidence.task import TokenCount
     from pilothouse.interfaces.http.server import App
     from pilothouse.ledger.ledger import SqlLedger
-    from pilothouse.ports import Controls, GatewayStore, Intake, RunLog
+    from pilothouse.ports.controls import Controls
+    from pilothouse.ports.gateway import GatewayStore
+    from pilothouse.ports.intake import Intake
+    from pilothouse.ports.runlog import RunLog
     from pilothouse.settings import Settings
     from pilothouse.workflows.background import Tick
     from pilothouse.workflows.upkeep import PriceList

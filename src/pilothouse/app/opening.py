@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pilothouse.ports import Intake
+    from pilothouse.ports.intake import Intake
     from pilothouse.settings import Settings
     from pilothouse.workflows.installation import Installation
 

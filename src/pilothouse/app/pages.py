@@ -14,7 +14,7 @@ from pilothouse.app.runs import open_run_log
 
 if TYPE_CHECKING:
     from pilothouse.ledger.ledger import SqlLedger
-    from pilothouse.ports import RunLog
+    from pilothouse.ports.runlog import RunLog
     from pilothouse.settings import Settings
     from pilothouse.workflows.assess import Assessment
     from pilothouse.workflows.control_room import ControlRoom

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from pilothouse.interfaces.http.otlp_grpc import GrpcServer
     from pilothouse.lake.node import LakeNode
     from pilothouse.ledger.ledger import SqlLedger
-    from pilothouse.ports import Controls, RunLog
+    from pilothouse.ports.controls import Controls
+    from pilothouse.ports.runlog import RunLog
     from pilothouse.workflows.control_room import ControlRoom
     from pilothouse.workflows.upkeep import PriceList
 

@@ -18,7 +18,7 @@ from pilothouse.runtime.tools.runtime import ToolRuntime
 if TYPE_CHECKING:
     from pilothouse.interfaces.cli.services import McpRequest
     from pilothouse.ledger.ledger import SqlLedger
-    from pilothouse.ports import CharterInForce
+    from pilothouse.ports.ledger import CharterInForce
     from pilothouse.runtime.tools.mcp_upstream import UpstreamAddress
     from pilothouse.settings import Settings
 

@@ -9,7 +9,7 @@ import urllib.request
 from pathlib import Path
 
 from pilothouse.connectors.own_server import read_server
-from pilothouse.ports import IntakeAnswer, Receipt, Signal
+from pilothouse.ports.intake import IntakeAnswer, Receipt, Signal
 
 __all__ = ["OwnServerIntake"]
 

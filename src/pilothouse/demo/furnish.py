@@ -17,7 +17,7 @@ from pilothouse.demo.erp import create_erp
 from pilothouse.demo.place import DemoPlace
 from pilothouse.demo.traffic import DAYS, PILOT_DAYS, Mail, make_world
 from pilothouse.demo.triage_model import PINNED_MODEL
-from pilothouse.ports import Ledger
+from pilothouse.ports.ledger import Ledger
 from pilothouse.workflows.accept import accept_file
 
 __all__ = ["CHARTER_SOURCE", "furnish"]

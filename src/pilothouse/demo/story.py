@@ -36,7 +36,8 @@ from pilothouse.demo.place import DemoPlace, claim_place, find_place, mark_finis
 from pilothouse.demo.traffic import CHANGE_DAY, DAYS, FRANCS_PER_EURO, PILOT_DAYS
 from pilothouse.demo.triage_model import answer_as_provider
 from pilothouse.errors import InfrastructureError, UsageError
-from pilothouse.ports import Clock, Intake
+from pilothouse.ports.clock import Clock
+from pilothouse.ports.intake import Intake
 from pilothouse.runtime.launcher import Launch, agent_environment
 from pilothouse.settings import Settings
 from pilothouse.workflows.assess import Assessment, assess

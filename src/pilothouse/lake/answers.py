@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pilothouse.core.evidence.score import Score
 from pilothouse.core.evidence.task import Task
 from pilothouse.lake.queries import LakeQueries
-from pilothouse.ports import AgentSeen, Assigned, TaskCursor, TaskFilter, TaskPage, TraceView
+from pilothouse.ports.lake import AgentSeen, Assigned, TaskCursor, TaskFilter, TaskPage, TraceView
 
 __all__ = ["LakeAnswers"]
 

@@ -7,7 +7,7 @@ import shutil
 import time
 from pathlib import Path
 
-from pilothouse.ports import disk_floor_bytes
+from pilothouse.ports.lake import disk_floor_bytes
 
 __all__ = ["DiskRoom"]
 

@@ -9,7 +9,7 @@ from pilothouse.errors import LimitExceeded, MalformedRecord
 from pilothouse.lake import limits
 from pilothouse.lake.inflate import inflate
 from pilothouse.lake.otlp_request import Encoding, ParsedRequest, parse_request
-from pilothouse.ports import IntakeAnswer, Receipt, Signal
+from pilothouse.ports.intake import IntakeAnswer, Receipt, Signal
 
 __all__ = ["Checked", "check_request"]
 

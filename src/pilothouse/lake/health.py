@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from pilothouse.ports import LakeHealth
+from pilothouse.ports.lake import LakeHealth
 
 __all__ = ["metrics_text"]
 

@@ -38,15 +38,10 @@ from pilothouse.lake.quota import Quota, Quotas
 from pilothouse.lake.view import Database
 from pilothouse.lake.wal import FILE_BYTES, Wal, WalRecord, read_folder
 from pilothouse.lake.writer import LakeWriter
-from pilothouse.ports import (
-    Clock,
-    IntakeAnswer,
-    LakeHealth,
-    Receipt,
-    Removed,
-    RetentionRule,
-    Signal,
-)
+from pilothouse.ports.clock import Clock
+from pilothouse.ports.intake import IntakeAnswer, Receipt, Signal
+from pilothouse.ports.lake import LakeHealth
+from pilothouse.ports.upkeep import Removed, RetentionRule
 
 __all__ = ["LakeNode", "open_node"]
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from pilothouse.ports import Clock
+from pilothouse.ports.clock import Clock
 
 __all__ = ["NodeClock", "boot_s"]
 

@@ -46,7 +46,7 @@ from pilothouse.lake.semconv import (
     TOOL_OPERATIONS,
 )
 from pilothouse.lake.usage import NO_USAGE, split_usage
-from pilothouse.ports import Signal
+from pilothouse.ports.intake import Signal
 
 __all__ = ["decode_rows"]
 

@@ -26,7 +26,7 @@ from pilothouse.lake.attributes import Attribute, KnownAttributes, classify
 from pilothouse.lake.layout import NOTHING
 from pilothouse.lake.limits import DEPTH_MAX, ITEMS_MAX, STATUS_MESSAGE_CHARS_MAX, TIME_NS_MAX
 from pilothouse.lake.otlp_wire import KeyValue, LogsRequest, Status, TracesRequest
-from pilothouse.ports import Signal
+from pilothouse.ports.intake import Signal
 
 __all__ = ["DIALECTS", "Dialect", "Encoding", "ParsedRequest", "SpanHead", "parse_request"]
 

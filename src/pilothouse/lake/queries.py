@@ -27,14 +27,7 @@ from pilothouse.lake.scores import EVALUATION_EVENT, read_score
 from pilothouse.lake.segments import EPOCH
 from pilothouse.lake.task_filter import SPAN_AFTER_NS, SPAN_BEFORE_NS, condition, narrowed
 from pilothouse.lake.view import Database, View
-from pilothouse.ports import (
-    AgentSeen,
-    Assigned,
-    TaskCursor,
-    TaskFilter,
-    TaskPage,
-    TraceView,
-)
+from pilothouse.ports.lake import AgentSeen, Assigned, TaskCursor, TaskFilter, TaskPage, TraceView
 
 __all__ = ["TRACE_IDS_MAX", "LakeQueries"]
 

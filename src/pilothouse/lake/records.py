@@ -12,7 +12,7 @@ from pilothouse.core.evidence.task import CostState, Task, TaskResult, TaskState
 from pilothouse.lake.columns import TaskRow
 from pilothouse.lake.payload import json_text
 from pilothouse.lake.prices import PICO, usd
-from pilothouse.ports import SpanRecord
+from pilothouse.ports.lake import SpanRecord
 
 __all__ = [
     "SPAN_FIELDS",

@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 from pilothouse.errors import Conflict, StorageUnavailable
 from pilothouse.lake.lock import find_holder
 from pilothouse.lake.node import open_node
-from pilothouse.ports import Clock, Intake, IntakeAnswer, Receipt, Signal
+from pilothouse.ports.clock import Clock
+from pilothouse.ports.intake import Intake, IntakeAnswer, Receipt, Signal
 
 __all__ = ["RemoteIntake", "open_intake"]
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from pilothouse.lake.segments import SegmentTable
-from pilothouse.ports import Removed, RetentionRule
+from pilothouse.ports.upkeep import Removed, RetentionRule
 
 __all__ = ["DEFAULT_RULE", "Retention"]
 

@@ -13,7 +13,7 @@ from pilothouse.lake.node import open_node
 from pilothouse.lake.queries import LakeQueries
 from pilothouse.lake.segments import SegmentTable
 from pilothouse.lake.view import Database, View
-from pilothouse.ports import Clock
+from pilothouse.ports.clock import Clock
 
 __all__ = ["LakeReader", "open_lake"]
 

@@ -9,7 +9,7 @@ from typing import Any
 from pilothouse.errors import UsageError
 from pilothouse.lake.records import TOKEN_FIELDS
 from pilothouse.lake.view import View
-from pilothouse.ports import SAID_SPAN_MAX_NS, TaskFilter
+from pilothouse.ports.lake import SAID_SPAN_MAX_NS, TaskFilter
 
 __all__ = ["SPAN_AFTER_NS", "SPAN_BEFORE_NS", "condition", "narrowed"]
 

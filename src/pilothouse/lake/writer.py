@@ -26,7 +26,7 @@ from pilothouse.lake.rows import Arrival, Row
 from pilothouse.lake.segments import SegmentTable
 from pilothouse.lake.view import Database, View
 from pilothouse.lake.wal import WalRecord
-from pilothouse.ports import Removed, RetentionRule
+from pilothouse.ports.upkeep import Removed, RetentionRule
 
 __all__ = ["LakeWriter"]
 

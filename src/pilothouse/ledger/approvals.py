@@ -30,14 +30,8 @@ from pilothouse.errors import Conflict, Denied, UnknownName
 from pilothouse.ledger.audit import SqlAuditLog
 from pilothouse.ledger.schema import METADATA, from_micros, to_micros
 from pilothouse.ledger.steady_clock import SteadyClock
-from pilothouse.ports import (
-    APPROVALS_OPEN_MAX,
-    Approval,
-    ApproverRecord,
-    AuditEntry,
-    ShownArgument,
-    Vote,
-)
+from pilothouse.ports.approvals import APPROVALS_OPEN_MAX, Approval, ApproverRecord, ShownArgument, Vote
+from pilothouse.ports.audit import AuditEntry
 
 __all__ = [
     "SqlApprovals",

@@ -31,7 +31,8 @@ from pilothouse.ledger.database import Database
 from pilothouse.ledger.group_commit import GroupCommit
 from pilothouse.ledger.schema import METADATA, from_micros, to_micros
 from pilothouse.ledger.tlog import Tree, leaf_hash
-from pilothouse.ports import AUDIT_PAGE_MAX, AuditEntry, AuditRecord, Clock
+from pilothouse.ports.audit import AUDIT_PAGE_MAX, AuditEntry, AuditRecord
+from pilothouse.ports.clock import Clock
 
 __all__ = ["SqlAuditLog", "StoredCheckpoint", "audit_checkpoints"]
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, func, insert, select
 
 from pilothouse.ledger.audit_records import append_record
 from pilothouse.ledger.schema import charters, from_micros, to_micros
-from pilothouse.ports import CharterInForce
+from pilothouse.ports.ledger import CharterInForce
 
 __all__ = ["accept_charter", "charter_in_force", "charters_in_force"]
 

@@ -13,7 +13,7 @@ from pilothouse.core.charter.digest import canonical_json
 from pilothouse.ledger.database import Database
 from pilothouse.ledger.decisions import append_decision
 from pilothouse.ledger.schema import METADATA, from_micros, to_micros
-from pilothouse.ports import ControlState, Pause, Rollback
+from pilothouse.ports.controls import ControlState, Pause, Rollback
 
 __all__ = ["SqlControls", "controls"]
 

@@ -13,7 +13,8 @@ from sqlalchemy import Connection, insert, select
 from pilothouse.errors import LimitExceeded
 from pilothouse.ledger.audit_records import append_record
 from pilothouse.ledger.schema import decisions, from_micros, to_micros
-from pilothouse.ports import AUDIT_DOCUMENT_MAX, DECISIONS_MAX, Decision
+from pilothouse.ports.audit import AUDIT_DOCUMENT_MAX
+from pilothouse.ports.ledger import DECISIONS_MAX, Decision
 
 __all__ = ["append_decision", "read_decisions"]
 

@@ -13,7 +13,7 @@ from pilothouse.core.evidence.evidence import Evidence
 from pilothouse.errors import DigestMismatch, LimitExceeded
 from pilothouse.ledger.audit_records import append_record
 from pilothouse.ledger.schema import evidence, to_micros
-from pilothouse.ports import EVIDENCE_MAX
+from pilothouse.ports.ledger import EVIDENCE_MAX
 
 __all__ = ["add_evidence", "read_evidence"]
 

@@ -28,7 +28,7 @@ from pilothouse.errors import Conflict, LimitExceeded
 from pilothouse.ledger.database import Database
 from pilothouse.ledger.decisions import append_decision
 from pilothouse.ledger.schema import METADATA, from_micros, to_micros
-from pilothouse.ports import KEYS_MAX, PROVIDERS_MAX, Provider, Spent, VirtualKey, WireProtocol
+from pilothouse.ports.gateway import KEYS_MAX, PROVIDERS_MAX, Provider, Spent, VirtualKey, WireProtocol
 
 __all__ = ["SqlGatewayStore", "gateway_keys", "gateway_providers", "gateway_spent"]
 

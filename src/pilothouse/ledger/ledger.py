@@ -19,7 +19,7 @@ from pilothouse.ledger.migrate import migrate
 from pilothouse.ledger.outcomes import save_outcomes
 from pilothouse.ledger.prices import add_prices
 from pilothouse.ledger.translation import translated
-from pilothouse.ports import CharterInForce, Decision
+from pilothouse.ports.ledger import CharterInForce, Decision
 
 __all__ = ["SqlLedger", "open_ledger"]
 

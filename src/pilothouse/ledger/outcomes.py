@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
 from pilothouse.errors import LimitExceeded
 from pilothouse.ledger.schema import from_micros, outcomes, to_micros
-from pilothouse.ports import OUTCOME_IDS_MAX, OUTCOMES_MAX
+from pilothouse.ports.ledger import OUTCOME_IDS_MAX, OUTCOMES_MAX
 
 __all__ = ["outcomes_in_window", "outcomes_of", "save_outcomes"]
 

@@ -17,15 +17,9 @@ from pilothouse.ledger.approvals import approvals, expire, insert_approval, newe
 from pilothouse.ledger.audit import SqlAuditLog
 from pilothouse.ledger.schema import METADATA, to_micros
 from pilothouse.ledger.steady_clock import SteadyClock
-from pilothouse.ports import (
-    APPROVALS_OPEN_MAX,
-    Approval,
-    AuditEntry,
-    CallProposal,
-    PermissionDecision,
-    ShownArgument,
-    UsedSoFar,
-)
+from pilothouse.ports.approvals import APPROVALS_OPEN_MAX, Approval, CallProposal, ShownArgument, UsedSoFar
+from pilothouse.ports.audit import AuditEntry
+from pilothouse.ports.permissions import PermissionDecision
 
 __all__ = ["CANARY_EVERY", "SqlPermissionBook", "permission_uses"]
 

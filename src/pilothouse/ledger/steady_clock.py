@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from pilothouse.ports import Clock
+from pilothouse.ports.clock import Clock
 
 __all__ = ["SteadyClock"]
 

@@ -11,7 +11,7 @@ from sqlalchemy import BigInteger, Column, Index, Row, String, Table, Text, inse
 from pilothouse.errors import Conflict
 from pilothouse.ledger.database import Database
 from pilothouse.ledger.schema import METADATA, to_micros
-from pilothouse.ports import StoredCall
+from pilothouse.ports.tools import StoredCall
 
 __all__ = ["SqlToolCalls", "tool_calls"]
 

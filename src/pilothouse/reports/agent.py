@@ -18,7 +18,7 @@ from pilothouse.core.statistics.results import NotEnoughEvidence
 from pilothouse.core.verdict.numbers import interval, percent, short_digest
 from pilothouse.core.verdict.sentence import person_names
 from pilothouse.core.verdict.verdict import AgentVerdict, ItemVerdict, Status
-from pilothouse.ports import CharterInForce
+from pilothouse.ports.ledger import CharterInForce
 from pilothouse.reports.charts import BandChart, daily_chart
 from pilothouse.reports.cost_trend import CostTrend, cost_trend
 from pilothouse.reports.foreign import foreign_line

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from pilothouse.core.evidence.evidence import Evidence
 from pilothouse.core.verdict.verdict import Status
-from pilothouse.ports import AuditRecord
+from pilothouse.ports.audit import AuditRecord
 from pilothouse.reports.foreign import foreign_line
 from pilothouse.reports.moments import moment
 from pilothouse.reports.sections import Cell, Row, Section, SectionsPage, columns

@@ -13,7 +13,8 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.systems import Tool
 from pilothouse.core.verdict.numbers import short_digest
 from pilothouse.core.verdict.verdict import Status
-from pilothouse.ports import Approval, ApproverRecord, Pause, Rollback
+from pilothouse.ports.approvals import Approval, ApproverRecord
+from pilothouse.ports.controls import Pause, Rollback
 from pilothouse.reports.domain import shown_names
 from pilothouse.reports.foreign import foreign_line
 from pilothouse.reports.moments import duration_text, moment

@@ -12,7 +12,7 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.verdict.sentence import person_names
 from pilothouse.core.verdict.verdict import AgentVerdict, Reason, Status
-from pilothouse.ports import AgentSeen
+from pilothouse.ports.lake import AgentSeen
 from pilothouse.reports.foreign import foreign_line
 from pilothouse.reports.moments import Moment, at_ns, moment
 from pilothouse.reports.view_models import (

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pilothouse.core.verdict.verdict import Status
-from pilothouse.ports import LakeHealth
+from pilothouse.ports.lake import LakeHealth
 from pilothouse.reports.foreign import foreign_line
 from pilothouse.reports.moments import duration_text
 from pilothouse.reports.view_models import (

@@ -155,7 +155,7 @@ def build_portfolio(
 def _sentence(rows: Sequence[PortfolioRow]) -> str:
     if not rows:
         return "No agent has a charter yet."
-    words = {}
+    words: dict[str, int] = {}
     for row in rows:
         words[row.word or "NO VERDICT"] = words.get(row.word or "NO VERDICT", 0) + 1
     counts = ", ".join(f"{count} {word}" for word, count in words.items())

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from pilothouse.core.evidence.review import Answer, ItemState, ReviewSource
 from pilothouse.core.verdict.numbers import significant
-from pilothouse.ports import ItemRecord
+from pilothouse.ports.review import ItemRecord
 from pilothouse.reports.foreign import foreign_line, foreign_text
 from pilothouse.reports.moments import Moment, moment
 from pilothouse.reports.view_models import Frozen, Page, Sentence, count_of, page_moment

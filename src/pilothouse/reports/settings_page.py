@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pilothouse.core.verdict.verdict import Status
-from pilothouse.ports import Provider, VirtualKey
+from pilothouse.ports.gateway import Provider, VirtualKey
 from pilothouse.reports.moments import moment
 from pilothouse.reports.sections import Cell, Row, Section, SectionsPage, columns
 from pilothouse.reports.view_models import (

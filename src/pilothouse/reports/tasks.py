@@ -12,7 +12,7 @@ from pilothouse.core.evidence.outcome import Outcome
 from pilothouse.core.evidence.task import CostState, Task, TaskResult, TaskState
 from pilothouse.core.verdict.numbers import short_digest, significant
 from pilothouse.core.verdict.verdict import Status
-from pilothouse.ports import TaskFilter, TaskPage
+from pilothouse.ports.lake import TaskFilter, TaskPage
 from pilothouse.reports.foreign import foreign_line
 from pilothouse.reports.moments import Moment, at_ns, duration_text, moment
 from pilothouse.reports.view_models import (

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
 from pilothouse.core.evidence.task import Task
 from pilothouse.core.verdict.numbers import significant
-from pilothouse.ports import SpanRecord, TraceView
+from pilothouse.ports.lake import SpanRecord, TraceView
 from pilothouse.reports.foreign import ForeignText, foreign_line, foreign_text, size_text
 from pilothouse.reports.moments import Moment, duration_text, moment
 from pilothouse.reports.tasks import TaskRow, task_row

@@ -14,7 +14,7 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json, charter_digest
 from pilothouse.core.charter.findings import CharterCheck, FindingKind
 from pilothouse.errors import CharterInvalid
-from pilothouse.ports import CharterInForce, Ledger
+from pilothouse.ports.ledger import CharterInForce, Ledger
 from pilothouse.workflows.check import check_text
 
 __all__ = ["ACCEPTED", "REJECTED", "Acceptance", "accept_file", "rejection_note"]

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from pilothouse.core.action.demotion import Act, Move, fold_acts
 from pilothouse.core.charter.digest import canonical_json
-from pilothouse.ports import DECISIONS_MAX, Ledger
+from pilothouse.ports.ledger import DECISIONS_MAX, Ledger
 
 __all__ = ["ACTED", "ACTOR", "StandingAct", "read_acts", "shown_acts", "write_act"]
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from pilothouse.core.evidence.evidence import Binding, Evidence, Source
-from pilothouse.ports import Ledger
+from pilothouse.ports.ledger import Ledger
 
 __all__ = ["ANSWERS_EVERY_S", "Delivered", "record_answers"]
 

@@ -27,7 +27,8 @@ from pilothouse.core.verdict.readiness import decide, verdict_digest, verdict_do
 from pilothouse.core.verdict.rules import LEVEL
 from pilothouse.core.verdict.verdict import AgentVerdict
 from pilothouse.errors import UsageError
-from pilothouse.ports import CharterInForce, TaskFilter
+from pilothouse.ports.lake import TaskFilter
+from pilothouse.ports.ledger import CharterInForce
 from pilothouse.workflows.accept import rejection_note
 from pilothouse.workflows.agents import NAMES_SHOWN_MAX
 from pilothouse.workflows.in_force import charter_of

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pilothouse.errors import PilothouseError
-from pilothouse.ports import Clock
+from pilothouse.ports.clock import Clock
 
 __all__ = ["Background", "Tick", "TickState"]
 

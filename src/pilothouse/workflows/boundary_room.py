@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pilothouse.errors import UnknownName
-from pilothouse.ports import AUDIT_PAGE_MAX, CharterInForce
+from pilothouse.ports.audit import AUDIT_PAGE_MAX
+from pilothouse.ports.ledger import CharterInForce
 
 if TYPE_CHECKING:
     from pilothouse.ledger.audit import SqlAuditLog
-    from pilothouse.ports import Approvals
+    from pilothouse.ports.approvals import Approvals
     from pilothouse.workflows.installation import Installation
 
 __all__ = ["BoundaryRoom"]

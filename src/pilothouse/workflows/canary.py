@@ -15,7 +15,7 @@ from pilothouse.core.evidence.task import Task
 from pilothouse.core.statistics.assignment import assignment_p_value
 from pilothouse.core.statistics.canary import CanaryDecision, CanaryReading, CanaryTest
 from pilothouse.errors import ExitStatus
-from pilothouse.ports import Assigned, TaskFilter
+from pilothouse.ports.lake import Assigned, TaskFilter
 from pilothouse.workflows.installation import Installation
 
 __all__ = ["CanaryReport", "Unit", "canary_evidence", "differences", "read_canary", "units_of"]

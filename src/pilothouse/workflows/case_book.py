@@ -8,7 +8,7 @@ from datetime import datetime
 
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.review import ItemState
-from pilothouse.ports import ReviewQueue
+from pilothouse.ports.review import ReviewQueue
 from pilothouse.reports.foreign import foreign_text
 from pilothouse.workflows.trusted_labels import Trusted, trusted_labels
 

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 
 from pilothouse.core.evidence.evidence import Binding, Evidence, Source
 from pilothouse.errors import UsageError
-from pilothouse.ports import Ledger, RunLog
+from pilothouse.ports.ledger import Ledger
+from pilothouse.ports.runlog import RunLog
 from pilothouse.runtime.context.counting import ContextCounter
 from pilothouse.runtime.replay.exchange import exchanges
 

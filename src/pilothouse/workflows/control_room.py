@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pilothouse.ports import ControlStore
     from pilothouse.ports.contacts import ContactStore, Notifier
+    from pilothouse.ports.controls import ControlStore
     from pilothouse.ports.incidents import IncidentStore
     from pilothouse.ports.watch import WatchStore
     from pilothouse.ports.work import WorkStore

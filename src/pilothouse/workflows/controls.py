@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pilothouse.errors import PilothouseError, UnknownName, UsageError
-from pilothouse.ports import ControlState, ControlStore, Pause, Rollback
+from pilothouse.ports.controls import ControlState, ControlStore, Pause, Rollback
 from pilothouse.workflows.control_room import ControlRoom
 from pilothouse.workflows.installation import Installation
 

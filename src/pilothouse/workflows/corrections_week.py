@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 
 from pilothouse.core.evidence.evidence import Evidence
 from pilothouse.core.evidence.review import Answer
-from pilothouse.ports import Ledger, ReviewQueue
 from pilothouse.ports.curation import CurationStore
+from pilothouse.ports.ledger import Ledger
+from pilothouse.ports.review import ReviewQueue
 
 __all__ = ["CorrectionsWeek", "corrections_in_words", "corrections_week"]
 

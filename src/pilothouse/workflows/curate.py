@@ -19,8 +19,8 @@ from pilothouse.evals.case import Case, CaseLabel, Split
 from pilothouse.evals.dataset import Dataset, load_dataset, read_cases, write_cases
 from pilothouse.evals.dataset_checks import comparable_text, near_pairs
 from pilothouse.evals.targets.recorded import json_or_text
-from pilothouse.ports import ReviewQueue
 from pilothouse.ports.curation import CurationStore, Edge
+from pilothouse.ports.review import ReviewQueue
 from pilothouse.workflows.datasets import add_cases, remove_cases
 from pilothouse.workflows.trusted_labels import NEAR, Trusted, by_another_rubric, trusted_labels
 

@@ -15,9 +15,11 @@ from pilothouse.core.charter.digest import canonical_json
 from pilothouse.errors import UsageError
 from pilothouse.evals.dataset import load_dataset
 from pilothouse.evals.journal import Journal
-from pilothouse.ports import Clock, Ledger, ReviewQueue
+from pilothouse.ports.clock import Clock
 from pilothouse.ports.curation import CurationStore, Edge, Example
 from pilothouse.ports.feedback import Feedback, FeedbackStore
+from pilothouse.ports.ledger import Ledger
+from pilothouse.ports.review import ReviewQueue
 from pilothouse.workflows.corrections_week import CorrectionsWeek, corrections_week
 from pilothouse.workflows.curate import Curated, correction_evidence, curate_cases
 from pilothouse.workflows.datasets import remove_cases

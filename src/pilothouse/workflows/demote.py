@@ -17,8 +17,9 @@ from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.verdict.phases import fold_phase
 from pilothouse.core.verdict.verdict import AgentVerdict, Status
 from pilothouse.errors import Conflict, PilothouseError
-from pilothouse.ports import CharterInForce, Pause, Rollback
+from pilothouse.ports.controls import Pause, Rollback
 from pilothouse.ports.incidents import IncidentChange
+from pilothouse.ports.ledger import CharterInForce
 from pilothouse.ports.work import Job, WorkChange
 from pilothouse.workflows.act_log import ACTOR, read_acts, write_act
 from pilothouse.workflows.alerts import (

@@ -17,7 +17,7 @@ from pilothouse.core.evidence.binding import InForce, binding_in_force
 from pilothouse.core.evidence.evidence import Evidence, Scope, Source
 from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.errors import UsageError
-from pilothouse.ports import Ledger
+from pilothouse.ports.ledger import Ledger
 from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.installation import Installation
 

@@ -14,7 +14,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 import pilothouse
 from pilothouse.errors import PilothouseError
-from pilothouse.ports import Clock, Lake, Ledger, disk_floor_bytes
+from pilothouse.ports.clock import Clock
+from pilothouse.ports.lake import Lake, disk_floor_bytes
+from pilothouse.ports.ledger import Ledger
 from pilothouse.settings import Settings
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.reconcile import gap_alerts

@@ -11,7 +11,7 @@ from pilothouse.core.action.incident import Incident
 from pilothouse.core.charter.answers import known
 from pilothouse.core.evidence.task import TokenCount
 from pilothouse.errors import UsageError
-from pilothouse.ports import Rollback
+from pilothouse.ports.controls import Rollback
 from pilothouse.workflows.alerts import METRIC_OF_KIND, Firing, raise_alert
 from pilothouse.workflows.control_room import ControlRoom
 from pilothouse.workflows.controls import ControlsCache

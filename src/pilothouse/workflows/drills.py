@@ -23,8 +23,8 @@ from pilothouse.core.evidence.score import fold_scores
 from pilothouse.core.verdict.readiness import decide
 from pilothouse.core.verdict.verdict import ItemVerdict, Status
 from pilothouse.errors import Denied, UsageError
-from pilothouse.ports import Pause
 from pilothouse.ports.contacts import Message
+from pilothouse.ports.controls import Pause
 from pilothouse.ports.incidents import IncidentChange
 from pilothouse.workflows.alerts import METRIC_OF_KIND, Firing, raise_alert
 from pilothouse.workflows.control_room import ControlRoom

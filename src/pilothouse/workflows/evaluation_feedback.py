@@ -9,8 +9,8 @@ from pilothouse.core.evidence.score import Score
 from pilothouse.core.evidence.task import Task
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.errors import LimitExceeded
-from pilothouse.ports import Lake
 from pilothouse.ports.feedback import FEEDBACK_TEXT_CHARS_MAX, Feedback, FeedbackKind
+from pilothouse.ports.lake import Lake
 from pilothouse.workflows.feedback import ACTOR_CHARS_MAX, Desk
 
 __all__ = ["USER_FEEDBACK", "feedback_of", "take_evaluations"]

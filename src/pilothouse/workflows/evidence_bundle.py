@@ -24,7 +24,7 @@ from pilothouse.core.verdict.framework import FRAMEWORK, FRAMEWORK_VERSION
 from pilothouse.core.verdict.readiness import verdict_digest, verdict_document
 from pilothouse.core.verdict.requirement import Rule
 from pilothouse.errors import StorageUnavailable, UsageError
-from pilothouse.ports import DECISIONS_MAX, CharterInForce, Ledger
+from pilothouse.ports.ledger import DECISIONS_MAX, CharterInForce, Ledger
 from pilothouse.reports.compliance import build_compliance
 from pilothouse.reports.view_models import page_json
 from pilothouse.workflows.assess import Assessment

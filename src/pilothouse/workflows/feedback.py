@@ -16,8 +16,10 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.review import ReviewSource
 from pilothouse.core.evidence.task import Task
 from pilothouse.errors import Denied, LimitExceeded, UnknownName, UsageError
-from pilothouse.ports import Clock, Lake, ReviewQueue
+from pilothouse.ports.clock import Clock
 from pilothouse.ports.feedback import FEEDBACK_TEXT_CHARS_MAX, Feedback, FeedbackKind, FeedbackStore
+from pilothouse.ports.lake import Lake
+from pilothouse.ports.review import ReviewQueue
 from pilothouse.workflows.label_sampling import item_of_task
 from pilothouse.workflows.people import Directory
 

@@ -17,8 +17,9 @@ from pilothouse.errors import UsageError
 from pilothouse.evals.case import Case, Split
 from pilothouse.evals.dataset import load_dataset
 from pilothouse.evals.dataset_checks import comparable_text, near_pairs
-from pilothouse.ports import Ledger, ReviewQueue
 from pilothouse.ports.curation import CurationStore, Edge, Example
+from pilothouse.ports.ledger import Ledger
+from pilothouse.ports.review import ReviewQueue
 from pilothouse.workflows.trusted_labels import NEAR, trusted_labels
 
 __all__ = ["CURATED", "build_few_shots", "few_shot_evidence", "tested_cases"]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from pilothouse.ports import Clock
+from pilothouse.ports.clock import Clock
 from pilothouse.ports.curation import CurationStore, Example
 
 __all__ = ["ExampleIndex", "FewShots"]

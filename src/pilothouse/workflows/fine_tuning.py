@@ -15,8 +15,8 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.errors import LimitExceeded, UsageError
 from pilothouse.evals.case import Split
-from pilothouse.ports import ReviewQueue
 from pilothouse.ports.curation import CurationStore, Edge
+from pilothouse.ports.review import ReviewQueue
 from pilothouse.workflows.trusted_labels import trusted_labels
 
 __all__ = ["PROVENANCE", "Export", "erase_from_export", "export_rows"]

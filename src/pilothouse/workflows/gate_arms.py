@@ -14,7 +14,8 @@ from pilothouse.evals.arms import SECOND_SIDE_OFFSET, Arm, config_digest
 from pilothouse.evals.journal import Journal
 from pilothouse.evals.targets.address import open_target
 from pilothouse.evals.targets.recorded import StoredTrials
-from pilothouse.ports import Lake, Ledger
+from pilothouse.ports.lake import Lake
+from pilothouse.ports.ledger import Ledger
 from pilothouse.workflows.gate_request import GateRequest
 
 __all__ = ["anchor_version", "candidate_arm", "current_version", "resolve_baseline", "stored_arm"]

@@ -17,7 +17,8 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.evidence import Evidence
 from pilothouse.core.verdict.routing import reach_of
 from pilothouse.errors import PilothouseError
-from pilothouse.ports import CharterInForce, GatewayStore, Ledger
+from pilothouse.ports.gateway import GatewayStore
+from pilothouse.ports.ledger import CharterInForce, Ledger
 from pilothouse.runtime.gateway.policy import AgentPolicy, Budget, Directory, Guard, Limits, Pin
 from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.launch import stand_in_version, summarize_charter

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from pilothouse.core.charter.models_known import MODEL_ALIASES
 from pilothouse.errors import UnknownName, UsageError
-from pilothouse.ports import GatewayStore, Provider, VirtualKey, WireProtocol
+from pilothouse.ports.gateway import GatewayStore, Provider, VirtualKey, WireProtocol
 from pilothouse.runtime.gateway.keys import make_key
 
 __all__ = ["NewKey", "add_key", "add_provider", "revoke_key"]

@@ -14,7 +14,7 @@ from pilothouse.errors import MalformedRecord, UnknownName, UsageError
 from pilothouse.evals.case import Case, CaseLabel, Step, Trajectory
 from pilothouse.evals.dataset import Dataset, write_cases
 from pilothouse.evals.targets.recorded import json_or_text, reply_of, root_span
-from pilothouse.ports import Lake
+from pilothouse.ports.lake import Lake
 from pilothouse.workflows.datasets import add_cases
 
 __all__ = ["golden_case", "keep_golden"]

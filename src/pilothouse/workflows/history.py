@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pilothouse.core.verdict.readiness import verdict_digest, verdict_document
 from pilothouse.core.verdict.verdict import AgentVerdict
 from pilothouse.errors import PilothouseError
-from pilothouse.ports import CharterInForce
+from pilothouse.ports.ledger import CharterInForce
 from pilothouse.workflows.assess import assess
 from pilothouse.workflows.installation import Installation
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from pilothouse.connectors.charter_file import read_charter_text
 from pilothouse.core.charter.charter import Charter
 from pilothouse.errors import CharterInvalid, UsageError
-from pilothouse.ports import CharterInForce, Ledger
+from pilothouse.ports.ledger import CharterInForce, Ledger
 
 __all__ = ["charter_in_force", "charter_of"]
 

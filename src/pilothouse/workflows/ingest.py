@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pilothouse.errors import Place, StorageUnavailable, UsageError
-from pilothouse.ports import Intake, IntakeAnswer, Receipt, Signal
+from pilothouse.ports.intake import Intake, IntakeAnswer, Receipt, Signal
 
 __all__ = ["ImportFault", "ImportReport", "ImportedRequest", "import_files", "read_requests"]
 

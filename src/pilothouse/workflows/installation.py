@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pilothouse.ports import Clock, Lake, Ledger
+    from pilothouse.ports.clock import Clock
+    from pilothouse.ports.lake import Lake
+    from pilothouse.ports.ledger import Ledger
     from pilothouse.settings import Settings
 
 __all__ = ["Installation"]

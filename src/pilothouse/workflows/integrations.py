@@ -15,7 +15,7 @@ from pilothouse.core.evidence.binding import InForce, binding_in_force, first_mi
 from pilothouse.core.evidence.evidence import Evidence, Scope
 from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.verdict.integration_order import IntegrationRank, order_integrations
-from pilothouse.ports import TaskFilter
+from pilothouse.ports.lake import TaskFilter
 from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.installation import Installation
 

@@ -21,9 +21,10 @@ from pilothouse.core.evidence.task import Task, TaskResult
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.errors import PilothouseError, UnknownName
 from pilothouse.evals.dataset_checks import comparable_text
-from pilothouse.ports import ItemRecord, ReviewQueue, TaskCursor, TaskFilter
 from pilothouse.ports.curation import CurationStore
 from pilothouse.ports.feedback import FeedbackStore
+from pilothouse.ports.lake import TaskCursor, TaskFilter
+from pilothouse.ports.review import ItemRecord, ReviewQueue
 from pilothouse.workflows.case_book import case_book
 from pilothouse.workflows.few_shot_library import tested_cases
 from pilothouse.workflows.installation import Installation

@@ -20,7 +20,8 @@ from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.statistics.intervals import jeffreys_lower, jeffreys_upper
 from pilothouse.core.statistics.quality import Stratum, quality_interval
 from pilothouse.core.statistics.results import Estimate
-from pilothouse.ports import ItemRecord, ReviewQueue, TaskFilter
+from pilothouse.ports.lake import TaskFilter
+from pilothouse.ports.review import ItemRecord, ReviewQueue
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.label_sampling import sampled_in
 from pilothouse.workflows.people import Directory

@@ -16,7 +16,9 @@ from pilothouse.core.evidence.task import Task
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.statistics.allocation import allocate_labels
 from pilothouse.core.statistics.quality import Stratum
-from pilothouse.ports import Ledger, ReviewQueue, TaskFilter
+from pilothouse.ports.lake import TaskFilter
+from pilothouse.ports.ledger import Ledger
+from pilothouse.ports.review import ReviewQueue
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.strata import JUDGED, judged_by, strata_of
 

@@ -19,7 +19,8 @@ from pilothouse.core.evidence.review import (
 )
 from pilothouse.core.evidence.task import Task
 from pilothouse.core.evidence.unix_time import unix_ns
-from pilothouse.ports import ItemRecord, Lake, ReviewQueue
+from pilothouse.ports.lake import Lake
+from pilothouse.ports.review import ItemRecord, ReviewQueue
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.label_rates import DECIDED, rates_of_day, tasks_between
 from pilothouse.workflows.people import Directory

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pilothouse.connectors.charter_file import read_charter_file
 from pilothouse.errors import CharterSyntaxError, UsageError
-from pilothouse.ports import GatewayStore
+from pilothouse.ports.gateway import GatewayStore
 from pilothouse.runtime.version import version_of
 from pilothouse.workflows.gateway_keys import add_key
 

@@ -17,7 +17,7 @@ from pilothouse.core.statistics.drift import CASES_MIN, feature_drift
 from pilothouse.evals.case import Case
 from pilothouse.evals.dataset import Dataset
 from pilothouse.evals.targets.recorded import json_or_text, root_span
-from pilothouse.ports import TaskFilter
+from pilothouse.ports.lake import TaskFilter
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.traffic import TRAFFIC_WINDOW
 

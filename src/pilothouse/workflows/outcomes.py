@@ -23,7 +23,8 @@ from pilothouse.core.statistics.effect import relative_change
 from pilothouse.core.statistics.results import Estimate, NotEnoughEvidence
 from pilothouse.core.verdict.expansion import people_in_role
 from pilothouse.errors import Denied, MalformedRecord, Place, UnknownName, UsageError
-from pilothouse.ports import DECISIONS_MAX, Ledger, TaskFilter
+from pilothouse.ports.lake import TaskFilter
+from pilothouse.ports.ledger import DECISIONS_MAX, Ledger
 from pilothouse.workflows.in_force import charter_in_force
 from pilothouse.workflows.installation import Installation
 

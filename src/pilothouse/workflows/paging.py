@@ -17,8 +17,8 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.errors import Conflict
-from pilothouse.ports import Pause
 from pilothouse.ports.contacts import Contact, Message
+from pilothouse.ports.controls import Pause
 from pilothouse.ports.incidents import IncidentChange
 from pilothouse.ports.work import Job, Lease, Timer, WorkChange
 from pilothouse.workflows.control_room import ControlRoom

@@ -12,7 +12,7 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.powers import Action, may_act, people_who_may
 from pilothouse.errors import Conflict, Denied, PilothouseError, UnknownName, UsageError
-from pilothouse.ports import Ledger
+from pilothouse.ports.ledger import Ledger
 from pilothouse.workflows.in_force import charter_of
 
 __all__ = ["Directory", "Visitor", "reviewer_of"]

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from pilothouse.core.charter.operations import PhaseName
 from pilothouse.core.verdict.phases import PhaseEvent, PhaseState, fold_phase
-from pilothouse.ports import DECISIONS_MAX, Ledger
+from pilothouse.ports.ledger import DECISIONS_MAX, Ledger
 
 __all__ = ["LOOKED", "MOVED", "looks_taken", "phase_at", "phase_events", "phase_now"]
 

@@ -27,7 +27,7 @@ from pilothouse.core.verdict.readiness import verdict_digest
 from pilothouse.core.verdict.verdict import AgentVerdict
 from pilothouse.core.verdict.widening import Widening, judge_widening
 from pilothouse.errors import Conflict, Denied, UsageError
-from pilothouse.ports import DECISIONS_MAX, Ledger
+from pilothouse.ports.ledger import DECISIONS_MAX, Ledger
 from pilothouse.workflows.assess import assess
 from pilothouse.workflows.in_force import charter_in_force
 from pilothouse.workflows.installation import Installation

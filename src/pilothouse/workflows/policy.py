@@ -14,7 +14,8 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.evidence import Binding, Evidence, Source
 from pilothouse.core.evidence.unix_time import unix_ns
-from pilothouse.ports import AuditRecord, TaskFilter
+from pilothouse.ports.audit import AuditRecord
+from pilothouse.ports.lake import TaskFilter
 from pilothouse.runtime.permissions.engine import ExampleRun, compile_tool, run_examples
 from pilothouse.runtime.permissions.mutants import Survivor, survivors
 from pilothouse.workflows.boundary_room import BoundaryRoom

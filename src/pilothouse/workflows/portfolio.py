@@ -8,7 +8,7 @@ from datetime import datetime
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.verdict.verdict import AgentVerdict
 from pilothouse.errors import PilothouseError
-from pilothouse.ports import CharterInForce
+from pilothouse.ports.ledger import CharterInForce
 from pilothouse.reports.portfolio import Holding, PortfolioPage, build_portfolio
 from pilothouse.workflows.assess import assess
 from pilothouse.workflows.in_force import charter_of

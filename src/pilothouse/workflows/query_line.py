@@ -16,7 +16,7 @@ from typing import Any
 from pilothouse.core.evidence.task import TaskResult, TaskState
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.errors import UnknownName, UsageError, nearest_name
-from pilothouse.ports import SAID_SPAN_MAX_NS, TaskFilter
+from pilothouse.ports.lake import SAID_SPAN_MAX_NS, TaskFilter
 
 __all__ = ["QUERY_CHARS_MAX", "QUERY_KEYS", "narrow_query", "parse_query"]
 

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pilothouse.ports import Decision, LakeHealth, Ledger
+from pilothouse.ports.lake import LakeHealth
+from pilothouse.ports.ledger import Decision, Ledger
 from pilothouse.workflows.alerts import Firing, raise_alert
 from pilothouse.workflows.control_room import ControlRoom
 

@@ -20,7 +20,8 @@ from pilothouse.evals.journal import Journal
 from pilothouse.evals.scorers.registry import ScorerRegistry, parse_scorer_text
 from pilothouse.evals.scorers.scorer import Scorer
 from pilothouse.evals.selection import Selection, select_cases
-from pilothouse.ports import Lake, Ledger
+from pilothouse.ports.lake import Lake
+from pilothouse.ports.ledger import Ledger
 from pilothouse.workflows.check import load_charter
 from pilothouse.workflows.datasets import read_shown_texts
 from pilothouse.workflows.gate_arms import anchor_version, candidate_arm, resolve_baseline, stored_arm

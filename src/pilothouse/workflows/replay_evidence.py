@@ -7,7 +7,7 @@ from datetime import datetime
 
 from pilothouse.core.evidence.evidence import Evidence, Source
 from pilothouse.errors import UsageError
-from pilothouse.ports import Ledger
+from pilothouse.ports.ledger import Ledger
 from pilothouse.runtime.replay.mode import ReplayMode
 from pilothouse.workflows.replay import ReplayReport
 

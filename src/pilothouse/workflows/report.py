@@ -24,7 +24,8 @@ from pilothouse.core.verdict.signing import asked_signatures
 from pilothouse.core.verdict.stall import QUESTION_DAYS, Stall, judge_stall
 from pilothouse.core.verdict.verdict import AgentVerdict
 from pilothouse.errors import StorageUnavailable, UsageError
-from pilothouse.ports import Ledger, TaskFilter
+from pilothouse.ports.lake import TaskFilter
+from pilothouse.ports.ledger import Ledger
 from pilothouse.reports.compliance import CompliancePage, build_compliance
 from pilothouse.reports.executive import ExecutivePage, Facts, build_executive, stall_words
 from pilothouse.reports.html_report import render_report

@@ -11,7 +11,8 @@ from typing import Final
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.errors import CharterError
-from pilothouse.ports import LakeUpkeep, Ledger, RetentionRule
+from pilothouse.ports.ledger import Ledger
+from pilothouse.ports.upkeep import LakeUpkeep, RetentionRule
 from pilothouse.workflows.in_force import charter_of
 
 __all__ = [

@@ -15,7 +15,8 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.powers import Action
 from pilothouse.core.evidence.review import Answer, ItemState, Label, ReviewSource
 from pilothouse.errors import Conflict, UnknownName, UsageError
-from pilothouse.ports import CLAIM_LIFE, Clock, ItemRecord, QueueCount, ReviewQueue
+from pilothouse.ports.clock import Clock
+from pilothouse.ports.review import CLAIM_LIFE, ItemRecord, QueueCount, ReviewQueue
 from pilothouse.workflows.people import Directory, Visitor, reviewer_of
 from pilothouse.workflows.review_load import ReviewLoad, review_load
 

@@ -12,7 +12,7 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.review import ItemState, ReviewSource
 from pilothouse.core.statistics.judging import Agreement, agreement
 from pilothouse.core.statistics.results import NotEnoughEvidence
-from pilothouse.ports import ItemRecord, ReviewQueue
+from pilothouse.ports.review import ItemRecord, ReviewQueue
 
 __all__ = ["ReviewLoad", "load_in_words", "review_load"]
 

@@ -11,7 +11,7 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.evidence import Evidence, Scope, Source
 from pilothouse.errors import Denied, UnknownName, UsageError
-from pilothouse.ports import Ledger
+from pilothouse.ports.ledger import Ledger
 
 __all__ = ["KINDS", "MINUTES_CHARS_MIN", "ReviewDue", "hold_review", "review_calendar"]
 

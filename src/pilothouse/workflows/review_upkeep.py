@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.review import ItemState, ReviewItem, ReviewSource, item_digest
-from pilothouse.ports import Ledger, ReviewQueue
+from pilothouse.ports.ledger import Ledger
+from pilothouse.ports.review import ReviewQueue
 from pilothouse.workflows.directory import people_gone
 from pilothouse.workflows.people import Directory, reviewer_of
 from pilothouse.workflows.review import rubric_of

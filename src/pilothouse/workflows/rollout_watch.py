@@ -16,7 +16,7 @@ from pilothouse.core.verdict.sentence import person_names
 from pilothouse.core.verdict.stall import StallLevel
 from pilothouse.core.verdict.verdict import AgentVerdict
 from pilothouse.errors import PilothouseError
-from pilothouse.ports import TaskFilter
+from pilothouse.ports.lake import TaskFilter
 from pilothouse.reports.executive import stall_words
 from pilothouse.reports.foreign import foreign_line
 from pilothouse.workflows.alerts import Firing, raise_alert

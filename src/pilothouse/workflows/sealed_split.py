@@ -7,7 +7,7 @@ import json
 from typing import Final
 
 from pilothouse.errors import UsageError
-from pilothouse.ports import Ledger
+from pilothouse.ports.ledger import Ledger
 
 __all__ = ["OPENINGS_MAX", "SEALED_RELEASE", "count_opening"]
 

@@ -14,7 +14,8 @@ from pilothouse.core.evidence.outcome import Outcome
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.verdict.verdict import AgentVerdict, Status
 from pilothouse.errors import InfrastructureError, PilothouseError, UnknownName
-from pilothouse.ports import CharterInForce, LakeHealth, Ledger, SpanRecord, TaskCursor, TaskFilter
+from pilothouse.ports.lake import LakeHealth, SpanRecord, TaskCursor, TaskFilter
+from pilothouse.ports.ledger import CharterInForce, Ledger
 from pilothouse.reports.agent import AgentPage, AgentTraffic, build_agent
 from pilothouse.reports.fleet import FleetPage, Governed, build_fleet
 from pilothouse.reports.health import HealthPage, Work, build_health

@@ -12,7 +12,9 @@ from datetime import timedelta
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.charter.powers import Action
 from pilothouse.errors import Denied
-from pilothouse.ports import Clock, Ledger, SessionStore
+from pilothouse.ports.clock import Clock
+from pilothouse.ports.ledger import Ledger
+from pilothouse.ports.sessions import SessionStore
 from pilothouse.workflows.people import Directory, Visitor
 
 __all__ = ["LINK_LIFE", "SESSION_LIFE", "Proxy", "SignIn", "form_token"]

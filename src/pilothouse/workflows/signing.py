@@ -23,7 +23,7 @@ from pilothouse.core.verdict.signing import (
 from pilothouse.core.verdict.verdict import ItemVerdict, Status
 from pilothouse.core.verdict.waiver import WAIVER_MAX, Waiver
 from pilothouse.errors import Conflict, Denied, UnknownName, UsageError
-from pilothouse.ports import DECISIONS_MAX, Ledger
+from pilothouse.ports.ledger import DECISIONS_MAX, Ledger
 from pilothouse.workflows.in_force import charter_of
 
 __all__ = ["REASON_CHARS_MAX", "asked_of", "is_open", "sign", "signatures", "waive", "waivers_of"]

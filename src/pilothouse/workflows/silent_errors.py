@@ -14,7 +14,7 @@ from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.evidence.outcome import OutcomeStatus
 from pilothouse.core.evidence.silent_error import SilentError, ToolOutcome, classify_answer, failed_by_result
 from pilothouse.core.evidence.task import Task
-from pilothouse.ports import SpanRecord, TaskFilter
+from pilothouse.ports.lake import SpanRecord, TaskFilter
 from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.installation import Installation
 

@@ -19,7 +19,8 @@ from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.verdict.phases import PhaseMove
 from pilothouse.core.verdict.stability import DayRecord, Reset, StabilityClock, StabilityTerms, fold_clock
 from pilothouse.core.verdict.verdict import AgentVerdict, Status
-from pilothouse.ports import DECISIONS_MAX, CharterInForce, Ledger, TaskFilter
+from pilothouse.ports.lake import TaskFilter
+from pilothouse.ports.ledger import DECISIONS_MAX, CharterInForce, Ledger
 from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.phase_log import phase_events

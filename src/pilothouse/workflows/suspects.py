@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from pilothouse.core.evidence.task import Task
 from pilothouse.core.evidence.unix_time import unix_ns
-from pilothouse.ports import TaskFilter
+from pilothouse.ports.lake import TaskFilter
 from pilothouse.workflows.installation import Installation
 
 __all__ = ["SUSPECTS_MAX", "suspects"]

@@ -17,7 +17,7 @@ from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.errors import UsageError
 from pilothouse.evals.case import Case
 from pilothouse.evals.targets.recorded import json_or_text, root_span
-from pilothouse.ports import TaskFilter
+from pilothouse.ports.lake import TaskFilter
 from pilothouse.workflows.installation import Installation
 
 __all__ = ["TRAFFIC_WINDOW", "RecordedTraffic", "busiest_hour_per_minute", "read_traffic"]

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.review import ItemState, Label, ReviewSource
 from pilothouse.evals.case import Split
-from pilothouse.ports import ItemRecord, ReviewQueue
+from pilothouse.ports.review import ItemRecord, ReviewQueue
 from pilothouse.workflows.label_sampling import agree
 from pilothouse.workflows.review import rubric_of
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from pilothouse.core.evidence.price import Price
 from pilothouse.errors import CharterError, PilothouseError
-from pilothouse.ports import LakeUpkeep, Ledger
+from pilothouse.ports.ledger import Ledger
+from pilothouse.ports.upkeep import LakeUpkeep
 from pilothouse.workflows.accept import accept_file
 from pilothouse.workflows.background import Tick
 from pilothouse.workflows.history import freeze_changes

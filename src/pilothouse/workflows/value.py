@@ -16,7 +16,8 @@ from pilothouse.core.statistics.intervals import jeffreys_interval
 from pilothouse.core.statistics.results import Estimate
 from pilothouse.core.verdict.remediation import plan_steps
 from pilothouse.core.verdict.value import DAYS_A_MONTH, Measured, TypeVolume, three_numbers
-from pilothouse.ports import Ledger, TaskFilter
+from pilothouse.ports.lake import TaskFilter
+from pilothouse.ports.ledger import Ledger
 from pilothouse.reports.value import SealShown, ValuePage, build_value
 from pilothouse.workflows.assess import Assessment
 from pilothouse.workflows.installation import Installation

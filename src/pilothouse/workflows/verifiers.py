@@ -14,7 +14,7 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.tasks import TaskType
 from pilothouse.core.evidence.outcome import Outcome
 from pilothouse.errors import ExtensionError
-from pilothouse.ports import CharterInForce
+from pilothouse.ports.ledger import CharterInForce
 
 __all__ = ["FAILED", "VerifierCase", "unlisted_critical", "verifier_case", "verifier_notes"]
 

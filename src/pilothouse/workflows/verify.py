@@ -20,7 +20,8 @@ from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
 from pilothouse.core.evidence.task import Task
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.errors import ExtensionError, PilothouseError
-from pilothouse.ports import CharterInForce, Lake, Ledger, TaskCursor, TaskFilter
+from pilothouse.ports.lake import Lake, TaskCursor, TaskFilter
+from pilothouse.ports.ledger import CharterInForce, Ledger
 from pilothouse.workflows.asking import Answer, Asker
 from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.installation import Installation

@@ -26,7 +26,9 @@ from pilothouse.core.evidence.type_day import TypeDay, fold_type_days
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.statistics.rates import RateState
 from pilothouse.errors import Conflict
-from pilothouse.ports import FeedbackKind, FeedbackStore, ItemRecord, ReviewQueue, TaskFilter
+from pilothouse.ports.feedback import FeedbackKind, FeedbackStore
+from pilothouse.ports.lake import TaskFilter
+from pilothouse.ports.review import ItemRecord, ReviewQueue
 from pilothouse.ports.watch import WatchReading, WatchState, WatchStep
 from pilothouse.workflows.alerts import rule_for
 from pilothouse.workflows.control_room import ControlRoom

@@ -14,7 +14,7 @@ from pilothouse.core.statistics.drift import accumulated_evidence, feature_drift
 from pilothouse.core.statistics.results import NotEnoughEvidence
 from pilothouse.core.statistics.sessions import sequence_drift
 from pilothouse.core.statistics.texts import text_drift
-from pilothouse.ports import Lake
+from pilothouse.ports.lake import Lake
 
 __all__ = ["ALARM_AT", "DriftLook", "drift_traces", "look_at_drift"]
 

@@ -26,7 +26,7 @@ from pilothouse.core.statistics.rates import BASELINE_DAYS
 from pilothouse.core.statistics.results import Estimate, NotEnoughEvidence
 from pilothouse.core.statistics.warning import JudgeWarning, WarningState
 from pilothouse.core.statistics.wealth import log_mean, rise
-from pilothouse.ports import ItemRecord
+from pilothouse.ports.review import ItemRecord
 from pilothouse.workflows.strata import JUDGED
 
 __all__ = [

@@ -13,7 +13,8 @@ from starlette.testclient import TestClient
 
 from pilothouse.core.evidence.review import Answer, ReviewItem, ReviewSource
 from pilothouse.ledger.holds import SqlHolds
-from pilothouse.ports import CLAIM_LIFE, HeldOutput, HoldState
+from pilothouse.ports.holds import HeldOutput, HoldState
+from pilothouse.ports.review import CLAIM_LIFE
 
 SAME = {"sec-fetch-site": "same-origin"}
 

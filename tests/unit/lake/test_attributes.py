@@ -11,7 +11,7 @@ from pilothouse.lake import attributes
 from pilothouse.lake.attributes import KnownAttributes, classify
 from pilothouse.lake.otlp_request import Encoding, parse_request
 from pilothouse.lake.otlp_wire import TracesRequest
-from pilothouse.ports import Signal
+from pilothouse.ports.intake import Signal
 
 
 def counting():

@@ -13,7 +13,9 @@ from pilothouse.lake.lock import find_holder
 from pilothouse.lake.node import open_node
 from pilothouse.lake.quota import Quota
 from pilothouse.lake.store import open_lake
-from pilothouse.ports import IntakeAnswer, RetentionRule, Signal, TaskFilter
+from pilothouse.ports.intake import IntakeAnswer, Signal
+from pilothouse.ports.lake import TaskFilter
+from pilothouse.ports.upkeep import RetentionRule
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ALL = TaskFilter()

@@ -10,7 +10,7 @@ from pilothouse.lake import limits
 from pilothouse.lake.columns import SPAN_COLUMNS, TIME_FUTURE, TIME_INVERTED, TIME_MISSING, TIME_OLD
 from pilothouse.lake.otlp_request import Encoding
 from pilothouse.lake.prices import Price
-from pilothouse.ports import Signal
+from pilothouse.ports.intake import Signal
 
 DAY_NS = 86_400 * 10**9
 

@@ -16,7 +16,7 @@ from pilothouse.lake.fold import fold_trace
 from pilothouse.lake.queries import NEWEST_FILES, LakeQueries
 from pilothouse.lake.segments import SegmentTable
 from pilothouse.lake.view import Database, View
-from pilothouse.ports import TaskFilter
+from pilothouse.ports.lake import TaskFilter
 
 FILES = 3 * NEWEST_FILES
 PER_FILE = 3

@@ -11,7 +11,7 @@ from otlp_bodies import PROTOBUF, START_NS, request, run_spans
 from pilothouse.lake import trace_index as module
 from pilothouse.lake.node import open_node
 from pilothouse.lake.trace_index import TraceIndex
-from pilothouse.ports import Signal
+from pilothouse.ports.intake import Signal
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

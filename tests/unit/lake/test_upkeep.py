@@ -9,7 +9,9 @@ from otlp_bodies import PROTOBUF, START_NS, request, run_spans
 
 from pilothouse.lake.node import open_node
 from pilothouse.lake.prices import Price
-from pilothouse.ports import IntakeAnswer, Removed, RetentionRule, Signal, TaskFilter
+from pilothouse.ports.intake import IntakeAnswer, Signal
+from pilothouse.ports.lake import TaskFilter
+from pilothouse.ports.upkeep import Removed, RetentionRule
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY = START_NS // (86_400 * 10**9)

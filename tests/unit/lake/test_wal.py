@@ -9,7 +9,7 @@ from pilothouse.errors import StorageUnavailable
 from pilothouse.lake import wal as module
 from pilothouse.lake.otlp_request import Encoding
 from pilothouse.lake.wal import Wal, WalRecord, read_file, read_folder
-from pilothouse.ports import Signal
+from pilothouse.ports.intake import Signal
 
 FILE_BYTES = 1 << 16
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from pilothouse.core.evidence.task import CostState, TokenCount
 from pilothouse.core.verdict.verdict import Status
-from pilothouse.ports import AgentSeen, TaskCursor, TaskFilter, TaskPage
+from pilothouse.ports.lake import AgentSeen, TaskCursor, TaskFilter, TaskPage
 from pilothouse.reports.fleet import AGENTS_MAX, Governed, build_fleet
 from pilothouse.reports.html import render_body
 from pilothouse.reports.tasks import build_tasks, cost_quantity, task_row

@@ -10,7 +10,7 @@ import page_world as world
 import pytest
 
 from pilothouse.core.evidence.outcome import OutcomeStatus
-from pilothouse.ports import TraceView
+from pilothouse.ports.lake import TraceView
 from pilothouse.reports.foreign import FIELD_BYTES_MAX
 from pilothouse.reports.html import render_body
 from pilothouse.reports.trace import BARS_MAX, build_trace

@@ -26,7 +26,7 @@ from pilothouse.core.evidence.run_log import (
     ToolReturned,
 )
 from pilothouse.errors import DigestMismatch, LimitExceeded, StorageUnavailable, UnknownName
-from pilothouse.ports import RunLog
+from pilothouse.ports.runlog import RunLog
 from pilothouse.runtime.runlog import recorder as recording
 from pilothouse.runtime.runlog.recorder import Recorder
 from pilothouse.runtime.runlog.segments import cut

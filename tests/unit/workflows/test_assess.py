@@ -16,7 +16,7 @@ from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
 from pilothouse.core.evidence.task import TaskResult
 from pilothouse.core.verdict.verdict import Reason, Status
 from pilothouse.errors import CharterInvalid, UsageError
-from pilothouse.ports import TaskFilter
+from pilothouse.ports.lake import TaskFilter
 from pilothouse.settings import load_settings
 from pilothouse.testing import EXAMPLE_NOW, FixedClock, MemoryLake, MemoryLedger, example_task
 from pilothouse.workflows.accept import accept_file

@@ -12,7 +12,7 @@ import pytest
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
 from pilothouse.core.evidence.task import Task
 from pilothouse.core.statistics.canary import CanaryTest
-from pilothouse.ports import Assigned
+from pilothouse.ports.lake import Assigned
 from pilothouse.runtime.experiment import assign
 from pilothouse.workflows.canary import canary_evidence, read_canary
 

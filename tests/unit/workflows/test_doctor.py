@@ -11,7 +11,8 @@ from types import SimpleNamespace
 import pytest
 
 from pilothouse.errors import StorageUnavailable
-from pilothouse.ports import AgentSeen, CharterInForce
+from pilothouse.ports.lake import AgentSeen
+from pilothouse.ports.ledger import CharterInForce
 from pilothouse.settings import load_settings
 from pilothouse.workflows import doctor
 from pilothouse.workflows.doctor import Check, examine

@@ -6,7 +6,7 @@ import pytest
 from otlp_bodies import request, run_spans, to_json
 
 from pilothouse.errors import StorageUnavailable, UsageError
-from pilothouse.ports import IntakeAnswer, Receipt, Signal
+from pilothouse.ports.intake import IntakeAnswer, Receipt, Signal
 from pilothouse.workflows.ingest import import_files
 
 ONE = request(run_spans(1))

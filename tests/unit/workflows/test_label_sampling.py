@@ -13,7 +13,7 @@ import pytest
 from pilothouse.core.evidence.review import Answer, Label, ReviewSource
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.ledger.holds import SqlHolds
-from pilothouse.ports import HeldOutput
+from pilothouse.ports.holds import HeldOutput
 from pilothouse.workflows import label_sampling
 from pilothouse.workflows.assess import assess
 from pilothouse.workflows.label_evidence import label_evidence, record_label_evidence

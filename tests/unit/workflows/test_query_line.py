@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pilothouse.errors import PilothouseError, UnknownName, UsageError
-from pilothouse.ports import SAID_SPAN_MAX_NS, TaskFilter
+from pilothouse.ports.lake import SAID_SPAN_MAX_NS, TaskFilter
 from pilothouse.workflows.query_line import _READERS, QUERY_KEYS, narrow_query, parse_query
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)

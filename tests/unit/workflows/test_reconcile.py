@@ -9,7 +9,7 @@ from dataclasses import replace
 from control_rooms import NOW, control_room_at
 
 from pilothouse.core.verdict.verdict import Status
-from pilothouse.ports import LakeHealth
+from pilothouse.ports.lake import LakeHealth
 from pilothouse.reports.health import Work, build_health
 from pilothouse.testing import EXAMPLE_NOW, MemoryLedger
 from pilothouse.workflows.doctor import _gap_checks, _road_checks

@@ -11,7 +11,7 @@ from fresh_ledger import ledger_url
 
 from pilothouse.core.charter.quantities import parse_duration
 from pilothouse.ledger.ledger import open_ledger
-from pilothouse.ports import Removed
+from pilothouse.ports.upkeep import Removed
 from pilothouse.workflows.accept import accept_file
 from pilothouse.workflows.doctor import _retention_checks
 from pilothouse.workflows.retention import RETENTION_KIND, apply_retention, reprice, retention_rule

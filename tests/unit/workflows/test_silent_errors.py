@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pilothouse.core.evidence.task import TaskResult
-from pilothouse.ports import SpanRecord, TraceView
+from pilothouse.ports.lake import SpanRecord, TraceView
 from pilothouse.settings import load_settings
 from pilothouse.testing import FixedClock, MemoryLake, MemoryLedger, example_task
 from pilothouse.workflows.accept import accept_file

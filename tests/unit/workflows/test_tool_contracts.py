@@ -17,7 +17,8 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.errors import CharterInvalid, ToolError
 from pilothouse.ledger.controls import SqlControls
 from pilothouse.ledger.ledger import open_ledger
-from pilothouse.ports import CharterInForce, Pause
+from pilothouse.ports.controls import Pause
+from pilothouse.ports.ledger import CharterInForce
 from pilothouse.runtime.tools.governed import governed_tools
 from pilothouse.runtime.tools.pipeline import call_through
 from pilothouse.runtime.tools.steps import drive

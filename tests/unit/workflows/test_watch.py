@@ -16,7 +16,7 @@ from pilothouse.core.verdict.readiness import decide
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.ledger.feedback import SqlFeedback
 from pilothouse.ledger.review_queue import SqlReviewQueue
-from pilothouse.ports import Feedback, FeedbackKind
+from pilothouse.ports.feedback import Feedback, FeedbackKind
 from pilothouse.workflows import watch_tick
 from pilothouse.workflows.people import Directory
 from pilothouse.workflows.watch import WatchRoom

@@ -15,7 +15,7 @@ from pilothouse.evals.targets.target import Target
 from pilothouse.evals.targets.worker_process import WorkerProcess
 
 if TYPE_CHECKING:
-    from pilothouse.ports import Lake
+    from pilothouse.ports.lake import Lake
 
 __all__ = ["FORMS", "open_target"]
 

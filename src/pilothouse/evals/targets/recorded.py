@@ -16,7 +16,7 @@ from pilothouse.evals.targets.target import AgentFailed, TargetSpec, TargetUnrea
 from pilothouse.evals.trial import Reply, ToolCall, TrialContext
 
 if TYPE_CHECKING:
-    from pilothouse.ports import Lake, SpanRecord, TraceView
+    from pilothouse.ports.lake import Lake, SpanRecord, TraceView
 
 __all__ = ["RecordedFile", "RecordedTraces", "StoredTrials", "json_or_text", "reply_of", "root_span"]
 

@@ -17,7 +17,7 @@ from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
     from pilothouse.interfaces.cli.services import Services
-    from pilothouse.ports import Approval
+    from pilothouse.ports.approvals import Approval
 
 __all__ = ["register"]
 

@@ -17,7 +17,7 @@ from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
     from pilothouse.interfaces.cli.services import Services
-    from pilothouse.ports import VirtualKey
+    from pilothouse.ports.gateway import VirtualKey
 
 __all__ = ["register"]
 

@@ -16,7 +16,7 @@ from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
     from pilothouse.interfaces.cli.services import Services
-    from pilothouse.ports import Provider
+    from pilothouse.ports.gateway import Provider
 
 __all__ = ["register"]
 
@@ -52,7 +52,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         as_json: AsJson = False,
     ) -> None:
         """Say where a provider is; another of that name is replaced. The credential itself is kept nowhere."""
-        from pilothouse.ports import WireProtocol
+        from pilothouse.ports.gateway import WireProtocol
         from pilothouse.workflows.gateway_keys import add_provider
 
         guessed = "anthropic" if "anthropic" in f"{name} {url}".lower() else "openai"

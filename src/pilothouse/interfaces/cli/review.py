@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from pilothouse.interfaces.cli.services import Services
-    from pilothouse.ports import ItemRecord
+    from pilothouse.ports.review import ItemRecord
     from pilothouse.workflows.people import Visitor
     from pilothouse.workflows.review import Workbench
     from pilothouse.workflows.review_load import ReviewLoad

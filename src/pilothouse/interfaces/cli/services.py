@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pilothouse.demo.story import DemoParts
-    from pilothouse.ports import Clock, GatewayStore, Intake, RunLog
+    from pilothouse.ports.clock import Clock
+    from pilothouse.ports.gateway import GatewayStore
+    from pilothouse.ports.intake import Intake
+    from pilothouse.ports.runlog import RunLog
     from pilothouse.runtime.tools.mcp_upstream import UpstreamAddress
     from pilothouse.settings import Settings
     from pilothouse.workflows.backup import Manifest

@@ -21,7 +21,7 @@ from pilothouse.settings import load_settings
 if TYPE_CHECKING:
     from pilothouse.core.evidence.task import Task
     from pilothouse.interfaces.cli.services import Services
-    from pilothouse.ports import Lake
+    from pilothouse.ports.lake import Lake
     from pilothouse.workflows.ingest import ImportReport
 
 __all__ = ["cost_text", "register", "task_record"]
@@ -49,7 +49,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         home: HomeOption = None,
     ) -> int:
         """Import traces and logs from OTLP files; broken parts are named, good ones are kept."""
-        from pilothouse.ports import Signal
+        from pilothouse.ports.intake import Signal
         from pilothouse.workflows.ingest import import_files
 
         if signal not in ("traces", "logs"):
@@ -144,7 +144,7 @@ def register(cli: typer.Typer, services: Services) -> None:
 
 def _whole_id(lake: Lake, given: str) -> str:
     """Return the trace id that begins with the given digits."""
-    from pilothouse.ports import TaskFilter
+    from pilothouse.ports.lake import TaskFilter
 
     if len(given) == TRACE_ID_DIGITS:
         return given

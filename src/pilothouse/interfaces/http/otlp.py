@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from pilothouse.interfaces.http.ingest_key import source_of
 from pilothouse.interfaces.http.otlp_messages import export_response, rpc_status
-from pilothouse.ports import IntakeAnswer, Receipt, Signal
+from pilothouse.ports.intake import IntakeAnswer, Receipt, Signal
 
 __all__ = ["AsyncIntake", "otlp_app"]
 

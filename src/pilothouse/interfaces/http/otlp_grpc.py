@@ -17,7 +17,7 @@ from pilothouse.errors import Conflict
 from pilothouse.interfaces.http.ingest_key import source_of
 from pilothouse.interfaces.http.otlp import AsyncIntake
 from pilothouse.interfaces.http.otlp_messages import export_response, retry_delay, rpc_status
-from pilothouse.ports import IntakeAnswer, Signal
+from pilothouse.ports.intake import IntakeAnswer, Signal
 
 __all__ = ["GrpcServer", "start_grpc"]
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from pilothouse.ports import Receipt
+from pilothouse.ports.intake import Receipt
 
 __all__ = ["export_response", "retry_delay", "rpc_status"]
 

@@ -17,7 +17,7 @@ from pilothouse.core.verdict.verdict import Status
 from pilothouse.errors import UnknownName, UsageError
 from pilothouse.interfaces.web.frame import HEADERS, Frame
 from pilothouse.interfaces.web.routing import PageRoute, Visit
-from pilothouse.ports import TaskCursor, TaskFilter
+from pilothouse.ports.lake import TaskCursor, TaskFilter
 from pilothouse.reports.agent import AgentPage
 from pilothouse.reports.fleet import FleetPage
 from pilothouse.reports.foreign import foreign_line

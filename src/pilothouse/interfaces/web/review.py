@@ -12,7 +12,8 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.powers import Action
 from pilothouse.interfaces.web.frame import HEADERS, Frame
 from pilothouse.interfaces.web.routing import PageRoute, Visit, see_other
-from pilothouse.ports import Clock, QueueCount
+from pilothouse.ports.clock import Clock
+from pilothouse.ports.review import QueueCount
 from pilothouse.reports.foreign import foreign_line
 from pilothouse.reports.review import AfterAnswer, Similar, after_answer, build_item, build_queue
 from pilothouse.workflows.people import Visitor

@@ -11,7 +11,8 @@ from starlette.responses import Response
 from pilothouse.core.charter.powers import Action
 from pilothouse.interfaces.web.frame import Frame
 from pilothouse.interfaces.web.routing import PageRoute, Visit, see_other
-from pilothouse.ports import Clock, Ledger
+from pilothouse.ports.clock import Clock
+from pilothouse.ports.ledger import Ledger
 from pilothouse.reports.signing import build_signing
 from pilothouse.workflows.people import Directory
 from pilothouse.workflows.signing import asked_of, sign, signatures

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pilothouse.core.evidence.task import TokenCount
-from pilothouse.ports import VirtualKey, WireProtocol
+from pilothouse.ports.gateway import VirtualKey, WireProtocol
 from pilothouse.runtime.gateway.policy import AgentPolicy
 from pilothouse.runtime.gateway.refusal import RefusalCode
 from pilothouse.runtime.gateway.routes import Route

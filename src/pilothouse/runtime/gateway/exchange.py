@@ -18,7 +18,7 @@ from random import Random
 
 import msgspec
 
-from pilothouse.ports import Provider
+from pilothouse.ports.gateway import Provider
 from pilothouse.runtime.gateway.call import Attempt, Call, Ending
 from pilothouse.runtime.gateway.caller import Caller, Headers
 from pilothouse.runtime.gateway.failure import Failure, pause_before_next

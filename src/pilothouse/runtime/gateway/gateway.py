@@ -16,7 +16,8 @@ from pilothouse.core.charter.facts import CharterFacts
 from pilothouse.core.charter.models_known import MODEL_ALIASES
 from pilothouse.core.charter.rules.model import is_exact_model
 from pilothouse.core.evidence.run_log import IdentitySource
-from pilothouse.ports import Controls, Provider, WireProtocol
+from pilothouse.ports.controls import Controls
+from pilothouse.ports.gateway import Provider, WireProtocol
 from pilothouse.runtime.gateway.call import Call, Ending
 from pilothouse.runtime.gateway.caller import BODY_BYTES_MAX, BodyTooLarge, Caller, Headers
 from pilothouse.runtime.gateway.exchange import Exchange, Member

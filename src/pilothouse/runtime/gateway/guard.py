@@ -23,7 +23,7 @@ from jsonschema.validators import validator_for
 
 from pilothouse.core.evidence.task import UNDECLARED_TASK_TYPE, TokenCount
 from pilothouse.errors import PilothouseError
-from pilothouse.ports import HeldOutput, Hold, Holds, HoldState
+from pilothouse.ports.holds import HeldOutput, Hold, Holds, HoldState
 from pilothouse.runtime.gateway.call import Call
 from pilothouse.runtime.gateway.exchange import Exchange, Whole
 from pilothouse.runtime.gateway.messages import FinalAnswer, final_answer, spoken_input

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Mapping
 from datetime import datetime
 
-from pilothouse.ports import VirtualKey
+from pilothouse.ports.gateway import VirtualKey
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused
 
 __all__ = ["KEY_START", "check_key", "make_key", "shown_key"]

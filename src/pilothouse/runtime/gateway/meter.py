@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from pilothouse.core.evidence.task import TokenCount
-from pilothouse.ports import Spent
+from pilothouse.ports.gateway import Spent
 from pilothouse.runtime.gateway.call import Call, Ending
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused
 

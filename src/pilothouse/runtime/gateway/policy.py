@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Literal
 
 from pilothouse.core.verdict.routing import Reach
-from pilothouse.ports import Provider, VirtualKey
+from pilothouse.ports.gateway import Provider, VirtualKey
 
 __all__ = ["AgentPolicy", "Budget", "Directory", "Guard", "Limits", "Pin"]
 

@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 from enum import Enum
 
-from pilothouse.ports import WireProtocol
+from pilothouse.ports.gateway import WireProtocol
 from pilothouse.runtime.gateway.routes import Operation
 
 __all__ = ["Refusal", "RefusalCode", "Refused", "error_body", "error_event"]

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pilothouse.ports import WireProtocol
+from pilothouse.ports.gateway import WireProtocol
 
 __all__ = ["PREFIX", "Operation", "Place", "Route", "find_place"]
 

@@ -15,7 +15,8 @@ from typing import Any
 
 import msgspec
 
-from pilothouse.ports import Intake, IntakeAnswer, Signal, WireProtocol
+from pilothouse.ports.gateway import WireProtocol
+from pilothouse.ports.intake import Intake, IntakeAnswer, Signal
 from pilothouse.runtime.gateway.call import Call, Ending
 from pilothouse.runtime.gateway.messages import spoken_input, spoken_output
 from pilothouse.runtime.gateway.routes import Operation

@@ -17,7 +17,7 @@ from typing import Self
 import aiohttp
 from yarl import URL
 
-from pilothouse.ports import Provider, WireProtocol
+from pilothouse.ports.gateway import Provider, WireProtocol
 
 __all__ = ["Upstream", "UpstreamAnswer", "UpstreamFailed", "kept_request_headers"]
 

@@ -24,16 +24,9 @@ from pilothouse.core.charter.policy import ArgumentFacts, CallFacts, limit_of
 from pilothouse.core.charter.policy_types import scaled, text_fits
 from pilothouse.core.charter.systems import Argument, Origin
 from pilothouse.errors import Denied, PilothouseError
-from pilothouse.ports import (
-    CallProposal,
-    PermissionBook,
-    PermissionDecision,
-    ShownArgument,
-    TaskOpening,
-    ToolCall,
-    UnreadValues,
-    UsedSoFar,
-)
+from pilothouse.ports.approvals import CallProposal, PermissionBook, ShownArgument, UsedSoFar
+from pilothouse.ports.permissions import PermissionDecision, TaskOpening
+from pilothouse.ports.tools import ToolCall, UnreadValues
 from pilothouse.runtime.permissions.engine import CompiledTool
 from pilothouse.runtime.permissions.remedies import remedy_for
 from pilothouse.runtime.provenance.context import TaskContext, ValueOrigin

@@ -6,7 +6,8 @@ from __future__ import annotations
 from typing import Any
 
 from pilothouse.errors import ToolError
-from pilothouse.ports import Decider, ToolCall, UnreadValues
+from pilothouse.ports.permissions import Decider
+from pilothouse.ports.tools import ToolCall, UnreadValues
 
 __all__ = ["PermissionGuard"]
 

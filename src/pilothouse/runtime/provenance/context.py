@@ -17,7 +17,7 @@ from typing import Any
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.policy_types import NUMERIC, type_name, type_parameter
 from pilothouse.core.charter.systems import Argument, Origin, ResultField
-from pilothouse.ports import TaskOpening
+from pilothouse.ports.permissions import TaskOpening
 from pilothouse.runtime.provenance.hiding import HiddenFields, tells_little
 from pilothouse.runtime.provenance.values import PIECE_MAX, clean, value_type
 

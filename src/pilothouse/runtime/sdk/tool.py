@@ -18,7 +18,7 @@ from pilothouse.runtime.tools.runtime import ToolRuntime
 from pilothouse.runtime.tools.values import plain
 
 if TYPE_CHECKING:
-    from pilothouse.ports import ToolCall
+    from pilothouse.ports.tools import ToolCall
 
 __all__ = ["current_call_key", "tool"]
 

@@ -11,7 +11,7 @@ from pilothouse.runtime.sdk.opening import tool_runtime
 from pilothouse.runtime.sdk.run import current_run
 
 if TYPE_CHECKING:
-    from pilothouse.ports import UnreadValues
+    from pilothouse.ports.tools import UnreadValues
 
 __all__ = ["extract", "matching", "reveal", "transform"]
 

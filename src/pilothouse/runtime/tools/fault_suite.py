@@ -16,7 +16,7 @@ from typing import Any
 from pilothouse.core.charter.contract import ContractExample, Effect, ToolContract
 from pilothouse.core.evidence.certificate import FaultRow
 from pilothouse.errors import ToolError
-from pilothouse.ports import ToolCall
+from pilothouse.ports.tools import ToolCall
 from pilothouse.runtime.resilience.breaker import BreakerState
 from pilothouse.runtime.resilience.rate_limit import RateLimiter
 from pilothouse.runtime.tools.fault_server import FaultServer, Hit, Misbehave, Reply

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from pilothouse.errors import ToolError
-from pilothouse.ports import Controls, ToolCall
+from pilothouse.ports.controls import Controls
+from pilothouse.ports.tools import ToolCall
 
 __all__ = ["PauseGuard"]
 

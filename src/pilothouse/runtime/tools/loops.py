@@ -9,7 +9,7 @@ from collections import OrderedDict, deque
 
 from pilothouse.core.evidence.loops import NO_RUN, LoopLimits, Step, find_loop
 from pilothouse.errors import ToolError
-from pilothouse.ports import ToolCall
+from pilothouse.ports.tools import ToolCall
 
 __all__ = ["RUNS_KEPT_MAX", "LoopWatch"]
 

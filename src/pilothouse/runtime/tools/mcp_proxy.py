@@ -27,7 +27,7 @@ from mcp_types import (
 from pilothouse import __version__
 from pilothouse.core.evidence.loops import NO_RUN
 from pilothouse.errors import ToolError
-from pilothouse.ports import ToolCall
+from pilothouse.ports.tools import ToolCall
 from pilothouse.runtime.tools.governed import GovernedTool
 from pilothouse.runtime.tools.mcp_unread import UNREAD_TOOLS, answer_about_unread, answer_of
 from pilothouse.runtime.tools.mcp_upstream import Upstream, UpstreamAddress, manifest_of

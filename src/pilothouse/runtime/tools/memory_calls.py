@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pilothouse.errors import Conflict
-from pilothouse.ports import StoredCall
+from pilothouse.ports.tools import StoredCall
 
 __all__ = ["MemoryCalls"]
 

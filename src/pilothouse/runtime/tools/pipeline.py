@@ -25,7 +25,7 @@ from functools import partial
 from typing import Any
 
 from pilothouse.errors import PilothouseError, ToolError
-from pilothouse.ports import (
+from pilothouse.ports.tools import (
     STORED_RESULT_MAX,
     CallGuard,
     CallObserver,

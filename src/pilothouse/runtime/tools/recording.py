@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pilothouse.core.evidence.loops import NO_RUN
 from pilothouse.core.evidence.run_log import RunOpened, Tap, ToolCalled, ToolReturned
 from pilothouse.errors import PilothouseError, ToolError
-from pilothouse.ports import CallRecord, RunLog, ToolCall
+from pilothouse.ports.runlog import RunLog
+from pilothouse.ports.tools import CallRecord, ToolCall
 
 __all__ = ["RunRecord"]
 

@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.errors import CharterInvalid
-from pilothouse.ports import AuditRecord, ControlStore
+from pilothouse.ports.audit import AuditRecord
+from pilothouse.ports.controls import ControlStore
 from pilothouse.reports.controls import ControlFacts, DeniedCall, ExamplesRun, ToolUse, build_controls
 from pilothouse.reports.sections import SectionsPage
 from pilothouse.runtime.permissions.engine import compile_tool, run_examples

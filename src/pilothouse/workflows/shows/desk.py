@@ -20,7 +20,8 @@ from pilothouse.workflows.shows.tour import show_tour
 from pilothouse.workflows.shows.watch import show_watch
 
 if TYPE_CHECKING:
-    from pilothouse.ports import GatewayStore, RunLog
+    from pilothouse.ports.gateway import GatewayStore
+    from pilothouse.ports.runlog import RunLog
     from pilothouse.reports.sections import SectionsPage
     from pilothouse.workflows.boundary_room import BoundaryRoom
     from pilothouse.workflows.control_room import ControlRoom

@@ -8,7 +8,7 @@ from itertools import zip_longest
 
 from pilothouse.core.evidence.run_log import RecordedRun
 from pilothouse.errors import UnknownName
-from pilothouse.ports import RunLog
+from pilothouse.ports.runlog import RunLog
 from pilothouse.reports.runs import CallPair, RunDifference, build_run, build_runs
 from pilothouse.reports.sections import SectionsPage
 from pilothouse.runtime.replay.answers import read_answer

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pilothouse.core.charter.answers import known
-from pilothouse.ports import GatewayStore
 from pilothouse.ports.contacts import ContactStore, Notifier
+from pilothouse.ports.gateway import GatewayStore
 from pilothouse.reports.sections import SectionsPage
 from pilothouse.reports.settings_page import AgentKept, KnownPerson, SettingsFacts, build_settings
 from pilothouse.settings import Settings

@@ -19,7 +19,7 @@ from pilothouse.evals.targets.address import open_target
 from pilothouse.evals.targets.recorded import RecordedTraces
 from pilothouse.evals.targets.target import AgentFailed, TargetUnreachable, as_reply
 from pilothouse.evals.trial import Reply, ToolCall, TrialContext
-from pilothouse.ports import TraceView
+from pilothouse.ports.lake import TraceView
 from pilothouse.testing import example_task
 
 pytestmark = pytest.mark.slow

@@ -11,7 +11,8 @@ from permissions_stub import IBAN, OTHER, PAY, READ, Boundary, call, opening, to
 from pilothouse.core.charter.policy import ArgumentFacts, CallFacts
 from pilothouse.errors import Conflict, Denied, StorageUnavailable, ToolError
 from pilothouse.ledger.approvals import forget_requester
-from pilothouse.ports import Decider, Presenter
+from pilothouse.ports.permissions import Decider
+from pilothouse.ports.tools import Presenter
 from pilothouse.runtime.permissions.desk import PermissionDesk
 from pilothouse.runtime.permissions.engine import CompiledTool
 from pilothouse.runtime.permissions.guard import PermissionGuard

@@ -10,7 +10,7 @@ from permissions_stub import COMMON, IBAN, PAY, Boundary, call, opening
 
 from pilothouse.core.charter.systems import ResultField
 from pilothouse.errors import ToolError
-from pilothouse.ports import TaskOpening
+from pilothouse.ports.permissions import TaskOpening
 from pilothouse.runtime.provenance.context import TaskContext
 from pilothouse.runtime.provenance.hiding import HIDDEN_MAX, HiddenFields, tells_little
 

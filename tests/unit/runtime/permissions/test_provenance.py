@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from pilothouse.core.charter.systems import Argument, ResultField
-from pilothouse.ports import Segment, TaskOpening
+from pilothouse.ports.permissions import Segment, TaskOpening
 from pilothouse.runtime.provenance.context import MEMBERS_MAX, TaskContext
 from pilothouse.runtime.provenance.values import clean, quoted_texts, value_type
 
