@@ -113,10 +113,8 @@ def test_bad_labels_in_place_of_good_ones_never_calm_the_detector(days):
                 probability=0.07,
                 predicted=0.94,
             )
-            state = detector._count(
-                state, DayCounts(day=date(2026, 1, 1) + timedelta(days=i), strata=(one,)), 1
-            )
-            if detector._alarmed(state):
+            state = detector.fold(state, DayCounts(day=date(2026, 1, 1) + timedelta(days=i), strata=(one,)))
+            if detector.is_alarmed(state):
                 return math.inf
         return max(state.log_wealth)
 

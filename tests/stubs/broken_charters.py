@@ -363,6 +363,21 @@ BROKEN = (
         ("blob is no argument type",),
     ),
     Broken(
+        "policy-unknown-type",
+        (
+            (
+                "    args: {supplier: {role: neutral, type: text, max: 80}}\n",
+                (
+                    "    args: {supplier: {role: neutral, type: text, max: 80}}\n"
+                    "    results: {number: {origin: handle}, state: {type: id, origin: owner}, total: {type: sum, origin: field}}\n"
+                ),
+            ),
+        ),
+        "total: {type: sum",
+        ("sum is no argument type",),
+        "result",
+    ),
+    Broken(
         "policy-enum-values",
         (("type: enum, values: [po-match, approval, credit, exceptions], origins", "type: enum, origins"),),
         "queue: {role",

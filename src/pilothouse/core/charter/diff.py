@@ -298,9 +298,7 @@ def _changes(old: Any, new: Any, path: tuple[str, ...], pattern: tuple[str, ...]
 def _entry(path: tuple[str, ...], holder: str, old: Any, new: Any) -> Change:
     """Return the change of an entry that came or went."""
     came = new is not None
-    if holder == "tools.*" and path[-1] == "untrusted":
-        effect = Effect.NARROWER if new == "hide" else Effect.WIDER
-    elif holder in MORE_IS_WIDER:
+    if holder in MORE_IS_WIDER:
         effect = Effect.WIDER if came else Effect.NARROWER
     elif holder in MORE_IS_TIGHTER:
         effect = Effect.TIGHTER if came else Effect.LOOSER

@@ -141,7 +141,7 @@ def find_gaps(
         Fisher's exact test of each term at Bonferroni's level (one error in twenty audits); greedy set cover.
 
     Example:
-        >>> good = [AskedInput(trace_id=f"g{n}", task_type="t", text="pay this invoice", failed=False) for n in range(40)]
+        >>> good = [AskedInput(trace_id=f"g{n}", task_type="t", text="pay the invoice of May", failed=False) for n in range(40)]
         >>> bad = [AskedInput(trace_id=f"b{n}", task_type="t", text="NTE of the invoice", failed=True) for n in range(9)]
         >>> find_gaps(good + bad).found[0].term
         'nte'

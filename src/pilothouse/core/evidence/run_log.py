@@ -47,7 +47,12 @@ class IdentitySource(StrEnum):
 
     @property
     def is_exact(self) -> bool:
-        """Whether the client said it, rather than we found it out."""
+        """Whether the client said it, rather than we found it out.
+
+        Example:
+            >>> [one.value for one in IdentitySource if one.is_exact]
+            ['path', 'key', 'traceparent']
+        """
         return self in {IdentitySource.PATH, IdentitySource.KEY, IdentitySource.TRACEPARENT}
 
 

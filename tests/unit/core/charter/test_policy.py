@@ -51,6 +51,16 @@ def test_a_target_from_anywhere_else_asks(origin):
     assert (decided.decision, decided.failed) == ("ask", ("recipient",))
 
 
+def test_what_leaves_after_something_untrusted_was_read_needs_a_trusted_origin():
+    vouched = tool(args={**TOOL["args"], "recipient": {**TOOL["args"]["recipient"], "origins": ("field",)}})
+    args = {**PAY, "recipient": (IBAN, "field")}
+    assert decide_call(vouched, call(args)).decision == "allow"
+    decided = decide_call(vouched, call(args, tainted=True))
+    assert (decided.decision, decided.failed) == ("ask", ("recipient",))
+    inside = vouched.model_copy(update={"effect": "read"})
+    assert decide_call(inside, call(args, tainted=True)).decision == "allow"
+
+
 def test_what_is_not_proven_is_denied_where_nobody_is_asked():
     assert decide_call(tool(on_fail="deny"), call({**PAY, "recipient": (IBAN, "model")})).decision == "deny"
 

@@ -21,11 +21,13 @@ REMEDIES = sorted(
 
 
 def exists(remedy):
-    """Whether the words lead to a command that can be run, not only to a group of commands."""
+    """Whether the words lead to a command that can be run, not only to a group that does nothing itself."""
     found = typer.main.get_command(command_tree())
     words = remedy.split(" -- ")[0].split()[1:]
     while hasattr(found, "commands"):
-        if not words or words[0] not in found.commands:
+        if not words:
+            return found.invoke_without_command
+        if words[0] not in found.commands:
             return False
         found = found.commands[words.pop(0)]
     return True

@@ -26,6 +26,7 @@ FILLED = {
     Per.READER: {"runbook"},
     Per.JUDGE: {"judge"},
     Per.OUTCOME: {"outcome"},
+    Per.REVIEW: {"review"},
 }
 
 
