@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export PYTHONPYCACHEPREFIX := $(abspath $(VENV))/pycache
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run demo test test-fast test-slow lint types docs golden e2e bench bench-ingest bench-ingest-proofs bench-statistics bench-watch bench-evals bench-scorers bench-injection bench-pages bench-permissions bench-tamper bench-fewshot coverage lock clean
+.PHONY: help setup setup-run demo test test-fast test-rest test-slow lint types docs golden e2e bench bench-ingest bench-ingest-proofs bench-statistics bench-watch bench-evals bench-scorers bench-injection bench-pages bench-permissions bench-tamper bench-fewshot coverage lock clean
 
 help: ## print this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -41,10 +41,16 @@ demo: $(STAMP) ## run the demo: a flawed pilot, its evidence, an honest verdict
 	$(BIN)/pilothouse demo --home demo-data
 	@command -v pilothouse >/dev/null || echo "(once in this terminal: . $(BIN)/activate)"
 
-test: lint types coverage test-slow ## everything that must be green, under 10 minutes on 2 cores
+test: lint types coverage test-rest ## everything that must be green
 
-test-fast: setup ## units, properties, golden files, architecture: about a minute
+# The core is covered by its own tests, and only they pay for being measured.
+CORE = tests/unit/core tests/property tests/golden src/pilothouse/core src/pilothouse/errors.py
+
+test-fast: setup ## what needs no server, browser or second process
 	$(BIN)/python -m pytest -q -n 2 -m "not slow" tests src
+
+test-rest: setup ## everything but the core: units, servers, browsers, kills, simulations
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup tests src $(CORE:%=--ignore=%)
 
 test-slow: setup ## servers, browsers, kills, simulations
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m slow tests
@@ -69,8 +75,8 @@ golden: setup ## rewrite golden files; read the difference like code
 e2e: setup ## only the end-to-end tests
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup tests/e2e
 
-coverage: setup ## the fast tests again with branch coverage: the core must have 100 %
-	$(BIN)/python -m pytest -q -n 2 -m "not slow" --cov --cov-report=term --cov-fail-under=100 tests src
+coverage: setup ## the core's tests with branch coverage: it must have 100 %
+	$(BIN)/python -m pytest -q -n 2 --cov --cov-report=term --cov-fail-under=100 $(CORE)
 
 bench: setup ## the benchmarks that need no peer: statistics and evaluation harness
 	$(BIN)/python benchmarks/statistics/speed.py

@@ -128,7 +128,7 @@ def as_counts(estimate: Estimate) -> tuple[int, int]:
 
     The size begins with that of a sample with an equally wide normal interval and falls until the interval of the plain
     counts holds the whole interval of the strata; the good ones are rounded down. So no conversion ever proves a floor
-    that the strata do not prove (`benchmarks/review`).
+    that the strata do not prove.
 
     Args:
         estimate: Quality from strata, with its interval.
