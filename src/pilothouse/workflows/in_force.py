@@ -3,14 +3,19 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from pydantic import ValidationError
 
 from pilothouse.connectors.charter_file import read_charter_text
 from pilothouse.core.charter.charter import Charter
-from pilothouse.errors import CharterInvalid, UsageError
+from pilothouse.errors import CharterInvalid, UnknownName
 from pilothouse.ports.ledger import CharterInForce, Ledger
 
 __all__ = ["charter_in_force", "charter_of"]
+
+CHARTERS_KEPT = 128
+"""Charters that were read stay in memory: a large fleet's, some hundred kilobytes each; every tick and page asks again."""
 
 
 def charter_in_force(ledger: Ledger, agent: str) -> Charter:
@@ -21,19 +26,21 @@ def charter_in_force(ledger: Ledger, agent: str) -> Charter:
         agent: Agent id.
 
     Raises:
-        UsageError: There is none.
+        UnknownName: There is none; says the nearest agent that has one.
         CharterInvalid: This program cannot read it.
     """
     record = ledger.charter(agent)
     if record is None:
-        raise UsageError(
-            f"no charter is in force for {agent!r}",
-            remedy="Put one into force: `pilothouse verdict --charter charter.yaml`.",
-            subject=agent,
+        raise UnknownName.among(
+            "agent with a charter",
+            agent,
+            [one.agent for one in ledger.charters()],
+            remedy="Put its charter into force: `pilothouse verdict --charter charter.yaml`.",
         )
     return charter_of(record)
 
 
+@lru_cache(maxsize=CHARTERS_KEPT)
 def charter_of(record: CharterInForce) -> Charter:
     """Return the charter that was accepted.
 

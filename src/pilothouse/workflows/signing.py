@@ -24,7 +24,7 @@ from pilothouse.core.verdict.verdict import ItemVerdict, Status
 from pilothouse.core.verdict.waiver import WAIVER_MAX, Waiver
 from pilothouse.errors import Conflict, Denied, UnknownName, UsageError
 from pilothouse.ports.ledger import DECISIONS_MAX, Ledger
-from pilothouse.workflows.in_force import charter_of
+from pilothouse.workflows.in_force import charter_in_force
 
 __all__ = ["REASON_CHARS_MAX", "asked_of", "is_open", "sign", "signatures", "waive", "waivers_of"]
 
@@ -36,18 +36,6 @@ REASON_CHARS_MAX = 500
 
 RENEWALS_MAX = 1
 """How often a waiver of one requirement can be renewed for one version and one set of thresholds."""
-
-
-def _charter(ledger: Ledger, agent: str) -> Charter:
-    record = ledger.charter(agent)
-    if record is None:
-        raise UnknownName.among(
-            "agent with a charter",
-            agent,
-            [one.agent for one in ledger.charters()],
-            remedy="Put its charter into force: `pilothouse verdict --charter charter.yaml`.",
-        )
-    return charter_of(record)
 
 
 def signatures(ledger: Ledger, agent: str, now: datetime, item: str | None = None) -> tuple[Asked, ...]:
@@ -70,7 +58,7 @@ def signatures(ledger: Ledger, agent: str, now: datetime, item: str | None = Non
             SIGNED_ITEMS,
             remedy="Run `pilothouse evidence list` to see what is to be signed.",
         )
-    return asked_signatures(_charter(ledger, agent), ledger.evidence(agent), now, item)
+    return asked_signatures(charter_in_force(ledger, agent), ledger.evidence(agent), now, item)
 
 
 def asked_of(charter: Charter, asked: Asked, person: str) -> bool:
@@ -115,7 +103,7 @@ def sign(
         Denied: The requirement asks nothing of this person.
         Conflict: The text has changed since it was shown.
     """
-    charter = _charter(ledger, agent)
+    charter = charter_in_force(ledger, agent)
     all_asked = signatures(ledger, agent, now, item)
     mine = [one for one in all_asked if asked_of(charter, one, person)]
     if not mine:
@@ -192,7 +180,7 @@ def waive(
         UsageError: Nothing to waive, no reason, or an end that is not within 30 days.
         Conflict: It was renewed once already.
     """
-    charter = _charter(ledger, agent)
+    charter = charter_in_force(ledger, agent)
     requirement = requirement_named(item)
     sponsor = known(charter.sponsor.person)
     if person != sponsor:

@@ -60,11 +60,11 @@ def item(room, requirement, part):
     return [one for one in found.items if part in (one.scope.part or "") or part == ""]
 
 
-def insist(room, number, state, who, end):
+def insist(room, number, state, who, end, *, text=""):
     """Do what the refusal says when the pager was at the incident at the same moment: look again and repeat."""
     while True:
         try:
-            return move(room, number, state, person=who, text="", now=room.work.now())
+            return move(room, number, state, person=who, text=text, now=room.work.now())
         except Conflict:
             if time.monotonic() > end:
                 raise
@@ -256,14 +256,7 @@ def test_a_game_day_is_passed_by_the_team_alone_and_only_with_the_right_names(ro
                 for one in room.incidents.incidents(active=True):
                     if one.number not in taken and one.state is IncidentState.OPEN:
                         insist(room, one.number, IncidentState.ACKNOWLEDGED, who, end)
-                        move(
-                            room,
-                            one.number,
-                            IncidentState.RESOLVED,
-                            person=who,
-                            text=next(lines),
-                            now=room.work.now(),
-                        )
+                        insist(room, one.number, IncidentState.RESOLVED, who, end, text=next(lines))
                         taken.add(one.number)
                 time.sleep(0.05)
 

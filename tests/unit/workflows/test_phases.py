@@ -112,7 +112,7 @@ def test_falling_back_needs_a_person_with_the_duty_and_no_gate(ready):
 
 
 def test_an_agent_without_a_charter_cannot_be_rolled_back(bare):
-    with pytest.raises(UsageError, match="no charter"):
+    with pytest.raises(UsageError, match="no agent with a charter"):
         roll_back_phase(bare, "another", NOW, person="sam", reason="r")
 
 
