@@ -52,6 +52,7 @@ def world(tmp_path_factory):
         for number in range(TASKS)
     ]
     bring_in(pilothouse, tmp_path, spans)
+    pilothouse("verdict")  # asks the system of record about each task
     return pilothouse, tmp_path / "home"
 
 
