@@ -18,8 +18,9 @@ FLAGS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
+    """One chromium for a file: while playwright is open, this thread has a running loop, and no other test may start one."""
     if not CHROMIUM.exists():
         pytest.skip(f"{CHROMIUM} is not installed; `apt-get install chromium` puts it there")
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 - most end-to-end tests need neither

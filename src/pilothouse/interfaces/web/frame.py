@@ -114,13 +114,17 @@ def rendered(template: str, **values: Any) -> Markup:
 
 @cache
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("pilothouse.interfaces.web", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    # Within the page, not beside it: one request less on each.
+    mark = (files("pilothouse.interfaces.web") / "static" / "icon.svg").read_text(encoding="utf-8")
+    environment.globals["mark"] = Markup(mark)  # noqa: S704 - our own file
+    return environment
 
 
 class Frame:
