@@ -188,8 +188,8 @@ def _part(name: str, pairs: Sequence[tuple[ForeignScore, ForeignScore]], pass_at
     old = [_good(one, pass_at) for one, _ in pairs]
     new = [_good(one, pass_at) for _, one in pairs]
     clusters = [one.cluster or one.case_id for one, _ in pairs]
-    # Only the interval is read, so the margin plays no part; 1 - alpha is its confidence.
-    found: Comparison | NotEnoughEvidence = PairedNonInferiority(0.05, alpha=0.05).decide_pairs(
+    # Only the interval is read, so the margin plays no part; 1 - 2 alpha is its confidence.
+    found: Comparison | NotEnoughEvidence = PairedNonInferiority(0.05, alpha=0.025).decide_pairs(
         [int(one) for one in old], [int(one) for one in new], clusters=clusters
     )
     ends = found.difference if isinstance(found, Comparison) else None
