@@ -77,7 +77,7 @@ def test_tasks_of_the_pilot_do_not_count(installation):
 def test_only_who_answers_for_outcomes_may_seal(installation):
     with pytest.raises(Denied, match="dana"):
         seal_outcomes(installation, AGENT, "kim", NOW)
-    with pytest.raises(UsageError, match="no charter"):
+    with pytest.raises(UsageError, match="no agent with a charter"):
         seal_outcomes(installation, "another", "dana", NOW)
 
 
