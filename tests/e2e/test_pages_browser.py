@@ -48,6 +48,8 @@ PAGES = {
     "value": f"{BASE}/value",
     "watch": f"{BASE}/watch",
 }
+EACH_PAGE = [pytest.param(name, marks=pytest.mark.xdist_group(f"page {name}")) for name in PAGES]
+"""What is asked of one page is asked by one worker, which visits it once."""
 COLOURS_ONLY = {"runOnly": ["color-contrast", "link-in-text-block"]}
 """The rules that look at colours: the others have seen the same document in light already."""
 
@@ -112,7 +114,7 @@ def inspect(browser, address, name):
     return seen
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", EACH_PAGE)
 def test_the_page_fits_its_width_and_breaks_no_policy(visit, name):
     seen = visit(name)
     assert all(found <= width for width, found in seen["widths"].items())
@@ -121,13 +123,13 @@ def test_the_page_fits_its_width_and_breaks_no_policy(visit, name):
 
 
 @pytest.mark.parametrize("mode", ["light", "dark", "phone"])
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", EACH_PAGE)
 def test_axe_finds_nothing(visit, name, mode):
     found = visit(name)[mode]
     assert found.violations_count == 0, found.generate_report()
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", EACH_PAGE)
 def test_the_page_is_small_and_asks_only_its_own_server(visit, address, name):
     seen = visit(name)
     assert all(one.startswith(address) for one in seen["addresses"])
@@ -135,7 +137,7 @@ def test_the_page_is_small_and_asks_only_its_own_server(visit, address, name):
     assert 0 < sum(seen["wire"]) <= WIRE_BYTES_MAX
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", EACH_PAGE)
 def test_without_script_everything_that_is_said_is_readable(visit, name):
     seen = visit(name)
     assert seen["words"] <= seen["plain_words"]
