@@ -251,9 +251,10 @@ def test_a_game_day_is_passed_by_the_team_alone_and_only_with_the_right_names(ro
 
     def play(lines, who="kim"):
         def wait():
-            taken, end = set(), time.monotonic() + 20
+            taken, end = set(), time.monotonic() + 60
             while len(taken) < 3 and time.monotonic() < end:
-                for one in room.incidents.incidents(active=True):
+                # The oldest first: the words belong to the faults in the order in which they are planted.
+                for one in sorted(room.incidents.incidents(active=True), key=lambda one: one.number):
                     if one.number not in taken and one.state is IncidentState.OPEN:
                         insist(room, one.number, IncidentState.ACKNOWLEDGED, who, end)
                         insist(room, one.number, IncidentState.RESOLVED, who, end, text=next(lines))
@@ -262,7 +263,7 @@ def test_a_game_day_is_passed_by_the_team_alone_and_only_with_the_right_names(ro
 
         thread = threading.Thread(target=wait)
         thread.start()
-        done = drill_game_day(room, AGENT, wait_s=20, tell=lambda _text: None)
+        done = drill_game_day(room, AGENT, wait_s=60, tell=lambda _text: None)
         thread.join()
         return done
 
