@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pilothouse.app.opening import SystemClock
+from pilothouse.app.opening import SystemClock, open_stores
 
 if TYPE_CHECKING:
     from pilothouse.core.charter.charter import Charter
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from pilothouse.runtime.permissions.desk import PermissionDesk
     from pilothouse.settings import Settings
     from pilothouse.workflows.boundary_room import BoundaryRoom
+    from pilothouse.workflows.installation import Installation
 
-__all__ = ["audit_log", "open_boundary", "permission_desk"]
+__all__ = ["audit_log", "boundary_room", "open_boundary", "permission_desk"]
 
 
 def audit_log(ledger: SqlLedger, settings: Settings) -> SqlAuditLog:
@@ -43,25 +44,27 @@ def open_boundary(settings: Settings) -> Iterator[BoundaryRoom]:
     Args:
         settings: Values in force.
     """
-    from pilothouse.lake.store import open_lake
+    with open_stores(settings) as (installation, ledger):
+        yield boundary_room(installation, ledger)
+
+
+def boundary_room(installation: Installation, ledger: SqlLedger) -> BoundaryRoom:
+    """Return audit log and approvals of an opened installation.
+
+    Args:
+        installation: Opened lake and ledger.
+        ledger: The same ledger, as its class.
+    """
     from pilothouse.ledger.approvals import SqlApprovals
-    from pilothouse.ledger.ledger import open_ledger
     from pilothouse.ledger.steady_clock import SteadyClock
     from pilothouse.workflows.boundary_room import BoundaryRoom
-    from pilothouse.workflows.installation import Installation
 
-    clock = SystemClock()
-    with open_ledger(settings.ledger_url) as ledger:
-        lake = open_lake(settings.lake_folder, clock)
-        try:
-            log = audit_log(ledger, settings)
-            yield BoundaryRoom(
-                installation=Installation(settings=settings, clock=clock, lake=lake, ledger=ledger),
-                log=log,
-                approvals=SqlApprovals(log, SteadyClock(clock, log.latest_at())),
-            )
-        finally:
-            lake.close()
+    log = audit_log(ledger, installation.settings)
+    return BoundaryRoom(
+        installation=installation,
+        log=log,
+        approvals=SqlApprovals(log, SteadyClock(installation.clock, log.latest_at())),
+    )
 
 
 def permission_desk(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pilothouse.app.opening import SystemClock
+from pilothouse.app.opening import open_stores
 
 if TYPE_CHECKING:
     from pilothouse.ledger.ledger import SqlLedger
@@ -30,17 +30,8 @@ def open_control_room(settings: Settings) -> Iterator[ControlRoom]:
     Args:
         settings: Values in force.
     """
-    from pilothouse.lake.store import open_lake
-    from pilothouse.ledger.ledger import open_ledger
-    from pilothouse.workflows.installation import Installation
-
-    clock = SystemClock()
-    with open_ledger(settings.ledger_url) as ledger:
-        lake = open_lake(settings.lake_folder, clock)
-        try:
-            yield control_room(Installation(settings=settings, clock=clock, lake=lake, ledger=ledger), ledger)
-        finally:
-            lake.close()
+    with open_stores(settings) as (installation, ledger):
+        yield control_room(installation, ledger)
 
 
 def control_room(installation: Installation, ledger: SqlLedger) -> ControlRoom:

@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pilothouse.ledger.ledger import SqlLedger
     from pilothouse.ports.intake import Intake
     from pilothouse.settings import Settings
     from pilothouse.workflows.installation import Installation
 
-__all__ = ["SystemClock", "open_installation", "open_intake"]
+__all__ = ["SystemClock", "open_installation", "open_intake", "open_stores"]
 
 
 class SystemClock:
@@ -33,6 +34,17 @@ def open_installation(settings: Settings) -> Iterator[Installation]:
     Args:
         settings: Values in force.
     """
+    with open_stores(settings) as (installation, _):
+        yield installation
+
+
+@contextmanager
+def open_stores(settings: Settings) -> Iterator[tuple[Installation, SqlLedger]]:
+    """Open an installation, and give its ledger as its class too, for the repositories that stand on it.
+
+    Args:
+        settings: Values in force.
+    """
     from pilothouse.lake.store import open_lake
     from pilothouse.ledger.ledger import open_ledger
     from pilothouse.workflows.installation import Installation
@@ -41,7 +53,7 @@ def open_installation(settings: Settings) -> Iterator[Installation]:
     with open_ledger(settings.ledger_url) as ledger:
         lake = open_lake(settings.lake_folder, clock)
         try:
-            yield Installation(settings=settings, clock=clock, lake=lake, ledger=ledger)
+            yield Installation(settings=settings, clock=clock, lake=lake, ledger=ledger), ledger
         finally:
             lake.close()
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pilothouse.app.boundary import audit_log
+from pilothouse.app.boundary import boundary_room
 from pilothouse.app.control_room import control_room
-from pilothouse.app.opening import SystemClock
+from pilothouse.app.opening import open_stores
 from pilothouse.app.runs import open_run_log
 
 if TYPE_CHECKING:
@@ -34,22 +34,12 @@ def page_desk(room: ControlRoom, ledger: SqlLedger, runs: RunLog, *, judge: Judg
         runs: Its run log.
         judge: Gives assessments; None computes each anew.
     """
-    from pilothouse.ledger.approvals import SqlApprovals
     from pilothouse.ledger.gateway import SqlGatewayStore
-    from pilothouse.ledger.steady_clock import SteadyClock
-    from pilothouse.workflows.boundary_room import BoundaryRoom
     from pilothouse.workflows.shows.desk import PageDesk
 
-    installation = room.installation
-    log = audit_log(ledger, installation.settings)
-    boundary = BoundaryRoom(
-        installation=installation,
-        log=log,
-        approvals=SqlApprovals(log, SteadyClock(installation.clock, log.latest_at())),
-    )
     return PageDesk(
         control_room=room,
-        boundary=boundary,
+        boundary=boundary_room(room.installation, ledger),
         gateway=SqlGatewayStore(ledger.database),
         runs=runs,
         judge=judge,
@@ -63,15 +53,5 @@ def open_page_desk(settings: Settings) -> Iterator[PageDesk]:
     Args:
         settings: Values in force.
     """
-    from pilothouse.lake.store import open_lake
-    from pilothouse.ledger.ledger import open_ledger
-    from pilothouse.workflows.installation import Installation
-
-    clock = SystemClock()
-    with open_ledger(settings.ledger_url) as ledger, open_run_log(settings) as runs:
-        lake = open_lake(settings.lake_folder, clock)
-        try:
-            installation = Installation(settings=settings, clock=clock, lake=lake, ledger=ledger)
-            yield page_desk(control_room(installation, ledger), ledger, runs)
-        finally:
-            lake.close()
+    with open_stores(settings) as (installation, ledger), open_run_log(settings) as runs:
+        yield page_desk(control_room(installation, ledger), ledger, runs)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pilothouse.app.opening import SystemClock, open_installation
+from pilothouse.app.opening import SystemClock, open_stores
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -274,12 +274,11 @@ def open_gaps(settings: Settings) -> Iterator[GapRoom]:
     """
     from pilothouse.ledger.curation import SqlCuration
     from pilothouse.ledger.feedback import SqlFeedback
-    from pilothouse.ledger.ledger import open_ledger
     from pilothouse.ledger.review_queue import SqlReviewQueue
     from pilothouse.workflows.knowledge_gaps import GapRoom
     from pilothouse.workflows.people import Directory
 
-    with open_installation(settings) as installation, open_ledger(settings.ledger_url) as ledger:
+    with open_stores(settings) as (installation, ledger):
         yield GapRoom(
             installation=installation,
             queue=SqlReviewQueue(ledger.database),

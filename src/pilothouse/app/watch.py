@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pilothouse.app.control_room import control_room
-from pilothouse.app.opening import SystemClock
+from pilothouse.app.opening import open_stores
 
 if TYPE_CHECKING:
     from pilothouse.ledger.ledger import SqlLedger
@@ -60,16 +60,7 @@ def open_watch(settings: Settings) -> Iterator[WatchRoom]:
     Args:
         settings: Values in force.
     """
-    from pilothouse.lake.store import open_lake
-    from pilothouse.ledger.ledger import open_ledger
-    from pilothouse.workflows.installation import Installation
     from pilothouse.workflows.people import Directory
 
-    clock = SystemClock()
-    with open_ledger(settings.ledger_url) as ledger:
-        lake = open_lake(settings.lake_folder, clock)
-        try:
-            installation = Installation(settings=settings, clock=clock, lake=lake, ledger=ledger)
-            yield watch_room(control_room(installation, ledger), ledger, Directory(ledger))
-        finally:
-            lake.close()
+    with open_stores(settings) as (installation, ledger):
+        yield watch_room(control_room(installation, ledger), ledger, Directory(ledger))
