@@ -64,6 +64,7 @@ def _post(url: str, headers: dict[str, str], body: bytes) -> Receipt:
         with urllib.request.urlopen(request, timeout=ANSWER_S):  # noqa: S310 - as above
             return Receipt(answer=IntakeAnswer.ACCEPTED)
     except urllib.error.HTTPError as error:
+        error.close()
         again = error.code in {429, 503}
         return Receipt(
             answer=IntakeAnswer.BUSY if again else IntakeAnswer.MALFORMED, reason=f"HTTP {error.code}"

@@ -72,6 +72,9 @@ def ask_health(url: str) -> dict[str, object] | None:
     try:
         with urllib.request.urlopen(f"{url}/healthz", timeout=HEALTH_TIMEOUT_S) as answer:  # noqa: S310 - loopback address from our own note
             told = json.loads(answer.read(ANSWER_BYTES_MAX))
-    except (OSError, ValueError, urllib.error.URLError):
+    except urllib.error.HTTPError as error:
+        error.close()
+        return None
+    except (OSError, ValueError):
         return None
     return told if isinstance(told, dict) and told.get("program") == "pilothouse" else None

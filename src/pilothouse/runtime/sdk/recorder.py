@@ -136,6 +136,7 @@ class Recorder:
             with urllib.request.urlopen(request, timeout=5.0):  # noqa: S310 - same reason
                 return True
         except urllib.error.HTTPError as error:
+            error.close()
             if error.code in (429, 502, 503, 504):
                 return False
             self.dropped += len(batch)

@@ -122,7 +122,8 @@ def _post(path: str, body: dict[str, Any]) -> Any:
         with urlopen(request, timeout=WAIT_S) as answer:  # noqa: S310 - as above
             return json.loads(answer.read(ANSWER_BYTES_MAX))
     except HTTPError as error:
-        raise _refusal(error) from error
+        with error:
+            raise _refusal(error) from error
     except (OSError, ValueError) as error:
         raise InfrastructureError(
             f"the server at {base} does not answer ({type(error).__name__})",

@@ -123,8 +123,8 @@ class RealBackend:
         headers = {name: value for name, value in hit.headers.items() if name not in HOP_BY_HOP}
         try:
             connection.request(hit.method, self._parts.path.rstrip("/") + hit.path, hit.body, headers)
-            answer = connection.getresponse()
-            body = answer.read(BODY_BYTES_MAX)
+            with connection.getresponse() as answer:
+                body = answer.read(BODY_BYTES_MAX)
         except OSError as error:
             raise IntegrationError(
                 f"{self.host} cannot be reached ({type(error).__name__})",
