@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export PYTHONPYCACHEPREFIX := $(abspath $(VENV))/pycache
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run demo test test-fast test-rest test-slow lint types docs golden e2e bench bench-ingest bench-ingest-proofs bench-statistics bench-watch bench-evals bench-scorers bench-injection bench-pages bench-permissions bench-tamper bench-fewshot coverage lock clean
+.PHONY: help setup setup-run demo test test-fast test-rest test-slow lint types docs golden e2e bench bench-ingest bench-ingest-proofs bench-statistics bench-watch bench-work bench-evals bench-scorers bench-injection bench-pages bench-permissions bench-tamper bench-fewshot coverage lock clean
 
 help: ## print this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -115,6 +115,10 @@ bench-statistics: setup ## every statistical bar: expected, observed, tolerance
 bench-watch: setup ## a simulated year at 10,000 tasks a day through the watch: false alarms, delays, labels; CPU of a tick
 	$(BIN)/python benchmarks/watch/run.py
 	$(BIN)/python benchmarks/watch/tick.py
+
+bench-work: setup ## background work killed at 59 points, the error of its timers, and how soon a second process takes over
+	$(BIN)/python -m pytest -q -n 0 benchmarks/work/test_kills.py
+	$(BIN)/python benchmarks/work/timing.py
 
 bench-fewshot: setup ## retrieval over 10,000 examples: time, what it finds, lift and leakage (INTENTS=FILE.csv for a public set)
 	$(BIN)/python benchmarks/fewshot/run.py $(if $(INTENTS),--intents $(INTENTS))

@@ -117,6 +117,8 @@ def _sentence(
 ) -> str:
     if not ordered:
         return "No detector watches this agent yet."
+    if all(one.counted_to is None for one in ordered):
+        return f"{plural(len(ordered), 'detector stands', 'detectors stand')} ready: no finished day is counted yet."
     if loud:
         names = ", ".join(_name(one) for one in loud[:3])
         return shown_text(f"{plural(len(loud), 'detector speaks', 'detectors speak')}: {names}.")
@@ -142,22 +144,53 @@ def _detectors(ordered: Sequence[DetectorShown]) -> Section:
         title="Detectors",
         note="last 28 counted days, worst first",
         columns=columns("State", "Watches", "#Now", "#Cases", "#Cases a day", "Rule", "Counted to"),
-        rows=tuple(
-            Row(
-                cells=(
-                    Cell(mark=_mark(one.state), small=shown_text(one.note)),
-                    Cell(text=shown_text(one.title), small=shown_text(one.task_type)),
-                    _rate(one),
-                    Cell(text=f"{one.rate[3]:,}" if one.rate else ""),
-                    Cell(text=f"{one.cases_per_day:,.1f}" if one.cases_per_day else ""),
-                    Cell(text=shown_text(one.rule or "none: it only warns")),
-                    Cell(text=one.counted_to.isoformat() if one.counted_to else "no day yet"),
-                )
-            )
-            for one in ordered
-        ),
-        empty=Empty(missing="The charter names nothing to watch.", command="pilothouse watch status"),
+        rows=(*(_row(one) for one in ordered if not _is_silent(one)), *_silent(ordered)),
+        empty=Empty(missing="The charter names nothing to watch.", command="pilothouse check"),
     )
+
+
+def _row(one: DetectorShown) -> Row:
+    return Row(
+        cells=(
+            Cell(mark=_mark(one.state), small=shown_text(one.note)),
+            Cell(text=shown_text(one.title), small=shown_text(one.task_type)),
+            _rate(one),
+            Cell(text=f"{one.rate[3]:,}" if one.rate else ""),
+            Cell(text=f"{one.cases_per_day:,.1f}" if one.cases_per_day else ""),
+            Cell(text=shown_text(one.rule or "none: it only warns")),
+            Cell(text=one.counted_to.isoformat() if one.counted_to else "no day yet"),
+        )
+    )
+
+
+def _is_silent(one: DetectorShown) -> bool:
+    """Whether nothing at all is known of it, so that many of its kind say no more than one."""
+    return one.state == "blind" and one.rate is None and one.counted_to is None
+
+
+def _silent(ordered: Sequence[DetectorShown]) -> list[Row]:
+    """Return one row for all detectors that wait for the same thing."""
+    waiting: dict[str, list[DetectorShown]] = {}
+    for one in ordered:
+        if _is_silent(one):
+            waiting.setdefault(one.note, []).append(one)
+    return [
+        Row(
+            cells=(
+                Cell(mark=_mark("blind"), small=shown_text(note)),
+                Cell(
+                    text=_name(alike[0]) if len(alike) == 1 else f"{len(alike)} detectors",
+                    small=shown_text(", ".join(dict.fromkeys(one.title for one in alike))),
+                ),
+                Cell(text="unknown"),
+                Cell(),
+                Cell(),
+                Cell(),
+                Cell(text="no day yet", command="pilothouse watch tick"),
+            )
+        )
+        for note, alike in waiting.items()
+    ]
 
 
 def _rate(one: DetectorShown) -> Cell:

@@ -269,3 +269,11 @@ def test_the_watch_says_how_soon_it_would_notice_what(reader):
         "False alarms a year, at most",
     ]
     assert any(row["cells"][heads.index("Promised")]["text"].endswith(" d") for row in table["rows"])
+
+
+def test_detectors_that_wait_for_the_same_thing_are_one_row_with_the_command_that_ends_it(reader):
+    data = reader.get(f"{BASE}/watch.json").json()
+    table = next(one for one in data["sections"] if one["anchor"] == "detectors")
+    waiting = [row["cells"] for row in table["rows"] if row["cells"][0]["mark"]["word"] == "Blind"]
+    assert [cells[1]["text"] for cells in waiting].count("24 detectors") == 1
+    assert all(cells[6]["command"] == "pilothouse watch tick" for cells in waiting)

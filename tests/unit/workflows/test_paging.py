@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from control_rooms import AGENT, NOW, Hands, control_room_at, reach, run
@@ -15,7 +15,6 @@ from pilothouse.workflows.alerts import Firing, raise_alert
 from pilothouse.workflows.contacts import set_contact, try_contact
 from pilothouse.workflows.directory import check_directory, read_directory
 from pilothouse.workflows.incidents import REVIEW_FIELDS, move, review, view
-from pilothouse.workflows.work import BACKOFF_S
 
 ANSWERS = dict.fromkeys(REVIEW_FIELDS, "because") | {"complaint": "none"}
 
@@ -139,28 +138,6 @@ def test_a_path_that_stays_silent_is_called_three_times_and_then_says_so_loudly(
     assert any("Nobody is called any more" in note for note in notes)
 
 
-def test_a_dead_pager_is_escalated_at_once_and_fails_loudly(room, clock):
-    reach(room, "sam", "json://127.0.0.1:9/dead")
-    reach(
-        room,
-        "kim",
-        "mailto://127.0.0.1:9/?from=p@corp.example&to=kim@corp.example&mode=insecure",
-        channel="mail",
-    )
-    fire(room)
-    notes = []
-    for pause in (*BACKOFF_S, 1):
-        run(room, notes)
-        clock.move(seconds=pause)
-    run(room, notes)
-    said = "\n".join(loud(room))
-    assert "sam cannot be reached: chat:" in said
-    assert "kim cannot be reached: mail:" in said
-    assert "Nobody on level 1 can be reached." in said
-    assert "dana cannot be reached: no address is known: `pilothouse contact set dana URL`" in said
-    assert any("Nobody is called any more" in note or "called again" in note for note in notes)
-
-
 def test_mail_carries_the_first_sentence_and_the_key(room):
     with mail_sink() as mail:
         reach(room, "sam", mail.url, channel="mail")
@@ -169,42 +146,6 @@ def test_mail_carries_the_first_sentence_and_the_key(room):
         (message,) = mail.messages
     assert message["Subject"] == f"sev2 · {AGENT}: Completion fell to 79 %."
     assert message["Idempotency-Key"] == "INC-1/r0/L1/sam"
-
-
-def test_a_webhook_that_fails_gives_way_to_the_next_channel(room, web):
-    with mail_sink() as mail:
-        web.status = 500
-        reach(room, "sam", web.url)
-        reach(room, "sam", mail.url, channel="mail")
-        fire(room)
-        run(room)
-        assert len(mail.messages) == 1
-    assert "sam was reached by mail." in texts(room)
-
-
-def test_a_webhook_that_recovers_gets_the_page_once(room, clock, web):
-    web.status = 503
-    reach(room, "sam", web.url)
-    fire(room)
-    run(room)
-    assert web.keys == []
-    web.status = 200
-    clock.move(seconds=BACKOFF_S[0])
-    run(room)
-    assert web.keys == ["INC-1/r0/L1/sam"]
-
-
-def test_a_slow_webhook_times_out_and_holds_up_nobody_else(room, web, monkeypatch):
-    monkeypatch.setattr("pilothouse.connectors.apprise_notifier.READ_TIMEOUT_S", 0.3)
-    with web_sink() as quick:
-        web.delay_s = 1.5
-        reach(room, "sam", web.url)
-        reach(room, "kim", quick.url)
-        fire(room)
-        run(room)
-        assert quick.keys == ["INC-1/r0/L1/kim"]
-    assert "kim was reached by chat." in texts(room)
-    assert "sam was reached by chat." not in texts(room)
 
 
 def test_who_left_is_replaced_by_the_substitute(room, tmp_path, web):
@@ -230,22 +171,6 @@ def test_a_severity_that_asks_for_it_pauses_the_agent(room):
     run(room)
     assert "INC-1: 4 % of claims are contradicted." in room.controls.read().refusal_of(AGENT)
     assert any("is paused; `pilothouse resume" in text for text in texts(room))
-
-
-def test_the_clock_of_a_level_runs_in_on_call_hours_across_a_clock_change(tmp_path):
-    # Friday 17:50 in Berlin is past business hours; on Sunday the clocks go back. Monday 9:15 is 8:15 UTC.
-    clock = Hands(datetime(2026, 10, 23, 15, 50, tzinfo=UTC))
-    with control_room_at(tmp_path, clock) as room, web_sink() as web:
-        reach(room, "sam", web.url, zone="Europe/Berlin")
-        fire(room)
-        run(room)
-        assert any("to be acknowledged by 2026-10-26 08:15 UTC" in text for text in texts(room))
-        clock.moment = datetime(2026, 10, 26, 8, 14, tzinfo=UTC)
-        run(room)
-        assert "Level 1 did not answer in time." not in loud(room)
-        clock.moment = datetime(2026, 10, 26, 8, 15, 1, tzinfo=UTC)
-        run(room)
-        assert "Level 1 did not answer in time." in loud(room)
 
 
 def test_steps_are_bound_to_duties_and_illegal_ones_say_what_is_possible(room, clock):

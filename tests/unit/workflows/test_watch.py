@@ -3,17 +3,20 @@
 
 from __future__ import annotations
 
+import io
 import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from control_rooms import AGENT, Hands, control_room_at
+from rich.console import Console
 
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
 from pilothouse.core.evidence.task import CostState, Task, TaskResult
 from pilothouse.core.verdict.readiness import decide
 from pilothouse.core.verdict.verdict import Status
+from pilothouse.interfaces.cli.watch_text import show_watch
 from pilothouse.ledger.feedback import SqlFeedback
 from pilothouse.ledger.review_queue import SqlReviewQueue
 from pilothouse.ports.feedback import Feedback, FeedbackKind
@@ -220,3 +223,22 @@ def test_errors_are_sorted_by_kind(watch, clock):
     live(watch, clock, 3, failed=0.1)
     found = watch_status(watch.room.watch, watch.directory.charter(AGENT), clock.moment.date())
     assert found.errors == (("timeout", 12),)
+
+
+def printed(watch, clock, width=80):
+    console = Console(file=io.StringIO(), width=width, emoji=False, highlight=False)
+    charter = watch.directory.charter(AGENT)
+    show_watch(watch_status(watch.room.watch, charter, clock.moment.date()), console)
+    return console.file.getvalue()
+
+
+def test_what_is_printed_fits_a_narrow_terminal_and_says_once_what_many_wait_for(watch, clock):
+    before = printed(watch, clock)
+    assert before.count("? blind") == 3
+    assert before.count("no day is counted yet: `pilothouse up` counts them") == 1
+    live(watch, clock, 3)
+    after = printed(watch, clock)
+    assert max(map(len, after.splitlines())) <= 80
+    assert "✓ quiet     Completion · po_invoice  100.0 % [" in after
+    assert "line 95.0 % · 40 cases a day · ≤ 1 false alarms a year" in after
+    assert "3/5/7/10 points worse: seen after " in after

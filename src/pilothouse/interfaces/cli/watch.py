@@ -9,27 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pilothouse.interfaces.cli.consoles import result_console
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
     from pilothouse.interfaces.cli.services import Services
-    from pilothouse.workflows.watch_status import DetectorStatus, WatchStatus
 
 __all__ = ["register"]
-
-MARKS = {
-    "alarm": "✗ alarm",
-    "warning": "! warning",
-    "quiet": "✓ quiet",
-    "learning": "… learning",
-    "blind": "? blind",
-}
-"""A sign and a word for each state: colour alone says nothing."""
-
-RATES = frozenset(
-    {"completion", "quality", "latency", "escalation", "discrepancy", "override", "complaint", "correction"}
-)
 
 
 def register(cli: typer.Typer, services: Services) -> None:
@@ -60,7 +47,9 @@ def register(cli: typer.Typer, services: Services) -> None:
         if as_json:
             typer.echo(json.dumps(asdict(found), ensure_ascii=False, default=str))
         else:
-            _show(found)
+            from pilothouse.interfaces.cli.watch_text import show_watch
+
+            show_watch(found, result_console(wrap=True))
 
     @group.command("tick")
     def tick(*, home: Home = None, as_json: AsJson = False) -> None:
@@ -76,64 +65,3 @@ def register(cli: typer.Typer, services: Services) -> None:
                 f"Counted {done.days} finished days, opened {done.opened} incidents, wrote {done.evidence} records of "
                 "evidence."
             )
-
-
-def _show(status: WatchStatus) -> None:
-    """Print the detectors, one line each, and below what limits them."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name, right in (
-        ("", False),
-        ("watched", False),
-        ("28 days", True),
-        ("line", True),
-        ("a day", True),
-        ("false alarms", True),
-        ("seen after days (3/5/7/10 worse)", False),
-        ("promised", True),
-        ("counted to", False),
-    ):
-        table.add_column(name, justify="right" if right else "left", no_wrap=name != "watched")
-    for row in status.detectors:
-        table.add_row(
-            MARKS[row.state],
-            row.title + (f" · {row.task_type}" if row.task_type else ""),
-            _value(row),
-            "" if row.line is None else f"{100 * row.line:.1f} %",
-            f"{row.cases_per_day:.0f}" if row.cases_per_day else "",
-            "" if row.false_alarms_per_year is None else f"≤ {row.false_alarms_per_year:.2g}/year",
-            _delays(row),
-            "" if row.promised_days is None else f"{row.promised_days:g} d",
-            str(row.counted_to or ""),
-        )
-    console = Console(width=None, soft_wrap=True, highlight=False)
-    console.print(table)
-    console.print(
-        "  A number after + is how many days pass until a day is counted, as measured.", style="dim"
-    )
-    for row in status.detectors:
-        if row.note:
-            console.print(
-                f"  {row.title}{f' · {row.task_type}' if row.task_type else ''}: {row.note}", markup=False
-            )
-    if status.errors:
-        shown = ", ".join(f"{kind} {count:,}" for kind, count in status.errors[:5])
-        console.print(f"  Errors of 28 days: {shown}", markup=False)
-
-
-def _value(row: DetectorStatus) -> str:
-    if row.value is None or row.low is None or row.high is None:
-        return ""
-    return f"{100 * row.value:.1f} % [{100 * row.low:.1f}, {100 * row.high:.1f}]"
-
-
-def _delays(row: DetectorStatus) -> str:
-    lag = "" if row.lag_days is None or row.lag_days < 0.5 else f" + {row.lag_days:.0f}"
-    if row.delays:
-        days = "/".join("never" if one.days is None else f"{one.days}" for one in row.delays)
-        return f"{days}{lag}"
-    if row.delay_days is not None:
-        return f"{24 * 60 * row.delay_days:.0f} minutes" if row.delay_days < 0.1 else f"{row.delay_days:.1f}"
-    return ""

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The detectors of an agent as text that fits any terminal: one below the other, nothing cut."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.padding import Padding
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from pilothouse.workflows.watch_status import DetectorStatus, WatchStatus
+
+__all__ = ["show_watch"]
+
+MARKS = {
+    "alarm": "✗ alarm",
+    "warning": "! warning",
+    "quiet": "✓ quiet",
+    "learning": "… learning",
+    "blind": "? blind",
+}
+"""A sign and a word for each state: colour alone says nothing."""
+
+NAMED_MAX = 3
+"""Detectors of the same kind of silence that are named; more are counted, `--json` has them all."""
+
+_INDENT = 12
+"""Where the text behind a mark begins."""
+
+
+def show_watch(status: WatchStatus, console: Console) -> None:
+    """Print each detector with what limits it below it; those that wait for the same thing stand in one line.
+
+    Args:
+        status: What the detectors say.
+        console: Where it is printed; lines are wrapped at its width.
+    """
+    silent: dict[str, list[DetectorStatus]] = {}
+    for row in status.detectors:
+        if row.state == "blind" and row.value is None:
+            silent.setdefault(row.note, []).append(row)
+            continue
+        console.print(f"{MARKS[row.state]:<{_INDENT}}{_name(row)}  {_value(row)}".rstrip(), markup=False)
+        for line in _facts(row):
+            console.print(Padding(Text(line, style="dim"), (0, 0, 0, _INDENT)))
+    for note, rows in silent.items():
+        names = ", ".join(_name(row) for row in rows) if len(rows) <= NAMED_MAX else f"{len(rows)} detectors"
+        console.print(f"{MARKS['blind']:<{_INDENT}}{names}", markup=False)
+        console.print(Padding(Text(note, style="dim"), (0, 0, 0, _INDENT)))
+    if status.errors:
+        shown = ", ".join(f"{kind} {count:,}" for kind, count in status.errors[:5])
+        console.print(f"Errors of 28 days: {shown}", markup=False)
+
+
+def _name(row: DetectorStatus) -> str:
+    return row.title + (f" · {row.task_type}" if row.task_type else "")
+
+
+def _facts(row: DetectorStatus) -> list[str]:
+    """Return line and volume, then how soon what is seen, then what a reader must know."""
+    level = [
+        "" if row.line is None else f"line {100 * row.line:.1f} %",
+        f"{row.cases_per_day:,.0f} cases a day" if row.cases_per_day else "",
+        "" if row.false_alarms_per_year is None else f"≤ {row.false_alarms_per_year:.2g} false alarms a year",
+        f"counted to {row.counted_to}" if row.counted_to else "",
+    ]
+    promised = "" if row.promised_days is None else f"promised within {row.promised_days:g} days"
+    lines = (level, [_delays(row), promised], [row.note])
+    return [" · ".join(part for part in line if part) for line in lines if any(line)]
+
+
+def _value(row: DetectorStatus) -> str:
+    if row.value is None or row.low is None or row.high is None:
+        return ""
+    return f"{100 * row.value:.1f} % [{100 * row.low:.1f}, {100 * row.high:.1f}]"
+
+
+def _delays(row: DetectorStatus) -> str:
+    lag = (
+        ""
+        if row.lag_days is None or row.lag_days < 0.5
+        else f", and {row.lag_days:.0f} until a day is counted"
+    )
+    if row.delays:
+        sizes = "/".join(f"{100 * one.drop:.0f}" for one in row.delays)
+        days = "/".join("never" if one.days is None else f"{one.days}" for one in row.delays)
+        return f"{sizes} points worse: seen after {days} days{lag}"
+    if row.delay_days is not None and row.delay_days < 0.1:
+        return f"seen after {24 * 60 * row.delay_days:.0f} minutes"
+    return "" if row.delay_days is None else f"seen after {row.delay_days:.1f} days"

@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Five troubles of a pager: what happens is defined, command and page show it, and no page is lost.
+
+Dead SMTP, a webhook that answers 500, a slow webhook, a person whom nobody knows, and a clock that changes while the time
+to acknowledge runs.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+import pytest
+from control_rooms import AGENT, Hands, control_room_at, reach, run
+from sinks import mail_sink, web_sink
+from starlette.testclient import TestClient
+from typer.testing import CliRunner
+
+from pilothouse.app import command_tree
+from pilothouse.core.action.incident import IncidentState
+from pilothouse.errors import Denied, UnknownName
+from pilothouse.interfaces.web.incidents import IncidentRoom
+from pilothouse.interfaces.web.pages import web_app
+from pilothouse.workflows.accept import accept_file
+from pilothouse.workflows.alerts import Firing, raise_alert
+from pilothouse.workflows.incidents import move
+from pilothouse.workflows.show import Shows
+from pilothouse.workflows.work import BACKOFF_S
+
+TREE = command_tree()
+
+
+@pytest.fixture
+def clock():
+    return Hands()
+
+
+@pytest.fixture
+def room(tmp_path, clock):
+    with control_room_at(tmp_path, clock) as opened:
+        yield opened
+
+
+@pytest.fixture
+def web():
+    with web_sink() as sink:
+        yield sink
+
+
+def fire(room):
+    return raise_alert(
+        room,
+        Firing(agent=AGENT, metric="completion", sentence="Completion fell to 79 %."),
+        room.work.now(),
+    )
+
+
+def shown(room):
+    """The incident as `pilothouse incident show` prints it, after a look that its page says the same."""
+    home = room.installation.settings.home
+    done = CliRunner().invoke(TREE, ["incident", "show", "1", "--home", str(home)])
+    assert done.exit_code == 0, done.output
+    said = " ".join(done.stdout.split())
+    client = TestClient(
+        web_app(Shows(room.installation), rooms=(IncidentRoom(room),)), base_url="http://localhost"
+    )
+    page = client.get("/incidents/1.json").json()
+    for event in page["events"]:
+        assert " ".join(event["text"].split()) in said
+        assert event["loud"] is (re.search(rf"! \S+ \S+ {re.escape(event['text'])}", said) is not None)
+    return said
+
+
+def states(room):
+    return {job.key: job.state for job in room.work.jobs("INC-1")}
+
+
+def try_again(room, clock, times):
+    """Let the pauses between tries pass, and a worker look after each."""
+    for pause in BACKOFF_S[:times]:
+        clock.move(seconds=pause)
+        run(room)
+
+
+def dead_mail(who):
+    return f"mailto://127.0.0.1:9/?from=p@corp.example&to={who}@corp.example&mode=insecure"
+
+
+class TestDeadSmtp:
+    def test_a_dead_mail_server_is_tried_five_times_then_the_next_level_is_called_at_once(
+        self, room, clock, web
+    ):
+        for who in ("sam", "kim"):
+            reach(room, who, dead_mail(who), channel="mail")
+        reach(room, "dana", web.url)
+        fire(room)
+        run(room)
+        assert set(states(room).values()) == {"ready"}, "they wait for their second try"
+        try_again(room, clock, len(BACKOFF_S))
+        said = shown(room)
+        assert "sam cannot be reached: mail:" in said
+        assert "Nobody on level 1 can be reached." in said
+        assert "dana was reached by chat." in said
+        assert states(room) == {
+            "INC-1/r0/L1/sam": "dead",
+            "INC-1/r0/L1/kim": "dead",
+            "INC-1/r0/L2/dana": "done",
+        }
+
+    def test_a_mail_server_that_comes_back_gets_the_page_once_under_its_key(self, room, clock):
+        with mail_sink() as mail:
+            working, mail_port = mail.url, str(mail.port)
+            reach(room, "sam", working.replace(mail_port, "9"), channel="mail")
+            fire(room)
+            run(room)
+            assert mail.messages == []
+            reach(room, "sam", working, channel="mail")
+            try_again(room, clock, 2)
+            assert [one["Idempotency-Key"] for one in mail.messages] == ["INC-1/r0/L1/sam"]
+        assert "sam was reached by mail." in shown(room)
+
+
+class TestWebhook500:
+    def test_the_next_channel_of_the_person_takes_the_page(self, room, web):
+        web.status = 500
+        with mail_sink() as mail:
+            reach(room, "sam", web.url)
+            reach(room, "sam", mail.url, channel="mail")
+            fire(room)
+            run(room)
+            assert [one["Idempotency-Key"] for one in mail.messages] == ["INC-1/r0/L1/sam"]
+        assert "sam was reached by mail." in shown(room)
+
+    def test_without_another_channel_the_page_waits_and_arrives_once(self, room, clock, web):
+        web.status = 500
+        reach(room, "sam", web.url)
+        fire(room)
+        run(room)
+        (waiting,) = [job for job in room.work.jobs("INC-1") if job.key.endswith("sam")]
+        assert (waiting.state, waiting.attempts) == ("ready", 1)
+        web.status = 200
+        try_again(room, clock, 2)
+        assert web.keys == ["INC-1/r0/L1/sam"]
+        assert "sam was reached by chat." in shown(room)
+
+
+class TestSlowWebhook:
+    def test_it_holds_up_nobody_else_and_its_own_page_is_repeated_under_the_same_key(
+        self, room, clock, web, monkeypatch
+    ):
+        monkeypatch.setattr("pilothouse.connectors.apprise_notifier.READ_TIMEOUT_S", 0.2)
+        web.delay_s = 0.6
+        with web_sink() as quick:
+            reach(room, "sam", web.url)
+            reach(room, "kim", quick.url)
+            fire(room)
+            run(room)
+            assert quick.keys == ["INC-1/r0/L1/kim"]
+        said = shown(room)
+        assert "kim was reached by chat." in said
+        assert "sam was reached" not in said
+        assert states(room)["INC-1/r0/L1/sam"] == "ready"
+        web.delay_s = 0.0
+        try_again(room, clock, 1)
+        # It may have taken the first one after we gave up: whoever counts by key counts one page.
+        assert set(web.keys) == {"INC-1/r0/L1/sam"}
+        assert "sam was reached by chat." in shown(room)
+
+
+class TestUnknownPerson:
+    def test_who_is_gone_from_the_charter_while_the_page_waits_is_passed_over_loudly(
+        self, room, clock, web, tmp_path
+    ):
+        web.status = 500
+        reach(room, "sam", web.url)
+        reach(room, "dana", web.url)
+        fire(room)
+        run(room)
+        path = tmp_path / "repository" / "ap-invoice-triage.yaml"
+        path.write_text(re.sub(r"\bsam\b", "tom", path.read_text(encoding="utf-8")), encoding="utf-8")
+        accept_file(room.installation.ledger, path, clock(), actor="test")
+        web.status = 200
+        try_again(room, clock, len(BACKOFF_S))
+        said = shown(room)
+        assert "sam cannot be reached: nobody is called 'sam' in the charter in force" in said
+        assert "kim cannot be reached: no address is known: `pilothouse contact set kim URL`" in said
+        assert "dana was reached by chat." in said
+        assert web.keys == ["INC-1/r0/L2/dana"]
+
+    def test_nobody_unknown_gets_an_address_or_takes_an_incident(self, room, clock):
+        with pytest.raises(UnknownName, match=r"no person 'samm'.*Did you mean 'sam'"):
+            reach(room, "samm", "json://127.0.0.1:9/")
+        fire(room)
+        with pytest.raises(Denied, match="mallory has no part in incidents"):
+            move(room, 1, IncidentState.ACKNOWLEDGED, person="mallory", text="", now=clock())
+        assert "nobody yet; level 1, round 1" in shown(room)
+
+
+class TestClockChange:
+    """Berlin goes back on 25 October 2026 and forward on 28 March 2027, both in the night to Sunday."""
+
+    @pytest.mark.parametrize(
+        ("opened", "due"),
+        [
+            ("2026-10-23T15:50+00:00", "2026-10-26T08:15+00:00"),
+            ("2027-03-26T16:50+00:00", "2027-03-29T07:15+00:00"),
+        ],
+        ids=["back", "forward"],
+    )
+    def test_a_quarter_of_an_hour_of_business_hours_ends_at_a_quarter_past_nine(
+        self, tmp_path, web, opened, due
+    ):
+        clock, moment = Hands(datetime.fromisoformat(opened)), datetime.fromisoformat(due)
+        with control_room_at(tmp_path, clock) as room:
+            reach(room, "sam", web.url, zone="Europe/Berlin")
+            reach(room, "dana", web.url, zone="Europe/Berlin")
+            fire(room)
+            run(room)
+            assert f"to be acknowledged by {moment:%Y-%m-%d %H:%M} UTC" in shown(room)
+            clock.moment = moment
+            clock.move(seconds=-1)
+            run(room)
+            assert "did not answer in time" not in shown(room)
+            clock.move(seconds=2)
+            run(room)
+            assert "Level 1 did not answer in time." in shown(room)
+            assert web.keys == ["INC-1/r0/L1/sam", "INC-1/r0/L2/dana"]
+
+    def test_the_time_to_resolve_is_real_time_through_the_hour_that_comes_twice(self, tmp_path):
+        clock = Hands(datetime(2026, 10, 24, 23, 0, tzinfo=UTC))
+        with control_room_at(tmp_path, clock) as room:
+            alert = Firing(agent=AGENT, metric="quality", sentence="Quality fell to 79 %.")
+            assert raise_alert(room, alert, clock()).incident.severity == "sev1"
+            clock.move(hours=4, seconds=-1)
+            run(room)
+            assert "time to resolve" not in shown(room)
+            clock.move(seconds=2)
+            run(room)
+            assert "The time to resolve a sev1 has passed." in shown(room)
