@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from pilothouse.app.boundary import open_boundary
 from pilothouse.app.control_room import open_control_room
 from pilothouse.app.gateway import open_gateway_store
+from pilothouse.app.mcp import list_mcp_tools, run_mcp_proxy
 from pilothouse.app.opening import SystemClock, open_installation, open_intake
 from pilothouse.app.pages import open_page_desk
 from pilothouse.app.people import (
@@ -24,7 +25,6 @@ from pilothouse.app.people import (
 )
 from pilothouse.app.runs import open_run_log, replay
 from pilothouse.app.serving import serve
-from pilothouse.app.tools import list_mcp_tools, run_mcp_proxy
 from pilothouse.app.watch import open_watch
 from pilothouse.connectors.own_server import ask_health, read_server
 from pilothouse.interfaces.cli.main import build_cli, run_cli

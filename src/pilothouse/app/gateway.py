@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pilothouse.ports.gateway import GatewayStore
     from pilothouse.ports.intake import Intake
     from pilothouse.ports.runlog import RunLog
+    from pilothouse.runtime.gateway.policy import Directory
     from pilothouse.settings import Settings
     from pilothouse.workflows.background import Tick
     from pilothouse.workflows.upkeep import PriceList
@@ -58,6 +59,7 @@ class RunningGateway:
         counters: Returns what happened since the process started, by name.
         metrics: Returns the same as Prometheus text.
         close: Closes the connections to providers; to be awaited in the loop that served.
+        directory: Keys, providers and charters in force, at most a second old.
     """
 
     app: App
@@ -65,6 +67,7 @@ class RunningGateway:
     counters: Callable[[], dict[str, int]]
     metrics: Callable[[], str]
     close: Callable[[], Awaitable[None]]
+    directory: Callable[[], Directory]
 
 
 @contextmanager
@@ -139,6 +142,7 @@ def running_gateway(
                 f"pilothouse_gateway_{name} {value}\n" for name, value in sorted(counters().items())
             ),
             close=upstream.close,
+            directory=cache.directory,
         )
     finally:
         cache.stop()

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import socket
 
     from pilothouse.app.gateway import RunningGateway
+    from pilothouse.app.mcp import McpEndpoint
     from pilothouse.interfaces.http.otlp_grpc import GrpcServer
     from pilothouse.lake.node import LakeNode
     from pilothouse.ledger.ledger import SqlLedger
@@ -139,6 +140,13 @@ def _serve_node(
         if not installation.ledger.charters():
             request.on_note("No charter is in force yet: `pilothouse init PATH-TO-YOUR-AGENT` drafts one.")
 
+    mcp = _mcp(request, ledger, gateway=gateway, controls=controls, run_log=run_log)
+
+    async def stop() -> None:
+        if mcp is not None:
+            await mcp.close()
+        await gateway.close()
+
     app = server.compose(
         otlp=otlp_app(node),
         pages=web_app(
@@ -152,7 +160,11 @@ def _serve_node(
                 ShelfRoom(desk),
             ),
         ),
-        mounts={"gw": gateway.app, "api": people_api(installation, ledger, sign_in.directory)},
+        mounts={
+            "gw": gateway.app,
+            "api": people_api(installation, ledger, sign_in.directory),
+            **({} if mcp is None else {"mcp": mcp.app}),
+        },
         metrics=lambda: metrics_text(node.health()) + gateway.metrics(),
         health=lambda: {
             "program": "pilothouse",
@@ -167,12 +179,30 @@ def _serve_node(
     )
     grpc_server = _start_grpc(request, node, host)
     try:
-        server.serve(app, listener, ready, on_stop=gateway.close)
+        server.serve(app, listener, ready, on_stop=stop)
     finally:
         if grpc_server:
             grpc_server.stop()
         background.stop()
         forget_server(home)
+
+
+def _mcp(
+    request: ServeRequest, ledger: SqlLedger, *, gateway: RunningGateway, controls: Controls, run_log: RunLog
+) -> McpEndpoint | None:
+    """Answer MCP where its SDK is installed."""
+    if find_spec("mcp") is None:
+        return None
+    from pilothouse.app.mcp import mcp_endpoint
+
+    return mcp_endpoint(
+        ledger,
+        request.settings,
+        directory=gateway.directory,
+        controls=controls,
+        run_log=run_log,
+        on_note=request.on_note,
+    )
 
 
 def _start_grpc(request: ServeRequest, node: LakeNode, host: str) -> GrpcServer | None:

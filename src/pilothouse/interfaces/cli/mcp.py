@@ -16,7 +16,7 @@ from pilothouse.interfaces.cli.services import McpRequest, Services
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
-    from pilothouse.runtime.tools.mcp_upstream import UpstreamAddress
+    from pilothouse.runtime.tools.mcp_servers import UpstreamAddress
 
 __all__ = ["register"]
 
@@ -120,14 +120,6 @@ def _need_sdk() -> None:
 
 def _addresses(file: Path) -> dict[str, UpstreamAddress]:
     _need_sdk()
-    try:
-        document = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(
-            f"{str(file)!r} is no list of MCP servers ({type(error).__name__})",
-            remedy='Write {"mcpServers": {"crm": {"command": "python", "args": ["crm_server.py"]}}} into it.',
-            subject=str(file),
-        ) from error
-    from pilothouse.runtime.tools.mcp_upstream import read_addresses
+    from pilothouse.runtime.tools.mcp_servers import read_servers
 
-    return read_addresses(document, file=str(file))
+    return read_servers(file)

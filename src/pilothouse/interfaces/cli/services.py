@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pilothouse.ports.gateway import GatewayStore
     from pilothouse.ports.intake import Intake
     from pilothouse.ports.runlog import RunLog
-    from pilothouse.runtime.tools.mcp_upstream import UpstreamAddress
+    from pilothouse.runtime.tools.mcp_servers import UpstreamAddress
     from pilothouse.settings import Settings
     from pilothouse.workflows.backup import Manifest
     from pilothouse.workflows.boundary_room import BoundaryRoom

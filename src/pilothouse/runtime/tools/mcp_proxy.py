@@ -8,7 +8,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mcp.server.context import ServerRequestContext
@@ -25,12 +25,13 @@ from mcp_types import (
 )
 
 from pilothouse import __version__
-from pilothouse.core.evidence.loops import NO_RUN
-from pilothouse.errors import ToolError
+from pilothouse.errors import Denied, ToolError
 from pilothouse.ports.tools import ToolCall
 from pilothouse.runtime.tools.governed import GovernedTool
+from pilothouse.runtime.tools.mcp_said import Said, read_said
+from pilothouse.runtime.tools.mcp_servers import UpstreamAddress
 from pilothouse.runtime.tools.mcp_unread import UNREAD_TOOLS, answer_about_unread, answer_of
-from pilothouse.runtime.tools.mcp_upstream import Upstream, UpstreamAddress, manifest_of
+from pilothouse.runtime.tools.mcp_upstream import Upstream, manifest_of
 from pilothouse.runtime.tools.pipeline import call_through
 from pilothouse.runtime.tools.runtime import ToolRuntime
 from pilothouse.runtime.tools.steps import drive_async
@@ -69,7 +70,7 @@ class McpProxy:
         runtime: What decides about calls.
         addresses: Servers by name.
         on_change: Told once about each tool that is not what was reviewed.
-        task_type: Task type of every call, as whoever starts the proxy says; `unknown` may only read.
+        task_type: Task type of calls that name none, as whoever starts the proxy says; `unknown` may only read.
     """
 
     def __init__(
@@ -144,7 +145,7 @@ class McpProxy:
     ) -> CallToolResult:
         try:
             if params.name in UNREAD_TOOLS and self._hides:
-                return answer_of(answer_about_unread(self._runtime, params, _run_of(context)[0]))
+                return answer_of(answer_about_unread(self._runtime, params, self._said(context).run))
             tool = self._tools.get(params.name)
             if tool is None or tool.contract.upstream is None:
                 raise ToolError(  # noqa: TRY301 - one place turns refusals into answers
@@ -152,7 +153,7 @@ class McpProxy:
                     remedy="Use a name from tools/list.",
                     kind="permission",
                 )
-            return await self._through(tool, params, _run_of(context))
+            return await self._through(tool, params, context)
         except ToolError as error:
             said = error.as_tool_result()
             return CallToolResult(
@@ -162,23 +163,24 @@ class McpProxy:
             )
 
     async def _through(
-        self, tool: GovernedTool, params: CallToolRequestParams, run: tuple[str, str | None]
+        self, tool: GovernedTool, params: CallToolRequestParams, context: ServerRequestContext[Any]
     ) -> CallToolResult:
         upstream_tool = tool.contract.upstream
         assert upstream_tool is not None  # noqa: S101 - the caller looked
         upstream = self._upstreams[upstream_tool.server]
         answers: list[CallToolResult] = []
         span_id = os.urandom(8).hex()
+        said = self._said(context)
         call = ToolCall(
             tool=tool.name,
             args=dict(params.arguments or {}),
             agent=self._runtime.agent,
             version=self._runtime.version,
-            run=run[0],
+            run=said.run,
             span_id=span_id,
-            parent_span_id=run[1],
+            parent_span_id=said.parent_span_id,
             call_id=span_id,
-            task_type=self._task_type,
+            task_type=said.task_type or self._task_type,
             effect=tool.effect,
             integration=tool.integration,
             contract=tool.digest,
@@ -189,7 +191,12 @@ class McpProxy:
 
         async def attempt() -> Any:
             await self._check_pin(tool)
-            answer = await upstream.call(upstream_tool.tool, dict(call.args), tool.contract.timeout_s)
+            answer = await upstream.call(
+                upstream_tool.tool,
+                dict(call.args),
+                tool.contract.timeout_s,
+                on_progress=context.session.report_progress,
+            )
             answers.append(answer)
             checked.append(_plain(tool, answer))
             return checked[-1]
@@ -199,6 +206,20 @@ class McpProxy:
             return answers[-1]
         # A stored result, or one with fields that the model is not shown: what the server sent stays here.
         return answer_of(shown)
+
+    def _said(self, context: ServerRequestContext[Any]) -> Said:
+        """Read whose call it is; a task token stands above what the caller says of itself.
+
+        Raises:
+            ToolError: The token was given to nobody.
+        """
+        said = read_said(context)
+        if said.token is None or self._runtime.tasks is None:
+            return said
+        try:
+            return replace(said, run=self._runtime.tasks.run_of(said.token))
+        except Denied as error:
+            raise ToolError(error.message, remedy=error.remedy, kind="permission") from error
 
     async def _check_pin(self, tool: GovernedTool) -> None:
         """Let a tool be used only while its server says of it what was reviewed.
@@ -286,15 +307,3 @@ def _plain(tool: GovernedTool, answer: CallToolResult) -> Any:
     if answer.structured_content is not None:
         return answer.structured_content
     return {"content": content}
-
-
-def _run_of(context: ServerRequestContext[Any]) -> tuple[str, str | None]:
-    """Take run and parent span from the caller's `traceparent`; without one the call belongs to no run."""
-    meta: Any = getattr(context, "meta", None)
-    if meta is not None and not isinstance(meta, dict):
-        meta = meta.model_dump() if hasattr(meta, "model_dump") else None
-    parts = str((meta or {}).get("traceparent", "")).split("-")
-    digits = set("0123456789abcdef")
-    if len(parts) == 4 and len(parts[1]) == 32 and len(parts[2]) == 16 and set(parts[1] + parts[2]) <= digits:
-        return parts[1], parts[2]
-    return NO_RUN, None

@@ -9,25 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from mcp.client.client import Client
 from mcp.client.stdio import StdioServerParameters
+from mcp.shared.dispatcher import ProgressFnT
 from mcp_types import CallToolResult, Tool
 
 from pilothouse.core.charter.contract import manifest_digest
-from pilothouse.errors import UsageError
+from pilothouse.runtime.tools.mcp_servers import UpstreamAddress
 
 __all__ = [
     "PAGES_MAX",
     "TOOLS_MAX",
     "Upstream",
-    "UpstreamAddress",
     "UpstreamGone",
     "manifest_of",
-    "read_addresses",
 ]
 
 PAGES_MAX = 20
@@ -44,57 +41,6 @@ ASKED_MAX = 1_024
 
 class UpstreamGone(ConnectionError):
     """The server cannot be reached, or went away during a call."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UpstreamAddress:
-    """How a server is reached: a command to start, or an address.
-
-    Attributes:
-        name: Name that contracts use.
-        command: Program and arguments, or empty.
-        env: Variables for the program; nothing else is handed on.
-        url: Address of a streamable HTTP server, or None.
-    """
-
-    name: str
-    command: tuple[str, ...] = ()
-    env: Mapping[str, str] | None = None
-    url: str | None = None
-
-
-def read_addresses(document: Any, *, file: str) -> dict[str, UpstreamAddress]:
-    """Read the usual form of a list of servers: `{"mcpServers": {NAME: {"command", "args", "env"} or {"url"}}}`.
-
-    Args:
-        document: Parsed JSON.
-        file: Path, for the message.
-
-    Raises:
-        UsageError: It is none.
-    """
-    servers = document.get("mcpServers") if isinstance(document, dict) else None
-    found: dict[str, UpstreamAddress] = {}
-    for name, terms in (servers or {}).items() if isinstance(servers, dict) else ():
-        command, url = (terms.get("command"), terms.get("url")) if isinstance(terms, dict) else (None, None)
-        if isinstance(command, str):
-            words = (command, *map(str, terms.get("args", ())))
-            found[name] = UpstreamAddress(name=name, command=words, env=terms.get("env"))
-        elif isinstance(url, str) and url.startswith(("http://", "https://")):
-            found[name] = UpstreamAddress(name=name, url=url)
-        else:
-            raise UsageError(
-                f"{file}: server {name!r} has neither `command` nor `url`",
-                remedy='Write {"mcpServers": {"crm": {"command": "python", "args": ["crm_server.py"]}}}.',
-                subject=file,
-            )
-    if not found:
-        raise UsageError(
-            f"{file} names no MCP server",
-            remedy='Write {"mcpServers": {"crm": {"url": "https://crm.example/mcp"}}}.',
-            subject=file,
-        )
-    return found
 
 
 def manifest_of(tool: Tool) -> str:
@@ -135,19 +81,22 @@ class Upstream:
         found: list[Tool] = await self._ask("list")
         return found
 
-    async def call(self, tool: str, args: dict[str, Any], timeout_s: float) -> CallToolResult:
-        """Call a tool of the server.
+    async def call(
+        self, tool: str, args: dict[str, Any], timeout_s: float, *, on_progress: ProgressFnT | None = None
+    ) -> CallToolResult:
+        """Call a tool of the server; when the caller gives up, the server is told.
 
         Args:
             tool: Name on the server.
             args: Arguments.
             timeout_s: Longest wait, seconds.
+            on_progress: Told how far the server says it is.
 
         Raises:
             UpstreamGone: It went away.
             TimeoutError: It did not answer in time.
         """
-        found: CallToolResult = await self._ask("call", tool, args, timeout_s)
+        found: CallToolResult = await self._ask("call", tool, args, timeout_s, on_progress)
         return found
 
     async def close(self) -> None:
@@ -214,13 +163,19 @@ class Upstream:
                 async with asyncio.timeout(LIST_S):
                     value: Any = await _list(client)
             else:
-                tool, arguments, timeout_s = args
+                tool, arguments, timeout_s, on_progress = args
+                asking = asyncio.ensure_future(
+                    client.call_tool(tool, arguments, progress_callback=on_progress)
+                )
+                answer.add_done_callback(lambda given: asking.cancel() if given.cancelled() else None)
                 async with asyncio.timeout(timeout_s):
-                    value = await client.call_tool(tool, arguments)
+                    value = await asking
         except TimeoutError as error:
             _set(answer, error)
             return True
         except asyncio.CancelledError:
+            if answer.cancelled():
+                return True  # the caller gave up; the connection is as good as before
             _set(answer, UpstreamGone(f"{self.address.name} went away"))
             raise
         except Exception as error:  # noqa: BLE001 - the caller is told, and the door translates it

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pilothouse.errors import ToolError
 
 if TYPE_CHECKING:
+    from pilothouse.ports.permissions import Decider
     from pilothouse.runtime.tools.governed import GovernedTool
     from pilothouse.runtime.tools.pipeline import Door
 
@@ -25,12 +26,14 @@ class ToolRuntime:
         version: Version digest, or None when nobody says.
         tools: Tools by `name@version`; anything else is refused.
         door: Guards, observers and store.
+        tasks: Opens tasks; None where no boundary decides.
     """
 
     agent: str
     version: str | None
     tools: Mapping[str, GovernedTool]
     door: Door
+    tasks: Decider | None = None
 
     def tool(self, name: str) -> GovernedTool:
         """Return a tool.

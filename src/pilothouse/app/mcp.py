@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Composes the MCP proxy: on standard input and output beside an agent, and at `/mcp` of the server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pilothouse.app.opening import SystemClock
+from pilothouse.app.runs import open_run_log
+from pilothouse.app.tools import recorded, tool_runtime_of
+from pilothouse.errors import IntegrationError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pilothouse.interfaces.cli.services import McpRequest
+    from pilothouse.interfaces.http.server import App
+    from pilothouse.ledger.ledger import SqlLedger
+    from pilothouse.ports.controls import Controls
+    from pilothouse.ports.ledger import CharterInForce
+    from pilothouse.ports.runlog import RunLog
+    from pilothouse.runtime.gateway.policy import Directory
+    from pilothouse.runtime.tools.mcp_proxy import McpProxy
+    from pilothouse.runtime.tools.mcp_rooms import McpRoom
+    from pilothouse.runtime.tools.mcp_servers import UpstreamAddress
+    from pilothouse.runtime.tools.runtime import ToolRuntime
+    from pilothouse.settings import Settings
+
+__all__ = ["SERVERS_FILE", "McpEndpoint", "list_mcp_tools", "mcp_endpoint", "run_mcp_proxy"]
+
+SERVERS_FILE = "mcp-servers.json"
+"""Where the server looks for an agent's MCP servers: beside its charter."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class McpEndpoint:
+    """The part of the server that answers MCP.
+
+    Attributes:
+        app: Takes everything under `/mcp`.
+        close: Ends every proxy; to be awaited in the loop that served.
+    """
+
+    app: App
+    close: Callable[[], Awaitable[None]]
+
+
+def mcp_endpoint(
+    ledger: SqlLedger,
+    settings: Settings,
+    *,
+    directory: Callable[[], Directory],
+    controls: Controls,
+    run_log: RunLog,
+    on_note: Callable[[str], None],
+) -> McpEndpoint:
+    """Return what answers MCP for every agent of the installation.
+
+    Args:
+        ledger: Charters and records, open for as long as it answers.
+        settings: Values in force.
+        directory: Keys and charters in force.
+        controls: The kill switch.
+        run_log: Takes the calls.
+        on_note: Told about tools that are disabled.
+    """
+    from pilothouse.interfaces.http.mcp import mcp_app
+    from pilothouse.runtime.tools.mcp_http import McpHttp
+    from pilothouse.runtime.tools.mcp_rooms import McpRoom, McpRooms
+    from pilothouse.runtime.tools.mcp_servers import read_servers
+
+    def opened(agent: str) -> McpRoom:
+        record = _in_force(ledger, agent)
+        held = ExitStack()
+        runtime = recorded(tool_runtime_of(ledger, settings, record, held, controls=controls), run_log)
+        assert runtime.tasks is not None  # noqa: S101 - it was composed with a boundary
+        servers = read_servers(Path(record.path).parent / SERVERS_FILE)
+        proxy = _proxy(runtime, servers, ledger, on_note, actor="pilothouse up")
+        return McpRoom(agent=agent, http=McpHttp(proxy), decider=runtime.tasks, held=held)
+
+    rooms = McpRooms(directory, opened, now=SystemClock().now)
+    return McpEndpoint(app=mcp_app(rooms), close=rooms.close)
+
+
+def run_mcp_proxy(request: McpRequest) -> None:
+    """Stand between an agent and its MCP servers on standard input and output until the agent goes.
+
+    Args:
+        request: What `mcp proxy` asks for.
+
+    Raises:
+        UsageError: No charter is in force, or no tool of it stands on one of the servers.
+    """
+    import asyncio
+
+    from pilothouse.ledger.ledger import open_ledger
+
+    async def serve() -> None:
+        proxy = _proxy(
+            runtime,
+            request.servers,
+            ledger,
+            request.on_note,
+            actor="pilothouse mcp proxy",
+            task_type=request.task_type,
+        )
+        try:
+            await proxy.serve_stdio()
+        finally:
+            await proxy.close()
+
+    with ExitStack() as held:
+        ledger = held.enter_context(open_ledger(request.settings.ledger_url))
+        record = _in_force(ledger, request.agent)
+        run_log = held.enter_context(open_run_log(request.settings))
+        runtime = recorded(tool_runtime_of(ledger, request.settings, record, held), run_log)
+        asyncio.run(serve())
+
+
+def list_mcp_tools(address: UpstreamAddress) -> list[tuple[str, str, dict[str, object]]]:
+    """Return name, digest and own words of each tool of a server, for review.
+
+    Args:
+        address: The server.
+    """
+    import asyncio
+
+    from pilothouse.runtime.tools.mcp_upstream import Upstream, UpstreamGone, manifest_of
+
+    async def ask() -> list[tuple[str, str, dict[str, object]]]:
+        upstream = Upstream(address)
+        try:
+            tools = await upstream.tools()
+        except (UpstreamGone, TimeoutError) as error:
+            raise IntegrationError(
+                f"MCP server {address.name!r} does not answer ({error})",
+                remedy="Start it by hand and look at what it prints, then run the command again.",
+                subject=address.name,
+            ) from error
+        finally:
+            await upstream.close()
+        return [
+            (tool.name, manifest_of(tool), tool.model_dump(mode="json", by_alias=True, exclude_none=True))
+            for tool in tools
+        ]
+
+    return asyncio.run(ask())
+
+
+def _in_force(ledger: SqlLedger, agent: str) -> CharterInForce:
+    record = ledger.charter(agent)
+    if record is None:
+        raise UsageError(
+            f"no charter is in force for {agent!r}",
+            remedy="Put one into force: `pilothouse verdict --charter charter.yaml`.",
+            subject=agent,
+        )
+    return record
+
+
+def _proxy(
+    runtime: ToolRuntime,
+    servers: Mapping[str, UpstreamAddress],
+    ledger: SqlLedger,
+    on_note: Callable[[str], None],
+    *,
+    actor: str,
+    task_type: str = "unknown",
+) -> McpProxy:
+    """Return the proxy of an agent; a tool that is not what was reviewed is kept in the ledger and told."""
+    from pilothouse.runtime.tools.mcp_proxy import McpProxy, PinChange
+
+    def tell(change: PinChange) -> None:
+        ledger.record(
+            kind="mcp.pin_changed",
+            agent=runtime.agent,
+            at=SystemClock().now(),
+            actor=actor,
+            document=json.dumps(asdict(change)),
+        )
+        on_note(
+            f"{change.tool} is disabled: {change.server} says something else than was reviewed "
+            f"({change.found or 'it has the tool no more'}, pinned {change.pinned})"
+        )
+
+    return McpProxy(runtime, servers, on_change=tell, task_type=task_type)

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which proxy answers a key: one for each agent, built at its first request and again when its charter changes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+
+from pilothouse.errors import UsageError
+from pilothouse.ports.permissions import Decider
+from pilothouse.runtime.gateway.keys import check_key
+from pilothouse.runtime.gateway.policy import Directory
+from pilothouse.runtime.tools.mcp_http import McpHttp
+
+__all__ = ["CLOSING_AFTER_S", "McpRoom", "McpRooms"]
+
+CLOSING_AFTER_S = 30.0
+"""How long calls that began under the charter before may go on under it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class McpRoom:
+    """What answers for one agent under the charter that is in force.
+
+    Attributes:
+        agent: Agent id.
+        http: The proxy.
+        decider: Opens tasks.
+        held: What ends with it.
+    """
+
+    agent: str
+    http: McpHttp
+    decider: Decider
+    held: ExitStack
+
+    async def close(self) -> None:
+        """End it."""
+        await self.http.close()
+        await asyncio.to_thread(self.held.close)
+
+
+class McpRooms:
+    """The proxies of an installation, by agent; for one event loop.
+
+    Args:
+        directory: Keys and charters in force.
+        opened: Builds what answers for an agent; blocking.
+        now: Tells the time, aware UTC.
+        closing_after_s: How long a replaced proxy goes on, seconds.
+    """
+
+    def __init__(
+        self,
+        directory: Callable[[], Directory],
+        opened: Callable[[str], McpRoom],
+        *,
+        now: Callable[[], datetime],
+        closing_after_s: float = CLOSING_AFTER_S,
+    ) -> None:
+        self._directory = directory
+        self._opened = opened
+        self._now = now
+        self._closing_after_s = closing_after_s
+        self._rooms: dict[str, tuple[str, McpRoom]] = {}
+        self._opening: dict[str, asyncio.Lock] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
+
+    async def room(self, key: str) -> McpRoom:
+        """Return what answers for the agent of a key.
+
+        Args:
+            key: The key that a request shows.
+
+        Raises:
+            Refused: There is no such key, or it works no more.
+            UsageError: The agent has no charter in force.
+            PilothouseError: Its charter or contracts are not in order.
+        """
+        directory = self._directory()
+        agent = check_key(key, directory.keys, self._now()).agent
+        policy = directory.policies.get(agent)
+        if policy is None or policy.charter is None:
+            raise UsageError(
+                f"no charter is in force for {agent!r}",
+                remedy="Put one into force: `pilothouse verdict --charter charter.yaml`.",
+                subject=agent,
+            )
+        found = self._rooms.get(agent)
+        if found is not None and found[0] == policy.charter:
+            return found[1]
+        async with self._opening.setdefault(agent, asyncio.Lock()):
+            found = self._rooms.get(agent)
+            if found is None or found[0] != policy.charter:
+                fresh = await asyncio.to_thread(self._opened, agent)
+                self._rooms[agent] = (policy.charter, fresh)
+                if found is not None:
+                    self._leave(found[1])
+                return fresh
+        return found[1]
+
+    async def close(self) -> None:
+        """End every proxy."""
+        for task in self._leaving:
+            task.cancel()
+        await asyncio.gather(*self._leaving, return_exceptions=True)
+        for _, room in self._rooms.values():
+            await room.close()
+        self._rooms.clear()
+
+    def _leave(self, room: McpRoom) -> None:
+        async def later() -> None:
+            try:
+                await asyncio.sleep(self._closing_after_s)
+            finally:
+                await room.close()
+
+        task = asyncio.create_task(later(), name=f"mcp-leave-{room.agent}")
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an MCP request says about itself beside the call: its task's token, its trace, its task type."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from mcp.server.context import ServerRequestContext
+
+from pilothouse.core.evidence.loops import NO_RUN
+
+__all__ = ["TASK_HEADER", "TASK_META", "TASK_TYPE_HEADER", "Said", "read_said"]
+
+TASK_HEADER = "x-pilothouse-task"
+"""Header of HTTP requests that carries the token of an opened task."""
+
+TASK_META = "pilothouse/task"
+"""Key of `_meta` that carries the same, where there are no headers."""
+
+TASK_TYPE_HEADER = "x-pilothouse-task-type"
+
+TOKEN_CHARACTERS_MAX = 200
+TASK_TYPE_CHARACTERS_MAX = 64
+
+_HEX = frozenset("0123456789abcdef")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What a request says about itself.
+
+    Attributes:
+        run: Run id, which is the trace id; `NO_RUN` when it names none.
+        parent_span_id: Span of the caller, or None.
+        task_type: Task type that the caller names, or None.
+        token: Token of an opened task, or None.
+    """
+
+    run: str = NO_RUN
+    parent_span_id: str | None = None
+    task_type: str | None = None
+    token: str | None = None
+
+
+def read_said(context: ServerRequestContext[Any]) -> Said:
+    """Read a request's own words from its `_meta`, and from its headers where it has some.
+
+    Args:
+        context: The request.
+    """
+    meta: Any = getattr(context, "meta", None)
+    if meta is not None and not isinstance(meta, dict):
+        meta = meta.model_dump() if hasattr(meta, "model_dump") else None
+    meta = meta or {}
+    headers: Any = getattr(context.request, "headers", None) or {}
+    run, parent = _trace(str(meta.get("traceparent") or headers.get("traceparent") or ""))
+    token = str(meta.get(TASK_META) or headers.get(TASK_HEADER) or "")[:TOKEN_CHARACTERS_MAX]
+    task_type = str(headers.get(TASK_TYPE_HEADER) or "")[:TASK_TYPE_CHARACTERS_MAX]
+    return Said(run=run, parent_span_id=parent, task_type=task_type or None, token=token or None)
+
+
+def _trace(text: str) -> tuple[str, str | None]:
+    parts = text.split("-")
+    if len(parts) == 4 and len(parts[1]) == 32 and len(parts[2]) == 16 and set(parts[1] + parts[2]) <= _HEX:
+        return parts[1], parts[2]
+    return NO_RUN, None
