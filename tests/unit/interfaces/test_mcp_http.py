@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`/mcp` with the official client on both sides: known by a key, decided, recorded, and nothing else passes."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx2
+import pytest
+from mcp_site import client_of, mcp_site
+
+from pilothouse.app.boundary import audit_log
+from pilothouse.runtime.tools.mcp_said import TASK_HEADER
+
+pytestmark = pytest.mark.slow
+
+RUN = "a" * 32
+
+
+def on_site(work, tmp_path, **server):
+    async def main():
+        async with mcp_site(tmp_path, **server) as (site, erp, origin):
+            return await work(site, erp, origin)
+
+    return asyncio.run(main())
+
+
+def decisions(site):
+    log = audit_log(site.ledger, site.settings)
+    return [one for one in log.records() if one.kind == "call.decided"]
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+def test_a_key_names_the_agent_and_each_call_is_decided_and_recorded(tmp_path, mode):
+    async def work(site, erp, origin):
+        async with client_of(origin, site.key(), mode=mode, x_pilothouse_task_type="po_invoice") as client:
+            listed = await client.list_tools()
+            steps = []
+
+            async def on_progress(*said):
+                steps.append(said)
+
+            found = await client.call_tool("find_po@1", {"po_number": "steps"}, progress_callback=on_progress)
+            wrong = await client.call_tool("find_po@1", {"po_number": 7})
+            asked = await client.call_tool(
+                "route_invoice@1", {"document": "D-1", "queue": "approval", "po_number": ""}
+            )
+        return listed, found, steps, wrong, asked, erp.calls
+
+    listed, found, steps, wrong, asked, calls = on_site(work, tmp_path)
+    assert sorted(tool.name for tool in listed.tools) == ["find_po@1", "route_invoice@1"]
+    assert found.structured_content == {"po": "steps", "done": "find"}
+    assert found.meta["erp/row"] == 7
+    assert steps == [(1, 2, "half")]
+    assert wrong.structured_content["error"] == "invalid_input"
+    assert asked.structured_content["error"] == "held"
+    assert calls == [("find", {"po_number": "steps"})]
+
+
+def test_what_has_no_key_gets_no_further(tmp_path):
+    async def work(site, _erp, origin):
+        headers = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
+        ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+        stranger = site.key("somebody-else")
+        async with httpx2.AsyncClient() as http:
+
+            async def ask(key="", path="/mcp", **more):
+                said = {**headers, "x-api-key": key, **more}
+                return await http.post(origin + path, json=ping, headers=said)
+
+            good = site.key()
+            return {
+                "none": await ask(),
+                "foreign": await ask("sk-proj-1"),
+                "no charter": await ask(stranger),
+                "page": await ask(good, origin="http://evil.example"),
+                "elsewhere": await ask(good, path="/mcp/else"),
+                "good": await ask(good, origin=origin),
+                "huge": await http.post(
+                    f"{origin}/mcp", content=b"x" * (5 << 20), headers={**headers, "x-api-key": good}
+                ),
+            }
+
+    answers = on_site(work, tmp_path)
+    codes = {name: answer.status_code for name, answer in answers.items()}
+    assert codes == {
+        "none": 401,
+        "foreign": 401,
+        "no charter": 403,
+        "page": 403,
+        "elsewhere": 404,
+        "good": 200,
+        "huge": 413,
+    }
+    assert "pilothouse key add" in answers["none"].json()["error"]["remedy"]
+
+
+def test_an_opened_task_proves_what_its_requester_typed(tmp_path):
+    async def work(site, erp, origin):
+        key = site.key()
+        opening = {
+            "run": RUN,
+            "task_type": "po_invoice",
+            "requester": "ana",
+            "segments": [{"text": "please route it", "source": "typed"}],
+        }
+        async with httpx2.AsyncClient(headers={"authorization": f"Bearer {key}"}) as http:
+            made = await http.post(f"{origin}/mcp/tasks", json=opening)
+            twice = await http.post(f"{origin}/mcp/tasks", json=opening)
+            broken = await http.post(f"{origin}/mcp/tasks", json={"task_type": "po_invoice"})
+        call = "route_invoice@1", {"document": "D-1", "queue": "approval", "po_number": ""}
+        async with client_of(origin, key, **{TASK_HEADER: made.json()["token"]}) as client:
+            asked = await client.call_tool(*call)
+        async with client_of(origin, key, **{TASK_HEADER: "forged"}) as client:
+            forged = await client.call_tool(*call)
+        return made, twice, broken, asked, forged, erp.calls, decisions(site)
+
+    made, twice, broken, asked, forged, calls, decided = on_site(work, tmp_path)
+    assert (made.status_code, twice.status_code, broken.status_code) == (201, 409, 422)
+    assert made.json()["run"] == RUN
+    assert asked.structured_content["error"] == "held"
+    assert forged.structured_content["error"] == "permission"
+    assert len(decided) == 1
+    assert RUN in decided[0].text
+    assert calls == []
+
+
+def test_a_caller_that_gives_up_is_given_up_at_the_server_too(tmp_path):
+    async def work(site, erp, origin):
+        async with client_of(origin, site.key(), x_pilothouse_task_type="po_invoice") as client:
+            going = asyncio.create_task(client.call_tool("find_po@1", {"po_number": "slow"}))
+            await asyncio.wait_for(erp.waits.wait(), 20.0)
+            going.cancel()
+            await asyncio.wait_for(erp.given_up.wait(), 20.0)
+            return await client.call_tool("find_po@1", {"po_number": "next"})
+
+    assert on_site(work, tmp_path).structured_content["po"] == "next"
+
+
+def test_a_changed_charter_holds_from_the_next_request_on(tmp_path):
+    async def work(site, erp, origin):
+        key = site.key()
+        async with client_of(origin, key, x_pilothouse_task_type="po_invoice") as client:
+            before = await client.list_tools()
+            folder = tmp_path / "charter"
+            text = (folder / "charter.yaml").read_text(encoding="utf-8")
+            begin, end = text.index("  route_invoice@1:"), text.index("  escalate@1:")
+            (folder / "charter.yaml").write_text(text[:begin] + text[end:], encoding="utf-8")
+            site.accept(folder / "charter.yaml")
+            after = await client.list_tools()
+        return [sorted(tool.name for tool in one.tools) for one in (before, after)]
+
+    assert on_site(work, tmp_path) == [["find_po@1", "route_invoice@1"], ["find_po@1"]]
