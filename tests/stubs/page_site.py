@@ -25,6 +25,7 @@ from pilothouse.interfaces.web.review import ReviewRoom
 from pilothouse.interfaces.web.rollout import RolloutRoom
 from pilothouse.interfaces.web.shelf import ShelfRoom
 from pilothouse.interfaces.web.signing import SigningRoom
+from pilothouse.ledger.curation import SqlCuration
 from pilothouse.ledger.ledger import SqlLedger, open_ledger
 from pilothouse.ledger.review_queue import SqlReviewQueue
 from pilothouse.ledger.sessions import SqlSessions
@@ -194,7 +195,7 @@ def people_site(home: Path, *, open_reading: bool = True, proxy: Proxy | None = 
             proxy=proxy,
         )
         queue = SqlReviewQueue(ledger.database)
-        bench = Workbench(queue, sign_in.directory, clock)
+        bench = Workbench(queue, SqlCuration(ledger.database), sign_in.directory, clock)
         shows = Shows(installation, health=lambda: HEALTH, work=lambda: WORK)
         room = control_room(installation, ledger)
         desk = page_desk(room, ledger, runs, judge=shows.assessment)

@@ -99,10 +99,12 @@ def workbench_of(ledger: SqlLedger, directory: Directory) -> Workbench:
         ledger: The opened ledger.
         directory: Who people are.
     """
+    from pilothouse.ledger.curation import SqlCuration
     from pilothouse.ledger.review_queue import SqlReviewQueue
     from pilothouse.workflows.review import Workbench
 
-    return Workbench(SqlReviewQueue(ledger.database), directory, SystemClock())
+    database = ledger.database
+    return Workbench(SqlReviewQueue(database), SqlCuration(database), directory, SystemClock())
 
 
 def review_ticks(installation: Installation, ledger: SqlLedger, directory: Directory) -> tuple[Tick, ...]:

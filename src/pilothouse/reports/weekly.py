@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The weekly note to the owner: three sentences, on status and change, on what is asked, and on the next lapse."""
+"""The weekly note to the owner: status and change, what is asked, the next lapse, and what corrections achieved."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ class Week:
         moves: What verdicts made necessary and still stands, in words.
         stall: How long nothing came nearer, in words, or empty.
         address: Address of the running server, or empty.
+        corrections: What people's corrections achieved, in words, or empty.
     """
 
     charter: Charter
@@ -39,27 +40,30 @@ class Week:
     moves: tuple[str, ...] = ()
     stall: str = ""
     address: str = ""
+    corrections: str = ""
 
 
 class WeeklyNote(Page):
-    """Three sentences, each with the page that proves it.
+    """A few sentences, each with the page that proves it.
 
     Attributes:
         status: How it stands and what changed.
         asked: What is asked of the owner, or that nothing is.
         lapse: What lapses next.
+        corrections: What people's corrections achieved; None where nobody reviews.
         to: Person id of the owner, or empty.
     """
 
     status: Sentence
     asked: Sentence
     lapse: Sentence
+    corrections: Sentence | None
     to: str
 
     @property
     def text(self) -> str:
-        """The note as plain text: its three sentences, each on a line with its proof."""
-        lines = (self.status, self.asked, self.lapse)
+        """The note as plain text: each sentence on a line with its proof."""
+        lines = (self.status, self.asked, self.lapse, *((self.corrections,) if self.corrections else ()))
         return "\n".join(f"{one.plain}{f' {one.href}' if one.href else ''}" for one in lines)
 
 
@@ -85,6 +89,11 @@ def build_weekly(week: Week, now: datetime) -> WeeklyNote:
         status=Sentence(plain=status, href=base),
         asked=Sentence(plain=_sentence(_asked(week, owner)), href=f"{base}/readiness" if base else ""),
         lapse=Sentence(plain=_sentence(_lapse(verdict)), href=f"{base}/rollout" if base else ""),
+        corrections=Sentence(
+            plain=_sentence(week.corrections), href=f"{week.address}/review" if week.address else ""
+        )
+        if week.corrections
+        else None,
         to=owner,
     )
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a week of corrections achieved: new cases, answers that those cases caught, and what the examples bring."""
+"""What a week of corrections achieved: new cases, what they caught, what the examples bring, how steady people are."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ from pilothouse.core.evidence.review import Answer
 from pilothouse.ports.curation import CurationStore
 from pilothouse.ports.ledger import Ledger
 from pilothouse.ports.review import ReviewQueue
+from pilothouse.workflows.own_week import repeated_answers
 
 __all__ = ["CorrectionsWeek", "corrections_in_words", "corrections_week"]
 
 WEEK = timedelta(days=7)
+PEOPLE_MIN = 2
+"""People whose repetitions are counted together; each one's own consistency is told to that person only."""
+
 CASE = "review:"
 """How the id of a case begins that was made from a person's answer."""
 
@@ -24,7 +28,7 @@ _GATE_KINDS = ("release.verdict", "eval.baseline")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorrectionsWeek:
-    """Three facts.
+    """The facts of the note to the owner.
 
     Attributes:
         corrections: Outputs that people corrected.
@@ -32,6 +36,9 @@ class CorrectionsWeek:
         examples: Few-shot examples that they became.
         caught: Cases made from answers that a gate run found failing: what was corrected once did not come back.
         lift: What the examples bring, as a difference of rates with its ends; None when it was not measured this week.
+        repeats: Hidden repetitions that people answered in five weeks; 0 while they are of one person, whose consistency
+            is nobody else's to know.
+        repeats_equal: Those answered as before.
     """
 
     corrections: int
@@ -39,6 +46,8 @@ class CorrectionsWeek:
     examples: int
     caught: int
     lift: tuple[float, float, float] | None
+    repeats: int = 0
+    repeats_equal: int = 0
 
 
 def corrections_week(
@@ -56,6 +65,8 @@ def corrections_week(
     since = now - WEEK
     made = {edge.child for edge in store.edges_since(agent, since)}
     records = [one for one in ledger.evidence(agent) if one.recorded_at >= since]
+    steady = repeated_answers(queue, agent, now)
+    told = tuple(steady.values()) if len(steady) >= PEOPLE_MIN else ()
     return CorrectionsWeek(
         corrections=sum(label.answer is Answer.CORRECT for label in queue.labels(agent, since=since)),
         cases=sum(name.startswith("case:") for name in made),
@@ -70,6 +81,8 @@ def corrections_week(
             }
         ),
         lift=_lift(records),
+        repeats=sum(count for count, _ in told),
+        repeats_equal=sum(equal for _, equal in told),
     )
 
 
@@ -82,7 +95,7 @@ def _lift(records: Sequence[Evidence]) -> tuple[float, float, float] | None:
 
 
 def corrections_in_words(week: CorrectionsWeek) -> str:
-    """Return the week as one or two sentences for the owner's note.
+    """Return the week as a few sentences for the owner's note.
 
     Args:
         week: Its facts.
@@ -104,6 +117,8 @@ def corrections_in_words(week: CorrectionsWeek) -> str:
     if week.lift is not None:
         value, low, high = (100 * end for end in week.lift)
         text += f" The examples bring {value:+.1f} points [{low:+.1f}, {high:+.1f}]."
+    if week.repeats:
+        text += f" Reviewers gave {week.repeats_equal:,} of {week.repeats:,} hidden repetitions their earlier answer."
     return text
 
 

@@ -100,7 +100,7 @@ class CurationDesk:
         charter, now = self.directory.one(agent), self.clock.now()
         tested, paths = tested_cases(self.ledger, charter, beside)
         version, examples, leaking = build_few_shots(self.queue, self.store, charter, tested, now)
-        self.ledger.add_evidence([few_shot_evidence(charter, len(examples), now)])
+        self.ledger.add_evidence([few_shot_evidence(charter, version, len(examples), now)])
         return Library(version=version, examples=len(examples), leaking=leaking, beside=paths)
 
     def lift(self, agent: str | None, request: LiftRequest) -> Lift:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.evidence.evidence import Evidence, Source
+from pilothouse.core.evidence.evidence import Binding, Evidence, Source
 from pilothouse.errors import UsageError
 from pilothouse.evals.case import Case, Split
 from pilothouse.evals.dataset import load_dataset
@@ -133,17 +133,19 @@ def build_few_shots(
     return version, tuple(examples), len(leaking)
 
 
-def few_shot_evidence(charter: Charter, count: int, now: datetime) -> Evidence:
-    """Return the record of a library's size; its lift is another measurement.
+def few_shot_evidence(charter: Charter, version: str, count: int, now: datetime) -> Evidence:
+    """Return the record that a library is in force, and how large it is; its lift is another measurement.
 
     Args:
         charter: The charter in force.
+        version: Version of the library; from now on only a lift that was measured with it counts.
         count: Examples.
         now: The moment.
     """
     return Evidence(
         kind="few_shot.examples",
         agent=charter.agent,
+        binds=Binding(dataset=version),
         window_from=now,
         window_to=now,
         n=count,

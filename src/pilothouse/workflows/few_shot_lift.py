@@ -204,7 +204,7 @@ def lift_evidence(agent: str, lift: Lift, request: LiftRequest, now: datetime) -
     return Evidence(
         kind="few_shot.lift",
         agent=agent,
-        binds=Binding(version=lift.version),
+        binds=Binding(version=lift.version, dataset=lift.library),
         window_from=now,
         window_to=now,
         n=lift.n,

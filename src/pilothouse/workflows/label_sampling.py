@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from pilothouse.core.charter.answers import known
@@ -24,9 +22,16 @@ from pilothouse.ports.review import ItemRecord, ReviewQueue
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.label_rates import DECIDED, rates_of_day, tasks_between
 from pilothouse.workflows.people import Directory
+from pilothouse.workflows.second_opinions import (
+    LABEL_TERM,
+    again,
+    ask_about_disputes,
+    coin,
+    repeat_own_answers,
+)
 from pilothouse.workflows.strata import JUDGED, judged_by, strata_of
 
-__all__ = ["LABEL_TERM", "agree", "draw_for_labels", "item_of_task", "sampled_in", "task_texts"]
+__all__ = ["draw_for_labels", "item_of_task", "sampled_in", "task_texts"]
 
 RATES_AFTER = timedelta(hours=1, minutes=10)
 """When after midnight a day's rates are fixed: the watch has counted the day before, and may have bought labels."""
@@ -34,19 +39,9 @@ RATES_AFTER = timedelta(hours=1, minutes=10)
 SETTLE = timedelta(minutes=15)
 """A task is drawn this long after its start, so that its late spans and a quick verifier are in."""
 
-LABEL_TERM = timedelta(days=5)
-"""How long a label may take; the charter's windows are longer."""
-
 SECOND_SHARE = 0.10
 """Share of drawn items that a second person answers blind, so that agreement is known."""
 
-REPEAT_SHARE = 0.05
-"""Share of a reviewer's own answers that come back a week later, so that consistency is known."""
-
-DISPUTED_TERM = timedelta(days=2)
-"""How soon a third person decides where two differ: until then nothing is learned from the item."""
-
-REPEAT_AFTER = timedelta(days=7)
 DRAWN_AT_ONCE_MAX = 200
 """Items added by one look; the next look takes the rest, so that no transaction is long."""
 
@@ -71,7 +66,7 @@ def draw_for_labels(
                 continue  # the watch has not looked at the day before yet
             rates = rates_of_day(installation, queue, charter, day.date().isoformat(), now)
             new += _draw_day(installation, queue, charter, rates, day=day, now=now)
-        new += _second_looks(queue, agent, now) + _disputes(queue, agent, now)
+        new += repeat_own_answers(queue, agent, now) + ask_about_disputes(installation, queue, charter, now)
     return new
 
 
@@ -94,13 +89,13 @@ def _draw_day(
     ]
     # The largest chance bounds what can win at all, before anything is looked up.
     most = {name: max(chances.values()) for name, chances in rates.items()}
-    lucky = [task for task in tasks if _coin(task.trace_id, salt) < most[task.task_type]]
+    lucky = [task for task in tasks if coin(task.trace_id, salt) < most[task.task_type]]
     strata = _strata_of_lucky(installation, charter, lucky, rates, start=start, now=now)
     items: list[ReviewItem] = []
     for task in lucky:
         stratum = strata.get(task.trace_id)
         chance = 0.0 if stratum is None else rates[task.task_type].get(stratum, 0.0)
-        if _coin(task.trace_id, salt) >= chance or len(items) >= DRAWN_AT_ONCE_MAX:
+        if coin(task.trace_id, salt) >= chance or len(items) >= DRAWN_AT_ONCE_MAX:
             continue
         item_id = item_digest(ReviewSource.SAMPLED, task.agent, task.trace_id, "")
         if queue.record(item_id) is None:
@@ -115,8 +110,8 @@ def _draw_day(
                 probability=chance,
             )
             items.append(item)
-            if _coin(task.trace_id, f"second {salt}") < SECOND_SHARE:
-                items.append(_again(item, now, salt="second"))
+            if coin(task.trace_id, f"second {salt}") < SECOND_SHARE:
+                items.append(again(item, now, salt="second"))
     return queue.add(items) if items else 0
 
 
@@ -145,83 +140,6 @@ def _strata_of_lucky(
 
 def _midnight(moment: datetime) -> datetime:
     return moment.replace(hour=0, minute=0, second=0, microsecond=0)
-
-
-def _second_looks(queue: ReviewQueue, agent: str, now: datetime) -> int:
-    """Give a share of a reviewer's own answers back after a week, unmarked."""
-    old = queue.items(
-        agent, states=DECIDED, sources=(ReviewSource.SAMPLED,), since=now - 4 * REPEAT_AFTER, limit=2_000
-    )
-    again = []
-    for record in old:
-        decided = record.decided_at
-        if decided is None or not REPEAT_AFTER <= now - decided <= 2 * REPEAT_AFTER or record.item.pair_of:
-            continue
-        if _coin(record.item.item_id, "repeat") < REPEAT_SHARE:
-            item = _again(record.item, now, salt="repeat", only_for=record.decided_by)
-            if queue.record(item.item_id) is None:
-                again.append(item)
-    return queue.add(again[:DRAWN_AT_ONCE_MAX]) if again else 0
-
-
-def _disputes(queue: ReviewQueue, agent: str, now: datetime) -> int:
-    """Ask a third person where a second one answered otherwise; whoever answered already is not asked again."""
-    since = now - 4 * REPEAT_AFTER
-    seconds = [
-        record
-        for record in queue.items(agent, states=DECIDED, sources=(ReviewSource.SAMPLED,), since=since)
-        if record.item.pair_of
-    ]
-    disputed = []
-    for second in seconds:
-        first = queue.record(second.item.pair_of or "")
-        if first is None or first.state not in DECIDED or agree(first, second):
-            continue
-        item = replace(
-            _again(first.item, now, salt="third"),
-            source=ReviewSource.DISPUTED,
-            why="two people answered it differently",
-            due_at=now + DISPUTED_TERM,
-        )
-        if queue.record(item.item_id) is None:
-            disputed.append(item)
-    return queue.add(disputed[:DRAWN_AT_ONCE_MAX]) if disputed else 0
-
-
-def agree(one: ItemRecord, other: ItemRecord) -> bool:
-    """Return whether two people answered the same.
-
-    Args:
-        one: An item.
-        other: Another opinion on it.
-    """
-    return (one.state, one.correction) == (other.state, other.correction)
-
-
-def _again(item: ReviewItem, now: datetime, *, salt: str, only_for: str | None = None) -> ReviewItem:
-    return ReviewItem(
-        item_id=item_digest(item.source, item.agent, item.trace_id, item.call_digest, salt),
-        agent=item.agent,
-        task_type=item.task_type,
-        trace_id=item.trace_id,
-        version=item.version,
-        source=ReviewSource.CANARY if only_for else item.source,
-        why="your own answer of a week ago" if only_for else item.why,
-        input=item.input,
-        proposal=item.proposal,
-        used=item.used,
-        call_digest=item.call_digest,
-        error_cost=item.error_cost,
-        created_at=now,
-        due_at=now + LABEL_TERM,
-        pair_of=item.item_id,
-        only_for=only_for,
-    )
-
-
-def _coin(trace_id: str, salt: str) -> float:
-    """Return an independent number in [0, 1) for a task and a salt."""
-    return int.from_bytes(hashlib.sha256(f"{salt} {trace_id}".encode()).digest()[:8]) / 2**64
 
 
 def task_texts(lake: Lake, task: Task) -> tuple[str, str, tuple[str, ...]]:

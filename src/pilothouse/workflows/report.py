@@ -158,12 +158,13 @@ def show_compliance(found: Assessment) -> CompliancePage:
     return build_compliance(found.charter, found.verdict, found.verdict.as_of)
 
 
-def show_weekly(installation: Installation, found: Assessment) -> WeeklyNote:
+def show_weekly(installation: Installation, found: Assessment, *, corrections: str = "") -> WeeklyNote:
     """Return the weekly note of an assessment.
 
     Args:
         installation: Lake and ledger.
         found: The assessment.
+        corrections: What people's corrections achieved, in words.
     """
     verdict, charter = found.verdict, found.charter
     server = read_server(installation.settings.home)
@@ -177,6 +178,7 @@ def show_weekly(installation: Installation, found: Assessment) -> WeeklyNote:
             moves=tuple(f"{act.move.value} because of {act.requirement}" for act in acts),
             stall=stall_words(read_stall(installation.ledger, verdict), person_names(charter)),
             address="" if server is None else server.url,
+            corrections=corrections,
         ),
         verdict.as_of,
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Review outputs: the next item, an answer, a step back, and what a reviewer's week achieved."""
+"""Review outputs: the next item, an answer, a step back, and how items like it were decided."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from datetime import timedelta
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.powers import Action
-from pilothouse.core.evidence.review import Answer, ItemState, Label, ReviewSource
+from pilothouse.core.evidence.review import Answer, ItemState, Label
 from pilothouse.errors import Conflict, UnknownName, UsageError
 from pilothouse.ports.clock import Clock
+from pilothouse.ports.curation import CurationStore
 from pilothouse.ports.review import CLAIM_LIFE, ItemRecord, QueueCount, ReviewQueue
+from pilothouse.workflows.own_week import OwnWeek, own_week
 from pilothouse.workflows.people import Directory, Visitor, reviewer_of
 from pilothouse.workflows.review_load import ReviewLoad, review_load
 
-__all__ = ["Rubric", "SimilarDecision", "Week", "Workbench", "reviewer_id", "rubric_of"]
+__all__ = ["Rubric", "SimilarDecision", "Workbench", "reviewer_id", "rubric_of"]
 
 WEEK = timedelta(days=7)
 
@@ -58,25 +60,6 @@ class SimilarDecision:
     result: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Week:
-    """What a reviewer did in seven days; only this person sees it.
-
-    Attributes:
-        answered: Items answered.
-        corrections: Corrections among them.
-        seconds_median: Middle time for an item, or None.
-        repeats: Hidden repetitions of own items.
-        repeats_equal: Those answered as before.
-    """
-
-    answered: int
-    corrections: int
-    seconds_median: float | None
-    repeats: int
-    repeats_equal: int
-
-
 def reviewer_id(visitor: Visitor) -> str:
     """Return how the queue knows a person."""
     return reviewer_of(visitor.identity)
@@ -105,12 +88,14 @@ class Workbench:
 
     Args:
         queue: Items and answers.
+        made: What was made of answers.
         directory: Who may review what.
         clock: The time.
     """
 
-    def __init__(self, queue: ReviewQueue, directory: Directory, clock: Clock) -> None:
+    def __init__(self, queue: ReviewQueue, made: CurationStore, directory: Directory, clock: Clock) -> None:
         self._queue = queue
+        self._made = made
         self.directory = directory
         self._clock = clock
 
@@ -314,28 +299,10 @@ class Workbench:
             if share >= SIMILAR_MIN
         )
 
-    def week(self, visitor: Visitor) -> Week:
-        """Return what the person did in the last seven days, and how often an equal item got an equal answer."""
-        me, since = reviewer_id(visitor), self._clock.now() - WEEK
-        labels = self._queue.labels(reviewer=me, since=since)
-        seconds = sorted(label.seconds for label in labels if label.seconds > 0)
-        repeats = equal = 0
-        for agent in self.agents(visitor):
-            pairs = [
-                one
-                for one in self._queue.items(agent, sources=(ReviewSource.CANARY,), since=since - 4 * WEEK)
-                if one.decided_by == me and one.item.pair_of
-            ]
-            for one in pairs:
-                first = self._queue.record(one.item.pair_of or "")
-                repeats += 1
-                equal += first is not None and (first.state, first.correction) == (one.state, one.correction)
-        return Week(
-            answered=len(labels),
-            corrections=sum(label.answer is Answer.CORRECT for label in labels),
-            seconds_median=seconds[len(seconds) // 2] if seconds else None,
-            repeats=repeats,
-            repeats_equal=equal,
+    def week(self, visitor: Visitor) -> OwnWeek:
+        """Return what the person did in the last seven days and what became of it; only this person sees it."""
+        return own_week(
+            self._queue, self._made, reviewer_id(visitor), self.agents(visitor), self._clock.now()
         )
 
 

@@ -11,8 +11,8 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.review import ItemState, Label, ReviewSource
 from pilothouse.evals.case import Split
 from pilothouse.ports.review import ItemRecord, ReviewQueue
-from pilothouse.workflows.label_sampling import agree
 from pilothouse.workflows.review import rubric_of
+from pilothouse.workflows.second_opinions import agree
 
 __all__ = ["NEAR", "Trusted", "by_another_rubric", "trusted_labels"]
 
@@ -75,7 +75,7 @@ def by_another_rubric(queue: ReviewQueue, charter: Charter, now: datetime) -> tu
 
 
 def trusted_labels(queue: ReviewQueue, charter: Charter, now: datetime) -> tuple[Trusted, ...]:
-    """Return answers that may be learned from: decided, by the rubric in force, and by a third person where two differ.
+    """Return answers that may be learned from: decided, by the rubric in force, and by one more person in a dispute.
 
     Args:
         queue: Items and answers.
@@ -99,13 +99,15 @@ def trusted_labels(queue: ReviewQueue, charter: Charter, now: datetime) -> tuple
         if label.rubric and label.rubric != rubric_of(charter, record.item.task_type).digest:
             continue
         second = others[ReviewSource.SAMPLED].get(item_id)
+        third = others[ReviewSource.DISPUTED].get(item_id)
+        last = labels.get(third.item.item_id) if third is not None else None
         decided, said = record, label
-        if second is not None and not agree(second, record):
-            third = others[ReviewSource.DISPUTED].get(item_id)
-            last = labels.get(third.item.item_id) if third is not None else None
-            if third is None or last is None or third.state not in _LEARNABLE:
+        if third is not None and last is not None:  # whoever was asked about a dispute settles it
+            if third.state not in _LEARNABLE:
                 continue
             second, decided, said = None, third, last
+        elif second is not None and not agree(second, record):
+            continue
         corrected = decided.state is ItemState.CORRECTED
         found.append(
             Trusted(

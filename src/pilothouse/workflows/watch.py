@@ -33,8 +33,8 @@ from pilothouse.ports.watch import WatchReading, WatchState, WatchStep
 from pilothouse.workflows.alerts import rule_for
 from pilothouse.workflows.control_room import ControlRoom
 from pilothouse.workflows.label_rates import capacity_per_day, labels_per_day, rates_fixed
-from pilothouse.workflows.label_sampling import LABEL_TERM
 from pilothouse.workflows.people import Directory
+from pilothouse.workflows.second_opinions import LABEL_TERM
 from pilothouse.workflows.strata import judged_by, strata_of
 from pilothouse.workflows.watch_quality import (
     JudgeState,

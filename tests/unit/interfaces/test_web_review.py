@@ -12,7 +12,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from pilothouse.core.evidence.review import Answer, ReviewItem, ReviewSource
+from pilothouse.ledger.curation import SqlCuration
 from pilothouse.ledger.holds import SqlHolds
+from pilothouse.ports.curation import Edge
 from pilothouse.ports.holds import HeldOutput, HoldState
 from pilothouse.ports.review import CLAIM_LIFE
 
@@ -218,6 +220,10 @@ def test_a_week_tells_own_consistency_to_that_person_only(site):
     lee.start()
     lee.answer("accept")
     site.clock.move(days=3)
+    made = (f"item:{1:032x}", "case:a"), (f"item:{1:032x}", "few-shot:b"), (f"item:{9:032x}", "case:other")
+    SqlCuration(site.ledger.database).link(
+        [Edge(agent=world.AGENT, parent=parent, child=child, at=site.clock.now()) for parent, child in made]
+    )
     again = item(2, input="invoice 1 of Acme", proposal="team-1", source=ReviewSource.CANARY)
     site.queue.add(
         [
@@ -234,7 +240,9 @@ def test_a_week_tells_own_consistency_to_that_person_only(site):
     lee = Reviewer(site, "lee")
     lee.start()
     lee.answer("reject")
-    assert "0 of 1 hidden repetitions" in lee.client.get("/review").text
+    text = lee.client.get("/review").text
+    assert "0 of 1 hidden repetitions" in text
+    assert "Your answers became 1 case and 1 example" in text
     assert "hidden repetitions" not in Reviewer(site, "dana").page.text
 
 

@@ -28,6 +28,7 @@ from pilothouse.settings import load_settings
 from pilothouse.testing import EXAMPLE_NOW, FixedClock, MemoryLake, MemoryLedger, example_task
 from pilothouse.workflows.accept import accept_file
 from pilothouse.workflows.assess import assess
+from pilothouse.workflows.corrections_week import CorrectionsWeek, corrections_in_words
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.report import (
     record_spending,
@@ -112,6 +113,17 @@ def test_the_weekly_note_is_three_sentences_each_line_one(installation, found):
         assert len(re.findall(r"[.!?](?:\s|$)", line)) == 1, line
     assert "no verdict a week ago" in lines[0]
     assert lines[2].startswith("Next to lapse is ")
+
+
+def test_the_note_tells_what_corrections_achieved_where_people_review(installation, found):
+    week = CorrectionsWeek(
+        corrections=31, cases=4, examples=9, caught=2, lift=(0.06, 0.01, 0.11), repeats=8, repeats_equal=7
+    )
+    note = show_weekly(installation, found, corrections=corrections_in_words(week))
+    last = note.text.splitlines()[3]
+    assert last.startswith("31 corrections became 4 cases and 9 examples; 2 cases from reviews caught")
+    assert last.endswith("Reviewers gave 7 of 8 hidden repetitions their earlier answer.")
+    assert len(re.findall(r"[.!?](?:\s|$)", last)) == 1
 
 
 def test_the_note_names_the_change_since_last_week(installation, found):

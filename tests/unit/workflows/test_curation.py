@@ -400,5 +400,17 @@ def test_a_week_counts_what_reviewed_cases_caught_and_what_examples_bring(site, 
     week = corrections_week(site.ledger, site.queue, desk.store, AGENT, NOW)
     assert (week.caught, week.lift) == (2, (0.05, 0.01, 0.09))
     assert "2 cases from reviews caught a wrong answer" in corrections_in_words(week)
+    assert week.repeats == 0
+    add_labels(site, 3)
+    for n, (who, said) in enumerate((("lee", Answer.ACCEPT), ("dana", Answer.REJECT))):
+        first = site.queue.record(f"i{n}").item
+        again = dataclasses.replace(
+            first, item_id=f"r{n}", source=ReviewSource.CANARY, only_for=who, pair_of=f"i{n}"
+        )
+        site.queue.add([again])
+        site.queue.answer(Label(item_id=f"r{n}", agent=AGENT, reviewer=who, answer=said, at=NOW))
+        week = corrections_week(site.ledger, site.queue, desk.store, AGENT, NOW)
+        assert week.repeats == (0, 2)[n], "one person's consistency is nobody else's to know"
+    assert week.repeats_equal == 1
     quiet = CorrectionsWeek(corrections=0, cases=0, examples=0, caught=0, lift=None)
     assert corrections_in_words(quiet).startswith("No output was corrected this week")

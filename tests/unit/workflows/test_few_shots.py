@@ -103,15 +103,28 @@ def lift_status(site):
     return {one.kind: one.status for one in items}
 
 
-def test_the_lift_reaches_the_verdict(site, target, tmp_path):
-    add_labels(site, 160, text="{shade} order of supplier {n} over {n} EUR", output="team {shade}")
+def test_the_lift_reaches_the_verdict_for_the_library_it_was_measured_with(site, target, tmp_path):
+    add_labels(site, 140, text="{shade} order of supplier {n} over {n} EUR", output="team {shade}")
     desk = curation_desk(site)
     desk.cases(AGENT, tmp_path / "labelled")
     assert lift_status(site)["few_shot.lift"] is Status.NO_EVIDENCE
-    assert desk.few_shot(AGENT, []).beside == ((tmp_path / "labelled").resolve(),)
+    library = desk.few_shot(AGENT, [])
+    assert library.beside == ((tmp_path / "labelled").resolve(),)
     request = LiftRequest(target="python:lifted_agent:nearest", version=world.VERSION)
     assert desk.lift(AGENT, request).n >= 60
+    site.clock.move(minutes=1)
+    assert desk.few_shot(AGENT, []).version == library.version
     assert lift_status(site) == {"few_shot.examples": Status.HOLDS, "few_shot.lift": Status.HOLDS}
+
+    site.clock.move(minutes=1)
+    add_labels(site, 8, name="n", text="{shade} bill of newcomer {n} in May", output="team {shade}")
+    assert desk.few_shot(AGENT, []).version != library.version
+    assert lift_status(site)["few_shot.lift"] is Status.NO_EVIDENCE
+    verdict = assess(site.installation, AGENT, site.clock.now(), freeze=False).verdict
+    (data2,) = [one for one in verdict.requirements if one.requirement == "DATA-2"]
+    assert any(f"known for library {library.version[:7]} only" in item.sentence for item in data2.items)
+    desk.lift(AGENT, request)
+    assert lift_status(site)["few_shot.lift"] is Status.HOLDS
     site.clock.move(minutes=5)
     desk.lift(AGENT, LiftRequest(target="python:lifted_agent:nothing", version=world.VERSION))
     assert lift_status(site)["few_shot.lift"] is not Status.HOLDS

@@ -14,6 +14,7 @@ from review_world import add_items, add_labels, curation_desk
 
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.review import Answer, ItemState, Label, ReviewSource
+from pilothouse.core.evidence.score import Score
 from pilothouse.core.statistics.results import NotEnoughEvidence
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.errors import Conflict, UnknownName
@@ -85,6 +86,33 @@ def test_where_two_differ_a_third_decides_and_only_then_it_is_trusted(site):
         None,
     )
     assert found["i1"].second.reviewer == "dana"
+
+
+def test_where_judge_and_person_differ_one_more_person_settles_it(site):
+    add_labels(site, 4)
+    charter = site.sign_in.directory.charter(AGENT)
+    metric = str(charter.task_type("po_invoice").metric)
+    at_ns = int(site.clock.now().timestamp()) * 10**9 - 10**9
+    site.installation.lake._scores = tuple(
+        Score(
+            trace_id=f"{n:032x}", name=metric, label=word, at_ns=at_ns, value=None, explanation="", span_id="",
+            source="judge",
+        )
+        for n, word in enumerate(("fail", "fail", "pass"))
+    )  # fmt: skip
+    look(site)
+    look(site)
+    asked = {one.item.pair_of: one.item for one in disputed(site)}
+    assert set(asked) == {"i0", "i1"}, "what the judge passes or never saw is nobody's dispute"
+    assert {one.why for one in asked.values()} == {"the judge and a person answered it differently"}
+    assert len(trusted_labels(site.queue, charter, NOW)) == 4, "a judge alone takes no answer away"
+    with pytest.raises(Conflict, match="not for you"):
+        site.queue.claim(asked["i0"].item_id, "lee", site.clock.now())
+    answer(site, asked["i0"].item_id, "kim", Answer.ACCEPT)
+    answer(site, asked["i1"].item_id, "kim", Answer.REJECT)
+    assert [one.record.item.item_id for one in trusted_labels(site.queue, charter, NOW)] == ["i0", "i2", "i3"]
+    look(site)
+    assert disputed(site) == ()
 
 
 def test_a_third_who_rejects_leaves_nothing_to_learn(site):

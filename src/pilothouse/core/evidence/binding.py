@@ -23,11 +23,13 @@ class InForce:
         version: Version digest that is judged, or None when its traffic names none.
         labelled: Digest of the labelled dataset, or None while there is none.
         adversarial: Digest of the adversarial dataset, or None while there is none.
+        examples: Version of the few-shot library that agents are served, or None while there is none.
     """
 
     version: str | None = None
     labelled: str | None = None
     adversarial: str | None = None
+    examples: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +37,7 @@ class Mismatch:
     """One thing that a record was made against and that is no longer in force.
 
     Attributes:
-        what: `version`, `section`, `contract`, `dataset` or `person`.
+        what: `version`, `section`, `contract`, `dataset`, `library` or `person`.
         found: What the record says.
         in_force: What is in force.
     """
@@ -108,6 +110,8 @@ def binding_in_force(
         dataset = in_force.labelled
     if Bind.ADVERSARIAL in binds:
         dataset = in_force.adversarial
+    if Bind.EXAMPLES in binds:
+        dataset = in_force.examples
     return Binding(
         version=in_force.version if Bind.VERSION in binds else None,
         section=signed,
@@ -121,7 +125,7 @@ def binding_in_force(
 def first_mismatch(expected: Binding, record: Evidence, kind: Kind) -> Mismatch | None:
     """Return the first thing a record was made against that is no longer in force, or None.
 
-    A dataset that nothing shows yet cannot disagree; the requirement on datasets is missing then.
+    A dataset or library that nothing shows yet cannot disagree; the requirement on datasets is missing then.
 
     Args:
         expected: What `binding_in_force` says.
@@ -134,10 +138,10 @@ def first_mismatch(expected: Binding, record: Evidence, kind: Kind) -> Mismatch 
         ("section", found.section_digest, expected.section_digest, Bind.SECTION in binds),
         ("contract", found.contract, expected.contract, Bind.CONTRACT in binds),
         (
-            "dataset",
+            "library" if Bind.EXAMPLES in binds else "dataset",
             found.dataset,
             expected.dataset,
-            expected.dataset is not None and bool({Bind.LABELLED, Bind.ADVERSARIAL} & binds),
+            expected.dataset is not None and bool({Bind.LABELLED, Bind.ADVERSARIAL, Bind.EXAMPLES} & binds),
         ),
         ("person", found.person, expected.person, Bind.PERSON in binds),
     )

@@ -34,6 +34,7 @@ class Bind(StrEnum):
     CONTRACT = "contract"
     LABELLED = "labelled dataset"
     ADVERSARIAL = "adversarial dataset"
+    EXAMPLES = "few-shot library"
     PERSON = "person"
 
 
@@ -65,12 +66,13 @@ class Kind:
 def _kind(
     name: str, title: str, form: Form, binds: str, what: str, *, unit: str = "", noun: str = "cases"
 ) -> Kind:
-    """Read `binds` as a line of letters: V version, C contract, L and A datasets, P person, S:name section."""
+    """Read `binds` as a line of letters: V version, C contract, L and A datasets, E examples, P person, S:name section."""
     letters = {
         "V": Bind.VERSION,
         "C": Bind.CONTRACT,
         "L": Bind.LABELLED,
         "A": Bind.ADVERSARIAL,
+        "E": Bind.EXAMPLES,
         "P": Bind.PERSON,
         "S": Bind.SECTION,
     }
@@ -339,7 +341,7 @@ _EVALUATION = (
         "few_shot.lift",
         "Lift of the examples",
         _M,
-        "V",
+        "V E",
         "Gain in the rate of good answers, with the examples minus without.",
         unit="rate",
     ),

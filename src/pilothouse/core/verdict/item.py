@@ -141,6 +141,7 @@ class Bench:
                 version=version,
                 labelled=datasets.get("dataset.labelled"),
                 adversarial=datasets.get("dataset.adversarial"),
+                examples=datasets.get("few_shot.examples"),
             ),
         )
 

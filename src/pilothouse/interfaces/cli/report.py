@@ -63,12 +63,16 @@ def register(cli: typer.Typer, services: Services) -> None:
 
     @group.command("weekly")
     def weekly(agent: Agent = None, *, home: Home = None, as_json: AsJson = False) -> None:
-        """Three sentences for the owner: what changed, what is asked, what lapses next."""
+        """A note to the owner: what changed, what is asked, what lapses next, what corrections achieved."""
         from pilothouse.reports.view_models import page_json
+        from pilothouse.workflows.corrections_week import corrections_in_words
         from pilothouse.workflows.report import show_weekly
 
-        with services.open_installation(load_settings(home=home)) as installation:
-            page = show_weekly(installation, judged(installation, agent))
+        settings = load_settings(home=home)
+        with services.open_installation(settings) as installation, services.open_curation(settings) as desk:
+            found = judged(installation, agent)
+            week = corrections_in_words(desk.week(found.charter.agent))
+            page = show_weekly(installation, found, corrections=week)
         typer.echo(page_json(page) if as_json else page.text)
 
     @group.command("compliance")

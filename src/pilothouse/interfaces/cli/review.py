@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,7 @@ import typer
 
 from pilothouse.interfaces.cli.consoles import hint_console, result_console
 from pilothouse.interfaces.cli.controls import command_line_actor
-from pilothouse.interfaces.cli.options import Home
+from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ _ANSWERS = {
 
 
 def register(cli: typer.Typer, services: Services) -> None:
-    """Add `review` and `review assign` to the command tree."""
+    """Add `review`, `review assign` and `review week` to the command tree."""
     group = typer.Typer(invoke_without_command=True)
     cli.add_typer(group, name="review")
 
@@ -94,6 +95,26 @@ def register(cli: typer.Typer, services: Services) -> None:
         typer.echo(
             f"{record.item.item_id}: {to or 'everybody'} may answer it, due {record.item.due_at:%Y-%m-%d %H:%M} UTC"
         )
+
+    _add_week(group, services)
+
+
+def _add_week(group: typer.Typer, services: Services) -> None:
+    @group.command("week")
+    def week(
+        *,
+        person: Annotated[
+            str, typer.Option("--as", metavar="PERSON", help="Person id of the charter, or identity.")
+        ],
+        home: Home = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """Say what your own answers of seven days achieved, and how steady they are; for you alone."""
+        from pilothouse.workflows.own_week import own_week_in_words
+
+        with services.open_workbench(load_settings(home=home)) as bench:
+            found = bench.week(bench.directory.find(person))
+        typer.echo(json.dumps(asdict(found)) if as_json else own_week_in_words(found))
 
 
 def _print_counts(bench: Workbench, *, as_json: bool) -> None:

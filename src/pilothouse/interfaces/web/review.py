@@ -16,11 +16,12 @@ from pilothouse.ports.clock import Clock
 from pilothouse.ports.review import QueueCount
 from pilothouse.reports.foreign import foreign_line
 from pilothouse.reports.review import AfterAnswer, Similar, after_answer, build_item, build_queue
+from pilothouse.workflows.own_week import own_week_in_words
 from pilothouse.workflows.people import Visitor
-from pilothouse.workflows.review import Week, Workbench, rubric_of
+from pilothouse.workflows.review import Workbench, rubric_of
 from pilothouse.workflows.review_load import ReviewLoad, load_in_words
 
-__all__ = ["ReviewRoom", "week_in_words"]
+__all__ = ["ReviewRoom"]
 
 
 class ReviewRoom:
@@ -44,7 +45,7 @@ class ReviewRoom:
                 sum(count.waiting for count in counts),
                 _by_agent(self._bench.loads(self._bench.agents(visit.person)), counts),
                 self._clock.now().replace(microsecond=0),
-                week=week_in_words(self._bench.week(visit.person)),
+                week=own_week_in_words(self._bench.week(visit.person)),
                 after=self._after(visit),
             )
             return frame.answer(visit.request, page, governed=False, viewer=visit.viewer)
@@ -129,23 +130,3 @@ def _by_agent(loads: Sequence[ReviewLoad], counts: Sequence[QueueCount]) -> tupl
         + " ".join(load_in_words(load))
         for load in loads
     )
-
-
-def week_in_words(week: Week) -> str:
-    """Return a reviewer's week as one or two sentences.
-
-    Example:
-        >>> week_in_words(Week(answered=0, corrections=0, seconds_median=None, repeats=0, repeats_equal=0))
-        'No item answered in the last 7 days.'
-    """
-    if not week.answered:
-        return "No item answered in the last 7 days."
-    text = f"{week.answered:,} items answered in 7 days, {week.corrections:,} of them corrected"
-    if week.seconds_median is not None:
-        text += f", {week.seconds_median:.0f} s each in the middle"
-    text += "."
-    if week.repeats:
-        text += (
-            f" {week.repeats_equal:,} of {week.repeats:,} hidden repetitions got the answer you gave before."
-        )
-    return text

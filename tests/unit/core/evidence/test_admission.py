@@ -15,7 +15,7 @@ from pilothouse.core.evidence.binding import (
     contract_digest,
     first_mismatch,
 )
-from pilothouse.core.evidence.evidence import Basis, Evidence, Scope, Source
+from pilothouse.core.evidence.evidence import Basis, Binding, Evidence, Scope, Source
 from pilothouse.core.evidence.kinds import KINDS, Form, kind_named
 from pilothouse.errors import MalformedRecord
 
@@ -147,13 +147,15 @@ def test_a_certificate_is_bound_to_the_contracts_of_its_tools():
         ("hosts_observed", Scope(), {}, "section"),
         ("tool.faults", Scope(tool="erp.route@1"), {}, "contract"),
         ("eval.anchor", Scope(), {}, "dataset"),
+        ("few_shot.lift", Scope(), {}, "library"),
         ("directory", Scope(), {"person": "dana"}, "person"),
     ],
 )
 def test_a_record_for_something_else_is_told_by_what_differs(kind, scope, options, what):
-    in_force = InForce(version=V1, labelled="1a", adversarial="ad")
+    in_force = InForce(version=V1, labelled="1a", adversarial="ad", examples="e5")
     expected = binding_in_force(kind_named(kind), CHARTER, scope, in_force, **options)
-    found = first_mismatch(expected, record(kind=kind, good=None), kind_named(kind))
+    bare = Binding(version=V1 if what == "library" else None)
+    found = first_mismatch(expected, record(kind=kind, good=None, binds=bare), kind_named(kind))
     assert found.what == what
     same = record(kind=kind, good=None, binds=expected)
     assert first_mismatch(expected, same, kind_named(kind)) is None
