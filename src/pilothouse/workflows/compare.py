@@ -18,6 +18,7 @@ from pilothouse.evals.dataset import Dataset
 from pilothouse.evals.foreign_scores import ForeignRun, ForeignScore, read_foreign_scores
 from pilothouse.evals.journal import Journal
 from pilothouse.evals.score import Score
+from pilothouse.evals.targets.address import open_target
 from pilothouse.evals.trial import trial_key
 
 __all__ = ["ComparedPart", "ComparedRuns", "compare_runs", "imported_evidence", "read_side"]
@@ -83,7 +84,7 @@ def read_side(
     """Return the scores of one side: a file of another harness, or a version in the journal.
 
     Args:
-        text: Path of a file, or a version digest.
+        text: Path of a file, a version digest, or the address of a target, which stands for its present version.
         journal: Stored trials.
         dataset: Cases of the journal's side.
         metric: Scorer of a file with several.
@@ -101,11 +102,12 @@ def read_side(
             f"{text!r} is a version, so its cases must be named.", remedy="Give --dataset FOLDER-OR-FILE."
         )
     with Journal(journal) as trials:
-        found = tuple(_stored(trials, dataset, text, pass_at))
+        version = open_target(text).spec.version if ":" in text else text
+        found = tuple(_stored(trials, dataset, version, pass_at))
     if not found:
         raise UnknownName(
             f"no score of version {text!r} on these cases is stored in {str(journal)!r}.",
-            remedy="Run it: `pilothouse eval run TARGET --dataset DATASET`, or give a file.",
+            remedy=f"Run it: `pilothouse eval run {text if ':' in text else 'TARGET'} --dataset {dataset.path}`, or give a file.",
             subject=text,
         )
     return found

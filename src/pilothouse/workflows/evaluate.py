@@ -45,6 +45,7 @@ class Levels:
     """What a run without a verdict found.
 
     Attributes:
+        version: Version that was run.
         levels: By task type.
         families: Attacks by family.
         health: Trials the world let down.
@@ -52,6 +53,7 @@ class Levels:
         notes: What a reader must know.
     """
 
+    version: str
     levels: tuple[Level, ...]
     families: tuple[FamilyResult, ...]
     health: RunHealth
@@ -61,6 +63,7 @@ class Levels:
     def as_record(self) -> dict[str, object]:
         """Return the fields as plain data for JSON."""
         return {
+            "version": self.version,
             "levels": [asdict(one) for one in self.levels],
             "families": [asdict(one) for one in self.families],
             "infra_errors": self.health.infra_errors,
@@ -91,7 +94,7 @@ class Levels:
         cost = self.cost
         unknown = f" + {cost.unpriced} of unknown cost" if cost.unpriced else ""
         found.append(
-            f"{cost.calls} runs, {cost.reused} reused, {self.health.infra_errors} lost, ${cost.spent_usd:.4f}{unknown}, {cost.seconds:.1f} s"
+            f"version {self.version[:12]}: {cost.calls} runs, {cost.reused} reused, {self.health.infra_errors} lost, ${cost.spent_usd:.4f}{unknown}, {cost.seconds:.1f} s"
         )
         return [*found, *(f"note: {note}" for note in self.notes)]
 
@@ -121,9 +124,10 @@ def levels_of(run: GateRun, verdict: ReleaseVerdict) -> Levels:
             )
         )
     return Levels(
+        version=verdict.candidate,
         levels=tuple(levels),
         families=tuple(run.gathered.families(run.selection.adversarial, run.policy.families)),
         health=run.gathered.health,
         cost=verdict.cost,
-        notes=tuple(note for note in verdict.notes if not note.startswith("no charter")),
+        notes=verdict.notes,
     )

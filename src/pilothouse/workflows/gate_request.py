@@ -60,6 +60,7 @@ class GateRequest:
         sealed: Whether the sealed split is opened too.
         complete: Whether every case is run, decided or not.
         fresh: Whether stored trials are left aside.
+        decides: Whether a verdict is wanted; `eval run` and `load` only measure.
         journal: Journal file.
     """
 
@@ -89,6 +90,7 @@ class GateRequest:
     sealed: bool = False
     complete: bool = False
     fresh: bool = False
+    decides: bool = True
     journal: Path = Path(".pilothouse/evals.db")
 
 
@@ -142,7 +144,7 @@ def settle_policy(request: GateRequest, charter: Charter | None, task_types: Seq
             metrics={},
             max_cases=request.max_cases,
             max_age=VERDICT_MAX_AGE,
-            notes=(_default_note(request),),
+            notes=(_default_note(request),) if request.decides else (),
         )
     for name in task_types:
         if name not in charter.task_types:

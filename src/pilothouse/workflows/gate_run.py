@@ -177,7 +177,11 @@ class GateRun:
             self.journal.put_config(
                 arm.config, version=arm.version, address=arm.address, environment=environment, at=at
             )
-        plan = {"candidate": self.candidate.address, "cases": len(self.selection.cases)}
+        plan = {
+            "candidate": self.candidate.address,
+            "cases": len(self.selection.cases),
+            "decides": self.request.decides,
+        }
         self.journal.put_run(
             RunRow(
                 run_id=self.run_id,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -248,8 +249,12 @@ def _notes(
     dataset: str,
 ) -> list[str]:
     notes = [f"{count} cases left out: {why}" for why, count in sorted(selection.removed.items())]
-    earlier = [run for run in journal.runs_on(dataset) if run.candidate == candidate and run.run_id != run_id]
-    if earlier:
+    earlier = [
+        run
+        for run in journal.runs_on(dataset)
+        if run.candidate == candidate and run.run_id != run_id and json.loads(run.document).get("decides")
+    ]
+    if earlier and request.decides:
         notes.append(
             f"this version went through {len(earlier)} other gate runs on these cases; each is one more chance to pass"
         )

@@ -11,8 +11,11 @@ from pilothouse.core.statistics.checks import Floats
 
 __all__ = ["tango_limits", "tango_z"]
 
-_BISECTIONS = 60
-"""Halvings of an interval no longer than 2: beyond the precision that anybody reads."""
+_STEPS_MAX = 60
+"""Steps towards an end: halving alone would get an interval of length 2 below the precision in as many."""
+
+_PRECISION = 1e-13
+"""Beyond what anybody reads."""
 
 
 def tango_z(b: Floats, c: Floats, n: Floats | float, margin: Floats | float) -> Floats:
@@ -60,26 +63,38 @@ def tango_limits(b: float, c: float, n: float, critical: float) -> tuple[float, 
         critical: Critical value, for example 1.96.
 
     Source:
-        Tango 1998, section 3; ends by bisection on both sides of the estimate.
+        Tango 1998, section 3; ends by a bracketed secant on both sides of the estimate.
 
     Example:
         >>> low, high = tango_limits(0.0, 1.0, 44.0, 1.959964)
         >>> f"{low:.4f} {high:.4f}"
         '-0.1181 0.0594'
     """
-    estimate = (b - c) / n
+    return _end(b, c, n, critical, -1.0), _end(b, c, n, critical, 1.0)
 
-    def kept(difference: float) -> bool:
-        return abs(_z(b, c, n, difference)) < critical
 
-    ends = []
-    for end in (-1.0, 1.0):
-        within, without = estimate, end
-        for _ in range(_BISECTIONS):
-            middle = (within + without) / 2
-            within, without = (middle, without) if kept(middle) else (within, middle)
-        ends.append(within)
-    return ends[0], ends[1]
+def _end(b: float, c: float, n: float, critical: float, outside: float) -> float:
+    """Find where |z| reaches the critical value, between the estimate and -1 or 1, by a bracketed secant.
+
+    The bracket is halved until its outer end is a value the test rejects; from there the Illinois rule needs a
+    fifth of the steps that halving would.
+    """
+    within, short, over = (b - c) / n, -critical, 0.0
+    last = steps = 0
+    while abs(outside - within) > _PRECISION and steps < _STEPS_MAX:
+        steps += 1
+        middle = (within + outside) / 2
+        if over > 0.0:
+            middle = within + (outside - within) * short / (short - over)
+        gap = abs(_z(b, c, n, middle)) - critical
+        if abs(gap) < _PRECISION:
+            return middle
+        if gap < 0.0:
+            within, short, over = middle, gap, over / 2 if last < 0 else over
+        else:
+            outside, over, short = middle, gap, short / 2 if last > 0 else short
+        last = -1 if gap < 0.0 else 1
+    return within
 
 
 def _z(b: float, c: float, n: float, difference: float) -> float:

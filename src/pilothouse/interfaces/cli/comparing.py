@@ -34,7 +34,7 @@ def add_commands(group: typer.Typer, services: Services) -> None:
         before: Annotated[
             str,
             typer.Argument(
-                help="A version digest in the journal, an Inspect log, or JSON lines of id and value."
+                help="A target's address or a version digest, run before; an Inspect log; or JSON lines of id and value."
             ),
         ],
         after: Annotated[str, typer.Argument(help="The other side, in any of these forms.")],

@@ -4,17 +4,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
+from pilothouse.interfaces.cli import gate_options as options
 from pilothouse.interfaces.cli.services import Services
 from pilothouse.settings import load_settings
 
 __all__ = ["register"]
-
-CHARTER_NAME = "charter.yaml"
-JOURNAL = Path(".pilothouse/evals.db")
 
 
 def register(cli: typer.Typer, services: Services) -> None:
@@ -29,46 +27,28 @@ def register(cli: typer.Typer, services: Services) -> None:
                 help="What may be released: python:MODULE:FUNCTION, http://URL, exec:COMMAND, openai:URL?model=NAME, recorded:FILE."
             ),
         ],
-        dataset: Annotated[
-            Path | None,
-            typer.Option(
-                help="Dataset folder, or a plain JSON-lines file. Default: the charter's labelled one."
-            ),
-        ] = None,
-        adversarial: Annotated[
-            Path | None, typer.Option(help="Dataset of attacks. Default: the charter's, if it is there.")
-        ] = None,
-        baseline: Annotated[
-            str | None,
-            typer.Option(
-                help="What it is compared with: an address, a version digest, `current` or `anchor`."
-            ),
-        ] = None,
-        charter: Annotated[
-            Path | None, typer.Option(help="Charter with the rules. Default: ./charter.yaml if it is there.")
-        ] = None,
-        agent: Annotated[str | None, typer.Option(help="Agent to put on record, without a charter.")] = None,
+        dataset: options.DatasetPath = None,
+        adversarial: options.Adversarial = None,
+        baseline: options.Baseline = None,
+        charter: options.CharterFile = None,
+        agent: options.AgentName = None,
         candidate_version: Annotated[
             str | None, typer.Option(help="Version digest of the candidate.")
         ] = None,
         baseline_version: Annotated[str | None, typer.Option(help="Version digest of the baseline.")] = None,
-        scorer: Annotated[
-            str | None, typer.Option(help="""Judges cases without asserts: NAME or NAME={"json": "args"}.""")
-        ] = None,
+        scorer: options.ScorerText = None,
         pass_at: Annotated[float, typer.Option(help="Least value of a success.")] = 0.5,
-        margin: Annotated[float | None, typer.Option(help="Largest accepted loss, points.")] = None,
-        alpha: Annotated[float | None, typer.Option(help="Error of each requirement.")] = None,
-        floor: Annotated[float | None, typer.Option(help="Least rate of good answers.")] = None,
-        max_cases: Annotated[int | None, typer.Option(help="Most cases of the run.", min=1)] = None,
-        looks: Annotated[int, typer.Option(help="Looks at which it may stop.")] = 10,
-        spending: Annotated[
-            Literal["pocock", "obrien_fleming"], typer.Option(help="How the error is spent over the looks.")
-        ] = "pocock",
-        repeats: Annotated[int, typer.Option(help="Runs of each case by the candidate.")] = 1,
-        baseline_repeats: Annotated[int, typer.Option(help="Runs of each case by the baseline.")] = 1,
-        deadline: Annotated[float, typer.Option(help="Seconds for one case.", min=0.001)] = 60.0,
-        concurrency: Annotated[int, typer.Option(help="Most trials at once.", min=1, max=256)] = 64,
-        rpm: Annotated[float | None, typer.Option(help="Most trials started in a minute.")] = None,
+        margin: options.Margin = None,
+        alpha: options.Alpha = None,
+        floor: options.Floor = None,
+        max_cases: options.MaxCases = None,
+        looks: options.Looks = 10,
+        spending: options.SpendingName = "pocock",
+        repeats: options.Repeats = 1,
+        baseline_repeats: options.BaselineRepeats = 1,
+        deadline: options.Deadline = 60.0,
+        concurrency: options.Concurrency = 64,
+        rpm: options.PerMinute = None,
         budget_usd: Annotated[float | None, typer.Option(help="Most money.")] = None,
         allow_unpriced: Annotated[
             bool, typer.Option(help="Accept trials of unknown cost under a budget.")
@@ -82,9 +62,9 @@ def register(cli: typer.Typer, services: Services) -> None:
         strict: Annotated[bool, typer.Option(help="At risk counts as breached.")] = False,
         junit: Annotated[Path | None, typer.Option(help="Write a JUnit file.")] = None,
         markdown: Annotated[Path | None, typer.Option(help="Write a comment for a pull request.")] = None,
-        journal: Annotated[Path, typer.Option(help="Where trials are kept.")] = JOURNAL,
-        home: Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")] = None,
-        as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
+        journal: options.JournalFile = options.JOURNAL,
+        home: options.Home = None,
+        as_json: options.AsJson = False,
     ) -> None:
         """Decide whether a version may be released, with the fewest runs that can decide it.
 
@@ -92,11 +72,10 @@ def register(cli: typer.Typer, services: Services) -> None:
         """
         from pilothouse.core.verdict.release_verdict import exit_status_of
         from pilothouse.interfaces.cli import gate_text
-        from pilothouse.interfaces.cli.gate_journal import decide_release
+        from pilothouse.interfaces.cli.gate_journal import decide_release, plan_release
         from pilothouse.workflows import release_outputs
         from pilothouse.workflows.gate_request import GateRequest
 
-        charter_path = charter or (Path(CHARTER_NAME) if Path(CHARTER_NAME).is_file() else None)
         request = GateRequest(
             candidate=candidate,
             candidate_version=candidate_version,
@@ -104,7 +83,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             baseline_version=baseline_version,
             dataset=dataset,
             adversarial=adversarial,
-            charter=charter_path,
+            charter=options.charter_here(charter),
             agent=agent,
             scorer=scorer,
             pass_at=pass_at,
@@ -126,9 +105,15 @@ def register(cli: typer.Typer, services: Services) -> None:
             fresh=fresh,
             journal=journal,
         )
-        verdict = decide_release(request, services=services, settings=load_settings(home=home), is_plan=plan)
-        if verdict is None:
-            return
+        if plan:
+            raise typer.Exit(
+                int(
+                    plan_release(
+                        request, services=services, settings=load_settings(home=home), as_json=as_json
+                    )
+                )
+            )
+        verdict = decide_release(request, services=services, settings=load_settings(home=home))
         if junit is not None:
             junit.write_text(release_outputs.render_junit(verdict), encoding="utf-8")
         if markdown is not None:

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import sys
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 
 import typer
 from rich.console import Console
@@ -23,52 +25,24 @@ from pilothouse.workflows.evaluate import Levels, levels_of
 from pilothouse.workflows.gate_plan import make_plan
 from pilothouse.workflows.gate_request import GateRequest
 from pilothouse.workflows.gate_run import GateRun
+from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.release import open_gate
 from pilothouse.workflows.release_evidence import release_evidence
 from pilothouse.workflows.sealed_split import SEALED_RELEASE
 
-__all__ = ["decide_release", "measure_levels"]
+__all__ = ["decide_release", "measure_levels", "plan_release"]
 
 
-def decide_release(
-    request: GateRequest, *, services: Services, settings: Settings, is_plan: bool
-) -> ReleaseVerdict | None:
+def decide_release(request: GateRequest, *, services: Services, settings: Settings) -> ReleaseVerdict:
     """Run the gate; with an agent, by charter or by name, the result goes on record.
 
     Args:
         request: What was asked.
         services: Openers of the composition root.
         settings: Values in force.
-        is_plan: Whether only the plan is shown.
-
-    Returns:
-        The verdict, or None when only the plan was asked for.
-
-    Raises:
-        typer.Exit: The plan says that the cases cannot decide the margin.
     """
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    with ExitStack() as stack:
-        journal = stack.enter_context(Journal(request.journal))
-        needs_installation = (
-            request.charter is not None or request.agent is not None or "recorded:lake" in request.candidate
-        )
-        installation = (
-            stack.enter_context(services.open_installation(settings)) if needs_installation else None
-        )
-        run = open_gate(
-            request,
-            journal=journal,
-            now=services.clock.now(),
-            ledger=installation.ledger if installation else None,
-            lake=installation.lake if installation else None,
-        )
-        if is_plan:
-            plan = make_plan(run)
-            gate_text.print_plan(plan)
-            if not plan.is_sufficient:
-                raise typer.Exit(int(ExitStatus.NOT_ENOUGH_EVIDENCE))
-            return None
+    with _opened(request, services, settings) as (run, installation):
         verdict = asyncio.run(_measure(run, console))
         if installation is not None and run.policy.agent is not None:
             agent = run.policy.agent
@@ -86,6 +60,50 @@ def decide_release(
             note = "nothing went on record: name the agent with --agent or --charter"
             verdict = verdict.model_copy(update={"notes": (*verdict.notes, note)})
     return verdict
+
+
+def plan_release(
+    request: GateRequest, *, services: Services, settings: Settings, as_json: bool
+) -> ExitStatus:
+    """Say what a gate run will take; nothing is run.
+
+    Args:
+        request: What would be asked.
+        services: Openers of the composition root.
+        settings: Values in force.
+        as_json: Whether the plan is printed as JSON.
+
+    Returns:
+        What the command exits with: not enough evidence when the cases cannot decide the margin.
+    """
+    with _opened(request, services, settings) as (run, _):
+        plan = make_plan(run)
+    if as_json:
+        typer.echo(json.dumps(asdict(plan) | {"is_sufficient": plan.is_sufficient}, indent=2))
+    else:
+        gate_text.print_plan(plan)
+    return ExitStatus.HOLDS if plan.is_sufficient else ExitStatus.NOT_ENOUGH_EVIDENCE
+
+
+@contextmanager
+def _opened(
+    request: GateRequest, services: Services, settings: Settings
+) -> Iterator[tuple[GateRun, Installation | None]]:
+    """Open journal, installation where one is needed, and the run; nothing is run."""
+    with ExitStack() as stack:
+        journal = stack.enter_context(Journal(request.journal))
+        needed = (
+            request.charter is not None or request.agent is not None or "recorded:lake" in request.candidate
+        )
+        installation = stack.enter_context(services.open_installation(settings)) if needed else None
+        run = open_gate(
+            request,
+            journal=journal,
+            now=services.clock.now(),
+            ledger=installation.ledger if installation else None,
+            lake=installation.lake if installation else None,
+        )
+        yield run, installation
 
 
 def measure_levels(request: GateRequest, *, services: Services, settings: Settings) -> Levels:

@@ -97,7 +97,7 @@ def print_plan(plan: GatePlan) -> None:
         )
         console.print(
             f"  if nothing changed: released with {one.unchanged.released:.0%}, {one.unchanged.cases:.0f} cases on average; "
-            f"if 10 points worse: {one.harmful.released:.1%}, {one.harmful.cases:.0f} cases"
+            f"if 10 points worse: released with {one.harmful.released:.1%}, {one.harmful.cases:.0f} cases"
         )
         if not one.is_sufficient:
             console.print(

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options that commands which run an agent on cases have in common, each said once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import typer
+
+__all__ = [
+    "JOURNAL",
+    "Adversarial",
+    "AgentName",
+    "Alpha",
+    "AsJson",
+    "Baseline",
+    "BaselineRepeats",
+    "CharterFile",
+    "Concurrency",
+    "DatasetPath",
+    "Deadline",
+    "Floor",
+    "Home",
+    "JournalFile",
+    "Looks",
+    "Margin",
+    "MaxCases",
+    "PerMinute",
+    "Repeats",
+    "ScorerText",
+    "SpendingName",
+    "charter_here",
+]
+
+CHARTER_NAME: Final = "charter.yaml"
+JOURNAL: Final = Path(".pilothouse/evals.db")
+
+Adversarial = Annotated[
+    Path | None, typer.Option(help="Dataset of attacks. Default: the charter's, if it is there.")
+]
+AgentName = Annotated[str | None, typer.Option(help="Agent to put on record, without a charter.")]
+Alpha = Annotated[float | None, typer.Option(help="Error of each requirement.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
+Baseline = Annotated[
+    str | None,
+    typer.Option(help="What it is compared with: an address, a version digest, `current` or `anchor`."),
+]
+BaselineRepeats = Annotated[int, typer.Option(help="Runs of each case by the baseline.")]
+CharterFile = Annotated[Path | None, typer.Option(help="Charter. Default: ./charter.yaml if it is there.")]
+Concurrency = Annotated[int, typer.Option(help="Most trials at once.", min=1, max=256)]
+DatasetPath = Annotated[
+    Path | None,
+    typer.Option(help="Dataset folder, or a plain JSON-lines file. Default: the charter's labelled one."),
+]
+Deadline = Annotated[float, typer.Option(help="Seconds for one case.", min=0.001)]
+Floor = Annotated[float | None, typer.Option(help="Least rate of good answers.")]
+Home = Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")]
+JournalFile = Annotated[Path, typer.Option(help="Where trials are kept.")]
+Looks = Annotated[int, typer.Option(help="Looks at which it may stop.")]
+Margin = Annotated[float | None, typer.Option(help="Largest accepted loss, points.")]
+MaxCases = Annotated[int | None, typer.Option(help="Most cases of the run.", min=1)]
+PerMinute = Annotated[float | None, typer.Option(help="Most trials started in a minute.")]
+Repeats = Annotated[int, typer.Option(help="Runs of each case by the candidate.")]
+ScorerText = Annotated[
+    str | None, typer.Option(help="""Judges cases without asserts: NAME or NAME={"json": "args"}.""")
+]
+SpendingName = Annotated[
+    Literal["pocock", "obrien_fleming"], typer.Option(help="How the error is spent over the looks.")
+]
+
+
+def charter_here(named: Path | None = None) -> Path | None:
+    """Return the charter that was named, else the one in this folder, else None.
+
+    Args:
+        named: What the user typed, or None.
+    """
+    return named or (Path(CHARTER_NAME) if Path(CHARTER_NAME).is_file() else None)
