@@ -97,7 +97,7 @@ def test_the_style_stays_small():
     assert len(stylesheet().encode()) <= CSS_BYTES_MAX
 
 
-@pytest.mark.parametrize("name", ["pilothouse.js", "palette.js", "review.js"])
+@pytest.mark.parametrize("name", ["pilothouse.js", "fresh.js", "palette.js", "review.js"])
 def test_each_script_stays_small(name):
     script = (files("pilothouse.interfaces.web") / "static" / name).read_bytes()
     assert len(script) <= SCRIPT_BYTES_MAX

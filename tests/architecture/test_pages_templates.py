@@ -11,7 +11,7 @@ from source_tree import ROOT
 
 FOLDERS = ("src/pilothouse/reports/templates", "src/pilothouse/interfaces/web/templates")
 TEMPLATES = sorted(path for folder in FOLDERS for path in (ROOT / folder).glob("*.html"))
-ALLOWED_FILTERS = {"shape", "named_shape", "dots", "band", "share", "draw", "join", "lower"}
+ALLOWED_FILTERS = {"shape", "named_shape", "dots", "band", "share", "spark", "draw", "join", "lower"}
 """Pictures from the view model, and putting texts side by side."""
 
 

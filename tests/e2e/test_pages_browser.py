@@ -37,6 +37,7 @@ PAGES = {
     "missing": "/agents/ap-invoce-triage/agent",
     "ownership": f"{BASE}/ownership",
     "readiness": f"{BASE}/readiness",
+    "readiness_part": f"{BASE}/readiness?show=breached&open=MON-7",
     "rollout": f"{BASE}/rollout",
     "run": f"{BASE}/runs/{desk_world.RUN}?against={desk_world.OTHER_RUN}",
     "runs": f"{BASE}/runs",
@@ -211,6 +212,15 @@ def test_a_link_to_a_folded_requirement_unfolds_it(open_page, address):
     folded = page.locator(".later .req").first.get_attribute("id")
     page.goto(f"{address}{BASE}/readiness#{folded}")
     page.locator(f"#{folded}").wait_for(state="visible")
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_the_parts_of_a_requirement_open_in_place_or_by_their_link(open_page, script):
+    page = open_page("readiness", script=script)
+    page.locator("#MON-7").get_by_role("link", name=re.compile("All [0-9]+ parts")).click()
+    page.locator("#MON-7 details table").wait_for(state="visible")
+    assert page.locator(".req details").count() == 1
+    assert ("open=MON-7" in page.url) is not script
 
 
 def test_the_report_file_opens_without_a_server(browser, tmp_path):

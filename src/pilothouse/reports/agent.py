@@ -24,6 +24,7 @@ from pilothouse.reports.cost_trend import CostTrend, cost_trend
 from pilothouse.reports.foreign import foreign_line
 from pilothouse.reports.moments import Moment, at_ns, moment
 from pilothouse.reports.next_step import next_step
+from pilothouse.reports.sparks import Spark, spark_of
 from pilothouse.reports.view_models import (
     Empty,
     Frozen,
@@ -129,11 +130,12 @@ class Figure(Frozen):
 
 
 class TaskTypeRow(Frozen):
-    """One task type with its figures, in the order of the column heads."""
+    """One task type with its figures, in the order of the column heads; `trend` is its daily agreement, if any."""
 
     name: str
     href: str
     tasks: Quantity
+    trend: Spark | None
     figures: tuple[Figure, ...]
 
 
@@ -284,11 +286,22 @@ def _task_types(
         seen[task.task_type] = seen.get(task.task_type, 0) + 1
     names = list(dict.fromkeys((*charter.task_types, *(count.task_type for count in truth))))
     base = f"/agents/{quote(verdict.agent, safe='')}/tasks?type="
+    answered: dict[str, list[Outcome]] = {}
+    for outcome in traffic.outcomes.values():
+        answered.setdefault(outcome.task_type, []).append(outcome)
     return tuple(
         TaskTypeRow(
             name=foreign_line(name),
             href=base + quote(name, safe=""),
             tasks=count_of(seen.get(name, 0)),
+            trend=spark_of(
+                daily_chart(
+                    answered.get(name, ()),
+                    traffic.window_from,
+                    traffic.window_to,
+                    bound=_agreement_bound(charter, name),
+                )
+            ),
             figures=tuple(
                 _figure(title, items.get((kind, name)), known(charter.currency) or "")
                 for kind, title in FIGURES
@@ -381,9 +394,13 @@ def _versions(traffic: AgentTraffic, judged: str | None, now: datetime) -> tuple
     return tuple(sorted(rows, key=lambda row: row.last.at, reverse=True)[:CHANGES_MAX])
 
 
-def _agreement_bound(charter: Charter) -> float | None:
-    """Return the loosest committed rate of agreement: every task type must reach at least its own."""
-    bounds = [known(terms.discrepancy.max) for terms in charter.task_types.values()]
+def _agreement_bound(charter: Charter, task_type: str | None = None) -> float | None:
+    """Return the committed rate of agreement of a task type, or the loosest, which all of them must reach."""
+    bounds = [
+        known(terms.discrepancy.max)
+        for name, terms in charter.task_types.items()
+        if task_type in {None, name}
+    ]
     stated = [bound for bound in bounds if bound is not None]
     return 1 - max(stated) if stated and len(stated) == len(bounds) else None
 

@@ -11,11 +11,16 @@ from urllib.parse import quote
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.verdict.sentence import person_names
+from pilothouse.core.verdict.stability import StabilityClock
 from pilothouse.core.verdict.verdict import AgentVerdict, Reason, Status
 from pilothouse.ports.lake import AgentSeen
 from pilothouse.reports.foreign import foreign_line
 from pilothouse.reports.moments import Moment, at_ns, moment
+from pilothouse.reports.next_step import next_step
+from pilothouse.reports.pictures import Strip
+from pilothouse.reports.stable_days import clock_strip, clock_words
 from pilothouse.reports.view_models import (
+    ActionOffer,
     Empty,
     Frozen,
     Link,
@@ -30,7 +35,10 @@ from pilothouse.reports.view_models import (
 )
 from pilothouse.reports.words import phase_words, plural
 
-__all__ = ["AGENTS_MAX", "FleetPage", "FleetRow", "Governed", "build_fleet"]
+__all__ = ["AGENTS_MAX", "VALUE", "FleetPage", "FleetRow", "Governed", "build_fleet"]
+
+VALUE = "DATA-10"
+"""The requirement that says whether an agent is worth what was committed."""
 
 AGENTS_MAX = 200
 """Agents on the page: beyond that nobody reads a list."""
@@ -45,11 +53,13 @@ class Governed:
         charter: Its charter, or None when this program cannot read it.
         verdict: Its verdict, or None when none could be given.
         problem: Why there is no verdict, or empty.
+        clock: Its stability clock, or None while its terms are open questions.
     """
 
     agent: str
     charter: Charter | None
     verdict: AgentVerdict | None
+    clock: StabilityClock | None = None
     problem: str = ""
 
 
@@ -64,6 +74,10 @@ class FleetRow(Frozen):
         sentence: What decides it, or what is missing.
         command: What to type when it has no charter, or empty.
         owner: Who answers for it, or empty.
+        stable: Day of the stability clock in words, with the link to its days; empty without a charter.
+        days: The last days of that clock, or None while there are none.
+        value: Status of its value against what was committed, or None without a verdict.
+        value_text: Why, in a few words.
         tasks: Tasks seen.
         last: The latest task, or None.
         judged: When it was judged, or None.
@@ -76,6 +90,10 @@ class FleetRow(Frozen):
     sentence: str
     command: str
     owner: str
+    stable: Link
+    days: Strip | None
+    value: StatusMark | None
+    value_text: str
     tasks: Quantity
     last: Moment | None
     judged: Moment | None
@@ -99,21 +117,24 @@ def _governed(one: Governed, seen: AgentSeen | None, now: datetime) -> FleetRow:
     verdict = one.verdict
     names = person_names(one.charter) if one.charter else {}
     owner = known(one.charter.owner.person) if one.charter else None
-    phase = ""
-    if verdict is not None:
-        phase = phase_words(verdict.phase)
+    found = {one.requirement: one for one in verdict.requirements} if verdict else {}
+    value = found.get(VALUE)
     return FleetRow(
         agent=Link(text=one.agent, href=f"{_base(one.agent)}/agent"),
         mark=mark_of(verdict.status, verdict.reason)
         if verdict
         else mark_of(Status.NO_EVIDENCE, Reason.STALE),
-        phase=phase,
+        phase=phase_words(verdict.phase) if verdict else "",
         deciding=Link(text=verdict.deciding, href=f"{_base(one.agent)}/readiness#{verdict.deciding}")
         if verdict
         else None,
         sentence=shown_text(verdict.sentence if verdict else one.problem),
         command="",
         owner=shown_text(names.get(owner, owner)) if owner else "",
+        stable=Link(text=clock_words(one.clock), href=f"{_base(one.agent)}/rollout"),
+        days=clock_strip(one.clock) if one.clock and one.clock.strip else None,
+        value=mark_of(value.status, value.reason) if value else None,
+        value_text=shown_text(value.deciding.sentence) if value else "",
         tasks=count_of(seen.tasks if seen else 0),
         last=moment(at_ns(seen.last_ns), now) if seen else None,
         judged=moment(verdict.as_of, now) if verdict else None,
@@ -129,6 +150,10 @@ def _without_charter(seen: AgentSeen, now: datetime) -> FleetRow:
         sentence="It sends tasks, and no charter says what must hold.",
         command="pilothouse init PATH-TO-THE-AGENT",
         owner="",
+        stable=Link(text=""),
+        days=None,
+        value=None,
+        value_text="",
         tasks=count_of(seen.tasks),
         last=moment(at_ns(seen.last_ns), now),
         judged=None,
@@ -149,6 +174,26 @@ def _sentence(rows: Sequence[FleetRow]) -> str:
     if unknown:
         parts.append(f"{unknown:,} {'has' if unknown == 1 else 'have'} too little evidence")
     return f"{'; '.join(parts)}." if bad else f"Of {whole}, {parts[0]}."
+
+
+def _action(rows: Sequence[FleetRow], governed: Sequence[Governed]) -> ActionOffer | None:
+    """Offer the next step of the worst agent; None while every one holds."""
+    if not rows:
+        return ActionOffer(
+            label="Draft a charter from your agent's repository.",
+            command="pilothouse init PATH-TO-YOUR-AGENT",
+        )
+    worst = rows[0]
+    if worst.mark.status is Status.HOLDS:
+        return None
+    label, href = f"{worst.agent.text}: {worst.sentence}", worst.agent.href
+    if worst.command:
+        return ActionOffer(label=label, command=worst.command, href=href)
+    one = next(one for one in governed if one.agent == worst.agent.text)
+    step = next_step(one.verdict, one.charter) if one.verdict and one.charter else None
+    if step is None:
+        return ActionOffer(label=label, command="pilothouse doctor", href=href)
+    return step.model_copy(update={"label": f"{worst.agent.text}: {step.label}"})
 
 
 def _first_steps() -> tuple[Empty, ...]:
@@ -190,6 +235,7 @@ def build_fleet(
         as_of=page_moment(now),
         mark=worst,
         sentence=Sentence(plain=_sentence(rows)),
+        action=_action(rows, governed),
         notices=tuple(said),
         rows=tuple(rows[:AGENTS_MAX]),
         empty=() if rows else _first_steps(),

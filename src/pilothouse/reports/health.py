@@ -12,6 +12,7 @@ from pilothouse.ports.lake import LakeHealth
 from pilothouse.reports.foreign import foreign_line
 from pilothouse.reports.moments import duration_text
 from pilothouse.reports.view_models import (
+    ActionOffer,
     Empty,
     Frozen,
     Page,
@@ -129,6 +130,7 @@ def build_health(
         status = Status.HOLDS
         sentence = f"Every one of {health.count('acked') + health.count('replayed'):,} acknowledged items is accounted for."
     mark = mark_of(status)
+    action = _action(status, has_books=health is not None)
     return HealthPage(
         name="health",
         title=f"{mark.word}: health",
@@ -136,6 +138,7 @@ def build_health(
         as_of=page_moment(now),
         mark=mark,
         sentence=Sentence(plain=sentence),
+        action=action,
         books=() if health is None else _books(health),
         road=() if health is None else _road(health),
         faults=() if health is None else _faults(health),
@@ -144,6 +147,16 @@ def build_health(
         empty=Empty(missing="No server takes telemetry in here.", command="pilothouse up")
         if health is None
         else None,
+    )
+
+
+def _action(status: Status, *, has_books: bool) -> ActionOffer | None:
+    if not has_books:
+        return ActionOffer(label="Start the server that takes telemetry in.", command="pilothouse up")
+    if status is Status.HOLDS:
+        return None
+    return ActionOffer(
+        label="Find what stands in the way; each finding says what to do.", command="pilothouse doctor"
     )
 
 

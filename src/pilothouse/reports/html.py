@@ -15,6 +15,7 @@ from pilothouse.reports import svg
 from pilothouse.reports.charts import BandChart
 from pilothouse.reports.pictures import Picture
 from pilothouse.reports.readiness import DotInterval
+from pilothouse.reports.sparks import Spark
 from pilothouse.reports.view_models import Page, StatusMark
 
 __all__ = ["environment", "render_body"]
@@ -44,6 +45,10 @@ def _draw(picture: Picture) -> Markup:
     return Markup(svg.draw(picture))  # noqa: S704 - escaped where it is made
 
 
+def _spark(spark: Spark) -> Markup:
+    return Markup(svg.sparkline(spark.places, spark.bound))  # noqa: S704 - numbers only
+
+
 def _bar(left: float, width: float, kind: str) -> Markup:
     return Markup(svg.span_bar(left, width, kind))  # noqa: S704 - numbers and words of ours
 
@@ -59,7 +64,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     env.filters.update(
-        shape=_shape, named_shape=_named_shape, dots=_dots, band=_band, share=_share, draw=_draw
+        shape=_shape, named_shape=_named_shape, dots=_dots, band=_band, share=_share, draw=_draw, spark=_spark
     )
     env.globals.update(bar=_bar, not_yet=NOT_YET)
     env.tests["to_come"] = is_to_come

@@ -11,6 +11,7 @@ from pilothouse.core.verdict.verdict import Status
 from pilothouse.reports.moments import Moment, moment
 from pilothouse.reports.pictures import Timeline, timeline
 from pilothouse.reports.view_models import (
+    ActionOffer,
     Empty,
     Frozen,
     Link,
@@ -43,6 +44,11 @@ _BUTTONS = {
     IncidentState.ACKNOWLEDGED: "I have it in hand",
     IncidentState.MITIGATED: "The harm has stopped",
     IncidentState.RESOLVED: "It has ended",
+}
+_ASKS = {
+    IncidentState.ACKNOWLEDGED: "Somebody takes it in hand; until then the next level is called.",
+    IncidentState.MITIGATED: "Stop the harm, and say so.",
+    IncidentState.RESOLVED: "Find the cause, end it, and say so.",
 }
 TRACES_SHOWN_MAX = 10
 """Worst first; the rest stands in the JSON of `pilothouse incident show --json`."""
@@ -147,6 +153,13 @@ def build_incidents(incidents: Sequence[Incident], now: datetime) -> IncidentsPa
         if active
         else "No incident is open."
     )
+    first = next(iter(active), None)
+    action = first and ActionOffer(
+        label=f"{'Take' if first.state is IncidentState.OPEN else 'See to'} {first.name} of {first.agent}: "
+        f"{shown_text(first.title)}",
+        href=f"/incidents/{first.number}",
+        who=(first.acknowledged_by,) if first.acknowledged_by else (),
+    )
     rows = tuple(
         IncidentRow(
             mark=_mark(one),
@@ -169,6 +182,7 @@ def build_incidents(incidents: Sequence[Incident], now: datetime) -> IncidentsPa
         heading="Incidents",
         as_of=page_moment(now),
         sentence=Sentence(plain=plain),
+        action=action,
         rows=rows,
         empty=None if rows else missing,
     )
@@ -212,6 +226,11 @@ def build_incident(
         Link(text=trace, href="" if incident.drill else f"/agents/{incident.agent}/tasks/{trace}")
         for trace in incident.traces[:TRACES_SHOWN_MAX]
     )
+    action = None
+    if possible:
+        action = ActionOffer(label=_ASKS[possible[0]], command=commands[0], who=tuple(handlers))
+    elif commands:
+        action = ActionOffer(label="Write down what was learnt; that closes it.", command=commands[0])
     steps = [Step(to=one.value, label=_BUTTONS[one]) for one in possible] if person in handlers else []
     return IncidentPage(
         name="incident",
@@ -221,6 +240,7 @@ def build_incident(
         as_of=page_moment(now),
         mark=_mark(incident),
         sentence=Sentence(plain=shown_text(incident.title)),
+        action=action,
         number=incident.number,
         facts=tuple(facts),
         events=tuple(

@@ -12,7 +12,9 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.verdict.sentence import person_names
 from pilothouse.core.verdict.stability import StabilityClock
 from pilothouse.core.verdict.verdict import AgentVerdict, RequirementVerdict, Status, worst_status
+from pilothouse.reports.fleet import VALUE
 from pilothouse.reports.moments import Moment, moment
+from pilothouse.reports.stable_days import clock_words
 from pilothouse.reports.view_models import (
     Empty,
     Frozen,
@@ -167,7 +169,7 @@ def _row(one: Holding, now: datetime) -> PortfolioRow:
     names = person_names(one.charter) if one.charter else {}
     owner = known(one.charter.owner.person) if one.charter else None
     by_id = {found.requirement: found for found in verdict.requirements} if verdict else {}
-    worst, value = by_id.get(verdict.deciding) if verdict else None, by_id.get("DATA-10")
+    worst, value = by_id.get(verdict.deciding) if verdict else None, by_id.get(VALUE)
     return PortfolioRow(
         agent=Link(text=one.agent, href=f"/agents/{one.agent}/agent"),
         mark=mark_of(verdict.status, verdict.reason) if verdict else mark_of(Status.NO_EVIDENCE),
@@ -178,7 +180,7 @@ def _row(one: Holding, now: datetime) -> PortfolioRow:
         if worst
         else None,
         owner=shown_text(names.get(owner, owner)) if owner else "",
-        stable=f"day {one.clock.stable_days} of {one.clock.target_days}" if one.clock else "open question",
+        stable=clock_words(one.clock),
         value=mark_of(value.status, value.reason) if value else mark_of(Status.NO_EVIDENCE),
         value_text=shown_text(value.deciding.sentence) if value else "",
         capabilities=tuple(_cell(name, pilot, ids, by_id) for name, pilot, ids in CAPABILITIES)

@@ -22,6 +22,7 @@ from pilothouse.core.verdict.verdict import (
     WaiverMark,
     worst_status,
 )
+from pilothouse.errors import UnknownName
 from pilothouse.reports.moments import Moment, ago, moment
 from pilothouse.reports.next_step import next_step
 from pilothouse.reports.view_models import (
@@ -133,6 +134,7 @@ class RequirementRow(Frozen):
         deciding: The item that decides it.
         items: The items, worst first, at most `ITEMS_MAX`; empty when the deciding one is the only one.
         opens: What unfolding the row shows, in words.
+        href: This page with the row unfolded; the whole page unfolded has four times the size.
         more: How many items are not shown, in words, or empty.
         waiver: A waiver, or None.
         asked_now: Whether the gate ahead asks for it.
@@ -145,6 +147,7 @@ class RequirementRow(Frozen):
     deciding: ItemRow
     items: tuple[ItemRow, ...]
     opens: str
+    href: str
     more: str
     waiver: WaiverShown | None
     asked_now: bool
@@ -220,6 +223,7 @@ class ReadinessPage(Page):
         domains: The five domains, then the questions and the badge.
         counts: All requirements by status.
         show: The status that the page is narrowed to, or empty.
+        unfolded: The requirement whose parts are shown, `all`, or empty; the JSON has the parts of each.
         filters: Links to the narrowed pages, the whole one first.
     """
 
@@ -232,6 +236,7 @@ class ReadinessPage(Page):
     domains: tuple[DomainSection, ...]
     counts: tuple[StatusCount, ...]
     show: str = ""
+    unfolded: str = ""
     filters: tuple[Link, ...] = ()
 
 
@@ -343,7 +348,11 @@ def _waiver(mark: WaiverMark | None, names: dict[str, str], now: datetime) -> Wa
 
 
 def _requirement_row(
-    found: RequirementVerdict, verdict: AgentVerdict, charter: Charter, asked: frozenset[str]
+    found: RequirementVerdict,
+    verdict: AgentVerdict,
+    charter: Charter,
+    asked: frozenset[str],
+    show: Status | None,
 ) -> RequirementRow:
     items = tuple(item_row(item, verdict, charter) for item in found.items[:ITEMS_MAX])
     more = len(found.items) - len(items)
@@ -356,6 +365,7 @@ def _requirement_row(
         deciding=item_row(found.deciding, verdict, charter),
         items=items if len(found.items) > 1 else (),
         opens=f"All {len(found.items)} parts" if len(found.items) > 1 else "Evidence",
+        href=f"?open={found.requirement}{f'&show={show.value}' if show else ''}#{found.requirement}",
         more=f"{plural(more, 'further item')} in the JSON of `pilothouse verdict`" if more else "",
         waiver=_waiver(found.waiver, person_names(charter), verdict.as_of),
         asked_now=found.requirement in asked,
@@ -394,7 +404,7 @@ def _section(key: str, verdict: AgentVerdict, charter: Charter, show: Status | N
     members = [found for found in verdict.requirements if found.domain == key]
     ordered = sorted(members, key=lambda found: _RANK[found.status])
     kept = [found for found in ordered if show is None or found.status is show]
-    rows = [_requirement_row(found, verdict, charter, asked) for found in kept]
+    rows = [_requirement_row(found, verdict, charter, asked, show) for found in kept]
     ahead = [found.status for found in members if found.requirement in asked]
     own = [found.status for found in members]
     loose = key not in {found.domain for found in verdict.domains}
@@ -409,17 +419,23 @@ def _section(key: str, verdict: AgentVerdict, charter: Charter, show: Status | N
     )
 
 
-def _filters(show: Status | None) -> tuple[Link, ...]:
+def _filters(show: Status | None, unfold: str) -> tuple[Link, ...]:
+    narrowed = f"&show={show.value}" if show else ""
     links = [Link(text="All", href="" if show is None else "?")]
     links += [
         Link(text=STATUS_WORDS[status], href="" if status is show else f"?show={status.value}")
         for status in Status
     ]
-    return tuple(links)
+    return (*links, Link(text="With every part", href="" if unfold == "all" else f"?open=all{narrowed}"))
 
 
 def build_readiness(
-    verdict: AgentVerdict, charter: Charter, *, show: Status | None = None, notices: tuple[str, ...] = ()
+    verdict: AgentVerdict,
+    charter: Charter,
+    *,
+    show: Status | None = None,
+    unfold: str = "",
+    notices: tuple[str, ...] = (),
 ) -> ReadinessPage:
     """Return the Readiness page of a verdict; its moment is the verdict's.
 
@@ -427,8 +443,20 @@ def build_readiness(
         verdict: The verdict.
         charter: The charter it judges.
         show: Only requirements of this status, or None for all.
+        unfold: The requirement whose parts are shown, `all`, or empty.
         notices: What a reader must know about the page.
+
+    Raises:
+        UnknownName: No requirement of the verdict has the name to unfold.
     """
+    known_ids = [found.requirement for found in verdict.requirements]
+    if unfold not in {"", "all", *known_ids}:
+        raise UnknownName.among(
+            "requirement",
+            unfold,
+            known_ids,
+            remedy="Write one of the page, for example `?open=INT-1`, or `all`.",
+        )
     now = verdict.as_of
     mark = mark_of(verdict.status, verdict.reason)
     keys = list(dict.fromkeys(found.domain for found in verdict.requirements))
@@ -452,5 +480,6 @@ def build_readiness(
         domains=tuple(_section(key, verdict, charter, show) for key in keys),
         counts=_counts(statuses),
         show=show.value if show else "",
-        filters=_filters(show),
+        unfolded=unfold,
+        filters=_filters(show, unfold),
     )

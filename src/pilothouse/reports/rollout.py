@@ -16,7 +16,8 @@ from pilothouse.core.verdict.phases import LOOKS_MAX, NEXT_PHASE, PhaseEvent, Ph
 from pilothouse.core.verdict.stability import DayState, Forecast, StabilityClock
 from pilothouse.core.verdict.verdict import AgentVerdict, RequirementVerdict, Status
 from pilothouse.reports.moments import Moment, moment
-from pilothouse.reports.pictures import Strip, strip
+from pilothouse.reports.pictures import Strip
+from pilothouse.reports.stable_days import STATE_WORDS, clock_strip
 from pilothouse.reports.view_models import (
     ActionOffer,
     Empty,
@@ -55,8 +56,6 @@ _ACT_WORDS = {
     Move.BLOCK_PROMOTION: "Promotion blocked",
     Move.GRACE: "Days of grace",
 }
-
-_STATE_WORDS = {DayState.COUNTS: "counted", DayState.PAUSES: "paused", DayState.RESETS: "reset"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -323,14 +322,14 @@ def _clock(clock: StabilityClock) -> ClockShown:
         days=clock.stable_days,
         target=clock.target_days,
         strip=tuple(_day(cell.day, cell.state, cell.text) for cell in clock.strip),
-        picture=strip([_STATE_WORDS[cell.state] for cell in clock.strip], "Days of the stability clock"),
+        picture=clock_strip(clock),
         resets=tuple(_day(cell.day, cell.state, cell.text) for cell in clock.resets[:RESETS_MAX]),
         forecast=_forecast(clock, clock.forecast),
     )
 
 
 def _day(day: date, state: DayState, text: str) -> DayShown:
-    return DayShown(day=day.isoformat(), state=_STATE_WORDS[state], text=shown_text(text))
+    return DayShown(day=day.isoformat(), state=STATE_WORDS[state], text=shown_text(text))
 
 
 def _forecast(clock: StabilityClock, found: Forecast | None) -> str:

@@ -11,7 +11,15 @@ from pilothouse.core.verdict.sentence import person_names
 from pilothouse.core.verdict.signing import Asked, SignatureState, section_text
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.reports.moments import Moment, moment
-from pilothouse.reports.view_models import Frozen, Page, Sentence, StatusMark, page_moment, shown_text
+from pilothouse.reports.view_models import (
+    ActionOffer,
+    Frozen,
+    Page,
+    Sentence,
+    StatusMark,
+    page_moment,
+    shown_text,
+)
 from pilothouse.reports.words import SHAPES
 
 __all__ = ["SignatureRow", "SignedText", "SigningPage", "build_signing"]
@@ -109,8 +117,25 @@ def build_signing(
         agent=charter.agent,
         as_of=page_moment(now),
         sentence=Sentence(plain=plain),
+        action=_action(texts, asked, names),
         visitor=visitor,
         texts=tuple(texts),
+    )
+
+
+def _action(texts: Sequence[SignedText], asked: Sequence[Asked], names: dict[str, str]) -> ActionOffer | None:
+    """Offer the visitor's own first signature, else name who must give the first that is open."""
+    if texts and texts[0].items:
+        first = texts[0]
+        return ActionOffer(label=f"Read {first.section} and sign {first.items[0]}.", href=f"#{first.section}")
+    waits = next((one for one in asked if one.state is not SignatureState.SIGNED), None)
+    if waits is None:
+        return None
+    return ActionOffer(
+        label=f"{waits.requirement} waits for a signature over {waits.section or 'the requirement'}.",
+        command=f"pilothouse evidence attest {waits.requirement}",
+        href=f"#{waits.section or 'requirement'}",
+        who=(names.get(waits.person, waits.person),),
     )
 
 

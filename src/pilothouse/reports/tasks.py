@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from urllib.parse import quote, urlencode
@@ -16,6 +16,7 @@ from pilothouse.ports.lake import TaskFilter, TaskPage
 from pilothouse.reports.foreign import foreign_line
 from pilothouse.reports.moments import Moment, at_ns, duration_text, moment
 from pilothouse.reports.view_models import (
+    ActionOffer,
     Empty,
     Frozen,
     Link,
@@ -223,6 +224,28 @@ def _filters(
     )
 
 
+def _action(rows: Sequence[TaskRow], here: str, *, is_narrowed: bool) -> ActionOffer | None:
+    """Offer the newest task that needs a look; None when no claim and no result on the page does."""
+    if not rows:
+        if is_narrowed:
+            return ActionOffer(label="Show every task.", href=here)
+        return ActionOffer(
+            label="Let its traces arrive.", command="pilothouse run -- COMMAND-THAT-STARTS-YOUR-AGENT"
+        )
+    wrong = next((row for row in rows if row.outcome.status is Status.BREACHED), None)
+    if wrong is not None:
+        return ActionOffer(
+            label=f"Open {wrong.link.text}, the newest claim that the system of record contradicts.",
+            href=wrong.link.href,
+        )
+    failed = next((row for row in rows if row.result == RESULT_WORDS[TaskResult.FAILED]), None)
+    if failed is not None:
+        return ActionOffer(
+            label=f"Open {failed.link.text}, the newest task that failed.", href=failed.link.href
+        )
+    return None
+
+
 def build_tasks(
     agent: str,
     found: TaskPage,
@@ -259,6 +282,7 @@ def build_tasks(
     wrong = sum(row.outcome.status is Status.BREACHED for row in rows)
     shown = f"{plural(len(rows), 'task')} shown, newest first"
     what = f"; {plural(wrong, 'claim')} contradicted by the system of record." if wrong else "."
+    action = _action(rows, here, is_narrowed=bool(query) or not first)
     empty = None
     if not rows:
         empty = Empty(
@@ -275,6 +299,7 @@ def build_tasks(
         as_of=page_moment(now),
         mark=None if rows else mark_of(Status.NO_EVIDENCE),
         sentence=Sentence(plain=shown + what if rows else empty.missing if empty else ""),
+        action=action,
         notices=notices,
         filters=filters,
         rows=rows,

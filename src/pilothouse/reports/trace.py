@@ -18,6 +18,7 @@ from pilothouse.reports.foreign import ForeignText, foreign_line, foreign_text, 
 from pilothouse.reports.moments import Moment, duration_text, moment
 from pilothouse.reports.tasks import TaskRow, task_row
 from pilothouse.reports.view_models import (
+    ActionOffer,
     Frozen,
     Page,
     Quantity,
@@ -309,6 +310,30 @@ def _sentence(task: Task | None, outcome: Outcome | None) -> str:
     return "The agent said that it was done; nobody has asked the system of record."
 
 
+def _action(
+    agent: str, trace_id: str, rows: Sequence[SpanRow], task: Task | None, outcome: Outcome | None
+) -> ActionOffer | None:
+    """Offer what settles the task: its failed span, its replay, or a verifier; None when it is settled."""
+    failed = next((row for row in rows if row.kind == "error"), None)
+    if failed is not None:
+        return ActionOffer(
+            label=f"Read the span that failed: {failed.name}.",
+            href=f"#s-{failed.id}",
+        )
+    if outcome is not None and outcome.status is OutcomeStatus.CONTRADICTED:
+        return ActionOffer(
+            label="Replay it from its record, and see where it went wrong.",
+            command=f"pilothouse replay {trace_id}",
+        )
+    if outcome is None and task is not None and task.claim is not None:
+        return ActionOffer(
+            label="Name a verifier in the charter, so that claims are checked.",
+            command="pilothouse check charter.yaml",
+            href=f"/agents/{quote(agent, safe='')}/readiness#MON-7",
+        )
+    return None
+
+
 def build_trace(
     agent: str, trace_id: str, view: TraceView, outcome: Outcome | None, now: datetime
 ) -> TracePage:
@@ -339,6 +364,7 @@ def build_trace(
         as_of=page_moment(now),
         mark=mark,
         sentence=Sentence(plain=_sentence(view.task, outcome)),
+        action=_action(agent, trace_id, (*rows, *loose), view.task, outcome),
         trace_id=trace_id,
         task=task_row(view.task, outcome, now) if view.task else None,
         claim=_claim(view.task, outcome, now),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
+from functools import cached_property
 from typing import ClassVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
@@ -267,7 +268,7 @@ class Page(Frozen):
     action: ActionOffer | None = None
     notices: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of the page's JSON: two faces with one digest show the same."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
@@ -280,7 +281,7 @@ def page_json(page: Page) -> str:
         page: Any page.
     """
     text = page.model_dump_json()
-    return f'{{"digest":"{hashlib.sha256(text.encode()).hexdigest()}",{text[1:]}'
+    return f'{{"digest":"{page.digest}",{text[1:]}'
 
 
 def page_moment(now: datetime) -> Moment:

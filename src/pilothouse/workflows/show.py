@@ -6,6 +6,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pydantic import ValidationError
@@ -28,6 +29,7 @@ from pilothouse.workflows.background import TickState
 from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.reconcile import gap_alerts
+from pilothouse.workflows.stability import read_clock
 
 __all__ = ["Judge", "Shows", "report_of", "young_verdict"]
 
@@ -76,6 +78,16 @@ def report_of(installation: Installation, found: Assessment) -> str:
     return render_report((_agent_page(installation, found), build_readiness(found.verdict, found.charter)))
 
 
+@dataclass(slots=True, kw_only=True)
+class _Kept:
+    """An assessment with the pages that are nothing but its own: made when first asked for, gone with its minute."""
+
+    at: datetime
+    found: Assessment
+    agent: AgentPage | None = None
+    readiness: ReadinessPage | None = None
+
+
 class Shows:
     """Answers what each page shows; assessments are made once a minute for each agent.
 
@@ -99,7 +111,7 @@ class Shows:
         self._health = health
         self._work = work
         self._lock = threading.Lock()
-        self._kept: dict[tuple[str, str], tuple[datetime, AgentPage | None, Assessment]] = {}
+        self._kept: dict[tuple[str, str], _Kept] = {}
 
     def now(self) -> datetime:
         """Return the moment of a page: the present, down to the minute, so that equal pages have equal digests."""
@@ -125,28 +137,28 @@ class Shows:
         Raises:
             UnknownName: No charter has that name.
         """
-        now = self.now()
-        record = self._governs(agent)
-        kept = self._kept.get((agent, record.digest))
-        if kept is not None and kept[0] == now and kept[1] is not None:
-            return kept[1]
-        found = self._assess(record, now)
-        page = _agent_page(self._installation, found)
-        self._keep(record, now, page, found)
-        return page
+        kept = self._kept_of(self._governs(agent), self.now())
+        if kept.agent is None:
+            kept.agent = _agent_page(self._installation, kept.found)
+        return kept.agent
 
-    def readiness(self, agent: str, show: Status | None = None) -> ReadinessPage:
+    def readiness(self, agent: str, show: Status | None = None, unfold: str = "") -> ReadinessPage:
         """Return the Readiness page.
 
         Args:
             agent: Agent id.
             show: Only requirements of this status, or None for all.
+            unfold: The requirement whose parts are shown, `all`, or empty.
 
         Raises:
-            UnknownName: No charter has that name.
+            UnknownName: No charter or no requirement has that name.
         """
-        found = self.assessment(agent)
-        return build_readiness(found.verdict, found.charter, show=show)
+        kept = self._kept_of(self._governs(agent), self.now())
+        if show or unfold:
+            return build_readiness(kept.found.verdict, kept.found.charter, show=show, unfold=unfold)
+        if kept.readiness is None:
+            kept.readiness = build_readiness(kept.found.verdict, kept.found.charter)
+        return kept.readiness
 
     def assessment(self, agent: str) -> Assessment:
         """Return the assessment of an agent that every page of this minute shows.
@@ -157,7 +169,7 @@ class Shows:
         Raises:
             UnknownName: No charter has that name.
         """
-        return self._assess(self._governs(agent), self.now())
+        return self._kept_of(self._governs(agent), self.now()).found
 
     def forget(self, agent: str) -> None:
         """Judge an agent anew at the next page, because somebody just changed its phase.
@@ -289,22 +301,19 @@ class Shows:
         if agent not in known:
             raise UnknownName.among("agent", agent, known, remedy="Run `pilothouse traces` to list agents.")
 
-    def _assess(self, record: CharterInForce, now: datetime) -> Assessment:
-        kept = self._kept.get((record.agent, record.digest))
-        if kept is not None and kept[0] == now:
-            return kept[2]
+    def _kept_of(self, record: CharterInForce, now: datetime) -> _Kept:
+        key = (record.agent, record.digest)
+        kept = self._kept.get(key)
+        if kept is not None and kept.at == now:
+            return kept
         with self._lock:
-            kept = self._kept.get((record.agent, record.digest))
-            if kept is not None and kept[0] == now:
-                return kept[2]
-            found = self._judge(self._installation, record.agent, now)
-            self._keep(record, now, None, found)
-        return found
-
-    def _keep(self, record: CharterInForce, now: datetime, page: AgentPage | None, found: Assessment) -> None:
-        if len(self._kept) >= JUDGED_KEPT_MAX:
-            self._kept.clear()
-        self._kept[record.agent, record.digest] = (now, page, found)
+            kept = self._kept.get(key)
+            if kept is None or kept.at != now:
+                kept = _Kept(at=now, found=self._judge(self._installation, record.agent, now))
+                if len(self._kept) >= JUDGED_KEPT_MAX:
+                    self._kept.clear()
+                self._kept[key] = kept
+        return kept
 
     def _governed(self, record: CharterInForce, now: datetime) -> Governed:
         try:
@@ -313,11 +322,13 @@ class Shows:
             return Governed(agent=record.agent, charter=None, verdict=None, problem=error.message)
         try:
             verdict = (
-                young_verdict(self._installation.ledger, record, now) or self._assess(record, now).verdict
+                young_verdict(self._installation.ledger, record, now)
+                or self._kept_of(record, now).found.verdict
             )
         except PilothouseError as error:
             return Governed(agent=record.agent, charter=charter, verdict=None, problem=error.message)
-        return Governed(agent=record.agent, charter=charter, verdict=verdict)
+        clock = read_clock(self._installation.ledger, charter, now)
+        return Governed(agent=record.agent, charter=charter, verdict=verdict, clock=clock)
 
 
 def young_verdict(ledger: Ledger, record: CharterInForce, now: datetime) -> AgentVerdict | None:

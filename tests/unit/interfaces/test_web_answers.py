@@ -100,7 +100,7 @@ def test_an_equal_page_is_not_sent_again(client):
 
 def test_static_files_carry_their_digest_and_never_change(client):
     names = re.findall(r'"(/static/[^"]+)"', client.get("/").text)
-    assert len(set(names)) == 4
+    assert len(set(names)) == 5
     for name in names:
         answer = client.get(name)
         assert answer.status_code == 200

@@ -5,16 +5,20 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from xml.etree import ElementTree as ET
 
 import page_world as world
 import pytest
 
+from pilothouse.core.verdict.stability import DayCell, DayState, StabilityClock
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.reports import svg
 from pilothouse.reports.cost_trend import cost_trend
+from pilothouse.reports.fleet import VALUE, Governed, build_fleet
+from pilothouse.reports.html import render_body
 from pilothouse.reports.pictures import STRIP_DAYS, forest, strip, timeline, trend
+from pilothouse.reports.sparks import SPARK_DAYS, spark_of
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 HOSTILE = "<script>alert(1)</script>&\"'"
@@ -96,3 +100,34 @@ def test_a_day_with_an_unpriced_call_is_unknown_and_draws_no_bar():
     assert "1 day with calls that have no price" in found.caption
     assert cost_trend([]) is None
     assert cost_trend([replace(first, cost_usd=None)]) is None
+
+
+def test_a_row_says_in_words_where_its_line_begins_and_ends():
+    page = world.make_agent_page()
+    lines = [row.trend for row in page.task_types]
+    assert all(line is not None and len(line.places) <= SPARK_DAYS for line in lines)
+    assert all(re.fullmatch(r"\d+ % agreed on .+, \d+ % on .+", line.words) for line in lines)
+    body = str(render_body(page))
+    assert body.count('class="spark"') == len(lines)
+    assert lines[0].words in body
+    assert spark_of(None) is None
+
+
+def test_the_fleet_draws_the_days_of_the_clock_and_says_them():
+    cells = tuple(
+        DayCell(day=date(2026, 11, 1) + timedelta(days=number), state=state, text="")
+        for number, state in enumerate((DayState.RESETS, DayState.PAUSES, DayState.COUNTS, DayState.COUNTS))
+    )
+    clock = StabilityClock(
+        stable_days=2, target_days=90, strip=cells, resets=cells[:1], paused_days=0, forecast=None
+    )
+    verdict = world.make_verdict()
+    governed = Governed(agent=world.AGENT, charter=world.charter(), verdict=verdict, clock=clock)
+    row = build_fleet([governed], [], NOON).rows[0]
+    assert row.stable.text == "day 2 of 90"
+    assert row.days.description == "4 days: 2 counted, 1 paused, 1 reset."
+    value = next(one for one in verdict.requirements if one.requirement == VALUE)
+    assert (row.value.status, row.value_text) == (value.status, value.deciding.sentence)
+    body = str(render_body(build_fleet([governed], [], NOON)))
+    assert row.days.description in body
+    assert f'href="/agents/{world.AGENT}/rollout"' in body

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from pilothouse.core.evidence.evidence import Scope
 from pilothouse.core.verdict.verdict import Reason, Status
+from pilothouse.errors import UnknownName
 from pilothouse.reports.html import render_body
 from pilothouse.reports.readiness import build_readiness
 from pilothouse.reports.terminal import render_verdict
@@ -152,3 +153,22 @@ def test_a_charter_named_in_a_hostile_way_cannot_write_markup():
     assert "<script>alert" not in body
     assert "⟨U+202E⟩" in body
     assert "\u202e" not in body
+
+
+def test_a_page_carries_the_parts_of_the_requirement_that_is_unfolded_and_the_report_those_of_all():
+    verdict, charter = world.make_verdict(), world.charter()
+    folded, one = (build_readiness(verdict, charter, unfold=name) for name in ("", "INT-1"))
+    bodies = [str(render_body(page)) for page in (folded, one)]
+    assert [body.count('aria-label="INT-1, parts"') for body in bodies] == [0, 1]
+    assert [body.count(", parts") for body in bodies] == [0, 1]
+    assert 'href="?open=INT-1#INT-1"' in bodies[0]
+    rows = sum(len(section.requirements) + len(section.later) for section in folded.domains)
+    whole = build_readiness(verdict, charter, unfold="all")
+    assert str(render_body(whole)).count(", parts") == rows
+    assert str(render_body(folded, links=False)).count(", parts") == rows
+    assert folded.digest != one.digest
+
+
+def test_a_requirement_that_does_not_exist_cannot_be_unfolded():
+    with pytest.raises(UnknownName, match="INT-1"):
+        build_readiness(world.make_verdict(), world.charter(), unfold="INT-l")

@@ -78,12 +78,13 @@ def _named(stem: str, ending: str, body: bytes) -> StaticFile:
 
 
 def static_files() -> Mapping[str, StaticFile]:
-    """Return the static files by role: `css`, `script`, `more` (loaded on demand), `review` (for its form), `icon`."""
+    """Return the static files by role: `css`, `script`, `more` and `fresh` (loaded on demand), `review` (for its form), `icon`."""
     folder = files("pilothouse.interfaces.web") / "static"
     return {
         "css": _named("pilothouse", "css", stylesheet().encode()),
         "script": _named("pilothouse", "js", (folder / "pilothouse.js").read_bytes()),
         "more": _named("palette", "js", (folder / "palette.js").read_bytes()),
+        "fresh": _named("fresh", "js", (folder / "fresh.js").read_bytes()),
         "review": _named("review", "js", (folder / "review.js").read_bytes()),
         "icon": _named("icon", "svg", (folder / "icon.svg").read_bytes()),
     }

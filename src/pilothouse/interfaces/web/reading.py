@@ -48,7 +48,7 @@ class Pages(Protocol):
         """Return the Agent page."""
         ...
 
-    def readiness(self, agent: str, show: Status | None = None) -> ReadinessPage:
+    def readiness(self, agent: str, show: Status | None = None, unfold: str = "") -> ReadinessPage:
         """Return the Readiness page."""
         ...
 
@@ -148,7 +148,9 @@ class ReadingRoom:
                 f"no status {foreign_line(said, chars_max=40)!r}",
                 remedy=f"Write one of {', '.join(Status)}, for example `?show=breached`.",
             )
-        return self._pages.readiness(visit.path("agent"), Status(said) if said else None), True
+        unfold = visit.request.query_params.get("open", "")
+        page = self._pages.readiness(visit.path("agent"), Status(said) if said else None, unfold)
+        return page, True
 
     def _tasks(self, visit: Visit) -> tuple[Page, bool]:
         request, agent = visit.request, visit.path("agent")

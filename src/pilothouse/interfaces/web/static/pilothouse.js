@@ -30,19 +30,16 @@
   addEventListener("hashchange", unfold);
   unfold();
 
-  // Fetch the page again when it has changed, unless somebody is writing in it.
-  const main = document.getElementById("main");
-  const renew = async () => {
-    if (main.querySelector("form :focus")) return;
-    const answer = await fetch(location.href);
-    if (!answer.ok) { location.reload(); return; }
-    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-    main.replaceChildren(...fresh.getElementById("main").children);
-    document.querySelector(".foot").replaceWith(fresh.querySelector(".foot"));
-    copyable(main);
-  };
+  const part = async (role, name, ...given) => (await import(document.body.dataset[role]))[name](...given);
   if (document.body.dataset.live) new EventSource(location.href).addEventListener("page", (event) => {
-    if (!event.data.includes(document.querySelector(".foot code").textContent)) renew();
+    if (!event.data.includes(document.querySelector(".foot code").textContent)) part("fresh", "renew", copyable);
+  });
+  // Evidence opens in its row; without script the link opens the page with that row unfolded.
+  addEventListener("click", (event) => {
+    const link = event.target.closest && event.target.closest("a[data-open]");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    part("fresh", "open", link, copyable);
   });
 
   // Complete the last word.
@@ -64,7 +61,7 @@
     all[at].classList.add("at");
     all[at].scrollIntoView({ block: "nearest" });
   };
-  const more = async (name) => (await import(document.body.dataset.more))[name]();
+  const more = (name) => part("more", name);
   let going = 0;
   addEventListener("keydown", (event) => {
     if ((event.ctrlKey || event.metaKey) && event.key === "k") { event.preventDefault(); more("palette"); return; }
@@ -81,7 +78,7 @@
     else if (event.key === "j") move(1);
     else if (event.key === "k") move(-1);
     else if (event.key === "o" && at >= 0) {
-      const open = rows()[at].querySelector("th a, td a, h3 a, summary");
+      const open = rows()[at].querySelector("th a, td a, h3 a, summary, a");
       if (open) open.click();
     } else if (event.key === "/") {
       const field = document.querySelector('[data-key="/"]');
