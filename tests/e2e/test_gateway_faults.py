@@ -177,7 +177,9 @@ def test_a_client_that_goes_away_stops_the_provider(stream, alone, stub):
 def test_a_client_that_takes_nothing_is_let_go_and_the_provider_is_told_to_stop(alone, stub):
     stub.plan(Plan(text=" ".join(["x" * 16_000] * 2_000)))
     client = open_stream(alone, CHAT, {**BODY, "stream": True}, receive_bytes=4096)
-    assert _told(stub, 8.0)
+    assert _told(
+        stub, 40.0
+    )  # megabytes must pass before anything is full, which takes long on a busy machine
     call = one(alone)
     assert call.ending is Ending.CLIENT_SLOW
     assert len(call.response) < 16 << 20

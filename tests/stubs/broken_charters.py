@@ -237,6 +237,12 @@ BROKEN = (
         ("was retired on 2026-11-01",),
     ),
     Broken(
+        "retired-published",
+        (("model: acme-medium-2026-02-01", "model: gpt-4-0613"),),
+        "gpt-4-0613",
+        ("model.fallback[0].model: gpt-4-0613 was retired on 2026-10-23, says https://platform.openai.com",),
+    ),
+    Broken(
         "fallback-region",
         (("acme-medium-2026-02-01, region: eu", "acme-medium-2026-02-01, region: us"),),
         "acme-medium",

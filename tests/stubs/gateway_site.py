@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import uvicorn
 
 from pilothouse.interfaces.http.gateway import gateway_app
+from pilothouse.interfaces.http.server import KEEP_ALIVE_S
 from pilothouse.ports.controls import NO_CONTROLS
 from pilothouse.ports.gateway import Provider, VirtualKey, WireProtocol
 from pilothouse.runtime.gateway.gateway import Gateway
@@ -93,6 +94,7 @@ class GatewaySite:
             lifespan="off",
             ws="none",
             server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
         )
         self._server = _Server(config, upstream)
         self._thread = threading.Thread(

@@ -111,7 +111,13 @@ def running_gateway(
         gateway.meter.learn(today, store.spent(today))
 
     def counters() -> dict[str, int]:
-        return {**gateway.counters, **guardian.counters, "in_flight": gateway.in_flight, **spans.counters()}
+        return {
+            **gateway.counters,
+            **gateway.context.counters,
+            **guardian.counters,
+            "in_flight": gateway.in_flight,
+            **spans.counters(),
+        }
 
     spans = SpanSink(intake)
     guardian = Guardian(SqlHolds(ledger.database))

@@ -48,7 +48,10 @@ def compile_policy(charter: Charter, record: CharterInForce) -> AgentPolicy:
     pin = charter.model.pin
     chain = []
     if not is_open(pin.model) and not is_open(pin.provider):
-        chain.append(Pin(provider=pin.provider, model=pin.model, region=known(pin.region)))
+        window = None if charter.model.limits is None else charter.model.limits.window_tokens
+        chain.append(
+            Pin(provider=pin.provider, model=pin.model, region=known(pin.region), window_tokens=window)
+        )
         asks = known(charter.model.require_evidence) is not False
         chain += [
             _stand_in(stand_in.provider, stand_in.model, known(stand_in.region), Path(record.path), asks=asks)

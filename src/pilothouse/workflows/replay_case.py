@@ -22,7 +22,8 @@ from pilothouse.errors import EvidenceError, UsageError
 from pilothouse.evals.case import Assertion, Case, CaseLabel, canonical_digest
 from pilothouse.evals.dataset import Dataset, read_cases, write_cases
 from pilothouse.ports.curation import CurationStore, Edge
-from pilothouse.runtime.replay.exchange import Exchange, exchanges, tool_results, tool_uses
+from pilothouse.runtime.context.conversation import tool_results, tool_uses
+from pilothouse.runtime.replay.exchange import Exchange, exchanges
 from pilothouse.runtime.replay.mode import ReplayMode
 from pilothouse.workflows.datasets import add_cases
 from pilothouse.workflows.replay import ReplayReport

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
+from pilothouse.core.charter.models_published import Retirement
+
 __all__ = ["CharterFacts", "FileFact"]
 
 
@@ -40,6 +42,7 @@ class CharterFacts:
             speaks about files.
         exact_models: Model ids known to be exact although they carry no date.
         model_aliases: Exact ids by alias, newest first.
+        retirements: Published last days by model; those that come with this program when None.
         writing_credentials: Credentials known to be able to write.
         groups: Directory groups that may stand where a group is allowed.
         first_counted_on: Day of the first counted task, or None before it.
@@ -50,6 +53,7 @@ class CharterFacts:
     files: Mapping[str, FileFact] | None = None
     exact_models: frozenset[str] = frozenset()
     model_aliases: Mapping[str, tuple[str, ...]] | None = None
+    retirements: Mapping[str, Retirement] | None = None
     writing_credentials: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
     first_counted_on: date | None = None

@@ -99,6 +99,7 @@ class CallLimits(Section):
         tokens_per_day: Tokens of the agent on one day (UTC).
         calls_per_run: Model calls of one run; 50 when it is not said.
         deadline: Longest time of a whole call; 2 minutes, 10 for a stream, when it is not said.
+        window_tokens: Tokens that the pinned model reads and writes together; the published window when it is not said.
     """
 
     usd_per_run: Money | None = None
@@ -107,6 +108,7 @@ class CallLimits(Section):
     tokens_per_day: Count | None = None
     calls_per_run: Count | None = None
     deadline: Duration | None = None
+    window_tokens: Count | None = None
     because: Text | None = None
 
 

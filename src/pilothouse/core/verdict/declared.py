@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.models_published import first_retirement
 from pilothouse.core.charter.operations import PhaseName
 
 __all__ = ["Objection", "objections"]
@@ -53,7 +54,7 @@ def objections(charter: Charter, now: datetime, phase: PhaseName) -> tuple[Objec
     found = (
         *_manual(charter, phase),
         _term(charter, today),
-        _retirement(charter, today),
+        *_retirement(charter, today),
         _many_types(charter),
     )
     return tuple(objection for objection in found if objection is not None)
@@ -85,19 +86,32 @@ def _term(charter: Charter, today: date) -> Objection | None:
     )
 
 
-def _retirement(charter: Charter, today: date) -> Objection | None:
-    pin = charter.model.pin
-    retires = pin.retires_on
-    if retires is None or is_open(retires) or retires - today > RETIREMENT_NOTICE:
-        return None
-    past = retires <= today
-    return Objection(
-        requirement="EVAL-7",
-        breaches=past,
-        sentence=f"The pinned model {pin.model} {'was retired' if past else 'retires'} on {retires.isoformat()}.",
-        rule="the pinned model is not retired",
-        remedy="pilothouse gate --candidate TARGET --plan",
-    )
+def _retirement(charter: Charter, today: date) -> list[Objection]:
+    """Return what the calendar says: a retired pin is a breach, a retired stand-in or judge a warning."""
+    model = charter.model
+    named = [("pinned model", model.pin.model, known(model.pin.retires_on))]
+    named += [("stand-in", one.model, None) for one in known(model.fallback) or ()]
+    named += [(f"judge {judge.name},", judge.pin.model, None) for judge in known(model.judges) or ()]
+    found = []
+    for place, (role, name, said) in enumerate(named):
+        first = None if is_open(name) else first_retirement(name, said)
+        if first is None or first[0] - today > RETIREMENT_NOTICE:
+            continue
+        day, page = first
+        past = day <= today
+        source = "" if page is None else f", says {page.source}"
+        found.append(
+            Objection(
+                requirement="EVAL-7",
+                breaches=past and place == 0,
+                sentence=f"The {role} {name} {'was retired' if past else 'retires'} on {day.isoformat()}{source}.",
+                rule="the pinned model is not retired"
+                if place == 0
+                else "no stand-in and no judge is retired",
+                remedy="pilothouse gate --candidate TARGET --plan",
+            )
+        )
+    return found
 
 
 def _many_types(charter: Charter) -> Objection | None:

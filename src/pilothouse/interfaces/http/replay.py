@@ -16,6 +16,7 @@ from typing import Any, Self
 import uvicorn
 
 from pilothouse.core.evidence.run_log import ModelResponse
+from pilothouse.interfaces.http.server import KEEP_ALIVE_S
 from pilothouse.runtime.replay.divergence import Divergence
 from pilothouse.runtime.replay.exchange import Exchange
 from pilothouse.runtime.replay.live import LiveAnswer, LiveModel
@@ -78,6 +79,7 @@ class ReplayServer:
             lifespan="off",
             loop="asyncio",
             interface="asgi3",
+            timeout_keep_alive=KEEP_ALIVE_S,
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(

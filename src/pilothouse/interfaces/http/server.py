@@ -14,7 +14,7 @@ import uvicorn
 
 from pilothouse.errors import Conflict, UsageError
 
-__all__ = ["bind", "compose", "only_says", "serve"]
+__all__ = ["KEEP_ALIVE_S", "bind", "compose", "only_says", "serve"]
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -26,6 +26,10 @@ BACKLOG = 1_024
 
 SHUTDOWN_GRACE_S = 5
 """How long requests in flight may take to finish after a stop was asked."""
+
+KEEP_ALIVE_S = 75
+"""How long an idle connection stays open: longer than the official clients keep one (5 s), or both close it in the same
+moment, and a call that was just put on it fails with a connection error although nothing is wrong."""
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -146,6 +150,7 @@ def serve(
         server_header=False,
         backlog=BACKLOG,
         timeout_graceful_shutdown=SHUTDOWN_GRACE_S,
+        timeout_keep_alive=KEEP_ALIVE_S,
         ws="none",
         proxy_headers=False,
     )

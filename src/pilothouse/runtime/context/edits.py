@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pilothouse.errors import DigestMismatch
-from pilothouse.runtime.replay.exchange import tool_results
+from pilothouse.runtime.context.conversation import tool_results
 
 __all__ = ["ContextEdits", "EditPolicy", "Removed", "apply_edits", "is_reachable", "recall", "restore"]
 

@@ -94,6 +94,8 @@ class Call:
         checked: Whether the answer was checked against the output schema.
         invalid: What is wrong with it, or empty.
         hold_id: Id of the held output, or None.
+        context: Share of the window that input and output can fill at most, or `unknown`.
+        is_counted: Whether the input came so near the window that its tokens were counted.
     """
 
     run: str
@@ -135,6 +137,8 @@ class Call:
     checked: bool = False
     invalid: str = ""
     hold_id: str | None = None
+    context: str = "unknown"
+    is_counted: bool = False
 
     def own_headers(self) -> list[tuple[bytes, bytes]]:
         """Return the headers that every answer of the gateway carries."""
@@ -145,4 +149,5 @@ class Call:
             (b"x-pilothouse-deployment", (self.served_by or "none").encode("ascii", "replace")),
             (b"x-pilothouse-attempts", str(len(self.attempts)).encode()),
             (b"x-pilothouse-fallback", self.fallback.encode("ascii", "replace")),
+            (b"x-pilothouse-context", self.context.encode()),
         ]

@@ -18,6 +18,7 @@ from pilothouse.core.charter.rules.model import is_exact_model
 from pilothouse.core.evidence.run_log import IdentitySource
 from pilothouse.ports.controls import Controls
 from pilothouse.ports.gateway import Provider, WireProtocol
+from pilothouse.runtime.gateway.admission import ContextAdmission
 from pilothouse.runtime.gateway.call import Call, Ending
 from pilothouse.runtime.gateway.caller import BODY_BYTES_MAX, BodyTooLarge, Caller, Headers
 from pilothouse.runtime.gateway.exchange import Exchange, Member
@@ -101,6 +102,7 @@ class Gateway:
         self._runs = Ownership()
         self._answers = Ownership()
         self.meter = Meter(cost_of)
+        self.context = ContextAdmission()
         self.in_flight = 0
         self._links = CallLinker()
         self.counters: Counter[str] = Counter()
@@ -185,6 +187,9 @@ class Gateway:
             call.model, call.is_stream, call.output_max = asked.model, asked.is_stream, asked.output_max
             self._check_model(call)
         chain = self._chain(call)
+        if call.route.names_model:
+            self.context.admit(call, chain[0].pin)
+            chain = [chain[0], *(one for one in chain[1:] if self.context.fits(call, one.pin))]
         for sink in self._sinks:
             problem = sink.problem(call)
             if problem:
@@ -377,6 +382,7 @@ class Gateway:
         if call.answer_id is not None:
             self._answers.claim(call.answer_id, call.key.agent)
         self.meter.settle(call)
+        self.context.learn(call)
         self.counters["calls"] += 1
         self.counters[f"ended_{call.ending.value}"] += 1
         self.counters["attempts"] += len(call.attempts)

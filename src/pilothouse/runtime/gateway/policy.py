@@ -24,6 +24,7 @@ class Pin:
         region: Region that the charter says, or None.
         proven: Whether it may stand in: it passed the release gate, or nobody asks for that.
         version: Version digest of the agent with this pin, or None when nobody asks for its evidence.
+        window_tokens: Tokens that it reads and writes together, as the charter says, or None.
     """
 
     provider: str
@@ -31,6 +32,7 @@ class Pin:
     region: str | None = None
     proven: bool = True
     version: str | None = None
+    window_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

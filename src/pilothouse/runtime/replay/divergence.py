@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from pilothouse.runtime.replay.exchange import Exchange, tool_results, tool_uses
+from pilothouse.runtime.context.conversation import tool_results, tool_uses
+from pilothouse.runtime.replay.exchange import Exchange
 
 __all__ = ["Divergence", "DivergenceKind", "describe", "differences", "nearest"]
 

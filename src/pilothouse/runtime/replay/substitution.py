@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pilothouse.runtime.replay.exchange import tool_results
+from pilothouse.runtime.context.conversation import tool_results
 
 __all__ = ["Substitution"]
 

@@ -7,12 +7,13 @@ import pytest
 from pilothouse.connectors.charter_file import read_charter_text
 from pilothouse.core.charter.findings import FindingKind
 from pilothouse.core.charter.located import LocatedTree, dotted
+from pilothouse.core.charter.models_published import Retirement
 from pilothouse.core.charter.parse import check_charter
 from pilothouse.core.charter.rules.table import RULES
 from stubs.broken_charters import BROKEN, EXAMPLE, Broken, edited
 from stubs.charter_trees import FACTS, check, example_values, with_value
 
-NEEDS_FACTS = {"outcome-late"}
+NEEDS_FACTS = {"outcome-late", "retires-soon-published"}
 
 
 def test_the_example_charter_has_nothing_to_say():
@@ -104,7 +105,8 @@ def test_a_model_known_to_be_exact_needs_no_date():
     ],
 )
 def test_an_id_with_a_date_a_digest_or_a_version_is_exact(model):
-    assert check(edited(("model: acme-large-2026-04-12", f'model: "{model}"'))).findings == ()
+    facts = replace(FACTS, retirements={})
+    assert check(edited(("model: acme-large-2026-04-12", f'model: "{model}"')), facts=facts).findings == ()
 
 
 @pytest.mark.parametrize(
@@ -269,3 +271,27 @@ def opened(value, keys):
     if not keys:
         return "?"
     return {**value, keys[0]: opened(value[keys[0]], keys[1:])}
+
+
+def test_a_published_last_day_warns_about_pin_and_judge_and_gives_its_page():
+    soon = Retirement(on=date(2026, 12, 24), source="https://acme.example/models", read_on=date(2026, 11, 1))
+    calendar = {"acme-large-2026-04-12": soon, "other-judge-2026-03-03": soon}
+    result = check(EXAMPLE.read_text(encoding="utf-8"), facts=replace(FACTS, retirements=calendar))
+    assert result.charter is not None
+    assert [(found.rule, found.message) for found in result.findings] == [
+        (
+            "retires-soon-published",
+            f"{path}: {model} retires in 34 days, says https://acme.example/models (read on 2026-11-01)",
+        )
+        for path, model in (
+            ("model.pin.model", "acme-large-2026-04-12"),
+            ("model.judges[0].pin.model", "other-judge-2026-03-03"),
+        )
+    ]
+
+
+def test_the_earlier_of_the_charters_and_the_published_day_counts():
+    later = Retirement(on=date(2027, 6, 1), source="https://acme.example", read_on=date(2026, 11, 1))
+    text = edited(("retires_on: 2027-06-30", "retires_on: 2026-12-31"))
+    result = check(text, facts=replace(FACTS, retirements={"acme-large-2026-04-12": later}))
+    assert [found.rule for found in result.findings] == ["retires-soon"]

@@ -266,6 +266,13 @@ def test_what_the_charter_says_against_itself_breaches_or_warns(tmp_path):
     assert by_id(verdict(everything_holds(never, NOW), charter=never))["EVAL-7"].status == "holds"
 
 
+def test_a_retired_judge_is_a_warning_that_names_the_page_it_stands_on(tmp_path):
+    old = charter_with(tmp_path, ("other-judge-2026-03-03", "claude-opus-4-1-20250805"))
+    warned = by_id(verdict(everything_holds(old, NOW), charter=old))["EVAL-7"]
+    assert warned.status == "at_risk"
+    assert "claude-opus-4-1-20250805 was retired on 2026-08-05, says https://" in warned.deciding.sentence
+
+
 def test_a_warning_of_the_charter_never_lifts_a_breach(tmp_path):
     soon = charter_with(tmp_path, ("retires_on: 2027-06-30", "retires_on: 2026-12-24"))
     spoilt = replaced(everything_holds(soon, NOW), "served_model", n=2_000, good=1_999)

@@ -12,6 +12,7 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.facts import CharterFacts
 from pilothouse.core.charter.located import Path
 from pilothouse.core.charter.models import ModelPin
+from pilothouse.core.charter.models_published import first_retirement
 from pilothouse.core.charter.quantities import format_duration
 from pilothouse.core.charter.rules.rule import Check, Hit, Rule, error, warning
 
@@ -47,6 +48,16 @@ RETIRES_SOON = warning(
 RETIRED = error(
     "retired", "pin {model} was retired on {day}", "Pin a model that is served, after `pilothouse gate`."
 )
+PUBLISHED_SOON = warning(
+    "retires-soon-published",
+    "{path}: {model} retires in {days} days, says {source} (read on {read_on})",
+    "Gate the successor: `pilothouse gate --candidate …`, then change it here.",
+)
+PUBLISHED_RETIRED = error(
+    "retired-published",
+    "{path}: {model} was retired on {day}, says {source} (read on {read_on})",
+    "Name a model that is served, after `pilothouse gate`.",
+)
 FALLBACK_REGION = error(
     "fallback-region",
     "fallback {model} lies in {region}, allowed: {allowed}",
@@ -69,6 +80,8 @@ RULES: tuple[Rule, ...] = (
     JUDGE_SAME_MODEL,
     RETIRES_SOON,
     RETIRED,
+    PUBLISHED_SOON,
+    PUBLISHED_RETIRED,
     FALLBACK_REGION,
     REGION_OUTSIDE,
     NOTICE_SHORT,
@@ -89,14 +102,12 @@ def is_exact_model(model: str, facts: CharterFacts) -> bool:
 
 def check_pins(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
     """Yield models that are no exact model, and judges that judge themselves."""
-    pins: list[tuple[Path, ModelPin]] = [(("model", "pin", "model"), charter.model.pin)]
-    for index, fallback in enumerate(known(charter.model.fallback) or ()):
-        pins.append((("model", "fallback", index, "model"), fallback))
-    for path, pin in pins:
+    for path, pin in _answering(charter):
         if not is_open(pin.model) and not is_exact_model(pin.model, facts):
             yield FLOATING_MODEL.at(path, model=pin.model, known=_exact_ids(pin.model, facts))
-    for index, judge in enumerate(known(charter.model.judges) or ()):
-        model, path = judge.pin.model, ("model", "judges", index, "pin", "model")
+    judges = known(charter.model.judges) or ()
+    for judge, (path, pin) in zip(judges, _judging(charter), strict=True):
+        model = pin.model
         if is_open(model):
             continue
         if not is_exact_model(model, facts):
@@ -106,18 +117,33 @@ def check_pins(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
 
 
 def check_retirement(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
-    """Yield a pin that is, or will soon be, no longer served."""
+    """Yield models that are, or will soon be, no longer served: the pin, its stand-ins, the judges."""
     notice = known(charter.model.upgrade.retirement_notice)
     if notice is not None and notice < RETIREMENT_NOTICE_DEFAULT:
         yield NOTICE_SHORT.at(("model", "upgrade", "retirement_notice"), notice=format_duration(notice))
-    retires_on = known(charter.model.pin.retires_on)
-    if retires_on is None:
-        return
-    left, path = retires_on - facts.today, ("model", "pin", "retires_on")
-    if left <= timedelta():
-        yield RETIRED.at(path, model=charter.model.pin.model, day=retires_on.isoformat())
-    elif left < max(notice or RETIREMENT_NOTICE_DEFAULT, RETIREMENT_NOTICE_DEFAULT):
-        yield RETIRES_SOON.at(path, model=charter.model.pin.model, days=left.days)
+    span = max(notice or RETIREMENT_NOTICE_DEFAULT, RETIREMENT_NOTICE_DEFAULT)
+    for path, pin in (*_answering(charter), *_judging(charter)):
+        if is_open(pin.model):
+            continue
+        found = first_retirement(pin.model, known(getattr(pin, "retires_on", None)), facts.retirements)
+        if found is None or found[0] - facts.today >= span:
+            continue
+        day, page = found
+        left = (day - facts.today).days
+        if page is not None:
+            rule = PUBLISHED_RETIRED if left <= 0 else PUBLISHED_SOON
+            yield rule.at(
+                path,
+                model=pin.model,
+                day=day.isoformat(),
+                days=left,
+                source=page.source,
+                read_on=page.read_on.isoformat(),
+            )
+        elif left <= 0:
+            yield RETIRED.at((*path[:-1], "retires_on"), model=pin.model, day=day.isoformat())
+        else:
+            yield RETIRES_SOON.at((*path[:-1], "retires_on"), model=pin.model, days=left)
 
 
 def check_regions(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
@@ -138,6 +164,20 @@ def check_regions(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
     for path, region in named:
         if not is_open(region) and region not in regions:
             yield REGION_OUTSIDE.at(path, region=region, allowed=regions)
+
+
+def _answering(charter: Charter) -> list[tuple[Path, ModelPin]]:
+    """Return the pin and its stand-ins, each with the path of its model."""
+    stand_ins = enumerate(known(charter.model.fallback) or ())
+    return [
+        (("model", "pin", "model"), charter.model.pin),
+        *((("model", "fallback", index, "model"), one) for index, one in stand_ins),
+    ]
+
+
+def _judging(charter: Charter) -> list[tuple[Path, ModelPin]]:
+    judges = enumerate(known(charter.model.judges) or ())
+    return [(("model", "judges", index, "pin", "model"), judge.pin) for index, judge in judges]
 
 
 def _exact_ids(model: str, facts: CharterFacts) -> str:

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tool calls and tool results that a request carries along, in any of the three protocols."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pilothouse.core.charter.digest import canonical_json
+
+__all__ = ["ToolUse", "tool_results", "tool_uses"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolUse:
+    """A tool call as a request shows it.
+
+    Attributes:
+        call_id: The model's id of it.
+        name: Tool name as the model says it.
+        args: Canonical arguments.
+    """
+
+    call_id: str
+    name: str
+    args: str
+
+
+def tool_uses(document: Mapping[str, Any]) -> dict[str, ToolUse]:
+    """Return the tool calls that a request shows, by id, in any of the three protocols.
+
+    Args:
+        document: Parsed request.
+
+    Example:
+        >>> tool_uses({"input": [{"type": "function_call", "call_id": "c", "name": "look", "arguments": "{}"}]})
+        {'c': ToolUse(call_id='c', name='look', args='{}')}
+    """
+    found: dict[str, ToolUse] = {}
+    for item in _items(document):
+        if item.get("type") == "function_call":
+            _add(found, item.get("call_id"), item.get("name"), item.get("arguments"))
+        for call in item.get("tool_calls") or ():
+            function = call.get("function") or {}
+            _add(found, call.get("id"), function.get("name"), function.get("arguments"))
+        for part in _parts(item):
+            if part.get("type") == "tool_use":
+                _add(found, part.get("id"), part.get("name"), part.get("input"))
+    return found
+
+
+def tool_results(document: Mapping[str, Any]) -> Iterable[tuple[str, str, dict[str, Any], str]]:
+    """Yield call id, path, the object that holds the result, and the key of the result in it.
+
+    Args:
+        document: Parsed request.
+
+    Example:
+        >>> list(tool_results({"messages": [{"role": "tool", "tool_call_id": "c", "content": "7"}]}))[0][:2]
+        ('c', '$.messages[0]')
+    """
+    for name in ("messages", "input"):
+        listed = document.get(name)
+        for place, item in enumerate(listed if isinstance(listed, list) else ()):
+            if not isinstance(item, dict):
+                continue
+            path = f"$.{name}[{place}]"
+            if item.get("role") == "tool" and isinstance(item.get("tool_call_id"), str):
+                yield item["tool_call_id"], path, item, "content"
+            elif item.get("type") == "function_call_output" and isinstance(item.get("call_id"), str):
+                yield item["call_id"], path, item, "output"
+            for at, part in enumerate(item["content"] if isinstance(item.get("content"), list) else ()):
+                if isinstance(part, dict) and part.get("type") == "tool_result":
+                    yield str(part.get("tool_use_id")), f"{path}.content[{at}]", part, "content"
+
+
+def _items(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    for name in ("messages", "input"):
+        listed = document.get(name)
+        if isinstance(listed, list):
+            return [item for item in listed if isinstance(item, dict)]
+    return []
+
+
+def _parts(item: Mapping[str, Any]) -> list[dict[str, Any]]:
+    content = item.get("content")
+    return [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+
+
+def _add(found: dict[str, ToolUse], call_id: Any, name: Any, args: Any) -> None:
+    if isinstance(call_id, str):
+        found[call_id] = ToolUse(call_id=call_id, name=str(name), args=_canonical_args(args))
+
+
+def _canonical_args(args: Any) -> str:
+    try:
+        return canonical_json(json.loads(args) if isinstance(args, str) else args)
+    except (ValueError, TypeError):
+        return str(args)

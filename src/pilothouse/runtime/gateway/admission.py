@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Refuse an input that does not fit into its model's window, before a server cuts it without a word.
+
+A token is at least one byte, so a body that fits byte by byte fits, and most calls are admitted without being read.
+Only what comes near the window is counted: the beginning as the provider counted it before, the rest at the 95 %
+quantile of what this model made of such text. A window that nobody has said is not judged, and the header says so.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from pilothouse.core.charter.models_published import MODEL_WINDOWS
+from pilothouse.core.evidence.task import TokenCount
+from pilothouse.runtime.context.counting import ContextCounter, Level, TokenEstimate, level_of
+from pilothouse.runtime.gateway.call import Call
+from pilothouse.runtime.gateway.policy import Pin
+from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused
+from pilothouse.runtime.gateway.routes import Operation
+
+__all__ = ["COUNTED_FROM", "UNKNOWN", "ContextAdmission", "window_of"]
+
+COUNTED_FROM = 0.35
+"""Share of the window, in bytes, from which a call is counted and learnt from: about a tenth of it in tokens, so the
+beginning of a conversation is known exactly long before it comes near the end, and short calls are never read."""
+
+UNKNOWN = "unknown"
+"""What `x-pilothouse-context` says of a model whose window nobody has said."""
+
+_SPEAKING = frozenset({Operation.CHAT, Operation.RESPONSES, Operation.MESSAGES})
+
+
+def window_of(pin: Pin) -> int | None:
+    """Return how many tokens a model reads and writes together: as the charter says, else as published, else None.
+
+    Args:
+        pin: The model.
+
+    Example:
+        >>> window_of(Pin(provider="acme", model="m-1", window_tokens=8_192)), window_of(Pin(provider="acme", model="m-1"))
+        (8192, None)
+    """
+    return pin.window_tokens or MODEL_WINDOWS.get(pin.model)
+
+
+class ContextAdmission:
+    """Admits calls by the size of their input, and learns sizes from what providers report.
+
+    Only the loop that serves touches it.
+
+    Attributes:
+        counters: Levels that were passed, refusals, and inputs that were read short, since the process started.
+    """
+
+    def __init__(self) -> None:
+        """Begin with nothing learnt."""
+        self._sizes = ContextCounter()
+        self.counters: Counter[str] = Counter()
+
+    def admit(self, call: Call, pin: Pin) -> None:
+        """Note how full the window gets.
+
+        Args:
+            call: The call; its `context` is set.
+            pin: Who is asked first.
+
+        Raises:
+            Refused: The input and the output that was asked for do not fit.
+        """
+        window = window_of(pin)
+        if window is None or call.route.operation not in _SPEAKING:
+            self.counters["context_window_unknown"] += window is None
+            return
+        output = call.output_max or 0
+        most = (len(call.request) + output) / window
+        call.context = f"{most:.2f}"
+        if most < COUNTED_FROM:
+            return
+        estimate = self._estimate(call, pin)
+        if estimate is None:
+            call.context = UNKNOWN
+            self.counters["context_unreadable"] += 1
+            return
+        call.is_counted = True
+        level, share = level_of(estimate, window, output)
+        call.context = f"{share:.2f}"
+        if level is Level.EXCEEDED:
+            self.counters["context_exceeded"] += 1
+            raise Refused(_too_long(pin, window, estimate, output))
+        if level is not Level.CALM:
+            self.counters[f"context_{level.value}"] += 1
+
+    def fits(self, call: Call, pin: Pin) -> bool:
+        """Whether a stand-in could take a call that the first member can.
+
+        Args:
+            call: An admitted call.
+            pin: The stand-in.
+        """
+        window = window_of(pin)
+        if window is None or len(call.request) + (call.output_max or 0) < window:
+            return True
+        estimate = self._estimate(call, pin) if call.route.operation in _SPEAKING else None
+        return estimate is None or level_of(estimate, window, call.output_max or 0)[0] is not Level.EXCEEDED
+
+    def learn(self, call: Call) -> None:
+        """Learn from what the provider counted, and count an input that was clearly read short.
+
+        Args:
+            call: A call that is over.
+        """
+        if not call.is_counted or call.usage is None or call.served_model is None:
+            return
+        asked = _read(call.request)
+        if asked is not None and self._sizes.learn(call.served_model, asked, _input_tokens(call.usage)):
+            self.counters["context_read_short"] += 1
+
+    def _estimate(self, call: Call, pin: Pin) -> TokenEstimate | None:
+        """Return the tokens of an input, or None for one that cannot be judged."""
+        asked = _read(call.request)
+        try:
+            return None if asked is None else self._sizes.estimate(pin.model, asked)
+        except RecursionError:  # arguments of tools may nest as deep as they like
+            return None
+
+
+def _input_tokens(usage: TokenCount) -> int:
+    """Return all input tokens, cached ones too."""
+    return usage.input + usage.cache_read + usage.cache_creation
+
+
+def _read(body: bytes) -> Mapping[str, Any] | None:
+    """Return a request whose whole input stands in it as text, else None.
+
+    Images, files and sealed reasoning have no tokens that their bytes tell, and a conversation that the provider keeps
+    is not here; such a call is not judged.
+    """
+    try:
+        asked = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    if not isinstance(asked, dict) or any(asked.get(name) for name in _KEPT_ELSEWHERE):
+        return None
+    items = asked.get("messages", asked.get("input"))
+    parts = (
+        [part for item in items if isinstance(item, dict) for part in _parts(item)]
+        if isinstance(items, list)
+        else []
+    )
+    return asked if all(_is_text(part) for part in parts) else None
+
+
+_KEPT_ELSEWHERE = ("previous_response_id", "conversation", "prompt")
+_TEXT_TYPES = frozenset(
+    {None, "message", "text", "input_text", "output_text", "refusal", "tool_use", "tool_result", "thinking"}
+    | {"function_call", "function_call_output", "custom_tool_call", "custom_tool_call_output"}
+)
+
+
+def _parts(item: Mapping[str, Any], depth: int = 3) -> list[Mapping[str, Any]]:
+    """Return an item of a conversation and its parts, also those of tool results; no protocol nests deeper."""
+    found = [item]
+    for name in ("content", "output"):
+        inner = item.get(name)
+        if isinstance(inner, list) and depth:
+            found += [one for part in inner if isinstance(part, dict) for one in _parts(part, depth - 1)]
+    return found
+
+
+def _is_text(part: Mapping[str, Any]) -> bool:
+    return part.get("type") in _TEXT_TYPES
+
+
+def _too_long(pin: Pin, window: int, estimate: TokenEstimate, output: int) -> Refusal:
+    counted = f", of which {estimate.exact:,} were counted before" if estimate.exact else ""
+    return Refusal(
+        RefusalCode.CONTEXT_EXCEEDED,
+        f"context_exceeded: up to {estimate.high:,} tokens of input{counted} and {output:,} of output "
+        f"do not fit into the {window:,} of {pin.model}; nothing was sent and nothing was cut",
+        "Shorten the conversation, or let the gateway do so and say so: `context.policy: shorten_visibly` in the charter; "
+        "a window that is wrong here is `model.limits.window_tokens`.",
+    )
