@@ -50,7 +50,7 @@ test-fast: setup ## what needs no server, browser or second process
 	$(BIN)/python -m pytest -q -n 2 -m "not slow" tests src
 
 test-rest: setup ## everything but the core: units, servers, browsers, kills, simulations
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup tests src $(CORE:%=--ignore=%)
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup --durations=40 tests src $(CORE:%=--ignore=%)
 
 test-slow: setup ## servers, browsers, kills, simulations
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m slow tests

@@ -1,25 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Settings of every test: a property is true or false, never too slow; a leak fails the module that leaks."""
+"""Settings of every test: true or false but never too slow, one worker to a shared fixture, no leak unseen."""
 
 from __future__ import annotations
 
 import gc
-from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import settings
-
-if TYPE_CHECKING:
-    import pytest
 
 settings.register_profile("house", deadline=None, print_blob=True)
 settings.load_profile("house")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let one worker run all tests that share a module's fixture: a server or a demo is then started once, not twice.
+
+    A module that marks a test with a group of its own knows better.
+    """
+    for item in items:
+        fixtures = getattr(item, "_fixtureinfo", None)
+        if fixtures is None or item.get_closest_marker("xdist_group"):
+            continue
+        if any(made.scope == "module" for given in fixtures.name2fixturedefs.values() for made in given):
+            item.add_marker(pytest.mark.xdist_group(str(item.path)))
 
 
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
     """Collect garbage at the end of each module: a socket left open is reported there, not at a stranger's door.
 
     Warnings are errors here, and a connection that nobody closed warns when it is collected, which may be any number
-    of tests later.
+    of tests later. What survives is put aside, so that each module pays for its own garbage alone.
     """
     if nextitem is None or nextitem.path != item.path:
         gc.collect()
+        gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    """What was put aside may go when all is over."""
+    gc.unfreeze()

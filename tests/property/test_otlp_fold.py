@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from otlp_bodies import START_NS
@@ -11,6 +12,9 @@ from otlp_rows import core, fold
 from pilothouse.core.evidence.task import TaskState
 from pilothouse.lake.assembler import Assembler
 from pilothouse.lake.fold import fold_trace, same_task
+
+# Unit tests cover these branches; measuring them here again would only take time.
+pytestmark = pytest.mark.no_cover
 
 OPERATIONS = ("chat", "execute_tool", "invoke_agent", "invoke_workflow", "embeddings", "other")
 
