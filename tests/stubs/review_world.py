@@ -12,6 +12,7 @@ from pilothouse.ledger.curation import SqlCuration
 from pilothouse.ledger.feedback import SqlFeedback
 from pilothouse.ledger.few_shot_index import FewShotIndex
 from pilothouse.workflows.curation_desk import CurationDesk
+from pilothouse.workflows.erasure import Forgotten
 from pilothouse.workflows.review import rubric_of
 
 QUESTION = "question number {n} about topic {n} and supplier {n}"
@@ -69,4 +70,6 @@ def curation_desk(site):
         ledger=site.ledger,
         directory=site.sign_in.directory,
         clock=site.clock,
+        lake=site.installation.lake,
+        forget=lambda traces, _actor: Forgotten(rows=len(traces), runs=0),
     )

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from pilothouse.app.erasure import forgetting
 from pilothouse.app.opening import SystemClock, open_stores
 
 if TYPE_CHECKING:
@@ -250,12 +251,11 @@ def open_curation(settings: Settings) -> Iterator[CurationDesk]:
     from pilothouse.ledger.curation import SqlCuration
     from pilothouse.ledger.feedback import SqlFeedback
     from pilothouse.ledger.few_shot_index import FewShotIndex
-    from pilothouse.ledger.ledger import open_ledger
     from pilothouse.ledger.review_queue import SqlReviewQueue
     from pilothouse.workflows.curation_desk import CurationDesk
     from pilothouse.workflows.people import Directory
 
-    with open_ledger(settings.ledger_url) as ledger:
+    with open_stores(settings) as (installation, ledger):
         yield CurationDesk(
             queue=SqlReviewQueue(ledger.database),
             store=SqlCuration(ledger.database),
@@ -264,6 +264,8 @@ def open_curation(settings: Settings) -> Iterator[CurationDesk]:
             ledger=ledger,
             directory=Directory(ledger),
             clock=SystemClock(),
+            lake=installation.lake,
+            forget=forgetting(settings, ledger),
         )
 
 

@@ -262,6 +262,17 @@ class LakeNode(LakeAnswers):
         """
         return tuple(self._ask(partial(self._writer.retain, rules), raises=True) or ())
 
+    def erase(self, traces: Sequence[str]) -> int:
+        """Empty whatever people wrote in the rows of some traces; return how many rows were emptied.
+
+        Args:
+            traces: Trace ids; what comes later for them is kept.
+
+        Raises:
+            StorageUnavailable: The tables could not be written.
+        """
+        return int(self._ask(partial(self._writer.erase, traces), raises=True) or 0)
+
     def reprice(self, *, since_ns: int) -> int:
         """Fold the tasks again whose cost is not known and is now; return how many were corrected.
 

@@ -239,6 +239,17 @@ class LakeWriter:
         self._publish()
         return removed
 
+    def erase(self, traces: Sequence[str]) -> int:
+        """Empty whatever people wrote in the rows of some traces; return how many rows were emptied.
+
+        Args:
+            traces: Trace ids.
+        """
+        self.flush()
+        emptied = self._retention.erase(traces)
+        self._publish()
+        return emptied
+
     def reprice(self, since_ns: int) -> int:
         """Fold the tasks again whose cost is not known and is now.
 

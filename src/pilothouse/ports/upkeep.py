@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The port of what is done to telemetry later: leaving it behind when its time is over, and pricing it again."""
+"""The port of what is done to telemetry later: leaving it behind, erasing a person from it, pricing it again."""
 
 from __future__ import annotations
 
@@ -49,6 +49,10 @@ class LakeUpkeep(Protocol):
 
     def retain(self, rules: Sequence[RetentionRule]) -> Sequence[Removed]:
         """Take away what is older than its rule says; doing it again changes nothing."""
+        ...
+
+    def erase(self, traces: Sequence[str]) -> int:
+        """Empty whatever people wrote in the rows of some traces; return how many rows were emptied."""
         ...
 
     def reprice(self, *, since_ns: int) -> int:

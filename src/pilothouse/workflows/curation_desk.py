@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -18,12 +19,20 @@ from pilothouse.evals.journal import Journal
 from pilothouse.ports.clock import Clock
 from pilothouse.ports.curation import CurationStore, Edge, Example
 from pilothouse.ports.feedback import Feedback, FeedbackStore
+from pilothouse.ports.lake import Lake
 from pilothouse.ports.ledger import Ledger
 from pilothouse.ports.review import ReviewQueue
 from pilothouse.workflows.corrections_week import CorrectionsWeek, corrections_week
 from pilothouse.workflows.curate import Curated, correction_evidence, curate_cases
 from pilothouse.workflows.datasets import remove_cases
-from pilothouse.workflows.few_shot_library import CURATED, build_few_shots, few_shot_evidence, tested_cases
+from pilothouse.workflows.erasure import Forgotten, traces_saying
+from pilothouse.workflows.few_shot_library import (
+    CURATED,
+    build_few_shots,
+    few_shot_evidence,
+    judging_folders,
+    tested_cases,
+)
 from pilothouse.workflows.few_shot_lift import Lift, LiftRequest, lift_evidence, measure_lift
 from pilothouse.workflows.few_shots import ExampleIndex
 from pilothouse.workflows.fine_tuning import PROVENANCE, Export, erase_from_export, export_rows
@@ -67,6 +76,8 @@ class CurationDesk:
         ledger: Where evidence goes.
         directory: The charters.
         clock: The time.
+        lake: Where a subject's traces are found.
+        forget: Empties traces and recorded runs, for an actor.
     """
 
     queue: ReviewQueue
@@ -76,6 +87,8 @@ class CurationDesk:
     ledger: Ledger
     directory: Directory
     clock: Clock
+    lake: Lake
+    forget: Callable[[Sequence[str], str], Forgotten]
 
     def cases(self, agent: str | None, path: Path) -> Curated:
         """Add trusted answers to a dataset, and put on record that corrections arrive."""
@@ -166,20 +179,28 @@ class CurationDesk:
 
         Args:
             subject: As it stands in the texts.
-            datasets: Folders from which cases are removed.
+            datasets: Further folders from which cases are removed; those that judge an agent are looked at anyway.
             actor: Who asked for it.
 
         Returns:
             `rows` by table, `cases` removed, `exported` rows removed by folder, `gone` folders of exports that hold the
-            subject and are not where they were written, and `traces` that telemetry holds until their retention ends.
+            subject and are not where they were written, `traces` of the subject, rows of `telemetry` that were emptied
+            (None while a running server will do so), and recorded `runs` whose key was destroyed.
         """
-        traces = tuple(self.store.traces_with(subject))
+        reviewed = self.store.traces_with(subject)
+        now = self.clock.now()
+        traces = tuple(dict.fromkeys((*reviewed, *traces_saying(self.lake, self.ledger, subject, now))))
         reached = [edge for trace in traces for edge in self.lineage(f"trace:{trace}")]
         cases = {one.child.removeprefix("case:") for one in reached if one.child.startswith("case:")}
         items = {one.child.removeprefix("item:") for one in reached if one.child.startswith("item:")}
         exports = {one.child.removeprefix("export:") for one in reached if one.child.startswith("export:")}
         removed = 0
-        for path in datasets:
+        folders = (
+            folder
+            for charter in self.directory.charters().values()
+            for folder in judging_folders(self.ledger, charter)
+        )
+        for path in dict.fromkeys((*(path.resolve() for path in datasets), *folders)):
             named = {
                 case.id
                 for case in load_dataset(path).cases
@@ -189,8 +210,20 @@ class CurationDesk:
                 remove_cases(path, named)
             removed += len(named)
         exported, gone = self._erase_exports(exports, items, subject)
-        rows = dict(self.store.erase(subject, actor=actor, at=self.clock.now()))
-        return {"rows": rows, "cases": removed, "exported": exported, "gone": gone, "traces": traces}
+        rows = Counter(self.store.erase(subject, actor=actor, at=now))
+        for trace in set(traces) - set(reviewed):
+            if self.store.edges_of(f"trace:{trace}"):
+                rows.update(self.store.erase(trace, actor=actor, at=now))
+        forgotten = self.forget(traces, actor)
+        return {
+            "rows": dict(rows),
+            "cases": removed,
+            "exported": exported,
+            "gone": gone,
+            "traces": traces,
+            "telemetry": forgotten.rows,
+            "runs": forgotten.runs,
+        }
 
     def _erase_exports(
         self, digests: Collection[str], items: Collection[str], subject: str

@@ -22,12 +22,29 @@ from pilothouse.ports.ledger import Ledger
 from pilothouse.ports.review import ReviewQueue
 from pilothouse.workflows.trusted_labels import NEAR, trusted_labels
 
-__all__ = ["CURATED", "build_few_shots", "few_shot_evidence", "tested_cases"]
+__all__ = ["CURATED", "build_few_shots", "few_shot_evidence", "judging_folders", "tested_cases"]
 
 EXAMPLES_PER_TYPE_MAX = 200
 
 CURATED = "dataset.curated"
 """Decision that says into which folder answers went: it judges from then on, whoever builds the library."""
+
+
+def judging_folders(ledger: Ledger, charter: Charter) -> tuple[Path, ...]:
+    """Return where datasets of an agent are: those of its charter, and every folder that answers were curated into.
+
+    Args:
+        ledger: Knows where the charter lies and what was curated.
+        charter: The charter in force.
+    """
+    record = ledger.charter(charter.agent)
+    folder = Path(record.path).parent if record is not None else Path()
+    named = (known(charter.datasets.labelled.path), known(charter.datasets.adversarial.path))
+    remembered = [
+        Path(json.loads(one.document)["path"]) for one in ledger.decisions(charter.agent, kind=CURATED)
+    ]
+    there = (*(folder / one for one in named if one), *remembered)
+    return tuple(dict.fromkeys(path.resolve() for path in there if path.exists()))
 
 
 def tested_cases(
@@ -45,14 +62,7 @@ def tested_cases(
     Raises:
         UsageError: There is none, so nothing says which inputs must stay hidden.
     """
-    record = ledger.charter(charter.agent)
-    folder = Path(record.path).parent if record is not None else Path()
-    named = (known(charter.datasets.labelled.path), known(charter.datasets.adversarial.path))
-    remembered = [
-        Path(json.loads(one.document)["path"]) for one in ledger.decisions(charter.agent, kind=CURATED)
-    ]
-    there = [path for path in (*(folder / one for one in named if one), *remembered) if path.exists()]
-    paths = tuple(dict.fromkeys(path.resolve() for path in (*further, *there)))
+    paths = tuple(dict.fromkeys((*(path.resolve() for path in further), *judging_folders(ledger, charter))))
     if not paths:
         raise UsageError(
             "no dataset says which inputs judge this agent, so any example could be one of them",

@@ -46,7 +46,7 @@ class FewShots:
         self._index = index
         self._clock = clock
         self._lock = threading.Lock()
-        self._kept: dict[str, tuple[datetime, str, ExampleIndex]] = {}
+        self._kept: dict[str, tuple[datetime, tuple[str, int], ExampleIndex]] = {}
 
     def find(
         self, agent: str, text: str, *, task_type: str | None, k: int
@@ -66,7 +66,8 @@ class FewShots:
                 version, examples = self._store.examples(agent)
                 if not version:
                     return "", ()
-                index = kept[2] if kept is not None and kept[1] == version else self._index(examples)
-                kept = (now, version, index)
+                same = version, len(examples)  # what was erased is missing in the same version
+                index = kept[2] if kept is not None and kept[1] == same else self._index(examples)
+                kept = (now, same, index)
                 self._kept[agent] = kept
-        return kept[1], kept[2].find(text[:INPUT_CHARS_MAX], task_type=task_type, k=k)
+        return kept[1][0], kept[2].find(text[:INPUT_CHARS_MAX], task_type=task_type, k=k)

@@ -13,6 +13,7 @@ from pilothouse.ports.ledger import Ledger
 from pilothouse.ports.upkeep import LakeUpkeep
 from pilothouse.workflows.accept import accept_file
 from pilothouse.workflows.background import Tick
+from pilothouse.workflows.erasure import carry_out_erasures
 from pilothouse.workflows.history import freeze_changes
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.retention import apply_retention, reprice
@@ -30,6 +31,9 @@ VERIFY_ALL_EVERY_S = 3_600.0
 
 CHARTERS_EVERY_S = 2.0
 PRICES_EVERY_S = 5.0
+
+ERASURES_EVERY_S = 60.0
+"""How soon a running server empties what somebody asked to erase; a look is one query."""
 
 RETENTION_EVERY_S = 3_600.0
 """Days end once a day; a charter that shortens its retention takes effect within the hour."""
@@ -129,6 +133,10 @@ class Keeper:
         """Take away what is older than the charters say."""
         apply_retention(self._lake, self._ledger, now)
 
+    def erase(self, now: datetime) -> None:
+        """Empty the traces that somebody asked to erase."""
+        carry_out_erasures(self._lake, self._ledger, now)
+
     def reprice(self, now: datetime) -> None:
         """Give tasks their costs after the start, and whenever a price was added."""
         revision = self._prices.revision
@@ -160,6 +168,7 @@ def server_ticks(
         Tick(name="charters", every_s=CHARTERS_EVERY_S, run=watch.look),
         Tick(name="prices", every_s=PRICES_EVERY_S, run=prices.refresh),
         Tick(name="reprice", every_s=PRICES_EVERY_S, run=keeper.reprice),
+        Tick(name="erasures", every_s=ERASURES_EVERY_S, run=keeper.erase),
         Tick(name="retention", every_s=RETENTION_EVERY_S, run=keeper.retain),
         Tick(name="verify", every_s=VERIFY_EVERY_S, run=lambda now: verify_due(installation, now)),
         Tick(

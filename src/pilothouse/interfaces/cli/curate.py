@@ -201,12 +201,15 @@ def register(cli: typer.Typer, services: Services) -> None:
         *,
         dataset: Annotated[
             list[Path] | None,
-            typer.Option(help="Dataset folder from which its cases are removed; may be repeated."),
+            typer.Option(
+                help="Further dataset folder from which its cases are removed; the charters', and those that were "
+                "curated, are looked at anyway. May be repeated."
+            ),
         ] = None,
         home: Home = None,
         as_json: AsJson = False,
     ) -> None:
-        """Erase a person's data where they went: queue, labels, feedback, examples, datasets and exports."""
+        """Erase a person's data where they went: telemetry, runs, queue, labels, feedback, examples, datasets and exports."""
         with services.open_curation(load_settings(home=home)) as curation:
             done = curation.erase(subject, dataset or [], actor=command_line_actor())
         if as_json:
@@ -221,8 +224,16 @@ def register(cli: typer.Typer, services: Services) -> None:
             )
         for folder in done["gone"]:
             typer.echo(f"  an export held this and is not at {folder} any more: find it and remove the rows")
-        for trace in done["traces"]:
-            typer.echo(f"  still in telemetry until its retention ends: {trace}")
+        told = "the running server empties them within a minute"
+        if done["telemetry"] is not None:
+            told = f"{done['telemetry']:,} rows emptied; the files of before are deleted within a day"
+        typer.echo(
+            f"telemetry: {len(done['traces']):,} traces, {told if done['traces'] else 'nothing to do'}"
+        )
+        typer.echo(f"recorded runs: {done['runs']:,} can no longer be read")
+        typer.echo(
+            "  payloads of a requester in the audit log: pilothouse audit erase PERSON --reason WHY", err=True
+        )
 
 
 def _show_lift(lift: Lift, *, as_json: bool) -> None:

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A subject is found and erased in telemetry, queue and datasets, and the audit chain still verifies."""
+
+from __future__ import annotations
+
+import time
+
+import page_world as world
+import pytest
+from fresh_ledger import ledger_url
+from otlp_bodies import PROTOBUF, request, run_spans
+from review_world import QUESTION
+
+from pilothouse.app.boundary import open_boundary
+from pilothouse.app.opening import SystemClock, open_intake
+from pilothouse.app.people import open_curation
+from pilothouse.core.evidence.review import Answer, Label, ReviewItem, ReviewSource
+from pilothouse.evals.dataset import load_dataset
+from pilothouse.lake.node import open_node
+from pilothouse.ledger.ledger import open_ledger
+from pilothouse.ports.intake import Signal
+from pilothouse.settings import load_settings
+from pilothouse.workflows.audit import anchor_log, verify_log
+from pilothouse.workflows.erasure import carry_out_erasures
+from pilothouse.workflows.review import rubric_of
+
+AGENT, SUBJECT = world.AGENT, "K-4711-0815"
+NOW_NS = time.time_ns() // 1_000 * 1_000 - 3_600 * 10**9
+
+
+@pytest.fixture
+def settings(tmp_path):
+    found = load_settings({}, home=tmp_path / "home")
+    found.home.mkdir()
+    with open_ledger(ledger_url(found.home)) as ledger:
+        ledger.accept_charter(
+            agent=AGENT,
+            digest="c" * 64,
+            text=world.charter_text(),
+            path="charter.yaml",
+            at=SystemClock().now(),
+        )
+    with open_intake(found) as intake:
+        for trace, who in ((1, SUBJECT), (2, "K-4711-9999")):
+            spans = run_spans(trace, start=NOW_NS)
+            for span in spans:
+                span["attributes"] |= {"pilothouse.agent": AGENT, "note": f"about {who}"}
+            spans[0]["attributes"]["gen_ai.output.messages"] = (
+                f'[{{"role": "assistant", "content": "for {who}"}}]'
+            )
+            body = request(spans).SerializeToString()
+            intake.accept(
+                Signal.TRACES, content_type=PROTOBUF, content_encoding="", body=body, source="tests"
+            )
+    return found
+
+
+def review(desk, trace, text):
+    """Let a person accept what the agent answered in a trace."""
+    now = desk.clock.now()
+    desk.queue.add(
+        [
+            ReviewItem(
+                item_id=f"i{trace}", agent=AGENT, task_type="po_invoice", trace_id=f"{trace:032x}",
+                source=ReviewSource.SAMPLED, why="drawn", input=text, proposal="team", call_digest="c",
+                created_at=now, due_at=now,
+            )
+        ]
+    )  # fmt: skip
+    rubric = rubric_of(desk.directory.charter(AGENT), "po_invoice").digest
+    desk.queue.answer(
+        Label(item_id=f"i{trace}", agent=AGENT, reviewer="lee", answer=Answer.ACCEPT, rubric=rubric, at=now)
+    )
+
+
+def held_by(settings, subject):
+    with open_curation(settings) as desk:
+        view = desk.lake.trace(f"{1:032x}")
+        return any(
+            subject in text
+            for span in view.spans
+            for text in (span.input, span.output, span.attributes, span.events)
+        )
+
+
+def test_a_subject_leaves_telemetry_and_datasets_and_the_audit_chain_still_verifies(settings, tmp_path):
+    with open_curation(settings) as desk:
+        review(desk, 1, f"invoice of {SUBJECT}")
+        review(desk, 2, QUESTION.format(n=2))
+        desk.cases(AGENT, tmp_path / "labelled")
+    with open_boundary(settings) as room:
+        anchor_log(room, tmp_path / "anchors", outside=True, actor="test", now=room.installation.clock.now())
+    assert held_by(settings, SUBJECT)
+
+    with open_curation(settings) as desk:
+        done = desk.erase(SUBJECT, [], actor="test")
+    assert (done["traces"], done["cases"]) == ((f"{1:032x}",), 1), "the curated folder is known"
+    assert done["telemetry"] == 5, "four spans and their task"
+    assert not held_by(settings, SUBJECT)
+    assert len(load_dataset(tmp_path / "labelled").cases) == 1
+
+    with open_boundary(settings) as room:
+        check = verify_log(room, room.installation.clock.now())
+        assert (check.problems, check.anchored is not None) == ((), True)
+        texts = [text for _, text in room.log.texts()]
+    assert any("telemetry.erased" in text for text in texts)
+    assert any("subject.erased" in text for text in texts)
+    assert not any(SUBJECT in text for text in texts)
+    with open_curation(settings) as desk:
+        assert desk.lake.trace(f"{2:032x}").spans[0].output, "nobody else lost anything"
+        assert desk.erase(SUBJECT, [], actor="test")["traces"] == ()
+
+
+def test_a_running_server_empties_telemetry_that_a_command_asked_for(settings):
+    clock = SystemClock()
+    node = open_node(settings.lake_folder, clock)
+    try:
+        with open_curation(settings) as desk:
+            assert desk.erase(SUBJECT, [], actor="test")["telemetry"] is None
+        with open_ledger(settings.ledger_url) as ledger:
+            assert carry_out_erasures(node, ledger, clock.now()) == 5
+            assert carry_out_erasures(node, ledger, clock.now()) == 0
+        assert node.health().gap == 0
+    finally:
+        node.stop()
+    assert not held_by(settings, SUBJECT)
