@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export PYTHONPYCACHEPREFIX := $(abspath $(VENV))/pycache
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run demo test test-fast test-rest test-slow lint types docs golden e2e bench bench-ingest bench-ingest-proofs bench-statistics bench-watch bench-work bench-evals bench-scorers bench-injection bench-pages bench-permissions bench-tamper bench-fewshot coverage lock clean
+.PHONY: help setup setup-run demo test test-fast test-rest test-slow lint types docs golden e2e bench bench-ingest bench-ingest-proofs bench-statistics bench-watch bench-work bench-evals bench-scorers bench-injection bench-pages bench-review bench-permissions bench-tamper bench-fewshot coverage lock clean
 
 help: ## print this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -105,6 +105,9 @@ bench-tools: setup ## CPU of one tool call with everything on, beside the bare f
 
 bench-pages: setup ## every page at a million spans: bytes, requests, server time, first paint
 	$(BIN)/python benchmarks/pages/run.py
+
+bench-review: setup ## from a reviewer's answer to the next item painted, in chromium, beside the same page from memory
+	$(BIN)/python benchmarks/review/run.py
 
 bench-replay: setup ## agents of three frameworks recorded, the provider stopped, replayed; context edits fuzzed
 	$(BIN)/python benchmarks/replay/run.py
