@@ -15,7 +15,8 @@ from spans import build_request
 from pilothouse.errors import LimitExceeded, MalformedRecord
 from pilothouse.lake.batches import span_batch
 from pilothouse.lake.otlp_decode import decode_rows
-from pilothouse.lake.otlp_request import Encoding, parse_request
+from pilothouse.lake.otlp_dialect import Encoding
+from pilothouse.lake.otlp_request import parse_request
 from pilothouse.lake.otlp_wire import TracesRequest
 from pilothouse.lake.prices import no_prices
 from pilothouse.lake.rows import Arrival

@@ -25,7 +25,8 @@ from pilothouse.lake.batches import span_batch, to_batch
 from pilothouse.lake.columns import SPANS, TASKS, CoreSpan
 from pilothouse.lake.fold import fold_trace
 from pilothouse.lake.otlp_decode import decode_rows
-from pilothouse.lake.otlp_request import Encoding, parse_request
+from pilothouse.lake.otlp_dialect import Encoding
+from pilothouse.lake.otlp_request import parse_request
 from pilothouse.lake.prices import no_prices
 from pilothouse.lake.queries import LakeQueries
 from pilothouse.lake.rows import Arrival

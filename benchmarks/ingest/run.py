@@ -16,13 +16,15 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from measure import cpu_s, rss_mib, send, tree
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from spans import SPANS, build_request
-from systems import MLflow, Phoenix, Pilothouse
+from systems import MLflow, Phoenix, Pilothouse, Running
 
 REQUESTS = {"pilothouse": 392, "phoenix": 12, "mlflow": 48}
 """Enough for each to work for some seconds; the primary figure is a rate."""
@@ -35,14 +37,16 @@ class Figures:
     """One system in one round."""
 
     per_cpu_s: float
+    per_cpu_s_compacted: float
     acked_per_s: float
     stored_per_s: float
     p50_ms: float
     p99_ms: float
     rss_mib: float
     bytes_per_span: float
-    lost_on_sigterm: int
-    acked_before_sigterm: int
+    bytes_per_span_compacted: float
+    lost_on_sigterm: int = 0
+    acked_before_sigterm: int = 0
 
 
 def install(package: str, folder: Path) -> Path:
@@ -57,46 +61,66 @@ def install(package: str, folder: Path) -> Path:
 
 def measure_round(system, bodies: list[bytes]) -> Figures:
     folder = Path(tempfile.mkdtemp(prefix=f"bench-{system.name}-"))
-    running = system.start(folder)
-    pid = running.process.pid
+    try:
+        figures = load(system, folder, bodies)
+        figures.lost_on_sigterm, figures.acked_before_sigterm = lose(
+            system, [build_request() for _ in range(min(200, 4 * len(bodies)))]
+        )
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return figures
+
+
+def load(system, folder: Path, bodies: list[bytes]) -> Figures:
+    """Send everything once in a closed loop, and wait until all of it can be asked for."""
     peak = [0.0]
     done = threading.Event()
+    with started(system, folder) as running:
+        pid = running.process.pid
 
-    def watch() -> None:
-        while not done.wait(0.2):
-            peak[0] = max(peak[0], rss_mib(pid))
+        def watch() -> None:
+            while not done.wait(0.2):
+                peak[0] = max(peak[0], rss_mib(pid))
 
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    warm = bodies[:1]
-    send(running.port, system.path, warm, system.headers)
-    drained(system, running, SPANS)
-    cpu_before, began = cpu_s(pid), time.perf_counter()
-    sent = send(running.port, system.path, bodies[1:], system.headers)
-    total = len(bodies) * SPANS
-    drained(system, running, total)
-    wall = time.perf_counter() - began
-    used = cpu_s(pid) - cpu_before
-    done.set()
-    watcher.join()
-    stored = sum(
-        path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.suffix != ".wal"
-    )
-    stop(running)
-    lost, acked = lose(system, [build_request() for _ in range(min(200, 4 * len(bodies)))])
-    shutil.rmtree(folder, ignore_errors=True)
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        try:
+            send(running.port, system.path, bodies[:1], system.headers)
+            drained(system, running, SPANS)
+            cpu_before, began = cpu_s(pid), time.perf_counter()
+            sent = send(running.port, system.path, bodies[1:], system.headers)
+            total = len(bodies) * SPANS
+            drained(system, running, total)
+            wall = time.perf_counter() - began
+            used = cpu_s(pid) - cpu_before
+        finally:
+            done.set()
+            watcher.join()
+        stored = sum(
+            path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.suffix != ".wal"
+        )
     spans = total - SPANS
     return Figures(
         per_cpu_s=spans / used,
+        per_cpu_s_compacted=spans / (used + system.compaction_cpu_s(folder)),
         acked_per_s=spans / sent.wall_s,
         stored_per_s=spans / wall,
         p50_ms=sent.quantile(0.5),
         p99_ms=sent.quantile(0.99),
         rss_mib=peak[0],
         bytes_per_span=stored / total,
-        lost_on_sigterm=lost,
-        acked_before_sigterm=acked,
+        bytes_per_span_compacted=system.bytes_now(folder) / total,
     )
+
+
+@contextmanager
+def started(system, folder: Path) -> Iterator[Running]:
+    """A server that is stopped whatever happens."""
+    running = system.start(folder)
+    try:
+        yield running
+    finally:
+        stop(running)
 
 
 def drained(system, running, wanted: int) -> None:
@@ -124,24 +148,25 @@ def stop(running) -> None:
 def lose(system, bodies: list[bytes]) -> tuple[int, int]:
     """SIGTERM in the middle of full load; return spans lost and spans acknowledged, after a new start."""
     folder = Path(tempfile.mkdtemp(prefix=f"bench-{system.name}-"))
-    running = system.start(folder)
     dead = threading.Event()
     box = []
-    sender = threading.Thread(
-        target=lambda: box.append(
-            send(running.port, system.path, bodies, system.headers, is_dead=dead.is_set)
-        )
-    )
-    sender.start()
-    time.sleep(1.5)
-    dead.set()
-    stop(running)
-    sender.join()
-    again = system.start(folder)
-    time.sleep(3)
-    stored = system.count(again)
-    stop(again)
-    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        with started(system, folder) as running:
+            sender = threading.Thread(
+                target=lambda: box.append(
+                    send(running.port, system.path, bodies, system.headers, is_dead=dead.is_set)
+                )
+            )
+            sender.start()
+            time.sleep(1.5)
+            dead.set()
+        sender.join()
+        with started(system, folder) as again:
+            time.sleep(3)
+            stored = system.count(again)
+    finally:
+        dead.set()
+        shutil.rmtree(folder, ignore_errors=True)
     acknowledged = box[0].acknowledged * SPANS
     return max(0, acknowledged - stored), acknowledged
 
@@ -189,12 +214,14 @@ def show(found: dict[str, list[Figures]], limits: list[float]) -> None:
     print(f"\n{'':<28}" + "".join(f"{name:>14}" for name in found))
     for field, label in (
         ("per_cpu_s", "stored spans / CPU-second"),
+        ("per_cpu_s_compacted", "  with compaction"),
         ("acked_per_s", "acknowledged / s"),
         ("stored_per_s", "stored / s"),
         ("p50_ms", "answer p50 ms"),
         ("p99_ms", "answer p99 ms"),
         ("rss_mib", "memory peak MiB"),
         ("bytes_per_span", "bytes / span on disk"),
+        ("bytes_per_span_compacted", "  after compaction"),
         ("acked_before_sigterm", "acknowledged at SIGTERM"),
         ("lost_on_sigterm", "  of these lost"),
     ):

@@ -25,6 +25,16 @@ def free_port() -> int:
 
 
 def wait_until_up(port: int, path: str, process: subprocess.Popen) -> None:
+    """Return once the server answers; one that does not is stopped before the fault is told."""
+    try:
+        _wait_until_up(port, path, process)
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+
+
+def _wait_until_up(port: int, path: str, process: subprocess.Popen) -> None:
     end = time.monotonic() + START_S
     while time.monotonic() < end:
         if process.poll() is not None:
@@ -87,8 +97,42 @@ class Pilothouse:
         actions = table.get_add_actions(flatten=True)
         return sum(count or 0 for count in actions["num_records"].to_pylist()) if actions.num_rows else 0
 
+    def compaction_cpu_s(self, folder: Path) -> float:
+        """Merge the files of a stopped server as it would after some minutes, and return what that took."""
+        from pilothouse.lake.columns import SPANS, TASKS
+        from pilothouse.lake.segments import SegmentTable
 
-class Phoenix:
+        began = time.process_time()
+        for name, schema in (("spans", SPANS), ("tasks", TASKS)):
+            table = SegmentTable(folder / "lake" / name, schema)
+            table.refresh()
+            table.compact(files_min=2)
+        return time.process_time() - began
+
+    def bytes_now(self, folder: Path) -> int:
+        """Bytes of the files that the newest version of the tables consists of."""
+        from pilothouse.lake.columns import SPANS, TASKS
+        from pilothouse.lake.segments import SegmentTable
+
+        found = 0
+        for name, schema in (("spans", SPANS), ("tasks", TASKS)):
+            table = SegmentTable(folder / "lake" / name, schema)
+            table.refresh()
+            found += sum(Path(file.path).stat().st_size for file in table.files())
+        return found
+
+
+class Peer:
+    """What no peer does."""
+
+    def compaction_cpu_s(self, _folder: Path) -> float:
+        return 0.0
+
+    def bytes_now(self, folder: Path) -> int:
+        return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+class Phoenix(Peer):
     """arize-phoenix, default SQLite."""
 
     name = "phoenix"
@@ -124,7 +168,7 @@ class Phoenix:
         return count_sqlite(running.folder / "phoenix.db", "SELECT count(*) FROM spans")
 
 
-class MLflow:
+class MLflow(Peer):
     """mlflow, SQLite, four workers as by default."""
 
     name = "mlflow"

@@ -15,7 +15,8 @@ from pilothouse.errors import LimitExceeded, MalformedRecord
 from pilothouse.lake.batches import to_batch
 from pilothouse.lake.columns import SPANS, CoreSpan
 from pilothouse.lake.inflate import inflate
-from pilothouse.lake.otlp_request import Encoding, parse_request
+from pilothouse.lake.otlp_dialect import Encoding
+from pilothouse.lake.otlp_request import parse_request
 from pilothouse.ports.intake import Signal
 
 # Unit tests cover these branches; measuring them here again would only take time.

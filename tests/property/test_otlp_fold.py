@@ -68,7 +68,7 @@ def test_any_split_over_any_times_ends_in_the_same_row(spans, data):
     for span in arrivals:
         at += data.draw(st.sampled_from((0.0, 0.5, 2.0, 5.0)))
         closings = list(assembler.due(at))
-        assembler.add(span, at)
+        assembler.add_all([span], at)
         stored.append(span)
         for closing in closings:
             last = fold_trace(

@@ -11,7 +11,8 @@ from pilothouse.core.evidence.task import TaskState
 from pilothouse.lake.columns import SPAN_COLUMNS, CoreSpan, TaskRow
 from pilothouse.lake.fold import fold_trace
 from pilothouse.lake.otlp_decode import decode_rows
-from pilothouse.lake.otlp_request import Encoding, parse_request
+from pilothouse.lake.otlp_dialect import Encoding
+from pilothouse.lake.otlp_request import parse_request
 from pilothouse.lake.prices import PriceSource, no_prices
 from pilothouse.lake.rows import Arrival
 from pilothouse.ports.intake import Signal

@@ -8,13 +8,13 @@ the trace. What comes later is gathered again and leads to a corrected row.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
 from pilothouse.lake.columns import CoreSpan
 
-__all__ = ["GRACE_S", "IDLE_S", "LATE_S", "OPEN_SPANS_MAX", "Added", "Assembler", "Closing"]
+__all__ = ["GRACE_S", "IDLE_S", "LATE_S", "OPEN_SPANS_MAX", "Assembler", "Closing", "Repeated"]
 
 GRACE_S = 10.0
 """Quiet time after the root ended: twice the batch delay of the OpenTelemetry SDKs, because the
@@ -34,10 +34,9 @@ RECENT_MAX = 200_000
 """Ids of closed traces that are remembered, so that a late span is known as one."""
 
 
-class Added(Enum):
-    """What became of a span that was added."""
+class Repeated(Enum):
+    """How a span that was there already compares with the one that is kept."""
 
-    NEW = "new"
     DUPLICATE = "duplicate"
     CONFLICTING = "conflicting"
 
@@ -118,39 +117,46 @@ class Assembler:
             self._recent.popitem(last=False)
             self._forgot = True
 
-    def add(self, span: CoreSpan, at: float) -> Added:
-        """Add one span or log record.
+    def add_all(self, spans: Iterable[CoreSpan], at: float) -> dict[int, Repeated]:
+        """Add spans and log records; those of one trace cost least when they stand together.
 
         Args:
-            span: Its core columns.
+            spans: Their core columns.
             at: Present reading of the monotonic clock, seconds.
+
+        Returns:
+            Those that were there already, by their place.
         """
-        trace_id = span.trace_id
-        if not trace_id:
-            return Added.NEW
-        trace = self._rooted.get(trace_id)
-        if trace is not None:
-            self._rooted.move_to_end(trace_id)
-        else:
-            trace = self._rootless.get(trace_id)
-            if trace is not None:
-                if span.parent_span_id is None and span.record == "span":
-                    del self._rootless[trace_id]
-                    self._rooted[trace_id] = trace
-                else:
-                    self._rootless.move_to_end(trace_id)
+        repeated: dict[int, Repeated] = {}
+        present, is_rooted, fresh = "", False, 0
+        gathered: dict[tuple[str, str], CoreSpan] = {}
+        for place, span in enumerate(spans):
+            trace_id = span.trace_id
+            if not trace_id:
+                continue
+            if trace_id != present:
+                trace = self._touch(trace_id) or self._begin(span, at)
+                trace.last_at = at
+                present, gathered, is_rooted = trace_id, trace.spans, trace_id not in self._rootless
+            if not is_rooted and span.parent_span_id is None and span.record == "span":
+                self._rooted[trace_id] = self._rootless.pop(trace_id)
+                is_rooted = True
+            known = gathered.setdefault((span.span_id, span.record_id), span)
+            if known is span:
+                fresh += 1
             else:
-                trace = self._late.get(trace_id) or self._begin(span, at)
-        key = (span.span_id, span.record_id)
-        known = trace.spans.get(key)
-        if known is not None:
-            return (
-                Added.DUPLICATE if known[5:8] == span[5:8] and known.name == span.name else Added.CONFLICTING
-            )
-        trace.spans[key] = span
-        trace.last_at = at
-        self._spans += 1
-        return Added.NEW
+                is_same = known[5:8] == span[5:8] and known.name == span.name
+                repeated[place] = Repeated.DUPLICATE if is_same else Repeated.CONFLICTING
+        self._spans += fresh
+        return repeated
+
+    def _touch(self, trace_id: str) -> _Open | None:
+        """Return an open trace, now the one that was quiet for the shortest time."""
+        for traces in (self._rooted, self._rootless):
+            if trace_id in traces:
+                traces.move_to_end(trace_id)
+                return traces[trace_id]
+        return self._late.get(trace_id)
 
     def _begin(self, span: CoreSpan, at: float) -> _Open:
         trace = _Open(at, span.seq)

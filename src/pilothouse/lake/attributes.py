@@ -8,7 +8,7 @@ repeat costs no memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -33,7 +33,7 @@ __all__ = [
     "LOST",
     "OLDER",
     "OPENINFERENCE",
-    "OWN_SLOTS",
+    "OWN_COLUMNS",
     "PAYLOAD",
     "PLAIN",
     "SHARED",
@@ -43,6 +43,8 @@ __all__ = [
     "KnownAttributes",
     "Name",
     "classify",
+    "describe",
+    "name_of",
 ]
 
 OWN_NAMES = frozenset(
@@ -64,13 +66,13 @@ OWN_NAMES = frozenset(
 )
 """Columns and inputs of columns in which nearly every span says something else; the others repeat."""
 
-OWN_SLOTS = {name: number for number, name in enumerate(name for name in ALIASES if name in OWN_NAMES)}
-"""Name of such a column or input → its place in `Layout.own`."""
+OWN_COLUMNS = tuple(name for name in ALIASES if name in OWN_NAMES)
+"""Such columns and inputs by their place."""
 
 SHARED_SLOTS = {name: number for number, name in enumerate(name for name in ALIASES if name not in OWN_NAMES)}
 """Name of another column or input → its place in `shared_values`."""
 
-SLOTS = {**OWN_SLOTS, **SHARED_SLOTS}
+SLOTS = {**{name: place for place, name in enumerate(OWN_COLUMNS)}, **SHARED_SLOTS}
 """Name of a column or input of one → its place among its kind."""
 
 RAW_SLOTS = frozenset(
@@ -119,6 +121,7 @@ class Name(msgspec.Struct, gc=False, eq=False, frozen=True):
         bits: Which sets of names it belongs to.
         is_raw: Whether its slot keeps the value as it was sent.
         repeats: Whether attributes of this name say the same in many spans.
+        quoted: The name as it stands before a value in JSON.
     """
 
     key: str
@@ -127,6 +130,13 @@ class Name(msgspec.Struct, gc=False, eq=False, frozen=True):
     bits: int = 0
     is_raw: bool = False
     repeats: bool = False
+    quoted: str = ""
+
+
+def _name(
+    key: str, slot: int, rank: int = 0, bits: int = 0, *, is_raw: bool = False, repeats: bool = False
+) -> Name:
+    return Name(key, slot, rank, bits, is_raw, repeats, f"{_encode(key).decode()}:")
 
 
 class Attribute(msgspec.Struct, gc=False, eq=False):
@@ -160,71 +170,78 @@ def classify(key: str, value: Any) -> Attribute:
         >>> classify("anything.else", [1]).json
         '"anything.else":[1]'
     """
-    name = _INDEX.get(key) or _without_column(key)
+    return describe(name_of(key), value)
+
+
+def name_of(key: str) -> Name:
+    """Return what follows from an attribute's name."""
+    return _INDEX.get(key) or _without_column(key)
+
+
+def describe(name: Name, value: Any) -> Attribute:
+    """Return what an attribute is whose name is known.
+
+    Args:
+        name: What follows from its name.
+        value: Its value as plain Python.
+    """
     slot, cut = name.slot, 0
-    if value.__class__ is str and len(value) > limits.VALUE_CHARS_MAX:
+    is_text = value.__class__ is str
+    if is_text and len(value) > limits.VALUE_CHARS_MAX:
         cut = len(value) - limits.VALUE_CHARS_MAX
         value = value[: limits.VALUE_CHARS_MAX]
     if value is None and (slot >= 0 or slot == PAYLOAD):
-        name = _without_value(key)
+        name = _without_value(name.key)
     elif slot == PAYLOAD:
-        if value.__class__ is not str:
+        if not is_text:
             value = json_text(value)
             cut = max(0, len(value) - limits.VALUE_CHARS_MAX)
             value = value[: limits.VALUE_CHARS_MAX]
-        return Attribute(name, value, cut=cut)
+        return Attribute(name, value, "", cut)
     elif slot in (FLATTENED, LOST):
-        return Attribute(name, value, cut=cut)
-    text = f"{_encode(key).decode()}:{_encode(value).decode()}"
+        return Attribute(name, value, "", cut)
+    text = name.quoted + _encode(value).decode()
     if slot < 0 or value is None:
         return Attribute(name, None, text, cut)
     if not name.is_raw:
-        value = (value if value.__class__ is str else json_text(value))[: limits.TEXT_CHARS_MAX]
+        value = (value if is_text else json_text(value))[: limits.TEXT_CHARS_MAX]
     return Attribute(name, value, text, cut)
 
 
-class KnownAttributes:
+class KnownAttributes(dict[bytes, Attribute]):
     """Attributes by the bytes they were sent as, in two generations of bounded size.
 
-    A full generation becomes the old one; what is still asked for moves to the young one. Several threads may
-    use it: at worst one reads what another has just read.
+    Asked for what it does not know, it reads it. A full generation becomes the old one; what is still asked for
+    moves to the young one, which is the dictionary itself. Several threads may use it: at worst one reads what
+    another has just read.
 
     Args:
-        read: Reads the bytes of one attribute.
+        read: Reads the bytes of one attribute; its faults are passed on.
     """
 
+    __slots__ = ("_bytes", "_old", "_read")
+
     def __init__(self, read: Callable[[bytes], Attribute]) -> None:
+        super().__init__()
         self._read = read
-        self._young: dict[bytes, Attribute] = {}
         self._old: dict[bytes, Attribute] = {}
         self._bytes = 0
 
-    def __len__(self) -> int:
-        return len(self._young) + len(self._old)
+    @property
+    def size(self) -> int:
+        """Attributes in both generations."""
+        return len(self) + len(self._old)
 
-    def find(self, raws: Sequence[bytes]) -> list[Attribute | None]:
-        """Return the attributes, None for each that was not read lately.
-
-        Args:
-            raws: Attributes as sent.
-        """
-        return list(map(self._young.get, raws))
-
-    def read(self, raw: bytes) -> Attribute:
-        """Return one attribute, read unless the old generation has it.
-
-        Args:
-            raw: It as sent.
-
-        Raises:
-            DecodeError: It cannot be read; the class is the parser's own.
-        """
+    def __missing__(self, raw: bytes) -> Attribute:
+        """Return one attribute that the young generation lacks, read unless the old one has it."""
         found = self._old.get(raw) or self._read(raw)
-        if len(raw) <= KNOWN_ATTRIBUTE_BYTES_MAX:
-            if self._bytes > KNOWN_BYTES_MAX or len(self._young) >= KNOWN_MAX:
-                self._old, self._young, self._bytes = self._young, {}, 0
-            self._young[raw] = found
-            self._bytes += len(raw)
+        size = len(raw)
+        if size <= KNOWN_ATTRIBUTE_BYTES_MAX:
+            if self._bytes > KNOWN_BYTES_MAX or len(self) >= KNOWN_MAX:
+                self._old, self._bytes = dict(self), 0
+                self.clear()
+            self[raw] = found
+            self._bytes += size
         return found
 
 
@@ -239,10 +256,10 @@ def _bits(key: str) -> int:
 
 
 _INDEX: dict[str, Name] = {
-    key: Name(key, SLOTS[name], rank, _bits(key), name in RAW_SLOTS, name not in OWN_NAMES)
+    key: _name(key, SLOTS[name], rank, _bits(key), is_raw=name in RAW_SLOTS, repeats=name not in OWN_NAMES)
     for name, keys in ALIASES.items()
     for rank, key in enumerate(keys)
-} | {key: Name(key, PAYLOAD, bits=_bits(key)) for key in PAYLOAD_KEYS}
+} | {key: _name(key, PAYLOAD, bits=_bits(key)) for key in PAYLOAD_KEYS}
 """Attributes that fill a column or are a payload, by name."""
 
 
@@ -254,10 +271,10 @@ def _without_column(key: str) -> Name:
     prefix = flattened_prefix(key)
     if prefix is not None:
         return Name(key, FLATTENED, len(prefix), OLDER if prefix[0] == "g" else OPENINFERENCE)
-    return Name(key, PLAIN)
+    return _name(key, PLAIN)
 
 
 @lru_cache(maxsize=KNOWN_KEYS_MAX)
 def _without_value(key: str) -> Name:
     """Say what an attribute is that would fill a column and says nothing."""
-    return Name(key, PLAIN, bits=_bits(key))
+    return _name(key, PLAIN, bits=_bits(key))

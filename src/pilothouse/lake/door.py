@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pilothouse.errors import LimitExceeded, MalformedRecord
 from pilothouse.lake import limits
 from pilothouse.lake.inflate import inflate
-from pilothouse.lake.otlp_request import Encoding, ParsedRequest, parse_request
+from pilothouse.lake.otlp_dialect import Encoding
+from pilothouse.lake.otlp_request import ParsedRequest, parse_request
 from pilothouse.ports.intake import IntakeAnswer, Receipt, Signal
 
 __all__ = ["Checked", "check_request"]

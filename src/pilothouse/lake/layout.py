@@ -19,25 +19,22 @@ from pilothouse.lake.attributes import (
     LOST,
     OLDER,
     OPENINFERENCE,
-    OWN_SLOTS,
+    OWN_COLUMNS,
     PAYLOAD,
     SHARED,
     SHARED_SLOTS,
     Attribute,
     Name,
 )
-from pilothouse.lake.payload import json_text, preview, rebuild_list
+from pilothouse.lake.payload import json_text, rebuild_list
 
-__all__ = ["NOTHING", "Layout", "lay_out", "shared_values"]
+__all__ = ["Layout", "lay_out", "shared_values"]
 
 LAYOUTS_MAX = 2_048
 """Layouts in one generation of the table; an instrumentation has a few dozen."""
 
 LAYOUT_NAMES_MAX = 128
 """A longer layout, of a long conversation in flattened lists, is not remembered: its length will not come again."""
-
-NOTHING = Attribute(Name("", LOST), None)
-"""Stands at the end of every list of attributes, where a column looks that no attribute fills."""
 
 _Getter = Callable[[Sequence[Attribute]], tuple[Attribute, ...]]
 
@@ -62,41 +59,43 @@ class Layout:
     """What the names of a span's attributes say, in their order.
 
     Attributes:
-        own: Attributes → those of the columns in which nearly every span says something else, by `OWN_SLOTS`.
+        own: Where the attributes of the columns stand in which nearly every span says something else; only those
+            that are there.
         shared: Attributes → those that repeat from span to span.
-        texts: Attributes → the others that stand in the column `attributes`.
+        texts: Where the others stand that are in the column `attributes`.
         convention: Which set of names was found.
         lost: Attributes left out: without a name or with a name too long.
         is_sound: Whether every name stands there once and there are not too many.
 
     Args:
-        names: In order, without that of `NOTHING`.
+        names: In order.
     """
 
     __slots__ = ("_flat", "_payload", "convention", "is_sound", "lost", "own", "shared", "texts")
 
     def __init__(self, names: Sequence[Name]) -> None:
         self.is_sound = len({name.key for name in names}) == len(names) <= limits.ATTRIBUTES_MAX
-        own = [-1] * len(OWN_SLOTS)
+        self.own: dict[str, int] = {}
         self._payload: dict[str, int] = {}
         self._flat: dict[str, list[tuple[str, int]]] = {}
         self.lost = bits = 0
         for place, name in enumerate(names):
             bits |= name.bits
             slot = name.slot
-            if slot >= 0 and not name.repeats and (own[slot] < 0 or name.rank < names[own[slot]].rank):
-                own[slot] = place
+            if slot >= 0 and not name.repeats:
+                known = self.own.setdefault(OWN_COLUMNS[slot], place)
+                if name.rank < names[known].rank:
+                    self.own[OWN_COLUMNS[slot]] = place
             elif slot == PAYLOAD:
                 self._payload[name.key] = place
             elif slot == FLATTENED:
                 self._flat.setdefault(name.key[: name.rank], []).append((name.key[name.rank :], place))
             elif slot == LOST:
                 self.lost += 1
-        self.own = _getter(own)
         self.shared = _getter([place for place, name in enumerate(names) if name.repeats])
         unlisted = (PAYLOAD, FLATTENED, LOST)
-        self.texts = _getter(
-            [place for place, name in enumerate(names) if not name.repeats and name.slot not in unlisted]
+        self.texts = tuple(
+            place for place, name in enumerate(names) if not name.repeats and name.slot not in unlisted
         )
         self.convention = _CONVENTIONS[bits]
 
@@ -126,25 +125,15 @@ class Layout:
         flat = self._flat[found]
         return json_text(rebuild_list([(key, attributes[place].value) for key, place in flat]))
 
-    def said(
-        self, attributes: Sequence[Attribute], found: int | str | None, *, of_user: bool
-    ) -> tuple[str | None, str | None]:
-        """Return a payload as text, and its last words.
+    def value(self, attributes: Sequence[Attribute], column: str) -> Any:
+        """Return what an attribute of a column of its own says, or None when there is none.
 
         Args:
             attributes: Of a span of this layout.
-            found: What `find` returned.
-            of_user: Whose words the preview shows.
+            column: Or input of a column.
         """
-        if found.__class__ is int:
-            one = attributes[found]
-            if one.preview is None:
-                one.preview = preview(one.value, of_user=of_user)
-            return one.value, one.preview or None
-        if found is None:
-            return None, None
-        text = self.text(attributes, found)
-        return text, preview(text, of_user=of_user)
+        place = self.own.get(column)
+        return None if place is None else attributes[place].value
 
 
 def shared_values(shared: Sequence[Attribute]) -> list[Any]:
@@ -180,7 +169,7 @@ class _Layouts:
 
     def make(self, names: tuple[Name, ...]) -> Layout:
         """Return the layout of names that are not in the young generation."""
-        layout = self._old.get(names) or Layout(names[:-1])
+        layout = self._old.get(names) or Layout(names)
         if len(names) <= LAYOUT_NAMES_MAX:
             if len(self.young) >= LAYOUTS_MAX:
                 self._old, self.young = self.young, {}
@@ -195,12 +184,12 @@ def lay_out(attributes: Sequence[Attribute]) -> tuple[Layout, Sequence[Attribute
     """Return the layout of a span's attributes, these as far as they count, and how many were left out.
 
     Args:
-        attributes: What was sent, in order, then `NOTHING`; the last of a name wins.
+        attributes: What was sent, in order; the last of a name wins.
     """
     names = tuple(map(_name_of, attributes))
     layout = _layouts.young.get(names) or _layouts.make(names)
     if layout.is_sound:
         return layout, attributes, layout.lost
     distinct = {one.name.key: one for one in attributes if one.name.slot != LOST}
-    kept = [*list(distinct.values())[: limits.ATTRIBUTES_MAX], NOTHING]
-    return Layout([one.name for one in kept[:-1]]), kept, len(attributes) - len(kept)
+    kept = list(distinct.values())[: limits.ATTRIBUTES_MAX]
+    return Layout([one.name for one in kept]), kept, len(attributes) - len(kept)

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from pilothouse.lake import limits
+from pilothouse.lake.otlp_dialect import Dialect
 from pilothouse.lake.otlp_fields import event_time_ns, optional_text, plain_json
-from pilothouse.lake.otlp_request import Dialect
 from pilothouse.lake.semconv import EVENT_INPUTS, EVENT_OUTPUTS
 
 __all__ = ["NO_EVENTS", "Events", "read_events", "read_links"]

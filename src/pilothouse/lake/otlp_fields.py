@@ -12,6 +12,7 @@ from pilothouse.lake.columns import TIME_FUTURE, TIME_INVERTED, TIME_MISSING, TI
 from pilothouse.lake.payload import json_text
 
 __all__ = [
+    "DAY_NS",
     "claim_text",
     "confidence_of",
     "dropped_count",

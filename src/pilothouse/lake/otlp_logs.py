@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from pilothouse.lake import limits
-from pilothouse.lake.attributes import OWN_SLOTS, SHARED_SLOTS, Attribute
+from pilothouse.lake.attributes import SHARED_SLOTS, Attribute
 from pilothouse.lake.columns import COST_NONE, TIME_MISSING
 from pilothouse.lake.layout import lay_out, shared_values
+from pilothouse.lake.otlp_dialect import Dialect
 from pilothouse.lake.otlp_fields import dropped_count, short_text, times_of
-from pilothouse.lake.otlp_request import Dialect
 from pilothouse.lake.otlp_sender import Sender
 from pilothouse.lake.payload import json_text, preview
 from pilothouse.lake.rows import Arrival, Row, bounded, core_span
@@ -29,8 +29,8 @@ def log_row(  # noqa: PLR0917 - the same order as for a span
     layout, attributes, lost = lay_out(attributes)
     cut = sum(one.cut for one in attributes)
     repeated = layout.shared(attributes)
-    shared, own = shared_values(repeated), layout.own(attributes)
-    rest = ",".join([one.json for one in (*repeated, *layout.texts(attributes))])
+    shared = shared_values(repeated)
+    rest = ",".join([one.json for one in (*repeated, *(attributes[place] for place in layout.texts))])
 
     def first(keys: tuple[str, ...]) -> str | None:
         found = layout.find(keys)
@@ -60,12 +60,12 @@ def log_row(  # noqa: PLR0917 - the same order as for a span
         shared[SHARED_SLOTS["agent"]] or sender.agent or sender.service,
         shared[SHARED_SLOTS["agent_id"]], sender.version, sender.digest,
         shared[SHARED_SLOTS["task_type"]] or sender.task_type,
-        own[OWN_SLOTS["conversation_id"]].value, own[OWN_SLOTS["user_id"]].value, sender.environment,
+        layout.value(attributes, "conversation_id"), layout.value(attributes, "user_id"), sender.environment,
         shared[SHARED_SLOTS["operation"]] or "other",
         (event_name or log.severity_text or "log")[: limits.NAME_CHARS_MAX], 0,
         shared[SHARED_SLOTS["error_type"]], shared[SHARED_SLOTS["provider"]],
         shared[SHARED_SLOTS["request_model"]], shared[SHARED_SLOTS["response_model"]],
-        own[OWN_SLOTS["response_id"]].value, shared[SHARED_SLOTS["tool_name"]], None, short_text(event_name),
+        layout.value(attributes, "response_id"), shared[SHARED_SLOTS["tool_name"]], None, short_text(event_name),
         *NO_USAGE, None, COST_NONE, None, None, None,
         preview(said_in, of_user=True) if said_in else None,
         preview(said_out, of_user=False) if said_out else None,

@@ -7,13 +7,8 @@ sender be told.
 
 from __future__ import annotations
 
-import base64
-import math
-import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import IntEnum
-from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -22,63 +17,16 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 
 from pilothouse.errors import LimitExceeded, MalformedRecord
 from pilothouse.lake import otlp_json
-from pilothouse.lake.attributes import Attribute, KnownAttributes, classify
-from pilothouse.lake.layout import NOTHING
-from pilothouse.lake.limits import DEPTH_MAX, ITEMS_MAX, STATUS_MESSAGE_CHARS_MAX, TIME_NS_MAX
-from pilothouse.lake.otlp_wire import KeyValue, LogsRequest, Status, TracesRequest
+from pilothouse.lake.attributes import Attribute
+from pilothouse.lake.limits import ITEMS_MAX, TIME_NS_MAX
+from pilothouse.lake.otlp_dialect import DIALECTS, Dialect, Encoding
+from pilothouse.lake.otlp_wire import LogsRequest, TracesRequest
 from pilothouse.ports.intake import Signal
 
-__all__ = ["DIALECTS", "Dialect", "Encoding", "ParsedRequest", "SpanHead", "parse_request"]
+__all__ = ["ParsedRequest", "SpanHead", "parse_request"]
 
 ZERO_TRACE, ZERO_SPAN = "0" * 32, "0" * 16
-NO_ID = "?"
-"""Stands for what was sent as an id and is none."""
-
-STATUSES_MAX = 256
-"""Statuses that are remembered: nearly all spans have one of a few."""
-
-CUT = otlp_json.CUT
 WRONG_TIME = "a time is no number of nanoseconds below 2**63"
-
-
-class Encoding(IntEnum):
-    """How a request is written; the number stands in the log."""
-
-    PROTOBUF = 0
-    JSON = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dialect:
-    """How to read what protobuf and JSON write differently.
-
-    Attributes:
-        value: AnyValue → plain value.
-        attributes: Pairs → dict, without those that cannot be read.
-        raws: Attributes of an item → the bytes of each.
-        known: Attributes of items that were read before.
-        hex_id: Id as sent → lower-case hex text of any length; `NO_ID` when it is none.
-        status: Status as sent → its code and its message, cut.
-    """
-
-    value: Callable[[Any], Any]
-    attributes: Callable[[Any], dict[str, Any]]
-    raws: Callable[[Any], list[bytes]]
-    known: KnownAttributes
-    hex_id: Callable[[Any], str]
-    status: Callable[[Any], tuple[int, str]]
-
-    def read(self, attributes: Any) -> Sequence[Attribute]:
-        """Return the attributes of an item, each read once for all its repetitions, and `NOTHING`."""
-        raws = self.raws(attributes)
-        found: list[Any] = self.known.find(raws)
-        if None in found:
-            read = self.known.read
-            for place, one in enumerate(found):
-                if one is None:
-                    found[place] = read(raws[place])
-        found.append(NOTHING)
-        return found
 
 
 SpanHead = tuple[str, str, str | None, int, int, tuple[int, str]]
@@ -95,7 +43,7 @@ class ParsedRequest:
         message: The protobuf message or the struct.
         items: Spans, log records or metrics in it.
         heads: Ids, times and status of each span, in order; none for other signals.
-        attributes: What each item says of itself, in order, then `NOTHING`.
+        attributes: What each item says of itself, in order.
         bad: Indices of the broken ones, counted through the whole request.
         reason: One sentence about the first broken one, or empty.
         size: Length of the inflated body in bytes.
@@ -192,7 +140,8 @@ def _check_spans(
     faults: list[tuple[int, str]],
 ) -> None:
     """Read ids, times, status and attributes of every span and note which spans are broken."""
-    hex_id, read_status, read = dialect.hex_id, dialect.status, dialect.read
+    hex_id, read_status, raws = dialect.hex_id, dialect.status, dialect.raws
+    known = dialect.known.__getitem__
     keep, keep_head = attributes.append, heads.append
     for resource_spans in message.resource_spans:
         for scope_spans in resource_spans.scope_spans:
@@ -204,19 +153,32 @@ def _check_spans(
                     start, end = _nanoseconds(start), _nanoseconds(end)
                 if not parent or parent == ZERO_SPAN:
                     parent = None
-                fault = ""
-                if len(trace_id) != 32 or trace_id == ZERO_TRACE:
-                    fault = "trace_id is not 16 bytes, or all zero"
-                elif len(span_id) != 16 or span_id == ZERO_SPAN:
-                    fault = "span_id is not 8 bytes, or all zero"
-                elif parent is not None and len(parent) != 16:
-                    fault = "parent_span_id is neither empty nor 8 bytes"
-                elif not 0 <= start <= TIME_NS_MAX or not 0 <= end <= TIME_NS_MAX:
-                    fault = WRONG_TIME
-                if fault:
+                head = (trace_id, span_id, parent, start, end, read_status(span.status))
+                if not (
+                    len(trace_id) == 32
+                    and len(span_id) == 16
+                    and (parent is None or len(parent) == 16)
+                    and 0 < start <= end <= TIME_NS_MAX
+                    and trace_id != ZERO_TRACE
+                    and span_id != ZERO_SPAN
+                ) and (fault := _fault_of(head)):
                     faults.append((len(heads), fault))
-                keep_head((trace_id, span_id, parent, start, end, read_status(span.status)))
-                keep(read(span.attributes))
+                keep_head(head)
+                keep(list(map(known, raws(span.attributes))))
+
+
+def _fault_of(head: SpanHead) -> str:
+    """Return what is wrong with the ids or the times of a span, or nothing."""
+    trace_id, span_id, parent, start, end, _ = head
+    if len(trace_id) != 32 or trace_id == ZERO_TRACE:
+        return "trace_id is not 16 bytes, or all zero"
+    if len(span_id) != 16 or span_id == ZERO_SPAN:
+        return "span_id is not 8 bytes, or all zero"
+    if parent is not None and len(parent) != 16:
+        return "parent_span_id is neither empty nor 8 bytes"
+    if not 0 <= start <= TIME_NS_MAX or not 0 <= end <= TIME_NS_MAX:
+        return WRONG_TIME
+    return ""
 
 
 def _check_logs(
@@ -248,95 +210,3 @@ def _nanoseconds(sent: Any) -> int:
     if sent.__class__ is int:
         return int(sent)
     return int(sent) if sent.isascii() and sent.isdigit() and len(sent) < 20 else -1
-
-
-def _json_id(sent: str) -> str:
-    if sent.isascii() and sent.isalnum():
-        try:
-            return bytes.fromhex(sent).hex()
-        except ValueError:
-            return NO_ID
-    return NO_ID if sent else ""
-
-
-def _protobuf_value(value: Any, depth: int = DEPTH_MAX) -> Any:
-    text = value.string_value
-    if text:
-        return text
-    kind = value.WhichOneof("value")
-    if kind == "string_value":
-        return ""
-    if kind == "int_value":
-        return value.int_value
-    if kind == "bool_value":
-        return value.bool_value
-    if kind == "double_value":
-        number = value.double_value
-        return (
-            number if math.isfinite(number) else otlp_json.json_value(otlp_json.AnyValue(double_value=number))
-        )
-    if kind == "array_value":
-        return CUT if depth <= 0 else [_protobuf_value(item, depth - 1) for item in value.array_value.values]
-    if kind == "kvlist_value":
-        if depth <= 0:
-            return CUT
-        return {pair.key: _protobuf_value(pair.value, depth - 1) for pair in value.kvlist_value.values}
-    if kind == "bytes_value":
-        return base64.b64encode(value.bytes_value).decode()
-    return None
-
-
-def _protobuf_attributes(pairs: Any) -> dict[str, Any]:
-    found = {pair.key: _protobuf_value(pair.value) for pair in pairs if not pair.value.string_value_strindex}
-    found.pop("", None)
-    return found
-
-
-def _read_protobuf(raw: bytes) -> Attribute:
-    pair = KeyValue.FromString(raw)
-    value = pair.value
-    # One of a string table that this protocol has no table for is counted like one without a key, never guessed.
-    return classify("" if value.string_value_strindex else pair.key, _protobuf_value(value))
-
-
-def _json_attributes(pairs: Any) -> dict[str, Any]:
-    found = {pair.key: otlp_json.json_value(pair.value) for pair in pairs}
-    found.pop("", None)
-    return found
-
-
-_decode_pair = msgspec.json.Decoder(otlp_json.KeyValue).decode
-
-
-def _known_status(status: Any) -> tuple[int, str]:
-    return status.code if 0 <= status.code <= 2 else 0, status.message[:STATUS_MESSAGE_CHARS_MAX]
-
-
-@lru_cache(maxsize=STATUSES_MAX)
-def _read_status(raw: bytes) -> tuple[int, str]:
-    return _known_status(Status.FromString(raw))
-
-
-def _read_json(raw: bytes) -> Attribute:
-    pair = _decode_pair(raw)
-    return classify(pair.key, otlp_json.json_value(pair.value))
-
-
-DIALECTS: dict[Encoding, Dialect] = {
-    Encoding.PROTOBUF: Dialect(
-        value=_protobuf_value,
-        attributes=_protobuf_attributes,
-        raws=operator.itemgetter(slice(None)),  # one call that makes the list is twice as fast as iterating
-        known=KnownAttributes(_read_protobuf),
-        hex_id=bytes.hex,
-        status=_read_status,
-    ),
-    Encoding.JSON: Dialect(
-        value=otlp_json.json_value,
-        attributes=_json_attributes,
-        raws=lambda attributes: [bytes(one) for one in attributes],
-        known=KnownAttributes(_read_json),
-        hex_id=_json_id,
-        status=_known_status,
-    ),
-}

@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from pilothouse.lake.otlp_dialect import Dialect
 from pilothouse.lake.otlp_fields import claim_text, optional_text, plain_json
-from pilothouse.lake.otlp_request import Dialect
 
 __all__ = ["Sender", "read_sender", "scope_text"]
 

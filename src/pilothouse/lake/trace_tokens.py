@@ -45,20 +45,26 @@ def counted_calls(calls: Sequence[CoreSpan], parents: dict[str, CoreSpan]) -> li
     """
     out = _repeated_above(calls, parents)
     counted: dict[str, CoreSpan] = {}
+    is_ordered = True
     for span in calls:
         if span.span_id in out:
             continue
         key = span.response_id or f"\0{span.span_id}"
         known = counted.setdefault(key, span)
-        if known.tokens_basis is None and span.tokens_basis is not None:
+        if known is not span and known.tokens_basis is None and span.tokens_basis is not None:
             counted[key] = span
-    return sorted(counted.values(), key=lambda span: (span.start_ns, span.span_id))
+            is_ordered = False
+    kept = list(counted.values())
+    if not is_ordered:
+        kept.sort(key=lambda span: (span.start_ns, span.span_id))
+    return kept
 
 
 def _repeated_above(calls: Sequence[CoreSpan], parents: dict[str, CoreSpan]) -> set[str]:
     """Return the ids of calls that say again what a call above or below them says."""
-    above = {span.span_id: outers for span in calls if (outers := _calls_above(span, parents))}
     out: set[str] = set()
+    below = [span for span in calls if not _is_separate(parents.get(span.span_id))]
+    above = {span.span_id: outers for span in below if (outers := _calls_above(span, parents))}
     if not above:
         return out
     for span in calls:
@@ -74,11 +80,13 @@ def _repeated_above(calls: Sequence[CoreSpan], parents: dict[str, CoreSpan]) -> 
     return out
 
 
+def _is_separate(above: CoreSpan | None) -> bool:
+    return above is None or above.operation in BETWEEN
+
+
 def _calls_above(span: CoreSpan, parents: dict[str, CoreSpan]) -> list[CoreSpan]:
     """Return the model calls above one, up to the next tool or agent."""
     above = parents.get(span.span_id)
-    if above is None or above.operation in BETWEEN:
-        return []
     found = []
     seen = {span.span_id}
     while above is not None and above.operation not in BETWEEN and above.span_id not in seen:
@@ -117,7 +125,7 @@ def sum_tokens(
         state = CostState.KNOWN
     else:
         state = CostState.PARTIAL if unknown < len(calls) else CostState.UNKNOWN
-    known = sum([span.cost_usd or 0 for span in calls])
+    known = sum(filter(None, [span.cost_usd for span in calls]))
     return TraceTokens(
         input=sums[0],
         cache_read=sums[1],

@@ -38,6 +38,7 @@ class TraceTree:
         roots: list[CoreSpan] = []
         orphans: list[CoreSpan] = []
         self.skewed = 0
+        children, parents = self._children, self.parents
         for span in kept:
             parent_id = span.parent_span_id
             if parent_id is None:
@@ -50,9 +51,10 @@ class TraceTree:
                 flags.append("cycle")
                 orphans.append(span)
             else:
-                self.parents[span.span_id] = parent
-                self._children.setdefault(parent_id, []).append(span)
-                self.skewed += _is_skewed(span, parent)
+                parents[span.span_id] = parent
+                children.setdefault(parent_id, []).append(span)
+                if span.start_ns < parent.start_ns or (span.end_ns or 0) > (parent.end_ns or 0):
+                    self.skewed += _is_skewed(span, parent)
         self.orphans = len(orphans)
         self.max_depth = 0
         self.task: CoreSpan | None = None

@@ -22,7 +22,7 @@ from pathlib import Path
 from pilothouse.errors import StorageUnavailable
 from pilothouse.lake.inflate import crc32
 from pilothouse.lake.limits import LIMITS_REVISION
-from pilothouse.lake.otlp_request import Encoding
+from pilothouse.lake.otlp_dialect import Encoding
 from pilothouse.ports.intake import Signal
 
 __all__ = ["FILE_BYTES", "FILE_SECONDS", "Wal", "WalRecord", "read_file", "read_folder"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from pilothouse.core.evidence.task import TaskState
-from pilothouse.lake.assembler import Added, Assembler, Closing
+from pilothouse.lake.assembler import Assembler, Closing, Repeated
 from pilothouse.lake.batches import span_batch, to_batch
 from pilothouse.lake.columns import SPANS, TASKS, CoreSpan, TaskRow
 from pilothouse.lake.counters import Counters
@@ -134,9 +134,8 @@ class LakeWriter:
         for trace_id in self._queries.trace_ids_closed_after(self._clock.now_ns() - REMEMBER_NS):
             self._assembler.remember(trace_id)
         if assembled < self.committed_seq:
-            at = time.monotonic()
-            for span in self._queries.core_spans_touched_after(self._node_id, assembled):
-                self._assembler.add(span, at)
+            spans = self._queries.core_spans_touched_after(self._node_id, assembled)
+            self._assembler.add_all(spans, time.monotonic())
         return self.committed_seq
 
     def take(self, record: WalRecord, request: ParsedRequest) -> None:
@@ -150,16 +149,13 @@ class LakeWriter:
             received_ns=record.received_ns, node=self._node_id, seq=record.seq, source=record.source
         )
         at = time.monotonic()
-        add = self._assembler.add
-        kept = []
-        for row in decode_rows(request, arrival, self._prices):
-            added = add(row[0], at)
-            if added is Added.NEW:
-                kept.append(row)
-            else:
-                self._counters.add("deduplicated")
-                if added is Added.CONFLICTING:
-                    self._counters.add("conflicting")
+        kept = decode_rows(request, arrival, self._prices)
+        repeated = self._assembler.add_all([core for core, _ in kept], at)
+        if repeated:
+            kept = [row for place, row in enumerate(kept) if place not in repeated]
+            self._counters.add("deduplicated", len(repeated))
+            conflicting = list(repeated.values()).count(Repeated.CONFLICTING)
+            self._counters.add("conflicting", conflicting)
         self._taken_seq = record.seq
         if kept:
             self._rows.extend(kept)

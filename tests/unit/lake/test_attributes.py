@@ -8,8 +8,9 @@ from otlp_rows import decode, decode_spans
 
 from pilothouse.errors import MalformedRecord
 from pilothouse.lake import attributes
-from pilothouse.lake.attributes import KnownAttributes, classify
-from pilothouse.lake.otlp_request import Encoding, parse_request
+from pilothouse.lake.attributes import LOST, KnownAttributes, classify
+from pilothouse.lake.otlp_dialect import Encoding
+from pilothouse.lake.otlp_request import parse_request
 from pilothouse.lake.otlp_wire import TracesRequest
 from pilothouse.ports.intake import Signal
 
@@ -26,8 +27,8 @@ def counting():
 
 def test_the_same_bytes_are_read_once():
     known, asked = counting()
-    first = known.read(b"a")
-    assert known.find([b"a", b"b"]) == [first, None]
+    first = known[b"a"]
+    assert known[b"a"] is first
     assert asked == [b"a"]
 
 
@@ -35,10 +36,9 @@ def test_what_is_remembered_is_bounded_by_number_and_what_is_asked_for_stays(mon
     monkeypatch.setattr(attributes, "KNOWN_MAX", 4)
     known, asked = counting()
     for number in range(100):
-        known.read(b"%d" % number)
-        if known.find([b"often"]) == [None]:
-            known.read(b"often")
-    assert len(known) <= 8
+        assert known[b"%d" % number] is known[b"%d" % number]
+        assert known[b"often"] is known[b"often"]
+    assert known.size <= 8
     assert asked.count(b"often") == 1
 
 
@@ -46,10 +46,11 @@ def test_what_is_remembered_is_bounded_by_bytes_and_long_texts_are_not(monkeypat
     monkeypatch.setattr(attributes, "KNOWN_BYTES_MAX", 100)
     known, _ = counting()
     for number in range(100):
-        known.read(b"%050d" % number)
-    assert len(known) <= 6
-    known.read(b"x" * (attributes.KNOWN_ATTRIBUTE_BYTES_MAX + 1))
-    assert known.find([b"x" * (attributes.KNOWN_ATTRIBUTE_BYTES_MAX + 1)]) == [None]
+        assert known[b"%050d" % number] is known[b"%050d" % number]
+    assert known.size <= 6
+    long = b"x" * (attributes.KNOWN_ATTRIBUTE_BYTES_MAX + 1)
+    assert known[long].name.slot == LOST
+    assert long not in known
 
 
 def test_rows_are_the_same_when_every_attribute_is_known():

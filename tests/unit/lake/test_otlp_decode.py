@@ -8,7 +8,7 @@ from otlp_rows import RECEIVED_NS, decode, decode_spans
 
 from pilothouse.lake import limits
 from pilothouse.lake.columns import SPAN_COLUMNS, TIME_FUTURE, TIME_INVERTED, TIME_MISSING, TIME_OLD
-from pilothouse.lake.otlp_request import Encoding
+from pilothouse.lake.otlp_dialect import Encoding
 from pilothouse.lake.prices import Price
 from pilothouse.ports.intake import Signal
 

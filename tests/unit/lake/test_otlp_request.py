@@ -6,7 +6,8 @@ from otlp_bodies import request, run_spans, to_json
 
 from pilothouse.errors import LimitExceeded, MalformedRecord
 from pilothouse.lake import otlp_request
-from pilothouse.lake.otlp_request import Encoding, parse_request
+from pilothouse.lake.otlp_dialect import Encoding
+from pilothouse.lake.otlp_request import parse_request
 from pilothouse.ports.intake import Signal
 
 GOOD = run_spans()

@@ -7,7 +7,7 @@ import pytest
 
 from pilothouse.errors import StorageUnavailable
 from pilothouse.lake import wal as module
-from pilothouse.lake.otlp_request import Encoding
+from pilothouse.lake.otlp_dialect import Encoding
 from pilothouse.lake.wal import Wal, WalRecord, read_file, read_folder
 from pilothouse.ports.intake import Signal
 
