@@ -41,7 +41,7 @@ def fold_trace(spans: Iterable[CoreSpan], *, state: TaskState, reason: str, clos
         The row.
     """
     kept, logs = _distinct(spans)
-    column = CoreSpan._make(zip(*kept, strict=True))
+    column: Any = CoreSpan._make(zip(*kept, strict=True))  # each column as one tuple
     flags: list[str] = []
     tree = TraceTree(kept, flags)
     root, parents = tree.root, tree.parents

@@ -304,8 +304,8 @@ class SpanGroup:
         if found is None:
             if not any(told):
                 return ABSENT, ABSENT
-            texts = [json_text(one) if one else None for one in told]
-            return texts, [preview(text, of_user=of_user) or None if text else None for text in texts]
+            said = [json_text(one) if one else None for one in told]
+            return said, [preview(text, of_user=of_user) or None if text else None for text in said]
         if found.__class__ is int:
             values = [one[found] for one in self.attributes]
             for value in values:
@@ -320,8 +320,9 @@ class SpanGroup:
         text, own = self.shared.text, self.layout.texts
         if not own:
             return repeat(f"{{{text}}}")
-        columns = [[one[place].json for one in self.attributes] for place in own]
-        parts: list[Column] = [repeat("{" + text), *columns] if text else columns
+        parts: list[Iterable[str]] = [[one[place].json for one in self.attributes] for place in own]
+        if text:
+            parts.insert(0, repeat("{" + text))
         joined = map(",".join, zip(*parts, strict=False))
         return [f"{one}}}" for one in joined] if text else [f"{{{one}}}" for one in joined]
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pilothouse.core.evidence.task import CostState
 from pilothouse.lake.columns import COST_PRICED, CoreSpan
@@ -140,14 +140,16 @@ def sum_tokens(
 
 def _sums(spans: Sequence[CoreSpan]) -> list[int]:
     """Return the tokens of spans with usage, by class."""
-    return [
-        sum(filter(None, column)) for column in zip(*[span[_CLASSES] for span in spans], strict=True)
-    ] or [0] * 5
+    if len(spans) == 1:
+        only: tuple[Any, ...] = spans[0]
+        return [count or 0 for count in only[_CLASSES]]
+    classes = zip(*[span[_CLASSES] for span in spans], strict=True)
+    return [sum(filter(None, counts)) for counts in classes] or [0] * 5
 
 
 def _outermost_with_usage(kept: Sequence[CoreSpan], parents: dict[str, CoreSpan]) -> list[CoreSpan]:
     """Return agent and workflow spans with usage that lie below no other such span."""
-    found = [span for span in kept if span.tokens_basis is not None and span.operation in OUTER_OPERATIONS]
+    found = [span for span in kept if span.operation in OUTER_OPERATIONS and span.tokens_basis is not None]
     if len(found) < 2:
         return found
     ids = {span.span_id for span in found}

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is remembered of attributes is bounded, and changes nothing about what is read."""
 
+import random
+
 import pytest
+from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from otlp_bodies import request, run_spans
 from otlp_rows import decode, decode_spans
@@ -10,8 +13,9 @@ from pilothouse.errors import MalformedRecord
 from pilothouse.lake import attributes
 from pilothouse.lake.attributes import LOST, KnownAttributes, classify
 from pilothouse.lake.otlp_dialect import Encoding
+from pilothouse.lake.otlp_pair import read_short_pair
 from pilothouse.lake.otlp_request import parse_request
-from pilothouse.lake.otlp_wire import TracesRequest
+from pilothouse.lake.otlp_wire import KeyValue, TracesRequest
 from pilothouse.ports.intake import Signal
 
 
@@ -88,3 +92,41 @@ def test_the_last_of_a_repeated_name_wins_and_the_others_are_counted():
     assert named["request_model"] == "new"
     assert named["attributes"] == '{"gen_ai.request.model":"new","mine":2}'
     assert named["dropped_attributes"] == 2
+
+
+def raw_pairs(seed):
+    """Attributes of every shape, many cut or changed in one byte."""
+    chance = random.Random(seed)
+    for _ in range(3_000):
+        pair = KeyValue(key=chance.choice(["", "k", "gen_ai.request.model", "ключ", "k" * 127, "k" * 128]))
+        kind = chance.randrange(6)
+        if kind < 3:
+            pair.value.string_value = "é" * chance.choice([0, 1, 61, 62, 63, 64, 2_000, 3_000]) + "x" * kind
+        elif kind == 3:
+            pair.value.int_value = chance.choice([0, 1, 127, 128, 2**31, 2**62, 2**63 - 1, -1])
+        elif kind == 4:
+            pair.value.array_value.values.add().bool_value = True
+        raw = bytearray(pair.SerializeToString())
+        if raw and chance.random() < 0.5:
+            raw[chance.randrange(min(12, len(raw)))] = chance.randrange(256)
+        if chance.random() < 0.2:
+            raw = raw[: chance.randrange(len(raw) + 1)]
+        yield bytes(raw)
+
+
+def test_what_is_read_by_its_bytes_is_what_the_library_reads():
+    short = 0
+    for raw in raw_pairs(7):
+        try:
+            found = read_short_pair(raw)
+        except UnicodeDecodeError:
+            with pytest.raises(DecodeError):
+                KeyValue.FromString(raw)
+            continue
+        if found is not None:
+            short += 1
+            pair = KeyValue.FromString(raw)
+            value = pair.value.string_value if pair.value.HasField("string_value") else pair.value.int_value
+            expected = classify(pair.key, value)
+            assert (found.name.key, found.value, found.json) == (pair.key, expected.value, expected.json)
+    assert short > 500
