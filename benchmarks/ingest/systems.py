@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-START_S = 120.0
+START_S = 600.0
+"""On a machine that others use too a start can take minutes."""
 
 
 def free_port() -> int:

@@ -185,13 +185,13 @@ class SegmentTable:
         except (DeltaError, OSError, pa.ArrowException) as error:
             raise _unavailable(self._folder, error) from error
 
-    def compact(self, files_min: int = COMPACT_FILES_MIN) -> int:
+    def compact(self, files_min: int | None = None) -> int:
         """Merge the small files of each day that has many of them.
 
         The merged files are on the disk before this returns. Old ones stay for readers until `vacuum`.
 
         Args:
-            files_min: Small files of a day that are worth it.
+            files_min: Small files of a day that are worth it; `COMPACT_FILES_MIN` when None.
 
         Returns:
             Files that were merged away.
@@ -202,7 +202,7 @@ class SegmentTable:
                 small[file.day] = small.get(file.day, 0) + 1
         before = len(self.files())
         for day, count in small.items():
-            if count >= files_min:
+            if count >= (COMPACT_FILES_MIN if files_min is None else files_min):
                 self._rewrite(partial(_compact_day, day=day))
         return max(0, before - len(self.files()))
 
