@@ -10,6 +10,7 @@ from agent_repository import write_lines
 from typer.testing import CliRunner
 
 from pilothouse.app import command_tree
+from pilothouse.errors import PilothouseError
 
 CASES = 150
 AGENT = """
@@ -36,7 +37,9 @@ def typed(tmp_path, monkeypatch):
 
     def run(line, exits=0):
         done = CliRunner().invoke(command_tree(), line.split())
-        assert done.exit_code == exits, done.output
+        error = done.exception
+        code = int(error.exit_status) if isinstance(error, PilothouseError) else done.exit_code
+        assert code == exits, done.output
         return done.stdout
 
     return run
@@ -64,3 +67,42 @@ def test_two_runs_are_compared_by_the_addresses_that_were_run(typed):
         said = typed(f"eval compare python:doubling:old {wrong} --dataset cases.jsonl")
         assert "-20.0 points [-27" in said
         assert "30 worse: " in said
+
+
+def test_an_agent_that_learned_its_gate_cases_is_at_risk_when_the_sealed_ones_are_opened(typed, tmp_path):
+    typed("dataset add set cases.jsonl")
+    said = typed("dataset split set --dev 0 --sealed 0.3")
+    assert said == "105 gate, 45 sealed\n"
+    cases = [json.loads(line) for line in (tmp_path / "set" / "cases.jsonl").read_text("utf-8").splitlines()]
+    known = {one["input"] for one in cases if one.get("split", "gate") == "gate"}
+    (tmp_path / "learned.py").write_text(
+        f"KNOWN = {sorted(known)}\n\ndef run(question):\n    return 2 * question if question in KNOWN or question % 4 else 0\n",
+        encoding="utf-8",
+    )
+    command = (
+        "gate --candidate python:learned:run --baseline python:doubling:old --dataset set --agent doubling"
+    )
+    typed(f"{command} --complete --margin 20")
+    opened = json.loads(typed(f"{command} --sealed --complete --margin 20 --json"))
+    (item,) = [one for one in opened["items"] if one["requirement"] == "not_tuned"]
+    assert item["status"] == opened["status"] == "at_risk"
+    assert "100.0% good on 105 gate cases" in item["sentence"]
+    assert any(note == "opening 1 of 4 of the sealed split" for note in opened["notes"])
+    typed(f"{command} --sealed --complete --margin 20 --strict", exits=1)
+    honest = json.loads(
+        typed(
+            "gate --candidate python:doubling:new --baseline python:doubling:old --dataset set --agent doubling --sealed --json"
+        )
+    )
+    assert honest["status"] == "holds"
+    assert any("no sign of tuning" in note for note in honest["notes"])
+
+
+def test_a_load_run_says_what_it_takes_first_and_one_that_does_not_fit_sends_nothing(typed):
+    command = "load python:doubling:new --dataset cases.jsonl --rate 30000 --times 10"
+    typed(f"{command} --limit-rpm 100000", exits=2)
+    found = json.loads(typed(f"{command} --json"))
+    held = found["saturation"]["task"]
+    assert (held["held"], held["fell"]) == (300_000.0, None)
+    assert held["least"] == 0.95
+    assert "at least 98" in typed(command)

@@ -60,6 +60,7 @@ class Delivered:
         cause: `answered` (also when the answer is bad), `timeout`, `agent_error`, `refused` or `shed`.
         latency_s: From the scheduled start to the answer.
         lag_s: How late the call was started.
+        cost_usd: What it cost, or None when that is not known.
     """
 
     case_id: str
@@ -69,6 +70,7 @@ class Delivered:
     cause: str
     latency_s: float
     lag_s: float
+    cost_usd: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +97,12 @@ class ArmResult:
     def answered(self) -> int:
         """Users who got an answer in time, good or bad."""
         return sum(one.cause == ANSWERED for one in self.delivered)
+
+    @property
+    def usd_per_task(self) -> float | None:
+        """Mean cost of the tasks whose cost is known, or None without one."""
+        costs = [one.cost_usd for one in self.delivered if one.cost_usd is not None]
+        return float(np.mean(costs)) if costs else None
 
     @property
     def lag_p99_s(self) -> float:
@@ -274,4 +282,5 @@ async def _scored(case: Case, result: Result, latency_s: float, lag_s: float, bo
         cause=cause,
         latency_s=latency_s,
         lag_s=lag_s,
+        cost_usd=result.reply.cost_usd if result.reply is not None else None,
     )

@@ -15,7 +15,7 @@ from pilothouse.evals.case import Case
 from pilothouse.evals.planner import FLIP_RATE_ASSUMED, TypePlan, plan_type
 from pilothouse.workflows.gate_run import GateRun
 
-__all__ = ["GatePlan", "make_plan"]
+__all__ = ["GatePlan", "make_plan", "unit_costs"]
 
 MEASURED_PAIRS_MIN = 20
 """Pairs from earlier runs from which a flip rate is believed; fewer say nothing about rare flips."""
@@ -87,7 +87,7 @@ def make_plan(run: GateRun) -> GatePlan:
         plans.append(plan)
         expected += calls * plan.unchanged.cases / len(judge.cases)
     attacks = _missing_calls(run, run.selection.adversarial, [run.candidate])
-    cost, seconds = _unit_costs(run, live)
+    cost, seconds = unit_costs(run, live)
     at_once = run.request.concurrency
     pace_s = None if seconds is None else max(seconds / at_once, 60 / (run.request.per_minute or 1e9))
     return GatePlan(
@@ -135,8 +135,13 @@ def _flip_rate(run: GateRun, cases: tuple[Case, ...]) -> tuple[float, str]:
     return max(flips, FLIP_RATE_MIN), f"measured on {len(pairs)} stored pairs"
 
 
-def _unit_costs(run: GateRun, arms: list[Arm]) -> tuple[float | None, float | None]:
-    """Mean cost and mean time of the stored trials of these sides; None where nothing is known."""
+def unit_costs(run: GateRun, arms: list[Arm]) -> tuple[float | None, float | None]:
+    """Return mean cost (US dollars) and mean time (seconds) of the stored trials of some sides; None where unknown.
+
+    Args:
+        run: An opened run.
+        arms: The sides.
+    """
     costs: list[float] = []
     times: list[float] = []
     for arm in arms:

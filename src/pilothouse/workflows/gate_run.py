@@ -17,11 +17,12 @@ from pilothouse.core.verdict.release import (
     judge_must_not,
 )
 from pilothouse.core.verdict.release_behaviour import judge_behaviour
+from pilothouse.core.verdict.release_tuning import SplitGap, judge_tuning, split_gap
 from pilothouse.core.verdict.release_verdict import ReleaseVerdict, RunCost, fold_items
 from pilothouse.core.verdict.verdict import ItemVerdict, Status
 from pilothouse.errors import ProviderError, UsageError
 from pilothouse.evals.arms import Arm, requests_of
-from pilothouse.evals.case import Case
+from pilothouse.evals.case import Case, Split
 from pilothouse.evals.checks import CheckBook
 from pilothouse.evals.dataset import Dataset
 from pilothouse.evals.journal import Journal
@@ -296,14 +297,31 @@ class GateRun:
             if close is not None:
                 await close()
 
+    def _tuning(self, seen: Sequence[Case]) -> tuple[SplitGap | None, ItemVerdict | None]:
+        """Hold the gate cases against the sealed ones, when those were opened."""
+        if not self.request.sealed:
+            return None, None
+        gate, sealed = (
+            self.gathered.results([case for case in seen if case.split is split], None)
+            for split in (Split.GATE, Split.SEALED)
+        )
+        gap = split_gap(gate, sealed)
+        failed = [one.case_id for one in sealed if one.candidate[0] is False]
+        return gap, judge_tuning(gap, failed) if gap is not None else None
+
     def _verdict(self, common: Sequence[ItemVerdict], *, seconds: float) -> ReleaseVerdict:
-        items = fold_items([*common, *(item for one in self.judges for item in one.items)])
         seen: list[Case] = [case for one in self.judges for case in one.cases[: one.seen]]
+        gap, tuned = self._tuning(seen)
+        items = fold_items(
+            [*common, *([tuned] if tuned else []), *(item for one in self.judges for item in one.items)]
+        )
         once = len(self.selection.adversarial) + len(self.selection.golden)
         planned = sum(len(one.cases) for one in self.judges) + once
         notes = [*self.notes]
         if self._runner.stopped_because:
             notes.append(self._runner.stopped_because)
+        if gap is not None and tuned is None:
+            notes.append(f"gate against sealed: {gap.sentence}")
         if self.gathered.unscored_note:
             notes.append(self.gathered.unscored_note)
         notes += [

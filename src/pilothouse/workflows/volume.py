@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from pilothouse.core.evidence.evidence import ITEMS_MAX, Binding, Evidence, Source
 from pilothouse.core.statistics.sequential import GateState
-from pilothouse.core.verdict.release import CaseResult
+from pilothouse.core.verdict.release import CaseResult, design_effect
 from pilothouse.core.verdict.release_difference import judge_difference
+from pilothouse.core.verdict.saturation import Saturation, VolumePoint, find_saturation
 from pilothouse.core.verdict.verdict import ItemVerdict, Reason, Status
 from pilothouse.evals.case import Case
 from pilothouse.evals.load import ANSWERED, ArmResult, Delivered, drive, lag_s_max
@@ -31,6 +32,7 @@ class VolumeResult:
         plan: How the cases were sent.
         arms: Before, at each volume, after; on the same cases in the same order.
         items: Quality and answers in time against the first arm, by task type, worst first.
+        saturation: Up to which volume good answers stay at their least, by task type.
         is_late: Whether the generator could not keep its schedule, so that nothing is decided.
         notes: What a reader must know.
     """
@@ -38,6 +40,7 @@ class VolumeResult:
     plan: VolumePlan
     arms: tuple[ArmResult, ...]
     items: tuple[ItemVerdict, ...]
+    saturation: Mapping[str, Saturation]
     is_late: bool
     notes: tuple[str, ...]
 
@@ -97,11 +100,14 @@ async def measure_volume(
             f"the generator was late in {', '.join(arm.name for arm in late)}: it measured itself, so nothing is decided"
         )
         items = [_undecided(one, one.sentence) for one in items]
+    levels = () if late else types
+    saturation = {name: found for name in levels if (found := _saturation(run, name, arms)) is not None}
     worst = {status: rank for rank, status in enumerate(Status)}
     return VolumeResult(
         plan=plan,
         arms=tuple(arms),
         items=tuple(sorted(items, key=lambda one: worst[one.status])),
+        saturation=saturation,
         is_late=bool(late),
         notes=tuple(notes),
     )
@@ -134,7 +140,7 @@ def load_evidence(run: GateRun, result: VolumeResult, *, agent: str, now: dateti
             high=item.high,
             method=item.method,
             items=item.items[:ITEMS_MAX],
-            detail=f"{times:g} times {result.plan.per_minute:.3g} a minute",
+            detail=_detail(result, item, times),
             source=Source(
                 command=f"pilothouse load {run.candidate.address} --times {times:g}", run_id=run.run_id
             ),
@@ -175,6 +181,27 @@ def _compare(run: GateRun, task_type: str, before: ArmResult, after: ArmResult, 
             item, f"{item.sentence}; but only a model judge says so: add a computed scorer to the cases"
         )
     return item
+
+
+def _saturation(run: GateRun, task_type: str, arms: Sequence[ArmResult]) -> Saturation | None:
+    """Find where good answers fall under the floor, or without one under the pilot's own level less the margin."""
+    rules = run.policy.rules[task_type]
+    points = []
+    for arm in arms:
+        some = [one for one in arm.delivered if one.task_type == task_type and one.is_good is not None]
+        if some:
+            share = sum(one.is_good is True for one in some) / len(some)
+            n = max(1, int(len(some) / design_effect([one.cluster for one in some])))
+            points.append(VolumePoint(per_minute=arm.per_minute, good=round(share * n), n=n))
+    if not points:
+        return None
+    pilot = points[0].good / points[0].n
+    return find_saturation(points, rules.floor if rules.floor is not None else max(0.0, pilot - rules.margin))
+
+
+def _detail(result: VolumeResult, item: ItemVerdict, times: float) -> str:
+    found = result.saturation.get(item.scope.task_type or "")
+    return f"{times:g} times {result.plan.per_minute:.3g} a minute" + (f"; {found.sentence}" if found else "")
 
 
 def _rests_on_a_judge(run: GateRun, item: ItemVerdict) -> bool:

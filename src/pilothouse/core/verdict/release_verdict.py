@@ -21,6 +21,7 @@ _ORDER: Final = (
     "floor",
     "reliable",
     "adversarial",
+    "not_tuned",
     "compared",
     "cases",
     "scored",

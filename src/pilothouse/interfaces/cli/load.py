@@ -58,6 +58,15 @@ def register(cli: typer.Typer, services: Services) -> None:
         scorer: Annotated[
             str | None, typer.Option(help="""Judges cases without asserts: NAME or NAME={"json": "args"}.""")
         ] = None,
+        limit_rpm: Annotated[
+            float | None, typer.Option(help="Model calls that the provider takes in a minute.", min=0.001)
+        ] = None,
+        limit_tpm: Annotated[
+            float | None, typer.Option(help="Tokens that the provider takes in a minute.", min=0.001)
+        ] = None,
+        budget_usd: Annotated[
+            float | None, typer.Option(help="Most money for the whole run.", min=0.0)
+        ] = None,
         margin: Annotated[float | None, typer.Option(help="Largest accepted loss, points.")] = None,
         max_cases: Annotated[int | None, typer.Option(help="Most cases.", min=1)] = None,
         deadline: Annotated[
@@ -74,6 +83,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         """
         from pilothouse.interfaces.cli.load_run import run_load
         from pilothouse.workflows.gate_request import GateRequest
+        from pilothouse.workflows.load_needs import LoadLimits
         from pilothouse.workflows.volume_plan import VOLUME_ASKED, VolumeWish
 
         here = Path(CHARTER_NAME)
@@ -87,6 +97,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             margin_points=margin,
             max_cases=max_cases,
             deadline_s=deadline,
+            decides=False,
             journal=journal,
         )
         status = run_load(
@@ -95,6 +106,9 @@ def register(cli: typer.Typer, services: Services) -> None:
             settings=load_settings(home=home),
             wish=VolumeWish(
                 times=tuple(times or (VOLUME_ASKED,)), per_minute=rate, recorded=recorded, skip_idle=skip_idle
+            ),
+            limits=LoadLimits(
+                requests_per_minute=limit_rpm, tokens_per_minute=limit_tpm, budget_usd=budget_usd
             ),
             as_json=as_json,
         )

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import ExitStack
+from dataclasses import asdict
 
 import typer
 from rich.console import Console
@@ -19,6 +20,7 @@ from pilothouse.interfaces.cli.gate_text import MARKS
 from pilothouse.interfaces.cli.services import Services
 from pilothouse.settings import Settings
 from pilothouse.workflows.gate_request import GateRequest
+from pilothouse.workflows.load_needs import LoadLimits, state_needs
 from pilothouse.workflows.release import open_gate
 from pilothouse.workflows.volume import VolumeResult, load_evidence, measure_volume
 from pilothouse.workflows.volume_plan import VOLUME_ASKED, VolumePlan, VolumeWish, plan_volume
@@ -27,7 +29,13 @@ __all__ = ["run_load"]
 
 
 def run_load(
-    request: GateRequest, *, services: Services, settings: Settings, wish: VolumeWish, as_json: bool
+    request: GateRequest,
+    *,
+    services: Services,
+    settings: Settings,
+    wish: VolumeWish,
+    limits: LoadLimits,
+    as_json: bool,
 ) -> ExitStatus:
     """Measure, show and record.
 
@@ -36,6 +44,7 @@ def run_load(
         services: Openers of the composition root.
         settings: Values in force.
         wish: What was asked of the load.
+        limits: What may be used; a run that does not fit sends nothing.
         as_json: Whether the result is printed as JSON.
 
     Returns:
@@ -44,13 +53,16 @@ def run_load(
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     with ExitStack() as stack:
         journal = stack.enter_context(Journal(request.journal))
-        needs = request.charter is not None or request.agent is not None
-        installation = stack.enter_context(services.open_installation(settings)) if needs else None
+        is_named = request.charter is not None or request.agent is not None
+        installation = stack.enter_context(services.open_installation(settings)) if is_named else None
         now = services.clock.now()
         request, plan, notes = plan_volume(request, wish, installation=installation, now=now)
         run = open_gate(request, journal=journal, now=now)
         run.notes.extend(notes)
         console.print(_plan_line(plan, sum(len(one.cases) for one in run.judges)))
+        needs = state_needs(run, plan, installation=installation, now=now)
+        console.print(escape(needs.sentence))
+        needs.check(limits)
         result = asyncio.run(
             measure_volume(run, plan, on_arm=lambda arm: console.print(escape(_arm_line(arm))))
         )
@@ -74,6 +86,8 @@ def _print_result(result: VolumeResult) -> None:
         )
     for arm in result.arms:
         out.print(escape(_arm_line(arm)))
+    for task_type, found in result.saturation.items():
+        out.print(escape(f"{task_type}: {found.sentence}"))
     for note in result.notes:
         out.print(escape(f"note: {note}"))
 
@@ -100,6 +114,7 @@ def _arm_line(arm: ArmResult) -> str:
         f"{arm.name}: {good} of {len(arm.delivered)} good ({causes}), p50 {arm.latency_s(0.5):.2f} s, "
         f"p95 {arm.latency_s(0.95):.2f} s, p99 {arm.latency_s(0.99):.2f} s, at most {arm.backlog_max} open, "
         f"generator lag p99 {1000 * arm.lag_p99_s:.0f} ms"
+        + (f", ${arm.usd_per_task:.4f} a task" if arm.usd_per_task is not None else "")
         + (f", {arm.skipped_s:.0f} s idle jumped over" if arm.skipped_s >= 1 else "")
     )
 
@@ -118,6 +133,7 @@ def _record(result: VolumeResult) -> dict[str, object]:
                 "p50_s": arm.latency_s(0.5),
                 "p95_s": arm.latency_s(0.95),
                 "p99_s": arm.latency_s(0.99),
+                "usd_per_task": arm.usd_per_task,
                 "backlog_max": arm.backlog_max,
                 "lag_p99_s": arm.lag_p99_s,
                 "seconds": arm.seconds,
@@ -125,5 +141,6 @@ def _record(result: VolumeResult) -> dict[str, object]:
             }
             for arm in result.arms
         ],
+        "saturation": {name: asdict(one) for name, one in result.saturation.items()},
         "notes": list(result.notes),
     }
