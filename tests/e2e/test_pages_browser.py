@@ -47,6 +47,7 @@ PAGES = {
     "tour": "/tour",
     "trace": f"{BASE}/tasks/{next(iter(world.make_outcomes(TASKS)))}",
     "value": f"{BASE}/value",
+    "waivers": f"{BASE}/waivers",
     "watch": f"{BASE}/watch",
 }
 EACH_PAGE = [pytest.param(name, marks=pytest.mark.xdist_group(f"page {name}")) for name in PAGES]

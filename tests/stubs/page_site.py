@@ -25,6 +25,7 @@ from pilothouse.interfaces.web.review import ReviewRoom
 from pilothouse.interfaces.web.rollout import RolloutRoom
 from pilothouse.interfaces.web.shelf import ShelfRoom
 from pilothouse.interfaces.web.signing import SigningRoom
+from pilothouse.interfaces.web.waivers import WaiverRoom
 from pilothouse.ledger.curation import SqlCuration
 from pilothouse.ledger.ledger import SqlLedger, open_ledger
 from pilothouse.ledger.review_queue import SqlReviewQueue
@@ -205,6 +206,7 @@ def people_site(home: Path, *, open_reading: bool = True, proxy: Proxy | None = 
             RolloutRoom(installation, shows),
             IncidentRoom(room),
             ControlsRoom(desk),
+            WaiverRoom(desk, shows.forget),
             ShelfRoom(desk),
         )
         app = web_app(shows, sign_in=sign_in, rooms=rooms)

@@ -104,6 +104,7 @@ def _serve_node(
     from pilothouse.interfaces.web.pages import web_app
     from pilothouse.interfaces.web.rollout import RolloutRoom
     from pilothouse.interfaces.web.shelf import ShelfRoom
+    from pilothouse.interfaces.web.waivers import WaiverRoom
     from pilothouse.lake.health import metrics_text
     from pilothouse.workflows.background import Background, Tick
     from pilothouse.workflows.reconcile import RECONCILE_EVERY_S, GapWatch, open_gap_incidents
@@ -157,6 +158,7 @@ def _serve_node(
                 RolloutRoom(installation, shows),
                 IncidentRoom(room),
                 ControlsRoom(desk),
+                WaiverRoom(desk, shows.forget),
                 ShelfRoom(desk),
             ),
         ),

@@ -24,6 +24,7 @@ from pilothouse.reports.view_models import (
 from pilothouse.reports.words import SHAPES, plural
 
 __all__ = [
+    "HAND_OVER",
     "EventShown",
     "IncidentPage",
     "IncidentRow",
@@ -50,6 +51,9 @@ _ASKS = {
     IncidentState.MITIGATED: "Stop the harm, and say so.",
     IncidentState.RESOLVED: "Find the cause, end it, and say so.",
 }
+HAND_OVER = "hand-over"
+"""What the form that gives an incident to somebody else posts in the place of a state."""
+
 TRACES_SHOWN_MAX = 10
 """Worst first; the rest stands in the JSON of `pilothouse incident show --json`."""
 
@@ -116,6 +120,7 @@ class IncidentPage(Page):
         traces: Worst first.
         commands: What can be typed now.
         steps: What the visitor can do here; empty when nobody is signed in.
+        hand_to: Person id and reason of each to whom the visitor can give it; empty while nobody has it in hand.
         visitor: Name of who looks at it, or empty.
     """
 
@@ -126,6 +131,7 @@ class IncidentPage(Page):
     traces: tuple[Link, ...]
     commands: tuple[str, ...]
     steps: tuple[Step, ...]
+    hand_to: tuple[tuple[str, str], ...]
     visitor: str
 
 
@@ -232,6 +238,8 @@ def build_incident(
     elif commands:
         action = ActionOffer(label="Write down what was learnt; that closes it.", command=commands[0])
     steps = [Step(to=one.value, label=_BUTTONS[one]) for one in possible] if person in handlers else []
+    others = {who: why for who, why in handlers.items() if who != incident.acknowledged_by}
+    may_hand = person in handlers and IncidentState.MITIGATED in (*possible, incident.state)
     return IncidentPage(
         name="incident",
         title=f"{incident.state.value.capitalize()} · {incident.name}",
@@ -253,5 +261,6 @@ def build_incident(
         traces=traces,
         commands=tuple(commands),
         steps=tuple(steps),
+        hand_to=tuple((who, f"{who}, {why}") for who, why in others.items()) if may_hand else (),
         visitor=person,
     )

@@ -44,6 +44,7 @@ def render_executive(page: ExecutivePage, console: Console) -> None:
     for line in (page.gate_date, page.stall):
         if line:
             console.print(Text(plain_text(line, console)))
+    console.print(Text(plain_text(f"\n{'. '.join(page.foot)}.", console), style="dim"))
 
 
 def render_compliance(page: CompliancePage, console: Console) -> None:

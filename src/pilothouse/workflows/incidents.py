@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from pilothouse.core.action.escalation import plan_level
 from pilothouse.core.action.incident import Incident, IncidentEvent, IncidentState, check_step
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.powers import incident_handlers
@@ -18,9 +19,18 @@ from pilothouse.ports.incidents import IncidentChange
 from pilothouse.ports.work import WorkChange
 from pilothouse.workflows.control_room import ControlRoom
 from pilothouse.workflows.in_force import charter_of
-from pilothouse.workflows.paging import incident_key
+from pilothouse.workflows.paging import incident_key, page_person
 
-__all__ = ["NO_COMPLAINT", "REVIEW_FIELDS", "IncidentView", "incident_named", "move", "review", "view"]
+__all__ = [
+    "NO_COMPLAINT",
+    "REVIEW_FIELDS",
+    "IncidentView",
+    "hand_over",
+    "incident_named",
+    "move",
+    "review",
+    "view",
+]
 
 REVIEW_FIELDS = ("cause", "impact", "action", "complaint", "case")
 """What a review must say: why it happened, whom it hit, what was changed, when somebody first complained, and
@@ -31,6 +41,8 @@ NO_COMPLAINT = "none"
 LEAD_WINDOW = timedelta(days=90)
 LEAD_SHARE_MIN = 0.9
 """MON-8: in nine of ten incidents the alert came before the first complaint."""
+
+_IN_HAND = frozenset({IncidentState.ACKNOWLEDGED, IncidentState.MITIGATED})
 
 _WORDS = {
     IncidentState.ACKNOWLEDGED: "has it in hand",
@@ -127,6 +139,47 @@ def move(
     event = IncidentEvent(at=now, kind="state", actor=person, text=said)
     return room.incidents.change(
         IncidentChange(incident=changed, events=(event,), work=WorkChange(cancelled=cancelled))
+    )
+
+
+def hand_over(room: ControlRoom, number: int, to: str, *, person: str, now: datetime) -> Incident:
+    """Give an incident that somebody has in hand to somebody else, who is paged about it.
+
+    Args:
+        room: Opened parts.
+        number: Incident, acknowledged or mitigated.
+        to: Who has it from now on, a person id of the charter with a part in incidents.
+        person: Who hands it over.
+        now: The moment, aware UTC.
+
+    Raises:
+        UnknownName: Nothing has that number.
+        Denied: The charter gives one of the two no part in incidents.
+        UsageError: Nobody has it in hand, or it is that person already.
+        Conflict: Somebody else changed it at the same moment.
+    """
+    incident = incident_named(room, number)
+    why, theirs = _allowed(room, incident, person), _allowed(room, incident, to)
+    if incident.state not in _IN_HAND:
+        raise UsageError(
+            f"{incident.name} is {incident.state.value}: nobody has it in hand",
+            remedy=f"`pilothouse incident acknowledge {number} --as {to}`",
+            subject=incident.name,
+        )
+    if incident.acknowledged_by == to:
+        raise UsageError(
+            f"{to} has {incident.name} in hand already", remedy="`pilothouse incident list`", subject=to
+        )
+    said = f"{person} ({why}) hands it to {to} ({theirs})."
+    changed = replace(incident, acknowledged_by=to)
+    record = room.installation.ledger.charter(incident.agent)
+    plan = plan_level(charter_of(record), incident.level) if record else None
+    page = page_person(
+        room, changed, to, now, level=incident.level, via=plan.via if plan else (), why=(said,)
+    )
+    event = IncidentEvent(at=now, kind="state", actor=person, text=said)
+    return room.incidents.change(
+        IncidentChange(incident=changed, events=(event,), work=WorkChange(jobs=(page,)))
     )
 
 

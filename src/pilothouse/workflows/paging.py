@@ -26,7 +26,16 @@ from pilothouse.workflows.directory import people_gone
 from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.work import Courier, Delivery, Worker, retry_at
 
-__all__ = ["CUT_OFF", "ROUNDS_MAX", "Called", "Pager", "call_level", "incident_key", "working_zone"]
+__all__ = [
+    "CUT_OFF",
+    "ROUNDS_MAX",
+    "Called",
+    "Pager",
+    "call_level",
+    "incident_key",
+    "page_person",
+    "working_zone",
+]
 
 CUT_OFF = "dead-pager"
 """Name of the drill in which nothing can be sent: whatever process sends its pages, none arrives."""
@@ -84,23 +93,9 @@ def call_level(
         text = f"The charter names nobody for level {level}: nobody is called. `pilothouse check` says what is open."
         return Called(events=(IncidentEvent(at=now, kind=LOUD, actor="pager", text=text),))
     jobs = tuple(
-        Job(
+        replace(
+            page_person(room, incident, call.person, now, level=level, via=plan.via, why=why),
             key=_page_key(incident, level, call.person),
-            action="page",
-            subject=incident.name,
-            document=canonical_json(
-                {
-                    "incident": incident.number,
-                    "agent": incident.agent,
-                    "level": level,
-                    "drill": incident.drill,
-                    "person": call.person,
-                    "via": list(plan.via),
-                    "title": f"{incident.severity} · {incident.agent}: {incident.title}",
-                    "body": _body(room, incident, call.person, why),
-                }
-            ),
-            run_after=now,
         )
         for call in plan.calls
     )
@@ -122,6 +117,47 @@ def call_level(
         text=f"Level {level} is called: {people}; to be acknowledged by {due:%Y-%m-%d %H:%M} UTC.",
     )
     return Called(events=(event,), jobs=jobs, timers=(timer,))
+
+
+def page_person(
+    room: ControlRoom,
+    incident: Incident,
+    person: str,
+    now: datetime,
+    *,
+    level: int,
+    via: Sequence[str],
+    why: Sequence[str] = (),
+) -> Job:
+    """Return the page to one person; its key is of this moment, so that handing over twice pages twice.
+
+    Args:
+        room: Opened parts.
+        incident: The incident.
+        person: Who is told.
+        now: The moment, aware UTC.
+        level: The level it is on.
+        via: Kinds of contact, as the level names them.
+        why: What changed before, for the message.
+    """
+    return Job(
+        key=incident_key(incident, "to", person, now.isoformat()),
+        action="page",
+        subject=incident.name,
+        document=canonical_json(
+            {
+                "incident": incident.number,
+                "agent": incident.agent,
+                "level": level,
+                "drill": incident.drill,
+                "person": person,
+                "via": list(via),
+                "title": f"{incident.severity} · {incident.agent}: {incident.title}",
+                "body": _body(room, incident, person, why),
+            }
+        ),
+        run_after=now,
+    )
 
 
 def working_zone(room: ControlRoom, charter: Charter, plan: LevelPlan) -> tzinfo:

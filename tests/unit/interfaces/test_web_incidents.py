@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import page_site
@@ -59,6 +60,10 @@ def fire(room):
     ).incident
 
 
+def jobs(room):
+    return room.work.jobs(room.incidents.incident(1).name)
+
+
 def enter(client, site, who):
     client.post("/sign-in", data={"link": site.link(who).removeprefix("/sign-in/")}, headers=SAME)
     return re.search(r'name="form_token" value="([0-9a-f]{64})"', client.get("/sign-in").text)[1]
@@ -107,3 +112,26 @@ def test_who_has_the_duty_takes_it_with_a_button(client, room, site):
         answer = client.post(address, data={"to": wrong, "form_token": token}, headers=SAME)
         assert answer.status_code == 422
     assert "The harm has stopped" in client.get("/incidents/1").text
+
+
+def test_who_has_it_in_hand_gives_it_to_another_who_is_paged(client, room, site):
+    fire(room)
+    token = enter(client, site, "sam")
+    address = f"/agents/{world.AGENT}/incidents/1"
+    give = {"to": "hand-over", "person": "kim", "form_token": token}
+    assert client.post(address, data=give, headers=SAME).status_code == 422, "nobody has it in hand"
+    assert "Give it to" not in client.get("/incidents/1").text
+    client.post(address, data={"to": "acknowledged", "form_token": token}, headers=SAME)
+    form = client.get("/incidents/1").text
+    assert re.search(r'<option value="kim">kim, [a-z]', form)
+    assert '<option value="sam">' not in form
+    assert client.post(address, data={**give, "person": "lee-of-elsewhere"}, headers=SAME).status_code == 403
+    assert client.post(address, data={**give, "form_token": "0" * 64}, headers=SAME).status_code == 403
+    before = {job.key for job in jobs(room)}
+    assert client.post(address, data=give, headers=SAME).headers["location"] == "/incidents/1"
+    assert room.incidents.incident(1).acknowledged_by == "kim"
+    (page,) = (job for job in jobs(room) if job.key not in before)
+    assert (page.action, json.loads(page.document)["person"]) == ("page", "kim")
+    assert "hands it to kim" in json.loads(page.document)["body"]
+    assert "hands it to kim" in client.get("/incidents/1").text
+    assert client.post(address, data=give, headers=SAME).status_code == 422, "kim has it already"

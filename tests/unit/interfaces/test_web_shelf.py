@@ -28,6 +28,7 @@ PAGES = {
     f"{BASE}/integrations": ("integrations", world.AGENT),
     f"{BASE}/ownership": ("ownership", world.AGENT),
     f"{BASE}/runs": ("runs", world.AGENT),
+    f"{BASE}/waivers": ("waivers", world.AGENT),
     f"{BASE}/watch": ("watch", world.AGENT),
 }
 RUN = f"{BASE}/runs/{desk_world.RUN}"

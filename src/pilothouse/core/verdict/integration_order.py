@@ -133,5 +133,5 @@ def _reasons(charter: Charter, name: str, one: Integration, certified: bool | No
         f"an outage is {known(one.criticality) or 'of unknown weight'}",
         f"kind {known(one.kind) or 'not said'}",
         f"sign-in {known(one.auth) or 'not said'}",
-        f"{len(classes)} classes of data",
+        "1 class of data" if len(classes) == 1 else f"{len(classes)} classes of data",
     )

@@ -87,6 +87,21 @@ def register(cli: typer.Typer, services: Services) -> None:
 
         step(number, IncidentState.ACKNOWLEDGED, person, text, home)
 
+    @group.command("hand-over")
+    def hand_over_incident(
+        number: Number,
+        *,
+        to: Annotated[str, typer.Option(metavar="PERSON", help="Who has it from now on; is paged about it.")],
+        person: Who = "",
+        home: Home = None,
+    ) -> None:
+        """Give an incident that somebody has in hand to somebody else."""
+        from pilothouse.workflows.incidents import hand_over
+
+        with services.open_control_room(load_settings(home=home)) as room:
+            done = hand_over(room, number, to, person=person, now=services.clock.now())
+        typer.echo(f"{done.name} is with {done.acknowledged_by}.")
+
     @group.command("mitigate")
     def mitigate(number: Number, *, person: Who = "", text: Text = "", home: Home = None) -> None:
         """Say that the harm has stopped, though the cause is still there."""

@@ -25,7 +25,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         page: Annotated[
             str,
             typer.Argument(
-                help="controls, evals, integrations, ownership, runs, watch; or audit, settings, tour."
+                help="controls, evals, integrations, ownership, runs, waivers, watch; or audit, settings, tour."
             ),
         ],
         agent: Annotated[

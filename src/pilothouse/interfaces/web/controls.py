@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from pilothouse.core.charter.powers import Action
 from pilothouse.errors import UnknownName, UsageError
+from pilothouse.interfaces.web.forms import read_reason
 from pilothouse.interfaces.web.frame import Frame
 from pilothouse.interfaces.web.routing import PageRoute, Visit, see_other
 from pilothouse.workflows.agents import choose_agent
@@ -17,9 +18,6 @@ from pilothouse.workflows.controls import end_rollback, pause_agent, resume_agen
 from pilothouse.workflows.shows.desk import PageDesk
 
 __all__ = ["ControlsRoom"]
-
-REASON_MAX = 500
-"""Characters of a reason: a sentence or two."""
 
 
 class ControlsRoom:
@@ -57,7 +55,7 @@ class ControlsRoom:
         page = f"/agents/{quote(agent, safe='')}/controls"
         if what.startswith("ask-"):
             return see_other(page, do=what.removeprefix("ask-"))
-        reason, person = _reason(visit), visit.person.person(agent)
+        reason, person = read_reason(visit.form), visit.person.person(agent)
         now = room.installation.clock.now()
         if what == "pause":
             pause_agent(room, agent, tool=tool, reason=reason, actor=person, now=now)
@@ -87,16 +85,6 @@ class ControlsRoom:
             found.id,
             actor=visit.person.person(agent),
             allows=what == "allow",
-            reason=_reason(visit),
+            reason=read_reason(visit.form),
         )
         return see_other(page)
-
-
-def _reason(visit: Visit) -> str:
-    reason = visit.form.get("reason", "").strip()[:REASON_MAX]
-    if not reason:
-        raise UsageError(
-            "a reason is missing: people, the agent and the audit log read it",
-            remedy="Write one sentence and send it again.",
-        )
-    return reason

@@ -11,13 +11,24 @@ from starlette.requests import Request
 
 from pilothouse.errors import Denied, LimitExceeded, UsageError
 
-__all__ = ["FORM_BYTES_MAX", "TOKEN_FIELD", "read_form", "refuse_foreign", "refuse_without_token"]
+__all__ = [
+    "FORM_BYTES_MAX",
+    "REASON_MAX",
+    "TOKEN_FIELD",
+    "read_form",
+    "read_reason",
+    "refuse_foreign",
+    "refuse_without_token",
+]
 
 FORM_BYTES_MAX = 512 * 1024
 """Bytes of a form: two texts of 64 Ki characters, percent-encoded, and some room."""
 
 FIELDS_MAX = 50
 """Fields of a form; ours have fewer than ten."""
+
+REASON_MAX = 500
+"""Characters of a reason: a sentence or two."""
 
 TOKEN_FIELD = "form_token"  # noqa: S105 - the name of a field
 """Field that carries the token of the session."""
@@ -88,3 +99,21 @@ async def read_form(request: Request) -> dict[str, str]:
     except ValueError as error:  # UnicodeDecodeError is one
         raise UsageError("this form cannot be read", remedy="Send it from the page.") from error
     return {name: text.replace("\r\n", "\n") for name, text in pairs}
+
+
+def read_reason(form: Mapping[str, str]) -> str:
+    """Return why somebody acts, as the form says it.
+
+    Args:
+        form: Fields by name.
+
+    Raises:
+        UsageError: It says nothing.
+    """
+    reason = form.get("reason", "").strip()[:REASON_MAX]
+    if not reason:
+        raise UsageError(
+            "a reason is missing: people, the agent and the audit log read it",
+            remedy="Write one sentence and send it again.",
+        )
+    return reason

@@ -13,9 +13,9 @@ from pilothouse.core.charter.powers import Action
 from pilothouse.errors import UnknownName, UsageError
 from pilothouse.interfaces.web.frame import Frame
 from pilothouse.interfaces.web.routing import PageRoute, Visit, see_other
-from pilothouse.reports.incidents import build_incident, build_incidents
+from pilothouse.reports.incidents import HAND_OVER, build_incident, build_incidents
 from pilothouse.workflows.control_room import ControlRoom
-from pilothouse.workflows.incidents import move, view
+from pilothouse.workflows.incidents import hand_over, move, view
 
 __all__ = ["IncidentRoom"]
 
@@ -60,12 +60,15 @@ class IncidentRoom:
 
     def _step(self, visit: Visit) -> Response:
         agent, number, to = visit.path("agent"), _number(visit), visit.form.get("to", "")
-        if to not in _TAKEN:
+        if to not in {*_TAKEN, HAND_OVER}:
             raise UsageError("that is no step", remedy=f"Open the page again: /incidents/{number}")
         if view(self._room, number).incident.agent != agent:
             raise UnknownName(f"{agent} has no incident {number}", remedy="Start from /incidents")
         now = self._room.installation.clock.now()
         person = visit.person.person(agent)
+        if to == HAND_OVER:
+            hand_over(self._room, number, visit.form.get("person", ""), person=person, now=now)
+            return see_other(f"/incidents/{number}")
         move(self._room, number, IncidentState(to), person=person, text="", now=now)
         return see_other(f"/incidents/{number}")
 

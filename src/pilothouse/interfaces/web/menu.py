@@ -49,6 +49,7 @@ _SHOWN_AS = {
     "review_item": "review",
     "incident": "incidents",
     "signing": "ownership",
+    "waivers": "readiness",
     "executive": "value",
     "compliance": "controls",
 }

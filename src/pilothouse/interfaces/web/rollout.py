@@ -12,6 +12,7 @@ from starlette.responses import Response
 from pilothouse.core.charter.operations import PhaseName
 from pilothouse.core.charter.powers import Action
 from pilothouse.errors import UnknownName, UsageError
+from pilothouse.interfaces.web.forms import REASON_MAX
 from pilothouse.interfaces.web.frame import Frame
 from pilothouse.interfaces.web.routing import PageRoute, Visit, see_other
 from pilothouse.reports.view_models import Page
@@ -25,9 +26,6 @@ from pilothouse.workflows.show import Shows
 from pilothouse.workflows.value import show_value
 
 __all__ = ["RolloutRoom"]
-
-REASON_MAX = 500
-"""Characters of a reason: a sentence or two."""
 
 
 class RolloutRoom:

@@ -17,6 +17,9 @@ from pilothouse.workflows.shows.desk import AGENT_PAGES, PageDesk
 
 __all__ = ["ShelfRoom"]
 
+WITH_FORMS = frozenset({"controls", "waivers"})
+"""Pages of an agent that are rooms of their own, because forms stand on them."""
+
 WORD_CHARS_MAX = 64
 """Characters of a kind or a run id in a query."""
 
@@ -53,7 +56,7 @@ class ShelfRoom:
             return show
 
         agent = "/agents/{agent}"
-        pages = [pair(f"{agent}/{name}", of_agent(name)) for name in AGENT_PAGES if name != "controls"]
+        pages = [pair(f"{agent}/{name}", of_agent(name)) for name in AGENT_PAGES if name not in WITH_FORMS]
         pages += [
             pair(f"{agent}/runs/{{run}}", self._run),
             pair("/audit", lambda visit: self._desk.audit(kind=_word(visit, "kind"))),

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from pilothouse.errors import UnknownName
+from pilothouse.reports.waivers import build_waivers
 from pilothouse.workflows.agents import choose_agent
 from pilothouse.workflows.assess import Assessment, assess
 from pilothouse.workflows.shows.agent_pages import show_evals, show_integrations, show_ownership
@@ -32,7 +33,7 @@ __all__ = ["AGENT_PAGES", "HOUSE_PAGES", "PageDesk"]
 HOUSE_PAGES = ("audit", "settings", "tour")
 """Pages about the installation."""
 
-AGENT_PAGES = ("controls", "evals", "integrations", "ownership", "runs", "watch")
+AGENT_PAGES = ("controls", "evals", "integrations", "ownership", "runs", "waivers", "watch")
 """Pages about one agent."""
 
 
@@ -90,6 +91,8 @@ class PageDesk:
         chosen = choose_agent(self.installation, agent)
         if name == "controls":
             return self.controls(chosen, person=person)
+        if name == "waivers":
+            return self.waivers(chosen, person=person)
         found = self._assessed(chosen, now)
         if name == "ownership":
             contacts = self.control_room.contacts
@@ -110,6 +113,25 @@ class PageDesk:
         return show_controls(
             self.boundary, self.control_room.controls, agent, self.now(), person=person, doing=doing
         )
+
+    def waivers(self, agent: str, *, person: str = "", item: str = "") -> SectionsPage:
+        """Return the Waivers page, with what the visitor is about to waive.
+
+        Args:
+            agent: Agent with a charter in force.
+            person: Person id, or empty.
+            item: Requirement id, or empty.
+        """
+        found = self.assessment(agent)
+        return build_waivers(found.verdict, found.charter, self.now(), person=person, item=item)
+
+    def assessment(self, agent: str) -> Assessment:
+        """Return what is judged of an agent now.
+
+        Args:
+            agent: Agent with a charter in force.
+        """
+        return self._assessed(agent, self.now())
 
     def audit(self, *, kind: str = "") -> SectionsPage:
         """Return the Audit page.

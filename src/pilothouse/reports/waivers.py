@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Waivers page: what is waived until when, what may be, and the form of the sponsor (verdict → page)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from urllib.parse import quote
+
+from pilothouse.core.charter.answers import known
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.verdict.framework import NOT_WAIVABLE
+from pilothouse.core.verdict.numbers import short_digest
+from pilothouse.core.verdict.sentence import person_names
+from pilothouse.core.verdict.verdict import AgentVerdict, RequirementVerdict, Status
+from pilothouse.core.verdict.waiver import WAIVER_MAX
+from pilothouse.reports.moments import moment
+from pilothouse.reports.sections import Cell, Field, FormOffer, Row, Section, SectionsPage, columns
+from pilothouse.reports.view_models import (
+    ActionOffer,
+    Empty,
+    Sentence,
+    mark_of,
+    page_moment,
+    shown_text,
+)
+from pilothouse.reports.words import plural
+
+__all__ = ["WAIVER_DAYS", "build_waivers", "waivable"]
+
+WAIVER_DAYS = (7, 14, WAIVER_MAX.days)
+"""Ends that the form offers; the longest is the longest there is."""
+
+_OPEN = frozenset({Status.BREACHED, Status.NO_EVIDENCE})
+
+
+def waivable(verdict: AgentVerdict) -> tuple[RequirementVerdict, ...]:
+    """Return what a sponsor may waive now: asked for by a gate, not holding, and not beyond any signature.
+
+    Args:
+        verdict: The verdict.
+    """
+    return tuple(
+        one
+        for one in verdict.requirements
+        if one.gates and one.status in _OPEN and one.requirement not in NOT_WAIVABLE and one.waiver is None
+    )
+
+
+def build_waivers(
+    verdict: AgentVerdict, charter: Charter, now: datetime, *, person: str = "", item: str = ""
+) -> SectionsPage:
+    """Build the page.
+
+    Args:
+        verdict: The verdict.
+        charter: The charter it judges.
+        now: The moment, aware UTC.
+        person: Person id of who looks at it, or empty.
+        item: The requirement that the visitor asked to waive and has not confirmed, or empty.
+    """
+    names = person_names(charter)
+    sponsor = known(charter.sponsor.person) or ""
+    waived = [one for one in verdict.requirements if one.waiver is not None]
+    offered = waivable(verdict)
+    base = f"/agents/{quote(verdict.agent, safe='')}"
+    chosen = next((one for one in offered if one.requirement == item), None)
+    sections = [_in_force(waived, names, base, now), _offered(offered, base, is_sponsor=person == sponsor)]
+    if chosen is not None and person and person == sponsor:
+        sections.insert(0, _confirm(chosen, verdict, base))
+    plain = f"{plural(len(waived), 'requirement')} of {verdict.agent} waived, {len(offered)} may be."
+    first = min((one.waiver.until for one in waived if one.waiver), default=None)
+    if first is not None:
+        plain += f" The first waiver ends {moment(first, now).absolute}."
+    return SectionsPage(
+        name="waivers",
+        title=f"Waivers · {verdict.agent}",
+        heading="Waivers",
+        agent=verdict.agent,
+        as_of=page_moment(now),
+        sentence=Sentence(plain=shown_text(plain)),
+        action=_action(offered, base, names.get(sponsor, sponsor)),
+        sections=tuple(sections),
+    )
+
+
+def _action(offered: Sequence[RequirementVerdict], base: str, sponsor: str) -> ActionOffer | None:
+    """Offer to make the first hold: a waiver is never the next step, only what is left when that fails."""
+    if not offered:
+        return None
+    first = offered[0].deciding
+    return ActionOffer(
+        label=f"Make {offered[0].requirement} hold; only then is a waiver not needed.",
+        command=first.remedy,
+        href=f"{base}/readiness#{offered[0].requirement}",
+        who=(f"or {sponsor} waives it",) if sponsor else (),
+    )
+
+
+def _in_force(
+    waived: Sequence[RequirementVerdict], names: dict[str, str], base: str, now: datetime
+) -> Section:
+    rows = tuple(
+        Row(
+            cells=(
+                Cell(mark=mark_of(one.status, one.reason)),
+                Cell(text=one.requirement, href=f"{base}/readiness#{one.requirement}"),
+                Cell(text=shown_text(one.waiver.reason)),
+                Cell(text=names.get(one.waiver.signer, one.waiver.signer)),
+                Cell(when=moment(one.waiver.until, now)),
+            )
+        )
+        for one in waived
+        if one.waiver
+    )
+    return Section(
+        anchor="in-force",
+        title="In force",
+        note="the status stays what it is",
+        columns=columns("Status", "Requirement", "Why", "Signed by", "Ends"),
+        rows=rows,
+        empty=None if rows else Empty(missing="Nothing is waived."),
+    )
+
+
+def _offered(offered: Sequence[RequirementVerdict], base: str, *, is_sponsor: bool) -> Section:
+    rows = tuple(
+        Row(
+            anchor=one.requirement,
+            cells=(
+                Cell(mark=mark_of(one.status, one.reason)),
+                Cell(text=one.requirement, href=f"{base}/readiness#{one.requirement}"),
+                Cell(text=one.statement, small=shown_text(one.deciding.sentence)),
+                Cell(text="Waive …", href=f"{base}/waivers?item={one.requirement}") if is_sponsor else Cell(),
+            ),
+        )
+        for one in offered
+    )
+    return Section(
+        anchor="may-be",
+        title="May be waived",
+        note="" if is_sponsor else "by the sponsor, who signs in to do it",
+        columns=columns("Status", "Requirement", "What must hold", ""),
+        rows=rows,
+        empty=None if rows else Empty(missing="Nothing that does not hold may be waived."),
+    )
+
+
+def _confirm(one: RequirementVerdict, verdict: AgentVerdict, base: str) -> Section:
+    version = short_digest(verdict.version) or "unknown"
+    return Section(
+        anchor="confirm",
+        title=f"Waive {one.requirement}",
+        note=one.statement,
+        forms=(
+            FormOffer(
+                href=f"{base}/waivers",
+                fields=(
+                    Field(name="item", value=one.requirement),
+                    Field(name="reason", label="Why, one sentence", is_required=True),
+                    Field(
+                        name="days",
+                        label="For",
+                        value=str(WAIVER_DAYS[0]),
+                        choices=tuple((str(days), f"{days} days") for days in WAIVER_DAYS),
+                    ),
+                ),
+                buttons=(("waive", f"Waive {one.requirement} for {verdict.agent}"),),
+                warning=shown_text(
+                    f"{one.requirement} stays {mark_of(one.status, one.reason).spoken.lower()}; gates of "
+                    f"{verdict.agent}, version {version}, may open without it until then. Your name and reason "
+                    "go on record."
+                ),
+            ),
+        ),
+    )

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads the text of a PDF that typst wrote: what a screen reader and a search find in it, in the order of the page."""
+
+from __future__ import annotations
+
+import re
+import zlib
+
+_ESCAPE = re.compile(rb"\\([0-7]{1,3}|.)", re.DOTALL)
+_NAMED = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f"}
+_INSIDE = rb"(?:\\.|[^\\()]|\((?:\\.|[^\\()]|\((?:\\.|[^\\()])*\))*\))*"
+"""What stands between the brackets of a string: escapes, bytes, and brackets that are balanced."""
+
+_SHOWN = re.compile(rb"/(f\d+) [\d.]+ Tf|\((" + _INSIDE + rb")\)|<([0-9A-Fa-f]+)>|(ET)", re.DOTALL)
+
+
+def pdf_text(made: bytes) -> str:
+    """Return the text of all pages; pieces that are set apart are parted by a space."""
+    objects = {int(one[1]): one[2] for one in re.finditer(rb"(\d+) 0 obj(.*?)endobj", made, re.DOTALL)}
+    fonts = {
+        name: _letters(_stream(objects[int(re.search(rb"/ToUnicode (\d+)", objects[int(number)])[1])]))
+        for body in objects.values()
+        for name, number in re.findall(rb"/(f\d+) (\d+) 0 R", body)
+    }
+    pages = [
+        int(found[1])
+        for body in objects.values()
+        if re.search(rb"/Type/Page\b", body) and (found := re.search(rb"/Contents (\d+)", body))
+    ]
+    return " ".join(_read(_stream(objects[number]), fonts) for number in pages)
+
+
+def _stream(body: bytes) -> bytes:
+    return zlib.decompress(body.partition(b"stream")[2].lstrip(b"\r\n"))
+
+
+def _letters(cmap: bytes) -> dict[int, str]:
+    pairs = re.findall(rb"<([0-9A-F]{4})> <([0-9A-F]+)>\n", cmap)
+    return {int(code, 16): bytes.fromhex(text.decode()).decode("utf-16-be") for code, text in pairs}
+
+
+def _read(content: bytes, fonts: dict[bytes, dict[int, str]]) -> str:
+    letters: dict[int, str] = {}
+    parts = []
+    for font, quoted, hexed, ends in _SHOWN.findall(content):
+        if font:
+            letters = fonts[font]
+        elif ends:
+            parts.append(" ")
+        else:
+            codes = bytes.fromhex(hexed.decode()) if hexed else _ESCAPE.sub(_unescaped, quoted)
+            parts += [letters.get(int.from_bytes(codes[at : at + 2]), "") for at in range(0, len(codes), 2)]
+    return "".join(parts)
+
+
+def _unescaped(found: re.Match[bytes]) -> bytes:
+    said = found[1]
+    return bytes([int(said, 8)]) if said.isdigit() else _NAMED.get(said, said)
