@@ -14,9 +14,10 @@ from tests.stubs.raw_http import ask
 from pilothouse.core.evidence.evidence import Binding
 from pilothouse.ledger.holds import SqlHolds
 from pilothouse.ledger.ledger import open_ledger
+from pilothouse.ledger.review_queue import SqlReviewQueue
 from pilothouse.ports.holds import Hold, HoldState
 from pilothouse.runtime.gateway.guard import AnswerCount, Guardian
-from pilothouse.runtime.gateway.policy import Guard
+from pilothouse.runtime.gateway.policy import ConfidenceRule, Guard
 from pilothouse.workflows.answers import record_answers
 
 SCHEMA = json.dumps({"type": "object", "required": ["place"], "properties": {"place": {"type": "string"}}})
@@ -143,6 +144,38 @@ def test_the_decision_of_a_person_replaces_the_answer(path, state, stub):
         else answer["choices"][0]["message"]["content"]
     )
     assert found == '{"place": "Kiel"}'
+
+
+@pytest.mark.parametrize(
+    ("threshold", "text", "is_held"),
+    [
+        (0.7, '{"place": "Kiel", "sure": 0.9}', False),
+        (0.7, '{"place": "Kiel", "sure": 0.6}', True),
+        (None, '{"place": "Kiel", "sure": 0.99}', True),
+        (0.7, '{"place": "Kiel", "sure": 90}', True),
+        (0.7, '{"place": "Kiel"}', True),
+    ],
+)
+def test_an_answer_goes_out_alone_only_when_it_is_surer_than_a_valid_threshold(
+    threshold, text, is_held, stub, ledger
+):
+    stub._plans.clear()
+    policy = pinned(("acme", MODEL), confidence=ConfidenceRule(field="sure", threshold=threshold))
+    with GatewaySite({"acme": stub.origin}, policy, guardian=Guardian(SqlHolds(ledger.database))) as gateway:
+        stub.plan(Plan(text=text))
+        answer = ask(gateway, CHAT, BODY)
+        (call,) = gateway.wait_for(1)
+        assert ("x-pilothouse-held" in answer.headers, "Kiel" in answer.body.decode()) == (
+            is_held,
+            not is_held,
+        )
+        assert call.proposal == (text if is_held else "")
+        waited = ask(
+            gateway, CHAT, BODY, {"x-pilothouse-hold": call.hold_id or "", "x-pilothouse-hold-wait-ms": "600"}
+        )
+        assert waited.status == (200 if is_held else 404)
+    held = SqlReviewQueue(ledger.database).items(AGENT)
+    assert [one.item.confidence for one in held] == ([call.confidence] if is_held else [])
 
 
 def test_what_was_delivered_becomes_a_running_count_of_evidence(ledger):

@@ -19,10 +19,20 @@ from pilothouse.core.verdict.routing import reach_of
 from pilothouse.errors import PilothouseError
 from pilothouse.ports.gateway import GatewayStore
 from pilothouse.ports.ledger import CharterInForce, Ledger
-from pilothouse.runtime.gateway.policy import AgentPolicy, Budget, Directory, Guard, Limits, Pin
+from pilothouse.runtime.gateway.holding import HOLD_LIFE
+from pilothouse.runtime.gateway.policy import (
+    AgentPolicy,
+    Budget,
+    ConfidenceRule,
+    Directory,
+    Guard,
+    Limits,
+    Pin,
+)
 from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.launch import stand_in_version, summarize_charter
 from pilothouse.workflows.phase_log import phase_now
+from pilothouse.workflows.routing_threshold import routed_types, threshold_in_force
 
 __all__ = ["DirectoryCache", "compile_policy", "versions_that_hold"]
 
@@ -30,7 +40,7 @@ REPAIRS_MAX = 3
 """A model that breaks its schema four times in a row is not repaired by asking."""
 
 PROOF_EVERY_S = 30.0
-"""A release verdict is found within half a minute; looking reads all evidence of an agent."""
+"""A release verdict or a threshold is found within half a minute; looking reads all evidence of an agent."""
 
 REFRESH_EVERY_S = 1.0
 """A revoked key stops within two seconds; a look costs three small queries."""
@@ -68,6 +78,7 @@ def compile_policy(charter: Charter, record: CharterInForce) -> AgentPolicy:
         limits=_limits(charter),
         budget=_budget(charter),
         guard=_guard(charter, record),
+        confidence=_confidence(charter),
         version=summarize_charter(Path(record.path)).version,
         task_type=only,
     )
@@ -144,6 +155,17 @@ def _guard(charter: Charter, record: CharterInForce) -> Guard | None:
     )
 
 
+def _confidence(charter: Charter) -> ConfidenceRule | None:
+    """Return the rule for unsure answers, its threshold still unknown; None unless the charter asks for it."""
+    field, names = charter.guardrails.confidence, routed_types(charter)
+    if field is None or not names:
+        return None
+    lives = [known(charter.task_types[name].routing.hold_deadline) for name in names]
+    return ConfidenceRule(
+        field=field, life=min((life for life in lives if life is not None), default=HOLD_LIFE)
+    )
+
+
 class DirectoryCache:
     """Keys, providers and policies in memory, kept up to date by a thread of its own.
 
@@ -173,7 +195,7 @@ class DirectoryCache:
         self._every_s = every_s
         self._stop = threading.Event()
         self._known: dict[str, tuple[str, Charter, AgentPolicy]] = {}
-        self._held: dict[str, tuple[float, frozenset[str]]] = {}
+        self._shown: dict[str, tuple[float, frozenset[str], float | None]] = {}
         self._directory = self._read()
         self._thread = threading.Thread(target=self._loop, name="pilothouse-gateway-directory", daemon=True)
         self.last_error = ""
@@ -220,20 +242,23 @@ class DirectoryCache:
                 known_before = (record.digest, charter, self._compiled(charter, record))
                 self._known[record.agent] = known_before
             _, charter, compiled = known_before
-            policy = self._proven(compiled, known(charter.release.verdict_max_age))
+            policy = self._proven(compiled, charter)
             reach = reach_of(charter, phase_now(self._ledger, record.agent))
             found[record.agent] = policy if policy.reach == reach else replace(policy, reach=reach)
         return found
 
-    def _proven(self, policy: AgentPolicy, age_max: timedelta | None) -> AgentPolicy:
-        """Let those stand in whose own release gate holds now."""
-        if all(pin.version is None for pin in policy.chain):
+    def _proven(self, policy: AgentPolicy, charter: Charter) -> AgentPolicy:
+        """Let those stand in whose own release gate holds now, and answers go out alone from a proven confidence on."""
+        if policy.confidence is None and all(pin.version is None for pin in policy.chain):
             return policy
-        looked, held = self._held.get(policy.agent, (float("-inf"), frozenset()))
+        looked, held, threshold = self._shown.get(policy.agent, (float("-inf"), frozenset(), None))
         if time.monotonic() - looked >= PROOF_EVERY_S:
-            held = versions_that_hold(self._ledger.evidence(policy.agent), age_max, self._now())
-            self._held[policy.agent] = (time.monotonic(), held)
+            records, now = self._ledger.evidence(policy.agent), self._now()
+            held = versions_that_hold(records, known(charter.release.verdict_max_age), now)
+            threshold = threshold_in_force(records, charter, policy.version, now)
+            self._shown[policy.agent] = (time.monotonic(), held, threshold)
         chain = tuple(
             pin if pin.version is None else replace(pin, proven=pin.version in held) for pin in policy.chain
         )
-        return replace(policy, chain=chain)
+        rule = None if policy.confidence is None else replace(policy.confidence, threshold=threshold)
+        return replace(policy, chain=chain, confidence=rule)

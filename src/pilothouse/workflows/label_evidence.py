@@ -25,6 +25,7 @@ from pilothouse.ports.review import ItemRecord, ReviewQueue
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.label_sampling import sampled_in
 from pilothouse.workflows.people import Directory
+from pilothouse.workflows.routing_threshold import routing_evidence
 from pilothouse.workflows.strata import JUDGED, judged_by, strata_of
 
 __all__ = ["as_counts", "label_evidence", "record_label_evidence", "record_queue_evidence"]
@@ -66,6 +67,7 @@ def label_evidence(
         now: The moment.
     """
     yield from _queue_evidence(queue, charter, now)
+    yield from routing_evidence(installation.ledger, queue, charter, now)
     for name, terms in charter.task_types.items():
         if not quality_is_outcome(charter, name):
             window = known(terms.sampling.window) or WINDOW_DEFAULT

@@ -133,17 +133,20 @@ class Model(Section):
 
 
 class Guardrails(Section):
-    """What happens to an answer that breaks the output schema.
+    """What happens to an answer that breaks the output schema, and where an answer says how sure it is.
 
     Attributes:
         schema_path: Path of the JSON Schema (`schema`).
         on_invalid: What happens to it.
         repair: Attempts to repair it first.
+        confidence: Field of the answer that states its confidence in [0, 1]; with it the gateway holds answers under
+            the threshold of `routing`, and all of them until a threshold is shown valid.
     """
 
     schema_path: Answer[Text] = Field(alias="schema")
     on_invalid: Answer[Literal["hold", "reject", "escalate"]]
     repair: Answer[Count]
+    confidence: Text | None = None
 
 
 class Context(Section):

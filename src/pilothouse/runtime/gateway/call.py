@@ -94,6 +94,8 @@ class Call:
         checked: Whether the answer was checked against the output schema.
         invalid: What is wrong with it, or empty.
         hold_id: Id of the held output, or None.
+        confidence: What the answer states about itself, in [0, 1], or None.
+        proposal: The answer that is held, or empty.
         context: Share of the window that input and output can fill at most, or `unknown`.
         is_counted: Whether the input came so near the window that its tokens were counted.
     """
@@ -137,6 +139,8 @@ class Call:
     checked: bool = False
     invalid: str = ""
     hold_id: str | None = None
+    confidence: float | None = None
+    proposal: str = ""
     context: str = "unknown"
     is_counted: bool = False
 

@@ -46,6 +46,7 @@ READ_S = 60.0
 DEADLINE_HEADER = b"x-pilothouse-deadline-ms"
 ATTEMPTS_HEADER = b"x-pilothouse-attempts"
 HOLD_HEADER = b"x-pilothouse-hold"
+WAIT_HEADER = b"x-pilothouse-hold-wait-ms"
 SUBJECT_HEADER = b"x-pilothouse-subject"
 GROUPS_HEADER = b"x-pilothouse-groups"
 
@@ -213,14 +214,16 @@ class Gateway:
                 attempts=max(1, min(limits.attempts, int(_number(headers, ATTEMPTS_HEADER, 99)))),
                 chance=self._chance,
             )
-            if not await self._answer_of_hold(call, exchange, headers):
+            if not await self._answer_of_hold(call, exchange, headers, left_s=dog.left_s):
                 await exchange.run()
         finally:
             dog.close()
 
-    async def _answer_of_hold(self, call: Call, exchange: Exchange, headers: Mapping[bytes, bytes]) -> bool:
+    async def _answer_of_hold(
+        self, call: Call, exchange: Exchange, headers: Mapping[bytes, bytes], *, left_s: float
+    ) -> bool:
         """Put the guard in front of final answers; return whether a person's decision was the answer."""
-        if self._guardian is None or call.policy.guard is None or call.route.operation not in GUARDED:
+        if self._guardian is None or not call.policy.looks_at_answers or call.route.operation not in GUARDED:
             return False
         if call.is_stream:
             self.counters["answers_streamed_unchecked"] += 1
@@ -228,7 +231,10 @@ class Gateway:
         held = headers.get(HOLD_HEADER)
         if held is None:
             return False
-        await exchange.send_whole(await self._guardian.answer_of_hold(call, held.decode("latin-1")))
+        wait_s = min(_number(headers, WAIT_HEADER, 0.0) / 1e3, left_s - 1.0)
+        await exchange.send_whole(
+            await self._guardian.desk.decision(call, held.decode("latin-1"), wait_s=wait_s)
+        )
         return True
 
     def _check_reach(self, call: Call, headers: Mapping[bytes, bytes]) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
 from typing import Literal
 
 from pilothouse.core.verdict.routing import Reach
 from pilothouse.ports.gateway import Provider, VirtualKey
 
-__all__ = ["AgentPolicy", "Budget", "Directory", "Guard", "Limits", "Pin"]
+__all__ = ["AgentPolicy", "Budget", "ConfidenceRule", "Directory", "Guard", "Limits", "Pin"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +101,21 @@ class Guard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConfidenceRule:
+    """From which confidence a final answer goes out without a person.
+
+    Attributes:
+        field: Field of the answer, a JSON object, in which the model states its confidence.
+        threshold: Lowest confidence of an automatic answer; None while none is shown valid, and then all are held.
+        life: How long a person may take.
+    """
+
+    field: str
+    threshold: float | None = None
+    life: timedelta = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentPolicy:
     """What holds for one agent.
 
@@ -112,6 +128,7 @@ class AgentPolicy:
         limits: Deadlines and attempts.
         budget: What may be spent.
         guard: What happens to invalid answers, or None.
+        confidence: What happens to answers of low confidence, or None.
         version: Version digest that serves, or None when unknown.
         task_type: The only task type, or None.
         reach: Whom the agent serves in the phase in force, or None for everybody.
@@ -125,9 +142,15 @@ class AgentPolicy:
     limits: Limits = field(default_factory=Limits)
     budget: Budget = field(default_factory=Budget)
     guard: Guard | None = None
+    confidence: ConfidenceRule | None = None
     version: str | None = None
     task_type: str | None = None
     reach: Reach | None = None
+
+    @property
+    def looks_at_answers(self) -> bool:
+        """Whether final answers are looked at before they are sent."""
+        return self.guard is not None or self.confidence is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

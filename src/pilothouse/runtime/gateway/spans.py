@@ -57,6 +57,7 @@ class _OpenRun:
     first_input: str = ""
     last_output: str = ""
     failed: bool = False
+    confidence: float | None = None
 
 
 class SpanSink:
@@ -126,7 +127,10 @@ class SpanSink:
             resource = _resource(call)
             said = (
                 spoken_input(call.request, call.route.operation)[:CONTENT_CHARACTERS_MAX],
-                spoken_output(call.response, call.route.operation)[:CONTENT_CHARACTERS_MAX],
+                # What is held was said all the same: who labels it later must see it, not that it waits.
+                (call.proposal or spoken_output(call.response, call.route.operation))[
+                    :CONTENT_CHARACTERS_MAX
+                ],
             )
             parent = call.parent if call.identity == "traceparent" else self._note_run(call, resource, said)
             groups.setdefault(resource, []).append(_span(call, parent, said))
@@ -157,6 +161,7 @@ class SpanSink:
         found.seen_s = time.monotonic()
         found.failed = call.ending is not Ending.DONE
         found.last_output = said[1] or found.last_output
+        found.confidence = found.confidence if call.confidence is None else call.confidence
         return found.root_id
 
     def _over(self, *, everything: bool) -> list[tuple[str, _OpenRun]]:
@@ -277,6 +282,10 @@ def _root(run: str, open_run: _OpenRun) -> dict[str, Any]:
         attributes.append(_text("gen_ai.input.messages", _messages("user", open_run.first_input)))
     if open_run.last_output:
         attributes.append(_text("gen_ai.output.messages", _messages("assistant", open_run.last_output)))
+    if open_run.confidence is not None:
+        attributes.append(
+            {"key": "pilothouse.task.confidence", "value": {"doubleValue": open_run.confidence}}
+        )
     return {
         "traceId": run,
         "spanId": open_run.root_id,
