@@ -24,12 +24,14 @@ from pilothouse.app.runs import open_run_log
 from pilothouse.core.charter.contract import file_digest
 from pilothouse.interfaces.http.server import compose, only_says
 from pilothouse.ledger.controls import SqlControls
+from pilothouse.ledger.credentials import SqlCredentials
 from pilothouse.ledger.gateway import SqlGatewayStore
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.runtime.tools.mcp_upstream import manifest_of
 from pilothouse.settings import load_settings
 from pilothouse.workflows.accept import accept_file
 from pilothouse.workflows.controls import ControlsCache
+from pilothouse.workflows.credentials import add_credential
 from pilothouse.workflows.gateway_directory import DirectoryCache
 from pilothouse.workflows.gateway_keys import add_key
 
@@ -56,6 +58,7 @@ class Erp:
         self.calls, self.headers = [], []
         self.waits, self.given_up = asyncio.Event(), asyncio.Event()
         self.tools = [FIND, ROUTE]
+        self.accepts = None
         self.server = Server("erp", on_list_tools=self._list, on_call_tool=self._call)
 
     async def _list(self, _context, _params):
@@ -71,6 +74,8 @@ class Erp:
                 await asyncio.sleep(3_600)
             finally:
                 self.given_up.set()
+        if args.get("po_number") == "echo":
+            args["po_number"] = f"you sent {context.request.headers['authorization']}"
         if args.get("po_number") == "steps":
             await context.session.report_progress(1, 2, "half")
         return CallToolResult(
@@ -103,7 +108,16 @@ async def served(app):
 async def erp_site(erp):
     """Serve an ERP; gives the address of its MCP endpoint."""
     manager = StreamableHTTPSessionManager(erp.server)
-    async with manager.run(), served(manager.asgi_app) as origin:
+
+    async def app(scope, receive, send):
+        sent = dict(scope["headers"]).get(b"authorization", b"").decode()
+        if erp.accepts is None or sent == erp.accepts:
+            await manager.asgi_app(scope, receive, send)
+        else:
+            await send({"type": "http.response.start", "status": 401, "headers": []})
+            await send({"type": "http.response.body", "body": b"no"})
+
+    async with manager.run(), served(app) as origin:
         yield f"{origin}/mcp"
 
 
@@ -155,6 +169,15 @@ class Site:
             self.directory.refresh()
         return made.key
 
+    def credential(self, name, **fields):
+        add_credential(
+            SqlCredentials(self.ledger.database),
+            name,
+            **{"variable": None, "file": None, "host": None, "expires_at": None} | fields,
+            actor="test",
+            now=datetime.now(UTC),
+        )
+
     def endpoint(self):
         self.directory = DirectoryCache(self.ledger, self.store, now=lambda: datetime.now(UTC))
         return mcp_endpoint(
@@ -180,6 +203,7 @@ async def mcp_site(folder, **server):
             app = compose(otlp=nothing, pages=nothing, metrics=str, health=dict, mounts={"mcp": endpoint.app})
             try:
                 async with served(app) as origin:
+                    site.erp_host = url.split("/")[2]
                     yield site, erp, origin
             finally:
                 await endpoint.close()

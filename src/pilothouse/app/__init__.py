@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pilothouse.app.boundary import open_boundary
 from pilothouse.app.control_room import open_control_room
+from pilothouse.app.credentials import open_credentials
 from pilothouse.app.gateway import open_gateway_store
 from pilothouse.app.mcp import list_mcp_tools, run_mcp_proxy
 from pilothouse.app.opening import SystemClock, open_installation, open_intake
@@ -49,6 +50,7 @@ __all__ = [
     "feedback_key",
     "main",
     "open_control_room",
+    "open_credentials",
     "open_curation",
     "open_gateway_store",
     "open_installation",
@@ -138,6 +140,7 @@ def command_tree() -> typer.Typer:
             open_control_room=open_control_room,
             open_watch=open_watch,
             open_gateway_store=open_gateway_store,
+            open_credentials=open_credentials,
             open_boundary=open_boundary,
             open_intake=open_intake,
             open_sign_in=open_sign_in,

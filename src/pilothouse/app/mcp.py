@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pilothouse.app.credentials import credential_broker
 from pilothouse.app.opening import SystemClock
 from pilothouse.app.runs import open_run_log
 from pilothouse.app.tools import recorded, tool_runtime_of
@@ -188,4 +189,5 @@ def _proxy(
             f"({change.found or 'it has the tool no more'}, pinned {change.pinned})"
         )
 
-    return McpProxy(runtime, servers, on_change=tell, task_type=task_type)
+    broker = credential_broker(ledger, runtime.agent, on_note)
+    return McpProxy(runtime, servers, on_change=tell, task_type=task_type, broker=broker)

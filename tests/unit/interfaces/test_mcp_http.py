@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 
 import httpx2
 import pytest
 from mcp_site import client_of, mcp_site
 
 from pilothouse.app.boundary import audit_log
+from pilothouse.errors import UsageError
 from pilothouse.runtime.tools.mcp_said import TASK_HEADER
+from pilothouse.runtime.tools.mcp_servers import read_addresses
 
 pytestmark = pytest.mark.slow
 
@@ -151,3 +154,70 @@ def test_a_changed_charter_holds_from_the_next_request_on(tmp_path):
         return [sorted(tool.name for tool in one.tools) for one in (before, after)]
 
     assert on_site(work, tmp_path) == [["find_po@1", "route_invoice@1"], ["find_po@1"]]
+
+
+def test_a_credential_reaches_its_system_and_nothing_else(tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("erp-canary-81f2c7", encoding="utf-8")
+
+    async def work(site, erp, origin):
+        erp.accepts = "Bearer erp-canary-81f2c7"
+        seen = {}
+
+        async def find(name, number="PO-1"):
+            async with client_of(origin, key, x_pilothouse_task_type="po_invoice") as client:
+                answer = await client.call_tool("find_po@1", {"po_number": number})
+            seen[name] = answer.structured_content
+
+        key = site.key()
+        await find("unknown")
+        site.credential("erp-read", file=secret, host="elsewhere.example:443")
+        await asyncio.sleep(1.1)
+        await find("for another host")
+        site.credential("erp-read", file=secret, host=site.erp_host)
+        await asyncio.sleep(1.1)
+        await find("good")
+        await find("sent back", "echo")
+        secret.write_text("erp-canary-other", encoding="utf-8")
+        await find("not accepted")
+        secret.write_text("erp-canary-81f2c7", encoding="utf-8")
+        site.credential(
+            "erp-read", file=secret, host=site.erp_host, expires_at=datetime(2026, 1, 1, tzinfo=UTC)
+        )
+        await asyncio.sleep(1.1)
+        await find("expired")
+        return seen, erp.headers, site.notes
+
+    seen, headers, notes = on_site(work, tmp_path, headers={"Authorization": "Bearer ${credential:erp-read}"})
+    assert {name: one.get("error") for name, one in seen.items()} == {
+        "unknown": "auth",
+        "for another host": "auth",
+        "good": None,
+        "sent back": None,
+        "not accepted": "auth",
+        "expired": "auth",
+    }
+    assert seen["sent back"]["po"] == "you sent Bearer [credential erp-read]"
+    assert {one["authorization"] for one in headers} == {"Bearer erp-canary-81f2c7"}
+    assert [note.partition(": ")[2] for note in notes] == [
+        "nobody has said where it stands",
+        f"it is not for {headers[0]['host']}",
+        "the system does not accept it",
+        "it expired on 2026-01-01",
+    ]
+    kept = b"".join(path.read_bytes() for path in (tmp_path / "home").rglob("*") if path.is_file())
+    assert b"erp-canary" not in kept
+
+
+@pytest.mark.parametrize(
+    ("url", "headers", "said"),
+    [
+        ("https://erp.example/mcp", {"Authorization": "Bearer abc"}, "holds a secret"),
+        ("https://erp.example/mcp", {"X-Any": "sk-proj-0123456789abcdef0123"}, "holds a secret"),
+        ("http://erp.example/mcp", {"Authorization": "Bearer ${credential:erp}"}, "without TLS"),
+    ],
+)
+def test_a_list_of_servers_with_a_secret_in_it_is_refused(url, headers, said):
+    document = {"mcpServers": {"erp": {"url": url, "headers": headers}}}
+    with pytest.raises(UsageError, match=said):
+        read_addresses(document, file="mcp-servers.json")

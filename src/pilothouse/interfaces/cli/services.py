@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from pilothouse.demo.story import DemoParts
     from pilothouse.ports.clock import Clock
+    from pilothouse.ports.credentials import CredentialStore
     from pilothouse.ports.gateway import GatewayStore
     from pilothouse.ports.intake import Intake
     from pilothouse.ports.runlog import RunLog
@@ -92,6 +93,7 @@ class Services:
         open_control_room: Open what pauses, pages and drills need, for the time of a command.
         open_watch: Open the detectors, for the time of a command.
         open_gateway_store: Open virtual keys and providers, for the time of a command.
+        open_credentials: Open the credentials of outside systems, for the time of a command.
         open_boundary: Open audit log and approvals, for the time of a command.
         open_intake: Open the running server's intake, or our own; what it took is folded at the end.
         open_sign_in: Open who people are, for the time of a command.
@@ -118,6 +120,7 @@ class Services:
     open_control_room: Callable[[Settings], AbstractContextManager[ControlRoom]]
     open_watch: Callable[[Settings], AbstractContextManager[WatchRoom]]
     open_gateway_store: Callable[[Settings], AbstractContextManager[GatewayStore]]
+    open_credentials: Callable[[Settings], AbstractContextManager[CredentialStore]]
     open_boundary: Callable[[Settings], AbstractContextManager[BoundaryRoom]]
     open_intake: Callable[[Settings], AbstractContextManager[Intake]]
     open_sign_in: Callable[[Settings], AbstractContextManager[SignIn]]

@@ -11,13 +11,13 @@ import io
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self
 
 import aiohttp
 from yarl import URL
 
 from pilothouse.ports.gateway import Provider, WireProtocol
+from pilothouse.runtime.secret_place import read_secret
 
 __all__ = ["Upstream", "UpstreamAnswer", "UpstreamFailed", "kept_request_headers"]
 
@@ -31,7 +31,6 @@ KEEP_ALIVE_S = 15.0
 """Idle connections are closed before common servers close them under a request."""
 
 READ_BUFFER_BYTES = 256 << 10
-CREDENTIAL_BYTES_MAX = 16 << 10
 PLAIN_BODY_BYTES_MAX = 1 << 20
 """aiohttp writes larger bodies in parts when they come as a file."""
 
@@ -281,28 +280,16 @@ class Upstream:
         return (name, secret if name == "x-api-key" else f"Bearer {secret}")
 
     def _secret(self, provider: Provider) -> str:
-        if provider.credential_variable is not None:
-            secret = self._environment.get(provider.credential_variable, "").strip()
-            place = f"variable {provider.credential_variable}"
-        elif provider.credential_file is not None:
-            secret, place = _read_secret(provider.credential_file), f"file {provider.credential_file}"
-        else:
+        if provider.credential_variable is None and provider.credential_file is None:
             return "none"
-        if not secret or not secret.isprintable() or not secret.isascii():
+        secret, place = read_secret(provider.credential_variable, provider.credential_file, self._environment)
+        if not secret:
             raise UpstreamFailed(
                 "credential",
                 f"provider {provider.name} has no usable credential in {place} of the server",
                 was_sent=False,
             )
         return secret
-
-
-def _read_secret(path: Path) -> str:
-    try:
-        with path.open("rb") as stream:
-            return stream.read(CREDENTIAL_BYTES_MAX).decode("utf-8", "replace").strip()
-    except OSError:
-        return ""
 
 
 def _told(error: BaseException) -> str:

@@ -27,6 +27,7 @@ from mcp_types import (
 from pilothouse import __version__
 from pilothouse.errors import Denied, ToolError
 from pilothouse.ports.tools import ToolCall
+from pilothouse.runtime.tools.credentials import CredentialBroker
 from pilothouse.runtime.tools.governed import GovernedTool
 from pilothouse.runtime.tools.mcp_said import Said, read_said
 from pilothouse.runtime.tools.mcp_servers import UpstreamAddress
@@ -71,6 +72,7 @@ class McpProxy:
         addresses: Servers by name.
         on_change: Told once about each tool that is not what was reviewed.
         task_type: Task type of calls that name none, as whoever starts the proxy says; `unknown` may only read.
+        broker: Gives the credentials that addresses name.
     """
 
     def __init__(
@@ -80,8 +82,10 @@ class McpProxy:
         *,
         on_change: Callable[[PinChange], None] = lambda _change: None,
         task_type: str = "unknown",
+        broker: CredentialBroker | None = None,
     ) -> None:
         self._runtime = runtime
+        self._broker = broker
         self._on_change = on_change
         self._task_type = task_type
         # Only tools with an upstream that is named here: two servers cannot claim one name, because names are ours.
@@ -92,7 +96,7 @@ class McpProxy:
         }
         self._hides = runtime.door.presenter is not None and any(tool.hides for tool in self._tools.values())
         used = {tool.contract.upstream.server for tool in self._tools.values() if tool.contract.upstream}
-        self._upstreams = {name: Upstream(addresses[name]) for name in used}
+        self._upstreams = {name: Upstream(addresses[name], broker) for name in used}
         self._looked: dict[str, tuple[float, int]] = {}
         self._changed: dict[str, PinChange] = {}
         self._looking = {name: asyncio.Lock() for name in used}
@@ -197,6 +201,7 @@ class McpProxy:
                 tool.contract.timeout_s,
                 on_progress=context.session.report_progress,
             )
+            answer = self._without_secrets(answer)
             answers.append(answer)
             checked.append(_plain(tool, answer))
             return checked[-1]
@@ -206,6 +211,14 @@ class McpProxy:
             return answers[-1]
         # A stored result, or one with fields that the model is not shown: what the server sent stays here.
         return answer_of(shown)
+
+    def _without_secrets(self, answer: CallToolResult) -> CallToolResult:
+        """Take a credential that a server sends back out of its answer, before anybody keeps or reads it."""
+        if self._broker is None:
+            return answer
+        text = answer.model_dump_json(by_alias=True, exclude_none=True)
+        clean = self._broker.without(text)
+        return answer if clean == text else CallToolResult.model_validate_json(clean)
 
     def _said(self, context: ServerRequestContext[Any]) -> Said:
         """Read whose call it is; a task token stands above what the caller says of itself.

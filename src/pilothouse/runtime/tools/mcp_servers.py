@@ -8,10 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+from pilothouse.core.charter.secrets import secret_kind
 from pilothouse.errors import UsageError
+from pilothouse.runtime.tools.credentials import credentials_in
 
 __all__ = ["UpstreamAddress", "read_addresses", "read_servers"]
+
+SIGN_IN_HEADERS = frozenset({"authorization", "x-api-key", "api-key", "cookie", "proxy-authorization"})
 
 _EXAMPLE = '{"mcpServers": {"crm": {"command": "python", "args": ["crm_server.py"]}}}'
 
@@ -25,12 +30,27 @@ class UpstreamAddress:
         command: Program and arguments, or empty.
         env: Variables for the program; nothing else is handed on.
         url: Address of a streamable HTTP server, or None.
+        headers: Headers of each request to it. Values here and in `env` may name credentials.
     """
 
     name: str
     command: tuple[str, ...] = ()
     env: Mapping[str, str] | None = None
     url: str | None = None
+    headers: Mapping[str, str] | None = None
+
+    @property
+    def host(self) -> str | None:
+        """`host:port` that requests go to; None for a program which we start."""
+        if self.url is None:
+            return None
+        parts = urlsplit(self.url)
+        return f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+
+    @property
+    def asked(self) -> Mapping[str, str]:
+        """What may name credentials: the headers, or the variables of the program."""
+        return (self.env if self.url is None else self.headers) or {}
 
 
 def read_servers(file: Path) -> dict[str, UpstreamAddress]:
@@ -54,14 +74,14 @@ def read_servers(file: Path) -> dict[str, UpstreamAddress]:
 
 
 def read_addresses(document: Any, *, file: str) -> dict[str, UpstreamAddress]:
-    """Read the usual form of a list of servers: `{"mcpServers": {NAME: {"command", "args", "env"} or {"url"}}}`.
+    """Read the usual form: `{"mcpServers": {NAME: {"command", "args", "env"} or {"url", "headers"}}}`.
 
     Args:
         document: Parsed JSON.
         file: Path, for the message.
 
     Raises:
-        UsageError: It is none.
+        UsageError: It is none, or a secret stands in it.
     """
     servers = document.get("mcpServers") if isinstance(document, dict) else None
     found: dict[str, UpstreamAddress] = {}
@@ -69,15 +89,16 @@ def read_addresses(document: Any, *, file: str) -> dict[str, UpstreamAddress]:
         command, url = (terms.get("command"), terms.get("url")) if isinstance(terms, dict) else (None, None)
         if isinstance(command, str):
             words = (command, *map(str, terms.get("args", ())))
-            found[name] = UpstreamAddress(name=name, command=words, env=terms.get("env"))
+            found[name] = UpstreamAddress(name=name, command=words, env=_texts(terms.get("env")))
         elif isinstance(url, str) and url.startswith(("http://", "https://")):
-            found[name] = UpstreamAddress(name=name, url=url)
+            found[name] = UpstreamAddress(name=name, url=url, headers=_texts(terms.get("headers")))
         else:
             raise UsageError(
                 f"{file}: server {name!r} has neither `command` nor `url`",
                 remedy=f"Write {_EXAMPLE}.",
                 subject=file,
             )
+        _check_secrets(found[name], file)
     if not found:
         raise UsageError(
             f"{file} names no MCP server",
@@ -85,3 +106,31 @@ def read_addresses(document: Any, *, file: str) -> dict[str, UpstreamAddress]:
             subject=file,
         )
     return found
+
+
+def _texts(said: Any) -> dict[str, str] | None:
+    return {str(name): str(value) for name, value in said.items()} if isinstance(said, dict) else None
+
+
+def _check_secrets(address: UpstreamAddress, file: str) -> None:
+    """Refuse a file with a secret in it, and one that is sent where anybody on the way can read it."""
+    for field, value in address.asked.items():
+        named = bool(credentials_in(value))
+        if (field.lower() in SIGN_IN_HEADERS or secret_kind(value) is not None) and not named:
+            raise UsageError(
+                f"{file}: `{field}` of server {address.name!r} holds a secret",
+                remedy=f'Write "${{credential:{address.name}}}" there, and where it stands: '
+                f"`pilothouse credential add {address.name} --env VARIABLE`.",
+                subject=file,
+            )
+        if named and address.url is not None and _is_open(address.url):
+            raise UsageError(
+                f"{file}: server {address.name!r} is asked without TLS, and a credential would be readable on the way",
+                remedy="Write https:// there.",
+                subject=file,
+            )
+
+
+def _is_open(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "::1", "localhost")

@@ -17,7 +17,9 @@ from mcp.shared.dispatcher import ProgressFnT
 from mcp_types import CallToolResult, Tool
 
 from pilothouse.core.charter.contract import manifest_digest
+from pilothouse.runtime.tools.credentials import CredentialBroker
 from pilothouse.runtime.tools.mcp_servers import UpstreamAddress
+from pilothouse.runtime.tools.mcp_sign_in import signed_in
 
 __all__ = [
     "PAGES_MAX",
@@ -63,10 +65,13 @@ class Upstream:
 
     Args:
         address: How it is reached.
+        broker: Gives the credentials that the address names; None where it names none.
     """
 
-    def __init__(self, address: UpstreamAddress) -> None:
+    def __init__(self, address: UpstreamAddress, broker: CredentialBroker | None = None) -> None:
         self.address = address
+        self._broker = broker
+        self._is_refused = False
         self._asked: asyncio.Queue[_Asked] = asyncio.Queue(ASKED_MAX)
         self._task: asyncio.Task[None] | None = None
         self.changes = 0
@@ -107,7 +112,19 @@ class Upstream:
                 await self._task
             self._task = None
 
+    def _filled(self) -> dict[str, str]:
+        """Headers or variables with their credentials.
+
+        Raises:
+            ToolError: One of them cannot be used.
+        """
+        asked = self.address.asked
+        if self._broker is None:
+            return dict(asked)
+        return {name: self._broker.filled(text, host=self.address.host) for name, text in asked.items()}
+
     async def _ask(self, what: str, *args: Any) -> Any:
+        self._filled()  # said before anything is sent, and also while a connection still stands
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._live(), name=f"mcp-{self.address.name}")
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -180,6 +197,10 @@ class Upstream:
             raise
         except Exception as error:  # noqa: BLE001 - the caller is told, and the door translates it
             broken = _is_broken(error)
+            if self._is_refused and self._broker is not None:
+                self._is_refused = False
+                _set(answer, self._broker.refused(" ".join(self.address.asked.values())))
+                return not broken
             _set(answer, UpstreamGone(f"{self.address.name} went away") if broken else error)
             return not broken
         if not answer.done():
@@ -188,20 +209,30 @@ class Upstream:
 
     def _client(self) -> Client:
         address = self.address
-        server: Any = address.url
-        if address.command:
+        server: Any
+        if address.url is None:
             # The SDK hands on a short list of harmless variables; ours are added by name.
             server = StdioServerParameters(
-                command=address.command[0], args=list(address.command[1:]), env=dict(address.env or {})
+                command=address.command[0], args=list(address.command[1:]), env=self._filled()
             )
+        elif address.headers:
+            server = signed_in(address.url, self._filled, self._note_refusal)
+        else:
+            server = address.url
         return Client(server, message_handler=self._heard, cache=None)
+
+    def _note_refusal(self) -> None:
+        self._is_refused = True
 
     async def _heard(self, message: Any) -> None:
         if getattr(message, "method", "") == "notifications/tools/list_changed":
             self.changes += 1
 
     def _fail(self, first: _Asked, error: BaseException) -> None:
-        gone = UpstreamGone(f"{self.address.name} cannot be reached ({type(error).__name__})")
+        gone: Exception = UpstreamGone(f"{self.address.name} cannot be reached ({type(error).__name__})")
+        if self._is_refused and self._broker is not None:
+            self._is_refused = False
+            gone = self._broker.refused(" ".join(self.address.asked.values()))
         _set(first[2], gone)
         while not self._asked.empty():
             _set(self._asked.get_nowait()[2], gone)

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The freeze rule: agent and integration never change together (moments of changes → overlaps).
+
+After a change of one side the other stands still for a week, so that whatever then gets worse has one suspect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pilothouse.core.charter.diff import Change
+
+__all__ = ["FREEZE", "ChangeStep", "Overlap", "find_overlaps", "frozen_until", "sides_of"]
+
+FREEZE = timedelta(days=7)
+"""How long the other side stands still after a change."""
+
+AGENT_PATHS = ("model.pin.provider", "model.pin.model", "model.pin.region", "prompts", "few_shot.path", "context")
+"""Prefixes of charter paths that change how the agent behaves."""
+
+INTEGRATION_WORDS = frozenset(
+    {"contract", "manifest_hash", "hosts", "auth", "environment", "region", "kind", "rate_limit", "integration"}
+)
+"""Keys under a tool or an integration that change the system behind it; others are rules or descriptions."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeStep:
+    """Something that changed at one moment.
+
+    Attributes:
+        at: When it came into force, aware UTC.
+        agent: What changed of the agent, in words; empty when nothing did.
+        integrations: What changed of integrations and tool contracts; empty when nothing did.
+        undoes: Whether it brings back an agent that was in force before; a way back is never frozen.
+    """
+
+    at: datetime
+    agent: tuple[str, ...] = ()
+    integrations: tuple[str, ...] = ()
+    undoes: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overlap:
+    """Two changes that stand too close.
+
+    Attributes:
+        first: The earlier change.
+        second: The later one; the same when one step changed both sides.
+    """
+
+    first: ChangeStep
+    second: ChangeStep
+
+
+def sides_of(changes: Iterable[Change]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Sort the paths of a change of the charter by what they change: the agent, or the systems behind its tools.
+
+    Args:
+        changes: Differences of two charters.
+
+    Example:
+        >>> from pilothouse.core.charter.diff import Effect
+        >>> sides_of([Change(path="tools.crm.find@1.contract", old="a", new="b", effect=Effect.CHANGED)])
+        ((), ('tools.crm.find@1.contract',))
+    """
+    agent, integrations = [], []
+    for change in changes:
+        top, _, rest = change.path.partition(".")
+        if change.path.startswith(AGENT_PATHS):
+            agent.append(change.path)
+        elif top in ("tools", "integrations") and _is_of_system(rest, whole=None in (change.old, change.new)):
+            integrations.append(change.path)
+    return tuple(agent), tuple(integrations)
+
+
+def find_overlaps(steps: Sequence[ChangeStep], *, since: datetime) -> tuple[Overlap, ...]:
+    """Return every pair of changes of two sides with less than the freeze between them.
+
+    Args:
+        steps: Changes, oldest first, from a freeze before `since`.
+        since: Overlaps whose later change is older do not count any more.
+
+    Example:
+        >>> from datetime import UTC
+        >>> day = datetime(2026, 11, 20, tzinfo=UTC)
+        >>> both = ChangeStep(at=day, agent=("model.pin.model",), integrations=("tools.crm.find@1.contract",))
+        >>> len(find_overlaps([both], since=day))
+        1
+    """
+    found = []
+    for place, later in enumerate(steps):
+        if later.at < since:
+            continue
+        if later.agent and later.integrations and not later.undoes:
+            found.append(Overlap(first=later, second=later))
+        for earlier in steps[:place]:
+            close = later.at - earlier.at < FREEZE
+            crossed = (earlier.integrations and later.agent and not later.undoes) or (
+                earlier.agent and later.integrations
+            )
+            if close and crossed:
+                found.append(Overlap(first=earlier, second=later))
+    return tuple(found)
+
+
+def frozen_until(steps: Sequence[ChangeStep]) -> tuple[datetime | None, datetime | None]:
+    """Return until when the agent must stand still, and until when the integrations must; None without a change.
+
+    Args:
+        steps: Changes, oldest first.
+    """
+    integrations = [step.at for step in steps if step.integrations]
+    agent = [step.at for step in steps if step.agent]
+    return (
+        integrations[-1] + FREEZE if integrations else None,
+        agent[-1] + FREEZE if agent else None,
+    )
+
+
+def _is_of_system(rest: str, *, whole: bool) -> bool:
+    """Whether a path under `tools` or `integrations` is about the system; one that came or went always is."""
+    words = rest.replace("[", ".").split(".")
+    return not INTEGRATION_WORDS.isdisjoint(words) or (whole and ("@" in words[-1] or len(words) == 1))

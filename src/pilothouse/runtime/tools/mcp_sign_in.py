@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A connection to an MCP server over HTTP whose headers are made anew for each request, credentials and all."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx2
+from mcp.client.streamable_http import streamable_http_client
+
+__all__ = ["signed_in"]
+
+TIMEOUT = httpx2.Timeout(30.0, read=300.0)
+"""As the SDK's own client has them: a server may hold a stream open."""
+
+REFUSED = frozenset({401, 403})
+
+
+class _SignIn(httpx2.Auth):
+    def __init__(self, headers: Callable[[], Mapping[str, str]], on_refused: Callable[[], None]) -> None:
+        self._headers = headers
+        self._on_refused = on_refused
+
+    async def async_auth_flow(
+        self, request: httpx2.Request
+    ) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
+        request.headers.update(self._headers())
+        response = yield request
+        if response.status_code in REFUSED:
+            self._on_refused()
+
+
+@asynccontextmanager
+async def signed_in(
+    url: str, headers: Callable[[], Mapping[str, str]], on_refused: Callable[[], None]
+) -> AsyncIterator[Any]:
+    """Connect to a server; give what the SDK's client talks through.
+
+    Args:
+        url: Its address.
+        headers: Returns the headers of the next request.
+        on_refused: Told when the server does not accept them.
+    """
+    auth = _SignIn(headers, on_refused)
+    async with (
+        httpx2.AsyncClient(auth=auth, timeout=TIMEOUT, trust_env=False) as client,
+        streamable_http_client(url, http_client=client) as streams,
+    ):
+        yield streams

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Credentials by name: typed in, listed with their end, given to whom they are for, and kept nowhere."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from typer.testing import CliRunner
+
+from pilothouse.app import command_tree
+from pilothouse.errors import LimitExceeded, ToolError
+from pilothouse.ledger.credentials import SqlCredentials
+from pilothouse.ledger.ledger import open_ledger
+from pilothouse.ports.credentials import CREDENTIALS_MAX, Credential, CredentialStore
+from pilothouse.runtime.tools.credentials import CredentialBroker
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+def test_the_commands_name_a_place_and_never_a_secret(tmp_path, monkeypatch):
+    monkeypatch.setenv("PILOTHOUSE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("ERP_TOKEN", "erp-canary-1")
+    cli = command_tree()
+
+    def run(*words):
+        return CliRunner().invoke(cli, ["credential", *words])
+
+    assert "No credential yet" in run("list").output
+    made = run(
+        "add", "erp-read", "--env", "ERP_TOKEN", "--host", "ERP.example:443", "--expires", "2020-01-01"
+    )
+    assert "sent to erp.example:443 only" in made.output
+    assert "expired" in run("list").output
+    [row] = json.loads(run("list", "--json").output)
+    assert (row["state"], row["variable"], row["host"]) == ("expired", "ERP_TOKEN", "erp.example:443")
+    assert run("add", "erp-read", "--file", str(tmp_path / "secret")).exit_code == 0
+    assert json.loads(run("list", "--json").output)[0]["state"] == "no end is known"
+    for words in (
+        ["Bad Name", "--env", "X"],
+        ["x"],
+        ["x", "--env", "X", "--file", "y"],
+        ["x", "--env", "X", "--host", "h"],
+    ):
+        assert run("add", *words).exit_code != 0, words
+    assert "forgotten" in run("remove", "erp-read").output
+    assert run("remove", "erp-read").exit_code != 0
+    kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert b"erp-canary" not in kept
+
+
+def test_the_store_keeps_so_many_and_records_each_change(tmp_path, monkeypatch):
+    monkeypatch.setattr("pilothouse.ledger.credentials.CREDENTIALS_MAX", 2)
+    with open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as ledger:
+        store = SqlCredentials(ledger.database)
+        assert isinstance(store, CredentialStore)
+        for name in ("b", "a", "a"):
+            store.save(Credential(name=name, variable="X", expires_at=NOW), at=NOW, actor="sam")
+        assert [(one.name, one.expires_at) for one in store.all()] == [("a", NOW), ("b", NOW)]
+        with pytest.raises(LimitExceeded):
+            store.save(Credential(name="c", variable="X"), at=NOW, actor="sam")
+        assert store.remove("b", at=NOW, actor="sam")
+        kinds = [one.kind for one in ledger.decisions("", limit=10)]
+    assert sorted(kinds) == ["credential.removed", *["credential.saved"] * 3]
+    assert CREDENTIALS_MAX == 500
+
+
+def test_a_started_program_gets_only_what_is_not_for_a_host():
+    kept = [
+        Credential(name="local", variable="LOCAL"),
+        Credential(name="far", variable="FAR", host="erp.example:443"),
+        Credential(name="late", variable="LOCAL", expires_at=NOW - timedelta(seconds=1)),
+        Credential(name="empty", variable="NOTHING"),
+    ]
+    told = []
+    broker = CredentialBroker(
+        lambda: kept,
+        now=lambda: NOW,
+        environment={"LOCAL": 'quo"ted-1', "FAR": "far-secret"},
+        on_trouble=lambda name, _what: told.append(name),
+    )
+    assert broker.filled("x ${credential:local}", host=None) == 'x quo"ted-1'
+    assert broker.filled("${credential:far}", host="erp.example:443") == "far-secret"
+    for name in ("far", "late", "empty", "nobody", "far"):
+        with pytest.raises(ToolError) as caught:
+            broker.filled(f"${{credential:{name}}}", host=None)
+        assert caught.value.kind == "auth"
+    assert told == ["far", "late", "empty", "nobody"]
+    assert broker.without('{"a": "quo\\"ted-1 far-secret"}') == '{"a": "[credential local] [credential far]"}'
