@@ -8,6 +8,7 @@ from pilothouse.ledger.audit import audit_checkpoints
 from pilothouse.ledger.audit_records import audit_head, audit_records
 from pilothouse.ledger.audit_subjects import audit_payloads, audit_subjects
 from pilothouse.ledger.controls import controls
+from pilothouse.ledger.credentials import credentials
 from pilothouse.ledger.curation import few_shots, lineage
 from pilothouse.ledger.feedback import feedback
 from pilothouse.ledger.gateway import gateway_keys, gateway_providers, gateway_spent
@@ -34,6 +35,7 @@ TABLES = (
     charters,
     contacts,
     controls,
+    credentials,
     decisions,
     evidence,
     feedback,

@@ -56,16 +56,20 @@ class FreezeState:
 
 
 def look_at_changes(installation: Installation, now: datetime) -> int:
-    """Measure every agent with a charter; return how many records were new.
+    """Measure every agent with a charter; what is as it was is written once a day. Return how many were new.
 
     Args:
         installation: Lake and ledger.
         now: The moment, aware UTC.
     """
-    records = [
-        measure_freeze(installation, record.agent, now).evidence for record in installation.ledger.charters()
-    ]
-    return installation.ledger.add_evidence(records)
+    added = 0
+    for record in installation.ledger.charters():
+        fresh = measure_freeze(installation, record.agent, now).evidence
+        today = installation.ledger.evidence(record.agent, since=now - timedelta(days=1))
+        said = [(one.passed, one.detail) for one in today if one.kind == fresh.kind]
+        if (fresh.passed, fresh.detail) not in said[-1:]:
+            added += installation.ledger.add_evidence([fresh])
+    return added
 
 
 def measure_freeze(installation: Installation, agent: str, now: datetime) -> FreezeState:
@@ -148,9 +152,7 @@ def _versions(installation: Installation, agent: str, now: datetime) -> list[tup
     return [(datetime.fromtimestamp(at_ns / 1e9, UTC), version) for at_ns, version in found[1:]]
 
 
-def _with_versions(
-    steps: Sequence[ChangeStep], versions: Sequence[tuple[datetime, str]]
-) -> list[ChangeStep]:
+def _with_versions(steps: Sequence[ChangeStep], versions: Sequence[tuple[datetime, str]]) -> list[ChangeStep]:
     """Add the versions that no change of the charter explains: their code or a prompt's text changed."""
     found, waiting = list(steps), list(steps)
     for at, version in versions:

@@ -13,6 +13,7 @@ from pilothouse.ports.ledger import Ledger
 from pilothouse.ports.upkeep import LakeUpkeep
 from pilothouse.workflows.accept import accept_file
 from pilothouse.workflows.background import Tick
+from pilothouse.workflows.change_freeze import FREEZE_LOOK_EVERY_S, look_at_changes
 from pilothouse.workflows.erasure import carry_out_erasures
 from pilothouse.workflows.history import freeze_changes
 from pilothouse.workflows.installation import Installation
@@ -181,6 +182,11 @@ def server_ticks(
             name="tool-errors",
             every_s=SILENT_ERRORS_EVERY_S,
             run=lambda now: look_at_tool_errors(installation, now),
+        ),
+        Tick(
+            name="changes",
+            every_s=FREEZE_LOOK_EVERY_S,
+            run=lambda now: look_at_changes(installation, now),
         ),
         Tick(name="days", every_s=DAYS_EVERY_S, run=lambda now: keep_days(installation, now)),
     )

@@ -17,11 +17,28 @@ __all__ = ["FREEZE", "ChangeStep", "Overlap", "find_overlaps", "frozen_until", "
 FREEZE = timedelta(days=7)
 """How long the other side stands still after a change."""
 
-AGENT_PATHS = ("model.pin.provider", "model.pin.model", "model.pin.region", "prompts", "few_shot.path", "context")
+AGENT_PATHS = (
+    "model.pin.provider",
+    "model.pin.model",
+    "model.pin.region",
+    "prompts",
+    "few_shot.path",
+    "context",
+)
 """Prefixes of charter paths that change how the agent behaves."""
 
 INTEGRATION_WORDS = frozenset(
-    {"contract", "manifest_hash", "hosts", "auth", "environment", "region", "kind", "rate_limit", "integration"}
+    {
+        "contract",
+        "manifest_hash",
+        "hosts",
+        "auth",
+        "environment",
+        "region",
+        "kind",
+        "rate_limit",
+        "integration",
+    }
 )
 """Keys under a tool or an integration that change the system behind it; others are rules or descriptions."""
 

@@ -12,7 +12,6 @@ _TO_COME = frozenset(
     {
         ("drill", "correction"),
         ("drill", "fallback"),
-        ("report", "residency"),
     }
 )
 """First words of commands without an implementation. A test holds this against the real command tree, both ways."""

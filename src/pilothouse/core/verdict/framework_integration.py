@@ -190,7 +190,7 @@ INTEGRATION = (
         asks="no change of the agent within the freeze after a change of an integration",
         gates=("R",),
         who=("A:model_upgrades",),
-        remedy="pilothouse gate --candidate TARGET --plan",
+        remedy="pilothouse integration freeze",
         parts=(Part(kind="change.overlap", rule=Fact(), fresh=timedelta(days=14)),),
     ),
     Requirement(

@@ -17,6 +17,7 @@ from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
     from pilothouse.core.evidence.certificate import Certificate
+    from pilothouse.workflows.change_freeze import FreezeState
     from pilothouse.workflows.installation import Installation
     from pilothouse.workflows.integrations import Inventory
     from pilothouse.workflows.verify_integration import VerifyRequest
@@ -70,6 +71,25 @@ def register(cli: typer.Typer, services: Services) -> None:
                 f"{rank.place}  {rank.name}  (joins in phase {rank.phase or '–'}){early}", markup=False
             )
             console.print(f"   {'; '.join(rank.reasons)}", markup=False)
+
+    @group.command("freeze")
+    def freeze(*, agent: Agent = None, home: Home = None, as_json: AsJson = False) -> None:
+        """Show what changed of agent and integrations, what stands still until when, and put it on record."""
+        from dataclasses import asdict
+
+        from pilothouse.workflows.agents import choose_agent
+        from pilothouse.workflows.change_freeze import measure_freeze
+
+        with services.open_installation(load_settings(home=home)) as installation:
+            chosen = choose_agent(installation, agent)
+            state = measure_freeze(installation, chosen, services.clock.now())
+            installation.ledger.add_evidence([state.evidence])
+        if as_json:
+            shown = {key: value for key, value in asdict(state).items() if key != "evidence"}
+            typer.echo(json.dumps(shown, indent=2, default=str))
+        else:
+            _show_freeze(state)
+        raise typer.Exit(int(ExitStatus.BREACHED if state.overlaps else ExitStatus.HOLDS))
 
     @group.command("verify")
     def verify(
@@ -245,6 +265,28 @@ def _show_inventory(inventory: Inventory) -> None:
     missing = [row.name for row in inventory.integrations if row.certificate != "valid"]
     if missing:
         hint_console().print(f"Next: pilothouse integration verify {missing[0]}", markup=False)
+
+
+def _show_freeze(state: FreezeState) -> None:
+    console = result_console(wrap=True)
+    for step in state.steps:
+        for word, paths in (("agent", step.agent), ("integration", step.integrations)):
+            if paths:
+                more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+                back = " (a way back)" if step.undoes else ""
+                console.print(f"{step.at:%Y-%m-%d %H:%M}  {word}: {paths[0]}{more}{back}", markup=False)
+    if not state.steps:
+        console.print("Neither the agent nor an integration changed in 21 days.")
+    for overlap in state.overlaps:
+        gap = overlap.second.at - overlap.first.at
+        console.print(
+            f"✗ both sides changed {'together' if not gap else f'within {gap.days} days'} on "
+            f"{overlap.second.at:%Y-%m-%d}: nobody can tell which one did it",
+            markup=False,
+        )
+    for word, until in (("agent", state.agent_until), ("integrations", state.integrations_until)):
+        free = "may change" if until is None else f"must not change until {until:%Y-%m-%d %H:%M} UTC"
+        console.print(f"The {word} {free}.", markup=False)
 
 
 def _show_certificate(certificate: Certificate) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pilothouse.interfaces.cli.services import Services
     from pilothouse.workflows.assess import Assessment
     from pilothouse.workflows.installation import Installation
+    from pilothouse.workflows.residency import Residency
 
 __all__ = ["register"]
 
@@ -105,4 +107,50 @@ def register(cli: typer.Typer, services: Services) -> None:
         typer.echo(f"{done.word}: {done.records:,} records behind {done.items:,} items in {target}")
         typer.echo(f"  $ pilothouse-verify {target} --key KEY-FROM-ANOTHER-WAY")
 
+    @group.command("residency")
+    def residency(agent: Agent = None, *, home: Home = None, as_json: AsJson = False) -> None:
+        """Where this agent's calls went against where they may go, and each regulation's controls; puts both on record."""
+        from pilothouse.workflows.residency import measure_residency
+
+        with services.open_installation(load_settings(home=home)) as installation:
+            found = judged(installation, agent)
+            seen = measure_residency(installation, found.charter, found.verdict, services.clock.now())
+            installation.ledger.add_evidence(seen.evidence)
+        if as_json:
+            from dataclasses import asdict
+
+            shown = {key: value for key, value in asdict(seen).items() if key != "evidence"}
+            typer.echo(json.dumps(shown, indent=2))
+        else:
+            _show_residency(seen)
+
     cli.add_typer(group)
+
+
+def _show_residency(seen: Residency) -> None:
+    from rich.table import Table
+
+    console = result_console(wrap=True)
+    allowed = ", ".join(seen.regions) if seen.regions else "not said yet (`residency.regions` of the charter)"
+    console.print(f"{seen.agent} may call: {allowed}", markup=False)
+    if seen.contacts:
+        table = Table("", "place", "region", "calls, 14 d", box=None, pad_edge=False)
+        for one in seen.contacts:
+            table.add_row("✓" if one.is_allowed else "✗", one.place, one.region, f"{one.calls:,}")
+        console.print(table)
+    else:
+        console.print("No call was seen in 14 days: start `pilothouse up`, then the agent.")
+    for state in seen.controls:
+        if not state.controls:
+            console.print(f"– {state.regulation}: no map speaks of it", markup=False)
+            continue
+        mark = "✗" if state.missing else "✓"
+        held = state.controls - len(state.missing)
+        console.print(
+            f"{mark} {state.regulation}: {held} of {state.controls} controls have evidence", markup=False
+        )
+        for gap in state.missing:
+            console.print(f"    {gap}", markup=False)
+    if not seen.controls:
+        console.print("The charter names no regulation.")
+    typer.echo(f"  $ pilothouse explain INT-9 {seen.agent}", err=True)

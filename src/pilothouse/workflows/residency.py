@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where an agent's calls went, against where they may go; and each control of each regulation with its evidence."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pilothouse.core.charter.answers import is_open, known
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.evidence.binding import InForce, binding_in_force
+from pilothouse.core.evidence.evidence import ITEMS_MAX, Evidence, Scope, Source
+from pilothouse.core.evidence.kinds import kind_named
+from pilothouse.core.evidence.task import Task
+from pilothouse.core.verdict.verdict import AgentVerdict, Status
+from pilothouse.ports.lake import TaskFilter
+from pilothouse.reports.context import Framework, control_map
+from pilothouse.workflows.installation import Installation
+
+__all__ = ["Contact", "ControlState", "Residency", "measure_residency"]
+
+WINDOW = timedelta(days=14)
+"""As the inventory looks back."""
+
+UNKNOWN = "unknown"
+HOLDING = frozenset({Status.HOLDS, Status.AT_RISK})
+OWN = "INT-9"
+"""The requirement that rests on these records; no control waits for itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contact:
+    """A place that calls went to.
+
+    Attributes:
+        place: `host:port` of a tool's call, or the model that answered.
+        region: Its region as the charter declares it, or `unknown`.
+        is_allowed: Whether the charter allows calls there.
+        calls: Calls: tasks that touched the host, or model calls.
+    """
+
+    place: str
+    region: str
+    is_allowed: bool
+    calls: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlState:
+    """One regulation of the charter.
+
+    Attributes:
+        regulation: As the charter names it.
+        controls: Controls that the map knows of; 0 when no map speaks of it.
+        missing: Those without evidence that holds now, with the requirement that is missing.
+    """
+
+    regulation: str
+    controls: int
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Residency:
+    """What is known about where data goes.
+
+    Attributes:
+        agent: Agent id.
+        regions: Regions that the charter allows; None while it is open.
+        contacts: Places, the forbidden ones first.
+        controls: Regulations of the charter.
+        evidence: The same as records.
+    """
+
+    agent: str
+    regions: tuple[str, ...] | None
+    contacts: tuple[Contact, ...]
+    controls: tuple[ControlState, ...]
+    evidence: tuple[Evidence, ...]
+
+
+def measure_residency(
+    installation: Installation, charter: Charter, verdict: AgentVerdict, now: datetime
+) -> Residency:
+    """Return where calls went, and how each regulation stands.
+
+    A region is what the charter declares for a host; a host or model that it does not declare is nowhere, and nowhere
+    is not allowed.
+
+    Args:
+        installation: Lake and ledger.
+        charter: The charter in force.
+        verdict: Its verdict at the moment.
+        now: The moment, aware UTC.
+    """
+    end_ns, start_ns = (int(moment.timestamp() * 1e9) for moment in (now, now - WINDOW))
+    tasks = installation.lake.window(TaskFilter(agent=charter.agent, from_ns=start_ns, to_ns=end_ns))
+    said = known(charter.residency.regions)
+    regions = None if said is None or any(is_open(one) for one in said) else tuple(str(one) for one in said)
+    contacts = _contacts(charter, tasks, regions)
+    controls = tuple(_controls(charter, verdict))
+    return Residency(
+        agent=charter.agent,
+        regions=regions,
+        contacts=contacts,
+        controls=controls,
+        evidence=tuple(
+            _records(charter, now, tasks=tasks, contacts=contacts, controls=controls, regions=regions)
+        ),
+    )
+
+
+def _contacts(
+    charter: Charter, tasks: Sequence[Task], allowed: tuple[str, ...] | None
+) -> tuple[Contact, ...]:
+    of_hosts, of_models = _regions_of_hosts(charter), _regions_of_models(charter)
+    calls: Counter[tuple[str, str]] = Counter()
+    for task in tasks:
+        for host in task.hosts:
+            calls[(host, of_hosts.get(host, UNKNOWN))] += 1
+        # A task says which models answered, and how often in all: the calls count for the worst of them.
+        places = [(model, of_models.get(model, UNKNOWN)) for model in task.models]
+        if places:
+            calls[min(places, key=lambda one: one[1] in (allowed or ()))] += task.model_calls
+    return tuple(
+        sorted(
+            (
+                Contact(place=place, region=region, is_allowed=region in (allowed or ()), calls=count)
+                for (place, region), count in calls.items()
+            ),
+            key=lambda one: (one.is_allowed, -one.calls, one.place),
+        )
+    )
+
+
+def _regions_of_hosts(charter: Charter) -> Mapping[str, str]:
+    found = {}
+    for declared in (known(charter.integrations) or {}).values():
+        for host in known(declared.hosts) or ():
+            region = known(declared.region) or UNKNOWN
+            found[str(host)] = found[str(host).rpartition(":")[0] or str(host)] = region
+    return found
+
+
+def _regions_of_models(charter: Charter) -> Mapping[str, str]:
+    pins = (charter.model.pin, *(known(charter.model.fallback) or ()))
+    return {str(pin.model): known(pin.region) or UNKNOWN for pin in pins if not is_open(pin.model)}
+
+
+def _controls(charter: Charter, verdict: AgentVerdict) -> Iterator[ControlState]:
+    by_id = {one.requirement: one.status for one in verdict.requirements}
+    for regulation in known(charter.regulations) or ():
+        if is_open(regulation):
+            continue
+        name = str(regulation)
+        rows = [one for one in control_map().framework if name.lower() in one.names]
+        missing = [gap for framework in rows for gap in _missing(framework, by_id)]
+        yield ControlState(
+            regulation=name, controls=sum(len(one.control) for one in rows), missing=tuple(missing)
+        )
+
+
+def _missing(framework: Framework, by_id: Mapping[str, Status]) -> Iterator[str]:
+    for control in framework.control:
+        needed = [name for name in control.evidence if name != OWN]
+        if not control.evidence:
+            yield f"{control.id} (nothing here produces evidence for it)"
+            continue
+        wanting = [name for name in needed if by_id.get(name) not in HOLDING]
+        if wanting:
+            yield f"{control.id} ({', '.join(wanting)})"
+
+
+def _records(
+    charter: Charter,
+    now: datetime,
+    *,
+    tasks: Sequence[Task],
+    contacts: Sequence[Contact],
+    controls: Sequence[ControlState],
+    regions: tuple[str, ...] | None,
+) -> Iterator[Evidence]:
+    source = Source(command=f"pilothouse report residency {charter.agent}")
+
+    def bound(kind: str, scope: Scope) -> dict[str, object]:
+        return {"binds": binding_in_force(kind_named(kind), charter, scope, InForce()), "scope": scope}
+
+    calls = sum(one.calls for one in contacts)
+    if calls and regions is not None:
+        outside = [one for one in contacts if not one.is_allowed]
+        places = {one.place for one in outside}
+        yield Evidence(
+            kind="regions_observed",
+            agent=charter.agent,
+            window_from=now - WINDOW,
+            window_to=now,
+            n=calls,
+            good=calls - sum(one.calls for one in outside),
+            detail="; ".join(f"{one.place} in {one.region}" for one in outside[:5])
+            or f"all in {', '.join(regions)}",
+            items=tuple(task.trace_id for task in tasks if places & {*task.hosts, *task.models})[:ITEMS_MAX],
+            source=source,
+            recorded_at=now,
+            **bound("regions_observed", Scope()),
+        )
+    for one in controls:
+        if not one.controls:
+            continue
+        yield Evidence(
+            kind="control",
+            agent=charter.agent,
+            window_from=now,
+            window_to=now,
+            n=one.controls,
+            passed=not one.missing,
+            detail=f"{one.controls - len(one.missing)} of {one.controls} controls of {one.regulation} have evidence that "
+            f"holds{'; not ' + ', '.join(one.missing[:5]) if one.missing else ''}",
+            source=source,
+            recorded_at=now,
+            **bound("control", Scope(part=one.regulation)),
+        )

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Agent and integration never change together: every distance, both orders, the way back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from pilothouse.core.charter.diff import Change, Effect
+from pilothouse.core.verdict.change_freeze import (
+    FREEZE,
+    ChangeStep,
+    find_overlaps,
+    frozen_until,
+    sides_of,
+)
+
+DAY = datetime(2026, 11, 20, tzinfo=UTC)
+MODEL, CONTRACT = ("model.pin.model",), ("tools.crm.find@1.contract",)
+
+
+def step(days, *, agent=(), integrations=(), undoes=False):
+    return ChangeStep(at=DAY + timedelta(days=days), agent=agent, integrations=integrations, undoes=undoes)
+
+
+def change(path, old="a", new="b"):
+    return Change(path=path, old=old, new=new, effect=Effect.CHANGED)
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "side"),
+    [
+        ("model.pin.model", "a", "b", "agent"),
+        ("prompts", "a", "b", "agent"),
+        ("model.pin.retires_on", "a", "b", None),
+        ("task_types.po.quality.min", "1", "2", None),
+        ("tools.crm.find@1.contract", "a", "b", "integration"),
+        ("tools.crm.find@1.manifest_hash", "a", "b", "integration"),
+        ("tools.crm.find@1.approvers", "a", "b", None),
+        ("tools.crm.find@1", None, "{}", "integration"),
+        ("tools.crm.find@1.approvers", None, "[]", None),
+        ("integrations.erp.hosts", "a", "b", "integration"),
+        ("integrations.erp", "{}", None, "integration"),
+        ("integrations.erp.fallback", "a", "b", None),
+    ],
+)
+def test_each_path_belongs_to_one_side_or_none(path, old, new, side):
+    agent, integrations = sides_of([change(path, old, new)])
+    assert (agent, integrations) == (
+        (path,) if side == "agent" else (),
+        (path,) if side == "integration" else (),
+    )
+
+
+@pytest.mark.parametrize("days", [0, 1, 6])
+@pytest.mark.parametrize("first", ["agent", "integrations"])
+def test_the_other_side_stands_still_for_a_week(days, first):
+    one, other = {"agent": MODEL}, {"integrations": CONTRACT}
+    if first == "integrations":
+        one, other = other, one
+    steps = [step(0, **one), step(days, **other)]
+    assert [(two.first, two.second) for two in find_overlaps(steps, since=DAY)] == [(steps[0], steps[1])]
+    assert find_overlaps([step(0, **one), step(7, **other)], since=DAY) == ()
+    assert find_overlaps([step(0, **one), step(days, **one)], since=DAY) == ()
+
+
+def test_a_way_back_is_free_and_a_change_of_both_at_once_is_not():
+    back = step(1, agent=MODEL, undoes=True)
+    assert find_overlaps([step(0, integrations=CONTRACT), back], since=DAY) == ()
+    both = step(0, agent=MODEL, integrations=CONTRACT)
+    assert len(find_overlaps([both], since=DAY)) == 1
+    assert find_overlaps([step(0, agent=MODEL, integrations=CONTRACT, undoes=True)], since=DAY) == ()
+    assert find_overlaps([both], since=DAY + timedelta(days=1)) == (), "what is long past counts no more"
+
+
+def test_the_freeze_runs_from_the_last_change_of_the_other_side():
+    assert frozen_until([]) == (None, None)
+    steps = [step(0, integrations=CONTRACT), step(1, agent=MODEL), step(2, integrations=CONTRACT)]
+    assert frozen_until(steps) == (steps[2].at + FREEZE, steps[1].at + FREEZE)

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where calls went is held against where they may go, regulations against their controls, and INT-9 follows."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from pilothouse.core.verdict.verdict import Status
+from pilothouse.settings import load_settings
+from pilothouse.testing import FixedClock, MemoryLake, MemoryLedger, example_task
+from pilothouse.workflows.accept import accept_file
+from pilothouse.workflows.assess import assess
+from pilothouse.workflows.installation import Installation
+from pilothouse.workflows.residency import measure_residency
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "charters" / "ap-invoice-triage.yaml"
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+AGENT = "ap-invoice-triage"
+PIN, STAND_IN = "acme-large-2026-04-12", "acme-medium-2026-02-01"
+
+
+def world(*tasks):
+    at = int((NOW - timedelta(hours=1)).timestamp()) * 1_000_000_000
+    found = [
+        example_task(trace_id=f"{number:032x}", start_ns=at + number, end_ns=at + number + 1, **fields)
+        for number, fields in enumerate(tasks)
+    ]
+    made = Installation(
+        settings=load_settings({}), clock=FixedClock(NOW), lake=MemoryLake(found), ledger=MemoryLedger()
+    )
+    accept_file(made.ledger, GOLDEN, NOW - timedelta(days=60), actor="test")
+    return made, assess(made, AGENT, NOW, freeze=False)
+
+
+@pytest.mark.parametrize(
+    ("fields", "good"),
+    [
+        ({"hosts": ("erp.corp.example:443",)}, 2),
+        ({"hosts": ("erp.corp.example",)}, 2),
+        ({"hosts": ("elsewhere.example:443",)}, 1),
+        ({"models": (PIN,), "model_calls": 3}, 4),
+        ({"models": (STAND_IN,), "model_calls": 3}, 4),
+        ({"models": (PIN, "other-model"), "model_calls": 3}, 1),
+    ],
+)
+def test_a_call_counts_by_the_region_that_the_charter_declares(fields, good):
+    made, found = world({"hosts": ("mail.corp.example:443",)}, fields)
+    seen = measure_residency(made, found.charter, found.verdict, NOW)
+    record = next(one for one in seen.evidence if one.kind == "regions_observed")
+    assert record.good == good
+    assert record.n == 1 + fields.get("model_calls", 1)
+    assert (record.good == record.n) is (not record.items)
+    assert seen.contacts[0].is_allowed is (record.good == record.n)
+
+
+def test_a_regulation_holds_when_each_of_its_controls_has_evidence():
+    made, found = world({"hosts": ("erp.corp.example:443",)})
+    seen = measure_residency(made, found.charter, found.verdict, NOW)
+    assert [one.regulation for one in seen.controls] == ["gdpr", "sox"]
+    assert all(one.missing for one in seen.controls)
+    held = replace_all(found.verdict, Status.HOLDS)
+    better = measure_residency(made, found.charter, held, NOW)
+    uncovered = [gap for one in better.controls for gap in one.missing]
+    assert all("nothing here produces evidence" in gap for gap in uncovered)
+    records = {one.scope.part: one for one in better.evidence if one.kind == "control"}
+    assert {name: one.passed for name, one in records.items()} == {
+        one.regulation: not one.missing for one in better.controls
+    }
+
+
+def test_it_reaches_the_verdict():
+    made, found = world({"hosts": ("elsewhere.example:443",)})
+    made.ledger.add_evidence(measure_residency(made, found.charter, found.verdict, NOW).evidence)
+    verdict = assess(made, AGENT, NOW, freeze=False).verdict
+    [item] = [one for one in verdict.requirements if one.requirement == "INT-9"]
+    assert item.status is Status.BREACHED
+    assert {one.kind: one.status.value for one in item.items} == {
+        "regions_observed": "breached",
+        "control": "breached",
+    }
+
+
+def test_nothing_is_measured_where_nothing_was_seen_or_said():
+    made, found = world()
+    assert {one.kind for one in measure_residency(made, found.charter, found.verdict, NOW).evidence} == {
+        "control"
+    }
+
+
+def replace_all(verdict, status):
+    rows = tuple(one.model_copy(update={"status": status}) for one in verdict.requirements)
+    return verdict.model_copy(update={"requirements": rows})
