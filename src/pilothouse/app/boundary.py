@@ -85,13 +85,15 @@ def permission_desk(
     from pilothouse.ledger.steady_clock import SteadyClock
     from pilothouse.runtime.permissions.desk import PermissionDesk, PolicyInForce
     from pilothouse.runtime.permissions.engine import compile_charter
+    from pilothouse.workflows.policy_change import effective_charter
 
     log = audit_log(ledger, settings)
+    effective = effective_charter(ledger, record, charter)
     policy = PolicyInForce(
         agent=charter.agent,
-        tools=compile_charter(charter),
+        tools=compile_charter(effective),
         charter=record.digest,
-        policy=charter.section_digests["tools"],
+        policy=effective.section_digests["tools"],
     )
     book = SqlPermissionBook(log, SteadyClock(SystemClock(), log.latest_at()))
     book.begin(charter.agent, policy.policy)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -36,6 +37,10 @@ __all__ = ["SERVERS_FILE", "McpEndpoint", "list_mcp_tools", "mcp_endpoint", "run
 
 SERVERS_FILE = "mcp-servers.json"
 """Where the server looks for an agent's MCP servers: beside its charter."""
+
+
+WAITING_EVERY_S = 10.0
+"""While a wider policy waits for its second person, an agent's proxy is built anew this often."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +79,7 @@ def mcp_endpoint(
     from pilothouse.runtime.tools.mcp_http import McpHttp
     from pilothouse.runtime.tools.mcp_rooms import McpRoom, McpRooms
     from pilothouse.runtime.tools.mcp_servers import read_servers
+    from pilothouse.workflows.policy_change import waiting_widening
 
     def opened(agent: str) -> McpRoom:
         record = _in_force(ledger, agent)
@@ -82,7 +88,14 @@ def mcp_endpoint(
         assert runtime.tasks is not None  # noqa: S101 - it was composed with a boundary
         servers = read_servers(Path(record.path).parent / SERVERS_FILE)
         proxy = _proxy(runtime, servers, ledger, on_note, actor="pilothouse up")
-        return McpRoom(agent=agent, http=McpHttp(proxy), decider=runtime.tasks, held=held)
+        waits = waiting_widening(ledger, record) is not None
+        return McpRoom(
+            agent=agent,
+            http=McpHttp(proxy),
+            decider=runtime.tasks,
+            held=held,
+            again_at_s=time.monotonic() + WAITING_EVERY_S if waits else None,
+        )
 
     rooms = McpRooms(directory, opened, now=SystemClock().now)
     return McpEndpoint(app=mcp_app(rooms), close=rooms.close)

@@ -16,6 +16,7 @@ from pilothouse.core.charter.findings import CharterCheck, FindingKind
 from pilothouse.errors import CharterInvalid
 from pilothouse.ports.ledger import CharterInForce, Ledger
 from pilothouse.workflows.check import check_text
+from pilothouse.workflows.policy_change import note_widening
 
 __all__ = ["ACCEPTED", "REJECTED", "Acceptance", "accept_file", "rejection_note"]
 
@@ -74,6 +75,8 @@ def accept_file(ledger: Ledger, path: Path, now: datetime, *, actor: str) -> Acc
     changed = before is None or before.number != record.number
     if changed or rejection_note(ledger, charter.agent) is not None:
         _record(ledger, ACCEPTED, record.agent, now, actor, number=record.number, digest=record.digest)
+    if changed and before is not None:
+        note_widening(ledger, before, record, actor=actor, now=now)
     return Acceptance(record=record, charter=charter, changed=changed, check=check)
 
 

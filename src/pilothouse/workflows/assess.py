@@ -34,6 +34,7 @@ from pilothouse.workflows.agents import NAMES_SHOWN_MAX
 from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.phase_log import phase_at
+from pilothouse.workflows.policy_change import widening_note
 from pilothouse.workflows.signing import waivers_of
 from pilothouse.workflows.stability import clock_evidence
 from pilothouse.workflows.verifiers import verifier_notes
@@ -163,6 +164,9 @@ def _charter_at(installation: Installation, agent: str, now: datetime) -> tuple[
     rejected = rejection_note(installation.ledger, agent, at=now)
     if rejected:
         notes.append(rejected)
+    waiting = widening_note(installation.ledger, record)
+    if waiting:
+        notes.append(waiting)
     return record, notes
 
 

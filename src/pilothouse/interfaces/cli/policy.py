@@ -17,6 +17,7 @@ from pilothouse.settings import load_settings
 if TYPE_CHECKING:
     from pilothouse.interfaces.cli.services import Services
     from pilothouse.workflows.policy import PolicyTest
+    from pilothouse.workflows.policy_change import Widening
 
 __all__ = ["register"]
 
@@ -42,6 +43,41 @@ def register(cli: typer.Typer, services: Services) -> None:
         else:
             _print_test(result)
         raise typer.Exit(ExitStatus.HOLDS if result.passed else ExitStatus.BREACHED)
+
+    @group.command("agree")
+    def agree(
+        agent: Annotated[str | None, typer.Argument(help="Agent id; not needed when there is one.")] = None,
+        *,
+        person: Annotated[
+            str,
+            typer.Option(
+                "--as", metavar="PERSON", envvar="PILOTHOUSE_PERSON", help="Who you are in the charter."
+            ),
+        ] = "",
+        home: Home = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """Show what a new charter lets tools do beyond the last one; with --as, agree to it. Two persons are needed."""
+        from pilothouse.workflows.agents import choose_agent
+        from pilothouse.workflows.policy_change import agree_to_widening, waiting_widening
+
+        with services.open_boundary(load_settings(home=home)) as room:
+            ledger = room.installation.ledger
+            chosen = choose_agent(room.installation, agent)
+            record = ledger.charter(chosen)
+            waiting: Widening | None
+            if person:
+                waiting = agree_to_widening(ledger, chosen, person, services.clock.now())
+            else:
+                waiting = None if record is None else waiting_widening(ledger, record)
+        if as_json:
+            typer.echo(json.dumps(None if waiting is None else asdict(waiting), default=str))
+        elif waiting is None:
+            typer.echo(f"Everything that the charter of {chosen} lets its tools do is in force.")
+        else:
+            _print_widening(waiting)
+        is_open = waiting is not None and not waiting.is_settled
+        raise typer.Exit(ExitStatus.BREACHED if is_open else ExitStatus.HOLDS)
 
     @group.command("check")
     def check(
@@ -156,6 +192,21 @@ def register(cli: typer.Typer, services: Services) -> None:
         if document["approval"]:
             typer.echo(f"  approval {document['approval'][:12]}")
         typer.echo(f"  policy {document['policy'][:19]}, charter {document['charter'][:19]}")
+
+
+def _print_widening(waiting: Widening) -> None:
+    typer.echo(f"Charter {waiting.number} of {waiting.agent} lets tools do more than before:")
+    for path in waiting.wider:
+        typer.echo(f"  {path}")
+    agreed = ", ".join(waiting.agreed) or "nobody yet"
+    if waiting.is_settled:
+        typer.echo(f"{agreed} agreed: it holds from the next start of the agent, and at /mcp within seconds.")
+        return
+    others = [one for one in waiting.may_agree if one not in waiting.agreed]
+    typer.echo(
+        f"Until two persons agree, those tools keep their rules and new ones are not there. Agreed: {agreed}."
+    )
+    typer.echo(f"  $ pilothouse policy agree {waiting.agent} --as {others[0] if others else 'PERSON'}")
 
 
 def _print_test(result: PolicyTest) -> None:

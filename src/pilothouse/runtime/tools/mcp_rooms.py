@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -30,12 +31,14 @@ class McpRoom:
         http: The proxy.
         decider: Opens tasks.
         held: What ends with it.
+        again_at_s: Monotonic moment from which it is built anew, because something waits for a person; or None.
     """
 
     agent: str
     http: McpHttp
     decider: Decider
     held: ExitStack
+    again_at_s: float | None = None
 
     async def close(self) -> None:
         """End it."""
@@ -90,11 +93,11 @@ class McpRooms:
                 subject=agent,
             )
         found = self._rooms.get(agent)
-        if found is not None and found[0] == policy.charter:
+        if found is not None and _is_good(*found, policy.charter):
             return found[1]
         async with self._opening.setdefault(agent, asyncio.Lock()):
             found = self._rooms.get(agent)
-            if found is None or found[0] != policy.charter:
+            if found is None or not _is_good(*found, policy.charter):
                 fresh = await asyncio.to_thread(self._opened, agent)
                 self._rooms[agent] = (policy.charter, fresh)
                 if found is not None:
@@ -121,3 +124,7 @@ class McpRooms:
         task = asyncio.create_task(later(), name=f"mcp-leave-{room.agent}")
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
+
+
+def _is_good(charter: str, room: McpRoom, in_force: str) -> bool:
+    return charter == in_force and (room.again_at_s is None or time.monotonic() < room.again_at_s)

@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A change of what tools may do: what narrows holds at once, what widens waits for two persons.
+
+While it waits, each tool whose rules got wider keeps the rules it had, and a new tool is not there yet. Everything
+else of the new charter is in force.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pilothouse.core.charter.answers import is_open, known
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.diff import Change, Effect, compare_charters
+from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.charter.systems import Tool
+from pilothouse.errors import Denied, UsageError
+from pilothouse.ports.ledger import CharterInForce, Ledger
+from pilothouse.workflows.in_force import charter_in_force, charter_of
+
+__all__ = [
+    "PERSONS_NEEDED",
+    "Widening",
+    "agree_to_widening",
+    "effective_charter",
+    "note_widening",
+    "waiting_widening",
+    "widening_note",
+]
+
+PERSONS_NEEDED = 2
+
+WAITS = "policy.widening_waits"
+AGREED = "policy.widening_agreed"
+
+AGREEMENTS_READ_MAX = 1_000
+"""Agreements that are looked through; each change has two."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Widening:
+    """A change that waits for persons.
+
+    Attributes:
+        agent: Agent id.
+        number: Charter that brought it.
+        policy: Digest of its tools section, which is what persons agree to.
+        base: Digest of the tools section that was wholly in force before.
+        base_at: When the charter of that section was accepted, aware UTC.
+        wider: Paths that let the agent do more.
+        since: When it began to wait.
+        may_agree: Persons who may agree: owner, sponsor and approvers of the charter before.
+        agreed: Those who have.
+    """
+
+    agent: str
+    number: int
+    policy: str
+    base: str
+    base_at: datetime
+    wider: tuple[str, ...]
+    since: datetime
+    may_agree: tuple[str, ...]
+    agreed: tuple[str, ...]
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether enough persons agreed."""
+        return len(self.agreed) >= PERSONS_NEEDED
+
+
+def note_widening(
+    ledger: Ledger, before: CharterInForce, after: CharterInForce, *, actor: str, now: datetime
+) -> None:
+    """Record that a charter widens what tools may do, where it does.
+
+    Args:
+        ledger: Where charters and decisions stand.
+        before: The charter that was in force.
+        after: The one that was accepted.
+        actor: Who put it into force.
+        now: The moment, aware UTC.
+    """
+    earlier = _open_widening(ledger, before)
+    base_record = before if earlier is None else ledger.charter(before.agent, at=earlier.base_at)
+    if base_record is None:
+        return
+    base, new = charter_of(base_record), charter_of(after)
+    wider = _wider(base, new)
+    if not wider:
+        return
+    document = {
+        "number": after.number,
+        "policy": new.section_digests["tools"],
+        "base": base.section_digests["tools"],
+        "base_at": base_record.accepted_at.isoformat(),
+        "wider": list(wider),
+        "may_agree": list(_persons(base)),
+    }
+    ledger.record(kind=WAITS, agent=after.agent, at=now, actor=actor, document=canonical_json(document))
+
+
+def waiting_widening(ledger: Ledger, record: CharterInForce) -> Widening | None:
+    """Return the change that waits under a charter in force; None when everything of it holds.
+
+    Args:
+        ledger: Where charters and decisions stand.
+        record: The charter in force.
+    """
+    return _open_widening(ledger, record)
+
+
+def agree_to_widening(ledger: Ledger, agent: str, person: str, now: datetime) -> Widening:
+    """Let a person agree to the change that waits; the second one puts it into force.
+
+    Args:
+        ledger: Where charters and decisions stand.
+        agent: Agent id.
+        person: Person id.
+        now: The moment, aware UTC.
+
+    Raises:
+        UsageError: Nothing waits.
+        Denied: This person may not agree, or has agreed already.
+    """
+    charter_in_force(ledger, agent)
+    record = ledger.charter(agent)
+    waiting = None if record is None else _open_widening(ledger, record)
+    if waiting is None:
+        raise UsageError(
+            f"no change of what the tools of {agent} may do waits for anybody",
+            remedy=f"See what is in force: `pilothouse policy check {agent}`.",
+            subject=agent,
+        )
+    if person not in waiting.may_agree or person in waiting.agreed:
+        why = "has agreed already" if person in waiting.agreed else "may not agree to it"
+        others = [one for one in waiting.may_agree if one not in waiting.agreed]
+        raise Denied(
+            f"{person or 'nobody'} {why}",
+            remedy=f"One of {', '.join(others)}: `pilothouse policy agree {agent} --as {others[0] if others else 'PERSON'}`.",
+            subject=person,
+        )
+    document = {"policy": waiting.policy, "base": waiting.base, "person": person}
+    ledger.record(kind=AGREED, agent=agent, at=now, actor=person, document=canonical_json(document))
+    return Widening(
+        **{name: getattr(waiting, name) for name in Widening.__dataclass_fields__ if name != "agreed"},
+        agreed=(*waiting.agreed, person),
+    )
+
+
+def effective_charter(ledger: Ledger, record: CharterInForce, charter: Charter) -> Charter:
+    """Return a charter with the tools that are in force: what waits is as it was before.
+
+    Args:
+        ledger: Where charters and decisions stand.
+        record: The charter in force.
+        charter: The same, read.
+    """
+    waiting = _open_widening(ledger, record)
+    if waiting is None:
+        return charter
+    base_record = ledger.charter(record.agent, at=waiting.base_at)
+    base = {} if base_record is None else known(charter_of(base_record).tools) or {}
+    return Charter.model_construct(
+        **{name: getattr(charter, name) for name in Charter.model_fields if name != "tools"},
+        tools=_merged(base, known(charter.tools) or {}, waiting.wider),
+    )
+
+
+def widening_note(ledger: Ledger, record: CharterInForce) -> str | None:
+    """Return what a verdict says while a change waits, or None.
+
+    Args:
+        ledger: Where charters and decisions stand.
+        record: The charter that is judged.
+    """
+    waiting = _open_widening(ledger, record)
+    if waiting is None:
+        return None
+    missing = PERSONS_NEEDED - len(waiting.agreed)
+    return (
+        f"Charter {waiting.number} lets tools do more ({', '.join(waiting.wider[:3])}); that waits for "
+        f"{missing} of {', '.join(one for one in waiting.may_agree if one not in waiting.agreed)}. "
+        f"`pilothouse policy agree {waiting.agent} --as PERSON`"
+    )
+
+
+def _open_widening(ledger: Ledger, record: CharterInForce) -> Widening | None:
+    found = ledger.decisions(record.agent, kind=WAITS, limit=1)
+    if not found:
+        return None
+    said = json.loads(found[0].document)
+    if said["number"] != record.number:
+        return None
+    widening = Widening(
+        agent=record.agent,
+        number=said["number"],
+        policy=said["policy"],
+        base=said["base"],
+        base_at=datetime.fromisoformat(said["base_at"]),
+        wider=tuple(said["wider"]),
+        since=found[0].at,
+        may_agree=tuple(said["may_agree"]),
+        agreed=tuple(_agreed(ledger, record.agent, said)),
+    )
+    return None if widening.is_settled else widening
+
+
+def _agreed(ledger: Ledger, agent: str, said: Mapping[str, Any]) -> Iterable[str]:
+    """Persons who agreed to exactly this change, each once, in their order."""
+    persons: dict[str, None] = {}
+    for decision in reversed(ledger.decisions(agent, kind=AGREED, limit=AGREEMENTS_READ_MAX)):
+        document = json.loads(decision.document)
+        if (document["policy"], document["base"]) == (said["policy"], said["base"]):
+            persons[document["person"]] = None
+    return persons
+
+
+def _wider(base: Charter, new: Charter) -> tuple[str, ...]:
+    return tuple(one.path for one in compare_charters(base, new).changes if _is_wider_rule(one))
+
+
+def _is_wider_rule(change: Change) -> bool:
+    return change.effect is Effect.WIDER and change.path.startswith("tools.")
+
+
+def _merged(base: Mapping[str, Tool], new: Mapping[str, Tool], wider: Sequence[str]) -> dict[str, Tool]:
+    merged = {}
+    for name, tool in new.items():
+        here = f"tools.{name}"
+        waits = any(path == here or path.startswith((f"{here}.", f"{here}[")) for path in wider)
+        kept = base.get(name) if waits else tool
+        if kept is not None:
+            merged[name] = kept
+    return merged
+
+
+def _persons(base: Charter) -> tuple[str, ...]:
+    roles = [
+        name for name, person in (known(base.people) or {}).items() if person.role in ("owner", "approver")
+    ]
+    found = (known(base.owner.person), known(base.sponsor.person), *roles)
+    return tuple(dict.fromkeys(str(one) for one in found if one is not None and not is_open(one)))

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What narrows holds at once; what widens waits for two persons, bound to exactly that change, and is on record."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from pilothouse.app import command_tree
+from pilothouse.app.boundary import audit_log, permission_desk
+from pilothouse.core.charter.answers import known
+from pilothouse.errors import Denied, UsageError
+from pilothouse.ledger.ledger import open_ledger
+from pilothouse.settings import load_settings
+from pilothouse.workflows.accept import accept_file
+from pilothouse.workflows.in_force import charter_of
+from pilothouse.workflows.policy_change import (
+    agree_to_widening,
+    effective_charter,
+    waiting_widening,
+    widening_note,
+)
+
+DEMO = Path(__file__).parents[3] / "src/pilothouse/demo/charter"
+AGENT = "ap-invoice-triage"
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+PLACE = "po_number: {role: neutral, type: text, max: %d}\n    budget"
+WIDER = (PLACE % 20, PLACE % 30)
+NARROWER = ("per_day: 500", "per_day: 100")
+ESCALATE = "  escalate@1:"
+
+
+class World:
+    def __init__(self, folder, ledger, settings):
+        self.file, self.ledger, self.settings = folder / "charter.yaml", ledger, settings
+        self.at = NOW
+        self.accept()
+
+    def accept(self, *changes):
+        text = self.file.read_text(encoding="utf-8")
+        for before, after in changes:
+            assert before in text
+            text = text.replace(before, after)
+        self.file.write_text(text, encoding="utf-8")
+        self.at += timedelta(hours=1)
+        accept_file(self.ledger, self.file, self.at, actor="pilothouse up")
+
+    @property
+    def record(self):
+        return self.ledger.charter(AGENT)
+
+    def tools(self):
+        return known(effective_charter(self.ledger, self.record, charter_of(self.record)).tools)
+
+    def caps(self):
+        tool = self.tools()["route_invoice@1"]
+        return tool.args["po_number"].max, tool.budget.per_day
+
+    def agree(self, person):
+        self.at += timedelta(minutes=1)
+        return agree_to_widening(self.ledger, AGENT, person, self.at)
+
+
+@pytest.fixture
+def world(tmp_path):
+    shutil.copytree(DEMO, tmp_path / "charter")
+    settings = load_settings(home=tmp_path / "home")
+    with open_ledger(settings.ledger_url) as ledger:
+        yield World(tmp_path / "charter", ledger, settings)
+
+
+def test_what_narrows_holds_at_once(world):
+    world.accept(NARROWER)
+    assert world.caps() == (20, 100)
+    assert waiting_widening(world.ledger, world.record) is None
+    with pytest.raises(UsageError, match="waits for anybody"):
+        world.agree("dana")
+
+
+def test_what_widens_waits_for_two_persons_and_nothing_else_does(world):
+    text = world.file.read_text(encoding="utf-8")
+    escalate = text[text.index(ESCALATE) : text.index("\nmodel:")]
+    world.accept((escalate, ""))
+    assert "escalate@1" not in world.tools()
+    world.accept(WIDER, NARROWER, ("\nmodel:", escalate + "\nmodel:"))
+    waiting = waiting_widening(world.ledger, world.record)
+    assert set(waiting.wider) == {"tools.route_invoice@1.args.po_number.max", "tools.escalate@1"}
+    assert world.caps() == (20, 500), "rules of one tool change together or not at all"
+    assert "escalate@1" not in world.tools()
+    desk = permission_desk(world.ledger, world.settings, world.record, charter_of(world.record))
+    assert "escalate@1" not in desk._policy.tools
+    assert "waits for 2 of" in widening_note(world.ledger, world.record)
+    first, second, *_ = waiting.may_agree
+    assert not world.agree(first).is_settled
+    for nobody in (first, "mallory", ""):
+        with pytest.raises(Denied):
+            world.agree(nobody)
+    assert world.caps() == (20, 500)
+    assert world.agree(second).is_settled
+    assert world.caps() == (30, 100)
+    assert "escalate@1" in world.tools()
+    assert widening_note(world.ledger, world.record) is None
+    kinds = [one.kind for one in audit_log(world.ledger, world.settings).records()]
+    assert kinds.count("policy.widening_agreed") == 2
+    assert kinds.count("policy.widening_waits") == 1
+
+
+def test_an_agreement_is_bound_to_exactly_one_change(world):
+    world.accept(WIDER)
+    first, second, *_ = waiting_widening(world.ledger, world.record).may_agree
+    world.agree(first)
+    world.accept((PLACE % 30, PLACE % 90))
+    world.agree(second)
+    assert world.caps() == (20, 500), "one agreed to 30, the other to 90"
+    world.accept((PLACE % 90, PLACE % 20))
+    assert waiting_widening(world.ledger, world.record) is None, "back to what holds: nothing waits"
+
+
+def test_it_is_typed_and_seen(world, monkeypatch):
+    monkeypatch.setenv("PILOTHOUSE_HOME", str(world.settings.home))
+    cli = command_tree()
+
+    def run(*words, code):
+        done = CliRunner().invoke(cli, ["policy", "agree", *words])
+        assert done.exit_code == code, done.output
+        return done.output
+
+    assert "is in force" in run(code=0)
+    world.accept(WIDER)
+    assert "tools.route_invoice@1.args.po_number.max" in run(code=1)
+    first, second, *_ = waiting_widening(world.ledger, world.record).may_agree
+    assert first in run("--as", first, code=1)
+    assert "it holds from the next start" in run("--as", second, code=0)
+    assert run("--json", code=0).strip() == "null"
