@@ -48,7 +48,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=500)
     took = asyncio.run(measure(parser.parse_args().calls))
-    print(f"{'':10}{'p50 wall':>10}{'p95 wall':>10}{'p50 CPU':>10}   ms for one call, all parts in one process")
+    print(
+        f"{'':10}{'p50 wall':>10}{'p95 wall':>10}{'p50 CPU':>10}   ms for one call, all parts in one process"
+    )
     middle = {}
     for name, pairs in took.items():
         wall, cpu = sorted(one[0] for one in pairs), sorted(one[1] for one in pairs)
