@@ -220,6 +220,23 @@ class LakeQueries:
         """
         if len(trace_ids) > TRACE_IDS_MAX:
             raise UsageError(f"more than {TRACE_IDS_MAX} trace ids", remedy="Ask for fewer at once.")
+        table = self._task_table(trace_ids, view or self._view())
+        rows = (
+            TaskRow(**row)._replace(
+                cost_usd=pico_of(row["cost_usd"]),
+                cost_known_usd=pico_of(row["cost_known_usd"]),
+                day=(row["day"] - EPOCH).days,
+            )
+            for row in table.to_pylist()
+        )
+        return {row.trace_id: row for row in rows}
+
+    def _task_table(self, trace_ids: Sequence[str], view: View) -> pa.Table:
+        """Return the current rows of `tasks` of some traces; those corrected meanwhile stand last."""
+        if len(trace_ids) == 1:
+            few = self._database.task_rows(view, trace_ids[0])
+            if few is not None:
+                return few.sort_by([("revision", "ascending"), ("closed_ns", "ascending")])
         fields = ", ".join(TaskRow._fields)
         newest = "ORDER BY revision DESC, closed_ns DESC"
         if len(trace_ids) == 1:  # a plain comparison is pushed into the files, a list is not
@@ -230,20 +247,11 @@ class LakeQueries:
                 f"QUALIFY row_number() OVER (PARTITION BY trace_id {newest}) = 1"
             )
             values = [list(trace_ids)]
-        table = self._database.run(
-            view or self._view(),
+        return self._database.run(
+            view,
             f"SELECT {fields} FROM tasks WHERE {which}",  # noqa: S608 - constants
             values,
         )
-        rows = (
-            TaskRow(**row)._replace(
-                cost_usd=pico_of(row["cost_usd"]),
-                cost_known_usd=pico_of(row["cost_known_usd"]),
-                day=(row["day"] - EPOCH).days,
-            )
-            for row in table.to_pylist()
-        )
-        return {row.trace_id: row for row in rows}
 
     def core_spans(self, trace_ids: Sequence[str]) -> list[CoreSpan]:
         """Return the core columns of every stored span of some traces, in the order they were received."""

@@ -12,6 +12,8 @@ from typing import Any, cast
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from pilothouse.errors import LimitExceeded, StorageUnavailable
 from pilothouse.lake.columns import SPANS, TASKS
@@ -28,6 +30,9 @@ THREADS = 2
 
 FEW_FILES = 2
 """Up to so many files are read at once; a look for the right one would cost more than it saves."""
+
+SMALL_ROWS = 4_096
+"""A file of so few rows is read whole when one trace is looked up; merged ones are larger."""
 
 TIMEOUT_S = 10.0
 """An interactive query that takes longer is stopped."""
@@ -148,6 +153,31 @@ class Database:
         paths = {*holding, *unknown}
         return tuple(file for file in files if file.path in paths)
 
+    def task_rows(self, view: View, trace_id: str) -> pa.Table | None:
+        """Return the rows of `tasks` of one trace from a few small files, or None when there are more or larger ones.
+
+        A query over fifty columns is planned for longer than a small file is read.
+
+        Args:
+            view: What to read.
+            trace_id: The trace.
+
+        Raises:
+            StorageUnavailable: A file is damaged or missing.
+        """
+        if len(view.task_files) > FEW_FILES or any(file.rows > SMALL_ROWS for file in view.task_files):
+            return None
+        parts = []
+        for file in view.task_files:
+            try:
+                rows = pq.ParquetFile(file.path).read(use_threads=False)
+            except (OSError, pa.ArrowException) as error:
+                raise _unreadable(error) from error
+            days = pa.repeat(pa.scalar(file.day, pa.int32()).cast(pa.date32()), rows.num_rows)
+            parts.append(_of_trace(rows, trace_id, days))
+        parts += [_of_trace(pa.Table.from_batches([tail]), trace_id) for tail in view.task_tail]
+        return pa.concat_tables(parts) if parts else TASKS.empty_table()
+
     def _ask(self, question: Callable[[duckdb.DuckDBPyConnection], _Answer]) -> pa.Table:
         """Ask within the time limit; faults of DuckDB become ours."""
         cursor = self._connection.cursor()
@@ -162,10 +192,7 @@ class Database:
                 remedy="Ask for a shorter window or one agent.",
             ) from error
         except duckdb.Error as error:
-            raise StorageUnavailable(
-                f"the lake could not be read: {error}",
-                remedy="Run `pilothouse doctor`.",
-            ) from error
+            raise _unreadable(error) from error
         else:
             return found
         finally:
@@ -191,6 +218,16 @@ class Database:
                 sources.append(f"SELECT {columns} FROM {name}_tail")  # noqa: S608 - names are constants
             parts.append(f"{name} AS ({' UNION ALL '.join(sources)})")
         return f"WITH {', '.join(parts)} " if parts else ""
+
+
+def _of_trace(rows: pa.Table, trace_id: str, days: pa.Array | None = None) -> pa.Table:
+    if days is not None:
+        rows = rows.append_column("day", days)
+    return rows.filter(pc.equal(rows.column("trace_id"), trace_id)).select(TASKS.names).cast(TASKS)
+
+
+def _unreadable(error: Exception) -> StorageUnavailable:
+    return StorageUnavailable(f"the lake could not be read: {error}", remedy="Run `pilothouse doctor`.")
 
 
 def _listed(files: Sequence[DataFile]) -> str:
