@@ -170,11 +170,11 @@ class Database:
         parts = []
         for file in view.task_files:
             try:
-                rows = pq.ParquetFile(file.path).read(use_threads=False)
+                rows = _of_trace(pq.ParquetFile(file.path).read(use_threads=False), trace_id)
             except (OSError, pa.ArrowException) as error:
                 raise _unreadable(error) from error
-            days = pa.repeat(pa.scalar(file.day, pa.int32()).cast(pa.date32()), rows.num_rows)
-            parts.append(_of_trace(rows, trace_id, days))
+            days = pa.array([file.day] * rows.num_rows, pa.int32()).cast(pa.date32())
+            parts.append(rows.append_column("day", days).select(TASKS.names).cast(TASKS))
         parts += [_of_trace(pa.Table.from_batches([tail]), trace_id) for tail in view.task_tail]
         return pa.concat_tables(parts) if parts else TASKS.empty_table()
 
@@ -220,10 +220,9 @@ class Database:
         return f"WITH {', '.join(parts)} " if parts else ""
 
 
-def _of_trace(rows: pa.Table, trace_id: str, days: pa.Array | None = None) -> pa.Table:
-    if days is not None:
-        rows = rows.append_column("day", days)
-    return rows.filter(pc.equal(rows.column("trace_id"), trace_id)).select(TASKS.names).cast(TASKS)
+def _of_trace(rows: pa.Table, trace_id: str) -> pa.Table:
+    is_wanted: Any = pc.equal(rows.column("trace_id"), pa.scalar(trace_id))
+    return rows.filter(is_wanted)
 
 
 def _unreadable(error: Exception) -> StorageUnavailable:

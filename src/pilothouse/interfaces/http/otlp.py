@@ -192,13 +192,20 @@ async def _read_body(receive: Receive, hold: _Hold, *, is_sized: bool) -> _Refus
 
     A sender that is too slow is told to come again: a 408 would make exporters drop the data.
     """
+    try:
+        async with asyncio.timeout(
+            READ_S_MAX
+        ):  # one for the whole body: one for each part costs more than reading it
+            return await _read_parts(receive, hold, is_sized=is_sized)
+    except TimeoutError:
+        return _Refusal(503, f"the body did not come within {READ_S_MAX:g} s")
+
+
+async def _read_parts(receive: Receive, hold: _Hold, *, is_sized: bool) -> _Refusal | None:
     size = 0
     began = time.monotonic()
     while True:
-        try:
-            message = await asyncio.wait_for(receive(), READ_S_MAX)
-        except TimeoutError:
-            return _Refusal(503, f"the body did not come within {READ_S_MAX:g} s")
+        message = await receive()
         if message["type"] == "http.disconnect":
             return _Refusal(0, "the sender has gone")
         part: bytes = message.get("body", b"")
@@ -212,7 +219,7 @@ async def _read_body(receive: Receive, hold: _Hold, *, is_sized: bool) -> _Refus
         if not message.get("more_body"):
             return None
         waited = time.monotonic() - began
-        if waited > READ_S_MAX or (waited > 1 and size < READ_BYTES_PER_S_MIN * waited):
+        if waited > 1 and size < READ_BYTES_PER_S_MIN * waited:
             return _Refusal(503, f"the body came slower than {READ_BYTES_PER_S_MIN} bytes a second")
 
 
