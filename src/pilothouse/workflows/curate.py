@@ -24,7 +24,7 @@ from pilothouse.ports.review import ReviewQueue
 from pilothouse.workflows.datasets import add_cases, remove_cases
 from pilothouse.workflows.trusted_labels import NEAR, Trusted, by_another_rubric, trusted_labels
 
-__all__ = ["Curated", "correction_evidence", "curate_cases"]
+__all__ = ["Curated", "case_of_label", "correction_evidence", "curate_cases"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +52,12 @@ def _case_id(trusted: Trusted) -> str:
     return f"review:{trusted.record.item.item_id}"
 
 
-def _case(trusted: Trusted) -> Case:
+def case_of_label(trusted: Trusted) -> Case:
+    """Return the case that asks what a person was shown, and expects what the person said is right.
+
+    Args:
+        trusted: A label that may be learned from.
+    """
     item, label = trusted.record.item, trusted.label
     expected = json_or_text(trusted.output)
     return Case(
@@ -100,7 +105,7 @@ def curate_cases(
             subject=charter.agent,
         )
     known_ids = {case.id for case in kept}
-    fresh = [_case(one) for one in trusted if _case_id(one) not in known_ids]
+    fresh = [case_of_label(one) for one in trusted if _case_id(one) not in known_ids]
     _, shown = store.examples(charter.agent)
     repeated, leaks = _not_new(kept, fresh, [one.input for one in shown])
     added = [case for case in fresh if case.id not in (*repeated, *leaks)]

@@ -155,6 +155,11 @@ def open_gate(
                 dataset=dataset.digest,
             ),
             *_undeclared(candidate.target.spec.version_is_declared, request.candidate),
+            *(
+                f"outputs: {arm.target.spec.about}"
+                for arm in (candidate, baseline)
+                if arm and arm.target.spec.about
+            ),
         ],
     )
 

@@ -33,7 +33,7 @@ def release_evidence(run: GateRun, verdict: ReleaseVerdict, *, agent: str) -> tu
             "release.verdict",
             passed=verdict.status is not Status.BREACHED,
             n=max(verdict.cost.cases, 1),
-            detail=verdict.deciding,
+            detail="; ".join(filter(None, (verdict.deciding, run.candidate.target.spec.about))),
             items=tuple(flip.case_id for flip in verdict.flips if flip.is_worse),
         )
     for one in run.judges:

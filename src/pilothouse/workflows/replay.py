@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import shlex
 import subprocess
@@ -17,7 +16,7 @@ from typing import Literal, Protocol
 
 from pilothouse.core.evidence.run_log import Draw, RecordedRun, Replayable
 from pilothouse.errors import EvidenceError, UsageError
-from pilothouse.runtime.replay.answers import read_answer
+from pilothouse.runtime.replay.answers import Answer, read_answer
 from pilothouse.runtime.replay.divergence import Divergence
 from pilothouse.runtime.replay.exchange import Exchange, exchanges
 from pilothouse.runtime.replay.live import LiveModel
@@ -33,7 +32,6 @@ __all__ = [
     "ReplayRequest",
     "ServeReplay",
     "Served",
-    "read_substitution",
     "replay_run",
 ]
 
@@ -131,6 +129,8 @@ class ReplayReport:
         refusals: What the agent tried and was refused.
         exit_status: Of the agent, or None without its code.
         counterfactual: `none` when nothing left the record, `full` when nothing was blocked or refused, else `partial`.
+        recorded: What the run ended with.
+        final: What the replay ended with; None when it stopped before its end.
     """
 
     run: str
@@ -146,6 +146,8 @@ class ReplayReport:
     refusals: tuple[Refusal, ...]
     exit_status: int | None
     counterfactual: Literal["none", "full", "partial"]
+    recorded: Answer
+    final: Answer | None
 
     @property
     def is_equal(self) -> bool:
@@ -216,8 +218,14 @@ def _once(
     )
     live = None if request.live is None else LiveModel(request.live, request.live_key)
     comparisons: list[Comparison] = []
+    last = calls[-1]
+    recorded_final = read_answer(last.response.status, last.response.body)
+    final: Answer | None = recorded_final
 
     def compare(exchange: Exchange | None, status: int, body: bytes) -> None:
+        nonlocal final
+        if exchange is None or exchange.number >= last.number:
+            final = read_answer(status, body)
         comparisons.append(_compared(exchange, status, body))
 
     refusals: tuple[Refusal, ...] = ()
@@ -230,6 +238,8 @@ def _once(
         )
     changed = session.counts.live > 0 or bool(session.counts.blocked)
     whole = session.counts.blocked == 0 and not refusals
+    divergence = session.first_divergence()
+    is_stopped = divergence is not None and request.mode in {ReplayMode.STRICT, ReplayMode.PIN_TOOLS}
     return ReplayReport(
         run=recorded.summary.run,
         agent=recorded.summary.agent,
@@ -239,11 +249,13 @@ def _once(
         change=request.substitution.label(),
         calls=len(calls),
         counts=session.counts,
-        divergence=session.first_divergence(),
+        divergence=divergence,
         comparisons=tuple(comparisons),
         refusals=refusals,
         exit_status=exit_status,
         counterfactual="none" if not changed else "full" if whole else "partial",
+        recorded=recorded_final,
+        final=None if is_stopped else final,
     )
 
 
@@ -335,63 +347,3 @@ def _shown(text: str, tools: tuple[tuple[str, str], ...]) -> str:
     parts += [f"{name}({args})" for name, args in tools]
     shown = " ".join(parts)
     return shown if len(shown) <= TEXT_SHOWN_MAX else shown[: TEXT_SHOWN_MAX - 1] + "…"
-
-
-def read_substitution(
-    *,
-    model: str | None,
-    params: Mapping[str, str],
-    prompt: Path | None,
-    tool_results: Mapping[str, Path],
-    tool_contracts: tuple[Path, ...],
-    code: str | None,
-) -> Substitution:
-    """Read what a replay changes from options.
-
-    Args:
-        model: Model to ask instead.
-        params: Parameters by name, their values as JSON or as plain text.
-        prompt: File of the instructions.
-        tool_results: Files of results by call id.
-        tool_contracts: Files of tool definitions, as the request carries them.
-        code: Revision of the agent's code.
-
-    Raises:
-        UsageError: A file is not there or is no tool definition.
-    """
-    contracts: dict[str, dict[str, object]] = {}
-    for path in tool_contracts:
-        try:
-            tool = json.loads(_text(path))
-            name = (tool.get("function") or tool)["name"]
-        except (ValueError, KeyError, AttributeError, TypeError) as error:
-            raise UsageError(
-                f"{path} is no tool definition",
-                remedy="Write it as the request has it: `pilothouse replay RUN --show`",
-                subject=str(path),
-            ) from error
-        contracts[str(name)] = tool
-    return Substitution(
-        model=model,
-        params={name: _value(text) for name, text in params.items()},
-        prompt=None if prompt is None else _text(prompt),
-        tool_results={call: _text(path) for call, path in tool_results.items()},
-        tool_contracts=contracts,
-        code=code,
-    )
-
-
-def _value(text: str) -> object:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError as error:
-        raise UsageError(
-            f"{path} cannot be read", remedy=f"Look: `ls -l {path}`", subject=str(path)
-        ) from error

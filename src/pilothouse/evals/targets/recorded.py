@@ -22,6 +22,9 @@ __all__ = ["RecordedFile", "RecordedTraces", "StoredTrials", "json_or_text", "re
 
 LINES_MAX = 1_000_000
 
+ABOUT_CHARACTERS_MAX = 500
+"""A sentence or two; it is repeated in notes and evidence."""
+
 
 class RecordedTraces:
     """Answers each case with the trace it was taken from (`source: production:<trace id>`)."""
@@ -87,7 +90,10 @@ class StoredTrials:
 
 
 class RecordedFile:
-    """Answers from JSON lines `{"id", "output", "tool_calls", "cost_usd", ...}`; a further repeat has `"trial": 1`."""
+    """Answers from JSON lines `{"id", "output", "tool_calls", "cost_usd", ...}`; a further repeat has `"trial": 1`.
+
+    A first line `{"about": "..."}` says where the outputs come from; the gate repeats it.
+    """
 
     def __init__(self, path: Path, *, version: str | None = None) -> None:
         """Read the file.
@@ -107,8 +113,10 @@ class RecordedFile:
                 f"cannot read {str(path)!r}: {error.strerror}.", remedy="Give recorded:FILE.jsonl."
             ) from error
         self._replies: dict[tuple[str, int], Any] = {}
-        for number, line in enumerate(text.splitlines()[:LINES_MAX], start=1):
-            if line.strip():
+        lines = text.splitlines()[:LINES_MAX]
+        about = _about(lines[0]) if lines else ""
+        for number, line in enumerate(lines, start=1):
+            if line.strip() and not (about and number == 1):
                 case_id, index, reply = _parse_line(line, Place(str(path), number))
                 self._replies[case_id, index] = reply
         self.spec = TargetSpec(
@@ -117,6 +125,7 @@ class RecordedFile:
             fingerprint=hashlib.sha256(text).hexdigest(),
             version_is_declared=version is not None,
             makes_calls=False,
+            about=about,
         )
 
     async def run(self, case: Case, context: TrialContext) -> Reply:
@@ -130,6 +139,17 @@ class RecordedFile:
 
     async def close(self) -> None:
         """Nothing is held."""
+
+
+def _about(line: bytes) -> str:
+    """Return what the first line says about the file, or empty when it is an output."""
+    try:
+        fields = json.loads(line)
+    except ValueError:
+        return ""
+    if not isinstance(fields, dict) or set(fields) != {"about"}:
+        return ""
+    return str(fields["about"])[:ABOUT_CHARACTERS_MAX]
 
 
 def _parse_line(line: bytes, place: Place) -> tuple[str, int, Any]:

@@ -27,6 +27,7 @@ class TargetSpec:
             stored trials are reused only under the same one.
         version_is_declared: Whether a person named the version; otherwise it was computed from what is visible.
         makes_calls: False for recorded results: nothing runs and nothing costs.
+        about: Where recorded results come from, one sentence, or empty.
     """
 
     address: str
@@ -34,6 +35,7 @@ class TargetSpec:
     fingerprint: str
     version_is_declared: bool
     makes_calls: bool = True
+    about: str = ""
 
 
 class AgentFailed(Exception):

@@ -74,7 +74,14 @@ def register(cli: typer.Typer, services: Services) -> None:
             list[str] | None, typer.Option(help="With --to-case: tool that must not be called, repeatable.")
         ] = None,
         task_type: Annotated[str | None, typer.Option(help="With --to-case: task type of the run.")] = None,
-        agent: Annotated[str | None, typer.Option(help="With --list: only this agent.")] = None,
+        since: Annotated[
+            str | None,
+            typer.Option(help="Replay all runs of this time, e.g. 7d (needs --agent and a change)."),
+        ] = None,
+        to: Annotated[
+            Path | None, typer.Option(help="With --since: folder for judged runs, as pairs for the gate.")
+        ] = None,
+        agent: Annotated[str | None, typer.Option(help="With --list or --since: only this agent.")] = None,
         as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
         home: Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")] = None,
     ) -> None:
@@ -83,13 +90,14 @@ def register(cli: typer.Typer, services: Services) -> None:
         Without --exec each recorded model call is sent again by itself; with it the agent's own code runs in a
         closed place. Calls that a change does not touch are answered from the record; --upstream answers the others.
         """
-        from pilothouse.workflows.replay import ReplayRequest, read_substitution
+        from pilothouse.workflows.replay import ReplayRequest
+        from pilothouse.workflows.replay_change import read_substitution
 
         settings = load_settings(home=home)
-        if listed or run is None:
+        if listed or (run is None and since is None):
             _list(services, settings, agent, as_json=as_json)
             return
-        if show:
+        if show and run is not None:
             _show(services, settings, run, as_json=as_json)
             return
         substitution = read_substitution(
@@ -113,6 +121,11 @@ def register(cli: typer.Typer, services: Services) -> None:
             repeats=repeat,
             timeout_s=timeout_s,
         )
+        if run is None:
+            from pilothouse.interfaces.cli.replay_window import replay_since
+
+            replay_since(services, settings, since or "7d", request, agent=agent, to=to, as_json=as_json)
+            return
         reports = services.replay(settings, run, request)
         if evidence:
             _keep(services, settings, reports)

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pilothouse replay --since 7d`: what all runs of a time would have been with one thing changed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from pilothouse.errors import UsageError
+
+if TYPE_CHECKING:
+    from pilothouse.interfaces.cli.services import Services
+    from pilothouse.settings import Settings
+    from pilothouse.workflows.replay import ReplayRequest
+    from pilothouse.workflows.replay_window import WindowReport
+
+__all__ = ["replay_since"]
+
+
+def replay_since(
+    services: Services,
+    settings: Settings,
+    since: str,
+    request: ReplayRequest,
+    *,
+    agent: str | None,
+    to: Path | None,
+    as_json: bool,
+) -> None:
+    """Replay the runs of an agent since a time, print the shares, and write pairs for the gate.
+
+    Args:
+        services: Opens run log and labels.
+        settings: Values in force.
+        since: How far back, such as `7d`.
+        request: What is asked of each run.
+        agent: Agent.
+        to: Folder for pairs, or None.
+        as_json: Whether to print JSON.
+
+    Raises:
+        UsageError: Agent or change are missing, or the time is none.
+    """
+    from pilothouse.core.charter.quantities import parse_duration
+    from pilothouse.interfaces.cli.consoles import hint_console
+    from pilothouse.workflows.replay_window import RUNS_MAX, replay_window, write_pairs
+    from pilothouse.workflows.trusted_labels import trusted_labels
+
+    if agent is None or request.substitution.is_empty:
+        raise UsageError(
+            "a replay of a time needs one agent and one change",
+            remedy="Name both: `pilothouse replay --since 7d --agent AGENT --model MODEL --upstream http://127.0.0.1:4318/gw`",
+        )
+    try:
+        span = parse_duration(since)
+    except ValueError as error:
+        raise UsageError(f"{since!r} is no time: {error}", remedy="Write it like `--since 7d`") from error
+    now = services.clock.now()
+    with services.open_run_log(settings) as log:
+        summaries = log.runs(agent=agent, since_ns=int((now - span).timestamp() * 1e9), limit=RUNS_MAX + 1)
+    labels = {}
+    with services.open_curation(settings) as desk:
+        charter = desk.directory.charters().get(agent)
+        if charter is not None:
+            labels = {one.record.item.trace_id: one for one in trusted_labels(desk.queue, charter, now)}
+    once = replace(request, repeats=1)
+    console = hint_console()
+    report = replay_window(
+        summaries,
+        lambda run: services.replay(settings, run, once)[0],
+        labels,
+        agent=agent,
+        since=now - span,
+        until=now,
+        on_progress=lambda done, of: (
+            console.print(f"{done} of {of} runs") if done and done % 100 == 0 else None
+        ),
+    )
+    if as_json:
+        typer.echo(json.dumps({**_fields(report), "pairs": len(report.pairs)}, default=str))
+    else:
+        typer.echo(_text(report))
+    if to is not None:
+        command = write_pairs(report, to)
+        console.print(f"{len(report.pairs)} judged runs are pairs in {to}. Decide: {command}", soft_wrap=True)
+
+
+def _fields(report: WindowReport) -> dict[str, object]:
+    return {name: value for name, value in asdict(replace(report, pairs=())).items() if name != "pairs"}
+
+
+def _text(report: WindowReport) -> str:
+    lines = (
+        f"{report.runs} runs of {report.agent} since {report.since:%Y-%m-%d}, {report.change}, replayed by {report.grain}",
+        f"  {report.shares} ({report.served} served, {report.live} live, {report.blocked} blocked)",
+        f"  {report.same} end as they did, {report.changed} otherwise, {report.unjudgeable} cannot be judged",
+        f"  {report.skipped} more cannot be replayed; people have judged {len(report.pairs)} of those replayed",
+    )
+    return "\n".join(lines)
