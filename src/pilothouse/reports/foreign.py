@@ -7,7 +7,16 @@ import unicodedata
 
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["FIELD_BYTES_MAX", "LINE_CHARS_MAX", "ForeignText", "foreign_line", "foreign_text", "size_text"]
+__all__ = [
+    "FIELD_BYTES_MAX",
+    "KEPT",
+    "LINE_CHARS_MAX",
+    "ForeignText",
+    "foreign_line",
+    "foreign_text",
+    "size_text",
+    "visible",
+]
 
 FIELD_BYTES_MAX = 4096
 """Bytes of one text field that a page shows: enough to recognise a prompt, small enough for a page of many."""
@@ -18,7 +27,9 @@ LINE_CHARS_MAX = 160
 _HIDDEN = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
 """Unicode categories that a reader cannot see: controls, formats (bidi, zero width), private use, surrogates, separators."""
 
-_KEPT = frozenset("\n\t")
+KEPT = frozenset("\n\t")
+"""Hidden characters that give a text its lines."""
+
 _FILLERS = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f")
 """Letters and marks by category that print as nothing."""
 
@@ -56,8 +67,18 @@ def size_text(size_bytes: int) -> str:
     raise AssertionError  # pragma: no cover - the loop returns at its last unit
 
 
-def _visible(text: str, kept: frozenset[str]) -> str:
-    if text.isascii() and text.isprintable():
+def visible(text: str, kept: frozenset[str] = KEPT) -> str:
+    r"""Return text with every character that a reader cannot see as a mark.
+
+    Args:
+        text: Any text.
+        kept: Hidden characters that stay: line breaks and tabs where a text may have lines.
+
+    Example:
+        >>> visible("D.\u202e Ruiz")
+        'D.⟨U+202E⟩ Ruiz'
+    """
+    if text.isprintable() and (text.isascii() or _FILLERS.isdisjoint(text)):
         return text
     return "".join(
         f"⟨U+{ord(char):04X}⟩"
@@ -88,7 +109,7 @@ def foreign_text(text: str, *, cut_bytes: int = 0, bytes_max: int = FIELD_BYTES_
         notes.append(f"first {size_text(bytes_max)} of {size_text(whole)}")
     if cut_bytes:
         notes.append(f"{size_text(cut_bytes)} were cut when it was taken in")
-    return ForeignText(text=_visible(shown, _KEPT), size=size_text(whole), note="; ".join(notes))
+    return ForeignText(text=visible(shown), size=size_text(whole), note="; ".join(notes))
 
 
 def foreign_line(text: str, *, chars_max: int = LINE_CHARS_MAX) -> str:
@@ -103,6 +124,6 @@ def foreign_line(text: str, *, chars_max: int = LINE_CHARS_MAX) -> str:
         'one two xxxx…'
     """
     head = text[: chars_max * 4]
-    line = _visible(" ".join(head.split()), frozenset())
+    line = visible(" ".join(head.split()), frozenset())
     cut = len(line) > chars_max or len(text) > len(head)
     return line[:chars_max] + "…" if cut else line

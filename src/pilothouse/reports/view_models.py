@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
+from enum import Enum
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, model_validator
 
 from pilothouse.core.evidence.outcome import OutcomeStatus
 from pilothouse.core.verdict.numbers import in_unit, interval
 from pilothouse.core.verdict.verdict import ItemVerdict, Reason, Status
-from pilothouse.reports.foreign import foreign_line
+from pilothouse.reports.foreign import foreign_line, visible
 from pilothouse.reports.moments import Moment, moment
 from pilothouse.reports.words import (
     NOT_ASKED,
@@ -53,10 +54,26 @@ VIEW_VERSION = 1
 """Raised when a field of the JSON changes its meaning or goes away."""
 
 
+def _shown(value: Any) -> Any:
+    if isinstance(value, str) and not isinstance(value, Enum):
+        return visible(value)
+    if isinstance(value, tuple) and any(isinstance(one, str | tuple) for one in value):
+        return tuple(_shown(one) for one in value)
+    return value
+
+
 class Frozen(BaseModel):
     """Base of every part of a page."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _show_what_is_hidden(cls, values: Any) -> Any:
+        """Make hidden characters visible in every text, so that no builder can forget it and no face has to."""
+        if not isinstance(values, dict):
+            return values
+        return {name: _shown(value) for name, value in values.items()}
 
 
 class StatusMark(Frozen):

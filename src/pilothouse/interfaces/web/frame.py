@@ -18,6 +18,7 @@ from starlette.responses import Response
 
 from pilothouse.interfaces.web.menu import agent_menu, shown_as, top_menu
 from pilothouse.reports.design import stylesheet
+from pilothouse.reports.foreign import visible
 from pilothouse.reports.html import render_body
 from pilothouse.reports.view_models import Page, page_json
 
@@ -113,12 +114,18 @@ def rendered(template: str, **values: Any) -> Markup:
     return Markup(_environment().get_template(template).render(values))  # noqa: S704 - rendered with escaping
 
 
+def _finalized(value: Any) -> Any:
+    """Make hidden characters visible in what stands around a page: names of people and agents, messages of errors."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("pilothouse.interfaces.web", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_finalized,
         trim_blocks=True,
         lstrip_blocks=True,
     )
