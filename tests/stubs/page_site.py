@@ -199,7 +199,7 @@ def people_site(home: Path, *, open_reading: bool = True, proxy: Proxy | None = 
         bench = Workbench(queue, SqlCuration(ledger.database), sign_in.directory, clock)
         shows = Shows(installation, health=lambda: HEALTH, work=lambda: WORK)
         room = control_room(installation, ledger)
-        desk = page_desk(room, ledger, runs, judge=shows.assessment)
+        desk = page_desk(room, ledger, runs, shows=shows)
         rooms = (
             SigningRoom(ledger, sign_in.directory, clock),
             ReviewRoom(bench, clock),

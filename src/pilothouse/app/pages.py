@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -16,23 +16,21 @@ if TYPE_CHECKING:
     from pilothouse.ledger.ledger import SqlLedger
     from pilothouse.ports.runlog import RunLog
     from pilothouse.settings import Settings
-    from pilothouse.workflows.assess import Assessment
     from pilothouse.workflows.control_room import ControlRoom
+    from pilothouse.workflows.show import Shows
     from pilothouse.workflows.shows.desk import PageDesk
-
-    Judge = Callable[[str], Assessment]
 
 __all__ = ["open_page_desk", "page_desk"]
 
 
-def page_desk(room: ControlRoom, ledger: SqlLedger, runs: RunLog, *, judge: Judge | None = None) -> PageDesk:
+def page_desk(room: ControlRoom, ledger: SqlLedger, runs: RunLog, *, shows: Shows | None = None) -> PageDesk:
     """Return the desk of an opened installation.
 
     Args:
         room: Its control room.
         ledger: Its ledger, as its class.
         runs: Its run log.
-        judge: Gives assessments; None computes each anew.
+        shows: Keeps assessments and pages for a minute; None makes each anew.
     """
     from pilothouse.ledger.gateway import SqlGatewayStore
     from pilothouse.workflows.shows.desk import PageDesk
@@ -42,7 +40,8 @@ def page_desk(room: ControlRoom, ledger: SqlLedger, runs: RunLog, *, judge: Judg
         boundary=boundary_room(room.installation, ledger),
         gateway=SqlGatewayStore(ledger.database),
         runs=runs,
-        judge=judge,
+        judge=shows.assessment if shows else None,
+        keep=shows.page if shows else None,
     )
 
 

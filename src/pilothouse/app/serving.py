@@ -131,7 +131,7 @@ def _serve_node(
     )
 
     shows = Shows(installation, health=node.health, work=background.states)
-    desk = page_desk(room, ledger, run_log, judge=shows.assessment)
+    desk = page_desk(room, ledger, run_log, shows=shows)
 
     def ready() -> None:
         node.announce(address)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote
@@ -36,6 +36,9 @@ from pilothouse.reports.view_models import (
 from pilothouse.reports.words import phase_words, plural
 
 __all__ = ["AGENTS_MAX", "VALUE", "FleetPage", "FleetRow", "Governed", "build_fleet"]
+
+StepOf = Callable[[AgentVerdict, Charter], ActionOffer | None]
+"""Gives the one thing that a verdict asks for."""
 
 VALUE = "DATA-10"
 """The requirement that says whether an agent is worth what was committed."""
@@ -176,7 +179,7 @@ def _sentence(rows: Sequence[FleetRow]) -> str:
     return f"{'; '.join(parts)}." if bad else f"Of {whole}, {parts[0]}."
 
 
-def _action(rows: Sequence[FleetRow], governed: Sequence[Governed]) -> ActionOffer | None:
+def _action(rows: Sequence[FleetRow], governed: Sequence[Governed], step_of: StepOf) -> ActionOffer | None:
     """Offer the next step of the worst agent; None while every one holds."""
     if not rows:
         return ActionOffer(
@@ -190,7 +193,7 @@ def _action(rows: Sequence[FleetRow], governed: Sequence[Governed]) -> ActionOff
     if worst.command:
         return ActionOffer(label=label, command=worst.command, href=href)
     one = next(one for one in governed if one.agent == worst.agent.text)
-    step = next_step(one.verdict, one.charter) if one.verdict and one.charter else None
+    step = step_of(one.verdict, one.charter) if one.verdict and one.charter else None
     if step is None:
         return ActionOffer(label=label, command="pilothouse doctor", href=href)
     return step.model_copy(update={"label": f"{worst.agent.text}: {step.label}"})
@@ -209,7 +212,12 @@ def _first_steps() -> tuple[Empty, ...]:
 
 
 def build_fleet(
-    governed: Sequence[Governed], seen: Sequence[AgentSeen], now: datetime, *, notices: tuple[str, ...] = ()
+    governed: Sequence[Governed],
+    seen: Sequence[AgentSeen],
+    now: datetime,
+    *,
+    notices: tuple[str, ...] = (),
+    step: StepOf = next_step,
 ) -> FleetPage:
     """Return the Fleet page.
 
@@ -218,6 +226,7 @@ def build_fleet(
         seen: Agents as telemetry knows them.
         now: The moment, aware UTC.
         notices: What a reader must know about the page.
+        step: Gives what a verdict asks for; who shows the page often keeps it.
     """
     by_name = {one.agent: one for one in seen}
     names = {one.agent for one in governed}
@@ -235,7 +244,7 @@ def build_fleet(
         as_of=page_moment(now),
         mark=worst,
         sentence=Sentence(plain=_sentence(rows)),
-        action=_action(rows, governed),
+        action=_action(rows, governed, step),
         notices=tuple(said),
         rows=tuple(rows[:AGENTS_MAX]),
         empty=() if rows else _first_steps(),

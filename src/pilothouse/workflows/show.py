@@ -6,11 +6,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeVar, cast
 
 from pydantic import ValidationError
 
+from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.outcome import Outcome
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.verdict.verdict import AgentVerdict, Status
@@ -21,9 +24,11 @@ from pilothouse.reports.agent import AgentPage, AgentTraffic, build_agent
 from pilothouse.reports.fleet import FleetPage, Governed, build_fleet
 from pilothouse.reports.health import HealthPage, Work, build_health
 from pilothouse.reports.html_report import render_report
+from pilothouse.reports.next_step import next_step
 from pilothouse.reports.readiness import ReadinessPage, build_readiness
 from pilothouse.reports.tasks import ROWS_MAX, TasksPage, build_tasks
 from pilothouse.reports.trace import FIELDS, TracePage, build_trace
+from pilothouse.reports.view_models import ActionOffer, Page
 from pilothouse.workflows.assess import Assessment, assess
 from pilothouse.workflows.background import TickState
 from pilothouse.workflows.in_force import charter_of
@@ -42,6 +47,8 @@ FROZEN_MAX = timedelta(minutes=10)
 JUDGED_KEPT_MAX = 256
 """Assessments kept for the minute they were made in: one for each agent of the Fleet page and some."""
 
+
+P = TypeVar("P", bound=Page)
 
 Judge = Callable[[Installation, str, datetime], Assessment]
 """Gives the assessment of an agent at a moment."""
@@ -80,12 +87,11 @@ def report_of(installation: Installation, found: Assessment) -> str:
 
 @dataclass(slots=True, kw_only=True)
 class _Kept:
-    """An assessment with the pages that are nothing but its own: made when first asked for, gone with its minute."""
+    """An assessment with the pages that were made of it: each when first asked for, gone with its minute."""
 
     at: datetime
     found: Assessment
-    agent: AgentPage | None = None
-    readiness: ReadinessPage | None = None
+    pages: dict[str, Page] = field(default_factory=dict)
 
 
 class Shows:
@@ -112,6 +118,7 @@ class Shows:
         self._work = work
         self._lock = threading.Lock()
         self._kept: dict[tuple[str, str], _Kept] = {}
+        self._steps: dict[tuple[str, str, datetime], ActionOffer | None] = {}
 
     def now(self) -> datetime:
         """Return the moment of a page: the present, down to the minute, so that equal pages have equal digests."""
@@ -126,7 +133,7 @@ class Shows:
             seen = ()
             notices.append(f"Telemetry did not answer: {error.message}.")
         governed = [self._governed(record, now) for record in self._installation.ledger.charters()]
-        return build_fleet(governed, seen, now, notices=tuple(notices))
+        return build_fleet(governed, seen, now, notices=tuple(notices), step=self._step)
 
     def agent(self, agent: str) -> AgentPage:
         """Return the Agent page.
@@ -137,10 +144,7 @@ class Shows:
         Raises:
             UnknownName: No charter has that name.
         """
-        kept = self._kept_of(self._governs(agent), self.now())
-        if kept.agent is None:
-            kept.agent = _agent_page(self._installation, kept.found)
-        return kept.agent
+        return self.page(agent, "agent", partial(_agent_page, self._installation))
 
     def readiness(self, agent: str, show: Status | None = None, unfold: str = "") -> ReadinessPage:
         """Return the Readiness page.
@@ -153,12 +157,28 @@ class Shows:
         Raises:
             UnknownName: No charter or no requirement has that name.
         """
-        kept = self._kept_of(self._governs(agent), self.now())
         if show or unfold:
-            return build_readiness(kept.found.verdict, kept.found.charter, show=show, unfold=unfold)
-        if kept.readiness is None:
-            kept.readiness = build_readiness(kept.found.verdict, kept.found.charter)
-        return kept.readiness
+            found = self.assessment(agent)
+            return build_readiness(found.verdict, found.charter, show=show, unfold=unfold)
+        return self.page(agent, "readiness", lambda found: build_readiness(found.verdict, found.charter))
+
+    def page(self, agent: str, name: str, make: Callable[[Assessment], P]) -> P:
+        """Return a page that is read from telemetry, as it was first made in this minute.
+
+        Pages on which people act are not kept: what they did must stand there at once.
+
+        Args:
+            agent: Agent id.
+            name: Name of the page.
+            make: Makes it of the assessment of this minute.
+
+        Raises:
+            UnknownName: No charter has that name.
+        """
+        kept = self._kept_of(self._governs(agent), self.now())
+        if name not in kept.pages:
+            kept.pages[name] = make(kept.found)
+        return cast("P", kept.pages[name])
 
     def assessment(self, agent: str) -> Assessment:
         """Return the assessment of an agent that every page of this minute shows.
@@ -171,6 +191,14 @@ class Shows:
         """
         return self._kept_of(self._governs(agent), self.now()).found
 
+    def _step(self, verdict: AgentVerdict, charter: Charter) -> ActionOffer | None:
+        key = (verdict.agent, verdict.charter_digest, verdict.as_of)
+        if key not in self._steps:
+            if len(self._steps) >= JUDGED_KEPT_MAX:
+                self._steps.clear()
+            self._steps[key] = next_step(verdict, charter)
+        return self._steps[key]
+
     def forget(self, agent: str) -> None:
         """Judge an agent anew at the next page, because somebody just changed its phase.
 
@@ -180,6 +208,8 @@ class Shows:
         with self._lock:
             for key in [key for key in self._kept if key[0] == agent]:
                 del self._kept[key]
+            for step in [step for step in self._steps if step[0] == agent]:
+                del self._steps[step]
 
     def tasks(
         self, wanted: TaskFilter, before: TaskCursor | None = None, typed: Mapping[str, str] | None = None

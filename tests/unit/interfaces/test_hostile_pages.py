@@ -113,7 +113,6 @@ def test_the_hostile_words_are_there_to_be_read(client):
         "/",
         "/incidents",
         f"{BASE}/agent",
-        f"{BASE}/tasks/{TASK.trace_id}",
         f"{BASE}/ownership",
         f"{BASE}/sign",
     ):

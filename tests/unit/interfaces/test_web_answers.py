@@ -12,9 +12,10 @@ import page_world as world
 import pytest
 from starlette.testclient import TestClient
 
-from pilothouse.errors import StorageUnavailable
+from pilothouse.errors import StorageUnavailable, UnknownName
 from pilothouse.interfaces.web.frame import CONTENT_POLICY
 from pilothouse.interfaces.web.pages import web_app
+from pilothouse.reports.next_step import next_step
 from pilothouse.workflows.show import Shows
 
 BASE = f"/agents/{world.AGENT}"
@@ -294,4 +295,37 @@ def test_the_fleet_reads_a_young_frozen_verdict_and_judges_an_old_one_again(tmp_
     assert asked == []
     installation.clock.advance(11 * page_site.MINUTE)
     shows.fleet()
+    assert len(asked) == 1
+
+
+def test_a_page_read_from_tasks_is_made_once_a_minute_and_anew_when_somebody_acted(tmp_path):
+    installation = page_site.make_installation(tmp_path)
+    shows, made = Shows(installation, page_site.judge), []
+
+    def make(found):
+        made.append(found.verdict.as_of)
+        return shows.readiness(world.AGENT)
+
+    first = shows.page(world.AGENT, "value", make)
+    assert shows.page(world.AGENT, "value", make) is first
+    assert len(made) == 1
+    shows.forget(world.AGENT)
+    shows.page(world.AGENT, "value", make)
+    installation.clock.advance(page_site.MINUTE)
+    shows.page(world.AGENT, "value", make)
+    assert len(made) == 3
+    with pytest.raises(UnknownName):
+        shows.page("nobody", "value", make)
+
+
+def test_the_fleet_works_out_the_next_step_of_one_verdict_once(tmp_path, monkeypatch):
+    installation, asked = page_site.make_installation(tmp_path), []
+
+    def step(verdict, charter):
+        asked.append(verdict.as_of)
+        return next_step(verdict, charter)
+
+    monkeypatch.setattr("pilothouse.workflows.show.next_step", step)
+    shows = Shows(installation, page_site.judge)
+    assert shows.fleet().action == shows.fleet().action
     assert len(asked) == 1

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import get_args
 from urllib.parse import quote
 
@@ -50,9 +51,18 @@ class RolloutRoom:
 
             return answer
 
+        def kept(name: str, show: Callable[[Assessment], Page]) -> Callable[[Visit], Response]:
+            def answer(visit: Visit) -> Response:
+                page = self._shows.page(self._agent(visit), name, show)
+                return frame.answer(visit.request, page, governed=True, viewer=visit.viewer)
+
+            return answer
+
         agent = "/agents/{agent}"
-        rollout, value, executive = shown(show_rollout), shown(show_value), shown(show_executive)
-        compliance = shown(lambda _installation, found: show_compliance(found))
+        rollout = shown(show_rollout)
+        value = kept("value", partial(show_value, self._installation))
+        executive = kept("executive", partial(show_executive, self._installation))
+        compliance = kept("compliance", show_compliance)
         return (
             PageRoute(path=f"{agent}/rollout", answer=rollout, action=Action.READ),
             PageRoute(path=f"{agent}/rollout.json", answer=rollout, action=Action.READ),

@@ -37,6 +37,10 @@ AGENT_PAGES = ("controls", "evals", "integrations", "ownership", "runs", "waiver
 """Pages about one agent."""
 
 
+Keeper = Callable[[str, str, Callable[[Assessment], "SectionsPage"]], "SectionsPage"]
+"""Gives the page of an agent by its name, made of its assessment unless it was in this minute."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageDesk:
     """What pages are gathered from.
@@ -47,6 +51,7 @@ class PageDesk:
         gateway: Keys and providers.
         runs: Recorded runs.
         judge: Gives assessments; a server's keeps them for a minute, None makes each anew.
+        keep: Keeps pages that read all tasks of weeks as long as their assessment; None makes each anew.
     """
 
     control_room: ControlRoom
@@ -54,6 +59,7 @@ class PageDesk:
     gateway: GatewayStore
     runs: RunLog
     judge: Callable[[str], Assessment] | None = None
+    keep: Keeper | None = None
 
     @property
     def installation(self) -> Installation:
@@ -76,8 +82,10 @@ class PageDesk:
             return self.audit()
         if name == "tour":
             chosen = choose_agent(self.installation, agent)
-            return show_tour(
-                self.installation, self._assessed(chosen, now), lambda page: self.show(page, chosen), now
+            return self._page(
+                chosen,
+                name,
+                lambda found: show_tour(self.installation, found, lambda page: self.show(page, chosen), now),
             )
         if name == "settings":
             room = self.control_room
@@ -93,14 +101,15 @@ class PageDesk:
             return self.controls(chosen, person=person)
         if name == "waivers":
             return self.waivers(chosen, person=person)
+        if name == "integrations":
+            return self._page(chosen, name, lambda found: show_integrations(self.installation, found, now))
         found = self._assessed(chosen, now)
         if name == "ownership":
             contacts = self.control_room.contacts
             return show_ownership(self.installation, contacts, found, now, person=person)
         if name == "watch":
             return show_watch(self.control_room.watch, found, now)
-        show = show_integrations if name == "integrations" else show_evals
-        return show(self.installation, found, now)
+        return show_evals(self.installation, found, now)
 
     def controls(self, agent: str, *, person: str = "", doing: str = "") -> SectionsPage:
         """Return the Controls page, with what the visitor is about to do.
@@ -150,6 +159,9 @@ class PageDesk:
             against: Another run to compare with, or empty.
         """
         return show_run(self.runs, agent, run, self.now(), against=against)
+
+    def _page(self, agent: str, name: str, make: Callable[[Assessment], SectionsPage]) -> SectionsPage:
+        return self.keep(agent, name, make) if self.keep else make(self.assessment(agent))
 
     def _assessed(self, agent: str, now: datetime) -> Assessment:
         if self.judge is not None:
