@@ -46,6 +46,8 @@ class Settings:
         allowed_hosts: Names besides loopback under which requests may arrive, for example a proxy's.
         proxy_header: Header in which a proxy names who is signed in, lower case; empty when none does.
         proxy_secret: What that proxy sends as `x-pilothouse-proxy`; empty when there is none.
+        embeddings: Embedding endpoint that finds few-shot examples, with `?model=NAME`; empty to find them by words.
+        embeddings_key: What is sent to it as bearer; empty for nothing.
         ingest_items_per_s: Spans and log records a second that one ingest key may send; 0 for no bound.
         ingest_bytes_per_day: Bytes a day that one ingest key may send; 0 for no bound.
         sources: Where each value came from, by name: `default`, `environment` or `option`.
@@ -58,6 +60,8 @@ class Settings:
     allowed_hosts: tuple[str, ...] = ()
     proxy_header: str = ""
     proxy_secret: str = field(default="", repr=False)
+    embeddings: str = ""
+    embeddings_key: str = field(default="", repr=False)
     ingest_items_per_s: int = INGEST_ITEMS_PER_S_DEFAULT
     ingest_bytes_per_day: int = INGEST_BYTES_PER_DAY_DEFAULT
     sources: tuple[tuple[str, str], ...]
@@ -164,6 +168,8 @@ def load_settings(
         allowed_hosts=tuple(name.strip() for name in hosts.split(",") if name.strip()),
         proxy_header=header,
         proxy_secret=secret,
+        embeddings=settle("embeddings", None, "PILOTHOUSE_EMBEDDINGS", ""),
+        embeddings_key=env.get("PILOTHOUSE_EMBEDDINGS_KEY", ""),
         ingest_items_per_s=quotas[0],
         ingest_bytes_per_day=quotas[1],
         sources=tuple(sources),

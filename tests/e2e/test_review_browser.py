@@ -75,6 +75,7 @@ def test_twenty_cases_by_keyboard_alone(browser, site):
                 page.keyboard.press("c")
                 page.keyboard.press("ControlOrMeta+a")
                 page.keyboard.type(f"right {n}")
+                page.wait_for_selector(f".changes:has-text('+right {n}')")
             else:
                 page.keyboard.press("1" if n % 5 else "3")
             page.keyboard.press("Control+Enter")

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pilothouse.app.erasure import forgetting
+from pilothouse.app.example_search import example_index
 from pilothouse.app.opening import SystemClock, open_stores
 
 if TYPE_CHECKING:
@@ -199,10 +200,9 @@ def people_api(installation: Installation, ledger: SqlLedger, directory: Directo
     """
     from pilothouse.interfaces.http.feedback import api_app
     from pilothouse.ledger.curation import SqlCuration
-    from pilothouse.ledger.few_shot_index import FewShotIndex
     from pilothouse.workflows.few_shots import FewShots
 
-    few_shots = FewShots(SqlCuration(ledger.database), FewShotIndex, SystemClock())
+    few_shots = FewShots(SqlCuration(ledger.database), example_index(installation.settings), SystemClock())
     return api_app(_desk(installation, ledger, directory), few_shots)
 
 
@@ -232,12 +232,11 @@ def serve_examples(settings: Settings, agent: str) -> None:
 
     from pilothouse.interfaces.mcp.examples import ExampleServer
     from pilothouse.ledger.curation import SqlCuration
-    from pilothouse.ledger.few_shot_index import FewShotIndex
     from pilothouse.ledger.ledger import open_ledger
     from pilothouse.workflows.few_shots import FewShots
 
     with open_ledger(settings.ledger_url) as ledger:
-        few_shots = FewShots(SqlCuration(ledger.database), FewShotIndex, SystemClock())
+        few_shots = FewShots(SqlCuration(ledger.database), example_index(settings), SystemClock())
         asyncio.run(ExampleServer(few_shots, agent).serve_stdio())
 
 
@@ -250,7 +249,6 @@ def open_curation(settings: Settings) -> Iterator[CurationDesk]:
     """
     from pilothouse.ledger.curation import SqlCuration
     from pilothouse.ledger.feedback import SqlFeedback
-    from pilothouse.ledger.few_shot_index import FewShotIndex
     from pilothouse.ledger.review_queue import SqlReviewQueue
     from pilothouse.workflows.curation_desk import CurationDesk
     from pilothouse.workflows.people import Directory
@@ -259,7 +257,7 @@ def open_curation(settings: Settings) -> Iterator[CurationDesk]:
         yield CurationDesk(
             queue=SqlReviewQueue(ledger.database),
             store=SqlCuration(ledger.database),
-            index=FewShotIndex,
+            index=example_index(settings),
             said=SqlFeedback(ledger.database),
             ledger=ledger,
             directory=Directory(ledger),

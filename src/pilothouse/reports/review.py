@@ -23,10 +23,14 @@ __all__ = [
     "after_answer",
     "build_item",
     "build_queue",
+    "changes_between",
 ]
 
 TEXT_BYTES_MAX = 64 * 1024
 """Bytes of an input or a proposal on the page: what is kept is shown, no reviewer judges half a text."""
+
+CHANGED_LINES_MAX = 60
+"""Lines of a difference that are shown; more is another text."""
 
 _CHOICES = (
     (Answer.ACCEPT, "Accept", "1"),
@@ -125,6 +129,7 @@ class ReviewItemPage(Page):
         rubric: What good means, one sentence each.
         similar: Past decisions.
         correction: Text in the field: the proposal, or what was typed so far.
+        changes: Lines in which that text differs from the proposal.
         note: What was typed so far.
         choices: Answers.
         after: The answer before this one, or None.
@@ -141,10 +146,26 @@ class ReviewItemPage(Page):
     rubric: tuple[str, ...]
     similar: tuple[Similar, ...]
     correction: str
+    changes: tuple[str, ...]
     note: str
     choices: tuple[AnswerChoice, ...]
     after: AfterAnswer | None
     left: str
+
+
+def changes_between(proposal: str, correction: str) -> tuple[str, ...]:
+    """Return the lines in which a correction differs from a proposal, `-` before and `+` after.
+
+    Args:
+        proposal: What the agent answered.
+        correction: What a person makes of it.
+
+    Example:
+        >>> changes_between("team A", "team B")[1:]
+        ('-team A', '+team B')
+    """
+    lines = difflib.unified_diff(proposal.splitlines(), correction.splitlines(), lineterm="", n=1)
+    return tuple(foreign_line(line, chars_max=400) for line in list(lines)[2:CHANGED_LINES_MAX])
 
 
 def after_answer(record: ItemRecord, others: int = 0) -> AfterAnswer:
@@ -155,12 +176,7 @@ def after_answer(record: ItemRecord, others: int = 0) -> AfterAnswer:
         others: Duplicates that were settled with it.
     """
     item = record.item
-    changes: tuple[str, ...] = ()
-    if record.correction is not None:
-        lines = difflib.unified_diff(
-            item.proposal.splitlines(), record.correction.splitlines(), lineterm="", n=1
-        )
-        changes = tuple(foreign_line(line, chars_max=400) for line in list(lines)[2:60])
+    changes = () if record.correction is None else changes_between(item.proposal, record.correction)
     return AfterAnswer(
         said=f"The last item was {_STATES[record.state]}",
         why=f"{_WHY[item.source]}: {foreign_line(item.why, chars_max=300)}",
@@ -247,6 +263,7 @@ def build_item(
         rubric=tuple(rubric),
         similar=tuple(similar),
         correction=draft.get("correction", item.proposal),
+        changes=changes_between(item.proposal, draft.get("correction", item.proposal)),
         note=draft.get("note", ""),
         choices=tuple(
             AnswerChoice(value=answer.value, label=label, key=key, is_chosen=answer.value == chosen)

@@ -131,12 +131,12 @@ class CurationDesk:
             self.ledger.add_evidence([measured])
         return lift
 
-    def export(self, agent: str | None, folder: Path, consent: str) -> Export:
+    def export(self, agent: str | None, folder: Path, consent: str, *, layout: str = "openai") -> Export:
         """Write the rows of a fine-tuning file, and note where, so that erasure finds them."""
         if folder.exists():
             raise UsageError(f"{str(folder)!r} is there already", remedy="Name a new folder with `--out`.")
         charter, now = self.directory.one(agent), self.clock.now()
-        made = export_rows(self.queue, self.store, charter, folder, now=now, consent=consent)
+        made = export_rows(self.queue, self.store, charter, folder, now=now, consent=consent, layout=layout)
         document = canonical_json(
             {"digest": made.digest, "path": str(folder.resolve()), "ground": consent.strip()}
         )

@@ -6,20 +6,21 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
-from pilothouse.errors import LimitExceeded, UsageError
+from pilothouse.errors import LimitExceeded, UnknownName, UsageError
 from pilothouse.evals.case import Split
 from pilothouse.ports.curation import CurationStore, Edge
 from pilothouse.ports.review import ReviewQueue
 from pilothouse.workflows.trusted_labels import trusted_labels
 
-__all__ = ["PROVENANCE", "Export", "erase_from_export", "export_rows"]
+__all__ = ["LAYOUTS", "PROVENANCE", "Export", "erase_from_export", "export_rows"]
 
 ROWS_MIN, ROWS_MAX = 500, 2_000
 """Rows of a fine-tuning file: below, a tuned model learns the few rows by heart; above, it learns no more."""
@@ -54,8 +55,44 @@ class Export:
     personal: int
 
 
+def _openai(system: str, given: str, right: str) -> dict[str, Any]:
+    turns = [("system", system), ("user", given), ("assistant", right)]
+    return {"messages": [{"role": role, "content": text} for role, text in turns]}
+
+
+def _claude(system: str, given: str, right: str) -> dict[str, Any]:
+    turns = [("user", given), ("assistant", right)]
+    return {"system": system, "messages": [{"role": role, "content": text} for role, text in turns]}
+
+
+def _gemini(system: str, given: str, right: str) -> dict[str, Any]:
+    def turn(role: str, text: str) -> dict[str, Any]:
+        return {"role": role, "parts": [{"text": text}]}
+
+    return {
+        "systemInstruction": turn("system", system),
+        "contents": [turn("user", given), turn("model", right)],
+    }
+
+
+LAYOUTS: Mapping[str, Callable[[str, str, str], dict[str, Any]]] = {
+    "openai": _openai,
+    "claude": _claude,
+    "gemini": _gemini,
+}
+"""How providers write a talk: OpenAI's lines, which Azure, Mistral, Together and most open trainers read too, Claude's on
+Bedrock, and Gemini's."""
+
+
 def export_rows(
-    queue: ReviewQueue, store: CurationStore, charter: Charter, folder: Path, *, now: datetime, consent: str
+    queue: ReviewQueue,
+    store: CurationStore,
+    charter: Charter,
+    folder: Path,
+    *,
+    now: datetime,
+    consent: str,
+    layout: str = "openai",
 ) -> Export:
     """Write chat JSON lines for fine-tuning: train and validation apart, with where each row comes from.
 
@@ -66,9 +103,11 @@ def export_rows(
         folder: New folder.
         now: The moment.
         consent: On what ground these data may train a model; written beside them.
+        layout: How the provider writes a talk, one of `LAYOUTS`.
 
     Raises:
         UsageError: No ground was given.
+        UnknownName: No layout is called that.
         LimitExceeded: Fewer than 500 rows; says how many are missing.
     """
     if not consent.strip():
@@ -76,6 +115,8 @@ def export_rows(
             "on what ground may these data train a model?",
             remedy="Say it: `--consent 'contract of 2026-03-01, section 4'`; it is written beside the rows.",
         )
+    if layout not in LAYOUTS:
+        raise UnknownName.among("layout", layout, LAYOUTS, remedy="Leave `--layout` out for OpenAI's lines.")
     candidates = [one for one in trusted_labels(queue, charter, now) if one.split is Split.DEV]
     clean = [one for one in candidates if not _is_personal(one.record.item.input + "\n" + one.output)]
     personal = len(candidates) - len(clean)
@@ -95,12 +136,7 @@ def export_rows(
         item = one.record.item
         coin = hashlib.sha256(f"validation {item.input}".encode()).digest()[0] / 256
         name = "validation" if coin < VALIDATION_SHARE else "train"
-        messages = [
-            {"role": "system", "content": system},
-            {"role": "user", "content": item.input},
-            {"role": "assistant", "content": one.output},
-        ]
-        files[name].append(json.dumps({"messages": messages}, ensure_ascii=False))
+        files[name].append(json.dumps(LAYOUTS[layout](system, item.input, one.output), ensure_ascii=False))
         provenance.append(
             {
                 "file": name,
@@ -116,6 +152,7 @@ def export_rows(
         "agent": charter.agent,
         "made": now.isoformat(),
         "consent": consent.strip(),
+        "layout": layout,
         "left_out_personal": personal,
     }
     text = json.dumps({**about, "rows": provenance}, ensure_ascii=False, indent=1)

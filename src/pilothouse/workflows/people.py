@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 from pilothouse.core.charter.answers import known
@@ -72,9 +74,22 @@ class Directory:
         self._ledger = ledger
         self._lock = threading.Lock()
         self._kept: dict[str, tuple[str, Charter]] = {}
+        self._look: ContextVar[Mapping[str, Charter] | None] = ContextVar("look", default=None)
+
+    @contextmanager
+    def one_look(self) -> Iterator[None]:
+        """See the charters of one moment for the time of a block: a request asks a dozen times who may do what."""
+        token = self._look.set(self.charters())
+        try:
+            yield
+        finally:
+            self._look.reset(token)
 
     def charters(self) -> Mapping[str, Charter]:
         """Return the charters in force by agent; one that cannot be read names nobody."""
+        seen = self._look.get()
+        if seen is not None:
+            return seen
         found = {}
         for record in self._ledger.charters():
             with self._lock:

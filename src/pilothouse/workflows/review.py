@@ -182,10 +182,13 @@ class Workbench:
 
     def answered(self, visitor: Visitor, item_id: str) -> ItemRecord | None:
         """Return an item that this person has answered, now with everything that was hidden; or None."""
-        given = self._queue.labels(reviewer=reviewer_id(visitor), since=self._clock.now() - WEEK)
-        if not any(label.item_id == item_id for label in given):
-            return None
-        return self._queue.record(item_id)
+        record, me = self._queue.record(item_id), reviewer_id(visitor)
+        if record is None or record.decided_by == me:
+            return record
+        given = self._queue.labels(
+            reviewer=me, since=self._clock.now() - WEEK
+        )  # it went on to another person
+        return record if any(label.item_id == item_id for label in given) else None
 
     def draft(self, visitor: Visitor, item_id: str) -> Mapping[str, str]:
         """Return what the person has typed about an item so far, by field."""
@@ -196,11 +199,12 @@ class Workbench:
             return {}
         return {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
 
-    def save_draft(self, visitor: Visitor, item_id: str, fields: Mapping[str, str]) -> None:
-        """Keep what the person has typed so far."""
-        self.open_item(visitor, item_id)
+    def save_draft(self, visitor: Visitor, item_id: str, fields: Mapping[str, str]) -> ItemRecord:
+        """Keep what the person has typed so far, and return the item."""
+        record = self.open_item(visitor, item_id)
         text = json.dumps(dict(fields), ensure_ascii=False)
         self._queue.save_draft(item_id, reviewer_id(visitor), text, self._clock.now())
+        return record
 
     def answer(
         self, visitor: Visitor, item_id: str, answer: str, *, correction: str = "", note: str = ""

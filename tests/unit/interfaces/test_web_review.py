@@ -251,9 +251,14 @@ def test_what_was_typed_is_kept_by_the_page(site):
     lee = Reviewer(site, "lee")
     lee.start()
     path = lee.page.url.path
-    assert lee.post(f"{path}/draft", answer="correct", correction="half").status_code == 204
+    kept = lee.post(f"{path}/draft", answer="correct", correction="half <b>")
+    assert (kept.status_code, kept.headers["content-type"]) == (200, "text/plain; charset=utf-8")
+    assert kept.text.splitlines()[1:] == ["-team-1", "+half <b>"]
+    assert lee.post(f"{path}/draft", answer="correct", correction="team-1").text == ""
+    lee.post(f"{path}/draft", answer="correct", correction="half")
     shown = lee.client.get(path).text
     assert ">half</textarea>" in shown
+    assert "-team-1\n+half</pre>" in shown
     assert re.search(r'value="correct"[^>]* checked', shown)
 
 

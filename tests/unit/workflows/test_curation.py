@@ -16,7 +16,7 @@ from pilothouse.core.evidence.evidence import Evidence
 from pilothouse.core.evidence.review import Answer, Label, ReviewItem, ReviewSource
 from pilothouse.core.evidence.score import Score
 from pilothouse.core.verdict.verdict import Status
-from pilothouse.errors import LimitExceeded, UsageError
+from pilothouse.errors import LimitExceeded, UnknownName, UsageError
 from pilothouse.evals.case import Split
 from pilothouse.evals.dataset import load_dataset
 from pilothouse.interfaces.http.feedback import api_app
@@ -177,6 +177,25 @@ def test_training_rows_carry_where_they_come_from(site, desk, tmp_path, monkeypa
     assert about["consent"] == "contract, section 4"
     assert len(about["rows"]) == made.train + made.validation
     assert any(one.child.startswith("export:") for one in desk.lineage(f"item:{about['rows'][0]['item']}"))
+    for layout, asked, said in (
+        ("claude", ("messages", 0, "content"), ("messages", 1, "content")),
+        ("gemini", ("contents", 0, "parts", 0, "text"), ("contents", 1, "parts", 0, "text")),
+    ):
+        desk.export(AGENT, tmp_path / layout, "contract", layout=layout)
+        (first, *_) = [
+            json.loads(line) for line in (tmp_path / layout / "train.jsonl").read_text().splitlines()
+        ]
+        assert (inside(first, asked), inside(first, said)) == tuple(
+            one["content"] for one in rows[0]["messages"][1:]
+        )
+    with pytest.raises(UnknownName, match="layout"):
+        desk.export(AGENT, tmp_path / "none", "contract", layout="gemeni")
+
+
+def inside(document, way):
+    for step in way:
+        document = document[step]
+    return document
 
 
 @pytest.mark.parametrize(

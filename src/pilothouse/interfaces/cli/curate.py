@@ -149,11 +149,15 @@ def register(cli: typer.Typer, services: Services) -> None:
         *,
         out: Annotated[Path, typer.Option(metavar="FOLDER", help="New folder.")],
         consent: Annotated[str, typer.Option(help="On what ground these data may train a model.")] = "",
+        layout: Annotated[
+            str,
+            typer.Option(help="How the provider writes a talk: openai (and most others), claude or gemini."),
+        ] = "openai",
         home: Home = None,
     ) -> None:
         """Write chat JSON lines of 500 to 2,000 answers; refuses below, and leaves personal data out."""
         with services.open_curation(load_settings(home=home)) as curation:
-            made = curation.export(agent, out, consent)
+            made = curation.export(agent, out, consent, layout=layout)
         typer.echo(
             f"{out}: {made.train:,} rows to train, {made.validation:,} to validate; "
             f"{made.personal:,} left out for personal data"

@@ -15,7 +15,14 @@ from pilothouse.interfaces.web.routing import PageRoute, Visit, see_other
 from pilothouse.ports.clock import Clock
 from pilothouse.ports.review import QueueCount
 from pilothouse.reports.foreign import foreign_line
-from pilothouse.reports.review import AfterAnswer, Similar, after_answer, build_item, build_queue
+from pilothouse.reports.review import (
+    AfterAnswer,
+    Similar,
+    after_answer,
+    build_item,
+    build_queue,
+    changes_between,
+)
 from pilothouse.workflows.own_week import own_week_in_words
 from pilothouse.workflows.people import Visitor
 from pilothouse.workflows.review import Workbench, rubric_of
@@ -103,8 +110,9 @@ class ReviewRoom:
 
     def _draft(self, visit: Visit) -> Response:
         fields = {name: visit.form.get(name, "") for name in ("answer", "correction", "note")}
-        self._bench.save_draft(visit.person, visit.path("item"), fields)
-        return Response(status_code=204, headers=dict(HEADERS))
+        record = self._bench.save_draft(visit.person, visit.path("item"), fields)
+        changes = changes_between(record.item.proposal, fields["correction"] or record.item.proposal)
+        return Response("\n".join(changes), media_type="text/plain", headers=dict(HEADERS))
 
     def _lead_on(self, visitor: Visitor, **query: str) -> Response:
         record = self._bench.take_next(visitor)

@@ -170,6 +170,12 @@ class Door:
         return endpoint
 
     def _let_in(self, declared: PageRoute, request: Request, form: dict[str, str]) -> Response:
+        if self._sign_in is None:
+            return self._answer(declared, request, form)
+        with self._sign_in.directory.one_look():
+            return self._answer(declared, request, form)
+
+    def _answer(self, declared: PageRoute, request: Request, form: dict[str, str]) -> Response:
         visitor, token = self._who(request)
         if declared.writes and declared.action is not None:
             refuse_without_token(form, token or None)

@@ -33,10 +33,12 @@
   }
   let timer = 0;
   const said = form.querySelector(".saved");
+  const changes = form.querySelector(".changes");
   const save = async () => {
     try {
       const answer = await fetch(form.dataset.draft, { method: "POST", body: new URLSearchParams(new FormData(form)) });
       said.textContent = answer.ok ? "Kept" : "Not kept: send it soon";
+      if (answer.ok) { changes.textContent = await answer.text(); changes.hidden = !changes.textContent; }
     } catch { said.textContent = "Not kept: no connection"; }
   };
   const changed = () => { clearTimeout(timer); timer = setTimeout(save, 600); };

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What happens to one item of the review queue inside a transaction: who has it, what settles it, and what with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from pilothouse.core.evidence.review import ITEM_TEXT_CHARS_MAX, Answer, ItemState, Label, ReviewSource
+from pilothouse.errors import Conflict, LimitExceeded, UnknownName
+from pilothouse.ledger.review_order import free
+from pilothouse.ledger.review_tables import label_columns, read_item, review_items, review_labels
+from pilothouse.ledger.schema import to_micros
+from pilothouse.ports.review import CLAIM_LIFE, ITEMS_READ_MAX, ItemRecord
+
+__all__ = [
+    "NOBODY",
+    "check_length",
+    "give",
+    "is_repeated",
+    "need_row",
+    "refuse_other_holder",
+    "row_of",
+    "settle",
+    "twins_of",
+]
+
+UNSURE_MAX = 2
+"""People who may be unsure about a label item before it is closed as one that nobody can answer."""
+
+_LABEL_SOURCES = (ReviewSource.SAMPLED.value, ReviewSource.FLAGGED.value, ReviewSource.DISPUTED.value)
+"""Sources whose duplicates share one answer: nothing waits for them."""
+
+_ITEM, _LABEL = review_items.c, review_labels.c
+
+NOBODY: dict[str, Any] = {
+    "holder": None,
+    "held_until_us": None,
+    "correction": None,
+    "note": "",
+    "decided_by": None,
+    "decided_us": None,
+}
+"""Columns of an item that nobody has and nobody decided."""
+
+
+def row_of(connection: Connection, item_id: str) -> Row[Any] | None:
+    """Return the row of an item, or None."""
+    return connection.execute(select(review_items).where(_ITEM.item_id == item_id)).first()
+
+
+def need_row(connection: Connection, item_id: str) -> Row[Any]:
+    """Return the row of an item.
+
+    Raises:
+        UnknownName: Nothing has this id.
+    """
+    row = row_of(connection, item_id)
+    if row is None:
+        raise UnknownName(
+            "nothing in the review queue has this id", remedy="Take the next one: /review", subject=item_id
+        )
+    return row
+
+
+def refuse_other_holder(row: Row[Any], reviewer: str, at: int) -> None:
+    """Refuse an item that is answered, too late, or open for another person.
+
+    Args:
+        row: The item.
+        reviewer: Who wants it.
+        at: The moment, microseconds.
+
+    Raises:
+        Conflict: It is one of these.
+    """
+    state = ItemState(row.state)
+    if not state.is_open:
+        who = f" by {row.decided_by}" if row.decided_by else ""
+        raise Conflict(
+            f"this item is {state.value} already{who}",
+            remedy="Take the next one: /review",
+            subject=row.item_id,
+        )
+    if row.source == ReviewSource.HELD.value and row.due_us <= at:
+        raise Conflict(
+            "the time for this decision has passed; the output was rejected, not delivered",
+            remedy="Take the next one: /review",
+            subject=row.item_id,
+        )
+    if row.holder not in {None, reviewer} and (row.held_until_us or 0) > at:
+        raise Conflict(
+            f"{row.holder} has this item open", remedy="Take the next one: /review", subject=row.item_id
+        )
+
+
+def give(connection: Connection, item_id: str, reviewer: str, now: datetime) -> ItemRecord:
+    """Give an item to a person for the life of a claim, and return it as it stands."""
+    connection.execute(
+        update(review_items)
+        .where(_ITEM.item_id == item_id)
+        .values(state=ItemState.CLAIMED.value, holder=reviewer, held_until_us=to_micros(now + CLAIM_LIFE))
+    )
+    return read_item(need_row(connection, item_id))
+
+
+def is_repeated(connection: Connection, row: Row[Any], label: Label) -> bool:
+    """Return whether this very answer of this person is what settled the item: a form that was sent twice."""
+    given = connection.execute(
+        select(review_labels)
+        .where(_LABEL.item_id == row.item_id, _LABEL.reviewer == label.reviewer, _LABEL.undone_us.is_(None))
+        .order_by(_LABEL.sequence.desc())
+        .limit(1)
+    ).first()
+    return given is not None and (given.answer, given.correction) == (label.answer.value, label.correction)
+
+
+def settle(connection: Connection, row: Row[Any], label: Label) -> None:
+    """Keep an answer to an item, and put the item where the answer leads; two who are unsure close a label item."""
+    connection.execute(
+        insert(review_labels).values(**{**label_columns(label), "item_id": row.item_id, "agent": row.agent})
+    )
+    state = label.answer.leads_to
+    if label.answer is Answer.UNSURE and row.source != ReviewSource.HELD.value:
+        unsure = connection.execute(
+            select(func.count()).where(
+                _LABEL.item_id == row.item_id,
+                _LABEL.answer == Answer.UNSURE.value,
+                _LABEL.undone_us.is_(None),
+            )
+        ).scalar_one()
+        state = ItemState.UNSURE if unsure >= UNSURE_MAX else state
+    decided = {
+        "correction": label.correction,
+        "note": label.note,
+        "decided_by": label.reviewer,
+        "decided_us": to_micros(label.at),
+    }
+    connection.execute(
+        update(review_items)
+        .where(_ITEM.item_id == row.item_id)
+        .values(**{**NOBODY, **({} if state.is_open else decided)}, state=state.value)
+    )
+
+
+def twins_of(connection: Connection, row: Row[Any], label: Label) -> Sequence[Row[Any]]:
+    """Return free items of equal content that the same answer settles; nothing waits for any of them."""
+    if row.source not in _LABEL_SOURCES or row.pair_of is not None or row.only_for is not None:
+        return ()
+    return connection.execute(
+        select(review_items)
+        .where(
+            _ITEM.content_digest == row.content_digest,
+            _ITEM.agent == row.agent,
+            _ITEM.item_id != row.item_id,
+            _ITEM.source.in_(_LABEL_SOURCES),
+            _ITEM.pair_of.is_(None),
+            _ITEM.only_for.is_(None),
+            free(to_micros(label.at)),
+        )
+        .limit(ITEMS_READ_MAX)
+    ).all()
+
+
+def check_length(name: str, text: str) -> None:
+    """Refuse a text that no page shows whole.
+
+    Raises:
+        LimitExceeded: It is longer than an item may be.
+    """
+    if len(text) > ITEM_TEXT_CHARS_MAX:
+        raise LimitExceeded(
+            f"the {name} has {len(text):,} characters, at most {ITEM_TEXT_CHARS_MAX:,} are kept",
+            remedy="Shorten it and send again.",
+            subject=name,
+        )
