@@ -161,11 +161,12 @@ def changes_between(proposal: str, correction: str) -> tuple[str, ...]:
         correction: What a person makes of it.
 
     Example:
-        >>> changes_between("team A", "team B")[1:]
+        >>> changes_between("team A", "team B")
         ('-team A', '+team B')
     """
-    lines = difflib.unified_diff(proposal.splitlines(), correction.splitlines(), lineterm="", n=1)
-    return tuple(foreign_line(line, chars_max=400) for line in list(lines)[2:CHANGED_LINES_MAX])
+    lines = list(difflib.unified_diff(proposal.splitlines(), correction.splitlines(), lineterm="", n=1))[2:]
+    told = [line for line in lines if not line.startswith("@@")]
+    return tuple(foreign_line(line, chars_max=400) for line in told[:CHANGED_LINES_MAX])
 
 
 def after_answer(record: ItemRecord, others: int = 0) -> AfterAnswer:
