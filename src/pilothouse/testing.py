@@ -41,6 +41,7 @@ from pilothouse.ports.ledger import (
     CharterInForce,
     Decision,
 )
+from pilothouse.ports.planted import SHADOW
 
 __all__ = ["EXAMPLE_NOW", "FixedClock", "MemoryLake", "MemoryLedger", "example_task"]
 
@@ -182,6 +183,7 @@ def _matches(task: Task, wanted: TaskFilter) -> bool:
     exact = ("agent", "task_type", "version_digest", "environment", "result", "state")
     return (
         all(getattr(wanted, name) in (None, getattr(task, name)) for name in exact)
+        and not (wanted.leaves_out_shadows and task.environment == SHADOW)
         and (wanted.from_ns is None or task.start_ns >= wanted.from_ns)
         and (wanted.to_ns is None or task.start_ns < wanted.to_ns)
         and task.trace_id.startswith(wanted.trace_prefix or "")

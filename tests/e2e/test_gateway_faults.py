@@ -7,6 +7,7 @@ import json
 import socket
 import time
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -17,6 +18,7 @@ from tests.stubs.raw_http import ask, open_stream
 from pilothouse.core.evidence.task import TokenCount
 from pilothouse.ports.controls import ControlState
 from pilothouse.ports.gateway import Spent
+from pilothouse.ports.planted import SHADOW, FaultKind, PlantedFault
 from pilothouse.runtime.gateway.call import Ending
 from pilothouse.runtime.gateway.policy import Budget, Limits
 
@@ -232,7 +234,7 @@ def test_another_model_than_the_pin_is_withheld_in_the_pilot_it_is_told(alone, s
     stub.plan(*[Plan(model="m-2026-09-09")] * 3)
     for stream in (False, True):
         answer = ask(alone, CHAT, {**BODY, "stream": stream})
-        assert answer.status == 502
+        assert answer.status == 503
         assert answer.error["code"] == "model_mismatch"
     alone.policies[AGENT] = replace(alone.policies[AGENT], refuse_mismatch=False)
     answer = ask(alone, CHAT, BODY)
@@ -392,3 +394,33 @@ def _told(stub, timeout_s=4.0):
             return True
         time.sleep(0.02)
     return False
+
+
+def silence(**fields):
+    now = datetime.now(UTC)
+    base = {"agent": AGENT, "kind": FaultKind.MODEL_TIMEOUT, "hang_s": 0.1, "actor": "drill", "at": now}
+    return ControlState(planted=(PlantedFault(**base | {"until": now + timedelta(minutes=1)} | fields),))
+
+
+def test_a_silence_that_a_drill_planted_is_a_real_failure_for_the_shadow_and_nothing_for_the_live_agent(
+    stub, spare
+):
+    stub.seen.clear()
+    policy = pinned(("acme", MODEL), ("spare", SPARE), limits=QUICK)
+    with GatewaySite({"acme": stub.origin, "spare": spare.origin}, policy, environment=SHADOW) as shadow:
+        shadow.controls = silence()
+        answer = ask(shadow, CHAT, BODY)
+        assert answer.status == 503
+        assert b"said nothing for 0.1 s" in answer.body
+        assert stub.seen == [], "no provider is asked"
+        call = one(shadow)
+        assert {attempt.failure for attempt in call.attempts} == {"timeout"}
+        assert {attempt.provider for attempt in call.attempts} == {"acme", "spare"}
+        assert shadow.gateway._breakers["acme", MODEL].state(time.monotonic()).value == "closed"
+        shadow.controls = silence(until=datetime.now(UTC))
+        assert ask(shadow, CHAT, BODY).status == 200, "it ends by itself"
+    with GatewaySite({"acme": stub.origin}, pinned(("acme", MODEL), limits=QUICK)) as live:
+        live.controls = silence()
+        assert ask(live, CHAT, BODY).status == 200
+        live.controls = silence(environment=None)
+        assert ask(live, CHAT, BODY).status == 503

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pilothouse.app.boundary import permission_desk
 from pilothouse.app.control_room import running_controls
+from pilothouse.runtime.launcher import ENVIRONMENT
 from pilothouse.runtime.sdk.run import identity
 from pilothouse.runtime.tools.runtime import ToolRuntime
 
@@ -89,7 +90,7 @@ def tool_runtime_of(
     from pilothouse.ledger.tool_calls import SqlToolCalls
     from pilothouse.runtime.permissions.guard import PermissionGuard
     from pilothouse.runtime.tools.governed import governed_tools
-    from pilothouse.runtime.tools.guards import PauseGuard
+    from pilothouse.runtime.tools.guards import OutageGuard, PauseGuard
     from pilothouse.runtime.tools.pipeline import Door
     from pilothouse.workflows.in_force import charter_of
     from pilothouse.workflows.tool_contracts import read_contracts
@@ -98,8 +99,9 @@ def tool_runtime_of(
     contracts = read_contracts(charter, Path(record.path).parent)
     desk = permission_desk(ledger, settings, record, charter)
     boundary = PermissionGuard(desk)
+    switch = controls or held.enter_context(running_controls(ledger))
     door = Door(
-        guards=(PauseGuard(controls or held.enter_context(running_controls(ledger))), boundary),
+        guards=(PauseGuard(switch), OutageGuard(switch, identity().get(ENVIRONMENT)), boundary),
         presenter=boundary,
         store=SqlToolCalls(ledger.database),
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is paused or rolled back: one row for each thing in force, and the decision in the same transaction."""
+"""What is paused, rolled back or planted by a drill: a row for each thing in force, and its decision beside it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,29 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, Row, String, Table, Text, delete, insert, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Integer,
+    Row,
+    String,
+    Table,
+    Text,
+    delete,
+    insert,
+    select,
+)
 
 from pilothouse.core.charter.digest import canonical_json
+from pilothouse.errors import LimitExceeded
 from pilothouse.ledger.database import Database
 from pilothouse.ledger.decisions import append_decision
 from pilothouse.ledger.schema import METADATA, from_micros, to_micros
 from pilothouse.ports.controls import ControlState, Pause, Rollback
+from pilothouse.ports.planted import FAULT_LIFE_MAX, FaultKind, PlantedFault
 
-__all__ = ["SqlControls", "controls"]
+__all__ = ["SqlControls", "controls", "planted_faults"]
 
 controls = Table(
     "controls",
@@ -30,6 +44,20 @@ controls = Table(
     Column("at_us", BigInteger, nullable=False),
 )
 """Pauses and rollbacks in force; the empty tool stands for the whole agent, which no key may leave out."""
+
+planted_faults = Table(
+    "planted_faults",
+    METADATA,
+    Column("agent", String(64), primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    Column("integration", String(64), primary_key=True),
+    Column("environment", String(64), nullable=True),
+    Column("hang_ms", Integer, nullable=False),
+    Column("actor", String(256), nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Column("until_us", BigInteger, nullable=False),
+)
+"""Faults of drills; a row whose time is over means nothing and goes with the next drill of its agent."""
 
 _PAUSE, _ROLLBACK = "pause", "rollback"
 
@@ -48,11 +76,13 @@ class SqlControls:
         """Return what is in force, read now."""
         with self._database.read() as connection:
             rows = connection.execute(select(controls)).all()
+            faults = connection.execute(select(planted_faults)).all()
         return ControlState(
             pauses=MappingProxyType(
                 {(row.agent, row.tool or None): _pause(row) for row in rows if row.kind == _PAUSE}
             ),
             rollbacks=MappingProxyType({row.agent: _rollback(row) for row in rows if row.kind == _ROLLBACK}),
+            planted=tuple(_fault(row) for row in faults),
         )
 
     def pause(self, pause: Pause) -> Pause:
@@ -120,6 +150,68 @@ class SqlControls:
                 from_version=row.to_version,
             )
         return _rollback(row)
+
+    def plant(self, fault: PlantedFault) -> None:
+        """Let calls of an agent meet a fault, in place of an earlier one of its kind."""
+        if fault.until - fault.at > FAULT_LIFE_MAX:
+            raise LimitExceeded(
+                f"a planted fault lives at most {FAULT_LIFE_MAX}",
+                remedy="Plan a shorter drill: `pilothouse drill --help`.",
+                subject=fault.agent,
+            )
+        over = (planted_faults.c.agent == fault.agent) & (planted_faults.c.until_us <= to_micros(fault.at))
+        with self._database.write() as connection:
+            connection.execute(delete(planted_faults).where(over))
+            connection.execute(
+                delete(planted_faults).where(_same(fault.agent, fault.kind, fault.integration))
+            )
+            connection.execute(
+                insert(planted_faults).values(
+                    agent=fault.agent,
+                    kind=fault.kind.value,
+                    integration=fault.integration,
+                    environment=fault.environment,
+                    hang_ms=round(1_000 * fault.hang_s),
+                    actor=fault.actor,
+                    at_us=to_micros(fault.at),
+                    until_us=to_micros(fault.until),
+                )
+            )
+            _record(
+                connection,
+                "drill.planted",
+                fault.agent,
+                at=fault.at,
+                actor=fault.actor,
+                reason=f"{fault.kind.value} until {fault.until:%Y-%m-%d %H:%M:%S} UTC",
+                integration=fault.integration,
+                environment=fault.environment,
+            )
+
+    def uproot(self, agent: str, kind: FaultKind, integration: str, *, actor: str, at: datetime) -> bool:
+        """End a planted fault; False when it had ended."""
+        with self._database.write() as connection:
+            done = connection.execute(delete(planted_faults).where(_same(agent, kind, integration)))
+            if not done.rowcount:
+                return False
+            _record(
+                connection,
+                "drill.uprooted",
+                agent,
+                at=at,
+                actor=actor,
+                reason=kind.value,
+                integration=integration,
+            )
+        return True
+
+
+def _same(agent: str, kind: FaultKind, integration: str) -> Any:
+    return (
+        (planted_faults.c.agent == agent)
+        & (planted_faults.c.kind == kind.value)
+        & (planted_faults.c.integration == integration)
+    )
 
 
 def _in_force(connection: Connection, agent: str, kind: str, tool: str | None) -> Row[Any] | None:
@@ -190,4 +282,17 @@ def _rollback(row: Row[Any]) -> Rollback:
         reason=row.reason,
         actor=row.actor,
         at=from_micros(row.at_us),
+    )
+
+
+def _fault(row: Row[Any]) -> PlantedFault:
+    return PlantedFault(
+        agent=row.agent,
+        kind=FaultKind(row.kind),
+        integration=row.integration,
+        environment=row.environment,
+        hang_s=row.hang_ms / 1_000,
+        actor=row.actor,
+        at=from_micros(row.at_us),
+        until=from_micros(row.until_us),
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The port of the kill switch: which agents and tools are paused or rolled back right now."""
+"""The port of the kill switch: which agents and tools are paused, rolled back, or part of a drill right now."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 from typing import Protocol, runtime_checkable
+
+from pilothouse.ports.planted import FaultKind, PlantedFault
 
 __all__ = ["NO_CONTROLS", "ControlState", "ControlStore", "Controls", "Pause", "Rollback"]
 
@@ -62,15 +64,17 @@ def _no_rollback() -> MappingProxyType[str, Rollback]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlState:
-    """Everything that is paused or rolled back at one moment; two look-ups in a dictionary per question.
+    """Everything that is in force at one moment; two look-ups in a dictionary per question.
 
     Attributes:
         pauses: Pauses in force by agent and tool; None as the tool stands for the whole agent.
         rollbacks: Rollbacks in force by agent.
+        planted: Faults that drills have planted; hardly ever one.
     """
 
     pauses: Mapping[tuple[str, str | None], Pause] = field(default_factory=_nothing)
     rollbacks: Mapping[str, Rollback] = field(default_factory=_no_rollback)
+    planted: tuple[PlantedFault, ...] = ()
 
     def pause_of(self, agent: str, tool: str | None = None) -> Pause | None:
         """Return why an agent, or this tool of it, must not act; None when it may.
@@ -154,4 +158,16 @@ class ControlStore(Protocol):
 
     def end_rollback(self, agent: str, *, reason: str, actor: str, at: datetime) -> Rollback | None:
         """Let every version serve again and return the rollback that ended, or None."""
+        ...
+
+    def plant(self, fault: PlantedFault) -> None:
+        """Let calls of an agent meet a fault, in place of an earlier one of its kind.
+
+        Raises:
+            LimitExceeded: It would live longer than `FAULT_LIFE_MAX`.
+        """
+        ...
+
+    def uproot(self, agent: str, kind: FaultKind, integration: str, *, actor: str, at: datetime) -> bool:
+        """End a planted fault; False when it had ended."""
         ...

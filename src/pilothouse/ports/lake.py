@@ -103,6 +103,11 @@ class TaskFilter:
     tokens_under: int | None = None
     said: str | None = None
 
+    @property
+    def leaves_out_shadows(self) -> bool:
+        """Whether tasks of drills are none of its business: who wants them asks for their environment or their trace."""
+        return self.environment is None and self.trace_prefix is None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskPage:

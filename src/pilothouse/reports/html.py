@@ -9,7 +9,6 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from pilothouse.core.verdict.commands import NOT_YET, is_to_come
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.reports import svg
 from pilothouse.reports.charts import BandChart
@@ -66,8 +65,7 @@ def environment() -> Environment:
     env.filters.update(
         shape=_shape, named_shape=_named_shape, dots=_dots, band=_band, share=_share, draw=_draw, spark=_spark
     )
-    env.globals.update(bar=_bar, not_yet=NOT_YET)
-    env.tests["to_come"] = is_to_come
+    env.globals.update(bar=_bar)
     return env
 
 

@@ -15,7 +15,6 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from pilothouse.core.verdict.commands import step_text
 from pilothouse.core.verdict.verdict import Reason, Status
 from pilothouse.reports.readiness import DomainSection, ItemRow, ReadinessPage, RequirementRow
 from pilothouse.reports.view_models import Page, StatusMark, mark_of
@@ -123,7 +122,7 @@ def _requirement(table: Table, row: RequirementRow, console: Console) -> None:
     on = "" if item.scope == "all" else item.scope
     name = Text.assemble((row.id, "bold"), " ", plain_text(row.statement, console))
     title = Group(name, _lines(((on, "dim"), (row.waiver.text if row.waiver else "", "yellow")), console))
-    command = step_text(item.command) if item.command and row.mark.status is not Status.HOLDS else ""
+    command = f"$ {item.command}" if item.command and row.mark.status is not Status.HOLDS else ""
     cells: list[RenderableType] = [
         mark_text(row.mark, console),
         title,
@@ -157,7 +156,7 @@ def _missing(section: DomainSection, rows: list[RequirementRow], console: Consol
         table.add_row(
             row.id,
             Text(plain_text(row.statement, console)),
-            Text(plain_text(step_text(row.deciding.command), console), style="dim"),
+            Text(plain_text(f"$ {row.deciding.command}", console), style="dim"),
         )
     return table
 

@@ -18,7 +18,10 @@ from pilothouse.errors import UnknownName
 from pilothouse.runtime.sdk.server import TOKEN_VARIABLE
 from pilothouse.runtime.taps import hook_folder
 
-__all__ = ["Launch", "agent_environment", "command_name", "gateway_address", "read_taps"]
+__all__ = ["ENVIRONMENT", "Launch", "agent_environment", "command_name", "gateway_address", "read_taps"]
+
+ENVIRONMENT = "deployment.environment.name"
+"""Resource attribute that says where an agent runs."""
 
 TAPS = ("clock", "uuid", "random", "env", "egress")
 """What the start-up hook can watch."""
@@ -177,7 +180,7 @@ def _resource_attributes(launch: Launch, inherited: str) -> str:
     if launch.task_type is not None:
         ours["pilothouse.task.type"] = launch.task_type
     if launch.environment is not None:
-        ours["deployment.environment.name"] = launch.environment
+        ours[ENVIRONMENT] = launch.environment
     pairs = [pair.partition("=") for pair in inherited.split(",") if "=" in pair]
     kept = {key.strip(): unquote(value) for key, _, value in pairs if key.strip() not in ours}
     return ",".join(f"{key}={quote(value, safe='')}" for key, value in {**kept, **ours}.items())

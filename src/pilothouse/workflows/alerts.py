@@ -26,7 +26,15 @@ from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.paging import call_level, incident_key
 from pilothouse.workflows.suspects import suspects
 
-__all__ = ["METRIC_OF_KIND", "AlertAnswer", "Firing", "alert_on_verdicts", "raise_alert", "rule_for"]
+__all__ = [
+    "METRIC_OF_KIND",
+    "AlertAnswer",
+    "Firing",
+    "alert_on_verdicts",
+    "breaches",
+    "raise_alert",
+    "rule_for",
+]
 
 SEVERITY_DEFAULT: SeverityName = "sev2"
 """Of what no alert rule of the charter foresaw: somebody must look, nobody is woken by a clock of hours."""
@@ -288,7 +296,7 @@ def alert_on_verdicts(room: ControlRoom, now: datetime) -> int:
             verdict = None  # an older program wrote it; the next one is ours
         if verdict is None:
             continue
-        for item in _breaches(verdict):
+        for item in breaches(verdict):
             firing = Firing(
                 agent=record.agent,
                 metric=METRIC_OF_KIND.get(item.kind, item.requirement),
@@ -301,7 +309,12 @@ def alert_on_verdicts(room: ControlRoom, now: datetime) -> int:
     return opened
 
 
-def _breaches(verdict: AgentVerdict) -> list[ItemVerdict]:
+def breaches(verdict: AgentVerdict) -> list[ItemVerdict]:
+    """Return what was measured and is breached, one item for each kind and task type.
+
+    Args:
+        verdict: The verdict.
+    """
     found = [
         item
         for requirement in verdict.requirements

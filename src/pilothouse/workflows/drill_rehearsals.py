@@ -15,14 +15,9 @@ from pilothouse.ports.controls import Rollback
 from pilothouse.workflows.alerts import METRIC_OF_KIND, Firing, raise_alert
 from pilothouse.workflows.control_room import ControlRoom
 from pilothouse.workflows.controls import ControlsCache
-from pilothouse.workflows.drills import (
-    FAULTS,
-    DrillResult,
-    noticed_in,
-    record_drill,
-    seconds_until,
-    wait_for,
-)
+from pilothouse.workflows.drill_records import DrillResult, record_drill
+from pilothouse.workflows.drill_waiting import REAL_TIME, Pace, seconds_until, wait_for
+from pilothouse.workflows.drills import FAULTS, noticed_in
 from pilothouse.workflows.in_force import charter_in_force
 from pilothouse.workflows.shadow_stream import Fault, shadow_traffic
 from pilothouse.workflows.watch_drift import look_at_drift
@@ -89,7 +84,7 @@ def drill_model_upgrade(room: ControlRoom, agent: str, *, now: datetime) -> Dril
 
 
 def drill_game_day(
-    room: ControlRoom, agent: str, *, wait_s: float, tell: Callable[[str], None]
+    room: ControlRoom, agent: str, *, wait_s: float, tell: Callable[[str], None], pace: Pace = REAL_TIME
 ) -> DrillResult:
     """Plant three faults; the operations team alone must take each, and name it when it ends it.
 
@@ -98,6 +93,7 @@ def drill_game_day(
         agent: Agent id.
         wait_s: How long the team has, seconds.
         tell: Told each step in one sentence.
+        pace: How time passes.
 
     Raises:
         UsageError: The charter names no operations team.
@@ -132,7 +128,7 @@ def drill_game_day(
                 f"with `pilothouse incident resolve {opened.number} --as PERSON --text …`."
             )
     for number in planted:
-        wait_for(room, number, wait_s / max(len(planted), 1), tell, _is_over)
+        wait_for(room, number, wait_s / max(len(planted), 1), tell, _is_over, pace=pace)
     missed = [f"INC-{number}" for number, word in planted.items() if not _found(room, number, word, team)]
     passed = len(planted) == len(GAME_DAY) and not missed
     said = (

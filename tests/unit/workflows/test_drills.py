@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import itertools
-import threading
-import time
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from control_rooms import AGENT, Hands, control_room_at, reach
@@ -16,29 +14,37 @@ from pilothouse.core.action.incident import IncidentState
 from pilothouse.core.evidence.evidence import Evidence, Source
 from pilothouse.core.verdict.readiness import decide
 from pilothouse.core.verdict.verdict import Status
-from pilothouse.errors import Conflict, Denied, UsageError
+from pilothouse.errors import Denied, UsageError
 from pilothouse.workflows import drills
+from pilothouse.workflows.drill_people import drill_owner_powers, drill_page, drill_runbook
 from pilothouse.workflows.drill_rehearsals import drill_drift, drill_game_day, drill_model_upgrade
-from pilothouse.workflows.drills import FAULTS, drill_fault, drill_owner_powers, drill_page, drill_runbook
+from pilothouse.workflows.drill_waiting import Pace
+from pilothouse.workflows.drills import FAULTS, drill_fault
 from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.incidents import move
 
 
-class Running:
-    """The machine's clock, counted from a Wednesday at ten."""
+class Stage:
+    """A clock that goes on while a drill waits, and people who act at each step of it."""
 
     def __init__(self):
-        self.start, self.began = Hands().moment, datetime.now(UTC)
+        self.clock, self.acts = Hands(), []
+        self.pace = Pace(monotonic=lambda: self.clock().timestamp(), sleep=self.sleep)
 
-    def __call__(self):
-        return self.start + (datetime.now(UTC) - self.began)
-
-    now = __call__
+    def sleep(self, seconds):
+        self.clock.move(seconds=seconds)
+        for act in self.acts:
+            act()
 
 
 @pytest.fixture
-def room(tmp_path):
-    with control_room_at(tmp_path, Running()) as opened:
+def stage():
+    return Stage()
+
+
+@pytest.fixture
+def room(tmp_path, stage):
+    with control_room_at(tmp_path, stage.clock) as opened:
         yield opened
 
 
@@ -48,8 +54,17 @@ def web():
         yield sink
 
 
-def plant(room, name, wait_s=8.0):
-    return drill_fault(room, AGENT, name, wait_s=wait_s, now=room.work.now(), tell=lambda _text: None)
+def plant(room, stage, name, wait_s=8.0, **more):
+    return drill_fault(
+        room,
+        AGENT,
+        name,
+        wait_s=wait_s,
+        now=room.work.now(),
+        tell=lambda _text: None,
+        pace=stage.pace,
+        **more,
+    )
 
 
 def item(room, requirement, part):
@@ -60,57 +75,40 @@ def item(room, requirement, part):
     return [one for one in found.items if part in (one.scope.part or "") or part == ""]
 
 
-def insist(room, number, state, who, end, *, text=""):
-    """Do what the refusal says when the pager was at the incident at the same moment: look again and repeat."""
-    while True:
-        try:
-            return move(room, number, state, person=who, text=text, now=room.work.now())
-        except Conflict:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.02)
+def take(room, stage, person, steps=(IncidentState.ACKNOWLEDGED,), words=None):
+    """Let a person at the pager take each incident as it opens, the oldest first."""
+    words = iter(words or ())
 
+    def act():
+        for one in sorted(room.incidents.incidents(active=True), key=lambda one: one.number):
+            if one.state is IncidentState.OPEN:
+                who = person if isinstance(person, str) else person.get(one.level)
+                text = next(words, "") if who else ""
+                for state in steps if who else ():
+                    move(room, one.number, state, person=who, text=text, now=room.work.now())
 
-def acknowledge_when_open(room, person, steps=(IncidentState.ACKNOWLEDGED,), count=1):
-    """Be the person at the pager: take each incident as it opens."""
-
-    def wait():
-        taken: set[int] = set()
-        end = time.monotonic() + 20
-        while len(taken) < count and time.monotonic() < end:
-            for one in room.incidents.incidents(active=True):
-                if one.number not in taken and one.state is IncidentState.OPEN:
-                    who = person if isinstance(person, str) else person[one.level]
-                    for state in steps:
-                        insist(room, one.number, state, who, end)
-                    taken.add(one.number)
-            time.sleep(0.05)
-
-    thread = threading.Thread(target=wait)
-    thread.start()
-    return thread
+    stage.acts.append(act)
 
 
 @pytest.mark.parametrize("name", sorted(set(FAULTS) - {"dead-pager"}))
-def test_every_planted_fault_is_noticed_and_reaches_somebody(room, web, name):
+def test_every_planted_fault_is_noticed_and_reaches_somebody(room, stage, web, name):
     reach(room, "sam", web.url)
-    done = plant(room, name, wait_s=1.0)
+    done = plant(room, stage, name, wait_s=1.0)
     assert done.passed, done.sentence
     assert web.titles[0].partition(": ")[2].startswith("DRILL: ")
-    assert "sam was reached by chat." in done.sentence
+    assert "sam was reached by chat after 0.0 s." in done.sentence
     assert "Not acknowledged yet." in done.sentence
     incident = room.incidents.incident(done.incidents[0])
     assert incident.drill == name
     assert room.controls.read().refusal_of(AGENT) is None, "a drill never pauses the agent"
 
 
-def test_a_drill_writes_what_the_verdict_asks_for(room, web):
+def test_a_drill_writes_what_the_verdict_asks_for(room, stage, web):
     assert [one.status for one in item(room, "MON-1", "drill")] == [Status.NO_EVIDENCE]
     reach(room, "sam", web.url)
-    thread = acknowledge_when_open(room, "sam")
-    done = plant(room, "completion-drop")
-    thread.join()
-    assert "Acknowledged by sam." in done.sentence
+    take(room, stage, "sam")
+    done = plant(room, stage, "completion-drop")
+    assert "Acknowledged by sam after 0.2 s." in done.sentence
     assert [one.status for one in item(room, "MON-1", "drill")] == [Status.HOLDS]
     assert all(one.status is Status.NO_EVIDENCE for one in item(room, "MON-8", "delay")), (
         "nobody knows what the detector needs at this agent's volume"
@@ -121,33 +119,33 @@ def test_a_drill_writes_what_the_verdict_asks_for(room, web):
 
 
 def test_an_alert_that_comes_later_than_promised_breaches_and_one_without_a_promise_proves_nothing(
-    room, web, monkeypatch
+    room, stage, web, monkeypatch
 ):
     reach(room, "sam", web.url)
-    plant(room, "cost-burst", wait_s=0.5)
+    plant(room, stage, "cost-burst", wait_s=0.5)
     assert all(one.status is Status.NO_EVIDENCE for one in item(room, "MON-8", "delay")), (
         "cost promises no time"
     )
     monkeypatch.setattr(drills, "derived_delay", lambda *_: 7.0)
-    plant(room, "completion-drop", wait_s=0.5)
+    plant(room, stage, "completion-drop", wait_s=0.5)
     assert Status.HOLDS in {one.status for one in item(room, "MON-8", "delay")}
     slow = itertools.count(step=timedelta(days=22).total_seconds())
-    monkeypatch.setattr("pilothouse.workflows.drills.time.monotonic", lambda: next(slow))
-    plant(room, "completion-drop", wait_s=0.5)
+    stage.pace = Pace(monotonic=lambda: next(slow), sleep=stage.sleep)
+    plant(room, stage, "completion-drop", wait_s=0.5)
     assert Status.BREACHED in {one.status for one in item(room, "MON-8", "delay")}
 
 
-def test_a_drill_that_reaches_nobody_fails_and_the_verdict_says_so(room):
-    done = plant(room, "completion-drop", wait_s=0.5)
+def test_a_drill_that_reaches_nobody_fails_and_the_verdict_says_so(room, stage):
+    done = plant(room, stage, "completion-drop", wait_s=0.5)
     assert not done.passed
     assert "nobody was reached" in done.sentence
     assert [one.status for one in item(room, "MON-1", "drill")] == [Status.BREACHED]
 
 
-def test_a_pager_that_is_cut_off_fails_loudly_on_every_level(room, web):
+def test_a_pager_that_is_cut_off_fails_loudly_on_every_level(room, stage, web):
     for person in ("sam", "kim", "dana", "vp"):
         reach(room, person, web.url)
-    done = plant(room, "dead-pager")
+    done = plant(room, stage, "dead-pager")
     assert done.passed, done.sentence
     assert web.received == []
     loud = [one.text for one in room.incidents.events(done.incidents[0]) if one.kind == "loud"]
@@ -155,19 +153,18 @@ def test_a_pager_that_is_cut_off_fails_loudly_on_every_level(room, web):
     assert any("Nobody is called any more" in text for text in loud)
 
 
-def test_a_charter_without_an_alert_for_it_fails_its_drill(room, web, monkeypatch):
+def test_a_charter_without_an_alert_for_it_fails_its_drill(room, stage, web, monkeypatch):
     monkeypatch.setattr("pilothouse.workflows.alerts.rule_for", lambda *_: None)
-    done = plant(room, "cost-burst")
+    done = plant(room, stage, "cost-burst")
     assert not done.passed
     assert "no alert rule of the charter watches cost_per_task" in done.sentence
 
 
-def test_the_page_drill_proves_the_path_level_by_level(room, web):
+def test_the_page_drill_proves_the_path_level_by_level(room, stage, web):
     for person in ("sam", "kim", "dana", "vp", "lee"):
         reach(room, person, web.url)
-    thread = acknowledge_when_open(room, {1: "kim", 2: "dana", 3: "vp"}, count=3)
-    done = drill_page(room, AGENT, wait_s=15, tell=lambda _text: None)
-    thread.join()
+    take(room, stage, {1: "kim", 2: "dana", 3: "vp"})
+    done = drill_page(room, AGENT, wait_s=15, tell=lambda _text: None, pace=stage.pace)
     assert done.passed, done.sentence
     assert done.sentence == "3 levels answered in time."
     assert [one.status for one in item(room, "OWN-3", "")] == [Status.HOLDS]
@@ -175,11 +172,10 @@ def test_the_page_drill_proves_the_path_level_by_level(room, web):
     assert [one.status for one in item(room, "OWN-7", "")] == [Status.HOLDS]
 
 
-def test_a_level_that_stays_silent_breaches_the_path(room, web):
+def test_a_level_that_stays_silent_breaches_the_path(room, stage, web):
     reach(room, "sam", web.url)
-    thread = acknowledge_when_open(room, "sam", count=1)
-    done = drill_page(room, AGENT, wait_s=1.5, tell=lambda _text: None)
-    thread.join()
+    take(room, stage, {1: "sam"})
+    done = drill_page(room, AGENT, wait_s=1.5, tell=lambda _text: None, pace=stage.pace)
     assert not done.passed
     assert "No answer in time from level 2, 3" in done.sentence
     assert "Not reached: dana" in done.sentence
@@ -187,13 +183,16 @@ def test_a_level_that_stays_silent_breaches_the_path(room, web):
     assert Status.BREACHED in {one.status for one in item(room, "OWN-2", "reached")}
 
 
-def test_a_runbook_is_rehearsed_to_its_end(room, web):
+def test_a_runbook_is_rehearsed_to_its_end(room, stage, web):
     reach(room, "sam", web.url)
     with pytest.raises(UsageError, match="no alert rule"):
-        drill_runbook(room, AGENT, "runbooks/none.md", person="sam", wait_s=0, tell=lambda _text: None)
-    thread = acknowledge_when_open(room, "sam", steps=(IncidentState.ACKNOWLEDGED, IncidentState.RESOLVED))
-    done = drill_runbook(room, AGENT, "runbooks/quality.md", person="sam", wait_s=10, tell=lambda _text: None)
-    thread.join()
+        drill_runbook(
+            room, AGENT, "runbooks/none.md", person="sam", wait_s=0, tell=lambda _text: None, pace=stage.pace
+        )
+    take(room, stage, "sam", steps=(IncidentState.ACKNOWLEDGED, IncidentState.RESOLVED))
+    done = drill_runbook(
+        room, AGENT, "runbooks/quality.md", person="sam", wait_s=10, tell=lambda _text: None, pace=stage.pace
+    )
     assert done.passed, done.sentence
     held = [one for one in item(room, "MON-5", "drill") if one.status is Status.HOLDS]
     assert ["runbooks/quality.md" in (one.scope.part or "") for one in held] == [True]
@@ -209,15 +208,27 @@ def test_the_owner_alone_shows_the_powers(room):
 
 
 def test_no_drill_is_left_out():
-    assert set(FAULTS) == {
-        "completion-drop",
-        "cost-burst",
-        "lying-completion",
-        "quality-drop",
-        "tool-outage",
-        "model-timeout",
-        "dead-pager",
-    }
+    assert set(FAULTS) == {"completion-drop", "cost-burst", "lying-completion", "quality-drop", "dead-pager"}
+
+
+def test_a_step_of_the_runbook_is_waited_for_and_told(room, stage, web):
+    reach(room, "sam", web.url)
+    done = plant(room, stage, "cost-burst", wait_s=1.0, to_step=True)
+    assert "No step of runbooks/cost.md was done yet." in done.sentence
+    for number in done.incidents:
+        move(room, number, IncidentState.ACKNOWLEDGED, person="sam", text="", now=room.work.now())
+        move(room, number, IncidentState.RESOLVED, person="sam", text="", now=room.work.now())
+    stage.clock.move(hours=2)
+    take(
+        room,
+        stage,
+        "sam",
+        steps=(IncidentState.ACKNOWLEDGED, IncidentState.MITIGATED),
+        words=["budget lowered"],
+    )
+    done = plant(room, stage, "cost-burst", wait_s=8.0, to_step=True)
+    assert "A step of runbooks/cost.md was done: sam (" in done.sentence
+    assert "stopped the harm: budget lowered after 0.2 s." in done.sentence
 
 
 def test_a_planted_change_of_inputs_is_noticed_and_none_is_not(room):
@@ -225,12 +236,13 @@ def test_a_planted_change_of_inputs_is_noticed_and_none_is_not(room):
     assert done.passed, done.sentence
 
 
-def test_a_model_update_is_rehearsed_from_the_gate_on(room):
+def test_a_model_update_is_rehearsed_from_the_gate_on(room, stage):
     done = drill_model_upgrade(room, AGENT, now=room.work.now())
     assert not done.passed
     assert "no gate has run" in done.sentence
     assert room.controls.read().rollbacks == {}
     assert [one.status for one in item(room, "OWN-4", "rehearsed")] == [Status.BREACHED]
+    stage.clock.move(minutes=1)
     now = room.work.now()
     gate = Evidence(
         kind="release.verdict", agent=AGENT, window_from=now, window_to=now, n=1, passed=True,
@@ -241,36 +253,21 @@ def test_a_model_update_is_rehearsed_from_the_gate_on(room):
     assert [one.status for one in item(room, "OWN-4", "rehearsed")] == [Status.HOLDS]
 
 
-def test_a_game_day_is_passed_by_the_team_alone_and_only_with_the_right_names(room):
+def test_a_game_day_is_passed_by_the_team_alone_and_only_with_the_right_names(room, stage):
     said = {
         "completion-drop": "completion fell",
         "cost-burst": "cost rose",
         "lying-completion": "claims are false",
     }
-    words = iter([*said.values(), "I do not know", "cost rose", "claims are false"])
+    ended = (IncidentState.ACKNOWLEDGED, IncidentState.RESOLVED)
 
-    def play(lines, who="kim"):
-        def wait():
-            taken, end = set(), time.monotonic() + 60
-            while len(taken) < 3 and time.monotonic() < end:
-                # The oldest first: the words belong to the faults in the order in which they are planted.
-                for one in sorted(room.incidents.incidents(active=True), key=lambda one: one.number):
-                    if one.number not in taken and one.state is IncidentState.OPEN:
-                        insist(room, one.number, IncidentState.ACKNOWLEDGED, who, end)
-                        insist(room, one.number, IncidentState.RESOLVED, who, end, text=next(lines))
-                        taken.add(one.number)
-                time.sleep(0.05)
+    def play(words, who="kim"):
+        stage.acts.clear()
+        take(room, stage, who, steps=ended, words=words)
+        return drill_game_day(room, AGENT, wait_s=60, tell=lambda _text: None, pace=stage.pace)
 
-        thread = threading.Thread(target=wait)
-        thread.start()
-        done = drill_game_day(room, AGENT, wait_s=60, tell=lambda _text: None)
-        thread.join()
-        return done
-
-    first = play(words)
+    first = play(said.values())
     assert first.passed, first.sentence
     assert [one.status for one in item(room, "OWN-8", "")] == [Status.HOLDS]
-    second = play(words)
-    assert not second.passed
-    third = play(iter(said.values()), who="dana")
-    assert not third.passed, "the owner is not the team"
+    assert not play(["I do not know", "cost rose", "claims are false"]).passed
+    assert not play(said.values(), who="dana").passed, "the owner is not the team"

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from pilothouse.core.evidence.kinds import KINDS, Form, Kind, kind_named
-from pilothouse.core.verdict.commands import NOT_YET, is_to_come
 from pilothouse.core.verdict.framework import DOMAINS, FRAMEWORK, FRAMEWORK_VERSION, GATES, ITEMS
 from pilothouse.core.verdict.requirement import Committed, Fact, Part, Requirement, Zero
 from pilothouse.core.verdict.sentence import rule_in_words
@@ -64,7 +63,6 @@ def _requirement(requirement: Requirement) -> Iterable[str]:
     yield ""
     yield (
         f"Gate: {gates} · who: {', '.join(requirement.who)} · remedy: `{requirement.remedy}`"
-        + (f" ({NOT_YET})" if is_to_come(requirement.remedy) else "")
         + (f" · {_basis(requirement)}" if requirement.parts else "")
     )
     yield ""

@@ -4,25 +4,21 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pilothouse.interfaces.cli.drill_options import AgentOption, Step, Wait, Who
+from pilothouse.interfaces.cli.drill_outages import register_outages
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
     from pilothouse.interfaces.cli.services import Services
-    from pilothouse.workflows.drills import DrillResult
+    from pilothouse.workflows.drill_records import DrillResult
 
 __all__ = ["register"]
-
-AgentOption = Annotated[str | None, typer.Option(help="Agent id; not needed when one charter is in force.")]
-Wait = Annotated[float, typer.Option(min=0, max=86_400, help="Seconds to wait for people.")]
-Who = Annotated[
-    str,
-    typer.Option("--as", metavar="PERSON", envvar="PILOTHOUSE_PERSON", help="Who you are in the charter."),
-]
 
 
 def register(cli: typer.Typer, services: Services) -> None:
@@ -47,14 +43,36 @@ def register(cli: typer.Typer, services: Services) -> None:
             "quality-drop",
             "Every fifth answer of a shadow is wrong: the quality alert must fire and reach somebody.",
         ),
-        ("tool-outage", "A tool of a shadow is down and every second task ends by it: the alert must fire."),
-        (
-            "model-timeout",
-            "The model of a shadow answers too late for every second task: the alert must fire.",
-        ),
         ("dead-pager", "The pager is cut off: the incident must say loudly that nobody can be reached."),
     ):
         _fault(group, services, name, text)
+
+    register_outages(group, services, tell=_tell, show=_show)
+
+    @group.command("correction")
+    def correction(
+        *,
+        into: Annotated[
+            Path | None,
+            typer.Option(
+                metavar="FOLDER", help="Dataset for the case; the charter's labelled one by default."
+            ),
+        ] = None,
+        agent: AgentOption = None,
+        wait: Wait = 7_200.0,
+        home: Home = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """Flag a real output as a user would; a reviewer must correct it, and a regression case must come of it."""
+        from pilothouse.workflows.agents import choose_agent
+        from pilothouse.workflows.drill_correction import dataset_of_corrections, drill_correction
+
+        settings = load_settings(home=home)
+        with services.open_control_room(settings) as room, services.open_curation(settings) as desk:
+            name = choose_agent(room.installation, agent)
+            folder = into or dataset_of_corrections(room, desk.directory.charter(name))
+            done = drill_correction(room, desk, name, folder, wait_s=wait, tell=_tell)
+        _show(done, as_json=as_json)
 
     @group.command("page")
     def page(
@@ -62,7 +80,7 @@ def register(cli: typer.Typer, services: Services) -> None:
     ) -> None:
         """Call every level of the escalation path; each must acknowledge within its own time."""
         from pilothouse.workflows.agents import choose_agent
-        from pilothouse.workflows.drills import drill_page
+        from pilothouse.workflows.drill_people import drill_page
 
         with services.open_control_room(load_settings(home=home)) as room:
             name = choose_agent(room.installation, agent)
@@ -81,7 +99,7 @@ def register(cli: typer.Typer, services: Services) -> None:
     ) -> None:
         """Rehearse a runbook: somebody acknowledges, follows its steps and resolves."""
         from pilothouse.workflows.agents import choose_agent
-        from pilothouse.workflows.drills import drill_runbook
+        from pilothouse.workflows.drill_people import drill_runbook
 
         with services.open_control_room(load_settings(home=home)) as room:
             name = choose_agent(room.installation, agent)
@@ -129,7 +147,7 @@ def register(cli: typer.Typer, services: Services) -> None:
     ) -> None:
         """The owner pauses and resumes a shadow of the agent; both must be obeyed within 2 seconds."""
         from pilothouse.workflows.agents import choose_agent
-        from pilothouse.workflows.drills import drill_owner_powers
+        from pilothouse.workflows.drill_people import drill_owner_powers
 
         with services.open_control_room(load_settings(home=home)) as room:
             name = choose_agent(room.installation, agent)
@@ -140,14 +158,21 @@ def register(cli: typer.Typer, services: Services) -> None:
 def _fault(group: typer.Typer, services: Services, name: str, text: str) -> None:
     @group.command(name, help=text)
     def fault(
-        *, agent: AgentOption = None, wait: Wait = 60.0, home: Home = None, as_json: AsJson = False
+        *,
+        agent: AgentOption = None,
+        wait: Wait = 60.0,
+        to_step: Step = False,
+        home: Home = None,
+        as_json: AsJson = False,
     ) -> None:
         from pilothouse.workflows.agents import choose_agent
         from pilothouse.workflows.drills import drill_fault
 
         with services.open_control_room(load_settings(home=home)) as room:
             chosen = choose_agent(room.installation, agent)
-            done = drill_fault(room, chosen, name, wait_s=wait, now=services.clock.now(), tell=_tell)
+            done = drill_fault(
+                room, chosen, name, wait_s=wait, now=services.clock.now(), tell=_tell, to_step=to_step
+            )
         _show(done, as_json=as_json)
 
 

@@ -8,7 +8,6 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from pilothouse.core.verdict.commands import step_text
 from pilothouse.interfaces.cli.verdict_view import StepRow, TruthRow, VerdictPage
 from pilothouse.reports.terminal import mark_text, plain_text, render_verdict
 
@@ -52,7 +51,7 @@ def _plan(rows: tuple[StepRow, ...], console: Console) -> Table:
     for number, row in enumerate(rows, start=1):
         settles = f"settles {', '.join(row.items)}" + (f" · {', '.join(row.who)}" if row.who else "")
         what = Group(
-            Text(plain_text(step_text(row.command), console), style="bold"),
+            Text(plain_text(f"$ {row.command}", console), style="bold"),
             Text(plain_text(row.sentence, console)),
             Text(plain_text(f"{settles} · {row.effort}", console), style="dim"),
         )

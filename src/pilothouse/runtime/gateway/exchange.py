@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import Random
+from typing import Protocol
 
 import msgspec
 
@@ -26,7 +27,7 @@ from pilothouse.runtime.gateway.policy import Pin
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused, error_event
 from pilothouse.runtime.gateway.routes import Operation
 from pilothouse.runtime.gateway.sse import EventCutter, event_data
-from pilothouse.runtime.gateway.upstream import Upstream, UpstreamAnswer, UpstreamFailed
+from pilothouse.runtime.gateway.upstream import UpstreamAnswer, UpstreamFailed
 from pilothouse.runtime.gateway.watchdog import Stop, Watchdog
 from pilothouse.runtime.gateway.wire import (
     INFLATED_BYTES_MAX,
@@ -38,7 +39,7 @@ from pilothouse.runtime.gateway.wire import (
 )
 from pilothouse.runtime.resilience.breaker import Breaker, Permit, Settled
 
-__all__ = ["Exchange", "Member", "Whole"]
+__all__ = ["Exchange", "Member", "Opener", "Whole"]
 
 ANSWER_BYTES_MAX = 64 << 20
 """Largest answer that is not a stream: it is held until the model that gave it is known."""
@@ -87,6 +88,27 @@ class Whole:
     encoding: str
 
 
+class Opener(Protocol):
+    """Sends a request to a provider."""
+
+    async def open(
+        self,
+        provider: Provider,
+        *,
+        method: str,
+        path: str,
+        query: bytes,
+        headers: list[tuple[bytes, bytes]],
+        body: bytes,
+    ) -> UpstreamAnswer:
+        """Send and return once status and headers have come.
+
+        Raises:
+            UpstreamFailed: No answer came.
+        """
+        ...
+
+
 class _Over(Exception):
     """The call ends here: its time is over, or its client has gone."""
 
@@ -118,7 +140,7 @@ class Exchange:
         call: Call,
         chain: Sequence[Member],
         caller: Caller,
-        upstream: Upstream,
+        upstream: Opener,
         *,
         headers: Headers,
         dog: Watchdog,

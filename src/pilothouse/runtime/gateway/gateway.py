@@ -18,13 +18,15 @@ from pilothouse.core.charter.rules.model import is_exact_model
 from pilothouse.core.evidence.run_log import IdentitySource
 from pilothouse.ports.controls import Controls
 from pilothouse.ports.gateway import Provider, WireProtocol
+from pilothouse.ports.planted import FaultKind, planted_for
 from pilothouse.runtime.gateway.admission import ContextAdmission
 from pilothouse.runtime.gateway.call import Call, Ending
 from pilothouse.runtime.gateway.caller import BODY_BYTES_MAX, BodyTooLarge, Caller, Headers
-from pilothouse.runtime.gateway.exchange import Exchange, Member
+from pilothouse.runtime.gateway.exchange import Exchange, Member, Opener
 from pilothouse.runtime.gateway.guard import Guardian
 from pilothouse.runtime.gateway.keys import check_key, shown_key
 from pilothouse.runtime.gateway.meter import CostOf, Meter
+from pilothouse.runtime.gateway.planted import SilentUpstream, apart
 from pilothouse.runtime.gateway.policy import AgentPolicy, Directory, Pin
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused, error_body
 from pilothouse.runtime.gateway.routes import Operation, Place, find_place
@@ -187,7 +189,7 @@ class Gateway:
             asked = read_request(call.request)
             call.model, call.is_stream, call.output_max = asked.model, asked.is_stream, asked.output_max
             self._check_model(call)
-        chain = self._chain(call)
+        chain, upstream = self._answering(call)
         if call.route.names_model:
             self.context.admit(call, chain[0].pin)
             chain = [chain[0], *(one for one in chain[1:] if self.context.fits(call, one.pin))]
@@ -208,7 +210,7 @@ class Gateway:
                 call,
                 chain,
                 caller,
-                self._upstream,
+                upstream,
                 headers=call.request_headers,
                 dog=dog,
                 attempts=max(1, min(limits.attempts, int(_number(headers, ATTEMPTS_HEADER, 99)))),
@@ -300,6 +302,22 @@ class Gateway:
                 self._exact.clear()
             known = self._exact[model] = is_exact_model(model, self._facts)
         return known
+
+    def _answering(self, call: Call) -> tuple[list[Member], Opener]:
+        """Return who may answer and how they are reached: not at all while a drill has planted their silence."""
+        chain = self._chain(call)
+        planted = self._controls.state().planted
+        fault = planted and planted_for(
+            planted,
+            call.key.agent,
+            FaultKind.MODEL_TIMEOUT,
+            environment=call.key.environment,
+            now=datetime.now(UTC),
+        )
+        if not fault:
+            return chain, self._upstream
+        self.counters["calls_of_drills"] += 1
+        return apart(chain), SilentUpstream(fault.hang_s)
 
     def _chain(self, call: Call) -> list[Member]:
         """Return who may answer: what was asked for, then the stand-ins of the same protocol."""

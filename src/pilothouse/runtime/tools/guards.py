@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The refusal that needs no argument to be looked at: paused or rolled back."""
+"""The refusals that need no argument to be looked at: paused, rolled back, or down for a drill."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from pilothouse.errors import ToolError
 from pilothouse.ports.controls import Controls
+from pilothouse.ports.planted import FaultKind, planted_for
 from pilothouse.ports.tools import ToolCall
 
-__all__ = ["PauseGuard"]
+__all__ = ["OutageGuard", "PauseGuard"]
 
 
 class PauseGuard:
@@ -34,3 +37,46 @@ class PauseGuard:
                 kind="permission",
                 subject=call.tool,
             )
+
+
+class OutageGuard:
+    """Holds the breaker of an integration open as long as a drill says so: its tools are not called.
+
+    Args:
+        controls: What is in force.
+        environment: Deployment environment of this process, or None when nobody says.
+    """
+
+    def __init__(self, controls: Controls, environment: str | None) -> None:
+        self._controls = controls
+        self._environment = environment
+
+    def check(self, call: ToolCall) -> None:
+        """Let the call pass unless its integration is down for a drill.
+
+        Raises:
+            ToolError: It is; the same error as of a breaker that opened by itself.
+        """
+        planted = self._controls.state().planted
+        if not planted:
+            return
+        now = datetime.now(UTC)
+        fault = planted_for(
+            planted,
+            call.agent,
+            FaultKind.TOOL_OUTAGE,
+            environment=self._environment,
+            now=now,
+            integration=call.integration,
+        )
+        if fault is None:
+            return
+        left_s = (fault.until - now).total_seconds()
+        raise ToolError(
+            f"{call.tool}: {call.integration} is failing, so it is not asked now",
+            remedy=f"Go on without it, or try again in {max(1.0, left_s):.0f} s.",
+            kind="circuit_open",
+            retryable=True,
+            retry_after_s=left_s,
+            subject=call.tool,
+        )

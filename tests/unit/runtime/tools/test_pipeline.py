@@ -12,7 +12,10 @@ import pytest
 from tool_world import ARGS, Kept, governed, tool_call
 
 from pilothouse.errors import StorageUnavailable, ToolError
+from pilothouse.ports.controls import ControlState
+from pilothouse.ports.planted import SHADOW, FaultKind, PlantedFault
 from pilothouse.runtime.resilience.deadline import Deadline, inherited_deadline, under_deadline
+from pilothouse.runtime.tools.guards import OutageGuard
 from pilothouse.runtime.tools.memory_calls import MemoryCalls
 from pilothouse.runtime.tools.pipeline import Door, call_through
 from pilothouse.runtime.tools.steps import drive, drive_async, idempotency_key
@@ -375,3 +378,25 @@ def test_a_slow_read_gets_a_second_attempt_and_the_first_good_answer_wins(kind):
         took = time.monotonic() - began
     assert took < 0.6
     assert len(calls) == 2
+
+
+def test_an_integration_that_is_down_for_a_drill_refuses_as_an_open_breaker_does(make):
+    now = datetime.now(UTC)
+    fault = PlantedFault(
+        agent="triage",
+        kind=FaultKind.TOOL_OUTAGE,
+        integration="erp",
+        actor="drill",
+        at=now,
+        until=now + timedelta(minutes=1),
+    )
+
+    class Planted:
+        def state(self):
+            return ControlState(planted=(fault,))
+
+    tool, script = governed(), Script(OK)
+    error = failure(make, tool, script, door=Door(guards=(OutageGuard(Planted(), SHADOW),)))
+    assert (error.kind, error.retryable, script.calls) == ("circuit_open", True, 0)
+    assert "erp is failing, so it is not asked now" in error.message
+    assert make(tool, script, door=Door(guards=(OutageGuard(Planted(), "production"),))) == OK

@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pilothouse drill model-timeout | tool-outage | fallback`: an agent works while something that it needs is down."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pilothouse.errors import UsageError
+from pilothouse.interfaces.cli.controls import command_line_actor
+from pilothouse.interfaces.cli.drill_options import AgentOption, Command, Live, Runs, Step, Wait, Who
+from pilothouse.interfaces.cli.options import AsJson, Home
+from pilothouse.ports.planted import FAULT_LIFE_MAX, SHADOW, FaultKind
+from pilothouse.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from pilothouse.interfaces.cli.services import Services
+    from pilothouse.workflows.control_room import ControlRoom
+    from pilothouse.workflows.drill_outages import Outage
+    from pilothouse.workflows.drill_records import DrillResult
+    from pilothouse.workflows.drills import Rehearsal
+
+__all__ = ["register_outages"]
+
+RUN_S_MAX = 120.0
+"""Time of one run of the agent's command; a shadow that hangs is ended, and what it did is looked at."""
+
+MARGIN = timedelta(minutes=3)
+"""A fault outlives the runs by the time in which the last tasks arrive, and ends by itself then."""
+
+Integration = Annotated[str, typer.Argument(help="Integration as the charter names it.")]
+
+
+def register_outages(
+    group: typer.Typer,
+    services: Services,
+    *,
+    tell: Callable[[str], None],
+    show: Callable[..., None],
+) -> None:
+    """Add the drills of outages to the group.
+
+    Args:
+        group: The group `drill`.
+        services: What a command is given.
+        tell: Shows a step.
+        show: Shows a result and sets the exit status.
+    """
+
+    @group.command("model-timeout")
+    def model_timeout(
+        command: Command = None,
+        *,
+        agent: AgentOption = None,
+        runs: Runs = 3,
+        live: Live = None,
+        hang: Annotated[
+            float,
+            typer.Option(min=0.05, max=30, help="Seconds that each provider is silent at each attempt."),
+        ] = 1.0,
+        wait: Wait = 60.0,
+        to_step: Step = False,
+        home: Home = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """The gateway hears nothing of any model while the agent's own command works: an alert must reach somebody."""
+        settings = load_settings(home=home)
+        with services.open_control_room(settings) as room:
+            rehearsal = _rehearsal(room, agent, "model-timeout", wait=wait, to_step=to_step, tell=tell)
+            outage = _outage(rehearsal, settings, command, runs=runs, live=live, hang_s=hang)
+            done = _drill(rehearsal, outage)
+        show(done, as_json=as_json)
+
+    @group.command("tool-outage")
+    def tool_outage(
+        integration: Integration,
+        command: Command = None,
+        *,
+        agent: AgentOption = None,
+        runs: Runs = 3,
+        live: Live = None,
+        wait: Wait = 60.0,
+        to_step: Step = False,
+        home: Home = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """The breaker of an integration is held open while the agent's own command works: an alert must reach somebody."""
+        settings = load_settings(home=home)
+        with services.open_control_room(settings) as room:
+            rehearsal = _rehearsal(room, agent, "tool-outage", wait=wait, to_step=to_step, tell=tell)
+            outage = _outage(rehearsal, settings, command, runs=runs, live=live, integration=integration)
+            done = _drill(rehearsal, outage)
+        show(done, as_json=as_json)
+
+    @group.command("fallback")
+    def fallback(
+        integration: Integration,
+        command: Command = None,
+        *,
+        agent: AgentOption = None,
+        runs: Runs = 1,
+        live: Live = None,
+        person: Who = "",
+        as_declared: Annotated[
+            bool | None,
+            typer.Option(
+                "--as-declared/--not-as-declared",
+                help="Whether what happened is the declared fallback; asked at the end when left out.",
+            ),
+        ] = None,
+        home: Home = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """An integration is down while the agent works; who answers for it says whether the declared fallback happened."""
+        from pilothouse.workflows.drill_outages import declared_fallback, observe, record_fallback
+
+        settings = load_settings(home=home)
+        with services.open_control_room(settings) as room:
+            rehearsal = _rehearsal(room, agent, "fallback", wait=0.0, to_step=False, tell=tell)
+            declared = declared_fallback(rehearsal.charter, integration, person)
+            outage = _outage(rehearsal, settings, command, runs=runs, live=live, integration=integration)
+            seen = observe(rehearsal, outage)
+            tell(f"{seen.sentence}. Declared is: {declared}")
+            for task in seen.met[:3]:
+                tell(f"`pilothouse traces {task.trace_id}` shows one that {task.result.value}.")
+            if as_declared is None:
+                as_declared = bool(seen.met) and typer.confirm("Is that what happened?", err=True)
+            done = record_fallback(rehearsal, outage, seen, person=person, as_declared=as_declared)
+        show(done, as_json=as_json)
+
+
+def _rehearsal(
+    room: ControlRoom,
+    agent: str | None,
+    name: str,
+    *,
+    wait: float,
+    to_step: bool,
+    tell: Callable[[str], None],
+) -> Rehearsal:
+    from pilothouse.workflows.agents import choose_agent
+    from pilothouse.workflows.drills import Rehearsal
+    from pilothouse.workflows.in_force import charter_in_force
+
+    chosen = choose_agent(room.installation, agent)
+    return Rehearsal(
+        room=room,
+        charter=charter_in_force(room.installation.ledger, chosen),
+        name=name,
+        began_s=time.monotonic(),
+        wait_s=wait,
+        to_step=to_step,
+        tell=tell,
+    )
+
+
+def _outage(
+    rehearsal: Rehearsal,
+    settings: Settings,
+    command: list[str] | None,
+    *,
+    runs: int,
+    live: float | None,
+    integration: str = "",
+    hang_s: float = 1.0,
+) -> Outage:
+    from pilothouse.workflows.drill_outages import Outage
+    from pilothouse.workflows.verify_integration import declared_integration
+
+    if bool(command) is (live is not None):
+        raise UsageError(
+            "a drill of an outage needs an agent that works meanwhile: its command, or the live one",
+            remedy="`pilothouse drill model-timeout -- python agent.py`, or `--live 120`.",
+            subject="CMD",
+        )
+    if integration:
+        declared_integration(rehearsal.charter, integration)
+    working = timedelta(seconds=live) if live is not None else runs * timedelta(seconds=RUN_S_MAX)
+    return Outage(
+        kind=FaultKind.TOOL_OUTAGE if integration else FaultKind.MODEL_TIMEOUT,
+        integration=integration,
+        environment=SHADOW if live is None else None,
+        hang_s=hang_s,
+        life=min(working, FAULT_LIFE_MAX - MARGIN) + MARGIN,
+        actor=command_line_actor(),
+        drive=partial(time.sleep, live)
+        if live is not None
+        else partial(_run_shadow, rehearsal, settings, command or [], runs),
+    )
+
+
+def _drill(rehearsal: Rehearsal, outage: Outage) -> DrillResult:
+    from pilothouse.workflows.drill_outages import drill_outage
+
+    return drill_outage(rehearsal, outage)
+
+
+def _run_shadow(rehearsal: Rehearsal, settings: Settings, command: list[str], runs: int) -> None:
+    """Run the agent's command through `pilothouse run` as a shadow; how it ends is the agent's own affair."""
+    record = rehearsal.room.installation.ledger.charter(rehearsal.charter.agent)
+    charter = ["--charter", record.path] if record is not None and Path(record.path).is_file() else []
+    whole = [sys.executable, "-m", "pilothouse", "run", "--home", str(settings.home), *charter]
+    whole += ["--agent", rehearsal.charter.agent, "--environment", SHADOW, "--", *command]
+    for number in range(runs):
+        try:
+            done = subprocess.run(whole, check=False, stdout=subprocess.DEVNULL, timeout=RUN_S_MAX)  # noqa: S603 - the user's own command
+        except subprocess.TimeoutExpired:
+            rehearsal.tell(f"run {number + 1} was ended after {RUN_S_MAX:.0f} s.")
+        else:
+            rehearsal.tell(f"run {number + 1} of {runs} ended with status {done.returncode}.")

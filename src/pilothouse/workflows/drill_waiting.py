@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Waiting for people and processes in a drill, while the work of a server goes on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from pilothouse.core.action.incident import Incident, IncidentEvent, IncidentState
+from pilothouse.errors import UsageError
+from pilothouse.ports.incidents import IncidentChange
+from pilothouse.workflows.control_room import ControlRoom
+from pilothouse.workflows.paging import Pager
+
+__all__ = [
+    "EFFECTIVE_WITHIN_S",
+    "REAL_TIME",
+    "STEP_S",
+    "Pace",
+    "close_rehearsal",
+    "seconds_until",
+    "wait_for",
+]
+
+EFFECTIVE_WITHIN_S = 2.0
+"""Within which a pause must have reached gateway and tools."""
+
+STEP_S = 0.25
+"""Between two looks while people are waited for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How time passes in a drill.
+
+    Attributes:
+        monotonic: Monotonic seconds.
+        sleep: Lets seconds pass.
+    """
+
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+REAL_TIME = Pace()
+
+
+def wait_for(
+    room: ControlRoom,
+    number: int,
+    wait_s: float,
+    tell: Callable[[str], None],
+    done: Callable[[Incident], bool],
+    *,
+    pace: Pace = REAL_TIME,
+) -> Incident:
+    """Work as the server does until something is so, or the time is over; a running server does its part too.
+
+    Args:
+        room: Opened parts.
+        number: Incident that is waited for.
+        wait_s: How long at most, seconds.
+        tell: Told what must not be missed.
+        done: Whether it is so.
+        pace: How time passes.
+    """
+    worker = Pager(room, tell).worker()
+    end = pace.monotonic() + wait_s
+    try:
+        while True:
+            worker.beat()
+            worker.tick()
+            worker.settle_all()
+            found = room.incidents.incident(number)
+            if found is None:
+                raise UsageError(
+                    f"INC-{number} is gone", remedy="`pilothouse incident list --all`", subject="drill"
+                )
+            if done(found) or pace.monotonic() >= end:
+                return found
+            pace.sleep(STEP_S)
+    finally:
+        worker.stop()
+
+
+def close_rehearsal(room: ControlRoom, incident: Incident) -> None:
+    """End the incident of a drill.
+
+    Args:
+        room: Opened parts.
+        incident: The incident.
+    """
+    found = room.incidents.incident(incident.number) or incident
+    event = IncidentEvent(at=room.work.now(), kind="state", actor="drill", text="The drill is over.")
+    closed = replace(found, state=IncidentState.RESOLVED, resolved_at=event.at)
+    room.incidents.change(IncidentChange(incident=closed, events=(event,)))
+
+
+def seconds_until(true: Callable[[], bool], pace: Pace = REAL_TIME) -> float | None:
+    """Return after how many seconds something became so, or None when it did not within `EFFECTIVE_WITHIN_S`."""
+    began = pace.monotonic()
+    while pace.monotonic() - began <= EFFECTIVE_WITHIN_S:
+        if true():
+            return pace.monotonic() - began
+        pace.sleep(0.02)
+    return None
