@@ -234,7 +234,7 @@ def test_another_model_than_the_pin_is_withheld_in_the_pilot_it_is_told(alone, s
     stub.plan(*[Plan(model="m-2026-09-09")] * 3)
     for stream in (False, True):
         answer = ask(alone, CHAT, {**BODY, "stream": stream})
-        assert answer.status == 503
+        assert answer.status == 502
         assert answer.error["code"] == "model_mismatch"
     alone.policies[AGENT] = replace(alone.policies[AGENT], refuse_mismatch=False)
     answer = ask(alone, CHAT, BODY)

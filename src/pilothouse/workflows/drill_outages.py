@@ -53,7 +53,9 @@ SHOWN_BY = frozenset({"completion", "escalation", "latency", "tool_errors"})
 """What an outage does to tasks; a breach of anything else was there before it."""
 
 REFUSED = "circuit_open"
-"""How a call that met the open breaker failed."""
+"""How a call that met an open breaker failed, as the tool layer writes it into its span."""
+
+MODEL_STEPS = frozenset({"chat", "text_completion", "generate_content"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +132,7 @@ def observe(rehearsal: Rehearsal, outage: Outage) -> Observed:
         rehearsal.tell(f"{outage.integration or 'the model'} is down for {agent}; it works now.")
         outage.drive()
         tasks = _folded(room, agent, outage, began, pace)
-    met = tuple(one for one in tasks if outage.kind is FaultKind.MODEL_TIMEOUT or _was_refused(room, one))
+    met = tuple(one for one in tasks if _has_met(room, one, outage.kind))
     outcomes = room.installation.ledger.outcomes_of([one.trace_id for one in met])
     return Observed(
         tasks=tasks,
@@ -241,11 +243,14 @@ def _folded(room: ControlRoom, agent: str, outage: Outage, began: datetime, pace
     return tuple(sorted(tasks, key=lambda one: one.start_ns))
 
 
-def _was_refused(room: ControlRoom, task: Task) -> bool:
-    if task.error_type == REFUSED:
-        return True
+def _has_met(room: ControlRoom, task: Task, kind: FaultKind) -> bool:
+    """Whether a step of a task failed as the outage makes it fail; every model call of the agent fails in its kind."""
     view = room.installation.lake.trace(task.trace_id)
-    return view is not None and any(span.error_type == REFUSED for span in view.spans)
+    spans = view.spans if view is not None else ()
+    if kind is FaultKind.TOOL_OUTAGE:
+        return REFUSED in {task.error_type, *(span.error_type for span in spans)}
+    failed = any(span.operation in MODEL_STEPS and span.status == "error" for span in spans)
+    return failed or task.result is TaskResult.FAILED
 
 
 def _noticed_among(charter: Charter, tasks: Sequence[Task], now: datetime) -> ItemVerdict | None:
@@ -265,7 +270,9 @@ def _unmet(seen: Observed, outage: Outage) -> str:
         return (
             "the agent did no task while it was down: does its command end by itself, and does a server run?"
         )
-    return (
-        f"none of {len(seen.tasks)} tasks called a tool of {outage.integration} through Pilothouse, so its outage was "
-        "met by nobody"
+    what = (
+        f"a tool of {outage.integration} through Pilothouse"
+        if outage.integration
+        else "a model through the gateway"
     )
+    return f"none of {len(seen.tasks)} tasks asked {what}, so the outage was met by nobody"

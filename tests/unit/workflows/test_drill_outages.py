@@ -126,7 +126,7 @@ def test_an_outage_that_nobody_meets_or_that_the_agent_survives_fails_the_drill_
     past = drill_outage(
         rehearsal(room, clock, "tool-outage"), outage(FaultKind.TOOL_OUTAGE, other, integration="erp")
     )
-    assert "none of 4 tasks called a tool of erp through Pilothouse" in past.sentence
+    assert "none of 4 tasks asked a tool of erp through Pilothouse" in past.sentence
     brave = Shadow(room, clock, FaultKind.TOOL_OUTAGE, integration="erp", result=TaskResult.COMPLETED)
     brave.worked = 10
     survived = drill_outage(

@@ -75,6 +75,7 @@ def register_outages(
         settings = load_settings(home=home)
         with services.open_control_room(settings) as room:
             rehearsal = _rehearsal(room, agent, "model-timeout", wait=wait, to_step=to_step, tell=tell)
+            _need_provider(services, settings, rehearsal)
             outage = _outage(rehearsal, settings, command, runs=runs, live=live, hang_s=hang)
             done = _drill(rehearsal, outage)
         show(done, as_json=as_json)
@@ -160,6 +161,21 @@ def _rehearsal(
         to_step=to_step,
         tell=tell,
     )
+
+
+def _need_provider(services: Services, settings: Settings, rehearsal: Rehearsal) -> None:
+    """Refuse where the gateway could answer nothing anyway: what failed then would not be the planted silence."""
+    from pilothouse.core.charter.answers import known
+
+    pin = known(rehearsal.charter.model.pin.provider)
+    with services.open_gateway_store(settings) as store:
+        names = {one.name for one in store.providers()}
+    if pin is None or pin not in names:
+        raise UsageError(
+            f"the gateway knows no provider {pin or 'of the pinned model'}, so no model call passes through it",
+            remedy=f"Say where it is: `pilothouse provider add {pin or 'NAME'} URL --credential-env VARIABLE`.",
+            subject="model.pin.provider",
+        )
 
 
 def _outage(
