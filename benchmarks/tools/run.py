@@ -32,10 +32,16 @@ def main():
 
     from tool_world import ARGS, Kept, governed, tool_call
 
+    from pilothouse.core.charter.systems import Tool
+    from pilothouse.ports.approvals import UsedSoFar
+    from pilothouse.ports.controls import ControlState
+    from pilothouse.runtime.permissions.desk import PermissionDesk, PolicyInForce
+    from pilothouse.runtime.permissions.engine import CompiledTool
+    from pilothouse.runtime.permissions.guard import PermissionGuard
     from pilothouse.runtime.sdk import recorder
     from pilothouse.runtime.sdk.opening import set_runtime
     from pilothouse.runtime.sdk.tool import tool
-    from pilothouse.runtime.tools.guards import EntitlementGuard
+    from pilothouse.runtime.tools.guards import PauseGuard
     from pilothouse.runtime.tools.pipeline import Door, call_through
     from pilothouse.runtime.tools.runtime import ToolRuntime
     from pilothouse.runtime.tools.steps import drive, drive_async
@@ -47,13 +53,38 @@ def main():
         def before(self, call):
             self.announced[:] = [call]
 
-    class Policy:
-        task_types = ("po_invoice",)
+    class Book:
+        """Decides in memory: what a disk costs is the audit log's benchmark."""
+
+        def settle(self, _proposal, decide):
+            return decide(UsedSoFar())
+
+    class Running:
+        """A kill switch that stops nothing."""
+
+        def state(self):
+            return ControlState()
 
     limits = {"rate_per_s": 10.0**6, "burst": 1_000, "polling": True, "breaker": {"slow_after_s": 1.0}}
     governed_tool = governed(**limits)
     runs = iter(f"{number:032x}" for number in range(10**9))
-    door = Door(guards=(EntitlementGuard({governed_tool.name: Policy()}),), observers=(Few(),))
+    neutral = {"role": "neutral", "type": "text"}
+    policy = Tool.model_validate(
+        {
+            "integration": "erp",
+            "effect": "read",
+            "task_types": ("po_invoice",),
+            "contract": "c.json",
+            "manifest_hash": "sha256:" + "0" * 64,
+            "args": {"invoice_id": neutral, "queue": neutral},
+            "examples": {"allow": (), "deny": ()},
+        }
+    )
+    compiled = {governed_tool.name: CompiledTool(governed_tool.name, policy)}
+    desk = PermissionDesk(
+        PolicyInForce(agent="triage", tools=compiled, charter="charter-1", policy="policy-1"), Book()
+    )
+    door = Door(guards=(PauseGuard(Running()), PermissionGuard(desk)), observers=(Few(),))
     answer = {"ok": True}
 
     def blocking(count):

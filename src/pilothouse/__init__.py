@@ -5,11 +5,21 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["__version__", "agent", "claim", "current_call_key", "feedback", "few_shots", "tool", "unread"]
+__all__ = [
+    "__version__",
+    "agent",
+    "claim",
+    "current_call_key",
+    "feedback",
+    "few_shots",
+    "open_task",
+    "tool",
+    "unread",
+]
 
 __version__ = "0.1.0"
 
-_FOR_AGENTS = ("agent", "claim", "current_call_key", "feedback", "few_shots", "tool", "unread")
+_FOR_AGENTS = ("agent", "claim", "current_call_key", "feedback", "few_shots", "open_task", "tool", "unread")
 
 
 def __getattr__(name: str) -> Any:

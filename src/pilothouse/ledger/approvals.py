@@ -146,7 +146,6 @@ class SqlApprovals:
                 at=now,
                 document={
                     "approval": asked.id,
-                    "call": asked.call_digest,
                     "tool": asked.tool,
                     "allows": allows,
                     "reason": reason[:400],
@@ -278,7 +277,12 @@ def forget_requester(connection: Connection, person: str) -> None:
         connection.execute(
             update(approvals)
             .where(approvals.c.id == row.id)
-            .values(requester=FORGOTTEN, state=state, document=canonical_json(document))
+            .values(
+                requester=FORGOTTEN,
+                state=state,
+                document=canonical_json(document),
+                call_digest=f"{FORGOTTEN} {row.id}"[:64],
+            )
         )
 
 

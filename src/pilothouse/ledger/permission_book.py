@@ -211,12 +211,15 @@ def _entry(proposal: CallProposal, decision: PermissionDecision, now: datetime) 
             "opened_by": proposal.opened_by,
             "tainted": decision.tainted,
             "origins": {one.name: list(one.origins) for one in proposal.arguments},
-            "call": proposal.call_digest,
             "approval": decision.approval,
             "policy": proposal.policy,
             "charter": proposal.charter,
         },
-        payloads={"arguments": canonical_json({one.name: one.value for one in proposal.arguments})},
+        # Arguments can be guessed back from a plain digest, so even that belongs to whoever they are about.
+        payloads={
+            "arguments": canonical_json({one.name: one.value for one in proposal.arguments}),
+            "call": proposal.call_digest,
+        },
         subject=proposal.requester or "unknown",
     )
 

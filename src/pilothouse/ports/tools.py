@@ -90,7 +90,13 @@ class CallRecord:
 
 @runtime_checkable
 class CallGuard(Protocol):
-    """Something that may refuse a call before anything is sent."""
+    """Something that may refuse a call before anything is sent.
+
+    Attributes:
+        waits_for_disk: Whether its answer takes a write to a disk, which must not stop an event loop.
+    """
+
+    waits_for_disk: bool
 
     def check(self, call: ToolCall) -> None:
         """Let the call pass.

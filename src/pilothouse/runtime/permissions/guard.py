@@ -19,6 +19,8 @@ class PermissionGuard:
         decider: Decides and labels.
     """
 
+    waits_for_disk = True
+
     def __init__(self, decider: Decider) -> None:
         self._decider = decider
 

@@ -20,6 +20,8 @@ class PauseGuard:
         controls: What is in force.
     """
 
+    waits_for_disk = False
+
     def __init__(self, controls: Controls) -> None:
         self._controls = controls
 

@@ -193,7 +193,7 @@ def _decided(
         for guard in door.guards:
             guard.check(call)
 
-    if with_effect:
+    if with_effect or any(guard.waits_for_disk for guard in door.guards):
         yield Blocking(decide)
     else:
         decide()

@@ -261,6 +261,21 @@ def test_an_erased_requester_is_in_no_approval_and_in_no_record(boundary):
     assert "ana.the.requester" not in "".join(text for _, text in boundary.log.texts())
 
 
+def test_what_is_left_of_an_erased_call_proves_no_guess_about_its_arguments(boundary, tmp_path):
+    boundary.desk.open_task(opening("Pay the bill"))
+    asked = boundary.desk.decide(call(recipient=OTHER, amount=10.0))
+    boundary.approvals.vote(asked.approval, actor="lee", allows=False, reason="no")
+    digest = boundary.approvals.find(asked.approval).call_digest
+    before = boundary.log.texts()
+    assert digest not in "".join(text for _, text in before)
+    assert boundary.log.erase("ana", actor="kim", reason="asked") is not None
+    with boundary.log.database.write() as connection:
+        forget_requester(connection, "ana")
+    assert boundary.approvals.find(asked.approval).call_digest != digest
+    assert boundary.log.texts()[: len(before)] == before, "the proof of every record stays what it was"
+    assert set(boundary.log.payloads(before[0][0]).values()) <= {None}
+
+
 def test_a_remembered_decision_is_the_one_that_would_be_made(monkeypatch):
     monkeypatch.setattr("pilothouse.runtime.permissions.engine.DECIDED_MAX", 2)
     compiled = CompiledTool("erp.find@1", tool(READ))

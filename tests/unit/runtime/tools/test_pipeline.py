@@ -161,12 +161,33 @@ def test_a_write_that_cannot_be_recorded_is_not_made(make):
 
 def test_a_guard_refuses_before_anything_is_sent(make):
     class No:
+        waits_for_disk = False
+
         def check(self, call):
             raise ToolError("no", remedy="Ask.", kind="permission")
 
     script, kept = Script(OK), Kept()
     assert failure(make, governed(), script, Door(guards=(No(),), observers=(kept,))).kind == "permission"
     assert (script.calls, kept.announced, kept.records[0].attempts) == (0, [], 0)
+
+
+def test_a_guard_that_writes_does_not_stop_the_loop():
+    class Slow:
+        waits_for_disk = True
+
+        def check(self, call):
+            asked.append(threading.current_thread())
+
+    asked = []
+
+    async def answer():
+        return OK
+
+    tool = governed()
+    call = tool_call(tool)
+    assert asyncio.run(drive_async(call_through(Door(guards=(Slow(),)), tool, call), answer)) == OK
+    assert asked
+    assert threading.main_thread() not in asked
 
 
 def test_retry_after_is_obeyed_or_the_call_fails_at_once(make):
