@@ -103,6 +103,12 @@ bench-gateway: setup ## the gateway beside the direct call and a bare proxy (LIT
 bench-tools: setup ## CPU of one tool call with everything on, beside the bare function and another span
 	$(BIN)/python benchmarks/tools/run.py
 
+bench-mcp: setup ## what the MCP proxy adds to a call over HTTP, beside the same call without it
+	$(BIN)/python benchmarks/mcp/run.py
+
+bench-mcp-conformance: setup ## MCP conformance direct and through /mcp (CONFORMANCE=FOLDER of the npm package, NODE=node of version 22 or newer)
+	$(BIN)/python benchmarks/mcp/conformance.py $(CONFORMANCE) --node $(or $(NODE),node)
+
 bench-pages: setup ## every page at a million spans: bytes, requests, server time, first paint
 	$(BIN)/python benchmarks/pages/run.py
 

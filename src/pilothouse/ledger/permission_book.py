@@ -215,11 +215,8 @@ def _entry(proposal: CallProposal, decision: PermissionDecision, now: datetime) 
             "policy": proposal.policy,
             "charter": proposal.charter,
         },
-        # Arguments can be guessed back from a plain digest, so even that belongs to whoever they are about.
-        payloads={
-            "arguments": canonical_json({one.name: one.value for one in proposal.arguments}),
-            "call": proposal.call_digest,
-        },
+        # No digest of them stands in the document: few possible arguments can be guessed back from one.
+        payloads={"arguments": canonical_json({one.name: one.value for one in proposal.arguments})},
         subject=proposal.requester or "unknown",
     )
 
