@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from pilothouse.core.statistics.comparison import PairedNonInferiority
+from pilothouse.core.statistics.noninferiority import PairedNonInferiority
 from pilothouse.evals.dataset_checks import near_pairs
 from pilothouse.ledger import few_shot_index
 from pilothouse.ledger.few_shot_index import FewShotIndex

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 
@@ -39,9 +40,11 @@ def careless_judge(conversation):
     )
 
 
-@pytest.fixture
-def world(tmp_path):
-    repository = make_repository(tmp_path / "repository")
+@pytest.fixture(scope="module")
+def answered(tmp_path_factory):
+    """A repository whose sloppy agent has answered every case, once for all tests."""
+    folder = tmp_path_factory.mktemp("answered")
+    repository = make_repository(folder / "repository")
     charter = repository / "charter.yaml"
     charter.write_text(
         charter.read_text("utf-8").replace("metric: routed_correctly", f"metric: {JUDGE}"), "utf-8"
@@ -54,7 +57,19 @@ def world(tmp_path):
         for n in range(CASES)
     ]  # fmt: skip
     write_lines(repository / "cases.jsonl", rows)
-    return command_line(tmp_path / "home", repository)
+    done = command_line(folder / "home", repository)(
+        "eval", "run", "python:app:sloppy", "--dataset", "cases.jsonl", "--scorer", "exact", "--json"
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return repository, json.loads(done.stdout)["version"]
+
+
+@pytest.fixture
+def world(tmp_path, answered):
+    repository, version = answered
+    run = command_line(tmp_path / "home", shutil.copytree(repository, tmp_path / "repository"))
+    run.version = version
+    return run
 
 
 def scorer(server, rubric="Names the right queue."):
@@ -83,27 +98,17 @@ def label_in_terminal(pilothouse, *arguments):
     return seen
 
 
-def answer_and_label(pilothouse, count="200"):
-    assert (
-        pilothouse(
-            "eval", "run", "python:app:sloppy", "--dataset", "cases.jsonl", "--scorer", "exact"
-        ).returncode
-        == 0
-    )
-    version = json.loads(
-        pilothouse(
-            "gate",
-            "--candidate",
-            "python:app:sloppy",
-            "--dataset",
-            "cases.jsonl",
-            "--scorer",
-            "exact",
-            "--json",
-        ).stdout
-    )["candidate"]
+def label(pilothouse, count="200"):
     return label_in_terminal(
-        pilothouse, "--by", "sam", "--version", version, "--dataset", "cases.jsonl", "--count", count
+        pilothouse,
+        "--by",
+        "sam",
+        "--version",
+        pilothouse.version,
+        "--dataset",
+        "cases.jsonl",
+        "--count",
+        count,
     )
 
 
@@ -131,7 +136,7 @@ def test_labels_make_a_card_and_the_card_lets_a_judge_decide_a_smaller_margin(wo
         assert before["remedy"] == "pilothouse eval judge NAME"
         assert card_item(world, tmp_path)["status"] == "no_evidence"
 
-        seen = answer_and_label(world)
+        seen = label(world)
         assert len(seen) == 200
         assert not any("verdict" in text or "pass" in text for text in seen)
         rows = [
@@ -158,7 +163,7 @@ def test_labels_make_a_card_and_the_card_lets_a_judge_decide_a_smaller_margin(wo
 
 def test_a_judge_that_misses_bad_answers_has_a_weak_card_and_decides_nothing(world, tmp_path):
     with ModelServer(careless_judge) as server:
-        answer_and_label(world)
+        label(world)
         done = world("eval", "judge", JUDGE, "--dataset", "cases.jsonl", "--scorer", scorer(server))
         assert done.returncode == 1, done.stdout + done.stderr
         assert f"{JUDGE} is too weak to decide anything" in done.stdout
@@ -170,7 +175,7 @@ def test_a_judge_that_misses_bad_answers_has_a_weak_card_and_decides_nothing(wor
 
 def test_too_few_labels_give_no_card_and_say_how_many_are_missing(world):
     with ModelServer(strict_judge) as server:
-        answer_and_label(world, "10")
+        label(world, "10")
         done = world("eval", "judge", JUDGE, "--dataset", "cases.jsonl", "--scorer", scorer(server))
     assert done.returncode == 3
     assert "a card needs 30 labels of each verdict" in done.stdout

@@ -9,7 +9,8 @@ from typing import Final
 
 import numpy as np
 
-from pilothouse.core.statistics.comparison import PAIRS_MIN, Decision, PairedNonInferiority
+from pilothouse.core.statistics.comparison import PAIRS_MIN, Decision
+from pilothouse.core.statistics.noninferiority import PairedNonInferiority
 from pilothouse.core.statistics.power import cases_needed, smallest_detectable
 from pilothouse.core.statistics.sequential import SequentialGate
 from pilothouse.core.verdict.release import GateRules

@@ -10,7 +10,8 @@ from datetime import datetime
 from pathlib import Path
 
 from pilothouse.core.evidence.evidence import Basis, Binding, Evidence, Scope, Source
-from pilothouse.core.statistics.comparison import Comparison, PairedNonInferiority
+from pilothouse.core.statistics.comparison import Comparison
+from pilothouse.core.statistics.noninferiority import PairedNonInferiority
 from pilothouse.core.statistics.results import NotEnoughEvidence
 from pilothouse.errors import UnknownName, UsageError
 from pilothouse.evals.checks import success_of

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 
 from pilothouse.core.statistics.intervals import failure_upper_bound, jeffreys_interval
 from pilothouse.core.statistics.results import Estimate
-from pilothouse.core.verdict.release import FamilyResult, RunHealth
+from pilothouse.core.verdict.release_never import FamilyResult
+from pilothouse.core.verdict.release_trust import RunHealth
 from pilothouse.core.verdict.release_verdict import ReleaseVerdict, RunCost
 from pilothouse.workflows.gate_run import GateRun
 

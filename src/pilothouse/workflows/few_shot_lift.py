@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pilothouse.core.evidence.evidence import Binding, Evidence, Source
-from pilothouse.core.statistics.comparison import PairedNonInferiority
+from pilothouse.core.statistics.noninferiority import PairedNonInferiority
 from pilothouse.core.statistics.results import Estimate, NotEnoughEvidence
 from pilothouse.errors import ProviderError, UsageError
 from pilothouse.evals.arms import config_digest

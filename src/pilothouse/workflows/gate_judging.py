@@ -10,20 +10,16 @@ from typing import Final
 from pilothouse.core.evidence.evidence import Scope
 from pilothouse.core.statistics.judging import JudgedMargin, judged_margin
 from pilothouse.core.statistics.sequential import GateState
-from pilothouse.core.verdict.release import (
-    CaseResult,
-    GateRules,
-    judge_floor,
-    judge_unscored,
-    level_critical,
-)
+from pilothouse.core.verdict.release import CaseResult, GateRules
 from pilothouse.core.verdict.release_difference import (
     DifferenceLook,
     judge_difference,
-    judge_reliability,
     look_sizes,
     takes_one_look,
 )
+from pilothouse.core.verdict.release_level import judge_floor, level_critical
+from pilothouse.core.verdict.release_reliability import judge_reliability
+from pilothouse.core.verdict.release_trust import judge_unscored
 from pilothouse.core.verdict.release_verdict import LookTaken
 from pilothouse.core.verdict.verdict import ItemVerdict, Reason, Status
 from pilothouse.evals.arms import Arm

@@ -7,8 +7,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pilothouse.core.verdict.release import CaseResult, FamilyResult, RunHealth
+from pilothouse.core.verdict.release import CaseResult
 from pilothouse.core.verdict.release_behaviour import TrajectoryResult
+from pilothouse.core.verdict.release_never import FamilyResult
+from pilothouse.core.verdict.release_trust import RunHealth
 from pilothouse.core.verdict.release_verdict import Flip
 from pilothouse.evals.arms import Arm
 from pilothouse.evals.case import Case

@@ -10,13 +10,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from pilothouse.core.verdict.release import (
-    MustNotFinding,
-    judge_family,
-    judge_infrastructure,
-    judge_must_not,
-)
 from pilothouse.core.verdict.release_behaviour import judge_behaviour
+from pilothouse.core.verdict.release_never import MustNotFinding, judge_family, judge_must_not
+from pilothouse.core.verdict.release_trust import judge_infrastructure
 from pilothouse.core.verdict.release_tuning import SplitGap, judge_tuning, split_gap
 from pilothouse.core.verdict.release_verdict import ReleaseVerdict, RunCost, fold_items
 from pilothouse.core.verdict.verdict import ItemVerdict, Status

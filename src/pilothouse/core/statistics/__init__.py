@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pilothouse.core.statistics.canary import CanaryDecision, CanaryReading, CanaryState, CanaryTest
     from pilothouse.core.statistics.certification import Certification, CertifierState, DropCertifier
     from pilothouse.core.statistics.change import DropDetector, DropState, Reading, baseline_floor
-    from pilothouse.core.statistics.comparison import Comparison, Decision, PairedNonInferiority
+    from pilothouse.core.statistics.comparison import Comparison, Decision
     from pilothouse.core.statistics.cost import CostAlert, CostLine, CostMonitor, CostReading
     from pilothouse.core.statistics.daily import DayCounts, DayStratum, answered_probability, predicted_rate
     from pilothouse.core.statistics.detection import Detectability, DetectionDesign, detectability
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     )
     from pilothouse.core.statistics.labels import labels_needed
     from pilothouse.core.statistics.methods import METHODS, Explanation, MethodId, find_method
+    from pilothouse.core.statistics.noninferiority import PairedNonInferiority
     from pilothouse.core.statistics.power import (
         cases_needed,
         release_power,
@@ -169,7 +170,7 @@ _HOMES = {
     "canary": "CanaryDecision CanaryReading CanaryState CanaryTest",
     "certification": "Certification CertifierState DropCertifier",
     "change": "DropDetector DropState Reading baseline_floor",
-    "comparison": "Comparison Decision PairedNonInferiority",
+    "comparison": "Comparison Decision",
     "cost": "CostAlert CostLine CostMonitor CostReading",
     "daily": "DayCounts DayStratum answered_probability predicted_rate",
     "detection": "Detectability DetectionDesign detectability",
@@ -178,6 +179,7 @@ _HOMES = {
     "intervals": "anytime_interval cases_to_prove_ceiling cases_to_prove_floor failure_upper_bound jeffreys_interval jeffreys_lower jeffreys_upper",
     "labels": "labels_needed",
     "methods": "METHODS Explanation MethodId find_method",
+    "noninferiority": "PairedNonInferiority",
     "power": "cases_needed release_power smallest_detectable unpaired_flip_rate",
     "quality": "Stratum quality_interval",
     "quantities": "mean_bounds quantile_bounds",

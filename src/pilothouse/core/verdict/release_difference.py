@@ -15,22 +15,15 @@ import numpy as np
 
 from pilothouse.core.evidence.evidence import Scope
 from pilothouse.core.statistics.clusters import cluster_design_effect
-from pilothouse.core.statistics.comparison import (
-    PAIRS_MIN,
-    Comparison,
-    Decision,
-    PairedNonInferiority,
-    few_pairs,
-    repeats_saving,
-)
-from pilothouse.core.statistics.repeats import pass_hat_k
+from pilothouse.core.statistics.comparison import PAIRS_MIN, Comparison, Decision, few_pairs
+from pilothouse.core.statistics.noninferiority import PairedNonInferiority, repeats_saving
 from pilothouse.core.statistics.results import Estimate, NotEnoughEvidence
 from pilothouse.core.statistics.sequential import GateState, SequentialGate
 from pilothouse.core.verdict.release import ITEMS_MAX, CaseResult, GateRules
 from pilothouse.core.verdict.release_verdict import LookTaken
 from pilothouse.core.verdict.verdict import ItemVerdict, Reason, Status
 
-__all__ = ["DifferenceLook", "judge_difference", "judge_reliability", "look_sizes", "takes_one_look"]
+__all__ = ["DifferenceLook", "judge_difference", "look_sizes", "takes_one_look"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,69 +141,6 @@ def judge_difference(
         look=_look_of(result, rules.task_type, max(1, len(state.pairs))),
         state=state,
         is_over=result.stop or is_last,
-    )
-
-
-def judge_reliability(results: Sequence[CaseResult], rules: GateRules) -> ItemVerdict | None:
-    """Decide whether enough cases come out good in all of k runs.
-
-    Args:
-        results: Results of the candidate, k repeats or more each.
-        rules: Rules of the task type.
-
-    Returns:
-        The item, or None when the rules ask for nothing.
-    """
-    k = rules.reliable_k
-    if k <= 1:
-        return None
-    item = ItemVerdict(
-        requirement="reliable",
-        scope=Scope(task_type=rules.task_type),
-        status=Status.NO_EVIDENCE,
-        reason=Reason.INSUFFICIENT,
-        rule=f"at least {rules.reliable_min:.1%} of the cases come out good in all of {k} runs",
-        sentence="",
-        bound=rules.reliable_min,
-        unit="rate",
-    )
-    whole = [one for one in results if None not in one.candidate and len(one.candidate) >= k]
-    if not whole:
-        runs = max((len(one.candidate) for one in results), default=0)
-        return item.model_copy(
-            update={"sentence": f"each case ran {runs} times, {k} are needed: give --repeats {k}"}
-        )
-    estimate = pass_hat_k(
-        [sum(map(bool, one.candidate)) for one in whole],
-        [len(one.candidate) for one in whole],
-        k,
-        clusters=[one.cluster for one in whole],
-        level=1 - 2 * rules.alpha,
-    )
-    if isinstance(estimate, NotEnoughEvidence):
-        return item.model_copy(
-            update={"sentence": estimate.reason, "n": len(whole), "n_needed": estimate.need}
-        )
-    bound = rules.reliable_min
-    status = (
-        Status.HOLDS
-        if estimate.low >= bound
-        else Status.BREACHED
-        if estimate.high < bound
-        else Status.NO_EVIDENCE
-    )
-    return item.model_copy(
-        update={
-            "status": status,
-            "reason": Reason.INSUFFICIENT if status is Status.NO_EVIDENCE else None,
-            "sentence": f"pass^{k} is {estimate.value:.1%} [{estimate.low:.1%}, {estimate.high:.1%}] over {len(whole)} cases",
-            "value": estimate.value,
-            "low": estimate.low,
-            "high": estimate.high,
-            "n": len(whole),
-            "method": estimate.method.value,
-            "items": tuple(one.case_id for one in whole if not all(one.candidate))[:ITEMS_MAX],
-        }
     )
 
 

@@ -6,26 +6,12 @@ from dataclasses import replace
 import pytest
 
 from pilothouse.core.statistics.sequential import GateState
-from pilothouse.core.verdict.release import (
-    CaseResult,
-    FamilyResult,
-    GateRules,
-    MustNotFinding,
-    RunHealth,
-    design_effect,
-    judge_family,
-    judge_floor,
-    judge_infrastructure,
-    judge_must_not,
-    judge_unscored,
-    level_critical,
-)
-from pilothouse.core.verdict.release_difference import (
-    judge_difference,
-    judge_reliability,
-    look_sizes,
-    takes_one_look,
-)
+from pilothouse.core.verdict.release import CaseResult, GateRules, design_effect
+from pilothouse.core.verdict.release_difference import judge_difference, look_sizes, takes_one_look
+from pilothouse.core.verdict.release_level import judge_floor, level_critical
+from pilothouse.core.verdict.release_never import FamilyResult, MustNotFinding, judge_family, judge_must_not
+from pilothouse.core.verdict.release_reliability import judge_reliability
+from pilothouse.core.verdict.release_trust import RunHealth, judge_infrastructure, judge_unscored
 from pilothouse.core.verdict.release_verdict import RunCost, exit_status_of, fold_items
 from pilothouse.core.verdict.verdict import Reason, Status
 

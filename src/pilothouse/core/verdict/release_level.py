@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether enough answers are good: the lower bound of their rate against the floor, at the critical value of the look."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from scipy import special
+
+from pilothouse.core.statistics.intervals import cases_to_prove_floor, jeffreys_lower, jeffreys_upper
+from pilothouse.core.statistics.sequential import spending_bounds
+from pilothouse.core.verdict.release import ITEMS_MAX, CaseResult, GateRules, design_effect, undecided
+from pilothouse.core.verdict.verdict import ItemVerdict, Reason, Status
+
+__all__ = ["judge_floor", "level_critical"]
+
+
+def judge_floor(
+    results: Sequence[CaseResult], rules: GateRules, *, critical: float, is_last: bool
+) -> ItemVerdict | None:
+    """Decide whether the rate of good answers is proved to reach the floor.
+
+    The first repeat of each case counts, so that repeats do not pretend to be cases. Clusters are charged
+    with a design effect of 1 + 0.3 (m - 1).
+
+    Args:
+        results: Results of the candidate so far.
+        rules: Rules of the task type.
+        critical: Critical value of this look, for example 1.645 for a single one at 5 %.
+        is_last: Whether no look follows.
+
+    Returns:
+        The item, or None when no floor is committed.
+    """
+    if rules.floor is None:
+        return None
+    scored = [one for one in results if one.candidate and one.candidate[0] is not None]
+    item = undecided("floor", rules, f"at least {rules.floor:.1%} of the answers are good", bound=rules.floor)
+    if not scored:
+        return item.model_copy(update={"sentence": "no case has a score", "n_needed": 1})
+    n, good = len(scored), sum(bool(one.candidate[0]) for one in scored)
+    n_effective = max(1, int(n / design_effect([one.cluster for one in scored])))
+    good_effective = round(good / n * n_effective)
+    level = float(special.ndtr(critical))
+    low = jeffreys_lower(good_effective, n_effective, level)
+    high = jeffreys_upper(good_effective, n_effective, level)
+    status = (
+        Status.HOLDS if low >= rules.floor else Status.BREACHED if high < rules.floor else Status.NO_EVIDENCE
+    )
+    needed = cases_to_prove_floor(rules.floor, good / n, level, have=n) if is_last else None
+    words = {
+        Status.HOLDS: f"proved: at least {low:.1%}",
+        Status.BREACHED: f"proved: at most {high:.1%}",
+        Status.NO_EVIDENCE: f"not proved: the rate lies between {low:.1%} and {high:.1%}",
+    }[status]
+    return item.model_copy(
+        update={
+            "status": status,
+            "reason": Reason.INSUFFICIENT if status is Status.NO_EVIDENCE else None,
+            "sentence": f"{good} of {n} good ({good / n:.1%}); {words}",
+            "value": good / n,
+            "low": low,
+            "high": high,
+            "n": n,
+            "n_needed": n + needed if needed is not None else None,
+            "method": "Jeffreys bound at the critical value of the look",
+            "items": tuple(one.case_id for one in scored if not one.candidate[0])[:ITEMS_MAX],
+        }
+    )
+
+
+def level_critical(sizes: Sequence[int], rules: GateRules) -> float:
+    """Return the critical value of a level at the last of some looks.
+
+    Args:
+        sizes: Cases at each look so far, then, as the last, the cases of the final look.
+        rules: Rules of the task type.
+
+    Example:
+        >>> f"{level_critical((100, 100), GateRules(task_type='t')):.3f}"
+        '1.645'
+    """
+    *looks, final = sizes
+    if not looks or list(looks) == [final]:
+        return float(special.ndtri(1 - rules.alpha))
+    return spending_bounds(tuple(size / final for size in looks), rules.spending, rules.alpha)[-1]
