@@ -4,13 +4,32 @@
 from __future__ import annotations
 
 import json
+import time
+import zipfile
+from types import SimpleNamespace
 
 import pytest
-from agent_repository import write_lines
+from agent_repository import (
+    AGENT as ROUTER,
+)
+from agent_repository import (
+    HOUR_NS,
+    TYPES,
+    bring_in,
+    frozen_requirement,
+    labelled,
+    make_repository,
+    task_span,
+    write_lines,
+)
 from typer.testing import CliRunner
 
 from pilothouse.app import command_tree
 from pilothouse.errors import PilothouseError
+from pilothouse.ledger.ledger import open_ledger
+from pilothouse.settings import load_settings
+
+pytestmark = pytest.mark.slow
 
 CASES = 150
 AGENT = """
@@ -39,7 +58,7 @@ def typed(tmp_path, monkeypatch):
         done = CliRunner().invoke(command_tree(), line.split())
         error = done.exception
         code = int(error.exit_status) if isinstance(error, PilothouseError) else done.exit_code
-        assert code == exits, done.output
+        assert exits is None or code == exits, done.output
         return done.stdout
 
     return run
@@ -106,3 +125,62 @@ def test_a_load_run_says_what_it_takes_first_and_one_that_does_not_fit_sends_not
     assert (held["held"], held["fell"]) == (300_000.0, None)
     assert held["least"] == 0.95
     assert "at least 98" in typed(command)
+
+
+def inspect_log(path, values):
+    """A log as Inspect 0.3 writes it."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("header.json", json.dumps({"version": 2, "eval": {"task": "t", "model": "m-1"}}))
+        for name, value in values.items():
+            row = {"id": name, "epoch": 1, "scores": {"match": {"value": value, "answer": ""}}}
+            archive.writestr(f"samples/{name}_epoch_1.json", json.dumps(row))
+
+
+def test_logs_of_inspect_are_compared_and_go_on_record_as_imported(typed, tmp_path):
+    inspect_log(tmp_path / "old.eval", {f"c{n}": "C" for n in range(60)})
+    inspect_log(tmp_path / "new.eval", {f"c{n}": "I" if n < 12 else "C" for n in range(60)})
+    said = typed("eval compare old.eval new.eval")
+    assert "100.0% ->  80.0%  -20.0 points" in said
+    assert "12 worse: c0, c10, " in said
+    said = typed("eval import new.eval --agent doubling --version abcdef12 --task-type task")
+    assert "task: 48 of 60 good (inspect, match)" in said
+    assert "60 scores read, 0 without a value" in said
+
+
+def test_cases_are_held_against_recorded_traffic_and_the_verdict_says_what_differs(
+    typed, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(make_repository(tmp_path / "repository"))
+    now_ns = time.time_ns()
+    spans = [
+        task_span(
+            n,
+            now_ns - HOUR_NS - n * 10**9,
+            pilothouse__task__type=TYPES[0],
+            input__value=json.dumps({"amount": 3 * n, "supplier": f"s{3 * n}"}),
+        )
+        for n in range(60)
+    ]
+    bring_in(
+        lambda *words: SimpleNamespace(returncode=0, stderr=typed(" ".join(map(str, words)))), tmp_path, spans
+    )
+    write_lines(tmp_path / "like.jsonl", [labelled(n) for n in range(180)])
+    typed(f"dataset add datasets/labelled {tmp_path / 'like.jsonl'}")
+    typed(f"dataset show datasets/labelled --record {ROUTER}")
+    with open_ledger(load_settings({}, home=tmp_path / "home").ledger_url) as ledger:
+        (found,) = [one for one in ledger.evidence(ROUTER) if one.kind == "dataset.distance"]
+    assert found.passed
+    assert (
+        found.detail
+        == "60 recorded inputs of 1 task types against the cases: no difference in length or shape"
+    )
+
+    other = [labelled(n) | {"id": f"o{n}", "input": {"mail": "please book " + "x" * n}} for n in range(180)]
+    write_lines(tmp_path / "other.jsonl", other)
+    typed(f"dataset add datasets/labelled {tmp_path / 'other.jsonl'}")
+    typed(f"dataset show datasets/labelled --record {ROUTER}")
+    typed("verdict", exits=None)
+    items = frozen_requirement(tmp_path / "home", "EVAL-1")["items"]
+    item = next(one for one in items if one["scope"].get("part") == "likeness")
+    assert item["status"] == "breached"
+    assert "they differ in " in item["sentence"]
