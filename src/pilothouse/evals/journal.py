@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The record of every trial and score, in one SQLite file: durable when committed, committed in groups.
 
-Totals are always computed from rows and never kept beside them. One writer thread commits every 10 ms
+Totals are always computed from rows and never kept beside them. One writer thread commits every 5 ms
 or 256 rows; one process at a time writes, guarded by a file lock that dies with its process.
 """
 
@@ -71,9 +71,9 @@ class Journal:
         self.close()
 
     @property
-    def backlog(self) -> int:
-        """Rows given and not yet committed."""
-        return self._writer.backlog
+    def is_behind(self) -> bool:
+        """Whether a trial that starts now might have to be repeated for want of a disk that keeps up."""
+        return self._writer.is_behind
 
     def check(self) -> None:
         """Raise what the writer ran into, if anything.

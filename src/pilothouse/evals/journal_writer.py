@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The writing side of the journal: one thread commits in groups, and a failure that lasts is remembered.
 
-A group is committed every 10 ms or 256 rows. A full or locked disk is tried again for a minute; after that rows are
+A group is committed every 5 ms or 256 rows. While a row waits for longer than 10 ms, because the disk is slow or
+full, no trial is started: what a kill makes repeat is what was in flight and what ended within 10 ms. A full or locked disk is tried again for a minute; after that rows are
 dropped and counted, and the next `check` raises.
 """
 
@@ -12,6 +13,7 @@ import queue
 import sqlite3
 import threading
 import time
+from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +21,14 @@ from typing import Any, Final
 
 from pilothouse.errors import InfrastructureError, StorageFull, StorageUnavailable
 
-__all__ = ["BACKLOG_ROWS_MAX", "GroupWriter"]
+__all__ = ["GroupWriter"]
 
-COMMIT_EVERY_S: Final = 0.010
+COMMIT_EVERY_S: Final = 0.005
+"""Half of what a row may wait: the other half is for the disk."""
+
+DURABLE_WITHIN_S: Final = 0.010
+"""Age of an uncommitted row from which on no trial is started."""
+
 COMMIT_ROWS_MAX: Final = 256
 BACKLOG_ROWS_MAX: Final = 10_000
 """Uncommitted rows kept in memory; beyond it no trial is started."""
@@ -52,8 +59,7 @@ class GroupWriter:
         """
         self._path = path
         self._connection = connection
-        self._given = 0
-        self._committed = 0
+        self._given_at: deque[float] = deque()
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._failure: InfrastructureError | None = None
         self._thread = threading.Thread(target=self._write_all, name="pilothouse-journal", daemon=True)
@@ -62,7 +68,17 @@ class GroupWriter:
     @property
     def backlog(self) -> int:
         """Rows given and not yet committed."""
-        return self._given - self._committed
+        return len(self._given_at)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether so much, or something for so long, is uncommitted that no trial should be started."""
+        if len(self._given_at) > BACKLOG_ROWS_MAX:
+            return True
+        try:
+            return time.monotonic() - self._given_at[0] > DURABLE_WITHIN_S
+        except IndexError:  # the thread committed the last one meanwhile
+            return False
 
     def check(self) -> None:
         """Raise what the thread ran into, if anything.
@@ -82,7 +98,7 @@ class GroupWriter:
             row: Their values.
             blob: Digest and bytes of a file that must lie there before the row does.
         """
-        self._given += 1
+        self._given_at.append(time.monotonic())
         self._queue.put(_Write(statement, row, blob))
 
     def barrier(self) -> Future[None]:
@@ -130,7 +146,8 @@ class GroupWriter:
                     subject=str(self._path),
                 )
                 return
-            self._committed += len(writes)
+            for _ in writes:
+                self._given_at.popleft()
             return
 
     def _commit(self, writes: list[_Write]) -> None:

@@ -13,7 +13,6 @@ from typing import Final
 from pilothouse.evals.case import Case
 from pilothouse.evals.checks import TRAJECTORY, CheckBook, success_of
 from pilothouse.evals.journal import Journal
-from pilothouse.evals.journal_writer import BACKLOG_ROWS_MAX
 from pilothouse.evals.limits import AdaptiveLimit, Budget, StartRate
 from pilothouse.evals.score import Score
 from pilothouse.evals.scoring import PASSING_TROUBLE, score_once
@@ -29,7 +28,7 @@ SCORING_PLACES: Final = 2
 """Scoring tasks for each place of a target: a slow judge must not hold a target's place."""
 
 PROGRESS_EVERY_S: Final = 0.2
-BACKLOG_PAUSE_S: Final = 0.01
+BACKLOG_PAUSE_S: Final = 0.002
 RETRY_PAUSES_S: Final = (0.2, 1.0)
 
 
@@ -241,11 +240,12 @@ class Runner:
         result = Result(status=TrialStatus.INFRA_ERROR, reply=None, latency_s=0.0)
         attempts = ATTEMPTS_MAX if request.target.spec.makes_calls else 1
         for attempt in range(1, attempts + 1):
-            while self._journal.backlog > BACKLOG_ROWS_MAX:  # noqa: ASYNC110 - the writer is a thread without an event of this loop
-                await asyncio.sleep(BACKLOG_PAUSE_S)
             self._journal.check()
             await self._rate.wait()
             await self._limit.acquire()
+            while self._journal.is_behind:  # the writer is a thread without an event of this loop
+                self._journal.check()
+                await asyncio.sleep(BACKLOG_PAUSE_S)
             result, wait_s = await self._attempt(key, request, attempt)
             if result.status is not TrialStatus.INFRA_ERROR or attempt == attempts:
                 break
