@@ -49,6 +49,8 @@ class OutageGuard:
         environment: Deployment environment of this process, or None when nobody says.
     """
 
+    waits_for_disk = False
+
     def __init__(self, controls: Controls, environment: str | None) -> None:
         self._controls = controls
         self._environment = environment
