@@ -1,22 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`pilothouse context probe`: whether any recorded input was shortened without a word."""
+"""`pilothouse context probe`: whether any recorded input was shortened without a word, and what is planted survives."""
 
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pilothouse.errors import ExitStatus
-from pilothouse.settings import load_settings
+from pilothouse.errors import ExitStatus, UsageError
+from pilothouse.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from pilothouse.interfaces.cli.services import Services
 
 __all__ = ["register"]
+
+KEY_VARIABLE = "PILOTHOUSE_KEY"
+LOST_SHOWN_MAX = 20
 
 
 def register(cli: typer.Typer, services: Services) -> None:
@@ -29,13 +33,35 @@ def register(cli: typer.Typer, services: Services) -> None:
         *,
         agent: Annotated[str, typer.Argument(help="Agent whose recorded calls are looked at.")],
         days: Annotated[int, typer.Option(min=1, max=365, help="How far back.")] = 30,
+        planted: Annotated[
+            Path | None,
+            typer.Option(help="Dataset of planted sentences: ask for them in recorded inputs instead."),
+        ] = None,
+        upstream: Annotated[str | None, typer.Option(help="With --planted: gateway that is asked.")] = None,
+        scorer: Annotated[str, typer.Option(help="With --planted: judges the answers.")] = "contains",
         as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
         home: Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")] = None,
     ) -> None:
-        """Compare what providers say they read with what was sent, and keep the count as evidence."""
+        """Compare what providers say they read with what was sent, and keep the count as evidence.
+
+        With --planted, sentences are put at the beginning, in the middle and at the end of the longest recorded inputs,
+        and the gateway is asked for them; whether they survive is kept as evidence.
+        """
         from pilothouse.workflows.context_probe import keep_truncation, probe_context
 
         settings = load_settings(home=home)
+        if planted is not None:
+            _ask_for_planted(
+                services,
+                settings,
+                agent,
+                planted,
+                upstream=upstream,
+                scorer=scorer,
+                days=days,
+                as_json=as_json,
+            )
+            return
         with services.open_run_log(settings) as log, services.open_installation(settings) as installation:
             report = probe_context(log, agent, services.clock.now(), days=days)
             kept = keep_truncation(installation.ledger, report)
@@ -57,3 +83,50 @@ def register(cli: typer.Typer, services: Services) -> None:
             raise typer.Exit(int(ExitStatus.BREACHED))
         if kept is None:
             raise typer.Exit(int(ExitStatus.NOT_ENOUGH_EVIDENCE))
+
+
+def _ask_for_planted(
+    services: Services,
+    settings: Settings,
+    agent: str,
+    dataset: Path,
+    *,
+    upstream: str | None,
+    scorer: str,
+    days: int,
+    as_json: bool,
+) -> None:
+    from pilothouse.evals.dataset import load_dataset
+    from pilothouse.evals.scorers.registry import ScorerRegistry, parse_scorer_text
+    from pilothouse.runtime.replay.live import LiveModel
+    from pilothouse.workflows.context_planted import keep_planted, probe_planted
+
+    if upstream is None:
+        raise UsageError(
+            "planted sentences are asked for live",
+            remedy=f"Name the gateway: `pilothouse context probe {agent} --planted {dataset} --upstream http://127.0.0.1:4318/gw`",
+        )
+    name, arguments = parse_scorer_text(scorer)
+    with services.open_run_log(settings) as log, services.open_installation(settings) as installation:
+        report = probe_planted(
+            log,
+            load_dataset(dataset).cases,
+            ScorerRegistry().make(name, arguments),
+            LiveModel(upstream, os.environ.get(KEY_VARIABLE)),
+            agent=agent,
+            now=services.clock.now(),
+            days=days,
+        )
+        kept = keep_planted(installation.ledger, report, str(dataset))
+    if as_json:
+        typer.echo(json.dumps({**asdict(report), "passed": report.passed}, default=str))
+    else:
+        typer.echo(
+            f"{report.found} of {report.asked} planted sentences survive the longest inputs of {agent}; {report.refused} were refused aloud"
+        )
+        for one in report.lost[:LOST_SHOWN_MAX]:
+            typer.echo(f"  lost: {one}")
+    if kept is None:
+        raise typer.Exit(int(ExitStatus.NOT_ENOUGH_EVIDENCE))
+    if not report.passed:
+        raise typer.Exit(int(ExitStatus.BREACHED))

@@ -181,6 +181,5 @@ def _too_long(pin: Pin, window: int, estimate: TokenEstimate, output: int) -> Re
         RefusalCode.CONTEXT_EXCEEDED,
         f"context_exceeded: up to {estimate.high:,} tokens of input{counted} and {output:,} of output "
         f"do not fit into the {window:,} of {pin.model}; nothing was sent and nothing was cut",
-        "Shorten the conversation, or let the gateway do so and say so: `context.policy: shorten_visibly` in the charter; "
-        "a window that is wrong here is `model.limits.window_tokens`.",
+        "Shorten the conversation in the agent; a window that is wrong here is `model.limits.window_tokens` in the charter.",
     )
