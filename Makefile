@@ -82,12 +82,16 @@ bench: setup ## the benchmarks that need no peer: statistics and evaluation harn
 	$(BIN)/python benchmarks/statistics/speed.py
 	$(BIN)/python benchmarks/evals/run.py
 
-bench-ingest: setup ## spans per CPU-second beside two peers
-	$(BIN)/python benchmarks/ingest/run.py
+bench-ingest: setup ## spans per CPU-second beside two peers (PEERS=FOLDER takes installed ones), questions of pages, cost by stage
+	$(BIN)/python benchmarks/ingest/run.py $(if $(PEERS),--peers $(PEERS))
+	$(BIN)/python benchmarks/ingest/queries.py
+	$(BIN)/python benchmarks/ingest/stages.py
+	$(BIN)/python benchmarks/ingest/stages.py --fresh
 
-bench-ingest-proofs: setup ## 200 kills, 100,000 mutations, ten minutes of overload
+bench-ingest-proofs: setup ## 200 kills, full disk, clock jumps, 100,000 mutations, ten minutes of overload
 	$(BIN)/python benchmarks/ingest/mutations.py
 	$(BIN)/python benchmarks/ingest/kills.py
+	$(BIN)/python -m pytest -q -n 0 tests/anomaly/test_full_disk.py tests/unit/lake/test_node.py -k "disk or clock"
 	$(BIN)/python benchmarks/ingest/overload.py
 
 bench-evals: setup ## our runner beside a bare loop (PEERS=FOLDER adds the peers), and the gate played against known truths

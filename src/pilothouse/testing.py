@@ -151,6 +151,11 @@ class MemoryLake:
         task = self._tasks.get(trace_id)
         return None if task is None else TraceView(task=task, spans=(), spans_total=0)
 
+    def traces(self, trace_ids: Sequence[str]) -> Mapping[str, TraceView]:
+        """Return the traces among these that are known, by id."""
+        found = {trace_id: self.trace(trace_id) for trace_id in trace_ids}
+        return {trace_id: view for trace_id, view in found.items() if view is not None}
+
     def agents(self) -> Sequence[AgentSeen]:
         """Return the agents that sent tasks, by name."""
         by_agent: dict[str, list[Task]] = {}

@@ -127,6 +127,11 @@ def test_a_trace_has_its_spans_in_start_order_and_its_task(lake):
     assert view.spans[1].cost_usd_text is None
 
 
+def test_many_traces_at_once_are_what_one_by_one_gives(lake):
+    wanted = [(number).to_bytes(16, "big").hex() for number in (2, 1, 3)]
+    assert lake.traces([*wanted, "f" * 32]) == {trace_id: lake.trace(trace_id) for trace_id in wanted}
+
+
 def test_a_trace_longer_than_the_limit_says_how_long_it_is(lake):
     view = lake.trace((1).to_bytes(16, "big").hex(), limit=2)
     assert (len(view.spans), view.spans_total) == (2, 4)
@@ -134,6 +139,7 @@ def test_a_trace_longer_than_the_limit_says_how_long_it_is(lake):
 
 def test_an_unknown_trace_is_none(lake):
     assert lake.trace("f" * 32) is None
+    assert lake.traces(["f" * 32]) == {}
     assert lake.trace("' OR 1=1 --") is None
 
 

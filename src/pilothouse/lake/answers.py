@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pilothouse.core.evidence.score import Score
 from pilothouse.core.evidence.task import Task
@@ -34,6 +34,10 @@ class LakeAnswers:
     def trace(self, trace_id: str, *, limit: int = 2_000) -> TraceView | None:
         """Return one trace by its full id, or None when nothing has it."""
         return self._queries.trace(trace_id, limit=limit)
+
+    def traces(self, trace_ids: Sequence[str]) -> Mapping[str, TraceView]:
+        """Return those of at most 1,000 traces that are stored, by id, each with at most 2,000 spans."""
+        return self._queries.traces(trace_ids)
 
     def agents(self) -> Sequence[AgentSeen]:
         """Return the agents that sent tasks, by name."""

@@ -36,7 +36,8 @@ from pilothouse.lake.prices import PriceSource, no_prices
 from pilothouse.lake.queries import LakeQueries
 from pilothouse.lake.quota import Quota, Quotas
 from pilothouse.lake.view import Database
-from pilothouse.lake.wal import FILE_BYTES, Wal, WalRecord, read_folder
+from pilothouse.lake.wal import FILE_BYTES, Wal
+from pilothouse.lake.wal_record import WalRecord, read_folder
 from pilothouse.lake.writer import LakeWriter
 from pilothouse.ports.clock import Clock
 from pilothouse.ports.intake import IntakeAnswer, Receipt, Signal

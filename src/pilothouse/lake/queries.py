@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import starmap
 from typing import Any
@@ -42,6 +42,15 @@ NEWEST_FILES = 4
 
 SCORES_MAX = 200_000
 """External scores in one window."""
+
+TRACES_MAX = 1_000
+"""Whole traces read at once; with all that was said in them they are some tens of megabytes."""
+
+SPANS_MAX = 2_000
+"""Spans of a trace that are read unless more are asked for."""
+
+SPAN_ORDER = "start_ns, span_id, record_id, received_ns, seq"
+"""Of the spans of a trace; of two copies the one received first stands first."""
 
 TRACE_IDS_MAX = 10_000
 """Trace ids in one look-up."""
@@ -102,21 +111,18 @@ class LakeQueries:
             )
         return tuple(found)
 
-    def trace(self, trace_id: str, *, limit: int = 2_000) -> TraceView | None:
+    def trace(self, trace_id: str, *, limit: int = SPANS_MAX) -> TraceView | None:
         """Return one trace by its full id, or None when nothing has it."""
         view = self._view()
         view = replace(view, span_files=self._database.files_of_trace(view.span_files, trace_id))
         table = self._database.run(
             view,
-            f"SELECT {SPAN_FIELDS} FROM spans WHERE trace_id = ? "  # noqa: S608 - columns are constants
-            f"ORDER BY start_ns, span_id, record_id, received_ns, seq LIMIT {int(limit)}",
+            f"SELECT {SPAN_FIELDS} FROM spans WHERE trace_id = ? ORDER BY {SPAN_ORDER} LIMIT {int(limit)}",  # noqa: S608 - columns are constants
             [trace_id],
         )
         if not table.num_rows:
             return None
-        rows = list(
-            {(row["span_id"], row["record_id"]): row for row in reversed(table.to_pylist())}.values()
-        )[::-1]
+        rows = _distinct(table.to_pylist())
         total = len(rows)
         if table.num_rows == limit:
             counted = self._database.run(
@@ -130,12 +136,31 @@ class LakeQueries:
         high = max(starts) + SPAN_BEFORE_NS if table.num_rows < limit else None
         view = _tasks_between(view, low, high)
         view = replace(view, task_files=self._database.without_strangers(view.task_files, trace_id))
-        current = self.task_rows([trace_id], view=view)
-        return TraceView(
-            task=None if trace_id not in current else task_of_row(current[trace_id]),
-            spans=with_log_content(rows),
-            spans_total=total,
+        return _trace_view(rows, total, self.task_rows([trace_id], view=view).get(trace_id))
+
+    def traces(self, trace_ids: Sequence[str]) -> Mapping[str, TraceView]:
+        """Return those of at most 1,000 traces that are stored, by id, each with at most 2,000 spans."""
+        if len(trace_ids) > TRACES_MAX:
+            raise UsageError(f"more than {TRACES_MAX} traces", remedy="Ask for fewer at once.")
+        view = self._view()
+        table = self._database.run(
+            view,
+            f"SELECT trace_id, {SPAN_FIELDS} FROM spans WHERE trace_id IN (SELECT unnest(?::VARCHAR[])) "  # noqa: S608 - columns are constants
+            f"QUALIFY row_number() OVER (PARTITION BY trace_id ORDER BY {SPAN_ORDER}) <= {SPANS_MAX} "
+            f"ORDER BY {SPAN_ORDER}",
+            [list(trace_ids)],
+            is_long=True,
         )
+        rows_of: dict[str, list[dict[str, Any]]] = {}
+        for row in table.to_pylist():
+            rows_of.setdefault(row.pop("trace_id"), []).append(row)
+        tasks = self.task_rows(trace_ids, view=view) if rows_of else {}
+        found = {}
+        for trace_id, rows in rows_of.items():
+            whole = self.trace(trace_id) if len(rows) == SPANS_MAX else None  # it counts what was left out
+            distinct = _distinct(rows)
+            found[trace_id] = whole or _trace_view(distinct, len(distinct), tasks.get(trace_id))
+        return found
 
     def agents(self) -> Sequence[AgentSeen]:
         """Return the agents that sent tasks, by name."""
@@ -357,6 +382,17 @@ class LakeQueries:
         )
         columns = [table.column(name).to_pylist() for name in table.column_names]
         return [task_of_values(*values) for values in zip(*columns, strict=True)]
+
+
+def _distinct(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows of a trace, each span and record once: the one received first."""
+    return list({(row["span_id"], row["record_id"]): row for row in reversed(rows)}.values())[::-1]
+
+
+def _trace_view(rows: list[dict[str, Any]], total: int, task: TaskRow | None) -> TraceView:
+    return TraceView(
+        task=None if task is None else task_of_row(task), spans=with_log_content(rows), spans_total=total
+    )
 
 
 def _current(view: View) -> str:

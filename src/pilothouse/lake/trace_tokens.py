@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pilothouse.core.evidence.task import CostState
 from pilothouse.lake.columns import COST_PRICED, CoreSpan
@@ -45,26 +45,20 @@ def counted_calls(calls: Sequence[CoreSpan], parents: dict[str, CoreSpan]) -> li
     """
     out = _repeated_above(calls, parents)
     counted: dict[str, CoreSpan] = {}
-    is_ordered = True
     for span in calls:
         if span.span_id in out:
             continue
         key = span.response_id or f"\0{span.span_id}"
         known = counted.setdefault(key, span)
-        if known is not span and known.tokens_basis is None and span.tokens_basis is not None:
+        if known.tokens_basis is None and span.tokens_basis is not None:
             counted[key] = span
-            is_ordered = False
-    kept = list(counted.values())
-    if not is_ordered:
-        kept.sort(key=lambda span: (span.start_ns, span.span_id))
-    return kept
+    return sorted(counted.values(), key=lambda span: (span.start_ns, span.span_id))
 
 
 def _repeated_above(calls: Sequence[CoreSpan], parents: dict[str, CoreSpan]) -> set[str]:
     """Return the ids of calls that say again what a call above or below them says."""
+    above = {span.span_id: outers for span in calls if (outers := _calls_above(span, parents))}
     out: set[str] = set()
-    below = [span for span in calls if not _is_separate(parents.get(span.span_id))]
-    above = {span.span_id: outers for span in below if (outers := _calls_above(span, parents))}
     if not above:
         return out
     for span in calls:
@@ -80,13 +74,11 @@ def _repeated_above(calls: Sequence[CoreSpan], parents: dict[str, CoreSpan]) -> 
     return out
 
 
-def _is_separate(above: CoreSpan | None) -> bool:
-    return above is None or above.operation in BETWEEN
-
-
 def _calls_above(span: CoreSpan, parents: dict[str, CoreSpan]) -> list[CoreSpan]:
     """Return the model calls above one, up to the next tool or agent."""
     above = parents.get(span.span_id)
+    if above is None or above.operation in BETWEEN:
+        return []
     found = []
     seen = {span.span_id}
     while above is not None and above.operation not in BETWEEN and above.span_id not in seen:
@@ -125,7 +117,7 @@ def sum_tokens(
         state = CostState.KNOWN
     else:
         state = CostState.PARTIAL if unknown < len(calls) else CostState.UNKNOWN
-    known = sum(filter(None, [span.cost_usd for span in calls]))
+    known = sum([span.cost_usd or 0 for span in calls])
     return TraceTokens(
         input=sums[0],
         cache_read=sums[1],
@@ -140,16 +132,14 @@ def sum_tokens(
 
 def _sums(spans: Sequence[CoreSpan]) -> list[int]:
     """Return the tokens of spans with usage, by class."""
-    if len(spans) == 1:
-        only: tuple[Any, ...] = spans[0]
-        return [count or 0 for count in only[_CLASSES]]
-    classes = zip(*[span[_CLASSES] for span in spans], strict=True)
-    return [sum(filter(None, counts)) for counts in classes] or [0] * 5
+    return [
+        sum(filter(None, column)) for column in zip(*[span[_CLASSES] for span in spans], strict=True)
+    ] or [0] * 5
 
 
 def _outermost_with_usage(kept: Sequence[CoreSpan], parents: dict[str, CoreSpan]) -> list[CoreSpan]:
     """Return agent and workflow spans with usage that lie below no other such span."""
-    found = [span for span in kept if span.operation in OUTER_OPERATIONS and span.tokens_basis is not None]
+    found = [span for span in kept if span.tokens_basis is not None and span.operation in OUTER_OPERATIONS]
     if len(found) < 2:
         return found
     ids = {span.span_id for span in found}

@@ -33,28 +33,26 @@ class TraceTree:
 
     def __init__(self, kept: Sequence[CoreSpan], flags: list[str]) -> None:
         by_id = {span.span_id: span for span in kept}
-        above = [by_id.get(span.parent_span_id) for span in kept]  # type: ignore[arg-type]  # None is nobody's id
         self.parents: dict[str, CoreSpan] = {}
         self._children: dict[str, list[CoreSpan]] = {}
+        roots: list[CoreSpan] = []
+        orphans: list[CoreSpan] = []
         self.skewed = 0
-        alone = []
-        parents, children = self.parents, self._children
-        for span, parent in zip(kept, above, strict=True):
-            if parent is None or parent is span:
-                alone.append(span)
+        for span in kept:
+            parent_id = span.parent_span_id
+            if parent_id is None:
+                roots.append(span)
                 continue
-            ident = parent.span_id
-            parents[span.span_id] = parent
-            if ident in children:
-                children[ident].append(span)
+            parent = by_id.get(parent_id)
+            if parent is None:
+                orphans.append(span)
+            elif parent is span:
+                flags.append("cycle")
+                orphans.append(span)
             else:
-                children[ident] = [span]
-            if span.start_ns < parent.start_ns or (span.end_ns or 0) > (parent.end_ns or 0):
+                self.parents[span.span_id] = parent
+                self._children.setdefault(parent_id, []).append(span)
                 self.skewed += _is_skewed(span, parent)
-        roots = [span for span in alone if span.parent_span_id is None]
-        orphans = [span for span in alone if span.parent_span_id is not None]
-        if any(span.parent_span_id == span.span_id for span in orphans):
-            flags.append("cycle")
         self.orphans = len(orphans)
         self.max_depth = 0
         self.task: CoreSpan | None = None

@@ -11,21 +11,16 @@ import contextlib
 import errno
 import os
 import queue
-import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
 from pathlib import Path
 
 from pilothouse.errors import StorageUnavailable
-from pilothouse.lake.inflate import crc32
-from pilothouse.lake.limits import LIMITS_REVISION
-from pilothouse.lake.otlp_dialect import Encoding
-from pilothouse.ports.intake import Signal
+from pilothouse.lake.wal_record import WalRecord
 
-__all__ = ["FILE_BYTES", "FILE_SECONDS", "Wal", "WalRecord", "read_file", "read_folder"]
+__all__ = ["FILE_BYTES", "FILE_SECONDS", "Wal"]
 
 FILE_BYTES = 64 << 20
 """Size of one file: small enough that trimming frees space soon, large enough to rotate rarely."""
@@ -38,168 +33,6 @@ GROUP_RECORDS_MAX = 512
 
 FAILURES_MAX = 2
 """Failed syncs in a row after which the log stays closed until somebody looks at the disk."""
-
-MAGIC = b"PHW1"
-HEADER = struct.Struct("<4sBBBBHHQqIIII")
-"""magic, format, signal, encoding, gzip, limits revision, source bytes, seq, received_ns, items,
-rejected, body bytes, crc32 of all before + source + body."""
-
-FORMAT = 1
-_SIGNALS = (Signal.TRACES, Signal.LOGS, Signal.METRICS)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WalRecord:
-    """One request as it stands in the log.
-
-    Attributes:
-        seq: Its number on this node, from 1.
-        signal: What it carries.
-        encoding: How the body is written.
-        is_gzip: Whether the body is compressed.
-        limits_revision: Limits it was checked under.
-        source: Ingest key or place it came from.
-        received_ns: When, Unix nanoseconds UTC.
-        items: Items in it.
-        rejected: Broken ones among them.
-        body: The body as received.
-    """
-
-    seq: int
-    signal: Signal
-    encoding: Encoding
-    is_gzip: bool
-    limits_revision: int = LIMITS_REVISION
-    source: str
-    received_ns: int
-    items: int
-    rejected: int
-    body: bytes
-
-    def to_bytes(self) -> list[bytes]:
-        """Return header, source and body as they are written."""
-        source = self.source.encode()[:255]
-        head = HEADER.pack(
-            MAGIC,
-            FORMAT,
-            _SIGNALS.index(self.signal),
-            self.encoding,
-            self.is_gzip,
-            self.limits_revision,
-            len(source),
-            self.seq,
-            self.received_ns,
-            self.items,
-            self.rejected,
-            len(self.body),
-            0,
-        )[:-4]
-        check = crc32(self.body, crc32(source, crc32(head)))
-        return [head + check.to_bytes(4, "little") + source, self.body]
-
-
-def read_file(path: Path) -> tuple[list[WalRecord], int, str]:
-    """Read the records of one file up to its end or its first damage.
-
-    Args:
-        path: A log file.
-
-    Returns:
-        The records in order, the length of the good part in bytes, and what is wrong after it:
-        empty, `torn` (nothing valid follows) or `damaged` (a valid record follows).
-    """
-    data = path.read_bytes()
-    records: list[WalRecord] = []
-    at = 0
-    while at + HEADER.size <= len(data):
-        head = data[at : at + HEADER.size]
-        if not any(head):
-            return records, at, ""
-        found = _record_at(data, at)
-        if found is None:
-            return records, at, "damaged" if _valid_record_follows(data, at) else "torn"
-        record, at = found
-        records.append(record)
-    return records, at, "torn" if any(data[at:]) else ""
-
-
-def _record_at(data: bytes, at: int) -> tuple[WalRecord, int] | None:
-    if at + HEADER.size > len(data):
-        return None
-    (
-        magic,
-        form,
-        signal,
-        encoding,
-        gzip,
-        revision,
-        source_size,
-        seq,
-        received_ns,
-        items,
-        rejected,
-        size,
-        check,
-    ) = HEADER.unpack_from(data, at)
-    start = at + HEADER.size
-    end = start + source_size + size
-    if magic != MAGIC or form != FORMAT or end > len(data) or signal >= len(_SIGNALS) or encoding > 1:
-        return None
-    rest = data[start:end]
-    if crc32(rest, crc32(data[at : start - 4])) != check:
-        return None
-    record = WalRecord(
-        seq=seq,
-        signal=_SIGNALS[signal],
-        encoding=Encoding(encoding),
-        is_gzip=bool(gzip),
-        limits_revision=revision,
-        source=rest[:source_size].decode("utf-8", "replace"),
-        received_ns=received_ns,
-        items=items,
-        rejected=rejected,
-        body=rest[source_size:],
-    )
-    return record, end
-
-
-def _valid_record_follows(data: bytes, at: int) -> bool:
-    found = data.find(MAGIC, at + 1)
-    while found >= 0:
-        if _record_at(data, found) is not None:
-            return True
-        found = data.find(MAGIC, found + 1)
-    return False
-
-
-def read_folder(folder: Path, on_damage: Callable[[Path, str], None]) -> Iterator[WalRecord]:
-    """Read every record of a node's log in order.
-
-    A torn tail of the last file is the mark of a kill: nobody was told that it arrived, it is cut. Any
-    other damage quarantines the file under `quarantine/` after its good records were read.
-
-    Args:
-        folder: The node's folder.
-        on_damage: Told the quarantined file and what is wrong with it.
-
-    Yields:
-        Records, oldest first.
-    """
-    files = sorted(folder.glob("*.wal"))
-    for number, path in enumerate(files):
-        records, good, fault = read_file(path)
-        if fault == "torn" and number == len(files) - 1:
-            with path.open("r+b") as file:
-                file.truncate(good)
-        elif fault:
-            quarantine = folder / "quarantine"
-            quarantine.mkdir(exist_ok=True)
-            kept = quarantine / f"{path.name}.{fault}"
-            kept.write_bytes(path.read_bytes())
-            with path.open("r+b") as file:
-                file.truncate(good)
-            on_damage(kept, fault)
-        yield from records
 
 
 class _Waiting:

@@ -25,7 +25,7 @@ from pilothouse.lake.retention import Retention
 from pilothouse.lake.rows import Arrival, Row
 from pilothouse.lake.segments import SegmentTable
 from pilothouse.lake.view import Database, View
-from pilothouse.lake.wal import WalRecord
+from pilothouse.lake.wal_record import WalRecord
 from pilothouse.ports.upkeep import Removed, RetentionRule
 
 __all__ = ["LakeWriter"]
@@ -193,15 +193,16 @@ class LakeWriter:
         """Commit everything that is in memory, spans before the tasks that rest on them."""
         self._show_rows()
         if self._span_tail:
-            batches = self._span_tail
             self._spans.append(
-                pa.Table.from_batches(batches, schema=SPANS), {f"wal:{self._node_id}": self._taken_seq}
+                pa.Table.from_batches(self._span_tail, schema=SPANS),
+                {f"wal:{self._node_id}": self._taken_seq},
             )
             self._index_traces()
             self._span_tail = []
             self._tail_rows = 0
             self.committed_seq = self._taken_seq
             self._publish()
+            pa.default_memory_pool().release_unused()  # else the pool keeps two segments, some forty MiB
         if self._task_tail:
             first_open = self._assembler.first_open_seq()
             assembled = self._taken_seq if first_open is None else first_open - 1

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol, runtime_checkable
@@ -237,6 +237,10 @@ class Lake(Protocol):
 
     def trace(self, trace_id: str, *, limit: int = 2_000) -> TraceView | None:
         """Return one trace by its full id, or None when nothing has it."""
+        ...
+
+    def traces(self, trace_ids: Sequence[str]) -> Mapping[str, TraceView]:
+        """Return those of at most 1,000 traces that are stored, by id, each with at most 2,000 spans."""
         ...
 
     def agents(self) -> Sequence[AgentSeen]:

@@ -8,7 +8,8 @@ import pytest
 from pilothouse.errors import StorageUnavailable
 from pilothouse.lake import wal as module
 from pilothouse.lake.otlp_dialect import Encoding
-from pilothouse.lake.wal import Wal, WalRecord, read_file, read_folder
+from pilothouse.lake.wal import Wal
+from pilothouse.lake.wal_record import WalRecord, read_file, read_folder
 from pilothouse.ports.intake import Signal
 
 FILE_BYTES = 1 << 16

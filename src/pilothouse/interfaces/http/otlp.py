@@ -35,7 +35,7 @@ READ_S_MAX = 30.0
 READ_BYTES_PER_S_MIN = 10_000
 """A sender slower than this for the whole body holds memory for nothing."""
 
-RESERVED_BYTES_MAX = 48 << 20
+RESERVED_BYTES_MAX = 32 << 20
 """Bodies being read or taken in at once; beyond it senders are told to come again."""
 
 SIGNALS = {
