@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.verdict.numbers import day, short_digest
+from pilothouse.core.verdict.numbers import day, short_digest, significant
 from pilothouse.core.verdict.remediation import Plan, Step
 from pilothouse.core.verdict.sentence import person_names
 from pilothouse.core.verdict.signing import Asked, SignatureState
@@ -268,7 +268,7 @@ def _step(step: Step, names: dict[str, str], currency: str) -> StepShown:
     if step.wait_days >= 1:
         parts.append(f"{step.wait_days:.0f} d wait")
     if step.cost is not None:
-        parts.append(f"{currency} {step.cost[0]:,.0f}–{step.cost[1]:,.0f}")
+        parts.append(f"{currency} {significant(step.cost[0])}–{significant(step.cost[1])}")
     return StepShown(
         command=step.command,
         why=", ".join(step.items[:3]) + (f" and {len(step.items) - 3} more" if len(step.items) > 3 else ""),
@@ -322,7 +322,7 @@ def _budget(charter: Charter, currency: str) -> list[str]:
         return []
     amounts = {name: known(amount) for name, amount in lines.items()}
     return [
-        f"{name}: {currency} {amount:,.0f} ({amount / total:.0%})"
+        f"{name}: {currency} {amount:,.0f} ({amount / total * 100:.0f} %)"
         if amount is not None
         else f"{name}: open question"
         for name, amount in amounts.items()

@@ -9,6 +9,7 @@ from datetime import datetime
 from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.value import Outcome
+from pilothouse.core.verdict.numbers import significant
 from pilothouse.core.verdict.value import Money, ThreeNumbers
 from pilothouse.core.verdict.verdict import AgentVerdict, ItemVerdict, Status
 from pilothouse.reports.view_models import (
@@ -129,7 +130,7 @@ def build_value(
         numbers=shown,
         ratio=_ratio(numbers),
         assumptions=tuple(
-            f"{one.name}: moves the return by {currency} {one.swing:,.0f} a year"
+            f"{one.name}: moves the return by {currency} {significant(one.swing)} a year"
             for one in numbers.assumptions
         ),
         seal=_seal(seal),
@@ -143,8 +144,8 @@ def build_value(
 
 def _money(money: Money, currency: str) -> str:
     if money.high is None:
-        return f"unknown, at least {currency} {money.low:,.0f}" if money.low else "unknown"
-    return f"{currency} {money.low:,.0f} to {money.high:,.0f}"
+        return f"unknown, at least {currency} {significant(money.low)}" if money.low else "unknown"
+    return f"{currency} {significant(money.low)} to {significant(money.high)}"
 
 
 def _number(name: str, money: Money, currency: str) -> NumberShown:
@@ -166,7 +167,8 @@ def _sentence(numbers: ThreeNumbers, currency: str) -> str:
     if back.low > 0:
         return f"It returns {_money(back, currency)} a year at the present volume."
     if back.high <= 0:
-        return f"At the present volume it costs more than it returns: {_money(back, currency)} a year."
+        least, most = significant(-back.high), significant(-back.low)
+        return f"At the present volume it costs {currency} {least} to {most} a year more than it returns."
     return f"At the present volume it may return or cost: {_money(back, currency)} a year."
 
 
@@ -174,7 +176,7 @@ def _ratio(numbers: ThreeNumbers) -> str:
     if numbers.ratio is None:
         return ""
     low, high = numbers.ratio
-    text = f"First-year return on the investment: {low:+.0%} to {high:+.0%}."
+    text = f"First-year return on the investment: {low * 100:+,.0f} % to {high * 100:+,.0f} %."
     if numbers.break_even_months is None:
         return f"{text} It never earns the investment back."
     soonest, latest = numbers.break_even_months

@@ -131,7 +131,11 @@ def _offered(offered: Sequence[RequirementVerdict], base: str, *, is_sponsor: bo
                 Cell(mark=mark_of(one.status, one.reason)),
                 Cell(text=one.requirement, href=f"{base}/readiness#{one.requirement}"),
                 Cell(text=one.statement, small=shown_text(one.deciding.sentence)),
-                Cell(text="Waive …", href=f"{base}/waivers?item={one.requirement}") if is_sponsor else Cell(),
+                *(
+                    (Cell(text=f"Waive {one.requirement} …", href=f"{base}/waivers?item={one.requirement}"),)
+                    if is_sponsor
+                    else ()
+                ),
             ),
         )
         for one in offered
@@ -140,7 +144,7 @@ def _offered(offered: Sequence[RequirementVerdict], base: str, *, is_sponsor: bo
         anchor="may-be",
         title="May be waived",
         note="" if is_sponsor else "by the sponsor, who signs in to do it",
-        columns=columns("Status", "Requirement", "What must hold", ""),
+        columns=columns("Status", "Requirement", "What must hold", *(("Let it pass",) if is_sponsor else ())),
         rows=rows,
         empty=None if rows else Empty(missing="Nothing that does not hold may be waived."),
     )
