@@ -46,15 +46,20 @@ OF_AGENT = [
     "tasks",
     "runs",
     "evals",
+    "watch",
     "integrations",
     "ownership",
     "controls",
     "rollout",
     "value",
+    "executive",
+    "compliance",
+    "sign",
+    "waivers",
 ]
 PAGES = {
     "fleet": "/",
-    **{name: f"/{name}" for name in ("incidents", "audit", "settings", "health")},
+    **{name: f"/{name}" for name in ("incidents", "audit", "settings", "health", "tour")},
     **{name: f"/agents/{AGENT}/{name}" for name in OF_AGENT},
 }
 

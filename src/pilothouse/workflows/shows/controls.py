@@ -12,7 +12,8 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.errors import CharterInvalid
 from pilothouse.ports.audit import AuditRecord
 from pilothouse.ports.controls import ControlStore
-from pilothouse.reports.controls import ControlFacts, DeniedCall, ExamplesRun, ToolUse, build_controls
+from pilothouse.reports.control_facts import ControlFacts, DeniedCall, ExamplesRun, ToolUse
+from pilothouse.reports.controls import build_controls
 from pilothouse.reports.sections import SectionsPage
 from pilothouse.runtime.permissions.engine import compile_tool, run_examples
 from pilothouse.workflows.boundary_room import BoundaryRoom

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What each tool may do beside what it did: permissions, their use, and the calls that were denied (facts → sections)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from urllib.parse import quote
+
+from pilothouse.core.charter.answers import known
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.systems import Tool
+from pilothouse.core.verdict.verdict import Status
+from pilothouse.reports.control_facts import ControlFacts, ToolUse, control_mark
+from pilothouse.reports.moments import moment
+from pilothouse.reports.sections import Cell, Row, Section, columns
+from pilothouse.reports.view_models import Empty, shown_text
+
+__all__ = ["denied_section", "permissions_section"]
+
+
+def permissions_section(charter: Charter, facts: ControlFacts, now: datetime) -> Section:
+    """Return what each tool may be used for, whether its examples hold, and its use.
+
+    Args:
+        charter: The charter in force.
+        facts: What is on record.
+        now: The moment, aware UTC.
+    """
+    tools = known(charter.tools) or {}
+    return Section(
+        anchor="permissions",
+        title="Permissions",
+        note="use through the boundary in 30 days; examples are run on the compiled policy",
+        columns=columns(
+            "State", "Tool", "May be used for", "Examples", "#Allowed", "#Asked", "#Denied", "Last allowed"
+        ),
+        rows=tuple(_permission(name, tool, facts, now) for name, tool in tools.items()),
+        empty=Empty(
+            missing="The charter names no tool, so every call is denied.",
+            asked_by="INT-8",
+            command="pilothouse check",
+        ),
+    )
+
+
+def _permission(name: str, tool: Tool, facts: ControlFacts, now: datetime) -> Row:
+    use, run = facts.used.get(name, ToolUse()), facts.examples.get(name)
+    if run is None:
+        mark = control_mark(Status.NO_EVIDENCE, "Not run")
+    elif run.failing:
+        mark = control_mark(Status.BREACHED, "Examples fail")
+    elif not use.allowed:
+        mark = control_mark(Status.AT_RISK, "Unused")
+    else:
+        mark = control_mark(Status.HOLDS, "In use")
+    examples = f"{run.allow} allow, {run.deny} deny" if run else "none run"
+    types = ", ".join(known(tool.task_types) or ()) or "no task type"
+    on_fail = "otherwise a person is asked" if known(tool.on_fail) == "ask" else "otherwise denied"
+    return Row(
+        anchor=f"tool-{name}",
+        cells=(
+            Cell(mark=mark),
+            Cell(text=shown_text(name), small=f"{known(tool.effect) or 'open'} effect"),
+            Cell(text=shown_text(types), small=on_fail),
+            Cell(text=examples, small=", ".join(run.failing) if run else ""),
+            Cell(text=f"{use.allowed:,}"),
+            Cell(text=f"{use.asked:,}"),
+            Cell(text=f"{use.denied:,}"),
+            Cell(when=moment(use.last_at, now) if use.last_at else None, text="" if use.last_at else "never"),
+        ),
+    )
+
+
+def denied_section(facts: ControlFacts, agent: str, now: datetime) -> Section:
+    """Return the newest calls that were not made.
+
+    Args:
+        facts: What is on record.
+        agent: Agent id.
+        now: The moment, aware UTC.
+    """
+    return Section(
+        anchor="denied",
+        title="Denied calls",
+        note="newest",
+        columns=columns("When", "Tool", "Rule", "Run"),
+        rows=tuple(
+            Row(
+                cells=(
+                    Cell(when=moment(one.at, now)),
+                    Cell(text=shown_text(one.tool)),
+                    Cell(text=shown_text(one.rule)),
+                    Cell(
+                        text=shown_text(one.run)[:8],
+                        is_code=True,
+                        href=f"/agents/{quote(agent, safe='')}/tasks/{quote(one.run, safe='')}",
+                    ),
+                )
+            )
+            for one in facts.denied
+        ),
+        empty=Empty(
+            missing="No call was denied in the last 30 days, or none went through the boundary.",
+            command="pilothouse mcp --help",
+        ),
+    )
