@@ -12,6 +12,7 @@ import shutil
 import sys
 import tempfile
 import time
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,9 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
+from pilothouse.core.statistics.labels import labels_for_half_width  # noqa: E402
 from pilothouse.core.statistics.quality import quality_interval  # noqa: E402
+from pilothouse.core.statistics.results import Estimate  # noqa: E402
 from pilothouse.workflows.watch_quality import pooled  # noqa: E402
 from simulation.watch_worlds import (  # noqa: E402 - the path above leads there
     QUALITY,
@@ -29,6 +32,8 @@ from simulation.watch_worlds import (  # noqa: E402 - the path above leads there
 )
 
 MONTH = 30
+WINDOW = 28
+"""Days of one estimate, as the watch keeps them."""
 
 
 def ramp(t):
@@ -49,9 +54,9 @@ def lenient(_t):
 
 WORLDS = (
     ("94 % -> 79 % in 14 days", ramp, "8 ± 2", 6, 11),
-    ("a sudden 5 points", step(5), "8 ± 3 (11 without a burst)", 4, 20),
-    ("a sudden 10 points", step(10), "3 ± 1", 1, 5),
-    ("10 points while the judge turns lenient", lenient, "6 ± 3", 2, 14),
+    ("a sudden 5 points", step(5), "8 ± 3 (11 without a burst)", 5, 11),
+    ("a sudden 10 points", step(10), "3 ± 1", 2, 4),
+    ("10 points while the judge turns lenient", lenient, "6 ± 3", 3, 9),
     ("only the judge turns harsher", harsher, "no alarm", None, None),
 )
 
@@ -109,25 +114,42 @@ def _quiet_year(month: Path, folder: Path, tasks: int, days: int) -> int:
     wander = np.random.default_rng(7)
     with simulation(copy, 7, tasks_per_day=tasks) as agent:
         agent.load(copy)
-        agent.run(lambda _t: (float(np.clip(wander.normal(QUALITY, 0.015), 0.85, 0.999)), SE, SP), days)
+        windows: list[tuple[date, float, int]] = []
+        for start in range(0, days, WINDOW):
+            length = min(WINDOW, days - start)
+            agent.run(lambda _t: (float(np.clip(wander.normal(QUALITY, 0.015), 0.85, 0.999)), SE, SP), length)
+            strata = [one for one in pooled(agent.quality_state().recent) if one.judged]
+            estimate = quality_interval(strata)
+            if length == WINDOW and isinstance(estimate, Estimate):
+                half = (estimate.high - estimate.low) / 2
+                windows.append((agent.day, half, sum(one.labelled for one in strata)))
         alarms, warnings = len(agent.alarms()), len(agent.alarms("judge"))
         others = len([one for one in agent.watch.room.incidents.incidents() if one.rule != "quality-drop"])
-        state = agent.quality_state()
-        strata = [one for one in pooled(state.recent) if one.judged]
-        estimate = quality_interval(strata)
-        uniform_labels = agent.uniform_labels((estimate.high - estimate.low) / 2)
+        half = float(np.mean([one[1] for one in windows]))
+        uniform = float(np.mean([agent.uniform_labels(half, until) for until, _, _ in windows]))
     scale = 365 / days
     print(
         f"{f'quiet {days} days, mix changes of 1.5 points':<44} {'<= 0.2 alarms a year':<28} "
         f"{alarms * scale:.2f} alarms of quality, {others * scale:.2f} of all others, {warnings * scale:.1f} bursts a year"
     )
-    half = (estimate.high - estimate.low) / 2
-    spent, uniform = sum(one.labelled for one in strata), uniform_labels
+    spent = float(np.mean([one[2] for one in windows]))
+    plain = QUALITY * (1 - QUALITY) * (1.96 / half) ** 2
+    best = _best_saving()
     print(
-        f"{f'labels for ±{100 * half:.1f} points in 28 days':<44} {'>= 2x saved':<28} "
-        f"{spent} drawn by verdict, {uniform} drawn uniformly: {uniform / spent:.1f}x"
+        f"{f'labels for ±{100 * half:.1f} points in 28 days, {len(windows)} windows':<44} {f'at most {best:.2f}x':<28} "
+        f"{spent:.0f} drawn by verdict, {uniform:.0f} drawn uniformly with the judge: {uniform / spent:.2f}x"
     )
-    return int(alarms * scale > 1) + int(uniform < 2 * spent)
+    print(f"{'':<44} {'>= 2x':<28} {plain:.0f} drawn uniformly without a judge: {plain / spent:.1f}x")
+    return int(alarms * scale > 1) + int(uniform < 0.9 * best * spent) + int(plain < 2 * spent)
+
+
+def _best_saving() -> float:
+    """What no allocation over two verdicts of this judge exceeds: Neyman's against proportional (Cochran 1977, 5.6)."""
+    passed = QUALITY * SE + (1 - QUALITY) * (1 - SP)
+    weights = np.array([passed, 1 - passed])
+    rates = np.array([QUALITY * SE / passed, QUALITY * (1 - SE) / (1 - passed)])
+    uniform, allocated = (labels_for_half_width(weights, rates, 0.01, allocated=way) for way in (False, True))
+    return uniform / allocated
 
 
 if __name__ == "__main__":

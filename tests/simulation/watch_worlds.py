@@ -186,10 +186,10 @@ class Simulation:
         kept = self.watch.room.watch.states(AGENT)[TYPE, LABELS]
         return TypeAdapter(QualityState).validate_json(kept.document)
 
-    def uniform_labels(self, half: float, days: int = 28) -> int:
+    def uniform_labels(self, half: float, until: date, days: int = 28) -> int:
         """How many labels drawn without regard to the judge give the same half width, measured on the same tasks."""
-        first = (self.day - timedelta(days=days)).strftime("%Y%m%d")
-        traces = [one for one in self.verdicts if one[:8] >= first]
+        first, last = (until - timedelta(days=days)).strftime("%Y%m%d"), until.strftime("%Y%m%d")
+        traces = [one for one in self.verdicts if first <= one[:8] < last]
         low, high = 30, len(traces)
         while high - low > 5:
             middle = (low + high) // 2

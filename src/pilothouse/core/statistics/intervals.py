@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 from scipy import special
 
@@ -25,6 +26,9 @@ __all__ = [
 
 CASES_MAX = 10_000_000
 """Cases that we would ever ask for: a bound that needs more will not be proved."""
+
+KEPT_MAX = 4_096
+"""Intervals kept, about a megabyte: a verdict of an agent asks for some hundred different counts, each many times."""
 
 _BISECTIONS = 100
 """Halvings of [0, 1]: below the spacing of floats."""
@@ -167,6 +171,12 @@ def anytime_interval(good: int, n: int, level: float = 0.95) -> Estimate | NotEn
     good, n, level = _counts(good, n, level)
     if n == 0:
         return _no_cases()
+    return _rate(good / n, _anytime_ends(good, n, level), level, n, MethodId.ANYTIME_INTERVAL)
+
+
+@lru_cache(maxsize=KEPT_MAX)
+def _anytime_ends(good: int, n: int, level: float) -> tuple[float, float]:
+    """Both ends by bisection; one verdict asks for the same counts at many places."""
     bad = n - good
     mixture = float(special.betaln(0.5 + good, 0.5 + bad) - special.betaln(0.5, 0.5))
 
@@ -176,7 +186,7 @@ def anytime_interval(good: int, n: int, level: float = 0.95) -> Estimate | NotEn
 
     low = 0.0 if good == 0 else _edge(inside, good / n, 0.0)
     high = 1.0 if bad == 0 else _edge(inside, good / n, 1.0)
-    return _rate(good / n, (low, high), level, n, MethodId.ANYTIME_INTERVAL)
+    return low, high
 
 
 def cases_to_prove_floor(floor: float, rate: float, level: float = 0.95, *, have: int = 0) -> int | None:
