@@ -23,7 +23,7 @@ from pilothouse.workflows.control_room import ControlRoom
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.paging import Pager
 
-__all__ = ["AGENT", "NOW", "Hands", "control_room_at", "reach", "run"]
+__all__ = ["AGENT", "NOW", "Hands", "control_room_at", "reach", "room_over", "run"]
 
 AGENT = "ap-invoice-triage"
 NOW = datetime(2026, 11, 18, 10, tzinfo=UTC)
@@ -59,15 +59,20 @@ def control_room_at(folder, clock=None):
     with open_ledger(settings.ledger_url) as ledger:
         accept_file(ledger, repository / "ap-invoice-triage.yaml", clock() - timedelta(days=10), actor="test")
         installation = Installation(settings=settings, clock=clock, lake=MemoryLake(), ledger=ledger)
-        yield ControlRoom(
-            installation=installation,
-            controls=SqlControls(ledger.database),
-            incidents=SqlIncidents(ledger.database, clock),
-            work=SqlWork(ledger.database, clock),
-            contacts=SqlContacts(ledger.database),
-            notifier=AppriseNotifier(),
-            watch=SqlWatch(ledger.database),
-        )
+        yield room_over(installation, ledger.database, clock)
+
+
+def room_over(installation, database, clock):
+    """The control room of an installation that is open."""
+    return ControlRoom(
+        installation=installation,
+        controls=SqlControls(database),
+        incidents=SqlIncidents(database, clock),
+        work=SqlWork(database, clock),
+        contacts=SqlContacts(database),
+        notifier=AppriseNotifier(),
+        watch=SqlWatch(database),
+    )
 
 
 def reach(room, person, url, *, channel="chat", zone="UTC"):

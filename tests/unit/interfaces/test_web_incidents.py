@@ -9,17 +9,12 @@ import re
 import page_site
 import page_world as world
 import pytest
+from control_rooms import room_over
 from starlette.testclient import TestClient
 
-from pilothouse.connectors.apprise_notifier import AppriseNotifier
 from pilothouse.interfaces.web.incidents import IncidentRoom
 from pilothouse.interfaces.web.pages import web_app
-from pilothouse.ledger.controls import SqlControls
-from pilothouse.ledger.incidents import SqlContacts, SqlIncidents
-from pilothouse.ledger.leases import SqlWork
-from pilothouse.ledger.watch import SqlWatch
 from pilothouse.workflows.alerts import Firing, raise_alert
-from pilothouse.workflows.control_room import ControlRoom
 from pilothouse.workflows.show import Shows
 
 SAME = {"sec-fetch-site": "same-origin", "origin": "http://localhost"}
@@ -34,16 +29,7 @@ def site(tmp_path):
 
 @pytest.fixture
 def room(site):
-    database = site.ledger.database
-    return ControlRoom(
-        installation=site.installation,
-        controls=SqlControls(database),
-        incidents=SqlIncidents(database, site.clock.now),
-        work=SqlWork(database, site.clock.now),
-        contacts=SqlContacts(database),
-        notifier=AppriseNotifier(),
-        watch=SqlWatch(database),
-    )
+    return room_over(site.installation, site.ledger.database, site.clock.now)
 
 
 @pytest.fixture

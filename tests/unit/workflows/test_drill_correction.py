@@ -6,19 +6,15 @@ from __future__ import annotations
 import page_site
 import page_world as world
 import pytest
+from control_rooms import room_over
 from review_world import curation_desk
 
 from pilothouse.core.evidence.review import Answer, Label
 from pilothouse.core.verdict.readiness import decide
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.errors import UsageError
-from pilothouse.ledger.controls import SqlControls
-from pilothouse.ledger.incidents import SqlContacts, SqlIncidents
-from pilothouse.ledger.leases import SqlWork
-from pilothouse.ledger.watch import SqlWatch
 from pilothouse.testing import MemoryLake
 from pilothouse.workflows import label_sampling
-from pilothouse.workflows.control_room import ControlRoom
 from pilothouse.workflows.drill_correction import dataset_of_corrections, drill_correction
 from pilothouse.workflows.drill_waiting import Pace
 from pilothouse.workflows.review import rubric_of
@@ -35,16 +31,7 @@ def site(tmp_path, monkeypatch):
 
 @pytest.fixture
 def room(site):
-    database = site.ledger.database
-    return ControlRoom(
-        installation=site.installation,
-        controls=SqlControls(database),
-        incidents=SqlIncidents(database, site.clock.now),
-        work=SqlWork(database, site.clock.now),
-        contacts=SqlContacts(database),
-        notifier=None,
-        watch=SqlWatch(database),
-    )
+    return room_over(site.installation, site.ledger.database, site.clock.now)
 
 
 def drill(site, room, into, answer=None, correction=None):
