@@ -10,26 +10,31 @@ that cannot decide.
 from __future__ import annotations
 
 import hashlib
-import json
 import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from decimal import ROUND_CEILING, Decimal, InvalidOperation
 from typing import Any
 
 from pilothouse.core.charter.answers import known
-from pilothouse.core.charter.policy import ArgumentFacts, CallFacts, limit_of
-from pilothouse.core.charter.policy_types import scaled, text_fits
-from pilothouse.core.charter.systems import Argument, Origin
+from pilothouse.core.charter.policy import CallFacts
 from pilothouse.errors import Denied, PilothouseError
 from pilothouse.ports.approvals import CallProposal, PermissionBook, ShownArgument, UsedSoFar
 from pilothouse.ports.permissions import PermissionDecision, TaskOpening
 from pilothouse.ports.tools import ToolCall, UnreadValues
 from pilothouse.runtime.permissions.engine import CompiledTool
+from pilothouse.runtime.permissions.looking import (
+    Looked,
+    facts_of,
+    is_entitled,
+    look,
+    one_form,
+    persons_needed,
+    shown_arguments,
+)
 from pilothouse.runtime.permissions.remedies import remedy_for
-from pilothouse.runtime.provenance.context import TaskContext, ValueOrigin
+from pilothouse.runtime.provenance.context import TaskContext
 
 __all__ = ["APPROVAL_LIFE_S", "TASKS_OPEN_MAX", "PermissionDesk", "PolicyInForce"]
 
@@ -38,9 +43,6 @@ TASKS_OPEN_MAX = 10_000
 
 APPROVAL_LIFE_S = 15 * 60.0
 """How long a question stays open; silence is a no."""
-
-READ_ONLY_TYPES = frozenset({"unknown", "undeclared"})
-"""Task types that nobody fixed before the model read something."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,16 +60,6 @@ class PolicyInForce:
     tools: Mapping[str, CompiledTool]
     charter: str
     policy: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Looked:
-    """A call's arguments as they were looked at, before counts are known."""
-
-    origins: Mapping[str, ValueOrigin]
-    amounts: Mapping[str, int]
-    refs: Mapping[str, bool]
-    unknown: tuple[str, ...]
 
 
 class PermissionDesk:
@@ -194,7 +186,7 @@ class PermissionDesk:
         compiled = self._policy.tools.get(call.tool)
         if compiled is None:
             return self._book.settle(self._proposal(call, context, None, None), lambda _: self._unknown())
-        looked = _look(compiled, context, call)
+        looked = look(compiled, context, call)
         proposal = self._proposal(call, context, compiled, looked)
 
         def decide(used: UsedSoFar) -> PermissionDecision:
@@ -203,15 +195,15 @@ class PermissionDesk:
         return self._book.settle(proposal, decide)
 
     def _on_policy(
-        self, call: ToolCall, context: TaskContext, compiled: CompiledTool, looked: _Looked, used: UsedSoFar
+        self, call: ToolCall, context: TaskContext, compiled: CompiledTool, looked: Looked, used: UsedSoFar
     ) -> PermissionDecision:
         facts = CallFacts(
-            entitled=_is_entitled(context, compiled),
+            entitled=is_entitled(context, compiled),
             # Without a budget counts decide nothing.
             used_task=used.calls_task if compiled.policy.budget else 0,
             used_day=used.calls_day if compiled.policy.budget else 0,
             tainted=context.tainted,
-            args={name: _facts(name, looked, used) for name in compiled.arguments},
+            args={name: facts_of(name, looked, used) for name in compiled.arguments},
             unknown=looked.unknown,
         )
         decided = compiled.decide(facts, agent=call.agent, killed=self._is_stopped(call.agent, call.tool))
@@ -259,10 +251,10 @@ class PermissionDesk:
             return found
 
     def _proposal(
-        self, call: ToolCall, context: TaskContext, compiled: CompiledTool | None, looked: _Looked | None
+        self, call: ToolCall, context: TaskContext, compiled: CompiledTool | None, looked: Looked | None
     ) -> CallProposal:
         opening = context.opening
-        shown = _shown(compiled, looked, call.args)
+        shown = shown_arguments(compiled, looked, call.args)
         return CallProposal(
             call=call,
             task_type=opening.task_type,
@@ -276,102 +268,9 @@ class PermissionDesk:
             approvers=tuple(one for one in known(compiled.policy.approvers) or () if one != "?")
             if compiled
             else (),
-            needs=_needs(compiled, looked) if compiled and looked else 1,
+            needs=persons_needed(compiled, looked) if compiled and looked else 1,
             life_s=self._approval_life_s,
         )
-
-
-def _look(compiled: CompiledTool, context: TaskContext, call: ToolCall) -> _Looked:
-    """Find origins, amounts and foreign references of a call's arguments."""
-    origins: dict[str, ValueOrigin] = {}
-    amounts: dict[str, int] = {}
-    refs: dict[str, bool] = {}
-    for name, argument in compiled.arguments.items():
-        value = call.args.get(name)
-        origin = context.origin_of(argument, value)
-        fits = origin.fits and _is_short_enough(argument, value)
-        found = origin.origins
-        if (
-            argument.role == "payload"
-            and "field" in found
-            and not context.tainted
-            and name not in call.unread
-        ):
-            # The model has read no field, so that its words stand in one as well is chance.
-            found = tuple("model" if one == "field" else one for one in found)
-        if name in call.unread and "model" in found:  # a text of the model's own around what it has not read
-            found = (*(one for one in found if one not in ("field", "model")), "field", "model")
-        origins[name] = ValueOrigin(origins=found, source=origin.source, fits=fits)
-        if argument.role == "magnitude":
-            amounts[name] = _amount(argument, value)
-        if argument.role == "payload":
-            refs[name] = isinstance(value, str) and context.names_strangers(value)
-    unknown = tuple(name for name in call.args if name not in compiled.arguments)
-    return _Looked(origins, amounts, refs, unknown)
-
-
-def _facts(name: str, looked: _Looked, used: UsedSoFar) -> ArgumentFacts:
-    origin, amount = looked.origins[name], looked.amounts.get(name, 0)
-    return ArgumentFacts(
-        origins=frozenset(origin.origins),
-        fits=origin.fits,
-        amount=amount,
-        sum_task=used.sums_task.get(name, 0) + amount,
-        sum_day=used.sums_day.get(name, 0) + amount,
-        refs=looked.refs.get(name, False),
-    )
-
-
-def _is_entitled(context: TaskContext, compiled: CompiledTool) -> bool:
-    """Whether the task type lists the tool; a type that nobody fixed may only read."""
-    task_type = context.opening.task_type
-    return task_type in compiled.task_types or (
-        task_type in READ_ONLY_TYPES and compiled.policy.effect == "read"
-    )
-
-
-def _is_short_enough(argument: Argument, value: Any) -> bool:
-    longest = None if argument.role == "magnitude" else known(argument.max)
-    members = value if isinstance(value, list | tuple) else (value,)
-    return all(text_fits(one, longest) for one in members if isinstance(one, str))
-
-
-def _amount(argument: Argument, value: Any) -> int:
-    """A magnitude in whole units; a list counts as its sum, so that many small ones are one large one."""
-    members = value if isinstance(value, list | tuple) else (value,)
-    total = 0
-    for member in members:
-        try:
-            number = Decimal(str(member).replace(",", ""))
-        except InvalidOperation:
-            continue
-        if number.is_finite():
-            total += scaled(known(argument.type) or "number", number, rounding=ROUND_CEILING)
-    return total
-
-
-def _needs(compiled: CompiledTool, looked: _Looked) -> int:
-    for name, argument in compiled.arguments.items():
-        limit = limit_of(argument, "four_eyes_above") if name in looked.amounts else None
-        if limit is not None and looked.amounts[name] > limit:
-            return 2
-    return 1
-
-
-def _shown(
-    compiled: CompiledTool | None, looked: _Looked | None, args: Mapping[str, Any]
-) -> tuple[ShownArgument, ...]:
-    nobody: tuple[Origin, ...] = ("model",)
-    return tuple(
-        ShownArgument(
-            name=name,
-            value=_json(value),
-            role=str(compiled.arguments[name].role) if compiled and name in compiled.arguments else "unknown",
-            origins=looked.origins[name].origins if looked and name in looked.origins else nobody,
-            source=looked.origins[name].source if looked and name in looked.origins else None,
-        )
-        for name, value in args.items()
-    )
 
 
 def _call_digest(call: ToolCall, context: TaskContext, shown: tuple[ShownArgument, ...], policy: str) -> str:
@@ -386,11 +285,7 @@ def _call_digest(call: ToolCall, context: TaskContext, shown: tuple[ShownArgumen
         "tainted": context.tainted,
         "policy": policy,
     }
-    return _digest(_json(bound))
-
-
-_json = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
-"""JSON with one form for one value; ten times as quick as the canonical form, and read by nobody but us."""
+    return _digest(one_form(bound))
 
 
 def _digest(text: str) -> str:

@@ -14,8 +14,6 @@ whole calls would stay closed on a service that fails every second time.
 
 from __future__ import annotations
 
-import contextlib
-import json
 import random
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -24,22 +22,21 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from pilothouse.errors import PilothouseError, ToolError
+from pilothouse.errors import ToolError
 from pilothouse.ports.tools import (
-    STORED_RESULT_MAX,
     CallGuard,
     CallObserver,
     CallRecord,
     IdempotencyStore,
     Presenter,
-    StoredCall,
     ToolCall,
 )
 from pilothouse.runtime.resilience.breaker import Permit, Refused, Settled
 from pilothouse.runtime.resilience.deadline import Deadline, inherited_deadline
 from pilothouse.runtime.resilience.gate import Admitted, Limited
-from pilothouse.runtime.resilience.idempotency import CallState, after_crash, call_key
+from pilothouse.runtime.resilience.idempotency import CallState
 from pilothouse.runtime.resilience.retry import NoRetry
+from pilothouse.runtime.tools.call_row import CallRow
 from pilothouse.runtime.tools.failure import read_failure, says_of_health
 from pilothouse.runtime.tools.freshness import check_freshness
 from pilothouse.runtime.tools.governed import GovernedTool
@@ -96,12 +93,9 @@ class Door:
 class _Progress:
     """What is known of a call while it goes on."""
 
+    row: CallRow
     attempts: int = 0
-    key: str | None = None
-    row: StoredCall | None = None
-    state: CallState = CallState.RESERVED
     age_s: float | None = None
-    replayed: bool = False
 
 
 def call_through(door: Door, tool: GovernedTool, call: ToolCall) -> Generator[Step, Any, Any]:
@@ -122,7 +116,7 @@ def call_through(door: Door, tool: GovernedTool, call: ToolCall) -> Generator[St
         ToolError: There is none; says why, and whether anything was changed.
     """
     started_ns = door.wall_ns()
-    progress = _Progress()
+    progress = _Progress(CallRow(door.store, door.now))
     result, error, counted = None, None, False
     try:
         _check_arguments(tool, call)
@@ -147,7 +141,7 @@ def call_through(door: Door, tool: GovernedTool, call: ToolCall) -> Generator[St
             result=result,
             error=error,
             age_s=progress.age_s,
-            replayed=progress.replayed,
+            replayed=progress.row.replayed,
         )
         for observer in door.observers:
             observer.after(record)
@@ -210,8 +204,8 @@ def _decided(
         )
     try:
         if with_effect:
-            stored = yield Blocking(lambda: _reserve(door, tool, call, progress))
-            if progress.replayed:
+            stored = yield Blocking(lambda: progress.row.reserve(tool, call))
+            if progress.row.replayed:
                 return stored
             yield Blocking(lambda: _announce(door, call))
         else:
@@ -226,62 +220,6 @@ def _announce(door: Door, call: ToolCall) -> None:
         observer.before(call)
 
 
-def _reserve(door: Door, tool: GovernedTool, call: ToolCall, progress: _Progress) -> Any:
-    """Put the call on disk before anything leaves; a repeated call gets the first one's result."""
-    if door.store is None:
-        raise ToolError(
-            f"{tool.name}: calls that change something cannot be recorded here",
-            remedy="Open the ledger: `pilothouse doctor`.",
-            kind="permission",
-            subject=tool.name,
-        )
-    identity, _ = call_key(call.run, call.call_id, call.tool, {})
-    key, digest = call_key(call.run, call.call_id, call.tool, dict(call.args))
-    try:
-        row = door.store.reserve(
-            call=identity, key=key, args_digest=digest, agent=call.agent, tool=call.tool, at=door.now()
-        )
-    except PilothouseError as failed:
-        raise ToolError(
-            f"{tool.name}: the call could not be recorded, so it was not made",
-            remedy="Try later; the operator is told by `pilothouse doctor`.",
-            kind="unavailable",
-            retryable=True,
-            subject=tool.name,
-        ) from failed
-    if row.args_digest != digest:
-        raise ToolError(
-            f"{tool.name}: call {call.call_id} was made before with other arguments",
-            remedy="Make it as a new call with an id of its own.",
-            kind="conflict",
-            subject=tool.name,
-        )
-    progress.row, progress.key, progress.state = row, row.key, CallState(row.state)
-    if row.fresh:
-        return None
-    allowed = after_crash(progress.state, idempotency=tool.repeatable)
-    if allowed == "ask_person":
-        raise ToolError(
-            f"{tool.name}: this call was sent before and nobody knows what came of it",
-            remedy="Do not repeat it; look it up, or ask a person.",
-            kind="conflict",
-            side_effect="unknown",
-            subject=tool.name,
-        )
-    if allowed == "stored":
-        progress.replayed = True
-        if row.result is None:
-            raise ToolError(
-                f"{tool.name}: this call was made before and its result was too large to keep",
-                remedy="It is done; look the result up.",
-                kind="conflict",
-                side_effect="done",
-                subject=tool.name,
-            )
-        return json.loads(row.result)
-    return None
-
-
 def _attempts(
     door: Door, tool: GovernedTool, progress: _Progress, deadline: Deadline
 ) -> Generator[Step, Any, Any]:
@@ -292,14 +230,14 @@ def _attempts(
         outcome, error = Settled.SILENT, None
         try:
             timeout_s = _time_for_attempt(tool, deadline.left_s(began_s))
-            if progress.row is not None:
-                yield Blocking(lambda: _mark_sent(door, tool, progress))
+            if progress.row.is_kept:
+                yield Blocking(partial(progress.row.mark_sent, tool))
             progress.attempts += 1
             result = yield Attempt(
                 tool,
                 timeout_s=timeout_s,
                 deadline=deadline,
-                key=progress.key,
+                key=progress.row.key,
                 hedge_after_s=tool.gate.hedge_after_s(),
             )
             _accept(door, tool, result, progress)
@@ -314,8 +252,8 @@ def _attempts(
             ended_s = door.monotonic()
             tool.gate.settle(permit, outcome, took_s=ended_s - began_s, now_s=ended_s, chance=door.chance())
         if error is None:
-            if progress.row is not None:
-                yield Blocking(partial(_mark_done, door, progress, result))
+            if progress.row.is_kept:
+                yield Blocking(partial(progress.row.mark_done, result))
             return result
         yield from _after_failure(door, tool, progress, deadline, error)
 
@@ -339,10 +277,9 @@ def _after_failure(
     if not isinstance(again, NoRetry):
         yield Pause(again)
         return
-    if progress.row is not None and progress.state is not CallState.RESERVED:
+    if progress.row.is_kept and progress.row.state is not CallState.RESERVED:
         unsure = error.side_effect == "unknown"
-        after = CallState.UNKNOWN if unsure else CallState.FAILED
-        yield Blocking(partial(_step, door, progress, after))
+        yield Blocking(partial(progress.row.step, CallState.UNKNOWN if unsure else CallState.FAILED))
     raise error
 
 
@@ -406,37 +343,8 @@ def _accept(door: Door, tool: GovernedTool, result: Any, progress: _Progress) ->
         progress.age_s = check_freshness(tool.contract.freshness, result, tool=tool.name, now=door.now())
 
 
-def _mark_sent(door: Door, tool: GovernedTool, progress: _Progress) -> None:
-    try:
-        _step(door, progress, CallState.SENT)
-    except PilothouseError as failed:
-        raise ToolError(
-            f"{tool.name}: the call could not be recorded, so it was not made",
-            remedy="Try later; the operator is told by `pilothouse doctor`.",
-            kind="permission",
-            subject=tool.name,
-        ) from failed
-
-
-def _mark_done(door: Door, progress: _Progress, result: Any) -> None:
-    # What was done is done: without the mark the row says `sent`, and a repetition asks before it acts.
-    with contextlib.suppress(PilothouseError):
-        _step(door, progress, CallState.DONE, result)
-
-
-def _step(door: Door, progress: _Progress, after: CallState, result: Any = None) -> None:
-    row, store = progress.row, door.store
-    assert row is not None  # noqa: S101 - callers ask only when there is a row
-    assert store is not None  # noqa: S101 - a row came from it
-    text = json.dumps(result, ensure_ascii=False) if after is CallState.DONE else None
-    if text is not None and len(text) > STORED_RESULT_MAX:
-        text = None
-    store.step(row.call, before=progress.state.value, after=after.value, result=text, at=door.now())
-    progress.state = after
-
-
 def _given_up(tool: GovernedTool, progress: _Progress) -> ToolError:
-    unsure = progress.state is CallState.SENT
+    unsure = progress.row.state is CallState.SENT
     return ToolError(
         f"{tool.name}: the caller gave up",
         remedy="It may have been done: look it up first." if unsure else "Nothing was changed.",

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Looks at a call's arguments before anything is decided: where each comes from, how much it asks, whom it names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal, InvalidOperation
+from typing import Any
+
+from pilothouse.core.charter.answers import known
+from pilothouse.core.charter.policy import ArgumentFacts, limit_of
+from pilothouse.core.charter.policy_types import scaled, text_fits
+from pilothouse.core.charter.systems import Argument, Origin
+from pilothouse.ports.approvals import ShownArgument, UsedSoFar
+from pilothouse.ports.tools import ToolCall
+from pilothouse.runtime.permissions.engine import CompiledTool
+from pilothouse.runtime.provenance.context import TaskContext, ValueOrigin
+
+__all__ = ["Looked", "facts_of", "is_entitled", "look", "one_form", "persons_needed", "shown_arguments"]
+
+READ_ONLY_TYPES = frozenset({"unknown", "undeclared"})
+"""Task types that nobody fixed before the model read something."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A call's arguments as they were looked at, before counts are known."""
+
+    origins: Mapping[str, ValueOrigin]
+    amounts: Mapping[str, int]
+    refs: Mapping[str, bool]
+    unknown: tuple[str, ...]
+
+
+one_form = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+"""JSON with one form for one value; ten times as quick as the canonical form, and read by nobody but us."""
+
+
+def look(compiled: CompiledTool, context: TaskContext, call: ToolCall) -> Looked:
+    """Find origins, amounts and foreign references of a call's arguments.
+
+    Args:
+        compiled: The tool's policy.
+        context: State of the open task.
+        call: The call.
+    """
+    origins: dict[str, ValueOrigin] = {}
+    amounts: dict[str, int] = {}
+    refs: dict[str, bool] = {}
+    for name, argument in compiled.arguments.items():
+        value = call.args.get(name)
+        origin = context.origin_of(argument, value)
+        fits = origin.fits and _is_short_enough(argument, value)
+        found = origin.origins
+        if (
+            argument.role == "payload"
+            and "field" in found
+            and not context.tainted
+            and name not in call.unread
+        ):
+            # The model has read no field, so that its words stand in one as well is chance.
+            found = tuple("model" if one == "field" else one for one in found)
+        if name in call.unread and "model" in found:  # a text of the model's own around what it has not read
+            found = (*(one for one in found if one not in ("field", "model")), "field", "model")
+        origins[name] = ValueOrigin(origins=found, source=origin.source, fits=fits)
+        if argument.role == "magnitude":
+            amounts[name] = _amount(argument, value)
+        if argument.role == "payload":
+            refs[name] = isinstance(value, str) and context.names_strangers(value)
+    unknown = tuple(name for name in call.args if name not in compiled.arguments)
+    return Looked(origins, amounts, refs, unknown)
+
+
+def facts_of(name: str, looked: Looked, used: UsedSoFar) -> ArgumentFacts:
+    """Return what the policy's rules are asked about one argument.
+
+    Args:
+        name: Argument.
+        looked: Its call, as it was looked at.
+        used: What was used up before it.
+    """
+    origin, amount = looked.origins[name], looked.amounts.get(name, 0)
+    return ArgumentFacts(
+        origins=frozenset(origin.origins),
+        fits=origin.fits,
+        amount=amount,
+        sum_task=used.sums_task.get(name, 0) + amount,
+        sum_day=used.sums_day.get(name, 0) + amount,
+        refs=looked.refs.get(name, False),
+    )
+
+
+def is_entitled(context: TaskContext, compiled: CompiledTool) -> bool:
+    """Whether the task type lists the tool; a type that nobody fixed may only read."""
+    task_type = context.opening.task_type
+    return task_type in compiled.task_types or (
+        task_type in READ_ONLY_TYPES and compiled.policy.effect == "read"
+    )
+
+
+def _is_short_enough(argument: Argument, value: Any) -> bool:
+    longest = None if argument.role == "magnitude" else known(argument.max)
+    members = value if isinstance(value, list | tuple) else (value,)
+    return all(text_fits(one, longest) for one in members if isinstance(one, str))
+
+
+def _amount(argument: Argument, value: Any) -> int:
+    """A magnitude in whole units; a list counts as its sum, so that many small ones are one large one."""
+    members = value if isinstance(value, list | tuple) else (value,)
+    total = 0
+    for member in members:
+        try:
+            number = Decimal(str(member).replace(",", ""))
+        except InvalidOperation:
+            continue
+        if number.is_finite():
+            total += scaled(known(argument.type) or "number", number, rounding=ROUND_CEILING)
+    return total
+
+
+def persons_needed(compiled: CompiledTool, looked: Looked) -> int:
+    """Return how many persons must agree to a call: two above a `four_eyes_above`."""
+    for name, argument in compiled.arguments.items():
+        limit = limit_of(argument, "four_eyes_above") if name in looked.amounts else None
+        if limit is not None and looked.amounts[name] > limit:
+            return 2
+    return 1
+
+
+def shown_arguments(
+    compiled: CompiledTool | None, looked: Looked | None, args: Mapping[str, Any]
+) -> tuple[ShownArgument, ...]:
+    """Return every argument as an approver sees it; of an unknown tool nothing is known but the model's word."""
+    nobody: tuple[Origin, ...] = ("model",)
+    return tuple(
+        ShownArgument(
+            name=name,
+            value=one_form(value),
+            role=str(compiled.arguments[name].role) if compiled and name in compiled.arguments else "unknown",
+            origins=looked.origins[name].origins if looked and name in looked.origins else nobody,
+            source=looked.origins[name].source if looked and name in looked.origins else None,
+        )
+        for name, value in args.items()
+    )
