@@ -416,7 +416,7 @@ def test_a_silence_that_a_drill_planted_is_a_real_failure_for_the_shadow_and_not
         call = one(shadow)
         assert {attempt.failure for attempt in call.attempts} == {"timeout"}
         assert {attempt.provider for attempt in call.attempts} == {"acme", "spare"}
-        assert shadow.gateway._breakers["acme", MODEL].state(time.monotonic()).value == "closed"
+        assert shadow.gateway._chains._breakers["acme", MODEL].state(time.monotonic()).value == "closed"
         shadow.controls = silence(until=datetime.now(UTC))
         assert ask(shadow, CHAT, BODY).status == 200, "it ends by itself"
     with GatewaySite({"acme": stub.origin}, pinned(("acme", MODEL), limits=QUICK)) as live:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-import zlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,15 +21,14 @@ import msgspec
 from pilothouse.ports.gateway import Provider
 from pilothouse.runtime.gateway.call import Attempt, Call, Ending
 from pilothouse.runtime.gateway.caller import Caller, Headers
+from pilothouse.runtime.gateway.event_reader import EventReader
 from pilothouse.runtime.gateway.failure import Failure, pause_before_next
 from pilothouse.runtime.gateway.policy import Pin
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused, error_event
-from pilothouse.runtime.gateway.routes import Operation
 from pilothouse.runtime.gateway.sse import EventCutter, event_data
 from pilothouse.runtime.gateway.upstream import UpstreamAnswer, UpstreamFailed
 from pilothouse.runtime.gateway.watchdog import Stop, Watchdog
 from pilothouse.runtime.gateway.wire import (
-    INFLATED_BYTES_MAX,
     Answer,
     Stage,
     inflate,
@@ -368,7 +366,7 @@ class Exchange:
         limits = self._call.policy.limits
         said, held = Answer(), bytearray()
         cutter = EventCutter() if answer.encoding in {"", "identity"} else None
-        reader = _EventReader(answer.encoding)
+        reader = EventReader(answer.encoding)
         self._encoding = answer.encoding
         while chunk := await answer.read_some():
             self._call.chunks.append((len(chunk), int((time.monotonic() - self._began) * 1e6)))
@@ -522,34 +520,6 @@ class Exchange:
                 "Look at the provider: `pilothouse provider list`.",
             )
         )
-
-
-class _EventReader:
-    """Reads the events before the first content, through a content encoding if there is one."""
-
-    def __init__(self, encoding: str) -> None:
-        self._inflater = None
-        self._is_blind = encoding not in {"", "identity", "gzip", "x-gzip", "deflate"}
-        self._cutter = EventCutter()
-        if encoding in {"gzip", "x-gzip", "deflate"}:
-            self._inflater = zlib.decompressobj(15 if encoding == "deflate" else 47)
-
-    def stage(self, part: bytes, operation: Operation, said: Answer) -> str:
-        """Return what the events in the next part are: the first that is not before the content decides."""
-        if self._is_blind:
-            return Stage.CONTENT
-        if self._inflater is not None:
-            try:
-                part = self._inflater.decompress(part, INFLATED_BYTES_MAX)
-            except zlib.error:
-                self._is_blind = True
-                return Stage.CONTENT
-            part = self._cutter.feed(part)
-        for data in event_data(part):
-            stage = read_event(data, operation, said)
-            if stage != Stage.BEFORE:
-                return stage
-        return Stage.BEFORE
 
 
 def _sized(headers: Headers, size: int) -> Headers:

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tell whether a stream has come to its first content, whatever it is encoded with."""
+
+from __future__ import annotations
+
+import zlib
+
+from pilothouse.runtime.gateway.routes import Operation
+from pilothouse.runtime.gateway.sse import EventCutter, event_data
+from pilothouse.runtime.gateway.wire import INFLATED_BYTES_MAX, Answer, Stage, read_event
+
+__all__ = ["EventReader"]
+
+
+class EventReader:
+    """Reads the events before the first content, through a content encoding if there is one.
+
+    Args:
+        encoding: Content encoding of the answer, or empty.
+    """
+
+    def __init__(self, encoding: str) -> None:
+        self._inflater = None
+        self._is_blind = encoding not in {"", "identity", "gzip", "x-gzip", "deflate"}
+        self._cutter = EventCutter()
+        if encoding in {"gzip", "x-gzip", "deflate"}:
+            self._inflater = zlib.decompressobj(15 if encoding == "deflate" else 47)
+
+    def stage(self, part: bytes, operation: Operation, said: Answer) -> str:
+        """Return what the events in the next part are: the first that is not before the content decides.
+
+        Args:
+            part: Next bytes.
+            operation: What was asked for.
+            said: Filled with what the events say about the answer.
+        """
+        if self._is_blind:
+            return Stage.CONTENT
+        if self._inflater is not None:
+            try:
+                part = self._inflater.decompress(part, INFLATED_BYTES_MAX)
+            except zlib.error:
+                self._is_blind = True
+                return Stage.CONTENT
+            part = self._cutter.feed(part)
+        for data in event_data(part):
+            stage = read_event(data, operation, said)
+            if stage != Stage.BEFORE:
+                return stage
+        return Stage.BEFORE
