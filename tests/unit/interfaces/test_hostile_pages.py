@@ -13,6 +13,7 @@ import desk_world
 import page_site
 import page_world as world
 import pytest
+from json_texts import strings_in
 from starlette.testclient import TestClient
 
 from pilothouse.connectors.charter_file import read_charter_text
@@ -95,17 +96,6 @@ def test_every_json_carries_it_as_a_bounded_string(client, path):
     texts = list(strings_in(json.loads(answer.text)))
     assert not any(HIDDEN.search(one) for one in texts)
     assert max(map(len, texts)) < 20_000
-
-
-def strings_in(value):
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for part in value.values():
-            yield from strings_in(part)
-    elif isinstance(value, list):
-        for part in value:
-            yield from strings_in(part)
 
 
 def test_the_hostile_words_are_there_to_be_read(client):

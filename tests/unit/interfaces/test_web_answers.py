@@ -10,6 +10,7 @@ import re
 import page_site
 import page_world as world
 import pytest
+from json_texts import strings_in
 from starlette.testclient import TestClient
 
 from pilothouse.errors import StorageUnavailable, UnknownName
@@ -59,17 +60,6 @@ def test_each_number_on_a_page_stands_in_its_view_model(client, path):
     numbers = set(re.findall(r"\d[\d.,]*\d|\d", text))
     assert numbers
     assert not {number for number in numbers if number not in known}
-
-
-def strings_in(value):
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for part in value.values():
-            yield from strings_in(part)
-    elif isinstance(value, list):
-        for part in value:
-            yield from strings_in(part)
 
 
 @pytest.mark.parametrize("path", [*PAGES, "/static/none", "/nowhere", f"{BASE}/readiness.json"])

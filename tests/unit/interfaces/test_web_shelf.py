@@ -12,6 +12,7 @@ import desk_world
 import page_site
 import page_world as world
 import pytest
+from json_texts import strings_in
 from rich.console import Console
 from starlette.testclient import TestClient
 
@@ -62,17 +63,6 @@ def enter(site, who):
 
 def send(client, path, **fields):
     return client.post(path, data={"form_token": client.token, **fields}, headers=SAME)
-
-
-def strings_in(value):
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for part in value.values():
-            yield from strings_in(part)
-    elif isinstance(value, list):
-        for part in value:
-            yield from strings_in(part)
 
 
 def numbers_in(text):

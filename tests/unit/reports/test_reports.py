@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from evidence_made import everything_holds, load_charter, replaced
+from json_texts import strings_in
 from pdf_text import pdf_text
 from rich.console import Console
 
@@ -93,14 +94,6 @@ def squeezed(text):
     return re.sub(r"\s+", "", text)
 
 
-def texts_in(value):
-    if isinstance(value, dict):
-        return [one for part in value.values() for one in texts_in(part)]
-    if isinstance(value, list):
-        return [one for part in value for one in texts_in(part)]
-    return [value] if isinstance(value, str) else []
-
-
 def test_page_terminal_json_and_pdf_show_the_same_numbers_of_the_same_moment(sheet):
     document = json.loads(page_json(sheet))
     said = {
@@ -121,7 +114,7 @@ def test_page_terminal_json_and_pdf_show_the_same_numbers_of_the_same_moment(she
     for name, face in faces.items():
         missing = {one for one in said if squeezed(one) not in squeezed(face)}
         assert not missing, (name, missing)
-    known = squeezed(" ".join(texts_in(document)))
+    known = squeezed(" ".join(strings_in(document)))
     pages = set(re.findall(r"display|page (\d+)", faces["pdf"]))
     for name, face in faces.items():
         numbers = set(re.findall(r"\d[\d.,]*\d|\d", face)) - pages
