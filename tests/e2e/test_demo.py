@@ -18,12 +18,28 @@ import pytest
 
 from pilothouse.app import open_installation
 from pilothouse.connectors.own_server import ask_health, read_server
+from pilothouse.core.action.demotion import Act, Move
 from pilothouse.core.evidence.outcome import OutcomeStatus
 from pilothouse.core.evidence.task import TaskResult, TaskState
-from pilothouse.demo.traffic import CHANGE_DAY, DAYS, FOREIGN_CURRENCY_FROM_DAY, PILOT_DAYS
+from pilothouse.core.verdict.framework import NOT_WAIVABLE
+from pilothouse.demo.furnish import INBOXES
+from pilothouse.demo.traffic import (
+    CHANGE_DAY,
+    DAYS,
+    FOREIGN_CURRENCY_FROM_DAY,
+    INCIDENT_DAY,
+    PHASE_DAY,
+    PILOT_DAYS,
+    REPAIR_DAY,
+    SCOPED_DAY,
+    STORY_DAYS,
+)
 from pilothouse.demo.triage_model import PINNED_MODEL, SWAPPED_MODEL
 from pilothouse.ports.lake import TaskFilter
 from pilothouse.settings import load_settings
+from pilothouse.workflows.act_log import ACTED
+from pilothouse.workflows.phase_log import phase_events
+from pilothouse.workflows.signing import waivers_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("demo")]
 
@@ -32,7 +48,7 @@ FOREVER_NS = 2**62
 PILOTHOUSE = [sys.executable, "-m", "pilothouse"]
 
 
-def pilothouse(*arguments, timeout=240):
+def pilothouse(*arguments, timeout=1_500):
     return subprocess.run(
         [*PILOTHOUSE, *arguments], capture_output=True, text=True, timeout=timeout, check=False
     )
@@ -64,7 +80,7 @@ def began(home, demo):
 def mails(home, demo):
     return {
         mail["document"]: mail
-        for name in ("pilot", "production")
+        for name in INBOXES
         for mail in map(json.loads, (home / "demo" / f"inbox-{name}.jsonl").read_text().splitlines())
     }
 
@@ -97,7 +113,8 @@ def document_of(task):
 
 
 def test_progress_is_told_day_by_day_on_stderr(demo):
-    assert all(f"day {day:2} " in demo.stderr for day in range(1, DAYS + 1))
+    days = {*range(1, REPAIR_DAY + 1), *range(SCOPED_DAY, STORY_DAYS + 1)}
+    assert all(f"day {day:2} " in demo.stderr for day in days)
     assert "Traceback" not in demo.stderr
 
 
@@ -119,8 +136,8 @@ def test_every_task_has_model_tools_tokens_input_and_output(tasks):
         assert '"document"' in task.output_preview
 
 
-def test_the_pilot_looks_brilliant_and_still_proves_nothing(story, tasks, outcomes):
-    pilot = [task for task in tasks if task.environment == "pilot"]
+def test_the_pilot_looks_brilliant_and_still_proves_nothing(story, tasks, outcomes, began):
+    pilot = [task for task in tasks if day_of(task, began) <= PILOT_DAYS]
     assert 40 <= len(pilot) <= 60
     assert {outcomes[task.trace_id].status for task in pilot} == {OutcomeStatus.VERIFIED}
     assert story["pilot"]["word"] == "NOT ENOUGH EVIDENCE"
@@ -133,9 +150,19 @@ def test_the_model_changes_silently_on_its_day(tasks, began):
         model: {day_of(task, began) for task in tasks if model in task.models}
         for model in (PINNED_MODEL, SWAPPED_MODEL)
     }
-    assert served[PINNED_MODEL] == set(range(1, CHANGE_DAY))
+    assert served[PINNED_MODEL] == {*range(1, CHANGE_DAY), *range(SCOPED_DAY, STORY_DAYS)}
     assert served[SWAPPED_MODEL] == set(range(CHANGE_DAY, DAYS + 1))
-    assert len({task.version_digest for task in tasks}) == 1
+
+
+def test_the_story_has_three_versions_and_the_one_that_held_comes_back(tasks, began):
+    served = {
+        name: {task.version_digest for task in tasks if day_of(task, began) in days}
+        for name, days in INBOXES.items()
+    }
+    assert all(len(versions) == 1 for versions in served.values())
+    assert served["pilot"] == served["production"]
+    assert served["scoped"] == served["phase-1"] == served["recovery"]
+    assert len({task.version_digest for task in tasks}) == 3
 
 
 def test_every_claim_was_checked_and_the_erp_says_the_same_when_asked_again(tasks, outcomes, erp):
@@ -166,7 +193,7 @@ def test_the_agent_lies_only_after_a_tool_failed(tasks, outcomes, began):
     ]
     assert len(lies) >= 5
     assert all(task.tool_errors > 0 for task in lies)
-    assert all(day_of(task, began) >= CHANGE_DAY for task in lies)
+    assert all(CHANGE_DAY <= day_of(task, began) <= DAYS for task in lies)
 
 
 def test_messy_traffic_is_worse_and_the_other_model_worse_still(tasks, outcomes, began):
@@ -191,23 +218,80 @@ def test_an_undeclared_host_appears_with_the_foreign_currency(tasks, began):
     assert min(day_of(task, began) for task in abroad) >= FOREIGN_CURRENCY_FROM_DAY
 
 
-def test_some_work_is_escalated_and_some_has_no_type(tasks):
+def test_some_work_is_escalated_and_some_has_no_type(tasks, began):
+    tasks = [task for task in tasks if day_of(task, began) <= DAYS]
     escalated = [task for task in tasks if task.result is TaskResult.ESCALATED]
     assert 0.02 < len(escalated) / len(tasks) < 0.15
     assert 0.01 < sum(task.task_type == "undeclared" for task in tasks) / len(tasks) < 0.08
 
 
+def typed(story, *words):
+    """The commands that begin with some words, in order, each with its day."""
+    begins = " ".join(("$ pilothouse", *words))
+    return [step["day"] for step in story["story"] if step["text"].startswith(begins)]
+
+
 def test_the_verdict_is_no_go_with_three_findings_from_different_requirements(story):
-    assert story["verdict"]["word"] == "NO-GO"
+    assert story["failed"]["word"] == "NO-GO"
     assert len(story["findings"]) == 3
     joined = " ".join(story["findings"])
     assert "fx-rates.example" in joined
     assert SWAPPED_MODEL in joined
 
 
+def test_the_story_is_told_in_chapters_by_commands_that_anybody_can_type(story):
+    chapters = [step["text"].split(":")[0].split(",")[0] for step in story["story"] if step["is_chapter"]]
+    assert chapters == [
+        "The pilot", "Real mail", "Remediation", "Phase 1", "Incident", "Rollback", "Recovered",
+    ]  # fmt: skip
+    assert typed(story, "verdict") == [DAYS, REPAIR_DAY, INCIDENT_DAY]
+    assert len(typed(story, "evidence attest")) >= 10
+    assert typed(story, "gate") == typed(story, "drill owner-powers") == [REPAIR_DAY]
+    assert typed(story, "phase rollback") == typed(story, "resume") == [INCIDENT_DAY]
+    assert typed(story, "phase request") == typed(story, "phase approve") == [PHASE_DAY, STORY_DAYS]
+
+
+def test_what_the_sponsor_waived_is_said_and_never_what_no_signature_lets_pass(story, home):
+    with open_installation(load_settings(home=home / "demo")) as installation:
+        waivers = waivers_of(installation.ledger, AGENT)
+    assert waivers
+    assert not {waiver.requirement for waiver in waivers} & NOT_WAIVABLE
+    assert {waiver.signer for waiver in waivers} == {"vp"}
+
+
+def test_the_phase_was_won_lost_and_won_again(home, demo):
+    with open_installation(load_settings(home=home / "demo")) as installation:
+        events = phase_events(installation.ledger, AGENT)
+    assert [(event.phase, event.move.value) for event in events] == [
+        ("1", "entered"), ("pilot", "rolled back"), ("1", "entered"),
+    ]  # fmt: skip
+    assert events[0].by == events[2].by == ("dana",)
+    assert events[1].by == ("sam",)
+
+
+def test_the_shortcut_around_the_gate_was_paused_by_its_verdict_and_told_to_people(
+    home, demo, began, outcomes, tasks
+):
+    with open_installation(load_settings(home=home / "demo")) as installation:
+        acts = [
+            Act.model_validate_json(row.document) for row in installation.ledger.decisions(AGENT, kind=ACTED)
+        ]
+    assert {act.move for act in acts} >= {Move.PAUSE, Move.ROLL_BACK}
+    assert all(act.incident for act in acts if act.move in {Move.PAUSE, Move.ROLL_BACK})
+    shortcut = [task for task in tasks if day_of(task, began) == INCIDENT_DAY]
+    found = Counter(outcomes[task.trace_id].status for task in shortcut)
+    assert found[OutcomeStatus.CONTRADICTED] > found[OutcomeStatus.VERIFIED]
+
+
+def test_the_last_verdict_stands_in_phase_1_with_its_conditions(story):
+    assert story["verdict"]["phase"] == "Phase 1"
+    assert story["verdict"]["word"] == "GO WITH CONDITIONS"
+    assert sum(row["contradicts"] for row in story["verdict"]["truth"]) == 0
+
+
 def test_the_verdict_command_says_the_same_on_the_demos_folder(home, story):
     done = pilothouse("verdict", AGENT, "--home", str(home / "demo"), "--json")
-    assert done.returncode == 1, done.stderr
+    assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["word"] == story["verdict"]["word"]
 
 
@@ -257,5 +341,5 @@ def test_a_folder_that_no_demo_made_is_left_alone(tmp_path):
 
 
 def test_the_simulated_days_end_now(began):
-    ended = began + timedelta(days=DAYS)
-    assert timedelta() <= datetime.now(UTC) - ended < timedelta(minutes=30)
+    ended = began + timedelta(days=STORY_DAYS)
+    assert timedelta() <= datetime.now(UTC) - ended < timedelta(minutes=60)

@@ -6,7 +6,6 @@ What a command needs is imported when it runs, so that `pilothouse --help` and `
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from pilothouse.app.boundary import open_boundary
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
 
     import typer
 
-    from pilothouse.demo.story import DemoParts, Step
+    from pilothouse.demo.parts import DemoParts
     from pilothouse.settings import Settings
     from pilothouse.workflows.backup import Manifest
     from pilothouse.workflows.doctor import Checkup
@@ -69,13 +68,9 @@ __all__ = [
 
 def demo_parts() -> DemoParts:
     """Return what the demo needs of us."""
-    from pilothouse.demo.story import DemoParts
+    from pilothouse.app.demo import demo_parts as parts
 
-    return DemoParts(
-        clock=SystemClock(),
-        open_installation=open_installation,
-        open_intake=open_intake,
-    )
+    return parts(command_tree)
 
 
 def prepare_demo(settings: Settings) -> Settings:
@@ -84,12 +79,9 @@ def prepare_demo(settings: Settings) -> Settings:
     Args:
         settings: Settings of the user's installation.
     """
-    from pilothouse.demo.story import prepare_demo as prepare
+    from pilothouse.app.demo import prepare_demo as prepare
 
-    def tell(step: Step) -> None:
-        sys.stderr.write(f"  {step.line}\n")
-
-    return prepare(settings, demo_parts(), on_step=tell)
+    return prepare(settings, demo_parts())
 
 
 def examine_installation(settings: Settings) -> Checkup:

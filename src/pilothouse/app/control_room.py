@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pilothouse.app.opening import open_stores
+from pilothouse.app.opening import open_stores, simulated_now
 
 if TYPE_CHECKING:
     from pilothouse.ledger.ledger import SqlLedger
@@ -48,7 +48,7 @@ def control_room(installation: Installation, ledger: SqlLedger) -> ControlRoom:
     from pilothouse.ledger.watch import SqlWatch
     from pilothouse.workflows.control_room import ControlRoom
 
-    work = SqlWork(ledger.database)
+    work = SqlWork(ledger.database, simulated_now())
     return ControlRoom(
         installation=installation,
         controls=SqlControls(ledger.database),

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -14,15 +14,37 @@ if TYPE_CHECKING:
     from pilothouse.settings import Settings
     from pilothouse.workflows.installation import Installation
 
-__all__ = ["SystemClock", "open_installation", "open_intake", "open_stores"]
+__all__ = ["SystemClock", "at_simulated", "open_installation", "open_intake", "open_stores", "simulated_now"]
+
+_simulated: list[datetime] = []
+"""The moment that this process is told to live at; empty outside of the demo. Threads of a command share it."""
 
 
 class SystemClock:
-    """The machine's wall clock, in UTC."""
+    """The machine's wall clock, in UTC; in the demo's own process the moment that its story has come to."""
 
     def now(self) -> datetime:
         """Return the present moment, aware UTC."""
-        return datetime.now(UTC)
+        return _simulated[-1] if _simulated else datetime.now(UTC)
+
+
+@contextmanager
+def at_simulated(moment: datetime) -> Iterator[None]:
+    """Let this process live at a moment for the time of a block; only the demo does, and no setting can.
+
+    Args:
+        moment: Aware UTC.
+    """
+    _simulated.append(moment)
+    try:
+        yield
+    finally:
+        _simulated.pop()
+
+
+def simulated_now() -> Callable[[], datetime] | None:
+    """Return the clock for timers where the process lives at a simulated moment; None leaves it to the database."""
+    return SystemClock().now if _simulated else None
 
 
 @contextmanager

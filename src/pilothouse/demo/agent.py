@@ -37,6 +37,7 @@ __all__ = ["Desk", "Routing", "build_agent", "main", "triage"]
 
 AGENT_NAME = "ap-invoice-triage"
 MODEL = "acme-large-2026-04-12"
+ERP_HOST = "erp.harbour.example"
 RATES_HOST = "fx-rates.example"
 
 AT_ONCE_MAX = 6
@@ -86,20 +87,27 @@ def build_agent(instructions: str) -> Agent[Desk, Routing]:
         instructions=instructions,
     )
 
+    def name_the_erp() -> None:
+        """Say on the tool's span whom it talks to, as client instrumentations do."""
+        trace.get_current_span().set_attributes({"server.address": ERP_HOST, "server.port": 443})
+
     @agent.tool
     async def find_po(ctx: RunContext[Desk], po_number: str) -> str:
         """Find a purchase order by its number."""
+        name_the_erp()
         order = ctx.deps.erp.find_order(po_number)
         return json.dumps(asdict(order)) if order else "not found"
 
     @agent.tool
     async def search_po(ctx: RunContext[Desk], supplier: str) -> str:
         """List open purchase orders of a supplier."""
+        name_the_erp()
         return json.dumps([asdict(order) for order in ctx.deps.erp.search_orders(supplier)])
 
     @agent.tool
     async def route_invoice(ctx: RunContext[Desk], document: str, queue: str, po_number: str) -> str:
         """Put a document into a queue, with its purchase order if it has one."""
+        name_the_erp()
         try:
             ctx.deps.erp.route(document=document, queue=queue, po_number=po_number, at_ns=ctx.deps.now_ns)
         except TimeoutError as error:

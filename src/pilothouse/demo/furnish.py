@@ -15,16 +15,35 @@ from pathlib import Path
 from pilothouse.core.evidence.price import Price, TokenClass
 from pilothouse.demo.erp import create_erp
 from pilothouse.demo.place import DemoPlace
-from pilothouse.demo.traffic import DAYS, PILOT_DAYS, Mail, make_world
+from pilothouse.demo.traffic import (
+    DAYS,
+    INCIDENT_DAY,
+    PHASE_DAY,
+    PILOT_DAYS,
+    SCOPED_DAY,
+    STORY_DAYS,
+    Mail,
+    make_world,
+)
 from pilothouse.demo.triage_model import PINNED_MODEL
 from pilothouse.ports.ledger import Ledger
 from pilothouse.workflows.accept import accept_file
 
-__all__ = ["CHARTER_SOURCE", "furnish"]
+__all__ = ["CHARTER_SOURCE", "INBOXES", "furnish"]
 
 CHARTER_SOURCE = Path(__file__).parent / "charter"
 SEED = 2026
-"""One seed, so that everybody sees the same fourteen days."""
+"""One seed, so that everybody sees the same days."""
+
+INBOXES = {
+    "pilot": range(1, PILOT_DAYS + 1),
+    "production": range(PILOT_DAYS + 1, DAYS + 1),
+    "scoped": range(SCOPED_DAY, PHASE_DAY),
+    "phase-1": range(PHASE_DAY, INCIDENT_DAY),
+    "incident": range(INCIDENT_DAY, INCIDENT_DAY + 1),
+    "recovery": range(INCIDENT_DAY + 1, STORY_DAYS),
+}
+"""One run of the agent works through each, and these are its days."""
 
 ACTOR = "pilothouse demo"
 PRICES_USD_PER_MILLION: Mapping[TokenClass, str] = {
@@ -45,15 +64,12 @@ def furnish(place: DemoPlace, ledger: Ledger, *, began_at: datetime, scale: floa
         scale: Share of the full volume, above 0 and at most 1.
     """
     shutil.copytree(CHARTER_SOURCE, place.agent_folder, ignore=shutil.ignore_patterns("__pycache__"))
-    world = make_world(now=began_at + timedelta(days=DAYS), rng=random.Random(SEED), scale=scale)  # noqa: S311 - made-up mail, no secrets
+    world = make_world(now=began_at + timedelta(days=STORY_DAYS), rng=random.Random(SEED), scale=scale)  # noqa: S311 - made-up mail, no secrets
     create_erp(place.erp, orders=world.orders, bookings=world.bookings, posting_runs=world.posting_runs)
     accept_file(ledger, place.charter, began_at, actor=ACTOR)
     ledger.add_prices(_prices(began_at))
-    for name, mails in (
-        ("pilot", [mail for mail in world.mails if mail.day <= PILOT_DAYS]),
-        ("production", [mail for mail in world.mails if mail.day > PILOT_DAYS]),
-    ):
-        _write_inbox(place.inbox(name), mails)
+    for name, days in INBOXES.items():
+        _write_inbox(place.inbox(name), [mail for mail in world.mails if mail.day in days])
 
 
 def _prices(since: datetime) -> list[Price]:

@@ -14,8 +14,17 @@ from pilothouse.connectors.own_server import ask_health, read_server
 from pilothouse.errors import Conflict, UsageError
 from pilothouse.settings import Settings
 
-__all__ = ["DemoPlace", "claim_place", "demo_settings", "find_place", "mark_finished", "read_beginning"]
+__all__ = [
+    "AGENT",
+    "DemoPlace",
+    "claim_place",
+    "demo_settings",
+    "find_place",
+    "mark_finished",
+    "read_beginning",
+]
 
+AGENT = "ap-invoice-triage"
 MARK = "demo.json"
 MADE_BY = "pilothouse demo"
 FOLDER = "demo"
@@ -39,7 +48,7 @@ class DemoPlace:
     @property
     def agent_folder(self) -> Path:
         """The agent's repository: charter, prompts, verifier, and the ERP beside them."""
-        return self.home / "ap-invoice-triage"
+        return self.home / AGENT
 
     @property
     def charter(self) -> Path:
@@ -57,9 +66,9 @@ class DemoPlace:
         return self.home / "report.html"
 
     @property
-    def server_log(self) -> Path:
-        """What the server said while the demo ran."""
-        return self.home / "server.log"
+    def prompt(self) -> Path:
+        """The agent's instructions."""
+        return self.agent_folder / "prompts" / "system.md"
 
     def inbox(self, name: str) -> Path:
         """Mails of one run of the agent, one JSON object a line."""

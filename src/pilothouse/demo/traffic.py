@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fourteen days of mail for an accounts-payable inbox: a curated pilot, then traffic with a messy tail.
+"""Five and a half weeks of mail for an accounts-payable inbox: a curated pilot, a messy tail, then a narrow scope.
 
 Everything is drawn from one seed. What a mail says goes into the inbox; what accounts payable booked in the end goes
 into the ERP. Nothing here knows or decides how the agent will do.
@@ -15,14 +15,47 @@ from datetime import datetime, timedelta
 from pilothouse.demo.erp import Booking, PostingRun, PurchaseOrder
 from pilothouse.demo.mail import ENTITIES, LANGUAGES, Invoice, blur, render_invoice, render_notice
 
-__all__ = ["CHANGE_DAY", "DAYS", "FRANCS_PER_EURO", "PILOT_DAYS", "Mail", "World", "make_world"]
+__all__ = [
+    "CHANGE_DAY",
+    "DAYS",
+    "FRANCS_PER_EURO",
+    "INCIDENT_DAY",
+    "PHASE_DAY",
+    "PILOT_DAYS",
+    "REPAIR_DAY",
+    "SCOPED_DAY",
+    "STORY_DAYS",
+    "Mail",
+    "World",
+    "make_world",
+]
 
 DAYS = 14
+"""The flawed pilot: it ends with a verdict."""
+
 PILOT_DAYS = 2
 """Days 1 and 2 are the pilot: inputs that somebody chose."""
 
+REPAIR_DAY = DAYS + 1
+"""From this day on only mail that names a purchase order comes in, and the posting run is at night."""
+
+SCOPED_DAY = REPAIR_DAY + 7
+"""The repair takes a week; then the repaired version works for another."""
+
+PHASE_DAY = SCOPED_DAY + 7
+"""The gate of phase 1 is looked at when that week is over; by then 14 days have gone by without an undeclared host."""
+
+INCIDENT_DAY = PHASE_DAY + 2
+STORY_DAYS = INCIDENT_DAY + 8
+"""A week of the version that held, after the incident, and the day of the second look."""
+
 PILOT_MAILS_PER_DAY = 25
-MAILS_PER_DAY = 56
+MAILS_PER_DAY = 32
+SCOPED_MAILS_PER_DAY = 34
+"""Seven days of it prove at most 2 % contradicted and 5 % unverifiable claims at the level of a planned look."""
+
+QUIET_MAILS_PER_DAY = 8
+INCIDENT_MAILS = 24
 CHANGE_DAY = 10
 """From this day on the provider answers with another model than the one that was asked for."""
 
@@ -40,6 +73,15 @@ PILOT_HOURS = (0.32, 0.45)
 
 POSTING_RUN = (0.62, 0.64)
 """The ERP's posting run: about half an hour every afternoon, in which it accepts no writes."""
+
+POSTING_RUN_REPAIRED = (0.04, 0.06)
+"""The same run, moved to the night."""
+
+DISPUTED = 0.015
+"""Share of invoices in dispute with the supplier: not booked yet, so nobody can tell where they belong."""
+
+DISPUTED_SCOPED = 0.005
+"""The same among printed invoices that name their order."""
 
 TAIL = (
     ("clean_order", 0.50),
@@ -59,6 +101,9 @@ TAIL = (
 
 CHOSEN = (("clean_order", 0.75), ("utility", 0.18), ("clean_credit", 0.07))
 """What somebody picked for the pilot."""
+
+SCOPED = (("clean_order", 1.0),)
+"""What is left when the scope is narrow: invoices that name their purchase order."""
 
 SUPPLIERS = (
     ("Northwind Paper", "en"),
@@ -88,7 +133,7 @@ class Mail:
 
     Attributes:
         document: Handle of the document in the ERP.
-        day: Simulated day, 1..14.
+        day: Simulated day, from 1.
         arrived_ns: Simulated arrival, Unix nanoseconds UTC.
         text: What it says.
     """
@@ -117,7 +162,7 @@ class World:
 
 
 def make_world(*, now: datetime, rng: random.Random, scale: float = 1.0) -> World:
-    """Draw the mail of fourteen days that end now.
+    """Draw the mail of the story, which ends now.
 
     Args:
         now: End of the last day, aware UTC.
@@ -130,35 +175,50 @@ def make_world(*, now: datetime, rng: random.Random, scale: float = 1.0) -> Worl
     Example:
         >>> from datetime import UTC
         >>> world = make_world(now=datetime(2026, 11, 20, tzinfo=UTC), rng=random.Random(1), scale=0.1)
-        >>> len(world.posting_runs)
-        14
+        >>> len(world.posting_runs) == STORY_DAYS
+        True
     """
     return _Drawing(now=now, rng=rng).draw(scale)
+
+
+def _of_day(day: int) -> tuple[int, tuple[tuple[str, float], ...]]:
+    """Return how many mails a day brings, and of which kinds."""
+    if day <= PILOT_DAYS:
+        return PILOT_MAILS_PER_DAY, CHOSEN
+    if day <= DAYS:
+        return MAILS_PER_DAY, TAIL
+    if PHASE_DAY <= day < INCIDENT_DAY:
+        return QUIET_MAILS_PER_DAY, SCOPED
+    return (INCIDENT_MAILS if day == INCIDENT_DAY else SCOPED_MAILS_PER_DAY), SCOPED
 
 
 class _Drawing:
     """The state of one drawing: counters, orders and bookings so far."""
 
     def __init__(self, *, now: datetime, rng: random.Random) -> None:
-        self._start = now - timedelta(days=DAYS)
+        self._start = now - timedelta(days=STORY_DAYS)
         self._rng = rng
         self._orders: list[PurchaseOrder] = []
         self._bookings: list[Booking] = []
         self._seen: list[tuple[str, Invoice]] = []
         self._numbers = iter(rng.sample(range(400_000, 499_999), 20_000))
         self._documents = 0
+        self._disputed = DISPUTED
 
     def draw(self, scale: float) -> World:
         mails: list[Mail] = []
-        for day in range(1, DAYS + 1):
-            pilot = day <= PILOT_DAYS
-            count = max(3, round((PILOT_MAILS_PER_DAY if pilot else MAILS_PER_DAY) * scale))
-            low, high = PILOT_HOURS if pilot else WORKDAY
-            moments = sorted(self._rng.uniform(low, high) for _ in range(count))
-            mails.extend(self._mail(day, day - 1 + moment, pilot=pilot) for moment in moments)
+        for day in range(1, STORY_DAYS):
+            if REPAIR_DAY <= day < SCOPED_DAY:
+                continue
+            volume, kinds = _of_day(day)
+            self._disputed = DISPUTED if day <= DAYS else DISPUTED_SCOPED
+            low, high = PILOT_HOURS if day <= PILOT_DAYS else WORKDAY
+            moments = sorted(self._rng.uniform(low, high) for _ in range(max(3, round(volume * scale))))
+            mails.extend(self._mail(day, day - 1 + moment, kinds) for moment in moments)
         runs = [
-            PostingRun(from_ns=self._ns(day + POSTING_RUN[0]), to_ns=self._ns(day + POSTING_RUN[1]))
-            for day in range(DAYS)
+            PostingRun(from_ns=self._ns(day + start), to_ns=self._ns(day + end))
+            for day in range(STORY_DAYS)
+            for start, end in [POSTING_RUN if day < DAYS else POSTING_RUN_REPAIRED]
         ]
         return World(
             mails=tuple(mails),
@@ -170,10 +230,9 @@ class _Drawing:
     def _ns(self, days: float) -> int:
         return int((self._start + timedelta(days=days)).timestamp() * 1_000_000_000)
 
-    def _mail(self, day: int, moment: float, *, pilot: bool) -> Mail:
+    def _mail(self, day: int, moment: float, kinds: tuple[tuple[str, float], ...]) -> Mail:
         self._documents += 1
         document = f"D-{self._documents:05d}"
-        kinds = CHOSEN if pilot else TAIL
         kind = self._rng.choices([name for name, _ in kinds], weights=[share for _, share in kinds])[0]
         if kind == "other_currency" and day < FOREIGN_CURRENCY_FROM_DAY:
             kind = "clean_order"
@@ -259,7 +318,7 @@ class _Drawing:
     def _book(
         self, document: str, *, queue: str, invoice: Invoice | None = None, duplicate_of: str = ""
     ) -> None:
-        if invoice is not None and self._rng.random() < 0.015:
+        if invoice is not None and self._rng.random() < self._disputed:
             return  # in dispute with the supplier: not booked yet, so nobody can tell
         self._bookings.append(
             Booking(

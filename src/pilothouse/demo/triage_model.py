@@ -16,7 +16,10 @@ from typing import Any
 
 from pilothouse.demo.model_script import Conversation, ToolCall, Turn
 
-__all__ = ["PINNED_MODEL", "SWAPPED_MODEL", "Habits", "Reading", "answer_as_provider"]
+__all__ = ["FIRST_ORDER_PROMPT", "PINNED_MODEL", "SWAPPED_MODEL", "Habits", "Reading", "answer_as_provider"]
+
+FIRST_ORDER_PROMPT = "take the first open order of the supplier"
+"""An instruction that sounds like a shortcut; the model follows it, as models do."""
 
 PINNED_MODEL = "acme-large-2026-04-12"
 SWAPPED_MODEL = "acme-large-2026-09-30"
@@ -37,6 +40,7 @@ class Habits:
         admits_failure: Whether it says so when a write did not go through.
         guesses_amounts: Whether it takes the order's amount when it cannot read the invoice's.
         reasoning_tokens: Hidden reasoning in each answer.
+        takes_first_order: Whether it was told to take the supplier's first order without looking further.
     """
 
     model: str
@@ -46,6 +50,7 @@ class Habits:
     admits_failure: bool
     guesses_amounts: bool
     reasoning_tokens: int
+    takes_first_order: bool = False
 
 
 PINNED = Habits(
@@ -85,7 +90,9 @@ class Reading:
     amount: float | None
 
 
-def answer_as_provider(conversation: Conversation, *, changes_at: datetime) -> Turn:
+def answer_as_provider(
+    conversation: Conversation, *, changes_at: datetime, restored_at: datetime | None = None
+) -> Turn:
     """Answer with the model that the provider serves at the moment of the mail.
 
     The provider's clock is the date on the mail, so that a rerun with several mails in work gives the same answers.
@@ -93,6 +100,7 @@ def answer_as_provider(conversation: Conversation, *, changes_at: datetime) -> T
     Args:
         conversation: What the agent asks, always for the pinned model.
         changes_at: From when on the provider serves another model under the same name, UTC.
+        restored_at: From when on it serves the pinned one again; None for never.
 
     Returns:
         The turn, under the name of the model that really answered.
@@ -106,7 +114,14 @@ def answer_as_provider(conversation: Conversation, *, changes_at: datetime) -> T
     """
     received = re.search(r"Received: (\d{4}-\d\d-\d\d \d\d:\d\d)", conversation.user_text)
     is_after = received is not None and received.group(1) >= f"{changes_at:%Y-%m-%d %H:%M}"
-    habits = SWAPPED if is_after else PINNED
+    if received is not None and restored_at is not None:
+        is_after = is_after and received.group(1) < f"{restored_at:%Y-%m-%d %H:%M}"
+    habits = replace(
+        SWAPPED if is_after else PINNED,
+        takes_first_order=any(
+            FIRST_ORDER_PROMPT in one.text for one in conversation.messages if one.role == "system"
+        ),
+    )
     turn = _decide(_read(conversation.user_text, habits), conversation, habits)
     return replace(turn, model=habits.model, reasoning_tokens=habits.reasoning_tokens)
 
@@ -158,6 +173,11 @@ def _decide(reading: Reading, conversation: Conversation, habits: Habits) -> Tur
 def _find_order(reading: Reading, results: list[tuple[ToolCall, Any]], habits: Habits) -> Turn:
     """Look for the order by number, then by supplier, and route to what was found."""
     found = {call.name: answer for call, answer in results}
+    if habits.takes_first_order:
+        if "search_po" not in found:
+            return _call("search_po", supplier=reading.supplier)
+        offers = found["search_po"] if isinstance(found["search_po"], list) else []
+        return _route(reading, "po-match", offers[0]["po_number"] if offers else reading.po_number)
     if reading.po_number and "find_po" not in found:
         return _call("find_po", po_number=reading.po_number)
     order = found.get("find_po")

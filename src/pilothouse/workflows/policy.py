@@ -13,6 +13,7 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.evidence import Binding, Evidence, Source
+from pilothouse.core.evidence.fold import version_in_force
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.ports.audit import AuditRecord
 from pilothouse.ports.lake import TaskFilter
@@ -110,8 +111,18 @@ def check_policies(room: BoundaryRoom, agent: str, now: datetime) -> PolicyCheck
     decided = room.log.search(agent=agent, kind=DECIDED)
     unused = _unused(charter, decided, now)
     reviewed = not unused or _is_reviewed(room, agent, unused, now)
-    calls, past, runs = _past_the_boundary(room, agent, decided, now)
-    evidence = _evidence(charter, test, unused, reviewed=reviewed, calls=calls, past=past, runs=runs, now=now)
+    version, calls, past, runs = _past_the_boundary(room, agent, decided, now)
+    evidence = _evidence(
+        charter,
+        test,
+        unused,
+        reviewed=reviewed,
+        version=version,
+        calls=calls,
+        past=past,
+        runs=runs,
+        now=now,
+    )
     room.installation.ledger.add_evidence(evidence)
     return PolicyCheck(
         agent=agent,
@@ -172,21 +183,25 @@ def _is_reviewed(room: BoundaryRoom, agent: str, unused: tuple[tuple[str, str], 
 
 def _past_the_boundary(
     room: BoundaryRoom, agent: str, decided: Sequence[AuditRecord], now: datetime
-) -> tuple[int, int, tuple[str, ...]]:
-    """Count tool calls of finished tasks against the decisions on record for their runs."""
+) -> tuple[str | None, int, int, tuple[str, ...]]:
+    """Count tool calls of the version that served last against the decisions on record for its runs."""
     on_record: Counter[str] = Counter(json.loads(record.text)["document"]["run"] for record in decided)
     since = now - USED_WITHIN
     if decided and len(decided) >= room.searched_max:
         since = max(since, decided[-1].at)
     window = TaskFilter(agent=agent, from_ns=unix_ns(since), to_ns=unix_ns(now), state="complete")
     calls, past, runs = 0, 0, []
-    for task in room.installation.lake.window(window):
+    tasks = room.installation.lake.window(window)
+    version = version_in_force(tasks)
+    for task in tasks:
+        if task.version_digest != version:
+            continue
         missing = max(0, task.tool_calls - on_record[task.trace_id])
         calls += task.tool_calls
         past += missing
         if missing:
             runs.append(task.trace_id)
-    return calls, past, tuple(runs[:50])
+    return version, calls, past, tuple(runs[:50])
 
 
 def _evidence(
@@ -195,6 +210,7 @@ def _evidence(
     unused: tuple[tuple[str, str], ...],
     *,
     reviewed: bool,
+    version: str | None,
     calls: int,
     past: int,
     runs: tuple[str, ...],
@@ -243,6 +259,7 @@ def _evidence(
             Evidence(
                 kind="policy.bypass",
                 agent=charter.agent,
+                binds=Binding(version=version),
                 window_from=since,
                 window_to=now,
                 n=calls,

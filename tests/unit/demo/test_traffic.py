@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The demo's two weeks of mail: a curated pilot, then a messy tail, the same for everybody."""
+"""The demo's five weeks of mail: a curated pilot, a messy tail, a narrow scope, the same for everybody."""
 
 from __future__ import annotations
 
@@ -10,7 +10,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pilothouse.demo.mail import Invoice, blur, render_invoice
-from pilothouse.demo.traffic import DAYS, PILOT_DAYS, make_world
+from pilothouse.demo.traffic import (
+    DAYS,
+    INCIDENT_DAY,
+    PHASE_DAY,
+    PILOT_DAYS,
+    REPAIR_DAY,
+    SCOPED_DAY,
+    STORY_DAYS,
+    make_world,
+)
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -24,10 +33,10 @@ def test_the_same_seed_gives_the_same_world(world):
     assert make_world(now=NOW, rng=random.Random(2026)) == world
 
 
-def test_every_mail_arrives_within_the_last_fourteen_days_in_order(world):
+def test_every_mail_arrives_within_the_days_of_the_story_in_order(world):
     times = [mail.arrived_ns for mail in world.mails]
     assert times == sorted(times)
-    start = (NOW - timedelta(days=DAYS)).timestamp() * 1e9
+    start = (NOW - timedelta(days=STORY_DAYS)).timestamp() * 1e9
     assert start <= times[0]
     assert times[-1] <= NOW.timestamp() * 1e9
 
@@ -44,11 +53,34 @@ def test_the_pilot_never_meets_a_posting_run(world):
 
 
 def test_production_has_a_tail_that_the_pilot_had_not(world):
-    production = "\n".join(mail.text for mail in world.mails if mail.day > PILOT_DAYS)
+    production = "\n".join(mail.text for mail in world.mails if PILOT_DAYS < mail.day <= DAYS)
     pilot = "\n".join(mail.text for mail in world.mails if mail.day <= PILOT_DAYS)
-    for sign in ("RECHNUNG", "AVOIR", "CHF", "thousand", "statement of account"):
-        assert sign in production, sign
-        assert sign not in pilot, sign
+    for sign in (
+        "RECHNUNG",
+        "GUTSCHRIFT|AVOIR|NOTA DE ABONO|KOREKTA",
+        "CHF",
+        "thousand",
+        "statement of account",
+    ):
+        assert re.search(sign, production), sign
+        assert not re.search(sign, pilot), sign
+
+
+def test_the_narrow_scope_holds_only_printed_invoices_with_an_order(world):
+    scoped = [mail for mail in world.mails if mail.day >= REPAIR_DAY]
+    assert all(re.search(r"\nPurchase order: PO-\d{6}\n", mail.text) for mail in scoped)
+    assert all(re.search(r"\nTotal: (EUR|GBP) [\d,]+\.\d\d$", mail.text) for mail in scoped)
+
+
+def test_a_week_of_the_narrow_scope_stands_before_each_look_at_the_gate(world):
+    for first in (SCOPED_DAY, INCIDENT_DAY + 1):
+        assert sum(first <= mail.day < first + 7 for mail in world.mails) >= 200
+    assert PHASE_DAY - SCOPED_DAY == STORY_DAYS - (INCIDENT_DAY + 1) == 7
+
+
+def test_the_repaired_agent_meets_no_posting_run(world):
+    scoped = [mail.arrived_ns for mail in world.mails if mail.day >= REPAIR_DAY]
+    assert not any(run.from_ns <= ns < run.to_ns for ns in scoped for run in world.posting_runs)
 
 
 def test_some_production_mail_meets_a_posting_run(world):

@@ -226,47 +226,20 @@ def _breached(
         None,
     )
     if unbearable is not None:
-        return Demotion(
-            move=Move.PAUSE,
-            requirement=name,
-            item=unbearable,
-            phase=None,
-            version=verdict.version,
-            since=since,
-            due_at=since,
-            sentence=unbearable.sentence,
-            remedy=f"pilothouse resume {verdict.agent}",
+        return _at_once(
+            Move.PAUSE, name, unbearable, verdict, since, remedy=f"pilothouse resume {verdict.agent}"
         )
     item = requirement.deciding
     if name in _ROLL_BACK and _may_go_back(verdict, there):
-        return Demotion(
-            move=Move.ROLL_BACK,
-            requirement=name,
-            item=item,
-            phase=None,
-            version=verdict.version,
-            since=since,
-            due_at=since,
-            sentence=item.sentence,
-            remedy=item.remedy,
-        )
+        return _at_once(Move.ROLL_BACK, name, item, verdict, since, remedy=item.remedy)
     fallen = act is not None and act.move is Move.DEMOTE and act.state is ActState.DONE
     at_once = name in _ROLL_BACK and not fallen
     counted_from = since if there.phase_since is None else max(since, there.phase_since)
     due_at = since if at_once else counted_from + there.resolve.get(name, GRACE)
     passed = now >= due_at
     below = _BELOW[verdict.phase]
-    words = _fall_words(verdict.phase, below, due_at, passed=passed)
-    return Demotion(
-        move=Move.DEMOTE if passed else Move.BLOCK_PROMOTION,
-        requirement=name,
-        item=item,
-        phase=below if passed else None,
-        version=verdict.version,
-        since=since,
-        due_at=due_at,
-        sentence=f"{item.sentence} {words}",
-        remedy=item.remedy,
+    return _fall(
+        Move.BLOCK_PROMOTION, name, item, verdict, since=since, due_at=due_at, below=below, passed=passed
     )
 
 
@@ -287,16 +260,48 @@ def _lapsed(
     due_at = lapsed_at + (PILOT_AFTER if fallen or long_away else grace)
     below: PhaseName = "pilot" if fallen or long_away else _BELOW[verdict.phase]
     passed = now >= due_at
-    words = _fall_words(verdict.phase, below, due_at, passed=passed)
+    name = item.requirement
+    return _fall(Move.GRACE, name, item, verdict, since=lapsed_at, due_at=due_at, below=below, passed=passed)
+
+
+def _at_once(
+    move: Move, name: str, item: ItemVerdict, verdict: AgentVerdict, since: datetime, *, remedy: str
+) -> Demotion:
+    """Return a move that takes effect now and leaves the phase as it is."""
     return Demotion(
-        move=Move.DEMOTE if passed else Move.GRACE,
-        requirement=item.requirement,
+        move=move,
+        requirement=name,
+        item=item,
+        phase=None,
+        version=verdict.version,
+        since=since,
+        due_at=since,
+        sentence=item.sentence,
+        remedy=remedy,
+    )
+
+
+def _fall(
+    warning: Move,
+    name: str,
+    item: ItemVerdict,
+    verdict: AgentVerdict,
+    *,
+    since: datetime,
+    due_at: datetime,
+    below: PhaseName,
+    passed: bool,
+) -> Demotion:
+    """Return the fall of the phase once its time has passed, and until then the move that warns of it."""
+    return Demotion(
+        move=Move.DEMOTE if passed else warning,
+        requirement=name,
         item=item,
         phase=below if passed else None,
         version=verdict.version,
-        since=lapsed_at,
+        since=since,
         due_at=due_at,
-        sentence=f"{item.sentence} {words}",
+        sentence=f"{item.sentence} {_fall_words(verdict.phase, below, due_at, passed=passed)}",
         remedy=item.remedy,
     )
 

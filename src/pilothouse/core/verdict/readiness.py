@@ -85,7 +85,7 @@ def _decide_one(
     deciding = ordered[0]
     mark = waiver_in_force(
         waivers,
-        deciding.item,
+        [found.item for found in ordered],
         requirement.id,
         bench.charter,
         now=bench.now,

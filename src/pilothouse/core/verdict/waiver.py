@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -47,6 +48,10 @@ class Waiver(BaseModel):
     value: float | None = None
 
 
+def _part(item: ItemVerdict) -> str:
+    return (item.scope.part or "").partition(" · ")[0]
+
+
 def _worse(value: float | None, signed: float | None, higher_is_better: bool | None) -> bool:
     if value is None or signed is None or higher_is_better is None:
         return False
@@ -55,7 +60,7 @@ def _worse(value: float | None, signed: float | None, higher_is_better: bool | N
 
 def waiver_in_force(
     waivers: tuple[Waiver, ...],
-    deciding: ItemVerdict,
+    items: Sequence[ItemVerdict],
     requirement: str,
     charter: Charter,
     *,
@@ -70,17 +75,19 @@ def waiver_in_force(
 
     Args:
         waivers: Every waiver ever signed.
-        deciding: The deciding item of the requirement.
+        items: The items of the requirement, the deciding one first.
         requirement: Requirement id.
         charter: The charter in force.
         now: The moment.
         version: Version that is judged.
         higher_is_better: Which way the deciding value improves; None when it has no direction.
     """
-    part = (deciding.scope.part or "").partition(" · ")[0]
-    if deciding.status in {Status.HOLDS, Status.AT_RISK}:
+    deciding = items[0]
+    if deciding.status in {Status.HOLDS, Status.AT_RISK} or requirement in NOT_WAIVABLE:
         return None
-    if requirement in NOT_WAIVABLE or (requirement, part) in _NEVER:
+    # A breach that no signature lets pass may stand behind a worse one of the same requirement.
+    unbearable = [item for item in items if (requirement, _part(item)) in _NEVER]
+    if deciding in unbearable or any(item.status is Status.BREACHED for item in unbearable):
         return None
     thresholds = charter.section_digests["thresholds"]
     valid = [

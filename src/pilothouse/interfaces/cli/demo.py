@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`pilothouse demo`: two weeks of a flawed pilot in under a minute, and an honest verdict at the end."""
+"""`pilothouse demo`: weeks of one agent in a minute and a half, from a failed verdict to phase 1 and back to it."""
 
 from __future__ import annotations
 
 import json
 import signal
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,7 +19,8 @@ from pilothouse.interfaces.cli.consoles import hint_console, result_console
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
-    from pilothouse.demo.story import DemoResult, Step
+    from pilothouse.demo.parts import Step
+    from pilothouse.demo.story import DemoResult
     from pilothouse.interfaces.cli.services import Services
     from pilothouse.interfaces.cli.verdict_view import VerdictPage
 
@@ -42,15 +44,20 @@ def register(cli: typer.Typer, services: Services) -> None:
             bool, typer.Option("--json", help="Print the verdict as JSON and nothing else.")
         ] = False,
     ) -> None:
-        """Watch an invoice-triage agent through fourteen simulated days, offline; ends with its verdict."""
+        """Watch an invoice-triage agent fail, be repaired, enter phase 1, fall and come back, offline."""
         notes = hint_console()
-        notes.print("An invoice-triage agent, fourteen simulated days; nothing leaves this machine.")
+        notes.print("An invoice-triage agent, five and a half simulated weeks; nothing leaves this machine.")
+        notes.print("A line with $ is a command that anybody can type; the demo plays the people who sign.")
+        told: list[Step] = []
         settings = load_settings(home=home)
         # Server and agent are processes of their own: a SIGTERM must end them as Ctrl-C does, not orphan them.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
 
         def on_step(step: Step) -> None:
-            notes.print(escape(f"  {step.line}"))
+            told.append(step)
+            notes.print(
+                f"\n[bold]{escape(step.line)}[/bold]" if step.is_chapter else escape(f"  {step.line}")
+            )
 
         from pilothouse.demo.place import find_place
         from pilothouse.demo.story import judge_demo, run_demo
@@ -59,12 +66,12 @@ def register(cli: typer.Typer, services: Services) -> None:
         kept = find_place(settings) if keep else None
         result = judge_demo(kept, parts) if kept else run_demo(settings, parts, on_step=on_step)
         if as_json:
-            typer.echo(json.dumps(_document(result), ensure_ascii=False))
+            typer.echo(json.dumps(_document(result, told), ensure_ascii=False))
         else:
             _print_result(result_console(), result, home)
 
 
-def _document(result: DemoResult) -> dict[str, object]:
+def _document(result: DemoResult, told: list[Step]) -> dict[str, object]:
     from pilothouse.demo.findings import worst_findings
     from pilothouse.interfaces.cli.verdict_view import build_verdict_page
 
@@ -72,37 +79,46 @@ def _document(result: DemoResult) -> dict[str, object]:
         "home": str(result.place.home),
         "report": str(result.place.report),
         "findings": [item.sentence for item in worst_findings(result.verdict)],
+        "story": [asdict(step) for step in told],
         "pilot": build_verdict_page(result.pilot).model_dump(mode="json"),
+        "failed": build_verdict_page(result.failed).model_dump(mode="json"),
         "verdict": build_verdict_page(result.assessment).model_dump(mode="json"),
     }
 
 
 def _print_result(out: Console, result: DemoResult, home: Path | None) -> None:
-    """Print the head of the verdict, what was claimed and found, the domains, and where to go on."""
+    """Print what could be said after the pilot, after two weeks and now, and where to go on."""
     from pilothouse.demo.findings import worst_findings
     from pilothouse.interfaces.cli.verdict_view import build_verdict_page
     from pilothouse.reports.terminal import head, plain_text
 
+    pilot, failed = build_verdict_page(result.pilot), build_verdict_page(result.failed)
     page = build_verdict_page(result.assessment)
     findings = worst_findings(result.verdict)
-    pilot = build_verdict_page(result.pilot)
     out.print()
     out.print(Text("After the pilot, day 2", style="bold"))
     out.print(_truth(pilot, out))
     out.print(Text(plain_text(f"  {pilot.word}: {pilot.sentence.plain}", out)))
     out.print()
-    out.print(Text("After two weeks", style="bold"))
-    out.print(head(page, out, f"{page.phase} · version {page.version} · {page.word}"))
-    out.print()
+    out.print(Text("After two weeks of real mail", style="bold"))
+    out.print(head(failed, out, f"{failed.phase} · version {failed.version} · {failed.word}"))
     out.print("What the agent says, and what the ERP says about it:")
-    out.print(_truth(page, out))
-    out.print("What the next phase asks for, by domain:")
-    out.print(_domains(page, out))
+    out.print(_truth(failed, out))
     out.print(f"The {len(findings)} worst findings:")
     for number, item in enumerate(findings, start=1):
         scope = "" if item.scope.label == "all" else f" · {item.scope.label}"
         out.print(Text(plain_text(f"  {number}. {item.requirement}{scope}", out), style="bold"))
         out.print(Text(plain_text(f"     {item.sentence}", out)))
+    out.print()
+    out.print(Text("Now, repaired, fallen and back", style="bold"))
+    out.print(head(page, out, f"{page.phase} · version {page.version} · {page.word}"))
+    out.print(_truth(page, out))
+    out.print("What the next phase asks for, by domain:")
+    out.print(_domains(page, out))
+    _print_way_on(out, result, home)
+
+
+def _print_way_on(out: Console, result: DemoResult, home: Path | None) -> None:
     where = f" --home {home}" if home is not None else ""
     agent = result.verdict.agent
     out.print()
@@ -112,8 +128,9 @@ def _print_result(out: Console, result: DemoResult, home: Path | None) -> None:
     out.print("Go on with:")
     for command in (
         f"pilothouse up --demo{where}",
-        f"pilothouse verdict {agent} --home {result.place.home}",
-        f"pilothouse traces --agent {agent} --home {result.place.home}",
+        f"pilothouse phase status {agent} --home {result.place.home}",
+        f"pilothouse verdict {agent} --plan --home {result.place.home}",
+        f"pilothouse incident list --all --home {result.place.home}",
     ):
         out.print(Text(f"  {command}"))
 

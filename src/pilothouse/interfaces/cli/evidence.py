@@ -105,51 +105,51 @@ def register(cli: typer.Typer, services: Services) -> None:
 
     @group.command("waive")
     def waive_item(
-        item: Item,
-        agent: Agent = None,
+        items: Annotated[list[str], typer.Argument(help="Requirements, for example EVAL-2 INT-3.")],
         *,
+        agent: Annotated[
+            str | None, typer.Option(help="Agent id; may be left out where there is only one.")
+        ] = None,
         until: Annotated[str, typer.Option(metavar="DATE", help="Its end, within 30 days: 2026-12-01.")],
         reason: Annotated[str, typer.Option(help="Why, one sentence.")],
         person: AsPerson = None,
         home: Home = None,
         as_json: AsJson = False,
     ) -> None:
-        """Let a gate open although a requirement does not hold; the status stays, the sponsor signs."""
+        """Let a gate open although requirements do not hold; their status stays, the sponsor signs."""
         from pilothouse.core.charter.answers import known
         from pilothouse.workflows.agents import choose_agent
         from pilothouse.workflows.assess import assess
         from pilothouse.workflows.signing import waive
 
-        item, now = item.upper(), services.clock.now()
+        now = services.clock.now()
         with services.open_installation(load_settings(home=home)) as installation:
             chosen = choose_agent(installation, agent)
             found = assess(installation, chosen, now, freeze=False)
-            one = next((each for each in found.verdict.requirements if each.requirement == item), None)
-            if one is None:
-                raise UnknownName.among(
-                    "requirement",
+            by_id = {each.requirement: each for each in found.verdict.requirements}
+            for item in dict.fromkeys(item.upper() for item in items):
+                if item not in by_id:
+                    raise UnknownName.among(
+                        "requirement", item, list(by_id), remedy=f"Run `pilothouse verdict {chosen} --full`."
+                    )
+                waiver = waive(
+                    installation.ledger,
+                    chosen,
                     item,
-                    [each.requirement for each in found.verdict.requirements],
-                    remedy=f"Run `pilothouse verdict {chosen} --full`.",
+                    by_id[item].deciding,
+                    version=found.verdict.version,
+                    person=person or known(found.charter.sponsor.person) or "",
+                    actor=f"{command_line_actor()} for {person or 'the sponsor'}",
+                    reason=reason,
+                    until=_day(until),
+                    now=now,
                 )
-            waiver = waive(
-                installation.ledger,
-                chosen,
-                item,
-                one.deciding,
-                version=found.verdict.version,
-                person=person or known(found.charter.sponsor.person) or "",
-                actor=f"{command_line_actor()} for {person or 'the sponsor'}",
-                reason=reason,
-                until=_day(until),
-                now=now,
-            )
-        typer.echo(
-            waiver.model_dump_json()
-            if as_json
-            else f"waived: {item} until {waiver.until:%d %b %Y} by {_name(found.charter, waiver.signer)}; "
-            "its status stays what it is"
-        )
+                typer.echo(
+                    waiver.model_dump_json()
+                    if as_json
+                    else f"waived: {item} until {waiver.until:%d %b %Y} by {_name(found.charter, waiver.signer)}; "
+                    "its status stays what it is"
+                )
 
 
 def _day(text: str) -> datetime:

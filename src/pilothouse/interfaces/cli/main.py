@@ -65,6 +65,8 @@ from pilothouse.interfaces.cli.consoles import hint_console
 from pilothouse.interfaces.cli.late import late_group
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pilothouse.interfaces.cli.services import Services
 
 __all__ = ["build_cli", "run_cli"]
@@ -120,12 +122,18 @@ def build_cli(services: Services) -> typer.Typer:
     return cli
 
 
-def run_cli(cli: typer.Typer) -> None:
-    """Run the command line; every error we raise becomes one message, a remedy and an exit status."""
+def run_cli(cli: typer.Typer, arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; every error we raise becomes one message, a remedy and an exit status.
+
+    Args:
+        cli: The command tree.
+        arguments: What was typed after the program's name; None for the process's own.
+    """
+    typed = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = cli(standalone_mode=False)
+        code = cli(typed, standalone_mode=False)
     except PilothouseError as error:
-        _show_error(error, as_json="--json" in sys.argv)
+        _show_error(error, as_json="--json" in typed)
         sys.exit(int(error.exit_status))
     except typer.Abort:
         sys.exit(130)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from pilothouse.demo.story import DemoParts
+    from pilothouse.demo.parts import DemoParts
     from pilothouse.ports.clock import Clock
     from pilothouse.ports.credentials import CredentialStore
     from pilothouse.ports.gateway import GatewayStore

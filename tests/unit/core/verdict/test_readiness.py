@@ -14,8 +14,8 @@ from pilothouse.core.verdict.expansion import people_in_role
 from pilothouse.core.verdict.framework import requirement_named
 from pilothouse.core.verdict.readiness import decide, exit_status, verdict_document
 from pilothouse.core.verdict.remediation import plan_steps
-from pilothouse.core.verdict.verdict import AgentVerdict
-from pilothouse.core.verdict.waiver import Waiver
+from pilothouse.core.verdict.verdict import AgentVerdict, Status
+from pilothouse.core.verdict.waiver import Waiver, waiver_in_force
 from pilothouse.errors import UnknownName
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -339,6 +339,19 @@ def test_some_things_are_never_waived(kind, task_type, requirement):
     spoilt = replaced(HELD, kind, task_type=task_type, n=100, good=99)
     found = verdict(spoilt, waivers=(waiver(requirement=requirement),))
     assert by_id(found)[requirement].waiver is None
+
+
+def test_a_breach_that_no_signature_lets_pass_is_not_hidden_behind_a_worse_one():
+    spoilt = replaced(HELD, "critical", task_type="po_invoice", n=100, good=99)
+    spoilt = replaced(spoilt, "quality", task_type="po_invoice", n=5_000, good=100)
+    found = by_id(verdict(spoilt, waivers=(waiver(requirement="MON-2"),)))["MON-2"]
+    behind = next(item for item in found.items if item.kind == "critical" and item.status is Status.BREACHED)
+    hidden = waiver_in_force(
+        (waiver(requirement="MON-2"),),
+        [*(item for item in found.items if item is not behind), behind],
+        "MON-2", CHARTER, now=NOW, version=V1, higher_is_better=None,
+    )  # fmt: skip
+    assert found.waiver is hidden is None
 
 
 def test_a_waiver_ends_when_the_value_gets_worse_than_the_signed_one():

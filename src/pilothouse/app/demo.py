@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Gives the demo what it needs: the stores, the door for telemetry, and the command line, at simulated moments."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from pilothouse.app.control_room import open_control_room
+from pilothouse.app.opening import SystemClock, at_simulated, open_installation, open_intake
+
+if TYPE_CHECKING:
+    import typer
+
+    from pilothouse.demo.parts import DemoParts, Step, Typed
+    from pilothouse.settings import Settings
+
+__all__ = ["demo_parts", "prepare_demo", "receive_telemetry"]
+
+STOP_WAIT_S = 10.0
+
+
+def demo_parts(tree: Callable[[], typer.Typer]) -> DemoParts:
+    """Return what the demo needs of us.
+
+    Args:
+        tree: The command line with every part wired.
+    """
+    from pilothouse.demo.parts import DemoParts
+
+    def type_command(words: Sequence[str], moment: datetime) -> Typed:
+        return _type(tree(), words, moment)
+
+    return DemoParts(
+        clock=SystemClock(),
+        open_installation=open_installation,
+        open_intake=open_intake,
+        open_control_room=open_control_room,
+        receive_telemetry=receive_telemetry,
+        type_command=type_command,
+        at_simulated=at_simulated,
+    )
+
+
+def prepare_demo(settings: Settings, parts: DemoParts) -> Settings:
+    """Make sure the demo's data exist and return the settings that point to them.
+
+    Args:
+        settings: Settings of the user's installation.
+        parts: What the demo needs.
+    """
+    from pilothouse.demo.story import prepare_demo as prepare
+
+    def tell(step: Step) -> None:
+        sys.stderr.write(f"  {step.line}\n")
+
+    return prepare(settings, parts, on_step=tell)
+
+
+def _type(tree: typer.Typer, words: Sequence[str], moment: datetime) -> Typed:
+    """Run one command line in this process, as if it were typed at a moment."""
+    from pilothouse.demo.parts import Typed
+    from pilothouse.interfaces.cli.main import run_cli
+
+    said, hints, status = io.StringIO(), io.StringIO(), 0
+    with at_simulated(moment), contextlib.redirect_stdout(said), contextlib.redirect_stderr(hints):
+        try:
+            run_cli(tree, words)
+        except SystemExit as ended:
+            status = ended.code if isinstance(ended.code, int) else 1
+    return Typed(words=tuple(words), status=status, said=said.getvalue(), hints=hints.getvalue())
+
+
+@contextmanager
+def receive_telemetry(settings: Settings) -> Iterator[str]:
+    """Take OTLP in over HTTP by the server's own road, and yield the address.
+
+    Recurring work does not run meanwhile: its clock would be the wall's, and the story's is not.
+
+    Args:
+        settings: Values in force.
+    """
+    import uvicorn
+
+    from pilothouse.interfaces.http import server
+    from pilothouse.interfaces.http.otlp import otlp_app
+    from pilothouse.lake.node import open_node
+    from pilothouse.lake.prices import priced_by
+    from pilothouse.ledger.ledger import open_ledger
+    from pilothouse.workflows.upkeep import PriceList
+
+    with open_ledger(settings.ledger_url) as ledger, server.bind(settings.host, 0) as listener:
+        node = open_node(settings.lake_folder, SystemClock(), prices=priced_by(PriceList(ledger).read))
+        app = server.compose(
+            otlp=otlp_app(node),
+            pages=server.only_says("The demo is running; its pages come with `pilothouse up --demo`.\n"),
+            metrics=str,
+            health=dict,
+        )
+        config = uvicorn.Config(app, log_level="critical", access_log=False, lifespan="off", ws="none")
+        running = uvicorn.Server(config)
+        thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        try:
+            host, port = listener.getsockname()[:2]
+            yield f"http://{host}:{port}"
+        finally:
+            running.should_exit = True
+            thread.join(STOP_WAIT_S)
+            # Nothing more comes: what is complete is folded now instead of after its quiet time.
+            node.settle()
+            node.stop(drain=True)

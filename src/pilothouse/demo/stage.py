@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The stage of the demo: type a command at a simulated moment, let the agent work through some days, ask the ERP."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+
+from pilothouse.core.action.incident import Incident, IncidentState
+from pilothouse.demo.model_server import ModelServer
+from pilothouse.demo.parts import DemoParts, Step, Typed
+from pilothouse.demo.place import AGENT, DemoPlace
+from pilothouse.errors import Conflict, InfrastructureError
+from pilothouse.runtime.launcher import Launch, agent_environment
+from pilothouse.workflows.assess import Assessment, assess
+from pilothouse.workflows.control_room import ControlRoom
+from pilothouse.workflows.demote import act_on_verdicts
+from pilothouse.workflows.incidents import move
+from pilothouse.workflows.launch import summarize_charter
+from pilothouse.workflows.verify import VerifyLimits, verify_due
+
+__all__ = ["Stage"]
+
+VERIFY_LIMITS = VerifyLimits(calls_max=5_000, tick_s=30.0)
+VERIFY_TICKS_MAX = 10
+"""Far above what a chapter of mail needs; a verifier that never settles must not hold the demo for ever."""
+
+CODE = ("agent.py", "erp.py")
+"""Files that are the agent's code, for its version."""
+
+ANSWER_CHARACTERS_MAX = 150
+
+ANSWER_EVERY_S = 0.2
+"""How fast the people of the story answer; nobody waits for them longer than that."""
+
+CALLED = {1: "sam", 2: "dana", 3: "vp"}
+"""Who answers at each level of the escalation path."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """Where the story plays.
+
+    Attributes:
+        place: The demo's folder.
+        parts: From the composition root.
+        began_at: Start of the first simulated day, aware UTC.
+        on_step: Told about progress.
+    """
+
+    place: DemoPlace
+    parts: DemoParts
+    began_at: datetime
+    on_step: Callable[[Step], None]
+
+    def moment(self, day: int, hour: float = 18.0) -> datetime:
+        """Return a moment of a simulated day, aware UTC.
+
+        Args:
+            day: From 1.
+            hour: Hours after the start of the day.
+        """
+        return self.began_at + timedelta(days=day - 1, hours=hour)
+
+    def chapter(self, text: str) -> None:
+        """Begin a chapter."""
+        self.on_step(Step(text=text, is_chapter=True))
+
+    def say(self, day: int, text: str) -> None:
+        """Tell what happens outside of any command."""
+        self.on_step(Step(text=text, day=day))
+
+    def type(
+        self, day: int, *words: str, hour: float = 18.0, expects: int | None = 0, at_home: bool = True
+    ) -> Typed:
+        """Type one command, as a person would, and tell it with the first line of its answer.
+
+        Args:
+            day: Simulated day.
+            words: What is typed after `pilothouse`; the demo's `--home` is added and not told.
+            hour: Hour of the day.
+            expects: Exit status that the story needs; None accepts any.
+            at_home: Whether the command works on an installation, and so takes `--home`.
+
+        Raises:
+            InfrastructureError: It ended otherwise, which is a defect of the demo or of the product.
+        """
+        home = ("--home", str(self.place.home)) if at_home else ()
+        done = self.parts.type_command((*words, *home), self.moment(day, hour))
+        shown = Typed(words=words, status=done.status, said=done.said, hints=done.hints)
+        if expects is not None and done.status != expects:
+            raise InfrastructureError(
+                f"`{shown.line}` ended with status {done.status} instead of {expects}: {done.said}{done.hints}",
+                remedy="Run it again: `pilothouse demo`.",
+            )
+        self.on_step(
+            Step(text=f"$ {shown.line.replace(str(self.place.home), self.place.home.name)}", day=day)
+        )
+        self.on_step(Step(text=f"        {shown.answer[:ANSWER_CHARACTERS_MAX]}"))
+        return done
+
+    def work(self, inbox: str, environment: str, model: ModelServer, note: Callable[[int], str]) -> None:
+        """Let the agent work through an inbox, telling each day; its telemetry goes the server's own road.
+
+        Args:
+            inbox: Name of the inbox.
+            environment: Deployment environment that its spans name.
+            model: The provider.
+            note: What is said about a day.
+        """
+        with self.parts.receive_telemetry(self.place.settings) as address:
+            for day, tasks in self._work(inbox, environment, model, address):
+                self.on_step(Step(text=note(day), day=day, tasks=tasks))
+
+    def newest_incident(self) -> int:
+        """Return the number of the newest incident that is no drill."""
+        with self.parts.open_control_room(self.place.settings) as room:
+            return max(one.number for one in room.incidents.incidents(agent=AGENT) if not one.drill)
+
+    @contextmanager
+    def people(self, day: int, hour: float) -> Iterator[None]:
+        """Let the people of the charter answer whoever pages them, for the time of a block.
+
+        Args:
+            day: Simulated day.
+            hour: Hour of the day.
+        """
+        moment, ended = self.moment(day, hour), threading.Event()
+
+        def answer() -> None:
+            with self.parts.open_control_room(self.place.settings) as room:
+                while not ended.wait(ANSWER_EVERY_S):
+                    for incident in room.incidents.incidents(agent=AGENT, active=True):
+                        _take_the_next_step(room, incident, moment)
+
+        with self.parts.at_simulated(moment):
+            thread = threading.Thread(target=answer, name="people-of-the-demo", daemon=True)
+            thread.start()
+            try:
+                yield
+            finally:
+                ended.set()
+                thread.join()
+
+    def version(self) -> str:
+        """Return the version digest of the agent as its folder is now."""
+        revision = sha256(b"".join((Path(__file__).parent / file).read_bytes() for file in CODE)).hexdigest()
+        return summarize_charter(self.place.charter, revision=revision).version or ""
+
+    def verify(self, day: int, hour: float = 18.0) -> None:
+        """Ask the charter's verifier until nothing is due; a broken verifier is a defect of the demo."""
+        now = self.moment(day, hour)
+        with self.parts.open_installation(self.place.settings) as installation:
+            for _ in range(VERIFY_TICKS_MAX):
+                report = verify_due(installation, now, agent=AGENT, thorough=True, limits=VERIFY_LIMITS)
+                if report.problems:
+                    raise InfrastructureError(
+                        f"the demo's verifier failed: {report.problems[0].text}",
+                        remedy="Run it again: `pilothouse demo`.",
+                    )
+                if not report.more:
+                    return
+
+    def judge(self, day: int, hour: float = 18.0, *, freeze: bool = True) -> Assessment:
+        """Judge the agent as the server does every few minutes."""
+        with self.parts.open_installation(self.place.settings) as installation:
+            return assess(installation, AGENT, self.moment(day, hour), freeze=freeze)
+
+    def act(self, day: int, hour: float = 18.0) -> int:
+        """Do what the newest verdict makes necessary, as `pilothouse up` does every half minute; return the steps."""
+        now = self.moment(day, hour)
+        with self.parts.at_simulated(now), self.parts.open_control_room(self.place.settings) as room:
+            return act_on_verdicts(room, now)
+
+    def _work(
+        self, inbox: str, environment: str, model: ModelServer, address: str
+    ) -> Iterator[tuple[int, int]]:
+        """Run the agent on one inbox in a process of its own; yield each finished day and its tasks."""
+        launch = Launch(
+            endpoint=address,
+            agent=AGENT,
+            version=self.version(),
+            environment=environment,
+            base_url=model.base_url,
+        )
+        variables = agent_environment(launch, os.environ)
+        variables |= {"OPENAI_API_KEY": "offline", "DEMO_RATES_PROXY": model.origin}
+        command = [sys.executable, "-m", "pilothouse.demo.agent", "--inbox", str(self.place.inbox(inbox))]
+        command += ["--erp", str(self.place.erp), "--prompt", str(self.place.prompt)]
+        with subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own program with our own words
+            try:
+                for line in process.stdout or ():
+                    with contextlib.suppress(ValueError):
+                        done = json.loads(line)
+                        yield int(done["day"]), int(done["tasks"])
+            except BaseException:
+                process.kill()
+                raise
+        if process.returncode != 0:
+            raise InfrastructureError(
+                f"the demo's agent ended with status {process.returncode}",
+                remedy="Read what it printed above.",
+            )
+
+
+def _take_the_next_step(room: ControlRoom, incident: Incident, moment: datetime) -> None:
+    """Acknowledge what is open, and resolve a rehearsal of a runbook when its steps were followed."""
+    person = CALLED[incident.level]
+    with contextlib.suppress(Conflict):  # the drill may have closed it meanwhile
+        if incident.state is IncidentState.OPEN:
+            move(room, incident.number, IncidentState.ACKNOWLEDGED, person=person, text="", now=moment)
+        elif incident.drill.startswith("runbook"):
+            said = "followed its steps"
+            move(room, incident.number, IncidentState.RESOLVED, person=person, text=said, now=moment)

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The demo's agent as a target of `pilothouse gate`: one mail in, one routing out, on a copy of the ERP."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+from pydantic_ai import Agent
+
+from pilothouse.demo.agent import Desk, Routing, build_agent
+from pilothouse.demo.erp import Erp
+
+__all__ = ["ERP_VARIABLE", "PROMPT_VARIABLE", "answer"]
+
+ERP_VARIABLE = "DEMO_TRIAL_ERP"
+PROMPT_VARIABLE = "DEMO_TRIAL_PROMPT"
+
+
+async def answer(case: Mapping[str, str]) -> dict[str, str]:
+    """Route the mail of a case as the agent does in service.
+
+    Args:
+        case: `mail`, the text.
+    """
+    desk = Desk(erp=_erp(), now_ns=0, rates_proxy="")
+    done = (await _agent().run(case["mail"], deps=desk)).output
+    return {"queue": done.queue, "po_number": done.po_number}
+
+
+@cache
+def _agent() -> Agent[Desk, Routing]:
+    return build_agent(Path(os.environ[PROMPT_VARIABLE]).read_text(encoding="utf-8"))
+
+
+@cache
+def _erp() -> Erp:
+    return Erp(Path(os.environ[ERP_VARIABLE]))
