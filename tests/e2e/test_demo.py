@@ -41,7 +41,7 @@ from pilothouse.workflows.act_log import ACTED
 from pilothouse.workflows.phase_log import phase_events
 from pilothouse.workflows.signing import waivers_of
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("demo")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("demo"), pytest.mark.timeout(900)]
 
 AGENT = "ap-invoice-triage"
 FOREVER_NS = 2**62
