@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["demo_parts", "prepare_demo", "receive_telemetry"]
 
 STOP_WAIT_S = 10.0
+ANSWER_COLUMNS = 400
+"""Wider than any first line; what is shown of it is for the teller to cut."""
 
 
 def demo_parts(tree: Callable[[], typer.Typer]) -> DemoParts:
@@ -69,12 +72,26 @@ def _type(tree: typer.Typer, words: Sequence[str], moment: datetime) -> Typed:
     from pilothouse.interfaces.cli.main import run_cli
 
     said, hints, status = io.StringIO(), io.StringIO(), 0
-    with at_simulated(moment), contextlib.redirect_stdout(said), contextlib.redirect_stderr(hints):
+    with _wide(), at_simulated(moment), contextlib.redirect_stdout(said), contextlib.redirect_stderr(hints):
         try:
             run_cli(tree, words)
         except SystemExit as ended:
             status = ended.code if isinstance(ended.code, int) else 1
     return Typed(words=tuple(words), status=status, said=said.getvalue(), hints=hints.getvalue())
+
+
+@contextmanager
+def _wide() -> Iterator[None]:
+    """Let answers be one line each for the time of a block: the story shows their first."""
+    before = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = str(ANSWER_COLUMNS)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["COLUMNS"]
+        else:
+            os.environ["COLUMNS"] = before
 
 
 @contextmanager

@@ -41,7 +41,7 @@ RUNBOOKS = tuple(
     f"runbooks/{name}.md" for name in ("quality", "completion", "truth", "cost", "escalation", "model")
 )
 WAIVED_FOR = timedelta(days=29)
-REASON = "Phase 1 takes one team's mail; each of these is due before phase 2."
+REASON = "Phase 1 takes the mail of one team; each of these is due before phase 2."
 
 
 def repair(stage: Stage, model: ModelServer) -> None:

@@ -38,7 +38,7 @@ VERIFY_TICKS_MAX = 10
 CODE = ("agent.py", "erp.py")
 """Files that are the agent's code, for its version."""
 
-ANSWER_CHARACTERS_MAX = 150
+ANSWER_CHARACTERS_MAX = 180
 
 ANSWER_EVERY_S = 0.2
 """How fast the people of the story answer; nobody waits for them longer than that."""
