@@ -153,6 +153,7 @@ def fail_in_phase(stage: Stage, model: ModelServer) -> str:
         "incident", "production", model, lambda _day: "a shortcut in the prompt, released without the gate"
     )
     stage.verify(INCIDENT_DAY)
+    stage.type(INCIDENT_DAY, "report", "residency", AGENT)
     stage.type(INCIDENT_DAY, "verdict", AGENT, expects=1)
     stage.act(INCIDENT_DAY)
     return held
