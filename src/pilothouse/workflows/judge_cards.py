@@ -29,6 +29,7 @@ from pilothouse.evals.trial import Reply, Result, TrialStatus, trial_key
 
 __all__ = [
     "CARD_MAX_AGE",
+    "IN_PRODUCTION",
     "JudgeTrust",
     "card_evidence",
     "card_of",
@@ -51,6 +52,9 @@ CARD_MAX_AGE: Final = timedelta(days=90)
 
 AT_ONCE: Final = 16
 """Judgements in flight: a card is small, and a provider's limit is easily hit."""
+
+IN_PRODUCTION: Final = "production:"
+"""How the identity of a judge begins whose model and prompt only its scores show: the gate never trusts it."""
 
 COUNTS: Final = ("pass_judged", "pass_labelled", "pass_good", "fail_judged", "fail_labelled", "fail_good")
 
@@ -285,7 +289,13 @@ def trust_judges(
 def _trust(
     identity: str, records: Sequence[Evidence], ages: Mapping[str, timedelta], now: datetime
 ) -> JudgeTrust:
-    cards = [one for one in records if one.kind == "judge.card" and set(COUNTS) <= set(one.counts)]
+    cards = [
+        one
+        for one in records
+        if one.kind == "judge.card"
+        and set(COUNTS) <= set(one.counts)
+        and not (one.binds.judge or "").startswith(IN_PRODUCTION)
+    ]
     own = [one for one in cards if one.binds.judge == identity]
     remedy = "pilothouse eval judge NAME"
     if not own:

@@ -25,6 +25,7 @@ from pilothouse.ports.review import ItemRecord, ReviewQueue
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.label_sampling import sampled_in
 from pilothouse.workflows.people import Directory
+from pilothouse.workflows.production_card import production_card
 from pilothouse.workflows.routing_threshold import routing_evidence
 from pilothouse.workflows.strata import JUDGED, judged_by, strata_of
 
@@ -110,6 +111,9 @@ def _quality_evidence(
     record = partial(_record, charter=charter, scope=scope, version=version, start=start, now=now)
     scored = sum(one.judged for one in strata) if names == JUDGED else len(labelled)
     yield record("sampling", n=len(tasks), good=scored)
+    metric = str(charter.task_types[name].metric)
+    if names == JUDGED and (card := production_card(charter, metric, strata, now)) is not None:
+        yield card
     if isinstance(estimate, Estimate):
         n, good = as_counts(estimate)
         wrong = [one for one, answered in labelled.items() if answered.state is not ItemState.ACCEPTED]
