@@ -26,6 +26,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group(str(item.path)))
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Say it when groups are not heard: some versions of the two plugins disagree on the name of a test, silently."""
+    if getattr(session.config.option, "loadgroup", False):
+        for item in session.items:
+            if item.get_closest_marker("xdist_group") and "@" not in item.nodeid:
+                message = "this pytest-xdist does not hear groups under this pytest: each worker would make every fixture"
+                raise pytest.UsageError(message)
+
+
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
     """Collect garbage at the end of each module: a socket left open is reported there, not at a stranger's door.
 

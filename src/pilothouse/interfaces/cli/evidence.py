@@ -101,7 +101,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             return
         for one in after:
             until = f" until {one.lapses_at:%d %b %Y}" if one.lapses_at else " for this text"
-            typer.echo(f"signed: {item} {one.scope.label} by {_name(charter, signer)},{until}")
+            typer.echo(f"{_name(charter, signer)} signed {item} ({one.scope.label}){until}")
 
     @group.command("waive")
     def waive_item(
