@@ -12,6 +12,17 @@ settings.register_profile("house", deadline=None, print_blob=True)
 settings.load_profile("house")
 
 
+NAMED_CHARACTERS_MAX = 80
+"""A longer value of a parameter is named by its size: a body of 65 MB as its own name is 260 MB to each worker."""
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name what is too long to be a name."""
+    if isinstance(val, str | bytes) and len(val) > NAMED_CHARACTERS_MAX:
+        return f"{argname}-of-{len(val)}"
+    return None
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let one worker run all tests that share a module's fixture: a server or a demo is then started once, not twice.

@@ -19,12 +19,13 @@ from pilothouse.evals.dataset import Dataset
 from pilothouse.evals.targets.recorded import json_or_text, root_span
 from pilothouse.ports.lake import TaskFilter
 from pilothouse.workflows.installation import Installation
+from pilothouse.workflows.opened_traces import with_traces
 from pilothouse.workflows.traffic import TRAFFIC_WINDOW
 
 __all__ = ["Likeness", "likeness_evidence", "measure_likeness"]
 
 OPENED_PER_TYPE_MAX: Final = 100
-"""Tasks of a task type that are opened for their inputs, the newest ones: each costs a query."""
+"""Tasks of a task type that are opened for their inputs, the newest ones: some hundred kilobytes of texts."""
 
 COVERED_MIN: Final = 0.8
 """Least share of the traffic whose task types could be tested; below it a clean test says too little."""
@@ -130,13 +131,14 @@ def _inputs_of_cases(cases: Sequence[Case]) -> dict[str, list[Any]]:
 def _recorded_inputs(
     installation: Installation, tasks: Sequence[Task], wanted: Mapping[str, Sequence[Any]]
 ) -> dict[str, list[Any]]:
-    found: dict[str, list[Any]] = defaultdict(list)
     opened: Counter[str] = Counter()
+    newest: list[Task] = []
     for task in sorted(tasks, key=lambda task: -task.start_ns):
-        if task.task_type not in wanted or opened[task.task_type] >= OPENED_PER_TYPE_MAX:
-            continue
-        opened[task.task_type] += 1
-        view = installation.lake.trace(task.trace_id)
+        if task.task_type in wanted and opened[task.task_type] < OPENED_PER_TYPE_MAX:
+            opened[task.task_type] += 1
+            newest.append(task)
+    found: dict[str, list[Any]] = defaultdict(list)
+    for task, view in with_traces(installation.lake, newest):
         root = root_span(view) if view is not None else None
         if root is not None and root.input and not root.cut_bytes:
             found[task.task_type].append(json_or_text(root.input))

@@ -14,9 +14,10 @@ from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.evidence.outcome import OutcomeStatus
 from pilothouse.core.evidence.silent_error import SilentError, ToolOutcome, classify_answer, failed_by_result
 from pilothouse.core.evidence.task import Task
-from pilothouse.ports.lake import SpanRecord, TaskFilter
+from pilothouse.ports.lake import SpanRecord, TaskFilter, TraceView
 from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.installation import Installation
+from pilothouse.workflows.opened_traces import with_traces
 
 __all__ = ["SILENT_ERRORS_EVERY_S", "look_at_tool_errors", "measure_tool_errors"]
 
@@ -24,7 +25,7 @@ WINDOW = timedelta(days=28)
 """As INT-7 asks."""
 
 TASKS_MAX = 500
-"""Tasks that are opened in one look, newest first: a few seconds of queries, and far more than the rule needs."""
+"""Tasks that are opened in one look, newest first: a few megabytes of texts, and far more than the rule needs."""
 
 SILENT_ERRORS_EVERY_S = 600.0
 
@@ -61,10 +62,10 @@ def measure_tool_errors(installation: Installation, charter: Charter, now: datet
     for name, tool in (known(charter.tools) or {}).items():
         effects[name] = effects[name.partition("@")[0]] = str(tool.effect)
     found: dict[str | None, list[tuple[Task, SilentError]]] = {}
-    for task in called:
+    for task, view in with_traces(installation.lake, called):
         outcome = outcomes.get(task.trace_id)
         contradicted = outcome is not None and outcome.status is OutcomeStatus.CONTRADICTED
-        calls = _calls(installation, task)
+        calls = _calls(view)
         verdict = classify_answer(task, calls, effects=effects, contradicted=contradicted)
         if verdict is not SilentError.NONE:
             found.setdefault(task.version_digest, []).append((task, verdict))
@@ -73,8 +74,7 @@ def measure_tool_errors(installation: Installation, charter: Charter, now: datet
     )
 
 
-def _calls(installation: Installation, task: Task) -> list[ToolOutcome]:
-    view = installation.lake.trace(task.trace_id)
+def _calls(view: TraceView | None) -> list[ToolOutcome]:
     spans: Sequence[SpanRecord] = () if view is None else view.spans
     return [
         ToolOutcome(

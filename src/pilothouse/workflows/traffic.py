@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -19,6 +19,7 @@ from pilothouse.evals.case import Case
 from pilothouse.evals.targets.recorded import json_or_text, root_span
 from pilothouse.ports.lake import TaskFilter, TraceView
 from pilothouse.workflows.installation import Installation
+from pilothouse.workflows.opened_traces import with_traces
 
 __all__ = ["TRAFFIC_WINDOW", "RecordedTraffic", "busiest_hour_per_minute", "read_traffic"]
 
@@ -27,9 +28,6 @@ TRAFFIC_WINDOW: Final = timedelta(days=28)
 
 TASKS_MAX: Final = 1_000
 """Tasks that are opened, the newest ones: 1,000 pairs decide a margin of 3 points."""
-
-TRACES_AT_ONCE: Final = 250
-"""Traces that are read with one query: with all their texts some ten megabytes."""
 
 HOUR_NS: Final = 3_600 * 10**9
 
@@ -86,7 +84,7 @@ def read_traffic(
     cases: list[Case] = []
     starts: list[int] = []
     left_out: Counter[str] = Counter()
-    for task, view in _with_traces(installation, tasks):
+    for task, view in with_traces(installation.lake, tasks):
         outcome = outcomes.get(task.trace_id)
         is_verified = outcome is not None and outcome.status is OutcomeStatus.VERIFIED
         found = _case(task, view, is_verified=is_verified, types=types)
@@ -123,17 +121,6 @@ def busiest_hour_per_minute(
     wanted = TaskFilter(agent=agent, from_ns=unix_ns(now - window), to_ns=unix_ns(now))
     hours = Counter(task.start_ns // HOUR_NS for task in installation.lake.window(wanted))
     return max(hours.values()) / 60 if hours else None
-
-
-def _with_traces(
-    installation: Installation, tasks: Sequence[Task]
-) -> Iterator[tuple[Task, TraceView | None]]:
-    """Yield each task with its trace, many traces read at once."""
-    for start in range(0, len(tasks), TRACES_AT_ONCE):
-        part = tasks[start : start + TRACES_AT_ONCE]
-        views = installation.lake.traces([task.trace_id for task in part])
-        for task in part:
-            yield task, views.get(task.trace_id)
 
 
 def _case(

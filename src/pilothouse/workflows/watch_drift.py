@@ -15,6 +15,7 @@ from pilothouse.core.statistics.results import NotEnoughEvidence
 from pilothouse.core.statistics.sessions import sequence_drift
 from pilothouse.core.statistics.texts import text_drift
 from pilothouse.ports.lake import Lake
+from pilothouse.workflows.opened_traces import with_traces
 
 __all__ = ["ALARM_AT", "DriftLook", "drift_traces", "look_at_drift"]
 
@@ -28,7 +29,7 @@ TEXTS_MAX = 1_000
 """Texts of a week that are compared: about a second of work, once a week."""
 
 SESSIONS_MAX = 120
-"""Tasks whose tool calls are read from their traces, one query each."""
+"""Tasks whose tool calls are read from their traces, evenly spread: one query a look."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,8 +137,8 @@ def _features(tasks: Sequence[Task]) -> dict[str, list[float] | list[str]]:
 
 def _sessions(lake: Lake, tasks: Sequence[Task]) -> list[list[str]]:
     sessions = []
-    for task in _spread([task for task in tasks if task.tool_calls], SESSIONS_MAX):
-        view = lake.trace(task.trace_id)
+    called = _spread([task for task in tasks if task.tool_calls], SESSIONS_MAX)
+    for _, view in with_traces(lake, called):
         names = [span.tool_name for span in view.spans if span.tool_name] if view else []
         if names:
             sessions.append(names)

@@ -37,21 +37,24 @@ def root(text, **more):
 class Recorded:
     """A lake in which each task has the spans it is given."""
 
-    def __init__(self, traces):
-        self.traces = traces
+    def __init__(self, runs):
+        self.runs = runs
 
     def window(self, wanted):
-        return [self._task(trace_id) for trace_id in self.traces]
+        return [self._task(trace_id) for trace_id in self.runs]
 
     def trace(self, trace_id, *, limit=2_000):
-        if trace_id not in self.traces:
+        if trace_id not in self.runs:
             return None
-        spans = self.traces[trace_id][1]
+        spans = self.runs[trace_id][1]
         return SimpleNamespace(task=self._task(trace_id), spans=spans, spans_total=len(spans))
+
+    def traces(self, trace_ids):
+        return {trace_id: self.trace(trace_id) for trace_id in trace_ids}
 
     def _task(self, trace_id):
         return Task(
-            trace_id=trace_id, agent="a", task_type=self.traces[trace_id][0],
+            trace_id=trace_id, agent="a", task_type=self.runs[trace_id][0],
             start_ns=NOW_NS - int(trace_id, 16), end_ns=NOW_NS,
         )  # fmt: skip
 
@@ -100,7 +103,7 @@ def test_too_few_inputs_or_an_untested_part_of_the_traffic_give_no_record():
         assert not records
         assert "needs 50 recorded inputs" in found.sentence
     mixed = traffic(*(invoice(n) for n in range(100)))
-    mixed.lake.traces |= {f"{at:032x}": ("rare", [root("{}")]) for at in range(200, 240)}
+    mixed.lake.runs |= {f"{at:032x}": ("rare", [root("{}")]) for at in range(200, 240)}
     found, records = like(mixed, cases)
     assert not records
     assert (found.untested, round(found.covered, 2)) == (("rare",), 0.71)
