@@ -169,7 +169,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--inbox", type=Path, required=True, help="mails, one JSON object a line")
     parser.add_argument("--erp", type=Path, required=True, help="SQLite file of the ERP")
     parser.add_argument("--prompt", type=Path, required=True, help="system prompt")
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(_told() if arguments is None and sys.argv[1:] == ["--wait"] else arguments)
 
     recorder = OffsetRecorder()
     exporter = OffsetExporter(OTLPSpanExporter(), recorder)
@@ -194,6 +194,15 @@ def main(arguments: list[str] | None = None) -> None:
     if exporter.refused_spans:
         sys.stderr.write(f"{exporter.refused_spans} spans could not be delivered\n")
         sys.exit(1)
+
+
+def _told() -> list[str]:
+    """Wait for the environment and the command line: whoever needs the agent at once starts it before they are known."""
+    told = json.loads(sys.stdin.readline() or "null")
+    if told is None:
+        sys.exit(0)
+    os.environ.update(told["variables"])
+    return list(told["arguments"])
 
 
 async def _work(agent: Agent[Desk, Routing], mails: Iterable[Mail], erp: Erp) -> None:

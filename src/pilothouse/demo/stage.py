@@ -6,8 +6,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +18,7 @@ from pilothouse.core.action.incident import Incident, IncidentState
 from pilothouse.demo.model_server import ModelServer
 from pilothouse.demo.parts import DemoParts, Step, Typed
 from pilothouse.demo.place import AGENT, DemoPlace
+from pilothouse.demo.understudy import Understudy
 from pilothouse.errors import Conflict, InfrastructureError
 from pilothouse.runtime.launcher import Launch, agent_environment
 from pilothouse.workflows.assess import Assessment, assess
@@ -55,12 +54,14 @@ class Stage:
         place: The demo's folder.
         parts: From the composition root.
         began_at: Start of the first simulated day, aware UTC.
+        understudy: The agent's processes.
         on_step: Told about progress.
     """
 
     place: DemoPlace
     parts: DemoParts
     began_at: datetime
+    understudy: Understudy
     on_step: Callable[[Step], None]
 
     def moment(self, day: int, hour: float = 18.0) -> datetime:
@@ -195,22 +196,12 @@ class Stage:
         )
         variables = agent_environment(launch, os.environ)
         variables |= {"OPENAI_API_KEY": "offline", "DEMO_RATES_PROXY": model.origin}
-        command = [sys.executable, "-m", "pilothouse.demo.agent", "--inbox", str(self.place.inbox(inbox))]
-        command += ["--erp", str(self.place.erp), "--prompt", str(self.place.prompt)]
-        with subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own program with our own words
-            try:
-                for line in process.stdout or ():
-                    with contextlib.suppress(ValueError):
-                        done = json.loads(line)
-                        yield int(done["day"]), int(done["tasks"])
-            except BaseException:
-                process.kill()
-                raise
-        if process.returncode != 0:
-            raise InfrastructureError(
-                f"the demo's agent ended with status {process.returncode}",
-                remedy="Read what it printed above.",
-            )
+        arguments = ["--inbox", str(self.place.inbox(inbox))]
+        arguments += ["--erp", str(self.place.erp), "--prompt", str(self.place.prompt)]
+        for line in self.understudy.work(arguments, variables):
+            with contextlib.suppress(ValueError):
+                done = json.loads(line)
+                yield int(done["day"]), int(done["tasks"])
 
 
 def _take_the_next_step(room: ControlRoom, incident: Incident, moment: datetime) -> None:

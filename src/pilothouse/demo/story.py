@@ -9,6 +9,7 @@ what was found. No number of the result is written down anywhere in the demo.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -27,6 +28,7 @@ from pilothouse.demo.place import AGENT, DemoPlace, claim_place, find_place, mar
 from pilothouse.demo.stage import Stage
 from pilothouse.demo.traffic import CHANGE_DAY, DAYS, FRANCS_PER_EURO, PILOT_DAYS, REPAIR_DAY, STORY_DAYS
 from pilothouse.demo.triage_model import answer_as_provider
+from pilothouse.demo.understudy import Understudy
 from pilothouse.errors import UsageError
 from pilothouse.settings import Settings
 from pilothouse.workflows.assess import Assessment, assess
@@ -87,19 +89,11 @@ def run_demo(
     _need_packages()
     place = claim_place(settings)
     began_at = parts.clock.now() - timedelta(days=STORY_DAYS)
-    stage = Stage(place=place, parts=parts, began_at=began_at, on_step=on_step)
     on_step(Step(text=f"making weeks of mail, an ERP and a model server in {place.home}"))
     with parts.open_installation(place.settings) as installation:
         furnish(place, installation.ledger, began_at=began_at, scale=scale)
-    with _model_server(stage) as model:
-        _fail(stage, model)
-        repair(stage, model)
-        stage.chapter("Phase 1: the gate, with its conditions")
-        enter_phase(stage)
-        held = fail_in_phase(stage, model)
-        recover(stage, model, held)
-        stage.chapter("Recovered: the gate of phase 1 once more")
-        enter_phase(stage, STORY_DAYS)
+    with closing(Understudy()) as understudy:
+        _play(Stage(place=place, parts=parts, began_at=began_at, understudy=understudy, on_step=on_step))
     mark_finished(place, began_at=began_at)
     return judge_demo(place, parts)
 
@@ -130,6 +124,19 @@ def judge_demo(place: DemoPlace, parts: DemoParts) -> DemoResult:
         assessment = assess(installation, AGENT, now)
         place.report.write_text(report_of(installation, assessment), encoding="utf-8")
     return DemoResult(place=place, pilot=pilot, failed=failed, assessment=assessment)
+
+
+def _play(stage: Stage) -> None:
+    """Every chapter, in order."""
+    with _model_server(stage) as model:
+        _fail(stage, model)
+        repair(stage, model)
+        stage.chapter("Phase 1: the gate, with its conditions")
+        enter_phase(stage)
+        held = fail_in_phase(stage, model)
+        recover(stage, model, held)
+        stage.chapter("Recovered: the gate of phase 1 once more")
+        enter_phase(stage, STORY_DAYS)
 
 
 def _fail(stage: Stage, model: ModelServer) -> None:
