@@ -170,7 +170,10 @@ class Database:
         parts = []
         for file in view.task_files:
             try:
-                rows = _of_trace(pq.ParquetFile(file.path).read(use_threads=False), trace_id)
+                read = pq.ParquetFile(file.path).read(use_threads=False)
+                # A file that a deletion wrote again holds its texts as views, which Arrow cannot compare or filter.
+                plain = read.cast(pa.schema([TASKS.field(name) for name in read.column_names]))
+                rows = _of_trace(plain, trace_id)
             except (OSError, pa.ArrowException) as error:
                 raise _unreadable(error) from error
             days = pa.array([file.day] * rows.num_rows, pa.int32()).cast(pa.date32())

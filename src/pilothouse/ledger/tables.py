@@ -7,7 +7,7 @@ from pilothouse.ledger.approvals import approval_votes, approvals
 from pilothouse.ledger.audit import audit_checkpoints
 from pilothouse.ledger.audit_records import audit_head, audit_records
 from pilothouse.ledger.audit_subjects import audit_payloads, audit_subjects
-from pilothouse.ledger.controls import controls
+from pilothouse.ledger.controls import controls, planted_faults
 from pilothouse.ledger.credentials import credentials
 from pilothouse.ledger.curation import few_shots, lineage
 from pilothouse.ledger.feedback import feedback
@@ -49,6 +49,7 @@ TABLES = (
     gateway_spent,
     lineage,
     outcomes,
+    planted_faults,
     prices,
     review_drafts,
     review_items,
