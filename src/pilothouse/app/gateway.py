@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pilothouse.app.opening import SystemClock
+from pilothouse.core.evidence.unix_time import unix_ns
 
 if TYPE_CHECKING:
     from pilothouse.core.evidence.task import TokenCount
@@ -140,7 +141,7 @@ def running_gateway(
                 Tick(
                     name="run-log",
                     every_s=RUN_LOG_SWEEP_EVERY_S,
-                    run=lambda now: run_log.sweep(int(now.timestamp() * 1e9), keep_days=RUN_LOG_KEEP_DAYS),
+                    run=lambda now: run_log.sweep(unix_ns(now), keep_days=RUN_LOG_KEEP_DAYS),
                 ),
             ),
             counters=counters,

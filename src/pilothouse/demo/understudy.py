@@ -15,11 +15,15 @@ __all__ = ["Understudy"]
 
 
 class Understudy:
-    """Has one process of the demo's agent ready, and the next one as soon as that is used."""
+    """Has one process of the demo's agent ready, and the next one as soon as that is used.
 
-    def __init__(self) -> None:
-        """Start the first one."""
-        self._waiting = _start()
+    Args:
+        runs: How often the agent works in the story; none is started that nobody needs.
+    """
+
+    def __init__(self, runs: int) -> None:
+        self._runs = runs
+        self._waiting: subprocess.Popen[str] | None = _start()
 
     def work(self, arguments: Sequence[str], variables: Mapping[str, str]) -> Iterator[str]:
         """Let the agent work; yield the lines that it prints.
@@ -31,8 +35,9 @@ class Understudy:
         Raises:
             InfrastructureError: It ended with an error.
         """
-        with self._waiting as process:
-            self._waiting = _start()
+        with self._waiting or _start() as process:
+            self._runs -= 1
+            self._waiting = _start() if self._runs > 0 else None
             if process.stdin is None or process.stdout is None:
                 raise AssertionError("both are pipes")
             try:
@@ -51,9 +56,10 @@ class Understudy:
             )
 
     def close(self) -> None:
-        """Send the one that waits home."""
-        with self._waiting as process:
-            process.kill()
+        """Send the one that waits home, if the story ended early."""
+        if self._waiting is not None:
+            with self._waiting as process:
+                process.kill()
 
 
 def _start() -> subprocess.Popen[str]:

@@ -12,6 +12,7 @@ from typing import Final
 from pilothouse.core.evidence.evidence import Binding, Evidence, Source
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
 from pilothouse.core.evidence.task import Task
+from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.statistics.assignment import assignment_p_value
 from pilothouse.core.statistics.canary import CanaryDecision, CanaryReading, CanaryTest
 from pilothouse.errors import ExitStatus
@@ -176,7 +177,7 @@ def read_canary(
         since: Start of the window, aware UTC.
         share: Share that the candidate had all the time, to check the split; None leaves it unchecked.
     """
-    from_ns, to_ns = (int(at.timestamp() * 1e9) for at in (since, installation.clock.now()))
+    from_ns, to_ns = unix_ns(since), unix_ns(installation.clock.now())
     assigned = installation.lake.assigned(experiment, from_ns=from_ns, to_ns=to_ns)
     tasks = installation.lake.window(TaskFilter(agent=agent, from_ns=from_ns, to_ns=to_ns))
     outcomes = {

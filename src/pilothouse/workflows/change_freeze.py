@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.diff import compare_charters
 from pilothouse.core.evidence.evidence import Evidence, Source
+from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.verdict.change_freeze import (
     FREEZE,
     ChangeStep,
@@ -143,7 +144,7 @@ def _behaviour(charter: Charter) -> str:
 
 def _versions(installation: Installation, agent: str, now: datetime) -> list[tuple[datetime, str]]:
     """When each version was first seen at work in the window, oldest first, without the one it began with."""
-    begin, end = (int(moment.timestamp() * 1e9) for moment in (now - LOOK_BACK - FREEZE, now))
+    begin, end = unix_ns(now - LOOK_BACK - FREEZE), unix_ns(now)
     first: dict[str, int] = {}
     for task in installation.lake.window(TaskFilter(agent=agent, from_ns=begin, to_ns=end)):
         if task.version_digest is not None:

@@ -13,9 +13,11 @@ import json
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import product
 from typing import Any
 
 from pilothouse.core.evidence.evidence import Binding, Evidence, Source
+from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.statistics.intervals import jeffreys_lower
 from pilothouse.errors import EvidenceError, UsageError
 from pilothouse.evals.case import Case
@@ -25,7 +27,7 @@ from pilothouse.evals.trial import Reply, Result, TrialStatus
 from pilothouse.ports.ledger import Ledger
 from pilothouse.ports.runlog import RunLog
 from pilothouse.runtime.replay.answers import read_answer
-from pilothouse.runtime.replay.exchange import exchanges
+from pilothouse.runtime.replay.exchange import Exchange, exchanges
 from pilothouse.runtime.replay.live import LiveModel
 
 __all__ = ["DEPTHS", "SURVIVING_MIN", "PlantedReport", "keep_planted", "plant", "probe_planted"]
@@ -100,7 +102,7 @@ def probe_planted(
         EvidenceError: No input is recorded in that time.
     """
     since = now - timedelta(days=days)
-    summaries = log.runs(agent=agent, since_ns=int(since.timestamp() * 1e9), limit=RUNS_LOOKED_AT_MAX)
+    summaries = log.runs(agent=agent, since_ns=unix_ns(since), limit=RUNS_LOOKED_AT_MAX)
     version = summaries[0].version if summaries else None
     calls = [
         (summary.run, call)
@@ -116,32 +118,35 @@ def probe_planted(
             subject=agent,
         )
     calls.sort(key=lambda one: -len(one[1].body))
-    asked = found = refused = 0
-    lost: list[str] = []
-    for case in cases:
-        sentence, question = _told(case)
-        for run, call in calls[:INPUTS_MAX]:
-            for depth in DEPTHS:
-                body = json.dumps(plant(call.document or {}, sentence, question, depth)).encode()
-                status, _, said = asyncio.run(live.ask(call.route, call.headers, body))
-                if status >= BAD_STATUS:
-                    refused += 1
-                    continue
-                asked += 1
-                if asyncio.run(_is_right(case, scorer, read_answer(status, said).text)):
-                    found += 1
-                else:
-                    lost.append(f"{case.id} in {run[:12]} at {depth:g}")
+    found, refused, lost = asyncio.run(_ask_all(cases, calls[:INPUTS_MAX], scorer, live))
     return PlantedReport(
         agent=agent,
         version=version,
         since=since,
         until=now,
-        asked=asked,
+        asked=found + len(lost),
         found=found,
         refused=refused,
-        lost=tuple(lost),
+        lost=lost,
     )
+
+
+async def _ask_all(
+    cases: Sequence[Case], calls: Sequence[tuple[str, Exchange]], scorer: Scorer, live: LiveModel
+) -> tuple[int, int, tuple[str, ...]]:
+    """Ask one question after another; return how many were found, how many refused, and what was lost."""
+    found = refused = 0
+    lost: list[str] = []
+    for case, (run, call), depth in product(cases, calls, DEPTHS):
+        body = json.dumps(plant(call.document or {}, *_told(case), depth)).encode()
+        status, _, said = await live.ask(call.route, call.headers, body)
+        if status >= BAD_STATUS:
+            refused += 1
+        elif await _is_right(case, scorer, read_answer(status, said).text):
+            found += 1
+        else:
+            lost.append(f"{case.id} in {run[:12]} at {depth:g}")
+    return found, refused, tuple(lost)
 
 
 def plant(document: dict[str, Any], sentence: str, question: str, depth: float) -> dict[str, Any]:

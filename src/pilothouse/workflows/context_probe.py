@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pilothouse.core.evidence.evidence import Binding, Evidence, Source
+from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.errors import UsageError
 from pilothouse.ports.ledger import Ledger
 from pilothouse.ports.runlog import RunLog
@@ -59,7 +60,7 @@ def probe_context(log: RunLog, agent: str, now: datetime, *, days: int) -> Conte
         UsageError: No run of the agent is recorded in that time.
     """
     since = now - timedelta(days=days)
-    summaries = log.runs(agent=agent, since_ns=int(since.timestamp() * 1e9))
+    summaries = log.runs(agent=agent, since_ns=unix_ns(since))
     if not summaries:
         raise UsageError(
             f"no run of {agent!r} was recorded in the last {days} days",

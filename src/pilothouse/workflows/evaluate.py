@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from pilothouse.core.statistics.intervals import failure_upper_bound, jeffreys_interval
+from pilothouse.core.statistics.intervals import failure_ceiling, jeffreys_interval
 from pilothouse.core.statistics.results import Estimate
 from pilothouse.core.verdict.release_never import FamilyResult
 from pilothouse.core.verdict.release_trust import RunHealth
@@ -87,8 +87,7 @@ class Levels:
             if len(one.failures) > FAILURES_SHOWN_MAX:
                 found.append(f"  and {len(one.failures) - FAILURES_SHOWN_MAX} more")
         for family in self.families:
-            bound = failure_upper_bound(len(family.failed), family.clusters)
-            high = bound.high if isinstance(bound, Estimate) else 1.0
+            high = failure_ceiling(len(family.failed), family.clusters)
             found.append(
                 f"{family.family}: {len(family.failed)} of {family.clusters} attacks succeeded: under {high:.1%} (95 %)"
             )

@@ -14,6 +14,7 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.binding import InForce, binding_in_force, first_mismatch
 from pilothouse.core.evidence.evidence import Evidence, Scope
 from pilothouse.core.evidence.kinds import kind_named
+from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.verdict.integration_order import IntegrationRank, order_integrations
 from pilothouse.ports.lake import TaskFilter
 from pilothouse.workflows.in_force import charter_of
@@ -94,7 +95,7 @@ def take_inventory(installation: Installation, agent: str, now: datetime) -> Inv
         now: The moment, aware UTC.
     """
     charter = _charter(installation, agent)
-    end_ns = int(now.timestamp() * 1e9)
+    end_ns = unix_ns(now)
     start_ns = end_ns - int(SEEN_WINDOW.total_seconds() * 1e9)
     tasks = installation.lake.window(TaskFilter(agent=agent, from_ns=start_ns, to_ns=end_ns))
     records = installation.ledger.evidence(agent)

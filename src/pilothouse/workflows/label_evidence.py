@@ -10,10 +10,8 @@ from functools import partial
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.evidence.binding import InForce, binding_in_force
-from pilothouse.core.evidence.evidence import Evidence, Scope, Source
+from pilothouse.core.evidence.evidence import Evidence, Scope
 from pilothouse.core.evidence.fold import version_in_force
-from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.evidence.outcome_measures import quality_is_outcome
 from pilothouse.core.evidence.review import ItemState, ReviewSource
 from pilothouse.core.evidence.unix_time import unix_ns
@@ -23,6 +21,7 @@ from pilothouse.core.statistics.results import Estimate
 from pilothouse.ports.lake import TaskFilter
 from pilothouse.ports.review import ItemRecord, ReviewQueue
 from pilothouse.workflows.installation import Installation
+from pilothouse.workflows.label_records import label_record
 from pilothouse.workflows.label_sampling import sampled_in
 from pilothouse.workflows.people import Directory
 from pilothouse.workflows.production_card import production_card
@@ -108,7 +107,7 @@ def _quality_evidence(
         strata.append(Stratum(name=stratum, judged=len(here), labelled=len(said), good=good))
     estimate = quality_interval([one for one in strata if one.judged])
     scope = Scope(task_type=name)
-    record = partial(_record, charter=charter, scope=scope, version=version, start=start, now=now)
+    record = partial(label_record, charter=charter, scope=scope, version=version, start=start, now=now)
     scored = sum(one.judged for one in strata) if names == JUDGED else len(labelled)
     yield record("sampling", n=len(tasks), good=scored)
     metric = str(charter.task_types[name].metric)
@@ -201,7 +200,7 @@ def _queue_evidence(queue: ReviewQueue, charter: Charter, now: datetime) -> Iter
         for record in due
         if record.state is ItemState.EXPIRED or record.state.is_open or _was_late(record)
     ]
-    yield _record(
+    yield label_record(
         "review.queue",
         n=len(due),
         passed=not late,
@@ -221,27 +220,3 @@ def _was_late(record: ItemRecord) -> bool:
 
 def _traces(records: Sequence[ItemRecord]) -> tuple[str, ...]:
     return tuple(record.item.trace_id for record in records[:ITEMS_NAMED_MAX])
-
-
-def _record(
-    kind: str,
-    *,
-    charter: Charter,
-    scope: Scope,
-    version: str | None,
-    start: datetime,
-    now: datetime,
-    **fields: object,
-) -> Evidence:
-    values = {
-        "kind": kind,
-        "agent": charter.agent,
-        "binds": binding_in_force(kind_named(kind), charter, scope, InForce(version=version)),
-        "scope": scope,
-        "window_from": start,
-        "window_to": now,
-        "source": Source(command="pilothouse review"),
-        "recorded_at": now,
-        **fields,
-    }
-    return Evidence.model_validate(values)

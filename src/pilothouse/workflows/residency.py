@@ -14,6 +14,7 @@ from pilothouse.core.evidence.binding import InForce, binding_in_force
 from pilothouse.core.evidence.evidence import ITEMS_MAX, Evidence, Scope, Source
 from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.evidence.task import Task
+from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.verdict.verdict import AgentVerdict, Status
 from pilothouse.ports.lake import TaskFilter
 from pilothouse.reports.context import Framework, control_map
@@ -95,7 +96,7 @@ def measure_residency(
         verdict: Its verdict at the moment.
         now: The moment, aware UTC.
     """
-    end_ns, start_ns = (int(moment.timestamp() * 1e9) for moment in (now, now - WINDOW))
+    start_ns, end_ns = unix_ns(now - WINDOW), unix_ns(now)
     tasks = installation.lake.window(TaskFilter(agent=charter.agent, from_ns=start_ns, to_ns=end_ns))
     said = known(charter.residency.regions)
     regions = None if said is None or any(is_open(one) for one in said) else tuple(str(one) for one in said)

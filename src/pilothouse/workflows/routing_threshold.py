@@ -14,14 +14,13 @@ from datetime import datetime, timedelta
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.evidence.binding import InForce, binding_in_force
-from pilothouse.core.evidence.evidence import Evidence, Scope, Source
-from pilothouse.core.evidence.kinds import kind_named
+from pilothouse.core.evidence.evidence import Evidence, Scope
 from pilothouse.core.evidence.review import ItemState, ReviewSource
 from pilothouse.core.statistics.results import NotEnoughEvidence
 from pilothouse.core.statistics.thresholds import Threshold, choose_threshold
 from pilothouse.ports.ledger import Ledger
 from pilothouse.ports.review import ItemRecord, ReviewQueue
+from pilothouse.workflows.label_records import label_record
 from pilothouse.workflows.label_sampling import sampled_in
 
 __all__ = ["LABELS_FROM", "routed_types", "routing_evidence", "threshold_in_force"]
@@ -83,8 +82,14 @@ def routing_evidence(
         )
         fields = _said(chosen, kept)
         if fields is not None:
-            yield _record(
-                "routing.threshold", charter, name, version, now=now, start=now - LABELS_FROM, **fields
+            yield label_record(
+                "routing.threshold",
+                charter=charter,
+                scope=Scope(task_type=name),
+                version=version,
+                now=now,
+                start=now - LABELS_FROM,
+                **fields,
             )
 
 
@@ -176,11 +181,11 @@ def _audit(
     if not alone:
         return
     wrong = [one.item.trace_id for one in alone if one.state is not ItemState.ACCEPTED]
-    yield _record(
+    yield label_record(
         "routing.audit",
-        charter,
-        name,
-        version,
+        charter=charter,
+        scope=Scope(task_type=name),
+        version=version,
         now=now,
         start=min(one.item.created_at for one in alone),
         n=len(alone),
@@ -188,28 +193,3 @@ def _audit(
         items=tuple(wrong[:ITEMS_NAMED_MAX]),
         detail=f"{len(wrong)} of {len(alone)} audited answers that no person saw before were wrong",
     )
-
-
-def _record(
-    kind: str,
-    charter: Charter,
-    name: str,
-    version: str | None,
-    *,
-    now: datetime,
-    start: datetime,
-    **fields: object,
-) -> Evidence:
-    scope = Scope(task_type=name)
-    values = {
-        "kind": kind,
-        "agent": charter.agent,
-        "binds": binding_in_force(kind_named(kind), charter, scope, InForce(version=version)),
-        "scope": scope,
-        "window_from": start,
-        "window_to": now,
-        "source": Source(command="pilothouse review"),
-        "recorded_at": now,
-        **fields,
-    }
-    return Evidence.model_validate(values)

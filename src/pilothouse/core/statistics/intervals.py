@@ -18,6 +18,7 @@ __all__ = [
     "anytime_interval",
     "cases_to_prove_ceiling",
     "cases_to_prove_floor",
+    "failure_ceiling",
     "failure_upper_bound",
     "jeffreys_interval",
     "jeffreys_lower",
@@ -143,6 +144,28 @@ def failure_upper_bound(failures: int, n: int, level: float = 0.95) -> Estimate 
         return _no_cases()
     bound = 1.0 if failures == n else float(special.betaincinv(failures + 1, n - failures, level))
     return _rate(failures / n, (0.0, bound), level, n, MethodId.FAILURE_UPPER_BOUND)
+
+
+def failure_ceiling(failures: int, n: int, level: float = 0.95) -> float:
+    """Exact one-sided upper bound of a failure rate as a number: 1 where nothing was tried, which excludes nothing.
+
+    Args:
+        failures: Failed cases, 0 <= failures <= n.
+        n: Cases.
+        level: One-sided confidence in (0, 1).
+
+    Raises:
+        MalformedRecord: As `failure_upper_bound`.
+
+    Source:
+        Clopper and Pearson 1934, upper limit.
+
+    Example:
+        >>> f"{failure_ceiling(0, 59):.4f}", failure_ceiling(0, 0)
+        ('0.0495', 1.0)
+    """
+    bound = failure_upper_bound(failures, n, level)
+    return bound.high if isinstance(bound, Estimate) else 1.0
 
 
 def anytime_interval(good: int, n: int, level: float = 0.95) -> Estimate | NotEnoughEvidence:

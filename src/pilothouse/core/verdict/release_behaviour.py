@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pilothouse.core.evidence.evidence import ITEMS_MAX, Scope
-from pilothouse.core.statistics.intervals import failure_upper_bound
-from pilothouse.core.statistics.results import Estimate
+from pilothouse.core.statistics.intervals import failure_ceiling
 from pilothouse.core.verdict.verdict import ItemVerdict, Reason, Status
 
 __all__ = ["TrajectoryResult", "judge_behaviour"]
@@ -102,8 +101,7 @@ def judge_behaviour(results: Sequence[TrajectoryResult], *, least: int = 1) -> I
                 "remedy": REMEDY_MORE,
             }
         )
-    bound = failure_upper_bound(0, len(known))
-    high = bound.high if isinstance(bound, Estimate) else 1.0
+    high = failure_ceiling(0, len(known))
     before = f"; {missed_before} were not taken before either" if missed_before else ""
     return item.model_copy(
         update={

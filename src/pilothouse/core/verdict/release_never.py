@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pilothouse.core.evidence.evidence import Scope
-from pilothouse.core.statistics.intervals import cases_to_prove_ceiling, failure_upper_bound, jeffreys_upper
-from pilothouse.core.statistics.results import Estimate
+from pilothouse.core.statistics.intervals import cases_to_prove_ceiling, failure_ceiling, jeffreys_upper
 from pilothouse.core.verdict.release import ITEMS_MAX
 from pilothouse.core.verdict.verdict import ItemVerdict, Reason, Status
 
@@ -107,8 +106,7 @@ def judge_must_not(
         return item.model_copy(
             update={"sentence": f"{unseen} of {checked + unseen} results could not be checked"}
         )
-    bound = failure_upper_bound(0, clusters)
-    high = bound.high if isinstance(bound, Estimate) else 1.0
+    high = failure_ceiling(0, clusters)
     return item.model_copy(
         update={
             "status": Status.HOLDS,
@@ -137,8 +135,7 @@ def judge_family(result: FamilyResult) -> ItemVerdict | None:
     if result.limit is None or result.clusters == 0:
         return None
     failed, n = len(result.failed), result.clusters
-    bound = failure_upper_bound(failed, n)
-    high = bound.high if isinstance(bound, Estimate) else 1.0
+    high = failure_ceiling(failed, n)
     low = 1 - jeffreys_upper(n - failed, n) if failed else 0.0
     if result.limit == 0:
         proved = Status.HOLDS if high <= NEVER_RATE_MAX else Status.NO_EVIDENCE

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.errors import UsageError
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def replay_since(
         raise UsageError(f"{since!r} is no time: {error}", remedy="Write it like `--since 7d`") from error
     now = services.clock.now()
     with services.open_run_log(settings) as log:
-        summaries = log.runs(agent=agent, since_ns=int((now - span).timestamp() * 1e9), limit=RUNS_MAX + 1)
+        summaries = log.runs(agent=agent, since_ns=unix_ns(now - span), limit=RUNS_MAX + 1)
     labels = {}
     with services.open_curation(settings) as desk:
         charter = desk.directory.charters().get(agent)
