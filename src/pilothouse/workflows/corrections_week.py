@@ -12,6 +12,7 @@ from pilothouse.core.evidence.review import Answer
 from pilothouse.ports.curation import CurationStore
 from pilothouse.ports.ledger import Ledger
 from pilothouse.ports.review import ReviewQueue
+from pilothouse.reports.words import plural
 from pilothouse.workflows.own_week import repeated_answers
 
 __all__ = ["CorrectionsWeek", "corrections_in_words", "corrections_week"]
@@ -107,11 +108,11 @@ def corrections_in_words(week: CorrectionsWeek) -> str:
     if not (week.corrections or week.cases or week.examples or week.caught):
         text = "No output was corrected this week, and nothing was made of earlier corrections."
     else:
-        made = f"{_count(week.cases, 'case')} and {_count(week.examples, 'example')}"
-        text = f"{_count(week.corrections, 'correction')} became {made}"
+        made = f"{plural(week.cases, 'case')} and {plural(week.examples, 'example')}"
+        text = f"{plural(week.corrections, 'correction')} became {made}"
         if week.caught:
             text += (
-                f"; {_count(week.caught, 'case')} from reviews caught a wrong answer before it was released"
+                f"; {plural(week.caught, 'case')} from reviews caught a wrong answer before it was released"
             )
         text += "."
     if week.lift is not None:
@@ -120,7 +121,3 @@ def corrections_in_words(week: CorrectionsWeek) -> str:
     if week.repeats:
         text += f" Reviewers gave {week.repeats_equal:,} of {week.repeats:,} hidden repetitions their earlier answer."
     return text
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")

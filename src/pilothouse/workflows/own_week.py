@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from pilothouse.core.evidence.review import Answer, ReviewSource
 from pilothouse.ports.curation import CurationStore
 from pilothouse.ports.review import ReviewQueue
+from pilothouse.reports.words import plural
 
 __all__ = ["OwnWeek", "own_week", "own_week_in_words", "repeated_answers"]
 
@@ -119,14 +120,14 @@ def own_week_in_words(week: OwnWeek) -> str:
     """
     if not week.answered and not week.cases and not week.examples:
         return "No item answered in the last 7 days."
-    text = f"{_count(week.answered, 'item')} answered in 7 days, {week.corrections:,} of them corrected"
+    text = f"{plural(week.answered, 'item')} answered in 7 days, {week.corrections:,} of them corrected"
     if week.seconds_median is not None:
         text += f", {week.seconds_median:.0f} s each in the middle"
     text += "."
-    became = [_count(n, noun) for n, noun in ((week.cases, "case"), (week.examples, "example")) if n]
+    became = [plural(n, noun) for n, noun in ((week.cases, "case"), (week.examples, "example")) if n]
     achieved = [f"your answers became {' and '.join(became)}"] if became else []
     if week.delivered:
-        achieved.append(f"{_count(week.delivered, 'held output')} went out as you corrected them")
+        achieved.append(f"{plural(week.delivered, 'held output')} went out as you corrected them")
     if achieved:
         told = "; ".join(achieved)
         text += f" {told[0].upper()}{told[1:]}."
@@ -135,7 +136,3 @@ def own_week_in_words(week: OwnWeek) -> str:
             f" {week.repeats_equal:,} of {week.repeats:,} hidden repetitions got the answer you gave before."
         )
     return text
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -85,7 +85,7 @@ def note_widening(
         actor: Who put it into force.
         now: The moment, aware UTC.
     """
-    earlier = _open_widening(ledger, before)
+    earlier = waiting_widening(ledger, before)
     base_record = before if earlier is None else ledger.charter(before.agent, at=earlier.base_at)
     if base_record is None:
         return
@@ -111,85 +111,6 @@ def waiting_widening(ledger: Ledger, record: CharterInForce) -> Widening | None:
         ledger: Where charters and decisions stand.
         record: The charter in force.
     """
-    return _open_widening(ledger, record)
-
-
-def agree_to_widening(ledger: Ledger, agent: str, person: str, now: datetime) -> Widening:
-    """Let a person agree to the change that waits; the second one puts it into force.
-
-    Args:
-        ledger: Where charters and decisions stand.
-        agent: Agent id.
-        person: Person id.
-        now: The moment, aware UTC.
-
-    Raises:
-        UsageError: Nothing waits.
-        Denied: This person may not agree, or has agreed already.
-    """
-    charter_in_force(ledger, agent)
-    record = ledger.charter(agent)
-    waiting = None if record is None else _open_widening(ledger, record)
-    if waiting is None:
-        raise UsageError(
-            f"no change of what the tools of {agent} may do waits for anybody",
-            remedy=f"See what is in force: `pilothouse policy check {agent}`.",
-            subject=agent,
-        )
-    if person not in waiting.may_agree or person in waiting.agreed:
-        why = "has agreed already" if person in waiting.agreed else "may not agree to it"
-        others = [one for one in waiting.may_agree if one not in waiting.agreed]
-        raise Denied(
-            f"{person or 'nobody'} {why}",
-            remedy=f"One of {', '.join(others)}: `pilothouse policy agree {agent} --as {others[0] if others else 'PERSON'}`.",
-            subject=person,
-        )
-    document = {"policy": waiting.policy, "base": waiting.base, "person": person}
-    ledger.record(kind=AGREED, agent=agent, at=now, actor=person, document=canonical_json(document))
-    return Widening(
-        **{name: getattr(waiting, name) for name in Widening.__dataclass_fields__ if name != "agreed"},
-        agreed=(*waiting.agreed, person),
-    )
-
-
-def effective_charter(ledger: Ledger, record: CharterInForce, charter: Charter) -> Charter:
-    """Return a charter with the tools that are in force: what waits is as it was before.
-
-    Args:
-        ledger: Where charters and decisions stand.
-        record: The charter in force.
-        charter: The same, read.
-    """
-    waiting = _open_widening(ledger, record)
-    if waiting is None:
-        return charter
-    base_record = ledger.charter(record.agent, at=waiting.base_at)
-    base = {} if base_record is None else known(charter_of(base_record).tools) or {}
-    return Charter.model_construct(
-        **{name: getattr(charter, name) for name in Charter.model_fields if name != "tools"},
-        tools=_merged(base, known(charter.tools) or {}, waiting.wider),
-    )
-
-
-def widening_note(ledger: Ledger, record: CharterInForce) -> str | None:
-    """Return what a verdict says while a change waits, or None.
-
-    Args:
-        ledger: Where charters and decisions stand.
-        record: The charter that is judged.
-    """
-    waiting = _open_widening(ledger, record)
-    if waiting is None:
-        return None
-    missing = PERSONS_NEEDED - len(waiting.agreed)
-    return (
-        f"Charter {waiting.number} lets tools do more ({', '.join(waiting.wider[:3])}); that waits for "
-        f"{missing} of {', '.join(one for one in waiting.may_agree if one not in waiting.agreed)}. "
-        f"`pilothouse policy agree {waiting.agent} --as PERSON`"
-    )
-
-
-def _open_widening(ledger: Ledger, record: CharterInForce) -> Widening | None:
     found = ledger.decisions(record.agent, kind=WAITS, limit=1)
     if not found:
         return None
@@ -208,6 +129,78 @@ def _open_widening(ledger: Ledger, record: CharterInForce) -> Widening | None:
         agreed=tuple(_agreed(ledger, record.agent, said)),
     )
     return None if widening.is_settled else widening
+
+
+def agree_to_widening(ledger: Ledger, agent: str, person: str, now: datetime) -> Widening:
+    """Let a person agree to the change that waits; the second one puts it into force.
+
+    Args:
+        ledger: Where charters and decisions stand.
+        agent: Agent id.
+        person: Person id.
+        now: The moment, aware UTC.
+
+    Raises:
+        UsageError: Nothing waits.
+        Denied: This person may not agree, or has agreed already.
+    """
+    charter_in_force(ledger, agent)
+    record = ledger.charter(agent)
+    waiting = None if record is None else waiting_widening(ledger, record)
+    if waiting is None:
+        raise UsageError(
+            f"no change of what the tools of {agent} may do waits for anybody",
+            remedy=f"See what is in force: `pilothouse policy check {agent}`.",
+            subject=agent,
+        )
+    if person not in waiting.may_agree or person in waiting.agreed:
+        why = "has agreed already" if person in waiting.agreed else "may not agree to it"
+        others = [one for one in waiting.may_agree if one not in waiting.agreed]
+        raise Denied(
+            f"{person or 'nobody'} {why}",
+            remedy=f"One of {', '.join(others)}: `pilothouse policy agree {agent} --as {others[0] if others else 'PERSON'}`.",
+            subject=person,
+        )
+    document = {"policy": waiting.policy, "base": waiting.base, "person": person}
+    ledger.record(kind=AGREED, agent=agent, at=now, actor=person, document=canonical_json(document))
+    return replace(waiting, agreed=(*waiting.agreed, person))
+
+
+def effective_charter(ledger: Ledger, record: CharterInForce, charter: Charter) -> Charter:
+    """Return a charter with the tools that are in force: what waits is as it was before.
+
+    Args:
+        ledger: Where charters and decisions stand.
+        record: The charter in force.
+        charter: The same, read.
+    """
+    waiting = waiting_widening(ledger, record)
+    if waiting is None:
+        return charter
+    base_record = ledger.charter(record.agent, at=waiting.base_at)
+    base = {} if base_record is None else known(charter_of(base_record).tools) or {}
+    return Charter.model_construct(
+        **{name: getattr(charter, name) for name in Charter.model_fields if name != "tools"},
+        tools=_merged(base, known(charter.tools) or {}, waiting.wider),
+    )
+
+
+def widening_note(ledger: Ledger, record: CharterInForce) -> str | None:
+    """Return what a verdict says while a change waits, or None.
+
+    Args:
+        ledger: Where charters and decisions stand.
+        record: The charter that is judged.
+    """
+    waiting = waiting_widening(ledger, record)
+    if waiting is None:
+        return None
+    missing = PERSONS_NEEDED - len(waiting.agreed)
+    return (
+        f"Charter {waiting.number} lets tools do more ({', '.join(waiting.wider[:3])}); that waits for "
+        f"{missing} of {', '.join(one for one in waiting.may_agree if one not in waiting.agreed)}. "
+        f"`pilothouse policy agree {waiting.agent} --as PERSON`"
+    )
 
 
 def _agreed(ledger: Ledger, agent: str, said: Mapping[str, Any]) -> Iterable[str]:
