@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import uvicorn
 
 from pilothouse.interfaces.http.gateway import gateway_app
+from pilothouse.interfaces.http.joined_writes import JoinedWritesProtocol
 from pilothouse.interfaces.http.server import KEEP_ALIVE_S
 from pilothouse.ports.controls import NO_CONTROLS
 from pilothouse.ports.gateway import Provider, VirtualKey, WireProtocol
@@ -89,6 +90,7 @@ class GatewaySite:
         self.port = self._socket.getsockname()[1]
         config = uvicorn.Config(
             gateway_app(self.gateway),
+            http=JoinedWritesProtocol,
             log_level="error",
             access_log=False,
             lifespan="off",

@@ -13,6 +13,7 @@ from typing import Any
 import uvicorn
 
 from pilothouse.errors import Conflict, UsageError
+from pilothouse.interfaces.http.joined_writes import JoinedWritesProtocol
 
 __all__ = ["KEEP_ALIVE_S", "bind", "compose", "only_says", "serve"]
 
@@ -144,6 +145,7 @@ def serve(
     """
     config = uvicorn.Config(
         app,
+        http=JoinedWritesProtocol,
         log_level="warning",
         access_log=False,
         lifespan="off",

@@ -7,32 +7,21 @@ header that the protocol has for it, and is in nothing else: no record, trace, e
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
-
-import aiohttp
-from yarl import URL
+from urllib.parse import urlsplit
 
 from pilothouse.ports.gateway import Provider, WireProtocol
+from pilothouse.runtime.gateway.connection import Connection, ConnectionBroken
+from pilothouse.runtime.gateway.connections import ConnectionPool, Target
 from pilothouse.runtime.secret_place import read_secret
 
 __all__ = ["Upstream", "UpstreamAnswer", "UpstreamFailed", "kept_request_headers"]
 
-CONNECTIONS_MAX = 1_000
-"""Open connections to all providers; a file descriptor each, with the clients' far below the usual limit."""
-
-CONNECT_S = 5.0
-"""Until a connection stands."""
-
-KEEP_ALIVE_S = 15.0
-"""Idle connections are closed before common servers close them under a request."""
-
-READ_BUFFER_BYTES = 256 << 10
-PLAIN_BODY_BYTES_MAX = 1 << 20
-"""aiohttp writes larger bodies in parts when they come as a file."""
+PLACES_MAX = 1_000
+"""Paths at providers whose first lines are remembered; those with an id of an answer in them are all different."""
 
 READABLE_ENCODINGS = (b"gzip", b"deflate", b"identity")
 
@@ -79,8 +68,6 @@ NOT_RETURNED = frozenset(
 )
 """Hop by hop, and `date`, which our own server says."""
 
-_SKIPPED = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
-
 
 class UpstreamFailed(Exception):
     """No whole answer came.
@@ -119,7 +106,6 @@ def kept_request_headers(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[b
     return kept
 
 
-@dataclass(slots=True)
 class UpstreamAnswer:
     """A provider's answer whose body is still to be read.
 
@@ -130,15 +116,26 @@ class UpstreamAnswer:
         is_events: Whether it is a stream of events.
     """
 
-    status: int
-    headers: list[tuple[bytes, bytes]]
-    encoding: str
-    is_events: bool
-    _response: aiohttp.ClientResponse
+    __slots__ = ("_connection", "_pool", "_target", "encoding", "headers", "is_events", "status")
 
-    def header(self, name: bytes) -> bytes | None:
-        """Return a header by its lower-case name."""
-        return next((value for known, value in self.headers if known == name), None)
+    def __init__(self, connection: Connection, pool: ConnectionPool, target: Target) -> None:
+        """Take over a connection whose answer has begun; it goes back to `pool`."""
+        self._connection: Connection | None = connection
+        self._pool = pool
+        self._target = target
+        self.status = connection.status
+        self.encoding = ""
+        self.is_events = False
+        self.headers: list[tuple[bytes, bytes]] = []
+        for given, value in connection.headers:
+            name = given.lower()
+            if name in NOT_RETURNED:
+                continue
+            if name == b"content-encoding":
+                self.encoding = value.decode("latin-1").strip().lower()
+            elif name == b"content-type":
+                self.is_events = value.startswith(b"text/event-stream")
+            self.headers.append((name, value))
 
     async def read_some(self) -> bytes:
         """Return what has come, waiting for at least a byte; empty at the end.
@@ -146,10 +143,16 @@ class UpstreamAnswer:
         Raises:
             UpstreamFailed: The connection broke before the end.
         """
+        if self._connection is None:
+            return b""
         try:
-            return await self._response.content.readany()
-        except (aiohttp.ClientError, OSError) as error:
-            raise UpstreamFailed("cut", _told(error), was_sent=True) from error
+            some = await self._connection.read_some()
+        except ConnectionBroken as broken:
+            self.close()
+            raise UpstreamFailed("cut", str(broken), was_sent=True) from broken
+        if not some:
+            self.close()
+        return some
 
     async def read_all(self, most: int) -> bytes:
         """Return the whole body.
@@ -160,20 +163,28 @@ class UpstreamAnswer:
         Raises:
             UpstreamFailed: The connection broke before the end, or the body is larger.
         """
-        first = await self.read_some()
-        if not first:
-            return first
-        parts, size = [first], len(first)
+        parts, size = [], 0
         while more := await self.read_some():
             parts.append(more)
             size += len(more)
             if size > most:
+                self.close()
                 raise UpstreamFailed("cut", f"the answer has more than {most:,} bytes", was_sent=True)
-        return first if len(parts) == 1 else b"".join(parts)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def close(self) -> None:
         """Close the connection, which tells the provider to stop; after a whole body it is kept for the next."""
-        self._response.close()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._pool.give_back(self._target, connection)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A path at a provider: where to connect, and how each request to it begins."""
+
+    target: Target
+    beginning: bytes
 
 
 class Upstream:
@@ -185,8 +196,8 @@ class Upstream:
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         self._environment = os.environ if environment is None else environment
-        self._session: aiohttp.ClientSession | None = None
-        self._targets: dict[tuple[str, str, bytes], URL] = {}
+        self._pool = ConnectionPool()
+        self._places: dict[tuple[str, str, str, bytes], _Place] = {}
 
     async def open(
         self,
@@ -211,38 +222,27 @@ class Upstream:
         Raises:
             UpstreamFailed: It could not be sent, or no answer came.
         """
-        sent = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
-        sent.append(self._credential(provider))
-        data = body if len(body) <= PLAIN_BODY_BYTES_MAX else io.BytesIO(body)
+        credential = self._credential(provider)
         try:
-            response = await self._connected().request(
-                method,
-                self._target(provider, path, query),
-                headers=sent,
-                data=data if body or method == "POST" else None,
-                allow_redirects=False,
-                skip_auto_headers=_SKIPPED,
-            )
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            place = self._place(method, provider.url, path, query)
+            connection = await self._pool.take(place.target)
+        except (OSError, ValueError) as error:
             raise UpstreamFailed("connect", _told(error), was_sent=False) from error
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise UpstreamFailed("cut", _told(error), was_sent=True) from error
-        encoding, is_events, passed = "", False, []
-        for given, value in response.raw_headers:
-            name = given.lower()
-            if name in NOT_RETURNED:
-                continue
-            if name == b"content-encoding":
-                encoding = value.decode("latin-1").strip().lower()
-            elif name == b"content-type":
-                is_events = value.startswith(b"text/event-stream")
-            passed.append((name, value))
-        return UpstreamAnswer(response.status, passed, encoding, is_events, response)
+        try:
+            connection.send(_head(place.beginning, credential, headers, method, body), body)
+            await connection.answered()
+        except ConnectionBroken as broken:
+            self._pool.give_back(place.target, connection)
+            raise UpstreamFailed("cut", str(broken), was_sent=True) from broken
+        except BaseException:
+            connection.abort()
+            self._pool.give_back(place.target, connection)
+            raise
+        return UpstreamAnswer(connection, self._pool, place.target)
 
     async def close(self) -> None:
         """Close every connection."""
-        if self._session is not None:
-            await self._session.close()
+        await self._pool.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -250,34 +250,20 @@ class Upstream:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    def _connected(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX, keepalive_timeout=KEEP_ALIVE_S),
-                auto_decompress=False,
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=False,
-                read_bufsize=READ_BUFFER_BYTES,
-            )
-        return self._session
-
-    def _target(self, provider: Provider, path: str, query: bytes) -> URL:
-        key = (provider.url, path, query)
-        found = self._targets.get(key)
+    def _place(self, method: str, url: str, path: str, query: bytes) -> _Place:
+        key = (method, url, path, query)
+        found = self._places.get(key)
         if found is None:
-            base = provider.url.rstrip("/").removesuffix("/v1")
-            asked = f"?{query.decode('latin-1')}" if query else ""
-            found = URL(f"{base}{path}{asked}", encoded=True)
-            if len(self._targets) > 1_000:
-                self._targets.clear()
-            self._targets[key] = found
+            found = _find(method, url, path, query)
+            if len(self._places) > PLACES_MAX:
+                self._places.clear()
+            self._places[key] = found
         return found
 
-    def _credential(self, provider: Provider) -> tuple[str, str]:
-        name = "x-api-key" if provider.protocol is WireProtocol.ANTHROPIC else "authorization"
-        secret = self._secret(provider)
-        return (name, secret if name == "x-api-key" else f"Bearer {secret}")
+    def _credential(self, provider: Provider) -> bytes:
+        """Return the one header that carries the credential of a provider."""
+        is_key = provider.protocol is WireProtocol.ANTHROPIC
+        return (b"x-api-key: " if is_key else b"authorization: Bearer ") + self._secret(provider).encode()
 
     def _secret(self, provider: Provider) -> str:
         if provider.credential_variable is None and provider.credential_file is None:
@@ -290,6 +276,44 @@ class Upstream:
                 was_sent=False,
             )
         return secret
+
+
+def _find(method: str, url: str, path: str, query: bytes) -> _Place:
+    """Take an address apart.
+
+    Raises:
+        ValueError: It is none.
+    """
+    parts = urlsplit(url)
+    if not parts.hostname or parts.scheme not in {"http", "https"}:
+        raise ValueError("the address of the provider is no http(s) address")
+    is_secure = parts.scheme == "https"
+    usual = 443 if is_secure else 80
+    host = parts.hostname.encode("idna").decode()
+    named = f"[{host}]" if ":" in host else host
+    if parts.port not in {None, usual}:
+        named = f"{named}:{parts.port}"
+    asked = parts.path.rstrip("/").removesuffix("/v1") + path
+    beginning = b"".join(
+        (
+            f"{method} {asked}".encode(),
+            b"?" + query if query else b"",
+            f" HTTP/1.1\r\nhost: {named}\r\n".encode(),
+        )
+    )
+    return _Place(Target(host, parts.port or usual, is_secure), beginning)
+
+
+def _head(
+    beginning: bytes, credential: bytes, headers: list[tuple[bytes, bytes]], method: str, body: bytes
+) -> bytes:
+    lines = [beginning, credential, b"\r\n"]
+    for name, value in headers:
+        lines += (name, b": ", value, b"\r\n")
+    if body or method == "POST":
+        lines.append(b"content-length: %d\r\n" % len(body))
+    lines.append(b"\r\n")
+    return b"".join(lines)
 
 
 def _told(error: BaseException) -> str:
