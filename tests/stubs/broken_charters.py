@@ -565,6 +565,35 @@ BROKEN = (
         ("30d is shorter than 60 days",),
     ),
     Broken(
+        "context-edits-none",
+        (("{policy: refuse, probes", "{policy: shorten_visibly, probes"),),
+        "context:",
+        ("no edit is switched on", "keep_last: 10"),
+    ),
+    Broken(
+        "context-edits-refused",
+        (
+            (
+                "{policy: refuse, probes: datasets/planted}",
+                "{policy: refuse, probes: datasets/planted, edits: {keep_last: 5}}",
+            ),
+            ("  judges:", "  limits: {window_tokens: 8000}\n  judges:"),
+        ),
+        "context:",
+        ("`policy: refuse`, which never shortens",),
+    ),
+    Broken(
+        "context-edits-blind",
+        (
+            (
+                "{policy: refuse, probes: datasets/planted}",
+                "{policy: shorten_visibly, probes: datasets/planted, edits: {keep_last: 5}}",
+            ),
+        ),
+        "context:",
+        ("nobody has published the window of acme-large-2026-04-12",),
+    ),
+    Broken(
         "integration-manual",
         (("archive: {kind: middleware", "archive: {kind: manual"),),
         "archive:",

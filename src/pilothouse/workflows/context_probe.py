@@ -31,6 +31,7 @@ class ContextReport:
         until: End of it.
         inputs: Inputs whose size the provider reported.
         unknown: Inputs whose size it did not.
+        edited: Inputs that the charter's own edits shortened, each with its ledger in the run log.
         cut: Inputs of which clearly less was read than was sent.
         runs: Runs with such an input.
         error_share: 95 % quantile of the error of the estimate, from the second call of a run on; None without any.
@@ -42,6 +43,7 @@ class ContextReport:
     until: datetime
     inputs: int
     unknown: int
+    edited: int
     cut: int
     runs: tuple[str, ...]
     error_share: float | None
@@ -69,7 +71,7 @@ def probe_context(log: RunLog, agent: str, now: datetime, *, days: int) -> Conte
         )
     version = summaries[0].version
     counter = ContextCounter()
-    inputs = unknown = cut = 0
+    inputs = unknown = edited = cut = 0
     errors: list[float] = []
     runs: dict[str, None] = {}
     for summary in reversed([each for each in summaries if each.version == version]):
@@ -81,11 +83,13 @@ def probe_context(log: RunLog, agent: str, now: datetime, *, days: int) -> Conte
                 unknown += 1
                 continue
             read = sum(usage.get(name, 0) for name in ("input", "cache_read", "cache_creation"))
+            asked = call.shortened or call.document
+            edited += call.shortened is not None
             model = call.response.model or str(call.document.get("model"))
             if place and read:
-                errors.append(abs(counter.estimate(model, call.document).median - read) / read)
+                errors.append(abs(counter.estimate(model, asked).median - read) / read)
             inputs += 1
-            if counter.learn(model, call.document, read):
+            if counter.learn(model, asked, read):
                 cut += 1
                 runs[summary.run] = None
     errors.sort()
@@ -96,6 +100,7 @@ def probe_context(log: RunLog, agent: str, now: datetime, *, days: int) -> Conte
         until=now,
         inputs=inputs,
         unknown=unknown,
+        edited=edited,
         cut=cut,
         runs=tuple(runs)[:CUT_SHOWN_MAX],
         error_share=errors[int(len(errors) * 0.95)] if errors else None,
@@ -119,9 +124,9 @@ def keep_truncation(ledger: Ledger, report: ContextReport) -> Evidence | None:
         window_to=report.until,
         n=report.inputs,
         good=report.inputs - report.cut,
-        detail=f"{report.cut} of {report.inputs} inputs were read short; {report.unknown} more without a reported size.",
+        detail=f"{report.cut} of {report.inputs} inputs were read short; {report.unknown} more without a reported size; {report.edited} were shortened visibly.",
         items=report.runs,
-        counts={"unreported": report.unknown},
+        counts={"unreported": report.unknown, "edited": report.edited},
         source=Source(command=f"pilothouse context probe {report.agent}"),
         recorded_at=report.until,
     )

@@ -19,6 +19,7 @@ from pilothouse.core.verdict.routing import reach_of
 from pilothouse.errors import PilothouseError
 from pilothouse.ports.gateway import GatewayStore
 from pilothouse.ports.ledger import CharterInForce, Ledger
+from pilothouse.runtime.context.edits import EditPolicy
 from pilothouse.runtime.gateway.holding import HOLD_LIFE
 from pilothouse.runtime.gateway.policy import (
     AgentPolicy,
@@ -79,6 +80,7 @@ def compile_policy(charter: Charter, record: CharterInForce) -> AgentPolicy:
         budget=_budget(charter),
         guard=_guard(charter, record),
         confidence=_confidence(charter),
+        edits=_edits(charter),
         version=summarize_charter(Path(record.path)).version,
         task_type=only,
     )
@@ -163,6 +165,20 @@ def _confidence(charter: Charter) -> ConfidenceRule | None:
     lives = [known(charter.task_types[name].routing.hold_deadline) for name in names]
     return ConfidenceRule(
         field=field, life=min((life for life in lives if life is not None), default=HOLD_LIFE)
+    )
+
+
+def _edits(charter: Charter) -> EditPolicy | None:
+    """Return what is taken out of long requests; None unless the charter says so by policy and by edit."""
+    edits = charter.context.edits
+    if charter.context.policy != "shorten_visibly" or edits is None or edits.is_empty:
+        return None
+    return EditPolicy(
+        from_share=EditPolicy().from_share if edits.from_share is None else edits.from_share,
+        drop_duplicates=edits.duplicates,
+        externalize_characters=edits.large,
+        keep_last=edits.keep_last,
+        pinned=edits.pinned,
     )
 
 

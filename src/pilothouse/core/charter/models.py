@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -15,6 +15,7 @@ __all__ = [
     "AgentPin",
     "CallLimits",
     "Context",
+    "ContextEdits",
     "Datasets",
     "FallbackPin",
     "FewShot",
@@ -27,6 +28,12 @@ __all__ = [
     "TrajectoryDataset",
     "Upgrade",
 ]
+
+EDITED_FROM_MIN = 0.35
+"""Share of the window below which a gateway does not count tokens, so it could not tell."""
+
+EDITED_CHARACTERS_MIN = 200
+"""A shorter result costs about what the note in its place costs."""
 
 
 class ModelPin(Section):
@@ -149,16 +156,41 @@ class Guardrails(Section):
     confidence: Text | None = None
 
 
+class ContextEdits(Section):
+    """What the gateway takes out of a long request: results of tools, and nothing else.
+
+    Attributes:
+        from_share: Share of the window from which requests are edited (`from`); 0.7 when it is not said.
+        duplicates: Whether a result that stands again further on is taken out.
+        large: Characters above which a result is taken out.
+        keep_last: Latest results that stay; older ones are taken out, as many at a time.
+        pinned: Texts; a result with one of them stays.
+    """
+
+    from_share: Annotated[Rate, Field(ge=EDITED_FROM_MIN)] | None = Field(default=None, alias="from")
+    duplicates: bool = False
+    large: Annotated[int, Field(ge=EDITED_CHARACTERS_MIN)] | None = None
+    keep_last: Annotated[int, Field(ge=1)] | None = None
+    pinned: tuple[Text, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no edit is switched on."""
+        return not self.duplicates and self.large is None and self.keep_last is None
+
+
 class Context(Section):
     """What happens when the input does not fit.
 
     Attributes:
-        policy: `refuse` never shortens; `shorten_visibly` says what it left out.
+        policy: `refuse` never shortens; `shorten_visibly` takes out what `edits` names, and says so.
         probes: Dataset of planted sentences that must survive.
+        edits: What is taken out, or None for nothing.
     """
 
     policy: Answer[Literal["refuse", "shorten_visibly"]]
     probes: Answer[Text]
+    edits: ContextEdits | None = None
 
 
 class LabelledDataset(Section):

@@ -69,7 +69,8 @@ def register(cli: typer.Typer, services: Services) -> None:
             typer.echo(json.dumps(asdict(report), default=str))
         else:
             typer.echo(
-                f"{report.inputs} inputs of {agent} in {days} days: {report.cut} read short, {report.unknown} without a reported size"
+                f"{report.inputs} inputs of {agent} in {days} days: {report.cut} read short, {report.unknown} without a reported size, "
+                f"{report.edited} shortened by the charter's edits"
             )
             if report.error_share is not None:
                 typer.echo(

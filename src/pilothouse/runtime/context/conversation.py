@@ -10,7 +10,7 @@ from typing import Any
 
 from pilothouse.core.charter.digest import canonical_json
 
-__all__ = ["ToolUse", "tool_results", "tool_uses"]
+__all__ = ["ToolUse", "is_said_by_model", "tool_names", "tool_results", "tool_uses"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +74,37 @@ def tool_results(document: Mapping[str, Any]) -> Iterable[tuple[str, str, dict[s
             for at, part in enumerate(item["content"] if isinstance(item.get("content"), list) else ()):
                 if isinstance(part, dict) and part.get("type") == "tool_result":
                     yield str(part.get("tool_use_id")), f"{path}.content[{at}]", part, "content"
+
+
+def tool_names(document: Mapping[str, Any]) -> frozenset[str]:
+    """Return the names of the tools that a request offers.
+
+    Args:
+        document: Parsed request.
+
+    Example:
+        >>> sorted(tool_names({"tools": [{"function": {"name": "look_up"}}, {"name": "recall"}]}))
+        ['look_up', 'recall']
+    """
+    listed = document.get("tools")
+    tools = [tool for tool in listed if isinstance(tool, dict)] if isinstance(listed, list) else []
+    found = [tool["function"] if isinstance(tool.get("function"), dict) else tool for tool in tools]
+    return frozenset(one["name"] for one in found if isinstance(one.get("name"), str))
+
+
+def is_said_by_model(item: Any) -> bool:
+    """Whether an item of a conversation comes from the model: words of it, or a call of a tool.
+
+    Args:
+        item: One of `messages` or `input`.
+
+    Example:
+        >>> is_said_by_model({"role": "assistant", "content": "Yes."}), is_said_by_model({"role": "user"})
+        (True, False)
+    """
+    if not isinstance(item, dict):
+        return False
+    return item.get("role") == "assistant" or item.get("type") in {"function_call", "reasoning"}
 
 
 def _items(document: Mapping[str, Any]) -> list[dict[str, Any]]:

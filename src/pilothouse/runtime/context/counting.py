@@ -161,6 +161,15 @@ class ContextCounter:
             exact=exact, low=exact + int(low), median=exact + round(median), high=exact + math.ceil(high)
         )
 
+    def tokens(self, model: str, text: str) -> int:
+        """Return how many tokens a text probably has.
+
+        Args:
+            model: Exact model id.
+            text: Any text.
+        """
+        return round(len(text) * self._ratio(model, content_class(text))[1])
+
     def learn(self, model: str, request: Mapping[str, Any], input_tokens: int) -> bool:
         """Keep what the provider counted; return whether it read clearly less than was sent.
 

@@ -11,17 +11,32 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pilothouse.errors import DigestMismatch
-from pilothouse.runtime.context.conversation import tool_results
+from pilothouse.runtime.context.conversation import is_said_by_model, tool_names, tool_results, tool_uses
 
-__all__ = ["ContextEdits", "EditPolicy", "Removed", "apply_edits", "is_reachable", "recall", "restore"]
+__all__ = [
+    "RECALL_TOOL",
+    "ContextEdits",
+    "EditPolicy",
+    "Removed",
+    "apply_edits",
+    "is_reachable",
+    "recall",
+    "restore",
+]
 
 NOTE_CHARACTERS_MIN = 200
 """A shorter result costs about what its note costs."""
+
+DIGEST_CHARACTERS = 16
+"""Hex digits of the digest in an id: one in 10^19 for two results of a run."""
+
+RECALL_TOOL = "recall"
+"""Name of the agent's own tool that asks for what was taken out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,15 +44,18 @@ class EditPolicy:
     """Which edits a charter switched on; all are off by default.
 
     Attributes:
+        from_share: Share of the window from which a request is edited.
         drop_duplicates: Remove a result that stands again, word for word, further on.
         externalize_characters: Remove results longer than this, or None.
-        clear_older_than: Remove results of all but the last so many tool calls, or None.
+        keep_last: Remove results before so many last ones, as many at a time, or None. In steps, because each
+            removal makes the provider read the rest of the conversation anew.
         pinned: Texts that must stay in the request.
     """
 
+    from_share: float = 0.7
     drop_duplicates: bool = False
     externalize_characters: int | None = None
-    clear_older_than: int | None = None
+    keep_last: int | None = None
     pinned: tuple[str, ...] = ()
 
 
@@ -48,10 +66,12 @@ class Removed:
     Attributes:
         path: JSON path of it in the request.
         call_id: The call it is the result of.
-        digest: SHA-256 of it as JSON, hex: what `recall` is asked for.
+        digest: SHA-256 of it as JSON, hex.
         characters: Its length.
         reason: `duplicate`, `large` or `old`.
         content: The result itself.
+        note: What stands in its place.
+        tokens: Tokens that it probably had, where somebody counts them.
     """
 
     path: str
@@ -60,6 +80,8 @@ class Removed:
     characters: int
     reason: str
     content: Any
+    note: str
+    tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,51 +97,54 @@ class ContextEdits:
     ledger: tuple[Removed, ...] = field(default_factory=tuple)
 
 
-def apply_edits(request: dict[str, Any], policy: EditPolicy) -> ContextEdits:
+def apply_edits(request: dict[str, Any], policy: EditPolicy, *, run: str = "") -> ContextEdits:
     """Edit a request, and verify that nothing is lost.
+
+    What the model has not answered to yet is only taken out where it stands again, or where the agent has a tool
+    `recall`: else the model would never see it.
 
     Args:
         request: Parsed request; it is not changed.
         policy: Which edits are on.
+        run: Run id, which begins every id that the model is given.
 
     Raises:
         DigestMismatch: What is kept and the ledger are not the original; nothing may be sent.
 
     Example:
-        >>> big = {"messages": [{"role": "tool", "tool_call_id": "c", "content": "x" * 500}]}
+        >>> said = {"role": "assistant", "content": "Done."}
+        >>> big = {"messages": [{"role": "tool", "tool_call_id": "c", "content": "x" * 500}, said]}
         >>> edits = apply_edits(big, EditPolicy(externalize_characters=400))
         >>> edits.ledger[0].reason, restore(edits) == big
         ('large', True)
     """
     edited = copy.deepcopy(request)
-    results = [
-        (path, call_id, holder, name)
-        for call_id, path, holder, name in tool_results(edited)
-        if name in holder
-    ]
-    last = {json.dumps(holder[name], sort_keys=True): path for path, _, holder, name in results}
+    can_recall = RECALL_TOOL in tool_names(request)
     ledger: list[Removed] = []
-    for place, (path, call_id, holder, name) in enumerate(results):
+    for path, call_id, holder, name, reason in _chosen(edited, policy, can_recall=can_recall):
         content = holder[name]
-        text = json.dumps(content, sort_keys=True, ensure_ascii=False)
-        plain = content if isinstance(content, str) else text
-        if len(plain) < NOTE_CHARACTERS_MIN or any(pin in plain for pin in policy.pinned):
+        text = _plain(content)
+        if len(text) < NOTE_CHARACTERS_MIN or any(pin in text for pin in policy.pinned):
             continue
-        is_again = last[json.dumps(content, sort_keys=True)] != path
-        reason = _reason(policy, is_again=is_again, size=len(plain), newer=len(results) - 1 - place)
-        if not reason:
-            continue
-        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-        entry = Removed(
-            path=path, call_id=call_id, digest=digest, characters=len(plain), reason=reason, content=content
+        digest = hashlib.sha256(_canonical(content).encode("utf-8", "surrogatepass")).hexdigest()
+        note = _note(len(text), reason, _ident(run, digest), can_recall=can_recall)
+        ledger.append(
+            Removed(
+                path=path,
+                call_id=call_id,
+                digest=digest,
+                characters=len(text),
+                reason=reason,
+                content=content,
+                note=note,
+            )
         )
-        ledger.append(entry)
-        holder[name] = _note(entry)
+        holder[name] = note
     edits = ContextEdits(request=edited, ledger=tuple(ledger))
     if restore(edits) != request:
         raise DigestMismatch(
             "an edited request and its ledger are not the original",
-            remedy="Switch the edit off: `context.edits: []` in charter.yaml, then `pilothouse check`",
+            remedy="Switch the edits off: `context.policy: refuse` in charter.yaml, then `pilothouse check`",
         )
     return edits
 
@@ -131,29 +156,29 @@ def restore(edits: ContextEdits) -> dict[str, Any]:
         edits: An edited request with its ledger.
     """
     original = copy.deepcopy(edits.request)
-    notes = {entry.path: entry for entry in edits.ledger}
+    entries = {entry.path: entry for entry in edits.ledger}
     for _, path, holder, name in tool_results(original):
-        entry = notes.get(path)
-        if entry is not None and holder.get(name) == _note(entry):
+        entry = entries.get(path)
+        if entry is not None and holder.get(name) == entry.note:
             holder[name] = copy.deepcopy(entry.content)
     return original
 
 
-def recall(ledger: Sequence[Removed], digest: str, *, start: int = 0, end: int | None = None) -> str | None:
+def recall(removed: Mapping[str, Any], digest: str, *, start: int = 0, end: int | None = None) -> str | None:
     """Return a removed result, or a range of it, by the digest that its note names; None for an unknown one.
 
     Args:
-        ledger: Entries of the run.
+        removed: Results by their whole digests.
         digest: Digest, or enough of its beginning to name only one.
         start: First character.
         end: Character after the last, or None for the rest.
+
+    Example:
+        >>> recall({"ab12": "order 7 is in Lyon"}, "ab", end=7), recall({}, "ab")
+        ('order 7', None)
     """
-    found = {entry.digest: entry for entry in ledger if digest and entry.digest.startswith(digest)}
-    if len(found) != 1:
-        return None
-    content = next(iter(found.values())).content
-    text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
-    return text[start:end]
+    found = [content for whole, content in removed.items() if digest and whole.startswith(digest)]
+    return None if len(found) != 1 else _plain(found[0])[start:end]
 
 
 def is_reachable(edits: ContextEdits, fact: str) -> bool:
@@ -165,21 +190,74 @@ def is_reachable(edits: ContextEdits, fact: str) -> bool:
     """
     if fact in json.dumps(edits.request, ensure_ascii=False):
         return True
-    return any(fact in (recall(edits.ledger, entry.digest) or "") for entry in edits.ledger)
+    removed = {entry.digest: entry.content for entry in edits.ledger}
+    return any(fact in (recall(removed, digest) or "") for digest in removed)
 
 
-def _reason(policy: EditPolicy, *, is_again: bool, size: int, newer: int) -> str:
-    if policy.drop_duplicates and is_again:
-        return "duplicate"
-    if policy.externalize_characters is not None and size > policy.externalize_characters:
-        return "large"
-    if policy.clear_older_than is not None and newer >= policy.clear_older_than:
-        return "old"
-    return ""
+def _chosen(
+    request: dict[str, Any], policy: EditPolicy, *, can_recall: bool
+) -> Iterator[tuple[str, str, dict[str, Any], str, str]]:
+    """Yield path, call id, holder, key and reason of each result that the policy takes out."""
+    uses = tool_uses(request)
+    results = [
+        (path, call_id, holder, name)
+        for call_id, path, holder, name in tool_results(request)
+        if name in holder
+    ]
+    answered = _answered(request, [path for path, *_ in results])
+    last = {_canonical(holder[name]): path for path, _, holder, name in results}
+    old = _old(len(results), policy.keep_last)
+    for place, (path, call_id, holder, name) in enumerate(results):
+        is_recalled = call_id in uses and uses[call_id].name == RECALL_TOOL
+        is_large = (
+            policy.externalize_characters is not None
+            and len(_plain(holder[name])) > policy.externalize_characters
+        )
+        if policy.drop_duplicates and last[_canonical(holder[name])] != path:
+            reason = "duplicate"
+        elif is_large and not is_recalled and (can_recall or place < answered):
+            reason = "large"
+        elif place < min(old, answered):
+            reason = "old"
+        else:
+            continue
+        yield path, call_id, holder, name, reason
 
 
-def _note(entry: Removed) -> str:
-    return (
-        f"[{entry.characters} characters were taken out of this request ({entry.reason}). "
-        f"They are kept: ask for them with recall(id={entry.digest[:16]!r}, start=0, end=...).]"
+def _answered(request: Mapping[str, Any], paths: Sequence[str]) -> int:
+    """Return how many of the results stand before something that the model said after them."""
+    spoken = -1
+    name = "messages" if isinstance(request.get("messages"), list) else "input"
+    for place, item in enumerate(request.get(name) or ()):
+        if is_said_by_model(item):
+            spoken = place
+    begin = f"$.{name}["
+    return sum(
+        path.startswith(begin) and int(path[len(begin) :].partition("]")[0]) < spoken for path in paths
     )
+
+
+def _old(results: int, keep_last: int | None) -> int:
+    """Return how many of the first results are old, a whole multiple of those that stay."""
+    return 0 if keep_last is None else max(0, results - keep_last) // keep_last * keep_last
+
+
+def _plain(content: Any) -> str:
+    return content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
+
+
+def _canonical(content: Any) -> str:
+    return json.dumps(content, sort_keys=True, ensure_ascii=False)
+
+
+def _ident(run: str, digest: str) -> str:
+    return f"{run}-{digest[:DIGEST_CHARACTERS]}" if run else digest[:DIGEST_CHARACTERS]
+
+
+def _note(characters: int, reason: str, ident: str, *, can_recall: bool) -> str:
+    how = (
+        f"{RECALL_TOOL}(id={ident!r}, start=0, end=...) returns them"
+        if can_recall
+        else f"they are kept as {ident}; if you need them, call the tool again"
+    )
+    return f"[{characters:,} characters of a tool's result were taken out here ({reason}); {how}.]"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -21,6 +22,7 @@ from pilothouse.runtime.gateway.call import Call
 from pilothouse.runtime.gateway.policy import Pin
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused
 from pilothouse.runtime.gateway.routes import Operation
+from pilothouse.runtime.gateway.shortening import shorten
 
 __all__ = ["COUNTED_FROM", "UNKNOWN", "ContextAdmission", "window_of"]
 
@@ -87,10 +89,16 @@ class ContextAdmission:
             return
         call.is_counted = True
         level, share = level_of(estimate, window, output)
+        edits = call.policy.edits
+        if edits is not None and share >= edits.from_share and shorten(call, edits):
+            estimate = self._shortened(call, pin) or estimate
+            level, share = level_of(estimate, window, output)
         call.context = f"{share:.2f}"
         if level is Level.EXCEEDED:
             self.counters["context_exceeded"] += 1
-            raise Refused(_too_long(pin, window, estimate, output))
+            refusal = _too_long(pin, window, estimate, output, edited=len(call.removed))
+            call.shortened, call.removed = None, ()
+            raise Refused(refusal)
         if level is not Level.CALM:
             self.counters[f"context_{level.value}"] += 1
 
@@ -102,7 +110,7 @@ class ContextAdmission:
             pin: The stand-in.
         """
         window = window_of(pin)
-        if window is None or len(call.request) + (call.output_max or 0) < window:
+        if window is None or len(call.asked) + (call.output_max or 0) < window:
             return True
         estimate = self._estimate(call, pin) if call.route.operation in _SPEAKING else None
         return estimate is None or level_of(estimate, window, call.output_max or 0)[0] is not Level.EXCEEDED
@@ -115,13 +123,21 @@ class ContextAdmission:
         """
         if not call.is_counted or call.usage is None or call.served_model is None:
             return
-        asked = _read(call.request)
+        asked = _read(call.asked)
         if asked is not None and self._sizes.learn(call.served_model, asked, _input_tokens(call.usage)):
             self.counters["context_read_short"] += 1
 
+    def _shortened(self, call: Call, pin: Pin) -> TokenEstimate | None:
+        """Count a request that was shortened, and what was taken out of it."""
+        self.counters["context_edited"] += 1
+        call.removed = tuple(
+            replace(entry, tokens=self._sizes.tokens(pin.model, str(entry.content))) for entry in call.removed
+        )
+        return self._estimate(call, pin)
+
     def _estimate(self, call: Call, pin: Pin) -> TokenEstimate | None:
         """Return the tokens of an input, or None for one that cannot be judged."""
-        asked = _read(call.request)
+        asked = _read(call.asked)
         try:
             return None if asked is None else self._sizes.estimate(pin.model, asked)
         except RecursionError:  # arguments of tools may nest as deep as they like
@@ -175,11 +191,12 @@ def _is_text(part: Mapping[str, Any]) -> bool:
     return part.get("type") in _TEXT_TYPES
 
 
-def _too_long(pin: Pin, window: int, estimate: TokenEstimate, output: int) -> Refusal:
+def _too_long(pin: Pin, window: int, estimate: TokenEstimate, output: int, *, edited: int) -> Refusal:
     counted = f", of which {estimate.exact:,} were counted before" if estimate.exact else ""
     return Refusal(
         RefusalCode.CONTEXT_EXCEEDED,
         f"context_exceeded: up to {estimate.high:,} tokens of input{counted} and {output:,} of output "
-        f"do not fit into the {window:,} of {pin.model}; nothing was sent and nothing was cut",
+        f"do not fit into the {window:,} of {pin.model}; nothing was sent and nothing was cut"
+        + (f", for even without {edited} results of tools it does not fit" if edited else ""),
         "Shorten the conversation in the agent; a window that is wrong here is `model.limits.window_tokens` in the charter.",
     )

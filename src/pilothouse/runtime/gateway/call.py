@@ -10,11 +10,16 @@ from enum import StrEnum
 
 from pilothouse.core.evidence.task import TokenCount
 from pilothouse.ports.gateway import VirtualKey, WireProtocol
+from pilothouse.runtime.context.edits import Removed
 from pilothouse.runtime.gateway.policy import AgentPolicy
 from pilothouse.runtime.gateway.refusal import RefusalCode
 from pilothouse.runtime.gateway.routes import Route
 
 __all__ = ["Attempt", "Call", "Ending"]
+
+
+EDIT_KEYS = {"duplicate": "duplicates", "large": "large", "old": "keep_last"}
+"""Reason in the ledger → key of `context.edits` in the charter."""
 
 
 class Ending(StrEnum):
@@ -65,6 +70,8 @@ class Call:
         parent: Span that it belongs to, or None.
         launch: Launch that its process belongs to, or None.
         request: Body as received.
+        shortened: Body without what the charter's edits took out of a long request, or None.
+        removed: What they took out.
         sent: Body as the provider got it where a policy changed it, else None.
         request_headers: Headers as received, without credentials.
         model: Model that was asked for, or None.
@@ -110,6 +117,8 @@ class Call:
     call_id: str = field(default_factory=lambda: os.urandom(8).hex())
     launch: str | None = None
     request: bytes = b""
+    shortened: bytes | None = None
+    removed: tuple[Removed, ...] = ()
     sent: bytes | None = None
     request_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     model: str | None = None
@@ -143,6 +152,16 @@ class Call:
     proposal: str = ""
     context: str = "unknown"
     is_counted: bool = False
+
+    @property
+    def asked(self) -> bytes:
+        """The body that providers are asked with: as received, or shortened."""
+        return self.request if self.shortened is None else self.shortened
+
+    @property
+    def context_edits(self) -> tuple[str, ...]:
+        """Keys of `context.edits` in the charter that took something out of the request."""
+        return tuple(dict.fromkeys(f"context.{EDIT_KEYS[entry.reason]}" for entry in self.removed))
 
     def own_headers(self) -> list[tuple[bytes, bytes]]:
         """Return the headers that every answer of the gateway carries."""

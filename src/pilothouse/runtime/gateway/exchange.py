@@ -318,8 +318,8 @@ class Exchange:
 
     def _body_for(self, member: Member) -> bytes:
         if member.is_asked or not self._call.route.names_model:
-            return self._call.request
-        fields = msgspec.json.decode(self._call.request, type=dict[str, msgspec.Raw])
+            return self._call.asked
+        fields = msgspec.json.decode(self._call.asked, type=dict[str, msgspec.Raw])
         fields["model"] = msgspec.Raw(msgspec.json.encode(member.pin.model))
         self._call.sent = msgspec.json.encode(fields)
         return self._call.sent
@@ -459,6 +459,7 @@ class Exchange:
         edits = [b"fallback_model"] if call.sent is not None and call.fallback != "none" else []
         if call.repairs:
             edits.append(b"repair")
+        edits += [name.encode() for name in call.context_edits]
         if edits:
             own.append((b"x-pilothouse-edited", b",".join(edits)))
         if call.hold_id is not None:

@@ -227,7 +227,7 @@ def _validator(schema: str) -> Validator:
 
 def _asking_again(call: Call, answer: FinalAnswer, problem: str) -> bytes | None:
     """Return the request with the answer and what is wrong with it, or None when it cannot be extended."""
-    asked = msgspec.json.decode(call.request)
+    asked = msgspec.json.decode(call.asked)
     told = [
         {"role": "assistant", "content": answer.text or "(nothing)"},
         {

@@ -204,7 +204,7 @@ class Meter:
         outputs = self._outputs.get(call.key.agent)
         likely = max(outputs) if outputs else OUTPUT_GUESS_TOKENS
         most = likely if call.output_max is None else min(call.output_max, max(likely, 1))
-        return TokenCount(input=int(len(call.request) / RESERVED_CHARACTERS_PER_TOKEN), output=most)
+        return TokenCount(input=int(len(call.asked) / RESERVED_CHARACTERS_PER_TOKEN), output=most)
 
 
 def _plus(one: Spent, other: Spent) -> Spent:
@@ -264,7 +264,7 @@ def _seen(call: Call) -> TokenCount:
         return TokenCount()
     if call.status >= 400:
         return TokenCount()
-    return TokenCount(input=len(call.request) // 4, output=len(call.response) // 4)
+    return TokenCount(input=len(call.asked) // 4, output=len(call.response) // 4)
 
 
 def _day_of(call: Call) -> date:

@@ -11,6 +11,7 @@ from typing import Literal
 
 from pilothouse.core.verdict.routing import Reach
 from pilothouse.ports.gateway import Provider, VirtualKey
+from pilothouse.runtime.context.edits import EditPolicy
 
 __all__ = ["AgentPolicy", "Budget", "ConfidenceRule", "Directory", "Guard", "Limits", "Pin"]
 
@@ -131,6 +132,7 @@ class AgentPolicy:
         confidence: What happens to answers of low confidence, or None.
         version: Version digest that serves, or None when unknown.
         task_type: The only task type, or None.
+        edits: What is taken out of a long request, or None for nothing.
         reach: Whom the agent serves in the phase in force, or None for everybody.
     """
 
@@ -145,6 +147,7 @@ class AgentPolicy:
     confidence: ConfidenceRule | None = None
     version: str | None = None
     task_type: str | None = None
+    edits: EditPolicy | None = None
     reach: Reach | None = None
 
     @property

@@ -9,15 +9,15 @@ a key twice, a whole number beyond 2^53) is compared byte by byte.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pilothouse.core.charter.digest import INTEGER_EXACT_MAX, canonical_json
-from pilothouse.core.evidence.run_log import ModelRequest, ModelResponse, RecordedRun
+from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.evidence.run_log import ContextEdited, ModelRequest, ModelResponse, RecordedRun
+from pilothouse.runtime.context.document import document_of
 
-__all__ = ["Exchange", "document_of", "exchanges", "request_key"]
+__all__ = ["Exchange", "exchanges", "request_key"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +32,7 @@ class Exchange:
         document: Parsed body, or None where it has no canonical form.
         key: What a request must have to be this call.
         response: The answer.
+        shortened: Parsed body as the provider got it, where edits of the context took something out, else None.
     """
 
     number: int
@@ -41,6 +42,7 @@ class Exchange:
     document: dict[str, Any] | None
     key: str
     response: ModelResponse
+    shortened: dict[str, Any] | None = None
 
 
 def exchanges(recorded: RecordedRun) -> tuple[Exchange, ...]:
@@ -52,6 +54,7 @@ def exchanges(recorded: RecordedRun) -> tuple[Exchange, ...]:
     answers = {
         logged.call: logged.event for logged in recorded.events if isinstance(logged.event, ModelResponse)
     }
+    edited = {logged.call for logged in recorded.events if isinstance(logged.event, ContextEdited)}
     found: list[Exchange] = []
     for logged in recorded.events:
         event = logged.event
@@ -69,28 +72,10 @@ def exchanges(recorded: RecordedRun) -> tuple[Exchange, ...]:
                 document=document_of(event.body),
                 key=request_key(event.route, event.body),
                 response=response,
+                shortened=document_of(event.sent) if event.sent and logged.call in edited else None,
             )
         )
     return tuple(found)
-
-
-def document_of(body: bytes) -> dict[str, Any] | None:
-    """Return a body as a JSON object, or None where it has no one canonical form.
-
-    Args:
-        body: Any bytes.
-
-    Example:
-        >>> document_of(b'{"a": 1}'), document_of(b'{"a": 1, "a": 2}'), document_of(b'{"a": 9007199254740993}')
-        ({'a': 1}, None, None)
-    """
-    try:
-        document = json.loads(
-            body, object_pairs_hook=_only_once, parse_int=_exact, parse_constant=_refuse_constant
-        )
-    except (ValueError, RecursionError):
-        return None
-    return document if isinstance(document, dict) else None
 
 
 def request_key(route: str, body: bytes) -> str:
@@ -110,21 +95,3 @@ def request_key(route: str, body: bytes) -> str:
     except (ValueError, UnicodeEncodeError):
         text = body
     return hashlib.sha256(route.encode() + b"\n" + text).hexdigest()
-
-
-def _only_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    built = dict(pairs)
-    if len(built) < len(pairs):
-        raise ValueError("a key stands twice")
-    return built
-
-
-def _exact(text: str) -> int:
-    number = int(text)
-    if abs(number) > INTEGER_EXACT_MAX:
-        raise ValueError("a whole number that not every reader keeps exactly")
-    return number
-
-
-def _refuse_constant(text: str) -> float:
-    raise ValueError(f"{text} is no JSON")

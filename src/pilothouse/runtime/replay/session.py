@@ -17,8 +17,9 @@ from typing import Any
 
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.runtime.context.conversation import tool_results, tool_uses
+from pilothouse.runtime.context.document import document_of
 from pilothouse.runtime.replay.divergence import Divergence, DivergenceKind, describe, differences, nearest
-from pilothouse.runtime.replay.exchange import Exchange, document_of, request_key
+from pilothouse.runtime.replay.exchange import Exchange, request_key
 from pilothouse.runtime.replay.mode import ReplayMode
 from pilothouse.runtime.replay.substitution import Substitution
 from pilothouse.runtime.runlog.redaction import Redaction

@@ -3,12 +3,20 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import fields
 
-from pilothouse.core.evidence.run_log import Denied, IdentitySource, ModelRequest, ModelResponse, RunOpened
+from pilothouse.core.evidence.run_log import (
+    ContextEdited,
+    Denied,
+    IdentitySource,
+    ModelRequest,
+    ModelResponse,
+    RunOpened,
+)
 from pilothouse.core.evidence.task import TokenCount
 from pilothouse.errors import LimitExceeded, StorageUnavailable
 from pilothouse.ports.runlog import RecordMode, RunLog
@@ -82,8 +90,12 @@ class RunLogSink:
             for name, value in call.request_headers
             if name in REQUEST_HEADERS
         }
-        request = ModelRequest(route=call.route.path, headers=kept, body=call.request)
+        request = ModelRequest(
+            route=call.route.path, headers=kept, body=call.request, sent=call.sent or call.shortened
+        )
         self._log.append(call.run, request, call=call.call_id, at_ns=call.began_ns)
+        if call.removed:
+            self._log.append(call.run, _edited(call), call=call.call_id, at_ns=call.began_ns)
         if call.refusal is not None and not call.response:
             denied = Denied(code=str(call.refusal), reason=call.stopped)
             self._log.append(call.run, denied, call=call.call_id, at_ns=call.ended_ns or None)
@@ -105,6 +117,25 @@ class RunLogSink:
             error=None if call.ending is Ending.DONE else str(call.ending),
         )
         self._log.append(call.run, response, call=call.call_id, at_ns=call.ended_ns or None)
+
+
+def _edited(call: Call) -> ContextEdited:
+    """Return the ledger of what was taken out of a request; the content apart, so that it can be erased."""
+    return ContextEdited(
+        policy=",".join(call.context_edits),
+        ledger=tuple(
+            {
+                "path": entry.path,
+                "call_id": entry.call_id,
+                "digest": entry.digest,
+                "characters": entry.characters,
+                "tokens": entry.tokens,
+                "reason": entry.reason,
+            }
+            for entry in call.removed
+        ),
+        removed=json.dumps([entry.content for entry in call.removed]).encode(),
+    )
 
 
 def decoded(call: Call) -> tuple[bytes, list[tuple[int, int]]]:

@@ -12,11 +12,19 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.facts import CharterFacts
 from pilothouse.core.charter.located import Path
 from pilothouse.core.charter.models import ModelPin
-from pilothouse.core.charter.models_published import first_retirement
+from pilothouse.core.charter.models_published import MODEL_WINDOWS, first_retirement
 from pilothouse.core.charter.quantities import format_duration
 from pilothouse.core.charter.rules.rule import Check, Hit, Rule, error, warning
 
-__all__ = ["CHECKS", "RULES", "check_pins", "check_regions", "check_retirement", "is_exact_model"]
+__all__ = [
+    "CHECKS",
+    "RULES",
+    "check_context_edits",
+    "check_pins",
+    "check_regions",
+    "check_retirement",
+    "is_exact_model",
+]
 
 RETIREMENT_NOTICE_DEFAULT = timedelta(days=60)
 """Time that a gate and an approval of a successor take, with reserve."""
@@ -73,6 +81,21 @@ NOTICE_SHORT = warning(
     "model.upgrade.retirement_notice {notice} is shorter than 60 days",
     "A successor needs a gate, an approval and a rehearsal; give it 60d.",
 )
+EDITS_NONE = error(
+    "context-edits-none",
+    "context.policy is shorten_visibly and no edit is switched on: nothing would be taken out",
+    "Switch one on, for example `edits: {duplicates: true, keep_last: 10}`, or write `policy: refuse`.",
+)
+EDITS_REFUSED = error(
+    "context-edits-refused",
+    "context.edits stands under `policy: refuse`, which never shortens",
+    "Write `policy: shorten_visibly`, or take the edits out.",
+)
+EDITS_BLIND = warning(
+    "context-edits-blind",
+    "nobody has published the window of {model}, so no request is ever edited",
+    "Say it: `model.limits.window_tokens`.",
+)
 
 RULES: tuple[Rule, ...] = (
     FLOATING_MODEL,
@@ -85,6 +108,9 @@ RULES: tuple[Rule, ...] = (
     FALLBACK_REGION,
     REGION_OUTSIDE,
     NOTICE_SHORT,
+    EDITS_NONE,
+    EDITS_REFUSED,
+    EDITS_BLIND,
 )
 
 
@@ -166,6 +192,22 @@ def check_regions(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
             yield REGION_OUTSIDE.at(path, region=region, allowed=regions)
 
 
+def check_context_edits(charter: Charter, facts: CharterFacts) -> Iterator[Hit]:
+    """Yield a policy and edits that contradict each other, and edits that can never happen."""
+    del facts
+    context, pin = charter.context, charter.model.pin
+    edits = None if context.edits is None or context.edits.is_empty else context.edits
+    if edits is None:
+        if context.policy == "shorten_visibly":
+            yield EDITS_NONE.at(("context", "policy"))
+        return
+    if context.policy == "refuse":
+        yield EDITS_REFUSED.at(("context", "edits"))
+    said = None if charter.model.limits is None else charter.model.limits.window_tokens
+    if said is None and not is_open(pin.model) and pin.model not in MODEL_WINDOWS:
+        yield EDITS_BLIND.at(("context", "edits"), model=pin.model)
+
+
 def _answering(charter: Charter) -> list[tuple[Path, ModelPin]]:
     """Return the pin and its stand-ins, each with the path of its model."""
     stand_ins = enumerate(known(charter.model.fallback) or ())
@@ -188,4 +230,4 @@ def _exact_ids(model: str, facts: CharterFacts) -> str:
     )
 
 
-CHECKS: tuple[Check, ...] = (check_pins, check_retirement, check_regions)
+CHECKS: tuple[Check, ...] = (check_pins, check_retirement, check_regions, check_context_edits)

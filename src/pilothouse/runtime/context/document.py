@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A body as the one JSON object that every reader takes it for, or nothing."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pilothouse.core.charter.digest import INTEGER_EXACT_MAX
+
+__all__ = ["document_of"]
+
+
+def document_of(body: bytes) -> dict[str, Any] | None:
+    """Return a body as a JSON object, or None where it has no one canonical form.
+
+    Args:
+        body: Any bytes.
+
+    Example:
+        >>> document_of(b'{"a": 1}'), document_of(b'{"a": 1, "a": 2}'), document_of(b'{"a": 9007199254740993}')
+        ({'a': 1}, None, None)
+    """
+    try:
+        document = json.loads(
+            body, object_pairs_hook=_only_once, parse_int=_exact, parse_constant=_refuse_constant
+        )
+    except (ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def _only_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    built = dict(pairs)
+    if len(built) < len(pairs):
+        raise ValueError("a key stands twice")
+    return built
+
+
+def _exact(text: str) -> int:
+    number = int(text)
+    if abs(number) > INTEGER_EXACT_MAX:
+        raise ValueError("a whole number that not every reader keeps exactly")
+    return number
+
+
+def _refuse_constant(text: str) -> float:
+    raise ValueError(f"{text} is no JSON")
