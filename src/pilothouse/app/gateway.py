@@ -85,6 +85,7 @@ def running_gateway(
         run_log: Takes the calls themselves.
     """
     from pilothouse.interfaces.http.gateway import gateway_app
+    from pilothouse.interfaces.http.recall import with_recall
     from pilothouse.lake.prices import cost_pico, priced_by
     from pilothouse.ledger.gateway import SqlGatewayStore
     from pilothouse.ledger.holds import SqlHolds
@@ -130,7 +131,7 @@ def running_gateway(
     spans.start()
     try:
         yield RunningGateway(
-            app=gateway_app(gateway),
+            app=with_recall(gateway_app(gateway), cache.directory, run_log),
             ticks=(
                 Tick(name="gateway-spent", every_s=SAVE_EVERY_S, run=lambda _now: save()),
                 Tick(

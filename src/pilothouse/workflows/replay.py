@@ -16,6 +16,7 @@ from typing import Literal, Protocol
 
 from pilothouse.core.evidence.run_log import Draw, RecordedRun, Replayable
 from pilothouse.errors import EvidenceError, UsageError
+from pilothouse.runtime.context.ledger import removed_results
 from pilothouse.runtime.replay.answers import Answer, read_answer
 from pilothouse.runtime.replay.divergence import Divergence
 from pilothouse.runtime.replay.exchange import Exchange, exchanges
@@ -215,6 +216,7 @@ def _once(
         redaction,
         substitution=request.substitution,
         allowed_tools=request.allowed_tools,
+        removed=removed_results(recorded),
     )
     live = None if request.live is None else LiveModel(request.live, request.live_key)
     comparisons: list[Comparison] = []

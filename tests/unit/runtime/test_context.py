@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 
 import pytest
 
+from pilothouse.runtime.context.conversation import tool_results
 from pilothouse.runtime.context.counting import (
     ContentClass,
     ContextCounter,
@@ -18,11 +20,14 @@ from pilothouse.runtime.context.counting import (
 )
 from pilothouse.runtime.context.edits import EditPolicy, apply_edits, is_reachable, recall, restore
 
+SAID = {"role": "assistant", "content": "Seen."}
+
 
 def made(rng: random.Random) -> dict:
     """Return a request in one of three protocols with results of every size and shape."""
     protocol = rng.choice(["chat", "responses", "messages"])
     items: list[dict] = [{"role": "user", "content": "q"}]
+    more = {"tools": [{"name": "recall"}]} if rng.random() < 0.5 else {}
     shared = [
         "x" * 300,
         json.dumps({"rows": [1] * 200}),
@@ -30,7 +35,9 @@ def made(rng: random.Random) -> dict:
         "[500 characters were taken out",
         "é" * 250,
     ]
-    for number in range(rng.randrange(7)):
+    for number in range(rng.randrange(9)):
+        if rng.random() < 0.7:
+            items.append({"role": "assistant", "content": "I look."})
         text = (
             rng.choice(shared)
             if rng.random() < 0.6
@@ -45,14 +52,14 @@ def made(rng: random.Random) -> dict:
         else:
             part = {"type": "tool_result", "tool_use_id": ident, "content": [{"type": "text", "text": text}]}
             items.append({"role": "user", "content": [part, {"type": "text", "text": "and"}]})
-    return {"model": "m", "messages" if protocol != "responses" else "input": items}
+    return {"model": "m", **more, "messages" if protocol != "responses" else "input": items}
 
 
 def policy(rng: random.Random) -> EditPolicy:
     return EditPolicy(
         drop_duplicates=rng.random() < 0.5,
         externalize_characters=rng.choice([None, 0, 250, 600]),
-        clear_older_than=rng.choice([None, 0, 1, 3]),
+        keep_last=rng.choice([None, 1, 2, 3]),
         pinned=("xx",) if rng.random() < 0.2 else (),
     )
 
@@ -67,8 +74,18 @@ def fuzz(cases: int, seed: int) -> tuple[int, int]:
         edits = apply_edits(request, policy(rng))
         edited += bool(edits.ledger)
         lost += json.dumps(request) != before or json.dumps(restore(edits)) != before
-        lost += any(recall(edits.ledger, entry.digest) is None for entry in edits.ledger)
+        removed = {entry.digest: entry.content for entry in edits.ledger}
+        lost += any(recall(removed, entry.digest) is None for entry in edits.ledger)
+        lost += bool(edits.ledger) and _others(edits.request) != _others(request)
     return edited, lost
+
+
+def _others(request: dict) -> str:
+    """Everything but results of tools: instructions, the user's words, what the model said."""
+    rest = copy.deepcopy(request)
+    for _, _, holder, name in tool_results(rest):
+        holder[name] = None
+    return json.dumps(rest)
 
 
 def test_what_is_kept_and_the_ledger_are_the_original_in_every_case():
@@ -81,16 +98,57 @@ def test_planted_facts_stay_or_can_be_recalled_and_pinned_ones_stay_in_the_reque
     fact = "Never pay account DE44 5001."
     for place in (0, 150, 299):
         text = ("y" * 300)[:place] + fact + ("y" * 300)[place:]
-        request = {"messages": [{"role": "tool", "tool_call_id": "c", "content": text}]}
+        request = {"messages": [{"role": "tool", "tool_call_id": "c", "content": text}, SAID]}
         gone = apply_edits(request, EditPolicy(externalize_characters=100))
         assert is_reachable(gone, fact)
         assert fact not in json.dumps(gone.request)
         assert fact in json.dumps(
             apply_edits(request, EditPolicy(externalize_characters=100, pinned=(fact,))).request
         )
-    assert recall(gone.ledger, gone.ledger[0].digest[:16], start=0, end=3) == "yyy"
-    assert recall(gone.ledger, "ffff") is None
+    removed = {entry.digest: entry.content for entry in gone.ledger}
+    assert recall(removed, gone.ledger[0].digest[:16], start=0, end=3) == "yyy"
+    assert recall(removed, "ffff") is None
     assert not is_reachable(gone, "something else")
+
+
+def results(count: int, **more) -> dict:
+    """Return a conversation of so many calls of a tool; the model has not said anything to the last result."""
+    messages: list[dict] = []
+    for number in range(count):
+        messages.append(
+            {"role": "assistant", "tool_calls": [{"id": f"c{number}", "function": {"name": "look"}}]}
+        )
+        messages.append({"role": "tool", "tool_call_id": f"c{number}", "content": str(number) * 300})
+    return {"messages": messages, **more}
+
+
+def taken(request: dict, **policy) -> list[str]:
+    return [entry.call_id for entry in apply_edits(request, EditPolicy(**policy)).ledger]
+
+
+def test_old_results_go_in_steps_so_that_a_cached_beginning_lives_for_several_calls():
+    went = [len(taken(results(count), keep_last=3)) for count in range(1, 11)]
+    assert went == [0, 0, 0, 0, 0, 3, 3, 3, 6, 6]
+
+
+def test_what_the_model_has_not_read_yet_goes_only_where_it_can_be_asked_back():
+    assert taken(results(2), externalize_characters=200) == ["c0"]
+    note = apply_edits(results(2), EditPolicy(externalize_characters=200), run="5e" * 16).ledger[0].note
+    assert "call the tool again" in note
+    can = results(2, tools=[{"type": "function", "function": {"name": "recall"}}])
+    assert taken(can, externalize_characters=200) == ["c0", "c1"]
+    note = apply_edits(can, EditPolicy(externalize_characters=200), run="5e" * 16).ledger[0].note
+    assert f"recall(id='{'5e' * 16}-" in note
+    parallel = {
+        "messages": [{"role": "assistant"}, *(m for m in results(4)["messages"] if m["role"] == "tool")]
+    }
+    assert taken(parallel, keep_last=1) == []
+
+
+def test_a_recalled_result_is_not_taken_out_for_its_length_again():
+    request = results(2, tools=[{"name": "recall"}])
+    request["messages"][0]["tool_calls"][0]["function"]["name"] = "recall"
+    assert taken(request, externalize_characters=200) == ["c1"]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`pilothouse context probe`: whether any recorded input was shortened without a word, and what is planted survives."""
+"""`pilothouse context`: whether an input was shortened without a word, what is planted survives, what edits took out."""
 
 from __future__ import annotations
 
@@ -84,6 +84,23 @@ def register(cli: typer.Typer, services: Services) -> None:
             raise typer.Exit(int(ExitStatus.BREACHED))
         if kept is None:
             raise typer.Exit(int(ExitStatus.NOT_ENOUGH_EVIDENCE))
+
+    @group.command("recall")
+    def recall(
+        *,
+        ident: Annotated[str, typer.Argument(metavar="ID", help="Id that the note in the request gives.")],
+        start: Annotated[int, typer.Option(min=0, help="First character.")] = 0,
+        end: Annotated[int | None, typer.Option(min=0, help="Character after the last.")] = None,
+        home: Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")] = None,
+    ) -> None:
+        """Print a tool's result that edits took out of a request, as the agent can recall it.
+
+        The charter switches edits on (`context.edits`); `pilothouse replay RUN --show` lists what they took out.
+        """
+        from pilothouse.workflows.context_recall import recall_result
+
+        with services.open_run_log(load_settings(home=home)) as log:
+            typer.echo(recall_result(log, ident, start=start, end=end))
 
 
 def _ask_for_planted(

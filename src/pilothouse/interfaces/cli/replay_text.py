@@ -7,7 +7,15 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from pilothouse.core.evidence.run_log import ModelRequest, ModelResponse, RecordedRun, RunSummary
+from pilothouse.core.evidence.run_log import (
+    ContextEdited,
+    ModelRequest,
+    ModelResponse,
+    RecordedRun,
+    RunSummary,
+)
+from pilothouse.reports.words import plural
+from pilothouse.runtime.context.edits import recall_id
 
 if TYPE_CHECKING:
     from pilothouse.workflows.replay import ReplayReport
@@ -54,12 +62,25 @@ def recorded_text(recorded: RecordedRun) -> str:
             detail = f"{event.route} {len(event.body)} bytes"
         elif isinstance(event, ModelResponse):
             detail = f"{event.status} {event.model or ''} {len(event.body)} bytes"
+        elif isinstance(event, ContextEdited):
+            detail = f"{event.policy} took out {plural(len(event.ledger), 'result')}"
         lines.append(
             f"{each.seq:>5}  {_moment(each.at_ns)}  {each.tap:<8}  {event.kind:<14}  {detail}".rstrip()
         )
+        if isinstance(event, ContextEdited):
+            lines += [f"{'':>7}{line}" for line in _removed_lines(summary.run, event)]
     if recorded.damage:
         lines.append(f"the record ends here: {recorded.damage}")
     return "\n".join(lines)
+
+
+def _removed_lines(run: str, event: ContextEdited) -> list[str]:
+    """Return what was taken out, one result a line, and how it is read."""
+    return [
+        f"{entry['reason']:<9}  {entry['characters']:>9,} characters, about {entry['tokens']:,} tokens, at {entry['path']}: "
+        f"pilothouse context recall {recall_id(run, str(entry['digest']))}"
+        for entry in event.ledger
+    ]
 
 
 def report_text(report: ReplayReport) -> str:

@@ -16,6 +16,7 @@ from typing import Any, Self
 import uvicorn
 
 from pilothouse.core.evidence.run_log import ModelResponse
+from pilothouse.interfaces.http.recall import PLACE, recall_range
 from pilothouse.interfaces.http.server import KEEP_ALIVE_S
 from pilothouse.runtime.replay.divergence import Divergence
 from pilothouse.runtime.replay.exchange import Exchange
@@ -117,6 +118,9 @@ class ReplayServer:
         if body is None:
             await _refuse(send, route, "request_too_large", "the request is larger than 32 MiB", status=413)
             return
+        if scope["method"] == "GET" and route.startswith(PLACE):
+            await _recalled(send, session, route, scope["query_string"])
+            return
         decision = await asyncio.to_thread(session.take, route, body)
         if isinstance(decision, Serve):
             shadow = self._shadow(decision, route)
@@ -159,6 +163,16 @@ class ReplayServer:
     def _tell(self, exchange: Exchange | None, status: int, body: bytes) -> None:
         if self._on_live is not None:
             self._on_live(exchange, status, body)
+
+
+async def _recalled(send: Send, session: ReplaySession, route: str, query: bytes) -> None:
+    """Answer what the agent asks back of its shortened requests, as the gateway did when it was recorded."""
+    start, end = recall_range(query)
+    text = session.recall(route.removeprefix(PLACE), start=start, end=end)
+    if text is None:
+        await _refuse(send, route, "recall_unknown", "nothing is recorded under this id", status=404)
+        return
+    await _whole(send, 200, {"content-type": "text/plain; charset=utf-8"}, text.encode("utf-8", "replace"))
 
 
 async def _body(receive: Receive) -> bytes | None:

@@ -26,6 +26,7 @@ __all__ = [
     "apply_edits",
     "is_reachable",
     "recall",
+    "recall_id",
     "restore",
 ]
 
@@ -127,7 +128,7 @@ def apply_edits(request: dict[str, Any], policy: EditPolicy, *, run: str = "") -
         if len(text) < NOTE_CHARACTERS_MIN or any(pin in text for pin in policy.pinned):
             continue
         digest = hashlib.sha256(_canonical(content).encode("utf-8", "surrogatepass")).hexdigest()
-        note = _note(len(text), reason, _ident(run, digest), can_recall=can_recall)
+        note = _note(len(text), reason, recall_id(run, digest), can_recall=can_recall)
         ledger.append(
             Removed(
                 path=path,
@@ -179,6 +180,16 @@ def recall(removed: Mapping[str, Any], digest: str, *, start: int = 0, end: int 
     """
     found = [content for whole, content in removed.items() if digest and whole.startswith(digest)]
     return None if len(found) != 1 else _plain(found[0])[start:end]
+
+
+def recall_id(run: str, digest: str) -> str:
+    """Return the id by which a removed result is asked for.
+
+    Args:
+        run: Run id, or empty.
+        digest: Its whole digest.
+    """
+    return f"{run}-{digest[:DIGEST_CHARACTERS]}" if run else digest[:DIGEST_CHARACTERS]
 
 
 def is_reachable(edits: ContextEdits, fact: str) -> bool:
@@ -248,10 +259,6 @@ def _plain(content: Any) -> str:
 
 def _canonical(content: Any) -> str:
     return json.dumps(content, sort_keys=True, ensure_ascii=False)
-
-
-def _ident(run: str, digest: str) -> str:
-    return f"{run}-{digest[:DIGEST_CHARACTERS]}" if run else digest[:DIGEST_CHARACTERS]
 
 
 def _note(characters: int, reason: str, ident: str, *, can_recall: bool) -> str:

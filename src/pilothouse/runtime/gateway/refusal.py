@@ -28,6 +28,7 @@ class RefusalCode(Enum):
     OUTSIDE_ROLLOUT = ("outside_rollout", 403)
     BUDGET_EXCEEDED = ("budget_exceeded", 403)
     ROUTE_UNKNOWN = ("route_unknown", 404)
+    RECALL_UNKNOWN = ("recall_unknown", 404)
     TRANSPORT_REFUSED = ("transport_refused", 426)
     BODY_TOO_LARGE = ("body_too_large", 413)
     CONTEXT_EXCEEDED = ("context_length_exceeded", 400)

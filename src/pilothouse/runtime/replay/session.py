@@ -11,13 +11,15 @@ import copy
 import json
 import threading
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.runtime.context.conversation import tool_results, tool_uses
 from pilothouse.runtime.context.document import document_of
+from pilothouse.runtime.context.edits import recall
+from pilothouse.runtime.context.ledger import ID
 from pilothouse.runtime.replay.divergence import Divergence, DivergenceKind, describe, differences, nearest
 from pilothouse.runtime.replay.exchange import Exchange, request_key
 from pilothouse.runtime.replay.mode import ReplayMode
@@ -92,6 +94,7 @@ class ReplaySession:
         substitution: Substitution | None = None,
         allowed_tools: frozenset[str] = frozenset(),
         retrieved: Sequence[str] = (),
+        removed: Mapping[str, Any] | None = None,
     ) -> None:
         """Begin with every recorded call waiting.
 
@@ -102,6 +105,7 @@ class ReplaySession:
             substitution: What is changed.
             allowed_tools: Tools whose unseen calls may keep what they returned inside.
             retrieved: Texts that retrieval steps of the run returned.
+            removed: Results that edits of the context had taken out of requests, by digest.
         """
         self.mode = mode
         self.counts = Counts()
@@ -111,6 +115,7 @@ class ReplaySession:
         self._substitution = substitution or Substitution()
         self._allowed = allowed_tools
         self._retrieved = retrieved
+        self._removed = removed or {}
         self._lock = threading.Lock()
         self._waiting: defaultdict[str, deque[Exchange]] = defaultdict(deque)
         for exchange in self._recorded:
@@ -156,6 +161,17 @@ class ReplaySession:
             if stands_for is not None:
                 self._waiting[stands_for.key].remove(stands_for)
             return Live(asked, stands_for)
+
+    def recall(self, ident: str, *, start: int = 0, end: int | None = None) -> str | None:
+        """Return what the agent asks for by the id of a note, as the gateway did; None where nothing is recorded.
+
+        Args:
+            ident: The id.
+            start: First character.
+            end: Character after the last, or None for the rest.
+        """
+        named = ID.fullmatch(ident)
+        return None if named is None else recall(self._removed, named["digest"], start=start, end=end)
 
     def first_divergence(self) -> Divergence | None:
         """Return the first divergence in the order of the run; a call that was never made is one at the end."""

@@ -84,7 +84,7 @@ NOTICE_SHORT = warning(
 EDITS_NONE = error(
     "context-edits-none",
     "context.policy is shorten_visibly and no edit is switched on: nothing would be taken out",
-    "Switch one on, for example `edits: {duplicates: true, keep_last: 10}`, or write `policy: refuse`.",
+    "Switch one on, for example `edits: {{duplicates: true, keep_last: 10}}`, or write `policy: refuse`.",
 )
 EDITS_REFUSED = error(
     "context-edits-refused",
