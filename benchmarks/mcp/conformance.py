@@ -156,7 +156,7 @@ def renamed(app, key):
             if not message.get("more_body"):
                 break
         for name in TOOLS:
-            body = body.replace(f'"{name}"'.encode(), f'"{name}@1"'.encode())
+            body = body.replace(f'"{name}"'.encode(), f'"{name}_V1"'.encode())
         headers.append((b"content-length", str(len(body)).encode()))
         parts = [{"type": "http.request", "body": body, "more_body": False}]
 
@@ -168,7 +168,7 @@ def renamed(app, key):
                 kept = [one for one in message["headers"] if one[0].lower() != b"content-length"]
                 message = {**message, "headers": kept}
             else:
-                message = {**message, "body": message.get("body", b"").replace(b'@1"', b'"')}
+                message = {**message, "body": message.get("body", b"").replace(b'_V1"', b'"')}
             await send(message)
 
         await app({**scope, "headers": headers}, given, answered)

@@ -31,7 +31,7 @@ async def measure(calls):
             client_of(f"http://{site.erp_host}", "none") as direct,
             client_of(origin, site.key(), x_pilothouse_task_type="po_invoice") as proxied,
         ):
-            doors = (("direct", direct, "find"), ("proxied", proxied, "find_po@1"))
+            doors = (("direct", direct, "find"), ("proxied", proxied, "find_po_V1"))
             for number in range(calls + 20):
                 for name, client, tool in doors:
                     cpu, wall = time.process_time_ns(), time.perf_counter_ns()

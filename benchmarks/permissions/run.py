@@ -55,6 +55,9 @@ class Book:
         del proposal
         return decide(UsedSoFar())
 
+    def follow(self, _proposal, _decision):
+        return True
+
     def note(self, kind, agent, document):
         """Nothing is kept."""
 

@@ -59,6 +59,9 @@ def main():
         def settle(self, _proposal, decide):
             return decide(UsedSoFar())
 
+        def follow(self, _proposal, _decision):
+            return True
+
     class Running:
         """A kill switch that stops nothing."""
 
@@ -109,7 +112,7 @@ def main():
             agent="triage",
             version="v1",
             tools={governed_tool.name: governed_tool},
-            door=Door(observers=(Few(),)),
+            door=door,
         )
     )
 

@@ -7,7 +7,7 @@ import json
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -44,9 +44,9 @@ def type_in(tmp_path, monkeypatch):
 
 def decide(*, document, origin_text):
     settings = load_settings()
-    with open_ledger(settings.ledger_url) as ledger:
+    with open_ledger(settings.ledger_url) as ledger, ExitStack() as held:
         record = ledger.charter(AGENT)
-        desk = permission_desk(ledger, settings, record, charter_of(record))
+        desk = permission_desk(ledger, settings, record, charter_of(record), held)
         desk.open_task(
             TaskOpening(
                 agent=AGENT,

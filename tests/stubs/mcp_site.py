@@ -88,7 +88,7 @@ class Erp:
 @asynccontextmanager
 async def served(app):
     """Serve an ASGI application on a free port of loopback; gives its address."""
-    listener = socket.socket()
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     config = uvicorn.Config(app, log_level="critical", access_log=False, lifespan="off", ws="none")
     server = uvicorn.Server(config)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from pilothouse.app.opening import SystemClock, open_stores
@@ -68,7 +68,7 @@ def boundary_room(installation: Installation, ledger: SqlLedger) -> BoundaryRoom
 
 
 def permission_desk(
-    ledger: SqlLedger, settings: Settings, record: CharterInForce, charter: Charter
+    ledger: SqlLedger, settings: Settings, record: CharterInForce, charter: Charter, held: ExitStack
 ) -> PermissionDesk:
     """Compose what decides the tool calls of an agent.
 
@@ -77,6 +77,7 @@ def permission_desk(
         settings: Values in force.
         record: The charter in force.
         charter: The same, read.
+        held: What is to be closed afterwards, before the ledger.
 
     Raises:
         CharterInvalid: A tool policy does not compile, or an example of it fails.
@@ -97,4 +98,5 @@ def permission_desk(
     )
     book = SqlPermissionBook(log, SteadyClock(SystemClock(), log.latest_at()))
     book.begin(charter.agent, policy.policy)
+    held.callback(book.close)
     return PermissionDesk(policy, book)

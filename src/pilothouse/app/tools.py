@@ -97,7 +97,7 @@ def tool_runtime_of(
 
     charter = charter_of(record)
     contracts = read_contracts(charter, Path(record.path).parent)
-    desk = permission_desk(ledger, settings, record, charter)
+    desk = permission_desk(ledger, settings, record, charter, held)
     boundary = PermissionGuard(desk)
     switch = controls or held.enter_context(running_controls(ledger))
     door = Door(

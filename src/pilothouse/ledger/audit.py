@@ -3,16 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import BigInteger, Column, Connection, Integer, Table, Text, func, insert, select
 
 from pilothouse.ledger.audit_keys import AuditKeys
 from pilothouse.ledger.audit_records import (
-    append_record,
+    append_records,
     audit_records,
     audit_size,
     read_records,
@@ -115,9 +116,17 @@ class SqlAuditLog:
         """
 
         def work(connection: Connection) -> int:
-            return self._append(connection, decide(connection))
+            return self._append(connection, (decide(connection),))
 
         return self._group.run(work)
+
+    def append_all(self, entries: Sequence[AuditEntry]) -> None:
+        """Append many records in one transaction; they are on disk when this returns.
+
+        Args:
+            entries: At least one.
+        """
+        self._group.run(lambda connection: self._append(connection, entries))
 
     def records(self, *, start: int = 0, limit: int = AUDIT_PAGE_MAX) -> tuple[AuditRecord, ...]:
         """Return records from a position on, in order."""
@@ -211,28 +220,27 @@ class SqlAuditLog:
             latest = connection.execute(select(func.max(audit_records.c.at_us))).scalar()
         return None if latest is None else from_micros(int(latest))
 
-    def _append(self, connection: Connection, entry: AuditEntry) -> int:
-        commitments: list[dict[str, str]] = []
-        sealed: dict[str, str] = {}
-        subject = ""
-        if entry.payloads:
-            subject, key = subject_key(connection, self.keys.wrapper, entry.subject or "unknown")
-            commitments, sealed = seal_payloads(key, subject, entry.payloads)
-        position = append_record(
-            connection,
-            kind=entry.kind,
-            agent=entry.agent,
-            actor=entry.actor,
-            at=entry.at,
-            document=dict(entry.document),
-            commitments=commitments,
-        )
-        if sealed:
-            connection.execute(
-                insert(audit_payloads),
-                [
-                    {"position": position, "name": name, "subject": subject, "sealed": text}
-                    for name, text in sealed.items()
-                ],
-            )
-        return position
+    def _append(self, connection: Connection, entries: Sequence[AuditEntry]) -> int:
+        """Append entries with their payloads; return the position of the first."""
+        keys: dict[str, tuple[str, AESGCM]] = {}
+        committed: list[tuple[AuditEntry, list[dict[str, str]]]] = []
+        payloads: list[tuple[int, str, dict[str, str]]] = []
+        for at, entry in enumerate(entries):
+            commitments: list[dict[str, str]] = []
+            if entry.payloads:
+                person = entry.subject or "unknown"
+                if person not in keys:
+                    keys[person] = subject_key(connection, self.keys.wrapper, person)
+                subject, key = keys[person]
+                commitments, sealed = seal_payloads(key, subject, entry.payloads)
+                payloads.append((at, subject, sealed))
+            committed.append((entry, commitments))
+        first = append_records(connection, committed)
+        rows = [
+            {"position": first + at, "name": name, "subject": subject, "sealed": text}
+            for at, subject, sealed in payloads
+            for name, text in sealed.items()
+        ]
+        if rows:
+            connection.execute(insert(audit_payloads), rows)
+        return first

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -25,11 +25,12 @@ from sqlalchemy import (
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.errors import LimitExceeded
 from pilothouse.ledger.schema import METADATA, from_micros, to_micros
-from pilothouse.ports.audit import AUDIT_DOCUMENT_MAX, AUDIT_PAGE_MAX, AuditRecord
+from pilothouse.ports.audit import AUDIT_DOCUMENT_MAX, AUDIT_PAGE_MAX, AuditEntry, AuditRecord
 
 __all__ = [
     "RECORD_VERSION",
     "append_record",
+    "append_records",
     "audit_head",
     "audit_records",
     "audit_size",
@@ -76,40 +77,73 @@ def append_record(
     Raises:
         LimitExceeded: The document is larger than `AUDIT_DOCUMENT_MAX` bytes.
     """
-    text = canonical_json(document)
-    if len(text.encode()) > AUDIT_DOCUMENT_MAX:
-        raise LimitExceeded(
-            f"a record of kind {kind!r} has {len(text.encode()):,} bytes, {AUDIT_DOCUMENT_MAX:,} are kept",
-            remedy="Keep what it is about elsewhere and record its digest; look at `pilothouse audit verify`.",
-            subject=agent,
-        )
+    entry = AuditEntry(kind=kind, agent=agent, actor=actor, at=at, document=document)
+    return append_records(connection, ((entry, tuple(commitments)),))
+
+
+def append_records(
+    connection: Connection, entries: Sequence[tuple[AuditEntry, Sequence[dict[str, str]]]]
+) -> int:
+    """Append records with their commitments within a transaction that writes; return the position of the first.
+
+    Args:
+        connection: The transaction.
+        entries: At least one; payloads are the caller's.
+
+    Raises:
+        LimitExceeded: A document is larger than `AUDIT_DOCUMENT_MAX` bytes.
+    """
+    documents = [_document(entry) for entry, _ in entries]
     taken = connection.execute(
         update(audit_head)
         .where(audit_head.c.id == 1)
-        .values(size=audit_head.c.size + 1)
+        .values(size=audit_head.c.size + len(entries))
         .returning(audit_head.c.size)
     ).scalar()
     if taken is None:
-        connection.execute(insert(audit_head).values(id=1, size=1))
-        taken = 1
-    position = int(taken) - 1
-    at_us = to_micros(at)
-    record = canonical_json(
+        taken = len(entries)
+        connection.execute(insert(audit_head).values(id=1, size=taken))
+    first = int(taken) - len(entries)
+    rows = [
         {
-            "v": RECORD_VERSION,
             "position": position,
-            "at_us": at_us,
-            "kind": kind,
-            "agent": agent,
-            "actor": actor,
-            "document": document,
+            "agent": entry.agent,
+            "kind": entry.kind,
+            "at_us": to_micros(entry.at),
+            "record": _text(entry, position, document, commitments),
+        }
+        for position, ((entry, commitments), document) in enumerate(
+            zip(entries, documents, strict=True), start=first
+        )
+    ]
+    connection.execute(insert(audit_records), rows)
+    return first
+
+
+def _document(entry: AuditEntry) -> str:
+    text = canonical_json(entry.document)
+    if len(text.encode()) > AUDIT_DOCUMENT_MAX:
+        raise LimitExceeded(
+            f"a record of kind {entry.kind!r} has {len(text.encode()):,} bytes, {AUDIT_DOCUMENT_MAX:,} are kept",
+            remedy="Keep what it is about elsewhere and record its digest; look at `pilothouse audit verify`.",
+            subject=entry.agent,
+        )
+    return text
+
+
+def _text(entry: AuditEntry, position: int, document: str, commitments: Sequence[dict[str, str]]) -> str:
+    """Return the canonical text of a record; its document, the largest part, is written out once already."""
+    head = canonical_json(
+        {
+            "actor": entry.actor,
+            "agent": entry.agent,
+            "at_us": to_micros(entry.at),
             "commitments": list(commitments),
         }
     )
-    connection.execute(
-        insert(audit_records).values(position=position, agent=agent, kind=kind, at_us=at_us, record=record)
-    )
-    return position
+    tail = canonical_json({"kind": entry.kind, "position": position, "v": RECORD_VERSION})
+    # Keys stand in their order: actor, agent, at_us, commitments, document, kind, position, v.
+    return f'{head[:-1]},"document":{document},{tail[1:]}'
 
 
 def audit_size(connection: Connection) -> int:

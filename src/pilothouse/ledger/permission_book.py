@@ -15,6 +15,7 @@ from sqlalchemy import BigInteger, Column, Connection, String, Table, delete, fu
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.ledger.approvals import approvals, expire, insert_approval, newest_for_call
 from pilothouse.ledger.audit import SqlAuditLog
+from pilothouse.ledger.following_records import FollowingRecords
 from pilothouse.ledger.schema import METADATA, to_micros
 from pilothouse.ledger.steady_clock import SteadyClock
 from pilothouse.ports.approvals import APPROVALS_OPEN_MAX, Approval, CallProposal, ShownArgument, UsedSoFar
@@ -25,6 +26,8 @@ __all__ = ["CANARY_EVERY", "SqlPermissionBook", "permission_uses"]
 
 CANARY_EVERY = 50
 """One known-bad proposal among this many: enough to measure an approver, too few to wear them out."""
+
+TASK_TYPE_CHARACTERS_MAX = 200
 
 USES_KEPT = timedelta(days=3)
 """Counts of a day are of no use later; a task that runs longer begins a new count, which its day still bounds."""
@@ -55,6 +58,7 @@ class SqlPermissionBook:
         self._log = log
         self._clock = clock
         self._canary_every = canary_every
+        self._following = FollowingRecords(log.append_all)
 
     def settle(
         self, proposal: CallProposal, decide: Callable[[UsedSoFar], PermissionDecision]
@@ -75,6 +79,17 @@ class SqlPermissionBook:
 
         position = self._log.commit(work)
         return replace(made[-1], position=position)
+
+    def follow(self, proposal: CallProposal, decision: PermissionDecision) -> bool:
+        """Record an allowed read within a second, in a thread of the book's own."""
+        # The one text of a record that somebody else chooses freely; a record that is too long could not follow.
+        if len(proposal.task_type) > TASK_TYPE_CHARACTERS_MAX:
+            return False
+        return self._following.take(_entry(proposal, decision, self._clock.now()))
+
+    def close(self) -> None:
+        """Write the records that wait."""
+        self._following.close()
 
     def note(self, kind: str, agent: str, document: Mapping[str, Any]) -> None:
         """Record something that no effect waits for."""

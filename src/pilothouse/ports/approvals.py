@@ -194,6 +194,14 @@ class PermissionBook(Protocol):
         """Decide with what was used so far, use up budget or approval, and record it."""
         ...
 
+    def follow(self, proposal: CallProposal, decision: PermissionDecision) -> bool:
+        """Record an allowed read within a second, in a thread of the book's own.
+
+        Returns:
+            Whether it will be; False while records cannot be written, or too many wait.
+        """
+        ...
+
     def note(self, kind: str, agent: str, document: Mapping[str, Any]) -> None:
         """Record something that no effect waits for."""
         ...

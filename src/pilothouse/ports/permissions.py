@@ -97,6 +97,14 @@ class Decider(Protocol):
         """
         ...
 
+    def decide_read(self, call: ToolCall) -> PermissionDecision | None:
+        """Allow a read that uses nothing up, without waiting for a disk; its record follows within a second.
+
+        Returns:
+            None for every other call, and while records cannot be written: then `decide` has the answer.
+        """
+        ...
+
     def decide(self, call: ToolCall) -> PermissionDecision:
         """Decide a call. The record is on disk before an effect may start; if it cannot be, the call is denied."""
         ...

@@ -90,16 +90,14 @@ class CallRecord:
 
 @runtime_checkable
 class CallGuard(Protocol):
-    """Something that may refuse a call before anything is sent.
+    """Something that may refuse a call before anything is sent."""
 
-    Attributes:
-        waits_for_disk: Whether its answer takes a write to a disk, which must not stop an event loop.
-    """
+    def check(self, call: ToolCall) -> Callable[[], None] | None:
+        """Let the call pass, or return what still has to be asked because its answer waits for a disk.
 
-    waits_for_disk: bool
-
-    def check(self, call: ToolCall) -> None:
-        """Let the call pass.
+        Returns:
+            None when the call may pass; else the question, for a thread, since an event loop must not wait for a disk.
+            It raises as this does.
 
         Raises:
             ToolError: It may not; says why in words for the agent.

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.tool_names import known_as
 from pilothouse.core.evidence.binding import InForce, binding_in_force, first_mismatch
 from pilothouse.core.evidence.evidence import Evidence, Scope
 from pilothouse.core.evidence.kinds import kind_named
@@ -107,7 +108,7 @@ def take_inventory(installation: Installation, agent: str, now: datetime) -> Inv
             tool for tool, policy in (known(charter.tools) or {}).items() if policy.integration == name
         )
         all_hosts |= {*hosts, *(host.rpartition(":")[0] for host in hosts)}
-        short = {*tools, *(tool.partition("@")[0] for tool in tools)}
+        short = {name for tool in tools for name in known_as(tool)}
         seen = sum(not (set(task.hosts) | set(task.tools)).isdisjoint({*hosts, *short}) for task in tasks)
         rows.append(
             IntegrationRow(
@@ -120,8 +121,7 @@ def take_inventory(installation: Installation, agent: str, now: datetime) -> Inv
                 **_certificate(charter, records, name, now),
             )
         )
-    all_tools = set(known(charter.tools) or {})
-    all_tools |= {tool.partition("@")[0] for tool in all_tools}
+    all_tools = {name for tool in known(charter.tools) or {} for name in known_as(tool)}
     return Inventory(
         agent=agent,
         integrations=tuple(rows),

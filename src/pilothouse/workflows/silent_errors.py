@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.tool_names import known_as
 from pilothouse.core.evidence.binding import InForce, binding_in_force
 from pilothouse.core.evidence.evidence import ITEMS_MAX, Evidence, Scope, Source
 from pilothouse.core.evidence.kinds import kind_named
@@ -58,9 +59,11 @@ def measure_tool_errors(installation: Installation, charter: Charter, now: datet
         (task for task in tasks if task.tool_calls), key=lambda task: (task.tool_errors == 0, -task.start_ns)
     )[:TASKS_MAX]
     outcomes = installation.ledger.outcomes_of([task.trace_id for task in called])
-    effects: dict[str, str] = {}
-    for name, tool in (known(charter.tools) or {}).items():
-        effects[name] = effects[name.partition("@")[0]] = str(tool.effect)
+    effects = {
+        name: str(tool.effect)
+        for called, tool in (known(charter.tools) or {}).items()
+        for name in known_as(called)
+    }
     found: dict[str | None, list[tuple[Task, SilentError]]] = {}
     for task, view in with_traces(installation.lake, called):
         outcome = outcomes.get(task.trace_id)

@@ -51,7 +51,7 @@ def test_a_key_names_the_agent_and_each_call_is_decided_and_recorded(tmp_path, m
         return listed, found, steps, wrong, asked, erp.calls
 
     listed, found, steps, wrong, asked, calls = on_site(work, tmp_path)
-    assert sorted(tool.name for tool in listed.tools) == ["find_po@1", "route_invoice@1"]
+    assert sorted(tool.name for tool in listed.tools) == ["find_po_V1", "route_invoice_V1"]
     assert found.structured_content == {"po": "steps", "done": "find"}
     assert found.meta["erp/row"] == 7
     assert steps == [(1, 2, "half")]
@@ -153,7 +153,7 @@ def test_a_changed_charter_holds_from_the_next_request_on(tmp_path):
             after = await client.list_tools()
         return [sorted(tool.name for tool in one.tools) for one in (before, after)]
 
-    assert on_site(work, tmp_path) == [["find_po@1", "route_invoice@1"], ["find_po@1"]]
+    assert on_site(work, tmp_path) == [["find_po_V1", "route_invoice_V1"], ["find_po_V1"]]
 
 
 def test_a_credential_reaches_its_system_and_nothing_else(tmp_path):

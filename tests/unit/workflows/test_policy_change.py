@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -91,8 +92,9 @@ def test_what_widens_waits_for_two_persons_and_nothing_else_does(world):
     assert set(waiting.wider) == {"tools.route_invoice@1.args.po_number.max", "tools.escalate@1"}
     assert world.caps() == (20, 500), "rules of one tool change together or not at all"
     assert "escalate@1" not in world.tools()
-    desk = permission_desk(world.ledger, world.settings, world.record, charter_of(world.record))
-    assert "escalate@1" not in desk._policy.tools
+    with ExitStack() as held:
+        desk = permission_desk(world.ledger, world.settings, world.record, charter_of(world.record), held)
+        assert "escalate@1" not in desk._policy.tools
     assert "waits for 2 of" in widening_note(world.ledger, world.record)
     first, second, *_ = waiting.may_agree
     assert not world.agree(first).is_settled

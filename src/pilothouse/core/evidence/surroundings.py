@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.tool_names import known_as
 from pilothouse.core.evidence.measurement import Measurement, moment_in_words
 from pilothouse.core.evidence.task import Task
 
@@ -68,11 +69,8 @@ def measure_tools(charter: Charter, tasks: Sequence[Task]) -> Measurement | None
 
     Spans seldom name the version of a tool, so a name without `@` matches every declared version.
     """
-    tools = set(known(charter.tools) or {})
-    names = {tool.partition("@")[0] for tool in tools}
-    return _strangers(
-        "tools_observed", tasks, lambda task: task.tools, lambda tool: tool in tools or tool in names
-    )
+    names = {name for tool in known(charter.tools) or {} for name in known_as(tool)}
+    return _strangers("tools_observed", tasks, lambda task: task.tools, lambda tool: tool in names)
 
 
 def measure_models(charter: Charter, tasks: Sequence[Task]) -> Measurement | None:

@@ -18,7 +18,7 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.policy import OUTSIDE, TRUSTED, CallFacts, limit_of
 from pilothouse.core.charter.systems import Argument, Tool
 
-__all__ = ["ToolText", "context_of", "tool_text"]
+__all__ = ["COUNT_MAX", "ToolText", "context_of", "tool_text"]
 
 COUNT_MAX = 2**62
 """No budget: a number that no count reaches."""

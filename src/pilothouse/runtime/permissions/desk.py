@@ -45,6 +45,9 @@ APPROVAL_LIFE_S = 15 * 60.0
 """How long a question stays open; silence is a no."""
 
 
+_NOTHING_USED = UsedSoFar()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyInForce:
     """What decides, with the digests that each record carries.
@@ -147,6 +150,23 @@ class PermissionDesk:
                 failed=("record",),
                 policy=self._policy.policy,
             )
+
+    def decide_read(self, call: ToolCall) -> PermissionDecision | None:
+        """Allow a read that uses nothing up, without waiting for a disk; its record follows within a second.
+
+        Returns:
+            None for every other call, and while records cannot be written: then `decide` has the answer.
+        """
+        compiled = self._policy.tools.get(call.tool)
+        if compiled is None or not compiled.only_reads or call.effect != "read":
+            return None
+        context = self._context(call)
+        looked = look(compiled, context, call)
+        decision = self._on_policy(call, context, compiled, looked, _NOTHING_USED)
+        if decision.decision != "allow":
+            return None
+        proposal = self._proposal(call, context, compiled, looked, is_askable=False)
+        return decision if self._book.follow(proposal, decision) else None
 
     def filled(self, call: ToolCall) -> ToolCall:
         """Return a call with what its names of unread values stand for.
@@ -251,8 +271,15 @@ class PermissionDesk:
             return found
 
     def _proposal(
-        self, call: ToolCall, context: TaskContext, compiled: CompiledTool | None, looked: Looked | None
+        self,
+        call: ToolCall,
+        context: TaskContext,
+        compiled: CompiledTool | None,
+        looked: Looked | None,
+        *,
+        is_askable: bool = True,
     ) -> CallProposal:
+        """Return what is recorded of a call; only one that a person may be asked about needs the digest of it all."""
         opening = context.opening
         shown = shown_arguments(compiled, looked, call.args)
         return CallProposal(
@@ -262,7 +289,7 @@ class PermissionDesk:
             opened_by=opening.opened_by,
             arguments=shown,
             amounts=looked.amounts if looked else {},
-            call_digest=_call_digest(call, context, shown, self._policy.policy),
+            call_digest=_call_digest(call, context, shown, self._policy.policy) if is_askable else "",
             policy=self._policy.policy,
             charter=self._policy.charter,
             approvers=tuple(one for one in known(compiled.policy.approvers) or () if one != "?")

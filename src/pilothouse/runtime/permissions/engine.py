@@ -7,6 +7,7 @@ agree; where they do not, the stricter of them is not enough: the call is denied
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -15,18 +16,34 @@ import cedarpy
 
 from pilothouse.core.charter.answers import OPEN, known
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.charter.policy import ArgumentFacts, CallFacts, decide_facts, example_facts
+from pilothouse.core.charter.policy import ArgumentFacts, CallFacts, decide_facts, example_facts, limit_of
 from pilothouse.core.charter.systems import Tool
 from pilothouse.errors import CharterInvalid
-from pilothouse.runtime.permissions.cedar_text import ToolText, context_of, tool_text
+from pilothouse.runtime.permissions.cedar_text import COUNT_MAX, ToolText, context_of, tool_text
 
 __all__ = ["CompiledTool", "EngineDecision", "ExampleRun", "compile_charter", "compile_tool", "run_examples"]
+
+_LIMITS: tuple[tuple[Literal["max", "ask_above", "sum_per_task", "sum_per_day"], ...], ...] = (
+    ("max", "ask_above"),
+    ("sum_per_task",),
+    ("sum_per_day",),
+)
+"""Limits that the amount of a call, its sum over the task and its sum over the day are held against."""
+
+_LONG = (-(2**63) - 1, 2**63 - 1)
+"""Cedar's whole numbers lie between these: beyond them it errs, which is a limit too."""
 
 DECIDED_MAX = 4_096
 """Decisions remembered of one tool: most calls of a tool differ in their values and not in what is known of them."""
 
 _NO_ENTITIES = cedarpy.Entities.from_json_str("[]")
 _ABSENT = ArgumentFacts(origins=frozenset({"absent"}))
+
+ORIGINS_CHARACTERS_MAX = 70
+"""Of all seven origins in one record, with their quotation marks."""
+
+NAMES_CHARACTERS_MAX = 2_000
+"""Of arguments with their origins: half of what a record holds."""
 
 ANYWHERE = "anywhere"
 """Region of an integration that names none; allowed only where nothing restricts regions."""
@@ -98,6 +115,28 @@ class CompiledTool:
         self._schema = cedarpy.Schema.from_str(self.text.schema)
         self._resource = {"type": "Tool", "id": name}
         self._decided: dict[object, EngineDecision] = {}
+        self._steps = {
+            argument: tuple(
+                tuple(
+                    sorted(
+                        {*_LONG, *(limit for one in names if (limit := limit_of(policy, one)) is not None)}
+                    )
+                )
+                for names in _LIMITS
+            )
+            for argument, policy in self.arguments.items()
+            if policy.role == "magnitude"
+        }
+        budget = tool.budget
+        self._calls = (
+            (known(budget.per_task) or 0, known(budget.per_day) or 0) if budget else (COUNT_MAX, COUNT_MAX)
+        )
+        counts = budget is not None or any(
+            len(task) + len(day) > 2 * len(_LONG) for _, task, day in self._steps.values()
+        )
+        names = sum(len(name) + ORIGINS_CHARACTERS_MAX for name in self.arguments)
+        self.only_reads = tool.effect == "read" and not counts and names <= NAMES_CHARACTERS_MAX
+        """Whether a call uses nothing up and its record surely fits, so that the record may follow the call."""
 
     def decide(self, facts: CallFacts, *, agent: str, killed: bool = False) -> EngineDecision:
         """Decide a call by what is known about it.
@@ -107,17 +146,7 @@ class CompiledTool:
             agent: Agent id.
             killed: Whether a person stopped agent or tool.
         """
-        # Everything that a decision rests on, so that one that is remembered is the one that would be made.
-        key = (
-            agent,
-            killed,
-            facts.entitled,
-            facts.tainted,
-            facts.used_task,
-            facts.used_day,
-            facts.unknown,
-            *facts.args.items(),
-        )
+        key = self._shape(facts, agent, killed=killed)
         found = self._decided.get(key)
         if found is None:
             found = self._decide(facts, agent, killed=killed)
@@ -125,6 +154,37 @@ class CompiledTool:
                 self._decided.clear()
             self._decided[key] = found
         return found
+
+    def _shape(self, facts: CallFacts, agent: str, *, killed: bool) -> object:
+        """Return everything that a decision rests on, so that one that is remembered is the one that would be made.
+
+        A count or an amount enters a rule only as `at most LIMIT` or `less than LIMIT`, so of a number nothing counts
+        but which limits it has passed.
+        """
+        calls = self._calls
+        return (
+            agent,
+            killed,
+            facts.entitled,
+            facts.tainted,
+            facts.used_task < calls[0],
+            facts.used_day < calls[1],
+            facts.unknown,
+            *(
+                (name, one.origins, one.fits, one.refs)
+                if (steps := self._steps.get(name)) is None
+                else (
+                    name,
+                    one.origins,
+                    one.fits,
+                    one.refs,
+                    bisect_left(steps[0], one.amount),
+                    bisect_left(steps[1], one.sum_task),
+                    bisect_left(steps[2], one.sum_day),
+                )
+                for name, one in facts.args.items()
+            ),
+        )
 
     def _decide(self, facts: CallFacts, agent: str, *, killed: bool) -> EngineDecision:
         reference = decide_facts(self.policy, facts)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from pilothouse.errors import ToolError
@@ -19,12 +21,14 @@ class PermissionGuard:
         decider: Decides and labels.
     """
 
-    waits_for_disk = True
-
     def __init__(self, decider: Decider) -> None:
         self._decider = decider
 
-    def check(self, call: ToolCall) -> None:
+    def check(self, call: ToolCall) -> Callable[[], None] | None:
+        """Let a read pass that is allowed and uses nothing up; every other call is a question that waits for a disk."""
+        return None if self._decider.decide_read(call) is not None else partial(self._settle, call)
+
+    def _settle(self, call: ToolCall) -> None:
         """Let the call pass when it is allowed.
 
         Raises:

@@ -78,6 +78,11 @@ class CredentialBroker:
         """
         return _NAMED.sub(lambda found: self._secret(found[1], host), text)
 
+    @property
+    def has_given(self) -> bool:
+        """Whether a secret was given out that could come back."""
+        return bool(self._given)
+
     def without(self, text: str) -> str:
         """Return a text without any secret that was given out; the same secret always leaves the same mark.
 

@@ -20,8 +20,6 @@ class PauseGuard:
         controls: What is in force.
     """
 
-    waits_for_disk = False
-
     def __init__(self, controls: Controls) -> None:
         self._controls = controls
 
@@ -48,8 +46,6 @@ class OutageGuard:
         controls: What is in force.
         environment: Deployment environment of this process, or None when nobody says.
     """
-
-    waits_for_disk = False
 
     def __init__(self, controls: Controls, environment: str | None) -> None:
         self._controls = controls

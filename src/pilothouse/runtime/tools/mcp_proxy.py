@@ -25,6 +25,7 @@ from mcp_types import (
 )
 
 from pilothouse import __version__
+from pilothouse.core.charter.tool_names import call_name
 from pilothouse.errors import Denied, ToolError
 from pilothouse.ports.tools import ToolCall
 from pilothouse.runtime.tools.credentials import CredentialBroker
@@ -94,6 +95,7 @@ class McpProxy:
             for name, tool in runtime.tools.items()
             if tool.contract.upstream is not None and tool.contract.upstream.server in addresses
         }
+        self._names = {shown: name for name in self._tools for shown in (call_name(name), name)}
         self._hides = runtime.door.presenter is not None and any(tool.hides for tool in self._tools.values())
         used = {tool.contract.upstream.server for tool in self._tools.values() if tool.contract.upstream}
         self._upstreams = {name: Upstream(addresses[name], broker) for name in used}
@@ -101,7 +103,12 @@ class McpProxy:
         self._changed: dict[str, PinChange] = {}
         self._looking = {name: asyncio.Lock() for name in used}
         self.server: Server[Any] = Server(
-            "pilothouse", version=__version__, on_list_tools=self._list_tools, on_call_tool=self._call_tool
+            "pilothouse",
+            version=__version__,
+            on_list_tools=self._list_tools,
+            on_call_tool=self._call_tool,
+            # Else the SDK makes the whole list for each call, to hold the call's headers against one schema.
+            get_tool_input_schema=self._input_schema,
         )
 
     @property
@@ -119,6 +126,12 @@ class McpProxy:
         for upstream in self._upstreams.values():
             await upstream.close()
 
+    def _input_schema(self, shown: str) -> Mapping[str, Any] | None:
+        name = self._names.get(shown)
+        if name is not None:
+            return self._tools[name].contract.input
+        return UNREAD_TOOLS[shown].input_schema if shown in UNREAD_TOOLS else None
+
     async def _list_tools(
         self, _context: ServerRequestContext[Any], _params: PaginatedRequestParams | None
     ) -> ListToolsResult:
@@ -131,7 +144,7 @@ class McpProxy:
             contract = tool.contract
             shown.append(
                 Tool(
-                    name=name,
+                    name=call_name(name),
                     description=contract.description,
                     input_schema=contract.input,
                     output_schema=contract.output if contract.output.get("type") == "object" else None,
@@ -150,7 +163,7 @@ class McpProxy:
         try:
             if params.name in UNREAD_TOOLS and self._hides:
                 return answer_of(answer_about_unread(self._runtime, params, self._said(context).run))
-            tool = self._tools.get(params.name)
+            tool = self._tools.get(self._names.get(params.name, ""))
             if tool is None or tool.contract.upstream is None:
                 raise ToolError(  # noqa: TRY301 - one place turns refusals into answers
                     f"{params.name[:200]} is no tool here",
@@ -199,7 +212,7 @@ class McpProxy:
                 upstream_tool.tool,
                 dict(call.args),
                 tool.contract.timeout_s,
-                on_progress=context.session.report_progress,
+                on_progress=context.session.report_progress if _wants_progress(context) else None,
             )
             answer = self._without_secrets(answer)
             answers.append(answer)
@@ -214,7 +227,7 @@ class McpProxy:
 
     def _without_secrets(self, answer: CallToolResult) -> CallToolResult:
         """Take a credential that a server sends back out of its answer, before anybody keeps or reads it."""
-        if self._broker is None:
+        if self._broker is None or not self._broker.has_given:
             return answer
         text = answer.model_dump_json(by_alias=True, exclude_none=True)
         clean = self._broker.without(text)
@@ -291,6 +304,11 @@ class McpProxy:
         if self._changed.get(name) != change:
             self._changed[name] = change
             self._on_change(change)
+
+
+def _wants_progress(context: ServerRequestContext[Any]) -> bool:
+    """Whether the caller asked to be told how far a call is; else the server is not asked either."""
+    return context.meta is not None and context.meta.get("progress_token") is not None
 
 
 def _plain(tool: GovernedTool, answer: CallToolResult) -> Any:

@@ -33,20 +33,20 @@ UNREAD_TOOLS = {
     one.name: one
     for one in (
         _tool(
-            "pilothouse.reveal",
+            "pilothouse_reveal",
             "Read one hidden value. Afterwards every call that reaches outside needs a person, so pass hidden values "
             "on by their names where you can, and read them last.",
             name=_NAME,
         ),
         _tool(
-            "pilothouse.matching",
+            "pilothouse_matching",
             "Return which hidden values equal, start with or contain some words, without reading them.",
             names=_NAMES,
             how={"enum": ["equals", "starts_with", "contains"]},
             words={"type": "string", "maxLength": 1_000},
         ),
         _tool(
-            "pilothouse.extract",
+            "pilothouse_extract",
             "Return the numbers, dates, addresses … in a hidden value: numbers and dates as they are, others hidden.",
             name=_NAME,
             type={"type": "string", "maxLength": 100, "description": "number, date, email, url, iban …"},
@@ -82,9 +82,9 @@ def answer_about_unread(runtime: ToolRuntime, params: CallToolRequestParams, run
             kind="invalid_input",
             subject=params.name,
         )
-    if params.name == "pilothouse.reveal":
+    if params.name == "pilothouse_reveal":
         return {"value": unread.reveal(args["name"])}
-    if params.name == "pilothouse.matching":
+    if params.name == "pilothouse_matching":
         return {"names": unread.matching(args["names"], args["how"], args["words"])}
     return {"found": unread.extract(args["name"], args["type"])}
 

@@ -182,15 +182,10 @@ def _decided(
 ) -> Generator[Step, Any, Any]:
     """Guards, deadline and slot around the attempts."""
     with_effect = tool.effect != "read"
-
-    def decide() -> None:
-        for guard in door.guards:
-            guard.check(call)
-
-    if with_effect or any(guard.waits_for_disk for guard in door.guards):
-        yield Blocking(decide)
-    else:
-        decide()
+    for guard in door.guards:
+        question = guard.check(call)
+        if question is not None:
+            yield Blocking(question)
     now_s = door.monotonic()
     deadline = Deadline.after(now_s, tool.contract.timeout_s).earlier(inherited_deadline())
     entered = yield EnterGate(tool.gate, deadline.left_s(now_s))

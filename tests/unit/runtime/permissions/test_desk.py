@@ -221,12 +221,13 @@ def test_the_guard_speaks_the_tool_layers_language(boundary):
     guard = PermissionGuard(boundary.desk)
     assert isinstance(guard, Presenter)
     boundary.desk.open_task(opening(f"Pay 10 to {IBAN}"))
-    guard.check(call(recipient=IBAN, amount=10.0))
+    assert guard.check(call("erp.find@1", effect="read", number="1")) is None
+    guard.check(call(recipient=IBAN, amount=10.0))()
     with pytest.raises(ToolError) as asked:
-        guard.check(call(recipient=OTHER, amount=10.0))
+        guard.check(call(recipient=OTHER, amount=10.0))()
     assert (asked.value.kind, asked.value.approval is not None) == ("held", True)
     with pytest.raises(ToolError) as denied:
-        guard.check(call(amount=10.0))
+        guard.check(call(amount=10.0))()
     assert denied.value.kind == "permission"
     result = {"mail": "hello"}
     assert guard.shown(call("erp.find@1", effect="read"), result) is result

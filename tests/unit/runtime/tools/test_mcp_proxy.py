@@ -77,7 +77,7 @@ def run(mode, work, *, mark="", effect="read", **terms):
 
 
 async def find(client, customer="C1", **more):
-    return await client.call_tool("crm.find@1", {"customer": customer, **more})
+    return await client.call_tool("crm_D_find_V1", {"customer": customer, **more})
 
 
 def error_of(answer):
@@ -91,7 +91,7 @@ def test_a_good_server_is_called_under_our_name_and_text():
         return listed.tools, await find(client)
 
     (tools, answer), kept, changes = run("good", work)
-    assert [(tool.name, tool.description) for tool in tools] == [("crm.find@1", OURS)]
+    assert [(tool.name, tool.description) for tool in tools] == [("crm_D_find_V1", OURS)]
     assert tools[0].annotations.read_only_hint
     assert answer.structured_content == {"id": "C1"}
     assert (kept.records[0].error, changes) == (None, [])

@@ -161,8 +161,6 @@ def test_a_write_that_cannot_be_recorded_is_not_made(make):
 
 def test_a_guard_refuses_before_anything_is_sent(make):
     class No:
-        waits_for_disk = False
-
         def check(self, call):
             raise ToolError("no", remedy="Ask.", kind="permission")
 
@@ -173,10 +171,8 @@ def test_a_guard_refuses_before_anything_is_sent(make):
 
 def test_a_guard_that_writes_does_not_stop_the_loop():
     class Slow:
-        waits_for_disk = True
-
         def check(self, call):
-            asked.append(threading.current_thread())
+            return lambda: asked.append(threading.current_thread())
 
     asked = []
 
