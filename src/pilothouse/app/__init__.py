@@ -90,13 +90,20 @@ def examine_installation(settings: Settings) -> Checkup:
     Args:
         settings: Values in force.
     """
+    from pilothouse.connectors.own_intake import OwnServerIntake
     from pilothouse.workflows.doctor import examine
 
     def ask_server() -> tuple[str, dict[str, object] | None] | None:
         noted = read_server(settings.home)
         return None if noted is None else (noted.url, ask_health(noted.url))
 
-    return examine(settings, SystemClock(), open_installation=open_installation, ask_server=ask_server)
+    return examine(
+        settings,
+        SystemClock(),
+        open_installation=open_installation,
+        ask_server=ask_server,
+        intake=OwnServerIntake(settings.home),
+    )
 
 
 def back_up_installation(settings: Settings, target: Path) -> Manifest:

@@ -97,6 +97,7 @@ def _serve_node(
     gateway: RunningGateway,
     run_log: RunLog,
 ) -> None:
+    from pilothouse.connectors.own_intake import OwnServerIntake
     from pilothouse.interfaces.http import server
     from pilothouse.interfaces.http.otlp import otlp_app
     from pilothouse.interfaces.web.controls import ControlsRoom
@@ -119,7 +120,14 @@ def _serve_node(
     sign_in = sign_in_of(installation.settings, ledger)
     background = Background(
         (
-            *server_ticks(installation, prices, request.charters, lake=node, on_note=request.on_note),
+            *server_ticks(
+                installation,
+                prices,
+                request.charters,
+                lake=node,
+                intake=OwnServerIntake(home),
+                on_note=request.on_note,
+            ),
             *review_ticks(installation, ledger, sign_in.directory),
             Tick(name="reconcile", every_s=RECONCILE_EVERY_S, run=gap_watch.look),
             *gateway.ticks,

@@ -6,11 +6,12 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pilothouse.errors import LimitExceeded, UsageError
 
-__all__ = ["files_changed_since", "text_at_revision"]
+__all__ = ["files_changed_since", "last_commit_at", "text_at_revision"]
 
 GIT_TIMEOUT_S = 20.0
 """Git answers such questions in milliseconds; a hanging one waits for a lock or a network folder."""
@@ -65,6 +66,24 @@ def files_changed_since(folder: Path, revision: str, names: Iterable[str]) -> tu
     diff = _git(folder, "diff", "--name-only", "--no-renames", "--relative", "-z", commit, "--", *wanted)
     changed = set(diff.stdout.decode("utf-8", errors="replace").split("\0"))
     return tuple(name for name in wanted if name in changed)
+
+
+def last_commit_at(path: Path) -> datetime | None:
+    """Return when a file or folder was last changed by a commit, aware UTC.
+
+    Args:
+        path: A path that exists.
+
+    Returns:
+        None where git does not know it, or where it differs from what was committed.
+    """
+    if shutil.which("git") is None:
+        return None
+    if _git(path.parent, "status", "--porcelain", "--", path.name).stdout.strip():
+        return None
+    found = _git(path.parent, "log", "-1", "--format=%ct", "--", path.name)
+    seconds = found.stdout.strip() if found.returncode == 0 else b""
+    return datetime.fromtimestamp(int(seconds), UTC) if seconds.isdigit() else None
 
 
 def _commit(path: Path, revision: str) -> str:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -34,7 +33,7 @@ VERIFY_LIMITS = VerifyLimits(calls_max=5_000, tick_s=30.0)
 VERIFY_TICKS_MAX = 10
 """Far above what a chapter of mail needs; a verifier that never settles must not hold the demo for ever."""
 
-CODE = ("agent.py", "erp.py")
+CODE = ("agent.py", "agent_model.py", "agent_tools.py", "erp.py")
 """Files that are the agent's code, for its version."""
 
 ANSWER_CHARACTERS_MAX = 180
@@ -194,14 +193,13 @@ class Stage:
             environment=environment,
             base_url=model.base_url,
         )
-        variables = agent_environment(launch, os.environ)
+        inherited = agent_environment(launch, os.environ)
+        variables = {name: value for name, value in inherited.items() if os.environ.get(name) != value}
         variables |= {"OPENAI_API_KEY": "offline", "DEMO_RATES_PROXY": model.origin}
         arguments = ["--inbox", str(self.place.inbox(inbox))]
         arguments += ["--erp", str(self.place.erp), "--prompt", str(self.place.prompt)]
-        for line in self.understudy.work(arguments, variables):
-            with contextlib.suppress(ValueError):
-                done = json.loads(line)
-                yield int(done["day"]), int(done["tasks"])
+        for done in self.understudy.work(arguments, variables):
+            yield done["day"], done["tasks"]
 
 
 def _take_the_next_step(room: ControlRoom, incident: Incident, moment: datetime) -> None:

@@ -21,7 +21,7 @@ from starlette.routing import Route
 
 from pilothouse.core.verdict.verdict import AgentVerdict
 from pilothouse.demo.chapters import enter_phase, fail_in_phase, recover, repair
-from pilothouse.demo.furnish import INBOXES, furnish
+from pilothouse.demo.furnish import furnish
 from pilothouse.demo.model_server import ModelServer
 from pilothouse.demo.parts import DemoParts, Step
 from pilothouse.demo.place import AGENT, DemoPlace, claim_place, find_place, mark_finished, read_beginning
@@ -36,7 +36,7 @@ from pilothouse.workflows.show import report_of
 
 __all__ = ["AGENT", "DemoResult", "judge_demo", "prepare_demo", "run_demo"]
 
-NEEDED = ("openai", "opentelemetry.sdk", "pydantic_ai")
+NEEDED = ("opentelemetry.sdk", "opentelemetry.exporter")
 """Packages of the `demo` extra that the agent imports."""
 
 DAY_NOTES = {
@@ -92,7 +92,7 @@ def run_demo(
     on_step(Step(text=f"making weeks of mail, an ERP and a model server in {place.home}"))
     with parts.open_installation(place.settings) as installation:
         furnish(place, installation.ledger, began_at=began_at, scale=scale)
-    with closing(Understudy(runs=len(INBOXES))) as understudy:
+    with closing(Understudy()) as understudy:
         _play(Stage(place=place, parts=parts, began_at=began_at, understudy=understudy, on_step=on_step))
     mark_finished(place, began_at=began_at)
     return judge_demo(place, parts)

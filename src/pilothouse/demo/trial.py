@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from pydantic_ai import Agent
-
-from pilothouse.demo.agent import Desk, Routing, build_agent
+from pilothouse.demo.agent_model import ModelClient, route_mail
+from pilothouse.demo.agent_tools import Desk
 from pilothouse.demo.erp import Erp
 
 __all__ = ["ERP_VARIABLE", "PROMPT_VARIABLE", "answer"]
@@ -26,13 +25,14 @@ async def answer(case: Mapping[str, str]) -> dict[str, str]:
         case: `mail`, the text.
     """
     desk = Desk(erp=_erp(), now_ns=0, rates_proxy="")
-    done = (await _agent().run(case["mail"], deps=desk)).output
+    with ModelClient(os.environ["OPENAI_BASE_URL"]) as client:
+        done = route_mail(client, _instructions(), case["mail"], desk)
     return {"queue": done.queue, "po_number": done.po_number}
 
 
 @cache
-def _agent() -> Agent[Desk, Routing]:
-    return build_agent(Path(os.environ[PROMPT_VARIABLE]).read_text(encoding="utf-8"))
+def _instructions() -> str:
+    return Path(os.environ[PROMPT_VARIABLE]).read_text(encoding="utf-8")
 
 
 @cache

@@ -27,7 +27,15 @@ from pilothouse.lake.scores import EVALUATION_EVENT, read_score
 from pilothouse.lake.segments import EPOCH
 from pilothouse.lake.task_filter import SPAN_AFTER_NS, SPAN_BEFORE_NS, condition, narrowed
 from pilothouse.lake.view import Database, View
-from pilothouse.ports.lake import AgentSeen, Assigned, TaskCursor, TaskFilter, TaskPage, TraceView
+from pilothouse.ports.lake import (
+    CANARY_AGENT,
+    AgentSeen,
+    Assigned,
+    TaskCursor,
+    TaskFilter,
+    TaskPage,
+    TraceView,
+)
 
 __all__ = ["TRACE_IDS_MAX", "LakeQueries"]
 
@@ -168,8 +176,9 @@ class LakeQueries:
         table = self._database.run(
             view,
             f", {_current(view)} SELECT agent, version_digest, count(*) FILTER (state = 'complete') AS n, "  # noqa: S608 - constants
-            "min(start_ns) AS first_ns, max(start_ns) AS last_ns FROM current GROUP BY agent, version_digest "
-            "ORDER BY agent, last_ns DESC",
+            "min(start_ns) AS first_ns, max(start_ns) AS last_ns FROM current WHERE agent <> ? "
+            "GROUP BY agent, version_digest ORDER BY agent, last_ns DESC",
+            [CANARY_AGENT],
         )
         seen: dict[str, list[dict[str, Any]]] = {}
         for row in table.to_pylist():

@@ -12,6 +12,7 @@ from pilothouse.core.evidence.score import Score
 from pilothouse.core.evidence.task import Task
 
 __all__ = [
+    "CANARY_AGENT",
     "SAID_SPAN_MAX_NS",
     "AgentSeen",
     "Assigned",
@@ -28,6 +29,9 @@ __all__ = [
 DISK_FLOOR_BYTES = 1 << 30
 DISK_FLOOR_SHARE = 0.05
 """Free space below the larger of these two stops the intake: the log, its segments and a merge still fit."""
+
+CANARY_AGENT = "pilothouse-canary"
+"""Name under which we send traces of our own; no list of agents holds it."""
 
 SAID_SPAN_MAX_NS = 7 * 86_400 * 1_000_000_000
 """Whole texts are looked through for at most a week: an answer within seconds at 5 million spans."""

@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from datetime import datetime
 from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
@@ -15,12 +16,15 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 import pilothouse
 from pilothouse.errors import PilothouseError
 from pilothouse.ports.clock import Clock
+from pilothouse.ports.intake import Intake
 from pilothouse.ports.lake import Lake, disk_floor_bytes
 from pilothouse.ports.ledger import Ledger
 from pilothouse.settings import Settings
+from pilothouse.workflows.canary_trace import record_canary
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.reconcile import gap_alerts
 from pilothouse.workflows.retention import RETENTION_KIND, retention_rules
+from pilothouse.workflows.sources import look_at_sources
 
 __all__ = ["Check", "Checkup", "examine"]
 
@@ -77,15 +81,19 @@ def examine(
     *,
     open_installation: Callable[[Settings], AbstractContextManager[Installation]],
     ask_server: Callable[[], tuple[str, dict[str, object] | None] | None],
+    intake: Intake | None = None,
     lake_checks: Callable[[Settings], Iterator[Check]] = lambda _settings: iter(()),
 ) -> Checkup:
     """Look at settings, disk, storage, server, charters and telemetry.
+
+    What it measures for a requirement, a planted trace and the knowledge sources, is put on record.
 
     Args:
         settings: Values in force.
         clock: The time.
         open_installation: Opens lake and ledger; a failure becomes a check, not an error.
         ask_server: Returns the noted address and what the server there says, or None without a note.
+        intake: The road of telemetry into the running server, on which a trace is planted; None without a server.
         lake_checks: Further checks that the lake makes on itself.
     """
     told = ask_server()
@@ -97,6 +105,9 @@ def examine(
             checks += _retention_checks(installation.ledger)
             checks += _gap_checks(installation.ledger)
             checks += _telemetry_checks(installation.lake, installation.ledger)
+            if told is not None and told[1] is not None and intake is not None:
+                checks.append(_canary_check(installation, intake, clock.now()))
+            checks += _source_checks(installation, clock.now())
         checks += lake_checks(settings)
     except PilothouseError as error:
         checks.append(Check(name="storage", state="failed", sentence=error.message, remedy=error.remedy))
@@ -202,6 +213,28 @@ def _road_checks(health: dict[str, object] | None) -> Iterator[Check]:
             name="telemetry errors",
             state="warning",
             sentence=str(told["last_error"]).strip().splitlines()[-1],
+        )
+
+
+def _canary_check(installation: Installation, intake: Intake, now: datetime) -> Check:
+    found = record_canary(installation, intake, now, command="pilothouse doctor")
+    return Check(
+        name="planted trace",
+        state="ok" if found.seconds is not None else "failed",
+        sentence=f"{found.sentence[:1].upper()}{found.sentence[1:]}.",
+        remedy=""
+        if found.seconds is not None
+        else "Free the disk if it is full, then start again: pilothouse up",
+    )
+
+
+def _source_checks(installation: Installation, now: datetime) -> Iterator[Check]:
+    for found in look_at_sources(installation, now, command="pilothouse doctor"):
+        yield Check(
+            name=f"source {found.scope.part} of {found.agent}",
+            state="ok" if found.passed else "warning",
+            sentence=found.detail,
+            remedy="" if found.passed else "Bring it up to date, or name another `path` under `sources`.",
         )
 
 

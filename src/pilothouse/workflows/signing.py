@@ -12,7 +12,7 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.evidence import Source
-from pilothouse.core.verdict.framework import NOT_WAIVABLE, requirement_named
+from pilothouse.core.verdict.framework import requirement_named
 from pilothouse.core.verdict.signing import (
     SIGNED_ITEMS,
     Asked,
@@ -20,8 +20,8 @@ from pilothouse.core.verdict.signing import (
     asked_signatures,
     signature_record,
 )
-from pilothouse.core.verdict.verdict import ItemVerdict, Status
-from pilothouse.core.verdict.waiver import WAIVER_MAX, Waiver
+from pilothouse.core.verdict.verdict import RequirementVerdict, Status
+from pilothouse.core.verdict.waiver import WAIVER_MAX, Waiver, unwaivable
 from pilothouse.errors import Conflict, Denied, UnknownName, UsageError
 from pilothouse.ports.ledger import DECISIONS_MAX, Ledger
 from pilothouse.workflows.in_force import charter_in_force
@@ -151,8 +151,7 @@ def waivers_of(ledger: Ledger, agent: str) -> tuple[Waiver, ...]:
 def waive(
     ledger: Ledger,
     agent: str,
-    item: str,
-    deciding: ItemVerdict,
+    found: RequirementVerdict,
     *,
     version: str | None,
     person: str,
@@ -166,8 +165,7 @@ def waive(
     Args:
         ledger: Where waivers are kept.
         agent: Agent id.
-        item: Requirement id.
-        deciding: The item that decides it now.
+        found: The requirement as it is judged now.
         version: Version it is about.
         person: Person id of who signs; only the sponsor can.
         actor: Who acts, as the decision names it.
@@ -181,7 +179,7 @@ def waive(
         Conflict: It was renewed once already.
     """
     charter = charter_in_force(ledger, agent)
-    requirement = requirement_named(item)
+    item, deciding, requirement = found.requirement, found.deciding, requirement_named(found.requirement)
     sponsor = known(charter.sponsor.person)
     if person != sponsor:
         raise Denied(
@@ -189,13 +187,16 @@ def waive(
             remedy="Ask the sponsor; `sponsor` of the charter names the person.",
             subject=item,
         )
-    if requirement.id in NOT_WAIVABLE:
-        raise Denied(
-            f"no signature lets {item} pass", remedy=f"Make it hold: `{requirement.remedy}`.", subject=item
-        )
     if deciding.status in {Status.HOLDS, Status.AT_RISK}:
         raise UsageError(
             f"{item} holds; there is nothing to waive", remedy=f"Run `pilothouse verdict {agent}`."
+        )
+    unbearable = unwaivable(item, found.items)
+    if unbearable is not None:
+        raise Denied(
+            f"no signature lets {item} pass: {unbearable.sentence}",
+            remedy=f"Make it hold: `{unbearable.remedy}`.",
+            subject=item,
         )
     if not now < until <= now + WAIVER_MAX:
         raise UsageError(

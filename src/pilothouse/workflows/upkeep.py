@@ -9,16 +9,19 @@ from pathlib import Path
 
 from pilothouse.core.evidence.price import Price
 from pilothouse.errors import CharterError, PilothouseError
+from pilothouse.ports.intake import Intake
 from pilothouse.ports.ledger import Ledger
 from pilothouse.ports.upkeep import LakeUpkeep
 from pilothouse.workflows.accept import accept_file
 from pilothouse.workflows.background import Tick
+from pilothouse.workflows.canary_trace import CANARY_EVERY_S, record_canary
 from pilothouse.workflows.change_freeze import FREEZE_LOOK_EVERY_S, look_at_changes
 from pilothouse.workflows.erasure import carry_out_erasures
 from pilothouse.workflows.history import freeze_changes
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.retention import apply_retention, reprice
 from pilothouse.workflows.silent_errors import SILENT_ERRORS_EVERY_S, look_at_tool_errors
+from pilothouse.workflows.sources import SOURCES_EVERY_S, look_at_sources
 from pilothouse.workflows.stability import keep_days
 from pilothouse.workflows.verify import verify_due
 
@@ -152,6 +155,7 @@ def server_ticks(
     charters: Sequence[Path],
     *,
     lake: LakeUpkeep,
+    intake: Intake,
     on_note: Callable[[str], None] = lambda _text: None,
 ) -> tuple[Tick, ...]:
     """Return what a server does besides answering.
@@ -161,6 +165,7 @@ def server_ticks(
         prices: The price list of the lake.
         charters: Charter files to watch.
         lake: The lake of this process, as what may change it.
+        intake: The road of telemetry into this server, on which traces of our own are planted.
         on_note: Told about things a person should know.
     """
     watch = CharterWatch(installation.ledger, charters, on_note)
@@ -188,6 +193,12 @@ def server_ticks(
             every_s=FREEZE_LOOK_EVERY_S,
             run=lambda now: look_at_changes(installation, now),
         ),
+        Tick(
+            name="canary",
+            every_s=CANARY_EVERY_S,
+            run=lambda now: record_canary(installation, intake, now),
+        ),
+        Tick(name="sources", every_s=SOURCES_EVERY_S, run=lambda now: look_at_sources(installation, now)),
         Tick(name="days", every_s=DAYS_EVERY_S, run=lambda now: keep_days(installation, now)),
     )
 

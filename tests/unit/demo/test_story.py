@@ -35,7 +35,7 @@ def test_the_demos_charter_has_open_questions_and_no_error():
 
 def test_the_charter_pins_the_model_that_the_agent_asks_for():
     assert f"model: {PINNED_MODEL}" in (CHARTER_SOURCE / "charter.yaml").read_text()
-    assert f'MODEL = "{PINNED_MODEL}"' in (CHARTER_SOURCE.parent / "agent.py").read_text()
+    assert f'MODEL = "{PINNED_MODEL}"' in (CHARTER_SOURCE.parent / "agent_model.py").read_text()
 
 
 def test_a_typed_command_lives_at_its_moment_and_says_how_it_ended(tmp_path):

@@ -74,8 +74,7 @@ def waive_as(site, item="OWN-2", person="vp", *, reason="vendor fix scheduled", 
     return waive(
         site.ledger,
         AGENT,
-        item,
-        found.deciding,
+        found,
         version=verdict.version,
         person=person,
         actor="test",
@@ -111,6 +110,31 @@ def test_a_waiver_stands_beside_the_status_and_can_be_renewed_once(site):
 def test_what_no_signature_lets_pass(site, options, error, match):
     with pytest.raises(error, match=match):
         waive_as(site, **options)
+
+
+def test_a_critical_mistake_behind_another_breach_is_not_waived(site):
+    """Such a waiver would be recorded and never be in force."""
+    found, verdict = judged(site, "MON-2")
+    mistake = found.deciding.model_copy(
+        update={
+            "scope": found.deciding.scope.model_copy(update={"part": "critical"}),
+            "status": Status.BREACHED,
+            "sentence": "One was paid twice.",
+        }
+    )
+    with pytest.raises(Denied, match="no signature lets MON-2 pass: One was paid twice"):
+        waive(
+            site.ledger,
+            AGENT,
+            found.model_copy(update={"items": (found.deciding, mistake)}),
+            version=verdict.version,
+            person="vp",
+            actor="test",
+            reason="later",
+            until=NOW + timedelta(days=3),
+            now=NOW,
+        )
+    assert waivers_of(site.ledger, AGENT) == ()
 
 
 def test_what_holds_needs_no_waiver(site):

@@ -271,9 +271,13 @@ class KnowledgeSource(Section):
         kind: What it is.
         owner: Person id.
         max_age: Longest accepted age.
+        path: File or folder beside the charter that holds it; what is written down nowhere cannot be looked at.
     """
 
     name: Answer[Text]
     kind: Answer[Literal["document", "person", "wiki", "mail", "spreadsheet"]]
     owner: Answer[Id]
     max_age: Answer[Duration]
+    path: Text | None = Field(
+        default=None, exclude_if=lambda path: path is None
+    )  # old digests stay as they are

@@ -90,7 +90,7 @@ class PhaseState:
     Attributes:
         phase: The phase.
         since: When it began, aware UTC; None for a pilot that nothing ever left.
-        re_entered: Whether the agent fell back into it; then a week is enough before the next gate.
+        re_entered: Whether the agent fell back into it from a later one; then a week is enough before the next gate.
     """
 
     phase: PhaseName
@@ -112,7 +112,10 @@ def fold_phase(events: Iterable[PhaseEvent]) -> PhaseState:
     if not ordered:
         return PhaseState(phase="pilot", since=None)
     last = ordered[-1]
-    return PhaseState(phase=last.phase, since=last.at, re_entered=last.move is not PhaseMove.ENTERED)
+    before = ordered[-2].phase if len(ordered) > 1 else "pilot"
+    # A phase that is begun anew was not passed yet: its shortest stay counts from its new beginning.
+    fell = last.move is not PhaseMove.ENTERED and last.phase != before
+    return PhaseState(phase=last.phase, since=last.at, re_entered=fell)
 
 
 class Answer(StrEnum):

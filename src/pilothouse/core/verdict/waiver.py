@@ -13,7 +13,7 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.verdict.framework import NOT_WAIVABLE
 from pilothouse.core.verdict.verdict import ItemVerdict, Status, WaiverMark
 
-__all__ = ["WAIVER_MAX", "Waiver", "waiver_in_force"]
+__all__ = ["WAIVER_MAX", "Waiver", "unwaivable", "waiver_in_force"]
 
 WAIVER_MAX = timedelta(days=30)
 """Longest waiver: a permission that lasts longer is a changed threshold."""
@@ -52,6 +52,22 @@ def _part(item: ItemVerdict) -> str:
     return (item.scope.part or "").partition(" · ")[0]
 
 
+def unwaivable(requirement: str, items: Sequence[ItemVerdict]) -> ItemVerdict | None:
+    """Return the item for which no signature lets a requirement pass, or None.
+
+    Args:
+        requirement: Requirement id.
+        items: Its items, the deciding one first. A breach that no signature lets pass may stand behind a worse one.
+
+    Returns:
+        The deciding item of a requirement that is never waived; else a breach of a part that is never waived.
+    """
+    unbearable = [item for item in items if (requirement, _part(item)) in _NEVER]
+    if requirement in NOT_WAIVABLE or items[0] in unbearable:
+        return items[0]
+    return next((item for item in unbearable if item.status is Status.BREACHED), None)
+
+
 def _worse(value: float | None, signed: float | None, higher_is_better: bool | None) -> bool:
     if value is None or signed is None or higher_is_better is None:
         return False
@@ -83,11 +99,7 @@ def waiver_in_force(
         higher_is_better: Which way the deciding value improves; None when it has no direction.
     """
     deciding = items[0]
-    if deciding.status in {Status.HOLDS, Status.AT_RISK} or requirement in NOT_WAIVABLE:
-        return None
-    # A breach that no signature lets pass may stand behind a worse one of the same requirement.
-    unbearable = [item for item in items if (requirement, _part(item)) in _NEVER]
-    if deciding in unbearable or any(item.status is Status.BREACHED for item in unbearable):
+    if deciding.status in {Status.HOLDS, Status.AT_RISK} or unwaivable(requirement, items):
         return None
     thresholds = charter.section_digests["thresholds"]
     valid = [

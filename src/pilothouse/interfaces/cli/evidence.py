@@ -135,8 +135,7 @@ def register(cli: typer.Typer, services: Services) -> None:
                 waiver = waive(
                     installation.ledger,
                     chosen,
-                    item,
-                    by_id[item].deciding,
+                    by_id[item],
                     version=found.verdict.version,
                     person=person or known(found.charter.sponsor.person) or "",
                     actor=f"{command_line_actor()} for {person or 'the sponsor'}",

@@ -65,8 +65,7 @@ class WaiverRoom:
         waive(
             installation.ledger,
             agent,
-            item,
-            found.deciding,
+            found,
             version=verdict.version,
             person=visit.person.person(agent),
             actor=visit.person.identity,

@@ -149,6 +149,14 @@ def test_the_phase_is_the_last_event_and_a_fall_is_remembered():
     assert fold_phase(reversed(events)) == fold_phase(events)
 
 
+def test_a_phase_that_is_begun_anew_keeps_its_shortest_stay():
+    """Otherwise two days of phase 1, a restart and a week would stand for its four weeks."""
+    events = [event(PhaseMove.ENTERED, "1", 10), event(PhaseMove.ROLLED_BACK, "1", 8)]
+    state = fold_phase(events)
+    assert state == PhaseState(phase="1", since=NOW - timedelta(days=8), re_entered=False)
+    assert ask("2", state=state).next_look_at == state.since + timedelta(days=28)
+
+
 @given(phase=st.sampled_from(["pilot", "1", "2", "3"]), target=st.sampled_from(["1", "2", "3"]))
 def test_without_evidence_no_request_is_ever_eligible(phase, target):
     empty = decide(CHARTER, (), NOW, phase=phase, version=V1, level=LOOK_LEVEL)
