@@ -209,14 +209,16 @@ def main() -> int:
     parser.add_argument("--spans", type=int, default=1_000_000)
     parser.add_argument("--loads", type=int, default=20)
     parser.add_argument("--no-browser", action="store_true")
+    parser.add_argument("--keep", type=Path, help="folder to fill, or one that an earlier run filled")
     options = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="pages-"))
+    folder = options.keep or Path(tempfile.mkdtemp(prefix="pages-"))
+    is_filled = (folder / "agent").exists()
     try:
-        charter = repository(folder / "agent")
+        charter = folder / "agent" / CHARTER.name if is_filled else repository(folder / "agent")
         with server(folder / "home", charter, folder / "server.log") as (port, pid):
-            sent = fill(port, options.spans)
-            print(f"{sent:,} spans taken in; waiting until they are folded")
-            time.sleep(min(60.0, 2.0 + sent / 50_000))
+            sent = 0 if is_filled else fill(port, options.spans)
+            print(f"{sent:,} spans taken in; waiting until they are folded and the pages are made ahead")
+            time.sleep(20.0 + sent / 20_000)
             limit = measure(port, pid, "/healthz", options.loads)
             paths = dict(PAGES)
             paths["trace"] = first_task(port, paths["tasks"])
@@ -245,7 +247,8 @@ def main() -> int:
             print(f"\nover budget: {', '.join(over) or 'none'}")
             return 1 if over else 0
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if options.keep is None:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from pilothouse.interfaces.cli.services import ServeRequest, ServerRole
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Sequence
 
     from pilothouse.app.gateway import RunningGateway
     from pilothouse.app.mcp import McpEndpoint
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from pilothouse.ledger.ledger import SqlLedger
     from pilothouse.ports.controls import Controls
     from pilothouse.ports.runlog import RunLog
+    from pilothouse.workflows.background import TickState
     from pilothouse.workflows.control_room import ControlRoom
     from pilothouse.workflows.upkeep import PriceList
 
@@ -110,6 +112,7 @@ def _serve_node(
     from pilothouse.workflows.background import Background, Tick
     from pilothouse.workflows.reconcile import RECONCILE_EVERY_S, GapWatch, open_gap_incidents
     from pilothouse.workflows.show import Shows
+    from pilothouse.workflows.shows.ahead import AHEAD_EVERY_S, AHEAD_LIFE, PagesAhead
     from pilothouse.workflows.upkeep import server_ticks
 
     installation = room.installation
@@ -118,8 +121,15 @@ def _serve_node(
     home = installation.settings.home
     gap_watch = GapWatch(node.health, installation.ledger, request.on_note, partial(open_gap_incidents, room))
     sign_in = sign_in_of(installation.settings, ledger)
+
+    def work() -> Sequence[TickState]:  # of the ticks below, one of which renews these pages
+        return background.states()
+
+    shows = Shows(installation, health=node.health, work=work, life=AHEAD_LIFE)
+    desk = page_desk(room, ledger, run_log, shows=shows)
     background = Background(
         (
+            Tick(name="pages", every_s=AHEAD_EVERY_S, run=PagesAhead(installation, shows, desk).run),
             *server_ticks(
                 installation,
                 prices,
@@ -127,6 +137,7 @@ def _serve_node(
                 lake=node,
                 intake=OwnServerIntake(home),
                 on_note=request.on_note,
+                judge=shows.judged,
             ),
             *review_ticks(installation, ledger, sign_in.directory),
             Tick(name="reconcile", every_s=RECONCILE_EVERY_S, run=gap_watch.look),
@@ -137,9 +148,6 @@ def _serve_node(
         installation.clock,
         lambda name, text: request.on_note(f"{name}: {text}"),
     )
-
-    shows = Shows(installation, health=node.health, work=background.states)
-    desk = page_desk(room, ledger, run_log, shows=shows)
 
     def ready() -> None:
         node.announce(address)

@@ -55,6 +55,12 @@ PLAIN_FIELDS = (
 )  # fmt: skip
 
 
+# Looking a word up costs a third of asking its enumeration, three times for each task of a window.
+_STATES = {one.value: one for one in TaskState}
+_RESULTS = {one.value: one for one in TaskResult}
+_COST_STATES = {one.value: one for one in CostState}
+
+
 def pico_of(value: Decimal | None) -> Any:
     """Return exact dollars of a table as whole pico-dollars.
 
@@ -81,8 +87,8 @@ def task_of_values(  # noqa: PLR0917 - one argument for each column of TASK_FIEL
         task_type=task_type,
         version_digest=version_digest,
         environment=environment,
-        state=TaskState(state),
-        result=TaskResult(result),
+        state=_STATES[state],
+        result=_RESULTS[result],
         error_type=error_type,
         claim=claim,
         confidence=confidence,
@@ -107,7 +113,7 @@ def task_of_values(  # noqa: PLR0917 - one argument for each column of TASK_FIEL
         calls_without_usage=calls_without_usage,
         cost_usd=cost_usd,
         cost_known_usd=cost_known_usd or Decimal(0),
-        cost_state=CostState(cost_state),
+        cost_state=_COST_STATES[cost_state],
         input_preview=input_preview,
         output_preview=output_preview,
         flags=tuple(flags or ()),

@@ -11,8 +11,8 @@ from pilothouse.core.verdict.readiness import verdict_digest, verdict_document
 from pilothouse.core.verdict.verdict import AgentVerdict
 from pilothouse.errors import PilothouseError
 from pilothouse.ports.ledger import CharterInForce
-from pilothouse.workflows.assess import assess
 from pilothouse.workflows.installation import Installation
+from pilothouse.workflows.kept_pages import Judge, unfrozen
 
 __all__ = ["freeze_changes"]
 
@@ -20,12 +20,13 @@ UNCHANGED_MAX = timedelta(days=1)
 """A verdict that says the same is frozen once a day: one is 0.2 MB, and every five minutes would be 60 MB a day."""
 
 
-def freeze_changes(installation: Installation, now: datetime) -> int:
+def freeze_changes(installation: Installation, now: datetime, judge: Judge = unfrozen) -> int:
     """Judge every agent with a charter, and freeze each verdict that says something else than the last frozen one.
 
     Args:
         installation: Lake and ledger.
         now: The present moment, aware UTC.
+        judge: Gives assessments; a server hands over those that its pages show.
 
     Returns:
         How many verdicts were frozen; none when run again at once.
@@ -36,7 +37,7 @@ def freeze_changes(installation: Installation, now: datetime) -> int:
     frozen, failed = 0, None
     for record in installation.ledger.charters():
         try:
-            frozen += _freeze(installation, record, now)
+            frozen += _freeze(installation, record, judge(installation, record.agent, now).verdict)
         except PilothouseError as error:
             failed = failed or error
     if failed is not None:
@@ -44,8 +45,8 @@ def freeze_changes(installation: Installation, now: datetime) -> int:
     return frozen
 
 
-def _freeze(installation: Installation, record: CharterInForce, now: datetime) -> bool:
-    verdict = assess(installation, record.agent, now, freeze=False).verdict
+def _freeze(installation: Installation, record: CharterInForce, verdict: AgentVerdict) -> bool:
+    now = verdict.as_of
     before = _last(installation, record.agent)
     if before is not None and _said(before) == _said(verdict) and now - before.as_of < UNCHANGED_MAX:
         return False

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -100,6 +101,7 @@ def take_inventory(installation: Installation, agent: str, now: datetime) -> Inv
     start_ns = end_ns - int(SEEN_WINDOW.total_seconds() * 1e9)
     tasks = installation.lake.window(TaskFilter(agent=agent, from_ns=start_ns, to_ns=end_ns))
     records = installation.ledger.evidence(agent)
+    touched = Counter((*task.hosts, *task.tools) for task in tasks)  # the same few things, again and again
     rows: list[IntegrationRow] = []
     all_hosts: set[str] = set()
     for name, declared in (known(charter.integrations) or {}).items():
@@ -108,8 +110,8 @@ def take_inventory(installation: Installation, agent: str, now: datetime) -> Inv
             tool for tool, policy in (known(charter.tools) or {}).items() if policy.integration == name
         )
         all_hosts |= {*hosts, *(host.rpartition(":")[0] for host in hosts)}
-        short = {name for tool in tools for name in known_as(tool)}
-        seen = sum(not (set(task.hosts) | set(task.tools)).isdisjoint({*hosts, *short}) for task in tasks)
+        wanted = {*hosts, *(name for tool in tools for name in known_as(tool))}
+        seen = sum(count for things, count in touched.items() if not wanted.isdisjoint(things))
         rows.append(
             IntegrationRow(
                 name=name,

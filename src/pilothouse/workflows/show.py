@@ -3,13 +3,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from pydantic import ValidationError
 
@@ -29,37 +26,27 @@ from pilothouse.reports.readiness import ReadinessPage, build_readiness
 from pilothouse.reports.tasks import ROWS_MAX, TasksPage, build_tasks
 from pilothouse.reports.trace import FIELDS, TracePage, build_trace
 from pilothouse.reports.view_models import ActionOffer, Page
-from pilothouse.workflows.assess import Assessment, assess
+from pilothouse.workflows.assess import Assessment
 from pilothouse.workflows.background import TickState
 from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.installation import Installation
+from pilothouse.workflows.kept_pages import MINUTE, WINDOW, Judge, KeptPages, Make, unfrozen
 from pilothouse.workflows.reconcile import gap_alerts
 from pilothouse.workflows.stability import read_clock
 
-__all__ = ["Judge", "Shows", "report_of", "young_verdict"]
-
-TRAFFIC_WINDOW = timedelta(days=30)
-"""Days of the chart, the changes and the worst tasks of the Agent page."""
+__all__ = ["Shows", "report_of", "young_verdict"]
 
 FROZEN_MAX = timedelta(minutes=10)
 """A frozen verdict of the Fleet page that is older is computed again, so that nothing old looks fresh."""
 
-JUDGED_KEPT_MAX = 256
-"""Assessments kept for the minute they were made in: one for each agent of the Fleet page and some."""
-
+STEPS_KEPT_MAX = 256
+"""Next steps kept: one for each agent of the Fleet page and some."""
 
 P = TypeVar("P", bound=Page)
 
-Judge = Callable[[Installation, str, datetime], Assessment]
-"""Gives the assessment of an agent at a moment."""
-
-
-def _unfrozen(installation: Installation, agent: str, now: datetime) -> Assessment:
-    return assess(installation, agent, now, freeze=False)
-
 
 def _traffic(installation: Installation, agent: str, now: datetime) -> AgentTraffic:
-    start = now - TRAFFIC_WINDOW
+    start = now - WINDOW
     tasks = installation.lake.window(TaskFilter(agent=agent, from_ns=unix_ns(start), to_ns=unix_ns(now)))
     outcomes = installation.ledger.outcomes(agent, from_ns=unix_ns(start), to_ns=unix_ns(now))
     return AgentTraffic(
@@ -75,6 +62,13 @@ def _agent_page(installation: Installation, found: Assessment) -> AgentPage:
     return build_agent(found.verdict, found.charter, found.in_force, found.truth, traffic)
 
 
+def _readiness_page(_installation: Installation, found: Assessment) -> ReadinessPage:
+    return build_readiness(found.verdict, found.charter)
+
+
+_OWN: Mapping[str, Make[Page]] = {"agent": _agent_page, "readiness": _readiness_page}
+
+
 def report_of(installation: Installation, found: Assessment) -> str:
     """Return Agent and Readiness of an assessment as one HTML file that needs nothing else.
 
@@ -82,42 +76,33 @@ def report_of(installation: Installation, found: Assessment) -> str:
         installation: Lake and ledger, for the chart.
         found: The assessment.
     """
-    return render_report((_agent_page(installation, found), build_readiness(found.verdict, found.charter)))
-
-
-@dataclass(slots=True, kw_only=True)
-class _Kept:
-    """An assessment with the pages that were made of it: each when first asked for, gone with its minute."""
-
-    at: datetime
-    found: Assessment
-    pages: dict[str, Page] = field(default_factory=dict)
+    return render_report((_agent_page(installation, found), _readiness_page(installation, found)))
 
 
 class Shows:
-    """Answers what each page shows; assessments are made once a minute for each agent.
+    """Answers what each page shows; pages of one moment show one assessment.
 
     Args:
         installation: Lake and ledger.
         judge: Gives assessments.
         health: Reads the lake's counters; None where this process takes no telemetry in.
         work: Reads how recurring work is doing.
+        life: Age up to which an assessment is shown; more than a minute where `renew` runs ahead.
     """
 
     def __init__(
         self,
         installation: Installation,
-        judge: Judge = _unfrozen,
+        judge: Judge = unfrozen,
         *,
         health: Callable[[], LakeHealth] | None = None,
         work: Callable[[], Sequence[TickState]] = tuple,
+        life: timedelta = MINUTE,
     ) -> None:
         self._installation = installation
-        self._judge = judge
         self._health = health
         self._work = work
-        self._lock = threading.Lock()
-        self._kept: dict[tuple[str, str], _Kept] = {}
+        self._kept = KeptPages(installation, judge, life=life)
         self._steps: dict[tuple[str, str, datetime], ActionOffer | None] = {}
 
     def now(self) -> datetime:
@@ -144,7 +129,7 @@ class Shows:
         Raises:
             UnknownName: No charter has that name.
         """
-        return self.page(agent, "agent", partial(_agent_page, self._installation))
+        return self.page(agent, "agent", _agent_page)
 
     def readiness(self, agent: str, show: Status | None = None, unfold: str = "") -> ReadinessPage:
         """Return the Readiness page.
@@ -160,28 +145,25 @@ class Shows:
         if show or unfold:
             found = self.assessment(agent)
             return build_readiness(found.verdict, found.charter, show=show, unfold=unfold)
-        return self.page(agent, "readiness", lambda found: build_readiness(found.verdict, found.charter))
+        return self.page(agent, "readiness", _readiness_page)
 
-    def page(self, agent: str, name: str, make: Callable[[Assessment], P]) -> P:
-        """Return a page that is read from telemetry, as it was first made in this minute.
+    def page(self, agent: str, name: str, make: Make[P]) -> P:
+        """Return a page that is read from telemetry, as it was made of the assessment that is shown now.
 
         Pages on which people act are not kept: what they did must stand there at once.
 
         Args:
             agent: Agent id.
             name: Name of the page.
-            make: Makes it of the assessment of this minute.
+            make: Makes it of an assessment.
 
         Raises:
             UnknownName: No charter has that name.
         """
-        kept = self._kept_of(self._governs(agent), self.now())
-        if name not in kept.pages:
-            kept.pages[name] = make(kept.found)
-        return cast("P", kept.pages[name])
+        return self._kept.page(self._governs(agent), name, make, self.now())
 
     def assessment(self, agent: str) -> Assessment:
-        """Return the assessment of an agent that every page of this minute shows.
+        """Return the assessment of an agent that every page shows now.
 
         Args:
             agent: Agent id.
@@ -189,12 +171,34 @@ class Shows:
         Raises:
             UnknownName: No charter has that name.
         """
-        return self._kept_of(self._governs(agent), self.now()).found
+        return self._kept.assessment(self._governs(agent), self.now())
+
+    def judged(self, installation: Installation, agent: str, now: datetime) -> Assessment:
+        """Return the assessment that pages show while it is young, else make one without keeping it.
+
+        Args:
+            installation: Lake and ledger.
+            agent: Agent id with a charter in force.
+            now: The moment, aware UTC.
+        """
+        return self._kept.young(self._governs(agent), self.now()) or unfrozen(installation, agent, now)
+
+    def renew(self, agent: str, makes: Mapping[str, Make[Page]]) -> bool:
+        """Judge an agent and make its pages before anybody asks; return whether that was worth keeping.
+
+        Args:
+            agent: Agent id.
+            makes: Pages besides its Agent and Readiness pages, by name.
+
+        Raises:
+            UnknownName: No charter has that name.
+        """
+        return self._kept.renew(self._governs(agent), self.now(), {**_OWN, **makes})
 
     def _step(self, verdict: AgentVerdict, charter: Charter) -> ActionOffer | None:
         key = (verdict.agent, verdict.charter_digest, verdict.as_of)
         if key not in self._steps:
-            if len(self._steps) >= JUDGED_KEPT_MAX:
+            if len(self._steps) >= STEPS_KEPT_MAX:
                 self._steps.clear()
             self._steps[key] = next_step(verdict, charter)
         return self._steps[key]
@@ -205,11 +209,9 @@ class Shows:
         Args:
             agent: Agent id.
         """
-        with self._lock:
-            for key in [key for key in self._kept if key[0] == agent]:
-                del self._kept[key]
-            for step in [step for step in self._steps if step[0] == agent]:
-                del self._steps[step]
+        self._kept.forget(agent)
+        for step in [step for step in tuple(self._steps) if step[0] == agent]:
+            self._steps.pop(step, None)
 
     def tasks(
         self, wanted: TaskFilter, before: TaskCursor | None = None, typed: Mapping[str, str] | None = None
@@ -331,29 +333,17 @@ class Shows:
         if agent not in known:
             raise UnknownName.among("agent", agent, known, remedy="Run `pilothouse traces` to list agents.")
 
-    def _kept_of(self, record: CharterInForce, now: datetime) -> _Kept:
-        key = (record.agent, record.digest)
-        kept = self._kept.get(key)
-        if kept is not None and kept.at == now:
-            return kept
-        with self._lock:
-            kept = self._kept.get(key)
-            if kept is None or kept.at != now:
-                kept = _Kept(at=now, found=self._judge(self._installation, record.agent, now))
-                if len(self._kept) >= JUDGED_KEPT_MAX:
-                    self._kept.clear()
-                self._kept[key] = kept
-        return kept
-
     def _governed(self, record: CharterInForce, now: datetime) -> Governed:
         try:
             charter = charter_of(record)
         except PilothouseError as error:
             return Governed(agent=record.agent, charter=None, verdict=None, problem=error.message)
         try:
+            kept = self._kept.young(record, now)
             verdict = (
-                young_verdict(self._installation.ledger, record, now)
-                or self._kept_of(record, now).found.verdict
+                (kept.verdict if kept else None)
+                or young_verdict(self._installation.ledger, record, now)
+                or self._kept.assessment(record, now).verdict
             )
         except PilothouseError as error:
             return Governed(agent=record.agent, charter=charter, verdict=None, problem=error.message)

@@ -19,6 +19,7 @@ from pilothouse.workflows.change_freeze import FREEZE_LOOK_EVERY_S, look_at_chan
 from pilothouse.workflows.erasure import carry_out_erasures
 from pilothouse.workflows.history import freeze_changes
 from pilothouse.workflows.installation import Installation
+from pilothouse.workflows.kept_pages import Judge, unfrozen
 from pilothouse.workflows.retention import apply_retention, reprice
 from pilothouse.workflows.silent_errors import SILENT_ERRORS_EVERY_S, look_at_tool_errors
 from pilothouse.workflows.sources import SOURCES_EVERY_S, look_at_sources
@@ -157,6 +158,7 @@ def server_ticks(
     lake: LakeUpkeep,
     intake: Intake,
     on_note: Callable[[str], None] = lambda _text: None,
+    judge: Judge = unfrozen,
 ) -> tuple[Tick, ...]:
     """Return what a server does besides answering.
 
@@ -167,6 +169,7 @@ def server_ticks(
         lake: The lake of this process, as what may change it.
         intake: The road of telemetry into this server, on which traces of our own are planted.
         on_note: Told about things a person should know.
+        judge: Gives assessments for the history of verdicts.
     """
     watch = CharterWatch(installation.ledger, charters, on_note)
     keeper = Keeper(lake, installation.ledger, prices)
@@ -182,7 +185,7 @@ def server_ticks(
             every_s=VERIFY_ALL_EVERY_S,
             run=lambda now: verify_due(installation, now, thorough=True),
         ),
-        Tick(name="assess", every_s=ASSESS_EVERY_S, run=lambda now: freeze_changes(installation, now)),
+        Tick(name="assess", every_s=ASSESS_EVERY_S, run=lambda now: freeze_changes(installation, now, judge)),
         Tick(
             name="tool-errors",
             every_s=SILENT_ERRORS_EVERY_S,

@@ -292,7 +292,7 @@ def test_a_page_read_from_tasks_is_made_once_a_minute_and_anew_when_somebody_act
     installation = page_site.make_installation(tmp_path)
     shows, made = Shows(installation, page_site.judge), []
 
-    def make(found):
+    def make(_place, found):
         made.append(found.verdict.as_of)
         return shows.readiness(world.AGENT)
 

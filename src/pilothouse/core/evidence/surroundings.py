@@ -27,8 +27,12 @@ def _strangers(
     first: dict[str, int] = {}
     count: dict[str, int] = {}
     strange: list[str] = []
+    undeclared: dict[tuple[str, ...], tuple[str, ...]] = {}  # tasks of a window touch the same few things
     for task in telling:
-        names = [name for name in seen(task) if not declared(name)]
+        touched = tuple(seen(task))
+        names = undeclared.get(touched)
+        if names is None:
+            names = undeclared[touched] = tuple(name for name in touched if not declared(name))
         if names:
             strange.append(task.trace_id)
         for name in names:

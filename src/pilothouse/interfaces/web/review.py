@@ -79,11 +79,13 @@ class ReviewRoom:
             )
             return frame.answer(visit.request, page, governed=True, viewer=visit.viewer)
 
-        def needs(path: str, answer: Callable[[Visit], Response], *, writes: bool = False) -> PageRoute:
-            return PageRoute(path=path, answer=answer, action=Action.REVIEW, writes=writes)
+        def needs(
+            path: str, answer: Callable[[Visit], Response], *, writes: bool = False, is_live: bool = False
+        ) -> PageRoute:
+            return PageRoute(path=path, answer=answer, action=Action.REVIEW, writes=writes, is_live=is_live)
 
         return (
-            needs("/review", queue),
+            needs("/review", queue, is_live=True),
             needs("/review/next", self._next, writes=True),
             needs("/review/undo", self._undo, writes=True),
             needs("/review/{item}", item),

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import get_args
 from urllib.parse import quote
 
@@ -20,6 +19,7 @@ from pilothouse.reports.view_models import Page
 from pilothouse.workflows.agents import choose_agent
 from pilothouse.workflows.assess import Assessment
 from pilothouse.workflows.installation import Installation
+from pilothouse.workflows.kept_pages import Make
 from pilothouse.workflows.phases import approve_phase, request_phase, roll_back_phase
 from pilothouse.workflows.report import show_compliance, show_executive
 from pilothouse.workflows.rollout import show_rollout
@@ -51,7 +51,7 @@ class RolloutRoom:
 
             return answer
 
-        def kept(name: str, show: Callable[[Assessment], Page]) -> Callable[[Visit], Response]:
+        def kept(name: str, show: Make[Page]) -> Callable[[Visit], Response]:
             def answer(visit: Visit) -> Response:
                 page = self._shows.page(self._agent(visit), name, show)
                 return frame.answer(visit.request, page, governed=True, viewer=visit.viewer)
@@ -60,9 +60,9 @@ class RolloutRoom:
 
         agent = "/agents/{agent}"
         rollout = shown(show_rollout)
-        value = kept("value", partial(show_value, self._installation))
-        executive = kept("executive", partial(show_executive, self._installation))
-        compliance = kept("compliance", show_compliance)
+        value = kept("value", show_value)
+        executive = kept("executive", show_executive)
+        compliance = kept("compliance", lambda _place, found: show_compliance(found))
         return (
             PageRoute(path=f"{agent}/rollout", answer=rollout, action=Action.READ),
             PageRoute(path=f"{agent}/rollout.json", answer=rollout, action=Action.READ),

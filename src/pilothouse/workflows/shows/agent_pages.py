@@ -55,15 +55,14 @@ def show_ownership(
     return build_ownership(found.charter, found.verdict, facts, now, person=person)
 
 
-def show_integrations(installation: Installation, found: Assessment, now: datetime) -> SectionsPage:
-    """Return the Integrations page.
+def show_integrations(installation: Installation, found: Assessment) -> SectionsPage:
+    """Return the Integrations page, as of the moment of its assessment.
 
     Args:
         installation: Lake and ledger.
-        found: Assessment of the agent at the moment.
-        now: The moment, aware UTC.
+        found: Assessment of the agent.
     """
-    agent = found.charter.agent
+    agent, now = found.charter.agent, found.verdict.as_of
     inventory = take_inventory(installation, agent, now)
     connected = [
         Connected(

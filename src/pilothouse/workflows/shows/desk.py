@@ -12,6 +12,7 @@ from pilothouse.errors import UnknownName
 from pilothouse.reports.waivers import build_waivers
 from pilothouse.workflows.agents import choose_agent
 from pilothouse.workflows.assess import Assessment, assess
+from pilothouse.workflows.kept_pages import Make
 from pilothouse.workflows.shows.agent_pages import show_evals, show_integrations, show_ownership
 from pilothouse.workflows.shows.audit import show_audit
 from pilothouse.workflows.shows.controls import show_controls
@@ -37,8 +38,8 @@ AGENT_PAGES = ("controls", "evals", "integrations", "ownership", "runs", "waiver
 """Pages about one agent."""
 
 
-Keeper = Callable[[str, str, Callable[[Assessment], "SectionsPage"]], "SectionsPage"]
-"""Gives the page of an agent by its name, made of its assessment unless it was in this minute."""
+Keeper = Callable[[str, str, Make["SectionsPage"]], "SectionsPage"]
+"""Gives the page of an agent by its name, made of its assessment unless it was before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,17 +81,10 @@ class PageDesk:
         now = self.now()
         if name == "audit":
             return self.audit()
-        if name == "tour":
-            chosen = choose_agent(self.installation, agent)
-            return self._page(
-                chosen,
-                name,
-                lambda found: show_tour(self.installation, found, lambda page: self.show(page, chosen), now),
-            )
         if name == "settings":
             room = self.control_room
             return show_settings(self.installation, self.gateway, room.contacts, room.notifier, now)
-        if name not in AGENT_PAGES:
+        if name not in {*AGENT_PAGES, "tour"}:
             raise UnknownName.among(
                 "page", name, (*AGENT_PAGES, *HOUSE_PAGES), remedy="Try `pilothouse show controls`."
             )
@@ -101,15 +95,34 @@ class PageDesk:
             return self.controls(chosen, person=person)
         if name == "waivers":
             return self.waivers(chosen, person=person)
+        if name == "tour":
+            return self._page(chosen, name, self.tour)
         if name == "integrations":
-            return self._page(chosen, name, lambda found: show_integrations(self.installation, found, now))
-        found = self._assessed(chosen, now)
+            return self._page(chosen, name, show_integrations)
+        return self._judged(name, self._assessed(chosen, now), person=person)
+
+    def _judged(self, name: str, found: Assessment, *, person: str = "") -> SectionsPage:
+        now = self.now()
         if name == "ownership":
             contacts = self.control_room.contacts
             return show_ownership(self.installation, contacts, found, now, person=person)
         if name == "watch":
             return show_watch(self.control_room.watch, found, now)
         return show_evals(self.installation, found, now)
+
+    def tour(self, place: Installation, found: Assessment) -> SectionsPage:
+        """Return the tour of an assessment.
+
+        Args:
+            place: The installation as it is read for this page.
+            found: The assessment.
+        """
+        judged = {name: self._judged(name, found).sentence.plain for name in ("evals", "ownership", "watch")}
+        others = {
+            "audit": self.audit().sentence.plain,
+            "controls": self.controls(found.charter.agent).sentence.plain,
+        }
+        return show_tour(place, found, {**judged, **others})
 
     def controls(self, agent: str, *, person: str = "", doing: str = "") -> SectionsPage:
         """Return the Controls page, with what the visitor is about to do.
@@ -160,8 +173,8 @@ class PageDesk:
         """
         return show_run(self.runs, agent, run, self.now(), against=against)
 
-    def _page(self, agent: str, name: str, make: Callable[[Assessment], SectionsPage]) -> SectionsPage:
-        return self.keep(agent, name, make) if self.keep else make(self.assessment(agent))
+    def _page(self, agent: str, name: str, make: Make[SectionsPage]) -> SectionsPage:
+        return self.keep(agent, name, make) if self.keep else make(self.installation, self.assessment(agent))
 
     def _assessed(self, agent: str, now: datetime) -> Assessment:
         if self.judge is not None:

@@ -1,20 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// Loaded when a page needs a newer or fuller copy of itself: pages that renew themselves, evidence that opens in its row.
+// Loaded when a page needs another copy of itself, or what follows it: renewed pages, evidence opened in its row, the next item.
 "use strict";
-const main = document.getElementById("main");
+const main = () => document.getElementById("main");
+const parsed = async (answer) => new DOMParser().parseFromString(await answer.text(), "text/html");
 const fetched = async (href) => {
   const answer = await fetch(href);
-  return answer.ok ? new DOMParser().parseFromString(await answer.text(), "text/html") : null;
+  return answer.ok ? parsed(answer) : null;
 };
 
 // Show the page as it is now, unless somebody is writing in it.
 export const renew = async (copyable) => {
-  if (main.querySelector("form :focus")) return;
+  if (main().querySelector("form :is(input, select, textarea):focus")) return;
+  const { press } = document.activeElement.dataset;
   const fresh = await fetched(location.href);
   if (!fresh) { location.reload(); return; }
-  main.replaceChildren(...fresh.getElementById("main").children);
+  main().replaceChildren(...fresh.getElementById("main").children);
   document.querySelector(".foot").replaceWith(fresh.querySelector(".foot"));
-  copyable(main);
+  copyable(main());
+  if (press) main().querySelector(`[data-press="${press}"]`)?.focus();
 };
 
 // Put the unfolded row in the place of the folded one; a page that cannot be fetched is opened instead.
@@ -25,4 +28,15 @@ export const open = async (link, copyable) => {
   row.replaceWith(fresh);
   copyable(fresh);
   fresh.querySelector("summary").focus();
+};
+
+// Show what a sent form led to in this page: a problem, or a page with `wanted` on it; any other page is opened.
+export const show = async (answer, wanted) => {
+  const fresh = await parsed(answer);
+  if (answer.redirected && !fresh.querySelector(wanted)) { location.assign(answer.url); return; }
+  document.body.replaceChildren(...fresh.body.children);
+  document.title = fresh.title;
+  if (answer.redirected) history.pushState(null, "", answer.url);
+  scrollTo(0, 0);
+  main().focus({ preventScroll: true });
 };

@@ -31,8 +31,10 @@
   unfold();
 
   const part = async (role, name, ...given) => (await import(document.body.dataset[role]))[name](...given);
-  if (document.body.dataset.live) new EventSource(location.href).addEventListener("page", (event) => {
-    if (!event.data.includes(document.querySelector(".foot code").textContent)) part("fresh", "renew", copyable);
+  const here = location.href;
+  if (document.body.dataset.live) new EventSource(here).addEventListener("page", (event) => {
+    const shown = document.querySelector(".foot code");
+    if (location.href === here && !event.data.includes(shown.textContent)) part("fresh", "renew", copyable);
   });
   // Evidence opens in its row; without script the link opens the page with that row unfolded.
   addEventListener("click", (event) => {

@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// Comfort of the review form: keys that choose, drafts that are kept. The form works without this file.
+// Comfort of the review form: keys that choose, drafts that are kept, the next item in place. It works without this file.
 "use strict";
 (() => {
-  const form = document.querySelector("form.review");
+  const one = (selector) => document.querySelector(selector);
+  const form = () => one("form.review");
   const off = () => { try { return localStorage.getItem("keys") === "off"; } catch { return false; } };
+  const swap = () => import(document.body.dataset.fresh);
+  const post = (href, from) => fetch(href, { method: "POST", body: new URLSearchParams(new FormData(from)) });
   addEventListener("keydown", (event) => {
     if (event.isComposing || event.altKey || event.metaKey) return;
-    if (form && event.ctrlKey && event.key === "Enter") { event.preventDefault(); form.requestSubmit(); return; }
+    if (form() && event.ctrlKey && event.key === "Enter") { event.preventDefault(); form().requestSubmit(); return; }
     if (event.ctrlKey || off()) return;
     const at = event.target.closest && event.target.closest("textarea, select, dialog, input:not([type=radio])");
     if (at) { if (event.key === "Escape") at.blur(); return; }
     const key = CSS.escape(event.key);
-    const pick = document.querySelector(`[data-pick="${key}"]`);
-    const focus = document.querySelector(`[data-focus="${key}"]`);
-    const press = event.key !== "Enter" && document.querySelector(`[data-press="${key}"]`);
+    const pick = one(`[data-pick="${key}"]`);
+    const focus = one(`[data-focus="${key}"]`);
+    const press = event.key !== "Enter" && one(`[data-press="${key}"]`);
     if (pick) { pick.checked = true; pick.focus(); changed(); if (pick.value === "correct") open("c"); }
     else if (focus) open(event.key);
     else if (press) press.click();
@@ -21,27 +24,39 @@
     event.preventDefault();
   });
   const open = (key) => {
-    const field = document.querySelector(`[data-focus="${CSS.escape(key)}"]`);
-    if (key === "c") document.querySelector('[value="correct"]').checked = true;
+    const field = one(`[data-focus="${CSS.escape(key)}"]`);
+    if (key === "c") one('[value="correct"]').checked = true;
     field.focus();
     field.setSelectionRange(0, 0);
   };
-  if (!form) {
-    const start = document.querySelector('[data-press="Enter"]');
-    if (start) start.focus();
-    return;
-  }
+  if (!form()) one('[data-press="Enter"]')?.focus();
+
   let timer = 0;
-  const said = form.querySelector(".saved");
-  const changes = form.querySelector(".changes");
   const save = async () => {
+    const own = form();
+    const said = own.querySelector(".saved");
+    const changes = own.querySelector(".changes");
     try {
-      const answer = await fetch(form.dataset.draft, { method: "POST", body: new URLSearchParams(new FormData(form)) });
+      const answer = await post(own.dataset.draft, own);
       said.textContent = answer.ok ? "Kept" : "Not kept: send it soon";
       if (answer.ok) { changes.textContent = await answer.text(); changes.hidden = !changes.textContent; }
     } catch { said.textContent = "Not kept: no connection"; }
   };
-  const changed = () => { clearTimeout(timer); timer = setTimeout(save, 600); };
-  form.addEventListener("input", changed);
-  form.addEventListener("submit", () => clearTimeout(timer));
+  const changed = () => { clearTimeout(timer); timer = setTimeout(save, 600); swap(); };
+  addEventListener("input", (event) => { if (event.target.form === form()) changed(); });
+
+  // Send, and put what comes next in the place of this item; what was typed stays until something has come.
+  let sending = false;
+  addEventListener("submit", async (event) => {
+    const sent = event.target;
+    if (!sent.action.startsWith(`${location.origin}/review/`)) return;
+    event.preventDefault();
+    if (sending) return;
+    sending = true;
+    clearTimeout(timer);
+    try { await (await swap()).show(await post(sent.action, sent), "form.review"); }
+    catch { const said = one(".saved"); if (said) said.textContent = "Not sent: no connection"; else sent.submit(); }
+    finally { sending = false; }
+  });
+  addEventListener("popstate", () => location.reload());
 })();
