@@ -125,7 +125,8 @@ bench-replay: setup ## agents of three frameworks recorded, the provider stopped
 bench-statistics: setup ## every statistical bar: expected, observed, tolerance
 	$(BIN)/python benchmarks/statistics/run.py
 
-bench-watch: setup ## a simulated year at 10,000 tasks a day through the watch: false alarms, delays, labels; CPU of a tick
+bench-watch: setup ## delays of falls over 200 months, a simulated year at 10,000 tasks a day through the watch, CPU of a tick
+	$(BIN)/python benchmarks/watch/delays.py
 	$(BIN)/python benchmarks/watch/run.py
 	$(BIN)/python benchmarks/watch/tick.py
 

@@ -105,6 +105,7 @@ def alert_ticks(room: ControlRoom) -> tuple[Tick, ...]:
     from pilothouse.workflows.alerts import alert_on_verdicts
     from pilothouse.workflows.background import Tick
     from pilothouse.workflows.demote import act_on_verdicts
+    from pilothouse.workflows.ownership_watch import OWNERSHIP_WATCH_EVERY_S, watch_ownership
     from pilothouse.workflows.rollout_watch import WATCH_EVERY_S, watch_rollout
     from pilothouse.workflows.work import new_holder
 
@@ -115,6 +116,11 @@ def alert_ticks(room: ControlRoom) -> tuple[Tick, ...]:
             name="demotion",
             every_s=ALERTS_EVERY_S,
             run=lambda now: act_on_verdicts(room, now, holder=holder),
+        ),
+        Tick(
+            name="ownership",
+            every_s=OWNERSHIP_WATCH_EVERY_S,
+            run=lambda now: watch_ownership(room, now),
         ),
         Tick(name="rollout", every_s=WATCH_EVERY_S, run=lambda now: watch_rollout(room, now)),
     )

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import quote
@@ -35,12 +35,14 @@ class OwnershipFacts:
         evidence: Records of the agent; reviews held and duties reached among them.
         channels: Channels by identity.
         gone: Person ids who left, as the directory says.
+        noticed: What the watch of people and calendar says now: a sentence, and whether it opens an incident.
     """
 
     asked: Sequence[Asked]
     evidence: Sequence[Evidence]
     channels: Mapping[str, Sequence[str]]
     gone: frozenset[str] = frozenset()
+    noticed: Sequence[tuple[str, bool]] = ()
 
 
 def build_ownership(
@@ -76,6 +78,7 @@ def build_ownership(
         sentence=head.sentence,
         action=action,
         sections=(
+            *_noticed(facts),
             _raci(charter, facts, sign),
             _people(charter, facts),
             _terms(charter, facts, now, sign),
@@ -102,6 +105,27 @@ def _letters(row: RaciRow, person: str) -> str:
         if person in _listed(answer):
             found += letter
     return " ".join(found)
+
+
+def _noticed(facts: OwnershipFacts) -> Iterator[Section]:
+    """What somebody was called for, first; nothing at all on an ordinary day."""
+    if not facts.noticed:
+        return
+    rows = []
+    for sentence, is_incident in facts.noticed:
+        state = (
+            Cell(mark=_mark(Status.BREACHED, "Incident"), text="Incidents", href="/incidents")
+            if is_incident
+            else Cell(mark=_mark(Status.AT_RISK, "Warning"))
+        )
+        rows.append(Row(cells=(state, Cell(text=shown_text(sentence)))))
+    yield Section(
+        anchor="noticed",
+        title="Noticed",
+        note="people and calendar, looked at every hour",
+        columns=columns("State", "What"),
+        rows=tuple(rows),
+    )
 
 
 def _raci(charter: Charter, facts: OwnershipFacts, sign: str) -> Section:

@@ -7,7 +7,7 @@ import csv
 import io
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pilothouse.core.charter.answers import known
@@ -21,7 +21,7 @@ from pilothouse.ports.ledger import Ledger
 from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.installation import Installation
 
-__all__ = ["DIRECTORY_BYTES_MAX", "check_directory", "people_gone", "read_directory"]
+__all__ = ["DIRECTORY_BYTES_MAX", "check_directory", "look_at_directory", "people_gone", "read_directory"]
 
 DIRECTORY_BYTES_MAX = 64 * 1024 * 1024
 """A line for each of half a million employees."""
@@ -63,7 +63,12 @@ def read_directory(path: Path) -> dict[str, bool]:
 
 
 def check_directory(
-    installation: Installation, active: Mapping[str, bool], now: datetime, *, actor: str
+    installation: Installation,
+    active: Mapping[str, bool],
+    now: datetime,
+    *,
+    actor: str,
+    export: Path | None = None,
 ) -> dict[str, tuple[str, ...]]:
     """Hold the people of every charter against the directory, and write down what was found.
 
@@ -75,11 +80,13 @@ def check_directory(
         active: Identity → active.
         now: The moment, aware UTC.
         actor: Who asked.
+        export: Where the directory was read from; a running server reads it again when it is replaced.
 
     Returns:
         Agent → person ids that are gone.
     """
     found = {}
+    where = {} if export is None else {"export": str(export.resolve())}
     for record in installation.ledger.charters():
         charter = charter_of(record)
         gone = tuple(person for person in charter.people if not _is_active(charter, person, active))
@@ -89,12 +96,40 @@ def check_directory(
             agent=record.agent,
             at=now,
             actor=actor,
-            document=canonical_json({"gone": list(gone)}),
+            document=canonical_json({"gone": list(gone)} | where),
         )
         owner = charter.owner.person
         if owner in charter.people:
             installation.ledger.add_evidence([_entry(charter, owner, now, passed=owner not in gone)])
     return found
+
+
+def look_at_directory(installation: Installation, now: datetime) -> bool:
+    """Read the directory's export again if it was replaced since people were last checked; return whether it was.
+
+    An export that is gone or broken changes nothing: who was there stays, and OWN-1 gets old by itself.
+
+    Args:
+        installation: Lake and ledger.
+        now: The moment, aware UTC.
+    """
+    exports: dict[str, datetime] = {}
+    for record in installation.ledger.charters():
+        for last in installation.ledger.decisions(record.agent, kind=CHECKED, limit=1):
+            path = json.loads(last.document).get("export")
+            if path:
+                exports[path] = max(last.at, exports.get(path, last.at))
+    if not exports:
+        return False
+    path, checked_at = max(exports.items(), key=lambda pair: pair[1])
+    try:
+        if datetime.fromtimestamp(Path(path).stat().st_mtime, UTC) <= checked_at:
+            return False
+        active = read_directory(Path(path))
+    except (OSError, UsageError):
+        return False
+    check_directory(installation, active, now, actor="watch", export=Path(path))
+    return True
 
 
 def people_gone(ledger: Ledger, agent: str) -> tuple[str, ...]:

@@ -27,6 +27,8 @@ __all__ = [
     "DECIDED",
     "RATES",
     "capacity_per_day",
+    "label_chances",
+    "label_window",
     "labels_per_day",
     "rates_fixed",
     "rates_of_day",
@@ -48,6 +50,12 @@ LOW_VOLUME_PER_DAY = 50
 """Tasks a day below which every one is asked about: a sample of few is nothing."""
 
 WINDOW = timedelta(days=7)
+"""Tasks from which the volume and the strata's shares of it are read."""
+
+LABEL_WINDOW = timedelta(days=28)
+"""Labels from which it is read where labels say most: a week's are so few that the shares jump, and with them the weights
+that the detector counts by; falls were then found later (decision 0132). As long as predictions look back."""
+
 RATES_READ_MAX = 60
 """Days of rates that are looked through: a label term is days, not months."""
 
@@ -151,23 +159,66 @@ def _allocate(
             continue
         names, strata = strata_of(charter, name, mine, found, judged)
         per_day = len(strata) / days
-        budget = _budget(charter, name, per_day, is_judged=names == JUDGED, bought=bursts.get(name))
-        budget = min(budget, per_day, capacity * len(mine) / len(tasks))
-        if budget <= 0:
-            continue
         counts = Counter(strata.values())
-        window = [
-            Stratum(
-                name=stratum,
-                judged=max(counts[stratum], labelled[name, stratum][0]),
-                labelled=labelled[name, stratum][0],
-                good=labelled[name, stratum][1],
-            )
-            for stratum in names
-        ]
-        allocated = allocate_labels(window, per_day, budget)
-        rates[name] = {rate.name: rate.probability for rate in allocated}
+        window = label_window(
+            {one: counts[one] for one in names}, {one: labelled[name, one] for one in names}
+        )
+        chances = label_chances(
+            charter,
+            name,
+            window,
+            per_day,
+            bought=bursts.get(name),
+            capacity=capacity * len(mine) / len(tasks),
+        )
+        if chances:
+            rates[name] = chances
     return rates
+
+
+def label_window(judged: Mapping[str, int], labelled: Mapping[str, tuple[int, int]]) -> tuple[Stratum, ...]:
+    """Return the strata as allocation wants them: shares of the volume by the last week, answers by the last four.
+
+    Args:
+        judged: Tasks of `WINDOW` by stratum.
+        labelled: Labels of `LABEL_WINDOW` and good ones among them, by stratum.
+    """
+    weeks = LABEL_WINDOW // WINDOW
+    return tuple(
+        Stratum(
+            name=name,
+            judged=max(weeks * count, labelled[name][0]),
+            labelled=labelled[name][0],
+            good=labelled[name][1],
+        )
+        for name, count in judged.items()
+    )
+
+
+def label_chances(
+    charter: Charter,
+    name: str,
+    window: Sequence[Stratum],
+    per_day: float,
+    *,
+    bought: int | None,
+    capacity: float,
+) -> dict[str, float]:
+    """Return how likely a task of each stratum is drawn on one day; empty when nobody is asked.
+
+    Args:
+        charter: The charter in force.
+        name: Task type.
+        window: What is known and labelled of the last days, one for each stratum.
+        per_day: Tasks a day that belong to a stratum.
+        bought: Labels a day that a warning bought for this day, or None.
+        capacity: Labels a day that people have time for.
+    """
+    is_judged = tuple(one.name for one in window) == JUDGED
+    budget = min(_budget(charter, name, per_day, is_judged=is_judged, bought=bought), per_day, capacity)
+    if budget <= 0:
+        return {}
+    return {rate.name: rate.probability for rate in allocate_labels(window, per_day, budget)}
 
 
 def _budget(charter: Charter, name: str, per_day: float, *, is_judged: bool, bought: int | None) -> float:
@@ -195,9 +246,9 @@ def _bursts(ledger: Ledger, agent: str, day: str) -> dict[str, int]:
 
 
 def _labelled(queue: ReviewQueue, agent: str, now: datetime) -> Mapping[tuple[str, str], tuple[int, int]]:
-    """Return labels of the window and good ones among them, by task type and stratum."""
+    """Return labels of `LABEL_WINDOW` and good ones among them, by task type and stratum."""
     counts: dict[tuple[str, str], tuple[int, int]] = defaultdict(lambda: (0, 0))
-    records = queue.items(agent, states=DECIDED, sources=(ReviewSource.SAMPLED,), since=now - WINDOW)
+    records = queue.items(agent, states=DECIDED, sources=(ReviewSource.SAMPLED,), since=now - LABEL_WINDOW)
     for record in records:
         key = (record.item.task_type, record.item.why.removeprefix("drawn from ").split(" ")[0])
         labelled, good = counts[key]

@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from control_rooms import AGENT, Hands, control_room_at, reach
+from control_rooms import AGENT, reach
 from sinks import web_sink
 
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
@@ -29,17 +29,6 @@ from pilothouse.workflows.drills import Rehearsal
 from pilothouse.workflows.in_force import charter_in_force, charter_of
 
 VERSION = "v1"
-
-
-@pytest.fixture
-def clock():
-    return Hands()
-
-
-@pytest.fixture
-def room(tmp_path, clock):
-    with control_room_at(tmp_path, clock) as opened:
-        yield opened
 
 
 def rehearsal(room, clock, name):

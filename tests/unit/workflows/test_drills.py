@@ -8,7 +8,6 @@ from datetime import timedelta
 
 import pytest
 from control_rooms import AGENT, Hands, control_room_at, reach
-from sinks import web_sink
 
 from pilothouse.core.action.incident import IncidentState
 from pilothouse.core.evidence.evidence import Evidence, Source
@@ -46,12 +45,6 @@ def stage():
 def room(tmp_path, stage):
     with control_room_at(tmp_path, stage.clock) as opened:
         yield opened
-
-
-@pytest.fixture
-def web():
-    with web_sink() as sink:
-        yield sink
 
 
 def plant(room, stage, name, wait_s=8.0, **more):

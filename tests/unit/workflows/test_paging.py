@@ -6,8 +6,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from control_rooms import AGENT, NOW, Hands, control_room_at, reach, run
-from sinks import mail_sink, web_sink
+from control_rooms import AGENT, NOW, reach, run
+from sinks import mail_sink
 
 from pilothouse.core.action.incident import IncidentState
 from pilothouse.errors import Denied, UnknownName, UsageError
@@ -17,23 +17,6 @@ from pilothouse.workflows.directory import check_directory, read_directory
 from pilothouse.workflows.incidents import REVIEW_FIELDS, move, review, view
 
 ANSWERS = dict.fromkeys(REVIEW_FIELDS, "because") | {"complaint": "none"}
-
-
-@pytest.fixture
-def clock():
-    return Hands()
-
-
-@pytest.fixture
-def room(tmp_path, clock):
-    with control_room_at(tmp_path, clock) as opened:
-        yield opened
-
-
-@pytest.fixture
-def web():
-    with web_sink() as sink:
-        yield sink
 
 
 def fire(room, metric="completion", sentence="Completion fell to 79 %.", **fields):

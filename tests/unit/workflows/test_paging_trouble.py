@@ -30,23 +30,6 @@ from pilothouse.workflows.work import BACKOFF_S
 TREE = command_tree()
 
 
-@pytest.fixture
-def clock():
-    return Hands()
-
-
-@pytest.fixture
-def room(tmp_path, clock):
-    with control_room_at(tmp_path, clock) as opened:
-        yield opened
-
-
-@pytest.fixture
-def web():
-    with web_sink() as sink:
-        yield sink
-
-
 def fire(room):
     return raise_alert(
         room,

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import pytest
-from control_rooms import AGENT, NOW, Hands, control_room_at
+from control_rooms import AGENT, NOW
 from evidence_made import V1, everything_holds, without
 
 from pilothouse.core.verdict.phases import PhaseEvent, PhaseMove
@@ -16,17 +15,6 @@ from pilothouse.workflows.in_force import charter_in_force
 from pilothouse.workflows.phase_log import MOVED
 from pilothouse.workflows.phases import ask_to_widen
 from pilothouse.workflows.rollout_watch import OVERDUE, STALLED, UNDECLARED, watch_rollout
-
-
-@pytest.fixture
-def clock():
-    return Hands()
-
-
-@pytest.fixture
-def room(tmp_path, clock):
-    with control_room_at(tmp_path, clock) as opened:
-        yield opened
 
 
 def rules(room):

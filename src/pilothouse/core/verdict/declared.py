@@ -11,7 +11,7 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.models_published import first_retirement
 from pilothouse.core.charter.operations import PhaseName
 
-__all__ = ["Objection", "objections"]
+__all__ = ["Objection", "objections", "retirements"]
 
 TERM_LEFT_MIN = timedelta(days=183)
 """The owner must answer for the agent for six more months."""
@@ -54,7 +54,7 @@ def objections(charter: Charter, now: datetime, phase: PhaseName) -> tuple[Objec
     found = (
         *_manual(charter, phase),
         _term(charter, today),
-        *_retirement(charter, today),
+        *retirements(charter, today),
         _many_types(charter),
     )
     return tuple(objection for objection in found if objection is not None)
@@ -86,8 +86,13 @@ def _term(charter: Charter, today: date) -> Objection | None:
     )
 
 
-def _retirement(charter: Charter, today: date) -> list[Objection]:
-    """Return what the calendar says: a retired pin is a breach, a retired stand-in or judge a warning."""
+def retirements(charter: Charter, today: date) -> tuple[Objection, ...]:
+    """Return what the calendar of models says: a retired pin is a breach, a retired stand-in or judge a warning.
+
+    Args:
+        charter: The charter.
+        today: The present day, UTC.
+    """
     model = charter.model
     named = [("pinned model", model.pin.model, known(model.pin.retires_on))]
     named += [("stand-in", one.model, None) for one in known(model.fallback) or ()]
@@ -111,7 +116,7 @@ def _retirement(charter: Charter, today: date) -> list[Objection]:
                 remedy="pilothouse gate --candidate TARGET --plan",
             )
         )
-    return found
+    return tuple(found)
 
 
 def _many_types(charter: Charter) -> Objection | None:

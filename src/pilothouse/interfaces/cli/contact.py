@@ -43,12 +43,21 @@ def register(cli: typer.Typer, services: Services) -> None:
         home: Home = None,
         as_json: AsJson = False,
     ) -> None:
-        """Hold the people of every charter against the directory; whoever left is replaced by the substitute."""
+        """Hold the people of every charter against the directory; whoever left is replaced by the substitute.
+
+        A running server reads the same file again whenever it is replaced, and opens an incident about who left.
+        """
         from pilothouse.workflows.directory import check_directory, read_directory
 
         active = read_directory(directory)
         with services.open_installation(load_settings(home=home)) as installation:
-            found = check_directory(installation, active, services.clock.now(), actor=command_line_actor())
+            found = check_directory(
+                installation,
+                active,
+                services.clock.now(),
+                actor=command_line_actor(),
+                export=directory,
+            )
         if as_json:
             typer.echo(json.dumps(found))
             return

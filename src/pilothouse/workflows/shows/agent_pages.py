@@ -17,6 +17,7 @@ from pilothouse.workflows.assess import Assessment
 from pilothouse.workflows.directory import people_gone
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.integrations import rollout_order, take_inventory
+from pilothouse.workflows.ownership_watch import look_at_ownership
 from pilothouse.workflows.signing import signatures
 
 __all__ = ["show_evals", "show_integrations", "show_ownership"]
@@ -46,11 +47,16 @@ def show_ownership(
     channels: dict[str, list[str]] = {}
     for one in contacts.all():
         channels.setdefault(one.identity, []).append(one.channel)
+    record = installation.ledger.charter(agent)
     facts = OwnershipFacts(
         asked=signatures(installation.ledger, agent, now),
         evidence=tuple(installation.ledger.evidence(agent)),
         channels=channels,
         gone=frozenset(people_gone(installation.ledger, agent)),
+        noticed=[
+            (one.sentence, one.layer == "verdict")
+            for one in ([] if record is None else look_at_ownership(installation.ledger, record, now))
+        ],
     )
     return build_ownership(found.charter, found.verdict, facts, now, person=person)
 

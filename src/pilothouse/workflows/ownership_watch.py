@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Watches the people and the calendar of a charter: a silent sponsor, lapsed signatures, leavers, a pin that retires."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Literal
+
+from pilothouse.core.charter.answers import known
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.people import DUTIES
+from pilothouse.core.evidence.evidence import Basis, Evidence
+from pilothouse.core.verdict.declared import retirements
+from pilothouse.core.verdict.sentence import person_names
+from pilothouse.core.verdict.signing import Asked, SignatureState, asked_signatures
+from pilothouse.errors import PilothouseError
+from pilothouse.ports.ledger import CharterInForce, Ledger
+from pilothouse.workflows.alerts import Firing, raise_alert
+from pilothouse.workflows.control_room import ControlRoom
+from pilothouse.workflows.directory import look_at_directory, people_gone
+from pilothouse.workflows.in_force import charter_of
+
+__all__ = [
+    "LEFT",
+    "OWNERSHIP_WATCH_EVERY_S",
+    "REATTESTATION",
+    "RETIREMENT",
+    "SPONSOR_SILENT",
+    "look_at_ownership",
+    "watch_ownership",
+]
+
+OWNERSHIP_WATCH_EVERY_S = 3_600.0
+"""People leave and signatures lapse by the day; within the hour somebody hears of it."""
+
+SPONSOR_SILENT, REATTESTATION, LEFT, RETIREMENT = "sponsor_silence", "reattestation", "leaver", "retirement"
+"""Metrics by which incidents name these."""
+
+SPONSOR_CADENCE = timedelta(days=30)
+"""How often a sponsor shows up where the charter does not say."""
+
+WARNED_AFTER, TOLD_AFTER = 1.5, 2.0
+"""Cadences of silence: after 45 days a warning is on record, after 60 it is an incident (OWN-6)."""
+
+AGAIN_AFTER = timedelta(days=7)
+"""What lasts for weeks is said once a week; an incident about it that was resolved is not opened again sooner."""
+
+WARNINGS_READ = 50
+"""Newest warnings of an agent that are looked through; a few are written in a week."""
+
+NAMED_MAX = 6
+"""Signatures named in one sentence; the Ownership page has all of them."""
+
+
+def watch_ownership(room: ControlRoom, now: datetime) -> int:
+    """Raise an alert for everything that is found; return how many incidents were opened.
+
+    Args:
+        room: Opened parts.
+        now: The moment, aware UTC.
+
+    Raises:
+        PilothouseError: The first agent for which it failed, after all others have been looked at.
+    """
+    opened, failed = 0, None
+    look_at_directory(room.installation, now)
+    for record in room.installation.ledger.charters():
+        try:
+            for firing in look_at_ownership(room.installation.ledger, record, now):
+                if not _is_said(room, firing, now):
+                    opened += raise_alert(room, firing, now).opened
+        except PilothouseError as error:
+            failed = failed or error
+    if failed is not None:
+        raise failed
+    return opened
+
+
+def look_at_ownership(ledger: Ledger, record: CharterInForce, now: datetime) -> Iterator[Firing]:
+    """Yield what is to be said about the people and the calendar of an agent; looking changes nothing.
+
+    Args:
+        ledger: Evidence, and who left.
+        record: The charter in force.
+        now: The moment, aware UTC.
+    """
+    charter = charter_of(record)
+    evidence = [one for one in ledger.evidence(charter.agent) if one.recorded_at <= now]
+    yield from _sponsor(charter, evidence, record.accepted_at, now)
+    yield from _lapsed(charter, asked_signatures(charter, evidence, now), now)
+    yield from _left(charter, people_gone(ledger, charter.agent))
+    for one in retirements(charter, now.date()):
+        layer: Literal["warning", "verdict"] = "verdict" if one.breaches else "warning"
+        yield Firing(agent=charter.agent, metric=RETIREMENT, sentence=one.sentence, layer=layer)
+
+
+def _sponsor(
+    charter: Charter, evidence: Sequence[Evidence], accepted_at: datetime, now: datetime
+) -> Iterator[Firing]:
+    """Whatever a sponsor signs, and each review with a sponsor, is a sign of life."""
+    sponsor = known(charter.sponsor.person)
+    if sponsor is None:
+        return
+    cadence = known(charter.sponsor.review) or SPONSOR_CADENCE
+    signs = [one.recorded_at for one in evidence if _is_by(one, sponsor)]
+    last = max(signs, default=accepted_at)
+    silent = now - last
+    if silent <= WARNED_AFTER * cadence:
+        return
+    name = person_names(charter).get(sponsor, sponsor)
+    said = "has signed nothing and held no review" if signs else "has never signed or reviewed anything"
+    yield Firing(
+        agent=charter.agent,
+        metric=SPONSOR_SILENT,
+        # Its day and not its length, so that the same silence is one incident however long it lasts.
+        sentence=f"The sponsor {name} {said} since {last:%Y-%m-%d}; every {cadence.days} days are agreed.",
+        layer="verdict" if silent > TOLD_AFTER * cadence else "warning",
+        onset=last,
+    )
+
+
+def _is_by(record: Evidence, sponsor: str) -> bool:
+    if record.basis is Basis.ATTESTED:
+        return record.signer == sponsor
+    return record.kind == "review.held" and record.scope.part == "sponsor"
+
+
+def _lapsed(charter: Charter, asked: Iterable[Asked], now: datetime) -> Iterator[Firing]:
+    """Signatures that stood and ran out; one that was never given is work for the plan."""
+    lapsed = [one for one in asked if one.state is SignatureState.LAPSED and one.requirement != "OWN-6"]
+    if not lapsed:
+        return
+    lapsed.sort(key=lambda one: (one.lapses_at or now, one.requirement))
+    named = dict.fromkeys(f"{one.requirement} by {one.person} ({one.lapses_at:%Y-%m-%d})" for one in lapsed)
+    listed = list(named)
+    shown = ", ".join(listed[:NAMED_MAX])
+    more = f" and {len(listed) - NAMED_MAX} more" if len(listed) > NAMED_MAX else ""
+    first = lapsed[0]
+    yield Firing(
+        agent=charter.agent,
+        metric=REATTESTATION,
+        sentence=f"Signatures have lapsed and were not given again: {shown}{more}. "
+        f"`pilothouse evidence attest {first.requirement} --as {first.person}`.",
+        onset=first.lapses_at,
+    )
+
+
+def _left(charter: Charter, gone: Sequence[str]) -> Iterator[Firing]:
+    """People of the charter who are not in the directory any more, with what they leave behind."""
+    names = person_names(charter)
+    for person in gone:
+        if person not in charter.people:
+            continue
+        duties = [duty for duty in DUTIES if person == known(charter.raci.row(duty).accountable)]
+        roles = [
+            word
+            for word, holder in (("owner", charter.owner.person), ("sponsor", charter.sponsor.person))
+            if known(holder) == person
+        ]
+        held = [
+            *(f"its {one}" for one in roles),
+            *(f"accountable for {one.replace('_', ' ')}" for one in duties),
+        ]
+        entry = charter.people[person].substitute
+        stands_in = None if entry is None else known(entry)
+        instead = f"{names.get(stands_in, stands_in)} stands in" if stands_in else "nobody stands in"
+        yield Firing(
+            agent=charter.agent,
+            metric=f"{LEFT}.{person}",
+            sentence=f"{names.get(person, person)} is not in the directory any more"
+            f"{' and was ' + ', '.join(held) if held else ''}; {instead}. Name somebody in the charter.",
+        )
+
+
+def _is_said(room: ControlRoom, firing: Firing, now: datetime) -> bool:
+    """Whether the very sentence was said within `AGAIN_AFTER`: as a warning, or in an incident, resolved or not."""
+    since = now - AGAIN_AFTER
+    if firing.layer == "warning":
+        warned = room.installation.ledger.decisions(firing.agent, kind="alert.warning", limit=WARNINGS_READ)
+        return any(
+            one.at > since and json.loads(one.document)["sentence"] == firing.sentence for one in warned
+        )
+    return any(
+        event.at > since and firing.sentence in event.text
+        for incident in room.incidents.incidents(agent=firing.agent)
+        for event in room.incidents.events(incident.number)
+    )

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The watch's own code fed with counts instead of tasks: hundreds of months in the time of one end-to-end world.
+
+What is left out is what carries counts about (lake, queue, ledger, tick); `watch_worlds` has all of it. Allocation, draw
+rates, the judge's warning, the baseline, the detector and its alarm are the functions that the tick calls.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+import numpy as np
+
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.statistics.warning import BURST_EVERY_DAYS
+from pilothouse.workflows.label_rates import (
+    LABEL_WINDOW,
+    WINDOW,
+    capacity_per_day,
+    label_chances,
+    label_window,
+    labels_per_day,
+)
+from pilothouse.workflows.watch_effects import BURST_DAYS
+from pilothouse.workflows.watch_quality import (
+    JudgeState,
+    LabelledDay,
+    QualityState,
+    judge_errors,
+    look_at_judge,
+    look_at_labels,
+    pooled,
+)
+
+TYPE = "po_invoice"
+FIRST = date(2026, 1, 1)
+
+World = Callable[[int], tuple[float, float, float]]
+"""Day → true quality, sensitivity and specificity of the judge."""
+
+
+@dataclass
+class Stream:
+    """One agent with one task type, day by day."""
+
+    charter: Charter
+    rng: np.random.Generator
+    judged: int = 300
+    quality: QualityState = field(default_factory=QualityState)
+    judge: JudgeState = field(default_factory=JudgeState)
+    month: deque = field(default_factory=lambda: deque(maxlen=LABEL_WINDOW.days))
+    burst: tuple[date, date, int] | None = None
+    bursts: int = 0
+    labels: int = 0
+    day: date = FIRST
+
+    def live(self, theta: float, se: float, sp: float) -> bool:
+        """Let one day pass; return whether the incident about quality is opened."""
+        chances = self._chances()
+        cells = self.rng.multinomial(
+            self.judged, [theta * se, (1 - theta) * (1 - sp), theta * (1 - se), (1 - theta) * sp]
+        )
+        tallies = {}
+        for index, name in enumerate(("pass", "fail")):
+            good, bad = cells[2 * index : 2 * index + 2]
+            drawn_good = int(self.rng.binomial(good, chances[name]))
+            drawn = drawn_good + int(self.rng.binomial(bad, chances[name]))
+            tallies[name] = (int(good + bad), drawn, drawn, drawn_good)
+        self.labels += sum(one[2] for one in tallies.values())
+        self.month.append(tallies)
+        self._warn(tallies["pass"][0])
+        self.quality, look = look_at_labels(
+            self.charter,
+            TYPE,
+            self.quality,
+            self.day,
+            LabelledDay(tallies=tallies, rates=chances, bad=()),
+            arl_days=365.0,
+            detectors=1,
+        )
+        self.day += timedelta(days=1)
+        return look.alarm
+
+    def run(self, world: World, days: int) -> list[int]:
+        """Let days pass; return on which of them (from 1) an alarm was raised."""
+        return [number + 1 for number in range(days) if self.live(*world(number))]
+
+    def until_alarm(self, world: World, days: int) -> float:
+        """Let days pass up to the first alarm; return after how many, infinity for never."""
+        return next((number + 1 for number in range(days) if self.live(*world(number))), math.inf)
+
+    def _chances(self) -> dict[str, float]:
+        bought = None
+        if self.burst is not None and self.burst[0] <= self.day <= self.burst[1]:
+            bought = self.burst[2]
+        days, none = list(self.month), {"pass": (0,) * 4, "fail": (0,) * 4}
+        judged = {one.name: one.judged for one in pooled([none, *days[-WINDOW.days :]])}
+        labelled = {one.name: (one.labelled, one.good) for one in pooled([none, *days])}
+        window = label_window(judged, labelled)
+        capacity = capacity_per_day(self.charter)
+        return label_chances(self.charter, TYPE, window, self.judged, bought=bought, capacity=capacity)
+
+    def _warn(self, passed: int) -> None:
+        errors = judge_errors(self.quality)
+        self.judge, bought, _ = look_at_judge(
+            self.judge,
+            self.day,
+            self.judged,
+            passed,
+            j=0.0 if errors is None else sum(errors) - 1,
+            labels=labels_per_day(self.charter, TYPE, self.judged),
+            capacity=int(capacity_per_day(self.charter)),
+        )
+        tomorrow = self.day + timedelta(days=1)
+        if bought is None or (self.burst and (tomorrow - self.burst[0]).days < BURST_EVERY_DAYS):
+            return
+        self.burst = (tomorrow, self.day + timedelta(days=BURST_DAYS), bought)
+        self.bursts += 1
