@@ -107,8 +107,8 @@ def test_a_conversation_of_n_calls_costs_n_and_comes_back_byte_for_byte(log, tmp
     def stored(run: str) -> int:
         with sqlite3.connect(tmp_path / "runs" / "runs.sqlite") as connection:
             pieces, lines = connection.execute(
-                "SELECT (SELECT sum(length(content)) FROM piece WHERE run = ?), "
-                "(SELECT sum(length(data)) FROM event WHERE run = ?)",
+                "SELECT (SELECT sum(length(content)) FROM piece WHERE id = (SELECT id FROM run WHERE run = ?)), "
+                "(SELECT sum(length(data)) FROM event WHERE id = (SELECT id FROM run WHERE run = ?))",
                 (run, run),
             ).fetchone()
         connection.close()
@@ -173,11 +173,15 @@ def test_a_flipped_byte_a_missing_piece_and_a_missing_event_end_the_run_there(lo
         log.seal(RUN, RunState.COMPLETED)
 
     record(log, conversation(3), run="7a" * 16)
-    damage(tmp_path, "DELETE FROM piece WHERE run = ? AND length(content) > 500", "7a" * 16)
+    damage(
+        tmp_path,
+        "DELETE FROM piece WHERE id = (SELECT id FROM run WHERE run = ?) AND length(content) > 500",
+        "7a" * 16,
+    )
     assert "a piece of its body is missing" in (log.read("7a" * 16).damage or "")
 
     record(log, conversation(3), run="8b" * 16)
-    damage(tmp_path, "DELETE FROM event WHERE run = ? AND seq > 5", "8b" * 16)
+    damage(tmp_path, "DELETE FROM event WHERE id = (SELECT id FROM run WHERE run = ?) AND seq > 5", "8b" * 16)
     assert log.read("8b" * 16).damage == "event 6 of 7 is missing"
 
 

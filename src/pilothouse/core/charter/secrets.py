@@ -34,30 +34,36 @@ SECRET_FORMS: tuple[tuple[str, re.Pattern[str]], ...] = (
 )
 """Forms that leave little doubt. A credential's *name*, such as `erp-read`, matches none of them."""
 
-MARKS = {
-    "private key": ("-----begin ",),
-    "model provider key": ("sk-",),
-    "cloud access key": ("akia", "asia"),
-    "cloud API key": ("aiza",),
-    "code host token": ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-"),
-    "chat token": ("xox",),
-    "model hub token": ("hf_",),
-    "signed token": ("eyj",),
-    "bearer token": ("bearer",),
-    "password in an address": ("://",),
-    "password": (
-        "apikey",
-        "api_key",
-        "api-key",
-        "secret",
-        "passw",
-        "token",
-        "access_key",
-        "access-key",
-        "accesskey",
-    ),
+MARKS: dict[str, dict[str, tuple[str, ...]]] = {
+    "private key": {"-----begin ": ()},
+    "model provider key": {"sk-": ()},
+    "cloud access key": {"akia": (), "asia": ()},
+    "cloud API key": {"aiza": ()},
+    "code host token": {
+        "gh": ("ghp_", "gho_", "ghu_", "ghs_", "ghr_"),
+        "github_pat_": (),
+        "glpat-": (),
+    },
+    "chat token": {"xox": ()},
+    "model hub token": {"hf_": ()},
+    "signed token": {"eyj": ()},
+    "bearer token": {"bearer": ()},
+    "password in an address": {"://": ()},
+    "password": {
+        "api": ("apikey", "api_key", "api-key"),
+        "access": ("access_key", "access-key", "accesskey"),
+        "secret": (),
+        "passw": (),
+        "token": (),
+    },
 }
-"""What a secret of each form cannot do without, in lower case: looking for it costs a hundredth of the form."""
+"""What a secret of each form cannot do without, in lower case: looking for it costs a hundredth of the form.
+
+Behind a mark stand the longer ones that it is the beginning of, if there are any: then one of them must be there too.
+"""
+
+NO_MARKS = {"token": "tokens"}
+"""Marks that say nothing inside a longer word: every answer of a model counts its `tokens`, and none of them is a secret."""
 
 
 ASSIGNED = re.compile(
@@ -102,13 +108,19 @@ def forms_in(text: str) -> Iterator[tuple[str, re.Pattern[str]]]:
     Example:
         >>> [kind for kind, _ in forms_in("a risk-free basket")]
         ['model provider key']
+        >>> list(forms_in('{"prompt_tokens": 12}'))
+        []
     """
     low = text.casefold()
     for kind, form in SECRET_FORMS:
-        for mark in MARKS[kind]:
-            if mark in low:
-                yield kind, form
-                break
+        if any(mark in low and _is_meant(mark, longer, low) for mark, longer in MARKS[kind].items()):
+            yield kind, form
+
+
+def _is_meant(mark: str, longer: tuple[str, ...], low: str) -> bool:
+    if longer:
+        return any(one in low for one in longer)
+    return mark not in NO_MARKS or low.count(mark) > low.count(NO_MARKS[mark])
 
 
 def secret_kind(text: str) -> str | None:

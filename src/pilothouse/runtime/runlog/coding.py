@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from enum import StrEnum
-from typing import Any
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+import msgspec
 
 from pilothouse.core.evidence.run_log import (
     ContextEdited,
@@ -51,13 +54,15 @@ _TYPES: dict[str, type[Any]] = {
     )
 }
 _NAMES = {kind: tuple(each.name for each in fields(kind)) for kind in _TYPES.values()}
+_VALUES = {kind: attrgetter(*names, "kind") for kind, names in _NAMES.items()}
 
 CONTENT = {
     kind: tuple(each.name for each in fields(kind) if "bytes" in str(each.type)) for kind in _TYPES.values()
 }
 """Names of the fields that hold content, by kind of event."""
 
-_LINE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True, default=dict)
+_LINE = json.JSONEncoder(separators=(",", ":"), sort_keys=True, default=dict)
+_QUICK_LINE = msgspec.json.Encoder(order="sorted", enc_hook=dict)
 
 _ENUMS: dict[str, type[StrEnum]] = {"identity": IdentitySource, "state": RunState}
 
@@ -65,8 +70,7 @@ BODY = "$body"
 """Key of a reference to content; no field of an event has such a key itself."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BodyReference:
+class BodyReference(NamedTuple):
     """Where the pieces of a content field are.
 
     Attributes:
@@ -93,8 +97,9 @@ def encode_event(event: Event, store: Callable[[bytes], BodyReference]) -> str:
         event: What happened.
         store: Keeps content and says where.
     """
-    out: dict[str, Any] = {name: getattr(event, name) for name in _NAMES[type(event)]}
-    for name in CONTENT[type(event)]:
+    kind = type(event)
+    out: dict[str, Any] = dict(zip(_NAMES[kind], _VALUES[kind](event), strict=False))
+    for name in CONTENT[kind]:
         if out[name] is None:
             continue
         reference = store(out[name])
@@ -108,7 +113,12 @@ def encode_event(event: Event, store: Callable[[bytes], BodyReference]) -> str:
                 reference.size,
             ]
         }
-    return _LINE.encode(out)
+    try:
+        return _QUICK_LINE.encode(out).decode()
+    except (msgspec.MsgspecError, ValueError, TypeError, OverflowError):
+        return _LINE.encode(
+            out
+        )  # half a surrogate pair, or an integer beyond 64 bits: rare, and kept all the same
 
 
 def decode_event(kind: str, text: str, load: Callable[[BodyReference], bytes]) -> Event:

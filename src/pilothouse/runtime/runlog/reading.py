@@ -91,13 +91,14 @@ def read_run(connection: sqlite3.Connection, vault: KeyVault, run: str) -> Recor
     try:
         row = connection.execute(f"SELECT {COLUMNS} FROM run WHERE run = ?", (run,)).fetchone()  # noqa: S608 - our own columns
         events = connection.execute(
-            "SELECT seq, kind, at_ns, mono_ns, tap, call, digest, data FROM event WHERE run = ? ORDER BY seq",
+            "SELECT seq, kind, at_ns, mono_ns, tap, call, digest, data FROM event "
+            "WHERE id = (SELECT id FROM run WHERE run = ?) ORDER BY seq",
             (run,),
         ).fetchall()
         pieces = {
             bytes(address): bytes(content)
             for address, content in connection.execute(
-                "SELECT address, content FROM piece WHERE run = ?", (run,)
+                "SELECT address, content FROM piece WHERE id = (SELECT id FROM run WHERE run = ?)", (run,)
             )
         }
     finally:

@@ -23,7 +23,8 @@ from pilothouse.ports.runlog import RUNS_PAGE_MAX
 from pilothouse.runtime.runlog.coding import CONTENT
 from pilothouse.runtime.runlog.reading import find_run, list_runs, read_run
 from pilothouse.runtime.runlog.redaction import Redaction
-from pilothouse.runtime.runlog.store import Pending, RunFile, connect
+from pilothouse.runtime.runlog.store import Pending, RunFile
+from pilothouse.runtime.runlog.tables import connect
 from pilothouse.runtime.runlog.vault import KeyVault
 
 __all__ = ["Recorder", "RecorderHealth", "open_recorder"]
@@ -249,10 +250,12 @@ class Recorder:
         """Destroy the key and the content of a data subject; events stay. Return the number of runs."""
         self._vault.destroy(subject)
         with self._reading:
-            runs = [
-                row[0] for row in self._reader.execute("SELECT run FROM run WHERE subject = ?", (subject,))
-            ]
-            self._reader.executemany("DELETE FROM piece WHERE run = ?", [(run,) for run in runs])
+            # By default a run is its own subject, and only the others stand in the index of subjects.
+            runs = self._reader.execute(
+                "SELECT id FROM run WHERE (run = ?1 AND subject = ?1) OR (subject = ?1 AND subject <> run)",
+                (subject,),
+            ).fetchall()
+            self._reader.executemany("DELETE FROM piece WHERE id = ?", runs)
         return len(runs)
 
     def sweep(self, now_ns: int, *, keep_days: int) -> int:
@@ -274,7 +277,10 @@ class Recorder:
             self._reader.execute("BEGIN IMMEDIATE")
             for run in dropped:
                 for table in ("piece", "event", "run"):
-                    self._reader.execute(f"DELETE FROM {table} WHERE run = ?", (run,))  # noqa: S608 - our own tables
+                    self._reader.execute(
+                        f"DELETE FROM {table} WHERE id = (SELECT id FROM run WHERE run = ?)",  # noqa: S608 - our own tables
+                        (run,),
+                    )
             self._reader.execute("COMMIT")
         for run, subject in old:
             if run == subject:
@@ -347,8 +353,8 @@ class Recorder:
                 self._file.write(group, lost)
                 self._trouble = None
                 done = len(group)
-            except (sqlite3.Error, OSError) as error:
-                self._trouble = str(error)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the thread goes on and the gap is counted
+                self._trouble = f"{type(error).__name__}: {error}"
         with self._counting:
             self._waiting -= len(group)
             self._waiting_bytes -= sum(pending.size for pending in group)

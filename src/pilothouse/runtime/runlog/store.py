@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The file of the run log: tables of runs, events and sealed pieces in SQLite, read by any process while one writes.
+"""Writes groups of events into the file of the run log: SQLite, read by any process while one writes.
 
 One transaction holds a group of events with their pieces, so there is no event without its content. The hash over
 each event and the one before it is checked at every read; a run is read up to its last good event, never beyond.
@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
 import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
+
+import msgspec
 
 from pilothouse.core.evidence.run_log import (
     Event,
@@ -25,41 +26,25 @@ from pilothouse.core.evidence.run_log import (
     RunState,
     Tap,
 )
+from pilothouse.runtime.runlog.bodies import BodyShelf
 from pilothouse.runtime.runlog.coding import BodyReference, encode_event
 from pilothouse.runtime.runlog.redaction import Redaction
-from pilothouse.runtime.runlog.segments import cut
+from pilothouse.runtime.runlog.tables import HEAD, connect, insert_rows, rows_of
 from pilothouse.runtime.runlog.vault import ContentKey, KeyVault
 
-__all__ = ["Pending", "RunFile", "chained", "connect"]
-
-RUNS_CACHED_MAX = 1_024
-"""Runs whose pieces are remembered while they go on; a forgotten one stores its next body whole."""
-
-BASES_MAX = 8
-"""Bodies of a run that the next one may begin like: sub-agents each have their own conversation."""
-
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS run (
-    run TEXT PRIMARY KEY, agent TEXT NOT NULL, version TEXT, identity TEXT NOT NULL, state TEXT NOT NULL,
-    opened_ns INTEGER NOT NULL, last_ns INTEGER NOT NULL, events INTEGER NOT NULL, calls INTEGER NOT NULL,
-    bodies INTEGER NOT NULL, lost INTEGER NOT NULL, draws INTEGER NOT NULL, taps TEXT NOT NULL, subject TEXT NOT NULL,
-    head TEXT NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS run_opened ON run (opened_ns);
-CREATE INDEX IF NOT EXISTS run_subject ON run (subject);
-CREATE TABLE IF NOT EXISTS event (
-    run TEXT NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL, at_ns INTEGER NOT NULL, mono_ns INTEGER NOT NULL,
-    tap TEXT NOT NULL, call TEXT NOT NULL, digest TEXT NOT NULL, data TEXT NOT NULL, PRIMARY KEY (run, seq)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS piece (
-    run TEXT NOT NULL, address BLOB NOT NULL, content BLOB NOT NULL, PRIMARY KEY (run, address)
-) WITHOUT ROWID;
-"""
+__all__ = ["Pending", "RunFile", "chained"]
 
 _LINE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_QUICK_LINE = msgspec.json.Encoder()
+"""Writes the same line, byte for byte, and cannot write half a surrogate pair."""
 
 TRUST = tuple(IdentitySource)
 """Sources of identity, the most trusted first."""
+
+_RUN = f"run ({', '.join(HEAD)})"
+_RUN_AGAIN = f"ON CONFLICT (id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in HEAD[2:])}"
+_EVENT = "event (id, seq, kind, at_ns, mono_ns, tap, call, digest, data)"
+_PIECE = "piece (id, address, content)"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,19 +60,12 @@ class Pending:
     size: int
 
 
-@dataclass(slots=True, kw_only=True)
-class _Bodies:
-    """What is remembered of the bodies of a run that goes on."""
-
-    pieces: dict[bytes, tuple[bytes, bytes | None]] = field(default_factory=dict)
-    """Digest of a piece as it came → its address, and what is kept of it where a secret was in it."""
-    recent: OrderedDict[int, tuple[bytes, ...]] = field(default_factory=OrderedDict)
-
-
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class _Head:
-    """The row of a run while a group is written."""
+    """The row of a run while a group is written; fields as in `HEAD`."""
 
+    id: int
+    run: str
     agent: str
     version: str | None
     identity: str
@@ -104,29 +82,36 @@ class _Head:
     head: str
 
 
+_values = attrgetter(*HEAD)
+
+
 @dataclass(slots=True)
 class _Rows:
-    """What one group writes."""
+    """What one group reads and writes."""
 
-    heads: dict[str, _Head] = field(default_factory=dict)
+    heads: dict[str, _Head]
+    last_id: int
     events: list[tuple[object, ...]] = field(default_factory=list)
-    pieces: list[tuple[str, bytes, bytes]] = field(default_factory=list)
-
-
-def connect(path: Path) -> sqlite3.Connection:
-    """Open the file for one thread at a time; writers of several processes wait for each other."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(path, check_same_thread=False, timeout=10, isolation_level=None)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.executescript(SCHEMA)
-    return connection
+    pieces: list[tuple[object, ...]] = field(default_factory=list)
 
 
 def chained(previous: str, *parts: object) -> str:
-    """Return the digest of an event that follows one with digest `previous`."""
-    line = _LINE.encode([previous, *parts])
-    return hashlib.sha256(line.encode("utf-8", "surrogatepass")).hexdigest()
+    """Return the digest of an event that follows one with digest `previous`.
+
+    Args:
+        previous: Digest of the event before, or empty.
+        parts: Texts and integers.
+
+    Example:
+        >>> chained("", "run", 1) == hashlib.sha256(b'["","run",1]').hexdigest()
+        True
+    """
+    listed = [previous, *parts]
+    try:
+        line = _QUICK_LINE.encode(listed)
+    except (msgspec.MsgspecError, ValueError):
+        line = _LINE.encode(listed).encode("utf-8", "surrogatepass")
+    return hashlib.sha256(line).hexdigest()
 
 
 class RunFile:
@@ -136,9 +121,8 @@ class RunFile:
         """Open the file at `path`."""
         self._connection = connect(path)
         self._vault = vault
-        self._redaction = redaction
+        self._bodies = BodyShelf(self._connection, redaction)
         self._lock = threading.Lock()
-        self._bodies: OrderedDict[str, _Bodies] = OrderedDict()
 
     def write(self, group: Sequence[Pending], lost: dict[str, int]) -> None:
         """Write events in order, all or none, and count lost ones of runs.
@@ -150,15 +134,19 @@ class RunFile:
             self._make_keys(group)
             self._connection.execute("BEGIN IMMEDIATE")
             try:
-                rows = _Rows()
+                rows = self._read(group)
                 for pending in group:
                     self._write_one(pending, rows)
-                self._save(rows)
+                insert_rows(self._connection, _PIECE, rows.pieces)
+                insert_rows(self._connection, _EVENT, rows.events)
+                insert_rows(
+                    self._connection, _RUN, [_values(head) for head in rows.heads.values()], _RUN_AGAIN
+                )
                 for run, count in lost.items():
                     self._connection.execute("UPDATE run SET lost = lost + ? WHERE run = ?", (count, run))
                 self._connection.execute("COMMIT")
             except BaseException:
-                self._bodies.clear()
+                self._bodies.forget()
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
@@ -175,25 +163,21 @@ class RunFile:
         if subjects:
             self._vault.make(subjects)
 
-    def _head(self, pending: Pending, heads: dict[str, _Head]) -> tuple[_Head, bool]:
-        """Return the row of a run, and whether it was there before this event."""
-        known = heads.get(pending.run)
-        if known is not None:
-            return known, True
-        row = self._connection.execute(
-            "SELECT agent, version, identity, state, opened_ns, last_ns, events, calls, bodies, lost, draws, taps, "
-            "subject, head FROM run WHERE run = ?",
-            (pending.run,),
-        ).fetchone()
-        if row is not None:
-            names = _Head.__slots__
-            head = _Head(**dict(zip(names, row, strict=True)))
-            heads[pending.run] = head
-            return head, True
+    def _read(self, group: Sequence[Pending]) -> _Rows:
+        """Return the rows that the runs of a group have, and the last number that a run has."""
+        found = rows_of(self._connection, list(dict.fromkeys(pending.run for pending in group)))
+        heads = [_Head(*row) for row in found]  # type: ignore[arg-type]  # as `HEAD` says
+        last = self._connection.execute("SELECT max(id) FROM run").fetchone()[0]
+        return _Rows({head.run: head for head in heads}, last or 0)
+
+    def _open(self, pending: Pending, rows: _Rows) -> _Head:
         opened = pending.event if isinstance(pending.event, RunOpened) else RunOpened(agent="unknown")
         subject = opened.subject or pending.run
         self._vault.make({subject})
-        head = heads[pending.run] = _Head(
+        rows.last_id += 1
+        head = rows.heads[pending.run] = _Head(
+            id=rows.last_id,
+            run=pending.run,
             agent=opened.agent,
             version=opened.version,
             identity=opened.identity,
@@ -209,16 +193,17 @@ class RunFile:
             subject=subject,
             head="",
         )
-        return head, False
+        return head
 
     def _write_one(self, pending: Pending, rows: _Rows) -> None:
-        head, was_there = self._head(pending, rows.heads)
-        event = pending.event
-        if isinstance(event, RunOpened) and was_there:
-            self._join(head, event)
+        head, event = rows.heads.get(pending.run), pending.event
+        if head is None:
+            head = self._open(pending, rows)
+        elif isinstance(event, RunOpened):
+            _join(head, event)
             return
         key = self._vault.key(head.subject)
-        data = encode_event(event, lambda content: self._store(pending.run, head, key, content, rows.pieces))
+        data = encode_event(event, lambda content: self._store(head, key, content, rows))
         head.events += 1
         head.last_ns = max(head.last_ns, pending.at_ns)
         head.calls += isinstance(event, ModelRequest)
@@ -228,97 +213,23 @@ class RunFile:
         elif head.state == RunState.ABANDONED:
             head.state = RunState.OPEN
         row = (event.kind, pending.at_ns, pending.mono_ns, str(pending.tap), pending.call)
-        head.head = chained(head.head, pending.run, head.events, *row, data)
-        rows.events.append((pending.run, head.events, *row, head.head, data))
+        head.head = chained(head.head, head.run, head.events, *row, data)
+        rows.events.append((head.id, head.events, *row, head.head, data))
 
-    @staticmethod
-    def _join(head: _Head, again: RunOpened) -> None:
-        """Another tap saw the run begin too: what it knows more is kept, the weakest identity stands."""
-        head.version = head.version or again.version
-        if head.agent == "unknown":
-            head.agent = again.agent
-        head.taps = ",".join(sorted({*filter(None, head.taps.split(",")), *again.taps}))
-        if TRUST.index(IdentitySource(again.identity)) > TRUST.index(IdentitySource(head.identity)):
-            head.identity = again.identity
-
-    def _store(
-        self,
-        run: str,
-        head: _Head,
-        key: ContentKey | None,
-        content: bytes,
-        pieces: list[tuple[str, bytes, bytes]],
-    ) -> BodyReference:
-        """Redact, seal and keep the pieces of a content field that are not there yet."""
+    def _store(self, head: _Head, key: ContentKey | None, content: bytes, rows: _Rows) -> BodyReference:
         head.bodies += 1
         if key is None:  # the subject was erased a moment ago: nothing of it is kept
             return BodyReference(
                 base=None, keep=0, then=(), number=head.bodies, digest=b"", size=len(content)
             )
-        known = self._known(run)
-        addresses: list[bytes] = []
-        whole: list[bytes] = []
-        for piece in cut(content):
-            raw = hashlib.blake2b(piece, digest_size=16).digest()
-            found = known.pieces.get(raw)
-            if found is None:
-                clean = self._redaction.apply(piece)
-                address = key.address(clean)
-                found = known.pieces[raw] = (address, None if clean == piece else clean)
-                pieces.append((run, address, key.seal(address, clean)))
-            addresses.append(found[0])
-            whole.append(piece if found[1] is None else found[1])
-        joined = b"".join(whole)
-        base, keep = _longest_beginning(known.recent, addresses)
-        known.recent[head.bodies] = tuple(addresses)
-        if len(known.recent) > BASES_MAX:
-            known.recent.popitem(last=False)
-        return BodyReference(
-            base=base,
-            keep=keep,
-            then=tuple(addresses[keep:]),
-            number=head.bodies,
-            digest=key.address(joined),
-            size=len(joined),
-        )
-
-    def _known(self, run: str) -> _Bodies:
-        known = self._bodies.get(run)
-        if known is None:
-            known = self._bodies[run] = _Bodies()
-            if len(self._bodies) > RUNS_CACHED_MAX:
-                self._bodies.popitem(last=False)
-        else:
-            self._bodies.move_to_end(run)
-        return known
-
-    def _save(self, rows: _Rows) -> None:
-        names = _Head.__slots__
-        self._connection.executemany(
-            "INSERT INTO piece (run, address, content) VALUES (?,?,?) ON CONFLICT DO NOTHING", rows.pieces
-        )
-        self._connection.executemany(
-            "INSERT INTO event (run, seq, kind, at_ns, mono_ns, tap, call, digest, data) VALUES (?,?,?,?,?,?,?,?,?)",
-            rows.events,
-        )
-        self._connection.executemany(
-            f"INSERT OR REPLACE INTO run (run, {', '.join(names)}) VALUES ({', '.join('?' * (len(names) + 1))})",  # noqa: S608 - names of our own fields
-            [(run, *(getattr(head, name) for name in names)) for run, head in rows.heads.items()],
-        )
+        return self._bodies.store(head.id, head.bodies, key, content, rows.pieces)
 
 
-def _longest_beginning(
-    recent: OrderedDict[int, tuple[bytes, ...]], addresses: list[bytes]
-) -> tuple[int | None, int]:
-    """Find the earlier body that shares the most pieces at the beginning."""
-    best: int | None = None
-    most = 0
-    for number, earlier in reversed(recent.items()):
-        shared = 0
-        for mine, theirs in zip(addresses, earlier, strict=False):
-            if mine != theirs:
-                break
-            shared += 1
-        if shared > most:
-            best, most = number, shared
-    return best, most
+def _join(head: _Head, again: RunOpened) -> None:
+    """Another tap saw the run begin too: what it knows more is kept, the weakest identity stands."""
+    head.version = head.version or again.version
+    if head.agent == "unknown":
+        head.agent = again.agent
+    head.taps = ",".join(sorted({*filter(None, head.taps.split(",")), *again.taps}))
+    if TRUST.index(IdentitySource(again.identity)) > TRUST.index(IdentitySource(head.identity)):
+        head.identity = again.identity

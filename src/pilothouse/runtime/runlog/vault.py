@@ -12,10 +12,13 @@ import os
 import sqlite3
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from pilothouse.runtime.runlog.tables import insert_rows, parts
 
 __all__ = ["ContentKey", "KeyVault"]
 
@@ -85,20 +88,21 @@ class KeyVault:
                 return
             self._connection.execute("BEGIN IMMEDIATE")
             try:
-                made = [
-                    self._connection.execute(
-                        "INSERT INTO subject_key (subject, key) VALUES (?, ?) ON CONFLICT (subject) DO UPDATE "
-                        "SET key = coalesce(key, excluded.key) RETURNING subject, key",
-                        (subject, os.urandom(64)),
-                    ).fetchone()
-                    for subject in missing
-                ]
+                found = dict(self._found(missing))
+                made = [(subject, os.urandom(64)) for subject in missing if found.get(subject) is None]
+                insert_rows(
+                    self._connection,
+                    "subject_key (subject, key)",
+                    made,
+                    "ON CONFLICT (subject) DO UPDATE SET key = excluded.key",
+                )
             except sqlite3.Error:
                 self._connection.execute("ROLLBACK")
                 raise
             self._connection.execute("COMMIT")
-            for subject, key in made:
-                self._remember(subject, key)
+            for subject, key in (found | dict(made)).items():
+                if key is not None:
+                    self._remember(subject, key)
 
     def key(self, subject: str) -> ContentKey | None:
         """Return the key of a subject, or None when it was destroyed or never made."""
@@ -141,6 +145,14 @@ class KeyVault:
                 "SELECT key FROM subject_key WHERE subject = ?", (name,)
             ).fetchone()
         return bytes(row[0][:32])
+
+    def _found(self, subjects: list[str]) -> Iterator[tuple[str, bytes | None]]:
+        """Yield the keys that are there; a destroyed one is None, and is made anew."""
+        for part in parts(subjects):
+            yield from self._connection.execute(
+                f"SELECT subject, key FROM subject_key WHERE subject IN ({', '.join('?' * len(part))})",  # noqa: S608 - only marks
+                part,
+            )
 
     def _remember(self, subject: str, key: bytes) -> ContentKey:
         made = self._cached[subject] = ContentKey(key)

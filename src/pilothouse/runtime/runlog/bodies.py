@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Redacts, addresses and seals content, each piece of a run once, however often it is sent again."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from pilothouse.runtime.runlog.coding import BodyReference
+from pilothouse.runtime.runlog.redaction import Redaction
+from pilothouse.runtime.runlog.segments import cut
+from pilothouse.runtime.runlog.vault import ContentKey
+
+__all__ = ["BodyShelf"]
+
+RUNS_CACHED_MAX = 1_024
+"""Runs whose pieces are remembered while they go on; a forgotten one looks its addresses up."""
+
+BASES_MAX = 8
+"""Bodies of a run that the next one may begin like: sub-agents each have their own conversation."""
+
+CLEAN_MAX = 16_384
+"""Digests of pieces without a secret, of all runs, 100 bytes each; one that was forgotten is looked at again."""
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is remembered of the bodies of a run that goes on."""
+
+    key: ContentKey
+    """With another one, after an erasure, nothing of it is of use."""
+    stored: set[bytes]
+    """Addresses of the pieces that are there."""
+    pieces: dict[bytes, tuple[bytes, bytes | None]] = field(default_factory=dict)
+    """Digest of a piece as it came → its address, and what is kept of it where a secret was in it."""
+    recent: OrderedDict[int, tuple[bytes, ...]] = field(default_factory=OrderedDict)
+    """Addresses of the last bodies, by number."""
+
+
+class BodyShelf:
+    """Turns content into references, and collects the pieces that are not there yet.
+
+    Args:
+        connection: The file; pieces of a run that was forgotten are looked up there.
+        redaction: Replaces secrets.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, redaction: Redaction) -> None:
+        self._connection = connection
+        self._redaction = redaction
+        self._known: OrderedDict[int, _Known] = OrderedDict()
+        self._clean: OrderedDict[bytes, None] = OrderedDict()
+
+    def forget(self) -> None:
+        """Remember nothing: what was collected did not come to the disk."""
+        self._known.clear()
+
+    def store(
+        self,
+        run: int,
+        number: int,
+        key: ContentKey,
+        content: bytes,
+        pieces: list[tuple[object, ...]],
+    ) -> BodyReference:
+        """Return where content is.
+
+        Args:
+            run: Number of the run.
+            number: Number of this body in it, from 1.
+            key: Addresses and seals.
+            content: As it came.
+            pieces: Gets the rows that must be written.
+        """
+        known = self._of(run, key, is_new=number == 1)
+        cuts = [(hashlib.blake2b(piece, digest_size=16).digest(), piece) for piece in cut(content)]
+        self._look([(raw, piece) for raw, piece in cuts if raw not in known.pieces])
+        addresses: list[bytes] = []
+        is_clean = True
+        for raw, piece in cuts:
+            found = known.pieces.get(raw)
+            if found is None:
+                clean = piece if raw in self._clean else self._redaction.apply(piece)
+                address = key.address(clean)
+                found = known.pieces[raw] = (address, None if clean == piece else clean)
+                if address not in known.stored:
+                    known.stored.add(address)
+                    pieces.append((run, address, key.seal(address, clean)))
+            is_clean = is_clean and found[1] is None
+            addresses.append(found[0])
+        joined = content if is_clean else b"".join(known.pieces[raw][1] or piece for raw, piece in cuts)
+        base, keep = _longest_beginning(known.recent, addresses)
+        known.recent[number] = tuple(addresses)
+        if len(known.recent) > BASES_MAX:
+            known.recent.popitem(last=False)
+        return BodyReference(
+            base=base,
+            keep=keep,
+            then=tuple(addresses[keep:]),
+            number=number,
+            digest=key.address(joined),
+            size=len(joined),
+        )
+
+    def _look(self, new: list[tuple[bytes, bytes]]) -> None:
+        """Look at all new pieces at once, and remember those in which no secret can be: prompts are in every run."""
+        unseen = [(raw, piece) for raw, piece in new if raw not in self._clean]
+        if unseen and self._redaction.is_clean(b"\n".join(piece for _, piece in unseen)):
+            self._clean.update((raw, None) for raw, _ in unseen)
+            while len(self._clean) > CLEAN_MAX:
+                self._clean.popitem(last=False)
+
+    def _of(self, run: int, key: ContentKey, *, is_new: bool) -> _Known:
+        known = self._known.get(run)
+        if known is not None and known.key is key and not is_new:
+            self._known.move_to_end(run)
+            return known
+        stored: set[bytes] = set()
+        if not is_new:
+            stored.update(
+                row[0] for row in self._connection.execute("SELECT address FROM piece WHERE id = ?", (run,))
+            )
+        known = self._known[run] = _Known(key, stored)
+        if len(self._known) > RUNS_CACHED_MAX:
+            self._known.popitem(last=False)
+        return known
+
+
+def _longest_beginning(
+    recent: OrderedDict[int, tuple[bytes, ...]], addresses: list[bytes]
+) -> tuple[int | None, int]:
+    """Find the earlier body that shares the most pieces at the beginning."""
+    best: int | None = None
+    most = 0
+    for number, earlier in reversed(recent.items()):
+        shared = 0
+        for mine, theirs in zip(addresses, earlier, strict=False):
+            if mine != theirs:
+                break
+            shared += 1
+        if shared > most:
+            best, most = number, shared
+    return best, most
