@@ -10,7 +10,9 @@ import statistics
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "stubs"))
 
@@ -32,7 +34,15 @@ def main():
 
     from tool_world import ARGS, Kept, governed, tool_call
 
+    from pilothouse.app.opening import SystemClock
+    from pilothouse.app.runs import open_run_log
     from pilothouse.core.charter.systems import Tool
+    from pilothouse.ledger.audit import SqlAuditLog
+    from pilothouse.ledger.audit_keys import load_keys
+    from pilothouse.ledger.ledger import open_ledger
+    from pilothouse.ledger.permission_book import SqlPermissionBook
+    from pilothouse.ledger.steady_clock import SteadyClock
+    from pilothouse.ledger.tool_calls import SqlToolCalls
     from pilothouse.ports.approvals import UsedSoFar
     from pilothouse.ports.controls import ControlState
     from pilothouse.runtime.permissions.desk import PermissionDesk, PolicyInForce
@@ -43,8 +53,10 @@ def main():
     from pilothouse.runtime.sdk.tool import tool
     from pilothouse.runtime.tools.guards import PauseGuard
     from pilothouse.runtime.tools.pipeline import Door, call_through
+    from pilothouse.runtime.tools.recording import RunRecord
     from pilothouse.runtime.tools.runtime import ToolRuntime
     from pilothouse.runtime.tools.steps import drive, drive_async
+    from pilothouse.settings import load_settings
 
     class Few(Kept):
         def after(self, record):
@@ -135,6 +147,37 @@ def main():
 
         asyncio.run(go())
 
+    held = ExitStack()
+    settings = load_settings(home=Path(held.enter_context(TemporaryDirectory())))
+    ledger = held.enter_context(open_ledger(settings.ledger_url))
+    log = SqlAuditLog(ledger.database, load_keys(settings.keys_folder), SystemClock())
+    book = SqlPermissionBook(log, SteadyClock(SystemClock(), None))
+    disk_desk = PermissionDesk(
+        PolicyInForce(agent="triage", tools=compiled, charter="charter-1", policy="policy-1"), book
+    )
+    on_disk = Door(
+        guards=(PauseGuard(Running()), PermissionGuard(disk_desk)),
+        observers=(RunRecord(held.enter_context(open_run_log(settings))),),
+        store=SqlToolCalls(ledger.database),
+    )
+    held.callback(book.close)
+
+    def kept(count):
+        async def function():
+            return answer
+
+        async def go():
+            for _ in range(count):
+                call = tool_call(governed_tool, run=next(runs))
+                await drive_async(call_through(on_disk, governed_tool, call), function)
+                # An agent waits for its tools and its model: without that, records wait longer than the writer may.
+                if len(book._following._waiting) > 2_000:
+                    await asyncio.sleep(0.3)
+
+        asyncio.run(go())
+        while book._following._waiting:
+            time.sleep(0.05)
+
     def spans_only(count):
         out = recorder._SINK[0]
         for _ in range(count):
@@ -155,10 +198,12 @@ def main():
         ("door, blocking function (handed to a thread, so that it can be left behind)", blocking),
         ("@tool, asynchronous, span and door", sdk_async),
         ("@tool, blocking, span and door", sdk),
+        ("door, asynchronous, decisions and run log on disk", kept),
         ("our span alone", spans_only),
         ("OpenTelemetry SDK span alone, no processor", otel),
     ]
     figures = {name: cpu_us(work, calls) for name, work in rows}
+    held.close()
     width = max(map(len, figures))
     for name, figure in figures.items():
         print(f"{name:<{width}}  {figure:8.1f} µs CPU")

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from io import BytesIO
 from typing import Any
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -20,6 +22,7 @@ from pilothouse.ledger.audit_records import (
     stored_texts,
 )
 from pilothouse.ledger.audit_subjects import (
+    SEAL_BYTES,
     audit_payloads,
     erase_subject,
     is_known,
@@ -225,6 +228,8 @@ class SqlAuditLog:
         keys: dict[str, tuple[str, AESGCM]] = {}
         committed: list[tuple[AuditEntry, list[dict[str, str]]]] = []
         payloads: list[tuple[int, str, dict[str, str]]] = []
+        # One system call for all of them.
+        draw = BytesIO(os.urandom(SEAL_BYTES * sum(len(entry.payloads) for entry in entries))).read
         for at, entry in enumerate(entries):
             commitments: list[dict[str, str]] = []
             if entry.payloads:
@@ -232,7 +237,7 @@ class SqlAuditLog:
                 if person not in keys:
                     keys[person] = subject_key(connection, self.keys.wrapper, person)
                 subject, key = keys[person]
-                commitments, sealed = seal_payloads(key, subject, entry.payloads)
+                commitments, sealed = seal_payloads(key, subject, entry.payloads, draw)
                 payloads.append((at, subject, sealed))
             committed.append((entry, commitments))
         first = append_records(connection, committed)

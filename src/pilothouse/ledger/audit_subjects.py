@@ -11,7 +11,7 @@ import base64
 import hashlib
 import hmac
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from cryptography.exceptions import InvalidTag
@@ -21,6 +21,7 @@ from sqlalchemy import BigInteger, Column, Connection, Integer, String, Table, T
 from pilothouse.ledger.schema import METADATA, to_micros
 
 __all__ = [
+    "SEAL_BYTES",
     "audit_payloads",
     "audit_subjects",
     "commitment_of",
@@ -34,6 +35,7 @@ __all__ = [
 
 SALT_BYTES = 32
 NONCE_BYTES = 12
+SEAL_BYTES = SALT_BYTES + NONCE_BYTES
 
 audit_subjects = Table(
     "audit_subjects",
@@ -73,12 +75,19 @@ def subject_key(connection: Connection, wrapper: AESGCM, person: str) -> tuple[s
 
 
 def seal_payloads(
-    key: AESGCM, subject: str, payloads: Mapping[str, str]
+    key: AESGCM, subject: str, payloads: Mapping[str, str], draw: Callable[[int], bytes] = os.urandom
 ) -> tuple[list[dict[str, str]], dict[str, str]]:
-    """Return commitments for the tree and encrypted payloads by name."""
+    """Return commitments for the tree and encrypted payloads by name.
+
+    Args:
+        key: Of the person.
+        subject: Their random id.
+        payloads: Texts by name.
+        draw: Gives so many fresh random bytes; `SEAL_BYTES` are drawn for each payload.
+    """
     commitments, sealed = [], {}
     for name, text in payloads.items():
-        salt, nonce, payload = os.urandom(SALT_BYTES), os.urandom(NONCE_BYTES), text.encode()
+        salt, nonce, payload = draw(SALT_BYTES), draw(NONCE_BYTES), text.encode()
         bound = f"{subject}/{name}".encode()
         sealed[name] = base64.b64encode(nonce + key.encrypt(nonce, salt + payload, bound)).decode()
         commitments.append({"name": name, "subject": subject, "commitment": commitment_of(salt, payload)})

@@ -8,7 +8,6 @@ their UTF-16 code units, numbers as ECMAScript writes them.
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import re
 from json.encoder import encode_basestring
@@ -93,6 +92,10 @@ def _number(value: float) -> str:
     return f"{sign}{whole}{'.' + fraction if fraction else ''}e{direction}{power}"
 
 
+def _code_units(name: str) -> bytes:
+    return name.encode("utf-16-be")
+
+
 def canonical_json(value: Any) -> str:
     """Write plain data as RFC 8785 does.
 
@@ -115,8 +118,10 @@ def canonical_json(value: Any) -> str:
     """
     if isinstance(value, str):
         return encode_basestring(value)
-    if value is None or isinstance(value, bool):
-        return json.dumps(value)
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, int):
         if abs(value) > INTEGER_EXACT_MAX:
             raise ValueError(f"{value} is beyond the whole numbers that JSON keeps exactly")
@@ -124,10 +129,11 @@ def canonical_json(value: Any) -> str:
     if isinstance(value, float):
         return _number(value)
     if isinstance(value, (list, tuple)):
-        return "[" + ",".join(canonical_json(part) for part in value) + "]"
+        return "[" + ",".join([canonical_json(part) for part in value]) + "]"
     if isinstance(value, dict):
-        parts = sorted(value.items(), key=lambda part: part[0].encode("utf-16-be"))
-        return "{" + ",".join(f"{encode_basestring(k)}:{canonical_json(v)}" for k, v in parts) + "}"
+        # Python's own order is that of UTF-16 code units as long as no key leaves the first plane; ASCII never does.
+        names = sorted(value) if all(map(str.isascii, value)) else sorted(value, key=_code_units)
+        return "{" + ",".join([f"{encode_basestring(k)}:{canonical_json(value[k])}" for k in names]) + "}"
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 

@@ -17,6 +17,7 @@ from collections import deque
 from typing import Any, Protocol
 
 from pilothouse.runtime.sdk.run import identity
+from pilothouse.runtime.sdk.span_ids import new_span_id, new_trace_id
 
 __all__ = ["RING_MAX", "OtelSink", "Recorder", "Sink", "SpanRow", "sink"]
 
@@ -69,8 +70,8 @@ class Recorder:
     def open(self, name: str, parent: tuple[str, str] | None) -> tuple[str, str, Any]:
         """Begin a span; return trace id, span id and what `close` needs."""
         del name
-        span_id = os.urandom(8).hex()
-        trace_id = parent[0] if parent else os.urandom(16).hex()
+        span_id = new_span_id()
+        trace_id = parent[0] if parent else new_trace_id()
         return trace_id, span_id, (trace_id, span_id, parent[1] if parent else None, time.time_ns())
 
     def close(self, opened: Any, name: str, *, failed: bool, attributes: dict[str, Any]) -> None:

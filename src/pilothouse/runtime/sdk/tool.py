@@ -144,9 +144,7 @@ class _Call:
 
     def request(self, runtime: ToolRuntime, governed: Any) -> ToolCall:
         """Return the call as the door wants it."""
-        from pilothouse.ports.tools import ToolCall  # noqa: PLC0415 - not before a tool is called
-
-        return ToolCall(
+        return _tool_call()(
             tool=self.name,
             args=self.args,
             agent=runtime.agent,
@@ -203,10 +201,24 @@ Given = tuple[tuple[Any, ...], dict[str, Any]]
 """Arguments as the agent's code wrote them."""
 
 
-def _governed(runtime: ToolRuntime, call: _Call, work: Callable[..., Any], given: Given) -> None:
-    from pilothouse.runtime.tools.pipeline import call_through  # noqa: PLC0415 - not before a tool is called
-    from pilothouse.runtime.tools.steps import drive  # noqa: PLC0415 - same reason
+@functools.cache
+def _layer() -> tuple[Any, Any, Any]:
+    """Import the tool layer, not before a tool is called; asking Python for it at each call costs more than a call of it."""
+    from pilothouse.runtime.tools.pipeline import call_through  # noqa: PLC0415 - as said above
+    from pilothouse.runtime.tools.steps import drive, drive_async  # noqa: PLC0415 - same reason
 
+    return call_through, drive, drive_async
+
+
+@functools.cache
+def _tool_call() -> type[ToolCall]:
+    from pilothouse.ports.tools import ToolCall  # noqa: PLC0415 - same reason
+
+    return ToolCall
+
+
+def _governed(runtime: ToolRuntime, call: _Call, work: Callable[..., Any], given: Given) -> None:
+    call_through, drive, _ = _layer()
     governed = runtime.tool(call.name)
     fresh = _Fresh()
     asked = runtime.door.filled(call.request(runtime, governed))
@@ -218,9 +230,7 @@ def _governed(runtime: ToolRuntime, call: _Call, work: Callable[..., Any], given
 async def _governed_async(
     runtime: ToolRuntime, call: _Call, work: Callable[..., Awaitable[Any]], given: Given
 ) -> None:
-    from pilothouse.runtime.tools.pipeline import call_through  # noqa: PLC0415 - not before a tool is called
-    from pilothouse.runtime.tools.steps import drive_async  # noqa: PLC0415 - same reason
-
+    call_through, _, drive_async = _layer()
     governed = runtime.tool(call.name)
     fresh = _Fresh()
     asked = runtime.door.filled(call.request(runtime, governed))

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,6 +27,7 @@ from pilothouse import __version__
 from pilothouse.core.charter.tool_names import call_name
 from pilothouse.errors import Denied, ToolError
 from pilothouse.ports.tools import ToolCall
+from pilothouse.runtime.sdk.span_ids import new_span_id
 from pilothouse.runtime.tools.credentials import CredentialBroker
 from pilothouse.runtime.tools.governed import GovernedTool
 from pilothouse.runtime.tools.mcp_said import Said, read_said
@@ -186,7 +186,7 @@ class McpProxy:
         assert upstream_tool is not None  # noqa: S101 - the caller looked
         upstream = self._upstreams[upstream_tool.server]
         answers: list[CallToolResult] = []
-        span_id = os.urandom(8).hex()
+        span_id = new_span_id()
         said = self._said(context)
         call = ToolCall(
             tool=tool.name,

@@ -10,10 +10,9 @@ from typing import Any
 import httpx2
 from mcp.client.streamable_http import streamable_http_client
 
-__all__ = ["signed_in"]
+from pilothouse.runtime.tools.mcp_wire import Wire
 
-TIMEOUT = httpx2.Timeout(30.0, read=300.0)
-"""As the SDK's own client has them: a server may hold a stream open."""
+__all__ = ["signed_in"]
 
 REFUSED = frozenset({401, 403})
 
@@ -45,7 +44,7 @@ async def signed_in(
     """
     auth = _SignIn(headers, on_refused)
     async with (
-        httpx2.AsyncClient(auth=auth, timeout=TIMEOUT, trust_env=False) as client,
+        httpx2.AsyncClient(auth=auth, transport=Wire(), trust_env=False) as client,
         streamable_http_client(url, http_client=client) as streams,
     ):
         yield streams

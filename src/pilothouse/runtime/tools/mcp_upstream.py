@@ -215,10 +215,8 @@ class Upstream:
             server = StdioServerParameters(
                 command=address.command[0], args=list(address.command[1:]), env=self._filled()
             )
-        elif address.headers:
-            server = signed_in(address.url, self._filled, self._note_refusal)
         else:
-            server = address.url
+            server = signed_in(address.url, self._filled, self._note_refusal)
         return Client(server, message_handler=self._heard, cache=None)
 
     def _note_refusal(self) -> None:

@@ -163,6 +163,14 @@ def _check_arguments(tool: GovernedTool, call: ToolCall) -> None:
 
 def _fits(value: Any, most: int) -> bool:
     """Whether a value is small enough; counts texts only as far as it must."""
+    if type(value) is dict:
+        left = most
+        for name, one in value.items():
+            left -= len(name) + (len(one) if type(one) is str else 8)
+            if type(one) in (dict, list, tuple):
+                break
+        else:
+            return left >= 0
     left, level = most, [value]
     while level and left >= 0:
         following: list[Any] = []

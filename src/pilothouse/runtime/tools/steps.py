@@ -9,6 +9,8 @@ import time
 from collections.abc import Awaitable, Callable, Generator
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from pilothouse.errors import ToolError
@@ -125,14 +127,16 @@ def drive(call: Generator[Step, Any, Any], function: Callable[[], Any]) -> Any:
 
 
 def _enter(step: EnterGate) -> str:
-    ready = threading.Event()
-    turn = Turn(ready.set)
+    ready: SimpleQueue[None] = SimpleQueue()
+    turn = Turn(partial(ready.put, None))
     entered = step.gate.enter(turn)
     if entered == "waits":
-        if ready.wait(step.timeout_s):
-            return "in"
-        step.gate.give_up(turn)
-        return "late"
+        try:
+            ready.get(timeout=step.timeout_s)
+        except Empty:
+            step.gate.give_up(turn)
+            return "late"
+        return "in"
     return entered
 
 
