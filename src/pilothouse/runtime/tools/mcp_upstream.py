@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """One MCP server behind us: a connection that stays open, and what it says about its tools held against the pins.
 
-A connection belongs to the task that opened it, so each upstream is a task of its own that is asked
-through a queue. A server that has gone is connected to again at the next call, at most once a second.
+A connection belongs to the task that opened it, so each upstream has a task that opens and closes; calls are made by
+whoever asks. A server that has gone is connected to again at the next call, at most once a second.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 from mcp.client.client import Client
 from mcp.client.stdio import StdioServerParameters
@@ -38,7 +39,10 @@ TOOLS_MAX = 500
 CONNECT_S = 10.0
 LIST_S = 10.0
 RECONNECT_S = 1.0
-ASKED_MAX = 1_024
+WAITING_MAX = 1_024
+"""Calls that wait for a connection."""
+
+T = TypeVar("T")
 
 
 class UpstreamGone(ConnectionError):
@@ -57,9 +61,6 @@ def manifest_of(tool: Tool) -> str:
     )
 
 
-_Asked = tuple[str, tuple[Any, ...], "asyncio.Future[Any]"]
-
-
 class Upstream:
     """One server; start it inside a running loop.
 
@@ -72,8 +73,10 @@ class Upstream:
         self.address = address
         self._broker = broker
         self._is_refused = False
-        self._asked: asyncio.Queue[_Asked] = asyncio.Queue(ASKED_MAX)
         self._task: asyncio.Task[None] | None = None
+        self._open: Client | None = None
+        self._waiting: list[asyncio.Future[Client]] = []
+        self._wanted, self._broken = asyncio.Event(), asyncio.Event()
         self.changes = 0
         """How often the server said that its list of tools is another one."""
 
@@ -83,8 +86,7 @@ class Upstream:
         Raises:
             UpstreamGone: It does not answer.
         """
-        found: list[Tool] = await self._ask("list")
-        return found
+        return await self._asked(_list, LIST_S)
 
     async def call(
         self, tool: str, args: dict[str, Any], timeout_s: float, *, on_progress: ProgressFnT | None = None
@@ -101,8 +103,11 @@ class Upstream:
             UpstreamGone: It went away.
             TimeoutError: It did not answer in time.
         """
-        found: CallToolResult = await self._ask("call", tool, args, timeout_s, on_progress)
-        return found
+
+        async def ask(client: Client) -> CallToolResult:
+            return await client.call_tool(tool, args, progress_callback=on_progress)
+
+        return await self._asked(ask, timeout_s)
 
     async def close(self) -> None:
         """End the connection, and the program where we started one."""
@@ -111,6 +116,7 @@ class Upstream:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
             self._task = None
+            self._fail(ConnectionAbortedError())
 
     def _filled(self) -> dict[str, str]:
         """Headers or variables with their credentials.
@@ -123,89 +129,67 @@ class Upstream:
             return dict(asked)
         return {name: self._broker.filled(text, host=self.address.host) for name, text in asked.items()}
 
-    async def _ask(self, what: str, *args: Any) -> Any:
+    async def _asked(self, ask: Callable[[Client], Awaitable[T]], timeout_s: float) -> T:
+        """Ask the server once, in the caller's own task: a caller that gives up has its request taken back."""
         self._filled()  # said before anything is sent, and also while a connection still stands
+        client = self._open or await self._connected()
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await ask(client)
+        except TimeoutError:
+            raise
+        except Exception as error:
+            is_broken = _is_broken(error)
+            if is_broken and self._open is client:
+                self._open = None
+                self._broken.set()
+            if self._is_refused and self._broker is not None:
+                self._is_refused = False
+                raise self._broker.refused(" ".join(self.address.asked.values())) from error
+            if is_broken:
+                raise UpstreamGone(f"{self.address.name} went away") from error
+            raise
+
+    async def _connected(self) -> Client:
+        """Wait for a connection, which the upstream's own task opens."""
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._live(), name=f"mcp-{self.address.name}")
-        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        try:
-            self._asked.put_nowait((what, args, answer))
-        except asyncio.QueueFull:
-            raise UpstreamGone(f"{ASKED_MAX} calls wait for {self.address.name}") from None
-        return await answer
+        if len(self._waiting) >= WAITING_MAX:
+            raise UpstreamGone(f"{WAITING_MAX} calls wait for {self.address.name}")
+        waits: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waits)
+        self._wanted.set()
+        return await waits
 
     async def _live(self) -> None:
-        """Connect whenever something is asked and no connection stands; answer until it breaks."""
+        """Connect whenever somebody wants a connection and none stands; keep it until it breaks."""
         while True:
-            first = await self._asked.get()
+            await self._wanted.wait()
+            self._wanted.clear()
+            client = self._client()
             try:
                 async with asyncio.timeout(CONNECT_S) as limit:
-                    client = await self._client().__aenter__()
+                    await client.__aenter__()
                     limit.reschedule(None)
             except Exception as error:  # noqa: BLE001 - whatever keeps us from connecting, it is not there
-                self._fail(first, error)
+                self._fail(error)
                 await asyncio.sleep(RECONNECT_S)
                 continue
             try:
-                await self._serve(client, first)
+                self._broken.clear()
+                self._open = client
+                for waits in self._taken():
+                    if not waits.done():
+                        waits.set_result(client)
+                await self._broken.wait()
             finally:
+                self._open = None
                 with contextlib.suppress(Exception):
                     await client.__aexit__(None, None, None)
 
-    async def _serve(self, client: Client, first: _Asked) -> None:
-        """Answer side by side until the connection breaks."""
-        going: set[asyncio.Task[bool]] = {asyncio.create_task(self._answer(client, first))}
-        asked = asyncio.create_task(self._asked.get())
-        try:
-            while True:
-                done, _ = await asyncio.wait({asked, *going}, return_when=asyncio.FIRST_COMPLETED)
-                if asked in done:
-                    going.add(asyncio.create_task(self._answer(client, asked.result())))
-                    asked = asyncio.create_task(self._asked.get())
-                ended = {task for task in done if task is not asked and task in going}
-                going -= ended
-                if any(not task.result() for task in ended):
-                    return
-        finally:
-            asked.cancel()
-            for task in going:
-                task.cancel()
-            await asyncio.gather(*going, return_exceptions=True)
-
-    async def _answer(self, client: Client, asked: _Asked) -> bool:
-        """Answer one question; False when the connection is of no use any more."""
-        what, args, answer = asked
-        try:
-            if what == "list":
-                async with asyncio.timeout(LIST_S):
-                    value: Any = await _list(client)
-            else:
-                tool, arguments, timeout_s, on_progress = args
-                asking = asyncio.ensure_future(
-                    client.call_tool(tool, arguments, progress_callback=on_progress)
-                )
-                answer.add_done_callback(lambda given: asking.cancel() if given.cancelled() else None)
-                async with asyncio.timeout(timeout_s):
-                    value = await asking
-        except TimeoutError as error:
-            _set(answer, error)
-            return True
-        except asyncio.CancelledError:
-            if answer.cancelled():
-                return True  # the caller gave up; the connection is as good as before
-            _set(answer, UpstreamGone(f"{self.address.name} went away"))
-            raise
-        except Exception as error:  # noqa: BLE001 - the caller is told, and the door translates it
-            broken = _is_broken(error)
-            if self._is_refused and self._broker is not None:
-                self._is_refused = False
-                _set(answer, self._broker.refused(" ".join(self.address.asked.values())))
-                return not broken
-            _set(answer, UpstreamGone(f"{self.address.name} went away") if broken else error)
-            return not broken
-        if not answer.done():
-            answer.set_result(value)
-        return True
+    def _taken(self) -> list[asyncio.Future[Client]]:
+        waiting, self._waiting = self._waiting, []
+        return waiting
 
     def _client(self) -> Client:
         address = self.address
@@ -226,14 +210,14 @@ class Upstream:
         if getattr(message, "method", "") == "notifications/tools/list_changed":
             self.changes += 1
 
-    def _fail(self, first: _Asked, error: BaseException) -> None:
+    def _fail(self, error: Exception) -> None:
         gone: Exception = UpstreamGone(f"{self.address.name} cannot be reached ({type(error).__name__})")
         if self._is_refused and self._broker is not None:
             self._is_refused = False
             gone = self._broker.refused(" ".join(self.address.asked.values()))
-        _set(first[2], gone)
-        while not self._asked.empty():
-            _set(self._asked.get_nowait()[2], gone)
+        for waits in self._taken():
+            if not waits.done():
+                waits.set_exception(gone)
 
 
 async def _list(client: Client) -> list[Tool]:
@@ -246,11 +230,6 @@ async def _list(client: Client) -> list[Tool]:
         if cursor is None or len(found) >= TOOLS_MAX:
             break
     return found[:TOOLS_MAX]
-
-
-def _set(answer: asyncio.Future[Any], error: BaseException) -> None:
-    if not answer.done():
-        answer.set_exception(error)
 
 
 def _is_broken(error: BaseException) -> bool:
