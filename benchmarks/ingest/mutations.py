@@ -83,10 +83,10 @@ def main() -> int:
         except (MalformedRecord, LimitExceeded):
             outcome["refused"] += 1
         else:
-            rows = list(decode_rows(parsed, arrival, no_prices))
-            assert len(rows) == parsed.items - len(parsed.bad)
-            if rows:
-                assert span_batch(rows).num_rows == len(rows)
+            cores, blocks = decode_rows(parsed, arrival, no_prices)
+            assert len(cores) == parsed.items - len(parsed.bad)
+            if blocks:
+                assert span_batch(blocks).num_rows == len(cores)
             outcome["partly read" if parsed.bad else "read"] += 1
         if number == chosen.mutations // 10:
             early = rss_mib()

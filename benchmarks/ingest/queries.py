@@ -31,6 +31,7 @@ from pilothouse.lake.prices import no_prices
 from pilothouse.lake.queries import LakeQueries
 from pilothouse.lake.rows import Arrival
 from pilothouse.lake.segments import SegmentTable
+from pilothouse.lake.span_block import SpanBlock
 from pilothouse.lake.trace_index import TraceIndex
 from pilothouse.lake.view import Database, View
 from pilothouse.lake.writer import SEGMENT_ROWS
@@ -42,16 +43,17 @@ DAY_NS = 86_400 * 1_000_000_000
 REPEATS = 20
 
 
-def rows_of_a_segment() -> tuple[list[tuple], list[tuple]]:
+def rows_of_a_segment() -> tuple[list[SpanBlock], list[tuple]]:
     """One segment of spans in order of arrival, and its tasks."""
-    spans: list[tuple] = []
-    arrival = Arrival(received_ns=time.time_ns(), node="bench", seq=0, source="bench")
-    while len(spans) < SEGMENT_ROWS:
-        request = parse_request(Signal.TRACES, Encoding.PROTOBUF, build_request())
-        spans.extend(decode_rows(request, arrival, no_prices))
+    spans: list[SpanBlock] = []
     traces: dict[str, list[CoreSpan]] = defaultdict(list)
-    for row in spans:
-        traces[row[0].trace_id].append(row[0])
+    arrival = Arrival(received_ns=time.time_ns(), node="bench", seq=0, source="bench")
+    while sum(map(len, spans)) < SEGMENT_ROWS:
+        request = parse_request(Signal.TRACES, Encoding.PROTOBUF, build_request())
+        cores, blocks = decode_rows(request, arrival, no_prices)
+        spans += blocks
+        for core in cores:
+            traces[core.trace_id].append(core)
     tasks = [
         fold_trace(one, state=TaskState.COMPLETE, reason="root_ended", closed_ns=arrival.received_ns)
         for one in traces.values()

@@ -28,7 +28,7 @@ from pilothouse.lake.otlp_dialect import Encoding
 from pilothouse.lake.otlp_request import parse_request
 from pilothouse.lake.otlp_wire import TracesRequest
 from pilothouse.lake.prices import no_prices
-from pilothouse.lake.rows import Arrival, Row
+from pilothouse.lake.rows import Arrival
 from pilothouse.lake.segments import SegmentTable
 from pilothouse.ports.intake import Signal
 
@@ -73,19 +73,14 @@ def run_once(stages: Stages, bodies: list[bytes], table: SegmentTable, number: i
     batches = []
     assembler = Assembler()
 
-    def assemble(rows: list[Row]) -> list[CoreSpan]:
-        spans = [core for core, _ in rows]
-        assembler.add_all(spans, 0.0)
-        return spans
-
     for body in bodies:
         timed("  a loop of a thousand", plain_loop, 1)
         timed("  of it protobuf", partial(TracesRequest.FromString, body))
         parsed = timed("parse and check", partial(parse_request, Signal.TRACES, Encoding.PROTOBUF, body))
-        rows = timed("decode", partial(decode_rows, parsed, arrival, no_prices))
-        spans = timed("assembler", partial(assemble, rows))
-        timed("fold of tasks", partial(folded, spans))
-        batches.append(timed("Arrow", partial(span_batch, rows)))
+        cores, blocks = timed("decode", partial(decode_rows, parsed, arrival, no_prices))
+        timed("assembler", partial(assembler.add_all, cores, 0.0))
+        timed("fold of tasks", partial(folded, cores))
+        batches.append(timed("Arrow", partial(span_batch, blocks)))
     timed(
         "Parquet, sync, commit",
         lambda: table.append(pa.Table.from_batches(batches, schema=SCHEMA), {"bench": number}),

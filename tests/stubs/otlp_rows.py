@@ -30,8 +30,13 @@ def decode(
     seq: int = 1,
 ) -> list[tuple]:
     arrival = Arrival(received_ns=received_ns, node="n1", seq=seq, source="tests")
-    rows = decode_rows(parse_request(signal, encoding, body), arrival, prices)
-    return [(*core, *rest) for core, rest in rows]
+    cores, blocks = decode_rows(parse_request(signal, encoding, body), arrival, prices)
+    rows: list[tuple] = [()] * len(cores)
+    for block in blocks:
+        for place, row in zip(block.places, zip(*block.columns, strict=False), strict=True):
+            rows[place] = row
+    assert [row[: len(CoreSpan._fields)] for row in rows] == list(cores)
+    return rows
 
 
 def decode_spans(spans: Iterable[dict], *, as_json: bool = False, resource=None, **options) -> list[dict]:

@@ -1,19 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turn row tuples into Arrow batches (rows → columns), decimals from whole pico-dollars."""
+"""Turn rows into Arrow batches, decimals from whole pico-dollars."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import chain
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import repeat
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from pilothouse.lake.columns import SPANS
-from pilothouse.lake.rows import Row
+from pilothouse.lake.span_block import Column, SpanBlock
 
 __all__ = ["span_batch", "to_batch"]
+
+SAME_ROWS_MAX = 1_024
+"""Rows of a column of one value that is kept to be cut from: a request has some hundreds of spans."""
+
+BLOCK_ROWS_MIN = 16
+"""Mean rows of a block below which rows one by one cost less than its columns."""
+
+SAME_CHARS_MAX = 256
+"""Longest text that is kept so: with 128 columns at most 32 MiB, and in practice a few hundred KiB."""
 
 
 def to_batch(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.RecordBatch:
@@ -27,33 +37,76 @@ def to_batch(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.RecordBat
         >>> to_batch([("a", 1)], pa.schema([("x", pa.string()), ("y", pa.int64())])).num_rows
         1
     """
-    return _batch(zip(*rows, strict=True), schema)
-
-
-def span_batch(rows: Sequence[Row]) -> pa.RecordBatch:
-    """Return rows of `spans` as one batch.
-
-    Args:
-        rows: At least one.
-    """
-    cores, rests = zip(*rows, strict=True)
-    return _batch(chain(zip(*cores, strict=True), zip(*rests, strict=True)), SPANS)
-
-
-def _batch(columns: Iterable[Sequence[Any]], schema: pa.Schema) -> pa.RecordBatch:
+    columns = zip(*rows, strict=True)
     arrays = [_column(values, field.type) for values, field in zip(columns, schema, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
+def span_batch(blocks: Sequence[SpanBlock]) -> pa.RecordBatch:
+    """Return rows of `spans` as one batch, block after block.
+
+    Args:
+        blocks: With at least one row.
+    """
+    counts = [len(block) for block in blocks]
+    if len(blocks) * BLOCK_ROWS_MIN > sum(counts):
+        return to_batch([row for block in blocks for row in zip(*block.columns, strict=False)], SPANS)
+    columns = zip(*[block.columns for block in blocks], strict=True)
+    arrays = [_joined(parts, counts, field.type) for parts, field in zip(columns, SPANS, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=SPANS)
+
+
+def _joined(parts: Sequence[Column], counts: Sequence[int], kind: Any) -> Any:
+    """Return a column of all blocks; where a block says one thing none of its rows is looked at."""
+    said = [next(part) if isinstance(part, repeat) else _VARIED for part in parts]
+    first = said[0]
+    if first is not _VARIED and said.count(first) == len(said):
+        return _same(first, kind, sum(counts))
+    return pa.concat_arrays(
+        [
+            _same(value, kind, count) if isinstance(part, repeat) else _column(part, kind)
+            for part, value, count in zip(parts, said, counts, strict=True)
+        ]
+    )
+
+
+_VARIED = object()
+
+
 def _column(values: Sequence[Any], kind: Any) -> Any:
     first = values[0]
-    if first is values[-1] and values.count(first) == len(values):
-        # Half of the columns are constant in a batch; repeating one value is far cheaper than reading all.
-        if first is None:
-            return pa.nulls(len(values), kind)
-        if first.__class__ is str or (first.__class__ is int and not pa.types.is_decimal(kind)):
-            return pa.repeat(pa.scalar(first, kind), len(values))
+    if first is values[-1] and values.count(first) == len(values):  # half of the columns
+        return _same(first, kind, len(values))
+    return _array(values, kind)
+
+
+def _array(values: Sequence[Any], kind: Any) -> Any:
     return _decimals(values, kind) if pa.types.is_decimal(kind) else pa.array(values, type=kind)
+
+
+def _same(value: Any, kind: Any, count: int) -> Any:
+    """Return a column of one value: cut from one that is kept if it may be, which costs a fifth of making it."""
+    is_short = (
+        value is None or value.__class__ is int or (value.__class__ is str and len(value) <= SAME_CHARS_MAX)
+    )
+    return (
+        _kept(value, kind).slice(0, count)
+        if is_short and count <= SAME_ROWS_MAX
+        else _made(value, kind, count)
+    )
+
+
+@lru_cache(maxsize=128)
+def _kept(value: str | int | None, kind: Any) -> Any:
+    return _made(value, kind, SAME_ROWS_MAX)
+
+
+def _made(value: Any, kind: Any, count: int) -> Any:
+    if value is None:
+        return pa.nulls(count, kind)
+    if pa.types.is_decimal(kind):
+        return _decimals([value] * count, kind)
+    return pa.repeat(pa.scalar(value, kind), count)
 
 
 def _decimals(values: Sequence[int | None], kind: Any) -> Any:

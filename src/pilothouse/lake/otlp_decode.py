@@ -1,31 +1,45 @@
 # SPDX-License-Identifier: Apache-2.0
 """Flatten a parsed OTLP request into rows of the table `spans` (protobuf or JSON → the same rows).
 
-Attributes were read before the answer was given. Spans that are alike are flattened together, and stand in the
-order of the request again afterwards. Rows are plain tuples.
+Attributes were read before the answer was given. Spans that are alike are flattened together, and stay together as
+columns: only their core parts stand in the order of the request again, for the assembler.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import NamedTuple
 
 from pilothouse.lake import limits
 from pilothouse.lake.attributes import Attribute
+from pilothouse.lake.columns import CoreSpan
 from pilothouse.lake.layout import Layout, lay_out
 from pilothouse.lake.otlp_dialect import DIALECTS, Dialect
 from pilothouse.lake.otlp_logs import log_row
-from pilothouse.lake.otlp_request import ParsedRequest
+from pilothouse.lake.otlp_request import ParsedRequest, SpanHead
 from pilothouse.lake.otlp_sender import Sender, read_sender, scope_text
 from pilothouse.lake.prices import PriceSource
-from pilothouse.lake.rows import Arrival, Row
+from pilothouse.lake.rows import Arrival, core_span
+from pilothouse.lake.span_block import SpanBlock
 from pilothouse.lake.span_group import Shared, SpanGroup, share
 from pilothouse.ports.intake import Signal
 
-__all__ = ["decode_rows"]
+__all__ = ["DecodedRows", "decode_rows"]
 
 
-def decode_rows(request: ParsedRequest, arrival: Arrival, prices: PriceSource) -> list[Row]:
+class DecodedRows(NamedTuple):
+    """The good items of a request, flattened.
+
+    Attributes:
+        cores: Core part of each, in the order of the request.
+        blocks: All columns, those together that are alike; their places count in `cores`.
+    """
+
+    cores: Sequence[CoreSpan]
+    blocks: Sequence[SpanBlock]
+
+
+def decode_rows(request: ParsedRequest, arrival: Arrival, prices: PriceSource) -> DecodedRows:
     """Flatten the good items of a request.
 
     Args:
@@ -34,25 +48,38 @@ def decode_rows(request: ParsedRequest, arrival: Arrival, prices: PriceSource) -
         prices: Where the price of a call is asked.
 
     Returns:
-        One row for each span or log record, in order.
+        One row for each span or log record.
     """
     dialect = DIALECTS[request.encoding]
     if request.signal is Signal.LOGS:
         return _log_rows(request, dialect, arrival)
     if request.signal is not Signal.TRACES:
-        return []
-    rows: list[Any] = [None] * request.items
+        return DecodedRows((), ())
+    bad, heads = request.bad, request.heads
+    if bad:
+        heads = [head for place, head in enumerate(heads) if place not in bad]
     may_be_long = request.size > limits.VALUE_CHARS_MAX
-    for group in _groups(request, dialect):
-        made = group.rows(request.heads, dialect, arrival, prices, may_be_long=may_be_long)
-        for place, row in zip(group.places, made, strict=True):
-            rows[place] = row
-    return [row for row in rows if row is not None] if request.bad else rows
+    blocks = [
+        group.block(heads, dialect, arrival, prices, may_be_long=may_be_long)
+        for group in _groups(request, dialect)
+    ]
+    return DecodedRows(_in_order(blocks, heads), blocks)
+
+
+def _in_order(blocks: Sequence[SpanBlock], heads: Sequence[SpanHead]) -> list[CoreSpan]:
+    cores: list[CoreSpan] = [_NO_SPAN] * len(heads)
+    for block in blocks:
+        for place, core in zip(block.places, block.cores(), strict=True):
+            cores[place] = core
+    return cores
+
+
+_NO_SPAN = core_span(())
 
 
 def _groups(request: ParsedRequest, dialect: Dialect) -> list[SpanGroup]:
     """Return the good spans of a request, those together that are alike."""
-    place = 0
+    item = place = 0
     bad, said = request.bad, request.attributes
     groups: list[SpanGroup] = []
     for resource_spans in request.message.resource_spans:
@@ -62,8 +89,8 @@ def _groups(request: ParsedRequest, dialect: Dialect) -> list[SpanGroup]:
             scope = scope_text(scope_spans.scope, dialect)
             alike: dict[tuple[Layout, tuple[Attribute, ...]], SpanGroup] = {}
             for span in scope_spans.spans:
-                if place not in bad:
-                    layout, attributes, lost = lay_out(said[place])
+                if item not in bad:
+                    layout, attributes, lost = lay_out(said[item])
                     key = (layout, layout.shared(attributes))
                     group = alike.get(key)
                     if group is None:
@@ -72,21 +99,25 @@ def _groups(request: ParsedRequest, dialect: Dialect) -> list[SpanGroup]:
                     group.places.append(place)
                     group.spans.append(span)
                     group.attributes.append(attributes)
-                place += 1
+                    place += 1
+                item += 1
             groups += alike.values()
     return groups
 
 
-def _log_rows(request: ParsedRequest, dialect: Dialect, arrival: Arrival) -> list[Row]:
-    place = 0
-    rows = []
+def _log_rows(request: ParsedRequest, dialect: Dialect, arrival: Arrival) -> DecodedRows:
+    item = 0
+    cores, rests = [], []
     for resource_logs in request.message.resource_logs:
         sender: Sender = read_sender(resource_logs.resource, dialect)
         for scope_logs in resource_logs.scope_logs:
             scope = scope_text(scope_logs.scope, dialect)
             for log in scope_logs.log_records:
-                if place not in request.bad:
-                    said: Sequence[Attribute] = request.attributes[place]
-                    rows.append(log_row(log, said, sender, scope, dialect, arrival))
-                place += 1
-    return rows
+                if item not in request.bad:
+                    said: Sequence[Attribute] = request.attributes[item]
+                    core, rest = log_row(log, said, sender, scope, dialect, arrival)
+                    cores.append(core)
+                    rests.append(rest)
+                item += 1
+    columns = (*zip(*cores, strict=True), *zip(*rests, strict=True))
+    return DecodedRows(cores, [SpanBlock(columns, range(len(cores)))] if cores else [])

@@ -9,13 +9,13 @@ from typing import Any
 
 from pilothouse.lake import limits
 from pilothouse.lake.attributes import SHARED_SLOTS, Attribute
-from pilothouse.lake.columns import COST_NONE, TIME_MISSING
+from pilothouse.lake.columns import COST_NONE, TIME_MISSING, CoreSpan
 from pilothouse.lake.layout import lay_out, shared_values
 from pilothouse.lake.otlp_dialect import Dialect
 from pilothouse.lake.otlp_fields import dropped_count, short_text, times_of
 from pilothouse.lake.otlp_sender import Sender
 from pilothouse.lake.payload import json_text, preview
-from pilothouse.lake.rows import Arrival, Row, bounded, core_span
+from pilothouse.lake.rows import Arrival, bounded, core_span
 from pilothouse.lake.semconv import EVENT_INPUTS, EVENT_OUTPUTS, PAYLOAD_INPUTS, PAYLOAD_OUTPUTS, SYSTEM_KEYS
 from pilothouse.lake.usage import NO_USAGE
 
@@ -24,8 +24,8 @@ __all__ = ["log_row"]
 
 def log_row(  # noqa: PLR0917 - the same order as for a span
     log: Any, attributes: Sequence[Attribute], sender: Sender, scope: str, dialect: Dialect, arrival: Arrival
-) -> Row:
-    """Flatten one log record, whose attributes were read before."""
+) -> tuple[CoreSpan, tuple[Any, ...]]:
+    """Flatten one log record, whose attributes were read before: the core columns, and the others."""
     layout, attributes, lost = lay_out(attributes)
     cut = sum(one.cut for one in attributes)
     repeated = layout.shared(attributes)

@@ -1,19 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A row of the table `spans` while it is Python tuples, and where it came from."""
+"""What rows of `spans` are made of: where they came from, texts within bounds, their core part."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from pilothouse.lake import limits
 from pilothouse.lake.columns import CoreSpan
 
-__all__ = ["Arrival", "Row", "bounded", "core_span"]
-
-Row = tuple[CoreSpan, tuple[Any, ...]]
-"""One row of `spans`: the core columns, and the others in the order of `columns.SPAN_COLUMNS`."""
+__all__ = ["Arrival", "bounded", "core_span"]
 
 core_span = partial(tuple.__new__, CoreSpan)
 """Values in order → a `CoreSpan`; a third of the time of calling the class, once for each span."""

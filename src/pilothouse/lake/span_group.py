@@ -8,7 +8,7 @@ group says costs nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 from operator import add, le, sub
@@ -38,7 +38,7 @@ from pilothouse.lake.otlp_request import SpanHead
 from pilothouse.lake.otlp_sender import Sender
 from pilothouse.lake.payload import json_text, preview
 from pilothouse.lake.prices import PriceSource, cost_pico
-from pilothouse.lake.rows import Arrival, Row, bounded, core_span
+from pilothouse.lake.rows import Arrival, bounded
 from pilothouse.lake.semconv import (
     DEFINITION_KEYS,
     MODEL_OPERATIONS,
@@ -50,6 +50,7 @@ from pilothouse.lake.semconv import (
     SYSTEM_KEYS,
     TOOL_OPERATIONS,
 )
+from pilothouse.lake.span_block import Column, SpanBlock
 from pilothouse.lake.usage import NO_USAGE, split_usage
 
 __all__ = ["Shared", "SpanGroup", "share"]
@@ -59,9 +60,6 @@ FAMILIES = {
     **dict.fromkeys(RETRIEVAL_OPERATIONS, "retrieval"),
 }
 """Operation → family of payload names; all others speak like a model."""
-
-Column = Iterable[Any]
-"""Values of one column, in the order of the group; endless when all are the same."""
 
 ABSENT: Column = repeat(None)
 ZERO: Column = repeat(0)
@@ -151,7 +149,7 @@ class SpanGroup:
         sender: What their resource says.
         scope: Their scope as JSON.
         lost: Attributes of each that were left out.
-        places: Where each stands in the request.
+        places: Where each stands among the good spans of the request.
         spans: As sent.
         attributes: What each says of itself.
     """
@@ -165,7 +163,7 @@ class SpanGroup:
     spans: list[Any] = field(default_factory=list)
     attributes: list[Sequence[Attribute]] = field(default_factory=list)
 
-    def rows(
+    def block(
         self,
         heads: Sequence[SpanHead],
         dialect: Dialect,
@@ -173,11 +171,11 @@ class SpanGroup:
         prices: PriceSource,
         *,
         may_be_long: bool,
-    ) -> Iterator[Row]:
+    ) -> SpanBlock:
         """Flatten the spans, in order.
 
         Args:
-            heads: Ids, times and status of all spans of the request.
+            heads: Ids, times and status of all good spans of the request.
             dialect: How it was written.
             arrival: How it came in.
             prices: Where the price of a call is asked.
@@ -199,7 +197,7 @@ class SpanGroup:
         cut: Column = ZERO
         if may_be_long:
             (inputs, outputs, system, definitions), cut = self._cut(inputs, outputs, system, definitions)
-        cores = zip(
+        columns = (
             trace_ids, span_ids, parents, repeat("span"), repeat(""),
             starts, ends, durations, repeat(arrival.received_ns), flags,
             repeat(shared.agent), repeat(shared.agent_id), repeat(shared.agent_version), repeat(shared.digest),
@@ -213,8 +211,6 @@ class SpanGroup:
             self._own("task_confidence", confidence_of, confidence_of(sender.confidence)),
             inputs_shown, outputs_shown,
             repeat(arrival.source), repeat(arrival.seq),
-        )  # fmt: skip
-        rests = zip(
             [kind if 0 <= kind <= 5 else 0 for kind in [span.kind for span in spans]], messages,
             repeat(sender.service), repeat(shared.tool_type), self._own("tool_call_id"),
             repeat(shared.data_source_id), repeat(layout.convention), price_ids,
@@ -228,7 +224,7 @@ class SpanGroup:
             _sums([span.dropped_links_count for span in spans], [lost for _, lost in links]),
             cut, days,
         )  # fmt: skip
-        return zip(map(core_span, cores), rests, strict=False)
+        return SpanBlock(columns, self.places)
 
     def _own(self, column: str, read: Any = None, otherwise: Any = None) -> Column:
         """Return a column in which nearly every span says something else."""

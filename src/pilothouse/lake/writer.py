@@ -22,8 +22,9 @@ from pilothouse.lake.prices import PriceSource
 from pilothouse.lake.queries import TRACE_IDS_MAX, LakeQueries
 from pilothouse.lake.repricing import priced_now
 from pilothouse.lake.retention import Retention
-from pilothouse.lake.rows import Arrival, Row
+from pilothouse.lake.rows import Arrival
 from pilothouse.lake.segments import SegmentTable
+from pilothouse.lake.span_block import SpanBlock
 from pilothouse.lake.view import Database, View
 from pilothouse.lake.wal_record import WalRecord
 from pilothouse.ports.upkeep import Removed, RetentionRule
@@ -37,7 +38,7 @@ SEGMENT_S = 1.0
 """Age after which one is committed however small: another process sees it then."""
 
 BATCH_ROWS = 512
-"""Rows turned into Arrow at once: a few milliseconds, so that pages in this process stay quick."""
+"""Rows after which they are turned into Arrow: a few milliseconds, so that pages in this process stay quick."""
 
 INDEXED_AT_ONCE = 16
 """Files of earlier processes whose traces are noted with one commit; each costs some milliseconds."""
@@ -92,7 +93,8 @@ class LakeWriter:
         self._retention = Retention(self._spans, self._tasks)
         self._view = View()
         self._queries = LakeQueries(self.view, database)
-        self._rows: list[Row] = []
+        self._blocks: list[SpanBlock] = []
+        self._block_rows = 0
         self._span_tail: list[pa.RecordBatch] = []
         self._task_tail: list[pa.RecordBatch] = []
         self._tail_rows = 0
@@ -108,7 +110,7 @@ class LakeWriter:
     @property
     def is_full(self) -> bool:
         """Whether a segment should be committed now, whatever waits."""
-        return self._tail_rows + len(self._rows) >= SEGMENT_ROWS
+        return self._tail_rows + self._block_rows >= SEGMENT_ROWS
 
     @property
     def uncommitted_s(self) -> float:
@@ -117,7 +119,7 @@ class LakeWriter:
 
     def seconds_to_next(self) -> float:
         """Return how long the thread may sleep."""
-        if self._rows:
+        if self._blocks:
             return 0.0
         if self._tail_since is not None:
             return max(0.01, SEGMENT_S - self.uncommitted_s)
@@ -149,19 +151,20 @@ class LakeWriter:
             received_ns=record.received_ns, node=self._node_id, seq=record.seq, source=record.source
         )
         at = time.monotonic()
-        kept = decode_rows(request, arrival, self._prices)
-        repeated = self._assembler.add_all([core for core, _ in kept], at)
+        cores, blocks = decode_rows(request, arrival, self._prices)
+        repeated = self._assembler.add_all(cores, at)
         if repeated:
-            kept = [row for place, row in enumerate(kept) if place not in repeated]
+            blocks = [kept for block in blocks if len(kept := block.without(repeated))]
             self._counters.add("deduplicated", len(repeated))
             conflicting = list(repeated.values()).count(Repeated.CONFLICTING)
             self._counters.add("conflicting", conflicting)
         self._taken_seq = record.seq
-        if kept:
-            self._rows.extend(kept)
+        if blocks:
+            self._blocks += blocks
+            self._block_rows += sum(map(len, blocks))
             if self._tail_since is None:
                 self._tail_since = at
-        if len(self._rows) >= BATCH_ROWS:
+        if self._block_rows >= BATCH_ROWS:
             self._show_rows()
 
     def skip(self, seq: int) -> None:
@@ -278,7 +281,7 @@ class LakeWriter:
     @property
     def rows_hidden(self) -> int:
         """Rows that are flattened and not shown yet."""
-        return len(self._rows)
+        return self._block_rows
 
     @property
     def open_traces(self) -> int:
@@ -286,10 +289,10 @@ class LakeWriter:
         return self._assembler.open_traces
 
     def _show_rows(self) -> None:
-        while self._rows:
-            part, self._rows = self._rows[:BATCH_ROWS], self._rows[BATCH_ROWS:]
-            self._span_tail.append(span_batch(part))
-            self._tail_rows += len(part)
+        if self._blocks:
+            self._span_tail.append(span_batch(self._blocks))
+            self._tail_rows += self._block_rows
+            self._blocks, self._block_rows = [], 0
         self._publish()
 
     def _index_traces(self) -> None:

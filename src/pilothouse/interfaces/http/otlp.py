@@ -38,6 +38,13 @@ READ_BYTES_PER_S_MIN = 10_000
 RESERVED_BYTES_MAX = 32 << 20
 """Bodies being read or taken in at once; beyond it senders are told to come again."""
 
+ROOM_S_MAX = 1.0
+"""How long a sender is kept waiting for room before its body is read. A body that is read and refused costs half of one
+that is stored, and its sender sends it again; exporters wait ten seconds for an answer."""
+
+ROOM_LOOK_S = 0.01
+"""Between two looks for room: the tables take some ten requests in that time."""
+
 SIGNALS = {
     "/v1/traces": Signal.TRACES,
     "/v1/logs": Signal.LOGS,
@@ -75,6 +82,10 @@ class AsyncIntake(Protocol):
         self, signal: Signal, *, content_type: str, content_encoding: str, body: bytes, source: str
     ) -> Future[Receipt]:
         """Take one request; the future is done when it is durable or refused."""
+        ...
+
+    def has_room(self, source: str, coming: int) -> bool:
+        """Return whether another request of a key would be taken now, while so many bytes are being read."""
         ...
 
     def settle(self) -> None:
@@ -116,25 +127,29 @@ def otlp_app(intake: AsyncIntake) -> App:
                 send, 413, f"the body has {size} bytes, at most {BODY_BYTES_MAX} are taken", in_json
             )
             return
+        source = source_of(
+            headers.get(b"x-pilothouse-key", b"").decode("latin-1"),
+            headers.get(b"authorization", b"").decode("latin-1"),
+        )
         hold = _Hold(reserved)
         try:
-            refusal = hold.take(size or 0) or await _read_body(receive, hold, is_sized=size is not None)
+            refusal = hold.take(size or 0)
+            if refusal is None:
+                await _wait_for_room(intake, source, hold)
+                refusal = await _read_body(receive, hold, is_sized=size is not None)
             if refusal is not None:
                 if refusal.status:
                     await _refuse(send, refusal.status, refusal.reason, in_json, closes=True)
                 return
-            receipt = await asyncio.wrap_future(
-                intake.submit(
-                    signal,
-                    content_type=content_type,
-                    content_encoding=headers.get(b"content-encoding", b"").decode("latin-1"),
-                    body=hold.body(),
-                    source=source_of(
-                        headers.get(b"x-pilothouse-key", b"").decode("latin-1"),
-                        headers.get(b"authorization", b"").decode("latin-1"),
-                    ),
-                )
+            submitted = intake.submit(
+                signal,
+                content_type=content_type,
+                content_encoding=headers.get(b"content-encoding", b"").decode("latin-1"),
+                body=hold.body(),
+                source=source,
             )
+            hold.end_reading()
+            receipt = await asyncio.wrap_future(submitted)
         finally:
             hold.release()
         await _tell(send, signal, receipt, in_json)
@@ -151,22 +166,22 @@ class _Refusal:
 
 
 class _Reserved:
-    """Bytes promised to all requests in flight; only the event loop touches it."""
+    """Bytes promised to all requests in flight, and those of them that found room; only the event loop touches it."""
 
-    __slots__ = ("bytes",)
+    __slots__ = ("bytes", "reading")
 
     def __init__(self) -> None:
-        self.bytes = 0
+        self.bytes = self.reading = 0
 
 
 class _Hold:
     """What one request has reserved, and the parts of its body."""
 
-    __slots__ = ("_all", "parts", "size")
+    __slots__ = ("_all", "_reading", "parts", "size")
 
     def __init__(self, reserved: _Reserved) -> None:
         self._all = reserved
-        self.size = 0
+        self.size = self._reading = 0
         self.parts: list[bytes] = []
 
     def take(self, size: int) -> _Refusal | None:
@@ -177,14 +192,38 @@ class _Hold:
         self.size += size
         return None
 
+    @property
+    def others_reading(self) -> int:
+        """Bytes that other requests are reading, which will wait before this one does."""
+        return self._all.reading
+
+    def begin_reading(self) -> None:
+        """Note that the body is read from now on."""
+        self._reading = self.size
+        self._all.reading += self._reading
+
+    def end_reading(self) -> None:
+        """Note that the intake has the body, or that it never gets it."""
+        self._all.reading -= self._reading
+        self._reading = 0
+
     def release(self) -> None:
         """Give everything back."""
+        self.end_reading()
         self._all.bytes -= self.size
         self.size = 0
 
     def body(self) -> bytes:
         """Return the whole body."""
         return self.parts[0] if len(self.parts) == 1 else b"".join(self.parts)
+
+
+async def _wait_for_room(intake: AsyncIntake, source: str, hold: _Hold) -> None:
+    """Leave the body with its sender while the tables catch up; who finds no room at the end is told so by the intake."""
+    end = time.monotonic() + ROOM_S_MAX
+    while not intake.has_room(source, hold.others_reading) and time.monotonic() < end:  # noqa: ASYNC110 - another thread makes room
+        await asyncio.sleep(ROOM_LOOK_S)
+    hold.begin_reading()
 
 
 async def _read_body(receive: Receive, hold: _Hold, *, is_sized: bool) -> _Refusal | None:
