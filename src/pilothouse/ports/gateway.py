@@ -13,6 +13,7 @@ from typing import Protocol, runtime_checkable
 __all__ = [
     "KEYS_MAX",
     "PROVIDERS_MAX",
+    "REPLAY_ENVIRONMENT",
     "GatewayStore",
     "Provider",
     "Spent",
@@ -22,6 +23,10 @@ __all__ = [
 
 KEYS_MAX = 10_000
 """Keys of one installation; the gateway holds them in memory, 1 kB each."""
+
+REPLAY_ENVIRONMENT = "replay"
+"""Environment of keys by which what was recorded is asked again: pins and budgets hold for them, but their calls are no
+work of the agent, so they leave no run, no span, no count and no held answer."""
 
 PROVIDERS_MAX = 200
 """Providers of one installation."""
@@ -61,6 +66,11 @@ class VirtualKey:
     created_by: str
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
+
+    @property
+    def is_replay(self) -> bool:
+        """Whether its calls only ask again what was recorded."""
+        return self.environment == REPLAY_ENVIRONMENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,12 +11,15 @@ from urllib.parse import urlsplit
 
 from pilothouse.core.charter.models_known import MODEL_ALIASES
 from pilothouse.errors import UnknownName, UsageError
-from pilothouse.ports.gateway import GatewayStore, Provider, VirtualKey, WireProtocol
+from pilothouse.ports.gateway import REPLAY_ENVIRONMENT, GatewayStore, Provider, VirtualKey, WireProtocol
 from pilothouse.runtime.gateway.keys import make_key
 
-__all__ = ["NewKey", "add_key", "add_provider", "revoke_key"]
+__all__ = ["NewKey", "add_key", "add_provider", "replay_key", "revoke_key"]
 
 AGENT_CHARACTERS_MAX = 64
+REPLAY_LIFE = timedelta(hours=12)
+"""A week of runs is asked again in a night; the command ends its key itself."""
+
 LIFE_DEFAULT = timedelta(days=90)
 """A key that nobody renews is a key that nobody remembers."""
 
@@ -88,6 +91,27 @@ def add_key(
     )
     store.add_key(kept)
     return NewKey(key=key, kept=kept)
+
+
+def replay_key(store: GatewayStore, agent: str, *, models: Sequence[str], now: datetime) -> NewKey:
+    """Make a key by which one command asks again what was recorded.
+
+    Args:
+        store: Where it is kept.
+        agent: Agent that it stands for.
+        models: Exact models it may ask for; empty for those that the charter pins.
+        now: The moment, aware UTC.
+    """
+    return add_key(
+        store,
+        agent,
+        environment=REPLAY_ENVIRONMENT,
+        models=models,
+        spans=False,
+        life=REPLAY_LIFE,
+        actor="pilothouse replay",
+        now=now,
+    )
 
 
 def revoke_key(store: GatewayStore, prefix: str, *, actor: str, now: datetime) -> VirtualKey:

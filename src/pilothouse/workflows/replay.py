@@ -10,14 +10,15 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
 from pilothouse.core.evidence.run_log import Draw, RecordedRun, Replayable
 from pilothouse.errors import EvidenceError, UsageError
+from pilothouse.runtime.context.conversation import tool_results
 from pilothouse.runtime.context.ledger import removed_results
-from pilothouse.runtime.replay.answers import Answer, read_answer
+from pilothouse.runtime.replay.answers import Answer, error_told, read_answer
 from pilothouse.runtime.replay.divergence import Divergence
 from pilothouse.runtime.replay.exchange import Exchange, exchanges
 from pilothouse.runtime.replay.live import LiveModel
@@ -39,6 +40,7 @@ __all__ = [
 TEXT_SHOWN_MAX = 400
 """Characters of an answer that a report shows."""
 
+BAD_STATUS = 400
 REPEATS_MAX = 100
 """Replays of one run in one command."""
 
@@ -79,6 +81,7 @@ class ReplayRequest:
         allowed_programs: Programs that the agent may start.
         repeats: How often.
         timeout_s: How long the agent may take.
+        must_touch: Whether a change that no recorded request knows is a mistake.
     """
 
     mode: ReplayMode = ReplayMode.STRICT
@@ -91,6 +94,7 @@ class ReplayRequest:
     allowed_programs: tuple[str, ...] = ()
     repeats: int = 1
     timeout_s: float = 300.0
+    must_touch: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +105,7 @@ class Comparison:
         call: Number of the recorded call, or None for a further one.
         is_same: Whether both say the same and call the same tools with the same arguments.
         recorded: What the record says, shortened.
-        live: What the live model says, shortened.
+        live: What the live model says, or why it says nothing, shortened.
         status: HTTP status of the live answer.
     """
 
@@ -110,6 +114,11 @@ class Comparison:
     recorded: str
     live: str
     status: int
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the live model gave no answer."""
+        return self.status >= BAD_STATUS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +138,8 @@ class ReplayReport:
         comparisons: Live answers beside recorded ones.
         refusals: What the agent tried and was refused.
         exit_status: Of the agent, or None without its code.
-        counterfactual: `none` when nothing left the record, `full` when nothing was blocked or refused, else `partial`.
+        counterfactual: `none` when nothing left the record, `full` when nothing was blocked or refused and every live
+            call was answered, else `partial`.
         recorded: What the run ended with.
         final: What the replay ended with; None when it stopped before its end.
     """
@@ -197,10 +207,25 @@ def _check(recorded: RecordedRun, request: ReplayRequest, calls: tuple[Exchange,
             "another revision of the code needs the command that runs it",
             remedy="Give it: `--exec 'python agent.py'`",
         )
+    change = replace(request.substitution, code=None)
+    if request.must_touch and not change.is_empty and not any(_touches(change, call) for call in calls):
+        tools = ", ".join(
+            dict.fromkeys(call_id for call in calls for call_id, *_ in tool_results(call.document or {}))
+        )
+        raise UsageError(
+            f"{change.label()} changes nothing in the {len(calls)} requests of run {run[:8]}"
+            + (f"; its tool results are {tools[:TEXT_SHOWN_MAX]}" if change.tool_results else ""),
+            remedy=f"Look at what was asked: `pilothouse replay {run[:12]} --show --json`",
+            subject=run,
+        )
     if not 1 <= request.repeats <= REPEATS_MAX:
         raise UsageError(
             f"{request.repeats} repeats are not from 1 to {REPEATS_MAX}", remedy="Give `--repeat 5`"
         )
+
+
+def _touches(change: Substitution, call: Exchange) -> bool:
+    return call.document is not None and change.apply(call.document) is not call.document
 
 
 def _once(
@@ -239,7 +264,8 @@ def _once(
             recorded, request, lambda file: serve({recorded.summary.run: session}, live, compare, file)
         )
     changed = session.counts.live > 0 or bool(session.counts.blocked)
-    whole = session.counts.blocked == 0 and not refusals
+    is_answered = not any(each.has_failed for each in comparisons)
+    whole = session.counts.blocked == 0 and not refusals and is_answered
     divergence = session.first_divergence()
     is_stopped = divergence is not None and request.mode in {ReplayMode.STRICT, ReplayMode.PIN_TOOLS}
     return ReplayReport(
@@ -331,17 +357,21 @@ class _source(AbstractContextManager[Path]):  # noqa: N801 - reads as a function
 def _compared(exchange: Exchange | None, status: int, body: bytes) -> Comparison:
     found = read_answer(status, body)
     if exchange is None:
-        return Comparison(
-            call=None, is_same=False, recorded="", live=_shown(found.text, found.tools), status=status
-        )
+        return Comparison(call=None, is_same=False, recorded="", live=_live(found, body), status=status)
     recorded = read_answer(exchange.response.status, exchange.response.body)
     return Comparison(
         call=exchange.number,
         is_same=recorded == found,
         recorded=_shown(recorded.text, recorded.tools),
-        live=_shown(found.text, found.tools) if status < 400 else f"HTTP {status}",
+        live=_live(found, body),
         status=status,
     )
+
+
+def _live(found: Answer, body: bytes) -> str:
+    if found.status < BAD_STATUS:
+        return _shown(found.text, found.tools)
+    return _shown(f"HTTP {found.status} {error_told(body)}".rstrip(), ())
 
 
 def _shown(text: str, tools: tuple[tuple[str, str], ...]) -> str:

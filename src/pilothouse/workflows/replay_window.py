@@ -62,6 +62,8 @@ class WindowReport:
         skipped: Runs whose record cannot be replayed.
         served: Model calls answered from the record.
         live: Model calls that a live model answered.
+        failed: Live calls that got no answer.
+        trouble: What the first of them was told, or empty.
         blocked: Tool calls that were not in the record and not allowed.
         same: Runs that end as they did.
         changed: Runs that end otherwise.
@@ -78,6 +80,8 @@ class WindowReport:
     skipped: int
     served: int
     live: int
+    failed: int
+    trouble: str
     blocked: int
     same: int
     changed: int
@@ -162,6 +166,7 @@ def replay_window(
         for report, after in zip(reports, judged, strict=True)
         if after is not None
     )
+    failed = [one for report in reports for one in report.comparisons if one.has_failed]
     return WindowReport(
         agent=agent,
         since=since,
@@ -172,6 +177,8 @@ def replay_window(
         skipped=skipped,
         served=sum(report.counts.served for report in reports),
         live=sum(report.counts.live for report in reports),
+        failed=len(failed),
+        trouble=failed[0].live if failed else "",
         blocked=sum(report.counts.blocked for report in reports),
         same=same,
         changed=sum(after is not None for after in judged) - same,

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pilothouse.errors import ExitStatus, UsageError
+from pilothouse.interfaces.cli.asking_live import live_key
 from pilothouse.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-KEY_VARIABLE = "PILOTHOUSE_KEY"
 LOST_SHOWN_MAX = 20
 
 
@@ -125,12 +124,16 @@ def _ask_for_planted(
             remedy=f"Name the gateway: `pilothouse context probe {agent} --planted {dataset} --upstream http://127.0.0.1:4318/gw`",
         )
     name, arguments = parse_scorer_text(scorer)
-    with services.open_run_log(settings) as log, services.open_installation(settings) as installation:
+    with (
+        live_key(services, settings, agent, upstream) as key,
+        services.open_run_log(settings) as log,
+        services.open_installation(settings) as installation,
+    ):
         report = probe_planted(
             log,
             load_dataset(dataset).cases,
             ScorerRegistry().make(name, arguments),
-            LiveModel(upstream, os.environ.get(KEY_VARIABLE)),
+            LiveModel(upstream, key),
             agent=agent,
             now=services.clock.now(),
             days=days,

@@ -42,7 +42,9 @@ def register(cli: typer.Typer, services: Services) -> None:
         ] = None,
         environment: Annotated[
             str | None,
-            typer.Option(help="Where the agent runs; in `pilot` another model's answer is only told."),
+            typer.Option(
+                help="Where the agent runs; in `pilot` another model's answer is only told; calls in `replay` are no work of the agent."
+            ),
         ] = None,
         expires_in: Annotated[str, typer.Option(metavar="TIME", help="How long it works.")] = "90d",
         spans: Annotated[

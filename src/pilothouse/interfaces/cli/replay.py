@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 import json
-import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pilothouse.errors import ExitStatus, UsageError
+from pilothouse.interfaces.cli.asking_live import live_key
 from pilothouse.runtime.replay.mode import ReplayMode
 from pilothouse.settings import Settings, load_settings
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 RUNS_LISTED = 20
-KEY_VARIABLE = "PILOTHOUSE_KEY"
 
 
 def register(cli: typer.Typer, services: Services) -> None:
@@ -94,6 +93,29 @@ def register(cli: typer.Typer, services: Services) -> None:
         from pilothouse.workflows.replay_change import read_substitution
 
         settings = load_settings(home=home)
+        _check_together(
+            ("--list", listed, run is None and since is None, "lists runs instead of playing one"),
+            ("--show", show, run is not None and since is None, "shows one run: name it"),
+            ("--since", since, run is None, "plays all runs of a time, not one"),
+            ("--to", to, since is not None, "needs --since"),
+            ("--allow-tool", allow_tool, command is not None, "needs --exec: without it no tool runs"),
+            (
+                "--allow-program",
+                allow_program,
+                command is not None,
+                "needs --exec: without it no program runs",
+            ),
+            ("--evidence", evidence, command is not None, "needs --exec: the calls alone prove nothing"),
+            *(
+                (name, given, to_case is not None, "needs --to-case")
+                for name, given in (
+                    ("--by", by),
+                    ("--expect", expect),
+                    ("--forbid", forbid),
+                    ("--task-type", task_type),
+                )
+            ),
+        )
         if listed or (run is None and since is None):
             _list(services, settings, agent, as_json=as_json)
             return
@@ -115,7 +137,6 @@ def register(cli: typer.Typer, services: Services) -> None:
             command=command,
             substitution=substitution,
             live=upstream,
-            live_key=os.environ.get(KEY_VARIABLE),
             allowed_tools=frozenset(allow_tool or ()),
             allowed_programs=tuple(allow_program or ()),
             repeats=repeat,
@@ -126,7 +147,9 @@ def register(cli: typer.Typer, services: Services) -> None:
 
             replay_since(services, settings, since or "7d", request, agent=agent, to=to, as_json=as_json)
             return
-        reports = services.replay(settings, run, request)
+        models = () if substitution.model is None else (substitution.model,)
+        with live_key(services, settings, _agent_of(services, settings, run), upstream, models) as key:
+            reports = services.replay(settings, run, replace(request, live_key=key, must_touch=True))
         if evidence:
             _keep(services, settings, reports)
         if to_case is not None:
@@ -151,10 +174,12 @@ def register(cli: typer.Typer, services: Services) -> None:
                 )
             )
         else:
-            from pilothouse.interfaces.cli.replay_text import report_text
+            from pilothouse.interfaces.cli.replay_text import reports_text
 
-            for each in reports:
-                typer.echo(report_text(each))
+            typer.echo(reports_text(reports))
+        asked = [one for each in reports for one in each.comparisons]
+        if asked and all(one.has_failed for one in asked):
+            raise typer.Exit(int(ExitStatus.INFRASTRUCTURE))
         compares = request.mode in {ReplayMode.FORK, ReplayMode.COMPARE}
         if not compares and not all(each.is_equal for each in reports):
             raise typer.Exit(int(ExitStatus.BREACHED))
@@ -166,6 +191,18 @@ def _usual_mode(substitution: Substitution) -> ReplayMode:
         return ReplayMode.STRICT
     only_code = substitution.code is not None and substitution == type(substitution)(code=substitution.code)
     return ReplayMode.PIN_TOOLS if only_code else ReplayMode.FORK
+
+
+def _check_together(*rules: tuple[str, object, bool, str]) -> None:
+    """Refuse an option without the one that it belongs to: it would be silently left out."""
+    for name, given, fits, why in rules:
+        if given and not fits:
+            raise UsageError(f"{name} {why}", remedy="See both: `pilothouse replay --help`", subject=name)
+
+
+def _agent_of(services: Services, settings: Settings, run: str) -> str:
+    with services.open_run_log(settings) as log:
+        return log.read(run).summary.agent
 
 
 def _pairs(given: list[str] | None, example: str) -> dict[str, str]:

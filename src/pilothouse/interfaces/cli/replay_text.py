@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ from pilothouse.runtime.context.edits import recall_id
 if TYPE_CHECKING:
     from pilothouse.workflows.replay import ReplayReport
 
-__all__ = ["list_text", "recorded_text", "report_text"]
+__all__ = ["list_text", "recorded_text", "report_text", "reports_text"]
 
 REFUSALS_SHOWN = 10
 COMPARISONS_SHOWN = 20
@@ -93,8 +94,9 @@ def report_text(report: ReplayReport) -> str:
     lines = [
         f"replay of run {report.run[:8]} of {report.agent}: {report.mode}, {report.grain}, changed: {report.change}"
     ]
+    beside = f" ({counts.compared} asked live beside it)" if counts.compared else ""
     lines.append(
-        f"  {report.calls} recorded calls: {counts.served} served, {counts.live} live; "
+        f"  {plural(report.calls, 'recorded call')}: {counts.served} served{beside}, {counts.live} live; "
         f"tools: {counts.pinned} put back, {counts.simulated} run inside, {counts.blocked} blocked"
     )
     divergence = report.divergence
@@ -110,6 +112,22 @@ def report_text(report: ReplayReport) -> str:
         lines += [f"      also {path}" for path in divergence.further]
     if report.counterfactual != "none":
         lines.append(f"  counterfactual: {report.counterfactual}")
+    lines += _live_lines(report)
+    for refusal in report.refusals[:REFUSALS_SHOWN]:
+        lines.append(f"  refused: {refusal.what} {refusal.target} at {refusal.site}")
+    if report.exit_status is not None:
+        lines.append(f"  the agent ended with status {report.exit_status}")
+    return "\n".join(lines)
+
+
+def _live_lines(report: ReplayReport) -> list[str]:
+    """Return how many live answers say the same, and each of the first ones."""
+    asked = report.comparisons
+    if not asked:
+        return []
+    failed = sum(each.has_failed for each in asked)
+    lines = [f"  live: {sum(each.is_same for each in asked)} of {plural(len(asked), 'answer')} the same"]
+    lines[0] += f", {failed} failed" if failed else ""
     for each in report.comparisons[:COMPARISONS_SHOWN]:
         sign = "=" if each.is_same else "≠"
         lines.append(
@@ -120,11 +138,20 @@ def report_text(report: ReplayReport) -> str:
         lines.append(
             f"  and {len(report.comparisons) - COMPARISONS_SHOWN} more live answers; all of them: --json"
         )
-    for refusal in report.refusals[:REFUSALS_SHOWN]:
-        lines.append(f"  refused: {refusal.what} {refusal.target} at {refusal.site}")
-    if report.exit_status is not None:
-        lines.append(f"  the agent ended with status {report.exit_status}")
-    return "\n".join(lines)
+    return lines
+
+
+def reports_text(reports: Sequence[ReplayReport]) -> str:
+    """Return what came of one or several replays; equal ones once, with their number.
+
+    Args:
+        reports: Reports of the same run.
+    """
+    counted = Counter(map(report_text, reports))
+    return "\n".join(
+        text if len(reports) == 1 else f"{text}\n  {times} of {len(reports)} replays were like this"
+        for text, times in counted.items()
+    )
 
 
 def _moment(ns: int) -> str:

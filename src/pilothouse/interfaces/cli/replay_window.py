@@ -12,6 +12,8 @@ import typer
 
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.errors import UsageError
+from pilothouse.interfaces.cli.asking_live import live_key
+from pilothouse.reports.words import plural
 
 if TYPE_CHECKING:
     from pilothouse.interfaces.cli.services import Services
@@ -68,19 +70,21 @@ def replay_since(
         charter = desk.directory.charters().get(agent)
         if charter is not None:
             labels = {one.record.item.trace_id: one for one in trusted_labels(desk.queue, charter, now)}
-    once = replace(request, repeats=1)
     console = hint_console()
-    report = replay_window(
-        summaries,
-        lambda run: services.replay(settings, run, once)[0],
-        labels,
-        agent=agent,
-        since=now - span,
-        until=now,
-        on_progress=lambda done, of: (
-            console.print(f"{done} of {of} runs") if done and done % 100 == 0 else None
-        ),
-    )
+    models = () if request.substitution.model is None else (request.substitution.model,)
+    with live_key(services, settings, agent, request.live, models) as key:
+        once = replace(request, repeats=1, live_key=key)
+        report = replay_window(
+            summaries,
+            lambda run: services.replay(settings, run, once)[0],
+            labels,
+            agent=agent,
+            since=now - span,
+            until=now,
+            on_progress=lambda done, of: (
+                console.print(f"{done} of {of} runs") if done and done % 100 == 0 else None
+            ),
+        )
     if as_json:
         typer.echo(json.dumps({**_fields(report), "pairs": len(report.pairs)}, default=str))
     else:
@@ -96,9 +100,10 @@ def _fields(report: WindowReport) -> dict[str, object]:
 
 def _text(report: WindowReport) -> str:
     lines = (
-        f"{report.runs} runs of {report.agent} since {report.since:%Y-%m-%d}, {report.change}, replayed by {report.grain}",
+        f"{plural(report.runs, 'run')} of {report.agent} since {report.since:%Y-%m-%d}, {report.change}, replayed by {report.grain}",
         f"  {report.shares} ({report.served} served, {report.live} live, {report.blocked} blocked)",
         f"  {report.same} end as they did, {report.changed} otherwise, {report.unjudgeable} cannot be judged",
         f"  {report.skipped} more cannot be replayed; people have judged {len(report.pairs)} of those replayed",
     )
-    return "\n".join(lines)
+    trouble = (f"  {report.failed} live calls failed, first: {report.trouble}",) if report.failed else ()
+    return "\n".join((*lines, *trouble))

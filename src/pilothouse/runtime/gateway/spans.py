@@ -86,7 +86,12 @@ class SpanSink:
 
     def keep(self, call: Call) -> None:
         """Take a call that is over; when too many wait, the newest is dropped and counted."""
-        if not call.key.spans or call.route.operation not in OPERATIONS or not call.attempts:
+        if (
+            not call.key.spans
+            or call.key.is_replay
+            or call.route.operation not in OPERATIONS
+            or not call.attempts
+        ):
             return
         if len(self._waiting) >= WAITING_MAX:
             self._dropped += 1

@@ -13,7 +13,7 @@ from typing import Any
 
 from pilothouse.core.charter.digest import canonical_json
 
-__all__ = ["Answer", "read_answer"]
+__all__ = ["Answer", "error_told", "read_answer"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +58,20 @@ def read_answer(status: int, body: bytes) -> Answer:
         _messages(document, building)
     tools = tuple((call[0], _canonical("".join(call[1:]))) for call in building.calls.values())
     return Answer(text="".join(building.text), tools=tools, status=status)
+
+
+def error_told(body: bytes) -> str:
+    """Return the message of an error answer, in either protocol; empty where it says none.
+
+    Args:
+        body: Body.
+
+    Example:
+        >>> error_told(b'{"error": {"message": "no such key"}}')
+        'no such key'
+    """
+    error = next((document.get("error") for document in _documents(body)), None)
+    return str(error.get("message") or "") if isinstance(error, dict) else ""
 
 
 def _documents(body: bytes) -> Iterator[dict[str, Any]]:

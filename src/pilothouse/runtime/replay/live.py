@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 import aiohttp
@@ -56,5 +57,7 @@ class LiveModel:
             return (
                 503,
                 {"content-type": "application/json"},
-                f'{{"error": {{"message": "{type(error).__name__}"}}}}'.encode(),
+                json.dumps(
+                    {"error": {"message": f"nothing answers at {self._base} ({type(error).__name__})"}}
+                ).encode(),
             )

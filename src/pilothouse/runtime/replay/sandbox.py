@@ -39,6 +39,8 @@ CREDENTIAL = re.compile(r"(?i)(?:key|token|secret|passw|credential|auth)")
 LEFT_OUT = (".git", ".venv", "node_modules", "__pycache__")
 """Folders that are read where they are instead of copied."""
 
+STANDARD_ERROR = 2
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
@@ -72,6 +74,8 @@ class Place:
     def run(self, command: Sequence[str], environment: Mapping[str, str], *, timeout_s: float) -> int:
         """Run a command inside and return its exit status; 124 when it did not end in time.
 
+        What it prints goes to standard error: standard output is the report's.
+
         Args:
             command: The agent's own command.
             environment: Of `agent_environment_inside`.
@@ -93,7 +97,7 @@ class Place:
             "--",
             *command,
         ]
-        with subprocess.Popen(words, env=dict(environment)) as process:  # noqa: S603 - running the user's own command is what replay is for
+        with subprocess.Popen(words, env=dict(environment), stdout=STANDARD_ERROR) as process:  # noqa: S603 - running the user's own command is what replay is for
             try:
                 return process.wait(timeout_s)
             except subprocess.TimeoutExpired:

@@ -69,6 +69,7 @@ class Counts:
 
     Attributes:
         served: Model calls answered from the record.
+        compared: Those among them that a live model was asked beside it.
         live: Model calls that a live model answered.
         pinned: Tool results that were put back as recorded.
         simulated: Tool calls that ran inside, allowed by name.
@@ -76,6 +77,7 @@ class Counts:
     """
 
     served: int = 0
+    compared: int = 0
     live: int = 0
     pinned: int = 0
     simulated: int = 0
@@ -135,16 +137,21 @@ class ReplaySession:
         clean = self._redaction.apply(body)
         document = document_of(clean)
         with self._lock:
-            asked = clean
+            asked, shadow = clean, None
             if document is not None:
                 changed = self._substitution.apply(document)
                 if self.mode is ReplayMode.FORK:
                     changed = self._rewrite(changed)
-                if changed is not document:
+                if self.mode is ReplayMode.COMPARE:
+                    shadow = (
+                        clean if changed is document else json.dumps(changed, ensure_ascii=False).encode()
+                    )
+                elif changed is not document:
                     asked, document = json.dumps(changed, ensure_ascii=False).encode(), changed
             waiting = self._waiting.get(request_key(route, asked))
             if waiting:
-                return self._serve(waiting, asked)
+                self.counts.compared += shadow is not None
+                return self._serve(waiting, shadow)
             if self.mode is ReplayMode.PIN_TOOLS and document is not None:
                 pinned = self._pin(route, document)
                 if pinned is not None:
@@ -183,11 +190,11 @@ class ReplaySession:
                 return None
             return Divergence(call=left[0].number, kind=DivergenceKind.MISSING, path="$")
 
-    def _serve(self, waiting: deque[Exchange], asked: bytes) -> Serve:
+    def _serve(self, waiting: deque[Exchange], shadow: bytes | None = None) -> Serve:
         exchange = waiting.popleft()
         self._served.append(exchange)
         self.counts.served += 1
-        return Serve(exchange, asked if self.mode is ReplayMode.COMPARE else None)
+        return Serve(exchange, shadow)
 
     def _left(self) -> list[Exchange]:
         return sorted(
@@ -212,7 +219,7 @@ class ReplaySession:
                 self._count_once("pinned", call_id)
         if any(differences(call.document, pinned)):
             return None
-        return self._serve(self._waiting[call.key], b"")
+        return self._serve(self._waiting[call.key])
 
     def _rewrite(self, document: dict[str, Any]) -> dict[str, Any]:
         """Put recorded results where tool and arguments are recorded ones; let others pass only by name."""

@@ -156,5 +156,7 @@ def decoded(call: Call) -> tuple[bytes, list[tuple[int, int]]]:
 
 
 def _usual_mode(call: Call) -> RecordMode:
-    """A call under a charter must be recorded; without one, nobody has asked for evidence yet."""
+    """A call under a charter must be recorded; without one, nobody has asked for evidence yet; a replay is no run."""
+    if call.key.is_replay:
+        return RecordMode.OFF
     return RecordMode.BEST_EFFORT if call.policy.charter is None else RecordMode.REQUIRED

@@ -48,7 +48,7 @@ def find_run(connection: sqlite3.Connection, run: str) -> str:
     ).fetchall()
     if low and len(rows) == 1:
         return str(rows[0][0])
-    problem = f"several runs begin with {run!r}." if rows else f"no run {run!r} was recorded."
+    problem = f"several runs begin with {run!r}" if rows else f"no run {run!r} was recorded"
     raise UnknownName(problem, remedy="List them: `pilothouse replay --list`", subject=run)
 
 

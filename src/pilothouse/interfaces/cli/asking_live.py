@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The key by which a command asks a live model again, for what is no production: a replay, a probe."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from pilothouse.interfaces.cli.services import Services
+    from pilothouse.settings import Settings
+
+__all__ = ["KEY_VARIABLE", "live_key"]
+
+KEY_VARIABLE = "PILOTHOUSE_KEY"
+"""Key for a gateway that is not this installation's own."""
+
+KNOWN_AFTER_S = 1.2
+"""A running gateway knows a new key within a second."""
+
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+@contextmanager
+def live_key(
+    services: Services, settings: Settings, agent: str, upstream: str | None, models: Sequence[str] = ()
+) -> Iterator[str | None]:
+    """Give a key for a live model: the one in the environment, else one made for this command alone.
+
+    Only this installation's own gateway takes a made one. It ends with the command.
+
+    Args:
+        services: Opens the store of keys.
+        settings: Values in force.
+        agent: Agent that it stands for.
+        upstream: Gateway that is asked, or None when nobody is.
+        models: Exact models it may ask for; empty for those that the charter pins.
+    """
+    given = os.environ.get(KEY_VARIABLE)
+    if given or upstream is None or not _is_own(upstream, services.server_address(settings)):
+        yield given
+        return
+    from pilothouse.workflows.gateway_keys import replay_key, revoke_key
+
+    with services.open_gateway_store(settings) as store:
+        made = replay_key(store, agent, models=models, now=services.clock.now())
+        try:
+            time.sleep(KNOWN_AFTER_S)
+            yield made.key
+        finally:
+            revoke_key(store, made.kept.prefix, actor=made.kept.created_by, now=services.clock.now())
+
+
+def _is_own(upstream: str, address: str | None) -> bool:
+    if address is None:
+        return False
+    asked, own = urlsplit(upstream), urlsplit(address)
+    same_host = asked.hostname == own.hostname or {asked.hostname, own.hostname} <= LOOPBACK
+    return same_host and asked.port == own.port
