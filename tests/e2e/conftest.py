@@ -32,6 +32,15 @@ def browser():
 
 
 @pytest.fixture(scope="session")
+def recording(tmp_path_factory):
+    """`pilothouse up` over a scripted model, with a charter that switches edits of the context on."""
+    import recording_server  # noqa: PLC0415 - most end-to-end tests need it not
+
+    with recording_server.recording_server(tmp_path_factory.mktemp("up")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
 def filled_site(tmp_path_factory):
     """A site of people with one of everything, and the address it is served at."""
     import desk_world  # noqa: PLC0415 - most end-to-end tests need neither

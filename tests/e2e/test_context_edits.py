@@ -10,36 +10,24 @@ import time
 import httpx
 import openai
 import pytest
-from recording_server import AGENT, FACT, MODEL, PAGES, reader_code, recording_server
+from recording_server import AGENT, FACT, MODEL, PAGES, reader_code
 
 from pilothouse.runtime.replay.sandbox import is_closable
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("recording")]
 
 RUN = "ed" * 16
-WINDOW = 4_000
-EDITS = (
-    (
-        "context: {policy: refuse",
-        "context: {policy: shorten_visibly, edits: {from: 0.5, keep_last: 3, pinned: [never-there]}",
-    ),
-    ("  judges: []", f"  limits: {{window_tokens: {WINDOW}}}\n  judges: []"),
-)
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    with recording_server(tmp_path_factory.mktemp("up"), *EDITS) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def said(site):
+def said(recording):
     """The agent's run by the official client: its answer, and the headers of each call."""
     code: dict = {}
     exec(reader_code(), code)
     headers = []
-    with openai.OpenAI(base_url=f"{site.gateway}/r/{RUN}/v1", api_key=site.key, max_retries=0) as client:
+    with openai.OpenAI(
+        base_url=f"{recording.gateway}/r/{RUN}/v1", api_key=recording.key, max_retries=0
+    ) as client:
 
         def ask(body):
             answer = client.chat.completions.with_raw_response.create(**body)
@@ -53,7 +41,7 @@ def said(site):
         return code["converse"](ask, recall), headers
 
 
-def test_a_long_request_is_shortened_and_says_so_and_nothing_is_lost(site, said):
+def test_a_long_request_is_shortened_and_says_so_and_nothing_is_lost(recording, said):
     answer, headers = said
     assert answer == FACT
     edited = [one.get("x-pilothouse-edited", "") for one in headers]
@@ -63,55 +51,55 @@ def test_a_long_request_is_shortened_and_says_so_and_nothing_is_lost(site, said)
     assert all(float(one["x-pilothouse-context"]) < 1 for one in headers)
 
 
-def test_a_person_sees_what_went_and_reads_it(site, said):
-    status, shown = site.typed("replay", RUN[:8], "--show")
+def test_a_person_sees_what_went_and_reads_it(recording, said):
+    status, shown = recording.typed("replay", RUN[:8], "--show")
     assert status == 0
     lines = [line for line in shown.splitlines() if "pilothouse context recall" in line]
     assert "old" in lines[0]
     assert "$.messages[3]" in lines[0]
     assert "context.keep_last took out 3 results" in shown
     ident = lines[0].rsplit(" ", 1)[1]
-    status, text = site.typed("context", "recall", ident)
+    status, text = recording.typed("context", "recall", ident)
     assert (status, FACT in text, text.startswith("Page 1.")) == (0, True, True)
-    assert site.typed("context", "recall", ident, "--end", "4") == (0, "Page\n")
-    status, told = site.typed("context", "recall", ident[:-3] + "fff")
+    assert recording.typed("context", "recall", ident, "--end", "4") == (0, "Page\n")
+    status, told = recording.typed("context", "recall", ident[:-3] + "fff")
     assert (status, "nothing is kept under" in told) == (2, True)
 
 
-def test_nobody_but_its_agent_recalls_it(site, said):
-    _, shown = site.typed("replay", RUN[:8], "--show")
+def test_nobody_but_its_agent_recalls_it(recording, said):
+    _, shown = recording.typed("replay", RUN[:8], "--show")
     ident = next(line for line in shown.splitlines() if "context recall" in line).rsplit(" ", 1)[1]
-    place = f"{site.gateway}/v1/recall/{ident}"
+    place = f"{recording.gateway}/v1/recall/{ident}"
     with httpx.Client(timeout=10) as client:
         assert client.get(place).status_code == 401
-        stranger = json.loads(site.typed("key", "add", "somebody-else", "--json")[1])["key"]
+        stranger = json.loads(recording.typed("key", "add", "somebody-else", "--json")[1])["key"]
         time.sleep(1.5)  # a new key is known within a second
         refused = client.get(place, headers={"authorization": f"Bearer {stranger}"})
         assert (refused.status_code, refused.json()["error"]["code"]) == (404, "recall_unknown")
-        own = client.get(place + "?start=5&end=7", headers={"x-api-key": site.key})
+        own = client.get(place + "?start=5&end=7", headers={"x-api-key": recording.key})
         assert (own.status_code, own.text) == (200, "1.")
 
 
-def test_what_was_shortened_by_the_charter_is_no_silent_truncation(site, said):
-    status, text = site.typed("context", "probe", AGENT)
+def test_what_was_shortened_by_the_charter_is_no_silent_truncation(recording, said):
+    status, text = recording.typed("context", "probe", AGENT)
     assert (status, "0 read short" in text) == (0, True), text
     assert "shortened by the charter's edits" in text
 
 
 @pytest.mark.skipif(not is_closable(), reason="this system gives no namespaces")
-def test_the_run_replays_equal_by_its_code_which_recalls_again(site, said, tmp_path, monkeypatch):
+def test_the_run_replays_equal_by_its_code_which_recalls_again(recording, said, tmp_path, monkeypatch):
     (tmp_path / "agent.py").write_text(reader_code())
     monkeypatch.chdir(tmp_path)
-    before = site.provider.calls
-    status, text = site.typed("replay", RUN[:8], "--exec", f"{sys.executable} agent.py")
+    before = recording.provider.calls
+    status, text = recording.typed("replay", RUN[:8], "--exec", f"{sys.executable} agent.py")
     assert (status, "every call was the recorded one" in text) == (0, True), text
     assert f"{PAGES + 2} served, 0 live" in text
-    assert site.provider.calls == before
+    assert recording.provider.calls == before
 
 
-def test_what_does_not_fit_even_without_results_is_refused_aloud(site):
+def test_what_does_not_fit_even_without_results_is_refused_aloud(recording):
     text = "where is the order of the customer " * 700
-    client = openai.OpenAI(base_url=f"{site.gateway}/v1", api_key=site.key, max_retries=0)
+    client = openai.OpenAI(base_url=f"{recording.gateway}/v1", api_key=recording.key, max_retries=0)
     with client, pytest.raises(openai.BadRequestError) as refused:
         client.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": text}])
     assert refused.value.code == "context_length_exceeded"

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 from typer.testing import CliRunner
 
 from pilothouse.app import command_tree
@@ -24,6 +25,16 @@ EXAMPLE = Path(__file__).parents[2] / "examples/plain_python"
 AGENT, MODEL = "orders-plain", "stub-large-2026-01-15"
 PAGES = 7
 FACT = "The reference is DE44-5001."
+
+WINDOW = 4_000
+CHANGES = (
+    ("schema: answer.schema.json, on_invalid", 'schema: "?", on_invalid'),
+    (
+        "context: {policy: refuse",
+        "context: {policy: shorten_visibly, edits: {from: 0.5, keep_last: 3, pinned: [never-there]}",
+    ),
+    ("  judges: []", f"  limits: {{window_tokens: {WINDOW}}}\n  judges: []"),
+)
 
 READER = """
 import json, os, sys, urllib.request
@@ -119,6 +130,18 @@ class Recording:
         """Base address of the gateway, without `/v1`."""
         return f"{self.base}/gw"
 
+    def converse(self, run: str, question: str = "What is the reference?") -> str:
+        """Let the agent answer a question as a run, and return its answer."""
+        code: dict = {}
+        exec(reader_code(), code)
+        headers = {"authorization": f"Bearer {self.key}"}
+        with httpx.Client(base_url=f"{self.gateway}/r/{run}/v1", headers=headers, timeout=30) as client:
+            return code["converse"](
+                lambda body: client.post("/chat/completions", json=body).json(),
+                lambda **named: client.get(f"/recall/{named['id']}").text,
+                question,
+            )
+
     def typed(self, *words):
         """Type a command in this process; return its exit status and everything it said."""
         done = CliRunner().invoke(
@@ -126,7 +149,6 @@ class Recording:
             list(words),
             env={
                 "PILOTHOUSE_HOME": str(self.home),
-                "PILOTHOUSE_KEY": self.key,
                 "NO_COLOR": "1",
                 "COLUMNS": "200",
             },
@@ -139,12 +161,12 @@ class Recording:
 
 
 @contextmanager
-def recording_server(folder: Path, *edits: tuple[str, str]):
+def recording_server(folder: Path):
     """Start a model and `pilothouse up` with the example's charter, edited."""
     charter = folder / "charter"
     shutil.copytree(EXAMPLE, charter)
     text = (charter / "charter.yaml").read_text()
-    for old, new in (("schema: answer.schema.json, on_invalid", 'schema: "?", on_invalid'), *edits):
+    for old, new in CHANGES:
         assert old in text, old
         text = text.replace(old, new)
     (charter / "charter.yaml").write_text(text)

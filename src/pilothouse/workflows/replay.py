@@ -8,8 +8,8 @@ import os
 import shlex
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol
@@ -17,7 +17,7 @@ from typing import Literal, Protocol
 from pilothouse.core.evidence.run_log import Draw, RecordedRun, Replayable
 from pilothouse.errors import EvidenceError, UsageError
 from pilothouse.runtime.context.conversation import tool_results
-from pilothouse.runtime.context.ledger import removed_results
+from pilothouse.runtime.context.ledger import ID, removed_results
 from pilothouse.runtime.replay.answers import Answer, error_told, read_answer
 from pilothouse.runtime.replay.divergence import Divergence
 from pilothouse.runtime.replay.exchange import Exchange, exchanges
@@ -326,32 +326,24 @@ def _replay_code(
         return status, place.refusals()
 
 
-class _source(AbstractContextManager[Path]):  # noqa: N801 - reads as a function where it is used
-    """The folder of the agent's code: the one given, or another revision of it checked out apart."""
-
-    def __init__(self, request: ReplayRequest) -> None:
-        self._request = request
-        self._made: tempfile.TemporaryDirectory[str] | None = None
-
-    def __enter__(self) -> Path:
-        revision = self._request.substitution.code
-        if revision is None:
-            return self._request.folder
-        self._made = tempfile.TemporaryDirectory(prefix="ph-code-")
-        words = ["git", "-C", str(self._request.folder), "archive", "--format=tar", revision]
-        archived = subprocess.run(words, capture_output=True, check=False)  # noqa: S603 - git with a revision that git itself checks
-        if archived.returncode != 0:
-            raise UsageError(
-                f"git knows no revision {revision!r} in {self._request.folder}",
-                remedy="List them: `git log --oneline`",
-                subject=revision,
-            )
-        subprocess.run(["tar", "-x", "-C", self._made.name], input=archived.stdout, check=True)  # noqa: S603, S607 - fixed words
-        return Path(self._made.name)
-
-    def __exit__(self, *_: object) -> None:
-        if self._made is not None:
-            self._made.cleanup()
+@contextmanager
+def _source(request: ReplayRequest) -> Iterator[Path]:
+    """Give the folder of the agent's code: the one named, or another revision of it checked out apart."""
+    revision = request.substitution.code
+    if revision is None:
+        yield request.folder
+        return
+    words = ["git", "-C", str(request.folder), "archive", "--format=tar", revision]
+    archived = subprocess.run(words, capture_output=True, check=False)  # noqa: S603 - git with a revision that git itself checks
+    if archived.returncode != 0:
+        raise UsageError(
+            f"git knows no revision {revision!r} in {request.folder}",
+            remedy="List them: `git log --oneline`",
+            subject=revision,
+        )
+    with tempfile.TemporaryDirectory(prefix="ph-code-") as made:
+        subprocess.run(["tar", "-x", "-C", made], input=archived.stdout, check=True)  # noqa: S603, S607 - fixed words
+        yield Path(made)
 
 
 def _compared(exchange: Exchange | None, status: int, body: bytes) -> Comparison:
@@ -361,11 +353,17 @@ def _compared(exchange: Exchange | None, status: int, body: bytes) -> Comparison
     recorded = read_answer(exchange.response.status, exchange.response.body)
     return Comparison(
         call=exchange.number,
-        is_same=recorded == found,
+        is_same=_without_run(recorded) == _without_run(found),
         recorded=_shown(recorded.text, recorded.tools),
         live=_live(found, body),
         status=status,
     )
+
+
+def _without_run(answer: Answer) -> Answer:
+    """Return an answer in which ids of removed results name no run: a live call is none of the recorded run."""
+    tools = tuple((name, ID.sub(lambda named: named["digest"], args)) for name, args in answer.tools)
+    return replace(answer, tools=tools)
 
 
 def _live(found: Answer, body: bytes) -> str:

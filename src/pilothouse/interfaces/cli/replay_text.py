@@ -126,7 +126,7 @@ def _live_lines(report: ReplayReport) -> list[str]:
     if not asked:
         return []
     failed = sum(each.has_failed for each in asked)
-    lines = [f"  live: {sum(each.is_same for each in asked)} of {plural(len(asked), 'answer')} the same"]
+    lines = [f"  live answers: {sum(each.is_same for each in asked)} of {len(asked)} the same"]
     lines[0] += f", {failed} failed" if failed else ""
     for each in report.comparisons[:COMPARISONS_SHOWN]:
         sign = "=" if each.is_same else "≠"
