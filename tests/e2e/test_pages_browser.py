@@ -38,6 +38,7 @@ PAGES = {
     "ownership": f"{BASE}/ownership",
     "readiness": f"{BASE}/readiness",
     "readiness_part": f"{BASE}/readiness?show=breached&open=MON-7",
+    "reviews": f"{BASE}/reviews",
     "rollout": f"{BASE}/rollout",
     "run": f"{BASE}/runs/{desk_world.RUN}?against={desk_world.OTHER_RUN}",
     "runs": f"{BASE}/runs",

@@ -19,6 +19,7 @@ from pilothouse.app.control_room import control_room
 from pilothouse.app.pages import page_desk
 from pilothouse.core.verdict.stability import DayRecord, Reset
 from pilothouse.interfaces.web.controls import ControlsRoom
+from pilothouse.interfaces.web.hand_out import HandOutRoom
 from pilothouse.interfaces.web.incidents import IncidentRoom
 from pilothouse.interfaces.web.pages import web_app
 from pilothouse.interfaces.web.review import ReviewRoom
@@ -36,6 +37,7 @@ from pilothouse.settings import load_settings
 from pilothouse.testing import FixedClock, MemoryLedger
 from pilothouse.workflows.assess import Assessment, assess
 from pilothouse.workflows.background import TickState
+from pilothouse.workflows.hand_out import HandOut
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.people import Directory
 from pilothouse.workflows.review import Workbench
@@ -203,6 +205,7 @@ def people_site(home: Path, *, open_reading: bool = True, proxy: Proxy | None = 
         rooms = (
             SigningRoom(ledger, sign_in.directory, clock),
             ReviewRoom(bench, clock),
+            HandOutRoom(HandOut(queue, sign_in.directory, ledger), clock),
             RolloutRoom(installation, shows),
             IncidentRoom(room),
             ControlsRoom(desk),

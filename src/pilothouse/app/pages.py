@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from pilothouse.app.runs import open_run_log
 
 if TYPE_CHECKING:
     from pilothouse.ledger.ledger import SqlLedger
+    from pilothouse.ports.lake import AgentSeen
     from pilothouse.ports.runlog import RunLog
     from pilothouse.settings import Settings
     from pilothouse.workflows.control_room import ControlRoom
@@ -23,7 +24,14 @@ if TYPE_CHECKING:
 __all__ = ["open_page_desk", "page_desk"]
 
 
-def page_desk(room: ControlRoom, ledger: SqlLedger, runs: RunLog, *, shows: Shows | None = None) -> PageDesk:
+def page_desk(
+    room: ControlRoom,
+    ledger: SqlLedger,
+    runs: RunLog,
+    *,
+    shows: Shows | None = None,
+    seen: Callable[[], Sequence[AgentSeen]] | None = None,
+) -> PageDesk:
     """Return the desk of an opened installation.
 
     Args:
@@ -31,6 +39,7 @@ def page_desk(room: ControlRoom, ledger: SqlLedger, runs: RunLog, *, shows: Show
         ledger: Its ledger, as its class.
         runs: Its run log.
         shows: Keeps assessments and pages for a minute; None makes each anew.
+        seen: Gives the agents that telemetry knows; None asks the lake each time.
     """
     from pilothouse.ledger.gateway import SqlGatewayStore
     from pilothouse.workflows.shows.desk import PageDesk
@@ -42,6 +51,7 @@ def page_desk(room: ControlRoom, ledger: SqlLedger, runs: RunLog, *, shows: Show
         runs=runs,
         judge=shows.assessment if shows else None,
         keep=shows.page if shows else None,
+        seen=seen,
     )
 
 

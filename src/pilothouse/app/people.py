@@ -84,13 +84,17 @@ def people_rooms(ledger: SqlLedger, sign_in: SignIn) -> tuple[Room, ...]:
         ledger: The opened ledger.
         sign_in: Who people are.
     """
+    from pilothouse.interfaces.web.hand_out import HandOutRoom
     from pilothouse.interfaces.web.review import ReviewRoom
     from pilothouse.interfaces.web.signing import SigningRoom
+    from pilothouse.ledger.review_queue import SqlReviewQueue
+    from pilothouse.workflows.hand_out import HandOut
 
-    clock = SystemClock()
+    clock, directory = SystemClock(), sign_in.directory
     return (
-        SigningRoom(ledger, sign_in.directory, clock),
-        ReviewRoom(workbench_of(ledger, sign_in.directory), clock),
+        SigningRoom(ledger, directory, clock),
+        ReviewRoom(workbench_of(ledger, directory), clock),
+        HandOutRoom(HandOut(SqlReviewQueue(ledger.database), directory, ledger), clock),
     )
 
 

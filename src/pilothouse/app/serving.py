@@ -109,6 +109,7 @@ def _serve_node(
     from pilothouse.interfaces.web.shelf import ShelfRoom
     from pilothouse.interfaces.web.waivers import WaiverRoom
     from pilothouse.lake.health import metrics_text
+    from pilothouse.workflows.agents import SeenAgents
     from pilothouse.workflows.background import Background, Tick
     from pilothouse.workflows.reconcile import RECONCILE_EVERY_S, GapWatch, open_gap_incidents
     from pilothouse.workflows.show import Shows
@@ -125,8 +126,9 @@ def _serve_node(
     def work() -> Sequence[TickState]:  # of the ticks below, one of which renews these pages
         return background.states()
 
-    shows = Shows(installation, health=node.health, work=work, life=AHEAD_LIFE)
-    desk = page_desk(room, ledger, run_log, shows=shows)
+    seen = SeenAgents(installation.lake).read
+    shows = Shows(installation, health=node.health, work=work, life=AHEAD_LIFE, seen=seen)
+    desk = page_desk(room, ledger, run_log, shows=shows, seen=seen)
     background = Background(
         (
             Tick(name="pages", every_s=AHEAD_EVERY_S, run=PagesAhead(installation, shows, desk).run),

@@ -6,13 +6,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from urllib.parse import quote
 
 from pilothouse.core.evidence.review import Answer, ItemState, ReviewSource
 from pilothouse.core.verdict.numbers import significant
 from pilothouse.ports.review import ItemRecord
 from pilothouse.reports.foreign import foreign_line, foreign_text
 from pilothouse.reports.moments import Moment, moment
-from pilothouse.reports.view_models import Frozen, Page, Sentence, count_of, page_moment
+from pilothouse.reports.view_models import Frozen, Link, Page, Sentence, count_of, page_moment
 
 __all__ = [
     "AfterAnswer",
@@ -106,6 +107,7 @@ class ReviewPage(Page):
         agents: Agents whose outputs this person reviews, and what waits for each.
         after: The last answer, or None.
         can_start: Whether anything waits.
+        hand_out: Where this person hands reviews out, by agent.
     """
 
     waiting: str
@@ -113,6 +115,7 @@ class ReviewPage(Page):
     agents: tuple[str, ...]
     after: AfterAnswer | None
     can_start: bool
+    hand_out: tuple[Link, ...] = ()
 
 
 class ReviewItemPage(Page):
@@ -195,7 +198,13 @@ def _items(count: int) -> str:
 
 
 def build_queue(
-    waiting: int, agents: Sequence[str], now: datetime, *, week: str, after: AfterAnswer | None = None
+    waiting: int,
+    agents: Sequence[str],
+    now: datetime,
+    *,
+    week: str,
+    after: AfterAnswer | None = None,
+    hand_out: Sequence[str] = (),
 ) -> ReviewPage:
     """Build the page of the queue.
 
@@ -205,6 +214,7 @@ def build_queue(
         now: The moment.
         week: The person's week, in words.
         after: The last answer, or None.
+        hand_out: Agents whose reviews this person hands out.
     """
     plain = f"{_items(waiting)} for you." if waiting else "Nothing waits for you."
     return ReviewPage(
@@ -218,6 +228,10 @@ def build_queue(
         agents=tuple(agents),
         after=after,
         can_start=waiting > 0,
+        hand_out=tuple(
+            Link(text=f"Hand out the reviews of {agent}", href=f"/agents/{quote(agent, safe='')}/reviews")
+            for agent in hand_out
+        ),
     )
 
 

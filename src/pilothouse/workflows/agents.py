@@ -3,13 +3,47 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Sequence
+
 from pilothouse.errors import UnknownName, UsageError
+from pilothouse.ports.lake import AgentSeen, Lake
 from pilothouse.workflows.installation import Installation
 
-__all__ = ["NAMES_SHOWN_MAX", "choose_agent"]
+__all__ = ["NAMES_SHOWN_MAX", "SeenAgents", "choose_agent"]
 
 NAMES_SHOWN_MAX = 10
 """Names listed in a message; a person reads no more of them."""
+
+ASKED_SHARE = 0.01
+"""Most of the time that a server spends asking: an answer is shown a hundred times as long as it took."""
+
+SEEN_LIFE_MAX_S = 10.0
+"""Longest time until an agent that nobody knew stands on the Fleet page."""
+
+
+class SeenAgents:
+    """The agents that telemetry knows, for a server whose pages ask all the time: it counts every task there is.
+
+    Args:
+        lake: Telemetry.
+        monotonic: The monotonic clock, seconds.
+    """
+
+    def __init__(self, lake: Lake, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._lake = lake
+        self._monotonic = monotonic
+        self._kept: Sequence[AgentSeen] = ()
+        self._until = float("-inf")
+
+    def read(self) -> Sequence[AgentSeen]:
+        """Return them, by name; a few seconds old where counting takes long."""
+        began = self._monotonic()
+        if began >= self._until:
+            self._kept = self._lake.agents()
+            ended = self._monotonic()
+            self._until = ended + min((ended - began) / ASKED_SHARE, SEEN_LIFE_MAX_S)
+        return self._kept
 
 
 def choose_agent(installation: Installation, asked: str | None) -> str:

@@ -15,7 +15,7 @@ from pilothouse.core.evidence.outcome import Outcome
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.verdict.verdict import AgentVerdict, Status
 from pilothouse.errors import InfrastructureError, PilothouseError, UnknownName
-from pilothouse.ports.lake import LakeHealth, SpanRecord, TaskCursor, TaskFilter
+from pilothouse.ports.lake import AgentSeen, LakeHealth, SpanRecord, TaskCursor, TaskFilter
 from pilothouse.ports.ledger import CharterInForce, Ledger
 from pilothouse.reports.agent import AgentPage, AgentTraffic, build_agent
 from pilothouse.reports.fleet import FleetPage, Governed, build_fleet
@@ -88,6 +88,7 @@ class Shows:
         health: Reads the lake's counters; None where this process takes no telemetry in.
         work: Reads how recurring work is doing.
         life: Age up to which an assessment is shown; more than a minute where `renew` runs ahead.
+        seen: Gives the agents that telemetry knows; None asks the lake each time.
     """
 
     def __init__(
@@ -98,8 +99,10 @@ class Shows:
         health: Callable[[], LakeHealth] | None = None,
         work: Callable[[], Sequence[TickState]] = tuple,
         life: timedelta = MINUTE,
+        seen: Callable[[], Sequence[AgentSeen]] | None = None,
     ) -> None:
         self._installation = installation
+        self._ask_seen = seen
         self._health = health
         self._work = work
         self._kept = KeptPages(installation, judge, life=life)
@@ -113,7 +116,7 @@ class Shows:
         """Return the Fleet page."""
         now, notices = self.now(), []
         try:
-            seen = self._installation.lake.agents()
+            seen = self._seen()
         except InfrastructureError as error:
             seen = ()
             notices.append(f"Telemetry did not answer: {error.message}.")
@@ -194,6 +197,9 @@ class Shows:
             UnknownName: No charter has that name.
         """
         return self._kept.renew(self._governs(agent), self.now(), {**_OWN, **makes})
+
+    def _seen(self) -> Sequence[AgentSeen]:
+        return self._ask_seen() if self._ask_seen else self._installation.lake.agents()
 
     def _step(self, verdict: AgentVerdict, charter: Charter) -> ActionOffer | None:
         key = (verdict.agent, verdict.charter_digest, verdict.as_of)
@@ -306,7 +312,7 @@ class Shows:
         """Return every agent that has a page, by name; without the lake's when it does not answer."""
         names = {record.agent for record in self._installation.ledger.charters()}
         with suppress(InfrastructureError):
-            names |= {seen.agent for seen in self._installation.lake.agents()}
+            names |= {seen.agent for seen in self._seen()}
         return tuple(sorted(names))
 
     def is_governed(self, agent: str) -> bool:

@@ -12,6 +12,7 @@ import pytest
 
 from pilothouse.errors import StorageUnavailable
 from pilothouse.workflows import kept_pages
+from pilothouse.workflows.agents import SeenAgents
 from pilothouse.workflows.one_reading import OneReading
 from pilothouse.workflows.show import Shows
 from pilothouse.workflows.shows.ahead import AHEAD_LIFE, PagesAhead
@@ -157,3 +158,21 @@ DAY_NS = 86_400 * 1_000_000_000
 
 def world_filter(start, end):
     return kept_pages.TaskFilter(agent=AGENT, from_ns=start, to_ns=end)
+
+
+def test_agents_are_counted_again_when_a_hundred_times_the_cost_has_passed():
+    class Slow:
+        asked = 0
+
+        def agents(self):
+            self.asked += 1
+            moment[0] += 0.05
+            return (self.asked,)
+
+    moment, lake = [0.0], Slow()
+    seen = SeenAgents(lake, lambda: moment[0])
+    assert seen.read() == seen.read() == (1,)
+    moment[0] += 4.9
+    assert seen.read() == (1,)
+    moment[0] += 0.2
+    assert seen.read() == (2,)

@@ -32,13 +32,16 @@ class Action(StrEnum):
     APPROVE = "approve"
     OPERATE = "operate"
     HANDLE = "handle"
+    ASSIGN = "assign"
     CURATE = "curate"
     ERASE = "erase"
 
 
 POWERS: Mapping[Role, frozenset[Action]] = {
     Role.OWNER: frozenset(Action),
-    Role.APPROVER: frozenset({Action.READ, Action.REVIEW, Action.SIGN, Action.APPROVE, Action.CURATE}),
+    Role.APPROVER: frozenset(
+        {Action.READ, Action.REVIEW, Action.SIGN, Action.APPROVE, Action.ASSIGN, Action.CURATE}
+    ),
     Role.REVIEWER: frozenset({Action.READ, Action.REVIEW}),
     Role.OPERATOR: frozenset({Action.READ, Action.SIGN, Action.OPERATE}),
     Role.AUDITOR: frozenset({Action.READ}),

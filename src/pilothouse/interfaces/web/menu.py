@@ -47,6 +47,7 @@ _SHOWN_AS = {
     "trace": "tasks",
     "run": "runs",
     "review_item": "review",
+    "reviews": "review",
     "incident": "incidents",
     "signing": "ownership",
     "waivers": "readiness",

@@ -54,6 +54,7 @@ class ReviewRoom:
                 self._clock.now().replace(microsecond=0),
                 week=own_week_in_words(self._bench.week(visit.person)),
                 after=self._after(visit),
+                hand_out=self._bench.directory.agents_for(visit.person, Action.ASSIGN),
             )
             return frame.answer(visit.request, page, governed=False, viewer=visit.viewer)
 

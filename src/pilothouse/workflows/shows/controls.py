@@ -12,6 +12,7 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.errors import CharterInvalid
 from pilothouse.ports.audit import AuditRecord
 from pilothouse.ports.controls import ControlStore
+from pilothouse.ports.lake import AgentSeen
 from pilothouse.reports.control_facts import ControlFacts, DeniedCall, ExamplesRun, ToolUse
 from pilothouse.reports.controls import build_controls
 from pilothouse.reports.sections import SectionsPage
@@ -38,6 +39,7 @@ def show_controls(
     agent: str,
     now: datetime,
     *,
+    seen: Sequence[AgentSeen],
     person: str = "",
     doing: str = "",
 ) -> SectionsPage:
@@ -48,6 +50,7 @@ def show_controls(
         controls: What is paused or rolled back.
         agent: Agent with a charter in force.
         now: The moment, aware UTC.
+        seen: The agents that telemetry knows.
         person: Person id of who looks at it, or empty.
         doing: What the visitor asked to do and has not confirmed.
     """
@@ -56,8 +59,8 @@ def show_controls(
     decided = room.log.search(agent=agent, kind=DECIDED, limit=DECISIONS_READ_MAX)
     used, denied = _count(decided, now)
     examples, problem = _examples(charter)
-    seen = next((one.versions for one in room.installation.lake.agents() if one.agent == agent), ())
-    serving = seen[0] if seen else None
+    versions = next((one.versions for one in seen if one.agent == agent), ())
+    serving = versions[0] if versions else None
     facts = ControlFacts(
         pauses=tuple(one for one in state.pauses.values() if one.agent == agent),
         rollback=state.rollback_of(agent),

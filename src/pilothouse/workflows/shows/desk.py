@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ from pilothouse.workflows.shows.watch import show_watch
 
 if TYPE_CHECKING:
     from pilothouse.ports.gateway import GatewayStore
+    from pilothouse.ports.lake import AgentSeen
     from pilothouse.ports.runlog import RunLog
     from pilothouse.reports.sections import SectionsPage
     from pilothouse.workflows.boundary_room import BoundaryRoom
@@ -53,6 +54,7 @@ class PageDesk:
         runs: Recorded runs.
         judge: Gives assessments; a server's keeps them for a minute, None makes each anew.
         keep: Keeps pages that read all tasks of weeks as long as their assessment; None makes each anew.
+        seen: Gives the agents that telemetry knows; None asks the lake each time.
     """
 
     control_room: ControlRoom
@@ -61,6 +63,7 @@ class PageDesk:
     runs: RunLog
     judge: Callable[[str], Assessment] | None = None
     keep: Keeper | None = None
+    seen: Callable[[], Sequence[AgentSeen]] | None = None
 
     @property
     def installation(self) -> Installation:
@@ -133,7 +136,13 @@ class PageDesk:
             doing: `pause`, `rollback` or empty.
         """
         return show_controls(
-            self.boundary, self.control_room.controls, agent, self.now(), person=person, doing=doing
+            self.boundary,
+            self.control_room.controls,
+            agent,
+            self.now(),
+            seen=self.seen() if self.seen else self.installation.lake.agents(),
+            person=person,
+            doing=doing,
         )
 
     def waivers(self, agent: str, *, person: str = "", item: str = "") -> SectionsPage:
