@@ -50,6 +50,7 @@ OF_AGENT = [
     "integrations",
     "ownership",
     "controls",
+    "reviews",
     "rollout",
     "value",
     "executive",
