@@ -10,14 +10,25 @@ from typing import TYPE_CHECKING
 from pilothouse.app.opening import open_stores, simulated_now
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from pilothouse.ledger.ledger import SqlLedger
     from pilothouse.ports.controls import Controls
     from pilothouse.settings import Settings
+    from pilothouse.workflows.assess import Assessment
     from pilothouse.workflows.background import Tick
     from pilothouse.workflows.control_room import ControlRoom
     from pilothouse.workflows.installation import Installation
+    from pilothouse.workflows.show import Shows
 
-__all__ = ["alert_ticks", "control_room", "open_control_room", "running_controls", "running_pager"]
+__all__ = [
+    "alert_ticks",
+    "control_room",
+    "note_tick",
+    "open_control_room",
+    "running_controls",
+    "running_pager",
+]
 
 ALERTS_EVERY_S = 30.0
 """A breach is frozen every five minutes at most; half a minute later it is an incident and people are called."""
@@ -124,3 +135,28 @@ def alert_ticks(room: ControlRoom) -> tuple[Tick, ...]:
         ),
         Tick(name="rollout", every_s=WATCH_EVERY_S, run=lambda now: watch_rollout(room, now)),
     )
+
+
+def note_tick(room: ControlRoom, ledger: SqlLedger, shows: Shows) -> Tick:
+    """Return the recurring look whether the weekly note of an agent is due.
+
+    Args:
+        room: Opened parts.
+        ledger: The ledger, as its class.
+        shows: Keeps assessments.
+    """
+    from pilothouse.ledger.curation import SqlCuration
+    from pilothouse.ledger.review_queue import SqlReviewQueue
+    from pilothouse.workflows.background import Tick
+    from pilothouse.workflows.corrections_week import corrections_in_words, corrections_week
+    from pilothouse.workflows.weekly_notes import NOTES_EVERY_S, WeeklyNotes
+
+    queue, made = SqlReviewQueue(ledger.database), SqlCuration(ledger.database)
+
+    def corrections(agent: str, now: datetime) -> str:
+        return corrections_in_words(corrections_week(ledger, queue, made, agent, now))
+
+    def judge(agent: str) -> Assessment:
+        return shows.judged(room.installation, agent, room.installation.clock.now())
+
+    return Tick(name="weekly-notes", every_s=NOTES_EVERY_S, run=WeeklyNotes(room, judge, corrections).look)

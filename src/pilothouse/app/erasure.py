@@ -17,25 +17,26 @@ if TYPE_CHECKING:
 __all__ = ["forgetting"]
 
 
-def forgetting(settings: Settings, ledger: Ledger) -> Callable[[Sequence[str], str], Forgotten]:
-    """Return what empties traces and recorded runs; a running server empties telemetry within a minute.
+def forgetting(settings: Settings, ledger: Ledger) -> Callable[[str, Sequence[str], str], Forgotten]:
+    """Return what empties the traces of a subject, and its recorded runs; a running server empties telemetry within a minute.
 
     Args:
         settings: Values in force.
         ledger: Where it is asked and put on record.
     """
 
-    def forget(traces: Sequence[str], actor: str) -> Forgotten:
+    def forget(subject: str, traces: Sequence[str], actor: str) -> Forgotten:
         from pilothouse.lake.lock import find_holder
         from pilothouse.lake.node import open_node
         from pilothouse.workflows.erasure import Forgotten, ask_to_empty, carry_out_erasures
 
+        # A run is encrypted by the key of its trace, or by that of the subject which its caller named.
+        with open_run_log(settings) as log:
+            runs = sum(log.erase(one) for one in dict.fromkeys((subject, *traces)))
         if not traces:
-            return Forgotten(rows=0, runs=0)
+            return Forgotten(rows=0, runs=runs)
         clock = SystemClock()
         ask_to_empty(ledger, traces, actor=actor, now=clock.now())
-        with open_run_log(settings) as log:
-            runs = sum(log.erase(trace) for trace in traces)
         if find_holder(settings.lake_folder) is not None:
             return Forgotten(rows=None, runs=runs)
         node = open_node(settings.lake_folder, clock)

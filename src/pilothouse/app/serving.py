@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from pilothouse import __version__
-from pilothouse.app.control_room import alert_ticks, control_room, running_controls, running_pager
+from pilothouse.app.control_room import alert_ticks, control_room, note_tick, running_controls, running_pager
 from pilothouse.app.gateway import running_gateway
 from pilothouse.app.gateway_process import accept_charters, serve_gateway
 from pilothouse.app.opening import SystemClock
@@ -145,6 +145,7 @@ def _serve_node(
             Tick(name="reconcile", every_s=RECONCILE_EVERY_S, run=gap_watch.look),
             *gateway.ticks,
             *alert_ticks(room),
+            note_tick(room, ledger, shows),
             *watch_ticks(watch_room(room, ledger, sign_in.directory)),
         ),
         installation.clock,

@@ -77,7 +77,7 @@ class CurationDesk:
         directory: The charters.
         clock: The time.
         lake: Where a subject's traces are found.
-        forget: Empties traces and recorded runs, for an actor.
+        forget: Empties the traces and recorded runs of a subject, for an actor.
     """
 
     queue: ReviewQueue
@@ -88,7 +88,7 @@ class CurationDesk:
     directory: Directory
     clock: Clock
     lake: Lake
-    forget: Callable[[Sequence[str], str], Forgotten]
+    forget: Callable[[str, Sequence[str], str], Forgotten]
 
     def cases(self, agent: str | None, path: Path) -> Curated:
         """Add trusted answers to a dataset, and put on record that corrections arrive."""
@@ -214,7 +214,7 @@ class CurationDesk:
         for trace in set(traces) - set(reviewed):
             if self.store.edges_of(f"trace:{trace}"):
                 rows.update(self.store.erase(trace, actor=actor, at=now))
-        forgotten = self.forget(traces, actor)
+        forgotten = self.forget(subject, traces, actor)
         return {
             "rows": dict(rows),
             "cases": removed,

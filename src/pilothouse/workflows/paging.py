@@ -28,6 +28,7 @@ from pilothouse.workflows.work import Courier, Delivery, Worker, retry_at
 
 __all__ = [
     "CUT_OFF",
+    "NOTE",
     "ROUNDS_MAX",
     "Called",
     "Pager",
@@ -42,6 +43,12 @@ CUT_OFF = "dead-pager"
 
 ROUNDS_MAX = 3
 """How often the whole path is called; who stayed silent three times is not reached by a fourth."""
+
+NOTE = "note"
+"""Action of a job that tells one person something and waits for no answer."""
+
+NOTED = "note.sent"
+"""Kind of the record that says whom a note reached, and how."""
 
 ATTEMPTS_MAX = 20
 """Several pages of one incident settle at once, each by its own thread; every one gets its turn long before this."""
@@ -195,6 +202,7 @@ class Pager:
             couriers={
                 "page": Courier(send=self.send, settle=self.settle),
                 "pause": Courier(send=self.pause, settle=self.settle_pause),
+                NOTE: Courier(send=self.send, settle=self.settle_note),
             },
             on_note=self._on_note,
             on_point=on_point,
@@ -273,6 +281,28 @@ class Pager:
             return self._unreached(incident, job, document, delivery.said, now)
 
         self._decided(document["incident"], decide, lease)
+
+    def settle_note(self, job: Job, delivery: Delivery, lease: Lease) -> None:
+        """Write down whom a note reached; one that reaches nobody is told to whoever watches the server, and no more."""
+        now = self._room.work.now()
+        again = None if delivery.ok or delivery.final else retry_at(job, now)
+        if again is not None:
+            self._room.work.retry(lease, job.key, run_after=again, error=delivery.said)
+            return
+        document = json.loads(job.document)
+        agent, person = document["agent"], document["person"]
+        if delivery.ok:
+            self._room.work.commit(lease, WorkChange(finished=(job.key,)))
+            self._room.installation.ledger.record(
+                kind=NOTED,
+                agent=agent,
+                at=now,
+                actor="pilothouse",
+                document=canonical_json({"note": job.key, "person": person, "via": delivery.said}),
+            )
+        else:
+            self._room.work.commit(lease, WorkChange(dead=((job.key, delivery.said),)))
+            self._on_note(f"{document['title']}: {person} cannot be told: {delivery.said}")
 
     def pause(self, job: Job) -> Delivery:
         """Pause the agent of an incident whose severity asks for it."""

@@ -14,7 +14,9 @@ from review_world import QUESTION
 from pilothouse.app.boundary import open_boundary
 from pilothouse.app.opening import SystemClock, open_intake
 from pilothouse.app.people import open_curation
+from pilothouse.app.runs import open_run_log
 from pilothouse.core.evidence.review import Answer, Label, ReviewItem, ReviewSource
+from pilothouse.core.evidence.run_log import ModelRequest, Replayable, RunOpened
 from pilothouse.evals.dataset import load_dataset
 from pilothouse.lake.node import open_node
 from pilothouse.ledger.ledger import open_ledger
@@ -124,3 +126,37 @@ def test_a_running_server_empties_telemetry_that_a_command_asked_for(settings):
     finally:
         node.stop()
     assert not held_by(settings, SUBJECT)
+
+
+def test_recorded_runs_of_a_subject_lose_their_key_whichever_key_it_was(settings):
+    other, own = f"{1:032x}", "7a" * 16
+    with open_run_log(settings) as log:
+        for run, named in ((other, None), (own, SUBJECT), (f"{2:032x}", None)):
+            log.append(run, RunOpened(agent=AGENT, subject=named))
+            log.append(
+                run, ModelRequest(route="/v1/chat/completions", body=b'{"about": "K-4711-0815"}'), call="1"
+            )
+        log.flush()
+        assert bodies(log, own) == {b'{"about": "K-4711-0815"}'}
+
+    with open_curation(settings) as desk:
+        assert desk.erase(SUBJECT, [], actor="test")["runs"] == 2, "that of its trace, and that in its name"
+    with open_run_log(settings) as log:
+        assert [log.read(run).summary.replayable for run in (other, own)] == [Replayable.ERASED] * 2
+        assert bodies(log, other) == bodies(log, own) == {b""}
+        assert bodies(log, f"{2:032x}") == {b'{"about": "K-4711-0815"}'}, "nobody else's key is gone"
+    for file in settings.runs_folder.rglob("*"):
+        assert not file.is_file() or b'"about"' not in file.read_bytes(), "what was said lay there encrypted"
+    with open_boundary(settings) as room:
+        assert verify_log(room, room.installation.clock.now()).problems == ()
+
+
+def bodies(log, run):
+    return {one.event.body for one in log.read(run).events if isinstance(one.event, ModelRequest)}
+
+
+def test_a_subject_that_nobody_recorded_leaves_no_name_behind(settings):
+    with open_curation(settings) as desk:
+        assert desk.erase("K-4711-NONE", [], actor="test")["runs"] == 0
+    for file in settings.runs_folder.rglob("*"):
+        assert not file.is_file() or b"K-4711-NONE" not in file.read_bytes()

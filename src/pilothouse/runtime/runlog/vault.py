@@ -127,13 +127,11 @@ class KeyVault:
         return bool(row and row[0])
 
     def destroy(self, subject: str) -> None:
-        """Destroy a key for good; what comes later for that subject gets a new one."""
+        """Destroy a key for good; what comes later for that subject gets a new one, and who never had one is not noted."""
         with self._lock:
             self._cached.pop(subject, None)
             self._connection.execute(
-                "INSERT INTO subject_key (subject, key, erased) VALUES (?, NULL, 1) "
-                "ON CONFLICT (subject) DO UPDATE SET key = NULL, erased = 1",
-                (subject,),
+                "UPDATE subject_key SET key = NULL, erased = 1 WHERE subject = ?", (subject,)
             )
 
     def own_key(self) -> bytes:

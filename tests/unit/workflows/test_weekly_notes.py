@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The weekly note goes out by itself: once a week, to the owner, really sent, and on record."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+from control_rooms import AGENT, NOW, reach, run
+
+from pilothouse.errors import StorageUnavailable
+from pilothouse.workflows.kept_pages import unfrozen
+from pilothouse.workflows.weekly_notes import WeeklyNotes
+
+WEEK = "31 corrections became 4 cases and 9 examples."
+
+
+@pytest.fixture
+def notes(room):
+    def judge(agent):
+        return unfrozen(room.installation, agent, room.installation.clock.now())
+
+    return WeeklyNotes(room, judge, lambda _agent, _now: WEEK)
+
+
+def sent(room):
+    found = room.installation.ledger.decisions(AGENT, kind="note.sent")
+    return [json.loads(one.document) for one in found]
+
+
+def test_the_owner_is_sent_the_note_once_a_week(room, web, clock, notes):
+    reach(room, "dana", web.url)
+    assert [notes.look(clock()), notes.look(clock())] == [1, 0]
+    run(room)
+    assert len(web.received) == 1
+    assert web.titles[0].endswith(f"{AGENT}, week to 2026-11-18")
+    assert WEEK.rstrip(".") in web.received[0][1]["message"]
+    assert sent(room) == [{"note": f"weekly/{AGENT}/2026-W47", "person": "dana", "via": "chat"}]
+    clock.move(days=4)
+    assert notes.look(clock()) == 0, "the week is not over"
+    clock.move(days=1)
+    assert notes.look(clock()) == 1
+    run(room)
+    assert len(web.received) == 2
+
+
+def test_a_charter_of_this_week_has_no_week_to_tell_of(room, clock, notes):
+    clock.moment = NOW - timedelta(days=10)
+    assert notes.look(clock()) == 0
+
+
+def test_a_note_that_reaches_nobody_is_said_and_calls_nobody_else(room, clock, notes):
+    told = []
+    notes.look(clock())
+    run(room, told)
+    assert len(told) == 1
+    assert "dana cannot be told: no address is known: `pilothouse contact set dana URL`" in told[0]
+    assert sent(room) == []
+    (job,) = room.work.jobs(f"weekly/{AGENT}/2026-W47")
+    assert job.state == "dead"
+
+
+def test_an_agent_that_cannot_be_judged_gets_its_note_when_it_can(room, clock, notes):
+    def fails(_agent):
+        raise StorageUnavailable("the lake cannot be read", remedy="Run `pilothouse doctor`.")
+
+    broken = WeeklyNotes(room, fails, lambda _agent, _now: WEEK)
+    with pytest.raises(StorageUnavailable):
+        broken.look(clock())
+    assert notes.look(clock()) == 1
