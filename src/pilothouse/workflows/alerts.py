@@ -60,6 +60,7 @@ METRIC_OF_KIND = {
     "latency": "latency",
     "tool_error.confident": "tool_errors",
     "tool_error.hard": "tool_errors",
+    "run.loops": "tool_errors",
     "truncation": "truncation",
     "volume": "volume",
     "drift.looked": "drift",

@@ -18,12 +18,26 @@ from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.verdict.verdict import AgentVerdict, Status
 from pilothouse.ports.lake import TaskFilter
 from pilothouse.reports.context import Framework, control_map
+from pilothouse.workflows.assess import assess
 from pilothouse.workflows.installation import Installation
 
-__all__ = ["Contact", "ControlState", "Residency", "measure_residency"]
+__all__ = [
+    "RESIDENCY_LOOK_EVERY_S",
+    "Contact",
+    "ControlState",
+    "Residency",
+    "measure_residency",
+    "renew_residency",
+]
 
 WINDOW = timedelta(days=14)
 """As the inventory looks back."""
+
+RESIDENCY_LOOK_EVERY_S = 3_600.0
+"""The record of regions lapses after a day: a server that was down for a night has it again within the hour."""
+
+RENEWED_AFTER = timedelta(hours=6)
+"""The same record as before is written again when it is this old."""
 
 UNKNOWN = "unknown"
 HOLDING = frozenset({Status.HOLDS, Status.AT_RISK})
@@ -111,6 +125,35 @@ def measure_residency(
             _records(charter, now, tasks=tasks, contacts=contacts, controls=controls, regions=regions)
         ),
     )
+
+
+def renew_residency(installation: Installation, now: datetime) -> int:
+    """Put on record for every agent where its calls went, when that changed or will lapse; return new records.
+
+    Args:
+        installation: Lake and ledger.
+        now: The moment, aware UTC.
+    """
+    added = 0
+    for record in installation.ledger.charters():
+        found = assess(installation, record.agent, now, freeze=False)
+        seen = measure_residency(installation, found.charter, found.verdict, now)
+        kept = {
+            (one.kind, one.scope): one for one in sorted(installation.ledger.evidence(record.agent), key=_at)
+        }
+        due = [
+            one
+            for one in seen.evidence
+            if (last := kept.get((one.kind, one.scope))) is None
+            or now - last.window_to >= RENEWED_AFTER
+            or (last.passed, last.detail, last.binds) != (one.passed, one.detail, one.binds)
+        ]
+        added += installation.ledger.add_evidence(due)
+    return added
+
+
+def _at(record: Evidence) -> datetime:
+    return record.window_to
 
 
 def _contacts(

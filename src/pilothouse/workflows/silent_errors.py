@@ -13,12 +13,12 @@ from pilothouse.core.evidence.binding import InForce, binding_in_force
 from pilothouse.core.evidence.evidence import ITEMS_MAX, Evidence, Scope, Source
 from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.evidence.outcome import OutcomeStatus
-from pilothouse.core.evidence.silent_error import SilentError, ToolOutcome, classify_answer, failed_by_result
+from pilothouse.core.evidence.silent_error import SilentError, classify_answer
 from pilothouse.core.evidence.task import Task
-from pilothouse.ports.lake import SpanRecord, TaskFilter, TraceView
+from pilothouse.ports.lake import TaskFilter
 from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.installation import Installation
-from pilothouse.workflows.opened_traces import with_traces
+from pilothouse.workflows.opened_traces import tool_outcomes, with_traces
 
 __all__ = ["SILENT_ERRORS_EVERY_S", "look_at_tool_errors", "measure_tool_errors"]
 
@@ -68,27 +68,13 @@ def measure_tool_errors(installation: Installation, charter: Charter, now: datet
     for task, view in with_traces(installation.lake, called):
         outcome = outcomes.get(task.trace_id)
         contradicted = outcome is not None and outcome.status is OutcomeStatus.CONTRADICTED
-        calls = _calls(view)
+        calls = tool_outcomes(view)
         verdict = classify_answer(task, calls, effects=effects, contradicted=contradicted)
         if verdict is not SilentError.NONE:
             found.setdefault(task.version_digest, []).append((task, verdict))
     return tuple(
         record for version, pairs in found.items() for record in _records(charter, version, pairs, now)
     )
-
-
-def _calls(view: TraceView | None) -> list[ToolOutcome]:
-    spans: Sequence[SpanRecord] = () if view is None else view.spans
-    return [
-        ToolOutcome(
-            tool=span.tool_name or span.name.removeprefix("execute_tool "),
-            args=span.input,
-            failed=span.status == "error" or span.error_type is not None or failed_by_result(span.output),
-            at_ns=span.end_ns or span.start_ns,
-        )
-        for span in spans
-        if span.operation == "execute_tool"
-    ]
 
 
 def _records(

@@ -20,7 +20,9 @@ from pilothouse.workflows.erasure import carry_out_erasures
 from pilothouse.workflows.history import freeze_changes
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.kept_pages import Judge, unfrozen
+from pilothouse.workflows.residency import RESIDENCY_LOOK_EVERY_S, renew_residency
 from pilothouse.workflows.retention import apply_retention, reprice
+from pilothouse.workflows.run_loops import LOOPS_EVERY_S, look_at_loops
 from pilothouse.workflows.silent_errors import SILENT_ERRORS_EVERY_S, look_at_tool_errors
 from pilothouse.workflows.sources import SOURCES_EVERY_S, look_at_sources
 from pilothouse.workflows.stability import keep_days
@@ -190,6 +192,12 @@ def server_ticks(
             name="tool-errors",
             every_s=SILENT_ERRORS_EVERY_S,
             run=lambda now: look_at_tool_errors(installation, now),
+        ),
+        Tick(name="loops", every_s=LOOPS_EVERY_S, run=lambda now: look_at_loops(installation, now)),
+        Tick(
+            name="residency",
+            every_s=RESIDENCY_LOOK_EVERY_S,
+            run=lambda now: renew_residency(installation, now),
         ),
         Tick(
             name="changes",

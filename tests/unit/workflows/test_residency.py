@@ -14,7 +14,7 @@ from pilothouse.testing import FixedClock, MemoryLake, MemoryLedger, example_tas
 from pilothouse.workflows.accept import accept_file
 from pilothouse.workflows.assess import assess
 from pilothouse.workflows.installation import Installation
-from pilothouse.workflows.residency import measure_residency
+from pilothouse.workflows.residency import measure_residency, renew_residency
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "charters" / "ap-invoice-triage.yaml"
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -88,6 +88,30 @@ def test_nothing_is_measured_where_nothing_was_seen_or_said():
     assert {one.kind for one in measure_residency(made, found.charter, found.verdict, NOW).evidence} == {
         "control"
     }
+
+
+def test_a_running_server_renews_what_would_lapse_and_says_at_once_what_changed():
+    made, _ = world({"hosts": ("erp.corp.example:443",)})
+    assert renew_residency(made, NOW) == 3, "regions and two regulations"
+    assert renew_residency(made, NOW + timedelta(hours=1)) == 0
+    assert renew_residency(made, NOW + timedelta(hours=6)) == 3
+
+    def regions(now):
+        verdict = assess(made, AGENT, now, freeze=False).verdict
+        (row,) = [one for one in verdict.requirements if one.requirement == "INT-9"]
+        return next(one.status for one in row.items if one.kind == "regions_observed")
+
+    assert regions(NOW + timedelta(hours=29)) is not Status.NO_EVIDENCE
+    assert regions(NOW + timedelta(hours=31)) is Status.NO_EVIDENCE, "nobody renews it any more"
+    made.lake.add(
+        [
+            example_task(
+                trace_id="f" * 32, start_ns=int(NOW.timestamp()) * 10**9, hosts=("elsewhere.example:443",)
+            )
+        ]
+    )
+    assert renew_residency(made, NOW + timedelta(hours=7)) == 1
+    assert regions(NOW + timedelta(hours=7)) is Status.BREACHED
 
 
 def replace_all(verdict, status):

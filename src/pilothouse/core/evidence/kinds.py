@@ -241,6 +241,14 @@ _TRAFFIC = (
         noun="tasks with a tool error",
     ),
     _kind(
+        "run.loops",
+        "Runs in circles",
+        _R,
+        "V",
+        "Tasks whose tool calls went in circles: equal calls, short cycles, one error after another.",
+        noun="tasks with tool calls",
+    ),
+    _kind(
         "policy.bypass",
         "Calls past the permissions",
         _R,

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["NO_RUN", "LoopLimits", "Step", "find_loop"]
+__all__ = ["LOOP_CALLS_MIN", "NO_RUN", "LoopLimits", "Step", "find_loop", "loop_of"]
 
 NO_RUN = "0" * 32
 """Run id of a tool call outside any run."""
@@ -46,6 +46,26 @@ class LoopLimits:
     errors: int = 5
     period: int = 4
     cycles: int = 3
+
+
+LOOP_CALLS_MIN = LoopLimits().equal + 1
+"""Calls that the shortest loop takes."""
+
+
+def loop_of(steps: Sequence[Step], limits: LoopLimits | None = None) -> str | None:
+    """Name the first pattern in which a finished run was caught, or None.
+
+    Args:
+        steps: Calls of the run, oldest first.
+        limits: From when it is a loop.
+
+    Example:
+        >>> loop_of([Step("crm.find@1", "a")] * 9)
+        'crm.find@1 was called 4 times with the same arguments'
+    """
+    chosen = limits or LoopLimits()
+    ends = range(LOOP_CALLS_MIN, min(len(steps), chosen.calls + 1) + 1)
+    return next((found for end in ends if (found := find_loop(steps[:end], chosen)) is not None), None)
 
 
 def find_loop(steps: Sequence[Step], limits: LoopLimits) -> str | None:

@@ -127,8 +127,9 @@ INTEGRATION = (
     ),
     Requirement(
         id="INT-7",
-        statement="A tool error never becomes a silent wrong answer",
-        asks="at most 1 % of tasks with a tool error answered as if nothing had happened; no wrong act in 59 or more",
+        statement="A tool error becomes neither a silent wrong answer nor an endless loop",
+        asks="at most 1 % of tasks with a tool error answered as if nothing had happened; no wrong act in 59 or more; at "
+        "most 1 % of tasks with tools in circles",
         gates=("1",),
         who=("A:incident_response",),
         remedy="pilothouse traces --agent {agent}",
@@ -143,6 +144,12 @@ INTEGRATION = (
                 name="acts",
                 kind="tool_error.hard",
                 rule=Zero(n=_HARD_CLASS_MIN),
+                fresh=timedelta(days=28),
+            ),
+            Part(
+                name="loops",
+                kind="run.loops",
+                rule=Ceiling(bound=0.01, stream=True),
                 fresh=timedelta(days=28),
             ),
         ),

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs that go in circles are found in telemetry, wherever their calls were made from, and reach INT-7."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from pilothouse.core.evidence.loops import LOOP_CALLS_MIN, Step, loop_of
+from pilothouse.ports.lake import SpanRecord, TraceView
+from pilothouse.settings import load_settings
+from pilothouse.testing import FixedClock, MemoryLake, MemoryLedger, example_task
+from pilothouse.workflows import run_loops
+from pilothouse.workflows.accept import accept_file
+from pilothouse.workflows.assess import assess
+from pilothouse.workflows.installation import Installation
+from pilothouse.workflows.run_loops import look_at_loops
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "charters" / "ap-invoice-triage.yaml"
+NOW = datetime(2026, 11, 20, 12, 30, tzinfo=UTC)
+AGENT = "ap-invoice-triage"
+
+
+def span(tool, args, at_ns, *, failed=False):
+    empty = dict.fromkeys(SpanRecord.__dataclass_fields__)
+    texts = dict.fromkeys(("status_message", "convention", "output", "attributes", "events"), "")
+    return SpanRecord(
+        **{
+            **empty,
+            **texts,
+            "span_id": f"{at_ns:016x}",
+            "record": "span",
+            "name": f"execute_tool {tool}",
+            "operation": "execute_tool",
+            "tool_name": tool,
+            "start_ns": at_ns,
+            "end_ns": at_ns,
+            "status": "error" if failed else "ok",
+            "input": args,
+            "cut_bytes": 0,
+        }
+    )
+
+
+class Lake(MemoryLake):
+    def __init__(self, tasks, spans):
+        super().__init__(tasks)
+        self.spans, self.opened = spans, []
+
+    def trace(self, trace_id, *, limit=2_000):
+        self.opened.append(trace_id)
+        # As a lake may give them: in no order.
+        found = tuple(reversed(self.spans[trace_id]))
+        return TraceView(task=None, spans=found, spans_total=len(found))
+
+
+def world(*runs):
+    """One task an hour, newest first, each with these calls: tool, arguments, whether it failed."""
+    tasks, spans = [], {}
+    for number, calls in enumerate(runs):
+        trace = f"{number:032x}"
+        start = int((NOW - timedelta(hours=1 + number)).timestamp()) * 1_000_000_000
+        tasks.append(
+            example_task(
+                trace_id=trace, version_digest="v1", start_ns=start, end_ns=start + 1, tool_calls=len(calls)
+            )
+        )
+        spans[trace] = [
+            span(tool, args, start + at, failed=failed) for at, (tool, args, failed) in enumerate(calls)
+        ]
+    made = Installation(
+        settings=load_settings({}), clock=FixedClock(NOW), lake=Lake(tasks, spans), ledger=MemoryLedger()
+    )
+    accept_file(made.ledger, GOLDEN, NOW, actor="test")
+    return made
+
+
+def record_of(made):
+    (record,) = [one for one in made.ledger.evidence(AGENT) if one.kind == "run.loops"]
+    return record
+
+
+SOUND = [("erp.find_po", f'{{"po": "{number}"}}', False) for number in range(6)]
+EQUAL = [("erp.find_po", '{"po": "7"}', False)] * 4 + SOUND
+CYCLE = [("erp.find_po", '{"po": "7"}', False), ("erp.route", "{}", False)] * 3
+ERRORS = [("erp.find_po", f'{{"po": "{number}"}}', True) for number in range(6)]
+SILENT = [("erp.find_po", "", False)] * 8
+SHORT = [("erp.find_po", '{"po": "7"}', False)] * 3
+
+
+def test_circles_of_every_kind_are_found_and_reach_the_verdict():
+    made = world(CYCLE, SOUND, EQUAL, ERRORS, SILENT, SHORT)
+    assert look_at_loops(made, NOW) == 1
+    record = record_of(made)
+    assert (record.n, record.good) == (6, 3)
+    assert record.items == tuple(f"{number:032x}" for number in (0, 2, 3)), "newest first"
+    assert record.detail == "the latest: the cycle erp.find_po → erp.route was repeated 3 times"
+    assert f"{5:032x}" not in made.lake.opened, "three calls are no circle, so nobody need look"
+    verdict = assess(made, AGENT, NOW, freeze=False).verdict
+    (row,) = [one for one in verdict.requirements if one.requirement == "INT-7"]
+    (item,) = [one for one in row.items if one.kind == "run.loops"]
+    assert (row.status.value, item.status.value) == ("breached", "breached")
+
+
+def test_looking_again_within_the_hour_adds_nothing():
+    made = world(SOUND)
+    assert [look_at_loops(made, NOW + timedelta(minutes=by)) for by in (0, 10, 29)] == [1, 0, 0]
+    assert look_at_loops(made, NOW + timedelta(minutes=30)) == 1
+
+
+def test_what_is_not_opened_is_not_counted_as_sound(monkeypatch):
+    monkeypatch.setattr(run_loops, "TASKS_MAX", 2)
+    made = world(SOUND, SHORT, SOUND, SOUND, SHORT)
+    look_at_loops(made, NOW)
+    assert (record_of(made).n, len(made.lake.opened)) == (3, 2)
+
+
+def test_the_first_circle_of_a_run_is_the_one_that_is_named():
+    assert loop_of([]) is None
+    assert loop_of([Step("a@1", "x")] * (LOOP_CALLS_MIN - 1)) is None
+    assert loop_of([Step("a@1", "x")] * LOOP_CALLS_MIN) == "a@1 was called 4 times with the same arguments"
+    polling = [Step("a@1", "x", polling=True)]
+    assert loop_of(polling * 100) is None
+    assert loop_of(polling * 300) == "101 tool calls in one run"
