@@ -158,7 +158,7 @@ def main():
     on_disk = Door(
         guards=(PauseGuard(Running()), PermissionGuard(disk_desk)),
         observers=(RunRecord(held.enter_context(open_run_log(settings))),),
-        store=SqlToolCalls(ledger.database),
+        store=SqlToolCalls(ledger.database, log.keys.wrapper),
     )
     held.callback(book.close)
 

@@ -7,13 +7,17 @@ import threading
 from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy import select
 from tool_world import HOUR
 
 from pilothouse.errors import Conflict
+from pilothouse.ledger.audit import SqlAuditLog
+from pilothouse.ledger.audit_keys import load_keys
 from pilothouse.ledger.ledger import open_ledger
-from pilothouse.ledger.tool_calls import SqlToolCalls
+from pilothouse.ledger.tool_calls import SqlToolCalls, tool_calls
 from pilothouse.ports.tools import IdempotencyStore
 from pilothouse.runtime.tools.memory_calls import MemoryCalls
+from pilothouse.testing import FixedClock
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -24,7 +28,7 @@ def store(request, tmp_path):
         yield MemoryCalls()
         return
     with open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as ledger:
-        yield SqlToolCalls(ledger.database)
+        yield SqlToolCalls(ledger.database, load_keys(tmp_path / "keys").wrapper)
 
 
 def reserve(store, call="c1", **fields):
@@ -86,3 +90,24 @@ def test_of_many_threads_one_makes_the_row(store):
     for thread in threads:
         thread.join()
     assert sum(fresh) == 1
+
+
+def test_a_result_is_kept_encrypted_and_gone_with_its_person(tmp_path):
+    with open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as ledger:
+        log = SqlAuditLog(ledger.database, load_keys(tmp_path / "keys"), FixedClock(NOW))
+        store = SqlToolCalls(ledger.database, log.keys.wrapper)
+        for call, person in (("c1", "ana"), ("c2", "ben")):
+            reserve(store, call=call)
+            store.step(call, before="reserved", after="sent", result=None, at=NOW)
+            text = f'{{"iban": "of {person}"}}'
+            store.step(call, before="sent", after="done", result=text, at=NOW, person=person)
+        with ledger.database.read() as connection:
+            kept = connection.execute(select(tool_calls.c.result)).scalars().all()
+        assert not any("iban" in one for one in kept)
+        assert [reserve(store, call=call).result for call in ("c1", "c2")] == [
+            '{"iban": "of ana"}',
+            '{"iban": "of ben"}',
+        ]
+        assert log.erase("ana", actor="dpo", reason="asked") is not None
+        assert [reserve(store, call=call).result for call in ("c1", "c2")] == [None, '{"iban": "of ben"}']
+        assert reserve(store, call="c1").state == "done"

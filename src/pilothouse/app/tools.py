@@ -87,6 +87,7 @@ def tool_runtime_of(
         version: Version digest of the agent, or None.
         controls: The kill switch; one of its own when None.
     """
+    from pilothouse.ledger.audit_keys import load_keys
     from pilothouse.ledger.tool_calls import SqlToolCalls
     from pilothouse.runtime.permissions.guard import PermissionGuard
     from pilothouse.runtime.tools.governed import governed_tools
@@ -103,7 +104,7 @@ def tool_runtime_of(
     door = Door(
         guards=(PauseGuard(switch), OutageGuard(switch, identity().get(ENVIRONMENT)), boundary),
         presenter=boundary,
-        store=SqlToolCalls(ledger.database),
+        store=SqlToolCalls(ledger.database, load_keys(settings.keys_folder).wrapper),
     )
     return ToolRuntime(
         agent=charter.agent,

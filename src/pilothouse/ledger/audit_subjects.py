@@ -29,8 +29,10 @@ __all__ = [
     "is_known",
     "open_payload",
     "seal_payloads",
+    "seal_text",
     "subject_key",
     "unseal_payloads",
+    "unseal_text",
 ]
 
 SALT_BYTES = 32
@@ -102,6 +104,31 @@ def open_payload(key: AESGCM, subject: str, name: str, sealed: str) -> tuple[byt
     except InvalidTag:
         return None
     return opened[:SALT_BYTES], opened[SALT_BYTES:]
+
+
+def seal_text(connection: Connection, wrapper: AESGCM, person: str, name: str, text: str) -> str:
+    """Return a text of a person as it is kept outside the log: with its subject, and gone when they are erased.
+
+    Args:
+        connection: A transaction that writes.
+        wrapper: What wraps keys of persons.
+        person: Whose text it is.
+        name: What it is; it opens under no other name.
+        text: The text.
+    """
+    subject, key = subject_key(connection, wrapper, person)
+    return f"{subject}:{seal_payloads(key, subject, {name: text})[1][name]}"
+
+
+def unseal_text(connection: Connection, wrapper: AESGCM, name: str, kept: str) -> str | None:
+    """Return what `seal_text` was given, or None when the person was erased or it was changed."""
+    subject, _, sealed = kept.partition(":")
+    query = select(audit_subjects.c.wrapped_key).where(audit_subjects.c.subject == subject)
+    wrapped = connection.execute(query).scalar()
+    if wrapped is None:
+        return None
+    opened = open_payload(AESGCM(_unwrap(wrapper, subject, wrapped)), subject, name, sealed)
+    return None if opened is None else opened[1].decode()
 
 
 def unseal_payloads(

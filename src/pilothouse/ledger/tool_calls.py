@@ -6,9 +6,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Index, Row, String, Table, Text, insert, select, update
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy import BigInteger, Column, Connection, Index, Row, String, Table, Text, insert, select, update
 
 from pilothouse.errors import Conflict
+from pilothouse.ledger.audit_subjects import seal_text, unseal_text
 from pilothouse.ledger.database import Database
 from pilothouse.ledger.schema import METADATA, to_micros
 from pilothouse.ports.tools import StoredCall
@@ -29,7 +31,10 @@ tool_calls = Table(
     Column("changed_us", BigInteger, nullable=False),
     Index(None, "agent", "state", "changed_us"),
 )
-"""`reserved → sent → done, failed or unknown`; the result of a done call is kept for a repetition of it."""
+"""`reserved → sent → done, failed or unknown`; the result of a done call is kept for a repetition of it, encrypted under
+the key of the person whose task it was."""
+
+RESULT = "tool result"
 
 
 class SqlToolCalls:
@@ -37,10 +42,12 @@ class SqlToolCalls:
 
     Args:
         database: The ledger.
+        wrapper: What wraps the keys of persons, as in the audit log.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, wrapper: AESGCM) -> None:
         self._database = database
+        self._wrapper = wrapper
 
     def reserve(
         self, *, call: str, key: str, args_digest: str, agent: str, tool: str, at: datetime
@@ -49,7 +56,7 @@ class SqlToolCalls:
         with self._database.write() as connection:
             row = connection.execute(select(tool_calls).where(tool_calls.c.call == call)).first()
             if row is not None:
-                return _stored(row, fresh=False)
+                return self._stored(connection, row)
             moment = to_micros(at)
             connection.execute(
                 insert(tool_calls).values(
@@ -67,17 +74,20 @@ class SqlToolCalls:
             call=call, key=key, args_digest=args_digest, state="reserved", result=None, fresh=True
         )
 
-    def step(self, call: str, *, before: str, after: str, result: str | None, at: datetime) -> None:
+    def step(
+        self, call: str, *, before: str, after: str, result: str | None, at: datetime, person: str = "unknown"
+    ) -> None:
         """Move a row on.
 
         Raises:
             Conflict: It is not in the state `before` any more.
         """
         with self._database.write() as connection:
+            kept = None if result is None else seal_text(connection, self._wrapper, person, RESULT, result)
             done = connection.execute(
                 update(tool_calls)
                 .where(tool_calls.c.call == call, tool_calls.c.state == before)
-                .values(state=after, result=result, changed_us=to_micros(at))
+                .values(state=after, result=kept, changed_us=to_micros(at))
             )
         if done.rowcount != 1:
             raise Conflict(
@@ -99,15 +109,15 @@ class SqlToolCalls:
                 .order_by(tool_calls.c.changed_us)
                 .limit(limit)
             ).all()
-        return tuple(_stored(row, fresh=False) for row in rows)
+            return tuple(self._stored(connection, row) for row in rows)
 
-
-def _stored(row: Row[Any], *, fresh: bool) -> StoredCall:
-    return StoredCall(
-        call=row.call,
-        key=row.key,
-        args_digest=row.args_digest,
-        state=row.state,
-        result=row.result,
-        fresh=fresh,
-    )
+    def _stored(self, connection: Connection, row: Row[Any]) -> StoredCall:
+        kept = row.result
+        return StoredCall(
+            call=row.call,
+            key=row.key,
+            args_digest=row.args_digest,
+            state=row.state,
+            result=None if kept is None else unseal_text(connection, self._wrapper, RESULT, kept),
+            fresh=False,
+        )

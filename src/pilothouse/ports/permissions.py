@@ -121,6 +121,10 @@ class Decider(Protocol):
         """Label a result; return what the model is shown of it."""
         ...
 
+    def requester(self, run: str) -> str:
+        """Return who asked for what a run does; `unknown` where nobody said."""
+        ...
+
     def unread(self, run: str) -> UnreadValues | None:
         """Return the unread values of a run; None where it has no open task."""
         ...

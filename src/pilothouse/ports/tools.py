@@ -161,6 +161,10 @@ class Presenter(Protocol):
         """Return the unread values of a run; None where it has no open task."""
         ...
 
+    def requester(self, run: str) -> str:
+        """Return who asked for what a run does; `unknown` where nobody said."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredCall:
@@ -193,8 +197,18 @@ class IdempotencyStore(Protocol):
         """Make the row of a call, or return the one that exists."""
         ...
 
-    def step(self, call: str, *, before: str, after: str, result: str | None, at: datetime) -> None:
+    def step(
+        self, call: str, *, before: str, after: str, result: str | None, at: datetime, person: str = "unknown"
+    ) -> None:
         """Move a row on.
+
+        Args:
+            call: Identity of the call.
+            before: State that it must be in.
+            after: State that it comes to.
+            result: JSON text of the result, kept so that erasing the person erases it.
+            at: When, aware UTC.
+            person: Whose task it was.
 
         Raises:
             Conflict: It is not in the state `before` any more.

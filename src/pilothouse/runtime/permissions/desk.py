@@ -191,6 +191,11 @@ class PermissionDesk:
             call.tool, result, compiled.policy.results, hide=compiled.policy.untrusted == "hide"
         )
 
+    def requester(self, run: str) -> str:
+        """Return who asked for what a run does; `unknown` where nobody said."""
+        context = self.context(run)
+        return (context.opening.requester if context is not None else "") or "unknown"
+
     def unread(self, run: str) -> UnreadValues | None:
         """Return the unread values of a run; None where it has no open task."""
         context = self.context(run)

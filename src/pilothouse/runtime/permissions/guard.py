@@ -61,6 +61,10 @@ class PermissionGuard:
         """Label a result; return what the model is shown of it."""
         return self._decider.observe(call, result)
 
+    def requester(self, run: str) -> str:
+        """Return who asked for what a run does; `unknown` where nobody said."""
+        return self._decider.requester(run)
+
     def unread(self, run: str) -> UnreadValues | None:
         """Return the unread values of a run; None where it has no open task."""
         return self._decider.unread(run)

@@ -25,11 +25,12 @@ class CallRow:
         now: Tells the time, aware UTC.
     """
 
-    __slots__ = ("_now", "_row", "_store", "replayed", "state")
+    __slots__ = ("_now", "_person", "_row", "_store", "replayed", "state")
 
     def __init__(self, store: IdempotencyStore | None, now: Callable[[], datetime]) -> None:
         self._store = store
         self._now = now
+        self._person = "unknown"
         self._row: StoredCall | None = None
         self.state = CallState.RESERVED
         self.replayed = False
@@ -44,17 +45,19 @@ class CallRow:
         """Idempotency key for the backend; None without a row."""
         return None if self._row is None else self._row.key
 
-    def reserve(self, tool: GovernedTool, call: ToolCall) -> Any:
+    def reserve(self, tool: GovernedTool, call: ToolCall, person: str) -> Any:
         """Put the call on disk; return the stored result of one that was made before.
 
         Args:
             tool: The tool.
             call: The call.
+            person: Whose task it is; erasing them erases the result.
 
         Raises:
             ToolError: It cannot be recorded, was made with other arguments, or nobody knows what came of it.
         """
         row = self._reserved(tool, call)
+        self._person = person
         self._row, self.state = row, CallState(row.state)
         if row.fresh:
             return None
@@ -72,7 +75,7 @@ class CallRow:
         self.replayed = True
         if row.result is None:
             raise ToolError(
-                f"{tool.name}: this call was made before and its result was too large to keep",
+                f"{tool.name}: this call was made before and its result is not kept (too large, or erased)",
                 remedy="It is done; look the result up.",
                 kind="conflict",
                 side_effect="done",
@@ -115,7 +118,14 @@ class CallRow:
         text = json.dumps(result, ensure_ascii=False) if after is CallState.DONE else None
         if text is not None and len(text) > STORED_RESULT_MAX:
             text = None
-        store.step(row.call, before=self.state.value, after=after.value, result=text, at=self._now())
+        store.step(
+            row.call,
+            before=self.state.value,
+            after=after.value,
+            result=text,
+            at=self._now(),
+            person=self._person,
+        )
         self.state = after
 
     def _reserved(self, tool: GovernedTool, call: ToolCall) -> StoredCall:

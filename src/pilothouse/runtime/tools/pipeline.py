@@ -84,6 +84,10 @@ class Door:
         """
         return call if self.presenter is None else self.presenter.filled(call)
 
+    def person_of(self, call: ToolCall) -> str:
+        """Return who asked for the task of a call; `unknown` where nobody said."""
+        return "unknown" if self.presenter is None else self.presenter.requester(call.run)
+
     def now(self) -> datetime:
         """Return the present moment, aware UTC."""
         return datetime.fromtimestamp(self.wall_ns() / 1e9, UTC)
@@ -207,7 +211,7 @@ def _decided(
         )
     try:
         if with_effect:
-            stored = yield Blocking(lambda: progress.row.reserve(tool, call))
+            stored = yield Blocking(lambda: progress.row.reserve(tool, call, door.person_of(call)))
             if progress.row.replayed:
                 return stored
             yield Blocking(lambda: _announce(door, call))
