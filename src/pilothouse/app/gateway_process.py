@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pilothouse import __version__
+from pilothouse.app.collector import settle_down
 from pilothouse.app.control_room import running_controls
 from pilothouse.app.gateway import running_gateway
 from pilothouse.app.opening import SystemClock
@@ -54,6 +55,7 @@ def serve_gateway(request: ServeRequest) -> None:
             address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
             def ready() -> None:
+                settle_down()
                 background.start()
                 request.on_ready(address, None)
                 if read_server(settings.home) is None:

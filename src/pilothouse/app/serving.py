@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from pilothouse import __version__
+from pilothouse.app.collector import settle_down
 from pilothouse.app.control_room import alert_ticks, control_room, note_tick, running_controls, running_pager
 from pilothouse.app.gateway import running_gateway
 from pilothouse.app.gateway_process import accept_charters, serve_gateway
@@ -153,6 +154,7 @@ def _serve_node(
     )
 
     def ready() -> None:
+        settle_down()
         node.announce(address)
         note_server(home, address)
         background.start()

@@ -21,7 +21,7 @@ import msgspec
 
 from pilothouse.core.evidence.run_log import IdentitySource
 
-__all__ = ["CallLinker", "RunLinker", "consumed_ids", "handed_ids", "message_digests"]
+__all__ = ["CallLinker", "Conversation", "RunLinker", "consumed_ids", "handed_ids", "message_digests"]
 
 LINKS_MAX = 200_000
 """Ids and digests remembered, about 350 bytes each; the oldest are forgotten first. One or two come with a call."""
@@ -124,6 +124,29 @@ class RunLinker:
         return link.run
 
 
+class Conversation:
+    """A request as linkage reads it: parsed once, its digests made when somebody asks for them.
+
+    Attributes:
+        consumed: Ids that it brings back.
+    """
+
+    __slots__ = ("_digests", "_request", "consumed")
+
+    def __init__(self, body: bytes) -> None:
+        """Read a request body; one that is no JSON object links nothing."""
+        self._request = _object(body)
+        self._digests: tuple[str | None, tuple[str, ...]] | None = None
+        self.consumed = consumed_ids(self._request)
+
+    def digests(self) -> tuple[str | None, tuple[str, ...]]:
+        """Return what `message_digests` says: a pass over the whole conversation, where ids say it without."""
+        if self._digests is None:
+            self._digests = message_digests(self._request)
+            self._request = {}
+        return self._digests
+
+
 class CallLinker:
     """Links calls by their bodies as the gateway has them: JSON requests, answers in one piece or in events."""
 
@@ -131,30 +154,27 @@ class CallLinker:
         """Begin with nothing remembered."""
         self.linker = linker or RunLinker()
 
-    def find(self, agent: str, body: bytes) -> tuple[str, IdentitySource] | None:
+    def find(self, agent: str, said: Conversation) -> tuple[str, IdentitySource] | None:
         """Return the run of a request and how it was found, or None for a new run.
 
         Args:
             agent: The agent whose key came with it.
-            body: Request body.
+            said: The request.
         """
-        request = _object(body)
-        consumed = consumed_ids(request)
-        # Digests cost a pass over the whole conversation: ids say it without.
-        _, beginnings = (None, ()) if consumed else message_digests(request)
-        return self.linker.find(agent, consumed=consumed, prefixes=beginnings)
+        beginnings = () if said.consumed else said.digests()[1]
+        return self.linker.find(agent, consumed=said.consumed, prefixes=beginnings)
 
-    def learn(self, agent: str, run: str, request: bytes, answer: bytes) -> None:
+    def learn(self, agent: str, run: str, said: Conversation, answer: bytes) -> None:
         """Keep what a run was given.
 
         Args:
             agent: The agent.
             run: The run.
-            request: Request body.
+            said: The request.
             answer: Body of the answer, JSON or events.
         """
         handed = tuple(dict.fromkeys(found.decode() for found in HANDED.findall(answer)))
-        messages = None if handed and b"tool" in answer else message_digests(_object(request))[0]
+        messages = None if handed and b"tool" in answer else said.digests()[0]
         self.linker.remember(agent, run, handed=handed, messages=messages)
 
 

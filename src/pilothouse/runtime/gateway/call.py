@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -11,9 +10,11 @@ from enum import StrEnum
 from pilothouse.core.evidence.task import TokenCount
 from pilothouse.ports.gateway import VirtualKey, WireProtocol
 from pilothouse.runtime.context.edits import Removed
+from pilothouse.runtime.gateway.idents import fresh_call_id
 from pilothouse.runtime.gateway.policy import AgentPolicy
 from pilothouse.runtime.gateway.refusal import RefusalCode
 from pilothouse.runtime.gateway.routes import Route
+from pilothouse.runtime.linkage import Conversation
 
 __all__ = ["Attempt", "Call", "Ending"]
 
@@ -69,6 +70,7 @@ class Call:
         identity: Where the run id came from.
         parent: Span that it belongs to, or None.
         launch: Launch that its process belongs to, or None.
+        said: The request as linkage reads it; None where the client said which run it is.
         request: Body as received.
         shortened: Body without what the charter's edits took out of a long request, or None.
         removed: What they took out.
@@ -114,8 +116,9 @@ class Call:
     protocol: WireProtocol
     identity: str
     parent: str | None = None
-    call_id: str = field(default_factory=lambda: os.urandom(8).hex())
+    call_id: str = field(default_factory=fresh_call_id)
     launch: str | None = None
+    said: Conversation | None = None
     request: bytes = b""
     shortened: bytes | None = None
     removed: tuple[Removed, ...] = ()

@@ -32,7 +32,7 @@ from pilothouse.runtime.gateway.runs import Ownership, RunIdentity, identify
 from pilothouse.runtime.gateway.upstream import Upstream, kept_request_headers
 from pilothouse.runtime.gateway.watchdog import Stop, Watchdog
 from pilothouse.runtime.gateway.wire import read_request
-from pilothouse.runtime.linkage import CallLinker
+from pilothouse.runtime.linkage import CallLinker, Conversation
 
 __all__ = ["CallSink", "Gateway"]
 
@@ -150,8 +150,10 @@ class Gateway:
         body = b"" if caller.method in {"GET", "DELETE"} else await _body(caller)
         policy = directory.policies.get(key.agent) or AgentPolicy(agent=key.agent)
         identity = identify(place, headers, key.agent, self._runs)
+        said = None
         if identity.source == IdentitySource.NEW and place.route.names_model:
-            linked = self._links.find(key.agent, body)
+            said = Conversation(body)
+            linked = self._links.find(key.agent, said)
             if linked is not None:
                 identity = RunIdentity(linked[0], linked[1])
         return Call(
@@ -163,6 +165,7 @@ class Gateway:
             identity=identity.source,
             parent=identity.parent,
             launch=place.launch,
+            said=said,
             request=body,
             request_headers=kept_request_headers(caller.headers),
         )
@@ -313,8 +316,9 @@ class Gateway:
             self.counters["model_mismatch"] += 1
         if call.fallback != "none":
             self.counters["fallbacks"] += 1
-        if call.route.names_model and not IdentitySource(call.identity).is_exact:
-            self._links.learn(call.key.agent, call.run, call.request, call.response)
+        if call.said is not None:
+            self._links.learn(call.key.agent, call.run, call.said, call.response)
+            call.said = None  # whoever keeps the call needs the bytes only
         for sink in self._sinks:
             sink.keep(call)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, timedelta
 from decimal import Decimal
 
 from pilothouse.core.evidence.task import TokenCount
@@ -33,6 +33,9 @@ OUTPUT_GUESS_TOKENS = 4_096
 OUTPUTS_SEEN = 200
 PICO = 10**12
 
+EPOCH = date(1970, 1, 1)
+DAY_NS = 86_400 * 10**9
+
 CostOf = Callable[[str, str, TokenCount, int], int | None]
 """(provider, model, tokens, Unix nanoseconds) → pico-dollars, or None when a price is unknown."""
 
@@ -50,10 +53,30 @@ class _Spend:
 
 @dataclass(slots=True)
 class _Reservation:
+    date: date
     day: _Spend
     run: _Spend
     usd_pico: int
     tokens: int
+
+
+class _Outputs:
+    """The largest of the last `OUTPUTS_SEEN` outputs of an agent, known without looking at all of them."""
+
+    __slots__ = ("_last", "most")
+
+    def __init__(self) -> None:
+        self._last: deque[int] = deque(maxlen=OUTPUTS_SEEN)
+        self.most = 0
+
+    def note(self, tokens: int) -> None:
+        """Take one more, and forget the oldest."""
+        leaves = self._last[0] if len(self._last) == OUTPUTS_SEEN else -1
+        self._last.append(tokens)
+        if tokens >= self.most:
+            self.most = tokens
+        elif leaves == self.most:
+            self.most = max(self._last)
 
 
 class Meter:
@@ -66,9 +89,10 @@ class Meter:
     def __init__(self, cost_of: CostOf) -> None:
         self._cost_of = cost_of
         self._runs: OrderedDict[tuple[str, str], _Spend] = OrderedDict()
+        self._day_number = -1
         self._day = date.min
         self._days: dict[str, _Spend] = {}
-        self._outputs: dict[str, deque[int]] = {}
+        self._outputs: dict[str, _Outputs] = {}
         self._reserved: dict[str, _Reservation] = {}
         self._unsaved: deque[tuple[tuple[date, str], Spent]] = deque()
         self._saved: dict[tuple[date, str], Spent] = {}
@@ -141,7 +165,7 @@ class Meter:
         for spend in (run, day):
             spend.reserved_pico += need
             spend.reserved_tokens += tokens.total
-        self._reserved[call.call_id] = _Reservation(day, run, need, tokens.total)
+        self._reserved[call.call_id] = _Reservation(self._day, day, run, need, tokens.total)
 
     def settle(self, call: Call) -> None:
         """Replace the reservation by what the call really cost, or by an estimate of what was seen.
@@ -163,10 +187,8 @@ class Meter:
             spend.tokens += used.total
         held.day.calls += 1
         if is_exact:
-            self._outputs.setdefault(call.key.agent, deque(maxlen=OUTPUTS_SEEN)).append(
-                used.output + used.reasoning
-            )
-        at = (_day_of(call), call.key.agent)
+            self._outputs.setdefault(call.key.agent, _Outputs()).note(used.output + used.reasoning)
+        at = (held.date, call.key.agent)
         more = Spent(usd_pico=call.cost_pico or 0, tokens=used.total, calls=1, estimated=int(not is_exact))
         self._unsaved.append((at, more))
 
@@ -192,9 +214,9 @@ class Meter:
         return found
 
     def _today(self, call: Call) -> _Spend:
-        day = _day_of(call)
-        if day != self._day:
-            self._day, self._days = day, {}
+        number = call.began_ns // DAY_NS
+        if number != self._day_number:
+            self._day_number, self._day, self._days = number, EPOCH + timedelta(days=number), {}
         found = self._days.get(call.key.agent)
         if found is None:
             found = self._days[call.key.agent] = _Spend()
@@ -202,7 +224,7 @@ class Meter:
 
     def _guess(self, call: Call) -> TokenCount:
         outputs = self._outputs.get(call.key.agent)
-        likely = max(outputs) if outputs else OUTPUT_GUESS_TOKENS
+        likely = outputs.most if outputs else OUTPUT_GUESS_TOKENS
         most = likely if call.output_max is None else min(call.output_max, max(likely, 1))
         return TokenCount(input=int(len(call.asked) / RESERVED_CHARACTERS_PER_TOKEN), output=most)
 
@@ -265,7 +287,3 @@ def _seen(call: Call) -> TokenCount:
     if call.status >= 400:
         return TokenCount()
     return TokenCount(input=len(call.asked) // 4, output=len(call.response) // 4)
-
-
-def _day_of(call: Call) -> date:
-    return datetime.fromtimestamp(call.began_ns / 1e9, UTC).date()

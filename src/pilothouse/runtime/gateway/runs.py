@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pilothouse.runtime.gateway.idents import fresh_run_id
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused
 from pilothouse.runtime.gateway.routes import Place
 
@@ -91,4 +91,4 @@ def identify(place: Place, headers: Mapping[bytes, bytes], agent: str, runs: Own
             run = found[1].decode()
             if runs.claim(run, agent):
                 return RunIdentity(run, "traceparent", found[2].decode())
-    return RunIdentity(os.urandom(16).hex(), "new")
+    return RunIdentity(fresh_run_id(), "new")

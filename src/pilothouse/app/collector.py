@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tells the garbage collector of a server that what it has started with stays, and the interpreter whose turn is short."""
+
+from __future__ import annotations
+
+import gc
+import sys
+
+__all__ = ["settle_down"]
+
+YOUNG_MAX = 10_000
+"""Objects made between two looks at the young ones: a call makes a few hundred, nearly all without cycles."""
+
+TURN_S = 0.001
+"""How long a thread in the background keeps the interpreter from the one that answers; a fifth of the usual."""
+
+
+def settle_down() -> None:
+    """Do this once, in the process of a server, when everything is loaded.
+
+    Modules, classes and connections are then never looked at again; a full look at half a million of them stops every
+    answer for tens of milliseconds.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG_MAX, 20, 20)
+    sys.setswitchinterval(TURN_S)
