@@ -86,7 +86,7 @@ def build(folder: Path, spans_wanted: int, traces: TraceIndex) -> tuple[View, st
     tasks_table.create()
     spans, tasks = rows_of_a_segment()
     span_rows, task_rows = span_batch(spans), to_batch(tasks, TASKS)
-    segments = max(1, round(spans_wanted / len(spans)))
+    segments = max(1, round(spans_wanted / span_rows.num_rows))
     now, chosen = time.time_ns(), ""
     for number in range(segments):
         by_ns = -int((segments - 1 - number) / segments * DAYS * DAY_NS)
