@@ -119,8 +119,8 @@ bench-pages: setup ## every page at a million spans: bytes, requests, server tim
 bench-review: setup ## from a reviewer's answer to the next item painted, in chromium, beside the same page from memory
 	$(BIN)/python benchmarks/review/run.py
 
-bench-replay: setup ## agents of three frameworks recorded, the provider stopped, replayed; context edits fuzzed
-	$(BIN)/python benchmarks/replay/run.py
+bench-replay: setup ## agents of three frameworks recorded, the provider stopped, replayed, mutated; context edits fuzzed (RUNS=100)
+	$(BIN)/python benchmarks/replay/run.py --runs $(or $(RUNS),100)
 
 bench-statistics: setup ## every statistical bar: expected, observed, tolerance
 	$(BIN)/python benchmarks/statistics/run.py

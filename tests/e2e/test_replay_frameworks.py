@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import asyncio
+import random
 
 import pytest
 from framework_agents import CONFIGURATIONS, MODEL, run_many, script
+from replay_mutations import play
 from tests.stubs.gateway_site import GatewaySite
 
 from pilothouse.demo.model_server import ModelServer
@@ -42,6 +44,12 @@ def sessions_of(log, mode):
     return found
 
 
+def mutations(log, seeds):
+    """Mutate recorded requests, a run for each seed, and return what the replay named."""
+    runs = [exchanges(log.read(summary.run)) for summary in log.runs()]
+    return [play(runs[seed % len(runs)], log.redaction, random.Random(seed)) for seed in seeds]
+
+
 def replay(configuration, sessions, runs, change=None):
     with ReplayServer(dict(sessions.values())) as server:
         return asyncio.run(
@@ -66,6 +74,9 @@ def test_recorded_runs_replay_equal_and_a_changed_tool_is_found(tmp_path, config
         assert replay(configuration, sessions, RUNS) == did
         assert [session.first_divergence() for _, session in sessions.values()] == [None] * RUNS
         assert all(session.counts.served == 3 for _, session in sessions.values())
+
+        found = mutations(log, range(24))
+        assert [one for one in found if not one.is_placed or not one.is_classified] == []
 
         changed = sessions_of(log, ReplayMode.STRICT)
         replay(configuration, changed, RUNS, change=lambda result: result.replace("-c is in", "-c was in"))
