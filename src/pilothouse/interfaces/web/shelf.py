@@ -66,7 +66,12 @@ class ShelfRoom:
         return [route for both in pages for route in both]
 
     def _run(self, visit: Visit) -> Page:
-        return self._desk.run(visit.path("agent"), visit.path("run"), against=_word(visit, "against"))
+        return self._desk.run(
+            visit.path("agent"),
+            visit.path("run"),
+            against=_word(visit, "against"),
+            removed=_word(visit, "removed"),
+        )
 
     def _is_governed(self, agent: str) -> bool:
         return self._desk.installation.ledger.charter(agent) is not None

@@ -10,7 +10,7 @@ from typing import Any
 
 from pilothouse.core.charter.digest import canonical_json
 
-__all__ = ["ToolUse", "is_said_by_model", "tool_names", "tool_results", "tool_uses"]
+__all__ = ["ToolUse", "is_said_by_model", "last_said", "tool_names", "tool_results", "tool_uses"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +105,27 @@ def is_said_by_model(item: Any) -> bool:
     if not isinstance(item, dict):
         return False
     return item.get("role") == "assistant" or item.get("type") in {"function_call", "reasoning"}
+
+
+def last_said(document: Mapping[str, Any]) -> str:
+    """Return the text of the last thing in a request, in any of the three protocols; empty without any.
+
+    Args:
+        document: Parsed request.
+
+    Example:
+        >>> last_said({"messages": [{"role": "user", "content": [{"type": "text", "text": "Where is 7?"}]}]})
+        'Where is 7?'
+    """
+    if isinstance(document.get("input"), str):
+        return str(document["input"])
+    items = _items(document)
+    last = items[-1] if items else {}
+    said = last.get("content") if "content" in last else last.get("output")
+    if isinstance(said, str):
+        return said
+    texts = (part.get("text") or part.get("content") for part in _parts({"content": said}))
+    return " ".join(text for text in texts if isinstance(text, str))
 
 
 def _items(document: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -25,6 +25,7 @@ class Exchange:
     """A recorded model call.
 
     Attributes:
+        call: Its id in the record.
         number: Its place among the calls of the run, from 1, by when they began.
         route: Path from `/v1` on.
         headers: Headers that belong to the request.
@@ -35,6 +36,7 @@ class Exchange:
         shortened: Parsed body as the provider got it, where edits of the context took something out, else None.
     """
 
+    call: str
     number: int
     route: str
     headers: Mapping[str, str]
@@ -65,6 +67,7 @@ def exchanges(recorded: RecordedRun) -> tuple[Exchange, ...]:
             continue  # the client had gone: it never saw an answer
         found.append(
             Exchange(
+                call=logged.call,
                 number=len(found) + 1,
                 route=event.route,
                 headers=event.headers,

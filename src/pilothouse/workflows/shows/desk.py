@@ -172,15 +172,16 @@ class PageDesk:
         """
         return show_audit(self.boundary, self.now(), kind=kind)
 
-    def run(self, agent: str, run: str, *, against: str = "") -> SectionsPage:
+    def run(self, agent: str, run: str, *, against: str = "", removed: str = "") -> SectionsPage:
         """Return the page of one recorded run.
 
         Args:
             agent: Agent id.
             run: Run id, or enough of its beginning.
             against: Another run to compare with, or empty.
+            removed: Beginning of the digest of a removed result that is to be read, or empty.
         """
-        return show_run(self.runs, agent, run, self.now(), against=against)
+        return show_run(self.runs, agent, run, self.now(), against=against, removed=removed)
 
     def _page(self, agent: str, name: str, make: Make[SectionsPage]) -> SectionsPage:
         return self.keep(agent, name, make) if self.keep else make(self.installation, self.assessment(agent))

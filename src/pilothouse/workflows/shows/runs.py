@@ -6,11 +6,15 @@ from __future__ import annotations
 from datetime import datetime
 from itertools import zip_longest
 
-from pilothouse.core.evidence.run_log import RecordedRun
+from pilothouse.core.evidence.run_log import ModelRequest, ModelResponse, RecordedRun
 from pilothouse.errors import UnknownName
 from pilothouse.ports.runlog import RunLog
-from pilothouse.reports.runs import CallPair, RunDifference, build_run, build_runs
+from pilothouse.reports.run_page import CallPair, RunDifference, Taken, build_run
+from pilothouse.reports.runs import build_runs
 from pilothouse.reports.sections import SectionsPage
+from pilothouse.runtime.context.conversation import last_said
+from pilothouse.runtime.context.edits import recall_id
+from pilothouse.runtime.context.ledger import recall_from
 from pilothouse.runtime.replay.answers import read_answer
 from pilothouse.runtime.replay.divergence import differences
 from pilothouse.runtime.replay.exchange import Exchange, exchanges
@@ -32,7 +36,9 @@ def show_runs(log: RunLog, agent: str, now: datetime) -> SectionsPage:
     return build_runs(agent, log.runs(agent=agent, limit=RUNS_SHOWN), now)
 
 
-def show_run(log: RunLog, agent: str, run: str, now: datetime, *, against: str = "") -> SectionsPage:
+def show_run(
+    log: RunLog, agent: str, run: str, now: datetime, *, against: str = "", removed: str = ""
+) -> SectionsPage:
     """Return the page of one recorded run.
 
     Args:
@@ -41,6 +47,7 @@ def show_run(log: RunLog, agent: str, run: str, now: datetime, *, against: str =
         run: Run id, or enough of its beginning.
         now: The moment, aware UTC.
         against: Another run to compare with, or empty.
+        removed: Beginning of the digest of a removed result that is to be read, or empty.
 
     Raises:
         UnknownName: There is no such run of this agent.
@@ -49,7 +56,39 @@ def show_run(log: RunLog, agent: str, run: str, now: datetime, *, against: str =
     own = recorded.summary.run
     others = [one for one in log.runs(agent=agent, limit=OTHERS_SHOWN + 1) if one.run != own]
     difference = compare_runs(recorded, _read(log, agent, against)) if against else None
-    return build_run(recorded, now, others=others[:OTHERS_SHOWN], difference=difference)
+    return build_run(
+        recorded,
+        now,
+        said=_said(recorded),
+        taken=_taken(recorded, removed) if removed else None,
+        others=others[:OTHERS_SHOWN],
+        difference=difference,
+    )
+
+
+def _said(recorded: RecordedRun) -> dict[int, str]:
+    """Return what the last message of each request and each answer says, by the number of its event."""
+    calls = {call.call: call for call in exchanges(recorded)}
+    found = {}
+    for logged in recorded.events:
+        call = calls.get(logged.call)
+        if call is not None and isinstance(logged.event, ModelRequest):
+            found[logged.seq] = last_said(call.document or {})
+        elif call is not None and isinstance(logged.event, ModelResponse):
+            found[logged.seq] = _answer(call) or ""
+    return found
+
+
+def _taken(recorded: RecordedRun, digest: str) -> Taken:
+    ident = recall_id(recorded.summary.run, digest)
+    content = recall_from(recorded, ident)
+    if content is None:
+        raise UnknownName(
+            f"nothing was taken out of run {recorded.summary.run[:8]} under {digest[:80]!r}",
+            remedy="Follow a link of its page.",
+            subject=digest,
+        )
+    return Taken(ident=ident, content=content)
 
 
 def compare_runs(here: RecordedRun, there: RecordedRun) -> RunDifference:

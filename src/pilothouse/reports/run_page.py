@@ -1,0 +1,340 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The page of one recorded run: its timeline, what edits took out of it, how to play it again, and its difference to another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+from pilothouse.core.evidence.run_log import (
+    ContextEdited,
+    Denied,
+    HostContacted,
+    LoggedEvent,
+    ModelRequest,
+    ModelResponse,
+    OutputHeld,
+    RecordedRun,
+    Replayable,
+    RunClosed,
+    RunSummary,
+    ToolCalled,
+    ToolReturned,
+)
+from pilothouse.core.verdict.verdict import Status
+from pilothouse.reports.foreign import foreign_line, size_text
+from pilothouse.reports.moments import at_ns, duration_text
+from pilothouse.reports.pictures import timeline
+from pilothouse.reports.runs import replay_mark, status_mark
+from pilothouse.reports.sections import Cell, Row, Section, SectionsPage, columns
+from pilothouse.reports.view_models import (
+    ActionOffer,
+    Empty,
+    Sentence,
+    page_moment,
+    shown_text,
+)
+from pilothouse.reports.words import plural
+
+__all__ = ["CallPair", "RunDifference", "Taken", "build_run"]
+
+EVENTS_SHOWN = 200
+"""Events of one run on its page; `pilothouse replay --show` prints all."""
+
+SAID_SHOWN = 160
+"""Characters of what a model was asked or said: a line or two, for the eye that looks for a place."""
+
+TAKEN_SHOWN = 4_000
+"""Characters of a removed result on the page; the command beside it prints all."""
+
+DIGEST_SHOWN = 16
+"""Hex digits that name a removed result in an address, as its id does."""
+
+_NS_PER_S = 1e9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallPair:
+    """A model call of a run beside the one with its number in another.
+
+    Attributes:
+        number: 1 for the first.
+        asked: Where the requests differ first, or empty when they are equal.
+        here: What was answered here, or None without such a call.
+        there: What was answered there, or None.
+    """
+
+    number: int
+    asked: str
+    here: str | None
+    there: str | None
+
+    @property
+    def is_same(self) -> bool:
+        """Whether request and answer are equal."""
+        return not self.asked and self.here == self.there
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunDifference:
+    """Two runs call by call."""
+
+    other: str
+    calls: tuple[CallPair, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """A removed result that somebody reads on the page."""
+
+    ident: str
+    content: str
+
+
+_AGAIN: Mapping[Replayable, str] = {
+    Replayable.EXACT: "all of it can be played again",
+    Replayable.MODEL_SIDE: "its model calls can be played again",
+    Replayable.NO: "it cannot be played again",
+    Replayable.ERASED: "its content was erased",
+}
+
+
+def build_run(
+    recorded: RecordedRun,
+    now: datetime,
+    *,
+    said: Mapping[int, str] | None = None,
+    taken: Taken | None = None,
+    others: Sequence[RunSummary] = (),
+    difference: RunDifference | None = None,
+) -> SectionsPage:
+    """Build the page of one run.
+
+    Args:
+        recorded: The run.
+        now: The moment, aware UTC.
+        said: What requests and answers say, by the number of their event.
+        taken: A removed result that is to be read, or None.
+        others: Further runs of the agent, to be compared with.
+        difference: What was compared, or None.
+    """
+    run = recorded.summary
+    took = duration_text(max(0, run.last_ns - run.opened_ns) / _NS_PER_S)
+    mark = replay_mark(run)
+    plain = (
+        f"{plural(run.calls, 'model call')} and {plural(run.events, 'event')} in {took}, "
+        f"{run.state.value}; {_AGAIN[run.replayable]}."
+    )
+    if recorded.damage:
+        mark = status_mark(Status.BREACHED, "Damaged")
+        plain = shown_text(f"The record ends at event {len(recorded.events)}: {recorded.damage}")
+    if difference is not None:
+        plain = _difference_words(difference)
+    base = f"/agents/{quote(run.agent, safe='')}/runs/{run.run}"
+    return SectionsPage(
+        name="run",
+        title=f"{mark.word} · run {run.run[:8]}",
+        heading=f"Run {run.run[:8]}",
+        agent=run.agent,
+        as_of=page_moment(now),
+        mark=mark,
+        sentence=Sentence(plain=plain),
+        action=ActionOffer(
+            label="Play it again, the agent's own code too",
+            command=f"pilothouse replay {run.run[:12]} --exec 'python agent.py'",
+        ),
+        sections=(
+            *([_difference(difference)] if difference else []),
+            *([_read(taken)] if taken else []),
+            _events(recorded, said or {}),
+            *_edits(recorded, base),
+            _again(run, base, others),
+        ),
+    )
+
+
+def _difference_words(difference: RunDifference) -> str:
+    first = next((one for one in difference.calls if not one.is_same), None)
+    if first is None:
+        return f"Every call is the one of run {difference.other[:8]}."
+    where = f"the request differs at {first.asked}" if first.asked else "the answer differs"
+    return shown_text(f"Parts from run {difference.other[:8]} at call {first.number}: {where}.")
+
+
+def _difference(difference: RunDifference) -> Section:
+    return Section(
+        anchor="difference",
+        title=f"Against run {difference.other[:8]}",
+        note="call by call; the first difference is where they part",
+        columns=columns("State", "#Call", "Request differs at", "Answer here", "Answer there"),
+        rows=tuple(
+            Row(
+                cells=(
+                    Cell(
+                        mark=status_mark(
+                            *((Status.HOLDS, "Equal") if one.is_same else (Status.BREACHED, "Differs"))
+                        )
+                    ),
+                    Cell(text=str(one.number)),
+                    Cell(text=shown_text(one.asked) or "nowhere"),
+                    Cell(
+                        text=foreign_line(one.here, chars_max=400) if one.here is not None else "no such call"
+                    ),
+                    Cell(
+                        text=foreign_line(one.there, chars_max=400)
+                        if one.there is not None
+                        else "no such call"
+                    ),
+                )
+            )
+            for one in difference.calls
+        ),
+    )
+
+
+def _edits(recorded: RecordedRun, base: str) -> list[Section]:
+    """Return what edits of the context took out of requests, each result once; nothing for a run without any."""
+    first: dict[str, tuple[int, Mapping[str, Any], int]] = {}
+    for one in recorded.events:
+        if isinstance(one.event, ContextEdited):
+            for entry in one.event.ledger:
+                seq, kept, times = first.get(str(entry["digest"]), (one.seq, entry, 0))
+                first[str(entry["digest"])] = seq, kept, times + 1
+    if not first:
+        return []
+    rows = [
+        Row(
+            cells=(
+                Cell(text=f"event {seq}", href=f"#event-{seq}", small=f"in {plural(times, 'request')}"),
+                Cell(text=_REASONS.get(str(entry["reason"]), str(entry["reason"]))),
+                Cell(text=foreign_line(str(entry["path"])), is_code=True),
+                Cell(text=f"{entry['characters']:,}", small=f"about {plural(entry['tokens'], 'token')}"),
+                Cell(text="Read it", href=f"{base}?removed={digest[:DIGEST_SHOWN]}#removed"),
+            )
+        )
+        for digest, (seq, entry, times) in list(first.items())[:EVENTS_SHOWN]
+    ]
+    return [
+        Section(
+            anchor="edits",
+            title="Taken out of requests",
+            note="by the edits that the charter switched on; kept here, and the agent can ask for it",
+            columns=columns("First at", "Why", "Where", "#Characters", "Content"),
+            rows=tuple(rows),
+        )
+    ]
+
+
+_REASONS = {
+    "duplicate": "it stands again further on",
+    "large": "it is large",
+    "old": "it is old",
+}
+
+
+def _read(taken: Taken) -> Section:
+    return Section(
+        anchor="removed",
+        title="A result that was taken out",
+        note="as it is kept: secrets are replaced",
+        columns=columns("Content", "Type, for all of it"),
+        rows=(
+            Row(
+                cells=(
+                    Cell(text=foreign_line(taken.content, chars_max=TAKEN_SHOWN)),
+                    Cell(command=f"pilothouse context recall {taken.ident}"),
+                )
+            ),
+        ),
+    )
+
+
+def _events(recorded: RecordedRun, said: Mapping[int, str]) -> Section:
+    shown = recorded.events[:EVENTS_SHOWN]
+    first = recorded.summary.opened_ns
+    stops = [(at_ns(one.at_ns), one.event.kind, _is_loud(one)) for one in shown]
+    more = len(recorded.events) - len(shown)
+    return Section(
+        anchor="events",
+        title="Timeline",
+        note=f"{more:,} more: pilothouse replay {recorded.summary.run[:12]} --show" if more else "",
+        picture=timeline(stops, "Events of the run, to scale"),
+        columns=columns("#Event", "#After", "What", "Seen by", "Says"),
+        rows=tuple(
+            Row(
+                anchor=f"event-{one.seq}",
+                cells=(
+                    Cell(text=str(one.seq)),
+                    Cell(text=duration_text(max(0, one.at_ns - first) / _NS_PER_S)),
+                    Cell(text=one.event.kind, is_code=True),
+                    Cell(text=one.tap.value),
+                    Cell(text=_says(one), small=foreign_line(said.get(one.seq, ""), chars_max=SAID_SHOWN)),
+                ),
+            )
+            for one in shown
+        ),
+        empty=Empty(missing="Nothing of this run can be read any more.", command="pilothouse replay --list"),
+    )
+
+
+def _is_loud(one: LoggedEvent) -> bool:
+    event = one.event
+    if isinstance(event, ModelResponse):
+        return event.status >= 400 or event.error is not None
+    if isinstance(event, ToolReturned):
+        return event.error is not None
+    return isinstance(event, Denied | OutputHeld)
+
+
+def _says(one: LoggedEvent) -> str:
+    match one.event:
+        case ModelRequest(route=route, body=body):
+            text = f"{route}, {size_text(len(body))}"
+        case ModelResponse(status=status, model=model, error=error):
+            text = " ".join(part for part in (f"HTTP {status}", model, error) if part)
+        case ToolCalled(tool=tool, effect=effect):
+            text = f"{tool}, {effect} effect"
+        case ToolReturned(error=error):
+            text = f"error {error.get('code', '')}" if error else "answered"
+        case HostContacted(host=host, inside=inside):
+            text = f"{host}{'' if inside else ', outside the gateway'}"
+        case Denied(code=code, reason=reason):
+            text = f"{code}: {reason}"
+        case OutputHeld(reason=reason):
+            text = f"held: {reason}"
+        case ContextEdited(ledger=ledger):
+            tokens = sum(entry["tokens"] for entry in ledger)
+            text = f"{plural(len(ledger), 'result')} of tools taken out, about {plural(tokens, 'token')}"
+        case RunClosed(state=state):
+            text = state.value
+        case _:
+            text = ""
+    return foreign_line(text)
+
+
+def _again(run: RunSummary, base: str, others: Sequence[RunSummary]) -> Section:
+    ident = run.run[:12]
+    ways = (
+        ("Each model call by itself, closed off", f"pilothouse replay {ident}"),
+        ("The agent's own code, closed off", f"pilothouse replay {ident} --exec 'python agent.py'"),
+        (
+            "Another model asked beside the record",
+            f"pilothouse replay {ident} --mode compare --model MODEL --upstream URL",
+        ),
+        ("Another prompt from the start", f"pilothouse replay {ident} --prompt FILE --upstream URL"),
+        (
+            "Never again: a case that every later gate asks",
+            f"pilothouse replay {ident} --to-case DATASET --by PERSON --expect FILE",
+        ),
+    )
+    rows = [Row(cells=(Cell(text=text), Cell(command=command))) for text, command in ways]
+    rows += [
+        Row(cells=(Cell(text=f"Compare with run {one.run[:8]}", href=f"{base}?against={one.run}"), Cell()))
+        for one in others
+    ]
+    return Section(
+        anchor="again", title="Play it again, or compare", columns=columns("How", "Type"), rows=tuple(rows)
+    )
