@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -23,12 +24,14 @@ from pilothouse.ledger.review_queue import SqlReviewQueue
 from pilothouse.runtime.runlog.recorder import Recorder
 from pilothouse.settings import load_settings
 from pilothouse.workflows.accept import accept_file
+from pilothouse.workflows.launch import summarize_charter
 from pilothouse.workflows.trusted_labels import GATE_SHARE
 
 pytestmark = pytest.mark.slow
 
 DEMO = Path(__file__).parents[2] / "src/pilothouse/demo/charter/charter.yaml"
 AGENT, JUDGED = "ap-invoice-triage", 60
+PINNED = "acme-large-2026-04-12"
 RUNS = JUDGED + 2
 
 
@@ -83,7 +86,9 @@ def test_a_week_is_replayed_for_a_candidate_and_the_gate_decides_with_its_shares
         for number, run in zip(numbers(), runs, strict=True):
             record(log, conversation(1, order=str(number)), run=run, agent=AGENT)
     with open_ledger(load_settings(home=home).ledger_url) as ledger:
-        accept_file(ledger, DEMO, now, actor="test")
+        shutil.copytree(DEMO.parent, tmp_path / "charter")
+        charter = tmp_path / "charter/charter.yaml"
+        accept_file(ledger, charter, now, actor="test")
         for run in runs[:JUDGED]:
             judge(ledger, run, now)
     with ProviderStub(default=Plan(text="It is in Kiel.")) as stub:
@@ -113,5 +118,10 @@ def test_a_week_is_replayed_for_a_candidate_and_the_gate_decides_with_its_shares
     with open_ledger(load_settings(home=home).ledger_url) as ledger:
         (kept,) = [one for one in ledger.evidence(AGENT) if one.kind == "release.verdict"]
     assert not kept.passed
+    in_force = summarize_charter(charter).version
+    charter.write_text(charter.read_text().replace(PINNED, "other-2026-02-02"))
+    changed = summarize_charter(charter).version
+    assert kept.binds.version == changed != in_force
+    assert f"--baseline-version {in_force}" in " ".join(command)
     assert "counterfactual by calls of 62 recorded runs" in kept.detail
     assert "0 % of calls served from the record, 100 % live, 0 % blocked" in kept.detail

@@ -27,7 +27,7 @@ from pilothouse.core.evidence.run_log import (
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.reports.foreign import foreign_line, size_text
 from pilothouse.reports.moments import at_ns, duration_text
-from pilothouse.reports.pictures import timeline
+from pilothouse.reports.pictures import Timeline, timeline
 from pilothouse.reports.runs import replay_mark, status_mark
 from pilothouse.reports.sections import Cell, Row, Section, SectionsPage, columns
 from pilothouse.reports.view_models import (
@@ -63,6 +63,7 @@ class CallPair:
     Attributes:
         number: 1 for the first.
         asked: Where the requests differ first, or empty when they are equal.
+        values: What stands there in both requests, or None where nothing can be held against each other.
         here: What was answered here, or None without such a call.
         there: What was answered there, or None.
     """
@@ -71,6 +72,7 @@ class CallPair:
     asked: str
     here: str | None
     there: str | None
+    values: tuple[str, str] | None = None
 
     @property
     def is_same(self) -> bool:
@@ -179,7 +181,7 @@ def _difference(difference: RunDifference) -> Section:
                         )
                     ),
                     Cell(text=str(one.number)),
-                    Cell(text=shown_text(one.asked) or "nowhere"),
+                    Cell(text=shown_text(one.asked) or "nowhere", small=_both(one)),
                     Cell(
                         text=foreign_line(one.here, chars_max=400) if one.here is not None else "no such call"
                     ),
@@ -193,6 +195,14 @@ def _difference(difference: RunDifference) -> Section:
             for one in difference.calls
         ),
     )
+
+
+def _both(pair: CallPair) -> str:
+    """Return what stands at the place where two requests differ, here and there."""
+    if not pair.asked or pair.values is None:
+        return ""
+    here, there = (foreign_line(value, chars_max=SAID_SHOWN) or "nothing" for value in pair.values)
+    return f"here {here}; there {there}"
 
 
 def _edits(recorded: RecordedRun, base: str) -> list[Section]:
@@ -240,12 +250,14 @@ def _read(taken: Taken) -> Section:
         anchor="removed",
         title="A result that was taken out",
         note="as it is kept: secrets are replaced",
-        columns=columns("Content", "Type, for all of it"),
+        columns=columns("Content, and what prints all of it"),
         rows=(
             Row(
                 cells=(
-                    Cell(text=foreign_line(taken.content, chars_max=TAKEN_SHOWN)),
-                    Cell(command=f"pilothouse context recall {taken.ident}"),
+                    Cell(
+                        text=foreign_line(taken.content, chars_max=TAKEN_SHOWN),
+                        command=f"pilothouse context recall {taken.ident}",
+                    ),
                 )
             ),
         ),
@@ -261,7 +273,7 @@ def _events(recorded: RecordedRun, said: Mapping[int, str]) -> Section:
         anchor="events",
         title="Timeline",
         note=f"{more:,} more: pilothouse replay {recorded.summary.run[:12]} --show" if more else "",
-        picture=timeline(stops, "Events of the run, to scale"),
+        picture=_drawn(stops),
         columns=columns("#Event", "#After", "What", "Seen by", "Says"),
         rows=tuple(
             Row(
@@ -278,6 +290,16 @@ def _events(recorded: RecordedRun, said: Mapping[int, str]) -> Section:
         ),
         empty=Empty(missing="Nothing of this run can be read any more.", command="pilothouse replay --list"),
     )
+
+
+def _drawn(stops: Sequence[tuple[datetime, str, bool]]) -> Timeline | None:
+    """Return the timeline with durations at its ends: a run is short, and minutes of a clock would be equal."""
+    picture = timeline(stops, "Events of the run, to scale")
+    if picture is None:
+        return None
+    took = duration_text((stops[-1][0] - stops[0][0]).total_seconds())
+    words = f"{plural(len(stops), 'event')} in {took}; first {stops[0][1]}, last {stops[-1][1]}."
+    return picture.model_copy(update={"begins": "0", "ends": took, "description": words})
 
 
 def _is_loud(one: LoggedEvent) -> bool:

@@ -8,24 +8,37 @@ output is missing, and the gate counts it as unscored, never as passed.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from pilothouse.core.charter.answers import known
+from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.run_log import Replayable, RunSummary
 from pilothouse.errors import PilothouseError, UsageError
 from pilothouse.evals.case import Case
 from pilothouse.evals.dataset import write_cases
 from pilothouse.evals.targets.recorded import json_or_text
 from pilothouse.runtime.replay.answers import Answer
+from pilothouse.runtime.replay.substitution import Substitution
 from pilothouse.workflows.curate import case_of_label
+from pilothouse.workflows.launch import stand_in_version, summarize_charter
 from pilothouse.workflows.replay import ReplayReport
 from pilothouse.workflows.trusted_labels import Trusted
 
-__all__ = ["RUNS_MAX", "Pair", "WindowReport", "replay_window", "write_pairs"]
+__all__ = [
+    "RUNS_MAX",
+    "Pair",
+    "Versions",
+    "WindowReport",
+    "replay_window",
+    "versions_of_change",
+    "write_pairs",
+]
 
 RUNS_MAX = 5_000
 """Runs of one replay: a week of a narrow agent, and more live calls than anybody wants to start by mistake."""
@@ -46,6 +59,14 @@ class Pair:
     case: Case
     before: Any
     after: Any | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Versions:
+    """Version digests of an agent with a change and without it; None where the charter has no version yet."""
+
+    candidate: str | None = None
+    baseline: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,12 +208,38 @@ def replay_window(
     )
 
 
-def write_pairs(report: WindowReport, folder: Path) -> str:
+def versions_of_change(path: Path, charter: Charter, change: Substitution) -> Versions:
+    """Return the version that an agent would be with a change, beside the one in force.
+
+    With another model alone it is the version that the charter has once its pin says so, so a verdict over the replay
+    holds for it from its first task on. Any other change is named by what it is: no charter has that version, and its
+    verdict counts for none.
+
+    Args:
+        path: The charter file in force.
+        charter: The same, read.
+        change: What is changed.
+    """
+    own = summarize_charter(path).version
+    if own is None:
+        return Versions()
+    if change == Substitution(model=change.model):
+        pin = charter.model.pin
+        said = {"provider": known(pin.provider), "model": change.model, "region": known(pin.region)}
+        return Versions(candidate=stand_in_version(path, said), baseline=own)
+    named = json.dumps([own, asdict(change)], sort_keys=True, ensure_ascii=False)
+    return Versions(
+        candidate=hashlib.sha256(named.encode("utf-8", "surrogatepass")).hexdigest(), baseline=own
+    )
+
+
+def write_pairs(report: WindowReport, folder: Path, versions: Versions) -> str:
     """Write judged runs as cases with two files of outputs, and return the command that decides over them.
 
     Args:
         report: What came of the replay.
         folder: Made if it is missing.
+        versions: What evidence of the two sides binds to.
 
     Raises:
         UsageError: Nobody has judged any of the runs.
@@ -212,6 +259,8 @@ def write_pairs(report: WindowReport, folder: Path) -> str:
     return (
         f"pilothouse gate --candidate recorded:{folder / 'after.jsonl'} --baseline recorded:{folder / 'before.jsonl'} "
         f"--dataset {folder / 'cases.jsonl'} --agent {report.agent}"
+        + (f" --candidate-version {versions.candidate}" if versions.candidate else "")
+        + (f" --baseline-version {versions.baseline}" if versions.baseline else "")
     )
 
 

@@ -66,7 +66,7 @@ def test_what_was_taken_out_stands_once_with_a_link_to_read_it(log):
     page = show_run(log, "orders", RUN, NOW, removed=DIGEST[:16])
     (shown,) = sections(page)["removed"].rows
     assert shown.cells[0].text == GONE
-    ident = shown.cells[1].command.rsplit(" ", 1)[1]
+    ident = shown.cells[0].command.rsplit(" ", 1)[1]
     assert recall_result(log, ident) == GONE
 
 

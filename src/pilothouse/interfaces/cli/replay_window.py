@@ -50,7 +50,13 @@ def replay_since(
     """
     from pilothouse.core.charter.quantities import parse_duration
     from pilothouse.interfaces.cli.consoles import hint_console
-    from pilothouse.workflows.replay_window import RUNS_MAX, replay_window, write_pairs
+    from pilothouse.workflows.replay_window import (
+        RUNS_MAX,
+        Versions,
+        replay_window,
+        versions_of_change,
+        write_pairs,
+    )
     from pilothouse.workflows.trusted_labels import trusted_labels
 
     if agent is None or request.substitution.is_empty:
@@ -90,7 +96,12 @@ def replay_since(
     else:
         typer.echo(_text(report))
     if to is not None:
-        command = write_pairs(report, to)
+        versions = Versions()
+        with services.open_installation(settings) as installation:
+            in_force = installation.ledger.charter(agent)
+        if charter is not None and in_force is not None:
+            versions = versions_of_change(Path(in_force.path), charter, request.substitution)
+        command = write_pairs(report, to, versions)
         console.print(f"{len(report.pairs)} judged runs are pairs in {to}. Decide: {command}", soft_wrap=True)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from pilothouse.runtime.context.conversation import tool_results, tool_uses
 from pilothouse.runtime.replay.exchange import Exchange
 
-__all__ = ["Divergence", "DivergenceKind", "describe", "differences", "nearest"]
+__all__ = ["Divergence", "DivergenceKind", "describe", "differences", "nearest", "shown_value"]
 
 DIFFERENCES_MAX = 20
 """Paths named for one call; what else differs follows from them."""
@@ -145,7 +145,7 @@ def describe(
             call=call.number if call else asked,
             kind=DivergenceKind.BODY if call else DivergenceKind.EXTRA,
             path="$",
-            found=_shown(body.decode("utf-8", "replace")),
+            found=shown_value(body.decode("utf-8", "replace")),
         )
     call, was_served = nearest(found, route, waiting, served)
     if call is None or call.document is None or was_served:
@@ -153,7 +153,7 @@ def describe(
             call=len(served) + len(waiting) + 1 if not waiting else asked,
             kind=DivergenceKind.EXTRA,
             path="$",
-            found=_shown(found),
+            found=shown_value(found),
         )
     return _classify(call, found, retrieved=retrieved)
 
@@ -179,8 +179,8 @@ def _classify(call: Exchange, found: dict[str, Any], *, retrieved: Sequence[str]
         kind=kind,
         path=path,
         tool=tool,
-        recorded=_shown(recorded),
-        found=_shown(other),
+        recorded=shown_value(recorded),
+        found=shown_value(other),
         further=tuple(each for each, _, _ in places[1:DIFFERENCES_MAX]),
     )
 
@@ -230,7 +230,12 @@ def _same(one: Any, other: Any) -> bool:
     return one is other or (isinstance(one, bool) == isinstance(other, bool) and bool(one == other))
 
 
-def _shown(value: Any) -> str:
+def shown_value(value: Any) -> str:
+    """Return a value of a difference as text, shortened.
+
+    Args:
+        value: A JSON value, or `MISSING`.
+    """
     if value is MISSING:
         return "(nothing)"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -16,7 +16,7 @@ from pilothouse.runtime.context.conversation import last_said
 from pilothouse.runtime.context.edits import recall_id
 from pilothouse.runtime.context.ledger import recall_from
 from pilothouse.runtime.replay.answers import read_answer
-from pilothouse.runtime.replay.divergence import differences
+from pilothouse.runtime.replay.divergence import differences, shown_value
 from pilothouse.runtime.replay.exchange import Exchange, exchanges
 
 __all__ = ["compare_runs", "show_run", "show_runs"]
@@ -102,7 +102,13 @@ def compare_runs(here: RecordedRun, there: RecordedRun) -> RunDifference:
     return RunDifference(
         other=there.summary.run,
         calls=tuple(
-            CallPair(number=number, asked=_asked(one, other), here=_answer(one), there=_answer(other))
+            CallPair(
+                number=number,
+                asked=_asked(one, other),
+                values=_values(one, other),
+                here=_answer(one),
+                there=_answer(other),
+            )
             for number, (one, other) in enumerate(pairs, 1)
         ),
     )
@@ -116,6 +122,13 @@ def _asked(one: Exchange | None, other: Exchange | None) -> str:
     if one.document is None or other.document is None:
         return "" if one.body == other.body else "its body"
     return next((path for path, _here, _there in differences(one.document, other.document)), "")
+
+
+def _values(one: Exchange | None, other: Exchange | None) -> tuple[str, str] | None:
+    if one is None or other is None or one.document is None or other.document is None:
+        return None
+    first = next(((here, there) for _path, here, there in differences(one.document, other.document)), None)
+    return None if first is None else (shown_value(first[0]), shown_value(first[1]))
 
 
 def _answer(one: Exchange | None) -> str | None:
