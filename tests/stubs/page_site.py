@@ -176,19 +176,28 @@ class MovingClock:
 
 
 @contextmanager
-def people_site(home: Path, *, open_reading: bool = True, proxy: Proxy | None = None) -> Iterator[PeopleSite]:
+def people_site(
+    home: Path,
+    *,
+    open_reading: bool = True,
+    proxy: Proxy | None = None,
+    has_charter: bool = True,
+    has_tasks: bool = True,
+) -> Iterator[PeopleSite]:
     """Open a site with people over a ledger in a file, so that a second one can be opened on the same file."""
     clock, memory = MovingClock(world.NOW), make_installation(home)
     with open_ledger(ledger_url(home)) as ledger, closing(open_runs(home)) as runs:
         in_force = memory.ledger.charter(world.AGENT)
-        ledger.accept_charter(
-            agent=in_force.agent,
-            digest=in_force.digest,
-            text=in_force.text,
-            path=in_force.path,
-            at=in_force.accepted_at,
-        )
-        installation = replace(memory, ledger=ledger, clock=clock)
+        if has_charter:
+            ledger.accept_charter(
+                agent=in_force.agent,
+                digest=in_force.digest,
+                text=in_force.text,
+                path=in_force.path,
+                at=in_force.accepted_at,
+            )
+        lake = memory.lake if has_tasks else world.PageLake()
+        installation = replace(memory, ledger=ledger, clock=clock, lake=lake)
         sign_in = SignIn(
             SqlSessions(ledger.database),
             Directory(ledger),

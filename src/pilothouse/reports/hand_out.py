@@ -125,10 +125,9 @@ def _said(waiting: Sequence[ItemWaiting], now: datetime) -> str:
     if not waiting:
         return "Nothing waits for a reviewer."
     late = sum(one.due_at <= now for one in waiting)
-    free = sum(one.given_to == EVERYBODY for one in waiting)
-    parts = [plural(free, "item") + " for everybody"] if free else []
-    parts += [f"{late:,} late"] if late else []
-    return f"{plural(len(waiting), 'item')} {'waits' if len(waiting) == 1 else 'wait'}{': ' if parts else ''}{', '.join(parts)}."
+    given = sum(one.given_to != EVERYBODY for one in waiting)
+    head = f"{plural(len(waiting), 'item')} {'waits' if len(waiting) == 1 else 'wait'}"
+    return f"{head}{f', {late:,} late' if late else ''}: {given:,} given to somebody, {len(waiting) - given:,} for everybody."
 
 
 def _action(
@@ -281,7 +280,7 @@ def _items(
     left_out = len(waiting) - len(rows)
     return Section(
         anchor="items",
-        title="One by one",
+        title="Item by item",
         note=f"the first {len(rows):,}; {left_out:,} more wait" if left_out else "",
         columns=columns(
             "Item", "Task type", "Due", "#An error costs", "Given to", *(("Hand on",) if may_give else ())

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.reports import svg
@@ -48,6 +48,17 @@ def _spark(spark: Spark) -> Markup:
     return Markup(svg.sparkline(spark.places, spark.bound))  # noqa: S704 - numbers only
 
 
+def _typed(text: str) -> Markup:
+    """Set what stands between two backticks as something that can be typed."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return escape(text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if number % 2 else escape(part)
+        for number, part in enumerate(parts)
+    )
+
+
 def _bar(left: float, width: float, kind: str) -> Markup:
     return Markup(svg.span_bar(left, width, kind))  # noqa: S704 - numbers and words of ours
 
@@ -63,7 +74,14 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     env.filters.update(
-        shape=_shape, named_shape=_named_shape, dots=_dots, band=_band, share=_share, draw=_draw, spark=_spark
+        typed=_typed,
+        shape=_shape,
+        named_shape=_named_shape,
+        dots=_dots,
+        band=_band,
+        share=_share,
+        draw=_draw,
+        spark=_spark,
     )
     env.globals.update(bar=_bar)
     return env

@@ -13,7 +13,7 @@ from pilothouse.core.verdict.numbers import significant
 from pilothouse.ports.review import ItemRecord
 from pilothouse.reports.foreign import foreign_line, foreign_text
 from pilothouse.reports.moments import Moment, moment
-from pilothouse.reports.view_models import Frozen, Link, Page, Sentence, count_of, page_moment
+from pilothouse.reports.view_models import ActionOffer, Frozen, Link, Page, Sentence, count_of, page_moment
 
 __all__ = [
     "AfterAnswer",
@@ -223,6 +223,7 @@ def build_queue(
         heading="Review",
         as_of=page_moment(now),
         sentence=Sentence(plain=plain),
+        action=None if waiting else ActionOffer(label="See how the agents stand", href="/"),
         waiting=_items(waiting),
         week=week,
         agents=tuple(agents),

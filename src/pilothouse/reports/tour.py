@@ -84,13 +84,12 @@ def build_tour(agent: str, says: Mapping[str, str], now: datetime) -> SectionsPa
                 anchor=f"journey-{number}",
                 title=who,
                 note=asks,
-                columns=columns("Step", "Open", "Look at", "Now it says"),
+                columns=columns("Step", "Open", "Now it says"),
                 rows=tuple(
                     Row(
                         cells=(
                             Cell(text=str(step)),
-                            Cell(text=title, href=_HOUSE.get(name, f"{base}/{name}")),
-                            Cell(text=look),
+                            Cell(text=title, href=_HOUSE.get(name, f"{base}/{name}"), small=look),
                             Cell(text=shown_text(says.get(name, ""))),
                         )
                     )

@@ -82,7 +82,8 @@ def load_in_words(load: ReviewLoad) -> tuple[str, ...]:
         if load.days_to_clear is None:
             time += ": the queue grows, so reviewers are missing."
         else:
-            time += f", so it is empty in {load.days_to_clear:,.1f} days."
+            soon = "within a day" if load.days_to_clear <= 1 else f"in {load.days_to_clear:,.1f} days"
+            time += f", so it is empty {soon}." if load.waiting else "."
     found = load.agreement
     if isinstance(found, NotEnoughEvidence):
         agreed = f"Agreement of two people: {found.reason}."

@@ -86,7 +86,7 @@ def problem(
     body = error_body(
         {
             "heading": _HEADINGS.get(status, "This did not work"),
-            "message": f"{message}.".replace("..", "."),
+            "message": message if message.endswith((".", "?", "!")) else f"{message}.",
             "remedy": _parts(foreign_line(error.remedy, chars_max=600)),
             "links": tuple(links),
             "links_title": "Agents",
