@@ -9,6 +9,7 @@ import re
 
 import page_world as world
 
+from pilothouse.reports.html import environment
 from pilothouse.reports.html_report import render_report
 from pilothouse.reports.readiness import build_readiness
 
@@ -44,3 +45,9 @@ def test_links_inside_it_lead_somewhere():
     targets = set(re.findall(r'href="#([^"]+)"', text))
     assert targets
     assert targets <= set(re.findall(r'id="([^"]+)"', text))
+
+
+def test_what_can_be_typed_is_set_as_such_and_everything_is_still_escaped():
+    typed = environment().filters["typed"]
+    assert typed("run `pilothouse <x>` & wait") == "run <code>pilothouse &lt;x&gt;</code> &amp; wait"
+    assert typed("one ` alone <b>") == "one ` alone &lt;b&gt;"
