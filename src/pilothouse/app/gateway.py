@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pilothouse.runtime.gateway.policy import Directory
     from pilothouse.settings import Settings
     from pilothouse.workflows.background import Tick
-    from pilothouse.workflows.upkeep import PriceList
+    from pilothouse.workflows.price_list import PriceList
 
 __all__ = ["RunningGateway", "open_gateway_store", "running_gateway"]
 

@@ -34,7 +34,7 @@ def serve_gateway(request: ServeRequest) -> None:
     from pilothouse.interfaces.http import server
     from pilothouse.ledger.ledger import open_ledger
     from pilothouse.workflows.background import Background, Tick
-    from pilothouse.workflows.upkeep import PRICES_EVERY_S, PriceList
+    from pilothouse.workflows.price_list import PRICES_EVERY_S, PriceList
 
     settings = request.settings
     with (

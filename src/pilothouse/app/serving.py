@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pilothouse.ports.runlog import RunLog
     from pilothouse.workflows.background import TickState
     from pilothouse.workflows.control_room import ControlRoom
-    from pilothouse.workflows.upkeep import PriceList
+    from pilothouse.workflows.price_list import PriceList
 
 __all__ = ["serve"]
 
@@ -55,7 +55,7 @@ def serve(request: ServeRequest) -> None:
     from pilothouse.lake.quota import Quota
     from pilothouse.ledger.ledger import open_ledger
     from pilothouse.workflows.installation import Installation
-    from pilothouse.workflows.upkeep import PriceList
+    from pilothouse.workflows.price_list import PriceList
 
     settings = request.settings
     clock = SystemClock()

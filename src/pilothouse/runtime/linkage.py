@@ -12,9 +12,7 @@ import hashlib
 import re
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -24,22 +22,19 @@ from pilothouse.core.evidence.run_log import IdentitySource
 __all__ = ["CallLinker", "Conversation", "RunLinker", "consumed_ids", "handed_ids", "message_digests"]
 
 LINKS_MAX = 200_000
-"""Ids and digests remembered, about 350 bytes each; the oldest are forgotten first. One or two come with a call."""
+"""Ids and digests remembered, about 130 bytes each; the oldest are forgotten first. One or two come with a call."""
 
 LINK_LIFE_S = 86_400.0
-"""A run that pauses for longer is a new run."""
+"""A run that pauses for longer is a new run; half of it is remembered for sure."""
+
+KEY_BYTES = 12
+"""Of the digest that an agent's id is remembered by: among 200,000 two are equal once in 10^18 gateways."""
 
 IDS_MAX = 1_000
 """Ids looked at in one request or answer."""
 
-_AMBIGUOUS = ""
+_AMBIGUOUS = "several"
 _SORTED = msgspec.json.Encoder(order="sorted")
-
-
-@dataclass(slots=True)
-class _Link:
-    run: str
-    at: float
 
 
 class RunLinker:
@@ -57,9 +52,11 @@ class RunLinker:
     def __init__(self, now_s: Callable[[], float] = time.monotonic, links_max: int = LINKS_MAX) -> None:
         """Begin with nothing remembered."""
         self._now_s = now_s
-        self._max = links_max
+        self._half = max(1, links_max // 2)
         self._lock = threading.Lock()
-        self._links: OrderedDict[tuple[str, str], _Link] = OrderedDict()
+        self._young: dict[bytes, str] = {}
+        self._old: dict[bytes, str] = {}
+        self._since = now_s()
         self.unlinked = 0
         """Requests that brought ids which nobody was given, or several runs were."""
 
@@ -74,6 +71,7 @@ class RunLinker:
             prefixes: Digests of the beginnings that it may continue, of `message_digests`, the longest first.
         """
         with self._lock:
+            self._forget()
             runs = {
                 run
                 for run in (self._run(agent, "id:" + each) for each in consumed[-IDS_MAX:])
@@ -105,23 +103,32 @@ class RunLinker:
         names = ["id:" + each for each in handed[:IDS_MAX]]
         if messages is not None:
             names.append("text:" + messages)
-        now = self._now_s()
         with self._lock:
+            self._forget()
             for name in names:
-                link = self._links.get((agent, name))
-                if link is not None and link.run != run and now - link.at < LINK_LIFE_S:
-                    link.run = _AMBIGUOUS
-                else:
-                    self._links[agent, name] = _Link(run, now)
-                    self._links.move_to_end((agent, name))
-            while len(self._links) > self._max:
-                self._links.popitem(last=False)
+                key = _key(agent, name)
+                known = self._young.get(key) or self._old.get(key)
+                is_other = known is not None and known != run
+                self._young[key] = _AMBIGUOUS if is_other else run
+                if len(self._young) >= self._half:
+                    self._old, self._young = self._young, {}
+
+    def _forget(self) -> None:
+        """Drop what is too old: links are kept in two halves, and a half goes as a whole, so that none carries a time."""
+        halves = int((self._now_s() - self._since) // (LINK_LIFE_S / 2))
+        if halves:
+            self._old = self._young if halves == 1 else {}
+            self._young = {}
+            self._since += halves * LINK_LIFE_S / 2
 
     def _run(self, agent: str, name: str) -> str | None:
-        link = self._links.get((agent, name))
-        if link is None or self._now_s() - link.at >= LINK_LIFE_S:
-            return None
-        return link.run
+        key = _key(agent, name)
+        return self._young.get(key) or self._old.get(key)
+
+
+def _key(agent: str, name: str) -> bytes:
+    text = f"{agent}\0{name}".encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(text, digest_size=KEY_BYTES).digest()
 
 
 class Conversation:

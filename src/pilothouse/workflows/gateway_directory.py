@@ -33,7 +33,7 @@ from pilothouse.runtime.gateway.policy import (
 from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.launch import stand_in_version, summarize_charter
 from pilothouse.workflows.phase_log import phase_now
-from pilothouse.workflows.routing_threshold import routed_types, threshold_in_force
+from pilothouse.workflows.routing_in_force import routed_types, threshold_in_force
 
 __all__ = ["DirectoryCache", "compile_policy", "versions_that_hold"]
 

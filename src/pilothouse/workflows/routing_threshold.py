@@ -22,25 +22,14 @@ from pilothouse.ports.ledger import Ledger
 from pilothouse.ports.review import ItemRecord, ReviewQueue
 from pilothouse.workflows.label_records import label_record
 from pilothouse.workflows.label_sampling import sampled_in
+from pilothouse.workflows.routing_in_force import routed_types
 
-__all__ = ["LABELS_FROM", "routed_types", "routing_evidence", "threshold_in_force"]
+__all__ = ["LABELS_FROM", "routing_evidence"]
 
 LABELS_FROM = timedelta(days=90)
 """Age of labels that a threshold is chosen from: a version's traffic changes, and fewer days give too few labels."""
 
-FRESH = timedelta(days=7)
-"""As long as the requirement accepts a threshold; afterwards everything is held again."""
-
 ITEMS_NAMED_MAX = 50
-
-
-def routed_types(charter: Charter) -> tuple[str, ...]:
-    """Return the task types whose unsure answers a reviewer gets.
-
-    Args:
-        charter: The charter in force.
-    """
-    return tuple(name for name, terms in charter.task_types.items() if known(terms.routing.mode) == "hold")
 
 
 def routing_evidence(
@@ -91,37 +80,6 @@ def routing_evidence(
                 start=now - LABELS_FROM,
                 **fields,
             )
-
-
-def threshold_in_force(
-    records: Sequence[Evidence], charter: Charter, version: str | None, now: datetime
-) -> float | None:
-    """Return the confidence from which answers of a version go out alone, or None while none is shown valid.
-
-    A call does not say its task type, so the strictest threshold of all routed types counts.
-
-    Args:
-        records: Evidence of the agent.
-        charter: The charter in force.
-        version: Version that serves.
-        now: The moment.
-    """
-    found = [_newest(records, name, version) for name in routed_types(charter)]
-    valid = [
-        one.value
-        for one in found
-        if one is not None and one.passed and one.value is not None and now - one.window_to <= FRESH
-    ]
-    return max(valid) if valid and len(valid) == len(found) else None
-
-
-def _newest(records: Sequence[Evidence], name: str, version: str | None) -> Evidence | None:
-    own = [
-        one
-        for one in records
-        if one.kind == "routing.threshold" and one.scope.task_type == name and one.binds.version == version
-    ]
-    return max(own, key=lambda one: one.window_to, default=None)
 
 
 def _evenly_drawn(records: Sequence[ItemRecord]) -> list[ItemRecord]:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from pilothouse.core.evidence.price import Price
 from pilothouse.errors import CharterError, PilothouseError
 from pilothouse.ports.intake import Intake
 from pilothouse.ports.ledger import Ledger
@@ -20,6 +19,7 @@ from pilothouse.workflows.erasure import carry_out_erasures
 from pilothouse.workflows.history import freeze_changes
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.kept_pages import Judge, unfrozen
+from pilothouse.workflows.price_list import PRICES_EVERY_S, PriceList
 from pilothouse.workflows.residency import RESIDENCY_LOOK_EVERY_S, renew_residency
 from pilothouse.workflows.retention import apply_retention, reprice
 from pilothouse.workflows.run_loops import LOOPS_EVERY_S, look_at_loops
@@ -28,7 +28,7 @@ from pilothouse.workflows.sources import SOURCES_EVERY_S, look_at_sources
 from pilothouse.workflows.stability import keep_days
 from pilothouse.workflows.verify import verify_due
 
-__all__ = ["CharterWatch", "Keeper", "PriceList", "server_ticks"]
+__all__ = ["CharterWatch", "Keeper", "server_ticks"]
 
 VERIFY_EVERY_S = 5.0
 """An outcome follows its task by seconds; a tick without work costs 0.1 s CPU at 36,000 tasks."""
@@ -37,7 +37,6 @@ VERIFY_ALL_EVERY_S = 3_600.0
 """Late imports may lie behind pages of settled tasks: once an hour everything is looked through."""
 
 CHARTERS_EVERY_S = 2.0
-PRICES_EVERY_S = 5.0
 
 ERASURES_EVERY_S = 60.0
 """How soon a running server empties what somebody asked to erase; a look is one query."""
@@ -51,36 +50,6 @@ ASSESS_EVERY_S = 300.0
 
 DAYS_EVERY_S = 600.0
 """A finished day is written within ten minutes of its hour; a tick without work reads one page of the ledger."""
-
-
-class PriceList:
-    """The prices in the ledger, kept at hand because every model call asks.
-
-    Args:
-        ledger: Where they stand.
-    """
-
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-        self._prices: Sequence[Price] = tuple(ledger.prices())
-        self._revision = 0
-
-    @property
-    def revision(self) -> int:
-        """How often prices were added since this object was made."""
-        return self._revision
-
-    def read(self) -> Sequence[Price]:
-        """Return the prices known now; the same object until one was added."""
-        return self._prices
-
-    def refresh(self, now: datetime) -> None:
-        """Look whether prices were added."""
-        del now
-        found = tuple(self._ledger.prices())
-        if found != self._prices:
-            self._prices = found
-            self._revision += 1
 
 
 class CharterWatch:

@@ -125,3 +125,28 @@ def test_ids_are_found_in_every_protocol_and_in_streams():
     assert message_digests({"input": "text"}) == (None, ())
     assistant = {"role": "assistant", "content": [{"type": "tool_use", "id": "t"}]}
     assert consumed_ids({"messages": [assistant]}) == ("t",)
+
+
+def test_a_link_lasts_half_its_life_for_sure_and_never_longer_than_its_life():
+    clock = [0.0]
+    linker = RunLinker(lambda: clock[0])
+    for at in (0.0, 30_000.0):
+        clock[0] = at
+        linker.remember("a", "r1", handed=(f"at {at}",))
+    for now, found in ((43_000.0, (True, True)), (73_000.0, (True, True)), (87_000.0, (False, False))):
+        clock[0] = now
+        assert tuple(linker.find("a", consumed=(f"at {at}",)) is not None for at in (0.0, 30_000.0)) == found
+    clock[0] = 300_000.0
+    linker.remember("a", "r2", handed=("at 0.0",))
+    assert linker.find("a", consumed=("at 0.0",)) == ("r2", IdentitySource.LINKED_ID)
+
+
+def test_an_id_of_two_runs_stays_ambiguous_whichever_half_it_is_in():
+    linker = RunLinker(links_max=8)
+    linker.remember("a", "r1", handed=("x",))
+    linker.remember("a", "r1", handed=("1", "2", "3"))  # now `x` is in the old half
+    linker.remember("a", "r2", handed=("x",))
+    assert linker.find("a", consumed=("x",)) is None
+    linker.remember("a", "r2", handed=("4", "5", "6"))
+    linker.remember("a", "r1", handed=("x",))
+    assert linker.find("a", consumed=("x",)) is None

@@ -14,12 +14,8 @@ from pilothouse.connectors.charter_file import read_charter_file
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.review import ItemState, ReviewItem, ReviewSource
 from pilothouse.ports.review import ItemRecord
-from pilothouse.workflows.routing_threshold import (
-    _evenly_drawn,
-    routed_types,
-    routing_evidence,
-    threshold_in_force,
-)
+from pilothouse.workflows.routing_in_force import routed_types, threshold_in_force
+from pilothouse.workflows.routing_threshold import _evenly_drawn, routing_evidence
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 EXAMPLE = Path(__file__).parents[2] / "golden/charters/ap-invoice-triage.yaml"

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a gateway obeys of confidence routing: which task types are routed, and the threshold that their evidence has shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from pilothouse.core.charter.answers import known
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.evidence.evidence import Evidence
+
+__all__ = ["routed_types", "threshold_in_force"]
+
+FRESH = timedelta(days=7)
+"""As long as the requirement accepts a threshold; afterwards everything is held again."""
+
+
+def routed_types(charter: Charter) -> tuple[str, ...]:
+    """Return the task types whose unsure answers a reviewer gets.
+
+    Args:
+        charter: The charter in force.
+    """
+    return tuple(name for name, terms in charter.task_types.items() if known(terms.routing.mode) == "hold")
+
+
+def threshold_in_force(
+    records: Sequence[Evidence], charter: Charter, version: str | None, now: datetime
+) -> float | None:
+    """Return the confidence from which answers of a version go out alone, or None while none is shown valid.
+
+    A call does not say its task type, so the strictest threshold of all routed types counts.
+
+    Args:
+        records: Evidence of the agent.
+        charter: The charter in force.
+        version: Version that serves.
+        now: The moment.
+    """
+    found = [_newest(records, name, version) for name in routed_types(charter)]
+    valid = [
+        one.value
+        for one in found
+        if one is not None and one.passed and one.value is not None and now - one.window_to <= FRESH
+    ]
+    return max(valid) if valid and len(valid) == len(found) else None
+
+
+def _newest(records: Sequence[Evidence], name: str, version: str | None) -> Evidence | None:
+    own = [
+        one
+        for one in records
+        if one.kind == "routing.threshold" and one.scope.task_type == name and one.binds.version == version
+    ]
+    return max(own, key=lambda one: one.window_to, default=None)
