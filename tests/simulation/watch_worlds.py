@@ -36,8 +36,8 @@ from pilothouse.workflows.control_room import ControlRoom
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.label_sampling import draw_for_labels
 from pilothouse.workflows.people import Directory
-from pilothouse.workflows.watch import LABELS, WatchRoom
 from pilothouse.workflows.watch_quality import QualityState
+from pilothouse.workflows.watch_room import LABELS, WatchRoom
 from pilothouse.workflows.watch_tick import run_watch
 
 AGENT = "ap-invoice-triage"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pilothouse.workflows.background import Tick
     from pilothouse.workflows.control_room import ControlRoom
     from pilothouse.workflows.people import Directory
-    from pilothouse.workflows.watch import WatchRoom
+    from pilothouse.workflows.watch_room import WatchRoom
 
 __all__ = ["open_watch", "watch_room", "watch_ticks"]
 
@@ -31,7 +31,7 @@ def watch_room(room: ControlRoom, ledger: SqlLedger, directory: Directory) -> Wa
     """
     from pilothouse.ledger.feedback import SqlFeedback
     from pilothouse.ledger.review_queue import SqlReviewQueue
-    from pilothouse.workflows.watch import WatchRoom
+    from pilothouse.workflows.watch_room import WatchRoom
 
     return WatchRoom(
         room=room,

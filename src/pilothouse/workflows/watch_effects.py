@@ -23,8 +23,8 @@ from pilothouse.workflows.label_rates import (
     labels_per_day,
     rates_fixed,
 )
-from pilothouse.workflows.watch import WatchRoom
 from pilothouse.workflows.watch_quality import BURST_TIMES, pooled
+from pilothouse.workflows.watch_room import WatchRoom
 from pilothouse.workflows.watch_words import alarm_sentence
 
 __all__ = ["BURST_DAYS", "settle_all"]

@@ -16,7 +16,7 @@ from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.errors import Conflict
 from pilothouse.ports.watch import WatchReading, WatchStep
 from pilothouse.workflows.label_rates import BURST
-from pilothouse.workflows.watch import WatchRoom
+from pilothouse.workflows.watch_room import WatchRoom
 from pilothouse.workflows.watch_rules import TRAFFIC
 from pilothouse.workflows.watch_status import DetectorStatus, watch_status
 

@@ -24,8 +24,8 @@ from pilothouse.core.statistics.results import Estimate
 from pilothouse.ports.watch import WatchReading, WatchState, WatchStore
 from pilothouse.workflows.alerts import rule_for
 from pilothouse.workflows.strata import JUDGED
-from pilothouse.workflows.watch import LABELS
 from pilothouse.workflows.watch_quality import QualityState, judge_errors, pooled
+from pilothouse.workflows.watch_room import LABELS
 from pilothouse.workflows.watch_rules import Watched, arl_days, watched_rates
 from pilothouse.workflows.watch_words import METRIC_WORDS
 

@@ -6,9 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from pilothouse.workflows.watch import WatchRoom, advance_all
+from pilothouse.workflows.watch import advance_all
 from pilothouse.workflows.watch_effects import settle_all
 from pilothouse.workflows.watch_evidence import record_watch_evidence
+from pilothouse.workflows.watch_room import WatchRoom
 from pilothouse.workflows.watch_whole import look_at_whole
 
 __all__ = ["WATCH_EVERY_S", "WatchTick", "run_watch"]

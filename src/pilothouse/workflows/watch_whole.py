@@ -15,9 +15,9 @@ from pilothouse.errors import Conflict
 from pilothouse.ports.watch import WatchReading, WatchState, WatchStep
 from pilothouse.workflows.alerts import rule_for
 from pilothouse.workflows.label_rates import tasks_between
-from pilothouse.workflows.watch import ALERT_DAYS_MAX, WatchRoom
 from pilothouse.workflows.watch_cost import look_at_cost
 from pilothouse.workflows.watch_drift import drift_traces, look_at_drift
+from pilothouse.workflows.watch_room import ALERT_DAYS_MAX, WatchRoom
 from pilothouse.workflows.watch_rules import TRAFFIC
 
 __all__ = ["look_at_whole"]

@@ -22,8 +22,9 @@ from pilothouse.ledger.review_queue import SqlReviewQueue
 from pilothouse.ports.feedback import Feedback, FeedbackKind
 from pilothouse.workflows import watch_tick
 from pilothouse.workflows.people import Directory
-from pilothouse.workflows.watch import WatchRoom
+from pilothouse.workflows.watch import advance_all
 from pilothouse.workflows.watch_effects import settle_all
+from pilothouse.workflows.watch_room import WatchRoom
 from pilothouse.workflows.watch_status import watch_status
 from pilothouse.workflows.watch_tick import run_watch
 
@@ -176,6 +177,25 @@ def test_history_is_counted_and_wakes_nobody(watch, clock):
     assert watch.room.incidents.incidents() == ()
     loud = [one for one in watch.room.watch.readings(AGENT, since=MIDNIGHT.date()) if one.layer == "verdict"]
     assert loud, "the alarms of back then are kept"
+
+
+def test_small_days_are_read_together_and_a_large_one_by_itself(watch, clock, monkeypatch):
+    live(watch, clock, 30, per_day=5, tick=False)
+    asked, window = [], watch.room.installation.lake.window
+
+    def count(wanted):
+        asked.append(round((wanted.to_ns - wanted.from_ns) / 86_400e9))
+        return window(wanted)
+
+    monkeypatch.setattr(watch.room.installation.lake, "window", count)
+    assert advance_all(watch, clock.moment + timedelta(minutes=65)) > 58
+    assert asked[:5] == [1, 2, 4, 8, 15], "twice as many each time, for traffic"
+    assert len(asked) <= 7, "then all of them at once, for claims and for labels"
+    asked.clear()
+    monkeypatch.setattr("pilothouse.workflows.watch_days.TASKS_AHEAD_MAX", 12)
+    live(watch, clock, 4, per_day=5, tick=False)
+    advance_all(watch, clock.moment + timedelta(minutes=65))
+    assert max(asked) == 2, "two days of five tasks fit into twelve"
 
 
 def test_a_day_waits_for_claims_that_are_still_to_be_settled(watch, clock):

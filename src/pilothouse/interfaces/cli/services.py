@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pilothouse.workflows.review import Workbench
     from pilothouse.workflows.shows.desk import PageDesk
     from pilothouse.workflows.sign_in import SignIn
-    from pilothouse.workflows.watch import WatchRoom
+    from pilothouse.workflows.watch_room import WatchRoom
 
 __all__ = ["McpRequest", "ServeRequest", "ServerRole", "Services"]
 
