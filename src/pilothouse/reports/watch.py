@@ -9,13 +9,15 @@ from datetime import date, datetime
 
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.verdict.numbers import interval, percent
+from pilothouse.core.verdict.task_cost import TaskCost
+from pilothouse.core.verdict.value import Money
 from pilothouse.core.verdict.verdict import AgentVerdict, Status
 from pilothouse.reports.domain import asked_section, domain_head
 from pilothouse.reports.sections import Cell, Row, Section, SectionsPage, columns
 from pilothouse.reports.view_models import ActionOffer, Empty, Sentence, StatusMark, page_moment, shown_text
 from pilothouse.reports.words import SHAPES, plural
 
-__all__ = ["DetectorShown", "build_watch"]
+__all__ = ["DetectorShown", "build_watch", "cost_text"]
 
 _STATES: Mapping[str, tuple[Status, str]] = {
     "quiet": (Status.HOLDS, "Quiet"),
@@ -68,6 +70,7 @@ def build_watch(
     now: datetime,
     *,
     falls: Sequence[float],
+    cost: TaskCost | None = None,
 ) -> SectionsPage:
     """Build the page.
 
@@ -78,6 +81,7 @@ def build_watch(
         errors: How often each kind of error ended a task, most frequent first.
         now: The moment, aware UTC.
         falls: Falls for which delays are known, as fractions.
+        cost: What a task costs all-in, or None before the first one is counted.
     """
     ordered = sorted(detectors, key=lambda one: _WORST_FIRST.index(one.state))
     loud = [one for one in ordered if one.state in {"alarm", "warning"}]
@@ -101,6 +105,7 @@ def build_watch(
         sections=(
             _detectors(ordered),
             _detectability(ordered, falls),
+            _cost(cost),
             *([_errors(errors)] if errors else []),
             asked_section(head, charter, charter.agent),
         ),
@@ -244,6 +249,50 @@ def _detectability(ordered: Sequence[DetectorShown], falls: Sequence[float]) -> 
             command="pilothouse watch status",
         ),
     )
+
+
+def _cost(cost: TaskCost | None) -> Section:
+    """Each part of the cost of a task, and their sum, which is unknown when a part is."""
+    rows: list[Row] = []
+    if cost is not None:
+        for name, amount, basis in (
+            *((one.name, one.money, one.basis) for one in cost.parts),
+            ("All-in", cost.total, f"last {cost.days} counted days"),
+        ):
+            rows.append(
+                Row(
+                    cells=(
+                        Cell(text=name),
+                        Cell(text=cost_text(amount, cost.currency)),
+                        Cell(text=shown_text(basis)),
+                    )
+                )
+            )
+    return Section(
+        anchor="cost",
+        title="Cost of a task",
+        note="all-in: model calls, minutes of review at the cost of an hour, fixed costs of the month",
+        columns=columns("Part", "#A task", "From"),
+        rows=tuple(rows),
+        empty=Empty(missing="No task of a finished day is counted yet.", command="pilothouse watch tick"),
+    )
+
+
+def cost_text(money: Money, currency: str) -> str:
+    """Return the cost of a task as people read it.
+
+    Args:
+        money: The range.
+        currency: ISO code.
+
+    Example:
+        >>> cost_text(Money(low=0.1, high=None), "USD"), cost_text(Money(low=0.1, high=0.2), "USD")
+        ('at least 0.1000 USD', '0.1000 to 0.2000 USD')
+    """
+    if money.high is None:
+        return f"at least {money.low:.4f} {currency}" if money.low else "unknown"
+    same = f"{money.low:.4f}" == f"{money.high:.4f}"
+    return f"{money.low:.4f}{'' if same else f' to {money.high:.4f}'} {currency}"
 
 
 def _errors(errors: Sequence[tuple[str, int]]) -> Section:

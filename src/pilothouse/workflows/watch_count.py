@@ -29,7 +29,10 @@ from pilothouse.workflows.watch_quality import (
 from pilothouse.workflows.watch_room import LABELS, LATE, WatchRoom
 from pilothouse.workflows.watch_rules import TRAFFIC, TRUTH, Watched, arl_days, watched_rates
 
-__all__ = ["DayCounter"]
+__all__ = ["REVIEWED", "DayCounter"]
+
+REVIEWED = "reviewed"
+"""Reading of a day: how many items people decided, by task type."""
 
 DAY = timedelta(days=1)
 
@@ -77,6 +80,7 @@ class DayCounter:
             if closes == TRAFFIC:
                 self._book.say(name, "traffic", read.date, _traffic(counts))
         if closes == TRAFFIC:
+            self._book.say("", REVIEWED, read.date, {"items": self._reader.decided(read.date)})
             self._judge(read)
         return True
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
@@ -19,6 +20,7 @@ from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.ports.feedback import FeedbackKind
 from pilothouse.ports.lake import TaskFilter
 from pilothouse.ports.review import ItemRecord
+from pilothouse.workflows.label_rates import DECIDED
 from pilothouse.workflows.strata import judged_by
 from pilothouse.workflows.watch_room import LATE, WatchRoom
 from pilothouse.workflows.watch_rules import TRUTH
@@ -29,6 +31,9 @@ TASKS_AHEAD_MAX = 20_000
 """Tasks that may lie in memory at once, about 40 MB: as many further days are read with a day as were this small."""
 
 DAY = timedelta(days=1)
+
+DECIDED_WITHIN = timedelta(days=14)
+"""How long an item may have waited before it was decided; its term is five days."""
 
 OPEN = (ItemState.WAITING, ItemState.CLAIMED)
 
@@ -137,6 +142,22 @@ class DayReader:
             self._now < one.item.due_at and one.item.created_at < start + DAY
             for one in waiting
             if one.item.pair_of is None
+        )
+
+    def decided(self, day: date) -> dict[str, int]:
+        """Return how many items people decided on a day, by task type: held, sampled and second opinions alike.
+
+        Args:
+            day: The day, over.
+        """
+        start = _midnight(day)
+        found = self._watch.queue.items(self._charter.agent, states=DECIDED, since=start - DECIDED_WITHIN)
+        return dict(
+            Counter(
+                one.item.task_type
+                for one in found
+                if one.decided_at is not None and start <= one.decided_at < start + DAY
+            )
         )
 
     def drawn(self, read: WatchedDay) -> dict[str, ItemRecord]:

@@ -21,9 +21,11 @@ from pilothouse.core.statistics.intervals import jeffreys_interval
 from pilothouse.core.statistics.quality import quality_interval
 from pilothouse.core.statistics.rates import RateState, rate_detectability
 from pilothouse.core.statistics.results import Estimate
+from pilothouse.core.verdict.task_cost import Spent, TaskCost, task_cost
 from pilothouse.ports.watch import WatchReading, WatchState, WatchStore
 from pilothouse.workflows.alerts import rule_for
 from pilothouse.workflows.strata import JUDGED
+from pilothouse.workflows.watch_count import REVIEWED
 from pilothouse.workflows.watch_quality import QualityState, judge_errors, pooled
 from pilothouse.workflows.watch_room import LABELS
 from pilothouse.workflows.watch_rules import Watched, arl_days, watched_rates
@@ -107,11 +109,13 @@ class WatchStatus:
         agent: Agent id.
         detectors: One for each rate and task type, then those of the whole agent.
         errors: How often each kind of error ended a task in the last 28 counted days, most frequent first.
+        cost: What a task cost all-in in the last 28 counted days, or None before the first task is counted.
     """
 
     agent: str
     detectors: tuple[DetectorStatus, ...]
     errors: tuple[tuple[str, int], ...]
+    cost: TaskCost | None = None
 
 
 def watch_status(store: WatchStore, charter: Charter, today: date) -> WatchStatus:
@@ -146,7 +150,28 @@ def watch_status(store: WatchStore, charter: Charter, today: date) -> WatchStatu
         agent=charter.agent,
         detectors=tuple(_promise(charter, row, today) for row in rows),
         errors=tuple(sorted(errors.items(), key=lambda pair: (-pair[1], pair[0]))),
+        cost=_all_in(charter, newest),
     )
+
+
+def _all_in(charter: Charter, newest: Mapping[tuple[str, str], Sequence[WatchReading]]) -> TaskCost | None:
+    """The last 28 counted days of traffic, with what people decided on them."""
+    traffic = [one for (_, detector), said in newest.items() if detector == "traffic" for one in said]
+    days = [one.day for one in traffic]
+    documents = [json.loads(one.document) for one in traffic]
+    tasks = sum(one["tasks"] for one in documents)
+    if not tasks:
+        return None
+    reviewed = [one for one in newest.get(("", REVIEWED), ()) if min(days) <= one.day <= max(days)]
+    whole = len({one.day for one in reviewed}) == len(set(days))
+    spent = Spent(
+        days=(max(days) - min(days)).days + 1,
+        tasks=tasks,
+        model_usd=sum(sum(one["usd"]) for one in documents),
+        unpriced=sum(one["unpriced"] for one in documents),
+        reviewed=sum(sum(json.loads(one.document)["items"].values()) for one in reviewed) if whole else None,
+    )
+    return task_cost(charter, spent)
 
 
 def _rate(

@@ -15,7 +15,9 @@ from pilothouse.core.verdict.readiness import decide
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.errors import Denied, UsageError
 from pilothouse.workflows import drills
+from pilothouse.workflows.drill_all import drill_all, drilled
 from pilothouse.workflows.drill_people import drill_owner_powers, drill_page, drill_runbook
+from pilothouse.workflows.drill_records import DrillResult
 from pilothouse.workflows.drill_rehearsals import drill_drift, drill_game_day, drill_model_upgrade
 from pilothouse.workflows.drill_waiting import Pace
 from pilothouse.workflows.drills import FAULTS, drill_fault
@@ -94,6 +96,48 @@ def test_every_planted_fault_is_noticed_and_reaches_somebody(room, stage, web, n
     incident = room.incidents.incident(done.incidents[0])
     assert incident.drill == name
     assert room.controls.read().refusal_of(AGENT) is None, "a drill never pauses the agent"
+
+
+def test_all_drills_in_one_go_are_noticed_and_each_opens_its_own_incident(room, stage, web):
+    reach(room, "sam", web.url)
+    told = []
+    met = DrillResult(name="model-timeout", passed=True, sentence="met")
+    found = drill_all(
+        room, AGENT, wait_s=0.5, tell=told.append, pace=stage.pace, outages=[("model-timeout", lambda: met)]
+    )
+    assert [one.name for one in found] == [
+        "completion-drop",
+        "cost-burst",
+        "lying-completion",
+        "quality-drop",
+        "drift",
+        "model-timeout",
+        "dead-pager",
+    ]
+    assert all(one.passed for one in found), [one.sentence for one in found]
+    numbers = [number for one in found for number in one.incidents]
+    assert len(set(numbers)) == len(numbers) == 5
+    assert not room.incidents.incidents(active=True)
+    assert drilled(found).startswith("7 of 7 drills passed")
+
+
+def test_a_drill_that_cannot_be_held_and_one_that_nobody_hears_are_failures(room, stage):
+    def refuse():
+        raise UsageError("the gateway knows no provider", remedy="`pilothouse provider add`")
+
+    found = drill_all(
+        room,
+        AGENT,
+        wait_s=0.5,
+        tell=lambda _text: None,
+        pace=stage.pace,
+        outages=[("model-timeout", refuse)],
+    )
+    said = {one.name: one for one in found}
+    assert said["model-timeout"].sentence.startswith("could not be held: the gateway knows no provider")
+    assert not said["completion-drop"].passed, "nobody has an address"
+    assert said["dead-pager"].passed
+    assert "not completion-drop, " in drilled(found)
 
 
 def test_a_drill_writes_what_the_verdict_asks_for(room, stage, web):

@@ -13,6 +13,7 @@ from control_rooms import AGENT, Hands, control_room_at
 from rich.console import Console
 
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
+from pilothouse.core.evidence.review import Answer, Label, ReviewItem, ReviewSource
 from pilothouse.core.evidence.task import CostState, Task, TaskResult
 from pilothouse.core.verdict.readiness import decide
 from pilothouse.core.verdict.verdict import Status
@@ -243,6 +244,30 @@ def test_errors_are_sorted_by_kind(watch, clock):
     live(watch, clock, 3, failed=0.1)
     found = watch_status(watch.room.watch, watch.directory.charter(AGENT), clock.moment.date())
     assert found.errors == (("timeout", 12),)
+
+
+def test_a_task_costs_its_calls_its_review_and_its_share_of_the_month(watch, clock):
+    assert "Cost of a task" not in printed(watch, clock)
+    live(watch, clock, 2)
+    moment = clock.moment
+    watch.queue.add([review_item(moment)])
+    label = Label(item_id="7" * 64, agent=AGENT, reviewer="lee", answer=Answer.ACCEPT, at=moment)
+    watch.queue.answer(label)
+    live(watch, clock, 1)
+    found = watch_status(watch.room.watch, watch.directory.charter(AGENT), clock.moment.date()).cost
+    bases = {one.name: one.basis for one in found.parts}
+    assert bases["Model calls"] == "telemetry: 12.00 USD in 120 tasks"
+    assert bases["Review"].startswith("1 items decided, 0.7 minutes each")
+    assert "over 120 tasks in 3 days" in bases["Fixed costs"]
+    assert "Cost of a task, all-in: " in printed(watch, clock)
+
+
+def review_item(moment):
+    return ReviewItem(
+        item_id="7" * 64, agent=AGENT, task_type="po_invoice", trace_id="7" * 32, version=VERSION,
+        source=ReviewSource.SAMPLED, why="drawn from unknown tasks with probability 0.100", input="in",
+        proposal="out", call_digest="7" * 64, created_at=moment, due_at=moment + timedelta(days=5),
+    )  # fmt: skip
 
 
 def printed(watch, clock, width=80):

@@ -16,7 +16,16 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.value import PilotBurn
 from pilothouse.core.verdict.remediation import Plan
 
-__all__ = ["DAYS_A_MONTH", "Assumption", "Measured", "Money", "ThreeNumbers", "TypeVolume", "three_numbers"]
+__all__ = [
+    "DAYS_A_MONTH",
+    "Assumption",
+    "Measured",
+    "Money",
+    "ThreeNumbers",
+    "TypeVolume",
+    "stated_range",
+    "three_numbers",
+]
 
 DAYS_A_MONTH: Final = 30.4
 
@@ -163,7 +172,18 @@ def three_numbers(charter: Charter, measured: Measured, plan: Plan) -> ThreeNumb
     )
 
 
-def _range(value: object, name: str, source: str) -> Money:
+def stated_range(value: object, name: str, source: str) -> Money:
+    """Return a range that a charter states; unknown, and never zero, while it is open.
+
+    Args:
+        value: Low and high end, an open question, or None.
+        name: What it is called while it is unknown.
+        source: Where it comes from.
+
+    Example:
+        >>> stated_range((38, 46), "cost of an hour", "finance").high, stated_range(None, "rate", "").unknown
+        (46.0, ('rate',))
+    """
     ends = None if is_open(value) or value is None else value
     if not isinstance(ends, tuple):
         return Money(low=0.0, high=None, unknown=(name,))
@@ -172,8 +192,8 @@ def _range(value: object, name: str, source: str) -> Money:
 
 
 def _staying(burn: PilotBurn, measured: Measured) -> Money:
-    people = _range(burn.people, "people", "charter: pilot_burn_per_month.people")
-    other = _range(burn.other, "other", "charter: pilot_burn_per_month.other")
+    people = stated_range(burn.people, "people", "charter: pilot_burn_per_month.people")
+    other = stated_range(burn.other, "other", "charter: pilot_burn_per_month.other")
     if burn.model == "measured":
         cost = measured.model_per_month
         model = Money(
@@ -183,7 +203,7 @@ def _staying(burn: PilotBurn, measured: Measured) -> Money:
             unknown=() if cost is not None else ("model calls without a price",),
         )
     else:
-        model = _range(burn.model, "model", "charter: pilot_burn_per_month.model")
+        model = stated_range(burn.model, "model", "charter: pilot_burn_per_month.model")
     return people.plus(model).plus(other)
 
 
@@ -207,11 +227,11 @@ def _investment(charter: Charter, plan: Plan) -> Money:
 
 def _return(charter: Charter, measured: Measured) -> tuple[Money, tuple[Assumption, ...]]:
     case = charter.business_case
-    hours = _range(
+    hours = stated_range(
         case.hours_per_task_today.value, "hours_per_task_today", _said(case.hours_per_task_today.source)
     )
-    rate = _range(case.loaded_hour_cost.value, "loaded_hour_cost", _said(case.loaded_hour_cost.source))
-    cost = _range(measured.cost_per_task, "cost per task", "telemetry: cost per finished task")
+    rate = stated_range(case.loaded_hour_cost.value, "loaded_hour_cost", _said(case.loaded_hour_cost.source))
+    cost = stated_range(measured.cost_per_task, "cost per task", "telemetry: cost per finished task")
     wrong = _wrong(measured.types)
     yearly = 12 * sum(one.tasks_per_month for one in measured.types)
     parts = (hours, rate, cost, wrong)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pilothouse.interfaces.cli.drill_all import register_all
 from pilothouse.interfaces.cli.drill_options import AgentOption, Step, Wait, Who
 from pilothouse.interfaces.cli.drill_outages import register_outages
 from pilothouse.interfaces.cli.options import AsJson, Home
@@ -48,6 +49,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         _fault(group, services, name, text)
 
     register_outages(group, services, tell=_tell, show=_show)
+    register_all(group, services, tell=_tell)
 
     @group.command("correction")
     def correction(

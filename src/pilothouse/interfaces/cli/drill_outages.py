@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pilothouse.workflows.drill_records import DrillResult
     from pilothouse.workflows.drills import Rehearsal
 
-__all__ = ["register_outages"]
+__all__ = ["hold_outage", "register_outages"]
 
 RUN_S_MAX = 120.0
 """Time of one run of the agent's command; a shadow that hangs is ended, and what it did is looked at."""
@@ -74,10 +74,19 @@ def register_outages(
         """The gateway hears nothing of any model while the agent's own command works: an alert must reach somebody."""
         settings = load_settings(home=home)
         with services.open_control_room(settings) as room:
-            rehearsal = _rehearsal(room, agent, "model-timeout", wait=wait, to_step=to_step, tell=tell)
-            _need_provider(services, settings, rehearsal)
-            outage = _outage(rehearsal, settings, command, runs=runs, live=live, hang_s=hang)
-            done = _drill(rehearsal, outage)
+            done = hold_outage(
+                services,
+                settings,
+                room,
+                agent,
+                command=command,
+                runs=runs,
+                live=live,
+                hang_s=hang,
+                wait=wait,
+                to_step=to_step,
+                tell=tell,
+            )
         show(done, as_json=as_json)
 
     @group.command("tool-outage")
@@ -96,9 +105,19 @@ def register_outages(
         """The breaker of an integration is held open while the agent's own command works: an alert must reach somebody."""
         settings = load_settings(home=home)
         with services.open_control_room(settings) as room:
-            rehearsal = _rehearsal(room, agent, "tool-outage", wait=wait, to_step=to_step, tell=tell)
-            outage = _outage(rehearsal, settings, command, runs=runs, live=live, integration=integration)
-            done = _drill(rehearsal, outage)
+            done = hold_outage(
+                services,
+                settings,
+                room,
+                agent,
+                integration,
+                command=command,
+                runs=runs,
+                live=live,
+                wait=wait,
+                to_step=to_step,
+                tell=tell,
+            )
         show(done, as_json=as_json)
 
     @group.command("fallback")
@@ -136,6 +155,49 @@ def register_outages(
                 as_declared = bool(seen.met) and typer.confirm("Is that what happened?", err=True)
             done = record_fallback(rehearsal, outage, seen, person=person, as_declared=as_declared)
         show(done, as_json=as_json)
+
+
+def hold_outage(
+    services: Services,
+    settings: Settings,
+    room: ControlRoom,
+    agent: str | None,
+    integration: str = "",
+    *,
+    command: list[str] | None,
+    runs: int,
+    live: float | None = None,
+    hang_s: float = 1.0,
+    wait: float,
+    to_step: bool = False,
+    tell: Callable[[str], None],
+) -> DrillResult:
+    """Hold the drill of one outage: of an integration, or of every model where none is named.
+
+    Args:
+        services: What a command is given.
+        settings: Values in force.
+        room: Opened parts.
+        agent: Agent id, or None for the only one.
+        integration: Integration that is down; empty for the models.
+        command: The agent's own command, or None for the live agent.
+        runs: How often it is run.
+        live: Seconds for which the live agent meets the outage, or None.
+        hang_s: Seconds that each provider is silent at each attempt.
+        wait: Seconds to wait for people.
+        to_step: Whether to wait until a step of the runbook is done.
+        tell: Told each step in one sentence.
+    """
+    from pilothouse.workflows.drill_outages import drill_outage
+
+    name = "tool-outage" if integration else "model-timeout"
+    rehearsal = _rehearsal(room, agent, name, wait=wait, to_step=to_step, tell=tell)
+    if not integration:
+        _need_provider(services, settings, rehearsal)
+    outage = _outage(
+        rehearsal, settings, command, runs=runs, live=live, integration=integration, hang_s=hang_s
+    )
+    return drill_outage(rehearsal, outage)
 
 
 def _rehearsal(
@@ -211,12 +273,6 @@ def _outage(
         if live is not None
         else partial(_run_shadow, rehearsal, settings, command or [], runs),
     )
-
-
-def _drill(rehearsal: Rehearsal, outage: Outage) -> DrillResult:
-    from pilothouse.workflows.drill_outages import drill_outage
-
-    return drill_outage(rehearsal, outage)
 
 
 def _run_shadow(rehearsal: Rehearsal, settings: Settings, command: list[str], runs: int) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from rich.padding import Padding
 from rich.text import Text
 
+from pilothouse.reports.watch import cost_text
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -50,6 +52,12 @@ def show_watch(status: WatchStatus, console: Console) -> None:
         names = ", ".join(_name(row) for row in rows) if len(rows) <= NAMED_MAX else f"{len(rows)} detectors"
         console.print(f"{MARKS['blind']:<{_INDENT}}{names}", markup=False)
         console.print(Padding(Text(note, style="dim"), (0, 0, 0, _INDENT)))
+    if status.cost is not None:
+        cost = status.cost
+        console.print(f"Cost of a task, all-in: {cost_text(cost.total, cost.currency)}", markup=False)
+        for part in cost.parts:
+            line = f"{part.name}: {cost_text(part.money, cost.currency)} · {part.basis}"
+            console.print(Padding(Text(line, style="dim"), (0, 0, 0, _INDENT)))
     if status.errors:
         shown = ", ".join(f"{kind} {count:,}" for kind, count in status.errors[:5])
         console.print(f"Errors of 28 days: {shown}", markup=False)

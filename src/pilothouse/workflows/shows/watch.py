@@ -24,7 +24,9 @@ def show_watch(store: WatchStore, found: Assessment, now: datetime) -> SectionsP
     """
     status = watch_status(store, found.charter, now.date())
     detectors = [_shown(one) for one in status.detectors]
-    return build_watch(found.charter, found.verdict, detectors, status.errors, now, falls=DROPS)
+    return build_watch(
+        found.charter, found.verdict, detectors, status.errors, now, falls=DROPS, cost=status.cost
+    )
 
 
 def _shown(one: DetectorStatus) -> DetectorShown:
