@@ -28,8 +28,9 @@ from pilothouse.workflows.alerts import METRIC_OF_KIND, breaches, rule_for
 from pilothouse.workflows.control_room import ControlRoom
 from pilothouse.workflows.drill_records import DrillResult, record_drill
 from pilothouse.workflows.drill_waiting import EFFECTIVE_WITHIN_S, Pace
-from pilothouse.workflows.drills import Rehearsal, alert_people
+from pilothouse.workflows.drills import Rehearsal, alert_people, raise_drill_alert
 from pilothouse.workflows.shadow_stream import SHADOW_VERSION
+from pilothouse.workflows.untyped_failures import untyped_failures
 from pilothouse.workflows.verify_integration import declared_integration
 
 __all__ = [
@@ -115,7 +116,13 @@ def drill_outage(rehearsal: Rehearsal, outage: Outage) -> DrillResult:
     if not seen.met:
         return DrillResult(name=rehearsal.name, passed=False, sentence=_unmet(seen, outage))
     rehearsal.tell(f"{seen.sentence}.")
-    done = alert_people(rehearsal, _noticed_among(rehearsal.charter, seen.tasks, now), now)
+    item = _noticed_among(rehearsal.charter, seen.tasks, now)
+    done = (
+        # An agent without its model fails before it says what the task is: the look at the whole agent is there for it.
+        raise_drill_alert(rehearsal, untyped_failures(rehearsal.charter, seen.tasks, now), now)
+        if item is None
+        else alert_people(rehearsal, item, now)
+    )
     return replace(done, sentence=f"{seen.sentence}; {done.sentence}")
 
 

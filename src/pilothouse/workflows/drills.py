@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from pilothouse.core.action.incident import Incident, IncidentEvent, IncidentState
@@ -25,7 +25,15 @@ from pilothouse.workflows.paging import CUT_OFF
 from pilothouse.workflows.shadow_stream import SHADOW_VERSION, Fault, shadow_scores, shadow_traffic
 from pilothouse.workflows.watch_status import watch_status
 
-__all__ = ["FAULTS", "Rehearsal", "alert_people", "derived_delay", "drill_fault", "noticed_in"]
+__all__ = [
+    "FAULTS",
+    "Rehearsal",
+    "alert_people",
+    "derived_delay",
+    "drill_fault",
+    "noticed_in",
+    "raise_drill_alert",
+]
 
 FAULTS: dict[str, Fault] = {
     "completion-drop": Fault(metric="completion", failed=True),
@@ -123,18 +131,30 @@ def alert_people(rehearsal: Rehearsal, item: ItemVerdict | None, now: datetime) 
         item: What was noticed, or None for nothing.
         now: The moment, aware UTC.
     """
+    noticed = None
+    if item is not None:
+        noticed = Firing(
+            agent=rehearsal.charter.agent,
+            metric=METRIC_OF_KIND[item.kind],
+            sentence=item.sentence,
+            task_type=item.scope.task_type,
+            traces=item.items,
+        )
+    return raise_drill_alert(rehearsal, noticed, now)
+
+
+def raise_drill_alert(rehearsal: Rehearsal, noticed: Firing | None, now: datetime) -> DrillResult:
+    """Raise what a detector found in a drill, and see whom it reaches and who takes it.
+
+    Args:
+        rehearsal: The drill.
+        noticed: What a detector says, or None for nothing.
+        now: The moment, aware UTC.
+    """
     room, name = rehearsal.room, rehearsal.name
-    if item is None:
+    if noticed is None:
         return DrillResult(name=name, passed=False, sentence="planted, and no rule noticed it")
-    firing = Firing(
-        agent=rehearsal.charter.agent,
-        metric=METRIC_OF_KIND[item.kind],
-        sentence=item.sentence,
-        task_type=item.scope.task_type,
-        traces=item.items,
-        onset=now,
-        drill=name,
-    )
+    firing = replace(noticed, onset=now, drill=name)
     answer = raise_alert(room, firing, now)
     incident, alert_s = answer.incident, rehearsal.passed_s
     if incident is None or answer.rule is None:

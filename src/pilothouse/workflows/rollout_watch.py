@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Watches what no verdict says: new task types in traffic, a phase that lasts too long, an agent that has stalled."""
+"""Watches what no verdict says: new task types, failures without one, a phase that lasts too long, a stall."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from pilothouse.workflows.control_room import ControlRoom
 from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.phase_log import phase_events
 from pilothouse.workflows.report import read_stall
+from pilothouse.workflows.untyped_failures import untyped_failures
 
 __all__ = ["OVERDUE", "STALLED", "UNDECLARED", "WATCH_EVERY_S", "watch_rollout"]
 
@@ -68,7 +69,11 @@ def watch_rollout(room: ControlRoom, now: datetime) -> int:
 
 def _firings(room: ControlRoom, charter: Charter, now: datetime) -> Iterator[Firing]:
     wanted = TaskFilter(agent=charter.agent, from_ns=unix_ns(now - LOOK_BACK), to_ns=unix_ns(now))
-    yield from _new_types(charter, room.installation.lake.window(wanted))
+    tasks = room.installation.lake.window(wanted)
+    failing = untyped_failures(charter, tasks, now)
+    if failing is not None:
+        yield failing
+    yield from _new_types(charter, tasks)
     state = fold_phase(phase_events(room.installation.ledger, charter.agent))
     since = overdue_since(charter, state, now)
     if since is not None:

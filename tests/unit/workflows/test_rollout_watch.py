@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from control_rooms import AGENT, NOW
 from evidence_made import V1, everything_holds, without
 
+from pilothouse.core.evidence.task import UNDECLARED_TASK_TYPE, TaskResult
 from pilothouse.core.verdict.phases import PhaseEvent, PhaseMove
 from pilothouse.core.verdict.readiness import decide, verdict_digest, verdict_document
 from pilothouse.testing import example_task
@@ -15,6 +17,7 @@ from pilothouse.workflows.in_force import charter_in_force
 from pilothouse.workflows.phase_log import MOVED
 from pilothouse.workflows.phases import ask_to_widen
 from pilothouse.workflows.rollout_watch import OVERDUE, STALLED, UNDECLARED, watch_rollout
+from pilothouse.workflows.untyped_failures import untyped_failures
 
 
 def rules(room):
@@ -32,6 +35,39 @@ def test_a_task_type_that_nobody_declared_is_one_incident(room, clock):
     (incident,) = room.incidents.incidents(agent=AGENT)
     assert (incident.rule, incident.task_type, len(incident.traces)) == (UNDECLARED, "refunds", 2)
     assert "'refunds' is in traffic" in incident.title
+
+
+@pytest.mark.parametrize(("done", "failed", "opened"), [(0, 6, 1), (900, 20, 0), (60, 0, 0), (900, 100, 1)])
+def test_an_agent_that_fails_before_it_names_its_tasks_is_an_incident_of_completion(
+    room, clock, done, failed, opened
+):
+    at = int((clock() - timedelta(minutes=30)).timestamp()) * 10**9
+    tasks = [
+        example_task(
+            trace_id=f"{number:032x}", start_ns=at + number, end_ns=at + 10**9, task_type="po_invoice"
+        )
+        for number in range(done)
+    ]
+    tasks += [
+        example_task(
+            trace_id=f"{10_000 + number:032x}",
+            start_ns=at + number,
+            end_ns=at + 10**9,
+            task_type=UNDECLARED_TASK_TYPE,
+            result=TaskResult.FAILED,
+        )
+        for number in range(failed)
+    ]
+    charter = charter_in_force(room.installation.ledger, AGENT)
+    found = untyped_failures(charter, tasks, clock())
+    assert (found is not None) is bool(opened)
+    if opened:
+        room.installation.lake.add(tasks)
+        watch_rollout(room, clock())
+        (incident,) = room.incidents.incidents(agent=AGENT)
+        assert (incident.rule, incident.runbook) == ("completion", "runbooks/completion.md")
+        assert incident.title.startswith(f"{failed} of {done + failed} tasks of the last hour failed")
+    assert untyped_failures(charter, tasks, clock() + timedelta(hours=1)) is None, "an hour later it is over"
 
 
 def test_a_phase_beyond_its_longest_stay_is_an_incident(room, clock):
