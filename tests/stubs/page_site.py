@@ -24,6 +24,7 @@ from pilothouse.interfaces.web.incidents import IncidentRoom
 from pilothouse.interfaces.web.pages import web_app
 from pilothouse.interfaces.web.review import ReviewRoom
 from pilothouse.interfaces.web.rollout import RolloutRoom
+from pilothouse.interfaces.web.runs import RunRoom
 from pilothouse.interfaces.web.shelf import ShelfRoom
 from pilothouse.interfaces.web.signing import SigningRoom
 from pilothouse.interfaces.web.waivers import WaiverRoom
@@ -219,6 +220,7 @@ def people_site(
             IncidentRoom(room),
             ControlsRoom(desk),
             WaiverRoom(desk, shows.forget),
+            RunRoom(desk, SqlCuration(ledger.database)),
             ShelfRoom(desk),
         )
         app = web_app(shows, sign_in=sign_in, rooms=rooms)

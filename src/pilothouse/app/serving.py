@@ -107,9 +107,11 @@ def _serve_node(
     from pilothouse.interfaces.web.incidents import IncidentRoom
     from pilothouse.interfaces.web.pages import web_app
     from pilothouse.interfaces.web.rollout import RolloutRoom
+    from pilothouse.interfaces.web.runs import RunRoom
     from pilothouse.interfaces.web.shelf import ShelfRoom
     from pilothouse.interfaces.web.waivers import WaiverRoom
     from pilothouse.lake.health import metrics_text
+    from pilothouse.ledger.curation import SqlCuration
     from pilothouse.workflows.agents import SeenAgents
     from pilothouse.workflows.background import Background, Tick
     from pilothouse.workflows.reconcile import RECONCILE_EVERY_S, GapWatch, open_gap_incidents
@@ -180,6 +182,7 @@ def _serve_node(
                 IncidentRoom(room),
                 ControlsRoom(desk),
                 WaiverRoom(desk, shows.forget),
+                RunRoom(desk, SqlCuration(ledger.database)),
                 ShelfRoom(desk),
             ),
         ),

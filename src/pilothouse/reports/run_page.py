@@ -29,7 +29,7 @@ from pilothouse.reports.foreign import foreign_line, size_text
 from pilothouse.reports.moments import at_ns, duration_text
 from pilothouse.reports.pictures import Timeline, timeline
 from pilothouse.reports.runs import replay_mark, status_mark
-from pilothouse.reports.sections import Cell, Row, Section, SectionsPage, columns
+from pilothouse.reports.sections import Cell, Field, FormOffer, Row, Section, SectionsPage, columns
 from pilothouse.reports.view_models import (
     ActionOffer,
     Empty,
@@ -39,7 +39,7 @@ from pilothouse.reports.view_models import (
 )
 from pilothouse.reports.words import plural
 
-__all__ = ["CallPair", "RunDifference", "Taken", "build_run"]
+__all__ = ["CallPair", "CaseOffer", "RunDifference", "Taken", "build_run"]
 
 EVENTS_SHOWN = 200
 """Events of one run on its page; `pilothouse replay --show` prints all."""
@@ -104,12 +104,28 @@ _AGAIN: Mapping[Replayable, str] = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseOffer:
+    """What the visitor may make of a run.
+
+    Attributes:
+        task_types: Task types of the charter.
+        is_made: Whether the run is a case already.
+        may_make: Whether the visitor is a person of the charter.
+    """
+
+    task_types: tuple[str, ...]
+    is_made: bool
+    may_make: bool
+
+
 def build_run(
     recorded: RecordedRun,
     now: datetime,
     *,
     said: Mapping[int, str] | None = None,
     taken: Taken | None = None,
+    case: CaseOffer | None = None,
     others: Sequence[RunSummary] = (),
     difference: RunDifference | None = None,
 ) -> SectionsPage:
@@ -120,6 +136,7 @@ def build_run(
         now: The moment, aware UTC.
         said: What requests and answers say, by the number of their event.
         taken: A removed result that is to be read, or None.
+        case: What the visitor may make of it, or None for an agent without a charter.
         others: Further runs of the agent, to be compared with.
         difference: What was compared, or None.
     """
@@ -154,6 +171,7 @@ def build_run(
             _events(recorded, said or {}),
             *_edits(recorded, base),
             _again(run, base, others),
+            *([_case(run, base, case)] if case else []),
         ),
     )
 
@@ -337,6 +355,34 @@ def _says(one: LoggedEvent) -> str:
     return foreign_line(text)
 
 
+def _case(run: RunSummary, base: str, offer: CaseOffer) -> Section:
+    """Offer to make the run a case that every later gate asks, or say that it is one."""
+    if offer.is_made:
+        return Section(
+            anchor="case",
+            title="Never again",
+            empty=Empty(missing="This run is a case: every later gate asks it.", command="pilothouse gate"),
+        )
+    types = tuple((name, name) for name in offer.task_types)
+    form = FormOffer(
+        href=base,
+        fields=(
+            Field(name="correction", label="What would have been right, as text or JSON"),
+            Field(name="forbid", label="Tools that must not be called, with commas"),
+            Field(name="task_type", label="Task type", value=offer.task_types[0], choices=types),
+        ),
+        buttons=(("case", f"Make run {run.run[:8]} a case"),),
+        warning="It joins the labelled cases that the charter names, and every later gate asks it. Your name goes on record.",
+    )
+    return Section(
+        anchor="case",
+        title="Never again",
+        note="a case that every later gate asks"
+        + ("" if offer.may_make else "; a person of the charter signs in to make it"),
+        forms=(form,) if offer.may_make and types else (),
+    )
+
+
 def _again(run: RunSummary, base: str, others: Sequence[RunSummary]) -> Section:
     ident = run.run[:12]
     ways = (
@@ -348,8 +394,8 @@ def _again(run: RunSummary, base: str, others: Sequence[RunSummary]) -> Section:
         ),
         ("Another prompt from the start", f"pilothouse replay {ident} --prompt FILE --upstream URL"),
         (
-            "Never again: a case that every later gate asks",
-            f"pilothouse replay {ident} --to-case DATASET --by PERSON --expect FILE",
+            "A case of it, the agent's own code replayed too",
+            f"pilothouse replay {ident} --exec 'python agent.py' --to-case DATASET --by PERSON --expect FILE",
         ),
     )
     rows = [Row(cells=(Cell(text=text), Cell(command=command))) for text, command in ways]

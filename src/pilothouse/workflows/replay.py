@@ -167,7 +167,7 @@ class ReplayReport:
 
 
 def replay_run(
-    recorded: RecordedRun, redaction: Redaction, request: ReplayRequest, serve: ServeReplay
+    recorded: RecordedRun, redaction: Redaction, request: ReplayRequest, serve: ServeReplay | None
 ) -> tuple[ReplayReport, ...]:
     """Replay a run as often as asked.
 
@@ -175,7 +175,7 @@ def replay_run(
         recorded: The run.
         redaction: What the record was written through.
         request: What is asked.
-        serve: Starts a replay server.
+        serve: Starts a replay server; None where no code is run.
 
     Raises:
         EvidenceError: The run cannot be replayed.
@@ -233,7 +233,7 @@ def _once(
     calls: tuple[Exchange, ...],
     redaction: Redaction,
     request: ReplayRequest,
-    serve: ServeReplay,
+    serve: ServeReplay | None,
 ) -> ReplayReport:
     session = ReplaySession(
         calls,
@@ -257,7 +257,7 @@ def _once(
 
     refusals: tuple[Refusal, ...] = ()
     exit_status: int | None = None
-    if request.command is None:
+    if request.command is None or serve is None:
         asyncio.run(_replay_calls(calls, session, live, compare))
     else:
         exit_status, refusals = _replay_code(

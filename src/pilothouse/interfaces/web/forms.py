@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 from starlette.requests import Request
 
 from pilothouse.errors import Denied, LimitExceeded, UsageError
+from pilothouse.reports.foreign import foreign_line
 
 __all__ = [
     "FORM_BYTES_MAX",
@@ -19,6 +20,7 @@ __all__ = [
     "read_reason",
     "refuse_foreign",
     "refuse_without_token",
+    "word_of",
 ]
 
 FORM_BYTES_MAX = 512 * 1024
@@ -117,3 +119,26 @@ def read_reason(form: Mapping[str, str]) -> str:
             remedy="Write one sentence and send it again.",
         )
     return reason
+
+
+WORD_CHARS_MAX = 64
+"""Characters of a kind or a run id in a query."""
+
+
+def word_of(request: Request, name: str) -> str:
+    """Return a short word of the query, or empty.
+
+    Args:
+        request: The request.
+        name: Its name.
+
+    Raises:
+        UsageError: It is longer than any word that a page links to.
+    """
+    said = request.query_params.get(name, "").strip()
+    if len(said) > WORD_CHARS_MAX:
+        raise UsageError(
+            f"{foreign_line(name)} has {len(said):,} characters, at most {WORD_CHARS_MAX} are read",
+            remedy="Follow a link of the page, for example `/audit?kind=call.decided`.",
+        )
+    return said

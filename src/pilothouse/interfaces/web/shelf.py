@@ -8,10 +8,9 @@ from collections.abc import Callable, Sequence
 from starlette.responses import Response
 
 from pilothouse.core.charter.powers import Action
-from pilothouse.errors import UsageError
+from pilothouse.interfaces.web.forms import word_of
 from pilothouse.interfaces.web.frame import Frame
 from pilothouse.interfaces.web.routing import PageRoute, Visit
-from pilothouse.reports.foreign import foreign_line
 from pilothouse.reports.view_models import Page
 from pilothouse.workflows.shows.desk import AGENT_PAGES, PageDesk
 
@@ -19,9 +18,6 @@ __all__ = ["ShelfRoom"]
 
 WITH_FORMS = frozenset({"controls", "waivers"})
 """Pages of an agent that are rooms of their own, because forms stand on them."""
-
-WORD_CHARS_MAX = 64
-"""Characters of a kind or a run id in a query."""
 
 
 class ShelfRoom:
@@ -58,30 +54,11 @@ class ShelfRoom:
         agent = "/agents/{agent}"
         pages = [pair(f"{agent}/{name}", of_agent(name)) for name in AGENT_PAGES if name not in WITH_FORMS]
         pages += [
-            pair(f"{agent}/runs/{{run}}", self._run),
-            pair("/audit", lambda visit: self._desk.audit(kind=_word(visit, "kind"))),
+            pair("/audit", lambda visit: self._desk.audit(kind=word_of(visit.request, "kind"))),
             pair("/settings", lambda _visit: self._desk.show("settings", None)),
-            pair("/tour", lambda visit: self._desk.show("tour", _word(visit, "agent") or None)),
+            pair("/tour", lambda visit: self._desk.show("tour", word_of(visit.request, "agent") or None)),
         ]
         return [route for both in pages for route in both]
 
-    def _run(self, visit: Visit) -> Page:
-        return self._desk.run(
-            visit.path("agent"),
-            visit.path("run"),
-            against=_word(visit, "against"),
-            removed=_word(visit, "removed"),
-        )
-
     def _is_governed(self, agent: str) -> bool:
         return self._desk.installation.ledger.charter(agent) is not None
-
-
-def _word(visit: Visit, name: str) -> str:
-    said = visit.request.query_params.get(name, "").strip()
-    if len(said) > WORD_CHARS_MAX:
-        raise UsageError(
-            f"{foreign_line(name)} has {len(said):,} characters, at most {WORD_CHARS_MAX} are read",
-            remedy="Follow a link of the page, for example `/audit?kind=call.decided`.",
-        )
-    return said

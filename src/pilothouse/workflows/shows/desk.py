@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pilothouse.ports.gateway import GatewayStore
     from pilothouse.ports.lake import AgentSeen
     from pilothouse.ports.runlog import RunLog
+    from pilothouse.reports.run_page import CaseOffer
     from pilothouse.reports.sections import SectionsPage
     from pilothouse.workflows.boundary_room import BoundaryRoom
     from pilothouse.workflows.control_room import ControlRoom
@@ -172,7 +173,9 @@ class PageDesk:
         """
         return show_audit(self.boundary, self.now(), kind=kind)
 
-    def run(self, agent: str, run: str, *, against: str = "", removed: str = "") -> SectionsPage:
+    def run(
+        self, agent: str, run: str, *, against: str = "", removed: str = "", case: CaseOffer | None = None
+    ) -> SectionsPage:
         """Return the page of one recorded run.
 
         Args:
@@ -180,8 +183,9 @@ class PageDesk:
             run: Run id, or enough of its beginning.
             against: Another run to compare with, or empty.
             removed: Beginning of the digest of a removed result that is to be read, or empty.
+            case: What the visitor may make of it, or None.
         """
-        return show_run(self.runs, agent, run, self.now(), against=against, removed=removed)
+        return show_run(self.runs, agent, run, self.now(), against=against, removed=removed, case=case)
 
     def _page(self, agent: str, name: str, make: Make[SectionsPage]) -> SectionsPage:
         return self.keep(agent, name, make) if self.keep else make(self.installation, self.assessment(agent))

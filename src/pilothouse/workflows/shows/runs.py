@@ -9,7 +9,7 @@ from itertools import zip_longest
 from pilothouse.core.evidence.run_log import ModelRequest, ModelResponse, RecordedRun
 from pilothouse.errors import UnknownName
 from pilothouse.ports.runlog import RunLog
-from pilothouse.reports.run_page import CallPair, RunDifference, Taken, build_run
+from pilothouse.reports.run_page import CallPair, CaseOffer, RunDifference, Taken, build_run
 from pilothouse.reports.runs import build_runs
 from pilothouse.reports.sections import SectionsPage
 from pilothouse.runtime.context.conversation import last_said
@@ -37,7 +37,14 @@ def show_runs(log: RunLog, agent: str, now: datetime) -> SectionsPage:
 
 
 def show_run(
-    log: RunLog, agent: str, run: str, now: datetime, *, against: str = "", removed: str = ""
+    log: RunLog,
+    agent: str,
+    run: str,
+    now: datetime,
+    *,
+    against: str = "",
+    removed: str = "",
+    case: CaseOffer | None = None,
 ) -> SectionsPage:
     """Return the page of one recorded run.
 
@@ -48,6 +55,7 @@ def show_run(
         now: The moment, aware UTC.
         against: Another run to compare with, or empty.
         removed: Beginning of the digest of a removed result that is to be read, or empty.
+        case: What the visitor may make of it, or None.
 
     Raises:
         UnknownName: There is no such run of this agent.
@@ -61,6 +69,7 @@ def show_run(
         now,
         said=_said(recorded),
         taken=_taken(recorded, removed) if removed else None,
+        case=case,
         others=others[:OTHERS_SHOWN],
         difference=difference,
     )
