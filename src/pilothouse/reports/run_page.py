@@ -111,7 +111,7 @@ class CaseOffer:
     Attributes:
         task_types: Task types of the charter.
         is_made: Whether the run is a case already.
-        may_make: Whether the visitor is a person of the charter.
+        may_make: Whether the visitor may make it.
     """
 
     task_types: tuple[str, ...]
@@ -378,7 +378,7 @@ def _case(run: RunSummary, base: str, offer: CaseOffer) -> Section:
         anchor="case",
         title="Never again",
         note="a case that every later gate asks"
-        + ("" if offer.may_make else "; a person of the charter signs in to make it"),
+        + ("" if offer.may_make else "; the owner or an approver signs in to make it"),
         forms=(form,) if offer.may_make and types else (),
     )
 

@@ -13,12 +13,12 @@ import page_site
 import page_world as world
 import pytest
 from json_texts import strings_in
+from page_visitor import SAME, enter, send
 from rich.console import Console
 from starlette.testclient import TestClient
 
 from pilothouse.reports.terminal_sections import render_sections
 
-SAME = {"sec-fetch-site": "same-origin", "origin": "http://localhost"}
 BASE = f"/agents/{world.AGENT}"
 PAGES = {
     "/audit": ("audit", None),
@@ -56,17 +56,6 @@ def reader(filled):
 def site(tmp_path):
     with page_site.people_site(tmp_path) as opened:
         yield opened
-
-
-def enter(site, who):
-    client = TestClient(site.app, base_url="http://localhost", follow_redirects=False)
-    client.post("/sign-in", data={"link": site.link(who).removeprefix("/sign-in/")}, headers=SAME)
-    client.token = re.search(r'name="form_token" value="([0-9a-f]{64})"', client.get("/sign-in").text)[1]
-    return client
-
-
-def send(client, path, **fields):
-    return client.post(path, data={"form_token": client.token, **fields}, headers=SAME)
 
 
 def numbers_in(text):

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
-from pilothouse.core.charter.powers import Action
+from pilothouse.core.charter.powers import Action, may_act
 from pilothouse.errors import UnknownName
 from pilothouse.interfaces.web.forms import word_of
 from pilothouse.interfaces.web.frame import Frame
@@ -67,7 +67,7 @@ class RunRoom:
         return CaseOffer(
             task_types=tuple(charter.task_types),
             is_made=is_case(self._store, run),
-            may_make=person in charter.people,
+            may_make=bool(person) and may_act(charter, person, Action.CURATE),
         )
 
     def _make_case(self, visit: Visit) -> Response:
