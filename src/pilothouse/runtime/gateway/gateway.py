@@ -20,9 +20,10 @@ from pilothouse.runtime.gateway.admission import ContextAdmission
 from pilothouse.runtime.gateway.call import Call, Ending
 from pilothouse.runtime.gateway.caller import BODY_BYTES_MAX, BodyTooLarge, Caller, Headers
 from pilothouse.runtime.gateway.chain import ChainBuilder
-from pilothouse.runtime.gateway.exchange import Exchange, Member, Opener
+from pilothouse.runtime.gateway.exchange import Exchange
 from pilothouse.runtime.gateway.guard import Guardian
 from pilothouse.runtime.gateway.keys import check_key, shown_key
+from pilothouse.runtime.gateway.member import Member, Opener
 from pilothouse.runtime.gateway.meter import CostOf, Meter
 from pilothouse.runtime.gateway.planted import SilentUpstream, apart
 from pilothouse.runtime.gateway.policy import AgentPolicy, Directory
@@ -232,12 +233,12 @@ class Gateway:
             return False
         if call.is_stream:
             self.counters["answers_streamed_unchecked"] += 1
-        exchange.check_whole = partial(self._guardian.check, call, exchange)
+        exchange.relay.check_whole = partial(self._guardian.check, call, exchange)
         held = headers.get(HOLD_HEADER)
         if held is None:
             return False
         wait_s = min(_number(headers, WAIT_HEADER, 0.0) / 1e3, left_s - 1.0)
-        await exchange.send_whole(
+        await exchange.relay.send_whole(
             await self._guardian.desk.decision(call, held.decode("latin-1"), wait_s=wait_s)
         )
         return True

@@ -20,11 +20,12 @@ from jsonschema.validators import validator_for
 from pilothouse.core.evidence.task import TokenCount
 from pilothouse.ports.holds import Holds
 from pilothouse.runtime.gateway.call import Call
-from pilothouse.runtime.gateway.exchange import Exchange, Whole
+from pilothouse.runtime.gateway.exchange import Exchange
 from pilothouse.runtime.gateway.holding import HoldDesk
 from pilothouse.runtime.gateway.messages import FinalAnswer, final_answer
 from pilothouse.runtime.gateway.policy import ConfidenceRule, Guard
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused
+from pilothouse.runtime.gateway.relay import Whole
 from pilothouse.runtime.gateway.routes import Operation
 from pilothouse.runtime.gateway.wire import inflate, read_answer
 

@@ -16,9 +16,9 @@ from pilothouse.core.evidence.task import UNDECLARED_TASK_TYPE
 from pilothouse.errors import PilothouseError
 from pilothouse.ports.holds import HeldOutput, Hold, Holds, HoldState
 from pilothouse.runtime.gateway.call import Call
-from pilothouse.runtime.gateway.exchange import Whole
 from pilothouse.runtime.gateway.messages import FinalAnswer, spoken_input
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused
+from pilothouse.runtime.gateway.relay import Whole
 from pilothouse.runtime.gateway.spoken import spoken
 
 __all__ = ["HOLD_LIFE", "HoldDesk"]

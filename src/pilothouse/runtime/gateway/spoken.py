@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from pilothouse.runtime.gateway.call import Call
-from pilothouse.runtime.gateway.exchange import Whole
+from pilothouse.runtime.gateway.relay import Whole
 from pilothouse.runtime.gateway.routes import Operation
 
 __all__ = ["spoken"]

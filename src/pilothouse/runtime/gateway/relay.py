@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the client gets of a provider's answer: whole or event by event, checked for its model first, kept for the record.
+
+Until the first content nothing has been sent, so a failure can still become a true HTTP status. From then on the answer
+belongs to one model: it ends, or it ends with an error event.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from pilothouse.runtime.gateway.call import Call, Ending
+from pilothouse.runtime.gateway.caller import Caller, Headers
+from pilothouse.runtime.gateway.event_reader import EventReader
+from pilothouse.runtime.gateway.failure import Failure
+from pilothouse.runtime.gateway.member import Member
+from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused, error_event
+from pilothouse.runtime.gateway.sse import EventCutter, event_data
+from pilothouse.runtime.gateway.upstream import UpstreamAnswer, UpstreamFailed
+from pilothouse.runtime.gateway.watchdog import Stop, Watchdog
+from pilothouse.runtime.gateway.wire import Answer, Stage, inflate, read_answer, read_event
+
+__all__ = ["ANSWER_BYTES_MAX", "Relay", "Whole"]
+
+ANSWER_BYTES_MAX = 64 << 20
+"""Largest answer that is not a stream: it is held until the model that gave it is known."""
+
+HELD_BYTES_MAX = 256 << 10
+"""Most bytes of events before the first content; a stream with more is passed on."""
+
+CAPTURED_BYTES_MAX = 32 << 20
+"""Most bytes of a stream that are kept for the record; more pass and are counted."""
+
+
+@dataclass(slots=True)
+class Whole:
+    """A whole answer before it is sent.
+
+    Attributes:
+        status: HTTP status.
+        headers: Of the provider.
+        body: Raw bytes.
+        encoding: Content encoding, or empty.
+    """
+
+    status: int
+    headers: Headers
+    body: bytes
+    encoding: str
+
+
+class Relay:
+    """The way of one call's answer to its client.
+
+    Attributes:
+        check_whole: Looks at a whole good answer before it is sent, and returns what to send.
+        is_committed: Whether status and headers have gone out.
+
+    Args:
+        call: The call, filled on the way.
+        caller: The client.
+        dog: Guards the task.
+    """
+
+    def __init__(self, call: Call, caller: Caller, dog: Watchdog) -> None:
+        self._call = call
+        self._caller = caller
+        self._dog = dog
+        self.check_whole: Callable[[Whole], Awaitable[Whole]] | None = None
+        self.is_committed = False
+        self._captured: list[bytes] = []
+        self._captured_bytes = 0
+        self._encoding = ""
+        self._began = time.monotonic()
+
+    async def take(self, member: Member, answer: UpstreamAnswer, *, began: float) -> Failure | None:
+        """Take a good answer, whole or as events, and pass it on.
+
+        Args:
+            member: Who answered.
+            answer: Its body is still to be read.
+            began: When the attempt began, on the monotonic clock; chunks are timed from there.
+
+        Returns:
+            Why another attempt may be made, or None.
+
+        Raises:
+            Refused: The answer must not reach the client.
+            UpstreamFailed: It broke off before the client got anything.
+        """
+        self._began = began
+        if answer.is_events:
+            return await self._take_stream(member, answer)
+        whole = Whole(answer.status, answer.headers, await answer.read_all(ANSWER_BYTES_MAX), answer.encoding)
+        plain = inflate(whole.body, whole.encoding)
+        said = Answer() if plain is None or not self._call.route.names_model else read_answer(plain)
+        self._note(member, said)
+        self._check_model(member)
+        if self.check_whole is not None:
+            whole = await self.check_whole(whole)
+        await self.send_whole(whole)
+        return None
+
+    async def send_whole(self, whole: Whole) -> None:
+        """Send a whole answer to the client, and be done.
+
+        Args:
+            whole: The answer.
+        """
+        self._dog.limit(Stop.CLIENT_SLOW, self._call.policy.limits.client_s)
+        self._call.response = whole.body
+        await self._commit(whole.status, _sized(whole.headers, len(whole.body)))
+        await self._caller.send(whole.body, more=False)
+        self._call.ending = Ending.DONE
+
+    async def pass_failure(self, failure: Failure, *, retried: bool) -> None:
+        """Pass on the last true answer of a provider, which was an error.
+
+        Args:
+            failure: The answer.
+            retried: Whether we asked more than once; then nobody should ask again.
+        """
+        call = self._call
+        call.ending = Ending.FAILED
+        call.served_by = call.attempts[-1].provider
+        call.response = failure.body
+        headers = _sized(failure.headers, len(failure.body))
+        if retried:
+            headers = [
+                *(pair for pair in headers if pair[0] != b"x-should-retry"),
+                (b"x-should-retry", b"false"),
+            ]
+        self._dog.limit(Stop.CLIENT_SLOW, call.policy.limits.client_s)
+        await self._commit(failure.status, headers)
+        await self._caller.send(failure.body, more=False)
+
+    async def break_off(self, failure: Failure) -> None:
+        """End a stream that had begun: one error event, never `[DONE]`.
+
+        Args:
+            failure: Why.
+        """
+        call = self._call
+        call.ending = Ending.CUT
+        call.stopped = failure.reason
+        self._finish_stream(Answer())
+        code = RefusalCode.DEADLINE if failure.reason == Stop.DEADLINE else RefusalCode.UPSTREAM_UNAVAILABLE
+        call.refusal = code
+        refusal = Refusal(
+            code,
+            f"the stream of {call.served_by} broke off ({failure.reason}); what came before is not whole",
+            "Ask again.",
+        )
+        event = error_event(call.protocol, call.route.operation, refusal)
+        self._dog.limit(Stop.CLIENT_SLOW, call.policy.limits.client_s)
+        try:
+            await self._caller.send(event, more=False)
+        except asyncio.CancelledError:
+            stop = self._dog.go_on()
+            if stop is None:
+                raise
+            call.stopped = stop.value
+
+    def close(self) -> None:
+        """Keep of a stream what was passed on before its client went."""
+        if self._captured:
+            self._finish_stream(Answer())
+
+    async def _take_stream(self, member: Member, answer: UpstreamAnswer) -> Failure | None:
+        limits = self._call.policy.limits
+        said, held = Answer(), bytearray()
+        cutter = EventCutter() if answer.encoding in {"", "identity"} else None
+        reader = EventReader(answer.encoding)
+        self._encoding = answer.encoding
+        while chunk := await answer.read_some():
+            self._call.chunks.append((len(chunk), int((time.monotonic() - self._began) * 1e6)))
+            ready = chunk if cutter is None else cutter.feed(chunk)
+            if self.is_committed:
+                if ready:
+                    await self._pass_on(ready)
+                    self._dog.limit(Stop.IDLE, limits.idle_s)
+                continue
+            held += ready
+            stage = reader.stage(ready, self._call.route.operation, said)
+            if stage == Stage.ERROR:
+                return Failure("error_event", status=answer.status, headers=answer.headers, body=bytes(held))
+            if stage == Stage.CONTENT or len(held) > HELD_BYTES_MAX:
+                await self._begin_stream(member, answer, said, bytes(held))
+                self._dog.limit(Stop.IDLE, limits.idle_s)
+        rest = b"" if cutter is None else cutter.rest()
+        if not self.is_committed:
+            if not held and not rest:
+                raise UpstreamFailed("cut", "the stream ended before it began", was_sent=True)
+            await self._begin_stream(member, answer, said, bytes(held))
+        elif rest:
+            self._capture(rest)
+        self._dog.limit(Stop.CLIENT_SLOW, limits.client_s)
+        await self._caller.send(rest, more=False)
+        self._call.ending = Ending.DONE
+        self._finish_stream(said)
+        return None
+
+    async def _begin_stream(self, member: Member, answer: UpstreamAnswer, said: Answer, held: bytes) -> None:
+        self._note(member, said)
+        self._check_model(member)
+        self._call.first_content_s = (time.time_ns() - self._call.began_ns) / 1e9
+        await self._commit(answer.status, [pair for pair in answer.headers if pair[0] != b"content-length"])
+        await self._pass_on(held)
+
+    async def _pass_on(self, part: bytes) -> None:
+        self._dog.limit(Stop.CLIENT_SLOW, self._call.policy.limits.client_s)
+        self._capture(part)
+        await self._caller.send(part, more=True)
+
+    def _capture(self, part: bytes) -> None:
+        self._captured_bytes += len(part)
+        if self._captured_bytes <= CAPTURED_BYTES_MAX:
+            self._captured.append(part)
+
+    def _finish_stream(self, said: Answer) -> None:
+        """Keep what was passed on, and read the usage, which stands in one of the last events."""
+        call = self._call
+        call.response = b"".join(self._captured)
+        plain = inflate(call.response, self._encoding)
+        at = -1 if plain is None else plain.rfind(b'"usage"')
+        if plain is not None and at >= 0:
+            for data in event_data(
+                plain[max(plain.rfind(b"\n\n", 0, at), plain.rfind(b"\r\n\r\n", 0, at), 0) :]
+            ):
+                read_event(data, call.route.operation, said)
+        call.usage = said.usage or call.usage
+        call.answer_id = call.answer_id or said.ident
+
+    def _note(self, member: Member, said: Answer) -> None:
+        call = self._call
+        call.served_by = member.provider.name
+        call.served_model = said.model
+        call.fingerprint = said.fingerprint
+        call.answer_id = said.ident
+        call.usage = said.usage
+
+    def _check_model(self, member: Member) -> None:
+        call = self._call
+        if call.served_model is None or not call.route.names_model or call.served_model == member.pin.model:
+            return
+        call.mismatch = True
+        call.attempts[-1].failure = "model_mismatch"
+        if call.policy.refuse_mismatch and call.key.environment != "pilot":
+            raise Refused(
+                Refusal(
+                    RefusalCode.MODEL_MISMATCH,
+                    f"{member.pin.model} was asked for and {call.served_model} answered; its answer is withheld",
+                    f"Pin what really answers, after `pilothouse gate`: `model: {call.served_model}` in the charter.",
+                )
+            )
+
+    async def _commit(self, status: int, headers: Headers) -> None:
+        call = self._call
+        self.is_committed = True
+        call.status = status
+        call.response_headers = headers
+        own = call.own_headers()
+        edits = [b"fallback_model"] if call.sent is not None and call.fallback != "none" else []
+        if call.repairs:
+            edits.append(b"repair")
+        edits += [name.encode() for name in call.context_edits]
+        if edits:
+            own.append((b"x-pilothouse-edited", b",".join(edits)))
+        if call.hold_id is not None:
+            own.append((b"x-pilothouse-held", call.hold_id.encode("ascii", "replace")))
+        await self._caller.start(status, [*headers, *own])
+
+
+def _sized(headers: Headers, size: int) -> Headers:
+    """Return the headers with the length of the body that follows."""
+    return [
+        *(pair for pair in headers if pair[0] != b"content-length"),
+        (b"content-length", str(size).encode()),
+    ]
