@@ -202,5 +202,19 @@ def _proxy(
             f"({change.found or 'it has the tool no more'}, pinned {change.pinned})"
         )
 
+    def tell_refused(host: str) -> None:
+        from pilothouse.workflows.refused_connections import record_refusal
+
+        name, _, port = host.rpartition(":")
+        record_refusal(
+            ledger,
+            {"agent": runtime.agent, "host": name, "port": int(port), "version": runtime.version},
+            actor=actor,
+            at=SystemClock().now(),
+        )
+        on_note(f"{host} is not asked: the charter of {runtime.agent} does not declare it")
+
     broker = credential_broker(ledger, runtime.agent, on_note)
-    return McpProxy(runtime, servers, on_change=tell, task_type=task_type, broker=broker)
+    return McpProxy(
+        runtime, servers, on_change=tell, on_refused=tell_refused, task_type=task_type, broker=broker
+    )

@@ -64,6 +64,7 @@ def build_integrations(
     *,
     unknown_hosts: Mapping[str, int],
     unknown_tools: Mapping[str, int],
+    refused: Mapping[str, int],
     now: datetime,
 ) -> SectionsPage:
     """Build the page.
@@ -75,10 +76,11 @@ def build_integrations(
         order: Proposed order of joining.
         unknown_hosts: Hosts that telemetry shows and nothing declares, with tasks.
         unknown_tools: Tools, likewise.
+        refused: Destinations that processes were kept from connecting to, with the number of processes.
         now: The moment, aware UTC.
     """
     head = domain_head(verdict, charter, "INT")
-    stray = _undeclared(unknown_hosts, unknown_tools)
+    stray = _undeclared(unknown_hosts, unknown_tools, refused)
     return SectionsPage(
         name="integrations",
         title=f"{head.mark.spoken} · integrations of {charter.agent}",
@@ -97,9 +99,10 @@ def build_integrations(
     )
 
 
-def _undeclared(hosts: Mapping[str, int], tools: Mapping[str, int]) -> Section:
-    rows = [("host", name, count) for name, count in hosts.items()]
-    rows += [("tool", name, count) for name, count in tools.items()]
+def _undeclared(hosts: Mapping[str, int], tools: Mapping[str, int], refused: Mapping[str, int]) -> Section:
+    rows = [("host", name, f"{count:,}") for name, count in hosts.items()]
+    rows += [("tool", name, f"{count:,}") for name, count in tools.items()]
+    rows += [("host, refused", name, "none") for name in refused]
     return Section(
         anchor="undeclared",
         title="Seen and not declared",
@@ -110,7 +113,7 @@ def _undeclared(hosts: Mapping[str, int], tools: Mapping[str, int]) -> Section:
                 cells=(
                     Cell(text=kind),
                     Cell(text=shown_text(name), is_code=True),
-                    Cell(text=f"{count:,}"),
+                    Cell(text=count),
                     Cell(
                         text="Declare it in the charter, or keep the agent from using it.",
                         command="pilothouse check",

@@ -18,10 +18,21 @@ from pilothouse.errors import UnknownName
 from pilothouse.runtime.sdk.server import TOKEN_VARIABLE
 from pilothouse.runtime.taps import hook_folder
 
-__all__ = ["ENVIRONMENT", "Launch", "agent_environment", "command_name", "gateway_address", "read_taps"]
+__all__ = [
+    "ENVIRONMENT",
+    "REFUSALS_FOLDER",
+    "Launch",
+    "agent_environment",
+    "command_name",
+    "gateway_address",
+    "read_taps",
+]
 
 ENVIRONMENT = "deployment.environment.name"
 """Resource attribute that says where an agent runs."""
+
+REFUSALS_FOLDER = "refused"
+"""Below the folder of runs: where start-up hooks say which connections they refused."""
 
 TAPS = ("clock", "uuid", "random", "env", "egress")
 """What the start-up hook can watch."""
@@ -54,6 +65,8 @@ class Launch:
         run: Run id that the whole process is, or None when it holds many runs.
         taps: What the start-up hook of a Python process watches: `clock`, `uuid`, `random`, `env`, `egress`.
         spool: File whose name the hook's files begin with.
+        declared: Hosts that a Python process may reach, with their ports (any when empty); None for everywhere.
+        refusals: File whose name the files about refused connections begin with.
     """
 
     endpoint: str
@@ -67,6 +80,8 @@ class Launch:
     run: str | None = None
     taps: tuple[str, ...] = ()
     spool: Path | None = None
+    declared: Mapping[str, Sequence[int]] | None = None
+    refusals: Path | None = None
 
 
 def agent_environment(launch: Launch, inherited: Mapping[str, str]) -> dict[str, str]:
@@ -104,10 +119,21 @@ def agent_environment(launch: Launch, inherited: Mapping[str, str]) -> dict[str,
         env["OPENAI_API_KEY"] = env["ANTHROPIC_API_KEY"] = launch.key
     if launch.token is not None:
         env[TOKEN_VARIABLE] = launch.token
-    if launch.taps:
+    if launch.taps or launch.declared is not None:
         env["PYTHONPATH"] = os.pathsep.join(
             filter(None, (str(hook_folder()), inherited.get("PYTHONPATH", "")))
         )
+    if launch.declared is not None:
+        env["PILOTHOUSE_EGRESS"] = json.dumps(
+            {
+                "agent": launch.agent,
+                "version": launch.version,
+                "inside": ["127.0.0.1", "localhost", "::1"],
+                "declared": {name: list(ports) for name, ports in launch.declared.items()},
+                "refusals": str(launch.refusals),
+            }
+        )
+    if launch.taps:
         env["PILOTHOUSE_TAPS"] = json.dumps(
             {
                 "mode": "record",

@@ -21,6 +21,7 @@ from pilothouse.core.verdict.integration_order import IntegrationRank, order_int
 from pilothouse.ports.lake import TaskFilter
 from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.installation import Installation
+from pilothouse.workflows.refused_connections import refused_destinations
 
 __all__ = [
     "CERTIFICATE_LIFE",
@@ -76,6 +77,7 @@ class Inventory(BaseModel):
         integrations: What the charter declares.
         unknown_hosts: Hosts in telemetry that no integration declares, with the number of tasks.
         unknown_tools: Tools in telemetry that the charter does not declare.
+        refused: Destinations that processes were kept from connecting to, with the number of processes.
         tasks: Tasks of the window.
     """
 
@@ -85,6 +87,7 @@ class Inventory(BaseModel):
     integrations: tuple[IntegrationRow, ...]
     unknown_hosts: dict[str, int]
     unknown_tools: dict[str, int]
+    refused: dict[str, int]
     tasks: int
 
 
@@ -129,6 +132,7 @@ def take_inventory(installation: Installation, agent: str, now: datetime) -> Inv
         integrations=tuple(rows),
         unknown_hosts=_count(host for task in tasks for host in task.hosts if host not in all_hosts),
         unknown_tools=_count(tool for task in tasks for tool in task.tools if tool not in all_tools),
+        refused=refused_destinations(installation.ledger, agent, now - SEEN_WINDOW),
         tasks=len(tasks),
     )
 

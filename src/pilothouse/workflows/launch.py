@@ -7,14 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pilothouse.connectors.charter_file import read_charter_file
+from pilothouse.core.charter.answers import OPEN
 from pilothouse.errors import CharterSyntaxError, UsageError
 from pilothouse.ports.gateway import GatewayStore
 from pilothouse.runtime.version import version_of
 from pilothouse.workflows.gateway_keys import add_key
 
-__all__ = ["CharterSummary", "launch_key", "stand_in_version", "summarize_charter"]
+__all__ = ["CharterSummary", "declared_hosts", "launch_key", "stand_in_version", "summarize_charter"]
 
 KEY_LIFE = timedelta(days=1)
 """A process that lives longer gets a key of its own: `pilothouse key add`."""
@@ -56,6 +58,48 @@ class CharterSummary:
     agent: str | None
     version: str | None
     task_type: str | None = None
+
+
+def declared_hosts(path: Path, *also: str | None) -> dict[str, tuple[int, ...]]:
+    """Return the hosts that a charter's integrations declare, with their ports; none named means any.
+
+    Args:
+        path: The charter file.
+        also: Addresses that the launch itself needs, or None.
+
+    Raises:
+        UsageError: The file cannot be read, or a host of an integration is still open.
+    """
+    document = read_charter_file(path).value
+    integrations = document.get("integrations") if isinstance(document, dict) else None
+    found: dict[str, set[int]] = {}
+    anywhere: set[str] = set()
+    for name, terms in (integrations if isinstance(integrations, dict) else {}).items():
+        hosts = terms.get("hosts") if isinstance(terms, dict) else None
+        if not isinstance(hosts, list | tuple) or OPEN in hosts:
+            raise UsageError(
+                f"integration {name!r} does not say its hosts yet, so connections cannot be held to the charter",
+                remedy=f"Write `hosts: [HOST:443]` under `integrations.{name}`, then `pilothouse check`.",
+                subject=str(path),
+            )
+        for host in map(str, hosts):
+            _add_host(host, found, anywhere)
+    for address in filter(None, also):
+        parts = urlsplit(address)
+        if parts.hostname:
+            _add_host(
+                f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}", found, anywhere
+            )
+    return {name: () if name in anywhere else tuple(sorted(ports)) for name, ports in found.items()}
+
+
+def _add_host(host: str, found: dict[str, set[int]], anywhere: set[str]) -> None:
+    name, _, port = host.lower().rpartition(":")
+    if name and port.isdigit():
+        found.setdefault(name, set()).add(int(port))
+    else:
+        found.setdefault(host.lower(), set())
+        anywhere.add(host.lower())
 
 
 def stand_in_version(path: Path, stand_in: Mapping[str, str | None]) -> str | None:

@@ -20,6 +20,7 @@ from pilothouse.workflows.history import freeze_changes
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.kept_pages import Judge, unfrozen
 from pilothouse.workflows.price_list import PRICES_EVERY_S, PriceList
+from pilothouse.workflows.refused_connections import REFUSALS_EVERY_S, take_refusals
 from pilothouse.workflows.residency import RESIDENCY_LOOK_EVERY_S, renew_residency
 from pilothouse.workflows.retention import apply_retention, reprice
 from pilothouse.workflows.run_loops import LOOPS_EVERY_S, look_at_loops
@@ -161,6 +162,11 @@ def server_ticks(
             name="tool-errors",
             every_s=SILENT_ERRORS_EVERY_S,
             run=lambda now: look_at_tool_errors(installation, now),
+        ),
+        Tick(
+            name="refusals",
+            every_s=REFUSALS_EVERY_S,
+            run=lambda now: take_refusals(installation.settings.runs_folder, installation.ledger, now),
         ),
         Tick(name="loops", every_s=LOOPS_EVERY_S, run=lambda now: look_at_loops(installation, now)),
         Tick(

@@ -258,6 +258,14 @@ def _show_inventory(inventory: Inventory) -> None:
                 f"✗ undeclared {what} {name} in {count:,} tasks: declare it in the charter, or stop it",
                 markup=False,
             )
+    from pilothouse.reports.words import plural
+
+    for name, count in inventory.refused.items():
+        console.print(
+            f"✗ refused connection to {name} in {plural(count, 'process', 'processes')}: declare it in the charter, or "
+            "leave it refused",
+            markup=False,
+        )
     if not inventory.tasks:
         console.print(
             "No task arrived in 14 days, so nothing was observed: start `pilothouse up`, then the agent."

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,10 +21,17 @@ if TYPE_CHECKING:
     from pilothouse.interfaces.cli.services import Services
     from pilothouse.workflows.launch import CharterSummary
 
-__all__ = ["register"]
+__all__ = ["Egress", "register"]
 
 CHARTER_NAME = "charter.yaml"
 VERSION_SHOWN_CHARACTERS = 12
+
+
+class Egress(StrEnum):
+    """Where an agent's process may connect to."""
+
+    OPEN = "open"
+    DECLARED = "declared"
 
 
 def register(cli: typer.Typer, services: Services) -> None:
@@ -61,6 +69,12 @@ def register(cli: typer.Typer, services: Services) -> None:
                 help="What to record of a Python process, which is then one run: clock,uuid,random,env,egress."
             ),
         ] = "",
+        egress: Annotated[
+            Egress,
+            typer.Option(
+                help="Where a Python process may connect to: `declared` refuses what is under no integration of the charter."
+            ),
+        ] = Egress.OPEN,
         home: Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")] = None,
         port: Annotated[int | None, typer.Option(help="Port of the Pilothouse server.")] = None,
         server_check: Annotated[
@@ -106,6 +120,8 @@ def register(cli: typer.Typer, services: Services) -> None:
             run=run_id,
             taps=tapped,
             spool=_spool(settings, launch_id) if tapped else None,
+            declared=_declared(charter, endpoint, base_url) if egress is Egress.DECLARED else None,
+            refusals=_refusals(settings, launch_id) if egress is Egress.DECLARED else None,
         )
         version = f", version {summary.version[:VERSION_SHOWN_CHARACTERS]}" if summary.version else ""
         console.print(escape(f"traces of {launch.agent}{version} go to {endpoint}"))
@@ -135,6 +151,27 @@ def _agent_token(services: Services, settings: Settings, agent: str) -> str:
     from pilothouse.workflows.feedback import agent_token
 
     return agent_token(services.feedback_key(settings), agent)
+
+
+def _declared(charter: Path | None, *also: str | None) -> dict[str, tuple[int, ...]]:
+    from pilothouse.workflows.launch import declared_hosts
+
+    path = charter or Path(CHARTER_NAME)
+    if not path.is_file():
+        raise UsageError(
+            "without a charter nothing says where the agent may connect to",
+            remedy="Name one with --charter FILE, or draft it: `pilothouse init .`",
+            subject=str(path),
+        )
+    return declared_hosts(path.absolute(), *also)
+
+
+def _refusals(settings: Settings, launch: str) -> Path:
+    from pilothouse.runtime.launcher import REFUSALS_FOLDER
+
+    folder = settings.runs_folder / REFUSALS_FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / launch
 
 
 def _spool(settings: Settings, launch: str) -> Path:

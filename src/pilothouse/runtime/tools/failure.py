@@ -8,7 +8,7 @@ Clients differ in their exceptions and agree on what those carry: a status, head
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Literal
 
@@ -52,6 +52,12 @@ _NOT_HEALTH: frozenset[ToolErrorKind] = frozenset(
 UNSENT = ("ConnectionRefusedError", "ClientConnectorError", "ConnectError", "NewConnectionError", "gaierror")
 """Class names of failures before any byte left."""
 
+EGRESS_REFUSED = "EgressRefused"
+"""Class of what the start-up hook raises; it lies in the agent's process, where nothing of ours need be imported."""
+
+CAUSES_MAX = 10
+"""Exceptions of one chain that are looked at."""
+
 _WORDS: dict[ToolErrorKind, tuple[str, str]] = {
     "invalid_input": (
         "the system refused the arguments",
@@ -93,6 +99,13 @@ def read_failure(
     """
     if isinstance(error, ToolError):
         return error
+    if any(type(one).__name__ == EGRESS_REFUSED for one in _causes(error)):
+        return ToolError(
+            f"{tool}: it connects to a host that the charter does not declare, so nothing was sent",
+            remedy="Do without it; the owner declares the host under `integrations:` and runs `pilothouse check`.",
+            kind="permission",
+            subject=tool,
+        )
     kind = _kind(error, codes)
     retry_after_s = read_retry_after(_header(error, "retry-after"), now)
     side_effect = _side_effect(error, kind, effect)
@@ -106,6 +119,17 @@ def read_failure(
         side_effect=side_effect,
         subject=tool,
     )
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception and what it came from; clients wrap what the socket raised."""
+    one: BaseException | None = error
+    for _ in range(CAUSES_MAX):
+        if one is None:
+            return
+        yield one
+        reason = getattr(one, "reason", None)
+        one = reason if isinstance(reason, BaseException) else one.__cause__ or one.__context__
 
 
 def says_of_health(error: ToolError) -> Settled:

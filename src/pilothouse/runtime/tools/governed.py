@@ -20,6 +20,10 @@ from pilothouse.runtime.tools.workers import Workers
 __all__ = ["GovernedTool", "gate_policy", "governed_tools"]
 
 
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+"""This machine: nothing leaves it."""
+
+
 class GovernedTool:
     """A tool with everything its calls share.
 
@@ -31,6 +35,7 @@ class GovernedTool:
         digest: Digest of the contract file.
         limiter: The integration's rate limit, for a contract that names none of its own.
         hides: Whether names stand for untrusted fields of its results.
+        hosts: Hosts that its integration declares, with or without a port.
     """
 
     def __init__(
@@ -43,8 +48,10 @@ class GovernedTool:
         digest: str,
         limiter: RateLimiter | None = None,
         hides: bool = False,
+        hosts: frozenset[str] = frozenset(),
     ) -> None:
         self.name = name
+        self.hosts = hosts
         self.hides = hides
         self.integration = integration
         self.effect: Effect = effect
@@ -58,6 +65,17 @@ class GovernedTool:
         self.results = SchemaCheck(contract.output, where=f"result of {name}")
         self._workers: Workers | None = None
         self._lock = threading.Lock()
+
+    def may_reach(self, host: str | None) -> bool:
+        """Whether a server may be asked for it: one that we start, one on this machine, or a declared host.
+
+        Args:
+            host: `host:port`; None for a program that we start.
+        """
+        if host is None:
+            return True
+        name = host.lower().rpartition(":")[0]
+        return name in LOOPBACK or not self.hosts.isdisjoint((host.lower(), name))
 
     @property
     def workers(self) -> Workers:
@@ -114,6 +132,10 @@ def governed_tools(
         for name, declared in (known(charter.integrations) or {}).items()
         if (per_s := known(declared.rate_limit.per_s)) is not None
     }
+    hosts = {
+        name: frozenset(str(host).lower() for host in known(declared.hosts) or ())
+        for name, declared in (known(charter.integrations) or {}).items()
+    }
     for name, policy in (known(charter.tools) or {}).items():
         effect: Effect | None = known(policy.effect)
         integration = known(policy.integration)
@@ -136,6 +158,7 @@ def governed_tools(
             digest=digest,
             limiter=limiters.get(integration),
             hides=policy.untrusted == "hide",
+            hosts=hosts.get(integration, frozenset()),
         )
     if findings:
         raise CharterInvalid(

@@ -72,6 +72,7 @@ class McpProxy:
         runtime: What decides about calls.
         addresses: Servers by name.
         on_change: Told once about each tool that is not what was reviewed.
+        on_refused: Told once about each server that is not asked, because the charter does not declare its host.
         task_type: Task type of calls that name none, as whoever starts the proxy says; `unknown` may only read.
         broker: Gives the credentials that addresses name.
     """
@@ -82,12 +83,15 @@ class McpProxy:
         addresses: Mapping[str, UpstreamAddress],
         *,
         on_change: Callable[[PinChange], None] = lambda _change: None,
+        on_refused: Callable[[str], None] = lambda _host: None,
         task_type: str = "unknown",
         broker: CredentialBroker | None = None,
     ) -> None:
         self._runtime = runtime
         self._broker = broker
         self._on_change = on_change
+        self._on_refused = on_refused
+        self._refused: set[tuple[str, str | None]] = set()
         self._task_type = task_type
         # Only tools with an upstream that is named here: two servers cannot claim one name, because names are ours.
         self._tools: dict[str, GovernedTool] = {
@@ -255,6 +259,17 @@ class McpProxy:
         """
         pin = tool.contract.upstream
         assert pin is not None  # noqa: S101 - only such tools are kept
+        host = self._upstreams[pin.server].address.host
+        if not tool.may_reach(host):
+            if (tool.name, host) not in self._refused:
+                self._refused.add((tool.name, host))
+                self._on_refused(str(host))
+            raise ToolError(
+                f"{tool.name} stands at {host}, which the charter does not declare under {tool.integration}, so it is not asked",
+                remedy="Do without it; the owner declares the host under `integrations:` and runs `pilothouse check`.",
+                kind="permission",
+                subject=tool.name,
+            )
         await self._look(pin.server)
         change = self._changed.get(tool.name)
         if change is not None:

@@ -91,6 +91,7 @@ def show_integrations(installation: Installation, found: Assessment) -> Sections
         rollout_order(installation, agent, now),
         unknown_hosts=inventory.unknown_hosts,
         unknown_tools=inventory.unknown_tools,
+        refused=inventory.refused,
         now=now,
     )
 

@@ -257,3 +257,27 @@ def test_calls_side_by_side_share_one_connection():
 def test_a_list_of_servers_that_is_none_is_refused(document):
     with pytest.raises(UsageError, match="servers"):
         read_addresses(document, file="servers.json")
+
+
+def test_a_server_that_the_charter_does_not_declare_is_not_asked():
+    async def main(hosts):
+        tool = GovernedTool(
+            name="crm.find@1",
+            integration="crm",
+            effect="read",
+            contract=contract(attempts=1),
+            digest="",
+            hosts=frozenset(hosts),
+        )
+        runtime = ToolRuntime(agent="t", version=None, tools={tool.name: tool}, door=Door())
+        refused = []
+        address = UpstreamAddress(name="crm", url="http://127.0.0.9:9/mcp")
+        proxy = McpProxy(runtime, {"crm": address}, on_refused=refused.append)
+        async with Client(proxy.server) as client:
+            listed = (await client.list_tools()).tools
+            answers = [await find(client) for _ in range(2)]
+        await proxy.close()
+        return listed, [error_of(one)["error"] for one in answers], refused
+
+    assert asyncio.run(main([])) == ([], ["permission"] * 2, ["127.0.0.9:9"])
+    assert asyncio.run(main(["127.0.0.9:9"])) == ([], ["unavailable"] * 2, [])

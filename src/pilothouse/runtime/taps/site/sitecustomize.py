@@ -10,11 +10,18 @@ import os
 import sys
 import threading
 
-__all__ = []
+__all__ = ["EgressRefused"]
 
 FLUSH_EVERY = 64
 DRAWS_MAX = 200_000
 """Draws of one process; further ones are real and counted."""
+
+
+REFUSALS_MAX = 100
+"""Destinations of one process that are told of; further ones are refused all the same."""
+
+ADDRESSES_MAX = 10_000
+"""Addresses that are remembered with their names; what is resolved later than so many is refused."""
 
 
 class _Hook:
@@ -242,7 +249,91 @@ def _watch(hook):
     sys.addaudithook(audit)
 
 
+class EgressRefused(PermissionError):
+    """A connection that the charter does not declare; nothing was sent."""
+
+    kind = "permission"
+
+    def __init__(self, host, port):
+        super().__init__(
+            13,
+            f"the charter declares no integration at {host}{f':{port}' if port else ''}, so nothing was sent. "
+            "Do without it; the owner declares it under `integrations:` and runs `pilothouse check`",
+        )
+        self.host, self.port = host, port
+
+    def as_tool_result(self):
+        """Return what an agent can reason about, as tools of the charter say it."""
+        return {"error": "permission", "side_effect": "none", "retryable": False, "detail": self.strerror}
+
+
+def _bar(settings):
+    """Let connections go only to declared hosts: by name, and to the addresses that a declared name was resolved to."""
+    import socket
+
+    inside, declared = set(settings["inside"]), settings["declared"]
+    resolved, told, lock = {}, set(), threading.Lock()
+    real = socket.getaddrinfo
+
+    def fits(name, port):
+        if name in inside:
+            return True
+        ports = declared.get(name.lower().rstrip("."))
+        return ports is not None and (not ports or port is None or port in ports)
+
+    def refuse(name, port):
+        with lock:
+            is_new = (name, port) not in told and len(told) < REFUSALS_MAX
+            told.add((name, port))
+            number = len(told)
+        if is_new:
+            line = {"agent": settings["agent"], "version": settings["version"], "host": name, "port": port}
+            path = f"{settings['refusals']}.{os.getpid()}.{number}"
+            with open(f"{path}.part", "w", encoding="utf-8") as file:
+                json.dump(line, file)
+            os.replace(f"{path}.part", f"{path}.json")
+        raise EgressRefused(name, port)
+
+    def getaddrinfo(host, port, *args, **kwargs):
+        found = real(host, port, *args, **kwargs)
+        if host and len(resolved) < ADDRESSES_MAX:
+            name = host.decode() if isinstance(host, bytes) else str(host)
+            for one in found:
+                resolved.setdefault(one[4][0], set()).add(name)
+        return found
+
+    def audit(event, args):
+        if event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
+            address = args[1]
+            if isinstance(address, tuple):
+                name, port = str(address[0]), address[1]
+                if not fits(name, port) and not any(fits(one, port) for one in resolved.get(name, ())):
+                    refuse(name, port)
+        elif event in ("socket.getaddrinfo", "socket.gethostbyname"):
+            host = args[0]
+            name = host.decode() if isinstance(host, bytes) else str(host or "localhost")
+            if not fits(name, None) and not _is_address(socket, name):
+                refuse(name, None)
+
+    socket.getaddrinfo = getaddrinfo
+    sys.addaudithook(audit)
+
+
+def _is_address(socket, text):
+    """Whether a text is an address already, which is judged when it is connected to."""
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            socket.inet_pton(family, text.partition("%")[0])
+        except (OSError, ValueError):
+            continue
+        return True
+    return False
+
+
 def _start():
+    barred = os.environ.get("PILOTHOUSE_EGRESS")
+    if barred:
+        _bar(json.loads(barred))
     given = os.environ.get("PILOTHOUSE_TAPS")
     if not given:
         return
@@ -295,5 +386,7 @@ def _next():
 try:
     _start()
 except Exception as error:
+    if os.environ.get("PILOTHOUSE_EGRESS"):
+        raise SystemExit(f"pilothouse: connections cannot be held to the charter: {error}") from error
     sys.stderr.write(f"pilothouse: the taps could not be set: {type(error).__name__}: {error}\n")
 _next()
