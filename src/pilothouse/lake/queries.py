@@ -270,8 +270,9 @@ class LakeQueries:
         if len(trace_ids) == 1:
             few = self._database.task_rows(view, trace_ids[0])
             if few is not None:  # sorting fifty columns takes longer than reading them
-                ordered = [("revision", "ascending"), ("closed_ns", "ascending")]
-                return few if few.num_rows < 2 else few.sort_by(ordered)
+                if few.num_rows < 2:
+                    return few
+                return few.sort_by([("revision", "ascending"), ("closed_ns", "ascending")])
         fields = ", ".join(TaskRow._fields)
         newest = "ORDER BY revision DESC, closed_ns DESC"
         if len(trace_ids) == 1:  # a plain comparison is pushed into the files, a list is not
