@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -18,8 +18,9 @@ from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.charter.operations import Alert
 from pilothouse.core.charter.people import SeverityName
 from pilothouse.core.verdict.verdict import AgentVerdict, ItemVerdict, Status
-from pilothouse.errors import Conflict, UsageError
+from pilothouse.errors import Conflict, PilothouseError, UsageError
 from pilothouse.ports.incidents import IncidentChange
+from pilothouse.ports.ledger import CharterInForce
 from pilothouse.ports.work import Job, Timer, WorkChange
 from pilothouse.workflows.control_room import ControlRoom
 from pilothouse.workflows.in_force import charter_of
@@ -30,6 +31,7 @@ __all__ = [
     "METRIC_OF_KIND",
     "AlertAnswer",
     "Firing",
+    "alert_for_every_agent",
     "alert_on_verdicts",
     "breaches",
     "raise_alert",
@@ -273,6 +275,31 @@ def _append(
                 raise
             incident = found
     return incident
+
+
+def alert_for_every_agent(
+    room: ControlRoom, look: Callable[[CharterInForce], Iterable[Firing]], now: datetime
+) -> int:
+    """Look at every agent with a charter and raise what is found; return how many incidents were opened.
+
+    Args:
+        room: Opened parts.
+        look: Yields what is to be said about one agent.
+        now: The moment, aware UTC.
+
+    Raises:
+        PilothouseError: The first agent for which it failed, after all others have been looked at.
+    """
+    opened, failed = 0, None
+    for record in room.installation.ledger.charters():
+        try:
+            for firing in look(record):
+                opened += raise_alert(room, firing, now).opened
+        except PilothouseError as error:
+            failed = failed or error
+    if failed is not None:
+        raise failed
+    return opened
 
 
 def alert_on_verdicts(room: ControlRoom, now: datetime) -> int:

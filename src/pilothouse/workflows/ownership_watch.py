@@ -15,9 +15,8 @@ from pilothouse.core.evidence.evidence import Basis, Evidence
 from pilothouse.core.verdict.declared import retirements
 from pilothouse.core.verdict.sentence import person_names
 from pilothouse.core.verdict.signing import Asked, SignatureState, asked_signatures
-from pilothouse.errors import PilothouseError
 from pilothouse.ports.ledger import CharterInForce, Ledger
-from pilothouse.workflows.alerts import Firing, raise_alert
+from pilothouse.workflows.alerts import Firing, alert_for_every_agent
 from pilothouse.workflows.control_room import ControlRoom
 from pilothouse.workflows.directory import look_at_directory, people_gone
 from pilothouse.workflows.in_force import charter_of
@@ -64,18 +63,13 @@ def watch_ownership(room: ControlRoom, now: datetime) -> int:
     Raises:
         PilothouseError: The first agent for which it failed, after all others have been looked at.
     """
-    opened, failed = 0, None
     look_at_directory(room.installation, now)
-    for record in room.installation.ledger.charters():
-        try:
-            for firing in look_at_ownership(room.installation.ledger, record, now):
-                if not _is_said(room, firing, now):
-                    opened += raise_alert(room, firing, now).opened
-        except PilothouseError as error:
-            failed = failed or error
-    if failed is not None:
-        raise failed
-    return opened
+
+    def fresh(record: CharterInForce) -> Iterator[Firing]:
+        found = look_at_ownership(room.installation.ledger, record, now)
+        return (one for one in found if not _is_said(room, one, now))
+
+    return alert_for_every_agent(room, fresh, now)
 
 
 def look_at_ownership(ledger: Ledger, record: CharterInForce, now: datetime) -> Iterator[Firing]:

@@ -15,11 +15,10 @@ from pilothouse.core.verdict.phases import fold_phase, overdue_since
 from pilothouse.core.verdict.sentence import person_names
 from pilothouse.core.verdict.stall import StallLevel
 from pilothouse.core.verdict.verdict import AgentVerdict
-from pilothouse.errors import PilothouseError
 from pilothouse.ports.lake import TaskFilter
 from pilothouse.reports.executive import stall_words
 from pilothouse.reports.foreign import foreign_line
-from pilothouse.workflows.alerts import Firing, raise_alert
+from pilothouse.workflows.alerts import Firing, alert_for_every_agent
 from pilothouse.workflows.control_room import ControlRoom
 from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.phase_log import phase_events
@@ -55,16 +54,7 @@ def watch_rollout(room: ControlRoom, now: datetime) -> int:
     Raises:
         PilothouseError: The first agent for which it failed, after all others have been looked at.
     """
-    opened, failed = 0, None
-    for record in room.installation.ledger.charters():
-        try:
-            for firing in _firings(room, charter_of(record), now):
-                opened += raise_alert(room, firing, now).opened
-        except PilothouseError as error:
-            failed = failed or error
-    if failed is not None:
-        raise failed
-    return opened
+    return alert_for_every_agent(room, lambda record: _firings(room, charter_of(record), now), now)
 
 
 def _firings(room: ControlRoom, charter: Charter, now: datetime) -> Iterator[Firing]:
