@@ -9,21 +9,20 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from started_server import started_server
 from tests.stubs.provider_stub import Plan, ProviderStub
 
 pytestmark = pytest.mark.slow
 
 DEMO = Path(__file__).parents[2] / "src/pilothouse/demo/charter"
-UP = [sys.executable, "-m", "pilothouse", "up", "--port", "0", "--grpc-port", "0"]
+GRPC = ("--grpc-port", "0")
 MODEL, AGENT = "acme-large-2026-04-12", "ap-invoice-triage"
 SECRET = "sk-canary-11d2ff07"
 
@@ -51,8 +50,8 @@ def test_a_base_url_and_a_key_are_enough(tmp_path):
         key = json.loads(pilothouse(home, "key", "add", AGENT, "--json"))["key"]
         charter = str(tmp_path / "charter/charter.yaml")
         with (
-            started(*UP, "--home", str(home), "--charter", charter) as base,
-            started(*UP, "--home", str(home), "--role", "gateway") as apart,
+            started_server(*GRPC, "--home", str(home), "--charter", charter, ACME_KEY=SECRET) as base,
+            started_server(*GRPC, "--home", str(home), "--role", "gateway", ACME_KEY=SECRET) as apart,
         ):
             doors = [f"{place}/gw/v1/chat/completions" for place in (base, apart)]
             answers = [ask(door, key) for door in doors for _ in range(30)]
@@ -73,26 +72,6 @@ def test_a_base_url_and_a_key_are_enough(tmp_path):
     stored = b"".join(path.read_bytes() for path in home.rglob("*") if path.is_file())
     assert SECRET.encode() not in stored
     assert key.encode() not in stored
-
-
-@contextmanager
-def started(*command):
-    """Start a server and give its base address; afterwards everything it has taken is on disk."""
-    process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, env={**os.environ, "ACME_KEY": SECRET}
-    )
-    try:
-        lines = []
-        for line in process.stderr:
-            lines.append(line)
-            if "Ctrl-C" in line:
-                break
-        address = next(word for line in lines for word in line.split() if word.startswith("http"))
-        yield address.rstrip("/").partition("/gw")[0]
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(60)
-        process.stderr.close()
 
 
 def ask(url, key):

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import openai
 import pytest
+from started_server import started_server
 from tests.stubs.provider_stub import Plan, ProviderStub
 
 from pilothouse.ledger.gateway import SqlGatewayStore
@@ -33,25 +34,9 @@ UNSURE = json.dumps({"queue": "payment", "sure": 0.4})
 @contextmanager
 def gateway(home, charter):
     """Start the gateway and give its base URL; at the end it is killed without a chance to tidy up."""
-    command = [sys.executable, "-m", "pilothouse", "up", "--role", "gateway", "--port", "0"]
-    process = subprocess.Popen(
-        [*command, "--home", str(home), "--charter", str(charter)],
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "ACME_KEY": "sk-1"},
-    )
-    try:
-        lines = []
-        for line in process.stderr:
-            lines.append(line)
-            if "Ctrl-C" in line:
-                break
-        address = next(word for line in lines for word in line.split() if word.startswith("http"))
-        yield f"{address.rstrip('/').partition('/gw')[0]}/gw/v1"
-    finally:
-        process.kill()
-        process.wait(30)
-        process.stderr.close()
+    words = ("--role", "gateway", "--home", str(home), "--charter", str(charter))
+    with started_server(*words, kill=True, ACME_KEY="sk-1") as base:
+        yield f"{base}/gw/v1"
 
 
 def review(home, folder, answers):

@@ -4,16 +4,13 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+from started_server import started_server
 from typer.testing import CliRunner
 
 from pilothouse.app import command_tree
@@ -175,34 +172,6 @@ def recording_server(folder: Path):
         found = Recording(home, "", "", provider)
         found.typed("provider", "add", "openai", provider.origin, "--credential-env", "STUB_KEY")
         key = json.loads(found.typed("key", "add", AGENT, "--json")[1])["key"]
-        up = [
-            sys.executable,
-            "-m",
-            "pilothouse",
-            "up",
-            "--port",
-            "0",
-            "--grpc-port",
-            "0",
-            "--home",
-            str(home),
-        ]
-        process = subprocess.Popen(
-            [*up, "--charter", str(charter / "charter.yaml")],
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "STUB_KEY": "sk-canary"},
-        )
-        try:
-            lines = []
-            for line in process.stderr:
-                lines.append(line)
-                if "Ctrl-C" in line:
-                    break
-            base = next((word for line in lines for word in line.split() if word.startswith("http")), "")
-            assert base, lines
-            yield Recording(home, base.rstrip("/"), key, provider)
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(60)
-            process.stderr.close()
+        words = ("--grpc-port", "0", "--home", str(home), "--charter", str(charter / "charter.yaml"))
+        with started_server(*words, STUB_KEY="sk-canary") as base:
+            yield Recording(home, base, key, provider)
