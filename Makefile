@@ -37,7 +37,7 @@ $(DEV_STAMP): requirements/dev.txt $(STAMP)
 setup-run: $(STAMP) ## install what Pilothouse needs to run
 setup: $(DEV_STAMP) ## install everything, tests and checks included
 
-demo: $(STAMP) ## run the demo: a flawed pilot, its repair, phase 1, an incident, the way back
+demo: $(STAMP) ## run the demo: a flawed pilot, its repair, phase 1, an incident, phase 2
 	$(BIN)/pilothouse demo --home demo-data
 	@command -v pilothouse >/dev/null || echo "(once in this terminal: . $(BIN)/activate)"
 

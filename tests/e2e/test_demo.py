@@ -30,6 +30,8 @@ from pilothouse.demo.traffic import (
     INCIDENT_DAY,
     PHASE_DAY,
     PILOT_DAYS,
+    PROMOTION_DAY,
+    RECOVERED_DAY,
     REPAIR_DAY,
     SCOPED_DAY,
     STORY_DAYS,
@@ -161,7 +163,7 @@ def test_the_story_has_three_versions_and_the_one_that_held_comes_back(tasks, be
     }
     assert all(len(versions) == 1 for versions in served.values())
     assert served["pilot"] == served["production"]
-    assert served["scoped"] == served["phase-1"] == served["recovery"]
+    assert served["scoped"] == served["phase-1"] == served["recovery"] == served["team"]
     assert len({task.version_digest for task in tasks}) == 3
 
 
@@ -242,13 +244,16 @@ def test_the_verdict_is_no_go_with_three_findings_from_different_requirements(st
 def test_the_story_is_told_in_chapters_by_commands_that_anybody_can_type(story):
     chapters = [step["text"].split(":")[0].split(",")[0] for step in story["story"] if step["is_chapter"]]
     assert chapters == [
-        "The pilot", "Real mail", "Remediation", "Phase 1", "Incident", "Rollback", "Recovered",
+        "The pilot", "Real mail", "Remediation", "Phase 1", "Incident", "Rollback", "Recovered", "Promotion",
     ]  # fmt: skip
-    assert typed(story, "verdict") == [DAYS, REPAIR_DAY, INCIDENT_DAY]
+    assert typed(story, "verdict") == [DAYS, REPAIR_DAY, INCIDENT_DAY, RECOVERED_DAY]
     assert len(typed(story, "evidence attest")) >= 10
     assert typed(story, "gate") == typed(story, "drill owner-powers") == [REPAIR_DAY]
     assert typed(story, "phase rollback") == typed(story, "resume") == [INCIDENT_DAY]
-    assert typed(story, "phase request") == typed(story, "phase approve") == [PHASE_DAY, STORY_DAYS]
+    assert typed(story, "phase request") == typed(story, "watch tick") == [PHASE_DAY, PROMOTION_DAY]
+    assert typed(story, "phase approve") == [PHASE_DAY, PROMOTION_DAY, PROMOTION_DAY]
+    assert typed(story, "load") == typed(story, "gaps audit") == [PROMOTION_DAY]
+    assert typed(story, "incident review") == [RECOVERED_DAY]
 
 
 def test_what_the_sponsor_waived_is_said_and_never_what_no_signature_lets_pass(story, home):
@@ -259,14 +264,25 @@ def test_what_the_sponsor_waived_is_said_and_never_what_no_signature_lets_pass(s
     assert {waiver.signer for waiver in waivers} == {"vp"}
 
 
-def test_the_phase_was_won_lost_and_won_again(home, demo):
+def test_phase_1_began_anew_after_the_incident_and_phase_2_was_entered_by_two_people_four_weeks_later(
+    home, demo
+):
     with open_installation(load_settings(home=home / "demo")) as installation:
         events = phase_events(installation.ledger, AGENT)
     assert [(event.phase, event.move.value) for event in events] == [
-        ("1", "entered"), ("pilot", "rolled back"), ("1", "entered"),
+        ("1", "entered"), ("1", "rolled back"), ("2", "entered"),
     ]  # fmt: skip
-    assert events[0].by == events[2].by == ("dana",)
-    assert events[1].by == ("sam",)
+    assert [event.by for event in events] == [("dana",), ("sam",), ("dana", "vp")]
+    assert events[2].at - events[1].at >= timedelta(weeks=4)
+    assert events[2].verdict_digest
+
+
+def test_gate_2_was_opened_by_evidence_of_its_own_kinds(home, demo):
+    with open_installation(load_settings(home=home / "demo")) as installation:
+        held = {one.kind for one in installation.ledger.evidence(AGENT) if one.passed}
+        (load,) = (one for one in installation.ledger.evidence(AGENT) if one.kind == "load.difference")
+    assert held >= {"canary.trace", "gaps.audited", "review.held", "dataset.distance", "drill.page"}
+    assert (load.n, load.low > -5) == (100, True)
 
 
 def test_the_shortcut_around_the_gate_was_paused_by_its_verdict_and_told_to_people(
@@ -283,16 +299,16 @@ def test_the_shortcut_around_the_gate_was_paused_by_its_verdict_and_told_to_peop
     assert found[OutcomeStatus.CONTRADICTED] > found[OutcomeStatus.VERIFIED]
 
 
-def test_the_last_verdict_stands_in_phase_1_with_its_conditions(story):
-    assert story["verdict"]["phase"] == "Phase 1"
+def test_the_last_verdict_stands_in_phase_2_with_its_conditions(story):
+    assert story["verdict"]["phase"] == "Phase 2"
     assert story["verdict"]["word"] == "GO WITH CONDITIONS"
     assert sum(row["contradicts"] for row in story["verdict"]["truth"]) == 0
 
 
 def test_the_verdict_command_says_the_same_on_the_demos_folder(home, story):
     done = pilothouse("verdict", AGENT, "--home", str(home / "demo"), "--json")
-    # What is waived keeps its status, so the exit status still says that evidence is missing.
-    assert done.returncode == 3, done.stderr
+    # What is waived keeps its status, so the exit status still says that something is breached or missing.
+    assert done.returncode in {1, 3}, done.stderr
     assert json.loads(done.stdout)["word"] == story["verdict"]["word"]
 
 

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from pilothouse.demo.agent_tools import AGENT_NAME, TOOLS, Desk, call_tool
 
-__all__ = ["ModelClient", "Routing", "route_mail"]
+__all__ = ["ModelClient", "Routing", "route_mail", "said"]
 
 MODEL = "acme-large-2026-04-12"
 CALLS_PER_TASK_MAX = 10
@@ -99,7 +99,7 @@ def route_mail(client: ModelClient, instructions: str, text: str, desk: Desk) ->
     attributes = {
         "gen_ai.operation.name": "invoke_agent",
         "gen_ai.agent.name": AGENT_NAME,
-        "gen_ai.input.messages": json.dumps([_said("user", text)]),
+        "gen_ai.input.messages": json.dumps([said("user", text)]),
     }
     messages: list[dict[str, Any]] = [
         {"role": "system", "content": instructions},
@@ -111,7 +111,7 @@ def route_mail(client: ModelClient, instructions: str, text: str, desk: Desk) ->
             messages.append(reply)
             if not reply.get("tool_calls"):
                 answer = reply.get("content") or ""
-                span.set_attribute("gen_ai.output.messages", json.dumps([_said("assistant", answer)]))
+                span.set_attribute("gen_ai.output.messages", json.dumps([said("assistant", answer)]))
                 return Routing.model_validate_json(answer)
             for call in reply["tool_calls"]:
                 asked = call["function"]
@@ -157,7 +157,13 @@ def _tell(span: Span, messages: list[dict[str, Any]], answer: dict[str, Any]) ->
     )
 
 
-def _said(role: str, text: str) -> dict[str, Any]:
+def said(role: str, text: str) -> dict[str, Any]:
+    """Return a message of one text as the semantic conventions write it.
+
+    Args:
+        role: Who says it.
+        text: What.
+    """
     return {"role": role, "parts": [{"type": "text", "content": text}]}
 
 
@@ -167,7 +173,7 @@ def _parts(message: dict[str, Any]) -> dict[str, Any]:
         part = {"type": "tool_call_response", "id": message["tool_call_id"], "result": message["content"]}
         return {"role": "tool", "parts": [part]}
     if not message.get("tool_calls"):
-        return _said(message["role"], message.get("content") or "")
+        return said(message["role"], message.get("content") or "")
     return {
         "role": message["role"],
         "parts": [

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The chapters after the failed verdict: repair, phase 1, an incident, the way back, and the gate once more.
+"""The chapters after the failed verdict: repair, phase 1, an incident, the way back, and phase 2.
 
 Each step is a command that a user can type, at a simulated moment; where a person must sign or approve, the demo
 plays that person and says so. What is not proved is not made up: the sponsor waives it in her name, for thirty days.
@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 
 from pilothouse.core.verdict.framework import NOT_WAIVABLE
 from pilothouse.demo.model_server import ModelServer
@@ -24,11 +25,11 @@ from pilothouse.demo.repair import (
     write_directory,
 )
 from pilothouse.demo.stage import Stage
-from pilothouse.demo.traffic import INCIDENT_DAY, PHASE_DAY, REPAIR_DAY, STORY_DAYS
+from pilothouse.demo.traffic import INCIDENT_DAY, PHASE_DAY, PROMOTION_DAY, RECOVERED_DAY, REPAIR_DAY
 from pilothouse.demo.trial import ERP_VARIABLE, PROMPT_VARIABLE
 from pilothouse.workflows.assess import Assessment
 
-__all__ = ["enter_phase", "fail_in_phase", "recover", "repair"]
+__all__ = ["enter_phase", "fail_in_phase", "promote", "recover", "repair"]
 
 SIGNATURES = (
     ("EVAL-4", "vp"), ("EVAL-4", "dana"), ("OWN-1", "dana"), ("OWN-4", "dana"), ("OWN-5", "vp"),
@@ -40,8 +41,23 @@ SIGNATURES = (
 RUNBOOKS = tuple(
     f"runbooks/{name}.md" for name in ("quality", "completion", "truth", "cost", "escalation", "model")
 )
+TARGET = "python:pilothouse.demo.trial:answer"
 WAIVED_FOR = timedelta(days=29)
-REASON = "Phase 1 takes the mail of one team; each of these is due before phase 2."
+REASONS = {
+    "1": "Phase 1 takes the mail of one team; each of these is due before phase 2.",
+    "2": "Phase 2 takes the mail of one department; each of these is due within the month.",
+}
+MINUTES = {
+    "quality": ("dana", "Quality, completion and truth of the week held; nobody asked for a change."),
+    "owner": ("dana", "The owner went through every requirement that is waived and named a day for each."),
+    "sponsor": ("vp", "The sponsor saw cost, volume and the incident, and wants phase 2 to be entered."),
+    "permissions": ("sam", "Permissions were read line by line; the agent keeps the four tools that it has."),
+    "runbooks": (
+        "sam",
+        "All six runbooks were followed in a drill; the one on truth names the ERP's screen.",
+    ),
+}
+"""Who keeps which minutes before phase 2, and what they say."""
 
 
 def repair(stage: Stage, model: ModelServer) -> None:
@@ -86,17 +102,24 @@ def _pass_gate(stage: Stage, model: ModelServer) -> None:
     place, cases = stage.place, stage.place.home / "cases.jsonl"
     received = f"{stage.moment(REPAIR_DAY):%Y-%m-%d %H:%M}"
     write_cases(place, cases, received=received)
-    labelled = place.agent_folder / "datasets" / "labelled"
     with _trials(stage, model):
-        stage.type(REPAIR_DAY, "dataset", "add", str(labelled), str(cases), hour=7.4, at_home=False)
+        stage.type(REPAIR_DAY, "dataset", "add", str(_labelled(stage)), str(cases), hour=7.4, at_home=False)
+        _compare_cases(stage, REPAIR_DAY, 7.4)
         stage.type(
-            REPAIR_DAY, "dataset", "show", str(labelled), "--shown", str(place.prompt), "--record", AGENT, hour=7.4
-        )  # fmt: skip
-        stage.type(
-            REPAIR_DAY, "gate", "--candidate", "python:pilothouse.demo.trial:answer",
-            "--candidate-version", stage.version(), "--dataset", str(labelled), "--charter", str(place.charter),
+            REPAIR_DAY, "gate", "--candidate", TARGET, "--candidate-version", stage.version(),
+            "--dataset", str(_labelled(stage)), "--charter", str(place.charter),
             "--scorer", "exact", "--journal", str(place.home / "trials.db"), hour=7.5, expects=None,
         )  # fmt: skip
+
+
+def _labelled(stage: Stage) -> Path:
+    return stage.place.agent_folder / "datasets" / "labelled"
+
+
+def _compare_cases(stage: Stage, day: int, hour: float) -> None:
+    """Look whether cases leak into the prompt, and whether they look like the traffic."""
+    shown = str(stage.place.prompt)
+    stage.type(day, "dataset", "show", str(_labelled(stage)), "--shown", shown, "--record", AGENT, hour=hour)
 
 
 @contextmanager
@@ -119,28 +142,62 @@ def _trials(stage: Stage, model: ModelServer) -> Iterator[None]:
             os.environ.pop(name, None) if value is None else os.environ.update({name: value})
 
 
-def enter_phase(stage: Stage, day: int = PHASE_DAY) -> None:
-    """Collect what is due on the day, waive what is not proved, look at the gate, approve."""
-    hour = 6.0
-    stage.verify(day, hour)
-    stage.type(day, "audit", "verify", hour=hour)
-    stage.type(day, "report", "executive", AGENT, hour=hour)
-    stage.type(day, "report", "residency", AGENT, hour=hour)
-    _waive(stage, stage.judge(day, hour, freeze=False), day, hour)
-    stage.type(day, "phase", "request", "1", AGENT, "--as", "dana", hour=hour)
-    stage.type(day, "phase", "approve", AGENT, "--as", "dana", hour=hour)
+def enter_phase(stage: Stage) -> None:
+    """Look at the gate of phase 1, and approve."""
+    _collect(stage, PHASE_DAY)
+    _ask(stage, "1", PHASE_DAY, approvers=("dana",))
 
 
-def _waive(stage: Stage, found: Assessment, day: int, hour: float) -> None:
-    """Let the sponsor waive, in one command, what gate 1 asks for and nothing proves yet."""
-    gate = next(one for one in found.verdict.gates if one.gate == "1")
+def promote(stage: Stage, model: ModelServer) -> None:
+    """Four weeks of phase 1 are over: collect what phase 2 asks for, look at its gate, approve."""
+    day = PROMOTION_DAY
+    _collect(stage, day)
+    stage.type(day, "gaps", "audit", hour=HOUR)
+    stage.type(day, "evidence", "attest", "OWN-6", "--as", "vp", "--yes", hour=HOUR)
+    for review, (person, text) in MINUTES.items():
+        stage.type(day, "minutes", review, "--as", person, "--text", text, hour=HOUR)
+    with _trials(stage, model):
+        stage.type(
+            day, "load", TARGET, "--times", "10", "--target-version", stage.version(), "--dataset",
+            str(_labelled(stage)), "--charter", str(stage.place.charter), "--scorer", "exact",
+            "--rate", "60", "--max-cases", "100", "--skip-idle", "--journal", str(stage.place.home / "trials.db"), hour=HOUR, expects=None,
+        )  # fmt: skip
+    _ask(stage, "2", day, approvers=("dana", "vp"))
+
+
+HOUR = 6.0
+"""Hour of the day at which a gate is looked at."""
+
+
+def _collect(stage: Stage, day: int) -> None:
+    """Collect what every gate asks for on its day."""
+    stage.verify(day, HOUR)
+    stage.plant_canary(day, HOUR)
+    stage.type(day, "audit", "verify", hour=HOUR)
+    stage.type(day, "report", "executive", AGENT, hour=HOUR)
+    stage.type(day, "report", "residency", AGENT, hour=HOUR)
+    _compare_cases(stage, day, HOUR)
+    stage.type(day, "watch", "tick", hour=HOUR)
+
+
+def _ask(stage: Stage, phase: str, day: int, *, approvers: tuple[str, ...]) -> None:
+    """Waive what is not proved, look at the gate, approve."""
+    _waive(stage, stage.judge(day, HOUR, freeze=False), phase, day)
+    stage.type(day, "phase", "request", phase, AGENT, "--as", "dana", hour=HOUR)
+    for person in approvers:
+        stage.type(day, "phase", "approve", AGENT, "--as", person, hour=HOUR)
+
+
+def _waive(stage: Stage, found: Assessment, phase: str, day: int) -> None:
+    """Let the sponsor waive, in one command, what the gate asks for and nothing proves yet."""
+    gate = next(one for one in found.verdict.gates if one.gate == phase)
     waived = {one.requirement for one in found.verdict.requirements if one.waiver is not None}
     left = [name for name in (*gate.breached, *gate.no_evidence) if name not in waived | NOT_WAIVABLE]
     if left:
-        until = stage.moment(day, hour) + WAIVED_FOR
+        until = stage.moment(day, HOUR) + WAIVED_FOR
         stage.type(
             day, "evidence", "waive", *left, "--agent", AGENT, "--as", "vp", "--until", f"{until:%Y-%m-%d}",
-            "--reason", REASON, hour=hour,
+            "--reason", REASONS[phase], hour=HOUR,
         )  # fmt: skip
 
 
@@ -160,7 +217,7 @@ def fail_in_phase(stage: Stage, model: ModelServer) -> str:
 
 
 def recover(stage: Stage, model: ModelServer, held: str) -> None:
-    """Go back to the version that held, say what was done, and let it work for a week."""
+    """Go back to the version that held, begin phase 1 anew, and say after a week what was learnt."""
     stage.chapter("Rollback, and a week of the version that held")
     stage.place.prompt.write_text(held, encoding="utf-8")
     day = INCIDENT_DAY
@@ -168,9 +225,22 @@ def recover(stage: Stage, model: ModelServer, held: str) -> None:
     stage.type(day, "incident", "show", number, hour=18.1)
     stage.type(day, "incident", "acknowledge", number, "--as", "sam", hour=18.2)
     stage.type(
-        day, "phase", "rollback", AGENT, "--as", "sam", "--reason", "a prompt went around the gate", hour=18.3
-    )
+        day, "phase", "rollback", AGENT, "--to", "1", "--as", "sam", "--reason", "a prompt went around the gate",
+        hour=18.3,
+    )  # fmt: skip
     stage.type(day, "resume", AGENT, "--reason", "the version that held serves again", hour=18.4)
-    stage.work("recovery", "pilot", model, lambda _day: "the version that held, back in the pilot")
+    stage.work("recovery", "production", model, lambda _day: "the version that held, in phase 1")
+    stage.chapter("Recovered: the incident is closed, phase 1 goes on")
+    day = RECOVERED_DAY
     said = "the version that held served for a week"
-    stage.type(STORY_DAYS, "incident", "resolve", number, "--as", "sam", "--text", said, hour=5.0)
+    stage.type(day, "incident", "resolve", number, "--as", "sam", "--text", said, hour=5.0)
+    stage.type(
+        day, "incident", "review", number, "--as", "dana", "--cause", "a prompt was released by hand",
+        "--impact", "one day of mail of one team, corrected on the same day", "--action",
+        "the folder of prompts can be written by the release alone", "--complaint", "none",
+        "--case", "the cases of the release gate hold mail of that day's kind", hour=5.1,
+    )  # fmt: skip
+    stage.verify(day, 5.2)
+    stage.type(day, "report", "residency", AGENT, hour=5.2)
+    stage.type(day, "verdict", AGENT, hour=5.3, expects=None)
+    stage.work("team", "production", model, lambda _day: "phase 1: the mail of one team")

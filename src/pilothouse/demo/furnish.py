@@ -20,6 +20,8 @@ from pilothouse.demo.traffic import (
     INCIDENT_DAY,
     PHASE_DAY,
     PILOT_DAYS,
+    PROMOTION_DAY,
+    RECOVERED_DAY,
     SCOPED_DAY,
     STORY_DAYS,
     Mail,
@@ -41,7 +43,8 @@ INBOXES = {
     "scoped": range(SCOPED_DAY, PHASE_DAY),
     "phase-1": range(PHASE_DAY, INCIDENT_DAY),
     "incident": range(INCIDENT_DAY, INCIDENT_DAY + 1),
-    "recovery": range(INCIDENT_DAY + 1, STORY_DAYS),
+    "recovery": range(INCIDENT_DAY + 1, RECOVERED_DAY),
+    "team": range(RECOVERED_DAY, PROMOTION_DAY),
 }
 """One run of the agent works through each, and these are its days."""
 

@@ -9,6 +9,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from pilothouse.demo.agent_model import said
 from pilothouse.demo.place import DemoPlace
 from pilothouse.demo.triage_model import FIRST_ORDER_PROMPT
 
@@ -27,6 +28,7 @@ CASES_MAX = 240
 _NARROWER = (
     ("po_invoice:     {share: 0.80}", "po_invoice:     {share: 1.0}"),
     ("[po_invoice, non_po_invoice, credit_note]", "[po_invoice]"),
+    ("sampling: {rate: 1.0,", "sampling: {rate: 0.95,"),
     ('sources: "?"', "sources: []"),
     ('game_day_by: "?"', "game_day_by: 2033-01-15"),
     (
@@ -104,7 +106,7 @@ def _case(document: str, text: str, order: str) -> dict[str, object]:
     return {
         "id": document,
         "task_type": "po_invoice",
-        "input": {"mail": text},
+        "input": [said("user", text)],
         "expected": {"queue": "po-match", "po_number": order},
         "source": f"production:{int(document[2:]):032x}",
         "label": {"by": "lee", "at": "2026-11-01T00:00:00Z", "value": "po-match"},

@@ -21,6 +21,7 @@ from pilothouse.demo.understudy import Understudy
 from pilothouse.errors import Conflict, InfrastructureError
 from pilothouse.runtime.launcher import Launch, agent_environment
 from pilothouse.workflows.assess import Assessment, assess
+from pilothouse.workflows.canary_trace import record_canary
 from pilothouse.workflows.control_room import ControlRoom
 from pilothouse.workflows.demote import act_on_verdicts
 from pilothouse.workflows.incidents import move
@@ -170,6 +171,16 @@ class Stage:
                     )
                 if not report.more:
                     return
+
+    def plant_canary(self, day: int, hour: float) -> None:
+        """Plant a trace of our own, as the server does every few hours."""
+        now = self.moment(day, hour)
+        with (
+            self.parts.at_simulated(now),
+            self.parts.open_installation(self.place.settings) as installation,
+            self.parts.open_intake(self.place.settings) as intake,
+        ):
+            record_canary(installation, intake, now)
 
     def judge(self, day: int, hour: float = 18.0, *, freeze: bool = True) -> Assessment:
         """Judge the agent as the server does every few minutes."""

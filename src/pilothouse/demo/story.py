@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Five and a half simulated weeks of one agent: a pilot that fails its verdict, its repair, phase 1, an incident, and the way back.
+"""Eight and a half simulated weeks of one agent: a pilot that fails its verdict, its repair, phase 1, an incident, phase 2.
 
 Traffic, model server, ERP and agent are the demo's. Everything from the first span on is the product's ordinary path:
 telemetry goes in by OTLP, the charter's verifier asks the ERP, each step is a command, and each verdict is computed from
@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from pilothouse.core.verdict.verdict import AgentVerdict
-from pilothouse.demo.chapters import enter_phase, fail_in_phase, recover, repair
+from pilothouse.demo.chapters import enter_phase, fail_in_phase, promote, recover, repair
 from pilothouse.demo.furnish import furnish
 from pilothouse.demo.model_server import ModelServer
 from pilothouse.demo.parts import DemoParts, Step
@@ -135,8 +135,8 @@ def _play(stage: Stage) -> None:
         enter_phase(stage)
         held = fail_in_phase(stage, model)
         recover(stage, model, held)
-        stage.chapter("Recovered: the gate of phase 1 once more")
-        enter_phase(stage, STORY_DAYS)
+        stage.chapter("Promotion: four weeks of phase 1, and the gate of phase 2")
+        promote(stage, model)
 
 
 def _fail(stage: Stage, model: ModelServer) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Five and a half weeks of mail for an accounts-payable inbox: a curated pilot, a messy tail, then a narrow scope.
+"""Eight and a half weeks of mail for an accounts-payable inbox: a curated pilot, a messy tail, then a narrow scope.
 
 Everything is drawn from one seed. What a mail says goes into the inbox; what accounts payable booked in the end goes
 into the ERP. Nothing here knows or decides how the agent will do.
@@ -22,6 +22,8 @@ __all__ = [
     "INCIDENT_DAY",
     "PHASE_DAY",
     "PILOT_DAYS",
+    "PROMOTION_DAY",
+    "RECOVERED_DAY",
     "REPAIR_DAY",
     "SCOPED_DAY",
     "STORY_DAYS",
@@ -46,15 +48,27 @@ PHASE_DAY = SCOPED_DAY + 7
 """The gate of phase 1 is looked at when that week is over; by then 14 days have gone by without an undeclared host."""
 
 INCIDENT_DAY = PHASE_DAY + 2
-STORY_DAYS = INCIDENT_DAY + 8
-"""A week of the version that held, after the incident, and the day of the second look."""
+RECOVERED_DAY = INCIDENT_DAY + 8
+"""A week of the version that held, after the incident."""
+
+PROMOTION_DAY = INCIDENT_DAY + 29
+"""Phase 1 began anew in the evening of the incident, and lasts four weeks."""
+
+STORY_DAYS = PROMOTION_DAY
 
 PILOT_MAILS_PER_DAY = 25
 MAILS_PER_DAY = 32
-SCOPED_MAILS_PER_DAY = 34
-"""Seven days of it prove at most 2 % contradicted and 5 % unverifiable claims at the level of a planned look."""
+SCOPED_MAILS_PER_DAY = 49
+"""Seven days of it prove at most 2 % contradicted claims at the level of a planned look, make the 1,000 model calls of
+which none may be another model's, and the 300 tasks without a critical mistake."""
 
 QUIET_MAILS_PER_DAY = 8
+"""Most of phase 1: a team of few people."""
+
+TEAM_MAILS_PER_DAY = 58
+"""Its last week, when everybody of the team has come: six of the seven days prove as much, so that it still holds in the
+evening of the promotion."""
+
 INCIDENT_MAILS = 24
 CHANGE_DAY = 10
 """From this day on the provider answers with another model than the one that was asked for."""
@@ -187,9 +201,11 @@ def _of_day(day: int) -> tuple[int, tuple[tuple[str, float], ...]]:
         return PILOT_MAILS_PER_DAY, CHOSEN
     if day <= DAYS:
         return MAILS_PER_DAY, TAIL
-    if PHASE_DAY <= day < INCIDENT_DAY:
-        return QUIET_MAILS_PER_DAY, SCOPED
-    return (INCIDENT_MAILS if day == INCIDENT_DAY else SCOPED_MAILS_PER_DAY), SCOPED
+    if day == INCIDENT_DAY:
+        return INCIDENT_MAILS, SCOPED
+    if day < PHASE_DAY:
+        return SCOPED_MAILS_PER_DAY, SCOPED
+    return (QUIET_MAILS_PER_DAY if day < PROMOTION_DAY - 7 else TEAM_MAILS_PER_DAY), SCOPED
 
 
 class _Drawing:

@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from pilothouse.demo.agent_model import ModelClient, route_mail
 from pilothouse.demo.agent_tools import Desk
@@ -18,15 +19,16 @@ ERP_VARIABLE = "DEMO_TRIAL_ERP"
 PROMPT_VARIABLE = "DEMO_TRIAL_PROMPT"
 
 
-async def answer(case: Mapping[str, str]) -> dict[str, str]:
+async def answer(case: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Route the mail of a case as the agent does in service.
 
     Args:
-        case: `mail`, the text.
+        case: The messages of a task, as its spans have them.
     """
+    text = case[0]["parts"][0]["content"]
     desk = Desk(erp=_erp(), now_ns=0, rates_proxy="")
     with ModelClient(os.environ["OPENAI_BASE_URL"]) as client:
-        done = route_mail(client, _instructions(), case["mail"], desk)
+        done = route_mail(client, _instructions(), text, desk)
     return {"queue": done.queue, "po_number": done.po_number}
 
 

@@ -15,6 +15,7 @@ from pilothouse.demo.traffic import (
     INCIDENT_DAY,
     PHASE_DAY,
     PILOT_DAYS,
+    PROMOTION_DAY,
     REPAIR_DAY,
     SCOPED_DAY,
     STORY_DAYS,
@@ -73,9 +74,10 @@ def test_the_narrow_scope_holds_only_printed_invoices_with_an_order(world):
 
 
 def test_a_week_of_the_narrow_scope_stands_before_each_look_at_the_gate(world):
-    for first in (SCOPED_DAY, INCIDENT_DAY + 1):
-        assert sum(first <= mail.day < first + 7 for mail in world.mails) >= 200
-    assert PHASE_DAY - SCOPED_DAY == STORY_DAYS - (INCIDENT_DAY + 1) == 7
+    for first in (SCOPED_DAY, PROMOTION_DAY - 7):
+        assert sum(first <= mail.day < first + 7 for mail in world.mails) >= 300
+    assert PHASE_DAY - SCOPED_DAY == 7
+    assert timedelta(days=STORY_DAYS - 1 - INCIDENT_DAY) >= timedelta(weeks=4)
 
 
 def test_the_repaired_agent_meets_no_posting_run(world):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 __all__ = [
+    "INTEGER_EXACT_MAX",
     "SECTIONS",
     "canonical_json",
     "charter_digest",

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import itemgetter
 
 from pydantic import ValidationError
 
@@ -29,12 +30,10 @@ class Admitted:
 
     Attributes:
         records: Each once, newest first.
-        digests: Their digests, in the same order.
         refused: One sentence for each refused record, sorted, at most `REFUSALS_SHOWN_MAX` and a count.
     """
 
     records: tuple[Evidence, ...]
-    digests: tuple[str, ...]
     refused: tuple[str, ...]
 
 
@@ -96,17 +95,27 @@ def _form_problem(record: Evidence) -> str | None:
     return None
 
 
-def _keyed(records: Iterable[Evidence]) -> list[tuple[str, Evidence]]:
-    """Return digests and records newest first, each content once, whatever the order of arrival."""
-    keyed: dict[str, Evidence] = {}
+def _distinct(records: Iterable[Evidence]) -> list[Evidence]:
+    """Return records newest first, each content once, whatever the order of arrival.
+
+    A digest costs more than everything else here, so it is made only where two records speak of the same at the same time.
+    """
+    spoken: dict[tuple[datetime, str, str], list[Evidence]] = {}
     for record in records:
-        digest = evidence_digest(record)
-        known = keyed.get(digest)
-        if known is None or _written(record) < _written(known):
-            keyed[digest] = record
-    return sorted(
-        keyed.items(), key=lambda pair: (pair[1].window_to, pair[1].recorded_at, pair[0]), reverse=True
-    )
+        spoken.setdefault((record.window_to, record.kind, record.scope.label), []).append(record)
+    ordered: list[tuple[tuple[datetime, datetime, str, str, str], Evidence]] = []
+    for (window_to, kind, label), alike in spoken.items():
+        by_digest: dict[str, Evidence] = {}
+        for record in alike:
+            digest = evidence_digest(record) if len(alike) > 1 else ""
+            known = by_digest.get(digest)
+            if known is None or _written(record) < _written(known):
+                by_digest[digest] = record
+        ordered += (
+            ((window_to, record.recorded_at, kind, label, digest), record)
+            for digest, record in by_digest.items()
+        )
+    return [record for _, record in sorted(ordered, key=itemgetter(0), reverse=True)]
 
 
 def _written(record: Evidence) -> tuple[datetime, str]:
@@ -133,9 +142,4 @@ def admit_evidence(records: Iterable[Evidence], agent: str, now: datetime) -> Ad
     shown = sorted(refused)[:REFUSALS_SHOWN_MAX]
     if len(refused) > len(shown):
         shown.append(f"{len(refused) - len(shown)} further reasons for refused records are not shown.")
-    keyed = _keyed(kept)
-    return Admitted(
-        records=tuple(record for _, record in keyed),
-        digests=tuple(digest for digest, _ in keyed),
-        refused=tuple(shown),
-    )
+    return Admitted(records=tuple(_distinct(kept)), refused=tuple(shown))

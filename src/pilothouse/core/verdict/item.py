@@ -6,12 +6,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.operations import PhaseName
 from pilothouse.core.evidence.admission import Admitted
 from pilothouse.core.evidence.binding import InForce, binding_in_force, first_mismatch
+from pilothouse.core.evidence.digest import evidence_digest
 from pilothouse.core.evidence.evidence import Basis, Evidence, Scope
 from pilothouse.core.evidence.kinds import Form, Kind, kind_named
 from pilothouse.core.verdict.declared import Objection
@@ -86,7 +88,6 @@ class Bench:
         phase: Phase whose integrations count.
         objections: What the charter says against itself.
         names: Person id → name.
-        digests: Digest of each record on the shelf, by the record's identity.
         assessed: Assessments already made, by record, rule and bound.
         judged: Items already judged; the scope of a phase chooses items and changes none.
         level: Confidence at which a rate counts as proved.
@@ -99,7 +100,6 @@ class Bench:
     phase: PhaseName = "1"
     objections: tuple[Objection, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
-    digests: Mapping[int, str] = field(default_factory=dict)
     assessed: dict[tuple[int, Rule, float], Assessment] = field(default_factory=dict)
     judged: dict[tuple[str, int, Scope, str | None], Judged] = field(default_factory=dict)
     level: float = LEVEL
@@ -134,9 +134,6 @@ class Bench:
             now=now,
             level=level,
             names=person_names(charter),
-            digests={
-                id(record): digest for record, digest in zip(admitted.records, admitted.digests, strict=True)
-            },
             in_force=InForce(
                 version=version,
                 labelled=datasets.get("dataset.labelled"),
@@ -179,7 +176,9 @@ class _Case:
     bound: float | None
     voice: Voice
 
-    def item(self, status: Status, sentence: str, reason: Reason | None = None) -> ItemVerdict:
+    def item(
+        self, status: Status, sentence: str, reason: Reason | None = None, **measured: Any
+    ) -> ItemVerdict:
         datasets = self.bench.charter.datasets
         filled = {
             "agent": self.bench.charter.agent,
@@ -191,6 +190,7 @@ class _Case:
         cure = self.part.cure if status is Status.BREACHED else ""
         command = cure or self.part.remedy or self.requirement.remedy
         signer = (self.slot.person,) if self.kind.form is Form.SIGNATURE and self.slot.person else ()
+        remedy = "pilothouse check" if self.slot.question else command.format(**filled)
         return ItemVerdict(
             requirement=self.requirement.id,
             scope=_item_scope(self.part, self.slot),
@@ -201,8 +201,9 @@ class _Case:
             sentence=sentence,
             bound=self.bound,
             unit=self.kind.unit,
-            remedy="pilothouse check" if self.slot.question else command.format(**filled),
+            remedy=measured.pop("remedy", "") or remedy,
             who=signer or self.bench.people(self.requirement, self.slot.names),
+            **measured,
         )
 
     def without(self, sentence: str, reason: Reason = Reason.MISSING) -> Judged:
@@ -216,26 +217,26 @@ class _Case:
     def measured(
         self, status: Status, sentence: str, found: Assessment, record: Evidence, reason: Reason | None = None
     ) -> Judged:
-        item = self.item(status, sentence, reason)
-        item = item.model_copy(
-            update={
-                "value": found.value,
-                "low": found.low,
-                "high": found.high,
-                "n": found.n,
-                "n_needed": found.n_needed,
-                "window_from": record.window_from,
-                "window_to": record.window_to,
-                "age_days": record.age_days(self.bench.now),
-                "lapses_at": self.lapses_at(record),
-                "basis": record.basis.value,
-                "signer": record.signer,
-                "source": record.source.command,
-                "evidence": self.bench.digests[id(record)],
-                "method": found.method,
-                "items": record.items,
-                "remedy": found.remedy or item.remedy,
-            }
+        item = self.item(
+            status,
+            sentence,
+            reason,
+            value=found.value,
+            low=found.low,
+            high=found.high,
+            n=found.n,
+            n_needed=found.n_needed,
+            window_from=record.window_from,
+            window_to=record.window_to,
+            age_days=record.age_days(self.bench.now),
+            lapses_at=self.lapses_at(record),
+            basis=record.basis.value,
+            signer=record.signer,
+            source=record.source.command,
+            evidence=evidence_digest(record),
+            method=found.method,
+            items=record.items,
+            remedy=found.remedy,
         )
         return Judged(
             item=item,

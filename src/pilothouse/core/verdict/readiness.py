@@ -7,13 +7,14 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import is_
 
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.charter.operations import PhaseName
 from pilothouse.core.evidence.admission import admit_evidence
 from pilothouse.core.evidence.evidence import Evidence, Scope
-from pilothouse.core.verdict.declared import objections
+from pilothouse.core.verdict.declared import Objection, objections
 from pilothouse.core.verdict.framework import DOMAINS, FRAMEWORK
 from pilothouse.core.verdict.item import Bench, Judged, judge_objection, judge_part, severity_key
 from pilothouse.core.verdict.requirement import Requirement
@@ -71,17 +72,65 @@ def _nothing_asked(requirement: Requirement, bench: Bench) -> Judged:
     return Judged(item=item, share_lost=0.0, oldest=None, higher_is_better=None)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Before:
+    """A requirement as the phase before asks for it; equal parts make an equal decision.
+
+    Attributes:
+        judged: Its items, as they were judged.
+        said: What the charter says against it.
+        of: Decisions of the requirements that it is made of.
+        decided: What came of them.
+    """
+
+    judged: list[Judged]
+    said: list[Objection]
+    of: list[Judged]
+    decided: _Decided
+
+    def is_like(self, judged: list[Judged], said: list[Objection], of: list[Judged]) -> bool:
+        """Whether nothing is asked that was not asked before; items are judged once, so they are the same objects."""
+        return (
+            said == self.said
+            and len(judged) == len(self.judged)
+            and len(of) == len(self.of)
+            and all(map(is_, judged, self.judged))
+            and all(map(is_, of, self.of))
+        )
+
+
 def _decide_one(
-    requirement: Requirement, bench: Bench, decided: Mapping[str, _Decided], waivers: tuple[Waiver, ...]
+    requirement: Requirement,
+    bench: Bench,
+    decided: Mapping[str, _Decided],
+    waivers: tuple[Waiver, ...],
+    before: dict[str, _Before],
 ) -> _Decided:
     judged = [found for part in requirement.parts for found in judge_part(requirement, part, bench)]
-    asked = bool(judged) or bool(requirement.of)
     said = [one for one in bench.objections if one.requirement == requirement.id]
-    if asked:
-        judged = [found.warned(said) for found in judged]
-        judged += [judge_objection(one, requirement, bench) for one in said if one.breaches]
-    judged += [decided[name].judged for name in requirement.of]
-    ordered = _worst_first(judged) or [_nothing_asked(requirement, bench)]
+    of = [decided[name].judged for name in requirement.of]
+    known = before.get(requirement.id)
+    if known is not None and known.is_like(judged, said, of):
+        return known.decided
+    items = _with_objections(requirement, bench, judged, said) if judged or of else []
+    found = _decide_anew(requirement, bench, [*items, *of], waivers)
+    before[requirement.id] = _Before(judged=judged, said=said, of=of, decided=found)
+    return found
+
+
+def _with_objections(
+    requirement: Requirement, bench: Bench, judged: Sequence[Judged], said: Sequence[Objection]
+) -> list[Judged]:
+    """Return the items with the charter's warnings, and an item for each breach that it declares."""
+    breaches = [judge_objection(one, requirement, bench) for one in said if one.breaches]
+    return [*(found.warned(said) for found in judged), *breaches]
+
+
+def _decide_anew(
+    requirement: Requirement, bench: Bench, items: Sequence[Judged], waivers: tuple[Waiver, ...]
+) -> _Decided:
+    asked = bool(items)
+    ordered = _worst_first(items) or [_nothing_asked(requirement, bench)]
     deciding = ordered[0]
     mark = waiver_in_force(
         waivers,
@@ -108,10 +157,10 @@ def _decide_one(
     )
 
 
-def _decide_all(bench: Bench, waivers: tuple[Waiver, ...]) -> dict[str, _Decided]:
+def _decide_all(bench: Bench, waivers: tuple[Waiver, ...], before: dict[str, _Before]) -> dict[str, _Decided]:
     decided: dict[str, _Decided] = {}
     for requirement in FRAMEWORK:
-        decided[requirement.id] = _decide_one(requirement, bench, decided, waivers)
+        decided[requirement.id] = _decide_one(requirement, bench, decided, waivers, before)
     return decided
 
 
@@ -195,9 +244,10 @@ def decide(
     following: PhaseName | None = {"pilot": "1", "1": "2", "2": "3"}.get(phase)  # type: ignore[assignment]  # values are phases
     bench = Bench.of(charter, admitted, now, version=version, level=level)
     by_phase: dict[str, dict[str, _Decided]] = {}
+    before: dict[str, _Before] = {}
     for scope in dict.fromkeys((inner, *_PHASES[1:])):
         placed = bench.in_phase(scope, objections(charter, now, scope))
-        by_phase[scope] = _decide_all(placed, waivers)
+        by_phase[scope] = _decide_all(placed, waivers, before)
     decided = by_phase[inner]
     order = dict.fromkeys((inner, following or inner, *_NUMBERED, "R", "X"))
     gates = tuple(_gate_verdict(gate, by_phase.get(gate, decided)) for gate in order)

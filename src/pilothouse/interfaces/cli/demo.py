@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`pilothouse demo`: weeks of one agent in a minute and a half, from a failed verdict to phase 1 and back to it."""
+"""`pilothouse demo`: weeks of one agent in a minute and a half, from a failed verdict through phase 1 to phase 2."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ def register(cli: typer.Typer, services: Services) -> None:
             bool, typer.Option("--json", help="Print the verdict as JSON and nothing else.")
         ] = False,
     ) -> None:
-        """Watch an invoice-triage agent fail, be repaired, enter phase 1, fall and come back, offline."""
+        """Watch an invoice-triage agent fail, be repaired, enter phase 1, fall, recover and enter phase 2, offline."""
         notes = hint_console()
-        notes.print("An invoice-triage agent, five and a half simulated weeks; nothing leaves this machine.")
+        notes.print("An invoice-triage agent, eight and a half simulated weeks; nothing leaves this machine.")
         notes.print("A line with $ is a command that anybody can type; the demo plays the people who sign.")
         told: list[Step] = []
         settings = load_settings(home=home)
@@ -110,7 +110,7 @@ def _print_result(out: Console, result: DemoResult, home: Path | None) -> None:
         out.print(Text(plain_text(f"  {number}. {item.requirement}{scope}", out), style="bold"))
         out.print(Text(plain_text(f"     {item.sentence}", out)))
     out.print()
-    out.print(Text("Now, repaired, fallen and back", style="bold"))
+    out.print(Text("Now, repaired, fallen and promoted", style="bold"))
     out.print(head(page, out, f"{page.phase} · version {page.version} · {page.word}"))
     out.print(_truth(page, out))
     out.print("What the next phase asks for, by domain:")

@@ -107,7 +107,7 @@ def test_equal_content_counts_once_and_newest_comes_first():
     again = record(recorded_at=NOW - timedelta(hours=1))
     admitted = admit_evidence([old, record(), again], "ap-invoice-triage", NOW)
     assert admitted.records == (again, old)
-    assert len(admitted.digests) == 2
+    assert len(admitted.records) == 2
     assert admit_evidence([again, record(), old], "ap-invoice-triage", NOW) == admitted
 
 
