@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export PYTHONPYCACHEPREFIX := $(abspath $(VENV))/pycache
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run demo test test-fast test-rest test-slow lint types docs golden e2e bench bench-ingest bench-ingest-proofs bench-statistics bench-watch bench-work bench-evals bench-scorers bench-injection bench-pages bench-review bench-permissions bench-tamper bench-fewshot coverage lock clean
+.PHONY: help setup setup-run demo test test-fast test-rest test-slow lint types docs golden e2e bench bench-ingest bench-ingest-proofs bench-statistics bench-watch bench-readiness bench-work bench-evals bench-scorers bench-injection bench-pages bench-review bench-permissions bench-tamper bench-fewshot coverage lock clean
 
 help: ## print this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -129,6 +129,9 @@ bench-watch: setup ## delays of falls over 200 months, a simulated year at 10,00
 	$(BIN)/python benchmarks/watch/delays.py
 	$(BIN)/python benchmarks/watch/run.py
 	$(BIN)/python benchmarks/watch/tick.py
+
+bench-readiness: setup ## verdicts over 100 agents with a year of evidence, against two seconds
+	$(BIN)/python benchmarks/readiness/run.py
 
 bench-work: setup ## background work killed at 59 points, the error of its timers, and how soon a second process takes over
 	$(BIN)/python -m pytest -q -n 0 benchmarks/work/test_kills.py

@@ -291,6 +291,10 @@ class MemoryLedger:
         _refuse_more_than(EVIDENCE_MAX, len(found), "records of evidence", agent)
         return tuple(record for _, _, record in found)
 
+    def standing_evidence(self, agent: str, *, at: datetime) -> Sequence[Evidence]:
+        """Return the records of an agent that were written until a moment, oldest first."""
+        return tuple(record for record in self.evidence(agent) if record.recorded_at <= at)
+
     def save_outcomes(self, outcomes: Sequence[Outcome]) -> None:
         """Store the current outcome of each task; a later one replaces a `pending` one."""
         with self._lock:

@@ -156,6 +156,20 @@ def test_evidence_comes_back_equal_and_oldest_first(ledger):
     assert list(ledger.evidence("another-agent")) == []
 
 
+def test_what_stands_was_written_until_the_moment_and_holds_the_newest_fact(ledger):
+    def fact(hours, **more):
+        at = NOW - hours * HOUR
+        fields = {"kind": "audit.verified", "n": 1, "good": None, "value": None, "passed": True}
+        return record(**(fields | {"window_from": at, "window_to": at, "recorded_at": at} | more))
+
+    old, broken, newest, ahead = fact(3), fact(2, passed=False), fact(1), fact(-2)
+    rate = record(recorded_at=NOW - 5 * HOUR)
+    ledger.add_evidence([old, broken, newest, ahead, rate])
+    assert {newest, rate} <= set(ledger.standing_evidence(AGENT, at=NOW)) <= {rate, old, broken, newest}
+    assert broken in ledger.standing_evidence(AGENT, at=NOW - 2 * HOUR)
+    assert newest not in ledger.standing_evidence(AGENT, at=NOW - 2 * HOUR)
+
+
 def test_equal_evidence_counts_once_whoever_wrote_it_and_when(ledger):
     zone = timezone(timedelta(hours=2))
     again = record(

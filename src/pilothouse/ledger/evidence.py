@@ -3,19 +3,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+import msgspec
 from sqlalchemy import Connection, insert, select
 
 from pilothouse.core.evidence.digest import evidence_digest
 from pilothouse.core.evidence.evidence import Evidence
+from pilothouse.core.evidence.standing import Headed, standing
 from pilothouse.errors import DigestMismatch, LimitExceeded
 from pilothouse.ledger.audit_records import append_record
 from pilothouse.ledger.schema import evidence, to_micros
 from pilothouse.ports.ledger import EVIDENCE_MAX
 
-__all__ = ["add_evidence", "read_evidence"]
+__all__ = ["add_evidence", "read_evidence", "read_standing"]
 
 _DIGESTS_AT_ONCE = 500
 """Digests asked for in one query, well below SQLite's 32,766 variables."""
@@ -67,14 +69,55 @@ def read_evidence(connection: Connection, agent: str, since: datetime | None) ->
     if since is not None:
         query = query.where(evidence.c.recorded_us >= to_micros(since))
     query = query.order_by(evidence.c.recorded_us, evidence.c.digest).limit(EVIDENCE_MAX + 1)
+    return _checked(agent, ((row.digest, row.document) for row in connection.execute(query)))
+
+
+class _Head(msgspec.Struct):
+    """What tells whether a record stands, read without the rest of it; equal texts are equal scopes and bindings."""
+
+    window_to: datetime
+    recorded_at: datetime
+    basis: str = "measured"
+    signer: str | None = None
+    scope: msgspec.Raw = msgspec.Raw(b"")
+    binds: msgspec.Raw = msgspec.Raw(b"")
+
+
+_read_head = msgspec.json.Decoder(_Head).decode
+
+
+def read_standing(connection: Connection, agent: str, at: datetime) -> Sequence[Evidence]:
+    """Return the records of an agent that a verdict at a moment can rest on, each checked against its digest.
+
+    A year of facts is thousands of records of which some hundred stand; the others are not read beyond their head.
+    """
+    query = select(evidence.c.digest, evidence.c.kind, evidence.c.document)
+    query = query.where(evidence.c.agent == agent, evidence.c.recorded_us <= to_micros(at))
+    rows = connection.execute(query.order_by(evidence.c.recorded_us, evidence.c.digest))
+    return _checked(agent, standing((_headed(*row) for row in rows), at))
+
+
+def _headed(digest: str, kind: str, document: str) -> Headed[tuple[str, str]]:
+    head = _read_head(document)
+    return Headed(
+        kind=kind,
+        about=(bytes(head.scope), bytes(head.binds), head.basis, head.signer),
+        basis=head.basis,
+        window_to=head.window_to,
+        recorded_at=head.recorded_at,
+        record=(digest, document),
+    )
+
+
+def _checked(agent: str, stored: Iterable[tuple[str, str]]) -> Sequence[Evidence]:
     records = []
-    for row in connection.execute(query):
-        record = Evidence.model_validate_json(row.document)
-        if evidence_digest(record) != row.digest:
+    for digest, document in stored:
+        record = Evidence.model_validate_json(document)
+        if evidence_digest(record) != digest:
             raise DigestMismatch(
                 f"a record of evidence about {agent!r} was changed after it was stored",
                 remedy="Restore the ledger from a backup; `pilothouse doctor` checks it.",
-                subject=row.digest,
+                subject=digest,
             )
         records.append(record)
     if len(records) > EVIDENCE_MAX:

@@ -63,6 +63,11 @@ class SqlLedger:
         with self.database.read() as connection:
             return evidence.read_evidence(connection, agent, since)
 
+    def standing_evidence(self, agent: str, *, at: datetime) -> Sequence[Evidence]:
+        """Return the records of an agent that a verdict at a moment can rest on, oldest first."""
+        with self.database.read() as connection:
+            return evidence.read_standing(connection, agent, at)
+
     def save_outcomes(self, outcomes: Sequence[Outcome]) -> None:
         """Store the current outcome of each task; a later one replaces a `pending` one."""
         with self.database.write() as connection:

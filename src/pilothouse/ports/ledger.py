@@ -103,6 +103,17 @@ class Ledger(Protocol):
         """Return the records of an agent, oldest first, those recorded at or after `since`."""
         ...
 
+    def standing_evidence(self, agent: str, *, at: datetime) -> Sequence[Evidence]:
+        """Return the records of an agent that a verdict at a moment can rest on, oldest first.
+
+        What was written later is left out; of facts about one thing only the newest needs to be there.
+
+        Args:
+            agent: Agent id.
+            at: The moment, aware UTC.
+        """
+        ...
+
     def save_outcomes(self, outcomes: Sequence[Outcome]) -> None:
         """Store the current outcome of each task; a later one replaces a `pending` one."""
         ...

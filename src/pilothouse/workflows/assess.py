@@ -79,6 +79,7 @@ def assess(
     notes: Iterable[str] = (),
     freeze: bool = True,
     level: float = LEVEL,
+    history: bool = False,
 ) -> Assessment:
     """Judge an agent.
 
@@ -92,6 +93,7 @@ def assess(
         notes: Further limits of the judgement.
         freeze: Whether the verdict is stored.
         level: Confidence at which a rate counts as proved; a planned look at a gate asks for more.
+        history: Whether records whose place a newer one took are read too: they change nothing, an auditor wants them.
 
     Returns:
         The verdict, equal for equal contents and moment.
@@ -103,7 +105,7 @@ def assess(
     record, charter_notes = _charter_at(installation, agent, now)
     charter = charter_of(record)
     traffic = _Traffic.load(installation, charter, now)
-    stored = [one for one in installation.ledger.evidence(agent) if one.recorded_at <= now]
+    stored = _stored(installation, agent, now, history=history)
     folded = traffic.fold(charter, now, released_versions(stored))
     clock = clock_evidence(installation.ledger, charter, now)
     if clock is not None:
@@ -143,6 +145,13 @@ def assess(
         evidence=(*folded, *stored),
         window=traffic.longest,
     )
+
+
+def _stored(installation: Installation, agent: str, now: datetime, *, history: bool) -> Sequence[Evidence]:
+    ledger = installation.ledger
+    if history:
+        return [one for one in ledger.evidence(agent) if one.recorded_at <= now]
+    return ledger.standing_evidence(agent, at=now)
 
 
 def _charter_at(installation: Installation, agent: str, now: datetime) -> tuple[CharterInForce, list[str]]:

@@ -30,11 +30,14 @@ def register(cli: typer.Typer, services: Services) -> None:
         name="report", help="Hand over what holds: to executive, owner or auditor.", no_args_is_help=True
     )
 
-    def judged(installation: Installation, agent: str | None, *, freeze: bool = False) -> Assessment:
+    def judged(
+        installation: Installation, agent: str | None, *, freeze: bool = False, history: bool = False
+    ) -> Assessment:
         from pilothouse.workflows.agents import choose_agent
         from pilothouse.workflows.assess import assess
 
-        return assess(installation, choose_agent(installation, agent), services.clock.now(), freeze=freeze)
+        chosen = choose_agent(installation, agent)
+        return assess(installation, chosen, services.clock.now(), freeze=freeze, history=history)
 
     @group.command("executive")
     def executive(
@@ -102,7 +105,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         from pilothouse.workflows.evidence_bundle import export_evidence
 
         with services.open_boundary(load_settings(home=home)) as room:
-            found = judged(room.installation, agent, freeze=True)
+            found = judged(room.installation, agent, freeze=True, history=True)
             done = export_evidence(room, found, target)
         typer.echo(f"{done.word}: {done.records:,} records behind {done.items:,} items in {target}")
         typer.echo(f"  $ pilothouse-verify {target} --key KEY-FROM-ANOTHER-WAY")
