@@ -10,7 +10,7 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.outcome_measures import quality_is_outcome
 from pilothouse.core.evidence.type_day import TypeDay
-from pilothouse.core.statistics.rates import RateState
+from pilothouse.core.statistics.rates import RateState, RateWatch
 from pilothouse.workflows.alerts import rule_for
 from pilothouse.workflows.label_rates import capacity_per_day, labels_per_day, rates_fixed
 from pilothouse.workflows.second_opinions import LABEL_TERM
@@ -29,7 +29,10 @@ from pilothouse.workflows.watch_quality import (
 from pilothouse.workflows.watch_room import LABELS, LATE, WatchRoom
 from pilothouse.workflows.watch_rules import TRAFFIC, TRUTH, Watched, arl_days, watched_rates
 
-__all__ = ["REVIEWED", "DayCounter"]
+__all__ = ["CONFIDENCE", "REVIEWED", "DayCounter"]
+
+CONFIDENCE = "confidence"
+"""Detector of claims that are higher than the truth; it warns and buys labels, and opens nothing."""
 
 REVIEWED = "reviewed"
 """Reading of a day: how many items people decided, by task type."""
@@ -76,6 +79,8 @@ class DayCounter:
             for watched in watched_rates(self._charter, closes):
                 if watched.task_type == name:
                     self._rate(watched, states, counts, read.date)
+            if closes == TRUTH:
+                self._confidence(name, states, counts, read.date)
             self._book.remember(name, closes, states)
             if closes == TRAFFIC:
                 self._book.say(name, "traffic", read.date, _traffic(counts))
@@ -101,6 +106,39 @@ class DayCounter:
             document["risen"] = str(states[watched.metric].risen or day)
         layer = watched.layer if reading.alarm else "quiet"
         self._book.say(watched.task_type, watched.metric, day, document, layer)
+
+    def _confidence(self, name: str, states: dict[str, RateState], counts: TypeDay, day: date) -> None:
+        """Hold what the agent claims against what became of it; a day without a known truth says nothing.
+
+        The day's mean claim is the line: 1 + stake x (mean claim - truth), multiplied over answers that are as good as
+        each claims, is 1 at most on average (arithmetic against geometric mean), so the guarantee of a rate holds.
+        """
+        n, good = counts.rates.get(CONFIDENCE, (0, 0))
+        if not n:
+            return
+        claimed = counts.claimed / n
+        watch = RateWatch(
+            committed=min(max(claimed, 0.01), 0.998),
+            uses_baseline=False,
+            arl_days=arl_days(None),
+            detectors=len(self._charter.task_types),
+        )
+        states[CONFIDENCE], reading = watch.update(states.get(CONFIDENCE, RateState()), day, n, good)
+        document: dict[str, object] = {
+            "n": n,
+            "good": good,
+            "claimed": claimed,
+            "line": reading.line,
+            "e": reading.e_value,
+            "threshold": reading.threshold,
+            "missing": reading.missing,
+        }
+        if reading.alarm:
+            document["sentence"] = (
+                f"{name} claims {100 * claimed:.1f} % confidence and {100 * good / n:.1f} % of {n:,} answers of {day} "
+                f"were true; its claims have been too high since {states[CONFIDENCE].risen or day}."
+            )
+        self._book.say(name, CONFIDENCE, day, document, "warning" if reading.alarm else "quiet")
 
     def _is_unsettled(self, read: WatchedDay, folded: dict[str, TypeDay]) -> bool:
         """Whether claims of a day are still to be settled."""

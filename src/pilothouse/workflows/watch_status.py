@@ -25,10 +25,10 @@ from pilothouse.core.verdict.task_cost import Spent, TaskCost, task_cost
 from pilothouse.ports.watch import WatchReading, WatchState, WatchStore
 from pilothouse.workflows.alerts import rule_for
 from pilothouse.workflows.strata import JUDGED
-from pilothouse.workflows.watch_count import REVIEWED
+from pilothouse.workflows.watch_count import CONFIDENCE, REVIEWED
 from pilothouse.workflows.watch_quality import QualityState, judge_errors, pooled
 from pilothouse.workflows.watch_room import LABELS
-from pilothouse.workflows.watch_rules import Watched, arl_days, watched_rates
+from pilothouse.workflows.watch_rules import TRUTH, Watched, arl_days, watched_rates
 from pilothouse.workflows.watch_words import METRIC_WORDS
 
 __all__ = ["DROPS", "RULE_DROP", "DetectorStatus", "WatchStatus", "watch_status"]
@@ -138,6 +138,7 @@ def watch_status(store: WatchStore, charter: Charter, today: date) -> WatchStatu
             for one in watched_rates(charter)
         ),
         *_labelled(charter, states, newest),
+        *_claims(charter, states, newest),
         *_whole(charter, newest),
     ]
     errors: dict[str, int] = {}
@@ -281,6 +282,35 @@ def _quality(  # noqa: PLR0917 - one row of the table
         found["note"] = certified
     learning = line is None or bool(documents[-1]["missing"])
     return replace(row, state="blind" if not labels else "learning" if learning else "quiet", **found)
+
+
+def _claims(
+    charter: Charter,
+    states: Mapping[tuple[str, str], WatchState],
+    said: Mapping[tuple[str, str], Sequence[WatchReading]],
+) -> Iterator[DetectorStatus]:
+    """What agents claim against what became of it, for task types that claim a confidence."""
+    for name in charter.task_types:
+        readings = said.get((name, CONFIDENCE), ())
+        if not readings:
+            continue
+        documents = [json.loads(one.document) for one in readings]
+        n, good = sum(one["n"] for one in documents), sum(one["good"] for one in documents)
+        claimed = sum(one["n"] * one["claimed"] for one in documents) / n
+        kept = states.get((name, TRUTH))
+        state = (_RATES.validate_json(kept.document) if kept else {}).get(CONFIDENCE)
+        estimate = jeffreys_interval(good, n)
+        shown: dict[str, Any] = _shown(estimate, inverted=False) if isinstance(estimate, Estimate) else {}
+        yield replace(
+            _row(charter, CONFIDENCE, name, None, readings),
+            state="learning" if documents[-1]["missing"] else "quiet",
+            n=n,
+            line=claimed,
+            cases_per_day=n / len(documents),
+            alarmed=None if state is None else state.alarmed,
+            note=documents[-1]["missing"] or f"claims {100 * claimed:.1f} % on average",
+            **shown,
+        )
 
 
 def _whole(

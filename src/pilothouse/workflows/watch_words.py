@@ -17,6 +17,7 @@ METRIC_WORDS: Mapping[str, tuple[str, bool]] = {
     "override": ("Replaced answers", True),
     "complaint": ("Complaints", True),
     "correction": ("Corrections", True),
+    "confidence": ("Answers as true as claimed", False),
 }
 """How people call each rate, and whether they speak of its bad cases."""
 

@@ -50,7 +50,9 @@ def watch(tmp_path, clock):
         )
 
 
-def live(watch, clock, days, *, per_day=40, failed=0.0, contradicted=0.0, cost="0.10", tick=True):
+def live(
+    watch, clock, days, *, per_day=40, failed=0.0, contradicted=0.0, cost="0.10", tick=True, confidence=None
+):
     """Let days of po_invoice tasks pass, each followed by the tick of its night; return what the ticks did."""
     done = []
     for _ in range(days):
@@ -72,6 +74,7 @@ def live(watch, clock, days, *, per_day=40, failed=0.0, contradicted=0.0, cost="
                 cost_usd=Decimal(cost),
                 cost_known_usd=Decimal(cost),
                 cost_state=CostState.KNOWN,
+                confidence=confidence,
             )
             tasks.append(task)
             if not bad:
@@ -238,6 +241,21 @@ def test_complaints_warn_and_open_nothing(watch, clock):
     warned = watch.room.installation.ledger.decisions(AGENT, kind="alert.warning")
     assert any("Complaints of po_invoice" in json.loads(one.document)["sentence"] for one in warned)
     assert watch.room.incidents.incidents() == ()
+
+
+@pytest.mark.parametrize(("claimed", "loud"), [(0.70, False), (0.99, True)])
+def test_claims_that_are_higher_than_the_truth_warn_and_open_nothing(watch, clock, claimed, loud):
+    live(watch, clock, 5, contradicted=0.2, confidence=claimed)
+    found = row(watch, clock, "confidence")
+    assert found.line == pytest.approx(claimed)
+    assert found.value == pytest.approx(0.8, abs=0.01)
+    assert found.low < 0.8 < found.high
+    assert found.note == f"claims {100 * claimed:.1f} % on average"
+    assert (found.state == "warning") is loud
+    warned = watch.room.installation.ledger.decisions(AGENT, kind="alert.warning")
+    said = [json.loads(one.document)["sentence"] for one in warned]
+    assert any("its claims have been too high since" in one for one in said) is loud
+    assert not any(one.rule == "confidence" for one in watch.room.incidents.incidents())
 
 
 def test_errors_are_sorted_by_kind(watch, clock):

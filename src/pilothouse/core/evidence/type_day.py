@@ -34,6 +34,7 @@ class TypeDay:
         errors: How often each kind of error ended a task.
         pending: Claims whose outcome is not known yet.
         version: Version of the last task, or None.
+        claimed: Sum of the confidence that the agent claimed for answers whose truth is known (metric `confidence`).
         minutes: Minutes of the day in which a task began, and those in which one was served.
     """
 
@@ -46,6 +47,7 @@ class TypeDay:
     errors: Counter[str] = field(default_factory=Counter)
     pending: int = 0
     version: str | None = None
+    claimed: float = 0.0
     minutes: dict[int, bool] = field(default_factory=dict)
 
     def count(self, metric: str, *, good: bool, trace_id: str) -> None:
@@ -98,7 +100,7 @@ def fold_type_days(
         _count_task(day, task, day_start_ns, ceilings_s.get(task.task_type))
         outcome = outcomes.get(task.trace_id)
         if outcome is not None:
-            _count_outcome(day, outcome)
+            _count_outcome(day, task, outcome)
         if task.result is TaskResult.COMPLETED:
             for metric, traces in said.items():
                 day.count(metric, good=task.trace_id not in traces, trace_id=task.trace_id)
@@ -127,9 +129,12 @@ def _count_task(day: TypeDay, task: Task, day_start_ns: int, ceiling_s: float | 
         day.unpriced += 1
 
 
-def _count_outcome(day: TypeDay, outcome: Outcome) -> None:
+def _count_outcome(day: TypeDay, task: Task, outcome: Outcome) -> None:
     if outcome.status is OutcomeStatus.PENDING:
         day.pending += 1
     elif outcome.status in {OutcomeStatus.VERIFIED, OutcomeStatus.CONTRADICTED}:
         good = outcome.status is OutcomeStatus.VERIFIED
         day.count("discrepancy", good=good, trace_id=outcome.trace_id)
+        if task.confidence is not None:
+            day.count("confidence", good=good, trace_id=outcome.trace_id)
+            day.claimed += task.confidence

@@ -11,7 +11,7 @@ import pytest
 from pilothouse.core.statistics.change import DropDetector
 from pilothouse.core.statistics.daily import DayCounts, DayStratum
 from pilothouse.core.statistics.rates import RateState, RateWatch, rate_detectability
-from pilothouse.core.statistics.wealth import log_mean
+from pilothouse.core.statistics.wealth import BETS, log_mean
 from pilothouse.errors import PilothouseError
 
 FIRST = date(2026, 1, 1)
@@ -97,3 +97,15 @@ def test_delays_never_promise_what_cannot_be_seen():
     assert found[1].days == 3
     with pytest.raises(PilothouseError, match="cases_per_day"):
         rate_detectability(value=0.9, line=0.8, cases_per_day=0)
+
+
+def test_evidence_against_claims_that_are_true_never_grows_on_average():
+    """Answers as good as each claims: the mean of the day's evidence, exactly, for claims that differ as they like."""
+    rng = np.random.default_rng(5)
+    for _ in range(50):
+        claims = rng.beta(*rng.uniform(0.3, 5, 2), size=40)
+        line = float(np.clip(claims.mean(), 0.01, 0.998))
+        for bet in BETS:
+            stake = bet / (1 - line)
+            mean = np.prod(claims * (1 + stake * (line - 1)) + (1 - claims) * (1 + stake * line))
+            assert mean <= 1 + 1e-9
