@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -94,3 +95,14 @@ def test_claims_and_what_people_say_are_counted():
 def test_examples_are_bounded():
     tasks = [replace(BASE, trace_id=str(n), result=TaskResult.FAILED) for n in range(TRACES_KEPT_MAX + 5)]
     assert len(fold(tasks)["po"].bad["completion"]) == TRACES_KEPT_MAX
+
+
+def test_claims_are_counted_where_the_truth_is_known():
+    tasks = [replace(BASE, trace_id=str(number), confidence=0.9) for number in range(3)]
+    tasks.append(replace(BASE, trace_id="silent"))
+    outcomes = [outcome("0", OutcomeStatus.VERIFIED), outcome("1", OutcomeStatus.CONTRADICTED)]
+    day = fold(tasks, [*outcomes, outcome("silent", OutcomeStatus.VERIFIED)])["po"]
+    assert day.rates["confidence"] == (2, 1)
+    assert day.rates["discrepancy"] == (3, 2)
+    assert math.isclose(day.claimed, 1.8)
+    assert day.bad["confidence"] == ["1"]
