@@ -27,7 +27,7 @@ from pilothouse.core.evidence.run_log import (
 )
 from pilothouse.errors import DigestMismatch, LimitExceeded, StorageUnavailable, UnknownName
 from pilothouse.ports.runlog import RunLog
-from pilothouse.runtime.runlog import recorder as recording
+from pilothouse.runtime.runlog import writer as writing
 from pilothouse.runtime.runlog.recorder import Recorder
 from pilothouse.runtime.runlog.segments import cut
 
@@ -212,7 +212,7 @@ def test_a_log_that_cannot_be_written_says_so_before_a_call_and_marks_the_gap(tm
         record(log, conversation(1))
         assert log.trouble() is None
         free[0] = 0
-        log._disk_looked = 0.0
+        log._writer._disk_looked = 0.0
         log.append(RUN, Denied(code="x", reason="y"))
         with pytest.raises(StorageUnavailable, match="are free on the disk"):
             log.flush()
@@ -226,15 +226,15 @@ def test_a_log_that_cannot_be_written_says_so_before_a_call_and_marks_the_gap(tm
 
 
 def test_what_waits_is_bounded_and_counted(tmp_path, monkeypatch):
-    monkeypatch.setattr(recording, "WAITING_BYTES_MAX", 10_000)
+    monkeypatch.setattr(writing, "WAITING_BYTES_MAX", 10_000)
     with Recorder(tmp_path / "runs") as log:
-        log._file._lock.acquire()
+        log._writer._file._lock.acquire()
         log.append(RUN, RunOpened(agent="triage"))
         for _ in range(4):
             log.append(RUN, ModelRequest(route="/v1/x", body=b"x" * 2_000))
         with pytest.raises(LimitExceeded):
             log.append(RUN, ModelRequest(route="/v1/x", body=b"x" * 5_000))
-        log._file._lock.release()
+        log._writer._file._lock.release()
         log.flush()
         assert log.health().lost == 1
     with pytest.raises(StorageUnavailable):
