@@ -178,7 +178,7 @@ def main() -> int:
             page.get_by_role("button", name="Start reviewing").press("Enter")
             page.wait_for_selector("form.review")
             files = {"/review/next": ("text/html; charset=utf-8", page.content().encode())}
-            for path in set(re.findall(r'(?:href|src)="(/static/[^"]+)"', page.content())):
+            for path in set(re.findall(r'="(/static/[^"]+)"', page.content())):
                 got = page.request.get(address + path)
                 files[path.partition("?")[0]] = got.headers["content-type"], got.body()
             began = cpu_s(pid)

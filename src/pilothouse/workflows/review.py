@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
@@ -31,6 +32,9 @@ SIMILAR_MAX = 3
 
 SIMILAR_LOOKED_AT_MAX = 200
 """Past decisions that are compared with an item; the newest say most about how things are done now."""
+
+WORDS_KEPT_MAX = 256
+"""Texts whose words are kept: those looked at for one item are nearly all looked at again for the next."""
 
 SIMILAR_MIN = 0.2
 """Share of common words below which a past decision says nothing about this item."""
@@ -310,5 +314,6 @@ class Workbench:
         )
 
 
+@lru_cache(maxsize=WORDS_KEPT_MAX)
 def _words(text: str) -> frozenset[str]:
     return frozenset(word.lower() for word in _WORD.findall(text[:4_000]))
