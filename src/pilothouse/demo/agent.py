@@ -33,7 +33,8 @@ SPAN_QUEUE_MAX = 65_536
 """Room for every span of a run, so that a slow server delays the agent's end instead of losing spans."""
 
 BATCH_SPANS_MAX = 2_048
-BATCH_DELAY_MS = 2_000
+BATCH_DELAY_MS = 30_000
+"""Spans of a short run arrive together, at its end: each sending is a commit of the lake, and a drill counts what came."""
 
 
 def triage(client: ModelClient, instructions: str, mail: Mail, desk: Desk) -> None:
