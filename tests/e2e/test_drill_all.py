@@ -93,6 +93,8 @@ def test_all_drills_are_noticed_with_the_demos_agent_behind_the_gateway(place):
     found = {one["drill"]: one for one in json.loads(done.stdout)}
     assert all(one["passed"] for one in found.values())
     assert f"{MAILS} of {MAILS} tasks met it" in found["model-timeout"]["said"]
-    assert len(web.titles) >= 5, "somebody was really called for each fault"
-    assert all("DRILL" in title for title in web.titles)
+    drilled = [title for title in web.titles if "DRILL" in title]
+    assert len(drilled) >= 5, "somebody was really called for each fault"
+    # The demo's sponsor has not signed for a month, which the running server rightly tells as well.
+    assert all("sponsor" in title for title in web.titles if title not in drilled)
     assert model.calls == 0, "the gateway asked no model while it was cut off"

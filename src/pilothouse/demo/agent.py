@@ -125,7 +125,7 @@ def _serve(options: argparse.Namespace) -> None:
     )
     mails = (Mail(**json.loads(line)) for line in options.inbox.read_text(encoding="utf-8").splitlines())
     instructions = options.prompt.read_text(encoding="utf-8")
-    with Erp(options.erp) as erp, ModelClient(os.environ["OPENAI_BASE_URL"]) as client:
+    with Erp(options.erp) as erp, ModelClient.of_environment() as client:
 
         def work(mail: Mail) -> None:
             ARRIVED_NS.set(mail.arrived_ns)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 from types import TracebackType
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
@@ -41,13 +42,20 @@ class ModelClient:
 
     Args:
         base_url: Address with its path, as `OPENAI_BASE_URL` has it.
+        key: Key of the provider or of a gateway, as `OPENAI_API_KEY` has it.
     """
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str, key: str) -> None:
+        self._key = key
         parts = urlsplit(base_url)
         self.host, self.port = parts.hostname or "", parts.port or 80
         self._path = f"{parts.path}/chat/completions"
         self._connection = http.client.HTTPConnection(self.host, self.port, timeout=TIMEOUT_S)
+
+    @classmethod
+    def of_environment(cls) -> Self:
+        """Return a client as the environment wants it."""
+        return cls(os.environ["OPENAI_BASE_URL"], os.environ.get("OPENAI_API_KEY", ""))
 
     def __enter__(self) -> Self:
         return self
@@ -67,7 +75,7 @@ class ModelClient:
             ConnectionError: The provider answered with an error.
         """
         body = json.dumps({"model": MODEL, "messages": messages, "tools": TOOLS, "response_format": _ANSWER})
-        headers = {"content-type": "application/json", "authorization": "Bearer offline"}
+        headers = {"content-type": "application/json", "authorization": f"Bearer {self._key}"}
         self._connection.request("POST", self._path, body, headers)
         response = self._connection.getresponse()
         text = response.read()

@@ -27,7 +27,7 @@ async def answer(case: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """
     text = case[0]["parts"][0]["content"]
     desk = Desk(erp=_erp(), now_ns=0, rates_proxy="")
-    with ModelClient(os.environ["OPENAI_BASE_URL"]) as client:
+    with ModelClient.of_environment() as client:
         done = route_mail(client, _instructions(), text, desk)
     return {"queue": done.queue, "po_number": done.po_number}
 

@@ -47,8 +47,9 @@ SEEN_WITHIN_S = 90.0
 
 LOOK_EVERY_S = 1.0
 
-QUIET_LOOKS = 3
-"""Looks in a row that find nothing new, after which every task of the drill is taken to be here."""
+QUIET_LOOKS = 12
+"""Looks in a row that find nothing new, after which every task of the drill is taken to be here: a little longer than the
+ten seconds for which the lake waits for late spans, since an agent's last two exports may be that far apart."""
 
 SHOWN_BY = frozenset({"completion", "escalation", "latency", "tool_errors"})
 """What an outage does to tasks; a breach of anything else was there before it."""
