@@ -15,6 +15,9 @@ class MoodyIntake:
         self.refused = 0
         self.taken = []
 
+    def has_room(self, source, coming):
+        return self.node.has_room(source, coming)
+
     def submit(self, signal, *, content_type, content_encoding, body, source) -> Future[Receipt]:
         with self.lock:
             answer = self.refusals.pop() if self.refusals else None

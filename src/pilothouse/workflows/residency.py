@@ -70,11 +70,13 @@ class ControlState:
         regulation: As the charter names it.
         controls: Controls that the map knows of; 0 when no map speaks of it.
         missing: Those without evidence that holds now, with the requirement that is missing.
+        is_breached: Whether a requirement of one of them is breached, which is more than missing.
     """
 
     regulation: str
     controls: int
     missing: tuple[str, ...]
+    is_breached: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,8 +203,12 @@ def _controls(charter: Charter, verdict: AgentVerdict) -> Iterator[ControlState]
         name = str(regulation)
         rows = [one for one in control_map().framework if name.lower() in one.names]
         missing = [gap for framework in rows for gap in _missing(framework, by_id)]
+        needed = {wanted for one in rows for control in one.control for wanted in control.evidence} - {OWN}
         yield ControlState(
-            regulation=name, controls=sum(len(one.control) for one in rows), missing=tuple(missing)
+            regulation=name,
+            controls=sum(len(one.control) for one in rows),
+            missing=tuple(missing),
+            is_breached=any(by_id.get(wanted) is Status.BREACHED for wanted in needed),
         )
 
 
@@ -250,8 +256,8 @@ def _records(
             **bound("regions_observed", Scope()),
         )
     for one in controls:
-        if not one.controls:
-            continue
+        if not one.controls or (one.missing and not one.is_breached):
+            continue  # what nobody has shown is no evidence, neither for nor against
         yield Evidence(
             kind="control",
             agent=charter.agent,

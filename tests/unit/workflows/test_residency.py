@@ -61,13 +61,19 @@ def test_a_regulation_holds_when_each_of_its_controls_has_evidence():
     seen = measure_residency(made, found.charter, found.verdict, NOW)
     assert [one.regulation for one in seen.controls] == ["gdpr", "sox"]
     assert all(one.missing for one in seen.controls)
+    assert not [one for one in seen.evidence if one.kind == "control"], "missing is neither for nor against"
     held = replace_all(found.verdict, Status.HOLDS)
     better = measure_residency(made, found.charter, held, NOW)
     uncovered = [gap for one in better.controls for gap in one.missing]
     assert all("nothing here produces evidence" in gap for gap in uncovered)
     records = {one.scope.part: one for one in better.evidence if one.kind == "control"}
     assert {name: one.passed for name, one in records.items()} == {
-        one.regulation: not one.missing for one in better.controls
+        one.regulation: True for one in better.controls if not one.missing
+    }
+    fallen = measure_residency(made, found.charter, replace_all(found.verdict, Status.BREACHED), NOW)
+    assert {one.scope.part: one.passed for one in fallen.evidence if one.kind == "control"} == {
+        "gdpr": False,
+        "sox": False,
     }
 
 
@@ -79,22 +85,20 @@ def test_it_reaches_the_verdict():
     assert item.status is Status.BREACHED
     assert {one.kind: one.status.value for one in item.items} == {
         "regions_observed": "breached",
-        "control": "breached",
+        "control": "no_evidence",
     }
 
 
 def test_nothing_is_measured_where_nothing_was_seen_or_said():
     made, found = world()
-    assert {one.kind for one in measure_residency(made, found.charter, found.verdict, NOW).evidence} == {
-        "control"
-    }
+    assert measure_residency(made, found.charter, found.verdict, NOW).evidence == ()
 
 
 def test_a_running_server_renews_what_would_lapse_and_says_at_once_what_changed():
     made, _ = world({"hosts": ("erp.corp.example:443",)})
-    assert renew_residency(made, NOW) == 3, "regions and two regulations"
+    assert renew_residency(made, NOW) == 1, "regions; nobody has shown anything about the two regulations"
     assert renew_residency(made, NOW + timedelta(hours=1)) == 0
-    assert renew_residency(made, NOW + timedelta(hours=6)) == 3
+    assert renew_residency(made, NOW + timedelta(hours=6)) == 1
 
     def regions(now):
         verdict = assess(made, AGENT, now, freeze=False).verdict
@@ -110,7 +114,7 @@ def test_a_running_server_renews_what_would_lapse_and_says_at_once_what_changed(
             )
         ]
     )
-    assert renew_residency(made, NOW + timedelta(hours=7)) == 1
+    assert renew_residency(made, NOW + timedelta(hours=7)) == 2, "regions, and gdpr rests on the inventory"
     assert regions(NOW + timedelta(hours=7)) is Status.BREACHED
 
 
