@@ -226,9 +226,12 @@ def main() -> int:
             painted = (
                 {}
                 if options.no_browser or not CHROMIUM.exists()
-                else paint(f"http://127.0.0.1:{port}", paths)
+                else paint(f"http://127.0.0.1:{port}", {"limit": "/healthz", **paths})
             )
-            print(f"limit: /healthz {limit[0]:.1f} ms, {limit[2]:.1f} ms CPU\n")
+            bare = painted.pop("limit", (0.0, 0, 0))
+            print(
+                f"limit: /healthz {limit[0]:.1f} ms, {limit[2]:.1f} ms CPU; its one line is painted after {bare[0]:.0f} ms\n"
+            )
             print(
                 "| page | median ms | p95 ms | CPU ms | of the limit | bytes, gzip | first paint ms | wire bytes | requests |"
             )

@@ -50,7 +50,7 @@ WAITING_BYTES_MAX = 16 << 20
 """Inflated bytes acknowledged and not yet flattened; beyond it senders are told to come again, and beyond half of
 it one key is. Parsed, they take about four times as much memory."""
 
-YOUNG_OBJECTS_MAX = 400_000
+YOUNG_OBJECTS_MAX = 200_000
 """Objects after which the garbage collector looks for cycles. Rows make none; its default of 700 costs a
 tenth of the intake, and at 100,000 the rows of one segment and its open traces still make it stop for 0.1 s."""
 
