@@ -6,10 +6,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from tool_spans import SpanLake, tool_span
+
 from pilothouse.core.evidence.loops import LOOP_CALLS_MIN, Step, loop_of
-from pilothouse.ports.lake import SpanRecord, TraceView
 from pilothouse.settings import load_settings
-from pilothouse.testing import FixedClock, MemoryLake, MemoryLedger, example_task
+from pilothouse.testing import FixedClock, MemoryLedger, example_task
 from pilothouse.workflows import run_loops
 from pilothouse.workflows.accept import accept_file
 from pilothouse.workflows.assess import assess
@@ -19,39 +20,6 @@ from pilothouse.workflows.run_loops import look_at_loops
 GOLDEN = Path(__file__).parents[2] / "golden" / "charters" / "ap-invoice-triage.yaml"
 NOW = datetime(2026, 11, 20, 12, 30, tzinfo=UTC)
 AGENT = "ap-invoice-triage"
-
-
-def span(tool, args, at_ns, *, failed=False):
-    empty = dict.fromkeys(SpanRecord.__dataclass_fields__)
-    texts = dict.fromkeys(("status_message", "convention", "output", "attributes", "events"), "")
-    return SpanRecord(
-        **{
-            **empty,
-            **texts,
-            "span_id": f"{at_ns:016x}",
-            "record": "span",
-            "name": f"execute_tool {tool}",
-            "operation": "execute_tool",
-            "tool_name": tool,
-            "start_ns": at_ns,
-            "end_ns": at_ns,
-            "status": "error" if failed else "ok",
-            "input": args,
-            "cut_bytes": 0,
-        }
-    )
-
-
-class Lake(MemoryLake):
-    def __init__(self, tasks, spans):
-        super().__init__(tasks)
-        self.spans, self.opened = spans, []
-
-    def trace(self, trace_id, *, limit=2_000):
-        self.opened.append(trace_id)
-        # As a lake may give them: in no order.
-        found = tuple(reversed(self.spans[trace_id]))
-        return TraceView(task=None, spans=found, spans_total=len(found))
 
 
 def world(*runs):
@@ -66,10 +34,11 @@ def world(*runs):
             )
         )
         spans[trace] = [
-            span(tool, args, start + at, failed=failed) for at, (tool, args, failed) in enumerate(calls)
+            tool_span(tool, start + at, input=args, failed=failed)
+            for at, (tool, args, failed) in enumerate(calls)
         ]
     made = Installation(
-        settings=load_settings({}), clock=FixedClock(NOW), lake=Lake(tasks, spans), ledger=MemoryLedger()
+        settings=load_settings({}), clock=FixedClock(NOW), lake=SpanLake(tasks, spans), ledger=MemoryLedger()
     )
     accept_file(made.ledger, GOLDEN, NOW, actor="test")
     return made

@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from tool_spans import SpanLake, tool_span
 
 from pilothouse.core.evidence.task import TaskResult
-from pilothouse.ports.lake import SpanRecord, TraceView
 from pilothouse.settings import load_settings
-from pilothouse.testing import FixedClock, MemoryLake, MemoryLedger, example_task
+from pilothouse.testing import FixedClock, MemoryLedger, example_task
 from pilothouse.workflows.accept import accept_file
 from pilothouse.workflows.assess import assess
 from pilothouse.workflows.installation import Installation
@@ -21,37 +21,6 @@ from pilothouse.workflows.silent_errors import look_at_tool_errors
 GOLDEN = Path(__file__).parents[2] / "golden" / "charters" / "ap-invoice-triage.yaml"
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 AGENT = "ap-invoice-triage"
-
-
-def span(tool, *, failed, output="{}", at_ns=1):
-    empty = dict.fromkeys(SpanRecord.__dataclass_fields__)
-    texts = dict.fromkeys(("status_message", "convention", "input", "attributes", "events"), "")
-    return SpanRecord(
-        **{
-            **empty,
-            **texts,
-            "span_id": "1" * 16,
-            "record": "span",
-            "name": f"execute_tool {tool}",
-            "operation": "execute_tool",
-            "tool_name": tool,
-            "start_ns": at_ns,
-            "end_ns": at_ns,
-            "status": "error" if failed else "ok",
-            "output": output,
-            "cut_bytes": 0,
-        }
-    )
-
-
-class Lake(MemoryLake):
-    def __init__(self, tasks, spans):
-        super().__init__(tasks)
-        self.spans = spans
-
-    def trace(self, trace_id, *, limit=2_000):
-        found = tuple(self.spans[trace_id])
-        return TraceView(task=None, spans=found, spans_total=len(found))
 
 
 @pytest.fixture
@@ -74,9 +43,9 @@ def installation():
             )
         )
         tool = "erp.route@1" if number == 0 else "erp.find_po"
-        spans[trace] = [span(tool, failed=number != 1, output=json.dumps({"error": "timeout"}))]
+        spans[trace] = [tool_span(tool, failed=number != 1, output=json.dumps({"error": "timeout"}))]
     made = Installation(
-        settings=load_settings({}), clock=FixedClock(NOW), lake=Lake(tasks, spans), ledger=MemoryLedger()
+        settings=load_settings({}), clock=FixedClock(NOW), lake=SpanLake(tasks, spans), ledger=MemoryLedger()
     )
     accept_file(made.ledger, GOLDEN, NOW, actor="test")
     return made
