@@ -194,7 +194,7 @@ class SqlAuditLog:
         )
 
     def payloads(self, position: int) -> dict[str, tuple[bytes, bytes] | None]:
-        """Return salt and payload of a record by name; None for one that was erased or changed."""
+        """Return salt and payload of a record by name; None for one that was changed, and what was erased is not there."""
         with self.database.read() as connection:
             return unseal_payloads(connection, self.keys.wrapper, position)
 

@@ -16,7 +16,19 @@ from datetime import datetime
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import BigInteger, Column, Connection, Integer, String, Table, Text, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Integer,
+    String,
+    Table,
+    Text,
+    delete,
+    insert,
+    select,
+    update,
+)
 
 from pilothouse.ledger.schema import METADATA, to_micros
 
@@ -156,7 +168,10 @@ def is_known(connection: Connection, person: str) -> bool:
 
 
 def erase_subject(connection: Connection, person: str, at: datetime) -> str | None:
-    """Destroy key and name of a person; return the random id, or None when nothing is kept of them."""
+    """Destroy key, name and payloads of a person; return the random id, or None when nothing is kept of them.
+
+    Without the key a payload says nothing any more, not even whether it was changed since; so it goes as well.
+    """
     row = connection.execute(
         select(audit_subjects.c.subject).where(audit_subjects.c.person == person)
     ).first()
@@ -167,6 +182,7 @@ def erase_subject(connection: Connection, person: str, at: datetime) -> str | No
         .where(audit_subjects.c.subject == row.subject)
         .values(person=None, wrapped_key=None, erased_us=to_micros(at))
     )
+    connection.execute(delete(audit_payloads).where(audit_payloads.c.subject == row.subject))
     return str(row.subject)
 
 
