@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from pilothouse.app import command_tree
 from pilothouse.app.boundary import audit_log, permission_desk
+from pilothouse.ledger import permission_book
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ports.permissions import Segment, TaskOpening
 from pilothouse.ports.tools import ToolCall
@@ -40,6 +41,12 @@ def type_in(tmp_path, monkeypatch):
 
     run("verdict", AGENT, "--charter", str(CHARTER), code=None)
     return run
+
+
+@pytest.fixture(autouse=True)
+def no_planted_proposal(monkeypatch):
+    """One question in fifty is followed by a known-bad one, which would wait beside it."""
+    monkeypatch.setattr(permission_book.secrets, "randbelow", lambda _among: 1)
 
 
 def decide(*, document, origin_text):
