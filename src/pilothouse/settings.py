@@ -14,7 +14,7 @@ from pilothouse.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["GRPC_PORT_DEFAULT", "PORT_DEFAULT", "Settings", "load_settings"]
+__all__ = ["GRPC_PORT_DEFAULT", "LOOPBACK_HOSTS", "PORT_DEFAULT", "Settings", "load_settings"]
 
 PORT_DEFAULT = 4318
 """The OTLP/HTTP port, so that an OpenTelemetry exporter with default settings finds us."""
@@ -32,6 +32,7 @@ PROXY_SECRET_CHARS_MIN = 32
 """Characters that nobody guesses: whoever knows the secret can be anybody."""
 
 LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
+"""This machine by its usual names: nothing leaves it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -77,10 +77,6 @@ def _column(values: Sequence[Any], kind: Any) -> Any:
     first = values[0]
     if first is values[-1] and values.count(first) == len(values):  # half of the columns
         return _same(first, kind, len(values))
-    return _array(values, kind)
-
-
-def _array(values: Sequence[Any], kind: Any) -> Any:
     return _decimals(values, kind) if pa.types.is_decimal(kind) else pa.array(values, type=kind)
 
 
@@ -112,8 +108,6 @@ def _made(value: Any, kind: Any, count: int) -> Any:
 def _decimals(values: Sequence[int | None], kind: Any) -> Any:
     """Build 128-bit decimals of scale 12 by sign extension, without a Python Decimal for each."""
     present = np.fromiter((value is not None for value in values), dtype=bool, count=len(values))
-    if not present.any():
-        return pa.nulls(len(values), kind)
     wide = np.zeros((len(values), 2), dtype="<i8")
     wide[:, 0] = [value or 0 for value in values]
     wide[:, 1] = wide[:, 0] >> 63

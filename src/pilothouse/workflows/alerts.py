@@ -18,11 +18,12 @@ from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.charter.operations import Alert
 from pilothouse.core.charter.people import SeverityName
 from pilothouse.core.verdict.verdict import AgentVerdict, ItemVerdict, Status
-from pilothouse.errors import Conflict, PilothouseError, UsageError
+from pilothouse.errors import Conflict, UsageError
 from pilothouse.ports.incidents import IncidentChange
 from pilothouse.ports.ledger import CharterInForce
 from pilothouse.ports.work import Job, Timer, WorkChange
 from pilothouse.workflows.control_room import ControlRoom
+from pilothouse.workflows.every_agent import for_every_agent
 from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.paging import call_level, incident_key
 from pilothouse.workflows.suspects import suspects
@@ -290,16 +291,10 @@ def alert_for_every_agent(
     Raises:
         PilothouseError: The first agent for which it failed, after all others have been looked at.
     """
-    opened, failed = 0, None
-    for record in room.installation.ledger.charters():
-        try:
-            for firing in look(record):
-                opened += raise_alert(room, firing, now).opened
-        except PilothouseError as error:
-            failed = failed or error
-    if failed is not None:
-        raise failed
-    return opened
+    return for_every_agent(
+        room.installation.ledger,
+        lambda record: sum(raise_alert(room, firing, now).opened for firing in look(record)),
+    )
 
 
 def alert_on_verdicts(room: ControlRoom, now: datetime) -> int:

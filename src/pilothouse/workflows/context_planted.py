@@ -13,6 +13,7 @@ import json
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from itertools import product
 from typing import Any
 
@@ -42,7 +43,6 @@ INPUTS_MAX = 10
 """Conversations that sentences are put into: the longest ones are where they get lost."""
 
 RUNS_LOOKED_AT_MAX = 200
-BAD_STATUS = 400
 ITEMS_NAMED_MAX = 50
 
 
@@ -140,7 +140,7 @@ async def _ask_all(
     for case, (run, call), depth in product(cases, calls, DEPTHS):
         body = json.dumps(plant(call.document or {}, *_told(case), depth)).encode()
         status, _, said = await live.ask(call.route, call.headers, body)
-        if status >= BAD_STATUS:
+        if status >= HTTPStatus.BAD_REQUEST:
             refused += 1
         elif await _is_right(case, scorer, read_answer(status, said).text):
             found += 1

@@ -16,7 +16,7 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.verdict.phases import fold_phase
 from pilothouse.core.verdict.verdict import AgentVerdict, Status
-from pilothouse.errors import Conflict, PilothouseError
+from pilothouse.errors import Conflict
 from pilothouse.ports.controls import Pause, Rollback
 from pilothouse.ports.incidents import IncidentChange
 from pilothouse.ports.ledger import CharterInForce
@@ -32,6 +32,7 @@ from pilothouse.workflows.alerts import (
 )
 from pilothouse.workflows.control_room import ControlRoom
 from pilothouse.workflows.controls import versions_that_held
+from pilothouse.workflows.every_agent import for_every_agent
 from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.paging import incident_key
 from pilothouse.workflows.phase_log import phase_events
@@ -63,18 +64,10 @@ def act_on_verdicts(room: ControlRoom, now: datetime, *, holder: str = "") -> in
     lease = room.work.acquire(LEASE_NAME, holder or new_holder())
     if lease is None:
         return 0
-    recorded, failed = 0, None
     try:
-        for record in room.installation.ledger.charters():
-            try:
-                recorded += _act(room, record, now)
-            except PilothouseError as error:
-                failed = failed or error
+        return for_every_agent(room.installation.ledger, lambda record: _act(room, record, now))
     finally:
         room.work.release(lease)
-    if failed is not None:
-        raise failed
-    return recorded
 
 
 def _act(room: ControlRoom, record: CharterInForce, now: datetime) -> int:

@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from pilothouse.core.verdict.readiness import verdict_digest, verdict_document
 from pilothouse.core.verdict.verdict import AgentVerdict
-from pilothouse.errors import PilothouseError
 from pilothouse.ports.ledger import CharterInForce
+from pilothouse.workflows.every_agent import for_every_agent
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.kept_pages import Judge, unfrozen
 
@@ -34,15 +34,10 @@ def freeze_changes(installation: Installation, now: datetime, judge: Judge = unf
     Raises:
         PilothouseError: The first agent that could not be judged, after all others have been.
     """
-    frozen, failed = 0, None
-    for record in installation.ledger.charters():
-        try:
-            frozen += _freeze(installation, record, judge(installation, record.agent, now).verdict)
-        except PilothouseError as error:
-            failed = failed or error
-    if failed is not None:
-        raise failed
-    return frozen
+    return for_every_agent(
+        installation.ledger,
+        lambda record: _freeze(installation, record, judge(installation, record.agent, now).verdict),
+    )
 
 
 def _freeze(installation: Installation, record: CharterInForce, verdict: AgentVerdict) -> bool:

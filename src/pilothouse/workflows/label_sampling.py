@@ -16,7 +16,7 @@ from pilothouse.core.evidence.review import (
     item_digest,
 )
 from pilothouse.core.evidence.task import Task
-from pilothouse.core.evidence.unix_time import unix_ns
+from pilothouse.core.evidence.unix_time import midnight, unix_ns
 from pilothouse.ports.lake import Lake
 from pilothouse.ports.review import ItemRecord, ReviewQueue
 from pilothouse.workflows.installation import Installation
@@ -62,7 +62,7 @@ def draw_for_labels(
     new = 0
     for agent, charter in directory.charters().items():
         for day in (now - timedelta(days=1), now):
-            if day.date() == now.date() and now < _midnight(now) + RATES_AFTER:
+            if day.date() == now.date() and now < midnight(now.date()) + RATES_AFTER:
                 continue  # the watch has not looked at the day before yet
             rates = rates_of_day(installation, queue, charter, day.date().isoformat(), now)
             new += _draw_day(installation, queue, charter, rates, day=day, now=now)
@@ -79,7 +79,7 @@ def _draw_day(
     day: datetime,
     now: datetime,
 ) -> int:
-    start = _midnight(day)
+    start = midnight(day.date())
     end = min(start + timedelta(days=1), now - SETTLE)
     if end <= start or not rates:
         return 0
@@ -136,10 +136,6 @@ def _strata_of_lucky(
         if set(names) == set(chances):
             strata |= found
     return strata
-
-
-def _midnight(moment: datetime) -> datetime:
-    return moment.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def task_texts(lake: Lake, task: Task) -> tuple[str, str, tuple[str, ...]]:

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -40,7 +41,6 @@ __all__ = [
 TEXT_SHOWN_MAX = 400
 """Characters of an answer that a report shows."""
 
-BAD_STATUS = 400
 REPEATS_MAX = 100
 """Replays of one run in one command."""
 
@@ -118,7 +118,7 @@ class Comparison:
     @property
     def has_failed(self) -> bool:
         """Whether the live model gave no answer."""
-        return self.status >= BAD_STATUS
+        return self.status >= HTTPStatus.BAD_REQUEST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -367,7 +367,7 @@ def _without_run(answer: Answer) -> Answer:
 
 
 def _live(found: Answer, body: bytes) -> str:
-    if found.status < BAD_STATUS:
+    if found.status < HTTPStatus.BAD_REQUEST:
         return _shown(found.text, found.tools)
     return _shown(f"HTTP {found.status} {error_told(body)}".rstrip(), ())
 

@@ -13,6 +13,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,6 @@ __all__ = [
 
 RUNS_MAX = 5_000
 """Runs of one replay: a week of a narrow agent, and more live calls than anybody wants to start by mistake."""
-
-BAD_STATUS = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,7 +266,7 @@ def write_pairs(report: WindowReport, folder: Path, versions: Versions) -> str:
 def _outcome(report: ReplayReport) -> Any | None:
     """Return what the run would have ended with, or None where that cannot be judged."""
     final = report.final
-    if final is None or report.counterfactual == "partial" or final.status >= BAD_STATUS:
+    if final is None or report.counterfactual == "partial" or final.status >= HTTPStatus.BAD_REQUEST:
         return None
     if final.tools and not report.recorded.tools:
         return None

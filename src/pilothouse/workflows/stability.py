@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 
 from pydantic import ValidationError
 
@@ -15,7 +15,7 @@ from pilothouse.core.charter.diff import Effect, compare_charters
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.evidence import Evidence, Source
 from pilothouse.core.evidence.task import TaskResult
-from pilothouse.core.evidence.unix_time import unix_ns
+from pilothouse.core.evidence.unix_time import midnight, unix_ns
 from pilothouse.core.verdict.phases import PhaseMove
 from pilothouse.core.verdict.stability import DayRecord, Reset, StabilityClock, StabilityTerms, fold_clock
 from pilothouse.core.verdict.verdict import AgentVerdict, Status
@@ -106,11 +106,11 @@ def clock_evidence(ledger: Ledger, charter: Charter, now: datetime) -> Evidence 
     clock = read_clock(ledger, charter, now)
     if clock is None or not clock.stable_days:
         return None
-    end = datetime.combine(clock.strip[-1].day + timedelta(days=1), time.min, tzinfo=UTC)
+    end = midnight(clock.strip[-1].day + timedelta(days=1))
     return Evidence(
         kind="stability.clock",
         agent=charter.agent,
-        window_from=datetime.combine(clock.strip[0].day, time.min, tzinfo=UTC),
+        window_from=midnight(clock.strip[0].day),
         window_to=min(end, now),
         n=clock.stable_days,
         detail=f"Day {clock.stable_days} of {clock.target_days}.",
@@ -130,7 +130,7 @@ def _unwritten(days: Sequence[DayRecord], accepted_at: datetime, now: datetime) 
 def _observe(
     installation: Installation, charter: Charter, day: date, before: Sequence[DayRecord]
 ) -> DayRecord:
-    start = datetime.combine(day, time.min, tzinfo=UTC)
+    start = midnight(day)
     end = start + timedelta(days=1)
     tasks = _completed(installation, charter, start, end)
     verdicts = tuple(_verdicts_of(installation.ledger, charter.agent, start, end))

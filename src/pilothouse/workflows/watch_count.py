@@ -10,7 +10,7 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.outcome_measures import quality_is_outcome
 from pilothouse.core.evidence.type_day import TypeDay
-from pilothouse.core.statistics.rates import RateState, RateWatch
+from pilothouse.core.statistics.rates import RateReading, RateState, RateWatch
 from pilothouse.workflows.alerts import rule_for
 from pilothouse.workflows.label_rates import capacity_per_day, labels_per_day, rates_fixed
 from pilothouse.workflows.second_opinions import LABEL_TERM
@@ -93,14 +93,7 @@ class DayCounter:
         n, good = counts.rates.get(watched.counted, (0, 0))
         before = states.get(watched.metric, RateState())
         states[watched.metric], reading = watched.watch.update(before, day, n, good)
-        document: dict[str, object] = {
-            "n": n,
-            "good": good,
-            "line": reading.line,
-            "e": reading.e_value,
-            "threshold": reading.threshold,
-            "missing": reading.missing,
-        }
+        document = {"n": n, "good": good, **_evidence(reading)}
         if reading.alarm:
             document["traces"] = counts.bad.get(watched.counted, [])
             document["risen"] = str(states[watched.metric].risen or day)
@@ -124,15 +117,7 @@ class DayCounter:
             detectors=len(self._charter.task_types),
         )
         states[CONFIDENCE], reading = watch.update(states.get(CONFIDENCE, RateState()), day, n, good)
-        document: dict[str, object] = {
-            "n": n,
-            "good": good,
-            "claimed": claimed,
-            "line": reading.line,
-            "e": reading.e_value,
-            "threshold": reading.threshold,
-            "missing": reading.missing,
-        }
+        document = {"n": n, "good": good, "claimed": claimed, **_evidence(reading)}
         if reading.alarm:
             document["sentence"] = (
                 f"{name} claims {100 * claimed:.1f} % confidence and {100 * good / n:.1f} % of {n:,} answers of {day} "
@@ -224,6 +209,16 @@ class DayCounter:
             document["risen"] = str(after.risen or before.risen or day)
         layer = "verdict" if rule is not None else "warning"
         self._book.say(name, "quality", day, document, layer if loud else "quiet")
+
+
+def _evidence(reading: RateReading) -> dict[str, object]:
+    """What a detector of a rate leaves of a day."""
+    return {
+        "line": reading.line,
+        "e": reading.e_value,
+        "threshold": reading.threshold,
+        "missing": reading.missing,
+    }
 
 
 def _traffic(counts: TypeDay) -> dict[str, object]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
@@ -16,7 +16,7 @@ from pilothouse.core.evidence.review import ItemState, ReviewSource
 from pilothouse.core.evidence.score import Score
 from pilothouse.core.evidence.task import Task
 from pilothouse.core.evidence.type_day import TypeDay, fold_type_days
-from pilothouse.core.evidence.unix_time import unix_ns
+from pilothouse.core.evidence.unix_time import midnight, unix_ns
 from pilothouse.ports.feedback import FeedbackKind
 from pilothouse.ports.lake import TaskFilter
 from pilothouse.ports.review import ItemRecord
@@ -134,7 +134,7 @@ class DayReader:
         Args:
             day: The day.
         """
-        start = _midnight(day)
+        start = midnight(day)
         waiting = self._watch.queue.items(
             self._charter.agent, states=OPEN, sources=(ReviewSource.SAMPLED,), since=start
         )
@@ -150,7 +150,7 @@ class DayReader:
         Args:
             day: The day, over.
         """
-        start = _midnight(day)
+        start = midnight(day)
         found = self._watch.queue.items(self._charter.agent, states=DECIDED, since=start - DECIDED_WITHIN)
         return dict(
             Counter(
@@ -177,10 +177,10 @@ class DayReader:
         }
 
     def _fill(self, days: Sequence[date]) -> None:
-        start, end = _midnight(days[0]), _midnight(days[-1]) + DAY
+        start, end = midnight(days[0]), midnight(days[-1]) + DAY
         low, high = unix_ns(start), unix_ns(end)
         installation, agent = self._watch.room.installation, self._charter.agent
-        kept = {day: WatchedDay(start=_midnight(day)) for day in days}
+        kept = {day: WatchedDay(start=midnight(day)) for day in days}
         for task in installation.lake.window(TaskFilter(agent=agent, from_ns=low, to_ns=high)):
             one = kept[_day_of(task.start_ns)]
             one.tasks.append(task)
@@ -209,7 +209,3 @@ class DayReader:
 
 def _day_of(at_ns: int) -> date:
     return datetime.fromtimestamp(at_ns // 1_000_000_000, UTC).date()
-
-
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time.min, tzinfo=UTC)

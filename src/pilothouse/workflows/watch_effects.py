@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.outcome_measures import quality_is_outcome
+from pilothouse.core.evidence.unix_time import midnight
 from pilothouse.core.statistics.quality import quality_interval
 from pilothouse.core.statistics.results import Estimate
 from pilothouse.core.statistics.warning import BURST_EVERY_DAYS
@@ -64,7 +65,7 @@ def _alarm(watch: WatchRoom, reading: WatchReading, document: Mapping[str, Any],
         sentence=_sentence(watch, reading, document),
         task_type=reading.task_type or None,
         traces=tuple(document.get("traces", ())),
-        onset=_midnight(date.fromisoformat(document.get("risen") or reading.day.isoformat())),
+        onset=midnight(date.fromisoformat(document.get("risen") or reading.day.isoformat())),
     )
     return raise_alert(watch.room, firing, now).opened
 
@@ -147,7 +148,3 @@ def _weighted(strata: list[Any]) -> float:
     """Share of good answers of strata with too few labels for an interval."""
     total = sum(one.judged for one in strata)
     return sum(one.judged / total * (one.good + 0.5) / (one.labelled + 1) for one in strata) if total else 0.0
-
-
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time.min, tzinfo=UTC)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
@@ -13,6 +13,7 @@ from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.binding import InForce, binding_in_force
 from pilothouse.core.evidence.evidence import Evidence, Scope, Source
 from pilothouse.core.evidence.kinds import kind_named
+from pilothouse.core.evidence.unix_time import midnight
 from pilothouse.errors import Conflict
 from pilothouse.ports.watch import WatchReading, WatchStep
 from pilothouse.workflows.label_rates import BURST
@@ -118,7 +119,7 @@ class _Writer:
         self, kind: str, scope: Scope | None, version: str | None, end: date, **fields: object
     ) -> Evidence:
         where = scope or Scope()
-        until = min(datetime.combine(end + timedelta(days=1), time.min, tzinfo=UTC), self._now)
+        until = min(midnight(end + timedelta(days=1)), self._now)
         values: dict[str, object] = {
             "kind": kind,
             "agent": self._charter.agent,

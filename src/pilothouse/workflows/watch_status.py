@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -15,6 +15,7 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.operations import Alert
 from pilothouse.core.evidence.outcome_measures import quality_is_outcome
+from pilothouse.core.evidence.unix_time import midnight
 from pilothouse.core.statistics.change import baseline_floor
 from pilothouse.core.statistics.detection import Detectability, DetectionDesign, detectability
 from pilothouse.core.statistics.intervals import jeffreys_interval
@@ -388,8 +389,7 @@ def _row(
 def _lag(readings: Sequence[WatchReading]) -> float | None:
     """Median time from the end of a day until it was counted, of the last seven counted ones."""
     lags = sorted(
-        (one.at - datetime.combine(one.day + timedelta(days=1), time.min, tzinfo=UTC)) / timedelta(days=1)
-        for one in readings[-7:]
+        (one.at - midnight(one.day + timedelta(days=1))) / timedelta(days=1) for one in readings[-7:]
     )
     return max(lags[len(lags) // 2], 0.0) if lags else None
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.evidence.unix_time import midnight
 from pilothouse.core.statistics.results import NotEnoughEvidence
 from pilothouse.errors import Conflict
 from pilothouse.ports.watch import WatchReading, WatchState, WatchStep
@@ -100,8 +101,8 @@ def _drift(
     # Of several weeks that are due, the newest counts: the older ones are history nobody can act on.
     due += WEEK * ((day - due) // WEEK)
     lake = watch.room.installation
-    start = _midnight(date.fromisoformat(state["from"]))
-    end = _midnight(due + timedelta(days=1))
+    start = midnight(date.fromisoformat(state["from"]))
+    end = midnight(due + timedelta(days=1))
     reference = tasks_between(lake, charter.agent, start, start + WEEK)
     current = tasks_between(lake, charter.agent, end - WEEK, end)
     state["last"] = due.isoformat()
@@ -160,7 +161,3 @@ def _store(  # noqa: PLR0917 - one row and its state
         readings=() if document is None else (reading,),
     )
     watch.room.watch.advance(charter.agent, [step])
-
-
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time.min, tzinfo=UTC)

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.digest import canonical_json
-from pilothouse.errors import PilothouseError
 from pilothouse.ports.ledger import CharterInForce
 from pilothouse.ports.work import Job, WorkChange
 from pilothouse.workflows.assess import Assessment
 from pilothouse.workflows.control_room import ControlRoom
+from pilothouse.workflows.every_agent import for_every_agent
 from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.paging import NOTE
 from pilothouse.workflows.report import show_weekly
@@ -57,15 +57,7 @@ class WeeklyNotes:
         Raises:
             PilothouseError: The first agent for which it failed, after all others have been looked at.
         """
-        queued, failed = 0, None
-        for record in self._room.installation.ledger.charters():
-            try:
-                queued += self._queue(record, now)
-            except PilothouseError as error:
-                failed = failed or error
-        if failed is not None:
-            raise failed
-        return queued
+        return for_every_agent(self._room.installation.ledger, lambda record: self._queue(record, now))
 
     def _queue(self, record: CharterInForce, now: datetime) -> bool:
         monday = (now - timedelta(days=now.weekday())).replace(

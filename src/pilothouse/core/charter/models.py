@@ -11,6 +11,7 @@ from pilothouse.core.charter.answers import Answer, OrNone, Section
 from pilothouse.core.charter.quantities import Count, Day, Duration, Id, Money, Number, Rate, Text
 
 __all__ = [
+    "EDITED_CHARACTERS_MIN",
     "AdversarialDataset",
     "AgentPin",
     "CallLimits",

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Moments as telemetry counts them: whole nanoseconds since 1970 UTC."""
+"""Moments as telemetry counts them: whole nanoseconds since 1970, and days, both UTC."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
-__all__ = ["unix_ns"]
+__all__ = ["midnight", "unix_ns"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -21,3 +21,16 @@ def unix_ns(moment: datetime) -> int:
         1000005000
     """
     return (moment - _EPOCH) // timedelta(microseconds=1) * 1_000
+
+
+def midnight(day: date) -> datetime:
+    """Return the moment at which a day begins.
+
+    Args:
+        day: The day, UTC.
+
+    Example:
+        >>> midnight(date(2026, 11, 29)).isoformat()
+        '2026-11-29T00:00:00+00:00'
+    """
+    return datetime.combine(day, time.min, tzinfo=UTC)

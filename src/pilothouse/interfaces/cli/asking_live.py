@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from pilothouse.settings import LOOPBACK_HOSTS
+
 if TYPE_CHECKING:
     from pilothouse.interfaces.cli.services import Services
     from pilothouse.settings import Settings
@@ -21,8 +23,6 @@ KEY_VARIABLE = "PILOTHOUSE_KEY"
 
 KNOWN_AFTER_S = 1.2
 """A running gateway knows a new key within a second."""
-
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 @contextmanager
@@ -59,5 +59,5 @@ def _is_own(upstream: str, address: str | None) -> bool:
     if address is None:
         return False
     asked, own = urlsplit(upstream), urlsplit(address)
-    same_host = asked.hostname == own.hostname or {asked.hostname, own.hostname} <= LOOPBACK
+    same_host = asked.hostname == own.hostname or {asked.hostname, own.hostname} <= {*LOOPBACK_HOSTS}
     return same_host and asked.port == own.port

@@ -14,6 +14,7 @@ import uvicorn
 
 from pilothouse.errors import Conflict, UsageError
 from pilothouse.interfaces.http.joined_writes import JoinedWritesProtocol
+from pilothouse.settings import LOOPBACK_HOSTS
 
 __all__ = ["KEEP_ALIVE_S", "bind", "compose", "only_says", "serve"]
 
@@ -32,8 +33,6 @@ KEEP_ALIVE_S = 75
 """How long an idle connection stays open: longer than the official clients keep one (5 s), or both close it in the same
 moment, and a call that was just put on it fails with a connection error although nothing is wrong."""
 
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
-
 
 def bind(host: str, port: int) -> socket.socket:
     """Open the listening socket, so that a busy port is said before anything else starts.
@@ -49,7 +48,7 @@ def bind(host: str, port: int) -> socket.socket:
         UsageError: The address is not loopback.
         Conflict: Something listens on the port already.
     """
-    if host not in LOOPBACK:
+    if host not in LOOPBACK_HOSTS:
         raise UsageError(
             f"host {host!r} is not loopback, and this version has no keys to protect an open port",
             remedy="Use --host 127.0.0.1 and put a proxy with TLS and sign-in in front.",
@@ -96,7 +95,7 @@ def compose(
         further_hosts: Names besides loopback that requests may be meant for, for example a proxy's.
     """
     mounted = dict(mounts or {})
-    hosts = {name.lower().encode() for name in (*LOOPBACK, *further_hosts)}
+    hosts = {name.lower().encode() for name in (*LOOPBACK_HOSTS, *further_hosts)}
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

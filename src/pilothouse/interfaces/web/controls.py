@@ -12,7 +12,7 @@ from pilothouse.core.charter.powers import Action
 from pilothouse.errors import UnknownName, UsageError
 from pilothouse.interfaces.web.forms import read_reason
 from pilothouse.interfaces.web.frame import Frame
-from pilothouse.interfaces.web.routing import PageRoute, Visit, see_other
+from pilothouse.interfaces.web.routing import PageRoute, Visit, page_at, see_other
 from pilothouse.workflows.agents import choose_agent
 from pilothouse.workflows.controls import end_rollback, pause_agent, resume_agent, roll_back_agent
 from pilothouse.workflows.shows.desk import PageDesk
@@ -42,8 +42,7 @@ class ControlsRoom:
 
         path = "/agents/{agent}/controls"
         return (
-            PageRoute(path=f"{path}.json", answer=show, action=Action.READ),
-            PageRoute(path=path, answer=show, action=Action.READ, is_live=True),
+            *page_at(path, show, is_live=True),
             PageRoute(path=path, answer=self._act, action=Action.OPERATE, writes=True),
             PageRoute(path=f"{path}/answer", answer=self._answer, action=Action.APPROVE, writes=True),
         )

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from pilothouse.core.charter.powers import Action
 from pilothouse.errors import UsageError
 from pilothouse.interfaces.web.frame import Frame
-from pilothouse.interfaces.web.routing import PageRoute, Visit, see_other
+from pilothouse.interfaces.web.routing import PageRoute, Visit, page_at, see_other
 from pilothouse.ports.clock import Clock
 from pilothouse.reports.hand_out import COUNTS
 from pilothouse.workflows.hand_out import HandOut, Slice
@@ -49,8 +49,7 @@ class HandOutRoom:
 
         path = "/agents/{agent}/reviews"
         return (
-            PageRoute(path=f"{path}.json", answer=show, action=Action.READ),
-            PageRoute(path=path, answer=show, action=Action.READ),
+            *page_at(path, show),
             PageRoute(path=path, answer=self._give, action=Action.ASSIGN, writes=True),
         )
 

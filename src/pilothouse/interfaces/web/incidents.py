@@ -12,7 +12,7 @@ from pilothouse.core.action.incident import IncidentState
 from pilothouse.core.charter.powers import Action
 from pilothouse.errors import UnknownName, UsageError
 from pilothouse.interfaces.web.frame import Frame
-from pilothouse.interfaces.web.routing import PageRoute, Visit, see_other
+from pilothouse.interfaces.web.routing import PageRoute, Visit, page_at, see_other
 from pilothouse.reports.incidents import HAND_OVER, build_incident, build_incidents
 from pilothouse.workflows.control_room import ControlRoom
 from pilothouse.workflows.incidents import hand_over, move, view
@@ -51,10 +51,8 @@ class IncidentRoom:
 
         form = "/agents/{agent}/incidents/{number}"
         return (
-            PageRoute(path="/incidents", answer=show_list, action=Action.READ, is_live=True),
-            PageRoute(path="/incidents.json", answer=show_list, action=Action.READ),
-            PageRoute(path="/incidents/{number:int}", answer=show, action=Action.READ, is_live=True),
-            PageRoute(path="/incidents/{number:int}.json", answer=show, action=Action.READ),
+            *page_at("/incidents", show_list, is_live=True),
+            *page_at("/incidents/{number:int}", show, is_live=True),
             PageRoute(path=form, answer=self._step, action=Action.HANDLE, writes=True),
         )
 

@@ -16,7 +16,7 @@ from pilothouse.core.evidence.task import TaskResult
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.errors import UnknownName, UsageError
 from pilothouse.interfaces.web.frame import HEADERS, Frame
-from pilothouse.interfaces.web.routing import PageRoute, Visit
+from pilothouse.interfaces.web.routing import PageRoute, Visit, page_at
 from pilothouse.ports.lake import TaskCursor, TaskFilter
 from pilothouse.reports.agent import AgentPage
 from pilothouse.reports.fleet import FleetPage
@@ -111,25 +111,20 @@ class ReadingRoom:
                 raise UnknownName("no such file", remedy="Reload the page.")
             return found
 
-        fleet, health = shown(self._fleet), shown(self._health)
+        fleet = shown(self._fleet)
         table: Sequence[tuple[str, Callable[[Visit], Response]]] = (
             ("/", fleet),
             ("/fleet.json", fleet),
-            ("/health", health),
-            ("/health.json", health),
             (f"{task}/{{span_id}}/{{field}}.txt", self._span_text),
-            (f"{agent}/agent", shown(self._agent)),
-            (f"{agent}/agent.json", shown(self._agent)),
-            (f"{agent}/readiness", shown(self._readiness)),
-            (f"{agent}/readiness.json", shown(self._readiness)),
-            (f"{agent}/tasks", shown(self._tasks)),
-            (f"{agent}/tasks.json", shown(self._tasks)),
-            (f"{task}.json", shown(self._trace)),
-            (task, shown(self._trace)),
         )
         return (
             PageRoute(path="/static/{name}", answer=static, action=None),
             *(PageRoute(path=path, answer=answer, action=Action.READ) for path, answer in table),
+            *page_at("/health", shown(self._health)),
+            *page_at(f"{agent}/agent", shown(self._agent)),
+            *page_at(f"{agent}/readiness", shown(self._readiness)),
+            *page_at(f"{agent}/tasks", shown(self._tasks)),
+            *page_at(task, shown(self._trace)),
         )
 
     def _fleet(self, _visit: Visit) -> tuple[Page, bool]:

@@ -14,7 +14,7 @@ from pilothouse.core.charter.powers import Action
 from pilothouse.errors import UnknownName, UsageError
 from pilothouse.interfaces.web.forms import REASON_MAX
 from pilothouse.interfaces.web.frame import Frame
-from pilothouse.interfaces.web.routing import PageRoute, Visit, see_other
+from pilothouse.interfaces.web.routing import PageRoute, Visit, page_at, see_other
 from pilothouse.reports.view_models import Page
 from pilothouse.workflows.agents import choose_agent
 from pilothouse.workflows.assess import Assessment
@@ -64,14 +64,10 @@ class RolloutRoom:
         executive = kept("executive", show_executive)
         compliance = kept("compliance", lambda _place, found: show_compliance(found))
         return (
-            PageRoute(path=f"{agent}/rollout", answer=rollout, action=Action.READ),
-            PageRoute(path=f"{agent}/rollout.json", answer=rollout, action=Action.READ),
-            PageRoute(path=f"{agent}/value", answer=value, action=Action.READ),
-            PageRoute(path=f"{agent}/value.json", answer=value, action=Action.READ),
-            PageRoute(path=f"{agent}/executive", answer=executive, action=Action.READ),
-            PageRoute(path=f"{agent}/executive.json", answer=executive, action=Action.READ),
-            PageRoute(path=f"{agent}/compliance", answer=compliance, action=Action.READ),
-            PageRoute(path=f"{agent}/compliance.json", answer=compliance, action=Action.READ),
+            *page_at(f"{agent}/rollout", rollout),
+            *page_at(f"{agent}/value", value),
+            *page_at(f"{agent}/executive", executive),
+            *page_at(f"{agent}/compliance", compliance),
             PageRoute(
                 path=f"{agent}/rollout/request", answer=self._request, action=Action.OPERATE, writes=True
             ),

@@ -32,6 +32,7 @@ __all__ = [
     "PageRoute",
     "Room",
     "Visit",
+    "page_at",
     "see_other",
     "session_of",
 ]
@@ -94,6 +95,22 @@ class PageRoute:
     action: Action | None
     writes: bool = False
     is_live: bool = False
+
+
+def page_at(
+    path: str, answer: Callable[[Visit], Response], *, is_live: bool = False
+) -> tuple[PageRoute, PageRoute]:
+    """Return the two addresses of a page that is read: the same as JSON, and the page.
+
+    Args:
+        path: Address of the page.
+        answer: Makes either, as the address asks.
+        is_live: Whether an open page is told when it has changed.
+    """
+    return (
+        PageRoute(path=f"{path}.json", answer=answer, action=Action.READ),
+        PageRoute(path=path, answer=answer, action=Action.READ, is_live=is_live),
+    )
 
 
 class Room(Protocol):

@@ -14,7 +14,7 @@ from pilothouse.core.charter.powers import Action, may_act
 from pilothouse.errors import UnknownName
 from pilothouse.interfaces.web.forms import word_of
 from pilothouse.interfaces.web.frame import Frame
-from pilothouse.interfaces.web.routing import PageRoute, Visit, see_other
+from pilothouse.interfaces.web.routing import PageRoute, Visit, page_at, see_other
 from pilothouse.ports.curation import CurationStore
 from pilothouse.reports.run_page import CaseOffer
 from pilothouse.workflows.in_force import charter_of
@@ -54,8 +54,7 @@ class RunRoom:
 
         path = "/agents/{agent}/runs/{run}"
         return (
-            PageRoute(path=f"{path}.json", answer=show, action=Action.READ),
-            PageRoute(path=path, answer=show, action=Action.READ),
+            *page_at(path, show),
             PageRoute(path=path, answer=self._make_case, action=Action.CURATE, writes=True),
         )
 

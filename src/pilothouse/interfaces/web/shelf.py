@@ -7,10 +7,9 @@ from collections.abc import Callable, Sequence
 
 from starlette.responses import Response
 
-from pilothouse.core.charter.powers import Action
 from pilothouse.interfaces.web.forms import word_of
 from pilothouse.interfaces.web.frame import Frame
-from pilothouse.interfaces.web.routing import PageRoute, Visit
+from pilothouse.interfaces.web.routing import PageRoute, Visit, page_at
 from pilothouse.reports.view_models import Page
 from pilothouse.workflows.shows.desk import AGENT_PAGES, PageDesk
 
@@ -39,10 +38,7 @@ class ShelfRoom:
                 governed = page.agent is None or self._is_governed(page.agent)
                 return frame.answer(visit.request, page, governed=governed, viewer=visit.viewer)
 
-            return (
-                PageRoute(path=f"{path}.json", answer=answer, action=Action.READ),
-                PageRoute(path=path, answer=answer, action=Action.READ),
-            )
+            return page_at(path, answer)
 
         def of_agent(name: str) -> Callable[[Visit], Page]:
             def show(visit: Visit) -> Page:

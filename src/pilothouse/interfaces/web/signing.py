@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from pilothouse.core.charter.powers import Action
 from pilothouse.interfaces.web.frame import Frame
-from pilothouse.interfaces.web.routing import PageRoute, Visit, see_other
+from pilothouse.interfaces.web.routing import PageRoute, Visit, page_at, see_other
 from pilothouse.ports.clock import Clock
 from pilothouse.ports.ledger import Ledger
 from pilothouse.reports.signing import build_signing
@@ -49,8 +49,7 @@ class SigningRoom:
 
         agent = "/agents/{agent}"
         return (
-            PageRoute(path=f"{agent}/sign", answer=show, action=Action.READ),
-            PageRoute(path=f"{agent}/sign.json", answer=show, action=Action.READ),
+            *page_at(f"{agent}/sign", show),
             PageRoute(path=f"{agent}/sign", answer=self._sign, action=Action.SIGN, writes=True),
         )
 

@@ -13,7 +13,7 @@ from pilothouse.core.charter.powers import Action
 from pilothouse.errors import UnknownName, UsageError
 from pilothouse.interfaces.web.forms import read_reason
 from pilothouse.interfaces.web.frame import Frame
-from pilothouse.interfaces.web.routing import PageRoute, Visit, see_other
+from pilothouse.interfaces.web.routing import PageRoute, Visit, page_at, see_other
 from pilothouse.reports.waivers import WAIVER_DAYS
 from pilothouse.workflows.agents import choose_agent
 from pilothouse.workflows.shows.desk import PageDesk
@@ -45,8 +45,7 @@ class WaiverRoom:
 
         path = "/agents/{agent}/waivers"
         return (
-            PageRoute(path=f"{path}.json", answer=show, action=Action.READ),
-            PageRoute(path=path, answer=show, action=Action.READ),
+            *page_at(path, show),
             PageRoute(path=path, answer=self._waive, action=Action.SIGN, writes=True),
         )
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pilothouse.core.charter.models import EDITED_CHARACTERS_MIN
 from pilothouse.errors import DigestMismatch
 from pilothouse.runtime.context.conversation import is_said_by_model, tool_names, tool_results, tool_uses
 
@@ -29,9 +30,6 @@ __all__ = [
     "recall_id",
     "restore",
 ]
-
-NOTE_CHARACTERS_MIN = 200
-"""A shorter result costs about what its note costs."""
 
 DIGEST_CHARACTERS = 16
 """Hex digits of the digest in an id: one in 10^19 for two results of a run."""
@@ -125,7 +123,7 @@ def apply_edits(request: dict[str, Any], policy: EditPolicy, *, run: str = "") -
     for path, call_id, holder, name, reason in _chosen(edited, policy, can_recall=can_recall):
         content = holder[name]
         text = _plain(content)
-        if len(text) < NOTE_CHARACTERS_MIN or any(pin in text for pin in policy.pinned):
+        if len(text) < EDITED_CHARACTERS_MIN or any(pin in text for pin in policy.pinned):
             continue
         digest = hashlib.sha256(_canonical(content).encode("utf-8", "surrogatepass")).hexdigest()
         note = _note(len(text), reason, recall_id(run, digest), can_recall=can_recall)

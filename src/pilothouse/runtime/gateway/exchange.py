@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from http import HTTPStatus
 from random import Random
 
 import msgspec
@@ -27,7 +28,6 @@ from pilothouse.runtime.resilience.breaker import Permit, Settled
 __all__ = ["Exchange"]
 
 ERROR_BYTES_MAX = 8 << 20
-BAD_STATUS = 400
 
 
 class _Over(Exception):
@@ -123,8 +123,8 @@ class Exchange:
             self._end(attempt, failed.kind)
             return None
         attempt.status = answer.status
-        self._end(attempt, "" if answer.status < BAD_STATUS else f"status_{answer.status}")
-        if answer.status >= BAD_STATUS:
+        self._end(attempt, "" if answer.status < HTTPStatus.BAD_REQUEST else f"status_{answer.status}")
+        if answer.status >= HTTPStatus.BAD_REQUEST:
             return None
         return Whole(answer.status, answer.headers, whole, answer.encoding)
 
@@ -255,7 +255,7 @@ class Exchange:
         )
 
     async def _take(self, member: Member, answer: UpstreamAnswer) -> Failure | None:
-        if answer.status >= BAD_STATUS:
+        if answer.status >= HTTPStatus.BAD_REQUEST:
             body = await answer.read_all(ERROR_BYTES_MAX)
             return Failure.of_status(answer.status, answer.headers, body, datetime.now(UTC))
         return await self.relay.take(member, answer, began=self._began)

@@ -16,12 +16,9 @@ from pilothouse.runtime.resilience.rate_limit import RateLimiter
 from pilothouse.runtime.resilience.retry import RetryPolicy
 from pilothouse.runtime.tools.schema import SchemaCheck
 from pilothouse.runtime.tools.workers import Workers
+from pilothouse.settings import LOOPBACK_HOSTS
 
 __all__ = ["GovernedTool", "gate_policy", "governed_tools"]
-
-
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-"""This machine: nothing leaves it."""
 
 
 class GovernedTool:
@@ -75,7 +72,7 @@ class GovernedTool:
         if host is None:
             return True
         name = host.lower().rpartition(":")[0]
-        return name in LOOPBACK or not self.hosts.isdisjoint((host.lower(), name))
+        return name in LOOPBACK_HOSTS or not self.hosts.isdisjoint((host.lower(), name))
 
     @property
     def workers(self) -> Workers:

@@ -7,8 +7,8 @@ import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from pilothouse.errors import PilothouseError
 from pilothouse.reports.view_models import Page
+from pilothouse.workflows.every_agent import for_every_agent
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.kept_pages import Make
 from pilothouse.workflows.report import show_executive
@@ -63,12 +63,8 @@ class PagesAhead:
         if time.monotonic() < self._rests_until:
             return
         makes: Mapping[str, Make[Page]] = {**_OF_AGENT, "tour": self._desk.tour}
-        began, failed = time.thread_time(), None
-        for record in self._installation.ledger.charters():
-            try:
-                self._shows.renew(record.agent, makes)
-            except PilothouseError as error:
-                failed = failed or error
-        self._rests_until = time.monotonic() + (time.thread_time() - began) / AHEAD_SHARE
-        if failed is not None:
-            raise failed
+        began = time.thread_time()
+        try:
+            for_every_agent(self._installation.ledger, lambda record: self._shows.renew(record.agent, makes))
+        finally:
+            self._rests_until = time.monotonic() + (time.thread_time() - began) / AHEAD_SHARE
