@@ -19,9 +19,10 @@ def settle_down() -> None:
     """Do this once, in the process of a server, when everything is loaded.
 
     Modules, classes and connections are then never looked at again; a full look at half a million of them stops every
-    answer for tens of milliseconds.
+    answer for tens of milliseconds. A part that makes more and without cycles has asked for a wider limit when it was
+    opened, as the lake does; it keeps it.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(YOUNG_MAX, 20, 20)
+    gc.set_threshold(max(YOUNG_MAX, gc.get_threshold()[0]), 20, 20)
     sys.setswitchinterval(TURN_S)
