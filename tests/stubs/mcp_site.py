@@ -22,6 +22,7 @@ from mcp_types import CallToolResult, ListToolsResult, TextContent, Tool
 from pilothouse.app.mcp import SERVERS_FILE, mcp_endpoint
 from pilothouse.app.runs import open_run_log
 from pilothouse.core.charter.contract import file_digest
+from pilothouse.interfaces.http.joined_writes import JoinedWritesProtocol
 from pilothouse.interfaces.http.server import compose, only_says
 from pilothouse.ledger.controls import SqlControls
 from pilothouse.ledger.credentials import SqlCredentials
@@ -86,11 +87,11 @@ class Erp:
 
 
 @asynccontextmanager
-async def served(app):
+async def served(app, **how):
     """Serve an ASGI application on a free port of loopback; gives its address."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
-    config = uvicorn.Config(app, log_level="critical", access_log=False, lifespan="off", ws="none")
+    config = uvicorn.Config(app, log_level="critical", access_log=False, lifespan="off", ws="none", **how)
     server = uvicorn.Server(config)
     config.load()
     server.lifespan = config.lifespan_class(config)
@@ -204,7 +205,7 @@ async def mcp_site(folder, **server):
             nothing = only_says("nothing")
             app = compose(otlp=nothing, pages=nothing, metrics=str, health=dict, mounts={"mcp": endpoint.app})
             try:
-                async with served(app) as origin:
+                async with served(app, http=JoinedWritesProtocol) as origin:
                     site.erp_host = url.split("/")[2]
                     yield site, erp, origin
             finally:

@@ -187,7 +187,8 @@ def _proxy(
     task_type: str = "unknown",
 ) -> McpProxy:
     """Return the proxy of an agent; a tool that is not what was reviewed is kept in the ledger and told."""
-    from pilothouse.runtime.tools.mcp_proxy import McpProxy, PinChange
+    from pilothouse.runtime.tools.mcp_pins import PinChange
+    from pilothouse.runtime.tools.mcp_proxy import McpProxy
 
     def tell(change: PinChange) -> None:
         ledger.record(

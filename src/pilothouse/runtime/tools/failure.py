@@ -145,7 +145,9 @@ def was_sent(error: BaseException) -> bool:
 
 def _kind(error: BaseException, codes: Mapping[str, ToolErrorKind]) -> ToolErrorKind:
     status = _status(error)
-    for code in (str(status), type(error).__name__, str(getattr(error, "code", ""))):
+    # Beside a status only a code of its own is one: aiohttp has a property of that name which repeats the status, and warns.
+    own = getattr(error, "code", "") if status is None else vars(error).get("code", "")
+    for code in (str(status), type(error).__name__, str(own)):
         if code in codes:
             return codes[code]
     if status is not None:

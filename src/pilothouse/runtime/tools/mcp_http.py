@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
+from pilothouse.runtime.tools.mcp_plain import answer_plain, may_be_plain, read_plain
 from pilothouse.runtime.tools.mcp_proxy import McpProxy
 
 __all__ = ["BODY_BYTES_MAX", "McpHttp"]
@@ -46,6 +47,14 @@ class McpHttp:
         """Answer one request as an ASGI application does."""
         if self._running is None:
             self._running = asyncio.create_task(self._live(), name="mcp-http")
+        if may_be_plain(scope["method"], scope["headers"]):
+            taken = await _taken(receive)
+            body = b"".join(one.get("body", b"") for one in taken)
+            call = read_plain(self.proxy, scope["headers"], body) if len(body) <= BODY_BYTES_MAX else None
+            if call is not None:
+                await answer_plain(self.proxy, call, receive, send)
+                return
+            receive = _again(taken, receive)
         await self._ready.wait()
         await self._manager.handle_request(scope, receive, send)
 
@@ -65,3 +74,26 @@ class McpHttp:
         finally:
             self._ready.set()
             await self.proxy.close()
+
+
+async def _taken(receive: Receive) -> list[MutableMapping[str, Any]]:
+    """Return the messages of a request's body, at most as many as are needed to see that it is too large."""
+    messages, size = [], 0
+    while size <= BODY_BYTES_MAX:
+        message = await receive()
+        messages.append(message)
+        size += len(message.get("body", b""))
+        if not message.get("more_body"):
+            break
+    return messages
+
+
+def _again(taken: Sequence[MutableMapping[str, Any]], receive: Receive) -> Receive:
+    """Return what receives these messages once more, and then the rest."""
+    waiting = iter(taken)
+
+    async def receive_again() -> MutableMapping[str, Any]:
+        message = next(waiting, None)
+        return await receive() if message is None else message
+
+    return receive_again

@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-
-from mcp.server.context import ServerRequestContext
 
 from pilothouse.core.evidence.loops import NO_RUN
 
@@ -43,17 +42,14 @@ class Said:
     token: str | None = None
 
 
-def read_said(context: ServerRequestContext[Any]) -> Said:
-    """Read a request's own words from its `_meta`, and from its headers where it has some.
+def read_said(meta: Mapping[str, Any] | None, headers: Mapping[str, str] | None) -> Said:
+    """Read a request's own words.
 
     Args:
-        context: The request.
+        meta: Its `_meta`.
+        headers: Its headers by name in small letters, where it came over HTTP.
     """
-    meta: Any = getattr(context, "meta", None)
-    if meta is not None and not isinstance(meta, dict):
-        meta = meta.model_dump() if hasattr(meta, "model_dump") else None
-    meta = meta or {}
-    headers: Any = getattr(context.request, "headers", None) or {}
+    meta, headers = meta or {}, headers or {}
     run, parent = _trace(str(meta.get("traceparent") or headers.get("traceparent") or ""))
     token = str(meta.get(TASK_META) or headers.get(TASK_HEADER) or "")[:TOKEN_CHARACTERS_MAX]
     task_type = str(headers.get(TASK_TYPE_HEADER) or "")[:TASK_TYPE_CHARACTERS_MAX]

@@ -10,11 +10,10 @@ from typing import Any
 import httpx2
 from mcp.client.streamable_http import streamable_http_client
 
+from pilothouse.runtime.tools.mcp_stateless import REFUSED
 from pilothouse.runtime.tools.mcp_wire import Wire
 
 __all__ = ["signed_in"]
-
-REFUSED = frozenset({401, 403})
 
 
 class _SignIn(httpx2.Auth):
@@ -33,18 +32,19 @@ class _SignIn(httpx2.Auth):
 
 @asynccontextmanager
 async def signed_in(
-    url: str, headers: Callable[[], Mapping[str, str]], on_refused: Callable[[], None]
+    url: str, wire: Wire, headers: Callable[[], Mapping[str, str]], on_refused: Callable[[], None]
 ) -> AsyncIterator[Any]:
     """Connect to a server; give what the SDK's client talks through.
 
     Args:
         url: Its address.
+        wire: Connections to it; closed at the end.
         headers: Returns the headers of the next request.
         on_refused: Told when the server does not accept them.
     """
     auth = _SignIn(headers, on_refused)
     async with (
-        httpx2.AsyncClient(auth=auth, transport=Wire(), trust_env=False) as client,
+        httpx2.AsyncClient(auth=auth, transport=wire, trust_env=False) as client,
         streamable_http_client(url, http_client=client) as streams,
     ):
         yield streams

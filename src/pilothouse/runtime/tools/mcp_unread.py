@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from mcp_types import CallToolRequestParams, CallToolResult, TextContent, Tool, ToolAnnotations
+from mcp_types import Tool, ToolAnnotations
 
 from pilothouse.errors import ToolError
 from pilothouse.runtime.tools.runtime import ToolRuntime
@@ -60,43 +60,44 @@ _CHECKS = {
 }
 
 
-def answer_about_unread(runtime: ToolRuntime, params: CallToolRequestParams, run: str) -> dict[str, Any]:
+def answer_about_unread(runtime: ToolRuntime, shown: str, args: dict[str, Any], run: str) -> dict[str, Any]:
     """Answer a call of one of these tools.
 
     Args:
         runtime: What decides about calls.
-        params: The call.
+        shown: Name of the tool.
+        args: Arguments.
         run: Run id.
 
     Raises:
         ToolError: Wrong arguments, or nothing is hidden in this run.
     """
-    args = dict(params.arguments or {})
-    problem = _CHECKS[params.name].problem(args)
+    problem = _CHECKS[shown].problem(args)
     presenter = runtime.door.presenter
     unread = presenter.unread(run) if presenter is not None else None
     if problem is not None or unread is None:
         raise ToolError(
-            f"{params.name}: {problem or 'nothing is hidden in this run'}",
+            f"{shown}: {problem or 'nothing is hidden in this run'}",
             remedy="Use names as results of this run gave them.",
             kind="invalid_input",
-            subject=params.name,
+            subject=shown,
         )
-    if params.name == "pilothouse_reveal":
+    if shown == "pilothouse_reveal":
         return {"value": unread.reveal(args["name"])}
-    if params.name == "pilothouse_matching":
+    if shown == "pilothouse_matching":
         return {"names": unread.matching(args["names"], args["how"], args["words"])}
     return {"found": unread.extract(args["name"], args["type"])}
 
 
-def answer_of(shown: Any) -> CallToolResult:
+def answer_of(shown: Any, *, is_error: bool = False) -> dict[str, Any]:
     """Return what a model may read as an answer of the protocol.
 
     Args:
         shown: Plain JSON data.
+        is_error: Whether it is a refusal.
     """
-    structured = shown if isinstance(shown, dict) else {"result": shown}
-    return CallToolResult(
-        content=[TextContent(type="text", text=json.dumps(shown, ensure_ascii=False))],
-        structured_content=structured,
-    )
+    return {
+        "content": [{"type": "text", "text": json.dumps(shown, ensure_ascii=False)}],
+        "structuredContent": shown if isinstance(shown, dict) else {"result": shown},
+        "isError": is_error,
+    }

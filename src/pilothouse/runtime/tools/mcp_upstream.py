@@ -15,12 +15,17 @@ from typing import Any, TypeVar
 from mcp.client.client import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp.shared.dispatcher import ProgressFnT
+from mcp.shared.inbound import find_invalid_x_mcp_header, x_mcp_header_map
 from mcp_types import CallToolResult, Tool
+from mcp_types.methods import serialize_server_result
+from mcp_types.version import LATEST_MODERN_VERSION, MODERN_PROTOCOL_VERSIONS
 
 from pilothouse.core.charter.contract import manifest_digest
 from pilothouse.runtime.tools.credentials import CredentialBroker
 from pilothouse.runtime.tools.mcp_servers import UpstreamAddress
 from pilothouse.runtime.tools.mcp_sign_in import signed_in
+from pilothouse.runtime.tools.mcp_stateless import CLIENT, StatelessCalls
+from pilothouse.runtime.tools.mcp_wire import Wire
 
 __all__ = [
     "PAGES_MAX",
@@ -75,6 +80,8 @@ class Upstream:
         self._is_refused = False
         self._task: asyncio.Task[None] | None = None
         self._open: Client | None = None
+        self._stateless: StatelessCalls | None = None
+        self._plain: dict[str, Tool] = {}
         self._waiting: list[asyncio.Future[Client]] = []
         self._wanted, self._broken = asyncio.Event(), asyncio.Event()
         self.changes = 0
@@ -84,30 +91,51 @@ class Upstream:
         """Return what the server says about its tools, at most `TOOLS_MAX` from `PAGES_MAX` pages.
 
         Raises:
-            UpstreamGone: It does not answer.
+            UpstreamGone: It is not there.
+            TimeoutError: It does not answer.
         """
-        return await self._asked(_list, LIST_S)
+        async with asyncio.timeout(LIST_S):
+            found = await self._asked(_list)
+        self._plain = {tool.name: tool for tool in found if _is_plain(tool)}
+        return found
 
     async def call(
-        self, tool: str, args: dict[str, Any], timeout_s: float, *, on_progress: ProgressFnT | None = None
-    ) -> CallToolResult:
-        """Call a tool of the server; when the caller gives up, the server is told.
+        self, tool: str, args: dict[str, Any], *, on_progress: ProgressFnT | None = None
+    ) -> dict[str, Any]:
+        """Call a tool of the server; when the caller gives up, the server is told. How long it waits is the caller's.
 
         Args:
             tool: Name on the server.
             args: Arguments.
-            timeout_s: Longest wait, seconds.
             on_progress: Told how far the server says it is.
+
+        Returns:
+            The result as it stands on the wire of the latest revision, whichever the server speaks.
 
         Raises:
             UpstreamGone: It went away.
-            TimeoutError: It did not answer in time.
         """
 
-        async def ask(client: Client) -> CallToolResult:
-            return await client.call_tool(tool, args, progress_callback=on_progress)
+        async def ask(client: Client) -> dict[str, Any]:
+            if on_progress is None:
+                result = await self._called_at_once(client, tool, args)
+                if result is not None:
+                    return result
+            answer = await client.call_tool(tool, args, progress_callback=on_progress)
+            said = answer.model_dump(mode="json", by_alias=True, exclude_none=True)
+            return serialize_server_result("tools/call", LATEST_MODERN_VERSION, said)
 
-        return await self._asked(ask, timeout_s)
+        return await self._asked(ask)
+
+    async def _called_at_once(self, client: Client, tool: str, args: dict[str, Any]) -> dict[str, Any] | None:
+        """Call a tool without the SDK's client, where one request is all there is to a call; else None."""
+        listed, version = self._plain.get(tool), client.protocol_version
+        if self._stateless is None or listed is None or version not in MODERN_PROTOCOL_VERSIONS:
+            return None
+        result = await self._stateless.call(version, tool, args)
+        if result is not None and listed.output_schema is not None and not result.get("isError"):
+            await client.session.validate_tool_result(tool, CallToolResult.model_validate(result))
+        return result
 
     async def close(self) -> None:
         """End the connection, and the program where we started one."""
@@ -129,13 +157,12 @@ class Upstream:
             return dict(asked)
         return {name: self._broker.filled(text, host=self.address.host) for name, text in asked.items()}
 
-    async def _asked(self, ask: Callable[[Client], Awaitable[T]], timeout_s: float) -> T:
+    async def _asked(self, ask: Callable[[Client], Awaitable[T]]) -> T:
         """Ask the server once, in the caller's own task: a caller that gives up has its request taken back."""
         self._filled()  # said before anything is sent, and also while a connection still stands
         client = self._open or await self._connected()
         try:
-            async with asyncio.timeout(timeout_s):
-                return await ask(client)
+            return await ask(client)
         except TimeoutError:
             raise
         except Exception as error:
@@ -200,8 +227,10 @@ class Upstream:
                 command=address.command[0], args=list(address.command[1:]), env=self._filled()
             )
         else:
-            server = signed_in(address.url, self._filled, self._note_refusal)
-        return Client(server, message_handler=self._heard, cache=None)
+            wire = Wire()
+            server = signed_in(address.url, wire, self._filled, self._note_refusal)
+            self._stateless = StatelessCalls(address.url, wire, self._filled, self._note_refusal)
+        return Client(server, message_handler=self._heard, cache=None, client_info=CLIENT)
 
     def _note_refusal(self) -> None:
         self._is_refused = True
@@ -232,9 +261,16 @@ async def _list(client: Client) -> list[Tool]:
     return found[:TOOLS_MAX]
 
 
+def _is_plain(tool: Tool) -> bool:
+    """Whether no argument of a tool travels as a header as well; that is the SDK's to know."""
+    return find_invalid_x_mcp_header(tool.input_schema) is None and not x_mcp_header_map(tool.input_schema)
+
+
 def _is_broken(error: BaseException) -> bool:
     """Whether an error is about the connection: JSON-RPC errors are answers, everything else may be its end."""
     name = type(error).__name__
+    if name == "ClientResponseError":
+        return False
     if name in ("MCPError", "ValidationError", "RuntimeError", "InputRequiredRoundsExceededError"):
         return "closed" in str(error).lower()
     return True

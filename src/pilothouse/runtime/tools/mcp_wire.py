@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import aiohttp
 import httpx2
 
-__all__ = ["CONNECTIONS_MAX", "Wire"]
+__all__ = ["CONNECTIONS_MAX", "Wire", "body_of"]
 
 CONNECTIONS_MAX = 256
 """To one server: the tools behind it have fewer slots together."""
@@ -32,15 +32,8 @@ class Wire(httpx2.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send one request; its answer is read while it comes."""
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=_TIMEOUT,
-                auto_decompress=False,
-            )
         with _in_its_words(request):
-            answer = await self._session.request(
+            answer = await self.session().request(
                 request.method,
                 str(request.url),
                 headers=request.headers.multi_items(),
@@ -48,13 +41,34 @@ class Wire(httpx2.AsyncBaseTransport):
                 allow_redirects=False,
             )
         return httpx2.Response(
-            answer.status, headers=list(answer.raw_headers), stream=_Body(answer, request), request=request
+            answer.status, headers=list(answer.raw_headers), stream=body_of(answer, request), request=request
         )
+
+    def session(self) -> aiohttp.ClientSession:
+        """Return the connections, for what needs no client above them."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=_TIMEOUT,
+                auto_decompress=False,
+            )
+        return self._session
 
     async def aclose(self) -> None:
         """Close every connection."""
         if self._session is not None:
             await self._session.close()
+
+
+def body_of(answer: aiohttp.ClientResponse, request: httpx2.Request) -> httpx2.AsyncByteStream:
+    """Return an answer's body as the SDK's client reads one, while it comes.
+
+    Args:
+        answer: What aiohttp has read so far.
+        request: What was asked, for messages.
+    """
+    return _Body(answer, request)
 
 
 class _Body(httpx2.AsyncByteStream):

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import pytest
-from mcp_types import CallToolRequestParams
 from permissions_stub import COMMON, Boundary, call
 
 import pilothouse
@@ -69,8 +68,7 @@ def through_proxy(runtime, desk):
     shown = desk.observe(call("mail.find@1", run="f" * 32, effect="read"), FOUND)
 
     def ask(tool, **args):
-        params = CallToolRequestParams(name=f"pilothouse_{tool}", arguments=args)
-        return answer_about_unread(runtime, params, "f" * 32)
+        return answer_about_unread(runtime, f"pilothouse_{tool}", args, "f" * 32)
 
     return (
         shown,
@@ -115,21 +113,19 @@ def test_code_makes_a_text_out_of_hidden_ones_without_reading_them(world):
 )
 def test_wrong_arguments_and_runs_without_a_task_are_refused(world, args):
     runtime, desk = world
-    params = CallToolRequestParams(name=f"pilothouse_{args[0]}", arguments=args[1])
     desk.observe(call("mail.find@1", run="f" * 32, effect="read"), FOUND)
     with pytest.raises(ToolError) as caught:
-        answer_about_unread(runtime, params, "f" * 32)
+        answer_about_unread(runtime, f"pilothouse_{args[0]}", args[1], "f" * 32)
     assert caught.value.kind == "invalid_input"
-    good = CallToolRequestParams(name="pilothouse_reveal", arguments={"name": "[[hidden 1: x]]"})
     with pytest.raises(ToolError, match="nothing is hidden in this run"):
-        answer_about_unread(runtime, good, "e" * 32)
+        answer_about_unread(runtime, "pilothouse_reveal", {"name": "[[hidden 1: x]]"}, "e" * 32)
 
 
 def test_the_tools_say_that_they_read_and_answers_are_structured():
     assert sorted(UNREAD_TOOLS) == ["pilothouse_extract", "pilothouse_matching", "pilothouse_reveal"]
     assert all(tool.annotations.read_only_hint for tool in UNREAD_TOOLS.values())
-    assert answer_of([1]).structured_content == {"result": [1]}
-    assert answer_of({"a": "ä"}).content[0].text == '{"a": "ä"}'
+    assert answer_of([1])["structuredContent"] == {"result": [1]}
+    assert answer_of({"a": "ä"})["content"][0]["text"] == '{"a": "ä"}'
 
 
 def test_outside_a_task_nothing_is_hidden_and_nothing_can_be_opened(world):

@@ -124,7 +124,7 @@ def test_a_tool_that_is_not_what_was_reviewed_is_neither_shown_nor_called(mode):
 
 
 def test_a_rug_pull_is_noticed_at_the_next_look(tmp_path, monkeypatch):
-    monkeypatch.setattr("pilothouse.runtime.tools.mcp_proxy.PINS_LOOKED_AT_EVERY_S", 0.0)
+    monkeypatch.setattr("pilothouse.runtime.tools.mcp_pins.PINS_LOOKED_AT_EVERY_S", 0.0)
     mark = tmp_path / "pulled"
 
     async def work(client, _proxy):

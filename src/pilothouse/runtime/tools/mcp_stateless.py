@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One `tools/call` of the protocol without sessions, sent as the one request that it is.
+
+Since 2026-07-28 a call over HTTP is a request that says everything about itself and one answer. The SDK's client takes
+it through streams, tasks and three models, which costs more than the call; it still connects, lists, and makes every
+call that is more than this: with a session, with progress, with headers made of arguments.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from itertools import count
+from typing import Any
+
+import aiohttp
+import httpx2
+from mcp.shared.exceptions import MCPError
+from mcp.shared.inbound import (
+    MCP_METHOD_HEADER,
+    MCP_NAME_HEADER,
+    MCP_PROTOCOL_VERSION_HEADER,
+    encode_header_value,
+)
+from mcp_types import (
+    CLIENT_CAPABILITIES_META_KEY,
+    CLIENT_INFO_META_KEY,
+    HEADER_MISMATCH,
+    INVALID_REQUEST,
+    PARSE_ERROR,
+    PROTOCOL_VERSION_META_KEY,
+    Implementation,
+)
+from mcp_types.methods import serialize_server_result
+
+from pilothouse import __version__
+from pilothouse.runtime.tools.mcp_wire import Wire, body_of
+
+__all__ = ["ANSWER_BYTES_MAX", "CLIENT", "REFUSED", "StatelessCalls"]
+
+ANSWER_BYTES_MAX = 130 << 20
+"""Twice the largest result that a contract may allow, which an answer holds as text and as data; a larger one is not read
+to its end."""
+
+CLIENT = Implementation(name="pilothouse", version=__version__)
+"""Who we say that we are, in these requests and in the SDK's."""
+
+REFUSED = frozenset({401, 403})
+
+_ABOUT_THE_SERVER = REFUSED | {408, 425, 429}
+"""What a status below 500 says beside what the protocol can say: who asks, and how often."""
+
+_CLIENT = CLIENT.model_dump(by_alias=True, mode="json", exclude_none=True)
+_METHOD = "tools/call"
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+class StatelessCalls:
+    """Calls the tools of one server.
+
+    Args:
+        url: Its address.
+        wire: Connections to it.
+        headers: Returns the headers of the next request, credentials and all.
+        on_refused: Told when the server does not accept them.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        wire: Wire,
+        headers: Callable[[], Mapping[str, str]],
+        on_refused: Callable[[], None],
+    ) -> None:
+        self._url = url
+        self._wire = wire
+        self._headers = headers
+        self._on_refused = on_refused
+        self._numbers = count(1)
+
+    async def call(self, version: str, tool: str, args: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Call a tool; a caller that gives up closes the request, which tells the server.
+
+        Args:
+            version: Revision of the protocol that the server speaks, one without sessions.
+            tool: Name on the server.
+            args: Arguments.
+
+        Returns:
+            The result as the revision has it, or None when nothing was done and the SDK's client knows what to do: follow
+            a redirect, or read the list of tools again.
+
+        Raises:
+            MCPError: The server answers with an error, or with something that is no answer.
+            pydantic.ValidationError: The result is none of this revision.
+            aiohttp.ClientError: It cannot be reached, or answers with an HTTP error.
+        """
+        number = next(self._numbers)
+        meta = {
+            PROTOCOL_VERSION_META_KEY: version,
+            CLIENT_INFO_META_KEY: _CLIENT,
+            CLIENT_CAPABILITIES_META_KEY: {},
+        }
+        params = {"name": tool, "arguments": args, "_meta": meta}
+        request = {"jsonrpc": "2.0", "id": number, "method": _METHOD, "params": params}
+        said = await self._answer(
+            _json(request).encode(),
+            {
+                "accept": "application/json, text/event-stream",
+                "accept-encoding": "identity",
+                "content-type": "application/json",
+                MCP_PROTOCOL_VERSION_HEADER: version,
+                MCP_METHOD_HEADER: _METHOD,
+                MCP_NAME_HEADER: encode_header_value(tool),
+                **self._headers(),
+            },
+        )
+        if said is None:
+            return None
+        error, result = said.get("error"), said.get("result")
+        if isinstance(error, dict):
+            if error.get("code") == HEADER_MISMATCH:
+                return None
+            raise MCPError(_code(error), str(error.get("message")), error.get("data"))
+        if said.get("id") != number or not isinstance(result, dict):
+            raise MCPError(INVALID_REQUEST, "the answer belongs to no request")
+        shaped = serialize_server_result(_METHOD, version, result)
+        if "content" not in shaped:  # what is no result may still be taken for a question to the caller
+            raise MCPError(INVALID_REQUEST, "the server wants to be told more, and nobody here can")
+        return shaped
+
+    async def _answer(self, body: bytes, headers: Mapping[str, str]) -> dict[str, Any] | None:
+        """Send a request and read the JSON-RPC answer, or None for a redirect."""
+        session = self._wire.session()
+        async with session.post(self._url, data=body, headers=headers, allow_redirects=False) as answer:
+            if answer.status in REFUSED:
+                self._on_refused()
+            if 300 <= answer.status < 400:
+                return None
+            kind = answer.content_type
+            if kind == "text/event-stream" and answer.status < 400:
+                return await _from_events(answer, self._url)
+            said = _parsed(await _read(answer)) if kind == "application/json" else None
+            if answer.status >= 500 or answer.status in _ABOUT_THE_SERVER:
+                answer.raise_for_status()
+            if said is None or (answer.status >= 400 and "error" not in said):
+                raise MCPError(PARSE_ERROR, "the answer is no JSON-RPC message")
+            return said
+
+
+async def _read(answer: aiohttp.ClientResponse) -> bytes:
+    body = bytearray()
+    async for part in answer.content.iter_any():
+        body += part
+        if len(body) > ANSWER_BYTES_MAX:
+            raise MCPError(INVALID_REQUEST, f"the answer is larger than {ANSWER_BYTES_MAX} bytes")
+    return bytes(body)
+
+
+async def _from_events(answer: aiohttp.ClientResponse, url: str) -> dict[str, Any] | None:
+    """Return the first event that is an answer; what the server tells meanwhile was not asked for."""
+    request = httpx2.Request("POST", url)
+    response = httpx2.Response(
+        answer.status, headers=list(answer.raw_headers), stream=body_of(answer, request), request=request
+    )
+    try:
+        async for event in httpx2.EventSource(response, max_event_size=ANSWER_BYTES_MAX):
+            said = _parsed(event.data.encode()) if event.data else None
+            if said is not None and ("result" in said or "error" in said):
+                return said
+    except httpx2.SSEError as wrong:
+        raise MCPError(PARSE_ERROR, f"the answer is no stream of events: {wrong}") from wrong
+    raise MCPError(INVALID_REQUEST, "the answer ended before there was one")
+
+
+def _parsed(text: bytes) -> dict[str, Any] | None:
+    try:
+        said = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return said if isinstance(said, dict) else None
+
+
+def _code(error: Mapping[str, Any]) -> int:
+    code = error.get("code")
+    return code if isinstance(code, int) else INVALID_REQUEST
