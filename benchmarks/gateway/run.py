@@ -3,7 +3,7 @@
 
 Every system gets the same provider, the same requests and the same clients, in turns. Ours is
 `pilothouse up --role gateway` as a user starts it, with a charter in force (pin, budget) and the run log on.
-CPU of a system is that of its whole process, background threads included. Every request begins a run of its own,
+CPU and memory of a system are those of its process, background threads included, and of all that it starts. Every request begins a run of its own,
 which is the most that the run log can be asked for.
 """
 
@@ -49,16 +49,27 @@ def wait_for(port, timeout_s=90):
     raise SystemExit(f"nothing listens on {port}")
 
 
+def tree(pid):
+    """Return a process and those that it has started, which are part of what it costs."""
+    found = [pid]
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            found += tree(int(child))
+    return found
+
+
 def cpu_s(pid):
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
+    total = 0
+    for one in tree(pid):
+        fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+        total += int(fields[11]) + int(fields[12])
+    return total / TICK
 
 
 def rss_mb(pid):
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    return 0.0
+    """Return the memory of a system; what its processes share is counted in each of them."""
+    lines = [line for one in tree(pid) for line in Path(f"/proc/{one}/status").read_text().splitlines()]
+    return sum(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024
 
 
 class System:

@@ -12,6 +12,7 @@ import uvicorn
 
 from pilothouse.interfaces.http.gateway import gateway_app
 from pilothouse.interfaces.http.joined_writes import JoinedWritesProtocol
+from pilothouse.interfaces.http.recall import with_recall
 from pilothouse.interfaces.http.server import KEEP_ALIVE_S
 from pilothouse.ports.controls import NO_CONTROLS
 from pilothouse.ports.gateway import Provider, VirtualKey, WireProtocol
@@ -19,6 +20,7 @@ from pilothouse.runtime.gateway.gateway import Gateway
 from pilothouse.runtime.gateway.keys import make_key
 from pilothouse.runtime.gateway.policy import AgentPolicy, Directory, Pin
 from pilothouse.runtime.gateway.upstream import Upstream
+from pilothouse.runtime.runlog.call_sink import RunLogSink
 
 AGENT = "invoice-triage"
 MODEL = "m-2026-01-01"
@@ -46,9 +48,12 @@ class GatewaySite:
     Args:
         providers: Addresses by name; a name that starts with `anthropic` speaks that protocol.
         policy: What holds for `AGENT`; None for no charter.
+        log: Run log that keeps the calls too, and gives back what edits took out of them.
     """
 
-    def __init__(self, providers, policy=None, *, key_models=(), environment=None, cost_of=None, **gateway):
+    def __init__(
+        self, providers, policy=None, *, key_models=(), environment=None, cost_of=None, log=None, **gateway
+    ):
         key, prefix, digest = make_key()
         now = datetime.now(UTC)
         self.key = key
@@ -77,19 +82,20 @@ class GatewaySite:
         self.kept = Kept()
         upstream = Upstream({"STUB_KEY": SECRET})
         self.gateway = Gateway(
-            lambda: Directory(keys=self.keys, providers=self.providers, policies=self.policies),
+            self.directory,
             self,
             upstream,
             cost_of or (lambda *_: None),
-            sinks=(self.kept,),
+            sinks=(self.kept,) if log is None else (self.kept, RunLogSink(log)),
             **gateway,
         )
         self._socket = socket.socket()
         self._socket.bind(("127.0.0.1", 0))
         self._socket.listen(128)
         self.port = self._socket.getsockname()[1]
+        app = gateway_app(self.gateway)
         config = uvicorn.Config(
-            gateway_app(self.gateway),
+            app if log is None else with_recall(app, self.directory, log),
             http=JoinedWritesProtocol,
             log_level="error",
             access_log=False,
@@ -102,6 +108,9 @@ class GatewaySite:
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True
         )
+
+    def directory(self):
+        return Directory(keys=self.keys, providers=self.providers, policies=self.policies)
 
     def state(self):
         return self.controls

@@ -118,6 +118,7 @@ def running_gateway(
             **gateway.context.counters,
             **guardian.counters,
             "in_flight": gateway.in_flight,
+            **_record_counters(run_log),
             **spans.counters(),
         }
 
@@ -157,3 +158,14 @@ def running_gateway(
         spans.stop()
         save()
         record_answers(ledger, guardian.take_counts(), SystemClock().now())
+
+
+def _record_counters(run_log: RunLog) -> dict[str, int]:
+    """Return what became of the events of the run log: a lost one is a run that cannot be replayed."""
+    health = run_log.health()
+    return {
+        "events_recorded": health.written,
+        "events_lost": health.lost,
+        "events_waiting": health.waiting,
+        "record_restarts": health.restarts,
+    }

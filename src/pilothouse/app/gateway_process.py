@@ -41,7 +41,7 @@ def serve_gateway(request: ServeRequest) -> None:
         server.bind(settings.host, settings.port) as listener,
         open_ledger(settings.ledger_url) as ledger,
         running_controls(ledger) as controls,
-        open_run_log(settings) as run_log,
+        open_run_log(settings, request.on_note) as run_log,
     ):
         accept_charters(request, ledger)
         prices = PriceList(ledger)

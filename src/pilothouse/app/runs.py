@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -16,16 +16,17 @@ __all__ = ["open_run_log", "replay"]
 
 
 @contextmanager
-def open_run_log(settings: Settings) -> Iterator[Recorder]:
+def open_run_log(settings: Settings, on_note: Callable[[str], None] | None = None) -> Iterator[Recorder]:
     """Open the run log for the time of a command or of a server; several processes may have it open.
 
     Args:
         settings: Values in force.
+        on_note: Of a server: told what its operator should know. A server's run log is written by a process of its own.
     """
     from pilothouse.runtime.runlog.recorder import open_recorder
     from pilothouse.runtime.taps.spool import absorb
 
-    log = open_recorder(settings.runs_folder)
+    log = open_recorder(settings.runs_folder, on_note)
     try:
         absorb(settings.runs_folder / "spool", log)
         yield log

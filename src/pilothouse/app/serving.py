@@ -69,7 +69,7 @@ def serve(request: ServeRequest) -> None:
             room = control_room(installation, ledger)
             with (
                 running_controls(ledger) as controls,
-                open_run_log(settings) as run_log,
+                open_run_log(settings, request.on_note) as run_log,
                 running_gateway(ledger, prices, controls, node, run_log) as gateway,
                 running_pager(room, request.on_note),
             ):

@@ -49,6 +49,11 @@ class RunLogHealth(Protocol):
         """Why nothing can be written now, or None."""
         ...
 
+    @property
+    def restarts(self) -> int:
+        """How often the process that writes ended without being asked."""
+        ...
+
 
 @runtime_checkable
 class RunLog(Protocol):

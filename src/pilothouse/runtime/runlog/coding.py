@@ -9,7 +9,7 @@ conversation of n calls costs O(n) bytes.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from enum import StrEnum
 from operator import attrgetter
@@ -35,7 +35,7 @@ from pilothouse.core.evidence.run_log import (
 )
 from pilothouse.errors import MalformedRecord
 
-__all__ = ["CONTENT", "BodyReference", "decode_event", "encode_event"]
+__all__ = ["CONTENT", "BodyReference", "decode_event", "encode_event", "event_of", "values_of"]
 
 _TYPES: dict[str, type[Any]] = {
     kind.kind: kind
@@ -88,6 +88,31 @@ class BodyReference(NamedTuple):
     number: int
     digest: bytes
     size: int
+
+
+def values_of(event: Event) -> tuple[object, ...]:
+    """Return the fields of an event in their order, and its kind: what another process makes it from.
+
+    Args:
+        event: What happened.
+
+    Example:
+        >>> event_of(values_of(Denied(code="killed", reason="paused")))
+        Denied(code='killed', reason='paused')
+    """
+    values: tuple[object, ...] = _VALUES[type(event)](event)
+    return values
+
+
+def event_of(values: Sequence[object]) -> Event:
+    """Return the event that `values_of` took apart.
+
+    Args:
+        values: Its fields in their order, and its kind.
+    """
+    kind = _TYPES[str(values[-1])]
+    event: Event = kind(**dict(zip(_NAMES[kind], values, strict=False)))
+    return event
 
 
 def encode_event(event: Event, store: Callable[[bytes], BodyReference]) -> str:

@@ -17,6 +17,7 @@ from typing import Self
 from pilothouse.core.evidence.run_log import RecordedRun, RunClosed, RunState, RunSummary
 from pilothouse.errors import DigestMismatch, StorageUnavailable
 from pilothouse.ports.runlog import RUNS_PAGE_MAX
+from pilothouse.runtime.runlog.file_process import RunFileProcess
 from pilothouse.runtime.runlog.reading import find_run, list_runs, read_run
 from pilothouse.runtime.runlog.redaction import Redaction
 from pilothouse.runtime.runlog.store import RunFile
@@ -53,6 +54,7 @@ class Recorder:
         wall_ns: Callable[[], int] = time.time_ns,
         mono_ns: Callable[[], int] = time.monotonic_ns,
         disk_free: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free,
+        on_note: Callable[[str], None] | None = None,
     ) -> None:
         """Open or make the log.
 
@@ -61,15 +63,21 @@ class Recorder:
             wall_ns: Wall clock, Unix nanoseconds.
             mono_ns: Monotonic clock, nanoseconds.
             disk_free: Free bytes at a path.
+            on_note: Given, a process of its own writes, as a server's must, and this is told when it had to be started again.
         """
         self._vault = KeyVault(folder / "keys.sqlite")
         self.redaction = Redaction(self._vault.own_key())
         self._reader = connect(folder / "runs.sqlite")
         self._reading = threading.Lock()
         self._closed = False
+        self._file = (
+            RunFile(folder / "runs.sqlite", self._vault, self.redaction)
+            if on_note is None
+            else RunFileProcess(folder, on_note)
+        )
         self._writer = Writer(
             folder,
-            RunFile(folder / "runs.sqlite", self._vault, self.redaction),
+            self._file,
             wall_ns=wall_ns,
             mono_ns=mono_ns,
             disk_free=disk_free,
@@ -125,6 +133,7 @@ class Recorder:
     def erase(self, subject: str) -> int:
         """Destroy the key and the content of a data subject; events stay. Return the number of runs."""
         self._vault.destroy(subject)
+        self._file.forget([subject])
         with self._reading:
             # By default a run is its own subject, and only the others stand in the index of subjects.
             runs = self._reader.execute(
@@ -158,9 +167,10 @@ class Recorder:
                         (run,),
                     )
             self._reader.execute("COMMIT")
-        for run, subject in old:
-            if run == subject:
-                self._vault.destroy(subject)
+        own = [run for run, subject in old if run == subject]
+        for subject in own:
+            self._vault.destroy(subject)
+        self._file.forget(own)
         return len(dropped)
 
     def close(self) -> None:
@@ -180,17 +190,18 @@ class Recorder:
         self.close()
 
 
-def open_recorder(folder: Path) -> Recorder:
+def open_recorder(folder: Path, on_note: Callable[[str], None] | None = None) -> Recorder:
     """Open the run log of an installation.
 
     Args:
         folder: Its folder; made when it is not there.
+        on_note: As for `Recorder`.
 
     Raises:
         StorageUnavailable: It cannot be opened.
     """
     try:
-        return Recorder(folder)
+        return Recorder(folder, on_note=on_note)
     except (sqlite3.Error, OSError) as error:
         raise StorageUnavailable(
             f"the run log in {folder} cannot be opened: {error}",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
@@ -18,21 +18,20 @@ from pathlib import Path
 import msgspec
 
 from pilothouse.core.evidence.run_log import (
-    Event,
     IdentitySource,
     ModelRequest,
     RunClosed,
     RunOpened,
     RunState,
-    Tap,
 )
 from pilothouse.runtime.runlog.bodies import BodyShelf
 from pilothouse.runtime.runlog.coding import BodyReference, encode_event
+from pilothouse.runtime.runlog.group import Pending
 from pilothouse.runtime.runlog.redaction import Redaction
 from pilothouse.runtime.runlog.tables import HEAD, connect, insert_rows, rows_of
 from pilothouse.runtime.runlog.vault import ContentKey, KeyVault
 
-__all__ = ["Pending", "RunFile", "chained"]
+__all__ = ["RunFile", "chained"]
 
 _LINE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _QUICK_LINE = msgspec.json.Encoder()
@@ -45,19 +44,6 @@ _RUN = f"run ({', '.join(HEAD)})"
 _RUN_AGAIN = f"ON CONFLICT (id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in HEAD[2:])}"
 _EVENT = "event (id, seq, kind, at_ns, mono_ns, tap, call, digest, data)"
 _PIECE = "piece (id, address, content)"
-
-
-@dataclass(slots=True, kw_only=True)
-class Pending:
-    """An event that waits to be written."""
-
-    run: str
-    event: Event
-    call: str
-    tap: Tap
-    at_ns: int
-    mono_ns: int
-    size: int
 
 
 @dataclass(slots=True)
@@ -115,7 +101,13 @@ def chained(previous: str, *parts: object) -> str:
 
 
 class RunFile:
-    """Writes groups of events; one transaction and one sync each."""
+    """Writes groups of events; one transaction and one sync each.
+
+    Attributes:
+        restarts: 0, as no other process has it open for this one.
+    """
+
+    restarts = 0
 
     def __init__(self, path: Path, vault: KeyVault, redaction: Redaction) -> None:
         """Open the file at `path`."""
@@ -150,6 +142,26 @@ class RunFile:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
+
+    def has(self, group: Sequence[Pending]) -> bool:
+        """Return whether a group is in the file: a transaction is there as a whole, so one of its events says it.
+
+        Args:
+            group: Events as they were given to `write`; openings that only add to a run leave no trace, and are none.
+        """
+        with self._lock:
+            return any(
+                self._connection.execute(
+                    "SELECT 1 FROM event JOIN run USING (id)"
+                    " WHERE run = ? AND kind = ? AND call = ? AND at_ns = ? AND mono_ns = ?",
+                    (one.run, one.event.kind, one.call, one.at_ns, one.mono_ns),
+                ).fetchone()
+                for one in group
+            )
+
+    def forget(self, subjects: Iterable[str]) -> None:
+        """Forget the keys of subjects whose content was erased: what comes later for them gets new ones."""
+        self._vault.forget(subjects)
 
     def close(self) -> None:
         """Close the file."""

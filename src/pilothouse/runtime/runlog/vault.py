@@ -12,7 +12,7 @@ import os
 import sqlite3
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -133,6 +133,12 @@ class KeyVault:
             self._connection.execute(
                 "UPDATE subject_key SET key = NULL, erased = 1 WHERE subject = ?", (subject,)
             )
+
+    def forget(self, subjects: Iterable[str]) -> None:
+        """Look keys up again: another process may have destroyed them."""
+        with self._lock:
+            for subject in subjects:
+                self._cached.pop(subject, None)
 
     def own_key(self) -> bytes:
         """Return 32 bytes that are this installation's, for placeholders."""

@@ -16,10 +16,9 @@ from pathlib import Path
 
 from pilothouse.core.evidence.run_log import Event, Tap
 from pilothouse.errors import LimitExceeded, StorageUnavailable
-from pilothouse.runtime.runlog.coding import CONTENT
-from pilothouse.runtime.runlog.store import Pending, RunFile
+from pilothouse.runtime.runlog.group import GroupFile, Pending, RecorderHealth, size_of
 
-__all__ = ["RecorderHealth", "Writer"]
+__all__ = ["Writer"]
 
 WAITING_BYTES_MAX = 64 << 20
 """Content that may wait to be written: two of the largest bodies, or seconds of ordinary traffic."""
@@ -29,6 +28,9 @@ WAITING_EVENTS_MAX = 65_536
 
 GROUP_EVENTS_MAX = 512
 """Events of one transaction; the sync's own duration forms the group below that."""
+
+GROUP_BYTES_MAX = 4 << 20
+"""Content of one transaction, beyond which no further event joins: what a group costs in memory, several times over."""
 
 DISK_FREE_BYTES_MIN = 256 << 20
 """Below it nothing is recorded: the ledger on the same disk must still be able to write."""
@@ -41,27 +43,7 @@ TRY_AGAIN_S = 0.5
 
 DISK_LOOK_EVERY_S = 1.0
 
-EVENT_BYTES = 200
-"""What an event without content weighs in the queue."""
-
 DISK_FULL = f"less than {DISK_FREE_BYTES_MIN >> 20} MiB are free on the disk of the run log"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecorderHealth:
-    """Counters of the run log.
-
-    Attributes:
-        written: Events on disk.
-        lost: Events that could not be written.
-        waiting: Events not on disk yet.
-        trouble: Why nothing can be written now, or None.
-    """
-
-    written: int
-    lost: int
-    waiting: int
-    trouble: str | None
 
 
 @dataclass(slots=True)
@@ -85,7 +67,7 @@ class Writer:
     def __init__(
         self,
         folder: Path,
-        file: RunFile,
+        file: GroupFile,
         *,
         wall_ns: Callable[[], int],
         mono_ns: Callable[[], int],
@@ -129,7 +111,7 @@ class Writer:
             raise StorageUnavailable(
                 "the run log is closed", remedy="Start the server again: `pilothouse up`"
             )
-        size = _size(event)
+        size = size_of(event)
         with self._counting:
             full = (
                 self._waiting >= WAITING_EVENTS_MAX or self._waiting_bytes + size > WAITING_BYTES_MAX
@@ -167,7 +149,11 @@ class Writer:
         """Return the counters."""
         with self._counting:
             return RecorderHealth(
-                written=self._written, lost=self._lost, waiting=self._waiting, trouble=self.trouble()
+                written=self._written,
+                lost=self._lost,
+                waiting=self._waiting,
+                trouble=self.trouble(),
+                restarts=self._file.restarts,
             )
 
     def flush(self, timeout_s: float = 10.0) -> None:
@@ -218,6 +204,7 @@ class Writer:
         group: list[Pending] = []
         flushes: list[_Flush] = []
         item: Pending | _Flush | None = first
+        size = 0
         while True:
             if item is None:
                 return group, flushes, True
@@ -225,7 +212,8 @@ class Writer:
                 flushes.append(item)
             else:
                 group.append(item)
-            if len(group) >= GROUP_EVENTS_MAX:
+                size += item.size
+            if len(group) >= GROUP_EVENTS_MAX or size >= GROUP_BYTES_MAX:
                 return group, flushes, False
             try:
                 item = self._queue.get_nowait()
@@ -274,7 +262,3 @@ class Writer:
                 self._trouble = None
         except (sqlite3.Error, OSError) as error:
             self._trouble = str(error)
-
-
-def _size(event: Event) -> int:
-    return EVENT_BYTES + sum(len(getattr(event, name) or b"") for name in CONTENT[type(event)])

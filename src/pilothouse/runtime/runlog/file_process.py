@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes groups of events in a process of its own, so that hashing and encrypting never keep the interpreter from who answers.
+
+Python's threads take turns at one interpreter. A thread that works on a group holds it for a millisecond at each of the
+five or so times that a call needs it back, so every call that met a group was late by milliseconds. The group goes over a
+socket, and the thread that sent it waits for the answer, which needs no interpreter.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from multiprocessing.connection import Connection, Pipe
+from pathlib import Path
+
+from pilothouse.runtime.runlog.coding import values_of
+from pilothouse.runtime.runlog.group import Pending
+
+__all__ = ["RunFileProcess"]
+
+START_EVERY_S = 1.0
+"""A process that cannot stay alive is started no more often: each start costs a fifth of a second of CPU."""
+
+END_S = 10.0
+"""How long the process may take for its last group; then it is ended."""
+
+PASSED_ON = frozenset(
+    {"PATH", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT"}
+)
+"""Variables that the process gets beside those of the interpreter: no credential is one of them."""
+
+
+class RunFileProcess:
+    """`RunFile` in another process, started with the first group and again when it ended.
+
+    A group that was under way when the process ended is written by the next one, which looks first whether the group is
+    in the file: it is there as a whole or not at all.
+
+    Attributes:
+        restarts: How often the process ended without being asked.
+
+    Args:
+        folder: Folder of the log and of its keys.
+        on_note: Told when the process has to be started again.
+    """
+
+    def __init__(self, folder: Path, on_note: Callable[[str], None]) -> None:
+        self._folder = folder
+        self._on_note = on_note
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: Connection | None = None
+        self._started_s = float("-inf")
+        self.restarts = 0
+
+    def write(self, group: Sequence[Pending], lost: dict[str, int]) -> None:
+        """Write events in order, all or none, and count lost ones of runs.
+
+        Raises:
+            sqlite3.Error: Nothing was written.
+            OSError: The process ended, and so did the next one.
+        """
+        rows = [
+            (one.run, values_of(one.event), one.call, str(one.tap), one.at_ns, one.mono_ns) for one in group
+        ]
+        with self._lock:
+            try:
+                self._ask("write", rows, lost)
+            except OSError:
+                status = self._end()
+                self.restarts += 1
+                self._on_note(
+                    f"The process that writes the run log ended (status {status}). Another one goes on with what it had."
+                )
+                self._ask("write_once", rows, lost)
+
+    def forget(self, subjects: Iterable[str]) -> None:
+        """Forget the keys of subjects whose content was erased: what comes later for them gets new ones."""
+        with self._lock:
+            if self._connection is not None:
+                try:
+                    self._ask("forget", list(subjects))
+                except OSError:
+                    self._end()  # the next one knows no key
+
+    def close(self) -> None:
+        """Let the process write what it was given, and end it."""
+        with self._lock:
+            self._end()
+
+    def _ask(self, name: str, *given: object) -> None:
+        connection = self._connection or self._start()
+        try:
+            connection.send_bytes(pickle.dumps((name, given), protocol=pickle.HIGHEST_PROTOCOL))
+            failure = connection.recv_bytes().decode()
+        except (EOFError, OSError) as ended:
+            raise ConnectionResetError("the process that writes the run log ended") from ended
+        if failure:
+            raise sqlite3.OperationalError(failure)
+
+    def _start(self) -> Connection:
+        time.sleep(max(0.0, self._started_s + START_EVERY_S - time.monotonic()))
+        self._started_s = time.monotonic()
+        ours, theirs = Pipe()
+        with theirs:
+            words = [sys.executable, "-m", "pilothouse.runtime.runlog.file_process_main"]
+            self._process = subprocess.Popen(  # noqa: S603 - our own module
+                [*words, str(theirs.fileno()), str(self._folder)],
+                pass_fds=(theirs.fileno(),),
+                env=_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,  # what a terminal sends to stop the server is not meant for its last group
+            )
+        self._connection = ours
+        return ours
+
+    def _end(self) -> int | None:
+        process, self._process = self._process, None
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        if process is None:
+            return None
+        try:
+            return process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return process.wait()
+
+
+def _environment() -> dict[str, str]:
+    return {
+        name: value for name, value in os.environ.items() if name in PASSED_ON or name.startswith("PYTHON")
+    }

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The program that writes groups of events into the file of the run log, for the server that started it.
+
+It ends when its server has gone and everything that was sent is written; signals that stop servers do not stop it.
+"""
+
+from __future__ import annotations
+
+import pickle
+import signal
+import sqlite3
+import sys
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from pilothouse.core.evidence.run_log import Tap
+from pilothouse.runtime.runlog.coding import event_of
+from pilothouse.runtime.runlog.group import Pending
+from pilothouse.runtime.runlog.redaction import Redaction
+from pilothouse.runtime.runlog.store import RunFile
+from pilothouse.runtime.runlog.vault import KeyVault
+
+__all__ = ["serve"]
+
+
+def serve(connection: Connection, folder: Path) -> None:
+    """Write what is asked until the other side is closed.
+
+    Args:
+        connection: Groups come in, the reason of each failure goes out, empty for none.
+        folder: Folder of the log and of its keys.
+    """
+    vault = KeyVault(folder / "keys.sqlite")
+    file = RunFile(folder / "runs.sqlite", vault, Redaction(vault.own_key()))
+    while True:
+        try:
+            asked = connection.recv_bytes()
+        except (EOFError, OSError):
+            break
+        failure = _do(file, *pickle.loads(asked))  # noqa: S301 - from the process that started this one
+        try:
+            connection.send_bytes(failure.encode("utf-8", "replace"))
+        except OSError:
+            break
+    file.close()
+    vault.close()
+
+
+def _do(file: RunFile, name: str, given: tuple[Any, ...]) -> str:
+    """Do what is asked, and return why it failed, or empty."""
+    try:
+        if name == "forget":
+            file.forget(given[0])
+            return ""
+        group = [_pending(row) for row in given[0]]
+        if name == "write" or not file.has(group):
+            file.write(group, given[1])
+    except sqlite3.Error as error:
+        return str(error)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the next group may be written
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def _pending(row: tuple[Any, ...]) -> Pending:
+    run, values, call, tap, at_ns, mono_ns = row
+    return Pending(
+        run=run, event=event_of(values), call=call, tap=Tap(tap), at_ns=at_ns, mono_ns=mono_ns, size=0
+    )
+
+
+if __name__ == "__main__":
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, signal.SIG_IGN)
+    serve(Connection(int(sys.argv[1])), Path(sys.argv[2]))

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What waits to be written into the run log, where groups of it go, and what has become of it so far."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pilothouse.core.evidence.run_log import Event, Tap
+from pilothouse.runtime.runlog.coding import CONTENT
+
+__all__ = ["GroupFile", "Pending", "RecorderHealth", "size_of"]
+
+EVENT_BYTES = 200
+"""What an event without content weighs in the queue."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Pending:
+    """An event that waits to be written."""
+
+    run: str
+    event: Event
+    call: str
+    tap: Tap
+    at_ns: int
+    mono_ns: int
+    size: int
+
+
+class GroupFile(Protocol):
+    """Where groups of events go: a file, or the process that has it open.
+
+    Attributes:
+        restarts: How often that process ended without being asked.
+    """
+
+    restarts: int
+
+    def write(self, group: Sequence[Pending], lost: dict[str, int]) -> None:
+        """Write events in order, all or none, and count lost ones of runs."""
+        ...
+
+    def close(self) -> None:
+        """Close it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecorderHealth:
+    """Counters of the run log.
+
+    Attributes:
+        written: Events on disk.
+        lost: Events that could not be written.
+        waiting: Events not on disk yet.
+        trouble: Why nothing can be written now, or None.
+        restarts: How often the process that writes ended without being asked.
+    """
+
+    written: int
+    lost: int
+    waiting: int
+    trouble: str | None
+    restarts: int
+
+
+def size_of(event: Event) -> int:
+    """Return what an event weighs while it waits, bytes: its content, and something for itself.
+
+    Args:
+        event: What happened.
+    """
+    return EVENT_BYTES + sum(len(getattr(event, name) or b"") for name in CONTENT[type(event)])

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A process of its own writes the run log: whatever ends it, each event is there once, in order, and the chain holds."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from tests.unit.runtime.test_runlog import RUN, SECRET, conversation, record
+
+from pilothouse.core.evidence.run_log import (
+    Denied,
+    Draw,
+    IdentitySource,
+    ModelRequest,
+    ModelResponse,
+    Replayable,
+    RunOpened,
+)
+from pilothouse.errors import StorageUnavailable
+from pilothouse.runtime.runlog import file_process
+from pilothouse.runtime.runlog.file_process import RunFileProcess
+from pilothouse.runtime.runlog.recorder import Recorder
+
+
+@pytest.fixture
+def notes():
+    return []
+
+
+@pytest.fixture
+def log(tmp_path, notes, monkeypatch):
+    monkeypatch.setattr(file_process, "START_EVERY_S", 0.0)
+    with Recorder(tmp_path / "runs", on_note=notes.append) as log:
+        yield log
+
+
+def process_of(log):
+    return log._file._process
+
+
+def reasons(log, run=RUN):
+    recorded = log.read(run)
+    assert recorded.damage is None
+    return [one.event.reason for one in recorded.events if isinstance(one.event, Denied)]
+
+
+def test_what_comes_back_is_what_the_thread_would_have_written(log, tmp_path):
+    bodies = [*conversation(3), json.dumps({"messages": [f"key {SECRET}"]}).encode()]
+    odd = Draw(source="env", site="\ud800", ordinal=1 << 70, value="x")
+    found = []
+    with Recorder(tmp_path / "thread") as thread:
+        for one in (log, thread):
+            record(one, bodies[:3], version="v", identity=IdentitySource.PATH, environment={"A": None})
+            one.append(RUN, odd)
+            one.append(
+                RUN, ModelResponse(status=200, body=b"{}", chunk_sizes=(1, 2), usage={"input": 3}), call="z"
+            )
+            one.flush()
+            found.append([logged.event for logged in one.read(RUN).events])
+    assert found[0] == found[1]
+    assert found[0][-2] == odd
+    record(log, bodies[3:])
+    assert log.read(RUN).damage is None
+    written = b"".join(file.read_bytes() for file in (tmp_path / "runs").iterdir())
+    assert SECRET.encode() not in written
+    assert b"You triage" not in written
+
+
+def test_a_killed_process_is_started_again_and_nothing_is_lost_or_there_twice(log, notes):
+    log.append(RUN, RunOpened(agent="triage"))
+    for number in range(40):
+        log.append(RUN, Denied(code="x", reason=str(number)))
+        if number % 10 == 3:
+            log.flush()
+        if number % 10 == 5:
+            process_of(log).kill()
+    log.flush()
+    assert reasons(log) == [str(number) for number in range(40)]
+    assert (log.health().lost, log.health().restarts) == (0, 4)
+    assert notes[0].startswith("The process that writes the run log ended (status -9).")
+
+
+@pytest.mark.parametrize("is_written", [True, False])
+def test_a_process_that_ends_before_it_answers_is_asked_what_it_wrote(log, monkeypatch, is_written):
+    log.append(RUN, RunOpened(agent="triage"))
+    log.append(RUN, ModelRequest(route="/v1/x", body=b"before"))
+    log.flush()
+    monkeypatch.setattr(log._file, "_connection", _Ends(log._file, is_written=is_written))
+    log.append(RUN, RunOpened(agent="triage", version="v2"))
+    log.append(RUN, ModelRequest(route="/v1/x", body=b"on the way"))
+    log.append(RUN, Denied(code="x", reason="too"))
+    log.flush()
+    found = log.read(RUN)
+    kinds = Counter(one.event.kind for one in found.events)
+    assert kinds == {"run.open": 1, "model.request": 2, "deny": 1}
+    assert (found.damage, found.summary.version, log.health().lost) == (None, "v2", 0)
+
+
+class _Ends:
+    """The connection to a process that ends with a group written and not answered, or sent and not read."""
+
+    def __init__(self, file, *, is_written):
+        self._inner, self._process, self._is_written = file._connection, file._process, is_written
+
+    def send_bytes(self, sent):
+        if self._is_written:
+            self._inner.send_bytes(sent)
+            assert self._inner.poll(10)
+        self._process.kill()
+        self._process.wait()
+        if not self._is_written:
+            self._inner.send_bytes(sent)
+
+    def recv_bytes(self):
+        raise EOFError
+
+    def close(self):
+        self._inner.close()
+
+
+def test_a_process_that_never_stays_alive_is_trouble_and_the_gap_is_counted(
+    log, notes, monkeypatch, tmp_path
+):
+    record(log, conversation(1))
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    process_of(log).kill()
+    log.append(RUN, Denied(code="x", reason="lost"))
+    with pytest.raises(StorageUnavailable, match="was not written"):
+        log.flush()
+    assert "the process that writes the run log ended" in log.trouble()
+    monkeypatch.undo()
+    log.append(RUN, Denied(code="x", reason="again"))
+    log.flush()
+    assert (log.trouble(), reasons(log), log.read(RUN).summary.replayable) == (None, ["again"], Replayable.NO)
+
+
+def test_a_failure_of_the_file_is_told_in_its_words(log, tmp_path):
+    record(log, conversation(1))
+    file = RunFileProcess(tmp_path / "nowhere" / "\0", lambda _: None)
+    with pytest.raises((OSError, ValueError)):
+        file.write((), {})
+    file.close()
+    other = log._reader
+    other.execute("DROP TABLE piece")
+    log.append(RUN, ModelRequest(route="/v1/x", body=b"new"))
+    with pytest.raises(StorageUnavailable, match="no such table"):
+        log.flush()
+
+
+def test_what_comes_after_an_erasure_gets_a_new_key(log):
+    record(log, conversation(2), subject="customer-7")
+    assert log.erase("customer-7") == 1
+    record(log, conversation(2), run="6f" * 16, subject="customer-7")
+    assert log.read(RUN).summary.replayable is Replayable.ERASED
+    found = [one.event.body for one in log.read("6f" * 16).events if isinstance(one.event, ModelRequest)]
+    assert found == conversation(2)
+
+
+def test_signals_of_a_terminal_and_credentials_do_not_reach_it(log, monkeypatch, notes):
+    monkeypatch.setenv("ACME_KEY", SECRET)
+    record(log, conversation(1))
+    process = process_of(log)
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        process.send_signal(stop)
+    log.append(RUN, Denied(code="x", reason="still"))
+    log.flush()
+    assert (reasons(log), notes, process.poll()) == (["still"], [], None)
+    assert os.getsid(process.pid) != os.getsid(0)
+    assert SECRET.encode() not in Path(f"/proc/{process.pid}/environ").read_bytes()
+
+
+SERVER = """
+import os, sys
+from pathlib import Path
+from pilothouse.core.evidence.run_log import Denied, RunOpened
+from pilothouse.runtime.runlog.recorder import Recorder
+log = Recorder(Path(sys.argv[1]), on_note=print)
+log.append("5e" * 16, RunOpened(agent="triage"))
+log.flush()
+log._file._connection.recv_bytes = lambda: os.kill(os.getpid(), 9)  # after sending, before the answer
+for number in range(100):
+    log.append("5e" * 16, Denied(code="x", reason=str(number)))
+log.flush()
+"""
+
+
+def test_what_was_sent_is_written_although_the_server_is_killed(tmp_path):
+    done = subprocess.run([sys.executable, "-c", SERVER, str(tmp_path / "runs")], timeout=60, check=False)
+    assert done.returncode == -signal.SIGKILL
+    with Recorder(tmp_path / "runs") as log:
+        end = time.monotonic() + 20
+        while len(reasons(log)) < 100 and time.monotonic() < end:
+            time.sleep(0.02)
+        assert reasons(log) == [str(number) for number in range(100)]
+
+
+def test_nothing_is_started_for_a_log_that_is_only_read(log):
+    assert log.runs() == []
+    assert process_of(log) is None
