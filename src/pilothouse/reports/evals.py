@@ -13,6 +13,7 @@ from pilothouse.core.verdict.numbers import in_unit, interval, percent, short_di
 from pilothouse.core.verdict.release_verdict import ReleaseVerdict
 from pilothouse.core.verdict.verdict import AgentVerdict, ItemVerdict, Reason, Status
 from pilothouse.reports.domain import asked_section, domain_head
+from pilothouse.reports.inputs import inputs_section
 from pilothouse.reports.moments import duration_text, moment
 from pilothouse.reports.pictures import forest
 from pilothouse.reports.sections import Cell, Row, Section, SectionsPage, columns
@@ -89,6 +90,7 @@ def build_evals(
             *([_flips(newest)] if newest is not None and newest.flips else []),
             *([_decisions(releases, now)] if releases else []),
             _datasets(charter, evidence, now),
+            inputs_section(evidence, now),
             _judges(charter, evidence, now),
             asked_section(head, charter, charter.agent),
         ),

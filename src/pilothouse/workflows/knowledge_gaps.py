@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,17 +17,17 @@ from pilothouse.core.evidence.evidence import Evidence, Source
 from pilothouse.core.evidence.knowledge_gaps import AskedInput, Gap, Gaps, find_gaps
 from pilothouse.core.evidence.outcome import OutcomeStatus
 from pilothouse.core.evidence.review import ItemState, ReviewSource
-from pilothouse.core.evidence.task import Task, TaskResult
+from pilothouse.core.evidence.task import TaskResult
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.errors import PilothouseError, UnknownName
 from pilothouse.evals.dataset_checks import comparable_text
 from pilothouse.ports.curation import CurationStore
 from pilothouse.ports.feedback import FeedbackStore
-from pilothouse.ports.lake import TaskCursor, TaskFilter
 from pilothouse.ports.review import ItemRecord, ReviewQueue
 from pilothouse.workflows.case_book import case_book
 from pilothouse.workflows.few_shot_library import tested_cases
 from pilothouse.workflows.installation import Installation
+from pilothouse.workflows.newest_tasks import newest_tasks
 from pilothouse.workflows.people import Directory
 
 __all__ = ["GapAudit", "GapRoom", "audit_gaps", "gap_evidence"]
@@ -35,10 +35,6 @@ __all__ = ["GapAudit", "GapRoom", "audit_gaps", "gap_evidence"]
 WINDOW = timedelta(days=28)
 FAILURES_ENOUGH = 200
 """Failures from which an audit need not look at the whole window."""
-
-PAGE_TASKS = 10_000
-PAGES_MAX = 10
-"""Pages of tasks that are read: 100,000 inputs are half a minute of work."""
 
 FREQUENT = 0.01
 """Share of tasks from which a gap must have an owner and cases."""
@@ -151,7 +147,7 @@ def audit_gaps(room: GapRoom, charter: Charter, now: datetime) -> GapAudit:
         now: The moment.
     """
     installation, since = room.installation, now - WINDOW
-    tasks, is_whole = _tasks(installation, charter.agent, since, now)
+    tasks, is_whole = newest_tasks(installation.lake, charter.agent, since, now)
     items = {record.item.trace_id: record for record in room.queue.items(charter.agent, since=since)}
     outcomes = installation.ledger.outcomes(charter.agent, from_ns=unix_ns(since), to_ns=unix_ns(now))
     wrong = {one.trace_id for one in outcomes if one.status is OutcomeStatus.CONTRADICTED}
@@ -214,21 +210,6 @@ def gap_evidence(charter: Charter, audit: GapAudit, now: datetime) -> Evidence |
 
 def _is_wrong(record: ItemRecord) -> bool:
     return record.state in _WRONG or record.item.source is ReviewSource.HELD
-
-
-def _tasks(
-    installation: Installation, agent: str, since: datetime, now: datetime
-) -> tuple[Sequence[Task], bool]:
-    wanted = TaskFilter(agent=agent, from_ns=unix_ns(since), to_ns=unix_ns(now))
-    found: list[Task] = []
-    cursor: TaskCursor | None = None
-    for _ in range(PAGES_MAX):
-        page = installation.lake.tasks(wanted, limit=PAGE_TASKS, before=cursor)
-        found += page.tasks
-        cursor = page.next_cursor
-        if cursor is None:
-            return found, True
-    return found, False
 
 
 def _glossary(installation: Installation, charter: Charter) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from pilothouse.workflows.canary_trace import CANARY_EVERY_S, record_canary
 from pilothouse.workflows.change_freeze import FREEZE_LOOK_EVERY_S, look_at_changes
 from pilothouse.workflows.erasure import carry_out_erasures
 from pilothouse.workflows.history import freeze_changes
+from pilothouse.workflows.inputs_week import INPUTS_EVERY_S, InputsWatch
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.kept_pages import Judge, unfrozen
 from pilothouse.workflows.price_list import PRICES_EVERY_S, PriceList
@@ -185,6 +186,7 @@ def server_ticks(
             run=lambda now: record_canary(installation, intake, now),
         ),
         Tick(name="sources", every_s=SOURCES_EVERY_S, run=lambda now: look_at_sources(installation, now)),
+        Tick(name="inputs", every_s=INPUTS_EVERY_S, run=InputsWatch(installation).look),
         Tick(name="days", every_s=DAYS_EVERY_S, run=lambda now: keep_days(installation, now)),
     )
 

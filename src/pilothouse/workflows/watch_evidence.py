@@ -11,7 +11,7 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.binding import InForce, binding_in_force
-from pilothouse.core.evidence.evidence import Evidence, Scope, Source
+from pilothouse.core.evidence.evidence import WARNINGS, Evidence, Scope, Source
 from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.evidence.unix_time import midnight
 from pilothouse.errors import Conflict
@@ -98,9 +98,19 @@ class _Writer:
         scope: Scope | None = None,
         version: str | None = None,
         items: tuple[str, ...] = (),
+        warnings: int = 0,
     ) -> Evidence:
+        counts = {WARNINGS: warnings} if warnings else {}
         return self._record(
-            kind, scope, version, end, n=n, passed=passed, detail=detail[:2_000], items=items[:50]
+            kind,
+            scope,
+            version,
+            end,
+            n=n,
+            passed=passed,
+            detail=detail[:2_000],
+            items=items[:50],
+            counts=counts,
         )
 
     def rate(
@@ -266,4 +276,12 @@ def _drift(
     if document["changed"]:
         said += "; labels were bought" if answered else "; no labels were bought for it"
     del now
-    yield write.fact("drift.looked", answered, said, n=max(int(str(document["n"])), 1), end=newest.day)
+    # Drift is a reason to label and never a breach; an alarm that nobody labels for is a warning.
+    yield write.fact(
+        "drift.looked",
+        True,
+        said,
+        n=max(int(str(document["n"])), 1),
+        end=newest.day,
+        warnings=int(not answered),
+    )

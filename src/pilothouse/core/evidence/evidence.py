@@ -9,13 +9,16 @@ from typing import Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["Basis", "Binding", "Evidence", "Scope", "Source"]
+__all__ = ["WARNINGS", "Basis", "Binding", "Evidence", "Scope", "Source"]
 
 RATE_SUM_TOLERANCE = 1e-9
 """How far a stated value may lie from good/n before the record contradicts itself."""
 
 ITEMS_MAX = 50
 """Examples kept in one record; enough to open a few real cases, small enough to read."""
+
+WARNINGS = "warnings"
+"""Name among `counts` of the warnings that a passed fact gives: it holds, and its detail says what is at risk."""
 
 
 class Basis(StrEnum):

@@ -70,7 +70,7 @@ DATA = (
         asks="rare clusters named over enough inputs, and cases for each cluster of 1 % of traffic or more",
         gates=("1",),
         who=("A:benchmarks",),
-        remedy="pilothouse dataset show {labelled}",
+        remedy="pilothouse dataset tail",
         parts=(
             Part(name="clusters", kind="inputs.analysed", rule=Fact(), fresh=_QUARTER),
             Part(name="cases", kind="inputs.tail", rule=Fact(), fresh=_QUARTER),
@@ -109,7 +109,7 @@ DATA = (
         asks="no large unlabelled cluster of inputs that the baseline never saw",
         gates=("2",),
         who=("A:quality_metrics",),
-        remedy="pilothouse dataset show {labelled}",
+        remedy="pilothouse dataset tail",
         parts=(Part(kind="inputs.new_cluster", rule=Fact(), fresh=_WEEK),),
     ),
     Requirement(

@@ -14,7 +14,7 @@ from pilothouse.core.charter.operations import PhaseName
 from pilothouse.core.evidence.admission import Admitted
 from pilothouse.core.evidence.binding import InForce, binding_in_force, first_mismatch
 from pilothouse.core.evidence.digest import evidence_digest
-from pilothouse.core.evidence.evidence import Basis, Evidence, Scope
+from pilothouse.core.evidence.evidence import WARNINGS, Basis, Evidence, Scope
 from pilothouse.core.evidence.kinds import Form, Kind, kind_named
 from pilothouse.core.verdict.declared import Objection
 from pilothouse.core.verdict.expansion import OpenQuestion, Slot, committed, expand, people_in_role
@@ -398,7 +398,10 @@ def _judge_matching(case: _Case, bound: float, matching: Sequence[Evidence]) -> 
     if newest.basis is Basis.IMPORTED:
         return case.measured(Status.NO_EVIDENCE, voice.imported(), found, newest, Reason.INSUFFICIENT)
     holding = voice.holds(found, newest, lapses_at)
+    status = Status.HOLDS
+    if isinstance(case.part.rule, Fact) and newest.counts.get(WARNINGS):
+        status, holding = Status.AT_RISK, voice.warned(holding, newest)
     life = case.life()
     if lapses_at is not None and life is not None and lapses_at - bench.now <= min(LAPSE_WARNING, life / 4):
         return case.measured(Status.AT_RISK, voice.at_risk(holding, lapses_at, bench.now), found, newest)
-    return case.measured(Status.HOLDS, holding, found, newest)
+    return case.measured(status, holding, found, newest)

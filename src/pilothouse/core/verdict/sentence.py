@@ -198,6 +198,10 @@ class Voice:
             return f"{self._measured(found)}, so under {percent(found.high, 100)} at 95 % confidence; {self._committed()}."
         return f"{self._measured(found)}; {self._committed()}."
 
+    def warned(self, holding: str, record: Evidence) -> str:
+        """It holds, and its record warns of something."""
+        return f"{holding} Warning: {record.detail.rstrip('.')}."
+
     def at_risk(self, holding: str, lapses_at: datetime, now: datetime) -> str:
         """It holds, and its evidence ends soon."""
         left = lapses_at - now

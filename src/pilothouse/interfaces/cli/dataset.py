@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`pilothouse dataset`: make, show, compare and split sets of cases."""
+"""`pilothouse dataset`: make, show, compare and split sets of cases, and find what they lack."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typer
 from rich.markup import escape
 
 from pilothouse.interfaces.cli.consoles import hint_console
+from pilothouse.interfaces.cli.dataset_tail import add_tail
 from pilothouse.interfaces.cli.services import Services
 from pilothouse.settings import load_settings
 
@@ -23,9 +24,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON."
 
 
 def register(cli: typer.Typer, services: Services) -> None:
-    """Add `dataset add | show | diff | split` to the command tree."""
+    """Add `dataset add | show | diff | split | tail` to the command tree."""
     group = typer.Typer(help="Sets of cases: versioned by content, checked for leaks.", no_args_is_help=True)
     cli.add_typer(group, name="dataset")
+    add_tail(group, services)
 
     @group.command("add")
     def add(
