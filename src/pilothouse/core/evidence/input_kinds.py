@@ -161,7 +161,7 @@ def find_kinds(inputs: Sequence[frozenset[str]]) -> InputKinds:
         >>> invoices = [words_of(f"invoice {n} with order") for n in range(40)]
         >>> recalls = [words_of("urgent product recall of batch") for n in range(6)]
         >>> [(kind.name, len(kind.inputs)) for kind in find_kinds(invoices + recalls).kinds]
-        [('invoice, order, with', 40), ('batch, of, product, recall', 6)]
+        [('everything else', 40), ('batch, of, product, recall', 6)]
     """
     vocabulary, table = _table(inputs)
     leaves: dict[_Path, np.ndarray] = {(): np.arange(len(inputs))}

@@ -73,11 +73,18 @@ def test_a_name_of_two_words_is_no_kind_and_there_are_never_more_than_the_most()
     assert len(find_kinds(many).kinds) == KINDS_MAX
 
 
+def test_words_that_part_nobody_from_the_others_make_no_kind():
+    words = [f"w{chr(97 + n)}" for n in range(12)]
+    whole = [frozenset(words)] * 40
+    traces = [frozenset({words[n % 12], words[(n + 1) % 12]}) for n in range(40)]
+    assert len(find_kinds(whole + traces).kinds) == 1, "every input holds two of them"
+
+
 def test_codes_count_by_their_shape():
     assert words_of("Credit note CN-4711 of 12 May") == {"credit", "note", "cn-#", "of", "may"}
 
 
-@pytest.mark.parametrize(("share", "noticed", "harmful"), [(0.01, 0, 0), (0.04, 1, 0), (0.10, 1, 1)])
+@pytest.mark.parametrize(("share", "noticed", "harmful"), [(0.015, 0, 0), (0.04, 1, 0), (0.10, 1, 1)])
 def test_a_new_kind_is_noticed_by_its_share_of_the_week(share, noticed, harmful):
     seen = see_words(world(3, {"refund": 100}, plain=900)[1])
     assert seen.inputs == 1_000
