@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 from pilothouse.core.statistics.labels import labels_for_half_width  # noqa: E402
 from pilothouse.core.statistics.quality import quality_interval  # noqa: E402
 from pilothouse.core.statistics.results import Estimate  # noqa: E402
-from pilothouse.workflows.watch_quality import pooled  # noqa: E402
+from pilothouse.workflows.watch_labels import pooled  # noqa: E402
 from simulation.watch_worlds import (  # noqa: E402 - the path above leads there
     QUALITY,
     SE,

@@ -26,15 +26,9 @@ from pilothouse.workflows.label_rates import (
     labels_per_day,
 )
 from pilothouse.workflows.watch_effects import BURST_DAYS
-from pilothouse.workflows.watch_quality import (
-    JudgeState,
-    LabelledDay,
-    QualityState,
-    judge_errors,
-    look_at_judge,
-    look_at_labels,
-    pooled,
-)
+from pilothouse.workflows.watch_judge import JudgeState, judge_errors, look_at_judge
+from pilothouse.workflows.watch_labels import LabelledDay, pooled
+from pilothouse.workflows.watch_quality import QualityState, look_at_labels
 
 TYPE = "po_invoice"
 FIRST = date(2026, 1, 1)

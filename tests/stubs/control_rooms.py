@@ -21,7 +21,7 @@ from pilothouse.workflows.accept import accept_file
 from pilothouse.workflows.contacts import set_contact
 from pilothouse.workflows.control_room import ControlRoom
 from pilothouse.workflows.installation import Installation
-from pilothouse.workflows.paging import Pager
+from pilothouse.workflows.pager import Pager
 
 __all__ = ["AGENT", "NOW", "Hands", "control_room_at", "reach", "room_over", "run"]
 

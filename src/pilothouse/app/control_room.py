@@ -97,7 +97,7 @@ def running_pager(room: ControlRoom, on_note: Callable[[str], None]) -> Iterator
         room: Opened parts.
         on_note: Told what must not be missed even if nobody can be paged.
     """
-    from pilothouse.workflows.paging import Pager
+    from pilothouse.workflows.pager import Pager
 
     worker = Pager(room, on_note).worker()
     worker.start()

@@ -149,7 +149,7 @@ def _serve_node(
             *gateway.ticks,
             *alert_ticks(room),
             note_tick(room, ledger, shows),
-            *watch_ticks(watch_room(room, ledger, sign_in.directory)),
+            *watch_ticks(watch_room(room, ledger, sign_in.directory), run_log),
         ),
         installation.clock,
         lambda name, text: request.on_note(f"{name}: {text}"),

@@ -12,6 +12,7 @@ from pilothouse.app.opening import open_stores
 
 if TYPE_CHECKING:
     from pilothouse.ledger.ledger import SqlLedger
+    from pilothouse.ports.runlog import RunLog
     from pilothouse.settings import Settings
     from pilothouse.workflows.background import Tick
     from pilothouse.workflows.control_room import ControlRoom
@@ -41,16 +42,22 @@ def watch_room(room: ControlRoom, ledger: SqlLedger, directory: Directory) -> Wa
     )
 
 
-def watch_ticks(watch: WatchRoom) -> tuple[Tick, ...]:
-    """Return the recurring look of the watch.
+def watch_ticks(watch: WatchRoom, run_log: RunLog) -> tuple[Tick, ...]:
+    """Return the recurring looks of the watch: at finished days, and at what models read of their inputs.
 
     Args:
         watch: Opened parts.
+        run_log: The runs of the gateway.
     """
     from pilothouse.workflows.background import Tick
+    from pilothouse.workflows.watch_context import CONTEXT_EVERY_S, ContextWatch
     from pilothouse.workflows.watch_tick import WATCH_EVERY_S, run_watch
 
-    return (Tick(name="watch", every_s=WATCH_EVERY_S, run=lambda now: run_watch(watch, now)),)
+    context = ContextWatch(watch.room.watch, watch.room.installation.ledger, run_log)
+    return (
+        Tick(name="watch", every_s=WATCH_EVERY_S, run=lambda now: run_watch(watch, now)),
+        Tick(name="context", every_s=CONTEXT_EVERY_S, run=context.look),
+    )
 
 
 @contextmanager

@@ -66,11 +66,11 @@ def build_watch(
     charter: Charter,
     verdict: AgentVerdict,
     detectors: Sequence[DetectorShown],
-    errors: Sequence[tuple[str, int]],
     now: datetime,
     *,
     falls: Sequence[float],
     cost: TaskCost | None = None,
+    further: Sequence[Section] = (),
 ) -> SectionsPage:
     """Build the page.
 
@@ -78,10 +78,10 @@ def build_watch(
         charter: The charter in force.
         verdict: Its verdict at the moment.
         detectors: Detectors of the agent.
-        errors: How often each kind of error ended a task, most frequent first.
         now: The moment, aware UTC.
         falls: Falls for which delays are known, as fractions.
         cost: What a task costs all-in, or None before the first one is counted.
+        further: What ended tasks, and how many were scored.
     """
     ordered = sorted(detectors, key=lambda one: _WORST_FIRST.index(one.state))
     loud = [one for one in ordered if one.state in {"alarm", "warning"}]
@@ -106,7 +106,7 @@ def build_watch(
             _detectors(ordered),
             _detectability(ordered, falls),
             _cost(cost),
-            *([_errors(errors)] if errors else []),
+            *further,
             asked_section(head, charter, charter.agent),
         ),
     )
@@ -293,16 +293,3 @@ def cost_text(money: Money, currency: str) -> str:
         return f"at least {money.low:.4f} {currency}" if money.low else "unknown"
     same = f"{money.low:.4f}" == f"{money.high:.4f}"
     return f"{money.low:.4f}{'' if same else f' to {money.high:.4f}'} {currency}"
-
-
-def _errors(errors: Sequence[tuple[str, int]]) -> Section:
-    return Section(
-        anchor="errors",
-        title="What ended tasks",
-        note="last 28 counted days",
-        columns=columns("Kind of error", "#Tasks"),
-        rows=tuple(
-            Row(cells=(Cell(text=shown_text(kind), is_code=True), Cell(text=f"{count:,}")))
-            for kind, count in errors[:20]
-        ),
-    )

@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from pydantic import ValidationError
-
 from pilothouse.core.action.escalation import start_level
 from pilothouse.core.action.incident import Incident, IncidentEvent, IncidentState, joins, worse
 from pilothouse.core.charter.answers import is_open, known
@@ -24,9 +22,10 @@ from pilothouse.ports.ledger import CharterInForce
 from pilothouse.ports.work import Job, Timer, WorkChange
 from pilothouse.workflows.control_room import ControlRoom
 from pilothouse.workflows.every_agent import for_every_agent
-from pilothouse.workflows.in_force import charter_of
+from pilothouse.workflows.in_force import charter_of, newest_verdict
 from pilothouse.workflows.paging import call_level, incident_key
 from pilothouse.workflows.suspects import suspects
+from pilothouse.workflows.triage import triage_lines
 
 __all__ = [
     "METRIC_OF_KIND",
@@ -47,6 +46,9 @@ AGAIN_EVERY = timedelta(hours=1)
 
 TRACES_MAX = 50
 """Traces linked to one incident, worst first; the Tasks page has the rest."""
+
+SUSPECTS_TOLD_MAX = 2
+"""Changes that a page names; the incident has them all."""
 
 ATTEMPTS_MAX = 10
 """An incident that changes under our hands this often is a bug, not bad luck."""
@@ -211,9 +213,14 @@ def _opening(
     opened = IncidentEvent(
         at=now, kind="state", actor="watch", text=f"Opened as {severity} by {foreseen}. {firing.sentence}"
     )
+    triaged = triage_lines(room.installation.lake, charter, firing.traces[:TRACES_MAX])
     found = suspects(room.installation, firing.agent, firing.onset or now)
-    lines = [IncidentEvent(at=now, kind="suspect", actor="watch", text=text) for text in found]
-    called = call_level(room, charter, incident, level, now, why=found)
+    lines = [
+        *(IncidentEvent(at=now, kind="triage", actor="watch", text=text) for text in triaged),
+        *(IncidentEvent(at=now, kind="suspect", actor="watch", text=text) for text in found),
+    ]
+    why = (*triaged[:1], *(f"Changed before: {text}" for text in found[:SUSPECTS_TOLD_MAX]))
+    called = call_level(room, charter, incident, level, now, why=why)
     terms = (known(charter.severities) or {}).get(severity)
     jobs, timers = list(called.jobs), list(called.timers)
     if terms is not None and not firing.drill:
@@ -312,11 +319,7 @@ def alert_on_verdicts(room: ControlRoom, now: datetime) -> int:
     """
     opened = 0
     for record in room.installation.ledger.charters():
-        text = room.installation.ledger.latest_verdict(record.agent)
-        try:
-            verdict = None if text is None else AgentVerdict.model_validate_json(text)
-        except ValidationError:
-            verdict = None  # an older program wrote it; the next one is ours
+        verdict = newest_verdict(room.installation.ledger, record.agent)
         if verdict is None:
             continue
         for item in breaches(verdict):

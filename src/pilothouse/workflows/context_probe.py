@@ -12,7 +12,7 @@ from pilothouse.errors import UsageError
 from pilothouse.ports.ledger import Ledger
 from pilothouse.ports.runlog import RunLog
 from pilothouse.runtime.context.counting import ContextCounter
-from pilothouse.runtime.replay.exchange import exchanges
+from pilothouse.workflows.context_reading import ContextCount, read_run
 
 __all__ = ["ContextReport", "keep_truncation", "probe_context"]
 
@@ -71,37 +71,24 @@ def probe_context(log: RunLog, agent: str, now: datetime, *, days: int) -> Conte
         )
     version = summaries[0].version
     counter = ContextCounter()
-    inputs = unknown = edited = cut = 0
-    errors: list[float] = []
+    whole, errors = ContextCount(), list[float]()
     runs: dict[str, None] = {}
     for summary in reversed([each for each in summaries if each.version == version]):
-        for place, call in enumerate(exchanges(log.read(summary.run))):
-            if call.document is None or call.response.status != 200:
-                continue
-            usage = call.response.usage
-            if usage is None:
-                unknown += 1
-                continue
-            read = sum(usage.get(name, 0) for name in ("input", "cache_read", "cache_creation"))
-            asked = call.shortened or call.document
-            edited += call.shortened is not None
-            model = call.response.model or str(call.document.get("model"))
-            if place and read:
-                errors.append(abs(counter.estimate(model, asked).median - read) / read)
-            inputs += 1
-            if counter.learn(model, asked, read):
-                cut += 1
-                runs[summary.run] = None
+        found, missed_by = read_run(counter, log.read(summary.run))
+        whole = whole.plus(found)
+        errors += missed_by
+        if found.cut:
+            runs[summary.run] = None
     errors.sort()
     return ContextReport(
         agent=agent,
         version=version,
         since=since,
         until=now,
-        inputs=inputs,
-        unknown=unknown,
-        edited=edited,
-        cut=cut,
+        inputs=whole.inputs,
+        unknown=whole.unknown,
+        edited=whole.edited,
+        cut=whole.cut,
         runs=tuple(runs)[:CUT_SHOWN_MAX],
         error_share=errors[int(len(errors) * 0.95)] if errors else None,
     )

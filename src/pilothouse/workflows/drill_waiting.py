@@ -11,7 +11,7 @@ from pilothouse.core.action.incident import Incident, IncidentEvent, IncidentSta
 from pilothouse.errors import UsageError
 from pilothouse.ports.incidents import IncidentChange
 from pilothouse.workflows.control_room import ControlRoom
-from pilothouse.workflows.paging import Pager
+from pilothouse.workflows.pager import Pager
 
 __all__ = [
     "EFFECTIVE_WITHIN_S",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read the charter that is in force back from the ledger's text."""
+"""Read the charter that is in force, and the newest verdict by it, back from the ledger's text."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from pydantic import ValidationError
 
 from pilothouse.connectors.charter_file import read_charter_text
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.verdict.verdict import AgentVerdict
 from pilothouse.errors import CharterInvalid, UnknownName
 from pilothouse.ports.ledger import CharterInForce, Ledger
 
-__all__ = ["charter_in_force", "charter_of"]
+__all__ = ["charter_in_force", "charter_of", "newest_verdict"]
 
 CHARTERS_KEPT = 128
 """Charters that were read stay in memory: a large fleet's, some hundred kilobytes each; every tick and page asks again."""
@@ -67,3 +68,17 @@ def charter_of(record: CharterInForce) -> Charter:
             findings=lines,
             subject=record.agent,
         ) from error
+
+
+def newest_verdict(ledger: Ledger, agent: str) -> AgentVerdict | None:
+    """Return the newest verdict of an agent; None when there is none that this program can read.
+
+    Args:
+        ledger: Where verdicts stand.
+        agent: Agent id.
+    """
+    text = ledger.latest_verdict(agent)
+    try:
+        return None if text is None else AgentVerdict.model_validate_json(text)
+    except ValidationError:
+        return None  # an older program wrote it; the next one is ours

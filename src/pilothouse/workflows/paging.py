@@ -1,39 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Paging: who is called now, what they are told, and what follows when they cannot be reached or do not answer."""
+"""Paging: who is called now on which level, by which clock, and what they are told."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pilothouse.connectors.own_server import read_server
-from pilothouse.core.action.escalation import LevelPlan, next_level, plan_level, start_level
-from pilothouse.core.action.incident import Incident, IncidentEvent, IncidentState
+from pilothouse.core.action.escalation import LevelPlan, plan_level
+from pilothouse.core.action.incident import Incident, IncidentEvent
 from pilothouse.core.action.on_call import ON_CALL, due_after
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
-from pilothouse.errors import Conflict
-from pilothouse.ports.contacts import Contact, Message
-from pilothouse.ports.controls import Pause
-from pilothouse.ports.incidents import IncidentChange
-from pilothouse.ports.work import Job, Lease, Timer, WorkChange
+from pilothouse.ports.contacts import Contact
+from pilothouse.ports.work import Job, Timer
 from pilothouse.workflows.control_room import ControlRoom
 from pilothouse.workflows.directory import people_gone
-from pilothouse.workflows.in_force import charter_of
-from pilothouse.workflows.work import Courier, Delivery, Worker, retry_at
 
 __all__ = [
     "CUT_OFF",
+    "LOUD",
     "NOTE",
-    "ROUNDS_MAX",
     "Called",
-    "Pager",
+    "addresses_of",
     "call_level",
     "incident_key",
+    "page_key",
     "page_person",
     "working_zone",
 ]
@@ -41,19 +36,11 @@ __all__ = [
 CUT_OFF = "dead-pager"
 """Name of the drill in which nothing can be sent: whatever process sends its pages, none arrives."""
 
-ROUNDS_MAX = 3
-"""How often the whole path is called; who stayed silent three times is not reached by a fourth."""
-
 NOTE = "note"
 """Action of a job that tells one person something and waits for no answer."""
 
-NOTED = "note.sent"
-"""Kind of the record that says whom a note reached, and how."""
-
-ATTEMPTS_MAX = 20
-"""Several pages of one incident settle at once, each by its own thread; every one gets its turn long before this."""
-
 LOUD = "loud"
+"""Kind of a line that must not be missed, even if nobody can be paged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +80,7 @@ def call_level(
         incident: The incident, on its present round.
         level: Level to call.
         now: The moment, aware UTC.
-        why: What changed before, for the message.
+        why: What is known of it, one line of the message each.
     """
     plan = plan_level(charter, level, gone=people_gone(room.installation.ledger, incident.agent))
     if plan is None or not plan.calls:
@@ -102,7 +89,7 @@ def call_level(
     jobs = tuple(
         replace(
             page_person(room, incident, call.person, now, level=level, via=plan.via, why=why),
-            key=_page_key(incident, level, call.person),
+            key=page_key(incident, level, call.person),
         )
         for call in plan.calls
     )
@@ -145,7 +132,7 @@ def page_person(
         now: The moment, aware UTC.
         level: The level it is on.
         via: Kinds of contact, as the level names them.
-        why: What changed before, for the message.
+        why: What is known of it, one line of the message each.
     """
     return Job(
         key=incident_key(incident, "to", person, now.isoformat()),
@@ -170,7 +157,7 @@ def page_person(
 def working_zone(room: ControlRoom, charter: Charter, plan: LevelPlan) -> tzinfo:
     """Return the time zone of the first person on a level whose zone is known; UTC otherwise."""
     for call in plan.calls:
-        for contact in _contacts(room, charter, call.person):
+        for contact in addresses_of(room, charter, call.person):
             try:
                 return ZoneInfo(contact.zone)
             except (ZoneInfoNotFoundError, ValueError):
@@ -178,253 +165,25 @@ def working_zone(room: ControlRoom, charter: Charter, plan: LevelPlan) -> tzinfo
     return UTC
 
 
-class Pager:
-    """The decisions and errands of the worker that concern incidents.
+def page_key(incident: Incident, level: int, person: str) -> str:
+    """Return the key of the page to one person of a level, in the present round.
 
     Args:
-        room: Opened parts.
-        on_note: Told what must not be missed even if nobody can be paged.
+        incident: The incident.
+        level: The level.
+        person: Who is paged.
     """
-
-    def __init__(self, room: ControlRoom, on_note: Callable[[str], None] = lambda _text: None) -> None:
-        self._room = room
-        self._on_note = on_note
-
-    def worker(self, on_point: Callable[[str], None] = lambda _name: None) -> Worker:
-        """Return a worker that fires the clocks of incidents and sends their pages.
-
-        Args:
-            on_point: Told the name of each point at which a kill is interesting.
-        """
-        return Worker(
-            self._room.work,
-            timers={"incident.ack": self.on_silence, "incident.resolve": self.on_overdue},
-            couriers={
-                "page": Courier(send=self.send, settle=self.settle),
-                "pause": Courier(send=self.pause, settle=self.settle_pause),
-                NOTE: Courier(send=self.send, settle=self.settle_note),
-            },
-            on_note=self._on_note,
-            on_point=on_point,
-        )
-
-    def on_silence(self, timer: Timer, lease: Lease) -> None:
-        """The time of a level has passed: call the next one, unless somebody has acknowledged."""
-
-        def decide(incident: Incident) -> IncidentChange:
-            now = self._room.work.now()
-            fired = WorkChange(fired=timer.key)
-            if incident.state is not IncidentState.OPEN or not timer.key.endswith(
-                f"/r{incident.round}/L{incident.level}/ack"
-            ):
-                return IncidentChange(incident=incident, work=fired)
-            return self._escalated(incident, now, f"Level {incident.level} did not answer in time.", fired)
-
-        self._decided(_number(timer.subject), decide, lease)
-
-    def on_overdue(self, timer: Timer, lease: Lease) -> None:
-        """The time to resolve has passed: say so, loudly, once."""
-
-        def decide(incident: Incident) -> IncidentChange:
-            events: tuple[IncidentEvent, ...] = ()
-            if incident.is_active:
-                text = f"The time to resolve a {incident.severity} has passed."
-                events = (IncidentEvent(at=self._room.work.now(), kind=LOUD, actor="pager", text=text),)
-                self._on_note(f"{incident.name} of {incident.agent}: {text}")
-            return IncidentChange(incident=incident, events=events, work=WorkChange(fired=timer.key))
-
-        self._decided(_number(timer.subject), decide, lease)
-
-    def send(self, job: Job) -> Delivery:
-        """Try a person's channels, those of the level first, until one takes the message."""
-        document = json.loads(job.document)
-        if document["drill"] == CUT_OFF:
-            return Delivery(ok=False, final=True, said="the pager is cut off by the drill")
-        person, charter = document["person"], self._charter(document["agent"])
-        if charter is None or person not in charter.people:
-            return Delivery(ok=False, final=True, said=f"nobody is called {person!r} in the charter in force")
-        addresses = {one.channel: one for one in _contacts(self._room, charter, person)}
-        if not addresses:
-            return Delivery(
-                ok=False, final=True, said=f"no address is known: `pilothouse contact set {person} URL`"
-            )
-        order = [way for way in document["via"] if way in addresses]
-        order += [way for way in addresses if way not in order]
-        message = Message(key=job.key, title=document["title"], body=document["body"])
-        said = []
-        for way in order:
-            refused = self._room.notifier.send(addresses[way].url, message)
-            if not refused:
-                return Delivery(ok=True, said=way)
-            said.append(f"{way}: {refused}")
-        return Delivery(ok=False, said="; ".join(said))
-
-    def settle(self, job: Job, delivery: Delivery, lease: Lease) -> None:
-        """Write down who was reached; who cannot be is replaced by a substitute, or by the next level."""
-        now = self._room.work.now()
-        if not delivery.ok and not delivery.final:
-            again = retry_at(job, now)
-            if again is not None:
-                self._room.work.retry(lease, job.key, run_after=again, error=delivery.said)
-                return
-        document = json.loads(job.document)
-        person = document["person"]
-
-        def decide(incident: Incident) -> IncidentChange:
-            if delivery.ok:
-                reached = IncidentEvent(
-                    at=now, kind="page", actor="pager", text=f"{person} was reached by {delivery.said}."
-                )
-                return IncidentChange(
-                    incident=incident, events=(reached,), work=WorkChange(finished=(job.key,))
-                )
-            return self._unreached(incident, job, document, delivery.said, now)
-
-        self._decided(document["incident"], decide, lease)
-
-    def settle_note(self, job: Job, delivery: Delivery, lease: Lease) -> None:
-        """Write down whom a note reached; one that reaches nobody is told to whoever watches the server, and no more."""
-        now = self._room.work.now()
-        again = None if delivery.ok or delivery.final else retry_at(job, now)
-        if again is not None:
-            self._room.work.retry(lease, job.key, run_after=again, error=delivery.said)
-            return
-        document = json.loads(job.document)
-        agent, person = document["agent"], document["person"]
-        if delivery.ok:
-            self._room.work.commit(lease, WorkChange(finished=(job.key,)))
-            self._room.installation.ledger.record(
-                kind=NOTED,
-                agent=agent,
-                at=now,
-                actor="pilothouse",
-                document=canonical_json({"note": job.key, "person": person, "via": delivery.said}),
-            )
-        else:
-            self._room.work.commit(lease, WorkChange(dead=((job.key, delivery.said),)))
-            self._on_note(f"{document['title']}: {person} cannot be told: {delivery.said}")
-
-    def pause(self, job: Job) -> Delivery:
-        """Pause the agent of an incident whose severity asks for it."""
-        document = json.loads(job.document)
-        reason = f"{document['reason']} (severity asks for a pause)"
-        self._room.controls.pause(
-            Pause(
-                agent=document["agent"],
-                tool=None,
-                reason=reason,
-                actor=f"INC-{document['incident']}",
-                at=self._room.work.now(),
-            )
-        )
-        return Delivery(ok=True, said="paused")
-
-    def settle_pause(self, job: Job, delivery: Delivery, lease: Lease) -> None:
-        """Write down that the agent was paused, or try again."""
-        now, number = self._room.work.now(), json.loads(job.document)["incident"]
-        if not delivery.ok:
-            self._room.work.retry(lease, job.key, run_after=retry_at(job, now) or now, error=delivery.said)
-            return
-
-        def decide(incident: Incident) -> IncidentChange:
-            text = f"{incident.agent} is paused; `pilothouse resume {incident.agent}` lets it act again."
-            event = IncidentEvent(at=now, kind="note", actor="pager", text=text)
-            return IncidentChange(incident=incident, events=(event,), work=WorkChange(finished=(job.key,)))
-
-        self._decided(number, decide, lease)
-
-    def _unreached(
-        self, incident: Incident, job: Job, document: dict[str, object], said: str, now: datetime
-    ) -> IncidentChange:
-        person, level = str(document["person"]), incident.level
-        event = IncidentEvent(at=now, kind=LOUD, actor="pager", text=f"{person} cannot be reached: {said}")
-        dead = WorkChange(dead=((job.key, said),))
-        charter = self._charter(incident.agent)
-        keys = {one.key: one.state for one in self._room.work.jobs(incident.name) if one.action == "page"}
-        substitute = (
-            known(charter.people[person].substitute) if charter and person in charter.people else None
-        )
-        if substitute is not None and _page_key(incident, level, substitute) not in keys:
-            page = replace(
-                job,
-                key=_page_key(incident, level, substitute),
-                document=canonical_json({**document, "person": substitute}),
-                run_after=now,
-                attempts=0,
-                state="ready",
-            )
-            called = IncidentEvent(
-                at=now, kind="page", actor="pager", text=f"{substitute} is called for {person}."
-            )
-            return IncidentChange(incident=incident, events=(event, called), work=replace(dead, jobs=(page,)))
-        prefix = incident_key(incident, f"r{incident.round}", f"L{level}", "")
-        hopeful = [
-            key
-            for key, state in keys.items()
-            if key.startswith(prefix) and key != job.key and state != "dead"
-        ]
-        if incident.state is not IncidentState.OPEN or hopeful or not job.key.startswith(prefix):
-            return IncidentChange(incident=incident, events=(event,), work=dead)
-        change = self._escalated(incident, now, f"Nobody on level {level} can be reached.", dead)
-        cancelled = (incident_key(incident, f"r{incident.round}", f"L{level}", "ack"),)
-        return replace(change, events=(event, *change.events), work=replace(change.work, cancelled=cancelled))
-
-    def _escalated(self, incident: Incident, now: datetime, why: str, work: WorkChange) -> IncidentChange:
-        charter = self._charter(incident.agent)
-        following = next_level(charter, incident.level) if charter and incident.drill != "page" else None
-        if charter is not None and following is not None:
-            step = replace(incident, level=following)
-            return self._calling(charter, step, now, why, work)
-        loud = f"{why} There is no further level."
-        if charter is None or incident.drill == "page" or incident.round + 1 >= ROUNDS_MAX:
-            loud += " Nobody is called any more; somebody has to look by themselves."
-            self._on_note(f"{incident.name} of {incident.agent}: {loud}")
-            event = IncidentEvent(at=now, kind=LOUD, actor="pager", text=loud)
-            return IncidentChange(incident=incident, events=(event,), work=work)
-        self._on_note(f"{incident.name} of {incident.agent}: {loud} The path is called again.")
-        first = start_level(charter, incident.severity, foreseen=True)
-        step = replace(incident, level=first, round=incident.round + 1)
-        return self._calling(charter, step, now, f"{loud} The path is called again.", work)
-
-    def _calling(
-        self, charter: Charter, step: Incident, now: datetime, why: str, work: WorkChange
-    ) -> IncidentChange:
-        called = call_level(self._room, charter, step, step.level, now)
-        event = IncidentEvent(at=now, kind=LOUD, actor="pager", text=why)
-        return IncidentChange(
-            incident=step,
-            events=(event, *called.events),
-            work=replace(work, timers=called.timers, jobs=called.jobs),
-        )
-
-    def _charter(self, agent: str) -> Charter | None:
-        record = self._room.installation.ledger.charter(agent)
-        return None if record is None else charter_of(record)
-
-    def _decided(self, number: int, decide: Callable[[Incident], IncidentChange], lease: Lease) -> None:
-        """Decide on what stands now and write it; whoever was first makes us decide again."""
-        for attempt in range(ATTEMPTS_MAX):
-            incident = self._room.incidents.incident(number)
-            if incident is None:
-                return
-            try:
-                self._room.incidents.change(decide(incident), lease)
-            except Conflict as error:
-                if error.subject != incident.name or attempt + 1 == ATTEMPTS_MAX:
-                    raise
-            else:
-                return
-
-
-def _page_key(incident: Incident, level: int, person: str) -> str:
     return incident_key(incident, f"r{incident.round}", f"L{level}", person)
 
 
-def _number(name: str) -> int:
-    return int(name.partition("-")[2])
+def addresses_of(room: ControlRoom, charter: Charter, person: str) -> Sequence[Contact]:
+    """Return how a person can be reached.
 
-
-def _contacts(room: ControlRoom, charter: Charter, person: str) -> Sequence[Contact]:
+    Args:
+        room: Opened parts.
+        charter: The charter in force.
+        person: Person id; nobody of that name has no address.
+    """
     identity = known(charter.people[person].identity) if person in charter.people else None
     return () if identity is None else room.contacts.of(identity)
 
@@ -438,6 +197,6 @@ def _body(room: ControlRoom, incident: Incident, person: str, why: Sequence[str]
         lines.append(f"Runbook: {incident.runbook}")
     if incident.traces:
         lines.append(f"Worst trace: pilothouse traces {incident.traces[0]}")
-    lines += [f"Changed before: {text}" for text in why[:2]]
+    lines += why
     lines.append(f"{incident.name}, opened {incident.opened_at:%Y-%m-%d %H:%M} UTC")
     return "\n".join(lines)

@@ -6,21 +6,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from pydantic import ValidationError
-
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.task import Task
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.verdict.phases import fold_phase, overdue_since
 from pilothouse.core.verdict.sentence import person_names
 from pilothouse.core.verdict.stall import StallLevel
-from pilothouse.core.verdict.verdict import AgentVerdict
 from pilothouse.ports.lake import TaskFilter
 from pilothouse.reports.executive import stall_words
 from pilothouse.reports.foreign import foreign_line
 from pilothouse.workflows.alerts import Firing, alert_for_every_agent
 from pilothouse.workflows.control_room import ControlRoom
-from pilothouse.workflows.in_force import charter_of
+from pilothouse.workflows.in_force import charter_of, newest_verdict
 from pilothouse.workflows.phase_log import phase_events
 from pilothouse.workflows.report import read_stall
 from pilothouse.workflows.untyped_failures import untyped_failures
@@ -93,11 +90,7 @@ def _new_types(charter: Charter, tasks: Sequence[Task]) -> Iterator[Firing]:
 
 def _stall(room: ControlRoom, charter: Charter) -> Iterator[Firing]:
     ledger = room.installation.ledger
-    text = ledger.latest_verdict(charter.agent)
-    try:
-        verdict = None if text is None else AgentVerdict.model_validate_json(text)
-    except ValidationError:
-        verdict = None  # an older program wrote it; the next one is ours
+    verdict = newest_verdict(ledger, charter.agent)
     stall = None if verdict is None else read_stall(ledger, verdict)
     if stall is not None and stall.level in {StallLevel.FINDING, StallLevel.QUESTION}:
         # Without its days, so that the same stall is one incident however long it lasts.

@@ -12,7 +12,8 @@ from pydantic import TypeAdapter
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.statistics.rates import RateState
 from pilothouse.ports.watch import WatchReading, WatchState, WatchStep, WatchStore
-from pilothouse.workflows.watch_quality import JudgeState, QualityState
+from pilothouse.workflows.watch_judge import JudgeState
+from pilothouse.workflows.watch_quality import QualityState
 from pilothouse.workflows.watch_room import ALERT_DAYS_MAX
 
 __all__ = ["JUDGE_STATE", "QUALITY_STATE", "RATE_STATES", "WatchBook"]

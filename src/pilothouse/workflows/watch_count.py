@@ -17,19 +17,14 @@ from pilothouse.workflows.second_opinions import LABEL_TERM
 from pilothouse.workflows.strata import strata_of
 from pilothouse.workflows.watch_book import JUDGE_STATE, QUALITY_STATE, RATE_STATES, WatchBook
 from pilothouse.workflows.watch_days import DayReader, WatchedDay
-from pilothouse.workflows.watch_quality import (
-    JudgeState,
-    LabelledDay,
-    QualityState,
-    close_labels,
-    judge_errors,
-    look_at_judge,
-    look_at_labels,
-)
+from pilothouse.workflows.watch_errors import ERRORS, look_at_failures
+from pilothouse.workflows.watch_judge import JUDGE, JudgeState, judge_errors, look_at_judge
+from pilothouse.workflows.watch_labels import LabelledDay, close_labels
+from pilothouse.workflows.watch_quality import QualityState, look_at_labels
 from pilothouse.workflows.watch_room import LABELS, LATE, WatchRoom
 from pilothouse.workflows.watch_rules import TRAFFIC, TRUTH, Watched, arl_days, watched_rates
 
-__all__ = ["CONFIDENCE", "REVIEWED", "DayCounter"]
+__all__ = ["CONFIDENCE", "REVIEWED", "DayCounter", "claim_line"]
 
 CONFIDENCE = "confidence"
 """Detector of claims that are higher than the truth; it warns and buys labels, and opens nothing."""
@@ -55,6 +50,7 @@ class DayCounter:
         self, watch: WatchRoom, charter: Charter, now: datetime, *, book: WatchBook, reader: DayReader
     ) -> None:
         self._ledger = watch.room.installation.ledger
+        self._lake = watch.room.installation.lake
         self._charter = charter
         self._now = now
         self._book = book
@@ -86,8 +82,15 @@ class DayCounter:
                 self._book.say(name, "traffic", read.date, _traffic(counts))
         if closes == TRAFFIC:
             self._book.say("", REVIEWED, read.date, {"items": self._reader.decided(read.date)})
+            self._failures(read)
             self._judge(read)
         return True
+
+    def _failures(self, read: WatchedDay) -> None:
+        before = self._book.recall("", ERRORS, RATE_STATES) or {}
+        look = look_at_failures(self._lake, self._charter, read.tasks, before, read.date)
+        self._book.remember("", ERRORS, look.states)
+        self._book.say("", ERRORS, read.date, look.document, look.layer)
 
     def _rate(self, watched: Watched, states: dict[str, RateState], counts: TypeDay, day: date) -> None:
         n, good = counts.rates.get(watched.counted, (0, 0))
@@ -111,7 +114,7 @@ class DayCounter:
             return
         claimed = counts.claimed / n
         watch = RateWatch(
-            committed=min(max(claimed, 0.01), 0.998),
+            committed=claim_line(claimed),
             uses_baseline=False,
             arl_days=arl_days(None),
             detectors=len(self._charter.task_types),
@@ -144,7 +147,7 @@ class DayCounter:
             scored = [
                 verdicts[one.trace_id] for one in read.by_type.get(name, ()) if one.trace_id in verdicts
             ]
-            state = self._book.recall(name, "judge", JUDGE_STATE) or JudgeState()
+            state = self._book.recall(name, JUDGE, JUDGE_STATE) or JudgeState()
             if not scored and state == JudgeState():
                 continue
             quality = self._book.recall(name, LABELS, QUALITY_STATE) or QualityState()
@@ -158,10 +161,10 @@ class DayCounter:
                 labels=labels_per_day(self._charter, name, len(scored)),
                 capacity=int(capacity_per_day(self._charter)),
             )
-            self._book.remember(name, "judge", after)
+            self._book.remember(name, JUDGE, after)
             document = {"n": len(scored), "good": sum(scored), "e": evidence, "labels": bought}
             layer = "quiet" if bought is None else "warning"
-            self._book.say(name, "judge", read.date, document, layer)
+            self._book.say(name, JUDGE, read.date, document, layer)
 
     def _labels(self, days: Sequence[date]) -> bool:
         types = [name for name in self._charter.task_types if not quality_is_outcome(self._charter, name)]
@@ -211,6 +214,15 @@ class DayCounter:
         self._book.say(name, "quality", day, document, layer if loud else "quiet")
 
 
+def claim_line(claimed: float) -> float:
+    """Return a mean claim as a line that can be bet against.
+
+    Args:
+        claimed: Mean confidence that was claimed, in [0, 1].
+    """
+    return min(max(claimed, 0.01), 0.998)
+
+
 def _evidence(reading: RateReading) -> dict[str, object]:
     """What a detector of a rate leaves of a day."""
     return {
@@ -222,13 +234,12 @@ def _evidence(reading: RateReading) -> dict[str, object]:
 
 
 def _traffic(counts: TypeDay) -> dict[str, object]:
-    """What a day leaves for cost, uptime and error categories."""
+    """What a day leaves for cost and uptime."""
     return {
         "tasks": counts.tasks,
         "usd": [round(value, 9) for value in counts.cost_usd] if any(counts.priced) else [],
         "priced": counts.priced if any(counts.priced) else [],
         "unpriced": counts.unpriced,
-        "errors": dict(counts.errors.most_common(10)),
         "minutes": len(counts.minutes),
         "served": sum(counts.minutes.values()),
         "version": counts.version,

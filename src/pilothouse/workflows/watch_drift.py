@@ -17,10 +17,22 @@ from pilothouse.core.statistics.texts import text_drift
 from pilothouse.ports.lake import Lake
 from pilothouse.workflows.opened_traces import with_traces
 
-__all__ = ["ALARM_AT", "DriftLook", "drift_traces", "look_at_drift"]
+__all__ = ["ALARM_AT", "DETECTORS", "FEATURES", "P_LEAST", "DriftLook", "drift_traces", "look_at_drift"]
 
 ALARM_AT = 3 * 52.0
 """Evidence at which inputs have changed: three tests that together raise one false alarm a year when nothing did."""
+
+DETECTORS: Mapping[str, tuple[str, ...]] = {
+    "Drift of inputs": ("inputs", "words"),
+    "Drift of behaviour": ("tools",),
+}
+"""What people call the tests: what comes in has changed, or what the agent does with it."""
+
+FEATURES = 7
+"""Features that the test of inputs compares together."""
+
+P_LEAST: Mapping[str, float] = {"inputs": 1e-12, "words": 1 / 200, "tools": 1 / 300}
+"""Least p-value of one week by test; a test by permutation cannot give less than one in its permutations."""
 
 CASES_MAX = 5_000
 """Tasks of a week that are compared, evenly spread: a third of a standard deviation is seen long before."""
@@ -42,6 +54,7 @@ class DriftLook:
         changed: Tests whose evidence reaches `ALARM_AT`.
         detail: What changed most, or what is missing, in words.
         n: Tasks of the week.
+        compared: Tasks of the reference and of the week that were compared.
     """
 
     p_values: dict[str, float]
@@ -49,6 +62,7 @@ class DriftLook:
     changed: tuple[str, ...]
     detail: str
     n: int
+    compared: tuple[int, int]
 
 
 def look_at_drift(
@@ -71,7 +85,7 @@ def look_at_drift(
     said: list[str] = []
     for name, p, text in _tests(lake, reference, current, rng):
         if p is not None:
-            p_values[name] = max(p, 1e-12)
+            p_values[name] = max(p, P_LEAST[name])
         if text:
             said.append(f"{name}: {text}")
     evidence = dict(before)
@@ -84,6 +98,7 @@ def look_at_drift(
         changed=tuple(name for name in p_values if evidence[name] >= ALARM_AT),
         detail="; ".join(said),
         n=len(current),
+        compared=(min(len(reference), CASES_MAX), min(len(current), CASES_MAX)),
     )
 
 

@@ -24,7 +24,9 @@ from pilothouse.workflows.label_rates import (
     labels_per_day,
     rates_fixed,
 )
-from pilothouse.workflows.watch_quality import BURST_TIMES, pooled
+from pilothouse.workflows.watch_errors import ERRORS
+from pilothouse.workflows.watch_judge import BURST_TIMES, JUDGE
+from pilothouse.workflows.watch_labels import pooled
 from pilothouse.workflows.watch_room import WatchRoom
 from pilothouse.workflows.watch_words import alarm_sentence
 
@@ -61,7 +63,7 @@ def settle_all(watch: WatchRoom, now: datetime) -> int:
 def _alarm(watch: WatchRoom, reading: WatchReading, document: Mapping[str, Any], now: datetime) -> bool:
     firing = Firing(
         agent=reading.agent,
-        metric=reading.detector,
+        metric=document.get("metric", reading.detector),
         sentence=_sentence(watch, reading, document),
         task_type=reading.task_type or None,
         traces=tuple(document.get("traces", ())),
@@ -74,12 +76,14 @@ def _warn(
     watch: WatchRoom, charter: Charter, reading: WatchReading, document: Mapping[str, Any], now: datetime
 ) -> None:
     types = [reading.task_type] if reading.task_type else list(charter.task_types)
+    if reading.detector == ERRORS:
+        types = []  # a failure is known without a label
     bought = {name: _buy(watch, charter, name, document, now) for name in types if name in charter.task_types}
     said = _sentence(watch, reading, document)
     labels = ", ".join(f"{count} labels a day for {name}" for name, count in bought.items() if count)
     firing = Firing(
         agent=reading.agent,
-        metric=reading.detector,
+        metric=document.get("metric", reading.detector),
         sentence=f"{said} Bought: {labels}." if labels else said,
         task_type=reading.task_type or None,
         layer="warning",
@@ -119,7 +123,7 @@ def _sentence(watch: WatchRoom, reading: WatchReading, document: Mapping[str, An
     said = document.get("sentence")
     if said:
         return str(said)
-    if reading.detector == "judge":
+    if reading.detector == JUDGE:
         share = 100 * document["good"] / document["n"]
         return f"The judge passes fewer tasks of {reading.task_type}: {share:.1f} % on {reading.day}."
     risen = date.fromisoformat(document["risen"])

@@ -17,9 +17,11 @@ from pilothouse.core.evidence.unix_time import midnight
 from pilothouse.errors import Conflict
 from pilothouse.ports.watch import WatchReading, WatchStep
 from pilothouse.workflows.label_rates import BURST
+from pilothouse.workflows.watch_context import CONTEXT
 from pilothouse.workflows.watch_room import WatchRoom
+from pilothouse.workflows.watch_row import DetectorStatus
 from pilothouse.workflows.watch_rules import TRAFFIC
-from pilothouse.workflows.watch_status import DetectorStatus, watch_status
+from pilothouse.workflows.watch_status import watch_status
 
 __all__ = ["record_watch_evidence", "watch_evidence"]
 
@@ -41,7 +43,11 @@ def record_watch_evidence(watch: WatchRoom, now: datetime) -> int:
     for agent, charter in watch.directory.charters().items():
         states = whole.get(agent, {})
         cursor, kept = states.get(TRAFFIC), states.get(EVIDENCE)
-        moved = {detector: state.version for detector, state in states.items() if detector != EVIDENCE}
+        moved = {
+            detector: state.version
+            for detector, state in states.items()
+            if detector not in {EVIDENCE, CONTEXT}
+        }
         if cursor is None or (kept is not None and json.loads(kept.document) == moved):
             continue
         added += watch.room.installation.ledger.add_evidence(list(watch_evidence(watch, charter, now)))
@@ -196,7 +202,7 @@ def _delays(
         if (
             within is None
             or not mine
-            or any(row.counted_to is None and row.metric != "served_model" for row in mine)
+            or any(row.counted_to is None and row.delay_days is None for row in mine)
         ):
             continue
         blind = [row for row in mine if row.delay_days is None]

@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Quality from few labels, day by day: a judge's warning that buys labels, and the labels' verdict on a drop."""
+"""Quality from few labels, day by day: whether it left its band, and whether a drop of the charter's size is proved."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.evidence.review import ItemState
 from pilothouse.core.statistics.certification import CertifierState, DropCertifier
 from pilothouse.core.statistics.change import DAYS_MIN, DropDetector, DropState, baseline_floor, day_log_e
 from pilothouse.core.statistics.daily import (
@@ -21,26 +20,13 @@ from pilothouse.core.statistics.daily import (
     answered_probability,
     predicted_rate,
 )
-from pilothouse.core.statistics.quality import Stratum, quality_interval
+from pilothouse.core.statistics.quality import quality_interval
 from pilothouse.core.statistics.rates import BASELINE_DAYS
 from pilothouse.core.statistics.results import Estimate, NotEnoughEvidence
-from pilothouse.core.statistics.warning import JudgeWarning, WarningState
 from pilothouse.core.statistics.wealth import log_mean, rise
-from pilothouse.ports.review import ItemRecord
-from pilothouse.workflows.strata import JUDGED
+from pilothouse.workflows.watch_labels import LabelledDay, Tally, pooled
 
-__all__ = [
-    "JudgeState",
-    "LabelledDay",
-    "QualityLook",
-    "QualityState",
-    "Tally",
-    "close_labels",
-    "judge_errors",
-    "look_at_judge",
-    "look_at_labels",
-    "pooled",
-]
+__all__ = ["QualityLook", "QualityState", "look_at_labels"]
 
 PREDICTION_DAYS = 28
 """Closed days from which the share of good answers of a verdict is predicted."""
@@ -49,19 +35,8 @@ PRIORS = {"pass": PRIOR_PASS, "verified": PRIOR_PASS, "fail": PRIOR_FAIL, "contr
 PRIOR_UNKNOWN = 0.75
 """Prediction where nothing is known of a task: the middle of the two."""
 
-BASE_CASES_MIN = 200
-"""Judged tasks that a month must have before its pass rate is a base."""
-
-BURST_TIMES = 3
-"""A warning buys three times the usual labels."""
-
 CERTIFY_DAYS_MAX = 60
 """An alarm after so many days is about another drop, and its proof begins anew."""
-
-_ANSWERED = {ItemState.ACCEPTED: True, ItemState.CORRECTED: False, ItemState.REJECTED: False}
-
-Tally = tuple[int, int, int, int]
-"""Of one stratum and day: judged, chosen for a label, labelled, good among the labelled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,40 +67,6 @@ class QualityState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JudgeState:
-    """What is remembered of a judge's verdicts; JSON in the ledger.
-
-    Attributes:
-        days: Days of the base.
-        judged: Tasks judged in them.
-        passed: Those that passed.
-        warning: State of the warning.
-    """
-
-    days: int = 0
-    judged: int = 0
-    passed: int = 0
-    warning: WarningState = field(default_factory=WarningState)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LabelledDay:
-    """A day whose labels are all in, or whose time for them is over.
-
-    Attributes:
-        tallies: By stratum.
-        rates: Chance of a label by stratum; none when no label was requested.
-        bad: Traces of the wrong answers.
-        note: Why some labels do not count, or empty.
-    """
-
-    tallies: Mapping[str, Tally]
-    rates: Mapping[str, float]
-    bad: tuple[str, ...]
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class QualityLook:
     """What the labels of one day say.
 
@@ -146,42 +87,6 @@ class QualityLook:
     proved: date | None = None
     certification: str = ""
     missing: str = ""
-
-
-def close_labels(
-    names: Sequence[str],
-    strata: Mapping[str, str],
-    items: Mapping[str, ItemRecord],
-    rates: Mapping[str, float],
-    now: datetime,
-) -> LabelledDay | None:
-    """Return the labels of a day once nobody is waited for any more; None before.
-
-    Args:
-        names: Names of the strata.
-        strata: Stratum of each task of the day that belongs to one.
-        items: Items drawn from these tasks, by trace.
-        rates: Chance of a label by stratum as it was fixed before the day.
-        now: The moment, aware UTC.
-    """
-    if any(record.state.is_open and now < record.item.due_at for record in items.values()):
-        return None
-    counts = {name: [0, 0, 0, 0] for name in names}
-    for trace, name in strata.items():
-        record = items.get(trace)
-        drawn = _drawn_from(record, name)
-        tally = counts.setdefault(drawn, [0, 0, 0, 0])
-        tally[0] += 1
-        if record is not None:
-            tally[1] += 1
-            good = _ANSWERED.get(record.state)
-            if good is not None:
-                tally[2] += 1
-                tally[3] += good
-    bad = tuple(trace for trace, record in items.items() if _ANSWERED.get(record.state) is False)
-    return LabelledDay(
-        tallies={name: (t[0], t[1], t[2], t[3]) for name, t in counts.items()}, rates=rates, bad=bad
-    )
 
 
 def look_at_labels(
@@ -240,73 +145,6 @@ def look_at_labels(
         certification=said,
         missing=missing,
     )
-
-
-def look_at_judge(
-    state: JudgeState, day: date, judged: int, passed: int, *, j: float, labels: int, capacity: int
-) -> tuple[JudgeState, int | None, float]:
-    """Count a day of a judge's verdicts; return the labels that a warning of this very day buys, and the evidence.
-
-    Args:
-        state: State after the day before.
-        day: The day.
-        judged: Tasks judged.
-        passed: Those that passed.
-        j: Youden's J of the judge as labels show it.
-        labels: Usual labels a day.
-        capacity: Labels a day that people have time for.
-    """
-    if not judged:
-        return state, None, 0.0
-    if state.days < BASELINE_DAYS or state.judged < BASE_CASES_MIN:
-        grown = replace(
-            state, days=state.days + 1, judged=state.judged + judged, passed=state.passed + passed
-        )
-        return grown, None, 0.0
-    base = min(max(state.passed / state.judged, 0.05), 0.999)
-    warning = JudgeWarning(
-        base_pass_rate=base, j=j, burst=max(BURST_TIMES * labels, 1), capacity=max(capacity, 0)
-    )
-    kept, reading = warning.update(state.warning, day, judged, passed)
-    return replace(state, warning=kept), reading.labels_tomorrow if reading.warning else None, reading.e_value
-
-
-def pooled(days: Sequence[Mapping[str, Tally]]) -> tuple[Stratum, ...]:
-    """Return the strata of several days as one window.
-
-    Args:
-        days: Tallies by stratum.
-    """
-    sums: dict[str, list[int]] = {}
-    for tallies in days:
-        for name, tally in tallies.items():
-            total = sums.setdefault(name, [0, 0, 0])
-            for index, value in enumerate((tally[0], tally[2], tally[3])):
-                total[index] += value
-    return tuple(Stratum(name=name, judged=t[0], labelled=t[1], good=t[2]) for name, t in sums.items())
-
-
-def judge_errors(state: QualityState) -> tuple[float, float] | None:
-    """Return P(judge pass | good) and P(judge fail | bad) as the last labels show them; None without enough.
-
-    Args:
-        state: What is remembered of the labels.
-    """
-    strata = {one.name: one for one in pooled(state.recent)}
-    if set(JUDGED) - set(strata) or not all(strata[name].labelled for name in JUDGED):
-        return None
-    passed, failed = strata[JUDGED[0]], strata[JUDGED[1]]
-    share = (passed.judged + 0.5) / (passed.judged + failed.judged + 1)
-    a, b = ((one.good + 0.5) / (one.labelled + 1) for one in (passed, failed))
-    theta = share * a + (1 - share) * b
-    return share * a / theta, (1 - share) * (1 - b) / (1 - theta)
-
-
-def _drawn_from(record: ItemRecord | None, otherwise: str) -> str:
-    """The stratum at the moment of the draw: what became known later must not move a label."""
-    if record is None or not record.item.why.startswith("drawn from "):
-        return otherwise
-    return record.item.why.removeprefix("drawn from ").split(" ")[0]
 
 
 def _counts(state: QualityState, day: date, labelled: LabelledDay) -> tuple[DayCounts, str]:

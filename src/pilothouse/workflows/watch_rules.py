@@ -30,6 +30,7 @@ WATCHED_METRICS = (
     "escalation",
     "latency",
     "discrepancy",
+    "unverifiable",
     "quality",
     "override",
     "complaint",
@@ -87,6 +88,8 @@ def _lines(
     yield "latency", "latency", TRAFFIC, LATENCY_QUANTILE, False
     if terms.verifier is not None:
         yield "discrepancy", "discrepancy", TRUTH, _below(known(terms.discrepancy.max)), True
+        most = _below(known(terms.discrepancy.unverifiable_max))
+        yield "unverifiable", "unverifiable", TRUTH, most, True
     if quality_is_outcome(charter, name):
         yield "quality", "discrepancy", TRUTH, known(terms.quality.min), False
     yield "override", "override", TRUTH, _below(known(terms.override.max)), True

@@ -113,6 +113,7 @@ def _drift(
     state["evidence"] = look.evidence
     document: dict[str, Any] = {
         "n": look.n,
+        "compared": look.compared,
         "p": look.p_values,
         "e": look.evidence,
         "detail": look.detail,

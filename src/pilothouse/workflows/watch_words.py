@@ -14,6 +14,7 @@ METRIC_WORDS: Mapping[str, tuple[str, bool]] = {
     "latency": ("Tasks within their time", False),
     "escalation": ("Escalation", True),
     "discrepancy": ("Contradicted claims", True),
+    "unverifiable": ("Claims that nobody can check", True),
     "override": ("Replaced answers", True),
     "complaint": ("Complaints", True),
     "correction": ("Corrections", True),

@@ -258,10 +258,18 @@ def test_claims_that_are_higher_than_the_truth_warn_and_open_nothing(watch, cloc
     assert not any(one.rule == "confidence" for one in watch.room.incidents.incidents())
 
 
-def test_errors_are_sorted_by_kind(watch, clock):
+def test_failures_are_sorted_by_what_ended_them_and_name_who_answers(watch, clock):
     live(watch, clock, 3, failed=0.1)
     found = watch_status(watch.room.watch, watch.directory.charter(AGENT), clock.moment.date())
-    assert found.errors == (("timeout", 12),)
+    (group,) = found.failures
+    assert (group.kind.error, group.kind.where, group.count, group.recent) == (
+        "timeout",
+        "the agent's code",
+        12,
+        12,
+    )
+    assert (group.trend, group.answers) == ("steady", "sam (accountable for incident_response)")
+    assert "12 · timeout in the agent's code · steady · sam (accountable" in printed(watch, clock, width=200)
 
 
 def test_a_task_costs_its_calls_its_review_and_its_share_of_the_month(watch, clock):
@@ -297,7 +305,7 @@ def printed(watch, clock, width=80):
 
 def test_what_is_printed_fits_a_narrow_terminal_and_says_once_what_many_wait_for(watch, clock):
     before = printed(watch, clock)
-    assert before.count("? blind") == 3
+    assert before.count("? blind") == 5
     assert before.count("no day is counted yet: `pilothouse up` counts them") == 1
     live(watch, clock, 3)
     after = printed(watch, clock)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -31,7 +30,6 @@ class TypeDay:
         cost_usd: Cost of each hour, 24 of them.
         priced: Tasks of each hour whose cost is known.
         unpriced: Tasks whose cost is not known in full.
-        errors: How often each kind of error ended a task.
         pending: Claims whose outcome is not known yet.
         version: Version of the last task, or None.
         claimed: Sum of the confidence that the agent claimed for answers whose truth is known (metric `confidence`).
@@ -44,7 +42,6 @@ class TypeDay:
     cost_usd: list[float] = field(default_factory=lambda: [0.0] * HOURS_OF_DAY)
     priced: list[int] = field(default_factory=lambda: [0] * HOURS_OF_DAY)
     unpriced: int = 0
-    errors: Counter[str] = field(default_factory=Counter)
     pending: int = 0
     version: str | None = None
     claimed: float = 0.0
@@ -116,8 +113,6 @@ def _count_task(day: TypeDay, task: Task, day_start_ns: int, ceiling_s: float | 
         day.count("completion", good=done, trace_id=task.trace_id)
     if ceiling_s is not None and task.duration_ns is not None:
         day.count("latency", good=task.duration_ns <= ceiling_s * 1e9, trace_id=task.trace_id)
-    if task.error_type:
-        day.errors[task.error_type] += 1
     offset = task.start_ns - day_start_ns
     minute = offset // MINUTE_NS
     day.minutes[minute] = day.minutes.get(minute, False) or done or escalated
@@ -132,8 +127,11 @@ def _count_task(day: TypeDay, task: Task, day_start_ns: int, ceiling_s: float | 
 def _count_outcome(day: TypeDay, task: Task, outcome: Outcome) -> None:
     if outcome.status is OutcomeStatus.PENDING:
         day.pending += 1
-    elif outcome.status in {OutcomeStatus.VERIFIED, OutcomeStatus.CONTRADICTED}:
+    elif outcome.status is OutcomeStatus.UNVERIFIABLE:
+        day.count("unverifiable", good=False, trace_id=outcome.trace_id)
+    else:
         good = outcome.status is OutcomeStatus.VERIFIED
+        day.count("unverifiable", good=True, trace_id=outcome.trace_id)
         day.count("discrepancy", good=good, trace_id=outcome.trace_id)
         if task.confidence is not None:
             day.count("confidence", good=good, trace_id=outcome.trace_id)

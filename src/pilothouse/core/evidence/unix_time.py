@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
 
-__all__ = ["midnight", "unix_ns"]
+__all__ = ["midnight", "moment_of", "unix_ns"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -34,3 +34,16 @@ def midnight(day: date) -> datetime:
         '2026-11-29T00:00:00+00:00'
     """
     return datetime.combine(day, time.min, tzinfo=UTC)
+
+
+def moment_of(at_ns: int) -> datetime:
+    """Return the moment of some Unix nanoseconds, to the microsecond, aware UTC.
+
+    Args:
+        at_ns: Unix nanoseconds UTC.
+
+    Example:
+        >>> moment_of(1_000_005_000).isoformat()
+        '1970-01-01T00:00:01.000005+00:00'
+    """
+    return _EPOCH + timedelta(microseconds=at_ns // 1_000)

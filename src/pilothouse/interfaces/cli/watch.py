@@ -39,11 +39,17 @@ def register(cli: typer.Typer, services: Services) -> None:
     ) -> None:
         """Show every detector of an agent with its line, its false alarms and its detection delay at the real volume."""
         from pilothouse.workflows.agents import choose_agent
+        from pilothouse.workflows.in_force import newest_verdict
         from pilothouse.workflows.watch_status import watch_status
 
         with services.open_watch(load_settings(home=home)) as watch:
             name = choose_agent(watch.room.installation, agent)
-            found = watch_status(watch.room.watch, watch.directory.charter(name), services.clock.now().date())
+            found = watch_status(
+                watch.room.watch,
+                watch.directory.charter(name),
+                services.clock.now().date(),
+                verdict=newest_verdict(watch.room.installation.ledger, name),
+            )
         if as_json:
             typer.echo(json.dumps(asdict(found), ensure_ascii=False, default=str))
         else:

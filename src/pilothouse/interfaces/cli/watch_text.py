@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 from rich.padding import Padding
 from rich.text import Text
 
+from pilothouse.reports.foreign import foreign_line
 from pilothouse.reports.watch import cost_text
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from pilothouse.workflows.watch_status import DetectorStatus, WatchStatus
+    from pilothouse.workflows.watch_coverage import Coverage
+    from pilothouse.workflows.watch_row import DetectorStatus
+    from pilothouse.workflows.watch_status import WatchStatus
 
 __all__ = ["show_watch"]
 
@@ -25,6 +28,9 @@ MARKS = {
     "blind": "? blind",
 }
 """A sign and a word for each state: colour alone says nothing."""
+
+FAILURES_MAX = 8
+"""Kinds of failure that are printed; `--json` has them all."""
 
 NAMED_MAX = 3
 """Detectors of the same kind of silence that are named; more are counted, `--json` has them all."""
@@ -58,9 +64,28 @@ def show_watch(status: WatchStatus, console: Console) -> None:
         for part in cost.parts:
             line = f"{part.name}: {cost_text(part.money, cost.currency)} · {part.basis}"
             console.print(Padding(Text(line, style="dim"), (0, 0, 0, _INDENT)))
-    if status.errors:
-        shown = ", ".join(f"{kind} {count:,}" for kind, count in status.errors[:5])
-        console.print(f"Errors of 28 days: {shown}", markup=False)
+    for scored in status.coverage:
+        console.print(f"Scored: {_coverage(scored)}", markup=False)
+    if status.failures:
+        console.print("What ended tasks in 28 days, and who answers for it:", markup=False)
+    for group in status.failures[:FAILURES_MAX]:
+        line = (
+            f"{group.count:,} · {foreign_line(group.kind.error)} in {foreign_line(group.kind.where)} · {group.trend} · "
+            f"{group.answers} · pilothouse traces {group.trace}"
+        )
+        console.print(Padding(Text(line), (0, 0, 0, 2)))
+
+
+def _coverage(one: Coverage) -> str:
+    """How many of the tasks were scored, against what is declared."""
+    declared = "" if one.declared is None else f", {100 * one.declared:g} % declared"
+    least = "" if one.least is None else f", {one.least:,} at least"
+    enough = {True: "enough", False: "too few", None: "nothing to hold it against"}[one.is_enough]
+    labelled = f", {one.labelled:,} of them labelled by people" if one.by == "a judge" else ""
+    return (
+        f"{one.scored:,} of {one.tasks:,} of {one.task_type} by {one.by} in {one.days} days to {one.until}"
+        f"{labelled}{declared}{least}: {enough}"
+    )
 
 
 def _name(row: DetectorStatus) -> str:

@@ -3,13 +3,18 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 
 from pilothouse.ports.watch import WatchStore
 from pilothouse.reports.sections import SectionsPage
 from pilothouse.reports.watch import DetectorShown, build_watch
+from pilothouse.reports.watch_work import CoverageShown, FailureShown, coverage_section, failures_section
 from pilothouse.workflows.assess import Assessment
-from pilothouse.workflows.watch_status import DROPS, DetectorStatus, watch_status
+from pilothouse.workflows.watch_coverage import Coverage
+from pilothouse.workflows.watch_errors import FailureGroup
+from pilothouse.workflows.watch_row import DROPS, DetectorStatus
+from pilothouse.workflows.watch_status import watch_status
 
 __all__ = ["show_watch"]
 
@@ -22,11 +27,37 @@ def show_watch(store: WatchStore, found: Assessment, now: datetime) -> SectionsP
         found: Assessment of the agent at the moment.
         now: The moment, aware UTC.
     """
-    status = watch_status(store, found.charter, now.date())
+    status = watch_status(store, found.charter, now.date(), verdict=found.verdict)
     detectors = [_shown(one) for one in status.detectors]
     return build_watch(
-        found.charter, found.verdict, detectors, status.errors, now, falls=DROPS, cost=status.cost
+        found.charter,
+        found.verdict,
+        detectors,
+        now,
+        falls=DROPS,
+        cost=status.cost,
+        further=(
+            failures_section(found.charter.agent, [_failure(one) for one in status.failures]),
+            coverage_section([_coverage(one) for one in status.coverage]),
+        ),
     )
+
+
+def _failure(one: FailureGroup) -> FailureShown:
+    return FailureShown(
+        error=one.kind.error,
+        where=one.kind.where,
+        count=one.count,
+        recent=one.recent,
+        first=one.first,
+        trend=one.trend,
+        answers=one.answers,
+        trace=one.trace,
+    )
+
+
+def _coverage(one: Coverage) -> CoverageShown:
+    return CoverageShown(**asdict(one), is_enough=one.is_enough)
 
 
 def _shown(one: DetectorStatus) -> DetectorShown:

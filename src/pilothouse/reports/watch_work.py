@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two tables of the Watch page: what ended tasks and who answers for it, and how many tasks were scored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from urllib.parse import quote
+
+from pilothouse.core.verdict.verdict import Status
+from pilothouse.reports.sections import Cell, Row, Section, columns
+from pilothouse.reports.view_models import Empty, StatusMark, shown_text
+from pilothouse.reports.words import SHAPES
+
+__all__ = ["CoverageShown", "FailureShown", "coverage_section", "failures_section"]
+
+ROWS_MAX = 20
+
+_TRENDS = {
+    "rising": (Status.BREACHED, "Rising"),
+    "new": (Status.AT_RISK, "New"),
+    "steady": (Status.HOLDS, "Steady"),
+}
+
+_ENOUGH = {
+    True: (Status.HOLDS, "Enough"),
+    False: (Status.AT_RISK, "Too few"),
+    None: (Status.NO_EVIDENCE, "Not declared"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailureShown:
+    """One kind of failure.
+
+    Attributes:
+        error: Kind of the error.
+        where: Where it happened, in words.
+        count: Tasks it ended in 28 counted days.
+        recent: Those of the last seven.
+        first: First day of these on which it was seen.
+        trend: `new`, `rising` or `steady`.
+        answers: Who answers for it, in words.
+        trace: A trace of it.
+    """
+
+    error: str
+    where: str
+    count: int
+    recent: int
+    first: date
+    trend: str
+    answers: str
+    trace: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoverageShown:
+    """Scored tasks of one task type in its last window.
+
+    Attributes:
+        task_type: Task type.
+        tasks: Tasks that could be scored.
+        scored: Those that were.
+        labelled: Those that people labelled.
+        declared: Share that must be, or None.
+        least: Least number in a window, or None.
+        by: What scores them.
+        days: Counted days of the window.
+        until: The last of them.
+        is_enough: Whether both are reached, or None.
+    """
+
+    task_type: str
+    tasks: int
+    scored: int
+    labelled: int
+    declared: float | None
+    least: int | None
+    by: str
+    days: int
+    until: date
+    is_enough: bool | None
+
+
+def failures_section(agent: str, groups: Sequence[FailureShown]) -> Section:
+    """Return what ended tasks, most frequent first.
+
+    Args:
+        agent: Agent id.
+        groups: Kinds of failure.
+    """
+    return Section(
+        anchor="errors",
+        title="What ended tasks",
+        note="last 28 counted days, sorted by what failed; who answers for it stands in the charter",
+        columns=columns(
+            "Kind of failure",
+            "State",
+            "#Tasks",
+            "#Last 7 days",
+            "First seen",
+            "Answers for it",
+            "One of them",
+        ),
+        rows=tuple(
+            Row(
+                cells=(
+                    Cell(text=shown_text(one.error), is_code=True, small=shown_text(f"in {one.where}")),
+                    Cell(mark=_mark(_TRENDS[one.trend])),
+                    Cell(text=f"{one.count:,}"),
+                    Cell(text=f"{one.recent:,}"),
+                    Cell(text=one.first.isoformat()),
+                    Cell(text=shown_text(one.answers)),
+                    Cell(
+                        text=shown_text(one.trace[:8]),
+                        href=f"/agents/{quote(agent, safe='')}/tasks/{quote(one.trace, safe='')}",
+                        is_code=True,
+                    ),
+                )
+            )
+            for one in groups[:ROWS_MAX]
+        ),
+        empty=Empty(missing="No task of a counted day failed.", command="pilothouse watch tick"),
+    )
+
+
+def coverage_section(rows: Sequence[CoverageShown]) -> Section:
+    """Return how many tasks of each type were scored, against what the charter declares.
+
+    Args:
+        rows: Task types.
+    """
+    return Section(
+        anchor="coverage",
+        title="What is scored",
+        note="last window whose scores are all in; at low volume every task",
+        columns=columns("Task type", "State", "#Scored", "#Of", "#Declared", "#At least", "By", "Window"),
+        rows=tuple(
+            Row(
+                cells=(
+                    Cell(text=shown_text(one.task_type)),
+                    Cell(mark=_mark(_ENOUGH[one.is_enough])),
+                    Cell(
+                        text=f"{one.scored:,}",
+                        small=f"{one.labelled:,} labelled by people" if one.by == "a judge" else "",
+                    ),
+                    Cell(
+                        text=f"{one.tasks:,}",
+                        small=f"{100 * one.scored / one.tasks:.1f} %" if one.tasks else "",
+                    ),
+                    Cell(text="open" if one.declared is None else f"{100 * one.declared:g} %"),
+                    Cell(text="open" if one.least is None else f"{one.least:,}"),
+                    Cell(text=one.by),
+                    Cell(text=f"{one.days} days", small=f"to {one.until}"),
+                )
+            )
+            for one in rows
+        ),
+        empty=Empty(missing="No finished day has scores yet.", command="pilothouse watch tick"),
+    )
+
+
+def _mark(state: tuple[Status, str]) -> StatusMark:
+    status, word = state
+    return StatusMark(status=status, word=word, shape=SHAPES[status])

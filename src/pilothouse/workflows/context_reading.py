@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Count the inputs of recorded runs, and those of which a server read less than was sent without a word."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pilothouse.core.evidence.run_log import RecordedRun
+from pilothouse.runtime.context.counting import ContextCounter, TokenEstimate
+from pilothouse.runtime.replay.exchange import exchanges
+
+__all__ = ["ContextCount", "is_read_short", "read_run"]
+
+SHORT_SHARE = 0.5
+"""An input without a counted beginning was cut when less than this share of its 5 % quantile was read. The quantile alone
+would call one sound input in twenty cut."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContextCount:
+    """Inputs of some calls.
+
+    Attributes:
+        inputs: Inputs whose size the provider reported.
+        unknown: Inputs whose size it did not.
+        edited: Inputs that the charter's own edits shortened, each with its ledger in the run log.
+        cut: Inputs of which clearly less was read than was sent.
+    """
+
+    inputs: int = 0
+    unknown: int = 0
+    edited: int = 0
+    cut: int = 0
+
+    def plus(self, other: ContextCount) -> ContextCount:
+        """Return the counts of both."""
+        return ContextCount(
+            inputs=self.inputs + other.inputs,
+            unknown=self.unknown + other.unknown,
+            edited=self.edited + other.edited,
+            cut=self.cut + other.cut,
+        )
+
+
+def is_read_short(estimate: TokenEstimate, read: int) -> bool:
+    """Return whether less of an input was read than was sent.
+
+    A conversation that was counted before has at least the tokens of its beginning, so a smaller count is a cut for
+    certain. A first input has no such bound, and only a large cut can be told from an estimate that is off.
+
+    Args:
+        estimate: Tokens of the input, before this count was learnt.
+        read: Input tokens that the provider reports, cached ones too.
+
+    Example:
+        >>> is_read_short(TokenEstimate(exact=4_000, low=4_100, median=4_200, high=4_400), 3_999)
+        True
+        >>> is_read_short(TokenEstimate(exact=0, low=4_100, median=6_000, high=8_000), 3_999)
+        False
+    """
+    return read < estimate.exact or read < SHORT_SHARE * estimate.low
+
+
+def read_run(counter: ContextCounter, recorded: RecordedRun) -> tuple[ContextCount, list[float]]:
+    """Count the inputs of one run; the counter learns from it.
+
+    Args:
+        counter: What was learnt from earlier runs.
+        recorded: The run.
+
+    Returns:
+        The counts, and the error of each estimate as a share of what was read, from the second call on.
+    """
+    inputs = unknown = edited = cut = 0
+    errors: list[float] = []
+    for place, call in enumerate(exchanges(recorded)):
+        if call.document is None or call.response.status != 200:
+            continue
+        usage: Mapping[str, int] | None = call.response.usage
+        if usage is None:
+            unknown += 1
+            continue
+        read = sum(usage.get(name, 0) for name in ("input", "cache_read", "cache_creation"))
+        asked: Mapping[str, Any] = call.shortened or call.document
+        model = call.response.model or str(call.document.get("model"))
+        estimate = counter.estimate(model, asked)
+        if place and read:
+            errors.append(abs(estimate.median - read) / read)
+        inputs += 1
+        edited += call.shortened is not None
+        cut += is_read_short(estimate, read)
+        counter.learn(model, asked, read)
+    return ContextCount(inputs=inputs, unknown=unknown, edited=edited, cut=cut), errors
