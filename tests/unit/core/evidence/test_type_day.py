@@ -52,7 +52,6 @@ def test_each_result_counts_where_it_belongs():
     assert day.rates["completion"] == (2, 1)
     assert day.rates["escalation"] == (4, 3)
     assert day.bad == {"completion": ["1"], "escalation": ["2"]}
-    assert day.errors == {"timeout": 1}
     assert day.minutes == {0: True}
     assert day.version == "v1"
 
@@ -88,6 +87,7 @@ def test_claims_and_what_people_say_are_counted():
         said={"override": {"3"}},
     )["po"]
     assert day.rates["discrepancy"] == (2, 1)
+    assert day.rates["unverifiable"] == (3, 2)
     assert day.pending == 1
     assert day.rates["override"] == (4, 3)
 
