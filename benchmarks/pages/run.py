@@ -22,13 +22,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
 sys.path.insert(0, str(REPOSITORY / "benchmarks" / "ingest"))
 
 from spans import SPANS, build_request  # noqa: E402 - the path above makes it importable
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 AGENT = "invoice-triage"
 CHARTER = REPOSITORY / "tests" / "golden" / "charters" / "ap-invoice-triage.yaml"
@@ -40,6 +45,8 @@ BUDGET_MS = 50.0
 PAINT_MS = 300.0
 WIRE_BYTES = 60_000
 REQUESTS = 5
+NEW_ROUNDS = 3
+"""Visits of each page in a window of its own: they start a process each, and no budget rests on them."""
 OF_AGENT = [
     "agent",
     "readiness",
@@ -169,46 +176,62 @@ def first_task(port: int, path: str) -> str:
     raise SystemExit("no task is listed")
 
 
-def paint(address: str, paths: dict[str, str]) -> dict[str, tuple[float, int, int]]:
-    """Return first paint in milliseconds, bytes on the wire and requests of each page, median of five loads."""
+@dataclass
+class Seen:
+    """What the browser saw of one page: first paints in an open window and in a new one, ms; bytes and requests."""
+
+    warm: list[float] = field(default_factory=list)
+    new: list[float] = field(default_factory=list)
+    wire: int = 0
+    requests: int = 0
+
+
+def paint(address: str, paths: dict[str, str], rounds: int) -> dict[str, Seen]:
+    """Return what a browser sees of each page, in rounds over all pages so that a busy second hits all alike.
+
+    A warm load is a click in a window that shows another page of ours, with nothing in the browser's cache: the
+    style and the scripts are fetched again. A new load opens a window with a profile of its own, so that the start
+    of its process is in the figure; that is the browser's and the machine's, but it is what a first visit is.
+    """
     from playwright.sync_api import sync_playwright
 
-    seen = {}
+    seen = {name: Seen() for name in paths}
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(
             executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"]
         )
-        for name, path in paths.items():
-            paints, wire, asked = [], [], []
-            for _ in range(5):
+        page = chromium.new_page(viewport={"width": 1280, "height": 900})
+        page.goto(address)
+        for _ in range(rounds):
+            for name, path in paths.items():
+                load(page, address + path, seen[name], seen[name].warm)
+        for _ in range(NEW_ROUNDS):
+            for name, path in paths.items():
                 context = chromium.new_context(viewport={"width": 1280, "height": 900})
-                page = context.new_page()
-                session = context.new_cdp_session(page)
-                session.send("Network.enable")
-                sizes: list[float] = []
-                session.on(
-                    "Network.loadingFinished", lambda event, to=sizes: to.append(event["encodedDataLength"])
-                )
-                page.goto(address + path, wait_until="load")
-                found = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0]?.startTime")
-                if found is None:
-                    page.wait_for_timeout(300)
-                    found = page.evaluate(
-                        "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
-                    )
-                paints.append(float(found or 0.0))
-                wire.append(int(sum(sizes)))
-                asked.append(len(sizes))
+                load(context.new_page(), address + path, seen[name], seen[name].new)
                 context.close()
-            seen[name] = (statistics.median(paints), max(wire), max(asked))
         chromium.close()
     return seen
+
+
+def load(page: Page, url: str, to: Seen, paints: list[float]) -> None:
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+    session.send("Network.clearBrowserCache")
+    sizes: list[float] = []
+    session.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
+    page.goto(url, wait_until="load")
+    page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length > 0")
+    paints.append(page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime"))
+    session.detach()
+    to.wire, to.requests = max(to.wire, int(sum(sizes))), max(to.requests, len(sizes))
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--spans", type=int, default=1_000_000)
     parser.add_argument("--loads", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=9, help="loads of each page in the open window")
     parser.add_argument("--no-browser", action="store_true")
     parser.add_argument("--keep", type=Path, help="folder to fill, or one that an earlier run filled")
     options = parser.parse_args()
@@ -220,39 +243,46 @@ def main() -> int:
             sent = 0 if is_filled else fill(port, options.spans)
             print(f"{sent:,} spans taken in; waiting until they are folded and the pages are made ahead")
             time.sleep(20.0 + sent / 20_000)
-            limit = measure(port, pid, "/healthz", options.loads)
-            paths = dict(PAGES)
-            paths["trace"] = first_task(port, paths["tasks"])
-            painted = (
-                {}
-                if options.no_browser or not CHROMIUM.exists()
-                else paint(f"http://127.0.0.1:{port}", {"limit": "/healthz", **paths})
-            )
-            bare = painted.pop("limit", (0.0, 0, 0))
-            print(
-                f"limit: /healthz {limit[0]:.1f} ms, {limit[2]:.1f} ms CPU; its one line is painted after {bare[0]:.0f} ms\n"
-            )
-            print(
-                "| page | median ms | p95 ms | CPU ms | of the limit | bytes, gzip | first paint ms | wire bytes | requests |"
-            )
-            print("|---|---|---|---|---|---|---|---|---|")
-            over = []
-            for name, path in paths.items():
-                median, p95, cpu, size, _ = measure(port, pid, path, options.loads)
-                shown = painted.get(name, (0.0, 0, 0))
-                print(
-                    f"| {name} | {median:.1f} | {p95:.1f} | {cpu:.1f} | {median / max(limit[0], 0.01):.1f} | {size:,} | "
-                    f"{shown[0]:.0f} | {shown[1]:,} | {shown[2]} |"
-                )
-                is_over = (
-                    median > BUDGET_MS or shown[0] > PAINT_MS or shown[1] > WIRE_BYTES or shown[2] > REQUESTS
-                )
-                over += [name] if is_over else []
-            print(f"\nover budget: {', '.join(over) or 'none'}")
-            return 1 if over else 0
+            return report(port, pid, options)
     finally:
         if options.keep is None:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def report(port: int, pid: int, options: argparse.Namespace) -> int:
+    """Measure everything, print the table, and return 1 when a budget is missed."""
+    limit = measure(port, pid, "/healthz", options.loads)
+    paths = PAGES | {"trace": first_task(port, PAGES["tasks"])}
+    has_browser = CHROMIUM.exists() and not options.no_browser
+    asked = {"limit": "/healthz", **paths}
+    painted = paint(f"http://127.0.0.1:{port}", asked, options.rounds) if has_browser else {}
+    bare = painted.pop("limit", Seen())
+    print(
+        f"limit: /healthz {limit[0]:.1f} ms, {limit[2]:.1f} ms CPU; its line is painted {spread(bare.warm)} ms"
+    )
+    print(
+        "\n| page | median ms | p95 ms | CPU ms | of the limit | bytes, gzip | first paint ms, of the limit | in a new window | wire bytes | requests |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    over = []
+    for name, path in paths.items():
+        median, p95, cpu, size, _ = measure(port, pid, path, options.loads)
+        seen = painted.get(name, Seen())
+        shown = statistics.median(seen.warm or [0.0])
+        print(
+            f"| {name} | {median:.1f} | {p95:.1f} | {cpu:.1f} | {median / max(limit[0], 0.01):.1f} | {size:,} | "
+            f"{spread(seen.warm)}, {shown / statistics.median(bare.warm or [1.0]):.1f} | "
+            f"{statistics.median(seen.new or [0.0]):.0f} | {seen.wire:,} | {seen.requests} |"
+        )
+        is_over = median > BUDGET_MS or shown > PAINT_MS or seen.wire > WIRE_BYTES or seen.requests > REQUESTS
+        over += [name] if is_over else []
+    print(f"\nover budget: {', '.join(over) or 'none'}")
+    return 1 if over else 0
+
+
+def spread(paints: list[float]) -> str:
+    """Write the median and, in brackets, the quickest and the slowest."""
+    return f"{statistics.median(paints):.0f} ({min(paints):.0f}-{max(paints):.0f})" if paints else "0"
 
 
 if __name__ == "__main__":

@@ -223,7 +223,9 @@ def people_site(
             RunRoom(desk, SqlCuration(ledger.database)),
             ShelfRoom(desk),
         )
-        app = web_app(shows, sign_in=sign_in, rooms=rooms)
+        app = web_app(
+            shows, sign_in=sign_in, rooms=rooms, state=lambda: (ledger.database.state(), shows.now())
+        )
         yield PeopleSite(
             app=app,
             sign_in=sign_in,

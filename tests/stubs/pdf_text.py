@@ -8,6 +8,9 @@ import zlib
 
 _ESCAPE = re.compile(rb"\\([0-7]{1,3}|.)", re.DOTALL)
 _NAMED = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f"}
+_PROPERTIES = re.compile(rb"<<[^<>]*(?:\((?:\\.|[^\\()])*\)|<[0-9A-Fa-f]*>)[^<>]*>>\s*BDC", re.DOTALL)
+"""Names of a marked piece of text, such as what a reader says in its place: not what is shown."""
+
 _INSIDE = rb"(?:\\.|[^\\()]|\((?:\\.|[^\\()]|\((?:\\.|[^\\()])*\))*\))*"
 """What stands between the brackets of a string: escapes, bytes, and brackets that are balanced."""
 
@@ -42,7 +45,7 @@ def _letters(cmap: bytes) -> dict[int, str]:
 def _read(content: bytes, fonts: dict[bytes, dict[int, str]]) -> str:
     letters: dict[int, str] = {}
     parts = []
-    for font, quoted, hexed, ends in _SHOWN.findall(content):
+    for font, quoted, hexed, ends in _SHOWN.findall(_PROPERTIES.sub(b"", content)):
         if font:
             letters = fonts[font]
         elif ends:

@@ -185,6 +185,7 @@ def _serve_node(
                 RunRoom(desk, SqlCuration(ledger.database)),
                 ShelfRoom(desk),
             ),
+            state=lambda: (ledger.database.state(), shows.now()),
         ),
         mounts={
             "gw": gateway.app,

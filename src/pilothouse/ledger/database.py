@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.pool import PoolProxiedConnection
 
 from pilothouse.ledger.engine import WRITE_OPTION
 from pilothouse.ledger.translation import translated
@@ -25,6 +27,8 @@ class Database:
     def __init__(self, engine: Engine, subject: str) -> None:
         self.engine = engine
         self.subject = subject
+        self._watcher: PoolProxiedConnection | None = None
+        self._watching = threading.Lock()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -44,6 +48,28 @@ class Database:
         """Whether it is kept by a server with a clock of its own."""
         return self.engine.dialect.name == "postgresql"
 
+    def state(self) -> str:
+        """Return a text that is another one once anybody, this process or another, has written anything.
+
+        It names no record: whoever holds the text of an earlier look and reads the same one now need not look again.
+        """
+        if self.is_postgres:
+            with self.read() as connection:
+                return str(connection.execute(text("SELECT pg_current_snapshot()")).scalar_one())
+        with translated(self.subject), self._watching:
+            return str(self._own_connection().cursor().execute("PRAGMA data_version").fetchone()[0])
+
+    def _own_connection(self) -> PoolProxiedConnection:
+        """Return a connection that nothing is ever written on: SQLite tells each of what the *others* wrote."""
+        if self._watcher is None:
+            self._watcher = self.engine.raw_connection()
+            self._watcher.detach()
+        return self._watcher
+
     def close(self) -> None:
         """Close every connection; the object is of no use afterwards."""
+        with self._watching:
+            if self._watcher is not None:
+                self._watcher.close()
+                self._watcher = None
         self.engine.dispose()

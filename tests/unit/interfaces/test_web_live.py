@@ -6,7 +6,9 @@ from __future__ import annotations
 import itertools
 import re
 
+import page_site
 import pytest
+from page_visitor import enter
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
@@ -21,8 +23,8 @@ from pilothouse.interfaces.web.routing import Door, PageRoute
 EVENTS = {"accept": "text/event-stream"}
 
 
-def client_of(answer, *, is_live=True):
-    door = Door(Frame(), None, streams=LiveStreams(every_s=0.001, life_s=0.004))
+def client_of(answer, *, is_live=True, state=None):
+    door = Door(Frame(), None, streams=LiveStreams(state, every_s=0.001, life_s=0.004))
     route = door.route(PageRoute(path="/page", answer=answer, action=Action.READ, is_live=is_live))
     return TestClient(Starlette(routes=[route]))
 
@@ -57,3 +59,38 @@ def test_one_page_too_many_is_told_nothing(monkeypatch: pytest.MonkeyPatch):
     client = client_of(lambda _visit: PlainTextResponse("body"))
     assert client.get("/page", headers=EVENTS).status_code == 503
     assert client.get("/page").text == "body"
+
+
+def test_a_page_is_made_again_only_when_something_was_written():
+    made = itertools.count(1)
+    states = itertools.chain(["1", "1", "1", "2"], itertools.repeat("2"))
+    client = client_of(
+        lambda _visit: PlainTextResponse("body", headers={"etag": f"look{next(made)}"}),
+        state=lambda: next(states),
+    )
+    text = client.get("/page", headers=EVENTS).text
+    assert re.findall(r"event: page\ndata: (\w+)", text) == ["look1", "look2"]
+    assert next(made) == 3, "five looks, two pages"
+
+
+def test_what_is_written_while_the_page_is_made_is_seen_by_the_next_look():
+    ledger = ["a"]
+
+    def answer(_visit):
+        shown = ledger[-1]
+        if len(ledger) == 1:
+            ledger.append("b")  # somebody writes after this page has read
+        return PlainTextResponse("body", headers={"etag": shown})
+
+    text = client_of(answer, state=lambda: len(ledger)).get("/page", headers=EVENTS).text
+    assert re.findall(r"event: page\ndata: (\w+)", text) == ["a", "b"]
+
+
+def test_the_review_queue_of_one_minute_is_one_page(tmp_path):
+    with page_site.people_site(tmp_path) as site:
+        lee = enter(site, "lee")
+        first = lee.get("/review").headers["etag"]
+        site.clock.move(seconds=20)
+        assert lee.get("/review").headers["etag"] == first
+        site.clock.move(seconds=60)
+        assert lee.get("/review").headers["etag"] != first

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What surrounds every answer: the page frame, static files under digest names, and the security headers."""
+"""What surrounds every answer: the page frame, the forms of a page, and the security headers."""
 
 from __future__ import annotations
 
@@ -16,21 +16,20 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pilothouse.interfaces.web.assets import STATIC_AGE_S, static_files
 from pilothouse.interfaces.web.menu import agent_menu, shown_as, top_menu
-from pilothouse.reports.design import stylesheet
 from pilothouse.reports.foreign import visible
 from pilothouse.reports.html import render_body
+from pilothouse.reports.pdf import render_pdf
 from pilothouse.reports.view_models import Page, page_json
 
 __all__ = [
     "CONTENT_POLICY",
     "HEADERS",
     "Frame",
-    "StaticFile",
     "Viewer",
     "error_body",
     "rendered",
-    "static_files",
 ]
 
 CONTENT_POLICY = (
@@ -50,20 +49,6 @@ HEADERS: Mapping[str, str] = {
 }
 """On every answer. HSTS is the business of the proxy that holds the certificate: this port speaks plain HTTP."""
 
-STATIC_AGE_S = 31_536_000
-"""A year: a changed file has another name."""
-
-_TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StaticFile:
-    """A file that never changes under its name."""
-
-    name: str
-    media_type: str
-    body: bytes
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Viewer:
@@ -73,26 +58,12 @@ class Viewer:
     token: str
 
 
-def _named(stem: str, ending: str, body: bytes) -> StaticFile:
-    digest = hashlib.sha256(body).hexdigest()[:12]
-    return StaticFile(name=f"{stem}.{digest}.{ending}", media_type=_TYPES[ending], body=body)
-
-
-def static_files() -> Mapping[str, StaticFile]:
-    """Return the static files by role: `css`, `script`, `more` and `fresh` (loaded on demand), `review` (for its form), `icon`."""
-    folder = files("pilothouse.interfaces.web") / "static"
-    return {
-        "css": _named("pilothouse", "css", stylesheet().encode()),
-        "script": _named("pilothouse", "js", (folder / "pilothouse.js").read_bytes()),
-        "more": _named("palette", "js", (folder / "palette.js").read_bytes()),
-        "fresh": _named("fresh", "js", (folder / "fresh.js").read_bytes()),
-        "review": _named("review", "js", (folder / "review.js").read_bytes()),
-        "icon": _named("icon", "svg", (folder / "icon.svg").read_bytes()),
-    }
-
-
 _LIVE = frozenset({"incidents", "incident", "controls", "review"})
 """Pages on which something may wait for somebody: they fetch themselves again when they have changed."""
+
+
+_ON_PAPER = frozenset({"executive", "incident", "readiness", "value"})
+"""Pages that are handed on as PDF: their route says so too."""
 
 
 def error_body(template: Mapping[str, Any]) -> Markup:
@@ -136,7 +107,7 @@ def _environment() -> Environment:
 
 
 class Frame:
-    """Puts a view model into its answer: page or JSON, with digest, cache and security headers.
+    """Puts a view model into its answer: page, JSON or PDF, with digest, cache and security headers.
 
     Args:
         signs_in: Whether people can sign in here.
@@ -160,7 +131,7 @@ class Frame:
     def answer(
         self, request: Request, page: Page, *, governed: bool, viewer: Viewer | None = None
     ) -> Response:
-        """Return a page, or its JSON for an address that ends so, or 304 when the browser has it.
+        """Return a page, or its JSON or PDF for an address that ends so, or 304 when the browser has it.
 
         Args:
             request: The request.
@@ -169,9 +140,9 @@ class Frame:
             viewer: Who looks at it, or None.
         """
         digest = page.digest
-        as_json = request.url.path.endswith(".json")
+        form = _form_of(request)
         seen_by = hashlib.sha256((viewer.token if viewer else "").encode()).hexdigest()[:8]
-        etag = f'W/"{digest[:32]}-{"j" if as_json else "h"}-{seen_by}"'
+        etag = f'W/"{digest[:32]}-{form or "html"}-{seen_by}"'
         headers = {
             **HEADERS,
             "etag": etag,
@@ -180,8 +151,11 @@ class Frame:
         }
         if etag in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
-        if as_json:
+        if form == "json":
             return Response(page_json(page), media_type="application/json", headers=headers)
+        if form == "pdf":
+            headers["content-disposition"] = f'attachment; filename="{page.name}.pdf"'
+            return Response(render_pdf(page), media_type="application/pdf", headers=headers)
         query = f"?{request.url.query}" if request.url.query else ""
         options = {"token": viewer.token} if viewer else {}
         text = self._text(
@@ -193,7 +167,10 @@ class Frame:
             body=render_body(page, **options),
             as_of=page.as_of,
             digest=digest,
-            json=f"{_json_path(request)}{query}",
+            files=[
+                (name, f"{_path_as(request, name.lower())}{query}")
+                for name in (("JSON", "PDF") if page.name in _ON_PAPER else ("JSON",))
+            ],
             viewer=viewer,
         )
         return Response(text, media_type="text/html; charset=utf-8", headers=headers)
@@ -226,7 +203,7 @@ class Frame:
             body=body,
             as_of=None,
             digest="",
-            json="",
+            files=(),
             viewer=viewer,
         )
         headers = {**HEADERS, "cache-control": "no-store"}
@@ -246,6 +223,12 @@ class Frame:
         return None
 
 
-def _json_path(request: Request) -> str:
+def _form_of(request: Request) -> str:
+    """Return the form that an address asks for: `json`, `pdf`, or empty for the page."""
+    ending = request.url.path.rpartition(".")[2]
+    return ending if ending in {"json", "pdf"} else ""
+
+
+def _path_as(request: Request, form: str) -> str:
     path = quote(request.url.path, safe="/%")
-    return "/fleet.json" if path == "/" else f"{path}.json"
+    return f"/fleet.{form}" if path == "/" else f"{path}.{form}"

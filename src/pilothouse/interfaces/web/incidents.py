@@ -36,7 +36,7 @@ class IncidentRoom:
         self._room = room
 
     def routes(self, frame: Frame) -> Sequence[PageRoute]:
-        """Return the two pages, their JSON, and the form."""
+        """Return the two pages, their JSON and PDF, and the form."""
 
         def show_list(visit: Visit) -> Response:
             page = build_incidents(self._room.incidents.incidents(limit=LIST_MAX), self._minute())
@@ -52,7 +52,7 @@ class IncidentRoom:
         form = "/agents/{agent}/incidents/{number}"
         return (
             *page_at("/incidents", show_list, is_live=True),
-            *page_at("/incidents/{number:int}", show, is_live=True),
+            *page_at("/incidents/{number:int}", show, is_live=True, has_pdf=True),
             PageRoute(path=form, answer=self._step, action=Action.HANDLE, writes=True),
         )
 

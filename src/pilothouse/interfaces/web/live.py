@@ -2,13 +2,15 @@
 """Tells an open page that it has changed: server-sent events that carry the digest of the page and no content.
 
 The page fetches itself again, so what is shown passes the same door, and whoever may not read it any more is
-turned away there. Without script the page is reloaded by hand and misses nothing.
+turned away there. A page is made again only when somebody wrote to the ledger since the last look, or a minute went
+by. Without script the page is reloaded by hand and misses nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -20,7 +22,7 @@ from pilothouse.interfaces.web.frame import HEADERS
 __all__ = ["LiveStreams", "asks_for_events"]
 
 LOOK_EVERY_S = 3.0
-"""A page call answered within minutes is seen in seconds; a look costs one page."""
+"""A page call answered within minutes is seen in seconds; most looks are one question to the ledger."""
 
 STREAMS_MAX = 32
 """Open pages that are told; one more is told nothing and can be reloaded."""
@@ -42,43 +44,72 @@ class LiveStreams:
     """The streams of one server.
 
     Args:
+        state: Gives what is equal as long as no live page can have changed; None looks at the page each time.
         every_s: Pause between two looks, seconds.
         life_s: How long one stream lives, seconds.
     """
 
-    def __init__(self, *, every_s: float = LOOK_EVERY_S, life_s: float = LIFE_S) -> None:
+    def __init__(
+        self,
+        state: Callable[[], object] | None = None,
+        *,
+        every_s: float = LOOK_EVERY_S,
+        life_s: float = LIFE_S,
+    ) -> None:
+        self._state = state
         self._every_s = every_s
         self._life_s = life_s
         self._open = 0
 
-    def answer(self, request: Request, look: Callable[[], Response]) -> Response:
+    async def answer(self, request: Request, look: Callable[[], Response]) -> Response:
         """Return a stream that says which page there is now, and again whenever it is another.
 
         Args:
             request: The request.
             look: Makes the page again, through the door.
+
+        Raises:
+            PilothouseError: The visitor may not see the page.
         """
         if self._open >= STREAMS_MAX:
             return PlainTextResponse("too many pages are open; reload by hand", 503, dict(HEADERS))
+        first = await run_in_threadpool(self._look, look)
         headers = {**HEADERS, "cache-control": "no-store", "x-accel-buffering": "no"}
-        return StreamingResponse(self._events(request, look), media_type="text/event-stream", headers=headers)
+        events = self._events(request, look, first)
+        return StreamingResponse(events, media_type="text/event-stream", headers=headers)
 
-    async def _events(self, request: Request, look: Callable[[], Response]) -> AsyncIterator[str]:
+    def _look(self, look: Callable[[], Response], before: _Looked | None = None) -> _Looked:
+        # The state is read first: what is written while the page is made is seen by the next look.
+        state = object() if self._state is None else self._state()
+        if before is not None and before.state == state:
+            return before
+        return _Looked(state, look().headers.get("etag"))
+
+    async def _events(
+        self, request: Request, look: Callable[[], Response], seen: _Looked
+    ) -> AsyncIterator[str]:
         self._open += 1
         try:
-            seen = (await run_in_threadpool(look)).headers.get("etag")
-            yield f"retry: 5000\n{_page(seen)}"
+            yield f"retry: 5000\n{_page(seen.tag)}"
             for _ in range(int(self._life_s / self._every_s)):
                 await asyncio.sleep(self._every_s)
                 if await request.is_disconnected():
                     return
-                now = (await run_in_threadpool(look)).headers.get("etag")
-                yield ": \n\n" if now == seen else _page(now)
+                now = await run_in_threadpool(self._look, look, seen)
+                yield ": \n\n" if now.tag == seen.tag else _page(now.tag)
                 seen = now
         except PilothouseError:
             yield _page("gone")  # the page itself says why
         finally:
             self._open -= 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """The state of the ledger before a look, and the page there was."""
+
+    state: object
+    tag: str | None
 
 
 def _page(tag: str | None) -> str:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from urllib.parse import quote
 
 from starlette.applications import Starlette
@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from pilothouse.errors import PilothouseError, UnknownName, UsageError, nearest_name
 from pilothouse.interfaces.web.frame import Frame
+from pilothouse.interfaces.web.live import LiveStreams
 from pilothouse.interfaces.web.reading import Pages, ReadingRoom
 from pilothouse.interfaces.web.routing import Door, Room
 from pilothouse.interfaces.web.sign_in import SignInRoom
@@ -36,6 +37,7 @@ def web_app(
     *,
     sign_in: SignIn | None = None,
     rooms: Sequence[Room] = (),
+    state: Callable[[], object] | None = None,
 ) -> Starlette:
     """Return the pages as an application to be mounted beside the OTLP routes.
 
@@ -43,13 +45,15 @@ def web_app(
         pages: Answers what each page shows.
         sign_in: Who people are; None serves pages that can only be read.
         rooms: Further pages and forms; they come before the reading pages, whose addresses match almost all.
+        state: Gives what is equal as long as nothing on a live page can have changed; None makes such pages anew
+            at every look.
     """
     frame = Frame(signs_in=sign_in is not None)
 
     def nearby(request: Request) -> Sequence[Link]:
         return _nearby(pages, request.path_params.get("agent", ""))
 
-    door = Door(frame, sign_in, nearby)
+    door = Door(frame, sign_in, nearby, LiveStreams(state))
     entrance = () if sign_in is None else (SignInRoom(sign_in),)
     declared = [one for room in (*entrance, *rooms, ReadingRoom(pages)) for one in room.routes(frame)]
     frame.offer(one.path for one in declared)

@@ -94,7 +94,7 @@ class ReadingRoom:
         self._pages = pages
 
     def routes(self, frame: Frame) -> Sequence[PageRoute]:
-        """Return the addresses, each page with its JSON beside it."""
+        """Return the addresses, each page with its JSON beside it, and the PDF of Readiness."""
         agent = "/agents/{agent:path}"
         task = f"{agent}/tasks/{{trace_id}}"
 
@@ -122,7 +122,7 @@ class ReadingRoom:
             *(PageRoute(path=path, answer=answer, action=Action.READ) for path, answer in table),
             *page_at("/health", shown(self._health)),
             *page_at(f"{agent}/agent", shown(self._agent)),
-            *page_at(f"{agent}/readiness", shown(self._readiness)),
+            *page_at(f"{agent}/readiness", shown(self._readiness), has_pdf=True),
             *page_at(f"{agent}/tasks", shown(self._tasks)),
             *page_at(task, shown(self._trace)),
         )

@@ -51,7 +51,7 @@ class ReviewRoom:
             page = build_queue(
                 sum(count.waiting for count in counts),
                 _by_agent(self._bench.loads(self._bench.agents(visit.person)), counts),
-                self._clock.now().replace(microsecond=0),
+                self._clock.now().replace(second=0, microsecond=0),
                 week=own_week_in_words(self._bench.week(visit.person)),
                 after=self._after(visit),
                 hand_out=self._bench.directory.agents_for(visit.person, Action.ASSIGN),
@@ -63,7 +63,7 @@ class ReviewRoom:
             charter = self._bench.directory.charter(record.item.agent)
             page = build_item(
                 record,
-                self._clock.now().replace(microsecond=0),
+                self._clock.now().replace(second=0, microsecond=0),
                 rubric=rubric_of(charter, record.item.task_type).lines,
                 similar=[
                     Similar(

@@ -42,7 +42,7 @@ class RolloutRoom:
         self._shows = shows
 
     def routes(self, frame: Frame) -> Sequence[PageRoute]:
-        """Return the pages, their JSON, and the forms."""
+        """Return the pages, their JSON and PDF, and the forms."""
 
         def shown(show: Callable[[Installation, Assessment], Page]) -> Callable[[Visit], Response]:
             def answer(visit: Visit) -> Response:
@@ -65,8 +65,8 @@ class RolloutRoom:
         compliance = kept("compliance", lambda _place, found: show_compliance(found))
         return (
             *page_at(f"{agent}/rollout", rollout),
-            *page_at(f"{agent}/value", value),
-            *page_at(f"{agent}/executive", executive),
+            *page_at(f"{agent}/value", value, has_pdf=True),
+            *page_at(f"{agent}/executive", executive, has_pdf=True),
             *page_at(f"{agent}/compliance", compliance),
             PageRoute(
                 path=f"{agent}/rollout/request", answer=self._request, action=Action.OPERATE, writes=True

@@ -98,17 +98,19 @@ class PageRoute:
 
 
 def page_at(
-    path: str, answer: Callable[[Visit], Response], *, is_live: bool = False
-) -> tuple[PageRoute, PageRoute]:
-    """Return the two addresses of a page that is read: the same as JSON, and the page.
+    path: str, answer: Callable[[Visit], Response], *, is_live: bool = False, has_pdf: bool = False
+) -> tuple[PageRoute, ...]:
+    """Return the addresses of a page that is read: the same as JSON and PDF, and the page.
 
     Args:
         path: Address of the page.
-        answer: Makes either, as the address asks.
+        answer: Makes each, as the address asks.
         is_live: Whether an open page is told when it has changed.
+        has_pdf: Whether it is handed on as a file.
     """
+    endings = (".json", ".pdf") if has_pdf else (".json",)
     return (
-        PageRoute(path=f"{path}.json", answer=answer, action=Action.READ),
+        *(PageRoute(path=f"{path}{ending}", answer=answer, action=Action.READ) for ending in endings),
         PageRoute(path=path, answer=answer, action=Action.READ, is_live=is_live),
     )
 
@@ -176,9 +178,9 @@ class Door:
                     refuse_foreign(request)
                     form = await read_form(request)
                 let_in = partial(self._let_in, declared, request, form)
-                answer = await run_in_threadpool(let_in)
-                is_asked = declared.is_live and asks_for_events(request)
-                return self._streams.answer(request, let_in) if is_asked else answer
+                if declared.is_live and asks_for_events(request):
+                    return await self._streams.answer(request, let_in)
+                return await run_in_threadpool(let_in)
             except PilothouseError as error:
                 return await run_in_threadpool(self.turn_away, request, error, form=form)
             except Exception as error:  # noqa: BLE001 - logged with an id that the page shows

@@ -32,7 +32,7 @@ class ShelfRoom:
     def routes(self, frame: Frame) -> Sequence[PageRoute]:
         """Return each page with its JSON."""
 
-        def pair(path: str, show: Callable[[Visit], Page]) -> tuple[PageRoute, PageRoute]:
+        def pair(path: str, show: Callable[[Visit], Page]) -> tuple[PageRoute, ...]:
             def answer(visit: Visit) -> Response:
                 page = show(visit)
                 governed = page.agent is None or self._is_governed(page.agent)

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The state of a ledger is another one after every write, by this process or another, and the same after every read."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from postgres_server import fresh_postgres_url, postgres_server
+
+from pilothouse.ledger.ledger import open_ledger
+
+__all__ = ["postgres_server"]
+
+NOW = datetime(2026, 11, 20, tzinfo=UTC)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
+def url(request, tmp_path):
+    if request.param == "postgres":
+        return fresh_postgres_url(request)
+    return f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+
+
+def note(ledger):
+    return ledger.record(kind="test", agent="a", at=NOW, actor="x", document="{}")
+
+
+def test_only_a_write_changes_the_state_whoever_writes(url):
+    with open_ledger(url) as ledger, open_ledger(url) as other:
+        before = ledger.database.state()
+        ledger.decisions("a")
+        other.charters()
+        assert ledger.database.state() == before
+        note(ledger)
+        own = ledger.database.state()
+        note(other)
+        others = ledger.database.state()
+    assert len({before, own, others}) == 3

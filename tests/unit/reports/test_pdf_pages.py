@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Readiness, Value and incidents as PDF: the numbers of page, JSON, terminal and PDF of one moment, and hostile text."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+
+import desk_world
+import page_site
+import page_world as world
+import pytest
+from json_texts import strings_in
+from pdf_text import pdf_text
+from rich.console import Console
+from starlette.testclient import TestClient
+
+from pilothouse.reports.readiness import build_readiness
+from pilothouse.reports.terminal import render_verdict
+from pilothouse.workflows.alerts import Firing, raise_alert
+
+BASE = f"/agents/{world.AGENT}"
+ON_PAPER = {
+    "executive": f"{BASE}/executive",
+    "incident": "/incidents/1",
+    "readiness": f"{BASE}/readiness",
+    "value": f"{BASE}/value",
+}
+FORMULA = "=HYPERLINK(1)"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    with page_site.people_site(tmp_path_factory.mktemp("home")) as opened:
+        desk_world.fill(opened)
+        said = f"fell by 7.3 points {FORMULA} #read(1) {world.HOSTILE}{'x' * 3_000}"
+        firing = Firing(agent=world.AGENT, metric="completion", sentence=said, traces=("a" * 32,))
+        raise_alert(opened.desk.control_room, firing, opened.clock.now())
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def client(site):
+    return TestClient(site.app, base_url="http://localhost")
+
+
+@pytest.fixture(scope="module")
+def papers(client):
+    """Text of each PDF, places for a line break left out."""
+    return {
+        name: pdf_text(client.get(f"{path}.pdf").content).replace("\u200b", "")
+        for name, path in ON_PAPER.items()
+    }
+
+
+def squeezed(text):
+    return re.sub(r"\s+", "", text)
+
+
+def numbers_in(text):
+    return set(re.findall(r"\d[\d.,]*\d|\d", text))
+
+
+@pytest.mark.parametrize("name", ON_PAPER)
+def test_every_number_of_the_paper_stands_in_the_json_of_the_same_moment(client, papers, name):
+    data = client.get(f"{ON_PAPER[name]}.json").json()
+    known = " ".join((*strings_in(data), json.dumps(data)))
+    sheets = {str(number) for number in range(1, 20)}
+    found = numbers_in(papers[name])
+    assert len(found) > 8
+    assert not {one for one in found - sheets if one not in known}
+    assert squeezed(data["sentence"]["plain"])[:200] in squeezed(papers[name])
+    assert data["digest"][:12] in papers[name]
+
+
+def test_readiness_says_of_each_requirement_what_page_and_terminal_say(site, client, papers):
+    data = client.get(f"{BASE}/readiness.json").json()
+    found = page_site.judge(site.installation, world.AGENT, site.clock.now())
+    page = client.get(f"{BASE}/readiness?open=all").text
+    out = io.StringIO()
+    shown = build_readiness(found.verdict, found.charter)
+    render_verdict(shown, Console(file=out, width=2_000, color_system=None), full=True)
+    rows = [row for domain in data["domains"] for row in (*domain["requirements"], *domain["later"])]
+    assert len(rows) > 40
+    measured = [row for row in rows if row["deciding"]["measured"]]
+    assert len(measured) > 3
+    for row in rows:
+        assert squeezed(row["id"] + row["statement"]) in squeezed(papers["readiness"])
+    for row in measured:
+        value = row["deciding"]["measured"]["shown"]
+        assert squeezed(value) in squeezed(papers["readiness"])
+        assert value in page
+        assert value in out.getvalue()
+
+
+def test_value_and_incident_say_their_ranges_facts_and_events(client, papers):
+    value = client.get(f"{BASE}/value.json").json()
+    for one in value["numbers"]:
+        assert squeezed(one["value"]["shown"]) in squeezed(papers["value"])
+    incident = client.get("/incidents/1.json").json()
+    for said in (
+        *incident["facts"],
+        *((one["when"]["absolute"], one["text"][:200]) for one in incident["events"]),
+    ):
+        for text in said:
+            assert squeezed(text) in squeezed(papers["incident"])
+
+
+def test_what_others_wrote_is_text_on_paper_too(papers):
+    text = squeezed(papers["incident"])
+    assert squeezed(FORMULA + " #read(1)") in text
+    assert "<script>" in text
+    assert "\u202e" not in text
+
+
+def test_a_paper_is_tagged_the_same_each_time_and_a_file_to_keep(client):
+    first, again = (client.get(f"{BASE}/readiness.pdf") for _ in range(2))
+    assert first.content == again.content
+    assert b"pdfuaid:part" in first.content
+    assert first.headers["content-type"] == "application/pdf"
+    assert first.headers["content-disposition"] == 'attachment; filename="readiness.pdf"'
+    same = client.get(f"{BASE}/readiness.pdf", headers={"if-none-match": first.headers["etag"]})
+    assert same.status_code == 304
+
+
+def test_a_page_that_is_handed_on_names_its_file_and_every_such_address_answers(site, client):
+    served = {route.path for route in site.app.routes if route.path.endswith(".pdf")}
+    assert len(served) == len(ON_PAPER)
+    for path in ON_PAPER.values():
+        assert f'<a href="{path}.pdf">PDF</a>' in client.get(path).text
+    assert ".pdf" not in client.get(f"{BASE}/agent").text
