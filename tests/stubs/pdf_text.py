@@ -20,17 +20,23 @@ _SHOWN = re.compile(rb"/(f\d+) [\d.]+ Tf|\((" + _INSIDE + rb")\)|<([0-9A-Fa-f]+)
 def pdf_text(made: bytes) -> str:
     """Return the text of all pages; pieces that are set apart are parted by a space."""
     objects = {int(one[1]): one[2] for one in re.finditer(rb"(\d+) 0 obj(.*?)endobj", made, re.DOTALL)}
-    fonts = {
-        name: _letters(_stream(objects[int(re.search(rb"/ToUnicode (\d+)", objects[int(number)])[1])]))
-        for body in objects.values()
-        for name, number in re.findall(rb"/(f\d+) (\d+) 0 R", body)
+    pages = [body for body in objects.values() if re.search(rb"/Type/Page\b", body)]
+    return " ".join(
+        _read(_stream(objects[_number(rb"Contents", page)]), _fonts(objects, page)) for page in pages
+    )
+
+
+def _number(name: bytes, body: bytes) -> int:
+    return int(re.search(rb"/" + name + rb" (\d+) 0 R", body)[1])
+
+
+def _fonts(objects: dict[int, bytes], page: bytes) -> dict[bytes, dict[int, str]]:
+    """Return the fonts of a page by the names it gives them: another page may name them otherwise."""
+    resources = objects[_number(rb"Resources", page)]
+    return {
+        name: _letters(_stream(objects[_number(rb"ToUnicode", objects[int(number)])]))
+        for name, number in re.findall(rb"/(f\d+) (\d+) 0 R", resources)
     }
-    pages = [
-        int(found[1])
-        for body in objects.values()
-        if re.search(rb"/Type/Page\b", body) and (found := re.search(rb"/Contents (\d+)", body))
-    ]
-    return " ".join(_read(_stream(objects[number]), fonts) for number in pages)
 
 
 def _stream(body: bytes) -> bytes:

@@ -24,7 +24,7 @@ def paths_of(app):
     found = set()
     for route in app.routes:
         path = route.path.replace("{agent:path}", "{agent}")
-        if route.declared.writes or path.endswith((".json", ".txt")) or path.startswith("/static"):
+        if route.declared.writes or path.endswith((".json", ".pdf", ".txt")) or path.startswith("/static"):
             continue
         if set(re.findall(r"{(\w+)", path)) <= {"agent"} and path not in OTHER_WAYS:
             found.add(path)
