@@ -23,6 +23,7 @@ from evidence_made import CHARTER, V1, everything_holds, life_of, load_charter  
 from pilothouse.core.charter.charter import Charter  # noqa: E402
 from pilothouse.core.evidence.admission import admit_evidence  # noqa: E402
 from pilothouse.core.evidence.evidence import Evidence  # noqa: E402
+from pilothouse.core.verdict.decisive import Decisive  # noqa: E402
 from pilothouse.core.verdict.expansion import expand  # noqa: E402
 from pilothouse.core.verdict.framework import FRAMEWORK  # noqa: E402
 from pilothouse.core.verdict.readiness import decide, verdict_document  # noqa: E402
@@ -110,7 +111,7 @@ def main() -> None:
         ledger.add_evidence(year)
 
         def read_and_decide() -> AgentVerdict:
-            standing = ledger.standing_evidence(charter.agent, at=NOW)
+            standing = ledger.standing_evidence(charter.agent, at=NOW, version=V1, decides=Decisive(charter))
             return decide(charter, standing, NOW, phase="1", version=V1)
 
         assert verdict_document(read_and_decide()) == frozen

@@ -20,7 +20,7 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -281,18 +281,25 @@ class MemoryLedger:
                 self._evidence.setdefault(evidence_digest(record), record)
             return len(self._evidence) - before
 
-    def evidence(self, agent: str, *, since: datetime | None = None) -> Sequence[Evidence]:
-        """Return the records of an agent, oldest first, those recorded at or after `since`."""
+    def evidence(
+        self, agent: str, *, since: datetime | None = None, kinds: Collection[str] | None = None
+    ) -> Sequence[Evidence]:
+        """Return the records of an agent, oldest first, of some kinds, recorded at or after `since`."""
         found = sorted(
             (record.recorded_at, digest, record)
             for digest, record in self._evidence.items()
-            if record.agent == agent and (since is None or record.recorded_at >= since)
+            if record.agent == agent
+            and (since is None or record.recorded_at >= since)
+            and (kinds is None or record.kind in kinds)
         )
         _refuse_more_than(EVIDENCE_MAX, len(found), "records of evidence", agent)
         return tuple(record for _, _, record in found)
 
-    def standing_evidence(self, agent: str, *, at: datetime) -> Sequence[Evidence]:
+    def standing_evidence(
+        self, agent: str, *, at: datetime, version: str | None, decides: Callable[[Evidence], bool]
+    ) -> Sequence[Evidence]:
         """Return the records of an agent that were written until a moment, oldest first."""
+        del version, decides  # nothing is left out
         return tuple(record for record in self.evidence(agent) if record.recorded_at <= at)
 
     def save_outcomes(self, outcomes: Sequence[Outcome]) -> None:

@@ -162,15 +162,27 @@ def test_what_stands_was_written_until_the_moment_and_holds_the_newest_fact(ledg
         fields = {"kind": "audit.verified", "n": 1, "good": None, "value": None, "passed": True}
         return record(**(fields | {"window_from": at, "window_to": at, "recorded_at": at} | more))
 
+    def standing(at, decides=lambda one: one.kind == "audit.verified"):
+        return ledger.standing_evidence(AGENT, at=at, version=None, decides=decides)
+
     old, broken, newest, ahead = fact(3), fact(2, passed=False), fact(1), fact(-2)
-    rate = record(recorded_at=NOW - 5 * HOUR)
-    ledger.add_evidence([old, broken, newest, ahead, rate])
-    standing = ledger.standing_evidence(AGENT, at=NOW)
-    assert newest in standing
-    assert rate in standing
-    assert ahead not in standing
-    assert broken in ledger.standing_evidence(AGENT, at=NOW - 2 * HOUR)
-    assert newest not in ledger.standing_evidence(AGENT, at=NOW - 2 * HOUR)
+    rates = [record(recorded_at=NOW - 5 * HOUR, n=1200 + i, value=None) for i in range(2)]
+    ledger.add_evidence([old, broken, newest, ahead, *rates])
+    assert newest in standing(NOW)
+    assert set(rates) <= set(standing(NOW))
+    assert ahead not in standing(NOW)
+    assert broken in standing(NOW - 2 * HOUR)
+    assert newest not in standing(NOW - 2 * HOUR)
+    assert set(standing(NOW, lambda _: False)) == {old, broken, newest, *rates}
+
+
+def test_evidence_of_some_kinds_is_all_there_is_of_them(ledger):
+    rate = record(recorded_at=NOW - HOUR)
+    other = record(kind="escalation")
+    ledger.add_evidence([rate, other])
+    assert list(ledger.evidence(AGENT, kinds=["completion"])) == [rate]
+    assert list(ledger.evidence(AGENT, kinds=["completion"], since=NOW)) == []
+    assert list(ledger.evidence(AGENT, kinds=[])) == []
 
 
 def test_equal_evidence_counts_once_whoever_wrote_it_and_when(ledger):

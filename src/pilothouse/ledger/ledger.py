@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -58,15 +58,19 @@ class SqlLedger:
         with self.database.write() as connection:
             return evidence.add_evidence(connection, records)
 
-    def evidence(self, agent: str, *, since: datetime | None = None) -> Sequence[Evidence]:
-        """Return the records of an agent, oldest first, those recorded at or after `since`."""
+    def evidence(
+        self, agent: str, *, since: datetime | None = None, kinds: Collection[str] | None = None
+    ) -> Sequence[Evidence]:
+        """Return the records of an agent, oldest first, of some kinds, recorded at or after `since`."""
         with self.database.read() as connection:
-            return evidence.read_evidence(connection, agent, since)
+            return evidence.read_evidence(connection, agent, since, kinds)
 
-    def standing_evidence(self, agent: str, *, at: datetime) -> Sequence[Evidence]:
+    def standing_evidence(
+        self, agent: str, *, at: datetime, version: str | None, decides: Callable[[Evidence], bool]
+    ) -> Sequence[Evidence]:
         """Return the records of an agent that a verdict at a moment can rest on, oldest first."""
         with self.database.read() as connection:
-            return evidence.read_standing(connection, agent, at)
+            return evidence.read_standing(connection, agent, at, version, decides)
 
     def save_outcomes(self, outcomes: Sequence[Outcome]) -> None:
         """Store the current outcome of each task; a later one replaces a `pending` one."""

@@ -19,6 +19,7 @@ __all__ = [
     "from_micros",
     "outcomes",
     "prices",
+    "standing_evidence",
     "to_micros",
     "verdicts",
 ]
@@ -78,9 +79,28 @@ evidence = Table(
     Column("kind", String(64), nullable=False),
     Column("recorded_us", BigInteger, nullable=False),
     Column("document", Text, nullable=False),
+    Column("slot", String(32), nullable=False, server_default=""),
+    Column("about", String(32), nullable=False, server_default=""),
+    Column("version", Text, nullable=False, server_default=""),
+    Column("window_to_us", BigInteger, nullable=False, server_default="0"),
     Index(None, "agent", "recorded_us"),
+    Index(None, "agent", "kind", "recorded_us"),
+    Index(None, "agent", "about", "window_to_us", "recorded_us"),
 )
-"""What was measured or signed; the digest makes equal content one row."""
+"""What was measured or signed; the digest makes equal content one row. The columns behind the document are made of the document
+itself (`evidence_index.py`)."""
+
+standing_evidence = Table(
+    "standing_evidence",
+    METADATA,
+    Column("agent", String(64), primary_key=True),
+    Column("about", String(32), primary_key=True),
+    Column("digest", String(64), primary_key=True),
+    Column("slot", String(32), nullable=False),
+    Column("version", Text, nullable=False),
+    Column("window_to_us", BigInteger, nullable=False),
+)
+"""An index of the newest records about each thing; made of the records, and never the only place of anything."""
 
 outcomes = Table(
     "outcomes",

@@ -16,7 +16,16 @@ from pilothouse.ledger.incidents import contacts, incident_events, incidents
 from pilothouse.ledger.leases import jobs, leases, timers
 from pilothouse.ledger.permission_book import permission_uses
 from pilothouse.ledger.review_tables import review_drafts, review_items, review_labels
-from pilothouse.ledger.schema import METADATA, charters, decisions, evidence, outcomes, prices, verdicts
+from pilothouse.ledger.schema import (
+    METADATA,
+    charters,
+    decisions,
+    evidence,
+    outcomes,
+    prices,
+    standing_evidence,
+    verdicts,
+)
 from pilothouse.ledger.sessions import sessions, sign_in_links
 from pilothouse.ledger.tool_calls import tool_calls
 from pilothouse.ledger.watch import watch_readings, watch_states
@@ -56,6 +65,7 @@ TABLES = (
     review_labels,
     sessions,
     sign_in_links,
+    standing_evidence,
     timers,
     tool_calls,
     verdicts,

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, runtime_checkable
@@ -99,18 +99,31 @@ class Ledger(Protocol):
         """Store records; a record with equal content counts once. Return how many were new."""
         ...
 
-    def evidence(self, agent: str, *, since: datetime | None = None) -> Sequence[Evidence]:
-        """Return the records of an agent, oldest first, those recorded at or after `since`."""
+    def evidence(
+        self, agent: str, *, since: datetime | None = None, kinds: Collection[str] | None = None
+    ) -> Sequence[Evidence]:
+        """Return the records of an agent, oldest first.
+
+        Args:
+            agent: Agent id.
+            since: Only those recorded at or after this moment; None for all.
+            kinds: Only those of these kinds; None for all. A year is thousands of records, one kind some hundred.
+        """
         ...
 
-    def standing_evidence(self, agent: str, *, at: datetime) -> Sequence[Evidence]:
+    def standing_evidence(
+        self, agent: str, *, at: datetime, version: str | None, decides: Callable[[Evidence], bool]
+    ) -> Sequence[Evidence]:
         """Return the records of an agent that a verdict at a moment can rest on, oldest first.
 
-        What was written later is left out; of facts about one thing only the newest needs to be there.
+        What was written later is left out. Of records about the same thing, made against the same, only those up to the
+        newest that decides need to be there; of other versions only the newest record of each thing.
 
         Args:
             agent: Agent id.
             at: The moment, aware UTC.
+            version: Version that is judged.
+            decides: Whether a record decides, so that nothing older about the same thing can matter.
         """
         ...
 

@@ -23,6 +23,7 @@ from pilothouse.core.evidence.score import fold_scores
 from pilothouse.core.evidence.task import Task, TaskResult
 from pilothouse.core.evidence.truth import TruthCount, count_truth
 from pilothouse.core.evidence.unix_time import unix_ns
+from pilothouse.core.verdict.decisive import Decisive
 from pilothouse.core.verdict.readiness import decide, verdict_digest, verdict_document
 from pilothouse.core.verdict.rules import LEVEL
 from pilothouse.core.verdict.verdict import AgentVerdict
@@ -105,13 +106,20 @@ def assess(
     record, charter_notes = _charter_at(installation, agent, now)
     charter = charter_of(record)
     traffic = _Traffic.load(installation, charter, now)
-    stored = _stored(installation, agent, now, history=history)
+    version = version_in_force(traffic.tasks)
+    if history:
+        stored: Sequence[Evidence] = [
+            one for one in installation.ledger.evidence(agent) if one.recorded_at <= now
+        ]
+    else:
+        stored = installation.ledger.standing_evidence(
+            agent, at=now, version=version, decides=Decisive(charter, level)
+        )
     folded = traffic.fold(charter, now, released_versions(stored))
     clock = clock_evidence(installation.ledger, charter, now)
     if clock is not None:
         folded = (*folded, clock)
     folded = (*folded, *traffic.fold_scores(installation, charter, now))
-    version = version_in_force(traffic.tasks)
     verdict = decide(
         charter,
         [*folded, *stored],
@@ -145,13 +153,6 @@ def assess(
         evidence=(*folded, *stored),
         window=traffic.longest,
     )
-
-
-def _stored(installation: Installation, agent: str, now: datetime, *, history: bool) -> Sequence[Evidence]:
-    ledger = installation.ledger
-    if history:
-        return [one for one in ledger.evidence(agent) if one.recorded_at <= now]
-    return ledger.standing_evidence(agent, at=now)
 
 
 def _charter_at(installation: Installation, agent: str, now: datetime) -> tuple[CharterInForce, list[str]]:

@@ -66,8 +66,8 @@ def look_at_changes(installation: Installation, now: datetime) -> int:
     added = 0
     for record in installation.ledger.charters():
         fresh = measure_freeze(installation, record.agent, now).evidence
-        today = installation.ledger.evidence(record.agent, since=now - timedelta(days=1))
-        said = [(one.passed, one.detail) for one in today if one.kind == fresh.kind]
+        today = installation.ledger.evidence(record.agent, since=now - timedelta(days=1), kinds=[fresh.kind])
+        said = [(one.passed, one.detail) for one in today]
         if (fresh.passed, fresh.detail) not in said[-1:]:
             added += installation.ledger.add_evidence([fresh])
     return added

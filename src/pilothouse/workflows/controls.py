@@ -143,9 +143,9 @@ def versions_that_held(installation: Installation, agent: str) -> tuple[str, ...
         agent: Agent id.
     """
     newest: dict[str, bool] = {}
-    records = sorted(installation.ledger.evidence(agent), key=lambda one: one.window_to, reverse=True)
-    for record in records:
-        if record.kind == "release.verdict" and record.binds.version is not None:
+    records = installation.ledger.evidence(agent, kinds=["release.verdict"])
+    for record in sorted(records, key=lambda one: one.window_to, reverse=True):
+        if record.binds.version is not None:
             newest.setdefault(record.binds.version, bool(record.passed))
     return tuple(version for version, passed in newest.items() if passed)[:VERSIONS_KEPT_MAX]
 

@@ -65,7 +65,7 @@ def corrections_week(
     """
     since = now - WEEK
     made = {edge.child for edge in store.edges_since(agent, since)}
-    records = [one for one in ledger.evidence(agent) if one.recorded_at >= since]
+    records = ledger.evidence(agent, since=since)
     steady = repeated_answers(queue, agent, now)
     told = tuple(steady.values()) if len(steady) >= PEOPLE_MIN else ()
     return CorrectionsWeek(

@@ -43,11 +43,7 @@ def drill_model_upgrade(room: ControlRoom, agent: str, *, now: datetime) -> Dril
         now: The moment, aware UTC.
     """
     charter = charter_in_force(room.installation.ledger, agent)
-    gates = [
-        one
-        for one in room.installation.ledger.evidence(agent, since=now - GATE_MAX_AGE)
-        if one.kind == "release.verdict"
-    ]
+    gates = room.installation.ledger.evidence(agent, since=now - GATE_MAX_AGE, kinds=["release.verdict"])
     shadow = f"{agent}~drill"
     cache = ControlsCache(room.controls)
     cache.start()

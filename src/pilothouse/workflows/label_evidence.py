@@ -177,11 +177,7 @@ def record_queue_evidence(
     for charter in directory.charters().values():
         for record in _queue_evidence(queue, charter, now):
             known_late = next(
-                (
-                    one.items
-                    for one in installation.ledger.evidence(charter.agent)
-                    if one.kind == "review.queue"
-                ),
+                (one.items for one in installation.ledger.evidence(charter.agent, kinds=["review.queue"])),
                 (),
             )
             if not record.passed and set(record.items) - set(known_late):

@@ -101,8 +101,8 @@ def review_calendar(ledger: Ledger, charter: Charter) -> Sequence[ReviewDue]:
         charter: The charter in force.
     """
     last: dict[str, Evidence] = {}
-    for record in ledger.evidence(charter.agent):
-        if record.kind == "review.held" and record.scope.part:
+    for record in ledger.evidence(charter.agent, kinds=["review.held"]):
+        if record.scope.part:
             last[record.scope.part] = record
     found = []
     for kind in KINDS:

@@ -123,9 +123,8 @@ def _audit(
     """Yield the answers that went out alone and were labelled afterwards; none of them chose their own threshold."""
     before = [
         one
-        for one in ledger.evidence(charter.agent, since=now - LABELS_FROM)
-        if one.kind == "routing.threshold"
-        and one.scope.task_type == name
+        for one in ledger.evidence(charter.agent, since=now - LABELS_FROM, kinds=["routing.threshold"])
+        if one.scope.task_type == name
         and one.binds.version == version
         and one.passed
         and one.value is not None

@@ -12,9 +12,9 @@ from pilothouse.core.charter.operations import PhaseName
 from pilothouse.core.charter.people import DUTIES, Duty
 from pilothouse.core.evidence.evidence import Scope
 from pilothouse.core.evidence.kinds import Form, kind_named
-from pilothouse.core.verdict.requirement import Part, Per
+from pilothouse.core.verdict.requirement import Committed, Fact, Part, Per, Rule, Zero
 
-__all__ = ["OpenQuestion", "Slot", "committed", "expand", "people_in_role"]
+__all__ = ["OpenQuestion", "Slot", "bound_of", "committed", "expand", "people_in_role"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,26 @@ def committed(charter: Charter, path: str, names: Mapping[str, str]) -> object |
         if is_open(here):
             return OpenQuestion(".".join(walked))
     return here
+
+
+def bound_of(rule: Rule, names: Mapping[str, str], charter: Charter) -> float | OpenQuestion:
+    """Return the bound of a rule for one item, 0 for a rule that has none, or the question that the charter leaves open.
+
+    Args:
+        rule: The rule.
+        names: What to fill into the path of a committed bound.
+        charter: The charter.
+    """
+    if isinstance(rule, (Fact, Zero)):
+        return 0.0
+    if not isinstance(rule.bound, Committed):
+        return rule.bound
+    value = committed(charter, rule.bound.path, names)
+    if isinstance(value, OpenQuestion):
+        return value
+    return (
+        float(value) * rule.bound.scale if isinstance(value, (int, float)) else OpenQuestion(rule.bound.path)
+    )
 
 
 def _declared(charter: Charter, name: str) -> tuple[str, ...] | OpenQuestion:

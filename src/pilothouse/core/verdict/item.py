@@ -17,10 +17,10 @@ from pilothouse.core.evidence.digest import evidence_digest
 from pilothouse.core.evidence.evidence import WARNINGS, Basis, Evidence, Scope
 from pilothouse.core.evidence.kinds import Form, Kind, kind_named
 from pilothouse.core.verdict.declared import Objection
-from pilothouse.core.verdict.expansion import OpenQuestion, Slot, committed, expand, people_in_role
+from pilothouse.core.verdict.decisive import settles
+from pilothouse.core.verdict.expansion import OpenQuestion, Slot, bound_of, committed, expand, people_in_role
 from pilothouse.core.verdict.requirement import (
     Ceiling,
-    Committed,
     Fact,
     MeanMax,
     Part,
@@ -268,19 +268,6 @@ def _item_scope(part: Part, slot: Slot) -> Scope:
     return slot.scope.model_copy(update={"part": " · ".join(words) or None})
 
 
-def _bound(rule: Rule, names: Mapping[str, str], charter: Charter) -> float | OpenQuestion:
-    if isinstance(rule, (Fact, Zero)):
-        return 0.0
-    if not isinstance(rule.bound, Committed):
-        return rule.bound
-    value = committed(charter, rule.bound.path, names)
-    if isinstance(value, OpenQuestion):
-        return value
-    return (
-        float(value) * rule.bound.scale if isinstance(value, (int, float)) else OpenQuestion(rule.bound.path)
-    )
-
-
 def judge_part(requirement: Requirement, part: Part, bench: Bench) -> list[Judged]:
     """Return the items of one part, each with its status.
 
@@ -319,7 +306,7 @@ def _judge_slot(requirement: Requirement, part: Part, slot: Slot, bench: Bench) 
 def _judge_anew(requirement: Requirement, part: Part, slot: Slot, bench: Bench) -> Judged:
     charter = bench.charter
     kind = kind_named(part.kind)
-    said = slot.question or _bound(part.rule, slot.names, charter)
+    said = slot.question or bound_of(part.rule, slot.names, charter)
     unbounded = isinstance(part.rule, (Fact, Zero))
     bound = None if isinstance(said, OpenQuestion) or unbounded else said
     case = _Case(
@@ -382,7 +369,7 @@ def _judge_matching(case: _Case, bound: float, matching: Sequence[Evidence]) -> 
         found = bench.assess(case.part.rule, bound, record)
         if found.proof is Proof.BREACHED:
             return case.measured(Status.BREACHED, voice.breached(found, record), found, record)
-        if found.proof is Proof.PROVED and record.basis is not Basis.IMPORTED:
+        if settles(found, record):
             break
     found = bench.assess(case.part.rule, bound, newest)
     lapses_at = case.lapses_at(newest)

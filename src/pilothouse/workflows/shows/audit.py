@@ -47,7 +47,6 @@ def _verified(room: BoundaryRoom) -> Evidence | None:
     found = [
         record
         for agent in room.agents()[:1]
-        for record in room.installation.ledger.evidence(agent)
-        if record.kind == "audit.verified"
+        for record in room.installation.ledger.evidence(agent, kinds=["audit.verified"])
     ]
     return max(found, key=lambda one: one.window_to, default=None)

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A stored record of evidence back from its text: it was checked when it was written, so it is read and not checked again."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import lru_cache
+
+import msgspec
+
+from pilothouse.core.evidence.evidence import Basis, Binding, Evidence, Scope, Source
+
+__all__ = ["parse_document"]
+
+
+class _Binding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    version: str | None = None
+    section: str | None = None
+    section_digest: str | None = None
+    contract: str | None = None
+    dataset: str | None = None
+    judge: str | None = None
+    person: str | None = None
+
+
+class _Scope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    task_type: str | None = None
+    integration: str | None = None
+    tool: str | None = None
+    duty: str | None = None
+    phase: str | None = None
+    part: str | None = None
+
+
+class _Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    command: str
+    run_id: str = ""
+    node: str = ""
+
+
+class _Record(msgspec.Struct, forbid_unknown_fields=True):
+    """The fields of `Evidence`, in its order; a test holds the two together."""
+
+    kind: str
+    agent: str
+    window_from: datetime
+    window_to: datetime
+    n: int
+    source: _Source
+    recorded_at: datetime
+    binds: _Binding = msgspec.field(default_factory=_Binding)
+    scope: _Scope = msgspec.field(default_factory=_Scope)
+    good: int | None = None
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    method: str = ""
+    passed: bool | None = None
+    detail: str = ""
+    items: tuple[str, ...] = ()
+    counts: dict[str, int] = msgspec.field(default_factory=dict)
+    basis: str = Basis.MEASURED.value
+    signer: str | None = None
+
+
+_read = msgspec.json.Decoder(_Record).decode
+_BASES = {one.value: one for one in Basis}
+_PLAIN = tuple(name for name in Evidence.model_fields if name not in {"binds", "scope", "source", "basis"})
+
+PARTS_KEPT = 4_096
+"""Scopes, bindings and sources that are kept: the same few hundred stand in all records of an agent."""
+
+
+def parse_document(text: str) -> Evidence:
+    """Return the record that a text holds; a text that holds none fails as any other malformed record does.
+
+    Args:
+        text: What `Evidence.model_dump_json` wrote.
+    """
+    try:
+        read = _read(text)
+        basis = _BASES[read.basis]
+    except (msgspec.MsgspecError, KeyError):
+        return Evidence.model_validate_json(text)  # says what is wrong with it
+    fields = {name: getattr(read, name) for name in _PLAIN}
+    return Evidence.model_construct(
+        **fields, binds=_binding(read.binds), scope=_scope(read.scope), source=_source(read.source), basis=basis
+    )
+
+
+@lru_cache(maxsize=PARTS_KEPT)
+def _binding(read: _Binding) -> Binding:
+    return Binding.model_construct(**msgspec.structs.asdict(read))
+
+
+@lru_cache(maxsize=PARTS_KEPT)
+def _scope(read: _Scope) -> Scope:
+    return Scope.model_construct(**msgspec.structs.asdict(read))
+
+
+@lru_cache(maxsize=PARTS_KEPT)
+def _source(read: _Source) -> Source:
+    return Source.model_construct(**msgspec.structs.asdict(read))

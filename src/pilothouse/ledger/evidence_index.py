@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An index of evidence: what each record speaks of, what it was made against, and which is the newest about each thing.
+
+All of it follows from the records, so it can be made again from them at any time (`rebuild_index`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_, update
+
+from pilothouse.core.evidence.admission import FUTURE_MAX
+from pilothouse.core.evidence.evidence import Evidence
+from pilothouse.ledger.evidence_document import parse_document
+from pilothouse.ledger.schema import evidence, standing_evidence, to_micros
+
+__all__ = ["AHEAD_US", "index_of", "put_in_place", "rebuild_index"]
+
+KEY_BYTES = 16
+"""Bytes of a key: of 10^9 things no two share one, with a probability above 1 - 10^-20."""
+
+AHEAD_US = int(FUTURE_MAX.total_seconds()) * 1_000_000
+"""A record whose window ends this much after it was written takes nobody's place: until then it is refused."""
+
+_AT_ONCE = 400
+"""Records that are placed in one statement, well below SQLite's 32,766 variables."""
+
+_PLACE = ("agent", "about", "digest", "slot", "version", "window_to_us")
+_COLUMNS = ("slot", "about", "version", "window_to_us")
+
+
+def index_of(record: Evidence) -> dict[str, Any]:
+    """Return the columns by which a record is found.
+
+    Args:
+        record: The record.
+
+    Returns:
+        `slot`: kind, scope, basis and signer; records with one slot speak of the same thing. `about`: the slot with what the
+        record was made against. `version`: the version of the agent in that, or empty. `window_to_us`: the end of its window.
+    """
+    slot = _key(record.kind, record.basis.value, record.signer, *(value for _, value in record.scope))
+    return {
+        "slot": slot,
+        "about": _key(slot, *(value for _, value in record.binds)),
+        "version": record.binds.version or "",
+        "window_to_us": to_micros(record.window_to),
+    }
+
+
+def _key(*parts: str | None) -> str:
+    text = "\x1f".join("\x00" if part is None else part for part in parts)
+    return blake2b(text.encode(), digest_size=KEY_BYTES).hexdigest()
+
+
+def put_in_place(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Let new records take the place of older ones about the same thing.
+
+    Args:
+        connection: A transaction that writes.
+        rows: Rows of the table of evidence.
+    """
+    for start in range(0, len(rows), _AT_ONCE):
+        _place(connection, rows[start : start + _AT_ONCE])
+
+
+def _place(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    things = {(row["agent"], row["about"]) for row in rows}
+    here = tuple_(standing_evidence.c.agent, standing_evidence.c.about).in_(sorted(things))
+    before = [row._mapping for row in connection.execute(select(standing_evidence).where(here))]
+    fresh = [{name: row[name] for name in _PLACE} for row in rows]
+    ahead = {row["digest"] for row in rows if row["window_to_us"] > row["recorded_us"] + AHEAD_US}
+    ahead |= _ahead(connection, [row["digest"] for row in before])
+    newest: dict[tuple[str, str], int] = {}
+    for row in (*before, *fresh):
+        if row["digest"] not in ahead:
+            thing = (row["agent"], row["about"])
+            newest[thing] = max(row["window_to_us"], newest.get(thing, row["window_to_us"]))
+
+    def stands(row: Mapping[str, Any]) -> bool:
+        return row["digest"] in ahead or row["window_to_us"] == newest[row["agent"], row["about"]]
+
+    gone = [row["digest"] for row in before if not stands(row)]
+    if gone:
+        connection.execute(delete(standing_evidence).where(here, standing_evidence.c.digest.in_(gone)))
+    placed = [row for row in fresh if stands(row)]
+    if placed:
+        connection.execute(insert(standing_evidence), placed)
+
+
+def _ahead(connection: Connection, digests: Sequence[str]) -> set[str]:
+    ahead = evidence.c.window_to_us > evidence.c.recorded_us + AHEAD_US
+    query = select(evidence.c.digest).where(evidence.c.digest.in_(digests), ahead)
+    return set(connection.scalars(query)) if digests else set()
+
+
+def rebuild_index(connection: Connection) -> int:
+    """Make the index of every record anew, from what the records say, and return how many there are.
+
+    Args:
+        connection: A transaction that writes.
+    """
+    connection.execute(delete(standing_evidence))
+    change = update(evidence).where(evidence.c.digest == bindparam("of"))
+    change = change.values({name: bindparam(f"new_{name}") for name in _COLUMNS})
+    done, last = 0, ""
+    while True:
+        query = select(evidence.c.agent, evidence.c.digest, evidence.c.recorded_us, evidence.c.document)
+        query = query.where(evidence.c.digest > last).order_by(evidence.c.digest).limit(_AT_ONCE)
+        rows = [
+            {**row._mapping, **index_of(parse_document(row.document))} for row in connection.execute(query)
+        ]
+        if not rows:
+            return done
+        connection.execute(
+            change, [{"of": row["digest"], **{f"new_{name}": row[name] for name in _COLUMNS}} for row in rows]
+        )
+        put_in_place(connection, rows)
+        done, last = done + len(rows), rows[-1]["digest"]
