@@ -94,7 +94,7 @@ def running_gateway(
     from pilothouse.runtime.gateway.spans import SpanSink
     from pilothouse.runtime.gateway.upstream import Upstream
     from pilothouse.runtime.runlog.call_sink import RunLogSink
-    from pilothouse.workflows.answers import ANSWERS_EVERY_S, record_answers
+    from pilothouse.workflows.answers import ANSWERS_EVERY_S, AnswerTally
     from pilothouse.workflows.background import Tick
     from pilothouse.workflows.gateway_directory import DirectoryCache
 
@@ -124,6 +124,7 @@ def running_gateway(
 
     spans = SpanSink(intake)
     guardian = Guardian(SqlHolds(ledger.database))
+    tally = AnswerTally(ledger)
     sinks = (RunLogSink(run_log), spans)
     upstream = Upstream()
     gateway = Gateway(cache.directory, controls, upstream, cost_of, sinks=sinks, guardian=guardian)
@@ -138,7 +139,7 @@ def running_gateway(
                 Tick(
                     name="gateway-answers",
                     every_s=ANSWERS_EVERY_S,
-                    run=lambda now: record_answers(ledger, guardian.take_counts(), now),
+                    run=lambda now: tally.take(guardian.take_counts(), now),
                 ),
                 Tick(
                     name="run-log",
@@ -157,7 +158,9 @@ def running_gateway(
         cache.stop()
         spans.stop()
         save()
-        record_answers(ledger, guardian.take_counts(), SystemClock().now())
+        now = SystemClock().now()
+        tally.take(guardian.take_counts(), now)
+        tally.close(now)
 
 
 def _record_counters(run_log: RunLog) -> dict[str, int]:

@@ -90,12 +90,15 @@ def read_standing(
 ) -> Sequence[Evidence]:
     """Return the records of an agent that a verdict at a moment can rest on, oldest first, each checked against its digest."""
     found = standing_records(
-        connection, agent, at, version, decides, lambda digest, text: _checked(agent, digest, text)
+        connection,
+        agent,
+        at,
+        version=version,
+        decides=decides,
+        parse=lambda digest, text: _checked(agent, digest, text),
     )
     _refuse_more(agent, len(found))
-    return tuple(
-        record for _, record in sorted(found.items(), key=lambda one: (one[1].recorded_at, one[0]))
-    )
+    return tuple(record for _, record in sorted(found.items(), key=lambda one: (one[1].recorded_at, one[0])))
 
 
 def _checked(agent: str, digest: str, document: str) -> Evidence:

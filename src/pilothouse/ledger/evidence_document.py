@@ -84,7 +84,11 @@ def parse_document(text: str) -> Evidence:
         return Evidence.model_validate_json(text)  # says what is wrong with it
     fields = {name: getattr(read, name) for name in _PLAIN}
     return Evidence.model_construct(
-        **fields, binds=_binding(read.binds), scope=_scope(read.scope), source=_source(read.source), basis=basis
+        **fields,
+        binds=_binding(read.binds),
+        scope=_scope(read.scope),
+        source=_source(read.source),
+        basis=basis,
     )
 
 

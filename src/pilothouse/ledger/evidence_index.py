@@ -70,7 +70,7 @@ def put_in_place(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> N
 def _place(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     things = {(row["agent"], row["about"]) for row in rows}
     here = tuple_(standing_evidence.c.agent, standing_evidence.c.about).in_(sorted(things))
-    before = [row._mapping for row in connection.execute(select(standing_evidence).where(here))]
+    before = [dict(row) for row in connection.execute(select(standing_evidence).where(here)).mappings()]
     fresh = [{name: row[name] for name in _PLACE} for row in rows]
     ahead = {row["digest"] for row in rows if row["window_to_us"] > row["recorded_us"] + AHEAD_US}
     ahead |= _ahead(connection, [row["digest"] for row in before])
@@ -111,7 +111,8 @@ def rebuild_index(connection: Connection) -> int:
         query = select(evidence.c.agent, evidence.c.digest, evidence.c.recorded_us, evidence.c.document)
         query = query.where(evidence.c.digest > last).order_by(evidence.c.digest).limit(_AT_ONCE)
         rows = [
-            {**row._mapping, **index_of(parse_document(row.document))} for row in connection.execute(query)
+            {**row, **index_of(parse_document(row["document"]))}
+            for row in connection.execute(query).mappings()
         ]
         if not rows:
             return done

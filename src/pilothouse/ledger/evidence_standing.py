@@ -37,6 +37,7 @@ def standing_records(
     connection: Connection,
     agent: str,
     at: datetime,
+    *,
     version: str | None,
     decides: Callable[[Evidence], bool],
     parse: Parse,

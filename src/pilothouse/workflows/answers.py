@@ -3,17 +3,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from pilothouse.core.evidence.evidence import Binding, Evidence, Source
+from pilothouse.core.evidence.evidence import ITEMS_MAX, Binding, Evidence, Source
 from pilothouse.ports.ledger import Ledger
 
-__all__ = ["ANSWERS_EVERY_S", "Delivered", "record_answers"]
+__all__ = ["ANSWERS_EVERY_S", "AnswerTally", "Delivered", "record_answers"]
 
 ANSWERS_EVERY_S = 30.0
-"""How far the evidence may lie behind the traffic."""
+"""How soon a first broken answer is evidence."""
+
+GROWTH_MIN = 0.1
+"""A count is put on record when it, or the broken ones in it, grew by this share: 7 days of 100 answers a second are some 200
+records, where one for each look would be 20,000, and every one would be kept for ever."""
+
+LATE_MAX = timedelta(hours=6)
+"""What came in is on record after this time at the latest, however little it is."""
 
 WINDOW = timedelta(days=7)
 """As long as the requirement accepts; an older count begins anew."""
@@ -27,6 +35,70 @@ class Delivered(Protocol):
     repaired: int
     stopped: int
     runs: tuple[str, ...]
+
+
+@dataclass(slots=True, kw_only=True)
+class _Sum:
+    """Answers that are not on record yet; see `Delivered`."""
+
+    delivered: int = 0
+    invalid: int = 0
+    repaired: int = 0
+    stopped: int = 0
+    runs: tuple[str, ...] = ()
+
+    def plus(self, more: Delivered) -> _Sum:
+        return _Sum(
+            delivered=self.delivered + more.delivered,
+            invalid=self.invalid + more.invalid,
+            repaired=self.repaired + more.repaired,
+            stopped=self.stopped + more.stopped,
+            runs=(*more.runs, *self.runs)[:ITEMS_MAX],
+        )
+
+
+class AnswerTally:
+    """Adds up what was delivered, and puts it on record when that says something new.
+
+    Args:
+        ledger: Where evidence stands.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._waiting: dict[tuple[str, str | None], _Sum] = {}
+        self._last: dict[tuple[str, str | None], Evidence] = {}
+
+    def take(self, counts: Mapping[tuple[str, str | None], Delivered], now: datetime) -> int:
+        """Add what was delivered since the last look; return how many records were written.
+
+        Args:
+            counts: What was delivered, by agent and version.
+            now: The moment, aware UTC.
+        """
+        for key, count in counts.items():
+            self._waiting[key] = self._waiting.get(key, _Sum()).plus(count)
+        return self._record([key for key in self._waiting if self._is_due(key, now)], now)
+
+    def close(self, now: datetime) -> int:
+        """Put on record whatever waits; return how many records were written.
+
+        Args:
+            now: The moment, aware UTC.
+        """
+        return self._record(list(self._waiting), now)
+
+    def _is_due(self, key: tuple[str, str | None], now: datetime) -> bool:
+        last, waiting = self._last.get(key), self._waiting[key]
+        if last is None or now - last.window_to >= LATE_MAX:
+            return True
+        broken = last.n - (last.good or 0)
+        return waiting.invalid > GROWTH_MIN * broken or waiting.delivered > GROWTH_MIN * last.n
+
+    def _record(self, keys: Sequence[tuple[str, str | None]], now: datetime) -> int:
+        written = record_answers(self._ledger, {key: self._waiting.pop(key) for key in keys}, now)
+        self._last |= {(one.agent, one.binds.version): one for one in written}
+        return len(written)
 
 
 def record_answers(
@@ -76,9 +148,8 @@ def record_answers(
 def _running_count(ledger: Ledger, agent: str, version: str | None, now: datetime) -> Evidence | None:
     found = [
         one
-        for one in ledger.evidence(agent, since=now - WINDOW)
-        if one.kind == "output_schema"
-        and one.binds.version == version
+        for one in ledger.evidence(agent, since=now - WINDOW, kinds=["output_schema"])
+        if one.binds.version == version
         and one.window_from >= now - WINDOW
         and one.source.command == "pilothouse up"
     ]

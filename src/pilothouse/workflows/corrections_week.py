@@ -65,7 +65,7 @@ def corrections_week(
     """
     since = now - WEEK
     made = {edge.child for edge in store.edges_since(agent, since)}
-    records = ledger.evidence(agent, since=since)
+    records = ledger.evidence(agent, since=since, kinds=(*_GATE_KINDS, "few_shot.lift"))
     steady = repeated_answers(queue, agent, now)
     told = tuple(steady.values()) if len(steady) >= PEOPLE_MIN else ()
     return CorrectionsWeek(

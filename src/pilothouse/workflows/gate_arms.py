@@ -68,7 +68,7 @@ def resolve_baseline(
     if wanted is None or wanted == "none":
         return None, ()
     if wanted in {"current", "anchor"}:
-        records = ledger.evidence(agent) if ledger is not None and agent is not None else ()
+        records = gate_records(ledger, agent)
         version = (
             anchor_version(records, dataset=dataset)
             if wanted == "anchor"
@@ -163,6 +163,18 @@ def anchor_version(records: Sequence[Evidence], *, dataset: str) -> str | None:
     exact = [one for one in anchors if one.binds.dataset == dataset]
     chosen = (exact or anchors)[-1:] if anchors else []
     return chosen[0].binds.version if chosen else None
+
+
+def gate_records(ledger: Ledger | None, agent: str | None) -> Sequence[Evidence]:
+    """Return the evidence that a run of the gate looks at: earlier runs, anchors, judges. Nothing without a ledger.
+
+    Args:
+        ledger: Where evidence stands, or None.
+        agent: Agent id, or None.
+    """
+    if ledger is None or agent is None:
+        return ()
+    return ledger.evidence(agent, kinds=("release.verdict", "eval.anchor", "judge.card"))
 
 
 def _of_kind(records: Sequence[Evidence], kind: str) -> list[Evidence]:

@@ -269,7 +269,8 @@ class DirectoryCache:
             return policy
         looked, held, threshold = self._shown.get(policy.agent, (float("-inf"), frozenset(), None))
         if time.monotonic() - looked >= PROOF_EVERY_S:
-            records, now = self._ledger.evidence(policy.agent), self._now()
+            records = self._ledger.evidence(policy.agent, kinds=("release.verdict", "routing.threshold"))
+            now = self._now()
             held = versions_that_hold(records, known(charter.release.verdict_max_age), now)
             threshold = threshold_in_force(records, charter, policy.version, now)
             self._shown[policy.agent] = (time.monotonic(), held, threshold)

@@ -103,7 +103,7 @@ def take_inventory(installation: Installation, agent: str, now: datetime) -> Inv
     end_ns = unix_ns(now)
     start_ns = end_ns - int(SEEN_WINDOW.total_seconds() * 1e9)
     tasks = installation.lake.window(TaskFilter(agent=agent, from_ns=start_ns, to_ns=end_ns))
-    records = installation.ledger.evidence(agent)
+    records = installation.ledger.evidence(agent, kinds=["integration.certificate"])
     touched = Counter((*task.hosts, *task.tools) for task in tasks)  # the same few things, again and again
     rows: list[IntegrationRow] = []
     all_hosts: set[str] = set()
@@ -146,7 +146,7 @@ def rollout_order(installation: Installation, agent: str, now: datetime) -> tupl
         now: The moment, aware UTC.
     """
     charter = _charter(installation, agent)
-    records = installation.ledger.evidence(agent)
+    records = installation.ledger.evidence(agent, kinds=["integration.certificate"])
     states = {
         name: _certificate(charter, records, name, now)["certificate"]
         for name in known(charter.integrations) or {}

@@ -12,6 +12,7 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.people import DUTIES
 from pilothouse.core.evidence.evidence import Basis, Evidence
+from pilothouse.core.evidence.kinds import SIGNATURE_KINDS
 from pilothouse.core.verdict.declared import retirements
 from pilothouse.core.verdict.sentence import person_names
 from pilothouse.core.verdict.signing import Asked, SignatureState, asked_signatures
@@ -81,7 +82,8 @@ def look_at_ownership(ledger: Ledger, record: CharterInForce, now: datetime) -> 
         now: The moment, aware UTC.
     """
     charter = charter_of(record)
-    evidence = [one for one in ledger.evidence(charter.agent) if one.recorded_at <= now]
+    seen = ledger.evidence(charter.agent, kinds=(*SIGNATURE_KINDS, "review.held"))
+    evidence = [one for one in seen if one.recorded_at <= now]
     yield from _sponsor(charter, evidence, record.accepted_at, now)
     yield from _lapsed(charter, asked_signatures(charter, evidence, now), now)
     yield from _left(charter, people_gone(ledger, charter.agent))

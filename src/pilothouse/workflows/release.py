@@ -25,7 +25,13 @@ from pilothouse.ports.lake import Lake
 from pilothouse.ports.ledger import Ledger
 from pilothouse.workflows.check import load_charter
 from pilothouse.workflows.datasets import read_shown_texts
-from pilothouse.workflows.gate_arms import anchor_version, candidate_arm, resolve_baseline, stored_arm
+from pilothouse.workflows.gate_arms import (
+    anchor_version,
+    candidate_arm,
+    gate_records,
+    resolve_baseline,
+    stored_arm,
+)
 from pilothouse.workflows.gate_request import GatePolicy, GateRequest, settle_policy
 from pilothouse.workflows.gate_run import GateRun
 from pilothouse.workflows.judge_cards import trust_judges
@@ -102,7 +108,7 @@ def open_gate(
         dataset=dataset.digest,
         lake=lake,
     )
-    records = ledger.evidence(policy.agent) if ledger is not None and policy.agent is not None else ()
+    records = gate_records(ledger, policy.agent)
     anchored = anchor_version(records, dataset=dataset.digest)
     others = {candidate.version, baseline.version if baseline is not None else None}
     anchor = (

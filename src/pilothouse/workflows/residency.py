@@ -140,9 +140,8 @@ def renew_residency(installation: Installation, now: datetime) -> int:
     for record in installation.ledger.charters():
         found = assess(installation, record.agent, now, freeze=False)
         seen = measure_residency(installation, found.charter, found.verdict, now)
-        kept = {
-            (one.kind, one.scope): one for one in sorted(installation.ledger.evidence(record.agent), key=_at)
-        }
+        stored = installation.ledger.evidence(record.agent, kinds={one.kind for one in seen.evidence})
+        kept = {(one.kind, one.scope): one for one in sorted(stored, key=_at)}
         due = [
             one
             for one in seen.evidence

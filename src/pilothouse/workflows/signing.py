@@ -12,6 +12,7 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.evidence import Source
+from pilothouse.core.evidence.kinds import SIGNATURE_KINDS
 from pilothouse.core.verdict.framework import requirement_named
 from pilothouse.core.verdict.signing import (
     SIGNED_ITEMS,
@@ -58,7 +59,9 @@ def signatures(ledger: Ledger, agent: str, now: datetime, item: str | None = Non
             SIGNED_ITEMS,
             remedy="Run `pilothouse evidence list` to see what is to be signed.",
         )
-    return asked_signatures(charter_in_force(ledger, agent), ledger.evidence(agent), now, item)
+    return asked_signatures(
+        charter_in_force(ledger, agent), ledger.evidence(agent, kinds=SIGNATURE_KINDS), now, item
+    )
 
 
 def asked_of(charter: Charter, asked: Asked, person: str) -> bool:

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from pilothouse.errors import MalformedRecord, nearest_name
 
-__all__ = ["KINDS", "Bind", "Form", "Kind", "kind_named"]
+__all__ = ["KINDS", "SIGNATURE_KINDS", "Bind", "Form", "Kind", "kind_named"]
 
 
 class Form(StrEnum):
@@ -436,6 +436,9 @@ KINDS: dict[str, Kind] = {
     kind.name: kind for kind in (*_TRAFFIC, *_EVALUATION, *_SYSTEMS, *_PEOPLE, *_SIGNATURES)
 }
 """The closed list, by name."""
+
+SIGNATURE_KINDS = tuple(kind.name for kind in _SIGNATURES)
+"""What people sign."""
 
 
 def kind_named(name: str) -> Kind:

@@ -16,8 +16,8 @@ from pilothouse.core.evidence.binding import InForce, binding_in_force, first_mi
 from pilothouse.core.evidence.digest import evidence_digest
 from pilothouse.core.evidence.evidence import WARNINGS, Basis, Evidence, Scope
 from pilothouse.core.evidence.kinds import Form, Kind, kind_named
-from pilothouse.core.verdict.declared import Objection
 from pilothouse.core.verdict.decisive import settles
+from pilothouse.core.verdict.declared import Objection
 from pilothouse.core.verdict.expansion import OpenQuestion, Slot, bound_of, committed, expand, people_in_role
 from pilothouse.core.verdict.requirement import (
     Ceiling,

@@ -50,7 +50,7 @@ def show_ownership(
     record = installation.ledger.charter(agent)
     facts = OwnershipFacts(
         asked=signatures(installation.ledger, agent, now),
-        evidence=tuple(installation.ledger.evidence(agent)),
+        evidence=tuple(installation.ledger.evidence(agent, kinds=["review.held"])),
         channels=channels,
         gone=frozenset(people_gone(installation.ledger, agent)),
         noticed=[

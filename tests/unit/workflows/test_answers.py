@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A year of traffic is some thousand records, each broken answer is soon on record, and nothing that was delivered is lost."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from pilothouse.runtime.gateway.guard import AnswerCount
+from pilothouse.testing import MemoryLedger
+from pilothouse.workflows.answers import ANSWERS_EVERY_S, AnswerTally
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+LOOK = timedelta(seconds=ANSWERS_EVERY_S)
+KEY = ("triage", "v1")
+
+
+def newest(ledger):
+    return ledger.evidence("triage")[-1]
+
+
+def test_two_days_of_steady_traffic_are_a_hundred_records_that_lie_no_tenth_behind():
+    ledger = MemoryLedger()
+    tally = AnswerTally(ledger)
+    looks = 2 * 24 * 120
+    for look in range(looks):
+        tally.take({KEY: AnswerCount(delivered=50, repaired=1)}, NOW + look * LOOK)
+        assert newest(ledger).n >= 50 * (look + 1) / 1.11
+    assert len(ledger.evidence("triage")) < 110
+    tally.close(NOW + looks * LOOK)
+    assert (newest(ledger).n, newest(ledger).counts["repaired"]) == (50 * looks, looks)
+
+
+def test_the_first_broken_answer_is_on_record_at_the_next_look():
+    ledger = MemoryLedger()
+    tally = AnswerTally(ledger)
+    tally.take({KEY: AnswerCount(delivered=1_000)}, NOW)
+    assert tally.take({KEY: AnswerCount(delivered=1, invalid=1, runs=("r1",))}, NOW + LOOK) == 1
+    assert (newest(ledger).n, newest(ledger).good, newest(ledger).items) == (1_001, 1_000, ("r1",))
+    assert tally.take({KEY: AnswerCount(delivered=1)}, NOW + 2 * LOOK) == 0
+    assert tally.take({}, NOW + timedelta(hours=7)) == 1
+    assert newest(ledger).n == 1_002
