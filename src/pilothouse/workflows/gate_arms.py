@@ -18,7 +18,14 @@ from pilothouse.ports.lake import Lake
 from pilothouse.ports.ledger import Ledger
 from pilothouse.workflows.gate_request import GateRequest
 
-__all__ = ["anchor_version", "candidate_arm", "current_version", "resolve_baseline", "stored_arm"]
+__all__ = [
+    "anchor_version",
+    "candidate_arm",
+    "current_version",
+    "gate_records",
+    "resolve_baseline",
+    "stored_arm",
+]
 
 VERSION = re.compile(r"[0-9a-f]{8,64}")
 

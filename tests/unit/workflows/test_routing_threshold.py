@@ -28,7 +28,7 @@ class Ledger:
     def __init__(self):
         self.records = []
 
-    def evidence(self, agent, since=None):
+    def evidence(self, agent, since=None, kinds=None):
         return [one for one in self.records if since is None or one.window_to >= since]
 
 
