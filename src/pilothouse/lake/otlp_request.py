@@ -143,16 +143,22 @@ def _check_spans(
     hex_id, read_status, raws = dialect.hex_id, dialect.status, dialect.raws
     known = dialect.known.__getitem__
     keep, keep_head = attributes.append, heads.append
+    sent_trace = sent_parent = trace_id = ""
+    parent: str | None = None
     for resource_spans in message.resource_spans:
         for scope_spans in resource_spans.scope_spans:
             for span in scope_spans.spans:
-                trace_id, span_id = hex_id(span.trace_id), hex_id(span.span_id)
-                parent: str | None = hex_id(span.parent_span_id)
+                # Spans of one trace mostly stand together: their ids are read once, and are one text in memory.
+                if sent_trace != (sent := span.trace_id):
+                    sent_trace, trace_id = sent, hex_id(sent)
+                if sent_parent != (sent := span.parent_span_id):
+                    sent_parent, parent = sent, hex_id(sent)
+                    if not parent or parent == ZERO_SPAN:
+                        parent = None
+                span_id = hex_id(span.span_id)
                 start, end = span.start_time_unix_nano, span.end_time_unix_nano
                 if start.__class__ is str or end.__class__ is str:
                     start, end = _nanoseconds(start), _nanoseconds(end)
-                if not parent or parent == ZERO_SPAN:
-                    parent = None
                 head = (trace_id, span_id, parent, start, end, read_status(span.status))
                 if not (
                     len(trace_id) == 32

@@ -15,6 +15,7 @@ from pilothouse.core.evidence.score import Score
 from pilothouse.core.evidence.task import Task
 from pilothouse.errors import LimitExceeded, UsageError
 from pilothouse.lake.columns import CoreSpan, TaskRow
+from pilothouse.lake.data_files import EPOCH
 from pilothouse.lake.records import (
     SPAN_FIELDS,
     TASK_FIELDS,
@@ -24,7 +25,6 @@ from pilothouse.lake.records import (
     with_log_content,
 )
 from pilothouse.lake.scores import EVALUATION_EVENT, read_score
-from pilothouse.lake.segments import EPOCH
 from pilothouse.lake.task_filter import SPAN_AFTER_NS, SPAN_BEFORE_NS, condition, narrowed
 from pilothouse.lake.view import Database, View
 from pilothouse.ports.lake import (

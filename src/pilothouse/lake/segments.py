@@ -1,26 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Append Arrow batches to a Delta table as Parquet files that are on the disk before the log names them.
+"""One Delta table in a local folder: rows go in, small files become large ones, old rows go (rows → commits).
 
 deltalake syncs nothing on a local disk and accepts the same transaction number twice. So the data file
-is written and synced here, then its log entry; and the caller asks `committed()` before it writes.
+is written and synced first, then its log entry; and the caller asks `committed()` before it writes.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import secrets
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import date, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from deltalake import (
     BloomFilterProperties,
     ColumnProperties,
@@ -33,60 +25,34 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 
 from pilothouse.errors import StorageUnavailable
-from pilothouse.lake.columns import DICTIONARY_COLUMNS
+from pilothouse.lake.data_files import DataFile, add_action, day_text, list_files, remove_action
+from pilothouse.lake.merging import packed, plan_merge, read_batches
+from pilothouse.lake.parquet_files import (
+    GROUP_ROWS,
+    MERGED_LEVEL,
+    STATISTICS,
+    new_path,
+    sync,
+    write_merged,
+    write_segment,
+)
 
-__all__ = ["EPOCH", "DataFile", "SegmentTable"]
-
-STATISTICS = ("trace_id", "agent", "start_ns", "end_ns", "received_ns", "seq", "revision")
-"""Columns with minimum and maximum in the log, which queries prune by."""
+__all__ = ["SegmentTable"]
 
 CHECKPOINT_EVERY = 100
 """Commits between two checkpoints of the log; reading it stays fast."""
 
-SMALL_ROWS = 200_000
-"""A file with fewer rows is worth merging."""
-
-COMPACT_FILES_MIN = 200
-"""Small files of one day that start a merge: each one costs a query about a tenth of a millisecond."""
-
-COMPACT_BYTES = 128 << 20
-"""Size of a merged file."""
-
 VACUUM_HOURS = 24
 """Merged or expired files are kept so long for readers that opened an older version."""
 
-_COMPACTED = WriterProperties(
+_REWRITTEN = WriterProperties(
     compression="ZSTD",
-    compression_level=3,
-    max_row_group_size=65_536,
+    compression_level=MERGED_LEVEL,
+    max_row_group_size=GROUP_ROWS,
     column_properties={
-        "trace_id": ColumnProperties(bloom_filter_properties=BloomFilterProperties(True, 0.01, 65_536))
+        "trace_id": ColumnProperties(bloom_filter_properties=BloomFilterProperties(True, 0.01, GROUP_ROWS))
     },
 )
-
-EPOCH = date(1970, 1, 1)
-"""Day 0 of the partition column."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DataFile:
-    """One Parquet file of a table.
-
-    Attributes:
-        path: Absolute path.
-        rows: Rows in it.
-        day: Partition, days since 1970-01-01.
-        start_min: Smallest `start_ns`.
-        start_max: Largest `start_ns`.
-        revision_max: Largest `revision` (tasks only); 1 when it is not known.
-    """
-
-    path: str
-    rows: int
-    day: int
-    start_min: int
-    start_max: int
-    revision_max: int = 0
 
 
 class SegmentTable:
@@ -109,11 +75,11 @@ class SegmentTable:
         self._folder = folder
         self._schema = schema
         self._stored = pa.schema([field for field in schema if field.name != "day"])
+        self._packed = packed(self._stored)
         self._table: DeltaTable | None = None
         self._files: tuple[DataFile, ...] = ()
         self._files_version = -1
         self._commits = 0
-        self._dictionary = [name for name in DICTIONARY_COLUMNS if name in schema.names]
 
     @property
     def version(self) -> int:
@@ -163,7 +129,7 @@ class SegmentTable:
         if self._table is None:
             return ()
         if self._files_version != self._table.version():
-            self._files = self._list_files(self._table)
+            self._files = list_files(self._table, self._folder)
             self._files_version = self._table.version()
         return self._files
 
@@ -185,26 +151,28 @@ class SegmentTable:
         except (DeltaError, OSError, pa.ArrowException) as error:
             raise _unavailable(self._folder, error) from error
 
-    def compact(self, files_min: int | None = None) -> int:
-        """Merge the small files of each day that has many of them.
+    def merge(self, *, files_min: int | None = None, over_before: int = 0) -> int:
+        """Merge some small files of one day into one, which is on the disk before they are taken out of the table.
 
-        The merged files are on the disk before this returns. Old ones stay for readers until `vacuum`.
+        Old ones stay for readers until `vacuum`. One call is a second's work at most: call it until it returns 0.
 
         Args:
-            files_min: Small files of a day that are worth it; `COMPACT_FILES_MIN` when None.
+            files_min: Files of about one size that are worth it; see `merging`.
+            over_before: First day that is not over, days since 1970-01-01.
 
         Returns:
-            Files that were merged away.
+            Files that are now one; 0 when nothing was worth it.
+
+        Raises:
+            StorageUnavailable: A file could not be read or written; the table stays as it was.
         """
-        small: dict[int, int] = {}
-        for file in self.files():
-            if file.rows < SMALL_ROWS:
-                small[file.day] = small.get(file.day, 0) + 1
-        before = len(self.files())
-        for day, count in small.items():
-            if count >= (COMPACT_FILES_MIN if files_min is None else files_min):
-                self._rewrite(partial(_compact_day, day=day))
-        return max(0, before - len(self.files()))
+        small = plan_merge(self.files(), files_min=files_min, over_before=over_before)
+        if small:
+            try:
+                self._merge(small)
+            except (DeltaError, OSError, pa.ArrowException) as error:
+                raise _unavailable(self._folder, error) from error
+        return len(small)
 
     def remove(self, before_day: int, condition: str) -> int:
         """Remove the rows of days that are over, whole files where a whole day goes.
@@ -219,8 +187,8 @@ class SegmentTable:
         if not self._has_day_before(before_day):
             return 0
         rows = self._count()
-        predicate = f"day < DATE '{_day_text(before_day)}' AND {condition}"
-        self._rewrite(lambda delta: delta.delete(predicate, writer_properties=_COMPACTED))
+        predicate = f"day < DATE '{day_text(before_day)}' AND {condition}"
+        self._rewrite(lambda delta: delta.delete(predicate, writer_properties=_REWRITTEN))
         return rows - self._count()
 
     def empty(self, values: dict[str, str], before_day: int, condition: str) -> int:
@@ -236,9 +204,9 @@ class SegmentTable:
         """
         if not self._has_day_before(before_day):
             return 0
-        predicate = f"day < DATE '{_day_text(before_day)}' AND {condition}"
+        predicate = f"day < DATE '{day_text(before_day)}' AND {condition}"
         told = self._rewrite(
-            lambda delta: delta.update(updates=values, predicate=predicate, writer_properties=_COMPACTED)
+            lambda delta: delta.update(updates=values, predicate=predicate, writer_properties=_REWRITTEN)
         )
         return int(told.get("num_updated_rows", 0))
 
@@ -272,8 +240,8 @@ class SegmentTable:
             delta.update_incremental()
             for file in self.files():
                 if file.path not in before:
-                    _sync(Path(file.path))
-                    _sync(Path(file.path).parent)
+                    sync(Path(file.path))
+                    sync(Path(file.path).parent)
             self._sync_log()
         except (DeltaError, OSError) as error:
             raise _unavailable(self._folder, error) from error
@@ -283,55 +251,60 @@ class SegmentTable:
         days = table.column("day").combine_chunks().cast(pa.int32())
         found: list[Any] = pc.unique(days).to_pylist()
         actions: list[AddAction | RemoveAction] = []
-        written: dict[str, pa.Table] = {}
+        files: list[DataFile] = []
+        parts: list[pa.Table] = []
         for day in found:
             part = table if len(found) == 1 else table.filter(pc.equal(days, pa.scalar(day, pa.int32())))
-            actions.append(self._write_file(part.drop_columns(["day"]), int(day)))
-            written[str(self._folder / actions[-1].path)] = part
+            path = new_path(self._folder, day)
+            action, file = add_action(path, day, write_segment(part.drop_columns(["day"]), path), is_new=True)
+            actions.append(action)
+            files.append(file)
+            parts.append(part)
+        self._commit(
+            actions, [Transaction(name, number) for name, number in transactions.items()], added=files
+        )
+        for file, part in zip(files, parts, strict=True):
+            self._on_file(file.path, part)
+        return self.version
+
+    def _merge(self, files: Sequence[DataFile]) -> None:
+        day = files[0].day
+        path = new_path(self._folder, day)
+        statistics = write_merged(read_batches(files, self._packed), self._packed, path)
+        action, merged = add_action(path, day, statistics, is_new=False)
+        self._commit([action, *map(remove_action, files)], [], added=[merged], removed=files)
+
+    def _commit(
+        self,
+        actions: list[AddAction | RemoveAction],
+        transactions: list[Transaction],
+        *,
+        added: Sequence[DataFile],
+        removed: Sequence[DataFile] = (),
+    ) -> None:
+        """Have files that are on the disk named in the log, and that on the disk too."""
         delta = self._open()
         if delta is None:
             raise FileNotFoundError(self._folder)
-        properties = CommitProperties(
-            app_transactions=[Transaction(name, number) for name, number in transactions.items()]
-        )
+        known, before = self.files(), delta.version()
         delta.create_write_transaction(
-            actions, mode="append", schema=self._schema, partition_by=["day"], commit_properties=properties
+            actions,
+            mode="append",
+            schema=self._schema,
+            partition_by=["day"],
+            commit_properties=CommitProperties(app_transactions=transactions),
         )
         delta.update_incremental()
         self._sync_log()
-        for path, part in written.items():
-            self._on_file(path, part)
+        if (
+            delta.version() == before + 1
+        ):  # nobody else wrote: what changed is known without listing all files
+            gone = {file.path for file in removed}
+            self._files = (*(file for file in known if file.path not in gone), *added)
+            self._files_version = delta.version()
         self._commits += 1
         if self._commits % CHECKPOINT_EVERY == 0:
             delta.create_checkpoint()
-        return int(delta.version())
-
-    def _write_file(self, table: pa.Table, day: int) -> AddAction:
-        name = f"day={_day_text(day)}"
-        folder = self._folder / name
-        if not folder.exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            _sync(self._folder)
-        path = folder / f"part-{time.time_ns():020d}-{secrets.token_hex(6)}.parquet"
-        pq.write_table(
-            table,
-            path,
-            compression="lz4",
-            use_dictionary=self._dictionary,  # type: ignore[arg-type]  # the stub knows bool only; a list of columns is documented
-            write_statistics=[column for column in STATISTICS if column in table.column_names],
-            store_schema=False,
-            bloom_filter_options={"trace_id": {"ndv": max(1, table.num_rows), "fpp": 0.01}},
-        )
-        _sync(path)
-        _sync(folder)
-        return AddAction(
-            f"{name}/{path.name}",
-            path.stat().st_size,
-            {"day": _day_text(day)},
-            time.time_ns() // 1_000_000,
-            True,
-            json.dumps(_statistics(table)),
-        )
 
     def _open(self) -> DeltaTable | None:
         if self._table is None and (self._folder / "_delta_log").is_dir():
@@ -343,77 +316,13 @@ class SegmentTable:
                 raise _unavailable(self._folder, error) from error
         return self._table
 
-    def _list_files(self, table: DeltaTable) -> tuple[DataFile, ...]:
-        actions = pa.table(table.get_add_actions(flatten=True))
-        names = set(actions.column_names)
-
-        def column(name: str, otherwise: Any) -> Sequence[Any]:
-            if name not in names:
-                return [otherwise] * actions.num_rows
-            return actions.column(name).to_pylist()
-
-        return tuple(
-            DataFile(
-                path=str(self._folder / path),
-                rows=rows or 0,
-                day=(day - EPOCH).days if isinstance(day, date) else (date.fromisoformat(day) - EPOCH).days,
-                start_min=low if low is not None else 0,
-                start_max=high if high is not None else (1 << 63) - 1,
-                revision_max=revision if revision is not None else 1,
-            )
-            for path, rows, day, low, high, revision in zip(
-                column("path", ""),
-                column("num_records", 0),
-                column("partition.day", "1970-01-01"),
-                column("min.start_ns", None),
-                column("max.start_ns", None),
-                column("max.revision", None),
-                strict=True,
-            )
-        )
-
     def _sync_log(self) -> None:
         log = self._folder / "_delta_log"
         version = self.version
         entry = log / f"{version:020d}.json"
         if entry.exists():
-            _sync(entry)
-        _sync(log)
-
-
-def _compact_day(delta: DeltaTable, *, day: int) -> dict[str, Any]:
-    return delta.optimize.compact(
-        partition_filters=[("day", "=", _day_text(day))],
-        target_size=COMPACT_BYTES,
-        max_concurrent_tasks=1,
-        writer_properties=_COMPACTED,
-    )
-
-
-def _day_text(day: int) -> str:
-    return (EPOCH + timedelta(days=day)).isoformat()
-
-
-def _statistics(table: pa.Table) -> dict[str, Any]:
-    low: dict[str, Any] = {}
-    high: dict[str, Any] = {}
-    nulls: dict[str, int] = {}
-    for name in STATISTICS:
-        if name in table.column_names:
-            column = table.column(name)
-            ends: Any = pc.min_max(column).as_py()
-            nulls[name] = column.null_count
-            if ends["min"] is not None:
-                low[name], high[name] = ends["min"], ends["max"]
-    return {"numRecords": table.num_rows, "minValues": low, "maxValues": high, "nullCount": nulls}
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+            sync(entry)
+        sync(log)
 
 
 def _unavailable(folder: Path, error: Exception) -> StorageUnavailable:

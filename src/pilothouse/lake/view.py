@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from pilothouse.errors import LimitExceeded, StorageUnavailable
 from pilothouse.lake.columns import SPANS, TASKS
-from pilothouse.lake.segments import DataFile
+from pilothouse.lake.data_files import DataFile
 from pilothouse.lake.trace_index import TraceIndex
 
 __all__ = ["Database", "View"]

@@ -34,6 +34,9 @@ __all__ = ["LakeWriter"]
 SEGMENT_ROWS = 16_384
 """Rows after which a segment is committed; small enough for memory, large enough to compress."""
 
+SEGMENT_BYTES = 32 << 20
+"""Bytes after which one is committed, however few rows: a span may carry a megabyte of text."""
+
 SEGMENT_S = 1.0
 """Age after which one is committed however small: another process sees it then."""
 
@@ -43,11 +46,17 @@ BATCH_ROWS = 512
 INDEXED_AT_ONCE = 16
 """Files of earlier processes whose traces are noted with one commit; each costs some milliseconds."""
 
-UPKEEP_S = 300.0
-"""How often small files are merged."""
+MERGE_LOOK_S = 5.0
+"""How often it is looked whether small files are worth merging; under full load there are so many after some seconds."""
+
+MERGE_SHARE = 0.2
+"""Most of this thread's time that merges take: what has to be merged at once, after a day's end, is spread out."""
 
 VACUUM_S = 3_600.0
-"""How often files that nobody needs any more are deleted."""
+"""How often files that nobody needs any more are deleted, and the last small files of days that are over merged."""
+
+RETRY_S = 300.0
+"""Pause after an upkeep that failed."""
 
 DAY_NS = 86_400 * 1_000_000_000
 
@@ -97,11 +106,13 @@ class LakeWriter:
         self._block_rows = 0
         self._span_tail: list[pa.RecordBatch] = []
         self._task_tail: list[pa.RecordBatch] = []
-        self._tail_rows = 0
+        self._tail_rows = self._tail_bytes = 0
         self._tail_since: float | None = None
         self._taken_seq = -1
         self.committed_seq = -1
-        self._upkeep_at = self._vacuum_at = time.monotonic()
+        self._upkeep_at = time.monotonic() + MERGE_LOOK_S
+        self._vacuum_at = time.monotonic() + VACUUM_S
+        self._over_before = 0
 
     def view(self) -> View:
         """Return what can be seen now."""
@@ -110,7 +121,7 @@ class LakeWriter:
     @property
     def is_full(self) -> bool:
         """Whether a segment should be committed now, whatever waits."""
-        return self._tail_rows + self._block_rows >= SEGMENT_ROWS
+        return self._tail_rows + self._block_rows >= SEGMENT_ROWS or self._tail_bytes >= SEGMENT_BYTES
 
     @property
     def uncommitted_s(self) -> float:
@@ -177,8 +188,7 @@ class LakeWriter:
         at = time.monotonic()
         self._fold(self._assembler.due(at))
         self.commit_if_due()
-        if at - self._upkeep_at > UPKEEP_S:
-            self._upkeep_at = at
+        if at >= self._upkeep_at:
             self.upkeep()
 
     def settle(self, *, also_rootless: bool = False) -> None:
@@ -202,7 +212,7 @@ class LakeWriter:
             )
             self._index_traces()
             self._span_tail = []
-            self._tail_rows = 0
+            self._tail_rows = self._tail_bytes = 0
             self.committed_seq = self._taken_seq
             self._publish()
             pa.default_memory_pool().release_unused()  # else the pool keeps two segments, some forty MiB
@@ -218,14 +228,21 @@ class LakeWriter:
         self._tail_since = None
 
     def upkeep(self) -> None:
-        """Merge small files, delete what nobody needs any more."""
-        for table in (self._spans, self._tasks):
-            table.compact()
-        self._publish()
-        if time.monotonic() - self._vacuum_at > VACUUM_S:
-            self._vacuum_at = time.monotonic()
+        """Merge some small files, and once an hour delete what nobody needs any more; then leave time for requests."""
+        began = time.monotonic()
+        self._upkeep_at = began + RETRY_S  # a file that cannot be read is not tried again with every request
+        if began >= self._vacuum_at:
+            self._vacuum_at = began + VACUUM_S
+            self._over_before = self._clock.sure_ns() // DAY_NS
             for table in (self._spans, self._tasks):
                 table.vacuum()
+        merged = any(table.merge(over_before=self._over_before) for table in (self._spans, self._tasks))
+        if not merged:
+            self._over_before = 0
+        self._publish()
+        pa.default_memory_pool().release_unused()
+        spent_s = time.monotonic() - began
+        self._upkeep_at = began + max(spent_s / MERGE_SHARE, 0.0 if merged else MERGE_LOOK_S)
 
     def retain(self, rules: Sequence[RetentionRule]) -> list[Removed]:
         """Take away what is older than its rule says.
@@ -290,8 +307,10 @@ class LakeWriter:
 
     def _show_rows(self) -> None:
         if self._blocks:
-            self._span_tail.append(span_batch(self._blocks))
-            self._tail_rows += self._block_rows
+            batch = span_batch(self._blocks)
+            self._span_tail.append(batch)
+            self._tail_rows += batch.num_rows
+            self._tail_bytes += batch.nbytes
             self._blocks, self._block_rows = [], 0
         self._publish()
 

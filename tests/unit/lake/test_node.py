@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import gzip
 import hashlib
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -392,7 +393,7 @@ def test_the_counters_close_after_duplicates_broken_items_a_restart_and_a_defect
 
 
 def test_small_files_are_merged_and_nothing_changes_for_readers(opened, monkeypatch, tmp_path, clock):
-    monkeypatch.setattr("pilothouse.lake.segments.COMPACT_FILES_MIN", 5)
+    monkeypatch.setattr("pilothouse.lake.merging.FILES_MIN", 5)
     node = opened()
     for trace in range(1, 9):
         send(node, run_spans(trace))
@@ -410,6 +411,56 @@ def test_small_files_are_merged_and_nothing_changes_for_readers(opened, monkeypa
     send(again, run_spans(8))
     again.settle()
     assert again.tasks(ALL).tasks == before
+
+
+def test_upkeep_leaves_time_for_requests_and_a_failed_one_is_not_tried_with_each(opened, monkeypatch):
+    monkeypatch.setattr("pilothouse.lake.merging.FILES_MIN", 2)
+    node = opened()
+    for trace in range(1, 3):
+        send(node, run_spans(trace))
+        node.settle()
+    writer = node._writer
+    began = time.monotonic()
+    monkeypatch.setattr(writer._spans, "merge", lambda **_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        writer.upkeep()
+    assert writer._upkeep_at >= began + 300
+    merges = [2, 0, 0]
+    monkeypatch.setattr(writer._spans, "merge", lambda **_: time.sleep(0.01) or merges.pop(0))
+    monkeypatch.setattr(writer._tasks, "merge", lambda **_: 0)
+    began = time.monotonic()
+    writer.upkeep()
+    assert 0.05 <= writer._upkeep_at - began < 5
+    writer.upkeep()
+    assert writer._upkeep_at - began >= 5
+
+
+def test_once_an_hour_days_that_are_over_are_merged_to_the_last_file(opened, monkeypatch):
+    node = opened()
+    for trace in range(1, 4):
+        send(node, run_spans(trace, start=START_NS - 2 * 86_400 * 10**9))
+        node.settle()
+    writer = node._writer
+    writer.upkeep()
+    assert len(writer.view().span_files) == 3
+    writer._vacuum_at = 0.0
+    writer.upkeep()
+    writer.upkeep()
+    assert (len(writer.view().span_files), len(writer.view().task_files)) == (1, 1)
+    assert writer._over_before
+    writer.upkeep()
+    assert not writer._over_before
+
+
+def test_a_segment_is_full_by_its_bytes_too(opened, monkeypatch):
+    monkeypatch.setattr("pilothouse.lake.writer.SEGMENT_BYTES", 1)
+    monkeypatch.setattr("pilothouse.lake.writer.BATCH_ROWS", 1)
+    monkeypatch.setattr("pilothouse.lake.writer.SEGMENT_S", 3600.0)
+    node = opened()
+    send(node, run_spans(1))
+    while not node._writer.view().span_files:
+        time.sleep(0.01)
+    assert not node._writer.is_full
 
 
 def test_days_past_their_retention_are_dropped_whole_and_counted(opened):
