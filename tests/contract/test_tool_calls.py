@@ -14,7 +14,7 @@ from pilothouse.errors import Conflict
 from pilothouse.ledger.audit import SqlAuditLog
 from pilothouse.ledger.audit_keys import load_keys
 from pilothouse.ledger.ledger import open_ledger
-from pilothouse.ledger.tool_calls import SqlToolCalls, tool_calls
+from pilothouse.ledger.tool_calls import SqlToolCalls, erase_results, tool_calls
 from pilothouse.ports.tools import IdempotencyStore
 from pilothouse.runtime.tools.memory_calls import MemoryCalls
 from pilothouse.testing import FixedClock
@@ -37,6 +37,7 @@ def reserve(store, call="c1", **fields):
         "key": "k1",
         "args_digest": "d1",
         "agent": "triage",
+        "run": "a" * 32,
         "tool": "erp.route@1",
         "at": NOW,
     }
@@ -111,3 +112,24 @@ def test_a_result_is_kept_encrypted_and_gone_with_its_person(tmp_path):
         assert log.erase("ana", actor="dpo", reason="asked") is not None
         assert [reserve(store, call=call).result for call in ("c1", "c2")] == [None, '{"iban": "of ben"}']
         assert reserve(store, call="c1").state == "done"
+
+
+def test_erasing_a_run_forgets_what_its_calls_returned_and_nobody_makes_them_twice(tmp_path, monkeypatch):
+    monkeypatch.setattr("pilothouse.ledger.tool_calls.RUNS_AT_ONCE", 2)
+    with open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as ledger:
+        store = SqlToolCalls(ledger.database, load_keys(tmp_path / "keys").wrapper)
+        for call, run in (("c1", "a"), ("c2", "b"), ("c3", "c"), ("c4", "c")):
+            reserve(store, call=call, run=run * 32)
+            if call != "c4":
+                store.step(call, before="reserved", after="sent", result=None, at=NOW)
+                store.step(call, before="sent", after="done", result='{"ok":true}', at=NOW)
+        runs = ["a" * 32, "d" * 32, "c" * 32, "c" * 32]
+        assert erase_results(ledger.database, runs) == 2
+        assert erase_results(ledger.database, runs) == erase_results(ledger.database, []) == 0
+        left = [reserve(store, call=f"c{number}") for number in (1, 2, 3, 4)]
+    assert [(one.fresh, one.state, one.result) for one in left] == [
+        (False, "done", None),
+        (False, "done", '{"ok":true}'),
+        (False, "done", None),
+        (False, "reserved", None),
+    ]

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import ExitStack, closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from pilothouse.app import command_tree
 from pilothouse.app.boundary import audit_log, permission_desk
 from pilothouse.ledger import permission_book
 from pilothouse.ledger.ledger import open_ledger
+from pilothouse.ledger.tool_calls import SqlToolCalls
 from pilothouse.ports.permissions import Segment, TaskOpening
 from pilothouse.ports.tools import ToolCall
 from pilothouse.settings import load_settings
@@ -161,3 +163,22 @@ def test_the_log_is_empty_of_words_that_were_said(type_in, tmp_path):
     settings = load_settings()
     with open_ledger(settings.ledger_url) as ledger:
         assert not any("D-SECRET-7" in text for _, text in audit_log(ledger, settings).texts())
+
+
+def test_a_run_that_is_erased_takes_what_its_calls_returned_with_it(type_in):
+    settings = load_settings()
+    with open_ledger(settings.ledger_url) as ledger:
+        store = SqlToolCalls(ledger.database, audit_log(ledger, settings).keys.wrapper)
+        at = datetime.now(UTC)
+
+        def reserve():
+            return store.reserve(
+                call="c1", key="k1", args_digest="d1", agent=AGENT, run=RUN, tool="route_invoice@1", at=at
+            )
+
+        reserve()
+        store.step("c1", before="reserved", after="sent", result=None, at=at)
+        store.step("c1", before="sent", after="done", result='{"iban": "DE1"}', at=at, person="ana")
+        assert reserve().result == '{"iban": "DE1"}'
+        assert "kept for their repetition: 1 forgotten" in type_in("erase", RUN)
+        assert (reserve().state, reserve().result) == ("done", None)

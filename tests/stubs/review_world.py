@@ -71,5 +71,5 @@ def curation_desk(site):
         directory=site.sign_in.directory,
         clock=site.clock,
         lake=site.installation.lake,
-        forget=lambda _subject, traces, _actor: Forgotten(rows=len(traces), runs=0),
+        forget=lambda _subject, traces, _actor: Forgotten(rows=len(traces), runs=0, results=0),
     )

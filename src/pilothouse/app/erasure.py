@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Joins what forgets traces: the ledger in which it is asked, the run log, and the lake when no server writes it."""
+"""Joins what forgets traces: the ledger in which it is asked, the run log, results of calls, and a lake that no server writes."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pilothouse.app.opening import SystemClock
 from pilothouse.app.runs import open_run_log
 
 if TYPE_CHECKING:
-    from pilothouse.ports.ledger import Ledger
+    from pilothouse.ledger.ledger import SqlLedger
     from pilothouse.settings import Settings
     from pilothouse.workflows.erasure import Forgotten
 
 __all__ = ["forgetting"]
 
 
-def forgetting(settings: Settings, ledger: Ledger) -> Callable[[str, Sequence[str], str], Forgotten]:
-    """Return what empties the traces of a subject, and its recorded runs; a running server empties telemetry within a minute.
+def forgetting(settings: Settings, ledger: SqlLedger) -> Callable[[str, Sequence[str], str], Forgotten]:
+    """Return what empties the traces of a subject, and its recorded runs and results; a server empties telemetry within a minute.
 
     Args:
         settings: Values in force.
@@ -28,20 +28,23 @@ def forgetting(settings: Settings, ledger: Ledger) -> Callable[[str, Sequence[st
     def forget(subject: str, traces: Sequence[str], actor: str) -> Forgotten:
         from pilothouse.lake.lock import find_holder
         from pilothouse.lake.node import open_node
+        from pilothouse.ledger.tool_calls import erase_results
         from pilothouse.workflows.erasure import Forgotten, ask_to_empty, carry_out_erasures
 
         # A run is encrypted by the key of its trace, or by that of the subject which its caller named.
         with open_run_log(settings) as log:
             runs = sum(log.erase(one) for one in dict.fromkeys((subject, *traces)))
+        results = erase_results(ledger.database, (subject, *traces))
         if not traces:
-            return Forgotten(rows=0, runs=runs)
+            return Forgotten(rows=0, runs=runs, results=results)
         clock = SystemClock()
         ask_to_empty(ledger, traces, actor=actor, now=clock.now())
         if find_holder(settings.lake_folder) is not None:
-            return Forgotten(rows=None, runs=runs)
+            return Forgotten(rows=None, runs=runs, results=results)
         node = open_node(settings.lake_folder, clock)
         try:
-            return Forgotten(rows=carry_out_erasures(node, ledger, clock.now()), runs=runs)
+            rows = carry_out_erasures(node, ledger, clock.now())
+            return Forgotten(rows=rows, runs=runs, results=results)
         finally:
             node.stop(drain=True)
 

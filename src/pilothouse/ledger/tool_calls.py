@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +16,7 @@ from pilothouse.ledger.database import Database
 from pilothouse.ledger.schema import METADATA, to_micros
 from pilothouse.ports.tools import StoredCall
 
-__all__ = ["SqlToolCalls", "tool_calls"]
+__all__ = ["SqlToolCalls", "erase_results", "tool_calls"]
 
 tool_calls = Table(
     "tool_calls",
@@ -29,12 +30,17 @@ tool_calls = Table(
     Column("result", Text, nullable=True),
     Column("reserved_us", BigInteger, nullable=False),
     Column("changed_us", BigInteger, nullable=False),
+    Column("run", String(32), nullable=True),
     Index(None, "agent", "state", "changed_us"),
+    Index(None, "run"),
 )
 """`reserved → sent → done, failed or unknown`; the result of a done call is kept for a repetition of it, encrypted under
-the key of the person whose task it was."""
+the key of the person whose task it was. Calls of before `run` was kept have none, and are erased with their person."""
 
 RESULT = "tool result"
+
+RUNS_AT_ONCE = 500
+"""Run ids of one statement; databases take a thousand or more."""
 
 
 class SqlToolCalls:
@@ -50,7 +56,7 @@ class SqlToolCalls:
         self._wrapper = wrapper
 
     def reserve(
-        self, *, call: str, key: str, args_digest: str, agent: str, tool: str, at: datetime
+        self, *, call: str, key: str, args_digest: str, agent: str, run: str, tool: str, at: datetime
     ) -> StoredCall:
         """Make the row of a call, or return the one that exists."""
         with self._database.write() as connection:
@@ -64,6 +70,7 @@ class SqlToolCalls:
                     key=key,
                     args_digest=args_digest,
                     agent=agent,
+                    run=run,
                     tool=tool,
                     state="reserved",
                     reserved_us=moment,
@@ -121,3 +128,24 @@ class SqlToolCalls:
             result=None if kept is None else unseal_text(connection, self._wrapper, RESULT, kept),
             fresh=False,
         )
+
+
+def erase_results(database: Database, runs: Iterable[str]) -> int:
+    """Forget what calls of some runs returned; that they were made stays, so that nobody makes them twice.
+
+    Args:
+        database: The ledger.
+        runs: Run ids, which are trace ids.
+
+    Returns:
+        Results that were forgotten.
+    """
+    wanted, erased = list(dict.fromkeys(runs)), 0
+    with database.write() as connection:
+        for at in range(0, len(wanted), RUNS_AT_ONCE):
+            erased += connection.execute(
+                update(tool_calls)
+                .where(tool_calls.c.run.in_(wanted[at : at + RUNS_AT_ONCE]), tool_calls.c.result.is_not(None))
+                .values(result=None)
+            ).rowcount
+    return erased

@@ -192,7 +192,7 @@ class IdempotencyStore(Protocol):
     """Calls with an effect; every step is on disk when it returns."""
 
     def reserve(
-        self, *, call: str, key: str, args_digest: str, agent: str, tool: str, at: datetime
+        self, *, call: str, key: str, args_digest: str, agent: str, run: str, tool: str, at: datetime
     ) -> StoredCall:
         """Make the row of a call, or return the one that exists."""
         ...

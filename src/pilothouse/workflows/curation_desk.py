@@ -185,7 +185,8 @@ class CurationDesk:
         Returns:
             `rows` by table, `cases` removed, `exported` rows removed by folder, `gone` folders of exports that hold the
             subject and are not where they were written, `traces` of the subject, rows of `telemetry` that were emptied
-            (None while a running server will do so), and recorded `runs` whose key was destroyed.
+            (None while a running server will do so), recorded `runs` whose key was destroyed, and `results` of calls, kept
+            for their repetition, that were forgotten.
         """
         reviewed = self.store.traces_with(subject)
         now = self.clock.now()
@@ -223,6 +224,7 @@ class CurationDesk:
             "traces": traces,
             "telemetry": forgotten.rows,
             "runs": forgotten.runs,
+            "results": forgotten.results,
         }
 
     def _erase_exports(

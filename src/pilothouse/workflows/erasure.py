@@ -41,10 +41,12 @@ class Forgotten:
     Attributes:
         rows: Rows of telemetry that were emptied; None while a running server will do it.
         runs: Recorded runs whose key was destroyed.
+        results: Results of calls, kept for their repetition, that were forgotten.
     """
 
     rows: int | None
     runs: int
+    results: int
 
 
 def traces_saying(lake: Lake, ledger: Ledger, subject: str, now: datetime) -> tuple[str, ...]:

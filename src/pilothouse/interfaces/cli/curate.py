@@ -235,6 +235,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             f"telemetry: {len(done['traces']):,} traces, {told if done['traces'] else 'nothing to do'}"
         )
         typer.echo(f"recorded runs: {done['runs']:,} can no longer be read")
+        typer.echo(f"results of calls, kept for their repetition: {done['results']:,} forgotten")
         typer.echo(
             "  payloads of a requester in the audit log: pilothouse audit erase PERSON --reason WHY", err=True
         )

@@ -140,7 +140,13 @@ class CallRow:
         key, digest = call_key(call.run, call.call_id, call.tool, dict(call.args))
         try:
             row = self._store.reserve(
-                call=identity, key=key, args_digest=digest, agent=call.agent, tool=call.tool, at=self._now()
+                call=identity,
+                key=key,
+                args_digest=digest,
+                agent=call.agent,
+                run=call.run,
+                tool=call.tool,
+                at=self._now(),
             )
         except PilothouseError as failed:
             raise ToolError(

@@ -33,10 +33,10 @@ class MemoryCalls:
         return [row.stored.state for row in self._rows.values()]
 
     def reserve(
-        self, *, call: str, key: str, args_digest: str, agent: str, tool: str, at: datetime
+        self, *, call: str, key: str, args_digest: str, agent: str, run: str, tool: str, at: datetime
     ) -> StoredCall:
         """Make the row of a call, or return the one that exists."""
-        del tool
+        del run, tool
         with self._lock:
             row = self._rows.get(call)
             if row is not None:
