@@ -29,11 +29,15 @@ def tool_span(tool: str, at_ns: int = 1, *, failed: bool = False, **texts: str) 
 
 
 class SpanLake(MemoryLake):
-    """Notes which traces were opened, and gives their spans in no order, as a lake may."""
+    """Notes which traces were opened and how many windows were read, and gives their spans in no order, as a lake may."""
 
     def __init__(self, tasks, spans):
         super().__init__(tasks)
-        self.spans, self.opened = spans, []
+        self.spans, self.opened, self.windows = spans, [], 0
+
+    def window(self, wanted):
+        self.windows += 1
+        return super().window(wanted)
 
     def trace(self, trace_id, *, limit=2_000):
         self.opened.append(trace_id)

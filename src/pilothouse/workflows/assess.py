@@ -18,6 +18,7 @@ from pilothouse.core.evidence.fold import (
     released_versions,
     version_in_force,
 )
+from pilothouse.core.evidence.further_cost import with_further_costs
 from pilothouse.core.evidence.outcome import Outcome
 from pilothouse.core.evidence.score import fold_scores
 from pilothouse.core.evidence.task import Task, TaskResult
@@ -120,6 +121,7 @@ def assess(
     if clock is not None:
         folded = (*folded, clock)
     folded = (*folded, *traffic.fold_scores(installation, charter, now))
+    folded = with_further_costs(charter, folded, stored)
     verdict = decide(
         charter,
         [*folded, *stored],

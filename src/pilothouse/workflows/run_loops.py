@@ -16,14 +16,14 @@ from pilothouse.core.evidence.loops import LOOP_CALLS_MIN, Step, loop_of
 from pilothouse.core.evidence.task import Task
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.errors import CharterError
-from pilothouse.ports.lake import TaskFilter, TraceView
+from pilothouse.ports.lake import TraceView
 from pilothouse.ports.ledger import CharterInForce
 from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.opened_traces import tool_outcomes, with_traces
 from pilothouse.workflows.tool_contracts import read_contracts
 
-__all__ = ["LOOPS_EVERY_S", "look_at_loops", "measure_loops"]
+__all__ = ["measure_loops"]
 
 WINDOW = timedelta(days=28)
 """As INT-7 asks."""
@@ -31,37 +31,22 @@ WINDOW = timedelta(days=28)
 TASKS_MAX = 500
 """Traces that are opened in one look, newest first; with fewer calls than a circle needs a task is not opened at all."""
 
-LOOPS_EVERY_S = 600.0
 
-
-def look_at_loops(installation: Installation, now: datetime) -> int:
-    """Measure every agent with a charter; return how many records were new.
-
-    Args:
-        installation: Lake and ledger.
-        now: The moment, aware UTC.
-    """
-    return sum(
-        installation.ledger.add_evidence(measure_loops(installation, record, now))
-        for record in installation.ledger.charters()
-    )
-
-
-def measure_loops(installation: Installation, record: CharterInForce, now: datetime) -> tuple[Evidence, ...]:
+def measure_loops(
+    installation: Installation, record: CharterInForce, tasks: Sequence[Task], now: datetime
+) -> tuple[Evidence, ...]:
     """Return how many tasks of each version went in circles, up to the last full hour.
 
     Args:
         installation: Lake and ledger.
         record: The charter in force.
+        tasks: Tasks with tool calls of the last 28 days and a little more.
         now: The moment, aware UTC.
     """
     charter = charter_of(record)
     end = now.replace(minute=0, second=0, microsecond=0)  # one record an hour at most, not one a look
-    wanted = TaskFilter(agent=charter.agent, from_ns=unix_ns(end - WINDOW), to_ns=unix_ns(end))
-    called = sorted(
-        (task for task in installation.lake.window(wanted) if task.tool_calls),
-        key=lambda task: -task.start_ns,
-    )
+    end_ns = unix_ns(end)
+    called = sorted((task for task in tasks if task.start_ns < end_ns), key=lambda task: -task.start_ns)
     long = [task for task in called if task.tool_calls >= LOOP_CALLS_MIN]
     if len(long) > TASKS_MAX:
         # What is not opened is not counted either, or it would count as sound.

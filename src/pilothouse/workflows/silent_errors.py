@@ -15,12 +15,10 @@ from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.evidence.outcome import OutcomeStatus
 from pilothouse.core.evidence.silent_error import SilentError, classify_answer
 from pilothouse.core.evidence.task import Task
-from pilothouse.ports.lake import TaskFilter
-from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.opened_traces import tool_outcomes, with_traces
 
-__all__ = ["SILENT_ERRORS_EVERY_S", "look_at_tool_errors", "measure_tool_errors"]
+__all__ = ["measure_tool_errors"]
 
 WINDOW = timedelta(days=28)
 """As INT-7 asks."""
@@ -28,36 +26,20 @@ WINDOW = timedelta(days=28)
 TASKS_MAX = 500
 """Tasks that are opened in one look, newest first: a few megabytes of texts, and far more than the rule needs."""
 
-SILENT_ERRORS_EVERY_S = 600.0
 
-
-def look_at_tool_errors(installation: Installation, now: datetime) -> int:
-    """Measure every agent with a charter; return how many records were new.
-
-    Args:
-        installation: Lake and ledger.
-        now: The moment, aware UTC.
-    """
-    added = 0
-    for record in installation.ledger.charters():
-        added += installation.ledger.add_evidence(measure_tool_errors(installation, charter_of(record), now))
-    return added
-
-
-def measure_tool_errors(installation: Installation, charter: Charter, now: datetime) -> tuple[Evidence, ...]:
+def measure_tool_errors(
+    installation: Installation, charter: Charter, tasks: Sequence[Task], now: datetime
+) -> tuple[Evidence, ...]:
     """Return the two records about tool errors for each version that had any.
 
     Args:
         installation: Lake and ledger.
         charter: The charter in force.
+        tasks: Tasks with tool calls of the last 28 days.
         now: The moment, aware UTC.
     """
-    end_ns, start_ns = (int(moment.timestamp()) * 1_000_000_000 for moment in (now, now - WINDOW))
-    tasks = installation.lake.window(TaskFilter(agent=charter.agent, from_ns=start_ns, to_ns=end_ns))
     # A failure that only the result tells of is seen among all tasks with tools, those with known errors first.
-    called = sorted(
-        (task for task in tasks if task.tool_calls), key=lambda task: (task.tool_errors == 0, -task.start_ns)
-    )[:TASKS_MAX]
+    called = sorted(tasks, key=lambda task: (task.tool_errors == 0, -task.start_ns))[:TASKS_MAX]
     outcomes = installation.ledger.outcomes_of([task.trace_id for task in called])
     effects = {
         name: str(tool.effect)

@@ -24,10 +24,9 @@ from pilothouse.workflows.price_list import PRICES_EVERY_S, PriceList
 from pilothouse.workflows.refused_connections import REFUSALS_EVERY_S, take_refusals
 from pilothouse.workflows.residency import RESIDENCY_LOOK_EVERY_S, renew_residency
 from pilothouse.workflows.retention import apply_retention, reprice
-from pilothouse.workflows.run_loops import LOOPS_EVERY_S, look_at_loops
-from pilothouse.workflows.silent_errors import SILENT_ERRORS_EVERY_S, look_at_tool_errors
 from pilothouse.workflows.sources import SOURCES_EVERY_S, look_at_sources
 from pilothouse.workflows.stability import keep_days
+from pilothouse.workflows.tool_runs import TOOL_RUNS_EVERY_S, look_at_tool_runs
 from pilothouse.workflows.verify import verify_due
 
 __all__ = ["CharterWatch", "Keeper", "server_ticks"]
@@ -160,16 +159,15 @@ def server_ticks(
         ),
         Tick(name="assess", every_s=ASSESS_EVERY_S, run=lambda now: freeze_changes(installation, now, judge)),
         Tick(
-            name="tool-errors",
-            every_s=SILENT_ERRORS_EVERY_S,
-            run=lambda now: look_at_tool_errors(installation, now),
+            name="tool-runs",
+            every_s=TOOL_RUNS_EVERY_S,
+            run=lambda now: look_at_tool_runs(installation, now),
         ),
         Tick(
             name="refusals",
             every_s=REFUSALS_EVERY_S,
             run=lambda now: take_refusals(installation.settings.runs_folder, installation.ledger, now),
         ),
-        Tick(name="loops", every_s=LOOPS_EVERY_S, run=lambda now: look_at_loops(installation, now)),
         Tick(
             name="residency",
             every_s=RESIDENCY_LOOK_EVERY_S,

@@ -5,19 +5,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
-from pilothouse.core.evidence.binding import InForce, binding_in_force
-from pilothouse.core.evidence.evidence import WARNINGS, Evidence, Scope, Source
-from pilothouse.core.evidence.kinds import kind_named
-from pilothouse.core.evidence.unix_time import midnight
+from pilothouse.core.evidence.evidence import Evidence, Scope
+from pilothouse.core.verdict.task_cost import TaskCost
 from pilothouse.errors import Conflict
 from pilothouse.ports.watch import WatchReading, WatchStep
 from pilothouse.workflows.label_rates import BURST
 from pilothouse.workflows.watch_context import CONTEXT
+from pilothouse.workflows.watch_further_cost import further_costs
+from pilothouse.workflows.watch_record import WINDOW, RecordWriter
 from pilothouse.workflows.watch_room import WatchRoom
 from pilothouse.workflows.watch_row import DetectorStatus
 from pilothouse.workflows.watch_rules import TRAFFIC
@@ -26,7 +26,9 @@ from pilothouse.workflows.watch_status import watch_status
 __all__ = ["record_watch_evidence", "watch_evidence"]
 
 EVIDENCE = "evidence"
-WINDOW = timedelta(days=7)
+COST_DAYS = 28
+"""Counted days over which the Watch page says what a task cost."""
+
 DAYS_OF_VERSION_MIN = 3
 """Counted days that a version must have served before the drop detector speaks for it."""
 
@@ -72,7 +74,7 @@ def watch_evidence(watch: WatchRoom, charter: Charter, now: datetime) -> Iterato
         charter: The charter in force.
         now: The moment, aware UTC.
     """
-    write = _Writer(charter, now)
+    write = RecordWriter(charter, now)
     status = watch_status(watch.room.watch, charter, now.date())
     readings = watch.room.watch.readings(charter.agent, since=(now - 2 * WINDOW).date())
     traffic = [one for one in readings if one.detector == "traffic"]
@@ -83,81 +85,12 @@ def watch_evidence(watch: WatchRoom, charter: Charter, now: datetime) -> Iterato
         if row.metric == "cost_per_task" and row.counted_to is not None and row.state != "learning":
             detail = f"armed on {row.n:,} hours with a known cost; at most {row.false_alarms_per_year:g} alerts a year"
             yield write.fact("cost.monitor", True, detail, n=max(row.n, 1), end=row.counted_to)
+    yield from _further_costs(watch, write, charter, status.cost, now)
     yield from _drift(watch, write, readings, now)
 
 
-class _Writer:
-    """Makes records of one agent at one moment."""
-
-    def __init__(self, charter: Charter, now: datetime) -> None:
-        self._charter = charter
-        self._now = now
-
-    def fact(
-        self,
-        kind: str,
-        passed: bool,
-        detail: str,
-        *,
-        n: int,
-        end: date,
-        scope: Scope | None = None,
-        version: str | None = None,
-        items: tuple[str, ...] = (),
-        warnings: int = 0,
-    ) -> Evidence:
-        counts = {WARNINGS: warnings} if warnings else {}
-        return self._record(
-            kind,
-            scope,
-            version,
-            end,
-            n=n,
-            passed=passed,
-            detail=detail[:2_000],
-            items=items[:50],
-            counts=counts,
-        )
-
-    def rate(
-        self,
-        kind: str,
-        n: int,
-        good: int,
-        end: date,
-        *,
-        scope: Scope | None = None,
-        version: str | None = None,
-    ) -> Evidence:
-        return self._record(kind, scope, version, end, n=n, good=good)
-
-    def _record(
-        self, kind: str, scope: Scope | None, version: str | None, end: date, **fields: object
-    ) -> Evidence:
-        where = scope or Scope()
-        until = min(midnight(end + timedelta(days=1)), self._now)
-        values: dict[str, object] = {
-            "kind": kind,
-            "agent": self._charter.agent,
-            "binds": binding_in_force(
-                kind_named(kind),
-                self._charter,
-                where,
-                InForce(version=version),
-                section=kind_named(kind).section,
-            ),
-            "scope": where,
-            "window_from": until - WINDOW,
-            "window_to": until,
-            "source": Source(command="pilothouse watch tick"),
-            "recorded_at": self._now,
-            **fields,
-        }
-        return Evidence.model_validate(values)
-
-
 def _drops(
-    write: _Writer, rows: Sequence[DetectorStatus], traffic: Sequence[WatchReading]
+    write: RecordWriter, rows: Sequence[DetectorStatus], traffic: Sequence[WatchReading]
 ) -> Iterator[Evidence]:
     """Whether quality left its band, for the version that serves, once it has served some counted days."""
     for row in rows:
@@ -192,7 +125,7 @@ def _drops(
 
 
 def _delays(
-    write: _Writer, charter: Charter, rows: Sequence[DetectorStatus], now: datetime
+    write: RecordWriter, charter: Charter, rows: Sequence[DetectorStatus], now: datetime
 ) -> Iterator[Evidence]:
     """The derived delay of each rule at the agent's real volume, held against what the charter promises."""
     for rule in known(charter.alerts) or ():
@@ -228,7 +161,7 @@ def _delays(
         )
 
 
-def _week(write: _Writer, charter: Charter, readings: Sequence[WatchReading]) -> Iterator[Evidence]:
+def _week(write: RecordWriter, charter: Charter, readings: Sequence[WatchReading]) -> Iterator[Evidence]:
     """Uptime of the agent and replaced answers of each task type, over the last seven counted days."""
     minutes = served = 0
     traffic = [one for one in readings if one.detector == "traffic"]
@@ -262,8 +195,28 @@ def _week(write: _Writer, charter: Charter, readings: Sequence[WatchReading]) ->
             )
 
 
+def _further_costs(
+    watch: WatchRoom, write: RecordWriter, charter: Charter, cost: TaskCost | None, now: datetime
+) -> Iterator[Evidence]:
+    """What a finished task cost beside its model calls, where the charter counts it."""
+    since = now.date() - timedelta(days=2 * COST_DAYS)
+    counted = watch.room.watch.readings(charter.agent, since=since)
+    days = sorted({one.day for one in counted if one.detector == "traffic"})[-COST_DAYS:]
+    mine = [one for one in counted if days and days[0] <= one.day <= days[-1]]
+    for one in further_costs(charter, cost, mine):
+        yield write.amount(
+            "cost.further",
+            one.money,
+            one.basis,
+            n=one.tasks,
+            end=one.until,
+            scope=Scope(task_type=one.task_type),
+            counts=dict.fromkeys(one.parts, 1),
+        )
+
+
 def _drift(
-    watch: WatchRoom, write: _Writer, readings: Sequence[WatchReading], now: datetime
+    watch: WatchRoom, write: RecordWriter, readings: Sequence[WatchReading], now: datetime
 ) -> Iterator[Evidence]:
     """Whether the weekly tests ran, and whether an alarm led to labels."""
     looks = [one for one in readings if one.detector == "drift"]

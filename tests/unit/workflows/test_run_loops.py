@@ -15,7 +15,8 @@ from pilothouse.workflows import run_loops
 from pilothouse.workflows.accept import accept_file
 from pilothouse.workflows.assess import assess
 from pilothouse.workflows.installation import Installation
-from pilothouse.workflows.run_loops import look_at_loops
+from pilothouse.workflows.run_loops import measure_loops
+from pilothouse.workflows.tool_runs import tasks_with_tools
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "charters" / "ap-invoice-triage.yaml"
 NOW = datetime(2026, 11, 20, 12, 30, tzinfo=UTC)
@@ -44,6 +45,14 @@ def world(*runs):
     return made
 
 
+def looked(made, now):
+    """Put on record what a look finds; return how many records are new."""
+    (charter,) = made.ledger.charters()
+    return made.ledger.add_evidence(
+        measure_loops(made, charter, tasks_with_tools(made.lake, AGENT, now), now)
+    )
+
+
 def record_of(made):
     (record,) = [one for one in made.ledger.evidence(AGENT) if one.kind == "run.loops"]
     return record
@@ -59,7 +68,7 @@ SHORT = [("erp.find_po", '{"po": "7"}', False)] * 3
 
 def test_circles_of_every_kind_are_found_and_reach_the_verdict():
     made = world(CYCLE, SOUND, EQUAL, ERRORS, SILENT, SHORT)
-    assert look_at_loops(made, NOW) == 1
+    assert looked(made, NOW) == 1
     record = record_of(made)
     assert (record.n, record.good) == (6, 3)
     assert record.items == tuple(f"{number:032x}" for number in (0, 2, 3)), "newest first"
@@ -73,14 +82,14 @@ def test_circles_of_every_kind_are_found_and_reach_the_verdict():
 
 def test_looking_again_within_the_hour_adds_nothing():
     made = world(SOUND)
-    assert [look_at_loops(made, NOW + timedelta(minutes=by)) for by in (0, 10, 29)] == [1, 0, 0]
-    assert look_at_loops(made, NOW + timedelta(minutes=30)) == 1
+    assert [looked(made, NOW + timedelta(minutes=by)) for by in (0, 10, 29)] == [1, 0, 0]
+    assert looked(made, NOW + timedelta(minutes=30)) == 1
 
 
 def test_what_is_not_opened_is_not_counted_as_sound(monkeypatch):
     monkeypatch.setattr(run_loops, "TASKS_MAX", 2)
     made = world(SOUND, SHORT, SOUND, SOUND, SHORT)
-    look_at_loops(made, NOW)
+    looked(made, NOW)
     assert (record_of(made).n, len(made.lake.opened)) == (3, 2)
 
 

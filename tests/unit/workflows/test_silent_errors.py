@@ -16,7 +16,7 @@ from pilothouse.testing import FixedClock, MemoryLedger, example_task
 from pilothouse.workflows.accept import accept_file
 from pilothouse.workflows.assess import assess
 from pilothouse.workflows.installation import Installation
-from pilothouse.workflows.silent_errors import look_at_tool_errors
+from pilothouse.workflows.tool_runs import look_at_tool_runs
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "charters" / "ap-invoice-triage.yaml"
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -52,8 +52,9 @@ def installation():
 
 
 def test_silent_answers_reach_the_verdict(installation):
-    assert look_at_tool_errors(installation, NOW) == 2
-    assert look_at_tool_errors(installation, NOW + timedelta(minutes=10)) == 0
+    assert look_at_tool_runs(installation, NOW) == 3, "two about errors, one about circles"
+    assert look_at_tool_runs(installation, NOW + timedelta(minutes=10)) == 0
+    assert installation.lake.windows == 2, "each look reads the window once"
     records = {one.kind: one for one in installation.ledger.evidence(AGENT)}
     assert (records["tool_error.confident"].n, records["tool_error.confident"].good) == (80, 78)
     assert records["tool_error.hard"].items == (f"{0:032x}",), "an act that is claimed although it failed"

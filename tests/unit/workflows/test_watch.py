@@ -22,6 +22,7 @@ from pilothouse.ledger.feedback import SqlFeedback
 from pilothouse.ledger.review_queue import SqlReviewQueue
 from pilothouse.ports.feedback import Feedback, FeedbackKind
 from pilothouse.workflows import watch_tick
+from pilothouse.workflows.assess import assess
 from pilothouse.workflows.people import Directory
 from pilothouse.workflows.watch import advance_all
 from pilothouse.workflows.watch_effects import settle_all
@@ -286,6 +287,17 @@ def test_a_task_costs_its_calls_its_review_and_its_share_of_the_month(watch, clo
     assert bases["Review"].startswith("1 items decided, 0.7 minutes each")
     assert "over 120 tasks in 3 days" in bases["Fixed costs"]
     assert "Cost of a task, all-in: " in printed(watch, clock)
+    whole = watch_status(watch.room.watch, watch.directory.charter(AGENT), clock.moment.date()).cost
+    kept = [one for one in watch.room.installation.ledger.evidence(AGENT) if one.kind == "cost.further"]
+    newest = max(kept, key=lambda one: one.window_to)
+    parts = {one.name: one.money for one in whole.parts}
+    assert (newest.scope.task_type, set(newest.counts)) == ("po_invoice", {"review", "fixed"})
+    assert newest.low == pytest.approx(parts["Review"].low + parts["Fixed costs"].low)
+    assert newest.high == pytest.approx(parts["Review"].high + parts["Fixed costs"].high)
+    judged = assess(watch.room.installation, AGENT, clock.moment + timedelta(hours=2))
+    mean = next(one for one in judged.evidence if one.kind == "cost_per_task")
+    assert mean.value == pytest.approx(0.10 + newest.value)
+    assert mean.counts["unmeasured"] == 0
 
 
 def review_item(moment):

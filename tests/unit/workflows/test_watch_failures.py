@@ -9,11 +9,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from control_rooms import AGENT, Hands, control_room_at, reach, run
 from sinks import web_sink
+from tool_spans import tool_span
 
 from pilothouse.core.evidence.failure import FailureKind
 from pilothouse.core.evidence.task import Task, TaskResult
 from pilothouse.core.evidence.unix_time import unix_ns
-from pilothouse.ports.lake import SpanRecord, TraceView
+from pilothouse.ports.lake import TraceView
 from pilothouse.ports.watch import WatchReading
 from pilothouse.testing import MemoryLake
 from pilothouse.workflows.alerts import Firing, raise_alert
@@ -44,16 +45,6 @@ def task(number, day=0, *, error=None, **fields):
     )  # fmt: skip
 
 
-def tool_span(name, start, *, failed):
-    return SpanRecord(
-        span_id=f"{start:016x}", parent_span_id=None, record="span", name=f"execute_tool {name}",
-        operation="execute_tool", agent=AGENT, start_ns=start, end_ns=start + 1, duration_ns=1,
-        status="error" if failed else "ok", status_message="", error_type="timeout" if failed else None,
-        provider=None, request_model=None, response_model=None, tool_name=name, tokens_total=None,
-        cost_usd_text=None, convention="", input="", output="", attributes="{}", events="[]", cut_bytes=0,
-    )  # fmt: skip
-
-
 class TracedLake(MemoryLake):
     """A lake whose tasks with several tools failed in the second of them."""
 
@@ -68,7 +59,8 @@ class TracedLake(MemoryLake):
             trace: TraceView(
                 task=view.task,
                 spans=tuple(
-                    tool_span(name, place, failed=place == 1) for place, name in enumerate(view.task.tools)
+                    tool_span(name, place + 1, failed=place == 1)
+                    for place, name in enumerate(view.task.tools)
                 ),
                 spans_total=2,
             )

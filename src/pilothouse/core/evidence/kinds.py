@@ -51,6 +51,7 @@ class Kind:
         binds: What a record must have been made against.
         section: Charter section, for kinds bound to one; None when the scope names it.
         what: What was measured, in one sentence.
+        added_to: Kind that it becomes a part of before anything is judged; empty for what a requirement asks for itself.
     """
 
     name: str
@@ -61,10 +62,19 @@ class Kind:
     binds: frozenset[Bind] = frozenset()
     section: str | None = None
     what: str
+    added_to: str = ""
 
 
 def _kind(
-    name: str, title: str, form: Form, binds: str, what: str, *, unit: str = "", noun: str = "cases"
+    name: str,
+    title: str,
+    form: Form,
+    binds: str,
+    what: str,
+    *,
+    unit: str = "",
+    noun: str = "cases",
+    added_to: str = "",
 ) -> Kind:
     """Read `binds` as a line of letters: V version, C contract, L and A datasets, E examples, P person, S:name section."""
     letters = {
@@ -87,6 +97,7 @@ def _kind(
         binds=frozenset(letters[word[0]] for word in words),
         section=section,
         what=what,
+        added_to=added_to,
     )
 
 
@@ -155,6 +166,16 @@ _TRAFFIC = (
         "Mean cost of one finished task, with the cost of failed ones.",
         unit="usd",
         noun="tasks",
+    ),
+    _kind(
+        "cost.further",
+        "Cost beside model calls",
+        _M,
+        "",
+        "Review and fixed costs of one finished task; they are added to the cost per task.",
+        unit="usd",
+        noun="tasks",
+        added_to="cost_per_task",
     ),
     _kind(
         "latency", "Latency (p95)", _M, "V", "The 95 % quantile of task times.", unit="seconds", noun="tasks"

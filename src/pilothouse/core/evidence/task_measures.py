@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
@@ -14,7 +14,14 @@ from pilothouse.core.evidence.task import CostState, Task, TaskResult
 from pilothouse.core.statistics.quantities import mean_bounds, quantile_bounds
 from pilothouse.core.statistics.results import NotEnoughEvidence
 
-__all__ = ["PRICED_CURRENCY", "measure_completion", "measure_cost", "measure_escalation", "measure_latency"]
+__all__ = [
+    "PRICED_CURRENCY",
+    "measure_completion",
+    "measure_cost",
+    "measure_escalation",
+    "measure_latency",
+    "unmeasured_costs",
+]
 
 PRICED_CURRENCY = "USD"
 """The currency in which model calls are priced."""
@@ -80,7 +87,7 @@ def measure_cost(
         for task in tasks
         if task.cost_state in {CostState.PARTIAL, CostState.UNKNOWN}
     )
-    reasons = _unmeasured(charter, name)
+    reasons = unmeasured_costs(charter, name)
     bounds = mean_bounds(costs)
     value = math.fsum(costs) / (finished + silent)
     low = high = None
@@ -106,10 +113,21 @@ def _dearest(task: Task) -> tuple[float, str]:
     return (-float(task.cost_known_usd), task.trace_id)
 
 
-def _unmeasured(charter: Charter, name: str) -> list[str]:
+def unmeasured_costs(charter: Charter, name: str, known_parts: Collection[str] = ()) -> list[str]:
+    """Return why the cost of a task is not known in full, empty when it is.
+
+    Args:
+        charter: The charter in force.
+        name: Task type.
+        known_parts: Parts that are known from elsewhere.
+    """
     reasons = []
     includes = charter.task_types[name].cost_per_task.includes
-    parts = ("all parts",) if is_open(includes) else tuple(sorted(set(includes) - _MEASURED_PARTS))
+    parts = (
+        ("all parts",)
+        if is_open(includes)
+        else tuple(sorted(set(includes) - _MEASURED_PARTS - {*known_parts}))
+    )
     if parts:
         reasons.append(f"the charter counts {' and '.join(parts)} too, which telemetry does not show")
     if known(charter.currency) != PRICED_CURRENCY:
