@@ -7,17 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.charter.operations import PhaseName
 from pilothouse.core.evidence.evidence import Basis, Evidence, Scope
-from pilothouse.core.verdict.expansion import OpenQuestion, bound_of, expand
+from pilothouse.core.verdict.expansion import PHASES_JUDGED, OpenQuestion, bound_of, expand
 from pilothouse.core.verdict.framework import FRAMEWORK
 from pilothouse.core.verdict.requirement import Part, Rule
 from pilothouse.core.verdict.rules import LEVEL, Assessment, Proof, assess
 
 __all__ = ["Decisive", "settles"]
-
-PHASES: tuple[PhaseName, ...] = ("1", "2", "3")
-"""Phases whose scope an item can belong to."""
 
 
 def settles(found: Assessment, record: Evidence) -> bool:
@@ -77,7 +73,7 @@ class Decisive:
 
     def _items(self, kind: str) -> Iterator[tuple[Scope, Rule, float]]:
         for part in _PARTS.get(kind, ()):
-            for phase in PHASES:
+            for phase in PHASES_JUDGED:
                 for slot in expand(part, self.charter, phase):
                     bound = slot.question or bound_of(part.rule, slot.names, self.charter)
                     if not isinstance(bound, OpenQuestion):

@@ -12,9 +12,22 @@ from pilothouse.core.charter.operations import PhaseName
 from pilothouse.core.charter.people import DUTIES, Duty
 from pilothouse.core.evidence.evidence import Scope
 from pilothouse.core.evidence.kinds import Form, kind_named
-from pilothouse.core.verdict.requirement import Committed, Fact, Part, Per, Rule, Zero
+from pilothouse.core.verdict.requirement import Committed, Fact, Part, Per, Requirement, Rule, Zero
 
-__all__ = ["OpenQuestion", "Slot", "bound_of", "committed", "expand", "people_in_role"]
+__all__ = [
+    "PHASES_JUDGED",
+    "OpenQuestion",
+    "Slot",
+    "bound_of",
+    "committed",
+    "expand",
+    "people_for",
+    "people_in_role",
+]
+
+
+PHASES_JUDGED: tuple[PhaseName, ...] = ("1", "2", "3")
+"""Phases whose scope an item can belong to; the pilot is judged by the gate of phase 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +236,18 @@ def people_in_role(charter: Charter, role: str, names: Mapping[str, str]) -> tup
         row = getattr(charter.raci, duty)
         found = (row.accountable,) if letter == "A" else (known(row.responsible) or ())
     return tuple(person for person in found if not is_open(person))
+
+
+def people_for(requirement: Requirement, charter: Charter, names: Mapping[str, str]) -> tuple[str, ...]:
+    """Return who must act on an item of a requirement.
+
+    Args:
+        requirement: The requirement.
+        charter: The charter.
+        names: Names of the item, for roles that depend on it.
+    """
+    found = [person for role in requirement.who for person in people_in_role(charter, role, names)]
+    return tuple(dict.fromkeys(found))
 
 
 def _readers(charter: Charter, runbook: str) -> tuple[str, ...]:

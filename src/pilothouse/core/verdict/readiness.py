@@ -15,10 +15,12 @@ from pilothouse.core.charter.operations import PhaseName
 from pilothouse.core.evidence.admission import admit_evidence
 from pilothouse.core.evidence.evidence import Evidence, Scope
 from pilothouse.core.verdict.declared import Objection, objections
+from pilothouse.core.verdict.docket import Docket, judge_all
+from pilothouse.core.verdict.expansion import PHASES_JUDGED, people_for
 from pilothouse.core.verdict.framework import DOMAINS, FRAMEWORK
-from pilothouse.core.verdict.item import Bench, Judged, judge_objection, judge_part, severity_key
 from pilothouse.core.verdict.requirement import Requirement
 from pilothouse.core.verdict.rules import LEVEL
+from pilothouse.core.verdict.ruling import Judged, severity_key
 from pilothouse.core.verdict.sentence import first_sentence, person_names
 from pilothouse.core.verdict.verdict import (
     AgentVerdict,
@@ -33,9 +35,8 @@ from pilothouse.core.verdict.verdict import (
 from pilothouse.core.verdict.waiver import Waiver, waiver_in_force
 from pilothouse.errors import ExitStatus
 
-__all__ = ["decide", "exit_status", "verdict_digest", "verdict_document"]
+__all__ = ["conclude", "decide", "exit_status", "verdict_digest", "verdict_document"]
 
-_PHASES: tuple[PhaseName, ...] = ("pilot", "1", "2", "3")
 _NUMBERED = ("1", "2", "3")
 
 _WORDS = {
@@ -58,7 +59,28 @@ def _worst_first(judged: Iterable[Judged]) -> list[Judged]:
     return sorted(judged, key=severity_key)
 
 
-def _nothing_asked(requirement: Requirement, bench: Bench) -> Judged:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sitting:
+    """One phase at one moment.
+
+    Attributes:
+        charter: The charter in force.
+        now: The moment.
+        version: Version that is judged.
+        waivers: Every waiver ever signed.
+        objections: What the charter says against itself.
+        judged: Items of each requirement.
+    """
+
+    charter: Charter
+    now: datetime
+    version: str | None
+    waivers: tuple[Waiver, ...]
+    objections: tuple[Objection, ...]
+    judged: Mapping[str, list[Judged]]
+
+
+def _nothing_asked(requirement: Requirement, charter: Charter) -> Judged:
     item = ItemVerdict(
         requirement=requirement.id,
         scope=Scope(),
@@ -67,7 +89,7 @@ def _nothing_asked(requirement: Requirement, bench: Bench) -> Judged:
         rule=requirement.asks,
         sentence="The charter declares nothing that this speaks of, so no gate asks for it.",
         remedy="pilothouse check",
-        who=bench.people(requirement, {}),
+        who=people_for(requirement, charter, {}),
     )
     return Judged(item=item, share_lost=0.0, oldest=None, higher_is_better=None)
 
@@ -99,46 +121,56 @@ class _Before:
         )
 
 
+def _objected(objection: Objection, requirement: Requirement, charter: Charter) -> Judged:
+    """Return the item for a breach that the charter itself declares."""
+    item = ItemVerdict(
+        requirement=requirement.id,
+        scope=Scope(part="declared"),
+        status=Status.BREACHED,
+        rule=objection.rule,
+        sentence=objection.sentence,
+        basis=None,
+        source="charter",
+        remedy=objection.remedy,
+        who=people_for(requirement, charter, {}),
+    )
+    return Judged(item=item, share_lost=1.0, oldest=None, higher_is_better=None)
+
+
 def _decide_one(
-    requirement: Requirement,
-    bench: Bench,
-    decided: Mapping[str, _Decided],
-    waivers: tuple[Waiver, ...],
-    before: dict[str, _Before],
+    requirement: Requirement, sitting: _Sitting, decided: Mapping[str, _Decided], before: dict[str, _Before]
 ) -> _Decided:
-    judged = [found for part in requirement.parts for found in judge_part(requirement, part, bench)]
-    said = [one for one in bench.objections if one.requirement == requirement.id]
+    judged = sitting.judged[requirement.id]
+    said = [one for one in sitting.objections if one.requirement == requirement.id]
     of = [decided[name].judged for name in requirement.of]
     known = before.get(requirement.id)
     if known is not None and known.is_like(judged, said, of):
         return known.decided
-    items = _with_objections(requirement, bench, judged, said) if judged or of else []
-    found = _decide_anew(requirement, bench, [*items, *of], waivers)
+    items = _with_objections(requirement, sitting.charter, judged, said) if judged or of else []
+    found = _decide_anew(requirement, sitting, [*items, *of])
     before[requirement.id] = _Before(judged=judged, said=said, of=of, decided=found)
     return found
 
 
 def _with_objections(
-    requirement: Requirement, bench: Bench, judged: Sequence[Judged], said: Sequence[Objection]
+    requirement: Requirement, charter: Charter, judged: Sequence[Judged], said: Sequence[Objection]
 ) -> list[Judged]:
     """Return the items with the charter's warnings, and an item for each breach that it declares."""
-    breaches = [judge_objection(one, requirement, bench) for one in said if one.breaches]
+    breaches = [_objected(one, requirement, charter) for one in said if one.breaches]
     return [*(found.warned(said) for found in judged), *breaches]
 
 
-def _decide_anew(
-    requirement: Requirement, bench: Bench, items: Sequence[Judged], waivers: tuple[Waiver, ...]
-) -> _Decided:
+def _decide_anew(requirement: Requirement, sitting: _Sitting, items: Sequence[Judged]) -> _Decided:
     asked = bool(items)
-    ordered = _worst_first(items) or [_nothing_asked(requirement, bench)]
+    ordered = _worst_first(items) or [_nothing_asked(requirement, sitting.charter)]
     deciding = ordered[0]
     mark = waiver_in_force(
-        waivers,
+        sitting.waivers,
         [found.item for found in ordered],
         requirement.id,
-        bench.charter,
-        now=bench.now,
-        version=bench.in_force.version,
+        sitting.charter,
+        now=sitting.now,
+        version=sitting.version,
         higher_is_better=deciding.higher_is_better,
     )
     return _Decided(
@@ -157,10 +189,10 @@ def _decide_anew(
     )
 
 
-def _decide_all(bench: Bench, waivers: tuple[Waiver, ...], before: dict[str, _Before]) -> dict[str, _Decided]:
+def _decide_all(sitting: _Sitting, before: dict[str, _Before]) -> dict[str, _Decided]:
     decided: dict[str, _Decided] = {}
     for requirement in FRAMEWORK:
-        decided[requirement.id] = _decide_one(requirement, bench, decided, waivers, before)
+        decided[requirement.id] = _decide_one(requirement, sitting, decided, before)
     return decided
 
 
@@ -240,14 +272,47 @@ def decide(
         The verdict, equal for equal arguments down to its bytes.
     """
     admitted = admit_evidence(evidence, charter.agent, now)
+    docket = judge_all(charter, admitted.records, version=version, level=level)
+    return conclude(docket, charter, now, phase=phase, waivers=waivers, refused=admitted.refused)
+
+
+def conclude(
+    docket: Docket,
+    charter: Charter,
+    now: datetime,
+    *,
+    phase: PhaseName = "pilot",
+    waivers: tuple[Waiver, ...] = (),
+    refused: tuple[str, ...] = (),
+) -> AgentVerdict:
+    """Return the verdict at a moment from items that are decided.
+
+    Args:
+        docket: The items, decided on the records that count.
+        charter: The charter that they were decided under.
+        now: The moment, aware UTC.
+        phase: Phase the agent is in.
+        waivers: Signed permissions.
+        refused: Why records could not count.
+
+    Returns:
+        The same verdict, to its bytes, as `decide` gives on all records at this moment.
+    """
     inner: PhaseName = "1" if phase == "pilot" else phase
     following: PhaseName | None = {"pilot": "1", "1": "2", "2": "3"}.get(phase)  # type: ignore[assignment]  # values are phases
-    bench = Bench.of(charter, admitted, now, version=version, level=level)
+    judged = [ruling.at(now) for ruling in docket.rulings]
     by_phase: dict[str, dict[str, _Decided]] = {}
     before: dict[str, _Before] = {}
-    for scope in dict.fromkeys((inner, *_PHASES[1:])):
-        placed = bench.in_phase(scope, objections(charter, now, scope))
-        by_phase[scope] = _decide_all(placed, waivers, before)
+    for scope in dict.fromkeys((inner, *PHASES_JUDGED)):
+        sitting = _Sitting(
+            charter=charter,
+            now=now,
+            version=docket.in_force.version,
+            waivers=waivers,
+            objections=objections(charter, now, scope),
+            judged={name: [judged[place] for place in own] for name, own in docket.places[scope].items()},
+        )
+        by_phase[scope] = _decide_all(sitting, before)
     decided = by_phase[inner]
     order = dict.fromkeys((inner, following or inner, *_NUMBERED, "R", "X"))
     gates = tuple(_gate_verdict(gate, by_phase.get(gate, decided)) for gate in order)
@@ -260,7 +325,7 @@ def decide(
     next_lapse = min((item.lapses_at for item in counted if item.lapses_at), default=None)
     return AgentVerdict(
         agent=charter.agent,
-        version=version,
+        version=docket.in_force.version,
         phase=phase,
         as_of=now,
         charter_digest=charter.digest,
@@ -271,7 +336,7 @@ def decide(
             worst.verdict,
             tightest.item if tightest else None,
             needed=len(needed),
-            nothing_known=not admitted.records,
+            nothing_known=not docket.knows_anything,
             next_lapse_at=next_lapse,
             names=person_names(charter),
         ),
@@ -283,7 +348,7 @@ def decide(
         ),
         gates=gates,
         requirements=tuple(one.verdict for one in decided.values()),
-        notes=admitted.refused,
+        notes=refused,
     )
 
 

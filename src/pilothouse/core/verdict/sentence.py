@@ -31,7 +31,7 @@ from pilothouse.core.verdict.verdict import ItemVerdict, RequirementVerdict, Sta
 
 _PROVED = ", proved at 95 % confidence"
 
-__all__ = ["Voice", "first_sentence", "person_names", "rule_in_words", "waiver_sentence"]
+__all__ = ["Voice", "at_risk_sentence", "first_sentence", "person_names", "rule_in_words", "waiver_sentence"]
 
 
 def rule_in_words(rule: Rule, bound: float | None, kind: Kind, currency: str) -> str:
@@ -202,12 +202,17 @@ class Voice:
         """It holds, and its record warns of something."""
         return f"{holding} Warning: {record.detail.rstrip('.')}."
 
-    def at_risk(self, holding: str, lapses_at: datetime, now: datetime) -> str:
-        """It holds, and its evidence ends soon."""
-        left = lapses_at - now
-        hours = int(left / timedelta(hours=1))
-        span = f"{hours} hours" if hours < 48 else f"{left.days} days"
-        return f"{holding} Its evidence lapses in {span}."
+
+def at_risk_sentence(holding: str, left: timedelta) -> str:
+    """Return what is said of an item that holds and whose evidence ends soon.
+
+    Args:
+        holding: The sentence while it holds.
+        left: Time until its evidence lapses.
+    """
+    hours = int(left / timedelta(hours=1))
+    span = f"{hours} hours" if hours < 48 else f"{left.days} days"
+    return f"{holding} Its evidence lapses in {span}."
 
 
 def waiver_sentence(mark: WaiverMark, names: Mapping[str, str]) -> str:

@@ -99,7 +99,7 @@ def waiver_in_force(
         higher_is_better: Which way the deciding value improves; None when it has no direction.
     """
     deciding = items[0]
-    if deciding.status in {Status.HOLDS, Status.AT_RISK} or unwaivable(requirement, items):
+    if not waivers or deciding.status in {Status.HOLDS, Status.AT_RISK} or unwaivable(requirement, items):
         return None
     thresholds = charter.section_digests["thresholds"]
     valid = [

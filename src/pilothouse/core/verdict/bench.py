@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What lies before the judge: the charter, and the records that count, by the thing they speak of."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from pilothouse.core.charter.answers import known
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.evidence.binding import InForce
+from pilothouse.core.evidence.evidence import Evidence, Scope
+from pilothouse.core.verdict.expansion import people_for
+from pilothouse.core.verdict.requirement import Requirement, Rule
+from pilothouse.core.verdict.rules import LEVEL, Assessment, assess
+from pilothouse.core.verdict.sentence import person_names
+
+__all__ = ["Bench"]
+
+_DATASET_KINDS = {
+    "labelled": "dataset.labelled",
+    "adversarial": "dataset.adversarial",
+    "examples": "few_shot.examples",
+}
+"""Kinds of which the newest record says what is in force."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """Everything that items are decided on.
+
+    Attributes:
+        charter: The charter in force.
+        shelf: Records by kind and scope, newest first.
+        in_force: Version and datasets in force.
+        names: Person id → name.
+        assessed: Assessments already made, by record, rule and bound.
+        level: Confidence at which a rate counts as proved.
+    """
+
+    charter: Charter
+    shelf: Mapping[tuple[str, Scope], tuple[Evidence, ...]]
+    in_force: InForce
+    names: Mapping[str, str] = field(default_factory=dict)
+    assessed: dict[tuple[int, Rule, float], Assessment] = field(default_factory=dict)
+    level: float = LEVEL
+
+    @classmethod
+    def of(
+        cls,
+        charter: Charter,
+        records: Iterable[Evidence],
+        *,
+        version: str | None,
+        level: float = LEVEL,
+    ) -> Bench:
+        """Sort records onto the shelf.
+
+        Args:
+            charter: The charter in force.
+            records: Records that count, newest first.
+            version: Version that is judged.
+            level: Confidence at which a rate counts as proved, in (0, 1).
+        """
+        shelf: dict[tuple[str, Scope], list[Evidence]] = {}
+        datasets: dict[str, str | None] = {}
+        for record in records:
+            shelf.setdefault((record.kind, record.scope), []).append(record)
+            datasets.setdefault(record.kind, record.binds.dataset)
+        return cls(
+            charter=charter,
+            shelf={key: tuple(found) for key, found in shelf.items()},
+            level=level,
+            names=person_names(charter),
+            in_force=InForce(
+                version=version, **{name: datasets.get(kind) for name, kind in _DATASET_KINDS.items()}
+            ),
+        )
+
+    def agrees_with(self, in_force: InForce, kinds: Collection[str]) -> bool:
+        """Return whether the records on the bench put the same datasets in force, as far as they are of kinds that do.
+
+        Args:
+            in_force: What was in force.
+            kinds: Kinds of which all records are on the bench.
+        """
+        return all(
+            getattr(self.in_force, name) == getattr(in_force, name)
+            for name, kind in _DATASET_KINDS.items()
+            if kind in kinds
+        )
+
+    def under(self, in_force: InForce) -> Bench:
+        """Return the same bench with what is in force said from outside."""
+        return replace(self, in_force=in_force)
+
+    @property
+    def currency(self) -> str:
+        """The charter's currency; USD, in which model prices are known, while it is open."""
+        return known(self.charter.currency) or "USD"
+
+    def people(self, requirement: Requirement, names: Mapping[str, str]) -> tuple[str, ...]:
+        """Return who must act on an item."""
+        return people_for(requirement, self.charter, names)
+
+    def assess(self, rule: Rule, bound: float, record: Evidence) -> Assessment:
+        """Hold a record against a rule, once for all phases."""
+        key = (id(record), rule, bound)
+        if key not in self.assessed:
+            self.assessed[key] = assess(rule, bound, record, level=self.level)
+        return self.assessed[key]
