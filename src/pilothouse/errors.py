@@ -7,12 +7,10 @@ PilothouseError
 │   └── UnknownName
 ├── CharterError
 │   ├── CharterSyntaxError
-│   ├── CharterInvalid
-│   └── CharterTooNew
+│   └── CharterInvalid
 ├── EvidenceError
 │   ├── MalformedRecord
-│   ├── DigestMismatch
-│   └── WrongVersion
+│   └── DigestMismatch
 ├── Denied
 ├── Conflict
 ├── LimitExceeded
@@ -20,7 +18,6 @@ PilothouseError
 └── InfrastructureError
     ├── StorageUnavailable
     ├── StorageFull
-    ├── ClockWentBack
     ├── ProviderError
     ├── IntegrationError
     └── ToolError
@@ -44,8 +41,6 @@ __all__ = [
     "CharterError",
     "CharterInvalid",
     "CharterSyntaxError",
-    "CharterTooNew",
-    "ClockWentBack",
     "Conflict",
     "Denied",
     "DigestMismatch",
@@ -65,7 +60,6 @@ __all__ = [
     "ToolErrorKind",
     "UnknownName",
     "UsageError",
-    "WrongVersion",
     "nearest_name",
 ]
 
@@ -256,12 +250,6 @@ class CharterInvalid(CharterError):
         self.findings = findings
 
 
-class CharterTooNew(CharterError):
-    """The charter's apiVersion is newer than this program."""
-
-    code = "charter-too-new"
-
-
 class EvidenceError(PilothouseError):
     """Evidence that cannot be what it claims to be."""
 
@@ -279,12 +267,6 @@ class DigestMismatch(EvidenceError):
     """Content does not have the digest it was stored or signed under."""
 
     code = "digest-mismatch"
-
-
-class WrongVersion(EvidenceError):
-    """Evidence of one version was offered for another."""
-
-    code = "wrong-version"
 
 
 class Denied(PilothouseError):
@@ -329,12 +311,6 @@ class StorageFull(InfrastructureError):
     """The disk is at its floor; nothing was lost, nothing more is accepted."""
 
     code = "storage-full"
-
-
-class ClockWentBack(InfrastructureError):
-    """The wall clock jumped behind evidence that exists."""
-
-    code = "clock-went-back"
 
 
 class ProviderError(InfrastructureError):

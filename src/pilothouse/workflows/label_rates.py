@@ -20,6 +20,7 @@ from pilothouse.ports.lake import TaskFilter
 from pilothouse.ports.ledger import Ledger
 from pilothouse.ports.review import ReviewQueue
 from pilothouse.workflows.installation import Installation
+from pilothouse.workflows.review_load import reviews_per_day
 from pilothouse.workflows.strata import JUDGED, judged_by, strata_of
 
 __all__ = [
@@ -110,8 +111,7 @@ def capacity_per_day(charter: Charter) -> float:
     Args:
         charter: The charter in force.
     """
-    minutes, each = known(charter.reviewers.minutes_per_day), known(charter.reviewers.minutes_per_item)
-    return LABEL_SHARE * float(minutes or 0) / float(each) if each else 0.0
+    return LABEL_SHARE * (reviews_per_day(charter) or 0.0)
 
 
 def labels_per_day(charter: Charter, name: str, judged: float) -> int:

@@ -14,7 +14,7 @@ from pilothouse.core.statistics.judging import Agreement, agreement
 from pilothouse.core.statistics.results import NotEnoughEvidence
 from pilothouse.ports.review import ItemRecord, ReviewQueue
 
-__all__ = ["ReviewLoad", "load_in_words", "review_load"]
+__all__ = ["ReviewLoad", "load_in_words", "review_load", "reviews_per_day"]
 
 WINDOW = timedelta(days=7)
 PAIRS_FROM = timedelta(days=90)
@@ -59,14 +59,23 @@ def review_load(queue: ReviewQueue, charter: Charter, now: datetime) -> ReviewLo
     """
     records = queue.items(charter.agent, since=now - PAIRS_FROM)
     arrived = sum(record.item.created_at > now - WINDOW for record in records)
-    minutes, each = known(charter.reviewers.minutes_per_day), known(charter.reviewers.minutes_per_item)
     return ReviewLoad(
         agent=charter.agent,
         arrived_per_day=arrived / (WINDOW / timedelta(days=1)),
-        capacity_per_day=float(minutes) / float(each) if minutes is not None and each else None,
+        capacity_per_day=reviews_per_day(charter),
         waiting=sum(record.state.is_open for record in records),
         agreement=_agreement(records),
     )
+
+
+def reviews_per_day(charter: Charter) -> float | None:
+    """Return how many items people have time for in a day, or None where the charter does not say.
+
+    Args:
+        charter: The charter in force.
+    """
+    minutes, each = known(charter.reviewers.minutes_per_day), known(charter.reviewers.minutes_per_item)
+    return float(minutes) / float(each) if minutes is not None and each else None
 
 
 def load_in_words(load: ReviewLoad) -> tuple[str, ...]:

@@ -10,7 +10,10 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.evidence import Evidence
 
-__all__ = ["routed_types", "threshold_in_force"]
+__all__ = ["FRESH", "THRESHOLD", "routed_types", "threshold_in_force"]
+
+THRESHOLD = "routing.threshold"
+"""Kind of the evidence that shows a threshold valid, or takes it away."""
 
 FRESH = timedelta(days=7)
 """As long as the requirement accepts a threshold; afterwards everything is held again."""
@@ -51,6 +54,6 @@ def _newest(records: Sequence[Evidence], name: str, version: str | None) -> Evid
     own = [
         one
         for one in records
-        if one.kind == "routing.threshold" and one.scope.task_type == name and one.binds.version == version
+        if one.kind == THRESHOLD and one.scope.task_type == name and one.binds.version == version
     ]
     return max(own, key=lambda one: one.window_to, default=None)

@@ -8,21 +8,25 @@ drawn with one chance.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from typing import TypedDict
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.evidence import Evidence, Scope
 from pilothouse.core.evidence.review import ItemState, ReviewSource
 from pilothouse.core.statistics.results import NotEnoughEvidence
-from pilothouse.core.statistics.thresholds import Threshold, choose_threshold
+from pilothouse.core.statistics.thresholds import Routing, Threshold, choose_threshold, route
 from pilothouse.ports.ledger import Ledger
 from pilothouse.ports.review import ItemRecord, ReviewQueue
 from pilothouse.workflows.label_records import label_record
 from pilothouse.workflows.label_sampling import sampled_in
-from pilothouse.workflows.routing_in_force import routed_types
+from pilothouse.workflows.label_thinning import evenly_drawn
+from pilothouse.workflows.review_load import reviews_per_day
+from pilothouse.workflows.routing_audit import RoutingAudit, audit_routing
+from pilothouse.workflows.routing_cost import cheapest_confidence
+from pilothouse.workflows.routing_in_force import THRESHOLD, routed_types
 
 __all__ = ["LABELS_FROM", "routing_evidence"]
 
@@ -32,13 +36,22 @@ LABELS_FROM = timedelta(days=90)
 ITEMS_NAMED_MAX = 50
 
 
+class _Common(TypedDict):
+    """What the records of one task type share."""
+
+    charter: Charter
+    scope: Scope
+    version: str | None
+    now: datetime
+
+
 def routing_evidence(
     ledger: Ledger, queue: ReviewQueue, charter: Charter, now: datetime
 ) -> Iterator[Evidence]:
     """Yield the threshold of each routed task type, and how many audited automatic answers were wrong since.
 
     Too few labels give no record: nothing was shown. Labels by which even the surest answers are too often wrong give
-    a threshold that failed.
+    a threshold that failed, and so does an audit by which the threshold in force breaks its budget.
 
     Args:
         ledger: Thresholds so far.
@@ -48,105 +61,95 @@ def routing_evidence(
     """
     names = routed_types(charter)
     records = queue.items(charter.agent, sources=(ReviewSource.SAMPLED,), since=now - LABELS_FROM)
+    before = ledger.evidence(charter.agent, since=now - LABELS_FROM, kinds=[THRESHOLD])
     for name in names:
-        budget, risk = (
-            known(charter.task_types[name].routing.wrong_auto_per_100),
-            known(charter.task_types[name].routing.risk),
-        )
+        routing = charter.task_types[name].routing
+        budget, risk = known(routing.wrong_auto_per_100), known(routing.risk)
         own = [one for one in records if one.item.task_type == name and one.item.confidence is not None]
         if budget is None or risk is None or not own:
             continue
         version = max(own, key=lambda one: one.item.created_at).item.version
-        labelled = sampled_in(own, name, version)
-        yield from _audit(ledger, charter, name, version, labelled, now=now)
-        kept = _evenly_drawn(labelled)
-        if not kept:
-            continue
-        chosen = choose_threshold(
+        audit = audit_routing(own, before, name, version, budget=budget / 100, task_types=names, now=now)
+        common: _Common = {"charter": charter, "scope": Scope(task_type=name), "version": version, "now": now}
+        if audit.alone:
+            start = min(one.item.created_at for one in audit.alone)
+            yield label_record("routing.audit", start=start, **common, **_audited(audit))
+        kept = evenly_drawn(
+            [
+                one
+                for one in sampled_in(own, name, version)
+                if audit.alarmed_on is None or one.item.created_at.date() > audit.alarmed_on
+            ]
+        )
+        guaranteed = choose_threshold(
             [one.item.confidence or 0.0 for one in kept],
             [int(one.state is not ItemState.ACCEPTED) for one in kept],
             budget=budget / 100,
             delta=risk,
             task_types=len(names),
         )
-        fields = _said(chosen, kept)
+        fields = _said(charter, name, guaranteed, kept) or _taken_away(audit, guaranteed)
         if fields is not None:
-            yield label_record(
-                "routing.threshold",
-                charter=charter,
-                scope=Scope(task_type=name),
-                version=version,
-                now=now,
-                start=now - LABELS_FROM,
-                **fields,
-            )
+            yield label_record(THRESHOLD, start=now - LABELS_FROM, **common, **fields)
 
 
-def _evenly_drawn(records: Sequence[ItemRecord]) -> list[ItemRecord]:
-    """Thin the labels to those that one chance would have drawn; the coin is the item's own id, so looks agree."""
-    chances = [one.item.probability for one in records if one.item.probability]
-    if not chances:
-        return []
-    least = min(chances)
-    return [
-        one
-        for one in records
-        if one.item.probability and _coin(one.item.item_id) * one.item.probability < least
-    ]
-
-
-def _coin(item_id: str) -> float:
-    drawn = hashlib.sha256(f"routing {item_id}".encode()).digest()
-    return int.from_bytes(drawn[:8], "big") / 2**64
-
-
-def _said(chosen: Threshold | NotEnoughEvidence, kept: Sequence[ItemRecord]) -> dict[str, object] | None:
+def _said(
+    charter: Charter, name: str, guaranteed: Threshold | NotEnoughEvidence, kept: Sequence[ItemRecord]
+) -> dict[str, object] | None:
+    """Return what the labels say of a threshold: the stricter of what is guaranteed and what is cheaper."""
     wrong = [one.item.trace_id for one in kept if one.state is not ItemState.ACCEPTED]
     shared = {"n": len(kept), "items": tuple(wrong[:ITEMS_NAMED_MAX]), "counts": {"wrong": len(wrong)}}
-    if isinstance(chosen, Threshold):
-        detail = f"from confidence {chosen.tau:.3f} on {100 * chosen.automation.value:.0f} % go out alone. {chosen.guarantee}"
-        return {**shared, "passed": True, "value": chosen.tau, "detail": detail}
-    if chosen.need is None:
-        return {**shared, "passed": False, "detail": f"{chosen.reason}; everything is held. {chosen.remedy}"}
-    return None
-
-
-def _audit(
-    ledger: Ledger,
-    charter: Charter,
-    name: str,
-    version: str | None,
-    labelled: Sequence[ItemRecord],
-    *,
-    now: datetime,
-) -> Iterator[Evidence]:
-    """Yield the answers that went out alone and were labelled afterwards; none of them chose their own threshold."""
-    before = [
-        one
-        for one in ledger.evidence(charter.agent, since=now - LABELS_FROM, kinds=["routing.threshold"])
-        if one.scope.task_type == name
-        and one.binds.version == version
-        and one.passed
-        and one.value is not None
-    ]
-    alone = []
-    for record in labelled:
-        earlier = [one for one in before if one.window_to <= record.item.created_at]
-        newest = max(earlier, key=lambda one: one.window_to, default=None)
-        if newest is not None and (record.item.confidence or 0.0) >= (newest.value or 0.0):
-            alone.append(record)
-    if not alone:
-        return
-    wrong = [one.item.trace_id for one in alone if one.state is not ItemState.ACCEPTED]
-    yield label_record(
-        "routing.audit",
-        charter=charter,
-        scope=Scope(task_type=name),
-        version=version,
-        now=now,
-        start=min(one.item.created_at for one in alone),
-        n=len(alone),
-        good=len(alone) - len(wrong),
-        items=tuple(wrong[:ITEMS_NAMED_MAX]),
-        detail=f"{len(wrong)} of {len(alone)} audited answers that no person saw before were wrong",
+    if isinstance(guaranteed, NotEnoughEvidence):
+        if guaranteed.need is not None:
+            return None
+        detail = f"{guaranteed.reason}; everything is held. {guaranteed.remedy}"
+        return {**shared, "passed": False, "detail": detail}
+    cost = cheapest_confidence(charter, name, kept)
+    routing = route(
+        guaranteed,
+        cost,
+        [one.item.confidence or 0.0 for one in kept],
+        tasks_per_day=_tasks_per_day(charter, name),
+        reviews_per_day=reviews_per_day(charter),
     )
+    assert isinstance(routing, Routing), "there are labels"  # noqa: S101 - a fact for the type checker
+    if cost is not None and cost.tau > 1:
+        return {**shared, "passed": False, "detail": f"{cost.sentence} Everything is held."}
+    detail = f"from confidence {routing.tau:.3f} on {100 * routing.automation.value:.0f} % go out alone. {guaranteed.guarantee}"
+    if cost is not None and cost.tau > guaranteed.tau:
+        detail += f" Costs ask for more than the guarantee ({guaranteed.tau:.3f}): {cost.sentence}"
+    said = " ".join([detail, *(f"{note[:1].upper()}{note[1:]}." for note in routing.notes)])
+    return {**shared, "passed": True, "value": routing.tau, "detail": said}
+
+
+def _tasks_per_day(charter: Charter, name: str) -> float:
+    share = known(charter.task_types[name].share)
+    return float(known(charter.target_volume.per_day) or 0) * float(share or 0)
+
+
+def _audited(audit: RoutingAudit) -> dict[str, object]:
+    detail = f"{len(audit.wrong)} of {len(audit.alone)} audited answers that no person saw before were wrong"
+    if audit.alarmed_on is not None and audit.alarm is not None:
+        detail += f"; on {audit.alarmed_on} this broke the budget. {audit.alarm.guarantee}"
+    elif audit.latest is not None:
+        detail += f"; evidence against the budget {audit.latest.e_value:.2g} of {audit.latest.threshold:.0f}"
+    return {
+        "n": len(audit.alone),
+        "good": len(audit.alone) - len(audit.wrong),
+        "items": tuple(one.item.trace_id for one in audit.wrong[:ITEMS_NAMED_MAX]),
+        "detail": detail,
+    }
+
+
+def _taken_away(audit: RoutingAudit, missing: Threshold | NotEnoughEvidence) -> dict[str, object] | None:
+    """Return what ends a threshold that broke its budget while there are too few labels since for another one."""
+    if audit.alarmed_on is None or not isinstance(missing, NotEnoughEvidence):
+        return None
+    return {
+        "n": len(audit.alone),
+        "items": tuple(one.item.trace_id for one in audit.wrong[:ITEMS_NAMED_MAX]),
+        "counts": {"wrong": len(audit.wrong)},
+        "passed": False,
+        "detail": f"answers that went out alone broke the budget on {audit.alarmed_on}; everything is held until labels "
+        f"from after that day show another threshold ({missing.have} of {missing.need}). {missing.remedy}",
+    }

@@ -38,11 +38,6 @@ class Workers:
         self._busy = 0
         self._left_behind = 0
 
-    @property
-    def left_behind(self) -> int:
-        """Calls that nobody waits for any more and that still run."""
-        return self._left_behind
-
     def start(self, call: Callable[[], Any]) -> SimpleQueue[Answer] | None:
         """Begin a call in a thread, with the caller's context variables.
 

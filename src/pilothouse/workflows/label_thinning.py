@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Thin labels that were drawn with different chances to those that one chance would have drawn."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from pilothouse.ports.review import ItemRecord
+
+__all__ = ["evenly_drawn"]
+
+
+def evenly_drawn(records: Sequence[ItemRecord]) -> list[ItemRecord]:
+    """Keep each label with the smallest chance among all divided by its own; what is left is a plain random sample.
+
+    The coin is the item's own id, so that two looks agree.
+
+    Args:
+        records: Drawn items; one without a known chance is left out.
+    """
+    chances = [one.item.probability for one in records if one.item.probability]
+    if not chances:
+        return []
+    least = min(chances)
+    return [
+        one
+        for one in records
+        if one.item.probability and _coin(one.item.item_id) * one.item.probability < least
+    ]
+
+
+def _coin(item_id: str) -> float:
+    drawn = hashlib.sha256(f"routing {item_id}".encode()).digest()
+    return int.from_bytes(drawn[:8], "big") / 2**64
