@@ -16,8 +16,9 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.evidence import Evidence, Scope
 from pilothouse.core.evidence.review import ItemState, ReviewSource
+from pilothouse.core.statistics.cheapest import NEVER, cheapest_confidence
 from pilothouse.core.statistics.results import NotEnoughEvidence
-from pilothouse.core.statistics.thresholds import Routing, Threshold, choose_threshold, route
+from pilothouse.core.statistics.thresholds import CostThreshold, Routing, Threshold, choose_threshold, route
 from pilothouse.ports.ledger import Ledger
 from pilothouse.ports.review import ItemRecord, ReviewQueue
 from pilothouse.workflows.label_records import label_record
@@ -25,7 +26,6 @@ from pilothouse.workflows.label_sampling import sampled_in
 from pilothouse.workflows.label_thinning import evenly_drawn
 from pilothouse.workflows.review_load import reviews_per_day
 from pilothouse.workflows.routing_audit import RoutingAudit, audit_routing
-from pilothouse.workflows.routing_cost import cheapest_confidence
 from pilothouse.workflows.routing_in_force import THRESHOLD, routed_types
 
 __all__ = ["LABELS_FROM", "routing_evidence"]
@@ -104,7 +104,7 @@ def _said(
             return None
         detail = f"{guaranteed.reason}; everything is held. {guaranteed.remedy}"
         return {**shared, "passed": False, "detail": detail}
-    cost = cheapest_confidence(charter, name, kept)
+    cost = _cost(charter, name, kept)
     routing = route(
         guaranteed,
         cost,
@@ -113,13 +113,27 @@ def _said(
         reviews_per_day=reviews_per_day(charter),
     )
     assert isinstance(routing, Routing), "there are labels"  # noqa: S101 - a fact for the type checker
-    if cost is not None and cost.tau > 1:
+    if cost is not None and cost.tau == NEVER:
         return {**shared, "passed": False, "detail": f"{cost.sentence} Everything is held."}
     detail = f"from confidence {routing.tau:.3f} on {100 * routing.automation.value:.0f} % go out alone. {guaranteed.guarantee}"
     if cost is not None and cost.tau > guaranteed.tau:
         detail += f" Costs ask for more than the guarantee ({guaranteed.tau:.3f}): {cost.sentence}"
     said = " ".join([detail, *(f"{note[:1].upper()}{note[1:]}." for note in routing.notes)])
     return {**shared, "passed": True, "value": routing.tau, "detail": said}
+
+
+def _cost(charter: Charter, name: str, kept: Sequence[ItemRecord]) -> CostThreshold | None:
+    terms = charter.task_types[name]
+    wrong, review = known(terms.cost_of_error), known(terms.cost_of_review)
+    if not wrong or review is None:
+        return None
+    found = cheapest_confidence(
+        [one.item.confidence or 0.0 for one in kept],
+        [int(one.state is ItemState.ACCEPTED) for one in kept],
+        cost_wrong=float(wrong),
+        cost_review=float(review),
+    )
+    return found if isinstance(found, CostThreshold) else None
 
 
 def _tasks_per_day(charter: Charter, name: str) -> float:

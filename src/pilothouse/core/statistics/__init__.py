@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pilothouse.core.statistics.canary import CanaryDecision, CanaryReading, CanaryState, CanaryTest
     from pilothouse.core.statistics.certification import Certification, CertifierState, DropCertifier
     from pilothouse.core.statistics.change import DropDetector, DropState, Reading, baseline_floor
+    from pilothouse.core.statistics.cheapest import cheapest_confidence
     from pilothouse.core.statistics.comparison import Comparison, Decision
     from pilothouse.core.statistics.cost import CostAlert, CostLine, CostMonitor, CostReading
     from pilothouse.core.statistics.daily import DayCounts, DayStratum, answered_probability, predicted_rate
@@ -131,6 +132,7 @@ __all__ = [
     "cases_needed",
     "cases_to_prove_ceiling",
     "cases_to_prove_floor",
+    "cheapest_confidence",
     "choose_threshold",
     "cost_threshold",
     "detectability",
@@ -188,6 +190,7 @@ _HOMES = {
     "sessions": "sequence_drift",
     "sequential": "GateState SequentialGate spending_bounds",
     "texts": "text_drift",
+    "cheapest": "cheapest_confidence",
     "thresholds": "CostThreshold Routing Threshold choose_threshold cost_threshold route",
     "warning": "JudgeWarning WarningReading WarningState",
 }

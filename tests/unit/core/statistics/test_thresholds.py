@@ -16,6 +16,7 @@ from pilothouse.core.statistics import (
     NotEnoughEvidence,
     Threshold,
     ThresholdAudit,
+    cheapest_confidence,
     choose_threshold,
     cost_threshold,
     fit_calibrator,
@@ -98,6 +99,38 @@ def test_cost_says_when_review_pays():
     never = cost_threshold(5.0, 5.0)
     assert (never.tau, never.review_pays) == (0.0, False)
     assert "review never pays" in never.sentence
+
+
+def stated_too_surely(n, seed):
+    """Chances of being right, and what is stated instead: logits stretched and moved."""
+    rng = np.random.default_rng(seed)
+    p = rng.beta(4, 1, n)
+    return special.expit(2.5 * special.logit(p) + 0.5), p, (rng.random(n) < p).astype(int)
+
+
+@pytest.mark.parametrize(("n", "near"), [(150, 0.06), (3_000, 0.02)])
+def test_the_cheapest_confidence_costs_hardly_more_than_the_best_one_that_knows_the_chances(n, near):
+    stated, p, _ = stated_too_surely(100_000, 1)
+    price = lambda tau: np.where(stated >= tau, (1 - p) * 100, 10.0).mean()  # noqa: E731
+    best = min(price(tau) for tau in np.quantile(stated, np.linspace(0, 1, 300)))
+    for seed in range(5):
+        some, _, right = stated_too_surely(n, 10 + seed)
+        found = cheapest_confidence(some, right, cost_wrong=100.0, cost_review=10.0)
+        assert price(found.tau) <= best * (1 + near) < 10.0
+        assert f"from a stated {found.tau:.3f} on" in found.sentence
+
+
+def test_what_cannot_be_cheaper_is_never_let_go_and_what_must_be_is():
+    stated, _, right = stated_too_surely(400, 3)
+    never = cheapest_confidence(stated, right, cost_wrong=1e6, cost_review=1.0)
+    assert (never.tau, "of no stated confidence" in never.sentence) == (2.0, True)
+    always = cheapest_confidence(stated, right, cost_wrong=100.0, cost_review=99.99)
+    assert always.tau == stated.min()
+    free = cheapest_confidence(stated, right, cost_wrong=5.0, cost_review=5.0)
+    assert (free.tau, free.review_pays) == (0.0, False)
+    few = cheapest_confidence(stated[:49], right[:49], cost_wrong=100.0, cost_review=5.0)
+    assert isinstance(few, NotEnoughEvidence)
+    assert few.need == 50
 
 
 def test_routing_takes_the_stricter_threshold_and_never_lowers_it_for_capacity():
