@@ -23,6 +23,7 @@ __all__ = [
     "Section",
     "SectionsPage",
     "columns",
+    "text_cells",
 ]
 
 ROWS_MAX = 200
@@ -145,3 +146,13 @@ def columns(*titles: str) -> tuple[Column, ...]:
         [False, True]
     """
     return tuple(Column(title=one.removeprefix("#"), is_number=one.startswith("#")) for one in titles)
+
+
+def text_cells(*texts: str) -> tuple[Cell, ...]:
+    """Return plain cells.
+
+    Example:
+        >>> text_cells("a", "b")[1].text
+        'b'
+    """
+    return tuple(Cell(text=one) for one in texts)
