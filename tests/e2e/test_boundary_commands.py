@@ -106,8 +106,11 @@ def walk(value):
 @pytest.mark.slow
 def test_policies_are_proven_and_their_evidence_reaches_the_verdict(type_in):
     assert "10 of 10 weakened rules" in type_in("policy", "test", str(CHARTER))
-    output = type_in("policy", "check", code=1)
-    assert "permissions unused" in output
+    assert "nothing is known about unused permissions" in type_in("policy", "check", code=3)
+    assert "says nothing about what it needs" in type_in("policy", "unused", AGENT)
+    decide(document="D-00007", origin_text="route D-00007")
+    assert "12 permissions unused since" in type_in("policy", "check", code=1)
+    assert "Nobody used them since" in type_in("policy", "unused", AGENT)
     type_in("policy", "unused", AGENT, "--keep", "--as", "kim", "--reason", "first week")
     assert "reviewed" in type_in("policy", "check")
     assert "policy.compiled" in type_in("policy", "check", "--json")

@@ -137,11 +137,16 @@ class SqlAuditLog:
             return read_records(connection, start=start, limit=limit)
 
     def search(
-        self, *, agent: str | None, kind: str | None = None, limit: int = AUDIT_PAGE_MAX
+        self,
+        *,
+        agent: str | None,
+        kind: str | None = None,
+        limit: int = AUDIT_PAGE_MAX,
+        before: int | None = None,
     ) -> tuple[AuditRecord, ...]:
-        """Return the newest records about an agent, newest first."""
+        """Return the newest records about an agent, newest first, from before a position where one is named."""
         with self.database.read() as connection:
-            return read_records(connection, agent=agent, kind=kind, limit=limit, newest=True)
+            return read_records(connection, agent=agent, kind=kind, limit=limit, before=before, newest=True)
 
     def size(self) -> int:
         """Return how many records there are."""

@@ -158,14 +158,17 @@ def read_records(
     limit: int = AUDIT_PAGE_MAX,
     agent: str | None = None,
     kind: str | None = None,
+    before: int | None = None,
     newest: bool = False,
 ) -> tuple[AuditRecord, ...]:
-    """Return records from a position on, in order; the newest first when asked so."""
+    """Return records from a position on, and before another, in order; the newest first when asked so."""
     query = select(audit_records).where(audit_records.c.position >= start)
     if agent is not None:
         query = query.where(audit_records.c.agent == agent)
     if kind is not None:
         query = query.where(audit_records.c.kind == kind)
+    if before is not None:
+        query = query.where(audit_records.c.position < before)
     order = audit_records.c.position.desc() if newest else audit_records.c.position
     rows = connection.execute(query.order_by(order).limit(min(limit, AUDIT_PAGE_MAX)))
     return tuple(_record(row) for row in rows)

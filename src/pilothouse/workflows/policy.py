@@ -7,7 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
@@ -21,13 +21,11 @@ from pilothouse.runtime.permissions.engine import ExampleRun, compile_tool, run_
 from pilothouse.runtime.permissions.mutants import Survivor, survivors
 from pilothouse.workflows.boundary_room import BoundaryRoom
 from pilothouse.workflows.in_force import charter_of
+from pilothouse.workflows.policy_use import DECIDED, USED_WITHIN, UnusedPermissions, unused_permissions
 
-__all__ = ["DECIDED", "PolicyCheck", "PolicyTest", "check_policies", "prove_policies", "review_unused"]
+__all__ = ["PolicyCheck", "PolicyTest", "check_policies", "prove_policies", "review_unused"]
 
-DECIDED = "call.decided"
 REVIEWED = "policy.unused_reviewed"
-USED_WITHIN = timedelta(days=30)
-"""A permission that nobody used for a month is a candidate for removal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +55,8 @@ class PolicyCheck:
     Attributes:
         agent: Agent id.
         test: What its examples prove.
-        unused: Tool and task type of permissions that nobody used.
-        unused_reviewed: Whether somebody looked at them since.
+        unused: Permissions that nobody used.
+        unused_reviewed: Whether somebody looked at them since; None where no decision is on record, so nothing is known.
         calls: Tool calls that its traces show.
         past: How many of them no decision is on record for.
         runs_past: Runs with such calls.
@@ -67,8 +65,8 @@ class PolicyCheck:
 
     agent: str
     test: PolicyTest
-    unused: tuple[tuple[str, str], ...]
-    unused_reviewed: bool
+    unused: UnusedPermissions
+    unused_reviewed: bool | None
     calls: int
     past: int
     runs_past: tuple[str, ...]
@@ -109,8 +107,8 @@ def check_policies(room: BoundaryRoom, agent: str, now: datetime) -> PolicyCheck
     charter = charter_of(room.charter(agent))
     test = prove_policies(charter)
     decided = room.log.search(agent=agent, kind=DECIDED)
-    unused = _unused(charter, decided, now)
-    reviewed = not unused or _is_reviewed(room, agent, unused, now)
+    unused = unused_permissions(room, charter, now)
+    reviewed = _is_reviewed(room, agent, unused, now)
     version, calls, past, runs = _past_the_boundary(room, agent, decided, now)
     evidence = _evidence(
         charter,
@@ -149,7 +147,7 @@ def review_unused(
         now: The present moment, aware UTC.
     """
     charter = charter_of(room.charter(agent))
-    unused = _unused(charter, room.log.search(agent=agent, kind=DECIDED), now)
+    unused = unused_permissions(room, charter, now).permissions
     room.installation.ledger.record(
         kind=REVIEWED,
         agent=agent,
@@ -160,25 +158,15 @@ def review_unused(
     return unused
 
 
-def _unused(charter: Charter, decided: Sequence[AuditRecord], now: datetime) -> tuple[tuple[str, str], ...]:
-    used = set()
-    for record in decided:
-        document = json.loads(record.text)["document"]
-        if record.at > now - USED_WITHIN and document["decision"] == "allow":
-            used.add((document["tool"], document["task_type"]))
-    return tuple(
-        (name, task_type)
-        for name, tool in (known(charter.tools) or {}).items()
-        for task_type in known(tool.task_types) or ()
-        if (name, task_type) not in used
-    )
-
-
-def _is_reviewed(room: BoundaryRoom, agent: str, unused: tuple[tuple[str, str], ...], now: datetime) -> bool:
+def _is_reviewed(room: BoundaryRoom, agent: str, unused: UnusedPermissions, now: datetime) -> bool | None:
+    """Whether somebody looked at what nobody used; None where there was nothing to use it with."""
+    if not unused.permissions:
+        return True
     for decision in room.installation.ledger.decisions(agent, kind=REVIEWED, limit=1):
         seen = {tuple(one) for one in json.loads(decision.document)["permissions"]}
-        return decision.at > now - USED_WITHIN and set(unused) <= seen
-    return False
+        if decision.at > now - USED_WITHIN and set(unused.permissions) <= seen:
+            return True
+    return False if unused.decisions else None
 
 
 def _past_the_boundary(
@@ -207,9 +195,9 @@ def _past_the_boundary(
 def _evidence(
     charter: Charter,
     test: PolicyTest,
-    unused: tuple[tuple[str, str], ...],
+    unused: UnusedPermissions,
     *,
-    reviewed: bool,
+    reviewed: bool | None,
     version: str | None,
     calls: int,
     past: int,
@@ -238,18 +226,18 @@ def _evidence(
                 recorded_at=now,
             )
         )
-    if permissions:
+    if permissions and reviewed is not None:
         records.append(
             Evidence(
                 kind="policy.unused",
                 agent=charter.agent,
                 binds=binds,
-                window_from=since,
+                window_from=unused.since,
                 window_to=now,
                 n=permissions,
                 passed=reviewed,
-                detail=f"{len(unused)} of {permissions} permissions unused for 30 days"
-                f"{', reviewed' if unused and reviewed else ''}",
+                detail=f"{len(unused.permissions)} of {permissions} permissions unused since "
+                f"{unused.since:%Y-%m-%d}{', reviewed' if unused.permissions and reviewed else ''}",
                 source=source,
                 recorded_at=now,
             )

@@ -16,7 +16,7 @@ from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
     from pilothouse.interfaces.cli.services import Services
-    from pilothouse.workflows.policy import PolicyTest
+    from pilothouse.workflows.policy import PolicyCheck, PolicyTest
     from pilothouse.workflows.policy_change import Widening
 
 __all__ = ["register"]
@@ -92,12 +92,17 @@ def register(cli: typer.Typer, services: Services) -> None:
         with services.open_boundary(load_settings(home=home)) as room:
             agents = [agent] if agent else room.agents()
             checks = [check_policies(room, one, services.clock.now()) for one in agents]
-        passed = all(one.test.passed and one.unused_reviewed and not one.past for one in checks)
+        passed = all(one.test.passed and one.unused_reviewed is not False and not one.past for one in checks)
         if as_json:
             typer.echo(
                 json.dumps(
                     [
-                        {**asdict(one), "evidence": [e.model_dump(mode="json") for e in one.evidence]}
+                        {
+                            **asdict(one),
+                            "unused": one.unused.permissions,
+                            "unused_since": one.unused.since.isoformat(),
+                            "evidence": [e.model_dump(mode="json") for e in one.evidence],
+                        }
                         for one in checks
                     ],
                     ensure_ascii=False,
@@ -109,16 +114,15 @@ def register(cli: typer.Typer, services: Services) -> None:
             for one in checks:
                 typer.echo(one.agent)
                 _print_test(one.test)
-                reviewed = " (reviewed)" if one.unused and one.unused_reviewed else ""
-                typer.echo(f"  {len(one.unused)} permissions unused for 30 days{reviewed}")
-                if one.unused and not one.unused_reviewed:
-                    typer.echo(f"  $ pilothouse policy unused {one.agent}")
+                _print_use(one)
                 if one.calls:
                     typer.echo(f"  {one.past} of {one.calls} tool calls without a decision on record")
                 else:
                     typer.echo(
                         "  no tool call arrived in 30 days, so nothing is known about calls past the boundary"
                     )
+        if passed and any(one.unused_reviewed is None for one in checks):
+            raise typer.Exit(ExitStatus.NOT_ENOUGH_EVIDENCE)
         raise typer.Exit(ExitStatus.HOLDS if passed else ExitStatus.BREACHED)
 
     @group.command("unused")
@@ -145,13 +149,20 @@ def register(cli: typer.Typer, services: Services) -> None:
             if keep and person:
                 review_unused(room, agent, actor=person, reason=reason, now=now)
             found = check_policies(room, agent, now)
-        for tool, task_type in found.unused:
+        unused = found.unused
+        for tool, task_type in unused.permissions:
             typer.echo(f"{tool}  {task_type}")
-        if not found.unused:
-            typer.echo("Every permission was used within 30 days.")
+        kept = f"`pilothouse policy unused {agent} --keep --as PERSON --reason WHY`"
+        if not unused.permissions:
+            typer.echo(f"Every permission was used since {unused.since:%Y-%m-%d}.")
+        elif found.unused_reviewed is None:
+            typer.echo(
+                f"No call of {agent} was decided since {unused.since:%Y-%m-%d}, so this says nothing about what it needs. "
+                f"Let it call its tools through the boundary first, or: {kept}"
+            )
         elif not found.unused_reviewed:
             typer.echo(
-                "Take them out of the charter, or: `pilothouse policy unused AGENT --keep --as PERSON --reason WHY`"
+                f"Nobody used them since {unused.since:%Y-%m-%d}. Take them out of the charter, or: {kept}"
             )
 
     @group.command("explain")
@@ -192,6 +203,19 @@ def register(cli: typer.Typer, services: Services) -> None:
         if document["approval"]:
             typer.echo(f"  approval {document['approval'][:12]}")
         typer.echo(f"  policy {document['policy'][:19]}, charter {document['charter'][:19]}")
+
+
+def _print_use(check: PolicyCheck) -> None:
+    unused = check.unused
+    if check.unused_reviewed is None:
+        typer.echo(
+            f"  no call was decided since {unused.since:%Y-%m-%d}, so nothing is known about unused permissions"
+        )
+        return
+    reviewed = " (reviewed)" if unused.permissions and check.unused_reviewed else ""
+    typer.echo(f"  {len(unused.permissions)} permissions unused since {unused.since:%Y-%m-%d}{reviewed}")
+    if not check.unused_reviewed:
+        typer.echo(f"  $ pilothouse policy unused {check.agent}")
 
 
 def _print_widening(waiting: Widening) -> None:

@@ -20,7 +20,7 @@ from pilothouse.runtime.permissions.engine import compile_tool, run_examples
 from pilothouse.workflows.boundary_room import BoundaryRoom
 from pilothouse.workflows.controls import versions_that_held
 from pilothouse.workflows.in_force import charter_of
-from pilothouse.workflows.policy import DECIDED
+from pilothouse.workflows.policy_use import DECIDED
 
 __all__ = ["show_controls"]
 
