@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from pilothouse.app.control_room import open_control_room
 from pilothouse.app.opening import SystemClock, at_simulated, open_installation, open_intake
+from pilothouse.app.people import open_workbench
 
 if TYPE_CHECKING:
     import typer
@@ -45,6 +46,7 @@ def demo_parts(tree: Callable[[], typer.Typer]) -> DemoParts:
         open_installation=open_installation,
         open_intake=open_intake,
         open_control_room=open_control_room,
+        open_workbench=open_workbench,
         receive_telemetry=receive_telemetry,
         type_command=type_command,
         at_simulated=at_simulated,

@@ -68,6 +68,10 @@ def repair(stage: Stage, model: ModelServer) -> None:
         day,
         "the team narrows charter and prompt to invoices that name their order; the provider restores the pin",
     )
+    stage.say(
+        day,
+        "the charter now asks for 95 % of tasks to be checked: an invoice in dispute is booked after its week is over",
+    )
     narrow_charter(place)
     narrow_prompt(place)
     stage.type(day, "verdict", AGENT, "--charter", str(place.charter), hour=7.0, expects=None)
@@ -88,6 +92,7 @@ def _rehearse(stage: Stage, model: ModelServer) -> None:
     for person in ("dana", "lee", "sam", "kim", "vp"):
         stage.type(day, "contact", "set", person, f"{pager}/pager/{person}", hour=7.3)
     with stage.people(day, 7.35):
+        _correct(stage, day, 7.35)
         stage.type(day, "drill", "page", "--wait", "30", hour=7.35, expects=None)
         stage.type(day, "drill", "completion-drop", "--wait", "10", hour=7.35, expects=None)
         stage.type(day, "drill", "cost-burst", "--wait", "10", hour=7.35, expects=None)
@@ -95,6 +100,12 @@ def _rehearse(stage: Stage, model: ModelServer) -> None:
             stage.type(
                 day, "drill", "runbook", runbook, "--as", "sam", "--wait", "10", hour=7.35, expects=None
             )
+
+
+def _correct(stage: Stage, day: int, hour: float) -> None:
+    """Flag a real output; the reviewer corrects it, and a case comes of it for the next version of the dataset."""
+    folder = stage.place.agent_folder / "datasets" / "corrections"
+    stage.type(day, "drill", "correction", "--into", str(folder), "--wait", "20", hour=hour, expects=None)
 
 
 def _pass_gate(stage: Stage, model: ModelServer) -> None:
@@ -153,6 +164,8 @@ def promote(stage: Stage, model: ModelServer) -> None:
     day = PROMOTION_DAY
     _collect(stage, day)
     stage.type(day, "gaps", "audit", hour=HOUR)
+    with stage.people(day, HOUR):
+        stage.type(day, "drill", "game-day", "--wait", "30", hour=HOUR, expects=None)
     stage.type(day, "evidence", "attest", "OWN-6", "--as", "vp", "--yes", hour=HOUR)
     for review, (person, text) in MINUTES.items():
         stage.type(day, "minutes", review, "--as", person, "--text", text, hour=HOUR)
@@ -177,6 +190,7 @@ def _collect(stage: Stage, day: int) -> None:
     stage.type(day, "report", "executive", AGENT, hour=HOUR)
     stage.type(day, "report", "residency", AGENT, hour=HOUR)
     _compare_cases(stage, day, HOUR)
+    stage.type(day, "dataset", "tail", hour=HOUR)
     stage.type(day, "watch", "tick", hour=HOUR)
 
 
@@ -229,6 +243,8 @@ def recover(stage: Stage, model: ModelServer, held: str) -> None:
         hour=18.3,
     )  # fmt: skip
     stage.type(day, "resume", AGENT, "--reason", "the version that held serves again", hour=18.4)
+    with stage.people(day, 18.5):
+        _correct(stage, day, 18.5)
     stage.work("recovery", "production", model, lambda _day: "the version that held, in phase 1")
     stage.chapter("Recovered: the incident is closed, phase 1 goes on")
     day = RECOVERED_DAY

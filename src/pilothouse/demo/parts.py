@@ -14,6 +14,7 @@ from pilothouse.ports.intake import Intake
 from pilothouse.settings import Settings
 from pilothouse.workflows.control_room import ControlRoom
 from pilothouse.workflows.installation import Installation
+from pilothouse.workflows.review import Workbench
 
 __all__ = ["DemoParts", "Step", "Typed"]
 
@@ -65,6 +66,7 @@ class DemoParts:
         open_installation: Open lake and ledger of some settings.
         open_intake: Open the lake for writing; what it took is folded at the end.
         open_control_room: Open what acts on verdicts.
+        open_workbench: Open the review queue.
         receive_telemetry: Take OTLP in over HTTP; gives the address.
         type_command: Run one line of the command line at a simulated moment.
         at_simulated: Let this process live at a moment for the time of a block.
@@ -74,6 +76,7 @@ class DemoParts:
     open_installation: Callable[[Settings], AbstractContextManager[Installation]]
     open_intake: Callable[[Settings], AbstractContextManager[Intake]]
     open_control_room: Callable[[Settings], AbstractContextManager[ControlRoom]]
+    open_workbench: Callable[[Settings], AbstractContextManager[Workbench]]
     receive_telemetry: Callable[[Settings], AbstractContextManager[str]]
     type_command: Callable[[Sequence[str], datetime], Typed]
     at_simulated: Callable[[datetime], AbstractContextManager[None]]

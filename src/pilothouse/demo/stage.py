@@ -3,28 +3,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
-from pilothouse.core.action.incident import Incident, IncidentState
 from pilothouse.demo.model_server import ModelServer
 from pilothouse.demo.parts import DemoParts, Step, Typed
+from pilothouse.demo.people import people_who_answer
 from pilothouse.demo.place import AGENT, DemoPlace
 from pilothouse.demo.understudy import Understudy
-from pilothouse.errors import Conflict, InfrastructureError
+from pilothouse.errors import InfrastructureError
 from pilothouse.runtime.launcher import Launch, agent_environment
 from pilothouse.workflows.assess import Assessment, assess
 from pilothouse.workflows.canary_trace import record_canary
-from pilothouse.workflows.control_room import ControlRoom
 from pilothouse.workflows.demote import act_on_verdicts
-from pilothouse.workflows.incidents import move
 from pilothouse.workflows.launch import summarize_charter
 from pilothouse.workflows.verify import VerifyLimits, verify_due
 
@@ -38,12 +34,6 @@ CODE = ("agent.py", "agent_model.py", "agent_tools.py", "erp.py")
 """Files that are the agent's code, for its version."""
 
 ANSWER_CHARACTERS_MAX = 180
-
-ANSWER_EVERY_S = 0.2
-"""How fast the people of the story answer; nobody waits for them longer than that."""
-
-CALLED = {1: "sam", 2: "dana", 3: "vp"}
-"""Who answers at each level of the escalation path."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,30 +118,14 @@ class Stage:
         with self.parts.open_control_room(self.place.settings) as room:
             return max(one.number for one in room.incidents.incidents(agent=AGENT) if not one.drill)
 
-    @contextmanager
-    def people(self, day: int, hour: float) -> Iterator[None]:
-        """Let the people of the charter answer whoever pages them, for the time of a block.
+    def people(self, day: int, hour: float) -> AbstractContextManager[None]:
+        """Let the people of the charter answer whoever asks them, for the time of a block.
 
         Args:
             day: Simulated day.
             hour: Hour of the day.
         """
-        moment, ended = self.moment(day, hour), threading.Event()
-
-        def answer() -> None:
-            with self.parts.open_control_room(self.place.settings) as room:
-                while not ended.wait(ANSWER_EVERY_S):
-                    for incident in room.incidents.incidents(agent=AGENT, active=True):
-                        _take_the_next_step(room, incident, moment)
-
-        with self.parts.at_simulated(moment):
-            thread = threading.Thread(target=answer, name="people-of-the-demo", daemon=True)
-            thread.start()
-            try:
-                yield
-            finally:
-                ended.set()
-                thread.join()
+        return people_who_answer(self.parts, self.place, self.moment(day, hour))
 
     def version(self) -> str:
         """Return the version digest of the agent as its folder is now."""
@@ -211,14 +185,3 @@ class Stage:
         arguments += ["--erp", str(self.place.erp), "--prompt", str(self.place.prompt)]
         for done in self.understudy.work(arguments, variables):
             yield done["day"], done["tasks"]
-
-
-def _take_the_next_step(room: ControlRoom, incident: Incident, moment: datetime) -> None:
-    """Acknowledge what is open, and resolve a rehearsal of a runbook when its steps were followed."""
-    person = CALLED[incident.level]
-    with contextlib.suppress(Conflict):  # the drill may have closed it meanwhile
-        if incident.state is IncidentState.OPEN:
-            move(room, incident.number, IncidentState.ACKNOWLEDGED, person=person, text="", now=moment)
-        elif incident.drill.startswith("runbook"):
-            said = "followed its steps"
-            move(room, incident.number, IncidentState.RESOLVED, person=person, text=said, now=moment)

@@ -77,7 +77,7 @@ def drill_correction(
         UsageError: The agent has no finished task that nobody was asked about.
     """
     charter = desk.directory.charter(agent)
-    task, item_id = _task_to_flag(room, desk, agent)
+    task, item_id = _task_to_flag(room, desk, charter)
     said = Feedback(
         agent=agent,
         trace_id=task.trace_id,
@@ -118,9 +118,12 @@ def drill_correction(
     return DrillResult(name="correction", passed=not overdue, sentence=sentence)
 
 
-def _task_to_flag(room: ControlRoom, desk: CurationDesk, agent: str) -> tuple[Task, str]:
-    """Return the newest finished task that nobody was asked about, one that the system of record denies first."""
-    lake, ledger = room.installation.lake, room.installation.ledger
+def _task_to_flag(room: ControlRoom, desk: CurationDesk, charter: Charter) -> tuple[Task, str]:
+    """Return the newest finished task that nobody was asked about, one that the system of record denies first.
+
+    Only a task of a type that the charter lists: of another one nobody can say what would be right.
+    """
+    lake, ledger, agent = room.installation.lake, room.installation.ledger, charter.agent
     page = lake.tasks(TaskFilter(agent=agent, state=TaskState.COMPLETE.value), limit=TASKS_LOOKED_AT_MAX)
     outcomes = ledger.outcomes_of([task.trace_id for task in page.tasks])
 
@@ -128,7 +131,8 @@ def _task_to_flag(room: ControlRoom, desk: CurationDesk, agent: str) -> tuple[Ta
         found = outcomes.get(task.trace_id)
         return found is None or found.status is not OutcomeStatus.CONTRADICTED
 
-    for task in sorted(page.tasks, key=is_right):
+    listed = [task for task in page.tasks if task.task_type in charter.task_types]
+    for task in sorted(listed, key=is_right):
         item_id = item_digest(ReviewSource.FLAGGED, agent, task.trace_id, "")
         if desk.queue.record(item_id) is None:
             return task, item_id
