@@ -21,7 +21,8 @@ from pilothouse.core.verdict.readiness import decide
 from pilothouse.core.verdict.verdict import AgentVerdict
 from pilothouse.ports.lake import SpanRecord, TraceView
 from pilothouse.ports.ledger import CharterInForce
-from pilothouse.reports.agent import AgentTraffic, build_agent
+from pilothouse.reports.agent import build_agent
+from pilothouse.reports.agent_traffic import AgentTraffic
 from pilothouse.testing import MemoryLake
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,7 +13,7 @@ from pilothouse.core.verdict.verdict import Status
 from pilothouse.reports import svg
 from pilothouse.reports.charts import BandChart
 from pilothouse.reports.pictures import Picture
-from pilothouse.reports.readiness import DotInterval
+from pilothouse.reports.requirement_rows import DotInterval
 from pilothouse.reports.sparks import Spark
 from pilothouse.reports.view_models import Page, StatusMark
 

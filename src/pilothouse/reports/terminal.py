@@ -16,7 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from pilothouse.core.verdict.verdict import Reason, Status
-from pilothouse.reports.readiness import DomainSection, ItemRow, ReadinessPage, RequirementRow
+from pilothouse.reports.readiness import DomainSection, ReadinessPage
+from pilothouse.reports.requirement_rows import ItemRow, RequirementRow
 from pilothouse.reports.view_models import Page, StatusMark, mark_of
 from pilothouse.reports.words import REASON_WORDS, SHAPES_ASCII
 

@@ -8,7 +8,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from pilothouse.reports.rollout import ClockShown, RolloutPage
+from pilothouse.reports.rollout import RolloutPage
+from pilothouse.reports.rollout_clock import ClockShown
 from pilothouse.reports.terminal import head, mark_text, plain_text
 
 __all__ = ["render_rollout"]

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from pilothouse.core.verdict.phases import approvers_of, fold_phase
-from pilothouse.reports.rollout import RolloutPage, Standing, build_rollout
+from pilothouse.reports.rollout import RolloutPage, build_rollout
+from pilothouse.reports.rollout_next import Standing
 from pilothouse.workflows.act_log import StandingAct, shown_acts
 from pilothouse.workflows.assess import Assessment
 from pilothouse.workflows.installation import Installation

@@ -17,7 +17,8 @@ from pilothouse.core.verdict.verdict import AgentVerdict, Status
 from pilothouse.errors import InfrastructureError, PilothouseError, UnknownName
 from pilothouse.ports.lake import AgentSeen, LakeHealth, SpanRecord, TaskCursor, TaskFilter
 from pilothouse.ports.ledger import CharterInForce, Ledger
-from pilothouse.reports.agent import AgentPage, AgentTraffic, build_agent
+from pilothouse.reports.agent import AgentPage, build_agent
+from pilothouse.reports.agent_traffic import AgentTraffic
 from pilothouse.reports.fleet import FleetPage, Governed, build_fleet
 from pilothouse.reports.health import HealthPage, Work, build_health
 from pilothouse.reports.html_report import render_report

@@ -10,7 +10,8 @@ import page_world as world
 
 from pilothouse.core.evidence.outcome import OutcomeStatus
 from pilothouse.core.evidence.truth import TruthCount
-from pilothouse.reports.agent import AgentTraffic, build_agent
+from pilothouse.reports.agent import build_agent
+from pilothouse.reports.agent_traffic import AgentTraffic
 from pilothouse.reports.charts import daily_chart
 from pilothouse.reports.html import render_body
 from pilothouse.reports.svg import band_line

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The clock of stable days on the Rollout page: the strip, what reset it, and when it may be full."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from pilothouse.core.verdict.stability import DayState, Forecast, StabilityClock
+from pilothouse.reports.pictures import Strip
+from pilothouse.reports.stable_days import STATE_WORDS, clock_strip
+from pilothouse.reports.view_models import Empty, Frozen, shown_text
+
+__all__ = ["ClockShown", "DayShown", "clock_empty", "clock_shown"]
+
+RESETS_MAX = 10
+"""Resets listed; older ones have been outlived."""
+
+
+class DayShown(Frozen):
+    """One day of the strip: `counted`, `paused` or `reset`, and why."""
+
+    day: str
+    state: str
+    text: str
+
+
+class ClockShown(Frozen):
+    """The stability clock.
+
+    Attributes:
+        days: Days that counted since the last reset.
+        target: The charter's target.
+        strip: Day by day, oldest first.
+        picture: The same days, drawn.
+        resets: Days that reset, newest first.
+        forecast: When the target is reached, in words.
+    """
+
+    days: int
+    target: int
+    strip: tuple[DayShown, ...]
+    picture: Strip
+    resets: tuple[DayShown, ...]
+    forecast: str
+
+
+def clock_shown(clock: StabilityClock) -> ClockShown:
+    """Return the clock as the page shows it.
+
+    Args:
+        clock: The clock.
+    """
+    return ClockShown(
+        days=clock.stable_days,
+        target=clock.target_days,
+        strip=tuple(_day(cell.day, cell.state, cell.text) for cell in clock.strip),
+        picture=clock_strip(clock),
+        resets=tuple(_day(cell.day, cell.state, cell.text) for cell in clock.resets[:RESETS_MAX]),
+        forecast=_forecast(clock, clock.forecast),
+    )
+
+
+def _day(day: date, state: DayState, text: str) -> DayShown:
+    return DayShown(day=day.isoformat(), state=STATE_WORDS[state], text=shown_text(text))
+
+
+def _forecast(clock: StabilityClock, found: Forecast | None) -> str:
+    if clock.stable_days >= clock.target_days:
+        return "The target is reached."
+    if found is None:
+        return "No date can be told: none of the last 28 days counted."
+    return f"The target is reached between {found.earliest} and {found.latest}, if days go on as they did."
+
+
+def clock_empty(clock: StabilityClock | None) -> Empty | None:
+    """Return what stands in place of a clock that has no terms or no day yet; None where there is one to show."""
+    if clock is None:
+        return Empty(
+            missing="The terms of the clock are open questions.",
+            asked_by="`stability` of the charter",
+            command="pilothouse check",
+        )
+    if not clock.strip:
+        return Empty(
+            missing="No day is written down yet.",
+            asked_by="DATA-11",
+            command="pilothouse up",
+        )
+    return None

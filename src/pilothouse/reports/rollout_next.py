@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What stands between an agent and its next phase, and the one thing to do about it (verdict, standing → words)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pilothouse.core.action.demotion import Act
+from pilothouse.core.charter.answers import known
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.operations import PhaseName
+from pilothouse.core.verdict.phases import PhaseEvent, PhaseState
+from pilothouse.core.verdict.stability import StabilityClock
+from pilothouse.core.verdict.verdict import AgentVerdict, RequirementVerdict, Status
+from pilothouse.reports.view_models import ActionOffer, Frozen, StatusMark, mark_of, shown_text
+from pilothouse.reports.words import phase_words, plural
+
+__all__ = [
+    "Asked",
+    "Standing",
+    "approval_words",
+    "asked_row",
+    "blocking_next",
+    "look_words",
+    "next_action",
+    "rollout_sentence",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What the ledger says about the phases of an agent.
+
+    Attributes:
+        state: The phase in force.
+        events: What moved it, oldest first.
+        looks: Looks taken in this phase, oldest first.
+        approved_by: Person ids who have approved the open request.
+        waiting_for: Person ids it waits for; empty without an open request.
+        clock: The stability clock, or None while its terms are open questions.
+        acts: What verdicts made necessary and still stands, newest first, with the words of who lifted it since.
+    """
+
+    state: PhaseState
+    events: tuple[PhaseEvent, ...]
+    looks: tuple[datetime, ...]
+    approved_by: tuple[str, ...]
+    waiting_for: tuple[str, ...]
+    clock: StabilityClock | None
+    acts: tuple[tuple[Act, str], ...] = ()
+
+
+class Asked(Frozen):
+    """One requirement that stands in the way of the next phase."""
+
+    requirement: str
+    mark: StatusMark
+    sentence: str
+    command: str
+    who: tuple[str, ...]
+
+
+def asked_row(charter: Charter, found: RequirementVerdict) -> Asked:
+    """Return a requirement that stands in the way.
+
+    Args:
+        charter: The charter, for names.
+        found: What the verdict says of it.
+    """
+    item = found.deciding
+    return Asked(
+        requirement=found.requirement,
+        mark=mark_of(found.status, found.reason),
+        sentence=shown_text(item.sentence),
+        command=item.remedy,
+        who=tuple(name_of(charter, person) for person in item.who),
+    )
+
+
+def name_of(charter: Charter, person: str) -> str:
+    """Return the name of a person, or the id while the charter leaves it open."""
+    entry = charter.people.get(person)
+    return (known(entry.name) if entry else None) or person
+
+
+def blocking_next(verdict: AgentVerdict, target: PhaseName | None) -> list[RequirementVerdict]:
+    """Return what the next phase asks for and neither holds nor is waived, breached ones first.
+
+    Args:
+        verdict: The verdict.
+        target: The next phase, or None after the last.
+    """
+    if target is None:
+        return []
+    gate = next(found for found in verdict.gates if found.gate == target)
+    by_id = {found.requirement: found for found in verdict.requirements}
+    return [by_id[name] for name in (*gate.breached, *gate.no_evidence) if by_id[name].waiver is None]
+
+
+def look_words(due: datetime | None, now: datetime) -> str:
+    """Return when the next look may be taken, in words."""
+    if due is None or due <= now:
+        return "A look may be taken now."
+    return f"The next look may be taken on {due:%Y-%m-%d}."
+
+
+def rollout_sentence(
+    target: PhaseName | None,
+    blocking: Sequence[RequirementVerdict],
+    standing: Standing,
+    *,
+    due: datetime | None,
+    now: datetime,
+) -> str:
+    """Return where the agent stands on its way, in one sentence.
+
+    Args:
+        target: The next phase, or None after the last.
+        blocking: What stands in the way.
+        standing: What the ledger says about its phases.
+        due: When a look may be taken next, or None.
+        now: The moment, aware UTC.
+    """
+    here = phase_words(standing.state.phase)
+    if target is None:
+        return f"{here} is the last; it is kept by evidence that goes on holding."
+    if standing.waiting_for:
+        return f"{here}: the gate of phase {target} held at the last look and waits for approval."
+    if blocking:
+        breached = sum(one.status is Status.BREACHED for one in blocking)
+        parts = [plural(len(blocking), "requirement")]
+        parts += [f"{breached} of them breached"] if breached else []
+        return f"{here}: phase {target} still waits for {', '.join(parts)}."
+    if due is not None and due > now:
+        return f"{here}: everything that phase {target} asks for holds; the next look may be taken on {due:%Y-%m-%d}."
+    return f"{here}: everything that phase {target} asks for holds; it may be requested."
+
+
+def approval_words(charter: Charter, standing: Standing) -> str:
+    """Return who has approved the open request and who is asked; empty without one."""
+    if not standing.waiting_for:
+        return ""
+    asked = ", ".join(name_of(charter, person) for person in standing.waiting_for)
+    given = ", ".join(name_of(charter, person) for person in standing.approved_by)
+    return f"Approved by {given}; waits for {asked}." if given else f"Waits for {asked}."
+
+
+def next_action(
+    charter: Charter, target: PhaseName | None, blocking: Sequence[RequirementVerdict], standing: Standing
+) -> ActionOffer:
+    """Return the one thing to do next.
+
+    Args:
+        charter: The charter in force.
+        target: The next phase, or None after the last.
+        blocking: What stands in the way.
+        standing: What the ledger says about its phases.
+    """
+    if target is None:
+        return ActionOffer(
+            label="Keep the evidence fresh", command=f"pilothouse verdict {charter.agent} --plan"
+        )
+    if standing.waiting_for:
+        person = standing.waiting_for[0]
+        return ActionOffer(
+            label=f"Approve phase {target}",
+            command=f"pilothouse phase approve {charter.agent} --as {person}",
+            who=tuple(name_of(charter, one) for one in standing.waiting_for),
+        )
+    if blocking:
+        first = blocking[0].deciding
+        return ActionOffer(
+            label=f"Bring what {first.requirement} asks for",
+            command=first.remedy,
+            who=tuple(name_of(charter, person) for person in first.who),
+        )
+    return ActionOffer(label=f"Request phase {target}", command=f"pilothouse phase request {target}")
