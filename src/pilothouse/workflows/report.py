@@ -37,6 +37,7 @@ from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.value import show_value
 
 __all__ = [
+    "WRITTEN",
     "read_stall",
     "record_spending",
     "show_compliance",
@@ -48,6 +49,9 @@ __all__ = [
 WEEK = timedelta(days=7)
 YEAR = timedelta(days=365)
 SPENT = "budget.spent"
+
+WRITTEN = "report.written"
+"""Decision that keeps the digest of a sheet that was handed out."""
 
 HISTORY_STEPS_MAX = QUESTION_DAYS // 7 + 1
 """Verdicts of half a year, one a week: finer steps move the date of a stall by days only."""
@@ -103,7 +107,7 @@ def write_executive(installation: Installation, page: ExecutivePage, out: Path) 
             subject=str(out),
         ) from error
     installation.ledger.record(
-        kind="report.written",
+        kind=WRITTEN,
         agent=page.agent or "",
         at=page.as_of.at,
         actor="pilothouse report executive",

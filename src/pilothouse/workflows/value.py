@@ -15,7 +15,7 @@ from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.statistics.intervals import jeffreys_interval
 from pilothouse.core.statistics.results import Estimate
 from pilothouse.core.verdict.remediation import plan_steps
-from pilothouse.core.verdict.value import DAYS_A_MONTH, Measured, TypeVolume, three_numbers
+from pilothouse.core.verdict.value import DAYS_A_MONTH, Measured, ThreeNumbers, TypeVolume, three_numbers
 from pilothouse.ports.lake import TaskFilter
 from pilothouse.ports.ledger import Ledger
 from pilothouse.reports.value import SealShown, ValuePage, build_value
@@ -23,7 +23,7 @@ from pilothouse.workflows.assess import Assessment
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.outcomes import read_seals
 
-__all__ = ["show_value"]
+__all__ = ["count_numbers", "show_value"]
 
 WINDOW = timedelta(days=28)
 """Volume and cost are those of the last four weeks: every weekday equally often."""
@@ -36,13 +36,22 @@ def show_value(installation: Installation, found: Assessment) -> ValuePage:
         installation: Lake and ledger.
         found: The assessment.
     """
+    numbers = count_numbers(installation, found)
+    seal = _newest_seal(installation.ledger, found.charter)
+    return build_value(found.charter, found.verdict, numbers, seal, found.verdict.as_of)
+
+
+def count_numbers(installation: Installation, found: Assessment) -> ThreeNumbers:
+    """Return the three numbers of an assessment.
+
+    Args:
+        installation: Lake and ledger.
+        found: The assessment.
+    """
     agent, now = found.charter.agent, found.verdict.as_of
     wanted = TaskFilter(agent=agent, from_ns=unix_ns(now - WINDOW), to_ns=unix_ns(now))
     measured = _measure(found, installation.lake.window(wanted))
-    numbers = three_numbers(found.charter, measured, plan_steps(found.verdict, found.charter))
-    return build_value(
-        found.charter, found.verdict, numbers, _newest_seal(installation.ledger, found.charter), now
-    )
+    return three_numbers(found.charter, measured, plan_steps(found.verdict, found.charter))
 
 
 def _newest_seal(ledger: Ledger, charter: Charter) -> SealShown | None:

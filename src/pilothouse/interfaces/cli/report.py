@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`pilothouse report`: the sheet for whoever decides, the owner's weekly note, the compliance map, the auditor's bundle."""
+"""`pilothouse report`: the sheet for whoever decides, the weekly note, the 30-day plan, the compliance map, the bundle."""
 
 from __future__ import annotations
 
@@ -79,6 +79,30 @@ def register(cli: typer.Typer, services: Services) -> None:
             week = corrections_in_words(desk.week(found.charter.agent))
             page = show_weekly(installation, found, corrections=week)
         typer.echo(page_json(page) if as_json else page.text)
+
+    @group.command("sprint")
+    def sprint(
+        agent: Agent = None,
+        *,
+        start: Annotated[
+            str | None,
+            typer.Option(metavar="DATE", help="First day; that of the first charter in force by default."),
+        ] = None,
+        home: Home = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """The 30-day plan: four weeks with dates, each line with its proof or with what is missing."""
+        from pilothouse.reports.terminal_sprint import render_sprint
+        from pilothouse.reports.view_models import page_json
+        from pilothouse.workflows.sprint import parse_start, show_sprint
+
+        first = None if start is None else parse_start(start)
+        with services.open_installation(load_settings(home=home)) as installation:
+            page = show_sprint(installation, judged(installation, agent), first)
+        if as_json:
+            typer.echo(page_json(page))
+        else:
+            render_sprint(page, result_console(wrap=True))
 
     @group.command("compliance")
     def compliance(agent: Agent = None, *, home: Home = None, as_json: AsJson = False) -> None:
