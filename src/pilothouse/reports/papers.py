@@ -6,7 +6,8 @@ from __future__ import annotations
 from functools import singledispatch
 
 from pilothouse.reports.incidents import IncidentPage
-from pilothouse.reports.readiness import ItemRow, ReadinessPage, RequirementRow
+from pilothouse.reports.readiness import ReadinessPage
+from pilothouse.reports.requirement_rows import ItemRow, RequirementRow
 from pilothouse.reports.sections import Cell, Row, Section, SectionsPage, columns, text_cells
 from pilothouse.reports.value import ValuePage
 from pilothouse.reports.view_models import Page
