@@ -75,11 +75,11 @@ def asked_row(charter: Charter, found: RequirementVerdict) -> Asked:
         mark=mark_of(found.status, found.reason),
         sentence=shown_text(item.sentence),
         command=item.remedy,
-        who=tuple(name_of(charter, person) for person in item.who),
+        who=tuple(_name(charter, person) for person in item.who),
     )
 
 
-def name_of(charter: Charter, person: str) -> str:
+def _name(charter: Charter, person: str) -> str:
     """Return the name of a person, or the id while the charter leaves it open."""
     entry = charter.people.get(person)
     return (known(entry.name) if entry else None) or person
@@ -142,8 +142,8 @@ def approval_words(charter: Charter, standing: Standing) -> str:
     """Return who has approved the open request and who is asked; empty without one."""
     if not standing.waiting_for:
         return ""
-    asked = ", ".join(name_of(charter, person) for person in standing.waiting_for)
-    given = ", ".join(name_of(charter, person) for person in standing.approved_by)
+    asked = ", ".join(_name(charter, person) for person in standing.waiting_for)
+    given = ", ".join(_name(charter, person) for person in standing.approved_by)
     return f"Approved by {given}; waits for {asked}." if given else f"Waits for {asked}."
 
 
@@ -167,13 +167,13 @@ def next_action(
         return ActionOffer(
             label=f"Approve phase {target}",
             command=f"pilothouse phase approve {charter.agent} --as {person}",
-            who=tuple(name_of(charter, one) for one in standing.waiting_for),
+            who=tuple(_name(charter, one) for one in standing.waiting_for),
         )
     if blocking:
         first = blocking[0].deciding
         return ActionOffer(
             label=f"Bring what {first.requirement} asks for",
             command=first.remedy,
-            who=tuple(name_of(charter, person) for person in first.who),
+            who=tuple(_name(charter, person) for person in first.who),
         )
     return ActionOffer(label=f"Request phase {target}", command=f"pilothouse phase request {target}")
