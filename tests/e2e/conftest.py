@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,16 @@ def recording(tmp_path_factory):
 
     with recording_server.recording_server(tmp_path_factory.mktemp("up")) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def demo_run(tmp_path_factory):
+    """The demo as a newcomer runs it, once for everything in the group `demo`: its home, and the finished process."""
+    home = tmp_path_factory.mktemp("demo-home")
+    command = [sys.executable, "-m", "pilothouse", "demo", "--home", str(home), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1_500, check=False)
+    assert done.returncode == 0, done.stderr
+    return home, done
 
 
 @pytest.fixture(scope="session")

@@ -57,15 +57,13 @@ def pilothouse(*arguments, timeout=1_500):
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    return tmp_path_factory.mktemp("demo-home")
+def home(demo_run):
+    return demo_run[0]
 
 
 @pytest.fixture(scope="module")
-def demo(home):
-    done = pilothouse("demo", "--home", str(home), "--json")
-    assert done.returncode == 0, done.stderr
-    return done
+def demo(demo_run):
+    return demo_run[1]
 
 
 @pytest.fixture(scope="module")

@@ -39,5 +39,5 @@ def next_step(verdict: AgentVerdict, charter: Charter) -> ActionOffer | None:
 def _label(step: Step, verdict: AgentVerdict) -> str:
     """Say what is to be settled, and why, unless the page's first sentence has just said it."""
     more = f" and {plural(len(step.items) - 1, 'more part')}" if len(step.items) > 1 else ""
-    settled = f"Settle {step.items[0]}{more}"
+    settled = f"Settle {step.items[0].removesuffix(' all')}{more}"
     return f"{settled}." if step.sentence in verdict.sentence else shown_text(f"{step.sentence} {settled}.")

@@ -57,7 +57,9 @@ def stop_section(charter: Charter, facts: ControlFacts, now: datetime, *, base: 
             )
         )
         forms.append(_form(base, (("undo", "Let every version serve again"),)))
-    forms.extend(_stop_forms(charter, facts, base, doing))
+    stops = _stop_forms(charter, facts, base, doing)
+    # What the visitor is about to do comes first: another form's field above it would be filled by mistake.
+    forms = [*stops, *forms] if doing else [*forms, *stops]
     return Section(
         anchor="stop",
         title="Stop and go back",
