@@ -55,6 +55,8 @@ VIEW_VERSION = 1
 
 
 def _shown(value: Any) -> Any:
+    if type(value) is str and value.isprintable():  # nearly every text, and a page has thousands
+        return value
     if isinstance(value, str) and not isinstance(value, Enum):
         return visible(value)
     if isinstance(value, tuple) and any(isinstance(one, str | tuple) for one in value):
