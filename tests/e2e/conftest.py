@@ -60,5 +60,6 @@ def filled_site(tmp_path_factory):
 
     with page_site.people_site(tmp_path_factory.mktemp("home")) as site:
         desk_world.fill(site)
+        desk_world.fire(site)
         with page_site.running(site.app) as url:
             yield site, url

@@ -15,6 +15,7 @@ from pilothouse.core.verdict.release_verdict import Flip, ReleaseVerdict, RunCos
 from pilothouse.core.verdict.verdict import ItemVerdict, Status
 from pilothouse.ledger.approvals import insert_approval
 from pilothouse.ports.approvals import Approval, ShownArgument
+from pilothouse.workflows.alerts import Firing, raise_alert
 from pilothouse.workflows.contacts import set_contact
 
 CALL = "c0ffee" * 10
@@ -155,6 +156,17 @@ def fill(site: PeopleSite):
     recorded_runs.record(runs, run=RUN, agent=world.AGENT)
     recorded_runs.record(runs, recorded_runs.conversation(order="8"), run=OTHER_RUN, agent=world.AGENT)
     traffic(site)
+
+
+def fire(site: PeopleSite):
+    """Open an incident in nobody's hand."""
+    firing = Firing(
+        agent=world.AGENT,
+        metric="completion",
+        sentence=f"Completion fell to 79 % {world.HOSTILE}.",
+        traces=("a" * 32,),
+    )
+    raise_alert(site.desk.control_room, firing, site.clock.now())
 
 
 def traffic(site: PeopleSite):
