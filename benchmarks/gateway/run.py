@@ -39,7 +39,8 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def wait_for(port, timeout_s=90):
+def wait_for(port, timeout_s=240):
+    """Wait until somebody listens; a peer takes a minute of CPU to start."""
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:
         with socket.socket() as probe:

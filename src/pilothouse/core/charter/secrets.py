@@ -62,6 +62,8 @@ MARKS: dict[str, dict[str, tuple[str, ...]]] = {
 Behind a mark stand the longer ones that it is the beginning of, if there are any: then one of them must be there too.
 """
 
+_MARKS = tuple((kind, mark, longer) for kind, marks in MARKS.items() for mark, longer in marks.items())
+
 NO_MARKS = {"token": "tokens"}
 """Marks that say nothing inside a longer word: every answer of a model counts its `tokens`, and none of them is a secret."""
 
@@ -112,9 +114,9 @@ def forms_in(text: str) -> Iterator[tuple[str, re.Pattern[str]]]:
         []
     """
     low = text.casefold()
-    for kind, form in SECRET_FORMS:
-        if any(mark in low and _is_meant(mark, longer, low) for mark, longer in MARKS[kind].items()):
-            yield kind, form
+    kinds = {kind for kind, mark, longer in _MARKS if mark in low and _is_meant(mark, longer, low)}
+    if kinds:
+        yield from ((kind, form) for kind, form in SECRET_FORMS if kind in kinds)
 
 
 def _is_meant(mark: str, longer: tuple[str, ...], low: str) -> bool:
