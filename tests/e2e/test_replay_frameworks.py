@@ -17,7 +17,6 @@ from pilothouse.runtime.replay.divergence import DivergenceKind
 from pilothouse.runtime.replay.exchange import exchanges
 from pilothouse.runtime.replay.mode import ReplayMode
 from pilothouse.runtime.replay.session import ReplaySession
-from pilothouse.runtime.runlog.call_sink import RunLogSink
 from pilothouse.runtime.runlog.recorder import Recorder
 
 RUNS = 3
@@ -25,8 +24,10 @@ RUNS = 3
 
 def record(log, configuration, runs):
     """Record runs that say no run id, and return what each did."""
-    with ModelServer(script) as server, GatewaySite({"acme": server.base_url}, key_models=(MODEL,)) as site:
-        site.gateway._sinks = (RunLogSink(log),)
+    with (
+        ModelServer(script) as server,
+        GatewaySite({"acme": server.base_url}, key_models=(MODEL,), log=log) as site,
+    ):
         did = asyncio.run(run_many(configuration, lambda _: site.origin, site.key, range(runs)))
     log.flush()
     return did
