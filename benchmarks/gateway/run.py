@@ -14,6 +14,7 @@ import itertools
 import json
 import os
 import re
+import secrets
 import shutil
 import signal
 import socket
@@ -39,15 +40,18 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def wait_for(port, timeout_s=240):
-    """Wait until somebody listens; a peer takes a minute of CPU to start."""
+def wait_for(port, process, said=None, timeout_s=240):
+    """Wait until somebody listens; a peer takes a minute of CPU to start, and one that ends says why in its file `said`."""
     end = time.monotonic() + timeout_s
-    while time.monotonic() < end:
+    while time.monotonic() < end and process.poll() is None:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.1)
-    raise SystemExit(f"nothing listens on {port}")
+    status = process.poll()
+    process.kill()
+    told = "" if said is None else said.read_text(errors="replace")[-2_000:]
+    raise SystemExit(f"nothing listens on {port} (status {status})\n{told}")
 
 
 def tree(pid):
@@ -68,9 +72,13 @@ def cpu_s(pid):
 
 
 def rss_mb(pid):
-    """Return the memory of a system; what its processes share is counted in each of them."""
-    lines = [line for one in tree(pid) for line in Path(f"/proc/{one}/status").read_text().splitlines()]
-    return sum(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024
+    """Return the memory of a process, and what those that it has started hold for themselves beside it."""
+    first, *others = tree(pid)
+    shown = Path(f"/proc/{first}/status").read_text().splitlines()
+    for one in others:
+        shown += Path(f"/proc/{one}/smaps_rollup").read_text().splitlines()
+    kept = [line.split() for line in shown if line.startswith(("VmRSS:", "Private_"))]
+    return sum(int(words[1]) for words in kept) / 1024
 
 
 class System:
@@ -113,7 +121,7 @@ def start_upstream():
 def start_bare(upstream):
     port = free_port()
     process = subprocess.Popen([sys.executable, str(HERE / "bare.py"), str(upstream.port), str(port)])
-    wait_for(port)
+    wait_for(port, process)
     return System("bare proxy", port, process)
 
 
@@ -152,7 +160,7 @@ def start_ours(upstream, folder, *, role):
         str(charter / "charter.yaml"),
     ]
     process = subprocess.Popen([program, "up", *words], env=env, stderr=subprocess.DEVNULL)
-    wait_for(port)
+    wait_for(port, process)
     time.sleep(3)
     name = {"gateway": "pilothouse", "all": "all in one"}[role]
     return System(name, port, process, path=f"/gw{CHAT}", key=key)
@@ -177,27 +185,28 @@ def start_litellm(upstream, binary, folder):
             }
         )
     )
-    process = subprocess.Popen(
-        [binary, "--config", str(config), "--port", str(port), "--num_workers", "1"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    wait_for(port)
+    # Without a key of its own it refuses to start; its list of prices would come from the network.
+    key = f"sk-{secrets.token_hex(32)}"
+    env = {**os.environ, "LITELLM_MASTER_KEY": key, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+    words = [binary, "--config", str(config), "--port", str(port), "--num_workers", "1"]
+    process = start_peer(words, said := folder / "litellm.log", env=env)
+    wait_for(port, process, said)
     time.sleep(5)
-    return System("LiteLLM 1.109.1", port, process)
+    return System("LiteLLM 1.109.1", port, process, key=key)
 
 
-def start_portkey(upstream, folder):
+def start_peer(words, said, env=None):
+    with said.open("w") as out:
+        return subprocess.Popen(words, stdout=out, stderr=out, env=env)
+
+
+def start_portkey(upstream, folder, scratch):
     port = free_port()
     node = Path(folder) / "node_modules/node/bin/node"
     node = str(node) if node.exists() else "node"
     script = Path(folder) / "node_modules/@portkey-ai/gateway/build/start-server.js"
-    process = subprocess.Popen(
-        [node, str(script), f"--port={port}", "--headless"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    wait_for(port)
+    process = start_peer([node, str(script), f"--port={port}", "--headless"], said := scratch / "portkey.log")
+    wait_for(port, process, said)
     time.sleep(3)
     headers = {
         "x-portkey-provider": "openai",
@@ -290,7 +299,7 @@ def main():
             if options.litellm:
                 systems.append(start_litellm(upstream, options.litellm, folder))
             if options.portkey:
-                systems.append(start_portkey(upstream, options.portkey))
+                systems.append(start_portkey(upstream, options.portkey, folder))
             report(systems, measure(systems, requests=options.requests, rounds=options.rounds))
             if options.soak:
                 print(f"memory of pilothouse over {options.soak:,} requests")
@@ -298,7 +307,11 @@ def main():
         finally:
             for system in systems:
                 system.process.send_signal(signal.SIGTERM)
-                system.process.wait(15)
+            for system in systems:
+                try:
+                    system.process.wait(30)
+                except subprocess.TimeoutExpired:
+                    system.process.kill()
 
 
 if __name__ == "__main__":

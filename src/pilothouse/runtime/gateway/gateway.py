@@ -55,6 +55,10 @@ GUARDED = frozenset({Operation.CHAT, Operation.RESPONSES, Operation.MESSAGES})
 """What gives answers that an output schema speaks about."""
 
 
+KEPT_BY_PROVIDERS = frozenset({Operation.RESPONSES, Operation.COMPACT})
+"""Whose answers can be asked for again by their ids, by the agent that they were given to."""
+
+
 class CallSink(Protocol):
     """Where calls are kept: the run log, the spans."""
 
@@ -306,7 +310,7 @@ class Gateway:
     def _keep(self, call: Call) -> None:
         """Settle and keep a call: once, whatever happened."""
         call.ended_ns = time.time_ns()
-        if call.answer_id is not None:
+        if call.answer_id is not None and call.route.operation in KEPT_BY_PROVIDERS:
             self._answers.claim(call.answer_id, call.key.agent)
         self.meter.settle(call)
         self.context.learn(call)

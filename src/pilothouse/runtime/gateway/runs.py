@@ -14,7 +14,7 @@ from pilothouse.runtime.gateway.routes import Place
 
 __all__ = ["Ownership", "RunIdentity", "identify"]
 
-OWNED_MAX = 50_000
+OWNED_MAX = 20_000
 """Ids whose owner is remembered; the one longest untouched is forgotten, 250 bytes each."""
 
 TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")

@@ -26,7 +26,7 @@ __all__ = ["RunLogSink", "decoded"]
 
 USAGE = tuple(each.name for each in fields(TokenCount))
 
-OPENED_MAX = 50_000
+OPENED_MAX = 20_000
 """Runs whose beginning need not be written again; a forgotten one costs a line that the log ignores."""
 
 INFLATED_BYTES_MAX = 32 << 20

@@ -22,8 +22,8 @@ from pilothouse.runtime.runlog.tables import insert_rows, parts
 
 __all__ = ["ContentKey", "KeyVault"]
 
-KEYS_CACHED_MAX = 4_096
-"""Keys in memory; a run needs one while it goes on."""
+KEYS_CACHED_MAX = 1_024
+"""Keys in memory, 2.5 KB each; a run needs one while it goes on, and one that was forgotten costs a look."""
 
 NONCE_BYTES = 12
 ADDRESS_BYTES = 16
