@@ -8,15 +8,18 @@ from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import select
-from tool_world import HOUR
+from tool_world import HOUR, governed, tool_call
 
-from pilothouse.errors import Conflict
+from pilothouse.errors import Conflict, ToolError
 from pilothouse.ledger.audit import SqlAuditLog
 from pilothouse.ledger.audit_keys import load_keys
+from pilothouse.ledger.database import Database
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ledger.tool_calls import SqlToolCalls, erase_results, tool_calls
 from pilothouse.ports.tools import IdempotencyStore
 from pilothouse.runtime.tools.memory_calls import MemoryCalls
+from pilothouse.runtime.tools.pipeline import Door, call_through
+from pilothouse.runtime.tools.steps import drive
 from pilothouse.testing import FixedClock
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -31,7 +34,7 @@ def store(request, tmp_path):
         yield SqlToolCalls(ledger.database, load_keys(tmp_path / "keys").wrapper)
 
 
-def reserve(store, call="c1", **fields):
+def begin(store, call="c1", **fields):
     usual = {
         "call": call,
         "key": "k1",
@@ -41,56 +44,54 @@ def reserve(store, call="c1", **fields):
         "tool": "erp.route@1",
         "at": NOW,
     }
-    return store.reserve(**(usual | fields))
+    store.begin(**(usual | fields))
 
 
-def test_a_call_is_reserved_once_and_its_result_is_kept(store):
+def test_a_call_is_begun_once_and_its_result_is_kept(store):
     assert isinstance(store, IdempotencyStore)
-    assert reserve(store).fresh
-    store.step("c1", before="reserved", after="sent", result=None, at=NOW)
+    assert store.known("c1") is None
+    begin(store)
     store.step("c1", before="sent", after="done", result='{"ok":true}', at=NOW)
-    again = reserve(store, key="k2", args_digest="d2")
-    assert (again.fresh, again.key, again.args_digest, again.state, again.result) == (
-        False,
-        "k1",
-        "d1",
-        "done",
-        '{"ok":true}',
-    )
+    with pytest.raises(Conflict):
+        begin(store, key="k2", args_digest="d2")
+    kept = store.known("c1")
+    assert (kept.key, kept.args_digest, kept.state, kept.result) == ("k1", "d1", "done", '{"ok":true}')
 
 
 def test_a_step_from_a_state_that_is_over_is_refused(store):
-    reserve(store)
-    store.step("c1", before="reserved", after="sent", result=None, at=NOW)
+    begin(store)
+    store.step("c1", before="sent", after="done", result=None, at=NOW)
     with pytest.raises(Conflict):
-        store.step("c1", before="reserved", after="sent", result=None, at=NOW)
+        store.step("c1", before="sent", after="done", result=None, at=NOW)
 
 
 def test_calls_that_were_sent_and_never_settled_are_found(store):
-    for number, state in enumerate(["reserved", "sent", "unknown", "done"]):
-        reserve(store, call=f"c{number}", at=NOW - HOUR)
-        if state != "reserved":
-            store.step(f"c{number}", before="reserved", after="sent", result=None, at=NOW - HOUR)
-        if state in ("unknown", "done"):
+    for number, state in enumerate(["failed", "sent", "unknown", "done"]):
+        begin(store, call=f"c{number}", at=NOW - HOUR)
+        if state != "sent":
             store.step(f"c{number}", before="sent", after=state, result=None, at=NOW - HOUR / (number + 1))
     assert [row.call for row in store.unsettled("triage", older_than=NOW)] == ["c1", "c2"]
     assert store.unsettled("triage", older_than=NOW - 2 * HOUR) == ()
     assert store.unsettled("other", older_than=NOW) == ()
 
 
-def test_of_many_threads_one_makes_the_row(store):
-    fresh, start = [], threading.Barrier(8)
+def test_of_many_threads_one_begins_a_call(store):
+    begun, start = [], threading.Barrier(8)
 
     def go():
         start.wait()
-        fresh.append(reserve(store).fresh)
+        try:
+            begin(store)
+        except Conflict:
+            return
+        begun.append(1)
 
     threads = [threading.Thread(target=go) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sum(fresh) == 1
+    assert len(begun) == 1
 
 
 def test_a_result_is_kept_encrypted_and_gone_with_its_person(tmp_path):
@@ -98,20 +99,19 @@ def test_a_result_is_kept_encrypted_and_gone_with_its_person(tmp_path):
         log = SqlAuditLog(ledger.database, load_keys(tmp_path / "keys"), FixedClock(NOW))
         store = SqlToolCalls(ledger.database, log.keys.wrapper)
         for call, person in (("c1", "ana"), ("c2", "ben")):
-            reserve(store, call=call)
-            store.step(call, before="reserved", after="sent", result=None, at=NOW)
+            begin(store, call=call)
             text = f'{{"iban": "of {person}"}}'
             store.step(call, before="sent", after="done", result=text, at=NOW, person=person)
         with ledger.database.read() as connection:
             kept = connection.execute(select(tool_calls.c.result)).scalars().all()
         assert not any("iban" in one for one in kept)
-        assert [reserve(store, call=call).result for call in ("c1", "c2")] == [
+        assert [store.known(call).result for call in ("c1", "c2")] == [
             '{"iban": "of ana"}',
             '{"iban": "of ben"}',
         ]
         assert log.erase("ana", actor="dpo", reason="asked") is not None
-        assert [reserve(store, call=call).result for call in ("c1", "c2")] == [None, '{"iban": "of ben"}']
-        assert reserve(store, call="c1").state == "done"
+        assert [store.known(call).result for call in ("c1", "c2")] == [None, '{"iban": "of ben"}']
+        assert store.known("c1").state == "done"
 
 
 def test_erasing_a_run_forgets_what_its_calls_returned_and_nobody_makes_them_twice(tmp_path, monkeypatch):
@@ -119,17 +119,43 @@ def test_erasing_a_run_forgets_what_its_calls_returned_and_nobody_makes_them_twi
     with open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as ledger:
         store = SqlToolCalls(ledger.database, load_keys(tmp_path / "keys").wrapper)
         for call, run in (("c1", "a"), ("c2", "b"), ("c3", "c"), ("c4", "c")):
-            reserve(store, call=call, run=run * 32)
+            begin(store, call=call, run=run * 32)
             if call != "c4":
-                store.step(call, before="reserved", after="sent", result=None, at=NOW)
                 store.step(call, before="sent", after="done", result='{"ok":true}', at=NOW)
         runs = ["a" * 32, "d" * 32, "c" * 32, "c" * 32]
         assert erase_results(ledger.database, runs) == 2
         assert erase_results(ledger.database, runs) == erase_results(ledger.database, []) == 0
-        left = [reserve(store, call=f"c{number}") for number in (1, 2, 3, 4)]
-    assert [(one.fresh, one.state, one.result) for one in left] == [
-        (False, "done", None),
-        (False, "done", '{"ok":true}'),
-        (False, "done", None),
-        (False, "reserved", None),
+        left = [store.known(f"c{number}") for number in (1, 2, 3, 4)]
+    assert [(one.state, one.result) for one in left] == [
+        ("done", None),
+        ("done", '{"ok":true}'),
+        ("done", None),
+        ("sent", None),
     ]
+
+
+def test_a_call_with_an_effect_is_two_commits_and_one_that_never_leaves_is_none(tmp_path, monkeypatch):
+    written, write = [], Database.write
+
+    def counted(database):
+        written.append(1)
+        return write(database)
+
+    tool = governed("external", rate_per_s=0.001, burst=1, attempts=1)
+    with open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as ledger:
+        store = SqlToolCalls(ledger.database, load_keys(tmp_path / "keys").wrapper)
+        monkeypatch.setattr(Database, "write", counted)
+        seen = []
+
+        def pay():
+            seen.append([row.state for row in store.unsettled("triage", older_than=NOW + 10_000 * HOUR)])
+            return {"ok": True}
+
+        def make(call_id):
+            return drive(call_through(Door(store=store), tool, tool_call(tool, call_id=call_id)), pay)
+
+        assert make("1") == make("1") == {"ok": True}
+        assert (seen, len(written)) == ([["sent"]], 2)
+        with pytest.raises(ToolError) as refused:
+            make("2")
+        assert (refused.value.kind, len(written)) == ("rate_limited", 2)

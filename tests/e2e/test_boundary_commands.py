@@ -174,14 +174,10 @@ def test_a_run_that_is_erased_takes_what_its_calls_returned_with_it(type_in):
         store = SqlToolCalls(ledger.database, audit_log(ledger, settings).keys.wrapper)
         at = datetime.now(UTC)
 
-        def reserve():
-            return store.reserve(
-                call="c1", key="k1", args_digest="d1", agent=AGENT, run=RUN, tool="route_invoice@1", at=at
-            )
-
-        reserve()
-        store.step("c1", before="reserved", after="sent", result=None, at=at)
+        store.begin(
+            call="c1", key="k1", args_digest="d1", agent=AGENT, run=RUN, tool="route_invoice@1", at=at
+        )
         store.step("c1", before="sent", after="done", result='{"iban": "DE1"}', at=at, person="ana")
-        assert reserve().result == '{"iban": "DE1"}'
+        assert store.known("c1").result == '{"iban": "DE1"}'
         assert "kept for their repetition: 1 forgotten" in type_in("erase", RUN)
-        assert (reserve().state, reserve().result) == ("done", None)
+        assert (store.known("c1").state, store.known("c1").result) == ("done", None)

@@ -34,7 +34,7 @@ tool_calls = Table(
     Index(None, "agent", "state", "changed_us"),
     Index(None, "run"),
 )
-"""`reserved → sent → done, failed or unknown`; the result of a done call is kept for a repetition of it, encrypted under
+"""`sent → done, failed or unknown` (`reserved` in rows of before); the result of a done call is kept for a repetition of it, encrypted under
 the key of the person whose task it was. Calls of before `run` was kept have none, and are erased with their person."""
 
 RESULT = "tool result"
@@ -55,15 +55,22 @@ class SqlToolCalls:
         self._database = database
         self._wrapper = wrapper
 
-    def reserve(
-        self, *, call: str, key: str, args_digest: str, agent: str, run: str, tool: str, at: datetime
-    ) -> StoredCall:
-        """Make the row of a call, or return the one that exists."""
-        with self._database.write() as connection:
+    def known(self, call: str) -> StoredCall | None:
+        """Return what is kept of a call."""
+        with self._database.read() as connection:
             row = connection.execute(select(tool_calls).where(tool_calls.c.call == call)).first()
-            if row is not None:
-                return self._stored(connection, row)
-            moment = to_micros(at)
+            return None if row is None else self._stored(connection, row)
+
+    def begin(
+        self, *, call: str, key: str, args_digest: str, agent: str, run: str, tool: str, at: datetime
+    ) -> None:
+        """Keep that a call is about to be sent: one commit, on disk when it returns.
+
+        Raises:
+            Conflict: It is kept already.
+        """
+        moment = to_micros(at)
+        with self._database.write() as connection:
             connection.execute(
                 insert(tool_calls).values(
                     call=call,
@@ -72,14 +79,11 @@ class SqlToolCalls:
                     agent=agent,
                     run=run,
                     tool=tool,
-                    state="reserved",
+                    state="sent",
                     reserved_us=moment,
                     changed_us=moment,
                 )
             )
-        return StoredCall(
-            call=call, key=key, args_digest=args_digest, state="reserved", result=None, fresh=True
-        )
 
     def step(
         self, call: str, *, before: str, after: str, result: str | None, at: datetime, person: str = "unknown"
@@ -126,7 +130,6 @@ class SqlToolCalls:
             args_digest=row.args_digest,
             state=row.state,
             result=None if kept is None else unseal_text(connection, self._wrapper, RESULT, kept),
-            fresh=False,
         )
 
 

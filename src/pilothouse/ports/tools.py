@@ -174,9 +174,8 @@ class StoredCall:
         call: Identity of the call: run, call id and tool.
         key: Idempotency key that the backend is given.
         args_digest: Digest of the arguments; another one is another call under the same id.
-        state: `reserved`, `sent`, `done`, `failed` or `unknown`.
+        state: `sent`, `done`, `failed` or `unknown`; `reserved` in rows of before, whose call was not sent yet.
         result: JSON text of the result of a done call; None when it was too large to keep.
-        fresh: Whether this process made the row just now.
     """
 
     call: str
@@ -184,17 +183,33 @@ class StoredCall:
     args_digest: str
     state: str
     result: str | None
-    fresh: bool
 
 
 @runtime_checkable
 class IdempotencyStore(Protocol):
     """Calls with an effect; every step is on disk when it returns."""
 
-    def reserve(
+    def known(self, call: str) -> StoredCall | None:
+        """Return what is kept of a call; None when it was never sent."""
+        ...
+
+    def begin(
         self, *, call: str, key: str, args_digest: str, agent: str, run: str, tool: str, at: datetime
-    ) -> StoredCall:
-        """Make the row of a call, or return the one that exists."""
+    ) -> None:
+        """Keep that a call is about to be sent for the first time.
+
+        Args:
+            call: Identity of the call.
+            key: Key that its backend gets.
+            args_digest: Digest of its arguments.
+            agent: Agent id.
+            run: Run id.
+            tool: Tool as the charter names it.
+            at: When, aware UTC.
+
+        Raises:
+            Conflict: It is kept already: somebody else makes it.
+        """
         ...
 
     def step(

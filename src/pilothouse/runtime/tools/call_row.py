@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The row of one call with an effect: on disk before anything leaves, so that a repetition gets the first one's result."""
+"""The row of one call with an effect: on disk before anything leaves, so that a repetition gets the first one's result.
+
+A call that is refused before it leaves has none: nothing happened, and the same call may come again.
+"""
 
 from __future__ import annotations
 
@@ -18,35 +21,44 @@ __all__ = ["CallRow"]
 
 
 class CallRow:
-    """What is kept of one call; nothing is, until it is reserved.
+    """What is kept of one call; it is looked up once, and written when the call is about to leave.
 
     Args:
         store: Where rows are kept; without one, calls that change something are refused.
         now: Tells the time, aware UTC.
     """
 
-    __slots__ = ("_now", "_person", "_row", "_store", "replayed", "state")
+    __slots__ = (
+        "_call",
+        "_digest",
+        "_identity",
+        "_is_new",
+        "_now",
+        "_person",
+        "_store",
+        "key",
+        "replayed",
+        "state",
+    )
 
     def __init__(self, store: IdempotencyStore | None, now: Callable[[], datetime]) -> None:
         self._store = store
         self._now = now
         self._person = "unknown"
-        self._row: StoredCall | None = None
+        self._call: ToolCall | None = None
+        self._identity = self._digest = ""
+        self._is_new = True
+        self.key: str | None = None
         self.state = CallState.RESERVED
         self.replayed = False
 
     @property
     def is_kept(self) -> bool:
-        """Whether there is a row."""
-        return self._row is not None
+        """Whether the call was looked up, so that its row is kept up to date."""
+        return self._call is not None
 
-    @property
-    def key(self) -> str | None:
-        """Idempotency key for the backend; None without a row."""
-        return None if self._row is None else self._row.key
-
-    def reserve(self, tool: GovernedTool, call: ToolCall, person: str) -> Any:
-        """Put the call on disk; return the stored result of one that was made before.
+    def look_up(self, tool: GovernedTool, call: ToolCall, person: str) -> Any:
+        """Find out whether the call was made before, and return the stored result of one that was.
 
         Args:
             tool: The tool.
@@ -54,13 +66,14 @@ class CallRow:
             person: Whose task it is; erasing them erases the result.
 
         Raises:
-            ToolError: It cannot be recorded, was made with other arguments, or nobody knows what came of it.
+            ToolError: It could not be recorded, was made with other arguments, or nobody knows what came of it.
         """
-        row = self._reserved(tool, call)
+        row = self._known(tool, call)
         self._person = person
-        self._row, self.state = row, CallState(row.state)
-        if row.fresh:
+        self._call = call
+        if row is None:
             return None
+        self._is_new, self.key, self.state = False, row.key, CallState(row.state)
         allowed = after_crash(self.state, idempotency=tool.repeatable)
         if allowed == "ask_person":
             raise ToolError(
@@ -90,7 +103,10 @@ class CallRow:
             ToolError: It cannot be kept, so it must not leave.
         """
         try:
-            self.step(CallState.SENT)
+            if self._is_new:
+                self._begin()
+            else:
+                self.step(CallState.SENT)
         except PilothouseError as failed:
             raise ToolError(
                 f"{tool.name}: the call could not be recorded, so it was not made",
@@ -112,14 +128,13 @@ class CallRow:
             after: The state.
             result: Result of a call that is done.
         """
-        row, store = self._row, self._store
-        assert row is not None  # noqa: S101 - callers ask only when there is a row
-        assert store is not None  # noqa: S101 - a row came from it
+        store = self._store
+        assert store is not None  # noqa: S101 - callers ask only for what was looked up
         text = json.dumps(result, ensure_ascii=False) if after is CallState.DONE else None
         if text is not None and len(text) > STORED_RESULT_MAX:
             text = None
         store.step(
-            row.call,
+            self._identity,
             before=self.state.value,
             after=after.value,
             result=text,
@@ -128,7 +143,21 @@ class CallRow:
         )
         self.state = after
 
-    def _reserved(self, tool: GovernedTool, call: ToolCall) -> StoredCall:
+    def _begin(self) -> None:
+        call, store, key = self._call, self._store, self.key
+        assert call is not None and store is not None and key is not None  # noqa: S101, PT018 - it was looked up
+        store.begin(
+            call=self._identity,
+            key=key,
+            args_digest=self._digest,
+            agent=call.agent,
+            run=call.run,
+            tool=call.tool,
+            at=self._now(),
+        )
+        self._is_new, self.state = False, CallState.SENT
+
+    def _known(self, tool: GovernedTool, call: ToolCall) -> StoredCall | None:
         if self._store is None:
             raise ToolError(
                 f"{tool.name}: calls that change something cannot be recorded here",
@@ -136,18 +165,10 @@ class CallRow:
                 kind="permission",
                 subject=tool.name,
             )
-        identity, _ = call_key(call.run, call.call_id, call.tool, {})
-        key, digest = call_key(call.run, call.call_id, call.tool, dict(call.args))
+        self._identity, _ = call_key(call.run, call.call_id, call.tool, {})
+        self.key, self._digest = call_key(call.run, call.call_id, call.tool, dict(call.args))
         try:
-            row = self._store.reserve(
-                call=identity,
-                key=key,
-                args_digest=digest,
-                agent=call.agent,
-                run=call.run,
-                tool=call.tool,
-                at=self._now(),
-            )
+            row = self._store.known(self._identity)
         except PilothouseError as failed:
             raise ToolError(
                 f"{tool.name}: the call could not be recorded, so it was not made",
@@ -156,7 +177,7 @@ class CallRow:
                 retryable=True,
                 subject=tool.name,
             ) from failed
-        if row.args_digest != digest:
+        if row is not None and row.args_digest != self._digest:
             raise ToolError(
                 f"{tool.name}: call {call.call_id} was made before with other arguments",
                 remedy="Make it as a new call with an id of its own.",

@@ -32,20 +32,30 @@ class MemoryCalls:
         """State of each row, in the order they were made."""
         return [row.stored.state for row in self._rows.values()]
 
-    def reserve(
-        self, *, call: str, key: str, args_digest: str, agent: str, run: str, tool: str, at: datetime
-    ) -> StoredCall:
-        """Make the row of a call, or return the one that exists."""
-        del run, tool
+    def known(self, call: str) -> StoredCall | None:
+        """Return what is kept of a call."""
         with self._lock:
             row = self._rows.get(call)
-            if row is not None:
-                return row.stored
-            stored = StoredCall(
-                call=call, key=key, args_digest=args_digest, state="reserved", result=None, fresh=True
-            )
-            self._rows[call] = _Row(replace(stored, fresh=False), agent, at)
-            return stored
+        return None if row is None else row.stored
+
+    def begin(
+        self, *, call: str, key: str, args_digest: str, agent: str, run: str, tool: str, at: datetime
+    ) -> None:
+        """Keep that a call is about to be sent.
+
+        Raises:
+            Conflict: It is kept already.
+        """
+        del run, tool
+        stored = StoredCall(call=call, key=key, args_digest=args_digest, state="sent", result=None)
+        with self._lock:
+            if call in self._rows:
+                raise Conflict(
+                    f"call {call[:12]} was begun before",
+                    remedy="Somebody else makes this call; ask for its result.",
+                    subject=call,
+                )
+            self._rows[call] = _Row(stored, agent, at)
 
     def step(
         self, call: str, *, before: str, after: str, result: str | None, at: datetime, person: str = "unknown"

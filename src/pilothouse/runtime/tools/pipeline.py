@@ -4,8 +4,8 @@
 The call is a generator: it yields what needs waiting (`steps`), and a driver does the waiting and sends
 the answer back. So there is one order of stages, one place where each is, and no second code path.
 
-    once per call:    arguments → guards → deadline → slot → key and record, durable
-    per attempt:      rate limit → breaker → attempt within its time → result → breaker told
+    once per call:    arguments → guards → deadline → slot → made before? → record
+    per attempt:      rate limit → breaker → row on disk → attempt within its time → result → breaker told
     once per call:    freshness → record → key settled → slot left → what the model is shown
 
 Rate limit and breaker are asked for each attempt: providers count attempts, and a breaker that saw only
@@ -211,7 +211,7 @@ def _decided(
         )
     try:
         if with_effect:
-            stored = yield Blocking(lambda: progress.row.reserve(tool, call, door.person_of(call)))
+            stored = yield Blocking(lambda: progress.row.look_up(tool, call, door.person_of(call)))
             if progress.row.replayed:
                 return stored
             yield Blocking(lambda: _announce(door, call))

@@ -150,11 +150,16 @@ def test_the_same_call_twice_has_one_effect_and_one_result(make):
 
 def test_a_write_that_cannot_be_recorded_is_not_made(make):
     class Down(MemoryCalls):
-        def reserve(self, **fields):
+        def known(self, call):
             raise StorageUnavailable("the ledger is away", remedy="Wait.")
+
+    class Full(MemoryCalls):
+        def begin(self, **fields):
+            raise StorageUnavailable("no room", remedy="Wait.")
 
     script = Script(OK)
     assert failure(make, governed("external"), script, Door(store=Down())).kind == "unavailable"
+    assert failure(make, governed("external"), script, Door(store=Full())).kind == "permission"
     assert failure(make, governed("external"), script, Door()).kind == "permission"
     assert script.calls == 0
 
