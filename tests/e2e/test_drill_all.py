@@ -30,14 +30,33 @@ MAILS = 6
 
 MAIL_ARRIVES = """
 import json, sys, time
+from functools import partial
 from pathlib import Path
+from opentelemetry import trace
+import pilothouse
+from pilothouse.demo import agent_tools
 from pilothouse.demo.agent import main
+from pilothouse.errors import ToolError
+
+def through_the_tool_layer(name, act, desk, **arguments):
+    call = pilothouse.tool(f"{name}@1")(lambda **given: json.loads(act(desk, **given)))
+    try:
+        return json.dumps(call(**arguments))
+    except ToolError as error:
+        trace.get_current_span().set_attribute("error.type", error.kind)
+        trace.get_current_span().set_status(trace.StatusCode.ERROR, str(error))
+        return f"error: {error}"
+
+tools = agent_tools._RUN
+for name in sys.argv.pop(1).split(","):
+    tools[name] = partial(through_the_tool_layer, name, tools[name])
 inbox = Path(sys.argv[2])
 mails = [json.loads(line) for line in inbox.read_text(encoding="utf-8").splitlines()]
 inbox.write_text("".join(json.dumps(mail | {"arrived_ns": time.time_ns()}) + "\\n" for mail in mails), encoding="utf-8")
 main(sys.argv[1:])
 """
-"""The demo's agent, whose mails arrive at the moment it is started and not on simulated days."""
+"""The demo's agent, whose mails arrive at the moment it is started and not on simulated days; the tools that are named call
+through the tool layer, as a user wraps them."""
 
 
 def typed(home, *words):
@@ -78,23 +97,34 @@ def place(tmp_path):
     return found
 
 
+def the_agent(place, *, governed):
+    agent = [sys.executable, "-c", MAIL_ARRIVES, ",".join(governed), "--inbox", str(place.inbox("pilot"))]
+    return [*agent, "--erp", str(place.erp), "--prompt", str(place.prompt)]
+
+
 def test_all_drills_are_noticed_with_the_demos_agent_behind_the_gateway(place):
     home = place.home
     late = datetime(2100, 1, 1, tzinfo=UTC)
     script = partial(answer_as_provider, changes_at=late, restored_at=late)
-    agent = [sys.executable, "-c", MAIL_ARRIVES, "--inbox", str(place.inbox("pilot"))]
-    agent += ["--erp", str(place.erp), "--prompt", str(place.prompt)]
+    agent = the_agent(place, governed=["route_invoice"])
     with ModelServer(script) as model, web_sink() as web:
         typed(home, "provider", "add", "acme", model.origin, "--credential-env", "ACME_KEY")
         assert typed(home, "contact", "set", "sam", web.url).returncode == 0
         with running(home):
-            done = typed(home, "drill", "all", "--wait", "4", "--json", "--", *agent)
+            done = typed(home, "drill", "all", "--integration", "erp", "--wait", "4", "--json", "--", *agent)
+            asked = model.calls
+            fallback = typed(home, "drill", "fallback", "erp", "--as", "sam", "--as-declared", "--", *agent)
+            judged = typed(home, "verdict", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     found = {one["drill"]: one for one in json.loads(done.stdout)}
+    assert len(found) == 8
     assert all(one["passed"] for one in found.values())
     assert f"{MAILS} of {MAILS} tasks met it" in found["model-timeout"]["said"]
+    assert " tasks met it: " in found["tool-outage erp"]["said"]
     drilled = [title for title in web.titles if "DRILL" in title]
-    assert len(drilled) >= 5, "somebody was really called for each fault"
+    assert len(drilled) >= 6, "somebody was really called for each fault"
     # The demo's sponsor has not signed for a month, which the running server rightly tells as well.
     assert all("sponsor" in title for title in web.titles if title not in drilled)
-    assert model.calls == 0, "the gateway asked no model while it was cut off"
+    assert asked > 0, "the gateway asks its model while a tool is down"
+    assert fallback.returncode == 0, fallback.stdout + fallback.stderr
+    assert "The fallback drill on erp passed" in judged.stdout, "the verdict on INT-11 rests on it"

@@ -16,6 +16,9 @@ from pilothouse.reports.words import SHAPES
 __all__ = ["CoverageShown", "FailureShown", "coverage_section", "failures_section"]
 
 ROWS_MAX = 20
+"""Kinds of failure on the page; the newest tasks tell the rest."""
+
+_NO_TASK = (Status.NO_EVIDENCE, "No task")
 
 _TRENDS = {
     "rising": (Status.BREACHED, "Rising"),
@@ -141,7 +144,7 @@ def coverage_section(rows: Sequence[CoverageShown]) -> Section:
             Row(
                 cells=(
                     Cell(text=shown_text(one.task_type)),
-                    Cell(mark=_mark(_ENOUGH[one.is_enough])),
+                    Cell(mark=_mark(_ENOUGH[one.is_enough] if one.tasks else _NO_TASK)),
                     Cell(
                         text=f"{one.scored:,}",
                         small=f"{one.labelled:,} labelled by people" if one.by == "a judge" else "",

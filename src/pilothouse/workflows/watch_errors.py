@@ -128,7 +128,7 @@ def look_at_failures(
         "kinds": [[_key(kind), count, traces[kind][-1]] for kind, count in ranked[:KINDS_KEPT_MAX]],
         "others": sum(count for _, count in ranked[KINDS_KEPT_MAX:]),
         "line": unseen.line,
-        "missing": unseen.missing,
+        "missing": "the first month is not over" if unseen.line is None else unseen.missing,
         "rising": [one["kind"] for one in rising],
     }
     if not rising:

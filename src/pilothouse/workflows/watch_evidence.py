@@ -11,12 +11,11 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.evidence import Evidence, Scope
-from pilothouse.core.verdict.task_cost import TaskCost
 from pilothouse.errors import Conflict
 from pilothouse.ports.watch import WatchReading, WatchStep
 from pilothouse.workflows.label_rates import BURST
 from pilothouse.workflows.watch_context import CONTEXT
-from pilothouse.workflows.watch_further_cost import further_costs
+from pilothouse.workflows.watch_further_cost import FurtherCost
 from pilothouse.workflows.watch_record import WINDOW, RecordWriter
 from pilothouse.workflows.watch_room import WatchRoom
 from pilothouse.workflows.watch_row import DetectorStatus
@@ -26,9 +25,6 @@ from pilothouse.workflows.watch_status import watch_status
 __all__ = ["record_watch_evidence", "watch_evidence"]
 
 EVIDENCE = "evidence"
-COST_DAYS = 28
-"""Counted days over which the Watch page says what a task cost."""
-
 DAYS_OF_VERSION_MIN = 3
 """Counted days that a version must have served before the drop detector speaks for it."""
 
@@ -85,7 +81,7 @@ def watch_evidence(watch: WatchRoom, charter: Charter, now: datetime) -> Iterato
         if row.metric == "cost_per_task" and row.counted_to is not None and row.state != "learning":
             detail = f"armed on {row.n:,} hours with a known cost; at most {row.false_alarms_per_year:g} alerts a year"
             yield write.fact("cost.monitor", True, detail, n=max(row.n, 1), end=row.counted_to)
-    yield from _further_costs(watch, write, charter, status.cost, now)
+    yield from _further_costs(write, status.further)
     yield from _drift(watch, write, readings, now)
 
 
@@ -195,15 +191,9 @@ def _week(write: RecordWriter, charter: Charter, readings: Sequence[WatchReading
             )
 
 
-def _further_costs(
-    watch: WatchRoom, write: RecordWriter, charter: Charter, cost: TaskCost | None, now: datetime
-) -> Iterator[Evidence]:
+def _further_costs(write: RecordWriter, further: Sequence[FurtherCost]) -> Iterator[Evidence]:
     """What a finished task cost beside its model calls, where the charter counts it."""
-    since = now.date() - timedelta(days=2 * COST_DAYS)
-    counted = watch.room.watch.readings(charter.agent, since=since)
-    days = sorted({one.day for one in counted if one.detector == "traffic"})[-COST_DAYS:]
-    mine = [one for one in counted if days and days[0] <= one.day <= days[-1]]
-    for one in further_costs(charter, cost, mine):
+    for one in further:
         yield write.amount(
             "cost.further",
             one.money,

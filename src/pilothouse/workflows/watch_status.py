@@ -15,6 +15,7 @@ from pilothouse.ports.watch import WatchReading, WatchStore
 from pilothouse.workflows.watch_count import REVIEWED
 from pilothouse.workflows.watch_coverage import Coverage, coverage_of
 from pilothouse.workflows.watch_errors import ERRORS, FailureGroup, failure_groups
+from pilothouse.workflows.watch_further_cost import FurtherCost, further_costs
 from pilothouse.workflows.watch_overall import overall_rows
 from pilothouse.workflows.watch_row import DetectorStatus, kept_promise
 from pilothouse.workflows.watch_rules import watched_rates
@@ -35,6 +36,7 @@ class WatchStatus:
         failures: Kinds of failure of the last 28 counted days with who answers for them, most frequent first.
         coverage: How many tasks of each task type were scored, against what the charter declares.
         cost: What a task cost all-in in the last 28 counted days, or None before the first task is counted.
+        further: The part of it beside model calls, for each finished task of the types whose charter counts it.
     """
 
     agent: str
@@ -42,6 +44,7 @@ class WatchStatus:
     failures: tuple[FailureGroup, ...]
     coverage: tuple[Coverage, ...]
     cost: TaskCost | None = None
+    further: tuple[FurtherCost, ...] = ()
 
 
 def watch_status(
@@ -70,12 +73,15 @@ def watch_status(
         *claim_rows(charter, states, newest),
         *overall_rows(charter, states, newest, verdict),
     ]
+    cost = _all_in(charter, newest)
+    counted = [one for readings in newest.values() for one in readings]
     return WatchStatus(
         agent=charter.agent,
         detectors=tuple(kept_promise(charter, row) for row in rows),
         failures=failure_groups(charter, newest.get(("", ERRORS), ())),
         coverage=tuple(coverage_of(charter, newest)),
-        cost=_all_in(charter, newest),
+        cost=cost,
+        further=tuple(further_costs(charter, cost, counted)),
     )
 
 

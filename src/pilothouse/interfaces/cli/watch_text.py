@@ -64,7 +64,7 @@ def show_watch(status: WatchStatus, console: Console) -> None:
         for part in cost.parts:
             line = f"{part.name}: {cost_text(part.money, cost.currency)} · {part.basis}"
             console.print(Padding(Text(line, style="dim"), (0, 0, 0, _INDENT)))
-    for scored in status.coverage:
+    for scored in (one for one in status.coverage if one.tasks):
         console.print(f"Scored: {_coverage(scored)}", markup=False)
     if status.failures:
         console.print("What ended tasks in 28 days, and who answers for it:", markup=False)
