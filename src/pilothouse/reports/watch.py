@@ -212,7 +212,9 @@ def _days(value: float | None) -> str:
 
 
 def _detectability(ordered: Sequence[DetectorShown], falls: Sequence[float]) -> Section:
-    known = [one for one in ordered if one.delays or one.promised_days is not None]
+    known = [
+        one for one in ordered if one.delays or one.promised_days is not None or one.delay_days is not None
+    ]
     return Section(
         anchor="detectability",
         title="How soon it would notice",
@@ -237,7 +239,7 @@ def _detectability(ordered: Sequence[DetectorShown], falls: Sequence[float]) -> 
                     Cell(
                         text="unknown"
                         if one.false_alarms_per_year is None
-                        else f"{one.false_alarms_per_year:g}"
+                        else f"{one.false_alarms_per_year:.2g}"
                     ),
                 )
             )
