@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import repeat
@@ -15,6 +16,18 @@ from pilothouse.lake.columns import SPANS
 from pilothouse.lake.span_block import Column, SpanBlock
 
 __all__ = ["span_batch", "to_batch"]
+
+CODES = {
+    kind.id: code
+    for kind, code in (
+        (pa.int64(), "q"),
+        (pa.int32(), "i"),
+        (pa.int16(), "h"),
+        (pa.int8(), "b"),
+        (pa.date32(), "i"),
+    )
+}
+"""Kind of whole number → how the standard library packs it."""
 
 SAME_ROWS_MAX = 1_024
 """Rows of a column of one value that is kept to be cut from: a request has some hundreds of spans."""
@@ -77,7 +90,26 @@ def _column(values: Sequence[Any], kind: Any) -> Any:
     first = values[0]
     if first is values[-1] and values.count(first) == len(values):  # half of the columns
         return _same(first, kind, len(values))
+    if kind.id in CODES:
+        return _numbers(values, kind)
     return _decimals(values, kind) if pa.types.is_decimal(kind) else pa.array(values, type=kind)
+
+
+def _numbers(values: Sequence[int | None], kind: Any) -> Any:
+    """Return a column of whole numbers, packed first: a third of the time of handing them over one by one."""
+    code, mask = CODES[kind.id], None
+    numbers: Any = values  # without None, mostly
+    try:
+        packed = array(code, numbers)
+    except TypeError:
+        packed, mask = array(code, [0 if value is None else value for value in values]), _mask(values)
+    return pa.Array.from_buffers(kind, len(values), [mask, pa.py_buffer(packed)])
+
+
+def _mask(values: Sequence[Any]) -> pa.Buffer:
+    """Return the bits that say which values are there."""
+    present = np.fromiter((value is not None for value in values), dtype=bool, count=len(values))
+    return pa.py_buffer(np.packbits(present, bitorder="little").tobytes())
 
 
 def _same(value: Any, kind: Any, count: int) -> Any:
@@ -107,9 +139,7 @@ def _made(value: Any, kind: Any, count: int) -> Any:
 
 def _decimals(values: Sequence[int | None], kind: Any) -> Any:
     """Build 128-bit decimals of scale 12 by sign extension, without a Python Decimal for each."""
-    present = np.fromiter((value is not None for value in values), dtype=bool, count=len(values))
     wide = np.zeros((len(values), 2), dtype="<i8")
     wide[:, 0] = [value or 0 for value in values]
     wide[:, 1] = wide[:, 0] >> 63
-    mask = pa.py_buffer(np.packbits(present, bitorder="little").tobytes())
-    return pa.Array.from_buffers(kind, len(values), [mask, pa.py_buffer(wide.tobytes())])
+    return pa.Array.from_buffers(kind, len(values), [_mask(values), pa.py_buffer(wide.tobytes())])

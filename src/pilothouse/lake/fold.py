@@ -141,9 +141,15 @@ _UNCOMPARED: dict[str, Any] = {
 
 def _distinct(spans: Iterable[CoreSpan]) -> tuple[list[CoreSpan], list[CoreSpan]]:
     """Return spans and log records, each once, in the order (start, id); spans stand in for logs if none."""
-    by_arrival = sorted(spans, key=_arrival)  # stable: of two that arrived together the one given first wins
-    by_arrival.reverse()
-    ordered = sorted({_identity(span): span for span in by_arrival}.values(), key=_order)
+    given = list(spans)
+    once = {_identity(span): span for span in given}
+    if len(once) < len(given):
+        by_arrival = sorted(
+            given, key=_arrival
+        )  # stable: of two that arrived together the one given first wins
+        by_arrival.reverse()
+        once = {_identity(span): span for span in by_arrival}
+    ordered = sorted(once.values(), key=_order)
     kept = [span for span in ordered if span.record == "span"]
     logs = [] if len(kept) == len(ordered) else [span for span in ordered if span.record != "span"]
     return (kept, logs) if kept else (logs[:1], logs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 from pathlib import Path
 
 import pyarrow as pa
@@ -334,10 +335,10 @@ class LakeWriter:
         rows: list[TaskRow] = []
         known: list[Closing] = []
         for closing in closings:
-            if closing.is_known or min(span.start_ns for span in closing.spans) < now_ns - FRESH_NS:
+            if closing.is_known or min(map(_start_ns, closing.spans)) < now_ns - FRESH_NS:
                 known.append(closing)
             elif any(span.record == "span" for span in closing.spans):
-                rows.append(_row(closing.spans, closing.reason, now_ns))
+                rows.append(_row(closing.spans, closing.reason, now_ns, has_root=closing.has_root))
         for start in range(0, len(known), TRACE_IDS_MAX):
             rows.extend(self._corrections(known[start : start + TRACE_IDS_MAX], now_ns))
         self._add_tasks(rows)
@@ -361,7 +362,8 @@ class LakeWriter:
             spans = (*stored.get(closing.trace_id, ()), *closing.spans)
             if not any(span.record == "span" for span in spans):
                 continue
-            row = _row(spans, closing.reason, now_ns)
+            has_root = any(span.parent_span_id is None and span.record == "span" for span in spans)
+            row = _row(spans, closing.reason, now_ns, has_root=has_root)
             earlier = current.get(closing.trace_id)
             if earlier is not None:
                 if same_task(row, earlier):
@@ -372,8 +374,9 @@ class LakeWriter:
         return rows
 
 
-def _row(spans: Iterable[CoreSpan], reason: str, now_ns: int) -> TaskRow:
-    gathered = tuple(spans)
-    has_root = any(span.parent_span_id is None and span.record == "span" for span in gathered)
+def _row(spans: Iterable[CoreSpan], reason: str, now_ns: int, *, has_root: bool) -> TaskRow:
     state = TaskState.COMPLETE if has_root else TaskState.INCOMPLETE
-    return fold_trace(gathered, state=state, reason=reason, closed_ns=now_ns)
+    return fold_trace(spans, state=state, reason=reason, closed_ns=now_ns)
+
+
+_start_ns = itemgetter(CoreSpan._fields.index("start_ns"))

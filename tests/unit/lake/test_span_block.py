@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
 import pytest
 from otlp_bodies import CONVENTIONS, request, run_spans
 from otlp_rows import RECEIVED_NS, decode
@@ -59,3 +60,20 @@ def test_a_block_without_some_rows_keeps_the_others_in_every_column():
     kept = [left for block in blocks if len(left := block.without(gone))]
     expected = [row for place, row in enumerate(decode(body)) if place not in gone]
     assert by_span(span_batch(kept)) == by_span(to_batch(expected, SPANS))
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.int64(), pa.int32(), pa.int16(), pa.int8(), pa.date32(), pa.string(), pa.float64()]
+)
+@pytest.mark.parametrize("values", [[1, 2, 3], [1, None, 3], [None, 2, 1], [-1, 0, 127]])
+def test_a_column_is_what_arrow_makes_of_its_values(kind, values):
+    if pa.types.is_string(kind):
+        values = [value if value is None else str(value) for value in values]
+    made = to_batch([(value,) for value in values], pa.schema([("one", kind)])).column(0)
+    assert made.equals(pa.array(values, type=kind))
+    made.validate(full=True)
+
+
+def test_a_number_that_its_column_cannot_hold_is_refused():
+    with pytest.raises(OverflowError):
+        to_batch([(1,), (1 << 63,)], pa.schema([("one", pa.int64())]))
