@@ -202,6 +202,27 @@ def test_what_was_sent_is_written_although_the_server_is_killed(tmp_path):
         assert reasons(log) == [str(number) for number in range(100)]
 
 
+def test_files_in_the_folder_of_the_server_are_no_modules_of_it(log, notes, tmp_path, monkeypatch):
+    (tmp_path / "pickle.py").write_text("raise SystemExit(7)")
+    monkeypatch.chdir(tmp_path)
+    record(log, conversation(1))
+    assert (notes, log.read(RUN).damage) == ([], None)
+
+
+def test_a_process_that_hangs_does_not_keep_the_server_from_ending(tmp_path, monkeypatch, notes):
+    monkeypatch.setattr(file_process, "END_S", 0.2)
+    log = Recorder(tmp_path / "runs", on_note=notes.append)
+    record(log, conversation(1))
+    process = process_of(log)
+    process.send_signal(signal.SIGSTOP)
+    log.append(RUN, Denied(code="x", reason="stuck"))
+    monkeypatch.setattr(log._writer._thread, "join", lambda _: None)  # it waits for ten seconds
+    while log.health().waiting == 0 or not log._file._lock.locked():
+        time.sleep(0.01)
+    log.close()
+    assert (process.poll(), notes) == (-signal.SIGKILL, [])
+
+
 def test_nothing_is_started_for_a_log_that_is_only_read(log):
     assert log.runs() == []
     assert process_of(log) is None

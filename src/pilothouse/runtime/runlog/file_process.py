@@ -57,6 +57,7 @@ class RunFileProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
         self._started_s = float("-inf")
+        self._is_closing = False
         self.restarts = 0
 
     def write(self, group: Sequence[Pending], lost: dict[str, int]) -> None:
@@ -74,6 +75,8 @@ class RunFileProcess:
                 self._ask("write", rows, lost)
             except OSError:
                 status = self._end()
+                if self._is_closing:
+                    raise
                 self.restarts += 1
                 self._on_note(
                     f"The process that writes the run log ended (status {status}). Another one goes on with what it had."
@@ -90,9 +93,17 @@ class RunFileProcess:
                     self._end()  # the next one knows no key
 
     def close(self) -> None:
-        """Let the process write what it was given, and end it."""
-        with self._lock:
+        """Let the process write what it was given, and end it; one that hangs is ended all the same."""
+        self._is_closing = True
+        process = self._process
+        if not self._lock.acquire(timeout=END_S):
+            if process is not None:
+                process.kill()
+            self._lock.acquire()
+        try:
             self._end()
+        finally:
+            self._lock.release()
 
     def _ask(self, name: str, *given: object) -> None:
         connection = self._connection or self._start()
@@ -105,11 +116,14 @@ class RunFileProcess:
             raise sqlite3.OperationalError(failure)
 
     def _start(self) -> Connection:
+        if self._is_closing:
+            raise ConnectionAbortedError("the run log is closed")
         time.sleep(max(0.0, self._started_s + START_EVERY_S - time.monotonic()))
         self._started_s = time.monotonic()
         ours, theirs = Pipe()
         with theirs:
-            words = [sys.executable, "-m", "pilothouse.runtime.runlog.file_process_main"]
+            # -P: a file in the folder that the server was started in is none of our modules.
+            words = [sys.executable, "-P", "-m", "pilothouse.runtime.runlog.file_process_main"]
             self._process = subprocess.Popen(  # noqa: S603 - our own module
                 [*words, str(theirs.fileno()), str(self._folder)],
                 pass_fds=(theirs.fileno(),),
