@@ -296,11 +296,17 @@ class MemoryLedger:
         return tuple(record for _, _, record in found)
 
     def standing_evidence(
-        self, agent: str, *, at: datetime, version: str | None, decides: Callable[[Evidence], bool]
+        self,
+        agent: str,
+        *,
+        at: datetime,
+        version: str | None,
+        decides: Callable[[Evidence], bool],
+        kinds: Collection[str] | None = None,
     ) -> Sequence[Evidence]:
         """Return the records of an agent that were written until a moment, oldest first."""
         del version, decides  # nothing is left out
-        return tuple(record for record in self.evidence(agent) if record.recorded_at <= at)
+        return tuple(record for record in self.evidence(agent, kinds=kinds) if record.recorded_at <= at)
 
     def save_outcomes(self, outcomes: Sequence[Outcome]) -> None:
         """Store the current outcome of each task; a later one replaces a `pending` one."""

@@ -68,6 +68,7 @@ def open_stores(settings: Settings) -> Iterator[tuple[Installation, SqlLedger]]:
         settings: Values in force.
     """
     from pilothouse.lake.store import open_lake
+    from pilothouse.ledger.dockets import SqlDockets
     from pilothouse.ledger.ledger import open_ledger
     from pilothouse.workflows.installation import Installation
 
@@ -75,7 +76,16 @@ def open_stores(settings: Settings) -> Iterator[tuple[Installation, SqlLedger]]:
     with open_ledger(settings.ledger_url) as ledger:
         lake = open_lake(settings.lake_folder, clock)
         try:
-            yield Installation(settings=settings, clock=clock, lake=lake, ledger=ledger), ledger
+            yield (
+                Installation(
+                    settings=settings,
+                    clock=clock,
+                    lake=lake,
+                    ledger=ledger,
+                    dockets=SqlDockets(ledger.database),
+                ),
+                ledger,
+            )
         finally:
             lake.close()
 

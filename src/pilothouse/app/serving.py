@@ -53,6 +53,7 @@ def serve(request: ServeRequest) -> None:
     from pilothouse.lake.node import open_node
     from pilothouse.lake.prices import priced_by
     from pilothouse.lake.quota import Quota
+    from pilothouse.ledger.dockets import SqlDockets
     from pilothouse.ledger.ledger import open_ledger
     from pilothouse.workflows.installation import Installation
     from pilothouse.workflows.price_list import PriceList
@@ -65,7 +66,9 @@ def serve(request: ServeRequest) -> None:
         quota = Quota(items_per_s=settings.ingest_items_per_s, bytes_per_day=settings.ingest_bytes_per_day)
         node = open_node(settings.lake_folder, clock, prices=priced_by(prices.read), quota=quota)
         try:
-            installation = Installation(settings=settings, clock=clock, lake=node, ledger=ledger)
+            installation = Installation(
+                settings=settings, clock=clock, lake=node, ledger=ledger, dockets=SqlDockets(ledger.database)
+            )
             room = control_room(installation, ledger)
             with (
                 running_controls(ledger) as controls,

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, insert, select
@@ -37,6 +37,7 @@ def add_evidence(connection: Connection, records: Sequence[Evidence]) -> int:
         asked = digests[start : start + _DIGESTS_AT_ONCE]
         for stored in connection.scalars(select(evidence.c.digest).where(evidence.c.digest.in_(asked))):
             del by_digest[stored]
+    arrived = {agent: _announce(connection, by_digest, agent) for agent in _agents(by_digest)}
     rows = [
         {
             "digest": digest,
@@ -44,6 +45,7 @@ def add_evidence(connection: Connection, records: Sequence[Evidence]) -> int:
             "kind": record.kind,
             "recorded_us": to_micros(record.recorded_at),
             "document": record.model_dump_json(),
+            "arrived": arrived[record.agent],
             **index_of(record),
         }
         for digest, record in by_digest.items()
@@ -51,19 +53,28 @@ def add_evidence(connection: Connection, records: Sequence[Evidence]) -> int:
     if rows:
         connection.execute(insert(evidence), rows)
         put_in_place(connection, rows)
-    for agent in dict.fromkeys(record.agent for record in by_digest.values()):
-        own = [digest for digest, record in by_digest.items() if record.agent == agent]
-        at = max(record.recorded_at for record in by_digest.values() if record.agent == agent)
-        for start in range(0, len(own), _DIGESTS_IN_RECORD):
-            append_record(
-                connection,
-                kind="evidence.recorded",
-                agent=agent,
-                actor="pilothouse",
-                at=at,
-                document={"digests": own[start : start + _DIGESTS_IN_RECORD]},
-            )
     return len(rows)
+
+
+def _agents(by_digest: Mapping[str, Evidence]) -> dict[str, None]:
+    return dict.fromkeys(record.agent for record in by_digest.values())
+
+
+def _announce(connection: Connection, by_digest: Mapping[str, Evidence], agent: str) -> int:
+    """Name the records of an agent in the audit log; return the position of the first entry."""
+    own = [digest for digest, record in by_digest.items() if record.agent == agent]
+    at = max(by_digest[digest].recorded_at for digest in own)
+    return min(
+        append_record(
+            connection,
+            kind="evidence.recorded",
+            agent=agent,
+            actor="pilothouse",
+            at=at,
+            document={"digests": own[start : start + _DIGESTS_IN_RECORD]},
+        )
+        for start in range(0, len(own), _DIGESTS_IN_RECORD)
+    )
 
 
 def read_evidence(
@@ -85,8 +96,10 @@ def read_standing(
     connection: Connection,
     agent: str,
     at: datetime,
+    *,
     version: str | None,
     decides: Callable[[Evidence], bool],
+    kinds: Collection[str] | None,
 ) -> Sequence[Evidence]:
     """Return the records of an agent that a verdict at a moment can rest on, oldest first, each checked against its digest."""
     found = standing_records(
@@ -95,6 +108,7 @@ def read_standing(
         at,
         version=version,
         decides=decides,
+        kinds=kinds,
         parse=lambda digest, text: _checked(agent, digest, text),
     )
     _refuse_more(agent, len(found))

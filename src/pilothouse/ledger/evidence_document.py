@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 
 import msgspec
@@ -65,7 +65,17 @@ class _Record(msgspec.Struct, forbid_unknown_fields=True):
 
 _read = msgspec.json.Decoder(_Record).decode
 _BASES = {one.value: one for one in Basis}
-_PLAIN = tuple(name for name in Evidence.model_fields if name not in {"binds", "scope", "source", "basis"})
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_BLANK = Evidence(
+    kind="blank",
+    agent="",
+    window_from=_EPOCH,
+    window_to=_EPOCH,
+    n=1,
+    source=Source(command=""),
+    recorded_at=_EPOCH,
+)
+"""What every record is made from: filling in a copy costs a third of making one field by field."""
 
 PARTS_KEPT = 4_096
 """Scopes, bindings and sources that are kept: the same few hundred stand in all records of an agent."""
@@ -82,14 +92,14 @@ def parse_document(text: str) -> Evidence:
         basis = _BASES[read.basis]
     except (msgspec.MsgspecError, KeyError):
         return Evidence.model_validate_json(text)  # says what is wrong with it
-    fields = {name: getattr(read, name) for name in _PLAIN}
-    return Evidence.model_construct(
-        **fields,
-        binds=_binding(read.binds),
-        scope=_scope(read.scope),
-        source=_source(read.source),
-        basis=basis,
-    )
+    fields = msgspec.structs.asdict(read)
+    fields |= {
+        "binds": _binding(read.binds),
+        "scope": _scope(read.scope),
+        "source": _source(read.source),
+        "basis": basis,
+    }
+    return _BLANK.model_copy(update=fields)
 
 
 @lru_cache(maxsize=PARTS_KEPT)

@@ -7,7 +7,7 @@ that is depends on the charter, which is why the reader is told what decides.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime
 from itertools import count
 from typing import NamedTuple
@@ -40,6 +40,7 @@ def standing_records(
     *,
     version: str | None,
     decides: Callable[[Evidence], bool],
+    kinds: Collection[str] | None,
     parse: Parse,
 ) -> dict[str, Evidence]:
     """Return what a verdict at a moment can rest on, by digest.
@@ -50,16 +51,23 @@ def standing_records(
         at: The moment, aware UTC.
         version: Version that is judged; of others only the newest record of each thing is read, to say that it is known.
         decides: Whether nothing older about the same thing matters.
+        kinds: Only records of these kinds; None for all.
         parse: Reads a record.
     """
     asked = {"agent": agent, "at_us": to_micros(at)}
     newest = _newest(list(_heads(connection, asked)), to_micros(at + FUTURE_MAX), version or "")
-    found = {digest: parse(digest, text) for digest, text in connection.execute(_ALL_OF_ONE_KIND, asked)}
+    found = {}
+    if kinds is None or ALWAYS in kinds:
+        found = {digest: parse(digest, text) for digest, text in connection.execute(_ALL_OF_ONE_KIND, asked)}
     wanted = [head.digest for head in newest if head.digest not in found]
     for start in range(0, len(wanted), DIGESTS_AT_ONCE):
         some = evidence.c.digest.in_(wanted[start : start + DIGESTS_AT_ONCE])
-        for digest, text in connection.execute(select(evidence.c.digest, evidence.c.document).where(some)):
+        query = select(evidence.c.digest, evidence.c.document).where(some)
+        if kinds is not None:
+            query = query.where(evidence.c.kind.in_(sorted(kinds)))
+        for digest, text in connection.execute(query):
             found[digest] = parse(digest, text)
+    newest = [head for head in newest if head.digest in found]
     settled = {head.about for head in newest if decides(found[head.digest])}
     for about, before_us in {(head.about, head.window_to_us) for head in newest if head.about not in settled}:
         for digest, text in _older(connection, {**asked, "about": about, "before_us": before_us}):

@@ -66,11 +66,19 @@ class SqlLedger:
             return evidence.read_evidence(connection, agent, since, kinds)
 
     def standing_evidence(
-        self, agent: str, *, at: datetime, version: str | None, decides: Callable[[Evidence], bool]
+        self,
+        agent: str,
+        *,
+        at: datetime,
+        version: str | None,
+        decides: Callable[[Evidence], bool],
+        kinds: Collection[str] | None = None,
     ) -> Sequence[Evidence]:
         """Return the records of an agent that a verdict at a moment can rest on, oldest first."""
         with self.database.read() as connection:
-            return evidence.read_standing(connection, agent, at, version, decides)
+            return evidence.read_standing(
+                connection, agent, at, version=version, decides=decides, kinds=kinds
+            )
 
     def save_outcomes(self, outcomes: Sequence[Outcome]) -> None:
         """Store the current outcome of each task; a later one replaces a `pending` one."""

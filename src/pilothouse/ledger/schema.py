@@ -83,12 +83,14 @@ evidence = Table(
     Column("about", String(32), nullable=False, server_default=""),
     Column("version", Text, nullable=False, server_default=""),
     Column("window_to_us", BigInteger, nullable=False, server_default="0"),
+    Column("arrived", BigInteger, nullable=False, server_default="0"),
     Index(None, "agent", "recorded_us"),
+    Index(None, "agent", "arrived"),
     Index(None, "agent", "kind", "recorded_us"),
     Index(None, "agent", "about", "window_to_us", "recorded_us"),
 )
 """What was measured or signed; the digest makes equal content one row. The columns behind the document are made of the document
-itself (`evidence_index.py`)."""
+itself (`evidence_index.py`); `arrived` is the position of the entry of the audit log that names it, which only ever grows."""
 
 standing_evidence = Table(
     "standing_evidence",

@@ -10,6 +10,7 @@ from pilothouse.ledger.audit_subjects import audit_payloads, audit_subjects
 from pilothouse.ledger.controls import controls, planted_faults
 from pilothouse.ledger.credentials import credentials
 from pilothouse.ledger.curation import few_shots, lineage
+from pilothouse.ledger.dockets import dockets
 from pilothouse.ledger.feedback import feedback
 from pilothouse.ledger.gateway import gateway_keys, gateway_providers, gateway_spent
 from pilothouse.ledger.incidents import contacts, incident_events, incidents
@@ -46,6 +47,7 @@ TABLES = (
     controls,
     credentials,
     decisions,
+    dockets,
     evidence,
     feedback,
     few_shots,

@@ -112,7 +112,13 @@ class Ledger(Protocol):
         ...
 
     def standing_evidence(
-        self, agent: str, *, at: datetime, version: str | None, decides: Callable[[Evidence], bool]
+        self,
+        agent: str,
+        *,
+        at: datetime,
+        version: str | None,
+        decides: Callable[[Evidence], bool],
+        kinds: Collection[str] | None = None,
     ) -> Sequence[Evidence]:
         """Return the records of an agent that a verdict at a moment can rest on, oldest first.
 
@@ -124,6 +130,7 @@ class Ledger(Protocol):
             at: The moment, aware UTC.
             version: Version that is judged.
             decides: Whether a record decides, so that nothing older about the same thing can matter.
+            kinds: Only records of these kinds; None for all.
         """
         ...
 

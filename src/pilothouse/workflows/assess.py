@@ -18,14 +18,12 @@ from pilothouse.core.evidence.fold import (
     released_versions,
     version_in_force,
 )
-from pilothouse.core.evidence.further_cost import with_further_costs
 from pilothouse.core.evidence.outcome import Outcome
 from pilothouse.core.evidence.score import fold_scores
 from pilothouse.core.evidence.task import Task, TaskResult
 from pilothouse.core.evidence.truth import TruthCount, count_truth
 from pilothouse.core.evidence.unix_time import unix_ns
-from pilothouse.core.verdict.decisive import Decisive
-from pilothouse.core.verdict.readiness import decide, verdict_digest, verdict_document
+from pilothouse.core.verdict.readiness import conclude, verdict_digest, verdict_document
 from pilothouse.core.verdict.rules import LEVEL
 from pilothouse.core.verdict.verdict import AgentVerdict
 from pilothouse.errors import UsageError
@@ -33,7 +31,7 @@ from pilothouse.ports.lake import TaskFilter
 from pilothouse.ports.ledger import CharterInForce
 from pilothouse.workflows.accept import rejection_note
 from pilothouse.workflows.agents import NAMES_SHOWN_MAX
-from pilothouse.workflows.in_force import charter_of
+from pilothouse.workflows.docket import decided_items, open_sitting
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.phase_log import phase_at
 from pilothouse.workflows.policy_change import widening_note
@@ -49,6 +47,9 @@ WINDOW_DEFAULT = timedelta(days=7)
 VOLUME_WINDOW = timedelta(days=28)
 """Window of the production volume, as the framework asks (PROD-1)."""
 
+RELEASED = "release.verdict"
+"""The kind that says which versions passed the release gate."""
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -61,7 +62,7 @@ class Assessment:
         in_force: The same as it was accepted: number, path, moment.
         verdict: The verdict; its notes say what limits it.
         truth: Claims against the system of record, by task type, for the judged version and window.
-        evidence: Records that the verdict was given, telemetry's first.
+        folded: Records that telemetry was folded into for this verdict; all others stand in the ledger.
         window: The longest window that telemetry was folded over.
     """
 
@@ -69,7 +70,7 @@ class Assessment:
     in_force: CharterInForce
     verdict: AgentVerdict
     truth: tuple[TruthCount, ...]
-    evidence: tuple[Evidence, ...]
+    folded: tuple[Evidence, ...]
     window: Window
 
 
@@ -81,7 +82,6 @@ def assess(
     notes: Iterable[str] = (),
     freeze: bool = True,
     level: float = LEVEL,
-    history: bool = False,
 ) -> Assessment:
     """Judge an agent.
 
@@ -95,7 +95,6 @@ def assess(
         notes: Further limits of the judgement.
         freeze: Whether the verdict is stored.
         level: Confidence at which a rate counts as proved; a planned look at a gate asks for more.
-        history: Whether records whose place a newer one took are read too: they change nothing, an auditor wants them.
 
     Returns:
         The verdict, equal for equal contents and moment.
@@ -105,31 +104,24 @@ def assess(
         CharterInvalid: This program cannot read the charter in force.
     """
     record, charter_notes = _charter_at(installation, agent, now)
-    charter = charter_of(record)
+    sitting = open_sitting(installation, record, now)
+    charter = sitting.charter
     traffic = _Traffic.load(installation, charter, now)
-    version = version_in_force(traffic.tasks)
-    if history:
-        stored: Sequence[Evidence] = [
-            one for one in installation.ledger.evidence(agent) if one.recorded_at <= now
-        ]
-    else:
-        stored = installation.ledger.standing_evidence(
-            agent, at=now, version=version, decides=Decisive(charter, level)
-        )
-    folded = traffic.fold(charter, now, released_versions(stored))
+    released = installation.ledger.evidence(agent, kinds=[RELEASED])
+    folded = traffic.fold(charter, now, released_versions(one for one in released if one.recorded_at <= now))
     clock = clock_evidence(installation.ledger, charter, now)
     if clock is not None:
         folded = (*folded, clock)
     folded = (*folded, *traffic.fold_scores(installation, charter, now))
-    folded = with_further_costs(charter, folded, stored)
-    verdict = decide(
+    version = version_in_force(traffic.tasks)
+    docket, refused = decided_items(installation, sitting, folded, version=version, level=level)
+    verdict = conclude(
+        docket,
         charter,
-        [*folded, *stored],
         now,
         phase=phase_at(installation.ledger, agent, now).phase,
-        version=version,
         waivers=tuple(one for one in waivers_of(installation.ledger, agent) if one.signed_at <= now),
-        level=level,
+        refused=refused,
     )
     all_notes = (
         *charter_notes,
@@ -152,7 +144,7 @@ def assess(
         in_force=record,
         verdict=verdict,
         truth=traffic.truth(charter, version),
-        evidence=(*folded, *stored),
+        folded=folded,
         window=traffic.longest,
     )
 

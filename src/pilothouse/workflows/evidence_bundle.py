@@ -63,6 +63,10 @@ from the rules, and names what differs.
 """
 
 
+EVIDENCE_FILE = "evidence.jsonl"
+"""Every record of the agent, those whose place a newer one took as well: they change no verdict, and an auditor wants them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exported:
     """What a bundle holds.
@@ -125,14 +129,17 @@ def export_evidence(room: BoundaryRoom, found: Assessment, target: Path) -> Expo
             subject=str(target),
         ) from error
     items = sum(item.evidence is not None for one in found.verdict.requirements for item in one.items)
-    return Exported(word=found.verdict.word, records=len(found.evidence), items=items, manifest=digest)
+    return Exported(
+        word=found.verdict.word, records=files[EVIDENCE_FILE].count(b"\n"), items=items, manifest=digest
+    )
 
 
 def _files(ledger: Ledger, found: Assessment) -> Iterator[tuple[str, bytes]]:
     agent, now = found.charter.agent, found.verdict.as_of
     yield "README.txt", _README.encode()
     yield "verdict.json", verdict_document(found.verdict).encode()
-    yield "evidence.jsonl", _lines(_record(one) for one in found.evidence)
+    stored = (one for one in ledger.evidence(agent) if one.recorded_at <= now)
+    yield EVIDENCE_FILE, _lines(_record(one) for one in (*found.folded, *stored))
     yield "rules.json", canonical_json(list(_rules())).encode()
     yield "compliance.json", page_json(build_compliance(found.charter, found.verdict, now)).encode()
     for record in _charters(ledger, agent, now):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pilothouse.ports.clock import Clock
+    from pilothouse.ports.dockets import Dockets
     from pilothouse.ports.lake import Lake
     from pilothouse.ports.ledger import Ledger
     from pilothouse.settings import Settings
@@ -24,9 +25,11 @@ class Installation:
         clock: The time.
         lake: Telemetry.
         ledger: Decisions.
+        dockets: Items that were decided before, or None where every verdict decides all of them anew.
     """
 
     settings: Settings
     clock: Clock
     lake: Lake
     ledger: Ledger
+    dockets: Dockets | None = None

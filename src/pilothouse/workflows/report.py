@@ -15,7 +15,7 @@ from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.binding import InForce, binding_in_force
 from pilothouse.core.evidence.evidence import Evidence, Scope, Source
-from pilothouse.core.evidence.kinds import kind_named
+from pilothouse.core.evidence.kinds import SIGNATURE_KINDS, kind_named
 from pilothouse.core.evidence.task import CostState
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.verdict.remediation import plan_steps
@@ -71,7 +71,11 @@ def show_executive(installation: Installation, found: Assessment) -> ExecutivePa
             verdict=verdict,
             plan=plan_steps(verdict, charter),
             value=show_value(installation, found),
-            signatures=asked_signatures(charter, found.evidence, verdict.as_of),
+            signatures=asked_signatures(
+                charter,
+                installation.ledger.evidence(charter.agent, kinds=SIGNATURE_KINDS),
+                verdict.as_of,
+            ),
             stall=read_stall(installation.ledger, verdict),
         )
     )

@@ -74,7 +74,7 @@ def _measure(found: Assessment, tasks: Sequence[Task]) -> Measured:
     return Measured(
         model_per_month=None if unpriced else known_cost / months,
         model_known_per_month=known_cost / months,
-        cost_per_task=_cost_per_task(found.evidence),
+        cost_per_task=_cost_per_task(found.folded),
         types=tuple(_volumes(found, tasks, months)),
     )
 

@@ -11,6 +11,7 @@ from datetime import timedelta
 import pytest
 from source_tree import ROOT
 
+from pilothouse.core.evidence.digest import evidence_digest
 from pilothouse.core.evidence.evidence import Basis, Evidence, Scope, Source
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
 from pilothouse.core.evidence.task import TaskResult
@@ -217,7 +218,7 @@ def test_signed_and_imported_records_of_the_ledger_count_from_when_they_were_rec
     record = Evidence(
         kind="attested.own-5",
         agent=AGENT,
-        scope=Scope(),
+        scope=Scope(part="thresholds by vp"),
         window_from=NOW - DAY,
         window_to=NOW - DAY,
         n=1,
@@ -228,8 +229,14 @@ def test_signed_and_imported_records_of_the_ledger_count_from_when_they_were_rec
         recorded_at=NOW - DAY,
     )
     installation.ledger.add_evidence([record])
-    assert record in assess(installation, AGENT, NOW).evidence
-    assert record not in assess(installation, AGENT, NOW - 2 * DAY, freeze=False).evidence
+
+    def deciding(at):
+        found = assess(installation, AGENT, at, freeze=False).verdict
+        own = next(one for one in found.requirements if one.requirement == "OWN-5")
+        return [one.evidence for one in own.items if one.scope.part == "thresholds by vp"]
+
+    assert deciding(NOW) == [evidence_digest(record)]
+    assert deciding(NOW - 2 * DAY) == [None]
 
 
 def test_tasks_that_say_nothing_are_pointed_out(installation):

@@ -7,8 +7,9 @@ an open question from an answer. `parse.py` turns a file into a charter and its 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
@@ -49,6 +50,13 @@ API_VERSION: Literal["pilothouse/v1"] = "pilothouse/v1"
 """The form of charter that this program reads."""
 
 AgentId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{3,48}$")]
+
+
+def _as_read(value: Any) -> Any:
+    """Return plain data with the tuples that a reader of charters makes of lists."""
+    if isinstance(value, Mapping):
+        return {key: _as_read(part) for key, part in value.items()}
+    return tuple(map(_as_read, value)) if isinstance(value, list) else value
 
 
 def _refuse_open(value: str) -> str:
@@ -184,6 +192,22 @@ class Charter(Section):
         if isinstance(own, dict) and defaults is not None:
             rest["task_types"] = {name: merge_defaults(defaults, terms) for name, terms in own.items()}
         return rest
+
+    @classmethod
+    def read_back(cls, tree: Mapping[str, Any], *, digest: str, sections: Mapping[str, str]) -> Self:
+        """Return a charter that was read before, with the digests that were made then.
+
+        Args:
+            tree: What its file holds, as plain data.
+            digest: Its digest.
+            sections: The digest of each section.
+
+        Raises:
+            ValidationError: This program cannot read its form.
+        """
+        charter = cls.model_validate(_as_read(tree))
+        charter.__dict__.update(digest=digest, section_digests=dict(sections))
+        return charter
 
     @cached_property
     def digest(self) -> str:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from pilothouse.core.charter.charter import Charter
@@ -32,6 +32,7 @@ class Docket:
         in_force: Version and datasets that the items were decided for.
         level: Confidence at which a rate counted as proved.
         rulings: The items.
+        keys: Which item each of them is.
         places: Which of them each phase asks for.
         knows_anything: Whether any record counted.
     """
@@ -39,29 +40,28 @@ class Docket:
     in_force: InForce
     level: float
     rulings: tuple[Ruling, ...]
+    keys: tuple[str, ...]
     places: Places
     knows_anything: bool
 
 
-def _items(charter: Charter) -> tuple[list[tuple[Requirement, Part, Slot]], Places]:
-    """Return every item that a phase asks for, once, and its places in the phases."""
-    found: list[tuple[Requirement, Part, Slot]] = []
-    numbers: dict[tuple[object, ...], int] = {}
-    places: dict[PhaseName, dict[str, tuple[int, ...]]] = {}
+_Item = tuple[Requirement, Part, Slot]
+
+
+def _asked(charter: Charter, kinds: Collection[str] | None = None) -> Iterator[tuple[PhaseName, str, _Item]]:
+    """Yield what each phase asks for, with the key of each item: the scope of a phase chooses items and changes none."""
     for phase in PHASES_JUDGED:
-        places[phase] = {}
         for requirement in FRAMEWORK:
-            own = []
             for number, part in enumerate(requirement.parts):
+                if kinds is not None and part.kind not in kinds:
+                    continue
                 for slot in expand(part, charter, phase):
-                    question = slot.question.path if slot.question else None
-                    key = (requirement.id, number, slot.scope, question)
-                    if key not in numbers:
-                        numbers[key] = len(found)
-                        found.append((requirement, part, slot))
-                    own.append(numbers[key])
-            places[phase][requirement.id] = tuple(own)
-    return found, places
+                    question = slot.question.path if slot.question else ""
+                    yield (
+                        phase,
+                        "\x1f".join((requirement.id, str(number), slot.scope.label, question)),
+                        (requirement, part, slot),
+                    )
 
 
 def judge_all(
@@ -76,14 +76,26 @@ def judge_all(
         level: Confidence at which a rate counts as proved, in (0, 1).
     """
     bench = Bench.of(charter, records, version=version, level=level)
-    items, places = _items(charter)
+    items: dict[str, _Item] = {}
+    places: dict[PhaseName, dict[str, list[int]]] = {
+        phase: {requirement.id: [] for requirement in FRAMEWORK} for phase in PHASES_JUDGED
+    }
+    numbers: dict[str, int] = {}
+    for phase, key, item in _asked(charter):
+        items.setdefault(key, item)
+        places[phase][item[0].id].append(numbers.setdefault(key, len(numbers)))
     return Docket(
         in_force=bench.in_force,
         level=level,
-        rulings=tuple(judge_item(*item, bench) for item in items),
-        places=places,
+        rulings=tuple(judge_item(*item, bench) for item in items.values()),
+        keys=tuple(items),
+        places={phase: {name: tuple(own) for name, own in asked.items()} for phase, asked in places.items()},
         knows_anything=bool(bench.shelf),
     )
+
+
+def _items_of(charter: Charter, kinds: Collection[str]) -> dict[str, _Item]:
+    return {key: item for _, key, item in _asked(charter, kinds)}
 
 
 def judge_again(
@@ -105,14 +117,13 @@ def judge_again(
     if not bench.agrees_with(docket.in_force, kinds):
         return None
     bench = bench.under(docket.in_force)
-    rulings = list(docket.rulings)
-    for number, (requirement, part, slot) in enumerate(_items(charter)[0]):
-        if part.kind in kinds:
-            rulings[number] = judge_item(requirement, part, slot, bench)
+    rulings = dict(zip(docket.keys, docket.rulings, strict=True))
+    rulings |= {key: judge_item(*item, bench) for key, item in _items_of(charter, kinds).items()}
     return Docket(
         in_force=docket.in_force,
         level=docket.level,
-        rulings=tuple(rulings),
+        rulings=tuple(rulings.values()),
+        keys=docket.keys,
         places=docket.places,
         knows_anything=docket.knows_anything or bool(bench.shelf),
     )

@@ -30,14 +30,12 @@ def register(cli: typer.Typer, services: Services) -> None:
         name="report", help="Hand over what holds: to executive, owner or auditor.", no_args_is_help=True
     )
 
-    def judged(
-        installation: Installation, agent: str | None, *, freeze: bool = False, history: bool = False
-    ) -> Assessment:
+    def judged(installation: Installation, agent: str | None, *, freeze: bool = False) -> Assessment:
         from pilothouse.workflows.agents import choose_agent
         from pilothouse.workflows.assess import assess
 
         chosen = choose_agent(installation, agent)
-        return assess(installation, chosen, services.clock.now(), freeze=freeze, history=history)
+        return assess(installation, chosen, services.clock.now(), freeze=freeze)
 
     @group.command("executive")
     def executive(
@@ -129,7 +127,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         from pilothouse.workflows.evidence_bundle import export_evidence
 
         with services.open_boundary(load_settings(home=home)) as room:
-            found = judged(room.installation, agent, freeze=True, history=True)
+            found = judged(room.installation, agent, freeze=True)
             done = export_evidence(room, found, target)
         typer.echo(f"{done.word}: {done.records:,} records behind {done.items:,} items in {target}")
         typer.echo(f"  $ pilothouse-verify {target} --key KEY-FROM-ANOTHER-WAY")

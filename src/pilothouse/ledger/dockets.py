@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`ports.Dockets` on the ledger: one row for each agent, and the numbers by which new evidence is seen."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, Column, String, Table, Text, delete, func, insert, select
+
+from pilothouse.ledger.database import Database
+from pilothouse.ledger.docket_document import docket_text, parse_docket
+from pilothouse.ledger.schema import METADATA, evidence, from_micros, to_micros
+from pilothouse.ports.dockets import Arrivals, KeptDocket
+
+__all__ = ["SqlDockets", "dockets"]
+
+dockets = Table(
+    "dockets",
+    METADATA,
+    Column("agent", String(64), primary_key=True),
+    Column("form", String(64), nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Column("arrived", BigInteger, nullable=False),
+    Column("document", Text, nullable=False),
+)
+"""Items as they were decided last; the rows can be deleted at any time."""
+
+
+class SqlDockets:
+    """Dockets of one ledger; safe to share between threads and between processes.
+
+    Args:
+        database: The ledger.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def docket(self, agent: str) -> KeptDocket | None:
+        """Return what is kept for an agent, or None."""
+        with self._database.read() as connection:
+            row = connection.execute(select(dockets).where(dockets.c.agent == agent)).first()
+        if row is None:
+            return None
+        return parse_docket(row.document, form=row.form, at=from_micros(row.at_us), arrived=row.arrived)
+
+    def keep_docket(self, agent: str, kept: KeptDocket) -> None:
+        """Keep it in place of the one before."""
+        row = {
+            "agent": agent,
+            "form": kept.form,
+            "at_us": to_micros(kept.at),
+            "arrived": kept.arrived,
+            "document": docket_text(kept),
+        }
+        with self._database.write() as connection:
+            connection.execute(delete(dockets).where(dockets.c.agent == agent))
+            connection.execute(insert(dockets), row)
+
+    def arrivals(self, agent: str, *, after: int, at: datetime) -> Arrivals:
+        """Return what evidence came in about an agent after a number, seen from a moment."""
+        mine = evidence.c.agent == agent
+        with self._database.read() as connection:
+            newest = connection.execute(select(func.max(evidence.c.arrived)).where(mine)).scalar()
+            last_us = connection.execute(select(func.max(evidence.c.recorded_us)).where(mine)).scalar()
+            came = select(evidence.c.kind).where(mine, evidence.c.arrived > after).distinct()
+            kinds = frozenset(connection.scalars(came))
+        return Arrivals(newest=newest or 0, kinds=kinds, is_past=(last_us or 0) > to_micros(at))

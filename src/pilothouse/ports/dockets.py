@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The port of decided items: kept so that the next verdict decides only what has changed, and never the only place of anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol, runtime_checkable
+
+from pilothouse.core.verdict.docket import Docket
+
+__all__ = ["Arrivals", "Dockets", "KeptDocket"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptDocket:
+    """The items of an agent as they were decided last.
+
+    Attributes:
+        form: What they were decided under: digest of the charter, the framework and the program.
+        at: The moment, aware UTC.
+        arrived: Number of the newest record of evidence that was looked at.
+        docket: The items.
+        folded: What telemetry said of each kind that is folded for every verdict, as a digest.
+        charter: The charter as plain data, read without its file.
+        sections: Digests of its sections, by name.
+    """
+
+    form: str
+    at: datetime
+    arrived: int
+    docket: Docket
+    folded: Mapping[str, str]
+    charter: Mapping[str, Any]
+    sections: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrivals:
+    """What came in about an agent.
+
+    Attributes:
+        newest: Number of the newest record; 0 when there is none.
+        kinds: Kinds of the records that came in after the number that was asked for.
+        is_past: Whether some record was written after the moment that was asked for.
+    """
+
+    newest: int
+    kinds: frozenset[str]
+    is_past: bool
+
+
+@runtime_checkable
+class Dockets(Protocol):
+    """Keeps one docket for each agent; losing one costs time and nothing else."""
+
+    def docket(self, agent: str) -> KeptDocket | None:
+        """Return what is kept for an agent, or None; what another program wrote and this one cannot read is None too."""
+        ...
+
+    def keep_docket(self, agent: str, kept: KeptDocket) -> None:
+        """Keep it in place of the one before."""
+        ...
+
+    def arrivals(self, agent: str, *, after: int, at: datetime) -> Arrivals:
+        """Return what evidence came in about an agent after a number, seen from a moment."""
+        ...
