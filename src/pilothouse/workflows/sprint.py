@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, date, datetime, time
 
+from pilothouse.core.evidence.kinds import SIGNATURE_KINDS
 from pilothouse.core.evidence.outcome import OutcomeStatus
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.verdict.signing import asked_signatures
@@ -60,7 +61,7 @@ def show_sprint(installation: Installation, found: Assessment, start: date | Non
         SprintFacts(
             charter=found.charter,
             verdict=found.verdict,
-            signatures=asked_signatures(found.charter, found.evidence, now),
+            signatures=asked_signatures(found.charter, ledger.evidence(agent, kinds=SIGNATURE_KINDS), now),
             numbers=count_numbers(installation, found),
             start=begun,
             verdict_kept_on=None if kept_at is None else kept_at.date(),
@@ -83,5 +84,6 @@ def _scored_on(installation: Installation, found: Assessment, start: date) -> fr
         return frozenset()
     outcomes = installation.ledger.outcomes(found.charter.agent, from_ns=from_ns, to_ns=to_ns)
     days = {at_ns(one.task_start_ns).date() for one in outcomes if one.status is not OutcomeStatus.PENDING}
-    scored = {one.window_to.date() for one in found.evidence if one.kind == "quality"}
+    stored = installation.ledger.evidence(found.charter.agent, kinds=["quality"])
+    scored = {one.window_to.date() for one in (*found.folded, *stored) if one.kind == "quality"}
     return frozenset(days | {one for one in scored if start <= one <= now.date()})
