@@ -29,6 +29,10 @@ from pilothouse.workflows.installation import Installation
 
 __all__ = ["Sitting", "decided_items", "open_sitting"]
 
+KINDS_BEHIND_MAX = 8
+"""Kinds of which records came in since the docket was written: so many are decided again at each look before all items are
+written anew, which costs as much as deciding some twenty of them."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sitting:
@@ -137,7 +141,7 @@ def _brought_up_to_date(
     if admitted.refused:
         return None
     found = judge_again(docket, sitting.charter, admitted.records, kinds)
-    if found is not None and arrivals.kinds:
+    if found is not None and len(arrivals.kinds) > KINDS_BEHIND_MAX:
         _keep(installation, sitting, found, said)
     return found
 
