@@ -55,6 +55,9 @@ class DayCounter:
         self._now = now
         self._book = book
         self._reader = reader
+        self._rates: dict[str, dict[str, list[Watched]]] = {TRAFFIC: {}, TRUTH: {}}
+        for watched in watched_rates(charter):
+            self._rates[watched.closes].setdefault(watched.task_type, []).append(watched)
 
     def count(self, closes: str, days: Sequence[date]) -> bool:
         """Count the first of some days; return whether it is finished.
@@ -72,9 +75,8 @@ class DayCounter:
         for name in self._charter.task_types:
             counts = folded.get(name, TypeDay())
             states = self._book.recall(name, closes, RATE_STATES) or {}
-            for watched in watched_rates(self._charter, closes):
-                if watched.task_type == name:
-                    self._rate(watched, states, counts, read.date)
+            for watched in self._rates[closes].get(name, ()):
+                self._rate(watched, states, counts, read.date)
             if closes == TRUTH:
                 self._confidence(name, states, counts, read.date)
             self._book.remember(name, closes, states)

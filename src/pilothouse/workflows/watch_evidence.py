@@ -20,7 +20,7 @@ from pilothouse.workflows.watch_record import WINDOW, RecordWriter
 from pilothouse.workflows.watch_room import WatchRoom
 from pilothouse.workflows.watch_row import DetectorStatus
 from pilothouse.workflows.watch_rules import TRAFFIC
-from pilothouse.workflows.watch_status import watch_status
+from pilothouse.workflows.watch_status import read_lately, watch_status
 
 __all__ = ["record_watch_evidence", "watch_evidence"]
 
@@ -71,8 +71,10 @@ def watch_evidence(watch: WatchRoom, charter: Charter, now: datetime) -> Iterato
         now: The moment, aware UTC.
     """
     write = RecordWriter(charter, now)
-    status = watch_status(watch.room.watch, charter, now.date())
-    readings = watch.room.watch.readings(charter.agent, since=(now - 2 * WINDOW).date())
+    lately = read_lately(watch.room.watch, charter.agent, now.date())
+    status = watch_status(watch.room.watch, charter, now.date(), readings=lately)
+    since = (now - 2 * WINDOW).date()
+    readings = [one for one in lately if one.day >= since]
     traffic = [one for one in readings if one.detector == "traffic"]
     yield from _drops(write, status.detectors, traffic)
     yield from _delays(write, charter, status.detectors, now)

@@ -21,7 +21,7 @@ from pilothouse.workflows.watch_row import DetectorStatus, kept_promise
 from pilothouse.workflows.watch_rules import watched_rates
 from pilothouse.workflows.watch_typed import claim_rows, label_rows, rate_row
 
-__all__ = ["WatchStatus", "watch_status"]
+__all__ = ["WatchStatus", "read_lately", "watch_status"]
 
 WINDOW_DAYS = 28
 
@@ -47,8 +47,26 @@ class WatchStatus:
     further: tuple[FurtherCost, ...] = ()
 
 
+def read_lately(store: WatchStore, agent: str, today: date) -> Sequence[WatchReading]:
+    """Return the readings that the last 28 counted days of each detector are among, oldest first.
+
+    Labels take days to come, so their last 28 counted days lie further back than those of traffic.
+
+    Args:
+        store: States and readings.
+        agent: Agent id.
+        today: The present day, UTC.
+    """
+    return store.readings(agent, since=today - timedelta(days=2 * WINDOW_DAYS))
+
+
 def watch_status(
-    store: WatchStore, charter: Charter, today: date, *, verdict: AgentVerdict | None = None
+    store: WatchStore,
+    charter: Charter,
+    today: date,
+    *,
+    verdict: AgentVerdict | None = None,
+    readings: Sequence[WatchReading] | None = None,
 ) -> WatchStatus:
     """Return what the detectors of an agent say.
 
@@ -57,13 +75,13 @@ def watch_status(
         charter: The charter in force.
         today: The present day, UTC.
         verdict: The newest verdict, for what it looks at itself; None where only delays are asked for.
+        readings: What `read_lately` returned, where somebody has read it already.
     """
     states = store.states(charter.agent)
     said: dict[tuple[str, str], list[WatchReading]] = {}
-    # Labels take days to come: their last 28 counted days lie further back.
-    for reading in store.readings(charter.agent, since=today - timedelta(days=2 * WINDOW_DAYS)):
+    for reading in read_lately(store, charter.agent, today) if readings is None else readings:
         said.setdefault((reading.task_type, reading.detector), []).append(reading)
-    newest = {key: readings[-WINDOW_DAYS:] for key, readings in said.items()}
+    newest = {key: lately[-WINDOW_DAYS:] for key, lately in said.items()}
     rows = [
         *(
             rate_row(one, states, newest.get((one.task_type, one.metric), ()))
@@ -74,7 +92,7 @@ def watch_status(
         *overall_rows(charter, states, newest, verdict),
     ]
     cost = _all_in(charter, newest)
-    counted = [one for readings in newest.values() for one in readings]
+    counted = [one for lately in newest.values() for one in lately]
     return WatchStatus(
         agent=charter.agent,
         detectors=tuple(kept_promise(charter, row) for row in rows),
