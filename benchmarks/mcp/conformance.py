@@ -118,7 +118,7 @@ def write_tools(folder, url, tools):
     from mcp_site import write_charter
 
     from pilothouse.core.charter.contract import file_digest
-    from pilothouse.runtime.tools.mcp_upstream import manifest_of
+    from pilothouse.runtime.tools.mcp_listing import manifest_of
 
     path = write_charter(folder, url)
     text = path.read_text(encoding="utf-8")

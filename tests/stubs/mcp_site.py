@@ -28,7 +28,7 @@ from pilothouse.ledger.controls import SqlControls
 from pilothouse.ledger.credentials import SqlCredentials
 from pilothouse.ledger.gateway import SqlGatewayStore
 from pilothouse.ledger.ledger import open_ledger
-from pilothouse.runtime.tools.mcp_upstream import manifest_of
+from pilothouse.runtime.tools.mcp_listing import manifest_of
 from pilothouse.settings import load_settings
 from pilothouse.workflows.accept import accept_file
 from pilothouse.workflows.controls import ControlsCache

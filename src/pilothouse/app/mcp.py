@@ -144,7 +144,8 @@ def list_mcp_tools(address: UpstreamAddress) -> list[tuple[str, str, dict[str, o
     """
     import asyncio
 
-    from pilothouse.runtime.tools.mcp_upstream import Upstream, UpstreamGone, manifest_of
+    from pilothouse.runtime.tools.mcp_listing import manifest_of
+    from pilothouse.runtime.tools.mcp_upstream import Upstream, UpstreamGone
 
     async def ask() -> list[tuple[str, str, dict[str, object]]]:
         upstream = Upstream(address)

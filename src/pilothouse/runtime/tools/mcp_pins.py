@@ -13,7 +13,8 @@ from mcp_types import Tool
 from pilothouse.core.charter.contract import UpstreamTool
 from pilothouse.errors import ToolError
 from pilothouse.runtime.tools.governed import GovernedTool
-from pilothouse.runtime.tools.mcp_upstream import Upstream, manifest_of
+from pilothouse.runtime.tools.mcp_listing import manifest_of
+from pilothouse.runtime.tools.mcp_upstream import Upstream
 
 __all__ = ["PINS_LOOKED_AT_EVERY_S", "PinChange", "PinWatch"]
 

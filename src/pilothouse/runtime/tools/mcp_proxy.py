@@ -29,10 +29,11 @@ from pilothouse.ports.tools import ToolCall
 from pilothouse.runtime.span_ids import new_span_id
 from pilothouse.runtime.tools.credentials import CredentialBroker
 from pilothouse.runtime.tools.governed import GovernedTool
+from pilothouse.runtime.tools.mcp_answers import answer_of, data_of
 from pilothouse.runtime.tools.mcp_pins import PinChange, PinWatch
 from pilothouse.runtime.tools.mcp_said import Said, read_said
 from pilothouse.runtime.tools.mcp_servers import UpstreamAddress
-from pilothouse.runtime.tools.mcp_unread import UNREAD_TOOLS, answer_about_unread, answer_of
+from pilothouse.runtime.tools.mcp_unread import UNREAD_TOOLS, answer_about_unread
 from pilothouse.runtime.tools.mcp_upstream import Upstream
 from pilothouse.runtime.tools.pipeline import call_through
 from pilothouse.runtime.tools.runtime import ToolRuntime
@@ -214,7 +215,7 @@ class McpProxy:
             answer = await upstream.call(upstream_tool.tool, dict(call.args), on_progress=on_progress)
             answer = self._without_secrets(answer)
             answers.append(answer)
-            checked.append(_plain(tool, answer))
+            checked.append(data_of(tool, answer))
             return checked[-1]
 
         shown = await drive_async(call_through(self._runtime.door, tool, call), attempt)
@@ -248,31 +249,3 @@ class McpProxy:
 def _wants_progress(context: ServerRequestContext[Any]) -> bool:
     """Whether the caller asked to be told how far a call is; else the server is not asked either."""
     return context.meta is not None and context.meta.get("progress_token") is not None
-
-
-def _plain(tool: GovernedTool, answer: Mapping[str, Any]) -> Any:
-    """Return what the contract is held against: the structured content, or the content where there is none.
-
-    Raises:
-        ToolError: The server says that the call failed, or the content is larger than the contract allows.
-    """
-    content = answer.get("content", [])
-    size = sum(len(str(value)) for part in content for value in part.values())
-    if size > tool.contract.result_bytes_max:
-        raise ToolError(
-            f"{tool.name}: its answer is larger than the contract allows",
-            remedy="Ask for less.",
-            kind="contract_violation",
-            side_effect="none" if tool.effect == "read" else "unknown",
-            subject=tool.name,
-        )
-    if answer.get("isError"):
-        raise ToolError(
-            f"{tool.name}: the server says that the call failed",
-            remedy="Check the arguments, or go on without it.",
-            kind="upstream_bug",
-            side_effect="none" if tool.effect == "read" else "unknown",
-            subject=tool.name,
-        )
-    structured = answer.get("structuredContent")
-    return structured if structured is not None else {"content": content}

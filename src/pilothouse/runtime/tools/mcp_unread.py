@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from mcp_types import Tool, ToolAnnotations
@@ -12,7 +11,7 @@ from pilothouse.errors import ToolError
 from pilothouse.runtime.tools.runtime import ToolRuntime
 from pilothouse.runtime.tools.schema import SchemaCheck
 
-__all__ = ["UNREAD_TOOLS", "answer_about_unread", "answer_of"]
+__all__ = ["UNREAD_TOOLS", "answer_about_unread"]
 
 _NAME = {"type": "string", "maxLength": 400, "description": "`[[hidden 3: …]]`, as a result gave it."}
 _NAMES = {"type": "array", "items": _NAME, "maxItems": 1_000}
@@ -87,17 +86,3 @@ def answer_about_unread(runtime: ToolRuntime, shown: str, args: dict[str, Any], 
     if shown == "pilothouse_matching":
         return {"names": unread.matching(args["names"], args["how"], args["words"])}
     return {"found": unread.extract(args["name"], args["type"])}
-
-
-def answer_of(shown: Any, *, is_error: bool = False) -> dict[str, Any]:
-    """Return what a model may read as an answer of the protocol.
-
-    Args:
-        shown: Plain JSON data.
-        is_error: Whether it is a refusal.
-    """
-    return {
-        "content": [{"type": "text", "text": json.dumps(shown, ensure_ascii=False)}],
-        "structuredContent": shown if isinstance(shown, dict) else {"result": shown},
-        "isError": is_error,
-    }

@@ -15,31 +15,18 @@ from typing import Any, TypeVar
 from mcp.client.client import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp.shared.dispatcher import ProgressFnT
-from mcp.shared.inbound import find_invalid_x_mcp_header, x_mcp_header_map
 from mcp_types import CallToolResult, Tool
 from mcp_types.methods import serialize_server_result
 from mcp_types.version import LATEST_MODERN_VERSION, MODERN_PROTOCOL_VERSIONS
 
-from pilothouse.core.charter.contract import manifest_digest
 from pilothouse.runtime.tools.credentials import CredentialBroker
+from pilothouse.runtime.tools.mcp_listing import is_plain, listed_tools
 from pilothouse.runtime.tools.mcp_servers import UpstreamAddress
 from pilothouse.runtime.tools.mcp_sign_in import signed_in
 from pilothouse.runtime.tools.mcp_stateless import CLIENT, StatelessCalls
 from pilothouse.runtime.tools.mcp_wire import Wire
 
-__all__ = [
-    "PAGES_MAX",
-    "TOOLS_MAX",
-    "Upstream",
-    "UpstreamGone",
-    "manifest_of",
-]
-
-PAGES_MAX = 20
-"""Pages of a list of tools; a server that has more has no end."""
-
-TOOLS_MAX = 500
-"""No model can choose among more."""
+__all__ = ["Upstream", "UpstreamGone"]
 
 CONNECT_S = 10.0
 LIST_S = 10.0
@@ -52,18 +39,6 @@ T = TypeVar("T")
 
 class UpstreamGone(ConnectionError):
     """The server cannot be reached, or went away during a call."""
-
-
-def manifest_of(tool: Tool) -> str:
-    """Return the digest of everything that a server says about a tool; see `manifest_digest`."""
-    said = tool.model_dump(mode="json", by_alias=True, exclude_none=True)
-    return manifest_digest(
-        tool.name,
-        description=tool.description,
-        input_schema=said.get("inputSchema"),
-        output_schema=said.get("outputSchema"),
-        annotations=said.get("annotations"),
-    )
 
 
 class Upstream:
@@ -88,15 +63,15 @@ class Upstream:
         """How often the server said that its list of tools is another one."""
 
     async def tools(self) -> list[Tool]:
-        """Return what the server says about its tools, at most `TOOLS_MAX` from `PAGES_MAX` pages.
+        """Return what the server says about its tools, as far as anybody reads; see `listed_tools`.
 
         Raises:
             UpstreamGone: It is not there.
             TimeoutError: It does not answer.
         """
         async with asyncio.timeout(LIST_S):
-            found = await self._asked(_list)
-        self._plain = {tool.name: tool for tool in found if _is_plain(tool)}
+            found = await self._asked(listed_tools)
+        self._plain = {tool.name: tool for tool in found if is_plain(tool)}
         return found
 
     async def call(
@@ -247,23 +222,6 @@ class Upstream:
         for waits in self._taken():
             if not waits.done():
                 waits.set_exception(gone)
-
-
-async def _list(client: Client) -> list[Tool]:
-    found: list[Tool] = []
-    cursor: str | None = None
-    for _ in range(PAGES_MAX):
-        page = await client.list_tools(cursor=cursor)
-        found.extend(page.tools)
-        cursor = page.next_cursor
-        if cursor is None or len(found) >= TOOLS_MAX:
-            break
-    return found[:TOOLS_MAX]
-
-
-def _is_plain(tool: Tool) -> bool:
-    """Whether no argument of a tool travels as a header as well; that is the SDK's to know."""
-    return find_invalid_x_mcp_header(tool.input_schema) is None and not x_mcp_header_map(tool.input_schema)
 
 
 def _is_broken(error: BaseException) -> bool:
