@@ -85,11 +85,15 @@ def read_run(counter: ContextCounter, recorded: RecordedRun) -> tuple[ContextCou
         read = sum(usage.get(name, 0) for name in ("input", "cache_read", "cache_creation"))
         asked: Mapping[str, Any] = call.shortened or call.document
         model = call.response.model or str(call.document.get("model"))
-        estimate = counter.estimate(model, asked)
+        try:
+            estimate = counter.estimate(model, asked)
+            counter.learn(model, asked, read)
+        except RecursionError:  # arguments of tools may nest as deep as they like
+            unknown += 1
+            continue
         if place and read:
             errors.append(abs(estimate.median - read) / read)
         inputs += 1
         edited += call.shortened is not None
         cut += is_read_short(estimate, read)
-        counter.learn(model, asked, read)
     return ContextCount(inputs=inputs, unknown=unknown, edited=edited, cut=cut), errors

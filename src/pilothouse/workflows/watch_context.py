@@ -19,6 +19,7 @@ from pilothouse.ports.runlog import RunLog
 from pilothouse.ports.watch import WatchState, WatchStep, WatchStore
 from pilothouse.runtime.context.counting import ContextCounter
 from pilothouse.workflows.context_reading import ContextCount, read_run
+from pilothouse.workflows.every_agent import for_every_agent
 
 __all__ = ["CONTEXT", "CONTEXT_EVERY_S", "ENDED_AFTER", "ContextDays", "ContextWatch"]
 
@@ -133,10 +134,13 @@ class ContextWatch:
 
         Args:
             now: The moment, aware UTC.
+
+        Raises:
+            PilothouseError: The first agent for which it failed, after all others have been looked at.
         """
         whole = self._store.whole()
-        return sum(
-            self._agent(record.agent, whole.get(record.agent, {}), now) for record in self._ledger.charters()
+        return for_every_agent(
+            self._ledger, lambda record: self._agent(record.agent, whole.get(record.agent, {}), now)
         )
 
     def _agent(self, agent: str, states: Mapping[str, WatchState], now: datetime) -> int:

@@ -14,6 +14,7 @@ from pilothouse.core.evidence.run_log import ModelRequest, ModelResponse, RunOpe
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.verdict.readiness import decide
 from pilothouse.core.verdict.verdict import Status
+from pilothouse.runtime.context.counting import ContextCounter
 from pilothouse.runtime.runlog.recorder import Recorder
 from pilothouse.workflows import watch_context
 from pilothouse.workflows.in_force import charter_in_force
@@ -124,3 +125,19 @@ def test_days_past_the_window_are_forgotten_and_cuts_are_told_at_once(room, log,
     kept = [one for one in room.installation.ledger.evidence(AGENT) if one.kind == "truncation"]
     newest = max(kept, key=lambda one: one.recorded_at)
     assert (len(kept), newest.n, newest.good) == (2, 2, 1)
+
+
+def test_an_input_that_nests_too_deep_to_be_counted_stops_nothing(room, log, clock, monkeypatch):
+    record(log, 1, (100,), clock() - timedelta(hours=2))
+    record(log, 2, (100,), clock() - timedelta(hours=2))
+    estimate, asked = ContextCounter.estimate, []
+
+    def deep(counter, model, request):
+        asked.append(model)
+        if len(asked) == 1:
+            raise RecursionError
+        return estimate(counter, model, request)
+
+    monkeypatch.setattr(ContextCounter, "estimate", deep)
+    assert looked(room, log, clock) == 2
+    assert (days_of(room).count().inputs, days_of(room).count().unknown) == (1, 1)
