@@ -116,6 +116,7 @@ def receive_telemetry(settings: Settings) -> Iterator[str]:
 
     with open_ledger(settings.ledger_url) as ledger, server.bind(settings.host, 0) as listener:
         node = open_node(settings.lake_folder, SystemClock(), prices=priced_by(PriceList(ledger).read))
+        node.reprice(since_ns=0)  # as a server does when it starts: a price may have been added since
         app = server.compose(
             otlp=otlp_app(node),
             pages=server.only_says("The demo is running; its pages come with `pilothouse up --demo`.\n"),

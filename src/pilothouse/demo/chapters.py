@@ -26,6 +26,7 @@ from pilothouse.demo.repair import (
 )
 from pilothouse.demo.stage import Stage
 from pilothouse.demo.traffic import INCIDENT_DAY, PHASE_DAY, PROMOTION_DAY, RECOVERED_DAY, REPAIR_DAY
+from pilothouse.demo.triage_model import SWAPPED_MODEL
 from pilothouse.demo.trial import ERP_VARIABLE, PROMPT_VARIABLE
 from pilothouse.workflows.assess import Assessment
 
@@ -70,11 +71,16 @@ def repair(stage: Stage, model: ModelServer) -> None:
     )
     stage.say(
         day,
-        "the charter now asks for 95 % of tasks to be checked: an invoice in dispute is booked after its week is over",
+        "the charter now asks for 95 % of tasks to be checked, since disputed invoices are booked late, and promises "
+        "alerts as early as this volume allows",
     )
     narrow_charter(place)
     narrow_prompt(place)
     stage.type(day, "verdict", AGENT, "--charter", str(place.charter), hour=7.0, expects=None)
+    stage.type(
+        day, "price", "openai", SWAPPED_MODEL, "--input", "3.00", "--cache-read", "0.30", "--output", "12.00",
+        "--reasoning", "12.00", "--from", f"{stage.began_at:%Y-%m-%d}", "--source", "the provider's invoice", hour=7.0,
+    )  # fmt: skip
     for item, person in SIGNATURES:
         stage.type(day, "evidence", "attest", item, "--as", person, "--yes", hour=7.1)
     write_directory(place.home / "directory.csv")
@@ -160,7 +166,9 @@ def enter_phase(stage: Stage) -> None:
 
 
 def promote(stage: Stage, model: ModelServer) -> None:
-    """Four weeks of phase 1 are over: collect what phase 2 asks for, look at its gate, approve."""
+    """Four weeks of phase 1 are over: collect what phase 2 asks for, look at its gate, approve; what the incident made
+    necessary is over, which the verdict says by itself.
+    """
     day = PROMOTION_DAY
     _collect(stage, day)
     stage.type(day, "gaps", "audit", hour=HOUR)
@@ -176,6 +184,7 @@ def promote(stage: Stage, model: ModelServer) -> None:
             "--rate", "60", "--max-cases", "100", "--skip-idle", "--journal", str(stage.place.home / "trials.db"), hour=HOUR, expects=None,
         )  # fmt: skip
     _ask(stage, "2", day, approvers=("dana", "vp"))
+    stage.act(day, HOUR + 0.1)
 
 
 HOUR = 6.0

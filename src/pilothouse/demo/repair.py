@@ -30,6 +30,18 @@ _NARROWER = (
     ("[po_invoice, non_po_invoice, credit_note]", "[po_invoice]"),
     ("sampling: {rate: 1.0,", "sampling: {rate: 0.95,"),
     ('sources: "?"', "sources: []"),
+    (
+        "detector: drop, severity: sev1, runbook: runbooks/quality.md, detect_within: 21d",
+        "detector: drop, severity: sev1, runbook: runbooks/quality.md, detect_within: 90d",
+    ),
+    (
+        "runbook: runbooks/completion.md, detect_within: 21d",
+        "runbook: runbooks/completion.md, detect_within: 30d",
+    ),
+    ("runbook: runbooks/truth.md, detect_within: 14d", "runbook: runbooks/truth.md, detect_within: 30d"),
+    ("runbook: runbooks/cost.md}", "runbook: runbooks/cost.md, detect_within: 7d}"),
+    ("runbook: runbooks/escalation.md}", "runbook: runbooks/escalation.md, detect_within: 60d}"),
+    ("runbook: runbooks/model.md}", "runbook: runbooks/model.md, detect_within: 1d}"),
     ('game_day_by: "?"', "game_day_by: 2033-01-15"),
     (
         "judges: [{name: rubric-v3, pin: {provider: other, model: other-judge-2026-03-03}, card_max_age: 90d}]",

@@ -31,7 +31,7 @@ from pilothouse.reports.executive import ExecutivePage, Facts, build_executive, 
 from pilothouse.reports.html_report import render_report
 from pilothouse.reports.pdf import render_pdf
 from pilothouse.reports.weekly import Week, WeeklyNote, build_weekly
-from pilothouse.workflows.act_log import read_acts
+from pilothouse.workflows.act_log import shown_acts
 from pilothouse.workflows.assess import Assessment
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.value import show_value
@@ -176,7 +176,7 @@ def show_weekly(installation: Installation, found: Assessment, *, corrections: s
     """
     verdict, charter = found.verdict, found.charter
     server = read_server(installation.settings.home)
-    acts = read_acts(installation.ledger, charter.agent).values()
+    acts = [one.act for one in shown_acts(installation.ledger, charter.agent) if not one.lifted_by]
     return build_weekly(
         Week(
             charter=charter,

@@ -18,6 +18,7 @@ from json_texts import strings_in
 from pdf_text import pdf_text
 from rich.console import Console
 
+from pilothouse.core.action.demotion import Act, ActState, Move
 from pilothouse.core.evidence.task import CostState
 from pilothouse.core.verdict.framework import FRAMEWORK
 from pilothouse.core.verdict.stall import Stall, StallLevel
@@ -33,6 +34,7 @@ from pilothouse.reports.view_models import page_json
 from pilothouse.settings import load_settings
 from pilothouse.testing import EXAMPLE_NOW, FixedClock, MemoryLake, MemoryLedger, example_task
 from pilothouse.workflows.accept import accept_file
+from pilothouse.workflows.act_log import write_act
 from pilothouse.workflows.assess import assess
 from pilothouse.workflows.corrections_week import CorrectionsWeek, corrections_in_words
 from pilothouse.workflows.installation import Installation
@@ -167,6 +169,22 @@ def test_the_note_tells_what_corrections_achieved_where_people_review(installati
 def test_the_note_names_the_change_since_last_week(installation, found):
     assess(installation, AGENT, NOW - timedelta(days=7))
     assert "after NOT ENOUGH EVIDENCE in pilot a week ago" in show_weekly(installation, found).status.plain
+
+
+def test_the_note_names_a_pause_until_a_person_has_ended_it(tmp_path):
+    ledger, began = MemoryLedger(), NOW - timedelta(days=2)
+    accept_file(ledger, CHARTER, NOW - timedelta(days=40), actor="test")
+    home = load_settings({}, home=tmp_path)
+    made = Installation(settings=home, clock=FixedClock(), lake=MemoryLake(), ledger=ledger)
+    act = Act(
+        state=ActState.DONE, move=Move.PAUSE, requirement="MON-2", phase=None, version=None, since=began,
+        due_at=began, at=began, sentence="A mistake that must never happen.", remedy=f"pilothouse resume {AGENT}",
+    )  # fmt: skip
+    write_act(ledger, AGENT, act)
+    found = assess(made, AGENT, NOW, freeze=False)
+    assert "pause because of MON-2" in show_weekly(made, found).status.plain
+    ledger.record(kind="agent.resumed", agent=AGENT, at=NOW - timedelta(days=1), actor="dana", document="{}")
+    assert "pause" not in show_weekly(made, found).status.plain
 
 
 def test_the_map_covers_only_what_evidence_covers_and_says_what_nobody_checked(found):
