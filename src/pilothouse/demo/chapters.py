@@ -1,20 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The chapters after the failed verdict: repair, phase 1, an incident, the way back, and phase 2.
+"""The chapters between the gates: the repair after the failed verdict, an incident in phase 1, and the way back.
 
-Each step is a command that a user can type, at a simulated moment; where a person must sign or approve, the demo
-plays that person and says so. What is not proved is not made up: the sponsor waives it in her name, for thirty days.
+Each step is a command that a user can type, at a simulated moment; where a person must sign or answer, the demo plays
+that person and says so.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import timedelta
-from pathlib import Path
-
-from pilothouse.core.verdict.framework import NOT_WAIVABLE
 from pilothouse.demo.model_server import ModelServer
 from pilothouse.demo.place import AGENT
 from pilothouse.demo.repair import (
@@ -25,12 +17,11 @@ from pilothouse.demo.repair import (
     write_directory,
 )
 from pilothouse.demo.stage import Stage
-from pilothouse.demo.traffic import INCIDENT_DAY, PHASE_DAY, PROMOTION_DAY, RECOVERED_DAY, REPAIR_DAY
+from pilothouse.demo.traffic import INCIDENT_DAY, RECOVERED_DAY, REPAIR_DAY
 from pilothouse.demo.triage_model import SWAPPED_MODEL
-from pilothouse.demo.trial import ERP_VARIABLE, PROMPT_VARIABLE
-from pilothouse.workflows.assess import Assessment
+from pilothouse.demo.trial_runs import TARGET, compare_cases, labelled, trials
 
-__all__ = ["enter_phase", "fail_in_phase", "promote", "recover", "repair"]
+__all__ = ["fail_in_phase", "recover", "repair"]
 
 SIGNATURES = (
     ("EVAL-4", "vp"), ("EVAL-4", "dana"), ("OWN-1", "dana"), ("OWN-4", "dana"), ("OWN-5", "vp"),
@@ -42,23 +33,6 @@ SIGNATURES = (
 RUNBOOKS = tuple(
     f"runbooks/{name}.md" for name in ("quality", "completion", "truth", "cost", "escalation", "model")
 )
-TARGET = "python:pilothouse.demo.trial:answer"
-WAIVED_FOR = timedelta(days=29)
-REASONS = {
-    "1": "Phase 1 takes the mail of one team; each of these is due before phase 2.",
-    "2": "Phase 2 takes the mail of one department; each of these is due within the month.",
-}
-MINUTES = {
-    "quality": ("dana", "Quality, completion and truth of the week held; nobody asked for a change."),
-    "owner": ("dana", "The owner went through every requirement that is waived and named a day for each."),
-    "sponsor": ("vp", "The sponsor saw cost, volume and the incident, and wants phase 2 to be entered."),
-    "permissions": ("sam", "Permissions were read line by line; the agent keeps the four tools that it has."),
-    "runbooks": (
-        "sam",
-        "All six runbooks were followed in a drill; the one on truth names the ERP's screen.",
-    ),
-}
-"""Who keeps which minutes before phase 2, and what they say."""
 
 
 def repair(stage: Stage, model: ModelServer) -> None:
@@ -119,108 +93,13 @@ def _pass_gate(stage: Stage, model: ModelServer) -> None:
     place, cases = stage.place, stage.place.home / "cases.jsonl"
     received = f"{stage.moment(REPAIR_DAY):%Y-%m-%d %H:%M}"
     write_cases(place, cases, received=received)
-    with _trials(stage, model):
-        stage.type(REPAIR_DAY, "dataset", "add", str(_labelled(stage)), str(cases), hour=7.4, at_home=False)
-        _compare_cases(stage, REPAIR_DAY, 7.4)
+    with trials(stage, model):
+        stage.type(REPAIR_DAY, "dataset", "add", str(labelled(stage)), str(cases), hour=7.4, at_home=False)
+        compare_cases(stage, REPAIR_DAY, 7.4)
         stage.type(
             REPAIR_DAY, "gate", "--candidate", TARGET, "--candidate-version", stage.version(),
-            "--dataset", str(_labelled(stage)), "--charter", str(place.charter),
+            "--dataset", str(labelled(stage)), "--charter", str(place.charter),
             "--scorer", "exact", "--journal", str(place.home / "trials.db"), hour=7.5, expects=None,
-        )  # fmt: skip
-
-
-def _labelled(stage: Stage) -> Path:
-    return stage.place.agent_folder / "datasets" / "labelled"
-
-
-def _compare_cases(stage: Stage, day: int, hour: float) -> None:
-    """Look whether cases leak into the prompt, and whether they look like the traffic."""
-    shown = str(stage.place.prompt)
-    stage.type(day, "dataset", "show", str(_labelled(stage)), "--shown", shown, "--record", AGENT, hour=hour)
-
-
-@contextmanager
-def _trials(stage: Stage, model: ModelServer) -> Iterator[None]:
-    """Give the trials a copy of the ERP and the provider's address, and take both away again."""
-    copy = stage.place.home / "erp-of-trials.sqlite"
-    shutil.copyfile(stage.place.erp, copy)
-    given = {
-        ERP_VARIABLE: str(copy),
-        PROMPT_VARIABLE: str(stage.place.prompt),
-        "OPENAI_BASE_URL": model.base_url,
-        "OPENAI_API_KEY": "offline",
-    }
-    before = {name: os.environ.get(name) for name in given}
-    os.environ.update(given)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
-
-
-def enter_phase(stage: Stage) -> None:
-    """Look at the gate of phase 1, and approve."""
-    _collect(stage, PHASE_DAY)
-    _ask(stage, "1", PHASE_DAY, approvers=("dana",))
-
-
-def promote(stage: Stage, model: ModelServer) -> None:
-    """Four weeks of phase 1 are over: collect what phase 2 asks for, look at its gate, approve; what the incident made
-    necessary is over, which the verdict says by itself.
-    """
-    day = PROMOTION_DAY
-    _collect(stage, day)
-    stage.type(day, "gaps", "audit", hour=HOUR)
-    with stage.people(day, HOUR):
-        stage.type(day, "drill", "game-day", "--wait", "30", hour=HOUR, expects=None)
-    stage.type(day, "evidence", "attest", "OWN-6", "--as", "vp", "--yes", hour=HOUR)
-    for review, (person, text) in MINUTES.items():
-        stage.type(day, "minutes", review, "--as", person, "--text", text, hour=HOUR)
-    with _trials(stage, model):
-        stage.type(
-            day, "load", TARGET, "--times", "10", "--target-version", stage.version(), "--dataset",
-            str(_labelled(stage)), "--charter", str(stage.place.charter), "--scorer", "exact",
-            "--rate", "60", "--max-cases", "100", "--skip-idle", "--journal", str(stage.place.home / "trials.db"), hour=HOUR, expects=None,
-        )  # fmt: skip
-    _ask(stage, "2", day, approvers=("dana", "vp"))
-    stage.act(day, HOUR + 0.1)
-
-
-HOUR = 6.0
-"""Hour of the day at which a gate is looked at."""
-
-
-def _collect(stage: Stage, day: int) -> None:
-    """Collect what every gate asks for on its day."""
-    stage.verify(day, HOUR)
-    stage.plant_canary(day, HOUR)
-    stage.type(day, "audit", "verify", hour=HOUR)
-    stage.type(day, "report", "executive", AGENT, hour=HOUR)
-    stage.type(day, "report", "residency", AGENT, hour=HOUR)
-    _compare_cases(stage, day, HOUR)
-    stage.type(day, "dataset", "tail", hour=HOUR)
-    stage.type(day, "watch", "tick", hour=HOUR)
-
-
-def _ask(stage: Stage, phase: str, day: int, *, approvers: tuple[str, ...]) -> None:
-    """Waive what is not proved, look at the gate, approve."""
-    _waive(stage, stage.judge(day, HOUR, freeze=False), phase, day)
-    stage.type(day, "phase", "request", phase, AGENT, "--as", "dana", hour=HOUR)
-    for person in approvers:
-        stage.type(day, "phase", "approve", AGENT, "--as", person, hour=HOUR)
-
-
-def _waive(stage: Stage, found: Assessment, phase: str, day: int) -> None:
-    """Let the sponsor waive, in one command, what the gate asks for and nothing proves yet."""
-    gate = next(one for one in found.verdict.gates if one.gate == phase)
-    waived = {one.requirement for one in found.verdict.requirements if one.waiver is not None}
-    left = [name for name in (*gate.breached, *gate.no_evidence) if name not in waived | NOT_WAIVABLE]
-    if left:
-        until = stage.moment(day, HOUR) + WAIVED_FOR
-        stage.type(
-            day, "evidence", "waive", *left, "--agent", AGENT, "--as", "vp", "--until", f"{until:%Y-%m-%d}",
-            "--reason", REASONS[phase], hour=HOUR,
         )  # fmt: skip
 
 

@@ -20,8 +20,9 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from pilothouse.core.verdict.verdict import AgentVerdict
-from pilothouse.demo.chapters import enter_phase, fail_in_phase, promote, recover, repair
+from pilothouse.demo.chapters import fail_in_phase, recover, repair
 from pilothouse.demo.furnish import furnish
+from pilothouse.demo.gates import enter_phase, promote
 from pilothouse.demo.model_server import ModelServer
 from pilothouse.demo.parts import DemoParts, Step
 from pilothouse.demo.place import AGENT, DemoPlace, claim_place, find_place, mark_finished, read_beginning
