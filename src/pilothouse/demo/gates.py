@@ -64,6 +64,7 @@ def promote(stage: Stage, model: ModelServer) -> None:
             "--rate", "60", "--max-cases", "100", "--skip-idle", "--journal", str(stage.place.home / "trials.db"), hour=HOUR, expects=None,
         )  # fmt: skip
     _ask(stage, "2", day, approvers=("dana", "vp"))
+    stage.judge(day, HOUR + 0.1)
     stage.act(day, HOUR + 0.1)
 
 
