@@ -25,6 +25,8 @@ DEMO = Path(__file__).parents[2] / "src/pilothouse/demo/charter"
 GRPC = ("--grpc-port", "0")
 MODEL, AGENT = "acme-large-2026-04-12", "ap-invoice-triage"
 SECRET = "sk-canary-11d2ff07"
+EVENTS = 3
+"""Of each run of one call: its beginning, the request, the answer."""
 
 
 def pilothouse(home, *words):
@@ -61,6 +63,14 @@ def test_a_base_url_and_a_key_are_enough(tmp_path):
             pilothouse(home, "pause", AGENT)
             time.sleep(2.0)
             assert [ask(door, key)[0] for door in doors] == [403, 403]
+            with urllib.request.urlopen(f"{apart}/metrics", timeout=20) as counters:
+                counted = dict(line.split() for line in counters.read().decode().splitlines())
+            assert counted["pilothouse_gateway_events_recorded"] == str(EVENTS * 30)
+            assert (
+                counted["pilothouse_gateway_events_lost"]
+                == counted["pilothouse_gateway_record_restarts"]
+                == "0"
+            )
     tasks = pilothouse(home, "traces", "--agent", AGENT)
     assert "where is it?" in tasks
     said = pilothouse(home, "verdict", AGENT, "--json")
