@@ -39,7 +39,7 @@ from pilothouse.demo.traffic import (
 from pilothouse.demo.triage_model import PINNED_MODEL, SWAPPED_MODEL
 from pilothouse.ports.lake import TaskFilter
 from pilothouse.settings import load_settings
-from pilothouse.workflows.act_log import ACTED
+from pilothouse.workflows.act_log import ACTED, shown_acts
 from pilothouse.workflows.phase_log import phase_events
 from pilothouse.workflows.signing import waivers_of
 
@@ -306,6 +306,9 @@ def test_the_shortcut_around_the_gate_was_paused_by_its_verdict_and_told_to_peop
         acts = [
             Act.model_validate_json(row.document) for row in installation.ledger.decisions(AGENT, kind=ACTED)
         ]
+        assert shown_acts(installation.ledger, AGENT) == (), (
+            "phase 2 begins with nothing left of the incident"
+        )
     assert {act.move for act in acts} >= {Move.PAUSE, Move.ROLL_BACK}
     assert all(act.incident for act in acts if act.move in {Move.PAUSE, Move.ROLL_BACK})
     shortcut = [task for task in tasks if day_of(task, began) == INCIDENT_DAY]
