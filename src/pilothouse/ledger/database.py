@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.pool import PoolProxiedConnection
 
 from pilothouse.ledger.engine import WRITE_OPTION
 from pilothouse.ledger.translation import translated
@@ -27,7 +26,7 @@ class Database:
     def __init__(self, engine: Engine, subject: str) -> None:
         self.engine = engine
         self.subject = subject
-        self._watcher: PoolProxiedConnection | None = None
+        self._watcher: Connection | None = None
         self._watching = threading.Lock()
 
     @contextmanager
@@ -48,8 +47,20 @@ class Database:
         """Whether it is kept by a server with a clock of its own."""
         return self.engine.dialect.name == "postgresql"
 
+    @contextmanager
+    def write_no_news(self) -> Iterator[Connection]:
+        """Open a transaction that writes what `state` need not tell: a sign of life, every other second."""
+        if self.is_postgres:
+            with self.write() as connection:
+                yield connection
+            return
+        with translated(self.subject), self._watching:
+            watcher = self._own_connection().execution_options(**{WRITE_OPTION: True})
+            with watcher.begin():
+                yield watcher
+
     def state(self) -> str:
-        """Return a text that is another one once anybody, this process or another, has written anything.
+        """Return a text that is another one once anybody, this process or another, has written something new.
 
         It names no record: whoever holds the text of an earlier look and reads the same one now need not look again.
         """
@@ -57,13 +68,15 @@ class Database:
             with self.read() as connection:
                 return str(connection.execute(text("SELECT pg_current_snapshot()")).scalar_one())
         with translated(self.subject), self._watching:
-            return str(self._own_connection().cursor().execute("PRAGMA data_version").fetchone()[0])
+            watcher = self._own_connection().execution_options(**{WRITE_OPTION: False})
+            with watcher.begin():
+                return str(watcher.exec_driver_sql("PRAGMA data_version").scalar_one())
 
-    def _own_connection(self) -> PoolProxiedConnection:
-        """Return a connection that nothing is ever written on: SQLite tells each of what the *others* wrote."""
+    def _own_connection(self) -> Connection:
+        """Return the connection that watches: SQLite tells each what the *others* wrote, and none what it wrote itself."""
         if self._watcher is None:
-            self._watcher = self.engine.raw_connection()
-            self._watcher.detach()
+            self._watcher = self.engine.connect()
+            self._watcher.detach()  # it is kept, and takes nobody's place in the pool
         return self._watcher
 
     def close(self) -> None:

@@ -127,7 +127,7 @@ class SqlWork:
 
     def acquire(self, name: str, holder: str) -> Lease | None:
         """Take a lease that is free, expired or already ours, or renew it; None while another one has it."""
-        with self._database.write() as connection:
+        with self._database.write_no_news() as connection:
             now = self._now(connection)
             row = connection.execute(select(leases).where(leases.c.name == name).with_for_update()).first()
             lease = Lease(

@@ -62,6 +62,9 @@ _LIVE = frozenset({"incidents", "incident", "controls", "review"})
 """Pages on which something may wait for somebody: they fetch themselves again when they have changed."""
 
 
+_REVIEWS = frozenset({"review", "review_item"})
+"""Pages of the reviewer, with a script of their own."""
+
 _ON_PAPER = frozenset({"executive", "incident", "readiness", "value"})
 """Pages that are handed on as PDF: their route says so too."""
 
@@ -161,6 +164,7 @@ class Frame:
         text = self._text(
             title=page.title,
             is_live=page.name in _LIVE,
+            has_review=page.name in _REVIEWS,
             name=shown_as(page.name),
             agent=page.agent,
             menu=agent_menu(page.agent, self._served, governed=governed),
@@ -197,6 +201,7 @@ class Frame:
         text = self._text(
             title=title,
             is_live=False,
+            has_review=False,
             name="error",
             agent=None,
             menu=(),
