@@ -61,10 +61,10 @@ def _agents(by_digest: Mapping[str, Evidence]) -> dict[str, None]:
 
 
 def _announce(connection: Connection, by_digest: Mapping[str, Evidence], agent: str) -> int:
-    """Name the records of an agent in the audit log; return the position of the first entry."""
+    """Name the records of an agent in the audit log; return the number of the first entry, from 1 on."""
     own = [digest for digest, record in by_digest.items() if record.agent == agent]
     at = max(by_digest[digest].recorded_at for digest in own)
-    return min(
+    return 1 + min(
         append_record(
             connection,
             kind="evidence.recorded",

@@ -90,7 +90,8 @@ evidence = Table(
     Index(None, "agent", "about", "window_to_us", "recorded_us"),
 )
 """What was measured or signed; the digest makes equal content one row. The columns behind the document are made of the document
-itself (`evidence_index.py`); `arrived` is the position of the entry of the audit log that names it, which only ever grows."""
+itself (`evidence_index.py`); `arrived` is the number, from 1 on, of the
+entry of the audit log that names it, and only ever grows."""
 
 standing_evidence = Table(
     "standing_evidence",

@@ -134,6 +134,15 @@ def test_nothing_new_decides_nothing_and_a_lapse_comes_by_itself(place, monkeypa
     assert '"reason":"stale"' in carried(place, record, [], at)
 
 
+def test_the_first_record_of_an_installation_is_seen(place):
+    """Its entry is the first of the audit log when the charter was accepted without one."""
+    record = accept(place, CHARTER.read_text(encoding="utf-8"), NOW - 24 * HOUR)
+    carried(place, record, [], NOW)
+    place.ledger.add_evidence([one for one in HELD if one.kind == "audit.verified"])
+    at = NOW + HOUR
+    assert carried(place, record, [], at) == anew(place, record, [], at)
+
+
 def test_a_docket_comes_back_equal_and_one_of_another_program_is_none(place):
     record = accept(place, CHARTER.read_text(encoding="utf-8"), NOW - 24 * HOUR)
     place.ledger.add_evidence(HELD)
