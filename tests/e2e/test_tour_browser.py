@@ -8,18 +8,11 @@ import re
 import page_world as world
 import pytest
 from source_tree import ROOT
-
-from pilothouse.reports.tour import JOURNEYS
+from tour_walk import STEPS, WHO, sentence_of, steady, take_step
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("tour")]
 
 SHOTS = ROOT / "artifacts" / "tour"
-WHO = (None, "dana", "lee", None, "vp")
-"""Who walks each journey: most pages are read without signing in."""
-
-STEPS = [
-    (number, step) for number, (_, steps) in enumerate(JOURNEYS.values(), 1) for step in range(len(steps))
-]
 
 
 @pytest.fixture(scope="module")
@@ -47,28 +40,12 @@ def walkers(browser, filled_site):
         page.context.close()
 
 
-def sentence_of(page):
-    return page.locator(".sentence").first.inner_text().removesuffix("Proof").strip()
-
-
-def steady(sentence):
-    """Leave out how many records came since the last verification: each walker who signs in is one."""
-    return re.sub(r"[\d,]+ came since", "some came since", sentence)
-
-
 @pytest.mark.parametrize(("number", "step"), STEPS)
 def test_each_step_of_each_journey_opens_and_says_what_the_tour_promised(walkers, number, step):
     page = walkers(WHO[number - 1])
-    page.goto(f"{page.base}/")
-    page.get_by_role("link", name="Tour").click()
-    row = page.locator(f"#journey-{number} tbody tr").nth(step)
-    promised = row.locator("td").last.inner_text().strip()
-    link = row.get_by_role("link")
-    name = link.inner_text()
-    link.click()
-    page.wait_for_url(lambda url: "/tour" not in url)
+    name, promised = take_step(page, page.base, number, step)
     SHOTS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=SHOTS / f"{number}-{step + 1}-{name.lower().replace(' ', '-')}.png", full_page=True)
+    page.screenshot(path=SHOTS / f"{number}-{step + 1}-{name}.png", full_page=True)
     assert page.locator("h1").count() == 1
     assert page.locator("h1").inner_text()
     if promised:

@@ -15,9 +15,9 @@ import time
 import pytest
 from source_tree import ROOT
 from started_server import started_server
+from tour_walk import STEPS, WHO, sentence_of, steady, take_step
 
 from pilothouse.demo.place import AGENT
-from pilothouse.reports.tour import JOURNEYS
 
 pytestmark = [
     pytest.mark.browser,
@@ -27,12 +27,6 @@ pytestmark = [
 ]
 
 SHOTS = ROOT / "artifacts" / "tour-live"
-WHO = (None, "dana", "lee", None, "vp")
-"""Who walks each journey: most pages are read without signing in."""
-
-STEPS = [
-    (number, step) for number, (_, steps) in enumerate(JOURNEYS.values(), 1) for step in range(len(steps))
-]
 BASE = f"/agents/{AGENT}"
 READS = 3
 """How often a promise is compared: recurring work may write between the tour and the page it names."""
@@ -85,37 +79,18 @@ def shoot(page, name):
     page.screenshot(path=SHOTS / f"{name}.png", full_page=True)
 
 
-def sentence_of(page):
-    return page.locator(".sentence").first.inner_text().removesuffix("Proof").strip()
-
-
-def steady(sentence):
-    """Leave out what every sign-in and every tick moves: how much came to the record since it was verified."""
-    return re.sub(r"[\d,]+ came since", "some came since", sentence)
-
-
-def take_step(page, address, number, step):
-    """Open a step from the tour's own link, and return what the tour promised and what the page says."""
-    page.goto(f"{address}/")
-    page.get_by_role("link", name="Tour").click()
-    row = page.locator(f"#journey-{number} tbody tr").nth(step)
-    promised = row.locator("td").last.inner_text().strip()
-    row.get_by_role("link").click()
-    page.wait_for_url(lambda url: "/tour" not in url)
-    return promised, sentence_of(page)
-
-
 @pytest.mark.parametrize(("number", "step"), STEPS)
 def test_each_step_opens_from_the_tour_and_says_what_it_promised(walker, address, number, step):
     page = walker(WHO[number - 1])
     for _ in range(READS):
-        promised, said = take_step(page, address, number, step)
+        name, promised = take_step(page, address, number, step)
+        said = sentence_of(page)
         if not promised or steady(promised) == steady(said):
             break
         time.sleep(1.0)
     else:
         pytest.fail(f"the tour promised {promised!r}, the page says {said!r}")
-    shoot(page, f"{number}-{step + 1}-{page.locator('h1').inner_text().lower().replace(' ', '-')}")
+    shoot(page, f"{number}-{step + 1}-{name}")
     assert said
     assert page.locator("h1").count() == 1
     assert page.troubles == []

@@ -90,6 +90,7 @@ def test_one_item_goes_back_to_everybody_and_who_has_it_open_is_named_before(sit
     dana = client_of(site, "dana")
     page = dana.get(f"{PATH}?item={held.item.item_id}")
     assert "has it open and loses it" in page.text
+    assert "/static/review." not in page.text, "the script of the review form is not for this page"
     post(dana, item=held.item.item_id, to="dana")
     assert held.item.item_id not in mine(site, None)
     post(dana, item=held.item.item_id, to="everybody")
