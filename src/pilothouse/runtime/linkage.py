@@ -21,14 +21,14 @@ from pilothouse.core.evidence.run_log import IdentitySource
 
 __all__ = ["CallLinker", "Conversation", "RunLinker", "consumed_ids", "handed_ids", "message_digests"]
 
-LINKS_MAX = 100_000
+LINKS_MAX = 60_000
 """Ids and digests remembered, about 180 bytes each; the oldest are forgotten first. One or two come with a call."""
 
 LINK_LIFE_S = 86_400.0
 """A run that pauses for longer is a new run; half of it is remembered for sure."""
 
 KEY_BYTES = 12
-"""Of the digest that an agent's id is remembered by: among 100,000 two are equal once in 10^18 gateways."""
+"""Of the digest that an agent's id is remembered by: among 60,000 two are equal once in 10^18 gateways."""
 
 IDS_MAX = 1_000
 """Ids looked at in one request or answer."""
