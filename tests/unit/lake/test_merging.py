@@ -105,6 +105,22 @@ def test_a_file_that_cannot_be_read_leaves_the_table_as_it_was(table):
     assert {str(path) for path in damaged.parent.iterdir()} == {file.path for file in files}
 
 
+def test_a_merge_that_ends_before_its_commit_changes_nothing_and_is_made_again(table, tmp_path, monkeypatch):
+    for number in range(16):
+        table.append(rows([number]), {"test": number})
+    before, files = stored(table), set(table.files())
+    with monkeypatch.context() as killed:
+        killed.setattr(table, "_commit", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            table.merge()
+    again = SegmentTable(tmp_path / "tasks", TASKS)
+    again.refresh()
+    assert set(again.files()) == files
+    assert stored(again).equals(before)
+    assert again.merge() == 16
+    assert stored(again).equals(before)
+
+
 def test_row_groups_are_bounded_in_rows_and_in_bytes(table, monkeypatch):
     monkeypatch.setattr(parquet_files, "GROUP_BYTES", 60_000)
     for number in range(16):
