@@ -18,6 +18,7 @@ from pilothouse.core.evidence.fold import (
     released_versions,
     version_in_force,
 )
+from pilothouse.core.evidence.further_cost import with_further_costs
 from pilothouse.core.evidence.outcome import Outcome
 from pilothouse.core.evidence.score import fold_scores
 from pilothouse.core.evidence.task import Task, TaskResult
@@ -49,6 +50,9 @@ VOLUME_WINDOW = timedelta(days=28)
 
 RELEASED = "release.verdict"
 """The kind that says which versions passed the release gate."""
+
+FURTHER_COSTS = "cost.further"
+"""The kind that says what a task costs beside its model calls."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -109,6 +113,10 @@ def assess(
     traffic = _Traffic.load(installation, charter, now)
     released = installation.ledger.evidence(agent, kinds=[RELEASED])
     folded = traffic.fold(charter, now, released_versions(one for one in released if one.recorded_at <= now))
+    further = installation.ledger.standing_evidence(
+        agent, at=now, version=None, decides=lambda _: True, kinds=[FURTHER_COSTS]
+    )
+    folded = with_further_costs(charter, folded, further)
     clock = clock_evidence(installation.ledger, charter, now)
     if clock is not None:
         folded = (*folded, clock)

@@ -295,7 +295,7 @@ def test_a_task_costs_its_calls_its_review_and_its_share_of_the_month(watch, clo
     assert newest.low == pytest.approx(parts["Review"].low + parts["Fixed costs"].low)
     assert newest.high == pytest.approx(parts["Review"].high + parts["Fixed costs"].high)
     judged = assess(watch.room.installation, AGENT, clock.moment + timedelta(hours=2))
-    mean = next(one for one in judged.evidence if one.kind == "cost_per_task")
+    mean = next(one for one in judged.folded if one.kind == "cost_per_task")
     assert mean.value == pytest.approx(0.10 + newest.value)
     assert mean.counts["unmeasured"] == 0
 
