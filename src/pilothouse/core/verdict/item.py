@@ -12,7 +12,7 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.binding import binding_in_force, first_mismatch
 from pilothouse.core.evidence.digest import evidence_digest
-from pilothouse.core.evidence.evidence import Basis, Evidence, Scope
+from pilothouse.core.evidence.evidence import WARNINGS, Basis, Evidence, Scope
 from pilothouse.core.evidence.kinds import Form, Kind, kind_named
 from pilothouse.core.verdict.bench import Bench
 from pilothouse.core.verdict.decisive import settles
@@ -232,4 +232,7 @@ def _judge_newest(case: _Case, found: Assessment, newest: Evidence, lapses_at: d
         return replace(ruling, share_lost=max(0.0, min(1.0, left)))
     if newest.basis is Basis.IMPORTED:
         return case.measured(Status.NO_EVIDENCE, voice.imported(), found, newest, Reason.INSUFFICIENT)
-    return case.measured(Status.HOLDS, voice.holds(found, newest, lapses_at), found, newest)
+    status, holding = Status.HOLDS, voice.holds(found, newest, lapses_at)
+    if isinstance(case.part.rule, Fact) and newest.counts.get(WARNINGS):
+        status, holding = Status.AT_RISK, voice.warned(holding, newest)
+    return case.measured(status, holding, found, newest)
