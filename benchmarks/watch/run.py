@@ -52,10 +52,9 @@ def lenient(_t):
     return QUALITY - 0.10, SE, 0.35
 
 
-# The middle of three draws of `delays.py` lies above 11 days in one run of six, above 16 in one of thirty.
 WORLDS = (
     ("94 % -> 79 % in 14 days", ramp, "8 ± 2", 6, 11),
-    ("a sudden 5 points", step(5), "8 ± 3 (11 without a burst)", 5, 16),
+    ("a sudden 5 points", step(5), "8 ± 3 (11 without a burst)", 5, 11),
     ("a sudden 10 points", step(10), "3 ± 1", 2, 4),
     ("10 points while the judge turns lenient", lenient, "6 ± 3", 3, 9),
     ("only the judge turns harsher", harsher, "no alarm", None, None),
