@@ -292,6 +292,11 @@ def cost_text(money: Money, currency: str) -> str:
         ('at least 0.1000 USD', '0.1000 to 0.2000 USD')
     """
     if money.high is None:
-        return f"at least {money.low:.4f} {currency}" if money.low else "unknown"
-    same = f"{money.low:.4f}" == f"{money.high:.4f}"
-    return f"{money.low:.4f}{'' if same else f' to {money.high:.4f}'} {currency}"
+        return f"at least {_amount(money.low)} {currency}" if money.low else "unknown"
+    low, high = _amount(money.low), _amount(money.high)
+    return f"{low} {currency}" if low == high else f"{low} to {high} {currency}"
+
+
+def _amount(value: float) -> str:
+    """Cents where there are whole units, their hundredths where a task costs less than one."""
+    return f"{value:,.2f}" if value >= 1 else f"{value:.4f}"

@@ -128,7 +128,7 @@ def _settings_checks(settings: Settings) -> Iterator[Check]:
     }
     for name, source in settings.sources:
         value = shown[name] if name in shown else getattr(settings, name)
-        yield Check(name=f"setting {name}", state="ok", sentence=f"{value} (from {source}).")
+        yield Check(name=f"setting {name}", state="ok", sentence=f"{value or 'not set'} (from {source}).")
 
 
 def _disk_check(settings: Settings) -> Check:

@@ -118,7 +118,7 @@ def _tests(
             tested, key=lambda one: one.result.p_value if not isinstance(one.result, NotEnoughEvidence) else 1
         )
         p = 1.0 if isinstance(least.result, NotEnoughEvidence) else least.result.p_value
-        yield "inputs", p, f"{least.name} differs most (p {p:.3g})"
+        yield "inputs", p, f"{least.name} differs most ({_p_text(p)})"
     else:
         reasons = {one.result.reason for one in found.features if isinstance(one.result, NotEnoughEvidence)}
         yield "inputs", None, "; ".join(sorted(reasons))
@@ -130,12 +130,16 @@ def _tests(
     if isinstance(words, NotEnoughEvidence):
         yield "words", None, words.reason
     else:
-        yield "words", words.p_value, f"p {words.p_value:.3g}"
+        yield "words", words.p_value, _p_text(words.p_value)
     tools = sequence_drift(_sessions(lake, old), _sessions(lake, new), rng)
     if isinstance(tools, NotEnoughEvidence):
         yield "tools", None, tools.reason
     else:
-        yield "tools", tools.p_value, f"{tools.notes[0]} (p {tools.p_value:.3g})"
+        yield "tools", tools.p_value, f"{tools.notes[0]} ({_p_text(tools.p_value)})"
+
+
+def _p_text(p: float) -> str:
+    return "p < 0.001" if p < 0.001 else f"p {p:.3f}"
 
 
 def _features(tasks: Sequence[Task]) -> dict[str, list[float] | list[str]]:

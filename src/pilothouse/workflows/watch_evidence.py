@@ -81,7 +81,7 @@ def watch_evidence(watch: WatchRoom, charter: Charter, now: datetime) -> Iterato
     yield from _week(write, charter, readings)
     for row in status.detectors:
         if row.metric == "cost_per_task" and row.counted_to is not None and row.state != "learning":
-            detail = f"armed on {row.n:,} hours with a known cost; at most {row.false_alarms_per_year:g} alerts a year"
+            detail = f"armed on {row.n:,} hours with a known cost; at most {row.false_alarms_per_year:.2g} alerts a year"
             yield write.fact("cost.monitor", True, detail, n=max(row.n, 1), end=row.counted_to)
     yield from _further_costs(write, status.further)
     yield from _drift(watch, write, readings, now)
