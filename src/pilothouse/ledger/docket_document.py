@@ -155,7 +155,7 @@ def _ruling(read: _Ruling) -> Ruling:
     item = msgspec.structs.asdict(read.item)
     item["scope"] = _scope(tuple(read.item.scope.items()))
     item["status"], item["reason"] = _STATUSES[read.item.status], _REASONS[read.item.reason]
-    made = _BLANK.model_copy(update=item)
+    made = _BLANK.altered(item)
     return Ruling(
         item=made,
         share_lost=read.share_lost,

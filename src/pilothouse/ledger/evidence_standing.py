@@ -55,19 +55,15 @@ def standing_records(
         parse: Reads a record.
     """
     asked = {"agent": agent, "at_us": to_micros(at)}
-    newest = _newest(list(_heads(connection, asked)), to_micros(at + FUTURE_MAX), version or "")
+    newest = _newest(list(_heads(connection, asked, kinds)), to_micros(at + FUTURE_MAX), version or "")
     found = {}
     if kinds is None or ALWAYS in kinds:
         found = {digest: parse(digest, text) for digest, text in connection.execute(_ALL_OF_ONE_KIND, asked)}
     wanted = [head.digest for head in newest if head.digest not in found]
     for start in range(0, len(wanted), DIGESTS_AT_ONCE):
         some = evidence.c.digest.in_(wanted[start : start + DIGESTS_AT_ONCE])
-        query = select(evidence.c.digest, evidence.c.document).where(some)
-        if kinds is not None:
-            query = query.where(evidence.c.kind.in_(sorted(kinds)))
-        for digest, text in connection.execute(query):
+        for digest, text in connection.execute(select(evidence.c.digest, evidence.c.document).where(some)):
             found[digest] = parse(digest, text)
-    newest = [head for head in newest if head.digest in found]
     settled = {head.about for head in newest if decides(found[head.digest])}
     for about, before_us in {(head.about, head.window_to_us) for head in newest if head.about not in settled}:
         for digest, text in _older(connection, {**asked, "about": about, "before_us": before_us}):
@@ -87,10 +83,17 @@ class _Head(NamedTuple):
     digest: str
 
 
-def _heads(connection: Connection, asked: dict[str, object]) -> Iterable[_Head]:
+def _heads(
+    connection: Connection, asked: dict[str, object], kinds: Collection[str] | None
+) -> Iterable[_Head]:
     """Return what stands now; for a moment that later records followed, everything that was written until then."""
     is_past = connection.execute(_LATER, asked).first() is not None
-    return (_Head(*row) for row in connection.execute(_WRITTEN if is_past else _STANDING, asked))
+    query = _WRITTEN if is_past else _STANDING
+    if kinds is not None:  # of one thing all records are of one kind
+        if not is_past:
+            query = query.join(evidence, evidence.c.digest == standing_evidence.c.digest)
+        query = query.where(evidence.c.kind.in_(sorted(kinds)))
+    return (_Head(*row) for row in connection.execute(query, asked))
 
 
 def _newest(heads: list[_Head], ahead_us: int, version: str) -> list[_Head]:

@@ -54,9 +54,12 @@ AgentId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{3,48}$")]
 
 def _as_read(value: Any) -> Any:
     """Return plain data with the tuples that a reader of charters makes of lists."""
-    if isinstance(value, Mapping):
-        return {key: _as_read(part) for key, part in value.items()}
-    return tuple(map(_as_read, value)) if isinstance(value, list) else value
+    if isinstance(value, dict):
+        return {key: _as_read(part) if type(part) in _NESTED else part for key, part in value.items()}
+    return tuple(_as_read(part) if type(part) in _NESTED else part for part in value)
+
+
+_NESTED = frozenset({dict, list})
 
 
 def _refuse_open(value: str) -> str:

@@ -94,7 +94,7 @@ class Ruling:
                     "sentence": at_risk_sentence(item.sentence, left),
                 }
         return Judged(
-            item=item.model_copy(update=changed),
+            item=item.altered(changed),
             share_lost=lost,
             oldest=item.window_to,
             higher_is_better=self.higher_is_better,
