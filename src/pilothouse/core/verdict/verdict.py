@@ -137,7 +137,7 @@ class ItemVerdict(_Frozen):
         """
         made = ItemVerdict.__new__(ItemVerdict)
         for name, value in (
-            ("__dict__", self.__dict__ | fields),
+            ("__dict__", {**self.__dict__, **fields}),
             ("__pydantic_fields_set__", self.__pydantic_fields_set__ | fields.keys()),
             ("__pydantic_extra__", None),
             ("__pydantic_private__", None),
