@@ -38,7 +38,7 @@ def weeks_until(p_value: float, threshold: float) -> int | None:
 
     Example:
         >>> weeks_until(1e-6, 156.0), weeks_until(1 / 300, 156.0), weeks_until(0.5, 156.0)
-        (1, 2, None)
+        (1, 3, None)
     """
     p_value = check_fraction("p_value", p_value, 0.0, 1.0, closed=True)
     threshold = check_fraction("threshold", threshold, 1.0, 1e9)
@@ -80,7 +80,7 @@ def drift_detectability(
 
     Example:
         >>> [(d.drop, d.days) for d in drift_detectability(2_000, 2_000, features=7, threshold=156.0)]
-        [(0.03, None), (0.05, 21), (0.07, 14), (0.1, 7)]
+        [(0.03, None), (0.05, 63), (0.07, 14), (0.1, 7)]
     """
     reference = check_count("n_reference", n_reference, least=1)
     current = check_count("n_current", n_current, least=1)

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.digest import evidence_digest
 from pilothouse.core.evidence.evidence import Basis, Binding, Evidence, Scope, Source
 
@@ -50,7 +52,22 @@ def test_who_wrote_it_when_and_in_which_order_does_not_matter(change):
         {"source": Source(command="another")},
         {"counts": {"failed": 36, "open": 3}},
         {"basis": Basis.IMPORTED},
+        {"source": Source(command="pilothouse verdict", run_id="r1")},
+        {"value": 1e-9},
     ],
 )
 def test_what_was_measured_otherwise_is_another_record(change):
     assert evidence_digest(RECORD.model_copy(update=change)) != evidence_digest(RECORD)
+
+
+@pytest.mark.parametrize("value", [1e-9, 0.5, 3.0, 2.0**80, 1e21])
+def test_the_quick_way_to_a_digest_is_the_canonical_form(value):
+    record = RECORD.model_copy(update={"value": value, "source": Source(command="x", run_id="r1")})
+    plain = record.model_dump(mode="json", exclude_defaults=True, exclude={"recorded_at"})
+    assert evidence_digest(record) == hashlib.sha256(canonical_json(_utc(plain)).encode()).hexdigest()
+
+
+def _utc(plain):
+    """Moments as the canonical form writes them: of UTC, with an offset."""
+    moments = {name: plain[name].replace("Z", "+00:00") for name in ("window_from", "window_to")}
+    return plain | moments
