@@ -7,7 +7,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from evidence_made import CHARTER, V1, everything_holds, load_charter
+from evidence_made import CHARTER, V1, edited_charter, everything_holds, load_charter
 
 from pilothouse.connectors.charter_file import read_charter_text
 from pilothouse.core.charter.charter import Charter
@@ -95,6 +95,14 @@ def test_what_lies_behind_a_record_that_decides_changes_no_verdict(kind):
     ]
     with_older = decide(MADE, [*HELD, *older], NOW, phase="2", version=V1)
     assert verdict_document(with_older) == ALL_HOLDS
+
+
+def test_where_the_bound_is_an_open_question_no_record_is_asked():
+    text = edited_charter(("completion: {min: 0.95}", 'completion: {min: "?"}'))
+    open_bound = Charter.model_validate(read_charter_text(text, file="charter.yaml").value)
+    few = first("completion").model_copy(update={"n": 1, "good": 1})
+    assert not Decisive(MADE)(few)
+    assert Decisive(open_bound)(few)
 
 
 def test_a_charter_that_was_read_before_is_the_same_charter_with_its_digests():
