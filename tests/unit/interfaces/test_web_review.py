@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import timedelta
 
@@ -13,10 +14,12 @@ from starlette.testclient import TestClient
 
 from pilothouse.core.evidence.review import Answer, ReviewItem, ReviewSource
 from pilothouse.ledger.curation import SqlCuration
+from pilothouse.ledger.feedback import SqlFeedback
 from pilothouse.ledger.holds import SqlHolds
 from pilothouse.ports.curation import Edge
 from pilothouse.ports.holds import HeldOutput, HoldState
 from pilothouse.ports.review import CLAIM_LIFE
+from pilothouse.workflows.feedback import Desk
 
 SAME = {"sec-fetch-site": "same-origin"}
 
@@ -272,3 +275,25 @@ def test_every_answer_counts_as_what_it_is(site):
     assert sorted(one.answer for one in site.queue.labels(world.AGENT)) == sorted(
         (Answer.ACCEPT, Answer.REJECT, Answer.UNSURE, Answer.HAND_BACK)
     )
+
+
+def test_what_a_user_says_over_http_is_text_before_the_reviewer(site):
+    words = "=CALL()<script>alert(1)</script><img src=x onerror=alert(2)>\u202etxt.exe\x1b[31mred"
+    database = site.ledger.database
+    desk = Desk(
+        "key",
+        SqlFeedback(database),
+        site.queue,
+        site.installation.lake,
+        site.sign_in.directory,
+        clock=site.clock,
+    )
+    task = world.make_tasks()[0]
+    body = {"task_id": task.trace_id, "kind": "complaint", "text": words}
+    assert desk.hand_in(json.dumps(body).encode(), bearer="key", sender="127.0.0.1")["status"] == "kept"
+    lee = Reviewer(site, "lee")
+    lee.start()
+    shown = lee.answer("accept").text
+    assert "=CALL()&lt;script&gt;" in shown
+    assert "⟨U+202E⟩" in shown
+    assert not re.search("<script>alert|<img src=x|[\u202e\x1b]", shown)
