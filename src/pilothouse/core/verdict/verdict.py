@@ -136,13 +136,11 @@ class ItemVerdict(_Frozen):
             fields: Values by the names of fields.
         """
         made = ItemVerdict.__new__(ItemVerdict)
-        for name, value in (
-            ("__dict__", {**self.__dict__, **fields}),
-            ("__pydantic_fields_set__", self.__pydantic_fields_set__ | fields.keys()),
-            ("__pydantic_extra__", None),
-            ("__pydantic_private__", None),
-        ):
-            object.__setattr__(made, name, value)
+        put = object.__setattr__  # the model itself is frozen
+        put(made, "__dict__", {**self.__dict__, **fields})
+        put(made, "__pydantic_fields_set__", self.__pydantic_fields_set__)
+        put(made, "__pydantic_extra__", None)
+        put(made, "__pydantic_private__", None)
         return made
 
 
