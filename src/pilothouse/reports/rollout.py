@@ -23,6 +23,7 @@ from pilothouse.reports.rollout_next import (
     look_words,
     next_action,
     rollout_sentence,
+    waived_next,
 )
 from pilothouse.reports.view_models import (
     ActionOffer,
@@ -144,7 +145,8 @@ def build_rollout(charter: Charter, verdict: AgentVerdict, standing: Standing, n
     blocking = blocking_next(verdict, target)
     asked = tuple(asked_row(charter, one) for one in blocking[:ASKED_MAX])
     due = next_look_at(charter, state, standing.looks)
-    sentence = rollout_sentence(target, blocking, standing, due=due, now=now)
+    waived = waived_next(verdict, target)
+    sentence = rollout_sentence(target, blocking, standing, waived=waived, due=due, now=now)
     mark = mark_of(verdict.status, verdict.reason)
     return RolloutPage(
         name="rollout",

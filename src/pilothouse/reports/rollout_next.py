@@ -26,6 +26,7 @@ __all__ = [
     "look_words",
     "next_action",
     "rollout_sentence",
+    "waived_next",
 ]
 
 
@@ -94,9 +95,25 @@ def blocking_next(verdict: AgentVerdict, target: PhaseName | None) -> list[Requi
     """
     if target is None:
         return []
+    return [one for one in _not_holding(verdict, target) if one.waiver is None]
+
+
+def waived_next(verdict: AgentVerdict, target: PhaseName | None) -> int:
+    """Return how many requirements of the next phase do not hold and are waived.
+
+    Args:
+        verdict: The verdict.
+        target: The next phase, or None after the last.
+    """
+    if target is None:
+        return 0
+    return sum(one.waiver is not None for one in _not_holding(verdict, target))
+
+
+def _not_holding(verdict: AgentVerdict, target: PhaseName) -> list[RequirementVerdict]:
     gate = next(found for found in verdict.gates if found.gate == target)
     by_id = {found.requirement: found for found in verdict.requirements}
-    return [by_id[name] for name in (*gate.breached, *gate.no_evidence) if by_id[name].waiver is None]
+    return [by_id[name] for name in (*gate.breached, *gate.no_evidence)]
 
 
 def look_words(due: datetime | None, now: datetime) -> str:
@@ -111,6 +128,7 @@ def rollout_sentence(
     blocking: Sequence[RequirementVerdict],
     standing: Standing,
     *,
+    waived: int,
     due: datetime | None,
     now: datetime,
 ) -> str:
@@ -120,6 +138,7 @@ def rollout_sentence(
         target: The next phase, or None after the last.
         blocking: What stands in the way.
         standing: What the ledger says about its phases.
+        waived: How many requirements of the next phase do not hold and are waived.
         due: When a look may be taken next, or None.
         now: The moment, aware UTC.
     """
@@ -133,9 +152,13 @@ def rollout_sentence(
         parts = [plural(len(blocking), "requirement")]
         parts += [f"{breached} of them breached"] if breached else []
         return f"{here}: phase {target} still waits for {', '.join(parts)}."
+    holds = f"everything that phase {target} asks for holds"
+    if waived:
+        times = "once" if waived == 1 else f"{waived} times"
+        holds = f"what phase {target} asks for holds or, {times}, is waived"
     if due is not None and due > now:
-        return f"{here}: everything that phase {target} asks for holds; the next look may be taken on {due:%Y-%m-%d}."
-    return f"{here}: everything that phase {target} asks for holds; it may be requested."
+        return f"{here}: {holds}; the next look may be taken on {due:%Y-%m-%d}."
+    return f"{here}: {holds}; it may be requested."
 
 
 def approval_words(charter: Charter, standing: Standing) -> str:

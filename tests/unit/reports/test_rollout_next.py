@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sentence of the rollout page says of what is waived that it is waived, never that it holds."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+
+from pilothouse.reports.rollout_next import rollout_sentence
+
+NOW = datetime(2026, 11, 29, 9, tzinfo=UTC)
+IN_PHASE_2 = SimpleNamespace(state=SimpleNamespace(phase="2"), waiting_for=None)
+
+
+@pytest.mark.parametrize(
+    ("waived", "due", "said"),
+    [
+        (0, None, "Phase 2: everything that phase 3 asks for holds; it may be requested."),
+        (13, None, "Phase 2: what phase 3 asks for holds or, 13 times, is waived; it may be requested."),
+        (
+            1,
+            NOW + timedelta(days=6),
+            "Phase 2: what phase 3 asks for holds or, once, is waived; the next look may be taken on 2026-12-05.",
+        ),
+    ],
+)
+def test_what_is_waived_is_not_said_to_hold(waived, due, said):
+    assert rollout_sentence("3", [], IN_PHASE_2, waived=waived, due=due, now=NOW) == said
