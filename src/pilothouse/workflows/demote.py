@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
-from pydantic import ValidationError
-
 from pilothouse.core.action.demotion import Act, ActState, Demotion, Move, Standing, plan_demotion
 from pilothouse.core.action.incident import Incident, IncidentEvent
 from pilothouse.core.charter.answers import is_open, known
@@ -33,7 +31,7 @@ from pilothouse.workflows.alerts import (
 from pilothouse.workflows.control_room import ControlRoom
 from pilothouse.workflows.controls import versions_that_held
 from pilothouse.workflows.every_agent import for_every_agent
-from pilothouse.workflows.in_force import charter_of
+from pilothouse.workflows.in_force import charter_of, newest_verdict
 from pilothouse.workflows.paging import incident_key
 from pilothouse.workflows.phase_log import phase_events
 from pilothouse.workflows.phases import demote_phase
@@ -95,11 +93,7 @@ def _act(room: ControlRoom, record: CharterInForce, now: datetime) -> int:
 def _verdict(room: ControlRoom, record: CharterInForce) -> AgentVerdict | None:
     """Return the newest verdict if it speaks of the charter and the phase in force; a new one comes in minutes."""
     ledger = room.installation.ledger
-    text = ledger.latest_verdict(record.agent)
-    try:
-        verdict = None if text is None else AgentVerdict.model_validate_json(text)
-    except ValidationError:
-        return None  # an older program wrote it; the next one is ours
+    verdict = newest_verdict(ledger, record.agent)
     state = fold_phase(phase_events(ledger, record.agent))
     if verdict is None or verdict.charter_digest != record.digest or verdict.phase != state.phase:
         return None

@@ -5,12 +5,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from pydantic import ValidationError
-
 from pilothouse.core.verdict.readiness import verdict_digest, verdict_document
 from pilothouse.core.verdict.verdict import AgentVerdict
 from pilothouse.ports.ledger import CharterInForce
 from pilothouse.workflows.every_agent import for_every_agent
+from pilothouse.workflows.in_force import newest_verdict
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.kept_pages import Judge, unfrozen
 
@@ -42,7 +41,7 @@ def freeze_changes(installation: Installation, now: datetime, judge: Judge = unf
 
 def _freeze(installation: Installation, record: CharterInForce, verdict: AgentVerdict) -> bool:
     now = verdict.as_of
-    before = _last(installation, record.agent)
+    before = newest_verdict(installation.ledger, record.agent)
     if before is not None and _said(before) == _said(verdict) and now - before.as_of < UNCHANGED_MAX:
         return False
     installation.ledger.save_verdict(
@@ -53,14 +52,6 @@ def _freeze(installation: Installation, record: CharterInForce, verdict: AgentVe
         digest=verdict_digest(verdict),
     )
     return True
-
-
-def _last(installation: Installation, agent: str) -> AgentVerdict | None:
-    text = installation.ledger.latest_verdict(agent)
-    try:
-        return None if text is None else AgentVerdict.model_validate_json(text)
-    except ValidationError:
-        return None  # an older program wrote it
 
 
 def _said(verdict: AgentVerdict) -> tuple[object, ...]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import lru_cache
 
 from pydantic import ValidationError
@@ -70,14 +71,15 @@ def charter_of(record: CharterInForce) -> Charter:
         ) from error
 
 
-def newest_verdict(ledger: Ledger, agent: str) -> AgentVerdict | None:
+def newest_verdict(ledger: Ledger, agent: str, *, at: datetime | None = None) -> AgentVerdict | None:
     """Return the newest verdict of an agent; None when there is none that this program can read.
 
     Args:
         ledger: Where verdicts stand.
         agent: Agent id.
+        at: The moment until which verdicts count, aware UTC; None for all.
     """
-    text = ledger.latest_verdict(agent)
+    text = ledger.latest_verdict(agent, at=at)
     try:
         return None if text is None else AgentVerdict.model_validate_json(text)
     except ValidationError:

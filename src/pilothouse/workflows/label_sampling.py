@@ -31,7 +31,7 @@ from pilothouse.workflows.second_opinions import (
 )
 from pilothouse.workflows.strata import JUDGED, judged_by, strata_of
 
-__all__ = ["draw_for_labels", "item_of_task", "sampled_in", "task_texts"]
+__all__ = ["draw_for_labels", "drawn_of", "item_of_task", "sampled_in", "task_texts"]
 
 RATES_AFTER = timedelta(hours=1, minutes=10)
 """When after midnight a day's rates are fixed: the watch has counted the day before, and may have bought labels."""
@@ -205,11 +205,15 @@ def item_of_task(
 
 def sampled_in(records: Sequence[ItemRecord], task_type: str, version: str | None) -> list[ItemRecord]:
     """Return the drawn and decided items of one task type and version, second opinions left out."""
+    return [record for record in drawn_of(records, task_type, version) if record.state in DECIDED]
+
+
+def drawn_of(records: Sequence[ItemRecord], task_type: str, version: str | None) -> list[ItemRecord]:
+    """Return the drawn items of one task type and version, decided or not, second opinions left out."""
     return [
         record
         for record in records
         if record.item.task_type == task_type
         and record.item.version == version
         and record.item.pair_of is None
-        and record.state in DECIDED
     ]

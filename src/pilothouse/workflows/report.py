@@ -5,10 +5,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from pilothouse.connectors.own_server import read_server
 from pilothouse.core.charter.answers import is_open, known
@@ -33,6 +31,7 @@ from pilothouse.reports.pdf import render_pdf
 from pilothouse.reports.weekly import Week, WeeklyNote, build_weekly
 from pilothouse.workflows.act_log import shown_acts
 from pilothouse.workflows.assess import Assessment
+from pilothouse.workflows.in_force import newest_verdict
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.value import show_value
 
@@ -181,7 +180,7 @@ def show_weekly(installation: Installation, found: Assessment, *, corrections: s
         Week(
             charter=charter,
             verdict=verdict,
-            before=_verdict_at(installation.ledger, charter.agent, verdict.as_of - WEEK),
+            before=newest_verdict(installation.ledger, charter.agent, at=verdict.as_of - WEEK),
             plan=plan_steps(verdict, charter),
             moves=tuple(f"{act.move.value} because of {act.requirement}" for act in acts),
             stall=stall_words(read_stall(installation.ledger, verdict), person_names(charter)),
@@ -201,17 +200,9 @@ def read_stall(ledger: Ledger, verdict: AgentVerdict) -> Stall | None:
     """
     history: list[AgentVerdict] = [verdict]
     for step in range(1, HISTORY_STEPS_MAX + 1):
-        before = _verdict_at(ledger, verdict.agent, verdict.as_of - step * WEEK)
+        before = newest_verdict(ledger, verdict.agent, at=verdict.as_of - step * WEEK)
         if before is None:
             break
         if before.as_of < history[-1].as_of:
             history.append(before)
     return judge_stall(tuple(reversed(history)), verdict.as_of)
-
-
-def _verdict_at(ledger: Ledger, agent: str, moment: datetime) -> AgentVerdict | None:
-    text = ledger.latest_verdict(agent, at=moment)
-    try:
-        return None if text is None else AgentVerdict.model_validate_json(text)
-    except ValidationError:
-        return None  # an older program wrote it

@@ -17,7 +17,7 @@ from pilothouse.core.evidence.evidence import Evidence
 from pilothouse.core.evidence.review import ItemState
 from pilothouse.core.statistics.audit import AuditDay, AuditReading, ThresholdAudit
 from pilothouse.ports.review import ItemRecord
-from pilothouse.workflows.label_sampling import sampled_in
+from pilothouse.workflows.label_sampling import drawn_of, sampled_in
 from pilothouse.workflows.label_thinning import evenly_drawn
 from pilothouse.workflows.routing_in_force import FRESH, THRESHOLD
 
@@ -86,16 +86,12 @@ def audit_routing(
     )
 
 
-def _first_open_day(records: Iterable[ItemRecord], name: str, version: str | None, now: datetime) -> date:
+def _first_open_day(records: Sequence[ItemRecord], name: str, version: str | None, now: datetime) -> date:
     """Return the first day of which something is still to come: today, or one with an answer that is waited for."""
     waited = (
         one.item.created_at.date()
-        for one in records
-        if one.state.is_open
-        and one.item.due_at > now
-        and one.item.task_type == name
-        and one.item.version == version
-        and one.item.pair_of is None
+        for one in drawn_of(records, name, version)
+        if one.state.is_open and one.item.due_at > now
     )
     return min(waited, default=now.date())
 

@@ -8,8 +8,6 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from pydantic import ValidationError
-
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.outcome import Outcome
 from pilothouse.core.evidence.unix_time import unix_ns
@@ -29,7 +27,7 @@ from pilothouse.reports.trace import FIELDS, TracePage, build_trace
 from pilothouse.reports.view_models import ActionOffer, Page
 from pilothouse.workflows.assess import Assessment
 from pilothouse.workflows.background import TickState
-from pilothouse.workflows.in_force import charter_of
+from pilothouse.workflows.in_force import charter_of, newest_verdict
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.kept_pages import MINUTE, WINDOW, Judge, KeptPages, Make, unfrozen
 from pilothouse.workflows.reconcile import gap_alerts
@@ -366,12 +364,7 @@ def young_verdict(ledger: Ledger, record: CharterInForce, now: datetime) -> Agen
         record: The charter in force.
         now: The moment, aware UTC.
     """
-    text = ledger.latest_verdict(record.agent)
-    if text is None:
+    verdict = newest_verdict(ledger, record.agent)
+    if verdict is None or now - verdict.as_of > FROZEN_MAX or verdict.charter_digest != record.digest:
         return None
-    try:
-        verdict = AgentVerdict.model_validate_json(text)
-    except ValidationError:
-        return None  # an older program wrote it
-    young = now - verdict.as_of <= FROZEN_MAX
-    return verdict if young and verdict.charter_digest == record.digest else None
+    return verdict

@@ -7,8 +7,6 @@ import json
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 
-from pydantic import ValidationError
-
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.diff import Effect, compare_charters
@@ -21,7 +19,7 @@ from pilothouse.core.verdict.stability import DayRecord, Reset, StabilityClock, 
 from pilothouse.core.verdict.verdict import AgentVerdict, Status
 from pilothouse.ports.lake import TaskFilter
 from pilothouse.ports.ledger import DECISIONS_MAX, CharterInForce, Ledger
-from pilothouse.workflows.in_force import charter_of
+from pilothouse.workflows.in_force import charter_of, newest_verdict
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.phase_log import phase_events
 from pilothouse.workflows.reconcile import GAP_KIND, INSTALLATION
@@ -188,13 +186,9 @@ def _verdicts_of(ledger: Ledger, agent: str, start: datetime, end: datetime) -> 
     """Yield the frozen verdicts that spoke on a day, newest first: those of the day and the one before it."""
     moment = end - timedelta(microseconds=1)
     for _ in range(VERDICTS_OF_DAY_MAX):
-        text = ledger.latest_verdict(agent, at=moment)
-        if text is None:
+        verdict = newest_verdict(ledger, agent, at=moment)
+        if verdict is None:
             return
-        try:
-            verdict = AgentVerdict.model_validate_json(text)
-        except ValidationError:
-            return  # an older program wrote it
         yield verdict
         if verdict.as_of < start:
             return
