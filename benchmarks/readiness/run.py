@@ -26,6 +26,7 @@ sys.path.insert(0, str(ROOT / "tests" / "stubs"))
 
 from evidence_made import CHARTER, V1, everything_holds, life_of, load_charter  # noqa: E402 - the path above leads there
 
+from pilothouse.app.deciding_code import deciding_code  # noqa: E402
 from pilothouse.app.opening import SystemClock  # noqa: E402
 from pilothouse.connectors.charter_file import read_charter_text  # noqa: E402
 from pilothouse.core.charter.charter import Charter  # noqa: E402
@@ -136,7 +137,7 @@ def place(url: str) -> Iterator[Installation]:
             clock=SystemClock(),
             lake=MemoryLake(),
             ledger=ledger,
-            dockets=SqlDockets(ledger.database),
+            dockets=SqlDockets(ledger.database, deciding_code),
         )
 
 

@@ -46,6 +46,7 @@ PAGES = {
     "settings": "/settings",
     "sign": f"{BASE}/sign",
     "sign_in": "/sign-in",
+    "sprint": f"{BASE}/sprint",
     "tasks": f"{BASE}/tasks",
     "tour": "/tour",
     "trace": f"{BASE}/tasks/{next(iter(world.make_outcomes(TASKS)))}",

@@ -148,13 +148,13 @@ def note_tick(room: ControlRoom, ledger: SqlLedger, shows: Shows) -> Tick:
     from pilothouse.ledger.curation import SqlCuration
     from pilothouse.ledger.review_queue import SqlReviewQueue
     from pilothouse.workflows.background import Tick
-    from pilothouse.workflows.corrections_week import corrections_in_words, corrections_week
+    from pilothouse.workflows.corrections_week import corrections_of_note, corrections_week
     from pilothouse.workflows.weekly_notes import NOTES_EVERY_S, WeeklyNotes
 
     queue, made = SqlReviewQueue(ledger.database), SqlCuration(ledger.database)
 
     def corrections(agent: str, now: datetime) -> str:
-        return corrections_in_words(corrections_week(ledger, queue, made, agent, now))
+        return corrections_of_note(corrections_week(ledger, queue, made, agent, now))
 
     def judge(agent: str) -> Assessment:
         return shows.judged(room.installation, agent, room.installation.clock.now())

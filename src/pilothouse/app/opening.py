@@ -67,6 +67,7 @@ def open_stores(settings: Settings) -> Iterator[tuple[Installation, SqlLedger]]:
     Args:
         settings: Values in force.
     """
+    from pilothouse.app.deciding_code import deciding_code
     from pilothouse.lake.store import open_lake
     from pilothouse.ledger.dockets import SqlDockets
     from pilothouse.ledger.ledger import open_ledger
@@ -82,7 +83,7 @@ def open_stores(settings: Settings) -> Iterator[tuple[Installation, SqlLedger]]:
                     clock=clock,
                     lake=lake,
                     ledger=ledger,
-                    dockets=SqlDockets(ledger.database),
+                    dockets=SqlDockets(ledger.database, deciding_code),
                 ),
                 ledger,
             )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pilothouse import __version__
 from pilothouse.app.collector import settle_down
 from pilothouse.app.control_room import alert_ticks, control_room, note_tick, running_controls, running_pager
+from pilothouse.app.deciding_code import deciding_code
 from pilothouse.app.gateway import running_gateway
 from pilothouse.app.gateway_process import accept_charters, serve_gateway
 from pilothouse.app.opening import SystemClock
@@ -66,8 +67,9 @@ def serve(request: ServeRequest) -> None:
         quota = Quota(items_per_s=settings.ingest_items_per_s, bytes_per_day=settings.ingest_bytes_per_day)
         node = open_node(settings.lake_folder, clock, prices=priced_by(prices.read), quota=quota)
         try:
+            dockets = SqlDockets(ledger.database, deciding_code)
             installation = Installation(
-                settings=settings, clock=clock, lake=node, ledger=ledger, dockets=SqlDockets(ledger.database)
+                settings=settings, clock=clock, lake=node, ledger=ledger, dockets=dockets
             )
             room = control_room(installation, ledger)
             with (

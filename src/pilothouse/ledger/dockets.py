@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 from sqlalchemy import BigInteger, Column, String, Table, Text, bindparam, delete, func, insert, select
@@ -31,10 +32,17 @@ class SqlDockets:
 
     Args:
         database: The ledger.
+        decider: Gives the digest of the code that decides.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, decider: Callable[[], str]) -> None:
         self._database = database
+        self._decider = decider
+
+    @property
+    def decider(self) -> str:
+        """Digest of the code that decides."""
+        return self._decider()
 
     def docket(self, agent: str) -> KeptDocket | None:
         """Return what is kept for an agent, or None."""

@@ -18,7 +18,7 @@ class KeptDocket:
     """The items of an agent as they were decided last.
 
     Attributes:
-        form: What they were decided under: digest of the charter, the framework and the program.
+        form: What they were decided under: digest of the charter and of the code that decides.
         at: The moment, aware UTC.
         arrived: Number of the newest record of evidence that was looked at.
         docket: The items.
@@ -54,6 +54,11 @@ class Arrivals:
 @runtime_checkable
 class Dockets(Protocol):
     """Keeps one docket for each agent; losing one costs time and nothing else."""
+
+    @property
+    def decider(self) -> str:
+        """Digest of the code that decides: what other code decided is decided anew."""
+        ...
 
     def docket(self, agent: str) -> KeptDocket | None:
         """Return what is kept for an agent, or None; what another program wrote and this one cannot read is None too."""

@@ -9,6 +9,7 @@ from pilothouse.reports.incidents import IncidentPage
 from pilothouse.reports.readiness import ReadinessPage
 from pilothouse.reports.requirement_rows import ItemRow, RequirementRow
 from pilothouse.reports.sections import Cell, Row, Section, SectionsPage, columns, text_cells
+from pilothouse.reports.sprint import SprintPage
 from pilothouse.reports.value import ValuePage
 from pilothouse.reports.view_models import Page
 
@@ -20,7 +21,7 @@ def paper_sections(page: Page) -> tuple[Section, ...]:
     """Return the content of a page below its head as sections; texts are put side by side and nothing is computed.
 
     Args:
-        page: Readiness, Value, an incident, or any page made of sections.
+        page: Readiness, Value, the 30-day plan, an incident, or any page made of sections.
 
     Raises:
         NotImplementedError: The page has no paper; a route that names it is a bug.
@@ -159,6 +160,30 @@ def _(page: ValuePage) -> tuple[Section, ...]:
             rows=outcomes,
             empty=page.empty,
         ),
+    )
+
+
+@paper_sections.register
+def _(page: SprintPage) -> tuple[Section, ...]:
+    return tuple(
+        Section(
+            anchor=f"week-{week.number}",
+            title=week.heading,
+            note=week.dates,
+            columns=columns("State", "What must be there", "Proof, or what is missing", "Next"),
+            rows=tuple(
+                Row(
+                    cells=(
+                        Cell(mark=line.mark),
+                        Cell(text=line.what),
+                        Cell(text=line.proof),
+                        Cell(command=line.command, small=", ".join(line.who)),
+                    )
+                )
+                for line in week.lines
+            ),
+        )
+        for week in page.weeks
     )
 
 

@@ -26,10 +26,21 @@ from pilothouse.reports.view_models import (
 )
 from pilothouse.reports.words import plural
 
-__all__ = ["SCORING_DAYS_MIN", "SprintFacts", "SprintLine", "SprintPage", "SprintWeek", "build_sprint"]
+__all__ = [
+    "SCORING_DAYS_MIN",
+    "SPRINT_DAYS",
+    "SprintFacts",
+    "SprintLine",
+    "SprintPage",
+    "SprintWeek",
+    "build_sprint",
+]
 
 SCORING_DAYS_MIN = 5
 """Days of scoring that week 2 asks for: every working day of a week."""
+
+SPRINT_DAYS = 30
+"""Days from the first to the decision."""
 
 DOUBLED = 2.0
 """Margin on estimates that week 3 asks for."""
@@ -49,8 +60,9 @@ class SprintFacts:
         signatures: What people have to sign, with its state.
         numbers: The three numbers.
         start: First day, UTC.
+        scored_from: First day of which scoring was looked for: the start, or `SPRINT_DAYS` ago.
         verdict_kept_on: Day of the newest verdict on record, or None.
-        scored_on: Days since the start on which outcomes or scores came in.
+        scored_on: Days since then on which outcomes or scores came in.
         sheet_written_on: Day on which the executive sheet was last written, or None.
     """
 
@@ -59,6 +71,7 @@ class SprintFacts:
     signatures: Sequence[Asked]
     numbers: ThreeNumbers
     start: date
+    scored_from: date
     verdict_kept_on: date | None
     scored_on: frozenset[date]
     sheet_written_on: date | None
@@ -96,13 +109,23 @@ class SprintWeek(Frozen):
     last: date
     lines: tuple[SprintLine, ...]
 
+    @property
+    def heading(self) -> str:
+        """Number and title."""
+        return f"Week {self.number}: {self.title}"
+
+    @property
+    def dates(self) -> str:
+        """First and last day."""
+        return f"{self.first} to {self.last}"
+
 
 class SprintPage(Page):
     """Four weeks from a pilot to a decision.
 
     Attributes:
         start: First day.
-        decide_by: Day of the decision, the 30th.
+        decide_by: Day of the decision, the last of `SPRINT_DAYS`.
         weeks: The weeks.
     """
 
@@ -138,8 +161,8 @@ def build_sprint(facts: SprintFacts) -> SprintPage:
     left = [line for line in lines if not line.is_done]
     overdue = sum(line.mark.status is Status.AT_RISK for line in left)
     now_in = min(max((today - facts.start).days // 7 + 1, 1), len(weeks))
-    decide_by = facts.start + timedelta(days=29)
-    sentence = f"Day {(today - facts.start).days + 1} of 30, week {now_in}: {len(lines) - len(left)} of {plural(len(lines), 'proof')} "
+    decide_by = facts.start + timedelta(days=SPRINT_DAYS - 1)
+    sentence = f"Day {(today - facts.start).days + 1} of {SPRINT_DAYS}, week {now_in}: {len(lines) - len(left)} of {plural(len(lines), 'proof')} "
     sentence += "are there" if not overdue else f"are there, {overdue} overdue"
     return SprintPage(
         name="sprint",
@@ -222,7 +245,7 @@ def _baseline(facts: SprintFacts) -> Iterator[_Need]:
     yield _Need(
         what=f"Scoring ran on {SCORING_DAYS_MIN} days",
         is_done=len(days) >= SCORING_DAYS_MIN,
-        proof=f"on {plural(len(days), 'day')} since {facts.start}"
+        proof=f"on {plural(len(days), 'day')} since {facts.scored_from}"
         + (f", last on {days[-1]}" if days else ""),
         command="pilothouse up",
     )

@@ -22,7 +22,7 @@ def render_sprint(page: SprintPage, console: Console) -> None:
     """
     console.print(head(page, console, f"{page.heading} · from {page.start} to {page.decide_by}"))
     for week in page.weeks:
-        title = f"\nWeek {week.number}: {week.title}, {week.first} to {week.last}"
+        title = f"\n{week.heading}, {week.dates}"
         console.print(Text(plain_text(title, console), style="bold"))
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
         table.add_column(no_wrap=True)

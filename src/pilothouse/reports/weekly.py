@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The weekly note to the owner: status and change, what is asked, the next lapse, and what corrections achieved."""
+"""The weekly note to the owner in three sentences: status and change, what is asked, the next lapse."""
 
 from __future__ import annotations
 
@@ -44,26 +44,24 @@ class Week:
 
 
 class WeeklyNote(Page):
-    """A few sentences, each with the page that proves it.
+    """Three sentences, each with the page that proves it.
 
     Attributes:
-        status: How it stands and what changed.
+        status: How it stands and what changed, also by what people corrected.
         asked: What is asked of the owner, or that nothing is.
         lapse: What lapses next.
-        corrections: What people's corrections achieved; None where nobody reviews.
         to: Person id of the owner, or empty.
     """
 
     status: Sentence
     asked: Sentence
     lapse: Sentence
-    corrections: Sentence | None
     to: str
 
     @property
     def text(self) -> str:
         """The note as plain text: each sentence on a line with its proof."""
-        lines = (self.status, self.asked, self.lapse, *((self.corrections,) if self.corrections else ()))
+        lines = (self.status, self.asked, self.lapse)
         return "\n".join(f"{one.plain}{f' {one.href}' if one.href else ''}" for one in lines)
 
 
@@ -89,11 +87,6 @@ def build_weekly(week: Week, now: datetime) -> WeeklyNote:
         status=Sentence(plain=status, href=base),
         asked=Sentence(plain=_sentence(_asked(week, owner)), href=f"{base}/readiness" if base else ""),
         lapse=Sentence(plain=_sentence(_lapse(verdict)), href=f"{base}/rollout" if base else ""),
-        corrections=Sentence(
-            plain=_sentence(week.corrections), href=f"{week.address}/review" if week.address else ""
-        )
-        if week.corrections
-        else None,
         to=owner,
     )
 
@@ -115,7 +108,7 @@ def _status(week: Week) -> str:
     else:
         change = f"as a week ago{_counted(before, now)}"
     parts = [f"{head}, {change}, decided by {worst.requirement} ({worst.statement.lower().rstrip('.')})"]
-    return "; ".join([*parts, *week.moves[:2], *([week.stall] if week.stall else [])])
+    return "; ".join([*parts, *week.moves[:2], *(said for said in (week.stall, week.corrections) if said)])
 
 
 def _counted(before: AgentVerdict, now: AgentVerdict) -> str:

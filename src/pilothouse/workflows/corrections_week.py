@@ -15,7 +15,7 @@ from pilothouse.ports.review import ReviewQueue
 from pilothouse.reports.words import plural
 from pilothouse.workflows.own_week import repeated_answers
 
-__all__ = ["CorrectionsWeek", "corrections_in_words", "corrections_week"]
+__all__ = ["CorrectionsWeek", "corrections_in_words", "corrections_of_note", "corrections_week"]
 
 WEEK = timedelta(days=7)
 PEOPLE_MIN = 2
@@ -95,8 +95,18 @@ def _lift(records: Sequence[Evidence]) -> tuple[float, float, float] | None:
     return newest.value, newest.low, newest.high
 
 
+def corrections_of_note(week: CorrectionsWeek) -> str:
+    """Return what the note to the owner says of the week; empty for one in which nothing was corrected or measured.
+
+    Args:
+        week: Its facts.
+    """
+    nothing = CorrectionsWeek(corrections=0, cases=0, examples=0, caught=0, lift=None)
+    return "" if week == nothing else corrections_in_words(week)
+
+
 def corrections_in_words(week: CorrectionsWeek) -> str:
-    """Return the week as a few sentences for the owner's note.
+    """Return the week as a few sentences.
 
     Args:
         week: Its facts.

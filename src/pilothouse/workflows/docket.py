@@ -13,7 +13,6 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
-from pilothouse import __version__
 from pilothouse.connectors.charter_file import read_charter_text
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.admission import admit_evidence
@@ -21,8 +20,7 @@ from pilothouse.core.evidence.digest import evidence_digest
 from pilothouse.core.evidence.evidence import Evidence
 from pilothouse.core.verdict.decisive import Decisive
 from pilothouse.core.verdict.docket import Docket, judge_again, judge_all
-from pilothouse.core.verdict.framework import FRAMEWORK_VERSION
-from pilothouse.ports.dockets import Arrivals, KeptDocket
+from pilothouse.ports.dockets import Arrivals, Dockets, KeptDocket
 from pilothouse.ports.ledger import CharterInForce
 from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.installation import Installation
@@ -66,7 +64,7 @@ def open_sitting(installation: Installation, record: CharterInForce, at: datetim
     """
     dockets = installation.dockets
     kept = None if dockets is None else dockets.docket(record.agent)
-    if kept is not None and kept.form != _form(record):
+    if kept is not None and dockets is not None and kept.form != _form(record, dockets):
         kept = None
     charter = None if kept is None else _read_back(record, kept)
     arrivals = None
@@ -77,9 +75,8 @@ def open_sitting(installation: Installation, record: CharterInForce, at: datetim
     return Sitting(record=record, charter=charter or charter_of(record), at=at, kept=kept, arrivals=arrivals)
 
 
-def _form(record: CharterInForce) -> str:
-    text = f"{record.digest} {FRAMEWORK_VERSION} {__version__}"
-    return hashlib.sha256(text.encode()).hexdigest()
+def _form(record: CharterInForce, dockets: Dockets) -> str:
+    return hashlib.sha256(f"{record.digest} {dockets.decider}".encode()).hexdigest()
 
 
 def _read_back(record: CharterInForce, kept: KeptDocket) -> Charter | None:
@@ -182,7 +179,7 @@ def _keep(installation: Installation, sitting: Sitting, docket: Docket, said: di
     installation.dockets.keep_docket(
         record.agent,
         KeptDocket(
-            form=_form(record),
+            form=_form(record, installation.dockets),
             at=sitting.at,
             arrived=sitting.arrivals.newest,
             docket=docket,

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 
 from pilothouse.core.evidence.kinds import SIGNATURE_KINDS
 from pilothouse.core.evidence.outcome import OutcomeStatus
@@ -13,7 +13,7 @@ from pilothouse.core.verdict.signing import asked_signatures
 from pilothouse.errors import UsageError
 from pilothouse.ports.ledger import DECISIONS_MAX, Ledger
 from pilothouse.reports.moments import at_ns
-from pilothouse.reports.sprint import SprintFacts, SprintPage, build_sprint
+from pilothouse.reports.sprint import SPRINT_DAYS, SprintFacts, SprintPage, build_sprint
 from pilothouse.workflows.accept import ACCEPTED
 from pilothouse.workflows.assess import Assessment
 from pilothouse.workflows.installation import Installation
@@ -36,7 +36,8 @@ def parse_start(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError as error:
         raise UsageError(
-            f"{text!r} is no day", remedy="Write it like this: `pilothouse report sprint --start 2026-11-02`."
+            f"{text!r} is no day",
+            remedy="Write year, month and day: `pilothouse report sprint --start 2026-11-02`.",
         ) from error
 
 
@@ -50,6 +51,7 @@ def show_sprint(installation: Installation, found: Assessment, start: date | Non
     """
     ledger, agent, now = installation.ledger, found.charter.agent, found.verdict.as_of
     begun = start or _first_day(ledger, agent) or now.date()
+    scored_from = max(begun, now.date() - timedelta(days=SPRINT_DAYS))
     kept = ledger.latest_verdict(agent, at=now)
     kept_at = None if kept is None else datetime.fromisoformat(json.loads(kept)["as_of"])
     written = [
@@ -64,8 +66,9 @@ def show_sprint(installation: Installation, found: Assessment, start: date | Non
             signatures=asked_signatures(found.charter, ledger.evidence(agent, kinds=SIGNATURE_KINDS), now),
             numbers=count_numbers(installation, found),
             start=begun,
+            scored_from=scored_from,
             verdict_kept_on=None if kept_at is None else kept_at.date(),
-            scored_on=_scored_on(installation, found, begun),
+            scored_on=_scored_on(installation, found, scored_from),
             sheet_written_on=max(written, default=None),
         )
     )

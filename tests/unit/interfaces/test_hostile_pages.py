@@ -29,7 +29,7 @@ MEGABYTE = f"{FORMULA}{SCRIPT}\u202e\x1b[31m" + "x" * 1_000_000
 WIRE_BYTES_MAX = 60_000
 BASE = f"/agents/{world.AGENT}"
 TASK = world.make_tasks()[0]
-OF_AGENT = "agent readiness tasks runs evals watch integrations ownership controls rollout value executive compliance sign waivers"
+OF_AGENT = "agent readiness tasks runs evals watch integrations ownership controls rollout value executive compliance sign sprint waivers"
 PAGES = (
     *("/", "/incidents", "/incidents/1", "/audit", "/settings", "/tour"),
     *(f"{BASE}/{name}" for name in OF_AGENT.split()),

@@ -36,7 +36,7 @@ def routes():
     house = ("/", "/audit", "/health", "/incidents", "/review", "/settings", "/tour")
     agent = (
         "agent", "compliance", "controls", "evals", "executive", "integrations", "ownership", "readiness", "reviews",
-        "rollout", "runs", "sign", "tasks", "value", "waivers", "watch",
+        "rollout", "runs", "sign", "sprint", "tasks", "value", "waivers", "watch",
     )  # fmt: skip
     return house, tuple(f"/agents/{{agent}}/{name}" for name in agent)
 

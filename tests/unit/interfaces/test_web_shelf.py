@@ -35,7 +35,7 @@ PAGES = {
 RUN = f"{BASE}/runs/{desk_world.RUN}"
 OTHERS = tuple(
     f"{BASE}/{name}"
-    for name in ("agent", "compliance", "executive", "readiness", "reviews", "rollout", "value")
+    for name in ("agent", "compliance", "executive", "readiness", "reviews", "rollout", "sprint", "value")
 )
 READ = (*PAGES, *OTHERS, RUN, f"{RUN}?against={desk_world.OTHER_RUN}")
 

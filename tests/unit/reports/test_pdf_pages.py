@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import html
 import io
 import json
 import re
+from datetime import date
 
 import desk_world
 import page_site
@@ -18,13 +20,17 @@ from starlette.testclient import TestClient
 
 from pilothouse.reports.readiness import build_readiness
 from pilothouse.reports.terminal import render_verdict
+from pilothouse.reports.terminal_sprint import render_sprint
+from pilothouse.reports.view_models import page_json
 from pilothouse.workflows.alerts import Firing, raise_alert
+from pilothouse.workflows.sprint import show_sprint
 
 BASE = f"/agents/{world.AGENT}"
 ON_PAPER = {
     "executive": f"{BASE}/executive",
     "incident": "/incidents/1",
     "readiness": f"{BASE}/readiness",
+    "sprint": f"{BASE}/sprint",
     "value": f"{BASE}/value",
 }
 FORMULA = "=HYPERLINK(1)"
@@ -105,6 +111,40 @@ def test_value_and_incident_say_their_ranges_facts_and_events(client, papers):
     ):
         for text in said:
             assert squeezed(text) in squeezed(papers["incident"])
+
+
+def test_the_plan_of_30_days_says_the_same_on_page_paper_terminal_and_in_json(site, client):
+    asked = f"{BASE}/sprint{{}}?start=2026-11-09"
+    data = client.get(asked.format(".json")).json()
+    page = html.unescape(client.get(asked.format("")).text)
+    paper = pdf_text(client.get(asked.format(".pdf")).content).replace("\u200b", "")
+    out = io.StringIO()
+    found = page_site.judge(site.installation, world.AGENT, site.clock.now())
+    shown = show_sprint(site.installation, found, date(2026, 11, 9))
+    render_sprint(shown, Console(file=out, width=2_000, color_system=None))
+    assert (data["start"], data["decide_by"]) == ("2026-11-09", "2026-12-08")
+    assert data["weeks"] == json.loads(page_json(shown))["weeks"]
+    lines = [line for week in data["weeks"] for line in week["lines"]]
+    assert len(lines) == 15
+    for text in (
+        data["sentence"]["plain"],
+        *(said for line in lines for said in (line["what"], line["command"])),
+    ):
+        for face in (page, paper, out.getvalue()):
+            assert squeezed(text) in squeezed(face), text
+    for line in lines:
+        for face in (re.sub("<[^>]+>", "", page), paper, out.getvalue()):
+            assert squeezed(line["proof"]).replace("`", "") in squeezed(face).replace("`", ""), line["proof"]
+    assert '<a href="/agents/ap-invoice-triage/sprint.pdf?start=2026-11-09">PDF</a>' in page
+    assert f'href="{BASE}/sprint"' in client.get(f"{BASE}/readiness").text
+
+
+def test_a_first_day_that_is_none_says_how_to_write_it(client):
+    answer = client.get(f"{BASE}/sprint?start=soon<b>{'x' * 5_000}")
+    assert answer.status_code == 422
+    assert "is no day" in answer.text
+    assert "soon&lt;b&gt;" in answer.text
+    assert "xxx" * 20 not in answer.text
 
 
 def test_what_others_wrote_is_text_on_paper_too(papers):

@@ -36,7 +36,7 @@ from pilothouse.testing import EXAMPLE_NOW, FixedClock, MemoryLake, MemoryLedger
 from pilothouse.workflows.accept import accept_file
 from pilothouse.workflows.act_log import write_act
 from pilothouse.workflows.assess import assess
-from pilothouse.workflows.corrections_week import CorrectionsWeek, corrections_in_words
+from pilothouse.workflows.corrections_week import CorrectionsWeek, corrections_of_note
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.report import (
     record_spending,
@@ -159,11 +159,21 @@ def test_the_note_tells_what_corrections_achieved_where_people_review(installati
     week = CorrectionsWeek(
         corrections=31, cases=4, examples=9, caught=2, lift=(0.06, 0.01, 0.11), repeats=8, repeats_equal=7
     )
-    note = show_weekly(installation, found, corrections=corrections_in_words(week))
-    last = note.text.splitlines()[3]
-    assert last.startswith("31 corrections became 4 cases and 9 examples; 2 cases from reviews caught")
-    assert last.endswith("Reviewers gave 7 of 8 hidden repetitions their earlier answer.")
-    assert len(re.findall(r"[.!?](?:\s|$)", last)) == 1
+    note = show_weekly(installation, found, corrections=corrections_of_note(week))
+    first, *others = note.text.splitlines()
+    assert len(others) == 2
+    assert "; 31 corrections became 4 cases and 9 examples; 2 cases from reviews caught" in first
+    assert first.endswith("Reviewers gave 7 of 8 hidden repetitions their earlier answer.")
+    assert len(re.findall(r"[.!?](?:\s|$)", first)) == 1
+
+
+def test_a_week_without_corrections_adds_nothing_to_the_note(installation, found):
+    quiet = CorrectionsWeek(corrections=0, cases=0, examples=0, caught=0, lift=None)
+    assert corrections_of_note(quiet) == ""
+    caught = CorrectionsWeek(corrections=0, cases=0, examples=0, caught=1, lift=None)
+    assert "1 case from reviews caught" in corrections_of_note(caught)
+    same = show_weekly(installation, found, corrections=corrections_of_note(quiet))
+    assert same == show_weekly(installation, found)
 
 
 def test_the_note_names_the_change_since_last_week(installation, found):

@@ -6,20 +6,25 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from evidence_made import CHARTER, V1, V2, edited_charter, everything_holds, load_charter
 
+from pilothouse.app.deciding_code import digest_of_sources
+from pilothouse.app.opening import open_installation
 from pilothouse.connectors.charter_file import read_charter_text
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.evidence import Basis
 from pilothouse.core.evidence.kinds import KINDS, Form
+from pilothouse.core.verdict import rules
 from pilothouse.core.verdict.readiness import conclude, decide, verdict_document
 from pilothouse.core.verdict.verdict import ItemVerdict
 from pilothouse.core.verdict.waiver import Waiver
 from pilothouse.ledger.docket_document import docket_text, parse_docket
 from pilothouse.ledger.dockets import SqlDockets
 from pilothouse.ledger.ledger import open_ledger
+from pilothouse.settings import load_settings
 from pilothouse.workflows import docket as work
 from pilothouse.workflows.docket import decided_items, open_sitting
 from pilothouse.workflows.installation import Installation
@@ -35,7 +40,11 @@ FOLDED = ("completion", "latency", "hosts_observed")
 def place(tmp_path):
     with open_ledger(f"sqlite:///{tmp_path}/ledger.db") as ledger:
         yield Installation(
-            settings=None, clock=None, lake=None, ledger=ledger, dockets=SqlDockets(ledger.database)
+            settings=None,
+            clock=None,
+            lake=None,
+            ledger=ledger,
+            dockets=SqlDockets(ledger.database, lambda: "this code"),
         )
 
 
@@ -156,3 +165,31 @@ def test_a_docket_comes_back_equal_and_one_of_another_program_is_none(place):
     place.dockets.keep_docket(record.agent, replace(kept, form="another"))
     assert open_sitting(place, record, NOW).kept is None
     assert set(ItemVerdict.model_fields) == set(again.docket.rulings[0].item.__dict__)
+
+
+def test_what_other_code_decided_is_decided_anew(place):
+    record = accept(place, CHARTER.read_text(encoding="utf-8"), NOW - 24 * HOUR)
+    place.ledger.add_evidence(HELD)
+    carried(place, record, [], NOW)
+    assert open_sitting(place, record, NOW).kept is not None
+    edited = replace(place, dockets=SqlDockets(place.ledger.database, lambda: "edited code"))
+    assert open_sitting(edited, record, NOW).kept is None
+
+
+def test_the_deciding_code_is_told_by_contents_and_places(tmp_path):
+    folder = tmp_path / "core"
+    (folder / "verdict").mkdir(parents=True)
+    written = folder / "verdict" / "rules.py"
+    written.write_text("LEVEL = 0.95\n", encoding="utf-8")
+    first = digest_of_sources(folder)
+    (folder / "notes.txt").write_text("decides nothing", encoding="utf-8")
+    assert digest_of_sources(folder) == first
+    written.write_text("LEVEL = 0.94\n", encoding="utf-8")
+    edited = digest_of_sources(folder)
+    written.rename(folder / "rules.py")
+    assert len({first, edited, digest_of_sources(folder)}) == 3
+
+
+def test_an_opened_installation_names_the_core_that_it_runs(tmp_path):
+    with open_installation(load_settings({}, home=tmp_path)) as opened:
+        assert opened.dockets.decider == digest_of_sources(Path(rules.__file__).parents[1])

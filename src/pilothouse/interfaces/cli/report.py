@@ -66,15 +66,15 @@ def register(cli: typer.Typer, services: Services) -> None:
 
     @group.command("weekly")
     def weekly(agent: Agent = None, *, home: Home = None, as_json: AsJson = False) -> None:
-        """A note to the owner: what changed, what is asked, what lapses next, what corrections achieved."""
+        """Three sentences to the owner: how it stands and what changed, what is asked, what lapses next."""
         from pilothouse.reports.view_models import page_json
-        from pilothouse.workflows.corrections_week import corrections_in_words
+        from pilothouse.workflows.corrections_week import corrections_of_note
         from pilothouse.workflows.report import show_weekly
 
         settings = load_settings(home=home)
         with services.open_installation(settings) as installation, services.open_curation(settings) as desk:
             found = judged(installation, agent)
-            week = corrections_in_words(desk.week(found.charter.agent))
+            week = corrections_of_note(desk.week(found.charter.agent))
             page = show_weekly(installation, found, corrections=week)
         typer.echo(page_json(page) if as_json else page.text)
 

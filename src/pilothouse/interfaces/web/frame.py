@@ -65,7 +65,7 @@ _LIVE = frozenset({"incidents", "incident", "controls", "review"})
 _REVIEWS = frozenset({"review", "review_item"})
 """Pages of the reviewer, with a script of their own."""
 
-_ON_PAPER = frozenset({"executive", "incident", "readiness", "value"})
+_ON_PAPER = frozenset({"executive", "incident", "readiness", "sprint", "value"})
 """Pages that are handed on as PDF: their route says so too."""
 
 

@@ -52,6 +52,7 @@ _SHOWN_AS = {
     "signing": "ownership",
     "waivers": "readiness",
     "executive": "value",
+    "sprint": "readiness",
     "compliance": "controls",
 }
 """Pages that belong to another entry of the menu."""

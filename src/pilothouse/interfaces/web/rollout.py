@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Rollout, Value, executive and compliance pages, and the forms that request, approve and take back a phase."""
+"""The Rollout, Value, executive, compliance and 30-day pages, and the forms that request, approve and take back a phase."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pilothouse.errors import UnknownName, UsageError
 from pilothouse.interfaces.web.forms import REASON_MAX
 from pilothouse.interfaces.web.frame import Frame
 from pilothouse.interfaces.web.routing import PageRoute, Visit, page_at, see_other
+from pilothouse.reports.foreign import foreign_line
 from pilothouse.reports.view_models import Page
 from pilothouse.workflows.agents import choose_agent
 from pilothouse.workflows.assess import Assessment
@@ -24,9 +25,13 @@ from pilothouse.workflows.phases import approve_phase, request_phase, roll_back_
 from pilothouse.workflows.report import show_compliance, show_executive
 from pilothouse.workflows.rollout import show_rollout
 from pilothouse.workflows.show import Shows
+from pilothouse.workflows.sprint import parse_start, show_sprint
 from pilothouse.workflows.value import show_value
 
 __all__ = ["RolloutRoom"]
+
+DAY_CHARS_MAX = 40
+"""Characters of a typed day that an error repeats; a day has ten."""
 
 
 class RolloutRoom:
@@ -63,8 +68,17 @@ class RolloutRoom:
         value = kept("value", show_value)
         executive = kept("executive", show_executive)
         compliance = kept("compliance", lambda _place, found: show_compliance(found))
+
+        def sprint(visit: Visit) -> Response:
+            said = visit.request.query_params.get("start", "")
+            if not said:
+                return kept("sprint", show_sprint)(visit)
+            first = parse_start(foreign_line(said, chars_max=DAY_CHARS_MAX))
+            return shown(lambda place, found: show_sprint(place, found, first))(visit)
+
         return (
             *page_at(f"{agent}/rollout", rollout),
+            *page_at(f"{agent}/sprint", sprint, has_pdf=True),
             *page_at(f"{agent}/value", value, has_pdf=True),
             *page_at(f"{agent}/executive", executive, has_pdf=True),
             *page_at(f"{agent}/compliance", compliance),

@@ -15,6 +15,7 @@ from pilothouse.workflows.report import show_executive
 from pilothouse.workflows.show import Shows
 from pilothouse.workflows.shows.agent_pages import show_integrations
 from pilothouse.workflows.shows.desk import PageDesk
+from pilothouse.workflows.sprint import show_sprint
 from pilothouse.workflows.value import show_value
 
 __all__ = ["AHEAD_EVERY_S", "AHEAD_LIFE", "PagesAhead"]
@@ -32,6 +33,7 @@ _OF_AGENT: Mapping[str, Make[Page]] = {
     "integrations": show_integrations,
     "value": show_value,
     "executive": show_executive,
+    "sprint": show_sprint,
 }
 
 
