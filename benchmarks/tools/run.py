@@ -51,8 +51,9 @@ def main():
     from pilothouse.runtime.sdk import recorder
     from pilothouse.runtime.sdk.opening import set_runtime
     from pilothouse.runtime.sdk.tool import tool
+    from pilothouse.runtime.tools.door import Door
     from pilothouse.runtime.tools.guards import PauseGuard
-    from pilothouse.runtime.tools.pipeline import Door, call_through
+    from pilothouse.runtime.tools.pipeline import call_through
     from pilothouse.runtime.tools.recording import RunRecord
     from pilothouse.runtime.tools.runtime import ToolRuntime
     from pilothouse.runtime.tools.steps import drive, drive_async

@@ -17,8 +17,9 @@ from pilothouse.ledger.database import Database
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ledger.tool_calls import SqlToolCalls, erase_results, tool_calls
 from pilothouse.ports.tools import IdempotencyStore
+from pilothouse.runtime.tools.door import Door
 from pilothouse.runtime.tools.memory_calls import MemoryCalls
-from pilothouse.runtime.tools.pipeline import Door, call_through
+from pilothouse.runtime.tools.pipeline import call_through
 from pilothouse.runtime.tools.steps import drive
 from pilothouse.testing import FixedClock
 

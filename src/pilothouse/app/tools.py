@@ -90,9 +90,9 @@ def tool_runtime_of(
     from pilothouse.ledger.audit_keys import load_keys
     from pilothouse.ledger.tool_calls import SqlToolCalls
     from pilothouse.runtime.permissions.guard import PermissionGuard
+    from pilothouse.runtime.tools.door import Door
     from pilothouse.runtime.tools.governed import governed_tools
     from pilothouse.runtime.tools.guards import OutageGuard, PauseGuard
-    from pilothouse.runtime.tools.pipeline import Door
     from pilothouse.workflows.in_force import charter_of
     from pilothouse.workflows.tool_contracts import read_contracts
 

@@ -19,10 +19,11 @@ from pilothouse.errors import ToolError
 from pilothouse.ports.tools import ToolCall
 from pilothouse.runtime.resilience.breaker import BreakerState
 from pilothouse.runtime.resilience.rate_limit import RateLimiter
+from pilothouse.runtime.tools.door import Door
 from pilothouse.runtime.tools.fault_server import FaultServer, Hit, Misbehave, Reply
 from pilothouse.runtime.tools.governed import GovernedTool
 from pilothouse.runtime.tools.memory_calls import MemoryCalls
-from pilothouse.runtime.tools.pipeline import Door, call_through
+from pilothouse.runtime.tools.pipeline import call_through
 from pilothouse.runtime.tools.steps import drive, drive_async
 from pilothouse.runtime.tools.values import plain
 

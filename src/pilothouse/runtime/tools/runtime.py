@@ -11,8 +11,8 @@ from pilothouse.errors import ToolError
 
 if TYPE_CHECKING:
     from pilothouse.ports.permissions import Decider
+    from pilothouse.runtime.tools.door import Door
     from pilothouse.runtime.tools.governed import GovernedTool
-    from pilothouse.runtime.tools.pipeline import Door
 
 __all__ = ["ToolRuntime"]
 

@@ -12,9 +12,9 @@ from pilothouse.runtime.permissions.guard import PermissionGuard
 from pilothouse.runtime.sdk import recorder
 from pilothouse.runtime.sdk.opening import set_runtime
 from pilothouse.runtime.sdk.run import current_run
+from pilothouse.runtime.tools.door import Door
 from pilothouse.runtime.tools.mcp_answers import answer_of
 from pilothouse.runtime.tools.mcp_unread import UNREAD_TOOLS, answer_about_unread
-from pilothouse.runtime.tools.pipeline import Door
 from pilothouse.runtime.tools.runtime import ToolRuntime
 
 MAIL = {

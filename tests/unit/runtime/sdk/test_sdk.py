@@ -22,8 +22,8 @@ import pilothouse
 from pilothouse.errors import ToolError, UsageError
 from pilothouse.runtime.sdk import opening, recorder
 from pilothouse.runtime.sdk.opening import set_runtime
+from pilothouse.runtime.tools.door import Door
 from pilothouse.runtime.tools.memory_calls import MemoryCalls
-from pilothouse.runtime.tools.pipeline import Door
 from pilothouse.runtime.tools.runtime import ToolRuntime
 from pilothouse.runtime.tools.values import plain
 

@@ -12,12 +12,12 @@ from tool_world import Kept
 
 from pilothouse.core.charter.contract import ToolContract
 from pilothouse.runtime.tools import mcp_http, mcp_plain
+from pilothouse.runtime.tools.door import Door
 from pilothouse.runtime.tools.governed import GovernedTool
 from pilothouse.runtime.tools.mcp_http import McpHttp
 from pilothouse.runtime.tools.mcp_listing import manifest_of
 from pilothouse.runtime.tools.mcp_proxy import McpProxy
 from pilothouse.runtime.tools.mcp_servers import UpstreamAddress
-from pilothouse.runtime.tools.pipeline import Door
 from pilothouse.runtime.tools.runtime import ToolRuntime
 
 VERSION = "2026-07-28"

@@ -16,13 +16,13 @@ from tool_world import Kept
 
 from pilothouse.core.charter.contract import ToolContract
 from pilothouse.errors import UsageError
+from pilothouse.runtime.tools.door import Door
 from pilothouse.runtime.tools.governed import GovernedTool
 from pilothouse.runtime.tools.mcp_listing import PAGES_MAX, manifest_of
 from pilothouse.runtime.tools.mcp_proxy import McpProxy
 from pilothouse.runtime.tools.mcp_servers import UpstreamAddress, read_addresses
 from pilothouse.runtime.tools.mcp_upstream import Upstream
 from pilothouse.runtime.tools.memory_calls import MemoryCalls
-from pilothouse.runtime.tools.pipeline import Door
 from pilothouse.runtime.tools.runtime import ToolRuntime
 
 SERVER = Path(__file__).parents[3] / "stubs" / "hostile_mcp.py"

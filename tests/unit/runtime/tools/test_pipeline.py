@@ -15,9 +15,10 @@ from pilothouse.errors import StorageUnavailable, ToolError
 from pilothouse.ports.controls import ControlState
 from pilothouse.ports.planted import SHADOW, FaultKind, PlantedFault
 from pilothouse.runtime.resilience.deadline import Deadline, inherited_deadline, under_deadline
+from pilothouse.runtime.tools.door import Door
 from pilothouse.runtime.tools.guards import OutageGuard
 from pilothouse.runtime.tools.memory_calls import MemoryCalls
-from pilothouse.runtime.tools.pipeline import Door, call_through
+from pilothouse.runtime.tools.pipeline import call_through
 from pilothouse.runtime.tools.steps import drive, drive_async, idempotency_key
 
 OK = {"ok": True}
