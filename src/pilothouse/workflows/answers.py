@@ -96,7 +96,9 @@ class AnswerTally:
         return waiting.invalid > GROWTH_MIN * broken or waiting.delivered > GROWTH_MIN * last.n
 
     def _record(self, keys: Sequence[tuple[str, str | None]], now: datetime) -> int:
-        written = record_answers(self._ledger, {key: self._waiting.pop(key) for key in keys}, now)
+        written = record_answers(self._ledger, {key: self._waiting[key] for key in keys}, now)
+        for key in keys:  # what could not be written waits for the next look
+            del self._waiting[key]
         self._last |= {(one.agent, one.binds.version): one for one in written}
         return len(written)
 

@@ -176,10 +176,10 @@ def record_queue_evidence(
     records = []
     for charter in directory.charters().values():
         for record in _queue_evidence(queue, charter, now):
-            known_late = next(
-                (one.items for one in installation.ledger.evidence(charter.agent, kinds=["review.queue"])),
-                (),
+            said = installation.ledger.evidence(
+                charter.agent, since=now - WINDOW_DEFAULT, kinds=[record.kind]
             )
+            known_late = said[-1].items if said else ()
             if not record.passed and set(record.items) - set(known_late):
                 records.append(record)
     return installation.ledger.add_evidence(records) if records else 0

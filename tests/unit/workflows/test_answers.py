@@ -5,6 +5,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
+from pilothouse.errors import StorageUnavailable
 from pilothouse.runtime.gateway.guard import AnswerCount
 from pilothouse.testing import MemoryLedger
 from pilothouse.workflows.answers import ANSWERS_EVERY_S, AnswerTally
@@ -39,3 +42,22 @@ def test_the_first_broken_answer_is_on_record_at_the_next_look():
     assert tally.take({KEY: AnswerCount(delivered=1)}, NOW + 2 * LOOK) == 0
     assert tally.take({}, NOW + timedelta(hours=7)) == 1
     assert newest(ledger).n == 1_002
+
+
+def test_what_could_not_be_written_is_on_record_once_it_can_be():
+    class WornLedger(MemoryLedger):
+        is_worn = True
+
+        def add_evidence(self, records):
+            if self.is_worn:
+                raise StorageUnavailable("the disk is full", remedy="`pilothouse doctor`")
+            return super().add_evidence(records)
+
+    ledger = WornLedger()
+    tally = AnswerTally(ledger)
+    with pytest.raises(StorageUnavailable):
+        tally.take({KEY: AnswerCount(delivered=10, invalid=2, runs=("r1",))}, NOW)
+    ledger.is_worn = False
+    assert tally.take({}, NOW + LOOK) == 1
+    assert (newest(ledger).n, newest(ledger).good, newest(ledger).items) == (10, 8, ("r1",))
+    assert tally.close(NOW + LOOK) == 0

@@ -30,6 +30,7 @@ from pilothouse.workflows.review_upkeep import hand_to_substitutes, reopen_by_ru
 from pilothouse.workflows.trusted_labels import trusted_labels
 
 AGENT, NOW = world.AGENT, world.NOW
+TICK = timedelta(minutes=5)
 OPEN = (ItemState.WAITING, ItemState.CLAIMED)
 
 
@@ -216,6 +217,9 @@ def test_a_late_queue_breaches_opens_an_incident_and_calls_people(tmp_path):
         assert record_queue_evidence(room.installation, queue, directory, now) == 0
         assert record_queue_evidence(room.installation, queue, directory, late) == 1
         assert record_queue_evidence(room.installation, queue, directory, late) == 0, "said once"
+        add_items(queue, 2, name="second", source=ReviewSource.FLAGGED, text="another {n}")
+        looks = [record_queue_evidence(room.installation, queue, directory, late + n * TICK) for n in (1, 2)]
+        assert looks == [1, 0], "what is later now is said once as well"
         found = assess(room.installation, AGENT, late).verdict
         items = next(one for one in found.requirements if one.requirement == "EVAL-9").items
         assert next(one.status for one in items if one.kind == "review.queue") is Status.BREACHED

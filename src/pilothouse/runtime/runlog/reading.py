@@ -105,7 +105,7 @@ def read_run(connection: sqlite3.Connection, vault: KeyVault, run: str) -> Recor
         connection.execute("COMMIT")
     subject = str(row[12])
     key = vault.key(subject)
-    erased = vault.is_erased(subject) and not pieces
+    erased = vault.is_erased(subject) and (key is None or not pieces)
     read, damage = _decode(run, events, _Bodies(key, pieces, erased=erased).load)
     if damage is None and len(read) < int(row[7]):
         damage = f"event {len(read) + 1} of {row[7]} is missing"

@@ -21,7 +21,7 @@ from pilothouse.runtime.runlog.file_process import RunFileProcess
 from pilothouse.runtime.runlog.reading import find_run, list_runs, read_run
 from pilothouse.runtime.runlog.redaction import Redaction
 from pilothouse.runtime.runlog.store import RunFile
-from pilothouse.runtime.runlog.tables import connect
+from pilothouse.runtime.runlog.tables import connect, transaction
 from pilothouse.runtime.runlog.vault import KeyVault
 from pilothouse.runtime.runlog.writer import Writer
 
@@ -140,37 +140,37 @@ class Recorder:
                 "SELECT id FROM run WHERE (run = ?1 AND subject = ?1) OR (subject = ?1 AND subject <> run)",
                 (subject,),
             ).fetchall()
-            self._reader.executemany("DELETE FROM piece WHERE id = ?", runs)
+            with transaction(self._reader):
+                self._reader.executemany("DELETE FROM piece WHERE id = ?", runs)
         return len(runs)
 
     def sweep(self, now_ns: int, *, keep_days: int) -> int:
         """Close runs without an event for an hour as abandoned, and drop those past retention."""
+        old_ns = now_ns - keep_days * DAY_NS
         with self._reading:
             idle = self._reader.execute(
                 "SELECT run FROM run WHERE state = ? AND last_ns < ? LIMIT ?",
                 (RunState.OPEN, now_ns - ABANDONED_AFTER_NS, SWEEP_RUNS_MAX),
             ).fetchall()
             old = self._reader.execute(
-                "SELECT run, subject FROM run WHERE last_ns < ? LIMIT ?",
-                (now_ns - keep_days * DAY_NS, SWEEP_RUNS_MAX),
+                "SELECT run, subject FROM run WHERE opened_ns < ? AND last_ns < ? LIMIT ?",
+                (old_ns, old_ns, SWEEP_RUNS_MAX),
             ).fetchall()
         dropped = {run for run, _ in old}
         for (run,) in idle:
             if run not in dropped:
                 self.append(run, RunClosed(state=RunState.ABANDONED))
-        with self._reading:
-            self._reader.execute("BEGIN IMMEDIATE")
-            for run in dropped:
-                for table in ("piece", "event", "run"):
-                    self._reader.execute(
-                        f"DELETE FROM {table} WHERE id = (SELECT id FROM run WHERE run = ?)",  # noqa: S608 - our own tables
-                        (run,),
-                    )
-            self._reader.execute("COMMIT")
+        if not dropped:
+            return 0
         own = [run for run, subject in old if run == subject]
-        for subject in own:
-            self._vault.destroy(subject)
+        self._vault.drop(own)  # first, so that a sweep that is killed here is made again
         self._file.forget(own)
+        with self._reading, transaction(self._reader):
+            for table in ("piece", "event", "run"):
+                self._reader.executemany(
+                    f"DELETE FROM {table} WHERE id = (SELECT id FROM run WHERE run = ?)",  # noqa: S608 - our own tables
+                    [(run,) for run in dropped],
+                )
         return len(dropped)
 
     def close(self) -> None:

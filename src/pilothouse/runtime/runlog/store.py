@@ -28,7 +28,7 @@ from pilothouse.runtime.runlog.bodies import BodyShelf
 from pilothouse.runtime.runlog.coding import BodyReference, encode_event
 from pilothouse.runtime.runlog.group import Pending
 from pilothouse.runtime.runlog.redaction import Redaction
-from pilothouse.runtime.runlog.tables import HEAD, connect, insert_rows, rows_of
+from pilothouse.runtime.runlog.tables import HEAD, connect, insert_rows, rows_of, transaction
 from pilothouse.runtime.runlog.vault import ContentKey, KeyVault
 
 __all__ = ["RunFile", "chained"]
@@ -124,24 +124,22 @@ class RunFile:
         """
         with self._lock:
             self._make_keys(group)
-            self._connection.execute("BEGIN IMMEDIATE")
             try:
-                rows = self._read(group)
-                for pending in group:
-                    self._write_one(pending, rows)
-                insert_rows(self._connection, _PIECE, rows.pieces)
-                insert_rows(self._connection, _EVENT, rows.events)
-                insert_rows(
-                    self._connection, _RUN, [_values(head) for head in rows.heads.values()], _RUN_AGAIN
-                )
-                for run, count in lost.items():
-                    self._connection.execute("UPDATE run SET lost = lost + ? WHERE run = ?", (count, run))
-                self._connection.execute("COMMIT")
+                with transaction(self._connection):
+                    self._write_all(group, lost)
             except BaseException:
                 self._bodies.forget()
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
                 raise
+
+    def _write_all(self, group: Sequence[Pending], lost: dict[str, int]) -> None:
+        rows = self._read(group)
+        for pending in group:
+            self._write_one(pending, rows)
+        insert_rows(self._connection, _PIECE, rows.pieces)
+        insert_rows(self._connection, _EVENT, rows.events)
+        insert_rows(self._connection, _RUN, [_values(head) for head in rows.heads.values()], _RUN_AGAIN)
+        for run, count in lost.items():
+            self._connection.execute("UPDATE run SET lost = lost + ? WHERE run = ?", (count, run))
 
     def has(self, group: Sequence[Pending]) -> bool:
         """Return whether a group is in the file: a transaction is there as a whole, so one of its events says it.

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-__all__ = ["HEAD", "connect", "insert_rows", "parts", "rows_of"]
+__all__ = ["HEAD", "connect", "insert_rows", "parts", "rows_of", "transaction"]
 
 LAYOUT = 2
 """`user_version` of a file in this layout; a file of the one before says 0."""
@@ -85,6 +86,26 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Write what the block writes, or nothing of it: also where the commit itself fails, which leaves a transaction open.
+
+    Args:
+        connection: The file, with no transaction open.
+
+    Raises:
+        sqlite3.Error: Nothing was written, and the next transaction can begin.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
 def rows_of(connection: sqlite3.Connection, runs: Sequence[str]) -> Iterator[tuple[object, ...]]:
     """Yield the rows of runs, columns as in `HEAD`; one that is not there has none.
 
@@ -145,19 +166,15 @@ def _layout(connection: sqlite3.Connection) -> int:
 
 
 def _lay_out(connection: sqlite3.Connection) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        if _layout(connection) < LAYOUT:  # another process may have been quicker
-            is_old = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'event'").fetchone()
-            if is_old is not None:
-                for name in ("run", "event", "piece"):
-                    connection.execute(f"ALTER TABLE {name} RENAME TO old_{name}")
-                for name in ("run_opened", "run_subject"):
-                    connection.execute(f"DROP INDEX {name}")
-            for statement in (*SCHEMA, *(MOVED if is_old is not None else ())):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {LAYOUT}")
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
+    with transaction(connection):
+        if _layout(connection) >= LAYOUT:
+            return  # another process was quicker
+        is_old = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'event'").fetchone() is not None
+        if is_old:
+            for name in ("run", "event", "piece"):
+                connection.execute(f"ALTER TABLE {name} RENAME TO old_{name}")
+            for name in ("run_opened", "run_subject"):
+                connection.execute(f"DROP INDEX {name}")
+        for statement in (*SCHEMA, *(MOVED if is_old else ())):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {LAYOUT}")

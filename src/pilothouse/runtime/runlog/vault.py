@@ -12,13 +12,13 @@ import os
 import sqlite3
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from pilothouse.runtime.runlog.tables import insert_rows, parts
+from pilothouse.runtime.runlog.tables import insert_rows, parts, transaction
 
 __all__ = ["ContentKey", "KeyVault"]
 
@@ -86,8 +86,7 @@ class KeyVault:
             missing = [subject for subject in subjects if subject not in self._cached]
             if not missing:
                 return
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
+            with transaction(self._connection):
                 found = dict(self._found(missing))
                 made = [(subject, os.urandom(64)) for subject in missing if found.get(subject) is None]
                 insert_rows(
@@ -96,10 +95,6 @@ class KeyVault:
                     made,
                     "ON CONFLICT (subject) DO UPDATE SET key = excluded.key",
                 )
-            except sqlite3.Error:
-                self._connection.execute("ROLLBACK")
-                raise
-            self._connection.execute("COMMIT")
             for subject, key in (found | dict(made)).items():
                 if key is not None:
                     self._remember(subject, key)
@@ -133,6 +128,16 @@ class KeyVault:
             self._connection.execute(
                 "UPDATE subject_key SET key = NULL, erased = 1 WHERE subject = ?", (subject,)
             )
+
+    def drop(self, subjects: Sequence[str]) -> None:
+        """Destroy keys of which nothing is left to be read, and do not note it: there is one subject for each run."""
+        self.forget(subjects)
+        with self._lock, transaction(self._connection):
+            for part in parts(subjects):
+                self._connection.execute(
+                    f"DELETE FROM subject_key WHERE subject IN ({', '.join('?' * len(part))})",  # noqa: S608 - only marks
+                    part,
+                )
 
     def forget(self, subjects: Iterable[str]) -> None:
         """Look keys up again: another process may have destroyed them."""
