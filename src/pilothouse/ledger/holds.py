@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.review import (
     ITEM_TEXT_CHARS_MAX,
+    OPEN_STATES,
     ItemState,
     ReviewItem,
     ReviewSource,
@@ -29,7 +30,7 @@ __all__ = ["SqlHolds"]
 EXPIRED_AT_ONCE_MAX = 1_000
 """Holds that one sweep ends; the next sweep takes the rest, so no transaction is long."""
 
-_OPEN = (ItemState.WAITING.value, ItemState.CLAIMED.value)
+_OPEN = tuple(state.value for state in OPEN_STATES)
 
 _STATES = {
     ItemState.WAITING: HoldState.HELD,

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Row, Select, case, func, select
 
-from pilothouse.core.evidence.review import ItemState, ReviewSource
+from pilothouse.core.evidence.review import OPEN_STATES, ItemState, ReviewSource
 from pilothouse.ledger.review_tables import review_items, review_labels
 from pilothouse.ledger.schema import from_micros, to_micros
 from pilothouse.ports.review import ITEMS_READ_MAX, QueueCount
@@ -63,7 +63,7 @@ def counts_wanted(agents: Sequence[str], now: datetime) -> Select[Any]:
             func.sum(late).label("overdue"),
             func.min(_ITEM.due_us).label("next_due_us"),
         )
-        .where(_ITEM.agent.in_(agents), _ITEM.state.in_((ItemState.WAITING.value, ItemState.CLAIMED.value)))
+        .where(_ITEM.agent.in_(agents), _ITEM.state.in_([state.value for state in OPEN_STATES]))
         .group_by(_ITEM.agent, _ITEM.source)
         .order_by(_ITEM.agent, _ITEM.source)
     )

@@ -20,7 +20,9 @@ from pilothouse.core.verdict.change_freeze import (
     sides_of,
 )
 from pilothouse.ports.lake import TaskFilter
+from pilothouse.ports.ledger import CharterInForce
 from pilothouse.workflows.accept import ACCEPTED
+from pilothouse.workflows.every_agent import for_every_agent
 from pilothouse.workflows.in_force import charter_in_force, charter_of
 from pilothouse.workflows.installation import Installation
 
@@ -62,15 +64,20 @@ def look_at_changes(installation: Installation, now: datetime) -> int:
     Args:
         installation: Lake and ledger.
         now: The moment, aware UTC.
+
+    Raises:
+        PilothouseError: The first agent for which it failed, after all others have been looked at.
     """
-    added = 0
-    for record in installation.ledger.charters():
+
+    def look(record: CharterInForce) -> int:
         fresh = measure_freeze(installation, record.agent, now).evidence
         today = installation.ledger.evidence(record.agent, since=now - timedelta(days=1), kinds=[fresh.kind])
         said = [(one.passed, one.detail) for one in today]
-        if (fresh.passed, fresh.detail) not in said[-1:]:
-            added += installation.ledger.add_evidence([fresh])
-    return added
+        if (fresh.passed, fresh.detail) in said[-1:]:
+            return 0
+        return installation.ledger.add_evidence([fresh])
+
+    return for_every_agent(installation.ledger, look)
 
 
 def measure_freeze(installation: Installation, agent: str, now: datetime) -> FreezeState:

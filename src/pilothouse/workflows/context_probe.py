@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pilothouse.core.evidence.evidence import Binding, Evidence, Source
-from pilothouse.core.evidence.unix_time import unix_ns
+from pilothouse.core.evidence.unix_time import moment_of, unix_ns
 from pilothouse.errors import UsageError
 from pilothouse.ports.ledger import Ledger
-from pilothouse.ports.runlog import RunLog
+from pilothouse.ports.runlog import RUNS_PAGE_MAX, RunLog
 from pilothouse.runtime.context.counting import ContextCounter
 from pilothouse.workflows.context_reading import ContextCount, read_run
 
@@ -62,13 +62,15 @@ def probe_context(log: RunLog, agent: str, now: datetime, *, days: int) -> Conte
         UsageError: No run of the agent is recorded in that time.
     """
     since = now - timedelta(days=days)
-    summaries = log.runs(agent=agent, since_ns=unix_ns(since))
+    summaries = log.runs(agent=agent, since_ns=unix_ns(since), limit=RUNS_PAGE_MAX)
     if not summaries:
         raise UsageError(
             f"no run of {agent!r} was recorded in the last {days} days",
             remedy="Send its model calls through the gateway: `pilothouse run -- CMD`",
             subject=agent,
         )
+    if len(summaries) == RUNS_PAGE_MAX:  # what lies before the oldest was not looked at
+        since = moment_of(summaries[-1].opened_ns)
     version = summaries[0].version
     counter = ContextCounter()
     whole, errors = ContextCount(), list[float]()

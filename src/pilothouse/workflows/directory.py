@@ -16,7 +16,7 @@ from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.binding import InForce, binding_in_force
 from pilothouse.core.evidence.evidence import Evidence, Scope, Source
 from pilothouse.core.evidence.kinds import kind_named
-from pilothouse.errors import UsageError
+from pilothouse.errors import CharterError, UsageError
 from pilothouse.ports.ledger import Ledger
 from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.installation import Installation
@@ -88,7 +88,10 @@ def check_directory(
     found = {}
     where = {} if export is None else {"export": str(export.resolve())}
     for record in installation.ledger.charters():
-        charter = charter_of(record)
+        try:
+            charter = charter_of(record)
+        except CharterError:
+            continue  # this program cannot read it, which every verdict on it says
         gone = tuple(person for person in charter.people if not _is_active(charter, person, active))
         found[record.agent] = gone
         installation.ledger.record(

@@ -33,7 +33,7 @@ from pilothouse.runtime.gateway.policy import (
 from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.launch import stand_in_version, summarize_charter
 from pilothouse.workflows.phase_log import phase_now
-from pilothouse.workflows.routing_in_force import routed_types, threshold_in_force
+from pilothouse.workflows.routing_in_force import FRESH, THRESHOLD, routed_types, threshold_in_force
 
 __all__ = ["DirectoryCache", "compile_policy", "versions_that_hold"]
 
@@ -269,9 +269,12 @@ class DirectoryCache:
             return policy
         looked, held, threshold = self._shown.get(policy.agent, (float("-inf"), frozenset(), None))
         if time.monotonic() - looked >= PROOF_EVERY_S:
-            records = self._ledger.evidence(policy.agent, kinds=("release.verdict", "routing.threshold"))
-            now = self._now()
-            held = versions_that_hold(records, known(charter.release.verdict_max_age), now)
+            now, age_max = self._now(), known(charter.release.verdict_max_age)
+            gates = self._ledger.evidence(
+                policy.agent, since=None if age_max is None else now - age_max, kinds=("release.verdict",)
+            )
+            held = versions_that_hold(gates, age_max, now)
+            records = self._ledger.evidence(policy.agent, since=now - FRESH, kinds=(THRESHOLD,))
             threshold = threshold_in_force(records, charter, policy.version, now)
             self._shown[policy.agent] = (time.monotonic(), held, threshold)
         chain = tuple(

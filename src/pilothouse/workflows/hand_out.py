@@ -9,7 +9,7 @@ from datetime import datetime
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.powers import Action, people_who_may
-from pilothouse.core.evidence.review import ItemState, ReviewSource
+from pilothouse.core.evidence.review import OPEN_STATES, ItemState, ReviewSource
 from pilothouse.errors import Conflict, UnknownName, UsageError
 from pilothouse.ports.ledger import Ledger
 from pilothouse.ports.review import ItemRecord, ReviewQueue
@@ -174,7 +174,7 @@ class HandOut:
 
     def _waiting(self, agent: str) -> list[ItemRecord]:
         """Return what can be handed out, the earliest due first; hidden repetitions stay where they are, unseen."""
-        found = self._queue.items(agent, states=(ItemState.WAITING, ItemState.CLAIMED))
+        found = self._queue.items(agent, states=OPEN_STATES)
         return sorted(
             (record for record in found if record.item.source is not ReviewSource.CANARY),
             key=lambda record: (record.item.due_at, record.item.item_id),

@@ -13,13 +13,13 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.evidence import Evidence, Scope
 from pilothouse.core.evidence.fold import version_in_force
 from pilothouse.core.evidence.outcome_measures import quality_is_outcome
-from pilothouse.core.evidence.review import ItemState, ReviewSource
+from pilothouse.core.evidence.review import OPEN_STATES, ItemState, ReviewSource
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.statistics.intervals import jeffreys_lower, jeffreys_upper
 from pilothouse.core.statistics.quality import Stratum, quality_interval
 from pilothouse.core.statistics.results import Estimate
 from pilothouse.ports.lake import TaskFilter
-from pilothouse.ports.review import ItemRecord, ReviewQueue
+from pilothouse.ports.review import ITEMS_READ_MAX, ItemRecord, ReviewQueue
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.label_records import label_record
 from pilothouse.workflows.label_sampling import sampled_in
@@ -187,8 +187,14 @@ def record_queue_evidence(
 
 def _queue_evidence(queue: ReviewQueue, charter: Charter, now: datetime) -> Iterator[Evidence]:
     """Yield whether held outputs, and what users flagged or people dispute, were decided in time."""
-    promised = queue.items(charter.agent, sources=PROMISED, since=now - WINDOW_DEFAULT)
-    due = [record for record in promised if record.item.due_at <= now or not record.state.is_open]
+    start = now - WINDOW_DEFAULT
+    promised = queue.items(charter.agent, sources=PROMISED, since=start)
+    if len(promised) == ITEMS_READ_MAX:  # what came before was not looked at
+        start = promised[-1].item.created_at
+    # What was never answered is late however long ago it came.
+    waiting = queue.items(charter.agent, states=OPEN_STATES, sources=PROMISED)
+    looked_at = {record.item.item_id: record for record in (*promised, *waiting)}.values()
+    due = [record for record in looked_at if record.item.due_at <= now or not record.state.is_open]
     if not due:
         return
     late = [
@@ -205,7 +211,7 @@ def _queue_evidence(queue: ReviewQueue, charter: Charter, now: datetime) -> Iter
         charter=charter,
         scope=Scope(),
         version=None,
-        start=now - WINDOW_DEFAULT,
+        start=start,
         now=now,
     )
 

@@ -17,8 +17,10 @@ from pilothouse.core.evidence.task import Task
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.verdict.verdict import AgentVerdict, Status
 from pilothouse.ports.lake import TaskFilter
+from pilothouse.ports.ledger import CharterInForce
 from pilothouse.reports.context import Framework, control_map
 from pilothouse.workflows.assess import assess
+from pilothouse.workflows.every_agent import for_every_agent
 from pilothouse.workflows.installation import Installation
 
 __all__ = [
@@ -135,9 +137,12 @@ def renew_residency(installation: Installation, now: datetime) -> int:
     Args:
         installation: Lake and ledger.
         now: The moment, aware UTC.
+
+    Raises:
+        PilothouseError: The first agent for which it failed, after all others have been looked at.
     """
-    added = 0
-    for record in installation.ledger.charters():
+
+    def renew(record: CharterInForce) -> int:
         found = assess(installation, record.agent, now, freeze=False)
         seen = measure_residency(installation, found.charter, found.verdict, now)
         stored = installation.ledger.evidence(record.agent, kinds={one.kind for one in seen.evidence})
@@ -149,8 +154,9 @@ def renew_residency(installation: Installation, now: datetime) -> int:
             or now - last.window_to >= RENEWED_AFTER
             or (last.passed, last.detail, last.binds) != (one.passed, one.detail, one.binds)
         ]
-        added += installation.ledger.add_evidence(due)
-    return added
+        return installation.ledger.add_evidence(due)
+
+    return for_every_agent(installation.ledger, renew)
 
 
 def _at(record: Evidence) -> datetime:

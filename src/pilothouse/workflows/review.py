@@ -14,7 +14,7 @@ from functools import lru_cache
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.powers import Action
-from pilothouse.core.evidence.review import Answer, ItemState, Label
+from pilothouse.core.evidence.review import OPEN_STATES, Answer, ItemState, Label
 from pilothouse.errors import Conflict, UnknownName, UsageError
 from pilothouse.ports.clock import Clock
 from pilothouse.ports.curation import CurationStore
@@ -152,7 +152,7 @@ class Workbench:
         found = [
             record
             for agent in self.directory.charters()
-            for record in self._queue.items(agent, states=(ItemState.WAITING, ItemState.CLAIMED))
+            for record in self._queue.items(agent, states=OPEN_STATES)
         ]
         return tuple(sorted(found, key=lambda record: record.item.due_at)[:limit])
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.evidence.review import ItemState, ReviewItem, ReviewSource, item_digest
+from pilothouse.core.evidence.review import OPEN_STATES, ReviewItem, ReviewSource, item_digest
 from pilothouse.ports.ledger import Ledger
 from pilothouse.ports.review import ReviewQueue
 from pilothouse.workflows.directory import people_gone
@@ -48,7 +48,7 @@ def reopen_by_rubric(queue: ReviewQueue, directory: Directory, now: datetime) ->
             record.item.item_id
             for record in queue.items(
                 charter.agent,
-                states=(ItemState.WAITING, ItemState.CLAIMED),
+                states=OPEN_STATES,
                 sources=(ReviewSource.DISPUTED,),
             )
         }
@@ -93,7 +93,7 @@ def hand_to_substitutes(ledger: Ledger, queue: ReviewQueue, directory: Directory
         gone = {_reviewer(charter, person): person for person in people_gone(ledger, charter.agent)}
         if not gone:
             continue
-        for record in queue.items(charter.agent, states=(ItemState.WAITING, ItemState.CLAIMED)):
+        for record in queue.items(charter.agent, states=OPEN_STATES):
             person = gone.get(record.item.only_for)
             if record.item.only_for is None or person is None or record.item.source is ReviewSource.CANARY:
                 continue

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.evidence.review import ItemState, ReviewItem, ReviewSource, item_digest
+from pilothouse.core.evidence.review import OPEN_STATES, ItemState, ReviewItem, ReviewSource, item_digest
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.ports.review import ItemRecord, ReviewQueue
 from pilothouse.workflows.installation import Installation
@@ -89,9 +89,7 @@ def ask_about_disputes(
         one for one in drawn if not one.item.pair_of and one.decided_at and now - one.decided_at <= FRESH
     ]
     differing += [(one.item, AGAINST_JUDGE) for one in _against_judge(installation, charter, fresh, now)]
-    open_items = queue.items(
-        charter.agent, states=(ItemState.WAITING, ItemState.CLAIMED), sources=(ReviewSource.DISPUTED,)
-    )
+    open_items = queue.items(charter.agent, states=OPEN_STATES, sources=(ReviewSource.DISPUTED,))
     room = DISPUTES_OPEN_MAX - len(open_items)
     disputed: dict[str, ReviewItem] = {}
     for first_item, why in differing:

@@ -19,6 +19,7 @@ from pilothouse.core.verdict.stability import DayRecord, Reset, StabilityClock, 
 from pilothouse.core.verdict.verdict import AgentVerdict, Status
 from pilothouse.ports.lake import TaskFilter
 from pilothouse.ports.ledger import DECISIONS_MAX, CharterInForce, Ledger
+from pilothouse.workflows.every_agent import for_every_agent
 from pilothouse.workflows.in_force import charter_of, newest_verdict
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.phase_log import phase_events
@@ -54,10 +55,13 @@ def keep_days(installation: Installation, now: datetime) -> int:
 
     Returns:
         How many days were written; none when run again at once.
+
+    Raises:
+        PilothouseError: The first agent for which it failed, after all others had their turn.
     """
-    written = 0
-    for record in installation.ledger.charters():
-        charter = charter_of(record)
+
+    def keep(record: CharterInForce) -> int:
+        written, charter = 0, charter_of(record)
         days = read_days(installation.ledger, record.agent)
         for day in _unwritten(days, record.accepted_at, now):
             row = _observe(installation, charter, day, days)
@@ -70,7 +74,9 @@ def keep_days(installation: Installation, now: datetime) -> int:
             )
             days = (*days, row)
             written += 1
-    return written
+        return written
+
+    return for_every_agent(installation.ledger, keep)
 
 
 def read_days(ledger: Ledger, agent: str) -> tuple[DayRecord, ...]:

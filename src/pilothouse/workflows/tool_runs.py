@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from pilothouse.core.evidence.task import Task
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.ports.lake import Lake, TaskFilter
+from pilothouse.ports.ledger import CharterInForce
+from pilothouse.workflows.every_agent import for_every_agent
 from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.run_loops import measure_loops
@@ -28,16 +30,19 @@ def look_at_tool_runs(installation: Installation, now: datetime) -> int:
     Args:
         installation: Lake and ledger.
         now: The moment, aware UTC.
+
+    Raises:
+        PilothouseError: The first agent for which it failed, after all others have been looked at.
     """
-    added = 0
-    for record in installation.ledger.charters():
+
+    def measure(record: CharterInForce) -> int:
         called = tasks_with_tools(installation.lake, record.agent, now)
-        if called:
-            found = measure_tool_errors(installation, charter_of(record), called, now)
-            added += installation.ledger.add_evidence(
-                (*found, *measure_loops(installation, record, called, now))
-            )
-    return added
+        if not called:
+            return 0
+        found = measure_tool_errors(installation, charter_of(record), called, now)
+        return installation.ledger.add_evidence((*found, *measure_loops(installation, record, called, now)))
+
+    return for_every_agent(installation.ledger, measure)
 
 
 def tasks_with_tools(lake: Lake, agent: str, now: datetime) -> Sequence[Task]:

@@ -15,7 +15,7 @@ from pilothouse.core.evidence.run_log import RunSummary
 from pilothouse.core.evidence.unix_time import midnight, moment_of, unix_ns
 from pilothouse.errors import Conflict, UnknownName
 from pilothouse.ports.ledger import Ledger
-from pilothouse.ports.runlog import RunLog
+from pilothouse.ports.runlog import RUNS_PAGE_MAX, RunLog
 from pilothouse.ports.watch import WatchState, WatchStep, WatchStore
 from pilothouse.runtime.context.counting import ContextCounter
 from pilothouse.workflows.context_reading import ContextCount, read_run
@@ -150,15 +150,9 @@ class ContextWatch:
             if kept is None
             else ContextDays.read(kept.document)
         )
-        until_us = unix_ns(now - ENDED_AFTER) // 1_000
-        ended = [
-            one
-            for one in reversed(
-                self._log.runs(agent=agent, since_ns=1_000 * days.to_us, until_ns=1_000 * until_us)
-            )
-            if one.calls
-        ]
-        if not ended:
+        newest_us = unix_ns(now - ENDED_AFTER) // 1_000
+        ended, until_us = self._ended(agent, days.to_us, newest_us)
+        if not ended and until_us == newest_us:
             return 0
         chosen = _spread(ended)
         named = {one.run for one in chosen}
@@ -181,6 +175,8 @@ class ContextWatch:
         record = _record(agent, days, now) if is_due else None
         if record is not None:
             days.said = now.date().isoformat()
+        if record is not None:  # first: a look that is killed here is made again
+            self._ledger.add_evidence([record])
         step = WatchStep(
             task_type="",
             detector=CONTEXT,
@@ -191,9 +187,24 @@ class ContextWatch:
             self._store.advance(agent, [step])
         except Conflict:
             return 0  # another process looked at the same runs
-        if record is not None:
-            self._ledger.add_evidence([record])
         return len(chosen)
+
+    def _ended(self, agent: str, since_us: int, newest_us: int) -> tuple[Sequence[RunSummary], int]:
+        """Return the next runs with calls, oldest first, and up to when: as many as one answer of the log surely holds.
+
+        After a busy week without a look that is a part of it, and the next looks take the rest.
+        """
+        low, high = since_us, newest_us
+        while True:
+            found = self._log.runs(
+                agent=agent, since_ns=1_000 * low, until_ns=1_000 * high, limit=RUNS_PAGE_MAX
+            )
+            if len(found) == RUNS_PAGE_MAX and high - low > 1:
+                high = (low + high) // 2
+            elif found or high == newest_us:
+                return [one for one in reversed(found) if one.calls], high
+            else:
+                low, high = high, newest_us
 
 
 def _record(agent: str, days: ContextDays, now: datetime) -> Evidence | None:

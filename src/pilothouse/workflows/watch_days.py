@@ -12,7 +12,7 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.outcome import Outcome
 from pilothouse.core.evidence.outcome_measures import quality_is_outcome
-from pilothouse.core.evidence.review import ItemState, ReviewSource
+from pilothouse.core.evidence.review import OPEN_STATES, ReviewSource
 from pilothouse.core.evidence.score import Score
 from pilothouse.core.evidence.task import Task
 from pilothouse.core.evidence.type_day import TypeDay, fold_type_days
@@ -35,7 +35,6 @@ DAY = timedelta(days=1)
 DECIDED_WITHIN = timedelta(days=14)
 """How long an item may have waited before it was decided; its term is five days."""
 
-OPEN = (ItemState.WAITING, ItemState.CLAIMED)
 
 _SAID = {
     "override": FeedbackKind.OVERRIDE,
@@ -136,7 +135,7 @@ class DayReader:
         """
         start = midnight(day)
         waiting = self._watch.queue.items(
-            self._charter.agent, states=OPEN, sources=(ReviewSource.SAMPLED,), since=start
+            self._charter.agent, states=OPEN_STATES, sources=(ReviewSource.SAMPLED,), since=start
         )
         return any(
             self._now < one.item.due_at and one.item.created_at < start + DAY

@@ -220,6 +220,10 @@ def test_a_late_queue_breaches_opens_an_incident_and_calls_people(tmp_path):
         add_items(queue, 2, name="second", source=ReviewSource.FLAGGED, text="another {n}")
         looks = [record_queue_evidence(room.installation, queue, directory, late + n * TICK) for n in (1, 2)]
         assert looks == [1, 0], "what is later now is said once as well"
+        months_later = late + timedelta(days=60)
+        assert record_queue_evidence(room.installation, queue, directory, months_later) == 1
+        newest = room.installation.ledger.evidence(AGENT, kinds=["review.queue"])[-1]
+        assert (newest.passed, newest.n) == (False, 3), "what nobody ever answered does not become on time"
         found = assess(room.installation, AGENT, late).verdict
         items = next(one for one in found.requirements if one.requirement == "EVAL-9").items
         assert next(one.status for one in items if one.kind == "review.queue") is Status.BREACHED

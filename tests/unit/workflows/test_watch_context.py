@@ -115,6 +115,28 @@ def test_of_very_many_runs_an_even_sample_is_opened_and_the_others_are_said(room
     assert kept.detail.endswith("6 runs were not opened.")
 
 
+def test_more_runs_than_one_answer_of_the_log_holds_are_looked_at_in_parts(room, log, clock, monkeypatch):
+    monkeypatch.setattr(watch_context, "RUNS_PAGE_MAX", 4)
+    for number in range(10):
+        record(log, number, (100,), clock() - timedelta(hours=2, minutes=number))
+    assert sum(looked(room, log, clock) for _ in range(20)) == 10
+    assert (days_of(room).count().inputs, days_of(room).skipped) == (10, {})
+
+
+def test_a_look_that_is_killed_before_its_state_is_kept_is_made_again(room, log, clock, monkeypatch):
+    record(log, 7, (100, 160, 150), clock() - timedelta(hours=2))
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as worn:
+        worn.setattr(type(room.watch), "advance", killed)
+        with pytest.raises(KeyboardInterrupt):
+            looked(room, log, clock)
+    assert looked(room, log, clock) == 1
+    assert {one.good for one in room.installation.ledger.evidence(AGENT) if one.kind == "truncation"} == {2}
+
+
 def test_days_past_the_window_are_forgotten_and_cuts_are_told_at_once(room, log, clock):
     record(log, 1, (100, 160), clock() - timedelta(hours=2))
     looked(room, log, clock)

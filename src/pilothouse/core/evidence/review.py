@@ -12,6 +12,7 @@ from pilothouse.core.charter.digest import canonical_json
 
 __all__ = [
     "ITEM_TEXT_CHARS_MAX",
+    "OPEN_STATES",
     "Answer",
     "ItemState",
     "Label",
@@ -95,7 +96,11 @@ class ItemState(StrEnum):
             >>> ItemState.CLAIMED.is_open, ItemState.EXPIRED.is_open
             (True, False)
         """
-        return self in {ItemState.WAITING, ItemState.CLAIMED}
+        return self in OPEN_STATES
+
+
+OPEN_STATES = (ItemState.WAITING, ItemState.CLAIMED)
+"""States of what somebody must still answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
