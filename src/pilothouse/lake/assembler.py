@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
+from pilothouse.lake.closed_traces import ClosedTraces
 from pilothouse.lake.columns import CoreSpan
 
 __all__ = ["GRACE_S", "IDLE_S", "LATE_S", "OPEN_SPANS_MAX", "Assembler", "Closing", "Repeated"]
@@ -26,12 +27,9 @@ IDLE_S = 600.0
 LATE_S = 5.0
 """Late spans of one trace are gathered this long: at most one correction in that time."""
 
-OPEN_SPANS_MAX = 40_000
-"""Spans in memory, about 2 KiB each with their previews; beyond it the quietest traces are closed early, which is
-safe: a late span corrects its task."""
-
-RECENT_MAX = 200_000
-"""Ids of closed traces that are remembered, so that a late span is known as one."""
+OPEN_SPANS_MAX = 30_000
+"""Spans in memory, 0.8 KiB each, and up to 2 KiB where every preview is another text; beyond it the quietest traces are
+closed early, which is safe: a late span corrects its task. Half as many more may stand there before somebody looks."""
 
 
 class Repeated(Enum):
@@ -50,7 +48,7 @@ class Closing:
         spans: What was gathered of it in memory.
         has_root: Whether its root has arrived.
         reason: `root_ended`, `idle`, `evicted` or `late_span`.
-        is_known: Whether a row of it may exist, so that stored spans must be folded in.
+        is_known: Whether a row of it may exist as far as is remembered, so that stored spans must be folded in.
     """
 
     trace_id: str
@@ -96,9 +94,8 @@ class Assembler:
         self._rooted: OrderedDict[str, _Open] = OrderedDict()
         self._rootless: OrderedDict[str, _Open] = OrderedDict()
         self._late: OrderedDict[str, _Open] = OrderedDict()
-        self._recent: OrderedDict[str, None] = OrderedDict()
+        self._closed = ClosedTraces()
         self._spans = 0
-        self._forgot = False
 
     @property
     def open_traces(self) -> int:
@@ -110,12 +107,14 @@ class Assembler:
         """Spans in memory."""
         return self._spans
 
+    @property
+    def has_forgotten(self) -> bool:
+        """Whether a row may exist of a closing that is not known."""
+        return self._closed.has_forgotten
+
     def remember(self, trace_id: str) -> None:
         """Note that a row of this trace exists."""
-        self._recent[trace_id] = None
-        if len(self._recent) > RECENT_MAX:
-            self._recent.popitem(last=False)
-            self._forgot = True
+        self._closed.add(trace_id)
 
     def add_all(self, spans: Iterable[CoreSpan], at: float) -> dict[int, Repeated]:
         """Add spans and log records; those of one trace cost least when they stand together.
@@ -160,7 +159,7 @@ class Assembler:
 
     def _begin(self, span: CoreSpan, at: float) -> _Open:
         trace = _Open(at, span.seq)
-        if span.trace_id in self._recent:
+        if span.trace_id in self._closed:
             self._late[span.trace_id] = trace
         elif span.parent_span_id is None and span.record == "span":
             self._rooted[span.trace_id] = trace
@@ -217,7 +216,7 @@ class Assembler:
     def _pop(self, traces: OrderedDict[str, _Open], reason: str) -> Iterator[Closing]:
         trace_id, trace = traces.popitem(last=False)
         self._spans -= len(trace.spans)
-        is_known = trace_id in self._recent or self._forgot or reason in ("idle", "late_span")
+        is_known = reason in ("idle", "late_span") or trace_id in self._closed
         self.remember(trace_id)
         if trace.spans:
             yield Closing(

@@ -46,9 +46,10 @@ from pilothouse.ports.upkeep import Removed, RetentionRule
 
 __all__ = ["LakeNode", "open_node"]
 
-WAITING_BYTES_MAX = 16 << 20
+WAITING_BYTES_MAX = 8 << 20
 """Inflated bytes acknowledged and not yet flattened; beyond it senders are told to come again, and beyond half of
-it one key is. Parsed, they take about four times as much memory."""
+it one key is. Parsed, they take about four times as much memory; half of it keeps the tables busy for a quarter of a
+second, and a sender that finds no room looks for it six times as often."""
 
 YOUNG_OBJECTS_MAX = 200_000
 """Objects after which the garbage collector looks for cycles. Rows make none; its default of 700 costs a

@@ -25,7 +25,7 @@ STATISTICS = ("trace_id", "agent", "start_ns", "end_ns", "received_ns", "seq", "
 GROUP_ROWS = 65_536
 """Rows of a row group in a merged file."""
 
-GROUP_BYTES = 16 << 20
+GROUP_BYTES = 8 << 20
 """A row group is closed at so many bytes in memory too: one of long texts would hold hundreds of megabytes."""
 
 MERGED_LEVEL = 1

@@ -62,6 +62,7 @@ class SegmentTable:
         folder: The table's folder.
         schema: Its columns, `day` among them.
         on_file: Told the path and the rows of each file that was committed here.
+        on_merge: Told the path of each file that a merge committed, and the paths of those whose rows it holds.
     """
 
     def __init__(
@@ -70,8 +71,10 @@ class SegmentTable:
         schema: pa.Schema,
         *,
         on_file: Callable[[str, pa.Table], None] = lambda _path, _rows: None,
+        on_merge: Callable[[str, Sequence[str]], None] = lambda _path, _paths: None,
     ) -> None:
         self._on_file = on_file
+        self._on_merge = on_merge
         self._folder = folder
         self._schema = schema
         self._stored = pa.schema([field for field in schema if field.name != "day"])
@@ -273,6 +276,7 @@ class SegmentTable:
         statistics = write_merged(read_batches(files, self._packed), self._packed, path)
         action, merged = add_action(path, day, statistics, is_new=False)
         self._commit([action, *map(remove_action, files)], [], added=[merged], removed=files)
+        self._on_merge(merged.path, [file.path for file in files])
 
     def _commit(
         self,

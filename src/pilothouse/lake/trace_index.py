@@ -10,16 +10,22 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from itertools import chain, compress
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pilothouse.lake.parquet_files import GROUP_ROWS
+
 __all__ = ["TraceIndex"]
 
 BYTES_MAX = 64 << 20
 """Eight million traces; beyond it the files that were asked for longest ago are forgotten."""
+
+FULL_SHARE = 0.9
+"""From here on files of earlier processes are not read any more; the rest is for those that are written next."""
 
 DIGITS = 16
 """Last hexadecimal digits that are kept: some senders begin ids with the time, none ends them with it. Two ids of one file share them once in 10^12 files."""
@@ -49,14 +55,7 @@ class TraceIndex:
             trace_ids: Ids of its rows, repeated or not; those that are no hexadecimal number are left out.
         """
         prints = {int(ident[-DIGITS:], 16) for ident in set(trace_ids) if ident}
-        made = np.sort(np.fromiter(prints, dtype=np.uint64, count=len(prints)))
-        with self._lock:
-            if path in self._files:
-                self._bytes -= self._files.pop(path).nbytes
-            self._files[path] = made
-            self._bytes += made.nbytes
-            while self._bytes > BYTES_MAX and len(self._files) > 1:
-                self._bytes -= self._files.popitem(last=False)[1].nbytes
+        self._keep(path, np.sort(np.fromiter(prints, dtype=np.uint64, count=len(prints))))
 
     def add_rows(self, path: str, rows: pa.Table) -> None:
         """Note the traces of a file that was just written.
@@ -67,16 +66,30 @@ class TraceIndex:
         """
         self.add(path, rows.column("trace_id").unique().to_pylist())
 
+    def merge(self, merged: str, paths: Collection[str]) -> None:
+        """Note that the rows of some files stand in another one now; a file that is not known leaves that unknown too.
+
+        Args:
+            merged: The file they stand in.
+            paths: The files they stood in.
+        """
+        with self._lock:
+            parts = [self._files[path] for path in paths if path in self._files]
+        if len(parts) == len(paths):
+            self._keep(merged, np.unique(np.concatenate(parts)))
+
     def read(self, path: str) -> None:
         """Note the traces of a file that stands on the disk.
 
         Args:
             path: The file.
         """
-        self.add_rows(path, pq.read_table(path, columns=["trace_id"], partitioning=None))
+        with pq.ParquetFile(path) as opened:
+            groups = opened.iter_batches(GROUP_ROWS, columns=["trace_id"], use_threads=False)
+            self.add(path, chain.from_iterable(group.column(0).unique().to_pylist() for group in groups))
 
     def keep(self, paths: Iterable[str]) -> list[str]:
-        """Forget every other file, and return those that are not known yet.
+        """Forget every other file, and return those that are not known yet and for which there is room.
 
         Args:
             paths: The files of the table.
@@ -85,7 +98,8 @@ class TraceIndex:
         with self._lock:
             for path in [path for path in self._files if path not in wanted]:
                 self._bytes -= self._files.pop(path).nbytes
-            return sorted(wanted - self._files.keys())
+            # What had to be forgotten once would be forgotten again, whoever read it.
+            return [] if self._bytes > FULL_SHARE * BYTES_MAX else sorted(wanted - self._files.keys())
 
     def split(self, paths: Sequence[str], trace_id: str) -> tuple[list[str], list[str]]:
         """Return the files that hold a trace, as good as certainly, and those of which nothing is known.
@@ -104,3 +118,30 @@ class TraceIndex:
                 if place < len(prints) and prints[place] == wanted:
                     holding.append(path)
         return holding, [path for path, prints in known if prints is None]
+
+    def stored(self, paths: Sequence[str], trace_ids: Sequence[str]) -> set[str]:
+        """Return those of many traces that stand in one of the files, or may; all when one file is not known.
+
+        Args:
+            paths: Files to look among.
+            trace_ids: Of 32 hexadecimal digits each.
+        """
+        with self._lock:
+            known = [self._files.get(path) for path in paths]
+        wanted = np.array([int(ident[-DIGITS:], 16) for ident in trace_ids], dtype=np.uint64)
+        is_stored = np.zeros(len(wanted), dtype=bool)
+        for prints in known:
+            if prints is None:
+                return set(trace_ids)
+            if len(prints):
+                is_stored |= prints.take(np.searchsorted(prints, wanted), mode="clip") == wanted
+        return set(compress(trace_ids, is_stored))
+
+    def _keep(self, path: str, prints: np.ndarray[tuple[int], np.dtype[np.uint64]]) -> None:
+        with self._lock:
+            if path in self._files:
+                self._bytes -= self._files.pop(path).nbytes
+            self._files[path] = prints
+            self._bytes += prints.nbytes
+            while self._bytes > BYTES_MAX and len(self._files) > 1:
+                self._bytes -= self._files.popitem(last=False)[1].nbytes

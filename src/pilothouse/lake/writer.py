@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from pilothouse.lake.node_clock import NodeClock
 from pilothouse.lake.otlp_decode import decode_rows
 from pilothouse.lake.otlp_request import ParsedRequest
 from pilothouse.lake.prices import PriceSource
-from pilothouse.lake.queries import TRACE_IDS_MAX, LakeQueries
+from pilothouse.lake.queries import LakeQueries
 from pilothouse.lake.repricing import priced_now
 from pilothouse.lake.retention import Retention
 from pilothouse.lake.rows import Arrival
@@ -56,6 +56,9 @@ MERGE_SHARE = 0.2
 VACUUM_S = 3_600.0
 """How often files that nobody needs any more are deleted, and the last small files of days that are over merged."""
 
+CORRECTED_AT_ONCE = 1_000
+"""Traces that are folded again together, with all their stored spans in memory: of ordinary ones some tens of megabytes."""
+
 RETRY_S = 300.0
 """Pause after an upkeep that failed."""
 
@@ -65,7 +68,7 @@ REMEMBER_NS = 3_600 * 1_000_000_000
 """Traces closed within the last hour are known after a restart."""
 
 FRESH_NS = 3_600 * 1_000_000_000
-"""A trace that started longer ago than this may have been closed in an earlier life: it is looked up."""
+"""A trace that started longer ago than this may have been closed in an earlier life: whether it has a row is looked up."""
 
 
 class LakeWriter:
@@ -93,8 +96,12 @@ class LakeWriter:
         grace_s: float,
     ) -> None:
         self._database = database
-        self._spans = SegmentTable(folder / "spans", SPANS, on_file=database.traces.add_rows)
-        self._tasks = SegmentTable(folder / "tasks", TASKS, on_file=database.traces.add_rows)
+        self._spans, self._tasks = (
+            SegmentTable(
+                folder / name, schema, on_file=database.traces.add_rows, on_merge=database.traces.merge
+            )
+            for name, schema in (("spans", SPANS), ("tasks", TASKS))
+        )
         self._node_id = node_id
         self._clock = clock
         self._counters = counters
@@ -280,10 +287,10 @@ class LakeWriter:
         now_ns = self._clock.now_ns()
         corrected = 0
         ids = self._queries.trace_ids_without_cost(since_ns)
-        for start in range(0, len(ids), TRACE_IDS_MAX):
+        for start in range(0, len(ids), CORRECTED_AT_ONCE):
             closings = [
                 Closing(trace_id=ident, spans=(), has_root=True, reason="reprice", is_known=True)
-                for ident in ids[start : start + TRACE_IDS_MAX]
+                for ident in ids[start : start + CORRECTED_AT_ONCE]
             ]
             rows = self._corrections(closings, now_ns)
             corrected += len(rows)
@@ -334,14 +341,33 @@ class LakeWriter:
         now_ns = self._clock.now_ns()
         rows: list[TaskRow] = []
         known: list[Closing] = []
+        unsure: list[Closing] = []
         for closing in closings:
-            if closing.is_known or min(map(_start_ns, closing.spans)) < now_ns - FRESH_NS:
+            if closing.is_known:
                 known.append(closing)
-            elif any(span.record == "span" for span in closing.spans):
-                rows.append(_row(closing.spans, closing.reason, now_ns, has_root=closing.has_root))
-        for start in range(0, len(known), TRACE_IDS_MAX):
-            rows.extend(self._corrections(known[start : start + TRACE_IDS_MAX], now_ns))
+            elif self._assembler.has_forgotten or min(map(_start_ns, closing.spans)) < now_ns - FRESH_NS:
+                unsure.append(closing)
+            else:
+                rows += _first_row(closing, now_ns)
+        stored = self._stored([closing.trace_id for closing in unsure])
+        for closing in unsure:
+            if closing.trace_id in stored:
+                known.append(closing)
+            else:
+                rows += _first_row(closing, now_ns)
+        for start in range(0, len(known), CORRECTED_AT_ONCE):
+            rows.extend(self._corrections(known[start : start + CORRECTED_AT_ONCE], now_ns))
         self._add_tasks(rows)
+
+    def _stored(self, trace_ids: Sequence[str]) -> set[str]:
+        """Return those of some traces that have a row, or may have one: asks no file."""
+        if not trace_ids:
+            return set()
+        files = [file.path for file in self._tasks.files()]
+        stored = self._database.traces.stored(files, trace_ids)
+        for batch in self._task_tail:
+            stored.update(set(trace_ids).intersection(batch.column("trace_id").to_pylist()))
+        return stored
 
     def _add_tasks(self, rows: list[TaskRow]) -> None:
         if rows:
@@ -372,6 +398,12 @@ class LakeWriter:
                 row = row._replace(revision=earlier.revision + 1, day=earlier.day)
             rows.append(row)
         return rows
+
+
+def _first_row(closing: Closing, now_ns: int) -> Iterator[TaskRow]:
+    """Yield the row of a trace that has none, unless only log records of it came."""
+    if any(span.record == "span" for span in closing.spans):
+        yield _row(closing.spans, closing.reason, now_ns, has_root=closing.has_root)
 
 
 def _row(spans: Iterable[CoreSpan], reason: str, now_ns: int, *, has_root: bool) -> TaskRow:

@@ -3,7 +3,7 @@ import pytest
 from otlp_bodies import run_spans
 from otlp_rows import core
 
-from pilothouse.lake import assembler as module
+from pilothouse.lake import closed_traces
 from pilothouse.lake.assembler import Assembler, Repeated
 
 
@@ -93,12 +93,16 @@ def test_the_oldest_log_number_still_needed_is_known(assembler):
     assert assembler.first_open_seq() == 7
 
 
-def test_once_ids_were_forgotten_every_closing_is_looked_up(monkeypatch, assembler):
-    monkeypatch.setattr(module, "RECENT_MAX", 1)
-    for trace in (1, 2, 3):
+def test_it_says_that_closed_traces_were_forgotten_and_never_forgets_the_newest(monkeypatch, assembler):
+    monkeypatch.setattr(closed_traces, "REMEMBERED_MAX", 4)
+    for trace in range(1, 5):
         assembler.add_all([spans_of(trace)[1]], 0)
-    known = [closing.is_known for closing in assembler.due(10)]
-    assert known == [False, False, True]
+        assert not assembler.has_forgotten
+        assert [closing.is_known for closing in assembler.due(10)] == [False]
+    assert assembler.has_forgotten
+    for trace in (1, 4):
+        assembler.add_all([spans_of(trace)[0][0]], 40)
+    assert [closing.reason for closing in assembler.due(45)] == ["late_span"]  # of 4; 1 waits for its root
 
 
 def test_log_records_without_a_trace_open_nothing(assembler):

@@ -8,7 +8,7 @@ import pytest
 from otlp_bodies import JSON, PROTOBUF, START_NS, request, run_spans, to_json
 
 from pilothouse.errors import Conflict, StorageUnavailable
-from pilothouse.lake import disk_room
+from pilothouse.lake import closed_traces, disk_room
 from pilothouse.lake import node as module
 from pilothouse.lake.lock import find_holder
 from pilothouse.lake.node import open_node
@@ -178,6 +178,32 @@ def test_a_late_span_corrects_the_task_with_a_new_revision(opened):
     (task,) = node.tasks(ALL).tasks
     assert (task.spans, task.revision, task.model_calls) == (4, 1, 2)
     assert len(node.window(TaskFilter(from_ns=0, to_ns=1 << 62))) == 1
+
+
+def test_once_closed_traces_were_forgotten_only_those_that_have_a_row_are_read_again(opened, monkeypatch):
+    monkeypatch.setattr(closed_traces, "REMEMBERED_MAX", 2)
+    node = opened()
+    asked = []
+    monkeypatch.setattr(
+        node._database,
+        "run",
+        lambda *told, run=node._database.run, **more: asked.append(told) or run(*told, **more),
+    )
+    for trace in range(1, 20):
+        send(node, run_spans(trace))
+        node.settle()
+        if trace == 17:
+            node._ask(node._writer.upkeep)  # of spans, then of tasks
+            node._ask(node._writer.upkeep)
+    assert any(file.rows > 1 for file in node._writer.view().task_files)
+    assert not asked
+    late = {**run_spans(3)[0], "span_id": (99).to_bytes(8, "big")}
+    send(node, [late])
+    node.settle(also_rootless=True)
+    assert asked
+    corrected = node.trace(f"{3:032x}").task
+    assert (corrected.spans, corrected.revision) == (5, 1)
+    assert len(node.tasks(ALL).tasks) == 19
 
 
 def test_a_late_span_after_a_restart_corrects_too(opened):

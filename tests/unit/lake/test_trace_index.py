@@ -36,9 +36,34 @@ def test_memory_is_bounded_and_files_that_are_gone_are_forgotten(monkeypatch):
     index = TraceIndex()
     for number in range(9):
         index.add(f"f{number}", [os.urandom(16).hex() for _ in range(100)])
-    assert index.keep(f"f{number}" for number in range(9)) == [f"f{number}" for number in range(6)]
+    everything = [f"f{number}" for number in range(9)]
+    assert index.split(everything, os.urandom(16).hex()) == ([], everything[:6])
+    assert index.keep(everything) == []  # there is no room for those that were forgotten
     assert index.keep(["f8"]) == []
     assert index.keep(["f7", "f8"]) == ["f7"]
+
+
+def test_many_traces_are_looked_up_at_once_and_one_unknown_file_may_hold_all():
+    index = TraceIndex()
+    files = {f"f{number}": [os.urandom(16).hex() for _ in range(50)] for number in range(3)}
+    for path, ids in files.items():
+        index.add(path, ids)
+    index.add("empty", [""])
+    wanted = [files["f0"][0], os.urandom(16).hex(), files["f2"][49]]
+    assert index.stored([*files, "empty"], wanted) == {wanted[0], wanted[2]}
+    assert index.stored([*files, "new"], wanted) == set(wanted)
+    assert index.stored([], wanted) == set()
+
+
+def test_what_a_merged_file_holds_is_known_without_reading_it():
+    index = TraceIndex()
+    for path, ident in (("a", "1"), ("b", "2")):
+        index.add(path, ["0" * 31 + ident, "0" * 31 + "7"])
+    index.merge("ab", ["a", "b"])
+    assert index.keep(["ab"]) == []
+    assert [index.split(["ab"], "0" * 31 + ident) for ident in "127"] == [(["ab"], [])] * 3
+    index.merge("abc", ["ab", "c"])
+    assert index.split(["abc"], "0" * 31 + "1") == ([], ["abc"])
 
 
 def test_a_node_opens_only_the_file_of_the_trace_also_after_a_restart(tmp_path):
