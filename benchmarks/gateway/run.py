@@ -125,7 +125,7 @@ def start_bare(upstream):
     return System("bare proxy", port, process)
 
 
-def start_ours(upstream, folder, *, role):
+def start_ours(upstream, folder, *, role, program=None):
     """Start `pilothouse up` with a charter in force: pin, budget, run log.
 
     As `gateway` it is the process that a call goes through, nothing else; the agent has telemetry of its own. As `all`
@@ -134,11 +134,11 @@ def start_ours(upstream, folder, *, role):
     port, home = free_port(), folder / f"home-{role}"
     charter = folder / f"charter-{role}"
     shutil.copytree(REPOSITORY / "src/pilothouse/demo/charter", charter)
-    program = str(Path(sys.executable).with_name("pilothouse"))
+    command = [str(Path(sys.executable).with_name("pilothouse"))]
     env = {**os.environ, "PILOTHOUSE_HOME": str(home), "ACME_KEY": "sk-none"}
 
     def run(*words):
-        return subprocess.run([program, *words], env=env, check=True, capture_output=True, text=True).stdout
+        return subprocess.run([*command, *words], env=env, check=True, capture_output=True, text=True).stdout
 
     text = (charter / "charter.yaml").read_text()
     limits = "  limits: {usd_per_day: 1000000, tokens_per_day: 100000000000, calls_per_run: 50}\n"
@@ -159,7 +159,7 @@ def start_ours(upstream, folder, *, role):
         "--charter",
         str(charter / "charter.yaml"),
     ]
-    process = subprocess.Popen([program, "up", *words], env=env, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([*(program or command), "up", *words], env=env, stderr=subprocess.DEVNULL)
     wait_for(port, process)
     time.sleep(3)
     name = {"gateway": "pilothouse", "all": "all in one"}[role]
@@ -269,6 +269,17 @@ def report(systems, found):
             print(f"CPU of {system.name} / ours: {median(found[system.name]['many'], 'cpu_ms') / ours:.2f}")
 
 
+def stop(systems):
+    """End what was started; what does not end is killed."""
+    for system in systems:
+        system.process.send_signal(signal.SIGTERM)
+    for system in systems:
+        try:
+            system.process.wait(30)
+        except subprocess.TimeoutExpired:
+            system.process.kill()
+
+
 def soak(system, requests):
     """Many requests in steps, with the memory after each: a leak is a slope."""
     step, seen = max(1, requests // 10), []
@@ -305,13 +316,7 @@ def main():
                 print(f"memory of pilothouse over {options.soak:,} requests")
                 soak(systems[2], options.soak)
         finally:
-            for system in systems:
-                system.process.send_signal(signal.SIGTERM)
-            for system in systems:
-                try:
-                    system.process.wait(30)
-                except subprocess.TimeoutExpired:
-                    system.process.kill()
+            stop(systems)
 
 
 if __name__ == "__main__":

@@ -108,8 +108,8 @@ def test_a_rollback_lets_one_version_alone_serve(store, ledger):
     assert kinds(ledger) == ["agent.rolled_back", "agent.rolled_back", "agent.rollback_ended"]
 
 
-def test_the_running_server_learns_of_it_within_two_seconds_from_another_process(tmp_path, store):
-    cache = ControlsCache(store)
+def test_the_running_server_learns_of_it_within_two_seconds_from_another_process(tmp_path, ledger, store):
+    cache = ControlsCache(store, state=ledger.database.state)
     assert isinstance(cache, Controls)
     cache.start()
     try:
@@ -121,6 +121,17 @@ def test_the_running_server_learns_of_it_within_two_seconds_from_another_process
         assert cache.state().pause_of(AGENT) == pause()
     finally:
         cache.stop()
+
+
+def test_a_ledger_that_is_as_it_was_is_not_read_again(ledger, store):
+    cache = ControlsCache(store, state=ledger.database.state)
+    cache.refresh()
+    unread = cache.state()
+    cache.refresh()
+    assert cache.state() is unread
+    store.pause(pause())
+    cache.refresh()
+    assert cache.state().pause_of(AGENT) == pause()
 
 
 def test_a_ledger_out_of_reach_leaves_the_pause_in_force_and_says_so(store):

@@ -81,7 +81,7 @@ def running_controls(ledger: SqlLedger) -> Iterator[Controls]:
     from pilothouse.ledger.controls import SqlControls
     from pilothouse.workflows.controls import ControlsCache
 
-    cache = ControlsCache(SqlControls(ledger.database))
+    cache = ControlsCache(SqlControls(ledger.database), state=ledger.database.state)
     cache.start()
     try:
         yield cache

@@ -99,7 +99,7 @@ def running_gateway(
     from pilothouse.workflows.gateway_directory import DirectoryCache
 
     store = SqlGatewayStore(ledger.database)
-    cache = DirectoryCache(ledger, store, now=SystemClock().now)
+    cache = DirectoryCache(ledger, store, now=SystemClock().now, state=ledger.database.state)
     price_of = priced_by(prices.read)
 
     def cost_of(provider: str, model: str, tokens: TokenCount, at_ns: int) -> int | None:

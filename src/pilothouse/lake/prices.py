@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -45,6 +45,13 @@ class Price:
     cache_creation: Decimal | None = None
     output: Decimal | None = None
     reasoning: Decimal | None = None
+    pico_per_token: tuple[int | None, ...] = field(init=False, repr=False, compare=False)
+    """The same in pico-dollars for one token, in this order: every model call multiplies by them."""
+
+    def __post_init__(self) -> None:
+        classes = (self.input, self.cache_read, self.cache_creation, self.output, self.reasoning)
+        picos = tuple(None if usd is None else int(usd * PER_MILLION_TO_PICO) for usd in classes)
+        object.__setattr__(self, "pico_per_token", picos)
 
 
 PriceSource = Callable[[str, str, int], Price | None]
@@ -140,18 +147,13 @@ def cost_pico(tokens: TokenCount, price: Price) -> int | None:
         True
     """
     total = 0
-    for count, per_million in (
-        (tokens.input, price.input),
-        (tokens.cache_read, price.cache_read),
-        (tokens.cache_creation, price.cache_creation),
-        (tokens.output, price.output),
-        (tokens.reasoning, price.reasoning),
-    ):
+    counts = (tokens.input, tokens.cache_read, tokens.cache_creation, tokens.output, tokens.reasoning)
+    for count, pico in zip(counts, price.pico_per_token, strict=True):
         if not count:
             continue
-        if per_million is None:
+        if pico is None:
             return None
-        total += count * int(per_million * PER_MILLION_TO_PICO)
+        total += count * pico
     return total
 
 

@@ -57,6 +57,7 @@ class RunLinker:
         self._young: dict[bytes, str] = {}
         self._old: dict[bytes, str] = {}
         self._since = now_s()
+        self._until = self._since + LINK_LIFE_S / 2
         self.unlinked = 0
         """Requests that brought ids which nobody was given, or several runs were."""
 
@@ -115,11 +116,14 @@ class RunLinker:
 
     def _forget(self) -> None:
         """Drop what is too old: links are kept in two halves, and a half goes as a whole, so that none carries a time."""
-        halves = int((self._now_s() - self._since) // (LINK_LIFE_S / 2))
-        if halves:
-            self._old = self._young if halves == 1 else {}
-            self._young = {}
-            self._since += halves * LINK_LIFE_S / 2
+        now = self._now_s()
+        if now < self._until:
+            return
+        halves = int((now - self._since) // (LINK_LIFE_S / 2))
+        self._old = self._young if halves == 1 else {}
+        self._young = {}
+        self._since += halves * LINK_LIFE_S / 2
+        self._until = self._since + LINK_LIFE_S / 2
 
     def _run(self, agent: str, name: str) -> str | None:
         key = _key(agent, name)
@@ -206,6 +210,9 @@ def consumed_ids(request: Mapping[str, Any]) -> tuple[str, ...]:
     if isinstance(previous, str):
         found.append(previous)
     for item in _items(request):
+        content = item.get("content")
+        if len(item) == 2 and type(content) is str and "role" in item:
+            continue  # somebody says something, as most of a conversation is
         for name in ("tool_call_id", "call_id"):
             value = item.get(name)
             if isinstance(value, str):
@@ -213,11 +220,10 @@ def consumed_ids(request: Mapping[str, Any]) -> tuple[str, ...]:
         found.extend(
             call["id"]
             for call in item.get("tool_calls") or ()
-            if isinstance(call, Mapping) and isinstance(call.get("id"), str)
+            if isinstance(call, dict) and isinstance(call.get("id"), str)
         )
-        content = item.get("content")
         for part in content if isinstance(content, list) else ():
-            if isinstance(part, Mapping):
+            if isinstance(part, dict):
                 value = part.get("tool_use_id") or (
                     part.get("id") if part.get("type") == "tool_use" else None
                 )
@@ -305,5 +311,5 @@ def _items(request: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     for name in ("messages", "input"):
         listed = request.get(name)
         if isinstance(listed, list):
-            return [item for item in listed if isinstance(item, Mapping)]
+            return [item for item in listed if isinstance(item, dict)]
     return []

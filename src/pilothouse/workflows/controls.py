@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 REFRESH_EVERY_S = 0.5
-"""One small query; with it a pause typed anywhere is obeyed by gateway and tools well within 2 seconds."""
+"""One small query while the ledger is as it was; with it a pause typed anywhere is obeyed by gateway and tools well within 2 seconds."""
 
 VERSIONS_KEPT_MAX = 5
 """Versions one may go back to: the last ones that passed the release gate. Older ones met another world."""
@@ -41,11 +41,20 @@ class ControlsCache:
 
     Args:
         store: Where pauses and rollbacks are kept.
+        state: Returns a text that is another one once the ledger has changed; None to read at each look.
         every_s: Pause between two looks, seconds.
     """
 
-    def __init__(self, store: ControlStore, *, every_s: float = REFRESH_EVERY_S) -> None:
+    def __init__(
+        self,
+        store: ControlStore,
+        *,
+        state: Callable[[], str] | None = None,
+        every_s: float = REFRESH_EVERY_S,
+    ) -> None:
         self._store = store
+        self._ledger_state = state
+        self._seen: str | None = None
         self._every_s = every_s
         self._stop = threading.Event()
         self._state = store.read()
@@ -59,7 +68,10 @@ class ControlsCache:
     def refresh(self) -> None:
         """Look now."""
         try:
-            self._state = self._store.read()
+            seen = None if self._ledger_state is None else self._ledger_state()
+            if seen is None or seen != self._seen:
+                self._state = self._store.read()
+                self._seen = seen
         except PilothouseError as error:
             self.last_error = error.message
         else:

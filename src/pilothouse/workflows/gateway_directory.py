@@ -44,7 +44,7 @@ PROOF_EVERY_S = 30.0
 """A release verdict or a threshold is found within half a minute; looking reads all evidence of an agent."""
 
 REFRESH_EVERY_S = 1.0
-"""A revoked key stops within two seconds; a look costs three small queries."""
+"""A revoked key stops within two seconds; a look that finds the ledger as it was costs one small query."""
 
 
 def compile_policy(charter: Charter, record: CharterInForce) -> AgentPolicy:
@@ -191,6 +191,7 @@ class DirectoryCache:
         ledger: Where charters stand.
         store: Where keys and providers stand.
         now: Tells the time, aware UTC: a release verdict gets old.
+        state: Returns a text that is another one once the ledger has changed; None to read everything at each look.
         compiled: Compiles a charter.
         every_s: Pause between two looks, seconds.
     """
@@ -201,12 +202,15 @@ class DirectoryCache:
         store: GatewayStore,
         *,
         now: Callable[[], datetime],
+        state: Callable[[], str] | None = None,
         compiled: Callable[[Charter, CharterInForce], AgentPolicy] = compile_policy,
         every_s: float = REFRESH_EVERY_S,
     ) -> None:
         self._ledger = ledger
         self._store = store
         self._now = now
+        self._state = state
+        self._seen: str | None = None
         self._compiled = compiled
         self._every_s = every_s
         self._stop = threading.Event()
@@ -221,9 +225,12 @@ class DirectoryCache:
         return self._directory
 
     def refresh(self) -> None:
-        """Look now."""
+        """Look now; a ledger that is as it was is not read unless a proof is due, which gets old by itself."""
         try:
-            self._directory = self._read()
+            state = None if self._state is None else self._state()
+            if state is None or state != self._seen or self._is_proof_due():
+                self._directory = self._read()
+                self._seen = state
         except PilothouseError as error:
             self.last_error = error.message
         else:
@@ -241,6 +248,9 @@ class DirectoryCache:
     def _loop(self) -> None:
         while not self._stop.wait(self._every_s):
             self.refresh()
+
+    def _is_proof_due(self) -> bool:
+        return any(time.monotonic() - looked >= PROOF_EVERY_S for looked, _, _ in self._shown.values())
 
     def _read(self) -> Directory:
         return Directory(
@@ -266,6 +276,7 @@ class DirectoryCache:
     def _proven(self, policy: AgentPolicy, charter: Charter) -> AgentPolicy:
         """Let those stand in whose own release gate holds now, and answers go out alone from a proven confidence on."""
         if policy.confidence is None and all(pin.version is None for pin in policy.chain):
+            self._shown.pop(policy.agent, None)
             return policy
         looked, held, threshold = self._shown.get(policy.agent, (float("-inf"), frozenset(), None))
         if time.monotonic() - looked >= PROOF_EVERY_S:

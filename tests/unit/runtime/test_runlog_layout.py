@@ -102,6 +102,15 @@ def test_a_secret_in_a_later_message_is_found_when_the_earlier_ones_are_known_to
     assert all(SECRET.encode() not in file.read_bytes() for file in (tmp_path / "runs").iterdir())
 
 
+@pytest.mark.parametrize("odd", [f"my key is {SECRET}".encode(), b"\xff\xfe no text", b""])
+def test_of_a_group_each_body_is_kept_as_if_it_had_come_alone(tmp_path, odd):
+    said = [*conversation(3), odd, *conversation(2)]
+    with Recorder(tmp_path / "runs") as log:
+        record(log, said)
+        assert bodies_of(log.read(RUN)) == [log.redaction.apply(body) for body in said]
+    assert all(SECRET.encode() not in file.read_bytes() for file in (tmp_path / "runs").iterdir())
+
+
 @given(st.lists(st.text(st.characters()) | st.integers(-(2**63), 2**64 - 1)))
 def test_the_chain_is_over_the_same_bytes_whichever_encoder_writes_them(parts):
     line = json.dumps(["", *parts], ensure_ascii=False, separators=(",", ":"))

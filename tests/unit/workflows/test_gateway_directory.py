@@ -13,6 +13,7 @@ import pytest
 from pilothouse.core.evidence.evidence import Binding, Evidence, Source
 from pilothouse.ledger.gateway import SqlGatewayStore
 from pilothouse.ledger.ledger import open_ledger
+from pilothouse.ports.gateway import Provider, WireProtocol
 from pilothouse.workflows import gateway_directory
 from pilothouse.workflows.accept import accept_file
 from pilothouse.workflows.gateway_directory import DirectoryCache
@@ -20,6 +21,7 @@ from pilothouse.workflows.launch import summarize_charter
 
 AGENT, NOW = "ap-invoice-triage", datetime(2026, 11, 20, tzinfo=UTC)
 DEMO = Path(__file__).parents[3] / "src/pilothouse/demo/charter"
+PROVIDER = Provider(name="other", url="http://127.0.0.1:9/v1", protocol=WireProtocol.OPENAI)
 STAND_IN = "{provider: other, model: other-large-2026-03-01, region: eu}"
 
 
@@ -82,3 +84,38 @@ def test_a_running_gateway_looks_again(site, monkeypatch):
     monkeypatch.setattr(gateway_directory, "PROOF_EVERY_S", 0.0)
     cache.refresh()
     assert cache.directory().policies[AGENT].chain[1].proven
+
+
+def test_a_ledger_that_is_as_it_was_is_not_read_again_until_a_proof_is_due(site, monkeypatch):
+    ledger, _ = site
+    state = iter("aabbb")
+    cache = DirectoryCache(
+        ledger, SqlGatewayStore(ledger.database), now=lambda: NOW, state=lambda: next(state)
+    )
+    seen = []
+    for _ in range(4):
+        cache.refresh()
+        seen.append(cache.directory())
+    assert seen[0] is seen[1] is not seen[2]
+    assert seen[2] is seen[3]
+    monkeypatch.setattr(gateway_directory, "PROOF_EVERY_S", 0.0)
+    cache.refresh()
+    assert cache.directory() is not seen[3]
+
+
+def test_what_any_process_writes_is_known_at_the_next_look(site, tmp_path):
+    ledger, _ = site
+    cache = DirectoryCache(
+        ledger, SqlGatewayStore(ledger.database), now=lambda: NOW, state=ledger.database.state
+    )
+    cache.refresh()
+    before = cache.directory()
+    with open_ledger(f"sqlite:///{tmp_path}/ledger.sqlite") as elsewhere:
+        SqlGatewayStore(elsewhere.database).save_provider(PROVIDER)
+    cache.refresh()
+    assert before.providers == {}
+    assert list(cache.directory().providers) == [PROVIDER.name]
+    ledger.add_evidence([verdict("f" * 64)])
+    between = cache.directory()
+    cache.refresh()
+    assert cache.directory() is not between, "what this process itself wrote is news as well"

@@ -12,9 +12,6 @@ from pilothouse.runtime.gateway.gateway import Gateway
 
 __all__ = ["gateway_app"]
 
-WATCH_AFTER_S = 0.02
-"""A client that leaves an answer quicker than this is not noticed: watching costs a task, and nothing is saved by then."""
-
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -41,7 +38,7 @@ def gateway_app(gateway: Gateway) -> App:
 class _AsgiCaller:
     """`Caller` over ASGI."""
 
-    __slots__ = ("_later", "_on_gone", "_receive", "_send", "_watch", "headers", "method", "path", "query")
+    __slots__ = ("_on_gone", "_receive", "_send", "_watch", "headers", "method", "path", "query")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.method: str = scope["method"]
@@ -51,14 +48,13 @@ class _AsgiCaller:
         self._receive = receive
         self._send = send
         self._watch: asyncio.Task[None] | None = None
-        self._later: asyncio.TimerHandle | None = None
         self._on_gone: Callable[[], None] | None = None
 
     async def read_body(self) -> bytes:
         """Return the whole body."""
-        stated = next((value for name, value in self.headers if name == b"content-length"), b"")
-        if stated.isdigit() and int(stated) > BODY_BYTES_MAX:
-            raise BodyTooLarge
+        for name, stated in self.headers:
+            if name == b"content-length" and stated.isdigit() and int(stated) > BODY_BYTES_MAX:
+                raise BodyTooLarge
         message = await self._next()
         first: bytes = message.get("body", b"")
         if not message.get("more_body"):
@@ -76,7 +72,7 @@ class _AsgiCaller:
     def watch(self, on_gone: Callable[[], None]) -> None:
         """From now on call `on_gone` once when the client goes away."""
         self._on_gone = on_gone
-        self._later = asyncio.get_running_loop().call_later(WATCH_AFTER_S, self._begin_watch)
+        self._watch = asyncio.create_task(self._wait_for_end())
 
     async def start(self, status: int, headers: Headers) -> None:
         """Send status and headers."""
@@ -91,13 +87,8 @@ class _AsgiCaller:
     def close(self) -> None:
         """Watch no more."""
         self._on_gone = None
-        if self._later is not None:
-            self._later.cancel()
         if self._watch is not None:
             self._watch.cancel()
-
-    def _begin_watch(self) -> None:
-        self._watch = asyncio.create_task(self._wait_for_end())
 
     async def _wait_for_end(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":

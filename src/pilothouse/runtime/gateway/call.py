@@ -96,7 +96,7 @@ class Call:
         usage: Tokens, or None when the provider did not report them.
         cost_pico: Cost in pico-dollars, or None when unknown.
         response: Body as sent on.
-        response_headers: Headers of the answer.
+        response_headers: Headers of the answer, names in lower case.
         chunks: Size and time since the start of each chunk, microseconds.
         first_content_s: Time to the first content, or None.
         repairs: Times the model was asked again because its answer broke the schema.

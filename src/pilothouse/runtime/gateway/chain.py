@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from pilothouse.core.charter.facts import CharterFacts
@@ -12,12 +12,15 @@ from pilothouse.core.charter.rules.model import is_exact_model
 from pilothouse.ports.gateway import Provider, WireProtocol
 from pilothouse.runtime.gateway.call import Call
 from pilothouse.runtime.gateway.member import Member
-from pilothouse.runtime.gateway.policy import Directory, Pin
+from pilothouse.runtime.gateway.policy import AgentPolicy, Directory, Pin
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused
-from pilothouse.runtime.gateway.routes import Operation
+from pilothouse.runtime.gateway.routes import Operation, Route
 from pilothouse.runtime.resilience.breaker import Breaker, BreakerPolicy
 
 __all__ = ["ChainBuilder"]
+
+CHAINS_REMEMBERED_MAX = 1_000
+"""Chains that were found for a key, a model and a route; more is what an agent invents."""
 
 MODELS_REMEMBERED_MAX = 10_000
 """Model ids that were judged exact or not; invented ones must not fill the memory."""
@@ -35,12 +38,34 @@ class ChainBuilder:
         self._facts = CharterFacts(today=datetime.now(UTC).date(), model_aliases=MODEL_ALIASES)
         self._exact: dict[str, bool] = {}
         self._breakers: dict[tuple[str, str], Breaker] = {}
+        self._of: Directory | None = None
+        self._found: dict[tuple[str, str | None, str], tuple[AgentPolicy, Route, list[Member]]] = {}
+        """By key, model and path; only while the directory is the one that they were found in."""
 
-    def check_model(self, call: Call) -> None:
-        """Check that the model that is asked for is exact, and allowed by key and charter.
+    def members(self, call: Call) -> list[Member]:
+        """Return who may answer: what was asked for, then the stand-ins of the same protocol.
 
         Args:
             call: The call, its model read.
+
+        Raises:
+            Refused: The model is not exact or not allowed, or nobody may answer.
+        """
+        directory = self._directory()
+        if directory is not self._of or len(self._found) > CHAINS_REMEMBERED_MAX:
+            self._of, self._found = directory, {}
+        asked = (call.key.prefix, call.model, call.route.path)
+        known = self._found.get(asked)
+        if known is not None and known[0] is call.policy and known[1] is call.route:
+            return known[2]
+        if call.route.names_model:
+            self._check_model(call)
+        found = self._find(call, directory.providers)
+        self._found[asked] = (call.policy, call.route, found)
+        return found
+
+    def _check_model(self, call: Call) -> None:
+        """Check that the model that is asked for is exact, and allowed by key and charter.
 
         Raises:
             Refused: It is not.
@@ -89,17 +114,13 @@ class ChainBuilder:
             known = self._exact[model] = is_exact_model(model, self._facts)
         return known
 
-    def members(self, call: Call) -> list[Member]:
-        """Return who may answer: what was asked for, then the stand-ins of the same protocol.
-
-        Args:
-            call: The call.
+    def _find(self, call: Call, providers: Mapping[str, Provider]) -> list[Member]:
+        """Look for who may answer.
 
         Raises:
             Refused: Nobody may.
         """
-        providers, policy = self._directory().providers, call.policy
-        pins = list(policy.chain)
+        pins = list(call.policy.chain)
         if call.model is not None:
             asked = next((pin for pin in pins if pin.model == call.model), None)
             if asked is None:

@@ -35,7 +35,7 @@ class Connection(asyncio.Protocol):
 
     Attributes:
         status: HTTP status of the answer.
-        headers: Headers of the answer, names as they came.
+        headers: Headers of the answer, names in lower case.
     """
 
     __slots__ = (
@@ -175,9 +175,13 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; behind the body they are of no use to anybody."""
-        if not self._has_head:
-            self._count_head(len(name) + len(value))
-            self.headers.append((name, value))
+        if self._has_head:
+            return
+        self._count_head(len(name) + len(value))
+        name = name.lower()
+        if name == b"content-length" or (name == b"transfer-encoding" and value.lower().endswith(b"chunked")):
+            self._is_framed = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Take the status; one below 200 only announces the answer."""
@@ -185,15 +189,10 @@ class Connection(asyncio.Protocol):
             return
         status = self._parser.get_status_code()
         if status < 200:
-            self.headers = []
+            self.headers, self._is_framed = [], False
             return
         self.status = status
         self._keeps = self._parser.should_keep_alive()
-        self._is_framed = any(
-            name.lower() == b"content-length"
-            or (name.lower() == b"transfer-encoding" and value.lower().endswith(b"chunked"))
-            for name, value in self.headers
-        )
         self._has_head = True
         self._wake()
 

@@ -31,7 +31,7 @@ from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused, er
 from pilothouse.runtime.gateway.routes import Operation, Place, find_place
 from pilothouse.runtime.gateway.runs import Ownership, RunIdentity, identify
 from pilothouse.runtime.gateway.upstream import Upstream, kept_request_headers
-from pilothouse.runtime.gateway.watchdog import Stop, Watchdog
+from pilothouse.runtime.gateway.watchdog import Stop, Watchdog, Young
 from pilothouse.runtime.gateway.wire import read_request
 from pilothouse.runtime.linkage import CallLinker, Conversation
 
@@ -108,6 +108,7 @@ class Gateway:
         self.context = ContextAdmission()
         self.in_flight = 0
         self._links = CallLinker()
+        self._young = Young()
         self.counters: Counter[str] = Counter()
         """What happened, by name, since the process started."""
 
@@ -117,7 +118,7 @@ class Gateway:
         place = find_place(caller.method, caller.path, says_anthropic=b"anthropic-version" in headers)
         call: Call | None = None
         self.in_flight += 1
-        dog = Watchdog(READ_S)
+        dog = Watchdog(READ_S, self._young)
         try:
             call = await self._admit(caller, place, headers)
             await self._serve(caller, call, headers, dog)
@@ -191,11 +192,11 @@ class Gateway:
         if call.route.names_model:
             asked = read_request(call.request)
             call.model, call.is_stream, call.output_max = asked.model, asked.is_stream, asked.output_max
-            self._chains.check_model(call)
         chain, upstream = self._answering(call)
         if call.route.names_model:
             self.context.admit(call, chain[0].pin)
-            chain = [chain[0], *(one for one in chain[1:] if self.context.fits(call, one.pin))]
+            if len(chain) > 1:
+                chain = [chain[0], *(one for one in chain[1:] if self.context.fits(call, one.pin))]
         for sink in self._sinks:
             problem = sink.problem(call)
             if problem:
@@ -208,7 +209,7 @@ class Gateway:
         total_s = limits.stream_total_s if call.is_stream else limits.total_s
         try:
             dog.restart(min(total_s, _number(headers, DEADLINE_HEADER, total_s * 1e3) / 1e3))
-            caller.watch(lambda: dog.stop(Stop.CLIENT_GONE))
+            dog.when_late(lambda: caller.watch(lambda: dog.stop(Stop.CLIENT_GONE)))
             exchange = Exchange(
                 call,
                 chain,
@@ -315,7 +316,7 @@ class Gateway:
         self.meter.settle(call)
         self.context.learn(call)
         self.counters["calls"] += 1
-        self.counters[f"ended_{call.ending.value}"] += 1
+        self.counters[f"ended_{call.ending}"] += 1
         self.counters["attempts"] += len(call.attempts)
         if call.mismatch:
             self.counters["model_mismatch"] += 1

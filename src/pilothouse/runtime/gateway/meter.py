@@ -146,10 +146,8 @@ class Meter:
                     f"Say it: `pilothouse price {named} --input USD --output USD --source PAGE`.",
                 )
             )
-        need = cost or 0
-        _check(
-            "run", run, budget.usd_per_run, budget.tokens_per_run, need_pico=need, need_tokens=tokens.total
-        )
+        need, need_tokens = cost or 0, tokens.total
+        _check("run", run, budget.usd_per_run, budget.tokens_per_run, need_pico=need, need_tokens=need_tokens)
         known_day, elsewhere = self._elsewhere
         others = elsewhere.get(call.key.agent, _NOTHING) if known_day == self._day else _NOTHING
         _check(
@@ -158,14 +156,14 @@ class Meter:
             budget.usd_per_day,
             budget.tokens_per_day,
             need_pico=need,
-            need_tokens=tokens.total,
+            need_tokens=need_tokens,
             others=others,
         )
         run.calls += 1
         for spend in (run, day):
             spend.reserved_pico += need
-            spend.reserved_tokens += tokens.total
-        self._reserved[call.call_id] = _Reservation(self._day, day, run, need, tokens.total)
+            spend.reserved_tokens += need_tokens
+        self._reserved[call.call_id] = _Reservation(self._day, day, run, need, need_tokens)
 
     def settle(self, call: Call) -> None:
         """Replace the reservation by what the call really cost, or by an estimate of what was seen.
@@ -179,17 +177,18 @@ class Meter:
         is_exact = call.usage is not None
         used = call.usage if call.usage is not None else _seen(call)
         model = call.served_model or call.model or ""
-        call.cost_pico = self._cost_of(call.served_by, model, used, call.began_ns) if used.total else 0
+        tokens = used.total
+        call.cost_pico = self._cost_of(call.served_by, model, used, call.began_ns) if tokens else 0
         for spend in (held.run, held.day):
             spend.reserved_pico -= held.usd_pico
             spend.reserved_tokens -= held.tokens
             spend.usd_pico += call.cost_pico or 0
-            spend.tokens += used.total
+            spend.tokens += tokens
         held.day.calls += 1
         if is_exact:
             self._outputs.setdefault(call.key.agent, _Outputs()).note(used.output + used.reasoning)
         at = (held.date, call.key.agent)
-        more = Spent(usd_pico=call.cost_pico or 0, tokens=used.total, calls=1, estimated=int(not is_exact))
+        more = Spent(usd_pico=call.cost_pico or 0, tokens=tokens, calls=1, estimated=int(not is_exact))
         self._unsaved.append((at, more))
 
     def take_unsaved(self) -> Mapping[tuple[date, str], Spent]:

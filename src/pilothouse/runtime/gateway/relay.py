@@ -276,7 +276,6 @@ class Relay:
 
 def _sized(headers: Headers, size: int) -> Headers:
     """Return the headers with the length of the body that follows."""
-    return [
-        *(pair for pair in headers if pair[0] != b"content-length"),
-        (b"content-length", str(size).encode()),
-    ]
+    sized = [pair for pair in headers if pair[0] != b"content-length"]
+    sized.append((b"content-length", b"%d" % size))
+    return sized

@@ -84,6 +84,8 @@ _ROUTES = dict(
         _post(WireProtocol.ANTHROPIC, Operation.COUNT_TOKENS, "/v1/messages/count_tokens"),
     )
 )
+_USUAL = {(method, PREFIX + path): Place(route.protocol, route) for (method, path), route in _ROUTES.items()}
+"""What is asked most: routes that are told by nothing but their path."""
 _MODELS = {
     protocol: Route(protocol, Operation.MODELS, "/v1/models", names_model=False) for protocol in WireProtocol
 }
@@ -106,6 +108,9 @@ def find_place(method: str, path: str, *, says_anthropic: bool) -> Place:
         >>> find_place("POST", "/gw/v1/audio/speech", says_anthropic=False).problem
         'nothing answers POST /v1/audio/speech here'
     """
+    usual = _USUAL.get((method, path))
+    if usual is not None:
+        return usual
     rest = path[len(PREFIX) :]
     run = launch = None
     spoken = WireProtocol.ANTHROPIC if says_anthropic else WireProtocol.OPENAI

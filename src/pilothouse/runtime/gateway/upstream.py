@@ -127,8 +127,7 @@ class UpstreamAnswer:
         self.encoding = ""
         self.is_events = False
         self.headers: list[tuple[bytes, bytes]] = []
-        for given, value in connection.headers:
-            name = given.lower()
+        for name, value in connection.headers:
             if name in NOT_RETURNED:
                 continue
             if name == b"content-encoding":

@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """One timer for all the limits of a call: it cancels the call's task and says which limit it was.
 
-Moving a limit costs one assignment and no timer: the timer looks when it fires and sleeps on.
+Moving a limit costs one assignment and no timer: the timer looks when it fires and sleeps on. A call that is over within
+`LATE_S` never has a timer of its own: the young ones share one, and only who is still there when it fires gets his.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from enum import StrEnum
 
-__all__ = ["Stop", "Watchdog"]
+__all__ = ["LATE_S", "Stop", "Watchdog", "Young"]
+
+LATE_S = 0.02
+"""Between one and two of these a call gets what only long ones need: a timer, and an eye on whether its client is there."""
 
 
 class Stop(StrEnum):
@@ -22,6 +27,28 @@ class Stop(StrEnum):
     CLIENT_GONE = "client_gone"
 
 
+class Young:
+    """The calls that have just come in; in the loop that serves, and nowhere else."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._newest: list[Watchdog] = []
+        self._older: list[Watchdog] = []
+
+    def add(self, dog: Watchdog) -> None:
+        """Tell a watchdog after one to two times `LATE_S` that its call is late, unless it is over by then."""
+        if not self._newest and not self._older:
+            asyncio.get_running_loop().call_later(LATE_S, self._look)
+        self._newest.append(dog)
+
+    def _look(self) -> None:
+        late, self._older, self._newest = self._older, self._newest, []
+        for dog in late:
+            dog.be_late()
+        if self._older:
+            asyncio.get_running_loop().call_later(LATE_S, self._look)
+
+
 class Watchdog:
     """Guards the task that makes it.
 
@@ -29,29 +56,49 @@ class Watchdog:
         stopped: Which limit was reached, or None.
     """
 
-    __slots__ = ("_deadline", "_due", "_loop", "_over", "_reason", "_task", "_timer", "stopped")
+    __slots__ = ("_deadline", "_due", "_loop", "_on_late", "_over", "_reason", "_task", "_timer", "stopped")
 
-    def __init__(self, total_s: float) -> None:
+    def __init__(self, total_s: float, young: Young) -> None:
         """Begin with the whole call's limit.
 
         Args:
             total_s: Time for the whole call, seconds.
+            young: The calls that have just come in.
         """
         self._loop = asyncio.get_running_loop()
-        task = asyncio.current_task()
+        task = asyncio.current_task(self._loop)
         if task is None:  # pragma: no cover - a coroutine always runs in a task
             raise RuntimeError("no task to guard")
         self._task = task
         self._deadline = self._due = self._loop.time() + total_s
         self._reason = Stop.DEADLINE
         self._over = False
+        self._on_late: Callable[[], None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self.stopped: Stop | None = None
-        self._timer = self._loop.call_at(self._due, self._look)
+        young.add(self)
 
     @property
     def left_s(self) -> float:
         """Time left for the whole call, seconds."""
         return self._deadline - self._loop.time()
+
+    def when_late(self, do: Callable[[], None]) -> None:
+        """Do something once the call is late; at once when it is already."""
+        if self._timer is None:
+            self._on_late = do
+        else:
+            do()
+
+    def be_late(self) -> None:
+        """Take a timer, for the call is no quick one."""
+        if self._over:
+            return
+        if self._timer is None:
+            self._timer = self._loop.call_at(self._due, self._look)
+        late, self._on_late = self._on_late, None
+        if late is not None:
+            late()
 
     def restart(self, total_s: float) -> None:
         """Begin anew with another limit for the whole call.
@@ -59,10 +106,9 @@ class Watchdog:
         Args:
             total_s: From now, seconds.
         """
-        self._timer.cancel()
         self._deadline = self._due = self._loop.time() + total_s
         self._reason = Stop.DEADLINE
-        self._timer = self._loop.call_at(self._due, self._look)
+        self._move()
 
     def limit(self, reason: Stop, seconds: float) -> None:
         """Put a limit on what comes next, in place of the last one; the whole call's stays.
@@ -75,10 +121,8 @@ class Watchdog:
         if due >= self._deadline:
             due, reason = self._deadline, Stop.DEADLINE
         self._reason = reason
-        if due < self._due and due < self._timer.when():
-            self._timer.cancel()
-            self._timer = self._loop.call_at(due, self._look)
         self._due = due
+        self._move()
 
     def stop(self, reason: Stop) -> None:
         """Stop the call now; later reasons do not count.
@@ -103,7 +147,19 @@ class Watchdog:
     def close(self) -> None:
         """Guard nothing any more."""
         self._over = True
-        self._timer.cancel()
+        self._on_late = None
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _move(self) -> None:
+        """See that a timer fires by the new limit: one that fires before it only looks, and none is needed while young."""
+        timer = self._timer
+        if timer is None:
+            if self._due - self._loop.time() < 2 * LATE_S:
+                self._timer = self._loop.call_at(self._due, self._look)
+        elif self._due < timer.when():
+            timer.cancel()
+            self._timer = self._loop.call_at(self._due, self._look)
 
     def _look(self) -> None:
         now = self._loop.time()

@@ -8,7 +8,6 @@ cannot be read is None: the provider judges bodies, not we.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -216,7 +215,7 @@ def read_usage(given: Any) -> TokenCount | None:
         >>> read_usage({"input_tokens": 10, "cache_read_input_tokens": 6, "output_tokens": 4}).input
         10
     """
-    if not isinstance(given, Mapping):
+    if not isinstance(given, dict):
         return None
     if "prompt_tokens" in given:
         names = ("prompt_tokens", "completion_tokens", "prompt_tokens_details", "completion_tokens_details")
@@ -297,7 +296,7 @@ def _chat_stage(event: _Event) -> str:
     for choice in event.choices or ():
         if choice.finish_reason or choice.text:
             return Stage.CONTENT
-        if isinstance(choice.delta, Mapping) and any(
+        if isinstance(choice.delta, dict) and any(
             value not in (None, "", []) for name, value in choice.delta.items() if name != "role"
         ):
             return Stage.CONTENT
@@ -306,9 +305,7 @@ def _chat_stage(event: _Event) -> str:
 
 def _tokens(given: Any, name: str, *, missing: int | None = None) -> int | None:
     """Return a count, `missing` when it is not said, None when it is no count."""
-    value = given.get(name) if isinstance(given, Mapping) else None
+    value = given.get(name) if isinstance(given, dict) else None
     if value is None:
         return missing
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < TOKENS_MAX:
-        return None
-    return value
+    return value if type(value) is int and 0 <= value < TOKENS_MAX else None  # True is no count

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from pilothouse.runtime.runlog.coding import BodyReference
@@ -52,10 +53,25 @@ class BodyShelf:
         self._redaction = redaction
         self._known: OrderedDict[int, _Known] = OrderedDict()
         self._clean: OrderedDict[bytes, None] = OrderedDict()
+        self._cuts: dict[bytes, list[tuple[bytes, bytes]]] = {}
+
+    def look(self, contents: Iterable[bytes]) -> None:
+        """Look for secrets in what a whole group brings, all at once; with one in it, `store` looks at each by itself.
+
+        Args:
+            contents: What `store` will be given next.
+        """
+        self._cuts = {content: _cuts(content) for content in contents}
+        self._find_clean([one for cuts in self._cuts.values() for one in cuts])
 
     def forget(self) -> None:
         """Remember nothing: what was collected did not come to the disk."""
         self._known.clear()
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Hold the contents of a group no longer than it is written."""
+        self._cuts.clear()
 
     def store(
         self,
@@ -75,8 +91,8 @@ class BodyShelf:
             pieces: Gets the rows that must be written.
         """
         known = self._of(run, key, is_new=number == 1)
-        cuts = [(hashlib.blake2b(piece, digest_size=16).digest(), piece) for piece in cut(content)]
-        self._look([(raw, piece) for raw, piece in cuts if raw not in known.pieces])
+        cuts = self._cuts.get(content) or _cuts(content)
+        self._find_clean([(raw, piece) for raw, piece in cuts if raw not in known.pieces])
         addresses: list[bytes] = []
         is_clean = True
         for raw, piece in cuts:
@@ -104,8 +120,8 @@ class BodyShelf:
             size=len(joined),
         )
 
-    def _look(self, new: list[tuple[bytes, bytes]]) -> None:
-        """Look at all new pieces at once, and remember those in which no secret can be: prompts are in every run."""
+    def _find_clean(self, new: list[tuple[bytes, bytes]]) -> None:
+        """Look at all new pieces together, and remember those in which no secret can be: prompts are in every run."""
         unseen = [(raw, piece) for raw, piece in new if raw not in self._clean]
         if unseen and self._redaction.is_clean(b"\n".join(piece for _, piece in unseen)):
             self._clean.update((raw, None) for raw, _ in unseen)
@@ -126,6 +142,11 @@ class BodyShelf:
         if len(self._known) > RUNS_CACHED_MAX:
             self._known.popitem(last=False)
         return known
+
+
+def _cuts(content: bytes) -> list[tuple[bytes, bytes]]:
+    """Return the pieces of content, each behind its digest."""
+    return [(hashlib.blake2b(piece, digest_size=16).digest(), piece) for piece in cut(content)]
 
 
 def _longest_beginning(

@@ -8,6 +8,7 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import fields
+from operator import attrgetter
 
 from pilothouse.core.evidence.run_log import (
     ContextEdited,
@@ -25,6 +26,7 @@ from pilothouse.runtime.gateway.call import Call, Ending
 __all__ = ["RunLogSink", "decoded"]
 
 USAGE = tuple(each.name for each in fields(TokenCount))
+_counts = attrgetter(*USAGE)
 
 OPENED_MAX = 20_000
 """Runs whose beginning need not be written again; a forgotten one costs a line that the log ignores."""
@@ -106,12 +108,12 @@ class RunLogSink:
             headers={
                 name.decode(): value.decode("latin-1")
                 for name, value in call.response_headers
-                if name.lower() in RESPONSE_HEADERS
+                if name in RESPONSE_HEADERS
             },
             body=body,
             chunk_sizes=tuple(size for size, _ in chunks),
             chunk_ms=tuple(at_us // 1000 for _, at_us in chunks),
-            usage=None if call.usage is None else {name: getattr(call.usage, name) for name in USAGE},
+            usage=None if call.usage is None else dict(zip(USAGE, _counts(call.usage), strict=True)),
             model=call.served_model,
             attempts=len(call.attempts),
             error=None if call.ending is Ending.DONE else str(call.ending),
@@ -144,8 +146,8 @@ def decoded(call: Call) -> tuple[bytes, list[tuple[int, int]]]:
     Args:
         call: The call; a body that cannot be inflated within the limit is returned as it is.
     """
-    headers = {name.lower(): value for name, value in call.response_headers}
-    if headers.get(b"content-encoding", b"identity") not in {b"gzip", b"deflate"}:
+    encoding = next((value for name, value in call.response_headers if name == b"content-encoding"), b"")
+    if encoding not in {b"gzip", b"deflate"}:
         return call.response, call.chunks
     inflater = zlib.decompressobj(wbits=47)  # zlib or gzip, by its own header
     try:

@@ -9,7 +9,7 @@ conversation of n calls costs O(n) bytes.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from enum import StrEnum
 from operator import attrgetter
@@ -35,7 +35,7 @@ from pilothouse.core.evidence.run_log import (
 )
 from pilothouse.errors import MalformedRecord
 
-__all__ = ["CONTENT", "BodyReference", "decode_event", "encode_event", "event_of", "values_of"]
+__all__ = ["CONTENT", "BodyReference", "contents_of", "decode_event", "encode_event", "event_of", "values_of"]
 
 _TYPES: dict[str, type[Any]] = {
     kind.kind: kind
@@ -88,6 +88,18 @@ class BodyReference(NamedTuple):
     number: int
     digest: bytes
     size: int
+
+
+def contents_of(event: Event) -> Iterator[bytes]:
+    """Yield what of an event is content.
+
+    Args:
+        event: What happened.
+    """
+    for name in CONTENT[type(event)]:
+        content = getattr(event, name)
+        if content is not None:
+            yield content
 
 
 def values_of(event: Event) -> tuple[object, ...]:

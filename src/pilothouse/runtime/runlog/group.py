@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pilothouse.core.evidence.run_log import Event, Tap
-from pilothouse.runtime.runlog.coding import CONTENT
+from pilothouse.runtime.runlog.coding import contents_of
 
 __all__ = ["GroupFile", "Pending", "RecorderHealth", "size_of"]
 
@@ -72,4 +72,7 @@ def size_of(event: Event) -> int:
     Args:
         event: What happened.
     """
-    return EVENT_BYTES + sum(len(getattr(event, name) or b"") for name in CONTENT[type(event)])
+    size = EVENT_BYTES
+    for content in contents_of(event):
+        size += len(content)
+    return size

@@ -25,7 +25,7 @@ from pilothouse.core.evidence.run_log import (
     RunState,
 )
 from pilothouse.runtime.runlog.bodies import BodyShelf
-from pilothouse.runtime.runlog.coding import BodyReference, encode_event
+from pilothouse.runtime.runlog.coding import BodyReference, contents_of, encode_event
 from pilothouse.runtime.runlog.group import Pending
 from pilothouse.runtime.runlog.redaction import Redaction
 from pilothouse.runtime.runlog.tables import HEAD, connect, insert_rows, rows_of, transaction
@@ -124,9 +124,11 @@ class RunFile:
         """
         with self._lock:
             self._make_keys(group)
+            self._bodies.look(content for pending in group for content in contents_of(pending.event))
             try:
                 with transaction(self._connection):
                     self._write_all(group, lost)
+                self._bodies.let_go()
             except BaseException:
                 self._bodies.forget()
                 raise
