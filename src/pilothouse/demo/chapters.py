@@ -17,7 +17,7 @@ from pilothouse.demo.repair import (
     write_directory,
 )
 from pilothouse.demo.stage import Stage
-from pilothouse.demo.traffic import INCIDENT_DAY, RECOVERED_DAY, REPAIR_DAY
+from pilothouse.demo.traffic import INCIDENT_DAY, RECOVERED_DAY, REPAIR_DAY, SCOPED_DAY
 from pilothouse.demo.triage_model import SWAPPED_MODEL
 from pilothouse.demo.trial_runs import TARGET, compare_cases, labelled, trials
 
@@ -63,6 +63,7 @@ def repair(stage: Stage, model: ModelServer) -> None:
     _rehearse(stage, model)
     _pass_gate(stage, model)
     stage.type(day, "drill", "model-upgrade", hour=7.6)
+    _close_the_pilots_alarm(stage)
     stage.work("scoped", "pilot", model, lambda _day: "the repaired version, in the pilot")
 
 
@@ -101,6 +102,23 @@ def _pass_gate(stage: Stage, model: ModelServer) -> None:
             "--dataset", str(labelled(stage)), "--charter", str(place.charter),
             "--scorer", "exact", "--journal", str(place.home / "trials.db"), hour=7.5, expects=None,
         )  # fmt: skip
+
+
+def _close_the_pilots_alarm(stage: Stage) -> None:
+    """Count the days of the failed version once its last claims are settled; end the incident which that opens."""
+    day = SCOPED_DAY - 1
+    stage.verify(day, 9.0)
+    stage.type(day, "watch", "tick", hour=9.0)
+    number = str(stage.newest_incident())
+    stage.type(day, "incident", "acknowledge", number, "--as", "sam", hour=9.1)
+    said = "the version that said so is gone; the repaired one has passed the gate and begins tomorrow"
+    stage.type(day, "incident", "resolve", number, "--as", "sam", "--text", said, hour=9.2)
+    stage.type(
+        day, "incident", "review", number, "--as", "dana", "--cause", "the agent said done before the ERP had booked",
+        "--impact", "invoices of the trial's two weeks, booked by hand", "--action",
+        "a narrower scope, and a prompt that leaves the rest to people", "--complaint", "none",
+        "--case", "the cases of the release gate hold the kinds that it got wrong", hour=9.3,
+    )  # fmt: skip
 
 
 def fail_in_phase(stage: Stage, model: ModelServer) -> str:

@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from pilothouse.core.action.escalation import next_level, start_level
 from pilothouse.core.action.incident import Incident, IncidentEvent, IncidentState
@@ -38,6 +39,9 @@ ROUNDS_MAX = 3
 
 NOTED = "note.sent"
 """Kind of the record that says whom a note reached, and how."""
+
+OVER = "it had ended before"
+"""Why an errand was not run: after a pause of the worker its incident may be over, and a late pause would stop good work."""
 
 ATTEMPTS_MAX = 20
 """Several pages of one incident settle at once, each by its own thread; every one gets its turn long before this."""
@@ -103,6 +107,8 @@ class Pager:
     def send(self, job: Job) -> Delivery:
         """Try a person's channels, those of the level first, until one takes the message."""
         document = json.loads(job.document)
+        if self._is_over(document):
+            return Delivery(ok=False, final=True, said=OVER)
         if document["drill"] == CUT_OFF:
             return Delivery(ok=False, final=True, said="the pager is cut off by the drill")
         person, charter = document["person"], self._charter(document["agent"])
@@ -136,6 +142,8 @@ class Pager:
         person = document["person"]
 
         def decide(incident: Incident) -> IncidentChange:
+            if delivery.said == OVER:
+                return _not_needed(incident, job, f"{person} was not called", now)
             if delivery.ok:
                 reached = IncidentEvent(
                     at=now, kind="page", actor="pager", text=f"{person} was reached by {delivery.said}."
@@ -172,6 +180,8 @@ class Pager:
     def pause(self, job: Job) -> Delivery:
         """Pause the agent of an incident whose severity asks for it."""
         document = json.loads(job.document)
+        if self._is_over(document):
+            return Delivery(ok=False, final=True, said=OVER)
         reason = f"{document['reason']} (severity asks for a pause)"
         self._room.controls.pause(
             Pause(
@@ -187,11 +197,13 @@ class Pager:
     def settle_pause(self, job: Job, delivery: Delivery, lease: Lease) -> None:
         """Write down that the agent was paused, or try again."""
         now, number = self._room.work.now(), json.loads(job.document)["incident"]
-        if not delivery.ok:
+        if not delivery.ok and not delivery.final:
             self._room.work.retry(lease, job.key, run_after=retry_at(job, now) or now, error=delivery.said)
             return
 
         def decide(incident: Incident) -> IncidentChange:
+            if delivery.said == OVER:
+                return _not_needed(incident, job, f"{incident.agent} was not paused", now)
             text = f"{incident.agent} is paused; `pilothouse resume {incident.agent}` lets it act again."
             event = IncidentEvent(at=now, kind="note", actor="pager", text=text)
             return IncidentChange(incident=incident, events=(event,), work=WorkChange(finished=(job.key,)))
@@ -262,6 +274,13 @@ class Pager:
             work=replace(work, timers=called.timers, jobs=called.jobs),
         )
 
+    def _is_over(self, document: Mapping[str, Any]) -> bool:
+        """Whether the incident of an errand has ended; a note has none."""
+        if "incident" not in document:
+            return False
+        incident = self._room.incidents.incident(document["incident"])
+        return incident is not None and not incident.is_active
+
     def _charter(self, agent: str) -> Charter | None:
         record = self._room.installation.ledger.charter(agent)
         return None if record is None else charter_of(record)
@@ -279,6 +298,11 @@ class Pager:
                     raise
             else:
                 return
+
+
+def _not_needed(incident: Incident, job: Job, what: str, now: datetime) -> IncidentChange:
+    event = IncidentEvent(at=now, kind="note", actor="pager", text=f"{what}: {OVER}.")
+    return IncidentChange(incident=incident, events=(event,), work=WorkChange(finished=(job.key,)))
 
 
 def _number(name: str) -> int:
