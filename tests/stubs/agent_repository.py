@@ -6,9 +6,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 
+from forked_process import run_command_line
 from source_tree import ROOT
 
 from pilothouse.ledger.ledger import open_ledger
@@ -84,10 +83,7 @@ def command_line(home, folder):
         return {**os.environ, "PILOTHOUSE_HOME": str(home), "COLUMNS": "200", "PYTHONUTF8": "1"}
 
     def run(*arguments, cwd=folder):
-        return subprocess.run(
-            [sys.executable, "-m", "pilothouse", *map(str, arguments)],
-            cwd=cwd, env=environment(), capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
+        return run_command_line(*arguments, cwd=cwd, env=environment())
 
     run.environment = environment
     run.folder = folder

@@ -6,18 +6,16 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from contextlib import contextmanager
+
+from forked_process import command_line_process
 
 
 @contextmanager
 def started_server(*words, kill=False, **variables):
     """Start a server and give its base address; at the end everything it has taken is on disk, unless it is killed."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pilothouse", "up", "--port", "0", *words],
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **variables},
+    process = command_line_process(
+        "up", "--port", "0", *words, stderr=subprocess.PIPE, env={**os.environ, **variables}
     )
     try:
         lines = []
