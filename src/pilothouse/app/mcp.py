@@ -76,12 +76,14 @@ def mcp_endpoint(
         on_note: Told about tools that are disabled.
     """
     from pilothouse.interfaces.http.mcp import mcp_app
-    from pilothouse.runtime.tools.mcp_http import McpHttp
     from pilothouse.runtime.tools.mcp_rooms import McpRoom, McpRooms
     from pilothouse.runtime.tools.mcp_servers import read_servers
     from pilothouse.workflows.policy_change import waiting_widening
 
     def opened(agent: str) -> McpRoom:
+        # Not before an agent asks for its tools: the SDK takes twenty megabytes, and a second of the server's start.
+        from pilothouse.runtime.tools.mcp_http import McpHttp
+
         record = _in_force(ledger, agent)
         held = ExitStack()
         runtime = recorded(tool_runtime_of(ledger, settings, record, held, controls=controls), run_log)

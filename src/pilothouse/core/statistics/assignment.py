@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from scipy import special
+import scipy
 
 from pilothouse.errors import UsageError
 
@@ -39,4 +39,4 @@ def assignment_p_value(candidate_units: int, baseline_units: int, *, share: floa
     expected = (share * units, (1 - share) * units)
     found = (candidate_units, baseline_units)
     statistic = sum((have - want) ** 2 / want for have, want in zip(found, expected, strict=True))
-    return float(special.chdtrc(1, statistic))
+    return float(scipy.special.chdtrc(1, statistic))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
-from scipy import special
+import scipy
 
 from pilothouse.core.statistics.checks import check_count, check_fraction
 from pilothouse.core.statistics.daily import days_since
@@ -166,8 +166,8 @@ class ThresholdAudit:
         """Exact interval of theta from wrong ~ Bin(tasks, theta probability)."""
         k, n, scale = state.wrong, state.tasks, self.audit_probability
         value = min(k / n / scale, 1.0)
-        low = 0.0 if k == 0 else min(float(special.betaincinv(k, n - k + 1, 0.025)) / scale, 1.0)
-        high = 1.0 if k == n else min(float(special.betaincinv(k + 1, n - k, 0.975)) / scale, 1.0)
+        low = 0.0 if k == 0 else min(float(scipy.special.betaincinv(k, n - k + 1, 0.025)) / scale, 1.0)
+        high = 1.0 if k == n else min(float(scipy.special.betaincinv(k + 1, n - k, 0.975)) / scale, 1.0)
         return Estimate(
             value=value,
             low=min(low, value),

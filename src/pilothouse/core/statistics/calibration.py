@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import special
 
 from pilothouse.core.statistics.checks import (
     Floats,
@@ -94,7 +94,7 @@ class Calibrator:
         matrix = _signals(signals)
         if matrix.shape[1] != len(self.weights):
             raise malformed("signals", f"of {matrix.shape[1]} columns", f"{len(self.weights)} columns")
-        chances: Floats = special.expit(matrix @ np.array(self.weights) + self.intercept)
+        chances: Floats = scipy.special.expit(matrix @ np.array(self.weights) + self.intercept)
         return chances
 
 
@@ -151,7 +151,7 @@ def fit_calibrator(
         weights=tuple(weights.tolist()),
         intercept=float(intercept),
         n=n,
-        brier=float(np.mean((special.expit(margin) - right) ** 2)),
+        brier=float(np.mean((scipy.special.expit(margin) - right) ** 2)),
         log_loss=float(np.mean(np.logaddexp(0, margin) - right * margin)),
         guarantee=METHODS[MethodId.FIT_CALIBRATOR].sentence,
         notes=notes,
@@ -173,7 +173,7 @@ def _inverse_temperature(z: Floats, right: Integers) -> float:
     low, high = 1 / _TEMPERATURES[1], 1 / _TEMPERATURES[0]
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
-        if float(z @ (special.expit(middle * z) - right)) > 0:
+        if float(z @ (scipy.special.expit(middle * z) - right)) > 0:
             high = middle
         else:
             low = middle
@@ -188,7 +188,7 @@ def _ridge_logistic(matrix: Floats, right: Integers) -> tuple[Floats, float]:
     weights = np.zeros(features + 1)
     before, current, steps = np.inf, _loss(design, right, weights, penalty), 0
     while before - current > 1e-13 * n and steps < _NEWTON_STEPS:
-        chance = special.expit(design @ weights)
+        chance = scipy.special.expit(design @ weights)
         slope = design.T @ (chance - right) + penalty @ weights
         curve = (design * (chance * (1 - chance))[:, None]).T @ design + penalty
         step = np.linalg.solve(curve, slope)

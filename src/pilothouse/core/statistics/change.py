@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import special
+import scipy
 
 from pilothouse.core.statistics.allocation import weighted_score
 from pilothouse.core.statistics.checks import Floats, check_count, check_fraction
@@ -53,12 +53,14 @@ def lower_bound_at(estimate: Estimate, level: float) -> float:
         >>> f"{lower_bound_at(e, 0.95):.3f} {jeffreys_lower(188, 200):.3f}"
         '0.908 0.908'
     """
-    ratio = float(special.ndtri(level) / special.ndtri((1 + estimate.level) / 2))
+    ratio = float(scipy.special.ndtri(level) / scipy.special.ndtri((1 + estimate.level) / 2))
     if math.isclose(ratio, 1.0, abs_tol=1e-9):
         return estimate.low
     if 0 < estimate.low < 1 and 0 < estimate.value < 1:
-        middle = float(special.logit(estimate.value))
-        return float(special.expit(middle - ratio * (middle - float(special.logit(estimate.low)))))
+        middle = float(scipy.special.logit(estimate.value))
+        return float(
+            scipy.special.expit(middle - ratio * (middle - float(scipy.special.logit(estimate.low))))
+        )
     return max(0.0, estimate.value - ratio * (estimate.value - estimate.low))
 
 

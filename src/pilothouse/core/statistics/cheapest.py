@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import special
 
 from pilothouse.core.statistics.calibration import Calibrator, fit_calibrator
 from pilothouse.core.statistics.checks import Floats, binary_array, check_same_length, finite_array
@@ -77,5 +77,5 @@ def cheapest_confidence(
 
 
 def _logit(stated: Floats) -> Floats:
-    logits: Floats = special.logit(np.clip(stated, _SURE, 1 - _SURE))
+    logits: Floats = scipy.special.logit(np.clip(stated, _SURE, 1 - _SURE))
     return logits

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-from scipy import special
+import scipy
 
 from pilothouse.core.statistics.intervals import jeffreys_upper
 from pilothouse.core.statistics.methods import MethodId, sentence_at
@@ -93,7 +93,7 @@ def few_pairs(flips: float, n: int, margin: float, alpha: float) -> NotEnoughEvi
         52
     """
     # Without any flip z = sqrt(n m / (1 - m)), so fewer pairs than this cannot decide anything.
-    least = math.ceil(float(special.ndtri(1 - alpha)) ** 2 * (1 - margin) / margin + 1e-9)
+    least = math.ceil(float(scipy.special.ndtri(1 - alpha)) ** 2 * (1 - margin) / margin + 1e-9)
     need = max(PAIRS_MIN, least) if flips < 2 else PAIRS_MIN
     if n >= need:
         return None

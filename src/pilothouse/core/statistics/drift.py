@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import special
 
 from pilothouse.core.statistics.checks import Floats, check_fraction, count_array, finite_array, malformed
 from pilothouse.core.statistics.methods import METHODS, MethodId
@@ -156,7 +156,7 @@ def psi_test(
     psi = float(((a - b) * np.log(a / b)).sum())
     freedom = int(used.sum()) - 1
     scale = 1 / n + 1 / m
-    p = float(special.chdtrc(freedom, psi / scale))
+    p = float(scipy.special.chdtrc(freedom, psi / scale))
     return TestResult(
         method=MethodId.PSI_TEST,
         statistic=psi / scale,
@@ -250,7 +250,7 @@ def _category_table(reference: Sequence[str], current: Sequence[str]) -> Floats:
 def _chi_square(table: Floats) -> tuple[float, float]:
     expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / table.sum()
     statistic = float(((table - expected) ** 2 / expected).sum())
-    return statistic, float(special.chdtrc(table.shape[1] - 1, statistic))
+    return statistic, float(scipy.special.chdtrc(table.shape[1] - 1, statistic))
 
 
 def _kolmogorov_smirnov(x: Floats, y: Floats) -> tuple[float, float]:

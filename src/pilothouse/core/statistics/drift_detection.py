@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from scipy import special
+import scipy
 
 from pilothouse.core.statistics.checks import check_count, check_fraction
 from pilothouse.core.statistics.detection import Detectability
@@ -89,7 +89,7 @@ def drift_detectability(
     found = []
     for share in shares:
         share = check_fraction("shares", share)  # noqa: PLW2901 - the checked value replaces it
-        p = max(min(features * float(special.kolmogorov(root * share)), 1.0), _P_MIN)
+        p = max(min(features * float(scipy.special.kolmogorov(root * share)), 1.0), _P_MIN)
         weeks = weeks_until(p, threshold)
         found.append(Detectability(drop=share, days=None if weeks is None else 7 * weeks, labels=None))
     return tuple(found)

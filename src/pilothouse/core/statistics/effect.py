@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import special
+import scipy
 
 from pilothouse.core.statistics.methods import MethodId, sentence_at
 from pilothouse.core.statistics.results import Estimate, NotEnoughEvidence
@@ -66,7 +66,7 @@ def relative_change(
     relative = [error / mean for error, mean in zip(errors, means, strict=True)]
     spread = math.hypot(*relative)
     degrees = _welch(relative, [len(group) for group in groups])
-    half = float(special.stdtrit(degrees, 0.5 + level / 2)) * spread
+    half = float(scipy.special.stdtrit(degrees, 0.5 + level / 2)) * spread
     centre = math.log(means[0] / means[1])
     return Estimate(
         value=math.expm1(centre),

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from functools import lru_cache
 
-from scipy import special
+import scipy
 
 from pilothouse.core.statistics.checks import check_count, check_fraction
 from pilothouse.core.statistics.methods import MethodId, sentence_at
@@ -90,7 +90,7 @@ def jeffreys_lower(good: int, n: int, level: float = 0.95) -> float:
         '0.9905'
     """
     good, n, level = _counts(good, n, level, least=1)
-    return 0.0 if good == 0 else float(special.betaincinv(good + 0.5, n - good + 0.5, 1 - level))
+    return 0.0 if good == 0 else float(scipy.special.betaincinv(good + 0.5, n - good + 0.5, 1 - level))
 
 
 def jeffreys_upper(good: int, n: int, level: float = 0.95) -> float:
@@ -115,7 +115,7 @@ def jeffreys_upper(good: int, n: int, level: float = 0.95) -> float:
         '0.0095'
     """
     good, n, level = _counts(good, n, level, least=1)
-    return 1.0 if good == n else float(special.betaincinv(good + 0.5, n - good + 0.5, level))
+    return 1.0 if good == n else float(scipy.special.betaincinv(good + 0.5, n - good + 0.5, level))
 
 
 def failure_upper_bound(failures: int, n: int, level: float = 0.95) -> Estimate | NotEnoughEvidence:
@@ -142,7 +142,7 @@ def failure_upper_bound(failures: int, n: int, level: float = 0.95) -> Estimate 
     failures, n, level = _counts(failures, n, level)
     if n == 0:
         return _no_cases()
-    bound = 1.0 if failures == n else float(special.betaincinv(failures + 1, n - failures, level))
+    bound = 1.0 if failures == n else float(scipy.special.betaincinv(failures + 1, n - failures, level))
     return _rate(failures / n, (0.0, bound), level, n, MethodId.FAILURE_UPPER_BOUND)
 
 
@@ -201,10 +201,10 @@ def anytime_interval(good: int, n: int, level: float = 0.95) -> Estimate | NotEn
 def _anytime_ends(good: int, n: int, level: float) -> tuple[float, float]:
     """Both ends by bisection; one verdict asks for the same counts at many places."""
     bad = n - good
-    mixture = float(special.betaln(0.5 + good, 0.5 + bad) - special.betaln(0.5, 0.5))
+    mixture = float(scipy.special.betaln(0.5 + good, 0.5 + bad) - scipy.special.betaln(0.5, 0.5))
 
     def inside(p: float) -> bool:
-        log_likelihood = float(special.xlogy(good, p) + special.xlog1py(bad, -p))
+        log_likelihood = float(scipy.special.xlogy(good, p) + scipy.special.xlog1py(bad, -p))
         return mixture - log_likelihood < -math.log(1 - level)
 
     low = 0.0 if good == 0 else _edge(inside, good / n, 0.0)
@@ -245,7 +245,7 @@ def cases_to_prove_floor(floor: float, rate: float, level: float = 0.95, *, have
         return None
 
     def proved(n: int) -> bool:
-        return bool(special.betaincinv(rate * n + 0.5, (1 - rate) * n + 0.5, 1 - level) >= floor)
+        return bool(scipy.special.betaincinv(rate * n + 0.5, (1 - rate) * n + 0.5, 1 - level) >= floor)
 
     return _first(proved, have)
 

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Literal
 
 import numpy as np
-from scipy import special
+import scipy
 
 from pilothouse.core.statistics.checks import Floats
 
@@ -56,7 +56,7 @@ def beta_draws(points: Floats, good: float, bad: float) -> Floats:
         >>> f"{beta_draws(lattice(1)[:, 0], 9.0, 1.0).mean():.3f}"
         '0.864'
     """
-    draws: Floats = special.betaincinv(good + 0.5, bad + 0.5, points)
+    draws: Floats = scipy.special.betaincinv(good + 0.5, bad + 0.5, points)
     return draws
 
 
@@ -77,7 +77,7 @@ def dirichlet_draws(points: Floats, counts: Floats) -> Floats:
     if len(counts) == 2:
         first = beta_draws(points[:, 0], float(counts[0]), float(counts[1]))
         return np.stack([first, 1 - first], axis=1)
-    draws: Floats = special.gammaincinv(counts + 0.5, points)
+    draws: Floats = scipy.special.gammaincinv(counts + 0.5, points)
     shares: Floats = draws / draws.sum(axis=1, keepdims=True)
     return shares
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import special
 
 from pilothouse.core.statistics.checks import (
     Floats,
@@ -180,14 +180,14 @@ class PairedNonInferiority:
             return self._compare(b, c, n, self._plain(), notes)
         freedom = effect.clusters - 1
         scale = _Scale(
-            critical=float(special.stdtrit(freedom, 1 - self.alpha)),
+            critical=float(scipy.special.stdtrit(freedom, 1 - self.alpha)),
             design_effect=effect.value,
         )
         return self._compare(b, c, n, scale, (*notes, f"{effect.clusters} clusters"))
 
     def _plain(self, design_effect: float = 1.0) -> _Scale:
         return _Scale(
-            critical=float(special.ndtri(1 - self.alpha)),
+            critical=float(scipy.special.ndtri(1 - self.alpha)),
             design_effect=design_effect,
         )
 

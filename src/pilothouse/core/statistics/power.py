@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy import special
+import scipy
 
 from pilothouse.core.statistics.checks import check_count, check_fraction, malformed
 from pilothouse.core.statistics.results import NotEnoughEvidence
@@ -61,7 +61,7 @@ def cases_needed(
         (149, 1546)
     """
     margin, flip_rate, power, alpha, design_effect = _plan(margin, flip_rate, power, alpha, design_effect)
-    sigma = special.ndtri(1 - alpha) + special.ndtri(power)
+    sigma = scipy.special.ndtri(1 - alpha) + scipy.special.ndtri(power)
     closed = math.ceil(sigma**2 * flip_rate * design_effect / margin**2 - 1e-9)
     if not exact:
         return closed
@@ -104,7 +104,7 @@ def smallest_detectable(
     """
     n = check_count("n", n, least=1)
     _, flip_rate, power, alpha, design_effect = _plan(0.1, flip_rate, power, alpha, design_effect)
-    sigma = special.ndtri(1 - alpha) + special.ndtri(power)
+    sigma = scipy.special.ndtri(1 - alpha) + scipy.special.ndtri(power)
     return float(sigma * math.sqrt(flip_rate * design_effect / n))
 
 
@@ -156,10 +156,14 @@ def release_power(
     if abs(difference) > flip_rate:
         raise malformed("difference", difference, "a difference no larger than the flip rate")
     better = (flip_rate + difference) / (2 * flip_rate)
-    critical = special.ndtri(1 - alpha)
+    critical = scipy.special.ndtri(1 - alpha)
     flips = np.arange(n + 1)
-    log_choose = special.gammaln(n + 1) - special.gammaln(flips + 1) - special.gammaln(n - flips + 1)
-    chance = np.exp(log_choose + special.xlogy(flips, flip_rate) + special.xlog1py(n - flips, -flip_rate))
+    log_choose = (
+        scipy.special.gammaln(n + 1) - scipy.special.gammaln(flips + 1) - scipy.special.gammaln(n - flips + 1)
+    )
+    chance = np.exp(
+        log_choose + scipy.special.xlogy(flips, flip_rate) + scipy.special.xlog1py(n - flips, -flip_rate)
+    )
     total = 0.0
     for flip in np.flatnonzero(chance > _NEGLIGIBLE):
         wins = np.arange(flip + 1)
@@ -168,7 +172,7 @@ def release_power(
         )
         least = int(np.argmax(passes)) if passes.any() else int(flip) + 1
         total += (
-            float(chance[flip] * special.bdtrc(least - 1, int(flip), better))
+            float(chance[flip] * scipy.special.bdtrc(least - 1, int(flip), better))
             if least
             else float(chance[flip])
         )

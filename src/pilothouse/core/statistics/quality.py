@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
+import scipy
 
 from pilothouse.core.statistics.checks import Floats, check_count, check_fraction, malformed
 from pilothouse.core.statistics.labels import labels_for_half_width
@@ -178,7 +178,9 @@ def _ends(judged: Floats, labelled: Floats, good: Floats, level: float) -> tuple
     strata = len(judged)
     if strata == 1:
         tail = (1 - level) / 2
-        ends = special.betaincinv(good[0] + 0.5, labelled[0] - good[0] + 0.5, np.array([tail, 1 - tail]))
+        ends = scipy.special.betaincinv(
+            good[0] + 0.5, labelled[0] - good[0] + 0.5, np.array([tail, 1 - tail])
+        )
         return float(ends[0]), float(ends[1])
     share_columns = 1 if strata == 2 else strata
     points = lattice(share_columns + strata)

@@ -7,8 +7,8 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import special
 
 from pilothouse.core.statistics.checks import Floats, check_fraction, finite_array, malformed
 from pilothouse.core.statistics.methods import MethodId, sentence_at
@@ -68,7 +68,7 @@ def quantile_bounds(
             have=n, need=need, unit="cases",
             remedy=f"Measure {need - n} more cases.",
         )  # fmt: skip
-    below = special.bdtr(np.arange(n), n, q)
+    below = scipy.special.bdtr(np.arange(n), n, q)
     above = int(np.argmax(below >= level))
     under = int(np.argmax(below > 1 - level)) - 1
     return Estimate(
@@ -133,7 +133,7 @@ def mean_bounds(
     notes: tuple[str, ...] = ()
     if spread > 1e-12 * max(1.0, abs(mean)):
         skew = float(np.mean((deviations / spread) ** 3))
-        quantile = float(special.stdtrit(n - 1, level))
+        quantile = float(scipy.special.stdtrit(n - 1, level))
         scale = spread / math.sqrt(n - 1)
         low = mean - float(_untransform(quantile, skew, n).max()) * scale
         high = mean - float(_untransform(-quantile, skew, n).min()) * scale

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import special
 
 from pilothouse.core.statistics.checks import (
     Floats,
@@ -80,11 +80,16 @@ def pass_hat_k(
     notes: tuple[str, ...] = ()
     if float(np.ptp(values)) < 1e-12:
         tail = (1 - level) / 2
-        ends = special.betaincinv(value * count + 0.5, (1 - value) * count + 0.5, np.array([tail, 1 - tail]))
+        ends = scipy.special.betaincinv(
+            value * count + 0.5, (1 - value) * count + 0.5, np.array([tail, 1 - tail])
+        )
         low, high = (0.0 if value == 0 else float(ends[0])), (1.0 if value == 1 else float(ends[1]))
         notes = ("all cases are alike: Jeffreys interval on the number of clusters",)
     else:
-        reach = float(special.stdtrit(count - 1, (1 + level) / 2)) * cluster_variance(values, indexes) ** 0.5
+        reach = (
+            float(scipy.special.stdtrit(count - 1, (1 + level) / 2))
+            * cluster_variance(values, indexes) ** 0.5
+        )
         low, high = max(0.0, value - reach), min(1.0, value + reach)
     return Estimate(
         value=value,

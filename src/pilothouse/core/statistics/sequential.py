@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-from scipy import special
+import scipy
 
 from pilothouse.core.statistics.checks import Floats, check_count, check_fraction, malformed
 from pilothouse.core.statistics.comparison import PAIRS_MIN, Comparison, Decision, compare
@@ -154,7 +154,7 @@ class SequentialGate:
         bound = spending_bounds(tuple(p / self.max_cases for p in pairs), self.spending, self.alpha)[-1]
         if clusters is not None:
             freedom = check_count("clusters", clusters, least=2) - 1
-            bound = float(special.stdtrit(freedom, special.ndtr(bound)))
+            bound = float(scipy.special.stdtrit(freedom, scipy.special.ndtr(bound)))
         result = compare(
             b, c, n,
             margin=self.margin, alpha=self.alpha, critical=bound,
@@ -175,7 +175,7 @@ class SequentialGate:
             variance * self.max_cases
         )
         gap = (target - (b - c)) / math.sqrt(variance * (self.max_cases - n))
-        chance = float(special.ndtr(-gap))
+        chance = float(scipy.special.ndtr(-gap))
         if chance >= self.futility:
             return result
         note = (
@@ -250,7 +250,7 @@ def _look(times: tuple[float, ...], spending: Spending, alpha: float) -> _Look:
 def _spent(time: float, spending: Spending, alpha: float) -> float:
     if spending == "pocock":
         return alpha * math.log(1 + (math.e - 1) * time)
-    return 4 * float(special.ndtr(-special.ndtri(1 - alpha / 4) / math.sqrt(time)))
+    return 4 * float(scipy.special.ndtr(-scipy.special.ndtri(1 - alpha / 4) / math.sqrt(time)))
 
 
 def _diffuse(density: Floats, duration: float) -> Floats:

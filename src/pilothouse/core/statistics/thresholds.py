@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import special
 
 from pilothouse.core.statistics.checks import (
     Floats,
@@ -163,7 +163,7 @@ def choose_threshold(
     if not tested.any():
         return _few(int(above.max()), least, budget, each)
     levels, above, failures, trials = levels[tested], above[tested], failures[tested], trials[tested]
-    accepted = special.bdtr(failures, trials, budget) <= each
+    accepted = scipy.special.bdtr(failures, trials, budget) <= each
     count = len(accepted) if accepted.all() else int(np.argmin(accepted))
     if count == 0:
         return NotEnoughEvidence(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scipy import special
+import scipy
 
 from pilothouse.core.statistics.intervals import cases_to_prove_floor, jeffreys_lower, jeffreys_upper
 from pilothouse.core.statistics.sequential import spending_bounds
@@ -41,7 +41,7 @@ def judge_floor(
     n, good = len(scored), sum(bool(one.candidate[0]) for one in scored)
     n_effective = max(1, int(n / design_effect([one.cluster for one in scored])))
     good_effective = round(good / n * n_effective)
-    level = float(special.ndtr(critical))
+    level = float(scipy.special.ndtr(critical))
     low = jeffreys_lower(good_effective, n_effective, level)
     high = jeffreys_upper(good_effective, n_effective, level)
     status = (
@@ -82,5 +82,5 @@ def level_critical(sizes: Sequence[int], rules: GateRules) -> float:
     """
     *looks, final = sizes
     if not looks or list(looks) == [final]:
-        return float(special.ndtri(1 - rules.alpha))
+        return float(scipy.special.ndtri(1 - rules.alpha))
     return spending_bounds(tuple(size / final for size in looks), rules.spending, rules.alpha)[-1]

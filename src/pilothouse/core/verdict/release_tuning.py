@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from scipy import special
+import scipy
 
 from pilothouse.core.evidence.evidence import Scope
 from pilothouse.core.verdict.release import ITEMS_MAX, CaseResult, design_effect
@@ -19,7 +19,7 @@ __all__ = ["GAP_MAX", "SplitGap", "judge_tuning", "split_gap"]
 GAP_MAX: Final = 0.02
 """Advantage on the gate cases from which on they no longer stand for the sealed ones."""
 
-_Z: Final = float(special.ndtri(0.975))
+_Z: Final = float(scipy.special.ndtri(0.975))
 """Two-sided 95 %: at one-sided 95 % this interval would call 5.6 % of untuned agents tuned."""
 
 

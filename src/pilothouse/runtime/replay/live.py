@@ -6,8 +6,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-import aiohttp
-
 __all__ = ["LiveAnswer", "LiveModel"]
 
 TIMEOUT_S = 600.0
@@ -36,6 +34,8 @@ class LiveModel:
             headers: Recorded headers that change the answer.
             body: Request body.
         """
+        import aiohttp  # noqa: PLC0415 - the server can replay, and seldom asks; it is seven megabytes
+
         sent = {**headers, "content-type": "application/json"}
         if self._key is not None:
             sent["authorization"] = f"Bearer {self._key}"

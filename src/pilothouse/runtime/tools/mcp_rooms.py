@@ -9,12 +9,15 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from pilothouse.errors import UsageError
 from pilothouse.ports.permissions import Decider
 from pilothouse.runtime.gateway.keys import check_key
 from pilothouse.runtime.gateway.policy import Directory
-from pilothouse.runtime.tools.mcp_http import McpHttp
+
+if TYPE_CHECKING:
+    from pilothouse.runtime.tools.mcp_http import McpHttp
 
 __all__ = ["CLOSING_AFTER_S", "McpRoom", "McpRooms"]
 
