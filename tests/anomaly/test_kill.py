@@ -27,6 +27,9 @@ pytestmark = pytest.mark.slow
 KILLS = int(os.environ.get("PILOTHOUSE_KILLS", "20"))
 """Issue 3 asks for 200: PILOTHOUSE_KILLS=200 runs them."""
 
+MERGING = "PILOTHOUSE_KILLS_MERGING" in os.environ
+"""Whether each server merges files from its first moment on, and not every second one."""
+
 SENDERS = 3
 UNCOMPARED = {"received_ns", "seq", "node", "day", "source"}
 """Columns that say how and when a span arrived, not what it is."""
@@ -69,6 +72,18 @@ def stored_spans(reader) -> dict[str, list[str]]:
     return found
 
 
+def written(folder) -> str:
+    """What the logs of the tables say that was merged, and how often a kill came between a file and its commit."""
+    merges = merged = unnamed = 0
+    for table in ("spans", "tasks"):
+        log = "".join(path.read_text() for path in (folder / table / "_delta_log").glob("*.json"))
+        for line in log.splitlines():
+            merged += line.startswith('{"remove"')
+            merges += line.startswith('{"add"') and '"dataChange":false' in line
+        unnamed += sum(path.name not in log for path in (folder / table).glob("day=*/*.parquet"))
+    return f"{merges:,} merges of {merged:,} files, {unnamed:,} files written that no commit names"
+
+
 def stored_by_an_undisturbed_node(folder, traces: list[int], epoch_ns: int) -> dict[str, list[str]]:
     node = open_node(folder, SystemClock())
     for trace in traces:
@@ -91,7 +106,9 @@ def test_nothing_acknowledged_is_lost_or_doubled_by_kills_at_random_moments(tmp_
     acknowledged: list[int] = []
     epoch_ns = time.time_ns()
     for kill in range(KILLS):
-        server = start_server(folder, grace_s=rng.choice((0.0, 0.1, 10.0)))
+        server = start_server(
+            folder, grace_s=rng.choice((0.0, 0.1, 10.0)), is_merging=MERGING or kill % 2 == 1
+        )
         firsts = [(kill * SENDERS + sender + 1) * 1_000_000 for sender in range(SENDERS)]
         senders = [
             threading.Thread(target=send_until_dead, args=(server.address, first, epoch_ns, acknowledged))
@@ -106,6 +123,7 @@ def test_nothing_acknowledged_is_lost_or_doubled_by_kills_at_random_moments(tmp_
         for sender in senders:
             sender.join()
     assert len(acknowledged) > KILLS
+    print(f"{KILLS} kills, seed {seed}, {len(acknowledged):,} acknowledged traces; {written(folder)}")
     reader = open_lake(folder, SystemClock())
     stored = stored_spans(reader)
     lost = [trace for trace in acknowledged if len(stored.get(trace.to_bytes(16, "big").hex(), ())) < 4]

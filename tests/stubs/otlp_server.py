@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The telemetry road as its own process for tests: `python otlp_server.py FOLDER [GRACE_S]`; prints its address."""
+"""The telemetry road as its own process for tests: `python otlp_server.py FOLDER GRACE_S [merging]`; prints its address.
+
+With `merging` it looks at once whether files are worth merging, and two are.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,9 @@ from pathlib import Path
 from pilothouse.app import SystemClock
 from pilothouse.interfaces.http.otlp import otlp_app
 from pilothouse.interfaces.http.server import bind, compose, serve
+from pilothouse.lake import merging
 from pilothouse.lake.node import open_node
+from pilothouse.lake.writer import MERGE_LOOK_S
 
 
 @dataclass
@@ -55,9 +60,9 @@ class Answer:
     headers: dict[str, str]
 
 
-def start_server(folder: Path, *, grace_s: float = 10.0) -> Server:
+def start_server(folder: Path, *, grace_s: float = 10.0, is_merging: bool = False) -> Server:
     process = subprocess.Popen(
-        [sys.executable, "-W", "error", __file__, str(folder), str(grace_s)],
+        [sys.executable, "-W", "error", __file__, str(folder), str(grace_s), *["merging"] * is_merging],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -79,8 +84,16 @@ def wait_for(claim, *, seconds: float = 15.0):
         time.sleep(0.05)
 
 
-def main(folder: str, grace_s: str) -> None:
-    node = open_node(Path(folder), SystemClock(), grace_s=float(grace_s), wal_file_bytes=1 << 20)
+def main(folder: str, grace_s: str, merging_at_once: str = "") -> None:
+    if merging_at_once:
+        merging.FILES_MIN = 2
+    node = open_node(
+        Path(folder),
+        SystemClock(),
+        grace_s=float(grace_s),
+        wal_file_bytes=1 << 20,
+        merge_look_s=0.0 if merging_at_once else MERGE_LOOK_S,
+    )
     listener = bind("127.0.0.1", 0)
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"
 

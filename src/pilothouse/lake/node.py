@@ -38,7 +38,7 @@ from pilothouse.lake.quota import Quota, Quotas
 from pilothouse.lake.view import Database
 from pilothouse.lake.wal import FILE_BYTES, Wal
 from pilothouse.lake.wal_record import WalRecord, read_folder
-from pilothouse.lake.writer import LakeWriter
+from pilothouse.lake.writer import MERGE_LOOK_S, LakeWriter
 from pilothouse.ports.clock import Clock
 from pilothouse.ports.intake import IntakeAnswer, Receipt, Signal
 from pilothouse.ports.lake import LakeHealth
@@ -95,6 +95,7 @@ class LakeNode(LakeAnswers):
         wal_file_bytes: Size of a log file.
         quota: What each ingest key may send.
         elapsed_s: A clock that nobody sets, seconds.
+        merge_look_s: How often it is looked whether small files are worth merging, seconds.
     """
 
     def __init__(
@@ -107,6 +108,7 @@ class LakeNode(LakeAnswers):
         wal_file_bytes: int = FILE_BYTES,
         quota: Quota = UNBOUNDED,
         elapsed_s: Callable[[], float] = boot_s,
+        merge_look_s: float = MERGE_LOOK_S,
     ) -> None:
         self._folder = folder
         self._lock = WriterLock(folder)
@@ -122,6 +124,7 @@ class LakeNode(LakeAnswers):
             counters=self.counters,
             prices=prices,
             grace_s=grace_s,
+            merge_look_s=merge_look_s,
         )
         super().__init__(LakeQueries(self._writer.view, self._database))
         self._quotas = Quotas(quota, time.monotonic)
@@ -488,6 +491,7 @@ def open_node(
     wal_file_bytes: int = FILE_BYTES,
     quota: Quota = UNBOUNDED,
     elapsed_s: Callable[[], float] = boot_s,
+    merge_look_s: float = MERGE_LOOK_S,
 ) -> LakeNode:
     """Open a lake for writing and replay what its log holds.
 
@@ -499,6 +503,7 @@ def open_node(
         wal_file_bytes: Size of a log file.
         quota: What each ingest key may send.
         elapsed_s: A clock that nobody sets, seconds.
+        merge_look_s: How often it is looked whether small files are worth merging, seconds.
 
     Returns:
         A started node; call `stop(drain=...)` at the end.
@@ -515,6 +520,7 @@ def open_node(
         wal_file_bytes=wal_file_bytes,
         quota=quota,
         elapsed_s=elapsed_s,
+        merge_look_s=merge_look_s,
     )
     node.start()
     return node

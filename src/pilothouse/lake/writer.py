@@ -30,7 +30,7 @@ from pilothouse.lake.view import Database, View
 from pilothouse.lake.wal_record import WalRecord
 from pilothouse.ports.upkeep import Removed, RetentionRule
 
-__all__ = ["LakeWriter"]
+__all__ = ["MERGE_LOOK_S", "LakeWriter"]
 
 SEGMENT_ROWS = 16_384
 """Rows after which a segment is committed; small enough for memory, large enough to compress."""
@@ -82,6 +82,7 @@ class LakeWriter:
         counters: Where rows are counted.
         prices: Where the price of a model call is asked.
         grace_s: Quiet time after a root before its task is folded, seconds.
+        merge_look_s: How often it is looked whether small files are worth merging, seconds.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class LakeWriter:
         counters: Counters,
         prices: PriceSource,
         grace_s: float,
+        merge_look_s: float,
     ) -> None:
         self._database = database
         self._spans, self._tasks = (
@@ -118,7 +120,8 @@ class LakeWriter:
         self._tail_since: float | None = None
         self._taken_seq = -1
         self.committed_seq = -1
-        self._upkeep_at = time.monotonic() + MERGE_LOOK_S
+        self._merge_look_s = merge_look_s
+        self._upkeep_at = time.monotonic() + merge_look_s
         self._vacuum_at = time.monotonic() + VACUUM_S
         self._over_before = 0
 
@@ -250,7 +253,7 @@ class LakeWriter:
         self._publish()
         pa.default_memory_pool().release_unused()
         spent_s = time.monotonic() - began
-        self._upkeep_at = began + max(spent_s / MERGE_SHARE, 0.0 if merged else MERGE_LOOK_S)
+        self._upkeep_at = began + max(spent_s / MERGE_SHARE, 0.0 if merged else self._merge_look_s)
 
     def retain(self, rules: Sequence[RetentionRule]) -> list[Removed]:
         """Take away what is older than its rule says.
