@@ -10,7 +10,7 @@ from pilothouse.errors import PilothouseError
 from pilothouse.workflows.control_room import ControlRoom
 from pilothouse.workflows.drill_records import DrillResult
 from pilothouse.workflows.drill_rehearsals import drill_drift
-from pilothouse.workflows.drill_waiting import REAL_TIME, Pace, close_rehearsal
+from pilothouse.workflows.drill_waiting import REAL_TIME, Pace
 from pilothouse.workflows.drills import FAULTS, drill_fault
 from pilothouse.workflows.paging import CUT_OFF
 
@@ -61,11 +61,6 @@ def drill_all(
             done = DrillResult(
                 name=name, passed=False, sentence=f"could not be held: {error.message}. {error.remedy}"
             )
-        for number in done.incidents:
-            incident = room.incidents.incident(number)
-            if incident is not None and incident.is_active:
-                # The next fault must open its own incident and call people again.
-                close_rehearsal(room, incident)
         found.append(replace(done, name=name))
     return tuple(found)
 

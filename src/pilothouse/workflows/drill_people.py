@@ -128,8 +128,9 @@ def drill_runbook(
     said = (
         f"{found.acknowledged_by} followed {runbook}"
         if passed
-        else f"nobody has followed {runbook} to its end yet"
+        else f"nobody followed {runbook} to its end within {wait_s:g} s"
     )
+    close_rehearsal(room, found)
     if passed:
         record_drill(
             room, charter, "drill.runbook", room.work.now(), passed=True, said=said, scope=Scope(part=runbook)

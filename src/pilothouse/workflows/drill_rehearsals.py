@@ -16,9 +16,10 @@ from pilothouse.workflows.alerts import METRIC_OF_KIND, Firing, raise_alert
 from pilothouse.workflows.control_room import ControlRoom
 from pilothouse.workflows.controls import ControlsCache
 from pilothouse.workflows.drill_records import DrillResult, record_drill
-from pilothouse.workflows.drill_waiting import REAL_TIME, Pace, seconds_until, wait_for
+from pilothouse.workflows.drill_waiting import REAL_TIME, Pace, close_rehearsal, seconds_until, wait_for
 from pilothouse.workflows.drills import FAULTS, noticed_in
 from pilothouse.workflows.in_force import charter_in_force
+from pilothouse.workflows.incidents import incident_named
 from pilothouse.workflows.shadow_stream import Fault, shadow_traffic
 from pilothouse.workflows.watch_drift import look_at_drift
 
@@ -133,6 +134,8 @@ def drill_game_day(
         else f"{len(planted) - len(missed)} of {len(GAME_DAY)} planted faults were taken, named and ended by the team; "
         f"not so {', '.join(missed) or 'those that no rule noticed'}"
     )
+    for number in planted:
+        close_rehearsal(room, incident_named(room, number))
     record_drill(room, charter, "drill.game-day", room.work.now(), passed=passed, said=said)
     return DrillResult(name="game-day", passed=passed, sentence=said, incidents=tuple(planted))
 

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from pilothouse.core.action.incident import Incident, IncidentEvent, IncidentState
-from pilothouse.errors import UsageError
+from pilothouse.errors import Conflict, UsageError
 from pilothouse.ports.incidents import IncidentChange
 from pilothouse.workflows.control_room import ControlRoom
 from pilothouse.workflows.pager import Pager
@@ -25,6 +26,9 @@ __all__ = [
 
 EFFECTIVE_WITHIN_S = 2.0
 """Within which a pause must have reached gateway and tools."""
+
+CLOSE_ATTEMPTS_MAX = 10
+"""Steps that people and the pager take while a drill is ended; each happens once."""
 
 STEP_S = 0.25
 """Between two looks while people are waited for."""
@@ -85,16 +89,20 @@ def wait_for(
 
 
 def close_rehearsal(room: ControlRoom, incident: Incident) -> None:
-    """End the incident of a drill.
+    """End the incident of a drill, unless people have: nobody is called any more, and nothing waits for ever.
 
     Args:
         room: Opened parts.
         incident: The incident.
     """
-    found = room.incidents.incident(incident.number) or incident
-    event = IncidentEvent(at=room.work.now(), kind="state", actor="drill", text="The drill is over.")
-    closed = replace(found, state=IncidentState.RESOLVED, resolved_at=event.at)
-    room.incidents.change(IncidentChange(incident=closed, events=(event,)))
+    for _ in range(CLOSE_ATTEMPTS_MAX):
+        found = room.incidents.incident(incident.number) or incident
+        if not found.is_active:
+            return
+        event = IncidentEvent(at=room.work.now(), kind="state", actor="drill", text="The drill is over.")
+        closed = replace(found, state=IncidentState.RESOLVED, resolved_at=event.at)
+        with contextlib.suppress(Conflict):  # somebody took a step at the same moment
+            room.incidents.change(IncidentChange(incident=closed, events=(event,)))
 
 
 def seconds_until(true: Callable[[], bool], pace: Pace = REAL_TIME) -> float | None:

@@ -144,7 +144,7 @@ def alert_people(rehearsal: Rehearsal, item: ItemVerdict | None, now: datetime) 
 
 
 def raise_drill_alert(rehearsal: Rehearsal, noticed: Firing | None, now: datetime) -> DrillResult:
-    """Raise what a detector found in a drill, and see whom it reaches and who takes it.
+    """Raise what a detector found in a drill, see whom it reaches and who takes it, and end its incident.
 
     Args:
         rehearsal: The drill.
@@ -161,9 +161,12 @@ def raise_drill_alert(rehearsal: Rehearsal, noticed: Firing | None, now: datetim
         said = f"noticed after {alert_s:.1f} s, but no alert rule of the charter watches {firing.metric}"
         return DrillResult(name=name, passed=False, sentence=said)
     rehearsal.tell(f"{incident.name}: alert {answer.rule.id} fired after {alert_s:.1f} s.")
-    if name == CUT_OFF:
-        return _cut_off(rehearsal, incident)
-    found, reached, people = _people(rehearsal, incident)
+    try:
+        if name == CUT_OFF:
+            return _cut_off(rehearsal, incident)
+        found, reached, people = _people(rehearsal, incident)
+    finally:
+        close_rehearsal(room, incident)  # also when somebody stops the drill while it waits
     _record_delay(room, rehearsal.charter, answer.rule, alert_s, now)
     said = f"alert {answer.rule.id} after {alert_s:.1f} s; {people}"
     return DrillResult(name=name, passed=reached, sentence=said, incidents=(found.number,))
@@ -188,7 +191,7 @@ def _people(rehearsal: Rehearsal, incident: Incident) -> tuple[Incident, bool, s
         took = (found.acknowledged_at - incident.opened_at).total_seconds()
         said += f" Acknowledged by {found.acknowledged_by} after {took:.1f} s."
     else:
-        said += " Not acknowledged yet."
+        said += f" Nobody acknowledged it within {rehearsal.wait_s:g} s."
     if rehearsal.to_step:
         steps = [one for one in events if one.kind == "state" and one.actor in rehearsal.charter.people]
         step = steps[-1] if steps and found.state in taken else None
@@ -196,7 +199,7 @@ def _people(rehearsal: Rehearsal, incident: Incident) -> tuple[Incident, bool, s
         said += (
             f" A step of {runbook} was done: {_after(step, incident)}"
             if step
-            else f" No step of {runbook} was done yet."
+            else f" No step of {runbook} was done within {rehearsal.wait_s:g} s."
         )
     return found, bool(reached), said
 
@@ -264,5 +267,4 @@ def _cut_off(rehearsal: Rehearsal, incident: Incident) -> DrillResult:
         if passed
         else "nobody was told"
     )
-    close_rehearsal(room, found)
     return DrillResult(name=CUT_OFF, passed=passed, sentence=said, incidents=(found.number,))

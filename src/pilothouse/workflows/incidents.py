@@ -14,7 +14,7 @@ from pilothouse.core.charter.powers import incident_handlers
 from pilothouse.core.evidence.binding import InForce, binding_in_force
 from pilothouse.core.evidence.evidence import Evidence, Scope, Source
 from pilothouse.core.evidence.kinds import kind_named
-from pilothouse.errors import Denied, UnknownName, UsageError
+from pilothouse.errors import Conflict, Denied, UnknownName, UsageError
 from pilothouse.ports.incidents import IncidentChange
 from pilothouse.ports.work import WorkChange
 from pilothouse.workflows.control_room import ControlRoom
@@ -120,10 +120,16 @@ def move(
         UnknownName: Nothing has that number.
         Denied: The charter gives this person no part in incidents.
         UsageError: The step is not possible from here.
-        Conflict: Somebody else changed it at the same moment.
+        Conflict: Somebody else changed it at the same moment, or it is a drill that is over.
     """
     incident = incident_named(room, number)
     why = _allowed(room, incident, person)
+    if incident.drill and not incident.is_active:
+        raise Conflict(
+            f"{incident.name} was a drill that is over: nothing has to be done",
+            remedy=f"`pilothouse incident show {number}` says what came of it.",
+            subject=incident.name,
+        )
     check_step(incident, to)
     changed = replace(incident, state=to)
     cancelled: tuple[str, ...] = ()

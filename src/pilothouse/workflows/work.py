@@ -60,11 +60,13 @@ class Delivery:
         ok: Whether the other side took it.
         said: What it said, or by which way it went.
         final: Whether another try cannot help.
+        needed: False when nothing was sent, because what it was about is over.
     """
 
     ok: bool
     said: str
     final: bool = False
+    needed: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from pilothouse.core.action.incident import IncidentState
 from pilothouse.core.evidence.evidence import Evidence, Source
 from pilothouse.core.verdict.readiness import decide
 from pilothouse.core.verdict.verdict import Status
-from pilothouse.errors import Denied, UsageError
+from pilothouse.errors import Conflict, Denied, UsageError
 from pilothouse.workflows import drills
 from pilothouse.workflows.drill_all import drill_all, drilled
 from pilothouse.workflows.drill_people import drill_owner_powers, drill_page, drill_runbook
@@ -92,10 +92,13 @@ def test_every_planted_fault_is_noticed_and_reaches_somebody(room, stage, web, n
     assert done.passed, done.sentence
     assert web.titles[0].partition(": ")[2].startswith("DRILL: ")
     assert "sam was reached by chat after 0.0 s." in done.sentence
-    assert "Not acknowledged yet." in done.sentence
+    assert "Nobody acknowledged it within 1 s." in done.sentence
     incident = room.incidents.incident(done.incidents[0])
     assert incident.drill == name
     assert room.controls.read().refusal_of(AGENT) is None, "a drill never pauses the agent"
+    assert not room.incidents.incidents(active=True), "a drill ends what it began"
+    with pytest.raises(Conflict, match="was a drill that is over: nothing has to be done"):
+        move(room, incident.number, IncidentState.ACKNOWLEDGED, person="sam", text="", now=room.work.now())
 
 
 def test_all_drills_in_one_go_are_noticed_and_each_opens_its_own_incident(room, stage, web):
@@ -244,6 +247,49 @@ def test_the_owner_alone_shows_the_powers(room):
     assert room.controls.read().pauses == {}
 
 
+def test_a_drill_ends_its_incident_when_people_took_it_when_nobody_did_and_when_it_is_stopped(
+    room, stage, web
+):
+    reach(room, "sam", web.url)
+    take(room, stage, "sam")
+    (number,) = plant(room, stage, "completion-drop").incidents
+    assert room.incidents.incident(number).acknowledged_by == "sam"
+    stage.acts.clear()
+    plant(room, stage, "completion-drop", wait_s=0.5)
+    silent = drill_runbook(
+        room, AGENT, "runbooks/quality.md", person="sam", wait_s=0.5, tell=lambda _text: None, pace=stage.pace
+    )
+    assert silent.sentence == "nobody followed runbooks/quality.md to its end within 0.5 s"
+    drill_game_day(room, AGENT, wait_s=0.9, tell=lambda _text: None, pace=stage.pace)
+
+    def stop():
+        raise KeyboardInterrupt
+
+    stage.acts.append(stop)
+    with pytest.raises(KeyboardInterrupt):
+        plant(room, stage, "cost-burst")
+    assert len(room.incidents.incidents()) == 7
+    for one in room.incidents.incidents():
+        assert one.state is IncidentState.RESOLVED, one.title
+        assert room.incidents.events(one.number)[-1].text == "The drill is over."
+
+
+def test_a_drill_is_ended_even_when_somebody_takes_it_at_that_very_moment(room, stage, web, monkeypatch):
+    reach(room, "sam", web.url)
+    drilled_now = room.incidents.change
+
+    def taken_first(change, lease=None):
+        if change.events[-1].text == "The drill is over.":
+            monkeypatch.setattr(room.incidents, "change", drilled_now)
+            move(room, 1, IncidentState.ACKNOWLEDGED, person="sam", text="", now=room.work.now())
+        return drilled_now(change, lease)
+
+    monkeypatch.setattr(room.incidents, "change", taken_first)
+    plant(room, stage, "completion-drop", wait_s=0.5)
+    ended = room.incidents.incident(1)
+    assert (ended.state, ended.acknowledged_by) == (IncidentState.RESOLVED, "sam")
+
+
 def test_no_drill_is_left_out():
     assert set(FAULTS) == {"completion-drop", "cost-burst", "lying-completion", "quality-drop", "dead-pager"}
 
@@ -251,11 +297,7 @@ def test_no_drill_is_left_out():
 def test_a_step_of_the_runbook_is_waited_for_and_told(room, stage, web):
     reach(room, "sam", web.url)
     done = plant(room, stage, "cost-burst", wait_s=1.0, to_step=True)
-    assert "No step of runbooks/cost.md was done yet." in done.sentence
-    for number in done.incidents:
-        move(room, number, IncidentState.ACKNOWLEDGED, person="sam", text="", now=room.work.now())
-        move(room, number, IncidentState.RESOLVED, person="sam", text="", now=room.work.now())
-    stage.clock.move(hours=2)
+    assert "No step of runbooks/cost.md was done within 1 s." in done.sentence
     take(
         room,
         stage,

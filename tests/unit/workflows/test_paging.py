@@ -156,20 +156,6 @@ def test_a_severity_that_asks_for_it_pauses_the_agent(room):
     assert any("is paused; `pilothouse resume" in text for text in texts(room))
 
 
-def test_what_was_still_to_be_done_for_an_incident_that_has_ended_is_not_done(room, web):
-    reach(room, "sam", web.url)
-    fire(room, "discrepancy", "10 % of claims are contradicted.", task_type="po_invoice")
-    now = room.work.now()
-    move(room, 1, IncidentState.ACKNOWLEDGED, person="sam", text="", now=now)
-    move(room, 1, IncidentState.RESOLVED, person="sam", text="the old version came back", now=now)
-    run(room)
-    assert web.keys == []
-    assert room.controls.read().refusal_of(AGENT) is None
-    assert f"{AGENT} was not paused: it had ended before." in texts(room)
-    assert "sam was not called: it had ended before." in texts(room)
-    assert {one.state for one in room.work.jobs("INC-1")} == {"done"}
-
-
 def test_steps_are_bound_to_duties_and_illegal_ones_say_what_is_possible(room, clock):
     fire(room)
     with pytest.raises(Denied, match="mallory has no part"):

@@ -220,3 +220,49 @@ class TestClockChange:
             clock.move(seconds=2)
             run(room)
             assert "The time to resolve a sev1 has passed." in shown(room)
+
+
+class TestIncidentThatIsOver:
+    """Jobs that wait while no worker runs, or between two tries, are about something that people ended meanwhile."""
+
+    def end(self, room, person="kim"):
+        for state in (IncidentState.ACKNOWLEDGED, IncidentState.RESOLVED):
+            move(room, 1, state, person=person, text="", now=room.work.now())
+
+    def test_nobody_is_called_and_nothing_paused_for_it_after_a_downtime(self, room, clock, web):
+        reach(room, "sam", web.url)
+        firing = Firing(agent=AGENT, metric="discrepancy", sentence="4 % of claims are contradicted.")
+        raise_alert(room, firing, room.work.now())
+        waiting = {key for key, state in states(room).items() if state == "ready"}
+        assert {"INC-1/pause", "INC-1/r0/L1/sam"} <= waiting
+        self.end(room)
+        clock.move(hours=9)
+        run(room)
+        assert web.received == []
+        assert room.controls.read().refusal_of(AGENT) is None
+        assert set(states(room).values()) == {"done"}
+        said = shown(room)
+        why = "for INC-1 ended before its turn came."
+        assert f"No longer needed: sam is not called any more, {why}" in said
+        assert f"No longer needed: {AGENT} is not paused, {why}" in said
+
+    def test_a_page_that_failed_is_not_tried_again_for_it_and_no_substitute_is_called(self, room, clock):
+        for who in ("sam", "kim"):
+            reach(room, who, dead_mail(who), channel="mail")
+        fire(room)
+        run(room)
+        assert "ready" in states(room).values(), "a try has failed, the next one waits"
+        self.end(room)
+        try_again(room, clock, len(BACKOFF_S))
+        assert set(states(room).values()) == {"done"}
+        assert "cannot be reached" not in shown(room)
+
+    def test_what_is_taken_up_again_pages_and_pauses_as_before(self, room, web):
+        reach(room, "sam", web.url)
+        firing = Firing(agent=AGENT, metric="discrepancy", sentence="4 % of claims are contradicted.")
+        raise_alert(room, firing, room.work.now())
+        self.end(room)
+        move(room, 1, IncidentState.ACKNOWLEDGED, person="kim", text="", now=room.work.now())
+        run(room)
+        assert web.keys == ["INC-1/r0/L1/sam"]
+        assert room.controls.read().refusal_of(AGENT) is not None

@@ -323,8 +323,8 @@ def _amount_at_most(bound: float, record: Evidence, *, cases: int) -> Assessment
     if unpriced > UNPRICED_SHARE_MAX * tokens:
         remedy = _PRICE
         why = f"{unpriced / tokens:.0%} of tokens have no price"
-    elif record.counts.get("unmeasured", 0):
-        why = record.detail.rstrip(".")
+    elif unmeasured := record.counts.get("unmeasured", 0):
+        why = record.detail.rstrip(". ") or f"parts of it that are not measured: {unmeasured}"
     enough = record.n >= cases
     proof = Proof.OPEN
     if amount.low > bound and enough:

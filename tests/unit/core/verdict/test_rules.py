@@ -161,6 +161,15 @@ def test_a_cost_without_all_of_its_parts_is_not_known():
     assert (found.proof, found.why) == ("open", "parts missing")
 
 
+@pytest.mark.parametrize("detail", ["", ".", " "])
+def test_a_cost_with_unmeasured_parts_does_not_hold_because_nobody_says_which(detail):
+    record = amount(200, 0.3, 0.2, 0.4, unmeasured=2).model_copy(update={"detail": detail})
+    found = assess(MeanMax(bound=0.45), 0.45, record)
+    assert (found.proof, found.why) == ("open", "parts of it that are not measured: 2")
+    dear = assess(MeanMax(bound=0.1), 0.1, record)
+    assert (dear.proof, dear.why) == ("breached", "")
+
+
 def test_a_quantile_needs_59_cases():
     assert assess(Quantile(bound=2.0), 2.0, amount(58, 1.0, 0.9, 1.1)).n_needed == 59
     assert assess(Quantile(bound=2.0), 2.0, amount(59, 1.0, 0.9, 1.1)).proof == "proved"
