@@ -71,6 +71,7 @@ def build_watch(
     falls: Sequence[float],
     cost: TaskCost | None = None,
     further: Sequence[Section] = (),
+    missed: str = "",
 ) -> SectionsPage:
     """Build the page.
 
@@ -82,6 +83,7 @@ def build_watch(
         falls: Falls for which delays are known, as fractions.
         cost: What a task costs all-in, or None before the first one is counted.
         further: What ended tasks, and how many were scored.
+        missed: What is to be said of alarms that called nobody, or empty.
     """
     ordered = sorted(detectors, key=lambda one: _WORST_FIRST.index(one.state))
     loud = [one for one in ordered if one.state in {"alarm", "warning"}]
@@ -100,7 +102,7 @@ def build_watch(
         agent=charter.agent,
         as_of=page_moment(now),
         mark=mark,
-        sentence=Sentence(plain=_sentence(ordered, loud, blind)),
+        sentence=Sentence(plain=shown_text(f"{missed} {_sentence(ordered, loud, blind)}".strip())),
         action=_action(charter.agent, loud) or head.action,
         sections=(
             _detectors(ordered),

@@ -14,7 +14,6 @@ from pilothouse.core.statistics.rates import RateState
 from pilothouse.ports.watch import WatchReading, WatchState, WatchStep, WatchStore
 from pilothouse.workflows.watch_judge import JudgeState
 from pilothouse.workflows.watch_quality import QualityState
-from pilothouse.workflows.watch_room import ALERT_DAYS_MAX
 
 __all__ = ["JUDGE_STATE", "QUALITY_STATE", "RATE_STATES", "WatchBook"]
 
@@ -79,7 +78,7 @@ class WatchBook:
     def say(
         self, name: str, detector: str, day: date, document: Mapping[str, object], layer: str = "quiet"
     ) -> None:
-        """Keep a reading until it is stored; an old one calls nobody.
+        """Keep a reading until it is stored.
 
         Args:
             name: Task type.
@@ -88,7 +87,6 @@ class WatchBook:
             document: Its numbers.
             layer: `quiet`, `warning` or `verdict`.
         """
-        old = (self._now.date() - day).days > ALERT_DAYS_MAX
         self._readings.append(
             WatchReading(
                 agent=self._agent,
@@ -97,7 +95,7 @@ class WatchBook:
                 day=day,
                 at=self._now,
                 layer=layer,
-                settled=layer == "quiet" or old,
+                settled=layer == "quiet",
                 document=canonical_json(document),
             )
         )

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -27,17 +28,31 @@ from pilothouse.workflows.label_rates import (
 from pilothouse.workflows.watch_errors import ERRORS
 from pilothouse.workflows.watch_judge import BURST_TIMES, JUDGE
 from pilothouse.workflows.watch_labels import pooled
+from pilothouse.workflows.watch_missed import MissedAlarm, is_history, missed_alarms, missed_sentence
 from pilothouse.workflows.watch_room import WatchRoom
 from pilothouse.workflows.watch_words import alarm_sentence
 
-__all__ = ["BURST_DAYS", "settle_all"]
+__all__ = ["BURST_DAYS", "Settled", "settle_all"]
 
 BURST_DAYS = 10
 """Length of a burst of labels, days."""
 
 
-def settle_all(watch: WatchRoom, now: datetime) -> int:
-    """Let every warning and alarm have its effect that has not had it yet; return how many incidents were opened.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """What warnings and alarms led to.
+
+    Attributes:
+        opened: Incidents that were opened.
+        missed: Alarms about days that were history when they were counted: they called nobody.
+    """
+
+    opened: int
+    missed: tuple[MissedAlarm, ...]
+
+
+def settle_all(watch: WatchRoom, now: datetime) -> Settled:
+    """Let every warning and alarm have its effect that has not had it yet.
 
     A kill between effect and mark repeats the effect, which changes nothing: an alert joins its own incident, and a
     task type has one burst in 20 days.
@@ -48,16 +63,28 @@ def settle_all(watch: WatchRoom, now: datetime) -> int:
     """
     opened = 0
     charters = watch.directory.charters()
-    for reading in watch.room.watch.unsettled():
+    waiting = watch.room.watch.unsettled()
+    for agent, said in _missed(waiting).items():
+        if agent in charters:
+            firing = Firing(agent=agent, metric="watch", sentence=missed_sentence(said), layer="warning")
+            raise_alert(watch.room, firing, now)
+    for reading in waiting:
         charter = charters.get(reading.agent)
-        if charter is not None:
+        if charter is not None and not is_history(reading):
             document = json.loads(reading.document)
             if reading.layer == "warning":
                 _warn(watch, charter, reading, document, now)
             else:
                 opened += _alarm(watch, reading, document, now)
         watch.room.watch.settle(reading)
-    return opened
+    return Settled(opened=opened, missed=missed_alarms(waiting))
+
+
+def _missed(waiting: Sequence[WatchReading]) -> dict[str, tuple[MissedAlarm, ...]]:
+    """Alarms that called nobody, by agent."""
+    agents = dict.fromkeys(one.agent for one in waiting)
+    found = {agent: missed_alarms([one for one in waiting if one.agent == agent]) for agent in agents}
+    return {agent: missed for agent, missed in found.items() if missed}
 
 
 def _alarm(watch: WatchRoom, reading: WatchReading, document: Mapping[str, Any], now: datetime) -> bool:

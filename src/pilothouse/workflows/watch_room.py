@@ -26,7 +26,7 @@ SAID_WITHIN = timedelta(days=1)
 """How long people may take to override or complain; what comes later stands in the review queue."""
 
 ALERT_DAYS_MAX = 14
-"""An alarm about an older day is history: it is kept, and nobody is called for it."""
+"""An alarm about an older day is history: nobody is called for it, and that is said (`watch_missed`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

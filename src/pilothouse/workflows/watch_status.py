@@ -16,6 +16,7 @@ from pilothouse.workflows.watch_count import REVIEWED
 from pilothouse.workflows.watch_coverage import Coverage, coverage_of
 from pilothouse.workflows.watch_errors import ERRORS, FailureGroup, failure_groups
 from pilothouse.workflows.watch_further_cost import FurtherCost, further_costs
+from pilothouse.workflows.watch_missed import MissedAlarm, missed_alarms
 from pilothouse.workflows.watch_overall import overall_rows
 from pilothouse.workflows.watch_row import DetectorStatus, kept_promise
 from pilothouse.workflows.watch_rules import watched_rates
@@ -37,6 +38,7 @@ class WatchStatus:
         coverage: How many tasks of each task type were scored, against what the charter declares.
         cost: What a task cost all-in in the last 28 counted days, or None before the first task is counted.
         further: The part of it beside model calls, for each finished task of the types whose charter counts it.
+        missed: Alarms of the last eight weeks that called nobody, because their day was counted too late.
     """
 
     agent: str
@@ -45,6 +47,7 @@ class WatchStatus:
     coverage: tuple[Coverage, ...]
     cost: TaskCost | None = None
     further: tuple[FurtherCost, ...] = ()
+    missed: tuple[MissedAlarm, ...] = ()
 
 
 def read_lately(store: WatchStore, agent: str, today: date) -> Sequence[WatchReading]:
@@ -79,9 +82,10 @@ def watch_status(
     """
     states = store.states(charter.agent)
     said: dict[tuple[str, str], list[WatchReading]] = {}
-    for reading in read_lately(store, charter.agent, today) if readings is None else readings:
+    lately = read_lately(store, charter.agent, today) if readings is None else readings
+    for reading in lately:
         said.setdefault((reading.task_type, reading.detector), []).append(reading)
-    newest = {key: lately[-WINDOW_DAYS:] for key, lately in said.items()}
+    newest = {key: own[-WINDOW_DAYS:] for key, own in said.items()}
     rows = [
         *(
             rate_row(one, states, newest.get((one.task_type, one.metric), ()))
@@ -92,7 +96,7 @@ def watch_status(
         *overall_rows(charter, states, newest, verdict),
     ]
     cost = _all_in(charter, newest)
-    counted = [one for lately in newest.values() for one in lately]
+    counted = [one for own in newest.values() for one in own]
     return WatchStatus(
         agent=charter.agent,
         detectors=tuple(kept_promise(charter, row) for row in rows),
@@ -100,6 +104,7 @@ def watch_status(
         coverage=tuple(coverage_of(charter, newest)),
         cost=cost,
         further=tuple(further_costs(charter, cost, counted)),
+        missed=missed_alarms(lately),
     )
 
 

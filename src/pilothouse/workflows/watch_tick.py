@@ -9,6 +9,7 @@ from datetime import datetime
 from pilothouse.workflows.watch import advance_all
 from pilothouse.workflows.watch_effects import settle_all
 from pilothouse.workflows.watch_evidence import record_watch_evidence
+from pilothouse.workflows.watch_missed import MissedAlarm
 from pilothouse.workflows.watch_room import WatchRoom
 from pilothouse.workflows.watch_whole import look_at_whole
 
@@ -26,11 +27,13 @@ class WatchTick:
         days: Days that were counted, one for each agent and closing.
         opened: Incidents that were opened.
         evidence: Records that are new.
+        missed: Alarms that called nobody, because their day was counted too late.
     """
 
     days: int
     opened: int
     evidence: int
+    missed: tuple[MissedAlarm, ...] = ()
 
 
 def run_watch(watch: WatchRoom, now: datetime) -> WatchTick:
@@ -42,5 +45,6 @@ def run_watch(watch: WatchRoom, now: datetime) -> WatchTick:
     """
     days = advance_all(watch, now)
     look_at_whole(watch, now)
-    opened = settle_all(watch, now)
-    return WatchTick(days=days, opened=opened, evidence=record_watch_evidence(watch, now))
+    settled = settle_all(watch, now)
+    evidence = record_watch_evidence(watch, now)
+    return WatchTick(days=days, opened=settled.opened, evidence=evidence, missed=settled.missed)

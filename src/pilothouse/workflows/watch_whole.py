@@ -18,7 +18,7 @@ from pilothouse.workflows.alerts import rule_for
 from pilothouse.workflows.label_rates import tasks_between
 from pilothouse.workflows.watch_cost import look_at_cost
 from pilothouse.workflows.watch_drift import drift_traces, look_at_drift
-from pilothouse.workflows.watch_room import ALERT_DAYS_MAX, WatchRoom
+from pilothouse.workflows.watch_room import WatchRoom
 from pilothouse.workflows.watch_rules import TRAFFIC
 
 __all__ = ["look_at_whole"]
@@ -151,7 +151,7 @@ def _store(  # noqa: PLR0917 - one row and its state
         day=day,
         at=now,
         layer=layer,
-        settled=layer == "quiet" or (now.date() - day).days > ALERT_DAYS_MAX,
+        settled=layer == "quiet",
         document=canonical_json({} if document is None else document),
     )
     step = WatchStep(

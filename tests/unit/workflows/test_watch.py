@@ -24,8 +24,9 @@ from pilothouse.ports.feedback import Feedback, FeedbackKind
 from pilothouse.workflows import watch_tick
 from pilothouse.workflows.assess import assess
 from pilothouse.workflows.people import Directory
+from pilothouse.workflows.shows.watch import show_watch as watch_page
 from pilothouse.workflows.watch import advance_all
-from pilothouse.workflows.watch_effects import settle_all
+from pilothouse.workflows.watch_effects import Settled, settle_all
 from pilothouse.workflows.watch_room import WatchRoom
 from pilothouse.workflows.watch_status import watch_status
 from pilothouse.workflows.watch_tick import run_watch
@@ -165,15 +166,15 @@ def test_a_delay_is_held_against_its_promise_and_an_unknown_one_is_no_kept_one(w
 
 def test_what_was_not_settled_before_a_kill_is_settled_after_it(watch, clock, monkeypatch):
     live(watch, clock, 5)
-    monkeypatch.setattr(watch_tick, "settle_all", lambda *_: 0)
+    monkeypatch.setattr(watch_tick, "settle_all", lambda *_: Settled(opened=0, missed=()))
     live(watch, clock, 3, failed=0.4)
     assert watch.room.incidents.incidents() == ()
     assert len(watch.room.watch.unsettled()) >= 1
-    assert settle_all(watch, clock.moment + timedelta(hours=2)) == 1
-    assert settle_all(watch, clock.moment + timedelta(hours=2)) == 0
+    assert settle_all(watch, clock.moment + timedelta(hours=2)) == Settled(opened=1, missed=())
+    assert settle_all(watch, clock.moment + timedelta(hours=2)) == Settled(opened=0, missed=())
 
 
-def test_history_is_counted_and_wakes_nobody(watch, clock):
+def test_history_is_counted_wakes_nobody_and_says_so(watch, clock):
     live(watch, clock, 20, failed=0.5, tick=False)
     live(watch, clock, 15, tick=False)
     done = run_watch(watch, clock.moment + timedelta(minutes=65))
@@ -182,6 +183,26 @@ def test_history_is_counted_and_wakes_nobody(watch, clock):
     assert watch.room.incidents.incidents() == ()
     loud = [one for one in watch.room.watch.readings(AGENT, since=MIDNIGHT.date()) if one.layer == "verdict"]
     assert loud, "the alarms of back then are kept"
+    missed = (*done.missed, *done_again.missed)
+    assert {(one.day, one.detector, one.task_type) for one in missed} == {
+        (one.day, one.detector, one.task_type) for one in loud
+    }
+    assert watch.room.watch.unsettled() == (), "and said once"
+    assert run_watch(watch, clock.moment + timedelta(minutes=67)).missed == ()
+    (note,) = (
+        json.loads(one.document)["sentence"]
+        for one in watch.room.installation.ledger.decisions(AGENT, kind="alert.warning")
+        if json.loads(one.document)["metric"] == "watch"
+    )
+    assert note.startswith(f"{len(missed):,} alarms called nobody: ")
+    assert note.endswith("The watch counted the days on 2026-12-06, more than 14 days late.")
+    status = watch_status(watch.room.watch, watch.directory.charter(AGENT), clock.moment.date())
+    assert {one.day for one in status.missed} == {one.day for one in missed}
+    shown = io.StringIO()
+    show_watch(status, Console(file=shown, width=2_000))
+    assert shown.getvalue().startswith(f"! {len(missed):,} alarms called nobody: ")
+    page = watch_page(watch.room.watch, assess(watch.room.installation, AGENT, clock.moment), clock.moment)
+    assert page.sentence.plain.startswith(f"{len(missed):,} alarms called nobody: ")
 
 
 def test_small_days_are_read_together_and_a_large_one_by_itself(watch, clock, monkeypatch):

@@ -60,14 +60,19 @@ def register(cli: typer.Typer, services: Services) -> None:
     @group.command("tick")
     def tick(*, home: Home = None, as_json: AsJson = False) -> None:
         """Count what is finished now, as `pilothouse up` does every minute; again at once it changes nothing."""
+        from pilothouse.workflows.watch_missed import missed_sentence
         from pilothouse.workflows.watch_tick import run_watch
 
         with services.open_watch(load_settings(home=home)) as watch:
             done = run_watch(watch, services.clock.now())
         if as_json:
-            typer.echo(json.dumps(asdict(done)))
+            typer.echo(json.dumps(asdict(done), default=str))
         else:
             typer.echo(
                 f"Counted {done.days} finished days, opened {done.opened} incidents, wrote {done.evidence} records of "
                 "evidence."
             )
+            if done.missed:
+                typer.echo(
+                    f"! {missed_sentence(done.missed)} `pilothouse watch status` keeps them for eight weeks."
+                )

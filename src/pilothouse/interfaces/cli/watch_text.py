@@ -46,6 +46,10 @@ def show_watch(status: WatchStatus, console: Console) -> None:
         status: What the detectors say.
         console: Where it is printed; lines are wrapped at its width.
     """
+    from pilothouse.workflows.watch_missed import missed_sentence
+
+    if status.missed:
+        console.print(f"! {missed_sentence(status.missed)}", markup=False)
     silent: dict[str, list[DetectorStatus]] = {}
     for row in status.detectors:
         if row.state == "blind" and row.value is None:

@@ -13,6 +13,7 @@ from pilothouse.reports.watch_work import CoverageShown, FailureShown, coverage_
 from pilothouse.workflows.assess import Assessment
 from pilothouse.workflows.watch_coverage import Coverage
 from pilothouse.workflows.watch_errors import FailureGroup
+from pilothouse.workflows.watch_missed import missed_sentence
 from pilothouse.workflows.watch_row import DROPS, DetectorStatus
 from pilothouse.workflows.watch_status import watch_status
 
@@ -40,6 +41,7 @@ def show_watch(store: WatchStore, found: Assessment, now: datetime) -> SectionsP
             failures_section(found.charter.agent, [_failure(one) for one in status.failures]),
             coverage_section([_coverage(one) for one in status.coverage]),
         ),
+        missed=missed_sentence(status.missed),
     )
 
 
