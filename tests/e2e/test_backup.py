@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import threading
 import time
 
 import pytest
+from forked_process import run_command_line
 from otlp_bodies import PROTOBUF, request, run_spans
 from otlp_server import start_server
 
@@ -98,8 +97,7 @@ def test_the_command_copies_checks_and_refuses(tmp_path):
     decide(settings, 1)
 
     def run(*arguments):
-        command = [sys.executable, "-m", "pilothouse", "backup", *map(str, arguments), "--home", str(home)]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+        return run_command_line("backup", *arguments, "--home", home)
 
     assert run(copy).returncode == 0
     assert json.loads(run(copy, "--check", "--json").stdout)["files"][0]["path"] == "ledger.sqlite"

@@ -5,15 +5,14 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
 import sys
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
+from forked_process import run_command_line
 from sinks import web_sink
+from started_server import started_server
 
 from pilothouse.demo.furnish import furnish
 from pilothouse.demo.model_server import ModelServer
@@ -25,7 +24,6 @@ from pilothouse.settings import load_settings
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-PILOTHOUSE = [sys.executable, "-m", "pilothouse"]
 MAILS = 6
 
 MAIL_ARRIVES = """
@@ -60,28 +58,7 @@ through the tool layer, as a user wraps them."""
 
 
 def typed(home, *words):
-    return subprocess.run(
-        [*PILOTHOUSE, *words],
-        capture_output=True,
-        text=True,
-        timeout=400,
-        check=False,
-        env={**os.environ, "PILOTHOUSE_HOME": str(home)},
-    )
-
-
-@contextmanager
-def running(home):
-    command = [*PILOTHOUSE, "up", "--port", "0", "--grpc-port", "0", "--home", str(home)]
-    process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, env={**os.environ, "ACME_KEY": "x"}
-    )
-    try:
-        assert any("Ctrl-C" in line for line in process.stderr)
-        yield
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+    return run_command_line(*words, timeout=400, env={**os.environ, "PILOTHOUSE_HOME": str(home)})
 
 
 @pytest.fixture
@@ -110,7 +87,7 @@ def test_all_drills_are_noticed_with_the_demos_agent_behind_the_gateway(place):
     with ModelServer(script) as model, web_sink() as web:
         typed(home, "provider", "add", "acme", model.origin, "--credential-env", "ACME_KEY")
         assert typed(home, "contact", "set", "sam", web.url).returncode == 0
-        with running(home):
+        with started_server("--grpc-port", "0", "--home", str(home), ACME_KEY="x"):
             done = typed(home, "drill", "all", "--integration", "erp", "--wait", "4", "--json", "--", *agent)
             asked = model.calls
             fallback = typed(home, "drill", "fallback", "erp", "--as", "sam", "--as-declared", "--", *agent)

@@ -7,12 +7,12 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from forked_process import command_line_process, run_command_line
 
 from pilothouse.app import open_installation
 from pilothouse.connectors.own_server import ask_health, read_server
@@ -22,7 +22,6 @@ from pilothouse.ports.lake import TaskFilter
 from pilothouse.settings import load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
-PILOTHOUSE = [sys.executable, "-m", "pilothouse"]
 EXAMPLES = {
     "plain_python": "orders-plain",
     "pydantic_ai": "orders-pydantic-ai",
@@ -58,8 +57,8 @@ def server(home):
         word for name in EXAMPLES for word in ("--charter", str(ROOT / "examples" / name / "charter.yaml"))
     ]
     log = home.parent / "server.log"
-    command = [*PILOTHOUSE, "up", "--home", str(home), "--port", "0", *charters]
-    with log.open("w") as file, subprocess.Popen(command, stdout=file, stderr=file, cwd=home) as process:
+    words = ("up", "--home", home, "--port", "0", *charters)
+    with log.open("w") as file, command_line_process(*words, stdout=file, stderr=file, cwd=home) as process:
 
         def ready():
             assert process.poll() is None, log.read_text()
@@ -77,25 +76,9 @@ def answers(server, home):
     printed = {}
     with ModelServer() as model:
         for name in EXAMPLES:
-            done = subprocess.run(
-                [
-                    *PILOTHOUSE,
-                    "run",
-                    "--home",
-                    str(home),
-                    "--base-url",
-                    model.base_url,
-                    "--",
-                    sys.executable,
-                    "agent.py",
-                ],
-                cwd=ROOT / "examples" / name,
-                env={**os.environ, "OPENAI_API_KEY": "none"},
-                capture_output=True,
-                text=True,
-                timeout=120,
-                check=False,
-            )
+            words = ("run", "--home", home, "--base-url", model.base_url, "--", sys.executable, "agent.py")
+            environment = {**os.environ, "OPENAI_API_KEY": "none"}
+            done = run_command_line(*words, cwd=ROOT / "examples" / name, env=environment)
             assert done.returncode == 0, done.stderr
             assert "warning" not in done.stderr, done.stderr
             printed[name] = done.stdout.splitlines()
@@ -158,14 +141,7 @@ def test_the_same_work_costs_the_same_tokens_whoever_reports_it(tasks, name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_agent_has_a_verdict_that_says_how_little_is_known(tasks, home, name):
-    done = subprocess.run(
-        [*PILOTHOUSE, "verdict", EXAMPLES[name], "--home", str(home), "--json"],
-        cwd=home,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = run_command_line("verdict", EXAMPLES[name], "--home", home, "--json", cwd=home)
     assert done.returncode == 3, done.stdout
     page = json.loads(done.stdout)
     assert page["word"] == "NOT ENOUGH EVIDENCE"
@@ -174,14 +150,7 @@ def test_the_agent_has_a_verdict_that_says_how_little_is_known(tasks, home, name
 
 @pytest.mark.slow
 def test_traces_lists_what_the_agents_did(tasks, home):
-    done = subprocess.run(
-        [*PILOTHOUSE, "traces", "--agent", "orders-langgraph", "--home", str(home), "--json"],
-        cwd=home,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = run_command_line("traces", "--agent", "orders-langgraph", "--home", home, "--json", cwd=home)
     assert done.returncode == 0, done.stderr
     listed = done.stdout
     assert all(task.trace_id in listed for task in tasks["langgraph"])

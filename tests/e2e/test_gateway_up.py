@@ -9,13 +9,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 import time
 import urllib.request
 from pathlib import Path
 
 import pytest
+from forked_process import run_command_line
 from started_server import started_server
 from tests.stubs.provider_stub import Plan, ProviderStub
 
@@ -30,14 +29,7 @@ EVENTS = 3
 
 
 def pilothouse(home, *words):
-    done = subprocess.run(
-        [sys.executable, "-m", "pilothouse", *words],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env={**os.environ, "PILOTHOUSE_HOME": str(home)},
-    )
+    done = run_command_line(*words, env={**os.environ, "PILOTHOUSE_HOME": str(home)})
     return done.stdout + done.stderr
 
 

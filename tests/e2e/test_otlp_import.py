@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import time
 
 import pytest
+from forked_process import run_command_line
 from otlp_bodies import request, run_spans, to_json
 from otlp_server import start_server
 
@@ -23,14 +22,7 @@ def home(tmp_path):
 
 def pilothouse(home, *words):
     environment = {**os.environ, "PILOTHOUSE_HOME": str(home), "COLUMNS": "200"}
-    return subprocess.run(
-        [sys.executable, "-m", "pilothouse", *words],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return run_command_line(*words, env=environment)
 
 
 def test_imported_tasks_are_listed_and_shown(home, tmp_path):

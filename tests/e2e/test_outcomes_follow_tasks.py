@@ -4,18 +4,17 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 import urllib.request
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
+from forked_process import command_line_process
 from source_tree import ROOT
 
 from pilothouse.ledger.ledger import open_ledger
@@ -47,15 +46,8 @@ def charter(tmp_path):
 
 @contextmanager
 def server(home, charter):
-    command = [sys.executable, "-m", "pilothouse", "up", "--port", "0", "--home", str(home)]
-    process = subprocess.Popen(
-        [*command, "--charter", str(charter)],
-        cwd=home.parent,
-        env={**os.environ, "PYTHONUTF8": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    words = ("up", "--port", "0", "--home", home, "--charter", charter)
+    process = command_line_process(*words, cwd=home.parent, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     said = []
     try:
         for line in process.stdout:
@@ -67,7 +59,8 @@ def server(home, charter):
         raise AssertionError(f"it did not start: {''.join(said)}")
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=60)
+        process.wait(60)
+        process.stdout.close()
 
 
 def send(address, claims):

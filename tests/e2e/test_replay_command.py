@@ -6,13 +6,13 @@ from __future__ import annotations
 import json
 import os
 import socket
-import subprocess
 import sys
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from forked_process import run_command_line
 from recorded_runs import RUN, agent_code, conversation, record
 
 from pilothouse.ledger.ledger import open_ledger
@@ -56,15 +56,7 @@ def sink():
 
 def pilothouse(home, *words, cwd):
     environment = {**os.environ, "PILOTHOUSE_HOME": str(home), "ERP_TOKEN": "real-secret-1", "NO_COLOR": "1"}
-    return subprocess.run(
-        [sys.executable, "-m", "pilothouse", "replay", *words],
-        check=False,
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        env=environment,
-        timeout=120,
-    )
+    return run_command_line("replay", *words, cwd=cwd, env=environment)
 
 
 def agent(tmp_path, extra="pass"):

@@ -8,13 +8,12 @@ import json
 import os
 import shlex
 import shutil
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
 import pytest
+from forked_process import run_command_line
 from recorded_runs import conversation, record
 from tests.stubs.provider_stub import Plan, ProviderStub
 
@@ -46,15 +45,8 @@ def numbers():
 
 
 def pilothouse(home, words, cwd):
-    return subprocess.run(
-        [sys.executable, "-m", "pilothouse", *words],
-        check=False,
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        env={**os.environ, "PILOTHOUSE_HOME": str(home), "NO_COLOR": "1"},
-        timeout=200,
-    )
+    environment = {**os.environ, "PILOTHOUSE_HOME": str(home), "NO_COLOR": "1"}
+    return run_command_line(*words, cwd=cwd, env=environment, timeout=200)
 
 
 def judge(ledger, run, now):

@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The telemetry road as its own process for tests: `python otlp_server.py FOLDER GRACE_S [merging]`; prints its address.
+"""The telemetry road as its own process for tests, which says its address.
 
-With `merging` it looks at once whether files are worth merging, and two are.
+When it is merging, it looks at once whether files are worth merging, and two are.
 """
 
 from __future__ import annotations
 
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
+
+from forked_process import ForkedProcess
 
 from pilothouse.app import SystemClock
 from pilothouse.interfaces.http.otlp import otlp_app
@@ -24,7 +26,7 @@ from pilothouse.lake.writer import MERGE_LOOK_S
 
 @dataclass
 class Server:
-    process: subprocess.Popen
+    process: ForkedProcess
     address: str
 
     def post(
@@ -61,10 +63,8 @@ class Answer:
 
 
 def start_server(folder: Path, *, grace_s: float = 10.0, is_merging: bool = False) -> Server:
-    process = subprocess.Popen(
-        [sys.executable, "-W", "error", __file__, str(folder), str(grace_s), *["merging"] * is_merging],
-        stdout=subprocess.PIPE,
-        text=True,
+    process = ForkedProcess(
+        serve_telemetry, folder, grace_s, is_merging, argv=["otlp_server"], stdout=subprocess.PIPE
     )
     address = process.stdout.readline().strip()
     if not address:
@@ -84,15 +84,18 @@ def wait_for(claim, *, seconds: float = 15.0):
         time.sleep(0.05)
 
 
-def main(folder: str, grace_s: str, merging_at_once: str = "") -> None:
-    if merging_at_once:
+def serve_telemetry(folder: Path, grace_s: float, is_merging: bool) -> None:
+    """Take telemetry in until a signal ends it; a warning is an error, but for those that our modules have silenced."""
+    warnings.filters[:] = [one for one in warnings.filters if one[1] is not None]
+    warnings.simplefilter("error", append=True)
+    if is_merging:
         merging.FILES_MIN = 2
     node = open_node(
-        Path(folder),
+        folder,
         SystemClock(),
-        grace_s=float(grace_s),
+        grace_s=grace_s,
         wal_file_bytes=1 << 20,
-        merge_look_s=0.0 if merging_at_once else MERGE_LOOK_S,
+        merge_look_s=0.0 if is_merging else MERGE_LOOK_S,
     )
     listener = bind("127.0.0.1", 0)
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -106,7 +109,3 @@ def main(folder: str, grace_s: str, merging_at_once: str = "") -> None:
 
     serve(compose(otlp=otlp_app(node), pages=no_pages, metrics=str, health=dict), listener, ready)
     node.stop()
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
