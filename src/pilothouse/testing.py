@@ -32,7 +32,7 @@ from pilothouse.core.evidence.price import Price, TokenClass, price_at
 from pilothouse.core.evidence.score import Score
 from pilothouse.core.evidence.task import Task, TaskResult, TaskState
 from pilothouse.errors import Conflict, DigestMismatch, LimitExceeded
-from pilothouse.ports.lake import AgentSeen, TaskCursor, TaskFilter, TaskPage, TraceView
+from pilothouse.ports.lake import CANARY_AGENT, AgentSeen, TaskCursor, TaskFilter, TaskPage, TraceView
 from pilothouse.ports.ledger import (
     DECISIONS_MAX,
     EVIDENCE_MAX,
@@ -189,6 +189,7 @@ def _matches(task: Task, wanted: TaskFilter) -> bool:
     return (
         all(getattr(wanted, name) in (None, getattr(task, name)) for name in exact)
         and not (wanted.leaves_out_shadows and task.environment == SHADOW)
+        and not (wanted.leaves_out_canaries and task.agent == CANARY_AGENT)
         and (wanted.from_ns is None or task.start_ns >= wanted.from_ns)
         and (wanted.to_ns is None or task.start_ns < wanted.to_ns)
         and task.trace_id.startswith(wanted.trace_prefix or "")

@@ -13,7 +13,7 @@ from pilothouse.errors import UsageError
 from pilothouse.lake.node import open_node
 from pilothouse.lake.store import open_lake
 from pilothouse.ports.intake import Intake, IntakeAnswer, Signal
-from pilothouse.ports.lake import Lake, TaskFilter
+from pilothouse.ports.lake import CANARY_AGENT, Lake, TaskFilter
 
 MINUTE_NS = 60 * 10**9
 ALL = TaskFilter()
@@ -48,6 +48,22 @@ def lakes(tmp_path_factory):
 @pytest.fixture(params=["node", "reader"])
 def lake(lakes, request):
     return lakes[request.param]
+
+
+def test_traces_of_our_own_are_no_tasks_of_anybody(lakes):
+    spans = run_spans(900, start=START_NS, task={"pilothouse.agent": CANARY_AGENT})
+    lakes["node"].accept(
+        Signal.TRACES,
+        content_type=PROTOBUF,
+        content_encoding="",
+        body=request(spans, {"service.name": "svc"}).SerializeToString(),
+        source="t",
+    )
+    lakes["node"].settle()
+    for lake in lakes.values():
+        assert len(lake.tasks(ALL).tasks) == 30
+        (own,) = lake.tasks(TaskFilter(agent=CANARY_AGENT)).tasks
+        assert lake.tasks(TaskFilter(trace_prefix=own.trace_id)).tasks == (own,)
 
 
 def test_it_has_the_methods_of_the_port(lakes):

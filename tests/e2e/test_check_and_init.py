@@ -76,8 +76,8 @@ def test_a_broken_charter_gives_one_message_with_line_and_remedy(agent, pilothou
     code, out, err = pilothouse("check", cwd=agent)
     kind = RULES[broken.rule].kind.value
     assert code == EXIT[kind]
-    assert err == ""
-    assert "Traceback" not in out
+    assert err.startswith("An open question stops nothing") if kind == "Q" else err == ""
+    assert "Traceback" not in out + err
     assert (
         sum(line.lstrip().startswith("charter.yaml:") for line in out.splitlines()) == 2
     )  # finding, summary
@@ -129,7 +129,7 @@ def test_open_questions_are_listed_by_who_must_answer(agent, pilothouse):
     text = " ".join(out.split())
     assert "dana (A of quality_metrics) charter.yaml:51:5 task_defaults.cost_of_review" in text
     assert "sam (A of incident_response) charter.yaml:32:" in text
-    assert "valid, with open questions, 2 open questions" in text
+    assert "valid, 2 open questions" in text
 
 
 def test_line_numbers_never_turn_into_pictures(agent, pilothouse):
@@ -192,7 +192,7 @@ def test_a_file_that_cannot_be_read_is_one_message(tmp_path, pilothouse, make, s
 def test_a_wrong_option_is_a_usage_error(pilothouse, tmp_path):
     code, _, err = pilothouse("check", "--diffs", "HEAD", cwd=tmp_path)
     assert code == 2
-    assert "No such option: --diffs" in err
+    assert "error: no such option: --diffs" in err
 
 
 class TestDiff:

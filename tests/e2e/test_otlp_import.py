@@ -65,7 +65,7 @@ def test_while_a_server_runs_the_import_goes_through_it(home, tmp_path):
     (tmp_path / "a.json").write_bytes(to_json(request(run_spans(1))))
     (tmp_path / "bad.pb").write_bytes(request([{"trace_id": b"x"}]).SerializeToString())
     done = pilothouse(home, "import", str(tmp_path / "a.json"), str(tmp_path / "bad.pb"))
-    assert done.stdout == "4 items in 1 requests from 2 files imported.\n"
+    assert done.stdout == "4 items in 1 request from 2 files imported.\n"
     assert "span 0: trace_id" in done.stderr
     assert len(json.loads(pilothouse(home, "traces", "--json").stdout)["tasks"]) == 1
     assert server.stop() == 0

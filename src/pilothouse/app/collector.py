@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import sys
 
@@ -24,5 +25,8 @@ def settle_down() -> None:
     """
     gc.collect()
     gc.freeze()
+    atexit.register(
+        gc.unfreeze
+    )  # or what is frozen is never freed, and DuckDB prints a page about it at the end
     gc.set_threshold(max(YOUNG_MAX, gc.get_threshold()[0]), 20, 20)
     sys.setswitchinterval(TURN_S)

@@ -50,8 +50,8 @@ class Typed:
         """The first line of the answer: of its result, or of what stands beside it.
 
         Example:
-            >>> Typed(words=("check",), status=0, said="", hints="  error no charter").answer
-            'error no charter'
+            >>> Typed(words=("check",), status=0, said="", hints="  error: no charter").answer
+            'error: no charter'
         """
         lines = [line.strip() for text in (self.said, self.hints) for line in text.splitlines()]
         return next((line for line in lines if line), "")

@@ -34,7 +34,7 @@ MANIFEST: Final = "manifest.toml"
 """Name of the file that says what a dataset is."""
 CASES: Final = "cases.jsonl"
 
-FINDINGS_MAX = 50
+FINDINGS_MAX = 10
 """Problems shown at once; who has more has one problem that repeats."""
 
 LINE_BYTES_MAX = 4 * 1024 * 1024
@@ -141,7 +141,7 @@ def read_cases(files: Sequence[Path], *, is_bare: bool) -> tuple[Case, ...]:
         Cases in file order.
 
     Raises:
-        MalformedRecord: Lines that are no cases, or ids that occur twice; the first 50, with file and line.
+        MalformedRecord: Lines that are no cases, or ids that occur twice; the first 10, with file and line.
     """
     findings: list[tuple[Place, str]] = []
     cases: list[Case] = []
@@ -189,7 +189,9 @@ def load_dataset(path: Path) -> Dataset:
         return Dataset(path=path, manifest=manifest, cases=cases)
     if not (path / MANIFEST).is_file():
         raise UsageError(
-            f"{str(path)!r} is neither a JSON-lines file nor a folder with {MANIFEST}",
+            f"{str(path)!r} is a folder without {MANIFEST}"
+            if path.is_dir()
+            else f"there is no dataset {str(path)!r}",
             remedy=f"Make one: `pilothouse dataset add {path} CASES.jsonl`.",
             subject=str(path),
         )

@@ -9,7 +9,7 @@ from typing import Any
 from pilothouse.errors import UsageError
 from pilothouse.lake.records import TOKEN_FIELDS
 from pilothouse.lake.view import View
-from pilothouse.ports.lake import SAID_SPAN_MAX_NS, TaskFilter
+from pilothouse.ports.lake import CANARY_AGENT, SAID_SPAN_MAX_NS, TaskFilter
 from pilothouse.ports.planted import SHADOW
 
 __all__ = ["SPAN_AFTER_NS", "SPAN_BEFORE_NS", "condition", "narrowed"]
@@ -40,6 +40,9 @@ def condition(wanted: TaskFilter) -> tuple[str, list[Any]]:
     if wanted.leaves_out_shadows:
         clauses.append("environment IS DISTINCT FROM ?")
         values.append(SHADOW)
+    if wanted.leaves_out_canaries:
+        clauses.append("agent <> ?")
+        values.append(CANARY_AGENT)
     if wanted.from_ns is not None:
         clauses.append("start_ns >= ?")
         values.append(wanted.from_ns)

@@ -112,6 +112,11 @@ class TaskFilter:
         """Whether tasks of drills are none of its business: who wants them asks for their environment or their trace."""
         return self.environment is None and self.trace_prefix is None
 
+    @property
+    def leaves_out_canaries(self) -> bool:
+        """Whether traces of our own are none of its business: who wants them asks for their agent or their trace."""
+        return self.agent is None and self.trace_prefix is None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskPage:

@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from urllib.parse import quote
 
 from pilothouse.core.evidence.evidence import Evidence
+from pilothouse.core.verdict.numbers import calendar_day, day, short_digest
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.ports.audit import AuditRecord
 from pilothouse.reports.foreign import foreign_line
@@ -36,6 +38,10 @@ KEYS_SHOWN = 4
 
 _SHOWN_KEYS = ("decision", "tool", "rule", "reason", "number", "path", "section", "size", "person")
 """Fields of a record that say the most, in this order."""
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,8 +171,29 @@ def _says(document: Any) -> str:
     if not isinstance(document, dict):
         return ""
     keys = [key for key in _SHOWN_KEYS if key in document] or list(document)[:KEYS_SHOWN]
-    parts = [f"{key} {document[key]}" for key in keys if isinstance(document[key], str | int)]
+    parts = [
+        f"{key.replace('_', ' ')} {_plain(document[key])}"
+        for key in keys
+        if isinstance(document[key], str | int) and document[key] != ""
+    ]
+    if isinstance(digests := document.get("digests"), list):
+        parts.append(plural(len(digests), "record"))
     return foreign_line("; ".join(parts), chars_max=160)
+
+
+def _plain(value: str | int) -> str:
+    """Write a field for a reader: moments as everywhere else, digests as short as everywhere else."""
+    if not isinstance(value, str):
+        return str(value)
+    if _DIGEST.fullmatch(value):
+        return short_digest(value)
+    try:
+        if _MOMENT.fullmatch(value):
+            at = datetime.fromisoformat(value)
+            return f"{day(at)}, {at.astimezone(UTC):%H:%M} UTC"
+        return calendar_day(date.fromisoformat(value)) if _DAY.fullmatch(value) else value
+    except ValueError:  # looks like one, and stands in no calendar
+        return value
 
 
 def _checkpoints(facts: AuditFacts, now: datetime) -> Section:

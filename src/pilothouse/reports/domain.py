@@ -9,6 +9,7 @@ from urllib.parse import quote
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.verdict.verdict import AgentVerdict, RequirementVerdict, Status
+from pilothouse.reports.next_step import settle
 from pilothouse.reports.sections import Cell, Row, Section, columns
 from pilothouse.reports.view_models import ActionOffer, Sentence, StatusMark, mark_of, shown_text
 from pilothouse.reports.words import plural
@@ -66,7 +67,7 @@ def domain_head(verdict: AgentVerdict, charter: Charter, domain: str) -> DomainH
             href=page,
         ),
         action=ActionOffer(
-            label=f"Bring what {worst.requirement} asks for",
+            label=shown_text(settle(worst.requirement, worst.statement)),
             command=worst.deciding.remedy,
             href=page,
             who=_names(charter, worst.deciding.who),

@@ -23,6 +23,7 @@ from pilothouse.reports.view_models import (
     mark_of,
     page_moment,
 )
+from pilothouse.reports.words import plural
 
 __all__ = ["Figure", "HealthPage", "Work", "WorkShown", "build_health"]
 
@@ -128,7 +129,8 @@ def build_health(
         status, sentence = Status.AT_RISK, f"Telemetry is taken in; recurring work fails: {names}."
     else:
         status = Status.HOLDS
-        sentence = f"Every one of {health.count('acked') + health.count('replayed'):,} acknowledged items is accounted for."
+        kept = plural(health.count("acked") + health.count("replayed"), "acknowledged item")
+        sentence = f"Nothing is missing: {kept} accounted for."
     mark = mark_of(status)
     action = _action(status, has_books=health is not None)
     return HealthPage(

@@ -155,7 +155,8 @@ def build_incidents(incidents: Sequence[Incident], now: datetime) -> IncidentsPa
     active = [one for one in ordered if one.is_active]
     alone = [one for one in active if one.state is IncidentState.OPEN]
     plain = (
-        f"{plural(len(active), 'incident')} open, {len(alone)} of them in nobody's hand."
+        f"{plural(len(active), 'incident')} open, "
+        + (f"{len(alone)} of them in nobody's hands." if alone else "each in somebody's hands.")
         if active
         else "No incident is open."
     )

@@ -12,7 +12,7 @@ from pilothouse.core.verdict.verdict import AgentVerdict, Status
 from pilothouse.reports.view_models import ActionOffer, shown_text
 from pilothouse.reports.words import plural
 
-__all__ = ["next_step"]
+__all__ = ["next_step", "settle"]
 
 
 def next_step(verdict: AgentVerdict, charter: Charter) -> ActionOffer | None:
@@ -38,6 +38,22 @@ def next_step(verdict: AgentVerdict, charter: Charter) -> ActionOffer | None:
 
 def _label(step: Step, verdict: AgentVerdict) -> str:
     """Say what is to be settled, and why, unless the page's first sentence has just said it."""
-    more = f" and {plural(len(step.items) - 1, 'more part')}" if len(step.items) > 1 else ""
-    settled = f"Settle {step.items[0].removesuffix(' all')}{more}"
-    return f"{settled}." if step.sentence in verdict.sentence else shown_text(f"{step.sentence} {settled}.")
+    more = f", and {plural(len(step.items) - 1, 'more part')}" if len(step.items) > 1 else ""
+    name = step.items[0].removesuffix(" all")
+    found = next((one for one in verdict.requirements if name.split(" ", 1)[0] == one.requirement), None)
+    settled = (settle(name, found.statement) if found else f"Settle {name}") + more
+    return shown_text(settled if step.sentence in verdict.sentence else f"{step.sentence} {settled}")
+
+
+def settle(requirement: str, statement: str) -> str:
+    """Ask for what a requirement lacks, in the same words on every page.
+
+    Args:
+        requirement: Its id, with the part that is meant.
+        statement: What must be true.
+
+    Example:
+        >>> settle("DATA-4", "Wrong outputs find their way back")
+        'Settle DATA-4: wrong outputs find their way back'
+    """
+    return f"Settle {requirement}: {statement[:1].lower()}{statement[1:]}"

@@ -12,6 +12,7 @@ from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.people import Duty, RaciRow
 from pilothouse.core.evidence.evidence import Evidence
+from pilothouse.core.verdict.numbers import calendar_day
 from pilothouse.core.verdict.signing import Asked, SignatureState
 from pilothouse.core.verdict.verdict import AgentVerdict, Status
 from pilothouse.reports.domain import asked_section, domain_head, shown_names
@@ -235,7 +236,7 @@ def _terms(charter: Charter, facts: OwnershipFacts, now: datetime, sign: str) ->
     return Section(
         anchor="terms",
         title="Signed again",
-        note=f"the owner's term ends on {ends.isoformat() if ends else 'an open day'}",
+        note=f"the owner's term ends on {calendar_day(ends) if ends else 'an open day'}",
         columns=columns("State", "Who", "Signed", "Again by", "Next"),
         rows=tuple(rows),
     )

@@ -9,10 +9,10 @@ from pilothouse.core.action.demotion import Act, ActState, Move
 from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.operations import PhaseName
-from pilothouse.core.charter.quantities import format_duration
 from pilothouse.core.verdict.phases import LOOKS_MAX, NEXT_PHASE, PhaseEvent, next_look_at
+from pilothouse.core.verdict.sentence import person_names
 from pilothouse.core.verdict.verdict import AgentVerdict
-from pilothouse.reports.moments import Moment, moment
+from pilothouse.reports.moments import Moment, moment, span_text
 from pilothouse.reports.rollout_clock import ClockShown, clock_empty, clock_shown
 from pilothouse.reports.rollout_next import (
     Asked,
@@ -166,7 +166,7 @@ def build_rollout(charter: Charter, verdict: AgentVerdict, standing: Standing, n
         asked=asked,
         clock=None if standing.clock is None else clock_shown(standing.clock),
         clock_empty=clock_empty(standing.clock),
-        history=tuple(_moved(event, now) for event in reversed(standing.events)),
+        history=tuple(_moved(event, charter, now) for event in reversed(standing.events)),
         action=next_action(charter, target, blocking, standing),
         may_request=target if target and not standing.waiting_for and (due is None or due <= now) else "",
         may_go_back=state.phase != "pilot",
@@ -184,9 +184,9 @@ def _phase(charter: Charter, name: PhaseName, current: PhaseName) -> PhaseShown:
     joined = systems if isinstance(systems, str) else ", ".join(systems)
     share = known(charter.target_volume.share_pilot) if name == "pilot" else known(phase.share)
     scope = f"users {users}; integrations {joined}"
-    scope += f"; at most {share:.0%} of the volume" if share is not None else ""
+    scope += f"; at most {share * 100:.0f} % of the volume" if share is not None else ""
     shortest, longest = known(phase.min), known(phase.max)
-    stay = " to ".join(format_duration(one) for one in (shortest, longest) if one) or "no fixed stay"
+    stay = " to ".join(span_text(one) for one in (shortest, longest) if one) or "no fixed stay"
     return PhaseShown(name=phase_words(name), is_current=name == current, scope=scope, stay=stay)
 
 
@@ -205,8 +205,9 @@ def _act(act: Act, lifted: str, now: datetime) -> ActShown:
     )
 
 
-def _moved(event: PhaseEvent, now: datetime) -> Moved:
-    by = ", ".join(event.by)
+def _moved(event: PhaseEvent, charter: Charter, now: datetime) -> Moved:
+    names = person_names(charter)
+    by = ", ".join(names.get(person, person) for person in event.by)
     return Moved(
         at=moment(event.at, now),
         text=shown_text(f"{phase_words(event.phase)} {event.move} by {by}: {event.reason}"),

@@ -11,9 +11,11 @@ from pilothouse.core.action.demotion import Act
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.operations import PhaseName
+from pilothouse.core.verdict.numbers import day
 from pilothouse.core.verdict.phases import PhaseEvent, PhaseState
 from pilothouse.core.verdict.stability import StabilityClock
 from pilothouse.core.verdict.verdict import AgentVerdict, RequirementVerdict, Status
+from pilothouse.reports.next_step import settle
 from pilothouse.reports.view_models import ActionOffer, Frozen, StatusMark, mark_of, shown_text
 from pilothouse.reports.words import phase_words, plural
 
@@ -120,7 +122,7 @@ def look_words(due: datetime | None, now: datetime) -> str:
     """Return when the next look may be taken, in words."""
     if due is None or due <= now:
         return "A look may be taken now."
-    return f"The next look may be taken on {due:%Y-%m-%d}."
+    return f"The next look may be taken on {day(due)}."
 
 
 def rollout_sentence(
@@ -157,7 +159,7 @@ def rollout_sentence(
         times = "once" if waived == 1 else f"{waived} times"
         holds = f"what phase {target} asks for holds or, {times}, is waived"
     if due is not None and due > now:
-        return f"{here}: {holds}; the next look may be taken on {due:%Y-%m-%d}."
+        return f"{here}: {holds}; the next look may be taken on {day(due)}."
     return f"{here}: {holds}; it may be requested."
 
 
@@ -194,8 +196,9 @@ def next_action(
         )
     if blocking:
         first = blocking[0].deciding
+        title = blocking[0].statement
         return ActionOffer(
-            label=f"Bring what {first.requirement} asks for",
+            label=settle(first.requirement, title),
             command=first.remedy,
             who=tuple(_name(charter, person) for person in first.who),
         )

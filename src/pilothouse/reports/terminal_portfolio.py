@@ -31,8 +31,8 @@ def render_portfolio(page: PortfolioPage, console: Console, *, capabilities: boo
         return
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     wide = console.width >= WIDE_COLUMNS
-    for title in ("State", "Agent", "Stage", "Decided by", "Owner", "Stable", "Value"):
-        table.add_column(title, overflow="fold", no_wrap=title in {"Stage", "Stable"})
+    for title in ("Status", "Agent", "Phase", "Decided by", "Owner", "Stable", "Value"):
+        table.add_column(title, overflow="fold", no_wrap=title in {"Phase", "Stable"})
     for row in page.rows:
         decided = row.worst_link.text if row.worst_link else row.worst
         decided += f" {row.worst}" if row.worst_link and wide else ""

@@ -21,20 +21,23 @@ TEXT_CHARS_MAX = 2_000
 """Characters of a claim or an answer on the terminal; `--json` has all of it."""
 
 
-def render_tasks(rows: Sequence[TaskRow], console: Console) -> None:
+def render_tasks(rows: Sequence[TaskRow], console: Console, *, agents: Sequence[str] = ()) -> None:
     """Print tasks, two lines each: the facts, then what was asked.
 
     Args:
         rows: The tasks, newest first.
         console: Where it goes.
+        agents: The agent of each row; shown when there are several.
     """
+    named = [Text(plain_text(agent, console)) for agent in agents] if len(set(agents)) > 1 else []
     table = Table(box=None, header_style="dim", padding=(0, 1, 0, 0))
-    for name in ("outcome", "task", "started", "type", "agent says"):
+    for name in (*(("agent",) if named else ()), "outcome", "task", "started", "type", "agent says"):
         table.add_column(name, overflow="fold")
     for name in ("took", "tokens", "cost"):
         table.add_column(name, justify="right", no_wrap=True)
-    for row in rows:
+    for number, row in enumerate(rows):
         table.add_row(
+            *named[number : number + 1],
             mark_text(row.outcome, console),
             row.link.text,
             row.at.shown,

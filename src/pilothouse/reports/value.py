@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.value import Outcome
-from pilothouse.core.verdict.numbers import significant
+from pilothouse.core.verdict.numbers import day, significant
+from pilothouse.core.verdict.sentence import person_names
 from pilothouse.core.verdict.value import Money, ThreeNumbers
 from pilothouse.core.verdict.verdict import AgentVerdict, ItemVerdict, Status
 from pilothouse.reports.view_models import (
@@ -24,8 +26,12 @@ from pilothouse.reports.view_models import (
     page_moment,
     shown_text,
 )
+from pilothouse.reports.words import plural
 
 __all__ = ["NumberShown", "OutcomeShown", "SealShown", "ValuePage", "build_value"]
+
+YEARS_FROM_MONTHS = 24
+"""Nobody reads 962 months."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +139,7 @@ def build_value(
             f"{one.name}: moves the return by {currency} {significant(one.swing)} a year"
             for one in numbers.assumptions
         ),
-        seal=_seal(seal),
+        seal=_seal(seal, person_names(charter)),
         outcomes=tuple(_outcome(one, proof.items) for one in outcomes),
         empty=None
         if outcomes
@@ -180,15 +186,19 @@ def _ratio(numbers: ThreeNumbers) -> str:
     if numbers.break_even_months is None:
         return f"{text} It never earns the investment back."
     soonest, latest = numbers.break_even_months
-    until = f"{latest:.0f} months" if latest is not None else "never"
-    return f"{text} The investment is earned after {soonest:.0f} months at best, {until} at worst."
+    until = f"after {_months(latest)}" if latest is not None else "never"
+    return f"{text} The investment is earned after {_months(soonest)} at best, {until} at worst."
 
 
-def _seal(seal: SealShown | None) -> str:
+def _months(months: float) -> str:
+    return plural(round(months), "month") if months < YEARS_FROM_MONTHS else f"{months / 12:.0f} years"
+
+
+def _seal(seal: SealShown | None, names: Mapping[str, str]) -> str:
     if seal is None:
         return "Not sealed: what was committed could still be moved."
     when = "before" if seal.in_time else "after"
-    text = f"Sealed on {seal.at:%Y-%m-%d} by {seal.by}, {when} the first task counted in production."
+    text = f"Sealed on {day(seal.at)} by {names.get(seal.by, seal.by)}, {when} the first task counted in production."
     return text if seal.is_current else f"{text} The charter's outcomes have changed since."
 
 
@@ -200,8 +210,10 @@ def _outcome(outcome: Outcome, items: tuple[ItemVerdict, ...]) -> OutcomeShown:
         name=outcome.name,
         baseline="open question"
         if is_open(base.value)
-        else f"{base.value:,g} {outcome.unit} ({base.window})",
-        committed="open question" if change is None else f"{change:+.0%} by {commit.by}",
+        else f"{base.value:,g} {outcome.unit} ({str(base.window).replace('..', ' to ')})",
+        committed="open question"
+        if change is None
+        else f"{change * 100:+.0f} % by {str(commit.by).replace('-', ' ')}",
         control=str(outcome.control.kind).replace("_", "/"),
         mark=mark_of(item.status, item.reason) if item else mark_of(Status.NO_EVIDENCE),
         measured=shown_text(item.sentence) if item else "",

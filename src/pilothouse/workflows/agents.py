@@ -80,7 +80,7 @@ def choose_agent(installation: Installation, asked: str | None) -> str:
     if governed:
         raise UsageError(
             f"{len(governed)} agents have a charter: {_listed(governed)}",
-            remedy=f"Name one: `pilothouse verdict {governed[0]}`.",
+            remedy=f"Name one: `--agent {governed[0]}`, or `{governed[0]}` alone where the command's help shows AGENT.",
         )
     if seen:
         raise UsageError(

@@ -152,7 +152,8 @@ def settle_policy(request: GateRequest, charter: Charter | None, task_types: Seq
                 "task type",
                 name,
                 charter.task_types,
-                remedy="Correct the cases, or declare it in the charter.",
+                remedy=f"The charter has {', '.join(charter.task_types)}: write one of them as `task_type` of each "
+                "case, or declare another, then `pilothouse check`.",
             )
     notes: list[str] = []
     rules = {name: _charter_rules(request, charter, name, notes) for name in charter.task_types}

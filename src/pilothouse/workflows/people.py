@@ -129,8 +129,8 @@ class Directory:
         charters = self.charters()
         if len(charters) != 1:
             raise UsageError(
-                f"{len(charters)} agents have a charter",
-                remedy="Name one, or put one into force: `pilothouse verdict --charter charter.yaml`.",
+                f"{len(charters)} agents have a charter, and none was named",
+                remedy="Name one, `--agent NAME`, or put one into force: `pilothouse verdict --charter charter.yaml`.",
             )
         return next(iter(charters.values()))
 

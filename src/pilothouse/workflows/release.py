@@ -177,7 +177,15 @@ def _load_datasets(request: GateRequest, charter: Charter | None) -> tuple[Datas
     if labelled is None and charter is not None and (named := known(charter.datasets.labelled.path)):
         labelled = folder / named
     if labelled is None:
-        raise UsageError("no dataset was given.", remedy="Give --dataset FOLDER-OR-FILE.")
+        raise UsageError(
+            "no dataset was given, and "
+            + (
+                "no charter says which"
+                if charter is None
+                else "the charter leaves `datasets.labelled.path` open"
+            ),
+            remedy="Add `--dataset FOLDER-OR-FILE`; make one of cases with `pilothouse dataset add FOLDER CASES.jsonl`.",
+        )
     dataset = load_dataset(labelled)
     attacks = request.adversarial
     if attacks is None and charter is not None and (named := known(charter.datasets.adversarial.path)):

@@ -11,6 +11,7 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.evidence import Evidence, Scope
+from pilothouse.core.verdict.numbers import calendar_day
 from pilothouse.errors import Conflict
 from pilothouse.ports.watch import WatchReading, WatchStep
 from pilothouse.workflows.label_rates import BURST
@@ -223,7 +224,7 @@ def _drift(
         since = (newest.day - timedelta(days=20)).isoformat()
         bursts = watch.room.installation.ledger.decisions(newest.agent, kind=BURST, limit=50)
         answered = any(json.loads(one.document)["to"] >= since for one in bursts)
-    said = f"the week to {newest.day}: {document['detail']}"
+    said = f"the week to {calendar_day(newest.day)}: {document['detail']}"
     if document["changed"]:
         said += "; labels were bought" if answered else "; no labels were bought for it"
     del now

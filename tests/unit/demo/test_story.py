@@ -42,7 +42,7 @@ def test_a_typed_command_lives_at_its_moment_and_says_how_it_ended(tmp_path):
     parts, moment = demo_parts(), datetime(2026, 3, 1, 12, tzinfo=UTC)
     done = parts.type_command(("verdict", "nobody", "--home", str(tmp_path)), moment)
     assert (done.status, done.said) == (2, "")
-    assert done.answer == "error no agent 'nobody'."
+    assert done.answer == "error: no agent 'nobody'."
     assert done.line == f"pilothouse verdict nobody --home {tmp_path}"
     with parts.at_simulated(moment):
         assert SystemClock().now() == moment

@@ -22,7 +22,7 @@ IN_PHASE_2 = SimpleNamespace(state=SimpleNamespace(phase="2"), waiting_for=None)
         (
             1,
             NOW + timedelta(days=6),
-            "Phase 2: what phase 3 asks for holds or, once, is waived; the next look may be taken on 2026-12-05.",
+            "Phase 2: what phase 3 asks for holds or, once, is waived; the next look may be taken on 5 Dec 2026.",
         ),
     ],
 )

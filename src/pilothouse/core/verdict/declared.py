@@ -10,6 +10,7 @@ from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.models_published import first_retirement
 from pilothouse.core.charter.operations import PhaseName
+from pilothouse.core.verdict.numbers import calendar_day
 
 __all__ = ["Objection", "objections", "retirements"]
 
@@ -81,7 +82,7 @@ def _term(charter: Charter, today: date) -> Objection | None:
     return Objection(
         requirement="OWN-1",
         breaches=True,
-        sentence=f"The owner's term ends on {ends.isoformat()}, less than {TERM_LEFT_MIN.days} days away.",
+        sentence=f"The owner's term ends on {calendar_day(ends)}, less than {TERM_LEFT_MIN.days} days away.",
         rule=f"{TERM_LEFT_MIN.days} days of term left",
     )
 

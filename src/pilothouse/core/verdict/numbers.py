@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
-__all__ = ["day", "in_unit", "interval", "percent", "short_digest", "significant"]
+__all__ = ["calendar_day", "day", "in_unit", "interval", "percent", "short_digest", "significant"]
 
 PERCENT_DECIMALS_FROM = 100
 """Cases from which a percentage bears one decimal."""
@@ -103,7 +103,16 @@ def day(moment: datetime) -> str:
         >>> day(datetime(2026, 11, 3, 9, tzinfo=UTC))
         '3 Nov 2026'
     """
-    there = moment.astimezone(UTC)
+    return calendar_day(moment.astimezone(UTC).date())
+
+
+def calendar_day(there: date) -> str:
+    """Write a day of a calendar.
+
+    Example:
+        >>> calendar_day(date(2032, 12, 1))
+        '1 Dec 2032'
+    """
     return f"{there.day} {_MONTHS[there.month - 1]} {there.year}"
 
 

@@ -217,7 +217,8 @@ def at_risk_sentence(holding: str, left: timedelta) -> str:
 
 def waiver_sentence(mark: WaiverMark, names: Mapping[str, str]) -> str:
     """Return what stands after the sentence of a waived requirement, never instead of it."""
-    return f"Waived until {day(mark.until)} by {names.get(mark.signer, mark.signer)}: '{mark.reason}'."
+    signer = names.get(mark.signer, mark.signer)
+    return f"Waived until {day(mark.until)} by {signer}: '{mark.reason.rstrip('.')}'."
 
 
 def first_sentence(

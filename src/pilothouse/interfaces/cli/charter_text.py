@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from pilothouse.core.charter.findings import CharterCheck, Finding, FindingKind
-from pilothouse.interfaces.cli.consoles import result_console
+from pilothouse.interfaces.cli.consoles import hint_console, result_console
 
 if TYPE_CHECKING:
     from pilothouse.core.charter.diff import CharterDiff
@@ -43,6 +43,12 @@ SIGHTING_TITLES = {
     "secret": "Secrets (not shown)",
 }
 """Title by kind of sighting, in the order of the screen."""
+
+NEXT_STEP = (
+    "An open question stops nothing: what it asks for is a requirement without evidence. "
+    "Go on with `pilothouse up`, and answer as you learn."
+)
+"""Said once, below the questions, to somebody who has just met eighty of them."""
 
 SHOWN_MAX = 12
 """Values of one kind on the screen; the JSON has all of them."""
@@ -92,6 +98,8 @@ def print_check(check: CharterCheck, *, file: str) -> None:
     if check.hidden:
         out.print(f"{check.hidden} findings more are not shown.\n")
     out.print(_summary(check, file))
+    if check.charter is not None and check.of_kind(FindingKind.QUESTION):
+        hint_console().print(NEXT_STEP)
 
 
 def _print_questions(out: Console, findings: tuple[Finding, ...]) -> None:
@@ -116,10 +124,7 @@ def _summary(check: CharterCheck, file: str) -> str:
         return f"{escape(file)}: [bold]invalid[/bold], {counts}"
     agent = check.charter.agent if check.charter else ""
     digest = check.charter.digest[:12] if check.charter else ""
-    word = "valid, with open questions" if questions else "valid"
-    return (
-        f"{escape(file)}: [bold]{word}[/bold]{', ' + counts if counts else ''} · {escape(agent)} · {digest}"
-    )
+    return f"{escape(file)}: [bold]valid[/bold]{', ' + counts if counts else ''} · {escape(agent)} · {digest}"
 
 
 def print_diff(diff: CharterDiff, *, revision: str) -> None:
@@ -176,7 +181,12 @@ def print_draft(draft: Draft, *, target: str) -> None:
     """Print what was found, where the draft stands, and what to type next."""
     out = result_console()
     report = draft.report
-    out.print(f"[bold]{escape(draft.agent)}[/bold]: {report.files_read} files read\n")
+    read = "1 file" if report.files_read == 1 else f"{report.files_read} files"
+    out.print(f"[bold]{escape(draft.agent)}[/bold]: {read} read\n")
+    if not report.sightings:
+        out.print(
+            "[yellow]▲[/yellow] No framework, model or tool was found here. Is it the folder of the agent's code?"
+        )
     for kind, title in SIGHTING_TITLES.items():
         sightings = [sighting for sighting in report.sightings if sighting.kind.value == kind]
         if not sightings:

@@ -150,7 +150,7 @@ def register_outages(
             seen = observe(rehearsal, outage)
             tell(f"{seen.sentence}. Declared is: {declared}")
             for task in seen.met[:3]:
-                tell(f"`pilothouse traces {task.trace_id}` shows one that {task.result.value}.")
+                tell(f"`pilothouse trace {task.trace_id}` shows one that {task.result.value}.")
             if as_declared is None:
                 as_declared = bool(seen.met) and typer.confirm("Is that what happened?", err=True)
             done = record_fallback(rehearsal, outage, seen, person=person, as_declared=as_declared)

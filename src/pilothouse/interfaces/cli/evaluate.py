@@ -41,7 +41,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         deadline: options.Deadline = 60.0,
         concurrency: options.Concurrency = 64,
         budget_usd: Annotated[float | None, typer.Option(help="Most money.")] = None,
-        fresh: Annotated[bool, typer.Option(help="Leave stored trials aside.")] = False,
+        fresh: Annotated[bool, typer.Option("--fresh", help="Leave stored trials aside.")] = False,
         journal: options.JournalFile = options.JOURNAL,
         home: options.Home = None,
         as_json: options.AsJson = False,

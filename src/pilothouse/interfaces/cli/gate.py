@@ -24,7 +24,8 @@ def register(cli: typer.Typer, services: Services) -> None:
         candidate: Annotated[
             str,
             typer.Option(
-                help="What may be released: python:MODULE:FUNCTION, http://URL, exec:COMMAND, openai:URL?model=NAME, recorded:FILE."
+                metavar="TARGET",
+                help="What may be released: python:MODULE:FUNCTION, http://URL, exec:COMMAND, openai:URL?model=NAME, recorded:FILE.",
             ),
         ],
         dataset: options.DatasetPath = None,
@@ -37,7 +38,9 @@ def register(cli: typer.Typer, services: Services) -> None:
         ] = None,
         baseline_version: Annotated[str | None, typer.Option(help="Version digest of the baseline.")] = None,
         scorer: options.ScorerText = None,
-        pass_at: Annotated[float, typer.Option(help="Least value of a success.")] = 0.5,
+        pass_at: Annotated[
+            float, typer.Option(rich_help_panel=options.RULES, help="Least value of a success.")
+        ] = 0.5,
         margin: options.Margin = None,
         alpha: options.Alpha = None,
         floor: options.Floor = None,
@@ -49,17 +52,38 @@ def register(cli: typer.Typer, services: Services) -> None:
         deadline: options.Deadline = 60.0,
         concurrency: options.Concurrency = 64,
         rpm: options.PerMinute = None,
-        budget_usd: Annotated[float | None, typer.Option(help="Most money.")] = None,
+        budget_usd: Annotated[
+            float | None, typer.Option(rich_help_panel=options.RUNS, help="Most money.")
+        ] = None,
         allow_unpriced: Annotated[
-            bool, typer.Option(help="Accept trials of unknown cost under a budget.")
+            bool,
+            typer.Option(
+                "--allow-unpriced",
+                rich_help_panel=options.RUNS,
+                help="Accept trials of unknown cost under a budget.",
+            ),
         ] = False,
         sealed: Annotated[
-            bool, typer.Option(help="Open the sealed split too; each opening is recorded.")
+            bool,
+            typer.Option(
+                "--sealed",
+                rich_help_panel=options.RUNS,
+                help="Open the sealed split too; each opening is recorded.",
+            ),
         ] = False,
-        complete: Annotated[bool, typer.Option(help="Run every case, decided or not.")] = False,
-        fresh: Annotated[bool, typer.Option(help="Leave stored trials aside.")] = False,
-        plan: Annotated[bool, typer.Option(help="Only say what it would take; nothing is run.")] = False,
-        strict: Annotated[bool, typer.Option(help="At risk counts as breached.")] = False,
+        complete: Annotated[
+            bool,
+            typer.Option("--complete", rich_help_panel=options.RUNS, help="Run every case, decided or not."),
+        ] = False,
+        fresh: Annotated[
+            bool, typer.Option("--fresh", rich_help_panel=options.RUNS, help="Leave stored trials aside.")
+        ] = False,
+        plan: Annotated[
+            bool, typer.Option("--plan", help="Only say what it would take; nothing is run.")
+        ] = False,
+        strict: Annotated[
+            bool, typer.Option("--strict", rich_help_panel=options.RULES, help="At risk counts as breached.")
+        ] = False,
         junit: Annotated[Path | None, typer.Option(help="Write a JUnit file.")] = None,
         markdown: Annotated[Path | None, typer.Option(help="Write a comment for a pull request.")] = None,
         journal: options.JournalFile = options.JOURNAL,

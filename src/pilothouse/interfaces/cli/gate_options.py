@@ -10,6 +10,8 @@ import typer
 
 __all__ = [
     "JOURNAL",
+    "RULES",
+    "RUNS",
     "Adversarial",
     "AgentName",
     "Alpha",
@@ -34,39 +36,46 @@ __all__ = [
 ]
 
 CHARTER_NAME: Final = "charter.yaml"
+RULES: Final = "What decides"
+RUNS: Final = "How it runs"
 JOURNAL: Final = Path(".pilothouse/evals.db")
 
 Adversarial = Annotated[
     Path | None, typer.Option(help="Dataset of attacks. Default: the charter's, if it is there.")
 ]
 AgentName = Annotated[str | None, typer.Option(help="Agent to put on record, without a charter.")]
-Alpha = Annotated[float | None, typer.Option(help="Error of each requirement.")]
+Alpha = Annotated[float | None, typer.Option(rich_help_panel=RULES, help="Error of each requirement.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
 Baseline = Annotated[
     str | None,
     typer.Option(help="What it is compared with: an address, a version digest, `current` or `anchor`."),
 ]
-BaselineRepeats = Annotated[int, typer.Option(help="Runs of each case by the baseline.")]
+BaselineRepeats = Annotated[
+    int, typer.Option(rich_help_panel=RUNS, help="Runs of each case by the baseline.")
+]
 CharterFile = Annotated[Path | None, typer.Option(help="Charter. Default: ./charter.yaml if it is there.")]
-Concurrency = Annotated[int, typer.Option(help="Most trials at once.", min=1, max=256)]
+Concurrency = Annotated[int, typer.Option(rich_help_panel=RUNS, help="Most trials at once.", min=1, max=256)]
 DatasetPath = Annotated[
     Path | None,
     typer.Option(help="Dataset folder, or a plain JSON-lines file. Default: the charter's labelled one."),
 ]
-Deadline = Annotated[float, typer.Option(help="Seconds for one case.", min=0.001)]
-Floor = Annotated[float | None, typer.Option(help="Least rate of good answers.")]
+Deadline = Annotated[float, typer.Option(rich_help_panel=RUNS, help="Seconds for one case.", min=0.001)]
+Floor = Annotated[float | None, typer.Option(rich_help_panel=RULES, help="Least rate of good answers.")]
 Home = Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")]
-JournalFile = Annotated[Path, typer.Option(help="Where trials are kept.")]
-Looks = Annotated[int, typer.Option(help="Looks at which it may stop.")]
-Margin = Annotated[float | None, typer.Option(help="Largest accepted loss, points.")]
-MaxCases = Annotated[int | None, typer.Option(help="Most cases of the run.", min=1)]
-PerMinute = Annotated[float | None, typer.Option(help="Most trials started in a minute.")]
-Repeats = Annotated[int, typer.Option(help="Runs of each case by the candidate.")]
+JournalFile = Annotated[Path, typer.Option(rich_help_panel=RUNS, help="Where trials are kept.")]
+Looks = Annotated[int, typer.Option(rich_help_panel=RULES, help="Looks at which it may stop.")]
+Margin = Annotated[float | None, typer.Option(rich_help_panel=RULES, help="Largest accepted loss, points.")]
+MaxCases = Annotated[int | None, typer.Option(rich_help_panel=RULES, help="Most cases of the run.", min=1)]
+PerMinute = Annotated[
+    float | None, typer.Option(rich_help_panel=RUNS, help="Most trials started in a minute.")
+]
+Repeats = Annotated[int, typer.Option(rich_help_panel=RUNS, help="Runs of each case by the candidate.")]
 ScorerText = Annotated[
     str | None, typer.Option(help="""Judges cases without asserts: NAME or NAME={"json": "args"}.""")
 ]
 SpendingName = Annotated[
-    Literal["pocock", "obrien_fleming"], typer.Option(help="How the error is spent over the looks.")
+    Literal["pocock", "obrien_fleming"],
+    typer.Option(rich_help_panel=RULES, help="How the error is spent over the looks."),
 ]
 
 

@@ -47,10 +47,10 @@ def register(cli: typer.Typer, services: Services) -> None:
             ),
         ] = None,
         expires_in: Annotated[str, typer.Option(metavar="TIME", help="How long it works.")] = "90d",
-        spans: Annotated[
+        no_spans: Annotated[
             bool,
-            typer.Option(help="Write a span for each call; off for an agent that sends its own telemetry."),
-        ] = True,
+            typer.Option("--no-spans", help="Write no span for a call: the agent sends its own telemetry."),
+        ] = False,
         home: Home = None,
         as_json: AsJson = False,
     ) -> None:
@@ -72,7 +72,7 @@ def register(cli: typer.Typer, services: Services) -> None:
                 agent,
                 environment=environment,
                 models=model or (),
-                spans=spans,
+                spans=not no_spans,
                 life=life,
                 actor=command_line_actor(),
                 now=services.clock.now(),

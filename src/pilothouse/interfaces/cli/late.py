@@ -11,6 +11,8 @@ import typer.main
 from typer.core import TyperGroup
 from typer.models import CommandInfo, TyperInfo
 
+from pilothouse.interfaces.cli.help_page import name_values
+
 __all__ = ["LateCommands", "late_group"]
 
 
@@ -33,7 +35,9 @@ class LateCommands(Mapping[str, Any]):
                 alone.registered_groups.append(part)
             else:
                 alone.registered_commands.append(part)
-            self._built[name] = typer.main.get_group(alone).commands[name]
+            built = typer.main.get_group(alone).commands[name]
+            name_values(built)
+            self._built[name] = built
         return self._built[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -55,6 +59,7 @@ def late_group(parts: Sequence[CommandInfo | TyperInfo]) -> type[TyperGroup]:
 
         def __init__(self, **attributes: Any) -> None:
             super().__init__(**attributes)
+            name_values(self)
             self.commands = cast("Any", LateCommands(parts))
 
     return LateGroup

@@ -8,7 +8,7 @@ import os
 import secrets
 import sys
 import traceback
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 import typer.exceptions
@@ -16,7 +16,7 @@ from rich.markup import escape
 from typer.models import CommandInfo, TyperInfo
 
 import pilothouse
-from pilothouse.errors import CharterInvalid, ExitStatus, PilothouseError
+from pilothouse.errors import CharterInvalid, ExitStatus, PilothouseError, UsageError
 from pilothouse.interfaces.cli import (
     approve,
     audit,
@@ -62,6 +62,8 @@ from pilothouse.interfaces.cli import (
     watch,
 )
 from pilothouse.interfaces.cli.consoles import hint_console
+from pilothouse.interfaces.cli.files import file_error
+from pilothouse.interfaces.cli.help_page import CONTEXT
 from pilothouse.interfaces.cli.late import late_group
 
 if TYPE_CHECKING:
@@ -82,7 +84,8 @@ COMMANDS = {
 }
 """Command modules by panel of the help page, in the order of the way from a pilot to production."""
 
-CONTEXT = {"help_option_names": ["-h", "--help"]}
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as a shell gives it."""
 
 
 def build_cli(services: Services) -> typer.Typer:
@@ -131,23 +134,39 @@ def run_cli(cli: typer.Typer, arguments: Sequence[str] | None = None) -> None:
     """
     typed = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = cli(typed, standalone_mode=False)
+        code = cli(typed, standalone_mode=False, prog_name="pilothouse")
     except PilothouseError as error:
-        _show_error(error, as_json="--json" in typed)
-        sys.exit(int(error.exit_status))
+        _fail(error, as_json="--json" in typed)
     except typer.Abort:
-        sys.exit(130)
+        hint_console().print("Stopped.")
+        sys.exit(INTERRUPTED)
     except typer.exceptions.TyperException as error:
-        show_usage = getattr(error, "show", None)  # wrong options come with their own help line
-        show_usage() if show_usage else typer.echo(error.format_message(), err=True)
-        sys.exit(int(ExitStatus.USAGE))
+        _fail(_wrong_usage(error), as_json="--json" in typed)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-    except Exception:  # noqa: BLE001 - a bug of ours: one line with an id, the trace only on request
+    except Exception as error:  # noqa: BLE001 - a bug of ours, or a file that is not as it was thought to be
+        if isinstance(error, OSError) and (about_file := file_error(error)) is not None:
+            _fail(about_file, as_json="--json" in typed)
         _show_bug()
         sys.exit(int(ExitStatus.INFRASTRUCTURE))
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _wrong_usage(error: typer.exceptions.TyperException) -> PilothouseError:
+    """Return what was typed wrongly as an error of ours."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "pilothouse"
+    said = error.format_message().rstrip(".")
+    return UsageError(f"{said[:1].lower()}{said[1:]}", remedy=f"Run `{path} --help` to see how.")
+
+
+def _fail(error: PilothouseError, *, as_json: bool) -> NoReturn:
+    """Show an error and exit with its status."""
+    if os.environ.get("PILOTHOUSE_DEBUG"):
+        traceback.print_exc()
+    _show_error(error, as_json=as_json)
+    sys.exit(int(error.exit_status))
 
 
 def _show_error(error: PilothouseError, *, as_json: bool) -> None:
@@ -160,7 +179,7 @@ def _show_error(error: PilothouseError, *, as_json: bool) -> None:
         return
     console = hint_console()
     where = f"{error.place}: " if error.place else ""
-    console.print(f"[bold]error[/bold] {escape(where + error.message)}")
+    console.print(f"[bold]error:[/bold] {escape(where + error.message)}")
     if isinstance(error, CharterInvalid):
         for finding in error.findings:
             console.print(f"  {escape(finding)}")
@@ -172,7 +191,7 @@ def _show_bug() -> None:
     ident = secrets.token_hex(4)
     console = hint_console()
     console.print(
-        f"[bold]error[/bold] this is a bug in Pilothouse (id {ident}); nothing was changed silently."
+        f"[bold]error:[/bold] this is a bug in Pilothouse (id {ident}); nothing was changed silently."
     )
     console.print("  Run it again with PILOTHOUSE_DEBUG=1 and report the trace.")
     if os.environ.get("PILOTHOUSE_DEBUG"):

@@ -56,13 +56,14 @@ def register(cli: typer.Typer, services: Services) -> None:
             str | None,
             typer.Option(help="Send model calls here: sets OPENAI_BASE_URL and ANTHROPIC_BASE_URL."),
         ] = None,
-        gateway: Annotated[
+        no_gateway: Annotated[
             bool,
             typer.Option(
-                "--gateway/--no-gateway",
-                help="Send model calls through the gateway with a key of a day, where it knows a provider.",
+                "--no-gateway",
+                help="Leave model calls as they are. Without it they go through the gateway, with a key of a day, "
+                "where it knows a provider.",
             ),
-        ] = True,
+        ] = False,
         taps: Annotated[
             str,
             typer.Option(
@@ -77,9 +78,9 @@ def register(cli: typer.Typer, services: Services) -> None:
         ] = Egress.OPEN,
         home: Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")] = None,
         port: Annotated[int | None, typer.Option(help="Port of the Pilothouse server.")] = None,
-        server_check: Annotated[
-            bool, typer.Option("--server-check/--no-server-check", help="Ask first whether a server listens.")
-        ] = True,
+        no_server_check: Annotated[
+            bool, typer.Option("--no-server-check", help="Do not ask first whether a server listens.")
+        ] = False,
     ) -> None:
         """Start an agent so that its OpenTelemetry traces arrive here; its code stays as it is.
 
@@ -101,10 +102,10 @@ def register(cli: typer.Typer, services: Services) -> None:
         name = agent or summary.agent or os.environ.get("OTEL_SERVICE_NAME") or command_name(command)
         tapped = read_taps(taps)
         run_id = secrets.token_hex(16) if tapped else None
-        answers = server_check and ask_health(endpoint) is not None
+        answers = not no_server_check and ask_health(endpoint) is not None
         key = (
             _gateway_key(services, settings, name, environment)
-            if gateway and answers and not base_url
+            if answers and not (no_gateway or base_url)
             else None
         )
         launch_id = secrets.token_hex(6)
@@ -131,7 +132,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             console.print(
                 escape(f"model calls go through {endpoint}/gw" + (f", as run {run_id}" if run_id else ""))
             )
-        if server_check and not answers:
+        if not (no_server_check or answers):
             console.print(
                 f"warning: no Pilothouse answers at {endpoint}, so the traces will be lost. "
                 "Start it first: `pilothouse up`"

@@ -105,7 +105,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             return
         now = services.clock.now()
         rows = [task_row(task, outcomes.get(task.trace_id), now) for task in page.tasks]
-        render_tasks(rows, result_console(wrap=True))
+        render_tasks(rows, result_console(wrap=True), agents=[task.agent for task in page.tasks])
         if page.next_cursor is not None:
             hint_console().print(f"There are more; --limit {limit * 10} shows them.")
 
@@ -226,14 +226,24 @@ def _moment(nanoseconds: int) -> datetime:
 
 
 def _show_report(report: ImportReport, *, as_json: bool) -> None:
+    from pilothouse.reports.words import plural
+
     if as_json:
         typer.echo(json.dumps(asdict(report), ensure_ascii=False))
     else:
-        typer.echo(f"{report.items} items in {report.requests} requests from {report.files} files imported.")
+        counts = (
+            plural(report.items, "item"),
+            plural(report.requests, "request"),
+            plural(report.files, "file"),
+        )
+        typer.echo("{} in {} from {} imported.".format(*counts))
     console = hint_console()
     for fault in report.faults:
         console.print(Text(f"{fault.place}: {fault.reason}"))
     if report.faults_total > len(report.faults):
         console.print(f"... and {report.faults_total - len(report.faults)} more.")
     if report.faults_total:
-        console.print("Everything else was imported; importing a mended file again counts no span twice.")
+        rest = (
+            "Everything else was imported; importing" if report.items else "Nothing was imported. Importing"
+        )
+        console.print(f"{rest} a mended file again counts no span twice.")

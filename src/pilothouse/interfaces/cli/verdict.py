@@ -187,7 +187,7 @@ def _verify(installation: Installation, agent: str, now: datetime, hints: Consol
 
 
 def _print_error(hints: Console, error: CharterInvalid) -> None:
-    hints.print(f"error {error.message}", markup=False)
+    hints.print(f"error: {error.message}", markup=False)
     for finding in error.findings:
         hints.print(f"  {finding}", markup=False)
     hints.print(f"  {error.remedy}", markup=False)

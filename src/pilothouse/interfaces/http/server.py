@@ -12,6 +12,7 @@ from typing import Any
 
 import uvicorn
 
+from pilothouse.connectors.own_server import ask_health
 from pilothouse.errors import Conflict, UsageError
 from pilothouse.interfaces.http.joined_writes import JoinedWritesProtocol
 from pilothouse.settings import LOOPBACK_HOSTS
@@ -63,9 +64,12 @@ def bind(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
+        url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        is_ours = ask_health(url) is not None
         raise Conflict(
-            f"port {port} on {host} is taken: {error.strerror}",
-            remedy=f"Stop what listens there, or choose another: `pilothouse up --port {port + 1}`.",
+            f"a Pilothouse runs at {url}/ already" if is_ours else f"port {port} is taken: {error.strerror}",
+            remedy=f"{'Open it' if is_ours else 'Stop what listens there'}, or choose another port and data folder: "
+            f"`pilothouse up --port {port + 1} --home FOLDER`.",
             subject=str(port),
         ) from error
     return listener

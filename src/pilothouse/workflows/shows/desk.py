@@ -90,7 +90,10 @@ class PageDesk:
             return show_settings(self.installation, self.gateway, room.contacts, room.notifier, now)
         if name not in {*AGENT_PAGES, "tour"}:
             raise UnknownName.among(
-                "page", name, (*AGENT_PAGES, *HOUSE_PAGES), remedy="Try `pilothouse show controls`."
+                "page",
+                name,
+                (*AGENT_PAGES, *HOUSE_PAGES),
+                remedy=f"There are {', '.join((*AGENT_PAGES, *HOUSE_PAGES))}: `pilothouse show {AGENT_PAGES[0]}`.",
             )
         if name == "runs":
             return show_runs(self.runs, agent or choose_agent(self.installation, None), now)
