@@ -349,8 +349,13 @@ def test_budgets_refuse_before_they_are_passed_and_count_what_was_used(stub):
         assert first * 16 == spent
         assert gateway.kept.calls[0].usage == TokenCount(input=6, cache_read=4, output=6)
         assert gateway.kept.calls[0].cost_pico == 16 * 10**6
-        unsaved = gateway.gateway.meter.take_unsaved()
+        meter = gateway.gateway.meter
+        unsaved = meter.take_unsaved()
         assert next(iter(unsaved.values())).tokens == spent
+        meter.give_back(unsaved)
+        assert (meter.take_unsaved(), meter.take_unsaved()) == (unsaved, {}), (
+            "what was not saved is due again"
+        )
 
 
 def test_what_other_processes_spent_counts_and_what_this_one_saved_counts_once(stub):

@@ -10,7 +10,7 @@ from pathlib import Path
 from evidence_made import load_charter
 
 from pilothouse.core.action.demotion import plan_demotion
-from pilothouse.core.evidence.admission import parse_evidence
+from pilothouse.core.evidence.evidence import Evidence
 from pilothouse.core.verdict.readiness import decide, exit_status
 from pilothouse.core.verdict.remediation import plan_steps
 from pilothouse.core.verdict.waiver import Waiver
@@ -29,7 +29,7 @@ def read_story(folder: Path):
     return {
         "charter": load_charter(folder / "charter.yaml"),
         "evidence": [
-            parse_evidence(line)
+            Evidence.model_validate_json(line)
             for line in (folder / "evidence.jsonl").read_text(encoding="utf-8").splitlines()
         ],
         "now": datetime.fromisoformat(head),

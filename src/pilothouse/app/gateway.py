@@ -107,8 +107,13 @@ def running_gateway(
         return None if price is None else cost_pico(tokens, price)
 
     def save() -> None:
-        for (day, agent), spent in gateway.meter.take_unsaved().items():
-            store.add_spent(day, {agent: spent})
+        unsaved = dict(gateway.meter.take_unsaved())
+        try:
+            for day, agent in tuple(unsaved):
+                store.add_spent(day, {agent: unsaved[day, agent]})
+                del unsaved[day, agent]
+        finally:
+            gateway.meter.give_back(unsaved)
         today = SystemClock().now().date()
         gateway.meter.learn(today, store.spent(today))
 

@@ -207,15 +207,11 @@ def _proxy(
         )
 
     def tell_refused(host: str) -> None:
-        from pilothouse.workflows.refused_connections import record_refusal
+        from pilothouse.workflows.refused_connections import RefusedConnection, record_refusal
 
         name, _, port = host.rpartition(":")
-        record_refusal(
-            ledger,
-            {"agent": runtime.agent, "host": name, "port": int(port), "version": runtime.version},
-            actor=actor,
-            at=SystemClock().now(),
-        )
+        refused = RefusedConnection(agent=runtime.agent, host=name, port=int(port), version=runtime.version)
+        record_refusal(ledger, refused, actor=actor, at=SystemClock().now())
         on_note(f"{host} is not asked: the charter of {runtime.agent} does not declare it")
 
     broker = credential_broker(ledger, runtime.agent, on_note)

@@ -12,14 +12,14 @@ import hashlib
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from pilothouse.core.evidence.run_log import IdentitySource
 
-__all__ = ["CallLinker", "Conversation", "RunLinker", "consumed_ids", "handed_ids", "message_digests"]
+__all__ = ["CallLinker", "Conversation", "RunLinker", "consumed_ids", "message_digests"]
 
 LINKS_MAX = 60_000
 """Ids and digests remembered, about 180 bytes each; the oldest are forgotten first. One or two come with a call."""
@@ -98,7 +98,7 @@ class RunLinker:
         Args:
             agent: The agent.
             run: The run.
-            handed: Ids in the answer, of `handed_ids`.
+            handed: Ids in the answer that a next request can bring back.
             messages: Digest of all messages of its request, or None.
         """
         names = ["id:" + each for each in handed[:IDS_MAX]]
@@ -230,45 +230,6 @@ def consumed_ids(request: Mapping[str, Any]) -> tuple[str, ...]:
                 if isinstance(value, str):
                     found.append(value)
     return tuple(dict.fromkeys(found))
-
-
-def handed_ids(answer: Any) -> tuple[str, ...]:
-    """Return the ids in an answer, or in one event of a streamed answer, that a next request can bring back.
-
-    Args:
-        answer: Parsed body or event.
-
-    Example:
-        >>> handed_ids({"id": "resp_1", "object": "response", "output": [{"type": "function_call", "call_id": "c1"}]})
-        ('resp_1', 'c1')
-        >>> handed_ids({"choices": [{"delta": {"tool_calls": [{"index": 0, "id": "call_1"}]}}]})
-        ('call_1',)
-    """
-    return tuple(dict.fromkeys(_handed(answer)))
-
-
-def _handed(answer: Any) -> Iterator[str]:
-    if not isinstance(answer, Mapping):
-        return
-    if answer.get("object") == "response" and isinstance(answer.get("id"), str):
-        yield answer["id"]
-    for choice in answer.get("choices") or ():
-        if isinstance(choice, Mapping):
-            message = choice.get("message") or choice.get("delta") or {}
-            for call in message.get("tool_calls") or ():
-                if isinstance(call, Mapping) and isinstance(call.get("id"), str):
-                    yield call["id"]
-    for item in (*(answer.get("output") or ()), answer.get("item"), answer.get("content_block")):
-        if isinstance(item, Mapping):
-            value = item.get("call_id") or (item.get("id") if item.get("type") == "tool_use" else None)
-            if isinstance(value, str):
-                yield value
-    content = answer.get("content")
-    for part in content if isinstance(content, list) else ():
-        if isinstance(part, Mapping) and part.get("type") == "tool_use" and isinstance(part.get("id"), str):
-            yield part["id"]
-    if isinstance(answer.get("response"), Mapping):
-        yield from _handed(answer["response"])
 
 
 def message_digests(request: Mapping[str, Any]) -> tuple[str | None, tuple[str, ...]]:

@@ -13,6 +13,7 @@ from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.evidence import Binding, Evidence, Scope, Source
 from pilothouse.core.statistics.judging import JudgeCard, judge_card
+from pilothouse.core.statistics.labels import labels_needed
 from pilothouse.core.statistics.quality import Stratum
 from pilothouse.core.statistics.results import NotEnoughEvidence
 from pilothouse.core.verdict.verdict import Reason
@@ -46,6 +47,12 @@ GOOD_PASSED_MIN: Final = 0.70
 
 BAD_FOUND_MIN: Final = 0.80
 """Share of bad answers that a judge must be proved to find."""
+
+HALF_WIDTH: Final = 0.03
+"""Half of a range of quality in which a fall of five points can be seen."""
+
+QUALITY_RANGE: Final = (0.01, 0.99)
+"""Where labels are counted: at the ends every label says the same, and any number of them would seem to do."""
 
 CARD_MAX_AGE: Final = timedelta(days=90)
 """How long a card counts when the charter does not say."""
@@ -235,6 +242,20 @@ def card_words(card: JudgeCard) -> str:
     )
 
 
+def saving_words(card: JudgeCard) -> str:
+    """Say how many labels show quality to `HALF_WIDTH` with this judge, and how many without any.
+
+    Args:
+        card: The card.
+    """
+    theta = min(max(card.quality.value, QUALITY_RANGE[0]), QUALITY_RANGE[1])
+    judged = labels_needed(theta, card.se.value, card.sp.value, HALF_WIDTH)
+    alone = labels_needed(theta, 0.5, 0.5, HALF_WIDTH)
+    return (
+        f"{judged} labels show quality to {100 * HALF_WIDTH:.0f} points either way with it, {alone} without"
+    )
+
+
 def card_evidence(
     card: JudgeCard, *, agent: str, judge: str, command: str, at: datetime, answers: Sequence[Answer]
 ) -> Evidence:
@@ -263,7 +284,8 @@ def card_evidence(
         window_to=max(labelled_at, default=at),
         n=card.n,
         passed=is_fit(card),
-        detail=f"{judge} {card_words(card)}; asked are {BAD_FOUND_MIN:.0%} and {GOOD_PASSED_MIN:.0%}",
+        detail=f"{judge} {card_words(card)}; asked are {BAD_FOUND_MIN:.0%} and {GOOD_PASSED_MIN:.0%}; "
+        f"{saving_words(card)}",
         counts=dict(zip(COUNTS, numbers, strict=True)),
         source=Source(command=command),
         recorded_at=at,

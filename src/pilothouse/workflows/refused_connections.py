@@ -5,15 +5,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.ports.ledger import Ledger
 from pilothouse.runtime.launcher import REFUSALS_FOLDER
 
-__all__ = ["REFUSALS_EVERY_S", "record_refusal", "refused_destinations", "take_refusals"]
+__all__ = ["REFUSALS_EVERY_S", "RefusedConnection", "record_refusal", "refused_destinations", "take_refusals"]
 
 REFUSALS_EVERY_S = 10.0
 """How soon a running server knows; a look at an empty folder is one system call."""
@@ -26,6 +27,25 @@ FILES_MAX = 1_000
 FILE_BYTES_MAX = 4_096
 DECISIONS_MAX = 1_000
 NAME_CHARACTERS_MAX = 300
+ID_CHARACTERS_MAX = 64
+PORT_MAX = 65_535
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedConnection:
+    """A connection that a process of an agent asked for and did not get.
+
+    Attributes:
+        agent: Agent id.
+        host: Where it wanted to connect to.
+        port: Its port, or None for what has none.
+        version: Version digest, or None where nobody said it.
+    """
+
+    agent: str
+    host: str
+    port: int | None
+    version: str | None
 
 
 def take_refusals(runs: Path, ledger: Ledger, now: datetime) -> int:
@@ -38,25 +58,25 @@ def take_refusals(runs: Path, ledger: Ledger, now: datetime) -> int:
     """
     folder, count = runs / REFUSALS_FOLDER, 0
     for file in sorted(folder.glob("*.json"))[:FILES_MAX] if folder.is_dir() else []:
-        said = _read(file)
-        if said is not None:
-            record_refusal(ledger, said, actor="pilothouse run", at=now)
+        refused = _read(file)
+        if refused is not None:
+            record_refusal(ledger, refused, actor="pilothouse run", at=now)
             count += 1
         file.unlink(missing_ok=True)
     return count
 
 
-def record_refusal(ledger: Ledger, said: Mapping[str, str | int | None], *, actor: str, at: datetime) -> None:
+def record_refusal(ledger: Ledger, refused: RefusedConnection, *, actor: str, at: datetime) -> None:
     """Put on record that a connection was refused.
 
     Args:
         ledger: Where it is put on record.
-        said: `agent`, `version`, `host` and `port`.
+        refused: Who wanted to connect to what.
         actor: What refused it.
         at: When, aware UTC.
     """
-    document = canonical_json({key: said[key] for key in ("host", "port", "version")})
-    ledger.record(kind=KIND, agent=str(said["agent"]), at=at, actor=actor, document=document)
+    document = canonical_json({"host": refused.host, "port": refused.port, "version": refused.version})
+    ledger.record(kind=KIND, agent=refused.agent, at=at, actor=actor, document=document)
 
 
 def refused_destinations(ledger: Ledger, agent: str, since: datetime) -> dict[str, int]:
@@ -75,16 +95,22 @@ def refused_destinations(ledger: Ledger, agent: str, since: datetime) -> dict[st
     return dict(found.most_common(20))
 
 
-def _read(file: Path) -> dict[str, str | int | None] | None:
+def _read(file: Path) -> RefusedConnection | None:
     """Return what a file says; None for one that no hook wrote, because an agent may write there too."""
     try:
         said = json.loads(file.read_bytes()[:FILE_BYTES_MAX])
-        port = said["port"]
-        return {
-            "agent": str(said["agent"])[:64],
-            "version": None if said["version"] is None else str(said["version"])[:64],
-            "host": str(said["host"])[:NAME_CHARACTERS_MAX],
-            "port": None if port is None else int(port),
-        }
-    except (OSError, ValueError, KeyError, TypeError):
+        port, version = said["port"], said["version"]
+        refused = RefusedConnection(
+            agent=_text(said["agent"], ID_CHARACTERS_MAX),
+            host=_text(said["host"], NAME_CHARACTERS_MAX),
+            port=None if port is None else int(port),
+            version=None if version is None else _text(version, ID_CHARACTERS_MAX),
+        )
+    except (OSError, ValueError, KeyError, TypeError, ArithmeticError, RecursionError):
         return None
+    return refused if refused.port is None or 0 <= refused.port <= PORT_MAX else None
+
+
+def _text(value: Any, most: int) -> str:
+    """Return a value as text that a ledger can store: half a surrogate pair is none."""
+    return str(value)[:most].encode("utf-8", "replace").decode()

@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from pilothouse.errors import UsageError
+from pilothouse.ledger.ledger import open_ledger
 from pilothouse.runtime.launcher import REFUSALS_FOLDER, Launch, agent_environment
 from pilothouse.runtime.tools.failure import read_failure
 from pilothouse.testing import MemoryLedger
@@ -120,6 +121,30 @@ def test_what_is_not_declared_is_refused_before_anything_is_sent_and_put_on_reco
         "paste.example": 1,
     }
     assert refused_destinations(ledger, "orders", NOW + timedelta(days=1)) == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 4_000,
+        '{"agent": "orders", "host": "h", "port": Infinity, "version": null}',
+        '{"agent": "orders", "host": "h", "port": 1e30, "version": null}',
+        '{"agent": "orders", "host": "h", "port": -1, "version": null}',
+        "\x00",
+        "[]",
+    ],
+)
+def test_what_no_hook_wrote_keeps_nothing_else_from_its_record(tmp_path, text):
+    folder = tmp_path / REFUSALS_FOLDER
+    folder.mkdir()
+    (folder / "a.json").write_text(text)
+    (folder / "b.json").write_text(
+        '{"agent": "orders", "host": "half \\ud800", "port": 443, "version": null}'
+    )
+    with open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
+        assert take_refusals(tmp_path, ledger, NOW) == 1
+        assert refused_destinations(ledger, "orders", NOW - timedelta(days=1)) == {"half ?:443": 1}
+    assert not list(folder.iterdir())
 
 
 def test_what_is_declared_is_reached_by_name_or_address(tmp_path, ports):

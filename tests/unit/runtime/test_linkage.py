@@ -3,10 +3,16 @@
 
 from __future__ import annotations
 
+import json
 import random
 
 from pilothouse.core.evidence.run_log import IdentitySource
-from pilothouse.runtime.linkage import RunLinker, consumed_ids, handed_ids, message_digests
+from pilothouse.runtime.linkage import HANDED, RunLinker, consumed_ids, message_digests
+
+
+def handed_in(answer: dict) -> tuple[str, ...]:
+    """Return the ids that the gateway finds in an answer."""
+    return tuple(found.decode() for found in HANDED.findall(json.dumps(answer).encode()))
 
 
 class Runs:
@@ -22,7 +28,7 @@ class Runs:
         if found is None:
             self.made += 1
             found = (f"{self.made:032x}", IdentitySource.NEW)
-        self.linker.remember(agent, found[0], handed=handed_ids(answer), messages=messages)
+        self.linker.remember(agent, found[0], handed=handed_in(answer), messages=messages)
         return found
 
 
@@ -103,16 +109,13 @@ def test_agents_share_nothing_and_links_are_bounded_and_expire():
 
 
 def test_ids_are_found_in_every_protocol_and_in_streams():
-    assert handed_ids(
-        {"type": "response.output_item.added", "item": {"type": "function_call", "call_id": "c"}}
-    ) == ("c",)
-    assert handed_ids({"type": "response.created", "response": {"object": "response", "id": "resp_1"}}) == (
-        "resp_1",
-    )
-    assert handed_ids({"type": "content_block_start", "content_block": {"type": "tool_use", "id": "t"}}) == (
-        "t",
-    )
-    assert handed_ids(["no", "object"]) == ()
+    for answer, handed in (
+        ({"type": "response.output_item.added", "item": {"type": "function_call", "call_id": "c"}}, ("c",)),
+        ({"type": "response.created", "response": {"object": "response", "id": "resp_1"}}, ("resp_1",)),
+        ({"type": "content_block_start", "content_block": {"type": "tool_use", "id": "t"}}, ("t",)),
+        ({"content": 'said "id": "x"'}, ()),
+    ):
+        assert handed_in(answer) == handed
     request = {
         "previous_response_id": "resp_1",
         "input": [

@@ -2,14 +2,14 @@
 """The names under which a tool of a charter appears: whole, without its version, and as model APIs accept them. Pure.
 
 Model APIs take letters, digits, `_` and `-` in the name of a tool, at most 64; a charter writes `crm.find@1`. A charter's
-names hold no capital letter, so capitals stand for what may not be written, and the name can be read back.
+names hold no capital letter, so capitals stand for what may not be written, and no two tools share a name.
 """
 
 from __future__ import annotations
 
 import hashlib
 
-__all__ = ["CALL_NAME_MAX", "call_name", "known_as", "read_call_name"]
+__all__ = ["CALL_NAME_MAX", "call_name", "known_as"]
 
 CALL_NAME_MAX = 64
 """Characters of a name that every model API accepts."""
@@ -38,19 +38,6 @@ def call_name(tool: str) -> str:
         return name
     digest = hashlib.sha256(tool.encode()).hexdigest()[:_DIGEST_CHARACTERS]
     return f"{name[: CALL_NAME_MAX - len(_CUT) - _DIGEST_CHARACTERS]}{_CUT}{digest}"
-
-
-def read_call_name(name: str) -> str | None:
-    """Return the tool behind a name that a model calls; None for one that was cut, which its reader has to look up.
-
-    Args:
-        name: What `call_name` returned.
-
-    Example:
-        >>> read_call_name("crm_D_find_V1")
-        'crm.find@1'
-    """
-    return None if _CUT in name else name.replace(_DOT, ".").replace(_VERSION, "@")
 
 
 def known_as(tool: str) -> tuple[str, ...]:

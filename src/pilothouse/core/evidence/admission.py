@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from operator import itemgetter
 
-from pydantic import ValidationError
-
 from pilothouse.core.evidence.digest import evidence_digest
 from pilothouse.core.evidence.evidence import Basis, Evidence
 from pilothouse.core.evidence.kinds import Form, kind_named
 from pilothouse.errors import MalformedRecord
 
-__all__ = ["Admitted", "admit_evidence", "parse_evidence", "refusal"]
+__all__ = ["Admitted", "admit_evidence", "refusal"]
 
 FUTURE_MAX = timedelta(minutes=5)
 """How far a record may lie ahead of us: clocks of honest machines differ by less."""
@@ -35,32 +33,6 @@ class Admitted:
 
     records: tuple[Evidence, ...]
     refused: tuple[str, ...]
-
-
-def parse_evidence(text: str) -> Evidence:
-    """Read one record from its JSON text.
-
-    Raises:
-        MalformedRecord: It is no record, its kind is unknown, or its fields do not fit its kind.
-    """
-    try:
-        record = Evidence.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "record"
-        raise MalformedRecord(
-            f"evidence: {where}: {first['msg']}",
-            remedy="Correct the field; docs/reference/requirements.md lists what each kind holds.",
-            subject=where,
-        ) from error
-    problem = _form_problem(record)
-    if problem:
-        raise MalformedRecord(
-            f"evidence {record.kind!r}: {problem}",
-            remedy="Write it; docs/reference/requirements.md lists what each kind holds.",
-            subject=record.kind,
-        )
-    return record
 
 
 def refusal(record: Evidence, agent: str, now: datetime) -> str | None:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pilothouse.core.statistics.allocation import LabelRate, allocate_labels, weighted_score
-    from pilothouse.core.statistics.anomaly import AnomalyScores, StreamAnomaly
     from pilothouse.core.statistics.audit import AuditDay, AuditReading, AuditState, ThresholdAudit
     from pilothouse.core.statistics.calibration import Calibrator, fit_calibrator
     from pilothouse.core.statistics.canary import CanaryDecision, CanaryReading, CanaryState, CanaryTest
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
         FeatureDrift,
         accumulated_evidence,
         feature_drift,
-        psi_test,
     )
     from pilothouse.core.statistics.effect import relative_change
     from pilothouse.core.statistics.intervals import (
@@ -54,7 +52,6 @@ if TYPE_CHECKING:
         cases_needed,
         release_power,
         smallest_detectable,
-        unpaired_flip_rate,
     )
     from pilothouse.core.statistics.quality import Stratum, quality_interval
     from pilothouse.core.statistics.quantities import mean_bounds, quantile_bounds
@@ -76,7 +73,6 @@ if TYPE_CHECKING:
 __all__ = [
     "METHODS",
     "Agreement",
-    "AnomalyScores",
     "AuditDay",
     "AuditReading",
     "AuditState",
@@ -117,7 +113,6 @@ __all__ = [
     "Routing",
     "SequentialGate",
     "Stratum",
-    "StreamAnomaly",
     "TestResult",
     "Threshold",
     "ThresholdAudit",
@@ -149,7 +144,6 @@ __all__ = [
     "mean_bounds",
     "pass_hat_k",
     "predicted_rate",
-    "psi_test",
     "quality_interval",
     "quantile_bounds",
     "relative_change",
@@ -159,14 +153,12 @@ __all__ = [
     "smallest_detectable",
     "spending_bounds",
     "text_drift",
-    "unpaired_flip_rate",
     "weighted_score",
 ]
 
 _HOMES = {
     "judging": "Agreement JudgeCard JudgedMargin agreement judge_card judged_margin",
     "allocation": "LabelRate allocate_labels weighted_score",
-    "anomaly": "AnomalyScores StreamAnomaly",
     "audit": "AuditDay AuditReading AuditState ThresholdAudit",
     "calibration": "Calibrator fit_calibrator",
     "canary": "CanaryDecision CanaryReading CanaryState CanaryTest",
@@ -177,12 +169,12 @@ _HOMES = {
     "daily": "DayCounts DayStratum answered_probability predicted_rate",
     "detection": "Detectability DetectionDesign detectability",
     "effect": "relative_change",
-    "drift": "FeatureCheck FeatureDrift accumulated_evidence feature_drift psi_test",
+    "drift": "FeatureCheck FeatureDrift accumulated_evidence feature_drift",
     "intervals": "anytime_interval cases_to_prove_ceiling cases_to_prove_floor failure_upper_bound jeffreys_interval jeffreys_lower jeffreys_upper",
     "labels": "labels_needed",
     "methods": "METHODS Explanation MethodId find_method",
     "noninferiority": "PairedNonInferiority",
-    "power": "cases_needed release_power smallest_detectable unpaired_flip_rate",
+    "power": "cases_needed release_power smallest_detectable",
     "quality": "Stratum quality_interval",
     "quantities": "mean_bounds quantile_bounds",
     "repeats": "pass_hat_k",

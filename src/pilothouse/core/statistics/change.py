@@ -33,9 +33,6 @@ DAYS_MIN = 3
 SILENT_DAYS_MAX = 7
 """Days without a requested label after which nothing is known any more."""
 
-_GAP_NOTED = 0.03
-"""Distance of a baseline from its bound above which a 5-point drop is hard to see."""
-
 
 def lower_bound_at(estimate: Estimate, level: float) -> float:
     """One-sided lower bound at `level` of an estimate that has a two-sided interval at its own level.
@@ -138,7 +135,6 @@ class DropDetector:
         m0: Line of `baseline_floor`, in (0.01, 0.999).
         arl_days: Mean days to a false alarm that are guaranteed, from 1.
         detectors: Detectors of one agent that share this guarantee, from 1.
-        notes: Carried into every reading.
 
     Source:
         Shin, Ramdas and Rinaldo 2022, arXiv 2203.03532.
@@ -147,54 +143,11 @@ class DropDetector:
     m0: float
     arl_days: float = 365.0
     detectors: int = 1
-    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_fraction("m0", self.m0, 0.01, 0.999)
         check_fraction("arl_days", self.arl_days, 1.0, 1e6, closed=True)
         check_count("detectors", self.detectors, least=1)
-
-    @classmethod
-    def for_baseline(
-        cls,
-        baseline: Estimate | NotEnoughEvidence,
-        tolerance: float = 0.02,
-        *,
-        arl_days: float = 365.0,
-        detectors: int = 1,
-    ) -> DropDetector | NotEnoughEvidence:
-        """Build the detector of a baseline; without a baseline there is none.
-
-        Args:
-            baseline: Quality of the baseline.
-            tolerance: Band inside which no alarm is raised.
-            arl_days: Mean days to a false alarm.
-            detectors: Detectors that share it.
-
-        Returns:
-            The detector, with a note when the baseline is too rough to show a 5-point drop.
-
-        Raises:
-            MalformedRecord: An argument outside its range.
-
-        Example:
-            >>> from pilothouse.core.statistics.intervals import jeffreys_interval
-            >>> detector = DropDetector.for_baseline(jeffreys_interval(188, 200))
-            >>> detector.notes[0][:52]
-            'a drop of 3.2 points is the smallest this baseline s'
-        """
-        if isinstance(baseline, NotEnoughEvidence):
-            return baseline
-        gap = baseline.value - lower_bound_at(baseline, 0.95)
-        notes = (
-            (
-                f"a drop of {100 * gap:.1f} points is the smallest this baseline supports; measure it with more labels",
-            )
-            if gap > _GAP_NOTED
-            else ()
-        )
-        floor = baseline_floor(baseline, tolerance)
-        return cls(m0=floor, arl_days=arl_days, detectors=detectors, notes=notes)
 
     def start(self) -> DropState:
         """Return the state before the first day."""
@@ -226,9 +179,7 @@ class DropDetector:
             (True, 3)
         """
         gap = days_since(state.last.day if state.last else None, day.day, changed=day != state.last)
-        notes = self.notes
-        if gap > 1:
-            notes += (f"{gap - 1} days before {day.day} are missing: they carry no information",)
+        missed = f"{gap - 1} days before {day.day} are missing: they carry no information"
         if gap:
             state = self.fold(state, day, gap)
         missing = self._missing(state, day)
@@ -244,7 +195,7 @@ class DropDetector:
             days=state.days,
             per_day=score if isinstance(score, Estimate) else None,
             guarantee=self.guarantee,
-            notes=notes,
+            notes=(missed,) if gap > 1 else (),
         )
         return state, reading
 

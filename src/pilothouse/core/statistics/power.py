@@ -17,7 +17,6 @@ __all__ = [
     "cases_needed",
     "release_power",
     "smallest_detectable",
-    "unpaired_flip_rate",
 ]
 
 EXACT_CASES_MAX = 2_000
@@ -106,26 +105,6 @@ def smallest_detectable(
     _, flip_rate, power, alpha, design_effect = _plan(0.1, flip_rate, power, alpha, design_effect)
     sigma = scipy.special.ndtri(1 - alpha) + scipy.special.ndtri(power)
     return float(sigma * math.sqrt(flip_rate * design_effect / n))
-
-
-def unpaired_flip_rate(rate: float) -> float:
-    """What takes the place of the flip rate when the arms share no cases: 2 p (1 - p), cases per arm.
-
-    Args:
-        rate: Quality in both arms, in (0, 1).
-
-    Raises:
-        MalformedRecord: A rate outside (0, 1).
-
-    Source:
-        Variance of a difference of two independent rates.
-
-    Example:
-        >>> cases_needed(0.05, unpaired_flip_rate(0.9))
-        446
-    """
-    rate = check_fraction("rate", rate)
-    return 2 * rate * (1 - rate)
 
 
 def release_power(

@@ -25,7 +25,6 @@ __all__ = [
     "EditPolicy",
     "Removed",
     "apply_edits",
-    "is_reachable",
     "recall",
     "recall_id",
     "restore",
@@ -188,19 +187,6 @@ def recall_id(run: str, digest: str) -> str:
         digest: Its whole digest.
     """
     return f"{run}-{digest[:DIGEST_CHARACTERS]}" if run else digest[:DIGEST_CHARACTERS]
-
-
-def is_reachable(edits: ContextEdits, fact: str) -> bool:
-    """Whether a planted fact still stands in the request, or can be recalled.
-
-    Args:
-        edits: An edited request.
-        fact: The text.
-    """
-    if fact in json.dumps(edits.request, ensure_ascii=False):
-        return True
-    removed = {entry.digest: entry.content for entry in edits.ledger}
-    return any(fact in (recall(removed, digest) or "") for digest in removed)
 
 
 def _chosen(

@@ -80,7 +80,7 @@ class _Outputs:
 
 
 class Meter:
-    """Counts what is spent; only the loop that serves touches it, but for `take_unsaved` and `learn`.
+    """Counts what is spent; only the loop that serves touches it, but for `take_unsaved`, `give_back` and `learn`.
 
     Args:
         cost_of: Prices tokens.
@@ -200,6 +200,16 @@ class Meter:
         for at, more in taken.items():
             self._saved[at] = _plus(self._saved.get(at, _NOTHING), more)
         return taken
+
+    def give_back(self, unsaved: Mapping[tuple[date, str], Spent]) -> None:
+        """Take back what could not be saved, so that it is given out again.
+
+        Args:
+            unsaved: As `take_unsaved` gave it out.
+        """
+        for at, own in unsaved.items():
+            self._saved[at] = _minus(self._saved.get(at, _NOTHING), own)
+            self._unsaved.append((at, own))
 
     def _run(self, call: Call) -> _Spend:
         key = (call.key.agent, call.run)

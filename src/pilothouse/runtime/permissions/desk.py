@@ -132,12 +132,6 @@ class PermissionDesk:
             )
         return run
 
-    def close_task(self, run: str) -> None:
-        """Forget a task; its run can do nothing but read from now on."""
-        with self._lock:
-            self._tasks.pop(run, None)
-            self._tokens = {one: of for one, of in self._tokens.items() if of != run}
-
     def decide(self, call: ToolCall) -> PermissionDecision:
         """Decide a call; recorded on disk before this returns. If it cannot be, the call is denied."""
         try:

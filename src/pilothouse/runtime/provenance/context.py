@@ -10,7 +10,7 @@ what is hidden from it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -172,12 +172,6 @@ class TaskContext:
             return result
         steps = {path[:end] for path in labels for end in (*_ends(path), len(path))}
         return self._shown(_Showing(tool, labels, frozenset(steps)), "", result, 0)
-
-    def add_registry(self, name: str, values: Sequence[str]) -> None:
-        """Make the entries of a registry that the owner keeps known to this task."""
-        for value in values:
-            self._add(self._registries.setdefault(name, _Labelled()), value)
-            self._add(self._registry, value)
 
     def _shown(self, showing: _Showing, path: str, value: Any, depth: int) -> Any:
         if isinstance(value, Mapping) and value and depth < DEPTH_MAX:

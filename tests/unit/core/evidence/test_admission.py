@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from evidence_made import V1, V2, load_charter
 
-from pilothouse.core.evidence.admission import admit_evidence, parse_evidence, refusal
+from pilothouse.core.evidence.admission import admit_evidence, refusal
 from pilothouse.core.evidence.binding import (
     InForce,
     binding_in_force,
@@ -81,25 +81,6 @@ def test_a_record_that_contradicts_itself_cannot_be_made(fields, why):
 
 def test_a_value_that_is_good_over_n_is_accepted():
     assert record(value=0.9, low=0.5, high=1.0).value == 0.9
-
-
-def test_reading_a_record_back_gives_the_same_record():
-    assert parse_evidence(record().model_dump_json()) == record()
-
-
-@pytest.mark.parametrize(
-    ("text", "why"),
-    [
-        ("{}", "kind: Field required"),
-        ("[]", "record: "),
-        (record(kind="nonsense").model_dump_json(), "no kind of evidence"),
-        (record(good=None).model_dump_json(), "a rate needs"),
-    ],
-)
-def test_text_that_is_no_record_is_one_clear_error(text, why):
-    with pytest.raises(MalformedRecord, match=why) as caught:
-        parse_evidence(text)
-    assert caught.value.remedy
 
 
 def test_equal_content_counts_once_and_newest_comes_first():

@@ -185,14 +185,6 @@ def test_the_line_is_the_tolerance_or_the_bound_whichever_is_lower():
     assert perfect.low < lower_bound_at(perfect, 0.95) < 1
 
 
-def test_a_rough_baseline_is_watched_with_a_note_and_none_at_all_is_not():
-    rough = DropDetector.for_baseline(jeffreys_interval(188, 200))
-    assert "smallest this baseline supports" in rough.notes[0]
-    assert DropDetector.for_baseline(jeffreys_interval(9_400, 10_000)).notes == ()
-    none = jeffreys_interval(0, 0)
-    assert DropDetector.for_baseline(none) is none
-
-
 @pytest.mark.parametrize(
     ("change", "said"),
     [

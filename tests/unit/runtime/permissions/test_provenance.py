@@ -109,7 +109,9 @@ def test_a_foreign_key_cannot_name_a_labelled_field():
 
 def test_a_name_is_a_whole_entry_of_its_registry_and_request_only_when_typed():
     task = context("Pay Calder Freight what we owe")
-    task.add_registry("payees", ["Calder Freight", "Calder", "Nord"])
+    label = {"names": ResultField(origin="registry")}
+    for name in ("Calder Freight", "Calder", "Nord"):
+        task.observe("payees@1", {"names": name}, label)
     assert origin(task, "name(payees)", "Calder Freight") == ("request",)
     assert origin(task, "name(payees)", "Nord") == ("registry",)
     assert origin(task, "name(payees)", "Calder Fre") == ("model",)
