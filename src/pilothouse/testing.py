@@ -367,15 +367,21 @@ class MemoryLedger:
             )
             return sequence
 
-    def decisions(self, agent: str, *, kind: str | None = None, limit: int = 100) -> Sequence[Decision]:
-        """Return decisions about an agent, newest first, at most `limit` (1..1,000)."""
+    def decisions(
+        self, agent: str, *, kind: str | None = None, limit: int = 100, before: int | None = None
+    ) -> Sequence[Decision]:
+        """Return decisions about an agent, newest first, at most `limit` (1..1,000), of sequences below `before`."""
         if not 1 <= limit <= DECISIONS_MAX:
             raise LimitExceeded(
                 f"{limit:,} decisions asked for at once, 1 to {DECISIONS_MAX:,} are given",
                 remedy=f"Ask with a limit of at most {DECISIONS_MAX}.",
                 subject=agent,
             )
-        found = [one for one in reversed(self._decisions) if one.agent == agent and kind in (None, one.kind)]
+        found = [
+            one
+            for one in reversed(self._decisions)
+            if one.agent == agent and kind in (None, one.kind) and (before is None or one.sequence < before)
+        ]
         return tuple(found[:limit])
 
     def add_prices(self, prices: Sequence[Price]) -> int:

@@ -274,6 +274,10 @@ def test_decisions_are_numbered_and_come_newest_first(ledger):
     assert (found[0].actor, found[0].document, found[0].at) == ("dana", '{"a":1}', NOW)
     assert [one.kind for one in ledger.decisions(AGENT, kind="charter.rejected")] == ["charter.rejected"]
     assert len(ledger.decisions(AGENT, limit=1)) == 1
+    assert [one.sequence for one in ledger.decisions(AGENT, before=last)] == [last - 1, last - 2]
+    assert [one.sequence for one in ledger.decisions(AGENT, kind="charter.accepted", before=last)] == [
+        last - 2
+    ]
 
 
 @pytest.mark.parametrize("limit", [0, 1_001])

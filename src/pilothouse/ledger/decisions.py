@@ -39,8 +39,10 @@ def _in_short(document: str) -> object:
     return {"sha256": hashlib.sha256(document.encode()).hexdigest()}
 
 
-def read_decisions(connection: Connection, agent: str, kind: str | None, limit: int) -> Sequence[Decision]:
-    """Return decisions about an agent, newest first."""
+def read_decisions(
+    connection: Connection, agent: str, kind: str | None, limit: int, before: int | None
+) -> Sequence[Decision]:
+    """Return decisions about an agent, newest first, of sequences below `before`."""
     if not 1 <= limit <= DECISIONS_MAX:
         raise LimitExceeded(
             f"{limit:,} decisions asked for at once, 1 to {DECISIONS_MAX:,} are given",
@@ -50,6 +52,8 @@ def read_decisions(connection: Connection, agent: str, kind: str | None, limit: 
     query = select(decisions).where(decisions.c.agent == agent)
     if kind is not None:
         query = query.where(decisions.c.kind == kind)
+    if before is not None:
+        query = query.where(decisions.c.sequence < before)
     rows = connection.execute(query.order_by(decisions.c.sequence.desc()).limit(limit))
     return tuple(
         Decision(

@@ -114,10 +114,12 @@ class SqlLedger:
                 connection, kind=kind, agent=agent, at=at, actor=actor, document=document
             )
 
-    def decisions(self, agent: str, *, kind: str | None = None, limit: int = 100) -> Sequence[Decision]:
-        """Return decisions about an agent, newest first, at most `limit` (1..1,000)."""
+    def decisions(
+        self, agent: str, *, kind: str | None = None, limit: int = 100, before: int | None = None
+    ) -> Sequence[Decision]:
+        """Return decisions about an agent, newest first, at most `limit` (1..1,000), of sequences below `before`."""
         with self.database.read() as connection:
-            return decisions.read_decisions(connection, agent, kind, limit)
+            return decisions.read_decisions(connection, agent, kind, limit, before)
 
     def add_prices(self, prices: Sequence[Price]) -> int:
         """Store prices and return how many were new."""

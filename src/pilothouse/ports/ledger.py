@@ -158,8 +158,10 @@ class Ledger(Protocol):
         """Append one decision (JSON text) and return its sequence number."""
         ...
 
-    def decisions(self, agent: str, *, kind: str | None = None, limit: int = 100) -> Sequence[Decision]:
-        """Return decisions about an agent, newest first, at most `limit` (1..1,000)."""
+    def decisions(
+        self, agent: str, *, kind: str | None = None, limit: int = 100, before: int | None = None
+    ) -> Sequence[Decision]:
+        """Return decisions about an agent, newest first, at most `limit` (1..1,000), of sequences below `before`."""
         ...
 
     def add_prices(self, prices: Sequence[Price]) -> int:

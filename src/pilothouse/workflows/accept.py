@@ -67,16 +67,15 @@ def accept_file(ledger: Ledger, path: Path, now: datetime, *, actor: str) -> Acc
     check = check_text(text, file=str(path), today=now.astimezone(UTC).date(), folder=file.parent)
     if check.charter is None:
         raise _reject(ledger, file, text, check, now=now, actor=actor, shown=str(path))
-    charter = check.charter
+    charter, digest = check.charter, charter_digest(check.charter)
     before = ledger.charter(charter.agent)
-    record = ledger.accept_charter(
-        agent=charter.agent, digest=charter_digest(charter), text=text, path=str(file), at=now
-    )
+    if before is not None and before.digest != digest:
+        # First, so that a kill behind it lets no tool do more than two persons agreed to.
+        note_widening(ledger, before, charter, digest=digest, actor=actor, now=now)
+    record = ledger.accept_charter(agent=charter.agent, digest=digest, text=text, path=str(file), at=now)
     changed = before is None or before.number != record.number
     if changed or rejection_note(ledger, charter.agent) is not None:
         _record(ledger, ACCEPTED, record.agent, now, actor, number=record.number, digest=record.digest)
-    if changed and before is not None:
-        note_widening(ledger, before, record, actor=actor, now=now)
     return Acceptance(record=record, charter=charter, changed=changed, check=check)
 
 

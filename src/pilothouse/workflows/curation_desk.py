@@ -25,6 +25,7 @@ from pilothouse.ports.review import ReviewQueue
 from pilothouse.workflows.corrections_week import CorrectionsWeek, corrections_week
 from pilothouse.workflows.curate import Curated, correction_evidence, curate_cases
 from pilothouse.workflows.datasets import remove_cases
+from pilothouse.workflows.decision_log import every_decision
 from pilothouse.workflows.erasure import Forgotten, traces_saying
 from pilothouse.workflows.few_shot_library import (
     CURATED,
@@ -42,7 +43,6 @@ from pilothouse.workflows.people import Directory
 __all__ = ["CurationDesk", "Library"]
 
 EXPORTED = "fine_tuning.exported"
-DECISIONS_READ_MAX = 1_000
 EDGES_MAX = 1_000
 """Edges of one answer: a trace that fed more is looked at from its children."""
 
@@ -233,7 +233,7 @@ class CurationDesk:
         exported: dict[str, int] = {}
         gone: list[str] = []
         for agent in self.directory.charters():
-            for decision in self.ledger.decisions(agent, kind=EXPORTED, limit=DECISIONS_READ_MAX):
+            for decision in every_decision(self.ledger, agent, kind=EXPORTED):
                 made = json.loads(decision.document)
                 folder = Path(made["path"])
                 if not (folder / PROVENANCE).is_file():

@@ -14,6 +14,7 @@ from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.ports.lake import SAID_SPAN_MAX_NS, Lake, TaskFilter
 from pilothouse.ports.ledger import Ledger
 from pilothouse.ports.upkeep import LakeUpkeep
+from pilothouse.workflows.decision_log import every_decision
 from pilothouse.workflows.retention import PAYLOAD_DAYS, retention_rules
 
 __all__ = ["Forgotten", "ask_to_empty", "carry_out_erasures", "traces_saying"]
@@ -28,7 +29,6 @@ TRACES_AT_ONCE = 200
 TRACES_MAX = 10_000
 """Traces of one subject; who has more is an integration, and its agent's retention is the tool."""
 
-DECISIONS_READ_MAX = 1_000
 LOOKED_BACK_DAYS_MAX = 730
 _TRACE_ID = re.compile(r"[0-9a-f]{32}")
 _WEEK = timedelta(microseconds=SAID_SPAN_MAX_NS // 1_000)
@@ -105,17 +105,10 @@ def carry_out_erasures(lake: LakeUpkeep, ledger: Ledger, now: datetime) -> int:
         ledger: Where it was asked.
         now: The moment.
     """
-    asked = ledger.decisions(EVERYBODY, kind=ASKED, limit=DECISIONS_READ_MAX)
-    if not asked:
-        return 0
-    done = {
-        json.loads(one.document)["asked"]
-        for one in ledger.decisions(EVERYBODY, kind=DONE, limit=DECISIONS_READ_MAX)
-    }
+    done = {json.loads(one.document)["asked"] for one in every_decision(ledger, EVERYBODY, kind=DONE)}
+    asked = [one for one in every_decision(ledger, EVERYBODY, kind=ASKED) if one.sequence not in done]
     emptied = 0
     for one in reversed(asked):
-        if one.sequence in done:
-            continue
         rows = lake.erase(json.loads(one.document)["traces"])
         document = canonical_json({"asked": one.sequence, "rows": rows})
         ledger.record(kind=DONE, agent=EVERYBODY, at=now, actor="pilothouse", document=document)

@@ -24,11 +24,12 @@ from pilothouse.core.verdict.framework import FRAMEWORK, FRAMEWORK_VERSION
 from pilothouse.core.verdict.readiness import verdict_digest, verdict_document
 from pilothouse.core.verdict.requirement import Rule
 from pilothouse.errors import StorageUnavailable, UsageError
-from pilothouse.ports.ledger import DECISIONS_MAX, CharterInForce, Ledger
+from pilothouse.ports.ledger import CharterInForce, Ledger
 from pilothouse.reports.compliance import build_compliance
 from pilothouse.reports.view_models import page_json
 from pilothouse.workflows.assess import Assessment
 from pilothouse.workflows.boundary_room import BoundaryRoom
+from pilothouse.workflows.decision_log import every_decision
 
 __all__ = ["EXPORTED", "Exported", "export_evidence"]
 
@@ -156,7 +157,7 @@ def _files(ledger: Ledger, found: Assessment) -> Iterator[tuple[str, bytes]]:
                 "document": json.loads(row.document),
             }
         )
-        for row in reversed(ledger.decisions(agent, limit=DECISIONS_MAX))
+        for row in reversed(list(every_decision(ledger, agent)))
     )
     yield "decisions.jsonl", _lines(decisions)
 

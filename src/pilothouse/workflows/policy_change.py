@@ -18,7 +18,7 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.diff import Change, Effect, compare_charters
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.charter.systems import Tool
-from pilothouse.errors import Denied, UsageError
+from pilothouse.errors import CharterError, Denied, UsageError
 from pilothouse.ports.ledger import CharterInForce, Ledger
 from pilothouse.workflows.in_force import charter_in_force, charter_of
 
@@ -36,6 +36,9 @@ PERSONS_NEEDED = 2
 
 WAITS = "policy.widening_waits"
 AGREED = "policy.widening_agreed"
+
+NOTES_READ_MAX = 100
+"""Notes that are looked through; the one about the charter in force is the newest, or was followed by one that was not accepted."""
 
 AGREEMENTS_READ_MAX = 1_000
 """Agreements that are looked through; each change has two."""
@@ -74,34 +77,38 @@ class Widening:
 
 
 def note_widening(
-    ledger: Ledger, before: CharterInForce, after: CharterInForce, *, actor: str, now: datetime
+    ledger: Ledger, before: CharterInForce, new: Charter, *, digest: str, actor: str, now: datetime
 ) -> None:
-    """Record that a charter widens what tools may do, where it does.
+    """Record that a charter widens what tools may do, where it does; it says nothing until that charter is in force.
 
     Args:
         ledger: Where charters and decisions stand.
-        before: The charter that was in force.
-        after: The one that was accepted.
-        actor: Who put it into force.
+        before: The charter in force.
+        new: The one that is about to be.
+        digest: Its digest.
+        actor: Who puts it into force.
         now: The moment, aware UTC.
     """
     earlier = waiting_widening(ledger, before)
     base_record = before if earlier is None else ledger.charter(before.agent, at=earlier.base_at)
     if base_record is None:
         return
-    base, new = charter_of(base_record), charter_of(after)
+    try:
+        base = charter_of(base_record)
+    except CharterError:
+        return  # this program cannot read it, so none of its tools was in force
     wider = _wider(base, new)
     if not wider:
         return
     document = {
-        "number": after.number,
+        "charter": digest,
         "policy": new.section_digests["tools"],
         "base": base.section_digests["tools"],
         "base_at": base_record.accepted_at.isoformat(),
         "wider": list(wider),
         "may_agree": list(_persons(base)),
     }
-    ledger.record(kind=WAITS, agent=after.agent, at=now, actor=actor, document=canonical_json(document))
+    ledger.record(kind=WAITS, agent=before.agent, at=now, actor=actor, document=canonical_json(document))
 
 
 def waiting_widening(ledger: Ledger, record: CharterInForce) -> Widening | None:
@@ -111,24 +118,31 @@ def waiting_widening(ledger: Ledger, record: CharterInForce) -> Widening | None:
         ledger: Where charters and decisions stand.
         record: The charter in force.
     """
-    found = ledger.decisions(record.agent, kind=WAITS, limit=1)
-    if not found:
-        return None
-    said = json.loads(found[0].document)
-    if said["number"] != record.number:
+    noted = ledger.decisions(record.agent, kind=WAITS, limit=NOTES_READ_MAX)
+    since, said = next(
+        ((one.at, said) for one in noted if _is_about(said := json.loads(one.document), record)), (None, None)
+    )
+    if since is None or said is None:
         return None
     widening = Widening(
         agent=record.agent,
-        number=said["number"],
+        number=record.number,
         policy=said["policy"],
         base=said["base"],
         base_at=datetime.fromisoformat(said["base_at"]),
         wider=tuple(said["wider"]),
-        since=found[0].at,
+        since=since,
         may_agree=tuple(said["may_agree"]),
         agreed=tuple(_agreed(ledger, record.agent, said)),
     )
     return None if widening.is_settled else widening
+
+
+def _is_about(said: Mapping[str, Any], record: CharterInForce) -> bool:
+    """Whether a note is about this charter; older notes name its number, newer ones stand before it has one."""
+    if "charter" in said:
+        return bool(said["charter"] == record.digest)
+    return bool(said["number"] == record.number)
 
 
 def agree_to_widening(ledger: Ledger, agent: str, person: str, now: datetime) -> Widening:

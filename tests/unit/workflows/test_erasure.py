@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 
 import page_world as world
 import pytest
@@ -21,9 +22,11 @@ from pilothouse.evals.dataset import load_dataset
 from pilothouse.lake.node import open_node
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ports.intake import Signal
+from pilothouse.ports.ledger import DECISIONS_MAX
 from pilothouse.settings import load_settings
+from pilothouse.testing import MemoryLedger
 from pilothouse.workflows.audit import anchor_log, verify_log
-from pilothouse.workflows.erasure import carry_out_erasures
+from pilothouse.workflows.erasure import ask_to_empty, carry_out_erasures
 from pilothouse.workflows.review import rubric_of
 
 AGENT, SUBJECT = world.AGENT, "K-4711-0815"
@@ -111,6 +114,24 @@ def test_a_subject_leaves_telemetry_and_datasets_and_the_audit_chain_still_verif
     with open_curation(settings) as desk:
         assert desk.lake.trace(f"{2:032x}").spans[0].output, "nobody else lost anything"
         assert desk.erase(SUBJECT, [], actor="test")["traces"] == ()
+
+
+def test_however_many_persons_are_to_be_forgotten_at_once_nobody_is_left_out():
+    class Lake:
+        def __init__(self):
+            self.erased = []
+
+        def erase(self, traces):
+            self.erased += traces
+            return len(traces)
+
+    ledger, lake, now = MemoryLedger(), Lake(), datetime(2026, 11, 20, 12, tzinfo=UTC)
+    wanted = [f"{number:032x}" for number in range(DECISIONS_MAX + 5)]
+    for trace in wanted:
+        ask_to_empty(ledger, [trace], actor="test", now=now)
+    assert carry_out_erasures(lake, ledger, now) == len(wanted)
+    assert lake.erased == wanted
+    assert carry_out_erasures(lake, ledger, now) == 0
 
 
 def test_a_running_server_empties_telemetry_that_a_command_asked_for(settings):

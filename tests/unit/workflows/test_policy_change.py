@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -80,6 +80,30 @@ def test_what_narrows_holds_at_once(world):
     assert waiting_widening(world.ledger, world.record) is None
     with pytest.raises(UsageError, match="waits for anybody"):
         world.agree("dana")
+
+
+@pytest.mark.parametrize("writes", range(4))
+def test_a_kill_at_any_write_lets_nothing_widen(world, monkeypatch, writes):
+    world.file.write_text(world.file.read_text(encoding="utf-8").replace(*WIDER), encoding="utf-8")
+    left = [writes]
+
+    def until_killed(write):
+        def written(*given, **named):
+            if not left[0]:
+                raise KeyboardInterrupt
+            left[0] -= 1
+            return write(*given, **named)
+
+        return written
+
+    with monkeypatch.context() as killed, suppress(KeyboardInterrupt):
+        for name in ("record", "accept_charter"):
+            killed.setattr(world.ledger, name, until_killed(getattr(world.ledger, name)))
+        accept_file(world.ledger, world.file, world.at + timedelta(minutes=1), actor="pilothouse up")
+    assert world.caps()[0] == 20
+    world.accept()  # the server starts again
+    assert world.caps()[0] == 20
+    assert waiting_widening(world.ledger, world.record) is not None
 
 
 def test_what_widens_waits_for_two_persons_and_nothing_else_does(world):
