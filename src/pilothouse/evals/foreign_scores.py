@@ -154,10 +154,10 @@ def _from_inspect(
 
 def _from_lines(path: Path, scorer: str) -> ForeignRun:
     found: list[ForeignScore] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
         if not line.strip():
             continue
-        row = _parsed(path, line.encode(), number)
+        row = _parsed(path, line, number)
         if "id" not in row or scorer not in row:
             raise MalformedRecord(
                 f"a row needs `id` and `{scorer}`.",

@@ -352,7 +352,7 @@ def read_shown_texts(paths: Sequence[Path]) -> tuple[tuple[str, str], ...]:
                 continue
             text = file.read_text(encoding="utf-8", errors="replace")
             if file.suffix == ".jsonl":
-                texts += [(f"{file}:{at}", line) for at, line in enumerate(text.splitlines(), 1) if line]
+                texts += [(f"{file}:{at}", line) for at, line in enumerate(text.split("\n"), 1) if line]
             else:
                 texts.append((str(file), text))
     return tuple(texts)

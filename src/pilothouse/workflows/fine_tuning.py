@@ -187,7 +187,9 @@ def erase_from_export(folder: Path, items: Collection[str], subject: str) -> int
     for name in FILES:
         path = folder / f"{name}.jsonl"
         kept: list[str] = []
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        # As bytes: a text in a row may hold what ends a line of text, such as U+2028.
+        lines = [line.decode() for line in path.read_bytes().splitlines()]
+        for number, line in enumerate(lines, 1):
             row = rows.get((name, number))
             said = json.dumps(json.loads(line), ensure_ascii=False)
             if subject in line or subject in said or row is None or row["item"] in items:

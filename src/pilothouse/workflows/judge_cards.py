@@ -242,7 +242,7 @@ def card_words(card: JudgeCard) -> str:
     )
 
 
-def saving_words(card: JudgeCard) -> str:
+def _saving_words(card: JudgeCard) -> str:
     """Say how many labels show quality to `HALF_WIDTH` with this judge, and how many without any.
 
     Args:
@@ -285,7 +285,7 @@ def card_evidence(
         n=card.n,
         passed=is_fit(card),
         detail=f"{judge} {card_words(card)}; asked are {BAD_FOUND_MIN:.0%} and {GOOD_PASSED_MIN:.0%}; "
-        f"{saving_words(card)}",
+        f"{_saving_words(card)}",
         counts=dict(zip(COUNTS, numbers, strict=True)),
         source=Source(command=command),
         recorded_at=at,

@@ -75,15 +75,15 @@ def error_told(body: bytes) -> str:
 
 
 def _documents(body: bytes) -> Iterator[dict[str, Any]]:
-    text = body.decode("utf-8", "replace")
+    # Split as bytes: text has more ends of a line than a stream, and a model may write each of them.
     lines = (
-        [text]
-        if text.lstrip().startswith("{")
-        else [line.removeprefix("data:").strip() for line in text.splitlines() if line.startswith("data:")]
+        [body]
+        if body.lstrip().startswith(b"{")
+        else [line.removeprefix(b"data:") for line in body.splitlines() if line.startswith(b"data:")]
     )
     for line in lines:
         try:
-            document = json.loads(line)
+            document = json.loads(line.decode("utf-8", "replace"))
         except ValueError:
             continue
         if isinstance(document, dict):
