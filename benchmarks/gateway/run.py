@@ -32,6 +32,7 @@ AGENT = "ap-invoice-triage"
 TICK = os.sysconf("SC_CLK_TCK")
 CHAT = "/v1/chat/completions"
 MARKS = itertools.count()
+SOAK_STEPS = 50
 
 
 def free_port():
@@ -118,11 +119,13 @@ def start_upstream():
     return System("direct", int(process.stdout.readline()), process)
 
 
-def start_bare(upstream):
+def start_bare(upstream, folder=None):
+    """Start the least proxy; with a folder it keeps a run log there as ours does, and nothing else."""
     port = free_port()
-    process = subprocess.Popen([sys.executable, str(HERE / "bare.py"), str(upstream.port), str(port)])
+    words = [str(HERE / "bare.py"), str(upstream.port), str(port), *([] if folder is None else [str(folder)])]
+    process = subprocess.Popen([sys.executable, *words])
     wait_for(port, process)
-    return System("bare proxy", port, process)
+    return System("bare proxy" if folder is None else "bare + run log", port, process)
 
 
 def start_ours(upstream, folder, *, role, program=None):
@@ -282,8 +285,8 @@ def stop(systems):
 
 def soak(system, requests):
     """Many requests in steps, with the memory after each: a leak is a slope."""
-    step, seen = max(1, requests // 10), []
-    for _ in range(10):
+    step, seen = max(1, requests // SOAK_STEPS), []
+    for _ in range(SOAK_STEPS):
         system.load(requests=step, clients=16)
         seen.append(rss_mb(system.process.pid))
         print(f"  {step * len(seen):>9,} requests  {seen[-1]:.0f} MB", flush=True)
@@ -296,6 +299,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--soak", type=int, default=200_000, help="requests of the memory run; 0 for none")
     parser.add_argument("--all-in-one", action="store_true", help="the server with everything in it, too")
+    parser.add_argument("--bare-log", action="store_true", help="a bare proxy that keeps a run log, too")
     parser.add_argument("--litellm", help="path of a `litellm` program in an environment of its own")
     parser.add_argument("--portkey", help="folder with @portkey-ai/gateway in node_modules")
     options = parser.parse_args()
@@ -305,6 +309,8 @@ def main():
         try:
             upstream = start_upstream()
             systems += [upstream, start_bare(upstream), start_ours(upstream, folder, role="gateway")]
+            if options.bare_log:
+                systems.append(start_bare(upstream, folder / "bare-runs"))
             if options.all_in_one:
                 systems.append(start_ours(upstream, folder, role="all"))
             if options.litellm:

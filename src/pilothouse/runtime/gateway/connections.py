@@ -7,7 +7,8 @@ import asyncio
 import socket
 import ssl
 import time
-from dataclasses import dataclass
+from collections import deque
+from typing import NamedTuple
 
 import aiohappyeyeballs
 
@@ -31,9 +32,8 @@ KEEP_ALIVE_S = 15.0
 """Idle connections are closed before common servers close them under a request."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where connections lead.
+class Target(NamedTuple):
+    """Where connections lead; a tuple, because each call looks its connections up by it.
 
     Attributes:
         host: Name or address.
@@ -55,7 +55,8 @@ class ConnectionPool:
     def __init__(self) -> None:
         """Begin with none."""
         self._idle: dict[Target, list[tuple[float, Connection]]] = {}
-        self._room = asyncio.Semaphore(CONNECTIONS_MAX)
+        self._used = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
         self._sweep: asyncio.TimerHandle | None = None
         self._tls: ssl.SSLContext | None = None
 
@@ -68,7 +69,9 @@ class ConnectionPool:
         Raises:
             OSError: It cannot be connected in time.
         """
-        await self._room.acquire()
+        if self._used >= CONNECTIONS_MAX:
+            await self._room()
+        self._used += 1
         try:
             idle = self._idle.get(target)
             while idle:
@@ -78,7 +81,7 @@ class ConnectionPool:
                 connection.abort()
             return await self._connect(target)
         except BaseException:
-            self._room.release()
+            self._leave()
             raise
 
     def give_back(self, target: Target, connection: Connection) -> None:
@@ -88,8 +91,10 @@ class ConnectionPool:
             target: Where it leads.
             connection: What `take` returned.
         """
-        self._room.release()
-        idle = self._idle.setdefault(target, [])
+        self._leave()
+        idle = self._idle.get(target)
+        if idle is None:
+            idle = self._idle[target] = []
         if not connection.is_free or len(idle) >= IDLE_MAX:
             connection.abort()
             return
@@ -107,6 +112,30 @@ class ConnectionPool:
                 connection.abort()
         self._idle.clear()
         await asyncio.sleep(0)  # the loop closes what was aborted in its next round
+
+    async def _room(self) -> None:
+        """Wait until a connection may be taken; who is woken looks again, for somebody may have been quicker."""
+        while self._used >= CONNECTIONS_MAX:
+            turn = asyncio.get_running_loop().create_future()
+            self._waiting.append(turn)
+            try:
+                await turn
+            except BaseException:
+                if turn.done() and not turn.cancelled():
+                    self._wake()  # it was this one's turn, and it does not take it
+                raise
+
+    def _leave(self) -> None:
+        self._used -= 1
+        if self._waiting:
+            self._wake()
+
+    def _wake(self) -> None:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
 
     async def _connect(self, target: Target) -> Connection:
         loop = asyncio.get_running_loop()

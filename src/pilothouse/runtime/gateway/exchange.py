@@ -156,7 +156,7 @@ class Exchange:
         return failure
 
     async def _sleep(self, pause_s: float) -> None:
-        self._dog.limit(Stop.DEADLINE, self._dog.left_s)
+        self._dog.lift()
         try:
             await asyncio.sleep(pause_s)
         except asyncio.CancelledError:
@@ -180,10 +180,10 @@ class Exchange:
         outcome = Settled.SILENT
         try:
             limits = self._call.policy.limits
-            self._dog.limit(
-                Stop.FIRST_BYTE if self._call.is_stream else Stop.DEADLINE,
-                limits.first_byte_s if self._call.is_stream else self._dog.left_s,
-            )
+            if self._call.is_stream:
+                self._dog.limit(Stop.FIRST_BYTE, limits.first_byte_s)
+            else:
+                self._dog.lift()
             answer = await self._open(member, self._body_for(member))
             attempt.status = answer.status
             failure = await self._take(member, answer)

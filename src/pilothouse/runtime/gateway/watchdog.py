@@ -106,9 +106,10 @@ class Watchdog:
         Args:
             total_s: From now, seconds.
         """
-        self._deadline = self._due = self._loop.time() + total_s
+        now = self._loop.time()
+        self._deadline = self._due = now + total_s
         self._reason = Stop.DEADLINE
-        self._move()
+        self._move(now)
 
     def limit(self, reason: Stop, seconds: float) -> None:
         """Put a limit on what comes next, in place of the last one; the whole call's stays.
@@ -117,12 +118,17 @@ class Watchdog:
             reason: What to say when it is reached.
             seconds: From now.
         """
-        due = self._loop.time() + seconds
+        now = self._loop.time()
+        due = now + seconds
         if due >= self._deadline:
             due, reason = self._deadline, Stop.DEADLINE
         self._reason = reason
         self._due = due
-        self._move()
+        self._move(now)
+
+    def lift(self) -> None:
+        """Put no limit on what comes next but the whole call's."""
+        self._reason, self._due = Stop.DEADLINE, self._deadline
 
     def stop(self, reason: Stop) -> None:
         """Stop the call now; later reasons do not count.
@@ -151,11 +157,11 @@ class Watchdog:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _move(self) -> None:
+    def _move(self, now: float) -> None:
         """See that a timer fires by the new limit: one that fires before it only looks, and none is needed while young."""
         timer = self._timer
         if timer is None:
-            if self._due - self._loop.time() < 2 * LATE_S:
+            if self._due - now < 2 * LATE_S:
                 self._timer = self._loop.call_at(self._due, self._look)
         elif self._due < timer.when():
             timer.cancel()
