@@ -103,6 +103,17 @@ def test_every_kind_of_event_comes_back_as_it_was(log):
     assert recorded.summary.state is RunState.FAILED
 
 
+def test_a_beginning_that_several_runs_share_is_told_with_one_that_is_enough(log):
+    for run in ("a1b2c3d4e5" + "0" * 22, "a1b2c3d4f5" + "0" * 22):
+        record(log, [], run=run)
+    with pytest.raises(UnknownName, match="several runs begin with 'a1b2c3d4'") as told:
+        log.read("a1b2c3d4")
+    assert told.value.remedy == "Give more digits: `pilothouse replay a1b2c3d4e`, or a1b2c3d4f"
+    assert log.read("a1b2c3d4e").summary.run.startswith("a1b2c3d4e5")
+    with pytest.raises(UnknownName, match="no run 'a2' was recorded"):
+        log.read("a2")
+
+
 def test_a_conversation_of_n_calls_costs_n_and_comes_back_byte_for_byte(log, tmp_path):
     def stored(run: str) -> int:
         with sqlite3.connect(tmp_path / "runs" / "runs.sqlite") as connection:

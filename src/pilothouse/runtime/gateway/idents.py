@@ -16,9 +16,9 @@ DRAWN = 512
 """Halves of one draw, 4 KiB."""
 
 TICK_NS = 100_000_000
-TICK_DIGITS = 6
-"""Of a run's id, counting tenths of a second: a group of runs that is written together begins alike, 19 days apart they may
-again, and 104 random bits are left."""
+TICK_DIGITS = 4
+"""Of a run's id, counting tenths of a second: runs that are written together begin alike, with those of two hours ago between
+them. 112 random bits are left, 16 of them among the eight digits that lists show."""
 
 _halves: list[str] = []
 os.register_at_fork(after_in_child=_halves.clear)  # or both would go on with the same ones
@@ -41,7 +41,7 @@ def fresh_call_id() -> str:
 
 
 def fresh_run_id() -> str:
-    """Return 32 hex digits that nobody was given before; the first six are the time.
+    """Return 32 hex digits that nobody was given before; the first four are the time.
 
     Example:
         >>> len(fresh_run_id())

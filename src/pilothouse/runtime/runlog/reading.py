@@ -48,8 +48,17 @@ def find_run(connection: sqlite3.Connection, run: str) -> str:
     ).fetchall()
     if low and len(rows) == 1:
         return str(rows[0][0])
-    problem = f"several runs begin with {run!r}" if rows else f"no run {run!r} was recorded"
-    raise UnknownName(problem, remedy="List them: `pilothouse replay --list`", subject=run)
+    if not rows or not low:
+        raise UnknownName(
+            f"no run {run!r} was recorded", remedy="List them: `pilothouse replay --list`", subject=run
+        )
+    (one,), (other,) = rows
+    digits = next(at for at in range(len(one)) if one[at] != other[at]) + 1
+    raise UnknownName(
+        f"several runs begin with {run!r}",
+        remedy=f"Give more digits: `pilothouse replay {one[:digits]}`, or {other[:digits]}",
+        subject=run,
+    )
 
 
 def list_runs(
