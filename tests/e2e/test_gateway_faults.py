@@ -332,6 +332,15 @@ def test_a_run_stops_after_its_most_calls(alone):
     assert ask(alone, CHAT, BODY).status == 200
 
 
+def test_under_a_charter_that_cannot_be_read_no_provider_is_asked(stub):
+    policy = replace(pinned(("acme", MODEL)), problem="charter 4 of 'triage' is in force, but cannot be read")
+    with GatewaySite({"acme": stub.origin}, policy) as gateway:
+        answer = ask(gateway, CHAT, BODY)
+        assert not gateway.kept.calls[0].attempts
+    assert (answer.status, answer.error["code"]) == (503, "charter_unreadable")
+    assert "cannot be read" in answer.error["message"]
+
+
 def test_budgets_refuse_before_they_are_passed_and_count_what_was_used(stub):
     def cost_of(provider, model, tokens, at_ns):
         del provider, at_ns

@@ -74,6 +74,8 @@ class ControlsCache:
                 self._seen = seen
         except PilothouseError as error:
             self.last_error = error.message
+        except Exception as error:  # noqa: BLE001 - a thread that ends would never see a pause again
+            self.last_error = f"{type(error).__name__}: {error}"
         else:
             self.last_error = ""
 

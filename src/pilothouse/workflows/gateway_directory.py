@@ -16,7 +16,7 @@ from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.evidence import Evidence
 from pilothouse.core.verdict.routing import reach_of
-from pilothouse.errors import PilothouseError
+from pilothouse.errors import CharterError, PilothouseError
 from pilothouse.ports.gateway import GatewayStore
 from pilothouse.ports.ledger import CharterInForce, Ledger
 from pilothouse.runtime.context.edits import EditPolicy
@@ -233,6 +233,8 @@ class DirectoryCache:
                 self._seen = state
         except PilothouseError as error:
             self.last_error = error.message
+        except Exception as error:  # noqa: BLE001 - a thread that ends would leave a revoked key valid for ever
+            self.last_error = f"{type(error).__name__}: {error}"
         else:
             self.last_error = ""
 
@@ -264,7 +266,13 @@ class DirectoryCache:
         for record in self._ledger.charters():
             known_before = self._known.get(record.agent)
             if known_before is None or known_before[0] != record.digest:
-                charter = charter_of(record)
+                try:
+                    charter = charter_of(record)
+                except CharterError as error:  # of one agent, and no other waits for it
+                    found[record.agent] = AgentPolicy(
+                        agent=record.agent, charter=record.digest, problem=error.message
+                    )
+                    continue
                 known_before = (record.digest, charter, self._compiled(charter, record))
                 self._known[record.agent] = known_before
             _, charter, compiled = known_before

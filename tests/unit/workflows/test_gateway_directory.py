@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from pilothouse.core.evidence.evidence import Binding, Evidence, Source
+from pilothouse.ledger.controls import SqlControls
 from pilothouse.ledger.gateway import SqlGatewayStore
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ports.gateway import Provider, WireProtocol
 from pilothouse.workflows import gateway_directory
 from pilothouse.workflows.accept import accept_file
+from pilothouse.workflows.controls import ControlsCache
 from pilothouse.workflows.gateway_directory import DirectoryCache
 from pilothouse.workflows.launch import summarize_charter
 
@@ -119,3 +121,30 @@ def test_what_any_process_writes_is_known_at_the_next_look(site, tmp_path):
     between = cache.directory()
     cache.refresh()
     assert cache.directory() is not between, "what this process itself wrote is news as well"
+
+
+def test_a_charter_that_cannot_be_read_forbids_its_agent_everything_and_nobody_else_anything(site):
+    ledger, _ = site
+    ledger.accept_charter(agent="aged", digest="0" * 64, text="agent: [", path="aged.yaml", at=NOW)
+    policies = DirectoryCache(ledger, SqlGatewayStore(ledger.database), now=lambda: NOW).directory().policies
+    assert "charter" in policies["aged"].problem
+    assert (policies[AGENT].problem, len(policies[AGENT].chain)) == ("", 2)
+
+
+def test_a_look_that_fails_in_any_way_is_followed_by_the_next(site, monkeypatch):
+    ledger, _ = site
+    controls = ControlsCache(SqlControls(ledger.database))
+    directory = DirectoryCache(ledger, SqlGatewayStore(ledger.database), now=lambda: NOW)
+
+    def worn(*_):
+        raise KeyError("worn")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(SqlControls, "read", worn)
+        failing.setattr(SqlGatewayStore, "list_keys", worn)
+        for cache in (controls, directory):
+            cache.refresh()
+            assert cache.last_error == "KeyError: 'worn'"
+    for cache in (controls, directory):
+        cache.refresh()
+        assert cache.last_error == ""

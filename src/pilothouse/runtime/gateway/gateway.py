@@ -182,6 +182,9 @@ class Gateway:
             raise Refused(
                 Refusal(RefusalCode.KILLED, killed, f"Let it go on: `pilothouse resume {call.key.agent}`.")
             )
+        if call.policy.problem:
+            remedy = f"Put one into force that it can: `pilothouse verdict {call.key.agent} --charter FILE`."
+            raise Refused(Refusal(RefusalCode.CHARTER_UNREADABLE, call.policy.problem, remedy))
         self._check_reach(call, headers)
         if call.route.stored_id is not None and self._answers.is_foreign(
             call.route.stored_id, call.key.agent

@@ -134,6 +134,7 @@ class AgentPolicy:
         task_type: The only task type, or None.
         edits: What is taken out of a long request, or None for nothing.
         reach: Whom the agent serves in the phase in force, or None for everybody.
+        problem: Why no call may be made, or empty: a charter that cannot be read forbids everything, not nothing.
     """
 
     agent: str
@@ -149,6 +150,7 @@ class AgentPolicy:
     task_type: str | None = None
     edits: EditPolicy | None = None
     reach: Reach | None = None
+    problem: str = ""
 
     @property
     def looks_at_answers(self) -> bool:

@@ -41,6 +41,7 @@ class RefusalCode(Enum):
     OUTPUT_REJECTED = ("output_rejected", 502)
     UPSTREAM_UNAVAILABLE = ("upstream_unavailable", 503)
     RECORD_REQUIRED = ("record_required", 503)
+    CHARTER_UNREADABLE = ("charter_unreadable", 503)
     TOO_BUSY = ("too_busy", 503)
     DEADLINE = ("deadline", 504)
 
