@@ -1,25 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one process that writes a lake: takes OTLP in, keeps it, folds it, and answers queries.
 
-Road: `accept` checks a request and appends it to the log; the `pilothouse-lake` thread flattens what is
-on the disk, feeds the assembler, shows rows from memory at once and commits them as segments.
+Road: `accept` checks a request and appends it to the log; the thread of the tables flattens what is on the disk,
+feeds the assembler, shows rows from memory at once and commits them as segments.
 """
 
 from __future__ import annotations
 
 import gc
-import queue
 import secrets
-import threading
 import time
-import traceback
-from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from pilothouse.errors import PilothouseError
 from pilothouse.lake.answers import LakeAnswers
@@ -27,15 +21,15 @@ from pilothouse.lake.assembler import GRACE_S
 from pilothouse.lake.counters import Counters
 from pilothouse.lake.disk_room import DiskRoom
 from pilothouse.lake.door import Checked, check_request
-from pilothouse.lake.freshness import Freshness
-from pilothouse.lake.inflate import inflate
 from pilothouse.lake.lock import WriterLock
 from pilothouse.lake.node_clock import NodeClock, boot_s
-from pilothouse.lake.otlp_request import ParsedRequest, parse_request
+from pilothouse.lake.otlp_request import ParsedRequest
 from pilothouse.lake.prices import PriceSource, no_prices
 from pilothouse.lake.queries import LakeQueries
 from pilothouse.lake.quota import Quota, Quotas
+from pilothouse.lake.table_thread import TableThread
 from pilothouse.lake.view import Database
+from pilothouse.lake.waiting import Waiting
 from pilothouse.lake.wal import FILE_BYTES, Wal
 from pilothouse.lake.wal_record import WalRecord, read_folder
 from pilothouse.lake.writer import MERGE_LOOK_S, LakeWriter
@@ -46,11 +40,6 @@ from pilothouse.ports.upkeep import Removed, RetentionRule
 
 __all__ = ["LakeNode", "open_node"]
 
-WAITING_BYTES_MAX = 8 << 20
-"""Inflated bytes acknowledged and not yet flattened; beyond it senders are told to come again, and beyond half of
-it one key is. Parsed, they take about four times as much memory; half of it keeps the tables busy for a quarter of a
-second, and a sender that finds no room looks for it six times as often."""
-
 YOUNG_OBJECTS_MAX = 200_000
 """Objects after which the garbage collector looks for cycles. Rows make none; its default of 700 costs a
 tenth of the intake, and at 100,000 the rows of one segment and its open traces still make it stop for 0.1 s."""
@@ -58,30 +47,7 @@ tenth of the intake, and at 100,000 the rows of one segment and its open traces 
 UNCOMMITTED_S_MAX = 300.0
 """Rows that could not be committed for so long mean a broken disk: nothing more is promised."""
 
-RETRY_S = 0.05
-"""Pause after a commit that failed."""
-
 UNBOUNDED = Quota()
-
-STOP_S = 30.0
-"""How long the thread may take to finish when the node stops."""
-
-
-@dataclass(slots=True)
-class _Job:
-    """Work that only the thread of the tables may do, and what came of it."""
-
-    work: Callable[[], Any]
-    done: threading.Event
-    result: Any = None
-    fault: PilothouseError | None = None
-
-    def run(self) -> None:
-        try:
-            self.result = self.work()
-        except PilothouseError as fault:
-            self.fault = fault
-            raise
 
 
 class LakeNode(LakeAnswers):
@@ -128,34 +94,34 @@ class LakeNode(LakeAnswers):
         )
         super().__init__(LakeQueries(self._writer.view, self._database))
         self._quotas = Quotas(quota, time.monotonic)
-        self._waiting: queue.SimpleQueue[tuple[WalRecord, ParsedRequest | None] | _Job | None] = (
-            queue.SimpleQueue()
+        self._waiting = Waiting()
+        self._wal_folder = folder / "wal" / self._node_id
+        self._tables = TableThread(
+            self._writer,
+            waiting=self._waiting,
+            counters=self.counters,
+            clock=self._clock,
+            aside=self._wal_folder / "quarantine",
+            on_committed=self._trim,
         )
-        self._freshness = Freshness()
-        self._waiting_bytes = 0
-        self._waiting_of: Counter[str] = Counter()
-        self._waiting_items = 0
         self._rows_at_start = 0
-        self._bytes_lock = threading.Lock()
         self._disk = DiskRoom(folder)
         self._is_open = False
         self._wal_file_bytes = wal_file_bytes
         self._wal: Wal | None = None
         self._collector = gc.get_threshold()
-        self._thread = threading.Thread(target=self._run, name="pilothouse-lake", daemon=True)
 
     # Life
 
     def start(self) -> None:
         """Replay what the log holds and no table has, then take requests."""
-        wal_folder = self._folder / "wal" / self._node_id
         committed = self._writer.recover()
         last = committed
-        for record in read_folder(wal_folder, self._on_damage):
+        for record in read_folder(self._wal_folder, self._on_damage):
             last = max(last, record.seq)
             if record.seq > committed:
                 self.counters.add("replayed", record.items - record.rejected)
-                self._take(record, None)
+                self._tables.take(record, None)
                 self._writer.commit_if_due()
         self._writer.flush()
         counted = self.counters.read()
@@ -163,11 +129,11 @@ class LakeNode(LakeAnswers):
             counted["replayed"] - counted["deduplicated"] - counted["quarantined"]
         )
         self._wal = Wal(
-            wal_folder, next_seq=last + 1, on_durable=self._on_durable, file_bytes=self._wal_file_bytes
+            self._wal_folder, next_seq=last + 1, on_durable=self._on_durable, file_bytes=self._wal_file_bytes
         )
         self._wal.trim(self._writer.committed_seq)
         self._wal.start()
-        self._thread.start()
+        self._tables.start()
         self._collector = gc.get_threshold()
         gc.set_threshold(YOUNG_OBJECTS_MAX, *self._collector[1:])
         self._is_open = True
@@ -182,8 +148,7 @@ class LakeNode(LakeAnswers):
         if self._wal is not None:
             self._wal.stop()
             self.settle(also_rootless=drain)
-            self._waiting.put(None)
-            self._thread.join(STOP_S)
+            self._tables.stop()
             gc.set_threshold(*self._collector)
             self._wal.trim(self._writer.committed_seq)
         self._database.close()
@@ -253,10 +218,7 @@ class LakeNode(LakeAnswers):
             source: Id of the ingest key; one alone may fill half of the room.
             coming: Bytes that are being read and do not wait yet.
         """
-        return (
-            self._waiting_bytes + coming <= WAITING_BYTES_MAX
-            and self._waiting_of[source] + coming <= WAITING_BYTES_MAX // 2
-        )
+        return self._waiting.has_room(source, coming)
 
     def settle(self, *, also_rootless: bool = False) -> None:
         """Close every trace whose root has ended without waiting for late spans, and commit.
@@ -264,7 +226,7 @@ class LakeNode(LakeAnswers):
         Args:
             also_rootless: Close the others too, as incomplete.
         """
-        self._ask(partial(self._writer.settle, also_rootless=also_rootless))
+        self._tables.ask(partial(self._writer.settle, also_rootless=also_rootless))
 
     # Upkeep
 
@@ -277,7 +239,7 @@ class LakeNode(LakeAnswers):
         Raises:
             StorageUnavailable: The tables could not be written.
         """
-        return tuple(self._ask(partial(self._writer.retain, rules), raises=True) or ())
+        return tuple(self._tables.ask(partial(self._writer.retain, rules), raises=True) or ())
 
     def erase(self, traces: Sequence[str]) -> int:
         """Empty whatever people wrote in the rows of some traces; return how many rows were emptied.
@@ -288,7 +250,7 @@ class LakeNode(LakeAnswers):
         Raises:
             StorageUnavailable: The tables could not be written.
         """
-        return int(self._ask(partial(self._writer.erase, traces), raises=True) or 0)
+        return int(self._tables.ask(partial(self._writer.erase, traces), raises=True) or 0)
 
     def reprice(self, *, since_ns: int) -> int:
         """Fold the tasks again whose cost is not known and is now; return how many were corrected.
@@ -299,7 +261,7 @@ class LakeNode(LakeAnswers):
         Raises:
             StorageUnavailable: The tables could not be written.
         """
-        return int(self._ask(partial(self._writer.reprice, since_ns), raises=True) or 0)
+        return int(self._tables.ask(partial(self._writer.reprice, since_ns), raises=True) or 0)
 
     # Lake
 
@@ -312,30 +274,19 @@ class LakeNode(LakeAnswers):
         return LakeHealth(
             counters=tuple(sorted(counted.values.items())),
             rows=rows,
-            pending=self._waiting_items + self._writer.rows_hidden,
-            gap=came - went - self._waiting_items - self._writer.rows_hidden,
+            pending=self._waiting.items + self._writer.rows_hidden,
+            gap=came - went - self._waiting.items - self._writer.rows_hidden,
             open_traces=self._writer.open_traces,
-            waiting_bytes=self._waiting_bytes,
+            waiting_bytes=self._waiting.size_bytes,
             uncommitted_s=self._writer.uncommitted_s,
-            freshness_s=self._freshness.worst_s(self._clock.now_ns()),
+            freshness_s=self._tables.freshness.worst_s(self._clock.now_ns()),
             wal_bytes=0 if self._wal is None else self._wal.size_bytes,
             disk_free_bytes=self._disk.free_bytes,
             busy_reason=self._busy_reason(),
-            last_error=self.last_error,
+            last_error=self._tables.last_error,
         )
 
     # Inside
-
-    def _ask(self, work: Callable[[], Any], *, raises: bool = False) -> Any:
-        """Have the thread of the tables do something and wait for it."""
-        job = _Job(work, threading.Event())
-        self._waiting.put(job)
-        while not job.done.wait(0.5):
-            if not self._thread.is_alive():
-                return None
-        if raises and job.fault is not None:
-            raise job.fault
-        return job.result
 
     def _refusal(self, source: str) -> Receipt | None:
         """Return why nothing of this key is taken now, before its body is read; None when it is."""
@@ -350,22 +301,13 @@ class LakeNode(LakeAnswers):
             return Receipt(answer=IntakeAnswer.OVER_QUOTA, reason=reason, retry_after_s=wait_s)
         return None
 
-    def _wait_for(self, source: str, size: int, items: int) -> None:
-        """Note that so much more, or less, waits to be flattened."""
-        with self._bytes_lock:
-            self._waiting_bytes += size
-            self._waiting_items += items
-            self._waiting_of[source] += size
-            if not self._waiting_of[source]:
-                del self._waiting_of[source]
-
     def _busy_reason(self) -> str:
         """Return why nothing is accepted now, or empty; every reason here means: try again."""
         if not self._is_open or self._wal is None:
             return "the server is starting or stopping"
         if self._wal.is_failed:
             return "the write-ahead log cannot be synced; look at the disk"
-        if self._waiting_bytes > WAITING_BYTES_MAX:
+        if self._waiting.is_full:
             return "more is waiting than can be taken in now"
         if self._writer.uncommitted_s > UNCOMMITTED_S_MAX:
             return "the lake could not be written for minutes; look at the disk"
@@ -392,7 +334,7 @@ class LakeNode(LakeAnswers):
                 body=body,
             )
 
-        self._wait_for(source, request.size, receipt.items - receipt.rejected)
+        self._waiting.add(source, request.size, receipt.items - receipt.rejected)
         answer: Future[Receipt] = Future()
         durable = wal.append(make, request)
 
@@ -401,7 +343,7 @@ class LakeNode(LakeAnswers):
             if fault is None:
                 answer.set_result(receipt)
             else:
-                self._wait_for(source, -request.size, receipt.rejected - receipt.items)
+                self._waiting.add(source, -request.size, receipt.rejected - receipt.items)
                 reason = fault.message if isinstance(fault, PilothouseError) else "the log failed"
                 answer.set_result(Receipt(answer=IntakeAnswer.BUSY, reason=reason))
 
@@ -410,76 +352,18 @@ class LakeNode(LakeAnswers):
 
     def _on_durable(self, record: WalRecord, payload: object) -> None:
         self.counters.add("acked", record.items - record.rejected)
-        self._waiting.put((record, payload if isinstance(payload, ParsedRequest) else None))
+        self._tables.put(record, payload if isinstance(payload, ParsedRequest) else None)
 
-    def _run(self) -> None:
-        while True:
-            try:
-                item = self._waiting.get(timeout=self._writer.seconds_to_next())
-            except queue.Empty:
-                self._guard(self._writer.tick)
-                self._note_freshness()
-                continue
-            if item is None:
-                self._guard(self._writer.flush)
-                return
-            if isinstance(item, _Job):
-                self._guard(item.run)
-                item.done.set()
-                continue
-            record, request = item
-            self._freshness.took(record.received_ns)
-            self._take(record, request)
-            size = request.size if request is not None else 0
-            self._wait_for(record.source, -size, record.rejected - record.items)
-            if self._waiting.empty() or self._writer.is_full:
-                self._guard(self._writer.tick)
-            self._note_freshness()
-            self._trim()
-
-    def _note_freshness(self) -> None:
-        if not self._writer.rows_hidden:
-            self._freshness.shown(self._clock.now_ns())
-
-    def _trim(self) -> None:
-        if self._wal is not None and self._writer.committed_seq != self._trimmed:
-            self._trimmed = self._writer.committed_seq
-            self._wal.trim(self._trimmed)
+    def _trim(self, committed_seq: int) -> None:
+        if self._wal is not None and committed_seq != self._trimmed:
+            self._trimmed = committed_seq
+            self._wal.trim(committed_seq)
 
     _trimmed = -1
 
-    def _guard(self, work: Callable[[], object]) -> None:
-        """Run a step of the writer; a failing disk is noted and tried again, rows stay where they are."""
-        try:
-            work()
-        except PilothouseError as error:
-            self.counters.add("commit_failures")
-            self.last_error = str(error)
-            time.sleep(RETRY_S)
-        except Exception:  # noqa: BLE001 - a defect of ours must not end the intake; it is counted and shown
-            self.counters.add("defects")
-            self.last_error = traceback.format_exc(limit=20)
-
-    last_error = ""
-
-    def _take(self, record: WalRecord, request: ParsedRequest | None) -> None:
-        """Flatten one record; one that cannot be flattened is set aside with its fault, never dropped."""
-        try:
-            if request is None:
-                body = inflate(record.body) if record.is_gzip else record.body
-                request = parse_request(record.signal, record.encoding, body)
-            self._writer.take(record, request)
-        except Exception:  # noqa: BLE001 - a defect of ours: the request is kept aside and the intake goes on
-            self.counters.add("quarantined", record.items - record.rejected)
-            folder = self._folder / "wal" / self._node_id / "quarantine"
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / f"{record.seq:020d}.record").write_bytes(b"".join(record.to_bytes()))
-            (folder / f"{record.seq:020d}.txt").write_text(traceback.format_exc())
-            self._writer.skip(record.seq)
-
     def _on_damage(self, path: Path, fault: str) -> None:
         self.counters.add("wal_corrupt")
-        self.last_error = f"log file {path.name} is {fault}; kept in {path.parent}"
+        self._tables.last_error = f"log file {path.name} is {fault}; kept in {path.parent}"
 
 
 def open_node(

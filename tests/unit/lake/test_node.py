@@ -9,11 +9,11 @@ from otlp_bodies import JSON, PROTOBUF, START_NS, request, run_spans, to_json
 
 from pilothouse.errors import Conflict, StorageUnavailable
 from pilothouse.lake import closed_traces, disk_room
-from pilothouse.lake import node as module
 from pilothouse.lake.lock import find_holder
 from pilothouse.lake.node import open_node
 from pilothouse.lake.quota import Quota
 from pilothouse.lake.store import open_lake
+from pilothouse.lake.waiting import WAITING_BYTES_MAX
 from pilothouse.ports.intake import IntakeAnswer, Signal
 from pilothouse.ports.lake import TaskFilter
 from pilothouse.ports.upkeep import RetentionRule
@@ -59,9 +59,8 @@ def kill(node):
     """End a node without any of its goodbyes; the log's thread has synced what it acknowledged."""
     node._is_open = False
     node._wal.stop()
-    node._waiting.put(None)
     node._writer.flush = lambda: None
-    node._thread.join()
+    node._tables.stop()
     node._lock.release()
 
 
@@ -193,8 +192,8 @@ def test_once_closed_traces_were_forgotten_only_those_that_have_a_row_are_read_a
         send(node, run_spans(trace))
         node.settle()
         if trace == 17:
-            node._ask(node._writer.upkeep)  # of spans, then of tasks
-            node._ask(node._writer.upkeep)
+            node._tables.ask(node._writer.upkeep)  # of spans, then of tasks
+            node._tables.ask(node._writer.upkeep)
     assert any(file.rows > 1 for file in node._writer.view().task_files)
     assert not asked
     late = {**run_spans(3)[0], "span_id": (99).to_bytes(8, "big")}
@@ -315,7 +314,7 @@ def test_a_key_that_sent_all_it_may_is_told_when_to_come_again_and_others_go_on(
 
 def test_one_key_may_fill_only_half_of_what_waits(opened, monkeypatch):
     node = opened()
-    node._waiting_of["noisy"] = module.WAITING_BYTES_MAX // 2 + 1
+    node._waiting.add("noisy", WAITING_BYTES_MAX // 2 + 1, 0)
     assert send(node, run_spans(1), source="noisy").answer is IntakeAnswer.BUSY
     assert send(node, run_spans(1), source="calm").answer is IntakeAnswer.ACCEPTED
 
