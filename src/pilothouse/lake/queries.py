@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every question that is asked of telemetry, one function each: bound parameters in, typed records out."""
+"""Every question that people and verdicts ask of telemetry, one function each: bound parameters in, typed records out."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ import pyarrow as pa
 from pilothouse.core.evidence.score import Score
 from pilothouse.core.evidence.task import Task
 from pilothouse.errors import LimitExceeded, UsageError
-from pilothouse.lake.columns import CoreSpan, TaskRow
-from pilothouse.lake.data_files import EPOCH
+from pilothouse.lake.columns import TaskRow
 from pilothouse.lake.records import (
     SPAN_FIELDS,
     TASK_FIELDS,
-    pico_of,
     task_of_row,
     task_of_values,
     with_log_content,
 )
+from pilothouse.lake.revisions import current
 from pilothouse.lake.scores import EVALUATION_EVENT, read_score
+from pilothouse.lake.stored_rows import StoredRows
 from pilothouse.lake.task_filter import SPAN_AFTER_NS, SPAN_BEFORE_NS, condition, narrowed
 from pilothouse.lake.view import Database, View
 from pilothouse.ports.lake import (
@@ -37,7 +37,7 @@ from pilothouse.ports.lake import (
     TraceView,
 )
 
-__all__ = ["TRACE_IDS_MAX", "LakeQueries"]
+__all__ = ["LakeQueries"]
 
 LIST_MAX = 10_000
 """Tasks in one page."""
@@ -60,23 +60,8 @@ SPANS_MAX = 2_000
 SPAN_ORDER = "start_ns, span_id, record_id, received_ns, seq"
 """Of the spans of a trace; of two copies the one received first stands first."""
 
-TRACE_IDS_MAX = 10_000
-"""Trace ids in one look-up."""
-
 VERSIONS_MAX = 20
 """Versions named for one agent."""
-
-CURRENT = """
- current AS (
-   SELECT t.* FROM tasks t
-   LEFT JOIN (SELECT trace_id, max(revision) AS top FROM tasks WHERE revision > 0 GROUP BY trace_id) c USING (trace_id)
-   WHERE c.top IS NULL OR t.revision = c.top
- )
-"""
-"""The highest revision of each task; only the few corrected ones are grouped."""
-
-UNCORRECTED = " current AS (SELECT * FROM tasks) "
-"""The same when no task of the view was ever corrected, which the table's statistics say."""
 
 
 class LakeQueries:
@@ -90,6 +75,7 @@ class LakeQueries:
     def __init__(self, view: Callable[[], View], database: Database) -> None:
         self._view = view
         self._database = database
+        self._stored = StoredRows(view, database)
 
     def tasks(self, wanted: TaskFilter, *, limit: int = 100, before: TaskCursor | None = None) -> TaskPage:
         """Return tasks that match, newest first, at most `limit` (1..10,000)."""
@@ -144,7 +130,7 @@ class LakeQueries:
         high = max(starts) + SPAN_BEFORE_NS if table.num_rows < limit else None
         view = _tasks_between(view, low, high)
         view = replace(view, task_files=self._database.without_strangers(view.task_files, trace_id))
-        return _trace_view(rows, total, self.task_rows([trace_id], view=view).get(trace_id))
+        return _trace_view(rows, total, self._stored.task_rows([trace_id], view=view).get(trace_id))
 
     def traces(self, trace_ids: Sequence[str]) -> Mapping[str, TraceView]:
         """Return those of at most 1,000 traces that are stored, by id, each with at most 2,000 spans."""
@@ -162,7 +148,7 @@ class LakeQueries:
         rows_of: dict[str, list[dict[str, Any]]] = {}
         for row in table.to_pylist():
             rows_of.setdefault(row.pop("trace_id"), []).append(row)
-        tasks = self.task_rows(trace_ids, view=view) if rows_of else {}
+        tasks = self._stored.task_rows(trace_ids, view=view) if rows_of else {}
         found = {}
         for trace_id, rows in rows_of.items():
             whole = self.trace(trace_id) if len(rows) == SPANS_MAX else None  # it counts what was left out
@@ -175,7 +161,7 @@ class LakeQueries:
         view = self._view()
         table = self._database.run(
             view,
-            f", {_current(view)} SELECT agent, version_digest, count(*) FILTER (state = 'complete') AS n, "  # noqa: S608 - constants
+            f", {current(view)} SELECT agent, version_digest, count(*) FILTER (state = 'complete') AS n, "  # noqa: S608 - constants
             "min(start_ns) AS first_ns, max(start_ns) AS last_ns FROM current WHERE agent <> ? "
             "GROUP BY agent, version_digest ORDER BY agent, last_ns DESC",
             [CANARY_AGENT],
@@ -245,79 +231,6 @@ class LakeQueries:
             )
         return tuple(score for row in table.to_pylist() if (score := read_score(row)) is not None)
 
-    def task_rows(self, trace_ids: Sequence[str], *, view: View | None = None) -> dict[str, TaskRow]:
-        """Return the current task row of some traces, by trace id.
-
-        Args:
-            trace_ids: At most `TRACE_IDS_MAX` ids.
-            view: What to read; the present one when None.
-        """
-        if len(trace_ids) > TRACE_IDS_MAX:
-            raise UsageError(f"more than {TRACE_IDS_MAX} trace ids", remedy="Ask for fewer at once.")
-        table = self._task_table(trace_ids, view or self._view())
-        rows = (
-            TaskRow(**row)._replace(
-                cost_usd=pico_of(row["cost_usd"]),
-                cost_known_usd=pico_of(row["cost_known_usd"]),
-                day=(row["day"] - EPOCH).days,
-            )
-            for row in table.to_pylist()
-        )
-        return {row.trace_id: row for row in rows}
-
-    def _task_table(self, trace_ids: Sequence[str], view: View) -> pa.Table:
-        """Return the current rows of `tasks` of some traces; those corrected meanwhile stand last."""
-        if len(trace_ids) == 1:
-            few = self._database.task_rows(view, trace_ids[0])
-            if few is not None:  # sorting fifty columns takes longer than reading them
-                if few.num_rows < 2:
-                    return few
-                return few.sort_by([("revision", "ascending"), ("closed_ns", "ascending")])
-        fields = ", ".join(TaskRow._fields)
-        newest = "ORDER BY revision DESC, closed_ns DESC"
-        if len(trace_ids) == 1:  # a plain comparison is pushed into the files, a list is not
-            which, values = f"trace_id = ? {newest} LIMIT 1", list[Any](trace_ids)
-        else:
-            which = (
-                "trace_id IN (SELECT unnest(?::VARCHAR[])) "
-                f"QUALIFY row_number() OVER (PARTITION BY trace_id {newest}) = 1"
-            )
-            values = [list(trace_ids)]
-        return self._database.run(
-            view,
-            f"SELECT {fields} FROM tasks WHERE {which}",  # noqa: S608 - constants
-            values,
-        )
-
-    def core_spans(self, trace_ids: Sequence[str]) -> list[CoreSpan]:
-        """Return the core columns of every stored span of some traces, in the order they were received."""
-        return self._core("trace_id IN (SELECT unnest(?::VARCHAR[]))", [list(trace_ids)])
-
-    def core_spans_touched_after(self, node: str, seq: int) -> list[CoreSpan]:
-        """Return every stored span of the traces that a node's log touched after a number, as received."""
-        return self._core(
-            "trace_id IN (SELECT DISTINCT trace_id FROM spans WHERE node = ? AND seq > ?)", [node, seq]
-        )
-
-    def trace_ids_closed_after(self, closed_ns: int) -> list[str]:
-        """Return the ids of the traces whose row was written after a moment."""
-        table = self._database.run(
-            self._view(), "SELECT DISTINCT trace_id FROM tasks WHERE closed_ns >= ?", [closed_ns]
-        )
-        return [str(ident) for ident in table.column("trace_id").to_pylist()]
-
-    def trace_ids_without_cost(self, since_ns: int) -> list[str]:
-        """Return the ids of the tasks that started since then and have a call whose cost is not known."""
-        view = self._view()
-        view = replace(view, task_files=tuple(file for file in view.task_files if file.start_max >= since_ns))
-        table = self._database.run(
-            view,
-            f", {_current(view)} SELECT trace_id FROM current "  # noqa: S608 - constants
-            "WHERE cost_state IN ('partial', 'unknown') AND start_ns >= ?",
-            [since_ns],
-        )
-        return [str(ident) for ident in table.column("trace_id").to_pylist()]
-
     def _newest_keys(self, view: View, where: str, parameters: list[Any], count: int) -> pa.Table:
         """Return the keys of the newest tasks that match: first from the newest files, then from all.
 
@@ -335,7 +248,7 @@ class LakeQueries:
             part = replace(view, task_files=tuple(file for file in view.task_files if file.path not in paths))
             keys = self._database.run(
                 part,
-                f", {_current(part)} SELECT trace_id, start_ns, revision FROM current WHERE {where} "  # noqa: S608 - columns are constants, values are bound
+                f", {current(part)} SELECT trace_id, start_ns, revision FROM current WHERE {where} "  # noqa: S608 - columns are constants, values are bound
                 f"ORDER BY start_ns DESC, trace_id DESC LIMIT {count}",
                 parameters,
             )
@@ -371,23 +284,10 @@ class LakeQueries:
         revisions: list[Any] = keys.column("revision").to_pylist()
         return tuple(found[key] for key in zip(ids, revisions, strict=True))
 
-    def _core(self, where: str, parameters: list[Any]) -> list[CoreSpan]:
-        fields = ", ".join(CoreSpan._fields)
-        table = self._database.run(
-            self._view(),
-            f"SELECT {fields} FROM spans WHERE {where} ORDER BY received_ns, seq",  # noqa: S608 - constants
-            parameters,
-            is_long=True,
-        )
-        columns = [table.column(name).to_pylist() for name in CoreSpan._fields]
-        cost = CoreSpan._fields.index("cost_usd")
-        columns[cost] = [pico_of(value) for value in columns[cost]]
-        return [CoreSpan(*values) for values in zip(*columns, strict=True)]
-
     def _tasks(self, rest: str, parameters: list[Any], view: View) -> list[Task]:
         table = self._database.run(
             view,
-            f", {_current(view)} SELECT {TASK_FIELDS} FROM current WHERE {rest}",  # noqa: S608 - columns are constants, values are bound
+            f", {current(view)} SELECT {TASK_FIELDS} FROM current WHERE {rest}",  # noqa: S608 - columns are constants, values are bound
             parameters,
             is_long=True,
         )
@@ -404,14 +304,6 @@ def _trace_view(rows: list[dict[str, Any]], total: int, task: TaskRow | None) ->
     return TraceView(
         task=None if task is None else task_of_row(task), spans=with_log_content(rows), spans_total=total
     )
-
-
-def _current(view: View) -> str:
-    """Return the definition of `current` that this view needs."""
-    is_corrected = any(file.revision_max for file in view.task_files) or any(
-        any(batch.column("revision").to_pylist()) for batch in view.task_tail
-    )
-    return CURRENT if is_corrected else UNCORRECTED
 
 
 def _tasks_between(view: View, low_ns: int, high_ns: int | None) -> View:

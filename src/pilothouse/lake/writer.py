@@ -20,12 +20,12 @@ from pilothouse.lake.node_clock import NodeClock
 from pilothouse.lake.otlp_decode import decode_rows
 from pilothouse.lake.otlp_request import ParsedRequest
 from pilothouse.lake.prices import PriceSource
-from pilothouse.lake.queries import LakeQueries
 from pilothouse.lake.repricing import priced_now
 from pilothouse.lake.retention import Retention
 from pilothouse.lake.rows import Arrival
 from pilothouse.lake.segments import SegmentTable
 from pilothouse.lake.span_block import SpanBlock
+from pilothouse.lake.stored_rows import StoredRows
 from pilothouse.lake.view import Database, View
 from pilothouse.lake.wal_record import WalRecord
 from pilothouse.ports.upkeep import Removed, RetentionRule
@@ -111,7 +111,7 @@ class LakeWriter:
         self._assembler = Assembler(grace_s=grace_s)
         self._retention = Retention(self._spans, self._tasks)
         self._view = View()
-        self._queries = LakeQueries(self.view, database)
+        self._stored_rows = StoredRows(self.view, database)
         self._blocks: list[SpanBlock] = []
         self._block_rows = 0
         self._span_tail: list[pa.RecordBatch] = []
@@ -155,10 +155,10 @@ class LakeWriter:
         self._publish()
         self.committed_seq = self._taken_seq = self._spans.committed(f"wal:{self._node_id}")
         assembled = self._tasks.committed(f"assembler:{self._node_id}")
-        for trace_id in self._queries.trace_ids_closed_after(self._clock.now_ns() - REMEMBER_NS):
+        for trace_id in self._stored_rows.trace_ids_closed_after(self._clock.now_ns() - REMEMBER_NS):
             self._assembler.remember(trace_id)
         if assembled < self.committed_seq:
-            spans = self._queries.core_spans_touched_after(self._node_id, assembled)
+            spans = self._stored_rows.core_spans_touched_after(self._node_id, assembled)
             self._assembler.add_all(spans, time.monotonic())
         return self.committed_seq
 
@@ -289,7 +289,7 @@ class LakeWriter:
         """
         now_ns = self._clock.now_ns()
         corrected = 0
-        ids = self._queries.trace_ids_without_cost(since_ns)
+        ids = self._stored_rows.trace_ids_without_cost(since_ns)
         for start in range(0, len(ids), CORRECTED_AT_ONCE):
             closings = [
                 Closing(trace_id=ident, spans=(), has_root=True, reason="reprice", is_known=True)
@@ -382,9 +382,9 @@ class LakeWriter:
     def _corrections(self, closings: list[Closing], now_ns: int) -> list[TaskRow]:
         """Fold traces that may have a row already, with everything stored of them."""
         ids = [closing.trace_id for closing in closings]
-        current = self._queries.task_rows(ids)
+        current = self._stored_rows.task_rows(ids)
         stored: dict[str, list[CoreSpan]] = {}
-        for span in self._queries.core_spans(ids):
+        for span in self._stored_rows.core_spans(ids):
             stored.setdefault(span.trace_id, []).append(priced_now(span, self._prices))
         rows = []
         for closing in closings:

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the writer reads back of its own tables, to fold a trace again and to go on after a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+
+from pilothouse.errors import UsageError
+from pilothouse.lake.columns import CoreSpan, TaskRow
+from pilothouse.lake.data_files import EPOCH
+from pilothouse.lake.records import pico_of
+from pilothouse.lake.revisions import current
+from pilothouse.lake.view import Database, View
+
+__all__ = ["TRACE_IDS_MAX", "StoredRows"]
+
+TRACE_IDS_MAX = 10_000
+"""Trace ids in one look-up."""
+
+
+class StoredRows:
+    """Rows as they are stored, by trace.
+
+    Args:
+        view: Returns what can be seen now.
+        database: Where the queries run.
+    """
+
+    def __init__(self, view: Callable[[], View], database: Database) -> None:
+        self._view = view
+        self._database = database
+
+    def task_rows(self, trace_ids: Sequence[str], *, view: View | None = None) -> dict[str, TaskRow]:
+        """Return the current task row of some traces, by trace id.
+
+        Args:
+            trace_ids: At most `TRACE_IDS_MAX` ids.
+            view: What to read; the present one when None.
+        """
+        if len(trace_ids) > TRACE_IDS_MAX:
+            raise UsageError(f"more than {TRACE_IDS_MAX} trace ids", remedy="Ask for fewer at once.")
+        table = self._task_table(trace_ids, view or self._view())
+        rows = (
+            TaskRow(**row)._replace(
+                cost_usd=pico_of(row["cost_usd"]),
+                cost_known_usd=pico_of(row["cost_known_usd"]),
+                day=(row["day"] - EPOCH).days,
+            )
+            for row in table.to_pylist()
+        )
+        return {row.trace_id: row for row in rows}
+
+    def _task_table(self, trace_ids: Sequence[str], view: View) -> pa.Table:
+        """Return the current rows of `tasks` of some traces; those corrected meanwhile stand last."""
+        if len(trace_ids) == 1:
+            few = self._database.task_rows(view, trace_ids[0])
+            if few is not None:  # sorting fifty columns takes longer than reading them
+                if few.num_rows < 2:
+                    return few
+                return few.sort_by([("revision", "ascending"), ("closed_ns", "ascending")])
+        fields = ", ".join(TaskRow._fields)
+        newest = "ORDER BY revision DESC, closed_ns DESC"
+        if len(trace_ids) == 1:  # a plain comparison is pushed into the files, a list is not
+            which, values = f"trace_id = ? {newest} LIMIT 1", list[Any](trace_ids)
+        else:
+            which = (
+                "trace_id IN (SELECT unnest(?::VARCHAR[])) "
+                f"QUALIFY row_number() OVER (PARTITION BY trace_id {newest}) = 1"
+            )
+            values = [list(trace_ids)]
+        return self._database.run(
+            view,
+            f"SELECT {fields} FROM tasks WHERE {which}",  # noqa: S608 - constants
+            values,
+        )
+
+    def core_spans(self, trace_ids: Sequence[str]) -> list[CoreSpan]:
+        """Return the core columns of every stored span of some traces, in the order they were received."""
+        return self._core("trace_id IN (SELECT unnest(?::VARCHAR[]))", [list(trace_ids)])
+
+    def core_spans_touched_after(self, node: str, seq: int) -> list[CoreSpan]:
+        """Return every stored span of the traces that a node's log touched after a number, as received."""
+        return self._core(
+            "trace_id IN (SELECT DISTINCT trace_id FROM spans WHERE node = ? AND seq > ?)", [node, seq]
+        )
+
+    def trace_ids_closed_after(self, closed_ns: int) -> list[str]:
+        """Return the ids of the traces whose row was written after a moment."""
+        table = self._database.run(
+            self._view(), "SELECT DISTINCT trace_id FROM tasks WHERE closed_ns >= ?", [closed_ns]
+        )
+        return [str(ident) for ident in table.column("trace_id").to_pylist()]
+
+    def trace_ids_without_cost(self, since_ns: int) -> list[str]:
+        """Return the ids of the tasks that started since then and have a call whose cost is not known."""
+        view = self._view()
+        view = replace(view, task_files=tuple(file for file in view.task_files if file.start_max >= since_ns))
+        table = self._database.run(
+            view,
+            f", {current(view)} SELECT trace_id FROM current "  # noqa: S608 - constants
+            "WHERE cost_state IN ('partial', 'unknown') AND start_ns >= ?",
+            [since_ns],
+        )
+        return [str(ident) for ident in table.column("trace_id").to_pylist()]
+
+    def _core(self, where: str, parameters: list[Any]) -> list[CoreSpan]:
+        fields = ", ".join(CoreSpan._fields)
+        table = self._database.run(
+            self._view(),
+            f"SELECT {fields} FROM spans WHERE {where} ORDER BY received_ns, seq",  # noqa: S608 - constants
+            parameters,
+            is_long=True,
+        )
+        columns = [table.column(name).to_pylist() for name in CoreSpan._fields]
+        cost = CoreSpan._fields.index("cost_usd")
+        columns[cost] = [pico_of(value) for value in columns[cost]]
+        return [CoreSpan(*values) for values in zip(*columns, strict=True)]
