@@ -387,7 +387,7 @@ def test_a_clock_that_jumps_loses_nothing_and_deletes_nothing(opened, clock, tmp
 
 def stored_contents(node):
     """Hashes of the stored spans, sorted, without what says how and when they arrived."""
-    table = node._writer._queries._database.run(node._writer.view(), "SELECT * FROM spans")
+    table = node._database.run(node._writer.view(), "SELECT * FROM spans")
     arrival = {"received_ns", "seq", "node", "day", "source", "time_flags"}
     return sorted(
         hashlib.sha256(repr([(name, row[name]) for name in row if name not in arrival]).encode()).hexdigest()
