@@ -41,6 +41,22 @@ def test_every_link_of_the_page_leads_to_a_file(path):
     assert not broken, broken
 
 
+@pytest.mark.parametrize("room", ["how-to", "reference", "concepts"])
+def test_every_page_of_a_room_can_be_reached_from_its_index(room):
+    folder = ROOT / "docs" / room
+    index = (folder / "README.md").read_text(encoding="utf-8")
+    above = (ROOT / "docs" / "README.md").read_text(encoding="utf-8").replace(f"{room}/", "")
+    reached = {target.split("#")[0] for target in LINK.findall(index + above)}
+    assert {path.name for path in folder.glob("*.md")} - {"README.md"} <= reached
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs" / "how-to").glob("*.md")), ids=lambda path: path.name)
+def test_a_how_to_says_first_what_one_gets_from_it(path):
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line]
+    assert lines[0].startswith("# ")
+    assert lines[1][0].isalpha(), "a sentence, before any heading, table or command"
+
+
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_page_names_no_path_of_a_developers_machine(path):
     text = path.read_text(encoding="utf-8")

@@ -63,6 +63,7 @@ class ItemRow(Frozen):
         mark: Status.
         sentence: What was found.
         rule: What must hold.
+        what: What the value is a value of, or empty.
         measured: The measured value, or None.
         dot: The value against its bound, or None where nothing can be drawn.
         cases: Cases behind it in words, with those needed when they are too few.
@@ -81,6 +82,7 @@ class ItemRow(Frozen):
     mark: StatusMark
     sentence: str
     rule: str
+    what: str
     measured: Quantity | None
     dot: DotInterval | None
     cases: str
@@ -178,6 +180,7 @@ def item_row(item: ItemVerdict, verdict: AgentVerdict, charter: Charter) -> Item
         mark=mark_of(item.status, item.reason),
         sentence=shown_text(item.sentence),
         rule=item.rule,
+        what=KINDS[item.kind].title if item.kind in KINDS else "",
         measured=measured,
         dot=_dot(item, measured),
         cases=_cases(item),

@@ -112,6 +112,7 @@ def _found(item: ItemRow, *, wide: bool, console: Console) -> Text:
         value = item.mark.reason or item.sentence
     else:
         value = f"{item.measured.shown} {item.measured.shown_interval}".strip()
+        value = f"{item.what}\n{value}" if item.what else value
     behind = " · ".join(part for part in (item.cases, item.age) if part)
     committed = "" if wide else item.rule
     return _lines(((value, ""), (behind, "dim"), (committed, "dim")), console)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.verdict.numbers import interval, percent
+from pilothouse.core.verdict.numbers import calendar_day, interval, percent
 from pilothouse.core.verdict.task_cost import TaskCost
 from pilothouse.core.verdict.value import Money
 from pilothouse.core.verdict.verdict import AgentVerdict, Status
@@ -165,7 +165,7 @@ def _row(one: DetectorShown) -> Row:
             Cell(text=f"{one.rate[3]:,}" if one.rate else ""),
             Cell(text=f"{one.cases_per_day:,.1f}" if one.cases_per_day else ""),
             Cell(text=shown_text(one.rule or "none: it only warns")),
-            Cell(text=one.counted_to.isoformat() if one.counted_to else "no day yet"),
+            Cell(text=calendar_day(one.counted_to) if one.counted_to else "no day yet"),
         )
     )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from urllib.parse import quote
 
+from pilothouse.core.verdict.numbers import calendar_day
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.reports.sections import Cell, Row, Section, columns
 from pilothouse.reports.view_models import Empty, StatusMark, shown_text
@@ -114,7 +115,7 @@ def failures_section(agent: str, groups: Sequence[FailureShown]) -> Section:
                     Cell(mark=_mark(_TRENDS[one.trend])),
                     Cell(text=f"{one.count:,}"),
                     Cell(text=f"{one.recent:,}"),
-                    Cell(text=one.first.isoformat()),
+                    Cell(text=calendar_day(one.first)),
                     Cell(text=shown_text(one.answers)),
                     Cell(
                         text=shown_text(one.trace[:8]),

@@ -168,7 +168,9 @@ class RateWatch:
             silent = state.silent + 1
             after = replace(after, silent=silent)
             return after, replace(
-                base, missing=f"no case for {silent} days", e_value=_evidence(state.log_wealth)
+                base,
+                missing=f"no case for {silent} day{'s' if silent > 1 else ''}",
+                e_value=_evidence(state.log_wealth),
             )
         # An alarm of the day before starts the evidence afresh.
         before = (
