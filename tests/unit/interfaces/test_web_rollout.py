@@ -79,7 +79,7 @@ def test_a_step_back_is_recorded_with_person_and_reason_as_text(site):
     assert answer.status_code == 303
     text = enter(site, "sam").get(PAGE).text
     assert "&lt;b&gt;wrong&lt;/b&gt; queue" in text
-    assert "rolled back by sam" in text
+    assert "rolled back by S. Ortega" in text
 
 
 def test_pages_are_the_same_as_json(site):
