@@ -29,8 +29,7 @@ def settle_down() -> None:
     """
     gc.collect()
     gc.freeze()
-    atexit.register(
-        gc.unfreeze
-    )  # or what is frozen is never freed, and DuckDB prints a page about it at the end
+    # What stays frozen is never freed, and DuckDB's binding prints a page about each of its objects that are left.
+    atexit.register(gc.unfreeze)
     gc.set_threshold(max(YOUNG_MAX, gc.get_threshold()[0]), *ROUNDS)
     sys.setswitchinterval(TURN_S)

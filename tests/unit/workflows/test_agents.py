@@ -33,7 +33,7 @@ def test_a_named_agent_is_taken(tmp_path):
 def test_with_several_one_must_be_named(tmp_path):
     with pytest.raises(UsageError, match="'refunds', 'triage'") as caught:
         choose_agent(installation(tmp_path, charters=["triage", "refunds"]), None)
-    assert "pilothouse verdict refunds" in caught.value.remedy
+    assert "`--agent refunds`" in caught.value.remedy
 
 
 def test_a_misspelt_agent_gets_the_nearest_of_charters_and_telemetry(tmp_path):

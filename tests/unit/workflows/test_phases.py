@@ -106,8 +106,8 @@ def test_falling_back_needs_a_person_with_the_duty_and_no_gate(ready):
     assert phase_of(ready, later) == "pilot"
     page = show_rollout(ready, assess(ready, AGENT, later, freeze=False))
     assert [moved.text.split(":")[0] for moved in page.history] == [
-        "Pilot rolled back by sam",
-        "Phase 1 entered by dana",
+        "Pilot rolled back by S. Ortega",
+        "Phase 1 entered by D. Ruiz",
     ]
 
 
