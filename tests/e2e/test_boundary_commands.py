@@ -134,6 +134,12 @@ def test_a_call_is_asked_answered_and_explained(type_in):
     explained = type_in("policy", "explain", str(asked.position))
     assert "asked about" in explained
     assert "✗ document: from model" in explained
+    assert "no record 999; the log has" in type_in("policy", "explain", "999", code=2)
+    assert "it is charter.in_force" in type_in("policy", "explain", "0", code=2)
+
+
+def test_an_empty_log_proves_nothing(type_in, tmp_path):
+    assert "nothing is proven" in type_in("audit", "verify", "--home", str(tmp_path / "new"), code=3)
 
 
 @pytest.mark.slow

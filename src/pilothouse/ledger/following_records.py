@@ -11,8 +11,7 @@ import atexit
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-
-from pilothouse.ports.audit import AuditEntry
+from typing import Generic, TypeVar
 
 __all__ = ["FOLLOW_WITHIN_S", "GROUP_MAX", "WAITING_MAX", "FollowingRecords"]
 
@@ -32,23 +31,27 @@ CLOSE_WITHIN_S = 10.0
 """Longest wait for what is left when the process ends; a write waits no longer for a lock either."""
 
 
-class FollowingRecords:
+T = TypeVar("T")
+
+
+class FollowingRecords(Generic[T]):
     """Takes records and writes them soon; safe to share between threads.
 
     Args:
-        write: Puts records on disk, all of them or none.
+        write: Puts records on disk, all of them or none; in the thread of these records, so what it makes of them costs
+            the call nothing.
     """
 
-    def __init__(self, write: Callable[[Sequence[AuditEntry]], None]) -> None:
+    def __init__(self, write: Callable[[Sequence[T]], None]) -> None:
         self._write = write
-        self._waiting: deque[AuditEntry] = deque()
+        self._waiting: deque[T] = deque()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._some = threading.Event()
         self._end = threading.Event()
         self._is_failing = False
 
-    def take(self, entry: AuditEntry) -> bool:
+    def take(self, entry: T) -> bool:
         """Take a record.
 
         Args:

@@ -45,6 +45,10 @@ permission_uses = Table(
 """What was used of each budget: `run:ID` or `day:DATE`, calls (empty) or sums by argument."""
 
 
+_Followed = tuple[CallProposal, PermissionDecision, datetime]
+"""What a record that follows is made of."""
+
+
 class SqlPermissionBook:
     """The book of one installation.
 
@@ -58,7 +62,9 @@ class SqlPermissionBook:
         self._log = log
         self._clock = clock
         self._canary_every = canary_every
-        self._following = FollowingRecords(log.append_all)
+        self._following: FollowingRecords[_Followed] = FollowingRecords(
+            lambda group: log.append_all([_entry(*one) for one in group])
+        )
 
     def settle(
         self, proposal: CallProposal, decide: Callable[[UsedSoFar], PermissionDecision]
@@ -85,7 +91,7 @@ class SqlPermissionBook:
         # The one text of a record that somebody else chooses freely; a record that is too long could not follow.
         if len(proposal.task_type) > TASK_TYPE_CHARACTERS_MAX:
             return False
-        return self._following.take(_entry(proposal, decision, self._clock.now()))
+        return self._following.take((proposal, decision, self._clock.now()))
 
     def close(self) -> None:
         """Write the records that wait."""

@@ -56,6 +56,9 @@ def register(cli: typer.Typer, services: Services) -> None:
                     ensure_ascii=False,
                 )
             )
+        elif not check.records and check.holds:
+            typer.echo("The log is empty: nothing was decided here yet, so nothing is proven.")
+            typer.echo("  $ pilothouse verdict AGENT --charter charter.yaml")
         else:
             word = "verified" if check.holds else "TAMPERED"
             typer.echo(
@@ -69,7 +72,9 @@ def register(cli: typer.Typer, services: Services) -> None:
                 typer.echo("  $ pilothouse audit anchor FOLDER-UNDER-OTHER-RIGHTS --outside")
             else:
                 typer.echo(f"  anchored to record {check.anchored:,}")
-        raise typer.Exit(ExitStatus.HOLDS if check.holds else ExitStatus.BREACHED)
+        if not check.holds:
+            raise typer.Exit(ExitStatus.BREACHED)
+        raise typer.Exit(ExitStatus.HOLDS if check.records else ExitStatus.NOT_ENOUGH_EVIDENCE)
 
     @group.command("checkpoint")
     def checkpoint(*, home: Home = None) -> None:

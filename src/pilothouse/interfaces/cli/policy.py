@@ -177,10 +177,13 @@ def register(cli: typer.Typer, services: Services) -> None:
         """Say why a call was allowed, asked about or denied, from its record."""
         with services.open_boundary(load_settings(home=home)) as room:
             found = room.log.records(start=position, limit=1)
+            size = room.log.size()
         record = json.loads(found[0].text) if found else {}
         if record.get("kind") != "call.decided":
             raise UnknownName(
-                f"record {position} is no decision about a call",
+                f"record {position} is no decision about a call: it is {record['kind']}"
+                if record
+                else f"no record {position}; the log has {size}",
                 remedy="List decisions: `pilothouse audit list --kind call.decided`.",
                 subject=str(position),
             )

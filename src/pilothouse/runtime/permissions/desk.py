@@ -98,8 +98,15 @@ class PermissionDesk:
             opening: What the calling service says.
 
         Raises:
-            Denied: The run has a task already; its request cannot be told again.
+            Denied: The run has a task already; its request cannot be told again. Or the requester's name is no text, so that
+                no record could hold it.
         """
+        if not _is_text(opening.requester):
+            raise Denied(
+                "the name of the requester holds half a letter (a lone surrogate)",
+                remedy="Open the task with the name as the identity provider writes it.",
+                subject=opening.run,
+            )
         token = secrets.token_urlsafe(32)
         with self._lock:
             if opening.run in self._tasks:
@@ -297,6 +304,14 @@ class PermissionDesk:
             needs=persons_needed(compiled, looked) if compiled and looked else 1,
             life_s=self._approval_life_s,
         )
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _call_digest(call: ToolCall, context: TaskContext, shown: tuple[ShownArgument, ...], policy: str) -> str:

@@ -64,7 +64,9 @@ def look(compiled: CompiledTool, context: TaskContext, call: ToolCall) -> Looked
             found = tuple("model" if one == "field" else one for one in found)
         if name in call.unread and "model" in found:  # a text of the model's own around what it has not read
             found = (*(one for one in found if one not in ("field", "model")), "field", "model")
-        origins[name] = ValueOrigin(origins=found, source=origin.source, fits=fits)
+        if found is not origin.origins or fits is not origin.fits:
+            origin = ValueOrigin(origins=found, source=origin.source, fits=fits)
+        origins[name] = origin
         if argument.role == "magnitude":
             amounts[name] = _amount(argument, value)
         if argument.role == "payload":

@@ -124,7 +124,8 @@ class TaskContext:
             origin, place = self._origin(argument, member, canonical)
             origins[origin] = None
             source = source or place
-        return ValueOrigin(origins=tuple(sorted(origins, key=_badness)), source=source, fits=fits)
+        found = tuple(origins) if len(origins) == 1 else tuple(sorted(origins, key=_badness))
+        return ValueOrigin(origins=found, source=source, fits=fits)
 
     def names_strangers(self, text: str) -> bool:
         """Whether a payload names an address, account or link that nobody trusted has named."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
+from string import ascii_uppercase
 from typing import Any
 
 from pilothouse.core.charter.policy_types import NUMERIC, scaled, type_name, type_parameter
@@ -48,6 +49,10 @@ QUOTED = re.compile(
 )
 EDGE = "\"'`“”‘’«»()[]{}<>,;:!?"
 """Marks around a word that do not belong to it."""
+
+
+_IBAN_DIGITS = str.maketrans({letter: str(10 + at) for at, letter in enumerate(ascii_uppercase)})
+"""What stands for each letter while the checksum is taken (ISO 13616)."""
 
 
 def clean(text: str) -> str:
@@ -191,7 +196,7 @@ def _iban(text: str) -> str | None:
     packed = text.replace(" ", "").upper()
     if not 15 <= len(packed) <= 34:
         return None
-    digits = "".join(str(int(sign, 36)) for sign in packed[4:] + packed[:4])
+    digits = (packed[4:] + packed[:4]).translate(_IBAN_DIGITS)
     return packed if int(digits) % 97 == 1 else None
 
 

@@ -27,9 +27,7 @@ def check_arguments(tool: GovernedTool, call: ToolCall) -> None:
     Raises:
         ToolError: They do not; nothing was sent.
     """
-    problem = tool.arguments.problem(call.args)
-    if problem is None and tool.contract.input and not _fits(call.args, ARGUMENTS_BYTES_MAX):
-        problem = f"$: larger than {ARGUMENTS_BYTES_MAX} bytes"
+    problem = tool.arguments.problem(call.args) or _flaw(call.args, ARGUMENTS_BYTES_MAX)
     if problem is not None:
         raise ToolError(
             f"{tool.name}: {problem}",
@@ -53,8 +51,7 @@ def accepted_age_s(tool: GovernedTool, result: Any, now: datetime) -> float | No
     Raises:
         ToolError: It breaks the contract, or is older than the contract accepts.
     """
-    problem = None if _fits(result, tool.contract.result_bytes_max) else "$: larger than the contract allows"
-    problem = problem or tool.results.problem(result)
+    problem = _flaw(result, tool.contract.result_bytes_max) or tool.results.problem(result)
     if problem is not None:
         raise ToolError(
             f"{tool.name}: its answer breaks the contract at {problem.split(':')[0]}",
@@ -68,18 +65,14 @@ def accepted_age_s(tool: GovernedTool, result: Any, now: datetime) -> float | No
     return check_freshness(tool.contract.freshness, result, tool=tool.name, now=now)
 
 
-def _fits(value: Any, most: int) -> bool:
-    """Whether a value is small enough; counts texts only as far as it must."""
-    if type(value) is dict:
-        left = most
-        for name, one in value.items():
-            left -= len(name) + (len(one) if type(one) is str else 8)
-            if type(one) in (dict, list, tuple):
-                break
-        else:
-            return left >= 0
+def _flaw(value: Any, most: int) -> str | None:
+    """Return what is wrong with a value whatever its schema says: its size, or a text that no record can hold."""
+    if type(value) is dict and not any(type(one) in (dict, list, tuple) for one in value.values()):
+        left, texts = most, [*value, *(one for one in value.values() if type(one) is str)]
+        left -= sum(map(len, texts)) + 8 * (2 * len(value) - len(texts))
+        return f"$: larger than {most} bytes" if left < 0 else _half_letters(texts)
     left, level = most, [value]
-    while level and left >= 0:
+    while level:
         following: list[Any] = []
         for one in level:
             if isinstance(one, dict):
@@ -88,5 +81,21 @@ def _fits(value: Any, most: int) -> bool:
             elif isinstance(one, list | tuple):
                 following.extend(one)
             left -= len(one) if isinstance(one, str) else 8
+        if left < 0:
+            return f"$: larger than {most} bytes"
+        flaw = _half_letters([one for one in level if isinstance(one, str)])
+        if flaw is not None:
+            return flaw
         level = following
-    return left >= 0
+    return None
+
+
+def _half_letters(texts: list[str]) -> str | None:
+    """JSON can spell half of a pair of UTF-16 signs, which is no letter and which no file can hold."""
+    for one in texts:
+        if not one.isascii():
+            try:
+                one.encode()
+            except UnicodeEncodeError:
+                return "$: a text holds half a letter (a lone surrogate)"
+    return None

@@ -70,6 +70,12 @@ def test_after_something_untrusted_was_shown_content_is_asked_too(boundary):
     assert boundary.desk.decide(call(recipient=IBAN, amount=120.5)).decision == "allow"
 
 
+def test_a_requester_whose_name_no_record_could_hold_opens_nothing(boundary):
+    with pytest.raises(Denied, match="half a letter"):
+        boundary.desk.open_task(opening("Find 7", requester="ana\ud800"))
+    assert boundary.desk.context("r" * 32) is None
+
+
 def test_a_task_that_nobody_opened_reads_and_does_nothing_else(boundary):
     read = boundary.desk.decide(call("erp.find@1", effect="read", task_type="unknown", number="7"))
     pay = boundary.desk.decide(call(task_type="unknown", recipient=IBAN, amount=1.0))

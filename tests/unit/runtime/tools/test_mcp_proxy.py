@@ -16,6 +16,7 @@ from tool_world import Kept
 
 from pilothouse.core.charter.contract import ToolContract
 from pilothouse.errors import UsageError
+from pilothouse.runtime.tools import mcp_upstream
 from pilothouse.runtime.tools.door import Door
 from pilothouse.runtime.tools.governed import GovernedTool
 from pilothouse.runtime.tools.mcp_listing import PAGES_MAX, manifest_of
@@ -32,6 +33,13 @@ OURS = "Look a customer up by id."
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")]
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """A program that is started on a busy machine needs its time; how long it may take is not what is tested here."""
+    monkeypatch.setattr(mcp_upstream, "CONNECT_S", 60.0)
+    monkeypatch.setattr(mcp_upstream, "LIST_S", 60.0)
+
+
 def contract(**terms):
     return ToolContract.model_validate(
         {
@@ -45,7 +53,7 @@ def contract(**terms):
                 "additionalProperties": False,
             },
             "output": {"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"]},
-            "timeout_s": 20.0,
+            "timeout_s": 60.0,
             "attempts": 2,
             "upstream": {"server": "crm", "tool": "find", "manifest_hash": manifest_of(FIND)},
             **terms,
@@ -176,7 +184,7 @@ def test_a_server_that_dies_is_started_again():
     import tempfile  # noqa: PLC0415 - a file that is not there yet
 
     mark = Path(tempfile.mkdtemp()) / "crashed"
-    (first, again), _, _ = run("crashing", work, mark=mark, attempts=1, timeout_s=10.0)
+    (first, again), _, _ = run("crashing", work, mark=mark, attempts=1)
     assert error_of(first)["error"] in ("unavailable", "upstream_bug")
     assert again.structured_content == {"id": "C2"}
 

@@ -16,6 +16,7 @@ from pilothouse.ports.controls import ControlState
 from pilothouse.ports.planted import SHADOW, FaultKind, PlantedFault
 from pilothouse.runtime.resilience.deadline import Deadline, inherited_deadline, under_deadline
 from pilothouse.runtime.tools.door import Door
+from pilothouse.runtime.tools.fitting import ARGUMENTS_BYTES_MAX
 from pilothouse.runtime.tools.guards import OutageGuard
 from pilothouse.runtime.tools.memory_calls import MemoryCalls
 from pilothouse.runtime.tools.pipeline import call_through
@@ -89,6 +90,22 @@ def test_wrong_arguments_are_named_by_their_path_and_nothing_is_sent(make):
     error = failure(make, governed(), script, args={"invoice_id": 7, "queue": "approval"})
     assert (error.kind, error.side_effect, script.calls) == ("invalid_input", "none", 0)
     assert "$.invoice_id" in error.message
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ({"note": "half \ud800"}, "half a letter"),
+        ({"notes": ["whole ü", {"half \udfff": 1}]}, "half a letter"),
+        ({"note": "x" * (ARGUMENTS_BYTES_MAX + 1)}, "larger than"),
+        ({"notes": ["x" * ARGUMENTS_BYTES_MAX]}, "larger than"),
+    ],
+)
+def test_arguments_that_no_record_could_hold_are_sent_nowhere(make, args, said):
+    kept, script = Kept(), Script(OK)
+    error = failure(make, governed(input={"type": "object"}), script, door=Door(observers=(kept,)), args=args)
+    assert (error.kind, script.calls, kept.announced) == ("invalid_input", 0, [])
+    assert said in error.message
 
 
 @pytest.mark.parametrize(
@@ -227,7 +244,10 @@ def test_a_deadline_of_the_caller_is_inherited_by_the_function(make):
     assert 0.5 < seen[0] <= 1.0
 
 
-@pytest.mark.parametrize("answer", [{"ok": "yes"}, {}, "<html>", None, [1]])
+@pytest.mark.parametrize(
+    "answer",
+    [{"ok": "yes"}, {}, "<html>", None, [1], {"ok": True, "text": "\ud800"}, {"ok": True, "a": ["\ud800"]}],
+)
 def test_an_answer_that_breaks_the_contract_never_arrives(make, answer):
     error = failure(make, governed(attempts=1), Script(answer))
     assert error.kind == "contract_violation"
