@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from pilothouse.app import command_tree
 from pilothouse.app.boundary import audit_log, permission_desk
+from pilothouse.errors import UnknownName
 from pilothouse.ledger import permission_book
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ledger.tool_calls import SqlToolCalls
@@ -134,8 +135,9 @@ def test_a_call_is_asked_answered_and_explained(type_in):
     explained = type_in("policy", "explain", str(asked.position))
     assert "asked about" in explained
     assert "✗ document: from model" in explained
-    assert "no record 999; the log has" in type_in("policy", "explain", "999", code=2)
-    assert "it is charter.in_force" in type_in("policy", "explain", "0", code=2)
+    for position, said in (("999", "no record 999; the log has"), ("0", "it is charter.in_force")):
+        with pytest.raises(UnknownName, match=said):
+            CliRunner().invoke(command_tree(), ["policy", "explain", position], catch_exceptions=False)
 
 
 def test_an_empty_log_proves_nothing(type_in, tmp_path):
