@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from pilothouse.core.action.demotion import Act, ActState, Move
@@ -13,6 +14,7 @@ from pilothouse.core.verdict.phases import LOOKS_MAX, NEXT_PHASE, PhaseEvent, ne
 from pilothouse.core.verdict.sentence import person_names
 from pilothouse.core.verdict.verdict import AgentVerdict
 from pilothouse.reports.moments import Moment, moment, span_text
+from pilothouse.reports.rollout_additions import AdditionShown, AdditionStanding, addition_rows
 from pilothouse.reports.rollout_clock import ClockShown, clock_empty, clock_shown
 from pilothouse.reports.rollout_next import (
     Asked,
@@ -106,6 +108,7 @@ class RolloutPage(Page):
         looks: Planned looks taken, in words.
         next_look: Earliest date of the next look, in words.
         approvals: Who has approved and who is asked, in words; empty without an open request.
+        additions: What came into the scope and goes through the phases by itself, and what has joined.
         acts: What verdicts made necessary and still stands, newest first.
         asked: What stands in the way of the next phase, worst first.
         clock: The stability clock, or None.
@@ -121,6 +124,7 @@ class RolloutPage(Page):
     looks: str
     next_look: str
     approvals: str
+    additions: tuple[AdditionShown, ...]
     acts: tuple[ActShown, ...]
     asked: tuple[Asked, ...]
     clock: ClockShown | None
@@ -131,7 +135,14 @@ class RolloutPage(Page):
     may_go_back: bool
 
 
-def build_rollout(charter: Charter, verdict: AgentVerdict, standing: Standing, now: datetime) -> RolloutPage:
+def build_rollout(
+    charter: Charter,
+    verdict: AgentVerdict,
+    standing: Standing,
+    now: datetime,
+    *,
+    additions: Sequence[AdditionStanding] = (),
+) -> RolloutPage:
     """Return the Rollout page of an agent.
 
     Args:
@@ -139,6 +150,7 @@ def build_rollout(charter: Charter, verdict: AgentVerdict, standing: Standing, n
         verdict: Its verdict at the moment.
         standing: What the ledger says about its phases.
         now: The moment, aware UTC.
+        additions: What came into the scope.
     """
     state = standing.state
     target = NEXT_PHASE.get(state.phase)
@@ -162,6 +174,7 @@ def build_rollout(charter: Charter, verdict: AgentVerdict, standing: Standing, n
         looks=f"{len(standing.looks)} of {LOOKS_MAX} planned looks taken",
         next_look="" if target is None else look_words(due, now),
         approvals=approval_words(charter, standing),
+        additions=addition_rows(charter, additions, now),
         acts=tuple(_act(act, lifted, now) for act, lifted in standing.acts),
         asked=asked,
         clock=None if standing.clock is None else clock_shown(standing.clock),

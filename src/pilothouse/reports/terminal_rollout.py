@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pilothouse.reports.rollout import RolloutPage
+from pilothouse.reports.rollout_additions import AdditionShown
 from pilothouse.reports.rollout_clock import ClockShown
 from pilothouse.reports.terminal import head, mark_text, plain_text
 
@@ -31,6 +32,8 @@ def render_rollout(page: RolloutPage, console: Console) -> None:
     for line in (page.approvals, " ".join(part for part in (f"{page.looks}.", page.next_look) if part)):
         if line:
             console.print(Text(plain_text(line, console), style="dim"))
+    for added in page.additions:
+        console.print(_addition(added, console))
     for act in page.acts:
         text = Text(plain_text(f"\n{act.what}", console), style="bold" if act.is_done else "")
         told = f" ({act.incident})" if act.incident else ""
@@ -60,6 +63,19 @@ def render_rollout(page: RolloutPage, console: Console) -> None:
     console.print(
         Text(plain_text(f"\nNext: {page.action.label}: {page.action.command}", console), style="bold")
     )
+
+
+def _addition(one: AdditionShown, console: Console) -> Text:
+    text = Text(plain_text(f"\nComes into the scope: {one.label} ", console), style="bold")
+    text.append(plain_text(f"· {one.phase} since {one.since.absolute}. ", console), style="not bold")
+    if one.mark is not None:
+        text.append(mark_text(one.mark, console))
+        text.append(plain_text(f" {one.word}. ", console), style="not bold")
+    text.append(plain_text(one.sentence, console), style="not bold")
+    for line, style in ((one.looks, "not bold dim"), (one.command, "not bold cyan")):
+        if line:
+            text.append(plain_text(f"\n{line}", console), style=style)
+    return text
 
 
 def _clock(clock: ClockShown, console: Console) -> Text:

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from pilothouse.core.charter.answers import known
@@ -24,9 +24,10 @@ from pilothouse.core.evidence.score import fold_scores
 from pilothouse.core.evidence.task import Task, TaskResult
 from pilothouse.core.evidence.truth import TruthCount, count_truth
 from pilothouse.core.evidence.unix_time import unix_ns
+from pilothouse.core.verdict.apart import conclude_addition, counts_apart, summarise_addition
 from pilothouse.core.verdict.readiness import conclude, verdict_digest, verdict_document
 from pilothouse.core.verdict.rules import LEVEL
-from pilothouse.core.verdict.verdict import AgentVerdict
+from pilothouse.core.verdict.verdict import AdditionVerdict, AgentVerdict
 from pilothouse.errors import UsageError
 from pilothouse.ports.lake import TaskFilter
 from pilothouse.ports.ledger import CharterInForce
@@ -34,7 +35,7 @@ from pilothouse.workflows.accept import rejection_note
 from pilothouse.workflows.agents import NAMES_SHOWN_MAX
 from pilothouse.workflows.docket import decided_items, open_sitting
 from pilothouse.workflows.installation import Installation
-from pilothouse.workflows.phase_log import phase_at
+from pilothouse.workflows.phase_log import additions_of, phase_at
 from pilothouse.workflows.policy_change import widening_note
 from pilothouse.workflows.signing import waivers_of
 from pilothouse.workflows.stability import clock_evidence
@@ -68,6 +69,7 @@ class Assessment:
         truth: Claims against the system of record, by task type, for the judged version and window.
         folded: Records that telemetry was folded into for this verdict; all others stand in the ledger.
         window: The longest window that telemetry was folded over.
+        apart: The verdict about each thing that came into the scope and counts apart, by its label.
     """
 
     charter: Charter
@@ -76,6 +78,7 @@ class Assessment:
     truth: tuple[TruthCount, ...]
     folded: tuple[Evidence, ...]
     window: Window
+    apart: Mapping[str, AgentVerdict] = field(default_factory=dict)
 
 
 def assess(
@@ -123,22 +126,30 @@ def assess(
     folded = (*folded, *traffic.fold_scores(installation, charter, now))
     version = version_in_force(traffic.tasks)
     docket, refused = decided_items(installation, sitting, folded, version=version, level=level)
+    waivers = tuple(one for one in waivers_of(installation.ledger, agent) if one.signed_at <= now)
+    apart = tuple(one for one in additions_of(installation.ledger, agent, at=now) if one.joined_at is None)
     verdict = conclude(
         docket,
         charter,
         now,
         phase=phase_at(installation.ledger, agent, now).phase,
-        waivers=tuple(one for one in waivers_of(installation.ledger, agent) if one.signed_at <= now),
+        waivers=waivers,
         refused=refused,
+        is_elsewhere=counts_apart(apart, charter),
     )
+    by_itself = {
+        one: conclude_addition(docket, charter, now, one, apart=apart, waivers=waivers) for one in apart
+    }
+    additions = tuple(summarise_addition(found, one, charter) for one, found in by_itself.items())
     all_notes = (
         *charter_notes,
         *verdict.notes,
+        *(_apart_note(one) for one in additions),
         *traffic.notes(installation, charter),
         *verifier_notes(record, charter, traffic.outcomes),
         *notes,
     )
-    verdict = verdict.model_copy(update={"notes": tuple(dict.fromkeys(all_notes))})
+    verdict = verdict.model_copy(update={"notes": tuple(dict.fromkeys(all_notes)), "additions": additions})
     if freeze:
         installation.ledger.save_verdict(
             agent=agent,
@@ -154,7 +165,13 @@ def assess(
         truth=traffic.truth(charter, version),
         folded=folded,
         window=traffic.longest,
+        apart={one.label: found for one, found in by_itself.items()},
     )
+
+
+def _apart_note(one: AdditionVerdict) -> str:
+    where = "out of service" if one.phase == "pilot" else f"in phase {one.phase}"
+    return f"Counts apart: {one.label}, {where} since {one.since:%Y-%m-%d}: {one.word}. {one.sentence}"
 
 
 def _charter_at(installation: Installation, agent: str, now: datetime) -> tuple[CharterInForce, list[str]]:

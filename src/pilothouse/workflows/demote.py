@@ -8,32 +8,25 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from pilothouse.core.action.demotion import Act, ActState, Demotion, Move, Standing, plan_demotion
-from pilothouse.core.action.incident import Incident, IncidentEvent
+from pilothouse.core.action.incident import Incident
 from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.verdict.phases import fold_phase
-from pilothouse.core.verdict.verdict import AgentVerdict, Status
-from pilothouse.errors import Conflict
+from pilothouse.core.verdict.verdict import AdditionVerdict, AgentVerdict, Status
 from pilothouse.ports.controls import Pause, Rollback
-from pilothouse.ports.incidents import IncidentChange
 from pilothouse.ports.ledger import CharterInForce
-from pilothouse.ports.work import Job, WorkChange
 from pilothouse.workflows.act_log import ACTOR, read_acts, write_act
 from pilothouse.workflows.alerts import (
-    ATTEMPTS_MAX,
     METRIC_OF_KIND,
     SEVERITY_DEFAULT,
-    Firing,
-    raise_alert,
     rule_for,
 )
 from pilothouse.workflows.control_room import ControlRoom
 from pilothouse.workflows.controls import versions_that_held
+from pilothouse.workflows.demotion_told import tell_of
 from pilothouse.workflows.every_agent import for_every_agent
 from pilothouse.workflows.in_force import charter_of, newest_verdict
-from pilothouse.workflows.paging import incident_key
-from pilothouse.workflows.phase_log import phase_events
+from pilothouse.workflows.phase_log import additions_of, phase_events
 from pilothouse.workflows.phases import demote_phase
 from pilothouse.workflows.work import new_holder
 
@@ -83,11 +76,42 @@ def _act(room: ControlRoom, record: CharterInForce, now: datetime) -> int:
         if act is None or not act.covers(plan):
             _carry_out(room, charter, plan, now, told)
             steps += 1
+    steps += sum(_let_fall(room, charter, verdict, one, now) for one in verdict.additions)
     for name in acts.keys() - {plan.requirement for plan in plans}:
         ended = acts[name].model_copy(update={"state": ActState.ENDED, "at": now})
         write_act(ledger, agent, ended)
         steps += 1
     return steps
+
+
+def _let_fall(
+    room: ControlRoom, charter: Charter, verdict: AgentVerdict, one: AdditionVerdict, now: datetime
+) -> bool:
+    """Take an addition out of service whose own items are breached; the old scope stays where it is.
+
+    There is no grace: it was let in on the word that it can leave again.
+    """
+    ledger, agent, item = room.installation.ledger, charter.agent, one.breach
+    there = next(found for found in additions_of(ledger, agent) if found.label == one.label)
+    is_seen = there.state.since is not None and there.state.since <= verdict.as_of
+    if item is None or not is_seen or there.joined_at is not None:
+        return False
+    fell = demote_phase(ledger, agent, now, to="pilot", actor=ACTOR, reason=item.sentence, addition=there)
+    if fell is None:
+        return False
+    plan = Demotion(
+        move=Move.DEMOTE,
+        requirement=item.requirement,
+        item=item,
+        phase="pilot",
+        version=verdict.version,
+        since=verdict.as_of,
+        due_at=now,
+        sentence=f"{item.sentence} The {one.label} is out of service; the rest of {agent} stays where it is.",
+        remedy=item.remedy,
+    )
+    tell_of(room, charter, plan, f"the {one.label} of {agent} is out of service", now)
+    return True
 
 
 def _verdict(room: ControlRoom, record: CharterInForce) -> AgentVerdict | None:
@@ -159,7 +183,7 @@ def _carry_out(
         what = ""
     same = (plan.move, plan.phase)
     if what and same not in told:
-        told[same] = _tell(room, charter, plan, what, now)
+        told[same] = tell_of(room, charter, plan, what, now)
     incident = told.get(same)
     write_act(
         ledger,
@@ -196,65 +220,3 @@ def _roll_back(room: ControlRoom, agent: str, plan: Demotion, now: datetime) -> 
             )
         )
     return target
-
-
-def _tell(room: ControlRoom, charter: Charter, plan: Demotion, what: str, now: datetime) -> Incident:
-    """Open or continue the incident, write into it what was done, and page the owner beside whoever is on call."""
-    item = plan.item
-    firing = Firing(
-        agent=charter.agent,
-        metric=METRIC_OF_KIND.get(item.kind, plan.requirement),
-        sentence=item.sentence,
-        task_type=item.scope.task_type,
-        traces=item.items,
-        onset=plan.since,
-    )
-    answer = raise_alert(room, firing, now)
-    assert answer.incident is not None  # noqa: S101 - only a warning opens none
-    incident = answer.incident
-    text = f"{what} because of {plan.requirement}. What to do: `{plan.remedy}`."
-    owner = known(charter.owner.person)
-    for attempt in range(ATTEMPTS_MAX):
-        event = IncidentEvent(at=now, kind="loud", actor=ACTOR, text=text)
-        jobs = (
-            () if owner is None else (_page(incident, charter.agent, plan, owner=owner, what=what, now=now),)
-        )
-        try:
-            return room.incidents.change(
-                IncidentChange(incident=incident, events=(event,), work=WorkChange(jobs=jobs))
-            )
-        except Conflict:
-            found = room.incidents.incident(incident.number)
-            if found is None or attempt + 1 == ATTEMPTS_MAX:
-                raise
-            incident = found
-    raise AssertionError  # pragma: no cover - the loop returns or raises
-
-
-def _page(incident: Incident, agent: str, plan: Demotion, *, owner: str, what: str, now: datetime) -> Job:
-    lines = (
-        plan.sentence,
-        f"What to do: {plan.remedy}",
-        f"Where it stands: pilothouse phase status {agent}",
-        f"{incident.name}: pilothouse incident show {incident.number}",
-    )
-    return Job(
-        key=incident_key(
-            incident, "acted", plan.requirement, plan.move.name.lower(), owner, f"{now:%Y%m%dT%H%M%S}"
-        ),
-        action="page",
-        subject=incident.name,
-        document=canonical_json(
-            {
-                "incident": incident.number,
-                "agent": agent,
-                "level": incident.level,
-                "drill": incident.drill,
-                "person": owner,
-                "via": [],
-                "title": f"{what} ({plan.requirement})",
-                "body": "\n".join(lines),
-            }
-        ),
-        run_after=now,
-    )

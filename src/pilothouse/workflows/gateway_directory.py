@@ -32,7 +32,7 @@ from pilothouse.runtime.gateway.policy import (
 )
 from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.launch import stand_in_version, summarize_charter
-from pilothouse.workflows.phase_log import phase_now
+from pilothouse.workflows.phase_log import additions_of, phase_now
 from pilothouse.workflows.routing_in_force import FRESH, THRESHOLD, routed_types, threshold_in_force
 
 __all__ = ["DirectoryCache", "compile_policy", "versions_that_hold"]
@@ -277,7 +277,8 @@ class DirectoryCache:
                 self._known[record.agent] = known_before
             _, charter, compiled = known_before
             policy = self._proven(compiled, charter)
-            reach = reach_of(charter, phase_now(self._ledger, record.agent))
+            additions = additions_of(self._ledger, record.agent)
+            reach = reach_of(charter, phase_now(self._ledger, record.agent), additions)
             found[record.agent] = policy if policy.reach == reach else replace(policy, reach=reach)
         return found
 

@@ -1,18 +1,65 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads what the ledger holds about the phases of an agent; writing is for `phases.py`."""
+"""Reads what the ledger holds about the phases of an agent and of what came into its scope; writing is for `phases.py`."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from datetime import datetime
 
 from pilothouse.core.charter.operations import PhaseName
+from pilothouse.core.verdict.addition import Addition, AdditionEvent, fold_additions
 from pilothouse.core.verdict.phases import PhaseEvent, PhaseState, fold_phase
-from pilothouse.ports.ledger import DECISIONS_MAX, Ledger
+from pilothouse.ports.ledger import DECISIONS_MAX, Decision, Ledger
 
-__all__ = ["LOOKED", "MOVED", "looks_taken", "phase_at", "phase_events", "phase_now"]
+__all__ = [
+    "LOOKED",
+    "MOVED",
+    "additions_of",
+    "kind_for",
+    "looks_taken",
+    "phase_at",
+    "phase_events",
+    "phase_now",
+    "rows_about",
+]
 
 MOVED = "phase.moved"
 LOOKED = "phase.looked"
+
+_ADDED = ".added"
+"""Ends the kinds of rows about additions, so that no row of theirs is taken for one of the agent."""
+
+
+def kind_for(kind: str, *, is_addition: bool) -> str:
+    """Return the kind of the rows about the agent itself, or about additions to its scope.
+
+    Args:
+        kind: For example `MOVED`.
+        is_addition: Whether it is about one of these.
+    """
+    return kind + _ADDED if is_addition else kind
+
+
+def rows_about(ledger: Ledger, agent: str, kind: str, addition: Addition | None) -> Sequence[Decision]:
+    """Return the rows of a kind about the agent itself, or about one addition, newest first.
+
+    Args:
+        ledger: Where they stand.
+        agent: Agent id.
+        kind: For example `MOVED`.
+        addition: The addition, or None for the agent.
+    """
+    rows = ledger.decisions(agent, kind=kind_for(kind, is_addition=addition is not None), limit=DECISIONS_MAX)
+    if addition is None:
+        return rows
+    asked = (str(addition.what), addition.name)
+    return [row for row in rows if _subject(row) == asked]
+
+
+def _subject(row: Decision) -> tuple[str, str]:
+    document = json.loads(row.document)
+    return document["what"], document["name"]
 
 
 def phase_events(ledger: Ledger, agent: str, *, at: datetime | None = None) -> tuple[PhaseEvent, ...]:
@@ -28,9 +75,24 @@ def phase_events(ledger: Ledger, agent: str, *, at: datetime | None = None) -> t
     return tuple(event for event in events if at is None or event.at <= at)
 
 
-def looks_taken(ledger: Ledger, agent: str, state: PhaseState) -> tuple[datetime, ...]:
+def additions_of(ledger: Ledger, agent: str, *, at: datetime | None = None) -> tuple[Addition, ...]:
+    """Return what came into an agent's scope, the first accepted first, also what has joined it since.
+
+    Args:
+        ledger: Where it stands.
+        agent: Agent id.
+        at: Leave out what came later; None for everything.
+    """
+    rows = ledger.decisions(agent, kind=kind_for(MOVED, is_addition=True), limit=DECISIONS_MAX)
+    events = (AdditionEvent.model_validate_json(row.document) for row in rows)
+    return fold_additions(event for event in events if at is None or event.move.at <= at)
+
+
+def looks_taken(
+    ledger: Ledger, agent: str, state: PhaseState, addition: Addition | None = None
+) -> tuple[datetime, ...]:
     """Return when planned looks were taken since the phase in force began, oldest first."""
-    rows = ledger.decisions(agent, kind=LOOKED, limit=DECISIONS_MAX)
+    rows = rows_about(ledger, agent, LOOKED, addition)
     return tuple(row.at for row in reversed(rows) if state.since is None or row.at >= state.since)
 
 

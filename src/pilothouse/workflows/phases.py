@@ -12,12 +12,14 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.charter.operations import PhaseName
 from pilothouse.core.charter.powers import Action, may_act
+from pilothouse.core.verdict.addition import Addition, AdditionEvent, in_scope
 from pilothouse.core.verdict.phases import (
     APPROVAL_MAX_AGE,
     LOOK_LEVEL,
     Answer,
     PhaseEvent,
     PhaseMove,
+    PhaseState,
     Promotion,
     approvers_of,
     fold_phase,
@@ -25,27 +27,33 @@ from pilothouse.core.verdict.phases import (
 )
 from pilothouse.core.verdict.readiness import verdict_digest
 from pilothouse.core.verdict.verdict import AgentVerdict
-from pilothouse.core.verdict.widening import Widening, judge_widening
 from pilothouse.errors import Conflict, Denied, UsageError
-from pilothouse.ports.ledger import DECISIONS_MAX, Ledger
+from pilothouse.ports.ledger import Ledger
+from pilothouse.workflows.additions import verdict_about, write_move
 from pilothouse.workflows.assess import assess
 from pilothouse.workflows.in_force import charter_in_force
 from pilothouse.workflows.installation import Installation
-from pilothouse.workflows.phase_log import LOOKED, MOVED, looks_taken, phase_events
-from pilothouse.workflows.stability import read_clock
+from pilothouse.workflows.phase_log import (
+    LOOKED,
+    MOVED,
+    kind_for,
+    looks_taken,
+    phase_events,
+    phase_now,
+    rows_about,
+)
 
 __all__ = [
     "Approved",
     "approve_phase",
-    "ask_to_widen",
     "demote_phase",
     "open_request",
     "request_phase",
     "roll_back_phase",
+    "stands_for",
 ]
 
 APPROVED = "phase.approved"
-WIDENING = "phase.widening"
 
 _ORDER: tuple[PhaseName, ...] = ("pilot", "1", "2", "3")
 
@@ -85,9 +93,15 @@ class _Request:
 
 
 def request_phase(
-    installation: Installation, agent: str, target: PhaseName, now: datetime, *, actor: str
+    installation: Installation,
+    agent: str,
+    target: PhaseName,
+    now: datetime,
+    *,
+    actor: str,
+    addition: Addition | None = None,
 ) -> Promotion:
-    """Ask whether an agent may enter a phase; a look that is due is spent, whatever it finds.
+    """Ask whether an agent, or an addition to its scope, may enter a phase; a look that is due is spent, whatever it finds.
 
     Args:
         installation: Lake and ledger.
@@ -95,47 +109,82 @@ def request_phase(
         target: The phase asked for.
         now: The moment, aware UTC.
         actor: Who asks, for the record.
+        addition: What came into the scope and asks for itself; None for the agent.
 
     Raises:
         UsageError: No charter is in force.
     """
     ledger = installation.ledger
-    state = fold_phase(phase_events(ledger, agent))
+    state = _state(ledger, agent, addition)
     found = assess(installation, agent, now, freeze=False, level=LOOK_LEVEL)
+    closed = None if addition is None else _not_open(ledger, found.charter, addition, target)
+    if closed is not None:
+        return Promotion(answer=Answer.REFUSED, target=target, sentence=closed)
+    verdict = verdict_about(found, addition)
     answer = judge_promotion(
-        found.charter, found.verdict, state, target, looks=looks_taken(ledger, agent, state)
+        found.charter,
+        verdict,
+        state,
+        target,
+        looks=looks_taken(ledger, agent, state, addition),
+        of="agent" if addition is None else addition.label,
     )
     if answer.look:
         document = {
+            **_subject(addition),
             "target": target,
             "look": answer.look,
             "answer": str(answer.answer),
             "missing": list(answer.missing),
             "waived": list(answer.waived),
-            "verdict": verdict_digest(found.verdict),
+            "verdict": verdict_digest(verdict),
         }
-        ledger.record(kind=LOOKED, agent=agent, at=now, actor=actor, document=canonical_json(document))
+        kind = kind_for(LOOKED, is_addition=addition is not None)
+        ledger.record(kind=kind, agent=agent, at=now, actor=actor, document=canonical_json(document))
     return answer
 
 
-def open_request(ledger: Ledger, agent: str, now: datetime) -> _Request | None:
+def _state(ledger: Ledger, agent: str, addition: Addition | None) -> PhaseState:
+    return fold_phase(phase_events(ledger, agent)) if addition is None else addition.state
+
+
+def _subject(addition: Addition | None) -> dict[str, str]:
+    return {} if addition is None else {"what": str(addition.what), "name": addition.name}
+
+
+def _not_open(ledger: Ledger, charter: Charter, addition: Addition, target: PhaseName) -> str | None:
+    """Return why an addition cannot be asked for at all, or None."""
+    if addition.joined_at is not None:
+        return f"The {addition.label} joined the scope on {addition.joined_at:%Y-%m-%d}; it moves with the agent."
+    if not in_scope(charter, addition.what, addition.name):
+        return f"The charter does not speak of {addition.label} yet: write it there, then `pilothouse check`."
+    here = phase_now(ledger, charter.agent)
+    if _ORDER.index(target) > _ORDER.index(here):
+        return f"The agent itself is in phase {here}, and nothing that came into its scope goes ahead of it."
+    return None
+
+
+def open_request(
+    ledger: Ledger, agent: str, now: datetime, addition: Addition | None = None
+) -> _Request | None:
     """Return the request that approvals would answer, or None.
 
     Args:
         ledger: Where looks and approvals stand.
         agent: Agent id.
         now: The moment; an older request than `APPROVAL_MAX_AGE` is no longer open.
+        addition: What came into the scope and asks for itself; None for the agent.
     """
-    looked = ledger.decisions(agent, kind=LOOKED, limit=1)
+    looked = rows_about(ledger, agent, LOOKED, addition)
     if not looked or now - looked[0].at > APPROVAL_MAX_AGE:
         return None
     document = json.loads(looked[0].document)
     if document["answer"] != Answer.ELIGIBLE:
         return None
-    moved = ledger.decisions(agent, kind=MOVED, limit=1)
+    moved = rows_about(ledger, agent, MOVED, addition)
     if moved and moved[0].sequence > looked[0].sequence:
         return None
-    said = ledger.decisions(agent, kind=APPROVED, limit=DECISIONS_MAX)
+    said = rows_about(ledger, agent, APPROVED, addition)
     by = [row.actor for row in reversed(said) if json.loads(row.document)["request"] == looked[0].sequence]
     return _Request(
         sequence=looked[0].sequence,
@@ -146,7 +195,9 @@ def open_request(ledger: Ledger, agent: str, now: datetime) -> _Request | None:
     )
 
 
-def approve_phase(installation: Installation, agent: str, person: str, now: datetime) -> Approved:
+def approve_phase(
+    installation: Installation, agent: str, person: str, now: datetime, *, addition: Addition | None = None
+) -> Approved:
     """Approve the open request; with the last approval needed the phase is entered.
 
     What held at the look must still hold: evidence that lapsed meanwhile closes the gate again.
@@ -156,13 +207,14 @@ def approve_phase(installation: Installation, agent: str, person: str, now: date
         agent: Agent id.
         person: Who approves, a person id of the charter.
         now: The moment, aware UTC.
+        addition: What came into the scope and asks for itself; None for the agent.
 
     Raises:
         Conflict: No request waits for approval, or the gate does not hold any more.
         Denied: The approval of this person is not the one that is needed.
     """
     ledger = installation.ledger
-    waiting = open_request(ledger, agent, now)
+    waiting = open_request(ledger, agent, now, addition)
     if waiting is None:
         raise Conflict(
             f"no request of {agent!r} waits for an approval",
@@ -171,17 +223,18 @@ def approve_phase(installation: Installation, agent: str, person: str, now: date
         )
     found = assess(installation, agent, now, freeze=True)
     needed = approvers_of(found.charter, waiting.target)
-    principal = _principal(found.charter, person, needed)
+    principal = stands_for(found.charter, person, needed)
     if principal is None:
         raise Denied(
             f"{person!r} cannot approve phase {waiting.target}: it needs {' and '.join(needed) or 'an owner'}",
             remedy="`pilothouse phase status` names who is asked.",
             subject=person,
         )
-    _still_open(found.verdict, waiting)
+    _still_open(verdict_about(found, addition), waiting)
     if principal not in waiting.approved_by:
-        document = canonical_json({"request": waiting.sequence, "target": waiting.target, "by": person})
-        ledger.record(kind=APPROVED, agent=agent, at=now, actor=principal, document=document)
+        document = {**_subject(addition), "request": waiting.sequence, "target": waiting.target, "by": person}
+        kind = kind_for(APPROVED, is_addition=addition is not None)
+        ledger.record(kind=kind, agent=agent, at=now, actor=principal, document=canonical_json(document))
     by = tuple(dict.fromkeys((*waiting.approved_by, principal)))
     missing = tuple(one for one in needed if one not in by)
     if not missing:
@@ -193,7 +246,7 @@ def approve_phase(installation: Installation, agent: str, person: str, now: date
             reason=f"The gate of phase {waiting.target} held and was approved.",
             verdict_digest=waiting.verdict_digest,
         )
-        _move(ledger, agent, event)
+        _move(ledger, agent, event, addition)
     return Approved(target=waiting.target, approved_by=by, waiting_for=missing)
 
 
@@ -205,8 +258,9 @@ def roll_back_phase(
     person: str,
     reason: str,
     to: PhaseName | None = None,
+    addition: Addition | None = None,
 ) -> PhaseEvent:
-    """Take an agent back to an earlier phase, or begin the present one anew.
+    """Take an agent, or an addition to its scope, back to an earlier phase, or begin the present one anew.
 
     Args:
         installation: Lake and ledger.
@@ -215,9 +269,10 @@ def roll_back_phase(
         person: Who does it: whoever may operate the agent.
         reason: Why, in one sentence.
         to: The phase; None for the one before.
+        addition: What came into the scope; None for the agent.
 
     Raises:
-        UsageError: No charter is in force, or the phase lies ahead.
+        UsageError: No charter is in force, the phase lies ahead, or the addition is part of the old scope by now.
         Denied: This person may not.
     """
     ledger = installation.ledger
@@ -228,7 +283,13 @@ def roll_back_phase(
             remedy="The owner, whoever answers for incidents, and operations may: `pilothouse phase rollback --as PERSON`.",
             subject=person,
         )
-    state = fold_phase(phase_events(ledger, agent))
+    if addition is not None and addition.joined_at is not None:
+        raise UsageError(
+            f"the {addition.label} joined the scope on {addition.joined_at:%Y-%m-%d}",
+            remedy=f"It moves with the agent: `pilothouse phase rollback {agent} --as PERSON --reason WHY`.",
+            subject=addition.name,
+        )
+    state = _state(ledger, agent, addition)
     here = _ORDER.index(state.phase)
     target = _ORDER[max(0, here - 1)] if to is None else to
     if _ORDER.index(target) > here:
@@ -238,40 +299,19 @@ def roll_back_phase(
             subject=agent,
         )
     event = PhaseEvent(move=PhaseMove.ROLLED_BACK, phase=target, at=now, by=(person,), reason=reason)
-    _move(ledger, agent, event)
+    _move(ledger, agent, event, addition)
     return event
 
 
-def ask_to_widen(installation: Installation, agent: str, what: str, now: datetime, *, actor: str) -> Widening:
-    """Ask whether the scope may be widened by a task type, a tool or a group of users; the answer is recorded.
-
-    Args:
-        installation: Lake and ledger.
-        agent: Agent with a charter in force.
-        what: What would come in, for example `task type refunds`.
-        now: The moment, aware UTC.
-        actor: Who asks.
-
-    Raises:
-        UsageError: No charter is in force.
-    """
-    ledger = installation.ledger
-    found = assess(installation, agent, now, freeze=False)
-    state = fold_phase(phase_events(ledger, agent))
-    answer = judge_widening(found.charter, found.verdict, state, read_clock(ledger, found.charter, now))
-    document = {
-        "what": what,
-        "allowed": answer.allowed,
-        "earliest": answer.earliest.isoformat() if answer.earliest else None,
-        "missing": list(answer.missing),
-        "verdict": verdict_digest(found.verdict),
-    }
-    ledger.record(kind=WIDENING, agent=agent, at=now, actor=actor, document=canonical_json(document))
-    return answer
-
-
 def demote_phase(
-    ledger: Ledger, agent: str, now: datetime, *, to: PhaseName, actor: str, reason: str
+    ledger: Ledger,
+    agent: str,
+    now: datetime,
+    *,
+    to: PhaseName,
+    actor: str,
+    reason: str,
+    addition: Addition | None = None,
 ) -> PhaseEvent | None:
     """Let a phase fall because of what was measured; None when the agent is there or below already.
 
@@ -282,22 +322,35 @@ def demote_phase(
         to: The phase it falls to.
         actor: The part of the system that decides.
         reason: Why, in one sentence.
+        addition: What came into the scope; None for the agent.
     """
-    state = fold_phase(phase_events(ledger, agent))
+    state = _state(ledger, agent, addition)
     if _ORDER.index(state.phase) <= _ORDER.index(to):
         return None
     event = PhaseEvent(move=PhaseMove.DEMOTED, phase=to, at=now, by=(actor,), reason=reason[:500])
-    _move(ledger, agent, event)
+    _move(ledger, agent, event, addition)
     return event
 
 
-def _move(ledger: Ledger, agent: str, event: PhaseEvent) -> None:
+def _move(ledger: Ledger, agent: str, event: PhaseEvent, addition: Addition | None) -> None:
+    if addition is not None:
+        write_move(ledger, agent, AdditionEvent(what=addition.what, name=addition.name, move=event))
+        return
     document = canonical_json(event.model_dump(mode="json"))
     ledger.record(kind=MOVED, agent=agent, at=event.at, actor=", ".join(event.by), document=document)
 
 
-def _principal(charter: Charter, person: str, needed: Sequence[str]) -> str | None:
-    """Return for whom a person approves: for themselves, or for whom they are declared to stand in."""
+def stands_for(charter: Charter, person: str, needed: Sequence[str]) -> str | None:
+    """Return for whom a person approves: for themselves, or for whom they are declared to stand in.
+
+    Args:
+        charter: The charter in force.
+        person: Who approves.
+        needed: Whose approval is needed.
+
+    Returns:
+        One of `needed`, or None for somebody who stands in for none of them.
+    """
     if person in needed:
         return person
     return next(

@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from pilothouse.core.verdict.phases import approvers_of, fold_phase
+from pilothouse.ports.ledger import Ledger
 from pilothouse.reports.rollout import RolloutPage, build_rollout
+from pilothouse.reports.rollout_additions import AdditionStanding
 from pilothouse.reports.rollout_next import Standing
 from pilothouse.workflows.act_log import StandingAct, shown_acts
 from pilothouse.workflows.assess import Assessment
 from pilothouse.workflows.installation import Installation
-from pilothouse.workflows.phase_log import looks_taken, phase_events
+from pilothouse.workflows.phase_log import additions_of, looks_taken, phase_events
 from pilothouse.workflows.phases import open_request
 from pilothouse.workflows.stability import read_clock
 
@@ -38,7 +42,29 @@ def show_rollout(installation: Installation, found: Assessment) -> RolloutPage:
         clock=read_clock(ledger, found.charter, now),
         acts=tuple((one.act, _lifted(one)) for one in shown_acts(ledger, agent)),
     )
-    return build_rollout(found.charter, found.verdict, standing, now)
+    return build_rollout(
+        found.charter, found.verdict, standing, now, additions=_additions(ledger, found, now)
+    )
+
+
+def _additions(ledger: Ledger, found: Assessment, now: datetime) -> tuple[AdditionStanding, ...]:
+    agent = found.charter.agent
+    verdicts = {one.label: one for one in found.verdict.additions}
+    rows = []
+    for one in additions_of(ledger, agent):
+        waiting = open_request(ledger, agent, now, one)
+        needed = approvers_of(found.charter, waiting.target) if waiting else ()
+        rows.append(
+            AdditionStanding(
+                addition=one,
+                verdict=verdicts.get(one.label) if one.joined_at is None else None,
+                looks=looks_taken(ledger, agent, one.state, one),
+                waiting_for=tuple(
+                    person for person in needed if waiting and person not in waiting.approved_by
+                ),
+            )
+        )
+    return tuple(rows)
 
 
 def _lifted(one: StandingAct) -> str:

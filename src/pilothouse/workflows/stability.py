@@ -14,6 +14,7 @@ from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.evidence import Evidence, Source
 from pilothouse.core.evidence.task import TaskResult
 from pilothouse.core.evidence.unix_time import midnight, unix_ns
+from pilothouse.core.verdict.addition import explained
 from pilothouse.core.verdict.phases import PhaseMove
 from pilothouse.core.verdict.stability import DayRecord, Reset, StabilityClock, StabilityTerms, fold_clock
 from pilothouse.core.verdict.verdict import AgentVerdict, Status
@@ -22,7 +23,7 @@ from pilothouse.ports.ledger import DECISIONS_MAX, CharterInForce, Ledger
 from pilothouse.workflows.every_agent import for_every_agent
 from pilothouse.workflows.in_force import charter_of, newest_verdict
 from pilothouse.workflows.installation import Installation
-from pilothouse.workflows.phase_log import phase_events
+from pilothouse.workflows.phase_log import additions_of, phase_events
 from pilothouse.workflows.reconcile import GAP_KIND, INSTALLATION
 
 __all__ = ["DAY", "clock_evidence", "keep_days", "read_clock", "read_days"]
@@ -142,6 +143,7 @@ def _observe(
         *_resets_of_verdicts(verdicts),
         *_resets_of_moves(installation.ledger, charter.agent, start, end),
         *_resets_of_charters(installation.ledger, charter.agent, start, end),
+        *_resets_of_joining(installation.ledger, charter.agent, start, end),
     ]
     return DayRecord(
         day=day,
@@ -242,11 +244,19 @@ def _resets_of_charters(ledger: Ledger, agent: str, start: datetime, end: dateti
     before, after = _charter_before(ledger, agent, start), _charter_before(ledger, agent, end)
     if before is None or after is None or before.digest == after.digest:
         return
-    for change in compare_charters(charter_of(before), charter_of(after)).changes:
+    charter, accepted = charter_of(after), additions_of(ledger, agent, at=end)
+    for change in compare_charters(charter_of(before), charter).changes:
         if change.effect is Effect.LOOSER:
             yield Reset(reason="threshold_loosened", text=f"{change.path} was loosened.")
-        elif change.effect is Effect.WIDER:
+        elif change.effect is Effect.WIDER and not explained(change, accepted, charter):
             yield Reset(reason="scope_change", text=f"{change.path} was widened.")
+
+
+def _resets_of_joining(ledger: Ledger, agent: str, start: datetime, end: datetime) -> Iterator[Reset]:
+    """Yield what became one with the old scope on a day: until then it had counted apart."""
+    for one in additions_of(ledger, agent):
+        if one.joined_at is not None and start <= one.joined_at < end:
+            yield Reset(reason="scope_change", text=f"The {one.label} joined the scope.")
 
 
 def _charter_before(ledger: Ledger, agent: str, moment: datetime) -> CharterInForce | None:

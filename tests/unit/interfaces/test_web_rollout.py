@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 
 import page_site
@@ -10,9 +11,16 @@ import page_world as world
 import pytest
 from starlette.testclient import TestClient
 
+from pilothouse.connectors.charter_file import read_charter_text
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.verdict.addition import AdditionEvent, AdditionKind
+from pilothouse.core.verdict.phases import PhaseEvent, PhaseMove
+from pilothouse.core.verdict.routing import AddedUsers
 from pilothouse.interfaces.web.pages import web_app
 from pilothouse.interfaces.web.rollout import RolloutRoom
-from pilothouse.workflows.phase_log import phase_at
+from pilothouse.workflows.additions import write_move
+from pilothouse.workflows.gateway_directory import DirectoryCache
+from pilothouse.workflows.phase_log import MOVED, phase_at
 from pilothouse.workflows.show import Shows
 
 SAME = {"sec-fetch-site": "same-origin"}
@@ -90,3 +98,46 @@ def test_pages_are_the_same_as_json(site):
         assert record["sentence"]["plain"] in page.text
         assert record["digest"][:12] in page.text
     assert client.get("/agents/nobody/rollout").status_code == 404
+
+
+def test_what_came_into_the_scope_has_forms_of_its_own_and_says_the_same_in_json(site):
+    begun = PhaseEvent(move=PhaseMove.ENTERED, phase="pilot", at=world.NOW, by=("dana",), reason="held")
+    notes = AdditionEvent(what=AdditionKind.TASK_TYPE, name="credit_note", move=begun)
+    write_move(site.ledger, world.AGENT, notes)
+    client = enter(site, "sam")
+    page = client.get(PAGE).text
+    (row,) = client.get(f"{PAGE}.json").json()["additions"]
+    assert (row["label"], row["phase"], row["may_request"]) == (
+        "task type credit_note",
+        "out of service",
+        "1",
+    )
+    for said in (row["label"], row["sentence"], row["looks"], row["command"]):
+        assert said in html.unescape(page)
+    assert '<input type="hidden" name="name" value="credit_note">' in page
+    gone = send(client, "request", phase="1", what="task type", name="credit_note")
+    assert gone.status_code == 303
+    assert send(client, "request", phase="1", what="mood", name="credit_note").status_code == 404
+    assert send(client, "request", phase="1", what="tool", name="credit_note").status_code == 404
+    assert send(enter(site, "dana"), "approve", what="task type", name="credit_note").status_code == 409
+    assert phase_of(site) == "pilot"
+
+
+def test_the_gateway_serves_users_that_came_in_by_the_share_of_their_phase(site):
+    text = world.charter_text().replace("users: [all]", "users: [ap-dept]")
+    charter = Charter.model_validate(read_charter_text(text, file="charter.yaml").value)
+    now = site.clock.now()
+    site.ledger.accept_charter(
+        agent=world.AGENT, digest=charter.digest, text=text, path="charter.yaml", at=now
+    )
+    held = PhaseEvent(move=PhaseMove.ENTERED, phase="3", at=now, by=("dana",), reason="held")
+    site.ledger.record(kind=MOVED, agent=world.AGENT, at=now, actor="dana", document=held.model_dump_json())
+    begun = held.model_copy(update={"phase": "1"})
+    guests = AdditionEvent(what=AdditionKind.USERS, name="guests", move=begun)
+    write_move(site.ledger, world.AGENT, guests)
+    cache = DirectoryCache(site.ledger, site.desk.gateway, now=site.clock.now)
+    cache.refresh()
+    assert cache.last_error == ""
+    reach = cache.directory().policies[world.AGENT].reach
+    assert reach.groups == {"ap-dept"}
+    assert reach.added == (AddedUsers(name="guests", phase="1", share=0.1),)

@@ -10,14 +10,15 @@ from control_rooms import AGENT, NOW
 from evidence_made import V1, everything_holds, without
 
 from pilothouse.core.evidence.task import UNDECLARED_TASK_TYPE, TaskResult
+from pilothouse.core.verdict.addition import AdditionKind
 from pilothouse.core.verdict.phases import PhaseEvent, PhaseMove
 from pilothouse.core.verdict.readiness import decide, verdict_digest, verdict_document
 from pilothouse.testing import example_task
 from pilothouse.workflows.in_force import charter_in_force
 from pilothouse.workflows.phase_log import MOVED
-from pilothouse.workflows.phases import ask_to_widen
 from pilothouse.workflows.rollout_watch import OVERDUE, STALLED, UNDECLARED, watch_rollout
 from pilothouse.workflows.untyped_failures import untyped_failures
+from pilothouse.workflows.widening import ask_to_widen
 
 
 def rules(room):
@@ -104,8 +105,11 @@ def test_a_stall_of_143_days_is_an_incident_however_long_it_lasts(room, clock):
 
 
 def test_a_wider_scope_is_refused_with_the_first_day_and_the_answer_is_recorded(room, clock):
-    answer = ask_to_widen(room.installation, AGENT, "task type refunds", clock(), actor="sam")
+    kind = AdditionKind.TASK_TYPE
+    asked = ask_to_widen(room.installation, AGENT, kind, "refunds", clock(), actor="dana")
+    answer = asked.answer
+    assert not asked.is_open
     assert not answer.allowed
     assert answer.earliest == (NOW + timedelta(weeks=10, days=90)).date()
     (row,) = room.installation.ledger.decisions(AGENT, kind="phase.widening")
-    assert '"what":"task type refunds"' in row.document
+    assert '"name":"refunds"' in row.document

@@ -17,7 +17,14 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from pilothouse.core.charter.operations import PhaseName
 from pilothouse.core.verdict.numbers import day
-from pilothouse.core.verdict.verdict import AgentVerdict, ItemVerdict, Reason, RequirementVerdict, Status
+from pilothouse.core.verdict.verdict import (
+    STOPPING_PARTS,
+    AgentVerdict,
+    ItemVerdict,
+    Reason,
+    RequirementVerdict,
+    Status,
+)
 
 __all__ = ["Act", "ActState", "Demotion", "Move", "Standing", "fold_acts", "plan_demotion"]
 
@@ -32,7 +39,6 @@ PILOT_AFTER: Final = timedelta(days=30)
 
 _SHORT = frozenset({"INT-4", "INT-9"})
 _ROLL_BACK = frozenset({"MON-2", "MON-7", "EVAL-9"})
-_PAUSE_PARTS = ("critical", "bypass")
 _BELOW: dict[str, PhaseName] = {"1": "pilot", "2": "1", "3": "2"}
 
 
@@ -221,7 +227,7 @@ def _breached(
         (
             item
             for item in requirement.items
-            if item.status is Status.BREACHED and (item.scope.part or "").startswith(_PAUSE_PARTS)
+            if item.status is Status.BREACHED and (item.scope.part or "").startswith(STOPPING_PARTS)
         ),
         None,
     )

@@ -183,6 +183,7 @@ def judge_promotion(
     target: PhaseName,
     *,
     looks: Sequence[datetime],
+    of: str = "agent",
 ) -> Promotion:
     """Answer a request to enter the next phase.
 
@@ -192,6 +193,7 @@ def judge_promotion(
         state: The phase in force.
         target: The phase asked for.
         looks: Moments of the looks already taken since the phase began.
+        of: Whose phase it is: the agent's, or that of something that came into its scope.
 
     Returns:
         The answer; only `eligible`, `not yet` and `breached` spend a look.
@@ -205,7 +207,7 @@ def judge_promotion(
             answer=Answer.REFUSED,
             target=target,
             overdue_since=overdue,
-            sentence=f"The agent is in {_words(state.phase)}; {there}. Phases are passed one by one.",
+            sentence=f"The {of} is in {_words(state.phase)}; {there}. Phases are passed one by one.",
         )
     if len(looks) >= LOOKS_MAX:
         return Promotion(
@@ -213,7 +215,7 @@ def judge_promotion(
             target=target,
             overdue_since=overdue,
             sentence=f"All {LOOKS_MAX} planned looks at this gate were taken. Another would find luck, not proof: "
-            f"`pilothouse phase rollback {charter.agent}` starts the phase anew.",
+            f"`pilothouse phase rollback {charter.agent} --to {state.phase}` starts the phase anew.",
         )
     due = next_look_at(charter, state, looks)
     if due is not None and now < due:

@@ -4,242 +4,37 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from operator import is_
 
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.charter.operations import PhaseName
 from pilothouse.core.evidence.admission import admit_evidence
-from pilothouse.core.evidence.evidence import Evidence, Scope
-from pilothouse.core.verdict.declared import Objection, objections
-from pilothouse.core.verdict.docket import Docket, judge_all
-from pilothouse.core.verdict.expansion import PHASES_JUDGED, people_for
-from pilothouse.core.verdict.framework import DOMAINS, FRAMEWORK
-from pilothouse.core.verdict.requirement import Requirement
-from pilothouse.core.verdict.rules import LEVEL
-from pilothouse.core.verdict.ruling import Judged, severity_key
-from pilothouse.core.verdict.sentence import first_sentence, person_names
-from pilothouse.core.verdict.verdict import (
-    AgentVerdict,
-    DomainVerdict,
-    GateVerdict,
-    ItemVerdict,
-    Reason,
-    RequirementVerdict,
-    Status,
-    worst_status,
+from pilothouse.core.evidence.evidence import Evidence
+from pilothouse.core.verdict.deciding import (
+    NUMBERED,
+    Before,
+    Decided,
+    PhaseItems,
+    decide_all,
+    domain_verdict,
+    gate_verdict,
+    needed_by,
+    word_of,
 )
-from pilothouse.core.verdict.waiver import Waiver, waiver_in_force
+from pilothouse.core.verdict.declared import objections
+from pilothouse.core.verdict.docket import Docket, judge_all
+from pilothouse.core.verdict.expansion import PHASES_JUDGED
+from pilothouse.core.verdict.framework import DOMAINS
+from pilothouse.core.verdict.rules import LEVEL
+from pilothouse.core.verdict.ruling import severity_key
+from pilothouse.core.verdict.sentence import first_sentence, person_names
+from pilothouse.core.verdict.verdict import AgentVerdict, ItemVerdict, Status
+from pilothouse.core.verdict.waiver import Waiver
 from pilothouse.errors import ExitStatus
 
 __all__ = ["conclude", "decide", "exit_status", "verdict_digest", "verdict_document"]
-
-_NUMBERED = ("1", "2", "3")
-
-_WORDS = {
-    Status.BREACHED: "NO-GO",
-    Status.NO_EVIDENCE: "NOT ENOUGH EVIDENCE",
-    Status.AT_RISK: "GO WITH CONDITIONS",
-    Status.HOLDS: "GO",
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Decided:
-    """A requirement with what its order among others rests on."""
-
-    verdict: RequirementVerdict
-    judged: Judged
-
-
-def _worst_first(judged: Iterable[Judged]) -> list[Judged]:
-    return sorted(judged, key=severity_key)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Sitting:
-    """One phase at one moment.
-
-    Attributes:
-        charter: The charter in force.
-        now: The moment.
-        version: Version that is judged.
-        waivers: Every waiver ever signed.
-        objections: What the charter says against itself.
-        judged: Items of each requirement.
-    """
-
-    charter: Charter
-    now: datetime
-    version: str | None
-    waivers: tuple[Waiver, ...]
-    objections: tuple[Objection, ...]
-    judged: Mapping[str, list[Judged]]
-
-
-def _nothing_asked(requirement: Requirement, charter: Charter) -> Judged:
-    item = ItemVerdict(
-        requirement=requirement.id,
-        scope=Scope(),
-        status=Status.NO_EVIDENCE,
-        reason=Reason.MISSING,
-        rule=requirement.asks,
-        sentence="The charter declares nothing that this speaks of, so no gate asks for it.",
-        remedy="pilothouse check",
-        who=people_for(requirement, charter, {}),
-    )
-    return Judged(item=item, share_lost=0.0, oldest=None, higher_is_better=None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Before:
-    """A requirement as the phase before asks for it; equal parts make an equal decision.
-
-    Attributes:
-        judged: Its items, as they were judged.
-        said: What the charter says against it.
-        of: Decisions of the requirements that it is made of.
-        decided: What came of them.
-    """
-
-    judged: list[Judged]
-    said: list[Objection]
-    of: list[Judged]
-    decided: _Decided
-
-    def is_like(self, judged: list[Judged], said: list[Objection], of: list[Judged]) -> bool:
-        """Whether nothing is asked that was not asked before; items are judged once, so they are the same objects."""
-        return (
-            said == self.said
-            and len(judged) == len(self.judged)
-            and len(of) == len(self.of)
-            and all(map(is_, judged, self.judged))
-            and all(map(is_, of, self.of))
-        )
-
-
-def _objected(objection: Objection, requirement: Requirement, charter: Charter) -> Judged:
-    """Return the item for a breach that the charter itself declares."""
-    item = ItemVerdict(
-        requirement=requirement.id,
-        scope=Scope(part="declared"),
-        status=Status.BREACHED,
-        rule=objection.rule,
-        sentence=objection.sentence,
-        basis=None,
-        source="charter",
-        remedy=objection.remedy,
-        who=people_for(requirement, charter, {}),
-    )
-    return Judged(item=item, share_lost=1.0, oldest=None, higher_is_better=None)
-
-
-def _decide_one(
-    requirement: Requirement, sitting: _Sitting, decided: Mapping[str, _Decided], before: dict[str, _Before]
-) -> _Decided:
-    judged = sitting.judged[requirement.id]
-    said = [one for one in sitting.objections if one.requirement == requirement.id]
-    of = [decided[name].judged for name in requirement.of]
-    known = before.get(requirement.id)
-    if known is not None and known.is_like(judged, said, of):
-        return known.decided
-    items = _with_objections(requirement, sitting.charter, judged, said) if judged or of else []
-    found = _decide_anew(requirement, sitting, [*items, *of])
-    before[requirement.id] = _Before(judged=judged, said=said, of=of, decided=found)
-    return found
-
-
-def _with_objections(
-    requirement: Requirement, charter: Charter, judged: Sequence[Judged], said: Sequence[Objection]
-) -> list[Judged]:
-    """Return the items with the charter's warnings, and an item for each breach that it declares."""
-    breaches = [_objected(one, requirement, charter) for one in said if one.breaches]
-    return [*(found.warned(said) for found in judged), *breaches]
-
-
-def _decide_anew(requirement: Requirement, sitting: _Sitting, items: Sequence[Judged]) -> _Decided:
-    asked = bool(items)
-    ordered = _worst_first(items) or [_nothing_asked(requirement, sitting.charter)]
-    deciding = ordered[0]
-    mark = waiver_in_force(
-        sitting.waivers,
-        [found.item for found in ordered],
-        requirement.id,
-        sitting.charter,
-        now=sitting.now,
-        version=sitting.version,
-        higher_is_better=deciding.higher_is_better,
-    )
-    return _Decided(
-        verdict=RequirementVerdict(
-            requirement=requirement.id,
-            domain=requirement.domain,
-            statement=requirement.statement,
-            gates=requirement.gates if asked else (),
-            status=deciding.item.status,
-            reason=deciding.item.reason,
-            deciding=deciding.item,
-            items=tuple(found.item for found in ordered),
-            waiver=mark,
-        ),
-        judged=deciding,
-    )
-
-
-def _decide_all(sitting: _Sitting, before: dict[str, _Before]) -> dict[str, _Decided]:
-    decided: dict[str, _Decided] = {}
-    for requirement in FRAMEWORK:
-        decided[requirement.id] = _decide_one(requirement, sitting, decided, before)
-    return decided
-
-
-def _needed_by(gate: str, decided: Mapping[str, _Decided]) -> list[_Decided]:
-    """Return what a gate asks for: a numbered gate includes those before it."""
-    wanted = set(_NUMBERED[: int(gate)]) if gate in _NUMBERED else {gate}
-    return [one for one in decided.values() if wanted & set(one.verdict.gates)]
-
-
-def _gate_verdict(gate: str, decided: Mapping[str, _Decided]) -> GateVerdict:
-    needed = _needed_by(gate, decided)
-    ids = {
-        status: tuple(one.verdict.requirement for one in needed if one.verdict.status is status)
-        for status in Status
-    }
-    worst = min(needed, key=lambda one: severity_key(one.judged))
-    return GateVerdict(
-        gate=gate,
-        status=worst_status(tuple(one.verdict.status for one in needed)),
-        reason=worst.verdict.reason,
-        worst=worst.verdict.requirement,
-        breached=ids[Status.BREACHED],
-        no_evidence=ids[Status.NO_EVIDENCE],
-        at_risk=ids[Status.AT_RISK],
-        holds=ids[Status.HOLDS],
-    )
-
-
-def _domain_verdict(domain: str, gate: str, decided: Mapping[str, _Decided]) -> DomainVerdict:
-    needed = [one for one in _needed_by(gate, decided) if one.verdict.domain == domain]
-    worst = min(needed, key=lambda one: severity_key(one.judged))
-    return DomainVerdict(
-        domain=domain,
-        title=DOMAINS[domain],
-        status=worst.verdict.status,
-        reason=worst.verdict.reason,
-        worst=worst.verdict.requirement,
-    )
-
-
-def _word(needed: Sequence[_Decided]) -> str:
-    """Return the word of the decision: what is waived opens a gate, with conditions."""
-    unwaived = [one.verdict.status for one in needed if one.verdict.waiver is None]
-    worst = worst_status((*unwaived, Status.HOLDS))
-    if worst is Status.HOLDS and len(unwaived) < len(needed):
-        worst = Status.AT_RISK
-    return _WORDS[worst]
 
 
 def decide(
@@ -284,6 +79,8 @@ def conclude(
     phase: PhaseName = "pilot",
     waivers: tuple[Waiver, ...] = (),
     refused: tuple[str, ...] = (),
+    is_elsewhere: Callable[[ItemVerdict], bool] | None = None,
+    is_always_asked: Callable[[ItemVerdict], bool] | None = None,
 ) -> AgentVerdict:
     """Return the verdict at a moment from items that are decided.
 
@@ -294,6 +91,8 @@ def conclude(
         phase: Phase the agent is in.
         waivers: Signed permissions.
         refused: Why records could not count.
+        is_elsewhere: Tells items that another verdict speaks of; None where this one speaks of all.
+        is_always_asked: Tells items of phase 3 that this verdict asks for in every phase; None for none.
 
     Returns:
         The same verdict, to its bytes, as `decide` gives on all records at this moment.
@@ -301,22 +100,34 @@ def conclude(
     inner: PhaseName = "1" if phase == "pilot" else phase
     following: PhaseName | None = {"pilot": "1", "1": "2", "2": "3"}.get(phase)  # type: ignore[assignment]  # values are phases
     judged = [ruling.at(now) for ruling in docket.rulings]
-    by_phase: dict[str, dict[str, _Decided]] = {}
-    before: dict[str, _Before] = {}
+    elsewhere = (
+        frozenset()
+        if is_elsewhere is None
+        else frozenset(place for place, one in enumerate(judged) if is_elsewhere(one.item))
+    )
+    always = {
+        name: tuple(place for place in own if is_always_asked and is_always_asked(judged[place].item))
+        for name, own in docket.places[PHASES_JUDGED[-1]].items()
+    }
+    by_phase: dict[str, dict[str, Decided]] = {}
+    before: dict[str, Before] = {}
     for scope in dict.fromkeys((inner, *PHASES_JUDGED)):
-        sitting = _Sitting(
+        asked = PhaseItems(
             charter=charter,
             now=now,
             version=docket.in_force.version,
             waivers=waivers,
             objections=objections(charter, now, scope),
-            judged={name: [judged[place] for place in own] for name, own in docket.places[scope].items()},
+            judged={
+                name: [judged[place] for place in _asked(own, always[name]) if place not in elsewhere]
+                for name, own in docket.places[scope].items()
+            },
         )
-        by_phase[scope] = _decide_all(sitting, before)
+        by_phase[scope] = decide_all(asked, before)
     decided = by_phase[inner]
-    order = dict.fromkeys((inner, following or inner, *_NUMBERED, "R", "X"))
-    gates = tuple(_gate_verdict(gate, by_phase.get(gate, decided)) for gate in order)
-    needed = _needed_by(inner, decided)
+    order = dict.fromkeys((inner, following or inner, *NUMBERED, "R", "X"))
+    gates = tuple(gate_verdict(gate, by_phase.get(gate, decided)) for gate in order)
+    needed = needed_by(inner, decided)
     worst = min(needed, key=lambda one: severity_key(one.judged))
     counted = [item for one in needed for item in one.verdict.items if item.status in _STANDING]
     tightest = min(
@@ -341,15 +152,20 @@ def conclude(
             names=person_names(charter),
         ),
         next_gate=following,
-        word=_word(needed),
+        word=word_of(needed),
         next_lapse_at=next_lapse,
         domains=tuple(
-            _domain_verdict(domain, following or inner, by_phase[following or inner]) for domain in DOMAINS
+            domain_verdict(domain, following or inner, by_phase[following or inner]) for domain in DOMAINS
         ),
         gates=gates,
         requirements=tuple(one.verdict for one in decided.values()),
         notes=refused,
     )
+
+
+def _asked(own: tuple[int, ...], always: tuple[int, ...]) -> tuple[int, ...]:
+    """Return what a phase asks for, with what is asked for in every phase, in the order of the docket."""
+    return (*own, *(place for place in always if place not in own))
 
 
 _STANDING = frozenset({Status.HOLDS, Status.AT_RISK})
@@ -371,7 +187,10 @@ def exit_status(verdict: AgentVerdict, *, strict: bool = False) -> ExitStatus:
 
 def verdict_document(verdict: AgentVerdict) -> str:
     """Return the canonical JSON of a verdict: equal verdicts have equal bytes."""
-    return canonical_json(verdict.model_dump(mode="json"))
+    without = (
+        None if verdict.additions else {"additions"}
+    )  # so that a verdict without them is written as it always was
+    return canonical_json(verdict.model_dump(mode="json", exclude=without))
 
 
 def verdict_digest(verdict: AgentVerdict) -> str:

@@ -12,6 +12,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 from pilothouse.core.evidence.evidence import Scope
 
 __all__ = [
+    "STOPPING_PARTS",
+    "AdditionVerdict",
     "AgentVerdict",
     "DomainVerdict",
     "GateVerdict",
@@ -40,6 +42,9 @@ class Reason(StrEnum):
     INSUFFICIENT = "insufficient"
     STALE = "stale"
 
+
+STOPPING_PARTS = ("critical", "bypass")
+"""How the parts of items begin of which a breach stops an agent at once."""
 
 _ORDER = {status: rank for rank, status in enumerate(Status)}
 
@@ -193,6 +198,37 @@ class GateVerdict(_Frozen):
     holds: tuple[str, ...]
 
 
+class AdditionVerdict(_Frozen):
+    """How something stands that came into the scope after phase 3 and counts apart.
+
+    Attributes:
+        what: `task type`, `integration`, `tool` or `users`.
+        name: Its name in the charter.
+        phase: The phase it is in by itself.
+        since: Since when.
+        status: Worst of what its phase asks for, the items of the agent as a whole among them.
+        reason: Reason of the deciding requirement.
+        word: The word of its own decision.
+        sentence: The computed sentence about it.
+        breach: Its worst item that speaks of it alone and is breached, or None.
+    """
+
+    what: str
+    name: str
+    phase: str
+    since: AwareDatetime
+    status: Status
+    reason: Reason | None
+    word: str
+    sentence: str
+    breach: ItemVerdict | None = None
+
+    @property
+    def label(self) -> str:
+        """What it is called, for example `task type refunds`."""
+        return f"{self.what} {self.name}"
+
+
 class AgentVerdict(_Frozen):
     """Everything that holds, does not hold, or is not known about one agent at one moment.
 
@@ -215,6 +251,7 @@ class AgentVerdict(_Frozen):
         gates: The gates, the one that decides `status` first; a gate includes those before it.
         requirements: All requirements, in framework order.
         notes: Warnings about the judgement itself, for example a gap in telemetry.
+        additions: What came into the scope and counts apart; nothing that speaks of it alone decides `status`.
     """
 
     agent: str
@@ -233,3 +270,4 @@ class AgentVerdict(_Frozen):
     gates: tuple[GateVerdict, ...]
     requirements: tuple[RequirementVerdict, ...]
     notes: tuple[str, ...] = ()
+    additions: tuple[AdditionVerdict, ...] = ()

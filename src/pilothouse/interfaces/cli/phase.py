@@ -15,8 +15,11 @@ from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
+    from pilothouse.core.verdict.addition import Addition, AdditionKind
     from pilothouse.core.verdict.phases import Promotion
     from pilothouse.interfaces.cli.services import Services
+    from pilothouse.workflows.installation import Installation
+    from pilothouse.workflows.widening import Widened
 
 __all__ = ["register"]
 
@@ -24,6 +27,11 @@ Agent = Annotated[str | None, typer.Argument(help="Agent id; may be left out whi
 Person = Annotated[
     str, typer.Option("--as", metavar="PERSON", help="Who you are: a person id of the charter.")
 ]
+
+TaskType = Annotated[str, typer.Option("--task-type", metavar="NAME", help="A task type that comes in.")]
+System = Annotated[str, typer.Option("--integration", metavar="NAME", help="An integration that comes in.")]
+Tool = Annotated[str, typer.Option("--tool", metavar="NAME@N", help="A tool that comes in.")]
+Users = Annotated[str, typer.Option("--users", metavar="GROUP", help="A group of users that comes in.")]
 
 
 class _Target(StrEnum):
@@ -71,14 +79,22 @@ def register(cli: typer.Typer, services: Services) -> None:
         target: Annotated[_Target, typer.Argument(help="The phase to enter.")],
         agent: Agent = None,
         *,
+        task_type: TaskType = "",
+        integration: System = "",
+        tool: Tool = "",
+        users: Users = "",
         person: Person = "",
         home: Home = None,
         as_json: AsJson = False,
     ) -> None:
-        """Take a planned look at the gate: exit 0 it is open, 1 breached, 3 not enough evidence or too early."""
+        """Take a planned look at the gate: exit 0 it is open, 1 breached, 3 not enough evidence or too early.
+
+        With one of --task-type, --integration, --tool and --users: the gate of what came into the scope, by itself.
+        """
         from pilothouse.workflows.agents import choose_agent
         from pilothouse.workflows.phases import request_phase
 
+        said = _said(task_type=task_type, integration=integration, tool=tool, users=users)
         with services.open_installation(load_settings(home=home)) as installation:
             chosen = choose_agent(installation, agent)
             answer = request_phase(
@@ -87,23 +103,36 @@ def register(cli: typer.Typer, services: Services) -> None:
                 target.value,
                 services.clock.now(),
                 actor=person or "pilothouse phase request",
+                addition=_found(installation, chosen, said),
             )
         _say(answer, chosen, as_json=as_json)
         raise typer.Exit(int(_exit_status(answer)))
 
     @group.command("approve")
-    def approve(agent: Agent = None, *, person: Person, home: Home = None) -> None:
+    def approve(
+        agent: Agent = None,
+        *,
+        person: Person,
+        task_type: TaskType = "",
+        integration: System = "",
+        tool: Tool = "",
+        users: Users = "",
+        home: Home = None,
+    ) -> None:
         """Approve the request that waits; with the last approval needed the phase is entered."""
         from pilothouse.workflows.agents import choose_agent
         from pilothouse.workflows.phases import approve_phase
 
+        said = _said(task_type=task_type, integration=integration, tool=tool, users=users)
         with services.open_installation(load_settings(home=home)) as installation:
             chosen = choose_agent(installation, agent)
-            done = approve_phase(installation, chosen, person, services.clock.now())
+            addition = _found(installation, chosen, said)
+            done = approve_phase(installation, chosen, person, services.clock.now(), addition=addition)
+        whose = chosen if addition is None else f"The {addition.label} of {chosen}"
         if done.waiting_for:
             typer.echo(f"Approved by {', '.join(done.approved_by)}; waits for {', '.join(done.waiting_for)}.")
         else:
-            typer.echo(f"{chosen} is in phase {done.target}, approved by {', '.join(done.approved_by)}.")
+            typer.echo(f"{whose} is in phase {done.target}, approved by {', '.join(done.approved_by)}.")
 
     @group.command("rollback")
     def rollback(
@@ -112,14 +141,20 @@ def register(cli: typer.Typer, services: Services) -> None:
         person: Person,
         reason: Annotated[str, typer.Option(help="Why, in one sentence.")],
         to: Annotated[_Earlier | None, typer.Option(help="The phase; default: the one before.")] = None,
+        task_type: TaskType = "",
+        integration: System = "",
+        tool: Tool = "",
+        users: Users = "",
         home: Home = None,
     ) -> None:
         """Take an agent back to an earlier phase, or begin the present one anew; the stable days start again."""
         from pilothouse.workflows.agents import choose_agent
         from pilothouse.workflows.phases import roll_back_phase
 
+        said = _said(task_type=task_type, integration=integration, tool=tool, users=users)
         with services.open_installation(load_settings(home=home)) as installation:
             chosen = choose_agent(installation, agent)
+            addition = _found(installation, chosen, said)
             event = roll_back_phase(
                 installation,
                 chosen,
@@ -127,53 +162,91 @@ def register(cli: typer.Typer, services: Services) -> None:
                 person=person,
                 reason=reason,
                 to=to.value if to else None,
+                addition=addition,
             )
-        typer.echo(f"{chosen} is in {'the pilot' if event.phase == 'pilot' else f'phase {event.phase}'}.")
+        whose = chosen if addition is None else f"The {addition.label} of {chosen}"
+        typer.echo(f"{whose} is in {'the pilot' if event.phase == 'pilot' else f'phase {event.phase}'}.")
 
     @group.command("expand")
     def expand(
         agent: Agent = None,
         *,
-        task_type: Annotated[str, typer.Option(help="Task type that would come in.")] = "",
-        tool: Annotated[str, typer.Option(help="Tool that would come in.")] = "",
-        users: Annotated[str, typer.Option(help="Group of users that would come in.")] = "",
+        task_type: TaskType = "",
+        integration: System = "",
+        tool: Tool = "",
+        users: Users = "",
         person: Person = "",
         home: Home = None,
         as_json: AsJson = False,
     ) -> None:
-        """Ask whether the scope may be widened: exit 0 it may, 3 not yet, with the first day on which it may be asked."""
-        from pilothouse.workflows.agents import choose_agent
-        from pilothouse.workflows.phases import ask_to_widen
+        """Ask for something to come into the scope, before the charter has it: exit 0 it may, 3 not yet, with the first day.
 
-        asked = {"task type": task_type, "tool": tool, "users": users}
-        said = [f"{kind} {name}" for kind, name in asked.items() if name]
-        if len(said) != 1:
+        When it may and the owner asks (--as), it comes in: in phase 1, by itself, and counted apart until it passes phase 3.
+        """
+        from pilothouse.workflows.agents import choose_agent
+        from pilothouse.workflows.widening import ask_to_widen
+
+        said = _said(task_type=task_type, integration=integration, tool=tool, users=users)
+        if said is None:
             raise UsageError(
                 "say one thing that would come in",
                 remedy="For example `pilothouse phase expand --task-type refunds`.",
             )
         with services.open_installation(load_settings(home=home)) as installation:
-            answer = ask_to_widen(
-                installation,
-                choose_agent(installation, agent),
-                said[0],
-                services.clock.now(),
-                actor=person or "pilothouse phase expand",
+            chosen = choose_agent(installation, agent)
+            found = ask_to_widen(
+                installation, chosen, *said, services.clock.now(), actor=person or "pilothouse phase expand"
             )
-        if as_json:
-            record = {
-                "what": said[0],
-                "allowed": answer.allowed,
-                "earliest": answer.earliest.isoformat() if answer.earliest else None,
-                "sentence": answer.sentence,
-                "missing": answer.missing,
-            }
-            typer.echo(json.dumps(record, ensure_ascii=False))
-        else:
-            result_console(wrap=True).print(answer.sentence, markup=False)
-        raise typer.Exit(int(ExitStatus.HOLDS if answer.allowed else ExitStatus.NOT_ENOUGH_EVIDENCE))
+        _say_widened(found, chosen, said, as_json=as_json)
+        allowed = found.answer.allowed
+        raise typer.Exit(int(ExitStatus.HOLDS if allowed else ExitStatus.NOT_ENOUGH_EVIDENCE))
 
     cli.add_typer(group)
+
+
+def _said(**options: str) -> tuple[AdditionKind, str] | None:
+    """Return the one thing that options name, or None."""
+    from pilothouse.core.verdict.addition import AdditionKind
+
+    named = [(AdditionKind(option.replace("_", " ")), name) for option, name in options.items() if name]
+    if len(named) > 1:
+        raise UsageError(
+            "only one thing comes in at a time", remedy="Leave all but one of the options out, and ask again."
+        )
+    return named[0] if named else None
+
+
+def _found(installation: Installation, agent: str, said: tuple[AdditionKind, str] | None) -> Addition | None:
+    from pilothouse.workflows.additions import find_addition
+
+    return None if said is None else find_addition(installation.ledger, agent, *said)
+
+
+def _say_widened(found: Widened, agent: str, said: tuple[AdditionKind, str], *, as_json: bool) -> None:
+    what, name = said
+    answer = found.answer
+    if as_json:
+        record = {
+            "what": what,
+            "name": name,
+            "allowed": answer.allowed,
+            "is_open": found.is_open,
+            "waits_for": found.waits_for,
+            "earliest": answer.earliest.isoformat() if answer.earliest else None,
+            "sentence": answer.sentence,
+            "missing": answer.missing,
+        }
+        typer.echo(json.dumps(record, ensure_ascii=False))
+        return
+    console = result_console(wrap=True)
+    console.print(answer.sentence, markup=False)
+    option = f"--{what.replace(' ', '-')} {name}"
+    if found.is_open:
+        text = f"The {what} {name} is in phase 1 by itself: write it into the charter, then `pilothouse phase status {agent}`."
+        console.print(text, markup=False)
+    elif answer.allowed:
+        for person in found.waits_for:
+            console.print(f"  pilothouse phase expand {agent} {option} --as {person}", markup=False)
 
 
 def _say(answer: Promotion, agent: str, *, as_json: bool) -> None:

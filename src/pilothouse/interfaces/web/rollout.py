@@ -11,12 +11,14 @@ from starlette.responses import Response
 
 from pilothouse.core.charter.operations import PhaseName
 from pilothouse.core.charter.powers import Action
+from pilothouse.core.verdict.addition import Addition, AdditionKind
 from pilothouse.errors import UnknownName, UsageError
 from pilothouse.interfaces.web.forms import REASON_MAX
 from pilothouse.interfaces.web.frame import Frame
 from pilothouse.interfaces.web.routing import PageRoute, Visit, page_at, see_other
 from pilothouse.reports.foreign import foreign_line
 from pilothouse.reports.view_models import Page
+from pilothouse.workflows.additions import find_addition
 from pilothouse.workflows.agents import choose_agent
 from pilothouse.workflows.assess import Assessment
 from pilothouse.workflows.installation import Installation
@@ -102,12 +104,29 @@ class RolloutRoom:
             _phase(visit.form.get("phase", "")),
             self._installation.clock.now(),
             actor=visit.person.person(agent),
+            addition=self._addition(visit, agent),
         )
         return self._to_page(agent)
 
+    def _addition(self, visit: Visit, agent: str) -> Addition | None:
+        """Return what a form asks for beside the agent itself, or None."""
+        what, name = visit.form.get("what", ""), visit.form.get("name", "")
+        if not what:
+            return None
+        kinds = list(AdditionKind)
+        if what not in kinds:
+            raise UnknownName.among("kind of addition", what, kinds, remedy="Use the form of the page.")
+        return find_addition(self._installation.ledger, agent, AdditionKind(what), name)
+
     def _approve(self, visit: Visit) -> Response:
         agent = self._agent(visit)
-        approve_phase(self._installation, agent, visit.person.person(agent), self._installation.clock.now())
+        approve_phase(
+            self._installation,
+            agent,
+            visit.person.person(agent),
+            self._installation.clock.now(),
+            addition=self._addition(visit, agent),
+        )
         return self._to_page(agent)
 
     def _back(self, visit: Visit) -> Response:

@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from evidence_made import edited_charter, load_charter
 
 from pilothouse.connectors.charter_file import read_charter_text
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.verdict.addition import Addition, AdditionKind
+from pilothouse.core.verdict.phases import PhaseState
 from pilothouse.core.verdict.routing import Reach, reach_of
 
 SUBJECTS = [f"supplier-{number}" for number in range(4_000)]
@@ -56,6 +60,34 @@ def test_a_charter_without_that_phase_leaves_nobody_out():
     phases = {name: terms for name, terms in load_charter().phases.items() if name != "2"}
     found = reach_of(load_charter().model_copy(update={"phases": phases}), "2")
     assert (found.share, found.groups) == (None, None)
+
+
+def test_users_that_came_into_the_scope_have_the_share_of_their_own_phase():
+    charter = charter_with(("users: [all]", "users: [ap-dept, ap-team-b]"))
+    names = [f"supplier-{number}" for number in range(400)]
+
+    def served_of(phase, groups, joined_at=None, name="ap-team-b"):
+        state = PhaseState(phase=phase, since=None)
+        came = Addition(what=AdditionKind.USERS, name=name, state=state, joined_at=joined_at)
+        other = Addition(what=AdditionKind.TASK_TYPE, name="refunds", state=state)
+        reach = reach_of(charter, "3", [came, other])
+        return {one for one in names if reach.refusal_of(one, groups) is None}, reach
+
+    few, reach = served_of("1", ["ap-team-b"])
+    half, _ = served_of("2", ["ap-team-b"])
+    assert 0.04 < len(few) / 400 < 0.16
+    assert few < half < set(names)
+    left = next(one for one in names if one not in few)
+    assert reach.refusal_of(left, ["ap-team-b"]) == (
+        "ap-invoice-triage serves 10 % of the users ap-team-b in phase 1, and this is not one of them"
+    )
+    assert served_of("1", ["ap-dept"])[0] == set(names), "the old scope stays where it is"
+    assert served_of("1", ["ap-dept", "ap-team-b"])[0] == set(names)
+    out, gone = served_of("pilot", ["ap-team-b"])
+    assert (out, gone.refusal_of(left, ["ap-team-b"])) == (set(), "ap-invoice-triage does not serve the users ap-team-b yet")  # fmt: skip
+    assert served_of("1", ["guests"])[0] == set()
+    assert served_of("3", ["ap-team-b"], joined_at=datetime(2026, 11, 20, tzinfo=UTC))[0] == set(names)
+    assert served_of("1", ["guests"], name="all")[0] == few, "everybody is a group as well"
 
 
 def test_who_is_in_none_of_the_groups_keeps_the_incumbent():
