@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
+from pilothouse.ports.watch import WatchReading, WatchStep
 from pilothouse.workflows.label_rates import BURST
-from simulation.watch_worlds import AGENT, QUALITY, SE, SP, simulation
+from pilothouse.workflows.watch_effects import settle_all
+from simulation.watch_worlds import AGENT, FIRST, QUALITY, SE, SP, TYPE, simulation
 
 pytestmark = pytest.mark.slow
 
@@ -29,3 +32,38 @@ def test_a_fall_of_ten_points_is_found_in_days_and_nothing_before_it(tmp_path):
         drop = [one.passed for one in ledger.evidence(AGENT) if one.kind == "quality_drop"]
         assert drop[-1] is False
         assert all(drop[:-2])
+
+
+def test_a_false_warning_of_another_detector_does_not_take_the_labels_of_the_judges(tmp_path):
+    with simulation(tmp_path, seed=3) as agent:
+        store, ledger = agent.watch.room.watch, agent.watch.room.installation.ledger
+
+        def warn(detector, task_type, day):
+            document = {"n": 300, "good": 240, "labels": 60, "sentence": f"{detector} of {day}"}
+            reading = WatchReading(
+                agent=AGENT, task_type=task_type, detector=detector, day=day, at=at(day), layer="warning",
+                settled=False, document=json.dumps(document),
+            )  # fmt: skip
+            version = store.states(AGENT).get((task_type, detector))
+            step = WatchStep(
+                task_type=task_type, detector=detector, before=version.version if version else 0, document="{}",
+                readings=(reading,),
+            )  # fmt: skip
+            store.advance(AGENT, [step])
+            settle_all(agent.watch, at(day))
+            return {json.loads(one.document)["by"] for one in ledger.decisions(AGENT, kind=BURST)}
+
+        def at(day):
+            return datetime.combine(day + timedelta(days=1), time(1, 5), tzinfo=UTC)
+
+        assert warn("drift", "", FIRST) == {"drift"}
+        assert warn("complaint", TYPE, FIRST + timedelta(days=3)) == {"drift"}, (
+            "those share one burst in 20 days"
+        )
+        assert warn("judge", TYPE, FIRST + timedelta(days=5)) == {"drift", "judge"}
+        warn("judge", TYPE, FIRST + timedelta(days=9))
+        bought = [json.loads(one.document) for one in ledger.decisions(AGENT, kind=BURST)]
+        assert [(one["from"], one["to"]) for one in bought] == [
+            ("2026-01-07", "2026-01-16"),
+            ("2026-01-02", "2026-01-11"),
+        ], "and the judge's come once in 20 days too"

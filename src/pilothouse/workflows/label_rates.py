@@ -61,7 +61,7 @@ RATES_READ_MAX = 60
 """Days of rates that are looked through: a label term is days, not months."""
 
 BURSTS_READ_MAX = 50
-"""Bursts that are looked through; there is at most one in 20 days for each task type."""
+"""Bursts that are looked through; there are at most two in 20 days for each task type."""
 
 
 def rates_fixed(ledger: Ledger, agent: str, day: str) -> Mapping[str, Mapping[str, float]] | None:
@@ -241,7 +241,8 @@ def _bursts(ledger: Ledger, agent: str, day: str) -> dict[str, int]:
     for decision in ledger.decisions(agent, kind=BURST, limit=BURSTS_READ_MAX):
         document = json.loads(decision.document)
         if document["from"] <= day <= document["to"]:
-            bought.setdefault(document["task_type"], int(document["labels"]))
+            name = document["task_type"]
+            bought[name] = max(bought.get(name, 0), int(document["labels"]))
     return bought
 
 

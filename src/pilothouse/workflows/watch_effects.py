@@ -55,7 +55,7 @@ def settle_all(watch: WatchRoom, now: datetime) -> Settled:
     """Let every warning and alarm have its effect that has not had it yet.
 
     A kill between effect and mark repeats the effect, which changes nothing: an alert joins its own incident, and a
-    task type has one burst in 20 days.
+    task type has one burst in 20 days by the judge and one by all others.
 
     Args:
         watch: Opened parts.
@@ -105,7 +105,11 @@ def _warn(
     types = [reading.task_type] if reading.task_type else list(charter.task_types)
     if reading.detector == ERRORS:
         types = []  # a failure is known without a label
-    bought = {name: _buy(watch, charter, name, document, now) for name in types if name in charter.task_types}
+    bought = {
+        name: _buy(watch, charter, name, reading.detector, document, now)
+        for name in types
+        if name in charter.task_types
+    }
     said = _sentence(watch, reading, document)
     labels = ", ".join(f"{count} labels a day for {name}" for name, count in bought.items() if count)
     firing = Firing(
@@ -118,15 +122,22 @@ def _warn(
     raise_alert(watch.room, firing, now)
 
 
-def _buy(watch: WatchRoom, charter: Charter, name: str, document: Mapping[str, Any], now: datetime) -> int:
-    """Raise the labels of a task type for some days; none where the system of record is the metric."""
+def _buy(  # noqa: PLR0917 - one purchase
+    watch: WatchRoom, charter: Charter, name: str, detector: str, document: Mapping[str, Any], now: datetime
+) -> int:
+    """Raise the labels of a task type for some days; none where the system of record is the metric.
+
+    The judge's warning is about the very quality that labels tell, and its delay is promised: it has a burst of its own, so that
+    a false warning of another detector does not take its labels.
+    """
     ledger = watch.room.installation.ledger
     if quality_is_outcome(charter, name):
         return 0
     since = (now - timedelta(days=BURST_EVERY_DAYS)).date().isoformat()
     for decision in ledger.decisions(charter.agent, kind=BURST, limit=BURSTS_READ_MAX):
         old = json.loads(decision.document)
-        if old["task_type"] == name and old["from"] > since:
+        same = (old.get("by") == JUDGE) == (detector == JUDGE)
+        if same and old["task_type"] == name and old["from"] > since:
             return 0
     usual = labels_per_day(charter, name, float("inf"))
     labels = int(document.get("labels") or min(BURST_TIMES * usual, capacity_per_day(charter)))
@@ -140,7 +151,13 @@ def _buy(watch: WatchRoom, charter: Charter, name: str, document: Mapping[str, A
         at=now,
         actor="watch",
         document=canonical_json(
-            {"task_type": name, "labels": labels, "from": first.isoformat(), "to": last.isoformat()}
+            {
+                "task_type": name,
+                "labels": labels,
+                "from": first.isoformat(),
+                "to": last.isoformat(),
+                "by": detector,
+            }
         ),
     )
     return labels

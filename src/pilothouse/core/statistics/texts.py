@@ -154,8 +154,8 @@ def text_vectors(reference: Sequence[str], current: Sequence[str]) -> TextVector
     """Hash words and letters of each text into weighted vectors of length 1.
 
     Args:
-        reference: Texts that give the weights of columns.
-        current: Texts weighted in the same way.
+        reference: Texts of the baseline window.
+        current: Texts of the current window; both together give the weights of columns.
 
     Returns:
         Words and pairs of words in the first half of the columns, runs of 3 and 4 letters inside words
@@ -163,16 +163,17 @@ def text_vectors(reference: Sequence[str], current: Sequence[str]) -> TextVector
 
     Source:
         Weinberger, Dasgupta, Langford, Smola and Attenberg 2009 (hashing); Salton and Buckley 1988:
-        (1 + ln tf) (ln((1 + R) / (1 + df)) + 1).
+        (1 + ln tf) (ln((1 + N) / (1 + df)) + 1), over the texts of both windows.
 
     Example:
         >>> text_vectors(["pay the invoice"], ["pay", ""]).empty
         1
     """
     counts = _counts([*reference, *current])
-    size = len(reference)
-    df = np.bincount(counts.indices[: counts.indptr[size]], minlength=COLUMNS)
-    idf = np.log((1 + size) / (1 + df)) + 1
+    # Weights of both windows together: by the reference alone, its rare words would weigh less than those of new texts, and
+    # an exchange of texts between windows, which is what a permutation is, would not leave the vectors as they are.
+    df = np.bincount(counts.indices, minlength=COLUMNS)
+    idf = np.log((1 + counts.shape[0]) / (1 + df)) + 1
     weighted = counts.copy()
     weighted.data = (1 + np.log(counts.data)) * idf[counts.indices]
     lengths = np.sqrt(np.add.reduceat(np.append(weighted.data**2, 0.0), counts.indptr[:-1]))
@@ -180,7 +181,7 @@ def text_vectors(reference: Sequence[str], current: Sequence[str]) -> TextVector
     weighted.data /= np.repeat(lengths, np.diff(counts.indptr))
     return TextVectors(
         rows=weighted,
-        reference=size,
+        reference=len(reference),
         cut=sum(len(text) > CHARACTERS_MAX for text in (*reference, *current)),
         empty=int((np.diff(counts.indptr) == 0).sum()),
     )
