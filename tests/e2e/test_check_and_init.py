@@ -113,7 +113,7 @@ def test_a_folder_means_the_charter_in_it(agent, pilothouse):
 
 
 def test_a_warning_exits_1_only_when_strict(agent, pilothouse):
-    (agent / "charter.yaml").write_text(edited(("retires_on: 2027-06-30", "retires_on: 2026-12-31")))
+    (agent / "charter.yaml").write_text(edited(("retires_on: 2032-06-30", "retires_on: 2026-12-31")))
     assert pilothouse("check", cwd=agent)[0] == 0
     code, out, _ = pilothouse("check", "--strict", cwd=agent)
     assert code == 1

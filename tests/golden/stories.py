@@ -29,7 +29,7 @@ from pilothouse.core.verdict.waiver import Waiver
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 NO_OWNER = (
-    "owner:   {person: dana, since: 2026-06-01, term_ends: 2027-12-01, reattest: 90d}",
+    "owner:   {person: dana, since: 2026-06-01, term_ends: 2032-12-01, reattest: 90d}",
     'owner:   {person: "?", since: "?", term_ends: "?", reattest: 90d}',
 )
 FAST = (

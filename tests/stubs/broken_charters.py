@@ -69,7 +69,7 @@ BROKEN = (
     ),
     Broken(
         "no-owner",
-        (("owner:   {person: dana, since: 2026-06-01, term_ends: 2027-12-01, reattest: 90d}\n", ""),),
+        (("owner:   {person: dana, since: 2026-06-01, term_ends: 2032-12-01, reattest: 90d}\n", ""),),
         "apiVersion",
         ("`owner` is missing",),
     ),
@@ -232,7 +232,7 @@ BROKEN = (
     ),
     Broken(
         "retired",
-        (("retires_on: 2027-06-30", "retires_on: 2026-11-01"),),
+        (("retires_on: 2032-06-30", "retires_on: 2026-11-01"),),
         "retires_on",
         ("was retired on 2026-11-01",),
     ),
@@ -470,7 +470,7 @@ BROKEN = (
     Broken("old", (("pilothouse/v1", "pilothouse/v0"),), "apiVersion", ("is read as pilothouse/v1",)),
     Broken(
         "owner-term-short",
-        (("term_ends: 2027-12-01", "term_ends: 2027-02-01"),),
+        (("term_ends: 2032-12-01", "term_ends: 2027-02-01"),),
         "owner:",
         ("ends 2027-02-01, under 6 months",),
     ),
@@ -554,7 +554,7 @@ BROKEN = (
     ),
     Broken(
         "retires-soon",
-        (("retires_on: 2027-06-30", "retires_on: 2026-12-31"),),
+        (("retires_on: 2032-06-30", "retires_on: 2026-12-31"),),
         "retires_on",
         ("retires in 41 days",),
     ),

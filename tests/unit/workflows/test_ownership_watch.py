@@ -111,20 +111,20 @@ def test_an_export_that_is_replaced_is_read_again_and_a_leaver_is_an_incident(ro
 
 
 def test_a_pin_that_retires_warns_before_and_calls_after(room, clock, tmp_path):
-    clock.moment = NOW.replace(year=2027, month=5, day=10)
+    clock.moment = NOW.replace(year=2032, month=5, day=10)
     file = tmp_path / "repository" / "ap-invoice-triage.yaml"
     accept_file(room.installation.ledger, file, clock() - timedelta(days=1), actor="test")
     ledger = room.installation.ledger
     hold_review(ledger, charter_in_force(ledger, AGENT), "sponsor", person="vp", minutes=MINUTES, now=clock())
     assert watch_ownership(room, clock()) == 0
     (warning,) = warnings(room)
-    assert "acme-large-2026-04-12 retires on 2027-06-30" in warning.document
+    assert "acme-large-2026-04-12 retires on 2032-06-30" in warning.document
     assert watch_ownership(room, clock()) == 0
     assert len(warnings(room)) == 1
     clock.move(days=52)
     hold_review(ledger, charter_in_force(ledger, AGENT), "sponsor", person="vp", minutes=MINUTES, now=clock())
     assert watch_ownership(room, clock()) == 1
-    assert "was retired on 2027-06-30" in titles(room)[0]
+    assert "was retired on 2032-06-30" in titles(room)[0]
 
 
 def test_a_server_looks_and_the_page_shows_what_was_noticed_first(room, clock):

@@ -146,7 +146,7 @@ def test_two_entries_of_one_name_are_compared_as_a_whole():
         (("min: 4w, max: 6w", "min: 5w, max: 6w"), {"DATA-5"}),
         (("change: -0.30", "change: -0.35"), {"DATA-9"}),
         (("per_type_min: 60", "per_type_min: 70"), {"EVAL-1", "EVAL-2", "EVAL-3", "EVAL-5"}),
-        (("retires_on: 2027-06-30", "retires_on: 2027-07-30"), set()),
+        (("retires_on: 2032-06-30", "retires_on: 2032-07-30"), set()),
         (('title: "Invoice triage, accounts payable"', "title: Triage"), set()),
     ],
 )  # fmt: skip

@@ -195,7 +195,7 @@ def test_who_is_asked_follows_the_duty_then_the_owner():
         edited(
             ("claim: routed", 'claim: "?"'),
             ("business_unit: finance-operations", 'business_unit: "?"'),
-            ("term_ends: 2027-12-01", 'term_ends: "?"'),
+            ("term_ends: 2032-12-01", 'term_ends: "?"'),
             ("regulations: [gdpr, sox]", 'regulations: "?"'),
         )
     )
@@ -211,7 +211,7 @@ def test_while_nobody_is_named_the_role_is_asked():
     result = check(
         edited(
             (
-                "owner:   {person: dana, since: 2026-06-01, term_ends: 2027-12-01, reattest: 90d}",
+                "owner:   {person: dana, since: 2026-06-01, term_ends: 2032-12-01, reattest: 90d}",
                 'owner: "?"',
             ),
             ("currency: USD", 'currency: "?"'),

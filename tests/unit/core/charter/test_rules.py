@@ -50,7 +50,7 @@ def test_every_finding_comes_in_one_pass():
         ("stability: {days: 90", "stability: {days: 30"),
         ("name: cycle_time_days", "name: sessions"),
         ("cost_of_review: 6", 'cost_of_review: "?"'),
-        ("term_ends: 2027-12-01", "term_ends: 2027-02-01"),
+        ("term_ends: 2032-12-01", "term_ends: 2027-02-01"),
     )
     result = check(text)
     assert [finding.rule for finding in result.of_kind(FindingKind.ERROR)] == [
@@ -292,6 +292,6 @@ def test_a_published_last_day_warns_about_pin_and_judge_and_gives_its_page():
 
 def test_the_earlier_of_the_charters_and_the_published_day_counts():
     later = Retirement(on=date(2027, 6, 1), source="https://acme.example", read_on=date(2026, 11, 1))
-    text = edited(("retires_on: 2027-06-30", "retires_on: 2026-12-31"))
+    text = edited(("retires_on: 2032-06-30", "retires_on: 2026-12-31"))
     result = check(text, facts=replace(FACTS, retirements={"acme-large-2026-04-12": later}))
     assert [found.rule for found in result.findings] == ["retires-soon"]

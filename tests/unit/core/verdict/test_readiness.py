@@ -255,14 +255,14 @@ def test_what_the_charter_says_against_itself_breaches_or_warns(tmp_path):
     manual = charter_with(tmp_path, ("erp: {kind: api, owner: sam", "erp: {kind: manual, owner: sam"))
     found = by_id(verdict(everything_holds(manual, NOW), charter=manual))["INT-6"]
     assert (found.status, found.deciding.source) == ("breached", "charter")
-    short = charter_with(tmp_path, ("term_ends: 2027-12-01", "term_ends: 2027-03-01"))
+    short = charter_with(tmp_path, ("term_ends: 2032-12-01", "term_ends: 2027-03-01"))
     assert by_id(verdict(everything_holds(short, NOW), charter=short))["OWN-1"].status == "breached"
-    retired = charter_with(tmp_path, ("retires_on: 2027-06-30", "retires_on: 2026-11-20"))
+    retired = charter_with(tmp_path, ("retires_on: 2032-06-30", "retires_on: 2026-11-20"))
     assert by_id(verdict(everything_holds(retired, NOW), charter=retired))["EVAL-7"].status == "breached"
-    soon = charter_with(tmp_path, ("retires_on: 2027-06-30", "retires_on: 2026-12-24"))
+    soon = charter_with(tmp_path, ("retires_on: 2032-06-30", "retires_on: 2026-12-24"))
     warned = by_id(verdict(everything_holds(soon, NOW), charter=soon))["EVAL-7"]
     assert (warned.status, "retires on 2026-12-24" in warned.deciding.sentence) == ("at_risk", True)
-    never = charter_with(tmp_path, ("retires_on: 2027-06-30", "retires_on: none"))
+    never = charter_with(tmp_path, ("retires_on: 2032-06-30", "retires_on: none"))
     assert by_id(verdict(everything_holds(never, NOW), charter=never))["EVAL-7"].status == "holds"
 
 
@@ -274,7 +274,7 @@ def test_a_retired_judge_is_a_warning_that_names_the_page_it_stands_on(tmp_path)
 
 
 def test_a_warning_of_the_charter_never_lifts_a_breach(tmp_path):
-    soon = charter_with(tmp_path, ("retires_on: 2027-06-30", "retires_on: 2026-12-24"))
+    soon = charter_with(tmp_path, ("retires_on: 2032-06-30", "retires_on: 2026-12-24"))
     spoilt = replaced(everything_holds(soon, NOW), "served_model", n=2_000, good=1_999)
     assert by_id(verdict(spoilt, charter=soon))["EVAL-7"].status == "breached"
 
