@@ -64,7 +64,7 @@ def test_an_empty_page_says_what_opens_an_incident(client):
 def test_the_list_and_the_page_show_the_sentence_of_the_message_escaped(client, room):
     fire(room)
     listed = client.get("/incidents").text
-    assert "1 incident open, 1 of them in nobody&#39;s hand." in listed
+    assert "1 incident open, 1 of them in nobody&#39;s hands." in listed
     assert "Completion fell to 79 % &lt;script&gt;." in listed
     page = client.get("/incidents/1")
     assert page.status_code == 200
