@@ -154,15 +154,26 @@ def recover(stage: Stage, model: ModelServer, held: str) -> None:
     stage.work("recovery", "production", model, lambda _day: "the version that held, in phase 1")
     stage.chapter("Recovered: the incident is closed, phase 1 goes on")
     day = RECOVERED_DAY
+    _end_incident(stage, day, number, 5.0)
+    stage.verify(day, 5.2)
+    stage.type(day, "report", "residency", AGENT, hour=5.2)
+    stage.type(day, "verdict", AGENT, hour=5.3, expects=None)
+    stage.type(day, "watch", "tick", hour=5.4)
+    late = str(
+        stage.newest_incident()
+    )  # the alarm on what the incident's day claimed, now that its claims are settled
+    stage.type(day, "incident", "acknowledge", late, "--as", "sam", hour=5.5)
+    _end_incident(stage, day, late, 5.6)
+    stage.work("team", "production", model, lambda _day: "phase 1: the mail of one team")
+
+
+def _end_incident(stage: Stage, day: int, number: str, hour: float) -> None:
+    """Resolve and review what the shortcut in the prompt led to."""
     said = "the version that held served for a week"
-    stage.type(day, "incident", "resolve", number, "--as", "sam", "--text", said, hour=5.0)
+    stage.type(day, "incident", "resolve", number, "--as", "sam", "--text", said, hour=hour)
     stage.type(
         day, "incident", "review", number, "--as", "dana", "--cause", "a prompt was released by hand",
         "--impact", "one day of mail of one team, corrected on the same day", "--action",
         "the folder of prompts can be written by the release alone", "--complaint", "none",
-        "--case", "the cases of the release gate hold mail of that day's kind", hour=5.1,
+        "--case", "the cases of the release gate hold mail of that day's kind", hour=hour + 0.1,
     )  # fmt: skip
-    stage.verify(day, 5.2)
-    stage.type(day, "report", "residency", AGENT, hour=5.2)
-    stage.type(day, "verdict", AGENT, hour=5.3, expects=None)
-    stage.work("team", "production", model, lambda _day: "phase 1: the mail of one team")
