@@ -37,5 +37,6 @@ SIMULATIONS = (
     Simulation(16, drift_worlds.simulation_16, 50, 8),
     Simulation(17, decision_worlds.simulation_17, 12, 2),
     Simulation(18, quality_worlds.simulation_18, 600, 200),
+    Simulation(19, decision_worlds.simulation_19, 1, 1),
     Simulation(20, decision_worlds.simulation_20, 12_000, 1_000),
 )

@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Simulations 12, 14, 17 and 20: thresholds, calibration, cost and bounds of means against known truth."""
+"""Simulations 12, 14, 17, 19 and 20: thresholds, calibration, cost and bounds of means against known truth."""
 
 from __future__ import annotations
 
+import csv
+import json
 import math
+import os
+from pathlib import Path
 
 import numpy as np
 from scipy import special
 
 from pilothouse.core.statistics import (
     CostMonitor,
+    StreamAnomaly,
     Threshold,
     choose_threshold,
     fit_calibrator,
@@ -125,6 +130,66 @@ def simulation_17(effort):
         share(17, "cost: +50 % for 12 hours found", np.mean(found), effort, low=0.95),
         level(17, "cost: median hours until then", np.median(delays), effort, around=3, within=2),
     ]
+
+
+NAB_FOLDER = "PILOTHOUSE_NAB"
+
+
+def simulation_19(effort):
+    """The NAB corpus, from a local folder only; empty when there is none."""
+    folder = os.environ.get(NAB_FOLDER)
+    if not folder or effort.fast:
+        return []
+    windows = json.loads((Path(folder) / "labels" / "combined_windows.json").read_text(encoding="utf-8"))
+    scored = []
+    for name, spans in windows.items():
+        with (Path(folder) / "data" / name).open(encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        scores = StreamAnomaly().score([float(row["value"]) for row in rows])
+        scored.append((np.array(scores.scores), nab_windows([row["timestamp"] for row in rows], spans)))
+    return [level(19, "NAB standard profile, our scores", nab_score(scored), effort, low=49.0)]
+
+
+def nab_windows(stamps, spans):
+    order = {stamp[:19]: i for i, stamp in enumerate(stamps)}
+    return [(order[first[:19]], order[last[:19]]) for first, last in spans]
+
+
+def nab_score(files):
+    """NAB's standard profile: one threshold for all files, best on them; 0 is silence, 100 is perfect."""
+    events, total = [], sum(len(windows) for _, windows in files)
+    for file, (scores, windows) in enumerate(files):
+        probation = min(int(0.15 * len(scores)), 750)
+        for i in range(probation, len(scores)):
+            inside = next((w for w, (a, b) in enumerate(windows) if a <= i <= b), None)
+            if inside is not None:
+                a, b = windows[inside]
+                gain, key = _sigmoid(-1 + (i - a) / max(b - a, 1)) / _sigmoid(-1), (file, inside)
+            else:
+                before = [(a, b) for a, b in windows if b < i]
+                gain = (
+                    -0.11
+                    if not before
+                    else 0.11 * _sigmoid((i - before[-1][1]) / max(before[-1][1] - before[-1][0], 1))
+                )
+                key = None
+            events.append((scores[i], gain, key))
+    events.sort(key=lambda event: -event[0])
+    best = value = -float(total)
+    taken: dict[object, float] = {}
+    for index, (score, gain, key) in enumerate(events):
+        if key is None:
+            value += gain
+        elif gain > taken.get(key, -1.0):
+            value += gain - taken.get(key, -1.0)
+            taken[key] = gain
+        if index + 1 == len(events) or events[index + 1][0] < score:
+            best = max(best, value)
+    return 100 * (best + total) / (2 * total)
+
+
+def _sigmoid(y):
+    return 2 / (1 + math.exp(5 * y)) - 1
 
 
 def simulation_20(effort):

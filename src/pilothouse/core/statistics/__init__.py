@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pilothouse.core.statistics.allocation import LabelRate, allocate_labels, weighted_score
+    from pilothouse.core.statistics.anomaly import AnomalyScores, StreamAnomaly
     from pilothouse.core.statistics.audit import AuditDay, AuditReading, AuditState, ThresholdAudit
     from pilothouse.core.statistics.calibration import Calibrator, fit_calibrator
     from pilothouse.core.statistics.canary import CanaryDecision, CanaryReading, CanaryState, CanaryTest
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         FeatureDrift,
         accumulated_evidence,
         feature_drift,
+        psi_test,
     )
     from pilothouse.core.statistics.effect import relative_change
     from pilothouse.core.statistics.intervals import (
@@ -73,6 +75,7 @@ if TYPE_CHECKING:
 __all__ = [
     "METHODS",
     "Agreement",
+    "AnomalyScores",
     "AuditDay",
     "AuditReading",
     "AuditState",
@@ -113,6 +116,7 @@ __all__ = [
     "Routing",
     "SequentialGate",
     "Stratum",
+    "StreamAnomaly",
     "TestResult",
     "Threshold",
     "ThresholdAudit",
@@ -144,6 +148,7 @@ __all__ = [
     "mean_bounds",
     "pass_hat_k",
     "predicted_rate",
+    "psi_test",
     "quality_interval",
     "quantile_bounds",
     "relative_change",
@@ -159,6 +164,7 @@ __all__ = [
 _HOMES = {
     "judging": "Agreement JudgeCard JudgedMargin agreement judge_card judged_margin",
     "allocation": "LabelRate allocate_labels weighted_score",
+    "anomaly": "AnomalyScores StreamAnomaly",
     "audit": "AuditDay AuditReading AuditState ThresholdAudit",
     "calibration": "Calibrator fit_calibrator",
     "canary": "CanaryDecision CanaryReading CanaryState CanaryTest",
@@ -169,7 +175,7 @@ _HOMES = {
     "daily": "DayCounts DayStratum answered_probability predicted_rate",
     "detection": "Detectability DetectionDesign detectability",
     "effect": "relative_change",
-    "drift": "FeatureCheck FeatureDrift accumulated_evidence feature_drift",
+    "drift": "FeatureCheck FeatureDrift accumulated_evidence feature_drift psi_test",
     "intervals": "anytime_interval cases_to_prove_ceiling cases_to_prove_floor failure_upper_bound jeffreys_interval jeffreys_lower jeffreys_upper",
     "labels": "labels_needed",
     "methods": "METHODS Explanation MethodId find_method",

@@ -45,9 +45,11 @@ class MethodId(StrEnum):
     THRESHOLD_AUDIT = "threshold_audit"
     FIT_CALIBRATOR = "fit_calibrator"
     FEATURE_DRIFT = "feature_drift"
+    PSI_TEST = "psi_test"
     TEXT_DRIFT = "text_drift"
     SEQUENCE_DRIFT = "sequence_drift"
     COST_MONITOR = "cost_monitor"
+    STREAM_ANOMALY = "stream_anomaly"
     JUDGE_CARD = "judge_card"
     AGREEMENT = "agreement"
     RELATIVE_CHANGE = "relative_change"
@@ -309,6 +311,12 @@ METHODS: Mapping[MethodId, Explanation] = MappingProxyType(
             formula="Kolmogorov-Smirnov or chi-square for each feature, Holm over all features",
             reference="Smirnov 1948, Annals of Mathematical Statistics 19; Holm 1979, Scandinavian Journal of Statistics 6",
         ),
+        MethodId.PSI_TEST: Explanation(
+            sentence="If nothing changed, fewer than 1 check in 20 is flagged, whatever the number of cases.",
+            assumptions=(_INDEPENDENT, "bins were fixed on the reference"),
+            formula="PSI = sum (a - b) ln(a / b); PSI / (1/n + 1/m) is chi-square with B - 1 degrees of freedom",
+            reference="Yurdakul 2018, Statistical Properties of Population Stability Index, Western Michigan University",
+        ),
         MethodId.TEXT_DRIFT: Explanation(
             sentence="If nothing changed, fewer than 1 check in 20 is flagged.",
             assumptions=("texts, or conversations of texts, are exchangeable when nothing changed",),
@@ -328,6 +336,12 @@ METHODS: Mapping[MethodId, Explanation] = MappingProxyType(
             assumptions=("the next weeks resemble the last ones", "at least 8 weeks of history"),
             formula="log cost minus its median at the same hour of the last 6 weeks, scaled by its MAD, smoothed; threshold from its own peaks",
             reference="Roberts 1959, Control Chart Tests Based on Geometric Moving Averages, Technometrics 1; Pickands 1975, Annals of Statistics 3",
+        ),
+        MethodId.STREAM_ANOMALY: Explanation(
+            sentence="A score of how unusual a value is; no false-alarm rate stands behind it.",
+            assumptions=("the series is regular in time",),
+            formula="max(|z| of the value, |z| of its residual to the same time of earlier days), with a refractory time",
+            reference="measured on Lavin and Ahmad 2015, Evaluating Real-time Anomaly Detection Algorithms, arXiv 1510.03336",
         ),
         MethodId.JUDGE_CARD: Explanation(
             sentence="The judge catches at least this share of bad answers (95 %).",

@@ -28,6 +28,7 @@ from pilothouse.core.statistics import (
     judge_card,
     mean_bounds,
     pass_hat_k,
+    psi_test,
     quality_interval,
     sequence_drift,
     text_drift,
@@ -76,6 +77,7 @@ def day(number=1, *, probability=0.1, good=8, bad=2, predicted=0.9):
         lambda: choose_threshold([], []),
         lambda: fit_calibrator([], []),
         lambda: pass_hat_k([], [], 1),
+        lambda: psi_test([0, 0], [0, 0]),
         lambda: text_drift([], [], rng()),
         lambda: sequence_drift([], [], rng()),
         lambda: feature_drift({"a": []}, {"a": []}).features[0].result,
@@ -141,6 +143,7 @@ def test_all_pass_and_all_fail_are_intervals_and_never_points():
         (lambda: stratum(10, 11, 5), "labelled is 11"),
         (lambda: stratum(10, 8, 9), "good is 9"),
         (lambda: stratum(-1, 0, 0), "judged is -1"),
+        (lambda: psi_test([1, -2], [1, 2]), r"ref_counts\[1\] is -2"),
         (lambda: day(good=-1), "labelled_good is -1"),
         (lambda: day(predicted=NAN), "predicted is nan"),
         (lambda: day(probability=1.1), "probability is 1.1"),
@@ -161,6 +164,7 @@ def test_what_cannot_be_is_named_with_its_place(wrong, said):
         lambda: choose_threshold([0.5], [0, 1]),
         lambda: fit_calibrator([0.5], [0, 1]),
         lambda: pass_hat_k([1], [1, 1], 1),
+        lambda: psi_test([1, 2], [1, 2, 3]),
     ],
 )
 def test_arrays_of_unequal_length_are_refused(unequal):

@@ -4,7 +4,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pilothouse.core.statistics import CostMonitor, NotEnoughEvidence
+from pilothouse.core.statistics import CostMonitor, NotEnoughEvidence, StreamAnomaly
 from pilothouse.core.statistics.rolling import lagged, median_of_rows, window_before
 from pilothouse.errors import MalformedRecord
 
@@ -84,6 +84,30 @@ def test_no_score_without_history_and_no_cost_that_cannot_be():
         monitor.read([0.02, 0.0], [100, 100], line)
     with pytest.raises(MalformedRecord, match=r"excluded\[0\] is 5"):
         monitor.read([0.02], [100], line, excluded=[5])
+
+
+def test_a_spike_stands_out_and_its_echo_does_not():
+    r = np.random.default_rng(1)
+    x = np.sin(2 * np.pi * np.arange(3_000) / 288) + 0.1 * r.normal(size=3_000)
+    x[2_000] += 5
+    x[2_050] += 4.9
+    scores = np.array(StreamAnomaly().score(x).scores)
+    assert int(np.argmax(scores)) == 2_000
+    assert scores[2_050] < 0.3 * scores[2_000]
+    assert (scores[:20] == 0).all()
+
+
+def test_scores_do_not_know_the_future():
+    x = np.random.default_rng(2).normal(size=900)
+    monitor = StreamAnomaly(day=24)
+    assert monitor.score(x[:600]).scores == pytest.approx(monitor.score(x).scores[:600], abs=1e-6)
+
+
+def test_a_constant_series_and_a_short_one():
+    assert max(StreamAnomaly(day=24).score([1.0] * 100).scores) == 0
+    assert StreamAnomaly().score([1.0] * 5).need == 20
+    with pytest.raises(MalformedRecord):
+        StreamAnomaly(window=5)
 
 
 def test_windows_and_lags_have_gaps_at_the_start():

@@ -12,6 +12,7 @@ from pilothouse.core.statistics import (
     TestResult,
     accumulated_evidence,
     feature_drift,
+    psi_test,
     sequence_drift,
     text_drift,
 )
@@ -75,6 +76,25 @@ def test_rare_categories_are_pooled():
 def test_features_that_cannot_be_compared_are_refused(reference, current, said):
     with pytest.raises(MalformedRecord, match=said):
         feature_drift(reference, current)
+
+
+def test_the_stability_index_is_judged_by_its_distribution():
+    r = rng(3)
+    p = [
+        psi_test(r.multinomial(5_000, [0.1] * 10), r.multinomial(300, [0.1] * 10)).rejected
+        for _ in range(400)
+    ]
+    assert np.mean(p) < 0.09
+    moved = psi_test([500] * 10, [60, 60, 30, 30, 30, 30, 30, 30, 0, 0])
+    assert moved.rejected
+    assert "PSI" in moved.notes[0]
+
+
+def test_the_stability_index_needs_cases_and_bins():
+    assert psi_test([500, 500], [20, 20]).need == 50
+    assert psi_test([500, 0], [60, 0]).unit == "distinct values"
+    with pytest.raises(MalformedRecord, match="2 bins"):
+        psi_test([500, 500], [60, 60, 60])
 
 
 def test_evidence_over_weeks_is_a_product():

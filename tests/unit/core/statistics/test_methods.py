@@ -17,8 +17,10 @@ from pilothouse.core.statistics import (
     MethodId,
     NotEnoughEvidence,
     PairedNonInferiority,
+    TestResult,
     find_method,
     jeffreys_interval,
+    psi_test,
 )
 from pilothouse.core.statistics.methods import sentence_at
 from pilothouse.errors import UnknownName
@@ -64,6 +66,7 @@ def test_a_sentence_takes_the_level_that_was_asked_for():
     [
         (jeffreys_interval(5, 10), Estimate),
         (jeffreys_interval(0, 0), NotEnoughEvidence),
+        (psi_test([500, 500], [60, 40]), TestResult),
         (PairedNonInferiority(0.05).decide(6, 6, 200), type(PairedNonInferiority(0.05).decide(6, 6, 200))),
         (METHODS[MethodId.AGREEMENT], Explanation),
     ],
