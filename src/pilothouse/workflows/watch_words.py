@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
+
+from pilothouse.core.verdict.numbers import calendar_day
 
 __all__ = ["METRIC_WORDS", "alarm_sentence"]
 
@@ -22,6 +25,9 @@ METRIC_WORDS: Mapping[str, tuple[str, bool]] = {
 }
 """How people call each rate, and whether they speak of its bad cases."""
 
+ODDS_SHOWN_MAX = 1_000_000
+"""Evidence grows with every case; beyond this a larger number tells a reader nothing more."""
+
 
 def alarm_sentence(metric: str, task_type: str, document: Mapping[str, Any], *, n: int, good: int) -> str:
     """Return the sentence about a rate that left its band.
@@ -36,14 +42,22 @@ def alarm_sentence(metric: str, task_type: str, document: Mapping[str, Any], *, 
     Example:
         >>> alarm_sentence("escalation", "po", {"line": 0.85, "e": 400.0, "threshold": 365.0, "risen": "2026-11-02"},
         ...     n=200, good=140)
-        'Escalation of po is 30.0 % since 2026-11-02 (200 cases); its line is 15.0 %. Evidence 400 against 365.'
+        'Escalation of po: 30.0 % since 2 Nov 2026 (200 cases), the line is 15.0 %. Evidence of 400 to 1; an alarm needs 365.'
     """
     words, inverted = METRIC_WORDS.get(metric, (metric.capitalize(), False))
     share, line = good / n if n else 0.0, float(document["line"])
     shown, bound = (1 - share, 1 - line) if inverted else (share, line)
     what = "labels, weighted" if "tallies" in document else "cases"
     said = (
-        f"{words} of {task_type} is {100 * shown:.1f} % since {document['risen']} ({n:,} {what}); "
-        f"its line is {100 * bound:.1f} %. Evidence {document['e']:.0f} against {document['threshold']:.0f}."
+        f"{words} of {task_type}: {100 * shown:.1f} % since {calendar_day(date.fromisoformat(document['risen']))} "
+        f"({n:,} {what}), the line is {100 * bound:.1f} %. Evidence of {_odds(document['e'])}; "
+        f"an alarm needs {document['threshold']:,.0f}."
     )
     return f"{said} {document['certification']}" if document.get("proved") else said
+
+
+def _odds(evidence: float) -> str:
+    """What a stake on a fall below the line would have grown to: the meaning of an e-value."""
+    if evidence > ODDS_SHOWN_MAX:
+        return f"more than {ODDS_SHOWN_MAX:,} to 1"
+    return f"{evidence:,.0f} to 1"

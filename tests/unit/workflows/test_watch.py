@@ -128,7 +128,7 @@ def test_a_fall_of_completion_opens_one_incident_with_its_numbers_and_traces(wat
     assert sum(one.opened for one in done) == 1
     incident = watch.room.incidents.incidents(active=True)[0]
     assert (incident.rule, incident.task_type, incident.severity) == ("completion", "po_invoice", "sev2")
-    assert incident.title.startswith("Completion of po_invoice is 70.0 % since 2026-11-06")
+    assert incident.title.startswith("Completion of po_invoice: 70.0 % since 6 Nov 2026")
     assert len(incident.traces) > 3
     assert row(watch, clock, "completion").state == "alarm"
     live(watch, clock, 2, failed=0.3)

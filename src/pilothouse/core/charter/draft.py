@@ -289,7 +289,7 @@ INTEGRATION_KEYS = (
 
 PEOPLE = """\
 people: "?"                      # dana: {name: D. Ruiz, identity: "oidc:dana@corp.example", unit: finance-operations}
-owner: "?"                       # {person: dana, since: 2026-06-01, term_ends: 2027-12-01, reattest: 90d}
+owner: "?"                       # {person: dana, since: 2026-06-01, term_ends: 2032-12-01, reattest: 90d}
 sponsor: "?"                     # {person: vp, review: 30d}
 operations: "?"                  # {team: [sam, kim], kind: internal, minutes_per_day: 120, on_call: business_hours}
 reviewers: "?"                   # {pool: a-directory-group, minutes_per_day: 120, minutes_per_item: 1.5}
@@ -309,7 +309,7 @@ severities:
   sev2: {resolve: 2d, pause: false, start_level: 1}
   sev3: {resolve: 10d, pause: false, start_level: 1}
 reviews: {quality: 7d, owner: 30d, sponsor: 30d, permissions: 90d, runbooks: 180d}
-handoff: "?"                     # {from: ai-lab, to: operations, game_day_by: 2027-01-15}
+handoff: "?"                     # {from: ai-lab, to: operations, game_day_by: 2033-01-15}
 """
 
 WORK = """\
