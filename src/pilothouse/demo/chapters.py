@@ -7,6 +7,8 @@ that person and says so.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from pilothouse.demo.model_server import ModelServer
 from pilothouse.demo.place import AGENT
 from pilothouse.demo.repair import (
@@ -32,6 +34,32 @@ SIGNATURES = (
 
 RUNBOOKS = tuple(
     f"runbooks/{name}.md" for name in ("quality", "completion", "truth", "cost", "escalation", "model")
+)
+
+
+class _Learnt(NamedTuple):
+    """What the team says when an incident is over."""
+
+    said: str
+    cause: str
+    impact: str
+    action: str
+    case: str
+
+
+OF_THE_TRIAL = _Learnt(
+    said="the version that said so is gone; the repaired one has passed the gate and begins tomorrow",
+    cause="the agent said done before the ERP had booked",
+    impact="invoices of the trial's two weeks, booked by hand",
+    action="a narrower scope, and a prompt that leaves the rest to people",
+    case="the cases of the release gate hold the kinds that it got wrong",
+)
+OF_THE_SHORTCUT = _Learnt(
+    said="the version that held served for a week",
+    cause="a prompt was released by hand",
+    impact="one day of mail of one team, corrected on the same day",
+    action="the folder of prompts can be written by the release alone",
+    case="the cases of the release gate hold mail of that day's kind",
 )
 
 
@@ -111,14 +139,7 @@ def _close_the_pilots_alarm(stage: Stage) -> None:
     stage.type(day, "watch", "tick", hour=9.0)
     number = str(stage.newest_incident())
     stage.type(day, "incident", "acknowledge", number, "--as", "sam", hour=9.1)
-    said = "the version that said so is gone; the repaired one has passed the gate and begins tomorrow"
-    stage.type(day, "incident", "resolve", number, "--as", "sam", "--text", said, hour=9.2)
-    stage.type(
-        day, "incident", "review", number, "--as", "dana", "--cause", "the agent said done before the ERP had booked",
-        "--impact", "invoices of the trial's two weeks, booked by hand", "--action",
-        "a narrower scope, and a prompt that leaves the rest to people", "--complaint", "none",
-        "--case", "the cases of the release gate hold the kinds that it got wrong", hour=9.3,
-    )  # fmt: skip
+    _end_incident(stage, day, number, 9.2, OF_THE_TRIAL)
 
 
 def fail_in_phase(stage: Stage, model: ModelServer) -> str:
@@ -154,7 +175,7 @@ def recover(stage: Stage, model: ModelServer, held: str) -> None:
     stage.work("recovery", "production", model, lambda _day: "the version that held, in phase 1")
     stage.chapter("Recovered: the incident is closed, phase 1 goes on")
     day = RECOVERED_DAY
-    _end_incident(stage, day, number, 5.0)
+    _end_incident(stage, day, number, 5.0, OF_THE_SHORTCUT)
     stage.verify(day, 5.2)
     stage.type(day, "report", "residency", AGENT, hour=5.2)
     stage.type(day, "verdict", AGENT, hour=5.3, expects=None)
@@ -163,17 +184,14 @@ def recover(stage: Stage, model: ModelServer, held: str) -> None:
         stage.newest_incident()
     )  # the alarm on what the incident's day claimed, now that its claims are settled
     stage.type(day, "incident", "acknowledge", late, "--as", "sam", hour=5.5)
-    _end_incident(stage, day, late, 5.6)
+    _end_incident(stage, day, late, 5.6, OF_THE_SHORTCUT)
     stage.work("team", "production", model, lambda _day: "phase 1: the mail of one team")
 
 
-def _end_incident(stage: Stage, day: int, number: str, hour: float) -> None:
-    """Resolve and review what the shortcut in the prompt led to."""
-    said = "the version that held served for a week"
-    stage.type(day, "incident", "resolve", number, "--as", "sam", "--text", said, hour=hour)
+def _end_incident(stage: Stage, day: int, number: str, hour: float, learnt: _Learnt) -> None:
+    """Resolve an incident, and review it."""
+    stage.type(day, "incident", "resolve", number, "--as", "sam", "--text", learnt.said, hour=hour)
     stage.type(
-        day, "incident", "review", number, "--as", "dana", "--cause", "a prompt was released by hand",
-        "--impact", "one day of mail of one team, corrected on the same day", "--action",
-        "the folder of prompts can be written by the release alone", "--complaint", "none",
-        "--case", "the cases of the release gate hold mail of that day's kind", hour=hour + 0.1,
+        day, "incident", "review", number, "--as", "dana", "--cause", learnt.cause, "--impact", learnt.impact,
+        "--action", learnt.action, "--complaint", "none", "--case", learnt.case, hour=hour + 0.1,
     )  # fmt: skip

@@ -105,10 +105,14 @@ def carry_out_erasures(lake: LakeUpkeep, ledger: Ledger, now: datetime) -> int:
         ledger: Where it was asked.
         now: The moment.
     """
+    asked = list(every_decision(ledger, EVERYBODY, kind=ASKED))
+    if not asked:
+        return 0
     done = {json.loads(one.document)["asked"] for one in every_decision(ledger, EVERYBODY, kind=DONE)}
-    asked = [one for one in every_decision(ledger, EVERYBODY, kind=ASKED) if one.sequence not in done]
     emptied = 0
     for one in reversed(asked):
+        if one.sequence in done:
+            continue
         rows = lake.erase(json.loads(one.document)["traces"])
         document = canonical_json({"asked": one.sequence, "rows": rows})
         ledger.record(kind=DONE, agent=EVERYBODY, at=now, actor="pilothouse", document=document)

@@ -128,11 +128,12 @@ def register(cli: typer.Typer, services: Services) -> None:
             chosen = choose_agent(installation, agent)
             addition = _found(installation, chosen, said)
             done = approve_phase(installation, chosen, person, services.clock.now(), addition=addition)
-        whose = chosen if addition is None else f"The {addition.label} of {chosen}"
         if done.waiting_for:
             typer.echo(f"Approved by {', '.join(done.approved_by)}; waits for {', '.join(done.waiting_for)}.")
         else:
-            typer.echo(f"{whose} is in phase {done.target}, approved by {', '.join(done.approved_by)}.")
+            typer.echo(
+                f"{_whose(chosen, addition)} is in phase {done.target}, approved by {', '.join(done.approved_by)}."
+            )
 
     @group.command("rollback")
     def rollback(
@@ -164,8 +165,8 @@ def register(cli: typer.Typer, services: Services) -> None:
                 to=to.value if to else None,
                 addition=addition,
             )
-        whose = chosen if addition is None else f"The {addition.label} of {chosen}"
-        typer.echo(f"{whose} is in {'the pilot' if event.phase == 'pilot' else f'phase {event.phase}'}.")
+        where = "the pilot" if event.phase == "pilot" else f"phase {event.phase}"
+        typer.echo(f"{_whose(chosen, addition)} is in {where}.")
 
     @group.command("expand")
     def expand(
@@ -220,6 +221,10 @@ def _found(installation: Installation, agent: str, said: tuple[AdditionKind, str
     from pilothouse.workflows.additions import find_addition
 
     return None if said is None else find_addition(installation.ledger, agent, *said)
+
+
+def _whose(agent: str, addition: Addition | None) -> str:
+    return agent if addition is None else f"The {addition.label} of {agent}"
 
 
 def _say_widened(found: Widened, agent: str, said: tuple[AdditionKind, str], *, as_json: bool) -> None:

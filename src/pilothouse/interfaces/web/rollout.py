@@ -70,11 +70,12 @@ class RolloutRoom:
         value = kept("value", show_value)
         executive = kept("executive", show_executive)
         compliance = kept("compliance", lambda _place, found: show_compliance(found))
+        sprint_from_today = kept("sprint", show_sprint)
 
         def sprint(visit: Visit) -> Response:
             said = visit.request.query_params.get("start", "")
             if not said:
-                return kept("sprint", show_sprint)(visit)
+                return sprint_from_today(visit)
             first = parse_start(foreign_line(said, chars_max=DAY_CHARS_MAX))
             return shown(lambda place, found: show_sprint(place, found, first))(visit)
 
