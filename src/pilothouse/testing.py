@@ -238,7 +238,7 @@ class MemoryLedger:
     """`ports.Ledger` in memory: forgets everything at the end of the process; safe between threads."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._charters: dict[str, list[CharterInForce]] = {}
         self._evidence: dict[str, Evidence] = {}
         self._outcomes: dict[str, Outcome] = {}
@@ -281,6 +281,20 @@ class MemoryLedger:
             for record in records:
                 self._evidence.setdefault(evidence_digest(record), record)
             return len(self._evidence) - before
+
+    def extend_evidence(
+        self,
+        agent: str,
+        *,
+        since: datetime,
+        kinds: Collection[str],
+        following: Callable[[Sequence[Evidence]], Sequence[Evidence]],
+    ) -> Sequence[Evidence]:
+        """Store records that follow from those that stand, with nobody writing in between, and return them."""
+        with self._lock:
+            records = following(self.evidence(agent, since=since, kinds=kinds))
+            self.add_evidence(records)
+        return records
 
     def evidence(
         self, agent: str, *, since: datetime | None = None, kinds: Collection[str] | None = None

@@ -319,6 +319,35 @@ def test_a_known_price_changes_nothing_and_a_contradicting_one_is_a_conflict_tha
     assert list(ledger.prices()) == [price()]
 
 
+def test_records_that_follow_from_others_are_made_with_nobody_in_between(ledger):
+    def one_more(stored):
+        assert [one.kind for one in stored] == ["completion"] * len(stored)
+        at = NOW + (1 + len(stored)) * HOUR
+        n = 1 + max((one.n for one in stored), default=0)
+        return (record(n=n, good=n, value=1.0, window_to=at, recorded_at=at),)
+
+    def count():
+        for _ in range(10):
+            ledger.extend_evidence(AGENT, since=NOW, kinds=["completion"], following=one_more)
+
+    ledger.add_evidence([record(kind="override")])
+    threads = [threading.Thread(target=count) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [one.n for one in ledger.evidence(AGENT, kinds=["completion"])] == list(range(1, 31))
+
+
+def test_what_cannot_follow_leaves_everything_as_it_was(ledger):
+    def broken(stored):
+        raise ValueError(len(stored))
+
+    with pytest.raises(ValueError, match="0"):
+        ledger.extend_evidence(AGENT, since=NOW, kinds=["completion"], following=broken)
+    assert ledger.add_evidence([record()]) == 1
+
+
 def test_threads_that_write_at_once_lose_nothing(ledger):
     def write(thread):
         for i in range(20):

@@ -7,7 +7,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tests.stubs.gateway_site import AGENT, MODEL, GatewaySite, pinned
+from tests.stubs.gateway_site import AGENT, MODEL, SPARE, GatewaySite, pinned
 from tests.stubs.provider_stub import Plan, ProviderStub
 from tests.stubs.raw_http import ask
 
@@ -74,6 +74,26 @@ def test_an_invalid_answer_is_asked_for_again_with_its_error_and_paid_for(path, 
         assert "$.place: 7 is not of type 'string'" in told[-1]["content"]
         assert call.usage.output == 12
         assert counts_of(gateway) == AnswerCount(delivered=1, repaired=1)
+
+
+def test_a_stand_in_is_asked_again_under_its_own_name(stub):
+    stub.seen.clear()
+    stub._plans.clear()
+    guard = Guard(schema=SCHEMA, on_invalid="reject", repairs=1)
+    policy = pinned(("acme", MODEL), ("acme", SPARE), guard=guard)
+    with GatewaySite({"acme": stub.origin}, policy, guardian=Guardian(None)) as gateway:
+        stub.plan(Plan(status=500), Plan(status=500), BAD, GOOD)
+        answer = ask(gateway, CHAT, BODY)
+        (call,) = gateway.wait_for(1)
+    assert (answer.status, answer.headers["x-pilothouse-model"], call.repairs) == (200, SPARE, 1)
+    assert [json.loads(one.body)["model"] for one in stub.seen][-2:] == [SPARE, SPARE]
+
+
+def test_a_repair_by_another_model_than_the_one_that_answered_is_none(stub):
+    with site(stub, None, on_invalid="reject") as gateway:
+        stub.plan(BAD, Plan(text=GOOD.text, model="another-2026-03-03"))
+        answer = ask(gateway, CHAT, BODY)
+    assert (answer.status, answer.error["code"]) == (502, "output_invalid")
 
 
 def test_what_no_repair_cures_is_rejected(stub):

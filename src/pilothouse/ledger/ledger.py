@@ -58,6 +58,20 @@ class SqlLedger:
         with self.database.write() as connection:
             return evidence.add_evidence(connection, records)
 
+    def extend_evidence(
+        self,
+        agent: str,
+        *,
+        since: datetime,
+        kinds: Collection[str],
+        following: Callable[[Sequence[Evidence]], Sequence[Evidence]],
+    ) -> Sequence[Evidence]:
+        """Store records that follow from those that stand, with nobody writing in between, and return them."""
+        with self.database.write() as connection:
+            records = following(evidence.read_evidence(connection, agent, since, kinds))
+            evidence.add_evidence(connection, records)
+        return records
+
     def evidence(
         self, agent: str, *, since: datetime | None = None, kinds: Collection[str] | None = None
     ) -> Sequence[Evidence]:

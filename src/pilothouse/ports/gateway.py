@@ -102,7 +102,8 @@ class Spent:
         usd_pico: Known cost in whole pico-dollars.
         tokens: All tokens.
         calls: Model calls.
-        estimated: Calls among them whose tokens the provider did not report.
+        estimated: Calls among them whose tokens the provider did not report, or whose model has no price: they cost what was
+            reserved for them.
     """
 
     usd_pico: int = 0

@@ -99,6 +99,24 @@ class Ledger(Protocol):
         """Store records; a record with equal content counts once. Return how many were new."""
         ...
 
+    def extend_evidence(
+        self,
+        agent: str,
+        *,
+        since: datetime,
+        kinds: Collection[str],
+        following: Callable[[Sequence[Evidence]], Sequence[Evidence]],
+    ) -> Sequence[Evidence]:
+        """Store records that follow from those that stand, with nobody writing in between, and return them.
+
+        Args:
+            agent: Agent id.
+            since: Given are those recorded at or after this moment.
+            kinds: Given are those of these kinds.
+            following: Makes the records from those that stand, oldest first. It must be quick: all other writers wait.
+        """
+        ...
+
     def evidence(
         self, agent: str, *, since: datetime | None = None, kinds: Collection[str] | None = None
     ) -> Sequence[Evidence]:

@@ -6,8 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Protocol
 
+from pilothouse.core.evidence.admission import FUTURE_MAX
 from pilothouse.core.evidence.evidence import ITEMS_MAX, Binding, Evidence, Source
 from pilothouse.ports.ledger import Ledger
 
@@ -90,23 +92,29 @@ class AnswerTally:
 
     def _is_due(self, key: tuple[str, str | None], now: datetime) -> bool:
         last, waiting = self._last.get(key), self._waiting[key]
+        if not waiting.delivered:
+            return False
         if last is None or now - last.window_to >= LATE_MAX:
             return True
         broken = last.n - (last.good or 0)
         return waiting.invalid > GROWTH_MIN * broken or waiting.delivered > GROWTH_MIN * last.n
 
     def _record(self, keys: Sequence[tuple[str, str | None]], now: datetime) -> int:
-        written = record_answers(self._ledger, {key: self._waiting[key] for key in keys}, now)
-        for key in keys:  # what could not be written waits for the next look
+        written = 0
+        for key in keys:  # one by one, so that what could not be written waits, and nothing that could be is counted twice
+            for record in record_answers(self._ledger, {key: self._waiting[key]}, now):
+                self._last[key] = record
+                written += 1
             del self._waiting[key]
-        self._last |= {(one.agent, one.binds.version): one for one in written}
-        return len(written)
+        return written
 
 
 def record_answers(
     ledger: Ledger, counts: Mapping[tuple[str, str | None], Delivered], now: datetime
 ) -> tuple[Evidence, ...]:
     """Add what was delivered to the running count of the last seven days, and store it.
+
+    Several gateways add to one count: each reads it and writes the next one with nobody in between.
 
     Args:
         ledger: Where evidence stands.
@@ -116,43 +124,58 @@ def record_answers(
     Returns:
         The new records; none for an agent that delivered nothing.
     """
-    records = []
-    for (agent, version), count in counts.items():
-        if not count.delivered:
-            continue
-        before = _running_count(ledger, agent, version, now)
-        n = count.delivered + (0 if before is None else before.n)
-        bad = count.invalid + (0 if before is None else before.n - (before.good or 0))
-        held = count.stopped + (0 if before is None else before.counts.get("held_or_rejected", 0))
-        mended = count.repaired + (0 if before is None else before.counts.get("repaired", 0))
-        records.append(
-            Evidence(
-                kind="output_schema",
-                agent=agent,
-                binds=Binding(version=version),
-                window_from=now if before is None else before.window_from,
-                window_to=now,
-                n=n,
-                good=n - bad,
-                detail=f"{bad:,} of {n:,} delivered answers broke the schema; "
-                f"{mended:,} were repaired first, {held:,} held or rejected",
-                items=count.runs,
-                counts={"repaired": mended, "held_or_rejected": held},
-                source=Source(command="pilothouse up"),
-                recorded_at=now,
-            )
+    return tuple(
+        record
+        for (agent, version), count in counts.items()
+        if count.delivered
+        for record in ledger.extend_evidence(
+            agent,
+            since=now - WINDOW,
+            kinds=("output_schema",),
+            following=partial(_counted_on, agent, version, count, now),
         )
-    if records:
-        ledger.add_evidence(records)
-    return tuple(records)
+    )
 
 
-def _running_count(ledger: Ledger, agent: str, version: str | None, now: datetime) -> Evidence | None:
-    found = [
-        one
-        for one in ledger.evidence(agent, since=now - WINDOW, kinds=["output_schema"])
-        if one.binds.version == version
-        and one.window_from >= now - WINDOW
-        and one.source.command == "pilothouse up"
-    ]
-    return max(found, key=lambda one: one.window_to, default=None)
+def _counted_on(
+    agent: str, version: str | None, count: Delivered, now: datetime, stored: Sequence[Evidence]
+) -> tuple[Evidence]:
+    """Return the count that follows the one that stands; it ends later, even where another gateway's clock is ahead."""
+    before = _running_count(stored, version, now)
+    at = now if before is None else max(now, before.window_to + timedelta(microseconds=1))
+    n = count.delivered + (0 if before is None else before.n)
+    bad = count.invalid + (0 if before is None else before.n - (before.good or 0))
+    held = count.stopped + (0 if before is None else before.counts.get("held_or_rejected", 0))
+    mended = count.repaired + (0 if before is None else before.counts.get("repaired", 0))
+    return (
+        Evidence(
+            kind="output_schema",
+            agent=agent,
+            binds=Binding(version=version),
+            window_from=now if before is None else before.window_from,
+            window_to=at,
+            n=n,
+            good=n - bad,
+            detail=f"{bad:,} of {n:,} delivered answers broke the schema; "
+            f"{mended:,} were repaired first, {held:,} held or rejected",
+            items=count.runs,
+            counts={"repaired": mended, "held_or_rejected": held},
+            source=Source(command="pilothouse up"),
+            recorded_at=at,
+        ),
+    )
+
+
+def _running_count(stored: Sequence[Evidence], version: str | None, now: datetime) -> Evidence | None:
+    return max(
+        (
+            one
+            for one in stored
+            if one.binds.version == version
+            and one.window_from >= now - WINDOW
+            and one.window_to <= now + FUTURE_MAX  # what lies further ahead counts for nobody yet
+            and one.source.command == "pilothouse up"
+        ),
+        key=lambda one: one.window_to,
+        default=None,
+    )

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.runtime.test_runlog import RUN, SECRET, conversation, record
 
-from pilothouse.core.evidence.run_log import Draw, ModelRequest, Replayable, RunOpened
+from pilothouse.core.evidence.run_log import Draw, ModelRequest, Replayable, RunOpened, RunState
 from pilothouse.errors import StorageUnavailable
 from pilothouse.runtime.runlog import bodies
 from pilothouse.runtime.runlog.recorder import Recorder
@@ -64,6 +64,25 @@ def test_a_file_of_the_layout_before_keeps_every_run_and_goes_on(tmp_path):
         assert set(bodies_of(log.read("6f" * 16))) == {b""}
     with Recorder(tmp_path / "runs") as log:
         assert bodies_of(log.read(RUN)) == second
+
+
+def test_a_file_without_the_index_of_open_runs_gets_it_and_is_swept(tmp_path):
+    with Recorder(tmp_path / "runs") as log:
+        record(log, conversation(2))
+        at = log.read(RUN).summary.last_ns
+    with sqlite3.connect(tmp_path / "runs" / "runs.sqlite") as connection:
+        connection.executescript("DROP INDEX run_open; PRAGMA user_version = 2;")
+    connection.close()
+    with Recorder(tmp_path / "runs") as log:
+        log.sweep(at + 2 * 3_600 * 10**9, keep_days=30)
+        log.flush()
+        assert log.read(RUN).summary.state is RunState.ABANDONED
+        log.append(RUN, Draw(source="clock.time", site="agent.py:1", ordinal=0, value="1.0"))
+        log.flush()
+        assert log.read(RUN).summary.state is RunState.OPEN, "and found again by the next sweep"
+        log.sweep(at + 40 * 86_400 * 10**9, keep_days=90)
+        log.flush()
+        assert log.read(RUN).summary.state is RunState.ABANDONED
 
 
 def test_a_run_that_was_forgotten_stores_no_piece_twice(tmp_path, monkeypatch):

@@ -114,7 +114,10 @@ class Exchange:
         Args:
             body: The new request.
         """
-        member = next(one for one in self._chain if one.provider.name == self._call.served_by)
+        asked = self._call.attempts[-1]
+        member = next(
+            one for one in self._chain if (one.provider.name, one.pin.model) == (asked.provider, asked.model)
+        )
         attempt = self._begin(member)
         try:
             answer = await self._open(member, body)

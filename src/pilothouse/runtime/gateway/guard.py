@@ -140,6 +140,8 @@ class Guardian:
         self.counters["answers_asked_again"] += 1
         said = read_answer(plain)
         call.usage = _sum(call.usage, said.usage)
+        if said.model is not None and said.model != call.served_model:
+            return None  # the answer of a model that nobody looked at mends nothing
         call.sent = body
         return again, final_answer(plain, call.route.operation)
 
@@ -227,7 +229,10 @@ def _validator(schema: str) -> Validator:
 
 
 def _asking_again(call: Call, answer: FinalAnswer, problem: str) -> bytes | None:
-    """Return the request with the answer and what is wrong with it, or None when it cannot be extended."""
+    """Return the request with the answer and what is wrong with it, or None when it cannot be extended.
+
+    It asks for the model that answered, which a stand-in's provider knows by another name than the pin.
+    """
     asked = msgspec.json.decode(call.asked)
     told = [
         {"role": "assistant", "content": answer.text or "(nothing)"},
@@ -242,7 +247,7 @@ def _asking_again(call: Call, answer: FinalAnswer, problem: str) -> bytes | None
         given = [{"role": "user", "content": given}]
     if not isinstance(given, list):
         return None
-    return msgspec.json.encode({**asked, name: [*given, *told]})
+    return msgspec.json.encode({**asked, "model": call.attempts[-1].model, name: [*given, *told]})
 
 
 def _sum(one: TokenCount | None, other: TokenCount | None) -> TokenCount | None:

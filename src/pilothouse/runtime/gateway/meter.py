@@ -90,8 +90,7 @@ class Meter:
         self._cost_of = cost_of
         self._runs: OrderedDict[tuple[str, str], _Spend] = OrderedDict()
         self._day_number = -1
-        self._day = date.min
-        self._days: dict[str, _Spend] = {}
+        self._days: dict[tuple[date, str], _Spend] = {}
         self._outputs: dict[str, _Outputs] = {}
         self._reserved: dict[str, _Reservation] = {}
         self._unsaved: deque[tuple[tuple[date, str], Spent]] = deque()
@@ -122,7 +121,7 @@ class Meter:
         """
         budget = call.policy.budget
         run = self._run(call)
-        day = self._today(call)
+        today, day = self._today(call)
         if run.calls >= budget.calls_per_run:
             raise Refused(
                 Refusal(
@@ -149,7 +148,7 @@ class Meter:
         need, need_tokens = cost or 0, tokens.total
         _check("run", run, budget.usd_per_run, budget.tokens_per_run, need_pico=need, need_tokens=need_tokens)
         known_day, elsewhere = self._elsewhere
-        others = elsewhere.get(call.key.agent, _NOTHING) if known_day == self._day else _NOTHING
+        others = elsewhere.get(call.key.agent, _NOTHING) if known_day == today else _NOTHING
         _check(
             "day",
             day,
@@ -163,7 +162,7 @@ class Meter:
         for spend in (run, day):
             spend.reserved_pico += need
             spend.reserved_tokens += need_tokens
-        self._reserved[call.call_id] = _Reservation(self._day, day, run, need, need_tokens)
+        self._reserved[call.call_id] = _Reservation(today, day, run, need, need_tokens)
 
     def settle(self, call: Call) -> None:
         """Replace the reservation by what the call really cost, or by an estimate of what was seen.
@@ -179,16 +178,19 @@ class Meter:
         model = call.served_model or call.model or ""
         tokens = used.total
         call.cost_pico = self._cost_of(call.served_by, model, used, call.began_ns) if tokens else 0
+        # A stand-in without a price is not free: what was reserved for the pin is the best that is known.
+        is_priced = call.cost_pico is not None
+        usd_pico = held.usd_pico if call.cost_pico is None else call.cost_pico
         for spend in (held.run, held.day):
             spend.reserved_pico -= held.usd_pico
             spend.reserved_tokens -= held.tokens
-            spend.usd_pico += call.cost_pico or 0
+            spend.usd_pico += usd_pico
             spend.tokens += tokens
         held.day.calls += 1
         if is_exact:
             self._outputs.setdefault(call.key.agent, _Outputs()).note(used.output + used.reasoning)
         at = (held.date, call.key.agent)
-        more = Spent(usd_pico=call.cost_pico or 0, tokens=tokens, calls=1, estimated=int(not is_exact))
+        more = Spent(usd_pico=usd_pico, tokens=tokens, calls=1, estimated=int(not is_exact or not is_priced))
         self._unsaved.append((at, more))
 
     def take_unsaved(self) -> Mapping[tuple[date, str], Spent]:
@@ -222,14 +224,21 @@ class Meter:
             self._runs.move_to_end(key)
         return found
 
-    def _today(self, call: Call) -> _Spend:
+    def _today(self, call: Call) -> tuple[date, _Spend]:
+        """Return the day that a call began on, with what was spent on it.
+
+        The day before is kept as well: a call whose body came slowly is of yesterday, and so is one after a clock was set
+        back, and neither may make the meter forget what was spent.
+        """
         number = call.began_ns // DAY_NS
-        if number != self._day_number:
-            self._day_number, self._day, self._days = number, EPOCH + timedelta(days=number), {}
-        found = self._days.get(call.key.agent)
+        today = EPOCH + timedelta(days=number)
+        if number > self._day_number:
+            self._day_number = number
+            self._days = {at: one for at, one in self._days.items() if at[0] >= today - timedelta(days=1)}
+        found = self._days.get((today, call.key.agent))
         if found is None:
-            found = self._days[call.key.agent] = _Spend()
-        return found
+            found = self._days[today, call.key.agent] = _Spend()
+        return today, found
 
     def _guess(self, call: Call) -> TokenCount:
         outputs = self._outputs.get(call.key.agent)

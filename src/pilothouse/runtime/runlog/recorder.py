@@ -149,8 +149,8 @@ class Recorder:
         old_ns = now_ns - keep_days * DAY_NS
         with self._reading:
             idle = self._reader.execute(
-                "SELECT run FROM run WHERE state = ? AND last_ns < ? LIMIT ?",
-                (RunState.OPEN, now_ns - ABANDONED_AFTER_NS, SWEEP_RUNS_MAX),
+                "SELECT run FROM run INDEXED BY run_open WHERE state = 'open' AND last_ns < ? LIMIT ?",
+                (now_ns - ABANDONED_AFTER_NS, SWEEP_RUNS_MAX),
             ).fetchall()
             old = self._reader.execute(
                 "SELECT run, subject FROM run WHERE opened_ns < ? AND last_ns < ? LIMIT ?",

@@ -15,8 +15,8 @@ from typing import TypeVar
 
 __all__ = ["HEAD", "connect", "insert_rows", "parts", "rows_of", "transaction"]
 
-LAYOUT = 2
-"""`user_version` of a file in this layout; a file of the one before says 0."""
+LAYOUT = 3
+"""`user_version` of a file in this layout; files of the ones before say 0 and 2."""
 
 HEAD = (
     "id",
@@ -38,6 +38,10 @@ HEAD = (
 )
 """Columns of a run."""
 
+OPEN_RUNS = "CREATE INDEX run_open ON run (id) WHERE state = 'open'"
+"""Runs that go on, so that who looks for those that do not looks through an hour of them and not through a month. By number
+and not by their last event: a call would move its run in the index each time."""
+
 SCHEMA = (
     """CREATE TABLE run (
         id INTEGER PRIMARY KEY, run TEXT NOT NULL UNIQUE, agent TEXT NOT NULL, version TEXT, identity TEXT NOT NULL,
@@ -46,6 +50,7 @@ SCHEMA = (
         taps TEXT NOT NULL, subject TEXT NOT NULL, head TEXT NOT NULL)""",
     "CREATE INDEX run_opened ON run (opened_ns)",
     "CREATE INDEX run_subject ON run (subject) WHERE subject <> run",
+    OPEN_RUNS,
     """CREATE TABLE event (
         id INTEGER NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL, at_ns INTEGER NOT NULL, mono_ns INTEGER NOT NULL,
         tap TEXT NOT NULL, call TEXT NOT NULL, digest TEXT NOT NULL, data TEXT NOT NULL, PRIMARY KEY (id, seq)
@@ -54,6 +59,7 @@ SCHEMA = (
     "CREATE INDEX piece_of ON piece (id)",
 )
 
+_WITHOUT_OPEN_RUNS = 2
 _OLD_HEAD = ", ".join(HEAD[1:])
 MOVED = (
     f"INSERT INTO run ({_OLD_HEAD}) SELECT {_OLD_HEAD} FROM old_run ORDER BY opened_ns, run",  # noqa: S608 - our own columns
@@ -167,14 +173,23 @@ def _layout(connection: sqlite3.Connection) -> int:
 
 def _lay_out(connection: sqlite3.Connection) -> None:
     with transaction(connection):
-        if _layout(connection) >= LAYOUT:
+        found = _layout(connection)
+        if found >= LAYOUT:
             return  # another process was quicker
-        is_old = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'event'").fetchone() is not None
-        if is_old:
-            for name in ("run", "event", "piece"):
-                connection.execute(f"ALTER TABLE {name} RENAME TO old_{name}")
-            for name in ("run_opened", "run_subject"):
-                connection.execute(f"DROP INDEX {name}")
-        for statement in (*SCHEMA, *(MOVED if is_old else ())):
-            connection.execute(statement)
+        if found == _WITHOUT_OPEN_RUNS:
+            connection.execute(OPEN_RUNS)
+        else:
+            _make_tables(connection)
         connection.execute(f"PRAGMA user_version = {LAYOUT}")
+
+
+def _make_tables(connection: sqlite3.Connection) -> None:
+    """Make the tables, and move what stands in those of the first layout."""
+    is_old = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'event'").fetchone() is not None
+    if is_old:
+        for name in ("run", "event", "piece"):
+            connection.execute(f"ALTER TABLE {name} RENAME TO old_{name}")
+        for name in ("run_opened", "run_subject"):
+            connection.execute(f"DROP INDEX {name}")
+    for statement in (*SCHEMA, *(MOVED if is_old else ())):
+        connection.execute(statement)

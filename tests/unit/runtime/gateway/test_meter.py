@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was spent stays spent: over midnight, and where a stand-in answers whose price nobody knows."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+
+from pilothouse.core.evidence.task import TokenCount
+from pilothouse.ports.gateway import VirtualKey, WireProtocol
+from pilothouse.runtime.gateway.call import Attempt, Call, Ending
+from pilothouse.runtime.gateway.meter import DAY_NS, PICO, Meter
+from pilothouse.runtime.gateway.policy import AgentPolicy, Budget, Pin
+from pilothouse.runtime.gateway.refusal import Refused
+from pilothouse.runtime.gateway.routes import find_place
+
+AGENT = "triage"
+ROUTE = find_place("POST", "/v1/chat/completions", says_anthropic=False).route
+MONDAY, TUESDAY = date(2026, 11, 16), date(2026, 11, 17)
+MIDNIGHT_NS = int(datetime(2026, 11, 17, tzinfo=UTC).timestamp()) * 10**9
+
+
+def price(provider, model, tokens, at_ns):
+    """A dollar a token of the pin; nobody has said what the stand-in costs."""
+    del model, at_ns
+    return tokens.total * PICO if provider == "acme" else None
+
+
+def spend(meter, budget, *, at_ns, by="acme", tokens=10):
+    """Make one call of some tokens."""
+    call = Call(
+        run="r" * 32,
+        route=ROUTE,
+        key=VirtualKey(
+            prefix="p", digest="d", agent=AGENT, created_at=datetime(2026, 1, 1, tzinfo=UTC), created_by="test"
+        ),
+        policy=AgentPolicy(agent=AGENT, chain=(Pin(provider="acme", model="m"),), budget=budget),
+        protocol=WireProtocol.OPENAI,
+        identity="path",
+        output_max=tokens,
+        began_ns=at_ns,
+    )
+    meter.reserve(call)
+    call.attempts.append(Attempt(by, "m", at_ns, status=200))
+    call.usage, call.served_by, call.ending = TokenCount(output=tokens), by, Ending.DONE
+    meter.settle(call)
+    return call
+
+
+def test_a_call_that_began_yesterday_makes_nobody_forget_what_today_has_spent():
+    meter, budget = Meter(price), Budget(tokens_per_day=25)
+    spend(meter, budget, at_ns=MIDNIGHT_NS + 1)
+    spend(meter, budget, at_ns=MIDNIGHT_NS - 1)
+    spend(meter, budget, at_ns=MIDNIGHT_NS + 2)
+    with pytest.raises(Refused, match="20 of 25"):
+        spend(meter, budget, at_ns=MIDNIGHT_NS + 3)
+    spend(meter, budget, at_ns=MIDNIGHT_NS - 1)
+    with pytest.raises(Refused, match="20 of 25"):
+        spend(meter, budget, at_ns=MIDNIGHT_NS - 1)
+    assert {at: one.tokens for at, one in meter.take_unsaved().items()} == {
+        (MONDAY, AGENT): 20,
+        (TUESDAY, AGENT): 20,
+    }
+
+
+def test_the_budget_of_a_day_is_whole_again_on_the_next():
+    meter, budget = Meter(price), Budget(tokens_per_day=15)
+    for day in range(3):
+        spend(meter, budget, at_ns=MIDNIGHT_NS + day * DAY_NS)
+        with pytest.raises(Refused):
+            spend(meter, budget, at_ns=MIDNIGHT_NS + day * DAY_NS + 1)
+
+
+def test_a_stand_in_without_a_price_uses_up_what_was_reserved_for_the_pin():
+    meter, budget = Meter(price), Budget(usd_per_day=Decimal(25))
+    calls = [spend(meter, budget, at_ns=MIDNIGHT_NS, by="spare") for _ in range(2)]
+    assert [one.cost_pico for one in calls] == [None, None], "what it really cost is unknown, and is not made up"
+    with pytest.raises(Refused, match="20.0000 of 25 USD"):
+        spend(meter, budget, at_ns=MIDNIGHT_NS, by="spare")
+    (spent,) = meter.take_unsaved().values()
+    assert (spent.usd_pico, spent.calls, spent.estimated) == (20 * PICO, 2, 2)
