@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +22,7 @@ from pilothouse.ledger.audit import StoredCheckpoint
 from pilothouse.ledger.audit_subjects import commitment_of
 from pilothouse.ledger.checkpoint import NOTE_MAX, Checkpoint, open_note
 from pilothouse.ledger.tlog import Tree, leaf_hash
+from pilothouse.ports.ledger import Decision
 from pilothouse.workflows.boundary_room import BoundaryRoom
 
 __all__ = ["ANCHORED", "LogCheck", "anchor_log", "export_bundle", "read_note", "verify_log"]
@@ -87,13 +90,15 @@ def verify_log(room: BoundaryRoom, now: datetime, *, against: tuple[Path, ...] =
         UsageError: One of those files cannot be read.
     """
     problems: list[str] = []
+    # Before the records: what is signed while they are read covers more of them than were read, and nothing is missing.
+    stored = room.log.checkpoints()
+    anchors = room.installation.ledger.decisions("", kind=ANCHORED, limit=100)
     texts = room.log.texts()
     records = _readable(texts, problems)
     tree = Tree(leaf_hash(text.encode()) for _, text in texts)
-    stored = room.log.checkpoints()
     for one in stored:
         problems.extend(_held_against(room, tree, one.note, f"checkpoint of {one.size:,} records"))
-    anchored, outside = _anchored(room, tree, problems)
+    anchored, outside = _anchored(room, anchors, tree, problems)
     for path in against:
         found = _held_against(room, tree, read_note(path), str(path))
         problems.extend(found)
@@ -227,11 +232,13 @@ def _held_against(room: BoundaryRoom, tree: Tree, note: str, name: str) -> list[
     return []
 
 
-def _anchored(room: BoundaryRoom, tree: Tree, problems: list[str]) -> tuple[int | None, int | None]:
+def _anchored(
+    room: BoundaryRoom, anchors: Sequence[Decision], tree: Tree, problems: list[str]
+) -> tuple[int | None, int | None]:
     """The largest sizes that any anchor and one outside confirm; one that disagrees is a problem, one gone is none."""
     largest: int | None = None
     outside: int | None = None
-    for decision in room.installation.ledger.decisions("", kind=ANCHORED, limit=100):
+    for decision in anchors:
         said = json.loads(decision.document)
         path = Path(said["path"])
         if not path.exists():
@@ -265,6 +272,7 @@ def _check_payloads(room: BoundaryRoom, records: list[_Record], problems: list[s
     """Hold every payload against its commitment; only what a record says was erased may be gone."""
     opened = erased = 0
     gone = {one.document.get("subject") for one in records if one.kind == ERASED}
+    missing: list[tuple[str, str]] = []
     for record in records:
         kept = room.log.payloads(record.position) if record.commitments else {}
         for said in record.commitments:
@@ -273,14 +281,28 @@ def _check_payloads(room: BoundaryRoom, records: list[_Record], problems: list[s
                 opened += 1
             elif payload is None and said.subject in gone:
                 erased += 1
+            elif payload is None:
+                missing.append((said.subject, f"payload {said.name} of record {record.position}"))
             else:
-                word = (
-                    "cannot be read, and no record says that it was erased"
-                    if payload is None
-                    else "was replaced"
-                )
-                problems.append(f"payload {said.name} of record {record.position}: it {word}")
+                problems.append(f"payload {said.name} of record {record.position}: it was replaced")
+    if missing:  # somebody may have been erased since the records were read
+        gone = {one.document.get("subject") for one in _since(room, len(records)) if one.kind == ERASED}
+        erased += sum(subject in gone for subject, _ in missing)
+        problems.extend(
+            f"{what}: it cannot be read, and no record says that it was erased"
+            for subject, what in missing
+            if subject not in gone
+        )
     return opened, erased
+
+
+def _since(room: BoundaryRoom, size: int) -> list[_Record]:
+    """Return the records after the first `size`, as far as they can be read."""
+    found = []
+    for _, text in room.log.texts(start=size):
+        with contextlib.suppress(ValidationError):
+            found.append(_Record.model_validate_json(text))
+    return found
 
 
 def _check_columns(room: BoundaryRoom, records: list[_Record], problems: list[str]) -> None:

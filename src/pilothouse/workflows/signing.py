@@ -232,6 +232,7 @@ def waive(
         version=version,
         thresholds_digest=thresholds,
         value=deciding.value,
+        status=deciding.status,
     )
     ledger.record(kind=WAIVED, agent=agent, at=now, actor=actor, document=waiver.model_dump_json())
     return waiver

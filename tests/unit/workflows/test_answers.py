@@ -56,7 +56,10 @@ def test_what_could_not_be_written_is_on_record_once_it_can_be():
 
     ledger = WornLedger()
     tally = AnswerTally(ledger)
-    first = {("other", "v1"): AnswerCount(delivered=5), KEY: AnswerCount(delivered=10, invalid=2, runs=("r1",))}
+    first = {
+        ("other", "v1"): AnswerCount(delivered=5),
+        KEY: AnswerCount(delivered=10, invalid=2, runs=("r1",)),
+    }
     with pytest.raises(StorageUnavailable):
         tally.take(first, NOW)
     ledger.is_worn = False
@@ -79,7 +82,7 @@ def test_a_clock_far_ahead_takes_nobody_along():
     ledger = MemoryLedger()
     AnswerTally(ledger).take({KEY: AnswerCount(delivered=10)}, NOW + timedelta(days=1))
     AnswerTally(ledger).take({KEY: AnswerCount(delivered=7)}, NOW)
-    assert [(one.n, one.recorded_at) for one in ledger.evidence(AGENT)][0] == (7, NOW)
+    assert (ledger.evidence(AGENT)[0].n, ledger.evidence(AGENT)[0].recorded_at) == (7, NOW)
 
 
 def test_what_was_only_held_waits_for_an_answer_that_is_delivered():

@@ -34,6 +34,7 @@ class Waiver(BaseModel):
         version: Version it is about.
         thresholds_digest: Digest of the charter section `thresholds` as it was signed.
         value: Value of the deciding item when it was signed, or None when it had none.
+        status: Status of the requirement when it was signed; None in a waiver from before it was kept.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -46,6 +47,7 @@ class Waiver(BaseModel):
     version: str | None = None
     thresholds_digest: str
     value: float | None = None
+    status: Status | None = None
 
 
 def _part(item: ItemVerdict) -> str:
@@ -87,7 +89,8 @@ def waiver_in_force(
     """Return the mark to show beside a requirement that does not hold, or None.
 
     A waiver is signed by the sponsor, lasts at most `WAIVER_MAX`, is bound to the version and the
-    thresholds it was signed for, and ends when the value gets worse than the signed one.
+    thresholds it was signed for, and ends when the value gets worse than the signed one: a breach is worse than what
+    nobody had measured.
 
     Args:
         waivers: Every waiver ever signed.
@@ -111,6 +114,7 @@ def waiver_in_force(
         and waiver.version == version
         and waiver.thresholds_digest == thresholds
         and not _worse(deciding.value, waiver.value, higher_is_better)
+        and not (deciding.status is Status.BREACHED and waiver.status is Status.NO_EVIDENCE)
     ]
     last = max(valid, key=lambda waiver: (waiver.until, waiver.reason), default=None)
     return WaiverMark(signer=last.signer, reason=last.reason, until=last.until) if last else None

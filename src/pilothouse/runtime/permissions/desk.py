@@ -90,6 +90,8 @@ class PermissionDesk:
         self._lock = threading.Lock()
         self._tasks: OrderedDict[str, TaskContext] = OrderedDict()
         self._tokens: dict[str, str] = {}
+        self._token_of: dict[str, str] = {}
+        """By run, the digest of its token: both go when the task goes."""
 
     def open_task(self, opening: TaskOpening) -> str:
         """Open a task and return its token, which the model never sees.
@@ -115,12 +117,17 @@ class PermissionDesk:
                     remedy="Open each task once, before the model reads anything.",
                     subject=opening.run,
                 )
-            self._tasks[opening.run] = TaskContext(opening)
             self._tokens[_digest(token)] = opening.run
-            while len(self._tasks) > TASKS_OPEN_MAX:
-                old, _ = self._tasks.popitem(last=False)
-                self._tokens = {one: run for one, run in self._tokens.items() if run != old}
+            self._token_of[opening.run] = _digest(token)
+            self._keep(opening.run, TaskContext(opening))
         return token
+
+    def _keep(self, run: str, context: TaskContext) -> None:
+        """Keep an open task, and close the oldest with its token when there are too many."""
+        self._tasks[run] = context
+        while len(self._tasks) > TASKS_OPEN_MAX:
+            old, _ = self._tasks.popitem(last=False)
+            self._tokens.pop(self._token_of.pop(old, ""), None)
 
     def run_of(self, token: str) -> str:
         """Return the run that a token was given for.
@@ -271,9 +278,7 @@ class PermissionDesk:
                         opened_by="agent",
                     )
                 )
-                self._tasks[call.run] = found
-                while len(self._tasks) > TASKS_OPEN_MAX:
-                    self._tasks.popitem(last=False)
+                self._keep(call.run, found)
             return found
 
     def _proposal(

@@ -31,10 +31,13 @@ MOUNT_FLAGS = {
     "relatime": 0x200000,
 }
 SIOCSIFFLAGS, IFF_UP = 0x8914, 0x1
-PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 24, 38
+PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 24, 36, 38
 CAPABILITIES_MAX = 64
 FAILED = 125
 """Exit status when the place could not be closed; the agent was not started."""
+
+GRACE_S = 2
+"""How long an agent that is asked to end may take; less than the five seconds after which this process is ended itself."""
 
 KEPT_WRITABLE = ("/proc", "/dev", "/sys")
 """Kernel file systems: devices such as the null device must be writable, and hold no data."""
@@ -63,10 +66,21 @@ def main(arguments: list[str]) -> int:
     except OSError as error:
         sys.stderr.write(f"pilothouse: the place of the replay cannot be closed: {error}\n")
         return FAILED
+    _LIBC.prctl(
+        PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0
+    )  # whoever loses its parent in here becomes a child of ours
     agent = subprocess.Popen(command, cwd=options.cwd, preexec_fn=_drop_rights)  # noqa: S603, PLW1509 - the agent's own command, started from one thread's view
+
+    def end(number: int, _frame: object) -> None:
+        agent.send_signal(number)
+        signal.alarm(GRACE_S)
+
     for asked in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(asked, lambda number, _frame: agent.send_signal(number))
-    return agent.wait()
+        signal.signal(asked, end)
+    signal.signal(signal.SIGALRM, lambda _number, _frame: agent.kill())
+    status = agent.wait()
+    _end_children()
+    return status
 
 
 def _raise_loopback() -> None:
@@ -85,7 +99,7 @@ def _make_read_only(scratch: str) -> None:
     """Let nothing be written outside the scratch folder, and hide the sockets of system services."""
     _mount(None, "/", MS_REC | MS_PRIVATE)
     _mount(scratch, scratch, MS_BIND)
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(FileNotFoundError):
         _mount("tmpfs", "/run", 0, "tmpfs")
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         point, options = line.split()[4:6]
@@ -95,7 +109,10 @@ def _make_read_only(scratch: str) -> None:
             continue
         # Flags that the outside set are locked: a remount must repeat them.
         kept = sum(flag for option, flag in MOUNT_FLAGS.items() if option in given)
-        _mount(None, name, MS_REMOUNT | MS_BIND | MS_RDONLY | kept)
+        with contextlib.suppress(
+            FileNotFoundError
+        ):  # what lies hidden under another mount is reached by nobody
+            _mount(None, name, MS_REMOUNT | MS_BIND | MS_RDONLY | kept)
 
 
 def _drop_rights() -> None:
@@ -103,6 +120,25 @@ def _drop_rights() -> None:
     for capability in range(CAPABILITIES_MAX):
         _LIBC.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
     _LIBC.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+
+
+def _end_children() -> None:
+    """End what the agent left behind: it would run on, closed in, for as long as it liked."""
+    while children := _children():
+        for child in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(-1, 0)  # its own children are ours from then on
+
+
+def _children() -> list[int]:
+    """Return the processes whose parent this is; none on a kernel that does not tell."""
+    found = []
+    for task in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(OSError):
+            found += (task / "children").read_text().split()
+    return [int(child) for child in found]
 
 
 def _forward(port: int, path: str) -> None:

@@ -371,6 +371,17 @@ def test_a_waiver_ends_when_the_value_gets_worse_than_the_signed_one():
     assert by_id(verdict(failed, waivers=(waiver(value=1.0),)))["OWN-7"].waiver is not None
 
 
+def test_a_waiver_of_what_nobody_had_measured_does_not_cover_the_breach_that_is_found():
+    spoilt = replaced(HELD, "completion", task_type="po_invoice", n=5_000, good=4_000)
+    marks = [
+        by_id(verdict(spoilt, waivers=(waiver(requirement="MON-1", status=status),)))["MON-1"].waiver
+        for status in ("no_evidence", "breached")
+    ]
+    assert [mark is not None for mark in marks] == [False, True]
+    unmeasured = verdict(without(HELD, "roster"), waivers=(waiver(status="no_evidence"),))
+    assert by_id(unmeasured)["OWN-7"].waiver is not None
+
+
 def test_foreign_and_future_records_are_named_in_the_notes():
     stranger = HELD[0].model_copy(update={"agent": "other"})
     found = verdict([*HELD, stranger])

@@ -34,7 +34,11 @@ def spend(meter, budget, *, at_ns, by="acme", tokens=10):
         run="r" * 32,
         route=ROUTE,
         key=VirtualKey(
-            prefix="p", digest="d", agent=AGENT, created_at=datetime(2026, 1, 1, tzinfo=UTC), created_by="test"
+            prefix="p",
+            digest="d",
+            agent=AGENT,
+            created_at=datetime(2026, 1, 1, tzinfo=UTC),
+            created_by="test",
         ),
         policy=AgentPolicy(agent=AGENT, chain=(Pin(provider="acme", model="m"),), budget=budget),
         protocol=WireProtocol.OPENAI,
@@ -76,8 +80,10 @@ def test_the_budget_of_a_day_is_whole_again_on_the_next():
 def test_a_stand_in_without_a_price_uses_up_what_was_reserved_for_the_pin():
     meter, budget = Meter(price), Budget(usd_per_day=Decimal(25))
     calls = [spend(meter, budget, at_ns=MIDNIGHT_NS, by="spare") for _ in range(2)]
-    assert [one.cost_pico for one in calls] == [None, None], "what it really cost is unknown, and is not made up"
-    with pytest.raises(Refused, match="20.0000 of 25 USD"):
+    assert [one.cost_pico for one in calls] == [None, None], (
+        "what it really cost is unknown, and is not made up"
+    )
+    with pytest.raises(Refused, match=r"20\.0000 of 25 USD"):
         spend(meter, budget, at_ns=MIDNIGHT_NS, by="spare")
     (spent,) = meter.take_unsaved().values()
     assert (spent.usd_pico, spent.calls, spent.estimated) == (20 * PICO, 2, 2)

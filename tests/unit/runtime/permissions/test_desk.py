@@ -13,6 +13,7 @@ from pilothouse.errors import Conflict, Denied, StorageUnavailable, ToolError
 from pilothouse.ledger.approvals import forget_requester
 from pilothouse.ports.permissions import Decider
 from pilothouse.ports.tools import Presenter
+from pilothouse.runtime.permissions import desk
 from pilothouse.runtime.permissions.desk import PermissionDesk
 from pilothouse.runtime.permissions.engine import CompiledTool
 from pilothouse.runtime.permissions.guard import PermissionGuard
@@ -68,6 +69,20 @@ def test_after_something_untrusted_was_shown_content_is_asked_too(boundary):
     decided = boundary.desk.decide(call(recipient=IBAN, amount=120.5, note="thanks"))
     assert (decided.decision, decided.failed, decided.tainted) == ("ask", ("note",), True)
     assert boundary.desk.decide(call(recipient=IBAN, amount=120.5)).decision == "allow"
+
+
+def test_a_token_goes_with_its_task_however_the_task_went(boundary, monkeypatch):
+    monkeypatch.setattr(desk, "TASKS_OPEN_MAX", 2)
+    first = boundary.desk.open_task(opening("Find 1", run="a" * 32))
+    second = boundary.desk.open_task(opening("Find 2", run="b" * 32))
+    boundary.desk.decide(call("erp.find@1", effect="read", run="c" * 32, number="7"))
+    with pytest.raises(Denied, match="lapsed"):
+        boundary.desk.run_of(first)
+    again = boundary.desk.open_task(opening("Find 1", run="a" * 32))
+    assert boundary.desk.run_of(again) == "a" * 32
+    for token in (first, second):
+        with pytest.raises(Denied, match="lapsed"):
+            boundary.desk.run_of(token)
 
 
 def test_a_requester_whose_name_no_record_could_hold_opens_nothing(boundary):
