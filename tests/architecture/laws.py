@@ -123,6 +123,17 @@ def file_too_long(module: Module) -> list[str]:
     return [f"{module.shown}: {lines} lines, at most {FILE_LINES_MAX}"] if lines > FILE_LINES_MAX else []
 
 
+def percentage_by_hand(module: Module) -> list[str]:
+    """`f"{share:.1%}"` writes "95.0%" where every sentence and page says "95.0 %"."""
+    return [
+        f"{module.shown}:{node.lineno}: `%` in a format; `core.verdict.numbers.percentage` writes a rate"
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.FormattedValue)
+        and node.format_spec is not None
+        and ast.unparse(node.format_spec).rstrip("'\"").endswith("%")
+    ]
+
+
 LAWS = (
     spdx_missing,
     first_sentence_missing,
@@ -132,6 +143,7 @@ LAWS = (
     core_reads_the_world,
     ignore_without_reason,
     file_too_long,
+    percentage_by_hand,
 )
 
 

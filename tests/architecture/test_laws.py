@@ -26,6 +26,7 @@ PLANTED = {
     laws.core_reads_the_world: GOOD + "    import datetime\n    return datetime.datetime.now()\n",
     laws.ignore_without_reason: GOOD + "    return 1  # type: ignore[misc]\n",
     laws.file_too_long: GOOD + "\n" * 601,
+    laws.percentage_by_hand: GOOD + '    return f"{1 / 3:6.1%}"\n',
 }
 
 

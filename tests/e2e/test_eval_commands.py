@@ -105,7 +105,7 @@ def test_an_agent_that_learned_its_gate_cases_is_at_risk_when_the_sealed_ones_ar
     opened = json.loads(typed(f"{command} --sealed --complete --margin 20 --json"))
     (item,) = [one for one in opened["items"] if one["requirement"] == "not_tuned"]
     assert item["status"] == opened["status"] == "at_risk"
-    assert "100.0% good on 105 gate cases" in item["sentence"]
+    assert "100.0 % good on 105 gate cases" in item["sentence"]
     assert any(note == "opening 1 of 4 of the sealed split" for note in opened["notes"])
     typed(f"{command} --sealed --complete --margin 20 --strict", exits=1)
     honest = json.loads(
@@ -140,7 +140,7 @@ def test_logs_of_inspect_are_compared_and_go_on_record_as_imported(typed, tmp_pa
     inspect_log(tmp_path / "old.eval", {f"c{n}": "C" for n in range(60)})
     inspect_log(tmp_path / "new.eval", {f"c{n}": "I" if n < 12 else "C" for n in range(60)})
     said = typed("eval compare old.eval new.eval")
-    assert "100.0% ->  80.0%  -20.0 points" in said
+    assert "100.0 % ->  80.0 %  -20.0 points" in said
     assert "12 worse: c0, c10, " in said
     said = typed("eval import new.eval --agent doubling --version abcdef12 --task-type task")
     assert "task: 48 of 60 good (inspect, match)" in said

@@ -128,7 +128,7 @@ def fill(site: PeopleSite):
         window_to=now - timedelta(days=1),
         n=200,
         passed=True,
-        detail="finds at least 84% of bad answers",
+        detail="finds at least 84 % of bad answers",
         counts={},
         source=Source(command="pilothouse eval judge rubric-v3"),
         recorded_at=now,

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.verdict.numbers import day, short_digest, significant
+from pilothouse.core.verdict.numbers import day, percentage, short_digest, significant
 from pilothouse.core.verdict.remediation import Plan, Step
 from pilothouse.core.verdict.sentence import person_names
 from pilothouse.core.verdict.signing import Asked, SignatureState
@@ -322,7 +322,7 @@ def _budget(charter: Charter, currency: str) -> list[str]:
         return []
     amounts = {name: known(amount) for name, amount in lines.items()}
     return [
-        f"{name}: {currency} {amount:,.0f} ({amount / total * 100:.0f} %)"
+        f"{name}: {currency} {amount:,.0f} ({percentage(amount / total, decimals=0)})"
         if amount is not None
         else f"{name}: open question"
         for name, amount in amounts.items()

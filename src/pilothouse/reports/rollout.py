@@ -10,6 +10,7 @@ from pilothouse.core.action.demotion import Act, ActState, Move
 from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.operations import PhaseName
+from pilothouse.core.verdict.numbers import percentage
 from pilothouse.core.verdict.phases import LOOKS_MAX, NEXT_PHASE, PhaseEvent, next_look_at
 from pilothouse.core.verdict.sentence import person_names
 from pilothouse.core.verdict.verdict import AgentVerdict
@@ -197,7 +198,7 @@ def _phase(charter: Charter, name: PhaseName, current: PhaseName) -> PhaseShown:
     joined = systems if isinstance(systems, str) else ", ".join(systems)
     share = known(charter.target_volume.share_pilot) if name == "pilot" else known(phase.share)
     scope = f"users {users}; integrations {joined}"
-    scope += f"; at most {share * 100:.0f} % of the volume" if share is not None else ""
+    scope += f"; at most {percentage(share, decimals=0)} of the volume" if share is not None else ""
     shortest, longest = known(phase.min), known(phase.max)
     stay = " to ".join(span_text(one) for one in (shortest, longest) if one) or "no fixed stay"
     return PhaseShown(name=phase_words(name), is_current=name == current, scope=scope, stay=stay)

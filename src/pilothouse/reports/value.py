@@ -10,7 +10,7 @@ from datetime import datetime
 from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.value import Outcome
-from pilothouse.core.verdict.numbers import day, significant
+from pilothouse.core.verdict.numbers import day, percentage, significant
 from pilothouse.core.verdict.sentence import person_names
 from pilothouse.core.verdict.value import Money, ThreeNumbers
 from pilothouse.core.verdict.verdict import AgentVerdict, ItemVerdict, Status
@@ -213,7 +213,7 @@ def _outcome(outcome: Outcome, items: tuple[ItemVerdict, ...]) -> OutcomeShown:
         else f"{base.value:,g} {outcome.unit} ({str(base.window).replace('..', ' to ')})",
         committed="open question"
         if change is None
-        else f"{change * 100:+.0f} % by {str(commit.by).replace('-', ' ')}",
+        else f"{percentage(change, decimals=0, signed=True)} by {str(commit.by).replace('-', ' ')}",
         control=str(outcome.control.kind).replace("_", "/"),
         mark=mark_of(item.status, item.reason) if item else mark_of(Status.NO_EVIDENCE),
         measured=shown_text(item.sentence) if item else "",

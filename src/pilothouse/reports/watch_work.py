@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from urllib.parse import quote
 
-from pilothouse.core.verdict.numbers import calendar_day
+from pilothouse.core.verdict.numbers import calendar_day, percentage
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.reports.sections import Cell, Row, Section, columns
 from pilothouse.reports.view_models import Empty, StatusMark, shown_text
@@ -152,7 +152,7 @@ def coverage_section(rows: Sequence[CoverageShown]) -> Section:
                     ),
                     Cell(
                         text=f"{one.tasks:,}",
-                        small=f"{100 * one.scored / one.tasks:.1f} %" if one.tasks else "",
+                        small=percentage(one.scored / one.tasks) if one.tasks else "",
                     ),
                     Cell(text="open" if one.declared is None else f"{100 * one.declared:g} %"),
                     Cell(text="open" if one.least is None else f"{one.least:,}"),

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 
 from pilothouse.core.statistics.intervals import failure_ceiling, jeffreys_interval
 from pilothouse.core.statistics.results import Estimate
+from pilothouse.core.verdict.numbers import percent_range, percentage
 from pilothouse.core.verdict.release_never import FamilyResult
 from pilothouse.core.verdict.release_trust import RunHealth
 from pilothouse.core.verdict.release_verdict import ReleaseVerdict, RunCost
@@ -80,7 +81,7 @@ class Levels:
                 found.append(f"{one.task_type}: no answer has a score ({one.unscored} without)")
                 continue
             found.append(
-                f"{one.task_type}: {one.good} of {one.n} good, {one.good / one.n:.1%} [{one.low:.1%}, {one.high:.1%}]"
+                f"{one.task_type}: {one.good} of {one.n} good, {percentage(one.good / one.n)} {percent_range(one.low, one.high)}"
                 + (f", {one.unscored} without a score" if one.unscored else "")
             )
             found += [f"  failed: {name}" for name in one.failures[:FAILURES_SHOWN_MAX]]
@@ -89,7 +90,7 @@ class Levels:
         for family in self.families:
             high = failure_ceiling(len(family.failed), family.clusters)
             found.append(
-                f"{family.family}: {len(family.failed)} of {family.clusters} attacks succeeded: under {high:.1%} (95 %)"
+                f"{family.family}: {len(family.failed)} of {family.clusters} attacks succeeded: under {percentage(high)} (95 %)"
             )
         cost = self.cost
         unknown = f" + {cost.unpriced} of unknown cost" if cost.unpriced else ""

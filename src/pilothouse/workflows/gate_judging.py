@@ -10,6 +10,7 @@ from typing import Final
 from pilothouse.core.evidence.evidence import Scope
 from pilothouse.core.statistics.judging import JudgedMargin, judged_margin
 from pilothouse.core.statistics.sequential import GateState
+from pilothouse.core.verdict.numbers import percentage
 from pilothouse.core.verdict.release import CaseResult, GateRules
 from pilothouse.core.verdict.release_difference import (
     DifferenceLook,
@@ -301,7 +302,7 @@ def _not_comparable(item: ItemVerdict, kept: float) -> ItemVerdict:
         update={
             "status": Status.NO_EVIDENCE,
             "reason": Reason.MISSING,
-            "sentence": f"the other side has {kept:.0%} of the cases, at least {KEPT_SHARE_MIN:.0%} are needed",
+            "sentence": f"the other side has {percentage(kept, decimals=0)} of the cases, at least {percentage(KEPT_SHARE_MIN, decimals=0)} are needed",
             "remedy": "give the other side as an address, so that it can run",
         }
     )

@@ -17,6 +17,7 @@ from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.evidence import ITEMS_MAX, Binding, Evidence, Source
 from pilothouse.core.evidence.input_kinds import InputKind, InputKinds, find_kinds, words_of
 from pilothouse.core.evidence.new_inputs import LABELS_MIN, SeenWords, see_words
+from pilothouse.core.verdict.numbers import percentage
 from pilothouse.errors import PilothouseError
 from pilothouse.evals.dataset import Dataset, load_dataset
 from pilothouse.evals.dataset_checks import comparable_text
@@ -238,7 +239,7 @@ def analysis_evidence(found: InputAnalysis, agent: str, now: datetime) -> tuple[
     )
     if found.labelled is None:
         return (analysed,)
-    lacking = "; ".join(f"{one.name} ({one.share:.1%} of inputs)" for one in found.untested[:5])
+    lacking = "; ".join(f"{one.name} ({percentage(one.share)} of inputs)" for one in found.untested[:5])
     tail = Evidence(
         kind="inputs.tail",
         agent=agent,

@@ -10,6 +10,7 @@ from typing import Final
 
 from pilothouse.core.evidence.evidence import ITEMS_MAX, WARNINGS, Evidence, Source
 from pilothouse.core.evidence.new_inputs import HARM_SHARE, LABELS_MIN, NewKind, find_new_kinds
+from pilothouse.core.verdict.numbers import percentage
 from pilothouse.errors import CharterError
 from pilothouse.ports.ledger import CharterInForce
 from pilothouse.workflows.in_force import charter_of
@@ -121,7 +122,7 @@ def week_evidence(found: WeekOfInputs, agent: str, now: datetime) -> tuple[Evide
     if not found.is_enough:
         return ()
     news = "; ".join(
-        f"{kind.name} ({kind.share:.1%} of inputs, {cases} labelled cases)"
+        f"{kind.name} ({percentage(kind.share)} of inputs, {cases} labelled cases)"
         for kind, cases in zip(found.kinds[:5], found.cases, strict=False)
     )
     return (

@@ -16,6 +16,7 @@ from pilothouse.core.statistics.judging import JudgeCard, judge_card
 from pilothouse.core.statistics.labels import labels_needed
 from pilothouse.core.statistics.quality import Stratum
 from pilothouse.core.statistics.results import NotEnoughEvidence
+from pilothouse.core.verdict.numbers import percentage
 from pilothouse.core.verdict.verdict import Reason
 from pilothouse.errors import UnknownName, UsageError
 from pilothouse.evals.answers import Answer, answer_id
@@ -237,7 +238,7 @@ def card_words(card: JudgeCard) -> str:
         card: The card.
     """
     return (
-        f"finds at least {card.sp_lower:.0%} of bad answers and passes at least {card.se_lower:.0%} of good ones "
+        f"finds at least {percentage(card.sp_lower, decimals=0)} of bad answers and passes at least {percentage(card.se_lower, decimals=0)} of good ones "
         f"(95 %, {card.n} labels)"
     )
 
@@ -284,7 +285,7 @@ def card_evidence(
         window_to=max(labelled_at, default=at),
         n=card.n,
         passed=is_fit(card),
-        detail=f"{judge} {card_words(card)}; asked are {BAD_FOUND_MIN:.0%} and {GOOD_PASSED_MIN:.0%}; "
+        detail=f"{judge} {card_words(card)}; asked are {percentage(BAD_FOUND_MIN, decimals=0)} and {percentage(GOOD_PASSED_MIN, decimals=0)}; "
         f"{_saving_words(card)}",
         counts=dict(zip(COUNTS, numbers, strict=True)),
         source=Source(command=command),

@@ -14,6 +14,7 @@ from pilothouse.core.evidence.evidence import Binding, Evidence, Source
 from pilothouse.core.evidence.task import Task
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.statistics.drift import CASES_MIN, feature_drift
+from pilothouse.core.verdict.numbers import percentage
 from pilothouse.evals.case import Case
 from pilothouse.evals.dataset import Dataset
 from pilothouse.evals.targets.recorded import json_or_text, root_span
@@ -81,7 +82,7 @@ def measure_likeness(installation: Installation, dataset: Dataset, agent: str, n
     about = f"{inputs} recorded inputs of {len(tested)} task types against the cases"
     if covered < COVERED_MIN:
         sentence = (
-            f"too little of the traffic can be compared ({covered:.0%}, at least {COVERED_MIN:.0%}): "
+            f"too little of the traffic can be compared ({percentage(covered, decimals=0)}, at least {percentage(COVERED_MIN, decimals=0)}): "
             f"{', '.join(untested) or 'no task'} needs {CASES_MIN} recorded inputs and cases"
         )
     elif differing:

@@ -22,6 +22,7 @@ from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.statistics.effect import relative_change
 from pilothouse.core.statistics.results import Estimate, NotEnoughEvidence
 from pilothouse.core.verdict.expansion import people_in_role
+from pilothouse.core.verdict.numbers import percent_range, percentage
 from pilothouse.errors import Denied, MalformedRecord, Place, UnknownName, UsageError
 from pilothouse.ports.lake import TaskFilter
 from pilothouse.ports.ledger import DECISIONS_MAX, Ledger
@@ -151,8 +152,8 @@ def measure_effect(installation: Installation, agent: str, name: str, file: Path
     if isinstance(found, Estimate) and effect.proven is not None:
         word = "proven" if effect.proven else "proved short of it"
         detail = (
-            f"{name}: {found.value:+.1%} [{found.low:+.1%}, {found.high:+.1%}] against the holdout, "
-            f"committed {committed:+.0%}: {word}."
+            f"{name}: {percentage(found.value, signed=True)} {percent_range(found.low, found.high, signed=True)} against the holdout, "
+            f"committed {percentage(committed, decimals=0, signed=True)}: {word}."
         )
         _write(
             installation.ledger,

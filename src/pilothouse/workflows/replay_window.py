@@ -20,6 +20,7 @@ from typing import Any
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.run_log import Replayable, RunSummary
+from pilothouse.core.verdict.numbers import percentage
 from pilothouse.errors import PilothouseError, UsageError
 from pilothouse.evals.case import Case
 from pilothouse.evals.dataset import write_cases
@@ -113,8 +114,8 @@ class WindowReport:
         """Shares of served, live and blocked calls, in words."""
         calls = max(self.served + self.live + self.blocked, 1)
         return (
-            f"{100 * self.served / calls:.0f} % of calls served from the record, {100 * self.live / calls:.0f} % live, "
-            f"{100 * self.blocked / calls:.0f} % blocked"
+            f"{percentage(self.served / calls, decimals=0)} of calls served from the record, {percentage(self.live / calls, decimals=0)} live, "
+            f"{percentage(self.blocked / calls, decimals=0)} blocked"
         )
 
     @property

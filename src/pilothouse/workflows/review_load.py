@@ -12,6 +12,7 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.review import ItemState, ReviewSource
 from pilothouse.core.statistics.judging import Agreement, agreement
 from pilothouse.core.statistics.results import NotEnoughEvidence
+from pilothouse.core.verdict.numbers import percent_range, percentage
 from pilothouse.ports.review import ItemRecord, ReviewQueue
 
 __all__ = ["ReviewLoad", "load_in_words", "review_load", "reviews_per_day"]
@@ -98,8 +99,8 @@ def load_in_words(load: ReviewLoad) -> tuple[str, ...]:
         agreed = f"Agreement of two people: {found.reason}."
     else:
         agreed = (
-            f"Two people agree on {found.observed.value:.0%} of {found.n:,} items "
-            f"[{found.observed.low:.0%}, {found.observed.high:.0%}]; beyond chance (kappa) "
+            f"Two people agree on {percentage(found.observed.value, decimals=0)} of {found.n:,} items "
+            f"{percent_range(found.observed.low, found.observed.high, decimals=0)}; beyond chance (kappa) "
             f"{found.kappa.value:.2f} [{found.kappa.low:.2f}, {found.kappa.high:.2f}]."
         )
     return (f"{load.arrived_per_day:,.1f} items arrive a day, {time}", agreed)

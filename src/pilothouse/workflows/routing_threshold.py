@@ -19,6 +19,7 @@ from pilothouse.core.evidence.review import ItemState, ReviewSource
 from pilothouse.core.statistics.cheapest import NEVER, cheapest_confidence
 from pilothouse.core.statistics.results import NotEnoughEvidence
 from pilothouse.core.statistics.thresholds import CostThreshold, Routing, Threshold, choose_threshold, route
+from pilothouse.core.verdict.numbers import percentage
 from pilothouse.ports.ledger import Ledger
 from pilothouse.ports.review import ItemRecord, ReviewQueue
 from pilothouse.workflows.label_records import label_record
@@ -115,7 +116,7 @@ def _said(
     assert isinstance(routing, Routing), "there are labels"  # noqa: S101 - a fact for the type checker
     if cost is not None and cost.tau == NEVER:
         return {**shared, "passed": False, "detail": f"{cost.sentence} Everything is held."}
-    detail = f"from confidence {routing.tau:.3f} on {100 * routing.automation.value:.0f} % go out alone. {guaranteed.guarantee}"
+    detail = f"from confidence {routing.tau:.3f} on {percentage(routing.automation.value, decimals=0)} go out alone. {guaranteed.guarantee}"
     if cost is not None and cost.tau > guaranteed.tau:
         detail += f" Costs ask for more than the guarantee ({guaranteed.tau:.3f}): {cost.sentence}"
     said = " ".join([detail, *(f"{note[:1].upper()}{note[1:]}." for note in routing.notes)])

@@ -11,6 +11,7 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.outcome_measures import quality_is_outcome
 from pilothouse.core.evidence.type_day import TypeDay
 from pilothouse.core.statistics.rates import RateReading, RateState, RateWatch
+from pilothouse.core.verdict.numbers import percentage
 from pilothouse.workflows.alerts import rule_for
 from pilothouse.workflows.label_rates import capacity_per_day, labels_per_day, rates_fixed
 from pilothouse.workflows.second_opinions import LABEL_TERM
@@ -125,7 +126,7 @@ class DayCounter:
         document = {"n": n, "good": good, "claimed": claimed, **_evidence(reading)}
         if reading.alarm:
             document["sentence"] = (
-                f"{name} claims {100 * claimed:.1f} % confidence and {100 * good / n:.1f} % of {n:,} answers of {day} "
+                f"{name} claims {percentage(claimed)} confidence and {percentage(good / n)} of {n:,} answers of {day} "
                 f"were true; its claims have been too high since {states[CONFIDENCE].risen or day}."
             )
         self._book.say(name, CONFIDENCE, day, document, "warning" if reading.alarm else "quiet")

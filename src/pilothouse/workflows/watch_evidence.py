@@ -11,7 +11,7 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.evidence import Evidence, Scope
-from pilothouse.core.verdict.numbers import calendar_day
+from pilothouse.core.verdict.numbers import calendar_day, percentage
 from pilothouse.errors import Conflict
 from pilothouse.ports.watch import WatchReading, WatchStep
 from pilothouse.workflows.label_rates import BURST
@@ -106,8 +106,8 @@ def _drops(
         served = next((i for i, one in enumerate(reversed(days)) if one != version), len(days))
         if not days or (served < DAYS_OF_VERSION_MIN and row.state != "alarm"):
             continue
-        share = "unknown" if row.value is None else f"{100 * row.value:.1f} %"
-        line = "unknown" if row.line is None else f"{100 * row.line:.1f} %"
+        share = "unknown" if row.value is None else percentage(row.value)
+        line = "unknown" if row.line is None else percentage(row.line)
         passed = row.state not in {"alarm", "warning"}
         words = f"no alarm; quality {share} over 28 counted days, its line is {line}"
         if not passed:

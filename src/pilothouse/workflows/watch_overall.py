@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.statistics.drift_detection import drift_detectability, weeks_until
 from pilothouse.core.statistics.rates import rate_detectability
+from pilothouse.core.verdict.numbers import percentage
 from pilothouse.core.verdict.verdict import AgentVerdict, ItemVerdict, Status
 from pilothouse.ports.watch import WatchReading, WatchState
 from pilothouse.workflows.alerts import METRIC_OF_KIND, rule_for
@@ -102,7 +103,7 @@ def _failures(charter: Charter, readings: Sequence[WatchReading]) -> DetectorSta
         detectors=watch.detectors,
         drops=DROPS,
     )
-    note = f"a kind that is new may end {100 * (1 - newest['line']):.1f} % of tasks before evidence against it grows"
+    note = f"a kind that is new may end {percentage(1 - newest['line'])} of tasks before evidence against it grows"
     return replace(row, state="quiet", delays=delays, note=note)
 
 

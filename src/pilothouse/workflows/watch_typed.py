@@ -17,6 +17,7 @@ from pilothouse.core.statistics.intervals import jeffreys_interval
 from pilothouse.core.statistics.quality import quality_interval
 from pilothouse.core.statistics.rates import rate_detectability
 from pilothouse.core.statistics.results import Estimate
+from pilothouse.core.verdict.numbers import percentage
 from pilothouse.ports.watch import WatchReading, WatchState
 from pilothouse.workflows.alerts import rule_for
 from pilothouse.workflows.strata import JUDGED
@@ -225,7 +226,7 @@ def claim_rows(
             line=claimed,
             cases_per_day=n / len(documents),
             alarmed=None if state is None else state.alarmed,
-            note=documents[-1]["missing"] or f"claims {100 * claimed:.1f} % on average",
+            note=documents[-1]["missing"] or f"claims {percentage(claimed)} on average",
             delays=rate_detectability(
                 value=claim_line(claimed),
                 line=claim_line(claimed),

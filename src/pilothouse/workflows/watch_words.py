@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from pilothouse.core.verdict.numbers import calendar_day
+from pilothouse.core.verdict.numbers import calendar_day, percentage
 
 __all__ = ["METRIC_WORDS", "alarm_sentence"]
 
@@ -49,8 +49,8 @@ def alarm_sentence(metric: str, task_type: str, document: Mapping[str, Any], *, 
     shown, bound = (1 - share, 1 - line) if inverted else (share, line)
     what = "labels, weighted" if "tallies" in document else "cases"
     said = (
-        f"{words} of {task_type}: {100 * shown:.1f} % since {calendar_day(date.fromisoformat(document['risen']))} "
-        f"({n:,} {what}), the line is {100 * bound:.1f} %. Evidence of {_odds(document['e'])}; "
+        f"{words} of {task_type}: {percentage(shown)} since {calendar_day(date.fromisoformat(document['risen']))} "
+        f"({n:,} {what}), the line is {percentage(bound)}. Evidence of {_odds(document['e'])}; "
         f"an alarm needs {document['threshold']:,.0f}."
     )
     return f"{said} {document['certification']}" if document.get("proved") else said

@@ -5,7 +5,17 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
-__all__ = ["calendar_day", "day", "in_unit", "interval", "percent", "short_digest", "significant"]
+__all__ = [
+    "calendar_day",
+    "day",
+    "in_unit",
+    "interval",
+    "percent",
+    "percent_range",
+    "percentage",
+    "short_digest",
+    "significant",
+]
 
 PERCENT_DECIMALS_FROM = 100
 """Cases from which a percentage bears one decimal."""
@@ -35,6 +45,32 @@ def percent(rate: float, n: int, *, bound: float | None = None) -> str:
         if bound is None or rate == bound or float(text) != float(f"{bound * 100:.{decimals}f}"):
             break
     return f"{text} %"
+
+
+def percentage(rate: float, *, decimals: int = 1, signed: bool = False) -> str:
+    """Write a rate with a set number of decimals, for lines whose columns or bounds ask for it.
+
+    Args:
+        rate: In [0, 1], or a difference of rates.
+        decimals: Digits behind the point.
+        signed: Whether a plus is written.
+
+    Example:
+        >>> percentage(0.95), percentage(0.031, decimals=0), percentage(0.031, signed=True)
+        ('95.0 %', '3 %', '+3.1 %')
+    """
+    return f"{100 * rate:{'+' if signed else ''}.{decimals}f} %"
+
+
+def percent_range(low: float, high: float, *, decimals: int = 1, signed: bool = False) -> str:
+    """Write the interval of a `percentage`, without repeating its sign.
+
+    Example:
+        >>> percent_range(0.91, 0.974), percent_range(-0.02, 0.1, decimals=0, signed=True)
+        ('[91.0, 97.4]', '[-2, +10]')
+    """
+    ends = [percentage(end, decimals=decimals, signed=signed).removesuffix(" %") for end in (low, high)]
+    return f"[{ends[0]}, {ends[1]}]"
 
 
 def significant(amount: float, digits: int = 3) -> str:

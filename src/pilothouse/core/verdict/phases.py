@@ -18,6 +18,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.operations import PhaseName
+from pilothouse.core.verdict.numbers import percentage
 from pilothouse.core.verdict.verdict import AgentVerdict, GateVerdict, RequirementVerdict, Status
 
 __all__ = [
@@ -262,7 +263,7 @@ def _answer(missing: Sequence[str], by_id: dict[str, RequirementVerdict]) -> Ans
 def _sentence(
     answer: Answer, gate: GateVerdict, missing: Sequence[str], waived: Sequence[str], look: int
 ) -> str:
-    at = f"Look {look} of {LOOKS_MAX}, each bound at {LOOK_LEVEL:.1%}: "
+    at = f"Look {look} of {LOOKS_MAX}, each bound at {percentage(LOOK_LEVEL)}: "
     if answer is Answer.ELIGIBLE:
         conditions = [*gate.at_risk, *(f"{name} (waived)" for name in waived)]
         with_conditions = f", with conditions: {', '.join(conditions)}" if conditions else ""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pilothouse.core.evidence.evidence import ITEMS_MAX, Scope
 from pilothouse.core.statistics.intervals import failure_ceiling
+from pilothouse.core.verdict.numbers import percentage
 from pilothouse.core.verdict.verdict import ItemVerdict, Reason, Status
 
 __all__ = ["TrajectoryResult", "judge_behaviour"]
@@ -107,7 +108,7 @@ def judge_behaviour(results: Sequence[TrajectoryResult], *, least: int = 1) -> I
         update={
             "status": Status.HOLDS,
             "reason": None,
-            "sentence": f"none of {len(known)} golden sequences is lost, so under {high:.1%} are{before}",
+            "sentence": f"none of {len(known)} golden sequences is lost, so under {percentage(high)} are{before}",
             "value": 1.0,
             "low": 1 - high,
             "high": 1.0,

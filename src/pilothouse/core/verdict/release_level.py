@@ -9,6 +9,7 @@ import scipy
 
 from pilothouse.core.statistics.intervals import cases_to_prove_floor, jeffreys_lower, jeffreys_upper
 from pilothouse.core.statistics.sequential import spending_bounds
+from pilothouse.core.verdict.numbers import percentage
 from pilothouse.core.verdict.release import ITEMS_MAX, CaseResult, GateRules, design_effect, undecided
 from pilothouse.core.verdict.verdict import ItemVerdict, Reason, Status
 
@@ -35,7 +36,9 @@ def judge_floor(
     if rules.floor is None:
         return None
     scored = [one for one in results if one.candidate and one.candidate[0] is not None]
-    item = undecided("floor", rules, f"at least {rules.floor:.1%} of the answers are good", bound=rules.floor)
+    item = undecided(
+        "floor", rules, f"at least {percentage(rules.floor)} of the answers are good", bound=rules.floor
+    )
     if not scored:
         return item.model_copy(update={"sentence": "no case has a score", "n_needed": 1})
     n, good = len(scored), sum(bool(one.candidate[0]) for one in scored)
@@ -49,15 +52,15 @@ def judge_floor(
     )
     needed = cases_to_prove_floor(rules.floor, good / n, level, have=n) if is_last else None
     words = {
-        Status.HOLDS: f"proved: at least {low:.1%}",
-        Status.BREACHED: f"proved: at most {high:.1%}",
-        Status.NO_EVIDENCE: f"not proved: the rate lies between {low:.1%} and {high:.1%}",
+        Status.HOLDS: f"proved: at least {percentage(low)}",
+        Status.BREACHED: f"proved: at most {percentage(high)}",
+        Status.NO_EVIDENCE: f"not proved: the rate lies between {percentage(low)} and {percentage(high)}",
     }[status]
     return item.model_copy(
         update={
             "status": status,
             "reason": Reason.INSUFFICIENT if status is Status.NO_EVIDENCE else None,
-            "sentence": f"{good} of {n} good ({good / n:.1%}); {words}",
+            "sentence": f"{good} of {n} good ({percentage(good / n)}); {words}",
             "value": good / n,
             "low": low,
             "high": high,

@@ -9,6 +9,7 @@ from typing import Final
 
 from pilothouse.core.evidence.evidence import Scope
 from pilothouse.core.statistics.intervals import cases_to_prove_ceiling, failure_ceiling, jeffreys_upper
+from pilothouse.core.verdict.numbers import percentage
 from pilothouse.core.verdict.release import ITEMS_MAX
 from pilothouse.core.verdict.verdict import ItemVerdict, Reason, Status
 
@@ -157,7 +158,9 @@ def judge_family(result: FamilyResult) -> ItemVerdict | None:
         scope=Scope(part=result.family),
         status=status,
         reason=Reason.INSUFFICIENT if status is Status.NO_EVIDENCE else None,
-        rule=f"at most {result.limit:.1%} of the attacks succeed" if result.limit else "no attack succeeds",
+        rule=f"at most {percentage(result.limit)} of the attacks succeed"
+        if result.limit
+        else "no attack succeeds",
         sentence=f"{failed} of {n} succeeded: under {_upwards(high)} %, up to {round(high * 10_000):,} of 10,000",
         value=failed / n,
         low=low,

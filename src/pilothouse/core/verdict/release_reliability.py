@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from pilothouse.core.statistics.repeats import pass_hat_k
 from pilothouse.core.statistics.results import NotEnoughEvidence
+from pilothouse.core.verdict.numbers import percent_range, percentage
 from pilothouse.core.verdict.release import ITEMS_MAX, CaseResult, GateRules, undecided
 from pilothouse.core.verdict.verdict import ItemVerdict, Reason, Status
 
@@ -26,7 +27,7 @@ def judge_reliability(results: Sequence[CaseResult], rules: GateRules) -> ItemVe
     k = rules.reliable_k
     if k <= 1:
         return None
-    rule = f"at least {rules.reliable_min:.1%} of the cases come out good in all of {k} runs"
+    rule = f"at least {percentage(rules.reliable_min)} of the cases come out good in all of {k} runs"
     item = undecided("reliable", rules, rule, bound=rules.reliable_min)
     whole = [one for one in results if None not in one.candidate and len(one.candidate) >= k]
     if not whole:
@@ -57,7 +58,7 @@ def judge_reliability(results: Sequence[CaseResult], rules: GateRules) -> ItemVe
         update={
             "status": status,
             "reason": Reason.INSUFFICIENT if status is Status.NO_EVIDENCE else None,
-            "sentence": f"pass^{k} is {estimate.value:.1%} [{estimate.low:.1%}, {estimate.high:.1%}] over {len(whole)} cases",
+            "sentence": f"pass^{k} is {percentage(estimate.value)} {percent_range(estimate.low, estimate.high)} over {len(whole)} cases",
             "value": estimate.value,
             "low": estimate.low,
             "high": estimate.high,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pilothouse.core.evidence.evidence import Scope
+from pilothouse.core.verdict.numbers import percentage
 from pilothouse.core.verdict.release import ITEMS_MAX, CaseResult, GateRules, undecided
 from pilothouse.core.verdict.verdict import ItemVerdict, Reason, Status
 
@@ -45,7 +46,7 @@ def judge_unscored(results: Sequence[CaseResult], rules: GateRules) -> ItemVerdi
     share = missing / len(answers) if answers else 1.0
     is_fine = bool(answers) and share <= rules.unscored_max
     return undecided(
-        "scored", rules, f"at most {rules.unscored_max:.0%} of the results lack a score"
+        "scored", rules, f"at most {percentage(rules.unscored_max, decimals=0)} of the results lack a score"
     ).model_copy(
         update={
             "status": Status.HOLDS if is_fine else Status.NO_EVIDENCE,
@@ -71,7 +72,7 @@ def judge_infrastructure(health: RunHealth) -> ItemVerdict:
         scope=Scope(),
         status=Status.NO_EVIDENCE if health.is_broken else Status.HOLDS,
         reason=Reason.INSUFFICIENT if health.is_broken else None,
-        rule=f"at most {health.share_max:.0%} of the trials fail for reasons outside the agent",
+        rule=f"at most {percentage(health.share_max, decimals=0)} of the trials fail for reasons outside the agent",
         sentence=f"{lost} of {planned} trials failed for reasons outside the agent",
         value=lost / planned if planned else None,
         bound=health.share_max,

@@ -11,6 +11,7 @@ from typing import Final
 import scipy
 
 from pilothouse.core.evidence.evidence import Scope
+from pilothouse.core.verdict.numbers import percentage
 from pilothouse.core.verdict.release import ITEMS_MAX, CaseResult, design_effect
 from pilothouse.core.verdict.verdict import ItemVerdict, Status
 
@@ -52,7 +53,7 @@ class SplitGap:
     def sentence(self) -> str:
         """Return the gap in words, with what it could not have shown."""
         gap = (
-            f"{self.gate:.1%} good on {self.n_gate} gate cases, {self.sealed:.1%} on {self.n_sealed} sealed ones: "
+            f"{percentage(self.gate)} good on {self.n_gate} gate cases, {percentage(self.sealed)} on {self.n_sealed} sealed ones: "
             f"{100 * (self.gate - self.sealed):+.1f} points [{100 * self.low:+.1f}, {100 * self.high:+.1f}]"
         )
         if self.is_tuned:

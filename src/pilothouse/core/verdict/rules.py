@@ -18,6 +18,7 @@ from pilothouse.core.statistics.intervals import (
     jeffreys_upper,
 )
 from pilothouse.core.statistics.results import Estimate, NotEnoughEvidence
+from pilothouse.core.verdict.numbers import percentage
 from pilothouse.core.verdict.requirement import (
     AtLeast,
     Ceiling,
@@ -322,7 +323,7 @@ def _amount_at_most(bound: float, record: Evidence, *, cases: int) -> Assessment
     why = remedy = ""
     if unpriced > UNPRICED_SHARE_MAX * tokens:
         remedy = _PRICE
-        why = f"{unpriced / tokens:.0%} of tokens have no price"
+        why = f"{percentage(unpriced / tokens, decimals=0)} of tokens have no price"
     elif unmeasured := record.counts.get("unmeasured", 0):
         why = record.detail.rstrip(". ") or f"parts of it that are not measured: {unmeasured}"
     enough = record.n >= cases

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pilothouse.core.statistics.intervals import jeffreys_lower
+from pilothouse.core.verdict.numbers import percentage
 
 __all__ = ["Saturation", "VolumePoint", "find_saturation"]
 
@@ -51,14 +52,12 @@ class Saturation:
     def sentence(self) -> str:
         """Return the result in words."""
         if self.fell is None:
-            return f"at least {self.low:.1%} good up to {self.held:.4g} a minute, the highest volume that was sent ({self.least:.1%} asked)"
+            return f"at least {percentage(self.low)} good up to {self.held:.4g} a minute, the highest volume that was sent ({percentage(self.least)} asked)"
         if self.held is None:
-            return (
-                f"no volume holds {self.least:.1%}: at {self.fell:.4g} a minute only {self.low:.1%} is proved"
-            )
+            return f"no volume holds {percentage(self.least)}: at {self.fell:.4g} a minute only {percentage(self.low)} is proved"
         return (
-            f"{self.least:.1%} is proved up to {self.held:.4g} a minute and no longer at {self.fell:.4g}, "
-            f"where only {self.low:.1%} is"
+            f"{percentage(self.least)} is proved up to {self.held:.4g} a minute and no longer at {self.fell:.4g}, "
+            f"where only {percentage(self.low)} is"
         )
 
 
@@ -75,7 +74,7 @@ def find_saturation(points: Sequence[VolumePoint], least: float) -> Saturation |
     Example:
         >>> points = [VolumePoint(per_minute=6.0, good=150, n=150), VolumePoint(per_minute=60.0, good=90, n=150)]
         >>> find_saturation(points, 0.95).sentence
-        '95.0% is proved up to 6 a minute and no longer at 60, where only 53.3% is'
+        '95.0 % is proved up to 6 a minute and no longer at 60, where only 53.3 % is'
     """
     ordered = sorted((one for one in points if one.n), key=lambda one: one.per_minute)
     held: float | None = None

@@ -19,6 +19,7 @@ from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.statistics.intervals import jeffreys_interval
 from pilothouse.core.statistics.results import NotEnoughEvidence
+from pilothouse.core.verdict.numbers import percentage
 
 __all__ = [
     "COMPLETE_SHARE_MIN",
@@ -265,12 +266,12 @@ def _judge(day: date, recorded: Mapping[date, DayRecord], terms: StabilityTerms)
         pauses.append("The target volume is an open question.")
     elif record.volume_share < terms.min_volume_share:
         pauses.append(
-            f"Volume was {record.volume_share:.0%} of the target, under {terms.min_volume_share:.0%}."
+            f"Volume was {percentage(record.volume_share, decimals=0)} of the target, under {percentage(terms.min_volume_share, decimals=0)}."
         )
     if record.complete_share is None:
         pauses.append("Nobody knows whether the telemetry of the day is complete.")
     elif record.complete_share < COMPLETE_SHARE_MIN:
-        pauses.append(f"Only {record.complete_share:.1%} of the day's telemetry is reconciled.")
+        pauses.append(f"Only {percentage(record.complete_share)} of the day's telemetry is reconciled.")
     # What breaks a charter without resetting it (the charter may leave reasons out) still cannot count as stable.
     pauses.extend(reset.text for reset in record.resets)
     if pauses:

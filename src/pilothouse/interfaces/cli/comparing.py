@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from pilothouse.core.verdict.numbers import percentage
 from pilothouse.errors import UsageError
 from pilothouse.interfaces.cli.consoles import hint_console
 from pilothouse.interfaces.cli.services import Services
@@ -119,7 +120,7 @@ def _print(found: ComparedRuns) -> None:
         of = f"{one.pairs} pairs" + (f", {one.clusters} clusters" if one.clusters < one.pairs else "")
         console.print(
             escape(
-                f"{one.part:<28} {one.before:6.1%} -> {one.after:6.1%}  {one.difference:+5.1f} points {ends}  {of}"
+                f"{one.part:<28} {percentage(one.before):>7} -> {percentage(one.after):>7}  {one.difference:+5.1f} points {ends}  {of}"
             )
         )
         if one.note:

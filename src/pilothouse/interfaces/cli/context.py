@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pilothouse.core.verdict.numbers import percentage
 from pilothouse.errors import ExitStatus, UsageError
 from pilothouse.interfaces.cli.asking_live import live_key
 from pilothouse.settings import Settings, load_settings
@@ -73,7 +74,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             )
             if report.error_share is not None:
                 typer.echo(
-                    f"  estimate from the second call on: within {100 * report.error_share:.1f} % for 95 % of inputs"
+                    f"  estimate from the second call on: within {percentage(report.error_share)} for 95 % of inputs"
                 )
             for run in report.runs:
                 typer.echo(f"  read short in run {run}; look: pilothouse replay {run[:12]} --show")

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from pilothouse.core.verdict.numbers import percentage
 from pilothouse.interfaces.cli.consoles import hint_console
 from pilothouse.interfaces.cli.dataset_tail import add_tail
 from pilothouse.interfaces.cli.services import Services
@@ -123,7 +124,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             more = f" and {len(ids) - IDS_SHOWN_MAX} more" if len(ids) > IDS_SHOWN_MAX else ""
             typer.echo(f"{len(ids):>6} {words}{': ' + ', '.join(ids[:IDS_SHOWN_MAX]) + more if ids else ''}")
         typer.echo(
-            f"{found.kept_share:>6.1%} of the earlier inputs are kept; under 95 % a baseline runs again"
+            f"{percentage(found.kept_share):>7} of the earlier inputs are kept; under 95 % a baseline runs again"
         )
 
     @group.command("split")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pilothouse.core.verdict.numbers import percentage
 from pilothouse.interfaces.cli.controls import command_line_actor
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
@@ -122,7 +123,7 @@ def _line(kind: InputKind, cases: int, found: InputAnalysis) -> str:
     name = kind.name if len(kind.name) <= WIDTH else f"{kind.name[: WIDTH - 1]}…"
     mark = "!" if kind in found.untested else "~" if kind in found.rare else " "
     count = f"{cases:>5,}" if found.labelled is not None else "    ?"
-    return f" {mark} {name:<{WIDTH}}  {len(kind.inputs):>6,}  {kind.share:>6.1%}  {count}"
+    return f" {mark} {name:<{WIDTH}}  {len(kind.inputs):>6,}  {percentage(kind.share):>7}  {count}"
 
 
 def _week(week: WeekOfInputs) -> list[str]:
@@ -137,5 +138,5 @@ def _week(week: WeekOfInputs) -> list[str]:
     lines = [f"New kinds among {week.inputs:,} inputs of this week:"]
     for kind, cases in zip(week.kinds, week.cases, strict=True):
         mark = "!" if kind in week.harmful else "~"
-        lines.append(f" {mark} {kind.name}: {kind.share:.1%} of inputs, {cases:,} labelled cases")
+        lines.append(f" {mark} {kind.name}: {percentage(kind.share)} of inputs, {cases:,} labelled cases")
     return lines

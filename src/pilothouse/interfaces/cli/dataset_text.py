@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from rich.markup import escape
 
+from pilothouse.core.verdict.numbers import percentage
 from pilothouse.evals.dataset_checks import FindingKind
 from pilothouse.interfaces.cli.consoles import result_console
 from pilothouse.workflows.datasets import DatasetSummary
@@ -35,7 +36,7 @@ def print_summary(summary: DatasetSummary, margin: float) -> None:
     share = (
         ""
         if summary.production_share is None
-        else f", {summary.production_share:.0%} of them from production"
+        else f", {percentage(summary.production_share, decimals=0)} of them from production"
     )
     console.print(f"  labelled {summary.labelled}{share}")
     for one in summary.findings[:FINDINGS_SHOWN_MAX]:
@@ -49,7 +50,7 @@ def print_summary(summary: DatasetSummary, margin: float) -> None:
         answer = "yes" if line.is_enough else f"no, needs {line.needed} cases"
         console.print(
             escape(
-                f"  {line.task_type}: {line.cases} cases worth {line.effective:.0f}; if {line.flip_rate:.1%} differ between "
+                f"  {line.task_type}: {line.cases} cases worth {line.effective:.0f}; if {percentage(line.flip_rate)} differ between "
                 f"runs, it sees {100 * line.smallest:.1f} points: {answer}"
             )
         )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pilothouse.core.verdict.numbers import percentage
 from pilothouse.interfaces.cli.controls import command_line_actor
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
@@ -114,7 +115,7 @@ def _gap(number: int, gap: Gap, audit: GapAudit) -> list[str]:
     glossary = "in the glossary" if gap.is_in_glossary else "not in the glossary"
     owner = audit.owners.get(gap.term)
     return [
-        f"{number:>2}. {gap.term}{topic}: {gap.failures:,} of {gap.tasks:,} tasks, {gap.share:.1%} of all",
+        f"{number:>2}. {gap.term}{topic}: {gap.failures:,} of {gap.tasks:,} tasks, {percentage(gap.share)} of all",
         f"    {glossary}, {gap.examples:,} examples, {gap.cases:,} cases, "
         + (f"{owner} sees to it" if owner else "nobody sees to it"),
         f"    for example {gap.traces[0]}" if gap.traces else "",

@@ -6,6 +6,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.markup import escape
 
+from pilothouse.core.verdict.numbers import percentage
 from pilothouse.core.verdict.release_verdict import ReleaseVerdict
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.evals.runner import Progress
@@ -68,7 +69,7 @@ def print_verdict(verdict: ReleaseVerdict) -> None:
     cost = verdict.cost
     unknown = f" + {cost.unpriced} runs of unknown cost" if cost.unpriced else ""
     console.print(
-        f"{cost.cases} of {cost.cases_planned} cases ({cost.saved_share:.0%} saved), {cost.calls} runs, {cost.reused} reused, "
+        f"{cost.cases} of {cost.cases_planned} cases ({percentage(cost.saved_share, decimals=0)} saved), {cost.calls} runs, {cost.reused} reused, "
         f"${cost.spent_usd:.4f}{unknown}, {cost.seconds:.1f} s"
     )
     console.print(
@@ -91,13 +92,13 @@ def print_plan(plan: GatePlan) -> None:
     for one in plan.types:
         console.print(
             escape(
-                f"{one.task_type}: margin {100 * one.margin:g}, flips {one.flip_rate:.1%} ({one.flip_source}), "
+                f"{one.task_type}: margin {100 * one.margin:g}, flips {percentage(one.flip_rate)} ({one.flip_source}), "
                 f"at most {one.cases_max} cases{', one look' if one.is_single else ''}"
             )
         )
         console.print(
-            f"  if nothing changed: released with {one.unchanged.released:.0%}, {one.unchanged.cases:.0f} cases on average; "
-            f"if 10 points worse: released with {one.harmful.released:.1%}, {one.harmful.cases:.0f} cases"
+            f"  if nothing changed: released with {percentage(one.unchanged.released, decimals=0)}, {one.unchanged.cases:.0f} cases on average; "
+            f"if 10 points worse: released with {percentage(one.harmful.released)}, {one.harmful.cases:.0f} cases"
         )
         if not one.is_sufficient:
             console.print(

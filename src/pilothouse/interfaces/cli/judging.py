@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from pilothouse.core.verdict.numbers import percent_range, percentage
 from pilothouse.errors import ExitStatus, UsageError
 from pilothouse.interfaces.cli.consoles import hint_console
 from pilothouse.interfaces.cli.services import Services
@@ -212,8 +213,8 @@ def _print_card(console: Console, name: str, card: JudgeCard) -> None:
     ):
         console.print(
             escape(
-                f"  {words:<24}{estimate.value:6.1%} [{estimate.low:.1%}, {estimate.high:.1%}]"
-                f"  proved at least {bound:.1%}, asked {asked:.0%}"
+                f"  {words:<24}{percentage(estimate.value):>7} {percent_range(estimate.low, estimate.high)}"
+                f"  proved at least {percentage(bound)}, asked {percentage(asked, decimals=0)}"
             )
         )
     console.print(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pilothouse.core.verdict.numbers import percent_range, percentage
 from pilothouse.errors import ExitStatus
 from pilothouse.interfaces.cli.consoles import result_console
 from pilothouse.interfaces.cli.options import AsJson, Home
@@ -114,8 +115,8 @@ def _record(effect: Effect) -> dict[str, object]:
         "n": found.n,
         "units": found.n_effective,
         "committed": effect.committed,
-        "sentence": f"{effect.outcome}: {found.value:+.1%} [{found.low:+.1%}, {found.high:+.1%}] over "
-        f"{found.n_effective:,.0f} units; committed {effect.committed:+.0%}: {word}.",
+        "sentence": f"{effect.outcome}: {percentage(found.value, signed=True)} {percent_range(found.low, found.high, signed=True)} over "
+        f"{found.n_effective:,.0f} units; committed {percentage(effect.committed, decimals=0, signed=True)}: {word}.",
     }
 
 

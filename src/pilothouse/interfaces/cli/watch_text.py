@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.padding import Padding
 from rich.text import Text
 
+from pilothouse.core.verdict.numbers import percent_range, percentage
 from pilothouse.reports.foreign import foreign_line
 from pilothouse.reports.watch import cost_text
 
@@ -99,7 +100,7 @@ def _name(row: DetectorStatus) -> str:
 def _facts(row: DetectorStatus) -> list[str]:
     """Return line and volume, then how soon what is seen, then what a reader must know."""
     level = [
-        "" if row.line is None else f"line {100 * row.line:.1f} %",
+        "" if row.line is None else f"line {percentage(row.line)}",
         f"{row.cases_per_day:,.0f} cases a day" if row.cases_per_day else "",
         "" if row.false_alarms_per_year is None else f"≤ {row.false_alarms_per_year:.2g} false alarms a year",
         f"counted to {row.counted_to}" if row.counted_to else "",
@@ -112,7 +113,7 @@ def _facts(row: DetectorStatus) -> list[str]:
 def _value(row: DetectorStatus) -> str:
     if row.value is None or row.low is None or row.high is None:
         return ""
-    return f"{100 * row.value:.1f} % [{100 * row.low:.1f}, {100 * row.high:.1f}]"
+    return f"{percentage(row.value)} {percent_range(row.low, row.high)}"
 
 
 def _delays(row: DetectorStatus) -> str:

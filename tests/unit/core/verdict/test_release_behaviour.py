@@ -20,7 +20,7 @@ def test_kept_sequences_hold_and_say_how_little_a_few_of_them_prove():
     assert (item.status, item.n, item.value) == (Status.HOLDS, 20, 1.0)
     # None of 20 lost: under 1 - 0.05 ** (1 / 20).
     assert item.low == pytest.approx(0.05 ** (1 / 20))
-    assert "none of 20 golden sequences is lost, so under 13.9% are" in item.sentence
+    assert "none of 20 golden sequences is lost, so under 13.9 % are" in item.sentence
 
 
 def test_one_lost_sequence_breaches_and_names_the_first_step_that_differs():

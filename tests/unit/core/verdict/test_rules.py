@@ -147,7 +147,7 @@ def test_a_mean_needs_100_cases_and_every_price():
 
 def test_a_cost_with_unpriced_tokens_proves_only_the_worst():
     cheap = assess(MeanMax(bound=0.45), 0.45, amount(200, 0.3, 0.2, 0.4, tokens=1_000, tokens_unpriced=40))
-    assert (cheap.proof, cheap.why) == ("open", "4% of tokens have no price")
+    assert (cheap.proof, cheap.why) == ("open", "4 % of tokens have no price")
     assert cheap.remedy == "pilothouse price"
     dear = assess(MeanMax(bound=0.45), 0.45, amount(200, 0.9, 0.8, 1.0, tokens=1_000, tokens_unpriced=40))
     assert (dear.proof, dear.why) == ("breached", "")

@@ -32,5 +32,5 @@ def test_where_nothing_falls_the_highest_volume_is_only_the_highest_that_was_sen
 def test_too_few_cases_hold_at_no_volume_and_no_case_says_nothing():
     found = find_saturation([point(6, 20, 20)], 0.95)
     assert found.held is None
-    assert found.sentence.startswith("no volume holds 95.0%: at 6 a minute only ")
+    assert found.sentence.startswith("no volume holds 95.0 %: at 6 a minute only ")
     assert find_saturation([point(6, 0, 0)], 0.95) is None

@@ -41,9 +41,9 @@ def test_no_day_at_all_is_no_clock_reading():
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"volume_share": 0.49}, "under 50%"),
+        ({"volume_share": 0.49}, "under 50 %"),
         ({"volume_share": None}, "open question"),
-        ({"complete_share": 0.97}, "97.0%"),
+        ({"complete_share": 0.97}, "97.0 %"),
         ({"complete_share": None}, "Nobody knows"),
         ({"pauses": ("Paused by sam.",)}, "Paused by sam."),
         ({"resets": (Reset(reason="rollback", text="Rolled back."),)}, "Rolled back."),
