@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pilothouse.demo.parts import DemoParts
     from pilothouse.settings import Settings
     from pilothouse.workflows.backup import Manifest
-    from pilothouse.workflows.doctor import Checkup
+    from pilothouse.workflows.checkup import Checkup
 
 __all__ = [
     "SystemClock",

@@ -8,6 +8,7 @@ import re
 import warnings
 from collections.abc import Iterator
 
+from pilothouse.connectors.repository_agents import agent_names
 from pilothouse.connectors.repository_words import FRAMEWORK_OF_MODULE, hosts_in, is_model
 from pilothouse.core.charter.secrets import redacted
 from pilothouse.core.charter.sighting import Sighting, SightingKind
@@ -62,6 +63,8 @@ def sightings_in_python(text: str, file: str) -> Iterator[Sighting]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # their code's warnings are not ours
         tree = ast.parse(text)
+    for name, place, line in agent_names(tree):
+        yield Sighting(kind=SightingKind.AGENT, value=redacted(name), file=file, line=line, detail=place)
     for node in ast.walk(tree):
         line = getattr(node, "lineno", 1)
         for kind, value, detail, names in _in_node(node):

@@ -9,9 +9,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Literal
-
-from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 import pilothouse
 from pilothouse.errors import PilothouseError
@@ -21,58 +18,14 @@ from pilothouse.ports.lake import Lake, disk_floor_bytes
 from pilothouse.ports.ledger import Ledger
 from pilothouse.settings import Settings
 from pilothouse.workflows.canary_trace import record_canary
+from pilothouse.workflows.checkup import Check, Checkup
+from pilothouse.workflows.doctor_server import road_checks, server_checks
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.reconcile import gap_alerts
 from pilothouse.workflows.retention import RETENTION_KIND, retention_rules
 from pilothouse.workflows.sources import look_at_sources
 
-__all__ = ["Check", "Checkup", "examine"]
-
-ROAD_KEYS = frozenset(
-    {"busy_reason", "freshness_s", "gap", "last_error", "open_traces", "pending", "rows", "wal_bytes"}
-)
-"""What a server of this version tells about its telemetry."""
-
-State = Literal["ok", "warning", "failed"]
-
-
-class Check(BaseModel):
-    """One thing that was looked at.
-
-    Attributes:
-        name: What was looked at.
-        state: `ok`, `warning` or `failed`.
-        sentence: What was found.
-        remedy: What to type; empty when nothing is needed.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    state: State
-    sentence: str
-    remedy: str = ""
-
-
-class Checkup(BaseModel):
-    """Everything that was looked at, in order.
-
-    Attributes:
-        as_of: When, aware UTC.
-        program: Version of Pilothouse.
-        checks: What was found.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    as_of: AwareDatetime
-    program: str
-    checks: tuple[Check, ...]
-
-    @property
-    def failed(self) -> bool:
-        """Whether anything failed."""
-        return any(check.state == "failed" for check in self.checks)
+__all__ = ["examine"]
 
 
 def examine(
@@ -97,8 +50,8 @@ def examine(
         lake_checks: Further checks that the lake makes on itself.
     """
     told = ask_server()
-    checks = [*_settings_checks(settings), _disk_check(settings), _server_check(settings, told)]
-    checks += _road_checks(None if told is None else told[1])
+    checks = [*_settings_checks(settings), _disk_check(settings), *server_checks(settings, told)]
+    checks += road_checks(None if told is None else told[1])
     try:
         with open_installation(settings) as installation:
             checks += _ledger_checks(installation.ledger)
@@ -144,76 +97,6 @@ def _disk_check(settings: Settings) -> Check:
             name="disk", state="failed", sentence=sentence, remedy="Free space, or move PILOTHOUSE_HOME."
         )
     return Check(name="disk", state="warning" if usage.free < 2 * floor else "ok", sentence=sentence)
-
-
-def _server_check(settings: Settings, told: tuple[str, dict[str, object] | None] | None) -> Check:
-    start = f"pilothouse up --home {settings.home}"
-    if told is None:
-        return Check(
-            name="server", state="warning", sentence="No server runs on this data folder.", remedy=start
-        )
-    url, health = told
-    if health is None:
-        sentence = f"A server was noted at {url} and does not answer; acknowledged telemetry is replayed at the next start."
-        return Check(name="server", state="failed", sentence=sentence, remedy=start)
-    ticks = health.get("ticks")
-    known = [tick for tick in (ticks if isinstance(ticks, list) else []) if isinstance(tick, dict)]
-    failing = [f"{tick['name']}: {tick['last_error']}" for tick in known if tick.get("failures")]
-    if failing:
-        sentence = f"{url} answers; background work fails: {'; '.join(failing)}"
-        return Check(
-            name="server", state="warning", sentence=sentence, remedy="See the message of the failing part."
-        )
-    work = ", ".join(f"{tick['name']} {tick.get('runs', 0):,}" for tick in known)
-    sentence = f"{url} answers." + (f" Runs of its background work: {work}." if work else "")
-    return Check(name="server", state="ok", sentence=sentence)
-
-
-def _road_checks(health: dict[str, object] | None) -> Iterator[Check]:
-    """Say what the running server counts: did everything acknowledged reach the tables, and how fast."""
-    told = health.get("telemetry") if health else None
-    if not isinstance(told, dict):
-        return
-    if not told.keys() >= ROAD_KEYS:
-        yield Check(
-            name="telemetry books",
-            state="warning",
-            sentence="The running server is of another program version and counts differently.",
-            remedy="Stop it and start it again: pilothouse up",
-        )
-        return
-    raw = told.get("counters")
-    counted = {str(name): int(value) for name, value in raw} if isinstance(raw, list) else {}
-    books = (
-        f"{counted.get('received', 0):,} items received, {counted.get('rejected', 0):,} rejected, "
-        f"{counted.get('acked', 0):,} acknowledged, {counted.get('replayed', 0):,} replayed, "
-        f"{counted.get('deduplicated', 0):,} deduplicated, {told['pending']:,} pending, "
-        f"{told['rows']:,} queryable; gap {told['gap']:,}."
-    )
-    is_open = bool(health and health.get("gap_alert"))
-    yield Check(
-        name="telemetry books",
-        state="failed" if is_open else "warning" if told["gap"] else "ok",
-        sentence=books,
-        remedy="Keep the lake folder as it is and open /health." if is_open else "",
-    )
-    road = (
-        f"queryable {told['freshness_s']:.2f} s after receipt at worst in the last minute, "
-        f"{told['wal_bytes'] / (1 << 20):.1f} MiB of log, {told['open_traces']:,} open traces."
-    )
-    busy = str(told["busy_reason"])
-    yield Check(
-        name="telemetry road",
-        state="failed" if busy else "ok",
-        sentence=f"Refused for now: {busy}; {road}" if busy else road[:1].upper() + road[1:],
-        remedy="Senders try again by themselves; free the disk if it is full." if busy else "",
-    )
-    if told["last_error"]:
-        yield Check(
-            name="telemetry errors",
-            state="warning",
-            sentence=str(told["last_error"]).strip().splitlines()[-1],
-        )
 
 
 def _canary_check(installation: Installation, intake: Intake, now: datetime) -> Check:

@@ -6,7 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from pilothouse.connectors.repository import read_repository
-from pilothouse.core.charter.draft import Draft, agent_id, draft_text
+from pilothouse.core.charter.draft import Draft, draft_text
+from pilothouse.core.charter.draft_name import agent_of
 from pilothouse.errors import UsageError
 
 __all__ = ["draft_charter", "write_draft"]
@@ -26,7 +27,7 @@ def draft_charter(folder: Path, *, target: Path) -> Draft:
         path = root / file
         return path.relative_to(home).as_posix() if path.is_relative_to(home) else None
 
-    return Draft(agent=agent_id(report.name), text=draft_text(report, inside=inside), report=report)
+    return Draft(agent=agent_of(report)[0], text=draft_text(report, inside=inside), report=report)
 
 
 def write_draft(draft: Draft, target: Path, *, force: bool) -> None:

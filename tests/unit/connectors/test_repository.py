@@ -350,3 +350,19 @@ def test_the_order_does_not_depend_on_the_file_system(tmp_path):
 )
 def test_a_model_that_nobody_lists_is_known_by_where_its_name_stands(tmp_path, line, models):
     assert [value for value, _ in in_python(tmp_path, line, "model")] == models
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ('span.set_attribute("gen_ai.agent.name", "orders")', [("orders", "agent.py:1", "span")]),
+        ('NAME = "orders"\nx = {"gen_ai.agent.name": NAME}', [("orders", "agent.py:2", "span")]),
+        ('agent = Agent(MODEL, name="orders")', [("orders", "agent.py:1", "framework")]),
+        ('app = graph.compile(name="orders")', [("orders", "agent.py:1", "framework")]),
+        ('import re\nre.compile("name")\nTracker("gen_ai.agent.name")\nx = Agent(name=other())', []),
+    ],
+)
+def test_the_name_of_the_agent_is_read_from_its_code(tmp_path, text, names):
+    (tmp_path / "agent.py").write_text(text)
+    seen = read_repository(tmp_path).of_kind(SightingKind.AGENT)
+    assert [(one.value, one.place, one.detail) for one in seen] == names

@@ -15,7 +15,8 @@ from pilothouse.ports.lake import AgentSeen
 from pilothouse.ports.ledger import CharterInForce
 from pilothouse.settings import load_settings
 from pilothouse.workflows import doctor
-from pilothouse.workflows.doctor import Check, examine
+from pilothouse.workflows.checkup import Check
+from pilothouse.workflows.doctor import examine
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 CLOCK = SimpleNamespace(now=lambda: NOW)
@@ -83,24 +84,23 @@ def test_a_noted_server_that_does_not_answer_is_a_failure(settings):
     assert found(checkup)["server"].state == "failed"
 
 
-@pytest.mark.parametrize(
-    ("ticks", "state"), [([], "ok"), ([{"name": "verify", "failures": 2, "last_error": "no erp"}], "warning")]
-)
-def test_failing_background_work_is_shown(settings, ticks, state):
+def test_each_failing_job_has_a_line_of_its_own(settings):
+    ticks = [{"name": "verify", "failures": 2, "last_error": "no erp"}, {"name": "assess", "runs": 3}]
     told = ("http://127.0.0.1:1", {"program": "pilothouse", "ticks": ticks})
-    checkup = examine(settings, CLOCK, open_installation=opener(), ask_server=lambda: told)
-    assert found(checkup)["server"].state == state
-    if ticks:
-        assert "verify: no erp" in found(checkup)["server"].sentence
+    checks = found(examine(settings, CLOCK, open_installation=opener(), ask_server=lambda: told))
+    assert checks["background work"].state == "warning"
+    assert checks["background work"].sentence == "2 jobs, 3 runs; 1 failing now."
+    assert (checks["job verify"].state, checks["job verify"].sentence) == ("warning", "no erp")
+    assert "job assess" not in checks
 
 
-def test_background_work_that_goes_well_is_counted(settings):
+def test_background_work_that_goes_well_is_one_short_line(settings):
     told = (
         "http://127.0.0.1:1",
         {"ticks": [{"name": "verify", "runs": 1_200}, {"name": "assess", "runs": 3}]},
     )
     checkup = examine(settings, CLOCK, open_installation=opener(), ask_server=lambda: told)
-    assert found(checkup)["server"].sentence.endswith("Runs of its background work: verify 1,200, assess 3.")
+    assert found(checkup)["background work"].sentence == "2 jobs, 1,203 runs; none failing now."
 
 
 def test_a_server_of_another_version_is_a_finding_and_no_crash(settings):

@@ -12,7 +12,8 @@ from pilothouse.core.verdict.verdict import Status
 from pilothouse.ports.lake import LakeHealth
 from pilothouse.reports.health import Work, build_health
 from pilothouse.testing import EXAMPLE_NOW, MemoryLedger
-from pilothouse.workflows.doctor import _gap_checks, _road_checks
+from pilothouse.workflows.doctor import _gap_checks
+from pilothouse.workflows.doctor_server import road_checks
 from pilothouse.workflows.reconcile import (
     GAP_KIND,
     INSTALLATION,
@@ -121,12 +122,12 @@ def test_doctor_says_the_counters_of_the_server():
         },
         "gap_alert": False,
     }  # fmt: skip
-    books, road = _road_checks(record)
+    books, road = road_checks(record)
     assert books.state == road.state == "ok"
     assert "11 items received" in books.sentence
     record["gap_alert"] = True
-    assert next(iter(_road_checks(record))).state == "failed"
-    assert not list(_road_checks(None))
+    assert next(iter(road_checks(record))).state == "failed"
+    assert not list(road_checks(None))
 
 
 def test_the_page_names_failing_work_and_a_full_disk():

@@ -14,12 +14,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from pilothouse.core.charter.draft_name import agent_of
 from pilothouse.core.charter.facts import CharterFacts
 from pilothouse.core.charter.models_known import MODEL_ALIASES
 from pilothouse.core.charter.rules.model import is_exact_model
 from pilothouse.core.charter.sighting import RepositoryReport, Sighting, SightingKind
 
-__all__ = ["Draft", "agent_id", "draft_text"]
+__all__ = ["Draft", "draft_text"]
 
 TOOLS_MAX = 40
 """Tools written out: an agent with more is no narrow one, and the rest is counted in a comment."""
@@ -74,20 +75,6 @@ class Draft:
     report: RepositoryReport
 
 
-def agent_id(name: str) -> str:
-    """Return an agent id made from the name of a project.
-
-    Args:
-        name: Any name.
-
-    Example:
-        >>> agent_id("Invoice_Triage (v2)"), agent_id("ai")
-        ('invoice-triage-v2', 'ai-agent')
-    """
-    cleaned = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:48].strip("-")
-    return cleaned if len(cleaned) >= 3 else f"{cleaned}-agent".strip("-")
-
-
 def draft_text(report: RepositoryReport, *, inside: Callable[[str], str | None]) -> str:
     """Write the draft.
 
@@ -99,9 +86,8 @@ def draft_text(report: RepositoryReport, *, inside: Callable[[str], str | None])
     Returns:
         YAML that has open questions and no error.
     """
-    agent = agent_id(report.name)
     parts = [
-        _head(report, agent, inside),
+        _head(report, inside),
         PEOPLE,
         WORK,
         *_integrations(report),
@@ -112,7 +98,8 @@ def draft_text(report: RepositoryReport, *, inside: Callable[[str], str | None])
     return "\n".join(parts)
 
 
-def _head(report: RepositoryReport, agent: str, inside: Callable[[str], str | None]) -> str:
+def _head(report: RepositoryReport, inside: Callable[[str], str | None]) -> str:
+    agent, origin = agent_of(report)
     verb, reason = _verb(report)
     schemas = [(inside(s.file), s) for s in report.of_kind(SightingKind.SCHEMA_FILE)]
     schema = next(
@@ -130,7 +117,7 @@ def _head(report: RepositoryReport, agent: str, inside: Callable[[str], str | No
     function = f"{{verb: {verb}, object: task, output_schema: {_quoted(schema[0])}}}"
     lines += [
         "apiVersion: pilothouse/v1",
-        f"agent: {agent}",
+        f"agent: {agent}" + (f"  # {origin}" if origin else ""),
         'currency: "?"                    # for example USD',
         'title: "?"',
         'purpose: "?"                     # one sentence',

@@ -12,6 +12,7 @@ __all__ = ["RepositoryReport", "Sighting", "SightingKind"]
 class SightingKind(StrEnum):
     """What kind of thing was seen."""
 
+    AGENT = "agent"
     FRAMEWORK = "framework"
     MODEL = "model"
     TOOL = "tool"

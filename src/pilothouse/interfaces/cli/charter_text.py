@@ -31,6 +31,7 @@ EFFECT_STYLES = {"looser": "yellow", "wider": "yellow", "tighter": "green", "nar
 """Colour by effect; the word itself tells them apart without colour."""
 
 SIGHTING_TITLES = {
+    "agent": "Name of the agent",
     "framework": "Framework",
     "model": "Models",
     "tool": "Tools",

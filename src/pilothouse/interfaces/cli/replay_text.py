@@ -26,6 +26,12 @@ __all__ = ["list_text", "recorded_text", "report_text", "reports_text"]
 REFUSALS_SHOWN = 10
 COMPARISONS_SHOWN = 20
 
+NOTHING_RECORDED = """\
+No run is recorded yet: the gateway records a run when it passes on the model calls of an agent.
+$ pilothouse provider add NAME URL --credential-env VARIABLE    once: where calls go, and with whose key
+$ pilothouse run -- python agent.py"""
+"""What to type until there is something to replay, in order."""
+
 
 def list_text(runs: Sequence[RunSummary]) -> str:
     """Return recorded runs, one a line.
@@ -34,9 +40,7 @@ def list_text(runs: Sequence[RunSummary]) -> str:
         runs: Newest first.
     """
     if not runs:
-        return (
-            "No run is recorded yet. Send an agent's model calls through the gateway: `pilothouse run -- CMD`"
-        )
+        return NOTHING_RECORDED
     lines = ["RUN       AGENT                 CALLS  STATE       REPLAYABLE  OPENED"]
     lines += [
         f"{each.run[:8]}  {each.agent[:20]:<20}  {each.calls:>5}  {each.state:<10}  {each.replayable:<10}  {_moment(each.opened_ns)}"

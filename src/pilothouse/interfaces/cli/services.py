@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from pilothouse.settings import Settings
     from pilothouse.workflows.backup import Manifest
     from pilothouse.workflows.boundary_room import BoundaryRoom
+    from pilothouse.workflows.checkup import Checkup
     from pilothouse.workflows.control_room import ControlRoom
     from pilothouse.workflows.curation_desk import CurationDesk
-    from pilothouse.workflows.doctor import Checkup
     from pilothouse.workflows.installation import Installation
     from pilothouse.workflows.knowledge_gaps import GapRoom
     from pilothouse.workflows.replay import ReplayReport, ReplayRequest

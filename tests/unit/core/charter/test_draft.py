@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from pilothouse.core.charter.draft import INTEGRATIONS_MAX, TOOLS_MAX, agent_id, draft_text
+from pilothouse.core.charter.draft import INTEGRATIONS_MAX, TOOLS_MAX, draft_text
+from pilothouse.core.charter.draft_name import agent_id, agent_of
 from pilothouse.core.charter.findings import FindingKind
 from pilothouse.core.charter.sighting import RepositoryReport, Sighting, SightingKind
 from stubs.charter_trees import FACTS, check
@@ -127,3 +128,33 @@ def test_the_same_tool_seen_twice_is_one_tool_with_its_arguments():
 def test_any_name_makes_a_readable_draft(name):
     text = draft(seen("tool", name or "t"), seen("mcp_server", name or "m"), name=name)
     assert questions_only(text).charter.agent == agent_id(name)
+
+
+@pytest.mark.parametrize(
+    ("sightings", "agent", "origin"),
+    [
+        ((), "ticket-router", ""),
+        ((seen("agent", "orders", line=7, detail="framework"),), "orders", "as the code names it: app.py:7"),
+        (
+            (seen("agent", "orders", line=7, detail="span"), seen("agent", "triage", detail="framework")),
+            "orders",
+            "as its spans say: app.py:7",
+        ),
+        (
+            (
+                seen("agent", "triage", detail="framework"),
+                seen("agent", "billing", line=4, detail="framework"),
+            ),
+            "ticket-router",
+            "the folder's name; the code says 'billing' at app.py:4, 'triage' at app.py:1",
+        ),
+        (
+            (seen("agent", "Order Desk", detail="span"),),
+            "ticket-router",
+            "the folder's name; the code says 'Order Desk' at app.py:1",
+        ),
+    ],
+)
+def test_the_agent_has_the_name_that_its_telemetry_carries(sightings, agent, origin):
+    assert agent_of(report(*sightings)) == (agent, origin)
+    assert questions_only(draft(*sightings)).charter.agent == agent
