@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export PYTHONPYCACHEPREFIX := $(abspath $(VENV))/pycache
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run demo test test-fast test-rest test-slow lint types docs golden e2e bench bench-ingest bench-ingest-proofs bench-statistics bench-watch bench-readiness bench-work bench-evals bench-scorers bench-injection bench-pages bench-review bench-permissions bench-tamper bench-fewshot coverage lock clean
+.PHONY: help setup setup-run demo test test-fast test-rest test-slow longest lint types docs golden e2e bench bench-ingest bench-ingest-proofs bench-statistics bench-watch bench-readiness bench-work bench-evals bench-scorers bench-injection bench-pages bench-review bench-permissions bench-tamper bench-fewshot coverage lock clean
 
 help: ## print this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -41,7 +41,11 @@ demo: $(STAMP) ## run the demo: a flawed pilot, its repair, phase 1, an incident
 	$(BIN)/pilothouse demo --home demo-data
 	@command -v pilothouse >/dev/null || echo "(once in this terminal: . $(BIN)/activate)"
 
-test: lint types coverage test-rest ## everything that must be green
+# Style and types use one core while the core's tests leave the other one idle in parts; their words are kept apart
+# where this make can.
+test: setup ## everything that must be green
+	@$(MAKE) --no-print-directory -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) coverage lint types
+	@$(MAKE) --no-print-directory test-rest
 
 # The core is covered by its own tests, and only they pay for being measured.
 CORE = tests/unit/core tests/property tests/golden src/pilothouse/core src/pilothouse/errors.py
@@ -49,11 +53,17 @@ CORE = tests/unit/core tests/property tests/golden src/pilothouse/core src/pilot
 test-fast: setup ## what needs no server, browser or second process
 	$(BIN)/python -m pytest -q -n 2 -m "not slow" tests src
 
+# A third worker on two cores: many tests wait for a server, a timer or a browser. The longest come first.
+REST = $(BIN)/python -m pytest -q -n 3 --dist loadgroup --no-loadscope-reorder
+
 test-rest: setup ## everything but the core: units, servers, browsers, kills, simulations
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup --durations=40 tests src $(CORE:%=--ignore=%)
+	$(REST) --durations=40 tests src $(CORE:%=--ignore=%)
+
+longest: setup ## measure what takes long, for the order of the next run (tests/longest_first.json)
+	$(REST) --note-longest tests src $(CORE:%=--ignore=%)
 
 test-slow: setup ## servers, browsers, kills, simulations
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m slow tests
+	$(REST) -m slow tests
 
 lint: setup ## style, floors, cycles; lists the largest files
 	$(BIN)/ruff format --check --quiet .
@@ -73,7 +83,7 @@ golden: setup ## rewrite golden files; read the difference like code
 	$(BIN)/python tests/golden/update.py
 
 e2e: setup ## only the end-to-end tests
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup tests/e2e
+	$(REST) tests/e2e
 
 coverage: setup ## the core's tests with branch coverage: it must have 100 %
 	$(BIN)/python -m pytest -q -n 2 --cov --cov-report=term --cov-fail-under=100 $(CORE)

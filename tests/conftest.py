@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gc
 
+import longest_first
 import pytest
 from hypothesis import settings
 
@@ -23,11 +24,26 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     return None
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--note-longest` writes down what takes long."""
+    parser.addoption(
+        "--note-longest",
+        action="store_true",
+        help="write down what takes long, for the order of the next run",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Only who sees the results of all workers measures."""
+    if config.getoption("--note-longest") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(longest_first.Noting())
+
+
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Let one worker run all tests that share a module's fixture: a server or a demo is then started once, not twice.
 
-    A module that marks a test with a group of its own knows better.
+    A module that marks a test with a group of its own knows better. Between several workers the longest come first.
     """
     for item in items:
         fixtures = getattr(item, "_fixtureinfo", None)
@@ -35,6 +51,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             continue
         if any(made.scope == "module" for given in fixtures.name2fixturedefs.values() for made in given):
             item.add_marker(pytest.mark.xdist_group(str(item.path)))
+    if getattr(config.option, "loadgroup", False):
+        longest_first.order(items)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

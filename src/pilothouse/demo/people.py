@@ -24,7 +24,7 @@ from pilothouse.workflows.review import Workbench
 
 __all__ = ["people_who_answer"]
 
-ANSWER_EVERY_S = 0.2
+ANSWER_EVERY_S = 0.05
 """How fast the people of the story answer; nobody waits for them longer than that."""
 
 CALLED = {1: "sam", 2: "dana", 3: "vp"}
