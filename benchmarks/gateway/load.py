@@ -57,6 +57,8 @@ async def main(plan):
     }
     if plan["stream"]:
         body["stream"] = True
+        if plan.get("chunks"):
+            body["max_tokens"] = plan["chunks"]
     data = json.dumps(body).encode()
     lines = {
         "host": "localhost",

@@ -89,7 +89,7 @@ class System:
         self.name, self.port, self.process = name, port, process
         self.path, self.key, self.headers = path, key, headers or {}
 
-    def load(self, *, requests, clients=1, stream=False, rate=None):
+    def load(self, *, requests, clients=1, stream=False, rate=None, chunks=None):
         plan = {
             "port": self.port,
             "path": self.path,
@@ -100,6 +100,7 @@ class System:
             "clients": clients,
             "stream": stream,
             "rate": rate,
+            "chunks": chunks,
             "mark": chr(97 + next(MARKS) % 26),
         }
         before = cpu_s(self.process.pid)
@@ -126,6 +127,14 @@ def start_bare(upstream, folder=None):
     process = subprocess.Popen([sys.executable, *words])
     wait_for(port, process)
     return System("bare proxy" if folder is None else "bare + run log", port, process)
+
+
+def start_floor(upstream):
+    """Start what only joins sockets: what a chunk of a stream costs below it is the kernel's."""
+    port = free_port()
+    process = subprocess.Popen([sys.executable, str(HERE / "floor.py"), str(upstream.port), str(port)])
+    wait_for(port, process)
+    return System("kernel alone", port, process)
 
 
 def start_ours(upstream, folder, *, role, program=None):
@@ -241,7 +250,7 @@ def _stream(system, requests):
     try:
         return system.load(requests=requests, clients=4, stream=True)
     except SystemExit as refused:
-        if system.name in {"pilothouse", "all in one", "bare proxy"}:
+        if system.name in {"pilothouse", "all in one", "bare proxy", "kernel alone"}:
             raise
         print(f"no streams of {system.name}: {refused}")
         return {"cpu_ms": float("nan")}
@@ -308,7 +317,8 @@ def main():
         folder = Path(name)
         try:
             upstream = start_upstream()
-            systems += [upstream, start_bare(upstream), start_ours(upstream, folder, role="gateway")]
+            ours = start_ours(upstream, folder, role="gateway")
+            systems += [upstream, start_floor(upstream), start_bare(upstream), ours]
             if options.bare_log:
                 systems.append(start_bare(upstream, folder / "bare-runs"))
             if options.all_in_one:
@@ -320,7 +330,7 @@ def main():
             report(systems, measure(systems, requests=options.requests, rounds=options.rounds))
             if options.soak:
                 print(f"memory of pilothouse over {options.soak:,} requests")
-                soak(systems[2], options.soak)
+                soak(ours, options.soak)
         finally:
             stop(systems)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A provider that costs next to nothing: fixed answers of 0.5 kB, fixed streams of 52 chunks, on a bare protocol.
+"""A provider that costs next to nothing: fixed answers of 0.5 kB, streams of 52 chunks or as many as are asked for, on a bare protocol.
 
 The answer is what the charter's output schema asks for: a gateway that checks it must let it pass.
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import re
 import sys
 
 MODEL = "acme-large-2026-04-12"
@@ -54,12 +55,10 @@ def _chunk(delta, finish=None):
     return b"%x\r\n%b\r\n" % (len(event), event)
 
 
-_EVENTS = [
-    _chunk({"role": "assistant", "content": ""}),
-    *[_chunk({"content": "word "}) for _ in range(CHUNKS - 3)],
-    _chunk({}, "stop"),
-    b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n",
-]
+_FIRST = _chunk({"role": "assistant", "content": ""})
+_WORD = _chunk({"content": "word "})
+_LAST = _chunk({}, "stop")
+_END = b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n"
 _NUMBERS = itertools.count(1)
 _HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(_ANSWER)
 _STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -83,14 +82,15 @@ class Provider(asyncio.Protocol):
                 return
             body, self.data = rest[:size], rest[size:]
             if b'"stream": true' in body or b'"stream":true' in body:
-                self.task = asyncio.ensure_future(self.stream())
+                asked = re.search(rb'"max_tokens": (\d+)', body)
+                self.task = asyncio.ensure_future(self.stream(int(asked[1]) if asked else CHUNKS))
             else:
                 ident = b"chatcmpl-%08d" % next(_NUMBERS)  # ids never repeat, as with a real provider
                 self.transport.write(_HEAD + _ANSWER.replace(b"chatcmpl-00000000", ident, 1))
 
-    async def stream(self):
+    async def stream(self, chunks):
         self.transport.write(_STREAM_HEAD)
-        for event in _EVENTS:
+        for event in (_FIRST, *itertools.repeat(_WORD, chunks - 3), _LAST, _END):
             self.transport.write(event)
             await asyncio.sleep(0.001)  # tokens come one by one; without it chunks would be joined
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sends what an answer writes in one turn of the loop with one system call: its head and its body, above all.
 
-A write to a socket wakes the reader in another process, and on small answers that costs more than making them.
+A write to a socket wakes the reader in another process, and on small answers that costs more than making them. A part of a
+stream that came from elsewhere goes out in the turn in which it came: the next one would cost another look at all sockets.
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-__all__ = ["JoinedWritesProtocol"]
+__all__ = ["PASS_ON", "JoinedWritesProtocol"]
+
+PASS_ON = "pilothouse.pass_on"  # noqa: S105 - the name of an extension, no secret
+"""Extension of the scope: `JoinedWritesProtocol.pass_on`."""
 
 COPIED_BYTES_MAX = 64 << 10
 """More than this is handed over in parts, because copying it costs more than the further system calls."""
@@ -23,6 +27,33 @@ class JoinedWritesProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Put the joining transport in front of the loop's."""
         super().connection_made(_JoinedWrites(transport, self.loop))
+
+    def on_message_begin(self) -> None:
+        """Offer the answer's way for parts that must not wait."""
+        super().on_message_begin()
+        self.scope["extensions"] = {PASS_ON: self.pass_on}  # type: ignore[dict-item]  # a call, not settings
+
+    def pass_on(self, scope: Any, part: bytes) -> bool:
+        """Write a part of a body in chunks at once, with what was written before.
+
+        Args:
+            scope: The request that is answered; its head has been sent.
+            part: At least a byte.
+
+        Returns:
+            False when nothing was written: the client takes nothing now, is gone, or the body is not in chunks.
+        """
+        cycle = self.cycle
+        if (
+            cycle.scope is not scope  # another request has come on this connection meanwhile
+            or not cycle.chunked_encoding
+            or cycle.disconnected
+            or cycle.response_complete
+            or self.flow.write_paused
+        ):
+            return False
+        self.transport.write_now(b"%x\r\n%b\r\n" % (len(part), part))  # type: ignore[attr-defined]
+        return True
 
     def on_response_complete(self) -> None:
         """Send a whole answer at once: what its handler still does afterwards is nothing that the client waits for."""
@@ -43,6 +74,14 @@ class _JoinedWrites(asyncio.Transport):
         if not self._kept:
             self._loop.call_soon(self.flush)
         self._kept.append(data)
+
+    def write_now(self, data: bytes) -> None:
+        """Write what is kept, and this."""
+        if self._kept:
+            self._kept.append(data)
+            self.flush()
+        else:
+            self._transport.write(data)
 
     def flush(self) -> None:
         """Write what is kept."""

@@ -53,3 +53,7 @@ class Caller(Protocol):
     async def send(self, part: bytes, *, more: bool) -> None:
         """Send a part of the body; waits while the client takes nothing."""
         ...
+
+    def pass_on(self, part: bytes) -> bool:
+        """Send a part at once; False when it was not sent, and must be by `send`."""
+        ...

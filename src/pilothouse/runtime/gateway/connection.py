@@ -8,6 +8,7 @@ came, a reader that is slower than the provider stops it, and it is always known
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import cast
 
 import httptools
@@ -44,11 +45,13 @@ class Connection(asyncio.Protocol):
         "_has_head",
         "_head_bytes",
         "_is_framed",
+        "_is_full",
         "_is_paused",
         "_is_whole",
         "_keeps",
         "_parser",
         "_parts",
+        "_take",
         "_transport",
         "_waiter",
         "headers",
@@ -61,6 +64,8 @@ class Connection(asyncio.Protocol):
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self._waiter: asyncio.Future[None] | None = None
         self._parts: list[bytes] = []
+        self._take: Callable[[bytes], bool] | None = None
+        self._is_full = False
         self._broken = ""
         self._is_whole = True
         self._is_paused = False
@@ -104,21 +109,42 @@ class Connection(asyncio.Protocol):
         Raises:
             ConnectionBroken: The end did not come.
         """
-        parts = self._parts
-        while not parts:
+        while not self._parts:
             if self._is_whole:
                 return b""
             if self._broken:
                 raise ConnectionBroken(self._broken)
             await self._wait()
-        some = parts[0] if len(parts) == 1 else b"".join(parts)
-        parts.clear()
-        self._buffered = 0
-        if self._is_paused:
-            self._is_paused = False
-            if self._transport is not None:
-                self._transport.resume_reading()
-        return some
+        return self._taken()
+
+    async def pass_all(self, take: Callable[[bytes], bool]) -> bool:
+        """Hand on what comes of the body within the turn of the loop that read it: no task is woken for a part.
+
+        Args:
+            take: Gets what came in one read; returns whether it takes more. It must not raise.
+
+        Returns:
+            Whether the end has come; what came with it is left for `read_some`. Else `take` has had enough, and what comes
+            meanwhile is kept for the next call.
+
+        Raises:
+            ConnectionBroken: The end did not come.
+        """
+        while not self._is_whole:
+            if self._parts:
+                if not take(self._taken()):
+                    return False
+            elif self._broken:
+                raise ConnectionBroken(self._broken)
+            else:
+                self._take, self._is_full = take, False
+                try:
+                    await self._wait()
+                finally:
+                    self._take = None
+                if self._is_full:
+                    return False
+        return True
 
     @property
     def is_free(self) -> bool:
@@ -155,6 +181,13 @@ class Connection(asyncio.Protocol):
             self._fail(f"its answer is no HTTP/1.1: {type(error).__name__}")
         if not self._has_head:
             self._count_head(len(data))
+        if not self._parts:
+            return
+        if self._take is None or self._is_whole:
+            self._wake()
+        elif not self._take(self._taken()):
+            self._take, self._is_full = None, True
+            self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.Protocol`."""
@@ -205,7 +238,6 @@ class Connection(asyncio.Protocol):
         if self._buffered > BUFFERED_BYTES_MAX and not self._is_paused and self._transport is not None:
             self._is_paused = True
             self._transport.pause_reading()
-        self._wake()
 
     def on_message_complete(self) -> None:
         """Note the end."""
@@ -218,6 +250,17 @@ class Connection(asyncio.Protocol):
         self._head_bytes += size
         if self._head_bytes > 2 * HEAD_BYTES_MAX:  # most bytes are counted both times
             self._fail(f"the headers of its answer have more than {HEAD_BYTES_MAX:,} bytes")
+
+    def _taken(self) -> bytes:
+        parts = self._parts
+        some = parts[0] if len(parts) == 1 else b"".join(parts)
+        parts.clear()
+        self._buffered = 0
+        if self._is_paused:
+            self._is_paused = False
+            if self._transport is not None:
+                self._transport.resume_reading()
+        return some
 
     def _begin(self) -> None:
         self.status, self.headers = 0, []

@@ -14,25 +14,18 @@ from dataclasses import dataclass
 
 from pilothouse.runtime.gateway.call import Call, Ending
 from pilothouse.runtime.gateway.caller import Caller, Headers
-from pilothouse.runtime.gateway.event_reader import EventReader
 from pilothouse.runtime.gateway.failure import Failure
 from pilothouse.runtime.gateway.member import Member
+from pilothouse.runtime.gateway.passage import Passage
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused, error_event
-from pilothouse.runtime.gateway.sse import EventCutter, event_data
-from pilothouse.runtime.gateway.upstream import UpstreamAnswer, UpstreamFailed
+from pilothouse.runtime.gateway.upstream import UpstreamAnswer
 from pilothouse.runtime.gateway.watchdog import Stop, Watchdog
-from pilothouse.runtime.gateway.wire import Answer, Stage, inflate, read_answer, read_event
+from pilothouse.runtime.gateway.wire import Answer, inflate, read_answer
 
 __all__ = ["ANSWER_BYTES_MAX", "Relay", "Whole"]
 
 ANSWER_BYTES_MAX = 64 << 20
 """Largest answer that is not a stream: it is held until the model that gave it is known."""
-
-HELD_BYTES_MAX = 256 << 10
-"""Most bytes of events before the first content; a stream with more is passed on."""
-
-CAPTURED_BYTES_MAX = 32 << 20
-"""Most bytes of a stream that are kept for the record; more pass and are counted."""
 
 
 @dataclass(slots=True)
@@ -71,9 +64,7 @@ class Relay:
         self._dog = dog
         self.check_whole: Callable[[Whole], Awaitable[Whole]] | None = None
         self.is_committed = False
-        self._captured: list[bytes] = []
-        self._captured_bytes = 0
-        self._encoding = ""
+        self._passage: Passage | None = None
         self._began = time.monotonic()
 
     async def take(self, member: Member, answer: UpstreamAnswer, *, began: float) -> Failure | None:
@@ -146,7 +137,7 @@ class Relay:
         call = self._call
         call.ending = Ending.CUT
         call.stopped = failure.reason
-        self._finish_stream(Answer())
+        self.close()
         code = RefusalCode.DEADLINE if failure.reason == Stop.DEADLINE else RefusalCode.UPSTREAM_UNAVAILABLE
         call.refusal = code
         refusal = Refusal(
@@ -165,74 +156,25 @@ class Relay:
             call.stopped = stop.value
 
     def close(self) -> None:
-        """Keep of a stream what was passed on before its client went."""
-        if self._captured:
-            self._finish_stream(Answer())
+        """Keep of a stream what was passed on until it ended, broke off or its client went."""
+        if self._passage is not None:
+            self._passage.finish()
 
     async def _take_stream(self, member: Member, answer: UpstreamAnswer) -> Failure | None:
-        limits = self._call.policy.limits
-        said, held = Answer(), bytearray()
-        cutter = EventCutter() if answer.encoding in {"", "identity"} else None
-        reader = EventReader(answer.encoding)
-        self._encoding = answer.encoding
-        while chunk := await answer.read_some():
-            self._call.chunks.append((len(chunk), int((time.monotonic() - self._began) * 1e6)))
-            ready = chunk if cutter is None else cutter.feed(chunk)
-            if self.is_committed:
-                if ready:
-                    await self._pass_on(ready)
-                    self._dog.limit(Stop.IDLE, limits.idle_s)
-                continue
-            held += ready
-            stage = reader.stage(ready, self._call.route.operation, said)
-            if stage == Stage.ERROR:
-                return Failure("error_event", status=answer.status, headers=answer.headers, body=bytes(held))
-            if stage == Stage.CONTENT or len(held) > HELD_BYTES_MAX:
-                await self._begin_stream(member, answer, said, bytes(held))
-                self._dog.limit(Stop.IDLE, limits.idle_s)
-        rest = b"" if cutter is None else cutter.rest()
-        if not self.is_committed:
-            if not held and not rest:
-                raise UpstreamFailed("cut", "the stream ended before it began", was_sent=True)
-            await self._begin_stream(member, answer, said, bytes(held))
-        elif rest:
-            self._capture(rest)
-        self._dog.limit(Stop.CLIENT_SLOW, limits.client_s)
-        await self._caller.send(rest, more=False)
-        self._call.ending = Ending.DONE
-        self._finish_stream(said)
-        return None
-
-    async def _begin_stream(self, member: Member, answer: UpstreamAnswer, said: Answer, held: bytes) -> None:
-        self._note(member, said)
-        self._check_model(member)
-        self._call.first_content_s = (time.time_ns() - self._call.began_ns) / 1e9
-        await self._commit(answer.status, [pair for pair in answer.headers if pair[0] != b"content-length"])
-        await self._pass_on(held)
-
-    async def _pass_on(self, part: bytes) -> None:
-        self._dog.limit(Stop.CLIENT_SLOW, self._call.policy.limits.client_s)
-        self._capture(part)
-        await self._caller.send(part, more=True)
-
-    def _capture(self, part: bytes) -> None:
-        self._captured_bytes += len(part)
-        if self._captured_bytes <= CAPTURED_BYTES_MAX:
-            self._captured.append(part)
-
-    def _finish_stream(self, said: Answer) -> None:
-        """Keep what was passed on, and read the usage, which stands in one of the last events."""
         call = self._call
-        call.response = b"".join(self._captured)
-        plain = inflate(call.response, self._encoding)
-        at = -1 if plain is None else plain.rfind(b'"usage"')
-        if plain is not None and at >= 0:
-            for data in event_data(
-                plain[max(plain.rfind(b"\n\n", 0, at), plain.rfind(b"\r\n\r\n", 0, at), 0) :]
-            ):
-                read_event(data, call.route.operation, said)
-        call.usage = said.usage or call.usage
-        call.answer_id = call.answer_id or said.ident
+        passage = Passage(call, self._caller, self._dog, answer, began=self._began)
+        held, is_error = await passage.open()
+        if is_error:
+            return Failure("error_event", status=answer.status, headers=answer.headers, body=held)
+        self._note(member, passage.said)
+        self._check_model(member)
+        call.first_content_s = (time.time_ns() - call.began_ns) / 1e9
+        self._passage = passage
+        await self._commit(answer.status, [pair for pair in answer.headers if pair[0] != b"content-length"])
+        await passage.run(held)
+        call.ending = Ending.DONE
+        self.close()
+        return None
 
     def _note(self, member: Member, said: Answer) -> None:
         call = self._call

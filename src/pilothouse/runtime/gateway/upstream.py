@@ -8,7 +8,7 @@ header that the protocol has for it, and is in nothing else: no record, trace, e
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
 from urllib.parse import urlsplit
@@ -152,6 +152,20 @@ class UpstreamAnswer:
         if not some:
             self.close()
         return some
+
+    async def pass_all(self, take: Callable[[bytes], bool]) -> bool:
+        """Hand on what comes as soon as it has come; see `Connection.pass_all`.
+
+        Raises:
+            UpstreamFailed: The connection broke before the end.
+        """
+        if self._connection is None:
+            return True
+        try:
+            return await self._connection.pass_all(take)
+        except ConnectionBroken as broken:
+            self.close()
+            raise UpstreamFailed("cut", str(broken), was_sent=True) from broken
 
     async def read_all(self, most: int) -> bytes:
         """Return the whole body.

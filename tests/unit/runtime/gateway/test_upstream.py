@@ -217,6 +217,68 @@ def test_a_slow_reader_stops_the_provider_instead_of_filling_the_memory(run):
     run(main())
 
 
+CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+def chunks(*parts):
+    return b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts)
+
+
+@pytest.mark.parametrize("takes", [1, 3, 1000])
+def test_what_comes_is_handed_on_in_order_and_waits_while_it_is_not_taken(takes, run):
+    async def main():
+        parts = [b"%d," % number for number in range(20_000)]
+        server = Says(CHUNKED + chunks(*parts) + b"0\r\n\r\n")
+        async with asked(server) as ask:
+            answer, taken, stops = await ask(), [], 0
+
+            def take(part):
+                taken.append(part)
+                return len(taken) % takes != 0
+
+            while not await answer.pass_all(take):
+                stops += 1
+                await asyncio.sleep(0)
+            rest = await answer.read_all(1 << 20)
+        assert b"".join(taken) + rest == b"".join(parts)
+        assert stops == len(taken) // takes
+
+    run(main())
+
+
+def test_no_task_is_woken_for_a_part_that_is_taken(run):
+    async def main():
+        async def slowly(reader, writer):
+            await reader.readuntil(b"\r\n\r\n")
+            for part in (CHUNKED, *[chunks(b"a")] * 20, b"0\r\n\r\n"):
+                writer.write(part)
+                await asyncio.sleep(0.002)
+            writer.close()
+
+        server = Says()
+        server._serve = slowly
+        async with asked(server) as ask:
+            answer, taken = await ask(), []
+            waiting = answer.pass_all(lambda part: not taken.append((part, asyncio.tasks.current_task())))
+            assert await waiting
+        assert b"".join(part for part, _ in taken) == b"a" * 20
+        assert [task for _, task in taken[1:] if task is not None] == []
+
+    run(main())
+
+
+def test_parts_that_came_before_a_break_are_handed_on_first(run):
+    async def main():
+        server = Says(CHUNKED + chunks(b"a", b"b"), stays=False)
+        async with asked(server) as ask:
+            answer, taken = await ask(), []
+            with pytest.raises(UpstreamFailed, match="closed by the provider"):
+                await answer.pass_all(lambda part: not taken.append(part))
+        assert b"".join(taken) == b"ab"
+
+    run(main())
+
+
 def test_a_call_that_is_given_up_closes_its_connection_and_frees_its_place(run, monkeypatch):
     monkeypatch.setattr(connections, "CONNECTIONS_MAX", 1)
 

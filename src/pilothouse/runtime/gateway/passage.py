@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A stream of events on its way to the client: held until its first content, then passed on as it is read.
+
+Once content has begun, what came from the provider goes to the client within the same turn of the loop. Of its events only
+the boundaries are looked at; usage is read from the record when the stream is over.
+"""
+
+from __future__ import annotations
+
+import time
+
+from pilothouse.runtime.gateway.call import Call
+from pilothouse.runtime.gateway.caller import Caller
+from pilothouse.runtime.gateway.event_reader import EventReader
+from pilothouse.runtime.gateway.sse import EventCutter, event_data
+from pilothouse.runtime.gateway.upstream import UpstreamAnswer, UpstreamFailed
+from pilothouse.runtime.gateway.watchdog import Stop, Watchdog
+from pilothouse.runtime.gateway.wire import Answer, Stage, inflate, read_event
+
+__all__ = ["Passage"]
+
+HELD_BYTES_MAX = 256 << 10
+"""Most bytes of events before the first content; a stream with more is passed on."""
+
+CAPTURED_BYTES_MAX = 32 << 20
+"""Most bytes of a stream that are kept for the record; more pass and are counted."""
+
+
+class Passage:
+    """The way of one stream.
+
+    Attributes:
+        said: What the events before the content say about the answer.
+
+    Args:
+        call: The call, filled on the way.
+        caller: The client.
+        dog: Guards the task.
+        answer: Of the provider; its body is still to be read.
+        began: When the attempt began, on the monotonic clock; chunks are timed from there.
+    """
+
+    def __init__(
+        self, call: Call, caller: Caller, dog: Watchdog, answer: UpstreamAnswer, *, began: float
+    ) -> None:
+        self.said = Answer()
+        self._call = call
+        self._caller = caller
+        self._dog = dog
+        self._answer = answer
+        self._began = began
+        self._idle_s = call.policy.limits.idle_s
+        self._cutter = EventCutter() if answer.encoding in {"", "identity"} else None
+        self._captured: list[bytes] = []
+        self._captured_bytes = 0
+        self._unsent = b""
+
+    async def open(self) -> tuple[bytes, bool]:
+        """Read up to the first content.
+
+        Returns:
+            The events so far, and whether the last one is an error.
+
+        Raises:
+            UpstreamFailed: The stream broke off or ended before it began.
+        """
+        held = bytearray()
+        reader = EventReader(self._answer.encoding)
+        while chunk := await self._answer.read_some():
+            ready = self._whole_events(chunk)
+            held += ready
+            stage = reader.stage(ready, self._call.route.operation, self.said)
+            if stage != Stage.BEFORE or len(held) > HELD_BYTES_MAX:
+                return bytes(held), stage == Stage.ERROR
+        held += self._tail()
+        if not held:
+            raise UpstreamFailed("cut", "the stream ended before it began", was_sent=True)
+        return bytes(held), False
+
+    async def run(self, held: bytes) -> None:
+        """Pass everything on.
+
+        Args:
+            held: What `open` returned.
+
+        Raises:
+            UpstreamFailed: The stream broke off.
+        """
+        self._capture(held)
+        self._unsent = held
+        await self._send()
+        while not await self._answer.pass_all(self._take):
+            await self._send()
+        last = await self._answer.read_some()
+        last = (self._whole_events(last) if last else b"") + self._tail()
+        self._capture(last)
+        self._dog.limit(Stop.CLIENT_SLOW, self._call.policy.limits.client_s)
+        await self._caller.send(last, more=False)
+
+    def finish(self) -> None:
+        """Keep what was passed on, and read the usage, which stands in one of the last events."""
+        call, said = self._call, self.said
+        call.response = b"".join(self._captured)
+        plain = inflate(call.response, self._answer.encoding)
+        at = -1 if plain is None else plain.rfind(b'"usage"')
+        if plain is not None and at >= 0:
+            begin = max(plain.rfind(b"\n\n", 0, at), plain.rfind(b"\r\n\r\n", 0, at), 0)
+            for data in event_data(plain[begin:]):
+                read_event(data, call.route.operation, said)
+        call.usage = said.usage or call.usage
+        call.answer_id = call.answer_id or said.ident
+
+    def _take(self, part: bytes) -> bool:
+        """Pass on what has just come; False when the client takes nothing now."""
+        ready = self._whole_events(part)
+        if not ready:
+            return True
+        self._capture(ready)
+        if self._caller.pass_on(ready):
+            self._dog.limit(Stop.IDLE, self._idle_s)
+            return True
+        self._unsent = ready
+        return False
+
+    async def _send(self) -> None:
+        """Send what could not be passed on at once, as soon as the client takes it."""
+        self._dog.limit(Stop.CLIENT_SLOW, self._call.policy.limits.client_s)
+        await self._caller.send(self._unsent, more=True)
+        self._dog.limit(Stop.IDLE, self._idle_s)
+
+    def _whole_events(self, chunk: bytes) -> bytes:
+        self._call.chunks.append((len(chunk), int((time.monotonic() - self._began) * 1e6)))
+        return chunk if self._cutter is None else self._cutter.feed(chunk)
+
+    def _tail(self) -> bytes:
+        return b"" if self._cutter is None else self._cutter.rest()
+
+    def _capture(self, part: bytes) -> None:
+        self._captured_bytes += len(part)
+        if self._captured_bytes <= CAPTURED_BYTES_MAX:
+            self._captured.append(part)
