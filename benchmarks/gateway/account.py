@@ -35,7 +35,10 @@ STAGES = {
         "uvicorn.protocols.http.httptools_impl:RequestResponseCycle.run_asgi"
     ],
     "server: make the answer": ["uvicorn.protocols.http.httptools_impl:RequestResponseCycle.send"],
-    "write to the client's socket": ["pilothouse.interfaces.http.joined_writes:_JoinedWrites.flush"],
+    "write to the client's socket": [
+        "pilothouse.interfaces.http.joined_writes:_JoinedWrites.flush",
+        "pilothouse.interfaces.http.joined_writes:_JoinedWrites.write_now",
+    ],
     "gateway: the way between the stages": ["pilothouse.runtime.gateway.gateway:Gateway.handle"],
     "admission: path, key, headers": [
         "pilothouse.runtime.gateway.gateway:find_place",
@@ -63,6 +66,8 @@ STAGES = {
     "write to the provider's socket": ["pilothouse.runtime.gateway.connection:Connection.send"],
     "provider: parse the answer": ["pilothouse.runtime.gateway.connection:Connection.data_received"],
     "relay: model, usage, headers": ["pilothouse.runtime.gateway.relay:Relay.take"],
+    "stream: a part on its way": ["pilothouse.runtime.gateway.passage:Passage._take"],
+    "stream: put together for the record": ["pilothouse.runtime.gateway.passage:Passage.finish"],
     "record: hand over to the writer": ["pilothouse.runtime.runlog.call_sink:RunLogSink.keep"],
 }
 LOOP = "loop: sockets, waiting, callbacks"
@@ -255,6 +260,7 @@ def main():
     parser.add_argument("--requests", type=int, default=4_000)
     parser.add_argument("--clients", type=int, default=16)
     parser.add_argument("--stream", action="store_true")
+    parser.add_argument("--chunks", type=int, help="of a stream; else 52")
     parser.add_argument("--rate", type=float, help="requests a second; else as many as can be")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -269,7 +275,12 @@ def main():
                 )
             )
             bare, ours = systems[1:]
-            asked = {"clients": options.clients, "stream": options.stream, "rate": options.rate}
+            asked = {
+                "clients": options.clients,
+                "stream": options.stream,
+                "rate": options.rate,
+                "chunks": options.chunks,
+            }
             for system in (bare, ours):
                 system.load(requests=400, clients=options.clients, stream=options.stream)
             least = bare.load(requests=options.requests, **asked)

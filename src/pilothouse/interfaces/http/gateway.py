@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from typing import Any
 
 from pilothouse.interfaces.http.joined_writes import PASS_ON
@@ -36,17 +37,24 @@ def gateway_app(gateway: Gateway) -> App:
     return app
 
 
+def _by_send(part: bytes) -> bool:
+    """Leave every part to `send`: another server may offer no other way."""
+    del part
+    return False
+
+
 class _AsgiCaller:
     """`Caller` over ASGI."""
 
-    __slots__ = ("_on_gone", "_receive", "_scope", "_send", "_watch", "headers", "method", "path", "query")
+    __slots__ = ("_on_gone", "_receive", "_send", "_watch", "headers", "method", "pass_on", "path", "query")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.query: bytes = scope["query_string"]
         self.headers: Headers = scope["headers"]
-        self._scope = scope
+        direct = scope.get("extensions", {}).get(PASS_ON)
+        self.pass_on: Callable[[bytes], bool] = _by_send if direct is None else partial(direct, scope)
         self._receive = receive
         self._send = send
         self._watch: asyncio.Task[None] | None = None
@@ -85,11 +93,6 @@ class _AsgiCaller:
         if not more:
             self._on_gone = None  # what comes now is the regular end
         await self._send({"type": "http.response.body", "body": part, "more_body": more})
-
-    def pass_on(self, part: bytes) -> bool:
-        """Send a part at once, where the server can; False when it was not sent, and must be by `send`."""
-        direct = self._scope.get("extensions", {}).get(PASS_ON)
-        return direct is not None and direct(self._scope, part)
 
     def close(self) -> None:
         """Watch no more."""

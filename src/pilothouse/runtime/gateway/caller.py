@@ -26,12 +26,14 @@ class Caller(Protocol):
         path: Whole path.
         query: Raw query.
         headers: Names in lower case.
+        pass_on: Sends a part of the body at once; returns False when it did not, and it must be sent by `send`.
     """
 
     method: str
     path: str
     query: bytes
     headers: Headers
+    pass_on: Callable[[bytes], bool]
 
     async def read_body(self) -> bytes:
         """Return the whole body.
@@ -52,8 +54,4 @@ class Caller(Protocol):
 
     async def send(self, part: bytes, *, more: bool) -> None:
         """Send a part of the body; waits while the client takes nothing."""
-        ...
-
-    def pass_on(self, part: bytes) -> bool:
-        """Send a part at once; False when it was not sent, and must be by `send`."""
         ...

@@ -181,13 +181,17 @@ class Connection(asyncio.Protocol):
             self._fail(f"its answer is no HTTP/1.1: {type(error).__name__}")
         if not self._has_head:
             self._count_head(len(data))
-        if not self._parts:
+        parts = self._parts
+        if not parts:
             return
         if self._take is None or self._is_whole:
-            self._wake()
-        elif not self._take(self._taken()):
-            self._take, self._is_full = None, True
-            self._wake()
+            self._keep(len(data))
+        else:
+            some = parts[0] if len(parts) == 1 else b"".join(parts)
+            parts.clear()
+            if not self._take(some):
+                self._take, self._is_full = None, True
+                self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.Protocol`."""
@@ -231,13 +235,8 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, part: bytes) -> None:
         """Take a part of the body."""
-        if self._is_whole:
-            return
-        self._parts.append(part)
-        self._buffered += len(part)
-        if self._buffered > BUFFERED_BYTES_MAX and not self._is_paused and self._transport is not None:
-            self._is_paused = True
-            self._transport.pause_reading()
+        if not self._is_whole:
+            self._parts.append(part)
 
     def on_message_complete(self) -> None:
         """Note the end."""
@@ -250,6 +249,14 @@ class Connection(asyncio.Protocol):
         self._head_bytes += size
         if self._head_bytes > 2 * HEAD_BYTES_MAX:  # most bytes are counted both times
             self._fail(f"the headers of its answer have more than {HEAD_BYTES_MAX:,} bytes")
+
+    def _keep(self, size: int) -> None:
+        """Keep what has come until somebody reads it; when that is too much, the provider must wait."""
+        self._buffered += size
+        if self._buffered > BUFFERED_BYTES_MAX and not self._is_paused and self._transport is not None:
+            self._is_paused = True
+            self._transport.pause_reading()
+        self._wake()
 
     def _taken(self) -> bytes:
         parts = self._parts

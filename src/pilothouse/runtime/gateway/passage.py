@@ -46,6 +46,7 @@ class Passage:
         self.said = Answer()
         self._call = call
         self._caller = caller
+        self._pass_on = caller.pass_on
         self._dog = dog
         self._answer = answer
         self._began = began
@@ -116,8 +117,8 @@ class Passage:
         if not ready:
             return True
         self._capture(ready)
-        if self._caller.pass_on(ready):
-            self._dog.limit(Stop.IDLE, self._idle_s)
+        if self._pass_on(ready):
+            self._dog.hear()
             return True
         self._unsent = ready
         return False

@@ -56,7 +56,18 @@ class Watchdog:
         stopped: Which limit was reached, or None.
     """
 
-    __slots__ = ("_deadline", "_due", "_loop", "_on_late", "_over", "_reason", "_task", "_timer", "stopped")
+    __slots__ = (
+        "_deadline",
+        "_due",
+        "_loop",
+        "_on_late",
+        "_over",
+        "_reason",
+        "_span",
+        "_task",
+        "_timer",
+        "stopped",
+    )
 
     def __init__(self, total_s: float, young: Young) -> None:
         """Begin with the whole call's limit.
@@ -71,6 +82,7 @@ class Watchdog:
             raise RuntimeError("no task to guard")
         self._task = task
         self._deadline = self._due = self._loop.time() + total_s
+        self._span = total_s
         self._reason = Stop.DEADLINE
         self._over = False
         self._on_late: Callable[[], None] | None = None
@@ -108,7 +120,6 @@ class Watchdog:
         """
         now = self._loop.time()
         self._deadline = self._due = now + total_s
-        self._reason = Stop.DEADLINE
         self._move(now)
 
     def limit(self, reason: Stop, seconds: float) -> None:
@@ -119,16 +130,18 @@ class Watchdog:
             seconds: From now.
         """
         now = self._loop.time()
-        due = now + seconds
-        if due >= self._deadline:
-            due, reason = self._deadline, Stop.DEADLINE
-        self._reason = reason
-        self._due = due
+        self._reason, self._span = reason, seconds
+        self._due = min(now + seconds, self._deadline)
         self._move(now)
+
+    def hear(self) -> None:
+        """Let the limit that was put last count from now again: something has come. A stream says so for each part."""
+        due = self._loop.time() + self._span
+        self._due = min(self._deadline, due)
 
     def lift(self) -> None:
         """Put no limit on what comes next but the whole call's."""
-        self._reason, self._due = Stop.DEADLINE, self._deadline
+        self._due = self._deadline
 
     def stop(self, reason: Stop) -> None:
         """Stop the call now; later reasons do not count.
@@ -170,7 +183,7 @@ class Watchdog:
     def _look(self) -> None:
         now = self._loop.time()
         if now + 0.001 >= self._due:
-            self.stop(self._reason)
+            self.stop(self._reason if self._due < self._deadline else Stop.DEADLINE)
             self._timer = self._loop.call_at(max(self._deadline, now + 1.0), self._look)
         else:
             self._timer = self._loop.call_at(self._due, self._look)
