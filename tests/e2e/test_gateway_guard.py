@@ -140,6 +140,30 @@ def test_a_held_answer_survives_a_restart_and_is_never_released_by_itself(stub, 
         assert ask(later, CHAT, BODY, {"x-pilothouse-hold": "nothing"}).status == 404
 
 
+@pytest.mark.parametrize(
+    ("state", "output", "status", "told"),
+    [
+        (HoldState.CORRECTED, '{"place": "Kiel"}', 200, "Kiel"),
+        (HoldState.REJECTED, None, 502, "it is rejected: not ours"),
+    ],
+)
+def test_an_answer_that_a_person_has_decided_before_is_not_asked_about_again(
+    state, output, status, told, stub
+):
+    class Decided:
+        def hold(self, held):
+            return Hold(
+                hold_id="h1", agent=held.agent, trace_id=held.trace_id, call_digest=held.call_digest, state=state,
+                output=output, note="not ours", deadline=held.deadline,
+            )  # fmt: skip
+
+    with site(stub, Decided(), repairs=0) as gateway:
+        stub.plan(BAD)
+        answer = ask(gateway, CHAT, BODY)
+    assert answer.status == status
+    assert told in answer.body.decode()
+
+
 @pytest.mark.parametrize("path", [CHAT, RESPONSES])
 @pytest.mark.parametrize("state", [HoldState.RELEASED, HoldState.CORRECTED])
 def test_the_decision_of_a_person_replaces_the_answer(path, state, stub):

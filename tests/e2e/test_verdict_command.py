@@ -207,6 +207,31 @@ def test_the_plan_lists_commands_most_urgent_first(pilothouse):
     assert f"$ {page['plan'][0]['command']}" in shown
 
 
+def test_the_probes_say_of_five_things_that_a_pilot_hides_what_the_verdict_says(pilothouse):
+    assert json.loads(pilothouse("verdict", "--json").stdout)["probes"] == []
+    page = json.loads(pilothouse("verdict", "--probes", "--json").stdout)
+    rows = {
+        row["id"]: row for domain in page["domains"] for row in (*domain["requirements"], *domain["later"])
+    }
+    assert [probe["requirement"] for probe in page["probes"]] == [
+        "DATA-3",
+        "EVAL-6",
+        "INT-1",
+        "MON-12",
+        "INT-8",
+    ]
+    for probe in page["probes"]:
+        row = rows[probe["requirement"]]
+        assert (probe["mark"], probe["sentence"], probe["command"]) == (
+            row["mark"],
+            row["deciding"]["sentence"],
+            row["deciding"]["command"],
+        )
+    shown = pilothouse("verdict", "--probes").stdout
+    assert "What a pilot hides" in shown
+    assert "how different inputs really are (DATA-3)" in shown
+
+
 def test_the_same_file_from_another_folder_and_the_name_alone_give_the_same_agent(
     pilothouse, tmp_path, repository
 ):

@@ -82,4 +82,14 @@ def _made_once(path: Path, fresh: bytes) -> bytes:
             pass
         finally:
             draft.unlink()
+        _sync_folder(path.parent)
     return path.read_bytes()
+
+
+def _sync_folder(folder: Path) -> None:
+    """Put the names of a folder on disk: without a key that only its name was lost of, everything under it is lost."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -107,8 +107,15 @@ def note_widening(
         "base_at": base_record.accepted_at.isoformat(),
         "wider": list(wider),
         "may_agree": list(_persons(base)),
+        "since": _waits_since(earlier, new, base, now).isoformat(),
     }
     ledger.record(kind=WAITS, agent=before.agent, at=now, actor=actor, document=canonical_json(document))
+
+
+def _waits_since(earlier: Widening | None, new: Charter, base: Charter, now: datetime) -> datetime:
+    """Return since when this very change waits: another charter with the same rules for tools lets it wait on."""
+    same = (new.section_digests["tools"], base.section_digests["tools"])
+    return earlier.since if earlier is not None and (earlier.policy, earlier.base) == same else now
 
 
 def waiting_widening(ledger: Ledger, record: CharterInForce) -> Widening | None:
@@ -119,11 +126,12 @@ def waiting_widening(ledger: Ledger, record: CharterInForce) -> Widening | None:
         record: The charter in force.
     """
     noted = ledger.decisions(record.agent, kind=WAITS, limit=NOTES_READ_MAX)
-    since, said = next(
-        ((one.at, said) for one in noted if _is_about(said := json.loads(one.document), record)), (None, None)
+    note, said = next(
+        ((one, said) for one in noted if _is_about(said := json.loads(one.document), record)), (None, None)
     )
-    if since is None or said is None:
+    if note is None or said is None:
         return None
+    since = datetime.fromisoformat(said["since"]) if "since" in said else note.at
     widening = Widening(
         agent=record.agent,
         number=record.number,
@@ -133,7 +141,7 @@ def waiting_widening(ledger: Ledger, record: CharterInForce) -> Widening | None:
         wider=tuple(said["wider"]),
         since=since,
         may_agree=tuple(said["may_agree"]),
-        agreed=tuple(_agreed(ledger, record.agent, said)),
+        agreed=tuple(_agreed(ledger, record.agent, said, since)),
     )
     return None if widening.is_settled else widening
 
@@ -217,12 +225,16 @@ def widening_note(ledger: Ledger, record: CharterInForce) -> str | None:
     )
 
 
-def _agreed(ledger: Ledger, agent: str, said: Mapping[str, Any]) -> Iterable[str]:
-    """Persons who agreed to exactly this change, each once, in their order."""
+def _agreed(ledger: Ledger, agent: str, said: Mapping[str, Any], since: datetime) -> Iterable[str]:
+    """Persons who agreed to exactly this change while it waited, each once, in their order.
+
+    What was agreed to once and taken back since is agreed to again: whoever took it back had a reason.
+    """
     persons: dict[str, None] = {}
     for decision in reversed(ledger.decisions(agent, kind=AGREED, limit=AGREEMENTS_READ_MAX)):
         document = json.loads(decision.document)
-        if (document["policy"], document["base"]) == (said["policy"], said["base"]):
+        is_this = (document["policy"], document["base"]) == (said["policy"], said["base"])
+        if is_this and decision.at >= since:
             persons[document["person"]] = None
     return persons
 

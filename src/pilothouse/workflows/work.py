@@ -8,6 +8,7 @@ import secrets
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -50,6 +51,9 @@ BACKOFF_S = (5.0, 15.0, 30.0, 60.0)
 
 FAILED_TIMER_PAUSE_S = 10.0
 """A timer whose decision failed is tried again this much later; it never stops the others."""
+
+FAILED_SETTLE_PAUSE_S = 2.0
+"""What came of a job and could not be written is written this much later: a pause that was not made waits for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +140,7 @@ class Worker:
         self._lease: Lease | None = None
         self._flying = 0
         self._flying_lock = threading.Lock()
+        self._unsettled: deque[tuple[float, Job, Delivery, Lease]] = deque()
         self._paused_until: dict[str, float] = {}
         self._last_said: dict[str, str] = {}
         self._clock_offset: float | None = None
@@ -185,7 +190,7 @@ class Worker:
         lease = self._lease or self.beat()
         if lease is None:
             return 0
-        return self._fire_due(lease) + self._send_ready(lease)
+        return self._fire_due(lease) + self._settle_left(lease) + self._send_ready(lease)
 
     def settle_all(self, timeout_s: float = 30.0) -> None:
         """Wait until nothing is being sent: for commands and tests that tick by hand."""
@@ -218,7 +223,7 @@ class Worker:
         return fired
 
     def _send_ready(self, lease: Lease) -> int:
-        room = JOBS_MAX - self._flying
+        room = JOBS_MAX - self._flying - len(self._unsettled)
         if room <= 0:
             return 0
         self._at("claim:before")
@@ -243,12 +248,30 @@ class Worker:
             except Exception as error:  # noqa: BLE001 - whatever a channel raises is a failed try, never a lost page
                 delivery = Delivery(ok=False, said=getattr(error, "message", None) or repr(error))
             self._at("send:after")
-            self._quietly(job.key, lambda: courier.settle(job, delivery, lease))
+            self._settle(job, delivery, lease)
             self._at("settle:after")
         finally:
             with self._flying_lock:
                 self._flying -= 1
             self._wake.set()
+
+    def _settle(self, job: Job, delivery: Delivery, lease: Lease) -> None:
+        """Write down what came of a job; what cannot be written is kept, for nobody else takes a job that we have."""
+        settle = self._couriers[job.action].settle
+        if not self._quietly(job.key, lambda: settle(job, delivery, lease)):
+            self._unsettled.append((time.monotonic() + FAILED_SETTLE_PAUSE_S, job, delivery, lease))
+
+    def _settle_left(self, lease: Lease) -> int:
+        """Write down what could not be written before; who took over meanwhile has sent it again."""
+        settled = 0
+        for _ in range(len(self._unsettled)):
+            again_s, job, delivery, held = self._unsettled.popleft()
+            if again_s > time.monotonic():
+                self._unsettled.append((again_s, job, delivery, held))
+            elif held.fence == lease.fence:
+                self._settle(job, delivery, held)
+                settled += 1
+        return settled
 
     def _beat_loop(self) -> None:
         while not self._stop.is_set():

@@ -82,6 +82,24 @@ def test_what_narrows_holds_at_once(world):
         world.agree("dana")
 
 
+def test_what_was_agreed_to_and_taken_back_is_agreed_to_again(world):
+    world.accept(WIDER)
+    world.agree("dana")
+    world.agree("vp")
+    assert world.caps()[0] == 30
+    world.accept((WIDER[1], WIDER[0]))
+    world.accept(WIDER)
+    assert world.caps()[0] == 20
+    assert waiting_widening(world.ledger, world.record).agreed == ()
+
+
+def test_another_charter_with_the_same_tools_lets_a_change_wait_on(world):
+    world.accept(WIDER)
+    world.agree("dana")
+    world.accept(('title: "Invoice triage', 'title: "Triage of invoices'))
+    assert waiting_widening(world.ledger, world.record).agreed == ("dana",)
+
+
 @pytest.mark.parametrize("writes", range(4))
 def test_a_kill_at_any_write_lets_nothing_widen(world, monkeypatch, writes):
     world.file.write_text(world.file.read_text(encoding="utf-8").replace(*WIDER), encoding="utf-8")

@@ -62,6 +62,12 @@ def register(cli: typer.Typer, services: Services) -> None:
         plan: Annotated[
             bool, typer.Option("--plan", help="Also list what to do, most urgent first.")
         ] = False,
+        probes: Annotated[
+            bool,
+            typer.Option(
+                "--probes", help="Also list five things that a pilot hides, and what is known of each."
+            ),
+        ] = False,
         full: Annotated[
             bool, typer.Option("--full", help="Also list what only later gates ask for.")
         ] = False,
@@ -85,7 +91,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             chosen = _choose(installation, agent)
             notes = _verify(installation, chosen, now, hints) if as_of is None else ()
             found = assess(installation, chosen, moment, notes=notes, freeze=as_of is None)
-        page = build_verdict_page(found, plan=plan)
+        page = build_verdict_page(found, plan=plan, probes=probes)
         if as_json:
             typer.echo(page_json(page))
         else:

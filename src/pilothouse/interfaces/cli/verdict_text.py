@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Print a verdict: mark and sentence, the truth line of each task type, requirements, and the plan."""
+"""Print a verdict: mark and sentence, the truth line of each task type, requirements, what a pilot hides, and the plan."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pilothouse.interfaces.cli.verdict_view import StepRow, TruthRow, VerdictPage
+from pilothouse.reports.pilot_probes import ProbeRow
 from pilothouse.reports.terminal import mark_text, plain_text, render_verdict
 
 __all__ = ["print_verdict"]
@@ -24,6 +25,9 @@ def print_verdict(page: VerdictPage, console: Console, *, full: bool = False) ->
     """
     truth = Padding(_truth(page.truth, console), (1, 0, 0, 0)) if page.truth else None
     render_verdict(page, console, full=full, below_head=truth)
+    if page.probes:
+        console.print(Padding(Text("What a pilot hides", style="bold"), (1, 0, 0, 0)))
+        console.print(_probes(page.probes, console))
     if page.plan:
         console.print(Padding(Text("What to do, most urgent first", style="bold"), (1, 0, 0, 0)))
         if page.plan_sentence:
@@ -40,6 +44,20 @@ def _truth(rows: tuple[TruthRow, ...], console: Console) -> Table:
         table.add_row(
             Text(plain_text(row.task_type, console), style="bold"), Group(said, hint) if row.hint else said
         )
+    return table
+
+
+def _probes(rows: tuple[ProbeRow, ...], console: Console) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), expand=True)
+    table.add_column(width=14)
+    table.add_column(ratio=1)
+    for row in rows:
+        what = Group(
+            Text(plain_text(f"{row.hides} ({row.requirement})", console), style="bold"),
+            Text(plain_text(row.sentence, console)),
+            *([Text(plain_text(f"$ {row.command}", console), style="dim")] if row.command else []),
+        )
+        table.add_row(mark_text(row.mark, console), what)
     return table
 
 

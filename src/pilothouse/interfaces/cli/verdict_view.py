@@ -9,6 +9,7 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.evidence.truth import TruthCount
 from pilothouse.core.verdict.remediation import Plan, Step, plan_steps
 from pilothouse.core.verdict.sentence import person_names
+from pilothouse.reports.pilot_probes import ProbeRow, probe_rows
 from pilothouse.reports.readiness import ReadinessPage, build_readiness
 from pilothouse.reports.view_models import Frozen, StatusMark, mark_of, shown_text
 from pilothouse.workflows.assess import Assessment
@@ -80,19 +81,22 @@ class VerdictPage(ReadinessPage):
         truth: Claims against the system of record, declared task types first.
         plan: What to do, most urgent first; empty unless it was asked for.
         plan_sentence: When the next gate can be reached, and by what; empty without a plan.
+        probes: What a pilot hides, and what production shows of it; empty unless it was asked for.
     """
 
     truth: tuple[TruthRow, ...]
     plan: tuple[StepRow, ...] = ()
     plan_sentence: str = ""
+    probes: tuple[ProbeRow, ...] = ()
 
 
-def build_verdict_page(found: Assessment, *, plan: bool = False) -> VerdictPage:
+def build_verdict_page(found: Assessment, *, plan: bool = False, probes: bool = False) -> VerdictPage:
     """Return the view model of a verdict.
 
     Args:
         found: The assessment.
         plan: Whether to add what to do.
+        probes: Whether to add what a pilot hides.
     """
     page = build_readiness(found.verdict, found.charter)
     names = person_names(found.charter)
@@ -103,6 +107,7 @@ def build_verdict_page(found: Assessment, *, plan: bool = False) -> VerdictPage:
         truth=tuple(_truth_row(found, count) for count in found.truth),
         plan=tuple(_step_row(step, names, currency) for step in todo.steps) if todo else (),
         plan_sentence=_plan_sentence(todo, found.verdict.as_of) if todo else "",
+        probes=probe_rows(page) if probes else (),
     )
 
 

@@ -78,17 +78,15 @@ class HoldDesk:
                     RefusalCode.OUTPUT_INVALID, f"the answer cannot be held: {error.message}", error.remedy
                 )
             ) from error
-        if hold is None or hold.state.is_final:
-            why = "nobody reviews here" if hold is None else "the queue of reviewers is full"
-            raise Refused(
-                Refusal(
-                    RefusalCode.OUTPUT_REJECTED,
-                    f"the answer {reason}, and {why}",
-                    "Decide what waits: `pilothouse review`.",
-                )
-            )
-        call.hold_id, call.proposal = hold.hold_id, answer.text
-        return _waiting(call, hold)
+        if hold is None:
+            raise _rejected(f"the answer {reason}, and nobody reviews here")
+        if not hold.state.is_final:
+            call.hold_id, call.proposal = hold.hold_id, answer.text
+            return _waiting(call, hold)
+        if hold.output is None:
+            raise _rejected(f"the answer {reason}, and it is {hold.state.value}: {hold.note or _NO_REASON}")
+        call.hold_id = hold.hold_id  # a person has decided this very answer to this very request already
+        return spoken(call, hold.output)
 
     async def decision(self, call: Call, hold_id: str, *, wait_s: float = 0.0) -> Whole:
         """Return the answer that a person released or corrected, or that it still waits.
@@ -124,11 +122,18 @@ class HoldDesk:
             raise Refused(
                 Refusal(
                     RefusalCode.OUTPUT_REJECTED,
-                    f"the held answer is {hold.state.value}: {hold.note or 'no reason was written'}",
+                    f"the held answer is {hold.state.value}: {hold.note or _NO_REASON}",
                     "Give the task to a person, or start again.",
                 )
             )
         return spoken(call, hold.output)
+
+
+_NO_REASON = "no reason was written"
+
+
+def _rejected(why: str) -> Refused:
+    return Refused(Refusal(RefusalCode.OUTPUT_REJECTED, why, "Decide what waits: `pilothouse review`."))
 
 
 def _waiting(call: Call, hold: Hold) -> Whole:
