@@ -132,7 +132,10 @@ def _serve_node(
     sign_in = sign_in_of(installation.settings, ledger)
 
     def work() -> Sequence[TickState]:  # of the ticks below, one of which renews these pages
-        return background.states()
+        return (*background.states(), *budgets.states())
+
+    def note_failure(name: str, text: str) -> None:
+        request.on_note(f"{name}: {text}")
 
     seen = SeenAgents(installation.lake).read
     shows = Shows(installation, health=node.health, work=work, life=AHEAD_LIFE, seen=seen)
@@ -151,20 +154,22 @@ def _serve_node(
             ),
             *review_ticks(installation, ledger, sign_in.directory),
             Tick(name="reconcile", every_s=RECONCILE_EVERY_S, run=gap_watch.look),
-            *gateway.ticks,
             *alert_ticks(room),
             note_tick(room, ledger, shows),
             *watch_ticks(watch_room(room, ledger, sign_in.directory), run_log),
         ),
         installation.clock,
-        lambda name, text: request.on_note(f"{name}: {text}"),
+        note_failure,
     )
+    # What was spent is told and learnt every few seconds, also while another tick takes minutes.
+    budgets = Background(gateway.ticks, installation.clock, note_failure)
 
     def ready() -> None:
         settle_down()
         node.announce(address)
         note_server(home, address)
         background.start()
+        budgets.start()
         request.on_ready(address, grpc_server.address if grpc_server else None)
         if not installation.ledger.charters():
             request.on_note("No charter is in force yet: `pilothouse init PATH-TO-YOUR-AGENT` drafts one.")
@@ -205,7 +210,7 @@ def _serve_node(
             "gap_alert": gap_watch.is_open,
             "gateway": gateway.counters(),
             "paused": sorted({pause.agent for pause in controls.state().pauses.values()}),
-            "ticks": [asdict(state) for state in background.states()],
+            "ticks": [asdict(state) for state in work()],
         },
         further_hosts=installation.settings.allowed_hosts,
     )
@@ -216,6 +221,7 @@ def _serve_node(
         if grpc_server:
             grpc_server.stop()
         background.stop()
+        budgets.stop()
         forget_server(home)
 
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -316,23 +316,24 @@ def alert_on_verdicts(room: ControlRoom, now: datetime) -> int:
 
     Returns:
         How many incidents were opened.
+
+    Raises:
+        PilothouseError: The first agent for which it failed, after all others have been looked at.
     """
-    opened = 0
-    for record in room.installation.ledger.charters():
-        verdict = newest_verdict(room.installation.ledger, record.agent)
-        if verdict is None:
-            continue
-        for item in breaches(verdict):
-            firing = Firing(
-                agent=record.agent,
-                metric=METRIC_OF_KIND.get(item.kind, item.requirement),
-                sentence=item.sentence,
-                task_type=item.scope.task_type,
-                traces=item.items,
-                onset=item.window_from,
-            )
-            opened += raise_alert(room, firing, now).opened
-    return opened
+    return alert_for_every_agent(room, lambda record: _breached(room, record), now)
+
+
+def _breached(room: ControlRoom, record: CharterInForce) -> Iterator[Firing]:
+    verdict = newest_verdict(room.installation.ledger, record.agent)
+    for item in () if verdict is None else breaches(verdict):
+        yield Firing(
+            agent=record.agent,
+            metric=METRIC_OF_KIND.get(item.kind, item.requirement),
+            sentence=item.sentence,
+            task_type=item.scope.task_type,
+            traces=item.items,
+            onset=item.window_from,
+        )
 
 
 def breaches(verdict: AgentVerdict) -> list[ItemVerdict]:

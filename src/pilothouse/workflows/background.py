@@ -57,6 +57,7 @@ class Background:
         ticks: The work.
         clock: Tells each run what time it is; pauses use the monotonic clock.
         on_error: Told about each failure by tick name and text; must not raise.
+        monotonic: The monotonic clock, seconds.
     """
 
     def __init__(
@@ -64,10 +65,13 @@ class Background:
         ticks: Sequence[Tick],
         clock: Clock,
         on_error: Callable[[str, str], None] = lambda _name, _text: None,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ticks = tuple(ticks)
         self._clock = clock
         self._on_error = on_error
+        self._monotonic = monotonic
         self._stop = threading.Event()
         self._states = {tick.name: TickState(name=tick.name) for tick in self._ticks}
         self._thread = threading.Thread(target=self._loop, name="pilothouse-background", daemon=True)
@@ -86,26 +90,26 @@ class Background:
         """Return how each tick is doing, in the order they were given."""
         return tuple(self._states[tick.name] for tick in self._ticks)
 
-    def run_due(self, due: dict[str, float], monotonic_s: float) -> float:
+    def run_due(self, due: dict[str, float]) -> float:
         """Run every tick that is due and return when the next one is, on the monotonic clock.
 
         Args:
             due: When each tick is due, by name; updated in place.
-            monotonic_s: The present reading of the monotonic clock, seconds.
         """
+        began_s = self._monotonic()
         for tick in self._ticks:
             if self._stop.is_set():
                 break
-            if due.get(tick.name, 0.0) <= monotonic_s:
+            if due.get(tick.name, began_s) <= began_s:
                 pause_s = self._run(tick)
-                due[tick.name] = monotonic_s + pause_s
-        return min(due.values(), default=monotonic_s + BACKOFF_MAX_S)
+                due[tick.name] = self._monotonic() + pause_s
+        return min(due.values(), default=began_s + BACKOFF_MAX_S)
 
     def _loop(self) -> None:
         due: dict[str, float] = {}
         while not self._stop.is_set():
-            next_s = self.run_due(due, time.monotonic())
-            self._stop.wait(max(0.05, next_s - time.monotonic()))
+            next_s = self.run_due(due)
+            self._stop.wait(max(0.05, next_s - self._monotonic()))
 
     def _run(self, tick: Tick) -> float:
         state = self._states[tick.name]

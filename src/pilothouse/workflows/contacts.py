@@ -13,7 +13,7 @@ from pilothouse.core.charter.digest import canonical_json
 from pilothouse.errors import UnknownName, UsageError
 from pilothouse.ports.contacts import CHANNELS, Contact, Message
 from pilothouse.workflows.control_room import ControlRoom
-from pilothouse.workflows.in_force import charter_of
+from pilothouse.workflows.people import Directory
 
 __all__ = ["identity_of", "remove_contact", "set_contact", "try_contact"]
 
@@ -34,8 +34,8 @@ def identity_of(room: ControlRoom, person: str) -> str:
         UsageError: Two charters mean two people by the same id.
     """
     found, names = set(), set()
-    for record in room.installation.ledger.charters():
-        for name, one in charter_of(record).people.items():
+    for charter in Directory(room.installation.ledger).charters().values():
+        for name, one in charter.people.items():
             identity = known(one.identity)
             names.add(name)
             if identity is not None and person in {name, identity}:
@@ -148,10 +148,7 @@ def _channel_of(url: str) -> str:
 
 
 def _record(room: ControlRoom, kind: str, identity: str, *, channel: str, actor: str, now: datetime) -> None:
-    for record in room.installation.ledger.charters():
-        people = charter_of(record).people.values()
-        if any(known(one.identity) == identity for one in people):
+    for agent, charter in Directory(room.installation.ledger).charters().items():
+        if any(known(one.identity) == identity for one in charter.people.values()):
             document = canonical_json({"identity": identity, "channel": channel})
-            room.installation.ledger.record(
-                kind=kind, agent=record.agent, at=now, actor=actor, document=document
-            )
+            room.installation.ledger.record(kind=kind, agent=agent, at=now, actor=actor, document=document)

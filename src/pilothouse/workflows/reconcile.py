@@ -11,7 +11,7 @@ from datetime import datetime
 
 from pilothouse.ports.lake import LakeHealth
 from pilothouse.ports.ledger import Decision, Ledger
-from pilothouse.workflows.alerts import Firing, raise_alert
+from pilothouse.workflows.alerts import Firing, alert_for_every_agent
 from pilothouse.workflows.control_room import ControlRoom
 
 __all__ = [
@@ -156,8 +156,9 @@ def open_gap_incidents(room: ControlRoom, alert: GapAlert, now: datetime) -> Non
         now: The moment, aware UTC.
     """
     sentence = f"Telemetry does not add up: {alert.sentence}. Run `pilothouse doctor`."
-    for agent in sorted({record.agent for record in room.installation.ledger.charters()}):
-        raise_alert(room, Firing(agent=agent, metric=GAP_KIND, sentence=sentence), now)
+    alert_for_every_agent(
+        room, lambda record: (Firing(agent=record.agent, metric=GAP_KIND, sentence=sentence),), now
+    )
 
 
 def gap_alerts(ledger: Ledger) -> tuple[GapAlert, ...]:
