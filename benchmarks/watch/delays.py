@@ -27,7 +27,7 @@ from simulation.watch_worlds import QUALITY, SE, SP, charter_text  # noqa: E402
 
 MONTH, LIMIT, YEAR = 30, 120, 365
 LABELS, BURST, JUDGED, ARL = 20, 60, 300, 365.0
-TOLERANCE = 0.02
+TOLERANCE, AT_LINE_DAYS = 0.02, 120
 
 
 def main() -> int:
@@ -58,12 +58,21 @@ def main() -> int:
         print(
             f"{f'no bet is quicker on average, {points} points':<40} {'':<14} {at_usual:.1f} with {LABELS} labels a day, {at_burst:.1f} with {BURST}"
         )
+    found = [_at_the_line(charter, seed) for seed in range(seeds)]
+    promised = AT_LINE_DAYS / ARL
+    error = 3 * math.sqrt(promised / seeds)
+    missed += np.mean(found) > promised + error
+    print(
+        f"{f'quality at its line, known, {AT_LINE_DAYS} days':<40} {f'<= {promised:.2f} alarms':<14} {np.mean(found):.2f} alarms",
+        flush=True,
+    )
     for name, spread in (("quiet year", 0.0), ("quiet year, quality wanders by 1.5 points", 0.015)):
         found = [_year(charter, seed, spread) for seed in range(seeds)]
-        alarms, bursts, labels = np.mean(found, axis=0)
+        alarms, bursts, suspected, labels = np.mean(found, axis=0)
         missed += alarms > 1
         print(
-            f"{name:<40} {'<= 1 alarm':<14} {alarms:.3f} alarms, {bursts:.1f} bursts, {labels:.1f} labels a day",
+            f"{name:<40} {'<= 1 alarm':<14} {alarms:.3f} alarms, {bursts:.1f} bursts, {suspected:.1f} days of suspicion, "
+            f"{labels:.1f} labels a day",
             flush=True,
         )
     print(f"{seeds} seeds, {time.process_time() - began:.0f} s CPU")
@@ -79,13 +88,22 @@ def _delay(charter: Charter, seed: int, drop: float, *, known: bool) -> float:
     return agent.until_alarm(lambda _t: (QUALITY - drop, SE, SP), LIMIT)
 
 
-def _year(charter: Charter, seed: int, spread: float) -> tuple[int, int, float]:
+def _year(charter: Charter, seed: int, spread: float) -> tuple[int, int, int, float]:
     agent = Stream(charter=charter, rng=np.random.default_rng(10_000 + seed))
     agent.run(lambda _t: (QUALITY, SE, SP), MONTH)
-    before, labels = agent.bursts, agent.labels
+    before, days, labels = agent.bursts, agent.suspected, agent.labels
     wander = np.random.default_rng(20_000 + seed)
     alarms = agent.run(lambda _t: (float(np.clip(wander.normal(QUALITY, spread), 0.85, 0.999)), SE, SP), YEAR)
-    return len(alarms), agent.bursts - before, (agent.labels - labels) / YEAR
+    return len(alarms), agent.bursts - before, agent.suspected - days, (agent.labels - labels) / YEAR
+
+
+def _at_the_line(charter: Charter, seed: int) -> int:
+    """Alarms where quality is exactly the line: there the promise is tight, whatever labels are bought on the way."""
+    agent = Stream(charter=charter, rng=np.random.default_rng(30_000 + seed))
+    agent.run(lambda _t: (QUALITY, SE, SP), MONTH)
+    exact = replace(agent.quality.base, value=QUALITY, low=QUALITY - 1e-3, high=QUALITY + 1e-3)
+    agent.quality = replace(agent.quality, base=exact)
+    return len(agent.run(lambda _t: (QUALITY - TOLERANCE, SE, SP), AT_LINE_DAYS))
 
 
 def _bound(drop: float, labels: float) -> float:

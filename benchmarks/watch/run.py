@@ -12,6 +12,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import Counter
 from datetime import date
 from pathlib import Path
 
@@ -69,14 +70,20 @@ def main() -> int:
     parser.add_argument(
         "--quiet-days", type=int, default=365, help="days of the quiet year with changes of mix"
     )
+    parser.add_argument("--first-seed", type=int, default=0, help="the first of the seeds")
+    parser.add_argument(
+        "--quiet-only", action="store_true", help="the quiet year of each seed and nothing else"
+    )
     wanted = parser.parse_args()
     began, missed = time.process_time(), 0
+    seeds = range(wanted.first_seed, wanted.first_seed + wanted.seeds)
     print(f"{'world':<44} {'expected':<28} observed")
     with tempfile.TemporaryDirectory() as folder:
-        months = [_month(Path(folder) / f"month-{seed}", seed, wanted.tasks) for seed in range(wanted.seeds)]
-        for name, world, expected, low, high in WORLDS:
+        months = [_month(Path(folder) / f"month-{seed}", seed, wanted.tasks) for seed in seeds]
+        for name, world, expected, low, high in () if wanted.quiet_only else WORLDS:
             found = [
-                _delay(month, Path(folder), world, seed, wanted.tasks) for seed, month in enumerate(months)
+                _delay(month, Path(folder), world, seed, wanted.tasks)
+                for seed, month in zip(seeds, months, strict=True)
             ]
             shown = sorted(delay if delay is not None else np.inf for delay in found)
             middle = shown[len(shown) // 2]
@@ -84,7 +91,8 @@ def main() -> int:
             missed += not fine
             words = " / ".join("never" if one == np.inf else f"{one:.0f}" for one in shown)
             print(f"{name:<44} {expected:<28} {words} days{'' if fine else '   OUTSIDE'}", flush=True)
-        missed += _quiet_year(months[0], Path(folder), wanted.tasks, wanted.quiet_days)
+        for seed, month in list(zip(seeds, months, strict=True))[: None if wanted.quiet_only else 1]:
+            missed += _quiet_year(month, Path(folder), seed, wanted.tasks, wanted.quiet_days)
     print(f"CPU: {time.process_time() - began:.0f} s")
     return 1 if missed else 0
 
@@ -107,14 +115,15 @@ def _delay(month: Path, folder: Path, world, seed: int, tasks: int) -> int | Non
         shutil.rmtree(copy)
 
 
-def _quiet_year(month: Path, folder: Path, tasks: int, days: int) -> int:
+def _quiet_year(month: Path, folder: Path, seed: int, tasks: int, days: int) -> int:
     """A year in which true quality wanders from day to day with a standard deviation of 1.5 points around 94 %."""
     copy = folder / "year"
     shutil.copytree(month, copy)
-    wander = np.random.default_rng(7)
-    with simulation(copy, 7, tasks_per_day=tasks) as agent:
+    wander = np.random.default_rng(7 + seed)
+    with simulation(copy, 7 + seed, tasks_per_day=tasks) as agent:
         agent.load(copy)
         windows: list[tuple[date, float, int]] = []
+        before = agent.labels
         for start in range(0, days, WINDOW):
             length = min(WINDOW, days - start)
             agent.run(lambda _t: (float(np.clip(wander.normal(QUALITY, 0.015), 0.85, 0.999)), SE, SP), length)
@@ -124,13 +133,17 @@ def _quiet_year(month: Path, folder: Path, tasks: int, days: int) -> int:
                 half = (estimate.high - estimate.low) / 2
                 windows.append((agent.day, half, sum(one.labelled for one in strata)))
         alarms, warnings = len(agent.alarms()), len(agent.alarms("judge"))
-        others = len([one for one in agent.watch.room.incidents.incidents() if one.rule != "quality-drop"])
+        rules = Counter(one.rule for one in agent.watch.room.incidents.incidents())
+        others = sum(number for rule, number in rules.items() if rule != "quality-drop")
+        labels = (agent.labels - before) / days
         half = float(np.mean([one[1] for one in windows]))
         uniform = float(np.mean([agent.uniform_labels(half, until) for until, _, _ in windows]))
     scale = 365 / days
     print(
         f"{f'quiet {days} days, mix changes of 1.5 points':<44} {'<= 0.2 alarms a year':<28} "
-        f"{alarms * scale:.2f} alarms of quality, {others * scale:.2f} of all others, {warnings * scale:.1f} bursts a year"
+        f"{alarms * scale:.2f} alarms of quality, {others * scale:.2f} of all others, {warnings * scale:.1f} bursts a year, "
+        f"{labels:.1f} labels a day (seed {seed}; incidents by rule: {dict(rules)})",
+        flush=True,
     )
     spent = float(np.mean([one[2] for one in windows]))
     plain = QUALITY * (1 - QUALITY) * (1.96 / half) ** 2
@@ -139,7 +152,10 @@ def _quiet_year(month: Path, folder: Path, tasks: int, days: int) -> int:
         f"{f'labels for ±{100 * half:.1f} points in 28 days, {len(windows)} windows':<44} {f'at most {best:.2f}x':<28} "
         f"{spent:.0f} drawn by verdict, {uniform:.0f} drawn uniformly with the judge: {uniform / spent:.2f}x"
     )
-    print(f"{'':<44} {'>= 2x':<28} {plain:.0f} drawn uniformly without a judge: {plain / spent:.1f}x")
+    print(
+        f"{'':<44} {'>= 2x':<28} {plain:.0f} drawn uniformly without a judge: {plain / spent:.1f}x",
+        flush=True,
+    )
     return int(alarms * scale > 1) + int(uniform < 0.9 * best * spent) + int(plain < 2 * spent)
 
 

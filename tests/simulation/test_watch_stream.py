@@ -35,6 +35,25 @@ def test_a_fall_of_five_points_is_found_in_days():
     assert sum(one.bursts for one in agents) >= 9, "nearly every fall buys labels"
 
 
+def test_a_fall_of_three_points_is_suspected_and_buys_labels_until_it_is_found():
+    agents = [after_a_month(seed) for seed in range(6)]
+    assert sum(one.suspected for one in agents) == 0
+    before = [one.labels for one in agents]
+    days = [one.until_alarm(lambda _t: (QUALITY - 0.03, SE, SP), 60) for one in agents]
+    assert sum(one.suspected for one in agents) >= 6
+    spent = [
+        (one.labels - labels) / min(day, 60) for one, labels, day in zip(agents, before, days, strict=True)
+    ]
+    assert np.mean(spent) >= 25
+
+
+def test_a_first_month_buys_nothing_however_bad_it_is():
+    agent = Stream(charter=CHARTER, rng=np.random.default_rng(5))
+    agent.run(lambda _t: (QUALITY - 0.12, SE, SP), 27)
+    assert agent.quality.base is None
+    assert agent.bought == [], "more labels where they are worse would bend the baseline"
+
+
 def test_a_quiet_half_year_opens_nothing_and_spends_what_was_agreed():
     for seed in range(3):
         agent = after_a_month(100 + seed)

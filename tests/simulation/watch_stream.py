@@ -16,7 +16,6 @@ from datetime import date, timedelta
 import numpy as np
 
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.statistics.warning import BURST_EVERY_DAYS
 from pilothouse.workflows.label_rates import (
     LABEL_WINDOW,
     WINDOW,
@@ -25,10 +24,10 @@ from pilothouse.workflows.label_rates import (
     label_window,
     labels_per_day,
 )
-from pilothouse.workflows.watch_effects import BURST_DAYS
-from pilothouse.workflows.watch_judge import JudgeState, judge_errors, look_at_judge
+from pilothouse.workflows.watch_bursts import Burst, next_burst
+from pilothouse.workflows.watch_judge import BURST_TIMES, JUDGE, JudgeState, judge_errors, look_at_judge
 from pilothouse.workflows.watch_labels import LabelledDay, pooled
-from pilothouse.workflows.watch_quality import QualityState, look_at_labels
+from pilothouse.workflows.watch_quality import SUSPICION, QualityState, look_at_labels
 
 TYPE = "po_invoice"
 FIRST = date(2026, 1, 1)
@@ -47,8 +46,7 @@ class Stream:
     quality: QualityState = field(default_factory=QualityState)
     judge: JudgeState = field(default_factory=JudgeState)
     month: deque = field(default_factory=lambda: deque(maxlen=LABEL_WINDOW.days))
-    burst: tuple[date, date, int] | None = None
-    bursts: int = 0
+    bought: list[Burst] = field(default_factory=list)
     labels: int = 0
     day: date = FIRST
 
@@ -76,8 +74,20 @@ class Stream:
             arl_days=365.0,
             detectors=1,
         )
+        if look.suspected:
+            self._buy(SUSPICION)
         self.day += timedelta(days=1)
         return look.alarm
+
+    @property
+    def bursts(self) -> int:
+        """Bursts that the judge bought."""
+        return sum(one.by == JUDGE for one in self.bought)
+
+    @property
+    def suspected(self) -> int:
+        """Days of labels that the labels themselves bought."""
+        return sum(one.by == SUSPICION for one in self.bought)
 
     def run(self, world: World, days: int) -> list[int]:
         """Let days pass; return on which of them (from 1) an alarm was raised."""
@@ -88,14 +98,13 @@ class Stream:
         return next((number + 1 for number in range(days) if self.live(*world(number))), math.inf)
 
     def _chances(self) -> dict[str, float]:
-        bought = None
-        if self.burst is not None and self.burst[0] <= self.day <= self.burst[1]:
-            bought = self.burst[2]
+        usual, capacity = labels_per_day(self.charter, TYPE, self.judged), capacity_per_day(self.charter)
+        is_burst = any(one.first <= self.day <= one.last for one in self.bought[-2:])
+        bought = int(min(BURST_TIMES * usual, capacity)) if is_burst else None
         days, none = list(self.month), {"pass": (0,) * 4, "fail": (0,) * 4}
         judged = {one.name: one.judged for one in pooled([none, *days[-WINDOW.days :]])}
         labelled = {one.name: (one.labelled, one.good) for one in pooled([none, *days])}
         window = label_window(judged, labelled)
-        capacity = capacity_per_day(self.charter)
         return label_chances(self.charter, TYPE, window, self.judged, bought=bought, capacity=capacity)
 
     def _warn(self, passed: int) -> None:
@@ -109,8 +118,10 @@ class Stream:
             labels=labels_per_day(self.charter, TYPE, self.judged),
             capacity=int(capacity_per_day(self.charter)),
         )
-        tomorrow = self.day + timedelta(days=1)
-        if bought is None or (self.burst and (tomorrow - self.burst[0]).days < BURST_EVERY_DAYS):
-            return
-        self.burst = (tomorrow, self.day + timedelta(days=BURST_DAYS), bought)
-        self.bursts += 1
+        if bought is not None:
+            self._buy(JUDGE)
+
+    def _buy(self, by: str) -> None:
+        burst = next_burst(self.bought, by, self.day + timedelta(days=1))
+        if burst is not None:
+            self.bought.append(burst)

@@ -60,8 +60,8 @@ that the detector counts by; falls were then found later (decision 0132). As lon
 RATES_READ_MAX = 60
 """Days of rates that are looked through: a label term is days, not months."""
 
-BURSTS_READ_MAX = 50
-"""Bursts that are looked through; there are at most two in 20 days for each task type."""
+BURSTS_READ_MAX = 500
+"""Bursts that are looked through: of each of twenty task types two in 20 days, and 20 single days in 40."""
 
 
 def rates_fixed(ledger: Ledger, agent: str, day: str) -> Mapping[str, Mapping[str, float]] | None:

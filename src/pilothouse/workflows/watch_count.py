@@ -21,9 +21,10 @@ from pilothouse.workflows.watch_days import DayReader, WatchedDay
 from pilothouse.workflows.watch_errors import ERRORS, look_at_failures
 from pilothouse.workflows.watch_judge import JUDGE, JudgeState, judge_errors, look_at_judge
 from pilothouse.workflows.watch_labels import LabelledDay, close_labels
-from pilothouse.workflows.watch_quality import QualityState, look_at_labels
+from pilothouse.workflows.watch_quality import SUSPICION, QualityState, look_at_labels
 from pilothouse.workflows.watch_room import LABELS, LATE, WatchRoom
 from pilothouse.workflows.watch_rules import TRAFFIC, TRUTH, Watched, arl_days, watched_rates
+from pilothouse.workflows.watch_words import suspicion_sentence
 
 __all__ = ["CONFIDENCE", "REVIEWED", "DayCounter", "claim_line"]
 
@@ -215,6 +216,9 @@ class DayCounter:
             document["risen"] = str(after.risen or before.risen or day)
         layer = "verdict" if rule is not None else "warning"
         self._book.say(name, "quality", day, document, layer if loud else "quiet")
+        if look.suspected:
+            said = suspicion_sentence(name, after.risen or day, look.e_value, look.threshold)
+            self._book.say(name, SUSPICION, day, {"metric": "quality", "sentence": said}, "warning")
 
 
 def claim_line(claimed: float) -> float:

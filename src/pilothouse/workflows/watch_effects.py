@@ -6,36 +6,24 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.charter.digest import canonical_json
-from pilothouse.core.evidence.outcome_measures import quality_is_outcome
 from pilothouse.core.evidence.unix_time import midnight
 from pilothouse.core.statistics.quality import quality_interval
 from pilothouse.core.statistics.results import Estimate
-from pilothouse.core.statistics.warning import BURST_EVERY_DAYS
 from pilothouse.ports.watch import WatchReading
 from pilothouse.workflows.alerts import Firing, raise_alert
-from pilothouse.workflows.label_rates import (
-    BURST,
-    BURSTS_READ_MAX,
-    capacity_per_day,
-    labels_per_day,
-    rates_fixed,
-)
+from pilothouse.workflows.watch_bursts import buy_labels
 from pilothouse.workflows.watch_errors import ERRORS
-from pilothouse.workflows.watch_judge import BURST_TIMES, JUDGE
+from pilothouse.workflows.watch_judge import JUDGE
 from pilothouse.workflows.watch_labels import pooled
 from pilothouse.workflows.watch_missed import MissedAlarm, is_history, missed_alarms, missed_sentence
 from pilothouse.workflows.watch_room import WatchRoom
 from pilothouse.workflows.watch_words import alarm_sentence
 
-__all__ = ["BURST_DAYS", "Settled", "settle_all"]
-
-BURST_DAYS = 10
-"""Length of a burst of labels, days."""
+__all__ = ["Settled", "settle_all"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +42,8 @@ class Settled:
 def settle_all(watch: WatchRoom, now: datetime) -> Settled:
     """Let every warning and alarm have its effect that has not had it yet.
 
-    A kill between effect and mark repeats the effect, which changes nothing: an alert joins its own incident, and a
-    task type has one burst in 20 days by the judge and one by all others.
+    A kill between effect and mark repeats the effect, which changes nothing: an alert joins its own incident, and labels of
+    a day are bought once (`watch_bursts`).
 
     Args:
         watch: Opened parts.
@@ -64,7 +52,8 @@ def settle_all(watch: WatchRoom, now: datetime) -> Settled:
     opened = 0
     charters = watch.directory.charters()
     waiting = watch.room.watch.unsettled()
-    for agent, said in _missed(waiting).items():
+    missed = _missed(waiting)
+    for agent, said in missed.items():
         if agent in charters:
             firing = Firing(agent=agent, metric="watch", sentence=missed_sentence(said), layer="warning")
             raise_alert(watch.room, firing, now)
@@ -77,7 +66,7 @@ def settle_all(watch: WatchRoom, now: datetime) -> Settled:
             else:
                 opened += _alarm(watch, reading, document, now)
         watch.room.watch.settle(reading)
-    return Settled(opened=opened, missed=missed_alarms(waiting))
+    return Settled(opened=opened, missed=tuple(one for said in missed.values() for one in said))
 
 
 def _missed(waiting: Sequence[WatchReading]) -> dict[str, tuple[MissedAlarm, ...]]:
@@ -105,8 +94,9 @@ def _warn(
     types = [reading.task_type] if reading.task_type else list(charter.task_types)
     if reading.detector == ERRORS:
         types = []  # a failure is known without a label
+    ledger = watch.room.installation.ledger
     bought = {
-        name: _buy(watch, charter, name, reading.detector, document, now)
+        name: buy_labels(ledger, charter, name, reading.detector, now)
         for name in types
         if name in charter.task_types
     }
@@ -120,47 +110,6 @@ def _warn(
         layer="warning",
     )
     raise_alert(watch.room, firing, now)
-
-
-def _buy(  # noqa: PLR0917 - one purchase
-    watch: WatchRoom, charter: Charter, name: str, detector: str, document: Mapping[str, Any], now: datetime
-) -> int:
-    """Raise the labels of a task type for some days; none where the system of record is the metric.
-
-    The judge's warning is about the very quality that labels tell, and its delay is promised: it has a burst of its own, so that
-    a false warning of another detector does not take its labels.
-    """
-    ledger = watch.room.installation.ledger
-    if quality_is_outcome(charter, name):
-        return 0
-    since = (now - timedelta(days=BURST_EVERY_DAYS)).date().isoformat()
-    for decision in ledger.decisions(charter.agent, kind=BURST, limit=BURSTS_READ_MAX):
-        old = json.loads(decision.document)
-        same = (old.get("by") == JUDGE) == (detector == JUDGE)
-        if same and old["task_type"] == name and old["from"] > since:
-            return 0
-    usual = labels_per_day(charter, name, float("inf"))
-    labels = int(document.get("labels") or min(BURST_TIMES * usual, capacity_per_day(charter)))
-    first = now.date()
-    if rates_fixed(ledger, charter.agent, first.isoformat()) is not None:
-        first += timedelta(days=1)
-    last = first + timedelta(days=BURST_DAYS - 1)
-    ledger.record(
-        kind=BURST,
-        agent=charter.agent,
-        at=now,
-        actor="watch",
-        document=canonical_json(
-            {
-                "task_type": name,
-                "labels": labels,
-                "from": first.isoformat(),
-                "to": last.isoformat(),
-                "by": detector,
-            }
-        ),
-    )
-    return labels
 
 
 def _sentence(watch: WatchRoom, reading: WatchReading, document: Mapping[str, Any]) -> str:

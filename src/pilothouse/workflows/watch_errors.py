@@ -28,6 +28,9 @@ ERRORS = "errors"
 KINDS_WATCHED_MAX = 12
 """Kinds with a detector of their own; they share one false alarm, so more of them would be seen later."""
 
+CASES_TO_REPLACE = 3
+"""Tasks of a day that a kind must have ended before it takes the place of another: one or two are chance."""
+
 KINDS_KEPT_MAX = 10
 """Kinds of one day that its reading names; the rest is counted together."""
 
@@ -96,6 +99,7 @@ def look_at_failures(
     """Count the failures of a finished day by kind.
 
     A kind is watched from the day after it was first seen: the day that brought it here was chosen for it and proves nothing.
+    Where `KINDS_WATCHED_MAX` are watched, a more frequent one takes the place of the rarest.
 
     Args:
         lake: Has the traces of failed tasks.
@@ -120,9 +124,15 @@ def look_at_failures(
         states[key], reading = watch.update(before[key], day, n, n - found[kind])
         if reading.alarm:
             rising.append({"kind": key, "line": reading.line, "risen": str(states[key].risen or day)})
-    for kind, _ in ranked:
-        if _key(kind) not in states and len(states) <= KINDS_WATCHED_MAX:
-            states[_key(kind)] = replace(never, last=day)
+    for kind, count in ranked:
+        if _key(kind) in states:
+            continue
+        if len(states) > KINDS_WATCHED_MAX:
+            rarer = _rarer(states, found, n, count)
+            if rarer is None:
+                break
+            del states[rarer]
+        states[_key(kind)] = replace(never, last=day)
     document: dict[str, object] = {
         "n": n,
         "kinds": [[_key(kind), count, traces[kind][-1]] for kind, count in ranked[:KINDS_KEPT_MAX]],
@@ -144,6 +154,25 @@ def look_at_failures(
         "metric": "tool_errors" if kind.place == TOOL else "completion",
     }
     return FailureLook(document=document, layer="verdict" if rule else "warning", states=states)
+
+
+def _rarer(
+    states: Mapping[str, RateState], found: Mapping[FailureKind, int], n: int, count: int
+) -> str | None:
+    """The watched kind whose place one with so many cases today takes: the rarest, if it has less than half as many.
+
+    A kind is as frequent as it was in its first month or is today, whichever is more, so that a quiet day takes nobody's past;
+    one whose evidence has begun to rise keeps its place.
+    """
+    if count < CASES_TO_REPLACE:
+        return None
+    share = {
+        key: max(1 - state.good / state.n if state.n else 0.0, found.get(_read(key), 0) / n)
+        for key, state in states.items()
+        if key != _NONE and state.cusum == 0
+    }
+    rarest = min(share, key=lambda key: (share[key], key), default=None)
+    return rarest if rarest is not None and 2 * share[rarest] * n < count else None
 
 
 def failure_groups(charter: Charter, readings: Iterable[WatchReading]) -> tuple[FailureGroup, ...]:

@@ -23,6 +23,10 @@ BASE_CASES_MIN = 200
 BURST_TIMES = 3
 """A warning buys three times the usual labels."""
 
+WARNING_AT = 12.0
+"""Evidence at which the judge's verdicts buy labels: a burst too many costs labels, one too late costs days. Measured it is
+0.1 bursts in a quiet year, 0.8 when quality wanders by 1.5 points from day to day (decision 0139)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeState:
@@ -82,7 +86,9 @@ def judge_warning(
         return None
     base = min(max(state.passed / state.judged, 0.05), 0.999)
     most = None if capacity is None else max(capacity, 0)
-    return JudgeWarning(base_pass_rate=base, j=j, burst=max(BURST_TIMES * labels, 1), capacity=most)
+    return JudgeWarning(
+        base_pass_rate=base, j=j, threshold=WARNING_AT, burst=max(BURST_TIMES * labels, 1), capacity=most
+    )
 
 
 def judge_errors(state: QualityState) -> tuple[float, float] | None:

@@ -26,7 +26,13 @@ from pilothouse.core.statistics.results import Estimate, NotEnoughEvidence
 from pilothouse.core.statistics.wealth import log_mean, rise
 from pilothouse.workflows.watch_labels import LabelledDay, Tally, pooled
 
-__all__ = ["QualityLook", "QualityState", "look_at_labels"]
+__all__ = ["SUSPICION", "QualityLook", "QualityState", "is_suspected", "look_at_labels"]
+
+SUSPICION = "suspicion"
+"""Name of the detector's first layer: evidence of labels that is high and undecided buys more of them."""
+
+SUSPECTED_SHARE = 1 / 20
+"""Share of the alarm's evidence from which a fall is suspected: about two days of labels in a quiet year (decision 0139)."""
 
 PREDICTION_DAYS = 28
 """Closed days from which the share of good answers of a verdict is predicted."""
@@ -75,6 +81,7 @@ class QualityLook:
         e_value: Evidence that quality lies below it.
         threshold: Evidence at which the alarm is raised.
         alarm: Whether it is raised.
+        suspected: Whether a fall is suspected: more labels would settle it.
         proved: Day on which a drop of the charter's size was proved after an alarm, or None.
         certification: The state of that proof in words, or empty.
         missing: What is missing for a judgement, or empty.
@@ -84,6 +91,7 @@ class QualityLook:
     e_value: float
     threshold: float
     alarm: bool
+    suspected: bool = False
     proved: date | None = None
     certification: str = ""
     missing: str = ""
@@ -141,10 +149,22 @@ def look_at_labels(
         e_value=math.exp(log_e),
         threshold=threshold,
         alarm=alarm,
+        suspected=is_suspected(state, math.exp(log_e), threshold),
         proved=proved,
         certification=said,
         missing=missing,
     )
+
+
+def is_suspected(state: QualityState, e_value: float, threshold: float) -> bool:
+    """Return whether evidence is high and undecided; never in the first month, whose labels must not be more where they are worse.
+
+    Args:
+        state: What was remembered before the day.
+        e_value: Evidence after it.
+        threshold: Evidence at which the alarm is raised.
+    """
+    return state.base is not None and SUSPECTED_SHARE * threshold <= e_value < threshold
 
 
 def _counts(state: QualityState, day: date, labelled: LabelledDay) -> tuple[DayCounts, str]:

@@ -25,7 +25,7 @@ from pilothouse.workflows.watch_book import JUDGE_STATE, QUALITY_STATE, RATE_STA
 from pilothouse.workflows.watch_count import CONFIDENCE, claim_line
 from pilothouse.workflows.watch_judge import JUDGE, JudgeState, judge_errors, judge_warning
 from pilothouse.workflows.watch_labels import pooled
-from pilothouse.workflows.watch_quality import QualityState
+from pilothouse.workflows.watch_quality import QualityState, is_suspected
 from pilothouse.workflows.watch_room import LABELS
 from pilothouse.workflows.watch_row import DROPS, DetectorStatus, blank_row, shown_interval
 from pilothouse.workflows.watch_rules import TRUTH, Watched, arl_days
@@ -160,6 +160,10 @@ def _quality(  # noqa: PLR0917 - one row of the table
     certified = documents[-1]["certification"]
     if certified and state.alarmed is not None:
         found["note"] = certified
+    if not found["note"] and is_suspected(state, documents[-1]["e"], documents[-1]["threshold"]):
+        found["note"] = (
+            f"a fall is suspected ({documents[-1]['e']:,.0f} to 1): more labels are bought until it is settled"
+        )
     learning = line is None or bool(documents[-1]["missing"])
     return replace(row, state="blind" if not labels else "learning" if learning else "quiet", **found)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from pilothouse.core.verdict.numbers import calendar_day, percentage
 
-__all__ = ["METRIC_WORDS", "alarm_sentence"]
+__all__ = ["METRIC_WORDS", "alarm_sentence", "suspicion_sentence"]
 
 METRIC_WORDS: Mapping[str, tuple[str, bool]] = {
     "completion": ("Completion", False),
@@ -54,6 +54,25 @@ def alarm_sentence(metric: str, task_type: str, document: Mapping[str, Any], *, 
         f"an alarm needs {document['threshold']:,.0f}."
     )
     return f"{said} {document['certification']}" if document.get("proved") else said
+
+
+def suspicion_sentence(task_type: str, since: date, evidence: float, threshold: float) -> str:
+    """Return the sentence about labels that speak for a fall and do not prove it.
+
+    Args:
+        task_type: Task type.
+        since: First day of the evidence.
+        evidence: Evidence so far.
+        threshold: What an alarm needs.
+
+    Example:
+        >>> suspicion_sentence("po", date(2026, 11, 2), 23.4, 365.0)
+        'Quality of po may have fallen: evidence of 23 to 1 since 2 Nov 2026; an alarm needs 365.'
+    """
+    return (
+        f"Quality of {task_type} may have fallen: evidence of {_odds(evidence)} since {calendar_day(since)}; "
+        f"an alarm needs {threshold:,.0f}."
+    )
 
 
 def _odds(evidence: float) -> str:

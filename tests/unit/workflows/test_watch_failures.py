@@ -144,6 +144,21 @@ def test_what_was_always_there_never_warns_and_the_states_stay_few(charter):
     assert looks[0].document["others"] == 21
 
 
+def test_a_frequent_kind_takes_the_place_of_a_rare_one_and_a_frequent_past_keeps_its_place(charter):
+    rare = {f"kind {n}": 1 for n in range(KINDS_WATCHED_MAX - 1)}
+    looks, states = live(charter, 30, timeout=10, **rare)
+    assert len(states) == KINDS_WATCHED_MAX + 1
+    looks, after = live(charter, 6, states=states, first=30, KeyError=6)
+    assert {one.layer for one in looks[:2]} == {"quiet"}
+    loud = [one for one in looks if one.layer == "warning"]
+    assert loud, "a thirteenth kind was never looked at, however many tasks it ended"
+    assert loud[0].document["sentence"].startswith("KeyError in the agent's code ended 6 of 50 tasks")
+    assert len(after) == KINDS_WATCHED_MAX + 1
+    assert json.dumps(["timeout", "agent", ""]) in after, "it was one in five before these quiet days"
+    _, same = live(charter, 6, states=states, first=30, chance=2)
+    assert set(same) == set(states)
+
+
 def test_groups_say_what_is_new_what_rises_and_what_is_steady(charter):
     looks, states = live(charter, 30, timeout=1)
     more, _ = live(charter, 6, states=states, first=30, timeout=1, KeyError=6, new=1)
