@@ -28,6 +28,10 @@ GROUP_ROWS = 65_536
 GROUP_BYTES = 8 << 20
 """A row group is closed at so many bytes in memory too: one of long texts would hold hundreds of megabytes."""
 
+PAGE_BYTES = 64 << 10
+"""A reader holds one page of each of 75 columns, unpacked: with a megabyte each, which is usual, a merge would hold a whole
+segment to read its first rows."""
+
 MERGED_LEVEL = 1
 """Of Zstandard, for files that stay: half the size of LZ4, by which segments are written; level 3 costs a fifth more
 and gains nothing on the repetitive texts of agents."""
@@ -109,6 +113,7 @@ def _options(schema: pa.Schema, traces: int) -> dict[str, Any]:
     return {
         "use_dictionary": [name for name in DICTIONARY_COLUMNS if name in schema.names],
         "write_statistics": [name for name in STATISTICS if name in schema.names],
+        "data_page_size": PAGE_BYTES,
         "store_schema": False,
         "bloom_filter_options": {"trace_id": {"ndv": traces, "fpp": 0.01}},
     }

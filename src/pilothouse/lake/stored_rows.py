@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 
 from pilothouse.errors import UsageError
-from pilothouse.lake.columns import CoreSpan, TaskRow
+from pilothouse.lake.columns import COST_UNPRICED, CoreSpan, TaskRow
 from pilothouse.lake.data_files import EPOCH
+from pilothouse.lake.prices import PriceSource
 from pilothouse.lake.records import pico_of
 from pilothouse.lake.revisions import current
 from pilothouse.lake.view import Database, View
@@ -20,6 +21,13 @@ __all__ = ["TRACE_IDS_MAX", "StoredRows"]
 
 TRACE_IDS_MAX = 10_000
 """Trace ids in one look-up."""
+
+UNPRICED = (
+    "SELECT trace_id, day, coalesce(provider, '') AS provider, "
+    "coalesce(nullif(response_model, ''), request_model) AS model, coalesce(nullif(end_ns, 0), start_ns) AS at_ns "
+    f"FROM spans WHERE cost_state = {COST_UNPRICED} AND tokens_basis IS NOT NULL AND model IS NOT NULL AND start_ns >= ?"
+)
+"""Calls that had no price when they came: those that `repricing.priced_now` asks for one."""
 
 
 class StoredRows:
@@ -88,22 +96,42 @@ class StoredRows:
             "trace_id IN (SELECT DISTINCT trace_id FROM spans WHERE node = ? AND seq > ?)", [node, seq]
         )
 
-    def trace_ids_closed_after(self, closed_ns: int) -> list[str]:
-        """Return the ids of the traces whose row was written after a moment."""
+    def trace_ids_closed_after(self, closed_ns: int) -> Iterator[str]:
+        """Yield the ids of the traces whose row was written after a moment: an hour may hold a million."""
         table = self._database.run(
             self._view(), "SELECT DISTINCT trace_id FROM tasks WHERE closed_ns >= ?", [closed_ns]
         )
-        return [str(ident) for ident in table.column("trace_id").to_pylist()]
+        ids = table.column("trace_id")
+        for start in range(0, len(ids), TRACE_IDS_MAX):
+            yield from map(str, ids.slice(start, TRACE_IDS_MAX).to_pylist())
 
-    def trace_ids_without_cost(self, since_ns: int) -> list[str]:
-        """Return the ids of the tasks that started since then and have a call whose cost is not known."""
-        view = self._view()
-        view = replace(view, task_files=tuple(file for file in view.task_files if file.start_max >= since_ns))
+    def trace_ids_to_price(self, since_ns: int, prices: PriceSource) -> list[str]:
+        """Return the ids of the tasks since then whose cost is not known, with a call that has a price now.
+
+        Args:
+            since_ns: Start of the tasks, Unix nanoseconds.
+            prices: Where the price of a call is asked: for each model at its first and last call of a day.
+        """
+        view = _since(self._view(), since_ns)
+        calls = self._database.run(
+            view,
+            f"SELECT provider, model, day, min(at_ns) AS low, max(at_ns) AS high FROM ({UNPRICED}) GROUP BY ALL",  # noqa: S608 - constants
+            [since_ns],
+        ).to_pylist()
+        priced = [
+            call
+            for call in calls
+            if any(prices(call["provider"], call["model"], call[end]) for end in ("low", "high"))
+        ]
+        if not priced:
+            return []
+        of_priced = " OR ".join(["(provider = ? AND model = ? AND day = ?)"] * len(priced))
         table = self._database.run(
             view,
             f", {current(view)} SELECT trace_id FROM current "  # noqa: S608 - constants
-            "WHERE cost_state IN ('partial', 'unknown') AND start_ns >= ?",
-            [since_ns],
+            "WHERE cost_state IN ('partial', 'unknown') AND start_ns >= ? "
+            f"AND trace_id IN (SELECT trace_id FROM ({UNPRICED}) WHERE {of_priced})",
+            [since_ns, since_ns, *(call[name] for call in priced for name in ("provider", "model", "day"))],
         )
         return [str(ident) for ident in table.column("trace_id").to_pylist()]
 
@@ -119,3 +147,12 @@ class StoredRows:
         cost = CoreSpan._fields.index("cost_usd")
         columns[cost] = [pico_of(value) for value in columns[cost]]
         return [CoreSpan(*values) for values in zip(*columns, strict=True)]
+
+
+def _since(view: View, since_ns: int) -> View:
+    """Return a view without the files in which nothing starts since a moment."""
+    return replace(
+        view,
+        span_files=tuple(file for file in view.span_files if file.start_max >= since_ns),
+        task_files=tuple(file for file in view.task_files if file.start_max >= since_ns),
+    )

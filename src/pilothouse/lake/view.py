@@ -28,6 +28,9 @@ MEMORY_LIMIT = "1GiB"
 THREADS = 2
 """A query must not starve the intake."""
 
+FLUSH_BYTES = "1MiB"
+"""What a query used goes back to the system at its end when it was more than this. DuckDB keeps up to 128 MiB otherwise."""
+
 FEW_FILES = 2
 """Up to so many files are read at once; a look for the right one would cost more than it saves."""
 
@@ -78,6 +81,9 @@ class Database:
             config={
                 "memory_limit": MEMORY_LIMIT,
                 "threads": THREADS,
+                "allocator_background_threads": True,  # else what a query used stays until the next one
+                "allocator_flush_threshold": FLUSH_BYTES,
+                "allocator_bulk_deallocation_flush_threshold": FLUSH_BYTES,
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
                 "allow_community_extensions": False,

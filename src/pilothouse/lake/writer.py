@@ -242,6 +242,7 @@ class LakeWriter:
         """Merge some small files, and once an hour delete what nobody needs any more; then leave time for requests."""
         began = time.monotonic()
         self._upkeep_at = began + RETRY_S  # a file that cannot be read is not tried again with every request
+        self.flush()  # a full segment in memory beside a merge would be the highest that memory ever stands
         if began >= self._vacuum_at:
             self._vacuum_at = began + VACUUM_S
             self._over_before = self._clock.sure_ns() // DAY_NS
@@ -289,7 +290,7 @@ class LakeWriter:
         """
         now_ns = self._clock.now_ns()
         corrected = 0
-        ids = self._stored_rows.trace_ids_without_cost(since_ns)
+        ids = self._stored_rows.trace_ids_to_price(since_ns, self._prices)
         for start in range(0, len(ids), CORRECTED_AT_ONCE):
             closings = [
                 Closing(trace_id=ident, spans=(), has_root=True, reason="reprice", is_known=True)
