@@ -154,6 +154,15 @@ class SegmentTable:
         except (DeltaError, OSError, pa.ArrowException) as error:
             raise _unavailable(self._folder, error) from error
 
+    def small_files(self, *, files_min: int | None = None, over_before: int = 0) -> tuple[DataFile, ...]:
+        """Return the files that the next merge would make one of, or none.
+
+        Args:
+            files_min: Files of about one size that are worth it; see `merging`.
+            over_before: First day that is not over, days since 1970-01-01.
+        """
+        return plan_merge(self.files(), files_min=files_min, over_before=over_before)
+
     def merge(self, *, files_min: int | None = None, over_before: int = 0) -> int:
         """Merge some small files of one day into one, which is on the disk before they are taken out of the table.
 
@@ -169,7 +178,7 @@ class SegmentTable:
         Raises:
             StorageUnavailable: A file could not be read or written; the table stays as it was.
         """
-        small = plan_merge(self.files(), files_min=files_min, over_before=over_before)
+        small = self.small_files(files_min=files_min, over_before=over_before)
         if small:
             try:
                 self._merge(small)

@@ -242,12 +242,13 @@ class LakeWriter:
         """Merge some small files, and once an hour delete what nobody needs any more; then leave time for requests."""
         began = time.monotonic()
         self._upkeep_at = began + RETRY_S  # a file that cannot be read is not tried again with every request
-        self.flush()  # a full segment in memory beside a merge would be the highest that memory ever stands
         if began >= self._vacuum_at:
             self._vacuum_at = began + VACUUM_S
             self._over_before = self._clock.sure_ns() // DAY_NS
             for table in (self._spans, self._tasks):
                 table.vacuum()
+        if any(table.small_files(over_before=self._over_before) for table in (self._spans, self._tasks)):
+            self.flush()  # a full segment beside a merge would be the most that ever stands in memory
         merged = any(table.merge(over_before=self._over_before) for table in (self._spans, self._tasks))
         if not merged:
             self._over_before = 0

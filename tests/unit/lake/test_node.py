@@ -438,6 +438,29 @@ def test_small_files_are_merged_and_nothing_changes_for_readers(opened, monkeypa
     assert again.tasks(ALL).tasks == before
 
 
+def test_no_segment_stands_in_memory_beside_a_merge(opened, monkeypatch):
+    monkeypatch.setattr("pilothouse.lake.merging.FILES_MIN", 2)
+    monkeypatch.setattr("pilothouse.lake.writer.SEGMENT_S", 1e6)  # nothing is committed by its age
+    node = opened()
+    writer = node._writer
+    writer._upkeep_at = float("inf")  # nor merged before it is asked for
+    seen = []
+    merge = writer._spans.merge
+    monkeypatch.setattr(
+        writer._spans, "merge", lambda **kind: seen.append(len(writer.view().span_tail)) or merge(**kind)
+    )
+    for trace in (1, 2, 3):
+        send(node, run_spans(trace))
+        node._tables.ask(writer.upkeep)
+        writer._upkeep_at = float("inf")
+        if trace < 3:
+            assert len(writer.view().span_tail) == 1  # nothing to merge, so it waits for its age
+            node.settle()
+    assert seen == [1, 1, 0]
+    assert len(writer.view().span_files) == 1
+    assert writer.rows() == 12
+
+
 def test_upkeep_leaves_time_for_requests_and_a_failed_one_is_not_tried_with_each(opened, monkeypatch):
     monkeypatch.setattr("pilothouse.lake.merging.FILES_MIN", 2)
     node = opened()

@@ -134,6 +134,25 @@ def test_what_is_left_survives_a_restart(tmp_path, clock):
     again.stop()
 
 
+def test_only_tasks_with_a_call_that_has_a_price_now_are_folded_again(node, price, monkeypatch):
+    folded = []
+    corrections = node._writer._corrections
+    monkeypatch.setattr(
+        node._writer, "_corrections", lambda *given: folded.append(len(given[0])) or corrections(*given)
+    )
+    for trace in (1, 2):
+        send(node, trace)
+    node.settle()
+    assert node.reprice(since_ns=0) == 0
+    assert folded == []
+    models = [span.response_model or span.request_model for span in node.trace(ident(1)).spans]
+    price[next(filter(None, models))] = Price(price_id="p", input=Decimal(1), output=Decimal(2), cache_read=Decimal(1))
+    node.reprice(since_ns=START_NS + 10**15)
+    assert folded == []
+    node.reprice(since_ns=0)
+    assert folded == [2]
+
+
 def test_a_price_that_is_added_later_makes_costs_known_and_a_late_span_keeps_them(node, price):
     send(node, 1)
     node.settle()

@@ -10,9 +10,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Literal
-
-import cedarpy
+from functools import cache
+from typing import TYPE_CHECKING, Literal
 
 from pilothouse.core.charter.answers import OPEN, known
 from pilothouse.core.charter.charter import Charter
@@ -20,6 +19,9 @@ from pilothouse.core.charter.policy import ArgumentFacts, CallFacts, decide_fact
 from pilothouse.core.charter.systems import Tool
 from pilothouse.errors import CharterInvalid
 from pilothouse.runtime.permissions.cedar_text import COUNT_MAX, ToolText, context_of, tool_text
+
+if TYPE_CHECKING:
+    import cedarpy
 
 __all__ = ["CompiledTool", "EngineDecision", "ExampleRun", "compile_charter", "compile_tool", "run_examples"]
 
@@ -36,7 +38,6 @@ _LONG = (-(2**63) - 1, 2**63 - 1)
 DECIDED_MAX = 4_096
 """Decisions remembered of one tool: most calls of a tool differ in their values and not in what is known of them."""
 
-_NO_ENTITIES = cedarpy.Entities.from_json_str("[]")
 _ABSENT = ArgumentFacts(origins=frozenset({"absent"}))
 
 ORIGINS_CHARACTERS_MAX = 70
@@ -97,6 +98,8 @@ class CompiledTool:
     def __init__(
         self, name: str, tool: Tool, *, region: str = ANYWHERE, regions: Collection[str] = (ANYWHERE,)
     ) -> None:
+        import cedarpy  # noqa: PLC0415 - 7 MiB for a server whose agents have no tools yet
+
         self.name = name
         self.policy = tool
         self.region = region
@@ -201,6 +204,8 @@ class CompiledTool:
         return EngineDecision(decision="deny", failed=("engine", *reference.failed))
 
     def _permits(self, action: str, agent: str, context: dict[str, object]) -> bool:
+        import cedarpy  # noqa: PLC0415 - loaded when the tool was compiled
+
         answer = cedarpy.is_authorized(
             {
                 "principal": {"type": "Agent", "id": agent},
@@ -209,11 +214,18 @@ class CompiledTool:
                 "context": context,
             },
             self._policies,
-            _NO_ENTITIES,
+            _no_entities(),
             self._schema,
         )
         # A forbid that errs is skipped by Cedar and the call would be allowed: any diagnostic is a deny.
         return answer.decision is cedarpy.Decision.Allow and not answer.diagnostics.errors
+
+
+@cache
+def _no_entities() -> cedarpy.Entities:
+    import cedarpy  # noqa: PLC0415 - as above
+
+    return cedarpy.Entities.from_json_str("[]")
 
 
 def compile_tool(name: str, tool: Tool, charter: Charter) -> CompiledTool:
