@@ -22,11 +22,11 @@ __all__ = ["TRACE_IDS_MAX", "StoredRows"]
 TRACE_IDS_MAX = 10_000
 """Trace ids in one look-up."""
 
-UNPRICED = (
-    "SELECT trace_id, day, coalesce(provider, '') AS provider, "
-    "coalesce(nullif(response_model, ''), request_model) AS model, coalesce(nullif(end_ns, 0), start_ns) AS at_ns "
-    f"FROM spans WHERE cost_state = {COST_UNPRICED} AND tokens_basis IS NOT NULL AND model IS NOT NULL AND start_ns >= ?"
-)
+UNPRICED = """
+ SELECT trace_id, day, coalesce(provider, '') AS provider, coalesce(nullif(response_model, ''), request_model) AS model,
+   coalesce(nullif(end_ns, 0), start_ns) AS at_ns
+ FROM spans WHERE cost_state = $UNPRICED AND tokens_basis IS NOT NULL AND model IS NOT NULL AND start_ns >= ?
+""".replace("$UNPRICED", str(COST_UNPRICED))
 """Calls that had no price when they came: those that `repricing.priced_now` asks for one."""
 
 

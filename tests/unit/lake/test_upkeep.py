@@ -146,7 +146,9 @@ def test_only_tasks_with_a_call_that_has_a_price_now_are_folded_again(node, pric
     assert node.reprice(since_ns=0) == 0
     assert folded == []
     models = [span.response_model or span.request_model for span in node.trace(ident(1)).spans]
-    price[next(filter(None, models))] = Price(price_id="p", input=Decimal(1), output=Decimal(2), cache_read=Decimal(1))
+    price[next(filter(None, models))] = Price(
+        price_id="p", input=Decimal(1), output=Decimal(2), cache_read=Decimal(1)
+    )
     node.reprice(since_ns=START_NS + 10**15)
     assert folded == []
     node.reprice(since_ns=0)
