@@ -50,7 +50,7 @@ PLANS = {
         8: _plan(),  # the same
         9: _plan("participants"),  # people of one event passed on to another
         21: _plan("participants"),
-        20: _plan("participants"),  # an address from the contacts
+        20: _plan("participants", looks_up="get_sent_emails"),  # an address from the contacts
         32: _plan("content"),  # a list made of a file; the file is shared by its id
         37: _plan("content"),
         35: _plan(),  # sizes are shown

@@ -37,8 +37,9 @@ def status(values):
     return {"status": {"type": "enum", "values": values.split()}}
 
 
-HANDLE = {"id_": {"origin": "handle", "integrity": "trusted"}}
-NUMBER = {"id": {"origin": "handle", "integrity": "trusted"}}
+MINTED = {"origin": "handle", "integrity": "trusted"}
+HANDLE = {"id_": MINTED}
+NUMBER = {"id": MINTED}
 MAILS = {
     **HANDLE,
     **fields("sender recipients cc bcc subject body read attachments", timestamp="datetime"),
@@ -49,6 +50,7 @@ EVENTS = {
     **fields("title description location participants all_day", start_time="datetime", end_time="datetime"),
     **status("confirmed canceled"),
 }
+SENT = dict(MAILS)
 CONTACTS = fields("email name")
 FILES = {**HANDLE, **fields("filename content owner shared_with size", last_modified="datetime")}
 PAID = {**NUMBER, **fields("sender recipient amount subject recurring", date="date")}
@@ -74,7 +76,7 @@ WORKSPACE = {
     "send_email": ("external", EMAIL, MAILS),
     "delete_email": ("irreversible", {"email_id": target("id")}, {}),
     "get_unread_emails": ("read", {}, MAILS),
-    "get_sent_emails": ("read", {}, MAILS),
+    "get_sent_emails": ("read", {}, SENT),
     "get_received_emails": ("read", {}, MAILS),
     "get_draft_emails": ("read", {}, MAILS),
     "search_emails": ("read", texts("query sender"), MAILS),
@@ -187,19 +189,24 @@ SUITES = {"workspace": WORKSPACE, "travel": TRAVEL, "banking": BANKING, "slack":
 
 
 def tool_of(effect, args, results, *, policy):
-    """One policy as a charter would hold it: `show`, `hide`, `pass on`, or `contacts`.
+    """One policy as a charter would hold it: `show`, `hide`, `pass on`, or `correspondents`.
 
-    With `pass on` the owner lets content that nobody has read go to targets that are proven. With `contacts` the
-    owner vouches for the contact list as well, which the documentation calls the user's own; in truth each sender
-    of a mail comes into it.
+    With `pass on` the owner lets content that nobody has read go to targets that are proven. With `correspondents` an
+    address that the user has written to is a handle as well: free until something untrusted was read. `get_sent_emails`
+    returns "all the sent emails"; nobody outside can put an address into one, and the agent only one that was proven or
+    that a person agreed to.
     """
-    if policy == "contacts" and results == CONTACTS:
-        results = {"email": {"origin": "registry", "integrity": "trusted"}, "name": {}}
-    if policy in ("pass on", "contacts"):
-        args = {
-            name: {**one, "origins": [*one["origins"], "field"]} if one["role"] == "payload" else one
-            for name, one in args.items()
-        }
+    if policy == "correspondents" and results is SENT:
+        results = {**SENT, **dict.fromkeys(("recipients", "cc", "bcc"), MINTED)}
+    more = {("payload", "text"): ["field"]} if policy in ("pass on", "correspondents") else {}
+    if policy == "correspondents":
+        more["target", "email"] = ["handle"]
+    args = {
+        name: {**one, "origins": one["origins"] + more[one["role"], one["type"]]}
+        if (one["role"], one["type"]) in more
+        else one
+        for name, one in args.items()
+    }
     document = {
         "integration": "suite",
         "effect": effect,

@@ -135,6 +135,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         ] = None,
         reason: Annotated[str, typer.Option(help="Why they stay.")] = "",
         home: Home = None,
+        as_json: AsJson = False,
     ) -> None:
         """List permissions that no call used for 30 days, for removal."""
         from pilothouse.workflows.policy import check_policies, review_unused
@@ -149,21 +150,10 @@ def register(cli: typer.Typer, services: Services) -> None:
             if keep and person:
                 review_unused(room, agent, actor=person, reason=reason, now=now)
             found = check_policies(room, agent, now)
-        unused = found.unused
-        for tool, task_type in unused.permissions:
-            typer.echo(f"{tool}  {task_type}")
-        kept = f"`pilothouse policy unused {agent} --keep --as PERSON --reason WHY`"
-        if not unused.permissions:
-            typer.echo(f"Every permission was used since {unused.since:%Y-%m-%d}.")
-        elif found.unused_reviewed is None:
-            typer.echo(
-                f"No call of {agent} was decided since {unused.since:%Y-%m-%d}, so this says nothing about what it needs. "
-                f"Let it call its tools through the boundary first, or: {kept}"
-            )
-        elif not found.unused_reviewed:
-            typer.echo(
-                f"Nobody used them since {unused.since:%Y-%m-%d}. Take them out of the charter, or: {kept}"
-            )
+        if as_json:
+            typer.echo(json.dumps(_unused_document(found), ensure_ascii=False))
+        else:
+            _print_unused(found)
 
     @group.command("explain")
     def explain(
@@ -206,6 +196,33 @@ def register(cli: typer.Typer, services: Services) -> None:
         if document["approval"]:
             typer.echo(f"  approval {document['approval'][:12]}")
         typer.echo(f"  policy {document['policy'][:19]}, charter {document['charter'][:19]}")
+
+
+def _unused_document(found: PolicyCheck) -> dict[str, object]:
+    return {
+        "agent": found.agent,
+        "since": found.unused.since.isoformat(),
+        "reviewed": found.unused_reviewed,
+        "unused": [{"tool": tool, "task_type": task_type} for tool, task_type in found.unused.permissions],
+    }
+
+
+def _print_unused(found: PolicyCheck) -> None:
+    unused = found.unused
+    for tool, task_type in unused.permissions:
+        typer.echo(f"{tool}  {task_type}")
+    kept = f"`pilothouse policy unused {found.agent} --keep --as PERSON --reason WHY`"
+    if not unused.permissions:
+        typer.echo(f"Every permission was used since {unused.since:%Y-%m-%d}.")
+    elif found.unused_reviewed is None:
+        typer.echo(
+            f"No call of {found.agent} was decided since {unused.since:%Y-%m-%d}, so this says nothing about what it "
+            f"needs. Let it call its tools through the boundary first, or: {kept}"
+        )
+    elif not found.unused_reviewed:
+        typer.echo(
+            f"Nobody used them since {unused.since:%Y-%m-%d}. Take them out of the charter, or: {kept}"
+        )
 
 
 def _print_use(check: PolicyCheck) -> None:
