@@ -117,7 +117,8 @@ bench-gateway: setup ## the gateway beside the direct call and a bare proxy (LIT
 bench-tools: setup ## CPU of one tool call with everything on, beside the bare function and another span
 	$(BIN)/python benchmarks/tools/run.py
 
-bench-mcp: setup ## what the MCP proxy adds to a call over HTTP, beside the same call without it
+bench-mcp: setup ## what the MCP proxy adds to a call over HTTP, beside the same call without it, and its account by stage
+	$(BIN)/python benchmarks/mcp/account.py
 	$(BIN)/python benchmarks/mcp/run.py
 
 bench-mcp-conformance: setup ## MCP conformance direct and through /mcp (CONFORMANCE=FOLDER of the npm package, NODE=node of version 22 or newer)

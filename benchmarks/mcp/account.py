@@ -21,11 +21,11 @@ from pathlib import Path
 import uvloop
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "stubs"))
-from aiohttp.client_proto import ResponseHandler
 from mcp_site import client_of, mcp_site
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from pilothouse.interfaces.http.joined_writes import _JoinedWrites
+from pilothouse.runtime.gateway.connection import Connection
 from pilothouse.runtime.permissions.desk import PermissionDesk
 from pilothouse.runtime.tools import mcp_http, mcp_plain, mcp_stateless
 from pilothouse.runtime.tools.mcp_proxy import McpProxy
@@ -73,66 +73,64 @@ class Marks:
     stage, spent = None, None
 
 
-MARKS = Marks()
+MARKS, NEXT = Marks(), object()
 
 
 def divide(owner, name, stage, then=None):
-    """Mark where a function begins and where it ends: with `then`, or with the stage before where it is None."""
+    """Mark where a function begins and where it ends: with `then`, or with the stage before where it is None.
+
+    `stage` may be a function of whose function it is. `then` is `NEXT` where whoever is next marks the end.
+    """
     inner = getattr(owner, name)
+
+    def begin(args):
+        return MARKS.pass_to(stage(args[0]) if callable(stage) else stage)
+
+    def end(before):
+        if then is not NEXT:
+            MARKS.pass_to(then() if callable(then) else then or before)
+
     if inspect.iscoroutinefunction(inner):
 
         @functools.wraps(inner)
         async def marked(*args, **more):
-            before = MARKS.pass_to(stage)
+            before = begin(args)
             try:
                 return await inner(*args, **more)
             finally:
-                MARKS.pass_to(then() if callable(then) else then or before)
+                end(before)
     else:
 
         @functools.wraps(inner)
         def marked(*args, **more):
-            before = MARKS.pass_to(stage)
+            before = begin(args)
             try:
                 return inner(*args, **more)
             finally:
-                MARKS.pass_to(then() if callable(then) else then or before)
-
-    setattr(owner, name, marked)
-
-
-def begin_at(owner, name, stage):
-    """Mark where a function begins; whoever is next marks the end. `stage` may depend on whose function it is."""
-    inner = getattr(owner, name)
-
-    @functools.wraps(inner)
-    def marked(self, *args, **more):
-        MARKS.pass_to(stage(self) if callable(stage) else stage)
-        return inner(self, *args, **more)
+                end(before)
 
     setattr(owner, name, marked)
 
 
 def mark_all():
     """Put a mark at each door between two stages."""
-    client, http, route, read, door, decide, record, send, server, back, check, make, write = STAGES
+    client, http, route, read, door, decide, record, _, server, back, check, make, write = STAGES
 
     def is_ours(protocol):
         return isinstance(protocol.transport, _JoinedWrites)
 
-    begin_at(HttpToolsProtocol, "data_received", lambda self: http if is_ours(self) else server)
-    begin_at(RequestResponseCycle, "run_asgi", lambda self: route if is_ours(self) else server)
-    begin_at(mcp_http, "_taken", http)
+    divide(HttpToolsProtocol, "data_received", lambda self: http if is_ours(self) else server)
+    divide(RequestResponseCycle, "run_asgi", lambda self: route if is_ours(self) else server, NEXT)
+    divide(mcp_http, "_taken", client, route)
     divide(mcp_http, "read_plain", read)
     divide(McpProxy, "called", door, make)
     for name in ("decide_read", "observe", "filled"):
         divide(PermissionDesk, name, decide)
     for name in ("before", "after"):
         divide(RunRecord, name, record)
-    divide(mcp_stateless.StatelessCalls, "call", send, door)
-    begin_at(mcp_stateless.StatelessCalls, "call", _sending)
+    divide(mcp_stateless.StatelessCalls, "call", _sending, door)
     divide(HttpToolsProtocol, "on_response_complete", server, lambda: MARKS.after_server)
-    begin_at(ResponseHandler, "data_received", back)
+    divide(Connection, "data_received", back, NEXT)
     divide(mcp_stateless, "serialize_server_result", check, back)
     divide(mcp_plain._Line, "say", write, client)
 

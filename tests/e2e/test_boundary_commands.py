@@ -112,6 +112,9 @@ def test_policies_are_proven_and_their_evidence_reaches_the_verdict(type_in):
     decide(document="D-00007", origin_text="route D-00007")
     assert "12 permissions unused since" in type_in("policy", "check", code=1)
     assert "Nobody used them since" in type_in("policy", "unused", AGENT)
+    unused = json.loads(type_in("policy", "unused", AGENT, "--json"))
+    assert (unused["agent"], unused["reviewed"], len(unused["unused"])) == (AGENT, False, 12)
+    assert {"tool", "task_type"} == set(unused["unused"][0])
     type_in("policy", "unused", AGENT, "--keep", "--as", "kim", "--reason", "first week")
     assert "reviewed" in type_in("policy", "check")
     assert "policy.compiled" in type_in("policy", "check", "--json")
@@ -148,7 +151,7 @@ def test_an_empty_log_proves_nothing(type_in, tmp_path):
 def test_the_log_verifies_is_anchored_exported_and_a_change_is_found_and_breaches(type_in, tmp_path):
     position = decide(document="D-00007", origin_text="route D-00007").position
     assert "anchored in" in type_in("audit", "anchor", str(tmp_path / "anchors"), "--outside")
-    assert "1 payloads match" in type_in("audit", "verify")
+    assert "payloads that match: 1, erased: 0" in type_in("audit", "verify")
     assert "tlog-proof" in type_in("audit", "prove", str(position))
     type_in("audit", "export", str(tmp_path / "bundle.zip"))
     key = type_in("audit", "key").strip()
@@ -158,13 +161,15 @@ def test_the_log_verifies_is_anchored_exported_and_a_change_is_found_and_breache
     assert subprocess.run(verifier, check=False).returncode == 3
     assert subprocess.run([*verifier, "--key", key, "--checkpoint", str(anchor)], check=False).returncode == 0
     assert "cannot be read any more" in type_in("audit", "erase", "ana", "--reason", "asked")
-    assert "1 were erased" in type_in("audit", "verify")
+    assert "erased: 1" in type_in("audit", "verify")
     with closing(sqlite3.connect(tmp_path / "home" / "ledger.sqlite")) as connection, connection:
         connection.execute(
             "UPDATE audit_records SET record = replace(record, 'ask', 'allow') WHERE position = ?",
             (position,),
         )
-    assert "TAMPERED" in type_in("audit", "verify", code=1)
+    found = type_in("audit", "verify", code=1)
+    assert "TAMPERED" in found
+    assert "No anchor" not in found  # there is one, and it does not confirm this
     breached = json.dumps(item(type_in, "MON-10"))
     assert "breached" in breached
 

@@ -205,7 +205,8 @@ async def mcp_site(folder, **server):
             nothing = only_says("nothing")
             app = compose(otlp=nothing, pages=nothing, metrics=str, health=dict, mounts={"mcp": endpoint.app})
             try:
-                async with served(app, http=JoinedWritesProtocol) as origin:
+                how = {"http": JoinedWritesProtocol, "proxy_headers": False, "server_header": False}
+                async with served(app, **how) as origin:  # as our own server
                     site.erp_host = url.split("/")[2]
                     yield site, erp, origin
             finally:

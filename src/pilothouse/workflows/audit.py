@@ -316,7 +316,7 @@ def _check_columns(room: BoundaryRoom, records: list[_Record], problems: list[st
 
 
 def _evidence(agent: str, check: LogCheck, now: datetime) -> Evidence:
-    anchored = "no anchor" if check.anchored is None else f"anchored to record {check.anchored:,}"
+    anchored = "no anchor confirms it" if check.anchored is None else f"anchored to record {check.anchored:,}"
     if check.anchored is not None:
         anchored += (
             " outside this machine" if check.outside is not None else ", none of it outside this machine"

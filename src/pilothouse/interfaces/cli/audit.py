@@ -13,6 +13,7 @@ import typer
 from pilothouse.errors import ExitStatus, UnknownName
 from pilothouse.interfaces.cli.controls import command_line_actor
 from pilothouse.interfaces.cli.options import AsJson, Home
+from pilothouse.reports.words import plural
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
@@ -62,12 +63,17 @@ def register(cli: typer.Typer, services: Services) -> None:
         else:
             word = "verified" if check.holds else "TAMPERED"
             typer.echo(
-                f"{word}: {check.records:,} records against {check.checkpoints:,} checkpoints; "
-                f"{check.payloads:,} payloads match, {check.erased:,} were erased"
+                f"{word}: {plural(check.records, 'record')} against {plural(check.checkpoints, 'checkpoint')}; "
+                f"payloads that match: {check.payloads:,}, erased: {check.erased:,}"
             )
             for problem in check.problems:
                 typer.echo(f"  ✗ {problem}")
-            if check.anchored is None:
+            if not check.holds:
+                typer.echo(
+                    "  Keep this ledger as it is. A backup can be held against the last checkpoint outside:"
+                )
+                typer.echo("  $ pilothouse audit verify --against CHECKPOINT --home RESTORED-FOLDER")
+            elif check.anchored is None:
                 typer.echo("  No anchor: whoever may write the ledger may rewrite it whole.")
                 typer.echo("  $ pilothouse audit anchor FOLDER-UNDER-OTHER-RIGHTS --outside")
             else:

@@ -3,17 +3,18 @@
 
 Since 2026-07-28 a call over HTTP is a request that says everything about itself and one answer. The SDK's client takes
 it through streams, tasks and three models, which costs more than the call; it still connects, lists, and makes every
-call that is more than this: with a session, with progress, with headers made of arguments.
+call that is more than this: with a session, with progress, with headers made of arguments. The connections are those of
+the gateway to its providers, a third of the CPU of a general client's.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from itertools import count
 from typing import Any
+from urllib.parse import quote, urlsplit
 
-import aiohttp
 import httpx2
 from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import (
@@ -34,9 +35,10 @@ from mcp_types import (
 from mcp_types.methods import serialize_server_result
 
 from pilothouse import __version__
-from pilothouse.runtime.tools.mcp_wire import Wire, body_of
+from pilothouse.runtime.gateway.connection import Connection, ConnectionBroken
+from pilothouse.runtime.gateway.connections import ConnectionPool, Target
 
-__all__ = ["ANSWER_BYTES_MAX", "CLIENT", "REFUSED", "StatelessCalls"]
+__all__ = ["ANSWER_BYTES_MAX", "CLIENT", "REFUSED", "AnswerRefused", "StatelessCalls"]
 
 ANSWER_BYTES_MAX = 130 << 20
 """Twice the largest result that a contract may allow, which an answer holds as text and as data; a larger one is not read
@@ -54,13 +56,29 @@ _CLIENT = CLIENT.model_dump(by_alias=True, mode="json", exclude_none=True)
 _METHOD = "tools/call"
 _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
+_IN_PATHS = "/%:=&?~+!$,;'@()*[]"
+"""What stands in a path or query as it is; `%` because the address may be quoted already."""
+
+
+class AnswerRefused(Exception):
+    """The server answers with an HTTP status that says why.
+
+    Attributes:
+        status: The status.
+        headers: Headers of the answer, names in small letters.
+    """
+
+    def __init__(self, status: int, headers: Mapping[str, str]) -> None:
+        super().__init__(f"HTTP status {status}")
+        self.status = status
+        self.headers = headers
+
 
 class StatelessCalls:
-    """Calls the tools of one server.
+    """Calls the tools of one server; for one event loop.
 
     Args:
         url: Its address.
-        wire: Connections to it.
         headers: Returns the headers of the next request, credentials and all.
         on_refused: Told when the server does not accept them.
     """
@@ -68,12 +86,12 @@ class StatelessCalls:
     def __init__(
         self,
         url: str,
-        wire: Wire,
         headers: Callable[[], Mapping[str, str]],
         on_refused: Callable[[], None],
     ) -> None:
         self._url = url
-        self._wire = wire
+        self._target, self._beginning = _place(url)
+        self._pool = ConnectionPool()
         self._headers = headers
         self._on_refused = on_refused
         self._numbers = count(1)
@@ -93,7 +111,8 @@ class StatelessCalls:
         Raises:
             MCPError: The server answers with an error, or with something that is no answer.
             pydantic.ValidationError: The result is none of this revision.
-            aiohttp.ClientError: It cannot be reached, or answers with an HTTP error.
+            AnswerRefused: It answers with an HTTP error.
+            OSError: It cannot be reached, or its answer did not come to its end.
         """
         number = next(self._numbers)
         meta = {
@@ -109,6 +128,7 @@ class StatelessCalls:
                 "accept": "application/json, text/event-stream",
                 "accept-encoding": "identity",
                 "content-type": "application/json",
+                "user-agent": f"{CLIENT.name}/{CLIENT.version}",
                 MCP_PROTOCOL_VERSION_HEADER: version,
                 MCP_METHOD_HEADER: _METHOD,
                 MCP_NAME_HEADER: encode_header_value(tool),
@@ -129,39 +149,96 @@ class StatelessCalls:
             raise MCPError(INVALID_REQUEST, "the server wants to be told more, and nobody here can")
         return shaped
 
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._pool.close()
+
     async def _answer(self, body: bytes, headers: Mapping[str, str]) -> dict[str, Any] | None:
         """Send a request and read the JSON-RPC answer, or None for a redirect."""
-        session = self._wire.session()
-        async with session.post(self._url, data=body, headers=headers, allow_redirects=False) as answer:
-            if answer.status in REFUSED:
-                self._on_refused()
-            if 300 <= answer.status < 400:
-                return None
-            kind = answer.content_type
-            if kind == "text/event-stream" and answer.status < 400:
-                return await _from_events(answer, self._url)
-            said = _parsed(await _read(answer)) if kind == "application/json" else None
-            if answer.status >= 500 or answer.status in _ABOUT_THE_SERVER:
-                answer.raise_for_status()
-            if said is None or (answer.status >= 400 and "error" not in said):
-                raise MCPError(PARSE_ERROR, "the answer is no JSON-RPC message")
-            return said
+        head = _head(self._beginning, headers, len(body))
+        connection = await self._pool.take(self._target)
+        try:
+            connection.send(head, body)
+            await connection.answered()
+            return await self._said(connection)
+        except ConnectionBroken as broken:
+            raise ConnectionResetError(str(broken)) from broken
+        finally:
+            # An answer that was not read to its end closes the connection, which tells the server.
+            self._pool.give_back(self._target, connection)
+
+    async def _said(self, connection: Connection) -> dict[str, Any] | None:
+        status = connection.status
+        if status in REFUSED:
+            self._on_refused()
+        if 300 <= status < 400:
+            return None
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in connection.headers}
+        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind == "text/event-stream" and status < 400:
+            return await _from_events(connection, self._url)
+        said = _parsed(await _read(connection)) if kind == "application/json" else None
+        if status >= 500 or status in _ABOUT_THE_SERVER:
+            raise AnswerRefused(status, headers)
+        if said is None or (status >= 400 and "error" not in said):
+            raise MCPError(PARSE_ERROR, "the answer is no JSON-RPC message")
+        return said
 
 
-async def _read(answer: aiohttp.ClientResponse) -> bytes:
+def _place(url: str) -> tuple[Target, bytes]:
+    """Take an address apart: where to connect, and how each request to it begins."""
+    parts = urlsplit(url)
+    is_secure = parts.scheme == "https"
+    usual = 443 if is_secure else 80
+    host = (parts.hostname or "").encode("idna").decode()
+    named = f"[{host}]" if ":" in host else host
+    if parts.port not in {None, usual}:
+        named = f"{named}:{parts.port}"
+    asked = quote(f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}", safe=_IN_PATHS)
+    return Target(
+        host, parts.port or usual, is_secure
+    ), f"POST {asked} HTTP/1.1\r\nhost: {named}\r\n".encode()
+
+
+def _head(beginning: bytes, headers: Mapping[str, str], length: int) -> bytes:
+    """Return a request before its body.
+
+    Raises:
+        ValueError: A header holds the end of a line, so that what follows would be one of its own.
+    """
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    if lines.count("\n") != len(headers) or lines.count("\r") != len(headers) or "\0" in lines:
+        raise ValueError("a header of the request holds the end of a line")
+    return b"%scontent-length: %d\r\n%s\r\n" % (beginning, length, lines.encode())
+
+
+async def _read(connection: Connection) -> bytes:
     body = bytearray()
-    async for part in answer.content.iter_any():
+    while part := await connection.read_some():
         body += part
         if len(body) > ANSWER_BYTES_MAX:
             raise MCPError(INVALID_REQUEST, f"the answer is larger than {ANSWER_BYTES_MAX} bytes")
     return bytes(body)
 
 
-async def _from_events(answer: aiohttp.ClientResponse, url: str) -> dict[str, Any] | None:
+class _Body(httpx2.AsyncByteStream):
+    """A body as the SDK's reader of events takes one, while it comes."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while part := await self._connection.read_some():
+            yield part
+
+
+async def _from_events(connection: Connection, url: str) -> dict[str, Any] | None:
     """Return the first event that is an answer; what the server tells meanwhile was not asked for."""
-    request = httpx2.Request("POST", url)
     response = httpx2.Response(
-        answer.status, headers=list(answer.raw_headers), stream=body_of(answer, request), request=request
+        connection.status,
+        headers=connection.headers,
+        stream=_Body(connection),
+        request=httpx2.Request("POST", url),
     )
     try:
         async for event in httpx2.EventSource(response, max_event_size=ANSWER_BYTES_MAX):

@@ -120,6 +120,8 @@ class Upstream:
                 await self._task
             self._task = None
             self._fail(ConnectionAbortedError())
+        if self._stateless is not None:
+            await self._stateless.close()
 
     def _filled(self) -> dict[str, str]:
         """Headers or variables with their credentials.
@@ -202,9 +204,11 @@ class Upstream:
                 command=address.command[0], args=list(address.command[1:]), env=self._filled()
             )
         else:
-            wire = Wire()
-            server = signed_in(address.url, wire, self._filled, self._note_refusal)
-            self._stateless = StatelessCalls(address.url, wire, self._filled, self._note_refusal)
+            server = signed_in(address.url, Wire(), self._filled, self._note_refusal)
+            if (
+                self._stateless is None and "@" not in address.url
+            ):  # a password in an address is the SDK's to read
+                self._stateless = StatelessCalls(address.url, self._filled, self._note_refusal)
         return Client(server, message_handler=self._heard, cache=None, client_info=CLIENT)
 
     def _note_refusal(self) -> None:
@@ -227,8 +231,12 @@ class Upstream:
 def _is_broken(error: BaseException) -> bool:
     """Whether an error is about the connection: JSON-RPC errors are answers, everything else may be its end."""
     name = type(error).__name__
-    if name == "ClientResponseError":
-        return False
-    if name in ("MCPError", "ValidationError", "RuntimeError", "InputRequiredRoundsExceededError"):
+    if name in (
+        "AnswerRefused",
+        "MCPError",
+        "ValidationError",
+        "RuntimeError",
+        "InputRequiredRoundsExceededError",
+    ):
         return "closed" in str(error).lower()
     return True

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import aiohttp
 import httpx2
 
-__all__ = ["CONNECTIONS_MAX", "Wire", "body_of"]
+__all__ = ["CONNECTIONS_MAX", "Wire"]
 
 CONNECTIONS_MAX = 256
 """To one server: the tools behind it have fewer slots together."""
@@ -33,7 +33,7 @@ class Wire(httpx2.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send one request; its answer is read while it comes."""
         with _in_its_words(request):
-            answer = await self.session().request(
+            answer = await self._connections().request(
                 request.method,
                 str(request.url),
                 headers=request.headers.multi_items(),
@@ -41,11 +41,10 @@ class Wire(httpx2.AsyncBaseTransport):
                 allow_redirects=False,
             )
         return httpx2.Response(
-            answer.status, headers=list(answer.raw_headers), stream=body_of(answer, request), request=request
+            answer.status, headers=list(answer.raw_headers), stream=_Body(answer, request), request=request
         )
 
-    def session(self) -> aiohttp.ClientSession:
-        """Return the connections, for what needs no client above them."""
+    def _connections(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX),
@@ -61,17 +60,9 @@ class Wire(httpx2.AsyncBaseTransport):
             await self._session.close()
 
 
-def body_of(answer: aiohttp.ClientResponse, request: httpx2.Request) -> httpx2.AsyncByteStream:
-    """Return an answer's body as the SDK's client reads one, while it comes.
-
-    Args:
-        answer: What aiohttp has read so far.
-        request: What was asked, for messages.
-    """
-    return _Body(answer, request)
-
-
 class _Body(httpx2.AsyncByteStream):
+    """An answer's body as the SDK's client reads one, while it comes."""
+
     def __init__(self, answer: aiohttp.ClientResponse, request: httpx2.Request) -> None:
         self._answer = answer
         self._request = request

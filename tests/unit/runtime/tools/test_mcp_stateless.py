@@ -218,3 +218,60 @@ def test_a_server_that_is_gone_is_told_as_such_and_connected_to_again():
         await upstream.close()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("url", "target", "line", "host"),
+    [
+        ("http://erp.test/mcp", ("erp.test", 80, False), "/mcp", "erp.test"),
+        ("https://erp.test:8443", ("erp.test", 8443, True), "/", "erp.test:8443"),
+        (
+            "https://erp.test:443/a%20b c?x=ä&y=%2F",
+            ("erp.test", 443, True),
+            "/a%20b%20c?x=%C3%A4&y=%2F",
+            "erp.test",
+        ),
+        ("http://[::1]:9/mcp", ("::1", 9, False), "/mcp", "[::1]:9"),
+        ("http://bücher.test/mcp", ("xn--bcher-kva.test", 80, False), "/mcp", "xn--bcher-kva.test"),
+    ],
+)
+def test_an_address_says_where_to_connect_and_what_to_ask_for(url, target, line, host):
+    assert mcp_stateless._place(url) == (target, f"POST {line} HTTP/1.1\r\nhost: {host}\r\n".encode())
+
+
+@pytest.mark.parametrize("value", ["7\r\nx-other: 8", "7\n", "7\0"])
+def test_a_header_cannot_become_two(value):
+    server = Server((200, "application/json", answer()))
+
+    async def work(upstream):
+        upstream.address.headers["x-tenant"] = value
+        with pytest.raises(UpstreamGone) as caught:
+            await find(upstream)
+        return caught.value.__cause__
+
+    assert "end of a line" in str(on_server(server, work, headers={"x-tenant": "7"}))
+    assert not server.calls
+
+
+def test_an_answer_that_breaks_off_is_no_answer_and_the_next_call_goes_on():
+    cut = json.dumps({"jsonrpc": "2.0"}).encode()
+    server = Server((200, "application/json", answer()))
+
+    async def broken(scope, receive, send):
+        if not server.calls and dict(scope["headers"]).get(b"mcp-method") == b"tools/call":
+            server.asked.append(({}, {"method": "tools/call"}))
+            headers = [
+                (b"content-type", b"application/json"),
+                (b"content-length", str(len(cut) + 1).encode()),
+            ]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": cut, "more_body": True})
+            raise ConnectionAbortedError
+        await server(scope, receive, send)
+
+    async def work(upstream):
+        with pytest.raises(UpstreamGone, match="went away"):
+            await find(upstream)
+        return await find(upstream)
+
+    assert on_server(broken, work)["structuredContent"] == {"id": "C1"}
