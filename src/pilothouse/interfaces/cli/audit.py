@@ -13,7 +13,6 @@ import typer
 from pilothouse.errors import ExitStatus, UnknownName
 from pilothouse.interfaces.cli.controls import command_line_actor
 from pilothouse.interfaces.cli.options import AsJson, Home
-from pilothouse.reports.words import plural
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
@@ -38,6 +37,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         as_json: AsJson = False,
     ) -> None:
         """Read the whole log, hold it against every checkpoint, and write the evidence of MON-10."""
+        from pilothouse.reports.words import plural
         from pilothouse.workflows.audit import verify_log
 
         with services.open_boundary(load_settings(home=home)) as room:
