@@ -19,6 +19,13 @@ from pilothouse.runtime.runlog.recorder import Recorder
 from pilothouse.runtime.runlog.redaction import Redaction
 from pilothouse.runtime.runlog.store import chained
 
+KEYS_BEFORE = """
+ATTACH 'RUNS' AS log;
+INSERT INTO subject_key (subject, key) SELECT run, run_key.key FROM log.run JOIN run_key ON run_key.number = log.run.key;
+DROP TABLE run_key;
+"""
+"""Turns the keys into what every version before would have written."""
+
 BEFORE = """
 CREATE TABLE before_run (run TEXT PRIMARY KEY, agent TEXT NOT NULL, version TEXT, identity TEXT NOT NULL,
     state TEXT NOT NULL, opened_ns INTEGER NOT NULL, last_ns INTEGER NOT NULL, events INTEGER NOT NULL,
@@ -42,6 +49,17 @@ PRAGMA user_version = 0;
 """Turns a file into what the version before would have written."""
 
 
+def laid_out_as_before(folder, script):
+    """Turn the files of a closed log into older ones."""
+    for name, text in (
+        ("keys", KEYS_BEFORE.replace("RUNS", str(folder / "runs.sqlite"))),
+        ("runs", script),
+    ):
+        connection = sqlite3.connect(folder / f"{name}.sqlite")
+        connection.executescript(text)
+        connection.close()
+
+
 def bodies_of(recorded):
     return [one.event.body for one in recorded.events if isinstance(one.event, ModelRequest)]
 
@@ -52,9 +70,7 @@ def test_a_file_of_the_layout_before_keeps_every_run_and_goes_on(tmp_path):
         record(log, first, run="6f" * 16, subject="customer-7")
         record(log, second[:2])
         before = log.read(RUN)
-    with sqlite3.connect(tmp_path / "runs" / "runs.sqlite") as connection:
-        connection.executescript(BEFORE)
-    connection.close()
+    laid_out_as_before(tmp_path / "runs", BEFORE)
     with Recorder(tmp_path / "runs") as log:
         assert log.read(RUN) == before
         record(log, second[2:])
@@ -66,13 +82,34 @@ def test_a_file_of_the_layout_before_keeps_every_run_and_goes_on(tmp_path):
         assert bodies_of(log.read(RUN)) == second
 
 
+@pytest.mark.parametrize(
+    "script", ["PRAGMA user_version = 3", "DROP INDEX run_open; PRAGMA user_version = 2"]
+)
+def test_a_file_without_numbers_of_keys_gets_them_for_its_next_runs(tmp_path, script):
+    said = conversation(3)
+    with Recorder(tmp_path / "runs") as log:
+        record(log, said[:2])
+        before = log.read(RUN)
+    laid_out_as_before(tmp_path / "runs", f"ALTER TABLE run DROP COLUMN key; {script}")
+    with Recorder(tmp_path / "runs") as log:
+        assert log.read(RUN) == before
+        record(log, said[2:])
+        record(log, said, run="6f" * 16)
+        assert [bodies_of(log.read(run)) for run in (RUN, "6f" * 16)] == [said, said]
+        assert [log.erase(run) for run in (RUN, "6f" * 16)] == [1, 1]
+        assert [log.read(run).summary.replayable for run in (RUN, "6f" * 16)] == [Replayable.ERASED] * 2
+    keys = sqlite3.connect(tmp_path / "runs" / "keys.sqlite")
+    assert keys.execute("SELECT count(*) FROM subject_key WHERE key IS NULL AND erased").fetchone() == (1,)
+    assert keys.execute("SELECT key, erased FROM run_key").fetchall() == [(None, 1)]
+    keys.close()
+
+
 def test_a_file_without_the_index_of_open_runs_gets_it_and_is_swept(tmp_path):
     with Recorder(tmp_path / "runs") as log:
         record(log, conversation(2))
         at = log.read(RUN).summary.last_ns
-    with sqlite3.connect(tmp_path / "runs" / "runs.sqlite") as connection:
-        connection.executescript("DROP INDEX run_open; PRAGMA user_version = 2;")
-    connection.close()
+    script = "ALTER TABLE run DROP COLUMN key; DROP INDEX run_open; PRAGMA user_version = 2;"
+    laid_out_as_before(tmp_path / "runs", script)
     with Recorder(tmp_path / "runs") as log:
         log.sweep(at + 2 * 3_600 * 10**9, keep_days=30)
         log.flush()

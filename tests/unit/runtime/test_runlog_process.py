@@ -155,10 +155,11 @@ def test_a_failure_of_the_file_is_told_in_its_words(log, tmp_path):
         log.flush()
 
 
-def test_what_comes_after_an_erasure_gets_a_new_key(log):
-    record(log, conversation(2), subject="customer-7")
-    assert log.erase("customer-7") == 1
-    record(log, conversation(2), run="6f" * 16, subject="customer-7")
+@pytest.mark.parametrize("subject", ["customer-7", RUN])
+def test_what_comes_after_an_erasure_gets_a_new_key(log, subject):
+    record(log, conversation(2), subject=subject)
+    assert log.erase(subject) == 1
+    record(log, conversation(2), run="6f" * 16, subject=subject)
     assert log.read(RUN).summary.replayable is Replayable.ERASED
     found = [one.event.body for one in log.read("6f" * 16).events if isinstance(one.event, ModelRequest)]
     assert found == conversation(2)

@@ -83,12 +83,12 @@ class RunFileProcess:
                 )
                 self._ask("write_once", rows, lost)
 
-    def forget(self, subjects: Iterable[str]) -> None:
+    def forget(self, names: Iterable[str | int]) -> None:
         """Forget the keys of subjects whose content was erased: what comes later for them gets new ones."""
         with self._lock:
             if self._connection is not None:
                 try:
-                    self._ask("forget", list(subjects))
+                    self._ask("forget", list(names))
                 except OSError:
                     self._end()  # the next one knows no key
 

@@ -23,7 +23,7 @@ from pilothouse.runtime.runlog.vault import ContentKey, KeyVault
 
 __all__ = ["find_run", "list_runs", "read_run"]
 
-COLUMNS = "run, agent, version, identity, state, opened_ns, last_ns, events, calls, lost, draws, taps, subject, head"
+COLUMNS = "run, agent, version, identity, state, opened_ns, last_ns, events, calls, lost, draws, taps, subject, head, key"
 ALL_DRAWS = {"clock", "uuid", "random"}
 """Taps that together see everything a process draws."""
 
@@ -113,8 +113,8 @@ def read_run(connection: sqlite3.Connection, vault: KeyVault, run: str) -> Recor
     finally:
         connection.execute("COMMIT")
     subject = str(row[12])
-    key = vault.key(subject)
-    erased = vault.is_erased(subject) and (key is None or not pieces)
+    key = vault.key(subject, row[14])
+    erased = vault.is_erased(subject, row[14]) and (key is None or not pieces)
     read, damage = _decode(run, events, _Bodies(key, pieces, erased=erased).load)
     if damage is None and len(read) < int(row[7]):
         damage = f"event {len(read) + 1} of {row[7]} is missing"
@@ -198,8 +198,25 @@ def _decode(
 def _summary(
     row: tuple[object, ...], vault: KeyVault, *, damaged: bool, erased: bool | None = None
 ) -> RunSummary:
-    run, agent, version, identity, state, opened, last, events, calls, lost, _draws, taps, subject, head = row
-    gone = vault.key(str(subject)) is None if erased is None else erased
+    (
+        run,
+        agent,
+        version,
+        identity,
+        state,
+        opened,
+        last,
+        events,
+        calls,
+        lost,
+        _draws,
+        taps,
+        subject,
+        head,
+        key,
+    ) = row
+    number = None if key is None else int(str(key))
+    gone = vault.key(str(subject), number) is None if erased is None else erased
     if gone:
         replayable = Replayable.ERASED
     elif damaged or int(str(lost)) or not int(str(calls)):

@@ -132,16 +132,18 @@ class Recorder:
 
     def erase(self, subject: str) -> int:
         """Destroy the key and the content of a data subject; events stay. Return the number of runs."""
-        self._vault.destroy(subject)
-        self._file.forget([subject])
+        self._file.forget([subject])  # what was being written is on disk, and found here
         with self._reading:
             # By default a run is its own subject, and only the others stand in the index of subjects.
             runs = self._reader.execute(
-                "SELECT id FROM run WHERE (run = ?1 AND subject = ?1) OR (subject = ?1 AND subject <> run)",
+                "SELECT id, key FROM run WHERE (run = ?1 AND subject = ?1) OR (subject = ?1 AND subject <> run)",
                 (subject,),
             ).fetchall()
-            with transaction(self._reader):
-                self._reader.executemany("DELETE FROM piece WHERE id = ?", runs)
+            numbers = [key for _, key in runs if key is not None]
+            self._vault.destroy(subject, numbers)
+        self._file.forget([subject, *numbers])  # and nothing more is written with a key that is no more
+        with self._reading, transaction(self._reader):
+            self._reader.executemany("DELETE FROM piece WHERE id = ?", [(run,) for run, _ in runs])
         return len(runs)
 
     def sweep(self, now_ns: int, *, keep_days: int) -> int:
@@ -153,18 +155,19 @@ class Recorder:
                 (now_ns - ABANDONED_AFTER_NS, SWEEP_RUNS_MAX),
             ).fetchall()
             old = self._reader.execute(
-                "SELECT run, subject FROM run WHERE opened_ns < ? AND last_ns < ? LIMIT ?",
+                "SELECT run, subject, key FROM run WHERE opened_ns < ? AND last_ns < ? LIMIT ?",
                 (old_ns, old_ns, SWEEP_RUNS_MAX),
             ).fetchall()
-        dropped = {run for run, _ in old}
+        dropped = {run for run, _, _ in old}
         for (run,) in idle:
             if run not in dropped:
                 self.append(run, RunClosed(state=RunState.ABANDONED))
         if not dropped:
             return 0
-        own = [run for run, subject in old if run == subject]
-        self._vault.drop(own)  # first, so that a sweep that is killed here is made again
-        self._file.forget(own)
+        own = [run for run, subject, _ in old if run == subject]
+        numbers = [key for _, _, key in old if key is not None]
+        self._vault.drop(own, numbers)  # first, so that a sweep that is killed here is made again
+        self._file.forget([*own, *numbers])
         with self._reading, transaction(self._reader):
             for table in ("piece", "event", "run"):
                 self._reader.executemany(

@@ -66,6 +66,7 @@ class _Head:
     taps: str
     subject: str
     head: str
+    key: int | None
 
 
 _values = attrgetter(*HEAD)
@@ -159,9 +160,10 @@ class RunFile:
                 for one in group
             )
 
-    def forget(self, subjects: Iterable[str]) -> None:
-        """Forget the keys of subjects whose content was erased: what comes later for them gets new ones."""
-        self._vault.forget(subjects)
+    def forget(self, names: Iterable[str | int]) -> None:
+        """Forget the keys of subjects whose content is erased, once what is being written is on disk."""
+        with self._lock:
+            self._vault.forget(names)
 
     def close(self) -> None:
         """Close the file."""
@@ -169,11 +171,13 @@ class RunFile:
             self._connection.close()
 
     def _make_keys(self, group: Sequence[Pending]) -> None:
+        """Make the keys of persons; those of runs that are their own subjects were made ahead."""
         subjects = {
-            pending.event.subject or pending.run for pending in group if isinstance(pending.event, RunOpened)
+            pending.event.subject
+            for pending in group
+            if isinstance(pending.event, RunOpened) and pending.event.subject not in {None, pending.run}
         }
-        if subjects:
-            self._vault.make(subjects)
+        self._vault.make({subject for subject in subjects if subject})
 
     def _read(self, group: Sequence[Pending]) -> _Rows:
         """Return the rows that the runs of a group have, and the last number that a run has."""
@@ -185,7 +189,11 @@ class RunFile:
     def _open(self, pending: Pending, rows: _Rows) -> _Head:
         opened = pending.event if isinstance(pending.event, RunOpened) else RunOpened(agent="unknown")
         subject = opened.subject or pending.run
-        self._vault.make({subject})
+        number = None
+        if subject == pending.run:
+            number = self._vault.draw()
+        else:
+            self._vault.make({subject})
         rows.last_id += 1
         head = rows.heads[pending.run] = _Head(
             id=rows.last_id,
@@ -204,6 +212,7 @@ class RunFile:
             taps=",".join(opened.taps),
             subject=subject,
             head="",
+            key=number,
         )
         return head
 
@@ -213,8 +222,10 @@ class RunFile:
             head = self._open(pending, rows)
         elif isinstance(event, RunOpened):
             _join(head, event)
+            if self._vault.key(head.subject, head.key) is None and head.subject == head.run:
+                head.key = self._vault.draw(again=True)
             return
-        key = self._vault.key(head.subject)
+        key = self._vault.key(head.subject, head.key)
         data = encode_event(event, lambda content: self._store(head, key, content, rows))
         head.events += 1
         head.last_ns = max(head.last_ns, pending.at_ns)

@@ -15,8 +15,8 @@ from typing import TypeVar
 
 __all__ = ["HEAD", "connect", "insert_rows", "parts", "rows_of", "transaction"]
 
-LAYOUT = 3
-"""`user_version` of a file in this layout; files of the ones before say 0 and 2."""
+LAYOUT = 4
+"""`user_version` of a file in this layout; files of the ones before say 0, 2 and 3."""
 
 HEAD = (
     "id",
@@ -35,8 +35,9 @@ HEAD = (
     "taps",
     "subject",
     "head",
+    "key",
 )
-"""Columns of a run."""
+"""Columns of a run; `key` is the number of the key of a run that is its own subject, where it was made ahead."""
 
 OPEN_RUNS = "CREATE INDEX run_open ON run (id) WHERE state = 'open'"
 """Runs that go on, so that who looks for those that do not looks through an hour of them and not through a month. By number
@@ -47,7 +48,7 @@ SCHEMA = (
         id INTEGER PRIMARY KEY, run TEXT NOT NULL UNIQUE, agent TEXT NOT NULL, version TEXT, identity TEXT NOT NULL,
         state TEXT NOT NULL, opened_ns INTEGER NOT NULL, last_ns INTEGER NOT NULL, events INTEGER NOT NULL,
         calls INTEGER NOT NULL, bodies INTEGER NOT NULL, lost INTEGER NOT NULL, draws INTEGER NOT NULL,
-        taps TEXT NOT NULL, subject TEXT NOT NULL, head TEXT NOT NULL)""",
+        taps TEXT NOT NULL, subject TEXT NOT NULL, head TEXT NOT NULL, key INTEGER)""",
     "CREATE INDEX run_opened ON run (opened_ns)",
     "CREATE INDEX run_subject ON run (subject) WHERE subject <> run",
     OPEN_RUNS,
@@ -60,7 +61,8 @@ SCHEMA = (
 )
 
 _WITHOUT_OPEN_RUNS = 2
-_OLD_HEAD = ", ".join(HEAD[1:])
+_WITHOUT_KEY = 3
+_OLD_HEAD = ", ".join(HEAD[1:-1])
 MOVED = (
     f"INSERT INTO run ({_OLD_HEAD}) SELECT {_OLD_HEAD} FROM old_run ORDER BY opened_ns, run",  # noqa: S608 - our own columns
     """INSERT INTO event SELECT run.id, seq, kind, at_ns, mono_ns, tap, call, digest, data
@@ -178,6 +180,8 @@ def _lay_out(connection: sqlite3.Connection) -> None:
             return  # another process was quicker
         if found == _WITHOUT_OPEN_RUNS:
             connection.execute(OPEN_RUNS)
+        if found in {_WITHOUT_OPEN_RUNS, _WITHOUT_KEY}:
+            connection.execute("ALTER TABLE run ADD COLUMN key INTEGER")
         else:
             _make_tables(connection)
         connection.execute(f"PRAGMA user_version = {LAYOUT}")

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Keys of data subjects, one each, in a file of their own; destroying a key erases what it encrypted.
 
+By default a run is its own subject, and most runs are new. Their keys are made ahead, many in one commit, and a run's row says
+which one is its own, so that a run costs this file no commit.
+
 The file is apart from the log, so that a copy of the log alone says nothing, and it is kept in rollback mode with
 `secure_delete`, so that no page, journal or write-ahead log holds a destroyed key.
 """
@@ -11,9 +14,11 @@ import hashlib
 import os
 import sqlite3
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -24,6 +29,12 @@ __all__ = ["ContentKey", "KeyVault"]
 
 KEYS_CACHED_MAX = 1_024
 """Keys in memory, 2.5 KB each; a run needs one while it goes on, and one that was forgotten costs a look."""
+
+AHEAD_FIRST = 8
+"""Keys that are made ahead at first: a command that writes one run makes few."""
+
+AHEAD_MAX = 512
+"""Keys that are made ahead at once; each time twice as many as before up to this, half a second of the busiest gateway."""
 
 NONCE_BYTES = 12
 ADDRESS_BYTES = 16
@@ -69,16 +80,21 @@ class KeyVault:
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         self._lock = threading.Lock()
-        self._cached: OrderedDict[str, ContentKey] = OrderedDict()
+        self._cached: OrderedDict[str | int, ContentKey] = OrderedDict()
+        """By the number that was drawn, else by subject."""
+        self._ahead: deque[tuple[int, bytes]] = deque()
+        self._ahead_size = AHEAD_FIRST
         self._connection = sqlite3.connect(path, check_same_thread=False, timeout=10, isolation_level=None)
         self._connection.execute("PRAGMA secure_delete = ON")
         self._connection.execute(
             "PRAGMA journal_mode = TRUNCATE"
         )  # one system call less than making it anew each time
         self._connection.execute("PRAGMA synchronous = FULL")
-        self._connection.execute(
-            "CREATE TABLE IF NOT EXISTS subject_key (subject TEXT PRIMARY KEY, key BLOB, erased INTEGER NOT NULL DEFAULT 0)"
-        )
+        for table in (
+            "subject_key (subject TEXT PRIMARY KEY, key BLOB, erased INTEGER NOT NULL DEFAULT 0)",
+            "run_key (number INTEGER PRIMARY KEY AUTOINCREMENT, key BLOB, erased INTEGER NOT NULL DEFAULT 0)",
+        ):
+            self._connection.execute(f"CREATE TABLE IF NOT EXISTS {table}")
 
     def make(self, subjects: set[str]) -> None:
         """Make the keys that are not there yet, in one commit."""
@@ -99,51 +115,86 @@ class KeyVault:
                 if key is not None:
                     self._remember(subject, key)
 
-    def key(self, subject: str) -> ContentKey | None:
-        """Return the key of a subject, or None when it was destroyed or never made."""
+    def draw(self, *, again: bool = False) -> int:
+        """Return the number of a key that was made ahead, for a run that is its own subject.
+
+        Args:
+            again: Whether the key that the run had was destroyed; then it stays one whose content was erased.
+        """
         with self._lock:
-            cached = self._cached.get(subject)
+            if not self._ahead:
+                self._make_ahead()
+            number, key = self._ahead.popleft()
+            if again:
+                self._connection.execute("UPDATE run_key SET erased = 1 WHERE number = ?", (number,))
+            self._remember(number, key)
+            return number
+
+    def key(self, subject: str, number: int | None = None) -> ContentKey | None:
+        """Return the key of a subject, or None when it was destroyed or never made.
+
+        Args:
+            subject: Whose.
+            number: What `draw` returned for it, if that made its key.
+        """
+        with self._lock:
+            name = subject if number is None else number
+            cached = self._cached.get(name)
             if cached is not None:
-                self._cached.move_to_end(subject)
+                self._cached.move_to_end(name)
                 return cached
-            row = self._connection.execute(
-                "SELECT key FROM subject_key WHERE subject = ?", (subject,)
-            ).fetchone()
+            row = self._row("key", name)
             if row is None or row[0] is None:
                 return None
-            return self._remember(subject, row[0])
+            return self._remember(name, row[0])
 
-    def is_erased(self, subject: str) -> bool:
-        """Whether content of the subject was erased."""
+    def is_erased(self, subject: str, number: int | None = None) -> bool:
+        """Whether content of the subject was erased; arguments as for `key`."""
         with self._lock:
-            row = self._connection.execute(
-                "SELECT erased FROM subject_key WHERE subject = ?", (subject,)
-            ).fetchone()
+            row = self._row("erased", subject if number is None else number)
         return bool(row and row[0])
 
-    def destroy(self, subject: str) -> None:
-        """Destroy a key for good; what comes later for that subject gets a new one, and who never had one is not noted."""
-        with self._lock:
-            self._cached.pop(subject, None)
+    def destroy(self, subject: str, numbers: Sequence[int] = ()) -> None:
+        """Destroy keys for good; what comes later for that subject gets a new one, and who never had one is not noted.
+
+        Args:
+            subject: Whose.
+            numbers: What `draw` returned for it.
+        """
+        self.forget([subject, *numbers])
+        with self._lock, transaction(self._connection):
             self._connection.execute(
                 "UPDATE subject_key SET key = NULL, erased = 1 WHERE subject = ?", (subject,)
             )
+            self._connection.executemany(
+                "UPDATE run_key SET key = NULL, erased = 1 WHERE number = ?", [(one,) for one in numbers]
+            )
 
-    def drop(self, subjects: Sequence[str]) -> None:
-        """Destroy keys of which nothing is left to be read, and do not note it: there is one subject for each run."""
-        self.forget(subjects)
+    def drop(self, subjects: Sequence[str], numbers: Sequence[int] = ()) -> None:
+        """Destroy keys of which nothing is left to be read, and do not note it: there is one subject for each run.
+
+        Args:
+            subjects: Whose.
+            numbers: What `draw` returned for them.
+        """
+        self.forget([*subjects, *numbers])
         with self._lock, transaction(self._connection):
-            for part in parts(subjects):
-                self._connection.execute(
-                    f"DELETE FROM subject_key WHERE subject IN ({', '.join('?' * len(part))})",  # noqa: S608 - only marks
-                    part,
-                )
+            for name, gone in (("subject_key WHERE subject", subjects), ("run_key WHERE number", numbers)):
+                for part in parts(gone):
+                    self._connection.execute(
+                        f"DELETE FROM {name} IN ({', '.join('?' * len(part))})",  # noqa: S608 - our own tables
+                        part,
+                    )
 
-    def forget(self, subjects: Iterable[str]) -> None:
-        """Look keys up again: another process may have destroyed them."""
+    def forget(self, names: Iterable[str | int]) -> None:
+        """Look keys up again: another process may have destroyed them.
+
+        Args:
+            names: Subjects, and numbers that were drawn.
+        """
         with self._lock:
-            for subject in subjects:
-                self._cached.pop(subject, None)
+            for name in names:
+                self._cached.pop(name, None)
 
     def own_key(self) -> bytes:
         """Return 32 bytes that are this installation's, for placeholders."""
@@ -155,6 +206,27 @@ class KeyVault:
             ).fetchone()
         return bytes(row[0][:32])
 
+    def _make_ahead(self) -> None:
+        """Make keys in one commit; nobody else knows them, whatever other process writes too."""
+        size = self._ahead_size
+        with transaction(self._connection):
+            last = self._connection.execute(
+                "SELECT seq FROM sqlite_sequence WHERE name = 'run_key'"
+            ).fetchone()
+            first = 1 if last is None else last[0] + 1
+            made = [(first + place, os.urandom(64)) for place in range(size)]
+            insert_rows(self._connection, "run_key (number, key)", made)
+        self._ahead.extend(made)
+        self._ahead_size = min(2 * size, AHEAD_MAX)
+
+    def _row(self, column: str, name: str | int) -> tuple[Any, ...] | None:
+        where = "run_key WHERE number" if isinstance(name, int) else "subject_key WHERE subject"
+        row: tuple[Any, ...] | None = self._connection.execute(
+            f"SELECT {column} FROM {where} = ?",  # noqa: S608 - our own names
+            (name,),
+        ).fetchone()
+        return row
+
     def _found(self, subjects: list[str]) -> Iterator[tuple[str, bytes | None]]:
         """Yield the keys that are there; a destroyed one is None, and is made anew."""
         for part in parts(subjects):
@@ -163,13 +235,16 @@ class KeyVault:
                 part,
             )
 
-    def _remember(self, subject: str, key: bytes) -> ContentKey:
-        made = self._cached[subject] = ContentKey(key)
+    def _remember(self, name: str | int, key: bytes) -> ContentKey:
+        made = self._cached[name] = ContentKey(key)
         if len(self._cached) > KEYS_CACHED_MAX:
             self._cached.popitem(last=False)
         return made
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file; what was made ahead and not used does not stay."""
+        if self._ahead:
+            with suppress(sqlite3.Error):  # whoever has it open keeps nobody from ending
+                self.drop((), [number for number, _ in self._ahead])
         with self._lock:
             self._connection.close()
