@@ -41,6 +41,15 @@ def test_every_link_of_the_page_leads_to_a_file(path):
     assert not broken, broken
 
 
+def test_the_map_of_the_code_names_what_is_there():
+    page = ROOT / "docs" / "concepts" / "code.md"
+    named = re.findall(r"\]\(([^)]+\.py)\): `(\w+)`", page.read_text(encoding="utf-8"))
+    assert len(named) >= 10
+    for file, name in named:
+        text = (page.parent / file).read_text(encoding="utf-8")
+        assert re.search(rf"^(?:def |class |){name}\b", text, re.MULTILINE), f"{file} has no {name}"
+
+
 @pytest.mark.parametrize("room", ["how-to", "reference", "concepts"])
 def test_every_page_of_a_room_can_be_reached_from_its_index(room):
     folder = ROOT / "docs" / room

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verdicts become a proposed plan."""
+"""What follows from a verdict or an alarm, as a proposal: demotion, escalation, who is on call. Workflows carry it out."""

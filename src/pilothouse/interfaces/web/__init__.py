@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pages."""
+"""The pages: routes, forms and templates over the view models of `reports`; nothing is computed here."""
