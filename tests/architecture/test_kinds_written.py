@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from evidence_made import load_charter
 
-from pilothouse.core.evidence.kinds import KINDS, Form
+from pilothouse.core.evidence.kind import Form
+from pilothouse.core.evidence.kinds import KINDS
 from pilothouse.core.verdict.framework import FRAMEWORK
 from pilothouse.core.verdict.signing import asked_signatures
 

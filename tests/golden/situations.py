@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 from evidence_made import V1, asked_records, life_of, load_charter, make_record, number
 
 from pilothouse.core.evidence.evidence import Basis
-from pilothouse.core.evidence.kinds import Form, kind_named
+from pilothouse.core.evidence.kind import Form
+from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.verdict.expansion import expand
 from pilothouse.core.verdict.framework import FRAMEWORK
 from pilothouse.core.verdict.readiness import decide

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pilothouse.core.evidence.evidence import Basis, Evidence
-from pilothouse.core.evidence.kinds import KINDS, Form
+from pilothouse.core.evidence.kind import Form
+from pilothouse.core.evidence.kinds import KINDS
 from pilothouse.core.verdict.readiness import decide, verdict_document
 from pilothouse.core.verdict.requirement import (
     AtLeast,

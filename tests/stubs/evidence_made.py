@@ -11,7 +11,8 @@ from pilothouse.connectors.charter_file import read_charter_file
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.binding import InForce, binding_in_force
 from pilothouse.core.evidence.evidence import Basis, Evidence, Source
-from pilothouse.core.evidence.kinds import Form, kind_named
+from pilothouse.core.evidence.kind import Form
+from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.verdict.expansion import committed, expand
 from pilothouse.core.verdict.framework import FRAMEWORK
 from pilothouse.core.verdict.requirement import Ceiling, Committed, Count, Floor, Paired, Zero

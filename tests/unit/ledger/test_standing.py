@@ -12,7 +12,8 @@ from sqlalchemy import select, text, update
 
 from pilothouse.core.evidence.digest import evidence_digest
 from pilothouse.core.evidence.evidence import Basis, Evidence, Source
-from pilothouse.core.evidence.kinds import KINDS, Form
+from pilothouse.core.evidence.kind import Form
+from pilothouse.core.evidence.kinds import KINDS
 from pilothouse.core.verdict.decisive import Decisive
 from pilothouse.core.verdict.readiness import decide, verdict_document
 from pilothouse.errors import DigestMismatch

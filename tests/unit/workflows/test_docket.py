@@ -16,7 +16,8 @@ from pilothouse.app.opening import open_installation
 from pilothouse.connectors.charter_file import read_charter_text
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.evidence import Basis
-from pilothouse.core.evidence.kinds import KINDS, Form
+from pilothouse.core.evidence.kind import Form
+from pilothouse.core.evidence.kinds import KINDS
 from pilothouse.core.verdict import rules
 from pilothouse.core.verdict.readiness import conclude, decide, verdict_document
 from pilothouse.core.verdict.verdict import ItemVerdict

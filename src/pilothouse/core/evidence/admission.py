@@ -10,7 +10,8 @@ from operator import itemgetter
 
 from pilothouse.core.evidence.digest import evidence_digest
 from pilothouse.core.evidence.evidence import Basis, Evidence
-from pilothouse.core.evidence.kinds import Form, kind_named
+from pilothouse.core.evidence.kind import Form
+from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.errors import MalformedRecord
 
 __all__ = ["Admitted", "admit_evidence", "refusal"]

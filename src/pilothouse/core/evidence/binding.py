@@ -10,7 +10,7 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.evidence import Binding, Evidence, Scope
-from pilothouse.core.evidence.kinds import Bind, Kind
+from pilothouse.core.evidence.kind import Bind, Kind
 
 __all__ = ["InForce", "Mismatch", "binding_in_force", "contract_digest", "first_mismatch"]
 

@@ -11,7 +11,8 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.operations import PhaseName
 from pilothouse.core.charter.people import DUTIES, Duty
 from pilothouse.core.evidence.evidence import Scope
-from pilothouse.core.evidence.kinds import Form, kind_named
+from pilothouse.core.evidence.kind import Form
+from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.verdict.requirement import Committed, Fact, Part, Per, Requirement, Rule, Zero
 
 __all__ = [

@@ -13,7 +13,8 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.binding import binding_in_force, first_mismatch
 from pilothouse.core.evidence.digest import evidence_digest
 from pilothouse.core.evidence.evidence import WARNINGS, Basis, Evidence, Scope
-from pilothouse.core.evidence.kinds import Form, Kind, kind_named
+from pilothouse.core.evidence.kind import Form, Kind
+from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.verdict.bench import Bench
 from pilothouse.core.verdict.decisive import settles
 from pilothouse.core.verdict.expansion import OpenQuestion, Slot, bound_of, committed

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 
-from pilothouse.core.evidence.kinds import KINDS, Form, Kind, kind_named
+from pilothouse.core.evidence.kind import Form, Kind
+from pilothouse.core.evidence.kinds import KINDS, kind_named
 from pilothouse.core.verdict.framework import DOMAINS, FRAMEWORK, FRAMEWORK_VERSION, GATES, ITEMS
 from pilothouse.core.verdict.requirement import Committed, Fact, Part, Requirement, Zero
 from pilothouse.core.verdict.sentence import rule_in_words

@@ -12,7 +12,7 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.binding import Mismatch
 from pilothouse.core.evidence.evidence import Basis, Evidence, Scope
-from pilothouse.core.evidence.kinds import Form, Kind
+from pilothouse.core.evidence.kind import Form, Kind
 from pilothouse.core.verdict.numbers import day, in_unit, interval, percent, short_digest
 from pilothouse.core.verdict.requirement import (
     AtLeast,

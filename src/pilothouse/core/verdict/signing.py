@@ -15,7 +15,8 @@ from pilothouse.core.charter.digest import SECTIONS, canonical_json, charter_doc
 from pilothouse.core.charter.operations import PhaseName
 from pilothouse.core.evidence.binding import InForce, binding_in_force
 from pilothouse.core.evidence.evidence import Basis, Binding, Evidence, Scope, Source
-from pilothouse.core.evidence.kinds import Form, Kind, kind_named
+from pilothouse.core.evidence.kind import Form, Kind
+from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.verdict.expansion import Slot, committed, expand
 from pilothouse.core.verdict.framework import FRAMEWORK
 from pilothouse.core.verdict.requirement import Part, Requirement

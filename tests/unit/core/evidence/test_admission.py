@@ -16,7 +16,8 @@ from pilothouse.core.evidence.binding import (
     first_mismatch,
 )
 from pilothouse.core.evidence.evidence import Basis, Binding, Evidence, Scope, Source
-from pilothouse.core.evidence.kinds import KINDS, Form, kind_named
+from pilothouse.core.evidence.kind import Form
+from pilothouse.core.evidence.kinds import KINDS, kind_named
 from pilothouse.errors import MalformedRecord
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)

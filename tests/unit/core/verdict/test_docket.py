@@ -13,7 +13,8 @@ from pilothouse.connectors.charter_file import read_charter_text
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.admission import admit_evidence
 from pilothouse.core.evidence.evidence import Basis
-from pilothouse.core.evidence.kinds import Form, kind_named
+from pilothouse.core.evidence.kind import Form
+from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.verdict.decisive import Decisive
 from pilothouse.core.verdict.docket import judge_again, judge_all
 from pilothouse.core.verdict.readiness import conclude, decide, verdict_document

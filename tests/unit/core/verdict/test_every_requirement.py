@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from evidence_made import V1, everything_holds, life_of, load_charter, make_record
 
-from pilothouse.core.evidence.kinds import Form, kind_named
+from pilothouse.core.evidence.kind import Form
+from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.verdict.expansion import expand
 from pilothouse.core.verdict.framework import FRAMEWORK
 from pilothouse.core.verdict.readiness import decide

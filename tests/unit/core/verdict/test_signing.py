@@ -12,7 +12,8 @@ import pytest
 from pilothouse.connectors.charter_file import read_charter_text
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.evidence import Source
-from pilothouse.core.evidence.kinds import Form, kind_named
+from pilothouse.core.evidence.kind import Form
+from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.verdict.readiness import decide
 from pilothouse.core.verdict.signing import (
     SIGNED_ITEMS,
