@@ -144,7 +144,7 @@ def test_a_ledger_out_of_reach_leaves_the_pause_in_force_and_says_so(store):
     cache._store = Broken()
     cache.refresh()
     assert cache.state().pause_of(AGENT) == pause()
-    assert cache.last_error == "gone"
+    assert cache.trouble == "gone"
     cache._store = store
     cache.refresh()
-    assert cache.last_error == ""
+    assert cache.trouble == ""

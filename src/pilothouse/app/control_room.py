@@ -72,16 +72,19 @@ def control_room(installation: Installation, ledger: SqlLedger) -> ControlRoom:
 
 
 @contextmanager
-def running_controls(ledger: SqlLedger) -> Iterator[Controls]:
+def running_controls(
+    ledger: SqlLedger, on_note: Callable[[str], None] = lambda _text: None
+) -> Iterator[Controls]:
     """Keep what is paused or rolled back in memory, at most a second behind the ledger.
 
     Args:
         ledger: Where it is kept.
+        on_note: Told when it cannot be read: a pause that is typed then is not obeyed.
     """
     from pilothouse.ledger.controls import SqlControls
     from pilothouse.workflows.controls import ControlsCache
 
-    cache = ControlsCache(SqlControls(ledger.database), state=ledger.database.state)
+    cache = ControlsCache(SqlControls(ledger.database), state=ledger.database.state, on_note=on_note)
     cache.start()
     try:
         yield cache

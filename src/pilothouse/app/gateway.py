@@ -73,7 +73,13 @@ class RunningGateway:
 
 @contextmanager
 def running_gateway(
-    ledger: SqlLedger, prices: PriceList, controls: Controls, intake: Intake, run_log: RunLog
+    ledger: SqlLedger,
+    prices: PriceList,
+    controls: Controls,
+    intake: Intake,
+    run_log: RunLog,
+    *,
+    on_note: Callable[[str], None],
 ) -> Iterator[RunningGateway]:
     """Keep a gateway ready to answer, its spending saved every few seconds and at the end.
 
@@ -83,6 +89,7 @@ def running_gateway(
         controls: The kill switch.
         intake: Takes the spans of calls.
         run_log: Takes the calls themselves.
+        on_note: Told when keys and charters cannot be read.
     """
     from pilothouse.interfaces.http.gateway import gateway_app
     from pilothouse.interfaces.http.recall import with_recall
@@ -99,7 +106,7 @@ def running_gateway(
     from pilothouse.workflows.gateway_directory import DirectoryCache
 
     store = SqlGatewayStore(ledger.database)
-    cache = DirectoryCache(ledger, store, now=SystemClock().now, state=ledger.database.state)
+    cache = DirectoryCache(ledger, store, now=SystemClock().now, state=ledger.database.state, on_note=on_note)
     price_of = priced_by(prices.read)
 
     def cost_of(provider: str, model: str, tokens: TokenCount, at_ns: int) -> int | None:

@@ -40,12 +40,14 @@ def serve_gateway(request: ServeRequest) -> None:
     with (
         server.bind(settings.host, settings.port) as listener,
         open_ledger(settings.ledger_url) as ledger,
-        running_controls(ledger) as controls,
+        running_controls(ledger, request.on_note) as controls,
         open_run_log(settings, request.on_note) as run_log,
     ):
         accept_charters(request, ledger)
         prices = PriceList(ledger)
-        with running_gateway(ledger, prices, controls, OwnServerIntake(settings.home), run_log) as gateway:
+        with running_gateway(
+            ledger, prices, controls, OwnServerIntake(settings.home), run_log, on_note=request.on_note
+        ) as gateway:
             background = Background(
                 (Tick(name="prices", every_s=PRICES_EVERY_S, run=prices.refresh), *gateway.ticks),
                 SystemClock(),

@@ -73,9 +73,9 @@ def serve(request: ServeRequest) -> None:
             )
             room = control_room(installation, ledger)
             with (
-                running_controls(ledger) as controls,
+                running_controls(ledger, request.on_note) as controls,
                 open_run_log(settings, request.on_note) as run_log,
-                running_gateway(ledger, prices, controls, node, run_log) as gateway,
+                running_gateway(ledger, prices, controls, node, run_log, on_note=request.on_note) as gateway,
                 running_pager(room, request.on_note),
             ):
                 _serve_node(

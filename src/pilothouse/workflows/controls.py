@@ -3,15 +3,15 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pilothouse.errors import PilothouseError, UnknownName, UsageError
+from pilothouse.errors import UnknownName, UsageError
 from pilothouse.ports.controls import ControlState, ControlStore, Pause, Rollback
 from pilothouse.workflows.control_room import ControlRoom
 from pilothouse.workflows.installation import Installation
+from pilothouse.workflows.renewed import Renewed
 
 __all__ = [
     "REFRESH_EVERY_S",
@@ -34,15 +34,14 @@ VERSIONS_KEPT_MAX = 5
 _NO_REASON = "no reason was given"
 
 
-class ControlsCache:
+class ControlsCache(Renewed[ControlState]):
     """`ports.Controls` in memory, kept up to date by a thread of its own.
-
-    The ledger out of reach changes nothing: what was paused stays paused, and `last_error` says so.
 
     Args:
         store: Where pauses and rollbacks are kept.
         state: Returns a text that is another one once the ledger has changed; None to read at each look.
         every_s: Pause between two looks, seconds.
+        on_note: Told when they cannot be read, and when they can again.
     """
 
     def __init__(
@@ -51,46 +50,17 @@ class ControlsCache:
         *,
         state: Callable[[], str] | None = None,
         every_s: float = REFRESH_EVERY_S,
+        on_note: Callable[[str], None] = lambda _text: None,
     ) -> None:
         self._store = store
-        self._ledger_state = state
-        self._seen: str | None = None
-        self._every_s = every_s
-        self._stop = threading.Event()
-        self._state = store.read()
-        self._thread = threading.Thread(target=self._loop, name="pilothouse-controls", daemon=True)
-        self.last_error = ""
+        super().__init__(self._read, what="pauses", every_s=every_s, state=state, on_note=on_note)
 
     def state(self) -> ControlState:
         """Return what is in force, at most a refresh old."""
-        return self._state
+        return self.value
 
-    def refresh(self) -> None:
-        """Look now."""
-        try:
-            seen = None if self._ledger_state is None else self._ledger_state()
-            if seen is None or seen != self._seen:
-                self._state = self._store.read()
-                self._seen = seen
-        except PilothouseError as error:
-            self.last_error = error.message
-        except Exception as error:  # noqa: BLE001 - a thread that ends would never see a pause again
-            self.last_error = f"{type(error).__name__}: {error}"
-        else:
-            self.last_error = ""
-
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the thread."""
-        self._stop.set()
-        self._thread.join(timeout=10.0)
-
-    def _loop(self) -> None:
-        while not self._stop.wait(self._every_s):
-            self.refresh()
+    def _read(self) -> ControlState:
+        return self._store.read()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

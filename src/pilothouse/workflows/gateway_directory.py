@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -16,7 +15,7 @@ from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.evidence import Evidence
 from pilothouse.core.verdict.routing import reach_of
-from pilothouse.errors import CharterError, PilothouseError
+from pilothouse.errors import CharterError
 from pilothouse.ports.gateway import GatewayStore
 from pilothouse.ports.ledger import CharterInForce, Ledger
 from pilothouse.runtime.context.edits import EditPolicy
@@ -33,6 +32,7 @@ from pilothouse.runtime.gateway.policy import (
 from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.launch import stand_in_version, summarize_charter
 from pilothouse.workflows.phase_log import additions_of, phase_now
+from pilothouse.workflows.renewed import Renewed
 from pilothouse.workflows.routing_in_force import FRESH, THRESHOLD, routed_types, threshold_in_force
 
 __all__ = ["DirectoryCache", "compile_policy", "versions_that_hold"]
@@ -182,10 +182,8 @@ def _edits(charter: Charter) -> EditPolicy | None:
     )
 
 
-class DirectoryCache:
+class DirectoryCache(Renewed[Directory]):
     """Keys, providers and policies in memory, kept up to date by a thread of its own.
-
-    The ledger out of reach changes nothing: what held goes on holding, and `last_error` says so.
 
     Args:
         ledger: Where charters stand.
@@ -194,6 +192,7 @@ class DirectoryCache:
         state: Returns a text that is another one once the ledger has changed; None to read everything at each look.
         compiled: Compiles a charter.
         every_s: Pause between two looks, seconds.
+        on_note: Told when they cannot be read, and when they can again.
     """
 
     def __init__(
@@ -205,51 +204,26 @@ class DirectoryCache:
         state: Callable[[], str] | None = None,
         compiled: Callable[[Charter, CharterInForce], AgentPolicy] = compile_policy,
         every_s: float = REFRESH_EVERY_S,
+        on_note: Callable[[str], None] = lambda _text: None,
     ) -> None:
         self._ledger = ledger
         self._store = store
         self._now = now
-        self._state = state
-        self._seen: str | None = None
         self._compiled = compiled
-        self._every_s = every_s
-        self._stop = threading.Event()
         self._known: dict[str, tuple[str, Charter, AgentPolicy]] = {}
         self._shown: dict[str, tuple[float, frozenset[str], float | None]] = {}
-        self._directory = self._read()
-        self._thread = threading.Thread(target=self._loop, name="pilothouse-gateway-directory", daemon=True)
-        self.last_error = ""
+        super().__init__(
+            self._read,
+            what="keys and charters of the gateway",
+            every_s=every_s,
+            state=state,
+            is_due=self._is_proof_due,
+            on_note=on_note,
+        )
 
     def directory(self) -> Directory:
         """Return what is in force, at most a refresh old."""
-        return self._directory
-
-    def refresh(self) -> None:
-        """Look now; a ledger that is as it was is not read unless a proof is due, which gets old by itself."""
-        try:
-            state = None if self._state is None else self._state()
-            if state is None or state != self._seen or self._is_proof_due():
-                self._directory = self._read()
-                self._seen = state
-        except PilothouseError as error:
-            self.last_error = error.message
-        except Exception as error:  # noqa: BLE001 - a thread that ends would leave a revoked key valid for ever
-            self.last_error = f"{type(error).__name__}: {error}"
-        else:
-            self.last_error = ""
-
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the thread."""
-        self._stop.set()
-        self._thread.join(timeout=10.0)
-
-    def _loop(self) -> None:
-        while not self._stop.wait(self._every_s):
-            self.refresh()
+        return self.value
 
     def _is_proof_due(self) -> bool:
         return any(time.monotonic() - looked >= PROOF_EVERY_S for looked, _, _ in self._shown.values())

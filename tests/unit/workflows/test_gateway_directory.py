@@ -144,7 +144,7 @@ def test_a_look_that_fails_in_any_way_is_followed_by_the_next(site, monkeypatch)
         failing.setattr(SqlGatewayStore, "list_keys", worn)
         for cache in (controls, directory):
             cache.refresh()
-            assert cache.last_error == "KeyError: 'worn'"
+            assert cache.trouble == "KeyError: 'worn'"
     for cache in (controls, directory):
         cache.refresh()
-        assert cache.last_error == ""
+        assert cache.trouble == ""
