@@ -24,6 +24,7 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.binding import InForce, binding_in_force
 from pilothouse.core.evidence.evidence import Basis, Evidence, Scope, Source
 from pilothouse.core.evidence.kinds import kind_named
+from pilothouse.core.verdict.verdict import Status
 from pilothouse.core.verdict.waiver import Waiver
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -175,6 +176,7 @@ def sponsor_waives(charter):
             until=datetime(2026, 11, 30, tzinfo=UTC),
             version=V1,
             thresholds_digest=charter.section_digests["thresholds"],
+            status=Status.NO_EVIDENCE,
         ),
     )
 
