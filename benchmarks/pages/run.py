@@ -59,6 +59,7 @@ OF_AGENT = [
     "controls",
     "reviews",
     "rollout",
+    "sprint",
     "value",
     "executive",
     "compliance",

@@ -140,16 +140,20 @@ def _mark(incident: Incident) -> StatusMark:
     return StatusMark(status=status, word=incident.state.value.capitalize(), shape=SHAPES[status])
 
 
-def _who(incident: Incident) -> str:
-    return incident.acknowledged_by or f"level {incident.level} is called"
+def _who(incident: Incident, names: Mapping[str, str]) -> str:
+    person = incident.acknowledged_by
+    return names.get(person, person) if person else f"level {incident.level} is called"
 
 
-def build_incidents(incidents: Sequence[Incident], now: datetime) -> IncidentsPage:
+def build_incidents(
+    incidents: Sequence[Incident], now: datetime, *, names: Mapping[str, Mapping[str, str]] | None = None
+) -> IncidentsPage:
     """Build the list.
 
     Args:
         incidents: Newest first.
         now: The moment.
+        names: Agent id → person id → name; a person without one is shown by the id.
     """
     ordered = sorted(incidents, key=lambda one: (not one.is_active, one.severity, -one.number))
     active = [one for one in ordered if one.is_active]
@@ -160,12 +164,13 @@ def build_incidents(incidents: Sequence[Incident], now: datetime) -> IncidentsPa
         if active
         else "No incident is open."
     )
+    named = names or {}
     first = next(iter(active), None)
     action = first and ActionOffer(
         label=f"{'Take' if first.state is IncidentState.OPEN else 'See to'} {first.name} of {first.agent}: "
         f"{shown_text(first.title)}",
         href=f"/incidents/{first.number}",
-        who=(first.acknowledged_by,) if first.acknowledged_by else (),
+        who=(_who(first, named.get(first.agent, {})),) if first.acknowledged_by else (),
     )
     rows = tuple(
         IncidentRow(
@@ -176,7 +181,7 @@ def build_incidents(incidents: Sequence[Incident], now: datetime) -> IncidentsPa
             agent=one.agent,
             title=shown_text(one.title),
             opened=moment(one.opened_at, now),
-            who=_who(one),
+            who=_who(one, named.get(one.agent, {})),
         )
         for one in ordered
     )
@@ -202,6 +207,7 @@ def build_incident(
     now: datetime,
     *,
     person: str = "",
+    names: Mapping[str, str] | None = None,
 ) -> IncidentPage:
     """Build the page of one incident.
 
@@ -211,7 +217,9 @@ def build_incident(
         handlers: Who may take steps, with the reason.
         now: The moment.
         person: Person id of the visitor, or empty.
+        names: Person id → name; a person without one is shown by the id.
     """
+    named = names or {}
     possible = [state for state in STEPS[incident.state] if state in _BUTTONS]
     verbs = {"acknowledged": "acknowledge", "mitigated": "mitigate", "resolved": "resolve"}
     commands = [f"pilothouse incident {verbs[one.value]} {incident.number} --as PERSON" for one in possible]
@@ -224,9 +232,9 @@ def build_incident(
     facts = [
         ("Severity", incident.severity),
         ("Rule", incident.rule + (f" · {incident.task_type}" if incident.task_type else "")),
-        ("In hand", _who(incident)),
+        ("In hand", _who(incident, named)),
         ("Runbook", incident.runbook or "none: no alert rule foresaw it"),
-        ("May act", ", ".join(f"{who} ({why})" for who, why in handlers.items()) or "nobody"),
+        ("May act", ", ".join(f"{named.get(who, who)} ({why})" for who, why in handlers.items()) or "nobody"),
         *((name.capitalize(), shown_text(text)) for name, text in incident.review),
     ]
     traces = tuple(
@@ -235,7 +243,9 @@ def build_incident(
     )
     action = None
     if possible:
-        action = ActionOffer(label=_ASKS[possible[0]], command=commands[0], who=tuple(handlers))
+        action = ActionOffer(
+            label=_ASKS[possible[0]], command=commands[0], who=tuple(named.get(who, who) for who in handlers)
+        )
     elif commands:
         action = ActionOffer(label="Write down what was learnt; that closes it.", command=commands[0])
     steps = [Step(to=one.value, label=_BUTTONS[one]) for one in possible] if person in handlers else []
@@ -262,6 +272,8 @@ def build_incident(
         traces=traces,
         commands=tuple(commands),
         steps=tuple(steps),
-        hand_to=tuple((who, f"{who}, {why}") for who, why in others.items()) if may_hand else (),
+        hand_to=tuple((who, f"{named.get(who, who)}, {why}") for who, why in others.items())
+        if may_hand
+        else (),
         visitor=person,
     )

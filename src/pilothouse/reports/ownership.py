@@ -272,8 +272,14 @@ def _time(length: timedelta | None) -> str:
     return span_text(length) if length is not None else _OPEN
 
 
+def _minutes(detail: str, names: Mapping[str, str]) -> str:
+    """Minutes are kept under the id of who wrote them; a reader knows the name."""
+    person, colon, text = detail.partition(": ")
+    return shown_text(f"{names[person]}: {text}" if colon and person in names else detail)
+
+
 def _calendar(charter: Charter, facts: OwnershipFacts, now: datetime) -> Section:
-    rows = []
+    rows, names = [], shown_names(charter)
     for name in _REVIEWS:
         every = known(getattr(charter.reviews, name))
         held = [one for one in facts.evidence if one.kind == "review.held" and one.scope.part == name]
@@ -294,7 +300,7 @@ def _calendar(charter: Charter, facts: OwnershipFacts, now: datetime) -> Section
                     Cell(text=f"every {_time(every)}" if every else _OPEN),
                     Cell(when=moment(last, now) if last else None, text="" if last else "never"),
                     Cell(when=moment(due, now) if due else None, text="" if due else "as soon as it can be"),
-                    Cell(text=shown_text(held[-1].detail) if held else ""),
+                    Cell(text=_minutes(held[-1].detail, names) if held else ""),
                 ),
             )
         )

@@ -3,14 +3,19 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 
+from pilothouse.core.verdict.numbers import calendar_day
 from pilothouse.core.verdict.stability import DayState, Forecast, StabilityClock
 from pilothouse.reports.pictures import Strip
 from pilothouse.reports.stable_days import STATE_WORDS, clock_strip
 from pilothouse.reports.view_models import Empty, Frozen, shown_text
 
 __all__ = ["ClockShown", "DayShown", "clock_empty", "clock_shown"]
+
+_DIGEST = re.compile(r"\b([0-9a-f]{7})[0-9a-f]{57}\b")
+"""A version in a sentence; people compare the first seven digits."""
 
 RESETS_MAX = 10
 """Resets listed; older ones have been outlived."""
@@ -61,7 +66,8 @@ def clock_shown(clock: StabilityClock) -> ClockShown:
 
 
 def _day(day: date, state: DayState, text: str) -> DayShown:
-    return DayShown(day=day.isoformat(), state=STATE_WORDS[state], text=shown_text(text))
+    text = _DIGEST.sub(r"\1", text)
+    return DayShown(day=calendar_day(day), state=STATE_WORDS[state], text=shown_text(text))
 
 
 def _forecast(clock: StabilityClock, found: Forecast | None) -> str:
@@ -69,7 +75,10 @@ def _forecast(clock: StabilityClock, found: Forecast | None) -> str:
         return "The target is reached."
     if found is None:
         return "No date can be told: none of the last 28 days counted."
-    return f"The target is reached between {found.earliest} and {found.latest}, if days go on as they did."
+    return (
+        f"The target is reached between {calendar_day(found.earliest)} and "
+        f"{calendar_day(found.latest)}, if days go on as they did."
+    )
 
 
 def clock_empty(clock: StabilityClock | None) -> Empty | None:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
@@ -84,6 +86,8 @@ def _clock(clock: ClockShown, console: Console) -> Text:
     text.append("".join(cells[day.state] for day in clock.strip))
     legend = ", ".join(f"{cell} {state}" for state, cell in cells.items())
     text.append(plain_text(f"\n{legend}; the last is {clock.strip[-1].day}", console), style="dim")
-    for reset in clock.resets:
-        text.append(plain_text(f"\n{reset.day} reset: {reset.text}", console), style="dim")
+    for why, days in groupby(clock.resets, key=lambda reset: reset.text):
+        each = [one.day for one in days]
+        when = each[0] if len(each) == 1 else f"{each[-1]} to {each[0]}, {len(each)} days,"
+        text.append(plain_text(f"\n{when} reset: {why}", console), style="dim")
     return text

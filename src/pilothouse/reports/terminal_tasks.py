@@ -17,6 +17,10 @@ from pilothouse.reports.trace import ClaimShown, SpanRow, TracePage
 
 __all__ = ["render_tasks", "render_trace"]
 
+FIGURES = frozenset({"took", "tokens", "cost"})
+LEFT_OUT_FIRST = ("took", "tokens", "started", "cost", "agent says", "type")
+"""Columns that a narrow terminal goes without, in this order; `--json` and a pipe have all of them."""
+
 TEXT_CHARS_MAX = 2_000
 """Characters of a claim or an answer on the terminal; `--json` has all of it."""
 
@@ -29,25 +33,7 @@ def render_tasks(rows: Sequence[TaskRow], console: Console, *, agents: Sequence[
         console: Where it goes.
         agents: The agent of each row; shown when there are several.
     """
-    named = [Text(plain_text(agent, console)) for agent in agents] if len(set(agents)) > 1 else []
-    table = Table(box=None, header_style="dim", padding=(0, 1, 0, 0))
-    for name in (*(("agent",) if named else ()), "outcome", "task", "started", "type", "agent says"):
-        table.add_column(name, overflow="fold")
-    for name in ("took", "tokens", "cost"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for number, row in enumerate(rows):
-        table.add_row(
-            *named[number : number + 1],
-            mark_text(row.outcome, console),
-            row.link.text,
-            row.at.shown,
-            Text(plain_text(row.task_type, console)),
-            row.result,
-            row.took.shown,
-            row.tokens.shown,
-            row.cost.shown,
-        )
-    facts = _lines_of(table, console)
+    facts, left_out = _fitting(_columns(rows, console, agents), console)
     console.print(facts[0], no_wrap=True, overflow="crop")
     for row, line in zip(rows, facts[1:], strict=True):
         console.print(line, no_wrap=True, overflow="crop")
@@ -56,6 +42,12 @@ def render_tasks(rows: Sequence[TaskRow], console: Console, *, agents: Sequence[
             console.print(
                 Text(f"    {plain_text(asked, console)}", style="dim"), no_wrap=True, overflow="ellipsis"
             )
+    if left_out:
+        console.print(
+            Text(f"At {console.width} columns without: {', '.join(left_out)}.", style="dim"),
+            no_wrap=True,
+            overflow="ellipsis",
+        )
 
 
 def render_trace(page: TracePage, console: Console) -> None:
@@ -79,6 +71,39 @@ def render_trace(page: TracePage, console: Console) -> None:
         console.print(_tree(page.unplaced, console))
     if page.hidden:
         console.print(Text(plain_text(page.hidden, console), style="dim"))
+
+
+def _columns(rows: Sequence[TaskRow], console: Console, agents: Sequence[str]) -> dict[str, list[Text | str]]:
+    columns: dict[str, list[Text | str]] = {}
+    if len(set(agents)) > 1:
+        columns["agent"] = [Text(plain_text(agent, console)) for agent in agents]
+    columns["outcome"] = [mark_text(row.outcome, console) for row in rows]
+    columns["task"] = [row.link.text for row in rows]
+    columns["started"] = [row.at.shown for row in rows]
+    columns["type"] = [Text(plain_text(row.task_type, console)) for row in rows]
+    columns["agent says"] = [row.result for row in rows]
+    columns["took"] = [row.took.shown for row in rows]
+    columns["tokens"] = [row.tokens.shown for row in rows]
+    columns["cost"] = [row.cost.shown for row in rows]
+    return columns
+
+
+def _fitting(columns: dict[str, list[Text | str]], console: Console) -> tuple[list[Text], list[str]]:
+    """Lay out what fits the width. A column that does not is left out whole: half a figure is a wrong one."""
+    left_out: list[str] = []
+    for name in (None, *LEFT_OUT_FIRST):
+        if name is not None:
+            left_out.append(name)
+        shown = {key: cells for key, cells in columns.items() if key not in left_out}
+        table = Table(box=None, header_style="dim", padding=(0, 1, 0, 0))
+        for key in shown:
+            table.add_column(key, justify="right" if key in FIGURES else "left", no_wrap=True)
+        for cells in zip(*shown.values(), strict=True):
+            table.add_row(*cells)
+        lines = _lines_of(table, console)
+        if max(len(line.plain.rstrip()) for line in lines) <= console.width:
+            break
+    return lines, left_out
 
 
 def _lines_of(table: Table, console: Console) -> list[Text]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from pilothouse.errors import UnknownName, UsageError
 from pilothouse.ports.lake import AgentSeen, Lake
+from pilothouse.reports.words import plural
 from pilothouse.workflows.installation import Installation
 
 __all__ = ["NAMES_SHOWN_MAX", "SeenAgents", "choose_agent"]
@@ -64,7 +65,7 @@ def choose_agent(installation: Installation, asked: str | None) -> str:
     if asked is not None:
         if asked in seen:
             raise UsageError(
-                f"agent {asked!r} sent {seen[asked]:,} tasks, but no charter says what must hold for it",
+                f"agent {asked!r} sent {plural(seen[asked], 'task')}, but no charter says what must hold for it",
                 remedy="Draft one from its repository: `pilothouse init PATH-TO-YOUR-AGENT`; "
                 "then `pilothouse verdict --charter PATH-TO-YOUR-AGENT/charter.yaml`.",
                 subject=asked,

@@ -25,6 +25,7 @@ from pilothouse.core.evidence.task import Task, TaskResult
 from pilothouse.core.evidence.truth import TruthCount, count_truth
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.verdict.apart import conclude_addition, counts_apart, summarise_addition
+from pilothouse.core.verdict.numbers import day
 from pilothouse.core.verdict.readiness import conclude, verdict_digest, verdict_document
 from pilothouse.core.verdict.rules import LEVEL
 from pilothouse.core.verdict.verdict import AdditionVerdict, AgentVerdict
@@ -171,7 +172,7 @@ def assess(
 
 def _apart_note(one: AdditionVerdict) -> str:
     where = "out of service" if one.phase == "pilot" else f"in phase {one.phase}"
-    return f"Counts apart: {one.label}, {where} since {one.since:%Y-%m-%d}: {one.word}. {one.sentence}"
+    return f"Counts apart: {one.label}, {where} since {day(one.since)}: {one.word}. {one.sentence}"
 
 
 def _charter_at(installation: Installation, agent: str, now: datetime) -> tuple[CharterInForce, list[str]]:

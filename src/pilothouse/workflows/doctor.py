@@ -16,6 +16,7 @@ from pilothouse.ports.clock import Clock
 from pilothouse.ports.intake import Intake
 from pilothouse.ports.lake import Lake, disk_floor_bytes
 from pilothouse.ports.ledger import Ledger
+from pilothouse.reports.words import plural
 from pilothouse.settings import Settings
 from pilothouse.workflows.canary_trace import record_canary
 from pilothouse.workflows.checkup import Check, Checkup
@@ -176,7 +177,7 @@ def _telemetry_checks(lake: Lake, ledger: Ledger) -> Iterator[Check]:
         )
     chartered = {charter.agent for charter in ledger.charters()}
     for agent in seen:
-        sentence = f"{agent.tasks} tasks of {agent.agent!r}."
+        sentence = f"{plural(agent.tasks, 'task')} of {agent.agent!r}."
         if agent.agent not in chartered:
             yield Check(
                 name=f"agent {agent.agent}",

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -14,9 +15,10 @@ from pilothouse.core.charter.powers import incident_handlers
 from pilothouse.core.evidence.binding import InForce, binding_in_force
 from pilothouse.core.evidence.evidence import Evidence, Scope, Source
 from pilothouse.core.evidence.kinds import kind_named
-from pilothouse.errors import Conflict, Denied, UnknownName, UsageError
+from pilothouse.errors import CharterInvalid, Conflict, Denied, UnknownName, UsageError
 from pilothouse.ports.incidents import IncidentChange
 from pilothouse.ports.work import WorkChange
+from pilothouse.reports.domain import shown_names
 from pilothouse.workflows.control_room import ControlRoom
 from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.paging import incident_key, page_person
@@ -28,6 +30,7 @@ __all__ = [
     "hand_over",
     "incident_named",
     "move",
+    "names_by_agent",
     "review",
     "view",
 ]
@@ -101,6 +104,23 @@ def view(room: ControlRoom, number: int) -> IncidentView:
     record = room.installation.ledger.charter(incident.agent)
     handlers = incident_handlers(charter_of(record)) if record else {}
     return IncidentView(incident=incident, events=room.incidents.events(number), handlers=handlers)
+
+
+def names_by_agent(room: ControlRoom, agents: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Return the names of the people of some agents: agent id → person id → name.
+
+    An agent whose charter this program cannot read has none, so that its incidents are still listed.
+
+    Args:
+        room: Opened parts.
+        agents: Agent ids.
+    """
+    found = {}
+    for agent in set(agents):
+        record = room.installation.ledger.charter(agent)
+        with suppress(CharterInvalid):
+            found[agent] = shown_names(charter_of(record)) if record else {}
+    return found
 
 
 def move(

@@ -14,6 +14,7 @@ from pilothouse.core.charter.people import DUTIES
 from pilothouse.core.evidence.evidence import Basis, Evidence
 from pilothouse.core.evidence.kinds import SIGNATURE_KINDS
 from pilothouse.core.verdict.declared import retirements
+from pilothouse.core.verdict.numbers import day
 from pilothouse.core.verdict.sentence import person_names
 from pilothouse.core.verdict.signing import Asked, SignatureState, asked_signatures
 from pilothouse.ports.ledger import CharterInForce, Ledger
@@ -111,7 +112,7 @@ def _sponsor(
         agent=charter.agent,
         metric=SPONSOR_SILENT,
         # Its day and not its length, so that the same silence is one incident however long it lasts.
-        sentence=f"The sponsor {name} {said} since {last:%Y-%m-%d}; every {cadence.days} days are agreed.",
+        sentence=f"The sponsor {name} {said} since {day(last)}; every {cadence.days} days are agreed.",
         layer="verdict" if silent > TOLD_AFTER * cadence else "warning",
         onset=last,
     )
@@ -129,7 +130,9 @@ def _lapsed(charter: Charter, asked: Iterable[Asked], now: datetime) -> Iterator
     if not lapsed:
         return
     lapsed.sort(key=lambda one: (one.lapses_at or now, one.requirement))
-    named = dict.fromkeys(f"{one.requirement} by {one.person} ({one.lapses_at:%Y-%m-%d})" for one in lapsed)
+    named = dict.fromkeys(
+        f"{one.requirement} by {one.person} ({day(one.lapses_at or now)})" for one in lapsed
+    )
     listed = list(named)
     shown = ", ".join(listed[:NAMED_MAX])
     more = f" and {len(listed) - NAMED_MAX} more" if len(listed) > NAMED_MAX else ""

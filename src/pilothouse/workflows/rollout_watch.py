@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.task import Task
 from pilothouse.core.evidence.unix_time import unix_ns
+from pilothouse.core.verdict.numbers import day
 from pilothouse.core.verdict.phases import fold_phase, overdue_since
 from pilothouse.core.verdict.sentence import person_names
 from pilothouse.core.verdict.stall import StallLevel
@@ -67,7 +68,7 @@ def _firings(room: ControlRoom, charter: Charter, now: datetime) -> Iterator[Fir
         yield Firing(
             agent=charter.agent,
             metric=OVERDUE,
-            sentence=f"Phase {state.phase} should have ended by {since:%Y-%m-%d} and goes on: promote, go back, or change the charter.",
+            sentence=f"Phase {state.phase} should have ended by {day(since)} and goes on: promote, go back, or change the charter.",
             onset=since,
         )
     yield from _stall(room, charter)

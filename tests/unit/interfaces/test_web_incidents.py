@@ -94,6 +94,7 @@ def test_who_has_the_duty_takes_it_with_a_button(client, room, site):
     done = client.post(address, data={"to": "acknowledged", "form_token": token}, headers=SAME)
     assert (done.status_code, done.headers["location"]) == (303, "/incidents/1")
     assert room.incidents.incident(1).acknowledged_by == "sam"
+    assert "S.\u00a0Ortega" in client.get("/incidents").text, "people are called by name"
     for wrong in ("reviewed", "nonsense"):
         answer = client.post(address, data={"to": wrong, "form_token": token}, headers=SAME)
         assert answer.status_code == 422
@@ -109,7 +110,7 @@ def test_who_has_it_in_hand_gives_it_to_another_who_is_paged(client, room, site)
     assert "Give it to" not in client.get("/incidents/1").text
     client.post(address, data={"to": "acknowledged", "form_token": token}, headers=SAME)
     form = client.get("/incidents/1").text
-    assert re.search(r'<option value="kim">kim, [a-z]', form)
+    assert re.search(r'<option value="kim">K\.\sAdeyemi, [a-z]', form)
     assert '<option value="sam">' not in form
     assert client.post(address, data={**give, "person": "lee-of-elsewhere"}, headers=SAME).status_code == 403
     assert client.post(address, data={**give, "form_token": "0" * 64}, headers=SAME).status_code == 403

@@ -18,6 +18,7 @@ from pilothouse.ports.audit import AuditRecord
 from pilothouse.reports.audit import AuditFacts, build_audit
 from pilothouse.reports.fleet import Governed, build_fleet
 from pilothouse.reports.incidents import build_incidents
+from pilothouse.reports.ownership import _minutes
 from pilothouse.reports.value import SealShown, build_value
 
 DIGEST = "0e7d4830" * 8
@@ -114,3 +115,9 @@ def test_a_seal_names_its_day_and_its_person():
 
 def test_a_day_is_written_as_a_day():
     assert calendar_day(date(2032, 12, 1)) == "1 Dec 2032"
+
+
+def test_minutes_are_read_under_the_name_of_who_wrote_them():
+    names = {"dana": "D. Ruiz"}
+    assert _minutes("dana: Nobody asked for a change.", names) == "D. Ruiz: Nobody asked for a change."
+    assert _minutes("Note: it was short.", names) == "Note: it was short."

@@ -59,3 +59,15 @@ def test_foreign_text_cannot_steer_the_terminal_or_the_markup():
     assert "\x1b" not in text
     assert "[red]x[/]" in text
     assert "[bold]b[/]" in text
+
+
+def test_a_narrow_terminal_goes_without_whole_columns_and_says_which():
+    lines = shown(made(), width=60)
+    assert max(map(len, lines)) <= 60
+    assert lines[-1].startswith("At 60 columns without: took")
+    header, facts = lines[0].split(), lines[1]
+    assert "cost" not in header or facts.rstrip().endswith("unknown"), (
+        "a figure is whole, or its column is gone"
+    )
+    assert "took" not in header
+    assert not any("without" in line for line in shown(made(), width=200))

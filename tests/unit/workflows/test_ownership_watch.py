@@ -51,7 +51,7 @@ def test_a_sponsor_who_stays_silent_is_first_a_warning_and_then_an_incident_that
     assert watch_ownership(room, clock()) == 0
     (warning,) = warnings(room)
     assert (
-        "has signed nothing and held no review since 2026-11-18; every 30 days are agreed."
+        "has signed nothing and held no review since 18 Nov 2026; every 30 days are agreed."
         in warning.document
     )
     clock.move(days=15)

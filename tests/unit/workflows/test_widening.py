@@ -152,7 +152,7 @@ def test_until_the_charter_speaks_of_it_nothing_is_known_and_no_look_is_spent(si
     found = site.judged()
     (one,) = found.verdict.additions
     assert (one.label, one.phase, one.status) == ("task type refunds", "1", Status.NO_EVIDENCE)
-    assert any(note.startswith("Counts apart: task type refunds, in phase 1 since 2026-11-18") for note in found.verdict.notes)  # fmt: skip
+    assert any(note.startswith("Counts apart: task type refunds, in phase 1 since 18 Nov 2026") for note in found.verdict.notes)  # fmt: skip
     site.clock.move(weeks=5)
     answer = request_phase(site.place, AGENT, "2", site.clock(), actor="sam", addition=site.refunds)
     assert (answer.answer, answer.look) == (Answer.REFUSED, 0)

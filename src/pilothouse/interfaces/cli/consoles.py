@@ -3,9 +3,15 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 from rich.console import Console
 
 __all__ = ["hint_console", "result_console"]
+
+PIPED_COLUMNS = 400
+"""Width of a table in a pipe or a file, where nothing wraps: enough for every row, so that no cell is cut."""
 
 
 def result_console(*, wrap: bool = False) -> Console:
@@ -15,7 +21,10 @@ def result_console(*, wrap: bool = False) -> Console:
         wrap: Whether rich wraps long lines at words; otherwise the terminal does, and a pipe gets whole lines.
     """
     # No emoji: a place like `charter.yaml:100:5` holds the code of a picture.
-    return Console(highlight=False, soft_wrap=not wrap, emoji=False)
+    is_piped = not wrap and not sys.stdout.isatty() and "COLUMNS" not in os.environ
+    return Console(
+        highlight=False, soft_wrap=not wrap, emoji=False, width=PIPED_COLUMNS if is_piped else None
+    )
 
 
 def hint_console() -> Console:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pilothouse.core.verdict.numbers import day
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
 
@@ -73,8 +74,8 @@ def register(cli: typer.Typer, services: Services) -> None:
             if one.held_at is None:
                 said = "never held: no minutes yet"
             elif one.due_at is None:
-                said = f"held on {one.held_at:%Y-%m-%d}; the charter gives no cadence"
+                said = f"held on {day(one.held_at)}; the charter gives no cadence"
             else:
                 late = "OVERDUE since" if one.due_at < now else "next by"
-                said = f"held on {one.held_at:%Y-%m-%d}; {late} {one.due_at:%Y-%m-%d}"
+                said = f"held on {day(one.held_at)}; {late} {day(one.due_at)}"
             typer.echo(f"{one.kind:<12} {said}")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import click
 import typer
 
+from pilothouse.core.verdict.numbers import day
 from pilothouse.interfaces.cli.consoles import hint_console, result_console
 from pilothouse.interfaces.cli.controls import command_line_actor
 from pilothouse.interfaces.cli.options import AsJson, Home
@@ -146,14 +147,15 @@ def _print_counts(bench: Workbench, *, as_json: bool) -> None:
         typer.echo(json.dumps({"queue": rows, "items": waiting, "loads": [_load(one) for one in loads]}))
         return
     for one in counts:
-        due = f", next due {one.next_due:%Y-%m-%d %H:%M} UTC" if one.next_due else ""
+        due = f", next due {day(one.next_due)}, {one.next_due:%H:%M} UTC" if one.next_due else ""
         late = f", {one.overdue:,} late" if one.overdue else ""
         typer.echo(f"{one.agent}  {one.source.value}: {one.waiting:,} wait{late}{due}")
     if not counts:
         typer.echo("Nothing waits for review.")
     for load in loads:
         typer.echo(f"{load.agent}  {' '.join(load_in_words(load))}")
-    hint_console().print("  review them: pilothouse review --as PERSON, or the page /review")
+    if counts:
+        hint_console().print("  review them: pilothouse review --as PERSON, or the page /review")
 
 
 def _load(load: ReviewLoad) -> dict[str, object]:

@@ -70,6 +70,7 @@ def register(cli: typer.Typer, services: Services) -> None:
                 console.print(
                     f"  tour       {address}/tour  (five people, what each opens and what it says now)"
                 )
+                console.print(f"  commands   pilothouse verdict --home {settings.home}")
             console.print(
                 f"  telemetry  {address}/v1/traces  (OTLP/HTTP; set OTEL_EXPORTER_OTLP_ENDPOINT={address})"
             )

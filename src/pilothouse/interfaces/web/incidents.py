@@ -15,7 +15,7 @@ from pilothouse.interfaces.web.frame import Frame
 from pilothouse.interfaces.web.routing import PageRoute, Visit, page_at, see_other
 from pilothouse.reports.incidents import HAND_OVER, build_incident, build_incidents
 from pilothouse.workflows.control_room import ControlRoom
-from pilothouse.workflows.incidents import hand_over, move, view
+from pilothouse.workflows.incidents import hand_over, move, names_by_agent, view
 
 __all__ = ["IncidentRoom"]
 
@@ -39,14 +39,19 @@ class IncidentRoom:
         """Return the two pages, their JSON and PDF, and the form."""
 
         def show_list(visit: Visit) -> Response:
-            page = build_incidents(self._room.incidents.incidents(limit=LIST_MAX), self._minute())
+            found = self._room.incidents.incidents(limit=LIST_MAX)
+            names = names_by_agent(self._room, (one.agent for one in found))
+            page = build_incidents(found, self._minute(), names=names)
             return frame.answer(visit.request, page, governed=True, viewer=visit.viewer)
 
         def show(visit: Visit) -> Response:
             found = view(self._room, _number(visit))
             agent = found.incident.agent
             person = visit.visitor.persons.get(agent, "") if visit.visitor else ""
-            page = build_incident(found.incident, found.events, found.handlers, self._minute(), person=person)
+            names = names_by_agent(self._room, (agent,)).get(agent, {})
+            page = build_incident(
+                found.incident, found.events, found.handlers, self._minute(), person=person, names=names
+            )
             return frame.answer(visit.request, page, governed=True, viewer=visit.viewer)
 
         form = "/agents/{agent}/incidents/{number}"

@@ -68,7 +68,7 @@ def _open() -> ToolRuntime | ToolError | None:
     if runtime is None:
         warnings.warn(
             "no charter governs the tools of this process: calls pass straight through. "
-            "Start it with `pilothouse run -- CMD` once a charter is in force.",
+            "Put one into force, `pilothouse verdict --charter charter.yaml`, then start it with `pilothouse run -- CMD`.",
             RuntimeWarning,
             stacklevel=4,
         )
