@@ -73,6 +73,11 @@ class ControlFacts:
     denied: Sequence[DeniedCall] = ()
     approvers: Sequence[ApproverRecord] = ()
 
+    @property
+    def any_decided(self) -> bool:
+        """Whether any call was decided; while none was, nothing is known of what nobody uses."""
+        return any(use.allowed or use.asked or use.denied for use in self.used.values())
+
 
 def control_mark(status: Status, word: str) -> StatusMark:
     """Return a mark whose word says what the page is about: paused, unused, not run.

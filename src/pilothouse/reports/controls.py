@@ -87,6 +87,11 @@ def _state(charter: Charter, facts: ControlFacts, now: datetime) -> tuple[Status
         return control_mark(
             Status.NO_EVIDENCE, "No evidence"
         ), "The charter does not say what any tool may do."
+    if not facts.any_decided:
+        return control_mark(Status.NO_EVIDENCE, "No call decided"), (
+            f"No call was decided in 30 days, so nothing is known of the use of {plural(len(tools), 'tool')}; "
+            "nothing is paused and nothing waits."
+        )
     unused = [name for name in tools if not facts.used.get(name, ToolUse()).allowed]
     plain = f"{plural(len(tools), 'tool')} may be used; nothing is paused and nothing waits."
     if unused:
@@ -117,8 +122,12 @@ def _action(charter: Charter, facts: ControlFacts, person: str) -> ActionOffer |
         )
     if any(run.failing for run in facts.examples.values()):
         return ActionOffer(label="Mend the examples or the policy", command="pilothouse policy test")
-    unused = any(not facts.used.get(name, ToolUse()).allowed for name in known(charter.tools) or {})
-    if unused:
+    tools = known(charter.tools) or {}
+    if tools and not facts.any_decided:
+        return ActionOffer(
+            label="Let it call its tools through the boundary", command="pilothouse mcp --help"
+        )
+    if any(not facts.used.get(name, ToolUse()).allowed for name in tools):
         return ActionOffer(
             label="Remove permissions that nobody uses, or say why they stay",
             command=f"pilothouse policy check {agent}",

@@ -49,6 +49,8 @@ def _permission(name: str, tool: Tool, facts: ControlFacts, now: datetime) -> Ro
         mark = control_mark(Status.NO_EVIDENCE, "Not run")
     elif run.failing:
         mark = control_mark(Status.BREACHED, "Examples fail")
+    elif not facts.any_decided:
+        mark = control_mark(Status.NO_EVIDENCE, "Not known")
     elif not use.allowed:
         mark = control_mark(Status.AT_RISK, "Unused")
     else:
