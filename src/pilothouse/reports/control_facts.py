@@ -60,6 +60,7 @@ class ControlFacts:
         problem: Why examples could not be run, or empty.
         denied: Newest denied calls.
         approvers: How people answered.
+        used_since: Since when use was counted, where a month has more decisions than a page reads; None for the month.
     """
 
     pauses: Sequence[Pause]
@@ -72,6 +73,7 @@ class ControlFacts:
     problem: str = ""
     denied: Sequence[DeniedCall] = ()
     approvers: Sequence[ApproverRecord] = ()
+    used_since: datetime | None = None
 
     @property
     def any_decided(self) -> bool:

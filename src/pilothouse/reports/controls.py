@@ -95,7 +95,13 @@ def _state(charter: Charter, facts: ControlFacts, now: datetime) -> tuple[Status
     unused = [name for name in tools if not facts.used.get(name, ToolUse()).allowed]
     plain = f"{plural(len(tools), 'tool')} may be used; nothing is paused and nothing waits."
     if unused:
-        plain = f"{len(unused)} of {plural(len(tools), 'tool')} were not used through the boundary for 30 days; nothing is paused and nothing waits."
+        span = "for 30 days"
+        if facts.used_since is not None:
+            span = f"since {moment(facts.used_since, now).absolute}, which is as far as a page counts"
+        plain = (
+            f"{len(unused)} of {plural(len(tools), 'tool')} were not used through the boundary {span}; "
+            "nothing is paused and nothing waits."
+        )
         return control_mark(Status.AT_RISK, "Unused permissions"), plain
     return control_mark(Status.HOLDS, "In force"), plain
 

@@ -27,10 +27,11 @@ def permissions_section(charter: Charter, facts: ControlFacts, now: datetime) ->
         now: The moment, aware UTC.
     """
     tools = known(charter.tools) or {}
+    span = "in 30 days" if facts.used_since is None else f"since {moment(facts.used_since, now).absolute}"
     return Section(
         anchor="permissions",
         title="Permissions",
-        note="use through the boundary in 30 days; examples are run on the compiled policy",
+        note=f"use through the boundary {span}; examples are run on the compiled policy",
         columns=columns(
             "State", "Tool", "May be used for", "Examples", "#Allowed", "#Asked", "#Denied", "Last allowed"
         ),

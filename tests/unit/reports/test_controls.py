@@ -15,7 +15,7 @@ NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 CHARTER = Path(__file__).parents[3] / "src/pilothouse/demo/charter/charter.yaml"
 
 
-def page(**used):
+def page(*, since=None, **used):
     charter = load_charter(CHARTER, today=date(2026, 11, 29))
     tools = [*charter.tools]
     facts = ControlFacts(
@@ -25,6 +25,7 @@ def page(**used):
         earlier=(),
         waiting=(),
         used={tools[0]: ToolUse(**used)} if used else {},
+        used_since=since,
         examples={name: ExamplesRun(allow=1, deny=1) for name in tools},
     )
     built = build_controls(charter, facts, NOW)
@@ -48,3 +49,9 @@ def test_a_tool_that_others_were_called_beside_is_unused():
     built, words = page(allowed=1)
     assert words[0] == "In use"
     assert "Unused" in words[1:]
+
+
+def test_a_page_says_how_far_back_it_has_counted():
+    built, _ = page(allowed=1, since=datetime(2026, 11, 20, 9, tzinfo=UTC))
+    assert "since 20 Nov 2026" in built.sentence.plain
+    assert any("since 20 Nov 2026" in one.note for one in built.sections)

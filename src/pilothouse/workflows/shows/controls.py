@@ -56,8 +56,10 @@ def show_controls(
     """
     charter = charter_of(room.charter(agent))
     state = controls.read()
-    decided = room.log.search(agent=agent, kind=DECIDED, limit=DECISIONS_READ_MAX)
+    most = min(DECISIONS_READ_MAX, room.searched_max)
+    decided = room.log.search(agent=agent, kind=DECIDED, limit=most)
     used, denied = _count(decided, now)
+    is_cut = len(decided) == most and decided[-1].at > now - USED_WITHIN
     examples, problem = _examples(charter)
     versions = next((one.versions for one in seen if one.agent == agent), ())
     serving = versions[0] if versions else None
@@ -72,6 +74,7 @@ def show_controls(
         problem=problem,
         denied=denied,
         approvers=tuple(room.approvals.approvers(agent)),
+        used_since=decided[-1].at if is_cut else None,
     )
     return build_controls(charter, facts, now, person=person, doing=doing)
 
