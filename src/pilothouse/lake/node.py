@@ -32,7 +32,7 @@ from pilothouse.lake.view import Database
 from pilothouse.lake.waiting import Waiting
 from pilothouse.lake.wal import FILE_BYTES, Wal
 from pilothouse.lake.wal_record import WalRecord, read_folder
-from pilothouse.lake.writer import MERGE_LOOK_S, LakeWriter
+from pilothouse.lake.writer import CORRECTED_AT_ONCE, MERGE_LOOK_S, LakeWriter
 from pilothouse.ports.clock import Clock
 from pilothouse.ports.intake import IntakeAnswer, Receipt, Signal
 from pilothouse.ports.lake import LakeHealth
@@ -261,7 +261,12 @@ class LakeNode(LakeAnswers):
         Raises:
             StorageUnavailable: The tables could not be written.
         """
-        return int(self._tables.ask(partial(self._writer.reprice, since_ns), raises=True) or 0)
+        ids = self._tables.ask(partial(self._writer.to_price, since_ns), raises=True) or []
+        corrected = 0
+        for start in range(0, len(ids), CORRECTED_AT_ONCE):  # between two of these requests are taken
+            some = ids[start : start + CORRECTED_AT_ONCE]
+            corrected += self._tables.ask(partial(self._writer.reprice, some), raises=True) or 0
+        return corrected
 
     # Lake
 

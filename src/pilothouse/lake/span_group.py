@@ -202,7 +202,7 @@ class SpanGroup:
             starts, ends, durations, repeat(arrival.received_ns), flags,
             repeat(shared.agent), repeat(shared.agent_id), repeat(shared.agent_version), repeat(shared.digest),
             self._task_types(), self._own("conversation_id"), self._own("user_id"), repeat(sender.environment),
-            repeat(shared.operation), [span.name[: limits.NAME_CHARS_MAX] for span in spans], codes,
+            repeat(shared.operation), self._names(), codes,
             self._error_types(events, codes),
             repeat(shared.provider), repeat(shared.request_model), repeat(shared.response_model),
             self._own("response_id"), repeat(shared.tool_name), repeat(shared.server),
@@ -233,6 +233,11 @@ class SpanGroup:
             return repeat(otherwise)
         values = [one[place].value for one in self.attributes]
         return values if read is None else list(map(read, values))
+
+    def _names(self) -> Column:
+        """Return the names of the spans, as one text where all have it: open spans then share it in memory."""
+        names = [span.name[: limits.NAME_CHARS_MAX] for span in self.spans]
+        return repeat(names[0]) if names.count(names[0]) == len(names) else names
 
     def _task_types(self) -> Column:
         said = self.shared.task_type or self.sender.task_type

@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Sequence
-from itertools import chain, compress
+from itertools import compress
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +30,9 @@ FULL_SHARE = 0.9
 DIGITS = 16
 """Last hexadecimal digits that are kept: some senders begin ids with the time, none ends them with it. Two ids of one file share them once in 10^12 files."""
 
+Prints = np.ndarray[tuple[int], np.dtype[np.uint64]]
+"""Fingerprints of the traces of a file, sorted, each once."""
+
 
 class TraceIndex:
     """Fingerprints of trace ids by file; one thread adds, any thread asks.
@@ -43,7 +46,7 @@ class TraceIndex:
     """
 
     def __init__(self) -> None:
-        self._files: OrderedDict[str, np.ndarray[tuple[int], np.dtype[np.uint64]]] = OrderedDict()
+        self._files: OrderedDict[str, Prints] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
 
@@ -54,8 +57,7 @@ class TraceIndex:
             path: The file.
             trace_ids: Ids of its rows, repeated or not; those that are no hexadecimal number are left out.
         """
-        prints = {int(ident[-DIGITS:], 16) for ident in set(trace_ids) if ident}
-        self._keep(path, np.sort(np.fromiter(prints, dtype=np.uint64, count=len(prints))))
+        self._keep(path, _prints(trace_ids))
 
     def add_rows(self, path: str, rows: pa.Table) -> None:
         """Note the traces of a file that was just written.
@@ -86,7 +88,8 @@ class TraceIndex:
         """
         with pq.ParquetFile(path) as opened:
             groups = opened.iter_batches(GROUP_ROWS, columns=["trace_id"], use_threads=False)
-            self.add(path, chain.from_iterable(group.column(0).unique().to_pylist() for group in groups))
+            parts = [_prints(group.column(0).unique().to_pylist()) for group in groups]
+        self._keep(path, np.unique(np.concatenate([*parts, _prints(())])))
 
     def keep(self, paths: Iterable[str]) -> list[str]:
         """Forget every other file, and return those that are not known yet and for which there is room.
@@ -137,7 +140,7 @@ class TraceIndex:
                 is_stored |= prints.take(np.searchsorted(prints, wanted), mode="clip") == wanted
         return set(compress(trace_ids, is_stored))
 
-    def _keep(self, path: str, prints: np.ndarray[tuple[int], np.dtype[np.uint64]]) -> None:
+    def _keep(self, path: str, prints: Prints) -> None:
         with self._lock:
             if path in self._files:
                 self._bytes -= self._files.pop(path).nbytes
@@ -145,3 +148,8 @@ class TraceIndex:
             self._bytes += prints.nbytes
             while self._bytes > BYTES_MAX and len(self._files) > 1:
                 self._bytes -= self._files.popitem(last=False)[1].nbytes
+
+
+def _prints(trace_ids: Iterable[str | None]) -> Prints:
+    prints = {int(ident[-DIGITS:], 16) for ident in set(trace_ids) if ident}
+    return np.sort(np.fromiter(prints, dtype=np.uint64, count=len(prints)))

@@ -30,7 +30,7 @@ from pilothouse.lake.view import Database, View
 from pilothouse.lake.wal_record import WalRecord
 from pilothouse.ports.upkeep import Removed, RetentionRule
 
-__all__ = ["MERGE_LOOK_S", "LakeWriter"]
+__all__ = ["CORRECTED_AT_ONCE", "MERGE_LOOK_S", "LakeWriter"]
 
 SEGMENT_ROWS = 16_384
 """Rows after which a segment is committed; small enough for memory, large enough to compress."""
@@ -46,6 +46,9 @@ BATCH_ROWS = 512
 
 INDEXED_AT_ONCE = 16
 """Files of earlier processes whose traces are noted with one commit; each costs some milliseconds."""
+
+INDEXED_ROWS = 131_072
+"""Rows after which no further file is, for merged files take half a second each, in which what is sent waits."""
 
 MERGE_LOOK_S = 5.0
 """How often it is looked whether small files are worth merging; under full load there are so many after some seconds."""
@@ -280,28 +283,30 @@ class LakeWriter:
         self._publish()
         return emptied
 
-    def reprice(self, since_ns: int) -> int:
-        """Fold the tasks again whose cost is not known and is now.
+    def to_price(self, since_ns: int) -> list[str]:
+        """Return the traces whose cost is not known and may be now.
 
         Args:
             since_ns: Start of the open windows, Unix nanoseconds.
-
-        Returns:
-            Tasks that were corrected.
         """
-        now_ns = self._clock.now_ns()
-        corrected = 0
-        ids = self._stored_rows.trace_ids_to_price(since_ns, self._prices)
-        for start in range(0, len(ids), CORRECTED_AT_ONCE):
-            closings = [
+        return self._stored_rows.trace_ids_to_price(since_ns, self._prices)
+
+    def reprice(self, trace_ids: Sequence[str]) -> int:
+        """Fold the tasks of some traces again with the prices that are known now; return how many were corrected.
+
+        Args:
+            trace_ids: At most `CORRECTED_AT_ONCE`.
+        """
+        rows = self._corrections(
+            [
                 Closing(trace_id=ident, spans=(), has_root=True, reason="reprice", is_known=True)
-                for ident in ids[start : start + CORRECTED_AT_ONCE]
-            ]
-            rows = self._corrections(closings, now_ns)
-            corrected += len(rows)
-            self._add_tasks(rows)
+                for ident in trace_ids
+            ],
+            self._clock.now_ns(),
+        )
+        self._add_tasks(rows)
         self.flush()
-        return corrected
+        return len(rows)
 
     def rows(self) -> int:
         """Return how many rows of `spans` can be asked for: counted, not added up."""
@@ -330,9 +335,12 @@ class LakeWriter:
     def _index_traces(self) -> None:
         """Note the traces of a few files that an earlier process or a merge wrote."""
         index = self._database.traces
-        files = (*self._spans.files(), *self._tasks.files())
-        for path in index.keep(file.path for file in files)[-INDEXED_AT_ONCE:]:
-            index.read(path)
+        rows_of = {file.path: file.rows for file in (*self._spans.files(), *self._tasks.files())}
+        rows = 0
+        for path in index.keep(rows_of)[-INDEXED_AT_ONCE:]:
+            if rows < INDEXED_ROWS:
+                index.read(path)
+                rows += rows_of[path]
 
     def _publish(self) -> None:
         self._view = View(

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from otlp_bodies import PROTOBUF, START_NS, request, run_spans
 
 from pilothouse.lake import trace_index as module
@@ -66,15 +67,35 @@ def test_what_a_merged_file_holds_is_known_without_reading_it():
     assert index.split(["abc"], "0" * 31 + "1") == ([], ["abc"])
 
 
-def test_a_node_opens_only_the_file_of_the_trace_also_after_a_restart(tmp_path):
-    def opened():
-        return open_node(tmp_path / "lake", StillClock(), wal_file_bytes=1 << 16)
+@pytest.fixture
+def opened(tmp_path):
+    return lambda: open_node(tmp_path / "lake", StillClock(), wal_file_bytes=1 << 16)
 
-    def send(node, trace):
-        body = request(run_spans(trace)).SerializeToString()
-        node.accept(Signal.TRACES, content_type=PROTOBUF, content_encoding="", body=body, source="tests")
-        node.settle()
 
+def send(node, trace):
+    body = request(run_spans(trace)).SerializeToString()
+    node.accept(Signal.TRACES, content_type=PROTOBUF, content_encoding="", body=body, source="tests")
+    node.settle()
+
+
+def test_after_a_restart_a_commit_notes_one_large_file_at_most(opened, monkeypatch):
+    monkeypatch.setattr("pilothouse.lake.writer.INDEXED_ROWS", 1)
+    node = opened()
+    for trace in (1, 2, 3):
+        send(node, trace)
+    node.stop()
+    again = opened()
+    unknown = []
+    for trace in (7, 8, 9):
+        send(again, trace)
+        view = again._writer.view()
+        files = [file.path for file in (*view.span_files, *view.task_files)]
+        unknown.append(len(again._database.traces.keep(files)))
+    again.stop()
+    assert unknown == [5, 4, 3]
+
+
+def test_a_node_opens_only_the_file_of_the_trace_also_after_a_restart(opened):
     node = opened()
     for trace in range(1, 7):
         send(node, trace)
