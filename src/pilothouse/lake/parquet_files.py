@@ -22,6 +22,9 @@ __all__ = ["GROUP_ROWS", "STATISTICS", "new_path", "sync", "write_merged", "writ
 STATISTICS = ("trace_id", "agent", "start_ns", "end_ns", "received_ns", "seq", "revision")
 """Columns with minimum and maximum in the log, which queries prune by."""
 
+PRUNED_BY = (*STATISTICS, "record")
+"""Columns with minimum and maximum in the file: where only spans stand, nobody reads their attributes to look for scores."""
+
 GROUP_ROWS = 65_536
 """Rows of a row group in a merged file."""
 
@@ -112,7 +115,7 @@ def _options(schema: pa.Schema, traces: int) -> dict[str, Any]:
     """Return what both kinds of files have in common: how columns are encoded and what is said about them."""
     return {
         "use_dictionary": [name for name in DICTIONARY_COLUMNS if name in schema.names],
-        "write_statistics": [name for name in STATISTICS if name in schema.names],
+        "write_statistics": [name for name in PRUNED_BY if name in schema.names],
         "data_page_size": PAGE_BYTES,
         "store_schema": False,
         "bloom_filter_options": {"trace_id": {"ndv": traces, "fpp": 0.01}},
