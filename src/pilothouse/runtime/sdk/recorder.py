@@ -127,6 +127,7 @@ class Recorder:
 
     def _send(self, batch: list[SpanRow]) -> bool:
         """Send once; False asks for another time. What can never be accepted is dropped and counted."""
+        import http.client  # noqa: PLC0415 - only this thread pays for the import
         import urllib.error  # noqa: PLC0415 - only this thread pays for the import
         import urllib.request  # noqa: PLC0415 - same reason
 
@@ -142,8 +143,8 @@ class Recorder:
                 return False
             self.dropped += len(batch)
             return True
-        except (OSError, ValueError):
-            return False
+        except (OSError, ValueError, http.client.HTTPException):
+            return False  # nobody is there, or somebody who speaks no HTTP: an exception would end the thread for good
 
     def _body(self, batch: list[SpanRow]) -> bytes:
         resource = {**self._resource, "pilothouse.recorder.dropped": str(self.dropped)}
