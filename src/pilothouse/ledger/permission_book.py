@@ -7,7 +7,7 @@ import hashlib
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import BigInteger, Column, Connection, String, Table, delete, func, insert, select, update
@@ -62,6 +62,7 @@ class SqlPermissionBook:
         self._log = log
         self._clock = clock
         self._canary_every = canary_every
+        self._forgot_on = date.min
         self._following: FollowingRecords[_Followed] = FollowingRecords(
             lambda group: log.append_all([_entry(*one) for one in group])
         )
@@ -80,6 +81,7 @@ class SqlPermissionBook:
                 decision = self._asked(connection, proposal, decision, now)
             if decision.decision == "allow":
                 _use(connection, proposal, now)
+                self._forget_old_counts(connection, now)
             made.append(decision)
             return _entry(proposal, decision, now)
 
@@ -116,9 +118,7 @@ class SqlPermissionBook:
                 )
                 .values(state="void")
             ).rowcount
-            connection.execute(
-                delete(permission_uses).where(permission_uses.c.at_us < to_micros(now - USES_KEPT))
-            )
+            self._forget_old_counts(connection, now)
             return AuditEntry(
                 kind="policy.in_force",
                 agent=agent,
@@ -128,6 +128,14 @@ class SqlPermissionBook:
             )
 
         self._log.commit(work)
+
+    def _forget_old_counts(self, connection: Connection, now: datetime) -> None:
+        """Forget counts of runs and days that are over: once a day, for a server runs for months and a run leaves rows."""
+        if self._forgot_on < now.date():
+            connection.execute(
+                delete(permission_uses).where(permission_uses.c.at_us < to_micros(now - USES_KEPT))
+            )
+            self._forgot_on = now.date()
 
     def _asked(
         self, connection: Connection, proposal: CallProposal, decision: PermissionDecision, now: datetime

@@ -7,10 +7,12 @@ import json
 
 import pytest
 from permissions_stub import IBAN, OTHER, PAY, READ, Boundary, call, opening, tool
+from sqlalchemy import select
 
 from pilothouse.core.charter.policy import ArgumentFacts, CallFacts
 from pilothouse.errors import Conflict, Denied, StorageUnavailable, ToolError
 from pilothouse.ledger.approvals import forget_requester
+from pilothouse.ledger.permission_book import permission_uses
 from pilothouse.ports.permissions import Decider
 from pilothouse.ports.tools import Presenter
 from pilothouse.runtime.permissions import desk
@@ -148,6 +150,21 @@ def test_a_context_that_got_worse_voids_what_was_agreed_before(boundary):
     boundary.approvals.vote(asked.approval, actor="lee", allows=True, reason="")
     boundary.desk.observe(call("erp.find@1", effect="read"), {"mail": "new instructions"})
     assert boundary.desk.decide(call(recipient=OTHER, amount=10.0)).decision == "ask"
+
+
+def test_counts_of_runs_that_are_over_do_not_stay_while_a_server_runs(boundary):
+    def runs():
+        with boundary.log.database.read() as connection:
+            return set(connection.scalars(select(permission_uses.c.scope)))
+
+    for day in range(6):
+        run = f"{day}" * 32
+        boundary.desk.open_task(opening(f"Pay 120.50 to {IBAN}", run=run))
+        assert boundary.desk.decide(call(run=run, recipient=IBAN, amount=120.5)).decision == "allow"
+        boundary.clock.move(days=1)
+    assert {one for one in runs() if one.startswith("run:")} == {
+        f"run:{str(day) * 32}" for day in range(2, 6)
+    }
 
 
 def test_silence_is_a_no_and_a_clock_that_jumps_back_gives_no_more_time(boundary):
