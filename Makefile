@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export PYTHONPYCACHEPREFIX := $(abspath $(VENV))/pycache
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run demo test test-fast test-rest test-slow longest untraced lint types docs golden e2e bench bench-ingest bench-ingest-proofs bench-statistics bench-watch bench-readiness bench-work bench-evals bench-scorers bench-injection bench-pages bench-review bench-permissions bench-tamper bench-fewshot coverage lock clean
+.PHONY: help setup setup-run demo test test-fast test-rest test-slow longest untraced lint types docs golden e2e bench bench-ingest bench-ingest-proofs bench-statistics bench-watch bench-readiness bench-work bench-evals bench-scorers bench-injection bench-pages bench-review bench-permissions bench-tamper bench-fewshot bench-gateway-account coverage lock clean
 
 help: ## print this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -118,6 +118,10 @@ bench-evals: setup ## our runner beside a bare loop (PEERS=FOLDER adds the peers
 
 bench-scorers: setup ## scorers of five libraries in one run, equal to native (PEERS=FOLDER for their environment)
 	$(BIN)/python benchmarks/evals/foreign_scorers.py --peers $(or $(PEERS),.venv/peers)
+
+bench-gateway-account: setup ## where the CPU of a call goes, by stage, thread and process, for whole answers and streams
+	$(BIN)/python benchmarks/gateway/account.py
+	$(BIN)/python benchmarks/gateway/account.py --stream --clients 4 --requests 500
 
 bench-gateway: setup ## the gateway beside the direct call and a bare proxy (LITELLM=PROGRAM PORTKEY=FOLDER add the peers)
 	$(BIN)/python benchmarks/gateway/run.py $(if $(LITELLM),--litellm $(LITELLM)) $(if $(PORTKEY),--portkey $(PORTKEY))

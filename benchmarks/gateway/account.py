@@ -27,6 +27,12 @@ import types
 from collections import defaultdict
 from pathlib import Path
 
+LOOP = "loop: sockets, waiting, callbacks"
+BETWEEN = "gateway: the way between the stages"
+PARSER = "provider: parse the answer"
+PART = "stream: a part on its way"
+WRITER = "process that writes the run log"
+
 STAGES = {
     "server: read and parse the request": [
         "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.data_received"
@@ -39,7 +45,7 @@ STAGES = {
         "pilothouse.interfaces.http.joined_writes:_JoinedWrites.flush",
         "pilothouse.interfaces.http.joined_writes:_JoinedWrites.write_now",
     ],
-    "gateway: the way between the stages": ["pilothouse.runtime.gateway.gateway:Gateway.handle"],
+    BETWEEN: ["pilothouse.runtime.gateway.gateway:Gateway.handle"],
     "admission: path, key, headers": [
         "pilothouse.runtime.gateway.gateway:find_place",
         "pilothouse.runtime.gateway.gateway:check_key",
@@ -64,13 +70,12 @@ STAGES = {
     "attempts: limits, breaker, retries": ["pilothouse.runtime.gateway.exchange:Exchange.run"],
     "provider: connection, head": ["pilothouse.runtime.gateway.upstream:Upstream.open"],
     "write to the provider's socket": ["pilothouse.runtime.gateway.connection:Connection.send"],
-    "provider: parse the answer": ["pilothouse.runtime.gateway.connection:Connection.data_received"],
+    PARSER: ["pilothouse.runtime.gateway.connection:Connection.data_received"],
     "relay: model, usage, headers": ["pilothouse.runtime.gateway.relay:Relay.take"],
-    "stream: a part on its way": ["pilothouse.runtime.gateway.passage:Passage._take"],
+    PART: ["pilothouse.runtime.gateway.passage:Passage._take"],
     "stream: put together for the record": ["pilothouse.runtime.gateway.passage:Passage.finish"],
     "record: hand over to the writer": ["pilothouse.runtime.runlog.call_sink:RunLogSink.keep"],
 }
-LOOP = "loop: sockets, waiting, callbacks"
 LATE_S = 0.001
 
 
@@ -207,7 +212,9 @@ def taken(system, path):
     return json.loads(path.read_text())
 
 
-def table(before, after, requests, stream):
+def rows(before, after, requests):
+    """Return the CPU of a call by stage of the answering thread, of that thread, and of whatever else worked for it, µs."""
+
     def per_call(one, other):
         return {name: (value - other.get(name, 0)) / requests * 1e6 for name, value in one.items()}
 
@@ -215,22 +222,30 @@ def table(before, after, requests, stream):
     inside, around = after["clock"]
     for name in spent:
         spent[name] -= inside * calls.get(name, 0)
-    # What the clock adds around a stage falls to whoever called it; most are called by these two.
-    clock = around * sum(calls.values())
-    spent["gateway: the way between the stages"] -= clock
+    # What the clock adds around a stage falls to whoever called it: the parser of what the provider says for a part of a
+    # stream, the part for its write to the socket, the way between the stages for most others.
+    parts = calls.get(PART, 0)
+    for caller, times in ((PARSER, parts), (PART, parts), (BETWEEN, sum(calls.values()) - 2 * parts)):
+        spent[caller] = spent.get(caller, 0.0) - around * times
     threads = per_call(after["threads"], before["threads"])
-    loop = threads.pop("MainThread") - clock - inside * sum(calls.values())
+    thread = threads.pop("MainThread") - (inside + around) * sum(calls.values())
     writer = (after["writer"] - before["writer"]) / requests * 1e6
+    return spent, thread, {**threads, WRITER: writer}
+
+
+def table(before, after, requests, stream):
+    spent, thread, others = rows(before, after, requests)
     kernel = (after["kernel"] - before["kernel"]) / requests * 1e6
+    writer = others.pop(WRITER)
     print(f"| {'stream' if stream else 'whole answers'}: stage | µs a call |\n|---|---|")
     for name, value in sorted(spent.items(), key=lambda one: -one[1]):
         print(f"| {name} | {value:.0f} |")
-    print(f"| **the thread that answers** (in the kernel {kernel:.0f}) | **{loop:.0f}** |")
-    for name, value in sorted(threads.items(), key=lambda one: -one[1]):
+    print(f"| **the thread that answers** (in the kernel {kernel:.0f}) | **{thread:.0f}** |")
+    for name, value in sorted(others.items(), key=lambda one: -one[1]):
         if value >= 0.5:
             print(f"| thread {name} | {value:.0f} |")
-    print(f"| process that writes the run log | {writer:.0f} |")
-    print(f"| **all** | **{loop + writer + sum(threads.values()):.0f}** |")
+    print(f"| {WRITER} | {writer:.0f} |")
+    print(f"| **all** | **{thread + writer + sum(others.values()):.0f}** |")
 
 
 def tell_late(before, after, requests):

@@ -33,6 +33,28 @@ TICK = os.sysconf("SC_CLK_TCK")
 CHAT = "/v1/chat/completions"
 MARKS = itertools.count()
 SOAK_STEPS = 50
+CORES = {"system": None, "others": None}
+"""Where what is measured runs and where everybody else does; None for wherever the kernel likes. See `pin`."""
+
+
+def pin():
+    """Give what is measured a core of its own, and another one to client and provider."""
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        raise SystemExit("--pinned needs two cores")
+    CORES["system"], CORES["others"] = {cores[0]}, {cores[1]}
+    os.sched_setaffinity(0, CORES["others"])
+
+
+def started(words, **named):
+    """Start a system on its core; what it starts itself stays there."""
+    if CORES["system"] is None:
+        return subprocess.Popen(words, **named)
+    os.sched_setaffinity(0, CORES["system"])  # it begins where its parent is, with every thread that it makes
+    try:
+        return subprocess.Popen(words, **named)
+    finally:
+        os.sched_setaffinity(0, CORES["others"])
 
 
 def free_port():
@@ -124,7 +146,7 @@ def start_bare(upstream, folder=None):
     """Start the least proxy; with a folder it keeps a run log there as ours does, and nothing else."""
     port = free_port()
     words = [str(HERE / "bare.py"), str(upstream.port), str(port), *([] if folder is None else [str(folder)])]
-    process = subprocess.Popen([sys.executable, *words])
+    process = started([sys.executable, *words])
     wait_for(port, process)
     return System("bare proxy" if folder is None else "bare + run log", port, process)
 
@@ -132,7 +154,7 @@ def start_bare(upstream, folder=None):
 def start_floor(upstream):
     """Start what only joins sockets: what a chunk of a stream costs below it is the kernel's."""
     port = free_port()
-    process = subprocess.Popen([sys.executable, str(HERE / "floor.py"), str(upstream.port), str(port)])
+    process = started([sys.executable, str(HERE / "floor.py"), str(upstream.port), str(port)])
     wait_for(port, process)
     return System("kernel alone", port, process)
 
@@ -171,7 +193,7 @@ def start_ours(upstream, folder, *, role, program=None):
         "--charter",
         str(charter / "charter.yaml"),
     ]
-    process = subprocess.Popen([*(program or command), "up", *words], env=env, stderr=subprocess.DEVNULL)
+    process = started([*(program or command), "up", *words], env=env, stderr=subprocess.DEVNULL)
     wait_for(port, process)
     time.sleep(3)
     name = {"gateway": "pilothouse", "all": "all in one"}[role]
@@ -209,7 +231,7 @@ def start_litellm(upstream, binary, folder):
 
 def start_peer(words, said, env=None):
     with said.open("w") as out:
-        return subprocess.Popen(words, stdout=out, stderr=out, env=env)
+        return started(words, stdout=out, stderr=out, env=env)
 
 
 def start_portkey(upstream, folder, scratch):
@@ -307,11 +329,16 @@ def main():
     parser.add_argument("--requests", type=int, default=4_000, help="requests of one block")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--soak", type=int, default=200_000, help="requests of the memory run; 0 for none")
+    parser.add_argument(
+        "--pinned", action="store_true", help="a core for what is measured, one for all others"
+    )
     parser.add_argument("--all-in-one", action="store_true", help="the server with everything in it, too")
     parser.add_argument("--bare-log", action="store_true", help="a bare proxy that keeps a run log, too")
     parser.add_argument("--litellm", help="path of a `litellm` program in an environment of its own")
     parser.add_argument("--portkey", help="folder with @portkey-ai/gateway in node_modules")
     options = parser.parse_args()
+    if options.pinned:
+        pin()
     systems = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
