@@ -136,7 +136,12 @@ class ProviderStub:
         watch.add_done_callback(lambda _: setattr(seen, "client_gone", seen.client_gone or not seen.done))
         try:
             return await self._answer(seen, plan, writer, watch)
+        except ConnectionError:
+            seen.client_gone = True
+            raise
         finally:
+            # Who waits for room to write hears of it before `gone` tells those who asked it to.
+            seen.client_gone = seen.client_gone or watch.done()
             seen.done = True
 
     async def _answer(self, seen: Seen, plan: Plan, writer, watch) -> bool:

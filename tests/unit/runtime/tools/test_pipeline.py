@@ -314,6 +314,13 @@ def test_five_failures_in_a_row_stop_the_run(make):
     assert kinds == ["not_found"] * 5 + ["loop_limit"] * 2
 
 
+def _until(true):
+    end = time.monotonic() + 4
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
 def test_a_full_bulkhead_refuses_at_once_and_a_line_waits():
     tool = governed(slots=1, line=1)
     first_runs, go_on, results = threading.Event(), threading.Event(), []
@@ -333,9 +340,10 @@ def test_a_full_bulkhead_refuses_at_once_and_a_line_waits():
     threads[0].start()
     first_runs.wait(5)
     threads += [threading.Thread(target=make_call, args=(Script(OK), number)) for number in (1, 2)]
-    for thread in threads[1:]:
-        thread.start()
-        time.sleep(0.05)
+    threads[1].start()
+    _until(lambda: tool.gate._bulkhead._waiting)
+    threads[2].start()
+    threads[2].join(4)
     assert results == ["unavailable"]
     go_on.set()
     for thread in threads:
@@ -362,15 +370,17 @@ def test_threads_that_never_come_back_do_not_take_the_agent_along():
 
 def test_a_cancelled_call_gives_everything_back():
     tool, kept, store = governed("external", slots=1, line=0), Kept(), MemoryCalls()
+    under_way = asyncio.Event()
 
     async def forever():
+        under_way.set()
         await asyncio.sleep(60)
 
     async def main():
         task = asyncio.create_task(
             drive_async(call_through(Door(observers=(kept,), store=store), tool, tool_call(tool)), forever)
         )
-        await asyncio.sleep(0.1)
+        await under_way.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
