@@ -9,7 +9,7 @@ from datetime import date, timedelta
 
 from pilothouse.core.charter.answers import known, open_paths
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.verdict.numbers import day
+from pilothouse.core.verdict.numbers import calendar_day, day
 from pilothouse.core.verdict.sentence import person_names
 from pilothouse.core.verdict.signing import Asked, SignatureState
 from pilothouse.core.verdict.value import Money, ThreeNumbers
@@ -117,7 +117,7 @@ class SprintWeek(Frozen):
     @property
     def dates(self) -> str:
         """First and last day."""
-        return f"{self.first} to {self.last}"
+        return f"{calendar_day(self.first)} to {calendar_day(self.last)}"
 
 
 class SprintPage(Page):
@@ -132,6 +132,16 @@ class SprintPage(Page):
     start: date
     decide_by: date
     weeks: tuple[SprintWeek, ...]
+
+    @property
+    def starts_on(self) -> str:
+        """First day, as people write it."""
+        return calendar_day(self.start)
+
+    @property
+    def decides_on(self) -> str:
+        """Day of the decision, as people write it."""
+        return calendar_day(self.decide_by)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +181,7 @@ def build_sprint(facts: SprintFacts) -> SprintPage:
         agent=verdict.agent,
         as_of=page_moment(verdict.as_of),
         mark=_mark(is_done=not left, is_late=bool(overdue)),
-        sentence=Sentence(plain=f"{sentence}; go or no-go is due on {decide_by}."),
+        sentence=Sentence(plain=f"{sentence}; go or no-go is due on {calendar_day(decide_by)}."),
         action=ActionOffer(label=left[0].what, command=left[0].command, who=left[0].who) if left else None,
         start=facts.start,
         decide_by=decide_by,
@@ -232,7 +242,9 @@ def _audit(facts: SprintFacts) -> Iterator[_Need]:
     yield _Need(
         what="What evaluation exists is known: a first verdict",
         is_done=kept is not None,
-        proof="no verdict is on record" if kept is None else f"a verdict of {kept} is on record",
+        proof="no verdict is on record"
+        if kept is None
+        else f"a verdict of {calendar_day(kept)} is on record",
         command=f"pilothouse verdict {charter.agent}",
     )
 
@@ -245,8 +257,8 @@ def _baseline(facts: SprintFacts) -> Iterator[_Need]:
     yield _Need(
         what=f"Scoring ran on {SCORING_DAYS_MIN} days",
         is_done=len(days) >= SCORING_DAYS_MIN,
-        proof=f"on {plural(len(days), 'day')} since {facts.scored_from}"
-        + (f", last on {days[-1]}" if days else ""),
+        proof=f"on {plural(len(days), 'day')} since {calendar_day(facts.scored_from)}"
+        + (f", last on {calendar_day(days[-1])}" if days else ""),
         command="pilothouse up",
     )
 
@@ -298,7 +310,7 @@ def _commitment(facts: SprintFacts) -> Iterator[_Need]:
         is_done=written is not None and written >= facts.start,
         proof="nobody has written it since the first day"
         if written is None or written < facts.start
-        else f"written on {written}; its digest is on record",
+        else f"written on {calendar_day(written)}; its digest is on record",
         command=f"pilothouse report executive {facts.charter.agent} --out sheet.pdf",
     )
     yield _signature(facts, "OWN-6", "The sponsor has signed the review")

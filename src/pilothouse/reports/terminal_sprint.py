@@ -20,7 +20,7 @@ def render_sprint(page: SprintPage, console: Console) -> None:
         page: The view model.
         console: Where it goes.
     """
-    console.print(head(page, console, f"{page.heading} · from {page.start} to {page.decide_by}"))
+    console.print(head(page, console, f"{page.heading} · from {page.starts_on} to {page.decides_on}"))
     for week in page.weeks:
         title = f"\n{week.heading}, {week.dates}"
         console.print(Text(plain_text(title, console), style="bold"))

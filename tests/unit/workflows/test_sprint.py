@@ -46,6 +46,8 @@ def test_dates_come_from_the_first_day_and_what_is_late_is_said(installation):
     ]  # fmt: skip
     assert page.decide_by == date(2026, 12, 8)
     assert "Day 13 of 30, week 2" in page.sentence.plain
+    assert page.sentence.plain.endswith("go or no-go is due on 8 Dec 2026.")
+    assert page.weeks[0].dates == "9 Nov 2026 to 15 Nov 2026"
     assert line(page, "owner has accepted").mark.word == "Overdue"
     assert line(page, "Labelled cases").mark.word == "Open"
     assert page.mark.status is Status.AT_RISK
