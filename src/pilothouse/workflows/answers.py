@@ -101,9 +101,8 @@ class AnswerTally:
 
     def _record(self, keys: Sequence[tuple[str, str | None]], now: datetime) -> int:
         written = 0
-        for key in (
-            keys
-        ):  # one by one, so that what could not be written waits, and nothing that could be is counted twice
+        # One by one, so that what could not be written waits, and nothing that could be is counted twice.
+        for key in keys:
             for record in record_answers(self._ledger, {key: self._waiting[key]}, now):
                 self._last[key] = record
                 written += 1

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -75,23 +76,8 @@ def open_gate(
     cases = dataset.cases
     if attacks is not dataset:
         cases += tuple(case for case in attacks.cases if case.family is not None)
-    types = tuple(sorted({case.task_type for case in cases}))
-    policy = settle_policy(request, charter, types)
-    selection = select_cases(
-        cases,
-        now=now,
-        splits=frozenset({Split.GATE, Split.SEALED}) if request.sealed else frozenset({Split.GATE}),
-        seed=dataset.digest,
-        cases_max=policy.max_cases,
-    )
-    if golden is not None:
-        selection = replace(selection, golden=_golden(golden, selection, now))
-    if not selection.cases:
-        removed = ", ".join(f"{count} {why}" for why, count in selection.removed.items()) or "none at all"
-        raise UsageError(
-            f"no case of {str(dataset.path)!r} may be used: {removed}.",
-            remedy=f"See what it holds: `pilothouse dataset show {dataset.path}`.",
-        )
+    policy = settle_policy(request, charter, tuple(sorted({case.task_type for case in cases})))
+    selection = _select(request, policy, dataset, cases, golden=golden, now=now)
     registry = registry or ScorerRegistry()
     book = CheckBook(
         registry, default=_default_scorer(request, policy, registry, selection), pass_at=request.pass_at
@@ -117,18 +103,14 @@ def open_gate(
     if baseline is not None and baseline.is_stored:
         selection, lost = _within_stored(selection, baseline, journal)
         notes += lost
-    run_id = canonical_digest(
-        {
-            "candidate": candidate.config,
-            "baseline": baseline.config if baseline is not None else None,
-            "dataset": dataset.digest,
-            "adversarial": attacks.digest,
-            "golden": golden.digest if golden is not None else None,
-            "rules": {name: repr(rules) for name, rules in policy.rules.items()},
-            "scorers": [one.spec.version for one in book.scorers(selection.cases)],
-            "repeats": [request.repeats, request.baseline_repeats],
-        }
-    )[:16]
+    run_id = _run_id(
+        request,
+        policy,
+        candidate=candidate,
+        baseline=baseline,
+        data=(dataset, attacks, golden),
+        scorers=book.scorers(selection.cases),
+    )
     if request.sealed:
         opening = count_opening(ledger, policy.agent, dataset=dataset.digest, run_id=run_id)
         notes = (*notes, opening)
@@ -168,6 +150,59 @@ def open_gate(
             ),
         ],
     )
+
+
+def _select(
+    request: GateRequest,
+    policy: GatePolicy,
+    dataset: Dataset,
+    cases: Sequence[Case],
+    *,
+    golden: Dataset | None,
+    now: datetime,
+) -> Selection:
+    """Choose the cases that may decide; raises `UsageError` when none is left."""
+    selection = select_cases(
+        cases,
+        now=now,
+        splits=frozenset({Split.GATE, Split.SEALED}) if request.sealed else frozenset({Split.GATE}),
+        seed=dataset.digest,
+        cases_max=policy.max_cases,
+    )
+    if golden is not None:
+        selection = replace(selection, golden=_golden(golden, selection, now))
+    if not selection.cases:
+        removed = ", ".join(f"{count} {why}" for why, count in selection.removed.items()) or "none at all"
+        raise UsageError(
+            f"no case of {str(dataset.path)!r} may be used: {removed}.",
+            remedy=f"See what it holds: `pilothouse dataset show {dataset.path}`.",
+        )
+    return selection
+
+
+def _run_id(
+    request: GateRequest,
+    policy: GatePolicy,
+    *,
+    candidate: Arm,
+    baseline: Arm | None,
+    data: tuple[Dataset, Dataset, Dataset | None],
+    scorers: Sequence[Scorer],
+) -> str:
+    """Name the run by everything that could change its verdict, so that what was measured for it is found again."""
+    dataset, attacks, golden = data
+    return canonical_digest(
+        {
+            "candidate": candidate.config,
+            "baseline": baseline.config if baseline is not None else None,
+            "dataset": dataset.digest,
+            "adversarial": attacks.digest,
+            "golden": golden.digest if golden is not None else None,
+            "rules": {name: repr(rules) for name, rules in policy.rules.items()},
+            "scorers": [one.spec.version for one in scorers],
+            "repeats": [request.repeats, request.baseline_repeats],
+        }
+    )[:16]
 
 
 def _load_datasets(request: GateRequest, charter: Charter | None) -> tuple[Dataset, Dataset, Dataset | None]:
