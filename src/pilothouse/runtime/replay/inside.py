@@ -66,9 +66,8 @@ def main(arguments: list[str]) -> int:
     except OSError as error:
         sys.stderr.write(f"pilothouse: the place of the replay cannot be closed: {error}\n")
         return FAILED
-    _LIBC.prctl(
-        PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0
-    )  # whoever loses its parent in here becomes a child of ours
+    # Whoever loses its parent in here becomes a child of ours.
+    _LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     agent = subprocess.Popen(command, cwd=options.cwd, preexec_fn=_drop_rights)  # noqa: S603, PLW1509 - the agent's own command, started from one thread's view
 
     def end(number: int, _frame: object) -> None:
@@ -109,9 +108,8 @@ def _make_read_only(scratch: str) -> None:
             continue
         # Flags that the outside set are locked: a remount must repeat them.
         kept = sum(flag for option, flag in MOUNT_FLAGS.items() if option in given)
-        with contextlib.suppress(
-            FileNotFoundError
-        ):  # what lies hidden under another mount is reached by nobody
+        # What lies hidden under another mount is reached by nobody.
+        with contextlib.suppress(FileNotFoundError):
             _mount(None, name, MS_REMOUNT | MS_BIND | MS_RDONLY | kept)
 
 
