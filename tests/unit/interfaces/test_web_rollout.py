@@ -137,7 +137,7 @@ def test_the_gateway_serves_users_that_came_in_by_the_share_of_their_phase(site)
     write_move(site.ledger, world.AGENT, guests)
     cache = DirectoryCache(site.ledger, site.desk.gateway, now=site.clock.now)
     cache.refresh()
-    assert cache.last_error == ""
+    assert cache.trouble == ""
     reach = cache.directory().policies[world.AGENT].reach
     assert reach.groups == {"ap-dept"}
     assert reach.added == (AddedUsers(name="guests", phase="1", share=0.1),)

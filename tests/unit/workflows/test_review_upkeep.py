@@ -195,7 +195,7 @@ def test_agreement_comes_with_its_interval_and_the_load_with_the_time_there_is(s
     assert observed.low < 0.9 < observed.high
     assert load.capacity_per_day > 300
     words = " ".join(load_in_words(load))
-    assert "Two people agree on 90 % of 40 items".replace(" %", "%") in words
+    assert "Two people agree on 90 % of 40 items" in words
     assert "there is time for" in words
     slow = dataclasses.replace(load, capacity_per_day=1.0, waiting=9)
     assert "reviewers are missing" in load_in_words(slow)[0]
