@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export PYTHONPYCACHEPREFIX := $(abspath $(VENV))/pycache
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run demo test test-fast test-rest test-slow longest untraced lint types docs golden e2e bench bench-ingest bench-ingest-proofs bench-statistics bench-watch bench-readiness bench-work bench-evals bench-scorers bench-injection bench-pages bench-review bench-permissions bench-tamper bench-fewshot bench-gateway-account coverage lock clean
+.PHONY: help setup setup-run demo test test-fast test-rest test-slow longest lint types docs golden e2e bench bench-ingest bench-ingest-proofs bench-statistics bench-watch bench-readiness bench-work bench-evals bench-scorers bench-injection bench-pages bench-review bench-permissions bench-tamper bench-fewshot bench-gateway-account coverage lock clean
 
 help: ## print this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -85,16 +85,8 @@ golden: setup ## rewrite golden files; read the difference like code
 e2e: setup ## only the end-to-end tests
 	$(REST) tests/e2e
 
-TRACED = $(BIN)/python -m pytest -q -n 2 --cov
-
 coverage: setup ## the core's tests with branch coverage: it must have 100 %
-	$(TRACED) --cov-report= $(CORE)
-	@$(BIN)/python -m coverage report --fail-under=100 || \
-		{ echo "the tests that were traced reach less; now every test is traced"; \
-		$(TRACED) --trace-all --cov-report=term --cov-fail-under=100 $(CORE); }
-
-untraced: setup ## find the tests that coverage need not trace (tests/untraced.json)
-	$(TRACED) --cov-context=test --cov-report= --find-untraced $(CORE)
+	$(BIN)/python -m pytest -q -n 2 --cov --cov-report=term --cov-fail-under=100 $(CORE)
 
 bench: setup ## the benchmarks that need no peer: statistics and evaluation harness
 	$(BIN)/python benchmarks/statistics/speed.py

@@ -7,7 +7,6 @@ import gc
 
 import longest_first
 import pytest
-import untraced
 from hypothesis import settings
 
 settings.register_profile("house", deadline=None, print_blob=True)
@@ -26,26 +25,18 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """What is measured for the next runs, and the way past what was measured."""
+    """`--note-longest` writes down what takes long."""
     parser.addoption(
         "--note-longest",
         action="store_true",
         help="write down what takes long, for the order of the next run",
     )
-    parser.addoption(
-        "--find-untraced", action="store_true", help="write down which tests coverage need not trace"
-    )
-    parser.addoption("--trace-all", action="store_true", help="let coverage trace every test")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Only who sees the results of all workers measures."""
-    if hasattr(config, "workerinput"):
-        return
-    if config.getoption("--note-longest"):
+    if config.getoption("--note-longest") and not hasattr(config, "workerinput"):
         config.pluginmanager.register(longest_first.Noting())
-    if config.getoption("--find-untraced"):
-        config.pluginmanager.register(untraced.Finding())
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -62,8 +53,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.xdist_group(str(item.path)))
     if getattr(config.option, "loadgroup", False):
         longest_first.order(items)
-    if not config.getoption("--trace-all") and not config.getoption("--find-untraced"):
-        untraced.leave_untraced(items)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
