@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from datetime import date
 
-from pilothouse.core.verdict.numbers import calendar_day
+from pilothouse.core.verdict.numbers import calendar_day, short_digest
 from pilothouse.core.verdict.stability import DayState, Forecast, StabilityClock
 from pilothouse.reports.pictures import Strip
 from pilothouse.reports.stable_days import STATE_WORDS, clock_strip
@@ -14,8 +14,8 @@ from pilothouse.reports.view_models import Empty, Frozen, shown_text
 
 __all__ = ["ClockShown", "DayShown", "clock_empty", "clock_shown"]
 
-_DIGEST = re.compile(r"\b([0-9a-f]{7})[0-9a-f]{57}\b")
-"""A version in a sentence; people compare the first seven digits."""
+_DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
+"""A version in a sentence."""
 
 RESETS_MAX = 10
 """Resets listed; older ones have been outlived."""
@@ -66,7 +66,7 @@ def clock_shown(clock: StabilityClock) -> ClockShown:
 
 
 def _day(day: date, state: DayState, text: str) -> DayShown:
-    text = _DIGEST.sub(r"\1", text)
+    text = _DIGEST.sub(lambda found: short_digest(found[0]), text)
     return DayShown(day=calendar_day(day), state=STATE_WORDS[state], text=shown_text(text))
 
 

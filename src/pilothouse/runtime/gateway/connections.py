@@ -9,12 +9,13 @@ import ssl
 import time
 from collections import deque
 from typing import NamedTuple
+from urllib.parse import SplitResult
 
 import aiohappyeyeballs
 
 from pilothouse.runtime.gateway.connection import Connection
 
-__all__ = ["ConnectionPool", "Target"]
+__all__ = ["ConnectionPool", "Target", "target_of"]
 
 CONNECTIONS_MAX = 1_000
 """Connections in use to all providers; a file descriptor each, with the clients' far below the usual limit."""
@@ -44,6 +45,21 @@ class Target(NamedTuple):
     host: str
     port: int
     is_secure: bool
+
+
+def target_of(address: SplitResult) -> tuple[Target, str]:
+    """Return where connections to an address lead, and how a request's `host` header names it.
+
+    Args:
+        address: An http(s) address, taken apart.
+    """
+    is_secure = address.scheme == "https"
+    usual = 443 if is_secure else 80
+    host = (address.hostname or "").encode("idna").decode()
+    named = f"[{host}]" if ":" in host else host
+    if address.port not in {None, usual}:
+        named = f"{named}:{address.port}"
+    return Target(host, address.port or usual, is_secure), named
 
 
 class ConnectionPool:

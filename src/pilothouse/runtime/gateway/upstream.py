@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from pilothouse.ports.gateway import Provider, WireProtocol
 from pilothouse.runtime.gateway.connection import Connection, ConnectionBroken
-from pilothouse.runtime.gateway.connections import ConnectionPool, Target
+from pilothouse.runtime.gateway.connections import ConnectionPool, Target, target_of
 from pilothouse.runtime.secret_place import read_secret
 
 __all__ = ["Upstream", "UpstreamAnswer", "UpstreamFailed", "kept_request_headers"]
@@ -300,12 +300,7 @@ def _find(method: str, url: str, path: str, query: bytes) -> _Place:
     parts = urlsplit(url)
     if not parts.hostname or parts.scheme not in {"http", "https"}:
         raise ValueError("the address of the provider is no http(s) address")
-    is_secure = parts.scheme == "https"
-    usual = 443 if is_secure else 80
-    host = parts.hostname.encode("idna").decode()
-    named = f"[{host}]" if ":" in host else host
-    if parts.port not in {None, usual}:
-        named = f"{named}:{parts.port}"
+    target, named = target_of(parts)
     asked = parts.path.rstrip("/").removesuffix("/v1") + path
     beginning = b"".join(
         (
@@ -314,7 +309,7 @@ def _find(method: str, url: str, path: str, query: bytes) -> _Place:
             f" HTTP/1.1\r\nhost: {named}\r\n".encode(),
         )
     )
-    return _Place(Target(host, parts.port or usual, is_secure), beginning)
+    return _Place(target, beginning)
 
 
 def _head(

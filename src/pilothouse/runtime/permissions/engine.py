@@ -10,8 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pilothouse.core.charter.answers import OPEN, known
 from pilothouse.core.charter.charter import Charter
@@ -19,9 +18,6 @@ from pilothouse.core.charter.policy import ArgumentFacts, CallFacts, decide_fact
 from pilothouse.core.charter.systems import Tool
 from pilothouse.errors import CharterInvalid
 from pilothouse.runtime.permissions.cedar_text import COUNT_MAX, ToolText, context_of, tool_text
-
-if TYPE_CHECKING:
-    import cedarpy
 
 __all__ = ["CompiledTool", "EngineDecision", "ExampleRun", "compile_charter", "compile_tool", "run_examples"]
 
@@ -116,6 +112,8 @@ class CompiledTool:
             )
         self._policies = cedarpy.PolicySet.from_str(self.text.policies)
         self._schema = cedarpy.Schema.from_str(self.text.schema)
+        self._no_entities = cedarpy.Entities.from_json_str("[]")
+        self._is_authorized, self._allow = cedarpy.is_authorized, cedarpy.Decision.Allow
         self._resource = {"type": "Tool", "id": name}
         self._decided: dict[object, EngineDecision] = {}
         self._steps = {
@@ -204,9 +202,7 @@ class CompiledTool:
         return EngineDecision(decision="deny", failed=("engine", *reference.failed))
 
     def _permits(self, action: str, agent: str, context: dict[str, object]) -> bool:
-        import cedarpy  # noqa: PLC0415 - loaded when the tool was compiled
-
-        answer = cedarpy.is_authorized(
+        answer = self._is_authorized(
             {
                 "principal": {"type": "Agent", "id": agent},
                 "action": {"type": "Action", "id": action},
@@ -214,18 +210,11 @@ class CompiledTool:
                 "context": context,
             },
             self._policies,
-            _no_entities(),
+            self._no_entities,
             self._schema,
         )
         # A forbid that errs is skipped by Cedar and the call would be allowed: any diagnostic is a deny.
-        return answer.decision is cedarpy.Decision.Allow and not answer.diagnostics.errors
-
-
-@cache
-def _no_entities() -> cedarpy.Entities:
-    import cedarpy  # noqa: PLC0415 - as above
-
-    return cedarpy.Entities.from_json_str("[]")
+        return answer.decision is self._allow and not answer.diagnostics.errors
 
 
 def compile_tool(name: str, tool: Tool, charter: Charter) -> CompiledTool:

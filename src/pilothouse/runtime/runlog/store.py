@@ -172,12 +172,8 @@ class RunFile:
 
     def _make_keys(self, group: Sequence[Pending]) -> None:
         """Make the keys of persons; those of runs that are their own subjects were made ahead."""
-        subjects = {
-            pending.event.subject
-            for pending in group
-            if isinstance(pending.event, RunOpened) and pending.event.subject not in {None, pending.run}
-        }
-        self._vault.make({subject for subject in subjects if subject})
+        opened = [(pending.run, pending.event) for pending in group if isinstance(pending.event, RunOpened)]
+        self._vault.make({event.subject for run, event in opened if event.subject and event.subject != run})
 
     def _read(self, group: Sequence[Pending]) -> _Rows:
         """Return the rows that the runs of a group have, and the last number that a run has."""

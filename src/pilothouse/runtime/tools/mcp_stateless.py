@@ -36,7 +36,7 @@ from mcp_types.methods import serialize_server_result
 
 from pilothouse import __version__
 from pilothouse.runtime.gateway.connection import Connection, ConnectionBroken
-from pilothouse.runtime.gateway.connections import ConnectionPool, Target
+from pilothouse.runtime.gateway.connections import ConnectionPool, Target, target_of
 
 __all__ = ["ANSWER_BYTES_MAX", "CLIENT", "REFUSED", "AnswerRefused", "StatelessCalls"]
 
@@ -188,16 +188,9 @@ class StatelessCalls:
 def _place(url: str) -> tuple[Target, bytes]:
     """Take an address apart: where to connect, and how each request to it begins."""
     parts = urlsplit(url)
-    is_secure = parts.scheme == "https"
-    usual = 443 if is_secure else 80
-    host = (parts.hostname or "").encode("idna").decode()
-    named = f"[{host}]" if ":" in host else host
-    if parts.port not in {None, usual}:
-        named = f"{named}:{parts.port}"
+    target, named = target_of(parts)
     asked = quote(f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}", safe=_IN_PATHS)
-    return Target(
-        host, parts.port or usual, is_secure
-    ), f"POST {asked} HTTP/1.1\r\nhost: {named}\r\n".encode()
+    return target, f"POST {asked} HTTP/1.1\r\nhost: {named}\r\n".encode()
 
 
 def _head(beginning: bytes, headers: Mapping[str, str], length: int) -> bytes:

@@ -205,9 +205,8 @@ class Upstream:
             )
         else:
             server = signed_in(address.url, Wire(), self._filled, self._note_refusal)
-            if (
-                self._stateless is None and "@" not in address.url
-            ):  # a password in an address is the SDK's to read
+            # A password in an address is the SDK's to read.
+            if self._stateless is None and "@" not in address.url:
                 self._stateless = StatelessCalls(address.url, self._filled, self._note_refusal)
         return Client(server, message_handler=self._heard, cache=None, client_info=CLIENT)
 
