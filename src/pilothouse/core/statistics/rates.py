@@ -164,18 +164,18 @@ class RateWatch:
         base = RateReading(day=day, n=n, good=good, line=line, e_value=0.0, threshold=threshold, alarm=False)
         if line is None:
             return after, replace(base, missing="the charter says no line, and the first month is not over")
-        if n == 0:
-            silent = state.silent + 1
-            after = replace(after, silent=silent)
-            return after, replace(
-                base,
-                missing=f"no case for {silent} day{'s' if silent > 1 else ''}",
-                e_value=_evidence(state.log_wealth),
-            )
-        # An alarm of the day before starts the evidence afresh.
+        # An alarm of the day before starts the evidence afresh, also where that day is followed by silent ones.
         before = (
             ZERO_WEALTH if state.alarmed is not None and state.alarmed == state.last else state.log_wealth
         )
+        if n == 0:
+            silent = state.silent + 1
+            after = replace(after, silent=silent, log_wealth=before)
+            return after, replace(
+                base,
+                missing=f"no case for {silent} day{'s' if silent > 1 else ''}",
+                e_value=_evidence(before),
+            )
         day_log_e = rate_log_e(line, n, good)
         wealth = restart_and_multiply(before, day_log_e)
         cusum = rise(state.cusum, day_log_e)

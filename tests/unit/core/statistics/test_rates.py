@@ -90,6 +90,18 @@ def test_an_alarm_starts_afresh_and_knows_when_the_fall_began():
     assert state.risen is None
 
 
+def test_an_alarm_before_silent_days_starts_afresh_too():
+    """The alarm is never raised a second time by the same days, and never on a day on which all went well."""
+    watch = RateWatch(committed=0.95)
+    state, readings = feed(watch, [(100, 97)] * 10 + [(100, 60)])
+    assert readings[-1].alarm
+    state, readings = feed(watch, [(0, 0)] * 3, state, 11)
+    assert readings[-1].missing == "no case for 3 days"
+    assert readings[-1].e_value < 2
+    _, readings = feed(watch, [(3, 3)], state, 14)
+    assert not readings[0].alarm
+
+
 def test_delays_never_promise_what_cannot_be_seen():
     found = rate_detectability(value=0.99, line=0.95, cases_per_day=50, drops=(0.03, 0.2))
     assert found[0].days is None
