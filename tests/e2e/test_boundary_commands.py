@@ -104,11 +104,18 @@ def walk(value):
             yield from walk(one)
 
 
+def kept_evidence():
+    with open_ledger(load_settings().ledger_url) as ledger:
+        return sorted(one.model_dump_json() for one in ledger.evidence(AGENT))
+
+
 @pytest.mark.slow
 def test_policies_are_proven_and_their_evidence_reaches_the_verdict(type_in):
     assert "10 of 10 weakened rules" in type_in("policy", "test", str(CHARTER))
     assert "nothing is known about unused permissions" in type_in("policy", "check", code=3)
+    held = kept_evidence()
     assert "says nothing about what it needs" in type_in("policy", "unused", AGENT)
+    assert kept_evidence() == held, "who only asks changes no verdict"
     decide(document="D-00007", origin_text="route D-00007")
     assert "12 permissions unused since" in type_in("policy", "check", code=1)
     assert "Nobody used them since" in type_in("policy", "unused", AGENT)

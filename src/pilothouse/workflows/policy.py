@@ -23,7 +23,14 @@ from pilothouse.workflows.boundary_room import BoundaryRoom
 from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.policy_use import DECIDED, USED_WITHIN, UnusedPermissions, unused_permissions
 
-__all__ = ["PolicyCheck", "PolicyTest", "check_policies", "prove_policies", "review_unused"]
+__all__ = [
+    "PolicyCheck",
+    "PolicyTest",
+    "check_policies",
+    "look_at_policies",
+    "prove_policies",
+    "review_unused",
+]
 
 REVIEWED = "policy.unused_reviewed"
 
@@ -104,6 +111,22 @@ def check_policies(room: BoundaryRoom, agent: str, now: datetime) -> PolicyCheck
     Raises:
         UnknownName: No charter of this agent is in force.
     """
+    found = look_at_policies(room, agent, now)
+    room.installation.ledger.add_evidence(found.evidence)
+    return found
+
+
+def look_at_policies(room: BoundaryRoom, agent: str, now: datetime) -> PolicyCheck:
+    """Return what `check_policies` would find, and write nothing: who only asks changes no verdict.
+
+    Args:
+        room: Installation with its audit log.
+        agent: Agent with a charter in force.
+        now: The present moment, aware UTC.
+
+    Raises:
+        UnknownName: No charter of this agent is in force.
+    """
     charter = charter_of(room.charter(agent))
     test = prove_policies(charter)
     decided = room.log.search(agent=agent, kind=DECIDED)
@@ -121,7 +144,6 @@ def check_policies(room: BoundaryRoom, agent: str, now: datetime) -> PolicyCheck
         runs=runs,
         now=now,
     )
-    room.installation.ledger.add_evidence(evidence)
     return PolicyCheck(
         agent=agent,
         test=test,

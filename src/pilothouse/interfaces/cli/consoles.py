@@ -5,10 +5,14 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-__all__ = ["hint_console", "result_console"]
+if TYPE_CHECKING:
+    from rich.table import Table
+
+__all__ = ["hint_console", "print_table", "result_console"]
 
 PIPED_COLUMNS = 400
 """Width of a table in a pipe or a file, where nothing wraps: enough for every row, so that no cell is cut."""
@@ -21,12 +25,28 @@ def result_console(*, wrap: bool = False) -> Console:
         wrap: Whether rich wraps long lines at words; otherwise the terminal does, and a pipe gets whole lines.
     """
     # No emoji: a place like `charter.yaml:100:5` holds the code of a picture.
-    is_piped = not wrap and not sys.stdout.isatty() and "COLUMNS" not in os.environ
+    is_whole = not wrap and not _has_width()
     return Console(
-        highlight=False, soft_wrap=not wrap, emoji=False, width=PIPED_COLUMNS if is_piped else None
+        highlight=False, soft_wrap=not wrap, emoji=False, width=PIPED_COLUMNS if is_whole else None
     )
+
+
+def print_table(table: Table) -> None:
+    """Print a result that is a table: whole rows in a pipe, and in a narrow terminal cells of several lines, never cut ones.
+
+    Args:
+        table: The table; how its columns overflow is set here.
+    """
+    for column in table.columns:
+        column.overflow = "fold"
+    result_console(wrap=_has_width()).print(table)
 
 
 def hint_console() -> Console:
     """Return the console for progress, hints and errors, which a pipe does not carry on."""
     return Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+
+
+def _has_width() -> bool:
+    """Whether somebody says how wide lines may be: a terminal, or `COLUMNS`."""
+    return sys.stdout.isatty() or "COLUMNS" in os.environ

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pilothouse.interfaces.cli.consoles import result_console
+from pilothouse.interfaces.cli.consoles import print_table
 from pilothouse.interfaces.cli.controls import command_line_actor
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
@@ -126,7 +126,7 @@ def _contact_commands(contact: typer.Typer, services: Services) -> None:
             table.add_column(title)
         for row in rows:
             table.add_row(*row)
-        result_console(wrap=True).print(table)
+        print_table(table)
 
     @contact.command("remove")
     def remove(person: Person, *, channel: Channel = "", home: Home = None) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pilothouse.interfaces.cli.consoles import result_console
+from pilothouse.interfaces.cli.consoles import print_table
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
 
@@ -105,7 +105,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             table.add_row(
                 one.name, _place(one), one.host or "started programs", MARKS[state_of(one, now)], until
             )
-        result_console(wrap=True).print(table)
+        print_table(table)
 
     @group.command("remove")
     def remove(name: Name, *, home: Home = None) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pilothouse.errors import UnknownName, UsageError
-from pilothouse.interfaces.cli.consoles import hint_console, result_console
+from pilothouse.interfaces.cli.consoles import hint_console, print_table
 from pilothouse.interfaces.cli.controls import command_line_actor
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
@@ -213,7 +213,7 @@ def _print(asked: tuple[Asked, ...], charter: Charter | None) -> None:
         until = f"{one.lapses_at:%d %b %Y}" if one.lapses_at else ""
         cells = (one.requirement, one.scope.label, _name(charter, one.person), one.state.value, until)
         table.add_row(*(Text(cell) for cell in cells))
-    result_console(wrap=True).print(table)
+    print_table(table)
     missing = next((one for one in asked if one.state.value != "signed"), None)
     if missing is not None:
         hint_console().print(

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pilothouse.core.statistics import METHODS, Explanation, MethodId, find_method
-from pilothouse.interfaces.cli.consoles import hint_console, result_console
+from pilothouse.interfaces.cli.consoles import hint_console, print_table, result_console
 from pilothouse.interfaces.cli.services import Services
 
 __all__ = ["register"]
@@ -69,5 +69,5 @@ def _show_all(*, as_json: bool) -> None:
     table.add_column("what may be believed")
     for method, explanation in METHODS.items():
         table.add_row(method.value, escape(explanation.sentence))
-    result_console(wrap=True).print(table)
+    print_table(table)
     hint_console().print("[dim]→ pilothouse explain METHOD[/dim]")

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pilothouse.interfaces.cli.consoles import result_console
+from pilothouse.interfaces.cli.consoles import print_table, result_console
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from rich.console import Console
 
     from pilothouse.core.action.incident import Incident, IncidentState
     from pilothouse.interfaces.cli.services import Services
@@ -184,16 +186,15 @@ def _next_line(incident: Incident) -> str:
 
 def _show_list(found: Sequence[Incident], *, everything: bool) -> None:
     from rich.markup import escape
+    from rich.padding import Padding
     from rich.table import Table
 
     if not found:
         typer.echo("No incident yet." if everything else "No incident is open. `--all` shows the past.")
         return
-    table = Table(box=None, header_style="bold")
-    for title in ("", "severity", "state", "agent", "opened UTC", "who", "what"):
-        table.add_column(title)
-    for one in found:
-        table.add_row(
+    console = result_console(wrap=True)
+    rows = [
+        (
             one.name,
             one.severity,
             one.state.value,
@@ -202,7 +203,21 @@ def _show_list(found: Sequence[Incident], *, everything: bool) -> None:
             one.acknowledged_by or f"level {one.level} is called",
             escape(one.title),
         )
-    result_console(wrap=True).print(table)
+        for one in found
+    ]
+    if not console.is_terminal:
+        table = Table(
+            "", "severity", "state", "agent", "opened UTC", "who", "what", box=None, header_style="bold"
+        )
+        for row in rows:
+            table.add_row(*row)
+        print_table(table)
+        return
+    # Beside six other cells a sentence would be a column of single words, so it has lines of its own.
+    name_cells = max(len(row[0]) for row in rows)
+    for name, severity, state, agent, opened, who, title in rows:
+        console.print(f"[bold]{name:<{name_cells}}[/]  {severity} · {state} · {agent} · {opened} UTC · {who}")
+        console.print(Padding(title, (0, 0, 0, name_cells + 2)))
 
 
 def _show(found: IncidentView) -> None:
@@ -221,19 +236,39 @@ def _show(found: IncidentView) -> None:
         ("runbook", incident.runbook or "none: no alert rule foresaw it"),
         (
             "traces",
-            ", ".join(f"pilothouse traces {trace}" for trace in incident.traces[:3]) or "none linked",
+            "\n".join(f"pilothouse traces {trace}" for trace in incident.traces[:3]) or "none linked",
         ),
         ("may act", ", ".join(f"{person} ({why})" for person, why in found.handlers.items()) or "nobody"),
         *incident.review,
     )
-    for name, text in facts:
-        console.print(f"  {name:<10} {escape(text)}")
+    _print_beside(console, [(f"  {name:<10}", text) for name, text in facts])
     console.print()
-    for event in found.events:
-        mark = "!" if event.kind == "loud" else " "
-        console.print(f"{mark} {event.at:%Y-%m-%d %H:%M:%S}  {escape(event.text)}")
+    _print_beside(
+        console,
+        [
+            (f"{'!' if event.kind == 'loud' else ' '} {event.at:%Y-%m-%d %H:%M:%S} ", event.text)
+            for event in found.events
+        ],
+    )
     console.print()
     console.print(escape(_next_line(incident)))
     if incident.traces and not incident.drill:
         trace = incident.traces[0]
         console.print(escape(f"Replay the worst: `pilothouse replay {trace}`; as a case: `--to-case`."))
+
+
+def _print_beside(console: Console, rows: Sequence[tuple[str, str]]) -> None:
+    """Print texts beside what they are about; in a terminal a long one goes on under its beginning."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    if not console.is_terminal:
+        for name, text in rows:
+            console.print(f"{name} {escape(text)}", soft_wrap=True)
+        return
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    grid.add_column(no_wrap=True)
+    grid.add_column()
+    for name, text in rows:
+        grid.add_row(name, escape(text))
+    console.print(grid)

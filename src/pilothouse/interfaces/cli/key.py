@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pilothouse.errors import UsageError
-from pilothouse.interfaces.cli.consoles import result_console
+from pilothouse.interfaces.cli.consoles import print_table
 from pilothouse.interfaces.cli.controls import command_line_actor
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
@@ -144,7 +144,7 @@ def _show_table(keys: Any, services: Services) -> None:
             f"{key.created_at:%Y-%m-%d} by {key.created_by}",
             state,
         )
-    result_console(wrap=True).print(table)
+    print_table(table)
 
 
 def _record(key: VirtualKey) -> dict[str, object]:

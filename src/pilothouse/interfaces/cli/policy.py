@@ -138,7 +138,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         as_json: AsJson = False,
     ) -> None:
         """List permissions that no call used for 30 days, for removal."""
-        from pilothouse.workflows.policy import check_policies, review_unused
+        from pilothouse.workflows.policy import check_policies, look_at_policies, review_unused
 
         if keep and not (person and reason):
             raise UsageError(
@@ -149,7 +149,9 @@ def register(cli: typer.Typer, services: Services) -> None:
         with services.open_boundary(load_settings(home=home)) as room:
             if keep and person:
                 review_unused(room, agent, actor=person, reason=reason, now=now)
-            found = check_policies(room, agent, now)
+                found = check_policies(room, agent, now)
+            else:
+                found = look_at_policies(room, agent, now)
         if as_json:
             typer.echo(json.dumps(_unused_document(found), ensure_ascii=False))
         else:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pilothouse.errors import UsageError
-from pilothouse.interfaces.cli.consoles import result_console
+from pilothouse.interfaces.cli.consoles import print_table
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
 
@@ -139,4 +139,4 @@ def _show(prices: Sequence[Price], *, as_json: bool) -> None:
             f"{row.valid_from:%Y-%m-%d}",
             row.source,
         )
-    result_console(wrap=True).print(table)
+    print_table(table)

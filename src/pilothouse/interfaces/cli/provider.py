@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from pilothouse.errors import UnknownName
-from pilothouse.interfaces.cli.consoles import result_console
+from pilothouse.interfaces.cli.consoles import print_table
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
 
@@ -93,7 +93,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             table.add_column(title)
         for one in providers:
             table.add_row(one.name, one.protocol.value, one.url, _credential(one), one.region or "unknown")
-        result_console(wrap=True).print(table)
+        print_table(table)
 
     @group.command("remove")
     def remove(
