@@ -203,7 +203,8 @@ def quantity_of(item: ItemVerdict, currency: str) -> Quantity | None:
     else:
         shown = in_unit(item.value, item.unit, n=item.n, currency=currency, bound=item.bound)
         ends = ""
-        if item.low is not None and item.high is not None:
+        # What was counted whole has none, as in its sentence.
+        if item.low is not None and item.high is not None and item.low < item.high:
             ends = interval(item.low, item.high, item.unit, n=item.n, currency=currency)
     return Quantity(
         value=item.value,

@@ -210,7 +210,9 @@ def _print(asked: tuple[Asked, ...], charter: Charter | None) -> None:
     for head in ("item", "what", "who signs", "state", "until"):
         table.add_column(head, header_style="dim")
     for one in asked:
-        until = f"{one.lapses_at:%d %b %Y}" if one.lapses_at else ""
+        # A signature without a date binds to a section of the charter, and ends when that section changes.
+        lasting = "its text changes" if one.signed_at else ""
+        until = f"{one.lapses_at:%d %b %Y}" if one.lapses_at else lasting
         cells = (one.requirement, one.scope.label, _name(charter, one.person), one.state.value, until)
         table.add_row(*(Text(cell) for cell in cells))
     print_table(table)
