@@ -53,7 +53,8 @@ class CheckBook:
             raise ValueError("pass_at lies in (0, 1]")
         self._registry = registry
         self._default = default
-        self._known: dict[str, tuple[Check, ...]] = {}
+        # Two datasets of one run may use an id for two cases.
+        self._known: dict[tuple[str, str], tuple[Check, ...]] = {}
         self.pass_at = pass_at
 
     def of(self, case: Case) -> tuple[Check, ...]:
@@ -62,7 +63,8 @@ class CheckBook:
         Raises:
             UnknownName: An assert names a scorer that nobody registered.
         """
-        if case.id not in self._known:
+        key = case.id, case.case_hash
+        if key not in self._known:
             own = tuple(
                 Check(
                     name=f"{one.scorer}#{place}",
@@ -81,8 +83,8 @@ class CheckBook:
                 )
             if case.trajectory is not None:
                 own += (Check(name=TRAJECTORY, scorer=self._registry.make(TRAJECTORY), must_not=False),)
-            self._known[case.id] = own
-        return self._known[case.id]
+            self._known[key] = own
+        return self._known[key]
 
     def is_judged(self, cases: Sequence[Case]) -> bool:
         """Whether the success of some case rests on model judges alone."""

@@ -148,6 +148,10 @@ class Journal:
             ),
         )
 
+    def forget_scores(self, key: str) -> None:
+        """Forget what was said of a trial's answer, since another answer takes its place."""
+        self._writer.put("DELETE FROM score WHERE trial = ?", (key,))
+
     def put_look(self, run_id: str, number: int, document: str) -> None:
         """Store what a look saw and decided, as JSON text."""
         self._writer.put("INSERT OR REPLACE INTO look VALUES (?, ?, ?)", (run_id, number, document))

@@ -60,6 +60,7 @@ class Outcome:
 
     Attributes:
         case_id: The case.
+        input_hash: Its input: two datasets of one run may use an id for two cases.
         index: Repeat.
         config: Config digest of its target.
         status: How the run ended.
@@ -73,6 +74,7 @@ class Outcome:
     """
 
     case_id: str
+    input_hash: str
     index: int
     config: str
     status: TrialStatus
@@ -237,6 +239,8 @@ class Runner:
     async def _call(self, key: str, request: TrialRequest) -> Result:
         """Call the target; the world's failures are tried again with the same idempotency key."""
         self._fresh_keys.add(key)
+        if not self._reuse:
+            self._journal.forget_scores(key)
         result = Result(status=TrialStatus.INFRA_ERROR, reply=None, latency_s=0.0)
         attempts = ATTEMPTS_MAX if request.target.spec.makes_calls else 1
         for attempt in range(1, attempts + 1):
@@ -324,6 +328,7 @@ class Runner:
         pairs = list(zip(checks, scores, strict=True))
         return Outcome(
             case_id=case.id,
+            input_hash=case.input_hash,
             index=request.index,
             config=request.config,
             status=result.status,

@@ -86,19 +86,20 @@ def make_plan(run: GateRun) -> GatePlan:
         )
         plans.append(plan)
         expected += calls * plan.unchanged.cases / len(judge.cases)
-    attacks = _missing_calls(run, run.selection.adversarial, [run.candidate])
+    once = _missing_calls(run, run.selection.adversarial, [run.candidate])
+    once += _missing_calls(run, run.selection.golden, live)
     cost, seconds = unit_costs(run, live)
     at_once = run.request.concurrency
     pace_s = None if seconds is None else max(seconds / at_once, 60 / (run.request.per_minute or 1e9))
     return GatePlan(
         run_id=run.run_id,
         types=tuple(plans),
-        calls_expected=round(expected + attacks),
-        calls_max=round(most + attacks),
-        cost_expected_usd=None if cost is None else cost * (expected + attacks),
-        cost_max_usd=None if cost is None else cost * (most + attacks),
-        seconds_expected=None if pace_s is None else pace_s * (expected + attacks),
-        seconds_max=None if pace_s is None else pace_s * (most + attacks),
+        calls_expected=round(expected + once),
+        calls_max=round(most + once),
+        cost_expected_usd=None if cost is None else cost * (expected + once),
+        cost_max_usd=None if cost is None else cost * (most + once),
+        seconds_expected=None if pace_s is None else pace_s * (expected + once),
+        seconds_max=None if pace_s is None else pace_s * (most + once),
         notes=tuple(run.notes),
     )
 

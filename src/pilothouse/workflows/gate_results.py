@@ -68,12 +68,12 @@ class Gathered:
             candidate: The side that is judged; its infrastructure errors and calls are counted too.
         """
         self._candidate = candidate
-        self._outcomes: dict[tuple[str, int, str], Outcome] = {}
+        self._outcomes: dict[tuple[str, int, str, str], Outcome] = {}
 
     def add(self, outcomes: Iterable[Outcome]) -> None:
         """Add outcomes; a later one of the same trial replaces an earlier one."""
         for one in outcomes:
-            self._outcomes[one.config, one.index, one.case_id] = one
+            self._outcomes[one.config, one.index, one.case_id, one.input_hash] = one
 
     @property
     def health(self) -> RunHealth:
@@ -135,8 +135,8 @@ class Gathered:
         """Return the cases whose first repeat came out differently, worse ones first."""
         flips = []
         for case in cases:
-            mine = self._outcomes.get((self._candidate.config, self._candidate.first_index, case.id))
-            theirs = self._outcomes.get((other.config, other.first_index, case.id))
+            mine = self._outcome(case, self._candidate, self._candidate.first_index)
+            theirs = self._outcome(case, other, other.first_index)
             values = [one.success.value if one and one.success else None for one in (mine, theirs)]
             if mine and mine.success and None not in values and values[0] != values[1]:
                 is_worse = values[0] == 0.0
@@ -187,7 +187,7 @@ class Gathered:
 
     def _sequence(self, case: Case, arm: Arm) -> tuple[bool | None, str] | None:
         """Return whether every repeat of a side took the golden sequence, and the first thing to say about it."""
-        outcomes = [self._outcomes.get((arm.config, index, case.id)) for index in arm.indexes]
+        outcomes = [self._outcome(case, arm, index) for index in arm.indexes]
         ran = [one for one in outcomes if one is not None and one.success is not None]
         if not ran:
             return None
@@ -209,7 +209,7 @@ class Gathered:
         checked = unseen = 0
         for case in cases:
             for index in self._candidate.indexes:
-                outcome = self._outcomes.get((self._candidate.config, index, case.id))
+                outcome = self._outcome(case, self._candidate, index)
                 for name, score in outcome.must_not if outcome else ():
                     if score.why is Unscored.NOT_APPLICABLE:
                         continue
@@ -221,11 +221,14 @@ class Gathered:
                         failures.append(FailedCheck(case=case, index=index, check=name, reason=score.reason))
         return MustNotSeen(failures=tuple(failures), clusters=len(clusters), checked=checked, unseen=unseen)
 
+    def _outcome(self, case: Case, arm: Arm, index: int) -> Outcome | None:
+        return self._outcomes.get((arm.config, index, case.id, case.input_hash))
+
     def _side(self, case: Case, arm: Arm) -> tuple[bool | None, ...] | None:
         """Return the repeats of one side, or None when none has an outcome that says anything."""
         values: list[bool | None] = []
         for index in arm.indexes:
-            outcome = self._outcomes.get((arm.config, index, case.id))
+            outcome = self._outcome(case, arm, index)
             if outcome is None or outcome.success is None:
                 continue
             if outcome.success.why is Unscored.NOT_APPLICABLE:

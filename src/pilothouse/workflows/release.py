@@ -199,6 +199,10 @@ def _run_id(
             "adversarial": attacks.digest,
             "golden": golden.digest if golden is not None else None,
             "rules": {name: repr(rules) for name, rules in policy.rules.items()},
+            "families": dict(policy.families),
+            "golden_min": policy.golden_min,
+            "cases": [policy.max_cases, request.sealed],
+            "pass_at": request.pass_at,
             "scorers": [one.spec.version for one in scorers],
             "repeats": [request.repeats, request.baseline_repeats],
         }

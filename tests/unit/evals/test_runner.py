@@ -13,7 +13,7 @@ from pilothouse.evals.checks import CheckBook
 from pilothouse.evals.journal import Journal
 from pilothouse.evals.limits import AdaptiveLimit, Budget
 from pilothouse.evals.runner import Runner, TrialRequest
-from pilothouse.evals.score import Score, Unscored, passed
+from pilothouse.evals.score import Score, Unscored, failed, passed, unscored
 from pilothouse.evals.scorers.registry import ScorerRegistry
 from pilothouse.evals.scorers.scorer import ScorerKind, ScorerSpec
 from pilothouse.evals.targets.target import AgentFailed, TargetSpec, TargetUnreachable
@@ -104,6 +104,22 @@ def test_another_scorer_scores_stored_answers_without_a_call(tmp_path):
     assert (len(agent.calls), len(seen)) == (5, 5)
     run(tmp_path / "j.db", agent, cases(5), scorer=scorer)
     assert len(seen) == 5
+
+
+def test_an_answer_that_is_asked_for_again_loses_the_scores_of_the_one_before(tmp_path):
+    def crash(case, attempt):
+        raise AgentFailed("boom")
+
+    run(tmp_path / "j.db", Agent(), cases(3))
+    run(tmp_path / "j.db", Agent(crash), cases(3), reuse=False)
+    again, _ = run(tmp_path / "j.db", Agent(), cases(3))
+    assert [one.success.value for one in again] == [0.0] * 3
+
+    away = Rule(lambda case, result: unscored(Unscored.JUDGE_UNREACHABLE))
+    run(tmp_path / "k.db", Agent(), cases(3), scorer=Rule(lambda case, result: passed()))
+    run(tmp_path / "k.db", Agent(lambda case, attempt: Reply(output=0)), cases(3), scorer=away, reuse=False)
+    asked, _ = run(tmp_path / "k.db", Agent(), cases(3), scorer=Rule(lambda case, result: failed("wrong")))
+    assert [one.success.value for one in asked] == [0.0] * 3
 
 
 def test_what_the_agent_does_wrong_fails_and_what_the_world_does_wrong_says_nothing(tmp_path):
