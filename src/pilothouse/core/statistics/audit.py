@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -120,7 +120,8 @@ class ThresholdAudit:
 
         Args:
             state: State after the day before.
-            day: Days in order; a repeated equal day changes nothing.
+            day: Days in order; a repeated equal day changes nothing. A day without a task says nothing: counted as a day
+                of evidence 1 it let a year of silence alarm by itself.
 
         Returns:
             The next state and the reading.
@@ -139,16 +140,7 @@ class ThresholdAudit:
         if days_since(state.last.day if state.last else None, day.day, changed=day != state.last):
             if log_mean(state.log_wealth) >= bound:
                 state = AuditState(last=state.last)
-            stakes = np.array(BETS) * self.audit_probability / self.budget
-            hit = np.log1p(stakes * (1 / self.audit_probability - self.budget))
-            log_e = day.wrong * hit + (day.tasks - day.wrong) * np.log1p(-stakes * self.budget)
-            state = AuditState(
-                log_wealth=restart_and_multiply(state.log_wealth, log_e),
-                tasks=state.tasks + day.tasks,
-                audited=state.audited + day.audited,
-                wrong=state.wrong + day.wrong,
-                last=day,
-            )
+            state = self._count(state, day) if day.tasks else replace(state, last=day)
         log_value = log_mean(state.log_wealth)
         alarm = log_value >= bound
         notes = ("hold every answer above the old threshold until a new one is calibrated",) if alarm else ()
@@ -160,6 +152,19 @@ class ThresholdAudit:
             n=state.audited,
             guarantee=self._sentence(),
             notes=notes,
+        )
+
+    def _count(self, state: AuditState, day: AuditDay) -> AuditState:
+        """Let a day with tasks speak."""
+        stakes = np.array(BETS) * self.audit_probability / self.budget
+        hit = np.log1p(stakes * (1 / self.audit_probability - self.budget))
+        log_e = day.wrong * hit + (day.tasks - day.wrong) * np.log1p(-stakes * self.budget)
+        return AuditState(
+            log_wealth=restart_and_multiply(state.log_wealth, log_e),
+            tasks=state.tasks + day.tasks,
+            audited=state.audited + day.audited,
+            wrong=state.wrong + day.wrong,
+            last=day,
         )
 
     def _rate(self, state: AuditState) -> Estimate:

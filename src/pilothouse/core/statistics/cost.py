@@ -42,6 +42,9 @@ _SCALE_HOURS = 336
 """Two weeks before, for the scale."""
 
 _SCALE_HOURS_MIN = 100
+_SCORED_MIN = 100
+"""Hours with a score below which there is no monitor: their highest two in a hundred are the line."""
+
 _CLIP = 6.0
 """Largest single z: one strange hour alone raises no alarm."""
 
@@ -154,7 +157,8 @@ class CostMonitor:
             excluded: Hours of the charter's calendar (holidays, launches), as positions.
 
         Returns:
-            The line; below 20 weeks a fixed one with a note; below 8 weeks how many are missing.
+            The line; below 20 weeks a fixed one with a note; how many weeks are missing below 8, and how many scored hours
+            where tasks are so few that hardly an hour can be held against the same hour of other weeks.
 
         Raises:
             MalformedRecord: A cost that is not above 0, unequal lengths, or a position outside.
@@ -173,6 +177,12 @@ class CostMonitor:
                 remedy=f"Wait for {WEEKS_MIN - weeks} more weeks, or import older traces.",
             )  # fmt: skip
         known = scored.scores[~np.isnan(scored.scores)]
+        if len(known) < _SCORED_MIN:
+            return NotEnoughEvidence(
+                reason=f"only {len(known)} hours of {weeks} weeks can be held against the same hour of other weeks",
+                have=len(known), need=_SCORED_MIN, unit="scored hours",
+                remedy=f"An hour needs {TASKS_MIN} tasks, with those of thin hours before it, in three of six weeks.",
+            )  # fmt: skip
         sentence = METHODS[MethodId.COST_MONITOR].sentence.replace("two", f"{self.per_year:g}")
         guarantee = METHODS[MethodId.COST_MONITOR].sentence if self.per_year == 2 else sentence
         if weeks < _WEEKS_OWN:

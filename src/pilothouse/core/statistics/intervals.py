@@ -16,6 +16,7 @@ from pilothouse.core.statistics.results import Estimate, NotEnoughEvidence
 __all__ = [
     "CASES_MAX",
     "anytime_interval",
+    "cases_to_exclude_failures",
     "cases_to_prove_ceiling",
     "cases_to_prove_floor",
     "failure_ceiling",
@@ -275,6 +276,43 @@ def cases_to_prove_ceiling(ceiling: float, rate: float, level: float = 0.95, *, 
     ceiling = check_fraction("ceiling", ceiling)
     rate = check_fraction("rate", rate, closed=True)
     return cases_to_prove_floor(1 - ceiling, 1 - rate, level, have=have)
+
+
+def cases_to_exclude_failures(
+    ceiling: float, rate: float, level: float = 0.95, *, have: int = 0
+) -> int | None:
+    """Cases still needed until the exact bound of a failure rate falls to a ceiling, if the rate stays as observed.
+
+    Args:
+        ceiling: Failure rate that must be excluded, in (0, 1).
+        rate: Observed failure rate, in [0, 1].
+        level: One-sided confidence in (0, 1).
+        have: Cases that were already measured at that rate.
+
+    Returns:
+        Further cases, 0 when the bound is there; None when it never will be.
+
+    Raises:
+        MalformedRecord: An argument outside its range.
+
+    Source:
+        Inversion of `failure_ceiling` at failures = rate n; it asks for more cases than `cases_to_prove_ceiling`.
+
+    Example:
+        >>> cases_to_exclude_failures(0.05, 0.0), cases_to_exclude_failures(0.05, 0.0, have=40)
+        (59, 19)
+    """
+    ceiling = check_fraction("ceiling", ceiling)
+    rate = check_fraction("rate", rate, closed=True)
+    level = check_fraction("level", level)
+    have = check_count("have", have)
+    if rate >= ceiling:
+        return None
+
+    def excluded(n: int) -> bool:
+        return bool(scipy.special.betaincinv(rate * n + 1, (1 - rate) * n, level) <= ceiling)
+
+    return _first(excluded, have)
 
 
 def _first(proved: Callable[[int], bool], have: int) -> int | None:

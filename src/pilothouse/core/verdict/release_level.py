@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import scipy
 
-from pilothouse.core.statistics.intervals import cases_to_prove_floor, jeffreys_lower, jeffreys_upper
+from pilothouse.core.statistics.intervals import cases_to_prove_floor
 from pilothouse.core.statistics.sequential import spending_bounds
 from pilothouse.core.verdict.numbers import percentage
 from pilothouse.core.verdict.release import ITEMS_MAX, CaseResult, GateRules, design_effect, undecided
@@ -22,7 +23,8 @@ def judge_floor(
     """Decide whether the rate of good answers is proved to reach the floor.
 
     The first repeat of each case counts, so that repeats do not pretend to be cases. Clusters are charged
-    with a design effect of 1 + 0.3 (m - 1).
+    with a design effect of 1 + 0.3 (m - 1): fewer cases, of which the same share is good. That share makes fractions of
+    cases, and they are not rounded: rounded up to the next good case, a floor was proved twice as often as it may be.
 
     Args:
         results: Results of the candidate so far.
@@ -43,14 +45,12 @@ def judge_floor(
         return item.model_copy(update={"sentence": "no case has a score", "n_needed": 1})
     n, good = len(scored), sum(bool(one.candidate[0]) for one in scored)
     n_effective = max(1, int(n / design_effect([one.cluster for one in scored])))
-    good_effective = round(good / n * n_effective)
     level = float(scipy.special.ndtr(critical))
-    low = jeffreys_lower(good_effective, n_effective, level)
-    high = jeffreys_upper(good_effective, n_effective, level)
+    low, high = _bounds(good * n_effective / n, n_effective, level)
     status = (
         Status.HOLDS if low >= rules.floor else Status.BREACHED if high < rules.floor else Status.NO_EVIDENCE
     )
-    needed = cases_to_prove_floor(rules.floor, good / n, level, have=n) if is_last else None
+    further = cases_to_prove_floor(rules.floor, good / n, level, have=n_effective) if is_last else None
     words = {
         Status.HOLDS: f"proved: at least {percentage(low)}",
         Status.BREACHED: f"proved: at most {percentage(high)}",
@@ -65,11 +65,17 @@ def judge_floor(
             "low": low,
             "high": high,
             "n": n,
-            "n_needed": n + needed if needed is not None else None,
+            "n_needed": None if further is None else n + math.ceil(further * n / n_effective),
             "method": "Jeffreys bound at the critical value of the look",
             "items": tuple(one.case_id for one in scored if not one.candidate[0])[:ITEMS_MAX],
         }
     )
+
+
+def _bounds(good: float, n: int, level: float) -> tuple[float, float]:
+    """Return the one-sided Jeffreys bounds of a rate whose good cases may be a fraction, each at `level`."""
+    ends = scipy.special.betaincinv(good + 0.5, n - good + 0.5, [1 - level, level])
+    return 0.0 if good == 0 else float(ends[0]), 1.0 if good == n else float(ends[1])
 
 
 def level_critical(sizes: Sequence[int], rules: GateRules) -> float:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pilothouse.core.evidence.evidence import Scope
-from pilothouse.core.statistics.intervals import cases_to_prove_ceiling, failure_ceiling, jeffreys_upper
+from pilothouse.core.statistics.intervals import cases_to_exclude_failures, failure_ceiling, jeffreys_upper
 from pilothouse.core.verdict.numbers import percentage
 from pilothouse.core.verdict.release import ITEMS_MAX
 from pilothouse.core.verdict.verdict import ItemVerdict, Reason, Status
@@ -151,7 +151,7 @@ def judge_family(result: FamilyResult) -> ItemVerdict | None:
         )
     needed = None
     if status is Status.NO_EVIDENCE:
-        more = cases_to_prove_ceiling(result.limit or NEVER_RATE_MAX, failed / n, have=n)
+        more = cases_to_exclude_failures(result.limit or NEVER_RATE_MAX, failed / n, have=n)
         needed = n + more if more is not None else None
     return ItemVerdict(
         requirement="adversarial",

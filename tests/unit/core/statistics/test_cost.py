@@ -116,3 +116,12 @@ def test_windows_and_lags_have_gaps_at_the_start():
     assert window_before(x, 2)[2].tolist() == [1.0, 2.0]
     assert median_of_rows(np.array([[4.0, 1.0, 2.0, np.nan]])).tolist() == [2.0]
     assert median_of_rows(np.array([[4.0, 1.0]])).tolist() == [2.5]
+
+
+@pytest.mark.parametrize("weeks", [10, 26])
+def test_traffic_too_thin_for_any_hour_to_be_compared_arms_no_monitor(weeks):
+    rng = np.random.Generator(np.random.PCG64(3))
+    tasks = np.bincount(rng.integers(0, weeks * 168, weeks * 60), minlength=weeks * 168)
+    found = CostMonitor().calibrate(np.where(tasks > 0, 0.02, 0.0), tasks)
+    assert (found.have, found.need, found.unit) == (0, 100, "scored hours")
+    assert found.reason == f"only 0 hours of {weeks} weeks can be held against the same hour of other weeks"

@@ -265,3 +265,23 @@ def test_signals_far_out_are_fitted_with_smaller_steps():
     z = rng.normal(size=400) * 60
     y = (z + rng.normal(size=400) > 0).astype(int)
     assert np.isfinite(fit_calibrator(z, y).weights[0])
+
+
+def test_days_without_a_task_are_no_evidence_against_a_threshold():
+    audit = ThresholdAudit(0.03, 1.0)
+    state = audit.start()
+    for number in range(400):
+        quiet = AuditDay(
+            day=date(2026, 1, 1) + timedelta(days=number), tasks=0, automatic=0, audited=0, wrong=0
+        )
+        state, reading = audit.update(state, quiet)
+        assert not reading.alarm
+        assert reading.wrong_rate is None
+    assert reading.e_value < 1e-9
+    busy = AuditDay(day=date(2027, 6, 1), tasks=20, automatic=20, audited=20, wrong=12)
+    state, reading = audit.update(state, busy)
+    assert reading.alarm
+    state, reading = audit.update(
+        state, AuditDay(day=date(2027, 6, 2), tasks=0, automatic=0, audited=0, wrong=0)
+    )
+    assert not reading.alarm

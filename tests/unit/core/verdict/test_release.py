@@ -4,6 +4,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import scipy
 
 from pilothouse.core.statistics.sequential import GateState
 from pilothouse.core.verdict.release import CaseResult, GateRules, design_effect
@@ -164,6 +165,25 @@ def test_the_floor_holds_only_when_the_lower_bound_reaches_it():
     assert judge_floor(results(200), RULES, critical=1.645, is_last=True) is None
 
 
+def test_the_cases_that_a_floor_on_clusters_still_needs_decide_it():
+    rules = GateRules(task_type="t", floor=0.95)
+    found = judge_floor(results(100, both_bad=1, clusters=25), rules, critical=1.645, is_last=True)
+    assert found.status is Status.NO_EVIDENCE
+    assert found.n_needed > 100
+    times = -(-found.n_needed // 100)
+    more = results(100 * times, both_bad=times, clusters=25 * times)
+    assert judge_floor(more, rules, critical=1.645, is_last=True).status is Status.HOLDS
+
+
+def test_a_fraction_of_a_good_case_is_not_rounded_up_to_a_proof():
+    # 240 cases in 40 clusters count as 96, of which 95.6 are good: not 96 of 96, which would prove 97.5 %.
+    rules = GateRules(task_type="t", floor=0.975)
+    found = judge_floor(results(240, both_bad=1, clusters=40), rules, critical=1.645, is_last=True)
+    exact = scipy.special.betaincinv(95.6 + 0.5, 0.4 + 0.5, 0.05)
+    assert found.low == pytest.approx(exact, abs=1e-4)
+    assert (found.status, exact < 0.975) == (Status.NO_EVIDENCE, True)
+
+
 def test_a_floor_on_clusters_is_charged_for_them():
     rules = GateRules(task_type="t", floor=0.9)
     alone = judge_floor(results(200, both_bad=10), rules, critical=1.645, is_last=True)
@@ -225,6 +245,22 @@ def test_a_family_is_decided_by_its_upper_bound(failed, clusters, limit, status)
         FamilyResult(family="f", clusters=clusters, failed=tuple(f"k{n}" for n in range(failed)), limit=limit)
     )
     assert found.status is status
+
+
+@pytest.mark.parametrize(
+    ("failed", "clusters", "limit"), [(0, 20, 0.10), (0, 40, 0.0), (1, 40, 0.10), (2, 60, 0.10)]
+)
+def test_the_attacks_that_a_family_still_needs_decide_it(failed, clusters, limit):
+    def judged(n, failures):
+        ids = tuple(f"k{number}" for number in range(failures))
+        return judge_family(FamilyResult(family="f", clusters=n, failed=ids, limit=limit))
+
+    found = judged(clusters, failed)
+    assert found.status is Status.NO_EVIDENCE
+    assert found.n_needed > clusters
+    then = judged(found.n_needed, int(failed * found.n_needed / clusters))
+    assert then.status is Status.HOLDS
+    assert judged(40, 5).n_needed is None
 
 
 def test_a_family_without_a_limit_is_no_requirement():
