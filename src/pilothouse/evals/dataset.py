@@ -221,14 +221,12 @@ def write_dataset(path: Path, manifest: Manifest, cases: Sequence[Case]) -> Data
     """
     path.mkdir(parents=True, exist_ok=True)
     settled = manifest.model_copy(update={"sha256": dataset_hash(cases)})
-    text = "".join(_line(case) for case in cases)
-    fresh = path / (CASES + ".new")
-    fresh.write_text(text, encoding="utf-8")
+    # The new file first: whenever this is killed, each case still stands in a file that is read.
+    write_cases(path / CASES, cases)
     for old in path.glob("*.jsonl"):
         if old.name != CASES:
             old.unlink()
-    fresh.replace(path / CASES)
-    (path / MANIFEST).write_text(_toml(settled), encoding="utf-8")
+    _replace(path / MANIFEST, _toml(settled))
     return Dataset(path=path, manifest=settled, cases=tuple(cases))
 
 
@@ -239,7 +237,7 @@ def write_cases(path: Path, cases: Iterable[Case]) -> None:
         path: File to write; an earlier one is replaced.
         cases: Cases in the order they should stand in.
     """
-    path.write_text("".join(_line(case) for case in cases), encoding="utf-8")
+    _replace(path, "".join(_line(case) for case in cases))
 
 
 def diff_datasets(before: Sequence[Case], after: Sequence[Case]) -> DatasetDiff:
@@ -329,9 +327,16 @@ def read_manifest(path: Path) -> Manifest:
         problem = "; ".join(_in_words(one) for one in error.errors())
     raise MalformedRecord(
         f"bad manifest: {problem}.",
-        remedy=f"Correct it, or publish it again: `pilothouse dataset add {path.parent}`.",
+        remedy=f"Correct it, or remove it and publish the cases anew: `pilothouse dataset add {path.parent}`.",
         place=Place(str(path)),
     )
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    fresh = path.with_name(path.name + ".new")
+    fresh.write_text(text, encoding="utf-8")
+    fresh.replace(path)
 
 
 def _line(case: Case) -> str:

@@ -22,6 +22,7 @@ from pilothouse.evals.dataset import (
     load_dataset,
     read_cases,
     read_manifest,
+    write_cases,
     write_dataset,
 )
 from pilothouse.evals.dataset_checks import Finding, FindingKind, check_cases
@@ -150,10 +151,10 @@ def add_cases(path: Path, files: Sequence[Path], *, owner: str = "", population:
 
 
 def remove_cases(path: Path, ids: Collection[str]) -> Dataset:
-    """Publish a dataset folder without some of its cases, as its next version.
+    """Publish a dataset folder without some of its cases, as its next version; a plain file is written without them.
 
     Args:
-        path: Folder with a manifest.
+        path: Folder with a manifest, or a plain file.
         ids: Ids of the cases that go.
 
     Raises:
@@ -163,6 +164,9 @@ def remove_cases(path: Path, ids: Collection[str]) -> Dataset:
     kept = [case for case in dataset.cases if case.id not in ids]
     if len(kept) == len(dataset.cases):
         return dataset
+    if path.is_file():
+        write_cases(path, kept)
+        return load_dataset(path)
     manifest = dataset.manifest
     return write_dataset(path, manifest.model_copy(update={"version": _next(manifest.version)}), kept)
 

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.evidence.review import ReviewSource
+from pilothouse.core.evidence.review import ReviewSource, item_digest
 from pilothouse.core.evidence.task import Task
 from pilothouse.errors import Denied, LimitExceeded, UnknownName, UsageError
 from pilothouse.ports.clock import Clock
@@ -76,7 +76,8 @@ def agent_token(key: str, agent: str) -> str:
         >>> agent_token("k", "triage") == agent_token("k", "billing")
         False
     """
-    return hmac.new(key.encode(), f"agent {agent}".encode(), hashlib.sha256).hexdigest()
+    named = f"agent {agent}".encode("utf-8", "replace")  # a sender may write half a character
+    return hmac.new(key.encode(), named, hashlib.sha256).hexdigest()
 
 
 @dataclass(slots=True)
@@ -140,7 +141,7 @@ class Desk:
         agent, token = str(fields.get("agent", "")), str(fields.get("token", ""))
         via = "http" if self._is_key(bearer) else "sdk" if self._is_agent(bearer, agent) else "widget"
         if via == "widget" and not hmac.compare_digest(
-            token.encode(), task_token(self._key, trace_id).encode()
+            token.encode("utf-8", "replace"), task_token(self._key, trace_id).encode()
         ):
             raise Denied(
                 "neither the feedback key, nor the agent's token, nor a token of this task",
@@ -183,7 +184,9 @@ class Desk:
         """
         now = self._clock.now()
         new = self._store.add(said)
-        if new and said.is_bad:
+        item_id = item_digest(ReviewSource.FLAGGED, task.agent, task.trace_id, "")
+        # What is known may have met a fault before a person was asked: it is sent again for that reason.
+        if said.is_bad and (new or self._queue.record(item_id) is None):
             self._flag(said, task, charter, now)
         return new
 
@@ -261,7 +264,7 @@ def _parsed(body: bytes) -> dict[str, Any]:
 def _feedback(fields: dict[str, Any], task: Task, via: str, now: datetime) -> Feedback:
     kind, value, text = fields.get("kind"), fields.get("value"), fields.get("text", "")
     actor = fields.get("actor", "")
-    if kind not in set(FeedbackKind):
+    if not isinstance(kind, str) or kind not in set(FeedbackKind):
         raise UsageError("`kind` is none of ours", remedy=f"Write one of {', '.join(FeedbackKind)}.")
     if not isinstance(text, str) or not isinstance(actor, str) or len(actor) > ACTOR_CHARS_MAX:
         raise UsageError("`text` and `actor` are texts", remedy="Leave them out, or shorten them.")

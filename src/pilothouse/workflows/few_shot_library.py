@@ -39,7 +39,8 @@ def judging_folders(ledger: Ledger, charter: Charter) -> tuple[Path, ...]:
     """
     record = ledger.charter(charter.agent)
     folder = Path(record.path).parent if record is not None else Path()
-    named = (known(charter.datasets.labelled.path), known(charter.datasets.adversarial.path))
+    sets = charter.datasets
+    named = (known(one.path) for one in (sets.labelled, sets.adversarial, sets.trajectories))
     remembered = [
         Path(json.loads(one.document)["path"]) for one in ledger.decisions(charter.agent, kind=CURATED)
     ]

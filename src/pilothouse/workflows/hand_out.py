@@ -136,7 +136,7 @@ class HandOut:
         if to in people_gone(self._ledger, agent):
             raise UsageError(
                 f"{to} is gone, as the directory says",
-                remedy="Choose the substitute, or read a newer directory: `pilothouse owners check`.",
+                remedy="Choose the substitute, or read a newer directory: `pilothouse people check --directory FILE`.",
                 subject=to,
             )
         return reviewers[to]

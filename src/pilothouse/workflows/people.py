@@ -141,6 +141,8 @@ class Directory:
             identity: As a charter writes it, or without its scheme as a proxy hands it on.
         """
         persons, names, whole = {}, [], identity
+        if not identity:
+            return None  # an identity without a scheme has nothing behind it that would be equal
         for agent, charter in self.charters().items():
             for person, entry in charter.people.items():
                 said = known(entry.identity)

@@ -231,6 +231,13 @@ def approve_phase(
             subject=person,
         )
     _still_open(verdict_about(found, addition), waiting)
+    closed = None if addition is None else _not_open(ledger, found.charter, addition, waiting.target)
+    if addition is not None and closed is not None:
+        raise Conflict(
+            f"{addition.label} may not enter phase {waiting.target} any more",
+            remedy=closed,
+            subject=addition.name,
+        )
     if principal not in waiting.approved_by:
         document = {**_subject(addition), "request": waiting.sequence, "target": waiting.target, "by": person}
         kind = kind_for(APPROVED, is_addition=addition is not None)
@@ -280,7 +287,7 @@ def roll_back_phase(
     if not may_act(charter, person, Action.OPERATE):
         raise Denied(
             f"{person!r} may not roll {agent!r} back",
-            remedy="The owner, whoever answers for incidents, and operations may: `pilothouse phase rollback --as PERSON`.",
+            remedy="The owner, whoever answers for incidents, and operations may: `pilothouse phase rollback --as PERSON --reason WHY`.",
             subject=person,
         )
     if addition is not None and addition.joined_at is not None:

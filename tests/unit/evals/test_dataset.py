@@ -4,6 +4,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -94,6 +95,31 @@ def test_a_broken_manifest_is_named(tmp_path):
     (folder / MANIFEST).write_text("name = ")
     with pytest.raises(MalformedRecord, match="bad manifest"):
         load_dataset(folder)
+
+
+def test_a_manifest_that_cannot_be_read_is_left_as_its_error_says(tmp_path):
+    folder = tmp_path / "set"
+    add_cases(folder, [lines(tmp_path / "c.jsonl", {"input": 1})])
+    (folder / MANIFEST).write_text("name = ")
+    with pytest.raises(MalformedRecord, match="or remove it and publish the cases anew"):
+        add_cases(folder, [])
+    (folder / MANIFEST).unlink()
+    assert len(add_cases(folder, []).cases) == 1
+
+
+def test_a_kill_while_a_version_is_published_loses_no_case(tmp_path, monkeypatch):
+    folder = tmp_path / "set"
+    folder.mkdir()
+    lines(folder / "mine.jsonl", {"id": "a", "task_type": "t", "input": 1})
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            add_cases(folder, [])
+    assert [one.id for one in add_cases(folder, []).cases] == ["a"]
 
 
 def test_a_diff_tells_running_again_from_scoring_again():

@@ -247,6 +247,15 @@ def test_a_proxy_vouches_for_people_with_its_secret_only(tmp_path, headers, show
             assert send(client).text == "sam hello"
 
 
+def test_a_proxy_that_names_nobody_vouches_for_nobody(tmp_path):
+    with page_site.people_site(tmp_path, proxy=Proxy(header="x-forwarded-user", secret=SECRET)) as site:
+        text = world.charter_text().replace("oidc:sam@corp.example", "sam")
+        site.ledger.accept_charter(agent=world.AGENT, digest="d" * 64, text=text, path="c.yaml", at=world.NOW)
+        sent = {"x-forwarded-user": "", "x-pilothouse-proxy": SECRET}
+        assert "S. Ortega" not in client_of(site, headers=sent).get("/sign-in").text
+        assert "S. Ortega" in client_of(site, headers={**sent, "x-forwarded-user": "sam"}).get("/sign-in").text
+
+
 def test_an_unknown_person_gets_no_link(site):
     with pytest.raises(UnknownName, match="Did you mean 'dana'"):
         site.sign_in.issue_link("dna", actor="test")

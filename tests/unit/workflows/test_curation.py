@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 
 import page_site
 import page_world as world
@@ -16,8 +17,8 @@ from pilothouse.core.evidence.evidence import Evidence
 from pilothouse.core.evidence.review import Answer, Label, ReviewItem, ReviewSource
 from pilothouse.core.evidence.score import Score
 from pilothouse.core.verdict.verdict import Status
-from pilothouse.errors import LimitExceeded, UnknownName, UsageError
-from pilothouse.evals.case import Split
+from pilothouse.errors import LimitExceeded, StorageUnavailable, UnknownName, UsageError
+from pilothouse.evals.case import Case, Split
 from pilothouse.evals.dataset import load_dataset
 from pilothouse.interfaces.http.feedback import api_app
 from pilothouse.ledger.few_shot_index import FewShotIndex
@@ -28,12 +29,15 @@ from pilothouse.workflows.corrections_week import CorrectionsWeek, corrections_i
 from pilothouse.workflows.evaluation_feedback import feedback_of, take_evaluations
 from pilothouse.workflows.feedback import Desk, task_token
 from pilothouse.workflows.few_shots import FewShots
+from pilothouse.workflows.golden import keep_golden
 from pilothouse.workflows.review import rubric_of
 from pilothouse.workflows.trusted_labels import trusted_labels
 
 AGENT, NOW, KEY = world.AGENT, world.NOW, "k" * 43
 BEARER = {"authorization": f"Bearer {KEY}"}
 SUBJECT = "kim@customer.example"
+HALF = "\ud800"
+"""Half a character, as JSON can write it."""
 
 
 @pytest.fixture(autouse=True)
@@ -69,8 +73,9 @@ TRACE = TASKS[-1].trace_id
 
 
 def say(api, **fields):
-    headers = fields.pop("headers", BEARER)
-    return api.post("/api/feedback", json={"task_id": TRACE, "kind": "complaint", **fields}, headers=headers)
+    headers = {"content-type": "application/json", **fields.pop("headers", BEARER)}
+    body = json.dumps({"task_id": TRACE, "kind": "complaint", **fields})
+    return api.post("/api/feedback", content=body, headers=headers)
 
 
 def data4(site):
@@ -114,6 +119,30 @@ def test_a_flag_goes_the_whole_way_to_a_case_with_lineage_both_ways_and_out_agai
     record = site.queue.record(item_id)
     assert (record.item.input, record.correction) == ("[erased]", "[erased]")
     assert SUBJECT not in "".join(one.text for one in desk.feedback(AGENT))
+
+
+def test_what_met_a_fault_on_its_way_to_a_person_arrives_when_it_is_sent_again(site, api, monkeypatch):
+    def away(items):
+        raise StorageUnavailable("the disk is away", remedy="Wait.")
+
+    with monkeypatch.context() as fault:
+        fault.setattr(site.queue, "add", away)
+        assert say(api).status_code >= 400
+    assert say(api).json()["status"] == "known"
+    assert len(site.queue.items(AGENT, sources=[ReviewSource.FLAGGED])) == 1
+
+
+def test_a_subject_leaves_a_plain_file_and_a_set_of_golden_sequences(site, desk, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where the charter lies, as far as its datasets are concerned
+    charter = site.sign_in.directory.charter(AGENT)
+    plain = tmp_path / "cases.jsonl"
+    plain.write_text("".join(f'{{"input": "{who} asks"}}\n' for who in (SUBJECT, "somebody")))
+    golden = Path(site.ledger.charter(AGENT).path).parent / charter.datasets.trajectories.path
+    kept = Case(id="g", task_type="po_invoice", input=SUBJECT, trajectory={"steps": [{"tool": "read"}]})
+    keep_golden(golden, kept)
+    assert desk.erase(SUBJECT, [plain], actor="test")["cases"] == 2
+    assert [one.input for one in load_dataset(plain).cases] == ["somebody asks"]
+    assert load_dataset(golden).cases == ()
 
 
 def test_what_is_erased_must_be_somebody(desk):
@@ -220,6 +249,9 @@ def inside(document, way):
         ({"headers": {"authorization": "Bearer guess"}}, 403),
         ({"headers": {}, "token": task_token(KEY, "f" * 32)}, 403),
         ({"headers": {}, "token": task_token(KEY, TRACE)}, 202),
+        ({"kind": ["thumb"]}, 422),
+        ({"headers": {}, "token": HALF}, 403),
+        ({"headers": {"authorization": "Bearer guess"}, "agent": HALF}, 403),
     ],
 )
 def test_feedback_is_taken_from_whom_it_may_come_and_refused_otherwise(api, fields, status):

@@ -237,3 +237,16 @@ def test_a_person_takes_it_back_by_itself_and_it_never_goes_ahead_of_the_agent(s
     assert "in phase pilot, and nothing that came into its scope goes ahead of it" in answer.sentence
     with pytest.raises(Conflict, match="no request"):
         approve_phase(site.place, AGENT, "dana", site.clock(), addition=site.refunds)
+
+
+def test_a_yes_that_comes_after_the_agent_fell_lets_nothing_go_ahead_of_it(site):
+    site.ask()
+    site.declare()
+    site.clock.move(days=29)
+    site.works()
+    found = request_phase(site.place, AGENT, "2", site.clock(), actor="sam", addition=site.refunds)
+    assert found.answer is Answer.ELIGIBLE, found
+    roll_back_phase(site.place, AGENT, site.clock(), person="sam", reason="all wrong", to="1")
+    with pytest.raises(Conflict, match="may not enter phase 2 any more"):
+        approve_phase(site.place, AGENT, "dana", site.clock(), addition=site.refunds)
+    assert site.refunds.state.phase == "1"

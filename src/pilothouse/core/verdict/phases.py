@@ -216,7 +216,7 @@ def judge_promotion(
             target=target,
             overdue_since=overdue,
             sentence=f"All {LOOKS_MAX} planned looks at this gate were taken. Another would find luck, not proof: "
-            f"`pilothouse phase rollback {charter.agent} --to {state.phase}` starts the phase anew.",
+            f"`pilothouse phase rollback {charter.agent} --to {state.phase} --as PERSON --reason WHY` starts the phase anew.",
         )
     due = next_look_at(charter, state, looks)
     if due is not None and now < due:

@@ -67,7 +67,9 @@ def register(cli: typer.Typer, services: Services) -> None:
                 )
             )
             if report.candidate_units == 0:
-                hint_console().print("no outcome of a candidate yet: `pilothouse verify` asks for outcomes")
+                hint_console().print(
+                    f"no outcome of a candidate yet: `pilothouse verdict {escape(agent)}` asks for outcomes"
+                )
         if records:
             hint_console().print(
                 f"the release verdict of {escape(records[0].binds.version or '')} is taken back"

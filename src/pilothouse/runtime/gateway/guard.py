@@ -170,7 +170,7 @@ class Guardian:
             Refusal(
                 RefusalCode.OUTPUT_INVALID,
                 f"the answer breaks the output schema: {problem}",
-                "Look at it in the run log: `pilothouse runs`.",
+                f"Look at its task: `pilothouse traces --agent {call.key.agent}`.",
             )
         )
 

@@ -52,7 +52,7 @@ HOLDOUT_INCOMPLETE = error(
 OUTCOME_LATE = error(
     "outcome-late",
     "the outcome section changed after the first counted task on {day}",
-    "Owner and sponsor amend it: `pilothouse phase amend`; the old one stays visible.",
+    "Write back what was committed, or seal what owner and sponsor agree on: `pilothouse value seal --as PERSON`; both stay visible.",
 )
 BUDGET_ONE = error("budget-one", "there is no separate production budget", "Add `budgets.production`.")
 BUDGET_LATE = warning(
