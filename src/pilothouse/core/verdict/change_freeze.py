@@ -27,7 +27,7 @@ AGENT_PATHS = (
 )
 """Prefixes of charter paths that change how the agent behaves."""
 
-INTEGRATION_WORDS = frozenset(
+INTEGRATION_KEYS = frozenset(
     {
         "contract",
         "manifest_hash",
@@ -40,7 +40,10 @@ INTEGRATION_WORDS = frozenset(
         "integration",
     }
 )
-"""Keys under a tool or an integration that change the system behind it; others are rules or descriptions."""
+"""Keys of a tool or an integration that change the system behind it; others are rules or descriptions."""
+
+_INNER = frozenset({"per_s", "max_age", "probe"})
+"""Keys inside a key of an integration."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +92,9 @@ def sides_of(changes: Iterable[Change]) -> tuple[tuple[str, ...], tuple[str, ...
         top, _, rest = change.path.partition(".")
         if change.path.startswith(AGENT_PATHS):
             agent.append(change.path)
-        elif top in ("tools", "integrations") and _is_of_system(rest, whole=None in (change.old, change.new)):
+        elif top == "tools" and _is_of_contract(rest):
+            integrations.append(change.path)
+        elif top == "integrations" and (None in (change.old, change.new) or _field(rest) in INTEGRATION_KEYS):
             integrations.append(change.path)
     return tuple(agent), tuple(integrations)
 
@@ -138,7 +143,17 @@ def frozen_until(steps: Sequence[ChangeStep]) -> tuple[datetime | None, datetime
     )
 
 
-def _is_of_system(rest: str, *, whole: bool) -> bool:
-    """Whether a path under `tools` or `integrations` is about the system; one that came or went always is."""
-    words = rest.replace("[", ".").split(".")
-    return not INTEGRATION_WORDS.isdisjoint(words) or (whole and ("@" in words[-1] or len(words) == 1))
+def _is_of_contract(rest: str) -> bool:
+    """Whether a path under `tools` is about the system: the tool itself, which came or went, or such a key of it.
+
+    Names of tools and of their arguments are words as well: `auth.login@1`, `args.region`.
+    """
+    _, _, behind = rest.partition("@")
+    _, _, keys = behind.partition(".")
+    return not keys or keys.replace("[", ".").partition(".")[0] in INTEGRATION_KEYS
+
+
+def _field(rest: str) -> str:
+    """Return which key of an integration a path under `integrations` is about; its name may hold dots and be such a word."""
+    *_, before, last = rest.split(".")
+    return before if last in _INNER else last

@@ -43,6 +43,16 @@ def change(path, old="a", new="b"):
         ("integrations.erp.hosts", "a", "b", "integration"),
         ("integrations.erp", "{}", None, "integration"),
         ("integrations.erp.fallback", "a", "b", None),
+        ("integrations.erp.rate_limit.per_s", "1", "2", "integration"),
+        ("integrations.erp.freshness.max_age", "1d", "2d", None),
+        ("integrations.erp.eu", None, "{}", "integration"),
+        ("integrations.auth.fallback", "a", "b", None),
+        ("integrations.auth", "{}", None, "integration"),
+        ("tools.auth.login@1.approvers", "a", "b", None),
+        ("tools.auth.login@1.auth", "a", "b", "integration"),
+        ("tools.crm.find@1.args.region.origins", "a", "b", None),
+        ("tools.crm.find@1.args.kind", None, "{}", None),
+        ("tools.crm.find@1.regions", None, '["eu"]', None),
     ],
 )
 def test_each_path_belongs_to_one_side_or_none(path, old, new, side):
