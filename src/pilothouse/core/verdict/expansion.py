@@ -172,6 +172,9 @@ def _judges(charter: Charter, _phase: PhaseName) -> tuple[str, ...] | OpenQuesti
     judges = charter.model.judges
     if is_open(judges):
         return OpenQuestion("model.judges")
+    for name, terms in charter.task_types.items():
+        if judges and is_open(terms.metric):  # it may be any of them
+            return OpenQuestion(f"task_types.{name}.metric")
     metrics = {terms.metric for terms in charter.task_types.values()}
     return tuple(judge.name for judge in judges if judge.name in metrics)
 

@@ -157,7 +157,7 @@ def judge_item(requirement: Requirement, part: Part, slot: Slot, bench: Bench) -
     case = _Case(
         requirement=requirement,
         part=part,
-        slot=slot,
+        slot=replace(slot, question=said) if isinstance(said, OpenQuestion) else slot,
         kind=kind,
         bench=bench,
         bound=bound,
@@ -174,7 +174,19 @@ def judge_item(requirement: Requirement, part: Part, slot: Slot, bench: Bench) -
     )
     if isinstance(said, OpenQuestion):
         return case.without(case.voice.unanswered(said.path))
-    return _judge_records(case, said)
+    ruling = _judge_records(case, said)
+    life = _open_life(part, slot, charter)
+    if life is None or ruling.item.status is Status.BREACHED:
+        return ruling
+    return replace(case, slot=replace(slot, question=life)).without(case.voice.unanswered(life.path))
+
+
+def _open_life(part: Part, slot: Slot, charter: Charter) -> OpenQuestion | None:
+    """Return the question how long evidence counts: until it is answered no record, however new, counts for a moment."""
+    if not isinstance(part.fresh, str):
+        return None
+    said = committed(charter, part.fresh, slot.names)
+    return said if isinstance(said, OpenQuestion) else None
 
 
 def _counts_for(kind: Kind, slot: Slot, record: Evidence, charter: Charter) -> bool:

@@ -107,7 +107,7 @@ def reach_of(charter: Charter, phase: PhaseName, additions: Sequence[Addition] =
         if users is not None:
             named = frozenset(str(user) for user in users if not is_open(user))
             own = named - {one.name for one in added}
-            groups = None if EVERYBODY in own or len(named) < len(users) else own
+            groups = None if EVERYBODY in own or any(map(is_open, users)) else own
     return Reach(agent=charter.agent, phase=phase, share=_share(charter, phase), groups=groups, added=added)
 
 

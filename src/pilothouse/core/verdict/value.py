@@ -215,12 +215,14 @@ def _investment(charter: Charter, plan: Plan) -> Money:
         low, high = step.cost
         # The work is a guess: half of it at the low end, twice at the high one.
         total = total.plus(Money(low=low * 0.5, high=high * 2, sources=("open steps of `verdict --plan`",)))
-    lines = known(charter.budgets.production.lines) or {}
+    lines = charter.budgets.production.lines
     for name in _ONE_OFF:
-        amount = lines.get(name)
-        if isinstance(amount, (int, float)):
+        amount = lines if is_open(lines) else lines.get(name, 0.0)
+        if is_open(amount):
+            total = total.plus(Money(low=0.0, high=None, unknown=(f"budgets.production.lines.{name}",)))
+        elif amount:
             total = total.plus(
-                Money(low=0.0, high=float(amount), sources=("charter: production budget, paid once",))
+                Money(low=0.0, high=amount, sources=("charter: production budget, paid once",))
             )
     return total
 

@@ -141,6 +141,17 @@ def test_an_open_question_is_missing_with_its_path_and_asks_for_an_answer(tmp_pa
     assert (item.reason, item.bound) == ("missing", None)
     assert "task_types.po_invoice.completion.min" in item.sentence
     assert "leaves open" in item.rule
+    assert item.remedy == "pilothouse check"
+
+
+def test_how_long_evidence_counts_may_not_stay_open(tmp_path):
+    edit = ("fallback_drill: 90d}\n  mail", 'fallback_drill: "?"}\n  mail')
+    charter = charter_with(tmp_path, edit)
+    item = by_id(verdict(charter=charter, phase="2"))["INT-11"].deciding
+    assert (item.status, item.reason, item.remedy) == ("no_evidence", "missing", "pilothouse check")
+    assert "integrations.erp.fallback_drill" in item.sentence
+    broken = replaced(HELD, "drill.fallback", integration="erp", passed=False)
+    assert by_id(verdict(broken, charter=charter, phase="2"))["INT-11"].status == "breached"
 
 
 @pytest.mark.parametrize(
@@ -230,6 +241,13 @@ def test_a_judge_that_is_a_metric_must_be_trusted(tmp_path):
     charter = charter_with(tmp_path, ("metric: routed_correctly", "metric: rubric-v3"))
     found = by_id(verdict([], charter=charter))["EVAL-11"]
     assert (found.gates, found.deciding.remedy) == (("1",), "pilothouse eval judge rubric-v3")
+
+
+def test_a_metric_that_is_open_may_be_any_of_the_judges(tmp_path):
+    charter = charter_with(tmp_path, ("metric: routed_correctly", 'metric: "?"'))
+    found = by_id(verdict([], charter=charter))["EVAL-11"]
+    assert (found.gates, found.deciding.remedy) == (("1",), "pilothouse check")
+    assert "task_types.po_invoice.metric" in found.deciding.sentence
 
 
 def test_routing_that_is_off_needs_no_threshold(tmp_path):

@@ -56,6 +56,13 @@ def test_what_the_charter_leaves_open_leaves_nobody_out():
     assert reach_of(one_open, "pilot").groups is None
 
 
+def test_a_group_that_is_written_twice_is_no_open_question():
+    charter = charter_with(("users: [ap-team-a]", "users: [ap-team-a, ap-team-a]"))
+    found = reach_of(charter, "1")
+    assert found.groups == frozenset({"ap-team-a"})
+    assert found.refusal_of("anybody") == "ap-invoice-triage serves the users ap-team-a in phase 1"
+
+
 def test_a_charter_without_that_phase_leaves_nobody_out():
     phases = {name: terms for name, terms in load_charter().phases.items() if name != "2"}
     found = reach_of(load_charter().model_copy(update={"phases": phases}), "2")

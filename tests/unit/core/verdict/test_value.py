@@ -96,10 +96,25 @@ def test_the_investment_is_the_open_work_doubled_and_the_lines_paid_once():
     assert investment.high == pytest.approx(sum(high for _, high in work) * 2 + 90_000 + 35_000 + 25_000)
 
 
-def test_budget_lines_that_are_open_or_absent_add_nothing(tmp_path):
+def test_a_budget_line_that_is_open_is_unknown_and_one_that_is_absent_adds_nothing(tmp_path):
     charter = charter_with(tmp_path, ("integration: 90000", 'integration: "?"'))
-    investment = three_numbers(charter, measured(), PLAN).investment
-    assert investment.high == pytest.approx(sum(step.cost[1] for step in PLAN.steps) * 2 + 60_000)
+    found = three_numbers(charter, measured(), PLAN)
+    work = [step.cost for step in PLAN.steps]
+    assert found.investment.low == pytest.approx(sum(low for low, _ in work) * 0.5)
+    assert (found.investment.high, found.investment.unknown) == (
+        None,
+        ("budgets.production.lines.integration",),
+    )
+    assert (found.ratio, found.break_even_months) == (None, None)
+    absent = charter_with(tmp_path, ("integration: 90000, ", ""))
+    investment = three_numbers(absent, measured(), PLAN).investment
+    assert investment.high == pytest.approx(sum(high for _, high in work) * 2 + 60_000)
+
+
+def test_budget_lines_that_nobody_wrote_are_unknown(tmp_path):
+    lines = "lines: {integration: 90000, evaluation: 35000, monitoring: 25000, staff: 70000, model: 20000}"
+    charter = charter_with(tmp_path, (lines, 'lines: "?"'))
+    assert len(three_numbers(charter, measured(), PLAN).investment.unknown) == 3
 
 
 def test_ratio_and_break_even_are_ranges():
