@@ -92,10 +92,11 @@ def sides_of(changes: Iterable[Change]) -> tuple[tuple[str, ...], tuple[str, ...
         top, _, rest = change.path.partition(".")
         if change.path.startswith(AGENT_PATHS):
             agent.append(change.path)
-        elif top == "tools" and _is_of_contract(rest):
-            integrations.append(change.path)
-        elif top == "integrations" and (None in (change.old, change.new) or _field(rest) in INTEGRATION_KEYS):
-            integrations.append(change.path)
+        elif top == "tools":
+            integrations += [change.path] * _is_of_contract(rest)
+        elif top == "integrations":
+            is_whole = None in (change.old, change.new)
+            integrations += [change.path] * (is_whole or _field(rest) in INTEGRATION_KEYS)
     return tuple(agent), tuple(integrations)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from pilothouse.core.charter.answers import is_open, known
+from pilothouse.core.charter.answers import is_open
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.value import PilotBurn
 from pilothouse.core.verdict.remediation import Plan
