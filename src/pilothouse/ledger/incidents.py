@@ -157,14 +157,13 @@ class SqlIncidents:
         return tuple(_incident(row) for row in rows)
 
     def events(self, number: int) -> Sequence[IncidentEvent]:
-        """Return the timeline of an incident, oldest first."""
+        """Return the newest part of an incident's timeline, oldest first, and its first line in any case."""
+        column = incident_events.c
+        wanted = select(incident_events).where(column.incident == number)
         with self._database.read() as connection:
-            rows = connection.execute(
-                select(incident_events)
-                .where(incident_events.c.incident == number)
-                .order_by(incident_events.c.sequence)
-                .limit(EVENTS_MAX)
-            ).all()
+            newest = connection.execute(wanted.order_by(column.sequence.desc()).limit(EVENTS_MAX)).all()
+            first = connection.execute(wanted.order_by(column.sequence).limit(1)).all()
+        rows = newest[::-1] if len(newest) < EVENTS_MAX else [*first, *newest[-2::-1]]
         return tuple(
             IncidentEvent(at=from_micros(row.at_us), kind=row.kind, actor=row.actor, text=row.text)
             for row in rows

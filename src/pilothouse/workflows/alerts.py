@@ -178,7 +178,9 @@ def raise_alert(room: ControlRoom, firing: Firing, now: datetime) -> AlertAnswer
 
     incident, opened = room.incidents.open(find, build)
     if not opened:
-        incident = _append(room, incident, rule, firing, now, same=incident.group == group)
+        incident = _append(
+            room, incident, firing, now, charter=charter, rule=rule, same=incident.group == group
+        )
     return AlertAnswer(incident=incident, opened=opened, rule=rule)
 
 
@@ -222,42 +224,56 @@ def _opening(
     why = (*triaged[:1], *(f"Changed before: {text}" for text in found[:SUSPECTS_TOLD_MAX]))
     called = call_level(room, charter, incident, level, now, why=why)
     terms = (known(charter.severities) or {}).get(severity)
-    jobs, timers = list(called.jobs), list(called.timers)
-    if terms is not None and not firing.drill:
-        resolve = known(terms.resolve)
-        if isinstance(resolve, timedelta):
-            timers.append(
-                Timer(
-                    key=incident_key(incident, "resolve"),
-                    due_at=now + resolve,
-                    kind="incident.resolve",
-                    subject=incident.name,
-                )
+    timers = list(called.timers)
+    resolve = known(terms.resolve) if terms is not None and not firing.drill else None
+    if isinstance(resolve, timedelta):
+        timers.append(
+            Timer(
+                key=incident_key(incident, "resolve"),
+                due_at=now + resolve,
+                kind="incident.resolve",
+                subject=incident.name,
             )
-        if terms.pause is True:
-            pause = {
-                "agent": firing.agent,
-                "incident": number,
-                "reason": f"{incident.name}: {firing.sentence}",
-            }
-            jobs.append(
-                Job(
-                    key=incident_key(incident, "pause"),
-                    action="pause",
-                    subject=incident.name,
-                    document=canonical_json(pause),
-                    run_after=now,
-                )
-            )
+        )
     return IncidentChange(
         incident=incident,
         events=(opened, *lines, *called.events),
-        work=WorkChange(timers=tuple(timers), jobs=tuple(jobs)),
+        work=WorkChange(
+            timers=tuple(timers), jobs=(*called.jobs, *_pauses(charter, incident, firing.sentence, now))
+        ),
+    )
+
+
+def _pauses(charter: Charter, incident: Incident, sentence: str, now: datetime) -> tuple[Job, ...]:
+    """Return the pause that the severity of an incident asks for; its key makes it happen once for each incident."""
+    terms = (known(charter.severities) or {}).get(incident.severity)
+    if terms is None or terms.pause is not True or incident.drill:
+        return ()
+    document = {
+        "agent": incident.agent,
+        "incident": incident.number,
+        "reason": f"{incident.name}: {sentence}",
+    }
+    return (
+        Job(
+            key=incident_key(incident, "pause"),
+            action="pause",
+            subject=incident.name,
+            document=canonical_json(document),
+            run_after=now,
+        ),
     )
 
 
 def _append(
-    room: ControlRoom, incident: Incident, rule: Alert | None, firing: Firing, now: datetime, *, same: bool
+    room: ControlRoom,
+    incident: Incident,
+    firing: Firing,
+    now: datetime,
+    *,
+    charter: Charter,
+    rule: Alert | None,
+    same: bool,
 ) -> Incident:
     for _ in range(ATTEMPTS_MAX):
         lines = [
@@ -275,8 +291,12 @@ def _append(
             text=firing.sentence if same else f"Also, within the same hour: {firing.sentence}",
         )
         changed = replace(incident, severity=severity, traces=tuple(kept)[:TRACES_MAX])
+        # What became worse is what it would be had it opened so.
+        jobs = _pauses(charter, changed, firing.sentence, now) if severity != incident.severity else ()
         try:
-            return room.incidents.change(IncidentChange(incident=changed, events=(event,)))
+            return room.incidents.change(
+                IncidentChange(incident=changed, events=(event,), work=WorkChange(jobs=jobs))
+            )
         except Conflict:
             found = room.incidents.incident(incident.number)
             if found is None:

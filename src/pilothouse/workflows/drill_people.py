@@ -61,11 +61,14 @@ def drill_page(
             f"{opened.name}: level {level} is called; waiting for `pilothouse incident acknowledge {opened.number} --as "
             f"{plan.calls[0].person if plan and plan.calls else 'PERSON'}`."
         )
-        found = wait_for(room, opened.number, wait_s, tell, _answered_or_late(room), pace=pace)
-        numbers.append(found.number)
-        if found.acknowledged_at is None or any(_is_late(one) for one in room.incidents.events(found.number)):
-            silent.append(str(level))
-        close_rehearsal(room, found)
+        try:
+            found = wait_for(room, opened.number, wait_s, tell, _answered_or_late(room), pace=pace)
+            numbers.append(found.number)
+            events = room.incidents.events(found.number)
+            if found.acknowledged_at is None or any(_is_late(one) for one in events):
+                silent.append(str(level))
+        finally:
+            close_rehearsal(room, opened)  # also when somebody stops the drill while it waits
     unreached = _reach_duties(room, charter, room.work.now())
     passed = bool(levels) and not silent
     said = (
@@ -123,14 +126,16 @@ def drill_runbook(
     tell(
         f"{opened.name} is open{f' for {person}' if person else ''}: acknowledge it, follow {runbook}, resolve it."
     )
-    found = wait_for(room, opened.number, wait_s, tell, lambda one: not one.is_active, pace=pace)
+    try:
+        found = wait_for(room, opened.number, wait_s, tell, lambda one: not one.is_active, pace=pace)
+    finally:
+        close_rehearsal(room, opened)
     passed = not found.is_active
     said = (
         f"{found.acknowledged_by} followed {runbook}"
         if passed
         else f"nobody followed {runbook} to its end within {wait_s:g} s"
     )
-    close_rehearsal(room, found)
     if passed:
         record_drill(
             room, charter, "drill.runbook", room.work.now(), passed=True, said=said, scope=Scope(part=runbook)

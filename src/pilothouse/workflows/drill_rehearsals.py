@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from pilothouse.core.action.incident import Incident
 from pilothouse.core.charter.answers import known
+from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.task import TokenCount
 from pilothouse.errors import UsageError
 from pilothouse.ports.controls import Rollback
@@ -104,29 +105,14 @@ def drill_game_day(
             subject=agent,
         )
     planted: dict[int, str] = {}
-    for number, name in enumerate(GAME_DAY, start=1):
-        now = room.work.now()
-        item = noticed_in(charter, FAULTS[name], now)
-        if item is None:
-            continue
-        firing = Firing(
-            agent=agent,
-            metric=METRIC_OF_KIND[item.kind],
-            sentence=f"Something is wrong with {agent} (fault {number} of the game day).",
-            traces=item.items,
-            onset=now,
-            drill=f"game-day {number}",
-        )
-        opened = raise_alert(room, firing, now).incident
-        if opened is not None:
-            planted[opened.number] = WORDS[METRIC_OF_KIND[item.kind]]
-            tell(
-                f"{opened.name} is open: one of {', '.join(sorted(team))} takes it, finds the fault, and says which one "
-                f"with `pilothouse incident resolve {opened.number} --as PERSON --text …`."
-            )
-    for number in planted:
-        wait_for(room, number, wait_s / max(len(planted), 1), tell, _is_over, pace=pace)
-    missed = [f"INC-{number}" for number, word in planted.items() if not _found(room, number, word, team)]
+    try:
+        planted.update(_opened(room, charter, team, tell))
+        for number in planted:
+            wait_for(room, number, wait_s / max(len(planted), 1), tell, _is_over, pace=pace)
+        missed = [f"INC-{number}" for number, word in planted.items() if not _found(room, number, word, team)]
+    finally:  # also when somebody stops the drill while it waits
+        for number in planted:
+            close_rehearsal(room, incident_named(room, number))
     passed = len(planted) == len(GAME_DAY) and not missed
     said = (
         f"{len(planted)} planted faults were taken, named and ended by {', '.join(sorted(team))} alone"
@@ -134,8 +120,6 @@ def drill_game_day(
         else f"{len(planted) - len(missed)} of {len(GAME_DAY)} planted faults were taken, named and ended by the team; "
         f"not so {', '.join(missed) or 'those that no rule noticed'}"
     )
-    for number in planted:
-        close_rehearsal(room, incident_named(room, number))
     record_drill(room, charter, "drill.game-day", room.work.now(), passed=passed, said=said)
     return DrillResult(name="game-day", passed=passed, sentence=said, incidents=tuple(planted))
 
@@ -172,6 +156,33 @@ def drill_drift(room: ControlRoom, agent: str, *, now: datetime) -> DrillResult:
         + ("nothing noticed" if not same.changed else f"{', '.join(same.changed)} noticed")
     )
     return DrillResult(name="drift", passed=passed, sentence=said)
+
+
+def _opened(
+    room: ControlRoom, charter: Charter, team: set[str], tell: Callable[[str], None]
+) -> Iterator[tuple[int, str]]:
+    """Plant the faults of a game day; yield the number of each incident, and the word that names its fault."""
+    for number, name in enumerate(GAME_DAY, start=1):
+        now = room.work.now()
+        item = noticed_in(charter, FAULTS[name], now)
+        if item is None:
+            continue
+        firing = Firing(
+            agent=charter.agent,
+            metric=METRIC_OF_KIND[item.kind],
+            sentence=f"Something is wrong with {charter.agent} (fault {number} of the game day).",
+            traces=item.items,
+            onset=now,
+            drill=f"game-day {number}",
+        )
+        opened = raise_alert(room, firing, now).incident
+        if opened is None:
+            continue
+        yield opened.number, WORDS[METRIC_OF_KIND[item.kind]]
+        tell(
+            f"{opened.name} is open: one of {', '.join(sorted(team))} takes it, finds the fault, and says which one "
+            f"with `pilothouse incident resolve {opened.number} --as PERSON --text …`."
+        )
 
 
 def _is_over(incident: Incident) -> bool:

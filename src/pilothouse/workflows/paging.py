@@ -196,7 +196,7 @@ def _body(room: ControlRoom, incident: Incident, person: str, why: Sequence[str]
     if incident.runbook:
         lines.append(f"Runbook: {incident.runbook}")
     if incident.traces:
-        lines.append(f"Worst trace: pilothouse traces {incident.traces[0]}")
+        lines.append(f"Worst trace: pilothouse trace {incident.traces[0]}")
     lines += why
     lines.append(f"{incident.name}, opened {incident.opened_at:%Y-%m-%d %H:%M} UTC")
     return "\n".join(lines)

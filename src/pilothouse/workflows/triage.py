@@ -110,7 +110,7 @@ def triage_lines(lake: Lake, charter: Charter, traces: Sequence[str]) -> tuple[s
     ranked = sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))
     return tuple(
         f"{count} of {total} failed tasks: {kind.error} in {kind.where}; {responsible_for(charter, kind).words} answers "
-        f"for it. `pilothouse traces {example[kind]}`"
+        f"for it. `pilothouse trace {example[kind]}`"
         for kind, count in ranked[:LINES_MAX]
     )
 

@@ -253,7 +253,9 @@ def test_a_proxy_that_names_nobody_vouches_for_nobody(tmp_path):
         site.ledger.accept_charter(agent=world.AGENT, digest="d" * 64, text=text, path="c.yaml", at=world.NOW)
         sent = {"x-forwarded-user": "", "x-pilothouse-proxy": SECRET}
         assert "S. Ortega" not in client_of(site, headers=sent).get("/sign-in").text
-        assert "S. Ortega" in client_of(site, headers={**sent, "x-forwarded-user": "sam"}).get("/sign-in").text
+        assert (
+            "S. Ortega" in client_of(site, headers={**sent, "x-forwarded-user": "sam"}).get("/sign-in").text
+        )
 
 
 def test_an_unknown_person_gets_no_link(site):

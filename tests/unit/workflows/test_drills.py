@@ -268,7 +268,15 @@ def test_a_drill_ends_its_incident_when_people_took_it_when_nobody_did_and_when_
     stage.acts.append(stop)
     with pytest.raises(KeyboardInterrupt):
         plant(room, stage, "cost-burst")
-    assert len(room.incidents.incidents()) == 7
+    with pytest.raises(KeyboardInterrupt):
+        drill_runbook(
+            room, AGENT, "runbooks/cost.md", person="sam", wait_s=9, tell=lambda _: None, pace=stage.pace
+        )
+    with pytest.raises(KeyboardInterrupt):
+        drill_game_day(room, AGENT, wait_s=9, tell=lambda _: None, pace=stage.pace)
+    with pytest.raises(KeyboardInterrupt):
+        drill_page(room, AGENT, wait_s=9, tell=lambda _: None, pace=stage.pace)
+    assert len(room.incidents.incidents()) == 12
     for one in room.incidents.incidents():
         assert one.state is IncidentState.RESOLVED, one.title
         assert room.incidents.events(one.number)[-1].text == "The drill is over."

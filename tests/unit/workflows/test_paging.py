@@ -11,6 +11,7 @@ from sinks import mail_sink
 
 from pilothouse.core.action.incident import IncidentState
 from pilothouse.errors import Denied, UnknownName, UsageError
+from pilothouse.ledger import incidents
 from pilothouse.workflows.alerts import Firing, raise_alert
 from pilothouse.workflows.contacts import set_contact, try_contact
 from pilothouse.workflows.directory import check_directory, read_directory
@@ -154,6 +155,34 @@ def test_a_severity_that_asks_for_it_pauses_the_agent(room):
     run(room)
     assert "INC-1: 4 % of claims are contradicted." in room.controls.read().refusal_of(AGENT)
     assert any("is paused; `pilothouse resume" in text for text in texts(room))
+
+
+def test_an_incident_that_becomes_worse_pauses_the_agent_as_one_that_opens_so(room, clock):
+    fire(room)
+    run(room)
+    assert room.controls.read().refusal_of(AGENT) is None
+    clock.move(minutes=30)
+    joined = fire(room, metric="discrepancy", sentence="4 % of claims are contradicted.")
+    assert (joined.opened, joined.incident.severity) == (False, "sev1")
+    run(room)
+    assert "INC-1: 4 % of claims are contradicted." in room.controls.read().refusal_of(AGENT)
+
+
+def test_the_newest_lines_of_a_long_timeline_are_seen_and_the_same_alert_stays_a_line_an_hour(
+    room, clock, monkeypatch
+):
+    monkeypatch.setattr(incidents, "EVENTS_MAX", 5)
+    fire(room)
+    for _ in range(4):
+        clock.move(minutes=61)
+        fire(room)
+    before = texts(room)
+    assert before[0].startswith("Opened as sev2")
+    fire(room)
+    assert texts(room) == before
+    clock.move(minutes=1)
+    fire(room, sentence="Completion fell to 70 %.")
+    assert texts(room)[-1] == "Completion fell to 70 %."
 
 
 def test_steps_are_bound_to_duties_and_illegal_ones_say_what_is_possible(room, clock):

@@ -236,7 +236,7 @@ def _show(found: IncidentView) -> None:
         ("runbook", incident.runbook or "none: no alert rule foresaw it"),
         (
             "traces",
-            "\n".join(f"pilothouse traces {trace}" for trace in incident.traces[:3]) or "none linked",
+            "\n".join(f"pilothouse trace {trace}" for trace in incident.traces[:3]) or "none linked",
         ),
         ("may act", ", ".join(f"{person} ({why})" for person, why in found.handlers.items()) or "nobody"),
         *incident.review,

@@ -76,7 +76,7 @@ def show_watch(status: WatchStatus, console: Console) -> None:
     for group in status.failures[:FAILURES_MAX]:
         line = (
             f"{group.count:,} · {foreign_line(group.kind.error)} in {foreign_line(group.kind.where)} · {group.trend} · "
-            f"{group.answers} · pilothouse traces {group.trace}"
+            f"{group.answers} · pilothouse trace {group.trace}"
         )
         console.print(Padding(Text(line), (0, 0, 0, 2)))
 
