@@ -209,12 +209,18 @@ def plan_demotion(
 def _move(
     requirement: RequirementVerdict, verdict: AgentVerdict, now: datetime, there: Standing
 ) -> list[Demotion]:
-    item = requirement.deciding
     if requirement.status is Status.BREACHED:
         return [_breached(requirement, verdict, now, there)]
-    if requirement.reason is Reason.STALE and item.lapses_at is not None and item.lapses_at <= now:
-        return [_lapsed(item, item.lapses_at, verdict, now, there)]
-    return []
+    # What lapsed first counts its days, also behind an item that is older and stale for another reason.
+    lapses = [
+        (item.lapses_at, place)
+        for place, item in enumerate(requirement.items)
+        if item.reason is Reason.STALE and item.lapses_at is not None and item.lapses_at <= now
+    ]
+    if not lapses:
+        return []
+    lapsed_at, place = min(lapses)
+    return [_lapsed(requirement.items[place], lapsed_at, verdict, now, there)]
 
 
 def _breached(

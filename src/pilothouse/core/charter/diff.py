@@ -191,6 +191,9 @@ MORE_IS_TIGHTER = frozenset(
 )
 """Sets of which more asks for more."""
 
+ORDERED = frozenset({"model.fallback"})
+"""Sets of which the order says something: the first stand-in is asked first. Others in another order are the same."""
+
 BOUNDARY = ("tools.", "integrations.", "residency.", "model.fallback")
 """Paths of the boundary: a change there that cannot be compared counts as wider."""
 
@@ -326,7 +329,10 @@ def _effect(pattern: str, path: str, old: Any, new: Any) -> Effect:
         if pattern in MORE_IS_WIDER:
             return Effect.WIDER if high > low else Effect.NARROWER
     if pattern in MORE_IS_WIDER or pattern in MORE_IS_TIGHTER:
-        return _of_sets(pattern, _members(old), _members(new))
+        one, other = _members(old), _members(new)
+        if one is not None and other is not None and set(one) == set(other) and pattern not in ORDERED:
+            return Effect.CHANGED
+        return _of_sets(pattern, one, other)
     if pattern == "tools.*.untrusted":
         return Effect.NARROWER if new == "hide" else Effect.WIDER
     return _uncomparable(path)

@@ -61,6 +61,33 @@ def test_from_phase_2_the_fall_is_one_step_and_after_a_month_to_the_pilot():
     assert only(moves(evidence, phase="2", now=NOW + timedelta(days=30)), "INT-2").phase == "pilot"
 
 
+RUNBOOK = "runbooks/quality.md"
+
+
+def read_and_rehearsed(*, read, rehearsed, **fields):
+    """All evidence, with one runbook read and rehearsed so many days ago."""
+    parts = {one.scope.part for one in HELD if one.kind == "attested.mon-5"}
+    reader = min(part for part in parts if part.startswith(RUNBOOK))
+    ended = NOW - timedelta(days=read)
+    evidence = replaced(HELD, "attested.mon-5", part=reader, window_from=ended, window_to=ended, **fields)
+    ended = NOW - timedelta(days=rehearsed)
+    return replaced(evidence, "drill.runbook", part=RUNBOOK, window_from=ended, window_to=ended)
+
+
+def test_what_lapsed_counts_its_days_behind_an_older_signature_over_another_text():
+    another_text = {"section": "alerts", "section_digest": "0" * 64}
+    evidence = read_and_rehearsed(read=100, rehearsed=95, binds=another_text)
+    found = only(moves(evidence), "MON-5")
+    assert (found.move, found.item.scope.part) == (Move.GRACE, f"drill · {RUNBOOK}")
+    assert found.due_at == NOW + timedelta(days=2)
+    assert only(moves(evidence, now=NOW + timedelta(days=3)), "MON-5").move is Move.DEMOTE
+
+
+def test_of_two_that_lapsed_the_first_counts_its_days():
+    found = only(moves(read_and_rehearsed(read=181, rehearsed=96)), "MON-5")
+    assert (found.item.scope.part, found.due_at) == (f"drill · {RUNBOOK}", NOW + timedelta(days=1))
+
+
 def test_a_lapsed_sign_in_has_a_day():
     evidence = lapsed("integration.sign_in", 1.5, integration="erp")
     assert only(moves(evidence), "INT-4").due_at == NOW + timedelta(days=0.5)

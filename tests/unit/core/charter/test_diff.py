@@ -189,3 +189,27 @@ def test_only_changed_sections_lose_their_signatures():
         "escalation",
         "tools",
     )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "path"),
+    [
+        ("[routed_to_foreign_entity, paid_twice]", "[paid_twice, routed_to_foreign_entity]", "task_types.*.critical"),
+        ("reset_on: [breach, rollback,", "reset_on: [rollback, breach,", "stability.reset_on"),
+        ("data: [mail, attachments]", "data: [attachments, mail, mail]", "integrations.mail.data"),
+    ],
+)
+def test_a_set_in_another_order_is_neither_looser_nor_wider(old, new, path):
+    diff = difference((old, new))
+    begin, _, end = path.partition("*")
+    assert {change.effect for change in diff.changes} == {Effect.CHANGED}
+    assert all(change.path.startswith(begin) and change.path.endswith(end) for change in diff.changes)
+    assert diff.approvals == ()
+
+
+def test_stand_ins_in_another_order_are_wider():
+    one = "{provider: acme, model: acme-medium-2026-02-01, region: eu}"
+    other = "{provider: acme, model: acme-small-2026-02-01, region: eu}"
+    before = charter((f"fallback: [{one}]", f"fallback: [{one}, {other}]"))
+    after = charter((f"fallback: [{one}]", f"fallback: [{other}, {one}]"))
+    assert only_change(compare_charters(before, after)).effect is Effect.WIDER
