@@ -167,6 +167,15 @@ def _unknown_words(rate: _Rate) -> str:
     return f"{rate.unknown:,} of {rate.n:,} do not say how they ended" if rate.unknown else ""
 
 
+def _in_all(rate: _Rate, further: int | None) -> int | None:
+    """Return how many cases that say how they ended decide, while as large a share as now does not say; None for no number.
+
+    A case that does not say counts against the proof, so it counts here as well.
+    """
+    told = rate.good + rate.bad
+    return None if further is None else told + math.ceil(further * told / rate.n)
+
+
 def _floor(rule: Floor, bound: float, record: Evidence, level: float) -> Assessment:
     rate = _rate(record)
     told = rate.good + rate.bad
@@ -188,8 +197,8 @@ def _floor(rule: Floor, bound: float, record: Evidence, level: float) -> Assessm
         proof = Proof.PROVED
     needed = None
     if proof is Proof.OPEN and 0 < bound < 1:
-        further = cases_to_prove_floor(bound, value, level, have=told)
-        needed = None if further is None else told + further
+        further = cases_to_prove_floor(bound, rate.good / rate.n, level, have=rate.n)
+        needed = _in_all(rate, further)
     return Assessment(
         proof=proof,
         value=value,
@@ -222,8 +231,8 @@ def _ceiling(rule: Ceiling, bound: float, record: Evidence, level: float) -> Ass
         proof = Proof.PROVED
     needed = None
     if proof is Proof.OPEN and bound < 1:
-        further = cases_to_prove_ceiling(bound, value, level, have=told)
-        needed = None if further is None else told + further
+        further = cases_to_prove_ceiling(bound, (rate.bad + rate.unknown) / rate.n, level, have=rate.n)
+        needed = _in_all(rate, further)
     return Assessment(
         proof=proof,
         value=value,

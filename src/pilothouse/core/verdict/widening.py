@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.operations import PhaseName
-from pilothouse.core.verdict.phases import NEXT_PHASE, PhaseState
+from pilothouse.core.verdict.phases import LOOK_EVERY, NEXT_PHASE, PhaseState
 from pilothouse.core.verdict.stability import StabilityClock
 from pilothouse.core.verdict.verdict import AgentVerdict
 
@@ -43,8 +43,9 @@ def judge_widening(
 ) -> Widening:
     """Answer a request for a new task type, tool or group of users.
 
-    The first possible day is the sum of the shortest stays up to phase 3 and of the stable days still to come; a clock
-    that has counted is asked for its forecast. Where the charter leaves a stay open, no day can be told.
+    The first possible day is the sum of the shortest stays up to phase 3, a week where the agent fell back, and of the
+    stable days still to come; a clock that has counted is asked for its forecast. Where the charter leaves a stay open,
+    no day can be told.
 
     Args:
         charter: The charter in force.
@@ -88,10 +89,13 @@ def _earliest(
     while phase != "3":
         terms = charter.phase(phase)
         stay = known(terms.min) if terms and terms.min is not None else None
+        is_now = phase == state.phase
+        if is_now and state.re_entered:
+            stay = LOOK_EVERY
         if phase != "pilot":
             if stay is None:
                 return None
-            begun = state.since if phase == state.phase else None
+            begun = state.since if is_now else None
             at = max(at, (begun or at) + stay)
         phase = NEXT_PHASE[phase]
     entered_later = state.phase != "3"

@@ -194,7 +194,11 @@ def test_only_changed_sections_lose_their_signatures():
 @pytest.mark.parametrize(
     ("old", "new", "path"),
     [
-        ("[routed_to_foreign_entity, paid_twice]", "[paid_twice, routed_to_foreign_entity]", "task_types.*.critical"),
+        (
+            "[routed_to_foreign_entity, paid_twice]",
+            "[paid_twice, routed_to_foreign_entity]",
+            "task_types.*.critical",
+        ),
         ("reset_on: [breach, rollback,", "reset_on: [rollback, breach,", "stability.reset_on"),
         ("data: [mail, attachments]", "data: [attachments, mail, mail]", "integrations.mail.data"),
     ],

@@ -79,6 +79,18 @@ def test_what_is_unknown_helps_neither_side():
     assert assess(Floor(bound=0.9), 0.9, rate(500, 1_000, unknown=140)).proof == "breached"
 
 
+@pytest.mark.parametrize("rule", [Floor(bound=0.9), Ceiling(bound=0.1)])
+def test_the_cases_named_decide_although_some_do_not_say_how_they_ended(rule):
+    found = assess(rule, rule.bound, rate(93, 100, unknown=4))
+    assert (found.proof, found.n) == ("open", 96)
+    times = math.ceil(found.n_needed / 96)
+    assert times > 1
+    proved = assess(rule, rule.bound, rate(93 * times, 100 * times, unknown=4 * times))
+    assert proved.proof == "proved"
+    many = assess(rule, rule.bound, rate(86, 100, unknown=14))
+    assert (many.proof, many.n_needed) == ("open", None)
+
+
 @pytest.mark.parametrize("rule", [Floor(bound=0.9), Ceiling(bound=0.1), Zero(n=59)])
 def test_when_nothing_says_how_it_ended_nothing_is_proved(rule):
     found = assess(rule, 0.5, rate(0, 10, unknown=10))

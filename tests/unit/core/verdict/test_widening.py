@@ -54,6 +54,11 @@ def test_before_phase_3_the_shortest_stays_and_the_days_add_up():
     assert pilot.earliest == (NOW + timedelta(weeks=4 + 6, days=90)).date()
 
 
+def test_where_the_agent_fell_back_a_week_is_the_shortest_stay():
+    fell = PhaseState(phase="2", since=NOW - timedelta(days=2), re_entered=True)
+    assert judge_widening(CHARTER, WHOLE, fell, clock(0)).earliest == (NOW + timedelta(days=5 + 90)).date()
+
+
 def test_where_a_stay_or_the_clock_is_open_no_day_is_told():
     text = edited_charter(("share: 0.10, min: 4w", 'share: 0.10, min: "?"'))
     charter = Charter.model_validate(read_charter_text(text, file="charter.yaml").value)
