@@ -173,6 +173,14 @@ class Budget:
             cost_usd: Cost of the trial with its scores, or None when it is not known.
         """
         self._reserved -= 1
+        self.spend(cost_usd)
+
+    def spend(self, cost_usd: float | None) -> None:
+        """Count what was spent without a reservation.
+
+        Args:
+            cost_usd: What it cost, or None when that is not known.
+        """
         if cost_usd is None:
             self.unpriced += 1
             return

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -217,11 +217,12 @@ class Runner:
                 if self.stopped_because is not None:
                     return
                 known = stored.get(key)
-                if known is None and not self.budget.reserve():
+                # A stored answer costs nothing again, and what is still to be said of it does.
+                if self._costs(key, request, known, scored) and not self.budget.reserve():
                     self.stop("the budget is spent")
                     return
                 result = known or await self._call(key, request)
-                outcomes.append(await self._judge(key, request, result, scored, is_stored=known is not None))
+                outcomes.append(await self._judge(key, request, known, result, scored))
                 self._show_progress()
 
         places = SCORING_PLACES * min(len(requests), self._limit.most)
@@ -290,14 +291,25 @@ class Runner:
         result = Result(status=status, reply=reply, latency_s=took_s, error=problem, attempts=attempt)
         return result, wait_s
 
+    def _costs(
+        self,
+        key: str,
+        request: TrialRequest,
+        known: Result | None,
+        scored: Mapping[tuple[str, str, str], Score],
+    ) -> bool:
+        """Whether a trial is still to be run, or its answer to be scored."""
+        hashed = request.case.case_hash
+        checks = self._book.of(request.case)
+        return known is None or any((key, hashed, one.scorer.spec.version) not in scored for one in checks)
+
     async def _judge(
         self,
         key: str,
         request: TrialRequest,
+        known: Result | None,
         result: Result,
-        scored: dict[tuple[str, str, str], Score],
-        *,
-        is_stored: bool,
+        scored: Mapping[tuple[str, str, str], Score],
     ) -> Outcome:
         """Score what has no stored score yet, and fold the scores into one outcome."""
         case = request.case
@@ -319,9 +331,9 @@ class Runner:
                 fresh_cost = _sum(fresh_cost, score.cost_usd)
             scores.append(score)
         run_cost = result.reply.cost_usd if result.reply else None
-        is_reused = is_stored and key not in self._fresh_keys
-        if not is_stored:
-            self.budget.settle(_sum(run_cost, fresh_cost))
+        is_reused = known is not None and key not in self._fresh_keys
+        if self._costs(key, request, known, scored):
+            self.budget.settle(_sum(run_cost, fresh_cost) if known is None else fresh_cost)
         self._tally.done += 1
         self._tally.reused += is_reused
         self._tally.infra_errors += result.status is TrialStatus.INFRA_ERROR

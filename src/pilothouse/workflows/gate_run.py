@@ -239,8 +239,10 @@ class GateRun:
         cases += self.selection.golden
         wanted = list(requests_of(cases, [arm]))
         stored = {one.key for one in self.journal.trials([one.key for one in wanted])}
-        reader = Runner(self.journal, self.book, run_id=self.run_id)
+        reader = Runner(self.journal, self.book, run_id=self.run_id, budget=self._runner.budget)
         self.gathered.add(await reader.run([one for one in wanted if one.key in stored]))
+        if reader.stopped_because is not None:
+            self._runner.stop(reader.stopped_because)
 
     async def _common_items(self) -> list[ItemVerdict]:
         """Judge what belongs to no single task type."""
@@ -283,6 +285,8 @@ class GateRun:
             return False
         times = REPEATED_JUDGEMENTS if check.scorer.spec.kind is ScorerKind.JUDGE else 1
         scores = [await score_once(check, failure.case, stored.result) for _ in range(times)]
+        for one in scores:
+            self._runner.budget.spend(one.cost_usd)
         return all(one.value is not None and one.value < 1.0 for one in scores)
 
     async def _close(self) -> None:

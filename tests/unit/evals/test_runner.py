@@ -201,6 +201,17 @@ def test_a_budget_ends_the_run_before_it_is_overspent(tmp_path):
     assert 5 <= len(outcomes) < 20
 
 
+def test_what_a_judge_says_of_stored_answers_is_paid_from_the_budget(tmp_path):
+    run(tmp_path / "j.db", Agent(), cases(20))
+    judge = Rule(lambda case, result: Score(value=1.0, cost_usd=0.01), version="judge")
+    outcomes, runner = run(tmp_path / "j.db", Agent(), cases(20), scorer=judge, budget=Budget(limit_usd=0.05))
+    assert runner.stopped_because == "the budget is spent"
+    assert 0 < runner.budget.spent_usd < 0.2
+    assert len(outcomes) < 20
+    again, free = run(tmp_path / "j.db", Agent(), cases(20), scorer=judge)
+    assert (len(again), round(free.budget.spent_usd + runner.budget.spent_usd, 6)) == (20, 0.2)
+
+
 def test_an_unknown_cost_is_counted_as_unknown(tmp_path):
     budget = Budget(limit_usd=None)
     run(tmp_path / "j.db", Agent(), cases(3), budget=budget)
