@@ -447,3 +447,14 @@ def test_a_silence_that_a_drill_planted_is_a_real_failure_for_the_shadow_and_not
         assert ask(live, CHAT, BODY).status == 200
         live.controls = silence(environment=None)
         assert ask(live, CHAT, BODY).status == 503
+
+
+def test_a_stream_of_endless_pieces_keeps_few_sizes_that_still_add_up(alone, stub, monkeypatch):
+    monkeypatch.setattr("pilothouse.runtime.gateway.passage.CHUNKS_MAX", 3)
+    stub.plan(Plan(text="word " * 20_000))
+    answer = ask(alone, CHAT, {**BODY, "stream": True})
+    assert answer.status == 200
+    call = one(alone)
+    sizes = [size for size, _ in call.chunks]
+    assert len(sizes) == 3
+    assert sum(sizes) == len(call.response) == len(answer.body)

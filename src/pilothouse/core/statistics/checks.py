@@ -67,12 +67,11 @@ def check_count(field: str, value: int, *, least: int = 0, most: int | None = No
         >>> check_count("n", 3)
         3
     """
+    is_whole = isinstance(value, (int, np.integer))
+    if is_whole and value >= least and (most is None or value <= most):
+        return int(value)
     allowed = f"a whole number from {least}" + ("" if most is None else f" to {most}")
-    if not isinstance(value, int | np.integer):
-        raise malformed(field, repr(value), allowed)
-    if value < least or (most is not None and value > most):
-        raise malformed(field, value, allowed)
-    return int(value)
+    raise malformed(field, value if is_whole else repr(value), allowed)
 
 
 def check_fraction(
@@ -94,15 +93,15 @@ def check_fraction(
         >>> check_fraction("level", 0.95)
         0.95
     """
-    ends = "[]" if closed else "()"
-    allowed = f"a number in {ends[0]}{low:g}, {high:g}{ends[1]}"
-    if not isinstance(value, int | float | np.integer | np.floating):
-        raise malformed(field, repr(value), allowed)
-    number = float(value)
+    is_number = isinstance(value, (int, float, np.integer, np.floating))
+    number = float(value) if is_number else math.nan
     inside = low <= number <= high if closed else low < number < high
-    if not (math.isfinite(number) and inside):
-        raise malformed(field, number, allowed)
-    return number
+    if inside and math.isfinite(number):
+        return number
+    ends = "[]" if closed else "()"
+    raise malformed(
+        field, number if is_number else repr(value), f"a number in {ends[0]}{low:g}, {high:g}{ends[1]}"
+    )
 
 
 def check_same_length(**arrays: Sequence[object] | NDArray[np.generic]) -> int:

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from pilothouse.core.statistics.checks import Floats, check_count, check_fraction, malformed
-from pilothouse.core.statistics.lattice import beta_draws, dirichlet_draws, lattice, posterior_ends
+from pilothouse.core.statistics.lattice import beta_draws, dirichlet_draws, posterior_ends
 from pilothouse.core.statistics.methods import METHODS, MethodId
 from pilothouse.core.statistics.quality import Stratum
 from pilothouse.core.statistics.results import Estimate, NotEnoughEvidence, Unit
@@ -242,7 +242,7 @@ def agreement(table: Sequence[Sequence[int]], *, level: float = 0.95) -> Agreeme
             unit="items",
             remedy=f"Let both rate {AGREEMENT_ITEMS_MIN - n} more items.",
         )
-    draws = _Cells(*dirichlet_draws(lattice(4), counts).T)
+    draws = _Cells(*dirichlet_draws(4, counts).T)
     point = _Cells(*(counts / n))
 
     def estimate(function: Callable[[_Cells], Floats], unit: Unit = "index") -> Estimate:
@@ -317,10 +317,9 @@ def judged_margin(
 
 def _card_draws(passed: Stratum, failed: Stratum) -> _Cells:
     """Draws of (good and passed, bad and passed, good and failed, bad and failed)."""
-    points = lattice(3)
-    q = beta_draws(points[:, 0], passed.judged, failed.judged)
-    a = beta_draws(points[:, 1], passed.good, passed.labelled - passed.good)
-    b = beta_draws(points[:, 2], failed.good, failed.labelled - failed.good)
+    q = beta_draws(3, 0, passed.judged, failed.judged)
+    a = beta_draws(3, 1, passed.good, passed.labelled - passed.good)
+    b = beta_draws(3, 2, failed.good, failed.labelled - failed.good)
     return _Cells(q * a, q * (1 - a), (1 - q) * b, (1 - q) * (1 - b))
 
 

@@ -12,7 +12,7 @@ import scipy
 
 from pilothouse.core.statistics.checks import Floats, check_count, check_fraction, malformed
 from pilothouse.core.statistics.labels import labels_for_half_width
-from pilothouse.core.statistics.lattice import beta_draws, dirichlet_draws, lattice, posterior_ends
+from pilothouse.core.statistics.lattice import LATTICE_POINTS, beta_draws, dirichlet_draws, posterior_ends
 from pilothouse.core.statistics.methods import MethodId, sentence_at
 from pilothouse.core.statistics.results import Estimate, NotEnoughEvidence
 
@@ -183,11 +183,11 @@ def _ends(judged: Floats, labelled: Floats, good: Floats, level: float) -> tuple
         )
         return float(ends[0]), float(ends[1])
     share_columns = 1 if strata == 2 else strata
-    points = lattice(share_columns + strata)
-    shares = dirichlet_draws(points[:, :share_columns], judged)
-    quality = np.zeros(len(points))
+    columns = share_columns + strata
+    shares = dirichlet_draws(columns, judged)
+    quality = np.zeros(LATTICE_POINTS)
     for k in range(strata):
-        right = beta_draws(points[:, share_columns + k], float(good[k]), float(labelled[k] - good[k]))
+        right = beta_draws(columns, share_columns + k, float(good[k]), float(labelled[k] - good[k]))
         quality += shares[:, k] * right
     return posterior_ends(quality, level)
 

@@ -25,6 +25,10 @@ HELD_BYTES_MAX = 256 << 10
 CAPTURED_BYTES_MAX = 32 << 20
 """Most bytes of a stream that are kept for the record; more pass and are counted."""
 
+CHUNKS_MAX = 65_536
+"""Pieces of a stream whose sizes and times are kept, 10 MB of them: twenty minutes at fifty a second. What comes later counts to
+the last one, so that the sizes still add up to the body."""
+
 
 class Passage:
     """The way of one stream.
@@ -130,7 +134,12 @@ class Passage:
         self._dog.limit(Stop.IDLE, self._idle_s)
 
     def _whole_events(self, chunk: bytes) -> bytes:
-        self._call.chunks.append((len(chunk), int((time.monotonic() - self._began) * 1e6)))
+        chunks = self._call.chunks
+        if len(chunks) < CHUNKS_MAX:
+            chunks.append((len(chunk), int((time.monotonic() - self._began) * 1e6)))
+        else:
+            size, at_us = chunks[-1]
+            chunks[-1] = (size + len(chunk), at_us)
         return chunk if self._cutter is None else self._cutter.feed(chunk)
 
     def _tail(self) -> bytes:

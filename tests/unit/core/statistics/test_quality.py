@@ -136,8 +136,8 @@ def test_the_lattice_is_inside_the_unit_cube_even_and_read_only():
 
 
 def test_draws_have_the_moments_of_their_distributions():
-    assert beta_draws(lattice(1)[:, 0], 8.5, 2.5).mean() == pytest.approx(9 / 12, abs=1e-3)
-    shares = dirichlet_draws(lattice(2), np.array([8.0, 2.0]))
+    assert beta_draws(1, 0, 8.5, 2.5).mean() == pytest.approx(9 / 12, abs=1e-3)
+    shares = dirichlet_draws(2, np.array([8.0, 2.0]))
     assert shares.mean(axis=0) == pytest.approx([8.5 / 11, 2.5 / 11], abs=1e-3)
-    assert dirichlet_draws(lattice(3), np.array([8.0, 1.0, 1.0])).sum(axis=1) == pytest.approx(1.0)
+    assert dirichlet_draws(3, np.array([8.0, 1.0, 1.0])).sum(axis=1) == pytest.approx(1.0)
     assert posterior_ends(np.linspace(0, 1, 101), 0.95, "low") == (pytest.approx(0.05), 1.0)
