@@ -74,7 +74,7 @@ class ArgumentFacts:
     Attributes:
         origins: Origins of all its values, never empty; `absent` for an argument that was not given.
         fits: Whether each value is of the declared type and form.
-        amount: A magnitude in whole units of `policy_types.scaled`; 0 for everything else.
+        amount: Size of a magnitude, whatever its sign, in whole units of `policy_types.scaled`; 0 for everything else.
         sum_task: Sum over the task, this call included, in the same units.
         sum_day: Sum over the day, this call included.
         refs: Whether a payload names an address, a link or an account that nobody trusted named.
@@ -203,7 +203,7 @@ def _given(argument: Argument, given: GivenArgument) -> ArgumentFacts:
     fits = kind is not None and value_fits(kind, given.value, argument.values)
     amount = 0
     if fits and argument.role == "magnitude" and isinstance(given.value, float):
-        amount = scaled(argument.type, Decimal(str(given.value)), rounding=ROUND_CEILING)
+        amount = scaled(argument.type, abs(Decimal(str(given.value))), rounding=ROUND_CEILING)
     if isinstance(given.value, str):
         fits = fits and text_fits(given.value, known(argument.max))
     return ArgumentFacts(

@@ -66,7 +66,7 @@ def failed_by_result(text: str) -> bool:
     """
     try:
         document = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # a result of a thousand brackets is text too
         return text.lstrip().lower().startswith(("error:", "traceback (most recent", "exception:"))
     return isinstance(document, dict) and any(document.get(key) for key in ERROR_KEYS)
 

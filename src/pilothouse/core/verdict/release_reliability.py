@@ -32,8 +32,9 @@ def judge_reliability(results: Sequence[CaseResult], rules: GateRules) -> ItemVe
     whole = [one for one in results if None not in one.candidate and len(one.candidate) >= k]
     if not whole:
         runs = max((len(one.candidate) for one in results), default=0)
+        few = f"each case ran {runs} times, {k} are needed: give --repeats {k}"
         return item.model_copy(
-            update={"sentence": f"each case ran {runs} times, {k} are needed: give --repeats {k}"}
+            update={"sentence": few if runs < k else f"no case has a score for all of its {runs} runs"}
         )
     estimate = pass_hat_k(
         [sum(map(bool, one.candidate)) for one in whole],

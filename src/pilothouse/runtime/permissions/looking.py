@@ -109,7 +109,10 @@ def _is_short_enough(argument: Argument, value: Any) -> bool:
 
 
 def _amount(argument: Argument, value: Any) -> int:
-    """A magnitude in whole units; a list counts as its sum, so that many small ones are one large one."""
+    """The size of a magnitude in whole units; a list counts as the sum of its sizes.
+
+    Many small ones are one large one, and a negative one takes nothing off a limit or a sum.
+    """
     members = value if isinstance(value, list | tuple) else (value,)
     total = 0
     for member in members:
@@ -118,7 +121,7 @@ def _amount(argument: Argument, value: Any) -> int:
         except InvalidOperation:
             continue
         if number.is_finite():
-            total += scaled(known(argument.type) or "number", number, rounding=ROUND_CEILING)
+            total += scaled(known(argument.type) or "number", abs(number), rounding=ROUND_CEILING)
     return total
 
 

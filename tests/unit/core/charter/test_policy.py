@@ -153,3 +153,9 @@ def test_type_names_are_read_with_and_without_their_parameter():
     assert [type_name(text) for text in ("amount(EUR)", "name(suppliers)", "enum", "blob", "")] == [
         "amount", "name", "enum", None, None,
     ]  # fmt: skip
+
+
+def test_a_magnitude_is_a_size_whatever_its_sign():
+    assert decide_call(tool(), call({**PAY, "amount": (-201.0, "request")})).decision == "ask"
+    assert decide_call(tool(), call({**PAY, "amount": (-2501.0, "request")})).decision == "deny"
+    assert decide_call(tool(), call({**PAY, "amount": (-200.0, "request")})).decision == "allow"

@@ -137,3 +137,7 @@ def test_results_that_say_themselves_that_they_failed(text, failed):
 def test_loops_are_named_by_their_pattern(steps, words):
     found = find_loop(steps, LoopLimits())
     assert (found is None) if words is None else (words in found)
+
+
+def test_a_result_of_nothing_but_brackets_is_text():
+    assert not failed_by_result("[" * 100_000)

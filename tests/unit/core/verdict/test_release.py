@@ -287,6 +287,8 @@ def test_reliability_needs_as_many_runs_as_it_asks_for():
     assert found.status is Status.HOLDS
     assert found.value == pytest.approx(0.9)
     assert judge_reliability(cases, RULES) is None
+    unscored = [CaseResult(case_id="c", cluster="c", candidate=(True, None, True, True))]
+    assert judge_reliability(unscored, rules).sentence == "no case has a score for all of its 4 runs"
 
 
 def test_published_pass_hat_k_figures_come_out_of_the_function_that_decides():

@@ -122,6 +122,13 @@ def test_the_budget_of_a_task_and_the_sum_of_a_day_end(boundary):
     assert boundary.desk.decide(call(run="n" * 32, recipient=IBAN, amount=150.0)).decision == "allow"
 
 
+@pytest.mark.parametrize("amount", [-9000.0, [-9000.0, 9000.0]])
+def test_an_amount_below_zero_takes_nothing_off_a_limit(boundary, amount):
+    boundary.desk.open_task(opening(f"Pay -9000 and 9000 to {IBAN}"))
+    decided = boundary.desk.decide(call(recipient=IBAN, amount=amount))
+    assert (decided.decision, decided.rule) == ("deny", "amount")
+
+
 def test_an_approval_is_for_exactly_this_call_and_for_one_use(boundary):
     boundary.desk.open_task(opening("Pay the bill"))
     asked = boundary.desk.decide(call(recipient=OTHER, amount=10.0))
