@@ -55,11 +55,17 @@ def read_directory(path: Path) -> dict[str, bool]:
             raise UsageError(
                 f"{path} lacks the column `identity` or `active`", remedy=example, subject=str(path)
             )
-        return {
-            row["identity"].strip().lower(): row["active"].strip().lower() not in _GONE_WORDS for row in rows
-        }
-    except (OSError, UnicodeDecodeError) as error:
+        said = [(row["identity"], row["active"], rows.line_num) for row in rows]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{path} cannot be read ({error})", remedy=example, subject=str(path)) from error
+    # By half of a file, whoever stands in the other half has left: the pager would call substitutes alone.
+    cut = next((line for identity, active, line in said if identity is None or active is None), None)
+    if not said or cut is not None:
+        problem = "lists nobody" if cut is None else f"is cut: line {cut} lacks `identity` or `active`"
+        raise UsageError(f"{path} {problem}", remedy=example, subject=str(path))
+    return {
+        identity.strip().lower(): active.strip().lower() not in _GONE_WORDS for identity, active, _ in said
+    }
 
 
 def check_directory(

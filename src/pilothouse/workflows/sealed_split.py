@@ -4,15 +4,20 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Final
 
+from pilothouse.core.charter.digest import canonical_json
 from pilothouse.errors import UsageError
 from pilothouse.ports.ledger import Ledger
 
-__all__ = ["OPENINGS_MAX", "SEALED_RELEASE", "count_opening"]
+__all__ = ["OPENINGS_MAX", "SEALED_OPENED", "SEALED_RELEASE", "count_opening", "record_opening"]
 
 SEALED_RELEASE: Final = "release.sealed"
 """Kind of the decision that a gate over the sealed split leaves in the ledger."""
+
+SEALED_OPENED: Final = "release.sealed_opened"
+"""Kind of the decision that stands before the run: what was looked at counts, whether or not the run ends."""
 
 OPENINGS_MAX: Final = 4
 """Openings of one version of a dataset: a handful of looks leaks little; a weekly one is training on the test."""
@@ -44,7 +49,8 @@ def count_opening(ledger: Ledger | None, agent: str | None, *, dataset: str, run
         )
     documents = [
         json.loads(one.document)
-        for one in ledger.decisions(agent, kind=SEALED_RELEASE, limit=OPENINGS_READ_MAX)
+        for kind in (SEALED_OPENED, SEALED_RELEASE)
+        for one in ledger.decisions(agent, kind=kind, limit=OPENINGS_READ_MAX)
     ]
     runs = {one["run_id"] for one in documents if one["dataset_digest"] == dataset}
     if run_id not in runs and len(runs) >= OPENINGS_MAX:
@@ -54,3 +60,17 @@ def count_opening(ledger: Ledger | None, agent: str | None, *, dataset: str, run
             subject=dataset[:12],
         )
     return f"opening {len(runs | {run_id})} of {OPENINGS_MAX} of the sealed split"
+
+
+def record_opening(ledger: Ledger, agent: str, *, dataset: str, run_id: str, at: datetime) -> None:
+    """Put an opening on record before the first sealed case is looked at.
+
+    Args:
+        ledger: Where openings are counted.
+        agent: Agent id.
+        dataset: Digest of the dataset.
+        run_id: The run that opens it.
+        at: The moment, aware UTC.
+    """
+    document = canonical_json({"run_id": run_id, "dataset_digest": dataset})
+    ledger.record(kind=SEALED_OPENED, agent=agent, at=at, actor="gate", document=document)

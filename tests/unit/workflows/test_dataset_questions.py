@@ -14,10 +14,11 @@ from pilothouse.core.evidence.task import Task
 from pilothouse.errors import UnknownName, UsageError
 from pilothouse.evals.case import Case
 from pilothouse.evals.dataset import Dataset, Manifest, load_dataset
+from pilothouse.testing import MemoryLedger
 from pilothouse.workflows.datasets import dataset_evidence
 from pilothouse.workflows.golden import golden_case, keep_golden
 from pilothouse.workflows.likeness import likeness_evidence, measure_likeness
-from pilothouse.workflows.sealed_split import OPENINGS_MAX, SEALED_RELEASE, count_opening
+from pilothouse.workflows.sealed_split import OPENINGS_MAX, SEALED_RELEASE, count_opening, record_opening
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 NOW_NS = int(NOW.timestamp()) * 10**9
@@ -138,8 +139,7 @@ class Openings:
         ]
 
     def decisions(self, agent, *, kind, limit):
-        assert kind == SEALED_RELEASE
-        return self.rows
+        return self.rows if kind == SEALED_RELEASE else ()
 
 
 def test_the_seal_opens_a_few_times_for_each_version_of_the_dataset_and_the_same_run_is_one_opening():
@@ -149,6 +149,15 @@ def test_the_seal_opens_a_few_times_for_each_version_of_the_dataset_and_the_same
     with pytest.raises(UsageError, match="opened 4 times"):
         count_opening(full, "a", dataset="d", run_id="r9")
     assert count_opening(full, "a", dataset="another version", run_id="r9").startswith("opening 1 of 4")
+
+
+def test_a_run_that_was_killed_after_it_looked_has_opened_the_seal():
+    ledger = MemoryLedger()
+    for number in range(OPENINGS_MAX):
+        record_opening(ledger, "a", dataset="d", run_id=f"r{number}", at=NOW)
+    assert count_opening(ledger, "a", dataset="d", run_id="r0").startswith("opening 4 of 4")
+    with pytest.raises(UsageError, match="opened 4 times"):
+        count_opening(ledger, "a", dataset="d", run_id="r9")
 
 
 @pytest.mark.parametrize(("ledger", "agent"), [(None, "a"), (Openings(), None)])

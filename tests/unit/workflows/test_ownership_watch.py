@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from datetime import timedelta
 
+import pytest
 from control_rooms import AGENT, NOW, reach, run
 from evidence_made import everything_holds
 
@@ -13,6 +14,7 @@ from pilothouse.app.control_room import alert_ticks
 from pilothouse.connectors.charter_file import read_charter_text
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.verdict.readiness import decide
+from pilothouse.errors import UsageError
 from pilothouse.reports.ownership import OwnershipFacts, build_ownership
 from pilothouse.workflows.accept import accept_file
 from pilothouse.workflows.directory import check_directory, look_at_directory, people_gone, read_directory
@@ -108,6 +110,20 @@ def test_an_export_that_is_replaced_is_read_again_and_a_leaver_is_an_incident(ro
     assert not look_at_directory(room.installation, clock())
     path.unlink()
     assert not look_at_directory(room.installation, clock())
+
+
+@pytest.mark.parametrize(
+    "text", ["identity,active\n", "identity,active\noidc:dana@corp.example,yes\noidc:le"]
+)
+def test_an_export_that_is_read_while_it_is_written_makes_nobody_a_leaver(room, clock, tmp_path, text):
+    path = export(tmp_path, "dana", "lee", "kim", "vp", "sam")
+    check_directory(room.installation, read_directory(path), clock(), actor="test", export=path)
+    path.write_text(text, encoding="utf-8")
+    os.utime(path, (clock().timestamp() + 60,) * 2)
+    assert not look_at_directory(room.installation, clock())
+    assert people_gone(room.installation.ledger, AGENT) == ()
+    with pytest.raises(UsageError, match=r"lists nobody|is cut: line 3"):
+        read_directory(path)
 
 
 def test_a_pin_that_retires_warns_before_and_calls_after(room, clock, tmp_path):

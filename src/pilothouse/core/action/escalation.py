@@ -51,6 +51,12 @@ def _levels(charter: Charter) -> tuple[EscalationLevel, ...]:
     return tuple(sorted(known(charter.escalation) or (), key=lambda level: level.level))
 
 
+def _calling(charter: Charter) -> list[int]:
+    """Numbers of the levels that call somebody, lowest first."""
+    plans = (plan_level(charter, one.level) for one in _levels(charter))
+    return [plan.level for plan in plans if plan is not None and plan.calls]
+
+
 def plan_level(charter: Charter, level: int, *, gone: Collection[str] = ()) -> LevelPlan | None:
     """Return who is called on a level; None when the charter has no such level, or leaves it open.
 
@@ -75,27 +81,30 @@ def plan_level(charter: Charter, level: int, *, gone: Collection[str] = ()) -> L
 
 
 def next_level(charter: Charter, level: int) -> int | None:
-    """Return the level after this one, or None after the last.
+    """Return the level after this one that calls somebody, or None after the last.
+
+    A level of which the charter leaves open whom it calls, or for how long, has no clock: the path would end there.
 
     Args:
         charter: The charter in force.
         level: Number of the level that stayed silent.
     """
-    return next((one.level for one in _levels(charter) if one.level > level), None)
+    return next((number for number in _calling(charter) if number > level), None)
 
 
 def start_level(charter: Charter, severity: str, *, foreseen: bool) -> int:
-    """Return the level that is called first.
+    """Return the level that is called first: one that calls somebody, where there is any.
 
     Args:
         charter: The charter in force.
         severity: Severity of the incident.
         foreseen: Whether an alert rule of the charter watches for it; what is new goes to level 2.
     """
-    numbers = [one.level for one in _levels(charter)]
+    numbers = _calling(charter) or [one.level for one in _levels(charter)]
     terms = {str(name): one for name, one in (known(charter.severities) or {}).items()}.get(severity)
     wanted = known(terms.start_level) if terms else None
-    first = wanted if wanted in numbers else (numbers[0] if numbers else 1)
+    from_wanted = [number for number in numbers if wanted is not None and number >= wanted]
+    first = (from_wanted or numbers or [1])[0]
     if foreseen or first >= _NOVEL_START or _NOVEL_START not in numbers:
         return first
     return _NOVEL_START

@@ -47,7 +47,13 @@ class WorkerProcess:
         Raises:
             UsageError: There is no such program.
         """
-        self._words = shlex.split(command)
+        try:
+            self._words = shlex.split(command)
+        except ValueError as error:
+            raise UsageError(
+                f"{command!r} cannot be split into words: {error}.",
+                remedy="Close every quote of exec:COMMAND.",
+            ) from error
         if not self._words or shutil.which(self._words[0]) is None:
             raise UsageError(
                 f"no program {self._words[0] if self._words else ''!r}.",

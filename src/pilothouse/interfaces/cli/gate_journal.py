@@ -28,7 +28,7 @@ from pilothouse.workflows.gate_run import GateRun
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.release import open_gate
 from pilothouse.workflows.release_evidence import release_evidence
-from pilothouse.workflows.sealed_split import SEALED_RELEASE
+from pilothouse.workflows.sealed_split import SEALED_RELEASE, record_opening
 
 __all__ = ["decide_release", "measure_levels", "plan_release"]
 
@@ -43,6 +43,14 @@ def decide_release(request: GateRequest, *, services: Services, settings: Settin
     """
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     with _opened(request, services, settings) as (run, installation):
+        if request.sealed and installation is not None and run.policy.agent is not None:
+            record_opening(
+                installation.ledger,
+                run.policy.agent,
+                dataset=run.dataset.digest,
+                run_id=run.run_id,
+                at=run.now,
+            )
         verdict = asyncio.run(_measure(run, console))
         if installation is not None and run.policy.agent is not None:
             agent = run.policy.agent

@@ -60,6 +60,10 @@ def test_open_questions_call_nobody(charter):
 
 def test_the_path_ends_after_its_last_level(charter):
     assert [next_level(charter, number) for number in (1, 2, 3)] == [2, 3, None]
+    open_two = changed(charter, escalation=level_of(charter, 2, acknowledge="?"))
+    assert [next_level(open_two, number) for number in (1, 2, 3)] == [3, 3, None]
+    open_one = changed(charter, escalation=level_of(charter, 1, to="?"))
+    assert start_level(open_one, "sev2", foreseen=True) == 2
 
 
 def test_what_no_rule_foresaw_goes_past_level_one(charter):

@@ -42,6 +42,16 @@ def test_exact_compares_json_values(expected, output, value):
     assert exact().score(case(expected), done(output)).value == value
 
 
+def test_an_answer_that_no_case_could_expect_is_wrong_and_not_left_out():
+    long = 98_765_432_109_876_543_210
+    assert json_subset().score(case({"id": "1"}), done({"id": long})).value == 0.0
+    assert exact().score(case({"id": "1"}), done({"id": long})).value == 0.0
+    made = done("x", tool_calls=calls("pay", account=long))
+    assert must_not_call(tools=["pay"], args={"account": "1"}).score(case(), made).value == 1.0
+    golden = Trajectory(steps=(Step(tool="pay", args={"account": "1"}),))
+    assert trajectory().score(case(trajectory=golden), made).value == 0.0
+
+
 def test_without_an_expectation_exact_does_not_apply():
     assert exact().score(case(), done("x")).why is Unscored.NOT_APPLICABLE
 
