@@ -71,7 +71,7 @@ def prepare_demo(settings: Settings, parts: DemoParts) -> Settings:
 def _type(tree: typer.Typer, words: Sequence[str], moment: datetime) -> Typed:
     """Run one command line in this process, as if it were typed at a moment."""
     from pilothouse.demo.parts import Typed
-    from pilothouse.interfaces.cli.main import run_cli
+    from pilothouse.interfaces.cli.main import INTERRUPTED, run_cli
 
     said, hints, status = io.StringIO(), io.StringIO(), 0
     with _wide(), at_simulated(moment), contextlib.redirect_stdout(said), contextlib.redirect_stderr(hints):
@@ -79,6 +79,8 @@ def _type(tree: typer.Typer, words: Sequence[str], moment: datetime) -> Typed:
             run_cli(tree, words)
         except SystemExit as ended:
             status = ended.code if isinstance(ended.code, int) else 1
+    if status == INTERRUPTED:
+        raise KeyboardInterrupt  # whoever stopped the command means the story
     return Typed(words=tuple(words), status=status, said=said.getvalue(), hints=hints.getvalue())
 
 

@@ -20,7 +20,12 @@ class Understudy:
     def __init__(self) -> None:
         command = [sys.executable, "-m", "pilothouse.demo.agent", "--wait"]
         self._process = subprocess.Popen(  # noqa: S603 - our own program with our own words
-            command, env=dict(os.environ), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            command,
+            env=dict(os.environ),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # Ctrl-C is meant for the demo, which sends the agent home
         )
 
     def work(self, arguments: Sequence[str], variables: Mapping[str, str]) -> Iterator[dict[str, int]]:
@@ -41,11 +46,15 @@ class Understudy:
             process.stdin.flush()
         except BrokenPipeError:
             pass  # it is gone, and what it printed ends below
-        for line in process.stdout:
-            told = json.loads(line)
-            if told.get("ended"):
-                return
-            yield told
+        try:
+            for line in process.stdout:
+                told = json.loads(line)
+                if told.get("ended"):
+                    return
+                yield told
+        except KeyboardInterrupt:
+            process.kill()  # before the server that takes its telemetry: it would complain of that
+            raise
         raise InfrastructureError(
             f"the demo's agent ended with status {process.wait()}",
             remedy="Read what it printed above.",

@@ -37,6 +37,9 @@ FEW_FILES = 2
 SMALL_ROWS = 4_096
 """A file of so few rows is read whole when one trace is looked up; merged ones are larger."""
 
+INTERRUPTED = "Query interrupted"
+"""What DuckDB makes of Ctrl-C while it works; that somebody wants to stop is no fault of a query."""
+
 TIMEOUT_S = 10.0
 """An interactive query that takes longer is stopped."""
 
@@ -202,6 +205,10 @@ class Database:
             ) from error
         except duckdb.Error as error:
             raise _unreadable(error) from error
+        except RuntimeError as error:
+            if str(error) == INTERRUPTED:
+                raise KeyboardInterrupt from error
+            raise
         else:
             return found
         finally:

@@ -138,8 +138,7 @@ def run_cli(cli: typer.Typer, arguments: Sequence[str] | None = None) -> None:
     except PilothouseError as error:
         _fail(error, as_json="--json" in typed)
     except typer.Abort:
-        hint_console().print("Stopped.")
-        sys.exit(INTERRUPTED)
+        code = INTERRUPTED
     except typer.exceptions.TyperException as error:
         _fail(_wrong_usage(error), as_json="--json" in typed)
     except BrokenPipeError:
@@ -150,6 +149,8 @@ def run_cli(cli: typer.Typer, arguments: Sequence[str] | None = None) -> None:
             _fail(about_file, as_json="--json" in typed)
         _show_bug()
         sys.exit(int(ExitStatus.INFRASTRUCTURE))
+    if code == INTERRUPTED:
+        hint_console().print("Stopped.")
     sys.exit(code if isinstance(code, int) else 0)
 
 

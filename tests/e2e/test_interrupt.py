@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ctrl-C ends what was typed with status 130 and a word, wherever it was: no trace, no talk of a bug."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+ASK = """
+import sys
+from pilothouse.lake.view import Database, View
+database = Database()
+print("asking", flush=True)
+try:
+    database.run(View(), "SELECT sum(a.range * b.range) s FROM range(300000) a, range(300000) b WHERE (a.range + b.range) % 7 = 3")
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+
+
+def started(*words, **named):
+    """Start a process in a group of its own, as a terminal does."""
+    return subprocess.Popen(
+        [sys.executable, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        **named,
+    )
+
+
+def interrupt(process):
+    os.killpg(process.pid, signal.SIGINT)
+    said, hints = process.communicate(timeout=60)
+    assert "Traceback" not in hints
+    return said, hints
+
+
+def test_in_the_middle_of_a_question_to_the_lake_it_is_no_fault_of_the_question():
+    with started("-c", ASK) as process:
+        assert process.stdout.readline() == "asking\n"
+        time.sleep(1.0)
+        said, _ = interrupt(process)
+    assert said == "interrupted\n"
+
+
+def test_while_modules_are_loaded_it_is_quiet():
+    with started("-m", "pilothouse", "price") as process:
+        time.sleep(0.1)
+        interrupt(process)
+    assert process.returncode in {130, -signal.SIGINT}, "the second before any line of ours has run"
+
+
+def test_the_demo_stops_with_its_agent(tmp_path):
+    with started("-m", "pilothouse", "demo", "--home", str(tmp_path)) as process:
+        for line in process.stderr:
+            if "day  3" in line:
+                break
+        _, hints = interrupt(process)
+    assert process.returncode == 130
+    assert hints.rstrip().endswith("Stopped.")
+    assert "Transient error" not in hints
