@@ -6,9 +6,11 @@ They lie beside a dataset, outside its hash: a label never changes what must run
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,10 +24,11 @@ __all__ = [
     "Answer",
     "answer_id",
     "answers_file",
+    "change_answers",
+    "forget_answers",
     "labelling_order",
     "merge_answers",
     "read_answers",
-    "write_answers",
 ]
 
 ANSWERS_MAX: Final = 20_000
@@ -135,14 +138,59 @@ def read_answers(path: Path) -> tuple[Answer, ...]:
     return tuple(found)
 
 
-def write_answers(path: Path, answers: Iterable[Answer]) -> None:
-    """Replace a file of answers at once, so that a killed session loses no earlier label.
+def change_answers(path: Path, changed: Iterable[Answer]) -> tuple[Answer, ...]:
+    """Bring answers into a file, beside what others brought into it meanwhile: labels and verdicts of both stay.
 
     Args:
         path: JSON-lines file; its folder is made.
-        answers: What it shall hold.
+        changed: New answers, and those with a new label or verdict.
+
+    Returns:
+        What the file holds now.
     """
+    with _alone_with(path):
+        found = {one.id: one for one in read_answers(path)}
+        for one in changed:
+            found[one.id] = _joined(found[one.id], one) if one.id in found else one
+        _write(path, found.values())
+    return tuple(found.values())
+
+
+def forget_answers(path: Path, is_meant: Callable[[Answer], bool]) -> int:
+    """Take answers out of a file; return how many went. A file that is not there holds none.
+
+    Args:
+        path: JSON-lines file.
+        is_meant: Which.
+    """
+    if not path.is_file():
+        return 0
+    with _alone_with(path):
+        found = read_answers(path)
+        kept = [one for one in found if not is_meant(one)]
+        if len(kept) < len(found):
+            _write(path, kept)
+    return len(found) - len(kept)
+
+
+@contextmanager
+def _alone_with(path: Path) -> Iterator[None]:
+    """Wait until nobody else changes the file; the kernel frees the lock of a process that ends."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _joined(known: Answer, changed: Answer) -> Answer:
+    """Return an answer with the verdicts of both, and with the newer label."""
+    newer = max((known, changed), key=lambda one: one.at.timestamp() if one.at is not None else 0.0)
+    label = {name: getattr(newer, name) for name in ("good", "by", "at")}
+    return known.model_copy(update={**label, "verdicts": {**known.verdicts, **changed.verdicts}})
+
+
+def _write(path: Path, answers: Iterable[Answer]) -> None:
+    """Replace a file of answers at once, so that a killed session loses no earlier label."""
     fresh = path.with_suffix(".new")
     rows = (one.model_dump(mode="json", exclude_defaults=True) for one in answers)
     fresh.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")

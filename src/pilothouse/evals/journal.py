@@ -87,7 +87,9 @@ class Journal:
     def put_config(self, digest: str, *, version: str, address: str, environment: str, at: str) -> None:
         """Store what a config digest stands for."""
         self._writer.put(
-            "INSERT OR IGNORE INTO config VALUES (?, ?, ?, ?, ?)", (digest, version, address, environment, at)
+            "INSERT INTO config VALUES (?, ?, ?, ?, ?) ON CONFLICT (digest) DO UPDATE"
+            " SET environment = excluded.environment, at = excluded.at WHERE config.environment = '{}'",
+            (digest, version, address, environment, at),
         )
 
     def put_run(self, run: RunRow) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.errors import UsageError
+from pilothouse.evals.answers import answers_file, forget_answers
 from pilothouse.evals.dataset import load_dataset
 from pilothouse.evals.journal import Journal
 from pilothouse.ports.clock import Clock
@@ -183,7 +184,7 @@ class CurationDesk:
             actor: Who asked for it.
 
         Returns:
-            `rows` by table, `cases` removed, `exported` rows removed by folder, `gone` folders of exports that hold the
+            `rows` by table, `cases` removed, `answers` to them removed, `exported` rows removed by folder, `gone` folders of exports that hold the
             subject and are not where they were written, `traces` of the subject, rows of `telemetry` that were emptied
             (None while a running server will do so), recorded `runs` whose key was destroyed, and `results` of calls, kept
             for their repetition, that were forgotten.
@@ -195,21 +196,16 @@ class CurationDesk:
         cases = {one.child.removeprefix("case:") for one in reached if one.child.startswith("case:")}
         items = {one.child.removeprefix("item:") for one in reached if one.child.startswith("item:")}
         exports = {one.child.removeprefix("export:") for one in reached if one.child.startswith("export:")}
-        removed = 0
+        removed = answers = 0
         folders = (
             folder
             for charter in self.directory.charters().values()
             for folder in judging_folders(self.ledger, charter)
         )
         for path in dict.fromkeys((*(path.resolve() for path in datasets), *folders)):
-            named = {
-                case.id
-                for case in load_dataset(path).cases
-                if case.id in cases or subject in case.model_dump_json()
-            }
-            if named:
-                remove_cases(path, named)
-            removed += len(named)
+            gone_cases, gone_answers = _erase_from_dataset(path, cases, subject)
+            removed += gone_cases
+            answers += gone_answers
         exported, gone = self._erase_exports(exports, items, subject)
         rows = Counter(self.store.erase(subject, actor=actor, at=now))
         for trace in set(traces) - set(reviewed):
@@ -219,6 +215,7 @@ class CurationDesk:
         return {
             "rows": dict(rows),
             "cases": removed,
+            "answers": answers,
             "exported": exported,
             "gone": gone,
             "traces": traces,
@@ -241,3 +238,17 @@ class CurationDesk:
                 elif count := erase_from_export(folder, items, subject):
                     exported[made["path"]] = count
         return exported, gone
+
+
+def _erase_from_dataset(path: Path, cases: Collection[str], subject: str) -> tuple[int, int]:
+    """Take cases and the answers to them out of a dataset, those named and all that hold a subject; return how many."""
+    named = {
+        case.id for case in load_dataset(path).cases if case.id in cases or subject in case.model_dump_json()
+    }
+    if named:
+        remove_cases(path, named)
+    meant = {*cases, *named}
+    answers = forget_answers(
+        answers_file(path), lambda one: one.case_id in meant or subject in one.model_dump_json()
+    )
+    return len(named), answers

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -119,8 +120,10 @@ async def measure_lift(
         budget=Budget(limit_usd=request.budget_usd),
     )
     cases = [case for one in chosen for case in _both_ways(one, index, target, request.k)]
+    # As a gate writes it: whoever is first, the other finds the trials of this version.
+    environment = json.dumps({"deadline_s": request.deadline_s})
     journal.put_config(
-        config, version=target.spec.version, address=target.spec.address, environment="{}", at=""
+        config, version=target.spec.version, address=target.spec.address, environment=environment, at=""
     )
     try:
         outcomes = await runner.run(

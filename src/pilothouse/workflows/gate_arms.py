@@ -69,7 +69,7 @@ def resolve_baseline(
 
     Raises:
         UsageError: It has no form of a baseline.
-        UnknownName: No trial of that version is stored.
+        UnknownName: No trial of that version is stored here: without it nothing would be compared.
     """
     wanted = request.baseline
     if wanted is None or wanted == "none":
@@ -84,16 +84,9 @@ def resolve_baseline(
         )
         if version is None:
             return None, (f"there is no {wanted} version on record yet: this run can become it",)
-        return stored_arm(journal, version, request), ()
+        return _need_stored(journal, version, request), ()
     if VERSION.fullmatch(wanted):
-        arm = stored_arm(journal, wanted, request)
-        if arm is None:
-            raise UnknownName(
-                f"no trial of version {wanted!r} is stored in {str(journal.path)!r}.",
-                remedy="Give the baseline as an address, so that it can run.",
-                subject=wanted,
-            )
-        return arm, ()
+        return _need_stored(journal, wanted, request), ()
     arm = _live_arm(
         wanted,
         version=request.baseline_version,
@@ -142,6 +135,17 @@ def stored_arm(journal: Journal, version: str, request: GateRequest) -> Arm | No
         target=StoredTrials(version=one.version),
         repeats=request.baseline_repeats,
     )
+
+
+def _need_stored(journal: Journal, version: str, request: GateRequest) -> Arm:
+    arm = stored_arm(journal, version, request)
+    if arm is None:
+        raise UnknownName(
+            f"no trial of version {version[:12]!r} with {request.deadline_s:g} s for a case is stored in {str(journal.path)!r}.",
+            remedy="Give the baseline as an address, so that it can run, or the journal that has it: --journal FILE.",
+            subject=version,
+        )
+    return arm
 
 
 def current_version(records: Sequence[Evidence], *, candidate: str) -> str | None:

@@ -100,9 +100,12 @@ def open_gate(
     anchor = (
         stored_arm(journal, anchored, request) if anchored is not None and anchored not in others else None
     )
+    if anchor is None and anchored is not None and anchored not in others:
+        lost = f"the anchor {anchored[:12]} has no trial in this journal, so nothing is held against it"
+        notes = (*notes, lost)
     if baseline is not None and baseline.is_stored:
-        selection, lost = _within_stored(selection, baseline, journal)
-        notes += lost
+        selection, left_out = _within_stored(selection, baseline, journal)
+        notes += left_out
     run_id = _run_id(
         request,
         policy,

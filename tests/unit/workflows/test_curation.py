@@ -18,6 +18,8 @@ from pilothouse.core.evidence.review import Answer, Label, ReviewItem, ReviewSou
 from pilothouse.core.evidence.score import Score
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.errors import LimitExceeded, StorageUnavailable, UnknownName, UsageError
+from pilothouse.evals.answers import Answer as GivenAnswer
+from pilothouse.evals.answers import answers_file, change_answers, read_answers
 from pilothouse.evals.case import Case, Split
 from pilothouse.evals.dataset import load_dataset
 from pilothouse.interfaces.http.feedback import api_app
@@ -140,7 +142,11 @@ def test_a_subject_leaves_a_plain_file_and_a_set_of_golden_sequences(site, desk,
     golden = Path(site.ledger.charter(AGENT).path).parent / charter.datasets.trajectories.path
     kept = Case(id="g", task_type="po_invoice", input=SUBJECT, trajectory={"steps": [{"tool": "read"}]})
     keep_golden(golden, kept)
-    assert desk.erase(SUBJECT, [plain], actor="test")["cases"] == 2
+    asked = GivenAnswer.model_validate({"input": "a question", "output": f"write to {SUBJECT}"})
+    change_answers(answers_file(golden), [asked, GivenAnswer.model_validate({"input": "b", "output": "c"})])
+    done = desk.erase(SUBJECT, [plain], actor="test")
+    assert (done["cases"], done["answers"]) == (2, 1)
+    assert len(read_answers(answers_file(golden))) == 1
     assert [one.input for one in load_dataset(plain).cases] == ["somebody asks"]
     assert load_dataset(golden).cases == ()
 

@@ -10,12 +10,13 @@ import pytest
 
 from pilothouse.core.verdict.release_verdict import exit_status_of
 from pilothouse.core.verdict.verdict import Reason, Status
-from pilothouse.errors import UsageError
+from pilothouse.errors import UnknownName, UsageError
 from pilothouse.evals.case import Case
 from pilothouse.evals.journal import Journal
 from pilothouse.evals.score import Unscored, failed, passed, unscored
 from pilothouse.evals.scorers.registry import ScorerRegistry
 from pilothouse.evals.scorers.scorer import ScorerKind, ScorerSpec
+from pilothouse.testing import MemoryLedger
 from pilothouse.workflows.gate_plan import make_plan
 from pilothouse.workflows.gate_request import GateRequest
 from pilothouse.workflows.release import open_gate
@@ -213,6 +214,32 @@ def test_whatever_could_turn_the_verdict_is_another_run_and_told(world, change):
     _, _, verdict = world(candidate=right, floor=0.9, **change)
     assert verdict.run_id != first.run_id
     assert any("1 other gate runs on these cases" in note for note in verdict.notes)
+
+
+def test_a_baseline_whose_trials_lie_elsewhere_is_no_reason_to_compare_with_nothing(world, tmp_path):
+    world(candidate=lambda n: {"output": 2 * n, "claim": 2}, floor=0.5, complete=True)
+    _, _, held = world(candidate=right, floor=0.5, baseline="current")
+    assert held.baseline is not None
+    with pytest.raises(UnknownName, match="with 30 s for a case is stored"):
+        world(candidate=lambda n: {"output": 2 * n, "claim": 3}, baseline="current", floor=0.5, deadline_s=30)
+
+
+def test_an_anchor_whose_trials_lie_elsewhere_is_said(world, tmp_path):
+    ledger = MemoryLedger()
+    run, _, verdict = world(candidate=right, floor=0.5, complete=True)
+    ledger.add_evidence(release_evidence(run, verdict, agent="a"))
+    request = GateRequest(
+        candidate=outputs(tmp_path / "other.jsonl", lambda n: {"output": 2 * n, "claim": 1}),
+        dataset=tmp_path / "cases.jsonl",
+        journal=tmp_path / "empty.db",
+        agent="a",
+        floor=0.5,
+    )
+    with Journal(request.journal) as journal:
+        opened = open_gate(request, journal=journal, now=NOW, ledger=ledger)
+    assert any("has no trial in this journal" in note for note in opened.notes)
+    with Journal(request.journal) as journal, pytest.raises(UnknownName, match="is stored"):
+        open_gate(dataclasses.replace(request, baseline="anchor"), journal=journal, now=NOW, ledger=ledger)
 
 
 def test_two_datasets_may_use_an_id_for_two_cases(world, tmp_path):

@@ -221,7 +221,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             return
         for table, count in done["rows"].items():
             typer.echo(f"{table.replace('_', ' ')}: {count:,} erased")
-        typer.echo(f"datasets: {done['cases']:,} cases removed")
+        typer.echo(f"datasets: {done['cases']:,} cases and {done['answers']:,} answers to cases removed")
         for folder, count in done["exported"].items():
             typer.echo(
                 f"{folder}: {count:,} training rows removed; a model tuned on them must be tuned again"

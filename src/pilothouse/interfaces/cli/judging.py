@@ -54,7 +54,7 @@ def add_commands(group: typer.Typer, services: Services) -> None:
         journal: Annotated[Path, typer.Option(help="Where trials are kept.")] = JOURNAL,
     ) -> None:
         """Say of answers whether they are good; what a judge said of them is not shown. Each label is kept at once."""
-        from pilothouse.evals.answers import labelling_order, merge_answers, read_answers, write_answers
+        from pilothouse.evals.answers import change_answers, labelling_order, merge_answers, read_answers
         from pilothouse.evals.dataset import load_dataset
         from pilothouse.evals.journal import Journal
         from pilothouse.workflows.judge_cards import stored_answers
@@ -72,7 +72,7 @@ def add_commands(group: typer.Typer, services: Services) -> None:
                 subject=str(file),
             )
         console = Console(highlight=False, soft_wrap=True)
-        by_id = {one.id: one for one in known}
+        held = change_answers(file, known)
         given = 0
         for number, one in enumerate(queue, start=1):
             said = _ask(console, one, f"{number} of {len(queue)}")
@@ -80,13 +80,12 @@ def add_commands(group: typer.Typer, services: Services) -> None:
                 break
             if said == "s":
                 continue
-            by_id[one.id] = one.model_copy(update={"good": said == "y", "by": by, "at": services.clock.now()})
-            write_answers(file, by_id.values())
+            label = {"good": said == "y", "by": by, "at": services.clock.now()}
+            held = change_answers(file, [one.model_copy(update=label)])
             given += 1
-        write_answers(file, by_id.values())
-        labelled = sum(one.good is not None for one in by_id.values())
+        labelled = sum(one.good is not None for one in held)
         hint_console().print(
-            f"{given} labels by {escape(by)}; {labelled} of {len(by_id)} in {escape(str(file))}"
+            f"{given} labels by {escape(by)}; {labelled} of {len(held)} in {escape(str(file))}"
         )
 
     @group.command("judge")
@@ -119,7 +118,7 @@ def add_commands(group: typer.Typer, services: Services) -> None:
         import asyncio
 
         from pilothouse.core.statistics.results import NotEnoughEvidence
-        from pilothouse.evals.answers import read_answers, write_answers
+        from pilothouse.evals.answers import change_answers, read_answers
         from pilothouse.evals.dataset import load_dataset
         from pilothouse.evals.scorers.registry import ScorerRegistry
         from pilothouse.workflows.judge_cards import card_evidence, card_of, find_judge, is_fit, judge_answers
@@ -135,7 +134,7 @@ def add_commands(group: typer.Typer, services: Services) -> None:
         cases = load_dataset(folder).cases if folder.exists() else ()
         one = find_judge(name, scorer, cases, ScorerRegistry())
         judged, missing = asyncio.run(judge_answers(known, one))
-        write_answers(file, judged)
+        judged = change_answers(file, judged)
         now = services.clock.now()
         card = card_of(judged, one.spec.version, now=now)
         console = Console(highlight=False, soft_wrap=True)
