@@ -40,6 +40,7 @@ from pilothouse.workflows.few_shots import ExampleIndex
 from pilothouse.workflows.fine_tuning import PROVENANCE, Export, erase_from_export, export_rows
 from pilothouse.workflows.launch import summarize_charter
 from pilothouse.workflows.people import Directory
+from pilothouse.workflows.replay_case import FIXTURES
 
 __all__ = ["CurationDesk", "Library"]
 
@@ -203,7 +204,7 @@ class CurationDesk:
             for folder in judging_folders(self.ledger, charter)
         )
         for path in dict.fromkeys((*(path.resolve() for path in datasets), *folders)):
-            gone_cases, gone_answers = _erase_from_dataset(path, cases, subject)
+            gone_cases, gone_answers = _erase_from_dataset(path, cases, traces, subject)
             removed += gone_cases
             answers += gone_answers
         exported, gone = self._erase_exports(exports, items, subject)
@@ -240,13 +241,31 @@ class CurationDesk:
         return exported, gone
 
 
-def _erase_from_dataset(path: Path, cases: Collection[str], subject: str) -> tuple[int, int]:
-    """Take cases and the answers to them out of a dataset, those named and all that hold a subject; return how many."""
+def _erase_from_dataset(
+    path: Path, cases: Collection[str], traces: Collection[str], subject: str
+) -> tuple[int, int]:
+    """Take out of a dataset the cases that are named, come from a trace or hold a subject, with all that belongs to them.
+
+    Returns:
+        How many cases went, and how many answers to cases.
+    """
+    fixtures = {file.stem: file for file in (path / FIXTURES).glob("*.txt")}
+    saying = {name for name, file in fixtures.items() if subject in file.read_text("utf-8", "replace")}
+    found = load_dataset(path).cases
     named = {
-        case.id for case in load_dataset(path).cases if case.id in cases or subject in case.model_dump_json()
+        case.id
+        for case in found
+        if case.id in cases
+        or case.trace_id in traces
+        or not saying.isdisjoint(case.fixtures.values())
+        or subject in case.model_dump_json()
     }
     if named:
         remove_cases(path, named)
+    needed = {one for case in found if case.id not in named for one in case.fixtures.values()}
+    lost = {one for case in found if case.id in named for one in case.fixtures.values()} - needed
+    for name in fixtures.keys() & (saying | lost):
+        fixtures[name].unlink()
     meant = {*cases, *named}
     answers = forget_answers(
         answers_file(path), lambda one: one.case_id in meant or subject in one.model_dump_json()

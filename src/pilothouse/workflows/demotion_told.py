@@ -16,6 +16,7 @@ from pilothouse.ports.work import Job, WorkChange
 from pilothouse.workflows.act_log import ACTOR
 from pilothouse.workflows.alerts import ATTEMPTS_MAX, METRIC_OF_KIND, Firing, raise_alert
 from pilothouse.workflows.control_room import ControlRoom
+from pilothouse.workflows.directory import told_for
 from pilothouse.workflows.paging import incident_key
 
 __all__ = ["tell_of"]
@@ -45,6 +46,7 @@ def tell_of(room: ControlRoom, charter: Charter, plan: Demotion, what: str, now:
     incident = answer.incident
     text = f"{what} because of {plan.requirement}. What to do: `{plan.remedy}`."
     owner = known(charter.owner.person)
+    owner = None if owner is None else told_for(room.installation.ledger, charter, owner)
     for attempt in range(ATTEMPTS_MAX):
         event = IncidentEvent(at=now, kind="loud", actor=ACTOR, text=text)
         jobs = (

@@ -21,7 +21,14 @@ from pilothouse.ports.ledger import Ledger
 from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.installation import Installation
 
-__all__ = ["DIRECTORY_BYTES_MAX", "check_directory", "look_at_directory", "people_gone", "read_directory"]
+__all__ = [
+    "DIRECTORY_BYTES_MAX",
+    "check_directory",
+    "look_at_directory",
+    "people_gone",
+    "read_directory",
+    "told_for",
+]
 
 DIRECTORY_BYTES_MAX = 64 * 1024 * 1024
 """A line for each of half a million employees."""
@@ -150,6 +157,21 @@ def people_gone(ledger: Ledger, agent: str) -> tuple[str, ...]:
     """
     last = ledger.decisions(agent, kind=CHECKED, limit=1)
     return tuple(json.loads(last[0].document)["gone"]) if last else ()
+
+
+def told_for(ledger: Ledger, charter: Charter, person: str) -> str | None:
+    """Return who is told in a person's place: the person, or the substitute of one who is gone; None for nobody.
+
+    Args:
+        ledger: Where it is written who is gone.
+        charter: The charter in force.
+        person: Person id.
+    """
+    gone = people_gone(ledger, charter.agent)
+    if person not in gone:
+        return person
+    stands_in = known(charter.people[person].substitute) if person in charter.people else None
+    return None if stands_in in gone else stands_in
 
 
 def _is_active(charter: Charter, person: str, active: Mapping[str, bool]) -> bool:

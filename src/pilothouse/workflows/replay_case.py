@@ -28,7 +28,7 @@ from pilothouse.runtime.replay.mode import ReplayMode
 from pilothouse.workflows.datasets import add_cases
 from pilothouse.workflows.replay import ReplayReport
 
-__all__ = ["CaseOfRun", "Expectation", "case_of_run", "keep_case"]
+__all__ = ["FIXTURES", "CaseOfRun", "Expectation", "case_of_run", "keep_case"]
 
 FIXTURES = "fixtures"
 """Folder beside the cases: each result that a tool gave, named by its digest."""
@@ -158,21 +158,24 @@ def keep_case(
         UsageError: The run is a case of the dataset already.
     """
     kept = read_cases(sorted(path.glob("*.jsonl")), is_bare=False) if path.is_dir() else ()
+    run = made.case.id.partition(":")[2]
+    lineage = Edge(agent=agent, parent=f"trace:{run}", child=f"case:{made.case.id}", at=now)
     if any(case.id == made.case.id for case in kept):
+        store.link([lineage])  # a kill may have come before it
         raise UsageError(
-            f"run {made.case.id.partition(':')[2]} is a case of {path.name} already",
+            f"run {run} is a case of {path.name} already",
             remedy=f"Look at it: `pilothouse dataset show {path}`",
             subject=made.case.id,
         )
+    # What belongs to the case first: once the case is there, nobody makes it again.
+    (path / FIXTURES).mkdir(parents=True, exist_ok=True)
+    for digest, text in made.fixtures.items():
+        (path / FIXTURES / f"{digest}.txt").write_text(text, encoding="utf-8")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "incident.jsonl"
         write_cases(file, [made.case])
         dataset = add_cases(path, [file], owner=owner, population=agent)
-    (path / FIXTURES).mkdir(exist_ok=True)
-    for digest, text in made.fixtures.items():
-        (path / FIXTURES / f"{digest}.txt").write_text(text, encoding="utf-8")
-    run = made.case.id.partition(":")[2]
-    store.link([Edge(agent=agent, parent=f"trace:{run}", child=f"case:{made.case.id}", at=now)])
+    store.link([lineage])
     return CaseOfRun(case=made.case, fixtures=made.fixtures, waited=made.waited, dataset=dataset)
 
 

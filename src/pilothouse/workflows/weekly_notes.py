@@ -12,6 +12,7 @@ from pilothouse.ports.ledger import CharterInForce
 from pilothouse.ports.work import Job, WorkChange
 from pilothouse.workflows.assess import Assessment
 from pilothouse.workflows.control_room import ControlRoom
+from pilothouse.workflows.directory import told_for
 from pilothouse.workflows.every_agent import for_every_agent
 from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.paging import NOTE
@@ -63,9 +64,13 @@ class WeeklyNotes:
         monday = (now - timedelta(days=now.weekday())).replace(
             hour=HOUR_UTC, minute=0, second=0, microsecond=0
         )
-        owner = known(charter_of(record).owner.person)
+        charter = charter_of(record)
+        owner = known(charter.owner.person)
         if now < monday or record.accepted_at >= monday or owner is None:
             return False
+        told = told_for(self._room.installation.ledger, charter, owner)
+        if told is None:
+            return False  # the owner left and nobody stands in, which an incident says
         year, week, _day = monday.isocalendar()
         key = f"weekly/{record.agent}/{year}-W{week:02}"
         if self._room.work.jobs(key):
@@ -77,7 +82,7 @@ class WeeklyNotes:
         )
         document = {
             "agent": record.agent,
-            "person": owner,
+            "person": told,
             "drill": "",
             "via": list(_VIA),
             "title": note.title,

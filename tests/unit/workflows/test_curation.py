@@ -21,17 +21,19 @@ from pilothouse.errors import LimitExceeded, StorageUnavailable, UnknownName, Us
 from pilothouse.evals.answers import Answer as GivenAnswer
 from pilothouse.evals.answers import answers_file, change_answers, read_answers
 from pilothouse.evals.case import Case, Split
-from pilothouse.evals.dataset import load_dataset
+from pilothouse.evals.dataset import load_dataset, write_cases
 from pilothouse.interfaces.http.feedback import api_app
 from pilothouse.ledger.few_shot_index import FewShotIndex
 from pilothouse.ports.curation import Example
 from pilothouse.workflows import label_sampling
 from pilothouse.workflows.assess import assess
 from pilothouse.workflows.corrections_week import CorrectionsWeek, corrections_in_words, corrections_week
+from pilothouse.workflows.datasets import add_cases
 from pilothouse.workflows.evaluation_feedback import feedback_of, take_evaluations
 from pilothouse.workflows.feedback import Desk, task_token
 from pilothouse.workflows.few_shots import FewShots
 from pilothouse.workflows.golden import keep_golden
+from pilothouse.workflows.replay_case import FIXTURES
 from pilothouse.workflows.review import rubric_of
 from pilothouse.workflows.trusted_labels import trusted_labels
 
@@ -149,6 +151,25 @@ def test_a_subject_leaves_a_plain_file_and_a_set_of_golden_sequences(site, desk,
     assert len(read_answers(answers_file(golden))) == 1
     assert [one.input for one in load_dataset(plain).cases] == ["somebody asks"]
     assert load_dataset(golden).cases == ()
+
+
+def test_a_subject_leaves_what_tools_answered_and_every_case_of_its_trace(site, desk, tmp_path):
+    folder, trace = tmp_path / "labelled", TASKS[0].trace_id
+    (folder / FIXTURES).mkdir(parents=True)
+    for name, text in (("a" * 64, f"mail of {SUBJECT}"), ("b" * 64, "an order"), ("c" * 64, "a price")):
+        (folder / FIXTURES / f"{name}.txt").write_text(text)
+    some = [
+        Case(id="said", task_type="t", input="one", fixtures={"find#1": "a" * 64, "find#2": "b" * 64}),
+        Case(id="kept", task_type="t", input="two", fixtures={"find#1": "c" * 64}),
+        Case(id="golden", task_type="t", input="three", source=f"production:{trace}"),
+    ]
+    write_cases(folder / "cases.jsonl", some)
+    add_cases(folder, [])
+    assert desk.erase(SUBJECT, [folder], actor="test")["cases"] == 1
+    assert [path.stem for path in (folder / FIXTURES).iterdir()] == ["c" * 64]
+    assert [case.id for case in load_dataset(folder).cases] == ["kept", "golden"]
+    desk.erase(trace, [folder], actor="test")
+    assert [case.id for case in load_dataset(folder).cases] == ["kept"]
 
 
 def test_what_is_erased_must_be_somebody(desk):

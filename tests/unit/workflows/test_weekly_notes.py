@@ -10,6 +10,7 @@ import pytest
 from control_rooms import AGENT, NOW, reach, run
 
 from pilothouse.errors import StorageUnavailable
+from pilothouse.workflows.directory import check_directory
 from pilothouse.workflows.kept_pages import unfrozen
 from pilothouse.workflows.weekly_notes import WeeklyNotes
 
@@ -43,6 +44,20 @@ def test_the_owner_is_sent_the_note_once_a_week(room, web, clock, notes):
     assert notes.look(clock()) == 1
     run(room)
     assert len(web.received) == 2
+
+
+def test_an_owner_who_left_is_told_nothing_and_who_stands_in_is(room, web, clock, notes):
+    reach(room, "dana", web.url)
+    active = {f"oidc:{who}@corp.example": True for who in ("lee", "kim", "vp", "sam")}
+    check_directory(room.installation, active, clock(), actor="test")
+    assert notes.look(clock()) == 1
+    run(room)
+    assert web.received == []
+    (job,) = room.work.jobs(f"weekly/{AGENT}/2026-W47")
+    assert json.loads(job.document)["person"] == "lee"
+    check_directory(room.installation, {}, clock(), actor="test")
+    clock.move(days=7)
+    assert notes.look(clock()) == 0
 
 
 def test_a_charter_of_this_week_has_no_week_to_tell_of(room, clock, notes):
