@@ -181,6 +181,8 @@ def raise_alert(room: ControlRoom, firing: Firing, now: datetime) -> AlertAnswer
         incident = _append(
             room, incident, firing, now, charter=charter, rule=rule, same=incident.group == group
         )
+        if not incident.is_active:  # somebody ended it at this very moment, and the alert goes on
+            return raise_alert(room, firing, now)
     return AlertAnswer(incident=incident, opened=opened, rule=rule)
 
 
@@ -276,6 +278,8 @@ def _append(
     same: bool,
 ) -> Incident:
     for _ in range(ATTEMPTS_MAX):
+        if not incident.is_active:
+            return incident
         lines = [
             event for event in room.incidents.events(incident.number) if event.kind in {"alert", "state"}
         ]

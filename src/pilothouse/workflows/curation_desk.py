@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -31,6 +31,7 @@ from pilothouse.workflows.erasure import Forgotten, traces_saying
 from pilothouse.workflows.few_shot_library import (
     CURATED,
     build_few_shots,
+    curated_folders,
     few_shot_evidence,
     judging_folders,
     tested_cases,
@@ -198,12 +199,7 @@ class CurationDesk:
         items = {one.child.removeprefix("item:") for one in reached if one.child.startswith("item:")}
         exports = {one.child.removeprefix("export:") for one in reached if one.child.startswith("export:")}
         removed = answers = 0
-        folders = (
-            folder
-            for charter in self.directory.charters().values()
-            for folder in judging_folders(self.ledger, charter)
-        )
-        for path in dict.fromkeys((*(path.resolve() for path in datasets), *folders)):
+        for path in dict.fromkeys((*(path.resolve() for path in datasets), *self._folders())):
             gone_cases, gone_answers = _erase_from_dataset(path, cases, traces, subject)
             removed += gone_cases
             answers += gone_answers
@@ -225,19 +221,34 @@ class CurationDesk:
             "results": forgotten.results,
         }
 
+    def _folders(self) -> Iterator[Path]:
+        """Yield where datasets of all agents are; of one whose charter cannot be read, where answers were curated into."""
+        readable = self.directory.charters()
+        for record in self.ledger.charters():
+            charter = readable.get(record.agent)
+            yield from (
+                curated_folders(self.ledger, record.agent)
+                if charter is None
+                else judging_folders(self.ledger, charter)
+            )
+
     def _erase_exports(
         self, digests: Collection[str], items: Collection[str], subject: str
     ) -> tuple[dict[str, int], list[str]]:
         exported: dict[str, int] = {}
         gone: list[str] = []
-        for agent in self.directory.charters():
-            for decision in every_decision(self.ledger, agent, kind=EXPORTED):
+        noted: set[str] = set()
+        for record in self.ledger.charters():
+            for decision in every_decision(self.ledger, record.agent, kind=EXPORTED):
                 made = json.loads(decision.document)
                 folder = Path(made["path"])
+                noted.add(made["digest"])
                 if not (folder / PROVENANCE).is_file():
                     gone += [made["path"]] if made["digest"] in digests else []
                 elif count := erase_from_export(folder, items, subject):
                     exported[made["path"]] = count
+        # Killed before its place was on record.
+        gone += [f"a place that is not on record (export {one})" for one in sorted({*digests} - noted)]
         return exported, gone
 
 

@@ -22,7 +22,14 @@ from pilothouse.ports.ledger import Ledger
 from pilothouse.ports.review import ReviewQueue
 from pilothouse.workflows.trusted_labels import NEAR, trusted_labels
 
-__all__ = ["CURATED", "build_few_shots", "few_shot_evidence", "judging_folders", "tested_cases"]
+__all__ = [
+    "CURATED",
+    "build_few_shots",
+    "curated_folders",
+    "few_shot_evidence",
+    "judging_folders",
+    "tested_cases",
+]
 
 EXAMPLES_PER_TYPE_MAX = 200
 
@@ -41,11 +48,20 @@ def judging_folders(ledger: Ledger, charter: Charter) -> tuple[Path, ...]:
     folder = Path(record.path).parent if record is not None else Path()
     sets = charter.datasets
     named = (known(one.path) for one in (sets.labelled, sets.adversarial, sets.trajectories))
-    remembered = [
-        Path(json.loads(one.document)["path"]) for one in ledger.decisions(charter.agent, kind=CURATED)
-    ]
-    there = (*(folder / one for one in named if one), *remembered)
-    return tuple(dict.fromkeys(path.resolve() for path in there if path.exists()))
+    there = (path for one in named if one and (path := folder / one).exists())
+    found = (*(path.resolve() for path in there), *curated_folders(ledger, charter.agent))
+    return tuple(dict.fromkeys(found))
+
+
+def curated_folders(ledger: Ledger, agent: str) -> tuple[Path, ...]:
+    """Return every folder that answers of an agent were curated into and that is there, whatever its charter says now.
+
+    Args:
+        ledger: Knows what was curated.
+        agent: Agent id.
+    """
+    paths = [Path(json.loads(one.document)["path"]) for one in ledger.decisions(agent, kind=CURATED)]
+    return tuple(dict.fromkeys(path.resolve() for path in paths if path.exists()))
 
 
 def tested_cases(

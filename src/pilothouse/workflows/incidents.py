@@ -20,6 +20,7 @@ from pilothouse.ports.incidents import IncidentChange
 from pilothouse.ports.work import WorkChange
 from pilothouse.reports.domain import shown_names
 from pilothouse.workflows.control_room import ControlRoom
+from pilothouse.workflows.directory import people_gone
 from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.paging import incident_key, page_person
 
@@ -181,7 +182,7 @@ def hand_over(room: ControlRoom, number: int, to: str, *, person: str, now: date
     Raises:
         UnknownName: Nothing has that number.
         Denied: The charter gives one of the two no part in incidents.
-        UsageError: Nobody has it in hand, or it is that person already.
+        UsageError: Nobody has it in hand, it is that person already, or the person is gone.
         Conflict: Somebody else changed it at the same moment.
     """
     incident = incident_named(room, number)
@@ -195,6 +196,12 @@ def hand_over(room: ControlRoom, number: int, to: str, *, person: str, now: date
     if incident.acknowledged_by == to:
         raise UsageError(
             f"{to} has {incident.name} in hand already", remedy="`pilothouse incident list`", subject=to
+        )
+    if to in people_gone(room.installation.ledger, incident.agent):
+        raise UsageError(
+            f"{to} is gone, as the directory says",
+            remedy="Choose the substitute, or read a newer directory: `pilothouse people check --directory FILE`.",
+            subject=to,
         )
     said = f"{person} ({why}) hands it to {to} ({theirs})."
     changed = replace(incident, acknowledged_by=to)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import page_site
@@ -170,6 +171,23 @@ def test_a_subject_leaves_what_tools_answered_and_every_case_of_its_trace(site, 
     assert [case.id for case in load_dataset(folder).cases] == ["kept", "golden"]
     desk.erase(trace, [folder], actor="test")
     assert [case.id for case in load_dataset(folder).cases] == ["kept"]
+
+
+def test_erasure_reaches_an_agent_whose_charter_cannot_be_read_any_more(site, desk, tmp_path, monkeypatch):
+    monkeypatch.setattr("pilothouse.workflows.fine_tuning.ROWS_MIN", 5)
+    add_labels(site, 24, text="invoice {n} of customer K-4711 about topic {n}")
+    desk.cases(AGENT, tmp_path / "labelled")
+    desk.export(AGENT, tmp_path / "out", "contract")
+    with monkeypatch.context() as killed:
+        killed.setattr(site.ledger, "record", lambda **_: None)
+        desk.export(AGENT, tmp_path / "unnoted", "contract", layout="claude")
+    later = NOW + timedelta(hours=1)
+    site.ledger.accept_charter(agent=AGENT, digest="d" * 64, text="agent: 7\n", path="c.yaml", at=later)
+    assert AGENT not in desk.directory.charters()
+    done = desk.erase("K-4711", [], actor="test")
+    assert done["cases"] > 0
+    assert done["exported"][str((tmp_path / "out").resolve())] > 0
+    assert [one.startswith("a place that is not on record") for one in done["gone"]] == [True]
 
 
 def test_what_is_erased_must_be_somebody(desk):

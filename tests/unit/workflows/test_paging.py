@@ -15,7 +15,7 @@ from pilothouse.ledger import incidents
 from pilothouse.workflows.alerts import Firing, raise_alert
 from pilothouse.workflows.contacts import set_contact, try_contact
 from pilothouse.workflows.directory import check_directory, read_directory
-from pilothouse.workflows.incidents import REVIEW_FIELDS, move, review, view
+from pilothouse.workflows.incidents import REVIEW_FIELDS, hand_over, move, review, view
 
 ANSWERS = dict.fromkeys(REVIEW_FIELDS, "because") | {"complaint": "none"}
 
@@ -150,6 +150,15 @@ def test_who_left_is_replaced_by_the_substitute(room, tmp_path, web):
     assert (entry.passed, entry.binds.person) == (True, "dana")
 
 
+def test_nothing_is_handed_over_to_who_left(room, clock):
+    fire(room)
+    move(room, 1, IncidentState.ACKNOWLEDGED, person="sam", text="", now=clock())
+    active = {f"oidc:{who}@corp.example": True for who in ("dana", "lee", "vp", "sam")}
+    check_directory(room.installation, active, clock(), actor="test")
+    with pytest.raises(UsageError, match="kim is gone"):
+        hand_over(room, 1, "kim", person="sam", now=clock())
+
+
 def test_a_severity_that_asks_for_it_pauses_the_agent(room):
     fire(room, metric="discrepancy", sentence="4 % of claims are contradicted.")
     run(room)
@@ -166,6 +175,23 @@ def test_an_incident_that_becomes_worse_pauses_the_agent_as_one_that_opens_so(ro
     assert (joined.opened, joined.incident.severity) == (False, "sev1")
     run(room)
     assert "INC-1: 4 % of claims are contradicted." in room.controls.read().refusal_of(AGENT)
+
+
+def test_an_alert_that_goes_on_while_somebody_ends_its_incident_opens_another(room, clock, monkeypatch):
+    fire(room)
+    clock.move(minutes=61)
+    written = room.incidents.change
+
+    def ended_first(change, lease=None):
+        monkeypatch.setattr(room.incidents, "change", written)
+        for step in (IncidentState.ACKNOWLEDGED, IncidentState.RESOLVED):
+            move(room, 1, step, person="sam", text="", now=clock())
+        return written(change, lease)
+
+    monkeypatch.setattr(room.incidents, "change", ended_first)
+    answer = fire(room)
+    assert (answer.opened, answer.incident.number) == (True, 2)
+    assert texts(room)[-1].startswith("sam")
 
 
 def test_the_newest_lines_of_a_long_timeline_are_seen_and_the_same_alert_stays_a_line_an_hour(
