@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from pilothouse import __version__
+from pilothouse.app.allocator import choose_allocator
 from pilothouse.app.collector import settle_down
 from pilothouse.app.control_room import alert_ticks, control_room, note_tick, running_controls, running_pager
 from pilothouse.app.deciding_code import deciding_code
@@ -49,6 +50,7 @@ def serve(request: ServeRequest) -> None:
     if request.role is ServerRole.GATEWAY:
         serve_gateway(request)
         return
+    choose_allocator()
 
     from pilothouse.interfaces.http.server import bind
     from pilothouse.lake.node import open_node

@@ -229,7 +229,6 @@ class LakeWriter:
             self._tail_rows = self._tail_bytes = 0
             self.committed_seq = self._taken_seq
             self._publish()
-            pa.default_memory_pool().release_unused()  # else the pool keeps two segments, some forty MiB
         if self._task_tail:
             first_open = self._assembler.first_open_seq()
             assembled = self._taken_seq if first_open is None else first_open - 1
@@ -252,6 +251,7 @@ class LakeWriter:
                 table.vacuum()
         if any(table.small_files(over_before=self._over_before) for table in (self._spans, self._tasks)):
             self.flush()  # a full segment beside a merge would be the most that ever stands in memory
+            pa.default_memory_pool().release_unused()  # what it took fits the next segment, and no merge
         merged = any(table.merge(over_before=self._over_before) for table in (self._spans, self._tasks))
         if not merged:
             self._over_before = 0
