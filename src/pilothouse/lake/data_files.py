@@ -23,6 +23,9 @@ EPOCH = date(1970, 1, 1)
 TIME_MAX = (1 << 63) - 1
 """Stands for the largest start of a file that does not say."""
 
+SPAN = "span"
+"""What the column `record` says of every row that is no log record."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataFile:
@@ -36,6 +39,7 @@ class DataFile:
         start_min: Smallest `start_ns`.
         start_max: Largest `start_ns`.
         revision_max: Largest `revision` (tasks only); 1 when it is not known.
+        may_hold_logs: Whether a row may be a log record; also when it is not known.
     """
 
     path: str
@@ -45,6 +49,7 @@ class DataFile:
     start_min: int
     start_max: int
     revision_max: int = 0
+    may_hold_logs: bool = True
 
 
 def day_text(day: int) -> str:
@@ -84,8 +89,9 @@ def list_files(table: DeltaTable, folder: Path) -> tuple[DataFile, ...]:
             start_min=low if low is not None else 0,
             start_max=high if high is not None else TIME_MAX,
             revision_max=revision if revision is not None else 1,
+            may_hold_logs={first, last} != {SPAN},
         )
-        for path, rows, size, day, low, high, revision in zip(
+        for path, rows, size, day, low, high, revision, first, last in zip(
             column("path", ""),
             column("num_records", 0),
             column("size_bytes", 0),
@@ -93,6 +99,8 @@ def list_files(table: DeltaTable, folder: Path) -> tuple[DataFile, ...]:
             column("min.start_ns", None),
             column("max.start_ns", None),
             column("max.revision", None),
+            column("min.record", None),
+            column("max.record", None),
             strict=True,
         )
     )
@@ -127,6 +135,7 @@ def add_action(
         start_min=low.get("start_ns", 0),
         start_max=high.get("start_ns", TIME_MAX),
         revision_max=high.get("revision", 1),
+        may_hold_logs={low.get("record"), high.get("record")} != {SPAN},
     )
     return action, file
 

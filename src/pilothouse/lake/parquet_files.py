@@ -19,17 +19,19 @@ from pilothouse.lake.data_files import day_text
 
 __all__ = ["GROUP_ROWS", "STATISTICS", "new_path", "sync", "write_merged", "write_segment"]
 
-STATISTICS = ("trace_id", "agent", "start_ns", "end_ns", "received_ns", "seq", "revision")
-"""Columns with minimum and maximum in the log, which queries prune by."""
-
-PRUNED_BY = (*STATISTICS, "record")
-"""Columns with minimum and maximum in the file: where only spans stand, nobody reads their attributes to look for scores."""
+STATISTICS = ("trace_id", "agent", "start_ns", "end_ns", "received_ns", "seq", "revision", "record")
+"""Columns with minimum and maximum in the file and in the log, which queries prune by: of a file in which only spans stand not
+even the footer is read to look for scores."""
 
 GROUP_ROWS = 65_536
 """Rows of a row group in a merged file."""
 
 GROUP_BYTES = 8 << 20
 """A row group is closed at so many bytes in memory too: one of long texts would hold hundreds of megabytes."""
+
+GROUP_TRACES = 16_384
+"""Traces for which the Bloom filter of such a row group has room. While a file is written the filters of all its groups stand
+in memory, 32 KiB each, and 8 MiB hold hardly more rows than this."""
 
 PAGE_BYTES = 64 << 10
 """A reader holds one page of each of 75 columns, unpacked: with a megabyte each, which is usual, a merge would hold a whole
@@ -84,7 +86,7 @@ def write_merged(batches: Iterable[pa.RecordBatch], schema: pa.Schema, path: Pat
     told: list[dict[str, Any]] = []
     try:
         with pq.ParquetWriter(
-            path, schema, compression="zstd", compression_level=MERGED_LEVEL, **_options(schema, GROUP_ROWS)
+            path, schema, compression="zstd", compression_level=MERGED_LEVEL, **_options(schema, GROUP_TRACES)
         ) as writer:
             for group in _grouped(batches):
                 table = pa.Table.from_batches(group, schema=schema)
@@ -115,7 +117,7 @@ def _options(schema: pa.Schema, traces: int) -> dict[str, Any]:
     """Return what both kinds of files have in common: how columns are encoded and what is said about them."""
     return {
         "use_dictionary": [name for name in DICTIONARY_COLUMNS if name in schema.names],
-        "write_statistics": [name for name in PRUNED_BY if name in schema.names],
+        "write_statistics": [name for name in STATISTICS if name in schema.names],
         "data_page_size": PAGE_BYTES,
         "store_schema": False,
         "bloom_filter_options": {"trace_id": {"ndv": traces, "fpp": 0.01}},

@@ -215,7 +215,9 @@ class LakeQueries:
         """Return what evaluators outside of Pilothouse sent as log events in a half-open window, each once."""
         view = self._view()
         files = tuple(
-            file for file in view.span_files if file.start_min < to_ns and file.start_max >= from_ns
+            file
+            for file in view.span_files
+            if file.may_hold_logs and file.start_min < to_ns and file.start_max >= from_ns
         )
         table = self._database.run(
             replace(view, span_files=files),

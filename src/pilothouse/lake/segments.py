@@ -45,6 +45,9 @@ CHECKPOINT_EVERY = 100
 VACUUM_HOURS = 24
 """Merged or expired files are kept so long for readers that opened an older version."""
 
+_PRUNED_BY = "delta.dataSkippingStatsColumns"
+"""Which statistics of a file deltalake reads from the log; others it leaves out."""
+
 _REWRITTEN = WriterProperties(
     compression="ZSTD",
     compression_level=MERGED_LEVEL,
@@ -90,22 +93,22 @@ class SegmentTable:
         return -1 if self._table is None else self._table.version()
 
     def create(self) -> None:
-        """Make the table unless it is there."""
-        if self._open() is not None:
-            return
+        """Make the table unless it is there; one of an earlier release says of its next files what is pruned by now."""
+        pruned_by = {_PRUNED_BY: ",".join(name for name in STATISTICS if name in self._schema.names)}
+        made = self._open()
         try:
-            self._table = DeltaTable.create(
-                str(self._folder),
-                self._schema,
-                mode="ignore",
-                partition_by=["day"],
-                configuration={
-                    "delta.dataSkippingStatsColumns": ",".join(
-                        name for name in STATISTICS if name in self._schema.names
-                    ),
-                    "delta.logRetentionDuration": "interval 1 days",
-                },
-            )
+            if made is None:
+                self._table = DeltaTable.create(
+                    str(self._folder),
+                    self._schema,
+                    mode="ignore",
+                    partition_by=["day"],
+                    configuration={**pruned_by, "delta.logRetentionDuration": "interval 1 days"},
+                )
+            elif made.metadata().configuration.get(_PRUNED_BY) != pruned_by[_PRUNED_BY]:
+                made.alter.set_table_properties(pruned_by)
+            else:
+                return
         except (DeltaError, OSError) as error:
             raise _unavailable(self._folder, error) from error
         self._sync_log()

@@ -162,3 +162,17 @@ def test_on_a_day_that_is_over_all_small_files_are_merged():
     assert merging.plan_merge(mixed) == ()
     assert merging.plan_merge(mixed, over_before=DAY + 1) == (file(0, 5), file(1, 20_000))
     assert merging.plan_merge(mixed[1:], over_before=DAY + 1) == ()
+
+
+def test_what_a_row_group_leaves_in_memory_until_its_file_is_written_is_small(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet_files, "GROUP_BYTES", 1)
+    (batch,) = rows(range(10)).drop_columns(["day"]).to_batches()
+    held = []
+
+    def batches():
+        for _ in range(102):
+            held.append(pa.total_allocated_bytes())
+            yield batch
+
+    parquet_files.write_merged(batches(), batch.schema, tmp_path / "merged.parquet")
+    assert held[101] - held[1] < 100 * (40 << 10)

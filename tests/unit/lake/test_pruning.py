@@ -10,10 +10,14 @@ import pyarrow as pa
 import pytest
 
 from pilothouse.core.evidence.task import TaskState
+from pilothouse.lake import parquet_files, segments
 from pilothouse.lake.batches import to_batch
-from pilothouse.lake.columns import TASKS, CoreSpan, TaskRow
+from pilothouse.lake.columns import SPANS, TASKS, CoreSpan, TaskRow
+from pilothouse.lake.data_files import DataFile
 from pilothouse.lake.fold import fold_trace
+from pilothouse.lake.parquet_files import STATISTICS
 from pilothouse.lake.queries import NEWEST_FILES, LakeQueries
+from pilothouse.lake.scores import EVALUATION_EVENT
 from pilothouse.lake.segments import SegmentTable
 from pilothouse.lake.view import Database, View
 from pilothouse.ports.lake import TaskFilter
@@ -22,6 +26,8 @@ FILES = 3 * NEWEST_FILES
 PER_FILE = 3
 HOUR_NS = 3_600 * 1_000_000_000
 FIRST_NS = 500_000 * HOUR_NS
+FIRST_DAY = 500_000 // 24
+SAID = '{"gen_ai.evaluation.name":"tone","gen_ai.evaluation.score.value":1}'
 
 
 def span(number: int, agent: str = "triage") -> CoreSpan:
@@ -111,3 +117,67 @@ def test_only_the_files_that_hold_a_trace_are_opened_for_it(tmp_path: Path, data
     found = database.files_of_trace(files, f"{5:032x}")
     assert sorted(file.rows for file in found) == [2, 2]
     assert database.files_of_trace(files, "f" * 32) == ()
+
+
+def spans_table(folder: Path, *files: list[CoreSpan]) -> SegmentTable:
+    """One file for each list of spans and log records."""
+    table = SegmentTable(folder / "spans", SPANS)
+    table.create()
+    rest = dict.fromkeys(SPANS.names[len(CoreSpan._fields) :])
+    for number, spans in enumerate(files):
+        rows = [(*one, *{**rest, "attributes": SAID, "day": FIRST_DAY}.values()) for one in spans]
+        table.append(pa.Table.from_batches([to_batch(rows, SPANS)], schema=SPANS), {"w": number})
+    return table
+
+
+def score(number: int) -> CoreSpan:
+    """A log record in which an evaluator outside of Pilothouse says something."""
+    return span(number)._replace(record="log", record_id="a", event_name=EVALUATION_EVENT)
+
+
+def test_files_without_log_records_are_not_opened_to_look_for_scores(
+    tmp_path: Path, database: Database
+) -> None:
+    written = spans_table(tmp_path, [span(1)], [span(2), score(2)], [score(3)], [span(4)], [span(5)])
+    read = SegmentTable(tmp_path / "spans", SPANS)
+    read.refresh()
+    for file in written.files():
+        if file.start_min not in {span(2).start_ns, span(3).start_ns}:
+            Path(file.path).rename(f"{file.path}.away")
+    for table in (written, read):
+        view = View(span_files=table.files())
+        found = LakeQueries(lambda view=view: view, database).scores(from_ns=0, to_ns=FIRST_NS * 2)
+        assert {one.trace_id for one in found} == {span(2).trace_id, span(3).trace_id}
+
+
+def test_merged_files_say_whether_log_records_stand_in_them(tmp_path: Path) -> None:
+    of_both, of_spans = (tmp_path / name for name in ("both", "spans"))
+    for folder, last, holds in ((of_both, score(9), True), (of_spans, span(9), False)):
+        table = spans_table(folder, [span(1)], [span(2)], [last])
+        assert table.merge(files_min=2) == 3
+        assert [file.may_hold_logs for file in table.files()] == [holds]
+
+
+def test_a_file_that_does_not_say_what_stands_in_it_is_opened(tmp_path: Path, database: Database) -> None:
+    (file,) = spans_table(tmp_path, [score(1)]).files()
+    unsaid = DataFile(
+        path=file.path, rows=1, size=file.size, day=file.day, start_min=0, start_max=FIRST_NS * 2
+    )
+    view = View(span_files=(unsaid,))
+    assert len(LakeQueries(lambda: view, database).scores(from_ns=0, to_ns=FIRST_NS * 2)) == 1
+
+
+def test_a_table_of_an_earlier_release_says_of_its_next_files_whether_log_records_stand_in_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as earlier:
+        earlier.setattr(segments, "STATISTICS", STATISTICS[:-1])
+        earlier.setattr(parquet_files, "STATISTICS", STATISTICS[:-1])
+        spans_table(tmp_path, [span(1)])
+    for number, known in ((2, 1), (3, 2)):
+        spans_table(tmp_path, [span(number)])
+        read = SegmentTable(tmp_path / "spans", SPANS)
+        read.refresh()
+        assert [file.may_hold_logs for file in read.files()].count(False) == known
+        assert read.committed("w") == 0
+    assert read.version == 4, "the statistics are asked for once"
