@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
 from pilothouse.core.charter.answers import known
@@ -34,6 +35,8 @@ from pilothouse.core.verdict.sentence import Voice, rule_in_words
 from pilothouse.core.verdict.verdict import ItemVerdict, Reason, Status
 
 __all__ = ["judge_item"]
+
+_WORST = {Proof.BREACHED: 0, Proof.OPEN: 1, Proof.PROVED: 2}
 
 SHARE_SHOWN_MAX = 1e9
 """A bound of zero that is passed loses all of its margin; JSON has no infinity."""
@@ -221,17 +224,25 @@ def _judge_records(case: _Case, bound: float) -> Ruling:
 def _judge_matching(case: _Case, bound: float, matching: Sequence[Evidence]) -> Ruling:
     """Decide by the newest record; an older breach ends only when a newer record proves the opposite."""
     bench, voice = case.bench, case.voice
-    newest = matching[0]
+    alike = takewhile(lambda record: _moments(record) == _moments(matching[0]), matching)
+    newest = min(alike, key=lambda record: _WORST[bench.assess(case.part.rule, bound, record).proof])
+    settled: Evidence | None = None
     for record in matching:
+        if settled is not None and _moments(record) != _moments(settled):
+            break
         found = bench.assess(case.part.rule, bound, record)
         if found.proof is Proof.BREACHED:
             return case.measured(Status.BREACHED, voice.breached(found, record), found, record)
         if settles(found, record):
-            break
+            settled = record  # of two of one moment neither is newer, so the worse one decides
     found = bench.assess(case.part.rule, bound, newest)
     lapses_at = case.lapses_at(newest)
     lapsed = "" if lapses_at is None else voice.stale_age(lapses_at)
     return replace(_judge_newest(case, found, newest, lapses_at), lapsed=lapsed)
+
+
+def _moments(record: Evidence) -> tuple[datetime, datetime]:
+    return (record.window_to, record.recorded_at)
 
 
 def _judge_newest(case: _Case, found: Assessment, newest: Evidence, lapses_at: datetime | None) -> Ruling:

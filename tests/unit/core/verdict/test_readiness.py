@@ -135,6 +135,20 @@ def test_an_older_breach_ends_only_when_a_newer_record_proves_the_opposite():
     assert by_id(verdict([*held, ancient]))["MON-1"].status == "breached"
 
 
+@pytest.mark.parametrize("detail", ["a", "b", "c", "d", "e", "f"])
+def test_of_two_records_of_one_moment_the_worse_decides_whatever_they_say(detail):
+    held = next(record for record in HELD if record.kind == "roster")
+    good = held.model_copy(update={"detail": f"{detail} suffices"})
+    bad = held.model_copy(update={"passed": False, "detail": f"{detail} does not"})
+    found = by_id(verdict([*without(HELD, "roster"), good, bad]))["OWN-7"]
+    assert (found.status, found.deciding.basis) == ("breached", "measured")
+    assert by_id(verdict([*HELD, good]))["OWN-7"].status == "holds"
+    held = next(one for one in HELD if one.kind == "trace_complete")
+    few = held.model_copy(update={"n": 5, "good": 5, "value": None, "detail": detail})
+    found = by_id(verdict([*HELD, few]))["MON-6"]
+    assert (found.status, found.reason) == ("no_evidence", "insufficient")
+
+
 def test_an_open_question_is_missing_with_its_path_and_asks_for_an_answer(tmp_path):
     charter = charter_with(tmp_path, ("completion: {min: 0.95}", 'completion: {min: "?"}'))
     item = by_id(verdict(charter=charter))["MON-1"].deciding
