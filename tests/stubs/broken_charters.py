@@ -276,6 +276,16 @@ BROKEN = (
         "integrations",
     ),
     Broken(
+        "phase-order",
+        (
+            ("integrations: [erp, mail], share: 0.50", "integrations: [mail], share: 0.50"),
+            ("integrations: all, share: 1.0", "integrations: [erp, mail], share: 1.0"),
+        ),
+        '"2":',
+        ("phase 2 has other integrations than phase 1",),
+        "other-integrations",
+    ),
+    Broken(
         "phase1-many",
         (("integrations: [erp], share: 0.10", "integrations: [erp, mail], share: 0.10"),),
         '"1":',

@@ -136,10 +136,9 @@ def _step(charter: Charter, before: PhaseName, name: PhaseName) -> Iterator[Hit]
     had, has = charter.integrations_of(before), charter.integrations_of(name)
     if had is None or has is None or not {*had, *has} <= set(known(charter.integrations) or ()):
         return
-    if len(has) < len(had):
-        yield PHASE_ORDER.at(
-            ("phases", name, "integrations"), phase=name, what="fewer integrations", before=before
-        )
+    if not {*had} <= {*has}:
+        what = "fewer integrations" if {*has} < {*had} else "other integrations"
+        yield PHASE_ORDER.at(("phases", name, "integrations"), phase=name, what=what, before=before)
     joined = [integration for integration in has if integration not in had]
     if len(joined) > 1:
         yield PHASE_TWO_JOINS.at(("phases", name, "integrations"), phase=name, n=len(joined), names=joined)
