@@ -32,7 +32,7 @@ class DifferenceLook:
 
     Attributes:
         item: The requirement as it stands now.
-        look: The numbers, or None when there were too few pairs for any.
+        look: The numbers, or None when there were too few pairs for any, or none that is new.
         state: What the next look must know.
         is_over: Whether no further pair can help.
     """
@@ -126,19 +126,21 @@ def judge_difference(
             state=state,
             is_over=is_last,
         )
+    is_new = is_single or not state.pairs or len(pairs) > state.pairs[-1]
     if is_single:
         result = _once(pairs, rules)
     else:
         gate = SequentialGate(
             rules.margin, cases_planned, looks=rules.looks, spending=rules.spending, alpha=rules.alpha
         )
-        state, result = _look(gate, state, pairs)
+        # Where no case of a batch has a score there is nothing new to look at: it stands as after the look before.
+        state, result = _look(gate, state if is_new else GateState(pairs=state.pairs[:-1]), pairs)
     if isinstance(result, NotEnoughEvidence):
         update = {"sentence": f"{result.reason}; {result.remedy}", "n_needed": result.need}
         return DifferenceLook(item=item.model_copy(update=update), look=None, state=state, is_over=is_last)
     return DifferenceLook(
         item=_settled(item, result, pairs, cases_planned),
-        look=_look_of(result, rules.task_type, max(1, len(state.pairs))),
+        look=_look_of(result, rules.task_type, max(1, len(state.pairs))) if is_new else None,
         state=state,
         is_over=result.stop or is_last,
     )

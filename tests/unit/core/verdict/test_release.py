@@ -336,6 +336,20 @@ def test_reliability_over_few_clusters_is_not_enough():
     assert found.n_needed is not None
 
 
+def test_a_batch_without_any_score_leaves_everything_as_after_the_look_before():
+    first = look(results(40), cases_planned=400, is_single=False, is_last=False)
+    silent = [
+        replace(one, case_id=f"s{n}", cluster=f"s{n}") for n, one in enumerate(results(40, unscored=40))
+    ]
+    again = look(
+        [*results(40), *silent], state=first.state, cases_planned=400, is_single=False, is_last=False
+    )
+    assert (again.item, again.state, again.look) == (first.item, first.state, None)
+    more = [*results(40), *silent, *results(120)[40:]]
+    later = look(more, state=again.state, cases_planned=400, is_single=False, is_last=False)
+    assert later.state.pairs == (40, 120)
+
+
 def test_a_loss_that_is_proved_without_its_size_is_told():
     found = look(results(200, worse=12)).item
     assert found.status is Status.NO_EVIDENCE
