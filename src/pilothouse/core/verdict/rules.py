@@ -32,7 +32,16 @@ from pilothouse.core.verdict.requirement import (
     Zero,
 )
 
-__all__ = ["LEVEL", "MEAN_CASES_MIN", "UNPRICED_SHARE_MAX", "Assessment", "Proof", "assess", "quantile_cases"]
+__all__ = [
+    "LEVEL",
+    "MEAN_CASES_MIN",
+    "UNPRICED_SHARE_MAX",
+    "ZERO_CASES_MIN",
+    "Assessment",
+    "Proof",
+    "assess",
+    "quantile_cases",
+]
 
 LEVEL = 0.95
 """Confidence of every bound."""
@@ -49,7 +58,7 @@ QUANTILE = 0.95
 _PRICE = "pilothouse price"
 """What makes an unknown cost known."""
 
-_ZERO_ALLOWED_MIN = 59
+ZERO_CASES_MIN = 59
 """Cases for a ceiling of 0: none in 59 proves under 5 %."""
 
 
@@ -120,7 +129,7 @@ def assess(rule: Rule, bound: float, record: Evidence, *, level: float = LEVEL) 
         case Floor():
             return _floor(rule, bound, record, level)
         case Ceiling():
-            return _ceiling(rule, bound, record, level) if bound > 0 else _zero(_ZERO_ALLOWED_MIN, record)
+            return _ceiling(rule, bound, record, level) if bound > 0 else _zero(ZERO_CASES_MIN, record)
         case Zero():
             return _zero(rule.n, record)
         case Census():

@@ -26,7 +26,7 @@ from pilothouse.core.verdict.requirement import (
     Rule,
     Zero,
 )
-from pilothouse.core.verdict.rules import Assessment
+from pilothouse.core.verdict.rules import ZERO_CASES_MIN, Assessment
 from pilothouse.core.verdict.verdict import ItemVerdict, RequirementVerdict, Status, WaiverMark
 
 _PROVED = ", proved at 95 % confidence"
@@ -63,7 +63,7 @@ def rule_in_words(rule: Rule, bound: float | None, kind: Kind, currency: str) ->
         case Floor():
             return f"at least {shown}{_PROVED}"
         case Ceiling():
-            return f"at most {shown}{_PROVED}" if bound else f"no {kind.noun}"
+            return f"at most {shown}{_PROVED}" if bound else f"none in {ZERO_CASES_MIN} or more {kind.noun}"
         case Census():
             return f"at least {shown}, counted"
         case Quantile():

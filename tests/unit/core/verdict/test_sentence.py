@@ -144,3 +144,14 @@ def test_a_lapse_far_off_is_said_in_days():
 def test_equal_verdicts_have_equal_digests():
     one, two = (decide(CHARTER, HELD, NOW, version=V1) for _ in range(2))
     assert verdict_digest(one) == verdict_digest(two)
+
+
+def test_a_ceiling_of_zero_says_among_how_many_none_is_asked_for():
+    few = item(
+        replaced(HELD, "adversarial.family", part="injection", n=30, good=30, value=None),
+        "EVAL-2",
+        "failures · injection",
+    )
+    assert few.rule == "none in 59 or more cases"
+    assert few.sentence.startswith("30 of about 59 cases needed: ")
+    assert few.sentence.endswith("committed: none in 59 or more cases.")
