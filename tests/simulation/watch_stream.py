@@ -26,10 +26,11 @@ from pilothouse.workflows.label_rates import (
 )
 from pilothouse.workflows.watch_bursts import Burst, next_burst
 from pilothouse.workflows.watch_judge import BURST_TIMES, JUDGE, JudgeState, judge_errors, look_at_judge
-from pilothouse.workflows.watch_labels import LabelledDay, pooled
+from pilothouse.workflows.watch_labels import LabelledDay, Tally, pooled
 from pilothouse.workflows.watch_quality import SUSPICION, QualityState, look_at_labels
 
 TYPE = "po_invoice"
+NAMES = ("pass", "fail")
 FIRST = date(2026, 1, 1)
 
 World = Callable[[int], tuple[float, float, float]]
@@ -47,24 +48,16 @@ class Stream:
     judge: JudgeState = field(default_factory=JudgeState)
     month: deque = field(default_factory=lambda: deque(maxlen=LABEL_WINDOW.days))
     bought: list[Burst] = field(default_factory=list)
+    evidence: list[float] = field(default_factory=list)
     labels: int = 0
     day: date = FIRST
 
     def live(self, theta: float, se: float, sp: float) -> bool:
         """Let one day pass; return whether the incident about quality is opened."""
-        chances = self._chances()
-        cells = self.rng.multinomial(
-            self.judged, [theta * se, (1 - theta) * (1 - sp), theta * (1 - se), (1 - theta) * sp]
-        )
-        tallies = {}
-        for index, name in enumerate(("pass", "fail")):
-            good, bad = cells[2 * index : 2 * index + 2]
-            drawn_good = int(self.rng.binomial(good, chances[name]))
-            drawn = drawn_good + int(self.rng.binomial(bad, chances[name]))
-            tallies[name] = (int(good + bad), drawn, drawn, drawn_good)
+        chances, tallies = self._day(theta, se, sp)
         self.labels += sum(one[2] for one in tallies.values())
         self.month.append(tallies)
-        self._warn(tallies["pass"][0])
+        self._warn(tallies)
         self.quality, look = look_at_labels(
             self.charter,
             TYPE,
@@ -74,6 +67,7 @@ class Stream:
             arl_days=365.0,
             detectors=1,
         )
+        self.evidence.append(look.e_value)
         if look.suspected:
             self._buy(SUSPICION)
         self.day += timedelta(days=1)
@@ -97,25 +91,40 @@ class Stream:
         """Let days pass up to the first alarm; return after how many, infinity for never."""
         return next((number + 1 for number in range(days) if self.live(*world(number))), math.inf)
 
-    def _chances(self) -> dict[str, float]:
-        usual, capacity = labels_per_day(self.charter, TYPE, self.judged), capacity_per_day(self.charter)
+    def _day(self, theta: float, se: float, sp: float) -> tuple[dict[str, float], dict[str, Tally]]:
+        """Chances of a label and what was drawn, by verdict."""
+        chances = self._chances(self.judged)
+        cells = self.rng.multinomial(
+            self.judged, [theta * se, (1 - theta) * (1 - sp), theta * (1 - se), (1 - theta) * sp]
+        )
+        tallies = {}
+        for index, name in enumerate(NAMES):
+            good, bad = cells[2 * index : 2 * index + 2]
+            drawn_good = int(self.rng.binomial(good, chances[name]))
+            drawn = drawn_good + int(self.rng.binomial(bad, chances[name]))
+            tallies[name] = (int(good + bad), drawn, drawn, drawn_good)
+        return chances, tallies
+
+    def _chances(self, per_day: float, *, first: dict[str, int] | None = None) -> dict[str, float]:
+        """Chances of the next day by the judged tasks of the last week, or by those of its own first hours."""
+        usual, capacity = labels_per_day(self.charter, TYPE, per_day), capacity_per_day(self.charter)
         is_burst = any(one.first <= self.day <= one.last for one in self.bought[-2:])
         bought = int(min(BURST_TIMES * usual, capacity)) if is_burst else None
-        days, none = list(self.month), {"pass": (0,) * 4, "fail": (0,) * 4}
-        judged = {one.name: one.judged for one in pooled([none, *days[-WINDOW.days :]])}
+        days, none = list(self.month), dict.fromkeys(NAMES, (0,) * 4)
+        judged = first or {one.name: one.judged for one in pooled([none, *days[-WINDOW.days :]])}
         labelled = {one.name: (one.labelled, one.good) for one in pooled([none, *days])}
         window = label_window(judged, labelled)
-        return label_chances(self.charter, TYPE, window, self.judged, bought=bought, capacity=capacity)
+        return label_chances(self.charter, TYPE, window, per_day, bought=bought, capacity=capacity)
 
-    def _warn(self, passed: int) -> None:
-        errors = judge_errors(self.quality)
+    def _warn(self, tallies: dict[str, Tally]) -> None:
+        errors, judged = judge_errors(self.quality), sum(one[0] for one in tallies.values())
         self.judge, bought, _ = look_at_judge(
             self.judge,
             self.day,
-            self.judged,
-            passed,
+            judged,
+            tallies["pass"][0],
             j=0.0 if errors is None else sum(errors) - 1,
-            labels=labels_per_day(self.charter, TYPE, self.judged),
+            labels=labels_per_day(self.charter, TYPE, judged),
             capacity=int(capacity_per_day(self.charter)),
         )
         if bought is not None:

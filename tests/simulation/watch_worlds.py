@@ -46,6 +46,8 @@ METRIC = "rubric-v3"
 FIRST = date(2026, 1, 1)
 QUALITY, SE, SP = 0.94, 0.95, 0.90
 JUDGED_SHARE = 0.03
+RATES_AT = timedelta(hours=2)
+"""When the labels of a day are first drawn: the watch has counted the day before."""
 CHARTER = Path(__file__).resolve().parents[1] / "golden" / "charters" / "ap-invoice-triage.yaml"
 
 World = Callable[[int], tuple[float, float, float]]
@@ -126,6 +128,22 @@ def ns(day: date) -> int:
     return int(datetime.combine(day, time.min, tzinfo=UTC).timestamp()) * 1_000_000_000
 
 
+def day_of_tasks(rng, n, quality, se, sp):
+    """Of each task of a day: whether it is good, whether the judge looks at it, and what it says."""
+    good = rng.random(n) < quality
+    judged = rng.random(n) < max(JUDGED_SHARE, min(300 / n, 1.0))
+    return good, judged, np.where(good, rng.random(n) < se, rng.random(n) >= sp)
+
+
+def trace_of(day: date, number: int) -> str:
+    return f"{day:%Y%m%d}{number:024x}"
+
+
+def begins_ns(n: int, number: int) -> int:
+    """When a task of a day begins, nanoseconds after midnight; its score comes two seconds later."""
+    return number * (86_000_000_000_000 // n)
+
+
 @dataclass
 class Simulation:
     """The agent, its lake and the product around it."""
@@ -146,7 +164,8 @@ class Simulation:
         midnight = datetime.combine(self.day + timedelta(days=1), time.min, tzinfo=UTC)
         installation, queue = self.watch.room.installation, self.watch.queue
         # Rates are fixed in the morning, before the first task of the day is looked at; then people answer.
-        draw_for_labels(installation, queue, self.watch.directory, midnight - timedelta(hours=22))
+        morning = midnight - timedelta(days=1) + RATES_AT
+        draw_for_labels(installation, queue, self.watch.directory, morning)
         draw_for_labels(installation, queue, self.watch.directory, midnight + timedelta(minutes=50))
         self._answer(midnight + timedelta(minutes=55))
         run_watch(self.watch, midnight + timedelta(minutes=65))
@@ -225,14 +244,10 @@ class Simulation:
 
     def _tasks(self, quality: float, se: float, sp: float) -> tuple[list[Task], list[Score]]:
         n, start = self.tasks_per_day, ns(self.day)
-        step = 86_000_000_000_000 // n
-        good = self.rng.random(n) < quality
-        judged = self.rng.random(n) < max(JUDGED_SHARE, min(300 / n, 1.0))
-        passed = np.where(good, self.rng.random(n) < se, self.rng.random(n) >= sp)
-        prefix = f"{self.day:%Y%m%d}"
+        good, judged, passed = day_of_tasks(self.rng, n, quality, se, sp)
         tasks, scores = [], []
         for i in range(n):
-            trace, begin = f"{prefix}{i:024x}", start + i * step
+            trace, begin = trace_of(self.day, i), start + begins_ns(n, i)
             tasks.append(
                 Task(
                     trace_id=trace,

@@ -6,14 +6,14 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.review import ItemState, ReviewSource
 from pilothouse.core.evidence.task import Task
-from pilothouse.core.evidence.unix_time import unix_ns
+from pilothouse.core.evidence.unix_time import midnight, unix_ns
 from pilothouse.core.statistics.allocation import allocate_labels
 from pilothouse.core.statistics.quality import Stratum
 from pilothouse.ports.lake import TaskFilter
@@ -49,6 +49,9 @@ LABEL_SHARE = 0.5
 
 LOW_VOLUME_PER_DAY = 50
 """Tasks a day below which every one is asked about: a sample of few is nothing."""
+
+FIRST_HOURS_MIN = 1.0
+"""Hours that an agent's first day is taken to have lasted at least, when its volume is guessed from what has come so far."""
 
 WINDOW = timedelta(days=7)
 """Tasks from which the volume and the strata's shares of it are read."""
@@ -142,23 +145,29 @@ def tasks_between(installation: Installation, agent: str, start: datetime, end: 
 def _allocate(
     installation: Installation, queue: ReviewQueue, charter: Charter, day: str, now: datetime
 ) -> dict[str, dict[str, float]]:
-    start = now - WINDOW
-    tasks = tasks_between(installation, charter.agent, start, now)
-    outcomes = installation.ledger.outcomes(charter.agent, from_ns=unix_ns(start), to_ns=unix_ns(now))
+    # The day's own tasks must not decide their chances, so the week ends at its midnight (decision 0154).
+    until = midnight(date.fromisoformat(day))
+    tasks = tasks_between(installation, charter.agent, until - WINDOW, until)
+    is_first = not tasks
+    if is_first:
+        until = now  # nothing came before it: its own first hours must do
+        tasks = tasks_between(installation, charter.agent, until - WINDOW, until)
+    start = until - WINDOW
+    outcomes = installation.ledger.outcomes(charter.agent, from_ns=unix_ns(start), to_ns=unix_ns(until))
     found = {outcome.trace_id: outcome for outcome in outcomes}
     judged = judged_by(charter, installation.lake.scores(from_ns=unix_ns(start), to_ns=unix_ns(now)))
     capacity, bursts = capacity_per_day(charter), _bursts(installation.ledger, charter.agent, day)
     labelled = _labelled(queue, charter.agent, now)
-    # An agent that is younger than the window had its tasks in fewer days.
+    # An agent that is younger than the window had its tasks in fewer days, and on its first day in hours.
     first_ns = min((task.start_ns for task in tasks), default=unix_ns(start))
-    days = max((unix_ns(now) - first_ns) / 86_400e9, 1.0)
+    least = FIRST_HOURS_MIN / 24 if is_first else 1.0
+    days = max((unix_ns(until) - first_ns) / 86_400e9, least)
     rates: dict[str, dict[str, float]] = {}
     for name in charter.task_types:
         mine = [task for task in tasks if task.task_type == name]
         if not mine or not capacity:
             continue
         names, strata = strata_of(charter, name, mine, found, judged)
-        per_day = len(strata) / days
         counts = Counter(strata.values())
         window = label_window(
             {one: counts[one] for one in names}, {one: labelled[name, one] for one in names}
@@ -167,9 +176,10 @@ def _allocate(
             charter,
             name,
             window,
-            per_day,
+            len(strata) / days,
             bought=bursts.get(name),
             capacity=capacity * len(mine) / len(tasks),
+            is_low=len(strata) / max(days, 1.0) < LOW_VOLUME_PER_DAY,
         )
         if chances:
             rates[name] = chances
@@ -203,6 +213,7 @@ def label_chances(
     *,
     bought: int | None,
     capacity: float,
+    is_low: bool = False,
 ) -> dict[str, float]:
     """Return how likely a task of each stratum is drawn on one day; empty when nobody is asked.
 
@@ -213,22 +224,26 @@ def label_chances(
         per_day: Tasks a day that belong to a stratum.
         bought: Labels a day that a warning bought for this day, or None.
         capacity: Labels a day that people have time for.
+        is_low: Whether so few tasks came that people are asked about all of them, as far as their time goes.
     """
     is_judged = tuple(one.name for one in window) == JUDGED
-    budget = min(_budget(charter, name, per_day, is_judged=is_judged, bought=bought), per_day, capacity)
+    wanted = _budget(charter, name, per_day, is_judged=is_judged, bought=bought, is_low=is_low)
+    budget = min(wanted, per_day, capacity)
     if budget <= 0:
         return {}
     return {rate.name: rate.probability for rate in allocate_labels(window, per_day, budget)}
 
 
-def _budget(charter: Charter, name: str, per_day: float, *, is_judged: bool, bought: int | None) -> float:
+def _budget(
+    charter: Charter, name: str, per_day: float, *, is_judged: bool, bought: int | None, is_low: bool
+) -> float:
     """Labels a day of one task type, before people's time is looked at."""
     if is_judged:
         return float(max(bought or 0, labels_per_day(charter, name, per_day)))
     share = known(charter.task_types[name].sampling.rate)
     if share is None:
         return 0.0
-    if per_day < LOW_VOLUME_PER_DAY:
+    if is_low:
         return per_day
     least = known(charter.task_types[name].sampling.min_per_window)
     floor = 0 if least is None else labels_per_day(charter, name, per_day)
@@ -251,6 +266,8 @@ def _labelled(queue: ReviewQueue, agent: str, now: datetime) -> Mapping[tuple[st
     counts: dict[tuple[str, str], tuple[int, int]] = defaultdict(lambda: (0, 0))
     records = queue.items(agent, states=DECIDED, sources=(ReviewSource.SAMPLED,), since=now - LABEL_WINDOW)
     for record in records:
+        if record.item.pair_of is not None:
+            continue  # another opinion on a label is no other label
         key = (record.item.task_type, record.item.why.removeprefix("drawn from ").split(" ")[0])
         labelled, good = counts[key]
         counts[key] = (labelled + 1, good + (record.state is ItemState.ACCEPTED))
