@@ -109,8 +109,9 @@ def _reject(
     earlier = _earlier(ledger, file, text)
     digest = hashlib.sha256(text.encode()).hexdigest()
     if earlier is not None:
-        last = ledger.decisions(earlier.agent, limit=1)
-        if not (last and last[0].kind == REJECTED and json.loads(last[0].document)["text_digest"] == digest):
+        stands = rejection_note(ledger, earlier.agent) is not None
+        last = ledger.decisions(earlier.agent, kind=REJECTED, limit=1) if stands else ()
+        if not (last and json.loads(last[0].document)["text_digest"] == digest):
             _record(
                 ledger,
                 REJECTED,

@@ -322,7 +322,8 @@ def _notes(
     interrupted = journal.interrupted()
     if interrupted:
         notes.append(
-            f"{len(interrupted)} trials were in flight when an earlier process ended; they run again with the same key"
+            f"{len(interrupted)} trials were in flight when an earlier process ended; those of this run run again with "
+            "the same key"
         )
     if request.fresh:
         notes.append("stored trials were left aside (--fresh)")

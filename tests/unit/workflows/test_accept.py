@@ -95,6 +95,16 @@ def test_while_an_earlier_charter_is_in_force_it_stays_and_the_rejection_is_note
     assert f"`pilothouse check {file}`" in note
 
 
+def test_a_rejection_is_noted_once_whatever_else_is_decided_meanwhile(ledger, file):
+    accept(ledger, file)
+    edit(file, "agent: ap-invoice-triage", "agent: ap-invoice-triage\nonwer: dana")
+    for hours in (1, 2):
+        with pytest.raises(CharterInvalid):
+            accept(ledger, file, NOW + hours * HOUR)
+        ledger.record(kind="release", agent=AGENT, at=NOW + hours * HOUR, actor="gate", document="{}")
+    assert kinds(ledger).count(REJECTED) == 1
+
+
 def test_the_note_is_not_told_of_moments_before_the_rejection(ledger, file):
     accept(ledger, file)
     edit(file, "agent: ap-invoice-triage", "agent: ap-invoice-triage\nonwer: dana")
