@@ -87,7 +87,7 @@ def detectability(
     found = []
     for drop in drops:
         drop = check_fraction("drops", drop, 0.0, design.quality)  # noqa: PLW2901 - the checked value replaces it
-        growth = _growth(design, drop, rates, probability)
+        growth = _growth(design, drop, rates, probability) if design.labels_per_day else 0.0
         days = None if growth <= 0 else round(bound / (design.judged_per_day * growth)) + 1
         labels = None if days is None else round(days * design.labels_per_day)
         found.append(Detectability(drop=drop, days=days, labels=labels))
@@ -133,4 +133,5 @@ def _probabilities(design: DetectionDesign, passes: float, rates: Floats) -> Flo
         share_pass = check_fraction("share_pass", design.share_pass, closed=True)
     split = np.array([share_pass, 1 - share_pass])
     chances: Floats = np.clip(split * design.labels_per_day / (design.judged_per_day * weights), 0.002, 1.0)
-    return chances
+    # The least chance of an item asks for labels as well: no more of them than there are.
+    return chances * min(1.0, design.labels_per_day / (design.judged_per_day * float(weights @ chances)))

@@ -133,3 +133,13 @@ def test_a_drop_inside_the_band_is_never_noticed_and_a_fixed_share_is_used():
     assert detectability(design(share_pass=0.5), (0.05,))[0].days is not None
     with pytest.raises(MalformedRecord):
         detectability(design(m0=1.0))
+
+
+def test_a_delay_rests_on_no_more_labels_than_there_are():
+    def days(labels):
+        found = detectability(design(judged_per_day=5_000, labels_per_day=labels), (0.05, 0.10))
+        return [one.days for one in found]
+
+    few, more, many = days(1), days(2), days(10)
+    assert all(one > 1.9 * other > 1.9 * 4 * third for one, other, third in zip(few, more, many, strict=True))
+    assert days(0) == [None, None]
