@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The program that writes groups of events into the file of the run log, for the server that started it.
 
-It ends when its server has gone and everything that was sent is written; signals that stop servers do not stop it. It takes
-its share of the processors like anybody, but never from who has just woken to answer a call.
+It ends when its server has gone and everything that was sent is written; signals that stop servers do not stop it. It works in
+short turns, and who waits to answer a call goes first, as long as the log is not behind.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from typing import Any
 
 from pilothouse.core.evidence.run_log import Tap
 from pilothouse.runtime.runlog.coding import event_of
-from pilothouse.runtime.runlog.group import Pending
+from pilothouse.runtime.runlog.group import GROUP_EVENTS_MAX, Pending
 from pilothouse.runtime.runlog.redaction import Redaction
 from pilothouse.runtime.runlog.store import RunFile
+from pilothouse.runtime.runlog.turns import Turns
 from pilothouse.runtime.runlog.vault import KeyVault
 
 __all__ = ["serve"]
@@ -35,13 +36,14 @@ def serve(connection: Connection, folder: Path) -> None:
         folder: Folder of the log and of its keys.
     """
     vault = KeyVault(folder / "keys.sqlite")
-    file = RunFile(folder / "runs.sqlite", vault, Redaction(vault.own_key()))
+    turns = Turns()
+    file = RunFile(folder / "runs.sqlite", vault, Redaction(vault.own_key()), turns.give_way)
     while True:
         try:
             asked = connection.recv_bytes()
         except (EOFError, OSError):
             break
-        failure = _do(file, *pickle.loads(asked))  # noqa: S301 - from the process that started this one
+        failure = _do(file, turns, *pickle.loads(asked))  # noqa: S301 - from the process that started this one
         try:
             connection.send_bytes(failure.encode("utf-8", "replace"))
         except OSError:
@@ -50,13 +52,14 @@ def serve(connection: Connection, folder: Path) -> None:
     vault.close()
 
 
-def _do(file: RunFile, name: str, given: tuple[Any, ...]) -> str:
+def _do(file: RunFile, turns: Turns, name: str, given: tuple[Any, ...]) -> str:
     """Do what is asked, and return why it failed, or empty."""
     try:
         if name == "forget":
             file.forget(given[0])
             return ""
         group = [_pending(row) for row in given[0]]
+        turns.is_hurried = len(group) >= GROUP_EVENTS_MAX
         if name == "write" or not file.has(group):
             file.write(group, given[1])
     except sqlite3.Error as error:

@@ -10,7 +10,10 @@ from typing import Protocol
 from pilothouse.core.evidence.run_log import Event, Tap
 from pilothouse.runtime.runlog.coding import contents_of
 
-__all__ = ["GroupFile", "Pending", "RecorderHealth", "size_of"]
+__all__ = ["GROUP_EVENTS_MAX", "GroupFile", "Pending", "RecorderHealth", "size_of"]
+
+GROUP_EVENTS_MAX = 512
+"""Events of one transaction; the sync's own duration forms the group below that. A group of so many means that more wait."""
 
 EVENT_BYTES = 200
 """What an event without content weighs in the queue."""

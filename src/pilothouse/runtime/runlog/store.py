@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
@@ -110,12 +110,19 @@ class RunFile:
 
     restarts = 0
 
-    def __init__(self, path: Path, vault: KeyVault, redaction: Redaction) -> None:
-        """Open the file at `path`."""
+    def __init__(
+        self,
+        path: Path,
+        vault: KeyVault,
+        redaction: Redaction,
+        give_way: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Open the file at `path`; `give_way` is called between two pieces of work of a group."""
         self._connection = connect(path)
         self._vault = vault
         self._bodies = BodyShelf(self._connection, redaction)
         self._lock = threading.Lock()
+        self._give_way = give_way
 
     def write(self, group: Sequence[Pending], lost: dict[str, int]) -> None:
         """Write events in order, all or none, and count lost ones of runs.
@@ -138,9 +145,14 @@ class RunFile:
         rows = self._read(group)
         for pending in group:
             self._write_one(pending, rows)
-        insert_rows(self._connection, _PIECE, rows.pieces)
-        insert_rows(self._connection, _EVENT, rows.events)
-        insert_rows(self._connection, _RUN, [_values(head) for head in rows.heads.values()], _RUN_AGAIN)
+            self._give_way()
+        heads = [_values(head) for head in rows.heads.values()]
+        for into, ready, otherwise in (
+            (_PIECE, rows.pieces, ""),
+            (_EVENT, rows.events, ""),
+            (_RUN, heads, _RUN_AGAIN),
+        ):
+            insert_rows(self._connection, into, ready, otherwise, between=self._give_way)
         for run, count in lost.items():
             self._connection.execute("UPDATE run SET lost = lost + ? WHERE run = ?", (count, run))
 

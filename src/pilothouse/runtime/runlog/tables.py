@@ -8,7 +8,7 @@ here, events and pieces are kept under it, and only one small index is written a
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -130,7 +130,12 @@ def rows_of(connection: sqlite3.Connection, runs: Sequence[str]) -> Iterator[tup
 
 
 def insert_rows(
-    connection: sqlite3.Connection, into: str, rows: Sequence[tuple[object, ...]], otherwise: str = ""
+    connection: sqlite3.Connection,
+    into: str,
+    rows: Sequence[tuple[object, ...]],
+    otherwise: str = "",
+    *,
+    between: Callable[[], None] = lambda: None,
 ) -> None:
     """Insert rows with few statements.
 
@@ -142,6 +147,7 @@ def insert_rows(
         into: Table, with its columns.
         rows: Values.
         otherwise: What follows the values.
+        between: Called after each statement.
     """
     for part in parts(rows):
         one = f"({', '.join('?' * len(part[0]))})"
@@ -149,6 +155,7 @@ def insert_rows(
             f"INSERT INTO {into} VALUES {', '.join([one] * len(part))} {otherwise}",  # noqa: S608 - our own tables
             [value for row in part for value in row],
         )
+        between()
 
 
 def parts(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pilothouse.core.evidence.run_log import Event, Tap
 from pilothouse.errors import LimitExceeded, StorageUnavailable
-from pilothouse.runtime.runlog.group import GroupFile, Pending, RecorderHealth, size_of
+from pilothouse.runtime.runlog.group import GROUP_EVENTS_MAX, GroupFile, Pending, RecorderHealth, size_of
 
 __all__ = ["Writer"]
 
@@ -25,9 +25,6 @@ WAITING_BYTES_MAX = 64 << 20
 
 WAITING_EVENTS_MAX = 65_536
 """Events that may wait: at 2 of each call, ten seconds of the busiest gateway."""
-
-GROUP_EVENTS_MAX = 512
-"""Events of one transaction; the sync's own duration forms the group below that."""
 
 GROUP_BYTES_MAX = 4 << 20
 """Content of one transaction, beyond which no further event joins: what a group costs in memory, several times over."""
