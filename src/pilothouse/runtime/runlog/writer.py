@@ -187,7 +187,8 @@ class Writer:
             except queue.Empty:
                 self._look_at_disk()
                 continue
-            self._hurry.wait(GATHER_S)
+            if self._queue.qsize() < GROUP_EVENTS_MAX:  # a group that is full already waits for nobody
+                self._hurry.wait(GATHER_S)
             self._hurry.clear()
             group, flushes, closing = self._gather(first)
             if group:
