@@ -218,11 +218,12 @@ class Runner:
                     return
                 known = stored.get(key)
                 # A stored answer costs nothing again, and what is still to be said of it does.
-                if self._costs(key, request, known, scored) and not self.budget.reserve():
+                is_costly = self._costs(key, request, known, scored)
+                if is_costly and not self.budget.reserve():
                     self.stop("the budget is spent")
                     return
                 result = known or await self._call(key, request)
-                outcomes.append(await self._judge(key, request, known, result, scored))
+                outcomes.append(await self._judge(key, request, known, result, scored, is_costly=is_costly))
                 self._show_progress()
 
         places = SCORING_PLACES * min(len(requests), self._limit.most)
@@ -310,6 +311,8 @@ class Runner:
         known: Result | None,
         result: Result,
         scored: Mapping[tuple[str, str, str], Score],
+        *,
+        is_costly: bool,
     ) -> Outcome:
         """Score what has no stored score yet, and fold the scores into one outcome."""
         case = request.case
@@ -332,7 +335,7 @@ class Runner:
             scores.append(score)
         run_cost = result.reply.cost_usd if result.reply else None
         is_reused = known is not None and key not in self._fresh_keys
-        if self._costs(key, request, known, scored):
+        if is_costly:
             self.budget.settle(_sum(run_cost, fresh_cost) if known is None else fresh_cost)
         self._tally.done += 1
         self._tally.reused += is_reused

@@ -161,9 +161,9 @@ class SqlIncidents:
         column = incident_events.c
         wanted = select(incident_events).where(column.incident == number)
         with self._database.read() as connection:
-            newest = connection.execute(wanted.order_by(column.sequence.desc()).limit(EVENTS_MAX)).all()
-            first = connection.execute(wanted.order_by(column.sequence).limit(1)).all()
-        rows = newest[::-1] if len(newest) < EVENTS_MAX else [*first, *newest[-2::-1]]
+            rows = connection.execute(wanted.order_by(column.sequence.desc()).limit(EVENTS_MAX)).all()[::-1]
+            if len(rows) == EVENTS_MAX:
+                rows = [*connection.execute(wanted.order_by(column.sequence).limit(1)), *rows[1:]]
         return tuple(
             IncidentEvent(at=from_micros(row.at_us), kind=row.kind, actor=row.actor, text=row.text)
             for row in rows

@@ -21,6 +21,7 @@ __all__ = [
     "cases_to_prove_floor",
     "failure_ceiling",
     "failure_upper_bound",
+    "jeffreys_bounds",
     "jeffreys_interval",
     "jeffreys_lower",
     "jeffreys_upper",
@@ -117,6 +118,22 @@ def jeffreys_upper(good: int, n: int, level: float = 0.95) -> float:
     """
     good, n, level = _counts(good, n, level, least=1)
     return 1.0 if good == n else float(scipy.special.betaincinv(good + 0.5, n - good + 0.5, level))
+
+
+def jeffreys_bounds(good: float, n: int, level: float) -> tuple[float, float]:
+    """Both one-sided bounds of a rate, each with confidence `level`, where clusters make a fraction of the good cases.
+
+    Args:
+        good: Good cases, 0 <= good <= n.
+        n: Cases, at least 1.
+        level: One-sided confidence in (0, 1).
+
+    Example:
+        >>> jeffreys_bounds(9.0, 10, 0.95) == (jeffreys_lower(9, 10), jeffreys_upper(9, 10))
+        True
+    """
+    ends = scipy.special.betaincinv(good + 0.5, n - good + 0.5, [1 - level, level])
+    return 0.0 if good == 0 else float(ends[0]), 1.0 if good == n else float(ends[1])
 
 
 def failure_upper_bound(failures: int, n: int, level: float = 0.95) -> Estimate | NotEnoughEvidence:

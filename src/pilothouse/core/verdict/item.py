@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import takewhile
+from itertools import groupby
 from typing import Any
 
 from pilothouse.core.charter.answers import known
@@ -223,26 +223,21 @@ def _judge_records(case: _Case, bound: float) -> Ruling:
 
 def _judge_matching(case: _Case, bound: float, matching: Sequence[Evidence]) -> Ruling:
     """Decide by the newest record; an older breach ends only when a newer record proves the opposite."""
-    bench, voice = case.bench, case.voice
-    alike = takewhile(lambda record: _moments(record) == _moments(matching[0]), matching)
-    newest = min(alike, key=lambda record: _WORST[bench.assess(case.part.rule, bound, record).proof])
-    settled: Evidence | None = None
-    for record in matching:
-        if settled is not None and _moments(record) != _moments(settled):
-            break
-        found = bench.assess(case.part.rule, bound, record)
+    voice = case.voice
+    decisive: list[tuple[Assessment, Evidence]] = []
+    for _, alike in groupby(matching, key=lambda record: (record.window_to, record.recorded_at)):
+        assessed = [(case.bench.assess(case.part.rule, bound, record), record) for record in alike]
+        # Of two of one moment neither is newer, so the worse one decides.
+        found, record = worst = min(assessed, key=lambda one: _WORST[one[0].proof])
+        decisive.append(worst)
         if found.proof is Proof.BREACHED:
             return case.measured(Status.BREACHED, voice.breached(found, record), found, record)
-        if settles(found, record):
-            settled = record  # of two of one moment neither is newer, so the worse one decides
-    found = bench.assess(case.part.rule, bound, newest)
+        if any(settles(*one) for one in assessed):
+            break
+    found, newest = decisive[0]
     lapses_at = case.lapses_at(newest)
     lapsed = "" if lapses_at is None else voice.stale_age(lapses_at)
     return replace(_judge_newest(case, found, newest, lapses_at), lapsed=lapsed)
-
-
-def _moments(record: Evidence) -> tuple[datetime, datetime]:
-    return (record.window_to, record.recorded_at)
 
 
 def _judge_newest(case: _Case, found: Assessment, newest: Evidence, lapses_at: datetime | None) -> Ruling:

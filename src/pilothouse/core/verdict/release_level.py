@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import scipy
 
-from pilothouse.core.statistics.intervals import cases_to_prove_floor
+from pilothouse.core.statistics.intervals import cases_to_prove_floor, jeffreys_bounds
 from pilothouse.core.statistics.sequential import spending_bounds
 from pilothouse.core.verdict.numbers import percentage
 from pilothouse.core.verdict.release import ITEMS_MAX, CaseResult, GateRules, design_effect, undecided
@@ -46,7 +46,7 @@ def judge_floor(
     n, good = len(scored), sum(bool(one.candidate[0]) for one in scored)
     n_effective = max(1, int(n / design_effect([one.cluster for one in scored])))
     level = float(scipy.special.ndtr(critical))
-    low, high = _bounds(good * n_effective / n, n_effective, level)
+    low, high = jeffreys_bounds(good * n_effective / n, n_effective, level)
     status = (
         Status.HOLDS if low >= rules.floor else Status.BREACHED if high < rules.floor else Status.NO_EVIDENCE
     )
@@ -70,12 +70,6 @@ def judge_floor(
             "items": tuple(one.case_id for one in scored if not one.candidate[0])[:ITEMS_MAX],
         }
     )
-
-
-def _bounds(good: float, n: int, level: float) -> tuple[float, float]:
-    """Return the one-sided Jeffreys bounds of a rate whose good cases may be a fraction, each at `level`."""
-    ends = scipy.special.betaincinv(good + 0.5, n - good + 0.5, [1 - level, level])
-    return 0.0 if good == 0 else float(ends[0]), 1.0 if good == n else float(ends[1])
 
 
 def level_critical(sizes: Sequence[int], rules: GateRules) -> float:

@@ -15,7 +15,7 @@ from pilothouse.evals.case import Case
 from pilothouse.evals.score import Score
 from pilothouse.evals.trial import Reply, Result
 
-__all__ = ["FunctionScorer", "Rule", "Scorer", "ScorerKind", "ScorerSpec", "scorer_version"]
+__all__ = ["FunctionScorer", "Rule", "Scorer", "ScorerKind", "ScorerSpec", "same_json", "scorer_version"]
 
 SCORERS_API_VERSION = 1
 """Version of the `pilothouse.scorers` entry-point group."""
@@ -113,3 +113,20 @@ def scorer_version(name: str, code: object, args: dict[str, Any]) -> str:
         source = repr(code)
     parts = (name, source, canonical_json(args))
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def same_json(one: object, other: object) -> bool:
+    """Whether two values are equal as JSON: booleans are no numbers, and 1 is 1.0.
+
+    Args:
+        one: Plain data.
+        other: Plain data; what has no canonical form, such as a number of twenty digits, equals nothing.
+
+    Example:
+        >>> same_json({"a": 1}, {"a": 1.0}), same_json(1, True), same_json(10**20, 10**20)
+        (True, False, False)
+    """
+    try:
+        return canonical_json(one) == canonical_json(other)
+    except (TypeError, ValueError):
+        return False

@@ -9,11 +9,10 @@ from typing import Any
 from jsonschema import SchemaError
 from jsonschema.validators import validator_for
 
-from pilothouse.core.charter.digest import canonical_json
 from pilothouse.errors import UsageError
 from pilothouse.evals.case import Case
 from pilothouse.evals.score import Score, Unscored, failed, passed, unscored
-from pilothouse.evals.scorers.scorer import FunctionScorer
+from pilothouse.evals.scorers.scorer import FunctionScorer, same_json
 from pilothouse.evals.trial import Reply, Result
 
 __all__ = ["json_schema", "json_subset"]
@@ -83,9 +82,6 @@ def _missing(wanted: Any, found: Any, path: str) -> str | None:
             if problem:
                 return problem
         return None
-    try:
-        if canonical_json(wanted) == canonical_json(found):
-            return None
-    except (TypeError, ValueError):
-        pass  # an answer without canonical form, such as a number of twenty digits, is none that a case can expect
+    if same_json(wanted, found):
+        return None
     return f"{path} is {repr(found)[:80]}, expected {repr(wanted)[:80]}"

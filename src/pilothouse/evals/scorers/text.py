@@ -11,7 +11,7 @@ from pilothouse.core.charter.digest import canonical_json
 from pilothouse.errors import UsageError
 from pilothouse.evals.case import Case
 from pilothouse.evals.score import Score, Unscored, failed, passed, unscored
-from pilothouse.evals.scorers.scorer import FunctionScorer
+from pilothouse.evals.scorers.scorer import FunctionScorer, same_json
 from pilothouse.evals.trial import Reply, Result
 
 __all__ = ["contains", "exact", "numeric", "regex"]
@@ -43,7 +43,9 @@ def exact(*, field: str | None = None, ignore_case: bool = False) -> FunctionSco
             _settled(reply.output, field, ignore_case),
         )
         return (
-            passed() if _equal(wanted, found) else failed(f"expected {_shown(wanted)}, found {_shown(found)}")
+            passed()
+            if same_json(wanted, found)
+            else failed(f"expected {_shown(wanted)}, found {_shown(found)}")
         )
 
     return FunctionScorer("exact", rule, {"field": field, "ignore_case": ignore_case})
@@ -127,14 +129,6 @@ def _settled(value: Any, field: str | None, ignore_case: bool) -> Any:
         value = value.strip()
         return value.casefold() if ignore_case else value
     return value
-
-
-def _equal(one: Any, other: Any) -> bool:
-    """Equal as JSON: booleans are no numbers, and 1 is 1.0."""
-    try:
-        return canonical_json(one) == canonical_json(other)
-    except (TypeError, ValueError):
-        return False
 
 
 def _as_text(value: Any) -> str:

@@ -5,10 +5,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pilothouse.core.charter.digest import canonical_json
 from pilothouse.evals.case import Case, Step, Trajectory
 from pilothouse.evals.score import Score, Unscored, failed, passed, unscored
-from pilothouse.evals.scorers.scorer import FunctionScorer
+from pilothouse.evals.scorers.scorer import FunctionScorer, same_json
 from pilothouse.evals.trial import Reply, Result, ToolCall
 
 __all__ = ["must_not_call", "steps_under", "tools_called", "trajectory"]
@@ -143,13 +142,7 @@ def _is(step: Step, call: ToolCall) -> bool:
 
 def _has(found: dict[str, Any], wanted: dict[str, Any], ignored: tuple[str, ...]) -> bool:
     return all(
-        name in found and _equal(found[name], value) for name, value in wanted.items() if name not in ignored
+        name in found and same_json(found[name], value)
+        for name, value in wanted.items()
+        if name not in ignored
     )
-
-
-def _equal(found: Any, wanted: Any) -> bool:
-    """Equal as JSON; an argument without canonical form, such as a number of twenty digits, equals none of a case."""
-    try:
-        return canonical_json(found) == canonical_json(wanted)
-    except (TypeError, ValueError):
-        return False
