@@ -34,7 +34,6 @@ class Bench:
         shelf: Records by kind and scope, newest first.
         in_force: Version and datasets in force.
         names: Person id → name.
-        assessed: Assessments already made, by record, rule and bound.
         level: Confidence at which a rate counts as proved.
     """
 
@@ -42,7 +41,6 @@ class Bench:
     shelf: Mapping[tuple[str, Scope], tuple[Evidence, ...]]
     in_force: InForce
     names: Mapping[str, str] = field(default_factory=dict)
-    assessed: dict[tuple[int, Rule, float], Assessment] = field(default_factory=dict)
     level: float = LEVEL
 
     @classmethod
@@ -104,8 +102,5 @@ class Bench:
         return people_for(requirement, self.charter, names)
 
     def assess(self, rule: Rule, bound: float, record: Evidence) -> Assessment:
-        """Hold a record against a rule, once for all phases."""
-        key = (id(record), rule, bound)
-        if key not in self.assessed:
-            self.assessed[key] = assess(rule, bound, record, level=self.level)
-        return self.assessed[key]
+        """Hold a record against a rule."""
+        return assess(rule, bound, record, level=self.level)

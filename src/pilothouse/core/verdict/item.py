@@ -224,17 +224,17 @@ def _judge_records(case: _Case, bound: float) -> Ruling:
 def _judge_matching(case: _Case, bound: float, matching: Sequence[Evidence]) -> Ruling:
     """Decide by the newest record; an older breach ends only when a newer record proves the opposite."""
     voice = case.voice
-    decisive: list[tuple[Assessment, Evidence]] = []
+    deciding: list[tuple[Assessment, Evidence]] = []
     for _, alike in groupby(matching, key=lambda record: (record.window_to, record.recorded_at)):
         assessed = [(case.bench.assess(case.part.rule, bound, record), record) for record in alike]
         # Of two of one moment neither is newer, so the worse one decides.
         found, record = worst = min(assessed, key=lambda one: _WORST[one[0].proof])
-        decisive.append(worst)
+        deciding.append(worst)
         if found.proof is Proof.BREACHED:
             return case.measured(Status.BREACHED, voice.breached(found, record), found, record)
         if any(settles(*one) for one in assessed):
             break
-    found, newest = decisive[0]
+    found, newest = deciding[0]
     lapses_at = case.lapses_at(newest)
     lapsed = "" if lapses_at is None else voice.stale_age(lapses_at)
     return replace(_judge_newest(case, found, newest, lapses_at), lapsed=lapsed)
