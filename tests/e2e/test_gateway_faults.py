@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import socket
 import time
@@ -458,3 +459,57 @@ def test_a_stream_of_endless_pieces_keeps_few_sizes_that_still_add_up(alone, stu
     sizes = [size for size, _ in call.chunks]
     assert len(sizes) == 3
     assert sum(sizes) == len(call.response) == len(answer.body)
+
+
+def test_a_run_stays_one_although_its_answers_are_compressed(alone, stub):
+    tools = [{"id": "call_z", "type": "function", "function": {"name": "look", "arguments": "{}"}}]
+    asked = {"role": "assistant", "content": None, "tool_calls": tools}
+    answer = {"id": "c", "model": MODEL, "choices": [{"message": asked, "finish_reason": "tool_calls"}]}
+    packed = gzip.compress(json.dumps(answer).encode())
+    stub.plan(Plan(body=packed, headers={"content-encoding": "gzip"}))
+    first = ask(alone, CHAT, BODY, {"accept-encoding": "gzip"})
+    alone.wait_for(1)
+    result = {"role": "tool", "tool_call_id": "call_z", "content": "7"}
+    second = ask(alone, CHAT, {**BODY, "messages": [*BODY["messages"], asked, result]})
+    assert second.headers["x-pilothouse-run"] == first.headers["x-pilothouse-run"]
+
+
+@pytest.mark.parametrize("calls", [5, "x", {"id": "c"}, [5], [None]])
+def test_a_request_of_another_shape_is_the_providers_to_judge(calls, alone, stub):
+    odd = {**BODY, "messages": [{"role": "assistant", "tool_calls": calls}]}
+    assert ask(alone, CHAT, odd).status == 200
+    assert stub.seen[-1].json == odd
+    one(alone)
+
+
+def test_an_event_of_another_shape_passes(alone, stub):
+    odd = b'data: {"type": [1], "choices": 7, "message": 3}\n\n'
+    stub.plan(Plan(body=odd, headers={"content-type": "text/event-stream"}))
+    answer = ask(alone, CHAT, {**BODY, "stream": True})
+    assert (answer.status, answer.body) == (200, odd)
+    one(alone)
+
+
+def test_an_answer_of_a_message_in_events_is_counted_as_the_provider_counts_it(stub):
+    policy = pinned(("anthropic", MODEL), limits=QUICK)
+    with GatewaySite({"anthropic": stub.origin}, policy) as gateway:
+        asked = {"model": MODEL, "max_tokens": 99, "stream": True, "messages": BODY["messages"]}
+        assert ask(gateway, "/v1/messages", asked, {"anthropic-version": "2023-06-01"}).status == 200
+        assert one(gateway).usage == TokenCount(input=10, cache_read=4, output=6)
+
+
+def test_a_message_that_breaks_off_costs_what_came_and_what_was_read(stub):
+    stub.plan(Plan(ending="reset", after=90, text="many words " * 100))
+    policy = pinned(("anthropic", MODEL), limits=QUICK)
+    asked = {"model": MODEL, "max_tokens": 99, "stream": True, "messages": BODY["messages"]}
+    with GatewaySite({"anthropic": stub.origin}, policy) as gateway:
+        ask(gateway, "/v1/messages", asked, {"anthropic-version": "2023-06-01"})
+        call = one(gateway)
+        spent = gateway.gateway.meter.take_unsaved()
+    assert (call.ending, call.usage, call.begun) == (
+        Ending.CUT,
+        None,
+        TokenCount(input=10, cache_read=4, output=1),
+    )
+    assert [one.estimated for one in spent.values()] == [1]
+    assert all(14 + 80 < one.tokens < 14 + 160 for one in spent.values())

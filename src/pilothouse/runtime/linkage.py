@@ -219,10 +219,10 @@ def consumed_ids(request: Mapping[str, Any]) -> tuple[str, ...]:
                 found.append(value)
         found.extend(
             call["id"]
-            for call in item.get("tool_calls") or ()
+            for call in _list(item.get("tool_calls"))
             if isinstance(call, dict) and isinstance(call.get("id"), str)
         )
-        for part in content if isinstance(content, list) else ():
+        for part in _list(content):
             if isinstance(part, dict):
                 value = part.get("tool_use_id") or (
                     part.get("id") if part.get("type") == "tool_use" else None
@@ -266,6 +266,10 @@ def _object(body: bytes) -> dict[str, Any]:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _items(request: Mapping[str, Any]) -> list[Mapping[str, Any]]:

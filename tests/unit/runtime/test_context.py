@@ -9,7 +9,7 @@ import random
 
 import pytest
 
-from pilothouse.runtime.context.conversation import tool_results
+from pilothouse.runtime.context.conversation import tool_results, tool_uses
 from pilothouse.runtime.context.counting import (
     ContentClass,
     ContextCounter,
@@ -203,3 +203,8 @@ def test_levels_follow_the_share_of_the_window():
         for used in (10, 70, 85, 95, 101)
     ]
     assert levels == list(Level)
+
+
+@pytest.mark.parametrize("calls", [5, {"id": "c"}, [5], [{"function": 7}], "x"])
+def test_tool_calls_of_another_shape_are_none(calls):
+    assert tool_uses({"messages": [{"role": "assistant", "tool_calls": calls}]}) == {}

@@ -42,9 +42,11 @@ def tool_uses(document: Mapping[str, Any]) -> dict[str, ToolUse]:
     for item in _items(document):
         if item.get("type") == "function_call":
             _add(found, item.get("call_id"), item.get("name"), item.get("arguments"))
-        for call in item.get("tool_calls") or ():
-            function = call.get("function") or {}
-            _add(found, call.get("id"), function.get("name"), function.get("arguments"))
+        calls = item.get("tool_calls")
+        for call in calls if isinstance(calls, list) else ():
+            function = call.get("function") if isinstance(call, dict) else None
+            if isinstance(function, dict):
+                _add(found, call.get("id"), function.get("name"), function.get("arguments"))
         for part in _parts(item):
             if part.get("type") == "tool_use":
                 _add(found, part.get("id"), part.get("name"), part.get("input"))

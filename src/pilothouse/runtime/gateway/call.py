@@ -14,6 +14,7 @@ from pilothouse.runtime.gateway.idents import fresh_call_id
 from pilothouse.runtime.gateway.policy import AgentPolicy
 from pilothouse.runtime.gateway.refusal import RefusalCode
 from pilothouse.runtime.gateway.routes import Route
+from pilothouse.runtime.gateway.wire import inflate
 from pilothouse.runtime.linkage import Conversation
 
 __all__ = ["Attempt", "Call", "Ending"]
@@ -94,8 +95,10 @@ class Call:
         fallback: Why a stand-in answered, or `none`.
         mismatch: Whether another model answered than was pinned.
         usage: Tokens, or None when the provider did not report them.
+        begun: Tokens that a stream counted before its content, or None.
         cost_pico: Cost in pico-dollars, or None when unknown.
         response: Body as sent on.
+        inflated: The same without its content encoding, once somebody asked for it; ask `plain`.
         response_headers: Headers of the answer, names in lower case.
         chunks: Size and time since the start of each chunk, microseconds.
         first_content_s: Time to the first content, or None.
@@ -142,8 +145,10 @@ class Call:
     fallback: str = "none"
     mismatch: bool = False
     usage: TokenCount | None = None
+    begun: TokenCount | None = None
     cost_pico: int | None = None
     response: bytes = b""
+    inflated: bytes | None = None
     response_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     chunks: list[tuple[int, int]] = field(default_factory=list)
     first_content_s: float | None = None
@@ -160,6 +165,17 @@ class Call:
     def asked(self) -> bytes:
         """The body that providers are asked with: as received, or shortened."""
         return self.request if self.shortened is None else self.shortened
+
+    @property
+    def plain(self) -> bytes:
+        """The answer of a call that is over without its content encoding, or as it is where it cannot be inflated."""
+        if self.inflated is None:
+            encoding = next(
+                (value for name, value in self.response_headers if name == b"content-encoding"), b""
+            )
+            plain = inflate(self.response, encoding.decode("latin-1").strip().lower()) if encoding else None
+            self.inflated = self.response if plain is None else plain
+        return self.inflated
 
     @property
     def context_edits(self) -> tuple[str, ...]:

@@ -326,7 +326,7 @@ class Gateway:
         if call.fallback != "none":
             self.counters["fallbacks"] += 1
         if call.said is not None:
-            self._links.learn(call.key.agent, call.run, call.said, call.response)
+            self._links.learn(call.key.agent, call.run, call.said, call.plain)
             call.said = None  # whoever keeps the call needs the bytes only
         for sink in self._sinks:
             sink.keep(call)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was said last in a request, and what an answer says: the text that people and schemas look at."""
+"""What was said last in a request, and what an answer says: the text that people and schemas look at, and its size."""
 
 from __future__ import annotations
 
@@ -11,10 +11,23 @@ import msgspec
 from pilothouse.runtime.gateway.routes import Operation
 from pilothouse.runtime.gateway.sse import event_data
 
-__all__ = ["FinalAnswer", "final_answer", "spoken_input", "spoken_output"]
+__all__ = [
+    "CHARACTERS_PER_TOKEN",
+    "FinalAnswer",
+    "final_answer",
+    "spoken_input",
+    "spoken_output",
+    "written_tokens",
+]
+
+CHARACTERS_PER_TOKEN = 4
+"""Where nobody counted."""
 
 READ_BYTES_MAX = 2 << 20
 """Larger bodies leave no text in spans; the run log has them whole."""
+
+SAMPLE_BYTES = 64 << 10
+"""Of a stream that are read to estimate its tokens, some 250 events; the rest is taken to be like them."""
 
 
 class FinalAnswer(msgspec.Struct):
@@ -74,7 +87,7 @@ def spoken_output(body: bytes, operation: Operation) -> str:
     parts = []
     for data in event_data(body):
         event = _decoded(data)
-        for choice in event.get("choices") or ():
+        for choice in _list(event.get("choices")):
             delta = choice.get("delta") if isinstance(choice, Mapping) else None
             if isinstance(delta, Mapping) and isinstance(delta.get("content"), str):
                 parts.append(delta["content"])
@@ -84,6 +97,44 @@ def spoken_output(body: bytes, operation: Operation) -> str:
         elif event.get("type") == "response.output_text.delta" and isinstance(delta, str):
             parts.append(delta)
     return "".join(parts)
+
+
+def written_tokens(body: bytes, operation: Operation) -> int:
+    """Estimate the tokens that a model wrote, thoughts and arguments of tools among them, where it did not count itself.
+
+    In a stream each piece comes in an envelope many times its size, so what counts is what stands in the pieces.
+
+    Args:
+        body: Of the answer, without content encoding; also one that broke off.
+        operation: What was asked for.
+
+    Example:
+        >>> written_tokens(b'{"choices": [{"message": {"content": "four more words"}}]}', Operation.CHAT)
+        3
+    """
+    if operation is Operation.EMBEDDINGS:
+        return 0
+    if body[:1] == b"{":
+        answer = _decoded(body)
+        if not answer:
+            return len(body) // CHARACTERS_PER_TOKEN
+        said = [answer.get("content"), answer.get("output")]
+        said += [
+            choice.get("message") for choice in _list(answer.get("choices")) if isinstance(choice, Mapping)
+        ]
+        return _characters(said) // CHARACTERS_PER_TOKEN
+    sample = body if len(body) <= SAMPLE_BYTES else body[: body.rfind(b"\n", 0, SAMPLE_BYTES) + 1]
+    characters = events = 0
+    for data in event_data(sample):
+        event = _decoded(data)
+        events += bool(event)
+        if str(event.get("type", "")).endswith("delta"):
+            characters += _characters(event.get("delta"))
+        for choice in _list(event.get("choices")):
+            characters += _characters(choice.get("delta")) if isinstance(choice, Mapping) else 0
+    if not events:
+        return len(body) // CHARACTERS_PER_TOKEN
+    return characters * len(body) // len(sample) // CHARACTERS_PER_TOKEN
 
 
 def final_answer(body: bytes, operation: Operation) -> FinalAnswer:
@@ -110,13 +161,13 @@ def final_answer(body: bytes, operation: Operation) -> FinalAnswer:
             is_whole=first.get("finish_reason") == "stop",
         )
     if operation is Operation.MESSAGES:
-        blocks = [block for block in answer.get("content") or () if isinstance(block, Mapping)]
+        blocks = [block for block in _list(answer.get("content")) if isinstance(block, Mapping)]
         return FinalAnswer(
             _text(blocks),
             calls_tools=any(block.get("type") == "tool_use" for block in blocks),
             is_whole=answer.get("stop_reason") in {"end_turn", "stop_sequence"},
         )
-    items = [item for item in answer.get("output") or () if isinstance(item, Mapping)]
+    items = [item for item in _list(answer.get("output")) if isinstance(item, Mapping)]
     return FinalAnswer(
         "".join(_text(item.get("content")) for item in items if item.get("type") == "message"),
         calls_tools=any(str(item.get("type", "")).endswith("_call") for item in items),
@@ -132,6 +183,25 @@ def _decoded(body: bytes) -> Mapping[str, Any]:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+NOT_WRITTEN = frozenset({"type", "role", "id", "call_id", "index", "status", "annotations", "signature"})
+"""Fields of a message that are no words of the model."""
+
+
+def _characters(value: Any) -> int:
+    """Return how much text stands in a part of an answer."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, list):
+        return sum(map(_characters, value))
+    if isinstance(value, Mapping):
+        return sum(_characters(inner) for name, inner in value.items() if name not in NOT_WRITTEN)
+    return 0
 
 
 def _text(content: Any) -> str:

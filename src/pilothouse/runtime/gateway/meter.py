@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 
 from pilothouse.core.evidence.task import TokenCount
 from pilothouse.ports.gateway import Spent
 from pilothouse.runtime.gateway.call import Call, Ending
+from pilothouse.runtime.gateway.messages import CHARACTERS_PER_TOKEN, written_tokens
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused
 
 __all__ = ["RESERVED_CHARACTERS_PER_TOKEN", "CostOf", "Meter"]
@@ -304,4 +305,5 @@ def _seen(call: Call) -> TokenCount:
         return TokenCount()
     if call.status >= 400:
         return TokenCount()
-    return TokenCount(input=len(call.asked) // 4, output=len(call.response) // 4)
+    begun = call.begun or TokenCount(input=len(call.asked) // CHARACTERS_PER_TOKEN)
+    return replace(begun, output=max(begun.output, written_tokens(call.plain, call.route.operation)))

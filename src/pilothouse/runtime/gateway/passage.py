@@ -112,7 +112,7 @@ class Passage:
             begin = max(plain.rfind(b"\n\n", 0, at), plain.rfind(b"\r\n\r\n", 0, at), 0)
             for data in event_data(plain[begin:]):
                 read_event(data, call.route.operation, said)
-        call.usage = said.usage or call.usage
+        call.usage, call.begun = said.usage or call.usage, said.begun
         call.answer_id = call.answer_id or said.ident
 
     def _take(self, part: bytes) -> bool:

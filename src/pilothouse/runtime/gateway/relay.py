@@ -182,7 +182,7 @@ class Relay:
         call.served_model = said.model
         call.fingerprint = said.fingerprint
         call.answer_id = said.ident
-        call.usage = said.usage
+        call.usage, call.begun = said.usage, said.begun
 
     def _check_model(self, member: Member) -> None:
         call = self._call

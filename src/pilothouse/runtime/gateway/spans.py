@@ -133,9 +133,7 @@ class SpanSink:
             said = (
                 spoken_input(call.request, call.route.operation)[:CONTENT_CHARACTERS_MAX],
                 # What is held was said all the same: who labels it later must see it, not that it waits.
-                (call.proposal or spoken_output(call.response, call.route.operation))[
-                    :CONTENT_CHARACTERS_MAX
-                ],
+                (call.proposal or spoken_output(call.plain, call.route.operation))[:CONTENT_CHARACTERS_MAX],
             )
             parent = call.parent if call.identity == "traceparent" else self._note_run(call, resource, said)
             groups.setdefault(resource, []).append(_span(call, parent, said))
@@ -146,7 +144,11 @@ class SpanSink:
 
     def _loop(self) -> None:
         while not self._stop.wait(0.0 if len(self._waiting) >= BATCH_MAX else FLUSH_EVERY_S):
-            self.flush()
+            before = len(self._waiting)
+            try:
+                self.flush()
+            except Exception:  # noqa: BLE001 - whatever it is, the spans of later calls are written, and the gap is counted
+                self._refused += max(1, before - len(self._waiting))
 
     def _note_run(self, call: Call, resource: tuple[tuple[str, str], ...], said: tuple[str, str]) -> str:
         found = self._runs.get(call.run)

@@ -8,7 +8,7 @@ cannot be read is None: the provider judges bodies, not we.
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -66,7 +66,8 @@ class _Event(msgspec.Struct):
     usage: Any = None
     choices: list[_Delta] | None = None
     error: Any = None
-    message: _Answer | None = None
+    message: _Answer | str | None = None
+    """Of the responses' own error event a text."""
     response: _Answer | None = None
 
 
@@ -114,12 +115,14 @@ class Answer:
         ident: Id of the answer, or None.
         fingerprint: Configuration of the backend, or None.
         usage: Tokens in disjoint classes, or None when they are missing or absurd.
+        begun: Tokens that a stream counted before its content: what was read, and hardly anything that is written.
     """
 
     model: str | None = None
     ident: str | None = None
     fingerprint: str | None = None
     usage: TokenCount | None = None
+    begun: TokenCount | None = None
 
 
 class Stage:
@@ -189,25 +192,26 @@ def read_event(data: bytes, operation: Operation, into: Answer) -> str:
         event = _EVENT.decode(data)
     except _UNREADABLE:
         return Stage.CONTENT
-    inner = event.message or event.response
+    kind = event.type if isinstance(event.type, str) else None
+    inner = event.message if isinstance(event.message, _Answer) else event.response
     for said in (event, inner):
         if said is not None:
-            _merge(_answer(said), into)
+            _merge(_answer(said, into.begun), into, is_begun=kind in _BEFORE_CONTENT)
     if operation is Operation.CHAT:
         return _chat_stage(event)
-    kind = event.type
     if kind in {"error", "response.failed"}:
         return Stage.ERROR
     return Stage.BEFORE if kind in _BEFORE_CONTENT else Stage.CONTENT
 
 
-def read_usage(given: Any) -> TokenCount | None:
+def read_usage(given: Any, begun: TokenCount | None = None) -> TokenCount | None:
     """Put a provider's usage into disjoint classes; None when it is missing, negative or absurd.
 
     Anthropic's input leaves the cache out, OpenAI's includes it; reasoning is part of OpenAI's output.
 
     Args:
         given: The `usage` of an answer, decoded.
+        begun: What the stream counted before its content; Anthropic's last event may count only what was written since.
 
     Example:
         >>> read_usage({"prompt_tokens": 10, "completion_tokens": 4, "prompt_tokens_details": {"cached_tokens": 6}})
@@ -222,6 +226,8 @@ def read_usage(given: Any) -> TokenCount | None:
     else:
         names = ("input_tokens", "output_tokens", "input_tokens_details", "output_tokens_details")
     fed, made = _tokens(given, names[0]), _tokens(given, names[1], missing=0)
+    if begun is not None and made is not None and given.get(names[0]) is None:
+        return replace(begun, output=made)
     if fed is None or made is None:
         return None
     if "cache_read_input_tokens" in given or "cache_creation_input_tokens" in given:
@@ -262,21 +268,26 @@ def inflate(body: bytes, encoding: str) -> bytes | None:
     return None if machine.unconsumed_tail else whole
 
 
-def _answer(said: _Answer | _Event) -> Answer:
+def _answer(said: _Answer | _Event, begun: TokenCount | None = None) -> Answer:
     return Answer(
         said.model if isinstance(said.model, str) and said.model else None,
         said.id if isinstance(said.id, str) and said.id else None,
         said.system_fingerprint if isinstance(said.system_fingerprint, str) else None,
-        read_usage(said.usage),
+        read_usage(said.usage, begun),
     )
 
 
-def _merge(said: Answer, into: Answer) -> None:
+def _merge(said: Answer, into: Answer, *, is_begun: bool) -> None:
     into.model = into.model or said.model
     into.ident = into.ident or said.ident
     into.fingerprint = into.fingerprint or said.fingerprint
-    if said.usage is not None:
-        into.usage = said.usage if into.usage is None else _larger(said.usage, into.usage)
+    if said.usage is None:
+        return
+    if is_begun:
+        into.begun = said.usage
+    else:
+        before = into.usage or into.begun
+        into.usage = said.usage if before is None else _larger(said.usage, before)
 
 
 def _larger(one: TokenCount, other: TokenCount) -> TokenCount:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import zlib
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import fields
@@ -146,15 +145,9 @@ def decoded(call: Call) -> tuple[bytes, list[tuple[int, int]]]:
     Args:
         call: The call; a body that cannot be inflated within the limit is returned as it is.
     """
-    encoding = next((value for name, value in call.response_headers if name == b"content-encoding"), b"")
-    if encoding not in {b"gzip", b"deflate"}:
+    if call.plain is call.response or len(call.plain) > INFLATED_BYTES_MAX:
         return call.response, call.chunks
-    inflater = zlib.decompressobj(wbits=47)  # zlib or gzip, by its own header
-    try:
-        body = inflater.decompress(call.response, INFLATED_BYTES_MAX)
-    except zlib.error:
-        return call.response, []
-    return (call.response if inflater.unconsumed_tail else body), []
+    return call.plain, []
 
 
 def _usual_mode(call: Call) -> RecordMode:
