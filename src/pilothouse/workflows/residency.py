@@ -42,6 +42,11 @@ RENEWED_AFTER = timedelta(hours=6)
 """The same record as before is written again when it is this old."""
 
 UNKNOWN = "unknown"
+"""Region of what the charter does not declare: nowhere, and nowhere is not allowed."""
+
+OPEN = "not said yet"
+"""Region of what the charter declares and leaves open with "?": neither inside nor outside."""
+
 HOLDING = frozenset({Status.HOLDS, Status.AT_RISK})
 OWN = "INT-9"
 """The requirement that rests on these records; no control waits for itself."""
@@ -53,14 +58,16 @@ class Contact:
 
     Attributes:
         place: `host:port` of a tool's call, or the model that answered.
-        region: Its region as the charter declares it, or `unknown`.
+        region: Its region as the charter declares it, `unknown` or `not said yet`.
         is_allowed: Whether the charter allows calls there.
+        is_open: Whether nobody can say: the charter leaves this region or the allowed ones open.
         calls: Calls: tasks that touched the host, or model calls.
     """
 
     place: str
     region: str
     is_allowed: bool
+    is_open: bool
     calls: int
 
 
@@ -106,7 +113,7 @@ def measure_residency(
     """Return where calls went, and how each regulation stands.
 
     A region is what the charter declares for a host; a host or model that it does not declare is nowhere, and nowhere
-    is not allowed.
+    is not allowed. A region that the charter leaves open is no evidence, neither for nor against.
 
     Args:
         installation: Lake and ledger.
@@ -174,30 +181,42 @@ def _contacts(
         # A task says which models answered, and how often in all: the calls count for the worst of them.
         places = [(model, of_models.get(model, UNKNOWN)) for model in task.models]
         if places:
-            calls[min(places, key=lambda one: one[1] in (allowed or ()))] += task.model_calls
-    return tuple(
-        sorted(
-            (
-                Contact(place=place, region=region, is_allowed=region in (allowed or ()), calls=count)
-                for (place, region), count in calls.items()
-            ),
-            key=lambda one: (one.is_allowed, -one.calls, one.place),
+            calls[min(places, key=lambda one: _standing(one[1], allowed))] += task.model_calls
+    found = [
+        Contact(
+            place=place,
+            region=region,
+            is_allowed=_standing(region, allowed) == _ALLOWED,
+            is_open=_standing(region, allowed) == _UNSAID,
+            calls=count,
         )
-    )
+        for (place, region), count in calls.items()
+    ]
+    return tuple(sorted(found, key=lambda one: (_standing(one.region, allowed), -one.calls, one.place)))
+
+
+_OUTSIDE, _UNSAID, _ALLOWED = range(3)
+
+
+def _standing(region: str, allowed: tuple[str, ...] | None) -> int:
+    """Return how a region stands, worst first."""
+    if allowed is None or region == OPEN:
+        return _UNSAID
+    return _ALLOWED if region in allowed else _OUTSIDE
 
 
 def _regions_of_hosts(charter: Charter) -> Mapping[str, str]:
     found = {}
     for declared in (known(charter.integrations) or {}).values():
         for host in known(declared.hosts) or ():
-            region = known(declared.region) or UNKNOWN
+            region = known(declared.region) or OPEN
             found[str(host)] = found[str(host).rpartition(":")[0] or str(host)] = region
     return found
 
 
 def _regions_of_models(charter: Charter) -> Mapping[str, str]:
     pins = (charter.model.pin, *(known(charter.model.fallback) or ()))
-    return {str(pin.model): known(pin.region) or UNKNOWN for pin in pins if not is_open(pin.model)}
+    return {str(pin.model): known(pin.region) or OPEN for pin in pins if not is_open(pin.model)}
 
 
 def _controls(charter: Charter, verdict: AgentVerdict) -> Iterator[ControlState]:
@@ -243,8 +262,9 @@ def _records(
         return {"binds": binding_in_force(kind_named(kind), charter, scope, InForce()), "scope": scope}
 
     calls = sum(one.calls for one in contacts)
-    if calls and regions is not None:
-        outside = [one for one in contacts if not one.is_allowed]
+    outside = [one for one in contacts if not (one.is_allowed or one.is_open)]
+    # What the charter leaves open keeps the rest from being proved; a call outside is one all the same.
+    if calls and regions is not None and (outside or not any(one.is_open for one in contacts)):
         places = {one.place for one in outside}
         yield Evidence(
             kind="regions_observed",

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from pilothouse.connectors.charter_file import read_charter_text
+from pilothouse.core.charter.charter import Charter
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.settings import load_settings
 from pilothouse.testing import FixedClock, MemoryLake, MemoryLedger, example_task
@@ -75,6 +77,28 @@ def test_a_regulation_holds_when_each_of_its_controls_has_evidence():
         "gdpr": False,
         "sox": False,
     }
+
+
+def test_a_region_that_the_charter_leaves_open_is_neither_inside_nor_outside():
+    """Nobody has said where it is: that is no evidence, and no breach either."""
+    said = "region: eu, rate_limit: {per_s: 4}"
+    text = GOLDEN.read_text(encoding="utf-8").replace(said, said.replace("eu", '"?"'))
+    charter = Charter.model_validate(read_charter_text(text, file="charter.yaml").value)
+
+    def measured(*tasks):
+        made, found = world(*tasks)
+        seen = measure_residency(made, charter, found.verdict, NOW)
+        return seen, [one for one in seen.evidence if one.kind == "regions_observed"]
+
+    mail, erp = {"hosts": ("mail.corp.example:443",)}, {"hosts": ("erp.corp.example:443",)}
+    seen, records = measured(mail, erp)
+    assert [(one.place, one.region, one.is_allowed, one.is_open) for one in seen.contacts] == [
+        ("mail.corp.example:443", "not said yet", False, True),
+        ("erp.corp.example:443", "eu", True, False),
+    ]
+    assert records == []
+    _, [record] = measured(mail, erp, {"hosts": ("elsewhere.example:443",)})
+    assert (record.n, record.good, record.detail) == (3, 2, "elsewhere.example:443 in unknown")
 
 
 def test_it_reaches_the_verdict():

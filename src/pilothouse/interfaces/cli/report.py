@@ -161,7 +161,8 @@ def _show_residency(seen: Residency) -> None:
     if seen.contacts:
         table = Table("", "place", "region", "calls, 14 d", box=None, pad_edge=False)
         for one in seen.contacts:
-            table.add_row("✓" if one.is_allowed else "✗", one.place, one.region, f"{one.calls:,}")
+            mark = "✓" if one.is_allowed else "–" if one.is_open else "✗"
+            table.add_row(mark, one.place, one.region, f"{one.calls:,}")
         console.print(table)
     else:
         console.print("No call was seen in 14 days: start `pilothouse up`, then the agent.")
@@ -169,7 +170,7 @@ def _show_residency(seen: Residency) -> None:
         if not state.controls:
             console.print(f"– {state.regulation}: no map speaks of it", markup=False)
             continue
-        mark = "✗" if state.missing else "✓"
+        mark = "✗" if state.is_breached else "–" if state.missing else "✓"
         held = state.controls - len(state.missing)
         console.print(
             f"{mark} {state.regulation}: {held} of {state.controls} controls have evidence", markup=False
