@@ -253,7 +253,9 @@ def _amount(rule: Json, bound: float, record: Json) -> str:
         enough = record["n"] >= rule["n"]
         if high < bound and rule["harm"] and enough:
             return "breached"
-        return "proved" if low >= bound and enough else "open"
+        # "beyond" is not in bundles from before the bound itself could be too little.
+        reached = low > bound if rule.get("beyond") else low >= bound
+        return "proved" if reached and enough else "open"
     if name not in {"quantile", "meanmax"}:
         return "unknown"
     counts = record["counts"]

@@ -99,7 +99,14 @@ _BADGE = Requirement(
     gates=("X",),
     who=("owner",),
     remedy="pilothouse phase status",
-    parts=(Part(name="volume", kind="volume", rule=AtLeast(bound=0.5, harm=False), fresh=timedelta(days=7)),),
+    parts=(
+        Part(
+            name="volume",
+            kind="volume",
+            rule=AtLeast(bound=0.5, harm=False, beyond=True),
+            fresh=timedelta(days=7),
+        ),
+    ),
     of=("MON-1", "MON-2", "MON-3", "MON-5", "OWN-3", "OWN-7"),
 )
 

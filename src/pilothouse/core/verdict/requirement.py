@@ -105,11 +105,13 @@ class AtLeast:
         bound: Least amount.
         n: Least cases behind it.
         harm: Whether an amount proved to be lower is a breach, or only not enough yet.
+        beyond: Whether the bound itself is too little: "more than half" is not "half or more".
     """
 
     bound: Bound
     n: int = 1
     harm: bool = True
+    beyond: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

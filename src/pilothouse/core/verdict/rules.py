@@ -361,7 +361,7 @@ def _amount_at_least(rule: AtLeast, bound: float, record: Evidence) -> Assessmen
     proof = Proof.OPEN
     if amount.high < bound and rule.harm and enough:
         proof = Proof.BREACHED
-    elif amount.low >= bound and enough:
+    elif (amount.low > bound if rule.beyond else amount.low >= bound) and enough:
         proof = Proof.PROVED
     return _said(
         proof, record, n_needed=None if enough else rule.n, lost=_short_of(bound, amount.value, proof)

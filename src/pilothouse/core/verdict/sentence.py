@@ -71,7 +71,7 @@ def rule_in_words(rule: Rule, bound: float | None, kind: Kind, currency: str) ->
         case MeanMax():
             return f"mean at most {shown}{_PROVED}"
         case AtLeast():
-            return f"more than {shown}{_PROVED}"
+            return f"{'more than' if rule.beyond else 'at least'} {shown}{_PROVED}"
         case _:
             return f"not worse by more than {shown}{_PROVED}"
 

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 import pytest
 
 from pilothouse.core.evidence.evidence import Evidence, Source
+from pilothouse.core.evidence.kinds import kind_named
+from pilothouse.core.verdict.framework import requirement_named
 from pilothouse.core.verdict.requirement import (
     AtLeast,
     Ceiling,
@@ -22,6 +24,7 @@ from pilothouse.core.verdict.requirement import (
     Zero,
 )
 from pilothouse.core.verdict.rules import assess
+from pilothouse.core.verdict.sentence import rule_in_words
 
 DAY = datetime(2026, 11, 20, tzinfo=UTC)
 
@@ -195,6 +198,18 @@ def test_an_amount_that_must_be_reached():
     badge = AtLeast(bound=0.5, harm=False)
     low = assess(badge, 0.5, amount(60, 0.1, 0.1, 0.1))
     assert (low.proof, low.share_lost) == ("open", pytest.approx(0.8))
+
+
+def test_an_amount_that_just_reaches_its_bound_is_at_least_that_and_not_more():
+    just = amount(60, 0.5, 0.5, 0.5)
+    reached, passed = AtLeast(bound=0.5), requirement_named("PROD-1").parts[0].rule
+    assert (assess(reached, 0.5, just).proof, assess(passed, 0.5, just).proof) == ("proved", "open")
+    assert assess(passed, 0.5, amount(60, 0.5, 0.5001, 0.6)).proof == "proved"
+    volume = kind_named("volume")
+    assert [rule_in_words(rule, 0.5, volume, "USD").partition(",")[0] for rule in (reached, passed)] == [
+        "at least 50 %",
+        "more than 50 %",
+    ]
 
 
 def test_a_pair_is_not_worse_worse_or_neither():
