@@ -25,7 +25,7 @@ from pilothouse.core.evidence.binding import InForce, binding_in_force
 from pilothouse.core.evidence.evidence import Basis, Evidence, Scope, Source
 from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.verdict.verdict import Status
-from pilothouse.core.verdict.waiver import Waiver
+from pilothouse.core.verdict.waiver import WaivedItem, Waiver
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -177,6 +177,14 @@ def sponsor_waives(charter):
             version=V1,
             thresholds_digest=charter.section_digests["thresholds"],
             status=Status.NO_EVIDENCE,
+            items=(
+                WaivedItem(
+                    requirement="OWN-6",
+                    scope=Scope(part="owner by vp"),
+                    kind="attested.own-6",
+                    status=Status.NO_EVIDENCE,
+                ),
+            ),
         ),
     )
 

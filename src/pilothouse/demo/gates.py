@@ -91,8 +91,7 @@ def _ask(stage: Stage, phase: str, day: int, *, approvers: tuple[str, ...]) -> N
 def _waive(stage: Stage, found: Assessment, phase: str, day: int) -> None:
     """Let the sponsor waive, in one command, what the gate asks for and nothing proves yet."""
     gate = next(one for one in found.verdict.gates if one.gate == phase)
-    waived = {one.requirement for one in found.verdict.requirements if one.waiver is not None}
-    left = [name for name in (*gate.breached, *gate.no_evidence) if name not in waived | NOT_WAIVABLE]
+    left = [name for name in gate.closed if name not in NOT_WAIVABLE]
     if left:
         until = stage.moment(day, HOUR) + WAIVED_FOR
         stage.type(

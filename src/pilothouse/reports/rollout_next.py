@@ -14,7 +14,7 @@ from pilothouse.core.charter.operations import PhaseName
 from pilothouse.core.verdict.numbers import day
 from pilothouse.core.verdict.phases import PhaseEvent, PhaseState
 from pilothouse.core.verdict.stability import StabilityClock
-from pilothouse.core.verdict.verdict import AgentVerdict, RequirementVerdict, Status
+from pilothouse.core.verdict.verdict import AgentVerdict, GateVerdict, RequirementVerdict, Status
 from pilothouse.reports.next_step import settle
 from pilothouse.reports.view_models import ActionOffer, Frozen, StatusMark, mark_of, shown_text
 from pilothouse.reports.words import phase_words, plural
@@ -97,7 +97,8 @@ def blocking_next(verdict: AgentVerdict, target: PhaseName | None) -> list[Requi
     """
     if target is None:
         return []
-    return [one for one in _not_holding(verdict, target) if one.waiver is None]
+    by_id = {found.requirement: found for found in verdict.requirements}
+    return [by_id[name] for name in _gate(verdict, target).closed]
 
 
 def waived_next(verdict: AgentVerdict, target: PhaseName | None) -> int:
@@ -109,13 +110,11 @@ def waived_next(verdict: AgentVerdict, target: PhaseName | None) -> int:
     """
     if target is None:
         return 0
-    return sum(one.waiver is not None for one in _not_holding(verdict, target))
+    return len(_gate(verdict, target).waived)
 
 
-def _not_holding(verdict: AgentVerdict, target: PhaseName) -> list[RequirementVerdict]:
-    gate = next(found for found in verdict.gates if found.gate == target)
-    by_id = {found.requirement: found for found in verdict.requirements}
-    return [by_id[name] for name in (*gate.breached, *gate.no_evidence)]
+def _gate(verdict: AgentVerdict, target: PhaseName) -> GateVerdict:
+    return next(found for found in verdict.gates if found.gate == target)
 
 
 def look_words(due: datetime | None, now: datetime) -> str:

@@ -35,15 +35,18 @@ _OPEN = frozenset({Status.BREACHED, Status.NO_EVIDENCE})
 
 
 def waivable(verdict: AgentVerdict) -> tuple[RequirementVerdict, ...]:
-    """Return what a sponsor may waive now: asked for by a gate, not holding, and not beyond any signature.
+    """Return what a sponsor may waive now: asked for by a gate, not holding here or at the next gate, and not beyond any signature.
 
     Args:
         verdict: The verdict.
     """
+    ahead = next((gate.closed for gate in verdict.gates if gate.gate == verdict.next_gate), ())
     return tuple(
         one
         for one in verdict.requirements
-        if one.gates and one.status in _OPEN and one.requirement not in NOT_WAIVABLE and one.waiver is None
+        if one.gates
+        and one.requirement not in NOT_WAIVABLE
+        and ((one.status in _OPEN and one.waiver is None) or one.requirement in ahead)
     )
 
 

@@ -28,7 +28,7 @@ from pilothouse.core.verdict.apart import conclude_addition, counts_apart, summa
 from pilothouse.core.verdict.numbers import day
 from pilothouse.core.verdict.readiness import conclude, verdict_digest, verdict_document
 from pilothouse.core.verdict.rules import LEVEL
-from pilothouse.core.verdict.verdict import AdditionVerdict, AgentVerdict
+from pilothouse.core.verdict.verdict import AdditionVerdict, AgentVerdict, RequirementVerdict
 from pilothouse.errors import UsageError
 from pilothouse.ports.lake import TaskFilter
 from pilothouse.ports.ledger import CharterInForce
@@ -67,6 +67,7 @@ class Assessment:
         charter: The charter that judged.
         in_force: The same as it was accepted: number, path, moment.
         verdict: The verdict; its notes say what limits it.
+        ahead: Every requirement as the next gate asks for it.
         truth: Claims against the system of record, by task type, for the judged version and window.
         folded: Records that telemetry was folded into for this verdict; all others stand in the ledger.
         window: The longest window that telemetry was folded over.
@@ -76,6 +77,7 @@ class Assessment:
     charter: Charter
     in_force: CharterInForce
     verdict: AgentVerdict
+    ahead: tuple[RequirementVerdict, ...]
     truth: tuple[TruthCount, ...]
     folded: tuple[Evidence, ...]
     window: Window
@@ -129,7 +131,7 @@ def assess(
     docket, refused = decided_items(installation, sitting, folded, version=version, level=level)
     waivers = tuple(one for one in waivers_of(installation.ledger, agent) if one.signed_at <= now)
     apart = tuple(one for one in additions_of(installation.ledger, agent, at=now) if one.joined_at is None)
-    verdict = conclude(
+    concluded = conclude(
         docket,
         charter,
         now,
@@ -138,6 +140,7 @@ def assess(
         refused=refused,
         is_elsewhere=counts_apart(apart, charter),
     )
+    verdict = concluded.verdict
     by_itself = {
         one: conclude_addition(docket, charter, now, one, apart=apart, waivers=waivers) for one in apart
     }
@@ -163,6 +166,7 @@ def assess(
         charter=charter,
         in_force=record,
         verdict=verdict,
+        ahead=concluded.ahead,
         truth=traffic.truth(charter, version),
         folded=folded,
         window=traffic.longest,

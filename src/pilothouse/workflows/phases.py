@@ -367,11 +367,9 @@ def stands_for(charter: Charter, person: str, needed: Sequence[str]) -> str | No
 
 def _still_open(verdict: AgentVerdict, waiting: _Request) -> None:
     gate = next(found for found in verdict.gates if found.gate == waiting.target)
-    waived = {found.requirement for found in verdict.requirements if found.waiver is not None}
-    closed = [name for name in (*gate.breached, *gate.no_evidence) if name not in waived]
-    if closed:
+    if gate.closed:
         raise Conflict(
-            f"gate {gate.gate} held on {waiting.at:%Y-%m-%d} and does not any more: {', '.join(closed[:5])}",
+            f"gate {gate.gate} held on {waiting.at:%Y-%m-%d} and does not any more: {', '.join(gate.closed[:5])}",
             remedy="`pilothouse verdict --plan` says what to do.",
             subject=verdict.agent,
         )

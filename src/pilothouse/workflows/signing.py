@@ -21,8 +21,8 @@ from pilothouse.core.verdict.signing import (
     asked_signatures,
     signature_record,
 )
-from pilothouse.core.verdict.verdict import RequirementVerdict, Status
-from pilothouse.core.verdict.waiver import WAIVER_MAX, Waiver, unwaivable
+from pilothouse.core.verdict.verdict import AgentVerdict, RequirementVerdict, Status, worst_status
+from pilothouse.core.verdict.waiver import WAIVER_MAX, Waiver, unwaivable, waived_items
 from pilothouse.errors import Conflict, Denied, UnknownName, UsageError
 from pilothouse.ports.ledger import DECISIONS_MAX, Ledger
 from pilothouse.workflows.in_force import charter_in_force
@@ -153,10 +153,10 @@ def waivers_of(ledger: Ledger, agent: str) -> tuple[Waiver, ...]:
 
 def waive(
     ledger: Ledger,
-    agent: str,
-    found: RequirementVerdict,
+    verdict: AgentVerdict,
+    item: str,
     *,
-    version: str | None,
+    ahead: Sequence[RequirementVerdict],
     person: str,
     actor: str,
     reason: str,
@@ -165,11 +165,13 @@ def waive(
 ) -> Waiver:
     """Sign that an agent may proceed although a requirement does not hold; its status stays what it is.
 
+    What is signed is what is seen now, in the phase and at the next gate, which may ask for more.
+
     Args:
         ledger: Where waivers are kept.
-        agent: Agent id.
-        found: The requirement as it is judged now.
-        version: Version it is about.
+        verdict: The agent as it is judged now.
+        item: The requirement.
+        ahead: Every requirement as the next gate asks for it.
         person: Person id of who signs; only the sponsor can.
         actor: Who acts, as the decision names it.
         reason: Why.
@@ -177,12 +179,19 @@ def waive(
         now: The moment.
 
     Raises:
+        UnknownName: There is no such requirement.
         Denied: Another person than the sponsor, or a requirement that no signature lets pass.
         UsageError: Nothing to waive, no reason, or an end that is not within 30 days.
         Conflict: It was renewed once already.
     """
+    agent, version, requirement = verdict.agent, verdict.version, requirement_named(item)
     charter = charter_in_force(ledger, agent)
-    item, deciding, requirement = found.requirement, found.deciding, requirement_named(found.requirement)
+    here, there = (
+        next(one for one in asked if one.requirement == item) for asked in (verdict.requirements, ahead)
+    )
+    items = (*here.items, *(one for one in there.items if one not in here.items))
+    worst = worst_status((here.status, there.status))
+    deciding = here.deciding if here.status is worst else there.deciding
     sponsor = known(charter.sponsor.person)
     if person != sponsor:
         raise Denied(
@@ -194,7 +203,7 @@ def waive(
         raise UsageError(
             f"{item} holds; there is nothing to waive", remedy=f"Run `pilothouse verdict {agent}`."
         )
-    unbearable = unwaivable(item, found.items)
+    unbearable = unwaivable(item, (deciding, *items))
     if unbearable is not None:
         raise Denied(
             f"no signature lets {item} pass: {unbearable.sentence}",
@@ -233,6 +242,7 @@ def waive(
         thresholds_digest=thresholds,
         value=deciding.value,
         status=deciding.status,
+        items=waived_items(items),
     )
     ledger.record(kind=WAIVED, agent=agent, at=now, actor=actor, document=waiver.model_dump_json())
     return waiver

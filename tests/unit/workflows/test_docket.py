@@ -59,7 +59,7 @@ def accept(place, text, at):
 def carried(place, record, folded, at, *, version=V1, waivers=()):
     sitting = open_sitting(place, record, at)
     docket, refused = decided_items(place, sitting, folded, version=version, level=0.95)
-    verdict = conclude(docket, sitting.charter, at, phase="2", waivers=waivers, refused=refused)
+    verdict = conclude(docket, sitting.charter, at, phase="2", waivers=waivers, refused=refused).verdict
     return verdict_document(verdict)
 
 

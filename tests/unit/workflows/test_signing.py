@@ -70,12 +70,12 @@ def test_an_agent_without_a_charter_asks_for_nothing(site):
 
 
 def waive_as(site, item="OWN-2", person="vp", *, reason="vendor fix scheduled", days=10, now=NOW):
-    found, verdict = judged(site, item)
+    found = assess(site.installation, AGENT, now, freeze=False)
     return waive(
         site.ledger,
-        AGENT,
-        found,
-        version=verdict.version,
+        found.verdict,
+        item,
+        ahead=found.ahead,
         person=person,
         actor="test",
         reason=reason,
@@ -122,12 +122,14 @@ def test_a_critical_mistake_behind_another_breach_is_not_waived(site):
             "sentence": "One was paid twice.",
         }
     )
+    seen = found.model_copy(update={"items": (found.deciding, mistake)})
+    rows = tuple(seen if one.requirement == "MON-2" else one for one in verdict.requirements)
     with pytest.raises(Denied, match="no signature lets MON-2 pass: One was paid twice"):
         waive(
             site.ledger,
-            AGENT,
-            found.model_copy(update={"items": (found.deciding, mistake)}),
-            version=verdict.version,
+            verdict.model_copy(update={"requirements": rows}),
+            "MON-2",
+            ahead=rows,
             person="vp",
             actor="test",
             reason="later",

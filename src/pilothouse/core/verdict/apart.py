@@ -78,7 +78,7 @@ def conclude_addition(
         waivers=waivers,
         is_elsewhere=is_elsewhere,
         is_always_asked=lambda item: addition.owns(item.scope, charter),
-    )
+    ).verdict
 
 
 def summarise_addition(found: AgentVerdict, addition: Addition, charter: Charter) -> AdditionVerdict:

@@ -170,12 +170,11 @@ def _decide_anew(requirement: Requirement, asked: PhaseItems, items: Sequence[Ju
     deciding = ordered[0]
     mark = waiver_in_force(
         asked.waivers,
-        [found.item for found in ordered],
+        ordered,
         requirement.id,
         asked.charter,
         now=asked.now,
         version=asked.version,
-        higher_is_better=deciding.higher_is_better,
     )
     return Decided(
         verdict=RequirementVerdict(
@@ -239,6 +238,7 @@ def gate_verdict(gate: str, decided: Mapping[str, Decided]) -> GateVerdict:
         no_evidence=ids[Status.NO_EVIDENCE],
         at_risk=ids[Status.AT_RISK],
         holds=ids[Status.HOLDS],
+        waived=tuple(one.verdict.requirement for one in needed if one.verdict.waiver is not None),
     )
 
 

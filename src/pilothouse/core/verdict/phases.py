@@ -19,7 +19,7 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.operations import PhaseName
 from pilothouse.core.verdict.numbers import percentage
-from pilothouse.core.verdict.verdict import AgentVerdict, GateVerdict, RequirementVerdict, Status
+from pilothouse.core.verdict.verdict import AgentVerdict, GateVerdict
 
 __all__ = [
     "APPROVAL_MAX_AGE",
@@ -234,11 +234,8 @@ def _look(
     charter: Charter, verdict: AgentVerdict, target: PhaseName, *, look: int, overdue: datetime | None
 ) -> Promotion:
     gate = next(found for found in verdict.gates if found.gate == target)
-    by_id = {found.requirement: found for found in verdict.requirements}
-    closed = [by_id[name] for name in (*gate.breached, *gate.no_evidence)]
-    missing = tuple(found.requirement for found in closed if found.waiver is None)
-    waived = tuple(found.requirement for found in closed if found.waiver is not None)
-    answer = _answer(missing, by_id)
+    missing, waived = gate.closed, gate.waived
+    answer = _answer(missing, gate)
     following = verdict.as_of + LOOK_EVERY if look < LOOKS_MAX else None
     return Promotion(
         answer=answer,
@@ -253,11 +250,10 @@ def _look(
     )
 
 
-def _answer(missing: Sequence[str], by_id: dict[str, RequirementVerdict]) -> Answer:
+def _answer(missing: Sequence[str], gate: GateVerdict) -> Answer:
     if not missing:
         return Answer.ELIGIBLE
-    breached = any(by_id[name].status is Status.BREACHED for name in missing)
-    return Answer.BREACHED if breached else Answer.NOT_YET
+    return Answer.BREACHED if set(missing) & set(gate.breached) else Answer.NOT_YET
 
 
 def _sentence(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 from pilothouse.core.charter.charter import Charter
@@ -30,11 +31,11 @@ from pilothouse.core.verdict.framework import DOMAINS
 from pilothouse.core.verdict.rules import LEVEL
 from pilothouse.core.verdict.ruling import severity_key
 from pilothouse.core.verdict.sentence import first_sentence, person_names
-from pilothouse.core.verdict.verdict import AgentVerdict, ItemVerdict, Status
+from pilothouse.core.verdict.verdict import AgentVerdict, ItemVerdict, RequirementVerdict, Status
 from pilothouse.core.verdict.waiver import Waiver
 from pilothouse.errors import ExitStatus
 
-__all__ = ["conclude", "decide", "exit_status", "verdict_digest", "verdict_document"]
+__all__ = ["Conclusion", "conclude", "decide", "exit_status", "verdict_digest", "verdict_document"]
 
 
 def decide(
@@ -68,7 +69,20 @@ def decide(
     """
     admitted = admit_evidence(evidence, charter.agent, now)
     docket = judge_all(charter, admitted.records, version=version, level=level)
-    return conclude(docket, charter, now, phase=phase, waivers=waivers, refused=admitted.refused)
+    return conclude(docket, charter, now, phase=phase, waivers=waivers, refused=admitted.refused).verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conclusion:
+    """A verdict, and what lies before the agent.
+
+    Attributes:
+        verdict: The verdict.
+        ahead: Every requirement as the next gate asks for it, which may be with more items; as the phase does in phase 3.
+    """
+
+    verdict: AgentVerdict
+    ahead: tuple[RequirementVerdict, ...]
 
 
 def conclude(
@@ -81,7 +95,7 @@ def conclude(
     refused: tuple[str, ...] = (),
     is_elsewhere: Callable[[ItemVerdict], bool] | None = None,
     is_always_asked: Callable[[ItemVerdict], bool] | None = None,
-) -> AgentVerdict:
+) -> Conclusion:
     """Return the verdict at a moment from items that are decided.
 
     Args:
@@ -134,7 +148,7 @@ def conclude(
         (found for one in needed for found in [one.judged]), key=lambda found: -found.share_lost, default=None
     )
     next_lapse = min((item.lapses_at for item in counted if item.lapses_at), default=None)
-    return AgentVerdict(
+    verdict = AgentVerdict(
         agent=charter.agent,
         version=docket.in_force.version,
         phase=phase,
@@ -160,6 +174,9 @@ def conclude(
         gates=gates,
         requirements=tuple(one.verdict for one in decided.values()),
         notes=refused,
+    )
+    return Conclusion(
+        verdict=verdict, ahead=tuple(one.verdict for one in by_phase[following or inner].values())
     )
 
 

@@ -111,9 +111,7 @@ def _nearer(before: Mapping[str, int], after: Mapping[str, int]) -> bool:
 
 def _blocking(verdict: AgentVerdict) -> tuple[str, ...]:
     wanted = verdict.next_gate or verdict.gates[0].gate
-    gate = next(one for one in verdict.gates if one.gate == wanted)
-    waived = {one.requirement for one in verdict.requirements if one.waiver is not None}
-    return tuple(name for name in (*gate.breached, *gate.no_evidence) if name not in waived)
+    return next(one for one in verdict.gates if one.gate == wanted).closed
 
 
 def _blocked_since(history: Sequence[AgentVerdict], name: str) -> datetime:

@@ -186,7 +186,11 @@ class DomainVerdict(_Frozen):
 
 
 class GateVerdict(_Frozen):
-    """A gate: the worst of its requirements, with both kinds of trouble counted."""
+    """A gate: the worst of its requirements, with both kinds of trouble counted.
+
+    A gate beyond the phase asks for more items than the phase does, so a waiver may stand beside a requirement here and not
+    there, and the other way round.
+    """
 
     gate: str
     status: Status
@@ -196,6 +200,12 @@ class GateVerdict(_Frozen):
     no_evidence: tuple[str, ...]
     at_risk: tuple[str, ...]
     holds: tuple[str, ...]
+    waived: tuple[str, ...] = ()
+
+    @property
+    def closed(self) -> tuple[str, ...]:
+        """What keeps it closed: what neither holds nor is waived as this gate asks for it, breaches first."""
+        return tuple(name for name in (*self.breached, *self.no_evidence) if name not in self.waived)
 
 
 class AdditionVerdict(_Frozen):

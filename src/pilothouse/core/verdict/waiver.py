@@ -10,16 +10,55 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.evidence.evidence import Scope
 from pilothouse.core.verdict.framework import NOT_WAIVABLE
+from pilothouse.core.verdict.ruling import Judged
 from pilothouse.core.verdict.verdict import ItemVerdict, Status, WaiverMark
 
-__all__ = ["WAIVER_MAX", "Waiver", "unwaivable", "waiver_in_force"]
+__all__ = ["WAIVER_MAX", "WaivedItem", "Waiver", "unwaivable", "waived_items", "waiver_in_force"]
 
 WAIVER_MAX = timedelta(days=30)
 """Longest waiver: a permission that lasts longer is a changed threshold."""
 
 _NEVER = {("MON-2", "critical"), ("MON-12", "critical"), ("INT-8", "bypass")}
 """Parts that no signature lets pass, in requirements whose other parts may be waived."""
+
+
+_OPEN = frozenset({Status.BREACHED, Status.NO_EVIDENCE})
+_RANK = {status: rank for rank, status in enumerate(Status)}
+
+
+class WaivedItem(BaseModel):
+    """One item of a requirement that did not hold when its waiver was signed.
+
+    Attributes:
+        requirement: Requirement id of the item, another one where a requirement is made of others.
+        scope: The part of the agent.
+        kind: Kind of evidence that decides it; the rule where the charter alone does.
+        status: `breached` or `no_evidence`.
+        value: Value of a breach; None where nothing was proved, so that no value can be held against it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    requirement: str
+    scope: Scope
+    kind: str
+    status: Status
+    value: float | None = None
+
+    def covers(self, judged: Judged) -> bool:
+        """Whether an item that does not hold is this one, and no worse than it was.
+
+        Args:
+            judged: The item as it is now.
+        """
+        now = judged.item
+        if (now.requirement, now.scope, now.kind or now.rule) != (self.requirement, self.scope, self.kind):
+            return False
+        if now.status is not self.status:
+            return _RANK[now.status] > _RANK[self.status]
+        return not _worse(now.value, self.value, judged.higher_is_better)
 
 
 class Waiver(BaseModel):
@@ -35,6 +74,7 @@ class Waiver(BaseModel):
         thresholds_digest: Digest of the charter section `thresholds` as it was signed.
         value: Value of the deciding item when it was signed, or None when it had none.
         status: Status of the requirement when it was signed; None in a waiver from before it was kept.
+        items: What did not hold when it was signed; None in a waiver from before it was kept, which covers what decides.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -48,6 +88,42 @@ class Waiver(BaseModel):
     thresholds_digest: str
     value: float | None = None
     status: Status | None = None
+    items: tuple[WaivedItem, ...] | None = None
+
+    def covers(self, judged: Sequence[Judged]) -> bool:
+        """Whether nothing fails to hold that the sponsor did not see, and nothing is worse than it was then.
+
+        Args:
+            judged: The items of the requirement, the deciding one first.
+        """
+        if self.items is not None:
+            signed = self.items
+            return all(
+                any(one.covers(each) for one in signed) for each in judged if each.item.status in _OPEN
+            )
+        deciding = judged[0]
+        if deciding.item.status is Status.BREACHED and self.status is Status.NO_EVIDENCE:
+            return False
+        return not _worse(deciding.item.value, self.value, deciding.higher_is_better)
+
+
+def waived_items(items: Sequence[ItemVerdict]) -> tuple[WaivedItem, ...]:
+    """Return what a waiver that is signed now covers: whatever does not hold.
+
+    Args:
+        items: The items of the requirement.
+    """
+    return tuple(
+        WaivedItem(
+            requirement=item.requirement,
+            scope=item.scope,
+            kind=item.kind or item.rule,
+            status=item.status,
+            value=item.value if item.status is Status.BREACHED else None,
+        )
+        for item in items
+        if item.status in _OPEN
+    )
 
 
 def _part(item: ItemVerdict) -> str:
@@ -78,31 +154,30 @@ def _worse(value: float | None, signed: float | None, higher_is_better: bool | N
 
 def waiver_in_force(
     waivers: tuple[Waiver, ...],
-    items: Sequence[ItemVerdict],
+    judged: Sequence[Judged],
     requirement: str,
     charter: Charter,
     *,
     now: datetime,
     version: str | None,
-    higher_is_better: bool | None,
 ) -> WaiverMark | None:
     """Return the mark to show beside a requirement that does not hold, or None.
 
     A waiver is signed by the sponsor, lasts at most `WAIVER_MAX`, is bound to the version and the
-    thresholds it was signed for, and ends when the value gets worse than the signed one: a breach is worse than what
-    nobody had measured.
+    thresholds it was signed for, and covers what the sponsor saw: another item that does not hold, a breach of what
+    nobody had measured, or a value worse than the signed one needs another signature.
 
     Args:
         waivers: Every waiver ever signed.
-        items: The items of the requirement, the deciding one first.
+        judged: The items of the requirement, the deciding one first.
         requirement: Requirement id.
         charter: The charter in force.
         now: The moment.
         version: Version that is judged.
-        higher_is_better: Which way the deciding value improves; None when it has no direction.
     """
-    deciding = items[0]
-    if not waivers or deciding.status in {Status.HOLDS, Status.AT_RISK} or unwaivable(requirement, items):
+    if not waivers or judged[0].item.status not in _OPEN:
+        return None
+    if unwaivable(requirement, [found.item for found in judged]):
         return None
     thresholds = charter.section_digests["thresholds"]
     valid = [
@@ -113,8 +188,7 @@ def waiver_in_force(
         and waiver.signed_at <= now < waiver.until <= waiver.signed_at + WAIVER_MAX
         and waiver.version == version
         and waiver.thresholds_digest == thresholds
-        and not _worse(deciding.value, waiver.value, higher_is_better)
-        and not (deciding.status is Status.BREACHED and waiver.status is Status.NO_EVIDENCE)
+        and waiver.covers(judged)
     ]
     last = max(valid, key=lambda waiver: (waiver.until, waiver.reason), default=None)
     return WaiverMark(signer=last.signer, reason=last.reason, until=last.until) if last else None

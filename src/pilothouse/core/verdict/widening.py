@@ -54,8 +54,7 @@ def judge_widening(
         clock: The stability clock, or None while its terms are open questions.
     """
     gate = next(found for found in verdict.gates if found.gate == _GATE)
-    waived = {one.requirement for one in verdict.requirements if one.waiver is not None}
-    missing = tuple(name for name in (*gate.breached, *gate.no_evidence) if name not in waived)
+    missing = gate.closed
     if state.phase == "3" and not missing:
         return Widening(
             allowed=True,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pilothouse.errors import UnknownName, UsageError
+from pilothouse.errors import UsageError
 from pilothouse.interfaces.cli.consoles import hint_console, print_table
 from pilothouse.interfaces.cli.controls import command_line_actor
 from pilothouse.interfaces.cli.options import AsJson, Home
@@ -126,17 +126,12 @@ def register(cli: typer.Typer, services: Services) -> None:
         with services.open_installation(load_settings(home=home)) as installation:
             chosen = choose_agent(installation, agent)
             found = assess(installation, chosen, now, freeze=False)
-            by_id = {each.requirement: each for each in found.verdict.requirements}
             for item in dict.fromkeys(item.upper() for item in items):
-                if item not in by_id:
-                    raise UnknownName.among(
-                        "requirement", item, list(by_id), remedy=f"Run `pilothouse verdict {chosen} --full`."
-                    )
                 waiver = waive(
                     installation.ledger,
-                    chosen,
-                    by_id[item],
-                    version=found.verdict.version,
+                    found.verdict,
+                    item,
+                    ahead=found.ahead,
                     person=person or known(found.charter.sponsor.person) or "",
                     actor=f"{command_line_actor()} for {person or 'the sponsor'}",
                     reason=reason,

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from pilothouse.core.charter.powers import Action
-from pilothouse.errors import UnknownName, UsageError
+from pilothouse.errors import UsageError
 from pilothouse.interfaces.web.forms import read_reason
 from pilothouse.interfaces.web.frame import Frame
 from pilothouse.interfaces.web.routing import PageRoute, Visit, page_at, see_other
@@ -56,16 +56,12 @@ class WaiverRoom:
         if days not in {str(one) for one in WAIVER_DAYS}:
             raise UsageError("a waiver ends after 7, 14 or 30 days", remedy="Choose one of them on the page.")
         reason, now = read_reason(visit.form), installation.clock.now()
-        verdict = self._desk.assessment(agent).verdict
-        found = next((one for one in verdict.requirements if one.requirement == item), None)
-        if found is None:
-            known = [one.requirement for one in verdict.requirements]
-            raise UnknownName.among("requirement", item, known, remedy="Choose one on the page.")
+        found = self._desk.assessment(agent)
         waive(
             installation.ledger,
-            agent,
-            found,
-            version=verdict.version,
+            found.verdict,
+            item,
+            ahead=found.ahead,
             person=visit.person.person(agent),
             actor=visit.person.identity,
             reason=reason,

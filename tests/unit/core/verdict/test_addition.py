@@ -50,7 +50,7 @@ def judged(records, apart, charter=CHARTER, phase="3", waivers=()):
     docket = judge_all(charter, records, version=V1)
     whole = conclude(
         docket, charter, NOW, phase=phase, waivers=waivers, is_elsewhere=counts_apart(apart, charter)
-    )
+    ).verdict
     own = [conclude_addition(docket, charter, NOW, one, apart=apart, waivers=waivers) for one in apart]
     return whole, own
 

@@ -52,7 +52,7 @@ def test_one_kind_decided_again_is_everything_decided(kind):
     for records in ([*HELD, changed(record)], [one for one in HELD if one.kind != record.kind]):
         of_kind = [one for one in counted(records) if one.kind == record.kind]
         after = judge_again(before, MADE, of_kind, {record.kind})
-        carried = conclude(after, MADE, NOW, phase="2")
+        carried = conclude(after, MADE, NOW, phase="2").verdict
         assert verdict_document(carried) == verdict_document(
             decide(MADE, records, NOW, phase="2", version=V1)
         )

@@ -9,6 +9,7 @@ from evidence_made import V1, edited_charter, everything_holds, load_charter, re
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pilothouse.core.verdict.docket import judge_all
 from pilothouse.core.verdict.phases import (
     LOOK_LEVEL,
     LOOKS_MAX,
@@ -21,8 +22,8 @@ from pilothouse.core.verdict.phases import (
     judge_promotion,
     next_look_at,
 )
-from pilothouse.core.verdict.readiness import decide
-from pilothouse.core.verdict.waiver import Waiver
+from pilothouse.core.verdict.readiness import conclude, decide
+from pilothouse.core.verdict.waiver import Waiver, waived_items
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 CHARTER = load_charter()
@@ -111,6 +112,41 @@ def test_a_waiver_lets_a_gate_open_with_conditions():
     found = ask(found=verdict(without(HELD, "roster"), waivers=(waiver,)))
     assert (found.answer, found.waived) == (Answer.ELIGIBLE, ("OWN-7",))
     assert "with conditions: OWN-7 (waived)" in found.sentence
+
+
+def test_a_waiver_of_one_integration_does_not_open_a_gate_that_asks_for_more_of_them():
+    """Phase 1 asks for the ERP alone, phase 2 for the mail as well: who signed for one has not signed for both."""
+    state = PhaseState(phase="1", since=NOW - timedelta(days=35))
+    failed = [
+        one.model_copy(update={"passed": False}) if one.kind == "integration.certificate" else one
+        for one in HELD
+    ]
+    docket = judge_all(CHARTER, failed, version=V1, level=LOOK_LEVEL)
+    seen = conclude(docket, CHARTER, NOW, phase="1")
+    here, there = (
+        next(one for one in asked if one.requirement == "INT-2")
+        for asked in (seen.verdict.requirements, seen.ahead)
+    )
+    assert {item.scope.integration for item in there.items} > {item.scope.integration for item in here.items}
+
+    def answered(items):
+        signed = Waiver(
+            requirement="INT-2",
+            signer="vp",
+            reason="vendor fix",
+            signed_at=NOW - timedelta(days=2),
+            until=NOW + timedelta(days=10),
+            version=V1,
+            thresholds_digest=CHARTER.section_digests["thresholds"],
+            items=waived_items(items),
+        )
+        found = verdict(failed, phase="1", waivers=(signed,))
+        assert next(one for one in found.requirements if one.requirement == "INT-2").waiver is not None
+        answer = ask("2", state=state, found=found)
+        return "INT-2" in answer.missing, "INT-2" in answer.waived, answer.answer
+
+    assert answered(here.items) == (True, False, Answer.BREACHED)
+    assert answered(there.items)[:2] == (False, True)
 
 
 def test_a_look_asks_for_more_than_a_verdict():

@@ -14,8 +14,9 @@ from pilothouse.core.verdict.expansion import people_in_role
 from pilothouse.core.verdict.framework import requirement_named
 from pilothouse.core.verdict.readiness import decide, exit_status, verdict_document
 from pilothouse.core.verdict.remediation import plan_steps
+from pilothouse.core.verdict.ruling import Judged
 from pilothouse.core.verdict.verdict import AgentVerdict, Status
-from pilothouse.core.verdict.waiver import Waiver, waiver_in_force
+from pilothouse.core.verdict.waiver import Waiver, waived_items, waiver_in_force
 from pilothouse.errors import UnknownName
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -380,8 +381,11 @@ def test_a_breach_that_no_signature_lets_pass_is_not_hidden_behind_a_worse_one()
     behind = next(item for item in found.items if item.kind == "critical" and item.status is Status.BREACHED)
     hidden = waiver_in_force(
         (waiver(requirement="MON-2"),),
-        [*(item for item in found.items if item is not behind), behind],
-        "MON-2", CHARTER, now=NOW, version=V1, higher_is_better=None,
+        [
+            Judged(item=item, share_lost=0.0, oldest=None, higher_is_better=None)
+            for item in (*(item for item in found.items if item is not behind), behind)
+        ],
+        "MON-2", CHARTER, now=NOW, version=V1,
     )  # fmt: skip
     assert found.waiver is hidden is None
 
@@ -412,6 +416,59 @@ def test_a_waiver_of_what_nobody_had_measured_does_not_cover_the_breach_that_is_
     assert [mark is not None for mark in marks] == [False, True]
     unmeasured = verdict(without(HELD, "roster"), waivers=(waiver(status="no_evidence"),))
     assert by_id(unmeasured)["OWN-7"].waiver is not None
+
+
+def signed(requirement, evidence):
+    """Return the waiver that the sponsor signs on seeing the verdict on this evidence."""
+    found = by_id(verdict(evidence))[requirement]
+    return waiver(
+        requirement=requirement,
+        value=found.deciding.value,
+        status=found.status,
+        items=waived_items(found.items),
+    )
+
+
+def completed(evidence, task_type, good):
+    return replaced(evidence, "completion", task_type=task_type, n=5_000, good=good)
+
+
+def test_a_waiver_does_not_cover_the_later_breach_of_another_part():
+    seen = completed(HELD, "po_invoice", 4_000)
+    mark = signed("MON-1", seen)
+    assert [item.scope.task_type for item in mark.items] == ["po_invoice"]
+    assert by_id(verdict(seen, waivers=(mark,)))["MON-1"].waiver is not None
+    # less wrong than what was signed, so the item that decides is the same and is no worse
+    both = by_id(verdict(completed(seen, "credit_note", 4_400), waivers=(mark,)))["MON-1"]
+    assert (both.deciding.scope.task_type, both.waiver) == ("po_invoice", None)
+    again = signed("MON-1", completed(seen, "credit_note", 4_400))
+    assert by_id(verdict(completed(seen, "credit_note", 4_400), waivers=(mark, again)))["MON-1"].waiver
+
+
+def test_a_waiver_does_not_cover_what_nobody_knows_any_more_of_another_part():
+    seen = completed(HELD, "po_invoice", 4_000)
+    unknown = [one for one in seen if (one.kind, one.scope.task_type) != ("completion", "credit_note")]
+    assert by_id(verdict(unknown, waivers=(signed("MON-1", seen),)))["MON-1"].waiver is None
+
+
+def test_a_waiver_of_an_unknown_part_does_not_cover_its_breach_behind_another_one():
+    unknown = [one for one in HELD if (one.kind, one.scope.task_type) != ("completion", "credit_note")]
+    seen = completed(unknown, "po_invoice", 4_000)
+    mark = signed("MON-1", seen)
+    assert sorted(item.status for item in mark.items) == ["breached", "no_evidence"]
+    assert by_id(verdict(seen, waivers=(mark,)))["MON-1"].waiver is not None
+    found = completed(completed(HELD, "po_invoice", 4_000), "credit_note", 4_400)
+    assert by_id(verdict(found, waivers=(mark,)))["MON-1"].waiver is None
+
+
+def test_a_waiver_covers_what_became_better_and_nothing_that_became_worse():
+    seen = completed(completed(HELD, "po_invoice", 4_000), "credit_note", 4_400)
+    mark = signed("MON-1", seen)
+    better = completed(completed(HELD, "po_invoice", 4_100), "credit_note", 4_990)
+    unknown = [one for one in seen if (one.kind, one.scope.task_type) != ("completion", "po_invoice")]
+    worse = completed(seen, "credit_note", 4_399)
+    marks = [by_id(verdict(now, waivers=(mark,)))["MON-1"].waiver for now in (better, unknown, worse)]
+    assert [one is not None for one in marks] == [True, True, False]
 
 
 def test_foreign_and_future_records_are_named_in_the_notes():
