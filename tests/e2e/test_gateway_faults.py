@@ -21,7 +21,7 @@ from pilothouse.ports.controls import ControlState
 from pilothouse.ports.gateway import Spent
 from pilothouse.ports.planted import SHADOW, FaultKind, PlantedFault
 from pilothouse.runtime.gateway.call import Ending
-from pilothouse.runtime.gateway.policy import Budget, Limits
+from pilothouse.runtime.gateway.policy import Budget, Limits, Pin
 
 QUICK = Limits(total_s=3.0, stream_total_s=3.0, first_byte_s=0.4, idle_s=0.4, client_s=0.6)
 CHAT = "/v1/chat/completions"
@@ -472,6 +472,17 @@ def test_a_run_stays_one_although_its_answers_are_compressed(alone, stub):
     result = {"role": "tool", "tool_call_id": "call_z", "content": "7"}
     second = ask(alone, CHAT, {**BODY, "messages": [*BODY["messages"], asked, result]})
     assert second.headers["x-pilothouse-run"] == first.headers["x-pilothouse-run"]
+
+
+def test_a_long_request_of_another_shape_is_the_providers_to_judge(alone, stub):
+    alone.policies = {
+        AGENT: replace(alone.policies[AGENT], chain=(Pin(provider="acme", model=MODEL, window_tokens=400),))
+    }
+    parts = [{"type": ["text"], "text": "x" * 200}]
+    odd = {**BODY, "messages": [{"role": ["user"], "type": [], "content": parts}]}
+    assert ask(alone, CHAT, odd).status == 200
+    assert stub.seen[-1].json == odd
+    one(alone)
 
 
 @pytest.mark.parametrize("calls", [5, "x", {"id": "c"}, [5], [None]])

@@ -165,7 +165,7 @@ def plant(document: dict[str, Any], sentence: str, question: str, depth: float) 
     """
     name = "messages" if "messages" in document else "input"
     items = list(document[name])
-    first = sum(isinstance(one, dict) and one.get("role") in {"system", "developer"} for one in items)
+    first = sum(isinstance(one, dict) and one.get("role") in ("system", "developer") for one in items)
     places = [place for place in range(first, len(items) + 1) if not _is_between_tools(items, place)]
     at = places[min(int(depth * len(places)), len(places) - 1)]
     items.insert(at, {"role": "user", "content": sentence})
@@ -195,7 +195,7 @@ def _is_between_tools(items: Sequence[Any], place: int) -> bool:
     parts = content if isinstance(content, list) else []
     return (
         after.get("role") == "tool"
-        or after.get("type") in {"function_call_output", "function_call"}
+        or after.get("type") in ("function_call_output", "function_call")
         or any(isinstance(part, dict) and part.get("type") == "tool_result" for part in parts)
     )
 

@@ -8,7 +8,7 @@ import os
 import shlex
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
@@ -58,7 +58,7 @@ ServeReplay = Callable[
     [
         Mapping[str, ReplaySession],
         LiveModel | None,
-        Callable[[Exchange | None, int, bytes], None],
+        Callable[[Serve | Live, int, bytes], None],
         Path | None,
     ],
     AbstractContextManager[Served],
@@ -141,7 +141,7 @@ class ReplayReport:
         counterfactual: `none` when nothing left the record, `full` when nothing was blocked or refused and every live
             call was answered, else `partial`.
         recorded: What the run ended with.
-        final: What the replay ended with; None when it stopped before its end.
+        final: What the replay ended with; None when it stopped before its end, or the agent failed.
     """
 
     run: str
@@ -225,7 +225,9 @@ def _check(recorded: RecordedRun, request: ReplayRequest, calls: tuple[Exchange,
 
 
 def _touches(change: Substitution, call: Exchange) -> bool:
-    return call.document is not None and change.apply(call.document) is not call.document
+    return (
+        call.is_answering and call.document is not None and change.apply(call.document) is not call.document
+    )
 
 
 def _once(
@@ -245,15 +247,12 @@ def _once(
     )
     live = None if request.live is None else LiveModel(request.live, request.live_key)
     comparisons: list[Comparison] = []
-    last = calls[-1]
-    recorded_final = read_answer(last.response.status, last.response.body)
-    final: Answer | None = recorded_final
+    told: list[tuple[Serve | Live, Answer]] = []
+    last = next((call for call in reversed(calls) if call.is_answering), calls[-1])
 
-    def compare(exchange: Exchange | None, status: int, body: bytes) -> None:
-        nonlocal final
-        if exchange is None or exchange.number >= last.number:
-            final = read_answer(status, body)
-        comparisons.append(_compared(exchange, status, body))
+    def compare(decision: Serve | Live, status: int, body: bytes, call: Exchange | None = None) -> None:
+        told.append((decision, read_answer(status, body)))
+        comparisons.append(_compared(call or decision.exchange, status, body))
 
     refusals: tuple[Refusal, ...] = ()
     exit_status: int | None = None
@@ -282,16 +281,28 @@ def _once(
         refusals=refusals,
         exit_status=exit_status,
         counterfactual="none" if not changed else "full" if whole else "partial",
-        recorded=recorded_final,
-        final=None if is_stopped else final,
+        recorded=_recorded_answer(last),
+        final=None if is_stopped or exit_status else _final(session.last, told),
     )
+
+
+def _final(last: Serve | Live | None, told: Sequence[tuple[Serve | Live, Answer]]) -> Answer | None:
+    """Return what a replay ended with: what the last request got, or None where it got nothing."""
+    for decision, answer in told:
+        if decision is last:
+            return answer
+    return _recorded_answer(last.exchange) if isinstance(last, Serve) else None
+
+
+def _recorded_answer(call: Exchange) -> Answer:
+    return read_answer(call.response.status, call.response.body)
 
 
 async def _replay_calls(
     calls: tuple[Exchange, ...],
     session: ReplaySession,
     live: LiveModel | None,
-    compare: Callable[[Exchange | None, int, bytes], None],
+    compare: Callable[[Serve | Live, int, bytes, Exchange], None],
 ) -> None:
     """Send each recorded request again; what the change does not touch is served from the record."""
     for call in calls:
@@ -307,7 +318,7 @@ async def _replay_calls(
                 remedy="Name a gateway: `--upstream http://127.0.0.1:4318/gw`",
             )
         status, _, answer = await live.ask(call.route, call.headers, body)
-        compare(decision.exchange if isinstance(decision, Serve) else call, status, answer)
+        compare(decision, status, answer, call)
 
 
 def _replay_code(
@@ -350,7 +361,7 @@ def _compared(exchange: Exchange | None, status: int, body: bytes) -> Comparison
     found = read_answer(status, body)
     if exchange is None:
         return Comparison(call=None, is_same=False, recorded="", live=_live(found, body), status=status)
-    recorded = read_answer(exchange.response.status, exchange.response.body)
+    recorded = _recorded_answer(exchange)
     return Comparison(
         call=exchange.number,
         is_same=_without_run(recorded) == _without_run(found),

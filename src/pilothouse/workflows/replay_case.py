@@ -107,7 +107,10 @@ def case_of_run(
         )
     _check_reproduced(run, reports)
     calls = exchanges(recorded)
-    given, frozen = _first_input(calls[0]), _tool_results(calls)
+    given, frozen = (
+        _first_input(next((call for call in calls if call.is_answering), calls[0])),
+        _tool_results(calls),
+    )
     fixtures = {canonical_digest(text): text for _, text in frozen}
     case = Case(
         id=f"incident:{run}",
@@ -221,7 +224,7 @@ def _first_input(first: Exchange) -> Any:
         given = [
             item
             for item in given
-            if not (isinstance(item, dict) and item.get("role") in {"system", "developer"})
+            if not (isinstance(item, dict) and item.get("role") in ("system", "developer"))
         ]
     if not given:
         raise EvidenceError(

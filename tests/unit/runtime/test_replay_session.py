@@ -10,6 +10,7 @@ import pytest
 from recorded_runs import MODEL, ROUTE, RUN, TOOL, answer, conversation, record
 from replay_mutations import play
 
+from pilothouse.core.evidence.run_log import LoggedEvent, ModelRequest, ModelResponse, RecordedRun, Tap
 from pilothouse.runtime.replay.answers import read_answer
 from pilothouse.runtime.replay.divergence import DivergenceKind
 from pilothouse.runtime.replay.exchange import exchanges, request_key
@@ -201,3 +202,138 @@ def test_answers_of_every_protocol_say_the_same():
     assert (said[0].text, said[0].tools) == ("hi", (("f", '{"a":1}'),))
     assert read_answer(500, b"<html>").text == ""
     assert MODEL in chat.decode()
+
+
+def test_a_tool_that_answers_the_same_question_otherwise_later_is_no_difference(tmp_path):
+    """Polling: the same call again, another result; and an agent that shortens its own history."""
+    asked = [{"role": "assistant", "tool_calls": [_call(f"call_{n}", "status", {})]} for n in range(3)]
+    results = [
+        {"role": "tool", "tool_call_id": f"call_{n}", "content": text}
+        for n, text in enumerate(("open", "open", "done"))
+    ]
+    user = {"role": "user", "content": "Is it done?"}
+    histories = [
+        [user],
+        [user, asked[0], results[0]],
+        [user, asked[0], {**results[0], "content": "(cleared)"}, asked[1], results[1]],
+    ]
+    histories.append([*histories[2], asked[2], results[2]])
+    pairs = [
+        ({"model": MODEL, "messages": history}, answer(said))
+        for history, said in zip(histories, [*asked, {"role": "assistant", "content": "Yes."}], strict=True)
+    ]
+    with Recorder(tmp_path) as log:
+        record(log, pairs)
+        recorded = exchanges(log.read(RUN)), log.redaction
+    replay = session(recorded, ReplayMode.FORK)
+    assert [isinstance(send(replay, document), Serve) for document, _ in pairs] == [True] * 4
+    assert replay.counts.pinned == 0
+    other = session(recorded, ReplayMode.FORK, substitution=Substitution(model="m-2"))
+    bodies = [json.loads(send(other, document).body)["messages"] for document, _ in pairs]
+    assert bodies == histories
+    fresh = [user, {"role": "assistant", "tool_calls": [_call("a", "status", {}), _call("b", "status", {})]}]
+    fresh += [{"role": "tool", "tool_call_id": name, "content": "from inside"} for name in "ab"]
+    fresh += [{"role": "assistant", "tool_calls": [_call(name, "status", {}) for name in "cd"]}]
+    fresh += [{"role": "tool", "tool_call_id": name, "content": "from inside"} for name in "cd"]
+    live = json.loads(send(other, {"model": MODEL, "messages": fresh}).body)["messages"]
+    assert [each["content"] for each in live if each["role"] == "tool"] == ["open", "open", "done", "done"]
+
+
+def _call(ident, name, args):
+    return {"id": ident, "type": "function", "function": {"name": name, "arguments": json.dumps(args)}}
+
+
+def test_a_result_whose_call_is_kept_elsewhere_is_not_shown_unless_it_is_recorded(recorded):
+    replay = session(recorded, ReplayMode.FORK)
+    items = [{"type": "function_call_output", "call_id": "call_new", "output": "from inside"}]
+    live = replay.take(
+        "/v1/responses", json.dumps({"previous_response_id": "resp_1", "input": items}).encode()
+    )
+    assert json.loads(live.body)["input"][0]["output"] == BLOCKED
+    assert replay.counts.blocked == 1
+
+
+def test_a_change_concerns_what_a_model_says_and_not_what_is_counted_or_embedded(tmp_path):
+    with Recorder(tmp_path) as log:
+        embed = {"model": "embed-1", "input": "Where is 7?"}
+        log.append(RUN, ModelRequest(route="/v1/embeddings", body=json.dumps(embed).encode()), call="e")
+        log.append(RUN, ModelResponse(status=200, body=b'{"object": "list"}'), call="e")
+        record(log, conversation(1))
+        recorded = exchanges(log.read(RUN)), log.redaction
+    replay = session(
+        recorded, ReplayMode.FORK, substitution=Substitution(model="m-2", params={"temperature": 1})
+    )
+    assert isinstance(replay.take("/v1/embeddings", json.dumps(embed).encode()), Serve)
+    assert isinstance(send(replay, conversation(1)[0][0]), Live)
+
+
+def logged(seq, event, call, *, at_s, mono_s=None):
+    mono_s = at_s if mono_s is None else mono_s
+    return LoggedEvent(
+        seq=seq,
+        at_ns=int(at_s * 1e9),
+        mono_ns=int(mono_s * 1e9),
+        tap=Tap.GATEWAY,
+        call=call,
+        digest="",
+        event=event,
+    )
+
+
+def calls_of(*calls):
+    """Return the exchanges of calls (body, began, ended, status, answer), written when they end, and by how much the clock is off."""
+    events = []
+    for place, (body, began_s, ended_s, status, said, off_s) in enumerate(calls):
+        request = ModelRequest(route=ROUTE, body=json.dumps({"q": body}).encode())
+        response = ModelResponse(status=status, body=said.encode())
+        events.append(logged(2 * place + 1, request, str(place), at_s=began_s + off_s, mono_s=ended_s))
+        events.append(logged(2 * place + 2, response, str(place), at_s=ended_s + off_s, mono_s=ended_s))
+    return exchanges(RecordedRun(summary=None, events=tuple(events), damage=None))
+
+
+def test_calls_stand_in_the_order_in_which_they_began_whatever_ended_first():
+    calls = calls_of(
+        ("same", 1.1, 2.0, 200, "second", 0), ("same", 1.0, 3.0, 200, "first", 0), ("z", 4.0, 5.0, 200, "", 0)
+    )
+    assert [(call.number, call.response.body) for call in calls] == [(1, b"first"), (2, b"second"), (3, b"")]
+
+
+@pytest.mark.parametrize("off_s", [-3_600, 3_600, -2])
+def test_a_clock_that_is_set_anew_does_not_turn_the_order_round(off_s):
+    calls = calls_of(
+        ("a", 1.0, 2.0, 200, "", 0), ("b", 3.0, 4.0, 200, "", off_s), ("c", 5.0, 6.0, 200, "", off_s)
+    )
+    assert [call.document["q"] for call in calls] == ["a", "b", "c"]
+
+
+def test_what_a_client_read_before_it_went_away_is_given_again_unless_it_asked_once_more():
+    left = calls_of(
+        ("a", 1.0, 2.0, 0, "data: half", 0), ("b", 3.0, 4.0, 200, "", 0), ("c", 5.0, 6.0, 0, "", 0)
+    )
+    assert [(call.document["q"], call.response.status) for call in left] == [("a", 200), ("b", 200)]
+    again = calls_of(("a", 1.0, 2.0, 0, "data: half", 0), ("a", 3.0, 4.0, 200, "whole", 0))
+    assert [call.response.body for call in again] == [b"whole"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"choices": 5},
+        {"choices": [5, {"message": 5}, {"delta": {"content": 5, "tool_calls": [5, {"function": 5}]}}]},
+        {"object": "response", "output": [5, {"content": 5}, {"content": [5]}]},
+        {"type": "response.completed", "response": 5},
+        {"type": "message", "content": [5, {"text": 5}]},
+        {"type": "content_block_delta", "delta": 5},
+        {"type": ["message"]},
+    ],
+)
+def test_an_answer_of_any_shape_is_read(body):
+    assert read_answer(200, json.dumps(body).encode()).text == ""
+
+
+def test_an_answer_in_parts_and_a_tool_that_takes_plain_text_are_read():
+    parts = [{"type": "thinking", "thinking": []}, {"type": "text", "text": "yes"}]
+    assert read_answer(200, json.dumps({"choices": [{"message": {"content": parts}}]}).encode()).text == "yes"
+    items = [{"type": "custom_tool_call", "name": "sh", "input": "ls"}]
+    said = {"type": "response.incomplete", "response": {"object": "response", "output": items}}
+    assert read_answer(200, b"data: " + json.dumps(said).encode() + b"\n\n").tools == (("sh", "ls"),)

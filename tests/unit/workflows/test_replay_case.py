@@ -12,6 +12,7 @@ from recorded_runs import RUN, conversation, record
 
 from pilothouse.connectors.charter_file import read_charter_file
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.evidence.run_log import ModelRequest, ModelResponse
 from pilothouse.errors import EvidenceError, UsageError
 from pilothouse.evals.dataset import load_dataset
 from pilothouse.runtime.replay.mode import ReplayMode
@@ -103,3 +104,14 @@ def test_a_run_that_was_not_reproduced_or_was_changed_is_no_case(played, charter
 def test_a_secret_in_the_expectation_stops_it(played, charter):
     with pytest.raises(EvidenceError, match="holds a secret"):
         made(played, charter, replace(RIGHT, answer="use sk-ant-0123456789abcdef0123"))
+
+
+def test_a_run_that_searched_before_it_asked_is_the_case_of_what_it_asked(charter, tmp_path):
+    with Recorder(tmp_path) as log:
+        embed = b'{"model": "embed-1", "input": "7 where"}'
+        log.append(RUN, ModelRequest(route="/v1/embeddings", body=embed), call="e")
+        log.append(RUN, ModelResponse(status=200, body=b'{"object": "list"}'), call="e")
+        record(log, conversation(2))
+        recorded = log.read(RUN)
+        found = made((recorded, replay_run(recorded, log.redaction, ReplayRequest(), None)), charter)
+    assert found.case.input == [{"role": "user", "content": "Where is 7?"}]

@@ -19,7 +19,6 @@ from pilothouse.core.evidence.run_log import ModelResponse
 from pilothouse.interfaces.http.recall import PLACE, recall_range
 from pilothouse.interfaces.http.server import KEEP_ALIVE_S
 from pilothouse.runtime.replay.divergence import Divergence
-from pilothouse.runtime.replay.exchange import Exchange
 from pilothouse.runtime.replay.live import LiveAnswer, LiveModel
 from pilothouse.runtime.replay.session import Diverge, Live, ReplaySession, Serve
 
@@ -36,8 +35,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
-OnLive = Callable[[Exchange | None, int, bytes], None]
-"""Is told of each live answer and of the recorded call that it stands for."""
+OnLive = Callable[[Serve | Live, int, bytes], None]
+"""Is told of each live answer and of what was decided about its request."""
 
 
 class ReplayServer:
@@ -142,7 +141,7 @@ class ReplayServer:
 
         async def ask() -> None:
             status, _, answer = await live.ask(route, decision.exchange.headers, body)
-            self._tell(decision.exchange, status, answer)
+            self._tell(decision, status, answer)
 
         return asyncio.create_task(ask())
 
@@ -157,12 +156,12 @@ class ReplayServer:
             if name in {b"anthropic-version", b"anthropic-beta", b"openai-beta"}
         }
         answer: LiveAnswer = await self._live.ask(route, kept, decision.body)
-        self._tell(decision.exchange, answer[0], answer[2])
+        self._tell(decision, answer[0], answer[2])
         await _whole(send, *answer)
 
-    def _tell(self, exchange: Exchange | None, status: int, body: bytes) -> None:
+    def _tell(self, decision: Serve | Live, status: int, body: bytes) -> None:
         if self._on_live is not None:
-            self._on_live(exchange, status, body)
+            self._on_live(decision, status, body)
 
 
 async def _recalled(send: Send, session: ReplaySession, route: str, query: bytes) -> None:

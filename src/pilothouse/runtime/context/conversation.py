@@ -106,7 +106,7 @@ def is_said_by_model(item: Any) -> bool:
     """
     if not isinstance(item, dict):
         return False
-    return item.get("role") == "assistant" or item.get("type") in {"function_call", "reasoning"}
+    return item.get("role") == "assistant" or item.get("type") in ("function_call", "reasoning")
 
 
 def last_said(document: Mapping[str, Any]) -> str:

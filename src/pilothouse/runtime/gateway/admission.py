@@ -172,7 +172,7 @@ def _read(body: bytes) -> Mapping[str, Any] | None:
 
 _KEPT_ELSEWHERE = ("previous_response_id", "conversation", "prompt")
 _TEXT_TYPES = frozenset(
-    {None, "message", "text", "input_text", "output_text", "refusal", "tool_use", "tool_result", "thinking"}
+    {"message", "text", "input_text", "output_text", "refusal", "tool_use", "tool_result", "thinking"}
     | {"function_call", "function_call_output", "custom_tool_call", "custom_tool_call_output"}
 )
 
@@ -188,7 +188,8 @@ def _parts(item: Mapping[str, Any], depth: int = 3) -> list[Mapping[str, Any]]:
 
 
 def _is_text(part: Mapping[str, Any]) -> bool:
-    return part.get("type") in _TEXT_TYPES
+    kind = part.get("type")
+    return kind is None or (isinstance(kind, str) and kind in _TEXT_TYPES)
 
 
 def _too_long(pin: Pin, window: int, estimate: TokenEstimate, output: int, *, edited: int) -> Refusal:

@@ -165,7 +165,7 @@ def final_answer(body: bytes, operation: Operation) -> FinalAnswer:
         return FinalAnswer(
             _text(blocks),
             calls_tools=any(block.get("type") == "tool_use" for block in blocks),
-            is_whole=answer.get("stop_reason") in {"end_turn", "stop_sequence"},
+            is_whole=answer.get("stop_reason") in ("end_turn", "stop_sequence"),
         )
     items = [item for item in _list(answer.get("output")) if isinstance(item, Mapping)]
     return FinalAnswer(

@@ -84,51 +84,65 @@ def _documents(body: bytes) -> Iterator[dict[str, Any]]:
     for line in lines:
         try:
             document = json.loads(line.decode("utf-8", "replace"))
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(document, dict):
             yield document
 
 
 def _chat(document: dict[str, Any], building: _Building) -> None:
-    for choice in document.get("choices") or ():
-        message = choice.get("message") or choice.get("delta") or {}
-        building.text.append(message.get("content") or "")
-        for place, call in enumerate(message.get("tool_calls") or ()):
-            function = call.get("function") or {}
+    for choice in _dicts(document.get("choices")):
+        message = _dict(choice.get("message")) or _dict(choice.get("delta"))
+        building.text.append(_text(message.get("content")))
+        for place, call in enumerate(_dicts(message.get("tool_calls"))):
+            function = _dict(call.get("function"))
             held = building.calls.setdefault(f"chat{call.get('index', place)}", [""])
-            held[0] += function.get("name") or ""
-            held.append(function.get("arguments") or "")
+            held[0] += _text(function.get("name"))
+            held.append(_text(function.get("arguments")))
 
 
 def _responses(document: dict[str, Any], building: _Building) -> None:
-    if document.get("type") == "response.completed":
-        document = document.get("response") or {}
+    if document.get("type") in ("response.completed", "response.incomplete"):
+        document = _dict(document.get("response"))
     if document.get("object") != "response" or document.get("status") == "in_progress":
         return
-    for place, item in enumerate(document.get("output") or ()):
-        if item.get("type") == "function_call":
-            building.calls[f"resp{place}"] = [item.get("name") or "", item.get("arguments") or ""]
-        for part in item.get("content") or ():
-            building.text.append(part.get("text") or "")
+    for place, item in enumerate(_dicts(document.get("output"))):
+        if item.get("type") in ("function_call", "custom_tool_call"):
+            given = _text(item.get("arguments")) or _text(item.get("input"))
+            building.calls[f"resp{place}"] = [_text(item.get("name")), given]
+        building.text.append(_text(item.get("content")))
 
 
 def _messages(document: dict[str, Any], building: _Building) -> None:
-    if document.get("type") == "message":
-        for place, part in enumerate(document.get("content") or ()):
+    kind = document.get("type")
+    if kind == "message":
+        for place, part in enumerate(_dicts(document.get("content"))):
             if part.get("type") == "tool_use":
-                building.calls[f"use{place}"] = [part.get("name") or "", json.dumps(part.get("input"))]
-            building.text.append(part.get("text") or "")
-    if document.get("type") == "content_block_start":
-        block = document.get("content_block") or {}
+                building.calls[f"use{place}"] = [_text(part.get("name")), json.dumps(part.get("input"))]
+            building.text.append(_text(part.get("text")))
+    if kind == "content_block_start":
+        block = _dict(document.get("content_block"))
         if block.get("type") == "tool_use":
-            building.calls[f"use{document.get('index')}"] = [block.get("name") or ""]
-    if document.get("type") == "content_block_delta":
-        delta = document.get("delta") or {}
-        building.text.append(delta.get("text") or "")
+            building.calls[f"use{document.get('index')}"] = [_text(block.get("name"))]
+    if kind == "content_block_delta":
+        delta = _dict(document.get("delta"))
+        building.text.append(_text(delta.get("text")))
         held = building.calls.get(f"use{document.get('index')}")
         if held is not None:
-            held.append(delta.get("partial_json") or "")
+            held.append(_text(delta.get("partial_json")))
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _dicts(value: Any) -> list[dict[str, Any]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def _text(value: Any) -> str:
+    """Return a text, or those of its parts; what is none is empty: a model's answer may have any shape."""
+    return value if isinstance(value, str) else "".join(_text(part.get("text")) for part in _dicts(value))
 
 
 def _canonical(arguments: str) -> str:

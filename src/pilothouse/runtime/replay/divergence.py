@@ -210,7 +210,7 @@ def _kind(path: str, document: dict[str, Any], found: dict[str, Any]) -> tuple[D
             if isinstance(items, list) and place_n < len(items) and isinstance(items[place_n], dict):
                 role = items[place_n].get("role")
                 return (
-                    DivergenceKind.INSTRUCTIONS if role in {"system", "developer"} else DivergenceKind.HISTORY
+                    DivergenceKind.INSTRUCTIONS if role in ("system", "developer") else DivergenceKind.HISTORY
                 ), None
     return DivergenceKind.HISTORY, None
 

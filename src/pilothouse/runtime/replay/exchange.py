@@ -4,20 +4,33 @@
 The key is the route and the canonical JSON of the body. Ids that the model minted are in the body, so what a request
 consumed is part of its key and parallel calls need no order between them. A body without one canonical form (no JSON,
 a key twice, a whole number beyond 2^53) is compared byte by byte.
+
+Calls stand in the order in which they began; they are written in the order in which they ended.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import Any
 
 from pilothouse.core.charter.digest import canonical_json
-from pilothouse.core.evidence.run_log import ContextEdited, ModelRequest, ModelResponse, RecordedRun
+from pilothouse.core.evidence.run_log import (
+    ContextEdited,
+    ModelRequest,
+    ModelResponse,
+    RecordedRun,
+)
 from pilothouse.runtime.context.document import document_of
 
-__all__ = ["Exchange", "exchanges", "request_key"]
+__all__ = ["Exchange", "exchanges", "is_answering", "request_key"]
+
+MEASURING = frozenset({"/v1/embeddings", "/v1/messages/count_tokens"})
+"""Routes whose answer is numbers: a change of what the agent's model is or reads does not concern them, and no run ends there."""
+
+SECOND_NS = 10**9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,39 +59,86 @@ class Exchange:
     response: ModelResponse
     shortened: dict[str, Any] | None = None
 
+    @property
+    def is_answering(self) -> bool:
+        """Whether a model says something in it."""
+        return is_answering(self.route)
+
+
+def is_answering(route: str) -> bool:
+    """Return whether a model says something when it is asked there.
+
+    Args:
+        route: Path from `/v1` on.
+
+    Example:
+        >>> is_answering("/v1/messages"), is_answering("/v1/embeddings")
+        (True, False)
+    """
+    return route not in MEASURING
+
 
 def exchanges(recorded: RecordedRun) -> tuple[Exchange, ...]:
-    """Return the calls of a run that were answered, in order.
+    """Return the calls of a run that were answered, in the order in which they began.
+
+    A client that went away in the middle of an answer has read its beginning, and goes on from it: that is what it is given
+    again, unless it asked the same once more and was answered.
 
     Args:
         recorded: The run.
     """
-    answers = {
-        logged.call: logged.event for logged in recorded.events if isinstance(logged.event, ModelResponse)
-    }
+    answers, shift_ns = _answers(recorded)
     edited = {logged.call for logged in recorded.events if isinstance(logged.event, ContextEdited)}
     found: list[Exchange] = []
-    for logged in recorded.events:
-        event = logged.event
-        if not isinstance(event, ModelRequest):
-            continue
-        response = answers.get(logged.call)
-        if response is None or response.status == 0:
-            continue  # the client had gone: it never saw an answer
+    asked = [
+        (logged, logged.event)
+        for logged in recorded.events
+        if isinstance(logged.event, ModelRequest) and logged.call in answers
+    ]
+    for logged, event in sorted(asked, key=lambda each: each[0].at_ns + shift_ns[each[0].call]):
         found.append(
             Exchange(
                 call=logged.call,
-                number=len(found) + 1,
+                number=0,
                 route=event.route,
                 headers=event.headers,
                 body=event.body,
                 document=document_of(event.body),
                 key=request_key(event.route, event.body),
-                response=response,
+                response=answers[logged.call],
                 shortened=document_of(event.sent) if event.sent and logged.call in edited else None,
             )
         )
-    return tuple(found)
+    whole = {each.key for each in found if each.response.status}
+    kept = [each for each in found if each.response.status or each.key not in whole]
+    return tuple(
+        replace(
+            each, number=number, response=replace(each.response, status=each.response.status or HTTPStatus.OK)
+        )
+        for number, each in enumerate(kept, start=1)
+    )
+
+
+def _answers(recorded: RecordedRun) -> tuple[dict[str, ModelResponse], dict[str, int]]:
+    """Return by call what its client read, and by how much its time of day must be shifted, nanoseconds.
+
+    A time of day that was set anew during the run says nothing about order; the monotonic clock beside it tells by how much.
+    That one begins anew with its machine, and then the time of day is believed.
+    """
+    answers: dict[str, ModelResponse] = {}
+    shift_ns: dict[str, int] = {}
+    usual_ns = last_ns = None
+    for logged in recorded.events:
+        event = logged.event
+        if not isinstance(event, ModelResponse) or not (event.status or event.body):
+            continue
+        apart_ns = logged.mono_ns - logged.at_ns
+        if usual_ns is None or last_ns is None or logged.mono_ns < last_ns:
+            usual_ns = apart_ns
+        last_ns = logged.mono_ns
+        answers[logged.call] = event
+        shift_ns[logged.call] = round((apart_ns - usual_ns) / SECOND_NS) * SECOND_NS
+    return answers, shift_ns
 
 
 def request_key(route: str, body: bytes) -> str:

@@ -10,18 +10,18 @@ from __future__ import annotations
 import copy
 import json
 import threading
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from pilothouse.core.charter.digest import canonical_json
-from pilothouse.runtime.context.conversation import tool_results, tool_uses
+from pilothouse.runtime.context.conversation import ToolUse, tool_results, tool_uses
 from pilothouse.runtime.context.document import document_of
 from pilothouse.runtime.context.edits import recall
 from pilothouse.runtime.context.ledger import ID
 from pilothouse.runtime.replay.divergence import Divergence, DivergenceKind, describe, differences, nearest
-from pilothouse.runtime.replay.exchange import Exchange, request_key
+from pilothouse.runtime.replay.exchange import Exchange, is_answering, request_key
 from pilothouse.runtime.replay.mode import ReplayMode
 from pilothouse.runtime.replay.substitution import Substitution
 from pilothouse.runtime.runlog.redaction import Redaction
@@ -50,10 +50,11 @@ class Serve:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """Ask a live model; `exchange` is the recorded call that the request stands for, or None."""
+    """Ask a live model at `route`; `exchange` is the recorded call that the request stands for, or None."""
 
     body: bytes
     exchange: Exchange | None
+    route: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,9 @@ class Diverge:
     """End the replay here."""
 
     divergence: Divergence
+
+
+Decision = TypeVar("Decision", Serve, Live)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -112,6 +116,8 @@ class ReplaySession:
         self.mode = mode
         self.counts = Counts()
         self.divergences: list[Divergence] = []
+        self.last: Serve | Live | None = None
+        """What the last request that a model answers got."""
         self._recorded = tuple(recorded)
         self._redaction = redaction
         self._substitution = substitution or Substitution()
@@ -139,7 +145,7 @@ class ReplaySession:
         with self._lock:
             asked, shadow = clean, None
             if document is not None:
-                changed = self._substitution.apply(document)
+                changed = self._substitution.apply(document) if is_answering(route) else document
                 if self.mode is ReplayMode.FORK:
                     changed = self._rewrite(changed)
                 if self.mode is ReplayMode.COMPARE:
@@ -167,7 +173,7 @@ class ReplaySession:
             stands_for = next((each for each in self._left() if each.number == divergence.call), None)
             if stands_for is not None:
                 self._waiting[stands_for.key].remove(stands_for)
-            return Live(asked, stands_for)
+            return self._noted(Live(asked, stands_for, route), route)
 
     def recall(self, ident: str, *, start: int = 0, end: int | None = None) -> str | None:
         """Return what the agent asks for by the id of a note, as the gateway did; None where nothing is recorded.
@@ -194,7 +200,12 @@ class ReplaySession:
         exchange = waiting.popleft()
         self._served.append(exchange)
         self.counts.served += 1
-        return Serve(exchange, shadow)
+        return self._noted(Serve(exchange, shadow), exchange.route)
+
+    def _noted(self, decision: Decision, route: str) -> Decision:
+        if is_answering(route):
+            self.last = decision
+        return decision
 
     def _left(self) -> list[Exchange]:
         return sorted(
@@ -225,16 +236,19 @@ class ReplaySession:
         """Put recorded results where tool and arguments are recorded ones; let others pass only by name."""
         changed = copy.deepcopy(document)
         uses = tool_uses(document)
+        asked: Counter[tuple[str, str]] = Counter()
         for call_id, _, holder, name in tool_results(changed):
-            use = uses.get(call_id)
-            if use is None or call_id in self._substitution.tool_results:
+            if call_id in self._substitution.tool_results:
                 continue
-            recorded = self._results.get((use.name, use.args))
-            if recorded is not None:
-                if holder.get(name) != recorded:
-                    holder[name] = recorded
+            tool = _tool_of(call_id, uses)
+            results, before = self._results.get(tool), asked[tool]
+            asked[tool] += 1
+            if results is not None:
+                given = results.of(call_id, before)
+                if holder.get(name) not in given:
+                    holder[name] = given[0]
                     self._count_once("pinned", call_id)
-            elif use.name in self._allowed:
+            elif tool[0] in self._allowed:
                 self._count_once("simulated", call_id)
             else:
                 holder[name] = BLOCKED
@@ -248,15 +262,43 @@ class ReplaySession:
             setattr(self.counts, name, getattr(self.counts, name) + 1)
 
 
-def _recorded_results(recorded: Sequence[Exchange]) -> dict[tuple[str, str], Any]:
-    """Return the results of tools in a run by tool and arguments; the first one stands."""
-    found: dict[tuple[str, str], Any] = {}
+class _Results:
+    """What a tool returned to the same arguments: to each call of a run its own result, in whatever forms it was sent."""
+
+    def __init__(self) -> None:
+        self._forms: dict[str, list[Any]] = {}
+
+    def add(self, call_id: str, result: Any) -> None:
+        """Keep a result; an agent that shortens its own history sends it in several forms."""
+        forms = self._forms.setdefault(call_id, [])
+        if result not in forms:
+            forms.append(result)
+
+    def of(self, call_id: str, before: int) -> list[Any]:
+        """Return the forms of a call's result; a call that the run does not know gets those of the run's call in its place.
+
+        Args:
+            call_id: The call.
+            before: Calls with the same arguments before it in its conversation.
+        """
+        own = self._forms.get(call_id)
+        return own or list(self._forms.values())[min(before, len(self._forms) - 1)]
+
+
+def _recorded_results(recorded: Sequence[Exchange]) -> dict[tuple[str, str], _Results]:
+    """Return the results of tools in a run by tool and arguments."""
+    found: defaultdict[tuple[str, str], _Results] = defaultdict(_Results)
     for exchange in recorded:
         if exchange.document is None:
             continue
         uses = tool_uses(exchange.document)
         for call_id, _, holder, name in tool_results(exchange.document):
-            use = uses.get(call_id)
-            if use is not None and name in holder:
-                found.setdefault((use.name, use.args), holder[name])
-    return found
+            if name in holder:
+                found[_tool_of(call_id, uses)].add(call_id, holder[name])
+    return dict(found)
+
+
+def _tool_of(call_id: str, uses: Mapping[str, ToolUse]) -> tuple[str, str]:
+    """Return tool and arguments of a call; of one that stands in a conversation kept elsewhere only the id is known."""
+    use = uses.get(call_id)
+    return ("", call_id) if use is None else (use.name, use.args)

@@ -88,7 +88,7 @@ def _set_instructions(document: dict[str, Any], prompt: str) -> None:
     for name in ("messages", "input"):
         items = document.get(name)
         for item in items if isinstance(items, list) else ():
-            if isinstance(item, dict) and item.get("role") in {"system", "developer"}:
+            if isinstance(item, dict) and item.get("role") in ("system", "developer"):
                 item["content"] = prompt
                 return
 
