@@ -25,6 +25,7 @@ from pilothouse.evals.trial import trial_key
 __all__ = ["ComparedPart", "ComparedRuns", "compare_runs", "imported_evidence", "read_side"]
 
 FLIPS_SHOWN_MAX = 20
+_ALL = "all"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +33,7 @@ class ComparedPart:
     """The difference in one part of the cases.
 
     Attributes:
-        part: `all`, a task type, or `task type · stratum`.
+        part: `all`, a task type (`task type all` for one of that name), or `task type · stratum`.
         pairs: Cases scored on both sides.
         clusters: Independent groups among them.
         before: Rate of good answers of the first side, or None without a pair.
@@ -128,20 +129,19 @@ def compare_runs(
     shared = [key for key in sides[0] if key in sides[1]]
     scored = [(sides[0][key], sides[1][key]) for key in shared]
     pairs = [(a, b) for a, b in scored if a.value is not None and b.value is not None]
-    groups: dict[str, list[tuple[ForeignScore, ForeignScore]]] = defaultdict(list)
+    groups: dict[tuple[str, ...], list[tuple[ForeignScore, ForeignScore]]] = defaultdict(list)
     for pair in pairs:
-        first = pair[0]
-        groups["all"].append(pair)
-        groups[first.task_type].append(pair)
-        groups[f"{first.task_type} · {first.stratum}"].append(pair)
-    types = {pair[0].task_type for pair in pairs}
-    strata = {(pair[0].task_type, pair[0].stratum) for pair in pairs}
-    names = ["all"]
-    names += sorted(types) if len(types) > 1 else []
-    names += sorted(f"{kind} · {stratum}" for kind, stratum in strata) if len(strata) > len(types) else []
+        path = (pair[0].task_type, pair[0].stratum)
+        for depth in range(len(path) + 1):
+            groups[path[:depth]].append(pair)
+    types = sorted(path for path in groups if len(path) == 1)
+    strata = sorted(path for path in groups if len(path) == 2)
+    shown: list[tuple[str, ...]] = [()]
+    shown += types if len(types) > 1 else []
+    shown += strata if len(strata) > len(types) else []
     flips = [(a.case_id, _good(a, pass_at), _good(b, pass_at)) for a, b in pairs]
     return ComparedRuns(
-        parts=tuple(_part(name, groups[name], pass_at) for name in names),
+        parts=tuple(_part(_name(path), groups[path], pass_at) for path in shown),
         only_before=len(sides[0]) - len(shared),
         only_after=len(sides[1]) - len(shared),
         unscored=len(scored) - len(pairs),
@@ -185,6 +185,11 @@ def imported_evidence(
         )
         for task_type, some in sorted(by_type.items())
     )
+
+
+def _name(path: tuple[str, ...]) -> str:
+    # A task type may be called "all"; what stands first is all of them.
+    return "task type all" if path == (_ALL,) else " · ".join(path) or _ALL
 
 
 def _part(name: str, pairs: Sequence[tuple[ForeignScore, ForeignScore]], pass_at: float) -> ComparedPart:

@@ -121,3 +121,17 @@ def test_imported_scores_are_marked_as_such_and_count_each_case_once(tmp_path):
     )
     assert (record.basis, record.n, record.good, record.items) == (Basis.IMPORTED, 2, 1, ("b",))
     assert record.scope.task_type == "triage"
+
+
+def test_a_task_type_named_all_is_not_all_of_them():
+    def of(types):
+        return [
+            ForeignScore(case_id=f"{name}-{n}", value=float(n % 2), cluster=f"{name}-{n}", task_type=name)
+            for name in types
+            for n in range(10)
+        ]
+
+    both = {one.part: one.pairs for one in compare_runs(of(["all", "other"]), of(["all", "other"])).parts}
+    assert both == {"all": 20, "task type all": 10, "other": 10}
+    alone = {one.part: one.pairs for one in compare_runs(of(["all"]), of(["all"])).parts}
+    assert alone == {"all": 10}
