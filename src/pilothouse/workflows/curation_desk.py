@@ -7,6 +7,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -15,8 +16,10 @@ from typing import Any
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.errors import UsageError
 from pilothouse.evals.answers import answers_file, forget_answers
+from pilothouse.evals.case import Case
 from pilothouse.evals.dataset import load_dataset
 from pilothouse.evals.journal import Journal
+from pilothouse.evals.journal_erasure import JournalEraser
 from pilothouse.ports.clock import Clock
 from pilothouse.ports.curation import CurationStore, Edge, Example
 from pilothouse.ports.feedback import Feedback, FeedbackStore
@@ -27,7 +30,7 @@ from pilothouse.workflows.corrections_week import CorrectionsWeek, corrections_w
 from pilothouse.workflows.curate import Curated, correction_evidence, curate_cases
 from pilothouse.workflows.datasets import remove_cases
 from pilothouse.workflows.decision_log import every_decision
-from pilothouse.workflows.erasure import Forgotten, traces_saying
+from pilothouse.workflows.erasure import TRACES_MAX, Forgotten, traces_saying
 from pilothouse.workflows.few_shot_library import (
     CURATED,
     build_few_shots,
@@ -38,10 +41,11 @@ from pilothouse.workflows.few_shot_library import (
 )
 from pilothouse.workflows.few_shot_lift import Lift, LiftRequest, lift_evidence, measure_lift
 from pilothouse.workflows.few_shots import ExampleIndex
-from pilothouse.workflows.fine_tuning import PROVENANCE, Export, erase_from_export, export_rows
+from pilothouse.workflows.fine_tuning import Export, export_rows
 from pilothouse.workflows.launch import summarize_charter
 from pilothouse.workflows.people import Directory
 from pilothouse.workflows.replay_case import FIXTURES
+from pilothouse.workflows.training_folder import PROVENANCE, erase_from_export
 
 __all__ = ["CurationDesk", "Library"]
 
@@ -177,33 +181,50 @@ class CurationDesk:
                             waiting.append(far)
         return tuple(sorted(found.values(), key=lambda edge: (edge.at, edge.parent, edge.child)))
 
-    def erase(self, subject: str, datasets: Sequence[Path], *, actor: str) -> dict[str, Any]:
+    def erase(
+        self, subject: str, datasets: Sequence[Path], *, actor: str, journal: Path | None = None
+    ) -> dict[str, Any]:
         """Erase a subject from everything that was made from its data.
 
         Args:
             subject: As it stands in the texts.
             datasets: Further folders from which cases are removed; those that judge an agent are looked at anyway.
             actor: Who asked for it.
+            journal: Trials of a project; nobody but its people knows where it is.
 
         Returns:
-            `rows` by table, `cases` removed, `answers` to them removed, `exported` rows removed by folder, `gone` folders of exports that hold the
-            subject and are not where they were written, `traces` of the subject, rows of `telemetry` that were emptied
-            (None while a running server will do so), recorded `runs` whose key was destroyed, and `results` of calls, kept
-            for their repetition, that were forgotten.
+            `rows` by table, `cases` removed, `answers` to them removed, `trials` forgotten (None where no journal is),
+            `exported` rows removed by folder, `gone` folders of exports that hold the subject and are not where they were
+            written, `untraced` folders of exports whose rows were changed by hand, `traces` of the subject, whether that
+            list `is_cut`, rows of `telemetry` that were emptied (None while a running server will do so), recorded `runs`
+            whose key was destroyed, and `results` of calls, kept for their repetition, that were forgotten.
         """
+        there = JournalEraser(journal) if journal is not None and journal.is_file() else nullcontext()
+        with there as trials:
+            return self._erase(subject, datasets, actor, trials)
+
+    def _erase(
+        self, subject: str, datasets: Sequence[Path], actor: str, trials: JournalEraser | None
+    ) -> dict[str, Any]:
         reviewed = self.store.traces_with(subject)
         now = self.clock.now()
-        traces = tuple(dict.fromkeys((*reviewed, *traces_saying(self.lake, self.ledger, subject, now))))
+        said = traces_saying(self.lake, self.ledger, subject, now)
+        traces = tuple(dict.fromkeys((*reviewed, *said.traces)))
         reached = [edge for trace in traces for edge in self.lineage(f"trace:{trace}")]
         cases = {one.child.removeprefix("case:") for one in reached if one.child.startswith("case:")}
         items = {one.child.removeprefix("item:") for one in reached if one.child.startswith("item:")}
         exports = {one.child.removeprefix("export:") for one in reached if one.child.startswith("export:")}
         removed = answers = 0
-        for path in dict.fromkeys((*(path.resolve() for path in datasets), *self._folders())):
+        folders = tuple(dict.fromkeys((*(path.resolve() for path in datasets), *self._folders())))
+        forgotten_trials = None
+        if trials is not None:  # before the cases go, which say what was asked
+            asked = {case.input_hash for path in folders for case in _meant(path, cases, traces, subject)}
+            forgotten_trials = trials.forget(subject, asked)
+        for path in folders:
             gone_cases, gone_answers = _erase_from_dataset(path, cases, traces, subject)
             removed += gone_cases
             answers += gone_answers
-        exported, gone = self._erase_exports(exports, items, subject)
+        from_exports = self._erase_exports(exports, items, subject)
         rows = Counter(self.store.erase(subject, actor=actor, at=now))
         for trace in set(traces) - set(reviewed):
             if self.store.edges_of(f"trace:{trace}"):
@@ -213,9 +234,10 @@ class CurationDesk:
             "rows": dict(rows),
             "cases": removed,
             "answers": answers,
-            "exported": exported,
-            "gone": gone,
+            "trials": forgotten_trials,
+            **from_exports,
             "traces": traces,
+            "is_cut": said.is_cut or len(reviewed) >= TRACES_MAX,
             "telemetry": forgotten.rows,
             "runs": forgotten.runs,
             "results": forgotten.results,
@@ -234,9 +256,10 @@ class CurationDesk:
 
     def _erase_exports(
         self, digests: Collection[str], items: Collection[str], subject: str
-    ) -> tuple[dict[str, int], list[str]]:
+    ) -> dict[str, Any]:
         exported: dict[str, int] = {}
         gone: list[str] = []
+        untraced: list[str] = []
         noted: set[str] = set()
         for record in self.ledger.charters():
             for decision in every_decision(self.ledger, record.agent, kind=EXPORTED):
@@ -245,32 +268,49 @@ class CurationDesk:
                 noted.add(made["digest"])
                 if not (folder / PROVENANCE).is_file():
                     gone += [made["path"]] if made["digest"] in digests else []
-                elif count := erase_from_export(folder, items, subject):
-                    exported[made["path"]] = count
+                    continue
+                left = erase_from_export(folder, items, subject)
+                if left.rows:
+                    exported[made["path"]] = left.rows
+                if made["digest"] in digests and not left.is_traced:
+                    untraced.append(made["path"])
         # Killed before its place was on record.
         gone += [f"a place that is not on record (export {one})" for one in sorted({*digests} - noted)]
-        return exported, gone
+        return {"exported": exported, "gone": gone, "untraced": untraced}
+
+
+def _saying(path: Path, subject: str) -> tuple[dict[str, Path], set[str]]:
+    """Return what tools answered in a dataset, by name, and the names of those answers that hold a subject."""
+    fixtures = {file.stem: file for file in (path / FIXTURES).glob("*.txt")}
+    return fixtures, {
+        name for name, file in fixtures.items() if subject in file.read_text("utf-8", "replace")
+    }
+
+
+def _meant(path: Path, cases: Collection[str], traces: Collection[str], subject: str) -> tuple[Case, ...]:
+    """Return the cases of a dataset that are named, come from a trace or hold a subject."""
+    _, saying = _saying(path, subject)
+    return tuple(
+        case
+        for case in load_dataset(path).cases
+        if case.id in cases
+        or case.trace_id in traces
+        or not saying.isdisjoint(case.fixtures.values())
+        or subject in case.model_dump_json()
+    )
 
 
 def _erase_from_dataset(
     path: Path, cases: Collection[str], traces: Collection[str], subject: str
 ) -> tuple[int, int]:
-    """Take out of a dataset the cases that are named, come from a trace or hold a subject, with all that belongs to them.
+    """Take out of a dataset the cases that are meant, with all that belongs to them.
 
     Returns:
         How many cases went, and how many answers to cases.
     """
-    fixtures = {file.stem: file for file in (path / FIXTURES).glob("*.txt")}
-    saying = {name for name, file in fixtures.items() if subject in file.read_text("utf-8", "replace")}
+    fixtures, saying = _saying(path, subject)
     found = load_dataset(path).cases
-    named = {
-        case.id
-        for case in found
-        if case.id in cases
-        or case.trace_id in traces
-        or not saying.isdisjoint(case.fixtures.values())
-        or subject in case.model_dump_json()
-    }
+    named = {case.id for case in _meant(path, cases, traces, subject)}
     if named:
         remove_cases(path, named)
     needed = {one for case in found if case.id not in named for one in case.fixtures.values()}

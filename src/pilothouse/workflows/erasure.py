@@ -17,7 +17,7 @@ from pilothouse.ports.upkeep import LakeUpkeep
 from pilothouse.workflows.decision_log import every_decision
 from pilothouse.workflows.retention import PAYLOAD_DAYS, retention_rules
 
-__all__ = ["Forgotten", "ask_to_empty", "carry_out_erasures", "traces_saying"]
+__all__ = ["TRACES_MAX", "Forgotten", "Said", "ask_to_empty", "carry_out_erasures", "traces_saying"]
 
 ASKED, DONE = "telemetry.erasure_asked", "telemetry.erased"
 EVERYBODY = "pilothouse"
@@ -27,7 +27,7 @@ TRACES_AT_ONCE = 200
 """Trace ids of one decision, so that its record fits into the audit log as it is."""
 
 TRACES_MAX = 10_000
-"""Traces of one subject; who has more is an integration, and its agent's retention is the tool."""
+"""Traces of one subject that one erasure empties, of the queue as of telemetry; the next one finds those that are left."""
 
 LOOKED_BACK_DAYS_MAX = 730
 _TRACE_ID = re.compile(r"[0-9a-f]{32}")
@@ -49,7 +49,20 @@ class Forgotten:
     results: int
 
 
-def traces_saying(lake: Lake, ledger: Ledger, subject: str, now: datetime) -> tuple[str, ...]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """The tasks in which a subject stands.
+
+    Attributes:
+        traces: Their trace ids, the newest first, at most `TRACES_MAX`.
+        is_cut: Whether there may be more.
+    """
+
+    traces: tuple[str, ...]
+    is_cut: bool
+
+
+def traces_saying(lake: Lake, ledger: Ledger, subject: str, now: datetime) -> Said:
     """Return the tasks in whose whole texts a subject stands, as far back as any charter keeps texts.
 
     Args:
@@ -64,10 +77,12 @@ def traces_saying(lake: Lake, ledger: Ledger, subject: str, now: datetime) -> tu
     kept = max((rule.payload_days for rule in retention_rules(ledger)), default=PAYLOAD_DAYS)
     oldest = now - timedelta(days=min(max(kept, PAYLOAD_DAYS), LOOKED_BACK_DAYS_MAX) + 1)
     end = now + timedelta(days=1)  # a client's clock may run ahead
-    while end > oldest and len(found) < TRACES_MAX:
+    while end > oldest:
         start = max(oldest, end - _WEEK)
         cursor = None
-        while len(found) < TRACES_MAX:
+        while True:
+            if len(found) >= TRACES_MAX:
+                return Said(traces=tuple(found)[:TRACES_MAX], is_cut=True)
             wanted = TaskFilter(said=subject, from_ns=unix_ns(start), to_ns=unix_ns(end))
             page = lake.tasks(wanted, limit=500, before=cursor)
             found |= {task.trace_id: None for task in page.tasks}
@@ -75,7 +90,7 @@ def traces_saying(lake: Lake, ledger: Ledger, subject: str, now: datetime) -> tu
             if cursor is None:
                 break
         end = start
-    return tuple(found)[:TRACES_MAX]
+    return Said(traces=tuple(found)[:TRACES_MAX], is_cut=len(found) > TRACES_MAX)
 
 
 def ask_to_empty(ledger: Ledger, traces: Sequence[str], *, actor: str, now: datetime) -> None:

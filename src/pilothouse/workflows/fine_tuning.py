@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,16 +18,15 @@ from pilothouse.errors import LimitExceeded, UnknownName, UsageError
 from pilothouse.evals.case import Split
 from pilothouse.ports.curation import CurationStore, Edge
 from pilothouse.ports.review import ReviewQueue
+from pilothouse.workflows.training_folder import FILES, digest_of, prepare_export
 from pilothouse.workflows.trusted_labels import trusted_labels
 
-__all__ = ["LAYOUTS", "PROVENANCE", "Export", "erase_from_export", "export_rows"]
+__all__ = ["LAYOUTS", "Export", "export_rows"]
 
 ROWS_MIN, ROWS_MAX = 500, 2_000
 """Rows of a fine-tuning file: below, a tuned model learns the few rows by heart; above, it learns no more."""
 
 VALIDATION_SHARE = 0.1
-FILES = ("train", "validation")
-PROVENANCE = "provenance.json"
 
 _PERSONAL = (
     re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+"),
@@ -129,7 +128,6 @@ def export_rows(
         )
     chosen = sorted(clean, key=lambda one: one.label.at, reverse=True)[:ROWS_MAX]
     system = known(charter.purpose) or charter.agent
-    folder.mkdir(parents=True)
     provenance = []
     files: dict[str, list[str]] = {name: [] for name in FILES}
     for one in chosen:
@@ -146,8 +144,6 @@ def export_rows(
                 "by": one.label.reviewer,
             }
         )
-    for name, lines in files.items():
-        (folder / f"{name}.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     about = {
         "agent": charter.agent,
         "made": now.isoformat(),
@@ -155,9 +151,8 @@ def export_rows(
         "layout": layout,
         "left_out_personal": personal,
     }
-    text = json.dumps({**about, "rows": provenance}, ensure_ascii=False, indent=1)
-    (folder / PROVENANCE).write_text(text, encoding="utf-8")
-    digest = hashlib.sha256(text.encode()).hexdigest()[:32]
+    part, text = prepare_export(folder, files, {**about, "rows": provenance})
+    digest = digest_of(text.encode())[:32]
     steps = [
         step
         for one in chosen
@@ -166,43 +161,12 @@ def export_rows(
             (f"item:{one.record.item.item_id}", f"export:{digest}"),
         )
     ]
+    # Rows that nobody can find again would be worse than a trail that ends before its rows.
     store.link([Edge(agent=charter.agent, parent=parent, child=child, at=now) for parent, child in steps])
+    part.rename(folder)
     return Export(
         digest=digest, train=len(files["train"]), validation=len(files["validation"]), personal=personal
     )
-
-
-def erase_from_export(folder: Path, items: Collection[str], subject: str) -> int:
-    """Take the rows of some items, and all that hold a subject, out of an export; return how many went.
-
-    Args:
-        folder: Folder that `export_rows` wrote.
-        items: Ids of items.
-        subject: As it stands in the texts.
-    """
-    about = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))
-    rows = {(row["file"], row["line"]): row for row in about["rows"]}
-    kept_rows = []
-    removed = 0
-    for name in FILES:
-        path = folder / f"{name}.jsonl"
-        kept: list[str] = []
-        # As bytes: a text in a row may hold what ends a line of text, such as U+2028.
-        lines = [line.decode() for line in path.read_bytes().splitlines()]
-        for number, line in enumerate(lines, 1):
-            row = rows.get((name, number))
-            said = json.dumps(json.loads(line), ensure_ascii=False)
-            if subject in line or subject in said or row is None or row["item"] in items:
-                removed += 1
-                continue
-            kept.append(line)
-            kept_rows.append({**row, "line": len(kept)})
-        if removed:
-            path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
-    if removed:
-        text = json.dumps({**about, "rows": kept_rows}, ensure_ascii=False, indent=1)
-        (folder / PROVENANCE).write_text(text, encoding="utf-8")
-    return removed
 
 
 def _is_personal(text: str) -> bool:

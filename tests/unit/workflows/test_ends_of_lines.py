@@ -9,7 +9,7 @@ import pytest
 
 from pilothouse.evals.foreign_scores import read_foreign_scores
 from pilothouse.runtime.replay.answers import read_answer
-from pilothouse.workflows.fine_tuning import FILES, PROVENANCE, erase_from_export
+from pilothouse.workflows.training_folder import FILES, PROVENANCE, erase_from_export
 
 ENDS = ["\u2028", "\u2029", "\x85", "\x1c", "\x0b"]
 
@@ -29,7 +29,7 @@ def test_a_subject_is_taken_out_of_an_export(tmp_path, end):
         for at in range(1, len(texts) + 1)
     ]
     (tmp_path / PROVENANCE).write_text(json.dumps({"rows": rows}), encoding="utf-8")
-    assert erase_from_export(tmp_path, {f"{FILES[0]}-3"}, "K-4711") == len(FILES) + 1
+    assert erase_from_export(tmp_path, {f"{FILES[0]}-3"}, "K-4711").rows == len(FILES) + 1
     left = (tmp_path / f"{FILES[0]}.jsonl").read_bytes().decode()
     assert left == f"{row(texts[1])}\n"
     kept = json.loads((tmp_path / PROVENANCE).read_text(encoding="utf-8"))["rows"]

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -210,35 +210,55 @@ def register(cli: typer.Typer, services: Services) -> None:
                 "curated, are looked at anyway. May be repeated."
             ),
         ] = None,
+        journal: Annotated[
+            Path, typer.Option(help="Where trials of this project are kept; each project has its own.")
+        ] = Path(".pilothouse/evals.db"),
         home: Home = None,
         as_json: AsJson = False,
     ) -> None:
-        """Erase a person's data where they went: telemetry, runs, queue, labels, feedback, examples, datasets and exports."""
+        """Erase a person's data where they went: telemetry, runs, queue, labels, feedback, examples, datasets, trials, exports."""
         with services.open_curation(load_settings(home=home)) as curation:
-            done = curation.erase(subject, dataset or [], actor=command_line_actor())
+            done = curation.erase(subject, dataset or [], actor=command_line_actor(), journal=journal)
         if as_json:
             typer.echo(json.dumps(done))
             return
-        for table, count in done["rows"].items():
-            typer.echo(f"{table.replace('_', ' ')}: {count:,} erased")
-        typer.echo(f"datasets: {done['cases']:,} cases and {done['answers']:,} answers to cases removed")
-        for folder, count in done["exported"].items():
-            typer.echo(
-                f"{folder}: {count:,} training rows removed; a model tuned on them must be tuned again"
-            )
-        for folder in done["gone"]:
-            typer.echo(f"  an export held this and is not at {folder} any more: find it and remove the rows")
-        told = "the running server empties them within a minute"
-        if done["telemetry"] is not None:
-            told = f"{done['telemetry']:,} rows emptied; the files of before are deleted within a day"
+        _show_erased(done, journal)
+
+
+def _show_erased(done: dict[str, Any], journal: Path) -> None:
+    for table, count in done["rows"].items():
+        typer.echo(f"{table.replace('_', ' ')}: {count:,} erased")
+    typer.echo(f"datasets: {done['cases']:,} cases and {done['answers']:,} answers to cases removed")
+    typer.echo(
+        f"trials: no journal is at {journal}"
+        if done["trials"] is None
+        else f"trials in {journal}: {done['trials']:,} forgotten"
+    )
+    for folder, count in done["exported"].items():
+        typer.echo(f"{folder}: {count:,} training rows removed; a model tuned on them must be tuned again")
+    for folder in done["gone"]:
+        typer.echo(f"  an export held this and is not at {folder} any more: find it and remove the rows")
+    for folder in done["untraced"]:
         typer.echo(
-            f"telemetry: {len(done['traces']):,} traces, {told if done['traces'] else 'nothing to do'}"
+            f"  {folder} held this, and its rows were changed since: only those that say it went; export the rest again"
         )
-        typer.echo(f"recorded runs: {done['runs']:,} can no longer be read")
-        typer.echo(f"results of calls, kept for their repetition: {done['results']:,} forgotten")
+    told = "the running server empties them within a minute"
+    if done["telemetry"] is not None:
+        told = f"{done['telemetry']:,} rows emptied; the files of before are deleted within a day"
+    typer.echo(f"telemetry: {len(done['traces']):,} traces, {told if done['traces'] else 'nothing to do'}")
+    if done["is_cut"]:
         typer.echo(
-            "  payloads of a requester in the audit log: pilothouse audit erase PERSON --reason WHY", err=True
+            "  that is as many as one erasure looks for, and there may be more: when they are empty, run it again"
         )
+    typer.echo(f"recorded runs: {done['runs']:,} can no longer be read")
+    typer.echo(f"results of calls, kept for their repetition: {done['results']:,} forgotten")
+    typer.echo(
+        "  trials of other projects were not searched: run this again in each, or with --journal FILE",
+        err=True,
+    )
+    typer.echo(
+        "  payloads of a requester in the audit log: pilothouse audit erase PERSON --reason WHY", err=True
+    )
 
 
 def _show_lift(lift: Lift, *, as_json: bool) -> None:
