@@ -524,3 +524,20 @@ def test_a_message_that_breaks_off_costs_what_came_and_what_was_read(stub):
     )
     assert [one.estimated for one in spent.values()] == [1]
     assert all(14 + 80 < one.tokens < 14 + 160 for one in spent.values())
+
+
+@pytest.mark.parametrize("status", [401, 500])
+def test_a_provider_that_says_the_key_that_it_refuses_says_it_to_nobody(status, alone, stub):
+    told = json.dumps({"error": {"message": f"Incorrect API key provided: {SECRET}"}}).encode()
+    stub.plan(*[Plan(status=status, body=told)] * 4)
+    answer = ask(alone, CHAT, BODY)
+    assert (answer.status, answer.error["message"]) == (status, "Incorrect API key provided: [credential]")
+    assert SECRET.encode() not in answer.raw + one(alone).response
+
+
+def test_a_client_in_a_hurry_closes_no_provider_for_others(alone, stub):
+    for _ in range(12):
+        stub.plan(Plan(pause_s=0.5))
+        assert ask(alone, CHAT, BODY, {"x-pilothouse-deadline-ms": "40"}).status == 504
+    breaker = alone.gateway._chains._breakers["acme", MODEL]
+    assert breaker.state(time.monotonic()).value == "closed"

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 
@@ -14,6 +15,7 @@ from pilothouse.core.evidence.run_log import LoggedEvent, ModelRequest, ModelRes
 from pilothouse.runtime.replay.answers import read_answer
 from pilothouse.runtime.replay.divergence import DivergenceKind
 from pilothouse.runtime.replay.exchange import exchanges, request_key
+from pilothouse.runtime.replay.live import LiveModel
 from pilothouse.runtime.replay.mode import ReplayMode
 from pilothouse.runtime.replay.session import BLOCKED, Diverge, Live, ReplaySession, Serve
 from pilothouse.runtime.replay.substitution import Substitution
@@ -337,3 +339,18 @@ def test_an_answer_in_parts_and_a_tool_that_takes_plain_text_are_read():
     items = [{"type": "custom_tool_call", "name": "sh", "input": "ls"}]
     said = {"type": "response.incomplete", "response": {"object": "response", "output": items}}
     assert read_answer(200, b"data: " + json.dumps(said).encode() + b"\n\n").tools == (("sh", "ls"),)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"tools": [{"type": "mcp", "server_label": "crm", "server_url": "https://crm.example"}]},
+        {"mcp_servers": [{"type": "url", "url": "https://crm.example"}]},
+        {"tools": [{"type": "mcp"}], "seed": 2**60},
+    ],
+)
+def test_a_provider_that_would_call_others_by_itself_is_not_asked_live(given):
+    status, _, body = asyncio.run(
+        LiveModel("http://127.0.0.1:1/gw", None).ask(ROUTE, {}, json.dumps(given).encode())
+    )
+    assert (status, "replay_blocked" in body.decode()) == (422, True)

@@ -11,9 +11,23 @@ __all__ = ["REDACTED", "assigned_secret", "forms_in", "redacted", "secret_kind"]
 REDACTED = "[redacted]"
 """What stands where a secret stood."""
 
+_WHOSE = (
+    r"(?:access|refresh|auth|bearer|session|client|secret|private|api|bot|app|db|user|admin|service|webhook)"
+)
+_NAMED = r"(?:api[_-]?key|secret(?:[_-]?key)?|passw(?:or)?d|token|access[_-]?key)"
+_NAMED_ALOUD = r"(?:API_?KEY|SECRET(?:_?KEY)?|PASSW(?:OR)?D|TOKEN|ACCESS_?KEY)"
+"""Words that stand for a secret, as fields and as variables of an environment; `page_token` is none."""
+
 SECRET_FORMS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("private key", re.compile(r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----")),
+    (
+        "private key",
+        re.compile(
+            r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----"
+            r"(?:[^\"-]*(?:-[^\"-]+)*-----END (?:[A-Z]+ )*PRIVATE KEY-----|[A-Za-z0-9+/=\s\\]*)"
+        ),
+    ),
     ("model provider key", re.compile(r"\bsk-(?:ant-|proj-|or-)?[A-Za-z0-9_-]{16,}")),
+    ("gateway key", re.compile(r"\bph_[0-9a-f]{8}_[0-9a-f]{32,64}\b")),
     ("cloud access key", re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b")),
     ("cloud API key", re.compile(r"\bAIza[A-Za-z0-9_-]{35}\b")),
     (
@@ -28,7 +42,8 @@ SECRET_FORMS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "password",
         re.compile(
-            r"(?i)\b(?:api[_-]?key|secret|passw(?:or)?d|token|access[_-]?key)\b\\{0,3}['\"]?\s{0,4}[:=]\s{0,4}\\{0,3}['\"]?[A-Za-z0-9._~+/-]{12,}"
+            rf"\b(?:(?i:(?:{_WHOSE}[_-]?){{0,2}}{_NAMED})|(?:[A-Z0-9]{{1,30}}_){{1,6}}{_NAMED_ALOUD})\b"
+            r"\\{0,3}['\"]?\s{0,4}[:=]\s{0,4}\\{0,3}['\"]?[A-Za-z0-9._~+/-]{12,}"
         ),
     ),
 )
@@ -37,6 +52,7 @@ SECRET_FORMS: tuple[tuple[str, re.Pattern[str]], ...] = (
 MARKS: dict[str, dict[str, tuple[str, ...]]] = {
     "private key": {"-----begin ": ()},
     "model provider key": {"sk-": ()},
+    "gateway key": {"ph_": ()},
     "cloud access key": {"akia": (), "asia": ()},
     "cloud API key": {"aiza": ()},
     "code host token": {

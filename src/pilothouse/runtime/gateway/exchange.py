@@ -80,7 +80,7 @@ class Exchange:
         self._attempts = attempts
         self._chance = chance
         self.relay = Relay(call, caller, dog)
-        self._began = time.monotonic()
+        self._began = self._since = time.monotonic()
 
     async def run(self) -> None:
         """Get an answer to the client.
@@ -119,12 +119,16 @@ class Exchange:
             one for one in self._chain if (one.provider.name, one.pin.model) == (asked.provider, asked.model)
         )
         attempt = self._begin(member)
+        answer: UpstreamAnswer | None = None
         try:
             answer = await self._open(member, body)
             whole = await answer.read_all(ANSWER_BYTES_MAX)
         except UpstreamFailed as failed:
             self._end(attempt, failed.kind)
             return None
+        finally:
+            if answer is not None:
+                answer.close()
         attempt.status = answer.status
         self._end(attempt, "" if answer.status < HTTPStatus.BAD_REQUEST else f"status_{answer.status}")
         if answer.status >= HTTPStatus.BAD_REQUEST:
@@ -200,7 +204,10 @@ class Exchange:
             stop = self._dog.go_on()
             if stop is None:
                 raise
-            outcome = Settled.BAD if stop in {Stop.FIRST_BYTE, Stop.IDLE, Stop.DEADLINE} else Settled.SILENT
+            is_slow = stop in {Stop.FIRST_BYTE, Stop.IDLE} or (
+                stop is Stop.DEADLINE and self._is_deadline_ours()
+            )
+            outcome = Settled.BAD if is_slow else Settled.SILENT
             failure = self._stopped(stop)
         finally:
             if answer is not None:
@@ -219,6 +226,12 @@ class Exchange:
                 await self.relay.break_off(failure)
                 return None
         return failure
+
+    def _is_deadline_ours(self) -> bool:
+        """Whether the call had the time that the charter gives: a client in more of a hurry says nothing about a provider."""
+        limits = self._call.policy.limits
+        given_s = limits.stream_total_s if self._call.is_stream else limits.total_s
+        return time.monotonic() - self._since >= 0.95 * given_s
 
     def _stopped(self, stop: Stop) -> Failure:
         """Turn the watchdog's cancellation into a failure of the attempt, or end the call."""

@@ -91,4 +91,6 @@ def identify(place: Place, headers: Mapping[bytes, bytes], agent: str, runs: Own
             run = found[1].decode()
             if runs.claim(run, agent):
                 return RunIdentity(run, "traceparent", found[2].decode())
-    return RunIdentity(fresh_run_id(), "new")
+    fresh = fresh_run_id()
+    runs.claim(fresh, agent)
+    return RunIdentity(fresh, "new")

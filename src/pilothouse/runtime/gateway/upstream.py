@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -22,6 +23,12 @@ __all__ = ["Upstream", "UpstreamAnswer", "UpstreamFailed", "kept_request_headers
 
 PLACES_MAX = 1_000
 """Paths at providers whose first lines are remembered; those with an id of an answer in them are all different."""
+
+NO_SECRET = b"none"
+"""What a provider without a credential is sent in place of one."""
+
+HIDDEN = b"[credential]"
+"""What stands where an error answer says the credential that it was asked with."""
 
 READABLE_ENCODINGS = (b"gzip", b"deflate", b"identity")
 
@@ -116,10 +123,11 @@ class UpstreamAnswer:
         is_events: Whether it is a stream of events.
     """
 
-    __slots__ = ("_connection", "_pool", "_target", "encoding", "headers", "is_events", "status")
+    __slots__ = ("_connection", "_pool", "_secret", "_target", "encoding", "headers", "is_events", "status")
 
-    def __init__(self, connection: Connection, pool: ConnectionPool, target: Target) -> None:
-        """Take over a connection whose answer has begun; it goes back to `pool`."""
+    def __init__(self, connection: Connection, pool: ConnectionPool, target: Target, secret: bytes) -> None:
+        """Take over a connection whose answer has begun, asked with a credential; it goes back to `pool`."""
+        self._secret = secret
         self._connection: Connection | None = connection
         self._pool = pool
         self._target = target
@@ -183,7 +191,11 @@ class UpstreamAnswer:
             if size > most:
                 self.close()
                 raise UpstreamFailed("cut", f"the answer has more than {most:,} bytes", was_sent=True)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        # Some servers tell whose key they refuse by saying the key.
+        if self.status < HTTPStatus.BAD_REQUEST or self._secret == NO_SECRET:
+            return body
+        return body.replace(self._secret, HIDDEN)
 
     def close(self) -> None:
         """Close the connection, which tells the provider to stop; after a whole body it is kept for the next."""
@@ -235,7 +247,9 @@ class Upstream:
         Raises:
             UpstreamFailed: It could not be sent, or no answer came.
         """
-        credential = self._credential(provider)
+        secret = self._secret(provider)
+        is_key = provider.protocol is WireProtocol.ANTHROPIC
+        credential = (b"x-api-key: " if is_key else b"authorization: Bearer ") + secret
         try:
             place = self._place(method, provider.url, path, query)
             connection = await self._pool.take(place.target)
@@ -251,7 +265,7 @@ class Upstream:
             connection.abort()
             self._pool.give_back(place.target, connection)
             raise
-        return UpstreamAnswer(connection, self._pool, place.target)
+        return UpstreamAnswer(connection, self._pool, place.target, secret)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -273,14 +287,10 @@ class Upstream:
             self._places[key] = found
         return found
 
-    def _credential(self, provider: Provider) -> bytes:
-        """Return the one header that carries the credential of a provider."""
-        is_key = provider.protocol is WireProtocol.ANTHROPIC
-        return (b"x-api-key: " if is_key else b"authorization: Bearer ") + self._secret(provider).encode()
-
-    def _secret(self, provider: Provider) -> str:
+    def _secret(self, provider: Provider) -> bytes:
+        """Return the credential of a provider, which stands in one header and nowhere else."""
         if provider.credential_variable is None and provider.credential_file is None:
-            return "none"
+            return NO_SECRET
         secret, place = read_secret(provider.credential_variable, provider.credential_file, self._environment)
         if not secret:
             raise UpstreamFailed(
@@ -288,7 +298,7 @@ class Upstream:
                 f"provider {provider.name} has no usable credential in {place} of the server",
                 was_sent=False,
             )
-        return secret
+        return secret.encode()
 
 
 def _find(method: str, url: str, path: str, query: bytes) -> _Place:

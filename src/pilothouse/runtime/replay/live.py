@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from http import HTTPStatus
 
-__all__ = ["LiveAnswer", "LiveModel"]
+from pilothouse.runtime.context.document import document_of
+
+__all__ = ["LiveAnswer", "LiveModel", "calls_others"]
 
 TIMEOUT_S = 600.0
 """The gateway's own deadline for a stream; ours only catches a gateway that is gone."""
@@ -29,11 +32,18 @@ class LiveModel:
     async def ask(self, route: str, headers: Mapping[str, str], body: bytes) -> LiveAnswer:
         """Send a request and return the whole answer; a gateway that cannot be reached is status 503.
 
+        A request that lets the provider itself call other systems is not sent: nobody could stop what it does there.
+
         Args:
             route: Path from `/v1` on.
             headers: Recorded headers that change the answer.
             body: Request body.
         """
+        if calls_others(body):
+            return _told(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                "replay_blocked: the provider itself would call an MCP server, and a replay changes nothing outside",
+            )
         import aiohttp  # noqa: PLC0415 - the server can replay, and seldom asks; it is seven megabytes
 
         sent = {**headers, "content-type": "application/json"}
@@ -54,10 +64,36 @@ class LiveModel:
                     content,
                 )
         except (aiohttp.ClientError, TimeoutError) as error:
-            return (
-                503,
-                {"content-type": "application/json"},
-                json.dumps(
-                    {"error": {"message": f"nothing answers at {self._base} ({type(error).__name__})"}}
-                ).encode(),
+            return _told(
+                HTTPStatus.SERVICE_UNAVAILABLE, f"nothing answers at {self._base} ({type(error).__name__})"
             )
+
+
+def calls_others(body: bytes) -> bool:
+    """Return whether a request lets its provider call systems of others by itself; one that cannot be read does if it may.
+
+    Args:
+        body: Request body.
+
+    Example:
+        >>> calls_others(b'{"tools": [{"type": "mcp", "server_url": "https://crm.example"}]}')
+        True
+        >>> calls_others(b'{"tools": [{"type": "function", "name": "mcp"}]}')
+        False
+    """
+    document = document_of(body)
+    if document is None:
+        return b"mcp" in body
+    tools = document.get("tools")
+    return bool(document.get("mcp_servers")) or any(
+        isinstance(tool, dict) and tool.get("type") == "mcp"
+        for tool in (tools if isinstance(tools, list) else ())
+    )
+
+
+def _told(status: HTTPStatus, message: str) -> LiveAnswer:
+    return (
+        int(status),
+        {"content-type": "application/json"},
+        json.dumps({"error": {"message": message}}).encode(),
+    )

@@ -27,6 +27,17 @@ SECRETS = [
     "postgresql://app:hunter2@db.corp.example/erp",
     "-----BEGIN RSA PRIVATE KEY-----",
     "password: correcthorsebattery",
+    "ph_ab12cd34_" + "0f" * 32,
+    "OPENAI_API_KEY=abcdefghijklmnop",
+    "AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG",
+    "DB_PASSWORD: correcthorsebattery",
+    '"access_token": "ya29.a0AfH6SMBx"',
+    '\\"client_secret\\": \\"abcdefghijklmnop',
+    "SECRET_KEY='abcdefghijklmnop",
+    "accessToken=abcdefghijklmnop",
+    "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBg\n-----END PRIVATE KEY-----",
+    "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nMIIEvQIBADANBg\n-----END RSA PRIVATE KEY-----",
+    r"-----BEGIN EC PRIVATE KEY-----\nMIIEvQIBADANBg",
 ]
 HARMLESS = [
     "erp-read",
@@ -36,6 +47,9 @@ HARMLESS = [
     "skip-this",
     "task tokens: 400",
     "https://corp.example/a",
+    "next_page_token=CAUQAAabcdefghij",
+    "MAX_TOKENS=100000000000",
+    "graph_abcdef",
 ]
 
 
