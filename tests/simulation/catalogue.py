@@ -39,4 +39,5 @@ SIMULATIONS = (
     Simulation(18, quality_worlds.simulation_18, 600, 200),
     Simulation(19, decision_worlds.simulation_19, 1, 1),
     Simulation(20, decision_worlds.simulation_20, 12_000, 1_000),
+    Simulation(21, decision_worlds.simulation_21, 400, 40),
 )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Simulations 12, 14, 17, 19 and 20: thresholds, calibration, cost and bounds of means against known truth."""
+"""Simulations 12, 14, 17 and 19 to 21: thresholds, calibration, cost and bounds of means against known truth."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from scipy import special
 
 from pilothouse.core.statistics import (
     CostMonitor,
+    CostWindow,
     StreamAnomaly,
     Threshold,
     choose_threshold,
     fit_calibrator,
     mean_bounds,
+    windows_until,
 )
 from simulation.bars import generator, level, share
 
@@ -106,16 +108,16 @@ def simulation_17(effort):
         costs, tasks = hourly_costs(rng, 104)
         history = 52 * 168
         line = monitor.calibrate(costs[:history], tasks[:history])
-        alarms.append(sum(a.hour >= history for a in monitor.read(costs, tasks, line).alerts))
+        alarms.append(sum(a.position >= history for a in monitor.read(costs, tasks, line).alerts))
         tail = slice(history - 10 * 168, None)
         for burst in range(8):
             start = 12 * 168 + 150 * burst + int(rng.integers(0, 100))
             raised = costs[tail][: start + 12].copy()
             raised[start:] *= 1.5
             hits = [
-                a.hour
+                a.position
                 for a in monitor.read(raised, tasks[tail][: start + 12], line).alerts
-                if a.hour >= start
+                if a.position >= start
             ]
             found.append(bool(hits))
             delays.append(hits[0] - start + 1 if hits else math.inf)
@@ -130,6 +132,75 @@ def simulation_17(effort):
         share(17, "cost: +50 % for 12 hours found", np.mean(found), effort, low=0.95),
         level(17, "cost: median hours until then", np.median(delays), effort, around=3, within=2),
     ]
+
+
+COST_WORLDS = {
+    "lognormal 0.5": lambda rng, shape: np.exp(rng.normal(0, 0.5, shape)),
+    "lognormal 1.2": lambda rng, shape: np.exp(rng.normal(0, 1.2, shape)),
+    "lognormal 1.6": lambda rng, shape: np.exp(rng.normal(0, 1.6, shape)),
+    "Pareto 1.2": lambda rng, shape: rng.pareto(1.2, shape) + 1,
+    "one in fifty costs 50 times": lambda rng, shape: (
+        np.exp(rng.normal(0, 0.4, shape)) * np.where(rng.random(shape) < 0.02, 50.0, 1.0)
+    ),
+    "Mondays cost three times": lambda rng, shape: (
+        np.exp(rng.normal(0, 0.5, shape)) * np.where(np.arange(shape[0]) % 7 == 0, 3.0, 1.0)[:, None]
+    ),
+    "days hang together": lambda rng, shape: np.exp(
+        rng.normal(0, 1.2, shape) + linked_days(rng, shape[0], 0.3, 0.4)[:, None]
+    ),
+}
+"""Costs of the tasks of days, quiet: what they cost does not change, but some cost far more than others."""
+
+
+def linked_days(rng, count, spread, link):
+    """Deviations of days of which each keeps a share of the one before."""
+    noise = rng.normal(0, spread, count)
+    for day in range(1, count):
+        noise[day] = link * noise[day - 1] + math.sqrt(1 - link**2) * noise[day]
+    return noise
+
+
+def typical(costs):
+    return np.exp(np.log(costs).mean(axis=1))
+
+
+def simulation_21(effort):
+    """Costs by days of 20 tasks: false alarms a year from the first window on, and how soon rises are noticed."""
+    rng = generator(21)
+    bars = []
+    for name, world in COST_WORLDS.items():
+        for per_year in (1.0, 2.0):
+            monitor = CostMonitor(per_year=per_year, window=CostWindow.DAY)
+            alarms = []
+            for _ in range(effort.repetitions):
+                cost = typical(world(rng, (14 + 365, 20)))
+                line = monitor.calibrate(cost[:14], [20] * 14)
+                alarms.append(len(monitor.read(cost, [20] * len(cost), line).alerts))
+            slack = 3 * math.sqrt(per_year / effort.repetitions) if effort.fast else 0.0
+            what = f"cost by days, {name}: false alarms a year, promised {per_year:g}"
+            bars.append(level(21, what, np.mean(alarms), effort, high=per_year + slack))
+    monitor = CostMonitor(window=CostWindow.DAY)
+    for name, times, within, least in (
+        ("lognormal 0.5", 2.0, 2, 0.95),
+        ("lognormal 1.2", 2.0, 7, 0.90),
+        ("one in fifty costs 50 times", 2.0, 3, 0.95),
+        ("lognormal 0.5", 10.0, 1, 0.99),
+        ("lognormal 1.2", 10.0, 1, 0.98),
+        ("one in fifty costs 50 times", 10.0, 1, 0.97),
+    ):
+        delays, told = [], []
+        for _ in range(effort.repetitions):
+            cost = typical(COST_WORLDS[name](rng, (28 + 14, 20)))
+            before = monitor.read(cost[:28], [20] * 28, monitor.calibrate(cost[:14], [20] * 14))
+            told.append(windows_until(times, before.spread, before.line) or math.inf)
+            cost[28:] *= times
+            found = monitor.read(cost, [20] * 42, monitor.calibrate(cost[:28], [20] * 28)).alerts
+            delays.append(next((one.position - 27 for one in found if one.position >= 28), math.inf))
+        what = f"cost by days, {name}: {times:g} times, found in {within} days"
+        bars.append(share(21, what, np.mean(np.array(delays) <= within), effort, low=least))
+        off = abs(np.median(told) - np.median(delays))
+        bars.append(level(21, f"cost by days, {name}: {times:g} times, median told", off, effort, high=1))
+    return bars
 
 
 NAB_FOLDER = "PILOTHOUSE_NAB"

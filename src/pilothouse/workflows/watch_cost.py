@@ -1,26 +1,62 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cost per task, hour by hour, against the same hour of other weeks: the cost monitor over the days that were counted."""
+"""Cost per task over the days that were counted: by hours where there are many tasks, by days where there are few."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from datetime import date, timedelta
+from statistics import median
+from typing import Any
 
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.statistics.cost import CostAlert, CostLine, CostMonitor
+from pilothouse.core.statistics.cost import CostAlert, CostLine, CostMonitor, CostReading
+from pilothouse.core.statistics.cost_windows import CostWindow, windows_until
 from pilothouse.core.statistics.results import NotEnoughEvidence
 from pilothouse.ports.watch import WatchStore
 from pilothouse.workflows.alerts import rule_for
 from pilothouse.workflows.watch_rules import arl_days
 
-__all__ = ["CostLook", "look_at_cost"]
+__all__ = ["HOURLY_DELAY_DAYS", "NOTICED_RISE", "CostLook", "CostRise", "cost_document", "look_at_cost"]
 
 HISTORY_DAYS = 182
-"""Half a year: the line comes from the own history from 20 weeks on."""
+"""Half a year: the line of hours comes from the own history from 20 weeks on."""
+
+HOURLY_TASKS_PER_DAY = 480
+"""Tasks on a usual day from which hours are compared, as soon as they can be: 20 in each. With fewer a whole day says more."""
+
+LATELY_DAYS = 28
+"""Days by which an agent is judged to have many tasks or few, and costs that are known or not."""
+
+KNOWN_MIN = 0.5
+"""Share of the tasks of these days whose cost is known, below which nobody watches the cost."""
 
 PER_YEAR = 2.0
 """Alerts a year that history should have raised, where the charter accepts no other number."""
+
+NOTICED_RISE = {CostWindow.HOUR: 1.5, CostWindow.DAY: 2.0}
+"""The lasting rise for which it is said how soon it is noticed, in multiples of what is usual."""
+
+HOURLY_DELAY_DAYS = 1 + 3 / 24
+"""Hours of a day are looked at when it is over; median hours until half as much again is noticed: simulation 17."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostRise:
+    """An alert with the days that it speaks of.
+
+    Attributes:
+        begins: First day of its window.
+        until: Last day of its window.
+        risen: Day since which no score was below what is usual.
+        alert: What the monitor says.
+    """
+
+    begins: date
+    until: date
+    risen: date
+    alert: CostAlert
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,68 +64,183 @@ class CostLook:
     """What the monitor says after a day.
 
     Attributes:
-        line: The score above which an hour raises an alert, or what is missing.
-        alerts: Alerts of the day.
-        score: Score of the last hour that has one, or None.
-        hours: Hours with a known cost.
+        window: What costs are compared by.
+        line: The score above which a window raises an alert, or what is missing.
+        alerts: Alerts of the days that were looked at for the first time, oldest first.
+        score: Score of the last window that has one, or None.
+        windows: Windows that the line rests on; hours with a known cost.
         unpriced: Tasks of the history whose cost is not known in full.
         per_year: Alerts a year that are accepted.
+        noticed_days: Days until a lasting rise by `NOTICED_RISE` is noticed, the counting of the day left out; None for
+            never or while there is no line.
     """
 
+    window: CostWindow
     line: CostLine | NotEnoughEvidence
-    alerts: tuple[CostAlert, ...]
+    alerts: tuple[CostRise, ...]
     score: float | None
-    hours: int
+    windows: int
     unpriced: int
     per_year: float
+    noticed_days: float | None
 
 
-def look_at_cost(store: WatchStore, charter: Charter, day: date) -> CostLook | None:
+@dataclass(slots=True, kw_only=True)
+class _Spent:
+    """What was spent from a first day on, by hours and by days."""
+
+    first: date
+    usd: list[float] = field(default_factory=lambda: [0.0] * (24 * HISTORY_DAYS))
+    priced: list[int] = field(default_factory=lambda: [0] * (24 * HISTORY_DAYS))
+    log_usd: list[float] = field(default_factory=lambda: [0.0] * HISTORY_DAYS)
+    paid: list[int] = field(default_factory=lambda: [0] * HISTORY_DAYS)
+    unpriced: list[int] = field(default_factory=lambda: [0] * HISTORY_DAYS)
+
+    def day(self, index: int) -> int:
+        """Tasks of a day whose cost is known."""
+        return sum(self.priced[24 * index : 24 * (index + 1)])
+
+    def series(self, window: CostWindow) -> tuple[list[float], list[int]]:
+        """Cost per task and tasks of each position."""
+        if window is CostWindow.DAY:
+            return [
+                math.exp(logs / n) if n else 0.0 for logs, n in zip(self.log_usd, self.paid, strict=True)
+            ], self.paid
+        # An hour of free tasks is a cost the monitor has no logarithm of: it says nothing, like an hour without tasks.
+        tasks = [n if usd > 0 else 0 for usd, n in zip(self.usd, self.priced, strict=True)]
+        return [usd / n if n else 0.0 for usd, n in zip(self.usd, tasks, strict=True)], tasks
+
+
+def look_at_cost(
+    store: WatchStore, charter: Charter, day: date, *, since: date | None = None
+) -> CostLook | None:
     """Look at the costs up to the end of a day; None while no task had a known cost.
 
     Args:
         store: Where the hours of each day stand.
         charter: The charter in force.
         day: The day, counted.
+        since: The first day that was not looked at yet; None for the day alone.
     """
-    first = day - timedelta(days=HISTORY_DAYS - 1)
-    spent, tasks = [0.0] * (24 * HISTORY_DAYS), [0] * (24 * HISTORY_DAYS)
-    unpriced = 0
-    for reading in store.readings(charter.agent, since=first, detector="traffic"):
+    spent = _spent(store, charter.agent, day)
+    begin = next((index for index in range(HISTORY_DAYS) if spent.day(index)), None)
+    if begin is None:
+        return None
+    new = min((day - (since or day)).days + 1, HISTORY_DAYS - begin)
+    rule = rule_for(charter, "cost_per_task", None)
+    per_year = PER_YEAR if rule is None or rule.false_alarms_per_year is None else 365.0 / arl_days(rule)
+    window, line = _line(spent, begin, new, per_year)
+    alerts: list[CostRise] = []
+    reading: CostReading | None = None
+    if isinstance(line, CostLine):
+        to_day = 24 if window is CostWindow.HOUR else 1
+        cost, tasks = spent.series(window)
+        reading = CostMonitor(per_year=per_year, window=window).read(
+            cost[to_day * begin :], tasks[to_day * begin :], line
+        )
+        days = [spent.first + timedelta(days=index) for index in range(begin, HISTORY_DAYS)]
+        for one in reading.alerts:
+            begins, until, risen = (days[at // to_day] for at in (one.begins, one.position, one.since))
+            if (day - until).days < new:
+                alerts.append(CostRise(begins=begins, until=until, risen=risen, alert=one))
+    hours = sum(map(bool, spent.series(CostWindow.HOUR)[1]))
+    return CostLook(
+        window=window,
+        line=line,
+        alerts=tuple(alerts),
+        score=None if reading is None else reading.score,
+        windows=line.n if window is CostWindow.DAY and isinstance(line, CostLine) else hours,
+        unpriced=sum(spent.unpriced),
+        per_year=per_year,
+        noticed_days=None if reading is None else _noticed_days(window, reading),
+    )
+
+
+def cost_document(look: CostLook, rise: CostRise | None = None) -> dict[str, Any]:
+    """Return what a reading keeps of a look.
+
+    Args:
+        look: The look.
+        rise: The alert that the reading is about, or None where it is quiet.
+    """
+    missing = look.line.reason if isinstance(look.line, NotEnoughEvidence) else ""
+    line = None if isinstance(look.line, NotEnoughEvidence) else look.line.line
+    document: dict[str, Any] = {
+        "window": look.window.value,
+        "line": line,
+        "score": look.score,
+        "n": look.windows,
+        "unpriced": look.unpriced,
+        "per_year": look.per_year,
+        "noticed_days": look.noticed_days,
+        "notes": [] if isinstance(look.line, NotEnoughEvidence) else list(look.line.notes),
+        "missing": missing,
+    }
+    if rise is not None and line is not None:
+        document |= {"score": rise.alert.score, "risen": rise.risen.isoformat()}
+        document["sentence"] = _sentence(look.window, rise, line)
+    return document
+
+
+def _sentence(window: CostWindow, rise: CostRise, line: float) -> str:
+    one = rise.alert
+    score = f"score {one.score:.1f} against {line:.1f}"
+    if window is CostWindow.HOUR:
+        return (
+            f"A task cost {one.cost_usd:.4f} USD on {rise.until} at {one.position % 24:02d}:00 UTC where this hour usually "
+            f"costs {one.usual_usd:.4f}; {score}."
+        )
+    when = f"on {rise.until}" if rise.begins == rise.until else f"from {rise.begins} to {rise.until}"
+    return f"A typical task cost {one.cost_usd:.4f} USD {when} where it usually costs {one.usual_usd:.4f}; {score}."
+
+
+def _spent(store: WatchStore, agent: str, day: date) -> _Spent:
+    spent = _Spent(first=day - timedelta(days=HISTORY_DAYS - 1))
+    for reading in store.readings(agent, since=spent.first, detector="traffic"):
         if reading.day > day:
             continue
         document = json.loads(reading.document)
-        unpriced += document["unpriced"]
-        start = 24 * (reading.day - first).days
+        index = (reading.day - spent.first).days
+        spent.unpriced[index] += document["unpriced"]
+        # Days that were counted by an older version do not say what their typical task cost.
+        spent.log_usd[index] += document.get("log_usd", 0.0)
+        spent.paid[index] += document.get("paid", 0)
         for hour, (usd, n) in enumerate(zip(document["usd"], document["priced"], strict=True)):
-            spent[start + hour] += usd
-            tasks[start + hour] += n
-    begin = next((index // 24 * 24 for index, n in enumerate(tasks) if n), None)
-    if begin is None:
+            spent.usd[24 * index + hour] += usd
+            spent.priced[24 * index + hour] += n
+    return spent
+
+
+def _line(
+    spent: _Spent, begin: int, new: int, per_year: float
+) -> tuple[CostWindow, CostLine | NotEnoughEvidence]:
+    """Hours where a usual day has the tasks for it and enough hours can be compared; days elsewhere and before."""
+    known = [spent.day(index) for index in range(HISTORY_DAYS)]
+    lately, unknown = known[-LATELY_DAYS:], sum(spent.unpriced[-LATELY_DAYS:])
+    if unknown * KNOWN_MIN > sum(lately) * (1 - KNOWN_MIN):
+        missing = NotEnoughEvidence(
+            reason=f"the cost of {unknown:,} of {sum(lately) + unknown:,} tasks of the last {LATELY_DAYS} days is not known: "
+            "`pilothouse price` sets prices",
+            have=sum(lately), need=math.ceil(KNOWN_MIN * (sum(lately) + unknown)), unit="tasks with a known cost",
+            remedy="Set the prices of the models that answered.",
+        )  # fmt: skip
+        return CostWindow.DAY, missing
+    if median([n for n in lately if n] or [0]) >= HOURLY_TASKS_PER_DAY:
+        cost, tasks = spent.series(CostWindow.HOUR)
+        history = slice(24 * begin, 24 * (HISTORY_DAYS - new))
+        line = CostMonitor(per_year=per_year).calibrate(cost[history], tasks[history])
+        if isinstance(line, CostLine):
+            return CostWindow.HOUR, line
+    cost, tasks = spent.series(CostWindow.DAY)
+    # The line of days comes from the promise, so the days that are new may count among its windows.
+    daily = CostMonitor(per_year=per_year, window=CostWindow.DAY)
+    return CostWindow.DAY, daily.calibrate(cost[begin:], tasks[begin:])
+
+
+def _noticed_days(window: CostWindow, reading: CostReading) -> float | None:
+    if window is CostWindow.HOUR:
+        return HOURLY_DELAY_DAYS
+    if reading.spread is None or reading.stride is None:
         return None
-    spent, tasks = spent[begin:], tasks[begin:]
-    # An hour of free tasks is a cost the monitor has no logarithm of: it says nothing, like an hour without tasks.
-    tasks = [n if usd > 0 else 0 for usd, n in zip(spent, tasks, strict=True)]
-    mean = [usd / n if n else 0.0 for usd, n in zip(spent, tasks, strict=True)]
-    rule = rule_for(charter, "cost_per_task", None)
-    per_year = PER_YEAR if rule is None or rule.false_alarms_per_year is None else 365.0 / arl_days(rule)
-    monitor = CostMonitor(per_year=per_year)
-    line = monitor.calibrate(mean[:-24], tasks[:-24])
-    if isinstance(line, NotEnoughEvidence):
-        return CostLook(
-            line=line,
-            alerts=(),
-            score=None,
-            hours=sum(map(bool, tasks)),
-            unpriced=unpriced,
-            per_year=per_year,
-        )
-    reading_now = monitor.read(mean, tasks, line)
-    return CostLook(
-        line=line,
-        alerts=tuple(one for one in reading_now.alerts if one.hour >= len(mean) - 24),
-        score=reading_now.score,
-        hours=sum(map(bool, tasks)),
-        unpriced=unpriced,
-        per_year=per_year,
-    )
+    windows = windows_until(NOTICED_RISE[window], reading.spread, reading.line)
+    return None if windows is None else windows * reading.stride

@@ -246,6 +246,8 @@ def _traffic(counts: TypeDay) -> dict[str, object]:
         "tasks": counts.tasks,
         "usd": [round(value, 9) for value in counts.cost_usd] if any(counts.priced) else [],
         "priced": counts.priced if any(counts.priced) else [],
+        "log_usd": round(counts.log_usd, 9),
+        "paid": counts.paid,
         "unpriced": counts.unpriced,
         "minutes": len(counts.minutes),
         "served": sum(counts.minutes.values()),

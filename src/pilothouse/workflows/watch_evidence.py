@@ -25,7 +25,7 @@ from pilothouse.workflows.watch_status import read_lately, watch_status
 
 __all__ = ["record_watch_evidence", "watch_evidence"]
 
-EVIDENCE = "evidence"
+EVIDENCE, COST = "evidence", "cost_per_task"
 DAYS_OF_VERSION_MIN = 3
 """Counted days that a version must have served before the drop detector speaks for it."""
 
@@ -81,8 +81,8 @@ def watch_evidence(watch: WatchRoom, charter: Charter, now: datetime) -> Iterato
     yield from _delays(write, charter, status.detectors, now)
     yield from _week(write, charter, readings)
     for row in status.detectors:
-        if row.metric == "cost_per_task" and row.counted_to is not None and row.state != "learning":
-            detail = f"armed on {row.n:,} hours with a known cost; at most {row.false_alarms_per_year:.2g} alerts a year"
+        if _is_armed_cost(row) and row.counted_to is not None:
+            detail = f"armed on {row.n:,} windows, at most {row.false_alarms_per_year:.2g} alerts a year: {row.note}"
             yield write.fact("cost.monitor", True, detail, n=max(row.n, 1), end=row.counted_to)
     yield from _further_costs(write, status.further)
     yield from _drift(watch, write, readings, now)
@@ -139,17 +139,20 @@ def _delays(
             continue
         blind = [row for row in mine if row.delay_days is None]
         promised = within / timedelta(days=1)
-        if blind and all(not row.delays for row in blind):
+        # Without a rise that it would notice, a monitor of cost that is armed notices none: that is known.
+        if blind and all(not row.delays and not _is_armed_cost(row) for row in blind):
             continue
         worst = max((row.delay_days for row in mine if row.delay_days is not None), default=None)
         slow = blind[0] if blind else max(mine, key=lambda row: row.delay_days or 0.0)
         said = "never" if blind else f"after {worst:.1f} days"
         passed = not blind and worst is not None and worst <= promised
         where = f" of {slow.task_type}" if slow.task_type else ""
-        detail = (
-            f"rule {rule.id}: a fall{where} of the size it is about is noticed {said} at {slow.cases_per_day:.0f} cases "
-            f"a day; promised within {promised:g} days"
+        fall = (
+            f"a fall{where} of the size it is about is noticed {said} at {slow.cases_per_day:.0f} cases a day"
         )
+        if slow.metric == COST:
+            fall = f"a lasting rise is noticed {said}: {slow.note}"
+        detail = f"rule {rule.id}: {fall}; promised within {promised:g} days"
         yield write.fact(
             "alert.delay",
             passed,
@@ -158,6 +161,11 @@ def _delays(
             end=slow.counted_to or now.date(),
             scope=Scope(part=rule.id),
         )
+
+
+def _is_armed_cost(row: DetectorStatus) -> bool:
+    """Whether a row is the monitor of cost with the windows that it needs, also while an alarm of earlier days stands."""
+    return row.metric == COST and row.n > 0
 
 
 def _week(write: RecordWriter, charter: Charter, readings: Sequence[WatchReading]) -> Iterator[Evidence]:

@@ -16,6 +16,7 @@ from pilothouse.core.verdict.verdict import AgentVerdict, ItemVerdict, Status
 from pilothouse.ports.watch import WatchReading, WatchState
 from pilothouse.workflows.alerts import METRIC_OF_KIND, rule_for
 from pilothouse.workflows.watch_context import CONTEXT, CONTEXT_EVERY_S, ENDED_AFTER, ContextDays
+from pilothouse.workflows.watch_cost import HOURLY_DELAY_DAYS
 from pilothouse.workflows.watch_drift import ALARM_AT, DETECTORS, FEATURES, P_LEAST
 from pilothouse.workflows.watch_errors import ERRORS, failure_watch
 from pilothouse.workflows.watch_row import DROPS, DetectorStatus, blank_row
@@ -25,8 +26,11 @@ __all__ = ["overall_rows"]
 VERDICT_LAG_DAYS = 330 / 86_400
 """What the verdict sees is frozen every 300 s at most and looked at every 30 s."""
 
-COST_DELAY_DAYS = 3 / 24
-"""Median time until half as much again is noticed, from the simulation of the cost monitor (number 17)."""
+COST_NOTES = {
+    "hour": "each hour against the same hour of other weeks; seen: half as much again",
+    "day": "each day, or as many as 20 tasks take, against the 28 before; seen: twice what is usual",
+}
+"""How costs are compared, and the rise for which it is said how soon it is noticed."""
 
 CONTEXT_DELAY_DAYS = (ENDED_AFTER + timedelta(seconds=CONTEXT_EVERY_S)) / timedelta(days=1)
 
@@ -71,14 +75,18 @@ def _cost(charter: Charter, readings: Sequence[WatchReading]) -> DetectorStatus:
         return replace(row, note="no task had a known cost yet: `pilothouse price` sets prices")
     document = json.loads(readings[-1].document)
     missing = document["missing"]
+    # Readings of older versions compared hours only.
+    window = document.get("window", "hour")
+    noticed = document.get("noticed_days", None if missing else HOURLY_DELAY_DAYS)
+    note = missing or "; ".join((COST_NOTES[window], *document.get("notes", ())))
     return replace(
         row,
         state="learning" if missing else "quiet",
-        n=document["hours"],
+        n=0 if missing else document.get("n", document.get("hours", 0)),
         false_alarms_per_year=document["per_year"],
         alarmed=_last_alarm(readings),
-        note=missing,
-        delay_days=None if missing or row.lag_days is None else 1 + COST_DELAY_DAYS + row.lag_days,
+        note=note,
+        delay_days=None if noticed is None or row.lag_days is None else noticed + row.lag_days,
     )
 
 

@@ -11,12 +11,11 @@ from typing import Any
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.unix_time import midnight
-from pilothouse.core.statistics.results import NotEnoughEvidence
 from pilothouse.errors import Conflict
 from pilothouse.ports.watch import WatchReading, WatchState, WatchStep
 from pilothouse.workflows.alerts import rule_for
 from pilothouse.workflows.label_rates import tasks_between
-from pilothouse.workflows.watch_cost import look_at_cost
+from pilothouse.workflows.watch_cost import cost_document, look_at_cost
 from pilothouse.workflows.watch_drift import drift_traces, look_at_drift
 from pilothouse.workflows.watch_room import WatchRoom
 from pilothouse.workflows.watch_rules import TRAFFIC
@@ -54,29 +53,16 @@ def _cost(
     before = _last(states, COST)
     if before is not None and before >= day:
         return
-    look = look_at_cost(watch.room.watch, charter, day)
+    since = None if before is None else before + timedelta(days=1)
+    look = look_at_cost(watch.room.watch, charter, day, since=since)
     if look is None:
         return
-    missing = look.line.reason if isinstance(look.line, NotEnoughEvidence) else ""
-    document: dict[str, Any] = {
-        "line": None if isinstance(look.line, NotEnoughEvidence) else look.line.line,
-        "score": look.score,
-        "hours": look.hours,
-        "unpriced": look.unpriced,
-        "per_year": look.per_year,
-        "missing": missing,
-    }
-    layer = "quiet"
-    if look.alerts:
-        worst = max(look.alerts, key=lambda one: one.score)
-        document["sentence"] = (
-            f"A task cost {worst.cost_usd:.4f} USD on {day} at {worst.hour % 24:02d}:00 UTC where this hour usually "
-            f"costs {worst.usual_usd:.4f}; score {worst.score:.1f} against {look.line.line:.1f}."
-            if not isinstance(look.line, NotEnoughEvidence)
-            else ""
-        )
-        layer = "warning" if rule_for(charter, COST, None) is None else "verdict"
-    _store(watch, charter, states, COST, {"last": day.isoformat()}, document, layer, day, now)
+    loud = "warning" if rule_for(charter, COST, None) is None else "verdict"
+    said: dict[date, tuple[Mapping[str, Any], str]] = {day: (cost_document(look), "quiet")}
+    # Of two alerts of a day, the worse one is its reading.
+    for alert in sorted(look.alerts, key=lambda one: one.alert.score):
+        said[alert.until] = (cost_document(look, alert), loud)
+    _store(watch, charter, states, COST, {"last": day.isoformat()}, said, now)
 
 
 def _drift(
@@ -93,7 +79,7 @@ def _drift(
             return
         state = {"last": (min(used) + WEEK - timedelta(days=1)).isoformat(), "from": min(used).isoformat()}
         state["evidence"] = {}
-        _store(watch, charter, states, DRIFT, state, None, "quiet", day, now)
+        _store(watch, charter, states, DRIFT, state, {}, now)
         return
     due = date.fromisoformat(state["last"]) + WEEK
     if due > day:
@@ -107,7 +93,7 @@ def _drift(
     current = tasks_between(lake, charter.agent, end - WEEK, end)
     state["last"] = due.isoformat()
     if not current or not reference:
-        _store(watch, charter, states, DRIFT, state, None, "quiet", due, now)
+        _store(watch, charter, states, DRIFT, state, {}, now)
         return
     look = look_at_drift(lake.lake, reference, current, state["evidence"])
     state["evidence"] = look.evidence
@@ -124,7 +110,8 @@ def _drift(
             f"{' and '.join(look.changed).capitalize()} of {charter.agent} differ from the week of {state['from']}: {look.detail}."
         )
         document["traces"] = list(drift_traces(current))
-    _store(watch, charter, states, DRIFT, state, document, "warning" if look.changed else "quiet", due, now)
+    said: tuple[Mapping[str, Any], str] = (document, "warning" if look.changed else "quiet")
+    _store(watch, charter, states, DRIFT, state, {due: said}, now)
 
 
 def _last(states: Mapping[str, WatchState], detector: str) -> date | None:
@@ -132,33 +119,35 @@ def _last(states: Mapping[str, WatchState], detector: str) -> date | None:
     return None if kept is None else date.fromisoformat(json.loads(kept.document)["last"])
 
 
-def _store(  # noqa: PLR0917 - one row and its state
+def _store(  # noqa: PLR0917 - one detector, its state, and what it said
     watch: WatchRoom,
     charter: Charter,
     states: Mapping[str, WatchState],
     detector: str,
     state: Mapping[str, Any],
-    document: Mapping[str, Any] | None,
-    layer: str,
-    day: date,
+    said: Mapping[date, tuple[Mapping[str, Any], str]],
     now: datetime,
 ) -> None:
+    """Store a state with what was said of some days: the document and the layer of each."""
     kept = states.get(detector)
-    reading = WatchReading(
-        agent=charter.agent,
-        task_type="",
-        detector=detector,
-        day=day,
-        at=now,
-        layer=layer,
-        settled=layer == "quiet",
-        document=canonical_json({} if document is None else document),
+    readings = tuple(
+        WatchReading(
+            agent=charter.agent,
+            task_type="",
+            detector=detector,
+            day=day,
+            at=now,
+            layer=layer,
+            settled=layer == "quiet",
+            document=canonical_json(document),
+        )
+        for day, (document, layer) in said.items()
     )
     step = WatchStep(
         task_type="",
         detector=detector,
         before=0 if kept is None else kept.version,
         document=canonical_json(state),
-        readings=() if document is None else (reading,),
+        readings=readings,
     )
     watch.room.watch.advance(charter.agent, [step])

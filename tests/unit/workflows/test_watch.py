@@ -22,6 +22,7 @@ from pilothouse.ledger.feedback import SqlFeedback
 from pilothouse.ledger.review_queue import SqlReviewQueue
 from pilothouse.ports.feedback import Feedback, FeedbackKind
 from pilothouse.workflows import watch_tick
+from pilothouse.workflows.accept import accept_file
 from pilothouse.workflows.assess import assess
 from pilothouse.workflows.people import Directory
 from pilothouse.workflows.shows.watch import show_watch as watch_page
@@ -149,9 +150,80 @@ def test_the_verdict_sees_that_nothing_fell(watch, clock):
     drop = [one for one in verdicts(watch, clock, "MON-2", "drop") if one.scope.task_type == "po_invoice"]
     assert [one.status for one in drop] == [Status.HOLDS]
     assert [one.status for one in verdicts(watch, clock, "MON-12", "uptime")] == [Status.HOLDS]
-    assert verdicts(watch, clock, "MON-3", "monitor")[0].status is Status.NO_EVIDENCE, (
-        "weeks of history are missing"
+    assert verdicts(watch, clock, "MON-3", "monitor")[0].status is Status.NO_EVIDENCE, "windows are missing"
+
+
+def accept(watch, clock, folder, old, new):
+    """Put the charter with one line changed in force."""
+    path = folder / "repository" / "ap-invoice-triage.yaml"
+    text = path.read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    accept_file(watch.room.installation.ledger, path, clock.moment, actor="test")
+
+
+def cost_delays(watch):
+    return [
+        one
+        for one in watch.room.installation.ledger.evidence(AGENT)
+        if one.kind == "alert.delay" and one.scope.part == "cost"
+    ]
+
+
+PROMISE = (
+    "false_alarms_per_year: 2, severity: sev2",
+    "false_alarms_per_year: 2, detect_within: 7d, severity: sev2",
+)
+
+
+def test_few_tasks_a_day_arm_the_monitor_of_cost_and_keep_its_promise(watch, clock, tmp_path):
+    accept(watch, clock, tmp_path, *PROMISE)
+    live(watch, clock, 13)
+    assert row(watch, clock, "cost_per_task", "").note.startswith("only 13 of 14 windows are over")
+    assert cost_delays(watch) == []
+    live(watch, clock, 2)
+    (item,) = verdicts(watch, clock, "MON-3", "monitor")
+    assert item.status is Status.HOLDS
+    shown = row(watch, clock, "cost_per_task", "")
+    assert (shown.state, shown.n, round(shown.delay_days, 1)) == ("quiet", 15, 1.0)
+    assert "each day, or as many as 20 tasks take, against the 28 before" in printed(watch, clock, width=200)
+    newest = cost_delays(watch)[-1]
+    assert newest.passed
+    assert newest.detail.startswith("rule cost: a lasting rise is noticed after 1.0 days: each day")
+
+
+def test_a_dear_day_of_few_tasks_opens_one_incident_that_names_it(watch, clock):
+    live(watch, clock, 15)
+    (done,) = live(watch, clock, 1, cost="1.00")
+    assert done.opened == 1
+    (incident,) = watch.room.incidents.incidents(active=True)
+    assert (incident.rule, incident.severity) == ("cost", "sev2")
+    assert incident.title.startswith(
+        "A typical task cost 1.0000 USD on 2026-11-16 where it usually costs 0.1000"
     )
+    assert row(watch, clock, "cost_per_task", "").state == "alarm"
+    live(watch, clock, 3)
+    assert len(watch.room.incidents.incidents()) == 1
+    live(watch, clock, 5)
+    assert row(watch, clock, "cost_per_task", "").state == "quiet"
+
+
+def test_a_dear_day_is_told_when_the_watch_stood_still_over_it(watch, clock):
+    live(watch, clock, 15)
+    live(watch, clock, 1, cost="1.00", tick=False)
+    live(watch, clock, 3, tick=False)
+    assert run_watch(watch, clock.moment + timedelta(minutes=65)).opened == 1
+    assert "on 2026-11-16 where" in watch.room.incidents.incidents(active=True)[0].title
+
+
+def test_a_promise_that_costs_which_swing_cannot_keep_is_a_breach(watch, clock, tmp_path):
+    accept(watch, clock, tmp_path, *PROMISE)
+    for number in range(16):
+        live(watch, clock, 1, cost="1.20" if number % 2 else "0.10")
+    assert row(watch, clock, "cost_per_task", "").delay_days is None
+    newest = cost_delays(watch)[-1]
+    assert not newest.passed
+    assert newest.detail.startswith("rule cost: a lasting rise is noticed never: ")
 
 
 def test_a_delay_is_held_against_its_promise_and_an_unknown_one_is_no_kept_one(watch, clock):

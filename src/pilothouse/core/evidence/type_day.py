@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -29,6 +30,8 @@ class TypeDay:
         tasks: Tasks of the day.
         cost_usd: Cost of each hour, 24 of them.
         priced: Tasks of each hour whose cost is known.
+        log_usd: Sum of the natural logarithms of the costs that are known and above 0: their mean is the typical cost.
+        paid: Tasks behind it.
         unpriced: Tasks whose cost is not known in full.
         pending: Claims whose outcome is not known yet.
         version: Version of the last task, or None.
@@ -41,6 +44,8 @@ class TypeDay:
     tasks: int = 0
     cost_usd: list[float] = field(default_factory=lambda: [0.0] * HOURS_OF_DAY)
     priced: list[int] = field(default_factory=lambda: [0] * HOURS_OF_DAY)
+    log_usd: float = 0.0
+    paid: int = 0
     unpriced: int = 0
     pending: int = 0
     version: str | None = None
@@ -120,6 +125,9 @@ def _count_task(day: TypeDay, task: Task, day_start_ns: int, ceiling_s: float | 
         hour = min(max(offset // HOUR_NS, 0), HOURS_OF_DAY - 1)
         day.cost_usd[hour] += float(task.cost_usd)
         day.priced[hour] += 1
+        if task.cost_usd > 0:
+            day.log_usd += math.log(task.cost_usd)
+            day.paid += 1
     elif task.cost_state is not CostState.NONE:
         day.unpriced += 1
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pilothouse.core.statistics.cheapest import cheapest_confidence
     from pilothouse.core.statistics.comparison import Comparison, Decision
     from pilothouse.core.statistics.cost import CostAlert, CostLine, CostMonitor, CostReading
+    from pilothouse.core.statistics.cost_windows import CostWindow, windows_until
     from pilothouse.core.statistics.daily import DayCounts, DayStratum, answered_probability, predicted_rate
     from pilothouse.core.statistics.detection import Detectability, DetectionDesign, detectability
     from pilothouse.core.statistics.drift import (
@@ -92,6 +93,7 @@ __all__ = [
     "CostMonitor",
     "CostReading",
     "CostThreshold",
+    "CostWindow",
     "DayCounts",
     "DayStratum",
     "Decision",
@@ -159,6 +161,7 @@ __all__ = [
     "spending_bounds",
     "text_drift",
     "weighted_score",
+    "windows_until",
 ]
 
 _HOMES = {
@@ -172,6 +175,7 @@ _HOMES = {
     "change": "DropDetector DropState Reading baseline_floor",
     "comparison": "Comparison Decision",
     "cost": "CostAlert CostLine CostMonitor CostReading",
+    "cost_windows": "CostWindow windows_until",
     "daily": "DayCounts DayStratum answered_probability predicted_rate",
     "detection": "Detectability DetectionDesign detectability",
     "effect": "relative_change",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Notice hours in which a task costs more than at this hour of other weeks."""
+"""Notice when a task costs more than is usual: by hours where there are many tasks, by days where there are few."""
 
 from __future__ import annotations
 
@@ -17,51 +17,51 @@ from pilothouse.core.statistics.checks import (
     check_same_length,
     count_array,
     finite_array,
-    malformed,
+)
+from pilothouse.core.statistics.cost_windows import (
+    REFERENCE_MIN,
+    TASKS_MIN,
+    CostWindow,
+    ScoredCosts,
+    mask_of,
+    score_costs,
 )
 from pilothouse.core.statistics.methods import METHODS, MethodId
 from pilothouse.core.statistics.results import NotEnoughEvidence
-from pilothouse.core.statistics.rolling import lagged, median_of_rows, window_before
 
-__all__ = ["HOURS_MAX", "TASKS_MIN", "WEEKS_MIN", "CostAlert", "CostLine", "CostMonitor", "CostReading"]
+__all__ = ["HOURS_MAX", "WEEKS_MIN", "CostAlert", "CostLine", "CostMonitor", "CostReading"]
 
 HOURS_MAX = 87_660
 """Hours in one call: ten years."""
 
-TASKS_MIN = 20
-"""Tasks below which an hour is pooled into the next."""
-
 WEEKS_MIN = 8
-"""Weeks of history: six for the season, two for the scale."""
+"""Weeks of history by hours: six for the season, two for the scale."""
 
 _WEEKS_OWN = 20
-"""Weeks of history from which the threshold comes from it."""
+"""Weeks of history from which the threshold of hours comes from it."""
 
-_SEASONS, _SEASONS_MIN = 6, 3
-_SCALE_HOURS = 336
-"""Two weeks before, for the scale."""
-
-_SCALE_HOURS_MIN = 100
 _SCORED_MIN = 100
 """Hours with a score below which there is no monitor: their highest two in a hundred are the line."""
 
-_CLIP = 6.0
-"""Largest single z: one strange hour alone raises no alarm."""
-
-_SMOOTHING = 0.25
 _FIXED_LINE, _LINE_MIN = 5.5, 4.0
 _HIGH_QUANTILE = 0.98
 _HOURS_PER_YEAR = 8_766
 
+_DAY_LINE, _DAY_LINE_AT, _DAY_LINE_SLOPE, _DAY_LINE_MIN = 4.0, 2.0, 0.75, 2.5
+"""Line of days at two alarms a year, and how much higher it is for a promise smaller by a factor e (simulation 21)."""
+
+_REFRACTORY_WINDOWS = 7
+"""Windows after an alert by days without another one, so that a lasting rise is told two or three times."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CostLine:
-    """The score above which an hour raises an alert.
+    """The score above which a window raises an alert.
 
     Attributes:
         line: The score.
         weeks: Weeks of history behind it.
-        n: Scored hours behind it.
+        n: Windows behind it: scored hours, or days with what was pooled into them.
         guarantee: What may be believed, one sentence.
         notes: What a reader must know besides.
     """
@@ -75,16 +75,20 @@ class CostLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CostAlert:
-    """An hour at which cost rose.
+    """A window in which cost rose.
 
     Attributes:
-        hour: Position in the series that was given, from 0.
+        position: Position in the series that was given, from 0, at which the window ends.
+        begins: Position at which it begins.
+        since: Position since which no score has been below what is usual.
         score: Its score.
-        cost_usd: Mean cost per task of the hour, with what was pooled into it.
-        usual_usd: Cost that this hour of the week usually has.
+        cost_usd: Cost per task of the window: the mean of an hour, the geometric mean of days.
+        usual_usd: What it usually is.
     """
 
-    hour: int
+    position: int
+    begins: int
+    since: int
     score: float
     cost_usd: float
     usual_usd: float
@@ -92,14 +96,16 @@ class CostAlert:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CostReading:
-    """Alerts in a series and what is known about its last hour.
+    """Alerts in a series and what is known about its last window.
 
     Attributes:
         alerts: At most one for each refractory time, oldest first.
-        score: Score of the last hour that has one, or None.
+        score: Score of the last window that has one, or None.
         line: The line they were held against.
-        n: Hours that have a score.
+        n: Windows that have a score.
         guarantee: What may be believed, one sentence.
+        spread: By days, spread of the log costs that the next window is held against, or None.
+        stride: Positions that a window takes on average, or None before the first.
         notes: What a reader must know besides.
     """
 
@@ -108,33 +114,30 @@ class CostReading:
     line: float
     n: int
     guarantee: str
+    spread: float | None
+    stride: float | None
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class _Scored:
-    scores: Floats
-    cost: Floats
-    usual: Floats
-
-
-@dataclass(frozen=True, slots=True)
 class CostMonitor:
-    """Seasonal median, robust scale and smoothing of log cost; threshold from the own history.
+    """Median of what is usual, scale and smoothing of log cost; by hours the threshold comes from the own history.
 
-    No theorem stands behind its false alarms, only the history: single expensive tasks are a matter
+    No theorem stands behind its false alarms, only the history and simulations: single expensive tasks are a matter
     for budgets, not for this monitor.
 
     Attributes:
         per_year: Alerts a year that history should have raised, above 0.
-        season_hours: Length of the season; 168 is a week.
-        refractory_hours: Hours after an alert without another one.
+        window: What costs are compared by; each position of a series is one hour or one day.
+        season_hours: Length of the season; 168 is a week. By days what comes back every week widens the scale.
+        refractory_hours: Hours after an alert by hours without another one; seven windows by days.
 
     Source:
         Roberts 1959 (smoothing); Pickands 1975 (peaks over a threshold).
     """
 
     per_year: float = 2.0
+    window: CostWindow = CostWindow.HOUR
     season_hours: int = 168
     refractory_hours: int = 12
 
@@ -152,13 +155,14 @@ class CostMonitor:
         """Find the line from history.
 
         Args:
-            cost_usd: Mean cost per task of each hour, oldest first, without gaps, shape (hours,).
-            tasks: Tasks of each hour, shape (hours,); with 0 tasks the cost is ignored.
-            excluded: Hours of the charter's calendar (holidays, launches), as positions.
+            cost_usd: Cost per task of each hour (its mean) or day (its geometric mean), oldest first, without gaps.
+            tasks: Tasks of each of them; with 0 tasks the cost is ignored.
+            excluded: What the charter's calendar leaves out (holidays, launches), as positions.
 
         Returns:
-            The line; below 20 weeks a fixed one with a note; how many weeks are missing below 8, and how many scored hours
-            where tasks are so few that hardly an hour can be held against the same hour of other weeks.
+            The line. By hours: below 20 weeks a fixed one with a note; how many weeks are missing below 8, and how many
+            scored hours where tasks are so few that hardly an hour can be held against the same hour of other weeks. By
+            days: how many windows are missing below 14.
 
         Raises:
             MalformedRecord: A cost that is not above 0, unequal lengths, or a position outside.
@@ -168,8 +172,14 @@ class CostMonitor:
             >>> monitor = CostMonitor()
             >>> monitor.calibrate([0.02] * 800, [100] * 800).reason
             '4 weeks of history are too few'
+            >>> CostMonitor(window=CostWindow.DAY).calibrate([0.02] * 20, [10] * 20).reason
+            'only 10 of 14 windows are over: a day, or as many days as 20 tasks take'
         """
         scored = self._score(cost_usd, tasks, excluded)
+        sentence = METHODS[MethodId.COST_MONITOR].sentence.replace("two", f"{self.per_year:g}")
+        guarantee = METHODS[MethodId.COST_MONITOR].sentence if self.per_year == 2 else sentence
+        if self.window is CostWindow.DAY:
+            return self._day_line(scored, guarantee)
         weeks = len(scored.scores) // 168
         if weeks < WEEKS_MIN:
             return NotEnoughEvidence(
@@ -183,8 +193,6 @@ class CostMonitor:
                 have=len(known), need=_SCORED_MIN, unit="scored hours",
                 remedy=f"An hour needs {TASKS_MIN} tasks, with those of thin hours before it, in three of six weeks.",
             )  # fmt: skip
-        sentence = METHODS[MethodId.COST_MONITOR].sentence.replace("two", f"{self.per_year:g}")
-        guarantee = METHODS[MethodId.COST_MONITOR].sentence if self.per_year == 2 else sentence
         if weeks < _WEEKS_OWN:
             return CostLine(
                 line=_FIXED_LINE, weeks=weeks, n=len(known), guarantee=guarantee,
@@ -199,16 +207,16 @@ class CostMonitor:
         line: CostLine,
         excluded: Sequence[int] = (),
     ) -> CostReading:
-        """Find the alerts of a series, at least the last 9 weeks up to now.
+        """Find the alerts of a series up to now, of at least the last 9 weeks.
 
         Args:
-            cost_usd: Mean cost per task of each hour, oldest first, shape (hours,).
-            tasks: Tasks of each hour, shape (hours,).
+            cost_usd: As for `calibrate`.
+            tasks: As for `calibrate`.
             line: From `calibrate`.
-            excluded: Hours of the charter's calendar, as positions.
+            excluded: As for `calibrate`.
 
         Returns:
-            The alerts; hours without enough history have no score and raise none.
+            The alerts; windows without enough history have no score and raise none.
 
         Raises:
             MalformedRecord: As `calibrate`.
@@ -217,28 +225,37 @@ class CostMonitor:
             >>> monitor = CostMonitor()
             >>> costs = [0.020 + 0.001 * (h % 7) for h in range(2000)] + [0.040] * 12
             >>> line = monitor.calibrate(costs[:2000], [100] * 2000)
-            >>> [a.hour for a in monitor.read(costs, [100] * 2012, line).alerts]
+            >>> [a.position for a in monitor.read(costs, [100] * 2012, line).alerts]
             [2001]
         """
         scored = self._score(cost_usd, tasks, excluded)
+        by_hour = self.window is CostWindow.HOUR
+        refractory = self.refractory_hours if by_hour else _REFRACTORY_WINDOWS
         alerts: list[CostAlert] = []
-        for hour in np.flatnonzero(scored.scores > line.line):
-            if not alerts or hour - alerts[-1].hour >= self.refractory_hours:
+        last = -refractory
+        for position in np.flatnonzero(scored.scores > line.line).tolist():
+            place = position if by_hour else int(np.searchsorted(scored.ends, position))
+            if place - last >= refractory:
+                last = place
                 alerts.append(
                     CostAlert(
-                        hour=int(hour),
-                        score=float(scored.scores[hour]),
-                        cost_usd=float(scored.cost[hour]),
-                        usual_usd=float(scored.usual[hour]),
+                        position=position,
+                        begins=int(scored.begins[position]),
+                        since=scored.risen(position),
+                        score=float(scored.scores[position]),
+                        cost_usd=float(scored.cost[position]),
+                        usual_usd=float(scored.usual[position]),
                     )
                 )
-        known = scored.scores[~np.isnan(scored.scores)]
+        known = np.flatnonzero(~np.isnan(scored.scores))
         return CostReading(
             alerts=tuple(alerts),
-            score=float(known[-1]) if len(known) else None,
+            score=float(scored.scores[known[-1]]) if len(known) else None,
             line=line.line,
             n=len(known),
             guarantee=line.guarantee,
+            spread=scored.spread,
+            stride=scored.stride,
             notes=line.notes,
         )
 
@@ -247,18 +264,25 @@ class CostMonitor:
         cost_usd: Sequence[float] | NDArray[np.generic],
         tasks: Sequence[int] | NDArray[np.generic],
         excluded: Sequence[int],
-    ) -> _Scored:
-        hours = check_same_length(cost_usd=cost_usd, tasks=tasks)
-        check_count("hours", hours, most=HOURS_MAX)
-        pooled = _pool(
-            finite_array("cost_usd", cost_usd), count_array("tasks", tasks), _mask(excluded, hours)
+    ) -> ScoredCosts:
+        positions = check_same_length(cost_usd=cost_usd, tasks=tasks)
+        check_count("hours", positions, most=HOURS_MAX)
+        cost, counts = finite_array("cost_usd", cost_usd), count_array("tasks", tasks)
+        return score_costs(self.window, cost, counts, mask_of(excluded, positions), self.season_hours)
+
+    def _day_line(self, scored: ScoredCosts, guarantee: str) -> CostLine | NotEnoughEvidence:
+        """One line for every agent, by the promise alone: a few dozen windows have no tail of their own to find it in."""
+        windows = len(scored.ends)
+        if windows < REFERENCE_MIN:
+            return NotEnoughEvidence(
+                reason=f"only {windows} of {REFERENCE_MIN} windows are over: a day, or as many days as {TASKS_MIN} tasks take",
+                have=windows, need=REFERENCE_MIN, unit="windows",
+                remedy=f"Wait for {REFERENCE_MIN - windows} more, or for more tasks a day.",
+            )  # fmt: skip
+        line = _DAY_LINE + _DAY_LINE_SLOPE * math.log(_DAY_LINE_AT / self.per_year)
+        return CostLine(
+            line=max(line, _DAY_LINE_MIN), weeks=len(scored.scores) // 7, n=windows, guarantee=guarantee
         )
-        logs = np.log(pooled)
-        lags = tuple(self.season_hours * k for k in range(1, _SEASONS + 1))
-        usual = median_of_rows(lagged(logs, lags), _SEASONS_MIN)
-        residual = logs - usual
-        z = np.clip(residual / _scale(residual), -_CLIP, _CLIP)
-        return _Scored(scores=_smooth(z), cost=pooled, usual=np.exp(usual))
 
     def _line(self, scores: Floats, known: Floats) -> float:
         """U + beta ln(rho / per_year) from declustered peaks above the 98 % quantile."""
@@ -276,58 +300,3 @@ class CostMonitor:
         yearly = len(peaks) / (len(known) / _HOURS_PER_YEAR)
         excess = float(np.mean(peaks)) - high
         return max(_LINE_MIN, high + excess * math.log(max(yearly / self.per_year, 1.0)))
-
-
-def _mask(excluded: Sequence[int], hours: int) -> NDArray[np.bool_]:
-    mask = np.zeros(hours, dtype=bool)
-    for index, hour in enumerate(excluded):
-        if not 0 <= hour < hours:
-            raise malformed("excluded", hour, f"a position from 0 to {hours - 1}", index=index)
-        mask[hour] = True
-    return mask
-
-
-def _pool(cost: Floats, tasks: NDArray[np.int64], excluded: NDArray[np.bool_]) -> Floats:
-    """Mean cost of each hour with at least 20 tasks, thin hours before it included; NaN elsewhere."""
-    bad = (cost <= 0) & (tasks > 0)
-    if bad.any():
-        index = int(np.argmax(bad))
-        raise malformed("cost_usd", float(cost[index]), "a cost above 0 for an hour with tasks", index=index)
-    pooled = np.full(len(cost), np.nan)
-    spent, count = 0.0, 0
-    for hour in range(len(cost)):
-        if excluded[hour]:
-            spent, count = 0.0, 0
-            continue
-        if tasks[hour]:
-            spent += float(cost[hour]) * int(tasks[hour])
-            count += int(tasks[hour])
-        if count >= TASKS_MIN:
-            pooled[hour] = spent / count
-            spent, count = 0.0, 0
-    return pooled
-
-
-def _scale(residual: Floats) -> Floats:
-    """Robust spread of the residuals of the two weeks before each hour."""
-    window = window_before(residual, _SCALE_HOURS)
-    middle = median_of_rows(window, _SCALE_HOURS_MIN)
-    mad = 1.4826 * median_of_rows(np.abs(window - middle[:, None]), _SCALE_HOURS_MIN)
-    known = ~np.isnan(window)
-    count = np.maximum(known.sum(axis=1), 1)
-    mean = np.where(known, window, 0.0).sum(axis=1) / count
-    spread = np.sqrt(np.where(known, (window - mean[:, None]) ** 2, 0.0).sum(axis=1) / count)
-    # Below a tenth of a percent a spread is rounding, not a scale.
-    scale: Floats = np.maximum(np.maximum(mad, 0.1 * spread), 1e-3)
-    return scale
-
-
-def _smooth(z: Floats) -> Floats:
-    """Exponentially weighted mean in units of its own deviation; gaps are passed over."""
-    scores = np.full(len(z), np.nan)
-    level = 0.0
-    unit = math.sqrt(_SMOOTHING / (2 - _SMOOTHING))
-    for hour in np.flatnonzero(~np.isnan(z)):
-        level = (1 - _SMOOTHING) * level + _SMOOTHING * float(z[hour])
-        scores[hour] = level / unit
-    return scores

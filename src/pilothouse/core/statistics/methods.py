@@ -333,8 +333,13 @@ METHODS: Mapping[MethodId, Explanation] = MappingProxyType(
         ),
         MethodId.COST_MONITOR: Explanation(
             sentence="About two false alarms a year on your own history; no theorem stands behind it.",
-            assumptions=("the next weeks resemble the last ones", "at least 8 weeks of history"),
-            formula="log cost minus its median at the same hour of the last 6 weeks, scaled by its MAD, smoothed; threshold from its own peaks",
+            assumptions=(
+                "the next weeks resemble the last ones",
+                "by hours: at least 8 weeks of history with 480 tasks on a usual day",
+                "by days: at least 14 windows, each a day or as many days as 20 tasks take, whose costs do not hang together closely",
+            ),
+            formula="by hours: log mean cost minus its median at the same hour of the last 6 weeks, scaled by its MAD, smoothed; threshold from its own peaks. "
+            "By days: mean log cost minus its median in the last 28 windows, scaled by their deviation without its largest part, smoothed; threshold 4 at two alarms a year",
             reference="Roberts 1959, Control Chart Tests Based on Geometric Moving Averages, Technometrics 1; Pickands 1975, Annals of Statistics 3",
         ),
         MethodId.STREAM_ANOMALY: Explanation(

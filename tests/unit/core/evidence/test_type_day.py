@@ -68,9 +68,11 @@ def test_costs_stand_in_their_hour_and_unknown_ones_are_no_zeros():
     hour = 3_600 * SECOND
     known = replace(BASE, start_ns=5 * hour, cost_usd=Decimal("0.5"), cost_state=CostState.KNOWN)
     partial = replace(BASE, cost_known_usd=Decimal("0.1"), cost_state=CostState.PARTIAL)
-    day = fold([known, partial, BASE])["po"]
+    free = replace(BASE, start_ns=5 * hour, cost_usd=Decimal(0), cost_state=CostState.KNOWN)
+    day = fold([known, partial, free, BASE])["po"]
     assert day.cost_usd[5] == 0.5
-    assert day.priced == [0] * 5 + [1] + [0] * 18
+    assert day.priced == [0] * 5 + [2] + [0] * 18
+    assert (day.log_usd, day.paid) == (math.log(0.5), 1), "a free task has no logarithm"
     assert day.unpriced == 1
 
 

@@ -1,10 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
-from pilothouse.core.statistics import CostMonitor, NotEnoughEvidence, StreamAnomaly
+from pilothouse.core.statistics import (
+    CostMonitor,
+    CostWindow,
+    NotEnoughEvidence,
+    StreamAnomaly,
+    windows_until,
+)
 from pilothouse.core.statistics.rolling import lagged, median_of_rows, window_before
 from pilothouse.errors import MalformedRecord
 
@@ -27,7 +35,7 @@ def test_a_burst_of_cost_is_one_alert_with_what_is_usual():
     raised = cost.copy()
     raised[-10:] *= 1.5
     reading = monitor.read(raised, tasks, line)
-    last = [a for a in reading.alerts if a.hour >= len(cost) - 10]
+    last = [a for a in reading.alerts if a.position >= len(cost) - 10]
     assert len(last) == 1
     assert last[0].cost_usd > 1.2 * last[0].usual_usd
     assert reading.score > line.line
@@ -39,9 +47,9 @@ def test_an_alert_is_not_repeated_within_its_refractory_time():
     cost[-30:] *= 2
     monitor = CostMonitor()
     hours = [
-        a.hour
+        a.position
         for a in monitor.read(cost, tasks, monitor.calibrate(*series(25))).alerts
-        if a.hour >= len(cost) - 30
+        if a.position >= len(cost) - 30
     ]
     assert len(hours) >= 2
     assert min(np.diff(hours)) >= 12
@@ -72,8 +80,8 @@ def test_thin_hours_are_pooled_and_excluded_ones_left_out():
     line = monitor.calibrate(*series(25))
     hours = range(len(cost) - 100, len(cost) - 90)
     reading = monitor.read(cost, tasks, line, excluded=tuple(hours))
-    assert not [a for a in reading.alerts if a.hour in hours]
-    assert [a for a in monitor.read(cost, tasks, line).alerts if a.hour in hours]
+    assert not [a for a in reading.alerts if a.position in hours]
+    assert [a for a in monitor.read(cost, tasks, line).alerts if a.position in hours]
 
 
 def test_no_score_without_history_and_no_cost_that_cannot_be():
@@ -125,3 +133,94 @@ def test_traffic_too_thin_for_any_hour_to_be_compared_arms_no_monitor(weeks):
     found = CostMonitor().calibrate(np.where(tasks > 0, 0.02, 0.0), tasks)
     assert (found.have, found.need, found.unit) == (0, 100, "scored hours")
     assert found.reason == f"only 0 hours of {weeks} weeks can be held against the same hour of other weeks"
+
+
+DAILY = CostMonitor(window=CostWindow.DAY)
+
+
+def days(count, seed=4, sigma=0.3):
+    """Typical costs of days: what the mean of 25 logarithms leaves of tasks that scatter by a factor of some 4."""
+    return 0.02 * np.exp(np.random.default_rng(seed).normal(0, sigma, count))
+
+
+def test_fourteen_days_arm_a_monitor_of_few_tasks_and_a_runaway_day_raises_it():
+    cost = days(30)
+    assert DAILY.calibrate(cost[:13], [25] * 13).need == 14
+    line = DAILY.calibrate(cost[:14], [25] * 14)
+    assert (line.line, line.weeks, line.n) == (4.0, 2, 14)
+    assert DAILY.read(cost[:14], [25] * 14, line).score is None
+    raised = cost.copy()
+    raised[-1] = 0.2
+    (alert,) = DAILY.read(raised, [25] * 30, line).alerts
+    assert (alert.position, alert.begins) == (29, 29)
+    assert alert.cost_usd == pytest.approx(raised[-1])
+    assert alert.usual_usd == pytest.approx(0.02, rel=0.3)
+    assert DAILY.read(cost, [25] * 30, line).alerts == ()
+
+
+def test_the_line_of_days_is_the_promise():
+    lines = [
+        CostMonitor(window=CostWindow.DAY, per_year=per_year).calibrate(days(20), [25] * 20).line
+        for per_year in (1, 2, 4, 50)
+    ]
+    assert lines[0] == pytest.approx(4.52, abs=0.01)
+    assert lines == sorted(lines, reverse=True)
+    assert lines[-1] == 2.5
+
+
+def test_thin_days_are_counted_together_weekends_of_nothing_among_them():
+    tasks = np.array([8, 8, 8, 8, 8, 0, 0] * 10)
+    cost = np.where(tasks > 0, 0.02, 0.0)
+    line = DAILY.calibrate(cost, tasks)
+    assert line.n == 50 // 3
+    reading = DAILY.read(cost, tasks, line)
+    assert reading.stride == pytest.approx(66 / 16), "three working days, with the weekends that lie between"
+    cost[-7:] *= 3
+    (alert,) = DAILY.read(cost, tasks, line).alerts
+    assert (alert.since, alert.begins, alert.position) == (63, 63, 65), "Monday to Wednesday"
+
+
+def test_days_of_the_calendar_are_left_out_of_the_series_of_days():
+    cost = np.concatenate([days(20), days(10, 5) * 20])
+    line = DAILY.calibrate(cost[:20], [25] * 20)
+    assert DAILY.read(cost, [25] * 30, line, excluded=range(20, 30)).alerts == ()
+    assert DAILY.read(cost, [25] * 30, line).alerts
+
+
+def test_a_lasting_rise_is_told_once_a_week_until_it_is_what_is_usual():
+    cost = np.concatenate([days(28), days(60, 6) * 3])
+    found = DAILY.read(cost, [25] * 88, DAILY.calibrate(cost[:28], [25] * 28)).alerts
+    assert 1 <= len(found) <= 3
+    assert found[0].position <= 29
+    assert all(b.position - a.position >= 7 for a, b in pairwise(found))
+    assert found[-1].position < 28 + 21
+    thin = DAILY.read(cost, [10] * 88, DAILY.calibrate(cost[:28], [10] * 28)).alerts
+    assert all(b.position - a.position >= 14 for a, b in pairwise(thin)), "windows count, not days"
+
+
+def test_one_runaway_day_does_not_blind_the_month_after_it():
+    cost = np.concatenate([days(20, 4, 0.2), [0.2], days(8, 7, 0.2), days(6, 8, 0.2) * 2])
+    reading = DAILY.read(cost, [25] * 35, DAILY.calibrate(cost[:20], [25] * 20))
+    assert reading.alerts[0].position == 20
+    assert any(one.position >= 29 for one in reading.alerts)
+    assert reading.alerts[-1].since >= 21
+
+
+def test_how_soon_a_rise_is_noticed_is_known_from_the_spread():
+    cost = days(40)
+    reading = DAILY.read(cost, [25] * 40, DAILY.calibrate(cost, [25] * 40))
+    assert reading.spread == pytest.approx(0.3, abs=0.08)
+    assert windows_until(2.0, reading.spread, reading.line) in range(3, 8)
+    assert windows_until(1.2, reading.spread, reading.line) is None
+    assert windows_until(10.0, reading.spread, reading.line) == 1
+    assert DAILY.read([0.02], [3], DAILY.calibrate(cost, [25] * 40)).stride is None
+
+
+def test_tasks_that_cost_the_same_wake_nobody_for_a_few_percent():
+    cost = np.concatenate([np.full(20, 0.02), np.full(20, 0.0212)])
+    line = DAILY.calibrate(cost[:20], [25] * 20)
+    assert DAILY.read(cost, [25] * 40, line).alerts == ()
+    cost[20:] = 0.024
+    assert DAILY.read(cost, [25] * 40, line).alerts
+    with pytest.raises(MalformedRecord, match="a cost above 0 for a day with tasks"):
+        DAILY.read([0.0], [1], line)
