@@ -144,7 +144,7 @@ def _row(control: Control, by_id: dict[str, RequirementVerdict], agent: str) -> 
         asks=control.asks,
         mark=mark_of(worst, deciding.reason),
         evidence=tuple(_evidence(one) for one in found),
-        query=f"pilothouse explain {deciding.requirement} {agent}",
+        query=f"pilothouse verdict {agent} --full",
         note="" if control.checked else UNCHECKED,
     )
 

@@ -123,6 +123,7 @@ def _gate(newest: ReleaseVerdict | None) -> Section:
         if item.unit == "points" and item.value is not None and item.low is not None and item.high is not None
     ]
     margin = next((item.bound for item in paired if item.bound is not None), None)
+    against = f"against {short_digest(newest.baseline)}" if newest.baseline else "without a baseline"
     picture = forest(
         [(_item_name(item), item.low or 0.0, item.value or 0.0, item.high or 0.0) for item in paired],
         margin=margin,
@@ -131,7 +132,7 @@ def _gate(newest: ReleaseVerdict | None) -> Section:
     return Section(
         anchor="gate",
         title="Release gate",
-        note=f"{short_digest(newest.candidate)} against {short_digest(newest.baseline)} on {shown_text(newest.dataset)}",
+        note=f"{short_digest(newest.candidate)} {against} on {shown_text(newest.dataset)}",
         picture=picture,
         columns=columns("State", "What must hold", "#Measured", "Interval", "#Cases", "Says"),
         rows=tuple(

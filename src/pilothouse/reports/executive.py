@@ -45,6 +45,12 @@ STEPS_SHOWN = 5
 UNKNOWN_SHOWN = 6
 """What is not known; the Readiness page lists all."""
 
+CONDITIONS_SHOWN = 8
+"""Lines of conditions; what was waived together is one line, and what does not fit is counted."""
+
+SIGNATURES_SHOWN = 10
+"""Lines of signatures, what is not signed first; the Ownership page and `pilothouse evidence list` have all."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
@@ -189,7 +195,7 @@ def build_executive(facts: Facts) -> ExecutivePage:
         foot=(
             f"Agent {charter.agent}, version {short_digest(verdict.version)}, charter {short_digest(verdict.charter_digest)}",
             f"Evidence up to {verdict.as_of:%Y-%m-%d %H:%M} UTC",
-            f"Checked by: pilothouse report auditor {charter.agent} FILE.zip, then pilothouse-verify FILE.zip",
+            f"Checked by: pilothouse report auditor FILE.zip {charter.agent}, then pilothouse-verify FILE.zip",
         ),
     )
 
@@ -225,16 +231,26 @@ def _gates(verdict: AgentVerdict) -> list[RequirementVerdict]:
 
 
 def _conditions(verdict: AgentVerdict) -> list[str]:
-    found = []
+    """Return what the word rests on, none left out unsaid: a sponsor waives in one go what a sheet has no lines for."""
+    together: dict[str, list[str]] = {}
+    at_risk = []
     for one in _gates(verdict):
         if one.waiver is not None:
-            found.append(
-                f"{one.requirement} is waived until {day(one.waiver.until)}: {shown_text(one.waiver.reason)}"
-            )
+            terms = f"waived until {day(one.waiver.until)}: {shown_text(one.waiver.reason)}"
+            together.setdefault(terms, []).append(one.requirement)
         elif one.status is Status.AT_RISK:
             until = f" until {day(one.deciding.lapses_at)}" if one.deciding.lapses_at else ""
-            found.append(f"{one.requirement} is at risk{until}: {one.statement}")
-    return found[:8]
+            at_risk.append(f"{one.requirement} is at risk{until}: {one.statement}")
+    waived = [
+        f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} {terms}"
+        for terms, names in together.items()
+    ]
+    return _fitting([*waived, *at_risk], CONDITIONS_SHOWN)
+
+
+def _fitting(lines: list[str], room: int) -> list[str]:
+    """Return as many lines as there is room for, and how many more there are."""
+    return lines if len(lines) <= room else [*lines[:room], f"and {len(lines) - room} more"]
 
 
 def _domains(verdict: AgentVerdict, currency: str) -> list[DomainShown]:
@@ -304,15 +320,16 @@ def _people(charter: Charter, names: dict[str, str]) -> list[str]:
 
 
 def _signatures(asked: Sequence[Asked], names: dict[str, str]) -> list[str]:
-    shown = []
+    """Return who has not signed, then who has, because a sheet has no room for all of them."""
+    missing, signed = [], []
     for one in asked:
         name = names.get(one.person, one.person)
         if one.state is SignatureState.SIGNED and one.signed_at is not None:
             until = f" until {day(one.lapses_at)}" if one.lapses_at else ""
-            shown.append(f"{one.requirement}: signed by {name} on {day(one.signed_at)}{until}")
+            signed.append(f"{one.requirement}: signed by {name} on {day(one.signed_at)}{until}")
         else:
-            shown.append(f"{one.requirement}: not signed by {name}")
-    return list(dict.fromkeys(shown))[:10]
+            missing.append(f"{one.requirement}: not signed by {name}")
+    return _fitting(list(dict.fromkeys([*missing, *signed])), SIGNATURES_SHOWN)
 
 
 def _budget(charter: Charter, currency: str) -> list[str]:

@@ -181,7 +181,7 @@ def build_rollout(
         clock=None if standing.clock is None else clock_shown(standing.clock),
         clock_empty=clock_empty(standing.clock),
         history=tuple(_moved(event, charter, now) for event in reversed(standing.events)),
-        action=next_action(charter, target, blocking, standing),
+        action=next_action(charter, target, blocking, standing, due=due, now=now),
         may_request=target if target and not standing.waiting_for and (due is None or due <= now) else "",
         may_go_back=state.phase != "pilot",
     )

@@ -172,7 +172,13 @@ def approval_words(charter: Charter, standing: Standing) -> str:
 
 
 def next_action(
-    charter: Charter, target: PhaseName | None, blocking: Sequence[RequirementVerdict], standing: Standing
+    charter: Charter,
+    target: PhaseName | None,
+    blocking: Sequence[RequirementVerdict],
+    standing: Standing,
+    *,
+    due: datetime | None,
+    now: datetime,
 ) -> ActionOffer:
     """Return the one thing to do next.
 
@@ -181,6 +187,8 @@ def next_action(
         target: The next phase, or None after the last.
         blocking: What stands in the way.
         standing: What the ledger says about its phases.
+        due: When a look may be taken next, or None.
+        now: The moment, aware UTC.
     """
     if target is None:
         return ActionOffer(
@@ -201,4 +209,5 @@ def next_action(
             command=first.remedy,
             who=tuple(_name(charter, person) for person in first.who),
         )
-    return ActionOffer(label=f"Request phase {target}", command=f"pilothouse phase request {target}")
+    early = f" on {day(due)}, not before" if due is not None and due > now else ""
+    return ActionOffer(label=f"Request phase {target}{early}", command=f"pilothouse phase request {target}")

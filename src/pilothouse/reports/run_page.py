@@ -361,7 +361,10 @@ def _case(run: RunSummary, base: str, offer: CaseOffer) -> Section:
         return Section(
             anchor="case",
             title="Never again",
-            empty=Empty(missing="This run is a case: every later gate asks it.", command="pilothouse gate"),
+            empty=Empty(
+                missing="This run is a case: every later gate asks it.",
+                command="pilothouse gate --candidate TARGET",
+            ),
         )
     types = tuple((name, name) for name in offer.task_types)
     form = FormOffer(

@@ -16,6 +16,9 @@ __all__ = ["render_portfolio"]
 WIDE_COLUMNS = 120
 """From here on the requirement's words stand beside its id; `pilothouse verdict` says them in any width."""
 
+AGENT_COLUMNS = 20
+"""An agent's name up to here is not broken: it is what is typed next."""
+
 
 def render_portfolio(page: PortfolioPage, console: Console, *, capabilities: bool) -> None:
     """Print every agent, worst first.
@@ -32,7 +35,10 @@ def render_portfolio(page: PortfolioPage, console: Console, *, capabilities: boo
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     wide = console.width >= WIDE_COLUMNS
     for title in ("Status", "Agent", "Phase", "Decided by", "Owner", "Stable", "Value"):
-        table.add_column(title, overflow="fold", no_wrap=title in {"Phase", "Stable"})
+        least = (
+            min(AGENT_COLUMNS, max(len(row.agent.text) for row in page.rows)) if title == "Agent" else None
+        )
+        table.add_column(title, overflow="fold", no_wrap=title in {"Phase", "Stable"}, min_width=least)
     for row in page.rows:
         decided = row.worst_link.text if row.worst_link else row.worst
         decided += f" {row.worst}" if row.worst_link and wide else ""

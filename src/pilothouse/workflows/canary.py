@@ -231,7 +231,7 @@ def canary_evidence(report: CanaryReport, *, at: datetime) -> tuple[Evidence, ..
             n=max(report.reading.n, 1),
             passed=False,
             detail=f"canary {report.experiment}: {report.sentence}"[:2000],
-            source=Source(command=f"pilothouse canary {report.experiment}"),
+            source=Source(command=f"pilothouse canary {report.experiment} --agent {report.agent}"),
             recorded_at=at,
         ),
     )

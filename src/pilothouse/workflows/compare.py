@@ -179,7 +179,9 @@ def imported_evidence(
             good=sum(_good(one, pass_at) for one in some),
             items=tuple(one.case_id for one in some if not _good(one, pass_at))[:50],
             detail=f"{run.harness}: {run.scorer} of {run.path.name}, model {run.model or 'unknown'}",
-            source=Source(command=f"pilothouse eval import {run.path.name}"),
+            source=Source(
+                command=f"pilothouse eval import {run.path.name} --agent {agent} --version {version}"
+            ),
             basis=Basis.IMPORTED,
             recorded_at=at,
         )

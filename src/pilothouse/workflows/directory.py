@@ -64,7 +64,8 @@ def read_directory(path: Path) -> dict[str, bool]:
             )
         said = [(row["identity"], row["active"], rows.line_num) for row in rows]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"{path} cannot be read ({error})", remedy=example, subject=str(path)) from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"{path} cannot be read ({reason})", remedy=example, subject=str(path)) from error
     # By half of a file, whoever stands in the other half has left: the pager would call substitutes alone.
     cut = next((line for identity, active, line in said if identity is None or active is None), None)
     if not said or cut is not None:

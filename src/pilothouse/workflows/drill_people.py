@@ -159,7 +159,9 @@ def drill_owner_powers(room: ControlRoom, agent: str, *, person: str, now: datet
     owner = charter.owner.person
     if person != owner:
         raise Denied(
-            f"{person or 'nobody'} is not the owner of {agent}",
+            f"{person} is not the owner of {agent}"
+            if person
+            else f"only the owner of {agent} holds this drill, and nobody said who does it",
             remedy=f"The owner does it: `pilothouse drill owner-powers --as {owner}`.",
             subject=agent,
         )

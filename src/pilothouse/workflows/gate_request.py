@@ -183,7 +183,7 @@ def settle_policy(request: GateRequest, charter: Charter | None, task_types: Seq
 
 def _default_note(request: GateRequest) -> str:
     floor = "no floor" if request.floor is None else f"floor {request.floor:g}"
-    alpha = request.alpha or ALPHA_DEFAULT
+    alpha = _alpha(request)
     return f"no charter: default rules apply (margin {_points(request):g} points, error {alpha:g}, {floor})"
 
 
@@ -191,7 +191,7 @@ def _default_rules(request: GateRequest, name: str) -> GateRules:
     return GateRules(
         task_type=name,
         margin=_points(request) / 100,
-        alpha=request.alpha or ALPHA_DEFAULT,
+        alpha=_alpha(request),
         floor=request.floor,
         looks=request.looks,
         spending=request.spending,
@@ -237,17 +237,28 @@ def _points(request: GateRequest) -> float:
     return MARGIN_POINTS_DEFAULT if request.margin_points is None else request.margin_points
 
 
+def _alpha(request: GateRequest) -> float:
+    return ALPHA_DEFAULT if request.alpha is None else request.alpha
+
+
 def _check_ranges(request: GateRequest) -> None:
     for name, value, low, high, why in (
         ("--margin", _points(request), 0.0, 50.0, "a margin of 0 asks for a proof no number of cases gives"),
-        ("--alpha", request.alpha or ALPHA_DEFAULT, 0.0, ALPHA_MAX, "an error of .5 is a coin"),
+        (
+            "--alpha",
+            _alpha(request),
+            0.0,
+            ALPHA_MAX,
+            "an error of .5 is a coin, and none is a proof nobody has",
+        ),
+        ("--floor", request.floor, 0.0, 1.0, "it is a rate, for example 0.9"),
         ("--repeats", request.repeats, 0, REPEATS_MAX + 1, "another case says more than another repeat"),
         ("--baseline-repeats", request.baseline_repeats, 0, REPEATS_MAX + 1, "another case says more"),
         ("--looks", request.looks, 0, LOOKS_MAX + 1, "more looks save nothing and cost power"),
     ):
-        if not low < value < high:
+        if value is not None and not low < value < high:
             raise UsageError(
-                f"{name} {value:g} is not between {low:g} and {high:g}: {why}.",
+                f"{name} {value:g} is not above {low:g} and below {high:g}: {why}.",
                 remedy="See `pilothouse gate --help`.",
             )
     if request.budget_usd is not None and request.budget_usd <= 0:

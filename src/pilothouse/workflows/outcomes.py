@@ -273,7 +273,7 @@ def _write(
         n=n,
         passed=passed,
         detail=detail,
-        source=Source(command=f"pilothouse value {charter.agent}"),
+        source=Source(command=f"pilothouse value show {charter.agent}"),
         recorded_at=now,
     )
     ledger.add_evidence([record])

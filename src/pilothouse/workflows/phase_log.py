@@ -9,7 +9,7 @@ from datetime import datetime
 
 from pilothouse.core.charter.operations import PhaseName
 from pilothouse.core.verdict.addition import Addition, AdditionEvent, fold_additions
-from pilothouse.core.verdict.phases import PhaseEvent, PhaseState, fold_phase
+from pilothouse.core.verdict.phases import NEXT_PHASE, PhaseEvent, PhaseState, fold_phase
 from pilothouse.ports.ledger import DECISIONS_MAX, Decision, Ledger
 
 __all__ = [
@@ -91,9 +91,17 @@ def additions_of(ledger: Ledger, agent: str, *, at: datetime | None = None) -> t
 def looks_taken(
     ledger: Ledger, agent: str, state: PhaseState, addition: Addition | None = None
 ) -> tuple[datetime, ...]:
-    """Return when planned looks were taken since the phase in force began, oldest first."""
+    """Return when planned looks at the gate ahead were taken since the phase in force began, oldest first.
+
+    A look says which gate it was at: the one that let the agent in may bear the moment in which the phase began.
+    """
+    ahead = NEXT_PHASE.get(state.phase)
     rows = rows_about(ledger, agent, LOOKED, addition)
-    return tuple(row.at for row in reversed(rows) if state.since is None or row.at >= state.since)
+    return tuple(
+        row.at
+        for row in reversed(rows)
+        if (state.since is None or row.at >= state.since) and json.loads(row.document)["target"] == ahead
+    )
 
 
 def phase_at(ledger: Ledger, agent: str, moment: datetime) -> PhaseState:

@@ -212,8 +212,9 @@ def waive(
         )
     if not now < until <= now + WAIVER_MAX:
         raise UsageError(
-            f"a waiver ends within {WAIVER_MAX.days} days, not on {until:%Y-%m-%d}",
-            remedy=f"Write an earlier day, for example `--until {now + WAIVER_MAX:%Y-%m-%d}`.",
+            f"a waiver ends within {WAIVER_MAX.days} days, not on {until:%Y-%m-%d}"
+            + (", which is past" if until <= now else ""),
+            remedy=f"Write a day that comes by then, for example `--until {now + WAIVER_MAX:%Y-%m-%d}`.",
         )
     if not reason.strip() or len(reason) > REASON_CHARS_MAX:
         raise UsageError(

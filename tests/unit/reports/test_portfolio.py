@@ -14,7 +14,7 @@ from pilothouse.core.verdict.framework import FRAMEWORK
 from pilothouse.core.verdict.readiness import decide
 from pilothouse.core.verdict.stability import StabilityClock
 from pilothouse.reports.portfolio import CAPABILITIES, Holding, build_portfolio
-from pilothouse.reports.terminal_portfolio import render_portfolio
+from pilothouse.reports.terminal_portfolio import AGENT_COLUMNS, render_portfolio
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 CHARTER = load_charter()
@@ -68,6 +68,15 @@ def test_the_terminal_shows_all_of_it(page):
     text = console.export_text()
     for said in ("day 41 of 90", "pilot-only", "production-scale", "nobody yet", "OWN-7"):
         assert said in text
+
+
+def test_a_narrow_terminal_leaves_the_name_of_an_agent_whole(page):
+    console = Console(width=80, record=True, file=io.StringIO())
+    render_portfolio(page, console, capabilities=False)
+    text = console.export_text()
+    for row in page.rows:
+        assert len(row.agent.text) <= AGENT_COLUMNS
+        assert row.agent.text in text
 
 
 def test_an_empty_portfolio_says_how_to_begin():

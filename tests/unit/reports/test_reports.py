@@ -21,11 +21,13 @@ from rich.console import Console
 from pilothouse.core.action.demotion import Act, ActState, Move
 from pilothouse.core.evidence.task import CostState
 from pilothouse.core.verdict.framework import FRAMEWORK
+from pilothouse.core.verdict.numbers import day
 from pilothouse.core.verdict.stall import Stall, StallLevel
+from pilothouse.core.verdict.waiver import unwaivable
 from pilothouse.errors import StorageUnavailable, UsageError
 from pilothouse.reports.compliance import UNCHECKED, build_compliance
 from pilothouse.reports.context import benchmarks, control_map
-from pilothouse.reports.executive import stall_words
+from pilothouse.reports.executive import SIGNATURES_SHOWN, stall_words
 from pilothouse.reports.html import render_body
 from pilothouse.reports.html_report import render_report
 from pilothouse.reports.pdf import render_pdf
@@ -45,6 +47,7 @@ from pilothouse.workflows.report import (
     show_weekly,
     write_executive,
 )
+from pilothouse.workflows.signing import waive
 
 ROOT = Path(__file__).parents[3]
 CHARTER = ROOT / "tests" / "golden" / "charters" / "ap-invoice-triage.yaml"
@@ -90,6 +93,41 @@ def test_the_sheet_says_the_same_on_page_and_terminal(sheet, found):
         assert said in text
     assert benchmarks().note in file
     assert "not stated" in file
+
+
+def test_the_sheet_leaves_out_no_condition_and_counts_the_signatures_it_has_no_room_for(tmp_path):
+    ledger = MemoryLedger()
+    accept_file(ledger, CHARTER, NOW, actor="test")
+    empty = Installation(
+        settings=load_settings({}, home=tmp_path), clock=FixedClock(), lake=MemoryLake(), ledger=ledger
+    )
+    verdict = assess(empty, AGENT, NOW, freeze=False).verdict
+    by_id = {one.requirement: one for one in verdict.requirements}
+    gate = [
+        name
+        for name in next(one for one in verdict.gates if one.gate == "1").no_evidence
+        if unwaivable(name, by_id[name].items) is None
+    ]
+    assert len(gate) > 15
+    until = NOW + timedelta(days=20)
+    for name in gate:
+        waive(
+            ledger,
+            AGENT,
+            by_id[name],
+            version=verdict.version,
+            person="vp",
+            actor="vp",
+            reason="due within the month",
+            until=until,
+            now=NOW,
+        )
+    page = show_executive(empty, assess(empty, AGENT, NOW, freeze=False))
+    (line,) = page.conditions
+    assert line.endswith(f" are waived until {day(until)}: due within the month")
+    assert line.split(" are waived")[0].split(", ") == list(gate)
+    assert len(page.signatures) == SIGNATURES_SHOWN + 1
+    assert re.fullmatch(r"and \d+ more", page.signatures[-1])
 
 
 def squeezed(text):
@@ -204,7 +242,7 @@ def test_the_map_covers_only_what_evidence_covers_and_says_what_nobody_checked(f
     assert (rows["Art. 15–17"].mark, rows["Art. 15–17"].note) == (None, "Not covered.")
     assert rows["Art. 30"].mark.status.value == "breached"  # undeclared hosts were seen
     assert rows["Art. 30"].note == UNCHECKED
-    assert rows["Art. 30"].query == f"pilothouse explain INT-1 {AGENT}"
+    assert rows["Art. 30"].query == f"pilothouse verdict {AGENT} --full"
     text = printed(render_compliance, page)
     assert "not covered" in text
     assert "compliant" not in render_report(page).lower()

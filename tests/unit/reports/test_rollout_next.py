@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from pilothouse.reports.rollout_next import rollout_sentence
+from pilothouse.reports.rollout_next import next_action, rollout_sentence
 
 NOW = datetime(2026, 11, 29, 9, tzinfo=UTC)
 IN_PHASE_2 = SimpleNamespace(state=SimpleNamespace(phase="2"), waiting_for=None)
@@ -28,3 +28,15 @@ IN_PHASE_2 = SimpleNamespace(state=SimpleNamespace(phase="2"), waiting_for=None)
 )
 def test_what_is_waived_is_not_said_to_hold(waived, due, said):
     assert rollout_sentence("3", [], IN_PHASE_2, waived=waived, due=due, now=NOW) == said
+
+
+@pytest.mark.parametrize(
+    ("due", "label"),
+    [
+        (None, "Request phase 3"),
+        (NOW, "Request phase 3"),
+        (NOW + timedelta(days=6), "Request phase 3 on 5 Dec 2026, not before"),
+    ],
+)
+def test_the_next_action_says_from_when_on_it_is_worth_typing(due, label):
+    assert next_action(None, "3", [], IN_PHASE_2, due=due, now=NOW).label == label

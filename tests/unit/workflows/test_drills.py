@@ -241,6 +241,8 @@ def test_a_runbook_is_rehearsed_to_its_end(room, stage, web):
 def test_the_owner_alone_shows_the_powers(room):
     with pytest.raises(Denied, match="sam is not the owner"):
         drill_owner_powers(room, AGENT, person="sam", now=room.work.now())
+    with pytest.raises(Denied, match=f"only the owner of {AGENT} holds this drill, and nobody said"):
+        drill_owner_powers(room, AGENT, person="", now=room.work.now())
     done = drill_owner_powers(room, AGENT, person="dana", now=room.work.now())
     assert done.passed, done.sentence
     assert [one.status for one in item(room, "OWN-1", "powers")] == [Status.HOLDS]

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from evidence_made import V1, everything_holds
 
+from pilothouse.core.charter.answers import known
+from pilothouse.core.verdict.numbers import day
 from pilothouse.core.verdict.phases import Answer
 from pilothouse.errors import Conflict, Denied, UsageError
 from pilothouse.settings import load_settings
@@ -127,6 +129,17 @@ def test_the_page_says_what_to_do_next_at_each_step(ready):
         f"pilothouse phase approve {AGENT} --as dana",
         "Waits for D. Ruiz.",
     )
+
+
+def test_the_look_that_let_the_agent_in_is_none_at_the_gate_ahead(ready):
+    """Also when look, approval and beginning bear one moment, as commands with a given clock do."""
+    request_phase(ready, AGENT, "1", NOW, actor="sam")
+    approve_phase(ready, AGENT, "dana", NOW)
+    page = show_rollout(ready, assess(ready, AGENT, NOW, freeze=False))
+    due = day(NOW + known(charter_of(ready.ledger.charters()[0]).phase("1").min))
+    assert page.looks.startswith("0 of 6")
+    assert page.next_look == f"The next look may be taken on {due}."
+    assert request_phase(ready, AGENT, "2", NOW, actor="sam").answer is Answer.TOO_EARLY
 
 
 def test_finished_days_are_written_once_and_a_day_without_verdict_pauses(bare):

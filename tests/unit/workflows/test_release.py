@@ -277,6 +277,11 @@ def test_arguments_out_of_range_are_refused_with_the_limit(world):
     for options in (
         {"margin_points": 0.0},
         {"alpha": 0.5},
+        {"alpha": 0.0},
+        {"floor": 90.0},
+        {"floor": 1.0},
+        {"floor": -1.0},
+        {"floor": float("nan")},
         {"repeats": 65},
         {"looks": 21},
         {"budget_usd": 0.0},

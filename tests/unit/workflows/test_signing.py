@@ -102,7 +102,7 @@ def test_a_waiver_stands_beside_the_status_and_can_be_renewed_once(site):
         ({"person": "dana"}, Denied, "only the sponsor waives, which is V. Petrov"),
         ({"item": "OWN-1"}, Denied, "no signature lets OWN-1 pass"),
         ({"days": 31}, UsageError, "within 30 days"),
-        ({"days": 0}, UsageError, "within 30 days"),
+        ({"days": 0}, UsageError, "within 30 days, not on .*, which is past Write a day that comes by then"),
         ({"reason": "  "}, UsageError, "needs a reason"),
         ({"reason": "x" * 501}, UsageError, "needs a reason"),
     ],

@@ -89,7 +89,8 @@ def find_method(name: str) -> MethodId:
     for method in MethodId:
         if _letters(method.value) == wanted:
             return method
-    typed = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).strip("_")
+    parted = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).strip("_")
+    typed = name if name.isupper() else parted
     raise UnknownName.among(
         "method",
         typed.replace("-", "_"),

@@ -136,7 +136,7 @@ DATA = (
         asks="outcome metrics with a baseline, sealed before the first counted task",
         gates=("1",),
         who=("A:outcome_reporting",),
-        remedy="pilothouse value seal",
+        remedy="pilothouse value seal --as PERSON",
         parts=(Part(kind="outcome.seal", rule=Fact(), fresh=None, answered=("outcomes",)),),
     ),
     Requirement(

@@ -97,7 +97,7 @@ MONITORING = (
                 rule=Fact(),
                 per=Per.TASK_TYPE,
                 fresh=_WEEK,
-                remedy="pilothouse phase rollback",
+                cure="pilothouse phase rollback --as PERSON --reason WHY",
             ),
         ),
     ),
@@ -262,7 +262,7 @@ MONITORING = (
         asks="no silent truncation in 1,000 or more inputs, and planted sentences survive",
         gates=("1",),
         who=("A:integration_maintenance",),
-        remedy="pilothouse context probe",
+        remedy="pilothouse context probe {agent}",
         parts=(
             Part(name="inputs", kind="truncation", rule=Zero(n=_INPUTS_MIN), fresh=_MONTH),
             Part(name="probes", kind="probes.context", rule=Fact(), fresh=_MONTH),

@@ -13,7 +13,7 @@ from pilothouse.core.verdict.verdict import ItemVerdict, Reason, Status
 
 __all__ = ["TrajectoryResult", "judge_behaviour"]
 
-REMEDY_MORE = "pilothouse eval golden TRACE"
+REMEDY_MORE = "pilothouse eval golden TRACE --by PERSON"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -152,7 +152,11 @@ def register(cli: typer.Typer, services: Services) -> None:
                     f"{record.position:>8}  {record.at:%Y-%m-%d %H:%M:%S}  {record.agent or '–'}  {record.kind}"
                 )
         if not found and not as_json:
-            typer.echo("No record yet: the first charter, call or verdict makes one.")
+            typer.echo(
+                "No record yet: the first charter, call or verdict makes one."
+                if agent is None and kind is None
+                else "No record of that agent or kind. `pilothouse audit list` shows the newest of all."
+            )
 
     @group.command("export")
     def export(

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pilothouse.core.statistics import METHODS, Explanation, MethodId, find_method
+from pilothouse.errors import UsageError
 from pilothouse.interfaces.cli.consoles import hint_console, print_table, result_console
 from pilothouse.interfaces.cli.services import Services
 
@@ -31,8 +32,21 @@ def register(cli: typer.Typer, services: Services) -> None:  # noqa: ARG001 - ev
         if method is None:
             _show_all(as_json=as_json)
         else:
+            _refuse_requirement(method)
             found = find_method(method)
             _show_one(found, METHODS[found], as_json=as_json)
+
+
+def _refuse_requirement(name: str) -> None:
+    """Say where a requirement is shown to whoever asks for it here."""
+    from pilothouse.core.verdict.framework import FRAMEWORK
+
+    if name.upper() in {one.id for one in FRAMEWORK}:
+        raise UsageError(
+            f"{name.upper()} is a requirement, and no method of a number",
+            remedy="Run `pilothouse verdict --full` to see how it stands, or `pilothouse explain` for the methods.",
+            subject=name,
+        )
 
 
 def _record(method: MethodId, explanation: Explanation) -> dict[str, object]:

@@ -60,7 +60,9 @@ DatasetPath = Annotated[
     typer.Option(help="Dataset folder, or a plain JSON-lines file. Default: the charter's labelled one."),
 ]
 Deadline = Annotated[float, typer.Option(rich_help_panel=RUNS, help="Seconds for one case.", min=0.001)]
-Floor = Annotated[float | None, typer.Option(rich_help_panel=RULES, help="Least rate of good answers.")]
+Floor = Annotated[
+    float | None, typer.Option(rich_help_panel=RULES, help="Least rate of good answers, for example 0.9.")
+]
 Home = Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")]
 JournalFile = Annotated[Path, typer.Option(rich_help_panel=RUNS, help="Where trials are kept.")]
 Looks = Annotated[int, typer.Option(rich_help_panel=RULES, help="Looks at which it may stop.")]

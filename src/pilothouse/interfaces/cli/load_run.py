@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from pilothouse.core.verdict.numbers import significant
 from pilothouse.core.verdict.release_verdict import exit_status_of
 from pilothouse.errors import ExitStatus
 from pilothouse.evals.journal import Journal
@@ -93,7 +94,7 @@ def _print_result(result: VolumeResult) -> None:
 
 
 def _plan_line(plan: VolumePlan, cases: int) -> str:
-    rates = ", ".join(f"{plan.per_minute * factor:.3g}" for factor in (1.0, *plan.times, 1.0))
+    rates = ", ".join(significant(plan.per_minute * factor) for factor in (1.0, *plan.times, 1.0))
     minutes = 60 * plan.hours(cases)
     limit = "at most" if plan.skip_idle else "about"
     return f"{cases} cases at {rates} a minute, one after the other: {limit} {minutes:.1f} min"

@@ -70,7 +70,7 @@ def register(cli: typer.Typer, services: Services) -> None:
                 )
             )
             return
-        for one in calendar:
+        for one in sorted(calendar, key=lambda one: one.kind != review):
             if one.held_at is None:
                 said = "never held: no minutes yet"
             elif one.due_at is None:

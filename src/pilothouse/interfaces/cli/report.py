@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pilothouse.errors import UsageError
 from pilothouse.interfaces.cli.consoles import result_console
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
@@ -118,7 +119,7 @@ def register(cli: typer.Typer, services: Services) -> None:
 
     @group.command("auditor")
     def auditor(
-        target: Annotated[Path, typer.Argument(help="Zip file to write.")],
+        target: Annotated[Path, typer.Argument(help="Zip file to write; its name ends in .zip.")],
         agent: Agent = None,
         *,
         home: Home = None,
@@ -126,6 +127,13 @@ def register(cli: typer.Typer, services: Services) -> None:
         """One file with everything a verdict rests on, which `pilothouse-verify` checks without Pilothouse."""
         from pilothouse.workflows.evidence_bundle import export_evidence
 
+        if target.suffix != ".zip":  # the other reports take the agent first
+            raise UsageError(
+                f"{str(target)!r} does not end in .zip",
+                remedy="Name the file, then the agent: "
+                f"`pilothouse report auditor bundle.zip {target if agent is None or agent.endswith('.zip') else agent}`.",
+                subject=str(target),
+            )
         with services.open_boundary(load_settings(home=home)) as room:
             found = judged(room.installation, agent, freeze=True)
             done = export_evidence(room, found, target)
@@ -179,4 +187,4 @@ def _show_residency(seen: Residency) -> None:
             console.print(f"    {gap}", markup=False)
     if not seen.controls:
         console.print("The charter names no regulation.")
-    typer.echo(f"  $ pilothouse explain INT-9 {seen.agent}", err=True)
+    typer.echo(f"  $ pilothouse verdict {seen.agent} --full", err=True)

@@ -24,6 +24,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+OURS_HELPS = "Open it, put another charter into force there (`pilothouse verdict --charter FILE`)"
+
 BACKLOG = 1_024
 """Connections the kernel may queue; exporters of a few hundred processes that start together fit."""
 
@@ -68,7 +70,7 @@ def bind(host: str, port: int) -> socket.socket:
         is_ours = ask_health(url) is not None
         raise Conflict(
             f"a Pilothouse runs at {url}/ already" if is_ours else f"port {port} is taken: {error.strerror}",
-            remedy=f"{'Open it' if is_ours else 'Stop what listens there'}, or choose another port and data folder: "
+            remedy=f"{OURS_HELPS if is_ours else 'Stop what listens there'}, or choose another port and data folder: "
             f"`pilothouse up --port {port + 1} --home FOLDER`.",
             subject=str(port),
         ) from error

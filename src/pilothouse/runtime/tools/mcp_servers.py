@@ -66,11 +66,16 @@ def read_servers(file: Path) -> dict[str, UpstreamAddress]:
         document = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UsageError(
-            f"{str(file)!r} is no list of MCP servers ({type(error).__name__})",
+            f"{str(file)!r} is no list of MCP servers ({_said(error)})",
             remedy=f"Write {_EXAMPLE} into it.",
             subject=str(file),
         ) from error
     return read_addresses(document, file=str(file))
+
+
+def _said(error: OSError | ValueError) -> str:
+    """Return what is wrong with a file; what the parser quotes of it stays out, since a secret may stand there."""
+    return (error.strerror or "it cannot be read") if isinstance(error, OSError) else "no JSON"
 
 
 def read_addresses(document: Any, *, file: str) -> dict[str, UpstreamAddress]:

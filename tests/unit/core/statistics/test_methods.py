@@ -55,6 +55,8 @@ def test_a_method_is_found_however_it_is_typed(typed):
 def test_a_misspelt_method_gets_the_nearest_one():
     with pytest.raises(UnknownName, match="Did you mean 'quality_interval'"):
         find_method("QualityIntervall")
+    with pytest.raises(UnknownName, match="no method 'MTTR'"):
+        find_method("MTTR")
 
 
 def test_a_sentence_takes_the_level_that_was_asked_for():

@@ -42,7 +42,7 @@ def test_unknown_tool_calls_and_too_few_sequences_prove_nothing():
     assert (unknown.status, unknown.reason, unknown.items) == (Status.NO_EVIDENCE, Reason.MISSING, ("b",))
     few = judge_behaviour([golden("a", True)], least=20)
     assert (few.status, few.reason, few.n_needed) == (Status.NO_EVIDENCE, Reason.INSUFFICIENT, 20)
-    assert few.remedy == "pilothouse eval golden TRACE"
+    assert few.remedy == "pilothouse eval golden TRACE --by PERSON"
     assert judge_behaviour([golden("a", None), golden("b", False)], least=20).status is Status.BREACHED, (
         "a loss stays a loss, whatever is unknown"
     )

@@ -8,7 +8,7 @@ import typer
 from typer.testing import CliRunner
 
 from pilothouse.core.statistics import METHODS, MethodId
-from pilothouse.errors import UnknownName
+from pilothouse.errors import UnknownName, UsageError
 from pilothouse.interfaces.cli import explain
 
 
@@ -47,3 +47,10 @@ def test_a_misspelt_method_gets_the_nearest_one(cli):
     result = run(cli, "qualty_interval")
     assert isinstance(result.exception, UnknownName)
     assert "Did you mean 'quality_interval'?" in result.exception.message
+
+
+def test_whoever_asks_about_a_requirement_is_told_where_it_is_shown(cli):
+    error = run(cli, "mon-7").exception
+    assert isinstance(error, UsageError)
+    assert error.message == "MON-7 is a requirement, and no method of a number"
+    assert "pilothouse verdict --full" in error.remedy
