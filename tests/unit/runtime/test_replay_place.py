@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -47,7 +49,56 @@ def test_an_agent_that_does_not_want_to_end_is_ended(place):
     assert not processes_of(str(place.folder))
 
 
-def test_a_mount_below_run_is_hidden_and_in_nobodys_way(place):
+REACHING = """
+import os, socket, sys
+
+def tried(name, do):
+    try:
+        do()
+        print(name)
+    except OSError:
+        pass
+
+def connect():
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(sys.argv[2])
+
+tried("signal", lambda: os.kill(int(sys.argv[1]), 15))
+tried("memory", lambda: open("/dev/shm/" + sys.argv[3], "w").close())
+tried("socket", connect)
+tried("process", lambda: open(f"/proc/{sys.argv[1]}/oom_score_adj", "w").write("999"))
+sys.exit(9)
+"""
+
+
+def test_a_program_without_our_hook_reaches_nobody_outside(place, tmp_path, capfd):
+    (place.folder / "work/reach.py").write_text(REACHING)
+    name = f"ph-{os.getpid()}"
+    other = subprocess.Popen(["sleep", "60"])
+    try:
+        with tempfile.TemporaryDirectory(prefix="ph-") as short, socket.socket(socket.AF_UNIX) as server:
+            server.bind(f"{short}/s")
+            server.listen(1)
+            words = [sys.executable, "-I", "reach.py", str(other.pid), f"{short}/s", name]
+            assert place.run(words, os.environ, timeout_s=30) == 9
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
+    # The memory is its own, and gone with it.
+    assert capfd.readouterr().err.split() == ["memory"]
+    assert not Path("/dev/shm", name).exists()
+
+
+def test_an_agent_that_is_asked_to_end_may_say_so(place):
+    polite = "trap 'echo bye > said; exit 0' TERM; touch begun; while :; do sleep 0.05; done"
+    assert place.run(["/bin/sh", "-c", polite], os.environ, timeout_s=1.0) == 124
+    assert (place.folder / "work/said").read_text() == "bye\n"
+
+
+@pytest.mark.parametrize("masked", ["", "mount --bind /dev/null /proc/uptime && "])
+def test_a_mount_below_run_is_hidden_and_in_nobodys_way(masked, place):
+    """And a container that masks a part of `/proc` lets nobody mount another one: then it is read-only."""
     within = [
         *UNSHARE,
         sys.executable,
@@ -59,8 +110,17 @@ def test_a_mount_below_run_is_hidden_and_in_nobodys_way(place):
         "4318",
     ]
     within += ["--scratch", str(place.folder), "--cwd", str(place.folder / "work"), "--"]
-    seen = "ls -A /run | wc -l; touch /usr/mine 2>/dev/null || echo closed"
-    mounts = 'mount -t tmpfs x /run && mkdir /run/user && mount -t tmpfs x /run/user && touch /run/user/bus && exec "$@"'
+    seen = "ls -A /run | wc -l; touch /usr/mine 2>/dev/null || echo closed; "
+    seen += (
+        "echo 9 2>/dev/null > /proc/self/oom_score_adj || echo closed"
+        if masked
+        else "kill -0 $PPID && echo own"
+    )
+    mounts = (
+        "mount -t tmpfs x /run && mkdir /run/user && mount -t tmpfs x /run/user && touch /run/user/bus && "
+        + masked
+        + 'exec "$@"'
+    )
     words = [
         "unshare",
         "--user",
@@ -76,4 +136,8 @@ def test_a_mount_below_run_is_hidden_and_in_nobodys_way(place):
         seen,
     ]
     done = subprocess.run(words, check=False, capture_output=True, text=True, timeout=30)
-    assert (done.stderr, done.stdout.split(), done.returncode) == ("", ["0", "closed"], 0)
+    assert (done.stderr, done.stdout.split(), done.returncode) == (
+        "",
+        ["0", "closed", "closed" if masked else "own"],
+        0,
+    )

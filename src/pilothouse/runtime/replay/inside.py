@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs inside the namespaces of a replay: closes them, forwards one port to the replay server, starts the agent.
 
-Started by `unshare --user --map-root-user --net --mount`. Imports the standard library only.
+Started by `unshare --user --map-root-user --net --mount`; the agent gets process numbers of its own, so that it can send a
+signal to nobody outside. Imports the standard library only.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ __all__ = ["main"]
 
 MS_RDONLY, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 0x1, 0x20, 0x1000, 0x4000, 0x40000
 MOUNT_FLAGS = {
+    "ro": MS_RDONLY,
     "nosuid": 0x2,
     "nodev": 0x4,
     "noexec": 0x8,
@@ -31,16 +33,23 @@ MOUNT_FLAGS = {
     "relatime": 0x200000,
 }
 SIOCSIFFLAGS, IFF_UP = 0x8914, 0x1
-PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 24, 36, 38
+PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 24, 38
+CLONE_NEWIPC, CLONE_NEWPID = 0x08000000, 0x20000000
 CAPABILITIES_MAX = 64
 FAILED = 125
 """Exit status when the place could not be closed; the agent was not started."""
+
+STATUSES = 256
+"""A signal that ended the agent is told as a negative status, of which the system keeps the last byte."""
 
 GRACE_S = 2
 """How long an agent that is asked to end may take; less than the five seconds after which this process is ended itself."""
 
 KEPT_WRITABLE = ("/proc", "/dev", "/sys")
 """Kernel file systems: devices such as the null device must be writable, and hold no data."""
+
+EMPTIED = ("/run", "/dev/shm", "/dev/mqueue")  # noqa: S108 - what others share there is what must not be seen
+"""Where processes share sockets, memory and queues; the agent gets empty ones of its own."""
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -49,26 +58,46 @@ def main(arguments: list[str]) -> int:
     """Close the place and run the command in it.
 
     Args:
-        arguments: `--socket FILE --port N --scratch FOLDER -- CMD`.
+        arguments: `--socket FILE --port N --scratch FOLDER --cwd FOLDER [--hide FILE ...] -- CMD`.
     """
     parser = argparse.ArgumentParser()
     parser.add_argument("--socket", required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--scratch", required=True)
     parser.add_argument("--cwd", required=True)
+    parser.add_argument("--hide", action="append", default=[])
     parser.add_argument("command", nargs=argparse.REMAINDER)
     options = parser.parse_args(arguments)
     command = [word for place, word in enumerate(options.command) if place or word != "--"]
     try:
         _raise_loopback()
-        _make_read_only(options.scratch)
-        _forward(options.port, options.socket)
+        listener = _listen(options.port)
+        _make_read_only(options.scratch, options.hide)
+        _forward(
+            listener, options.socket
+        )  # first: who leaves his own process numbers starts no thread any more
+        _leave(CLONE_NEWPID | CLONE_NEWIPC)
     except OSError as error:
         sys.stderr.write(f"pilothouse: the place of the replay cannot be closed: {error}\n")
         return FAILED
-    # Whoever loses its parent in here becomes a child of ours.
-    _LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    agent = subprocess.Popen(command, cwd=options.cwd, preexec_fn=_drop_rights)  # noqa: S603, PLW1509 - the agent's own command, started from one thread's view
+    first = os.fork()
+    if first == 0:
+        listener.close()
+        os._exit(_be_first(command, options.cwd))
+    for asked in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(asked, lambda number, _frame: os.kill(first, number))
+    return os.waitstatus_to_exitcode(os.waitpid(first, 0)[1])
+
+
+def _be_first(command: list[str], cwd: str) -> int:
+    """Run the agent as the first process of its kind, with which all others end, and return its exit status."""
+    _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    try:
+        _show_own_processes()
+        agent = subprocess.Popen(command, cwd=cwd, preexec_fn=_drop_rights)  # noqa: S603, PLW1509 - the agent's own command, started from one thread's view
+    except (OSError, subprocess.SubprocessError) as error:
+        sys.stderr.write(f"pilothouse: the agent cannot be started in the place of the replay: {error}\n")
+        return FAILED
 
     def end(number: int, _frame: object) -> None:
         agent.send_signal(number)
@@ -77,9 +106,22 @@ def main(arguments: list[str]) -> int:
     for asked in (signal.SIGINT, signal.SIGTERM):
         signal.signal(asked, end)
     signal.signal(signal.SIGALRM, lambda _number, _frame: agent.kill())
-    status = agent.wait()
-    _end_children()
-    return status
+    return agent.wait() % STATUSES
+
+
+def _leave(what: int) -> None:
+    if _LIBC.unshare(what) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"unshare: {os.strerror(number)}")
+
+
+def _show_own_processes() -> None:
+    """Show the agent no process but its own; where a container forbids that, let it change nothing there."""
+    try:
+        _mount("proc", "/proc", 0, "proc")
+    except OSError:
+        flags = next(flags for name, flags in _mounts() if name == "/proc")
+        _mount(None, "/proc", MS_REMOUNT | MS_BIND | MS_RDONLY | flags)
 
 
 def _raise_loopback() -> None:
@@ -94,23 +136,33 @@ def _mount(source: str | None, target: str, flags: int, kind: str | None = None)
         raise OSError(number, f"mount of {target}: {os.strerror(number)}")
 
 
-def _make_read_only(scratch: str) -> None:
-    """Let nothing be written outside the scratch folder, and hide the sockets of system services."""
+def _make_read_only(scratch: str, hidden: list[str]) -> None:
+    """Let nothing be written outside the scratch folder, and hide what leads to processes outside."""
     _mount(None, "/", MS_REC | MS_PRIVATE)
     _mount(scratch, scratch, MS_BIND)
-    with contextlib.suppress(FileNotFoundError):
-        _mount("tmpfs", "/run", 0, "tmpfs")
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        point, options = line.split()[4:6]
-        name = point.encode().decode("unicode_escape")
-        given = options.split(",")
-        if name in {scratch, "/run"} or name.startswith(KEPT_WRITABLE) or "ro" in given:
+    for name in EMPTIED:
+        with contextlib.suppress(FileNotFoundError):
+            _mount("tmpfs", name, 0, "tmpfs")
+    for name, flags in _mounts():
+        if name == scratch or name in EMPTIED or name.startswith(KEPT_WRITABLE) or flags & MS_RDONLY:
             continue
-        # Flags that the outside set are locked: a remount must repeat them.
-        kept = sum(flag for option, flag in MOUNT_FLAGS.items() if option in given)
         # What lies hidden under another mount is reached by nobody.
         with contextlib.suppress(FileNotFoundError):
-            _mount(None, name, MS_REMOUNT | MS_BIND | MS_RDONLY | kept)
+            _mount(None, name, MS_REMOUNT | MS_BIND | MS_RDONLY | flags)
+    for name in hidden:
+        with contextlib.suppress(OSError):  # what we cannot reach, the agent cannot either
+            _mount("/dev/null", name, MS_BIND)
+
+
+def _mounts() -> list[tuple[str, int]]:
+    """Return where file systems are mounted, with their flags: those that the outside set are locked, a remount repeats them."""
+    found = []
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        point, options = line.split()[4:6]
+        given = options.split(",")
+        flags = sum(flag for option, flag in MOUNT_FLAGS.items() if option in given)
+        found.append((point.encode().decode("unicode_escape"), flags))
+    return found
 
 
 def _drop_rights() -> None:
@@ -120,31 +172,16 @@ def _drop_rights() -> None:
     _LIBC.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
-def _end_children() -> None:
-    """End what the agent left behind: it would run on, closed in, for as long as it liked."""
-    while children := _children():
-        for child in children:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(child, signal.SIGKILL)
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(-1, 0)  # its own children are ours from then on
-
-
-def _children() -> list[int]:
-    """Return the processes whose parent this is; none on a kernel that does not tell."""
-    found = []
-    for task in Path("/proc/self/task").iterdir():
-        with contextlib.suppress(OSError):
-            found += (task / "children").read_text().split()
-    return [int(child) for child in found]
-
-
-def _forward(port: int, path: str) -> None:
-    """Carry connections to the port to the replay server's socket file."""
+def _listen(port: int) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", port))
     listener.listen(128)
+    return listener
+
+
+def _forward(listener: socket.socket, path: str) -> None:
+    """Carry connections to the port to the replay server's socket file."""
 
     def accept() -> None:
         while True:

@@ -36,6 +36,9 @@ UNSHARE = ("unshare", "--user", "--map-root-user", "--net", "--mount")
 CREDENTIAL = re.compile(r"(?i)(?:key|token|secret|passw|credential|auth)")
 """Variables that hold a credential by their name; the agent gets a canary instead."""
 
+SOCKETS = Path("/proc/net/unix")
+"""Sockets of this machine, their files in the eighth column."""
+
 LEFT_OUT = (".git", ".venv", "node_modules", "__pycache__")
 """Folders that are read where they are instead of copied."""
 
@@ -94,6 +97,7 @@ class Place:
             str(self.folder),
             "--cwd",
             str(self.folder / "work"),
+            *(f"--hide={path}" for path in _socket_files() if not path.startswith(str(self.folder))),
             "--",
             *command,
         ]
@@ -165,6 +169,16 @@ class Place:
             if entry.get("kind") == "refused":
                 found.append(Refusal(what=entry["what"], target=entry["target"], site=entry["site"]))
         return tuple(found)
+
+
+def _socket_files() -> tuple[str, ...]:
+    """Return the files at which a process outside listens; a network namespace closes only those without a file."""
+    try:
+        lines = SOCKETS.read_text(errors="surrogateescape").splitlines()
+    except OSError:
+        return ()
+    columns = [line.split(maxsplit=7) for line in lines]
+    return tuple(sorted({each[7] for each in columns if len(each) == 8 and each[7].startswith("/")}))
 
 
 @cache
