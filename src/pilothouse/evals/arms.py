@@ -11,7 +11,7 @@ from pilothouse.evals.case import Case, canonical_digest
 from pilothouse.evals.runner import TrialRequest
 from pilothouse.evals.targets.recorded import StoredTrials
 from pilothouse.evals.targets.target import Target
-from pilothouse.evals.trial import trial_key
+from pilothouse.evals.trial import asked_of, trial_key
 
 __all__ = ["SECOND_SIDE_OFFSET", "Arm", "config_digest", "requests_of"]
 
@@ -52,7 +52,8 @@ class Arm:
 
     def keys(self, case: Case) -> tuple[str, ...]:
         """Trial keys of a case, one for each repeat."""
-        return tuple(trial_key(self.config, case.input_hash, index) for index in self.indexes)
+        asked = asked_of(case, self.address)
+        return tuple(trial_key(self.config, asked, index) for index in self.indexes)
 
 
 def config_digest(*, version: str, fingerprint: str, deadline_s: float) -> str:
@@ -80,5 +81,5 @@ def requests_of(cases: Sequence[Case], arms: Sequence[Arm]) -> Iterator[TrialReq
     """
     for case in cases:
         for arm in arms:
-            for index in arm.indexes:
-                yield TrialRequest(case=case, index=index, target=arm.target, config=arm.config)
+            for index, key in zip(arm.indexes, arm.keys(case), strict=True):
+                yield TrialRequest(case=case, index=index, target=arm.target, config=arm.config, kept_as=key)

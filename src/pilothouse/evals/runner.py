@@ -17,7 +17,7 @@ from pilothouse.evals.limits import AdaptiveLimit, Budget, StartRate
 from pilothouse.evals.score import Score
 from pilothouse.evals.scoring import PASSING_TROUBLE, score_once
 from pilothouse.evals.targets.target import AgentFailed, Target, TargetUnreachable
-from pilothouse.evals.trial import OUTPUT_BYTES_MAX, Result, TrialContext, TrialStatus, trial_key
+from pilothouse.evals.trial import OUTPUT_BYTES_MAX, Result, TrialContext, TrialStatus, asked_of, trial_key
 
 __all__ = ["Outcome", "Progress", "Runner", "TrialRequest"]
 
@@ -41,17 +41,21 @@ class TrialRequest:
         index: Repeat, from 0.
         target: What answers it.
         config: Config digest of that target.
+        kept_as: Trial key, where the one of the address of the target is not meant.
     """
 
     case: Case
     index: int
     target: Target
     config: str
+    kept_as: str = ""
 
     @property
     def key(self) -> str:
         """Trial key."""
-        return trial_key(self.config, self.case.input_hash, self.index)
+        return self.kept_as or trial_key(
+            self.config, asked_of(self.case, self.target.spec.address), self.index
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

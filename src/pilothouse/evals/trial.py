@@ -6,9 +6,25 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-__all__ = ["OUTPUT_BYTES_MAX", "Reply", "Result", "ToolCall", "TrialContext", "TrialStatus", "trial_key"]
+if TYPE_CHECKING:
+    from pilothouse.evals.case import Case
+
+__all__ = [
+    "OUTPUT_BYTES_MAX",
+    "RECORDED_TRACES",
+    "Reply",
+    "Result",
+    "ToolCall",
+    "TrialContext",
+    "TrialStatus",
+    "asked_of",
+    "trial_key",
+]
+
+RECORDED_TRACES: Final = "recorded:lake"
+"""Address of what answers with the traces that cases were taken from."""
 
 OUTPUT_BYTES_MAX: Final = 1024 * 1024
 """An answer of a narrow agent is no larger; a larger one is a fault of the agent, not of the disk."""
@@ -120,16 +136,30 @@ class TrialContext:
         return {"traceparent": self.traceparent, "Idempotency-Key": self.key}
 
 
-def trial_key(config_digest: str, input_hash: str, index: int) -> str:
+def asked_of(case: Case, address: str) -> str:
+    """Return what tells the trials of a case from those of others: its input, and of recorded traces the very trace.
+
+    The same input may stand in several traces, with another answer in each.
+
+    Args:
+        case: The case.
+        address: Where the trial was or is run.
+    """
+    if address == RECORDED_TRACES and case.trace_id is not None:
+        return f"{case.input_hash}:{case.trace_id}"
+    return case.input_hash
+
+
+def trial_key(config_digest: str, asked: str, index: int) -> str:
     """Return the key of a trial; expectations and scorers are no part of it, repeats are.
 
     Args:
         config_digest: Digest of target and environment.
-        input_hash: Hash of the case's input.
+        asked: What was asked: `asked_of` a case.
         index: Repeat, from 0.
 
     Example:
         >>> trial_key("a", "b", 0) == trial_key("a", "b", 1)
         False
     """
-    return hashlib.sha256(f"{config_digest}:{input_hash}:{index}".encode()).hexdigest()
+    return hashlib.sha256(f"{config_digest}:{asked}:{index}".encode()).hexdigest()

@@ -20,7 +20,7 @@ from pilothouse.evals.foreign_scores import ForeignRun, ForeignScore, read_forei
 from pilothouse.evals.journal import Journal
 from pilothouse.evals.score import Score
 from pilothouse.evals.targets.address import open_target
-from pilothouse.evals.trial import trial_key
+from pilothouse.evals.trial import asked_of, trial_key
 
 __all__ = ["ComparedPart", "ComparedRuns", "compare_runs", "imported_evidence", "read_side"]
 
@@ -221,7 +221,7 @@ def _stored(journal: Journal, dataset: Dataset, version: str, pass_at: float) ->
     """Fold the stored scores of a version, each against the expectation that the case has now."""
     for config in journal.configs_of(version)[:1]:
         keys = {
-            trial_key(config.digest, case.input_hash, 0): case
+            trial_key(config.digest, asked_of(case, config.address), 0): case
             for case in dataset.cases
             if case.family is None
         }

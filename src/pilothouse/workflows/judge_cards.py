@@ -27,7 +27,7 @@ from pilothouse.evals.journal import Journal
 from pilothouse.evals.scorers.registry import ScorerRegistry, parse_scorer_text
 from pilothouse.evals.scorers.scorer import Scorer, ScorerKind
 from pilothouse.evals.scoring import score_once
-from pilothouse.evals.trial import Reply, Result, TrialStatus, trial_key
+from pilothouse.evals.trial import Reply, Result, TrialStatus, asked_of, trial_key
 
 __all__ = [
     "CARD_MAX_AGE",
@@ -97,7 +97,7 @@ def stored_answers(journal: Journal, dataset: Dataset, version: str) -> tuple[An
     """
     found: dict[str, Answer] = {}
     for config in journal.configs_of(version):
-        keys = {trial_key(config.digest, case.input_hash, 0): case for case in dataset.cases}
+        keys = {trial_key(config.digest, asked_of(case, config.address), 0): case for case in dataset.cases}
         for one in journal.trials(keys):
             case, reply = keys[one.key], one.result.reply
             if reply is None or case.family is not None:

@@ -71,7 +71,10 @@ def phase_events(ledger: Ledger, agent: str, *, at: datetime | None = None) -> t
         at: Leave out what came later; None for everything.
     """
     rows = ledger.decisions(agent, kind=MOVED, limit=DECISIONS_MAX)
-    events = (PhaseEvent.model_validate_json(row.document) for row in reversed(rows))
+    events = (
+        PhaseEvent.model_validate_json(row.document).model_copy(update={"sequence": row.sequence})
+        for row in reversed(rows)
+    )
     return tuple(event for event in events if at is None or event.at <= at)
 
 
@@ -84,8 +87,13 @@ def additions_of(ledger: Ledger, agent: str, *, at: datetime | None = None) -> t
         at: Leave out what came later; None for everything.
     """
     rows = ledger.decisions(agent, kind=kind_for(MOVED, is_addition=True), limit=DECISIONS_MAX)
-    events = (AdditionEvent.model_validate_json(row.document) for row in rows)
+    events = (_added(row) for row in rows)
     return fold_additions(event for event in events if at is None or event.move.at <= at)
+
+
+def _added(row: Decision) -> AdditionEvent:
+    found = AdditionEvent.model_validate_json(row.document)
+    return found.model_copy(update={"move": found.move.model_copy(update={"sequence": row.sequence})})
 
 
 def looks_taken(

@@ -43,6 +43,8 @@ __all__ = ["open_gate"]
 
 DEFAULT_SCORER: Final = "exact"
 
+_INPUT_TAKEN: Final = "a golden sequence of an input that another set asks without it"
+
 
 def open_gate(
     request: GateRequest,
@@ -173,7 +175,7 @@ def _select(
         cases_max=policy.max_cases,
     )
     if golden is not None:
-        selection = replace(selection, golden=_golden(golden, selection, now))
+        selection = _with_golden(golden, selection, now)
     if not selection.cases:
         removed = ", ".join(f"{count} {why}" for why, count in selection.removed.items()) or "none at all"
         raise UsageError(
@@ -238,13 +240,15 @@ def _load_datasets(request: GateRequest, charter: Charter | None) -> tuple[Datas
     return dataset, dataset if attacks is None else load_dataset(attacks), golden
 
 
-def _golden(golden: Dataset, selection: Selection, now: datetime) -> tuple[Case, ...]:
-    """Return the cases of the golden set that hold a sequence and stand in no other set."""
-    taken = {case.input_hash for case in selection.cases}
-    return tuple(
-        case
-        for case in golden.cases
-        if case.trajectory is not None and case.input_hash not in taken and case.is_valid_at(now)
+def _with_golden(golden: Dataset, selection: Selection, now: datetime) -> Selection:
+    """Add the cases of the golden set that hold a sequence and stand in no other set; say which sequences are not held to."""
+    taken = {case.input_hash: case.trajectory for case in selection.cases}
+    valid = [case for case in golden.cases if case.trajectory is not None and case.is_valid_at(now)]
+    lost = sum(case.input_hash in taken and taken[case.input_hash] != case.trajectory for case in valid)
+    return replace(
+        selection,
+        golden=tuple(case for case in valid if case.input_hash not in taken),
+        removed={**selection.removed, **({_INPUT_TAKEN: lost} if lost else {})},
     )
 
 

@@ -8,6 +8,7 @@ import sqlite3
 import pytest
 
 from pilothouse.errors import Conflict, StorageUnavailable
+from pilothouse.evals.arms import Arm, requests_of
 from pilothouse.evals.case import Case
 from pilothouse.evals.checks import CheckBook
 from pilothouse.evals.journal import Journal
@@ -16,8 +17,11 @@ from pilothouse.evals.runner import Runner, TrialRequest
 from pilothouse.evals.score import Score, Unscored, failed, passed, unscored
 from pilothouse.evals.scorers.registry import ScorerRegistry
 from pilothouse.evals.scorers.scorer import ScorerKind, ScorerSpec
+from pilothouse.evals.targets.recorded import RecordedTraces
 from pilothouse.evals.targets.target import AgentFailed, TargetSpec, TargetUnreachable
 from pilothouse.evals.trial import Reply, TrialStatus
+from pilothouse.ports.lake import TraceView
+from pilothouse.testing import example_task
 
 
 class Agent:
@@ -65,6 +69,27 @@ def run(path, agent, some, *, scorer=None, index=0, **options):
             return await runner.run(requests), runner
 
     return asyncio.run(go())
+
+
+class Lake:
+    """A lake in which every trace claims its own id."""
+
+    def trace(self, trace_id, *, limit=2_000):
+        return TraceView(task=example_task(trace_id=trace_id, claim=trace_id), spans=(), spans_total=0)
+
+
+def test_a_case_is_never_given_the_recorded_answer_of_another_trace_with_the_same_input(tmp_path):
+    lake = RecordedTraces(Lake())
+    older, newer = (
+        Case(id=f"c-{one}", task_type="t", input="the same", source=f"production:{one * 32}") for one in "ab"
+    )
+    arm = Arm(version="v", address=lake.spec.address, config="cfg", target=lake)
+    for one in (older, newer, older):
+        run(tmp_path / "j.db", lake, [one])
+        with Journal(tmp_path / "j.db") as journal:
+            (stored,) = journal.trials(arm.keys(one))
+        assert (stored.result.reply.trace_id, stored.result.attempts) == (one.trace_id, 1)
+    assert [one.key for one in requests_of([older, newer], [arm])] == [*arm.keys(older), *arm.keys(newer)]
 
 
 def test_the_same_command_again_calls_nobody_and_gives_the_same(tmp_path):

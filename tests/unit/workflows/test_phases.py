@@ -13,7 +13,7 @@ from evidence_made import V1, everything_holds
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.verdict.numbers import day
-from pilothouse.core.verdict.phases import Answer
+from pilothouse.core.verdict.phases import Answer, PhaseEvent, PhaseMove
 from pilothouse.errors import Conflict, Denied, UsageError
 from pilothouse.settings import load_settings
 from pilothouse.testing import EXAMPLE_NOW, FixedClock, MemoryLake, MemoryLedger, example_task
@@ -22,6 +22,7 @@ from pilothouse.workflows.assess import assess
 from pilothouse.workflows.history import freeze_changes
 from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.installation import Installation
+from pilothouse.workflows.phase_log import MOVED, phase_at, phase_now
 from pilothouse.workflows.phases import approve_phase, request_phase, roll_back_phase
 from pilothouse.workflows.rollout import show_rollout
 from pilothouse.workflows.stability import clock_evidence, keep_days, read_days
@@ -140,6 +141,16 @@ def test_the_look_that_let_the_agent_in_is_none_at_the_gate_ahead(ready):
     assert page.looks.startswith("0 of 6")
     assert page.next_look == f"The next look may be taken on {due}."
     assert request_phase(ready, AGENT, "2", NOW, actor="sam").answer is Answer.TOO_EARLY
+
+
+def test_two_moves_of_one_instant_come_to_one_phase_for_everybody(bare):
+    """A fold over all moves and the newest row alone agree, in verdicts as at the gateway."""
+    for move, phase in ((PhaseMove.ENTERED, "2"), (PhaseMove.DEMOTED, "1")):
+        event = PhaseEvent(move=move, phase=phase, at=NOW, by=("dana",), reason="r")
+        document = json.dumps(event.model_dump(mode="json"))
+        bare.ledger.record(kind=MOVED, agent=AGENT, at=NOW, actor="dana", document=document)
+    assert phase_now(bare.ledger, AGENT) == phase_at(bare.ledger, AGENT, NOW).phase == "1"
+    assert phase_of(bare) == "1"
 
 
 def test_finished_days_are_written_once_and_a_day_without_verdict_pauses(bare):

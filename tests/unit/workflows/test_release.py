@@ -4,7 +4,9 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import shutil
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,7 @@ from pilothouse.core.verdict.release_verdict import exit_status_of
 from pilothouse.core.verdict.verdict import Reason, Status
 from pilothouse.errors import UnknownName, UsageError
 from pilothouse.evals.case import Case
+from pilothouse.evals.dataset import write_cases
 from pilothouse.evals.journal import Journal
 from pilothouse.evals.score import Unscored, failed, passed, unscored
 from pilothouse.evals.scorers.registry import ScorerRegistry
@@ -27,6 +30,7 @@ pytestmark = pytest.mark.slow
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 N = 300
+CHARTERS = Path(__file__).parents[2] / "golden" / "charters"
 
 
 class Judge:
@@ -271,6 +275,32 @@ def test_a_plan_counts_the_golden_sequences_that_both_sides_run(world, tmp_path)
         without = make_plan(run).calls_max
         run.selection = dataclasses.replace(run.selection, golden=(golden,))
         assert make_plan(run).calls_max == without + 2
+
+
+def test_a_golden_sequence_of_an_input_that_another_set_asks_is_said_to_be_left_out(world, tmp_path):
+    world.cases(task_type="po_invoice")
+    shutil.copytree(CHARTERS, tmp_path / "charters")
+    steps = {"trajectory": {"steps": [{"tool": "read"}]}}
+    sets = [
+        {"id": "taken", "input": 1, **steps},
+        {"id": "own", "input": -1, **steps},
+        {"id": "none", "input": 2},
+    ]
+    rows = [{"task_type": "po_invoice", "expected": 0, **row} for row in sets]
+    charter = tmp_path / "charters" / "ap-invoice-triage.yaml"
+    charter.write_text(charter.read_text().replace("datasets/golden", "golden.jsonl"))
+    write_cases(tmp_path / "charters" / "golden.jsonl", [Case(**row) for row in rows])
+    request = GateRequest(
+        candidate=outputs(tmp_path / "one.jsonl", right),
+        charter=charter,
+        scorer="exact",
+        dataset=tmp_path / "cases.jsonl",
+        journal=tmp_path / "j.db",
+    )
+    with Journal(request.journal) as journal:
+        run = open_gate(request, journal=journal, now=NOW)
+    assert [case.id for case in run.selection.golden] == ["own"]
+    assert "1 cases left out: a golden sequence of an input that another set asks without it" in run.notes
 
 
 def test_arguments_out_of_range_are_refused_with_the_limit(world):

@@ -108,7 +108,7 @@ def fold_additions(events: Iterable[AdditionEvent]) -> tuple[Addition, ...]:
         ()
     """
     moves: dict[tuple[AdditionKind, str], list[PhaseEvent]] = {}
-    for event in sorted(events, key=lambda one: (one.move.at, one.what, one.name, one.move.phase)):
+    for event in sorted(events, key=lambda one: (one.move.place, one.what, one.name)):
         moves.setdefault((event.what, event.name), []).append(event.move)
     return tuple(
         Addition(what=what, name=name, state=fold_phase(own), joined_at=_joined(own))

@@ -72,6 +72,7 @@ class PhaseEvent(BaseModel):
         by: Who: person ids, or a part of the system.
         reason: Why, in one sentence.
         verdict_digest: The verdict that opened the gate, or empty.
+        sequence: Place of its row in the ledger, which is no part of the row; 0 for one that is in none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -82,6 +83,12 @@ class PhaseEvent(BaseModel):
     by: tuple[str, ...]
     reason: str = Field(max_length=500)
     verdict_digest: str = ""
+    sequence: int = Field(default=0, exclude=True)
+
+    @property
+    def place(self) -> tuple[int, datetime, str, str]:
+        """Its order among others: as they were recorded, since a clock may stand still or go back."""
+        return (self.sequence, self.at, self.phase, self.move)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +116,7 @@ def fold_phase(events: Iterable[PhaseEvent]) -> PhaseState:
         >>> fold_phase([]).phase
         'pilot'
     """
-    ordered = sorted(events, key=lambda event: (event.at, event.phase, event.move))
+    ordered = sorted(events, key=lambda event: event.place)
     if not ordered:
         return PhaseState(phase="pilot", since=None)
     last = ordered[-1]

@@ -13,7 +13,7 @@ from pilothouse.core.evidence.task import TaskResult
 from pilothouse.errors import MalformedRecord, Place, UsageError
 from pilothouse.evals.case import Case
 from pilothouse.evals.targets.target import AgentFailed, TargetSpec, TargetUnreachable, as_reply
-from pilothouse.evals.trial import Reply, ToolCall, TrialContext
+from pilothouse.evals.trial import RECORDED_TRACES, Reply, ToolCall, TrialContext
 
 if TYPE_CHECKING:
     from pilothouse.ports.lake import Lake, SpanRecord, TraceView
@@ -38,7 +38,7 @@ class RecordedTraces:
         """
         self._lake = lake
         self.spec = TargetSpec(
-            address="recorded:lake",
+            address=RECORDED_TRACES,
             version=version or "recorded",
             fingerprint="recorded",
             version_is_declared=version is not None,

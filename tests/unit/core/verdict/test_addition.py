@@ -190,8 +190,9 @@ def test_users_share_every_item():
     assert own == decide(CHARTER, HELD, NOW, phase="1", version=V1)
 
 
-def event(what, name, phase, day, move=PhaseMove.ENTERED):
-    made = PhaseEvent(move=move, phase=phase, at=NOW + day * DAY, by=("dana",), reason="r")
+def event(what, name, phase, day, move=PhaseMove.ENTERED, *, sequence=0):
+    at = NOW + day * DAY
+    made = PhaseEvent(move=move, phase=phase, at=at, by=("dana",), reason="r", sequence=sequence)
     return AdditionEvent(what=AdditionKind(what), name=name, move=made)
 
 
@@ -209,6 +210,11 @@ def test_the_phase_of_each_is_a_fold_over_its_own_moves_in_any_order():
         ("tool crm.find@1", "1", None),
     ]
     assert all(fold_additions(order) == first for order in itertools.permutations(events))
+    told = [
+        event("tool", "crm.find@1", "1", 1, sequence=1),
+        event("tool", "crm.find@1", "pilot", 1, sequence=2),
+    ]
+    assert all(fold_additions(order)[0].state.phase == "pilot" for order in (told, told[::-1]))
     joined = fold_additions([*events, event("task type", "refunds", "3", 90)])
     assert joined[0].joined_at == NOW + 90 * DAY
 

@@ -185,6 +185,17 @@ def test_the_phase_is_the_last_event_and_a_fall_is_remembered():
     assert fold_phase(reversed(events)) == fold_phase(events)
 
 
+def test_of_two_moves_of_one_instant_the_later_row_is_in_force_whatever_the_clock_says():
+    moved = event(PhaseMove.ENTERED, "2", 3).model_copy(update={"sequence": 7})
+    at_once = event(PhaseMove.DEMOTED, "1", 3).model_copy(update={"sequence": 8})
+    clock_back = event(PhaseMove.DEMOTED, "pilot", 4).model_copy(update={"sequence": 9})
+    assert fold_phase([at_once, moved]).phase == "1"
+    assert fold_phase([clock_back, at_once, moved]) == PhaseState(
+        phase="pilot", since=clock_back.at, re_entered=True
+    )
+    assert "sequence" not in moved.model_dump_json(), "the row says it by its place"
+
+
 def test_a_phase_that_is_begun_anew_keeps_its_shortest_stay():
     """Otherwise two days of phase 1, a restart and a week would stand for its four weeks."""
     events = [event(PhaseMove.ENTERED, "1", 10), event(PhaseMove.ROLLED_BACK, "1", 8)]
