@@ -541,3 +541,36 @@ def test_a_client_in_a_hurry_closes_no_provider_for_others(alone, stub):
         assert ask(alone, CHAT, BODY, {"x-pilothouse-deadline-ms": "40"}).status == 504
     breaker = alone.gateway._chains._breakers["acme", MODEL]
     assert breaker.state(time.monotonic()).value == "closed"
+
+
+def test_what_gave_no_answer_does_not_split_the_run_that_goes_on(alone, stub):
+    stub.plan(Plan(status=400))
+    assert ask(alone, CHAT, BODY).status == 400
+    alone.wait_for(1)
+    first = ask(alone, CHAT, BODY)
+    alone.wait_for(2)
+    going_on = [*BODY["messages"], {"role": "assistant", "content": "x"}, {"role": "user", "content": "y"}]
+    second = ask(alone, CHAT, {**BODY, "messages": going_on})
+    assert second.headers["x-pilothouse-run"] == first.headers["x-pilothouse-run"]
+
+
+def test_a_count_of_tokens_does_not_split_the_run_that_it_is_made_for(stub):
+    with GatewaySite({"anthropic": stub.origin}, pinned(("anthropic", MODEL), limits=QUICK)) as gateway:
+        speaks = {"anthropic-version": "2023-06-01"}
+        ask(gateway, "/v1/messages/count_tokens", BODY, speaks)
+        gateway.wait_for(1)
+        first = ask(gateway, "/v1/messages", {**BODY, "max_tokens": 9}, speaks)
+        gateway.wait_for(2)
+        going_on = [
+            *BODY["messages"],
+            {"role": "assistant", "content": "x"},
+            {"role": "user", "content": "y"},
+        ]
+        second = ask(gateway, "/v1/messages", {**BODY, "max_tokens": 9, "messages": going_on}, speaks)
+    assert second.headers["x-pilothouse-run"] == first.headers["x-pilothouse-run"]
+
+
+def test_what_another_gateway_says_of_its_own_call_is_not_passed_on(alone, stub):
+    stub.plan(Plan(headers={"x-pilothouse-run": "other", "x-pilothouse-held": "other"}))
+    answer = ask(alone, CHAT, BODY)
+    assert (len(answer.headers["x-pilothouse-run"]), "x-pilothouse-held" in answer.headers) == (32, False)

@@ -149,7 +149,7 @@ def replay_window(
         on_progress: Told how many of how many are done.
 
     Raises:
-        UsageError: There is no run that can be replayed, or there are too many.
+        UsageError: There is no run that can be replayed, there are too many, or the change touches none of them.
     """
     if len(summaries) > RUNS_MAX:
         raise UsageError(
@@ -174,6 +174,12 @@ def replay_window(
         raise UsageError(
             f"no run of {agent!r} since {since:%Y-%m-%d} can be replayed",
             remedy=f"See what is recorded: `pilothouse replay --list --agent {agent}`",
+            subject=agent,
+        )
+    if all(report.grain == "calls" and not report.counts.live for report in reports):
+        raise UsageError(
+            f"{reports[0].change} changes nothing in any request of {len(reports)} runs of {agent}",
+            remedy=f"Look at what was asked: `pilothouse replay {reports[0].run[:12]} --show --json`",
             subject=agent,
         )
     judged = [_outcome(report) for report in reports]

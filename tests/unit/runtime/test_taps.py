@@ -108,6 +108,30 @@ def test_a_torn_line_and_a_process_that_still_runs_are_left_alone(tmp_path):
     alive.communicate(b"\n")
 
 
+def test_two_commands_take_each_file_once(tmp_path, monkeypatch):
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    line = json.dumps(
+        {"kind": "egress", "host": "erp.example", "port": 443, "inside": False, "run": "ab" * 16}
+    )
+    for name in ("launch.999999991", "launch.999999992.999999993"):
+        (spool / name).write_text(line + "\n")
+    with Recorder(tmp_path / "runs") as log:
+        append = log.append
+
+        def append_beside_another(run, event, **more):
+            monkeypatch.setattr(log, "append", append)
+            with monkeypatch.context() as patch:
+                patch.setattr(os, "getpid", lambda: 1)
+                assert absorb(spool, log) == 1
+            append(run, event, **more)
+
+        monkeypatch.setattr(log, "append", append_beside_another)
+        assert absorb(spool, log) == 1
+        assert len(log.read("ab" * 16).events) == 2
+    assert list(spool.iterdir()) == []
+
+
 def test_the_gateway_takes_the_place_of_the_provider_and_its_key():
     base = gateway_address("http://127.0.0.1:4318", run=RUN, launch="l1")
     launch = Launch(endpoint="http://127.0.0.1:4318", agent="orders", base_url=base, key="ph_x")

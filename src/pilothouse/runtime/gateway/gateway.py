@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from http import HTTPStatus
 from random import Random
 from typing import Protocol
 
@@ -325,9 +326,10 @@ class Gateway:
             self.counters["model_mismatch"] += 1
         if call.fallback != "none":
             self.counters["fallbacks"] += 1
-        if call.said is not None:
+        if call.said is not None and call.status < HTTPStatus.BAD_REQUEST and call.route.operation in GUARDED:
+            # Nobody goes on from an error or a count, and the same request asked again must not make its run ambiguous.
             self._links.learn(call.key.agent, call.run, call.said, call.plain)
-            call.said = None  # whoever keeps the call needs the bytes only
+        call.said = None  # whoever keeps the call needs the bytes only
         for sink in self._sinks:
             sink.keep(call)
 

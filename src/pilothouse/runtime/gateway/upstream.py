@@ -73,7 +73,7 @@ NOT_RETURNED = frozenset(
         b"date",
     }
 )
-"""Hop by hop, and `date`, which our own server says."""
+"""Hop by hop, and `date`, which our own server says; also not returned is what another gateway says of its own call."""
 
 
 class UpstreamFailed(Exception):
@@ -136,7 +136,7 @@ class UpstreamAnswer:
         self.is_events = False
         self.headers: list[tuple[bytes, bytes]] = []
         for name, value in connection.headers:
-            if name in NOT_RETURNED:
+            if name in NOT_RETURNED or name.startswith(b"x-pilothouse-"):
                 continue
             if name == b"content-encoding":
                 self.encoding = value.decode("latin-1").strip().lower()

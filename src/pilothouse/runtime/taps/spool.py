@@ -22,6 +22,8 @@ FILES_MAX = 1_000
 def absorb(folder: Path, log: RunLog) -> int:
     """Move what ended processes have written into the run log; return the number of events.
 
+    Every command does it, also beside another one: a file is taken by its name, and one whose taker died is taken again.
+
     Args:
         folder: Folder of the files; one that is not there is empty.
         log: Where it goes.
@@ -31,7 +33,12 @@ def absorb(folder: Path, log: RunLog) -> int:
     for file in files:
         if _is_alive(file):
             continue
-        for run, event in _events(file):
+        mine = file.with_name(f"{file.name}.{os.getpid()}")
+        try:
+            file.rename(mine)
+        except FileNotFoundError:
+            continue  # another process was quicker
+        for run, event in _events(mine):
             try:
                 log.append(run, event, tap=Tap.LAUNCHER)
             except LimitExceeded:
@@ -39,7 +46,7 @@ def absorb(folder: Path, log: RunLog) -> int:
                 log.append(run, event, tap=Tap.LAUNCHER)
             count += 1
         log.flush()
-        file.unlink()
+        mine.unlink()
     return count
 
 

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A replay of a week says when its change touched nothing, instead of proving that nothing changed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from recorded_runs import conversation, record
+
+from pilothouse.errors import UsageError
+from pilothouse.runtime.replay.mode import ReplayMode
+from pilothouse.runtime.replay.substitution import Substitution
+from pilothouse.runtime.runlog.recorder import Recorder
+from pilothouse.workflows.replay import ReplayRequest, replay_run
+from pilothouse.workflows.replay_window import replay_window
+
+NOW = datetime(2026, 11, 20, tzinfo=UTC)
+
+
+def test_a_change_that_no_request_knows_is_no_counterfactual(tmp_path):
+    request = ReplayRequest(
+        mode=ReplayMode.FORK, substitution=Substitution(tool_results={"call_none": "lost"})
+    )
+    with Recorder(tmp_path) as log:
+        record(log, conversation(2))
+        with pytest.raises(UsageError, match="changes nothing in any request of 1 runs"):
+            replay_window(
+                log.runs(),
+                lambda run: replay_run(log.read(run), log.redaction, request, None)[0],
+                {},
+                agent="orders",
+                since=NOW - timedelta(days=7),
+                until=NOW,
+            )
