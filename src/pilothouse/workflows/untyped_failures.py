@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.task import Task, TaskResult
-from pilothouse.core.evidence.unix_time import unix_ns
+from pilothouse.core.evidence.unix_time import moment_of, unix_ns
 from pilothouse.core.statistics.intervals import failure_upper_bound
 from pilothouse.core.statistics.results import Estimate
 from pilothouse.workflows.alerts import Firing
@@ -56,8 +56,9 @@ def untyped_failures(charter: Charter, tasks: Sequence[Task], now: datetime) -> 
     return Firing(
         agent=charter.agent,
         metric="completion",
-        sentence=f"{len(failed)} of {len(ended)} tasks of the last hour failed, {len(untyped)} of them before they said their "
-        f"type; completion is below {100 * min(floors):g} % for certain.",
+        # Without counts, which change with every look: the same trouble is one line of its incident in an hour.
+        sentence="Tasks fail before they say their type; completion of all tasks of an hour is below "
+        f"{100 * min(floors):g} % for certain.",
         traces=tuple(one.trace_id for one in untyped[:10]),
-        onset=now - WITHIN,
+        onset=moment_of(min(one.start_ns for one in untyped)),
     )

@@ -18,7 +18,7 @@ from pilothouse.ports.watch import WatchStore
 from pilothouse.workflows.alerts import rule_for
 from pilothouse.workflows.watch_rules import arl_days
 
-__all__ = ["HOURLY_DELAY_DAYS", "NOTICED_RISE", "CostLook", "CostRise", "cost_document", "look_at_cost"]
+__all__ = ["HOURLY_DELAY_DAYS", "CostLook", "CostRise", "cost_document", "look_at_cost"]
 
 HISTORY_DAYS = 182
 """Half a year: the line of hours comes from the own history from 20 weeks on."""
@@ -35,8 +35,8 @@ KNOWN_MIN = 0.5
 PER_YEAR = 2.0
 """Alerts a year that history should have raised, where the charter accepts no other number."""
 
-NOTICED_RISE = {CostWindow.HOUR: 1.5, CostWindow.DAY: 2.0}
-"""The lasting rise for which it is said how soon it is noticed, in multiples of what is usual."""
+NOTICED_RISE = 2.0
+"""The lasting rise for which it is said how soon days notice it, in multiples of what is usual; of hours see below."""
 
 HOURLY_DELAY_DAYS = 1 + 3 / 24
 """Hours of a day are looked at when it is over; median hours until half as much again is noticed: simulation 17."""
@@ -71,7 +71,7 @@ class CostLook:
         windows: Windows that the line rests on; hours with a known cost.
         unpriced: Tasks of the history whose cost is not known in full.
         per_year: Alerts a year that are accepted.
-        noticed_days: Days until a lasting rise by `NOTICED_RISE` is noticed, the counting of the day left out; None for
+        noticed_days: Days until a lasting rise (twice by days, half as much again by hours) is noticed, the counting of the day left out; None for
             never or while there is no line.
     """
 
@@ -242,5 +242,5 @@ def _noticed_days(window: CostWindow, reading: CostReading) -> float | None:
         return HOURLY_DELAY_DAYS
     if reading.spread is None or reading.stride is None:
         return None
-    windows = windows_until(NOTICED_RISE[window], reading.spread, reading.line)
+    windows = windows_until(NOTICED_RISE, reading.spread, reading.line)
     return None if windows is None else windows * reading.stride

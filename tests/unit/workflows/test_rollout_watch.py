@@ -10,9 +10,11 @@ from control_rooms import AGENT, NOW
 from evidence_made import V1, everything_holds, without
 
 from pilothouse.core.evidence.task import UNDECLARED_TASK_TYPE, TaskResult
+from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.verdict.addition import AdditionKind
 from pilothouse.core.verdict.phases import PhaseEvent, PhaseMove
 from pilothouse.core.verdict.readiness import decide, verdict_digest, verdict_document
+from pilothouse.ports.lake import TaskFilter
 from pilothouse.testing import example_task
 from pilothouse.workflows.in_force import charter_in_force
 from pilothouse.workflows.phase_log import MOVED
@@ -67,8 +69,37 @@ def test_an_agent_that_fails_before_it_names_its_tasks_is_an_incident_of_complet
         watch_rollout(room, clock())
         (incident,) = room.incidents.incidents(agent=AGENT)
         assert (incident.rule, incident.runbook) == ("completion", "runbooks/completion.md")
-        assert incident.title.startswith(f"{failed} of {done + failed} tasks of the last hour failed")
+        assert incident.title.startswith(
+            "Tasks fail before they say their type; completion of all tasks of an hour is"
+        )
+        assert len(incident.traces) == min(failed, 10)
     assert untyped_failures(charter, tasks, clock() + timedelta(hours=1)) is None, "an hour later it is over"
+
+
+def test_failures_that_go_on_are_one_line_an_hour_whatever_their_number(room, clock):
+    began, number = clock(), 0
+    for _ in range(8):  # two hours, a look each quarter of one
+        for minute in range(0, 15, 5):
+            number += 1
+            at = int((clock() + timedelta(minutes=minute)).timestamp()) * 10**9
+            failed = example_task(
+                trace_id=f"{number:032x}", start_ns=at, end_ns=at + 10**9, task_type=UNDECLARED_TASK_TYPE,
+                result=TaskResult.FAILED,
+            )  # fmt: skip
+            room.installation.lake.add([failed])
+        clock.move(minutes=15)
+        watch_rollout(room, clock())
+    told = sorted(
+        event.at - began
+        for incident in room.incidents.incidents(agent=AGENT)
+        for event in room.incidents.events(incident.number)
+        if "Tasks fail before they say their type" in event.text
+    )
+    assert told == [timedelta(minutes=30), timedelta(minutes=90)]
+    charter = charter_in_force(room.installation.ledger, AGENT)
+    tasks = room.installation.lake.window(TaskFilter(agent=AGENT, from_ns=0, to_ns=unix_ns(clock())))
+    found = untyped_failures(charter, tasks, clock())
+    assert found.onset == clock() - timedelta(hours=1), "the first failure of the hour"
 
 
 def test_a_phase_beyond_its_longest_stay_is_an_incident(room, clock):
