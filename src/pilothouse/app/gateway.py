@@ -139,7 +139,9 @@ def running_gateway(
     tally = AnswerTally(ledger)
     sinks = (RunLogSink(run_log), spans)
     upstream = Upstream()
-    gateway = Gateway(cache.directory, controls, upstream, cost_of, sinks=sinks, guardian=guardian)
+    gateway = Gateway(
+        cache.directory, controls, upstream, cost_of, sinks=sinks, owner_of=run_log.owner, guardian=guardian
+    )
     save()
     cache.start()
     spans.start()

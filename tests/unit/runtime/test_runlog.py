@@ -103,6 +103,22 @@ def test_every_kind_of_event_comes_back_as_it_was(log):
     assert recorded.summary.state is RunState.FAILED
 
 
+def test_the_log_says_whose_a_run_is_while_it_writes_and_nothing_where_it_cannot(log, tmp_path):
+    record(log, [b"{}"])
+    assert log.owner(RUN) == "triage"
+    assert log.owner(RUN[:8]) is None, "a beginning names no run"
+    assert log.owner("f" * 32) is None
+    log.append("e" * 32, RunClosed(state=RunState.FAILED))
+    log.flush()
+    assert log.owner("e" * 32) is None, "nobody opened it"
+    with Recorder(tmp_path / "runs") as again:
+        assert again.owner(RUN) == "triage", "also after a restart"
+    damage(tmp_path, "DROP TABLE run")
+    assert log.owner(RUN) is None
+    log.close()
+    assert log.owner(RUN) is None
+
+
 def test_a_beginning_that_several_runs_share_is_told_with_one_that_is_enough(log):
     for run in ("a1b2c3d4e5" + "0" * 22, "a1b2c3d4f5" + "0" * 22):
         record(log, [], run=run)

@@ -81,6 +81,7 @@ class Gateway:
         upstream: Connections to providers.
         cost_of: Prices tokens.
         sinks: Where calls are kept.
+        owner_of: Says whose a run is that began before this process, or None; asked once for each.
         guardian: Looks at whole final answers before they are sent.
         chance: Draws pauses.
     """
@@ -93,6 +94,7 @@ class Gateway:
         cost_of: CostOf,
         *,
         sinks: Sequence[CallSink] = (),
+        owner_of: Callable[[str], str | None] = lambda _: None,
         guardian: Guardian | None = None,
         chance: Random | None = None,
     ) -> None:
@@ -103,7 +105,7 @@ class Gateway:
         self._guardian = guardian
         self._chance = chance or Random()  # noqa: S311 - jitter of pauses, nothing secret
         self._chains = ChainBuilder(directory)
-        self._runs = Ownership()
+        self._runs = Ownership(owner_of)
         self._answers = Ownership()
         self.meter = Meter(cost_of)
         self.context = ContextAdmission()

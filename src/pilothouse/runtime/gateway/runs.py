@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pilothouse.runtime.gateway.idents import fresh_run_id
@@ -36,10 +36,26 @@ class RunIdentity:
 
 
 class Ownership:
-    """Remembers which agent an id belongs to; an id is the first one's that used it."""
+    """Remembers which agent an id belongs to; an id is the first one's that used it.
 
-    def __init__(self) -> None:
+    Args:
+        on_record: Says whose an id is that nothing is remembered of, from before a restart, or None.
+    """
+
+    def __init__(self, on_record: Callable[[str], str | None] = lambda _: None) -> None:
         self._owners: OrderedDict[str, str] = OrderedDict()
+        self._on_record = on_record
+
+    def begin(self, ident: str, agent: str) -> None:
+        """Give an agent an id that was just made, so that no record can know it.
+
+        Args:
+            ident: Run id.
+            agent: Agent id.
+        """
+        self._owners[ident] = agent
+        if len(self._owners) > OWNED_MAX:
+            self._owners.popitem(last=False)
 
     def claim(self, ident: str, agent: str) -> bool:
         """Return whether an id is an agent's, and make it so when it is nobody's.
@@ -50,11 +66,10 @@ class Ownership:
         """
         owner = self._owners.get(ident)
         if owner is None:
-            self._owners[ident] = agent
-            if len(self._owners) > OWNED_MAX:
-                self._owners.popitem(last=False)
-            return True
-        self._owners.move_to_end(ident)
+            owner = self._on_record(ident) or agent
+            self.begin(ident, owner)
+        else:
+            self._owners.move_to_end(ident)
         return owner == agent
 
     def is_foreign(self, ident: str, agent: str) -> bool:
@@ -92,5 +107,5 @@ def identify(place: Place, headers: Mapping[bytes, bytes], agent: str, runs: Own
             if runs.claim(run, agent):
                 return RunIdentity(run, "traceparent", found[2].decode())
     fresh = fresh_run_id()
-    runs.claim(fresh, agent)
+    runs.begin(fresh, agent)
     return RunIdentity(fresh, "new")

@@ -20,7 +20,7 @@ from pilothouse.ports.runlog import RUNS_PAGE_MAX
 from pilothouse.runtime.runlog.file_process import RunFileProcess
 from pilothouse.runtime.runlog.reading import find_run, list_runs, read_run
 from pilothouse.runtime.runlog.redaction import Redaction
-from pilothouse.runtime.runlog.store import RunFile
+from pilothouse.runtime.runlog.store import NOBODY, RunFile
 from pilothouse.runtime.runlog.tables import connect, transaction
 from pilothouse.runtime.runlog.vault import KeyVault
 from pilothouse.runtime.runlog.writer import Writer
@@ -29,6 +29,9 @@ __all__ = ["Recorder", "open_recorder"]
 
 ABANDONED_AFTER_NS = 3_600 * 1_000_000_000
 """A run without an event for this long will not go on."""
+
+OWNER_WAIT_MS = 20
+"""How long whoever asks whose a run is waits for a writer that has the file for itself: all calls wait with it."""
 
 DAY_NS = 86_400 * 1_000_000_000
 
@@ -69,6 +72,9 @@ class Recorder:
         self.redaction = Redaction(self._vault.own_key())
         self._reader = connect(folder / "runs.sqlite")
         self._reading = threading.Lock()
+        self._owners = connect(folder / "runs.sqlite")
+        self._owners.execute(f"PRAGMA busy_timeout = {OWNER_WAIT_MS}")
+        self._asking = threading.Lock()
         self._closed = False
         self._file = (
             RunFile(folder / "runs.sqlite", self._vault, self.redaction)
@@ -115,6 +121,20 @@ class Recorder:
         """
         with self._reading:
             return read_run(self._reader, self._vault, find_run(self._reader, run))
+
+    def owner(self, run: str) -> str | None:
+        """Return whose a run is, or None.
+
+        Through a connection of its own: a call waits for this, and reading a run may take seconds.
+        """
+        with self._asking:
+            if self._closed:
+                return None
+            try:
+                row = self._owners.execute("SELECT agent FROM run WHERE run = ?", (run,)).fetchone()
+            except sqlite3.Error:
+                return None
+        return None if row is None or row[0] == NOBODY else str(row[0])
 
     def runs(
         self,
@@ -184,6 +204,8 @@ class Recorder:
         self._writer.close()
         with self._reading:
             self._reader.close()
+        with self._asking:
+            self._owners.close()
         self._vault.close()
 
     def __enter__(self) -> Self:

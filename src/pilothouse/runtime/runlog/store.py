@@ -31,7 +31,10 @@ from pilothouse.runtime.runlog.redaction import Redaction
 from pilothouse.runtime.runlog.tables import HEAD, connect, insert_rows, rows_of, transaction
 from pilothouse.runtime.runlog.vault import ContentKey, KeyVault
 
-__all__ = ["RunFile", "chained"]
+__all__ = ["NOBODY", "RunFile", "chained"]
+
+NOBODY = "unknown"
+"""Agent of a run of which something arrived before it was opened, until somebody opens it."""
 
 _LINE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _QUICK_LINE = msgspec.json.Encoder()
@@ -195,7 +198,7 @@ class RunFile:
         return _Rows({head.run: head for head in heads}, last or 0)
 
     def _open(self, pending: Pending, rows: _Rows) -> _Head:
-        opened = pending.event if isinstance(pending.event, RunOpened) else RunOpened(agent="unknown")
+        opened = pending.event if isinstance(pending.event, RunOpened) else RunOpened(agent=NOBODY)
         subject = opened.subject or pending.run
         number = None
         if subject == pending.run:
@@ -259,7 +262,7 @@ class RunFile:
 def _join(head: _Head, again: RunOpened) -> None:
     """Another tap saw the run begin too: what it knows more is kept, the weakest identity stands."""
     head.version = head.version or again.version
-    if head.agent == "unknown":
+    if head.agent == NOBODY:
         head.agent = again.agent
     head.taps = ",".join(sorted({*filter(None, head.taps.split(",")), *again.taps}))
     if TRUST.index(IdentitySource(again.identity)) > TRUST.index(IdentitySource(head.identity)):

@@ -95,3 +95,25 @@ def test_a_run_that_the_gateway_began_is_its_agents():
     with pytest.raises(Refused, match="another agent"):
         identify(named, {}, "other", runs)
     assert identify(named, {}, "triage", runs).run == begun.run
+
+
+def test_a_run_from_before_a_restart_is_whose_it_was():
+    """Memory is empty then, and the run log is asked once for each run that a caller names; never for a new one."""
+    asked = []
+
+    def on_record(run):
+        asked.append(run)
+        return {"a" * 32: "triage"}.get(run)
+
+    runs = Ownership(on_record)
+    named = find_place("POST", f"/gw/r/{'a' * 32}/v1/chat/completions", says_anthropic=False)
+    for _ in range(2):
+        with pytest.raises(Refused, match="another agent"):
+            identify(named, {}, "other", runs)
+    assert identify(named, {}, "triage", runs).run == "a" * 32
+    parent = {b"traceparent": b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01"}
+    assert identify(PLACE, parent, "other", runs).source == "new"
+    unknown = find_place("POST", f"/gw/r/{'c' * 32}/v1/chat/completions", says_anthropic=False)
+    assert identify(unknown, {}, "other", runs).run == "c" * 32
+    identify(PLACE, {}, "other", runs)
+    assert asked == ["a" * 32, "c" * 32]
