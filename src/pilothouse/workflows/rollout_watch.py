@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.evidence.task import Task
+from pilothouse.core.evidence.task import UNDECLARED_TASK_TYPE, Task
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.verdict.numbers import day
 from pilothouse.core.verdict.phases import fold_phase, overdue_since
@@ -83,7 +83,9 @@ def _new_types(charter: Charter, tasks: Sequence[Task]) -> Iterator[Firing]:
         yield Firing(
             agent=charter.agent,
             metric=UNDECLARED,
-            sentence=f"Task type {foreign_line(name, chars_max=NAME_CHARS_MAX)!r} is in traffic and not in the charter.",
+            sentence=f"Task type {foreign_line(name, chars_max=NAME_CHARS_MAX)!r} is in traffic and not in the charter."
+            if name != UNDECLARED_TASK_TYPE
+            else "Tasks name no type, so nothing that the charter says of a type is held against them.",
             task_type=name,
             traces=tuple(task.trace_id for task in seen[:10]),
         )

@@ -21,7 +21,7 @@ from pilothouse.workflows.watch_rules import arl_days
 __all__ = ["HOURLY_DELAY_DAYS", "CostLook", "CostRise", "cost_document", "look_at_cost"]
 
 HISTORY_DAYS = 182
-"""Half a year: the line of hours comes from the own history from 20 weeks on."""
+"""Half a year: the line of hours needs 20 weeks."""
 
 HOURLY_TASKS_PER_DAY = 480
 """Tasks on a usual day from which hours are compared, as soon as they can be: 20 in each. With fewer a whole day says more."""
@@ -173,7 +173,6 @@ def cost_document(look: CostLook, rise: CostRise | None = None) -> dict[str, Any
         "unpriced": look.unpriced,
         "per_year": look.per_year,
         "noticed_days": look.noticed_days,
-        "notes": [] if isinstance(look.line, NotEnoughEvidence) else list(look.line.notes),
         "missing": missing,
     }
     if rise is not None and line is not None:

@@ -78,14 +78,13 @@ def _cost(charter: Charter, readings: Sequence[WatchReading]) -> DetectorStatus:
     # Readings of older versions compared hours only.
     window = document.get("window", "hour")
     noticed = document.get("noticed_days", None if missing else HOURLY_DELAY_DAYS)
-    note = missing or "; ".join((COST_NOTES[window], *document.get("notes", ())))
     return replace(
         row,
         state="learning" if missing else "quiet",
         n=0 if missing else document.get("n", document.get("hours", 0)),
         false_alarms_per_year=document["per_year"],
         alarmed=_last_alarm(readings),
-        note=note,
+        note=missing or COST_NOTES[window],
         delay_days=None if noticed is None or row.lag_days is None else noticed + row.lag_days,
     )
 

@@ -40,6 +40,15 @@ def test_a_task_type_that_nobody_declared_is_one_incident(room, clock):
     assert "'refunds' is in traffic" in incident.title
 
 
+def test_tasks_without_a_type_are_not_called_a_type_of_that_name(room, clock):
+    at = int((clock() - timedelta(minutes=5)).timestamp()) * 10**9
+    task = example_task(trace_id="1" * 32, start_ns=at, end_ns=at + 10**9, task_type=UNDECLARED_TASK_TYPE)
+    room.installation.lake.add([task])
+    watch_rollout(room, clock())
+    (incident,) = room.incidents.incidents(agent=AGENT)
+    assert incident.title.startswith("Tasks name no type, so nothing")
+
+
 @pytest.mark.parametrize(("done", "failed", "opened"), [(0, 6, 1), (900, 20, 0), (60, 0, 0), (900, 100, 1)])
 def test_an_agent_that_fails_before_it_names_its_tasks_is_an_incident_of_completion(
     room, clock, done, failed, opened

@@ -34,16 +34,13 @@ __all__ = ["HOURS_MAX", "WEEKS_MIN", "CostAlert", "CostLine", "CostMonitor", "Co
 HOURS_MAX = 87_660
 """Hours in one call: ten years."""
 
-WEEKS_MIN = 8
-"""Weeks of history by hours: six for the season, two for the scale."""
-
-_WEEKS_OWN = 20
-"""Weeks of history from which the threshold of hours comes from it."""
+WEEKS_MIN = 20
+"""Weeks of history from which the line of hours comes from it; a fixed line before that raised four alarms a year."""
 
 _SCORED_MIN = 100
 """Hours with a score below which there is no monitor: their highest two in a hundred are the line."""
 
-_FIXED_LINE, _LINE_MIN = 5.5, 4.0
+_LINE_MIN = 4.0
 _HIGH_QUANTILE = 0.98
 _HOURS_PER_YEAR = 8_766
 
@@ -63,14 +60,12 @@ class CostLine:
         weeks: Weeks of history behind it.
         n: Windows behind it: scored hours, or days with what was pooled into them.
         guarantee: What may be believed, one sentence.
-        notes: What a reader must know besides.
     """
 
     line: float
     weeks: int
     n: int
     guarantee: str
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +101,6 @@ class CostReading:
         guarantee: What may be believed, one sentence.
         spread: By days, spread of the log costs that the next window is held against, or None.
         stride: Positions that a window takes on average, or None before the first.
-        notes: What a reader must know besides.
     """
 
     alerts: tuple[CostAlert, ...]
@@ -116,7 +110,6 @@ class CostReading:
     guarantee: str
     spread: float | None
     stride: float | None
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +153,8 @@ class CostMonitor:
             excluded: What the charter's calendar leaves out (holidays, launches), as positions.
 
         Returns:
-            The line. By hours: below 20 weeks a fixed one with a note; how many weeks are missing below 8, and how many
-            scored hours where tasks are so few that hardly an hour can be held against the same hour of other weeks. By
-            days: how many windows are missing below 14.
+            The line. By hours: how many weeks are missing below 20, and how many scored hours where tasks are so few that
+            hardly an hour can be held against the same hour of other weeks. By days: how many windows are missing below 14.
 
         Raises:
             MalformedRecord: A cost that is not above 0, unequal lengths, or a position outside.
@@ -192,11 +184,6 @@ class CostMonitor:
                 reason=f"only {len(known)} hours of {weeks} weeks can be held against the same hour of other weeks",
                 have=len(known), need=_SCORED_MIN, unit="scored hours",
                 remedy=f"An hour needs {TASKS_MIN} tasks, with those of thin hours before it, in three of six weeks.",
-            )  # fmt: skip
-        if weeks < _WEEKS_OWN:
-            return CostLine(
-                line=_FIXED_LINE, weeks=weeks, n=len(known), guarantee=guarantee,
-                notes=(f"less than {_WEEKS_OWN} weeks of history: a fixed line, about four alarms a year",),
             )  # fmt: skip
         return CostLine(line=self._line(scored.scores, known), weeks=weeks, n=len(known), guarantee=guarantee)
 
@@ -256,7 +243,6 @@ class CostMonitor:
             guarantee=line.guarantee,
             spread=scored.spread,
             stride=scored.stride,
-            notes=line.notes,
         )
 
     def _score(

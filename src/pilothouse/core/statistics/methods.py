@@ -336,7 +336,7 @@ METHODS: Mapping[MethodId, Explanation] = MappingProxyType(
             sentence="About two false alarms a year on your own history; no theorem stands behind it.",
             assumptions=(
                 "the next weeks resemble the last ones",
-                "by hours: at least 8 weeks of history with 480 tasks on a usual day",
+                "by hours: at least 20 weeks of history with 480 tasks on a usual day",
                 "by days: at least 14 windows, each a day or as many days as 20 tasks take, whose costs do not hang together closely",
             ),
             formula="by hours: log mean cost minus its median at the same hour of the last 6 weeks, scaled by its MAD, smoothed; threshold from its own peaks. "
