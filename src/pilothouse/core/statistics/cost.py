@@ -210,10 +210,10 @@ class CostMonitor:
 
         Example:
             >>> monitor = CostMonitor()
-            >>> costs = [0.020 + 0.001 * (h % 7) for h in range(2000)] + [0.040] * 12
-            >>> line = monitor.calibrate(costs[:2000], [100] * 2000)
-            >>> [a.position for a in monitor.read(costs, [100] * 2012, line).alerts]
-            [2001]
+            >>> costs = [0.020 + 0.001 * (h % 7) for h in range(4000)] + [0.040] * 12
+            >>> line = monitor.calibrate(costs[:4000], [100] * 4000)
+            >>> [a.position for a in monitor.read(costs, [100] * 4012, line).alerts]
+            [4001]
         """
         scored = self._score(cost_usd, tasks, excluded)
         by_hour = self.window is CostWindow.HOUR
