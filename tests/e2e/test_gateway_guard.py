@@ -12,6 +12,7 @@ from tests.stubs.provider_stub import Plan, ProviderStub
 from tests.stubs.raw_http import ask
 
 from pilothouse.core.evidence.evidence import Binding
+from pilothouse.errors import StorageUnavailable
 from pilothouse.ledger.holds import SqlHolds
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ledger.review_queue import SqlReviewQueue
@@ -236,3 +237,27 @@ def test_what_was_delivered_becomes_a_running_count_of_evidence(ledger):
     assert more.binds == Binding(version="v1")
     (anew,) = record_answers(ledger, {(AGENT, "v1"): AnswerCount(delivered=1)}, NOW + timedelta(days=8))
     assert (anew.n, anew.good) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "schema", ["{", '{"type": 5}', '{"$ref": "#/none"}', '{"properties": {"place": {"pattern": "("}}}']
+)
+def test_a_schema_that_is_none_delivers_nothing(schema, stub):
+    stub._plans.clear()
+    policy = pinned(("acme", MODEL), guard=Guard(schema=schema, on_invalid="reject", repairs=0))
+    with GatewaySite({"acme": stub.origin}, policy, guardian=Guardian(None)) as gateway:
+        stub.plan(GOOD)
+        answer = ask(gateway, CHAT, BODY)
+    assert (answer.status, answer.error["code"]) == (502, "output_invalid")
+    assert "the output schema cannot be applied" in answer.error["message"]
+
+
+def test_a_decision_that_cannot_be_read_is_told_as_any_other_error(stub):
+    class Gone:
+        def read(self, hold_id, now):
+            raise StorageUnavailable("the ledger is gone", remedy="Look: `pilothouse doctor`")
+
+    with site(stub, Gone(), repairs=0) as gateway:
+        answer = ask(gateway, CHAT, BODY, {"x-pilothouse-hold": "h1"})
+    assert (answer.status, answer.headers["x-should-retry"]) == (503, "false")
+    assert "the ledger is gone" in answer.error["message"]

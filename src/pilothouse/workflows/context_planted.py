@@ -108,7 +108,7 @@ def probe_planted(
         (summary.run, call)
         for summary in summaries
         if summary.version == version
-        for call in exchanges(log.read(summary.run))[-1:]
+        for call in [one for one in exchanges(log.read(summary.run)) if one.is_answering][-1:]
         if call.document is not None and isinstance(_items(call.document), list)
     ]
     if not calls:

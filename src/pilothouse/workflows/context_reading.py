@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pilothouse.core.evidence.run_log import RecordedRun
+from pilothouse.runtime.context.conversation import is_all_text
 from pilothouse.runtime.context.counting import ContextCounter, TokenEstimate
 from pilothouse.runtime.replay.exchange import exchanges
 
@@ -24,7 +25,7 @@ class ContextCount:
 
     Attributes:
         inputs: Inputs whose size the provider reported.
-        unknown: Inputs whose size it did not.
+        unknown: Inputs whose size it did not, or whose size nothing here tells: pictures, files, conversations kept elsewhere.
         edited: Inputs that the charter's own edits shortened, each with its ledger in the run log.
         cut: Inputs of which clearly less was read than was sent.
     """
@@ -79,11 +80,11 @@ def read_run(counter: ContextCounter, recorded: RecordedRun) -> tuple[ContextCou
         if call.document is None or call.response.status != 200:
             continue
         usage: Mapping[str, int] | None = call.response.usage
-        if usage is None:
+        asked: Mapping[str, Any] = call.shortened or call.document
+        if usage is None or not is_all_text(asked):
             unknown += 1
             continue
         read = sum(usage.get(name, 0) for name in ("input", "cache_read", "cache_creation"))
-        asked: Mapping[str, Any] = call.shortened or call.document
         model = call.response.model or str(call.document.get("model"))
         try:
             estimate = counter.estimate(model, asked)

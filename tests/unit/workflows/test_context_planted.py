@@ -10,6 +10,7 @@ import pytest
 from recorded_runs import RUN, conversation, record
 from tests.stubs.provider_stub import Plan, ProviderStub
 
+from pilothouse.core.evidence.run_log import ModelRequest, ModelResponse
 from pilothouse.errors import EvidenceError, UsageError
 from pilothouse.evals.case import Case
 from pilothouse.evals.scorers.text import contains
@@ -94,3 +95,14 @@ def test_only_refusals_say_nothing_and_a_case_must_plant_something(log):
                 now=datetime.now(UTC),
                 days=7,
             )
+
+
+def test_a_sentence_is_put_into_what_a_model_was_asked_and_not_into_what_was_embedded(log):
+    body = json.dumps({"model": "embed-1", "input": ["Where", "is"]}).encode()
+    log.append(RUN, ModelRequest(route="/v1/embeddings", body=body), call="e")
+    log.append(RUN, ModelResponse(status=200, body=b"{}"), call="e")
+    log.flush()
+    with ProviderStub(default=Plan(text="The code is K-7.")) as stub:
+        report = probed(log, stub)
+        assert {seen.path for seen in stub.seen} == {"/v1/chat/completions"}
+    assert report.refused == 0

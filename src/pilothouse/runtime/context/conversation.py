@@ -10,7 +10,15 @@ from typing import Any
 
 from pilothouse.core.charter.digest import canonical_json
 
-__all__ = ["ToolUse", "is_said_by_model", "last_said", "tool_names", "tool_results", "tool_uses"]
+__all__ = [
+    "ToolUse",
+    "is_all_text",
+    "is_said_by_model",
+    "last_said",
+    "tool_names",
+    "tool_results",
+    "tool_uses",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +100,47 @@ def tool_names(document: Mapping[str, Any]) -> frozenset[str]:
     tools = [tool for tool in listed if isinstance(tool, dict)] if isinstance(listed, list) else []
     found = [tool["function"] if isinstance(tool.get("function"), dict) else tool for tool in tools]
     return frozenset(one["name"] for one in found if isinstance(one.get("name"), str))
+
+
+def is_all_text(document: Mapping[str, Any]) -> bool:
+    """Return whether the whole input of a request stands in it as text.
+
+    Images, files and sealed reasoning have no tokens that their bytes tell, and a conversation that the provider keeps
+    is not here.
+
+    Args:
+        document: Parsed request.
+
+    Example:
+        >>> is_all_text({"messages": [{"role": "user", "content": "hi"}]})
+        True
+        >>> is_all_text({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]})
+        False
+    """
+    if any(document.get(name) for name in KEPT_ELSEWHERE):
+        return False
+    return all(
+        one.get("type") is None or (isinstance(one["type"], str) and one["type"] in TEXT_TYPES)
+        for item in _items(document)
+        for one in _nested(item)
+    )
+
+
+KEPT_ELSEWHERE = ("previous_response_id", "conversation", "prompt")
+TEXT_TYPES = frozenset(
+    {"message", "text", "input_text", "output_text", "refusal", "tool_use", "tool_result", "thinking"}
+    | {"function_call", "function_call_output", "custom_tool_call", "custom_tool_call_output"}
+)
+
+
+def _nested(item: Mapping[str, Any], depth: int = 3) -> list[Mapping[str, Any]]:
+    """Return an item of a conversation and its parts, also those of tool results; no protocol nests deeper."""
+    found = [item]
+    for name in ("content", "output"):
+        inner = item.get(name)
+        if isinstance(inner, list) and depth:
+            found += [one for part in inner if isinstance(part, dict) for one in _nested(part, depth - 1)]
+    return found
 
 
 def is_said_by_model(item: Any) -> bool:

@@ -17,6 +17,7 @@ import msgspec
 
 from pilothouse.core.charter.models_published import MODEL_WINDOWS
 from pilothouse.core.evidence.task import TokenCount
+from pilothouse.runtime.context.conversation import is_all_text
 from pilothouse.runtime.context.counting import ContextCounter, Level, TokenEstimate, level_of
 from pilothouse.runtime.gateway.call import Call
 from pilothouse.runtime.gateway.policy import Pin
@@ -150,46 +151,12 @@ def _input_tokens(usage: TokenCount) -> int:
 
 
 def _read(body: bytes) -> Mapping[str, Any] | None:
-    """Return a request whose whole input stands in it as text, else None.
-
-    Images, files and sealed reasoning have no tokens that their bytes tell, and a conversation that the provider keeps
-    is not here; such a call is not judged.
-    """
+    """Return a request whose whole input stands in it as text, else None: such a call is not judged."""
     try:
         asked = msgspec.json.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    if not isinstance(asked, dict) or any(asked.get(name) for name in _KEPT_ELSEWHERE):
-        return None
-    items = asked.get("messages", asked.get("input"))
-    parts = (
-        [part for item in items if isinstance(item, dict) for part in _parts(item)]
-        if isinstance(items, list)
-        else []
-    )
-    return asked if all(_is_text(part) for part in parts) else None
-
-
-_KEPT_ELSEWHERE = ("previous_response_id", "conversation", "prompt")
-_TEXT_TYPES = frozenset(
-    {"message", "text", "input_text", "output_text", "refusal", "tool_use", "tool_result", "thinking"}
-    | {"function_call", "function_call_output", "custom_tool_call", "custom_tool_call_output"}
-)
-
-
-def _parts(item: Mapping[str, Any], depth: int = 3) -> list[Mapping[str, Any]]:
-    """Return an item of a conversation and its parts, also those of tool results; no protocol nests deeper."""
-    found = [item]
-    for name in ("content", "output"):
-        inner = item.get(name)
-        if isinstance(inner, list) and depth:
-            found += [one for part in inner if isinstance(part, dict) for one in _parts(part, depth - 1)]
-    return found
-
-
-def _is_text(part: Mapping[str, Any]) -> bool:
-    kind = part.get("type")
-    return kind is None or (isinstance(kind, str) and kind in _TEXT_TYPES)
+    return asked if isinstance(asked, dict) and is_all_text(asked) else None
 
 
 def _too_long(pin: Pin, window: int, estimate: TokenEstimate, output: int, *, edited: int) -> Refusal:

@@ -195,7 +195,10 @@ def schema_problem(schema: str, answer: FinalAnswer) -> str:
         value = json.loads(answer.text)
     except (ValueError, RecursionError) as error:
         return f"$: no JSON ({str(error)[:80]})"
-    errors = sorted(_validator(schema).iter_errors(value), key=lambda one: (len(one.path), one.json_path))
+    try:
+        errors = sorted(_validator(schema).iter_errors(value), key=lambda one: (len(one.path), one.json_path))
+    except Exception as error:  # noqa: BLE001 - what is no schema ends in anything, and then no answer is delivered as valid
+        return f"$: the output schema cannot be applied ({type(error).__name__}), so nothing is known to be valid"
     return f"{errors[0].json_path}: {errors[0].message}"[:PROBLEM_CHARACTERS_MAX] if errors else ""
 
 

@@ -103,7 +103,7 @@ class HoldDesk:
         while True:
             hold = None
             if self._holds is not None:
-                hold = await asyncio.to_thread(self._holds.read, hold_id, datetime.now(UTC))
+                hold = await self._read(self._holds, hold_id)
             if hold is None or hold.agent != call.key.agent:
                 raise Refused(
                     Refusal(
@@ -127,6 +127,18 @@ class HoldDesk:
                 )
             )
         return spoken(call, hold.output)
+
+    async def _read(self, holds: Holds, hold_id: str) -> Hold | None:
+        try:
+            return await asyncio.to_thread(holds.read, hold_id, datetime.now(UTC))
+        except PilothouseError as error:
+            raise Refused(
+                Refusal(
+                    RefusalCode.RECORD_REQUIRED,
+                    f"the held answer cannot be read: {error.message}",
+                    error.remedy or "",
+                )
+            ) from error
 
 
 _NO_REASON = "no reason was written"

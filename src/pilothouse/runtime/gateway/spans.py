@@ -117,8 +117,8 @@ class SpanSink:
         if self._thread.is_alive():
             self._thread.join(timeout=10.0)
         while self._waiting:
-            self.flush()
-        self.flush(everything=True)
+            self._try()
+        self._try(everything=True)
 
     def flush(self, *, everything: bool = False) -> None:
         """Write one batch of what waits, and the root spans of runs that are over.
@@ -144,11 +144,14 @@ class SpanSink:
 
     def _loop(self) -> None:
         while not self._stop.wait(0.0 if len(self._waiting) >= BATCH_MAX else FLUSH_EVERY_S):
-            before = len(self._waiting)
-            try:
-                self.flush()
-            except Exception:  # noqa: BLE001 - whatever it is, the spans of later calls are written, and the gap is counted
-                self._refused += max(1, before - len(self._waiting))
+            self._try()
+
+    def _try(self, *, everything: bool = False) -> None:
+        before = len(self._waiting)
+        try:
+            self.flush(everything=everything)
+        except Exception:  # noqa: BLE001 - whatever it is, the spans of later calls are written, and the gap is counted
+            self._refused += max(1, before - len(self._waiting))
 
     def _note_run(self, call: Call, resource: tuple[tuple[str, str], ...], said: tuple[str, str]) -> str:
         found = self._runs.get(call.run)
