@@ -12,7 +12,7 @@ from tests.stubs.provider_stub import Plan, ProviderStub
 from tests.stubs.raw_http import ask
 
 from pilothouse.core.evidence.evidence import Binding
-from pilothouse.errors import StorageUnavailable
+from pilothouse.errors import LimitExceeded, StorageUnavailable
 from pilothouse.ledger.holds import SqlHolds
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ledger.review_queue import SqlReviewQueue
@@ -221,6 +221,41 @@ def test_an_answer_goes_out_alone_only_when_it_is_surer_than_a_valid_threshold(
         assert waited.status == (200 if is_held else 404)
     held = SqlReviewQueue(ledger.database).items(AGENT)
     assert [one.item.confidence for one in held] == ([call.confidence] if is_held else [])
+
+
+class NobodyHere:
+    """Holds nothing, so that whatever would be held is rejected."""
+
+    def hold(self, held):
+        raise LimitExceeded("the queue is full", remedy="Decide what waits.")
+
+
+@pytest.mark.parametrize(
+    ("on_invalid", "text", "counted"),
+    [
+        ("hold", '{"place": "Kiel", "sure": 0.9}', AnswerCount(delivered=1)),
+        ("hold", '{"place": "Kiel", "sure": 0.6}', AnswerCount(stopped=1)),
+        ("pass", '{"place": 7, "sure": 0.6}', AnswerCount(stopped=1)),
+        ("hold", '{"place": 7, "sure": 0.6}', AnswerCount(stopped=1)),
+    ],
+)
+@pytest.mark.parametrize("is_full", [False, True])
+def test_an_answer_that_is_held_for_its_doubt_was_not_delivered(
+    on_invalid, text, counted, *, is_full, stub, ledger
+):
+    """Whatever a person makes of it: of a valid one as of one that would have passed although it is invalid."""
+    stub._plans.clear()
+    policy = pinned(
+        ("acme", MODEL),
+        guard=Guard(schema=SCHEMA, on_invalid=on_invalid, repairs=0),
+        confidence=ConfidenceRule(field="sure", threshold=0.7),
+    )
+    holds = NobodyHere() if is_full else SqlHolds(ledger.database)
+    with GatewaySite({"acme": stub.origin}, policy, guardian=Guardian(holds)) as gateway:
+        stub.plan(Plan(text=text))
+        answer = ask(gateway, CHAT, BODY)
+        assert (answer.status == 200) is (counted.delivered == 1 or not is_full)
+        assert counts_of(gateway) == counted
 
 
 def test_what_was_delivered_becomes_a_running_count_of_evidence(ledger):

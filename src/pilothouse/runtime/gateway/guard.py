@@ -88,7 +88,9 @@ class Guardian:
         if call.policy.guard is not None:
             whole, answer = await self._check_schema(call, call.policy.guard, exchange, whole, answer)
         if call.hold_id is None and call.policy.confidence is not None:
-            return await self._check_confidence(call, call.policy.confidence, whole, answer)
+            whole = await self._check_confidence(call, call.policy.confidence, whole, answer)
+        if call.checked and call.hold_id is None:
+            self._count_delivered(call)
         return whole
 
     async def _check_schema(
@@ -120,6 +122,8 @@ class Guardian:
             self.counters["answers_sure"] += 1
             return whole
         self.counters["answers_unsure"] += 1
+        if call.checked:
+            self._count(call).stopped += 1
         held = await self.desk.hold(call, answer, doubt, life=rule.life)
         self.counters["answers_held"] += 1
         return held
@@ -128,6 +132,19 @@ class Guardian:
         """Return what was delivered since the last time, by agent and version."""
         taken, self._counts = self._counts, {}
         return taken
+
+    def _count(self, call: Call) -> AnswerCount:
+        return self._counts.setdefault((call.key.agent, call.policy.version), AnswerCount())
+
+    def _count_delivered(self, call: Call) -> None:
+        """Count an answer that passed every check; one that a person decides about was not delivered by us."""
+        count = self._count(call)
+        count.delivered += 1
+        if call.invalid:
+            count.invalid += 1
+            count.runs = (call.run, *count.runs)[:10]
+        else:
+            count.repaired += call.repairs > 0
 
     async def _repair(
         self, call: Call, exchange: Exchange, answer: FinalAnswer, problem: str
@@ -148,20 +165,14 @@ class Guardian:
     async def _decide(
         self, call: Call, guard: Guard, whole: Whole, answer: FinalAnswer, problem: str
     ) -> Whole:
-        count = self._counts.setdefault((call.key.agent, call.policy.version), AnswerCount())
         call.invalid = problem
         if not problem:
-            count.delivered += 1
-            count.repaired += call.repairs > 0
             self.counters["answers_repaired" if call.repairs else "answers_valid"] += 1
             return whole
         self.counters["answers_invalid"] += 1
         if guard.on_invalid == "pass":
-            count.delivered += 1
-            count.invalid += 1
-            count.runs = (call.run, *count.runs)[:10]
             return whole
-        count.stopped += 1
+        self._count(call).stopped += 1
         if guard.on_invalid == "hold":
             held = await self.desk.hold(call, answer, f"breaks the output schema: {problem}")
             self.counters["answers_held"] += 1
