@@ -142,6 +142,17 @@ def test_every_command_that_the_code_names_takes_what_is_printed_after_it():
     assert wrong == []
 
 
+def test_no_page_starts_another_server_to_put_a_charter_into_force():
+    named = {
+        (path.name, command)
+        for path in (SOURCE / "reports").rglob("*.py")
+        for text in literals(path)
+        for command in commands_in(text)
+        if command.startswith("pilothouse up --charter")
+    }
+    assert named == set()
+
+
 def test_a_command_that_asks_for_more_or_takes_less_is_found():
     assert wrong_with("pilothouse explain INT-9 {agent}")[1] == ["['HOLE'] is too much"]
     assert wrong_with("pilothouse canary {name} --share 0.05")[1] == ["--agent is missing"]

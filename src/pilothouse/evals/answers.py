@@ -116,7 +116,7 @@ def read_answers(path: Path) -> tuple[Answer, ...]:
     if not path.is_file():
         return ()
     found: list[Answer] = []
-    with path.open(encoding="utf-8") as lines:
+    with path.open(encoding="utf-8-sig") as lines:
         for number, line in enumerate(lines, start=1):
             if not line.strip():
                 continue

@@ -320,7 +320,7 @@ def read_manifest(path: Path) -> Manifest:
         MalformedRecord: It is no manifest.
     """
     try:
-        return Manifest.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return Manifest.model_validate(tomllib.loads(path.read_text(encoding="utf-8-sig")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         problem = str(error)
     except ValidationError as error:

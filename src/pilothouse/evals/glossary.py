@@ -31,7 +31,7 @@ def read_terms(path: Path) -> tuple[str, ...]:
         UsageError: It cannot be read, or holds too many terms.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(
             f"cannot read the glossary {str(path)!r}: {error}.",

@@ -119,7 +119,9 @@ def _state(facts: AuditFacts, now: datetime) -> tuple[StatusMark, str]:
 
 def _action(facts: AuditFacts) -> ActionOffer | None:
     if not facts.size:
-        return ActionOffer(label="Put a charter into force", command="pilothouse up --charter charter.yaml")
+        return ActionOffer(
+            label="Put a charter into force", command="pilothouse verdict --charter charter.yaml"
+        )
     if facts.verified is None or facts.verified.n < facts.size or not facts.verified.passed:
         return ActionOffer(label="Verify the log", command="pilothouse audit verify")
     if not any(outside for _size, _place, outside in facts.anchors):

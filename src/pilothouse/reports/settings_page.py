@@ -154,7 +154,7 @@ def _people(facts: SettingsFacts) -> Section:
             for one in facts.people
         ),
         empty=Empty(
-            missing="No charter in force names anybody.", command="pilothouse up --charter charter.yaml"
+            missing="No charter in force names anybody.", command="pilothouse verdict --charter charter.yaml"
         ),
     )
 
@@ -235,5 +235,5 @@ def _kept(facts: SettingsFacts) -> Section:
             )
             for one in facts.kept
         ),
-        empty=Empty(missing="No charter is in force.", command="pilothouse up --charter charter.yaml"),
+        empty=Empty(missing="No charter is in force.", command="pilothouse verdict --charter charter.yaml"),
     )

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pilothouse.errors import UnknownName, UsageError
+from pilothouse.core.charter.answers import known
+from pilothouse.errors import CharterInvalid, UnknownName, UsageError
 from pilothouse.ports.controls import ControlState, ControlStore, Pause, Rollback
 from pilothouse.workflows.control_room import ControlRoom
+from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.renewed import Renewed
 
@@ -90,9 +92,11 @@ def pause_agent(
         now: The moment, aware UTC.
 
     Raises:
-        UnknownName: Nobody knows the agent.
+        UnknownName: Nobody knows the agent, or its charter has no such tool.
     """
     _known_agent(room.installation, agent)
+    if tool is not None:
+        _declared_tool(room.installation, agent, tool)
     wanted = Pause(agent=agent, tool=tool, reason=reason or _NO_REASON, actor=actor, at=now)
     found = room.controls.pause(wanted)
     return PauseChange(pause=found, changed=found is wanted)
@@ -201,14 +205,30 @@ def end_rollback(room: ControlRoom, agent: str, *, reason: str, actor: str, now:
 def _known_agent(installation: Installation, agent: str) -> None:
     if installation.ledger.charter(agent) is not None:
         return
-    known = {one.agent for one in installation.ledger.charters()}
-    known |= {one.agent for one in installation.lake.agents()}
-    if agent not in known:
-        raise UnknownName.among("agent", agent, known, remedy="`pilothouse traces` lists the agents seen.")
+    seen = {one.agent for one in installation.ledger.charters()}
+    seen |= {one.agent for one in installation.lake.agents()}
+    if agent not in seen:
+        raise UnknownName.among("agent", agent, seen, remedy="`pilothouse traces` lists the agents seen.")
 
 
-def _version_named(agent: str, text: str, known: Iterable[str]) -> str:
-    found = [version for version in known if version.startswith(text)]
+def _declared_tool(installation: Installation, agent: str, tool: str) -> None:
+    """Refuse a misspelt tool: whoever reads that it is paused believes that the real one has stopped."""
+    stored = installation.ledger.charter(agent)
+    try:
+        declared = None if stored is None else known(charter_of(stored).tools)
+    except CharterInvalid:
+        return  # a stop works also while nobody can read what is in force
+    if declared is not None and tool not in declared:
+        raise UnknownName.among(
+            "tool",
+            tool,
+            declared,
+            remedy=f"`pilothouse show controls {agent}` lists its tools; `pilothouse pause {agent}` stops all of them.",
+        )
+
+
+def _version_named(agent: str, text: str, seen: Iterable[str]) -> str:
+    found = [version for version in seen if version.startswith(text)]
     if len(found) > 1 and text not in found:
         raise UsageError(
             f"{text!r} stands for {len(found)} versions of {agent!r}",
@@ -217,7 +237,7 @@ def _version_named(agent: str, text: str, known: Iterable[str]) -> str:
         )
     if not found:
         raise UnknownName.among(
-            "version", text, known, remedy=f"`pilothouse traces --agent {agent}` shows the versions seen."
+            "version", text, seen, remedy=f"`pilothouse traces --agent {agent}` shows the versions seen."
         )
     return text if text in found else found[0]
 

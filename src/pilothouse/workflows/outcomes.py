@@ -6,7 +6,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -180,38 +180,18 @@ def _proven(found: Estimate | NotEnoughEvidence, committed: float, direction: st
 
 
 def _read_groups(file: Path) -> Mapping[str, dict[str, list[float]]]:
-    groups: dict[str, dict[str, list[float]]] = {arm: {} for arm in _ARMS}
     try:
-        stream = file.open(encoding="utf-8", newline="")
+        with file.open(encoding="utf-8-sig", newline="") as stream:  # spreadsheets write a BOM
+            groups = _grouped(stream, file)
     except OSError as error:
         raise UsageError(
             f"{file} cannot be read: {error.strerror}",
             remedy="Give a CSV file: `pilothouse value measure --help`.",
         ) from error
-    with stream:
-        rows = csv.DictReader(stream)
-        missing = {"unit", "arm", "value"} - set(rows.fieldnames or ())
-        if missing:
-            raise MalformedRecord(
-                f"the column {min(missing)!r} is missing",
-                remedy="The first line is `unit,arm,value`.",
-                place=Place(str(file)),
-            )
-        for number, row in enumerate(rows, start=2):
-            if number > ROWS_MAX:
-                raise MalformedRecord(
-                    f"more than {ROWS_MAX:,} rows",
-                    remedy="Aggregate by unit first.",
-                    place=Place(str(file), number),
-                )
-            arm, value = row["arm"], _number(row["value"], file, number)
-            if arm not in groups:
-                raise MalformedRecord(
-                    f"arm {arm!r} is neither `agent` nor `holdout`",
-                    remedy="Correct this line.",
-                    place=Place(str(file), number),
-                )
-            groups[arm].setdefault(row["unit"], []).append(value)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise MalformedRecord(
+            f"no CSV file in UTF-8: {error}", remedy="Export it as CSV in UTF-8.", place=Place(str(file))
+        ) from error
     both = groups["agent"].keys() & groups["holdout"].keys()
     if both:
         raise MalformedRecord(
@@ -219,6 +199,35 @@ def _read_groups(file: Path) -> Mapping[str, dict[str, list[float]]]:
             remedy="Leave out units that changed sides, and say how many.",
             place=Place(str(file)),
         )
+    return groups
+
+
+def _grouped(stream: Iterable[str], file: Path) -> dict[str, dict[str, list[float]]]:
+    """Return the values of each unit by arm."""
+    groups: dict[str, dict[str, list[float]]] = {arm: {} for arm in _ARMS}
+    rows = csv.DictReader(stream)
+    missing = {"unit", "arm", "value"} - set(rows.fieldnames or ())
+    if missing:
+        raise MalformedRecord(
+            f"the column {min(missing)!r} is missing",
+            remedy="The first line is `unit,arm,value`, with commas between, and a number has a decimal point.",
+            place=Place(str(file)),
+        )
+    for number, row in enumerate(rows, start=2):
+        if number > ROWS_MAX:
+            raise MalformedRecord(
+                f"more than {ROWS_MAX:,} rows",
+                remedy="Aggregate by unit first.",
+                place=Place(str(file), number),
+            )
+        arm, value = row["arm"], _number(row["value"], file, number)
+        if arm not in groups:
+            raise MalformedRecord(
+                f"arm {arm!r} is neither `agent` nor `holdout`",
+                remedy="Correct this line.",
+                place=Place(str(file), number),
+            )
+        groups[arm].setdefault(row["unit"], []).append(value)
     return groups
 
 

@@ -66,8 +66,8 @@ def _value(text: str) -> object:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text()
-    except OSError as error:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
         raise UsageError(
             f"{path} cannot be read", remedy=f"Look: `ls -l {path}`", subject=str(path)
         ) from error

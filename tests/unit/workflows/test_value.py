@@ -125,6 +125,19 @@ def test_a_missing_column_file_or_outcome_is_said(installation, tmp_path):
         measure_effect(installation, AGENT, "cycle_time_day", path, NOW)
 
 
+def test_a_file_as_a_spreadsheet_writes_it_is_read_or_said(installation, tmp_path):
+    plain = written(tmp_path, -0.5)
+    expected = measure_effect(installation, AGENT, METRIC, plain, NOW).found
+    plain.write_bytes(b"\xef\xbb\xbf" + plain.read_bytes())
+    assert measure_effect(installation, AGENT, METRIC, plain, NOW).found == expected
+    plain.write_text("unit;arm;value\ns1;agent;1,9\n", encoding="utf-8")
+    with pytest.raises(MalformedRecord, match="with commas between"):
+        measure_effect(installation, AGENT, METRIC, plain, NOW)
+    plain.write_bytes("unit,arm,value\nMüller,agent,1.9\n".encode("latin-1"))
+    with pytest.raises(MalformedRecord, match="no CSV file in UTF-8"):
+        measure_effect(installation, AGENT, METRIC, plain, NOW)
+
+
 def test_without_traffic_nobody_can_say_what_it_returns(installation):
     page = show_value(installation, assess(installation, AGENT, NOW, freeze=False))
     assert "not known: cost per task" in page.sentence.plain

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pilothouse.errors import UsageError
+from pilothouse.errors import UsageError, nearest_name
 from pilothouse.interfaces.cli.consoles import print_table
 from pilothouse.interfaces.cli.controls import command_line_actor
 from pilothouse.interfaces.cli.options import AsJson, Home
@@ -89,6 +89,10 @@ def register(cli: typer.Typer, services: Services) -> None:
             f"  ANTHROPIC_BASE_URL={base}     ANTHROPIC_API_KEY={made.key[:12]}…",
             err=True,
         )
+        with services.open_installation(settings) as installation:
+            governed = {one.agent for one in installation.ledger.charters()}
+        if agent not in governed:
+            typer.echo(_ungoverned(agent, governed, made.kept.prefix), err=True)
 
     @group.command("list")
     def show(*, home: Home = None, as_json: AsJson = False) -> None:
@@ -145,6 +149,13 @@ def _show_table(keys: Any, services: Services) -> None:
             state,
         )
     print_table(table)
+
+
+def _ungoverned(agent: str, governed: set[str], prefix: str) -> str:
+    """Return what a key lacks whose agent no charter names, which is how a misspelt agent looks."""
+    near = nearest_name(agent, governed)
+    hint = f" If you meant {near}: `pilothouse key revoke {prefix}`." if near else ""
+    return f"No charter of {agent} is in force, so nothing pins its model or limits what it spends.{hint}"
 
 
 def _record(key: VirtualKey) -> dict[str, object]:

@@ -80,7 +80,7 @@ def _answer(file: Path | None) -> Any:
     if file is None:
         return None
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(
             f"{file} cannot be read", remedy=f"Look: `ls -l {file}`", subject=str(file)

@@ -63,7 +63,7 @@ def read_servers(file: Path) -> dict[str, UpstreamAddress]:
         UsageError: It cannot be read, or is no such list.
     """
     try:
-        document = json.loads(file.read_text(encoding="utf-8"))
+        document = json.loads(file.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise UsageError(
             f"{str(file)!r} is no list of MCP servers ({_said(error)})",

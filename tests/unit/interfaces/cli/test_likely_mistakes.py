@@ -9,10 +9,25 @@ import pytest
 from typer.testing import CliRunner
 
 from pilothouse.app import command_tree
-from pilothouse.errors import UsageError
+from pilothouse.errors import UnknownName, UsageError
+from pilothouse.evals.answers import read_answers
+from pilothouse.evals.glossary import read_terms
+from pilothouse.interfaces.cli.replay_case import _answer
+from pilothouse.runtime.tools.mcp_servers import read_servers
+from pilothouse.workflows.replay_change import read_substitution
 
 CHARTER = Path(__file__).parents[3] / "golden" / "charters" / "ap-invoice-triage.yaml"
 AGENT = "ap-invoice-triage"
+
+LABEL = (
+    '{"input": 1, "output": "2", "case_id": "c1", "good": true, "by": "sam", "at": "2026-11-20T12:00:00Z"}'
+)
+
+
+def replaced(prompt):
+    return read_substitution(
+        model=None, params={}, prompt=prompt, tool_results={}, tool_contracts=(), code=None
+    )
 
 
 @pytest.fixture
@@ -69,8 +84,47 @@ def test_a_file_that_is_not_there_is_said_in_words(run, words, said):
     assert error.message == said
 
 
+def test_a_misspelt_tool_is_not_said_to_be_paused(run, agent):
+    error = run("pause", agent, "--tool", "erp.rout@1").exception
+    assert isinstance(error, UnknownName)
+    assert error.message == "no tool 'erp.rout@1'. Did you mean 'erp.route@1'?"
+    assert run("pause", agent, "--tool", "erp.route@1").output.startswith(
+        f"erp.route@1 of {agent} is paused, since"
+    )
+
+
+def test_a_key_of_an_agent_without_a_charter_says_what_it_lacks(run, agent):
+    assert "No charter" not in run("key", "add", agent).output
+    said = run("key", "add", agent[:-1]).output
+    prefix = said.split("_")[1]
+    assert f"No charter of {agent[:-1]} is in force, so nothing pins its model" in said
+    assert f"If you meant {agent}: `pilothouse key revoke {prefix}`." in said
+
+
 def test_minutes_that_were_just_kept_are_the_first_line(run, agent):
     said = run(
         "minutes", "sponsor", "--as", "vp", "--text", "Cost, volume and the incident were seen."
     ).output
     assert said.startswith("sponsor      held on ")
+
+
+def test_a_byte_order_mark_is_no_part_of_what_a_file_says(tmp_path):
+    """Editors and spreadsheets write one; before the first term, key or answer it would be a letter of it."""
+
+    def written(text):
+        file = tmp_path / "file"
+        file.write_text(text, encoding="utf-8-sig")
+        return file
+
+    assert read_terms(written("three-way match: all agree\n")) == ("three-way match",)
+    assert set(read_servers(written('{"mcpServers": {"crm": {"command": "python"}}}'))) == {"crm"}
+    assert _answer(written('{"queue": "approval"}')) == {"queue": "approval"}
+    assert replaced(written("You route invoices.")).prompt == "You route invoices."
+    assert [one.by for one in read_answers(written(LABEL))] == ["sam"]
+
+
+def test_a_text_in_another_encoding_is_said_and_no_bug(tmp_path):
+    file = tmp_path / "prompt.txt"
+    file.write_bytes("Grüße".encode("latin-1"))
+    with pytest.raises(UsageError, match=r"prompt\.txt cannot be read"):
+        replaced(file)
