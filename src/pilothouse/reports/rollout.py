@@ -13,7 +13,7 @@ from pilothouse.core.charter.operations import PhaseName
 from pilothouse.core.verdict.numbers import percentage
 from pilothouse.core.verdict.phases import LOOKS_MAX, NEXT_PHASE, PhaseEvent, next_look_at
 from pilothouse.core.verdict.sentence import person_names
-from pilothouse.core.verdict.verdict import AgentVerdict
+from pilothouse.core.verdict.verdict import AgentVerdict, RequirementVerdict
 from pilothouse.reports.moments import Moment, moment, span_text
 from pilothouse.reports.rollout_additions import AdditionShown, AdditionStanding, addition_rows
 from pilothouse.reports.rollout_clock import ClockShown, clock_empty, clock_shown
@@ -142,6 +142,7 @@ def build_rollout(
     standing: Standing,
     now: datetime,
     *,
+    ahead: Sequence[RequirementVerdict],
     additions: Sequence[AdditionStanding] = (),
 ) -> RolloutPage:
     """Return the Rollout page of an agent.
@@ -151,11 +152,12 @@ def build_rollout(
         verdict: Its verdict at the moment.
         standing: What the ledger says about its phases.
         now: The moment, aware UTC.
+        ahead: Every requirement as the next phase asks for it.
         additions: What came into the scope.
     """
     state = standing.state
     target = NEXT_PHASE.get(state.phase)
-    blocking = blocking_next(verdict, target)
+    blocking = blocking_next(verdict, ahead, target)
     asked = tuple(asked_row(charter, one) for one in blocking[:ASKED_MAX])
     due = next_look_at(charter, state, standing.looks)
     waived = waived_next(verdict, target)

@@ -88,16 +88,19 @@ def _name(charter: Charter, person: str) -> str:
     return (known(entry.name) if entry else None) or person
 
 
-def blocking_next(verdict: AgentVerdict, target: PhaseName | None) -> list[RequirementVerdict]:
+def blocking_next(
+    verdict: AgentVerdict, ahead: Sequence[RequirementVerdict], target: PhaseName | None
+) -> list[RequirementVerdict]:
     """Return what the next phase asks for and neither holds nor is waived, breached ones first.
 
     Args:
         verdict: The verdict.
+        ahead: Every requirement as that phase asks for it.
         target: The next phase, or None after the last.
     """
     if target is None:
         return []
-    by_id = {found.requirement: found for found in verdict.requirements}
+    by_id = {found.requirement: found for found in ahead}
     return [by_id[name] for name in _gate(verdict, target).closed]
 
 

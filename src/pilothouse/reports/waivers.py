@@ -34,24 +34,31 @@ WAIVER_DAYS = (7, 14, WAIVER_MAX.days)
 _OPEN = frozenset({Status.BREACHED, Status.NO_EVIDENCE})
 
 
-def waivable(verdict: AgentVerdict) -> tuple[RequirementVerdict, ...]:
-    """Return what a sponsor may waive now: asked for by a gate, not holding here or at the next gate, and not beyond any signature.
+def waivable(verdict: AgentVerdict, ahead: Sequence[RequirementVerdict]) -> tuple[RequirementVerdict, ...]:
+    """Return what a sponsor may waive now: asked for by a gate, not holding, and not beyond any signature.
 
     Args:
         verdict: The verdict.
+        ahead: Every requirement as the next gate asks for it, which may be with more parts; shown where only these are open.
     """
-    ahead = next((gate.closed for gate in verdict.gates if gate.gate == verdict.next_gate), ())
-    return tuple(
-        one
-        for one in verdict.requirements
-        if one.gates
-        and one.requirement not in NOT_WAIVABLE
-        and ((one.status in _OPEN and one.waiver is None) or one.requirement in ahead)
+    found = (
+        here if _is_open(here) else there for here, there in zip(verdict.requirements, ahead, strict=True)
     )
+    return tuple(one for one in found if _is_open(one) and one.requirement not in NOT_WAIVABLE)
+
+
+def _is_open(one: RequirementVerdict) -> bool:
+    return bool(one.gates) and one.status in _OPEN and one.waiver is None
 
 
 def build_waivers(
-    verdict: AgentVerdict, charter: Charter, now: datetime, *, person: str = "", item: str = ""
+    verdict: AgentVerdict,
+    charter: Charter,
+    now: datetime,
+    *,
+    ahead: Sequence[RequirementVerdict],
+    person: str = "",
+    item: str = "",
 ) -> SectionsPage:
     """Build the page.
 
@@ -59,13 +66,14 @@ def build_waivers(
         verdict: The verdict.
         charter: The charter it judges.
         now: The moment, aware UTC.
+        ahead: Every requirement as the next gate asks for it.
         person: Person id of who looks at it, or empty.
         item: The requirement that the visitor asked to waive and has not confirmed, or empty.
     """
     names = person_names(charter)
     sponsor = known(charter.sponsor.person) or ""
     waived = [one for one in verdict.requirements if one.waiver is not None]
-    offered = waivable(verdict)
+    offered = waivable(verdict, ahead)
     base = f"/agents/{quote(verdict.agent, safe='')}"
     chosen = next((one for one in offered if one.requirement == item), None)
     sections = [_in_force(waived, names, base, now), _offered(offered, base, is_sponsor=person == sponsor)]

@@ -43,7 +43,12 @@ def show_rollout(installation: Installation, found: Assessment) -> RolloutPage:
         acts=tuple((one.act, _lifted(one)) for one in shown_acts(ledger, agent)),
     )
     return build_rollout(
-        found.charter, found.verdict, standing, now, additions=_additions(ledger, found, now)
+        found.charter,
+        found.verdict,
+        standing,
+        now,
+        ahead=found.ahead,
+        additions=_additions(ledger, found, now),
     )
 
 

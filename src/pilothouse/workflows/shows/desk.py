@@ -158,7 +158,9 @@ class PageDesk:
             item: Requirement id, or empty.
         """
         found = self.assessment(agent)
-        return build_waivers(found.verdict, found.charter, self.now(), person=person, item=item)
+        return build_waivers(
+            found.verdict, found.charter, self.now(), ahead=found.ahead, person=person, item=item
+        )
 
     def assessment(self, agent: str) -> Assessment:
         """Return what is judged of an agent now.
