@@ -18,7 +18,8 @@ from pilothouse.runtime.taps.spool import absorb
 
 RUN = "ab" * 16
 CODE = """
-import copy, datetime, os, pickle, random, secrets, socket, ssl, time, uuid
+import copy, datetime, io, logging, os, pickle, random, secrets, socket, sqlite3, ssl, time, uuid, warnings
+warnings.simplefilter("ignore", DeprecationWarning)
 for _ in range(2):
     print(time.time(), time.time_ns(), uuid.uuid4(), random.random(), random.Random().random())
     print(datetime.datetime.now(), datetime.datetime.now(datetime.timezone.utc), datetime.date.fromtimestamp(0))
@@ -29,6 +30,20 @@ assert datetime.datetime.fromtimestamp(0, datetime.timezone.utc).year == 1970
 assert datetime.datetime.fromisoformat("2026-01-02T03:00:00+00:00") == moment
 assert issubclass(datetime.datetime, datetime.date) and os.urandom(8) != os.urandom(8)
 assert secrets.token_hex() != secrets.token_hex() and time.monotonic() > 0 and random.SystemRandom().random() < 1
+print(time.strftime("%H:%M:%S"), time.ctime(), time.localtime().tm_sec, time.gmtime().tm_sec, datetime.date.today())
+print(datetime.datetime.utcnow(), datetime.datetime.today())
+now = datetime.datetime.now()
+assert type(now) is type(moment) is datetime.datetime
+assert time.strftime("%Y", time.gmtime(0)) == "1970" and time.ctime(0).endswith("1970")
+assert sqlite3.connect(":memory:").execute("SELECT ?", (now,)).fetchone()
+
+class Own(datetime.datetime):
+    timer, converter = time.time, time.localtime
+
+assert type(Own.now(datetime.timezone.utc)) is type(Own.utcnow()) is type(Own(2026, 1, 2)) is Own
+assert Own(2026, 1, 2).timer() > 0 and Own(2026, 1, 2).converter(0).tm_year in (1969, 1970)
+logging.basicConfig(format="%(asctime)s %(message)s", stream=io.StringIO())
+logging.warning("said")
 if os.environ.get("REACH"):
     try:
         socket.create_connection(("127.0.0.1", 9), timeout=1)
@@ -85,6 +100,18 @@ def test_hosts_and_names_of_the_environment_are_reported_without_values(tmp_path
     assert hosts >= {("127.0.0.1", True), ("telemetry.example.invalid", False)}
     assert events[0].environment["ERP_TOKEN"] is None
     assert not any(isinstance(each, Draw) for each in events)
+
+
+def test_a_forked_process_does_not_write_what_its_parent_drew(tmp_path):
+    code = (
+        "import os, sys, time\ntime.time()\npid = os.fork()\nif not pid:\n    sys.exit()\nos.waitpid(pid, 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], env=recording(tmp_path, "clock"), check=True, timeout=60)
+    with Recorder(tmp_path / "runs") as log:
+        absorb(tmp_path / "spool", log)
+        assert [one.event.source for one in log.read(RUN).events if isinstance(one.event, Draw)] == [
+            "clock.time"
+        ]
 
 
 def test_a_torn_line_and_a_process_that_still_runs_are_left_alone(tmp_path):

@@ -56,15 +56,27 @@ class _Hook:
             if now or len(self.lines) >= FLUSH_EVERY:
                 self.flush()
 
+    def leave(self):
+        """Begin anew in a forked process: what waits is its parent's to write, and so is who holds the lock."""
+        self.lines = []
+        self.lock = threading.Lock()
+
+    def open(self, entry):
+        """Write a line before what waits: setting the taps has drawn already."""
+        entry["run"] = self.run
+        with self.lock:
+            self.lines.insert(0, json.dumps(entry))
+            self.flush()
+
     def flush(self):
         """Write what waits."""
         if self.lines:
             lines, self.lines = self.lines, []
             os.write(self.file, ("\n".join(lines) + "\n").encode())
 
-    def draw(self, source, real, write, read):
-        """Return what the caller's caller draws: the recorded value, or a real one that is recorded."""
-        frame = sys._getframe(2)
+    def draw(self, source, real, write, read, depth=2):
+        """Return what the agent's code draws, so many calls above: the recorded value, or a real one that is recorded."""
+        frame = sys._getframe(depth)
         name = frame.f_code.co_filename
         if name.startswith(
             (self.library + "/asyncio", self.library + "/logging", self.library + "/threading", "<frozen")
@@ -90,79 +102,103 @@ class _Hook:
         return value
 
 
+class _Function:
+    """Stands for a function of C: no class that keeps it makes a method of it."""
+
+    __slots__ = ("_do",)
+
+    def __init__(self, do):
+        self._do = do
+
+    def __call__(self, *given):
+        return self._do(*given)
+
+
 def _tap_clock(hook):
-    import copyreg
     import datetime
     import time
 
-    real_time, real_ns, real = time.time, time.time_ns, datetime.datetime
+    real_time, real_ns, kind = time.time, time.time_ns, datetime.datetime
+    real_now, utc = kind.now, datetime.timezone.utc  # noqa: UP017 - the agent's interpreter may be older than ours
 
     def clock():
-        return hook.draw("clock.time", real_time, repr, float)
+        return hook.draw("clock.time", real_time, repr, float, depth=3)
 
-    def clock_ns():
-        return hook.draw("clock.time_ns", real_ns, repr, int)
+    def present(real):
+        def told(*given):
+            return real(*given) if given else real(hook.draw("clock.time", real_time, repr, float, depth=3))
 
-    class Kind(type):
-        """Lets ordinary datetimes be instances of the substitute."""
+        return told
 
-        def __instancecheck__(cls, value):
-            return isinstance(value, real)
+    def formatted(real, local):
+        def told(form, *given):
+            if given:
+                return real(form, *given)
+            return real(form, local(hook.draw("clock.time", real_time, repr, float, depth=3)))
 
-        def __subclasscheck__(cls, kind):
-            return issubclass(kind, real)
+        return told
 
-    def read_aware(zone):
-        return lambda text: real.fromtimestamp(float(text), zone)
+    def now(cls, tz=None):
+        return _of(
+            cls,
+            kind,
+            hook.draw(
+                "clock.now",
+                lambda: real_now(tz),
+                lambda at: repr(at.timestamp()),
+                lambda text: kind.fromtimestamp(float(text), tz),
+            ),
+        )
 
-    class Substitute(real, metaclass=Kind):
-        """Makes ordinary datetimes; only the present moment is drawn."""
-
-        def __new__(cls, *args, **kwargs):
-            return real(*args, **kwargs)
-
-        @classmethod
-        def now(cls, tz=None):
-            return hook.draw(
-                "clock.now", lambda: real.now(tz), lambda at: repr(at.timestamp()), read_aware(tz)
-            )
-
-        @classmethod
-        def utcnow(cls):
-            utc = datetime.UTC
-            return hook.draw(
+    def utcnow(cls):
+        return _of(
+            cls,
+            kind,
+            hook.draw(
                 "clock.utcnow",
-                lambda: real.now(utc).replace(tzinfo=None),
+                lambda: real_now(utc).replace(tzinfo=None),
                 lambda at: repr(at.replace(tzinfo=utc).timestamp()),
-                lambda text: real.fromtimestamp(float(text), utc).replace(tzinfo=None),
-            )
+                lambda text: kind.fromtimestamp(float(text), utc).replace(tzinfo=None),
+            ),
+        )
 
-        @classmethod
-        def today(cls):
-            return hook.draw("clock.today", real.now, lambda at: repr(at.timestamp()), read_aware(None))
+    _give(kind, now)
+    _give(kind, utcnow)
+    time.strftime = _Function(formatted(time.strftime, time.localtime))
+    for name in ("localtime", "gmtime", "ctime"):
+        setattr(time, name, _Function(present(getattr(time, name))))
+    time.time = _Function(clock)
+    time.time_ns = _Function(lambda: hook.draw("clock.time_ns", real_ns, repr, int, depth=3))
 
-    def pass_on(name):
-        def method(cls, *args, **kwargs):
-            return getattr(real, name)(*args, **kwargs)
 
-        return classmethod(method)
+def _of(cls, kind, at):
+    """Return a moment as the class that was asked for it."""
+    if cls is kind:
+        return at
+    return cls(
+        at.year,
+        at.month,
+        at.day,
+        at.hour,
+        at.minute,
+        at.second,
+        at.microsecond,
+        at.tzinfo,
+        fold=at.fold,
+    )
 
-    for name in (
-        "fromtimestamp",
-        "utcfromtimestamp",
-        "fromisoformat",
-        "strptime",
-        "combine",
-        "fromordinal",
-        "fromisocalendar",
-    ):
-        setattr(Substitute, name, pass_on(name))
-    Substitute.__name__ = Substitute.__qualname__ = "datetime"
-    Substitute.__module__ = "datetime"
-    for name in ("min", "max", "resolution"):
-        setattr(Substitute, name, getattr(real, name))
-    copyreg.pickle(real, lambda at: (Substitute, *at.__reduce__()[1:]))
-    time.time, time.time_ns, datetime.datetime = clock, clock_ns, Substitute
+
+def _give(kind, function):
+    """Give a class of C another class method: a class in its place would not be the one that libraries know its values by."""
+    import ctypes
+    import gc
+
+    name = function.__name__
+    (members,) = gc.get_referents(kind.__dict__)
+    members[name] = classmethod(function)
+    ctypes.pythonapi.PyType_Modified(ctypes.py_object(kind))
+    if getattr(getattr(kind, name), "__func__", None) is not function:
+        raise RuntimeError(f"{kind.__name__}.{name} stays as it is in this interpreter")
 
 
 def _tap_uuid(hook):
@@ -338,27 +374,34 @@ def _start():
     if not given:
         return
     hook = _Hook(json.loads(given))
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=hook.leave)
     taps = (
         {source.split(".")[0] for source, _, _ in hook.recorded}
         if hook.replays
         else set(hook.settings["taps"])
     )
+    for name, tap in (("clock", _tap_clock), ("uuid", _tap_uuid), ("random", _tap_random)):
+        if name in taps:
+            try:
+                tap(hook)
+            except Exception as error:
+                taps.discard(name)  # what is not watched must not be said to be
+                sys.stderr.write(
+                    f"pilothouse: the tap {name} cannot be set: {type(error).__name__}: {error}\n"
+                )
     if not hook.replays:
         names = sorted(os.environ) if "env" in taps else []
         kept = {"LANG", "LC_ALL", "TZ", "PYTHONHASHSEED", "VIRTUAL_ENV_PROMPT"}
-        hook.write(
+        hook.open(
             {
                 "kind": "open",
                 "agent": hook.settings.get("agent", "unknown"),
                 "version": hook.settings.get("version"),
                 "taps": sorted(taps),
                 "environment": {name: os.environ[name] if name in kept else None for name in names},
-            },
-            now=True,
+            }
         )
-    for name, tap in (("clock", _tap_clock), ("uuid", _tap_uuid), ("random", _tap_random)):
-        if name in taps:
-            tap(hook)
     if hook.replays or "egress" in taps:
         _watch(hook)
     import atexit
