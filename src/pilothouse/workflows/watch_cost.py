@@ -14,6 +14,7 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.statistics.cost import CostAlert, CostLine, CostMonitor, CostReading
 from pilothouse.core.statistics.cost_windows import CostWindow, windows_until
 from pilothouse.core.statistics.results import NotEnoughEvidence
+from pilothouse.core.verdict.numbers import significant
 from pilothouse.ports.watch import WatchStore
 from pilothouse.workflows.alerts import rule_for
 from pilothouse.workflows.watch_rules import arl_days
@@ -183,14 +184,15 @@ def cost_document(look: CostLook, rise: CostRise | None = None) -> dict[str, Any
 
 def _sentence(window: CostWindow, rise: CostRise, line: float) -> str:
     one = rise.alert
+    cost, usual = significant(one.cost_usd), significant(one.usual_usd)
     score = f"score {one.score:.1f} against {line:.1f}"
     if window is CostWindow.HOUR:
         return (
-            f"A task cost {one.cost_usd:.4f} USD on {rise.until} at {one.position % 24:02d}:00 UTC where this hour usually "
-            f"costs {one.usual_usd:.4f}; {score}."
+            f"A task cost {cost} USD on {rise.until} at {one.position % 24:02d}:00 UTC where this hour usually "
+            f"costs {usual}; {score}."
         )
     when = f"on {rise.until}" if rise.begins == rise.until else f"from {rise.begins} to {rise.until}"
-    return f"A typical task cost {one.cost_usd:.4f} USD {when} where it usually costs {one.usual_usd:.4f}; {score}."
+    return f"A typical task cost {cost} USD {when} where it usually costs {usual}; {score}."
 
 
 def _spent(store: WatchStore, agent: str, day: date) -> _Spent:

@@ -15,7 +15,7 @@ from pilothouse.errors import Conflict
 from pilothouse.ports.watch import WatchReading, WatchState, WatchStep
 from pilothouse.workflows.alerts import rule_for
 from pilothouse.workflows.label_rates import tasks_between
-from pilothouse.workflows.watch_cost import cost_document, look_at_cost
+from pilothouse.workflows.watch_cost import CostRise, cost_document, look_at_cost
 from pilothouse.workflows.watch_drift import drift_traces, look_at_drift
 from pilothouse.workflows.watch_room import WatchRoom
 from pilothouse.workflows.watch_rules import TRAFFIC
@@ -23,6 +23,9 @@ from pilothouse.workflows.watch_rules import TRAFFIC
 __all__ = ["look_at_whole"]
 
 COST, DRIFT = "cost_per_task", "drift"
+DEAREST_MAX = 10
+"""Tasks that an alert on cost names."""
+
 WEEK = timedelta(days=7)
 
 
@@ -61,8 +64,21 @@ def _cost(
     said: dict[date, tuple[Mapping[str, Any], str]] = {day: (cost_document(look), "quiet")}
     # Of two alerts of a day, the worse one is its reading.
     for alert in sorted(look.alerts, key=lambda one: one.alert.score):
-        said[alert.until] = (cost_document(look, alert), loud)
+        dear = {"traces": _dearest(watch, charter, alert)}
+        said[alert.until] = (cost_document(look, alert) | dear, loud)
     _store(watch, charter, states, COST, {"last": day.isoformat()}, said, now)
+
+
+def _dearest(watch: WatchRoom, charter: Charter, rise: CostRise) -> list[str]:
+    """Traces of the tasks that cost most in the days of an alert, the dearest first."""
+    start, end = midnight(rise.begins), midnight(rise.until + timedelta(days=1))
+    tasks = tasks_between(watch.room.installation, charter.agent, start, end)
+    costs = [
+        (one.cost_usd, one.trace_id)
+        for one in tasks
+        if one.cost_usd is not None and one.task_type in charter.task_types
+    ]
+    return [trace for _, trace in sorted(costs, reverse=True)[:DEAREST_MAX]]
 
 
 def _drift(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -21,6 +22,7 @@ from pilothouse.interfaces.cli.watch_text import show_watch
 from pilothouse.ledger.feedback import SqlFeedback
 from pilothouse.ledger.review_queue import SqlReviewQueue
 from pilothouse.ports.feedback import Feedback, FeedbackKind
+from pilothouse.testing import example_task
 from pilothouse.workflows import watch_tick
 from pilothouse.workflows.accept import accept_file
 from pilothouse.workflows.assess import assess
@@ -194,13 +196,21 @@ def test_few_tasks_a_day_arm_the_monitor_of_cost_and_keep_its_promise(watch, clo
 
 def test_a_dear_day_of_few_tasks_opens_one_incident_that_names_it(watch, clock):
     live(watch, clock, 15)
+    at = int(clock.moment.timestamp()) * 10**9
+    dearest = example_task(
+        trace_id="e" * 32, agent=AGENT, task_type="po_invoice", start_ns=at, end_ns=at + 10**9,
+        cost_usd=Decimal("1.01"), cost_known_usd=Decimal("1.01"), cost_state=CostState.KNOWN,
+    )  # fmt: skip
+    unknown = replace(dearest, trace_id="f" * 32, cost_usd=None, cost_state=CostState.PARTIAL)
+    watch.room.installation.lake.add([dearest, unknown])
     (done,) = live(watch, clock, 1, cost="1.00")
     assert done.opened == 1
     (incident,) = watch.room.incidents.incidents(active=True)
     assert (incident.rule, incident.severity) == ("cost", "sev2")
-    assert incident.title.startswith(
-        "A typical task cost 1.0000 USD on 2026-11-16 where it usually costs 0.1000"
-    )
+    assert len(incident.traces) == 10
+    assert incident.traces[0] == "e" * 32, "the dearest of the day comes first"
+    assert all(one.startswith("20261116") for one in incident.traces[1:])
+    assert incident.title.startswith("A typical task cost 1 USD on 2026-11-16 where it usually costs 0.1")
     assert row(watch, clock, "cost_per_task", "").state == "alarm"
     live(watch, clock, 3)
     assert len(watch.room.incidents.incidents()) == 1

@@ -15,6 +15,7 @@ from pilothouse.connectors.charter_file import read_charter_file
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.statistics.cost import CostLine
 from pilothouse.core.statistics.cost_windows import CostWindow
+from pilothouse.core.verdict.numbers import significant
 from pilothouse.ports.watch import WatchReading
 from pilothouse.workflows.watch_cost import HOURLY_DELAY_DAYS, cost_document, look_at_cost
 
@@ -110,7 +111,7 @@ def test_a_runaway_day_is_told_with_its_day_also_when_days_were_counted_together
     look = look_at_cost(days, charter, last, since=dear)
     document = cost_document(look, look.alerts[0])
     assert document["sentence"].startswith(
-        f"A typical task cost 0.{round(10_000 * rise.alert.cost_usd):04d} USD on {dear} "
+        f"A typical task cost {significant(rise.alert.cost_usd)} USD on {dear} "
     )
     assert document["sentence"].endswith(f"score {rise.alert.score:.1f} against 4.0.")
     assert document["risen"] == rise.risen.isoformat()
