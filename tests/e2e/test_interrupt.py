@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -11,10 +12,13 @@ import time
 import types
 
 import pytest
+from source_tree import ROOT
 
 from pilothouse.__main__ import main
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+CHARTER = ROOT / "tests" / "golden" / "charters" / "ap-invoice-triage.yaml"
 
 ASK = """
 import sys
@@ -77,3 +81,23 @@ def test_the_demo_stops_with_its_agent(tmp_path):
     assert process.returncode == 130
     assert hints.rstrip().endswith("Stopped.")
     assert "Transient error" not in hints
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_drill_that_is_killed_ends_its_incident_so_that_nobody_is_called_about_it(tmp_path, number):
+    typed = ("-m", "pilothouse")
+    home = ("--home", str(tmp_path))
+    subprocess.run([sys.executable, *typed, "verdict", "--charter", str(CHARTER), *home], check=False)
+    with started(*typed, "drill", "page", "--wait", "90", *home) as process:
+        assert "level 1 is called" in process.stderr.readline()
+        process.send_signal(number)
+        _, hints = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in hints
+    listed = subprocess.run(
+        [sys.executable, *typed, "incident", "list", "--all", "--json", *home],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert [one["state"] for one in json.loads(listed.stdout)] == ["resolved"]

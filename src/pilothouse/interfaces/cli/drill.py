@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,6 +32,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         rich_markup_mode="rich",
     )
     cli.add_typer(group, name="drill")
+    group.callback()(_end_when_told)
     for name, text in (
         (
             "completion-drop",
@@ -155,6 +158,22 @@ def register(cli: typer.Typer, services: Services) -> None:
             name = choose_agent(room.installation, agent)
             done = drill_owner_powers(room, name, person=person, now=services.clock.now())
         _show(done, as_json=as_json)
+
+
+def _end_when_told(context: typer.Context) -> None:
+    """Let a stop by `kill`, by a job's time limit or by a closed terminal end a drill as Ctrl-C does.
+
+    Otherwise its incident outlives it, and a running server goes on calling people about it.
+    """
+
+    def stop(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        before = signal.getsignal(number)
+        if before is signal.SIG_DFL:  # `nohup` ignores one of them, and means it
+            signal.signal(number, stop)
+            context.call_on_close(functools.partial(signal.signal, number, before))
 
 
 def _fault(group: typer.Typer, services: Services, name: str, text: str) -> None:

@@ -140,6 +140,8 @@ def run_cli(cli: typer.Typer, arguments: Sequence[str] | None = None) -> None:
     except typer.Abort:
         code = INTERRUPTED
     except typer.exceptions.TyperException as error:
+        if not error.format_message():  # nothing was typed, and the help that was printed is the answer
+            sys.exit(int(ExitStatus.USAGE))
         _fail(_wrong_usage(error), as_json="--json" in typed)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

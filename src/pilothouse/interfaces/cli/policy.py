@@ -117,6 +117,11 @@ def register(cli: typer.Typer, services: Services) -> None:
                 _print_use(one)
                 if one.calls:
                     typer.echo(f"  {one.past} of {one.calls} tool calls without a decision on record")
+                if one.past:
+                    typer.echo(
+                        "    Mark the tools with @pilothouse.tool, or let the agent reach them by `pilothouse mcp proxy`; "
+                        f"the calls: `pilothouse traces --agent {one.agent}`."
+                    )
                 else:
                     typer.echo(
                         "  no tool call arrived in 30 days, so nothing is known about calls past the boundary"

@@ -57,6 +57,13 @@ def test_what_is_missing_is_said_with_what_to_type(capsys):
     assert err == "error: missing argument 'AGENT'\n  Run `pilothouse pause --help` to see how.\n"
 
 
+@pytest.mark.parametrize("words", [(), ("value",), ("drill",)])
+def test_whoever_types_no_command_reads_the_help_and_of_no_error(capsys, words):
+    status, out, err = typed(capsys, *words)
+    assert (status, err) == (2, "")
+    assert "Usage: pilothouse" in out
+
+
 def test_a_command_that_is_none_is_told_the_nearest(capsys):
     _, _, err = typed(capsys, "verdct")
     assert err.startswith("error: no such command 'verdct'. Did you mean 'verdict'?\n")

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from pathlib import Path
 
 import pytest
@@ -90,6 +92,39 @@ def test_a_misspelt_tool_is_not_said_to_be_paused(run, agent):
     assert error.message == "no tool 'erp.rout@1'. Did you mean 'erp.route@1'?"
     assert run("pause", agent, "--tool", "erp.route@1").output.startswith(
         f"erp.route@1 of {agent} is paused, since"
+    )
+
+
+def test_calls_past_the_permissions_say_how_calls_come_to_pass_them(run, agent, tmp_path):
+    now_ns = time.time_ns()
+    root = {"traceId": "a" * 32, "spanId": "b" * 16, "name": f"invoke_agent {agent}"}
+    call = {
+        "traceId": "a" * 32,
+        "spanId": "c" * 16,
+        "parentSpanId": "b" * 16,
+        "name": "execute_tool erp.route",
+    }
+    named = [("gen_ai.operation.name", "execute_tool"), ("gen_ai.tool.name", "erp.route")]
+    spans = [
+        {
+            **span,
+            "startTimeUnixNano": str(now_ns - 10**9),
+            "endTimeUnixNano": str(now_ns),
+            "attributes": [
+                {"key": key, "value": {"stringValue": value}}
+                for key, value in [("pilothouse.agent", agent), *(named if span is call else ())]
+            ],
+        }
+        for span in (root, call)
+    ]
+    sent = {"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]}
+    (tmp_path / "traces.json").write_text(json.dumps(sent), encoding="utf-8")
+    assert run("import", "traces.json").exit_code == 0
+    said = run("policy", "check").output
+    assert "1 of 1 tool calls without a decision on record" in said
+    assert (
+        f"@pilothouse.tool, or let the agent reach them by `pilothouse mcp proxy`; the calls: `pilothouse traces --agent {agent}`"
+        in said
     )
 
 
