@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-import json
 import math
-from dataclasses import dataclass, field
-from datetime import date, timedelta
+from dataclasses import dataclass
+from datetime import date
 from statistics import median
 from typing import Any
 
@@ -18,11 +17,9 @@ from pilothouse.core.verdict.numbers import significant
 from pilothouse.ports.watch import WatchStore
 from pilothouse.workflows.alerts import rule_for
 from pilothouse.workflows.watch_rules import arl_days
+from pilothouse.workflows.watch_spent import Spent, read_spent
 
 __all__ = ["HOURLY_DELAY_DAYS", "CostLook", "CostRise", "cost_document", "look_at_cost"]
-
-HISTORY_DAYS = 182
-"""Half a year: the line of hours needs 20 weeks."""
 
 HOURLY_TASKS_PER_DAY = 480
 """Tasks on a usual day from which hours are compared, as soon as they can be: 20 in each. With fewer a whole day says more."""
@@ -72,8 +69,9 @@ class CostLook:
         windows: Windows that the line rests on; hours with a known cost.
         unpriced: Tasks of the history whose cost is not known in full.
         per_year: Alerts a year that are accepted.
-        noticed_days: Days until a lasting rise (twice by days, half as much again by hours) is noticed, the counting of the day left out; None for
-            never or while there is no line.
+        noticed_days: Days until a lasting rise (twice by days, half as much again by hours) is noticed, the counting of the
+            day left out; None for never or while there is no line.
+        next_first: The first day of the series of the next look.
     """
 
     window: CostWindow
@@ -84,36 +82,11 @@ class CostLook:
     unpriced: int
     per_year: float
     noticed_days: float | None
-
-
-@dataclass(slots=True, kw_only=True)
-class _Spent:
-    """What was spent from a first day on, by hours and by days."""
-
-    first: date
-    usd: list[float] = field(default_factory=lambda: [0.0] * (24 * HISTORY_DAYS))
-    priced: list[int] = field(default_factory=lambda: [0] * (24 * HISTORY_DAYS))
-    log_usd: list[float] = field(default_factory=lambda: [0.0] * HISTORY_DAYS)
-    paid: list[int] = field(default_factory=lambda: [0] * HISTORY_DAYS)
-    unpriced: list[int] = field(default_factory=lambda: [0] * HISTORY_DAYS)
-
-    def day(self, index: int) -> int:
-        """Tasks of a day whose cost is known."""
-        return sum(self.priced[24 * index : 24 * (index + 1)])
-
-    def series(self, window: CostWindow) -> tuple[list[float], list[int]]:
-        """Cost per task and tasks of each position."""
-        if window is CostWindow.DAY:
-            return [
-                math.exp(logs / n) if n else 0.0 for logs, n in zip(self.log_usd, self.paid, strict=True)
-            ], self.paid
-        # An hour of free tasks is a cost the monitor has no logarithm of: it says nothing, like an hour without tasks.
-        tasks = [n if usd > 0 else 0 for usd, n in zip(self.usd, self.priced, strict=True)]
-        return [usd / n if n else 0.0 for usd, n in zip(self.usd, tasks, strict=True)], tasks
+    next_first: date
 
 
 def look_at_cost(
-    store: WatchStore, charter: Charter, day: date, *, since: date | None = None
+    store: WatchStore, charter: Charter, day: date, *, since: date | None = None, first: date | None = None
 ) -> CostLook | None:
     """Look at the costs up to the end of a day; None while no task had a known cost.
 
@@ -122,24 +95,21 @@ def look_at_cost(
         charter: The charter in force.
         day: The day, counted.
         since: The first day that was not looked at yet; None for the day alone.
+        first: `next_first` of the look before; None where there was none.
     """
-    spent = _spent(store, charter.agent, day)
-    begin = next((index for index in range(HISTORY_DAYS) if spent.day(index)), None)
-    if begin is None:
+    spent = read_spent(store, charter.agent, day, first)
+    if spent is None:
         return None
-    new = min((day - (since or day)).days + 1, HISTORY_DAYS - begin)
+    days = spent.days
+    new = min((day - (since or day)).days + 1, len(days))
     rule = rule_for(charter, "cost_per_task", None)
     per_year = PER_YEAR if rule is None or rule.false_alarms_per_year is None else 365.0 / arl_days(rule)
-    window, line = _line(spent, begin, new, per_year)
+    window, line = _line(spent, new, per_year)
     alerts: list[CostRise] = []
     reading: CostReading | None = None
     if isinstance(line, CostLine):
         to_day = 24 if window is CostWindow.HOUR else 1
-        cost, tasks = spent.series(window)
-        reading = CostMonitor(per_year=per_year, window=window).read(
-            cost[to_day * begin :], tasks[to_day * begin :], line
-        )
-        days = [spent.first + timedelta(days=index) for index in range(begin, HISTORY_DAYS)]
+        reading = CostMonitor(per_year=per_year, window=window).read(*spent.series(window), line)
         for one in reading.alerts:
             begins, until, risen = (days[at // to_day] for at in (one.begins, one.position, one.since))
             if (day - until).days < new:
@@ -154,6 +124,7 @@ def look_at_cost(
         unpriced=sum(spent.unpriced),
         per_year=per_year,
         noticed_days=None if reading is None else _noticed_days(window, reading),
+        next_first=spent.next_first,
     )
 
 
@@ -195,29 +166,9 @@ def _sentence(window: CostWindow, rise: CostRise, line: float) -> str:
     return f"A typical task cost {cost} USD {when} where it usually costs {usual}; {score}."
 
 
-def _spent(store: WatchStore, agent: str, day: date) -> _Spent:
-    spent = _Spent(first=day - timedelta(days=HISTORY_DAYS - 1))
-    for reading in store.readings(agent, since=spent.first, detector="traffic"):
-        if reading.day > day:
-            continue
-        document = json.loads(reading.document)
-        index = (reading.day - spent.first).days
-        spent.unpriced[index] += document["unpriced"]
-        # Days that were counted by an older version do not say what their typical task cost.
-        spent.log_usd[index] += document.get("log_usd", 0.0)
-        spent.paid[index] += document.get("paid", 0)
-        for hour, (usd, n) in enumerate(zip(document["usd"], document["priced"], strict=True)):
-            spent.usd[24 * index + hour] += usd
-            spent.priced[24 * index + hour] += n
-    return spent
-
-
-def _line(
-    spent: _Spent, begin: int, new: int, per_year: float
-) -> tuple[CostWindow, CostLine | NotEnoughEvidence]:
+def _line(spent: Spent, new: int, per_year: float) -> tuple[CostWindow, CostLine | NotEnoughEvidence]:
     """Hours where a usual day has the tasks for it and enough hours can be compared; days elsewhere and before."""
-    known = [spent.day(index) for index in range(HISTORY_DAYS)]
-    lately, unknown = known[-LATELY_DAYS:], sum(spent.unpriced[-LATELY_DAYS:])
+    lately, unknown = spent.tasks[-LATELY_DAYS:], sum(spent.unpriced[-LATELY_DAYS:])
     if unknown * KNOWN_MIN > sum(lately) * (1 - KNOWN_MIN):
         missing = NotEnoughEvidence(
             reason=f"the cost of {unknown:,} of {sum(lately) + unknown:,} tasks of the last {LATELY_DAYS} days is not known: "
@@ -228,14 +179,12 @@ def _line(
         return CostWindow.DAY, missing
     if median([n for n in lately if n] or [0]) >= HOURLY_TASKS_PER_DAY:
         cost, tasks = spent.series(CostWindow.HOUR)
-        history = slice(24 * begin, 24 * (HISTORY_DAYS - new))
-        line = CostMonitor(per_year=per_year).calibrate(cost[history], tasks[history])
+        line = CostMonitor(per_year=per_year).calibrate(cost[: -24 * new], tasks[: -24 * new])
         if isinstance(line, CostLine):
             return CostWindow.HOUR, line
-    cost, tasks = spent.series(CostWindow.DAY)
     # The line of days comes from the promise, so the days that are new may count among its windows.
     daily = CostMonitor(per_year=per_year, window=CostWindow.DAY)
-    return CostWindow.DAY, daily.calibrate(cost[begin:], tasks[begin:])
+    return CostWindow.DAY, daily.calibrate(*spent.series(CostWindow.DAY))
 
 
 def _noticed_days(window: CostWindow, reading: CostReading) -> float | None:

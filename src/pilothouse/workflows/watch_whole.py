@@ -57,16 +57,25 @@ def _cost(
     if before is not None and before >= day:
         return
     since = None if before is None else before + timedelta(days=1)
-    look = look_at_cost(watch.room.watch, charter, day, since=since)
+    kept = states.get(COST)
+    first = None if kept is None else json.loads(kept.document).get("first")
+    look = look_at_cost(
+        watch.room.watch,
+        charter,
+        day,
+        since=since,
+        first=None if first is None else date.fromisoformat(first),
+    )
     if look is None:
         return
+    state = {"last": day.isoformat(), "first": look.next_first.isoformat()}
     loud = "warning" if rule_for(charter, COST, None) is None else "verdict"
     said: dict[date, tuple[Mapping[str, Any], str]] = {day: (cost_document(look), "quiet")}
     # Of two alerts of a day, the worse one is its reading.
     for alert in sorted(look.alerts, key=lambda one: one.alert.score):
         dear = {"traces": _dearest(watch, charter, alert)}
         said[alert.until] = (cost_document(look, alert) | dear, loud)
-    _store(watch, charter, states, COST, {"last": day.isoformat()}, said, now)
+    _store(watch, charter, states, COST, state, said, now)
 
 
 def _dearest(watch: WatchRoom, charter: Charter, rise: CostRise) -> list[str]:

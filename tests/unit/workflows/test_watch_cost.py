@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import math
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -151,6 +152,27 @@ def test_hours_in_which_tasks_are_free_say_nothing(days, charter):
     free = days.add(720, usd=0, hours=24)
     assert look_at_cost(days, charter, free).window is CostWindow.HOUR
     assert look_at_cost(days, charter, free).score == look_at_cost(days, charter, last).score
+
+
+def test_windows_of_thin_days_stay_the_same_when_half_a_year_is_over(days, charter):
+    for _ in range(170):
+        day = days.add(8)
+    first, scores, counted, ends = None, [], [], 0
+    for number in range(60):
+        day = days.add(8, usd=0.2 if 30 <= number < 36 else 0.02)
+        look = look_at_cost(days, charter, day, since=day, first=first)
+        first = look.next_first
+        scores.append(round(look.score, 3))
+        counted += look.alerts
+        ends += (230 - 60 + number + 1) % 3 == 0
+    assert sum(a != b for a, b in pairwise(scores)) <= ends, (
+        "a score changes when a window ends, each third day"
+    )
+    assert [(one.until - one.begins).days for one in counted] == [2], "told once, with its own three days"
+    assert first > START
+    for _ in range(200):
+        day = days.add(0)
+    assert look_at_cost(days, charter, day, first=first).next_first == day - timedelta(days=181)
 
 
 def test_costs_that_are_mostly_unknown_are_not_watched(days, charter):

@@ -21,6 +21,7 @@ __all__ = [
     "ScoredCosts",
     "mask_of",
     "score_costs",
+    "window_starts",
     "windows_until",
 ]
 
@@ -162,6 +163,22 @@ def windows_until(rise: float, spread: float, line: float) -> int | None:
         if level / _UNIT > line:
             return windows
     return None
+
+
+def window_starts(tasks: Sequence[int]) -> tuple[int, ...]:
+    """Return the positions at which windows begin, oldest first: those that are over, not the one that fills.
+
+    Whoever drops the oldest positions of a series drops whole windows, or all later ones would be cut elsewhere.
+
+    Args:
+        tasks: Tasks of each position.
+
+    Example:
+        >>> window_starts([8, 8, 8, 0, 30, 8])
+        (0, 4)
+    """
+    pooled, begins = _pool(np.zeros(len(tasks)), np.asarray(tasks), np.zeros(len(tasks), dtype=bool))
+    return tuple(begins[~np.isnan(pooled)].tolist())
 
 
 def mask_of(excluded: Sequence[int], positions: int) -> NDArray[np.bool_]:

@@ -13,6 +13,7 @@ from pilothouse.core.statistics import (
     StreamAnomaly,
     windows_until,
 )
+from pilothouse.core.statistics.cost_windows import window_starts
 from pilothouse.core.statistics.rolling import lagged, median_of_rows, window_before
 from pilothouse.errors import MalformedRecord
 
@@ -173,6 +174,11 @@ def test_thin_days_are_counted_together_weekends_of_nothing_among_them():
     cost[-7:] *= 3
     (alert,) = DAILY.read(cost, tasks, line).alerts
     assert (alert.since, alert.begins, alert.position) == (63, 63, 65), "Monday to Wednesday"
+
+
+def test_where_windows_begin_is_known_for_those_that_are_over():
+    assert window_starts([0, 8, 0, 8, 8, 25, 19]) == (1, 5)
+    assert window_starts([]) == ()
 
 
 def test_days_of_the_calendar_are_left_out_of_the_series_of_days():
