@@ -176,7 +176,7 @@ def replay_window(
             remedy=f"See what is recorded: `pilothouse replay --list --agent {agent}`",
             subject=agent,
         )
-    if all(report.grain == "calls" and not report.counts.live for report in reports):
+    if all(report.grain == "calls" and report.is_equal and not report.comparisons for report in reports):
         raise UsageError(
             f"{reports[0].change} changes nothing in any request of {len(reports)} runs of {agent}",
             remedy=f"Look at what was asked: `pilothouse replay {reports[0].run[:12]} --show --json`",

@@ -24,6 +24,10 @@ EDIT_KEYS = {"duplicate": "duplicates", "large": "large", "old": "keep_last"}
 """Reason in the ledger → key of `context.edits` in the charter."""
 
 
+HEADER_CHARACTERS_MAX = 200
+"""Of a model's name in a header; the record has it whole."""
+
+
 class Ending(StrEnum):
     """How a call ended."""
 
@@ -187,9 +191,14 @@ class Call:
         return [
             (b"x-pilothouse-run", self.run.encode()),
             (b"x-pilothouse-call", self.call_id.encode()),
-            (b"x-pilothouse-model", (self.served_model or "none").encode("ascii", "replace")),
+            (b"x-pilothouse-model", _header(self.served_model or "none")),
             (b"x-pilothouse-deployment", (self.served_by or "none").encode("ascii", "replace")),
             (b"x-pilothouse-attempts", str(len(self.attempts)).encode()),
             (b"x-pilothouse-fallback", self.fallback.encode("ascii", "replace")),
             (b"x-pilothouse-context", self.context.encode()),
         ]
+
+
+def _header(text: str) -> bytes:
+    """Return a text of a provider as the value of a header, which ends at a line's end."""
+    return text[:HEADER_CHARACTERS_MAX].encode("ascii", "replace") if text.isprintable() else b"unprintable"

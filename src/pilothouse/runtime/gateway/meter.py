@@ -16,9 +16,10 @@ from decimal import Decimal
 
 from pilothouse.core.evidence.task import TokenCount
 from pilothouse.ports.gateway import Spent
-from pilothouse.runtime.gateway.call import Call, Ending
+from pilothouse.runtime.gateway.call import Call
 from pilothouse.runtime.gateway.messages import CHARACTERS_PER_TOKEN, written_tokens
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused
+from pilothouse.runtime.gateway.watchdog import Stop
 
 __all__ = ["RESERVED_CHARACTERS_PER_TOKEN", "CostOf", "Meter"]
 
@@ -33,6 +34,9 @@ OUTPUT_GUESS_TOKENS = 4_096
 
 OUTPUTS_SEEN = 200
 PICO = 10**12
+
+CALLED_OFF = frozenset({Stop.CLIENT_GONE.value, Stop.DEADLINE.value})
+"""Why an attempt ended whose provider had been asked and was not waited for."""
 
 EPOCH = date(1970, 1, 1)
 DAY_NS = 86_400 * 10**9
@@ -176,9 +180,8 @@ class Meter:
             return
         is_exact = call.usage is not None
         used = call.usage if call.usage is not None else _seen(call)
-        model = call.served_model or call.model or ""
         tokens = used.total
-        call.cost_pico = self._cost_of(call.served_by, model, used, call.began_ns) if tokens else 0
+        call.cost_pico = self._cost_of(*_who(call), used, call.began_ns) if tokens else 0
         # A stand-in without a price is not free: what was reserved for the pin is the best that is known.
         is_priced = call.cost_pico is not None
         usd_pico = held.usd_pico if call.cost_pico is None else call.cost_pico
@@ -299,11 +302,23 @@ def _exceeded(scope: str, what: str, name: str) -> Refused:
     )
 
 
+def _who(call: Call) -> tuple[str, str]:
+    """Return the provider and the model that are paid: who answered, else who was asked last."""
+    last = call.attempts[-1] if call.attempts else None
+    provider = call.served_by or ("" if last is None else last.provider)
+    return provider, call.served_model or (call.model or "" if last is None else last.model)
+
+
 def _seen(call: Call) -> TokenCount:
-    """Estimate the tokens of a call whose provider said nothing; one that was never answered cost nothing."""
-    if call.ending is Ending.REFUSED or not any(attempt.status for attempt in call.attempts):
-        return TokenCount()
-    if call.status >= 400:
+    """Estimate the tokens of a call whose provider said nothing.
+
+    One that was called off while a provider worked on it cost what was read at least; one that was refused or failed, nothing.
+    """
+    if not call.attempts:
         return TokenCount()
     begun = call.begun or TokenCount(input=len(call.asked) // CHARACTERS_PER_TOKEN)
+    if call.attempts[-1].failure not in CALLED_OFF and (
+        call.status >= 400 or not any(0 < attempt.status < 400 for attempt in call.attempts)
+    ):
+        return TokenCount()
     return replace(begun, output=max(begun.output, written_tokens(call.plain, call.route.operation)))
