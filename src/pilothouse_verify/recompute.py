@@ -190,7 +190,9 @@ def _value(item: Json, record: Json) -> str:
 def _proof(rule: Json, bound: float | None, record: Json) -> str:
     """Return `proved`, `breached`, `open`, or `unknown` where the rule cannot be computed from one record here."""
     name = rule["name"]
-    if name == "fact":
+    if name in {"fact", "derived"}:
+        if record["passed"] is None and record["counts"].get("unknown"):
+            return "open"
         return "breached" if record["passed"] is False else "proved"
     if name == "zero":
         return _zero(record, rule["n"])

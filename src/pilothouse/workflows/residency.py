@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.binding import InForce, binding_in_force
-from pilothouse.core.evidence.evidence import ITEMS_MAX, Evidence, Scope, Source
+from pilothouse.core.evidence.evidence import ITEMS_MAX, UNKNOWN, Evidence, Scope, Source
 from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.evidence.task import Task
 from pilothouse.core.evidence.unix_time import unix_ns
@@ -41,7 +42,7 @@ RESIDENCY_LOOK_EVERY_S = 3_600.0
 RENEWED_AFTER = timedelta(hours=6)
 """The same record as before is written again when it is this old."""
 
-UNKNOWN = "unknown"
+NOWHERE = "unknown"
 """Region of what the charter does not declare: nowhere, and nowhere is not allowed."""
 
 OPEN = "not said yet"
@@ -132,10 +133,16 @@ def measure_residency(
         regions=regions,
         contacts=contacts,
         controls=controls,
-        evidence=tuple(
-            _records(charter, now, tasks=tasks, contacts=contacts, controls=controls, regions=regions)
+        evidence=(
+            *_regions_record(charter, now, tasks=tasks, contacts=contacts, regions=regions),
+            *_control_records(charter, now, controls, _regulations_on_record(installation, charter)),
         ),
     )
+
+
+def _regulations_on_record(installation: Installation, charter: Charter) -> set[str | None]:
+    """Return the regulations of which something was said before: what they said then may stand no more."""
+    return {one.scope.part for one in installation.ledger.evidence(charter.agent, kinds=["control"])}
 
 
 def renew_residency(installation: Installation, now: datetime) -> int:
@@ -177,9 +184,9 @@ def _contacts(
     calls: Counter[tuple[str, str]] = Counter()
     for task in tasks:
         for host in task.hosts:
-            calls[(host, of_hosts.get(host, UNKNOWN))] += 1
+            calls[(host, of_hosts.get(host, NOWHERE))] += 1
         # A task says which models answered, and how often in all: the calls count for the worst of them.
-        places = [(model, of_models.get(model, UNKNOWN)) for model in task.models]
+        places = [(model, of_models.get(model, NOWHERE)) for model in task.models]
         if places:
             calls[min(places, key=lambda one: _standing(one[1], allowed))] += task.model_calls
     found = [
@@ -247,52 +254,55 @@ def _missing(framework: Framework, by_id: Mapping[str, Status]) -> Iterator[str]
             yield f"{control.id} ({', '.join(wanting)})"
 
 
-def _records(
+def _bound(kind: str, charter: Charter, scope: Scope) -> dict[str, Any]:
+    source = Source(command=f"pilothouse report residency {charter.agent}")
+    binds = binding_in_force(kind_named(kind), charter, scope, InForce())
+    return {"kind": kind, "agent": charter.agent, "binds": binds, "scope": scope, "source": source}
+
+
+def _regions_record(
     charter: Charter,
     now: datetime,
     *,
     tasks: Sequence[Task],
     contacts: Sequence[Contact],
-    controls: Sequence[ControlState],
     regions: tuple[str, ...] | None,
 ) -> Iterator[Evidence]:
-    source = Source(command=f"pilothouse report residency {charter.agent}")
-
-    def bound(kind: str, scope: Scope) -> dict[str, object]:
-        return {"binds": binding_in_force(kind_named(kind), charter, scope, InForce()), "scope": scope}
-
     calls = sum(one.calls for one in contacts)
     outside = [one for one in contacts if not (one.is_allowed or one.is_open)]
     # What the charter leaves open keeps the rest from being proved; a call outside is one all the same.
-    if calls and regions is not None and (outside or not any(one.is_open for one in contacts)):
-        places = {one.place for one in outside}
-        yield Evidence(
-            kind="regions_observed",
-            agent=charter.agent,
-            window_from=now - WINDOW,
-            window_to=now,
-            n=calls,
-            good=calls - sum(one.calls for one in outside),
-            detail="; ".join(f"{one.place} in {one.region}" for one in outside[:5])
-            or f"all in {', '.join(regions)}",
-            items=tuple(task.trace_id for task in tasks if places & {*task.hosts, *task.models})[:ITEMS_MAX],
-            source=source,
-            recorded_at=now,
-            **bound("regions_observed", Scope()),
-        )
+    if not calls or regions is None or (not outside and any(one.is_open for one in contacts)):
+        return
+    places = {one.place for one in outside}
+    yield Evidence(
+        window_from=now - WINDOW,
+        window_to=now,
+        n=calls,
+        good=calls - sum(one.calls for one in outside),
+        detail="; ".join(f"{one.place} in {one.region}" for one in outside[:5])
+        or f"all in {', '.join(regions)}",
+        items=tuple(task.trace_id for task in tasks if places & {*task.hosts, *task.models})[:ITEMS_MAX],
+        recorded_at=now,
+        **_bound("regions_observed", charter, Scope()),
+    )
+
+
+def _control_records(
+    charter: Charter, now: datetime, controls: Sequence[ControlState], on_record: Collection[str | None]
+) -> Iterator[Evidence]:
     for one in controls:
-        if not one.controls or (one.missing and not one.is_breached):
-            continue  # what nobody has shown is no evidence, neither for nor against
+        is_lacking = bool(one.missing) and not one.is_breached
+        # What nobody has shown is no evidence, neither for nor against; it ends what was said before.
+        if not one.controls or (is_lacking and one.regulation not in on_record):
+            continue
         yield Evidence(
-            kind="control",
-            agent=charter.agent,
             window_from=now,
             window_to=now,
             n=one.controls,
-            passed=not one.missing,
+            passed=None if is_lacking else not one.missing,
+            counts={UNKNOWN: len(one.missing)} if is_lacking else {},
             detail=f"{one.controls - len(one.missing)} of {one.controls} controls of {one.regulation} have evidence that "
             f"holds{'; not ' + ', '.join(one.missing[:5]) if one.missing else ''}",
-            source=source,
             recorded_at=now,
-            **bound("control", Scope(part=one.regulation)),
+            **_bound("control", charter, Scope(part=one.regulation)),
         )

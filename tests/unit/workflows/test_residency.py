@@ -79,6 +79,27 @@ def test_a_regulation_holds_when_each_of_its_controls_has_evidence():
     }
 
 
+def test_a_control_that_failed_is_not_said_to_fail_once_only_evidence_is_lacking():
+    made, found = world()
+
+    def control(status, days):
+        now = NOW + timedelta(days=days)
+        measured = measure_residency(made, found.charter, replace_all(found.verdict, status), now)
+        made.ledger.add_evidence(measured.evidence)
+        (row,) = [
+            one
+            for one in assess(made, AGENT, now, freeze=False).verdict.requirements
+            if one.requirement == "INT-9"
+        ]
+        return {item.status for item in row.items if item.kind == "control"}
+
+    assert control(Status.BREACHED, 0) == {"breached"}
+    assert control(Status.NO_EVIDENCE, 1) == {"no_evidence"}
+    assert "holds" in control(Status.HOLDS, 2)
+    assert control(Status.NO_EVIDENCE, 3) == {"no_evidence"}, "what held is not known any more"
+    assert control(Status.BREACHED, 4) == {"breached"}
+
+
 def test_a_region_that_the_charter_leaves_open_is_neither_inside_nor_outside():
     """Nobody has said where it is: that is no evidence, and no breach either."""
     said = "region: eu, rate_limit: {per_s: 4}"

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from operator import itemgetter
 
 from pilothouse.core.evidence.digest import evidence_digest
-from pilothouse.core.evidence.evidence import Basis, Evidence
+from pilothouse.core.evidence.evidence import UNKNOWN, Basis, Evidence
 from pilothouse.core.evidence.kind import Form
 from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.errors import MalformedRecord
@@ -61,7 +61,7 @@ def _form_problem(record: Evidence) -> str | None:
         return "a rate needs `good`"
     if form is Form.AMOUNT and record.value is None:
         return "an amount needs `value`"
-    if form is Form.FACT and record.passed is None:
+    if form is Form.FACT and record.passed is None and not record.counts.get(UNKNOWN):
         return "a fact needs `passed`"
     if form is Form.SIGNATURE and record.basis is not Basis.ATTESTED:
         return "a signature is attested by its signer"

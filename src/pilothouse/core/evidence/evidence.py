@@ -9,7 +9,7 @@ from typing import Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["WARNINGS", "Basis", "Binding", "Evidence", "Scope", "Source"]
+__all__ = ["UNKNOWN", "WARNINGS", "Basis", "Binding", "Evidence", "Scope", "Source"]
 
 RATE_SUM_TOLERANCE = 1e-9
 """How far a stated value may lie from good/n before the record contradicts itself."""
@@ -19,6 +19,9 @@ ITEMS_MAX = 50
 
 WARNINGS = "warnings"
 """Name among `counts` of the warnings that a passed fact gives: it holds, and its detail says what is at risk."""
+
+UNKNOWN = "unknown"
+"""Name among `counts` of what nobody could tell: a fact with some and without `passed` neither passed nor failed."""
 
 
 class Basis(StrEnum):
@@ -119,7 +122,7 @@ class Evidence(_Frozen):
         low: Lower end of the 95 % interval, or None.
         high: Upper end, or None.
         method: How the interval was made.
-        passed: For facts: whether it passed; None otherwise.
+        passed: For facts: whether it passed; None otherwise, and for one of which that is not known.
         detail: One short sentence with names and numbers, no payload.
         items: Ids of up to `ITEMS_MAX` cases behind it, worst first.
         counts: Further whole numbers by name, for example `{"unverifiable": 28}`.

@@ -10,7 +10,7 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.evidence import Basis, Evidence, Scope
 from pilothouse.core.verdict.expansion import PHASES_JUDGED, OpenQuestion, bound_of, expand
 from pilothouse.core.verdict.framework import FRAMEWORK
-from pilothouse.core.verdict.requirement import Part, Rule
+from pilothouse.core.verdict.requirement import Derived, Part, Rule
 from pilothouse.core.verdict.rules import LEVEL, Assessment, Proof, assess
 
 __all__ = ["Decisive", "settles"]
@@ -59,7 +59,7 @@ class Decisive:
         if record.kind not in self._rules:
             self._rules[record.kind] = self._of_kind(record.kind)
         return all(
-            settles(assess(rule, bound, record, level=self.level), record)
+            isinstance(rule, Derived) or settles(assess(rule, bound, record, level=self.level), record)
             for rule, bound in self._rules[record.kind].get(record.scope, ())
         )
 

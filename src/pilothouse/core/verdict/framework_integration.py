@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from pilothouse.core.verdict.requirement import Ceiling, Fact, Part, Per, Requirement, Zero
+from pilothouse.core.verdict.requirement import Ceiling, Derived, Fact, Part, Per, Requirement, Zero
 
 __all__ = ["INTEGRATION"]
 
@@ -185,7 +185,7 @@ INTEGRATION = (
             Part(
                 name="controls",
                 kind="control",
-                rule=Fact(),
+                rule=Derived(),
                 per=Per.REGULATION,
                 fresh=timedelta(days=90),
             ),

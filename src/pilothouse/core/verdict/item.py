@@ -21,6 +21,7 @@ from pilothouse.core.verdict.decisive import settles
 from pilothouse.core.verdict.expansion import OpenQuestion, Slot, bound_of, committed
 from pilothouse.core.verdict.requirement import (
     Ceiling,
+    Derived,
     Fact,
     MeanMax,
     Part,
@@ -232,7 +233,7 @@ def _judge_matching(case: _Case, bound: float, matching: Sequence[Evidence]) -> 
         deciding.append(worst)
         if found.proof is Proof.BREACHED:
             return case.measured(Status.BREACHED, voice.breached(found, record), found, record)
-        if any(settles(*one) for one in assessed):
+        if isinstance(case.part.rule, Derived) or any(settles(*one) for one in assessed):
             break
     found, newest = deciding[0]
     lapses_at = case.lapses_at(newest)

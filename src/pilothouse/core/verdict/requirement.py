@@ -14,6 +14,7 @@ __all__ = [
     "Census",
     "Committed",
     "Count",
+    "Derived",
     "Fact",
     "Floor",
     "MeanMax",
@@ -131,6 +132,14 @@ class Count:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
     """The newest record passed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Derived(Fact):
+    """The same of a fact that follows from what stands elsewhere: its newest record alone speaks.
+
+    The breach that it follows from has its own row and its own proof of the opposite; that it ended is all there is to say.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

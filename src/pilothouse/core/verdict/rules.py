@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from pilothouse.core.evidence.evidence import Evidence
+from pilothouse.core.evidence.evidence import UNKNOWN, Evidence
 from pilothouse.core.statistics.intervals import (
     anytime_interval,
     cases_to_prove_ceiling,
@@ -397,6 +397,10 @@ def _count(bound: float, record: Evidence) -> Assessment:
 
 
 def _fact(record: Evidence) -> Assessment:
+    if record.passed is None and record.counts.get(UNKNOWN):
+        return Assessment(
+            proof=Proof.OPEN, n=record.n, share_lost=1.0, method=record.method, why=record.detail.rstrip(". ")
+        )
     passed = record.passed is not False  # a signature has no `passed`: that it exists is the fact
     return Assessment(
         proof=Proof.PROVED if passed else Proof.BREACHED,

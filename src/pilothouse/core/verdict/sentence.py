@@ -166,6 +166,8 @@ class Voice:
     def insufficient(self, found: Assessment) -> str:
         """There is a record, and it is too little."""
         why = f" {found.why[0].upper()}{found.why[1:]}." if found.why else ""
+        if isinstance(self.rule, Fact):
+            return f"{self.kind.title}{self._on()}: not known.{why}"
         if found.n_needed is not None and found.n_needed > found.n:
             return (
                 f"{found.n:,} of about {found.n_needed:,} {self.kind.noun} needed:"

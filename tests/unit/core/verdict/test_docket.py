@@ -12,7 +12,7 @@ from evidence_made import CHARTER, V1, edited_charter, everything_holds, load_ch
 from pilothouse.connectors.charter_file import read_charter_text
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.admission import admit_evidence
-from pilothouse.core.evidence.evidence import Basis
+from pilothouse.core.evidence.evidence import UNKNOWN, Basis
 from pilothouse.core.evidence.kind import Form
 from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.core.verdict.decisive import Decisive
@@ -77,6 +77,9 @@ def test_a_record_decides_when_nothing_older_can_matter():
     assert not decides(certificate.model_copy(update={"basis": Basis.IMPORTED}))
     assert decides(certificate.model_copy(update={"basis": Basis.IMPORTED, "passed": False}))
     assert not decides(rate.model_copy(update={"n": 1, "good": 1}))
+    unknown = {"passed": None, "counts": {UNKNOWN: 1}}
+    assert not decides(certificate.model_copy(update=unknown))
+    assert decides(first("control").model_copy(update=unknown)), "nothing older about a control matters"
     assert decides(rate.model_copy(update={"scope": rate.scope.model_copy(update={"task_type": "unheard"})}))
 
 

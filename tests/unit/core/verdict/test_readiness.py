@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from evidence_made import V1, V2, edited_charter, everything_holds, load_charter, replaced, without
 
-from pilothouse.core.evidence.evidence import Basis, Evidence
+from pilothouse.core.evidence.evidence import UNKNOWN, Basis, Evidence
 from pilothouse.core.verdict.expansion import people_in_role
 from pilothouse.core.verdict.framework import requirement_named
 from pilothouse.core.verdict.readiness import decide, exit_status, verdict_document
@@ -416,6 +416,30 @@ def test_a_waiver_of_what_nobody_had_measured_does_not_cover_the_breach_that_is_
     assert [mark is not None for mark in marks] == [False, True]
     unmeasured = verdict(without(HELD, "roster"), waivers=(waiver(status="no_evidence"),))
     assert by_id(unmeasured)["OWN-7"].waiver is not None
+
+
+def test_a_control_that_is_not_shown_any_more_is_neither_failed_nor_held():
+    """What it follows from has its own row; a certificate that failed ends by another certificate alone."""
+
+    def statuses(kind, requirement, *, first):
+        known = [one for one in HELD if one.kind == kind]
+        before = [one.model_copy(update={"passed": first}) for one in known]
+        moment = {"window_from": NOW, "window_to": NOW, "recorded_at": NOW}
+        told = {"passed": None, "counts": {UNKNOWN: 2}, "detail": "3 of 5 have evidence"}
+        now = [one.model_copy(update=moment | told) for one in known]
+        found = by_id(verdict([*without(HELD, kind), *before, *now]))[requirement]
+        return {item.status for item in found.items if item.kind == kind}, found.deciding
+
+    for first in (True, False):
+        found, deciding = statuses("control", "INT-9", first=first)
+        assert found == {"no_evidence"}
+        assert (deciding.reason, deciding.sentence) == (
+            "insufficient",
+            f"The control on {deciding.scope.part.rpartition(' · ')[2]}: not known. 3 of 5 have evidence.",
+        )
+    assert statuses("integration.certificate", "INT-2", first=False)[0] == {"breached"}
+    bare = next(one for one in HELD if one.kind == "control").model_copy(update={"passed": None})
+    assert verdict([*HELD, bare]).notes == ("A record of 'control' was refused: a fact needs `passed`.",)
 
 
 def signed(requirement, evidence):
