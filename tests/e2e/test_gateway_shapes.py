@@ -16,6 +16,7 @@ from tests.stubs.raw_http import ask, open_stream
 
 from pilothouse.core.evidence.task import TokenCount
 from pilothouse.runtime.gateway.call import Ending
+from pilothouse.runtime.gateway.keys import make_key
 from pilothouse.runtime.gateway.policy import Limits, Pin
 
 QUICK = Limits(total_s=3.0, stream_total_s=3.0, first_byte_s=0.4, idle_s=0.4, client_s=0.6)
@@ -223,3 +224,22 @@ def test_a_call_that_is_called_off_while_a_provider_works_on_it_costs_what_was_r
     assert (spent.calls, spent.estimated) == (2, 2)
     assert 2 * 500 < spent.tokens == spent.usd_pico < 2 * 560
     assert set(priced) == {("acme", MODEL)}
+
+
+def test_a_replay_of_a_run_is_neither_part_of_it_nor_in_its_way(alone, stub):
+    from_replay = add_key(alone, environment="replay")
+    going_on = [*BODY["messages"], {"role": "assistant", "content": "x"}, {"role": "user", "content": "y"}]
+    longer = {**BODY, "messages": going_on}
+    run = ask(alone, CHAT, BODY).headers["x-pilothouse-run"]
+    alone.wait_for(1)
+    replayed = [ask(alone, CHAT, body, from_replay).headers["x-pilothouse-run"] for body in (BODY, longer)]
+    alone.wait_for(3)
+    assert len({run, *replayed}) == 3
+    assert ask(alone, CHAT, longer).headers["x-pilothouse-run"] == run
+
+
+def add_key(site, **fields):
+    """Let another key of the agent be used, and return the header that shows it."""
+    key, prefix, digest = make_key()
+    site.keys[prefix] = replace(site.virtual_key, prefix=prefix, digest=digest, **fields)
+    return {"authorization": f"Bearer {key}"}

@@ -160,7 +160,8 @@ class Gateway:
         policy = directory.policies.get(key.agent) or AgentPolicy(agent=key.agent)
         identity = identify(place, headers, key.agent, self._runs)
         said = None
-        if identity.source == IdentitySource.NEW and place.route.names_model:
+        # A replay brings back what a run was given, and is no part of that run.
+        if identity.source == IdentitySource.NEW and place.route.names_model and not key.is_replay:
             said = Conversation(body)
             linked = self._links.find(key.agent, said)
             if linked is not None:

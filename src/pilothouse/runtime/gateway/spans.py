@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from pilothouse.core.evidence.run_log import IdentitySource
 from pilothouse.ports.gateway import WireProtocol
 from pilothouse.ports.intake import Intake, IntakeAnswer, Signal
 from pilothouse.runtime.gateway.call import Call, Ending
@@ -76,6 +77,7 @@ class SpanSink:
         self._dropped = 0
         self._written = 0
         self._refused = 0
+        self._without_run = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="pilothouse-gateway-spans", daemon=True)
 
@@ -93,17 +95,21 @@ class SpanSink:
             or not call.attempts
         ):
             return
+        if call.route.operation is Operation.EMBEDDINGS and call.identity == IdentitySource.NEW:
+            self._without_run += 1  # alone in a run of its own it would count as a task that nobody gave
+            return
         if len(self._waiting) >= WAITING_MAX:
             self._dropped += 1
             return
         self._waiting.append(call)
 
     def counters(self) -> dict[str, int]:
-        """Return spans written, refused by the lake, and dropped."""
+        """Return spans written, refused by the lake, dropped, and those of embeddings that named no run."""
         return {
             "spans_written": self._written,
             "spans_refused": self._refused,
             "spans_dropped": self._dropped,
+            "spans_without_run": self._without_run,
             "runs_open": len(self._runs),
         }
 

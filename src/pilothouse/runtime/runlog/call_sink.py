@@ -81,6 +81,7 @@ class RunLogSink:
                 charter=call.policy.charter,
                 user_agent=None if agent is None else agent.decode("latin-1"),
                 identity=IdentitySource(call.identity),
+                launch=call.launch,
             )
             self._log.append(call.run, opened, at_ns=call.began_ns)
             self._opened[call.run] = None

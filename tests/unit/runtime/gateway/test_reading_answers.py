@@ -119,23 +119,26 @@ class Kept:
         return Receipt(answer=IntakeAnswer.ACCEPTED)
 
 
-def call_of(response, headers=()):
+EMBEDDINGS = find_place("POST", "/gw/v1/embeddings", says_anthropic=False).route
+
+
+def call_of(response, headers=(), **fields):
     key = VirtualKey(
         prefix="p", digest="d", agent="triage", created_at=datetime(2026, 1, 1, tzinfo=UTC), created_by="t"
     )
+    given = {"route": CHAT, "identity": "path", **fields}
     return Call(
         run="a" * 32,
-        route=CHAT,
         key=key,
         policy=AgentPolicy(agent="triage"),
         protocol=WireProtocol.OPENAI,
-        identity="path",
         request=b'{"messages": [{"role": "user", "content": "hi"}]}',
         attempts=[Attempt("acme", "m", 1, status=200)],
         status=200,
         ending=Ending.DONE,
         response=response,
         response_headers=list(headers),
+        **given,
     )
 
 
@@ -162,3 +165,13 @@ def test_spans_go_on_after_a_batch_that_could_not_be_written():
     sink.keep(call_of(b"{}"))
     sink.stop()
     assert (sink.counters()["spans_refused"], bool(kept.bodies)) == (1, True)
+
+
+@pytest.mark.parametrize(("identity", "spans"), [("new", 0), ("path", 2), ("linked_id", 2)])
+def test_an_embedding_that_names_no_run_is_no_task(identity, spans):
+    kept = Kept()
+    sink = SpanSink(kept)
+    sink.keep(call_of(b"{}", route=EMBEDDINGS, identity=identity))
+    sink.stop()
+    assert sum(body.count(b'"spanId"') for body in kept.bodies) == spans
+    assert sink.counters()["spans_without_run"] == (spans == 0)
