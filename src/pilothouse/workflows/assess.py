@@ -83,6 +83,11 @@ class Assessment:
     window: Window
     apart: Mapping[str, AgentVerdict] = field(default_factory=dict)
 
+    @property
+    def further(self) -> tuple[RequirementVerdict, ...]:
+        """Requirements as the next gate asks for them, and as what came into the scope is asked for them by itself."""
+        return (*self.ahead, *(row for one in self.apart.values() for row in one.requirements))
+
 
 def assess(
     installation: Installation,

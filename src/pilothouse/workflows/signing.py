@@ -156,7 +156,7 @@ def waive(
     verdict: AgentVerdict,
     item: str,
     *,
-    ahead: Sequence[RequirementVerdict],
+    further: Sequence[RequirementVerdict],
     person: str,
     actor: str,
     reason: str,
@@ -165,13 +165,14 @@ def waive(
 ) -> Waiver:
     """Sign that an agent may proceed although a requirement does not hold; its status stays what it is.
 
-    What is signed is what is seen now, in the phase and at the next gate, which may ask for more.
+    What is signed is what is seen now, wherever it is asked for: in the phase, at the next gate, and of what came into the
+    scope and counts apart.
 
     Args:
         ledger: Where waivers are kept.
         verdict: The agent as it is judged now.
         item: The requirement.
-        ahead: Every requirement as the next gate asks for it.
+        further: Requirements as they are asked for beyond the verdict, which may be with other parts.
         person: Person id of who signs; only the sponsor can.
         actor: Who acts, as the decision names it.
         reason: Why.
@@ -186,12 +187,10 @@ def waive(
     """
     agent, version, requirement = verdict.agent, verdict.version, requirement_named(item)
     charter = charter_in_force(ledger, agent)
-    here, there = (
-        next(one for one in asked if one.requirement == item) for asked in (verdict.requirements, ahead)
-    )
-    items = (*here.items, *(one for one in there.items if one not in here.items))
-    worst = worst_status((here.status, there.status))
-    deciding = here.deciding if here.status is worst else there.deciding
+    asked = [one for one in (*verdict.requirements, *further) if one.requirement == item]
+    items = [each for one in asked for each in one.items]
+    worst = worst_status(tuple(one.status for one in asked))
+    deciding = next(one.deciding for one in asked if one.status is worst)
     sponsor = known(charter.sponsor.person)
     if person != sponsor:
         raise Denied(
@@ -243,7 +242,7 @@ def waive(
         thresholds_digest=thresholds,
         value=deciding.value,
         status=deciding.status,
-        items=waived_items(items),
+        items=tuple(dict.fromkeys(waived_items(items))),
     )
     ledger.record(kind=WAIVED, agent=agent, at=now, actor=actor, document=waiver.model_dump_json())
     return waiver

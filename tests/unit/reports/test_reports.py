@@ -116,7 +116,7 @@ def test_the_sheet_leaves_out_no_condition_and_counts_the_signatures_it_has_no_r
             ledger,
             verdict,
             name,
-            ahead=found.ahead,
+            further=found.further,
             person="vp",
             actor="vp",
             reason="due within the month",

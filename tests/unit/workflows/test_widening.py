@@ -33,6 +33,7 @@ from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.phase_log import MOVED, additions_of, phase_at
 from pilothouse.workflows.phases import approve_phase, request_phase, roll_back_phase
 from pilothouse.workflows.rollout import show_rollout
+from pilothouse.workflows.signing import waive
 from pilothouse.workflows.stability import DAY, keep_days, read_clock
 from pilothouse.workflows.widening import ask_to_widen
 
@@ -221,6 +222,38 @@ def test_its_breach_takes_it_out_of_service_and_nothing_else(tmp_path):
         render_rollout(show_rollout(site.place, site.judged()), Console(file=out, width=200))
     assert "Comes into the scope: task type refunds · out of service since" in out.getvalue()
     assert f"pilothouse phase request 1 {AGENT} --task-type refunds" in out.getvalue()
+
+
+def test_what_came_in_may_be_waived_by_itself_and_the_signature_covers_nothing_else(site):
+    begun = PhaseEvent(move=PhaseMove.ENTERED, phase="1", at=site.clock(), by=("dana",), reason="held")
+    write_move(site.ledger, AGENT, AdditionEvent(what=REFUNDS[0], name=REFUNDS[1], move=begun))
+    site.declare()
+    site.clock.move(hours=1)
+    site.works(("completion", {"task_type": "refunds", "n": 5_000, "good": 4_000}))
+
+    def rows(found):
+        (apart,) = found.apart.values()
+        return [
+            next(one for one in verdict.requirements if one.requirement == "MON-1")
+            for verdict in (found.verdict, apart)
+        ]
+
+    found = site.judged()
+    assert [row.status.value for row in rows(found)] == ["holds", "breached"]
+    now = site.clock()
+    waive(
+        site.ledger, found.verdict, "MON-1", further=found.further, person="vp", actor="test",
+        reason="new wording follows", until=now + 20 * DAYS, now=now,
+    )  # fmt: skip
+    assert rows(site.judged())[1].waiver is not None
+    site.clock.move(hours=1)
+    site.works(
+        ("completion", {"task_type": "refunds", "n": 5_000, "good": 4_000}),
+        ("completion", {"task_type": "po_invoice", "n": 5_000, "good": 4_000}),
+    )
+    agent, apart = rows(site.judged())
+    assert (agent.status.value, agent.waiver) == ("breached", None)
+    assert apart.waiver is not None
 
 
 def test_a_person_takes_it_back_by_itself_and_it_never_goes_ahead_of_the_agent(site):

@@ -131,7 +131,7 @@ def register(cli: typer.Typer, services: Services) -> None:
                     installation.ledger,
                     found.verdict,
                     item,
-                    ahead=found.ahead,
+                    further=found.further,
                     person=person or known(found.charter.sponsor.person) or "",
                     actor=f"{command_line_actor()} for {person or 'the sponsor'}",
                     reason=reason,

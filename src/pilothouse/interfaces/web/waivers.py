@@ -61,7 +61,7 @@ class WaiverRoom:
             installation.ledger,
             found.verdict,
             item,
-            ahead=found.ahead,
+            further=found.further,
             person=visit.person.person(agent),
             actor=visit.person.identity,
             reason=reason,
