@@ -26,8 +26,24 @@ CHARACTERS_PER_TOKEN = 4
 READ_BYTES_MAX = 2 << 20
 """Larger bodies leave no text in spans; the run log has them whole."""
 
-SAMPLE_BYTES = 64 << 10
-"""Of a stream that are read to estimate its tokens, some 250 events; the rest is taken to be like them."""
+SAMPLE_BYTES = 4 << 10
+"""Of a stream that are read to estimate its tokens, some 20 events of its middle: it begins with what was asked for. The rest is
+taken to be like them."""
+
+
+class _Choice(msgspec.Struct):
+    delta: Any = None
+
+
+class _Piece(msgspec.Struct):
+    """What of an event says what a model wrote."""
+
+    type: Any = None
+    delta: Any = None
+    choices: list[_Choice] | None = None
+
+
+_PIECE = msgspec.json.Decoder(_Piece)
 
 
 class FinalAnswer(msgspec.Struct):
@@ -123,15 +139,23 @@ def written_tokens(body: bytes, operation: Operation) -> int:
             choice.get("message") for choice in _list(answer.get("choices")) if isinstance(choice, Mapping)
         ]
         return _characters(said) // CHARACTERS_PER_TOKEN
-    sample = body if len(body) <= SAMPLE_BYTES else body[: body.rfind(b"\n", 0, SAMPLE_BYTES) + 1]
+    sample = body
+    if len(body) > SAMPLE_BYTES:
+        begin = body.find(b"\n", (len(body) - SAMPLE_BYTES) // 2) + 1
+        sample = body[begin : body.find(b"\n", begin + SAMPLE_BYTES - 1) + 1 or None]
     characters = events = 0
-    for data in event_data(sample):
-        event = _decoded(data)
-        events += bool(event)
-        if str(event.get("type", "")).endswith("delta"):
-            characters += _characters(event.get("delta"))
-        for choice in _list(event.get("choices")):
-            characters += _characters(choice.get("delta")) if isinstance(choice, Mapping) else 0
+    for line in sample.splitlines():
+        if not line.startswith(b"data:"):
+            continue
+        try:
+            event = _PIECE.decode(line[5:])
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            continue
+        events += 1
+        if event.type is not None and str(event.type).endswith("delta"):
+            characters += _characters(event.delta)
+        for choice in event.choices or ():
+            characters += _characters(choice.delta)
     if not events:
         return len(body) // CHARACTERS_PER_TOKEN
     return characters * len(body) // len(sample) // CHARACTERS_PER_TOKEN
@@ -195,13 +219,15 @@ NOT_WRITTEN = frozenset({"type", "role", "id", "call_id", "index", "status", "an
 
 def _characters(value: Any) -> int:
     """Return how much text stands in a part of an answer."""
-    if isinstance(value, str):
+    if type(value) is str:
         return len(value)
-    if isinstance(value, list):
-        return sum(map(_characters, value))
-    if isinstance(value, Mapping):
-        return sum(_characters(inner) for name, inner in value.items() if name not in NOT_WRITTEN)
-    return 0
+    if type(value) is dict:
+        size = 0
+        for name, inner in value.items():
+            if name not in NOT_WRITTEN:
+                size += len(inner) if type(inner) is str else _characters(inner)
+        return size
+    return sum(map(_characters, value)) if type(value) is list else 0
 
 
 def _text(content: Any) -> str:

@@ -79,6 +79,15 @@ def test_tokens_of_a_stream_without_usage_are_estimated_by_what_it_says_and_not_
     assert len(body) // 4 > 20 * many
 
 
+def test_a_stream_that_begins_with_all_that_was_asked_is_estimated_by_its_middle():
+    begins = {"type": "response.created", "response": {"instructions": "i" * 9_000}}
+    pieces = [
+        {"type": "response.output_text.delta", "item_id": "msg_1", "delta": "word "} for _ in range(400)
+    ]
+    body = b"".join(b"event: x\ndata: %b\n\n" % json.dumps(each).encode() for each in [begins, *pieces])
+    assert 400 * 0.9 <= written_tokens(body, Operation.RESPONSES) <= 400 * 2
+
+
 def test_thoughts_and_arguments_of_tools_are_written_too():
     call = {"id": "c", "type": "function", "function": {"name": "look", "arguments": "x" * 40}}
     message = {"role": "assistant", "content": None, "reasoning_content": "y" * 40, "tool_calls": [call]}
