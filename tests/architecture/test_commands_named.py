@@ -17,6 +17,8 @@ from pilothouse.core.verdict.framework import FRAMEWORK
 
 SOURCE = ROOT / "src" / "pilothouse"
 NAMED = re.compile(r"`(pilothouse [^`]*)`")
+SHOWN = re.compile(r"(?:(?:[:$→]|\]→) |  )(pilothouse [a-z](?:(?!  )[^`,;\[\n])*)")
+
 HOLE = "HOLE"
 """Stands for a value that the code fills in."""
 
@@ -25,6 +27,7 @@ FILLED_BY_PARTS = {
     ("reports/rollout_additions.py", "phase approve"),
     ("reports/rollout_additions.py", "phase request"),
     ("workflows/additions.py", "phase expand"),
+    ("interfaces/cli/phase.py", "phase expand"),
     ("interfaces/cli/demo.py", "up"),
 }
 """Where a hole is filled with an option, or with a part of one, so that it cannot be counted here."""
@@ -50,9 +53,11 @@ def literals(path):
 
 
 def commands_in(text):
+    """Yield what stands between backticks, is the whole text, or follows a colon, an arrow, a prompt or an indent."""
     yield from NAMED.findall(text)
     if text.startswith("pilothouse "):
         yield text
+    yield from SHOWN.findall(text)
 
 
 @functools.cache

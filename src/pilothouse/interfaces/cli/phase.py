@@ -105,7 +105,7 @@ def register(cli: typer.Typer, services: Services) -> None:
                 actor=person or "pilothouse phase request",
                 addition=_found(installation, chosen, said),
             )
-        _say(answer, chosen, as_json=as_json)
+        _say(answer, chosen, said, as_json=as_json)
         raise typer.Exit(int(_exit_status(answer)))
 
     @group.command("approve")
@@ -223,6 +223,12 @@ def _found(installation: Installation, agent: str, said: tuple[AdditionKind, str
     return None if said is None else find_addition(installation.ledger, agent, *said)
 
 
+def _option(said: tuple[AdditionKind, str]) -> str:
+    """Return how something that came into the scope is named on the command line."""
+    what, name = said
+    return f"--{what.replace(' ', '-')} {name}"
+
+
 def _whose(agent: str, addition: Addition | None) -> str:
     return agent if addition is None else f"The {addition.label} of {agent}"
 
@@ -245,7 +251,7 @@ def _say_widened(found: Widened, agent: str, said: tuple[AdditionKind, str], *, 
         return
     console = result_console(wrap=True)
     console.print(answer.sentence, markup=False)
-    option = f"--{what.replace(' ', '-')} {name}"
+    option = _option(said)
     if found.is_open:
         text = f"The {what} {name} is in phase 1 by itself: write it into the charter, then `pilothouse phase status {agent}`."
         console.print(text, markup=False)
@@ -254,7 +260,7 @@ def _say_widened(found: Widened, agent: str, said: tuple[AdditionKind, str], *, 
             console.print(f"  pilothouse phase expand {agent} {option} --as {person}", markup=False)
 
 
-def _say(answer: Promotion, agent: str, *, as_json: bool) -> None:
+def _say(answer: Promotion, agent: str, said: tuple[AdditionKind, str] | None, *, as_json: bool) -> None:
     if as_json:
         record = {
             "agent": agent,
@@ -274,10 +280,11 @@ def _say(answer: Promotion, agent: str, *, as_json: bool) -> None:
     console.print(answer.sentence, markup=False)
     if answer.overdue_since:
         console.print(f"The longest stay ended on {answer.overdue_since:%Y-%m-%d}: overdue.", markup=False)
+    whose = agent if said is None else f"{agent} {_option(said)}"
     if answer.approvers:
         console.print(f"It waits for {' and '.join(answer.approvers)}:", markup=False)
         for person in answer.approvers:
-            console.print(f"  pilothouse phase approve {agent} --as {person}", markup=False)
+            console.print(f"  pilothouse phase approve {whose} --as {person}", markup=False)
     elif answer.missing:
         console.print(f"  pilothouse phase status {agent}", markup=False)
 

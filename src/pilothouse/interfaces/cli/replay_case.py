@@ -73,7 +73,7 @@ def make_case(
         typer.echo(
             "Its model calls were replayed, not the agent's code: with --exec it counts as reproduced."
         )
-    typer.echo(f"It is asked from the next gate on: pilothouse gate --dataset {dataset}")
+    typer.echo(f"It is asked from the next gate on: pilothouse gate --candidate TARGET --dataset {dataset}")
 
 
 def _answer(file: Path | None) -> Any:

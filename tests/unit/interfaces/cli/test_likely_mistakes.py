@@ -14,6 +14,7 @@ from pilothouse.app import command_tree
 from pilothouse.errors import UnknownName, UsageError
 from pilothouse.evals.answers import read_answers
 from pilothouse.evals.glossary import read_terms
+from pilothouse.interfaces.cli import show
 from pilothouse.interfaces.cli.replay_case import _answer
 from pilothouse.runtime.tools.mcp_servers import read_servers
 from pilothouse.workflows.replay_change import read_substitution
@@ -163,3 +164,10 @@ def test_a_text_in_another_encoding_is_said_and_no_bug(tmp_path):
     file.write_bytes("Grüße".encode("latin-1"))
     with pytest.raises(UsageError, match=r"prompt\.txt cannot be read"):
         replaced(file)
+
+
+@pytest.mark.parametrize("page", sorted(show.OWN_COMMANDS))
+def test_a_page_that_another_command_prints_names_it(run, page):
+    error = run("show", page, "another").exception
+    assert isinstance(error, UsageError)
+    assert error.remedy == f"Type `{show.OWN_COMMANDS[page]}`."

@@ -16,7 +16,7 @@ import typer
 from typer.testing import CliRunner
 
 from pilothouse.core.verdict.addition import AdditionEvent, AdditionKind
-from pilothouse.core.verdict.phases import PhaseEvent, PhaseMove
+from pilothouse.core.verdict.phases import Answer, PhaseEvent, PhaseMove, Promotion
 from pilothouse.core.verdict.widening import Widening
 from pilothouse.errors import UnknownName, UsageError
 from pilothouse.interfaces.cli import phase
@@ -87,3 +87,16 @@ def test_what_came_in_is_looked_at_approved_and_taken_back_by_its_name(run, plac
     back = run("rollback", *own, "--as", "sam", "--reason", "wrong queue")
     assert back.stdout == f"The task type credit_note of {AGENT} is in the pilot.\n"
     assert isinstance(run("request", "2", "--task-type", "credit_nota").exception, UnknownName)
+
+
+def test_the_approval_that_is_asked_for_is_that_of_what_was_looked_at(run, place):
+    begun = PhaseEvent(move=PhaseMove.ENTERED, phase="1", at=world.NOW, by=("dana",), reason="held")
+    write_move(
+        place.ledger, AGENT, AdditionEvent(what=AdditionKind.TASK_TYPE, name="credit_note", move=begun)
+    )
+    held = Promotion(answer=Answer.ELIGIBLE, target="2", sentence="It holds.", approvers=("dana",))
+    with patch("pilothouse.workflows.phases.request_phase", lambda *_args, **_named: held):
+        own = run("request", "2", "--task-type", "credit_note")
+        whole = run("request", "2")
+    assert f"pilothouse phase approve {AGENT} --task-type credit_note --as dana" in own.stdout
+    assert f"pilothouse phase approve {AGENT} --as dana" in whole.stdout
