@@ -27,8 +27,8 @@ VERDICT_LAG_DAYS = 330 / 86_400
 """What the verdict sees is frozen every 300 s at most and looked at every 30 s."""
 
 COST_NOTES = {
-    "hour": "each hour against the same hour of other weeks; seen: half as much again",
-    "day": "each day, or as many as 20 tasks take, against the 28 before; seen: twice what is usual",
+    "hour": ("each hour against the same hour of other weeks", "half as much again"),
+    "day": ("each day, or as many as 20 tasks take, against the 28 before", "twice what is usual"),
 }
 """How costs are compared, and the rise for which it is said how soon it is noticed."""
 
@@ -78,13 +78,15 @@ def _cost(charter: Charter, readings: Sequence[WatchReading]) -> DetectorStatus:
     # Readings of older versions compared hours only.
     window = document.get("window", "hour")
     noticed = document.get("noticed_days", None if missing else HOURLY_DELAY_DAYS)
+    how, rise = COST_NOTES[window]
+    seen = f"{rise} goes unnoticed, days differ too much" if noticed is None else f"seen: {rise}"
     return replace(
         row,
         state="learning" if missing else "quiet",
         n=0 if missing else document.get("n", document.get("hours", 0)),
         false_alarms_per_year=document["per_year"],
         alarmed=_last_alarm(readings),
-        note=missing or COST_NOTES[window],
+        note=missing or f"{how}; {seen}",
         delay_days=None if noticed is None or row.lag_days is None else noticed + row.lag_days,
     )
 

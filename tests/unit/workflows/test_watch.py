@@ -230,7 +230,9 @@ def test_a_promise_that_costs_which_swing_cannot_keep_is_a_breach(watch, clock, 
     accept(watch, clock, tmp_path, *PROMISE)
     for number in range(16):
         live(watch, clock, 1, cost="1.20" if number % 2 else "0.10")
-    assert row(watch, clock, "cost_per_task", "").delay_days is None
+    shown = row(watch, clock, "cost_per_task", "")
+    assert shown.delay_days is None
+    assert shown.note.endswith("; twice what is usual goes unnoticed, days differ too much")
     newest = cost_delays(watch)[-1]
     assert not newest.passed
     assert newest.detail.startswith("rule cost: a lasting rise is noticed never: ")
