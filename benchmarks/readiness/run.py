@@ -156,7 +156,7 @@ def judge(
         )
     sitting = open_sitting(installation, record, at)
     docket, refused = decided_items(installation, sitting, folded(record.agent), version=V1, level=LEVEL)
-    return conclude(docket, sitting.charter, at, phase="1", refused=refused)
+    return conclude(docket, sitting.charter, at, phase="1", refused=refused).verdict
 
 
 @cache

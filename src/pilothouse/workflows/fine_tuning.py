@@ -18,7 +18,7 @@ from pilothouse.errors import LimitExceeded, UnknownName, UsageError
 from pilothouse.evals.case import Split
 from pilothouse.ports.curation import CurationStore, Edge
 from pilothouse.ports.review import ReviewQueue
-from pilothouse.workflows.training_folder import FILES, digest_of, prepare_export
+from pilothouse.workflows.training_folder import FILES, digest_of, prepared_export
 from pilothouse.workflows.trusted_labels import trusted_labels
 
 __all__ = ["LAYOUTS", "Export", "export_rows"]
@@ -151,19 +151,18 @@ def export_rows(
         "layout": layout,
         "left_out_personal": personal,
     }
-    part, text = prepare_export(folder, files, {**about, "rows": provenance})
-    digest = digest_of(text.encode())[:32]
-    steps = [
-        step
-        for one in chosen
-        for step in (
-            (f"trace:{one.record.item.trace_id}", f"item:{one.record.item.item_id}"),
-            (f"item:{one.record.item.item_id}", f"export:{digest}"),
-        )
-    ]
-    # Rows that nobody can find again would be worse than a trail that ends before its rows.
-    store.link([Edge(agent=charter.agent, parent=parent, child=child, at=now) for parent, child in steps])
-    part.rename(folder)
+    with prepared_export(folder, files, {**about, "rows": provenance}) as text:
+        digest = digest_of(text.encode())[:32]
+        steps = [
+            step
+            for one in chosen
+            for step in (
+                (f"trace:{one.record.item.trace_id}", f"item:{one.record.item.item_id}"),
+                (f"item:{one.record.item.item_id}", f"export:{digest}"),
+            )
+        ]
+        # Rows that nobody can find again would be worse than a trail that ends before its rows.
+        store.link([Edge(agent=charter.agent, parent=parent, child=child, at=now) for parent, child in steps])
     return Export(
         digest=digest, train=len(files["train"]), validation=len(files["validation"]), personal=personal
     )

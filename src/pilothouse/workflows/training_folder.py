@@ -11,12 +11,13 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["FILES", "PROVENANCE", "Erased", "digest_of", "erase_from_export", "prepare_export"]
+__all__ = ["FILES", "PROVENANCE", "Erased", "digest_of", "erase_from_export", "prepared_export"]
 
 FILES = ("train", "validation")
 PROVENANCE = "provenance.json"
@@ -36,26 +37,35 @@ class Erased:
     is_traced: bool
 
 
-def prepare_export(
+@contextmanager
+def prepared_export(
     folder: Path, files: Mapping[str, Sequence[str]], about: Mapping[str, Any]
-) -> tuple[Path, str]:
-    """Write an export beside where it will stand; return that place, which is renamed to `folder`, and its provenance.
+) -> Iterator[str]:
+    """Write an export beside where it will stand, and put it there when the block ends well; else nothing stays of it.
 
     Args:
         folder: Where it will stand.
         files: Lines of each file.
         about: The provenance, without digests.
+
+    Yields:
+        The text of the provenance.
     """
     part = folder.with_name(f".{folder.name}.part")
     if part.exists():
         shutil.rmtree(part)  # of a process that was killed
-    part.mkdir(parents=True)
-    bodies = {name: _body(files[name]) for name in FILES}
-    for name, body in bodies.items():
-        _file(part, name).write_bytes(body)
-    text = _provenance(about, bodies)
-    (part / PROVENANCE).write_text(text, encoding="utf-8")
-    return part, text
+    try:
+        part.mkdir(parents=True)
+        bodies = {name: _body(files[name]) for name in FILES}
+        for name, body in bodies.items():
+            _file(part, name).write_bytes(body)
+        text = _provenance(about, bodies)
+        (part / PROVENANCE).write_text(text, encoding="utf-8")
+        yield text
+        part.rename(folder)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
 
 
 def erase_from_export(folder: Path, items: Collection[str], subject: str) -> Erased:
