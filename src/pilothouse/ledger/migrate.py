@@ -1,11 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bring the tables of a ledger up to date, one process at a time, or refuse a newer one."""
+"""Make the tables of a new ledger, bring those of an old one up to date, one process at a time, or refuse a newer one."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    insert,
+    select,
+)
 
 from pilothouse.errors import StorageUnavailable
 from pilothouse.ledger.engine import WRITE_OPTION
@@ -17,12 +27,21 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 HEAD = max(path.name[1:5] for path in (MIGRATIONS / "versions").glob("v[0-9]*.py"))
 """Newest revision; a test holds the numbers of the files and the chain inside them together."""
 
+_REVISION = Table(
+    "alembic_version",
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
+"""Alembic's own table, as it makes it itself."""
+
 
 def migrate(engine: Engine, subject: str) -> None:
     """Bring a ledger to `HEAD`.
 
     The write lock of the database is the lock: a second process waits for it and then finds nothing
-    left to do. DDL is part of the transaction, so a kill in the middle leaves the ledger as it was.
+    left to do. DDL is part of the transaction, so a kill in the middle leaves the ledger as it was. A new ledger is made as it
+    is to be, not step by step: a test holds both ways to the same tables.
 
     Args:
         engine: Engine of the ledger, whose tables may be missing or old.
@@ -35,6 +54,9 @@ def migrate(engine: Engine, subject: str) -> None:
         if _revision(connection) == HEAD:
             return
     with engine.execution_options(**{WRITE_OPTION: True}).begin() as connection:
+        if not connection.dialect.has_table(connection, _REVISION.name):
+            _make(connection)
+            return
         current = _revision(connection)
         if current != HEAD:
             _upgrade(connection, current, subject)
@@ -42,14 +64,21 @@ def migrate(engine: Engine, subject: str) -> None:
 
 def _revision(connection: Connection) -> str | None:
     # Asked without Alembic, whose import costs more than everything else at the start of a command.
-    if not connection.dialect.has_table(connection, "alembic_version"):
+    if not connection.dialect.has_table(connection, _REVISION.name):
         return None
-    found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
-    return None if found is None else str(found)
+    return connection.execute(select(_REVISION.c.version_num)).scalar_one_or_none()
+
+
+def _make(connection: Connection) -> None:
+    from pilothouse.ledger.tables import METADATA  # noqa: PLC0415 - every store, and arrays with them, for a new ledger only
+
+    METADATA.create_all(connection, checkfirst=False)
+    _REVISION.create(connection)
+    connection.execute(insert(_REVISION).values(version_num=HEAD))
 
 
 def _upgrade(connection: Connection, current: str | None, subject: str) -> None:
-    from alembic import command  # noqa: PLC0415 - only a new or old ledger pays for this import
+    from alembic import command  # noqa: PLC0415 - only an old ledger pays for this import
     from alembic.config import Config  # noqa: PLC0415 - same reason
     from alembic.script import ScriptDirectory  # noqa: PLC0415 - same reason
 

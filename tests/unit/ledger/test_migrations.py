@@ -7,17 +7,18 @@ import sqlite3
 import threading
 
 import pytest
-from alembic import op
+from alembic import command, op
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, event
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from pilothouse.errors import StorageUnavailable
 from pilothouse.ledger import migrate as migration
+from pilothouse.ledger.engine import WRITE_OPTION, make_engine
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ledger.tables import METADATA, TABLES
 
@@ -31,9 +32,43 @@ def opened(file):
     return open_ledger(f"sqlite:///{file}")
 
 
-def test_the_migrated_tables_are_those_of_the_schema(file):
+def steps_to(file, revision):
+    """Bring a ledger to a revision step by step, as the program of that time left it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    config = Config()
+    config.set_main_option("script_location", str(migration.MIGRATIONS))
+    engine = make_engine(f"sqlite:///{file}")
+    with engine.execution_options(**{WRITE_OPTION: True}).begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+    engine.dispose()
+
+
+def tables_of(file):
+    """Return how the file describes each table and index, by name."""
+    raw = sqlite3.connect(file)
+    found = raw.execute("SELECT name, sql FROM sqlite_master").fetchall()
+    raw.close()
+    return {name: sql and " ".join(sql.split()) for name, sql in found}
+
+
+@pytest.mark.parametrize("revision", ["0001", "0009", migration.HEAD])
+def test_a_new_ledger_has_the_tables_that_all_steps_make_from_whatever_was_there(file, tmp_path, revision):
     with opened(file):
         pass
+    old = tmp_path / "old" / "ledger.sqlite"
+    steps_to(old, revision)
+    with opened(old):
+        pass
+    assert tables_of(old) == tables_of(file)
+    for one in (old, file):
+        raw = sqlite3.connect(one)
+        assert raw.execute("SELECT version_num FROM alembic_version").fetchall() == [(migration.HEAD,)]
+        raw.close()
+
+
+def test_the_migrated_tables_are_those_of_the_schema(file):
+    steps_to(file, migration.HEAD)
     engine = create_engine(f"sqlite:///{file}")
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
@@ -65,20 +100,35 @@ def test_a_newer_ledger_is_refused_with_a_remedy_and_left_alone(file):
     raw.close()
 
 
-def test_a_failing_step_leaves_no_table_behind(file, monkeypatch):
+def test_a_new_ledger_that_fails_half_way_leaves_no_table_behind(file):
+    def fails(*_, **__):
+        raise RuntimeError("power cut")
+
+    event.listen(METADATA.tables["prices"], "before_create", fails)
+    try:
+        with pytest.raises(RuntimeError, match="power cut"), opened(file):
+            pass
+    finally:
+        event.remove(METADATA.tables["prices"], "before_create", fails)
+    assert tables_of(file) == {}
+    with opened(file) as ledger:
+        assert tuple(ledger.charters()) == ()
+
+
+def test_a_step_that_fails_leaves_an_old_ledger_as_it_was(file, monkeypatch):
+    steps_to(file, "0009")
+    before = tables_of(file)
     made = op.create_table
 
-    def fails_at_prices(name, *columns, **options):
-        if name == "prices":
+    def fails_at_incidents(name, *columns, **options):
+        if name == "incidents":
             raise RuntimeError("power cut")
         return made(name, *columns, **options)
 
-    monkeypatch.setattr("alembic.op.create_table", fails_at_prices)
+    monkeypatch.setattr("alembic.op.create_table", fails_at_incidents)
     with pytest.raises(RuntimeError, match="power cut"), opened(file):
         pass
-    raw = sqlite3.connect(file)
-    assert raw.execute("SELECT name FROM sqlite_master").fetchall() == []
-    raw.close()
+    assert tables_of(file) == before
     monkeypatch.undo()
     with opened(file) as ledger:
         assert tuple(ledger.charters()) == ()
