@@ -7,6 +7,7 @@ them; the call only puts itself into a queue.
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections import OrderedDict, deque
@@ -32,6 +33,13 @@ FLUSH_EVERY_S = 1.0
 
 RUN_QUIET_S = 20.0
 """A run without a call for so long is over: its root span is written, and its task is folded."""
+
+TOOL_QUIET_S = 540.0
+"""One whose model has asked for a tool goes on when the tool has answered. A root that comes later than ten minutes comes after the
+lake has shown its trace as incomplete."""
+
+ASKS = re.compile(rb'"tool_calls"\s*:\s*\[\s*\{|"type"\s*:\s*"(?:tool_use|function_call|custom_tool_call)"')
+"""How an answer asks for a tool, in one piece or in events; inside a text the quotes are escaped."""
 
 RUNS_OPEN_MAX = 20_000
 CONTENT_CHARACTERS_MAX = 16_000
@@ -74,6 +82,8 @@ class SpanSink:
         self._run_quiet_s = run_quiet_s
         self._waiting: deque[Call] = deque()
         self._runs: OrderedDict[str, _OpenRun] = OrderedDict()
+        self._asking: OrderedDict[str, _OpenRun] = OrderedDict()
+        """Runs whose model has asked for a tool last."""
         self._dropped = 0
         self._written = 0
         self._refused = 0
@@ -110,7 +120,7 @@ class SpanSink:
             "spans_refused": self._refused,
             "spans_dropped": self._dropped,
             "spans_without_run": self._without_run,
-            "runs_open": len(self._runs),
+            "runs_open": len(self._runs) + len(self._asking),
         }
 
     def start(self) -> None:
@@ -160,9 +170,9 @@ class SpanSink:
             self._refused += max(1, before - len(self._waiting))
 
     def _note_run(self, call: Call, resource: tuple[tuple[str, str], ...], said: tuple[str, str]) -> str:
-        found = self._runs.get(call.run)
+        found = self._runs.pop(call.run, None) or self._asking.pop(call.run, None)
         if found is None:
-            found = self._runs[call.run] = _OpenRun(
+            found = _OpenRun(
                 began_ns=call.began_ns,
                 ended_ns=call.ended_ns,
                 seen_s=time.monotonic(),
@@ -170,8 +180,8 @@ class SpanSink:
                 resource=resource,
                 first_input=said[0],
             )
-        else:
-            self._runs.move_to_end(call.run)
+        asks = call.ending is Ending.DONE and ASKS.search(call.plain) is not None
+        (self._asking if asks else self._runs)[call.run] = found
         found.began_ns = min(found.began_ns, call.began_ns)
         found.ended_ns = max(found.ended_ns, call.ended_ns)
         found.seen_s = time.monotonic()
@@ -181,14 +191,15 @@ class SpanSink:
         return found.root_id
 
     def _over(self, *, everything: bool) -> list[tuple[str, _OpenRun]]:
-        limit = time.monotonic() - self._run_quiet_s
         over = []
-        while self._runs:
-            run, oldest = next(iter(self._runs.items()))
-            if not everything and oldest.seen_s > limit and len(self._runs) <= RUNS_OPEN_MAX:
-                break
-            over.append((run, oldest))
-            del self._runs[run]
+        for runs, quiet_s in ((self._runs, self._run_quiet_s), (self._asking, TOOL_QUIET_S)):
+            limit = time.monotonic() - quiet_s
+            while runs:
+                run, oldest = next(iter(runs.items()))
+                if not everything and oldest.seen_s > limit and len(runs) <= RUNS_OPEN_MAX:
+                    break
+                over.append((run, oldest))
+                del runs[run]
         return over
 
     def _send(self, groups: dict[tuple[tuple[str, str], ...], list[dict[str, Any]]]) -> None:

@@ -24,8 +24,8 @@ __all__ = ["Upstream", "UpstreamAnswer", "UpstreamFailed", "kept_request_headers
 PLACES_MAX = 1_000
 """Paths at providers whose first lines are remembered; those with an id of an answer in them are all different."""
 
-NO_SECRET = b"none"
-"""What a provider without a credential is sent in place of one."""
+SECRET_BYTES_MIN = 8
+"""A shorter credential is a word that servers without any ask for, and may stand in every error."""
 
 HIDDEN = b"[credential]"
 """What stands where an error answer says the credential that it was asked with."""
@@ -193,7 +193,7 @@ class UpstreamAnswer:
                 raise UpstreamFailed("cut", f"the answer has more than {most:,} bytes", was_sent=True)
         body = parts[0] if len(parts) == 1 else b"".join(parts)
         # Some servers tell whose key they refuse by saying the key.
-        if self.status < HTTPStatus.BAD_REQUEST or self._secret == NO_SECRET:
+        if self.status < HTTPStatus.BAD_REQUEST or len(self._secret) < SECRET_BYTES_MIN:
             return body
         return body.replace(self._secret, HIDDEN)
 
@@ -290,7 +290,7 @@ class Upstream:
     def _secret(self, provider: Provider) -> bytes:
         """Return the credential of a provider, which stands in one header and nowhere else."""
         if provider.credential_variable is None and provider.credential_file is None:
-            return NO_SECRET
+            return b"none"
         secret, place = read_secret(provider.credential_variable, provider.credential_file, self._environment)
         if not secret:
             raise UpstreamFailed(

@@ -184,3 +184,26 @@ def test_an_embedding_that_names_no_run_is_no_task(identity, spans):
     sink.stop()
     assert sum(body.count(b'"spanId"') for body in kept.bodies) == spans
     assert sink.counters()["spans_without_run"] == (spans == 0)
+
+
+@pytest.mark.parametrize(
+    "asks",
+    [
+        b'{"choices": [{"message": {"content": "Let me look.", "tool_calls": [{"id": "c", "type": "function"}]}}]}',
+        b'data: {"choices": [{"delta": {"tool_calls": [ {"index": 0, "id": "c"}]}}]}\n\n',
+        b'{"content": [{"type": "text", "text": "Let me look."}, {"type": "tool_use", "id": "c"}]}',
+        b'{"object": "response", "output": [{"type": "function_call", "call_id": "c"}]}',
+    ],
+)
+def test_a_run_that_waits_for_a_slow_tool_is_not_over(asks):
+    kept = Kept()
+    sink = SpanSink(kept, run_quiet_s=0.0)
+    sink.keep(call_of(asks))
+    sink.flush()
+    assert b"invoke_agent" not in kept.bodies[0]
+    sink.keep(
+        call_of(b'{"choices": [{"message": {"content": "Done: \\"tool_calls\\": [{", "tool_calls": []}}]}')
+    )
+    sink.flush()
+    assert kept.bodies[1].count(b"invoke_agent triage") == 1
+    assert sink.counters()["runs_open"] == 0
