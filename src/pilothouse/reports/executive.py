@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.verdict.framework import requirement_named
 from pilothouse.core.verdict.numbers import day, percentage, short_digest, significant
 from pilothouse.core.verdict.remediation import Plan, Step
 from pilothouse.core.verdict.sentence import person_names
@@ -280,6 +281,7 @@ def _domains(verdict: AgentVerdict, currency: str) -> list[DomainShown]:
 
 
 def _step(step: Step, names: dict[str, str], currency: str) -> StepShown:
+    statement = requirement_named(step.items[0].split(" ", 1)[0]).statement
     parts = [f"{max(1, round(step.work_days))} d work"]
     if step.wait_days >= 1:
         parts.append(f"{step.wait_days:.0f} d wait")
@@ -287,7 +289,8 @@ def _step(step: Step, names: dict[str, str], currency: str) -> StepShown:
         parts.append(f"{currency} {significant(step.cost[0])}–{significant(step.cost[1])}")
     return StepShown(
         command=step.command,
-        why=", ".join(step.items[:3]) + (f" and {len(step.items) - 3} more" if len(step.items) > 3 else ""),
+        why=f"{statement}: {', '.join(step.items[:3])}"
+        + (f" and {len(step.items) - 3} more" if len(step.items) > 3 else ""),
         who=", ".join(names.get(person, person) for person in step.who),
         effort=" · ".join(parts),
     )
@@ -320,16 +323,22 @@ def _people(charter: Charter, names: dict[str, str]) -> list[str]:
 
 
 def _signatures(asked: Sequence[Asked], names: dict[str, str]) -> list[str]:
-    """Return who has not signed, then who has, because a sheet has no room for all of them."""
-    missing, signed = [], []
+    """Return who has not signed what, then who has: one line for what one person signed on one day."""
+    missing: dict[str, list[str]] = {}
+    signed: dict[str, list[str]] = {}
     for one in asked:
         name = names.get(one.person, one.person)
         if one.state is SignatureState.SIGNED and one.signed_at is not None:
             until = f" until {day(one.lapses_at)}" if one.lapses_at else ""
-            signed.append(f"{one.requirement}: signed by {name} on {day(one.signed_at)}{until}")
+            signed.setdefault(f"Signed by {name} on {day(one.signed_at)}{until}", []).append(one.requirement)
         else:
-            missing.append(f"{one.requirement}: not signed by {name}")
-    return _fitting(list(dict.fromkeys([*missing, *signed])), SIGNATURES_SHOWN)
+            missing.setdefault(f"Not signed by {name}", []).append(one.requirement)
+    lines = [
+        f"{who}: {', '.join(dict.fromkeys(items))}"
+        for group in (missing, signed)
+        for who, items in group.items()
+    ]
+    return _fitting(lines, SIGNATURES_SHOWN)
 
 
 def _budget(charter: Charter, currency: str) -> list[str]:

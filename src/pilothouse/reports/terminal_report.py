@@ -37,7 +37,9 @@ def render_executive(page: ExecutivePage, console: Console) -> None:
     )
     _list(console, "Conditions", page.conditions)
     _list(
-        console, "What would change it", [f"{one.command}  ({one.who}; {one.effort})" for one in page.steps]
+        console,
+        "What would change it",
+        [f"{one.why}\n    $ {one.command}  ({one.who}; {one.effort})" for one in page.steps],
     )
     _list(console, "What nobody knows", [*page.unknown, *([page.unknown_more] if page.unknown_more else [])])
     _list(console, "People", [*page.people, *page.signatures])

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.verdict.framework import requirement_named
 from pilothouse.core.verdict.numbers import day
 from pilothouse.core.verdict.remediation import Plan
 from pilothouse.core.verdict.verdict import AgentVerdict, Status
@@ -99,7 +100,6 @@ def _sentence(text: str) -> str:
 
 def _status(week: Week) -> str:
     now, before = week.verdict, week.before
-    worst = next(one for one in now.requirements if one.requirement == now.deciding)
     head = f"{week.charter.agent} is at {now.word} in {phase_words(now.phase).lower()}"
     if before is None:
         change = "with no verdict a week ago to compare"
@@ -107,7 +107,7 @@ def _status(week: Week) -> str:
         change = f"after {before.word} in {phase_words(before.phase).lower()} a week ago"
     else:
         change = f"as a week ago{_counted(before, now)}"
-    parts = [f"{head}, {change}, decided by {worst.requirement} ({worst.statement.lower().rstrip('.')})"]
+    parts = [f"{head}, {change}, decided by {_named(now.deciding)}"]
     return "; ".join([*parts, *week.moves[:2], *(said for said in (week.stall, week.corrections) if said)])
 
 
@@ -120,12 +120,19 @@ def _counted(before: AgentVerdict, now: AgentVerdict) -> str:
     return f" ({', '.join(parts)})" if parts else ""
 
 
+def _named(requirement: str) -> str:
+    """Return a requirement with its words: an owner does not know ids by heart."""
+    statement = requirement_named(requirement).statement
+    return f"{requirement} ({statement[:1].lower()}{statement[1:].rstrip('.')})"
+
+
 def _asked(week: Week, owner: str) -> str:
     mine = [step for step in week.plan.steps if owner and owner in step.who and step.for_next_gate]
     if not mine:
         return "Nothing needs you this week"
     rest = f", and {plural(len(mine) - 1, 'further step')}" if len(mine) > 1 else ""
-    return f"You are asked for {mine[0].items[0]}: `{mine[0].command}`{rest}"
+    requirement = mine[0].items[0].split(" ", 1)[0]
+    return f"You are asked for {_named(requirement)}: `{mine[0].command}`{rest}"
 
 
 def _lapse(verdict: AgentVerdict) -> str:
@@ -139,4 +146,4 @@ def _lapse(verdict: AgentVerdict) -> str:
     if not standing:
         return "Nothing that holds will lapse, because nothing holds by dated evidence yet"
     lapses_at, requirement, remedy = min(standing)
-    return f"Next to lapse is {requirement} on {day(lapses_at)}, renewed by `{remedy}`"
+    return f"Next to lapse is {_named(requirement)} on {day(lapses_at)}, renewed by `{remedy}`"

@@ -20,14 +20,15 @@ from rich.console import Console
 
 from pilothouse.core.action.demotion import Act, ActState, Move
 from pilothouse.core.evidence.task import CostState
-from pilothouse.core.verdict.framework import FRAMEWORK
+from pilothouse.core.verdict.framework import FRAMEWORK, requirement_named
 from pilothouse.core.verdict.numbers import day
+from pilothouse.core.verdict.signing import asked_signatures
 from pilothouse.core.verdict.stall import Stall, StallLevel
 from pilothouse.core.verdict.waiver import unwaivable
 from pilothouse.errors import StorageUnavailable, UsageError
 from pilothouse.reports.compliance import UNCHECKED, build_compliance
 from pilothouse.reports.context import benchmarks, control_map
-from pilothouse.reports.executive import SIGNATURES_SHOWN, stall_words
+from pilothouse.reports.executive import stall_words
 from pilothouse.reports.html import render_body
 from pilothouse.reports.html_report import render_report
 from pilothouse.reports.pdf import render_pdf
@@ -39,6 +40,7 @@ from pilothouse.workflows.accept import accept_file
 from pilothouse.workflows.act_log import write_act
 from pilothouse.workflows.assess import assess
 from pilothouse.workflows.corrections_week import CorrectionsWeek, corrections_of_note
+from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.report import (
     record_spending,
@@ -95,7 +97,14 @@ def test_the_sheet_says_the_same_on_page_and_terminal(sheet, found):
     assert "not stated" in file
 
 
-def test_the_sheet_leaves_out_no_condition_and_counts_the_signatures_it_has_no_room_for(tmp_path):
+def test_what_would_change_the_verdict_is_said_in_words_before_ids(sheet):
+    for step in sheet.steps:
+        statement, items = step.why.split(": ", 1)
+        assert statement == requirement_named(items.split(" ", 1)[0]).statement
+        assert statement in printed(render_executive, sheet, width=2_000)
+
+
+def test_the_sheet_leaves_out_no_condition_and_no_signature(tmp_path):
     ledger = MemoryLedger()
     accept_file(ledger, CHARTER, NOW, actor="test")
     empty = Installation(
@@ -127,8 +136,9 @@ def test_the_sheet_leaves_out_no_condition_and_counts_the_signatures_it_has_no_r
     (line,) = page.conditions
     assert line.endswith(f" are waived until {day(until)}: due within the month")
     assert line.split(" are waived")[0].split(", ") == list(gate)
-    assert len(page.signatures) == SIGNATURES_SHOWN + 1
-    assert re.fullmatch(r"and \d+ more", page.signatures[-1])
+    assert all(one.startswith("Not signed by ") for one in page.signatures)
+    said = {name for one in page.signatures for name in one.split(": ")[1].split(", ")}
+    assert said == {one.requirement for one in asked_signatures(charter_of(ledger.charters()[0]), [], NOW)}
 
 
 def squeezed(text):
@@ -192,6 +202,10 @@ def test_the_weekly_note_is_three_sentences_each_line_one(installation, found):
         assert len(re.findall(r"[.!?](?:\s|$)", line)) == 1, line
     assert "no verdict a week ago" in lines[0]
     assert lines[2].startswith("Next to lapse is ")
+    for line in lines:
+        asked = re.search(r"(?:decided by|asked for|lapse is) ([A-Z]+-\d+) \((.+?)\)", line)
+        assert asked, line
+        assert asked[2].lower() == requirement_named(asked[1]).statement.lower()
 
 
 def test_the_note_tells_what_corrections_achieved_where_people_review(installation, found):
