@@ -296,3 +296,12 @@ def test_a_decision_that_cannot_be_read_is_told_as_any_other_error(stub):
         answer = ask(gateway, CHAT, BODY, {"x-pilothouse-hold": "h1"})
     assert (answer.status, answer.headers["x-should-retry"]) == (503, "false")
     assert "the ledger is gone" in answer.error["message"]
+
+
+@pytest.mark.parametrize("encoding", ["br", "gzip"])
+def test_an_answer_that_cannot_be_read_is_not_delivered(encoding, stub):
+    stub._plans.clear()
+    policy = pinned(("acme", MODEL), guard=Guard(schema=SCHEMA, on_invalid="reject", repairs=0))
+    with GatewaySite({"acme": stub.origin}, policy, guardian=Guardian(None)) as gateway:
+        stub.plan(Plan(body=b"\x8b\x02\x80", headers={"content-encoding": encoding}))
+        assert ask(gateway, CHAT, BODY).status == 502

@@ -79,10 +79,8 @@ class Guardian:
         Raises:
             Refused: The answer is invalid or held by nobody, and may not be delivered.
         """
-        plain = inflate(whole.body, whole.encoding)
-        if plain is None:
-            return whole
-        answer = final_answer(plain, call.route.operation)
+        # What cannot be read is not known to be valid or sure.
+        answer = final_answer(inflate(whole.body, whole.encoding) or b"", call.route.operation)
         if answer.calls_tools:
             return whole
         if call.policy.guard is not None:

@@ -115,6 +115,17 @@ def spoken_output(body: bytes, operation: Operation) -> str:
     return "".join(parts)
 
 
+DONE_BY_PROVIDERS = frozenset(
+    {"web_search_call", "file_search_call", "code_interpreter_call", "image_generation_call", "mcp_call"}
+)
+"""Calls of tools that stand in an answer as done: the answer is the final one all the same."""
+
+
+def _is_for_client(kind: str) -> bool:
+    """Whether an item of an answer asks the client for something before the model goes on."""
+    return kind == "mcp_approval_request" or (kind.endswith("_call") and kind not in DONE_BY_PROVIDERS)
+
+
 def written_tokens(body: bytes, operation: Operation) -> int:
     """Estimate the tokens that a model wrote, thoughts and arguments of tools among them, where it did not count itself.
 
@@ -181,20 +192,21 @@ def final_answer(body: bytes, operation: Operation) -> FinalAnswer:
             return FinalAnswer("", calls_tools=False, is_whole=False)
         return FinalAnswer(
             _text(message.get("content")),
-            calls_tools=bool(message.get("tool_calls")),
+            calls_tools=bool(message.get("tool_calls") or message.get("function_call")),
             is_whole=first.get("finish_reason") == "stop",
         )
     if operation is Operation.MESSAGES:
         blocks = [block for block in _list(answer.get("content")) if isinstance(block, Mapping)]
         return FinalAnswer(
             _text(blocks),
-            calls_tools=any(block.get("type") == "tool_use" for block in blocks),
+            calls_tools=any(block.get("type") == "tool_use" for block in blocks)
+            or answer.get("stop_reason") == "pause_turn",
             is_whole=answer.get("stop_reason") in ("end_turn", "stop_sequence"),
         )
     items = [item for item in _list(answer.get("output")) if isinstance(item, Mapping)]
     return FinalAnswer(
         "".join(_text(item.get("content")) for item in items if item.get("type") == "message"),
-        calls_tools=any(str(item.get("type", "")).endswith("_call") for item in items),
+        calls_tools=any(_is_for_client(str(item.get("type", ""))) for item in items),
         is_whole=answer.get("status") == "completed",
     )
 

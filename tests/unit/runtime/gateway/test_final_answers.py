@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A step is what the client must do something about; everything else is an answer, and is looked at."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pilothouse.runtime.gateway.messages import final_answer
+from pilothouse.runtime.gateway.routes import Operation
+
+SAID = {"type": "message", "content": [{"type": "output_text", "text": "It is in Lyon."}]}
+
+
+def read(answer, operation):
+    return final_answer(json.dumps(answer).encode(), operation)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["web_search_call", "file_search_call", "code_interpreter_call", "image_generation_call", "mcp_call"],
+)
+def test_what_a_provider_has_looked_up_by_itself_makes_no_step_of_an_answer(kind):
+    found = read({"status": "completed", "output": [{"type": kind, "id": "x"}, SAID]}, Operation.RESPONSES)
+    assert (found.text, found.calls_tools, found.is_whole) == ("It is in Lyon.", False, True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "operation"),
+    [
+        ({"status": "completed", "output": [SAID, {"type": "function_call"}]}, Operation.RESPONSES),
+        ({"status": "completed", "output": [{"type": "custom_tool_call"}]}, Operation.RESPONSES),
+        ({"status": "completed", "output": [{"type": "computer_call"}]}, Operation.RESPONSES),
+        ({"status": "completed", "output": [{"type": "mcp_approval_request"}]}, Operation.RESPONSES),
+        ({"choices": [{"message": {"content": None, "function_call": {"name": "look"}}}]}, Operation.CHAT),
+        ({"choices": [{"message": {"content": None, "tool_calls": [{"id": "c"}]}}]}, Operation.CHAT),
+        ({"content": [{"type": "tool_use", "id": "c"}], "stop_reason": "tool_use"}, Operation.MESSAGES),
+        ({"content": [{"type": "server_tool_use"}], "stop_reason": "pause_turn"}, Operation.MESSAGES),
+    ],
+)
+def test_what_asks_the_client_for_something_is_a_step(answer, operation):
+    assert read(answer, operation).calls_tools
+
+
+def test_a_search_that_a_provider_made_is_no_step_of_a_message():
+    blocks = [
+        {"type": "server_tool_use"},
+        {"type": "web_search_tool_result"},
+        {"type": "text", "text": "Lyon."},
+    ]
+    found = read({"content": blocks, "stop_reason": "end_turn"}, Operation.MESSAGES)
+    assert (found.text, found.calls_tools, found.is_whole) == ("Lyon.", False, True)
