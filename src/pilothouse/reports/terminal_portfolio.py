@@ -32,13 +32,13 @@ def render_portfolio(page: PortfolioPage, console: Console, *, capabilities: boo
     if page.empty is not None:
         console.print(Text(plain_text(f"$ {page.empty.command}", console), style="cyan"))
         return
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     wide = console.width >= WIDE_COLUMNS
+    table = Table(box=None, padding=(0, 2 if wide else 1, 0, 0), header_style="dim")
+    whole = {"Phase", "Stable"}
+    if all(len(row.agent.text) <= AGENT_COLUMNS for row in page.rows):
+        whole.add("Agent")
     for title in ("Status", "Agent", "Phase", "Decided by", "Owner", "Stable", "Value"):
-        least = (
-            min(AGENT_COLUMNS, max(len(row.agent.text) for row in page.rows)) if title == "Agent" else None
-        )
-        table.add_column(title, overflow="fold", no_wrap=title in {"Phase", "Stable"}, min_width=least)
+        table.add_column(title, overflow="fold", no_wrap=title in whole)
     for row in page.rows:
         decided = row.worst_link.text if row.worst_link else row.worst
         decided += f" {row.worst}" if row.worst_link and wide else ""

@@ -26,6 +26,8 @@ from pilothouse.core.verdict.signing import asked_signatures
 from pilothouse.core.verdict.stall import Stall, StallLevel
 from pilothouse.core.verdict.waiver import unwaivable
 from pilothouse.errors import StorageUnavailable, UsageError
+from pilothouse.ports.audit import AuditRecord
+from pilothouse.reports.audit import AuditFacts, build_audit
 from pilothouse.reports.compliance import UNCHECKED, build_compliance
 from pilothouse.reports.context import benchmarks, control_map
 from pilothouse.reports.executive import stall_words
@@ -139,6 +141,17 @@ def test_the_sheet_leaves_out_no_condition_and_no_signature(tmp_path):
     assert all(one.startswith("Not signed by ") for one in page.signatures)
     said = {name for one in page.signatures for name in one.split(": ")[1].split(", ")}
     assert said == {one.requirement for one in asked_signatures(charter_of(ledger.charters()[0]), [], NOW)}
+
+
+def test_no_backtick_is_left_on_a_page_where_something_can_be_typed(sheet):
+    record = AuditRecord(position=0, kind="verdict.acted", agent="a", at=NOW, text='{"document": {}}')
+    facts = AuditFacts(size=1, checkpoints=(), anchors=(), verified=None, key="", records=(record,))
+    audit = build_audit(facts, NOW)
+    noted = audit.sections[0].model_copy(update={"note": "8 prices known, see `pilothouse price`"})
+    page = render_body(audit.model_copy(update={"sections": (noted,)}))
+    assert "see <code>pilothouse price</code>" in str(page)
+    assert any("`" in source for one in sheet.numbers for source in one.sources)
+    assert "`" not in str(render_body(sheet))
 
 
 def squeezed(text):

@@ -84,6 +84,12 @@ def register(cli: typer.Typer, services: Services) -> None:
         hints = hint_console()
         now = services.clock.now()
         moment = now if as_of is None else _moment(as_of, now)
+        if as_of is not None and charter is not None:
+            raise UsageError(
+                "--as-of judges by the charter that was in force then, and --charter puts one into force now",
+                remedy=f"Leave one of them out: `pilothouse verdict --charter {charter}`.",
+                subject="charter",
+            )
         with services.open_installation(load_settings(home=home)) as installation:
             invalid: CharterInvalid | None = None
             if as_of is None:

@@ -171,3 +171,9 @@ def test_a_page_that_another_command_prints_names_it(run, page):
     error = run("show", page, "another").exception
     assert isinstance(error, UsageError)
     assert error.remedy == f"Type `{show.OWN_COMMANDS[page]}`."
+
+
+def test_a_charter_for_a_past_moment_is_refused_and_not_passed_over(run, agent):
+    error = run("verdict", "--charter", str(CHARTER), "--as-of", "2026-01-01").exception
+    assert isinstance(error, UsageError)
+    assert "by the charter that was in force then" in error.message
