@@ -243,3 +243,25 @@ def add_key(site, **fields):
     key, prefix, digest = make_key()
     site.keys[prefix] = replace(site.virtual_key, prefix=prefix, digest=digest, **fields)
     return {"authorization": f"Bearer {key}"}
+
+
+@pytest.mark.parametrize(
+    ("path", "more", "provider"),
+    [
+        (CHAT, {}, "acme"),
+        ("/v1/responses", {"input": "hi"}, "acme"),
+        ("/v1/messages", {"max_tokens": 9}, "anthropic"),
+    ],
+)
+def test_an_answer_that_its_provider_ends_with_an_error_is_none(path, more, provider, stub):
+    """The client has had its beginning and hears the error; record, span and breaker must not call it an answer."""
+    stub._plans.clear()
+    with GatewaySite({provider: stub.origin}, pinned((provider, MODEL), limits=QUICK)) as gateway:
+        stub.plan(Plan(ending="error_event", after=5))
+        answer = ask(gateway, path, {**BODY, **more, "stream": True})
+        call = one(gateway)
+        breaker = gateway.gateway._chains._breakers[provider, MODEL]
+    assert answer.status == 200
+    assert b"made to fail" in answer.body.rstrip().splitlines()[-1]
+    assert (call.ending, call.attempts[-1].failure, call.usage) == (Ending.CUT, "error_event", None)
+    assert breaker._bad == 1

@@ -197,6 +197,8 @@ class Exchange:
             outcome = Settled.GOOD if failure is None or failure.is_final else Settled.BAD
             if failure is not None and failure.status in {409, 429}:
                 outcome = Settled.SILENT
+            elif self._call.ending is Ending.CUT:
+                outcome = Settled.BAD
         except UpstreamFailed as failed:
             outcome = Settled.BAD if failed.kind != "credential" else Settled.SILENT
             failure = Failure(failed.kind, detail=failed.detail)

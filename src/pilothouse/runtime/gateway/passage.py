@@ -12,6 +12,7 @@ import time
 from pilothouse.runtime.gateway.call import Call
 from pilothouse.runtime.gateway.caller import Caller
 from pilothouse.runtime.gateway.event_reader import EventReader
+from pilothouse.runtime.gateway.routes import Operation
 from pilothouse.runtime.gateway.sse import EventCutter, event_data
 from pilothouse.runtime.gateway.upstream import UpstreamAnswer, UpstreamFailed
 from pilothouse.runtime.gateway.watchdog import Stop, Watchdog
@@ -35,6 +36,7 @@ class Passage:
 
     Attributes:
         said: What the events before the content say about the answer.
+        has_failed: Whether its provider ended it with an error; known once it is finished.
 
     Args:
         call: The call, filled on the way.
@@ -48,6 +50,7 @@ class Passage:
         self, call: Call, caller: Caller, dog: Watchdog, answer: UpstreamAnswer, *, began: float
     ) -> None:
         self.said = Answer()
+        self.has_failed = False
         self._call = call
         self._caller = caller
         self._pass_on = caller.pass_on
@@ -112,6 +115,7 @@ class Passage:
             begin = max(plain.rfind(b"\n\n", 0, at), plain.rfind(b"\r\n\r\n", 0, at), 0)
             for data in event_data(plain[begin:]):
                 read_event(data, call.route.operation, said)
+        self.has_failed = plain is not None and _ends_in_error(plain, call.route.operation)
         call.usage, call.begun = said.usage or call.usage, said.begun
         call.answer_id = call.answer_id or said.ident
 
@@ -149,3 +153,15 @@ class Passage:
         self._captured_bytes += len(part)
         if self._captured_bytes <= CAPTURED_BYTES_MAX:
             self._captured.append(part)
+
+
+def _ends_in_error(events: bytes, operation: Operation) -> bool:
+    """Whether the last event of a stream is an error; the mark behind the last one does not count."""
+    end = len(events)
+    while (at := events.rfind(b"\ndata:", 0, end)) >= 0:
+        data = events[at + 6 : end].partition(b"\n")[0].strip()
+        if data != b"[DONE]":
+            is_suspect = b"error" in data or b"response.failed" in data
+            return is_suspect and read_event(data, operation, Answer()) == Stage.ERROR
+        end = at
+    return False

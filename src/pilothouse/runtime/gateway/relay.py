@@ -172,8 +172,10 @@ class Relay:
         self._passage = passage
         await self._commit(answer.status, [pair for pair in answer.headers if pair[0] != b"content-length"])
         await passage.run(held)
-        call.ending = Ending.DONE
         self.close()
+        call.ending = Ending.CUT if passage.has_failed else Ending.DONE
+        if passage.has_failed:
+            call.stopped = call.attempts[-1].failure = "error_event"
         return None
 
     def _note(self, member: Member, said: Answer) -> None:
