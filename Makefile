@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export PYTHONPYCACHEPREFIX := $(abspath $(VENV))/pycache
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run demo test test-fast test-rest test-slow longest lint types docs golden e2e bench bench-ingest bench-ingest-proofs bench-statistics bench-watch bench-readiness bench-work bench-evals bench-scorers bench-injection bench-pages bench-review bench-permissions bench-tamper bench-fewshot bench-gateway-account coverage lock clean
+.PHONY: help setup setup-run demo test test-fast test-quiet test-rest test-slow longest lint types docs golden e2e bench bench-ingest bench-ingest-proofs bench-statistics bench-watch bench-readiness bench-work bench-evals bench-scorers bench-injection bench-pages bench-review bench-permissions bench-tamper bench-fewshot bench-gateway-account coverage lock clean
 
 help: ## print this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -50,7 +50,10 @@ test: setup ## everything that must be green
 # The core is covered by its own tests, and only they pay for being measured.
 CORE = tests/unit/core tests/property tests/golden src/pilothouse/core src/pilothouse/errors.py
 
-test-fast: setup ## what needs no server, browser or second process
+test-fast: setup ## the rules: charter, statistics, verdicts; under a minute, while you write
+	$(BIN)/python -m pytest -q -n 2 tests/unit/core tests/golden src/pilothouse/core src/pilothouse/errors.py
+
+test-quiet: setup ## whatever needs no server, browser or second process; some three minutes
 	$(BIN)/python -m pytest -q -n 2 -m "not slow" tests src
 
 # A third worker on two cores: many tests wait for a server, a timer or a browser. The longest come first.
