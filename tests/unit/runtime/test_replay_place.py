@@ -141,3 +141,13 @@ def test_a_mount_below_run_is_hidden_and_in_nobodys_way(masked, place):
         ["0", "closed", "closed" if masked else "own"],
         0,
     )
+
+
+def test_sockets_and_pipes_in_the_agents_folder_are_in_nobodys_way(tmp_path):
+    with tempfile.TemporaryDirectory(prefix="ph-") as source, socket.socket(socket.AF_UNIX) as server:
+        server.bind(f"{source}/s")
+        os.mkfifo(f"{source}/pipe")
+        Path(source, "agent.py").write_text("pass")
+        Path(source, "link").symlink_to("agent.py")
+        made = prepare_place(tmp_path, Path(source), 4318)
+    assert sorted(one.name for one in (made.folder / "work").iterdir()) == ["agent.py", "link"]

@@ -31,6 +31,8 @@ __all__ = [
 INFLATED_BYTES_MAX = 64 << 20
 """Most bytes of an answer that are inflated to be read; a longer one passes unread."""
 
+GZIP_BEGINS = b"\x1f\x8b"
+
 TOKENS_MAX = 1 << 32
 """Tokens beyond this are no count of anything."""
 
@@ -260,12 +262,18 @@ def inflate(body: bytes, encoding: str) -> bytes | None:
         return body
     if encoding not in {"gzip", "deflate", "x-gzip"}:
         return None
-    machine = zlib.decompressobj(47 if encoding != "deflate" else 15)
-    try:
-        whole = machine.decompress(body, INFLATED_BYTES_MAX)
-    except zlib.error:
-        return None
-    return None if machine.unconsumed_tail else whole
+    whole = b""
+    while True:
+        machine = zlib.decompressobj(47 if encoding != "deflate" else 15)
+        try:
+            whole += machine.decompress(body, INFLATED_BYTES_MAX - len(whole))
+        except zlib.error:
+            return None
+        if machine.unconsumed_tail or len(whole) >= INFLATED_BYTES_MAX:
+            return None
+        body = machine.unused_data
+        if not body.startswith(GZIP_BEGINS):  # some servers send several members, each whole by itself
+            return whole
 
 
 def _answer(said: _Answer | _Event, begun: TokenCount | None = None) -> Answer:

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -41,6 +42,8 @@ SOCKETS = Path("/proc/net/unix")
 
 LEFT_OUT = (".git", ".venv", "node_modules", "__pycache__")
 """Folders that are read where they are instead of copied."""
+
+COPIED = frozenset({stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK})
 
 STANDARD_ERROR = 2
 
@@ -171,6 +174,15 @@ class Place:
         return tuple(found)
 
 
+def _left_out(folder: str, names: list[str]) -> list[str]:
+    """Return what of a folder is not copied: what is read where it is, and what is no file, such as a socket or a pipe."""
+    return [
+        name
+        for name in names
+        if name in LEFT_OUT or stat.S_IFMT(Path(folder, name).lstat().st_mode) not in COPIED
+    ]
+
+
 def _socket_files() -> tuple[str, ...]:
     """Return the files at which a process outside listens; a network namespace closes only those without a file."""
     try:
@@ -221,7 +233,7 @@ def prepare_place(folder: Path, source: Path, port: int) -> Place:
                 remedy="Start the replay in the folder of the agent's code: `cd AGENT`",
                 subject=str(source),
             )
-    shutil.copytree(source, folder / "work", symlinks=True, ignore=shutil.ignore_patterns(*LEFT_OUT))
+    shutil.copytree(source, folder / "work", symlinks=True, ignore=_left_out)
     for name in LEFT_OUT:
         if (source / name).exists() and name != "__pycache__":
             (folder / "work" / name).symlink_to(source / name)

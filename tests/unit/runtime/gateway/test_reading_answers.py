@@ -17,7 +17,7 @@ from pilothouse.runtime.gateway.messages import spoken_output, written_tokens
 from pilothouse.runtime.gateway.policy import AgentPolicy
 from pilothouse.runtime.gateway.routes import Operation, find_place
 from pilothouse.runtime.gateway.spans import SpanSink
-from pilothouse.runtime.gateway.wire import Answer, Stage, read_event
+from pilothouse.runtime.gateway.wire import Answer, Stage, inflate, read_event
 
 STARTED = {"type": "message_start", "message": {"usage": {"input_tokens": 25, "output_tokens": 1}}}
 CHAT = find_place("POST", "/gw/v1/chat/completions", says_anthropic=False).route
@@ -207,3 +207,12 @@ def test_a_run_that_waits_for_a_slow_tool_is_not_over(asks):
     sink.flush()
     assert kept.bodies[1].count(b"invoke_agent triage") == 1
     assert sink.counters()["runs_open"] == 0
+
+
+def test_an_answer_in_several_compressed_members_is_read_whole():
+    members = gzip.compress(b'{"a": ') + gzip.compress(b"1}")
+    assert inflate(members, "gzip") == b'{"a": 1}'
+    assert inflate(members + b"more", "gzip") == b'{"a": 1}'
+    assert inflate(members + b"\x1f\x8bmore", "gzip") is None
+    assert inflate(members[:-9], "gzip") == b'{"a": 1}'
+    assert inflate(b"", "gzip") == b""
