@@ -111,6 +111,14 @@ def case_of_run(
         _first_input(next((call for call in calls if call.is_answering), calls[0])),
         _tool_results(calls),
     )
+    try:
+        json.dumps([given, frozen], ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise EvidenceError(
+            "what would become the case holds half a letter, which no file of cases can hold",
+            remedy="Write the case by hand: `pilothouse dataset add DATASET CASES.jsonl`",
+            subject=run,
+        ) from error
     fixtures = {canonical_digest(text): text for _, text in frozen}
     case = Case(
         id=f"incident:{run}",

@@ -208,3 +208,8 @@ def test_levels_follow_the_share_of_the_window():
 @pytest.mark.parametrize("calls", [5, {"id": "c"}, [5], [{"function": 7}], "x"])
 def test_tool_calls_of_another_shape_are_none(calls):
     assert tool_uses({"messages": [{"role": "assistant", "tool_calls": calls}]}) == {}
+
+
+def test_a_request_with_results_but_no_conversation_is_left_as_it_is():
+    odd = {"input": 5, "messages": {"a": 1}, "tools": 7}
+    assert apply_edits(odd, EditPolicy(drop_duplicates=True, externalize_characters=400)).request == odd

@@ -354,3 +354,12 @@ def test_a_provider_that_would_call_others_by_itself_is_not_asked_live(given):
         LiveModel("http://127.0.0.1:1/gw", None).ask(ROUTE, {}, json.dumps(given).encode())
     )
     assert (status, "replay_blocked" in body.decode()) == (422, True)
+
+
+@pytest.mark.parametrize("mode", [ReplayMode.FORK, ReplayMode.COMPARE])
+def test_half_a_letter_is_asked_live_as_it_was(mode, recorded):
+    asked = {**bodies()[0], "messages": [{"role": "user", "content": "half \ud83d"}]}
+    replay = session(recorded, mode, substitution=Substitution(model="m-2"))
+    taken = send(replay, asked)
+    if mode is ReplayMode.FORK:
+        assert json.loads(taken.body) == {**asked, "model": "m-2"}

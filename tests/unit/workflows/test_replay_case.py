@@ -115,3 +115,11 @@ def test_a_run_that_searched_before_it_asked_is_the_case_of_what_it_asked(charte
         recorded = log.read(RUN)
         found = made((recorded, replay_run(recorded, log.redaction, ReplayRequest(), None)), charter)
     assert found.case.input == [{"role": "user", "content": "Where is 7?"}]
+
+
+def test_half_a_letter_is_told_and_no_case(charter, tmp_path):
+    with Recorder(tmp_path) as log:
+        record(log, conversation(2, order="7\ud83d"))
+        recorded = log.read(RUN)
+        with pytest.raises(EvidenceError, match="half a letter"):
+            made((recorded, replay_run(recorded, log.redaction, ReplayRequest(), None)), charter)

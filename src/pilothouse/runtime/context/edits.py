@@ -223,7 +223,8 @@ def _answered(request: Mapping[str, Any], paths: Sequence[str]) -> int:
     """Return how many of the results stand before something that the model said after them."""
     spoken = -1
     name = "messages" if isinstance(request.get("messages"), list) else "input"
-    for place, item in enumerate(request.get(name) or ()):
+    items = request.get(name)
+    for place, item in enumerate(items if isinstance(items, list) else ()):
         if is_said_by_model(item):
             spoken = place
     begin = f"$.{name}["

@@ -149,11 +149,9 @@ class ReplaySession:
                 if self.mode is ReplayMode.FORK:
                     changed = self._rewrite(changed)
                 if self.mode is ReplayMode.COMPARE:
-                    shadow = (
-                        clean if changed is document else json.dumps(changed, ensure_ascii=False).encode()
-                    )
+                    shadow = clean if changed is document else json.dumps(changed).encode()
                 elif changed is not document:
-                    asked, document = json.dumps(changed, ensure_ascii=False).encode(), changed
+                    asked, document = json.dumps(changed).encode(), changed
             waiting = self._waiting.get(request_key(route, asked))
             if waiting:
                 self.counts.compared += shadow is not None
