@@ -1,25 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starts the server: every part that answers or works in the background, joined on one port."""
+"""Starts the server: opens every part of it and keeps it running until a signal asks to stop."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from pilothouse import __version__
 from pilothouse.app.allocator import choose_allocator
 from pilothouse.app.collector import settle_down
-from pilothouse.app.control_room import alert_ticks, control_room, note_tick, running_controls, running_pager
+from pilothouse.app.control_room import control_room, running_controls, running_pager
 from pilothouse.app.deciding_code import deciding_code
 from pilothouse.app.gateway import running_gateway
 from pilothouse.app.gateway_process import accept_charters, serve_gateway
 from pilothouse.app.opening import SystemClock
 from pilothouse.app.pages import page_desk
-from pilothouse.app.people import people_api, people_rooms, review_ticks, sign_in_of
+from pilothouse.app.people import sign_in_of
 from pilothouse.app.runs import open_run_log
-from pilothouse.app.watch import watch_room, watch_ticks
+from pilothouse.app.server_parts import Parts, Site, application, recurring_work
 from pilothouse.connectors.own_server import forget_server, note_server
 from pilothouse.interfaces.cli.services import ServeRequest, ServerRole
 
@@ -27,16 +25,10 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Sequence
 
-    from pilothouse.app.gateway import RunningGateway
     from pilothouse.app.mcp import McpEndpoint
     from pilothouse.interfaces.http.otlp_grpc import GrpcServer
     from pilothouse.lake.node import LakeNode
-    from pilothouse.ledger.ledger import SqlLedger
-    from pilothouse.ports.controls import Controls
-    from pilothouse.ports.runlog import RunLog
-    from pilothouse.workflows.background import TickState
-    from pilothouse.workflows.control_room import ControlRoom
-    from pilothouse.workflows.price_list import PriceList
+    from pilothouse.workflows.background import Background, TickState
 
 __all__ = ["serve"]
 
@@ -80,168 +72,94 @@ def serve(request: ServeRequest) -> None:
                 running_gateway(ledger, prices, controls, node, run_log, on_note=request.on_note) as gateway,
                 running_pager(room, request.on_note),
             ):
-                _serve_node(
-                    request,
-                    room,
-                    node,
-                    prices,
-                    listener,
+                parts = Parts(
+                    request=request,
+                    room=room,
+                    node=node,
+                    prices=prices,
+                    ledger=ledger,
                     controls=controls,
                     gateway=gateway,
-                    ledger=ledger,
                     run_log=run_log,
                 )
+                _serve_node(parts, listener)
         finally:
             node.stop()
 
 
-def _serve_node(
-    request: ServeRequest,
-    room: ControlRoom,
-    node: LakeNode,
-    prices: PriceList,
-    listener: socket.socket,
-    *,
-    controls: Controls,
-    ledger: SqlLedger,
-    gateway: RunningGateway,
-    run_log: RunLog,
-) -> None:
-    from pilothouse.connectors.own_intake import OwnServerIntake
+def _serve_node(parts: Parts, listener: socket.socket) -> None:
+    """Serve until a signal asks to stop, with the recurring work that belongs to it."""
     from pilothouse.interfaces.http import server
-    from pilothouse.interfaces.http.otlp import otlp_app
-    from pilothouse.interfaces.web.controls import ControlsRoom
-    from pilothouse.interfaces.web.incidents import IncidentRoom
-    from pilothouse.interfaces.web.pages import web_app
-    from pilothouse.interfaces.web.rollout import RolloutRoom
-    from pilothouse.interfaces.web.runs import RunRoom
-    from pilothouse.interfaces.web.shelf import ShelfRoom
-    from pilothouse.interfaces.web.waivers import WaiverRoom
-    from pilothouse.lake.health import metrics_text
-    from pilothouse.ledger.curation import SqlCuration
     from pilothouse.workflows.agents import SeenAgents
-    from pilothouse.workflows.background import Background, Tick
-    from pilothouse.workflows.reconcile import RECONCILE_EVERY_S, GapWatch, open_gap_incidents
+    from pilothouse.workflows.reconcile import GapWatch, open_gap_incidents
     from pilothouse.workflows.show import Shows
-    from pilothouse.workflows.shows.ahead import AHEAD_EVERY_S, AHEAD_LIFE, PagesAhead
-    from pilothouse.workflows.upkeep import server_ticks
+    from pilothouse.workflows.shows.ahead import AHEAD_LIFE
 
+    request, room, node, gateway = parts.request, parts.room, parts.node, parts.gateway
     installation = room.installation
     host, port = listener.getsockname()[:2]
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     home = installation.settings.home
-    gap_watch = GapWatch(node.health, installation.ledger, request.on_note, partial(open_gap_incidents, room))
-    sign_in = sign_in_of(installation.settings, ledger)
+    running: list[Background] = []
 
-    def work() -> Sequence[TickState]:  # of the ticks below, one of which renews these pages
-        return (*background.states(), *budgets.states())
-
-    def note_failure(name: str, text: str) -> None:
-        request.on_note(f"{name}: {text}")
+    def work() -> Sequence[TickState]:  # one of its ticks renews the pages that show it
+        return [state for one in running for state in one.states()]
 
     seen = SeenAgents(installation.lake).read
     shows = Shows(installation, health=node.health, work=work, life=AHEAD_LIFE, seen=seen)
-    desk = page_desk(room, ledger, run_log, shows=shows, seen=seen)
-    background = Background(
-        (
-            Tick(name="pages", every_s=AHEAD_EVERY_S, run=PagesAhead(installation, shows, desk).run),
-            *server_ticks(
-                installation,
-                prices,
-                request.charters,
-                lake=node,
-                intake=OwnServerIntake(home),
-                on_note=request.on_note,
-                judge=shows.judged,
-            ),
-            *review_ticks(installation, ledger, sign_in.directory),
-            Tick(name="reconcile", every_s=RECONCILE_EVERY_S, run=gap_watch.look),
-            *alert_ticks(room),
-            note_tick(room, ledger, shows),
-            *watch_ticks(watch_room(room, ledger, sign_in.directory), run_log),
+    site = Site(
+        shows=shows,
+        desk=page_desk(room, parts.ledger, parts.run_log, shows=shows, seen=seen),
+        sign_in=sign_in_of(installation.settings, parts.ledger),
+        gap_watch=GapWatch(
+            node.health, installation.ledger, request.on_note, partial(open_gap_incidents, room)
         ),
-        installation.clock,
-        note_failure,
+        work=work,
     )
-    # What was spent is told and learnt every few seconds, also while another tick takes minutes.
-    budgets = Background(gateway.ticks, installation.clock, note_failure)
+    running += recurring_work(parts, site)
 
     def ready() -> None:
         settle_down()
         node.announce(address)
         note_server(home, address)
-        background.start()
-        budgets.start()
+        for one in running:
+            one.start()
         request.on_ready(address, grpc_server.address if grpc_server else None)
         if not installation.ledger.charters():
             request.on_note("No charter is in force yet: `pilothouse init PATH-TO-YOUR-AGENT` drafts one.")
 
-    mcp = _mcp(request, ledger, gateway=gateway, controls=controls, run_log=run_log)
+    mcp = _mcp(parts)
 
     async def stop() -> None:
         if mcp is not None:
             await mcp.close()
         await gateway.close()
 
-    app = server.compose(
-        otlp=otlp_app(node),
-        pages=web_app(
-            shows,
-            sign_in=sign_in,
-            rooms=(
-                *people_rooms(ledger, sign_in),
-                RolloutRoom(installation, shows),
-                IncidentRoom(room),
-                ControlsRoom(desk),
-                WaiverRoom(desk, shows.forget),
-                RunRoom(desk, SqlCuration(ledger.database)),
-                ShelfRoom(desk),
-            ),
-            state=lambda: (ledger.database.state(), shows.now()),
-        ),
-        mounts={
-            "gw": gateway.app,
-            "api": people_api(installation, ledger, sign_in.directory),
-            **({} if mcp is None else {"mcp": mcp.app}),
-        },
-        metrics=lambda: metrics_text(node.health()) + gateway.metrics(),
-        health=lambda: {
-            "program": "pilothouse",
-            "version": __version__,
-            "telemetry": asdict(node.health()),
-            "gap_alert": gap_watch.is_open,
-            "gateway": gateway.counters(),
-            "paused": sorted({pause.agent for pause in controls.state().pauses.values()}),
-            "ticks": [asdict(state) for state in work()],
-        },
-        further_hosts=installation.settings.allowed_hosts,
-    )
+    app = application(parts, site, mcp)
     grpc_server = _start_grpc(request, node, host)
     try:
         server.serve(app, listener, ready, on_stop=stop)
     finally:
         if grpc_server:
             grpc_server.stop()
-        background.stop()
-        budgets.stop()
+        for one in running:
+            one.stop()
         forget_server(home)
 
 
-def _mcp(
-    request: ServeRequest, ledger: SqlLedger, *, gateway: RunningGateway, controls: Controls, run_log: RunLog
-) -> McpEndpoint | None:
+def _mcp(parts: Parts) -> McpEndpoint | None:
     """Answer MCP where its SDK is installed."""
     if find_spec("mcp") is None:
         return None
     from pilothouse.app.mcp import mcp_endpoint
 
     return mcp_endpoint(
-        ledger,
-        request.settings,
-        directory=gateway.directory,
-        controls=controls,
-        run_log=run_log,
-        on_note=request.on_note,
+        parts.ledger,
+        parts.request.settings,
+        directory=parts.gateway.directory,
+        controls=parts.controls,
+        run_log=parts.run_log,
+        on_note=parts.request.on_note,
     )
 
 

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Joins what a server is made of: what answers on its port, and its recurring work."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from pilothouse import __version__
+from pilothouse.app.control_room import alert_ticks, note_tick
+from pilothouse.app.people import people_api, people_rooms, review_ticks
+from pilothouse.app.watch import watch_room, watch_ticks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pilothouse.app.gateway import RunningGateway
+    from pilothouse.app.mcp import McpEndpoint
+    from pilothouse.interfaces.cli.services import ServeRequest
+    from pilothouse.interfaces.http.server import App
+    from pilothouse.lake.node import LakeNode
+    from pilothouse.ledger.ledger import SqlLedger
+    from pilothouse.ports.controls import Controls
+    from pilothouse.ports.runlog import RunLog
+    from pilothouse.workflows.background import Background, TickState
+    from pilothouse.workflows.control_room import ControlRoom
+    from pilothouse.workflows.price_list import PriceList
+    from pilothouse.workflows.reconcile import GapWatch
+    from pilothouse.workflows.show import Shows
+    from pilothouse.workflows.shows.desk import PageDesk
+    from pilothouse.workflows.sign_in import SignIn
+
+__all__ = ["Parts", "Site", "application", "recurring_work"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a server joins, each open and at work."""
+
+    request: ServeRequest
+    room: ControlRoom
+    node: LakeNode
+    prices: PriceList
+    ledger: SqlLedger
+    controls: Controls
+    gateway: RunningGateway
+    run_log: RunLog
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """What pages show and do, and what is told of the work in the background."""
+
+    shows: Shows
+    desk: PageDesk
+    sign_in: SignIn
+    gap_watch: GapWatch
+    work: Callable[[], Sequence[TickState]]
+
+
+def recurring_work(parts: Parts, site: Site) -> tuple[Background, Background]:
+    """Return the recurring work, and apart from it what the gateway has spent.
+
+    That is told and learnt every few seconds, also while another tick takes minutes.
+    """
+    from pilothouse.connectors.own_intake import OwnServerIntake
+    from pilothouse.workflows.background import Background, Tick
+    from pilothouse.workflows.reconcile import RECONCILE_EVERY_S
+    from pilothouse.workflows.shows.ahead import AHEAD_EVERY_S, PagesAhead
+    from pilothouse.workflows.upkeep import server_ticks
+
+    request, room, ledger = parts.request, parts.room, parts.ledger
+    installation, directory = room.installation, site.sign_in.directory
+
+    def note_failure(name: str, text: str) -> None:
+        request.on_note(f"{name}: {text}")
+
+    ticks = (
+        Tick(name="pages", every_s=AHEAD_EVERY_S, run=PagesAhead(installation, site.shows, site.desk).run),
+        *server_ticks(
+            installation,
+            parts.prices,
+            request.charters,
+            lake=parts.node,
+            intake=OwnServerIntake(installation.settings.home),
+            on_note=request.on_note,
+            judge=site.shows.judged,
+        ),
+        *review_ticks(installation, ledger, directory),
+        Tick(name="reconcile", every_s=RECONCILE_EVERY_S, run=site.gap_watch.look),
+        *alert_ticks(room),
+        note_tick(room, ledger, site.shows),
+        *watch_ticks(watch_room(room, ledger, directory), parts.run_log),
+    )
+    return (
+        Background(ticks, installation.clock, note_failure),
+        Background(parts.gateway.ticks, installation.clock, note_failure),
+    )
+
+
+def application(parts: Parts, site: Site, mcp: McpEndpoint | None) -> App:
+    """Return what answers on the port: telemetry, pages, gateway, API, and MCP where it is installed."""
+    from pilothouse.interfaces.http.otlp import otlp_app
+    from pilothouse.interfaces.http.server import compose
+    from pilothouse.interfaces.web.controls import ControlsRoom
+    from pilothouse.interfaces.web.incidents import IncidentRoom
+    from pilothouse.interfaces.web.pages import web_app
+    from pilothouse.interfaces.web.rollout import RolloutRoom
+    from pilothouse.interfaces.web.runs import RunRoom
+    from pilothouse.interfaces.web.shelf import ShelfRoom
+    from pilothouse.interfaces.web.waivers import WaiverRoom
+    from pilothouse.lake.health import metrics_text
+    from pilothouse.ledger.curation import SqlCuration
+
+    node, ledger, gateway, controls = parts.node, parts.ledger, parts.gateway, parts.controls
+    installation, shows, desk = parts.room.installation, site.shows, site.desk
+    pages = web_app(
+        shows,
+        sign_in=site.sign_in,
+        rooms=(
+            *people_rooms(ledger, site.sign_in),
+            RolloutRoom(installation, shows),
+            IncidentRoom(parts.room),
+            ControlsRoom(desk),
+            WaiverRoom(desk, shows.forget),
+            RunRoom(desk, SqlCuration(ledger.database)),
+            ShelfRoom(desk),
+        ),
+        state=lambda: (ledger.database.state(), shows.now()),
+    )
+    return compose(
+        otlp=otlp_app(node),
+        pages=pages,
+        mounts={
+            "gw": gateway.app,
+            "api": people_api(installation, ledger, site.sign_in.directory),
+            **({} if mcp is None else {"mcp": mcp.app}),
+        },
+        metrics=lambda: metrics_text(node.health()) + gateway.metrics(),
+        health=lambda: {
+            "program": "pilothouse",
+            "version": __version__,
+            "telemetry": asdict(node.health()),
+            "gap_alert": site.gap_watch.is_open,
+            "gateway": gateway.counters(),
+            "paused": sorted({pause.agent for pause in controls.state().pauses.values()}),
+            "ticks": [asdict(state) for state in site.work()],
+        },
+        further_hosts=installation.settings.allowed_hosts,
+    )
