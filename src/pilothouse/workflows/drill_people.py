@@ -57,11 +57,11 @@ def drill_page(
         if opened is None:
             continue
         plan = plan_level(charter, level)
-        tell(
-            f"{opened.name}: level {level} is called; waiting for `pilothouse incident acknowledge {opened.number} --as "
-            f"{plan.calls[0].person if plan and plan.calls else 'PERSON'}`."
-        )
         try:
+            tell(
+                f"{opened.name}: level {level} is called; waiting for `pilothouse incident acknowledge {opened.number} --as "
+                f"{plan.calls[0].person if plan and plan.calls else 'PERSON'}`."
+            )
             found = wait_for(room, opened.number, wait_s, tell, _answered_or_late(room), pace=pace)
             numbers.append(found.number)
             events = room.incidents.events(found.number)
@@ -123,13 +123,13 @@ def drill_runbook(
         raise UsageError(
             "the rehearsal could not be opened", remedy="Run `pilothouse doctor`.", subject=runbook
         )
-    tell(
-        f"{opened.name} is open{f' for {person}' if person else ''}: acknowledge it, follow {runbook}, resolve it."
-    )
     try:
+        tell(
+            f"{opened.name} is open{f' for {person}' if person else ''}: acknowledge it, follow {runbook}, resolve it."
+        )
         found = wait_for(room, opened.number, wait_s, tell, lambda one: not one.is_active, pace=pace)
     finally:
-        close_rehearsal(room, opened)
+        close_rehearsal(room, opened)  # also when somebody stops the drill as soon as it is told
     passed = not found.is_active
     said = (
         f"{found.acknowledged_by} followed {runbook}"

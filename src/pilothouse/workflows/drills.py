@@ -160,8 +160,8 @@ def raise_drill_alert(rehearsal: Rehearsal, noticed: Firing | None, now: datetim
     if incident is None or answer.rule is None:
         said = f"noticed after {alert_s:.1f} s, but no alert rule of the charter watches {firing.metric}"
         return DrillResult(name=name, passed=False, sentence=said)
-    rehearsal.tell(f"{incident.name}: alert {answer.rule.id} fired after {alert_s:.1f} s.")
     try:
+        rehearsal.tell(f"{incident.name}: alert {answer.rule.id} fired after {alert_s:.1f} s.")
         if name == CUT_OFF:
             return _cut_off(rehearsal, incident)
         found, reached, people = _people(rehearsal, incident)

@@ -284,6 +284,23 @@ def test_a_drill_ends_its_incident_when_people_took_it_when_nobody_did_and_when_
         assert room.incidents.events(one.number)[-1].text == "The drill is over."
 
 
+def test_a_drill_that_is_stopped_as_soon_as_it_is_told_ends_its_incident_too(room, stage, web):
+    reach(room, "sam", web.url)
+
+    def stop(_text):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        drill_page(room, AGENT, wait_s=9, tell=stop, pace=stage.pace)
+    with pytest.raises(KeyboardInterrupt):
+        drill_game_day(room, AGENT, wait_s=9, tell=stop, pace=stage.pace)
+    with pytest.raises(KeyboardInterrupt):
+        drill_runbook(room, AGENT, "runbooks/cost.md", person="sam", wait_s=9, tell=stop, pace=stage.pace)
+    with pytest.raises(KeyboardInterrupt):
+        drill_fault(room, AGENT, "cost-burst", wait_s=9, now=room.work.now(), tell=stop, pace=stage.pace)
+    assert [one.state for one in room.incidents.incidents()] == [IncidentState.RESOLVED] * 4
+
+
 def test_a_drill_is_ended_even_when_somebody_takes_it_at_that_very_moment(room, stage, web, monkeypatch):
     reach(room, "sam", web.url)
     drilled_now = room.incidents.change
