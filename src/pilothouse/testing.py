@@ -27,9 +27,10 @@ from typing import Any
 
 from pilothouse.core.evidence.digest import evidence_digest
 from pilothouse.core.evidence.evidence import Evidence
-from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
+from pilothouse.core.evidence.outcome import Outcome
 from pilothouse.core.evidence.price import Price, TokenClass, price_at
 from pilothouse.core.evidence.score import Score
+from pilothouse.core.evidence.standing import replaces
 from pilothouse.core.evidence.task import Task, TaskResult, TaskState
 from pilothouse.errors import Conflict, DigestMismatch, LimitExceeded
 from pilothouse.ports.lake import CANARY_AGENT, AgentSeen, TaskCursor, TaskFilter, TaskPage, TraceView
@@ -324,12 +325,12 @@ class MemoryLedger:
         return tuple(record for record in self.evidence(agent, kinds=kinds) if record.recorded_at <= at)
 
     def save_outcomes(self, outcomes: Sequence[Outcome]) -> None:
-        """Store the current outcome of each task; a later one replaces a `pending` one."""
+        """Store the current outcome of each task; a later one replaces a `pending` one, or one about another claim."""
         with self._lock:
             latest = {outcome.trace_id: outcome for outcome in outcomes}
             for trace_id, outcome in latest.items():
                 stored = self._outcomes.get(trace_id)
-                if stored is None or stored.status is OutcomeStatus.PENDING:
+                if stored is None or replaces(outcome, stored):
                     self._outcomes[trace_id] = outcome
 
     def outcomes(self, agent: str, *, from_ns: int, to_ns: int) -> Sequence[Outcome]:

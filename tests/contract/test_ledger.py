@@ -221,6 +221,14 @@ def test_a_pending_outcome_is_replaced_and_a_settled_one_is_not(ledger):
     assert ledger.outcomes_of([pending.trace_id])[pending.trace_id] == settled
 
 
+def test_a_settled_outcome_gives_way_to_one_about_a_corrected_claim(ledger):
+    confirmed = outcome(status=OutcomeStatus.VERIFIED)
+    corrected = outcome(status=OutcomeStatus.CONTRADICTED, claim='{"claim":"paid"}')
+    for one in (confirmed, corrected, outcome(status=OutcomeStatus.VERIFIED)):
+        ledger.save_outcomes([one])
+    assert ledger.outcomes_of([confirmed.trace_id])[confirmed.trace_id] == corrected
+
+
 def test_outcomes_of_a_half_open_window_come_by_start(ledger):
     stored = [outcome(number) for number in (3, 1, 2)]
     ledger.save_outcomes([*stored, outcome(9, agent="another-agent")])

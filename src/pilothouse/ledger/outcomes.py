@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select, update
 
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
+from pilothouse.core.evidence.standing import replaces
 from pilothouse.errors import LimitExceeded
 from pilothouse.ledger.schema import from_micros, outcomes, to_micros
 from pilothouse.ports.ledger import OUTCOME_IDS_MAX, OUTCOMES_MAX
@@ -20,24 +21,18 @@ _IDS_AT_ONCE = 1_000
 
 
 def save_outcomes(connection: Connection, given: Sequence[Outcome]) -> None:
-    """Store outcomes; one that is there is replaced only while it is pending.
-
-    A settled outcome stays: asking again later, when the record has moved on, must not rewrite what
-    was true when the claim was checked.
-    """
+    """Store outcomes; one that is there is replaced only while it is pending, or when the claim was corrected."""
     latest = {outcome.trace_id: outcome for outcome in given}
     stored = {
-        row.trace_id: row.status
+        row.trace_id: _outcome(row)
         for ids in _chunks(list(latest))
-        for row in connection.execute(
-            select(outcomes.c.trace_id, outcomes.c.status).where(outcomes.c.trace_id.in_(ids))
-        )
+        for row in connection.execute(select(outcomes).where(outcomes.c.trace_id.in_(ids)))
     }
     new = [_row(outcome) for trace_id, outcome in latest.items() if trace_id not in stored]
     if new:
         connection.execute(insert(outcomes), new)
-    for trace_id, status in stored.items():
-        if status == OutcomeStatus.PENDING:
+    for trace_id, known in stored.items():
+        if replaces(latest[trace_id], known):
             connection.execute(
                 update(outcomes).where(outcomes.c.trace_id == trace_id).values(**_row(latest[trace_id]))
             )

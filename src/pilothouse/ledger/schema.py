@@ -122,7 +122,7 @@ outcomes = Table(
     Column("attempts", Integer, nullable=False),
     Index(None, "agent", "task_start_ns"),
 )
-"""The current outcome of each task; only a pending one is ever replaced."""
+"""The current outcome of each task; only a pending one is ever replaced, or one about a claim that was corrected."""
 
 verdicts = Table(
     "verdicts",

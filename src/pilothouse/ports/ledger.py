@@ -153,7 +153,7 @@ class Ledger(Protocol):
         ...
 
     def save_outcomes(self, outcomes: Sequence[Outcome]) -> None:
-        """Store the current outcome of each task; a later one replaces a `pending` one."""
+        """Store the current outcome of each task; a later one replaces a `pending` one, or one about another claim."""
         ...
 
     def outcomes(self, agent: str, *, from_ns: int, to_ns: int) -> Sequence[Outcome]:

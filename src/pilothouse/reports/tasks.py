@@ -9,6 +9,7 @@ from decimal import Decimal
 from urllib.parse import quote, urlencode
 
 from pilothouse.core.evidence.outcome import Outcome
+from pilothouse.core.evidence.standing import standing_outcome
 from pilothouse.core.evidence.task import CostState, Task, TaskResult, TaskState
 from pilothouse.core.verdict.numbers import short_digest, significant
 from pilothouse.core.verdict.verdict import Status
@@ -181,6 +182,7 @@ def task_row(task: Task, outcome: Outcome | None, now: datetime) -> TaskRow:
         outcome: What a verifier found, or None.
         now: The page's moment.
     """
+    outcome = standing_outcome(task, outcome)
     return TaskRow(
         link=Link(text=task.trace_id[:8], href=f"/agents/{quote(task.agent, safe='')}/tasks/{task.trace_id}"),
         at=moment(at_ns(task.start_ns), now),

@@ -11,6 +11,7 @@ from decimal import Decimal, InvalidOperation
 from urllib.parse import quote
 
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
+from pilothouse.core.evidence.standing import standing_outcome
 from pilothouse.core.evidence.task import Task
 from pilothouse.core.verdict.numbers import significant
 from pilothouse.ports.lake import SpanRecord, TraceView
@@ -348,6 +349,8 @@ def build_trace(
     """
     placed, unplaced = _order(view.spans)
     axis = _Axis(view.spans)
+    if view.task is not None:
+        outcome = standing_outcome(view.task, outcome)
     base = f"/agents/{quote(agent, safe='')}/tasks/{trace_id}"
     budget = [FIELDS_BYTES_MAX]
     rows = tuple(_row(span, depth, axis, base, budget) for span, depth in placed[:BARS_MAX])

@@ -11,6 +11,7 @@ from typing import Final
 
 from pilothouse.core.evidence.evidence import Binding, Evidence, Source
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
+from pilothouse.core.evidence.standing import standing_outcome
 from pilothouse.core.evidence.task import Task
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.statistics.assignment import assignment_p_value
@@ -113,7 +114,7 @@ def units_of(
             continue
         key = (mark.unit, mark.arm, task.task_type)
         last[key] = max(last.get(key, 0), task.start_ns)
-        outcome = outcomes.get(task.trace_id)
+        outcome = standing_outcome(task, outcomes.get(task.trace_id))
         if outcome is None or outcome.status is OutcomeStatus.PENDING:
             pending += 1
             waiting.add(key)

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.outcome import Outcome
+from pilothouse.core.evidence.standing import standing_outcomes
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.verdict.verdict import AgentVerdict, Status
 from pilothouse.errors import InfrastructureError, PilothouseError, UnknownName
@@ -50,7 +51,7 @@ def _traffic(installation: Installation, agent: str, now: datetime) -> AgentTraf
     outcomes = installation.ledger.outcomes(agent, from_ns=unix_ns(start), to_ns=unix_ns(now))
     return AgentTraffic(
         tasks=tasks,
-        outcomes={outcome.trace_id: outcome for outcome in outcomes},
+        outcomes=standing_outcomes(tasks, outcomes),
         window_from=start,
         window_to=now,
     )

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
 from pilothouse.core.evidence.score import Score
+from pilothouse.core.evidence.standing import standing_outcome
 from pilothouse.core.evidence.task import Task
 
 __all__ = ["JUDGED", "STRATA", "judged_by", "strata_of", "stratum_of"]
@@ -72,5 +73,6 @@ def strata_of(
     return STRATA, {
         task.trace_id: stratum_of(outcome)
         for task in tasks
-        if (outcome := outcomes.get(task.trace_id)) is None or outcome.status is not OutcomeStatus.PENDING
+        if (outcome := standing_outcome(task, outcomes.get(task.trace_id))) is None
+        or outcome.status is not OutcomeStatus.PENDING
     }

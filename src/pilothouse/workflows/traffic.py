@@ -12,6 +12,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from pilothouse.core.evidence.outcome import OutcomeStatus
+from pilothouse.core.evidence.standing import standing_outcome
 from pilothouse.core.evidence.task import Task, TaskState
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.errors import UsageError
@@ -85,7 +86,7 @@ def read_traffic(
     starts: list[int] = []
     left_out: Counter[str] = Counter()
     for task, view in with_traces(installation.lake, tasks):
-        outcome = outcomes.get(task.trace_id)
+        outcome = standing_outcome(task, outcomes.get(task.trace_id))
         is_verified = outcome is not None and outcome.status is OutcomeStatus.VERIFIED
         found = _case(task, view, is_verified=is_verified, types=types)
         if isinstance(found, str):

@@ -17,6 +17,7 @@ from pathlib import Path
 from pilothouse.connectors.verifier_loader import LoadedVerifier, load_verifier
 from pilothouse.core.evidence.claim import says_done
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
+from pilothouse.core.evidence.standing import standing_outcome
 from pilothouse.core.evidence.task import Task
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.errors import ExtensionError, PilothouseError
@@ -230,7 +231,7 @@ def _due(
         known = ledger.outcomes_of([task.trace_id for task in claims])
         settled = True
         for task in claims:
-            outcome = known.get(task.trace_id)
+            outcome = standing_outcome(task, known.get(task.trace_id))
             if outcome is not None and outcome.status is not OutcomeStatus.PENDING:
                 continue
             settled = False

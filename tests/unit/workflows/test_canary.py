@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
-from pilothouse.core.evidence.task import Task
+from pilothouse.core.evidence.task import Task, TaskResult
 from pilothouse.core.statistics.canary import CanaryTest
 from pilothouse.ports.lake import Assigned
 from pilothouse.runtime.experiment import assign
@@ -40,6 +40,7 @@ class Traffic:
                     agent="a",
                     task_type="t",
                     version_digest=version,
+                    result=TaskResult.COMPLETED,
                     start_ns=start,
                     end_ns=start,
                 )

@@ -306,3 +306,20 @@ def test_a_charter_that_this_program_cannot_read_is_a_problem(installation):
     )
     report = verify_due(installation, NOW)
     assert [problem.agent for problem in report.problems] == ["old-agent"]
+
+
+def test_a_claim_that_a_late_span_corrected_is_asked_about_again(installation):
+    installation.lake.add([task(1)])
+    verify_due(installation, NOW)
+    assert statuses(installation) == {"001": "verified"}
+    installation.lake.add([replace(task(1, answer=False), revision=1)])
+    report = verify_due(installation, NOW + MINUTE)
+    assert (report.asked, statuses(installation)) == (1, {"001": "contradicted"})
+
+
+def test_a_contradiction_is_not_undone_by_another_claim(installation):
+    installation.lake.add([task(1, answer=False)])
+    verify_due(installation, NOW)
+    installation.lake.add([replace(task(1), revision=1)])
+    assert verify_due(installation, NOW + MINUTE).asked == 0
+    assert statuses(installation) == {"001": "contradicted"}

@@ -20,6 +20,7 @@ from pilothouse.core.evidence.outcome_measures import (
     measure_sampling,
     measure_unverifiable,
 )
+from pilothouse.core.evidence.standing import standing_outcomes
 from pilothouse.core.evidence.surroundings import (
     measure_hosts,
     measure_models,
@@ -176,11 +177,7 @@ def fold_window(
     chosen = _latest_tasks(
         task for task in tasks if task.agent == charter.agent and window.holds(task.start_ns)
     )
-    found = _latest_outcomes(
-        outcome
-        for outcome in outcomes
-        if outcome.agent == charter.agent and window.holds(outcome.task_start_ns)
-    )
+    found = _standing(chosen, _latest_outcomes(outcomes), charter.agent, window)
     return tuple(_fold(writer, chosen, found, released)) if chosen else ()
 
 
@@ -257,13 +254,25 @@ def _latest_tasks(tasks: Iterable[Task]) -> list[Task]:
     return sorted(latest.values(), key=lambda task: (task.start_ns, task.trace_id))
 
 
-def _latest_outcomes(outcomes: Iterable[Outcome]) -> list[Outcome]:
+def _latest_outcomes(outcomes: Iterable[Outcome]) -> Iterable[Outcome]:
     latest: dict[str, Outcome] = {}
     for outcome in outcomes:
         known = latest.get(outcome.trace_id)
         if known is None or (outcome.attempts, outcome.verified_at) > (known.attempts, known.verified_at):
             latest[outcome.trace_id] = outcome
-    return sorted(latest.values(), key=lambda outcome: (outcome.task_start_ns, outcome.trace_id))
+    return latest.values()
+
+
+def _standing(
+    tasks: Iterable[Task], outcomes: Iterable[Outcome], agent: str, window: Window
+) -> list[Outcome]:
+    """Return what outcomes say of the tasks of a window as they stand now, in order of their start."""
+    found = [
+        outcome
+        for outcome in standing_outcomes(tasks, outcomes).values()
+        if outcome.agent == agent and window.holds(outcome.task_start_ns)
+    ]
+    return sorted(found, key=lambda outcome: (outcome.task_start_ns, outcome.trace_id))
 
 
 def _measure_completeness(tasks: Sequence[Task]) -> Measurement:

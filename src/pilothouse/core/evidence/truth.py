@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from pilothouse.core.evidence.claim import says_done
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
+from pilothouse.core.evidence.standing import standing_outcome
 from pilothouse.core.evidence.task import Task
 
 __all__ = ["TruthCount", "count_truth"]
@@ -25,7 +26,7 @@ class TruthCount:
         contradicts: The system of record says otherwise.
         unverifiable: It was asked and cannot tell.
         pending: It was asked and will be asked again.
-        not_asked: Nobody asked: too young, or there is no verifier.
+        not_asked: Nobody asked about it: too young, corrected since, or there is no verifier.
     """
 
     task_type: str
@@ -80,7 +81,7 @@ def count_truth(
             counts[task.task_type] = defaultdict(int)
             undeclared.add(task.task_type)
         if says_done(task):
-            outcome = outcomes.get(task.trace_id)
+            outcome = standing_outcome(task, outcomes.get(task.trace_id))
             counts[task.task_type][None if outcome is None else outcome.status] += 1
     order = [name for name in counts if name not in undeclared] + sorted(undeclared)
     return tuple(

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
+from pilothouse.core.evidence.standing import standing_outcome
 from pilothouse.core.evidence.task import CostState, Task, TaskResult
 
 __all__ = ["TypeDay", "fold_type_days"]
@@ -100,7 +101,7 @@ def fold_type_days(
         if day is None:
             day = days[task.task_type] = TypeDay()
         _count_task(day, task, day_start_ns, ceilings_s.get(task.task_type))
-        outcome = outcomes.get(task.trace_id)
+        outcome = standing_outcome(task, outcomes.get(task.trace_id))
         if outcome is not None:
             _count_outcome(day, task, outcome)
         if task.result is TaskResult.COMPLETED:

@@ -57,7 +57,7 @@ def outcome(number, status, **fields):
         "task_type": "po_invoice",
         "version_digest": V1,
         "task_start_ns": BASE_NS + number * 1_000_000_000,
-        "claim": "{}",
+        "claim": None,
         "status": status,
         "found": "",
         "critical": None,
@@ -331,6 +331,17 @@ def test_outcomes_of_a_version_belong_to_that_version_only():
     )
     assert po(records, "discrepancy", V1).good == 1
     assert po(records, "discrepancy", V2).good == 0
+
+
+def test_an_answer_counts_for_the_version_that_a_late_span_named():
+    records = fold([task(1, version_digest=V2, revision=1)], [outcome(1, OutcomeStatus.VERIFIED)])
+    assert po(records, "discrepancy", V1) is None
+    assert po(records, "discrepancy", V2).good == 1
+
+
+def test_a_confirmed_claim_that_was_corrected_is_no_evidence():
+    records = fold([task(1, claim='"paid"', revision=1)], [outcome(1, OutcomeStatus.VERIFIED)])
+    assert po(records, "discrepancy") is None
 
 
 def test_a_cost_of_model_calls_alone_leaves_nothing_out(tmp_path):

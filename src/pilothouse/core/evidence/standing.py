@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether what the system of record said still speaks of a task, once late spans have corrected the task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from pilothouse.core.evidence.claim import says_done
+from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
+from pilothouse.core.evidence.task import Task
+
+__all__ = ["replaces", "standing_outcome", "standing_outcomes"]
+
+
+def standing_outcome(task: Task, outcome: Outcome | None) -> Outcome | None:
+    """Return what an outcome says of a task as the task stands now, or None when it says nothing of it.
+
+    A confirmation confirms the claim that was asked about and no other. A contradiction stays, and so does a critical
+    mistake: what was found wrong is not undone by saying something else later.
+
+    Args:
+        task: The task, with every correction.
+        outcome: The stored outcome of its trace, if there is one.
+
+    Returns:
+        The outcome, bound to the task's agent, type, version and start as they are now.
+
+    Example:
+        >>> from datetime import UTC, datetime
+        >>> from pilothouse.core.evidence.task import TaskResult
+        >>> task = Task(trace_id="a", agent="a", claim='"paid"', result=TaskResult.COMPLETED, start_ns=0, end_ns=1)
+        >>> outcome = Outcome(trace_id="a", agent="a", task_type="undeclared", version_digest=None, task_start_ns=0,
+        ...     claim='"draft"', status=OutcomeStatus.VERIFIED, found="", critical=None, verifier="v",
+        ...     verified_at=datetime(2026, 1, 1, tzinfo=UTC))
+        >>> standing_outcome(task, outcome) is None
+        True
+    """
+    if outcome is None:
+        return None
+    status = outcome.status
+    if status is not OutcomeStatus.CONTRADICTED and not _is_about(outcome, task):
+        if outcome.critical is None:
+            return None
+        status = OutcomeStatus.PENDING
+    return replace(
+        outcome,
+        agent=task.agent,
+        task_type=task.task_type,
+        version_digest=task.version_digest,
+        task_start_ns=task.start_ns,
+        status=status,
+    )
+
+
+def standing_outcomes(tasks: Iterable[Task], outcomes: Iterable[Outcome]) -> dict[str, Outcome]:
+    """Return what outcomes say of tasks as they stand now, by trace.
+
+    Of a task that is not given only what speaks against it stays: a confirmation counts with its task.
+
+    Args:
+        tasks: The tasks, each trace once.
+        outcomes: Outcomes in any order, each trace once.
+    """
+    by_trace = {task.trace_id: task for task in tasks}
+    found = {}
+    for outcome in outcomes:
+        task = by_trace.get(outcome.trace_id)
+        if task is not None:
+            stands = standing_outcome(task, outcome)
+            if stands is not None:
+                found[outcome.trace_id] = stands
+        elif outcome.status is not OutcomeStatus.VERIFIED:
+            found[outcome.trace_id] = outcome
+    return found
+
+
+def replaces(later: Outcome, stored: Outcome) -> bool:
+    """Return whether a later outcome of a task takes the place of the stored one.
+
+    A settled answer about the same claim stays: asking again later, when the record has moved on, must not rewrite
+    what was true when the claim was checked.
+
+    Args:
+        later: What was found now.
+        stored: What is stored.
+    """
+    if stored.status is OutcomeStatus.PENDING:
+        return True
+    if stored.status is OutcomeStatus.CONTRADICTED or stored.critical is not None:
+        return False
+    return (later.agent, later.task_type, later.claim) != (stored.agent, stored.task_type, stored.claim)
+
+
+def _is_about(outcome: Outcome, task: Task) -> bool:
+    asked = (outcome.agent, outcome.task_type, outcome.claim)
+    return says_done(task) and asked == (task.agent, task.task_type, task.claim)

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An answer of the system of record speaks of the claim it was asked about, whatever late spans make of the task."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
+from pilothouse.core.evidence.standing import replaces, standing_outcome, standing_outcomes
+from pilothouse.core.evidence.task import TaskResult
+from pilothouse.core.evidence.truth import count_truth
+from pilothouse.testing import EXAMPLE_NOW, example_task
+
+TASK = example_task(claim='"draft"', result=TaskResult.COMPLETED)
+CONFIRMED = Outcome(
+    trace_id=TASK.trace_id,
+    agent=TASK.agent,
+    task_type=TASK.task_type,
+    version_digest=TASK.version_digest,
+    task_start_ns=TASK.start_ns,
+    claim=TASK.claim,
+    status=OutcomeStatus.VERIFIED,
+    found="",
+    critical=None,
+    verifier="v",
+    verified_at=EXAMPLE_NOW,
+)
+CORRECTIONS = [
+    {"claim": '"paid"'},
+    {"claim": None},
+    {"task_type": "another"},
+    {"agent": "another-agent"},
+    {"result": TaskResult.FAILED},
+    {"result": TaskResult.ESCALATED},
+]
+
+
+def test_an_answer_about_the_task_as_it_stands_is_taken_as_it_is():
+    assert standing_outcome(TASK, CONFIRMED) == CONFIRMED
+    assert standing_outcome(TASK, None) is None
+
+
+@pytest.mark.parametrize("corrected", CORRECTIONS)
+@pytest.mark.parametrize(
+    "status", [OutcomeStatus.VERIFIED, OutcomeStatus.UNVERIFIABLE, OutcomeStatus.PENDING]
+)
+def test_a_confirmation_confirms_no_other_claim(corrected, status):
+    assert standing_outcome(replace(TASK, **corrected), replace(CONFIRMED, status=status)) is None
+
+
+def test_the_truth_line_counts_a_corrected_claim_as_not_asked():
+    (count,) = count_truth([replace(TASK, claim='"paid"')], {TASK.trace_id: CONFIRMED})
+    assert (count.agrees, count.not_asked) == (0, 1)
+
+
+@pytest.mark.parametrize("corrected", CORRECTIONS)
+def test_what_was_found_wrong_is_not_undone_by_saying_something_else(corrected):
+    task = replace(TASK, **corrected)
+    wrong = standing_outcome(task, replace(CONFIRMED, status=OutcomeStatus.CONTRADICTED))
+    assert wrong is not None
+    assert (wrong.status, wrong.agent, wrong.task_type) == ("contradicted", task.agent, task.task_type)
+    critical = standing_outcome(task, replace(CONFIRMED, critical="paid_twice"))
+    assert critical is not None
+    assert (critical.status, critical.critical) == (OutcomeStatus.PENDING, "paid_twice")
+
+
+def test_an_answer_counts_for_the_version_and_the_time_that_the_task_has_now():
+    task = replace(TASK, version_digest="b" * 64, start_ns=TASK.start_ns - 5)
+    stands = standing_outcome(task, CONFIRMED)
+    assert stands is not None
+    assert (stands.version_digest, stands.task_start_ns) == ("b" * 64, TASK.start_ns - 5)
+
+
+def test_without_its_task_only_what_speaks_against_it_stays():
+    wrong = replace(CONFIRMED, trace_id="f" * 32, status=OutcomeStatus.CONTRADICTED)
+    strange = replace(CONFIRMED, trace_id="e" * 32)
+    corrected = replace(TASK, trace_id="d" * 32, claim='"paid"')
+    about_it = replace(CONFIRMED, trace_id="d" * 32)
+    found = standing_outcomes([TASK, corrected], [CONFIRMED, wrong, strange, about_it])
+    assert found == {TASK.trace_id: CONFIRMED, "f" * 32: wrong}
+
+
+def test_a_settled_answer_gives_way_only_to_one_about_another_claim():
+    other = replace(CONFIRMED, claim='"paid"', status=OutcomeStatus.PENDING)
+    assert replaces(other, CONFIRMED)
+    assert replaces(replace(CONFIRMED, task_type="another"), CONFIRMED)
+    assert replaces(CONFIRMED, other)
+    assert not replaces(replace(CONFIRMED, status=OutcomeStatus.CONTRADICTED), CONFIRMED)
+    assert not replaces(other, replace(CONFIRMED, status=OutcomeStatus.CONTRADICTED))
+    assert not replaces(other, replace(CONFIRMED, critical="paid_twice"))
