@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import statistics
+import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
@@ -247,7 +248,7 @@ def _check_voter(asked: Approval, actor: str) -> None:
             remedy=f"Ask {', '.join(asked.approvers) or 'the owner'}; `approvers` of the tool stands in the charter.",
             subject=asked.id,
         )
-    if actor == asked.requester and asked.effect == "irreversible":
+    if _one_form(actor) == _one_form(asked.requester) and asked.effect == "irreversible":
         raise Denied(
             f"{actor} asked for this call, and nobody approves an irreversible call of their own",
             remedy="Somebody else answers: `pilothouse approve list`.",
@@ -259,6 +260,11 @@ def _check_voter(asked: Approval, actor: str) -> None:
             remedy="A second person answers: `pilothouse approve list`.",
             subject=asked.id,
         )
+
+
+def _one_form(person: str) -> str:
+    """A person's name as two systems may write it: the requester's comes from the caller, the approver's from sign-in."""
+    return unicodedata.normalize("NFKC", person).casefold().strip()
 
 
 def forget_requester(connection: Connection, person: str) -> None:

@@ -27,6 +27,9 @@ TEXT_ARGUMENT_MAX = 10_000
 AMOUNT_MAX = 2**62
 """Largest scaled amount: the engine counts in 64 bits, and a sum of two must fit as well."""
 
+DIGITS_MAX = 20
+"""Digits before the point from which a number is larger than any scaled amount."""
+
 NUMERIC = frozenset({"amount", "number", "int"})
 
 UNITS = {"amount": 100, "number": 1_000_000, "int": 1}
@@ -81,6 +84,8 @@ def scaled(written: str, value: Decimal, *, rounding: str = ROUND_HALF_EVEN) -> 
         (1250, 3)
     """
     unit = UNITS.get(type_name(written) or "", UNITS["number"])
+    if value.adjusted() >= DIGITS_MAX:  # `1e999999` is a short text and a number of a million digits
+        return -AMOUNT_MAX if value < 0 else AMOUNT_MAX
     whole = int((value * unit).to_integral_value(rounding=rounding))
     return max(-AMOUNT_MAX, min(AMOUNT_MAX, whole))
 

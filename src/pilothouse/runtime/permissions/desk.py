@@ -41,6 +41,9 @@ __all__ = ["APPROVAL_LIFE_S", "TASKS_OPEN_MAX", "PermissionDesk", "PolicyInForce
 TASKS_OPEN_MAX = 10_000
 """Open tasks of one process; the oldest is closed, and its effects are denied from then on."""
 
+TASKS_CLOSED_MAX = 100_000
+"""Runs of closed tasks that are remembered, about 20 MB: one that comes back has read what nobody remembers."""
+
 APPROVAL_LIFE_S = 15 * 60.0
 """How long a question stays open; silence is a no."""
 
@@ -89,6 +92,7 @@ class PermissionDesk:
         self._approval_life_s = approval_life_s
         self._lock = threading.Lock()
         self._tasks: OrderedDict[str, TaskContext] = OrderedDict()
+        self._closed: OrderedDict[str, None] = OrderedDict()
         self._tokens: dict[str, str] = {}
         self._token_of: dict[str, str] = {}
         """By run, the digest of its token: both go when the task goes."""
@@ -119,7 +123,7 @@ class PermissionDesk:
                 )
             self._tokens[_digest(token)] = opening.run
             self._token_of[opening.run] = _digest(token)
-            self._keep(opening.run, TaskContext(opening))
+            self._keep(opening.run, TaskContext(opening, tainted=opening.run in self._closed))
         return token
 
     def _keep(self, run: str, context: TaskContext) -> None:
@@ -128,6 +132,9 @@ class PermissionDesk:
         while len(self._tasks) > TASKS_OPEN_MAX:
             old, _ = self._tasks.popitem(last=False)
             self._tokens.pop(self._token_of.pop(old, ""), None)
+            self._closed[old] = None
+            if len(self._closed) > TASKS_CLOSED_MAX:
+                self._closed.popitem(last=False)
 
     def run_of(self, token: str) -> str:
         """Return the run that a token was given for.
@@ -268,15 +275,17 @@ class PermissionDesk:
         with self._lock:
             found = self._tasks.get(call.run)
             if found is None:
+                is_back = call.run in self._closed
                 found = TaskContext(
                     TaskOpening(
                         agent=call.agent,
                         run=call.run,
-                        task_type=call.task_type,
+                        task_type="unknown" if is_back else call.task_type,
                         requester="",
                         segments=(),
                         opened_by="agent",
-                    )
+                    ),
+                    tainted=is_back,
                 )
                 self._keep(call.run, found)
             return found

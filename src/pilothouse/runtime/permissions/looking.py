@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, Decimal, InvalidOperation
+from decimal import ROUND_CEILING
 from typing import Any
 
 from pilothouse.core.charter.answers import known
@@ -17,6 +17,7 @@ from pilothouse.ports.approvals import ShownArgument, UsedSoFar
 from pilothouse.ports.tools import ToolCall
 from pilothouse.runtime.permissions.engine import CompiledTool
 from pilothouse.runtime.provenance.context import TaskContext, ValueOrigin
+from pilothouse.runtime.provenance.values import read_number
 
 __all__ = ["Looked", "facts_of", "is_entitled", "look", "one_form", "persons_needed", "shown_arguments"]
 
@@ -70,7 +71,8 @@ def look(compiled: CompiledTool, context: TaskContext, call: ToolCall) -> Looked
         if argument.role == "magnitude":
             amounts[name] = _amount(argument, value)
         if argument.role == "payload":
-            refs[name] = isinstance(value, str) and context.names_strangers(value)
+            texts = value if isinstance(value, list | tuple) else (value,)
+            refs[name] = any(isinstance(one, str) and context.names_strangers(one) for one in texts)
     unknown = tuple(name for name in call.args if name not in compiled.arguments)
     return Looked(origins, amounts, refs, unknown)
 
@@ -116,11 +118,8 @@ def _amount(argument: Argument, value: Any) -> int:
     members = value if isinstance(value, list | tuple) else (value,)
     total = 0
     for member in members:
-        try:
-            number = Decimal(str(member).replace(",", ""))
-        except InvalidOperation:
-            continue
-        if number.is_finite():
+        number = read_number(member)
+        if number is not None and number.is_finite():
             total += scaled(known(argument.type) or "number", abs(number), rounding=ROUND_CEILING)
     return total
 

@@ -19,7 +19,7 @@ from pilothouse.core.charter.policy_types import NUMERIC, type_name, type_parame
 from pilothouse.core.charter.systems import Argument, Origin, ResultField
 from pilothouse.ports.permissions import TaskOpening
 from pilothouse.runtime.provenance.hiding import HiddenFields, tells_little
-from pilothouse.runtime.provenance.values import PIECE_MAX, clean, value_type
+from pilothouse.runtime.provenance.values import EDGE, PIECE_MAX, clean, value_type
 
 __all__ = ["LEAVES_MAX", "TaskContext", "ValueOrigin"]
 
@@ -34,6 +34,12 @@ DEPTH_MAX = 32
 
 MEMBERS_MAX = 200
 """Values of one argument; a longer list has origin `model`."""
+
+LINK = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://[^\s<>\"'`]+")
+"""Whatever a program would follow, of any scheme and to any host."""
+
+KEY = re.compile(r"[A-Za-z_$@][\w.$-]{0,63}", re.ASCII)
+"""A key that is a name; anything else may be a sentence."""
 
 REFERENCE_TYPES = ("email", "iban", "url")
 """What a payload must not name unless somebody trusted did."""
@@ -85,11 +91,12 @@ class TaskContext:
 
     Args:
         opening: What the calling service said.
+        tainted: Whether it has read something untrusted before.
     """
 
-    def __init__(self, opening: TaskOpening) -> None:
+    def __init__(self, opening: TaskOpening, *, tainted: bool = False) -> None:
         self.opening = opening
-        self.tainted = any(segment.source == "quoted" for segment in opening.segments)
+        self.tainted = tainted or any(segment.source == "quoted" for segment in opening.segments)
         self._typed = [clean(one.text)[:PIECE_MAX] for one in opening.segments if one.source == "typed"]
         self._fields = [
             ("request (quoted)", clean(one.text)) for one in opening.segments if one.source == "quoted"
@@ -130,11 +137,23 @@ class TaskContext:
     def names_strangers(self, text: str) -> bool:
         """Whether a payload names an address, account or link that nobody trusted has named."""
         shown = clean(text)
+        if len(shown) > PIECE_MAX:  # what is not looked through may name anybody
+            return True
+        for match in LINK.finditer(shown):
+            # A link whose host is a number or has no dot is none of the type, so only its like in the request proves it.
+            link = match[0].rstrip(EDGE + ".")
+            if value_type("url").parse(link) is None and not any(
+                link in self._links(one) for one in self._typed
+            ):
+                return True
         for kind in REFERENCE_TYPES:
             for canonical in value_type(kind).find(shown):
                 if canonical not in self._typed_values(kind) and not self._registry.holds(kind, canonical):
                     return True
         return False
+
+    def _links(self, text: str) -> frozenset[str]:
+        return frozenset(match[0].rstrip(EDGE + ".") for match in LINK.finditer(text))
 
     def observe(self, tool: str, result: Any, labels: Mapping[str, ResultField]) -> None:
         """Label the fields of a result before the model is shown it.
@@ -145,6 +164,8 @@ class TaskContext:
             labels: Labels by path; list positions stand in no path, `$` is a result that is no object.
         """
         server = tool.partition("@")[0]
+        if not self.tainted and _says_more_than_names(result):
+            self.tainted = True
         for count, (path, leaf) in enumerate(_leaves(result)):
             label = labels.get(path) if count < LEAVES_MAX else None
             origin = known(label.origin) if label else None
@@ -294,6 +315,24 @@ def _leaves(result: Any) -> Iterator[tuple[str, Any]]:
             waiting.extend((path, one, depth + 1) for one in value)
         else:
             yield path or "$", value
+
+
+def _says_more_than_names(result: Any) -> bool:
+    """Whether a key of a result is more than a name: a model reads keys too, and no label stands for one."""
+    waiting = [result]
+    for _ in range(DEPTH_MAX + 1):
+        following: list[Any] = []
+        for value in waiting:
+            if isinstance(value, Mapping):
+                if not all(KEY.fullmatch(str(key)) for key in value):
+                    return True
+                following.extend(value.values())
+            elif isinstance(value, list | tuple):
+                following.extend(value)
+        waiting = [one for one in following if isinstance(one, Mapping | list | tuple)]
+        if not waiting:
+            return False
+    return True  # deeper than labels reach
 
 
 def _is_trusted(label: ResultField | None) -> bool:

@@ -19,7 +19,7 @@ from typing import Any
 
 from pilothouse.core.charter.policy_types import NUMERIC, scaled, type_name, type_parameter
 
-__all__ = ["NUMBER", "PIECE_MAX", "ValueType", "clean", "quoted_texts", "value_type"]
+__all__ = ["NUMBER", "PIECE_MAX", "ValueType", "clean", "quoted_texts", "read_number", "value_type"]
 
 PIECE_MAX = 200_000
 """Characters of a text that are searched for values; what lies beyond proves nothing."""
@@ -36,6 +36,7 @@ URL = re.compile(
 NUMBER = re.compile(
     r"(?<![\w.,-])-?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?(?![\w])|(?<![\w.,-])-?[0-9]+(?:\.[0-9]+)?(?![\w])"
 )
+GROUPED = re.compile(r"[+-]?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]*)?")
 DATE = re.compile(r"(?<![0-9-])[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9-])")
 DATETIME = re.compile(r"(?<![0-9-])[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2})?(?![0-9:])")
 SHORT_NUMBER = re.compile(r"[#№]?[0-9.,:/-]{1,9}")
@@ -239,13 +240,30 @@ def _joined(match: re.Match[str], scheme: str) -> str | None:
 def _number(written: str, value: Any) -> str | None:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
-    try:
-        number = Decimal(str(value).strip().replace(",", ""))
-    except InvalidOperation:
+    number = read_number(value)
+    if number is None:
         return None
     if not number.is_finite() or (type_name(written) == "int" and number != number.to_integral_value()):
         return None
     return str(scaled(written, number))
+
+
+def read_number(value: Any) -> Decimal | None:
+    """Return a number as it is written, or None; commas part thousands and nothing else, or two readers read two numbers.
+
+    Example:
+        >>> read_number("1,250.50"), read_number("1.250,50")
+        (Decimal('1250.50'), None)
+    """
+    if isinstance(value, int):
+        return Decimal(value)
+    text = str(value).strip()
+    if "," in text and not GROUPED.fullmatch(text):
+        return None
+    try:
+        return Decimal(text.replace(",", ""))
+    except InvalidOperation:
+        return None
 
 
 def _numbers(written: str, currency: str | None, text: str) -> frozenset[str]:

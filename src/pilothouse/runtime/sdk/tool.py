@@ -75,9 +75,11 @@ def tool(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
             if one.default is not one.empty and one.default is not None
         }
 
+        owner = _owner_of(function, signature)
+
         def arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
             given = signature.bind(*args, **kwargs).arguments if args else kwargs
-            found = {key: plain(value) for key, value in given.items() if key not in ("self", "cls")}
+            found = {key: plain(value) for key, value in given.items() if key != owner}
             return {**defaults, **found} if defaults else found
 
         made: Any
@@ -85,7 +87,7 @@ def tool(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
             @functools.wraps(function)
             async def awaited(*args: P.args, **kwargs: P.kwargs) -> Any:
-                call = _Call(name, arguments(args, kwargs))
+                call = _Call(name, lambda: arguments(args, kwargs))
                 try:
                     runtime = tool_runtime()
                     work = cast("Callable[..., Awaitable[Any]]", function)
@@ -105,7 +107,7 @@ def tool(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
             @functools.wraps(function)
             def called(*args: P.args, **kwargs: P.kwargs) -> R:
-                call = _Call(name, arguments(args, kwargs))
+                call = _Call(name, lambda: arguments(args, kwargs))
                 try:
                     runtime = tool_runtime()
                     if runtime is None:
@@ -126,13 +128,35 @@ def tool(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     return wrap
 
 
+def _owner_of(function: Callable[..., Any], signature: inspect.Signature) -> str | None:
+    """Return the name under which a method is given its object: no argument of the call, and the only one that is none.
+
+    A function that stands in no class has an argument of that name like any other, which somebody decides about.
+    """
+    first = next(iter(signature.parameters), None)
+    within = function.__qualname__.rpartition(".")[0]
+    return first if first in ("self", "cls") and within and not within.endswith("<locals>") else None
+
+
 class _Call:
     """One call with its span."""
 
-    __slots__ = ("_opened", "_outer", "_span", "_title", "args", "call_id", "error", "name", "result", "run")
+    __slots__ = (
+        "_opened",
+        "_outer",
+        "_read",
+        "_span",
+        "_title",
+        "args",
+        "call_id",
+        "error",
+        "name",
+        "result",
+        "run",
+    )
 
-    def __init__(self, name: str, args: dict[str, Any]) -> None:
-        self.name, self.args = name, args
+    def __init__(self, name: str, read: Callable[[], dict[str, Any]]) -> None:
+        self.name, self.args, self._read = name, read(), read
         self._outer = current_run().get()
         self.run = self._outer or Run(NO_RUN, "0" * 16, "", "unknown", None)
         self.call_id = self.run.step()
@@ -159,6 +183,20 @@ class _Call:
             integration=governed.integration,
             contract=governed.digest,
         )
+
+    def check_unchanged(self) -> None:
+        """Let the function be called only with what was decided: lists may have changed while the call waited.
+
+        Raises:
+            ToolError: Somebody changed an argument.
+        """
+        if any(type(one) in (list, dict) for one in self.args.values()) and self._read() != self.args:
+            raise ToolError(
+                f"{self.name}: an argument was changed while the call waited, so it was not made",
+                remedy="Give each call lists of its own, then call again.",
+                kind="conflict",
+                subject=self.name,
+            )
 
     def close(self) -> None:
         attributes: dict[str, Any] = {
@@ -224,7 +262,12 @@ def _governed(runtime: ToolRuntime, call: _Call, work: Callable[..., Any], given
     asked = runtime.door.filled(call.request(runtime, governed))
     args, kwargs = _filled(runtime, asked, given)
     going = call_through(runtime.door, governed, asked)
-    call.result = fresh.original(drive(going, lambda: fresh.keep(work(*args, **kwargs))))
+
+    def attempt() -> Any:
+        call.check_unchanged()
+        return fresh.keep(work(*args, **kwargs))
+
+    call.result = fresh.original(drive(going, attempt))
 
 
 async def _governed_async(
@@ -237,6 +280,7 @@ async def _governed_async(
     args, kwargs = _filled(runtime, asked, given)
 
     async def attempt() -> Any:
+        call.check_unchanged()
         return fresh.keep(await work(*args, **kwargs))
 
     going = call_through(runtime.door, governed, asked)

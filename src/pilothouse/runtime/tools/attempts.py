@@ -123,7 +123,7 @@ def _after_failure(
         return
     if progress.row.is_kept and progress.row.state is not CallState.RESERVED:
         unsure = error.side_effect == "unknown"
-        yield Blocking(partial(progress.row.step, CallState.UNKNOWN if unsure else CallState.FAILED))
+        yield Blocking(partial(progress.row.mark_failed, unsure=unsure))
     raise error
 
 

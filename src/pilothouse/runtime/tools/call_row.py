@@ -121,6 +121,16 @@ class CallRow:
         with contextlib.suppress(PilothouseError):
             self.step(CallState.DONE, result)
 
+    def mark_failed(self, *, unsure: bool) -> None:
+        """Keep that there is no result, where that is possible.
+
+        Args:
+            unsure: Whether it may have been done.
+        """
+        # The agent must hear what may have been done whatever the disk does; the row says `sent`, which asks before it acts.
+        with contextlib.suppress(PilothouseError):
+            self.step(CallState.UNKNOWN if unsure else CallState.FAILED)
+
     def step(self, after: CallState, result: Any = None) -> None:
         """Move on to a state.
 

@@ -98,7 +98,7 @@ def read_failure(
         An error for the agent. Nothing of the backend's text is in it.
     """
     if isinstance(error, ToolError):
-        return error
+        return _as_ours(error, tool, effect)
     if any(type(one).__name__ == EGRESS_REFUSED for one in _causes(error)):
         return ToolError(
             f"{tool}: it connects to a host that the charter does not declare, so nothing was sent",
@@ -118,6 +118,23 @@ def read_failure(
         retry_after_s=retry_after_s,
         side_effect=side_effect,
         subject=tool,
+    )
+
+
+def _as_ours(error: ToolError, tool: str, effect: str) -> ToolError:
+    """Return what a tool raised as an error of its own; that of a tool which it called says nothing about what it did itself."""
+    inner = error.subject or ""
+    if effect == "read" or error.side_effect != "none" or "@" not in inner or inner == tool:
+        return error
+    return ToolError(
+        error.message,
+        remedy=f"{_DOUBT} {error.remedy}",
+        kind=error.kind,
+        retryable=error.retryable,
+        retry_after_s=error.retry_after_s,
+        side_effect="unknown",
+        approval=error.approval,
+        subject=inner,
     )
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +18,10 @@ ARGUMENTS_BYTES_MAX = 1024 * 1024
 """Arguments that a model wrote are small."""
 
 
+NUMBER_MAX = sys.float_info.max
+"""The largest number that every reader of JSON reads as one."""
+
+
 def check_arguments(tool: GovernedTool, call: ToolCall) -> None:
     """Let only arguments through that fit the contract.
 
@@ -27,7 +32,9 @@ def check_arguments(tool: GovernedTool, call: ToolCall) -> None:
     Raises:
         ToolError: They do not; nothing was sent.
     """
-    problem = tool.arguments.problem(call.args) or _flaw(call.args, ARGUMENTS_BYTES_MAX)
+    problem = (
+        _flaw(call.args, ARGUMENTS_BYTES_MAX) or _unwritable(call.args) or tool.arguments.problem(call.args)
+    )
     if problem is not None:
         raise ToolError(
             f"{tool.name}: {problem}",
@@ -87,6 +94,22 @@ def _flaw(value: Any, most: int) -> str | None:
         if flaw is not None:
             return flaw
         level = following
+    return None
+
+
+def _unwritable(value: Any) -> str | None:
+    """Return what is wrong with the numbers of arguments: neither JSON nor a ledger can hold each that Python has."""
+    level = [value]
+    while level:
+        numbers = [one for one in level if isinstance(one, int | float)]
+        if any(not -NUMBER_MAX <= one <= NUMBER_MAX for one in numbers):  # nothing holds for a NaN
+            return "$: a number without end, or none at all"
+        level = [
+            part
+            for one in level
+            if isinstance(one, dict | list | tuple)
+            for part in (one.values() if isinstance(one, dict) else one)
+        ]
     return None
 
 

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
+from decimal import Decimal
+
 import pytest
 
 from pilothouse.core.charter.policy import decide_call, policy_rules, type_name
+from pilothouse.core.charter.policy_types import AMOUNT_MAX, scaled
 from pilothouse.core.charter.systems import GivenCall, Tool
 
 TOOL = {
@@ -159,3 +162,9 @@ def test_a_magnitude_is_a_size_whatever_its_sign():
     assert decide_call(tool(), call({**PAY, "amount": (-201.0, "request")})).decision == "ask"
     assert decide_call(tool(), call({**PAY, "amount": (-2501.0, "request")})).decision == "deny"
     assert decide_call(tool(), call({**PAY, "amount": (-200.0, "request")})).decision == "allow"
+
+
+def test_a_number_without_end_is_the_largest_that_is_counted():
+    assert scaled("amount(EUR)", Decimal("1e999999")) == scaled("int", Decimal(2**63)) == AMOUNT_MAX
+    assert scaled("number", Decimal("-1e999999")) == -AMOUNT_MAX
+    assert scaled("amount(EUR)", Decimal("1e-999999")) == 0

@@ -312,3 +312,70 @@ def test_importing_it_brings_nothing_heavy_along():
     code = "import sys, pilothouse; pilothouse.tool; print(sorted(set(sys.modules) & {'pydantic', 'numpy', 'sqlalchemy', 'aiohttp', 'jsonschema', 'urllib.request', 'asyncio'}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_no_argument_is_hidden_from_the_decision_by_its_name(spans, monkeypatch):
+    sent = []
+
+    @pilothouse.tool("erp.route@1")
+    def grade(invoice_id: str, cls: str = "low") -> dict[str, bool]:
+        sent.append(cls)
+        return {"ok": True}
+
+    @pilothouse.tool("erp.route@1")
+    def loose(**fields: str) -> dict[str, bool]:
+        sent.append(fields)
+        return {"ok": True}
+
+    class Desk:
+        @pilothouse.tool("erp.route@1")
+        def route(self, invoice_id: str) -> dict[str, bool]:
+            sent.append(invoice_id)
+            return {"ok": True}
+
+    schema = {
+        "type": "object",
+        "properties": {"invoice_id": {"type": "string"}},
+        "additionalProperties": False,
+    }
+    tool = governed("external", input=schema)
+    set_runtime(
+        ToolRuntime(agent="triage", version="v1", tools={tool.name: tool}, door=Door(store=MemoryCalls()))
+    )
+    for made in (
+        lambda: grade(invoice_id="INV-7", cls="high"),
+        lambda: grade("INV-7", "high"),
+        lambda: loose(invoice_id="INV-7", self="high"),
+    ):
+        with pytest.raises(ToolError, match="was unexpected"):
+            made()
+    assert sent == []
+    assert Desk().route("INV-7") == {"ok": True}
+    assert Desk().route(invoice_id="INV-8") == {"ok": True}
+    assert sent == ["INV-7", "INV-8"]
+
+
+def test_what_is_called_is_what_was_decided_although_another_thread_changed_it(spans):
+    names, sent = ["ana"], []
+
+    @pilothouse.tool("erp.route@1")
+    def write(names: list[str]) -> dict[str, bool]:
+        sent.append(list(names))
+        return {"ok": True}
+
+    class Changing:
+        def check(self, _call):
+            names.append("eve")
+
+    tool = governed("external", input={"type": "object"})
+    set_runtime(
+        ToolRuntime(
+            agent="triage",
+            version="v1",
+            tools={tool.name: tool},
+            door=Door(guards=(Changing(),), store=MemoryCalls()),
+        )
+    )
+    with pytest.raises(ToolError, match="changed") as refused:
+        write(names)
+    assert (refused.value.kind, refused.value.side_effect, sent) == ("conflict", "none", [])

@@ -453,3 +453,40 @@ def test_an_integration_that_is_down_for_a_drill_refuses_as_an_open_breaker_does
     assert (error.kind, error.retryable, script.calls) == ("circuit_open", True, 0)
     assert "erp is failing, so it is not asked now" in error.message
     assert make(tool, script, door=Door(guards=(OutageGuard(Planted(), "production"),))) == OK
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), 10**5_000], ids=["nan", "inf", "long"])
+def test_a_number_that_no_record_could_hold_is_sent_nowhere(make, number):
+    script = Script(OK)
+    for args in ({"n": number}, {"n": [number]}):
+        error = failure(make, governed("external", input={"type": "object"}), script, args=args)
+        assert (error.kind, script.calls) == ("invalid_input", 0)
+        assert "a number" in error.message
+
+
+def test_a_refusal_holds_no_half_letter_of_what_was_refused(make):
+    schema = {"type": "object", "additionalProperties": {"type": "string"}}
+    error = failure(make, governed(input=schema), Script(OK), args={"half \ud800": 5})
+    error.message.encode()
+
+
+class Failing(MemoryCalls):
+    """A store whose disk is full once a call has left."""
+
+    def step(self, *args, **fields):
+        raise StorageUnavailable("the disk is full", remedy="Make room.")
+
+
+def test_an_agent_is_told_of_a_doubtful_effect_although_it_cannot_be_recorded(make):
+    error = failure(make, governed("external"), Script(Refusal(500)), Door(store=Failing()))
+    assert (error.kind, error.side_effect) == ("unavailable", "unknown")
+
+
+def test_an_inner_call_that_was_refused_says_nothing_about_what_the_outer_one_did(make):
+    inner = ToolError("crm.find@1: it is down", remedy="Wait.", kind="unavailable", subject="crm.find@1")
+    store = MemoryCalls()
+    script = Script(inner)
+    for _ in range(2):
+        error = failure(make, governed("external"), script, Door(store=store))
+        assert error.side_effect == "unknown"
+    assert script.calls == 1
