@@ -223,6 +223,24 @@ def test_an_answer_goes_out_alone_only_when_it_is_surer_than_a_valid_threshold(
     assert [one.item.confidence for one in held] == ([call.confidence] if is_held else [])
 
 
+@pytest.mark.parametrize(
+    "held_for",
+    [
+        {"guard": Guard(schema=SCHEMA, on_invalid="hold", repairs=0)},
+        {"confidence": ConfidenceRule(field="sure")},
+    ],
+)
+def test_a_person_has_the_time_that_the_charter_says_whatever_an_answer_is_held_for(held_for, stub, ledger):
+    stub._plans.clear()
+    policy = pinned(("acme", MODEL), hold_life=timedelta(hours=4), **held_for)
+    with GatewaySite({"acme": stub.origin}, policy, guardian=Guardian(SqlHolds(ledger.database))) as gateway:
+        stub.plan(Plan(text='{"place": 7, "sure": 0.6}'))
+        ask(gateway, CHAT, BODY)
+        (call,) = gateway.wait_for(1)
+    hold = SqlHolds(ledger.database).read(call.hold_id, datetime.now(UTC))
+    assert timedelta(hours=3, minutes=59) < hold.deadline - datetime.now(UTC) <= timedelta(hours=4)
+
+
 class NobodyHere:
     """Holds nothing, so that whatever would be held is rejected."""
 

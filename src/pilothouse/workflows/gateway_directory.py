@@ -19,8 +19,8 @@ from pilothouse.errors import CharterError
 from pilothouse.ports.gateway import GatewayStore
 from pilothouse.ports.ledger import CharterInForce, Ledger
 from pilothouse.runtime.context.edits import EditPolicy
-from pilothouse.runtime.gateway.holding import HOLD_LIFE
 from pilothouse.runtime.gateway.policy import (
+    HOLD_LIFE,
     AgentPolicy,
     Budget,
     ConfidenceRule,
@@ -80,6 +80,7 @@ def compile_policy(charter: Charter, record: CharterInForce) -> AgentPolicy:
         budget=_budget(charter),
         guard=_guard(charter, record),
         confidence=_confidence(charter),
+        hold_life=_hold_life(charter),
         edits=_edits(charter),
         version=summarize_charter(Path(record.path)).version,
         task_type=only,
@@ -159,13 +160,14 @@ def _guard(charter: Charter, record: CharterInForce) -> Guard | None:
 
 def _confidence(charter: Charter) -> ConfidenceRule | None:
     """Return the rule for unsure answers, its threshold still unknown; None unless the charter asks for it."""
-    field, names = charter.guardrails.confidence, routed_types(charter)
-    if field is None or not names:
-        return None
-    lives = [known(charter.task_types[name].routing.hold_deadline) for name in names]
-    return ConfidenceRule(
-        field=field, life=min((life for life in lives if life is not None), default=HOLD_LIFE)
-    )
+    field = charter.guardrails.confidence
+    return ConfidenceRule(field=field) if field is not None and routed_types(charter) else None
+
+
+def _hold_life(charter: Charter) -> timedelta:
+    """Return the shortest time that a type gives people for a held answer: a call does not say its type."""
+    lives = [known(terms.routing.hold_deadline) for terms in charter.task_types.values()]
+    return min((life for life in lives if life is not None), default=HOLD_LIFE)
 
 
 def _edits(charter: Charter) -> EditPolicy | None:

@@ -76,6 +76,19 @@ def test_a_stand_in_needs_a_release_verdict_of_its_own_version_that_holds_and_is
     assert proven(ledger) == [True, False]
 
 
+def test_a_held_answer_waits_as_long_as_the_charter_says_and_a_day_where_it_leaves_it_open(site):
+    ledger, charter = site
+    store = SqlGatewayStore(ledger.database)
+    assert DirectoryCache(ledger, store, now=lambda: NOW).directory().policies[AGENT].hold_life == timedelta(
+        hours=4
+    )
+    charter.write_text(re.sub(r"hold_deadline: 4h", 'hold_deadline: "?"', charter.read_text()))
+    accept_file(ledger, charter, NOW, actor="test")
+    assert DirectoryCache(ledger, store, now=lambda: NOW).directory().policies[AGENT].hold_life == timedelta(
+        days=1
+    )
+
+
 def test_a_running_gateway_looks_again(site, monkeypatch):
     ledger, _ = site
     cache = DirectoryCache(ledger, SqlGatewayStore(ledger.database), now=lambda: NOW)

@@ -122,7 +122,7 @@ class Guardian:
         self.counters["answers_unsure"] += 1
         if call.checked:
             self._count(call).stopped += 1
-        held = await self.desk.hold(call, answer, doubt, life=rule.life)
+        held = await self.desk.hold(call, answer, doubt)
         self.counters["answers_held"] += 1
         return held
 

@@ -21,10 +21,10 @@ from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused
 from pilothouse.runtime.gateway.relay import Whole
 from pilothouse.runtime.gateway.spoken import spoken
 
-__all__ = ["HOLD_LIFE", "HoldDesk"]
+__all__ = ["HOLD_LIFE_MAX", "HoldDesk"]
 
-HOLD_LIFE = timedelta(hours=24)
-"""Within it a person decides; afterwards the answer is rejected by itself. A charter may say less for low confidence."""
+HOLD_LIFE_MAX = timedelta(days=30)
+"""As long as the content of a run is kept: later nobody could see what the answer was about."""
 
 LOOK_EVERY_S = 0.5
 """Pause between two looks for a decision; a person takes seconds at least, and a look costs one small query."""
@@ -42,16 +42,13 @@ class HoldDesk:
     def __init__(self, holds: Holds | None) -> None:
         self._holds = holds
 
-    async def hold(
-        self, call: Call, answer: FinalAnswer, reason: str, *, life: timedelta = HOLD_LIFE
-    ) -> Whole:
+    async def hold(self, call: Call, answer: FinalAnswer, reason: str) -> Whole:
         """Hold an answer and return what the client is told in its place.
 
         Args:
             call: The call; its `hold_id` and `proposal` are set.
             answer: What the model says.
             reason: Why it is held; a reviewer sees it after the answer.
-            life: How long a person may take.
 
         Raises:
             Refused: It cannot be held, so it is rejected.
@@ -68,7 +65,7 @@ class HoldDesk:
             reason=reason,
             confidence=call.confidence,
             held_at=now,
-            deadline=now + min(life, HOLD_LIFE),
+            deadline=now + min(call.policy.hold_life, HOLD_LIFE_MAX),
         )
         try:
             hold = None if self._holds is None else await asyncio.to_thread(self._holds.hold, output)

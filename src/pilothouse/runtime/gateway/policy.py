@@ -86,6 +86,10 @@ class Budget:
         return self.usd_per_run is not None or self.usd_per_day is not None
 
 
+HOLD_LIFE = timedelta(hours=24)
+"""How long a held answer waits for a person where the charter leaves it open; afterwards it is rejected by itself."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guard:
     """What happens to a final answer that breaks the output schema.
@@ -108,12 +112,10 @@ class ConfidenceRule:
     Attributes:
         field: Field of the answer, a JSON object, in which the model states its confidence.
         threshold: Lowest confidence of an automatic answer; None while none is shown valid, and then all are held.
-        life: How long a person may take.
     """
 
     field: str
     threshold: float | None = None
-    life: timedelta = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +132,7 @@ class AgentPolicy:
         budget: What may be spent.
         guard: What happens to invalid answers, or None.
         confidence: What happens to answers of low confidence, or None.
+        hold_life: How long a person may take for an answer that is held, whatever it is held for.
         version: Version digest that serves, or None when unknown.
         task_type: The only task type, or None.
         edits: What is taken out of a long request, or None for nothing.
@@ -146,6 +149,7 @@ class AgentPolicy:
     budget: Budget = field(default_factory=Budget)
     guard: Guard | None = None
     confidence: ConfidenceRule | None = None
+    hold_life: timedelta = HOLD_LIFE
     version: str | None = None
     task_type: str | None = None
     edits: EditPolicy | None = None
