@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pilothouse.ledger.ledger import SqlLedger
     from pilothouse.ports.ledger import CharterInForce
     from pilothouse.runtime.permissions.desk import PermissionDesk
+    from pilothouse.runtime.permissions.open_tasks import OpenTasks
     from pilothouse.settings import Settings
     from pilothouse.workflows.boundary_room import BoundaryRoom
     from pilothouse.workflows.installation import Installation
@@ -68,7 +69,13 @@ def boundary_room(installation: Installation, ledger: SqlLedger) -> BoundaryRoom
 
 
 def permission_desk(
-    ledger: SqlLedger, settings: Settings, record: CharterInForce, charter: Charter, held: ExitStack
+    ledger: SqlLedger,
+    settings: Settings,
+    record: CharterInForce,
+    charter: Charter,
+    held: ExitStack,
+    *,
+    tasks: OpenTasks | None = None,
 ) -> PermissionDesk:
     """Compose what decides the tool calls of an agent.
 
@@ -78,6 +85,7 @@ def permission_desk(
         record: The charter in force.
         charter: The same, read.
         held: What is to be closed afterwards, before the ledger.
+        tasks: Those that are open under the charter before.
 
     Raises:
         CharterInvalid: A tool policy does not compile, or an example of it fails.
@@ -99,4 +107,4 @@ def permission_desk(
     book = SqlPermissionBook(log, SteadyClock(SystemClock(), log.latest_at()))
     book.begin(charter.agent, policy.policy)
     held.callback(book.close)
-    return PermissionDesk(policy, book)
+    return PermissionDesk(policy, book, tasks=tasks)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pilothouse.ports.ledger import CharterInForce
     from pilothouse.ports.runlog import RunLog
     from pilothouse.runtime.gateway.policy import Directory
+    from pilothouse.runtime.permissions.open_tasks import OpenTasks
     from pilothouse.runtime.tools.mcp_proxy import McpProxy
     from pilothouse.runtime.tools.mcp_rooms import McpRoom
     from pilothouse.runtime.tools.mcp_servers import UpstreamAddress
@@ -80,13 +81,20 @@ def mcp_endpoint(
     from pilothouse.runtime.tools.mcp_servers import read_servers
     from pilothouse.workflows.policy_change import waiting_widening
 
+    tasks: dict[str, OpenTasks] = {}
+
     def opened(agent: str) -> McpRoom:
+        from pilothouse.runtime.permissions.open_tasks import OpenTasks
+
         # Not before an agent asks for its tools: the SDK takes twenty megabytes, and a second of the server's start.
         from pilothouse.runtime.tools.mcp_http import McpHttp
 
         record = _in_force(ledger, agent)
         held = ExitStack()
-        runtime = recorded(tool_runtime_of(ledger, settings, record, held, controls=controls), run_log)
+        # What a task has read stays read when the charter changes under it.
+        kept = tasks.setdefault(agent, OpenTasks())
+        composed = tool_runtime_of(ledger, settings, record, held, controls=controls, tasks=kept)
+        runtime = recorded(composed, run_log)
         assert runtime.tasks is not None  # noqa: S101 - it was composed with a boundary
         servers = read_servers(Path(record.path).parent / SERVERS_FILE)
         proxy = _proxy(runtime, servers, ledger, on_note, actor="pilothouse up")
@@ -199,7 +207,7 @@ def _proxy(
             agent=runtime.agent,
             at=SystemClock().now(),
             actor=actor,
-            document=json.dumps(asdict(change)),
+            document=broker.without(json.dumps(asdict(change))),
         )
         on_note(
             f"{change.tool} is disabled: {change.server} says something else than was reviewed "

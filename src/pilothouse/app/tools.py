@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pilothouse.ports.controls import Controls
     from pilothouse.ports.ledger import CharterInForce
     from pilothouse.ports.runlog import RunLog
+    from pilothouse.runtime.permissions.open_tasks import OpenTasks
     from pilothouse.settings import Settings
 
 __all__ = ["open_tool_runtime", "recorded", "tool_runtime_of"]
@@ -76,6 +77,7 @@ def tool_runtime_of(
     *,
     version: str | None = None,
     controls: Controls | None = None,
+    tasks: OpenTasks | None = None,
 ) -> ToolRuntime:
     """Compose the runtime for a charter in force.
 
@@ -86,6 +88,7 @@ def tool_runtime_of(
         held: What is to be closed afterwards.
         version: Version digest of the agent, or None.
         controls: The kill switch; one of its own when None.
+        tasks: Those that are open under the charter before.
     """
     from pilothouse.ledger.audit_keys import load_keys
     from pilothouse.ledger.tool_calls import SqlToolCalls
@@ -98,7 +101,7 @@ def tool_runtime_of(
 
     charter = charter_of(record)
     contracts = read_contracts(charter, Path(record.path).parent)
-    desk = permission_desk(ledger, settings, record, charter, held)
+    desk = permission_desk(ledger, settings, record, charter, held, tasks=tasks)
     boundary = PermissionGuard(desk)
     switch = controls or held.enter_context(running_controls(ledger))
     door = Door(

@@ -97,6 +97,10 @@ class Decider(Protocol):
         """
         ...
 
+    def needs_token(self, run: str) -> bool:
+        """Whether a task was opened for a run, so that a call of it from outside this process shows its token."""
+        ...
+
     def decide_read(self, call: ToolCall) -> PermissionDecision | None:
         """Allow a read that uses nothing up, without waiting for a disk; its record follows within a second.
 

@@ -116,6 +116,13 @@ def test_an_opened_task_proves_what_its_requester_typed(tmp_path):
             asked = await client.call_tool(*call)
         async with client_of(origin, key, **{TASK_HEADER: "forged"}) as client:
             forged = await client.call_tool(*call)
+        before = len(decisions(site))
+        trace = {"traceparent": f"00-{RUN}-{'b' * 16}-01"}
+        async with client_of(origin, key, x_pilothouse_task_type="po_invoice", **trace) as client:
+            nameless = await client.call_tool("find_po@1", {"po_number": "PO-1"})
+        assert nameless.structured_content["error"] == "permission"
+        assert TASK_HEADER in nameless.structured_content["advice"]
+        assert len(decisions(site)) == before
         return made, twice, broken, asked, forged, erp.calls, decisions(site)
 
     made, twice, broken, asked, forged, calls, decided = on_site(work, tmp_path)
@@ -221,3 +228,25 @@ def test_a_list_of_servers_with_a_secret_in_it_is_refused(url, headers, said):
     document = {"mcpServers": {"erp": {"url": url, "headers": headers}}}
     with pytest.raises(UsageError, match=said):
         read_addresses(document, file="mcp-servers.json")
+
+
+def test_a_task_outlives_a_change_of_the_charter(tmp_path):
+    async def work(site, erp, origin):
+        key = site.key()
+        opening = {
+            "task_type": "po_invoice",
+            "requester": "ana",
+            "segments": [{"text": "please find PO-1", "source": "typed"}],
+        }
+        async with httpx2.AsyncClient(headers={"authorization": f"Bearer {key}"}) as http:
+            token = (await http.post(f"{origin}/mcp/tasks", json=opening)).json()["token"]
+        async with client_of(origin, key, **{TASK_HEADER: token}) as client:
+            await client.call_tool("find_po@1", {"po_number": "PO-1"})
+            folder = tmp_path / "charter"
+            text = (folder / "charter.yaml").read_text(encoding="utf-8")
+            begin, end = text.index("  route_invoice@1:"), text.index("  escalate@1:")
+            (folder / "charter.yaml").write_text(text[:begin] + text[end:], encoding="utf-8")
+            site.accept(folder / "charter.yaml")
+            return await client.call_tool("find_po@1", {"po_number": "PO-2"})
+
+    assert on_site(work, tmp_path).structured_content == {"po": "PO-2", "done": "find"}

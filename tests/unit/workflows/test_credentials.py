@@ -88,3 +88,13 @@ def test_a_started_program_gets_only_what_is_not_for_a_host():
         assert caught.value.kind == "auth"
     assert told == ["far", "late", "empty", "nobody"]
     assert broker.without('{"a": "quo\\"ted-1 far-secret"}') == '{"a": "[credential local] [credential far]"}'
+
+
+def test_a_secret_that_begins_with_another_leaves_no_rest():
+    kept = [Credential(name="a", variable="A"), Credential(name="b", variable="B")]
+    held = {"A": "erp-key", "B": 'erp-key-"long'}
+    broker = CredentialBroker(lambda: kept, now=lambda: NOW, environment=held)
+    for name in "ab":
+        broker.filled(f"${{credential:{name}}}", host=None)
+    for text in (held["B"], json.dumps(held["B"])):
+        assert broker.without(text).strip('"') == "[credential b]"

@@ -10,9 +10,6 @@ that cannot decide.
 from __future__ import annotations
 
 import hashlib
-import secrets
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -33,16 +30,11 @@ from pilothouse.runtime.permissions.looking import (
     persons_needed,
     shown_arguments,
 )
+from pilothouse.runtime.permissions.open_tasks import OpenTasks, token_digest
 from pilothouse.runtime.permissions.remedies import remedy_for
 from pilothouse.runtime.provenance.context import TaskContext
 
-__all__ = ["APPROVAL_LIFE_S", "TASKS_OPEN_MAX", "PermissionDesk", "PolicyInForce"]
-
-TASKS_OPEN_MAX = 10_000
-"""Open tasks of one process; the oldest is closed, and its effects are denied from then on."""
-
-TASKS_CLOSED_MAX = 100_000
-"""Runs of closed tasks that are remembered, about 20 MB: one that comes back has read what nobody remembers."""
+__all__ = ["APPROVAL_LIFE_S", "PermissionDesk", "PolicyInForce"]
 
 APPROVAL_LIFE_S = 15 * 60.0
 """How long a question stays open; silence is a no."""
@@ -76,6 +68,7 @@ class PermissionDesk:
         book: Where budgets, approvals and records are kept.
         is_stopped: Whether a person stopped a tool of an agent, by agent and tool.
         approval_life_s: How long a question stays open, seconds.
+        tasks: Those that are open under the policy before this one, where there was one.
     """
 
     def __init__(
@@ -85,17 +78,13 @@ class PermissionDesk:
         *,
         is_stopped: Callable[[str, str], bool] = lambda _agent, _tool: False,
         approval_life_s: float = APPROVAL_LIFE_S,
+        tasks: OpenTasks | None = None,
     ) -> None:
         self._policy = policy
         self._book = book
         self._is_stopped = is_stopped
         self._approval_life_s = approval_life_s
-        self._lock = threading.Lock()
-        self._tasks: OrderedDict[str, TaskContext] = OrderedDict()
-        self._closed: OrderedDict[str, None] = OrderedDict()
-        self._tokens: dict[str, str] = {}
-        self._token_of: dict[str, str] = {}
-        """By run, the digest of its token: both go when the task goes."""
+        self._tasks = tasks or OpenTasks()
 
     def open_task(self, opening: TaskOpening) -> str:
         """Open a task and return its token, which the model never sees.
@@ -113,28 +102,7 @@ class PermissionDesk:
                 remedy="Open the task with the name as the identity provider writes it.",
                 subject=opening.run,
             )
-        token = secrets.token_urlsafe(32)
-        with self._lock:
-            if opening.run in self._tasks:
-                raise Denied(
-                    f"run {opening.run[:12]} has an open task already, and its request is fixed",
-                    remedy="Open each task once, before the model reads anything.",
-                    subject=opening.run,
-                )
-            self._tokens[_digest(token)] = opening.run
-            self._token_of[opening.run] = _digest(token)
-            self._keep(opening.run, TaskContext(opening, tainted=opening.run in self._closed))
-        return token
-
-    def _keep(self, run: str, context: TaskContext) -> None:
-        """Keep an open task, and close the oldest with its token when there are too many."""
-        self._tasks[run] = context
-        while len(self._tasks) > TASKS_OPEN_MAX:
-            old, _ = self._tasks.popitem(last=False)
-            self._tokens.pop(self._token_of.pop(old, ""), None)
-            self._closed[old] = None
-            if len(self._closed) > TASKS_CLOSED_MAX:
-                self._closed.popitem(last=False)
+        return self._tasks.open(opening)
 
     def run_of(self, token: str) -> str:
         """Return the run that a token was given for.
@@ -142,16 +110,19 @@ class PermissionDesk:
         Raises:
             Denied: Nobody gave this token, or it has lapsed; recorded.
         """
-        with self._lock:
-            run = self._tokens.get(_digest(token))
+        run = self._tasks.run_of(token)
         if run is None:
-            self._book.note("task.token_refused", self._policy.agent, {"token": _digest(token)[:16]})
+            self._book.note("task.token_refused", self._policy.agent, {"token": token_digest(token)[:16]})
             raise Denied(
                 "this task token was given to nobody, or has lapsed",
                 remedy="The calling service opens the task again; without one only reads are possible.",
                 subject=self._policy.agent,
             )
         return run
+
+    def needs_token(self, run: str) -> bool:
+        """Whether a task was opened for a run, so that a call of it shows its token."""
+        return self._tasks.needs_token(run)
 
     def decide(self, call: ToolCall) -> PermissionDecision:
         """Decide a call; recorded on disk before this returns. If it cannot be, the call is denied."""
@@ -175,7 +146,7 @@ class PermissionDesk:
         compiled = self._policy.tools.get(call.tool)
         if compiled is None or not compiled.only_reads or call.effect != "read":
             return None
-        context = self._context(call)
+        context = self._tasks.context_of(call)
         looked = look(compiled, context, call)
         decision = self._on_policy(call, context, compiled, looked, _NOTHING_USED)
         if decision.decision != "allow":
@@ -199,7 +170,7 @@ class PermissionDesk:
     def observe(self, call: ToolCall, result: Any) -> Any:
         """Label a result; return what the model is shown of it."""
         compiled = self._policy.tools.get(call.tool)
-        context = self._context(call)
+        context = self._tasks.context_of(call)
         if compiled is None:
             return context.show(call.tool, result, {}, hide=False)
         return context.show(
@@ -218,11 +189,10 @@ class PermissionDesk:
 
     def context(self, run: str) -> TaskContext | None:
         """Return the state of an open task, or None."""
-        with self._lock:
-            return self._tasks.get(run)
+        return self._tasks.context(run)
 
     def _decide(self, call: ToolCall) -> PermissionDecision:
-        context = self._context(call)
+        context = self._tasks.context_of(call)
         compiled = self._policy.tools.get(call.tool)
         if compiled is None:
             return self._book.settle(self._proposal(call, context, None, None), lambda _: self._unknown())
@@ -269,26 +239,6 @@ class PermissionDesk:
             failed=("tool",),
             policy=self._policy.policy,
         )
-
-    def _context(self, call: ToolCall) -> TaskContext:
-        """The open task of a call; a task that only the agent's code named has an empty request."""
-        with self._lock:
-            found = self._tasks.get(call.run)
-            if found is None:
-                is_back = call.run in self._closed
-                found = TaskContext(
-                    TaskOpening(
-                        agent=call.agent,
-                        run=call.run,
-                        task_type="unknown" if is_back else call.task_type,
-                        requester="",
-                        segments=(),
-                        opened_by="agent",
-                    ),
-                    tainted=is_back,
-                )
-                self._keep(call.run, found)
-            return found
 
     def _proposal(
         self,

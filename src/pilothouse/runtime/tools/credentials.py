@@ -89,7 +89,9 @@ class CredentialBroker:
         Args:
             text: Anything that came back.
         """
-        for secret, name in self._given.items():
+        # The longest first: of one that begins with another the rest would stay. A copy, since others give meanwhile.
+        given = list(self._given.items())
+        for secret, name in sorted(given, key=lambda one: -len(one[0])):
             if secret in text:
                 text = text.replace(secret, f"[credential {name}]")
         return text

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pilothouse.errors import ToolError
 from pilothouse.runtime.tools.governed import GovernedTool
 
-__all__ = ["answer_of", "data_of"]
+__all__ = ["answer_of", "data_of", "says_more"]
 
 
 def answer_of(shown: Any, *, is_error: bool = False) -> dict[str, Any]:
@@ -57,3 +57,39 @@ def data_of(tool: GovernedTool, answer: Mapping[str, Any]) -> Any:
         )
     structured = answer.get("structuredContent")
     return structured if structured is not None else {"content": content}
+
+
+def says_more(answer: Mapping[str, Any]) -> bool:
+    """Whether the content of an answer says more than its structured content, which alone was checked and labelled.
+
+    Args:
+        answer: What a server sent.
+    """
+    structured = answer.get("structuredContent")
+    if structured is None:
+        return False
+    return not all(
+        part.get("type") == "text"
+        and set(part) <= {"type", "text"}
+        and _repeats(part.get("text"), structured)
+        for part in answer.get("content", ())
+    )
+
+
+def _repeats(text: Any, structured: Any) -> bool:
+    """Whether a text is the structured content as JSON, or one value of it."""
+    if isinstance(structured, dict) and any(
+        text == one for one in structured.values() if isinstance(one, str)
+    ):
+        return True
+    try:
+        return bool(json.loads(text, object_pairs_hook=_each_once) == structured)
+    except (TypeError, ValueError, RecursionError):
+        return False
+
+
+def _each_once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):  # what stands there twice is read by the model and by nobody else
+        raise ValueError("a key stands twice in an object")
+    return found

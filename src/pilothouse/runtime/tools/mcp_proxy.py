@@ -29,9 +29,9 @@ from pilothouse.ports.tools import ToolCall
 from pilothouse.runtime.span_ids import new_span_id
 from pilothouse.runtime.tools.credentials import CredentialBroker
 from pilothouse.runtime.tools.governed import GovernedTool
-from pilothouse.runtime.tools.mcp_answers import answer_of, data_of
+from pilothouse.runtime.tools.mcp_answers import answer_of, data_of, says_more
 from pilothouse.runtime.tools.mcp_pins import PinChange, PinWatch
-from pilothouse.runtime.tools.mcp_said import Said, read_said
+from pilothouse.runtime.tools.mcp_said import TASK_HEADER, Said, read_said
 from pilothouse.runtime.tools.mcp_servers import UpstreamAddress
 from pilothouse.runtime.tools.mcp_unread import UNREAD_TOOLS, answer_about_unread
 from pilothouse.runtime.tools.mcp_upstream import Upstream
@@ -190,6 +190,7 @@ class McpProxy:
         upstream_tool = tool.contract.upstream
         assert upstream_tool is not None  # noqa: S101 - only such tools are kept
         upstream = self._upstreams[upstream_tool.server]
+        telling = self._telling(tool, on_progress)
         answers: list[dict[str, Any]] = []
         checked: list[Any] = []
         span_id = new_span_id()
@@ -212,7 +213,7 @@ class McpProxy:
 
         async def attempt() -> Any:
             await self._pins.check(tool)
-            answer = await upstream.call(upstream_tool.tool, dict(call.args), on_progress=on_progress)
+            answer = await upstream.call(upstream_tool.tool, dict(call.args), on_progress=telling)
             answer = self._without_secrets(answer)
             answers.append(answer)
             checked.append(data_of(tool, answer))
@@ -220,9 +221,30 @@ class McpProxy:
 
         shown = await drive_async(call_through(self._runtime.door, tool, call), attempt)
         if checked and shown is checked[-1]:
-            return answers[-1]
+            return self._labelled(call, answers[-1], shown)
         # A stored result, or one with fields that the model is not shown: what the server sent stays here.
         return answer_of(shown)
+
+    def _labelled(self, call: ToolCall, answer: dict[str, Any], shown: Any) -> dict[str, Any]:
+        """Label what an answer says beside its structured content: a model reads that as well."""
+        presenter = self._runtime.door.presenter
+        if presenter is None or not says_more(answer):
+            return answer
+        beside = {"content": answer["content"]}
+        return answer if presenter.shown(call, beside) is beside else answer_of(shown)
+
+    def _telling(self, tool: GovernedTool, on_progress: ProgressFnT | None) -> ProgressFnT | None:
+        """Return what is told how far a call is: numbers, and a server's own words only without secrets and not where they hide."""
+        if on_progress is None or (self._broker is None and not tool.hides):
+            return on_progress
+        broker, hides = self._broker, tool.hides
+
+        async def tell(progress: float, total: float | None, message: str | None) -> None:
+            if message is not None:
+                message = None if hides else message if broker is None else broker.without(message)
+            await on_progress(progress, total, message)
+
+        return tell
 
     def _without_secrets(self, answer: dict[str, Any]) -> dict[str, Any]:
         """Take a credential that a server sends back out of its answer, before anybody keeps or reads it."""
@@ -236,9 +258,17 @@ class McpProxy:
         """Return whose call it is; a task token stands above what the caller says of itself.
 
         Raises:
-            ToolError: The token was given to nobody.
+            ToolError: The token was given to nobody, or there is none where one is needed: a trace is no secret.
         """
-        if said.token is None or self._runtime.tasks is None:
+        if self._runtime.tasks is None:
+            return said
+        if said.token is None:
+            if self._runtime.tasks.needs_token(said.run):
+                raise ToolError(
+                    "a task was opened for this trace, and the call does not show its token",
+                    remedy=f"Send the token that opening the task answered with, as the header {TASK_HEADER}.",
+                    kind="permission",
+                )
             return said
         try:
             return replace(said, run=self._runtime.tasks.run_of(said.token))

@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 from mcp.client.client import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp.shared.dispatcher import ProgressFnT
-from mcp_types import CallToolResult, Tool
+from mcp.shared.exceptions import MCPError
+from mcp_types import CONNECTION_CLOSED, CallToolResult, Tool
 from mcp_types.methods import serialize_server_result
 from mcp_types.version import LATEST_MODERN_VERSION, MODERN_PROTOCOL_VERSIONS
 
@@ -230,9 +231,11 @@ class Upstream:
 def _is_broken(error: BaseException) -> bool:
     """Whether an error is about the connection: JSON-RPC errors are answers, everything else may be its end."""
     name = type(error).__name__
+    if isinstance(error, MCPError):
+        # A server may say of a ticket that it is closed; that takes no call of others down.
+        return error.code == CONNECTION_CLOSED and "closed" in error.message.lower()
     if name in (
         "AnswerRefused",
-        "MCPError",
         "ValidationError",
         "RuntimeError",
         "InputRequiredRoundsExceededError",

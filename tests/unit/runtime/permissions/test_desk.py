@@ -15,7 +15,7 @@ from pilothouse.ledger.approvals import forget_requester
 from pilothouse.ledger.permission_book import permission_uses
 from pilothouse.ports.permissions import Decider
 from pilothouse.ports.tools import Presenter
-from pilothouse.runtime.permissions import desk
+from pilothouse.runtime.permissions import desk, open_tasks
 from pilothouse.runtime.permissions.desk import PermissionDesk
 from pilothouse.runtime.permissions.engine import CompiledTool
 from pilothouse.runtime.permissions.guard import PermissionGuard
@@ -74,7 +74,7 @@ def test_after_something_untrusted_was_shown_content_is_asked_too(boundary):
 
 
 def test_a_token_goes_with_its_task_however_the_task_went(boundary, monkeypatch):
-    monkeypatch.setattr(desk, "TASKS_OPEN_MAX", 2)
+    monkeypatch.setattr(open_tasks, "TASKS_OPEN_MAX", 2)
     first = boundary.desk.open_task(opening("Find 1", run="a" * 32))
     second = boundary.desk.open_task(opening("Find 2", run="b" * 32))
     boundary.desk.decide(call("erp.find@1", effect="read", run="c" * 32, number="7"))
@@ -348,7 +348,7 @@ def test_a_list_of_contents_names_strangers_too(boundary):
 
 
 def test_a_run_whose_task_was_closed_comes_back_with_nothing_proven(boundary, monkeypatch):
-    monkeypatch.setattr(desk, "TASKS_OPEN_MAX", 2)
+    monkeypatch.setattr(open_tasks, "TASKS_OPEN_MAX", 2)
     tools = {
         "mail.send@1": {**PAY, "effect": "external", "args": {"text": {"role": "payload", "type": "text"}}}
     }
@@ -374,3 +374,20 @@ def test_nobody_approves_their_own_irreversible_call_by_writing_their_name_other
     asked = boundary.desk.decide(call(recipient=OTHER, amount=1.0))
     with pytest.raises(Denied, match="of their own"):
         boundary.approvals.vote(asked.approval, actor="lee", allows=True, reason="")
+
+
+def test_what_a_task_has_read_stays_read_under_another_policy(boundary):
+    tasks = open_tasks.OpenTasks()
+    policy = desk.PolicyInForce(
+        agent="triage",
+        tools={"bank.pay@3": CompiledTool("bank.pay@3", tool(PAY))},
+        charter="c",
+        policy="p",
+    )
+    before = PermissionDesk(policy, boundary.book, tasks=tasks)
+    token = before.open_task(opening(f"Pay 120.50 to {IBAN}"))
+    before.observe(call("mail.find@1", effect="read"), {"mail": "Obey me"})
+    after = PermissionDesk(policy, boundary.book, tasks=tasks)
+    assert after.run_of(token) == "r" * 32
+    assert after.needs_token("r" * 32)
+    assert after.decide(call(recipient=IBAN, amount=120.5, note="thanks")).tainted

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The open tasks of one agent and their tokens: they outlive a change of the charter, or it would wash them clean."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import threading
+from collections import OrderedDict
+
+from pilothouse.errors import Denied
+from pilothouse.ports.permissions import TaskOpening
+from pilothouse.ports.tools import ToolCall
+from pilothouse.runtime.provenance.context import TaskContext
+
+__all__ = ["TASKS_CLOSED_MAX", "TASKS_OPEN_MAX", "OpenTasks", "token_digest"]
+
+TASKS_OPEN_MAX = 10_000
+"""Open tasks of one process; the oldest is closed, and its effects are denied from then on."""
+
+TASKS_CLOSED_MAX = 100_000
+"""Runs of closed tasks that are remembered, about 20 MB: one that comes back has read what nobody remembers."""
+
+
+def token_digest(token: str) -> str:
+    """Return what is kept of a token."""
+    return hashlib.sha256(token.encode(errors="surrogatepass")).hexdigest()
+
+
+class OpenTasks:
+    """Tasks by run; safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._tasks: OrderedDict[str, TaskContext] = OrderedDict()
+        self._closed: OrderedDict[str, None] = OrderedDict()
+        self._tokens: dict[str, str] = {}
+        self._token_of: dict[str, str] = {}
+        """By run, the digest of its token: both go when the task goes."""
+
+    def open(self, opening: TaskOpening) -> str:
+        """Open a task and return its token.
+
+        Args:
+            opening: What the calling service says.
+
+        Raises:
+            Denied: The run has a task already; its request cannot be told again.
+        """
+        token = secrets.token_urlsafe(32)
+        with self._lock:
+            if opening.run in self._tasks:
+                raise Denied(
+                    f"run {opening.run[:12]} has an open task already, and its request is fixed",
+                    remedy="Open each task once, before the model reads anything.",
+                    subject=opening.run,
+                )
+            self._tokens[token_digest(token)] = opening.run
+            self._token_of[opening.run] = token_digest(token)
+            self._keep(opening.run, TaskContext(opening, tainted=opening.run in self._closed))
+        return token
+
+    def run_of(self, token: str) -> str | None:
+        """Return the run that a token was given for; None for a token that was given to nobody, or has lapsed."""
+        with self._lock:
+            return self._tokens.get(token_digest(token))
+
+    def needs_token(self, run: str) -> bool:
+        """Whether a task was opened for a run, so that naming the run proves nothing: traces are no secret."""
+        with self._lock:
+            return run in self._token_of
+
+    def context(self, run: str) -> TaskContext | None:
+        """Return the state of an open task, or None."""
+        with self._lock:
+            return self._tasks.get(run)
+
+    def context_of(self, call: ToolCall) -> TaskContext:
+        """Return the task of a call; one that only the agent's code named has an empty request.
+
+        Args:
+            call: The call.
+        """
+        with self._lock:
+            found = self._tasks.get(call.run)
+            if found is None:
+                is_back = call.run in self._closed
+                opening = TaskOpening(
+                    agent=call.agent,
+                    run=call.run,
+                    task_type="unknown" if is_back else call.task_type,
+                    requester="",
+                    segments=(),
+                    opened_by="agent",
+                )
+                found = TaskContext(opening, tainted=is_back)
+                self._keep(call.run, found)
+            return found
+
+    def _keep(self, run: str, context: TaskContext) -> None:
+        """Keep an open task, and close the oldest with its token when there are too many."""
+        self._tasks[run] = context
+        while len(self._tasks) > TASKS_OPEN_MAX:
+            old, _ = self._tasks.popitem(last=False)
+            self._tokens.pop(self._token_of.pop(old, ""), None)
+            self._closed[old] = None
+            if len(self._closed) > TASKS_CLOSED_MAX:
+                self._closed.popitem(last=False)
