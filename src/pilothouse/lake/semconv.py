@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which attribute of which convention fills which column: data, one row for each column, no code.
+"""Which attribute of which convention fills which column: data, one row for each column, and which span calls a model.
 
 Order is precedence: the first alias that is present wins, and aliases of one column are never added
 up. Names of the OpenTelemetry GenAI conventions come before older ones, those before OpenInference.
@@ -15,23 +15,27 @@ __all__ = [
     "EVENT_INPUTS",
     "EVENT_OUTPUTS",
     "FLATTENED",
+    "INPUT_ONLY_OPERATIONS",
     "LATEST_KEYS",
     "MODEL_OPERATIONS",
     "OLDER_KEYS",
-    "OPENINFERENCE_KINDS",
     "OPENINFERENCE_PREFIXES",
     "OUTER_OPERATIONS",
     "PAYLOAD_INPUTS",
     "PAYLOAD_OUTPUTS",
     "PROVIDERS",
     "RETRIEVAL_OPERATIONS",
+    "SEPARATE_OPERATIONS",
+    "SPAN_KINDS",
     "SYSTEM_KEYS",
     "TOOL_OPERATIONS",
+    "is_model_call",
 ]
 
 ALIASES: Final[dict[str, tuple[str, ...]]] = {
     "operation": ("gen_ai.operation.name",),
-    "kind": ("openinference.span.kind",),
+    # The last two are OpenLLMetry's, most of whose instrumentations name no operation.
+    "kind": ("openinference.span.kind", "llm.request.type", "traceloop.span.kind"),
     "provider": ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system"),
     "request_model": (
         "gen_ai.request.model",
@@ -141,6 +145,8 @@ OLDER_KEYS: Final[frozenset[str]] = frozenset(
         "tool_response",
         "pydantic_ai.all_messages",
         "operation.cost",
+        "llm.request.type",
+        "traceloop.span.kind",
     }
 )
 """Names that only conventions up to 1.36 and older instrumentations have."""
@@ -240,7 +246,7 @@ EVENT_OUTPUTS: Final[dict[str, str]] = {
 }
 """Events of conventions up to 1.36 that carry a message of the model → its role."""
 
-OPENINFERENCE_KINDS: Final[dict[str, str]] = {
+SPAN_KINDS: Final[dict[str, str]] = {
     "LLM": "chat",
     "EMBEDDING": "embeddings",
     "RETRIEVER": "retrieval",
@@ -252,8 +258,12 @@ OPENINFERENCE_KINDS: Final[dict[str, str]] = {
     "EVALUATOR": "evaluate",
     "PROMPT": "prompt",
     "DECISION": "decision",
+    "COMPLETION": "text_completion",
+    "RERANK": "rerank",
+    "WORKFLOW": "invoke_workflow",
+    "UNKNOWN": "other",
 }
-"""OpenInference span kind → our operation."""
+"""Span kind of OpenInference or OpenLLMetry → our operation."""
 
 PROVIDERS: Final[dict[str, str]] = {
     "vertex_ai": "gcp.vertex_ai",
@@ -295,3 +305,25 @@ OUTER_OPERATIONS: Final[frozenset[str]] = frozenset(
     {"invoke_agent", "invoke_workflow", "create_agent", "plan"}
 )
 """Operations that repeat the sum of what lies below them."""
+
+SEPARATE_OPERATIONS: Final[frozenset[str]] = OUTER_OPERATIONS | TOOL_OPERATIONS
+"""A model call below one of these is separate work from a model call above it; none of them is a model call itself."""
+
+INPUT_ONLY_OPERATIONS: Final[frozenset[str]] = frozenset({"embeddings", "rerank"})
+"""Model calls that have no output tokens; of any other an output that is not told is unknown, not zero."""
+
+
+def is_model_call(operation: str, *, has_usage: bool) -> bool:
+    """Return whether a span calls a model: by its operation, or because it used tokens under one that nobody knows.
+
+    Args:
+        operation: What the span says it did.
+        has_usage: Whether it says how many tokens it used.
+
+    Example:
+        >>> is_model_call("chat", has_usage=False), is_model_call("responses", has_usage=True)
+        (True, True)
+        >>> is_model_call("invoke_agent", has_usage=True)
+        False
+    """
+    return operation in MODEL_OPERATIONS or (has_usage and operation not in SEPARATE_OPERATIONS)

@@ -41,14 +41,15 @@ from pilothouse.lake.prices import PriceSource, cost_pico
 from pilothouse.lake.rows import Arrival, bounded
 from pilothouse.lake.semconv import (
     DEFINITION_KEYS,
-    MODEL_OPERATIONS,
-    OPENINFERENCE_KINDS,
+    INPUT_ONLY_OPERATIONS,
     PAYLOAD_INPUTS,
     PAYLOAD_OUTPUTS,
     PROVIDERS,
     RETRIEVAL_OPERATIONS,
+    SPAN_KINDS,
     SYSTEM_KEYS,
     TOOL_OPERATIONS,
+    is_model_call,
 )
 from pilothouse.lake.span_block import Column, SpanBlock
 from pilothouse.lake.usage import NO_USAGE, split_usage
@@ -61,6 +62,7 @@ FAMILIES = {
 }
 """Operation → family of payload names; all others speak like a model."""
 
+TOKENS = "tokens_input_total"
 ABSENT: Column = repeat(None)
 ZERO: Column = repeat(0)
 NO_LINKS = ("[]", 0)
@@ -108,13 +110,15 @@ def share(layout: Layout, shared: tuple[Attribute, ...], sender: Sender) -> Shar
         event_name,
     ) = shared_values(shared)  # fmt: skip
     if operation is None:
-        operation = OPENINFERENCE_KINDS.get(kind.upper(), kind.lower()) if kind else "other"
+        operation = SPAN_KINDS.get(kind.upper(), kind.lower()) if kind else "other"
+        if operation == "other" and (request_model or response_model):
+            operation = "chat"  # who names a model and no operation called it: the AI SDK of Vercel, for one
     family = FAMILIES.get(operation, "model")
     if sender.agent is not None and all(one.name.key != "pilothouse.agent" for one in shared):
         agent = sender.agent
     return Shared(
         operation=operation or "other",
-        is_call=operation in MODEL_OPERATIONS,
+        is_call=is_model_call(operation, has_usage=TOKENS in layout.own),
         inputs=layout.find(PAYLOAD_INPUTS[family]),
         outputs=layout.find(PAYLOAD_OUTPUTS[family]),
         system=layout.find(SYSTEM_KEYS),
@@ -247,8 +251,11 @@ class SpanGroup:
 
     def _usage(self) -> list[Any]:
         """Return the usage of each span, or nothing when none can have any."""
-        kind = "tokens" if "tokens_input_total" in self.layout.own else "aggregated"
+        kind = "tokens" if TOKENS in self.layout.own else "aggregated"
         if f"{kind}_input_total" not in self.layout.own:
+            return []
+        needs_output = self.shared.is_call and self.shared.operation not in INPUT_ONLY_OPERATIONS
+        if needs_output and f"{kind}_output_total" not in self.layout.own:
             return []
         return list(
             map(

@@ -8,12 +8,9 @@ from typing import NamedTuple
 
 from pilothouse.core.evidence.task import CostState
 from pilothouse.lake.columns import COST_PRICED, CoreSpan
-from pilothouse.lake.semconv import MODEL_OPERATIONS, OUTER_OPERATIONS, TOOL_OPERATIONS
+from pilothouse.lake.semconv import OUTER_OPERATIONS, SEPARATE_OPERATIONS, is_model_call
 
 __all__ = ["TraceTokens", "counted_calls", "sum_tokens"]
-
-BETWEEN = OUTER_OPERATIONS | TOOL_OPERATIONS
-"""A model call below one of these is separate work from a model call above it."""
 
 MISMATCH_SHARE = 0.01
 """Agent totals that differ more than this from the sum of their calls are flagged."""
@@ -77,12 +74,12 @@ def _repeated_above(calls: Sequence[CoreSpan], parents: dict[str, CoreSpan]) -> 
 def _calls_above(span: CoreSpan, parents: dict[str, CoreSpan]) -> list[CoreSpan]:
     """Return the model calls above one, up to the next tool or agent."""
     above = parents.get(span.span_id)
-    if above is None or above.operation in BETWEEN:
+    if above is None or above.operation in SEPARATE_OPERATIONS:
         return []
     found = []
     seen = {span.span_id}
-    while above is not None and above.operation not in BETWEEN and above.span_id not in seen:
-        if above.operation in MODEL_OPERATIONS:
+    while above is not None and above.operation not in SEPARATE_OPERATIONS and above.span_id not in seen:
+        if is_model_call(above.operation, has_usage=above.tokens_basis is not None):
             found.append(above)
         seen.add(above.span_id)
         above = parents.get(above.span_id)

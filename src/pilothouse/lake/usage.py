@@ -45,8 +45,8 @@ def split_usage(
 ) -> Usage:
     """Split totals that include their parts into classes that do not overlap.
 
-    A part that is absent is 0, because producers leave zeros out. A total that is absent, negative or
-    absurd leaves the whole usage unknown; an embedding may lack its output.
+    A part that is absent is 0, because producers leave zeros out. A total that is absent, and whatever is negative or
+    absurd, leaves the whole usage unknown; an embedding may lack its output.
 
     Args:
         input_total: Input tokens as sent, or None.
@@ -68,9 +68,11 @@ def split_usage(
     total_out = 0 if output_total is None else _count(output_total)
     if total_out is None:
         return NO_USAGE
-    read = 0 if cache_read is None else _count(cache_read) or 0
-    written = 0 if cache_creation is None else _count(cache_creation) or 0
-    thought = 0 if reasoning is None else _count(reasoning) or 0
+    read = 0 if cache_read is None else _count(cache_read)
+    written = 0 if cache_creation is None else _count(cache_creation)
+    thought = 0 if reasoning is None else _count(reasoning)
+    if read is None or written is None or thought is None:
+        return NO_USAGE
     exclusive = exclusive or total_in < read + written
     return _new_usage(
         (

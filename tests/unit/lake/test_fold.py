@@ -244,3 +244,54 @@ def test_a_call_that_failed_names_no_model_that_answered():
     attributes = {"llm.model_name": "asked-for", "openinference.span.kind": "LLM"}
     answered, failed = (fold(core([span(1, attributes=attributes, **more)])) for more in ({}, {"status": 2}))
     assert (answered.models, failed.models) == (["asked-for"], [])
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"llm.request.type": "chat", "gen_ai.system": "OpenAI"},
+        {"llm.request.type": "completion"},
+        {"llm.request.type": "unknown"},
+        {"traceloop.span.kind": "unknown"},
+        {"gen_ai.operation.name": "responses"},
+        {"gen_ai.operation.name": "Chat"},
+        {},
+    ],
+)
+def test_a_call_under_another_name_costs_what_it_used_and_is_never_free(said):
+    call = span(2, 1, usage=(100, 10), attributes={"gen_ai.request.model": "m", **said})
+    spans = [span(1, operation="invoke_agent"), call]
+    row = fold(core(spans, prices=priced))
+    assert (row.model_calls, row.tokens_input, row.tokens_output) == (1, 100, 10)
+    assert row.cost_usd == 100 * 2_000_000 + 10 * 8_000_000
+    assert (fold(core(spans)).cost_usd, fold(core(spans)).cost_state) == (None, "unknown")
+
+
+def test_tokens_without_a_model_and_an_operation_have_a_cost_that_nobody_knows():
+    row = fold(core([span(1, operation="invoke_agent"), span(2, 1, usage=(100, 10))], prices=priced))
+    assert (row.model_calls, row.cost_usd, row.cost_state) == (1, None, "unknown")
+
+
+def test_a_call_that_was_told_by_a_span_of_another_name_around_it_counts_once():
+    outer = span(2, 1, operation="guardrail", usage=(100, 10))
+    inner = span(3, 2, operation="chat", usage=(100, 10), attributes={"gen_ai.request.model": "m"})
+    row = fold(core([span(1, operation="invoke_agent"), outer, inner], prices=priced))
+    assert (row.model_calls, row.tokens_input, row.cost_state) == (1, 100, "known")
+
+
+def test_an_answer_whose_tokens_nobody_told_makes_the_cost_unknown_never_lower():
+    attributes = {"gen_ai.request.model": "m", "gen_ai.usage.input_tokens": 100}
+    broken_off = span(2, 1, operation="chat", attributes=attributes)
+    row = fold(core([span(1, operation="invoke_agent"), broken_off], prices=priced))
+    assert (row.cost_usd, row.cost_state, row.calls_without_usage) == (None, "unknown", 1)
+    embedded = span(2, 1, operation="embeddings", attributes=attributes)
+    assert fold(core([embedded], prices=priced)).cost_usd == 100 * 2_000_000
+
+
+@pytest.mark.parametrize(
+    ("kind", "operation"),
+    [("workflow", "invoke_workflow"), ("agent", "invoke_agent"), ("tool", "execute_tool")],
+)
+def test_kinds_of_openllmetry_are_read(kind, operation):
+    (row,) = core([span(1, attributes={"traceloop.span.kind": kind})])
+    assert row.operation == operation

@@ -25,6 +25,13 @@ def test_a_total_that_is_no_count_is_unknown_never_zero(total):
     assert split_usage(5, None, None, total, None) is NO_USAGE
 
 
+@pytest.mark.parametrize("part", [-1, 10**10, "many", 1.5, True, [], float("nan")])
+def test_a_part_that_is_no_count_leaves_the_usage_unknown(part):
+    assert split_usage(10, part, None, 5, None) is NO_USAGE
+    assert split_usage(10, None, part, 5, None) is NO_USAGE
+    assert split_usage(10, None, None, 5, part) is NO_USAGE
+
+
 def test_numbers_sent_as_text_or_as_whole_floats_are_read():
     assert split_usage("12", None, None, 3.0, None)[:5] == (12, 0, 0, 3, 0)
 
