@@ -122,21 +122,22 @@ class TraceIndex:
                     holding.append(path)
         return holding, [path for path, prints in known if prints is None]
 
-    def stored(self, paths: Sequence[str], trace_ids: Sequence[str]) -> set[str]:
+    def stored(self, paths: Sequence[str], trace_ids: Sequence[str], *, surely: bool = False) -> set[str]:
         """Return those of many traces that stand in one of the files, or may; all when one file is not known.
 
         Args:
             paths: Files to look among.
             trace_ids: Of 32 hexadecimal digits each.
+            surely: Pass over the files that are not known.
         """
         with self._lock:
             known = [self._files.get(path) for path in paths]
         wanted = np.array([int(ident[-DIGITS:], 16) for ident in trace_ids], dtype=np.uint64)
         is_stored = np.zeros(len(wanted), dtype=bool)
         for prints in known:
-            if prints is None:
+            if prints is None and not surely:
                 return set(trace_ids)
-            if len(prints):
+            if prints is not None and len(prints):
                 is_stored |= prints.take(np.searchsorted(prints, wanted), mode="clip") == wanted
         return set(compress(trace_ids, is_stored))
 

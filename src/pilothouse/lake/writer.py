@@ -45,7 +45,7 @@ BATCH_ROWS = 512
 """Rows after which they are turned into Arrow: a few milliseconds, so that pages in this process stay quick."""
 
 INDEXED_AT_ONCE = 16
-"""Files of earlier processes whose traces are noted with one commit; each costs some milliseconds."""
+"""Files of earlier processes whose traces are noted at the start and with one commit; each costs some milliseconds."""
 
 INDEXED_ROWS = 131_072
 """Rows after which no further file is, for merged files take half a second each, in which what is sent waits."""
@@ -71,7 +71,8 @@ REMEMBER_NS = 3_600 * 1_000_000_000
 """Traces closed within the last hour are known after a restart."""
 
 FRESH_NS = 3_600 * 1_000_000_000
-"""A trace that started longer ago than this may have been closed in an earlier life: whether it has a row is looked up."""
+"""A trace that started longer ago than this may have been closed in an earlier life: whether it has a row is looked up.
+One that is younger had none then, unless its trace goes on with a root of its own: that is asked of the files whose traces are noted."""
 
 
 class LakeWriter:
@@ -127,6 +128,7 @@ class LakeWriter:
         self._upkeep_at = time.monotonic() + merge_look_s
         self._vacuum_at = time.monotonic() + VACUUM_S
         self._over_before = 0
+        self._has_past = False
 
     def view(self) -> View:
         """Return what can be seen now."""
@@ -160,6 +162,9 @@ class LakeWriter:
         assembled = self._tasks.committed(f"assembler:{self._node_id}")
         for trace_id in self._stored_rows.trace_ids_closed_after(self._clock.now_ns() - REMEMBER_NS):
             self._assembler.remember(trace_id)
+        self._has_past = bool(self._tasks.files())
+        if self._has_past:
+            self._index_traces()
         if assembled < self.committed_seq:
             spans = self._stored_rows.core_spans_touched_after(self._node_id, assembled)
             self._assembler.add_all(spans, time.monotonic())
@@ -355,15 +360,19 @@ class LakeWriter:
         rows: list[TaskRow] = []
         known: list[Closing] = []
         unsure: list[Closing] = []
+        fresh: list[Closing] = []
         for closing in closings:
             if closing.is_known:
                 known.append(closing)
             elif self._assembler.has_forgotten or min(map(_start_ns, closing.spans)) < now_ns - FRESH_NS:
                 unsure.append(closing)
+            elif self._has_past:
+                fresh.append(closing)
             else:
                 rows += _first_row(closing, now_ns)
         stored = self._stored([closing.trace_id for closing in unsure])
-        for closing in unsure:
+        stored |= self._stored([closing.trace_id for closing in fresh], surely=True)
+        for closing in (*unsure, *fresh):
             if closing.trace_id in stored:
                 known.append(closing)
             else:
@@ -372,12 +381,12 @@ class LakeWriter:
             rows.extend(self._corrections(known[start : start + CORRECTED_AT_ONCE], now_ns))
         self._add_tasks(rows)
 
-    def _stored(self, trace_ids: Sequence[str]) -> set[str]:
-        """Return those of some traces that have a row, or may have one: asks no file."""
+    def _stored(self, trace_ids: Sequence[str], *, surely: bool = False) -> set[str]:
+        """Return those of some traces that have a row, or unless `surely` may have one: asks no file."""
         if not trace_ids:
             return set()
         files = [file.path for file in self._tasks.files()]
-        stored = self._database.traces.stored(files, trace_ids)
+        stored = self._database.traces.stored(files, trace_ids, surely=surely)
         for batch in self._task_tail:
             stored.update(set(trace_ids).intersection(batch.column("trace_id").to_pylist()))
         return stored

@@ -217,6 +217,21 @@ def test_a_late_span_after_a_restart_corrects_too(opened):
     assert (task.spans, task.revision) == (4, 1)
 
 
+def test_another_root_of_a_trace_after_a_restart_hours_later_makes_no_second_task(opened, clock):
+    node = opened()
+    spans = run_spans(1)
+    send(node, spans)
+    node.stop()
+    clock.ns += 3 * 3_600 * 10**9
+    again = opened()
+    root = spans[-1]
+    later = {**root, "span_id": b"\x77" * 8, "start": clock.ns - 10**9, "end": clock.ns}
+    send(again, [later])
+    again.settle()
+    (task,) = again.tasks(ALL).tasks
+    assert (task.spans, task.revision) == (5, 1)
+
+
 def test_the_same_spans_again_change_nothing(opened):
     node = opened()
     for _ in range(2):
