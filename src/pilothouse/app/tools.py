@@ -104,8 +104,10 @@ def tool_runtime_of(
     desk = permission_desk(ledger, settings, record, charter, held, tasks=tasks)
     boundary = PermissionGuard(desk)
     switch = controls or held.enter_context(running_controls(ledger))
+    pause = PauseGuard(switch)
     door = Door(
-        guards=(PauseGuard(switch), OutageGuard(switch, identity().get(ENVIRONMENT)), boundary),
+        guards=(pause, OutageGuard(switch, identity().get(ENVIRONMENT)), boundary),
+        stops=(pause,),
         presenter=boundary,
         store=SqlToolCalls(ledger.database, load_keys(settings.keys_folder).wrapper),
     )

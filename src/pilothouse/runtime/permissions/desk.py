@@ -30,7 +30,7 @@ from pilothouse.runtime.permissions.looking import (
     persons_needed,
     shown_arguments,
 )
-from pilothouse.runtime.permissions.open_tasks import OpenTasks, token_digest
+from pilothouse.runtime.permissions.open_tasks import OpenTasks, task_type_of, token_digest
 from pilothouse.runtime.permissions.remedies import remedy_for
 from pilothouse.runtime.provenance.context import TaskContext
 
@@ -208,7 +208,7 @@ class PermissionDesk:
         self, call: ToolCall, context: TaskContext, compiled: CompiledTool, looked: Looked, used: UsedSoFar
     ) -> PermissionDecision:
         facts = CallFacts(
-            entitled=is_entitled(context, compiled),
+            entitled=is_entitled(task_type_of(call, context), compiled),
             # Without a budget counts decide nothing.
             used_task=used.calls_task if compiled.policy.budget else 0,
             used_day=used.calls_day if compiled.policy.budget else 0,
@@ -254,7 +254,7 @@ class PermissionDesk:
         shown = shown_arguments(compiled, looked, call.args)
         return CallProposal(
             call=call,
-            task_type=opening.task_type,
+            task_type=task_type_of(call, context),
             requester=opening.requester,
             opened_by=opening.opened_by,
             arguments=shown,

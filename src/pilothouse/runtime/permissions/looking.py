@@ -96,9 +96,8 @@ def facts_of(name: str, looked: Looked, used: UsedSoFar) -> ArgumentFacts:
     )
 
 
-def is_entitled(context: TaskContext, compiled: CompiledTool) -> bool:
+def is_entitled(task_type: str, compiled: CompiledTool) -> bool:
     """Whether the task type lists the tool; a type that nobody fixed may only read."""
-    task_type = context.opening.task_type
     return task_type in compiled.task_types or (
         task_type in READ_ONLY_TYPES and compiled.policy.effect == "read"
     )

@@ -8,15 +8,16 @@ import secrets
 import threading
 from collections import OrderedDict
 
+from pilothouse.core.evidence.loops import NO_RUN
 from pilothouse.errors import Denied
 from pilothouse.ports.permissions import TaskOpening
 from pilothouse.ports.tools import ToolCall
 from pilothouse.runtime.provenance.context import TaskContext
 
-__all__ = ["TASKS_CLOSED_MAX", "TASKS_OPEN_MAX", "OpenTasks", "token_digest"]
+__all__ = ["TASKS_CLOSED_MAX", "TASKS_OPEN_MAX", "OpenTasks", "task_type_of", "token_digest"]
 
 TASKS_OPEN_MAX = 10_000
-"""Open tasks of one process; the oldest is closed, and its effects are denied from then on."""
+"""Open tasks of one process; the one not used for longest is closed, and its effects are denied from then on."""
 
 TASKS_CLOSED_MAX = 100_000
 """Runs of closed tasks that are remembered, about 20 MB: one that comes back has read what nobody remembers."""
@@ -25,6 +26,16 @@ TASKS_CLOSED_MAX = 100_000
 def token_digest(token: str) -> str:
     """Return what is kept of a token."""
     return hashlib.sha256(token.encode(errors="surrogatepass")).hexdigest()
+
+
+def task_type_of(call: ToolCall, context: TaskContext) -> str:
+    """Return the task type that entitles a call: its task's, and outside a run its own, for such calls share no task.
+
+    Args:
+        call: The call.
+        context: Its task.
+    """
+    return call.task_type if call.run == NO_RUN else context.opening.task_type
 
 
 class OpenTasks:
@@ -95,10 +106,11 @@ class OpenTasks:
                 )
                 found = TaskContext(opening, tainted=is_back)
                 self._keep(call.run, found)
+            self._tasks.move_to_end(call.run)
             return found
 
     def _keep(self, run: str, context: TaskContext) -> None:
-        """Keep an open task, and close the oldest with its token when there are too many."""
+        """Keep an open task, and close the one not used for longest, with its token, when there are too many."""
         self._tasks[run] = context
         while len(self._tasks) > TASKS_OPEN_MAX:
             old, _ = self._tasks.popitem(last=False)

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 from pilothouse.errors import ToolError
+from pilothouse.ports.tools import ToolCall
 from pilothouse.runtime.resilience.breaker import Permit, Refused, Settled
 from pilothouse.runtime.resilience.deadline import Deadline
 from pilothouse.runtime.resilience.gate import Admitted, Limited
@@ -22,7 +23,7 @@ from pilothouse.runtime.resilience.idempotency import CallState
 from pilothouse.runtime.resilience.retry import NoRetry
 from pilothouse.runtime.tools.call_row import CallRow
 from pilothouse.runtime.tools.door import Door
-from pilothouse.runtime.tools.failure import read_failure, says_of_health
+from pilothouse.runtime.tools.failure import in_doubt, read_failure, says_of_health
 from pilothouse.runtime.tools.fitting import accepted_age_s
 from pilothouse.runtime.tools.governed import GovernedTool
 from pilothouse.runtime.tools.steps import Attempt, Blocking, Pause, Step
@@ -40,22 +41,25 @@ class Progress:
     Attributes:
         row: Its row, where it has an effect.
         attempts: Attempts made.
+        doubt: Whether an attempt failed that may have been done all the same.
         age_s: Age of what its result shows, seconds; None where nobody asks.
     """
 
     row: CallRow
     attempts: int = 0
+    doubt: bool = False
     age_s: float | None = None
 
 
 def try_until_done(
-    door: Door, tool: GovernedTool, progress: Progress, deadline: Deadline
+    door: Door, tool: GovernedTool, call: ToolCall, progress: Progress, deadline: Deadline
 ) -> Generator[Step, Any, Any]:
     """Try until it succeeds, or until another attempt would be useless, unsafe, too late or too much.
 
     Args:
         door: What the calls of the agent have in common.
         tool: The tool.
+        call: The call, for those who may stop it between two attempts.
         progress: Told how far it is.
         deadline: When nobody waits any more.
 
@@ -69,10 +73,15 @@ def try_until_done(
         ToolError: There was none.
     """
     while True:
-        permit = yield from _admitted(door, tool, deadline)
+        try:
+            permit = yield from _admitted(door, tool, deadline)
+        except ToolError as refused:
+            raise _honest(refused, progress) from None
         began_s = door.monotonic()
         outcome, error = Settled.SILENT, None
         try:
+            for stop in door.stops:
+                stop.check(call)
             timeout_s = _time_for_attempt(tool, deadline.left_s(began_s))
             if progress.row.is_kept:
                 yield Blocking(partial(progress.row.mark_sent, tool))
@@ -107,6 +116,7 @@ def _after_failure(
 ) -> Generator[Step, Any, None]:
     """Wait for the next attempt, or end the call with its error."""
     now_s = door.monotonic()
+    progress.doubt |= error.side_effect == "unknown"
     if error.retry_after_s is not None:
         tool.gate.push_back(now_s, error.retry_after_s)
     again = tool.gate.next_try(
@@ -122,9 +132,14 @@ def _after_failure(
         yield Pause(again)
         return
     if progress.row.is_kept and progress.row.state is not CallState.RESERVED:
-        unsure = error.side_effect == "unknown"
+        unsure = progress.doubt
         yield Blocking(partial(progress.row.mark_failed, unsure=unsure))
-    raise error
+    raise _honest(error, progress)
+
+
+def _honest(error: ToolError, progress: Progress) -> ToolError:
+    """An error that says `none` speaks of the last attempt only, and the agent would make a call of its own instead."""
+    return in_doubt(error) if progress.doubt and error.side_effect == "none" else error
 
 
 def _admitted(door: Door, tool: GovernedTool, deadline: Deadline) -> Generator[Step, Any, Permit]:

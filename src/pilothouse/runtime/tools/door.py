@@ -21,6 +21,7 @@ class Door:
 
     Attributes:
         guards: Who may refuse a call, asked in order: kill switch, permissions.
+        stops: Who may refuse each attempt of a call, without waiting: what a person has paused goes out no more.
         observers: Who keeps what happens: run log, audit log, spans.
         presenter: Who stands between results and the model; without one it is shown everything.
         store: Where calls with an effect are kept; without one, such calls are refused.
@@ -31,6 +32,7 @@ class Door:
     """
 
     guards: Sequence[CallGuard] = ()
+    stops: Sequence[CallGuard] = ()
     observers: Sequence[CallObserver] = ()
     presenter: Presenter | None = None
     store: IdempotencyStore | None = None

@@ -16,7 +16,7 @@ from pilothouse.errors import ToolError, ToolErrorKind
 from pilothouse.runtime.resilience.breaker import Settled
 from pilothouse.runtime.resilience.retry import read_retry_after
 
-__all__ = ["UNSENT", "read_failure", "says_of_health", "was_sent"]
+__all__ = ["UNSENT", "in_doubt", "read_failure", "says_of_health", "was_sent"]
 
 SideEffect = Literal["none", "done", "unknown"]
 
@@ -126,6 +126,15 @@ def _as_ours(error: ToolError, tool: str, effect: str) -> ToolError:
     inner = error.subject or ""
     if effect == "read" or error.side_effect != "none" or "@" not in inner or inner == tool:
         return error
+    return in_doubt(error)
+
+
+def in_doubt(error: ToolError) -> ToolError:
+    """Return an error of a call that may have been done, although what failed last did nothing.
+
+    Args:
+        error: What failed last.
+    """
     return ToolError(
         error.message,
         remedy=f"{_DOUBT} {error.remedy}",
@@ -134,7 +143,7 @@ def _as_ours(error: ToolError, tool: str, effect: str) -> ToolError:
         retry_after_s=error.retry_after_s,
         side_effect="unknown",
         approval=error.approval,
-        subject=inner,
+        subject=error.subject,
     )
 
 

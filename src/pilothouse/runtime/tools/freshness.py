@@ -12,6 +12,10 @@ from pilothouse.errors import ToolError
 __all__ = ["check_freshness", "read_moment"]
 
 
+AHEAD_MAX_S = 300.0
+"""How far the clock of a system may go ahead of ours; a moment beyond it shows no age at all."""
+
+
 def check_freshness(terms: FreshnessTerms, result: Any, *, tool: str, now: datetime) -> float:
     """Return the age of a result.
 
@@ -25,7 +29,7 @@ def check_freshness(terms: FreshnessTerms, result: Any, *, tool: str, now: datet
         Age in seconds, at least 0; more than the limit only where stale results are labelled.
 
     Raises:
-        ToolError: It tells no moment, or is older than the contract accepts.
+        ToolError: It tells no moment or one that is still to come, or is older than the contract accepts.
     """
     moment = read_moment(result, terms.at)
     if moment is None:
@@ -35,7 +39,15 @@ def check_freshness(terms: FreshnessTerms, result: Any, *, tool: str, now: datet
             kind="contract_violation",
             subject=tool,
         )
-    age_s = max(0.0, (now - moment).total_seconds())
+    age_s = (now - moment).total_seconds()
+    if age_s < -AHEAD_MAX_S:
+        raise ToolError(
+            f"{tool}: its answer says that its data is from the future",
+            remedy="Do not rely on it; the owner of the integration is told.",
+            kind="contract_violation",
+            subject=tool,
+        )
+    age_s = max(0.0, age_s)
     if age_s > terms.max_age_s and terms.on_stale == "error":
         raise ToolError(
             f"{tool}: its data is {age_s / 60:,.0f} min old, at most {terms.max_age_s / 60:,.0f} min are accepted",

@@ -104,7 +104,7 @@ def _decided(door: Door, tool: GovernedTool, call: ToolCall, progress: Progress)
             yield Blocking(lambda: _announce(door, call))
         else:
             _announce(door, call)
-        return (yield from try_until_done(door, tool, progress, deadline))
+        return (yield from try_until_done(door, tool, call, progress, deadline))
     finally:
         tool.gate.leave()
 

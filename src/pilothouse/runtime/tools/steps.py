@@ -136,6 +136,9 @@ def _enter(step: EnterGate) -> str:
         except Empty:
             step.gate.give_up(turn)
             return "late"
+        except BaseException:  # an interrupt must not leave a slot to somebody who has gone
+            step.gate.give_up(turn)
+            raise
         return "in"
     return entered
 

@@ -490,3 +490,47 @@ def test_an_inner_call_that_was_refused_says_nothing_about_what_the_outer_one_di
         error = failure(make, governed("external"), script, Door(store=store))
         assert error.side_effect == "unknown"
     assert script.calls == 1
+
+
+KEYED = {"idempotency": "key", "attempts": 2}
+
+
+@pytest.mark.parametrize("second", [Refusal(429), ConnectionRefusedError(), Refusal(409)])
+def test_a_second_attempt_that_did_nothing_takes_no_doubt_off_the_first(make, second):
+    script, store = Script(Refusal(500), second), MemoryCalls()
+    error = failure(make, governed("external", **KEYED), script, Door(store=store, chance=lambda: 0.0))
+    assert (script.calls, error.side_effect) == (2, "unknown")
+    assert "may have been done" in error.remedy
+
+
+def test_a_breaker_that_opens_between_two_attempts_takes_no_doubt_off_the_first(make):
+    tool = governed("external", **KEYED, breaker={"window": 2, "minimum": 2})
+    script, door = Script(OK, Refusal(500)), Door(store=MemoryCalls(), chance=lambda: 0.0)
+    make(tool, script, door, call_id="first")
+    error = failure(make, tool, script, door)
+    assert (error.kind, error.side_effect) == ("circuit_open", "unknown")
+
+
+def test_a_kill_switch_holds_for_the_next_attempt_too(make):
+    stopped = []
+
+    class Switch:
+        def check(self, call):
+            if stopped:
+                raise ToolError("paused", remedy="Stop.", kind="permission", subject=call.tool)
+
+    def fails():
+        stopped.append(1)
+        raise Refusal(503)
+
+    script = Script(fails)
+    error = failure(make, governed(attempts=3), script, Door(stops=(Switch(),), chance=lambda: 0.0))
+    assert (error.kind, script.calls) == ("permission", 1)
+
+
+def test_data_from_the_future_is_no_evidence_that_it_is_fresh(make):
+    terms = {"at": "as_of", "max_age_s": 900}
+    soon = {"ok": True, "as_of": (datetime.now(UTC) + timedelta(minutes=1)).isoformat()}
+    assert make(governed(freshness=terms), Script(soon)) == soon
+    never = {"ok": True, "as_of": "9999-01-01T00:00:00Z"}
+    assert failure(make, governed(freshness=terms), Script(never)).kind == "contract_violation"
