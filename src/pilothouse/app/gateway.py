@@ -140,7 +140,14 @@ def running_gateway(
     sinks = (RunLogSink(run_log), spans)
     upstream = Upstream()
     gateway = Gateway(
-        cache.directory, controls, upstream, cost_of, sinks=sinks, owner_of=run_log.owner, guardian=guardian
+        cache.directory,
+        controls,
+        upstream,
+        cost_of,
+        sinks=sinks,
+        look=cache.refresh,
+        owner_of=run_log.owner,
+        guardian=guardian,
     )
     save()
     cache.start()

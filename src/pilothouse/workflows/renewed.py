@@ -49,6 +49,7 @@ class Renewed(Generic[T]):
         self._ledger_state = state
         self._is_due = is_due
         self._on_note = on_note
+        self._looking = threading.Lock()
         self._seen: str | None = None
         self._trouble = ""
         self._stop = threading.Event()
@@ -66,7 +67,20 @@ class Renewed(Generic[T]):
         return self._trouble
 
     def refresh(self) -> None:
-        """Look now; a ledger that is as it was is not read unless that is due."""
+        """Look now, in whatever thread; a ledger that is as it was is not read unless that is due."""
+        with self._looking:
+            self._refresh()
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stop.set()
+        self._thread.join(timeout=END_S)
+
+    def _refresh(self) -> None:
         try:
             seen = None if self._ledger_state is None else self._ledger_state()
             if seen is None or seen != self._seen or self._is_due():
@@ -77,15 +91,6 @@ class Renewed(Generic[T]):
             self._say(text)
         else:
             self._say("")
-
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the thread."""
-        self._stop.set()
-        self._thread.join(timeout=END_S)
 
     def _loop(self) -> None:
         while not self._stop.wait(self._every_s):

@@ -23,9 +23,10 @@ from pilothouse.runtime.gateway.caller import BODY_BYTES_MAX, BodyTooLarge, Call
 from pilothouse.runtime.gateway.chain import ChainBuilder
 from pilothouse.runtime.gateway.exchange import Exchange
 from pilothouse.runtime.gateway.guard import Guardian
-from pilothouse.runtime.gateway.keys import check_key, shown_key
+from pilothouse.runtime.gateway.keys import check_key, is_unknown, shown_key
 from pilothouse.runtime.gateway.member import Member, Opener
 from pilothouse.runtime.gateway.meter import CostOf, Meter
+from pilothouse.runtime.gateway.newcomers import Newcomers
 from pilothouse.runtime.gateway.planted import SilentUpstream, apart
 from pilothouse.runtime.gateway.policy import AgentPolicy, Directory
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused, error_body
@@ -81,6 +82,7 @@ class Gateway:
         upstream: Connections to providers.
         cost_of: Prices tokens.
         sinks: Where calls are kept.
+        look: Reads again what the directory returns, for a key that is not in it yet; called in a thread.
         owner_of: Says whose a run is that began before this process, or None; asked once for each.
         guardian: Looks at whole final answers before they are sent.
         chance: Draws pauses.
@@ -94,6 +96,7 @@ class Gateway:
         cost_of: CostOf,
         *,
         sinks: Sequence[CallSink] = (),
+        look: Callable[[], None] | None = None,
         owner_of: Callable[[str], str | None] = lambda _: None,
         guardian: Guardian | None = None,
         chance: Random | None = None,
@@ -104,6 +107,7 @@ class Gateway:
         self._sinks = tuple(sinks)
         self._guardian = guardian
         self._chance = chance or Random()  # noqa: S311 - jitter of pauses, nothing secret
+        self._newcomers = Newcomers(look)
         self._chains = ChainBuilder(directory)
         self._runs = Ownership(owner_of)
         self._answers = Ownership()
@@ -155,7 +159,15 @@ class Gateway:
             )
         directory = self._directory()
         now = datetime.now(UTC)
-        key = check_key(shown_key(headers), directory.keys, now)
+        shown = shown_key(headers)
+        try:
+            key = check_key(shown, directory.keys, now)
+        except Refused:
+            if not is_unknown(shown, directory.keys):
+                raise
+            await self._newcomers.wait()
+            directory = self._directory()
+            key = check_key(shown, directory.keys, now)
         body = b"" if caller.method in {"GET", "DELETE"} else await _body(caller)
         policy = directory.policies.get(key.agent) or AgentPolicy(agent=key.agent)
         identity = identify(place, headers, key.agent, self._runs)

@@ -12,7 +12,7 @@ from datetime import datetime
 from pilothouse.ports.gateway import VirtualKey
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused
 
-__all__ = ["KEY_START", "check_key", "make_key", "shown_key"]
+__all__ = ["KEY_START", "check_key", "is_unknown", "make_key", "shown_key"]
 
 KEY_START = "ph_"
 PREFIX_BYTES = 4
@@ -46,6 +46,21 @@ def shown_key(headers: Mapping[bytes, bytes]) -> str:
     if bearer[:7].lower() == b"bearer ":
         return bearer[7:].strip().decode("latin-1")
     return headers.get(b"x-api-key", b"").strip().decode("latin-1")
+
+
+def is_unknown(shown: str, keys: Mapping[str, VirtualKey]) -> bool:
+    """Return whether a key has the form of ours and is none that is known: it may have been made a moment ago.
+
+    Args:
+        shown: What the request showed.
+        keys: Keys by prefix.
+
+    Example:
+        >>> is_unknown("ph_0a1b2c3d_" + "0" * 64, {}), is_unknown("sk-of-somebody-else", {})
+        (True, False)
+    """
+    start, _, rest = shown.partition("_")
+    return start == "ph" and len(shown) <= KEY_CHARACTERS_MAX and rest.partition("_")[0] not in keys
 
 
 def check_key(shown: str, keys: Mapping[str, VirtualKey], now: datetime) -> VirtualKey:
