@@ -81,12 +81,7 @@ def measure_cost(
     if finished + silent == 0:
         return None
     costs = [float(task.cost_known_usd) for task in tasks]
-    tokens = sum(task.tokens.total for task in tasks)
-    unpriced = sum(
-        max(1, task.tokens.total)
-        for task in tasks
-        if task.cost_state in {CostState.PARTIAL, CostState.UNKNOWN}
-    )
+    tokens, unpriced = _tokens(tasks)
     reasons = unmeasured_costs(charter, name)
     bounds = mean_bounds(costs)
     value = math.fsum(costs) / (finished + silent)
@@ -107,6 +102,25 @@ def measure_cost(
         items=tuple(task.trace_id for task in sorted(tasks, key=_dearest)),
         counts={"tokens": tokens, "tokens_unpriced": unpriced, "unmeasured": len(reasons)},
     )
+
+
+def _tokens(tasks: Sequence[Task]) -> tuple[int, int]:
+    """Return the tokens of tasks, and those of them without a price.
+
+    A call that does not say what it used did use something: its task counts for no less than the mean of those that say
+    all. Else a thousand silent tasks would weigh less than one that speaks, and their cost be taken for nothing.
+    """
+    told = [task.tokens.total for task in tasks if task.tokens.total and not task.calls_without_usage]
+    least = math.ceil(sum(told) / len(told)) if told else 1
+    tokens = unpriced = 0
+    for task in tasks:
+        total = task.tokens.total
+        if task.cost_state in {CostState.PARTIAL, CostState.UNKNOWN}:
+            if task.calls_without_usage or not total:
+                total = max(total, least)
+            unpriced += total
+        tokens += total
+    return tokens, unpriced
 
 
 def _dearest(task: Task) -> tuple[float, str]:

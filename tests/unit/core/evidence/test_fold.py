@@ -150,7 +150,23 @@ def test_tokens_without_a_price_are_counted():
     unpriced = task(1, cost_state=CostState.UNKNOWN, cost_usd=None, cost_known_usd=Decimal(0))
     silent = task(2, cost_state=CostState.PARTIAL, cost_usd=None, tokens=TokenCount())
     found = po(fold([unpriced, silent, task(3)]), "cost_per_task")
-    assert found.counts["tokens_unpriced"] == 101
+    assert (found.counts["tokens"], found.counts["tokens_unpriced"]) == (300, 200)
+
+
+def test_tasks_that_do_not_say_what_they_used_weigh_like_those_that_do():
+    silent = {
+        "cost_state": CostState.UNKNOWN,
+        "cost_usd": None,
+        "cost_known_usd": Decimal(0),
+        "calls_without_usage": 1,
+        "tokens": TokenCount(),
+    }
+    spoken = {"tokens": TokenCount(input=10_000)}
+    tasks = [task(number, **(silent if number % 2 else spoken)) for number in range(400)]
+    counts = po(fold(tasks), "cost_per_task").counts
+    assert counts["tokens_unpriced"] / counts["tokens"] == 0.5
+    none_speaks = po(fold([task(number, **silent) for number in range(3)]), "cost_per_task").counts
+    assert (none_speaks["tokens"], none_speaks["tokens_unpriced"]) == (3, 3)
 
 
 def test_a_charter_in_another_currency_gets_no_ends_and_the_reason(tmp_path):
