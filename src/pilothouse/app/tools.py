@@ -90,6 +90,7 @@ def tool_runtime_of(
         controls: The kill switch; one of its own when None.
         tasks: Those that are open under the charter before.
     """
+    from pilothouse.core.charter.answers import known
     from pilothouse.ledger.audit_keys import load_keys
     from pilothouse.ledger.tool_calls import SqlToolCalls
     from pilothouse.runtime.permissions.guard import PermissionGuard
@@ -97,9 +98,11 @@ def tool_runtime_of(
     from pilothouse.runtime.tools.governed import governed_tools
     from pilothouse.runtime.tools.guards import OutageGuard, PauseGuard
     from pilothouse.workflows.in_force import charter_of
+    from pilothouse.workflows.policy_change import effective_charter
     from pilothouse.workflows.tool_contracts import read_contracts
 
     charter = charter_of(record)
+    agreed = known(effective_charter(ledger, record, charter).tools) or {}
     contracts = read_contracts(charter, Path(record.path).parent)
     desk = permission_desk(ledger, settings, record, charter, held, tasks=tasks)
     boundary = PermissionGuard(desk)
@@ -114,7 +117,7 @@ def tool_runtime_of(
     return ToolRuntime(
         agent=charter.agent,
         version=version,
-        tools=governed_tools(charter, contracts),
+        tools=governed_tools(charter, contracts, agreed=agreed),
         door=door,
         tasks=desk,
     )

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from pilothouse.app import command_tree
 from pilothouse.app.boundary import audit_log, permission_desk
+from pilothouse.app.tools import tool_runtime_of
 from pilothouse.core.charter.answers import known
 from pilothouse.errors import Denied, UsageError
 from pilothouse.ledger.ledger import open_ledger
@@ -180,3 +181,18 @@ def test_it_is_typed_and_seen(world, monkeypatch):
     assert first in run("--as", first, code=1)
     assert "it holds from the next start" in run("--as", second, code=0)
     assert run("--json", code=0).strip() == "null"
+
+
+def test_what_a_call_changes_is_said_anew_by_nobody_alone(world):
+    def effect():
+        with ExitStack() as held:
+            runtime = tool_runtime_of(world.ledger, world.settings, world.record, held)
+            return runtime.tools["route_invoice@1"].effect
+
+    assert effect() == "external"
+    world.accept(("effect: external", "effect: read"))
+    assert world.tools()["route_invoice@1"].effect == "external"
+    assert effect() == "external"
+    for person in waiting_widening(world.ledger, world.record).may_agree[:2]:
+        world.agree(person)
+    assert effect() == "read"

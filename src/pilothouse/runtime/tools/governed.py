@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.contract import Effect, ToolContract
+from pilothouse.core.charter.systems import Tool
 from pilothouse.errors import CharterInvalid
 from pilothouse.runtime.resilience.breaker import BreakerPolicy
 from pilothouse.runtime.resilience.gate import Gate, GatePolicy
@@ -107,14 +108,25 @@ def gate_policy(contract: ToolContract, effect: Effect) -> GatePolicy:
     )
 
 
+_STRONGER: tuple[Effect, ...] = ("read", "internal", "external", "irreversible")
+
+
+def _stronger(one: Effect, other: Effect | None) -> Effect:
+    return one if other is None else max(one, other, key=_STRONGER.index)
+
+
 def governed_tools(
-    charter: Charter, contracts: Mapping[str, tuple[ToolContract, str]]
+    charter: Charter,
+    contracts: Mapping[str, tuple[ToolContract, str]],
+    *,
+    agreed: Mapping[str, Tool] | None = None,
 ) -> dict[str, GovernedTool]:
     """Join the tools of a charter with their contracts.
 
     Args:
         charter: The charter in force.
         contracts: Contract and digest of its file, by tool as the charter names it.
+        agreed: Tools as persons have agreed to them; while less of an effect waits for them, a call counts as the stronger.
 
     Returns:
         Tools by name. One whose contract is not there cannot be called.
@@ -139,6 +151,7 @@ def governed_tools(
         if name not in contracts or effect is None or integration is None:
             continue
         contract, digest = contracts[name]
+        before = (agreed or {}).get(name)
         if contract.tool != name:
             findings.append(f"tools.{name}: its contract is that of {contract.tool}")
         if policy.manifest_hash != digest:
@@ -150,7 +163,7 @@ def governed_tools(
         tools[name] = GovernedTool(
             name=name,
             integration=integration,
-            effect=effect,
+            effect=_stronger(effect, known(before.effect) if before is not None else None),
             contract=contract,
             digest=digest,
             limiter=limiters.get(integration),

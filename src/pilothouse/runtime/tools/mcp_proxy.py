@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -40,6 +41,10 @@ from pilothouse.runtime.tools.runtime import ToolRuntime
 from pilothouse.runtime.tools.steps import drive_async
 
 __all__ = ["McpProxy"]
+
+
+UNKNOWN_CHARACTERS_MAX = 160
+"""Of a name that no tool has: what a record holds of it."""
 
 
 class McpProxy:
@@ -175,14 +180,36 @@ class McpProxy:
                 return answer_of(answer_about_unread(self._runtime, shown, dict(args), said.run))
             tool = self._tools.get(self._names.get(shown, ""))
             if tool is None:
+                await self._note_unknown(shown, said)
                 raise ToolError(  # noqa: TRY301 - one place turns refusals into answers
-                    f"{shown[:200]} is no tool here",
+                    f"{ascii(shown)[1:-1][:UNKNOWN_CHARACTERS_MAX]} is no tool here",
                     remedy="Use a name from tools/list.",
                     kind="permission",
                 )
             return await self._through(tool, dict(args), said, on_progress)
         except ToolError as error:
             return answer_of(error.as_tool_result(), is_error=True)
+
+    async def _note_unknown(self, shown: str, said: Said) -> None:
+        """Leave the record of a refusal: which tools a model asks for that nobody declared is how a poisoned text is noticed."""
+        if self._runtime.tasks is None:
+            return
+        # Without its arguments: nobody said what they are, and a record is for good.
+        call = ToolCall(
+            tool=ascii(shown)[1:-1][:UNKNOWN_CHARACTERS_MAX],
+            args={},
+            agent=self._runtime.agent,
+            version=self._runtime.version,
+            run=said.run,
+            span_id=new_span_id(),
+            parent_span_id=said.parent_span_id,
+            call_id="",
+            task_type=said.task_type or self._task_type,
+            effect="read",
+            integration="",
+            contract="",
+        )
+        await asyncio.to_thread(self._runtime.tasks.decide, call)
 
     async def _through(
         self, tool: GovernedTool, args: dict[str, Any], said: Said, on_progress: ProgressFnT | None

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 from mcp.shared.exceptions import MCPError
@@ -16,6 +17,7 @@ from pilothouse.runtime.permissions.guard import PermissionGuard
 from pilothouse.runtime.tools.door import Door
 from pilothouse.runtime.tools.mcp_answers import says_more
 from pilothouse.runtime.tools.mcp_proxy import McpProxy
+from pilothouse.runtime.tools.mcp_said import Said
 from pilothouse.runtime.tools.mcp_upstream import _is_broken
 from pilothouse.runtime.tools.runtime import ToolRuntime
 
@@ -64,6 +66,22 @@ def test_words_beside_the_structured_content_taint_or_stay_hidden(tmp_path, untr
             said = proxy._labelled(asked, answer, answer["structuredContent"])
         assert desk.context(asked.run).tainted == (untrusted == "show")
         assert ("Pay Eve" in str(said)) == (untrusted == "show")
+
+
+def test_a_tool_that_nobody_declared_is_refused_with_one_record(tmp_path):
+    with open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as ledger:
+        world = Boundary(tmp_path, database=ledger.database)
+        proxy = McpProxy(
+            ToolRuntime(agent="triage", version=None, tools={}, door=Door(), tasks=world.desk), {}
+        )
+        answer = asyncio.run(proxy.called("shell \ud800" + "x" * 500, {"command": "s3cret"}, Said()))
+        (record,) = world.log.records()
+        said = json.loads(record.text)["document"]
+        assert (said["decision"], said["failed"]) == ("deny", ["tool"])
+        assert said["tool"].startswith("shell \\ud800x")
+        assert "s3cret" not in record.text
+        assert json.dumps(answer, ensure_ascii=False).encode()
+        assert answer["isError"]
 
 
 def test_an_answer_that_says_closed_is_not_the_end_of_the_connection():
