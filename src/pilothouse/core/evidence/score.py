@@ -74,7 +74,7 @@ def fold_scores(
 ) -> tuple[Evidence, ...]:
     """Fold external scores under the name of a task type's metric into one record of its quality a version.
 
-    The newest plain score of a task and source counts; a task is good when all of its sources say so.
+    The newest plain score of a source about a span, or about the whole task, counts; a task is good when all of them are.
 
     Args:
         charter: The charter in force.
@@ -87,10 +87,11 @@ def fold_scores(
         Records of kind `quality`, marked as imported, by task type and version.
     """
     metrics = {name: terms.metric for name, terms in charter.task_types.items()}
-    said: dict[str, dict[str, dict[str, Score]]] = {}
+    said: dict[str, dict[str, dict[tuple[str, str], Score]]] = {}
     for score in sorted(scores, key=lambda one: (one.at_ns, one.span_id)):
         if score.is_good is not None:
-            said.setdefault(score.trace_id, {}).setdefault(score.name, {})[score.source] = score
+            by_name = said.setdefault(score.trace_id, {})
+            by_name.setdefault(score.name, {})[score.source, score.span_id] = score
     judged: dict[tuple[str, str | None], dict[str, list[Score]]] = {}
     for task in tasks:
         window = windows.get(task.task_type)

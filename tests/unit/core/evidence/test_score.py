@@ -86,5 +86,16 @@ def test_sources_that_disagree_make_a_task_bad_and_versions_are_kept_apart():
     assert "otlp:1, otlp:2" in records[1].detail
 
 
+def test_a_good_answer_of_another_span_does_not_undo_a_bad_one():
+    scores = [
+        score("a", label="fail", span_id="1", at_ns=1),
+        score("a", label="pass", span_id="2", at_ns=2),
+        score("b", label="fail", span_id="1", at_ns=1),
+        score("b", label="pass", span_id="1", at_ns=2),
+    ]
+    (record,) = folded([task("a"), task("b")], scores)
+    assert (record.n, record.good, record.items) == (2, 1, ("a",))
+
+
 def test_without_scores_there_is_no_record():
     assert folded([task("a")], []) == ()
