@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from pilothouse.core.charter.answers import known
@@ -38,8 +39,11 @@ MEMBERS_MAX = 200
 LINK = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://[^\s<>\"'`]+")
 """Whatever a program would follow, of any scheme and to any host."""
 
-KEY = re.compile(r"[A-Za-z_$@][\w.$-]{0,63}", re.ASCII)
+KEY = re.compile(r"[A-Za-z_$@][\w.$-]*", re.ASCII)
 """A key that is a name; anything else may be a sentence."""
+
+KEY_CHARACTERS_MAX = 64
+"""Of a name; a longer key is a sentence whatever its signs."""
 
 REFERENCE_TYPES = ("email", "iban", "url")
 """What a payload must not name unless somebody trusted did."""
@@ -164,8 +168,6 @@ class TaskContext:
             labels: Labels by path; list positions stand in no path, `$` is a result that is no object.
         """
         server = tool.partition("@")[0]
-        if not self.tainted and _says_more_than_names(result):
-            self.tainted = True
         for count, (path, leaf) in enumerate(_leaves(result)):
             label = labels.get(path) if count < LEAVES_MAX else None
             origin = known(label.origin) if label else None
@@ -176,6 +178,9 @@ class TaskContext:
                 self._add(self._registries.setdefault(server, _Labelled()), leaf)
             elif origin == "handle":
                 self._add(self._handles, leaf)
+        # Last, since most results have a value that taints anyway.
+        if not self.tainted and _says_more_than_names(result):
+            self.tainted = True
 
     def show(self, tool: str, result: Any, labels: Mapping[str, ResultField], *, hide: bool) -> Any:
         """Label a result and return what the model is shown of it.
@@ -317,6 +322,11 @@ def _leaves(result: Any) -> Iterator[tuple[str, Any]]:
             yield path or "$", value
 
 
+@lru_cache(maxsize=4_096)
+def _is_name(key: str) -> bool:
+    return KEY.fullmatch(key) is not None
+
+
 def _says_more_than_names(result: Any) -> bool:
     """Whether a key of a result is more than a name: a model reads keys too, and no label stands for one."""
     waiting = [result]
@@ -324,7 +334,7 @@ def _says_more_than_names(result: Any) -> bool:
         following: list[Any] = []
         for value in waiting:
             if isinstance(value, Mapping):
-                if not all(KEY.fullmatch(str(key)) for key in value):
+                if not all(len(key) <= KEY_CHARACTERS_MAX and _is_name(key) for key in map(str, value)):
                     return True
                 following.extend(value.values())
             elif isinstance(value, list | tuple):

@@ -60,8 +60,10 @@ def accepted_age_s(tool: GovernedTool, result: Any, now: datetime) -> float | No
     """
     problem = _flaw(result, tool.contract.result_bytes_max) or tool.results.problem(result)
     if problem is not None:
+        # A key that is no name stands in quotes, and may be anybody's words.
+        where = problem.split(":")[0].split("['")[0]
         raise ToolError(
-            f"{tool.name}: its answer breaks the contract at {problem.split(':')[0]}",
+            f"{tool.name}: its answer breaks the contract at {where}",
             remedy="Do not guess what it was; the owner of the integration is told.",
             kind="contract_violation",
             side_effect="none" if tool.effect == "read" else "unknown",
@@ -99,8 +101,9 @@ def _flaw(value: Any, most: int) -> str | None:
 
 def _unwritable(value: Any) -> str | None:
     """Return what is wrong with the numbers of arguments: neither JSON nor a ledger can hold each that Python has."""
-    level = [value]
+    level = list(value.values()) if isinstance(value, dict) else [value]
     while level:
+        level = [one for one in level if type(one) is not str]
         numbers = [one for one in level if isinstance(one, int | float)]
         if any(not -NUMBER_MAX <= one <= NUMBER_MAX for one in numbers):  # nothing holds for a NaN
             return "$: a number without end, or none at all"
