@@ -56,7 +56,7 @@ def _event_message(attributes: dict[str, Any], role: str) -> Any:
     """Return the message that an event of the older conventions carries."""
     said = attributes.get("message")
     if isinstance(said, str) and said[:1] == "{":
-        with suppress(msgspec.DecodeError):
+        with suppress(msgspec.DecodeError, RecursionError):  # a thousand brackets are a text too
             said = msgspec.json.decode(said)
     if isinstance(said, dict):
         return {"role": role, **said}

@@ -85,7 +85,7 @@ def parse_request(signal: Signal, encoding: Encoding, body: bytes) -> ParsedRequ
             _check_spans(message, dialect, heads, attributes, faults)
         elif signal is Signal.LOGS:
             _check_logs(message, dialect, attributes, faults)
-    except (DecodeError, msgspec.DecodeError, UnicodeError, RecursionError) as error:
+    except (DecodeError, msgspec.DecodeError, UnicodeError, RecursionError, OverflowError) as error:
         name = f"Export{signal.value.capitalize().removesuffix('s')}ServiceRequest"
         raise MalformedRecord(
             f"the body is no {name} in {encoding.name.lower()}: {error}",
@@ -129,7 +129,18 @@ _DECODERS: dict[Signal, msgspec.json.Decoder[Any]] = {
 def _read(signal: Signal, encoding: Encoding, body: bytes) -> Any:
     if encoding is Encoding.PROTOBUF:
         return _MESSAGES[signal].FromString(body)
-    return _DECODERS[signal].decode(body)
+    try:
+        return _DECODERS[signal].decode(body)
+    except msgspec.ValidationError:
+        # Proto3 JSON lets a field be null where it has its default; hardly anybody writes that, so only then it is looked for.
+        return _DECODERS[signal].decode(msgspec.json.encode(_without_nulls(msgspec.json.decode(body))))
+
+
+def _without_nulls(value: Any) -> Any:
+    """Return a JSON value without the fields that are null."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(one) for key, one in value.items() if one is not None}
+    return [_without_nulls(one) for one in value] if isinstance(value, list) else value
 
 
 def _check_spans(

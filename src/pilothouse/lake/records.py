@@ -175,7 +175,7 @@ def _joined(texts: list[str]) -> str:
     for text in texts:
         try:
             part = msgspec.json.decode(text)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             part = text
         joined.extend(part if isinstance(part, list) else [part])
     return json_text(joined)

@@ -9,7 +9,9 @@ from otlp_rows import RECEIVED_NS, decode, decode_spans
 from pilothouse.lake import limits
 from pilothouse.lake.columns import SPAN_COLUMNS, TIME_FUTURE, TIME_INVERTED, TIME_MISSING, TIME_OLD
 from pilothouse.lake.otlp_dialect import Encoding
+from pilothouse.lake.payload import json_text
 from pilothouse.lake.prices import Price
+from pilothouse.lake.records import _joined
 from pilothouse.ports.intake import Signal
 
 DAY_NS = 86_400 * 10**9
@@ -269,3 +271,10 @@ def test_an_event_without_a_readable_time_does_not_spoil_its_span(time):
     row = dict(zip(SPAN_COLUMNS, decode(json.dumps(body).encode(), encoding=Encoding.JSON)[0], strict=True))
     assert json.loads(row["events"])[0]["time_unix_nano"] == 0
     assert (row["dropped_attributes"], row["dropped_links"]) == (2**31 - 1, 0)
+
+
+def test_a_message_of_a_thousand_brackets_is_stored_as_the_text_it_is():
+    said = '{"a":' + "[" * 30_000
+    row = one(events=[("gen_ai.choice", {"message": said})])
+    assert json.loads(row["output"]) == [{"role": "assistant", "content": said}]
+    assert _joined([said, '["b"]']) == json_text([said, "b"])

@@ -118,3 +118,21 @@ def test_log_records_need_no_ids_but_wrong_ones_are_broken():
     assert not parse_request(Signal.LOGS, Encoding.JSON, body(traceId="0" * 32)).bad
     assert parse_request(Signal.LOGS, Encoding.JSON, body(traceId="12")).bad
     assert parse_request(Signal.LOGS, Encoding.JSON, body(spanId="12")).bad
+
+
+def test_a_field_that_is_null_has_its_default():
+    body = json.loads(to_json(request(GOOD)))
+    (resource,) = body["resourceSpans"]
+    (scope,) = resource["scopeSpans"]
+    scope["scope"] = None
+    scope["spans"][0].update(parentSpanId=None, status=None, events=None)
+    read = parse_request(Signal.TRACES, Encoding.JSON, json.dumps(body).encode())
+    assert (read.items, read.bad) == (len(GOOD), frozenset())
+    assert read.heads[0][2] is None
+
+
+@pytest.mark.parametrize("number", ["9" * 30, "9" * 5_000, "1e400"])
+def test_a_number_beyond_all_bounds_beside_a_null_is_malformed_and_no_fault_of_ours(number):
+    body = b'{"resourceSpans":null,"x":%s,"y":[{"resourceSpans":1}]}' % number.encode()
+    with pytest.raises(MalformedRecord):
+        parse_request(Signal.TRACES, Encoding.JSON, body.replace(b"null", b"[null]"))
