@@ -28,6 +28,9 @@ HIDDEN_MAX = 20_000
 FOUND_MAX = 50
 """Values that one `extract` returns."""
 
+FILLED_CHARACTERS_MAX = 2 * 1024 * 1024
+"""Of a text with its hidden values in it: twice what an argument may have, so that its size is judged there and memory is not spent."""
+
 SHORT_MAX = 64
 """Characters of a value that may be shown because of its type."""
 
@@ -208,7 +211,16 @@ class HiddenFields:
             return text, False
         if HIDDEN.fullmatch(text.strip()):
             return self._named(text)[1], True
-        pieces = list(self._pieces(text))
+        pieces, left = [], FILLED_CHARACTERS_MAX
+        for piece in self._pieces(text):
+            pieces.append(piece)
+            left -= len(piece)
+            if left < 0:
+                raise ToolError(
+                    f"with what its hidden values stand for, this text is longer than {FILLED_CHARACTERS_MAX} characters",
+                    remedy="Pass fewer of them on at once.",
+                    kind="invalid_input",
+                )
         return "".join(pieces), len(pieces) > 1
 
     def _pieces(self, text: str) -> Iterator[str]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import OrderedDict, deque
+from dataclasses import replace
 
 from pilothouse.core.evidence.loops import NO_RUN, LoopLimits, Step, find_loop
 from pilothouse.errors import ToolError
@@ -30,6 +31,8 @@ class LoopWatch:
     def __init__(self, limits: LoopLimits | None = None) -> None:
         self._limits = limits or LoopLimits()
         self._runs: OrderedDict[str, deque[Step]] = OrderedDict()
+        self._going: dict[tuple[str, str], Step] = {}
+        """Steps of calls that are under way, by run and span: of calls side by side the latest is not the one that ends."""
         self._lock = threading.Lock()
 
     def before(self, call: ToolCall, *, polling: bool) -> None:
@@ -57,6 +60,7 @@ class LoopWatch:
             pattern = find_loop((*steps, step), self._limits)
             if pattern is None:
                 steps.append(step)
+                self._going[call.run, call.span_id] = step
         if pattern is not None:
             raise ToolError(
                 f"{call.tool}: this run goes in circles: {pattern}",
@@ -66,9 +70,10 @@ class LoopWatch:
             )
 
     def after(self, call: ToolCall, *, failed: bool) -> None:
-        """Note how the latest call of a run went."""
+        """Note how a call of a run went."""
         with self._lock:
-            steps = self._runs.get(call.run)
-            if steps:
-                last = steps[-1]
-                steps[-1] = Step(last.tool, last.args, failed=failed, polling=last.polling)
+            step = self._going.pop((call.run, call.span_id), None)
+            steps = self._runs.get(call.run, ())
+            at = next((at for at in reversed(range(len(steps))) if steps[at] is step), None)
+            if step is not None and at is not None:
+                self._runs[call.run][at] = replace(step, failed=failed)

@@ -227,3 +227,12 @@ def test_types_that_tell_little():
     assert not tells_little("email", "a@b.example")
     assert not tells_little("enum", "x")
     assert tells_little("bool", value=True)
+
+
+def test_a_text_of_many_names_does_not_grow_without_end():
+    fields = HiddenFields(lambda _source: None)
+    name = fields.keep("t@1 body", "x" * 1_000)
+    assert len(fields.filled(f"{name} " * 1_000)[0]) == 1_001_000
+    with pytest.raises(ToolError, match="longer than") as refused:
+        fields.filled(f"{name} " * 20_000)
+    assert refused.value.kind == "invalid_input"

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from tool_world import ARGS, Kept, governed, tool_call
 
+from pilothouse.core.evidence.loops import LoopLimits
 from pilothouse.errors import StorageUnavailable, ToolError
 from pilothouse.ports.controls import ControlState
 from pilothouse.ports.planted import SHADOW, FaultKind, PlantedFault
@@ -18,6 +19,7 @@ from pilothouse.runtime.resilience.deadline import Deadline, inherited_deadline,
 from pilothouse.runtime.tools.door import Door
 from pilothouse.runtime.tools.fitting import ARGUMENTS_BYTES_MAX
 from pilothouse.runtime.tools.guards import OutageGuard
+from pilothouse.runtime.tools.loops import LoopWatch
 from pilothouse.runtime.tools.memory_calls import MemoryCalls
 from pilothouse.runtime.tools.pipeline import call_through
 from pilothouse.runtime.tools.steps import drive, drive_async, idempotency_key
@@ -546,3 +548,21 @@ def test_where_an_answer_breaks_its_contract_is_said_without_its_words(make, key
     assert error.kind == "contract_violation"
     assert "at $.rows" in error.message
     assert "Ignore" not in error.message
+
+
+def test_of_two_calls_side_by_side_the_one_that_failed_is_the_one_that_failed():
+    tool, watch = governed(), LoopWatch(LoopLimits(errors=2))
+    for number in range(4):
+        bad = tool_call(tool, {"n": number}, span_id=f"bad {number}")
+        good = tool_call(tool, {"m": number}, span_id=f"good {number}")
+        watch.before(bad, polling=False)
+        watch.before(good, polling=False)
+        watch.after(bad, failed=True)
+        watch.after(good, failed=False)
+    first, second = (tool_call(tool, {"k": number}, span_id=f"{number}") for number in range(2))
+    watch.before(first, polling=False)
+    watch.before(second, polling=False)
+    watch.after(second, failed=True)
+    watch.after(first, failed=True)
+    with pytest.raises(ToolError, match="circles"):
+        watch.before(tool_call(tool, {"k": 9}), polling=False)
