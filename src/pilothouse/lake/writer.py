@@ -416,6 +416,10 @@ class LakeWriter:
             if earlier is not None:
                 if same_task(row, earlier):
                     continue
+                if row.spans < earlier.spans:
+                    # Spans of it are past their retention: what is left says less than the row does.
+                    self._counters.add("late_after_retention")
+                    continue
                 self._counters.add("repriced" if closing.reason == "reprice" else "late")
                 row = row._replace(revision=earlier.revision + 1, day=earlier.day)
             rows.append(row)

@@ -526,6 +526,20 @@ def test_a_segment_is_full_by_its_bytes_too(opened, monkeypatch):
     assert not node._writer.is_full
 
 
+def test_a_span_that_comes_after_the_others_are_gone_does_not_undo_the_task(opened):
+    node = opened()
+    *children, root = run_spans(1, start=START_NS - 95 * 86_400 * 10**9)
+    send(node, [*children, root])
+    node.settle()
+    node.retain([])
+    (before,) = node.tasks(ALL).tasks
+    send(node, [{**children[0], "span_id": b"\x77" * 8}])
+    node.settle()
+    (after,) = node.tasks(ALL).tasks
+    assert after == before
+    assert node.counters.read()["late_after_retention"] == 1
+
+
 def test_days_past_their_retention_are_dropped_whole_and_counted(opened):
     node = opened()
     send(node, run_spans(1, start=START_NS - 95 * 86_400 * 10**9))
