@@ -9,6 +9,7 @@ from typing import NamedTuple
 from pilothouse.core.evidence.task import CostState
 from pilothouse.lake.columns import COST_PRICED, CoreSpan
 from pilothouse.lake.semconv import OUTER_OPERATIONS, SEPARATE_OPERATIONS, is_model_call
+from pilothouse.lake.trace_tree import SKEW_NS
 
 __all__ = ["TraceTokens", "counted_calls", "sum_tokens"]
 
@@ -36,20 +37,28 @@ class TraceTokens(NamedTuple):
 def counted_calls(calls: Sequence[CoreSpan], parents: dict[str, CoreSpan]) -> list[CoreSpan]:
     """Return the model calls that count: a call seen by two instrumentations counts once.
 
+    Two spans tell of one response when they name it and were there at the same time, give or take two clocks.
+
     Args:
         calls: The model calls of a trace in the order (start, id).
         parents: Parent by the id of its child.
     """
     out = _repeated_above(calls, parents)
-    counted: dict[str, CoreSpan] = {}
+    counted: list[CoreSpan] = []
+    told: dict[str, tuple[int, int]] = {}  # response → its place among the counted, and its last end
     for span in calls:
         if span.span_id in out:
             continue
-        key = span.response_id or f"\0{span.span_id}"
-        known = counted.setdefault(key, span)
-        if known.tokens_basis is None and span.tokens_basis is not None:
-            counted[key] = span
-    return sorted(counted.values(), key=lambda span: (span.start_ns, span.span_id))
+        end = max(span.end_ns or 0, span.start_ns)
+        place, until = told.get(span.response_id or "", (-1, 0))
+        if place < 0 or span.start_ns > until + SKEW_NS:  # some servers give every response one id
+            place, until = len(counted), end
+            counted.append(span)
+        elif counted[place].tokens_basis is None and span.tokens_basis is not None:
+            counted[place] = span
+        if span.response_id:
+            told[span.response_id] = place, max(until, end)
+    return sorted(counted, key=lambda span: (span.start_ns, span.span_id))
 
 
 def _repeated_above(calls: Sequence[CoreSpan], parents: dict[str, CoreSpan]) -> set[str]:

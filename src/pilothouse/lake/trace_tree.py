@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pilothouse.lake.columns import CoreSpan
 
-__all__ = ["TraceTree"]
+__all__ = ["SKEW_NS", "TraceTree"]
 
 AGENT_OPERATIONS = frozenset({"invoke_agent", "invoke_workflow"})
 

@@ -117,6 +117,23 @@ def test_a_model_call_below_a_tool_or_an_agent_is_separate_work(between):
     assert (row.model_calls, row.tokens_input) == (2, 107)
 
 
+def test_calls_one_after_another_count_each_though_their_server_gives_all_one_id():
+    same = {"gen_ai.response.id": "chatcmpl-0", "gen_ai.request.model": "m"}
+    calls = [
+        span(
+            number,
+            1,
+            operation="chat",
+            usage=(100 * number, 10),
+            attributes=same,
+            start=START_NS + number * 5 * 10**9,
+        )
+        for number in (2, 3, 4)
+    ]
+    row = fold(core([span(1, operation="invoke_agent"), *calls], prices=priced))
+    assert (row.model_calls, row.tokens_input, row.tokens_output) == (3, 900, 30)
+
+
 def test_two_spans_of_one_response_count_once_and_the_one_with_usage_wins():
     one = {"gen_ai.response.id": "r"}
     spans = [
