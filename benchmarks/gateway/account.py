@@ -48,7 +48,7 @@ STAGES = {
     BETWEEN: ["pilothouse.runtime.gateway.gateway:Gateway.handle"],
     "admission: path, key, headers": [
         "pilothouse.runtime.gateway.gateway:find_place",
-        "pilothouse.runtime.gateway.gateway:check_key",
+        "pilothouse.runtime.gateway.key_book:KeyBook.holder",
         "pilothouse.runtime.gateway.gateway:identify",
         "pilothouse.runtime.gateway.gateway:kept_request_headers",
     ],

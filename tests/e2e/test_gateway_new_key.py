@@ -9,6 +9,7 @@ import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
@@ -18,7 +19,10 @@ from tests.stubs.gateway_site import AGENT, MODEL, GatewaySite, pinned
 from tests.stubs.provider_stub import ProviderStub
 from tests.stubs.raw_http import ask
 
-from pilothouse.runtime.gateway.newcomers import Newcomers
+from pilothouse.runtime.gateway.key_book import KeyBook
+from pilothouse.runtime.gateway.keys import make_key
+from pilothouse.runtime.gateway.policy import Directory
+from pilothouse.runtime.gateway.refusal import Refused
 
 CHAT = "/v1/chat/completions"
 BODY = {"model": MODEL, "messages": [{"role": "user", "content": "hi"}]}
@@ -81,14 +85,15 @@ def test_a_look_that_somebody_waits_for_outlives_the_one_that_asked_for_it():
     looks = []
 
     async def play():
-        newcomers = Newcomers(lambda: (time.sleep(0.05), looks.append("read")))
-        first, second = (asyncio.create_task(newcomers.wait()) for _ in range(2))
+        nobody = Directory(keys={}, providers={}, policies={})
+        book = KeyBook(lambda: nobody, lambda: (time.sleep(0.05), looks.append("read")))
+        first, second = (asyncio.create_task(book.holder(make_key()[0], datetime.now(UTC))) for _ in range(2))
         await asyncio.sleep(0)
         first.cancel()
-        await second
-        return first.cancelled() or await asyncio.gather(first, return_exceptions=True)
+        ends = await asyncio.gather(first, second, return_exceptions=True)
+        return [type(one) for one in ends]
 
-    assert asyncio.run(play())
+    assert asyncio.run(play()) == [asyncio.CancelledError, Refused]
     assert looks == ["read"]
 
 

@@ -28,6 +28,7 @@ from pilothouse.ledger.controls import SqlControls
 from pilothouse.ledger.credentials import SqlCredentials
 from pilothouse.ledger.gateway import SqlGatewayStore
 from pilothouse.ledger.ledger import open_ledger
+from pilothouse.runtime.gateway.key_book import KeyBook
 from pilothouse.runtime.tools.mcp_listing import manifest_of
 from pilothouse.settings import load_settings
 from pilothouse.workflows.accept import accept_file
@@ -158,7 +159,7 @@ class Site:
             self.directory.refresh()
 
     def key(self, agent=AGENT):
-        made = add_key(
+        return add_key(
             self.store,
             agent,
             environment=None,
@@ -167,10 +168,7 @@ class Site:
             life=None,
             actor="test",
             now=datetime.now(UTC),
-        )
-        if self.directory is not None:
-            self.directory.refresh()
-        return made.key
+        ).key
 
     def credential(self, name, **fields):
         add_credential(
@@ -186,7 +184,7 @@ class Site:
         return mcp_endpoint(
             self.ledger,
             self.settings,
-            directory=self.directory.directory,
+            keys=KeyBook(self.directory.directory, self.directory.refresh),
             controls=ControlsCache(SqlControls(self.ledger.database)),
             run_log=self.run_log,
             on_note=self.notes.append,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pilothouse.ports.gateway import GatewayStore
     from pilothouse.ports.intake import Intake
     from pilothouse.ports.runlog import RunLog
-    from pilothouse.runtime.gateway.policy import Directory
+    from pilothouse.runtime.gateway.key_book import KeyBook
     from pilothouse.settings import Settings
     from pilothouse.workflows.background import Tick
     from pilothouse.workflows.price_list import PriceList
@@ -60,7 +60,7 @@ class RunningGateway:
         counters: Returns what happened since the process started, by name.
         metrics: Returns the same as Prometheus text.
         close: Closes the connections to providers; to be awaited in the loop that served.
-        directory: Keys, providers and charters in force, at most a second old.
+        keys: Whose a key is; for the loop that serves.
     """
 
     app: App
@@ -68,7 +68,7 @@ class RunningGateway:
     counters: Callable[[], dict[str, int]]
     metrics: Callable[[], str]
     close: Callable[[], Awaitable[None]]
-    directory: Callable[[], Directory]
+    keys: KeyBook
 
 
 @contextmanager
@@ -173,7 +173,7 @@ def running_gateway(
                 f"pilothouse_gateway_{name} {value}\n" for name, value in sorted(counters().items())
             ),
             close=upstream.close,
-            directory=cache.directory,
+            keys=gateway.keys,
         )
     finally:
         cache.stop()

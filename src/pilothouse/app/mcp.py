@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pilothouse.ports.controls import Controls
     from pilothouse.ports.ledger import CharterInForce
     from pilothouse.ports.runlog import RunLog
-    from pilothouse.runtime.gateway.policy import Directory
+    from pilothouse.runtime.gateway.key_book import KeyBook
     from pilothouse.runtime.permissions.open_tasks import OpenTasks
     from pilothouse.runtime.tools.mcp_proxy import McpProxy
     from pilothouse.runtime.tools.mcp_rooms import McpRoom
@@ -61,7 +61,7 @@ def mcp_endpoint(
     ledger: SqlLedger,
     settings: Settings,
     *,
-    directory: Callable[[], Directory],
+    keys: KeyBook,
     controls: Controls,
     run_log: RunLog,
     on_note: Callable[[str], None],
@@ -71,7 +71,7 @@ def mcp_endpoint(
     Args:
         ledger: Charters and records, open for as long as it answers.
         settings: Values in force.
-        directory: Keys and charters in force.
+        keys: Whose a key is, and what is in force.
         controls: The kill switch.
         run_log: Takes the calls.
         on_note: Told about tools that are disabled.
@@ -107,7 +107,7 @@ def mcp_endpoint(
             again_at_s=time.monotonic() + WAITING_EVERY_S if waits else None,
         )
 
-    rooms = McpRooms(directory, opened, now=SystemClock().now)
+    rooms = McpRooms(keys, opened, now=SystemClock().now)
     return McpEndpoint(app=mcp_app(rooms), close=rooms.close)
 
 

@@ -156,7 +156,7 @@ def _mcp(parts: Parts) -> McpEndpoint | None:
     return mcp_endpoint(
         parts.ledger,
         parts.request.settings,
-        directory=parts.gateway.directory,
+        keys=parts.gateway.keys,
         controls=parts.controls,
         run_log=parts.run_log,
         on_note=parts.request.on_note,

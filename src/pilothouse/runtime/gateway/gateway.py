@@ -23,10 +23,10 @@ from pilothouse.runtime.gateway.caller import BODY_BYTES_MAX, BodyTooLarge, Call
 from pilothouse.runtime.gateway.chain import ChainBuilder
 from pilothouse.runtime.gateway.exchange import Exchange
 from pilothouse.runtime.gateway.guard import Guardian
-from pilothouse.runtime.gateway.keys import check_key, is_unknown, shown_key
+from pilothouse.runtime.gateway.key_book import KeyBook
+from pilothouse.runtime.gateway.keys import shown_key
 from pilothouse.runtime.gateway.member import Member, Opener
 from pilothouse.runtime.gateway.meter import CostOf, Meter
-from pilothouse.runtime.gateway.newcomers import Newcomers
 from pilothouse.runtime.gateway.planted import SilentUpstream, apart
 from pilothouse.runtime.gateway.policy import AgentPolicy, Directory
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused, error_body
@@ -107,7 +107,7 @@ class Gateway:
         self._sinks = tuple(sinks)
         self._guardian = guardian
         self._chance = chance or Random()  # noqa: S311 - jitter of pauses, nothing secret
-        self._newcomers = Newcomers(look)
+        self.keys = KeyBook(directory, look)
         self._chains = ChainBuilder(directory)
         self._runs = Ownership(owner_of)
         self._answers = Ownership()
@@ -157,17 +157,7 @@ class Gateway:
                     retry_after_s=1,
                 )
             )
-        directory = self._directory()
-        now = datetime.now(UTC)
-        shown = shown_key(headers)
-        try:
-            key = check_key(shown, directory.keys, now)
-        except Refused:
-            if not is_unknown(shown, directory.keys):
-                raise
-            await self._newcomers.wait()
-            directory = self._directory()
-            key = check_key(shown, directory.keys, now)
+        key, directory = await self.keys.holder(shown_key(headers), datetime.now(UTC))
         body = b"" if caller.method in {"GET", "DELETE"} else await _body(caller)
         policy = directory.policies.get(key.agent) or AgentPolicy(agent=key.agent)
         identity = identify(place, headers, key.agent, self._runs)

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 
 from pilothouse.errors import UsageError
 from pilothouse.ports.permissions import Decider
-from pilothouse.runtime.gateway.keys import check_key
-from pilothouse.runtime.gateway.policy import Directory
+from pilothouse.runtime.gateway.key_book import KeyBook
 
 if TYPE_CHECKING:
     from pilothouse.runtime.tools.mcp_http import McpHttp
@@ -53,7 +52,7 @@ class McpRooms:
     """The proxies of an installation, by agent; for one event loop.
 
     Args:
-        directory: Keys and charters in force.
+        keys: Whose a key is, and what is in force.
         opened: Builds what answers for an agent; blocking.
         now: Tells the time, aware UTC.
         closing_after_s: How long a replaced proxy goes on, seconds.
@@ -61,13 +60,13 @@ class McpRooms:
 
     def __init__(
         self,
-        directory: Callable[[], Directory],
+        keys: KeyBook,
         opened: Callable[[str], McpRoom],
         *,
         now: Callable[[], datetime],
         closing_after_s: float = CLOSING_AFTER_S,
     ) -> None:
-        self._directory = directory
+        self._keys = keys
         self._opened = opened
         self._now = now
         self._closing_after_s = closing_after_s
@@ -86,8 +85,8 @@ class McpRooms:
             UsageError: The agent has no charter in force.
             PilothouseError: Its charter or contracts are not in order.
         """
-        directory = self._directory()
-        agent = check_key(key, directory.keys, self._now()).agent
+        holder, directory = await self._keys.holder(key, self._now())
+        agent = holder.agent
         policy = directory.policies.get(agent)
         if policy is None or policy.charter is None:
             raise UsageError(
