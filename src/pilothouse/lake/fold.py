@@ -10,7 +10,7 @@ from typing import Any
 from pilothouse.core.evidence.task import UNDECLARED_TASK_TYPE, TaskResult, TaskState
 from pilothouse.lake.columns import TIME_FUTURE, TIME_INVERTED, CoreSpan, TaskRow
 from pilothouse.lake.limits import TRACE_SPANS_MAX
-from pilothouse.lake.semconv import MODEL_OPERATIONS, SEPARATE_OPERATIONS, TOOL_OPERATIONS
+from pilothouse.lake.semconv import TOOL_OPERATIONS, is_model_call
 from pilothouse.lake.trace_tokens import counted_calls, sum_tokens
 from pilothouse.lake.trace_tree import TraceTree
 
@@ -56,10 +56,7 @@ def fold_trace(spans: Iterable[CoreSpan], *, state: TaskState, reason: str, clos
         flags.append("oversize")
     operations = [span.operation for span in kept]
     model_spans = [
-        span
-        for span in kept
-        if span.operation in MODEL_OPERATIONS
-        or (span.tokens_basis is not None and span.operation not in SEPARATE_OPERATIONS)
+        span for span in kept if is_model_call(span.operation, has_usage=span.tokens_basis is not None)
     ]
     calls = counted_calls(model_spans, parents)
     tokens = sum_tokens(kept, calls, parents, flags)

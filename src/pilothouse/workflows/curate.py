@@ -19,9 +19,10 @@ from pilothouse.evals.case import Case, CaseLabel, Split
 from pilothouse.evals.dataset import Dataset, load_dataset, read_cases, write_cases
 from pilothouse.evals.dataset_checks import comparable_text, near_pairs
 from pilothouse.evals.targets.recorded import json_or_text
-from pilothouse.ports.curation import CurationStore, Edge
+from pilothouse.ports.curation import CurationStore
 from pilothouse.ports.review import ReviewQueue
 from pilothouse.workflows.datasets import add_cases, remove_cases
+from pilothouse.workflows.lineage import link_made
 from pilothouse.workflows.trusted_labels import NEAR, Trusted, by_another_rubric, trusted_labels
 
 __all__ = ["Curated", "case_of_label", "correction_evidence", "curate_cases"]
@@ -159,15 +160,8 @@ def _not_new(
 
 
 def _link(store: CurationStore, agent: str, chosen: Sequence[Trusted], now: datetime) -> None:
-    steps = [
-        step
-        for one in chosen
-        for step in (
-            (f"trace:{one.record.item.trace_id}", f"item:{one.record.item.item_id}"),
-            (f"item:{one.record.item.item_id}", f"case:{_case_id(one)}"),
-        )
-    ]
-    store.link([Edge(agent=agent, parent=parent, child=child, at=now) for parent, child in steps])
+    items = [(one.record.item, f"case:{_case_id(one)}") for one in chosen]
+    link_made(store, agent, ((item.trace_id, item.item_id, case) for item, case in items), now)
 
 
 def correction_evidence(

@@ -218,7 +218,7 @@ class CurationDesk:
         folders = tuple(dict.fromkeys((*(path.resolve() for path in datasets), *self._folders())))
         forgotten_trials = None
         if trials is not None:  # before the cases go, which say what was asked
-            asked = {case.input_hash for path in folders for case in _meant(path, cases, traces, subject)}
+            asked = {one for path in folders for one in _inputs_meant(path, cases, traces, subject)}
             forgotten_trials = trials.forget(subject, asked)
         for path in folders:
             gone_cases, gone_answers = _erase_from_dataset(path, cases, traces, subject)
@@ -287,17 +287,29 @@ def _saying(path: Path, subject: str) -> tuple[dict[str, Path], set[str]]:
     }
 
 
-def _meant(path: Path, cases: Collection[str], traces: Collection[str], subject: str) -> tuple[Case, ...]:
-    """Return the cases of a dataset that are named, come from a trace or hold a subject."""
-    _, saying = _saying(path, subject)
+def _meant(
+    found: Sequence[Case],
+    saying: Collection[str],
+    cases: Collection[str],
+    traces: Collection[str],
+    subject: str,
+) -> tuple[Case, ...]:
+    """Return the cases that are named, come from a trace or hold a subject, themselves or in what tools answered."""
     return tuple(
         case
-        for case in load_dataset(path).cases
+        for case in found
         if case.id in cases
         or case.trace_id in traces
-        or not saying.isdisjoint(case.fixtures.values())
+        or any(one in saying for one in case.fixtures.values())
         or subject in case.model_dump_json()
     )
+
+
+def _inputs_meant(path: Path, cases: Collection[str], traces: Collection[str], subject: str) -> Iterator[str]:
+    """Yield the hashes of the inputs of a dataset's cases that are meant."""
+    _, saying = _saying(path, subject)
+    for case in _meant(load_dataset(path).cases, saying, cases, traces, subject):
+        yield case.input_hash
 
 
 def _erase_from_dataset(
@@ -310,7 +322,7 @@ def _erase_from_dataset(
     """
     fixtures, saying = _saying(path, subject)
     found = load_dataset(path).cases
-    named = {case.id for case in _meant(path, cases, traces, subject)}
+    named = {case.id for case in _meant(found, saying, cases, traces, subject)}
     if named:
         remove_cases(path, named)
     needed = {one for case in found if case.id not in named for one in case.fixtures.values()}

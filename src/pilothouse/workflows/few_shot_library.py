@@ -17,9 +17,10 @@ from pilothouse.errors import UsageError
 from pilothouse.evals.case import Case, Split
 from pilothouse.evals.dataset import load_dataset
 from pilothouse.evals.dataset_checks import comparable_text, near_pairs
-from pilothouse.ports.curation import CurationStore, Edge, Example
+from pilothouse.ports.curation import CurationStore, Example
 from pilothouse.ports.ledger import Ledger
 from pilothouse.ports.review import ReviewQueue
+from pilothouse.workflows.lineage import link_made
 from pilothouse.workflows.trusted_labels import NEAR, trusted_labels
 
 __all__ = [
@@ -148,15 +149,8 @@ def build_few_shots(
     version = hashlib.sha256(text.encode()).hexdigest()
     store.save_examples(charter.agent, version, examples, now)
     traces = {one.record.item.item_id: one.record.item.trace_id for one in candidates}
-    steps = [
-        step
-        for one in examples
-        for step in (
-            (f"trace:{traces[one.item_id]}", f"item:{one.item_id}"),
-            (f"item:{one.item_id}", f"few-shot:{one.example_id}"),
-        )
-    ]
-    store.link([Edge(agent=charter.agent, parent=parent, child=child, at=now) for parent, child in steps])
+    made = ((traces[one.item_id], one.item_id, f"few-shot:{one.example_id}") for one in examples)
+    link_made(store, charter.agent, made, now)
     return version, tuple(examples), len(leaking)
 
 

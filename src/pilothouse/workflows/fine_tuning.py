@@ -16,8 +16,9 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.errors import LimitExceeded, UnknownName, UsageError
 from pilothouse.evals.case import Split
-from pilothouse.ports.curation import CurationStore, Edge
+from pilothouse.ports.curation import CurationStore
 from pilothouse.ports.review import ReviewQueue
+from pilothouse.workflows.lineage import link_made
 from pilothouse.workflows.training_folder import FILES, digest_of, prepared_export
 from pilothouse.workflows.trusted_labels import trusted_labels
 
@@ -153,16 +154,9 @@ def export_rows(
     }
     with prepared_export(folder, files, {**about, "rows": provenance}) as text:
         digest = digest_of(text.encode())[:32]
-        steps = [
-            step
-            for one in chosen
-            for step in (
-                (f"trace:{one.record.item.trace_id}", f"item:{one.record.item.item_id}"),
-                (f"item:{one.record.item.item_id}", f"export:{digest}"),
-            )
-        ]
+        made = ((one.record.item.trace_id, one.record.item.item_id, f"export:{digest}") for one in chosen)
         # Rows that nobody can find again would be worse than a trail that ends before its rows.
-        store.link([Edge(agent=charter.agent, parent=parent, child=child, at=now) for parent, child in steps])
+        link_made(store, charter.agent, made, now)
     return Export(
         digest=digest, train=len(files["train"]), validation=len(files["validation"]), personal=personal
     )

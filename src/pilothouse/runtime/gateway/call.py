@@ -166,6 +166,12 @@ class Call:
     is_counted: bool = False
 
     @property
+    def given_s(self) -> float:
+        """Time that the charter gives the whole call, seconds."""
+        limits = self.policy.limits
+        return limits.stream_total_s if self.is_stream else limits.total_s
+
+    @property
     def asked(self) -> bytes:
         """The body that providers are asked with: as received, or shortened."""
         return self.request if self.shortened is None else self.shortened

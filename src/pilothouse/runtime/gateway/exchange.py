@@ -231,9 +231,7 @@ class Exchange:
 
     def _is_deadline_ours(self) -> bool:
         """Whether the call had the time that the charter gives: a client in more of a hurry says nothing about a provider."""
-        limits = self._call.policy.limits
-        given_s = limits.stream_total_s if self._call.is_stream else limits.total_s
-        return time.monotonic() - self._since >= 0.95 * given_s
+        return time.monotonic() - self._since >= 0.95 * self._call.given_s
 
     def _stopped(self, stop: Stop) -> Failure:
         """Turn the watchdog's cancellation into a failure of the attempt, or end the call."""

@@ -215,9 +215,8 @@ class Gateway:
         if call.route.names_model:
             self.meter.reserve(call)
         limits = call.policy.limits
-        total_s = limits.stream_total_s if call.is_stream else limits.total_s
         try:
-            dog.restart(min(total_s, _number(headers, DEADLINE_HEADER, total_s * 1e3) / 1e3))
+            dog.restart(min(call.given_s, _number(headers, DEADLINE_HEADER, call.given_s * 1e3) / 1e3))
             dog.when_late(lambda: caller.watch(lambda: dog.stop(Stop.CLIENT_GONE)))
             exchange = Exchange(
                 call,
