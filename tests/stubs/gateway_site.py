@@ -32,11 +32,14 @@ class Kept:
     """A sink that keeps every call."""
 
     def __init__(self):
-        self.calls = []
+        self.calls, self.begun = [], []
         self.trouble = ""
 
     def problem(self, call):
         return self.trouble
+
+    def begin(self, call):
+        self.begun.append(call)
 
     def keep(self, call):
         self.calls.append(call)

@@ -177,6 +177,7 @@ def running_gateway(
         )
     finally:
         cache.stop()
+        gateway.give_up_waiting()
         spans.stop()
         save()
         now = SystemClock().now()

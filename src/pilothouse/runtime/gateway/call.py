@@ -84,6 +84,7 @@ class Call:
         model: Model that was asked for, or None.
         is_stream: Whether events were asked for.
         output_max: Most output tokens that were asked for, or None.
+        is_background: Whether the answer was to be made without anybody who waits for it.
         began_ns: When it came in, Unix nanoseconds.
         ended_ns: When it was over, or 0.
         attempts: Tries, in order.
@@ -96,6 +97,7 @@ class Call:
         served_model: Model that answered, or None.
         fingerprint: Configuration of the backend, or None.
         answer_id: Id of the answer, or None.
+        answer_state: How far the answer says that it is, or None.
         fallback: Why a stand-in answered, or `none`.
         mismatch: Whether another model answered than was pinned.
         usage: Tokens, or None when the provider did not report them.
@@ -114,6 +116,7 @@ class Call:
         proposal: The answer that is held, or empty.
         context: Share of the window that input and output can fill at most, or `unknown`.
         is_counted: Whether the input came so near the window that its tokens were counted.
+        is_begun: Whether the record has its request already.
     """
 
     run: str
@@ -134,6 +137,7 @@ class Call:
     model: str | None = None
     is_stream: bool = False
     output_max: int | None = None
+    is_background: bool = False
     began_ns: int = field(default_factory=time.time_ns)
     ended_ns: int = 0
     attempts: list[Attempt] = field(default_factory=list)
@@ -146,6 +150,7 @@ class Call:
     served_model: str | None = None
     fingerprint: str | None = None
     answer_id: str | None = None
+    answer_state: str | None = None
     fallback: str = "none"
     mismatch: bool = False
     usage: TokenCount | None = None
@@ -164,6 +169,7 @@ class Call:
     proposal: str = ""
     context: str = "unknown"
     is_counted: bool = False
+    is_begun: bool = False
 
     @property
     def given_s(self) -> float:

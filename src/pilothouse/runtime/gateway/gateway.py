@@ -18,6 +18,7 @@ from pilothouse.ports.controls import Controls
 from pilothouse.ports.gateway import WireProtocol
 from pilothouse.ports.planted import FaultKind, planted_for
 from pilothouse.runtime.gateway.admission import ContextAdmission
+from pilothouse.runtime.gateway.background import BackgroundCalls, is_unanswered
 from pilothouse.runtime.gateway.call import Call, Ending
 from pilothouse.runtime.gateway.caller import BODY_BYTES_MAX, BodyTooLarge, Caller, Headers
 from pilothouse.runtime.gateway.chain import ChainBuilder
@@ -68,6 +69,10 @@ class CallSink(Protocol):
         """Return why this call cannot be kept although it must be, or empty."""
         ...
 
+    def begin(self, call: Call) -> None:
+        """Keep the request of a call whose answer comes later; `keep` follows. Never blocks and never raises."""
+        ...
+
     def keep(self, call: Call) -> None:
         """Keep a call that is over; never blocks and never raises."""
         ...
@@ -116,6 +121,7 @@ class Gateway:
         self.in_flight = 0
         self._links = CallLinker()
         self._young = Young()
+        self._background = BackgroundCalls()
         self.counters: Counter[str] = Counter()
         """What happened, by name, since the process started."""
 
@@ -141,7 +147,7 @@ class Gateway:
             dog.close()
             self.in_flight -= 1
             if call is not None:
-                self._keep(call)
+                self._close(call, caller)
 
     async def _admit(self, caller: Caller, place: Place, headers: Mapping[bytes, bytes]) -> Call:
         if b"upgrade" in headers and headers[b"upgrade"].lower() == b"websocket":
@@ -201,6 +207,8 @@ class Gateway:
         if call.route.names_model:
             asked = read_request(call.request)
             call.model, call.is_stream, call.output_max = asked.model, asked.is_stream, asked.output_max
+            call.is_background = asked.is_background
+            _check_background(call)
         chain, upstream = self._answering(call)
         if call.route.names_model:
             self.context.admit(call, chain[0].pin)
@@ -316,11 +324,35 @@ class Gateway:
         except (TimeoutError, ConnectionError):
             self.counters["client_gone"] += 1
 
-    def _keep(self, call: Call) -> None:
-        """Settle and keep a call: once, whatever happened."""
+    def give_up_waiting(self) -> None:
+        """Keep the calls whose answer nobody has fetched yet as they are, before the sinks close."""
+        for late in self._background.overdue(everything=True):
+            self._keep(late)
+
+    def _close(self, call: Call, caller: Caller) -> None:
+        """Keep a call, or let it wait for its answer; with it those whose answer it brought or whose time is over."""
         call.ended_ns = time.time_ns()
         if call.answer_id is not None and call.route.operation in KEPT_BY_PROVIDERS:
             self._answers.claim(call.answer_id, call.key.agent)
+        if call.route.stored_id is not None:
+            answered = self._background.brought_by(call, caller)
+            if answered is not None:
+                answered.ended_ns = call.ended_ns
+                self.counters["background_answered"] += int(answered.usage is not None)
+                self._keep(answered)
+        if is_unanswered(call):
+            self.meter.charge(call)
+            for sink in self._sinks:
+                sink.begin(call)
+            self._background.put(call)
+        else:
+            self._keep(call)
+        for late in self._background.overdue():
+            self.counters["background_unanswered"] += 1
+            self._keep(late)
+
+    def _keep(self, call: Call) -> None:
+        """Settle and keep a call: once, whatever happened."""
         self.meter.settle(call)
         self.context.learn(call)
         self.counters["calls"] += 1
@@ -347,6 +379,18 @@ _NO_WEBSOCKET = Refusal(
     "WebSocket and realtime transports are not taken: they would pass pins, budgets and record",
     "Turn the transport off in the client, for example openai-agents: `set_default_openai_responses_transport('http')`.",
 )
+
+
+def _check_background(call: Call) -> None:
+    """Refuse an answer that is fetched later where answers are looked at before they are delivered."""
+    if call.is_background and call.policy.looks_at_answers and not call.key.is_replay:
+        raise Refused(
+            Refusal(
+                RefusalCode.BACKGROUND_UNCHECKED,
+                "a background response is fetched past the output schema and the confidence that the charter sets",
+                "Ask without `background`, or take `guardrails` out of the charter.",
+            )
+        )
 
 
 async def _body(caller: Caller) -> bytes:

@@ -63,6 +63,7 @@ class _Reservation:
     run: _Spend
     usd_pico: int
     tokens: int
+    charged: Spent | None = None
 
 
 class _Outputs:
@@ -169,6 +170,20 @@ class Meter:
             spend.reserved_tokens += need_tokens
         self._reserved[call.call_id] = _Reservation(today, day, run, need, need_tokens)
 
+    def charge(self, call: Call) -> None:
+        """Note what was reserved as spent, by estimate, until the answer says what the call cost.
+
+        So a process that ends before it does leaves too much in the ledger and never nothing.
+
+        Args:
+            call: A call whose answer comes later.
+        """
+        held = self._reserved.get(call.call_id)
+        if held is None or held.charged is not None:
+            return
+        held.charged = Spent(usd_pico=held.usd_pico, tokens=held.tokens, calls=1, estimated=1)
+        self._unsaved.append(((held.date, call.key.agent), held.charged))
+
     def settle(self, call: Call) -> None:
         """Replace the reservation by what the call really cost, or by an estimate of what was seen.
 
@@ -181,7 +196,10 @@ class Meter:
         is_exact = call.usage is not None
         used = call.usage if call.usage is not None else _seen(call)
         tokens = used.total
-        call.cost_pico = self._cost_of(*_who(call), used, call.began_ns) if tokens else 0
+        if held.charged is not None and not is_exact:
+            tokens, call.cost_pico = held.tokens, None  # an answer that nobody has seen
+        else:
+            call.cost_pico = self._cost_of(*_who(call), used, call.began_ns) if tokens else 0
         # A stand-in without a price is not free: what was reserved for the pin is the best that is known.
         is_priced = call.cost_pico is not None
         usd_pico = held.usd_pico if call.cost_pico is None else call.cost_pico
@@ -195,7 +213,7 @@ class Meter:
             self._outputs.setdefault(call.key.agent, _Outputs()).note(used.output + used.reasoning)
         at = (held.date, call.key.agent)
         more = Spent(usd_pico=usd_pico, tokens=tokens, calls=1, estimated=int(not is_exact or not is_priced))
-        self._unsaved.append((at, more))
+        self._unsaved.append((at, more if held.charged is None else _minus(more, held.charged)))
 
     def take_unsaved(self) -> Mapping[tuple[date, str], Spent]:
         """Return what was spent since the last time, by day and agent."""

@@ -36,6 +36,7 @@ class RefusalCode(Enum):
     PIN_UNKNOWN = ("pin_unknown", 422)
     PRICE_UNKNOWN = ("price_unknown", 422)
     LOOP_LIMIT = ("loop_limit", 422)
+    BACKGROUND_UNCHECKED = ("background_unchecked", 422)
     MODEL_MISMATCH = ("model_mismatch", 502)
     OUTPUT_INVALID = ("output_invalid", 502)
     OUTPUT_REJECTED = ("output_rejected", 502)

@@ -183,7 +183,7 @@ class Relay:
         call.served_by = member.provider.name
         call.served_model = said.model
         call.fingerprint = said.fingerprint
-        call.answer_id = said.ident
+        call.answer_id, call.answer_state = said.ident, said.state
         call.usage, call.begun = said.usage, said.begun
 
     def _check_model(self, member: Member) -> None:

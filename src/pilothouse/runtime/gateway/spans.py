@@ -96,6 +96,9 @@ class SpanSink:
         del call
         return ""
 
+    def begin(self, call: Call) -> None:
+        """A span is written when its call is over."""
+
     def keep(self, call: Call) -> None:
         """Take a call that is over; when too many wait, the newest is dropped and counted."""
         if (

@@ -44,6 +44,7 @@ class _Head(msgspec.Struct):
     max_completion_tokens: Any = None
     max_output_tokens: Any = None
     n: Any = None
+    background: Any = None
 
 
 class _Answer(msgspec.Struct):
@@ -101,11 +102,13 @@ class Asked:
         model: Model id, or None when the body says none or cannot be read.
         is_stream: Whether events are wanted.
         output_max: Most output tokens, all choices together, or None.
+        is_background: Whether the answer is to be made without anybody who waits for it.
     """
 
     model: str | None
     is_stream: bool
     output_max: int | None
+    is_background: bool = False
 
 
 @dataclass(slots=True)
@@ -118,6 +121,7 @@ class Answer:
         fingerprint: Configuration of the backend, or None.
         usage: Tokens in disjoint classes, or None when they are missing or absurd.
         begun: Tokens that a stream counted before its content: what was read, and hardly anything that is written.
+        state: How far a response says that it is, or None.
     """
 
     model: str | None = None
@@ -125,6 +129,7 @@ class Answer:
     fingerprint: str | None = None
     usage: TokenCount | None = None
     begun: TokenCount | None = None
+    state: str | None = None
 
 
 class Stage:
@@ -164,6 +169,7 @@ def read_request(body: bytes) -> Asked:
         head.model if isinstance(head.model, str) and head.model else None,
         head.stream is True,
         None if most is None else most * choices,
+        head.background is True,
     )
 
 
@@ -282,6 +288,7 @@ def _answer(said: _Answer | _Event, begun: TokenCount | None = None) -> Answer:
         said.id if isinstance(said.id, str) and said.id else None,
         said.system_fingerprint if isinstance(said.system_fingerprint, str) else None,
         read_usage(said.usage, begun),
+        state=said.status if isinstance(said, _Answer) and isinstance(said.status, str) else None,
     )
 
 
@@ -289,6 +296,7 @@ def _merge(said: Answer, into: Answer, *, is_begun: bool) -> None:
     into.model = into.model or said.model
     into.ident = into.ident or said.ident
     into.fingerprint = into.fingerprint or said.fingerprint
+    into.state = said.state or into.state
     if said.usage is None:
         return
     if is_begun:

@@ -63,16 +63,24 @@ class RunLogSink:
         trouble = self._log.trouble()
         return f"the run log cannot be written: {trouble}" if trouble else ""
 
+    def begin(self, call: Call) -> None:
+        """Keep the request of a call whose answer comes later."""
+        self._try(call, self._write_request)
+
     def keep(self, call: Call) -> None:
         """Keep a call that is over."""
+        self._try(call, self._write)
+
+    def _try(self, call: Call, write: Callable[[Call], None]) -> None:
         if not call.route.names_model or self._mode(call) is RecordMode.OFF:
             return
         try:
-            self._write(call)
+            write(call)
         except (LimitExceeded, StorageUnavailable):
             self.lost += 1
 
-    def _write(self, call: Call) -> None:
+    def _write_request(self, call: Call) -> None:
+        call.is_begun = True
         if call.run not in self._opened:
             agent = next((value for name, value in call.request_headers if name == b"user-agent"), None)
             opened = RunOpened(
@@ -98,6 +106,10 @@ class RunLogSink:
         self._log.append(call.run, request, call=call.call_id, at_ns=call.began_ns)
         if call.removed:
             self._log.append(call.run, _edited(call), call=call.call_id, at_ns=call.began_ns)
+
+    def _write(self, call: Call) -> None:
+        if not call.is_begun:
+            self._write_request(call)
         if call.refusal is not None and not call.response:
             denied = Denied(code=str(call.refusal), reason=call.stopped)
             self._log.append(call.run, denied, call=call.call_id, at_ns=call.ended_ns or None)
