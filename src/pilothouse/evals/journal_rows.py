@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from pilothouse.evals.score import Score
 from pilothouse.evals.trial import Reply, Result, ToolCall
@@ -88,8 +88,18 @@ def reply_text(reply: Reply | None) -> str | None:
     """
     if reply is None:
         return None
-    fields = {name: value for name, value in asdict(reply).items() if value is not None or name == "output"}
-    return json.dumps(fields, ensure_ascii=False)
+    calls = reply.tool_calls
+    said = {
+        "tool_calls": None
+        if calls is None
+        else [{"name": one.name, "arguments": one.arguments} for one in calls],
+        "cost_usd": reply.cost_usd,
+        "claim": reply.claim,
+        "trace_id": reply.trace_id,
+        "model": reply.model,
+    }
+    fields = {name: value for name, value in said.items() if value is not None}
+    return json.dumps({"output": reply.output, **fields}, ensure_ascii=False)
 
 
 def read_reply(text: str) -> Reply:

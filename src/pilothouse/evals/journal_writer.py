@@ -135,7 +135,8 @@ class GroupWriter:
         while True:
             try:
                 self._commit(writes)
-            except (sqlite3.Error, OSError) as error:
+            # Whatever it is: a thread that died would let the run wait for ever for what it will never write.
+            except Exception as error:  # noqa: BLE001
                 if time.monotonic() < give_up_at and _may_pass(error):
                     time.sleep(RETRY_PAUSE_S)
                     continue
@@ -159,7 +160,7 @@ class GroupWriter:
             for one in writes:
                 self._connection.execute(one.statement, one.row)
             self._connection.execute("COMMIT")
-        except sqlite3.Error:
+        except Exception:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,12 +13,21 @@ from typing import Final
 
 from pilothouse.evals.case import Case
 from pilothouse.evals.checks import TRAJECTORY, CheckBook, success_of
+from pilothouse.evals.foreign_code import plain_reason
 from pilothouse.evals.journal import Journal
 from pilothouse.evals.limits import AdaptiveLimit, Budget, StartRate
 from pilothouse.evals.score import Score
 from pilothouse.evals.scoring import PASSING_TROUBLE, score_once
 from pilothouse.evals.targets.target import AgentFailed, Target, TargetUnreachable
-from pilothouse.evals.trial import OUTPUT_BYTES_MAX, Result, TrialContext, TrialStatus, asked_of, trial_key
+from pilothouse.evals.trial import (
+    OUTPUT_BYTES_MAX,
+    Reply,
+    Result,
+    TrialContext,
+    TrialStatus,
+    asked_of,
+    trial_key,
+)
 
 __all__ = ["Outcome", "Progress", "Runner", "TrialRequest"]
 
@@ -282,13 +292,13 @@ class Runner:
         try:
             async with asyncio.timeout(self._deadline_s):
                 reply = await request.target.run(case, context)
-            _check_output(reply.output)
+            _check_reply(reply)
         except TimeoutError:
             status, reply, problem = TrialStatus.TIMEOUT, None, f"no answer within {self._deadline_s:g} s"
         except AgentFailed as error:
-            status, reply, problem = TrialStatus.AGENT_ERROR, None, str(error)[:500]
+            status, reply, problem = TrialStatus.AGENT_ERROR, None, plain_reason(error)
         except TargetUnreachable as error:
-            status, problem = TrialStatus.INFRA_ERROR, str(error)[:500]
+            status, problem = TrialStatus.INFRA_ERROR, plain_reason(error)
             is_pressure, wait_s = error.is_pressure, error.retry_after_s
         finally:
             took_s = time.monotonic() - began
@@ -371,13 +381,22 @@ class Runner:
             self._on_progress(self.progress)
 
 
-def _check_output(output: object) -> None:
-    try:
-        size = len(json.dumps(output, ensure_ascii=False, allow_nan=False))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise AgentFailed(f"output is no JSON: {error}") from error
+def _check_reply(reply: Reply) -> None:
+    """Refuse what could not be written down, or would make money out of nothing."""
+    calls = [[one.name, one.arguments] for one in reply.tool_calls or ()]
+    size = _json_bytes("output", reply.output)
     if size > OUTPUT_BYTES_MAX:
         raise AgentFailed(f"output_too_large: {size} bytes, at most {OUTPUT_BYTES_MAX}")
+    _json_bytes("what stands beside the output", [calls, reply.claim, reply.trace_id, reply.model])
+    if reply.cost_usd is not None and not (math.isfinite(reply.cost_usd) and reply.cost_usd >= 0):
+        raise AgentFailed(f"cost_usd is {reply.cost_usd}, which is no amount of money")
+
+
+def _json_bytes(what: str, value: object) -> int:
+    try:
+        return len(json.dumps(value, ensure_ascii=False, allow_nan=False).encode())
+    except (TypeError, ValueError, RecursionError) as error:
+        raise AgentFailed(f"{what} is no JSON: {error}") from error
 
 
 def _sum(one: float | None, other: float | None) -> float | None:

@@ -7,10 +7,9 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Score", "ScoreStatus", "Unscored", "failed", "passed", "unscored"]
+from pilothouse.evals.foreign_code import plain_reason
 
-REASON_CHARS_MAX = 500
-"""Enough for a person to see why; a whole answer belongs to the trial."""
+__all__ = ["Score", "ScoreStatus", "Unscored", "failed", "passed", "unscored"]
 
 
 class ScoreStatus(StrEnum):
@@ -63,6 +62,9 @@ class Score:
             raise ValueError("an unscored result says why, and only an unscored one does")
         if self.value is not None and not (math.isfinite(self.value) and 0.0 <= self.value <= 1.0):
             raise ValueError(f"score {self.value} is not in [0, 1]")
+        if self.cost_usd is not None and not (math.isfinite(self.cost_usd) and self.cost_usd >= 0):
+            raise ValueError(f"cost {self.cost_usd} is no amount of money")
+        object.__setattr__(self, "reason", plain_reason(self.reason))
 
 
 def passed(reason: str = "") -> Score:
@@ -72,7 +74,7 @@ def passed(reason: str = "") -> Score:
         >>> passed().value
         1.0
     """
-    return Score(value=1.0, reason=reason[:REASON_CHARS_MAX])
+    return Score(value=1.0, reason=reason)
 
 
 def failed(reason: str) -> Score:
@@ -82,7 +84,7 @@ def failed(reason: str) -> Score:
         >>> failed("queue is 'ap-2', expected 'ap-1'").value
         0.0
     """
-    return Score(value=0.0, reason=reason[:REASON_CHARS_MAX])
+    return Score(value=0.0, reason=reason)
 
 
 def unscored(why: Unscored, reason: str = "", *, cost_usd: float | None = 0.0) -> Score:
@@ -96,6 +98,6 @@ def unscored(why: Unscored, reason: str = "", *, cost_usd: float | None = 0.0) -
         value=None,
         status=ScoreStatus.UNSCORED,
         why=why,
-        reason=reason[:REASON_CHARS_MAX],
+        reason=reason,
         cost_usd=cost_usd,
     )

@@ -10,6 +10,7 @@ from typing import Final
 from pilothouse.errors import InfrastructureError
 from pilothouse.evals.case import Case
 from pilothouse.evals.checks import Check
+from pilothouse.evals.foreign_code import is_ours
 from pilothouse.evals.score import Score, Unscored, failed, unscored
 from pilothouse.evals.trial import Result, TrialStatus
 
@@ -49,7 +50,10 @@ async def score_once(check: Check, case: Case, result: Result) -> Score:
         return unscored(Unscored.JUDGE_UNREACHABLE, str(error), cost_usd=None)
     except ValueError as error:
         return unscored(Unscored.OUT_OF_RANGE, str(error), cost_usd=None)
-    except Exception as error:  # noqa: BLE001 - a scorer is foreign code: its crash is data about the scorer
+    except BaseException as error:
+        if is_ours(error):
+            raise
+        # A scorer is foreign code: its crash is data about the scorer.
         return unscored(Unscored.SCORER_CRASHED, f"{type(error).__name__}: {error}", cost_usd=None)
     if not isinstance(score, Score):
         return unscored(Unscored.OUT_OF_RANGE, f"scorer returned {type(score).__name__}", cost_usd=None)

@@ -19,7 +19,7 @@ from pilothouse.evals.scorers.registry import ScorerRegistry
 from pilothouse.evals.scorers.scorer import ScorerKind, ScorerSpec
 from pilothouse.evals.targets.recorded import RecordedTraces
 from pilothouse.evals.targets.target import AgentFailed, TargetSpec, TargetUnreachable
-from pilothouse.evals.trial import Reply, TrialStatus
+from pilothouse.evals.trial import Reply, ToolCall, TrialStatus
 from pilothouse.ports.lake import TraceView
 from pilothouse.testing import example_task
 
@@ -252,6 +252,63 @@ def test_a_failed_run_says_nothing_about_what_it_must_not_do(tmp_path):
     ((name, score),) = outcomes[0].must_not
     assert name == "must_not_call#1"
     assert (score.value, score.why) == (None, Unscored.TRACE_MISSING)
+
+
+HALF_A_LETTER = chr(0xD800)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(output=f"a{HALF_A_LETTER}b"),
+        Reply(output={HALF_A_LETTER: 1}),
+        Reply(output=float("nan")),
+        Reply(output="4", claim=object()),
+        Reply(output="4", tool_calls=(ToolCall(name="pay", arguments={"to": object()}),)),
+        Reply(output="4", tool_calls=(ToolCall(name=HALF_A_LETTER),)),
+        Reply(output="4", cost_usd=float("nan")),
+        Reply(output="4", cost_usd=float("inf")),
+        Reply(output="4", cost_usd=-5.0),
+    ],
+)
+def test_an_answer_that_cannot_be_written_down_is_the_agents_failure_and_ends_nothing(tmp_path, reply):
+    agent = Agent(lambda case, attempt: reply if case.input == 0 else Reply(output=2))
+    outcomes, _ = run(tmp_path / "j.db", agent, cases(2), scorer=Rule(lambda case, result: passed()))
+    by_id = {one.case_id: one for one in outcomes}
+    assert by_id["c0"].status is TrialStatus.AGENT_ERROR
+    assert [by_id[name].success.value for name in ("c0", "c1")] == [0.0, 1.0]
+
+
+def test_what_an_agent_says_when_it_fails_can_be_stored_and_printed(tmp_path):
+    def behaviour(case, attempt):
+        raise AgentFailed(f"no queue {HALF_A_LETTER}")
+
+    ((outcome,), _) = run(tmp_path / "j.db", Agent(behaviour), cases(1))
+    assert (outcome.error, outcome.success.reason) == ("no queue ?", "no queue ?")
+
+
+def test_a_deeply_nested_answer_is_kept_and_wrong(tmp_path):
+    nested = []
+    for _ in range(600):
+        nested = [nested]
+    ((outcome,), _) = run(tmp_path / "j.db", Agent(lambda case, attempt: Reply(output=nested)), cases(1))
+    assert (outcome.status, outcome.success.value) == (TrialStatus.DONE, 0.0)
+
+
+@pytest.mark.parametrize("error", [SystemExit(0), asyncio.CancelledError()])
+def test_a_scorer_that_wants_to_end_the_run_leaves_a_missing_value(tmp_path, error):
+    def leave(case, result):
+        raise error
+
+    outcomes, _ = run(tmp_path / "j.db", Agent(), cases(3), scorer=Rule(leave))
+    assert [one.success.why for one in outcomes] == [Unscored.SCORER_CRASHED] * 3
+
+
+def test_a_row_that_cannot_be_written_ends_the_run_and_is_not_waited_for(tmp_path):
+    with Journal(tmp_path / "evals.db") as journal:
+        journal.end_run(HALF_A_LETTER, "{}")
+        with pytest.raises(StorageUnavailable, match="cannot be written"):
+            asyncio.run(asyncio.wait_for(journal.settled(), 10))
 
 
 def test_a_second_process_is_told_who_holds_the_journal(tmp_path):

@@ -30,6 +30,17 @@ def test_a_value_out_of_range_is_refused_and_not_clipped(value):
         Score(value=value)
 
 
+@pytest.mark.parametrize("cost", [math.nan, math.inf, -0.1])
+def test_what_scoring_cost_is_an_amount_of_money(cost):
+    with pytest.raises(ValueError, match="no amount of money"):
+        Score(value=1.0, cost_usd=cost)
+
+
+def test_a_reason_is_short_and_can_be_printed():
+    assert Score(value=1.0, reason="x" * 900 + chr(0xD800)).reason == "x" * 500
+    assert failed(chr(0xD800)).reason == "?"
+
+
 def test_a_failure_decides_even_when_another_check_has_no_value():
     assert success_of([unscored(Unscored.TIMEOUT), failed("wrong")]).value == 0.0
 

@@ -46,4 +46,4 @@ class ForeignScorer:
             return unscored(Unscored.NOT_APPLICABLE, found.reason, cost_usd=None)
         if not (math.isfinite(found.value) and 0.0 <= found.value <= 1.0):
             return unscored(Unscored.OUT_OF_RANGE, f"value {found.value}", cost_usd=None)
-        return Score(value=found.value, reason=found.reason[:500], cost_usd=None)
+        return Score(value=found.value, reason=found.reason, cost_usd=None)

@@ -128,5 +128,5 @@ def same_json(one: object, other: object) -> bool:
     """
     try:
         return canonical_json(one) == canonical_json(other)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         return False

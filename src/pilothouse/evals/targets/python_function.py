@@ -15,6 +15,7 @@ from typing import Any
 
 from pilothouse.errors import UsageError
 from pilothouse.evals.case import Case
+from pilothouse.evals.foreign_code import is_ours
 from pilothouse.evals.targets.target import AgentFailed, TargetSpec, TargetUnreachable, as_reply
 from pilothouse.evals.trial import Reply, TrialContext
 
@@ -70,9 +71,11 @@ class PythonFunction:
                     self._threads = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="pilothouse-trial")
                 loop = asyncio.get_running_loop()
                 value = await loop.run_in_executor(self._threads, self._function, *arguments)
-        except (asyncio.CancelledError, AgentFailed, TargetUnreachable):
+        except (AgentFailed, TargetUnreachable):
             raise
-        except Exception as error:
+        except BaseException as error:
+            if is_ours(error):
+                raise
             raise AgentFailed(f"{type(error).__name__}: {error}") from error
         return as_reply(value)
 

@@ -80,6 +80,30 @@ def test_a_function_plain_or_async_with_one_argument_or_two(tmp_path, monkeypatc
     assert one.version != other.version
 
 
+def test_a_function_that_ends_its_program_or_cancels_itself_fails_and_ends_nothing_of_ours(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "agents_leaving.py").write_text(
+        "import asyncio, sys\n"
+        "def leaves(q): sys.exit(0)\n"
+        "async def leaves_later(q): sys.exit(0)\n"
+        "def cancels(q): raise asyncio.CancelledError\n"
+        "async def cancels_later(q): raise asyncio.CancelledError\n"
+        "async def waits(q): await asyncio.sleep(9)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    for name in ("leaves", "leaves_later", "cancels", "cancels_later"):
+        with pytest.raises(AgentFailed, match=r"SystemExit|CancelledError"):
+            ask(open_target(f"python:agents_leaving:{name}"), case())
+
+    async def cut_off():
+        async with asyncio.timeout(0.01):
+            await open_target("python:agents_leaving:waits").run(case(), context())
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(cut_off())
+
+
 @pytest.mark.parametrize(
     "address",
     ["python:no_such_module:f", "python:json:no_such", "exec:no-such-program-here", "ftp://x", "recorded:lake", "recorded:absent.jsonl", "openai:http://x/v1", "openai:http://x/v1?model=m&colour=1"],
