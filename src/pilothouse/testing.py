@@ -266,9 +266,15 @@ class MemoryLedger:
                 )
             return history[-1]
 
-    def charter(self, agent: str, *, at: datetime | None = None) -> CharterInForce | None:
-        """Return the charter in force now, or at a past moment; None when there is none."""
-        history = [one for one in self._charters.get(agent, ()) if at is None or one.accepted_at <= at]
+    def charter(
+        self, agent: str, *, at: datetime | None = None, number: int | None = None
+    ) -> CharterInForce | None:
+        """Return the charter in force now, at a past moment, or of a number; None when there is none."""
+        history = [
+            one
+            for one in self._charters.get(agent, ())
+            if (at is None or one.accepted_at <= at) and number in {None, one.number}
+        ]
         return history[-1] if history else None
 
     def charters(self) -> Sequence[CharterInForce]:

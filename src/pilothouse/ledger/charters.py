@@ -57,11 +57,15 @@ def accept_charter(
     return accepted
 
 
-def charter_in_force(connection: Connection, agent: str, at: datetime | None = None) -> CharterInForce | None:
-    """Return the charter of an agent that is in force, or was at a moment."""
+def charter_in_force(
+    connection: Connection, agent: str, at: datetime | None = None, number: int | None = None
+) -> CharterInForce | None:
+    """Return the charter of an agent that is in force, was at a moment, or has a number."""
     query = select(charters).where(charters.c.agent == agent).order_by(charters.c.number.desc()).limit(1)
     if at is not None:
         query = query.where(charters.c.accepted_us <= to_micros(at))
+    if number is not None:
+        query = query.where(charters.c.number == number)
     row = connection.execute(query).first()
     return None if row is None else _charter(row)
 

@@ -43,10 +43,12 @@ class SqlLedger:
                 connection, agent=agent, digest=digest, text=text, path=path, at=at
             )
 
-    def charter(self, agent: str, *, at: datetime | None = None) -> CharterInForce | None:
-        """Return the charter in force now, or at a past moment; None when there is none."""
+    def charter(
+        self, agent: str, *, at: datetime | None = None, number: int | None = None
+    ) -> CharterInForce | None:
+        """Return the charter in force now, at a past moment, or of a number; None when there is none."""
         with self.database.read() as connection:
-            return charters.charter_in_force(connection, agent, at)
+            return charters.charter_in_force(connection, agent, at, number)
 
     def charters(self) -> Sequence[CharterInForce]:
         """Return the charter in force of every agent, by agent."""

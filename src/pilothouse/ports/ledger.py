@@ -87,8 +87,16 @@ class Ledger(Protocol):
         """Put a charter into force; the same digest again changes nothing."""
         ...
 
-    def charter(self, agent: str, *, at: datetime | None = None) -> CharterInForce | None:
-        """Return the charter in force now, or at a past moment; None when there is none."""
+    def charter(
+        self, agent: str, *, at: datetime | None = None, number: int | None = None
+    ) -> CharterInForce | None:
+        """Return the charter in force now, or at a past moment; None when there is none.
+
+        Args:
+            agent: Agent id.
+            at: The moment, aware UTC; None for now.
+            number: The charter of this number, whatever clocks said when it came: a clock may go back.
+        """
         ...
 
     def charters(self) -> Sequence[CharterInForce]:

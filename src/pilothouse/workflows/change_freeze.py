@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -126,8 +127,8 @@ def _charter_steps(installation: Installation, agent: str) -> list[ChangeStep]:
     steps: list[ChangeStep] = []
     before: Charter | None = None
     seen: list[str] = []
-    for decision in sorted(accepted, key=lambda one: one.at):
-        record = installation.ledger.charter(agent, at=decision.at)
+    for decision in reversed(accepted):  # in the order of the ledger: a clock may go back
+        record = installation.ledger.charter(agent, number=json.loads(decision.document)["number"])
         if record is None:
             continue
         charter = charter_of(record)

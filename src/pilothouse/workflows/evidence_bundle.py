@@ -190,7 +190,7 @@ def _charters(ledger: Ledger, agent: str, now: datetime) -> list[CharterInForce]
     record = ledger.charter(agent, at=now)
     while record is not None and len(found) < CHARTERS_MAX:
         found.append(record)
-        record = ledger.charter(agent, at=record.accepted_at - _MICROSECOND)
+        record = ledger.charter(agent, number=record.number - 1)
     return found[::-1]
 
 

@@ -17,6 +17,7 @@ from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.diff import Change, Effect, compare_charters
 from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.charter.powers import Action, may_act
 from pilothouse.core.charter.systems import Tool
 from pilothouse.errors import CharterError, Denied, UsageError
 from pilothouse.ports.ledger import CharterInForce, Ledger
@@ -53,9 +54,10 @@ class Widening:
         number: Charter that brought it.
         policy: Digest of its tools section, which is what persons agree to.
         base: Digest of the tools section that was wholly in force before.
-        base_at: When the charter of that section was accepted, aware UTC.
+        base_number: Charter of that section; None when nobody knows it any more, and then nothing of it holds.
         wider: Paths that let the agent do more.
         since: When it began to wait.
+        since_note: Sequence of the note with which it began to wait; agreements from before it count no more.
         may_agree: Persons who may agree: owner, sponsor and approvers of the charter before.
         agreed: Those who have.
     """
@@ -64,9 +66,10 @@ class Widening:
     number: int
     policy: str
     base: str
-    base_at: datetime
+    base_number: int | None
     wider: tuple[str, ...]
     since: datetime
+    since_note: int
     may_agree: tuple[str, ...]
     agreed: tuple[str, ...]
 
@@ -90,7 +93,7 @@ def note_widening(
         now: The moment, aware UTC.
     """
     earlier = waiting_widening(ledger, before)
-    base_record = before if earlier is None else ledger.charter(before.agent, at=earlier.base_at)
+    base_record = before if earlier is None else _base_of(ledger, earlier)
     if base_record is None:
         return
     try:
@@ -104,18 +107,16 @@ def note_widening(
         "charter": digest,
         "policy": new.section_digests["tools"],
         "base": base.section_digests["tools"],
-        "base_at": base_record.accepted_at.isoformat(),
+        "base_number": base_record.number,
         "wider": list(wider),
         "may_agree": list(_persons(base)),
-        "since": _waits_since(earlier, new, base, now).isoformat(),
+        "since": now.isoformat(),
+        "since_note": None,
     }
+    if earlier is not None and (earlier.policy, earlier.base) == (document["policy"], document["base"]):
+        # Another charter with the same rules for tools lets this very change wait on.
+        document |= {"since": earlier.since.isoformat(), "since_note": earlier.since_note}
     ledger.record(kind=WAITS, agent=before.agent, at=now, actor=actor, document=canonical_json(document))
-
-
-def _waits_since(earlier: Widening | None, new: Charter, base: Charter, now: datetime) -> datetime:
-    """Return since when this very change waits: another charter with the same rules for tools lets it wait on."""
-    same = (new.section_digests["tools"], base.section_digests["tools"])
-    return earlier.since if earlier is not None and (earlier.policy, earlier.base) == same else now
 
 
 def waiting_widening(ledger: Ledger, record: CharterInForce) -> Widening | None:
@@ -132,18 +133,34 @@ def waiting_widening(ledger: Ledger, record: CharterInForce) -> Widening | None:
     if note is None or said is None:
         return None
     since = datetime.fromisoformat(said["since"]) if "since" in said else note.at
+    since_note = int(said.get("since_note") or note.sequence)
     widening = Widening(
         agent=record.agent,
         number=record.number,
         policy=said["policy"],
         base=said["base"],
-        base_at=datetime.fromisoformat(said["base_at"]),
+        base_number=_number_of_base(ledger, record.agent, said),
         wider=tuple(said["wider"]),
         since=since,
+        since_note=since_note,
         may_agree=tuple(said["may_agree"]),
-        agreed=tuple(_agreed(ledger, record.agent, said, since)),
+        agreed=tuple(_agreed(ledger, record.agent, said, since_note)),
     )
     return None if widening.is_settled else widening
+
+
+def _number_of_base(ledger: Ledger, agent: str, said: Mapping[str, Any]) -> int | None:
+    """Return which charter a change is compared with; older notes name only when it came, and a clock may go back."""
+    if "base_number" in said:
+        return int(said["base_number"])
+    record = ledger.charter(agent, at=datetime.fromisoformat(said["base_at"]))
+    while record is not None and charter_of(record).section_digests["tools"] != said["base"]:
+        record = ledger.charter(agent, number=record.number - 1)
+    return None if record is None else record.number
+
+
+def _base_of(ledger: Ledger, waiting: Widening) -> CharterInForce | None:
+    return None if waiting.base_number is None else ledger.charter(waiting.agent, number=waiting.base_number)
 
 
 def _is_about(said: Mapping[str, Any], record: CharterInForce) -> bool:
@@ -199,7 +216,7 @@ def effective_charter(ledger: Ledger, record: CharterInForce, charter: Charter) 
     waiting = waiting_widening(ledger, record)
     if waiting is None:
         return charter
-    base_record = ledger.charter(record.agent, at=waiting.base_at)
+    base_record = _base_of(ledger, waiting)
     base = {} if base_record is None else known(charter_of(base_record).tools) or {}
     return Charter.model_construct(
         **{name: getattr(charter, name) for name in Charter.model_fields if name != "tools"},
@@ -225,16 +242,17 @@ def widening_note(ledger: Ledger, record: CharterInForce) -> str | None:
     )
 
 
-def _agreed(ledger: Ledger, agent: str, said: Mapping[str, Any], since: datetime) -> Iterable[str]:
+def _agreed(ledger: Ledger, agent: str, said: Mapping[str, Any], since_note: int) -> Iterable[str]:
     """Persons who agreed to exactly this change while it waited, each once, in their order.
 
-    What was agreed to once and taken back since is agreed to again: whoever took it back had a reason.
+    What was agreed to once and taken back since is agreed to again: whoever took it back had a reason. What came first is
+    told by the order of the ledger, since a clock may go back.
     """
     persons: dict[str, None] = {}
     for decision in reversed(ledger.decisions(agent, kind=AGREED, limit=AGREEMENTS_READ_MAX)):
         document = json.loads(decision.document)
         is_this = (document["policy"], document["base"]) == (said["policy"], said["base"])
-        if is_this and decision.at >= since:
+        if is_this and decision.sequence > since_note:
             persons[document["person"]] = None
     return persons
 
@@ -263,4 +281,6 @@ def _persons(base: Charter) -> tuple[str, ...]:
         name for name, person in (known(base.people) or {}).items() if person.role in ("owner", "approver")
     ]
     found = (known(base.owner.person), known(base.sponsor.person), *roles)
-    return tuple(dict.fromkeys(str(one) for one in found if one is not None and not is_open(one)))
+    persons = dict.fromkeys(str(one) for one in found if one is not None and not is_open(one))
+    # A `role` of the charter limits and does not make: whoever may approve nothing else does not agree here either.
+    return tuple(one for one in persons if may_act(base, one, Action.APPROVE))

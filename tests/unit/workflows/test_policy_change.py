@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
@@ -196,3 +197,52 @@ def test_what_a_call_changes_is_said_anew_by_nobody_alone(world):
     for person in waiting_widening(world.ledger, world.record).may_agree[:2]:
         world.agree(person)
     assert effect() == "read"
+
+
+def test_a_clock_that_goes_back_lets_nothing_wider_in(world):
+    world.at -= timedelta(hours=1, seconds=2)  # before the charter that it follows
+    world.accept(WIDER)
+    assert waiting_widening(world.ledger, world.record) is not None
+    assert world.caps() == (20, 500)
+    world.at -= timedelta(hours=1, seconds=2)
+    world.accept(NARROWER)
+    assert world.caps() == (20, 500)  # the tool keeps its rules as long as one of them waits
+    world.agree("dana")
+    world.agree("vp")
+    assert world.caps() == (30, 100)
+
+
+def test_what_was_taken_back_waits_again_also_where_the_clock_went_back(world):
+    world.accept(WIDER)
+    world.agree("dana")
+    world.agree("vp")
+    assert world.caps() == (30, 500)
+    world.accept(tuple(reversed(WIDER)))
+    world.at -= timedelta(hours=3)
+    world.accept(WIDER)
+    assert waiting_widening(world.ledger, world.record).agreed == ()
+    assert world.caps() == (20, 500)
+
+
+def test_a_note_from_before_charters_were_named_by_number_is_read(world):
+    world.at -= timedelta(hours=1, seconds=2)
+    world.accept(WIDER)
+    first = world.ledger.charter(AGENT, number=1)
+    old = json.loads(world.ledger.decisions(AGENT, kind="policy.widening_waits")[0].document)
+    del old["base_number"]
+    old["base_at"] = first.accepted_at.isoformat()
+    world.ledger.record(
+        kind="policy.widening_waits", agent=AGENT, at=world.at, actor="test", document=json.dumps(old)
+    )
+    assert waiting_widening(world.ledger, world.record).base_number == 1
+    assert world.caps() == (20, 500)
+
+
+def test_who_may_approve_nothing_agrees_to_nothing(world):
+    idle = '  idle: {name: I. Dle, identity: "oidc:idle@harbour.example", unit: finance, role: owner}\nowner:'
+    world.accept(("\nowner:", f"\n{idle}"), ("role: executive}", "role: auditor}"))
+    world.accept(WIDER)
+    assert waiting_widening(world.ledger, world.record).may_agree == ("dana",)
+    for nobody in ("idle", "vp"):
+        with pytest.raises(Denied):
+            world.agree(nobody)
