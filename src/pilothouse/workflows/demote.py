@@ -11,8 +11,9 @@ from pilothouse.core.action.demotion import Act, ActState, Demotion, Move, Stand
 from pilothouse.core.action.incident import Incident
 from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.operations import PhaseName
 from pilothouse.core.verdict.phases import fold_phase
-from pilothouse.core.verdict.verdict import AdditionVerdict, AgentVerdict, Status
+from pilothouse.core.verdict.verdict import AdditionVerdict, AgentVerdict, ItemVerdict, Status
 from pilothouse.ports.controls import Pause, Rollback
 from pilothouse.ports.ledger import CharterInForce
 from pilothouse.workflows.act_log import ACTOR, read_acts, write_act
@@ -26,14 +27,17 @@ from pilothouse.workflows.controls import versions_that_held
 from pilothouse.workflows.demotion_told import tell_of
 from pilothouse.workflows.every_agent import for_every_agent
 from pilothouse.workflows.in_force import charter_of, newest_verdict
-from pilothouse.workflows.phase_log import additions_of, phase_events
-from pilothouse.workflows.phases import demote_phase
+from pilothouse.workflows.phase_log import additions_of, phase_events, phase_now
+from pilothouse.workflows.phases import PHASE_ORDER, demote_phase
 from pilothouse.workflows.work import new_holder
 
 __all__ = ["LEASE_NAME", "act_on_verdicts"]
 
 LEASE_NAME = "demotion"
 """Only one process acts on verdicts at a time."""
+
+_SHARED = ("move", "requirement", "phase", "version", "since", "due_at", "sentence", "remedy")
+"""What a planned step and its record have in common."""
 
 _WARNINGS = frozenset({Move.GRACE, Move.BLOCK_PROMOTION})
 
@@ -52,30 +56,38 @@ def act_on_verdicts(room: ControlRoom, now: datetime, *, holder: str = "") -> in
     Raises:
         PilothouseError: The first agent for which it failed, after all others have been looked at.
     """
-    lease = room.work.acquire(LEASE_NAME, holder or new_holder())
+    name = holder or new_holder()
+    lease = room.work.acquire(LEASE_NAME, name)
     if lease is None:
         return 0
+
+    def act(record: CharterInForce) -> int:
+        """Act on one agent while the lease, which lives for seconds, is still ours."""
+        return 0 if room.work.acquire(LEASE_NAME, name) is None else _act(room, record, now)
+
     try:
-        return for_every_agent(room.installation.ledger, lambda record: _act(room, record, now))
+        return for_every_agent(room.installation.ledger, act)
     finally:
         room.work.release(lease)
 
 
 def _act(room: ControlRoom, record: CharterInForce, now: datetime) -> int:
-    ledger, agent = room.installation.ledger, record.agent
+    ledger, agent, charter = room.installation.ledger, record.agent, charter_of(record)
+    steps = _finish(room, charter, now)
     verdict = _verdict(room, record)
     if verdict is None:
-        return 0
-    charter, acts = charter_of(record), read_acts(ledger, agent)
-    steps = 0
-    standing = _standing(room, charter, verdict, acts)
-    plans = plan_demotion(verdict, now, standing)
-    told: dict[tuple[Move, str | None], Incident] = {}
-    for plan in plans:
-        act = acts.get(plan.requirement)
-        if act is None or not act.covers(plan):
-            _carry_out(room, charter, plan, now, told)
-            steps += 1
+        return steps
+    acts = read_acts(ledger, agent)
+    plans = plan_demotion(verdict, now, _standing(room, charter, verdict, acts))
+    due = [one for one in plans if one.requirement not in acts or not acts[one.requirement].covers(one)]
+    # All of them before the first is done: a fall that only some of them knew of would be theirs to repeat.
+    for plan in due:
+        if plan.move not in _WARNINGS:
+            _write(room, charter, plan, ActState.BEGUN, now)
+    told: dict[tuple[Move, PhaseName | None], Incident] = {}
+    for plan in due:
+        _carry_out(room, charter, plan, now, told)
+    steps += len(due)
     steps += sum(_let_fall(room, charter, verdict, one, now) for one in verdict.additions)
     for name in acts.keys() - {plan.requirement for plan in plans}:
         ended = acts[name].model_copy(update={"state": ActState.ENDED, "at": now})
@@ -94,10 +106,7 @@ def _let_fall(
     ledger, agent, item = room.installation.ledger, charter.agent, one.breach
     there = next(found for found in additions_of(ledger, agent) if found.label == one.label)
     is_seen = there.state.since is not None and there.state.since <= verdict.as_of
-    if item is None or not is_seen or there.joined_at is not None:
-        return False
-    fell = demote_phase(ledger, agent, now, to="pilot", actor=ACTOR, reason=item.sentence, addition=there)
-    if fell is None:
+    if item is None or not is_seen or there.joined_at is not None or there.state.phase == "pilot":
         return False
     plan = Demotion(
         move=Move.DEMOTE,
@@ -110,7 +119,9 @@ def _let_fall(
         sentence=f"{item.sentence} The {one.label} is out of service; the rest of {agent} stays where it is.",
         remedy=item.remedy,
     )
+    # People first: once it is out, no verdict asks for it any more, and after a kill in between nobody would hear of it.
     tell_of(room, charter, plan, f"the {one.label} of {agent} is out of service", now)
+    demote_phase(ledger, agent, now, to="pilot", actor=ACTOR, reason=item.sentence, addition=there)
     return True
 
 
@@ -124,13 +135,62 @@ def _verdict(room: ControlRoom, record: CharterInForce) -> AgentVerdict | None:
     return None if state.since is not None and verdict.as_of < state.since else verdict
 
 
+def _finish(room: ControlRoom, charter: Charter, now: datetime) -> int:
+    """Tell of what a killed process put into force and wrote down only as begun; what it had not done is planned anew.
+
+    A fall changes the phase that verdicts speak of, so no plan would come back to it.
+    """
+    ledger, agent = room.installation.ledger, charter.agent
+    acts = read_acts(ledger, agent).values()
+    told = {
+        (one.move, one.phase): found
+        for one in acts
+        if one.incident and (found := room.incidents.incident(int(one.incident.partition("-")[2])))
+        if any(begun.state is ActState.BEGUN and begun.at == one.at for begun in acts)
+    }
+    finished = 0
+    for act in acts:
+        what = _in_force(room, act, agent) if act.state is ActState.BEGUN else ""
+        item = _item_of(newest_verdict(ledger, agent, at=act.at), act) if what else None
+        if item is not None:
+            plan = Demotion(item=item, **{name: getattr(act, name) for name in _SHARED})
+            _tell(room, charter, plan, what, now, told)
+            finished += 1
+    return finished
+
+
+def _in_force(room: ControlRoom, act: Act, agent: str) -> str:
+    """Return in a few words what of a begun step is in force, or nothing."""
+    controls = room.controls.read()
+    rollback = controls.rollback_of(agent)
+    if act.move is Move.PAUSE and controls.pause_of(agent) is not None:
+        return f"{agent} is paused"
+    if act.move is Move.ROLL_BACK and rollback is not None and rollback.from_version == act.version:
+        return f"{agent} is rolled back to {rollback.to_version}"
+    here = phase_now(room.installation.ledger, agent)
+    if act.phase is not None and PHASE_ORDER.index(here) <= PHASE_ORDER.index(act.phase):
+        return _fallen(agent, act.phase)
+    return ""
+
+
+def _item_of(verdict: AgentVerdict | None, act: Act) -> ItemVerdict | None:
+    """Return the item for which a step was begun, by the verdict that asked for it."""
+    found = () if verdict is None else verdict.requirements
+    asked = next((one for one in found if one.requirement == act.requirement), None)
+    if asked is None:
+        return None
+    return next((item for item in asked.items if act.sentence.startswith(item.sentence)), asked.deciding)
+
+
 def _standing(
     room: ControlRoom, charter: Charter, verdict: AgentVerdict, acts: Mapping[str, Act]
 ) -> Standing:
     rollback = room.controls.read().rollback_of(charter.agent)
+    state = fold_phase(phase_events(room.installation.ledger, charter.agent))
     return Standing(
         acts=acts,
-        phase_since=fold_phase(phase_events(room.installation.ledger, charter.agent)).since,
+        phase_since=state.since,
+        fell_at=state.since if state.re_entered else None,
         rolled_back_to=rollback.to_version if rollback else None,
         has_earlier_version=_earlier_version(room, verdict) is not None,
         resolve=_times_to_cure(charter, verdict),
@@ -164,12 +224,9 @@ def _carry_out(
     charter: Charter,
     plan: Demotion,
     now: datetime,
-    told: dict[tuple[Move, str | None], Incident],
+    told: dict[tuple[Move, PhaseName | None], Incident],
 ) -> None:
-    """Do one step: the control first, then people, then the record, so that a kill between them repeats, not skips.
-
-    Several requirements may ask for the same step at once; people are told of it once.
-    """
+    """Do one step: the control first, then people, then the record, so that a kill between them repeats, not skips."""
     agent, ledger = charter.agent, room.installation.ledger
     if plan.move is Move.PAUSE:
         room.controls.pause(Pause(agent=agent, tool=None, reason=plan.sentence, actor=ACTOR, at=now))
@@ -178,30 +235,48 @@ def _carry_out(
         what = f"{agent} is rolled back to {_roll_back(room, agent, plan, now)}"
     elif plan.move is Move.DEMOTE and plan.phase is not None:
         demote_phase(ledger, agent, now, to=plan.phase, actor=ACTOR, reason=plan.sentence)
-        what = f"{agent} is in {'the pilot' if plan.phase == 'pilot' else f'phase {plan.phase}'} from now on"
+        what = _fallen(agent, plan.phase)
     else:
         what = ""
+    _tell(room, charter, plan, what, now, told)
+
+
+def _tell(  # noqa: PLR0917 - a step, what came of it, and who knows already
+    room: ControlRoom,
+    charter: Charter,
+    plan: Demotion,
+    what: str,
+    now: datetime,
+    told: dict[tuple[Move, PhaseName | None], Incident],
+) -> None:
+    """Tell people of a step, and write down that it is done.
+
+    Several requirements may ask for the same step at once; people are told of it once.
+    """
     same = (plan.move, plan.phase)
     if what and same not in told:
         told[same] = tell_of(room, charter, plan, what, now)
     incident = told.get(same)
-    write_act(
-        ledger,
-        agent,
-        Act(
-            state=ActState.WAITS if plan.move in _WARNINGS else ActState.DONE,
-            move=plan.move,
-            requirement=plan.requirement,
-            phase=plan.phase,
-            version=plan.version,
-            since=plan.since,
-            due_at=plan.due_at,
-            at=now,
-            sentence=plan.sentence[:1_000],
-            remedy=plan.remedy[:500],
-            incident=incident.name if incident else "",
-        ),
-    )
+    state = ActState.WAITS if plan.move in _WARNINGS else ActState.DONE
+    _write(room, charter, plan, state, now, incident=incident.name if incident else "")
+
+
+def _write(
+    room: ControlRoom,
+    charter: Charter,
+    plan: Demotion,
+    state: ActState,
+    now: datetime,
+    *,
+    incident: str = "",
+) -> None:
+    fields = {name: getattr(plan, name) for name in _SHARED}
+    fields |= {"sentence": plan.sentence[:1_000], "remedy": plan.remedy[:500]}
+    write_act(room.installation.ledger, charter.agent, Act(state=state, at=now, incident=incident, **fields))
+
+
+def _fallen(agent: str, phase: PhaseName) -> str:
+    return f"{agent} is in {'the pilot' if phase == 'pilot' else f'phase {phase}'} from now on"
 
 
 def _roll_back(room: ControlRoom, agent: str, plan: Demotion, now: datetime) -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 
 from pilothouse.core.action.demotion import Demotion
@@ -44,13 +45,18 @@ def tell_of(room: ControlRoom, charter: Charter, plan: Demotion, what: str, now:
     answer = raise_alert(room, firing, now)
     assert answer.incident is not None  # noqa: S101 - only a warning opens none
     incident = answer.incident
+    key = _page_key(incident, plan, what)
+    if any(job.key == key for job in room.work.jobs(incident.name)):
+        return incident  # said by a process that was killed before it could write down that it did
     text = f"{what} because of {plan.requirement}. What to do: `{plan.remedy}`."
     owner = known(charter.owner.person)
     owner = None if owner is None else told_for(room.installation.ledger, charter, owner)
     for attempt in range(ATTEMPTS_MAX):
         event = IncidentEvent(at=now, kind="loud", actor=ACTOR, text=text)
         jobs = (
-            () if owner is None else (_page(incident, charter.agent, plan, owner=owner, what=what, now=now),)
+            ()
+            if owner is None
+            else (_page(key, incident, charter.agent, plan, owner=owner, what=what, now=now),)
         )
         try:
             return room.incidents.change(
@@ -64,7 +70,16 @@ def tell_of(room: ControlRoom, charter: Charter, plan: Demotion, what: str, now:
     raise AssertionError  # pragma: no cover - the loop returns or raises
 
 
-def _page(incident: Incident, agent: str, plan: Demotion, *, owner: str, what: str, now: datetime) -> Job:
+def _page_key(incident: Incident, plan: Demotion, what: str) -> str:
+    """Return the key of the page about a step: the same when the step is repeated after a kill."""
+    moment = f"{plan.since:%Y%m%dT%H%M%S}"
+    said = hashlib.sha256(f"{what}|{plan.version}".encode()).hexdigest()[:12]
+    return incident_key(incident, "acted", plan.requirement, plan.move.name.lower(), moment, said)
+
+
+def _page(
+    key: str, incident: Incident, agent: str, plan: Demotion, *, owner: str, what: str, now: datetime
+) -> Job:
     lines = (
         plan.sentence,
         f"What to do: {plan.remedy}",
@@ -72,9 +87,7 @@ def _page(incident: Incident, agent: str, plan: Demotion, *, owner: str, what: s
         f"{incident.name}: pilothouse incident show {incident.number}",
     )
     return Job(
-        key=incident_key(
-            incident, "acted", plan.requirement, plan.move.name.lower(), owner, f"{now:%Y%m%dT%H%M%S}"
-        ),
+        key=key,
         action="page",
         subject=incident.name,
         document=canonical_json(

@@ -44,6 +44,7 @@ from pilothouse.workflows.phase_log import (
 )
 
 __all__ = [
+    "PHASE_ORDER",
     "Approved",
     "approve_phase",
     "demote_phase",
@@ -55,7 +56,8 @@ __all__ = [
 
 APPROVED = "phase.approved"
 
-_ORDER: tuple[PhaseName, ...] = ("pilot", "1", "2", "3")
+PHASE_ORDER: tuple[PhaseName, ...] = ("pilot", "1", "2", "3")
+"""Phases, the first one first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +161,7 @@ def _not_open(ledger: Ledger, charter: Charter, addition: Addition, target: Phas
     if not in_scope(charter, addition.what, addition.name):
         return f"The charter does not speak of {addition.label} yet: write it there, then `pilothouse check`."
     here = phase_now(ledger, charter.agent)
-    if _ORDER.index(target) > _ORDER.index(here):
+    if PHASE_ORDER.index(target) > PHASE_ORDER.index(here):
         return f"The agent itself is in phase {here}, and nothing that came into its scope goes ahead of it."
     return None
 
@@ -297,9 +299,9 @@ def roll_back_phase(
             subject=addition.name,
         )
     state = _state(ledger, agent, addition)
-    here = _ORDER.index(state.phase)
-    target = _ORDER[max(0, here - 1)] if to is None else to
-    if _ORDER.index(target) > here:
+    here = PHASE_ORDER.index(state.phase)
+    target = PHASE_ORDER[max(0, here - 1)] if to is None else to
+    if PHASE_ORDER.index(target) > here:
         raise UsageError(
             f"phase {target} lies ahead of {state.phase}, it cannot be rolled back to",
             remedy=f"Ask for it: `pilothouse phase request {target}`.",
@@ -332,7 +334,7 @@ def demote_phase(
         addition: What came into the scope; None for the agent.
     """
     state = _state(ledger, agent, addition)
-    if _ORDER.index(state.phase) <= _ORDER.index(to):
+    if PHASE_ORDER.index(state.phase) <= PHASE_ORDER.index(to):
         return None
     event = PhaseEvent(move=PhaseMove.DEMOTED, phase=to, at=now, by=(actor,), reason=reason[:500])
     _move(ledger, agent, event, addition)

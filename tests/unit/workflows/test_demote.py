@@ -18,6 +18,7 @@ from pilothouse.core.verdict.phases import PhaseEvent, PhaseMove
 from pilothouse.core.verdict.readiness import decide, verdict_digest, verdict_document
 from pilothouse.reports.terminal_rollout import render_rollout
 from pilothouse.testing import example_task
+from pilothouse.workflows import demote
 from pilothouse.workflows.act_log import shown_acts
 from pilothouse.workflows.assess import assess
 from pilothouse.workflows.controls import end_rollback, resume_agent
@@ -210,3 +211,87 @@ def test_a_verdict_of_another_phase_is_waited_out(site):
         )
         assert site.tick() == 0
     assert site.tick() > 0
+
+
+class Killed(BaseException):
+    """The process ends here: nothing after it happens."""
+
+
+@pytest.mark.parametrize(
+    ("step", "calls"),
+    [
+        ("write_act", 0),
+        ("write_act", 3),
+        ("demote_phase", 0),
+        ("tell_of", 0),
+        *(("write_act", n) for n in range(6, 12)),
+    ],
+)
+def test_a_kill_between_two_writes_of_a_fall_costs_no_second_phase_and_calls_the_owner_once(
+    site, step, calls
+):
+    """Six requirements lapse at once: six rows that it begins, the fall, a page, six rows that it is done."""
+    site.has()
+    site.clock.move(days=9)
+    left = [calls]
+    whole = getattr(demote, step)
+
+    def killed_after(*args, **named):
+        if not left[0]:
+            raise Killed
+        left[0] -= 1
+        return whole(*args, **named)
+
+    with patch.object(demote, step, killed_after), pytest.raises(Killed):
+        site.tick()
+    for _ in range(4):
+        site.clock.move(minutes=5)
+        site.tick()
+    assert site.phase == "1"
+    pages = [job for job in site.room.work.jobs("INC-1") if "/acted/" in job.key]
+    assert [json.loads(job.document)["title"] for job in pages] == [
+        f"{AGENT} is in phase 1 from now on (INT-4)"
+    ]
+    assert [one.name for one in site.room.incidents.incidents()] == ["INC-1"]
+    fell = [one.act for one in site.acts.values() if one.act.move is Move.DEMOTE]
+    assert {(act.state, act.incident) for act in fell} == {(ActState.DONE, "INC-1")}
+    assert len(fell) == 6
+
+
+def test_a_kill_after_a_pause_tells_of_it_although_the_next_verdict_asks_for_none(site):
+    site.has(PAID_TWICE)
+    with patch.object(demote, "tell_of", side_effect=Killed), pytest.raises(Killed):
+        site.tick()
+    site.clock.move(minutes=5)
+    site.has()
+    site.tick()
+    assert any(
+        "is paused because of MON-2" in line.text
+        for line in site.room.incidents.events(1)
+        if line.kind == "loud"
+    )
+
+
+def test_a_kill_after_a_rollback_tells_of_it(site):
+    site.has()
+    site.has(LYING, version=V2)
+    with patch.object(demote, "tell_of", side_effect=Killed), pytest.raises(Killed):
+        site.tick()
+    site.clock.move(minutes=5)
+    assert site.tick()
+    assert any(f"is rolled back to {V1}" in line.text for line in site.room.incidents.events(1))
+
+
+def test_evidence_that_lapses_half_an_hour_later_costs_no_second_phase(site):
+    first, second = site.clock() - timedelta(days=21), site.clock() - timedelta(days=13, hours=23, minutes=30)
+    site.has(
+        ("unknown_task_type", {"window_from": first, "window_to": first}),
+        ("output_schema", {"window_from": second, "window_to": second}),
+    )
+    for _ in range(12):
+        site.tick()
+        site.clock.move(minutes=10)
+    assert site.phase == "1"
+    act = site.acts["EVAL-8"].act
+    assert (act.state, act.due_at) == (ActState.WAITS, second + 37 * DAY)
+    assert act.sentence.endswith("Phase 1 is kept until 11 Dec 2026, then the pilot.")

@@ -87,6 +87,8 @@ class ActState(StrEnum):
 
     WAITS = "waits"
     """Said, not done: promotion is blocked, or the days of grace run."""
+    BEGUN = "begun"
+    """Decided and being done: written before the control, so that a kill in between is seen and finished."""
     DONE = "done"
     ENDED = "ended"
     """The requirement holds again, or nothing asks for it any more."""
@@ -132,9 +134,13 @@ class Act(BaseModel):
         Args:
             plan: A planned move.
         """
+        if self.state is ActState.BEGUN:
+            return False
         fell = self.state is ActState.DONE and self.move is Move.DEMOTE
         if fell and plan.move in {Move.GRACE, Move.BLOCK_PROMOTION}:
             return True
+        if self.state is ActState.WAITS and self.due_at != plan.due_at:
+            return False  # the day that was said is not the day any more
         return (self.move, self.phase, self.version) == (plan.move, plan.phase, plan.version)
 
 
@@ -167,6 +173,7 @@ class Standing:
     Attributes:
         acts: What stands of earlier moves, by requirement.
         phase_since: When the phase in force began, or None.
+        fell_at: The same where it began with a fall from a later one; None where it was entered by its gate.
         rolled_back_to: Version that alone may serve, or None.
         has_earlier_version: Whether an earlier version passed the release gate.
         resolve: Time to cure a breach, by requirement; a week where none is given.
@@ -174,6 +181,7 @@ class Standing:
 
     acts: Mapping[str, Act] = field(default_factory=_nothing_stands)
     phase_since: datetime | None = None
+    fell_at: datetime | None = None
     rolled_back_to: str | None = None
     has_earlier_version: bool = True
     resolve: Mapping[str, timedelta] = field(default_factory=_no_terms)
@@ -266,7 +274,10 @@ def _lapsed(
     item: ItemVerdict, lapsed_at: datetime, verdict: AgentVerdict, now: datetime, there: Standing
 ) -> Demotion:
     act = there.acts.get(item.requirement)
-    fallen = act is not None and act.move is Move.DEMOTE and act.state is ActState.DONE
+    # What had lapsed when the phase fell has cost a phase, whichever requirement it fell for.
+    fallen = (act is not None and act.move is Move.DEMOTE and act.state is ActState.DONE) or (
+        there.fell_at is not None and lapsed_at <= there.fell_at
+    )
     long_away = now >= lapsed_at + PILOT_AFTER
     grace = GRACE_SHORT if item.requirement in _SHORT else GRACE
     due_at = lapsed_at + (PILOT_AFTER if fallen or long_away else grace)

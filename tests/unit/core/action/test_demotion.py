@@ -188,3 +188,23 @@ def test_a_step_that_ended_stands_no_more():
     plan = only(moves(LYING), "MON-7")
     assert list(fold_acts([recorded(plan)])) == ["MON-7"]
     assert not fold_acts([recorded(plan), recorded(plan, state=ActState.ENDED)])
+
+
+def test_what_is_only_begun_covers_nothing():
+    plan = only(moves(lapsed("integration.certificate", 31, integration="erp")), "INT-2")
+    assert recorded(plan, state=ActState.WAITS).covers(plan)
+    assert not recorded(plan, state=ActState.BEGUN).covers(plan)
+
+
+def test_a_warning_that_names_another_day_is_said_again():
+    plan = only(moves(lapsed("integration.certificate", 31, integration="erp")), "INT-2")
+    assert not recorded(plan, state=ActState.WAITS, due_at=plan.due_at - timedelta(days=1)).covers(plan)
+
+
+def test_what_had_lapsed_when_the_phase_fell_for_another_waits_for_the_thirtieth_day():
+    evidence, lapsed_at = lapsed("integration.certificate", 38, integration="erp"), NOW - timedelta(days=8)
+    fell = Standing(phase_since=NOW, fell_at=NOW)
+    waits = only(moves(evidence, phase="1", standing=fell), "INT-2")
+    assert (waits.move, waits.due_at) == (Move.GRACE, lapsed_at + timedelta(days=30))
+    entered = Standing(phase_since=NOW)
+    assert only(moves(evidence, phase="1", standing=entered), "INT-2").move is Move.DEMOTE
