@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, text
 
+from pilothouse.interruption import unbroken
 from pilothouse.ledger.engine import WRITE_OPTION
 from pilothouse.ledger.translation import translated
 
@@ -32,14 +33,14 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Open a transaction that only reads: one moment of the ledger."""
-        with translated(self.subject), self.engine.begin() as connection:
+        with unbroken(), translated(self.subject), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """Open a transaction that writes: on disk when the block ends, or nothing of it happened."""
         writing = self.engine.execution_options(**{WRITE_OPTION: True})
-        with translated(self.subject), writing.begin() as connection:
+        with unbroken(), translated(self.subject), writing.begin() as connection:
             yield connection
 
     @property
@@ -54,7 +55,7 @@ class Database:
             with self.write() as connection:
                 yield connection
             return
-        with translated(self.subject), self._watching:
+        with unbroken(), translated(self.subject), self._watching:
             watcher = self._own_connection().execution_options(**{WRITE_OPTION: True})
             with watcher.begin():
                 yield watcher
@@ -67,7 +68,7 @@ class Database:
         if self.is_postgres:
             with self.read() as connection:
                 return str(connection.execute(text("SELECT pg_current_snapshot()")).scalar_one())
-        with translated(self.subject), self._watching:
+        with unbroken(), translated(self.subject), self._watching:
             watcher = self._own_connection().execution_options(**{WRITE_OPTION: False})
             with watcher.begin():
                 return str(watcher.exec_driver_sql("PRAGMA data_version").scalar_one())

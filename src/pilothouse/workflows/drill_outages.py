@@ -224,8 +224,8 @@ def _planted(room: ControlRoom, agent: str, outage: Outage, pace: Pace) -> Itera
         at=now,
         until=now + outage.life,
     )
-    room.controls.plant(fault)
     try:
+        room.controls.plant(fault)
         pace.sleep(EFFECTIVE_WITHIN_S)
         yield
     finally:

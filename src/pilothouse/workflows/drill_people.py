@@ -15,7 +15,7 @@ from pilothouse.core.evidence.evidence import Scope
 from pilothouse.errors import Denied, UsageError
 from pilothouse.ports.contacts import Message
 from pilothouse.ports.controls import Pause
-from pilothouse.workflows.alerts import Firing, raise_alert
+from pilothouse.workflows.alerts import Firing
 from pilothouse.workflows.control_room import ControlRoom
 from pilothouse.workflows.controls import ControlsCache
 from pilothouse.workflows.drill_records import DrillResult, record_drill
@@ -23,7 +23,7 @@ from pilothouse.workflows.drill_waiting import (
     EFFECTIVE_WITHIN_S,
     REAL_TIME,
     Pace,
-    close_rehearsal,
+    rehearsed,
     seconds_until,
     wait_for,
 )
@@ -53,11 +53,11 @@ def drill_page(
         firing = Firing(
             agent=agent, metric="page", sentence=f"Test of level {level}.", drill="page", level=level
         )
-        opened = raise_alert(room, firing, room.work.now()).incident
-        if opened is None:
-            continue
         plan = plan_level(charter, level)
-        try:
+        with rehearsed(room, firing, room.work.now()) as answer:
+            opened = answer.incident
+            if opened is None:
+                continue
             tell(
                 f"{opened.name}: level {level} is called; waiting for `pilothouse incident acknowledge {opened.number} --as "
                 f"{plan.calls[0].person if plan and plan.calls else 'PERSON'}`."
@@ -67,8 +67,6 @@ def drill_page(
             events = room.incidents.events(found.number)
             if found.acknowledged_at is None or any(_is_late(one) for one in events):
                 silent.append(str(level))
-        finally:
-            close_rehearsal(room, opened)  # also when somebody stops the drill while it waits
     unreached = _reach_duties(room, charter, room.work.now())
     passed = bool(levels) and not silent
     said = (
@@ -118,18 +116,16 @@ def drill_runbook(
         )
     sentence = f"Follow {runbook} step by step, then resolve this with what you found."
     firing = Firing(agent=agent, metric=str(rule.on), sentence=sentence, drill=f"runbook {runbook}"[:64])
-    opened = raise_alert(room, firing, room.work.now()).incident
-    if opened is None:
-        raise UsageError(
-            "the rehearsal could not be opened", remedy="Run `pilothouse doctor`.", subject=runbook
-        )
-    try:
+    with rehearsed(room, firing, room.work.now()) as answer:
+        opened = answer.incident
+        if opened is None:
+            raise UsageError(
+                "the rehearsal could not be opened", remedy="Run `pilothouse doctor`.", subject=runbook
+            )
         tell(
             f"{opened.name} is open{f' for {person}' if person else ''}: acknowledge it, follow {runbook}, resolve it."
         )
         found = wait_for(room, opened.number, wait_s, tell, lambda one: not one.is_active, pace=pace)
-    finally:
-        close_rehearsal(room, opened)  # also when somebody stops the drill as soon as it is told
     passed = not found.is_active
     said = (
         f"{found.acknowledged_by} followed {runbook}"

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -12,6 +12,7 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.task import TokenCount
 from pilothouse.errors import UsageError
+from pilothouse.interruption import unbroken
 from pilothouse.ports.controls import Rollback
 from pilothouse.workflows.alerts import METRIC_OF_KIND, Firing, raise_alert
 from pilothouse.workflows.control_room import ControlRoom
@@ -106,13 +107,14 @@ def drill_game_day(
         )
     planted: dict[int, str] = {}
     try:
-        planted.update(_opened(room, charter, team, tell))
+        _open_all(room, charter, team, tell, planted)
         for number in planted:
             wait_for(room, number, wait_s / max(len(planted), 1), tell, _is_over, pace=pace)
         missed = [f"INC-{number}" for number, word in planted.items() if not _found(room, number, word, team)]
     finally:  # also when somebody stops the drill while it waits
-        for number in planted:
-            close_rehearsal(room, incident_named(room, number))
+        with unbroken():
+            for number in planted:
+                close_rehearsal(room, incident_named(room, number))
     passed = len(planted) == len(GAME_DAY) and not missed
     said = (
         f"{len(planted)} planted faults were taken, named and ended by {', '.join(sorted(team))} alone"
@@ -158,10 +160,10 @@ def drill_drift(room: ControlRoom, agent: str, *, now: datetime) -> DrillResult:
     return DrillResult(name="drift", passed=passed, sentence=said)
 
 
-def _opened(
-    room: ControlRoom, charter: Charter, team: set[str], tell: Callable[[str], None]
-) -> Iterator[tuple[int, str]]:
-    """Plant the faults of a game day; yield the number of each incident, and the word that names its fault."""
+def _open_all(
+    room: ControlRoom, charter: Charter, team: set[str], tell: Callable[[str], None], planted: dict[int, str]
+) -> None:
+    """Plant the faults of a game day; note the number of each incident, and the word that names its fault."""
     for number, name in enumerate(GAME_DAY, start=1):
         now = room.work.now()
         item = noticed_in(charter, FAULTS[name], now)
@@ -175,10 +177,12 @@ def _opened(
             onset=now,
             drill=f"game-day {number}",
         )
-        opened = raise_alert(room, firing, now).incident
+        with unbroken():  # a stop while it is opened comes when its end is sure
+            opened = raise_alert(room, firing, now).incident
+            if opened is not None:
+                planted[opened.number] = WORDS[METRIC_OF_KIND[item.kind]]
         if opened is None:
             continue
-        yield opened.number, WORDS[METRIC_OF_KIND[item.kind]]
         tell(
             f"{opened.name} is open: one of {', '.join(sorted(team))} takes it, finds the fault, and says which one "
             f"with `pilothouse incident resolve {opened.number} --as PERSON --text …`."

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from pilothouse.core.action.incident import Incident, IncidentEvent, IncidentState
 from pilothouse.errors import Conflict, UsageError
+from pilothouse.interruption import unbroken
 from pilothouse.ports.incidents import IncidentChange
+from pilothouse.workflows.alerts import AlertAnswer, Firing, raise_alert
 from pilothouse.workflows.control_room import ControlRoom
 from pilothouse.workflows.pager import Pager
 
@@ -20,6 +23,7 @@ __all__ = [
     "STEP_S",
     "Pace",
     "close_rehearsal",
+    "rehearsed",
     "seconds_until",
     "wait_for",
 ]
@@ -86,6 +90,27 @@ def wait_for(
             pace.sleep(STEP_S)
     finally:
         worker.stop()
+
+
+@contextlib.contextmanager
+def rehearsed(room: ControlRoom, firing: Firing, now: datetime) -> Iterator[AlertAnswer]:
+    """Raise the alert of a drill for a block; its incident ends with it, also when somebody stops the drill.
+
+    Args:
+        room: Opened parts.
+        firing: What the drill lets a detector find.
+        now: The moment, aware UTC.
+    """
+    opened = None
+    try:
+        with unbroken():  # a stop while it is opened comes when its end is sure
+            answer = raise_alert(room, firing, now)
+            opened = answer.incident
+        yield answer
+    finally:
+        with unbroken():
+            if opened is not None:
+                close_rehearsal(room, opened)
 
 
 def close_rehearsal(room: ControlRoom, incident: Incident) -> None:

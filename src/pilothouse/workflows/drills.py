@@ -16,10 +16,10 @@ from pilothouse.core.evidence.fold import Window, fold_window
 from pilothouse.core.evidence.score import fold_scores
 from pilothouse.core.verdict.readiness import decide
 from pilothouse.core.verdict.verdict import ItemVerdict
-from pilothouse.workflows.alerts import METRIC_OF_KIND, Firing, breaches, raise_alert
+from pilothouse.workflows.alerts import METRIC_OF_KIND, Firing, breaches
 from pilothouse.workflows.control_room import ControlRoom
 from pilothouse.workflows.drill_records import DrillResult, record_drill
-from pilothouse.workflows.drill_waiting import REAL_TIME, Pace, close_rehearsal, wait_for
+from pilothouse.workflows.drill_waiting import REAL_TIME, Pace, rehearsed, wait_for
 from pilothouse.workflows.in_force import charter_in_force
 from pilothouse.workflows.paging import CUT_OFF
 from pilothouse.workflows.shadow_stream import SHADOW_VERSION, Fault, shadow_scores, shadow_traffic
@@ -155,18 +155,15 @@ def raise_drill_alert(rehearsal: Rehearsal, noticed: Firing | None, now: datetim
     if noticed is None:
         return DrillResult(name=name, passed=False, sentence="planted, and no rule noticed it")
     firing = replace(noticed, onset=now, drill=name)
-    answer = raise_alert(room, firing, now)
-    incident, alert_s = answer.incident, rehearsal.passed_s
-    if incident is None or answer.rule is None:
-        said = f"noticed after {alert_s:.1f} s, but no alert rule of the charter watches {firing.metric}"
-        return DrillResult(name=name, passed=False, sentence=said)
-    try:
+    with rehearsed(room, firing, now) as answer:
+        incident, alert_s = answer.incident, rehearsal.passed_s
+        if incident is None or answer.rule is None:
+            said = f"noticed after {alert_s:.1f} s, but no alert rule of the charter watches {firing.metric}"
+            return DrillResult(name=name, passed=False, sentence=said)
         rehearsal.tell(f"{incident.name}: alert {answer.rule.id} fired after {alert_s:.1f} s.")
         if name == CUT_OFF:
             return _cut_off(rehearsal, incident)
         found, reached, people = _people(rehearsal, incident)
-    finally:
-        close_rehearsal(room, incident)  # also when somebody stops the drill while it waits
     _record_delay(room, rehearsal.charter, answer.rule, alert_s, now)
     said = f"alert {answer.rule.id} after {alert_s:.1f} s; {people}"
     return DrillResult(name=name, passed=reached, sentence=said, incidents=(found.number,))

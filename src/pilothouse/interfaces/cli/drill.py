@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import signal
 from pathlib import Path
@@ -15,6 +14,7 @@ from pilothouse.interfaces.cli.drill_all import register_all
 from pilothouse.interfaces.cli.drill_options import AgentOption, Step, Wait, Who
 from pilothouse.interfaces.cli.drill_outages import register_outages
 from pilothouse.interfaces.cli.options import AsJson, Home
+from pilothouse.interruption import stop_between_transactions
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
@@ -165,15 +165,7 @@ def _end_when_told(context: typer.Context) -> None:
 
     Otherwise its incident outlives it, and a running server goes on calling people about it.
     """
-
-    def stop(_number: int, _frame: object) -> None:
-        raise KeyboardInterrupt
-
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        before = signal.getsignal(number)
-        if before is signal.SIG_DFL:  # `nohup` ignores one of them, and means it
-            signal.signal(number, stop)
-            context.call_on_close(functools.partial(signal.signal, number, before))
+    context.with_resource(stop_between_transactions((signal.SIGINT, signal.SIGTERM, signal.SIGHUP)))
 
 
 def _fault(group: typer.Typer, services: Services, name: str, text: str) -> None:
