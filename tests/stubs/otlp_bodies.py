@@ -46,13 +46,15 @@ def pairs(attributes: dict[str, object]) -> list[KeyValue]:
     return [KeyValue(key=key, value=any_value(value)) for key, value in attributes.items()]
 
 
-def request(spans: Iterable[dict], resource: dict[str, object] | None = None) -> ExportTraceServiceRequest:
+def request(
+    spans: Iterable[dict], resource: dict[str, object] | None = None, *, instrument: str = "tests"
+) -> ExportTraceServiceRequest:
     """Spans are dicts of trace_id, span_id, parent_span_id (bytes), name, start, end, attributes, status, events."""
     made = ExportTraceServiceRequest()
     sender = made.resource_spans.add()
     sender.resource.attributes.extend(pairs(resource if resource is not None else {"service.name": "tests"}))
     scope = sender.scope_spans.add()
-    scope.scope.name = "tests"
+    scope.scope.name = instrument
     scope.scope.version = "1"
     for given in spans:
         span = scope.spans.add()

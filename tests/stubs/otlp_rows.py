@@ -39,8 +39,10 @@ def decode(
     return rows
 
 
-def decode_spans(spans: Iterable[dict], *, as_json: bool = False, resource=None, **options) -> list[dict]:
-    message = request(spans, resource)
+def decode_spans(
+    spans: Iterable[dict], *, as_json: bool = False, resource=None, instrument="tests", **options
+) -> list[dict]:
+    message = request(spans, resource, instrument=instrument)
     body = to_json(message) if as_json else message.SerializeToString()
     encoding = Encoding.JSON if as_json else Encoding.PROTOBUF
     return [dict(zip(SPAN_COLUMNS, row, strict=True)) for row in decode(body, encoding=encoding, **options)]

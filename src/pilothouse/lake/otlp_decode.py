@@ -86,7 +86,7 @@ def _groups(request: ParsedRequest, dialect: Dialect) -> list[SpanGroup]:
         sender = read_sender(resource_spans.resource, dialect)
         known: dict[tuple[Layout, tuple[Attribute, ...]], Shared] = {}
         for scope_spans in resource_spans.scope_spans:
-            scope = scope_text(scope_spans.scope, dialect)
+            scope, instrument = scope_text(scope_spans.scope, dialect), scope_spans.scope.name
             alike: dict[tuple[Layout, tuple[Attribute, ...]], SpanGroup] = {}
             for span in scope_spans.spans:
                 if item not in bad:
@@ -95,7 +95,7 @@ def _groups(request: ParsedRequest, dialect: Dialect) -> list[SpanGroup]:
                     group = alike.get(key)
                     if group is None:
                         shared = known.get(key) or known.setdefault(key, share(*key, sender))
-                        group = alike[key] = SpanGroup(layout, shared, sender, scope, lost)
+                        group = alike[key] = SpanGroup(layout, shared, sender, scope, instrument, lost)
                     group.places.append(place)
                     group.spans.append(span)
                     group.attributes.append(attributes)

@@ -69,7 +69,9 @@ ALIASES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "tokens_cache_creation": (
         "gen_ai.usage.cache_creation.input_tokens",
+        "gen_ai.usage.cache_write.input_tokens",
         "gen_ai.usage.cache_creation_input_tokens",
+        "gen_ai.usage.cache_write_input_tokens",
         "gen_ai.usage.details.cache_write_tokens",
         "llm.token_count.prompt_details.cache_write",
     ),
@@ -81,6 +83,7 @@ ALIASES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "tokens_reasoning": (
         "gen_ai.usage.reasoning.output_tokens",
+        "gen_ai.usage.reasoning_tokens",
         "gen_ai.usage.details.reasoning_tokens",
         "llm.token_count.completion_details.reasoning",
     ),
@@ -120,6 +123,7 @@ LATEST_KEYS: Final[frozenset[str]] = frozenset(
         "gen_ai.tool.call.result",
         "gen_ai.usage.cache_read.input_tokens",
         "gen_ai.usage.cache_creation.input_tokens",
+        "gen_ai.usage.cache_write.input_tokens",
         "gen_ai.usage.reasoning.output_tokens",
         "gen_ai.response.time_to_first_chunk",
         "gen_ai.retrieval.query.text",

@@ -8,8 +8,9 @@ group says costs nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import repeat
 from operator import add, le, sub
 from typing import Any, NamedTuple
@@ -52,7 +53,7 @@ from pilothouse.lake.semconv import (
     is_model_call,
 )
 from pilothouse.lake.span_block import Column, SpanBlock
-from pilothouse.lake.usage import NO_USAGE, split_usage
+from pilothouse.lake.usage import EXCLUSIVE_SCOPES, NO_USAGE, REASONING_BESIDE_SCOPES, split_usage
 
 __all__ = ["Shared", "SpanGroup", "share"]
 
@@ -152,6 +153,7 @@ class SpanGroup:
         shared: What they have in common.
         sender: What their resource says.
         scope: Their scope as JSON.
+        instrument: Name of their scope: who counted the tokens.
         lost: Attributes of each that were left out.
         places: Where each stands among the good spans of the request.
         spans: As sent.
@@ -162,6 +164,7 @@ class SpanGroup:
     shared: Shared
     sender: Sender
     scope: str
+    instrument: str
     lost: int
     places: list[int] = field(default_factory=list)
     spans: list[Any] = field(default_factory=list)
@@ -257,9 +260,16 @@ class SpanGroup:
         needs_output = self.shared.is_call and self.shared.operation not in INPUT_ONLY_OPERATIONS
         if needs_output and f"{kind}_output_total" not in self.layout.own:
             return []
+        split: Callable[..., Any] = split_usage
+        if self.instrument in EXCLUSIVE_SCOPES or self.instrument in REASONING_BESIDE_SCOPES:
+            split = partial(
+                split_usage,
+                exclusive=self.instrument in EXCLUSIVE_SCOPES,
+                beside=self.instrument in REASONING_BESIDE_SCOPES,
+            )
         return list(
             map(
-                split_usage,
+                split,
                 self._own(f"{kind}_input_total"),
                 self._own("tokens_cache_read"),
                 self._own("tokens_cache_creation"),

@@ -8,13 +8,45 @@ from typing import NamedTuple
 
 from pilothouse.lake.limits import TOKENS_MAX
 
-__all__ = ["EXCLUSIVE", "INCLUSIVE", "NO_USAGE", "Usage", "split_usage"]
+__all__ = [
+    "EXCLUSIVE",
+    "EXCLUSIVE_SCOPES",
+    "INCLUSIVE",
+    "NO_USAGE",
+    "REASONING_BESIDE_SCOPES",
+    "Usage",
+    "split_usage",
+]
 
 INCLUSIVE = 1
 """Input includes its cached parts, as both conventions demand."""
 
 EXCLUSIVE = 2
 """Input excludes its cached parts, as raw Anthropic usage does."""
+
+EXCLUSIVE_SCOPES = frozenset(
+    {
+        "@traceloop/instrumentation-anthropic",
+        "openlit.instrumentation.anthropic",
+        "openlit.instrumentation.bedrock",
+        "opentelemetry.instrumentation.bedrock",
+        "opentelemetry.instrumentation.botocore.bedrock-runtime",
+    }
+)
+"""Instrumentations that pass on what Anthropic and Bedrock call input, which is what no cache had, and the cached tokens beside it.
+
+Read in their sources: @traceloop/instrumentation-anthropic 0.27.0 (`dist/index.js`, `result.usage.input_tokens`), openlit 1.45.0
+(`instrumentation/anthropic/utils.py`, `bedrock/utils.py`: priced there as exclusive), opentelemetry-instrumentation-bedrock 0.62.4
+(`span_utils.py`, `converse_usage_record`) and -botocore 0.66b2 (`extensions/bedrock.py`, `_converse_on_success`). Those that add the
+parts up are not here: opentelemetry-instrumentation-anthropic from 0.40.0 on, -genai-anthropic 1.3b0,
+openinference-instrumentation-anthropic from 0.1.18 on and its JavaScript twin 0.2.8, lmnr 0.8.2, langchain-aws 1.9.1. Versions before
+prompt caching name no cached tokens, so that it makes no difference.
+"""
+
+REASONING_BESIDE_SCOPES = frozenset({"openlit.instrumentation.google_ai_studio"})
+"""Instrumentations whose output leaves reasoning out, as Gemini's `candidates_token_count` does: openlit 1.45.0
+(`instrumentation/google_ai_studio/utils.py`). openinference-instrumentation-google-genai 1.4.14 and
+opentelemetry-instrumentation-google-genai 1.3b0 add it."""
 
 
 class Usage(NamedTuple):
@@ -42,11 +74,13 @@ def split_usage(
     reasoning: object,
     *,
     exclusive: bool = False,
+    beside: bool = False,
 ) -> Usage:
     """Split totals that include their parts into classes that do not overlap.
 
     A part that is absent is 0, because producers leave zeros out. A total that is absent, and whatever is negative or
-    absurd, leaves the whole usage unknown; an embedding may lack its output.
+    absurd, leaves the whole usage unknown; an embedding may lack its output. More reasoning than output is no part of it: whoever
+    says so counts it beside, as xAI and Gemini do.
 
     Args:
         input_total: Input tokens as sent, or None.
@@ -55,6 +89,7 @@ def split_usage(
         output_total: Output tokens as sent, or None.
         reasoning: Part of them spent on reasoning, or None.
         exclusive: Whether the producer is known to leave cached tokens out of the input.
+        beside: Whether the producer is known to leave reasoning out of the output.
 
     Example:
         >>> split_usage(1000, 600, 100, 50, 20)
@@ -79,7 +114,7 @@ def split_usage(
             total_in if exclusive else total_in - read - written,
             read,
             written,
-            total_out - thought if total_out > thought else 0,
+            total_out if beside or thought > total_out else total_out - thought,
             thought,
             EXCLUSIVE if exclusive else INCLUSIVE,
         )

@@ -12,6 +12,7 @@ from pilothouse.lake.otlp_dialect import Encoding
 from pilothouse.lake.payload import json_text
 from pilothouse.lake.prices import Price
 from pilothouse.lake.records import _joined
+from pilothouse.lake.usage import EXCLUSIVE_SCOPES
 from pilothouse.ports.intake import Signal
 
 DAY_NS = 86_400 * 10**9
@@ -91,6 +92,58 @@ def test_cache_tokens_that_come_under_two_names_count_once():
         }
     )
     assert (row["tokens_input"], row["tokens_cache_read"]) == (60, 40)
+
+
+CACHED = {
+    "gen_ai.operation.name": "chat",
+    "gen_ai.provider.name": "anthropic",
+    "gen_ai.request.model": "m",
+    "gen_ai.usage.input_tokens": 1_000,
+    "gen_ai.usage.cache_read.input_tokens": 600,
+    "gen_ai.usage.cache_creation.input_tokens": 100,
+    "gen_ai.usage.output_tokens": 50,
+}
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.parametrize(
+    ("instrument", "counted", "basis"),
+    [(name, 1_000, 2) for name in sorted(EXCLUSIVE_SCOPES)]
+    + [
+        (name, 300, 1)
+        for name in ("opentelemetry.instrumentation.anthropic", "openinference.instrumentation.anthropic")
+    ],
+)
+def test_an_input_without_its_cached_part_is_whole_where_its_instrumentation_reports_it_so(
+    instrument, counted, basis, as_json
+):
+    price = Price(
+        price_id="p", input=Decimal(5), cache_read=Decimal(1), cache_creation=Decimal(6), output=Decimal(25)
+    )
+    (row,) = decode_spans(
+        [{"attributes": CACHED}], instrument=instrument, as_json=as_json, prices=lambda *_: price
+    )
+    assert (row["tokens_input"], row["tokens_cache_read"], row["tokens_cache_creation"]) == (
+        counted,
+        600,
+        100,
+    )
+    assert row["tokens_basis"] == basis
+    assert row["cost_usd"] == (counted * 5 + 600 + 600 + 50 * 25) * 10**6
+
+
+def test_written_tokens_under_their_newest_name_are_no_plain_input():
+    said = {**CACHED, "gen_ai.usage.cache_write.input_tokens": 100}
+    del said["gen_ai.usage.cache_creation.input_tokens"]
+    row = one(said)
+    assert (row["tokens_input"], row["tokens_cache_creation"]) == (300, 100)
+
+
+def test_reasoning_that_its_instrumentation_counts_beside_the_output_is_not_taken_out_of_it():
+    said = {**CACHED, "gen_ai.usage.reasoning_tokens": 20}
+    (row,) = decode_spans([{"attributes": said}], instrument="openlit.instrumentation.google_ai_studio")
+    assert (row["tokens_output"], row["tokens_reasoning"]) == (50, 20)
+    assert one(said)["tokens_output"] == 30
 
 
 def test_mapped_attributes_stay_and_payload_moves_out():

@@ -36,9 +36,15 @@ def test_numbers_sent_as_text_or_as_whole_floats_are_read():
     assert split_usage("12", None, None, 3.0, None)[:5] == (12, 0, 0, 3, 0)
 
 
-def test_more_reasoning_than_output_leaves_no_negative_output():
-    usage = split_usage(10, None, None, 5, 9)
-    assert (usage.output, usage.reasoning) == (0, 9)
+def test_more_reasoning_than_output_is_beside_it_and_loses_no_token():
+    """xAI says 1 completion token and 386 of reasoning, and bills 387."""
+    usage = split_usage(12, None, None, 1, 386)
+    assert (usage.output, usage.reasoning) == (1, 386)
+
+
+def test_a_producer_that_is_known_to_count_reasoning_beside_is_believed():
+    assert split_usage(10, None, None, 50, 20, beside=True)[3:5] == (50, 20)
+    assert split_usage(10, None, None, 50, 20)[3:5] == (30, 20)
 
 
 def test_an_embedding_without_output_tokens_has_usage():

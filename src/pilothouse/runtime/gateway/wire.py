@@ -215,7 +215,8 @@ def read_event(data: bytes, operation: Operation, into: Answer) -> str:
 def read_usage(given: Any, begun: TokenCount | None = None) -> TokenCount | None:
     """Put a provider's usage into disjoint classes; None when it is missing, negative or absurd.
 
-    Anthropic's input leaves the cache out, OpenAI's includes it; reasoning is part of OpenAI's output.
+    Anthropic's input leaves the cache out, OpenAI's includes it; reasoning is part of OpenAI's output, and stands beside xAI's: where it
+    is more than the output, or the total says that it was added.
 
     Args:
         given: The `usage` of an answer, decoded.
@@ -224,6 +225,9 @@ def read_usage(given: Any, begun: TokenCount | None = None) -> TokenCount | None
     Example:
         >>> read_usage({"prompt_tokens": 10, "completion_tokens": 4, "prompt_tokens_details": {"cached_tokens": 6}})
         TokenCount(input=4, cache_read=6, cache_creation=0, output=4, reasoning=0)
+        >>> beside = {"prompt_tokens": 37, "completion_tokens": 530, "total_tokens": 800}
+        >>> read_usage({**beside, "completion_tokens_details": {"reasoning_tokens": 233}}).output
+        530
         >>> read_usage({"input_tokens": 10, "cache_read_input_tokens": 6, "output_tokens": 4}).input
         10
     """
@@ -248,9 +252,11 @@ def read_usage(given: Any, begun: TokenCount | None = None) -> TokenCount | None
         return TokenCount(input=fed, cache_read=read, cache_creation=written, output=made)
     read = _tokens(given.get(names[2]), "cached_tokens", missing=0)
     reasoning = _tokens(given.get(names[3]), "reasoning_tokens", missing=0)
-    if read is None or reasoning is None or read > fed or reasoning > made:
+    if read is None or reasoning is None or read > fed:
         return None
-    return TokenCount(input=fed - read, cache_read=read, output=made - reasoning, reasoning=reasoning)
+    is_beside = reasoning > made or _tokens(given, "total_tokens") == fed + made + reasoning
+    output = made if is_beside else made - reasoning
+    return TokenCount(input=fed - read, cache_read=read, output=output, reasoning=reasoning)
 
 
 def inflate(body: bytes, encoding: str) -> bytes | None:
