@@ -2,11 +2,13 @@
 """One Delta table in a local folder: rows go in, small files become large ones, old rows go (rows → commits).
 
 deltalake syncs nothing on a local disk and accepts the same transaction number twice. So the data file
-is written and synced first, then its log entry; and the caller asks `committed()` before it writes.
+is written and synced first, then its log entry; and whoever was told that a commit failed asks `holds_last()` before it
+is tried again: what failed may have been the step after the commit.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from deltalake import (
     ColumnProperties,
     CommitProperties,
     DeltaTable,
+    PostCommitHookProperties,
     Transaction,
     WriterProperties,
 )
@@ -47,6 +50,9 @@ VACUUM_HOURS = 24
 
 _PRUNED_BY = "delta.dataSkippingStatsColumns"
 """Which statistics of a file deltalake reads from the log; others it leaves out."""
+
+_NO_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
+"""What deltalake does after a commit would make one fail that stands; here it is done apart."""
 
 _REWRITTEN = WriterProperties(
     compression="ZSTD",
@@ -86,6 +92,9 @@ class SegmentTable:
         self._files: tuple[DataFile, ...] = ()
         self._files_version = -1
         self._commits = 0
+        self._is_behind = False
+        self._attempt: Sequence[DataFile] | None = None
+        self._synced_version = -1
 
     @property
     def version(self) -> int:
@@ -122,6 +131,7 @@ class SegmentTable:
             table.update_incremental()
         except (DeltaError, OSError) as error:
             raise _unavailable(self._folder, error) from error
+        self._is_behind = False
 
     def committed(self, app_id: str) -> int:
         """Return the transaction number that the application last committed; -1 when none."""
@@ -140,7 +150,7 @@ class SegmentTable:
         return self._files
 
     def append(self, table: pa.Table, transactions: dict[str, int]) -> int:
-        """Write rows and commit them with the transaction numbers; durable when it returns.
+        """Write rows and commit them with the transaction numbers; on the disk for good after `make_durable`.
 
         Args:
             table: Rows in the table's schema.
@@ -150,11 +160,36 @@ class SegmentTable:
             The new version of the table.
 
         Raises:
-            StorageUnavailable: Writing or committing failed; nothing of it is visible.
+            StorageUnavailable: Writing or committing failed; whether the rows are in all the same says `holds_last`.
         """
         try:
             return self._append(table, transactions)
         except (DeltaError, OSError, pa.ArrowException) as error:
+            raise _unavailable(self._folder, error) from error
+
+    def holds_last(self) -> bool:
+        """Return whether the rows of the last `append`, which failed, are in the table all the same.
+
+        Raises:
+            StorageUnavailable: The log cannot be read; until it can, nothing of them may be written again.
+        """
+        if self._attempt is None:
+            return False
+        self.refresh()
+        named = {file.path for file in self.files()}
+        is_held = any(file.path in named for file in self._attempt)
+        self._attempt = None
+        return is_held
+
+    def make_durable(self) -> None:
+        """Have every commit on the disk when this returns.
+
+        Raises:
+            StorageUnavailable: It could not be synced; the next call tries it again.
+        """
+        try:
+            self._sync_log()
+        except OSError as error:
             raise _unavailable(self._folder, error) from error
 
     def small_files(self, *, files_min: int | None = None, over_before: int = 0) -> tuple[DataFile, ...]:
@@ -181,10 +216,15 @@ class SegmentTable:
         Raises:
             StorageUnavailable: A file could not be read or written; the table stays as it was.
         """
+        if self._attempt is not None:  # first it must be known which files there are
+            return 0
+        if self._is_behind:
+            self.refresh()
         small = self.small_files(files_min=files_min, over_before=over_before)
         if small:
             try:
                 self._merge(small)
+                self._sync_log()
             except (DeltaError, OSError, pa.ArrowException) as error:
                 raise _unavailable(self._folder, error) from error
         return len(small)
@@ -226,12 +266,18 @@ class SegmentTable:
         return int(told.get("num_updated_rows", 0))
 
     def vacuum(self) -> int:
-        """Delete files that no version younger than a day needs; return how many."""
+        """Delete files that no version younger than a day needs; return how many.
+
+        Also those that no version ever named: a process that was killed, or a disk that was full, between a file and its
+        commit leaves one, and neither retention nor an erasure would reach what people wrote there.
+        """
         delta = self._open()
         if delta is None:
             return 0
         try:
-            gone = delta.vacuum(retention_hours=VACUUM_HOURS, dry_run=False, enforce_retention_duration=False)
+            gone = delta.vacuum(
+                retention_hours=VACUUM_HOURS, dry_run=False, enforce_retention_duration=False, full=True
+            )
             delta.create_checkpoint()
             delta.cleanup_metadata()
         except (DeltaError, OSError) as error:
@@ -249,10 +295,14 @@ class SegmentTable:
         delta = self._open()
         if delta is None:
             return {}
+        if self._is_behind:
+            self.refresh()
         before = {file.path for file in self.files()}
         try:
+            self._is_behind = True
             told = work(delta)
             delta.update_incremental()
+            self._is_behind = False
             for file in self.files():
                 if file.path not in before:
                     sync(Path(file.path))
@@ -275,11 +325,13 @@ class SegmentTable:
             actions.append(action)
             files.append(file)
             parts.append(part)
+        self._attempt = files
         self._commit(
             actions, [Transaction(name, number) for name, number in transactions.items()], added=files
         )
         for file, part in zip(files, parts, strict=True):
             self._on_file(file.path, part)
+        self._attempt = None
         return self.version
 
     def _merge(self, files: Sequence[DataFile]) -> None:
@@ -298,10 +350,13 @@ class SegmentTable:
         added: Sequence[DataFile],
         removed: Sequence[DataFile] = (),
     ) -> None:
-        """Have files that are on the disk named in the log, and that on the disk too."""
+        """Have files that are on the disk named in the log."""
         delta = self._open()
         if delta is None:
             raise FileNotFoundError(self._folder)
+        if self._is_behind:
+            delta.update_incremental()
+        self._is_behind = True
         known, before = self.files(), delta.version()
         delta.create_write_transaction(
             actions,
@@ -309,9 +364,10 @@ class SegmentTable:
             schema=self._schema,
             partition_by=["day"],
             commit_properties=CommitProperties(app_transactions=transactions),
+            post_commithook_properties=_NO_HOOKS,
         )
         delta.update_incremental()
-        self._sync_log()
+        self._is_behind = False
         if (
             delta.version() == before + 1
         ):  # nobody else wrote: what changed is known without listing all files
@@ -320,7 +376,9 @@ class SegmentTable:
             self._files_version = delta.version()
         self._commits += 1
         if self._commits % CHECKPOINT_EVERY == 0:
-            delta.create_checkpoint()
+            # It only makes the log quicker to read: a disk that is full here has not failed what is committed.
+            with contextlib.suppress(DeltaError, OSError):
+                delta.create_checkpoint()
 
     def _open(self) -> DeltaTable | None:
         if self._table is None and (self._folder / "_delta_log").is_dir():
@@ -333,12 +391,17 @@ class SegmentTable:
         return self._table
 
     def _sync_log(self) -> None:
-        log = self._folder / "_delta_log"
-        version = self.version
-        entry = log / f"{version:020d}.json"
-        if entry.exists():
-            sync(entry)
+        """Sync the entries since the last time; of an earlier process the newest, at which a kill may have been first."""
+        log, version = self._folder / "_delta_log", self.version
+        if version == self._synced_version:
+            return
+        first = version if self._synced_version < 0 else min(self._synced_version + 1, version)
+        for number in range(first, version + 1):
+            entry = log / f"{number:020d}.json"
+            if entry.exists():
+                sync(entry)
         sync(log)
+        self._synced_version = version
 
 
 def _unavailable(folder: Path, error: Exception) -> StorageUnavailable:

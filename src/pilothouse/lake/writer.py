@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
@@ -26,6 +27,7 @@ from pilothouse.lake.rows import Arrival
 from pilothouse.lake.segments import SegmentTable
 from pilothouse.lake.span_block import SpanBlock
 from pilothouse.lake.stored_rows import StoredRows
+from pilothouse.lake.tail import Tail
 from pilothouse.lake.view import Database, View
 from pilothouse.lake.wal_record import WalRecord
 from pilothouse.ports.upkeep import Removed, RetentionRule
@@ -118,9 +120,8 @@ class LakeWriter:
         self._stored_rows = StoredRows(self.view, database)
         self._blocks: list[SpanBlock] = []
         self._block_rows = 0
-        self._span_tail: list[pa.RecordBatch] = []
-        self._task_tail: list[pa.RecordBatch] = []
-        self._tail_rows = self._tail_bytes = 0
+        self._span_tail = Tail(self._spans, SPANS, f"wal:{node_id}")
+        self._task_tail = Tail(self._tasks, TASKS, f"assembler:{node_id}")
         self._tail_since: float | None = None
         self._taken_seq = -1
         self.committed_seq = -1
@@ -137,7 +138,8 @@ class LakeWriter:
     @property
     def is_full(self) -> bool:
         """Whether a segment should be committed now, whatever waits."""
-        return self._tail_rows + self._block_rows >= SEGMENT_ROWS or self._tail_bytes >= SEGMENT_BYTES
+        tail = self._span_tail
+        return tail.rows + self._block_rows >= SEGMENT_ROWS or tail.size_bytes >= SEGMENT_BYTES
 
     @property
     def uncommitted_s(self) -> float:
@@ -224,26 +226,20 @@ class LakeWriter:
     def flush(self) -> None:
         """Commit everything that is in memory, spans before the tasks that rest on them."""
         self._show_rows()
-        if self._span_tail:
-            self._spans.append(
-                pa.Table.from_batches(self._span_tail, schema=SPANS),
-                {f"wal:{self._node_id}": self._taken_seq},
-            )
-            self._index_traces()
-            self._span_tail = []
-            self._tail_rows = self._tail_bytes = 0
-            self.committed_seq = self._taken_seq
+        try:
+            spans_went = self._span_tail.commit(self._taken_seq)
+            self._spans.make_durable()
+            self.committed_seq = max(self.committed_seq, self._span_tail.reached)
             self._publish()
-        if self._task_tail:
             first_open = self._assembler.first_open_seq()
             assembled = self._taken_seq if first_open is None else first_open - 1
-            self._tasks.append(
-                pa.Table.from_batches(self._task_tail, schema=TASKS),
-                {f"assembler:{self._node_id}": assembled},
-            )
-            self._task_tail = []
-            self._publish()
+            self._task_tail.commit(assembled)
+            self._tasks.make_durable()
+        finally:
+            self._publish()  # what went into a file has left the memory, whichever step failed after it
         self._tail_since = None
+        if spans_went:
+            self._index_traces()
 
     def upkeep(self) -> None:
         """Merge some small files, and once an hour delete what nobody needs any more; then leave time for requests."""
@@ -330,29 +326,30 @@ class LakeWriter:
 
     def _show_rows(self) -> None:
         if self._blocks:
-            batch = span_batch(self._blocks)
-            self._span_tail.append(batch)
-            self._tail_rows += batch.num_rows
-            self._tail_bytes += batch.nbytes
+            self._span_tail.add(span_batch(self._blocks))
             self._blocks, self._block_rows = [], 0
         self._publish()
 
     def _index_traces(self) -> None:
-        """Note the traces of a few files that an earlier process or a merge wrote."""
+        """Note the traces of a few files that an earlier process or a merge wrote.
+
+        One that cannot be read is named to whoever asks for its rows, and stops neither a commit nor the start.
+        """
         index = self._database.traces
         rows_of = {file.path: file.rows for file in (*self._spans.files(), *self._tasks.files())}
         rows = 0
         for path in index.keep(rows_of)[-INDEXED_AT_ONCE:]:
             if rows < INDEXED_ROWS:
-                index.read(path)
+                with contextlib.suppress(OSError, pa.ArrowException):
+                    index.read(path)
                 rows += rows_of[path]
 
     def _publish(self) -> None:
         self._view = View(
             span_files=self._spans.files(),
             task_files=self._tasks.files(),
-            span_tail=tuple(self._span_tail),
-            task_tail=tuple(self._task_tail),
+            span_tail=self._span_tail.batches,
+            task_tail=self._task_tail.batches,
         )
 
     def _fold(self, closings: Iterable[Closing]) -> None:
@@ -387,13 +384,13 @@ class LakeWriter:
             return set()
         files = [file.path for file in self._tasks.files()]
         stored = self._database.traces.stored(files, trace_ids, surely=surely)
-        for batch in self._task_tail:
+        for batch in self._task_tail.batches:
             stored.update(set(trace_ids).intersection(batch.column("trace_id").to_pylist()))
         return stored
 
     def _add_tasks(self, rows: list[TaskRow]) -> None:
         if rows:
-            self._task_tail.append(to_batch(rows, TASKS))
+            self._task_tail.add(to_batch(rows, TASKS))
             if self._tail_since is None:
                 self._tail_since = time.monotonic()
             self._publish()
