@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from forked_process import run_command_line
+from otlp_bodies import request, to_json
 from recorded_runs import RUN, agent_code, conversation, record
 
 from pilothouse.ledger.ledger import open_ledger
@@ -145,3 +146,30 @@ def test_an_incident_becomes_a_case_of_a_dataset(tmp_path):
         for line in file.read_text().splitlines()
     ]
     assert (case["source"], case["expected"]) == (f"production:{RUN}", {"queue": "approval"})
+
+
+@pytest.mark.slow
+@needs_namespaces
+def test_a_changed_document_is_named_as_retrieval_by_the_spans_of_the_run(home, tmp_path):
+    """The record holds the prompt; only telemetry knows that a retrieval step brought this part of it in."""
+    document = "order 7 is in Lyon"
+    said = {
+        "gen_ai.operation.name": "retrieval",
+        "gen_ai.retrieval.documents": [{"id": "d1", "content": document}],
+    }
+    spans = [
+        {"trace_id": bytes.fromhex(RUN), "span_id": bytes([1] * 8), "name": "retrieval", "attributes": said},
+    ]
+    (tmp_path / "spans.json").write_bytes(to_json(request(spans)))
+    folder = agent(tmp_path, 'return "order 7 is at sea"')
+
+    def kind():
+        done = pilothouse(home, RUN, "--exec", f"{sys.executable} agent.py", "--json", cwd=folder)
+        (report,) = json.loads(done.stdout.splitlines()[-1])
+        return report["divergence"]["kind"]
+
+    assert kind() == "tool_result"
+    environment = {**os.environ, "PILOTHOUSE_HOME": str(home), "NO_COLOR": "1"}
+    taken = run_command_line("import", "spans.json", cwd=tmp_path, env=environment)
+    assert taken.returncode == 0, taken.stderr
+    assert kind() == "retrieval"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -46,11 +47,27 @@ def replay(settings: Settings, run: str, request: ReplayRequest) -> tuple[Replay
     from pilothouse.workflows.replay import replay_run
 
     with open_run_log(settings) as log:
+        recorded = log.read(run)
         return replay_run(
-            log.read(run),
+            recorded,
             log.redaction,
             request,
             lambda sessions, live, on_live, file: ReplayServer(
                 sessions, live=live, on_live=on_live, socket_file=file
             ),
+            partial(_retrieved, settings, recorded.summary.run) if request.looks_up else tuple,
         )
+
+
+def _retrieved(settings: Settings, run: str) -> tuple[str, ...]:
+    """Return what telemetry says that a run had retrieved; nothing where it cannot be read, for a replay needs none."""
+    from pilothouse.app.opening import open_installation
+    from pilothouse.errors import PilothouseError
+    from pilothouse.workflows.retrieved import retrieved_texts
+
+    try:
+        with open_installation(settings) as installation:
+            view = installation.lake.trace(run)
+    except PilothouseError:
+        return ()
+    return () if view is None else retrieved_texts(view.spans)

@@ -82,6 +82,7 @@ class ReplayRequest:
         repeats: How often.
         timeout_s: How long the agent may take.
         must_touch: Whether a change that no recorded request knows is a mistake.
+        looks_up: Whether telemetry is asked what the run had retrieved, to name a difference; many replays do without.
     """
 
     mode: ReplayMode = ReplayMode.STRICT
@@ -95,6 +96,7 @@ class ReplayRequest:
     repeats: int = 1
     timeout_s: float = 300.0
     must_touch: bool = False
+    looks_up: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +169,11 @@ class ReplayReport:
 
 
 def replay_run(
-    recorded: RecordedRun, redaction: Redaction, request: ReplayRequest, serve: ServeReplay | None
+    recorded: RecordedRun,
+    redaction: Redaction,
+    request: ReplayRequest,
+    serve: ServeReplay | None,
+    retrieved: Callable[[], Sequence[str]] = tuple,
 ) -> tuple[ReplayReport, ...]:
     """Replay a run as often as asked.
 
@@ -176,6 +182,7 @@ def replay_run(
         redaction: What the record was written through.
         request: What is asked.
         serve: Starts a replay server; None where no code is run.
+        retrieved: Returns the texts that retrieval steps of the run brought in; asked at most once for each replay.
 
     Raises:
         EvidenceError: The run cannot be replayed.
@@ -183,7 +190,9 @@ def replay_run(
     """
     calls = exchanges(recorded)
     _check(recorded, request, calls)
-    return tuple(_once(recorded, calls, redaction, request, serve) for _ in range(request.repeats))
+    return tuple(
+        _once(recorded, calls, redaction, request, serve, retrieved=retrieved) for _ in range(request.repeats)
+    )
 
 
 def _check(recorded: RecordedRun, request: ReplayRequest, calls: tuple[Exchange, ...]) -> None:
@@ -224,6 +233,11 @@ def _check(recorded: RecordedRun, request: ReplayRequest, calls: tuple[Exchange,
         )
 
 
+def _cleaned(retrieved: Callable[[], Sequence[str]], redaction: Redaction) -> Callable[[], Sequence[str]]:
+    """Take out of texts what was taken out of the record that they are looked for in."""
+    return lambda: [redaction.apply(text.encode("utf-8", "replace")).decode() for text in retrieved()]
+
+
 def _touches(change: Substitution, call: Exchange) -> bool:
     return (
         call.is_answering and call.document is not None and change.apply(call.document) is not call.document
@@ -236,6 +250,8 @@ def _once(
     redaction: Redaction,
     request: ReplayRequest,
     serve: ServeReplay | None,
+    *,
+    retrieved: Callable[[], Sequence[str]],
 ) -> ReplayReport:
     session = ReplaySession(
         calls,
@@ -244,6 +260,7 @@ def _once(
         substitution=request.substitution,
         allowed_tools=request.allowed_tools,
         removed=removed_results(recorded),
+        retrieved=_cleaned(retrieved, redaction),
     )
     live = None if request.live is None else LiveModel(request.live, request.live_key)
     comparisons: list[Comparison] = []

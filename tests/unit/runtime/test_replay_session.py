@@ -69,9 +69,33 @@ def test_a_tool_result_is_named_with_its_tool_and_both_values(recorded):
     changed["messages"][3]["content"] = "order 7 is at sea"
     found = send(replay, changed).divergence
     assert (found.tool, found.recorded, found.found) == ("look_up", "order 7 is in Lyon", "order 7 is at sea")
-    retrieving = session(recorded, retrieved=("at sea",))
-    send(retrieving, bodies()[0])
-    assert send(retrieving, changed).divergence.kind is DivergenceKind.RETRIEVAL
+
+
+@pytest.mark.parametrize(
+    ("texts", "kind"),
+    [
+        (["is in Lyon"], DivergenceKind.RETRIEVAL),
+        (["at sea"], DivergenceKind.RETRIEVAL),
+        (["order 7 is"], DivergenceKind.TOOL_RESULT),
+        (["of another task"], DivergenceKind.TOOL_RESULT),
+        ([], DivergenceKind.TOOL_RESULT),
+    ],
+)
+def test_a_difference_by_a_retrieved_text_is_one_of_retrieval(recorded, texts, kind):
+    """A text that both sides have is not what differs."""
+    asked = []
+
+    def retrieved():
+        asked.append(1)
+        return texts
+
+    replay = session(recorded, retrieved=retrieved)
+    send(replay, bodies()[0])
+    assert asked == []
+    changed = bodies()[1]
+    changed["messages"][3]["content"] = "order 7 is at sea"
+    assert send(replay, changed).divergence.kind is kind
+    assert asked == [1]
 
 
 def test_pinned_tools_put_recorded_results_back_and_stop_at_anything_else(recorded):

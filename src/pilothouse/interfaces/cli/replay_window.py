@@ -79,7 +79,7 @@ def replay_since(
     console = hint_console()
     models = () if request.substitution.model is None else (request.substitution.model,)
     with live_key(services, settings, agent, request.live, models) as key:
-        once = replace(request, repeats=1, live_key=key)
+        once = replace(request, repeats=1, live_key=key, looks_up=False)
         report = replay_window(
             summaries,
             lambda run: services.replay(settings, run, once)[0],

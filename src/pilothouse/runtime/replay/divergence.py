@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -41,6 +41,10 @@ class DivergenceKind(StrEnum):
     EXTRA = "extra"
     BODY = "body"
     """Bytes without one canonical form differ."""
+
+
+MAY_CARRY = frozenset({DivergenceKind.HISTORY, DivergenceKind.TOOL_RESULT, DivergenceKind.INSTRUCTIONS})
+"""Where an agent puts the documents that it has looked up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +130,7 @@ def describe(
     waiting: Sequence[Exchange],
     served: Sequence[Exchange],
     *,
-    retrieved: Sequence[str] = (),
+    retrieved: Callable[[], Sequence[str]] = tuple,
 ) -> Divergence:
     """Name the divergence of a request that no recorded call matches.
 
@@ -136,7 +140,7 @@ def describe(
         route: Its route.
         waiting: Recorded calls that were not asked for yet.
         served: Those that were.
-        retrieved: Texts that retrieval steps of the run returned.
+        retrieved: Returns the texts that retrieval steps of the run brought in; asked only where a text differs.
     """
     asked = len(served) + 1
     if found is None:
@@ -158,21 +162,19 @@ def describe(
     return _classify(call, found, retrieved=retrieved)
 
 
-def _classify(call: Exchange, found: dict[str, Any], *, retrieved: Sequence[str] = ()) -> Divergence:
+def _classify(call: Exchange, found: dict[str, Any], *, retrieved: Callable[[], Sequence[str]]) -> Divergence:
     """Name the difference between a recorded call and the request that stands for it.
 
     Args:
         call: The recorded call, with a document.
         found: Parsed request.
-        retrieved: Texts that retrieval steps of the run returned.
+        retrieved: Returns the texts that retrieval steps of the run brought in; asked only where a text differs.
     """
     document = call.document or {}
     places = list(differences(document, found))
     path, recorded, other = places[0]
     kind, tool = _kind(path, document, found)
-    if kind in {DivergenceKind.HISTORY, DivergenceKind.TOOL_RESULT} and any(
-        text and text in str(value) for text in retrieved for value in (recorded, other)
-    ):
+    if kind in MAY_CARRY and _differs_by(retrieved(), str(recorded), str(other)):
         kind = DivergenceKind.RETRIEVAL
     return Divergence(
         call=call.number,
@@ -183,6 +185,11 @@ def _classify(call: Exchange, found: dict[str, Any], *, retrieved: Sequence[str]
         found=shown_value(other),
         further=tuple(each for each, _, _ in places[1:DIFFERENCES_MAX]),
     )
+
+
+def _differs_by(texts: Sequence[str], recorded: str, found: str) -> bool:
+    """Whether one side has a retrieved text that the other has not; one that both have is not what differs."""
+    return any((text in recorded) != (text in found) for text in texts)
 
 
 def _kind(path: str, document: dict[str, Any], found: dict[str, Any]) -> tuple[DivergenceKind, str | None]:

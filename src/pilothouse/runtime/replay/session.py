@@ -11,8 +11,9 @@ import copy
 import json
 import threading
 from collections import Counter, defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeVar
 
 from pilothouse.core.charter.digest import canonical_json
@@ -99,7 +100,7 @@ class ReplaySession:
         *,
         substitution: Substitution | None = None,
         allowed_tools: frozenset[str] = frozenset(),
-        retrieved: Sequence[str] = (),
+        retrieved: Callable[[], Sequence[str]] = tuple,
         removed: Mapping[str, Any] | None = None,
     ) -> None:
         """Begin with every recorded call waiting.
@@ -110,7 +111,7 @@ class ReplaySession:
             redaction: What the record was written through.
             substitution: What is changed.
             allowed_tools: Tools whose unseen calls may keep what they returned inside.
-            retrieved: Texts that retrieval steps of the run returned.
+            retrieved: Returns the texts that retrieval steps of the run brought in; asked once, where a text differs.
             removed: Results that edits of the context had taken out of requests, by digest.
         """
         self.mode = mode
@@ -122,7 +123,7 @@ class ReplaySession:
         self._redaction = redaction
         self._substitution = substitution or Substitution()
         self._allowed = allowed_tools
-        self._retrieved = retrieved
+        self._retrieved = cache(retrieved)
         self._removed = removed or {}
         self._lock = threading.Lock()
         self._waiting: defaultdict[str, deque[Exchange]] = defaultdict(deque)
