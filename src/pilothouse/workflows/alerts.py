@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from pilothouse.core.action.escalation import start_level
+from pilothouse.core.action.escalation import plan_level, start_level
 from pilothouse.core.action.incident import Incident, IncidentEvent, IncidentState, joins, worse
 from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
@@ -23,7 +23,7 @@ from pilothouse.ports.work import Job, Timer, WorkChange
 from pilothouse.workflows.control_room import ControlRoom
 from pilothouse.workflows.every_agent import for_every_agent
 from pilothouse.workflows.in_force import charter_of, newest_verdict
-from pilothouse.workflows.paging import call_level, incident_key
+from pilothouse.workflows.paging import call_level, incident_key, page_person
 from pilothouse.workflows.suspects import suspects
 from pilothouse.workflows.triage import triage_lines
 
@@ -225,25 +225,24 @@ def _opening(
     ]
     why = (*triaged[:1], *(f"Changed before: {text}" for text in found[:SUSPECTS_TOLD_MAX]))
     called = call_level(room, charter, incident, level, now, why=why)
-    terms = (known(charter.severities) or {}).get(severity)
-    timers = list(called.timers)
-    resolve = known(terms.resolve) if terms is not None and not firing.drill else None
-    if isinstance(resolve, timedelta):
-        timers.append(
-            Timer(
-                key=incident_key(incident, "resolve"),
-                due_at=now + resolve,
-                kind="incident.resolve",
-                subject=incident.name,
-            )
-        )
     return IncidentChange(
         incident=incident,
         events=(opened, *lines, *called.events),
         work=WorkChange(
-            timers=tuple(timers), jobs=(*called.jobs, *_pauses(charter, incident, firing.sentence, now))
+            timers=(*called.timers, *_time_to_resolve(charter, incident, now)),
+            jobs=(*called.jobs, *_pauses(charter, incident, firing.sentence, now)),
         ),
     )
+
+
+def _time_to_resolve(charter: Charter, incident: Incident, now: datetime) -> tuple[Timer, ...]:
+    """Return the clock that the severity of an incident sets; nobody's ends with the incident, which may come back."""
+    terms = (known(charter.severities) or {}).get(incident.severity)
+    resolve = known(terms.resolve) if terms is not None and not incident.drill else None
+    if not isinstance(resolve, timedelta):
+        return ()
+    key = incident_key(incident, "resolve", incident.severity)
+    return (Timer(key=key, due_at=now + resolve, kind="incident.resolve", subject=incident.name),)
 
 
 def _pauses(charter: Charter, incident: Incident, sentence: str, now: datetime) -> tuple[Job, ...]:
@@ -286,7 +285,7 @@ def _append(
         again = [event for event in lines if firing.sentence in event.text]
         if again and now - again[-1].at < AGAIN_EVERY:
             return incident
-        kept = dict.fromkeys((*incident.traces, *firing.traces))
+        kept = tuple(dict.fromkeys((*incident.traces, *firing.traces)))[:TRACES_MAX]
         severity = incident.severity if same else worse(incident.severity, _severity(rule))
         event = IncidentEvent(
             at=now,
@@ -294,19 +293,58 @@ def _append(
             actor="watch",
             text=firing.sentence if same else f"Also, within the same hour: {firing.sentence}",
         )
-        changed = replace(incident, severity=severity, traces=tuple(kept)[:TRACES_MAX])
-        # What became worse is what it would be had it opened so.
-        jobs = _pauses(charter, changed, firing.sentence, now) if severity != incident.severity else ()
-        try:
-            return room.incidents.change(
-                IncidentChange(incident=changed, events=(event,), work=WorkChange(jobs=jobs))
+        change = IncidentChange(incident=replace(incident, traces=kept), events=(event,))
+        if severity != incident.severity:
+            worse_one = replace(change.incident, severity=severity)
+            follows = _worsened(room, charter, worse_one, firing, now, foreseen=rule is not None)
+            cancelled = (incident_key(incident, "resolve", incident.severity), *follows.work.cancelled)
+            change = replace(
+                follows, events=(event, *follows.events), work=replace(follows.work, cancelled=cancelled)
             )
+        try:
+            return room.incidents.change(change)
         except Conflict:
             found = room.incidents.incident(incident.number)
             if found is None:
                 raise
             incident = found
     return incident
+
+
+def _worsened(
+    room: ControlRoom,
+    charter: Charter,
+    incident: Incident,
+    firing: Firing,
+    now: datetime,
+    *,
+    foreseen: bool,
+) -> IncidentChange:
+    """Return what follows on an incident that became worse: what would have, had it opened so; who has it in hand is told."""
+    jobs = list(_pauses(charter, incident, firing.sentence, now))
+    timers = list(_time_to_resolve(charter, incident, now))
+    events: tuple[IncidentEvent, ...] = ()
+    cancelled: tuple[str, ...] = ()
+    level = start_level(charter, incident.severity, foreseen=foreseen)
+    why = (f"It became a {incident.severity}: {firing.sentence}",)
+    if incident.state is IncidentState.OPEN and level > incident.level:
+        cancelled = (incident_key(incident, f"r{incident.round}", f"L{incident.level}", "ack"),)
+        incident = replace(incident, level=level)
+        called = call_level(room, charter, incident, level, now, why=why)
+        jobs += called.jobs
+        timers += called.timers
+        events = called.events
+    elif incident.state is not IncidentState.OPEN and incident.acknowledged_by is not None:
+        person, plan = incident.acknowledged_by, plan_level(charter, incident.level)
+        via = plan.via if plan else ()
+        jobs.append(page_person(room, incident, person, now, level=incident.level, via=via, why=why))
+        text = f"{person} is told that it became a {incident.severity}."
+        events = (IncidentEvent(at=now, kind="page", actor="pager", text=text),)
+    return IncidentChange(
+        incident=incident,
+        events=events,
+        work=WorkChange(timers=tuple(timers), jobs=tuple(jobs), cancelled=cancelled),
+    )
 
 
 def alert_for_every_agent(

@@ -155,13 +155,12 @@ def move(
     changed = replace(incident, state=to)
     cancelled: tuple[str, ...] = ()
     if to is IncidentState.ACKNOWLEDGED:
-        if incident.acknowledged_at is None:
-            changed = replace(changed, acknowledged_by=person, acknowledged_at=now)
-        changed = replace(changed, resolved_at=None)
+        first = incident.acknowledged_at or now
+        changed = replace(changed, acknowledged_by=person, acknowledged_at=first, resolved_at=None)
         cancelled = (incident_key(incident, f"r{incident.round}", f"L{incident.level}", "ack"),)
     if to is IncidentState.RESOLVED:
+        # Its time to resolve goes on: what comes back is measured from its first hour.
         changed = replace(changed, resolved_at=now)
-        cancelled = (incident_key(incident, "resolve"),)
     said = f"{person} ({why}) {_WORDS[to]}" + (f": {text}" if text else ".")
     event = IncidentEvent(at=now, kind="state", actor=person, text=said)
     return room.incidents.change(

@@ -22,6 +22,7 @@ from pilothouse.workflows.paging import (
     LOUD,
     NOTE,
     addresses_of,
+    calls_a_level,
 )
 from pilothouse.workflows.work import Courier, Delivery, Worker, retry_at
 
@@ -31,7 +32,7 @@ NOTED = "note.sent"
 """Kind of the record that says whom a note reached, and how."""
 
 NO_LONGER = Delivery(ok=True, said="no longer needed", needed=False)
-"""What comes of a job whose incident ended while no worker ran, or between two tries."""
+"""What comes of a job whose incident ended, or was taken in hand, while no worker ran, or between two tries."""
 
 ATTEMPTS_MAX = 20
 """Several pages of one incident settle at once, each by its own thread; every one gets its turn long before this."""
@@ -100,7 +101,7 @@ class Pager:
     def send(self, job: Job) -> Delivery:
         """Try a person's channels, those of the level first, until one takes the message."""
         document = json.loads(job.document)
-        if self._is_over(document):
+        if self._is_over(document) or (calls_a_level(job.key) and self._is_in_hand(document)):
             return NO_LONGER
         if document["drill"] == CUT_OFF:
             return Delivery(ok=False, final=True, said="the pager is cut off by the drill")
@@ -205,9 +206,17 @@ class Pager:
 
     def _is_over(self, document: Mapping[str, Any]) -> bool:
         """Whether the incident of a job ended meanwhile; a note is about none."""
-        number = document.get("incident")
-        incident = None if number is None else self._room.incidents.incident(number)
+        incident = self._incident_of(document)
         return incident is not None and not incident.is_active
+
+    def _is_in_hand(self, document: Mapping[str, Any]) -> bool:
+        """Whether somebody has taken the incident of a job, so that nobody else is called."""
+        incident = self._incident_of(document)
+        return incident is not None and incident.state is not IncidentState.OPEN
+
+    def _incident_of(self, document: Mapping[str, Any]) -> Incident | None:
+        number = document.get("incident")
+        return None if number is None else self._room.incidents.incident(number)
 
     def _decided(self, number: int, decide: Callable[[Incident], IncidentChange], lease: Lease) -> None:
         """Decide on what stands now and write it; whoever was first makes us decide again."""
@@ -225,8 +234,11 @@ class Pager:
 
 
 def _no_longer(incident: Incident, job: Job, what: str, now: datetime) -> IncidentChange:
-    """End a job whose incident was over before its turn came, with a line that says so."""
-    text = f"No longer needed: {what}, for {incident.name} ended before its turn came."
+    """End a job whose incident was over, or in somebody's hands, before its turn came, with a line that says so."""
+    why = f"{incident.acknowledged_by} has {incident.name} in hand"
+    if not incident.is_active:
+        why = f"{incident.name} ended before its turn came"
+    text = f"No longer needed: {what}, for {why}."
     event = IncidentEvent(at=now, kind="note", actor="pager", text=text)
     return IncidentChange(incident=incident, events=(event,), work=WorkChange(finished=(job.key,)))
 

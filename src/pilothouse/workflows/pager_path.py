@@ -16,7 +16,7 @@ from pilothouse.ports.incidents import IncidentChange
 from pilothouse.ports.work import Job, WorkChange
 from pilothouse.workflows.control_room import ControlRoom
 from pilothouse.workflows.in_force import charter_of
-from pilothouse.workflows.paging import LOUD, call_level, incident_key, page_key
+from pilothouse.workflows.paging import LOUD, call_level, calls_a_level, incident_key, page_key
 
 __all__ = ["ROUNDS_MAX", "EscalationPath", "charter_now"]
 
@@ -56,14 +56,17 @@ class EscalationPath:
         substitute = (
             known(charter.people[person].substitute) if charter and person in charter.people else None
         )
-        if (
-            incident.is_active
-            and substitute is not None
-            and page_key(incident, level, substitute) not in keys
-        ):
+        of_level = calls_a_level(job.key)
+        wanted = incident.state is IncidentState.OPEN or (incident.is_active and not of_level)
+        # On the level that was called, which may not be the one that is called now.
+        called_on = job.key.rpartition("/")[0]
+        key = substitute and (
+            f"{called_on}/{substitute}" if of_level else page_key(incident, level, substitute)
+        )
+        if wanted and key is not None and key not in keys:
             page = replace(
                 job,
-                key=page_key(incident, level, substitute),
+                key=key,
                 document=canonical_json({**document, "person": substitute}),
                 run_after=now,
                 attempts=0,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
@@ -27,6 +28,7 @@ __all__ = [
     "Called",
     "addresses_of",
     "call_level",
+    "calls_a_level",
     "incident_key",
     "page_key",
     "page_person",
@@ -174,6 +176,15 @@ def page_key(incident: Incident, level: int, person: str) -> str:
         person: Who is paged.
     """
     return incident_key(incident, f"r{incident.round}", f"L{level}", person)
+
+
+def calls_a_level(key: str) -> bool:
+    """Whether a job is the page to somebody of a level, and not a hand-over or other news for one person.
+
+    Args:
+        key: Key of the job.
+    """
+    return re.match(r"INC-\d+/r\d+/L\d+/", key) is not None
 
 
 def addresses_of(room: ControlRoom, charter: Charter, person: str) -> Sequence[Contact]:

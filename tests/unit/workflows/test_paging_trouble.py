@@ -11,7 +11,7 @@ import re
 from datetime import UTC, datetime
 
 import pytest
-from control_rooms import AGENT, Hands, control_room_at, reach, run
+from control_rooms import AGENT, NOW, Hands, control_room_at, reach, run
 from sinks import mail_sink, web_sink
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
@@ -23,9 +23,10 @@ from pilothouse.interfaces.web.incidents import IncidentRoom
 from pilothouse.interfaces.web.pages import web_app
 from pilothouse.workflows.accept import accept_file
 from pilothouse.workflows.alerts import Firing, raise_alert
-from pilothouse.workflows.incidents import move
+from pilothouse.workflows.incidents import hand_over, move
+from pilothouse.workflows.pager import Pager
 from pilothouse.workflows.show import Shows
-from pilothouse.workflows.work import BACKOFF_S
+from pilothouse.workflows.work import BACKOFF_S, Delivery
 
 TREE = command_tree()
 
@@ -257,12 +258,126 @@ class TestIncidentThatIsOver:
         assert set(states(room).values()) == {"done"}
         assert "cannot be reached" not in shown(room)
 
-    def test_what_is_taken_up_again_pages_and_pauses_as_before(self, room, web):
+    def test_what_is_taken_up_again_pauses_as_before_and_calls_nobody_else(self, room, web):
         reach(room, "sam", web.url)
         firing = Firing(agent=AGENT, metric="discrepancy", sentence="4 % of claims are contradicted.")
         raise_alert(room, firing, room.work.now())
         self.end(room)
         move(room, 1, IncidentState.ACKNOWLEDGED, person="kim", text="", now=room.work.now())
         run(room)
-        assert web.keys == ["INC-1/r0/L1/sam"]
+        assert web.keys == []
         assert room.controls.read().refusal_of(AGENT) is not None
+
+
+class TestIncidentInHand:
+    """Somebody took it while pages of its level waited, or were tried again: nobody else is called for it."""
+
+    def take(self, room, person="kim"):
+        move(room, 1, IncidentState.ACKNOWLEDGED, person=person, text="", now=room.work.now())
+
+    def test_the_rest_of_the_level_is_not_called_after_a_downtime(self, room, clock, web):
+        for who in ("sam", "kim"):
+            reach(room, who, web.url)
+        fire(room)
+        self.take(room)
+        clock.move(hours=9)
+        run(room)
+        assert web.received == []
+        assert set(states(room).values()) == {"done"}
+        assert "No longer needed: sam is not called any more, for kim has INC-1 in hand." in shown(room)
+
+    def test_no_substitute_stands_in_for_who_cannot_be_reached(self, room, clock, web):
+        fire(room)  # nobody knows how sam can be reached
+        worker = Pager(room).worker()
+        worker.beat()
+        lease, (job, *_) = worker.lease, [one for one in room.work.jobs("INC-1") if one.key.endswith("/sam")]
+        self.take(room)
+        Pager(room).settle(job, Delivery(ok=False, final=True, said="no address"), lease)
+        worker.stop()
+        assert list(states(room)) == ["INC-1/r0/L1/kim", "INC-1/r0/L1/sam"]
+        assert "sam cannot be reached: no address" in shown(room)
+
+    def test_who_gets_it_handed_over_is_called_all_the_same(self, room, web):
+        reach(room, "dana", web.url)
+        fire(room)
+        self.take(room)
+        hand_over(room, 1, "dana", person="kim", now=room.work.now())
+        run(room)
+        assert [title.partition(":")[0] for title in web.titles] == [f"sev2 · {AGENT}"]
+
+    def test_who_takes_it_up_again_has_it_and_its_time_to_resolve_goes_on(self, room, clock):
+        fire(room)
+        self.take(room)
+        move(room, 1, IncidentState.RESOLVED, person="kim", text="", now=clock())
+        clock.move(hours=1)
+        self.take(room, "sam")
+        incident = room.incidents.incident(1)
+        assert (incident.acknowledged_by, incident.acknowledged_at) == ("sam", NOW)
+        clock.move(days=2)
+        run(room)
+        assert "The time to resolve a sev2 has passed." in shown(room)
+
+
+class TestIncidentThatBecomesWorse:
+    """An alert of a worse rule within the hour: what would have followed had the incident opened so."""
+
+    def mild(self, room):
+        return raise_alert(
+            room,
+            Firing(agent=AGENT, metric="escalation", sentence="Escalation rose."),
+            room.work.now(),
+        )
+
+    def grave(self, room):
+        return raise_alert(
+            room, Firing(agent=AGENT, metric="quality", sentence="Quality fell."), room.work.now()
+        )
+
+    def test_its_time_to_resolve_is_that_of_the_worse_severity_and_is_said_once(self, room, clock):
+        assert self.mild(room).incident.severity == "sev3"
+        clock.move(minutes=30)
+        assert self.grave(room).incident.severity == "sev1"
+        move(room, 1, IncidentState.ACKNOWLEDGED, person="kim", text="", now=clock())
+        clock.move(hours=4, seconds=1)
+        run(room)
+        assert shown(room).count("The time to resolve a sev1 has passed.") == 1
+        clock.move(days=10)
+        run(room)
+        assert shown(room).count("The time to resolve a sev1 has passed.") == 1
+
+    def test_who_has_it_in_hand_is_told_once(self, room, clock, web):
+        reach(room, "kim", web.url)
+        self.mild(room)
+        run(room)
+        move(room, 1, IncidentState.ACKNOWLEDGED, person="kim", text="", now=clock())
+        clock.move(minutes=30)
+        self.grave(room)
+        self.grave(room)
+        run(room)
+        assert len(web.received) == 2
+        assert "It became a sev1: Quality fell." in web.received[-1][1]["message"]
+        assert web.titles[-1] == f"sev1 · {AGENT}: Escalation rose."
+        assert "kim is told that it became a sev1." in shown(room)
+
+    def test_a_severity_that_starts_higher_calls_its_level_at_once(self, tmp_path, clock, web):
+        with control_room_at(tmp_path, clock) as room:
+            file = tmp_path / "repository" / "ap-invoice-triage.yaml"
+            text = file.read_text(encoding="utf-8")
+            file.write_text(
+                text.replace("pause: true,  start_level: 1", "pause: true,  start_level: 2"), encoding="utf-8"
+            )
+            accept_file(room.installation.ledger, file, clock(), actor="test")
+            for who in ("dana", "vp"):
+                reach(room, who, web.url)
+            self.mild(room)
+            clock.move(minutes=5)
+            assert self.grave(room).incident.level == 2
+            run(room)
+            assert web.keys == ["INC-1/r0/L2/dana"]
+            assert "INC-1/r0/L2/kim" not in states(room), "who stands in for sam was called on level 1"
+            clock.move(minutes=16)
+            run(room)
+            assert room.incidents.incident(1).level == 2, "the clock of level 1 is stopped"
+            clock.move(minutes=15)
+            run(room)
+            assert room.incidents.incident(1).level == 3
