@@ -23,7 +23,8 @@ from pilothouse.app.people import (
     open_workbench,
     serve_examples,
 )
-from pilothouse.app.runs import open_run_log, replay
+from pilothouse.app.replay import replay
+from pilothouse.app.runs import open_run_log
 from pilothouse.app.serving import serve
 from pilothouse.app.watch import open_watch
 from pilothouse.connectors.own_server import ask_health, read_server

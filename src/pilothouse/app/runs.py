@@ -5,15 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pilothouse.runtime.runlog.recorder import Recorder
     from pilothouse.settings import Settings
-    from pilothouse.workflows.replay import ReplayReport, ReplayRequest
 
-__all__ = ["open_run_log", "replay"]
+__all__ = ["open_run_log"]
 
 
 @contextmanager
@@ -33,41 +31,3 @@ def open_run_log(settings: Settings, on_note: Callable[[str], None] | None = Non
         yield log
     finally:
         log.close()
-
-
-def replay(settings: Settings, run: str, request: ReplayRequest) -> tuple[ReplayReport, ...]:
-    """Replay a recorded run of an installation.
-
-    Args:
-        settings: Values in force.
-        run: Run id, or enough of its beginning.
-        request: What is asked.
-    """
-    from pilothouse.interfaces.http.replay import ReplayServer
-    from pilothouse.workflows.replay import replay_run
-
-    with open_run_log(settings) as log:
-        recorded = log.read(run)
-        return replay_run(
-            recorded,
-            log.redaction,
-            request,
-            lambda sessions, live, on_live, file: ReplayServer(
-                sessions, live=live, on_live=on_live, socket_file=file
-            ),
-            partial(_retrieved, settings, recorded.summary.run) if request.looks_up else tuple,
-        )
-
-
-def _retrieved(settings: Settings, run: str) -> tuple[str, ...]:
-    """Return what telemetry says that a run had retrieved; nothing where it cannot be read, for a replay needs none."""
-    from pilothouse.app.opening import open_installation
-    from pilothouse.errors import PilothouseError
-    from pilothouse.workflows.retrieved import retrieved_texts
-
-    try:
-        with open_installation(settings) as installation:
-            view = installation.lake.trace(run)
-    except PilothouseError:
-        return ()
-    return () if view is None else retrieved_texts(view.spans)
