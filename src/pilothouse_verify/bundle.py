@@ -3,23 +3,44 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zipfile
+import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pilothouse_verify.note import Note, PublicKey, parse_key, parse_note
 from pilothouse_verify.tree import GrowingRoot
 
-__all__ = ["RECORD_BYTES_MAX", "Result", "check_bundle"]
+__all__ = ["RECORD_BYTES_MAX", "UNREADABLE", "Result", "check_bundle"]
 
 RECORD_BYTES_MAX = 64 * 1024
 """A record is a few kilobytes; a longer line is not one of ours."""
 
 FILE_BYTES_MAX = 4 * 1024**3
-RATIO_MAX = 200
-"""A bundle that grows more than this is a bomb: records of JSON shrink about tenfold."""
+RATIO_MAX, RATIO_FROM_BYTES = 200, 16 * 1024**2
+"""A bundle that grows more than this is a bomb: records of JSON shrink about tenfold. What is small anyway, as a charter of
+many blanks, harms nobody."""
+
+UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What reading a file raises that somebody damaged or made up: the zip, its compression, or the shape of what is in it."""
+
+CHARTER_ENTRY = "charter.in_force"
 
 
 @dataclass
@@ -54,16 +75,21 @@ def check_bundle(path: Path, *, key: str | None, anchors: tuple[Path, ...]) -> R
     try:
         with zipfile.ZipFile(path) as bundle:
             _check(bundle, result, key=key, anchors=anchors)
-    except (zipfile.BadZipFile, KeyError, OSError, ValueError, RecursionError) as error:
+    except UNREADABLE as error:
         result.problems.append(f"the bundle cannot be read: {type(error).__name__}")
     return result
 
 
 def _check(bundle: zipfile.ZipFile, result: Result, *, key: str | None, anchors: tuple[Path, ...]) -> None:
     for member in bundle.infolist():
-        if member.file_size > FILE_BYTES_MAX or member.file_size > RATIO_MAX * (member.compress_size + 1024):
+        grows = member.file_size > max(RATIO_MAX * member.compress_size, RATIO_FROM_BYTES)
+        if member.file_size > FILE_BYTES_MAX or grows:
             result.problems.append(f"{member.filename} is larger than a bundle may have")
             return
+    twice = [name for name, count in Counter(bundle.namelist()).items() if count > 1]
+    if twice:  # another program would unpack the other one
+        result.problems.append(f"{twice[0]} stands in it twice")
+        return
     manifest = json.loads(bundle.read("manifest.json"))
     given = parse_key(key) if key else None
     if key and given is None:
@@ -116,16 +142,22 @@ def _check_records(
     notes: list[tuple[str, Note]],
 ) -> None:
     growing, waiting = GrowingRoot(), list(notes)
+    charters: dict[str, str] = {}
     for line in _lines(bundle):
         _hold(growing, waiting, result)
         if len(line) > RECORD_BYTES_MAX:
             result.problems.append(f"record {growing.size} is larger than a record")
             return
-        problem = _problem_of(line, growing.size)
+        record = _record_of(line)
+        problem = _problem_of(record, growing.size)
         if problem is not None:
             result.problems.append(f"record {growing.size}: {problem}")
+        elif record["kind"] == CHARTER_ENTRY:
+            said = record["document"]
+            charters[f"charters/{record['agent']}-{said['number']}.yaml"] = said["text_sha256"]
         growing.add(line)
     _hold(growing, waiting, result)
+    _check_charters(bundle, result, charters)
     result.records = growing.size
     for name, note in waiting:
         result.problems.append(f"{name} covers {note.size:,} records and the bundle has {growing.size:,}")
@@ -147,15 +179,29 @@ def _hold(growing: GrowingRoot, waiting: list[tuple[str, Note]], result: Result)
 
 def _lines(bundle: zipfile.ZipFile) -> Iterator[bytes]:
     with bundle.open("records.jsonl") as file:
-        for line in file:
-            yield line.rstrip(b"\n")
+        while line := file.readline(
+            RECORD_BYTES_MAX + 2
+        ):  # a longer one is seen to be, and is never in memory
+            yield line.removesuffix(b"\n")
 
 
-def _problem_of(line: bytes, position: int) -> str | None:
+def _record_of(line: bytes) -> Any:
     try:
-        record = json.loads(line)
+        return json.loads(line)
     except (ValueError, RecursionError):
+        return None
+
+
+def _problem_of(record: Any, position: int) -> str | None:
+    if record is None:
         return "it is no JSON"
     if not isinstance(record, dict) or record.get("position") != position:
         return "it is missing, or stands in the wrong place"
     return None
+
+
+def _check_charters(bundle: zipfile.ZipFile, result: Result, named: dict[str, str]) -> None:
+    """Hold each charter against the record of the moment in which it came into force."""
+    for name in bundle.namelist():
+        if name.startswith("charters/") and hashlib.sha256(bundle.read(name)).hexdigest() != named.get(name):
+            result.problems.append(f"{name} is not the charter that came into force")

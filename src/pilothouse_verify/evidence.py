@@ -11,6 +11,7 @@ from base64 import b64decode
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pilothouse_verify.bundle import UNREADABLE
 from pilothouse_verify.canonical import canonical
 from pilothouse_verify.note import PublicKey, parse_key, parse_note
 from pilothouse_verify.recompute import recompute
@@ -83,15 +84,7 @@ def check_evidence(path: Path, *, key: str | None, anchors: tuple[Path, ...] = (
         _check_proof(files, manifest, result, key=key, anchors=anchors)
         if not result.problems:  # what was changed is not worth judging
             _check_verdict(files, manifest, result)
-    except (
-        zipfile.BadZipFile,
-        KeyError,
-        TypeError,
-        AttributeError,
-        OSError,
-        ValueError,
-        RecursionError,
-    ) as error:
+    except UNREADABLE as error:
         result.problems.append(f"the bundle cannot be read: {type(error).__name__}")
     return result
 
@@ -164,12 +157,16 @@ def _check_proof(
 def _check_anchors(
     anchors: tuple[Path, ...], key: PublicKey, size: int, root: bytes, result: EvidenceResult
 ) -> None:
-    """Hold the checkpoint against those of the same size that came another way; others speak of other states."""
+    """Hold the checkpoint against those of the same size that came another way; others speak of other states and prove nothing."""
     for anchor in anchors:
         note = parse_note(anchor.read_text(encoding="utf-8", errors="replace"))
-        if note is None or not note.is_signed_by(key):
+        if note is None or not note.is_signed_by(key) or note.origin != key.name:
             result.problems.append(f"{anchor} is no checkpoint of {key.name}")
-        elif note.size == size and note.root != root:
+        elif note.size != size:
+            result.missing.append(
+                f"{anchor} covers {note.size:,} records and the bundle's checkpoint {size:,}: ask for the anchor of that size"
+            )
+        elif note.root != root:
             result.problems.append(f"{anchor} shows another log of the same size")
 
 

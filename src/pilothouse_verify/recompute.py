@@ -28,6 +28,9 @@ UNPRICED_SHARE_MAX = 0.01
 PROBLEMS_MAX = 50
 
 _ORDER = ("breached", "no_evidence", "at_risk", "holds")
+_NUMBERED = ("1", "2", "3")
+"""Gates of the phases: each asks for what those before it ask for."""
+
 _STANDING = frozenset({"holds", "at_risk"})
 
 Json = Mapping[str, Any]
@@ -118,6 +121,7 @@ def recompute(verdict: Json, records: list[Any], rules: list[Any]) -> Recomputed
             elif item["status"] in _STANDING:
                 found.say(f"{_name(item)} {item['status']} without a record")
     _sums(verdict, rules, found)
+    _asked(verdict, rules, found)
     return found
 
 
@@ -291,6 +295,37 @@ def _sums(verdict: Json, rules: list[Any], found: Recomputed) -> None:
         found.say(f"the verdict is {verdict['status']} and its gate comes to {worst}")
     waived = {one["requirement"] for one in verdict["requirements"] if one["waiver"] is not None}
     _word(verdict, named, waived, found)
+
+
+def _asked(verdict: Json, rules: list[Any], found: Recomputed) -> None:
+    """Hold what each gate counts against what the rules ask of it: what was left out would let it open."""
+    named = {one["requirement"]: one for one in verdict["requirements"]}
+    for rule in rules:
+        one = named.get(rule["requirement"])
+        if one is None:
+            found.say(f"{rule['requirement']} is not in the verdict")
+        elif not one["items"]:
+            found.say(f"{rule['requirement']} is {one['status']} without an item")
+        elif one["gates"] != rule["gates"] and not _is_unasked(one):
+            found.say(
+                f"{rule['requirement']} is asked for by {', '.join(rule['gates']) or 'no gate'}, and the verdict says otherwise"
+            )
+    for gate in verdict["gates"]:
+        wanted = set(_NUMBERED[: int(gate["gate"])]) if gate["gate"] in _NUMBERED else {gate["gate"]}
+        asked = {name for name, one in named.items() if wanted & set(one["gates"])}
+        counted = [requirement for name in _ORDER for requirement in gate[name]]
+        for requirement in sorted(asked.symmetric_difference(counted)):
+            found.say(
+                f"gate {gate['gate']} {'leaves out' if requirement in asked else 'does not ask for'} {requirement}"
+            )
+
+
+def _is_unasked(requirement: Json) -> bool:
+    """Whether the charter declares nothing that it speaks of: one item without evidence, and no gate."""
+    items = requirement["items"]
+    return not requirement["gates"] and [(one["status"], one["reason"]) for one in items] == [
+        ("no_evidence", "missing")
+    ]
 
 
 def _word(verdict: Json, named: list[tuple[str, list[str]]], waived: set[str], found: Recomputed) -> None:

@@ -21,6 +21,7 @@ from pilothouse.ledger.audit_records import (
     read_records,
     stored_texts,
 )
+from pilothouse.ledger.audit_rows import Entries, compare_rows
 from pilothouse.ledger.audit_subjects import (
     SEAL_BYTES,
     audit_payloads,
@@ -167,6 +168,11 @@ class SqlAuditLog:
             return {
                 int(row.position): (row.agent, row.kind, int(row.at_us)) for row in connection.execute(query)
             }
+
+    def compare_rows(self, entries: Entries) -> tuple[list[str], Entries]:
+        """Return what is wrong with the rows that entries name, in words, and the rows that none of them names."""
+        with self.database.read() as connection:
+            return compare_rows(connection, entries)
 
     def tree(self) -> Tree:
         """Return the tree over the records as they are stored now."""

@@ -16,14 +16,16 @@ from pilothouse.ledger.schema import decisions, from_micros, to_micros
 from pilothouse.ports.audit import AUDIT_DOCUMENT_MAX
 from pilothouse.ports.ledger import DECISIONS_MAX, Decision
 
-__all__ = ["append_decision", "read_decisions"]
+__all__ = ["append_decision", "document_in_record", "read_decisions"]
 
 
 def append_decision(
     connection: Connection, *, kind: str, agent: str, at: datetime, actor: str, document: str
 ) -> int:
     """Append one decision, with its record in the audit log, and return its sequence number."""
-    append_record(connection, kind=kind, agent=agent, actor=actor, at=at, document=_in_short(document))
+    append_record(
+        connection, kind=kind, agent=agent, actor=actor, at=at, document=document_in_record(document)
+    )
     done = connection.execute(
         insert(decisions)
         .values(kind=kind, agent=agent, at_us=to_micros(at), actor=actor, document=document)
@@ -32,8 +34,15 @@ def append_decision(
     return int(done.scalar_one())
 
 
-def _in_short(document: str) -> object:
-    """Return a document as it is recorded: a long one by its digest, since the row beside it has the text."""
+def document_in_record(document: str) -> object:
+    """Return a document as it is recorded: a long one by its digest, since the row beside it has the text.
+
+    Args:
+        document: JSON text.
+
+    Raises:
+        ValueError: It is none.
+    """
     if len(document.encode()) <= AUDIT_DOCUMENT_MAX:
         return json.loads(document)
     return {"sha256": hashlib.sha256(document.encode()).hexdigest()}

@@ -19,6 +19,7 @@ from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.evidence import Evidence, Source
 from pilothouse.errors import DigestMismatch, MalformedRecord, StorageUnavailable, UsageError
 from pilothouse.ledger.audit import StoredCheckpoint
+from pilothouse.ledger.audit_rows import Entries
 from pilothouse.ledger.audit_subjects import commitment_of
 from pilothouse.ledger.checkpoint import NOTE_MAX, Checkpoint, open_note
 from pilothouse.ledger.tlog import Tree, leaf_hash
@@ -73,6 +74,7 @@ class _Record(BaseModel):
     position: int
     agent: str
     kind: str
+    actor: str
     at_us: int
     document: dict[str, Any]
     commitments: tuple[_Commitment, ...]
@@ -105,6 +107,8 @@ def verify_log(room: BoundaryRoom, now: datetime, *, against: tuple[Path, ...] =
         if not found:
             anchored = outside = max(anchored or 0, open_note(read_note(path), None).size)
     _check_columns(room, records, problems)
+    if len(records) == len(texts):  # behind a record that is missing, nobody knows what was named
+        _check_rows(room, records, problems)
     payloads, erased = _check_payloads(room, records, problems)
     check = LogCheck(
         records=len(texts),
@@ -176,7 +180,10 @@ def export_bundle(room: BoundaryRoom, target: Path) -> Checkpoint:
             remedy="Name a new file: `pilothouse audit export NEW.zip`.",
             subject=str(target),
         )
+    # In this order: others write meanwhile, and what comes after the checkpoint is not in the bundle.
+    charters = room.installation.ledger.charters()
     checkpoint = room.log.sign()
+    signed = [one for one in room.log.checkpoints() if one.size <= checkpoint.size]
     texts = room.log.texts()[: checkpoint.size]
     manifest = {
         "version": BUNDLE_VERSION,
@@ -188,9 +195,9 @@ def export_bundle(room: BoundaryRoom, target: Path) -> Checkpoint:
         with zipfile.ZipFile(target, "x", zipfile.ZIP_DEFLATED) as bundle:
             bundle.writestr("manifest.json", canonical_json(manifest))
             bundle.writestr("records.jsonl", "".join(f"{text}\n" for _, text in texts))
-            for one in room.log.checkpoints():
+            for one in signed:
                 bundle.writestr(f"checkpoints/{one.size:012}.checkpoint", one.note)
-            for record in room.installation.ledger.charters():
+            for record in charters:
                 bundle.writestr(f"charters/{record.agent}-{record.number}.yaml", record.text)
     except OSError as error:
         raise StorageUnavailable(
@@ -303,6 +310,35 @@ def _since(room: BoundaryRoom, size: int) -> list[_Record]:
         with contextlib.suppress(ValidationError):
             found.append(_Record.model_validate_json(text))
     return found
+
+
+def _check_rows(room: BoundaryRoom, records: list[_Record], problems: list[str]) -> None:
+    """Charters, verdicts, decisions and evidence must be those that the log names: they are what is read."""
+    found, unnamed = room.log.compare_rows(_entries(records))
+    problems.extend(found)
+    if unnamed.named or unnamed.measured:  # written since the records were read
+        since = _entries(_since(room, len(records)))
+        problems.extend(
+            f"{unnamed.words[key]}: no record of the log names it" for key in unnamed.named - since.named
+        )
+        problems.extend(
+            f"the record of evidence {digest[:12]} of {agent}: no record of the log names it"
+            for agent, digest in sorted(unnamed.measured - since.measured)
+        )
+
+
+def _entries(records: list[_Record]) -> Entries:
+    entries = Entries()
+    for one in records:
+        entries.add(
+            kind=one.kind,
+            agent=one.agent,
+            actor=one.actor,
+            at_us=one.at_us,
+            document=one.document,
+            position=one.position,
+        )
+    return entries
 
 
 def _check_columns(room: BoundaryRoom, records: list[_Record], problems: list[str]) -> None:

@@ -162,3 +162,59 @@ def test_a_verdict_that_outlives_its_evidence_is_named(made):
         rules = json.loads(bundle.read("rules.json"))
     verdict["as_of"] = (NOW + timedelta(days=400)).isoformat()
     assert any("had lapsed" in problem for problem in recompute(verdict, records, rules).problems)
+
+
+def unpacked(path):
+    with zipfile.ZipFile(path) as bundle:
+        verdict = json.loads(bundle.read("verdict.json"))
+        records = [json.loads(line) for line in bundle.read("evidence.jsonl").splitlines()]
+        return verdict, records, json.loads(bundle.read("rules.json"))
+
+
+def named(verdict, requirement):
+    return next(one for one in verdict["requirements"] if one["requirement"] == requirement)
+
+
+def without_gate_member(verdict):
+    for gate in verdict["gates"]:
+        gate["breached"] = [one for one in gate["breached"] if one != "MON-7"]
+
+
+@pytest.mark.parametrize(
+    ("edit", "found"),
+    [
+        (without_gate_member, "gate 1 leaves out MON-7"),
+        (lambda verdict: named(verdict, "MON-7").update(gates=[]), "MON-7 is asked for by"),
+        (
+            lambda verdict: named(verdict, "MON-7").update(items=[], status="holds"),
+            "MON-7 is holds without an item",
+        ),
+        (
+            lambda verdict: verdict["requirements"].remove(named(verdict, "MON-7")),
+            "MON-7 is not in the verdict",
+        ),
+    ],
+)
+def test_a_verdict_that_leaves_out_what_is_breached_is_named(made, edit, found):
+    verdict, records, rules = unpacked(made[0])
+    edit(verdict)
+    problems = recompute(verdict, records, rules).problems
+    assert any(problem.startswith(found) for problem in problems), problems
+
+
+def test_an_anchor_of_another_size_proves_nothing_and_is_said_to(made, tmp_path):
+    target, key, _, _ = made
+    home = target.parent
+    settings = load_settings({}, home=home)
+    with open_ledger(settings.ledger_url) as ledger:
+        log = audit_log(ledger, settings)
+        with zipfile.ZipFile(target) as bundle:
+            same = json.loads(bundle.read("proof.json"))["checkpoint"]
+        log.append("call.decided", AGENT, {"tool": "pay@1"})
+        (tmp_path / "later").write_text(log.sign().note, encoding="utf-8")
+    (tmp_path / "same").write_text(same, encoding="utf-8")
+    fitting = check_evidence(target, key=key, anchors=(tmp_path / "same",))
+    assert (fitting.problems, fitting.missing) == ([], [])
+    later = check_evidence(target, key=key, anchors=(tmp_path / "later",))
+    assert later.problems == []
+    assert "ask for the anchor of that size" in later.missing[0]

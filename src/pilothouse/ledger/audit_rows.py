@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Holds the rows that verdicts and phases are read from against the log: each has its entry, and each entry its row.
+
+The log proves what was written into it. What is read is a table beside it, and whoever may write the database could
+change a waiver, a charter or a measurement there and leave the log as it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.evidence.digest import evidence_digest
+from pilothouse.ledger.decisions import document_in_record
+from pilothouse.ledger.evidence_document import parse_document
+from pilothouse.ledger.evidence_index import AHEAD_US, index_of
+from pilothouse.ledger.schema import charters, decisions, evidence, standing_evidence, to_micros, verdicts
+
+__all__ = ["ENTRIES_ALONE", "Entries", "compare_rows"]
+
+ENTRIES_ALONE = frozenset({"approval.answered", "call.decided", "policy.in_force", "task.token_refused"})
+"""Kinds of entries that have no row in the four tables: the log is the only place where they stand."""
+
+ERASED = "subject.erased"
+"""The one kind that stands in the log alone or as a decision too: a row of it needs its entry, an entry of it no row."""
+
+EVIDENCE = "evidence.recorded"
+
+ROWS_AT_ONCE = 1_000
+"""Rows that are in memory at once."""
+
+
+@dataclass(slots=True)
+class Entries:
+    """What a log names: charters, verdicts and decisions each by a digest of the whole entry, evidence by its own.
+
+    Attributes:
+        named: How often each entry stands in the log.
+        words: The last entry of those that must have a row, in words.
+        measured: Agent and digest of the records of evidence.
+    """
+
+    named: Counter[bytes] = field(default_factory=Counter)
+    words: dict[bytes, str] = field(default_factory=dict)
+    measured: set[tuple[str, str]] = field(default_factory=set)
+
+    def add(
+        self, *, kind: str, agent: str, actor: str, at_us: int, document: Mapping[str, Any], position: int
+    ) -> None:
+        """Take one entry."""
+        if kind == EVIDENCE:
+            self.measured.update((agent, str(digest)) for digest in document.get("digests", ()))
+        elif kind not in ENTRIES_ALONE:
+            key = _key(kind, agent, actor, at_us, document)
+            self.named[key] += 1
+            if kind != ERASED:
+                self.words[key] = f"record {position}, {kind} of {agent or 'the installation'}"
+
+
+def compare_rows(connection: Connection, entries: Entries) -> tuple[list[str], Entries]:
+    """Return what is gone or was changed, in words, and what stands in the tables and is in no entry.
+
+    Args:
+        connection: A transaction that reads, begun after the entries were read: rows are only ever added.
+        entries: What the log names.
+
+    Returns:
+        Problems, and the rows without an entry: those that were added since the entries were read have one by now.
+    """
+    problems: list[str] = []
+    unnamed, left = Entries(), entries.named.copy()
+    for key, words in _rows(connection):
+        if left[key]:
+            left[key] -= 1
+        else:
+            unnamed.named[key] += 1
+            unnamed.words[key] = words
+    problems += [
+        f"{entries.words[key]}: what it names is gone or was changed" for key in +left if key in entries.words
+    ]
+    found: set[tuple[str, str]] = set()
+    for row in _evidence(connection):
+        found.add((row.agent, row.digest))
+        if not _is_as_written(row):
+            problems.append(
+                f"the record of evidence {row.digest[:12]} of {row.agent} was changed after it was written"
+            )
+    problems += [
+        f"the record of evidence {digest[:12]} of {agent} is gone"
+        for agent, digest in entries.measured - found
+    ]
+    unnamed.measured = found - entries.measured
+    return [*problems, *_out_of_place(connection)], unnamed
+
+
+def _key(kind: str, agent: str, actor: str, at_us: int, document: object) -> bytes:
+    return blake2b(canonical_json([kind, agent, actor, at_us, document]).encode(), digest_size=16).digest()
+
+
+def _rows(connection: Connection) -> Iterator[tuple[bytes, str]]:
+    """Yield charters, verdicts and decisions, each as the key of the entry that it must have, and in words."""
+    reading = connection.execution_options(yield_per=ROWS_AT_ONCE)
+    for row in reading.execute(select(charters)):
+        charter = {"number": row.number, "digest": row.digest, "text_sha256": _sha256(row.text)}
+        key = _key("charter.in_force", row.agent, "pilothouse", row.accepted_us, charter)
+        yield key, f"charter {row.number} of {row.agent}"
+    for row in reading.execute(select(verdicts)):
+        verdict = {"status": row.status, "digest": _sha256(row.document)}
+        yield (
+            _key("verdict.frozen", row.agent, "pilothouse", row.at_us, verdict),
+            f"verdict {row.sequence} of {row.agent}",
+        )
+    for row in reading.execute(select(decisions)):
+        words = f"decision {row.sequence}, {row.kind} of {row.agent or 'the installation'}"
+        try:
+            document = document_in_record(row.document)
+        except ValueError:
+            document = None  # no JSON, which no entry holds
+        yield _key(row.kind, row.agent, row.actor, row.at_us, document), words
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _evidence(connection: Connection) -> Iterable[Row[Any]]:
+    return connection.execution_options(yield_per=ROWS_AT_ONCE).execute(select(evidence))
+
+
+def _is_as_written(row: Row[Any]) -> bool:
+    """Whether a record has its digest, and is filed under what it says."""
+    try:
+        record = parse_document(row.document)
+    except (ValueError, KeyError, TypeError):
+        return False
+    filed = (record.agent, record.kind, to_micros(record.recorded_at))
+    return (
+        evidence_digest(record) == row.digest
+        and filed == (row.agent, row.kind, row.recorded_us)
+        and all(getattr(row, name) == value for name, value in index_of(record).items())
+    )
+
+
+def _out_of_place(connection: Connection) -> Iterator[str]:
+    """Yield what the index of newest records leaves out or has too much: a verdict begins there."""
+    columns = (
+        evidence.c.agent,
+        evidence.c.about,
+        evidence.c.digest,
+        evidence.c.recorded_us,
+        evidence.c.window_to_us,
+    )
+    rows = connection.execute(select(*columns)).all()
+    ahead = {row.digest for row in rows if row.window_to_us > row.recorded_us + AHEAD_US}
+    newest: dict[tuple[str, str], int] = {}
+    for row in rows:
+        if row.digest not in ahead:
+            thing = (row.agent, row.about)
+            newest[thing] = max(row.window_to_us, newest.get(thing, row.window_to_us))
+    due = {
+        (row.agent, row.about, row.digest)
+        for row in rows
+        if row.digest in ahead or row.window_to_us == newest[row.agent, row.about]
+    }
+    index = standing_evidence.c
+    standing = {tuple(row) for row in connection.execute(select(index.agent, index.about, index.digest))}
+    for agent, _, digest in sorted(due ^ standing):
+        yield f"the record of evidence {digest[:12]} of {agent} does not stand where verdicts look for it"
