@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 
 from pilothouse.core.charter.charter import Charter
 from pilothouse.errors import Conflict
 from pilothouse.ports.watch import WatchState
+from pilothouse.workflows.every_agent import Faults
 from pilothouse.workflows.watch_book import WatchBook
 from pilothouse.workflows.watch_count import DayCounter
 from pilothouse.workflows.watch_days import DayReader
@@ -38,8 +40,11 @@ def advance_all(watch: WatchRoom, now: datetime) -> int:
     Args:
         watch: Opened parts.
         now: The moment, aware UTC.
+
+    Raises:
+        Exception: The first fault, after the other agents were counted.
     """
-    counted = moved = 0
+    counted, moved, faults = 0, 0, Faults()
     first_seen: Mapping[str, int] | None = None
     whole = watch.room.watch.whole()
     for agent, charter in watch.directory.charters().items():
@@ -47,15 +52,14 @@ def advance_all(watch: WatchRoom, now: datetime) -> int:
         if first_seen is None and any(closes not in cursors for closes in CLOSINGS):
             first_seen = {one.agent: one.first_ns for one in watch.room.installation.lake.agents()}
         one = _AgentWatch(watch, charter, cursors, now, first_ns=(first_seen or {}).get(agent))
-        if not one.is_due():
-            continue
-        try:
-            days = one.advance()
-        except Conflict:
-            continue  # another process counted this day; its numbers are the same
+        days = 0
+        # In a conflict another process counted this day; its numbers are the same.
+        with faults.apart(), suppress(Conflict):
+            days = one.advance() if one.is_due() else 0
         counted, moved = counted + days, moved + bool(days)
         if moved >= AGENTS_AT_ONCE:
             break
+    faults.raise_first()
     return counted
 
 

@@ -15,6 +15,7 @@ from pilothouse.core.statistics.quality import quality_interval
 from pilothouse.core.statistics.results import Estimate
 from pilothouse.ports.watch import WatchReading
 from pilothouse.workflows.alerts import Firing, raise_alert
+from pilothouse.workflows.every_agent import Faults
 from pilothouse.workflows.watch_bursts import buy_labels
 from pilothouse.workflows.watch_errors import ERRORS
 from pilothouse.workflows.watch_judge import JUDGE
@@ -43,30 +44,38 @@ def settle_all(watch: WatchRoom, now: datetime) -> Settled:
     """Let every warning and alarm have its effect that has not had it yet.
 
     A kill between effect and mark repeats the effect, which changes nothing: an alert joins its own incident, and labels of
-    a day are bought once (`watch_bursts`).
+    a day are bought once (`watch_bursts`). What an agent says whose charter cannot be read waits until it can.
 
     Args:
         watch: Opened parts.
         now: The moment, aware UTC.
+
+    Raises:
+        Exception: The first fault, after all others had their effect.
     """
-    opened = 0
+    opened, faults = 0, Faults()
     charters = watch.directory.charters()
-    waiting = watch.room.watch.unsettled()
+    waiting = [one for one in watch.room.watch.unsettled() if one.agent in charters]
     missed = _missed(waiting)
     for agent, said in missed.items():
-        if agent in charters:
+        with faults.apart():
             firing = Firing(agent=agent, metric="watch", sentence=missed_sentence(said), layer="warning")
             raise_alert(watch.room, firing, now)
     for reading in waiting:
-        charter = charters.get(reading.agent)
-        if charter is not None and not is_history(reading):
-            document = json.loads(reading.document)
-            if reading.layer == "warning":
-                _warn(watch, charter, reading, document, now)
-            else:
-                opened += _alarm(watch, reading, document, now)
-        watch.room.watch.settle(reading)
+        with faults.apart():
+            opened += not is_history(reading) and _effect(watch, charters[reading.agent], reading, now)
+            watch.room.watch.settle(reading)
+    faults.raise_first()
     return Settled(opened=opened, missed=tuple(one for said in missed.values() for one in said))
+
+
+def _effect(watch: WatchRoom, charter: Charter, reading: WatchReading, now: datetime) -> bool:
+    """Let a reading have its effect; return whether that opened an incident."""
+    document = json.loads(reading.document)
+    if reading.layer == "warning":
+        _warn(watch, charter, reading, document, now)
+        return False
+    return _alarm(watch, reading, document, now)
 
 
 def _missed(waiting: Sequence[WatchReading]) -> dict[str, tuple[MissedAlarm, ...]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from pilothouse.core.charter.answers import known
@@ -14,6 +15,7 @@ from pilothouse.core.evidence.evidence import Evidence, Scope
 from pilothouse.core.verdict.numbers import calendar_day, percentage
 from pilothouse.errors import Conflict
 from pilothouse.ports.watch import WatchReading, WatchStep
+from pilothouse.workflows.every_agent import Faults
 from pilothouse.workflows.label_rates import BURST
 from pilothouse.workflows.watch_context import CONTEXT
 from pilothouse.workflows.watch_further_cost import FurtherCost
@@ -36,8 +38,11 @@ def record_watch_evidence(watch: WatchRoom, now: datetime) -> int:
     Args:
         watch: Opened parts.
         now: The moment, aware UTC.
+
+    Raises:
+        Exception: The first fault, after the records of the other agents were written.
     """
-    added = 0
+    added, faults = 0, Faults()
     whole = watch.room.watch.whole()
     for agent, charter in watch.directory.charters().items():
         states = whole.get(agent, {})
@@ -49,17 +54,17 @@ def record_watch_evidence(watch: WatchRoom, now: datetime) -> int:
         }
         if cursor is None or (kept is not None and json.loads(kept.document) == moved):
             continue
-        added += watch.room.installation.ledger.add_evidence(list(watch_evidence(watch, charter, now)))
         step = WatchStep(
             task_type="",
             detector=EVIDENCE,
             before=0 if kept is None else kept.version,
             document=canonical_json(moved),
         )
-        try:
+        # In a conflict another process wrote the same records; equal ones count once.
+        with faults.apart(), suppress(Conflict):
+            added += watch.room.installation.ledger.add_evidence(list(watch_evidence(watch, charter, now)))
             watch.room.watch.advance(agent, [step])
-        except Conflict:
-            continue  # another process wrote the same records; equal ones count once
+    faults.raise_first()
     return added
 
 

@@ -6,8 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from pilothouse.workflows.every_agent import Faults
 from pilothouse.workflows.watch import advance_all
-from pilothouse.workflows.watch_effects import settle_all
+from pilothouse.workflows.watch_effects import Settled, settle_all
 from pilothouse.workflows.watch_evidence import record_watch_evidence
 from pilothouse.workflows.watch_missed import MissedAlarm
 from pilothouse.workflows.watch_room import WatchRoom
@@ -42,9 +43,19 @@ def run_watch(watch: WatchRoom, now: datetime) -> WatchTick:
     Args:
         watch: Opened parts.
         now: The moment, aware UTC.
+
+    Raises:
+        Exception: The first fault at one agent, after everything else was done for all.
     """
-    days = advance_all(watch, now)
-    look_at_whole(watch, now)
-    settled = settle_all(watch, now)
-    evidence = record_watch_evidence(watch, now)
+    faults, days, evidence = Faults(), 0, 0
+    settled = Settled(opened=0, missed=())
+    with faults.apart():
+        days = advance_all(watch, now)
+    with faults.apart():
+        look_at_whole(watch, now)
+    with faults.apart():
+        settled = settle_all(watch, now)
+    with faults.apart():
+        evidence = record_watch_evidence(watch, now)
+    faults.raise_first()
     return WatchTick(days=days, opened=settled.opened, evidence=evidence, missed=settled.missed)

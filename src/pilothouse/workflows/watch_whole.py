@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from pilothouse.core.evidence.unix_time import midnight
 from pilothouse.errors import Conflict
 from pilothouse.ports.watch import WatchReading, WatchState, WatchStep
 from pilothouse.workflows.alerts import rule_for
+from pilothouse.workflows.every_agent import Faults
 from pilothouse.workflows.label_rates import tasks_between
 from pilothouse.workflows.watch_cost import CostRise, cost_document, look_at_cost
 from pilothouse.workflows.watch_drift import drift_traces, look_at_drift
@@ -35,19 +37,22 @@ def look_at_whole(watch: WatchRoom, now: datetime) -> None:
     Args:
         watch: Opened parts.
         now: The moment, aware UTC.
+
+    Raises:
+        Exception: The first fault, after the other agents were looked at.
     """
-    whole = watch.room.watch.whole()
+    whole, faults = watch.room.watch.whole(), Faults()
     for agent, charter in watch.directory.charters().items():
         states = whole.get(agent, {})
         kept = states.get(TRAFFIC)
         if kept is None:
             continue
-        day = date.fromisoformat(json.loads(kept.document)["last"])
-        try:
+        # In a conflict another process looked.
+        with faults.apart(), suppress(Conflict):
+            day = date.fromisoformat(json.loads(kept.document)["last"])
             _cost(watch, charter, states, day, now)
             _drift(watch, charter, states, day, now)
-        except Conflict:
-            continue  # another process looked
+    faults.raise_first()
 
 
 def _cost(

@@ -22,13 +22,15 @@ from pilothouse.interfaces.cli.watch_text import show_watch
 from pilothouse.ledger.feedback import SqlFeedback
 from pilothouse.ledger.review_queue import SqlReviewQueue
 from pilothouse.ports.feedback import Feedback, FeedbackKind
+from pilothouse.ports.lake import TaskFilter
 from pilothouse.testing import example_task
-from pilothouse.workflows import watch_tick
+from pilothouse.workflows import watch_effects, watch_tick
 from pilothouse.workflows.accept import accept_file
 from pilothouse.workflows.assess import assess
 from pilothouse.workflows.people import Directory
 from pilothouse.workflows.shows.watch import show_watch as watch_page
 from pilothouse.workflows.watch import advance_all
+from pilothouse.workflows.watch_count import DayCounter
 from pilothouse.workflows.watch_effects import Settled, settle_all
 from pilothouse.workflows.watch_room import WatchRoom
 from pilothouse.workflows.watch_status import watch_status
@@ -430,3 +432,64 @@ def test_what_is_printed_fits_a_narrow_terminal_and_says_once_what_many_wait_for
     assert "✓ quiet     Completion · po_invoice  100.0 % [" in after
     assert "line 95.0 % · 40 cases a day · ≤ 1 false alarms a year" in after
     assert "3/5/7/10 points worse: seen after " in after
+
+
+def test_an_alarm_that_cannot_be_raised_keeps_no_other_back_and_is_raised_later(watch, clock, monkeypatch):
+    live(watch, clock, 5)
+    monkeypatch.setattr(watch_tick, "settle_all", lambda *_: Settled(opened=0, missed=()))
+    live(watch, clock, 4, failed=0.4, contradicted=0.4)
+    waiting = {one.detector for one in watch.room.watch.unsettled()}
+    assert waiting > {"completion"}
+    whole = watch_effects.raise_alert
+
+    def broken(room, firing, now):
+        if firing.metric == "completion":
+            raise ValueError(firing.metric)
+        return whole(room, firing, now)
+
+    monkeypatch.setattr(watch_effects, "raise_alert", broken)
+    with pytest.raises(ValueError, match="completion"):
+        settle_all(watch, clock.moment + timedelta(hours=2))
+    assert {one.detector for one in watch.room.watch.unsettled()} == {"completion"}
+    assert len(watch.room.incidents.incidents(active=True)) == 1
+    monkeypatch.setattr(watch_effects, "raise_alert", whole)
+    settle_all(watch, clock.moment + timedelta(hours=4))
+    assert watch.room.watch.unsettled() == ()
+    assert len(watch.room.incidents.incidents(active=True)) == 2
+
+
+def test_an_alarm_waits_while_nobody_can_read_the_charter_that_says_who_is_called(watch, clock, monkeypatch):
+    live(watch, clock, 5)
+    monkeypatch.setattr(watch_tick, "settle_all", lambda *_: Settled(opened=0, missed=()))
+    live(watch, clock, 3, failed=0.4)
+    with monkeypatch.context() as unreadable:
+        unreadable.setattr(watch.directory, "charters", dict)
+        assert settle_all(watch, clock.moment + timedelta(hours=2)).opened == 0
+    assert settle_all(watch, clock.moment + timedelta(hours=3)).opened == 1
+
+
+def test_an_agent_that_cannot_be_counted_leaves_no_other_unwatched(watch, clock, monkeypatch):
+    charters = {"a-broken": watch.directory.charter(AGENT).model_copy(update={"agent": "a-broken"})}
+    charters |= watch.directory.charters()
+    monkeypatch.setattr(watch.directory, "charters", lambda: charters)
+    live(watch, clock, 4, tick=False)
+    live(watch, clock, 4, failed=0.4, tick=False)
+    lake = watch.room.installation.lake
+    lake.add(
+        [
+            replace(one, agent="a-broken", trace_id=f"b{one.trace_id[1:]}")
+            for one in lake.tasks(TaskFilter(agent=AGENT)).tasks
+        ]
+    )
+    whole = DayCounter.count
+
+    def broken(self, closes, days):
+        if self._charter.agent == "a-broken":
+            raise ValueError("a-broken")
+        return whole(self, closes, days)
+
+    monkeypatch.setattr(DayCounter, "count", broken)
+    with pytest.raises(ValueError, match="a-broken"):
+        run_watch(watch, clock.moment + timedelta(minutes=65))
+    assert [one.agent for one in watch.room.incidents.incidents(active=True)] == [AGENT]
+    assert {one.kind for one in watch.room.installation.ledger.evidence(AGENT)} >= {"uptime"}
