@@ -43,7 +43,7 @@ def add_credential(
         now: The moment, aware UTC.
 
     Raises:
-        UsageError: It has no place, two of them, or a name or host that is none.
+        UsageError: It has no place, two of them, a name or host that is none, or has expired already.
     """
     if not _NAME.fullmatch(name):
         raise UsageError(
@@ -62,6 +62,13 @@ def add_credential(
             f"{host[:80]!r} is no host with a port",
             remedy=f"Type `pilothouse credential add {name} … --host erp.example:443`.",
             subject="host",
+        )
+    if expires_at is not None and expires_at <= now:
+        last = (expires_at - timedelta(microseconds=1)).date()
+        raise UsageError(
+            f"credential {name} would have expired already: its last day is {last:%Y-%m-%d}, and it is {now:%Y-%m-%d %H:%M} UTC",
+            remedy=f"Say its last day as its maker says it, for example `--expires {now + timedelta(days=90):%Y-%m-%d}`.",
+            subject="--expires",
         )
     credential = Credential(
         name=name,

@@ -10,11 +10,12 @@ import pytest
 from typer.testing import CliRunner
 
 from pilothouse.app import command_tree
-from pilothouse.errors import LimitExceeded, ToolError
+from pilothouse.errors import LimitExceeded, ToolError, UsageError
 from pilothouse.ledger.credentials import SqlCredentials
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ports.credentials import CREDENTIALS_MAX, Credential, CredentialStore
 from pilothouse.runtime.tools.credentials import CredentialBroker
+from pilothouse.workflows.credentials import add_credential, state_of
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -29,12 +30,13 @@ def test_the_commands_name_a_place_and_never_a_secret(tmp_path, monkeypatch):
 
     assert "No credential yet" in run("list").output
     made = run(
-        "add", "erp-read", "--env", "ERP_TOKEN", "--host", "ERP.example:443", "--expires", "2020-01-01"
+        "add", "erp-read", "--env", "ERP_TOKEN", "--host", "ERP.example:443", "--expires", "2099-01-01"
     )
     assert "sent to erp.example:443 only" in made.output
-    assert "expired" in run("list").output
+    assert "valid" in run("list").output
     [row] = json.loads(run("list", "--json").output)
-    assert (row["state"], row["variable"], row["host"]) == ("expired", "ERP_TOKEN", "erp.example:443")
+    assert (row["state"], row["variable"], row["host"]) == ("valid", "ERP_TOKEN", "erp.example:443")
+    assert row["expires_at"].startswith("2099-01-02T00:00"), "its last day is included"
     assert run("add", "erp-read", "--file", str(tmp_path / "secret")).exit_code == 0
     assert json.loads(run("list", "--json").output)[0]["state"] == "no end is known"
     for words in (
@@ -48,6 +50,25 @@ def test_the_commands_name_a_place_and_never_a_secret(tmp_path, monkeypatch):
     assert run("remove", "erp-read").exit_code != 0
     kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert b"erp-canary" not in kept
+
+
+def test_a_credential_that_has_expired_is_not_added(tmp_path):
+    with open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as ledger:
+        store = SqlCredentials(ledger.database)
+
+        def add(expires_at):
+            add_credential(
+                store, "erp", variable="X", file=None, host=None, expires_at=expires_at, actor="sam", now=NOW
+            )
+
+        for end in (datetime(2020, 1, 2, tzinfo=UTC), NOW):
+            with pytest.raises(
+                UsageError, match=r"would have expired already: its last day is 20(20-01-01|26-11-20)"
+            ):
+                add(end)
+        assert store.all() == ()
+        add(NOW + timedelta(hours=1))
+        assert [state_of(one, NOW + timedelta(hours=2)) for one in store.all()] == ["expired"]
 
 
 def test_the_store_keeps_so_many_and_records_each_change(tmp_path, monkeypatch):

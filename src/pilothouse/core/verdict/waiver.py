@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -15,7 +15,15 @@ from pilothouse.core.verdict.framework import NOT_WAIVABLE
 from pilothouse.core.verdict.ruling import Judged
 from pilothouse.core.verdict.verdict import ItemVerdict, Status, WaiverMark
 
-__all__ = ["WAIVER_MAX", "WaivedItem", "Waiver", "unwaivable", "waived_items", "waiver_in_force"]
+__all__ = [
+    "WAIVER_MAX",
+    "WaivedItem",
+    "Waiver",
+    "end_of_waiver",
+    "unwaivable",
+    "waived_items",
+    "waiver_in_force",
+]
 
 WAIVER_MAX = timedelta(days=30)
 """Longest waiver: a permission that lasts longer is a changed threshold."""
@@ -128,6 +136,26 @@ def waived_items(items: Sequence[ItemVerdict]) -> tuple[WaivedItem, ...]:
 
 def _part(item: ItemVerdict) -> str:
     return (item.scope.part or "").partition(" · ")[0]
+
+
+def end_of_waiver(last: date, signed_at: datetime) -> datetime:
+    """Return the end of a waiver that names its last day: all of that day, UTC, as every day of the product is.
+
+    A waiver that names the last day it may is no longer than a waiver may be.
+
+    Args:
+        last: The day that is named.
+        signed_at: When it is signed, aware UTC.
+
+    Example:
+        >>> end_of_waiver(date(2026, 12, 28), datetime(2026, 12, 1, 9, tzinfo=UTC)).isoformat()
+        '2026-12-28T23:59:59.999999+00:00'
+        >>> end_of_waiver(date(2026, 12, 31), datetime(2026, 12, 1, 9, tzinfo=UTC)).isoformat()
+        '2026-12-31T09:00:00+00:00'
+    """
+    end = datetime.combine(last, time.max, tzinfo=UTC)
+    longest = signed_at + WAIVER_MAX
+    return longest if last == longest.astimezone(UTC).date() else end
 
 
 def unwaivable(requirement: str, items: Sequence[ItemVerdict]) -> ItemVerdict | None:

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import sys
-from datetime import UTC, datetime
+from datetime import date
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -110,14 +111,16 @@ def register(cli: typer.Typer, services: Services) -> None:
         agent: Annotated[
             str | None, typer.Option(help="Agent id; may be left out where there is only one.")
         ] = None,
-        until: Annotated[str, typer.Option(metavar="DATE", help="Its end, within 30 days: 2026-12-01.")],
+        until: Annotated[
+            str, typer.Option(metavar="DATE", help="Its last day, UTC, within 30 days: 2026-12-01.")
+        ],
         reason: Annotated[str, typer.Option(help="Why, one sentence.")],
         person: AsPerson = None,
         home: Home = None,
         as_json: AsJson = False,
     ) -> None:
         """Let a gate open although requirements do not hold; their status stays, the sponsor signs."""
-        from pilothouse.core.charter.answers import known
+        from pilothouse.core.verdict.waiver import end_of_waiver
         from pilothouse.workflows.agents import choose_agent
         from pilothouse.workflows.assess import assess
         from pilothouse.workflows.signing import waive
@@ -126,16 +129,17 @@ def register(cli: typer.Typer, services: Services) -> None:
         with services.open_installation(load_settings(home=home)) as installation:
             chosen = choose_agent(installation, agent)
             found = assess(installation, chosen, now, freeze=False)
+            signer = person or _sponsor_who_types(found.charter)
             for item in dict.fromkeys(item.upper() for item in items):
                 waiver = waive(
                     installation.ledger,
                     found.verdict,
                     item,
                     further=found.further,
-                    person=person or known(found.charter.sponsor.person) or "",
-                    actor=f"{command_line_actor()} for {person or 'the sponsor'}",
+                    person=signer,
+                    actor=f"{command_line_actor()} for {signer}",
                     reason=reason,
-                    until=_day(until),
+                    until=end_of_waiver(_day(until), now),
                     now=now,
                 )
                 typer.echo(
@@ -146,9 +150,33 @@ def register(cli: typer.Typer, services: Services) -> None:
                 )
 
 
-def _day(text: str) -> datetime:
+def _sponsor_who_types(charter: Charter) -> str:
+    """Return the sponsor where the machine's account says that it is the sponsor who types; nobody signs for another person."""
+    from pilothouse.core.charter.answers import known
+
+    sponsor = known(charter.sponsor.person)
+    if sponsor is None:
+        raise UsageError(
+            "only the sponsor waives, and the charter names none yet",
+            remedy="Name the person: `sponsor` of the charter, then `pilothouse check`.",
+            subject="--as",
+        )
     try:
-        return datetime.fromisoformat(text).replace(tzinfo=UTC)
+        account = getpass.getuser()
+    except (OSError, KeyError):
+        account = ""
+    if account == sponsor:
+        return sponsor
+    raise UsageError(
+        f"a waiver is signed by a person, and nobody is named; only the sponsor may, {_name(charter, sponsor)}",
+        remedy=f"Say that it is you who signs: `--as {sponsor}`.",
+        subject="--as",
+    )
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
     except ValueError:
         raise UsageError(f"{text!r} is no day", remedy="Write it as 2026-12-01.", subject="--until") from None
 

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from pilothouse.core.charter.powers import Action
+from pilothouse.core.verdict.waiver import end_of_waiver
 from pilothouse.errors import UsageError
 from pilothouse.interfaces.web.forms import read_reason
 from pilothouse.interfaces.web.frame import Frame
@@ -65,7 +66,7 @@ class WaiverRoom:
             person=visit.person.person(agent),
             actor=visit.person.identity,
             reason=reason,
-            until=now + timedelta(days=int(days)),
+            until=end_of_waiver((now + timedelta(days=int(days))).date(), now),
             now=now,
         )
         self._forget(agent)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from evidence_made import V1, V2, edited_charter, everything_holds, load_charter, replaced, without
@@ -16,7 +16,7 @@ from pilothouse.core.verdict.readiness import decide, exit_status, verdict_docum
 from pilothouse.core.verdict.remediation import plan_steps
 from pilothouse.core.verdict.ruling import Judged
 from pilothouse.core.verdict.verdict import AgentVerdict, Status
-from pilothouse.core.verdict.waiver import Waiver, waived_items, waiver_in_force
+from pilothouse.core.verdict.waiver import WAIVER_MAX, Waiver, end_of_waiver, waived_items, waiver_in_force
 from pilothouse.errors import UnknownName
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -388,6 +388,15 @@ def test_a_breach_that_no_signature_lets_pass_is_not_hidden_behind_a_worse_one()
         "MON-2", CHARTER, now=NOW, version=V1,
     )  # fmt: skip
     assert found.waiver is hidden is None
+
+
+def test_the_day_that_a_waiver_names_is_included_to_its_end():
+    signed = datetime(2026, 12, 1, 9, tzinfo=UTC)
+    end = end_of_waiver(date(2026, 12, 28), signed)
+    assert datetime(2026, 12, 28, 23, 59, 59, tzinfo=UTC) < end < datetime(2026, 12, 29, tzinfo=UTC)
+    assert end_of_waiver(date(2026, 12, 1), signed) > signed
+    assert end_of_waiver(date(2026, 12, 31), signed) == signed + WAIVER_MAX
+    assert end_of_waiver(date(2027, 1, 1), signed) > signed + WAIVER_MAX
 
 
 def test_a_waiver_ends_when_the_value_gets_worse_than_the_signed_one():
