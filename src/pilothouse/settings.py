@@ -88,6 +88,11 @@ class Settings:
         return self.home / "keys"
 
     @property
+    def feedback_key_file(self) -> Path:
+        """File of the key with which feedback is sent, readable by this user only."""
+        return self.home / "feedback.key"
+
+    @property
     def ledger_url(self) -> str:
         """SQLAlchemy address of the ledger."""
         return self.ledger or f"sqlite:///{quote(str(self.home / 'ledger.sqlite'))}"

@@ -114,11 +114,17 @@ def back_up_installation(settings: Settings, target: Path) -> Manifest:
         settings: Values in force.
         target: The copy's folder.
     """
+    from pathlib import Path
+
     from pilothouse.lake.backup import copy_lake
     from pilothouse.ledger.backup import copy_ledger
+    from pilothouse.ledger.engine import database_subject
     from pilothouse.workflows.backup import back_up
 
-    return back_up(settings, target, SystemClock().now(), copy_lake=copy_lake, copy_ledger=copy_ledger)
+    url = settings.ledger_url
+    ledger = Path(database_subject(url)) if url.startswith("sqlite") else None
+    now = SystemClock().now()
+    return back_up(settings, target, now, ledger=ledger, copy_lake=copy_lake, copy_ledger=copy_ledger)
 
 
 def server_address(settings: Settings) -> str | None:

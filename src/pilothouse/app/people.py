@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from pilothouse.app.erasure import forgetting
 from pilothouse.app.example_search import example_index
 from pilothouse.app.opening import SystemClock, open_stores
+from pilothouse.errors import StorageUnavailable
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -181,16 +181,21 @@ def feedback_key(settings: Settings) -> str:
 
     Args:
         settings: Values in force.
+
+    Raises:
+        StorageUnavailable: The file is empty.
     """
-    path = settings.home / "feedback.key"
+    from pilothouse.ledger.audit_keys import made_once
+
+    path = settings.feedback_key_file
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text(encoding="ascii").strip()
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        key = secrets.token_urlsafe(32)
-        file.write(f"{key}\n")
+    key = made_once(path, f"{secrets.token_urlsafe(32)}\n".encode()).decode("ascii", "replace").strip()
+    if not key:  # who sends no key at all would hold it
+        raise StorageUnavailable(
+            f"the feedback key in {str(path)!r} is empty",
+            remedy=f"Remove that file, and a new key is made: `rm {path}`.",
+            subject=str(path),
+        )
     return key
 
 

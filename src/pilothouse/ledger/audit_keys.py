@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from pilothouse.errors import StorageUnavailable
 from pilothouse.ledger.checkpoint import VerifierKey, verifier_key_of
 
-__all__ = ["AuditKeys", "load_keys"]
+__all__ = ["AuditKeys", "load_keys", "made_once"]
 
 SIGNER_FILE, WRAPPER_FILE, NAME_FILE = "audit-signer.key", "audit-wrapper.key", "audit-origin.txt"
 KEY_BYTES = 32
@@ -51,10 +51,10 @@ def load_keys(folder: Path) -> AuditKeys:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        origin = _made_once(folder / NAME_FILE, f"pilothouse/{os.urandom(8).hex()}".encode()).decode()
+        origin = made_once(folder / NAME_FILE, f"pilothouse/{os.urandom(8).hex()}".encode()).decode()
         fresh = Ed25519PrivateKey.generate().private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
-        signer = _made_once(folder / SIGNER_FILE, fresh)
-        wrapper = _made_once(folder / WRAPPER_FILE, os.urandom(KEY_BYTES))
+        signer = made_once(folder / SIGNER_FILE, fresh)
+        wrapper = made_once(folder / WRAPPER_FILE, os.urandom(KEY_BYTES))
         return AuditKeys(
             origin=origin, signer=Ed25519PrivateKey.from_private_bytes(signer), wrapper=AESGCM(wrapper)
         )
@@ -66,8 +66,13 @@ def load_keys(folder: Path) -> AuditKeys:
         ) from error
 
 
-def _made_once(path: Path, fresh: bytes) -> bytes:
-    """Return the content of a file; whoever comes first writes it, and it is whole or not there."""
+def made_once(path: Path, fresh: bytes) -> bytes:
+    """Return the content of a secret file; whoever comes first writes it, and it is whole or not there.
+
+    Args:
+        path: The file; only this user may read it.
+        fresh: What is written where there is none.
+    """
     if not path.exists():
         draft = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

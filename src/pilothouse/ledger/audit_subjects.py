@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 
 from cryptography.exceptions import InvalidTag
@@ -30,6 +31,7 @@ from sqlalchemy import (
     update,
 )
 
+from pilothouse.errors import StorageUnavailable
 from pilothouse.ledger.schema import METADATA, to_micros
 
 __all__ = [
@@ -156,8 +158,11 @@ def unseal_payloads(
     for row in connection.execute(query):
         opened[row.name] = None
         if row.wrapped_key is not None:
-            key = AESGCM(_unwrap(wrapper, row.subject, row.wrapped_key))
-            opened[row.name] = open_payload(key, row.subject, row.name, row.sealed)
+            with suppress(
+                StorageUnavailable
+            ):  # of another log's keys nothing opens, and whoever verifies says so
+                key = AESGCM(_unwrap(wrapper, row.subject, row.wrapped_key))
+                opened[row.name] = open_payload(key, row.subject, row.name, row.sealed)
     return opened
 
 
@@ -188,4 +193,11 @@ def erase_subject(connection: Connection, person: str, at: datetime) -> str | No
 
 def _unwrap(wrapper: AESGCM, subject: str, wrapped: str) -> bytes:
     raw = base64.b64decode(wrapped)
-    return wrapper.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], subject.encode())
+    try:
+        return wrapper.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], subject.encode())
+    except InvalidTag:
+        raise StorageUnavailable(
+            "the keys of the audit log are not those of this ledger: nothing that belongs to a person can be read",
+            remedy="Put back the folder `keys` that stood beside this ledger; a backup has it.",
+            subject="keys",
+        ) from None

@@ -21,6 +21,7 @@ MANIFEST = "manifest.json"
 """Written last: a copy without it did not finish."""
 
 READ_BYTES = 1 << 20
+
 LEDGER = "ledger.sqlite"
 
 
@@ -47,6 +48,7 @@ class Manifest(BaseModel):
         program: Version of Pilothouse that made it.
         began_at: Everything acknowledged before this moment is in it, aware UTC.
         rows: Rows of each table; what its log still holds comes on top at the first start.
+        ledger: File of the ledger below the copy's folder; empty when there is none, or a server keeps it.
         files: Every file, by path.
     """
 
@@ -55,6 +57,7 @@ class Manifest(BaseModel):
     program: str
     began_at: AwareDatetime
     rows: dict[str, int]
+    ledger: str = LEDGER
     files: tuple[BackedUpFile, ...]
 
     @property
@@ -68,15 +71,19 @@ def back_up(
     target: Path,
     now: datetime,
     *,
+    ledger: Path | None,
     copy_lake: Callable[[Path, Path], dict[str, int]],
     copy_ledger: Callable[[Path, Path], bool],
 ) -> Manifest:
-    """Copy lake and ledger to a new folder that is a data folder itself.
+    """Copy lake, ledger and keys to a new folder that is a data folder itself.
+
+    The keys go with the ledger: without them nobody can read what it keeps of persons, and its log is another one.
 
     Args:
         settings: The installation.
         target: Where to; made, must be empty.
         now: The present moment, aware UTC.
+        ledger: The ledger's file; None where a server keeps it, which has means of its own to copy it.
         copy_lake: Copies the lake folder; returns rows by table.
         copy_ledger: Copies the ledger's file; returns whether there was one.
 
@@ -100,10 +107,17 @@ def back_up(
         raise UsageError(f"there is no data folder {settings.home}", remedy="Name it with --home FOLDER.")
     target.mkdir(parents=True, exist_ok=True)
     rows = copy_lake(settings.lake_folder, target / "lake") if settings.lake_folder.is_dir() else {}
-    copy_ledger(settings.home / LEDGER, target / LEDGER)
+    has_ledger = ledger is not None and copy_ledger(ledger, target / LEDGER)
     try:
+        _copy_keys(settings, target)
         files = tuple(_described(path, target) for path in _files(target))
-        manifest = Manifest(program=pilothouse.__version__, began_at=now, rows=rows, files=files)
+        manifest = Manifest(
+            program=pilothouse.__version__,
+            began_at=now,
+            rows=rows,
+            ledger=LEDGER if has_ledger else "",
+            files=files,
+        )
         _write_synced(target / MANIFEST, manifest.model_dump_json(indent=1).encode())
     except OSError as error:
         raise _failed(target, error) from error
@@ -136,7 +150,27 @@ def check_backup(target: Path) -> Manifest:
                 remedy="Use another backup; this one cannot be trusted.",
                 subject=file.path,
             )
+    named = {file.path for file in manifest.files}
+    added = [one for path in _files(target) if (one := path.relative_to(target).as_posix()) not in named]
+    if added:  # a log beside a table or a ledger changes what is in it
+        raise DigestMismatch(
+            f"{added[0]} was put into the backup afterwards",
+            remedy="Use another backup, and start on a copy of it: a start writes to its folder.",
+            subject=added[0],
+        )
     return manifest
+
+
+def _copy_keys(settings: Settings, target: Path) -> None:
+    """Copy the keys of the audit log and of feedback, readable by this user only."""
+    known = [*settings.keys_folder.glob("audit-*"), settings.feedback_key_file]
+    for path in known:
+        if path.is_file():
+            place = target / path.relative_to(settings.home)
+            place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            handle = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "wb") as file:
+                file.write(path.read_bytes())
 
 
 def _files(target: Path) -> list[Path]:

@@ -31,7 +31,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
         home: Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")] = None,
     ) -> None:
-        """Copy lake and ledger while the server runs; the copy is a data folder: `pilothouse up --home FOLDER`."""
+        """Copy lake, ledger and keys while the server runs; the copy is a data folder: `pilothouse up --home FOLDER`."""
         from pilothouse.workflows.backup import check_backup
 
         manifest = check_backup(folder) if check else services.back_up(load_settings(home=home), folder)
@@ -41,6 +41,13 @@ def register(cli: typer.Typer, services: Services) -> None:
         rows = ", ".join(f"{count:,} {name}" for name, count in sorted(manifest.rows.items()))
         what = f"{len(manifest.files):,} files, {manifest.size_bytes / (1 << 20):,.1f} MiB"
         typer.echo(f"{'Whole' if check else 'Copied'}: {what}; {rows or 'no telemetry'}.")
-        hint_console().print(
-            f"It holds everything acknowledged before {manifest.began_at:%Y-%m-%d %H:%M:%S} UTC."
-        )
+        hints = hint_console()
+        before = f"acknowledged before {manifest.began_at:%Y-%m-%d %H:%M:%S} UTC"
+        if manifest.ledger:
+            hints.print(f"It holds everything {before}, but no recorded runs; keep it as you keep keys.")
+        elif check:
+            hints.print(f"It holds telemetry {before}, and no ledger.")
+        else:
+            hints.print(
+                f"It holds telemetry {before}, and no ledger: copy that now, with `pg_dump` where a server keeps it."
+            )
