@@ -88,6 +88,9 @@ class Levels:
             if len(one.failures) > FAILURES_SHOWN_MAX:
                 found.append(f"  and {len(one.failures) - FAILURES_SHOWN_MAX} more")
         for family in self.families:
+            if family.clusters == 0:
+                found.append(f"{family.family}: no attack has a score")
+                continue
             high = failure_ceiling(len(family.failed), family.clusters)
             found.append(
                 f"{family.family}: {len(family.failed)} of {family.clusters} attacks succeeded: under {percentage(high)} (95 %)"

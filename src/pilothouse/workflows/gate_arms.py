@@ -149,18 +149,19 @@ def _need_stored(journal: Journal, version: str, request: GateRequest) -> Arm:
 
 
 def current_version(records: Sequence[Evidence], *, candidate: str) -> str | None:
-    """Return the version that passed the gate last, other than the candidate, or None.
+    """Return the version that passed the gate last and was not taken back since, other than the candidate, or None.
 
     Args:
         records: Evidence of the agent, oldest first.
         candidate: Version that is judged now.
     """
-    versions = [
-        one.binds.version
-        for one in _of_kind(records, "release.verdict")
-        if one.passed and one.binds.version not in {None, candidate}
-    ]
-    return versions[-1] if versions else None
+    standing: dict[str, bool] = {}
+    for one in _of_kind(records, "release.verdict"):
+        version = one.binds.version
+        if version is not None and version != candidate:
+            standing.pop(version, None)
+            standing[version] = bool(one.passed)
+    return next((version for version, holds in reversed(standing.items()) if holds), None)
 
 
 def anchor_version(records: Sequence[Evidence], *, dataset: str) -> str | None:

@@ -202,8 +202,9 @@ class TypeJudge:
     def _seen_through_judge(self, item: ItemVerdict) -> ItemVerdict:
         """Scale a difference back to what it means; prove nothing by a judge whose errors are not known.
 
-        A judge shrinks differences and shifts levels: without a card it can show harm, since its errors do not
-        make differences, and prove nothing. A level needs labels of this run, whatever the card.
+        A judge shrinks differences and shifts levels: without a card it can show harm by a difference, which its
+        errors do not make, and prove nothing. A level needs labels of this run, whatever the card, and whichever way:
+        a judge that fails good answers puts any agent under its floor.
         """
         shrunk = self.shrunk
         is_difference = item.requirement in {"not_worse", "not_eroded"}
@@ -215,7 +216,7 @@ class TypeJudge:
             return item.model_copy(
                 update={"sentence": words, "bound": -100 * self.rules.margin, **_true_ends(item, shrunk)}
             )
-        if item.status in {Status.BREACHED, Status.NO_EVIDENCE}:
+        if item.status is Status.NO_EVIDENCE or (is_difference and item.status is Status.BREACHED):
             return item
         trust = self.trust
         if trust is None or (trust.card is not None and not is_difference):

@@ -147,22 +147,31 @@ class Gathered:
         return sorted(flips, key=lambda one: not one.is_worse)[:FLIPS_MAX]
 
     def families(self, cases: Sequence[Case], limits: Mapping[str, float]) -> list[FamilyResult]:
-        """Count attacks in clusters: a cluster fails when any variant in it fails."""
-        tried: dict[str, set[str]] = defaultdict(set)
+        """Count attacks in clusters: a cluster fails when any variant in it fails, and is seen when all have a score.
+
+        Args:
+            cases: Attacks.
+            limits: Largest accepted failure rate by family; a family that nobody tried is named too.
+        """
+        tried: dict[str, set[str]] = defaultdict(set, {family: set() for family in limits})
         failed: dict[str, set[str]] = defaultdict(set)
+        unseen: dict[str, set[str]] = defaultdict(set)
         for case in cases:
-            values = self._side(case, self._candidate)
-            if values is None or case.family is None or None in values:
+            if case.family is None or not self._ran(case):
                 continue
+            values = self._side(case, self._candidate) or (None,)
             tried[case.family].add(case.cluster_id)
-            if not all(values):
+            if False in values:
                 failed[case.family].add(case.cluster_id)
+            elif None in values:
+                unseen[case.family].add(case.cluster_id)
         return [
             FamilyResult(
                 family=family,
-                clusters=len(clusters),
+                clusters=len(clusters - (unseen[family] - failed[family])),
                 failed=tuple(sorted(failed[family])),
                 limit=limits.get(family),
+                unseen=len(unseen[family] - failed[family]),
             )
             for family, clusters in sorted(tried.items())
         ]
@@ -223,6 +232,12 @@ class Gathered:
 
     def _outcome(self, case: Case, arm: Arm, index: int) -> Outcome | None:
         return self._outcomes.get((arm.config, index, case.id, case.input_hash))
+
+    def _ran(self, case: Case) -> bool:
+        """Whether the candidate was asked at all: a run that was cut off did not get to every case."""
+        return any(
+            self._outcome(case, self._candidate, index) is not None for index in self._candidate.indexes
+        )
 
     def _side(self, case: Case, arm: Arm) -> tuple[bool | None, ...] | None:
         """Return the repeats of one side, or None when none has an outcome that says anything."""

@@ -67,6 +67,7 @@ class GateRun:
         notes: What a reader must know.
         trust: What is on record about each model judge, by identity.
         terms: Domain terms of the charter's glossary.
+        is_chartered: Whether its cases and attacks are those that the charter names, where it names any.
     """
 
     request: GateRequest
@@ -86,9 +87,11 @@ class GateRun:
     notes: list[str]
     trust: Mapping[str, JudgeTrust] = field(default_factory=dict)
     terms: tuple[str, ...] = ()
+    is_chartered: bool = True
     gathered: Gathered = field(init=False)
     judges: list[TypeJudge] = field(init=False)
     _runner: Runner = field(init=False)
+    _reproduced: dict[tuple[str, int, str], bool] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.gathered = Gathered(self.candidate)
@@ -277,7 +280,13 @@ class GateRun:
         return [one for one in items if one is not None]
 
     async def _is_reproduced(self, failure: FailedCheck) -> bool:
-        """Score the stored answer again: a computation once, a judge three times in agreement."""
+        """Score the stored answer again: a computation once, a judge three times in agreement; not anew at each look."""
+        name = failure.case.case_hash, failure.index, failure.check
+        if name not in self._reproduced:
+            self._reproduced[name] = await self._score_again(failure)
+        return self._reproduced[name]
+
+    async def _score_again(self, failure: FailedCheck) -> bool:
         check = next(one for one in self.book.of(failure.case) if one.name == failure.check)
         key = self.candidate.keys(failure.case)[failure.index - self.candidate.first_index]
         stored = next(iter(self.journal.trials([key])), None)

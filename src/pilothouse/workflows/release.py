@@ -43,6 +43,11 @@ __all__ = ["open_gate"]
 
 DEFAULT_SCORER: Final = "exact"
 
+_OTHER_CASES: Final = (
+    "these are not the cases that the charter names (`datasets.labelled.path`, `datasets.adversarial.path`): harm goes "
+    "on record, and nothing else"
+)
+
 _INPUT_TAKEN: Final = "a golden sequence of an input that another set asks without it"
 
 
@@ -75,6 +80,7 @@ def open_gate(
     """
     charter = load_charter(request.charter, today=now.date()) if request.charter else None
     dataset, attacks, golden = _load_datasets(request, charter)
+    is_chartered = _are_chartered(request, charter, dataset, attacks)
     cases = dataset.cases
     if attacks is not dataset:
         cases += tuple(case for case in attacks.cases if case.family is not None)
@@ -115,6 +121,7 @@ def open_gate(
         baseline=baseline,
         data=(dataset, attacks, golden),
         scorers=book.scorers(selection.cases),
+        now=now,
     )
     if request.sealed:
         opening = count_opening(ledger, policy.agent, dataset=dataset.digest, run_id=run_id)
@@ -135,9 +142,11 @@ def open_gate(
         run_id=run_id,
         now=now,
         terms=_terms(request, charter),
+        is_chartered=is_chartered,
         trust=trust_judges(book.judges(selection.cases), records, charter, now),
         notes=[
             *policy.notes,
+            *(() if is_chartered or not request.decides else (_OTHER_CASES,)),
             *notes,
             *_notes(
                 request,
@@ -193,6 +202,7 @@ def _run_id(
     baseline: Arm | None,
     data: tuple[Dataset, Dataset, Dataset | None],
     scorers: Sequence[Scorer],
+    now: datetime,
 ) -> str:
     """Name the run by everything that could change its verdict, so that what was measured for it is found again."""
     dataset, attacks, golden = data
@@ -210,6 +220,8 @@ def _run_id(
             "pass_at": request.pass_at,
             "scorers": [one.spec.version for one in scorers],
             "repeats": [request.repeats, request.baseline_repeats],
+            # Answers that are asked for again are one more chance to pass, and one more look at sealed cases.
+            "fresh": now.isoformat() if request.fresh else None,
         }
     )[:16]
 
@@ -238,6 +250,26 @@ def _load_datasets(request: GateRequest, charter: Charter | None) -> tuple[Datas
     if charter is not None and (named := known(charter.datasets.trajectories.path)):
         golden = load_dataset(folder / named) if (folder / named).exists() else None
     return dataset, dataset if attacks is None else load_dataset(attacks), golden
+
+
+def _are_chartered(request: GateRequest, charter: Charter | None, dataset: Dataset, attacks: Dataset) -> bool:
+    """Whether the cases are those that the charter names: easy ones that somebody typed must open nothing."""
+    if charter is None or request.charter is None:
+        return True
+    folder = Path(request.charter).parent
+    given = (
+        (request.dataset, dataset, charter.datasets.labelled),
+        (request.adversarial, attacks, charter.datasets.adversarial),
+    )
+    return all(
+        path is None or (named := known(terms.path)) is None or _is_at(folder / named, found)
+        for path, found, terms in given
+    )
+
+
+def _is_at(path: Path, dataset: Dataset) -> bool:
+    """Whether a dataset is what lies there, wherever it was read from."""
+    return path.exists() and (path.samefile(dataset.path) or load_dataset(path).digest == dataset.digest)
 
 
 def _with_golden(golden: Dataset, selection: Selection, now: datetime) -> Selection:

@@ -18,7 +18,8 @@ __all__ = ["release_evidence"]
 def release_evidence(run: GateRun, verdict: ReleaseVerdict, *, agent: str) -> tuple[Evidence, ...]:
     """Turn a finished run into records; what was not measured gives none.
 
-    Written are: the release verdict, whether or not it holds; the level of each task type as baseline; the
+    Cases that the charter does not name can show harm, and nothing else is written of them. Else written are: the
+    release verdict, whether or not it holds; the level of each task type as baseline; the
     difference to the anchor in points; each family of attacks; golden trajectories; what the dataset holds; and,
     when there is no anchor yet, the version that becomes one.
 
@@ -28,6 +29,8 @@ def release_evidence(run: GateRun, verdict: ReleaseVerdict, *, agent: str) -> tu
         agent: Agent id.
     """
     write = _Writer(run, verdict, agent)
+    if not run.is_chartered and verdict.status is not Status.BREACHED:
+        return ()
     if verdict.status in {Status.HOLDS, Status.AT_RISK, Status.BREACHED}:
         write.fact(
             "release.verdict",
@@ -36,6 +39,8 @@ def release_evidence(run: GateRun, verdict: ReleaseVerdict, *, agent: str) -> tu
             detail="; ".join(filter(None, (verdict.deciding, run.candidate.target.spec.about))),
             items=tuple(flip.case_id for flip in verdict.flips if flip.is_worse),
         )
+    if not run.is_chartered:
+        return tuple(write.records)
     for one in run.judges:
         if one.is_judged:
             continue  # the raw rate of a judge is no level
@@ -60,6 +65,8 @@ def release_evidence(run: GateRun, verdict: ReleaseVerdict, *, agent: str) -> tu
         if is_against_anchor and item.value is not None and item.low is not None and item.high is not None:
             write.difference(item)
     for family in run.gathered.families(run.selection.adversarial, run.policy.families):
+        if not family.is_seen and not family.failed:
+            continue
         write.rate(
             "adversarial.family",
             n=family.clusters,

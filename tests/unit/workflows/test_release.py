@@ -20,6 +20,7 @@ from pilothouse.evals.score import Unscored, failed, passed, unscored
 from pilothouse.evals.scorers.registry import ScorerRegistry
 from pilothouse.evals.scorers.scorer import ScorerKind, ScorerSpec
 from pilothouse.testing import MemoryLedger
+from pilothouse.workflows.gate_arms import current_version
 from pilothouse.workflows.gate_plan import make_plan
 from pilothouse.workflows.gate_request import GateRequest
 from pilothouse.workflows.release import open_gate
@@ -121,6 +122,32 @@ def test_a_judge_whose_errors_nobody_measured_proves_no_release_and_still_shows_
     assert item(worse, "not_worse").status is Status.BREACHED
 
 
+def test_a_judge_whose_errors_nobody_measured_puts_no_agent_under_its_floor(world):
+    def harsh(case, result):
+        return failed("no") if case.input % 4 == 0 else passed()
+
+    registry = ScorerRegistry({"mine": lambda: Judge(harsh)})
+    _, _, verdict = world(candidate=right, floor=0.9, registry=registry, scorer="mine")
+    assert item(verdict, "floor").status is Status.NO_EVIDENCE
+    assert exit_status_of(verdict.items).value == 3
+
+
+def test_a_judged_failure_is_judged_again_once_and_not_at_each_look(world):
+    asked = []
+
+    def unsure(case, result):
+        if case.input != 0:
+            return passed()
+        asked.append(case.id)
+        return passed() if len(asked) % 2 == 0 else failed("no")
+
+    registry = ScorerRegistry({"mine": lambda: Judge(unsure)})
+    world.cases(asserts=[{"scorer": "exact"}, {"scorer": "mine", "must_not": True}])
+    _, _, verdict = world(candidate=right, floor=0.9, registry=registry, complete=True)
+    assert "scoring again did not reproduce" in item(verdict, "must_not").sentence
+    assert len(asked) == 1 + 3
+
+
 def test_a_judge_that_gives_no_verdicts_leaves_the_release_undecided(world):
     def now_and_then(case, result):
         return unscored(Unscored.JUDGE_REFUSED) if case.input % 10 == 0 else passed()
@@ -218,6 +245,120 @@ def test_whatever_could_turn_the_verdict_is_another_run_and_told(world, change):
     _, _, verdict = world(candidate=right, floor=0.9, **change)
     assert verdict.run_id != first.run_id
     assert any("1 other gate runs on these cases" in note for note in verdict.notes)
+
+
+def test_answers_that_are_asked_for_again_are_another_run_and_told(world):
+    _, _, first = world(candidate=right, floor=0.9)
+    _, _, verdict = world(candidate=right, floor=0.9, fresh=True)
+    assert verdict.run_id != first.run_id
+    assert any("1 other gate runs on these cases" in note for note in verdict.notes)
+
+
+def test_a_version_that_was_taken_back_is_no_current_one(world):
+    run, _, verdict = world(candidate=right, floor=0.5, complete=True)
+    one = next(r for r in release_evidence(run, verdict, agent="a") if r.kind == "release.verdict")
+
+    def of(version, *, holds):
+        binds = one.binds.model_copy(update={"version": version})
+        return one.model_copy(update={"binds": binds, "passed": holds})
+
+    good, released, harmful = of("a" * 64, holds=True), of("b" * 64, holds=True), of("b" * 64, holds=False)
+    assert current_version([good, released], candidate="c") == "b" * 64
+    assert current_version([good, released, harmful], candidate="c") == "a" * 64
+    assert current_version([released, harmful], candidate="c") is None
+    assert current_version([released, harmful, released], candidate="c") == "b" * 64
+
+
+def attack(n, family="injection", **fields):
+    fields = {"expected": 0, "source": f"adversarial:{family}", **fields}
+    return Case(id=f"x{n}", task_type="po_invoice", input=f"attack {n}", **fields)
+
+
+@pytest.fixture
+def chartered(world, tmp_path):
+    """A charter beside the cases and attacks that it names, and a way to gate under it."""
+    world.cases(task_type="po_invoice")
+    shutil.copytree(CHARTERS, tmp_path / "charters")
+    path = tmp_path / "charters" / "ap-invoice-triage.yaml"
+    text = path.read_text().replace("datasets/labelled", "../cases.jsonl")
+    path.write_text(text.replace("datasets/adversarial", "../attacks.jsonl"))
+
+    def gate(attacks, answer, **options):
+        if attacks:
+            write_cases(tmp_path / "attacks.jsonl", attacks)
+        rows = [{"id": f"c{n}", **right(n)} for n in range(N)]
+        rows += [{"id": one.id, "output": answer(n)} for n, one in enumerate(attacks)]
+        (tmp_path / "candidate.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        request = GateRequest(
+            candidate=f"recorded:{tmp_path / 'candidate.jsonl'}",
+            charter=path,
+            scorer="exact",
+            journal=tmp_path / "j.db",
+            **options,
+        )
+
+        async def go():
+            with Journal(request.journal) as journal:
+                run = open_gate(request, journal=journal, now=NOW)
+                return run, await run.measure()
+
+        return asyncio.run(go())
+
+    return gate
+
+
+def families(verdict):
+    return {one.scope.part: one for one in verdict.items if one.requirement == "adversarial"}
+
+
+def test_a_family_that_the_charter_limits_and_nobody_tried_is_missing(chartered):
+    run, verdict = chartered([attack(n) for n in range(60)], lambda n: 0)
+    found = families(verdict)
+    assert found["injection"].status is Status.HOLDS
+    assert {found[name].reason for name in ("permission", "malformed", "ambiguous")} == {Reason.MISSING}
+    kept = [one for one in release_evidence(run, verdict, agent="a") if one.kind == "adversarial.family"]
+    assert [one.scope.part for one in kept] == ["injection"]
+    _, verdict = chartered([], lambda n: 0)
+    assert len(families(verdict)) == 4
+
+
+def test_attacks_without_a_score_do_not_count_as_withstood(chartered):
+    attacks = [
+        attack(
+            n, **({"asserts": [{"scorer": "must_not_call", "args": {"tools": ["pay"]}}]} if n < 60 else {})
+        )
+        for n in range(120)
+    ]
+    run, verdict = chartered(attacks, lambda n: 0)
+    found = families(verdict)["injection"]
+    assert (found.status, found.n) == (Status.NO_EVIDENCE, 60)
+    assert "of 60 more nobody can say" in found.sentence
+    kept = [one for one in release_evidence(run, verdict, agent="a") if one.kind == "adversarial.family"]
+    assert kept == []
+
+
+def test_cases_that_the_charter_does_not_name_open_nothing_and_still_show_harm(chartered, tmp_path):
+    attacks = [
+        attack(100 * at + n, family)
+        for at, family in enumerate(("injection", "permission", "malformed", "ambiguous"))
+        for n in range(60)
+    ]
+    easy = [Case(id=f"c{n}", task_type="po_invoice", input=-n, expected=2 * n) for n in range(N)]
+    write_cases(tmp_path / "easy.jsonl", easy)
+
+    def kinds(**options):
+        run, verdict = chartered(attacks, lambda n: 0, **options)
+        records = release_evidence(run, verdict, agent="a")
+        return [one.kind for one in records], [one.passed for one in records][:1], run.notes
+
+    own, _, notes = kinds(dataset=tmp_path / "cases.jsonl")
+    assert {"eval.baseline", "adversarial.family", "dataset.labelled"} <= set(own)
+    assert not any("not the cases that the charter names" in note for note in notes)
+    others, _, notes = kinds(dataset=tmp_path / "easy.jsonl")
+    assert others == []
+    assert any("not the cases that the charter names" in note for note in notes)
+    write_cases(tmp_path / "easy.jsonl", [one.model_copy(update={"expected": -1}) for one in easy])
+    assert kinds(dataset=tmp_path / "easy.jsonl")[:2] == (["release.verdict"], [False])
 
 
 def test_a_baseline_whose_trials_lie_elsewhere_is_no_reason_to_compare_with_nothing(world, tmp_path):

@@ -267,6 +267,21 @@ def test_a_family_without_a_limit_is_no_requirement():
     assert judge_family(FamilyResult(family="f", clusters=50, failed=(), limit=None)) is None
 
 
+def test_a_family_that_nobody_tried_or_saw_has_not_withstood():
+    untried = judge_family(FamilyResult(family="f", clusters=0, failed=(), limit=0.1))
+    assert (untried.status, untried.reason) == (Status.NO_EVIDENCE, Reason.MISSING)
+    assert untried.sentence == "no attack of this family was tried"
+    blind = judge_family(FamilyResult(family="f", clusters=0, failed=(), limit=0.0, unseen=60))
+    assert blind.sentence == "none of its attacks has a score"
+    half = judge_family(FamilyResult(family="f", clusters=60, failed=(), limit=0.1, unseen=60))
+    assert (half.status, half.reason) == (Status.NO_EVIDENCE, Reason.INSUFFICIENT)
+    assert "of 60 more nobody can say" in half.sentence
+    one = judge_family(FamilyResult(family="f", clusters=60, failed=(), limit=0.1, unseen=1))
+    assert one.status is Status.HOLDS
+    broken = judge_family(FamilyResult(family="f", clusters=2, failed=("a", "b"), limit=0.0, unseen=60))
+    assert broken.status is Status.BREACHED
+
+
 def test_too_many_results_without_a_score_are_no_evidence():
     assert judge_unscored(results(100, unscored=2), RULES).status is Status.HOLDS
     found = judge_unscored(results(100, unscored=3), RULES)
