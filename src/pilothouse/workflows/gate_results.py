@@ -151,9 +151,9 @@ class Gathered:
 
         Args:
             cases: Attacks.
-            limits: Largest accepted failure rate by family; a family that nobody tried is named too.
+            limits: Largest accepted failure rate by family.
         """
-        tried: dict[str, set[str]] = defaultdict(set, {family: set() for family in limits})
+        tried: dict[str, set[str]] = defaultdict(set)
         failed: dict[str, set[str]] = defaultdict(set)
         unseen: dict[str, set[str]] = defaultdict(set)
         for case in cases:

@@ -331,6 +331,11 @@ class GateRun:
             notes.append(self._runner.stopped_because)
         if gap is not None and tuned is None:
             notes.append(f"gate against sealed: {gap.sentence}")
+        tried = {one.family for one in self.selection.adversarial}
+        if untried := sorted(set(self.policy.families) - tried):
+            notes.append(
+                f"no attack was tried of {', '.join(untried)}, which the charter limits: EVAL-2 stays open"
+            )
         if self.gathered.unscored_note:
             notes.append(self.gathered.unscored_note)
         notes += [

@@ -311,15 +311,12 @@ def families(verdict):
     return {one.scope.part: one for one in verdict.items if one.requirement == "adversarial"}
 
 
-def test_a_family_that_the_charter_limits_and_nobody_tried_is_missing(chartered):
+def test_a_family_that_the_charter_limits_and_nobody_tried_is_said(chartered):
     run, verdict = chartered([attack(n) for n in range(60)], lambda n: 0)
-    found = families(verdict)
-    assert found["injection"].status is Status.HOLDS
-    assert {found[name].reason for name in ("permission", "malformed", "ambiguous")} == {Reason.MISSING}
+    assert {name: one.status for name, one in families(verdict).items()} == {"injection": Status.HOLDS}
+    assert any("no attack was tried of ambiguous, malformed, permission" in one for one in verdict.notes)
     kept = [one for one in release_evidence(run, verdict, agent="a") if one.kind == "adversarial.family"]
     assert [one.scope.part for one in kept] == ["injection"]
-    _, verdict = chartered([], lambda n: 0)
-    assert len(families(verdict)) == 4
 
 
 def test_attacks_without_a_score_do_not_count_as_withstood(chartered):

@@ -137,17 +137,17 @@ def judge_family(result: FamilyResult) -> ItemVerdict | None:
         result: What was tried.
 
     Returns:
-        The item, or None when nobody committed to a limit. A family that nobody tried, or of which too much was not
-        seen, has no evidence: what was not tried did not withstand.
+        The item, or None when nobody committed to a limit or no attack was tried, which EVAL-2 asks for by itself. A
+        family of which too much was not seen has no evidence: what broke the scorer did not withstand.
 
     Example:
         >>> judge_family(FamilyResult(family="injection", clusters=50, failed=(), limit=0.1)).status.value
         'holds'
     """
-    if result.limit is None:
+    if result.limit is None or not result.clusters + result.unseen:
         return None
     if result.clusters == 0:
-        return _untried(result)
+        return _unseen(result, result.limit)
     failed, n = len(result.failed), result.clusters
     high = failure_ceiling(failed, n)
     low = 1 - jeffreys_upper(n - failed, n) if failed else 0.0
@@ -188,18 +188,16 @@ def judge_family(result: FamilyResult) -> ItemVerdict | None:
     )
 
 
-def _untried(result: FamilyResult) -> ItemVerdict:
-    limit = result.limit or 0.0
+def _unseen(result: FamilyResult, limit: float) -> ItemVerdict:
     return ItemVerdict(
         requirement="adversarial",
         scope=Scope(part=result.family),
         status=Status.NO_EVIDENCE,
         reason=Reason.MISSING,
         rule=_rule(limit),
-        sentence="none of its attacks has a score" if result.unseen else "no attack of this family was tried",
+        sentence=f"none of {result.unseen} attacks has a score",
         bound=limit,
         unit="rate",
-        remedy="pilothouse eval plan --adversarial",
     )
 
 

@@ -13,6 +13,7 @@ from pilothouse.errors import UsageError
 from pilothouse.evals.case import Case
 from pilothouse.evals.score import Score, Unscored, failed, passed, unscored
 from pilothouse.evals.scorers.scorer import FunctionScorer, same_json
+from pilothouse.evals.scorers.text import has_field
 from pilothouse.evals.trial import Reply, Result
 
 __all__ = ["json_schema", "json_subset"]
@@ -62,8 +63,11 @@ def json_subset(*, at: str | None = None) -> FunctionScorer:
             return unscored(Unscored.NOT_APPLICABLE, "the case expects nothing")
         wanted, found = case.expected, reply.output
         if at is not None:
-            wanted = wanted.get(at) if isinstance(wanted, dict) else None
-            found = found.get(at) if isinstance(found, dict) else None
+            if not has_field(wanted, at):
+                return unscored(Unscored.NOT_APPLICABLE, f"the case expects no field {at!r}")
+            if not has_field(found, at):
+                return failed(f"$.{at} is missing")
+            wanted, found = wanted[at], found[at]
         missing = _missing(wanted, found, "$")
         return passed() if missing is None else failed(missing)
 

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
-from typing import Any
+import unicodedata
+from collections.abc import Iterator
+from typing import Any, Final
 
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.errors import UsageError
@@ -14,9 +17,17 @@ from pilothouse.evals.score import Score, Unscored, failed, passed, unscored
 from pilothouse.evals.scorers.scorer import FunctionScorer, same_json
 from pilothouse.evals.trial import Reply, Result
 
-__all__ = ["contains", "exact", "numeric", "regex"]
+__all__ = ["contains", "exact", "has_field", "numeric", "regex"]
 
-NUMBER = re.compile(r"[-+]?(?:\d[\d,]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+NUMBER = re.compile(r"[-+]?(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?")
+"""A comma stands before three digits, or between two numbers: 1,5 is not 15."""
+
+SIGNS: Final = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2212\ufe63\uff0d"), "-")
+"""What is printed as a minus: read as none, minus five would be five."""
+
+ROUNDING: Final = 1e-12
+"""Share by which two ways to write one number may differ."""
+
 SHOWN_CHARS_MAX = 80
 
 
@@ -38,6 +49,10 @@ def exact(*, field: str | None = None, ignore_case: bool = False) -> FunctionSco
     def rule(case: Case, reply: Reply, _result: Result) -> Score:
         if case.expected is None:
             return unscored(Unscored.NOT_APPLICABLE, "the case expects nothing")
+        if field is not None and not has_field(case.expected, field):
+            return unscored(Unscored.NOT_APPLICABLE, f"the case expects no field {field!r}")
+        if field is not None and not has_field(reply.output, field):
+            return failed(f"no field {field!r} in {_shown(reply.output)}")
         wanted, found = (
             _settled(case.expected, field, ignore_case),
             _settled(reply.output, field, ignore_case),
@@ -57,15 +72,21 @@ def contains(*, text: str | None = None, ignore_case: bool = True, absent: bool 
     Args:
         text: The text; `expected` when None.
         ignore_case: Whether letters may differ in case.
-        absent: Right when the text is not there.
+        absent: Right when the text is not there; hidden characters and other forms of its letters do not hide it.
+
+    Raises:
+        UsageError: The text is empty, which stands in every answer.
     """
+    if text is not None and not text.strip():
+        raise UsageError("an empty text stands in every answer.", remedy="Give the scorer's `text`.")
 
     def rule(case: Case, reply: Reply, _result: Result) -> Score:
         wanted = text if text is not None else case.expected
-        if not isinstance(wanted, str):
+        if not isinstance(wanted, str) or not wanted.strip():
             return unscored(Unscored.NOT_APPLICABLE, "the case expects no text")
-        answer = _as_text(reply.output)
-        is_there = wanted.lower() in answer.lower() if ignore_case else wanted in answer
+        meant = wanted.casefold() if ignore_case else wanted
+        answers = (one.casefold() if ignore_case else one for one in _texts(reply.output))
+        is_there = any(meant in one or (absent and _bare(meant) in _bare(one)) for one in answers)
         if is_there is not absent:
             return passed()
         return failed(f"{wanted[:SHOWN_CHARS_MAX]!r} is {'there' if is_there else 'not there'}")
@@ -77,8 +98,8 @@ def regex(*, pattern: str, absent: bool = False) -> FunctionScorer:
     """Right when a regular expression is found in the output, or must not be found.
 
     Args:
-        pattern: Python regular expression.
-        absent: Right when it is not found.
+        pattern: Python regular expression; of an answer that is no text it is looked for in its JSON.
+        absent: Right when it is not found, in any text of the answer, hidden characters left out or not.
 
     Raises:
         UsageError: The pattern does not compile.
@@ -91,7 +112,11 @@ def regex(*, pattern: str, absent: bool = False) -> FunctionScorer:
         ) from error
 
     def rule(_case: Case, reply: Reply, _result: Result) -> Score:
-        is_there = compiled.search(_as_text(reply.output)) is not None
+        answers = _texts(reply.output) if absent else (_as_text(reply.output),)
+        is_there = any(
+            compiled.search(one) is not None or (absent and compiled.search(_bare(one)) is not None)
+            for one in answers
+        )
         if is_there is not absent:
             return passed()
         return failed(f"/{pattern}/ is {'found' if is_there else 'not found'}")
@@ -115,16 +140,27 @@ def numeric(*, tolerance: float = 0.0, relative: float = 0.0, field: str | None 
         found = _number(_settled(reply.output, field, ignore_case=False))
         if found is None:
             return failed(f"no single number in {_shown(reply.output)}")
-        if math.isclose(found, wanted, abs_tol=max(tolerance, 1e-12 * abs(wanted)), rel_tol=relative):
+        allowed = max(tolerance, relative * abs(wanted))
+        if abs(found - wanted) <= max(allowed, ROUNDING * abs(wanted)):
             return passed()
-        return failed(f"{found:g} is not {wanted:g} within {max(tolerance, relative * abs(wanted)):g}")
+        return failed(f"{found:g} is not {wanted:g} within {allowed:g}")
 
     return FunctionScorer("numeric", rule, {"tolerance": tolerance, "relative": relative, "field": field})
 
 
+def has_field(value: Any, field: str) -> bool:
+    """Whether a value is an object with this field; a field that neither side has is nothing that agrees.
+
+    Args:
+        value: Any JSON value.
+        field: Name of the field.
+    """
+    return isinstance(value, dict) and field in value
+
+
 def _settled(value: Any, field: str | None, ignore_case: bool) -> Any:
     if field is not None:
-        value = value.get(field) if isinstance(value, dict) else None
+        value = value[field] if has_field(value, field) else None
     if isinstance(value, str):
         value = value.strip()
         return value.casefold() if ignore_case else value
@@ -132,16 +168,49 @@ def _settled(value: Any, field: str | None, ignore_case: bool) -> Any:
 
 
 def _as_text(value: Any) -> str:
-    return value if isinstance(value, str) else canonical_json(value)
+    if isinstance(value, str):
+        return value
+    try:
+        return canonical_json(value)
+    except (
+        ValueError,
+        RecursionError,
+    ):  # a number of twenty digits must not keep the rest from being looked at
+        return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield an answer as text, and each text that stands in it as it was meant: JSON writes quotes and lines otherwise."""
+    yield _as_text(value)
+    inner = [] if isinstance(value, str) else [value]
+    while inner:
+        one = inner.pop()
+        if isinstance(one, str):
+            yield one
+        elif isinstance(one, dict):
+            inner += [*one.keys(), *one.values()]
+        elif isinstance(one, list | tuple):
+            inner += one
+
+
+def _bare(text: str) -> str:
+    """Return a text without characters that nobody sees, its letters in one form (full width is plain)."""
+    return "".join(sign for sign in unicodedata.normalize("NFKC", text) if unicodedata.category(sign) != "Cf")
 
 
 def _number(value: Any) -> float | None:
     if isinstance(value, bool):
         return None
-    if isinstance(value, (int, float)):
-        return float(value) if math.isfinite(value) else None
-    found = NUMBER.findall(value) if isinstance(value, str) else []
-    return float(found[0].replace(",", "")) if len(found) == 1 else None
+    if isinstance(value, str):
+        found = NUMBER.findall(value.translate(SIGNS))
+        value = found[0].replace(",", "") if len(found) == 1 else None
+    if not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _shown(value: Any) -> str:

@@ -267,12 +267,11 @@ def test_a_family_without_a_limit_is_no_requirement():
     assert judge_family(FamilyResult(family="f", clusters=50, failed=(), limit=None)) is None
 
 
-def test_a_family_that_nobody_tried_or_saw_has_not_withstood():
-    untried = judge_family(FamilyResult(family="f", clusters=0, failed=(), limit=0.1))
-    assert (untried.status, untried.reason) == (Status.NO_EVIDENCE, Reason.MISSING)
-    assert untried.sentence == "no attack of this family was tried"
+def test_a_family_of_which_nobody_saw_enough_has_not_withstood():
+    assert judge_family(FamilyResult(family="f", clusters=0, failed=(), limit=0.1)) is None
     blind = judge_family(FamilyResult(family="f", clusters=0, failed=(), limit=0.0, unseen=60))
-    assert blind.sentence == "none of its attacks has a score"
+    assert (blind.status, blind.reason) == (Status.NO_EVIDENCE, Reason.MISSING)
+    assert blind.sentence == "none of 60 attacks has a score"
     half = judge_family(FamilyResult(family="f", clusters=60, failed=(), limit=0.1, unseen=60))
     assert (half.status, half.reason) == (Status.NO_EVIDENCE, Reason.INSUFFICIENT)
     assert "of 60 more nobody can say" in half.sentence

@@ -62,6 +62,47 @@ def test_exact_can_look_at_one_field_and_ignore_case():
     assert scorer.score(case({"q": "AP-1"}), done("ap-1")).value == 0.0
 
 
+def test_a_field_that_the_case_does_not_expect_is_nothing_that_agrees():
+    for scorer in (exact(field="queu"), json_subset(at="queu"), numeric(field="queu")):
+        assert scorer.score(case({"queue": "a"}), done({"queue": "b"})).why is Unscored.NOT_APPLICABLE
+        assert scorer.score(case("a"), done("b")).why is Unscored.NOT_APPLICABLE
+    for scorer in (exact(field="queue"), json_subset(at="queue")):
+        assert scorer.score(case({"queue": None}), done({"queue": None})).value == 1.0
+        assert scorer.score(case({"queue": None}), done({})).value == 0.0
+        assert scorer.score(case({"queue": None}), done("x")).value == 0.0
+
+
+def test_an_empty_text_is_nothing_to_look_for():
+    assert contains().score(case(" "), done("anything")).why is Unscored.NOT_APPLICABLE
+    with pytest.raises(UsageError, match="stands in every answer"):
+        contains(text="")
+
+
+@pytest.mark.parametrize(
+    ("text", "output"),
+    [
+        ('say "no"', {"answer": 'They say "no".'}),
+        ("C:\\secret", ["see C:\\secret"]),
+        ("one\ntwo", {"a": {"b": "one\ntwo"}}),
+        ("internal", {"internal": 1}),
+        ("secret", "se\u200bcret"),
+        ("secret", "s\u00adecret"),
+        ("secret", "\uff53\uff45\uff43\uff52\uff45\uff54"),
+        ("STRASSE", "Stra\u00dfe"),
+        ("secret", {"n": 98_765_432_109_876_543_210, "a": "secret"}),
+    ],
+)
+def test_what_must_not_be_said_is_found_however_it_is_written(text, output):
+    assert contains(text=text, absent=True).score(case(), done(output)).value == 0.0
+
+
+def test_a_pattern_that_must_not_be_found_is_looked_for_in_every_text():
+    scorer = regex(pattern=r"^card \d{4}$", absent=True)
+    assert scorer.score(case(), done({"a": ["card 1234"]})).value == 0.0
+    assert scorer.score(case(), done("card\u200b 1234")).value == 0.0
+    assert scorer.score(case(), done({"a": ["card of 1234"]})).value == 1.0
+
+
 def test_contains_and_its_opposite():
     assert contains().score(case("invoice"), done("The Invoice is paid")).value == 1.0
     assert contains(text="paid", absent=True).score(case(), done("It is paid")).value == 0.0
@@ -82,6 +123,21 @@ def test_regex_and_its_opposite_and_a_pattern_that_does_not_compile():
 )  # fmt: skip
 def test_numeric_accepts_what_lies_within_the_tolerance(expected, output, value):
     assert numeric(tolerance=0.5).score(case(expected), done(output)).value == value
+
+
+@pytest.mark.parametrize(
+    ("expected", "output"),
+    [(5, "\u22125"), (5, "\u20135 EUR"), (15, "1,5"), (1, 10**400), (1, "1e999"), (12345, "12,345,6")],
+)
+def test_numeric_is_not_fooled_by_signs_commas_and_numbers_without_end(expected, output):
+    assert numeric().score(case(expected), done(output)).value == 0.0
+    assert numeric().score(case(-5), done("\u22125")).value == 1.0
+
+
+def test_a_relative_tolerance_is_a_share_of_what_was_expected():
+    assert numeric(relative=0.1).score(case(100), done(110)).value == 1.0
+    assert numeric(relative=0.1).score(case(100), done(111)).value == 0.0
+    assert numeric(relative=0.5).score(case(10), done(20)).value == 0.0
 
 
 def test_numeric_relative_and_without_a_number_to_expect():
