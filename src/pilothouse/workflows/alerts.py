@@ -20,6 +20,7 @@ from pilothouse.errors import Conflict, UsageError
 from pilothouse.ports.incidents import IncidentChange
 from pilothouse.ports.ledger import CharterInForce
 from pilothouse.ports.work import Job, Timer, WorkChange
+from pilothouse.reports.foreign import foreign_line
 from pilothouse.workflows.control_room import ControlRoom
 from pilothouse.workflows.every_agent import for_every_agent
 from pilothouse.workflows.in_force import charter_of, newest_verdict
@@ -36,6 +37,7 @@ __all__ = [
     "breaches",
     "raise_alert",
     "rule_for",
+    "said_as",
 ]
 
 SEVERITY_DEFAULT: SeverityName = "sev2"
@@ -43,6 +45,9 @@ SEVERITY_DEFAULT: SeverityName = "sev2"
 
 AGAIN_EVERY = timedelta(hours=1)
 """An alert that goes on firing adds a line to its incident this often."""
+
+SENTENCE_CHARS_MAX = 1_000
+"""Of a sentence with foreign text in it as much as a pager shows and a person reads."""
 
 TRACES_MAX = 50
 """Traces linked to one incident, worst first; the Tasks page has the rest."""
@@ -131,6 +136,17 @@ def rule_for(charter: Charter, metric: str, task_type: str | None) -> Alert | No
     return None
 
 
+def said_as(sentence: str) -> str:
+    """Return what a detector says as pages, timelines and lists have it: one line without anything that hides.
+
+    Names of tools, types and errors come from telemetry: a line break in one must not begin a line of a page.
+
+    Args:
+        sentence: What a detector found.
+    """
+    return foreign_line(sentence, chars_max=SENTENCE_CHARS_MAX)
+
+
 def raise_alert(room: ControlRoom, firing: Firing, now: datetime) -> AlertAnswer:
     """Let an alert have its effect; the same alert again changes at most a line of the timeline.
 
@@ -149,7 +165,7 @@ def raise_alert(room: ControlRoom, firing: Firing, now: datetime) -> AlertAnswer
             remedy="Put one into force: `pilothouse verdict --charter PATH/charter.yaml`.",
             subject=firing.agent,
         )
-    charter = charter_of(record)
+    firing, charter = replace(firing, sentence=said_as(firing.sentence)), charter_of(record)
     rule = rule_for(charter, firing.metric, firing.task_type)
     if firing.layer == "warning":
         document = {"metric": firing.metric, "task_type": firing.task_type, "sentence": firing.sentence}

@@ -21,6 +21,7 @@ from pilothouse.workflows.alerts import (
     METRIC_OF_KIND,
     SEVERITY_DEFAULT,
     rule_for,
+    said_as,
 )
 from pilothouse.workflows.control_room import ControlRoom
 from pilothouse.workflows.controls import versions_that_held
@@ -229,7 +230,7 @@ def _carry_out(
     """Do one step: the control first, then people, then the record, so that a kill between them repeats, not skips."""
     agent, ledger = charter.agent, room.installation.ledger
     if plan.move is Move.PAUSE:
-        room.controls.pause(Pause(agent=agent, tool=None, reason=plan.sentence, actor=ACTOR, at=now))
+        room.controls.pause(Pause(agent=agent, tool=None, reason=said_as(plan.sentence), actor=ACTOR, at=now))
         what = f"{agent} is paused"
     elif plan.move is Move.ROLL_BACK:
         what = f"{agent} is rolled back to {_roll_back(room, agent, plan, now)}"
@@ -289,7 +290,7 @@ def _roll_back(room: ControlRoom, agent: str, plan: Demotion, now: datetime) -> 
                 agent=agent,
                 to_version=target,
                 from_version=plan.version,
-                reason=plan.sentence,
+                reason=said_as(plan.sentence),
                 actor=ACTOR,
                 at=now,
             )

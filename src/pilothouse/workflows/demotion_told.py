@@ -15,7 +15,7 @@ from pilothouse.errors import Conflict
 from pilothouse.ports.incidents import IncidentChange
 from pilothouse.ports.work import Job, WorkChange
 from pilothouse.workflows.act_log import ACTOR
-from pilothouse.workflows.alerts import ATTEMPTS_MAX, METRIC_OF_KIND, Firing, raise_alert
+from pilothouse.workflows.alerts import ATTEMPTS_MAX, METRIC_OF_KIND, Firing, raise_alert, said_as
 from pilothouse.workflows.control_room import ControlRoom
 from pilothouse.workflows.directory import told_for
 from pilothouse.workflows.paging import incident_key
@@ -81,7 +81,7 @@ def _page(
     key: str, incident: Incident, agent: str, plan: Demotion, *, owner: str, what: str, now: datetime
 ) -> Job:
     lines = (
-        plan.sentence,
+        said_as(plan.sentence),
         f"What to do: {plan.remedy}",
         f"Where it stands: pilothouse phase status {agent}",
         f"{incident.name}: pilothouse incident show {incident.number}",

@@ -18,7 +18,7 @@ from pilothouse.core.verdict.numbers import day
 from pilothouse.core.verdict.sentence import person_names
 from pilothouse.core.verdict.signing import Asked, SignatureState, asked_signatures
 from pilothouse.ports.ledger import CharterInForce, Ledger
-from pilothouse.workflows.alerts import Firing, alert_for_every_agent
+from pilothouse.workflows.alerts import Firing, alert_for_every_agent, said_as
 from pilothouse.workflows.control_room import ControlRoom
 from pilothouse.workflows.directory import look_at_directory, people_gone
 from pilothouse.workflows.in_force import charter_of
@@ -175,14 +175,12 @@ def _left(charter: Charter, gone: Sequence[str]) -> Iterator[Firing]:
 
 def _is_said(room: ControlRoom, firing: Firing, now: datetime) -> bool:
     """Whether the very sentence was said within `AGAIN_AFTER`: as a warning, or in an incident, resolved or not."""
-    since = now - AGAIN_AFTER
+    since, sentence = now - AGAIN_AFTER, said_as(firing.sentence)
     if firing.layer == "warning":
         warned = room.installation.ledger.decisions(firing.agent, kind="alert.warning", limit=WARNINGS_READ)
-        return any(
-            one.at > since and json.loads(one.document)["sentence"] == firing.sentence for one in warned
-        )
+        return any(one.at > since and json.loads(one.document)["sentence"] == sentence for one in warned)
     return any(
-        event.at > since and firing.sentence in event.text
+        event.at > since and sentence in event.text
         for incident in room.incidents.incidents(agent=firing.agent)
         for event in room.incidents.events(incident.number)
     )

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pilothouse.core.evidence.task import Task
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.ports.lake import TaskFilter
+from pilothouse.reports.foreign import foreign_line
 from pilothouse.workflows.installation import Installation
 
 __all__ = ["SUSPECTS_MAX", "suspects"]
@@ -19,6 +20,9 @@ LOOK_BACK = timedelta(days=14)
 
 SUSPECTS_MAX = 5
 """More is no suspicion but a list of everything."""
+
+NAME_CHARS_MAX = 80
+"""Of a name that telemetry gave, as much as tells it from another one."""
 
 PAGE = 10_000
 """Tasks looked at: the newest ones before the onset, the largest page of the lake."""
@@ -61,13 +65,19 @@ def suspects(installation: Installation, agent: str, onset: datetime) -> tuple[s
 def _first_seen(
     word: str, read: Callable[[Task], Iterable[str]], tasks: Sequence[Task]
 ) -> list[tuple[datetime, str]]:
-    """Return when each value was first seen, unless it was there from the first task looked at."""
+    """Return when each value was first seen, unless it was there from the first task looked at; names are foreign text."""
     first: dict[str, int] = {}
     for task in tasks:
         for value in read(task):
             first.setdefault(value, task.start_ns)
     start = tasks[0].start_ns if tasks else 0
-    return [(_moment(at), f"{word} {value} was first seen") for value, at in first.items() if at > start]
+    # A busy agent's tasks fill the page long before the fortnight is over: what is older than it was not looked at.
+    since = f"(looked at since {_moment(start):%Y-%m-%d %H:%M} UTC)"
+    return [
+        (_moment(at), f"{word} {foreign_line(value, chars_max=NAME_CHARS_MAX)} was first seen {since}")
+        for value, at in first.items()
+        if at > start
+    ]
 
 
 _TRAITS: tuple[tuple[str, Callable[[Task], Iterable[str]]], ...] = (

@@ -13,6 +13,7 @@ from pilothouse.core.charter.tool_names import known_as
 from pilothouse.core.evidence.failure import MODEL, TOOL, FailureKind, failure_of
 from pilothouse.core.evidence.task import Task, TaskResult
 from pilothouse.ports.lake import Lake, TraceView
+from pilothouse.reports.foreign import foreign_line
 from pilothouse.workflows.opened_traces import tool_outcomes, with_traces
 
 __all__ = ["OPENED_MAX", "Responsible", "failures", "responsible_for", "triage_lines"]
@@ -109,7 +110,7 @@ def triage_lines(lake: Lake, charter: Charter, traces: Sequence[str]) -> tuple[s
     total = found.total()
     ranked = sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))
     return tuple(
-        f"{count} of {total} failed tasks: {kind.error} in {kind.where}; {responsible_for(charter, kind).words} answers "
+        f"{count} of {total} failed tasks: {foreign_line(f'{kind.error} in {kind.where}')}; {responsible_for(charter, kind).words} answers "
         f"for it. `pilothouse trace {example[kind]}`"
         for kind, count in ranked[:LINES_MAX]
     )
