@@ -14,12 +14,16 @@ from otlp_server import start_server
 
 from pilothouse.app import SystemClock, back_up_installation
 from pilothouse.errors import Conflict, DigestMismatch, UsageError
+from pilothouse.lake.backup import copy_lake
 from pilothouse.lake.node import open_node
 from pilothouse.lake.store import open_lake
+from pilothouse.ledger.backup import copy_ledger
 from pilothouse.ledger.ledger import open_ledger
+from pilothouse.ports.intake import Signal
 from pilothouse.ports.lake import TaskFilter
 from pilothouse.settings import load_settings
-from pilothouse.workflows.backup import MANIFEST, check_backup
+from pilothouse.workflows.backup import MANIFEST, back_up, check_backup
+from pilothouse.workflows.erasure import ask_to_empty, carry_out_erasures
 
 pytestmark = pytest.mark.slow
 SPANS = len(run_spans(1))
@@ -89,6 +93,33 @@ def test_a_copy_of_a_busy_installation_survives_the_death_of_the_original(tmp_pa
         assert len(tasks) == len(table)
         with open_ledger(restored.ledger_url) as ledger:
             assert len(ledger.decisions("a")) == 3
+
+
+def test_an_erasure_carried_out_while_it_is_copied_is_done_again_on_the_copy(tmp_path):
+    """Else the copy would hold what people wrote, and a ledger that says it is gone."""
+    settings, copy = load_settings({}, home=tmp_path / "home"), tmp_path / "copy"
+    now, trace = SystemClock().now(), f"{1:032x}"
+    node = open_node(settings.lake_folder, SystemClock(), wal_file_bytes=1 << 20)
+    body = request(run_spans(1)).SerializeToString()
+    node.accept(Signal.TRACES, content_type=PROTOBUF, content_encoding="", body=body, source="tests")
+    node.settle()
+    with open_ledger(settings.ledger_url) as ledger:
+        ask_to_empty(ledger, [trace], actor="test", now=now)
+
+    def copy_lake_and_erase(folder, target):
+        rows = copy_lake(folder, target)
+        with open_ledger(settings.ledger_url) as ledger:
+            assert carry_out_erasures(node, ledger, now) == SPANS + 1
+        return rows
+
+    back_up(settings, copy, now, copy_lake=copy_lake_and_erase, copy_ledger=copy_ledger)
+    node.stop()
+    restored = load_settings({}, home=copy)
+    again = open_node(restored.lake_folder, SystemClock(), wal_file_bytes=1 << 20)
+    with open_ledger(restored.ledger_url) as ledger:
+        assert carry_out_erasures(again, ledger, now) == SPANS + 1
+    assert not any(span.input or span.output for span in again.trace(trace).spans)
+    again.stop()
 
 
 def test_the_command_copies_checks_and_refuses(tmp_path):

@@ -8,7 +8,7 @@ the trace. What comes later is gathered again and leads to a corrected row.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
@@ -166,6 +166,17 @@ class Assembler:
         else:
             self._rootless[span.trace_id] = trace
         return trace
+
+    def forget_words(self, trace_ids: Collection[str]) -> None:
+        """Empty what people said in the spans that are gathered of some traces, so that no row repeats it later.
+
+        Args:
+            trace_ids: The traces.
+        """
+        for traces in (self._rooted, self._rootless, self._late):
+            for trace in [traces[trace_id] for trace_id in trace_ids if trace_id in traces]:
+                for key, span in trace.spans.items():
+                    trace.spans[key] = span._replace(input_preview=None, output_preview=None, user_id=None)
 
     def due(self, at: float) -> Iterator[Closing]:
         """Close what is ready.

@@ -312,6 +312,8 @@ class LakeNode(LakeAnswers):
             return "the server is starting or stopping"
         if self._wal.is_failed:
             return "the write-ahead log cannot be synced; look at the disk"
+        if not self._tables.is_running:
+            return "nobody writes the tables any more; start the server again"
         if self._waiting.is_full:
             return "more is waiting than can be taken in now"
         if self._writer.uncommitted_s > UNCOMMITTED_S_MAX:

@@ -23,15 +23,23 @@ EMPTY_SPAN: Final = {
     "tool_definitions": "NULL",
     "input_preview": "NULL",
     "output_preview": "NULL",
+    "status_message": "''",
     "attributes": "'{}'",
     "events": "'[]'",
 }
 EMPTY_TASK: Final = {"input_preview": "''", "output_preview": "''"}
-"""What a row without its payload says in each column that may repeat what people wrote."""
+"""What a row without its payload says in each column that may repeat what people wrote; the message of a status is mostly
+that of the exception in `events`."""
 
-SAID_IN_SPAN: Final = "(attributes <> '{}' OR events <> '[]' OR input IS NOT NULL OR output IS NOT NULL)"
+SAID_IN_SPAN: Final = (
+    "(attributes <> '{}' OR events <> '[]' OR input IS NOT NULL OR output IS NOT NULL OR status_message <> '' "
+    "OR system_instructions IS NOT NULL OR tool_definitions IS NOT NULL)"
+)
 SAID_IN_TASK: Final = "(input_preview <> '' OR output_preview <> '')"
 """Rows that have one, so that nothing is rewritten twice."""
+
+NOBODY: Final = {"user_id": "NULL"}
+"""What an erasure takes besides: whose row it was. Time alone does not, since counts of users outlive texts."""
 
 
 TRACES_AT_ONCE: Final = 200
@@ -103,8 +111,12 @@ class Retention:
         for start in range(0, len(idents), TRACES_AT_ONCE):
             named = ", ".join(_quoted(one) for one in idents[start : start + TRACES_AT_ONCE])
             who = f"trace_id IN ({named})"
-            emptied += self._spans.empty(EMPTY_SPAN, NEVER, f"{who} AND {SAID_IN_SPAN}")
-            emptied += self._tasks.empty(EMPTY_TASK, NEVER, f"{who} AND {SAID_IN_TASK}")
+            for table, values, said in (
+                (self._spans, EMPTY_SPAN, SAID_IN_SPAN),
+                (self._tasks, EMPTY_TASK, SAID_IN_TASK),
+            ):
+                which = f"{who} AND ({said} OR user_id IS NOT NULL)"
+                emptied += table.empty({**values, **NOBODY}, NEVER, which)
         return emptied
 
     def _take(self, what: str, before_day: int, who: str) -> int:

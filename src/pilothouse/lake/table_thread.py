@@ -9,10 +9,11 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pilothouse.errors import PilothouseError
+from pilothouse.errors import PilothouseError, StorageUnavailable
 from pilothouse.lake.counters import Counters
 from pilothouse.lake.freshness import Freshness
 from pilothouse.lake.inflate import inflate
@@ -41,12 +42,12 @@ class _Job:
     work: Callable[[], Any]
     done: threading.Event
     result: Any = None
-    fault: PilothouseError | None = None
+    fault: BaseException | None = None
 
     def run(self) -> None:
         try:
             self.result = self.work()
-        except PilothouseError as fault:
+        except BaseException as fault:
             self.fault = fault
             raise
 
@@ -88,7 +89,13 @@ class TableThread:
         )
         self.freshness = Freshness()
         self.last_error = ""
+        self._is_stopping = False
         self._thread = threading.Thread(target=self._run, name="pilothouse-lake", daemon=True)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether what is handed over is taken."""
+        return self._thread.is_alive()
 
     def start(self) -> None:
         """Start it."""
@@ -96,6 +103,7 @@ class TableThread:
 
     def stop(self) -> None:
         """Commit what came so far and end."""
+        self._is_stopping = True
         self._road.put(None)
         self._thread.join(STOP_S)
 
@@ -119,12 +127,17 @@ class TableThread:
             What the work returned; None when it failed or the thread has ended.
 
         Raises:
-            PilothouseError: The work's own, if `raises`.
+            BaseException: The work's own, if `raises`.
+            StorageUnavailable: The thread has ended, if `raises`: nothing was done.
         """
         job = _Job(work, threading.Event())
         self._road.put(job)
         while not job.done.wait(LOOK_S):
             if not self._thread.is_alive():
+                if raises:
+                    raise StorageUnavailable(
+                        "nobody writes the tables any more", remedy="Start `pilothouse up` again."
+                    )
                 return None
         if raises and job.fault is not None:
             raise job.fault
@@ -136,6 +149,9 @@ class TableThread:
         Args:
             record: Its record in the log.
             request: Its parsed form; read from the record when None.
+
+        Raises:
+            StorageUnavailable: It could not even be set aside; nothing that came later may overtake it.
         """
         try:
             if request is None:
@@ -143,11 +159,21 @@ class TableThread:
                 request = parse_request(record.signal, record.encoding, body)
             self._writer.take(record, request)
         except Exception:  # noqa: BLE001 - a defect of ours: the request is kept aside and the intake goes on
+            self._set_aside(record, traceback.format_exc())
             self._counters.add("quarantined", record.items - record.rejected)
+            self._writer.skip(record.seq)
+
+    def _set_aside(self, record: WalRecord, fault: str) -> None:
+        try:
             self._aside.mkdir(parents=True, exist_ok=True)
             (self._aside / f"{record.seq:020d}.record").write_bytes(b"".join(record.to_bytes()))
-            (self._aside / f"{record.seq:020d}.txt").write_text(traceback.format_exc())
-            self._writer.skip(record.seq)
+            (self._aside / f"{record.seq:020d}.txt").write_text(fault, errors="replace")
+        except OSError as error:
+            raise StorageUnavailable(
+                f"a request that cannot be read could not be set aside: {error}",
+                remedy=f"Check the folder {self._aside} and the disk.",
+                subject=str(self._aside),
+            ) from error
 
     def _run(self) -> None:
         while True:
@@ -156,6 +182,7 @@ class TableThread:
             except queue.Empty:
                 self._guard(self._writer.tick)
                 self._note_freshness()
+                self._on_committed(self._writer.committed_seq)
                 continue
             if item is None:
                 self._guard(self._writer.flush)
@@ -166,7 +193,10 @@ class TableThread:
                 continue
             record, request = item
             self.freshness.took(record.received_ns)
-            self.take(record, request)
+            while not self._guard(partial(self.take, record, request)):
+                if self._is_stopping:  # it and what came later stay in the log
+                    self._guard(self._writer.flush)
+                    return
             size = request.size if request is not None else 0
             self._waiting.add(record.source, -size, record.rejected - record.items)
             if self._road.empty() or self._writer.is_full:
@@ -178,14 +208,21 @@ class TableThread:
         if not self._writer.rows_hidden:
             self.freshness.shown(self._clock.now_ns())
 
-    def _guard(self, work: Callable[[], object]) -> None:
-        """Run a step of the writer; a failing disk is noted and tried again, rows stay where they are."""
+    def _guard(self, work: Callable[[], object]) -> bool:
+        """Run a step of the writer; a failing disk is noted and tried again, rows stay where they are.
+
+        Returns:
+            Whether it went well.
+        """
         try:
             work()
         except PilothouseError as error:
             self._counters.add("commit_failures")
             self.last_error = str(error)
             time.sleep(RETRY_S)
-        except Exception:  # noqa: BLE001 - a defect of ours must not end the intake; it is counted and shown
+        except BaseException:  # noqa: BLE001 - neither a defect of ours nor a panic below deltalake may end the intake
             self._counters.add("defects")
             self.last_error = traceback.format_exc(limit=20)
+        else:
+            return True
+        return False

@@ -77,6 +77,7 @@ class Wal:
         self._opened_at = 0.0
         self._failures = 0
         self._last_seq_of: dict[Path, int] = {}
+        self._committed_seq = -1
         self._lock = threading.Lock()
         folder.mkdir(parents=True, exist_ok=True)
         for path in sorted(folder.glob("*.wal")):
@@ -122,6 +123,7 @@ class Wal:
             committed_seq: Number up to which everything is safely in the tables.
         """
         with self._lock:
+            self._committed_seq = committed_seq
             done = [
                 path
                 for path, last in self._last_seq_of.items()
@@ -134,7 +136,11 @@ class Wal:
 
     def _run(self) -> None:
         while True:
-            first = self._waiting.get()
+            try:
+                first = self._waiting.get(timeout=FILE_SECONDS)
+            except queue.Empty:
+                self._rest()
+                continue
             if first is None:
                 return
             group = [first]
@@ -201,6 +207,12 @@ class Wal:
             self._opened_at = time.monotonic()
             _sync_folder(self._folder)
         return self._file
+
+    def _rest(self) -> None:
+        """Close the file although nothing comes: what retention and erasure took from the tables must not stay here."""
+        if self._file is not None and self._written:
+            self._close_file()
+            self.trim(self._committed_seq)
 
     def _close_file(self) -> None:
         if self._file is not None:

@@ -280,6 +280,7 @@ class LakeWriter:
             traces: Trace ids.
         """
         self.flush()
+        self._assembler.forget_words(traces)
         emptied = self._retention.erase(traces)
         self._publish()
         return emptied

@@ -106,8 +106,9 @@ def back_up(
     if not settings.home.is_dir():
         raise UsageError(f"there is no data folder {settings.home}", remedy="Name it with --home FOLDER.")
     target.mkdir(parents=True, exist_ok=True)
-    rows = copy_lake(settings.lake_folder, target / "lake") if settings.lake_folder.is_dir() else {}
+    # The ledger first: an erasure that is carried out in between is then asked for in the copy, and done again at its start.
     has_ledger = ledger is not None and copy_ledger(ledger, target / LEDGER)
+    rows = copy_lake(settings.lake_folder, target / "lake") if settings.lake_folder.is_dir() else {}
     try:
         _copy_keys(settings, target)
         files = tuple(_described(path, target) for path in _files(target))

@@ -149,6 +149,23 @@ def test_a_running_server_empties_telemetry_that_a_command_asked_for(settings):
     assert not held_by(settings, SUBJECT)
 
 
+def test_an_erasure_that_failed_is_carried_out_at_the_next_look(settings, monkeypatch):
+    clock = SystemClock()
+    node = open_node(settings.lake_folder, clock)
+    try:
+        with open_curation(settings) as desk:
+            desk.erase(SUBJECT, [], actor="test")
+        with open_ledger(settings.ledger_url) as ledger:
+            with monkeypatch.context() as patched:
+                patched.setattr(node._writer, "erase", lambda _traces: 1 // 0)
+                with pytest.raises(ZeroDivisionError):
+                    carry_out_erasures(node, ledger, clock.now())
+            assert carry_out_erasures(node, ledger, clock.now()) == 5
+    finally:
+        node.stop()
+    assert not held_by(settings, SUBJECT)
+
+
 def test_recorded_runs_of_a_subject_lose_their_key_whichever_key_it_was(settings):
     other, own = f"{1:032x}", "7a" * 16
     with open_run_log(settings) as log:
