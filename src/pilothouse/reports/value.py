@@ -179,15 +179,18 @@ def _sentence(numbers: ThreeNumbers, currency: str) -> str:
 
 
 def _ratio(numbers: ThreeNumbers) -> str:
-    if numbers.ratio is None:
+    if not numbers.investment.high or numbers.back.high is None:
         return ""
-    low, high = numbers.ratio
-    text = f"First-year return on the investment: {low * 100:+,.0f} % to {high * 100:+,.0f} %."
+    said = []
+    if numbers.ratio is not None:
+        low, high = numbers.ratio
+        said.append(f"First-year return on the investment: {low * 100:+,.0f} % to {high * 100:+,.0f} %.")
     if numbers.break_even_months is None:
-        return f"{text} It never earns the investment back."
+        return " ".join([*said, "It never earns the investment back."])
     soonest, latest = numbers.break_even_months
     until = f"after {_months(latest)}" if latest is not None else "never"
-    return f"{text} The investment is earned after {_months(soonest)} at best, {until} at worst."
+    begins = f"after {_months(soonest)}" if soonest > 0 else "at once"
+    return " ".join([*said, f"The investment is earned {begins} at best, {until} at worst."])
 
 
 def _months(months: float) -> str:

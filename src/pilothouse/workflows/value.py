@@ -11,10 +11,12 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.evidence import Evidence
 from pilothouse.core.evidence.task import CostState, Task, TaskResult
+from pilothouse.core.evidence.task_measures import PRICED_CURRENCY
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.statistics.intervals import jeffreys_interval
 from pilothouse.core.statistics.results import Estimate
 from pilothouse.core.verdict.remediation import plan_steps
+from pilothouse.core.verdict.rules import unknown_part
 from pilothouse.core.verdict.value import DAYS_A_MONTH, Measured, ThreeNumbers, TypeVolume, three_numbers
 from pilothouse.ports.lake import TaskFilter
 from pilothouse.ports.ledger import Ledger
@@ -69,20 +71,28 @@ def _newest_seal(ledger: Ledger, charter: Charter) -> SealShown | None:
 
 def _measure(found: Assessment, tasks: Sequence[Task]) -> Measured:
     months = WINDOW.days / DAYS_A_MONTH
-    known_cost = math.fsum(float(task.cost_known_usd) for task in tasks)
-    unpriced = any(task.cost_state in {CostState.PARTIAL, CostState.UNKNOWN} for task in tasks)
+    per_month = math.fsum(float(task.cost_known_usd) for task in tasks) / months
+    unknown = ""
+    if known(found.charter.currency) != PRICED_CURRENCY:
+        per_month = 0.0  # what it is in another currency nobody says
+        unknown = f"model calls, which are priced in {PRICED_CURRENCY}"
+    elif not tasks:
+        unknown = f"model calls: no task arrived in {WINDOW.days} days"
+    elif any(task.cost_state in {CostState.PARTIAL, CostState.UNKNOWN} for task in tasks):
+        unknown = "model calls without a price"
     return Measured(
-        model_per_month=None if unpriced else known_cost / months,
-        model_known_per_month=known_cost / months,
+        model_per_month=None if unknown else per_month,
+        model_known_per_month=per_month,
+        model_unknown=unknown,
         cost_per_task=_cost_per_task(found.folded),
         types=tuple(_volumes(found, tasks, months)),
     )
 
 
 def _cost_per_task(evidence: Iterable[Evidence]) -> tuple[float, float] | None:
-    """Return the range over all task types; None while the ends of one of them are unknown."""
+    """Return the range over all task types; None while the ends, or a part of the cost, of one of them are unknown."""
     records = [one for one in evidence if one.kind == "cost_per_task"]
-    if not records or any(one.low is None or one.high is None for one in records):
+    if not records or any(one.low is None or one.high is None or unknown_part(one)[0] for one in records):
         return None
     return min(one.low or 0.0 for one in records), max(one.high or 0.0 for one in records)
 

@@ -3,20 +3,26 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from pilothouse.core.evidence.task import CostState, TaskResult, TokenCount
+from pilothouse.core.verdict.value import Money, ThreeNumbers
 from pilothouse.errors import Denied, MalformedRecord, UnknownName, UsageError
+from pilothouse.reports.value import build_value
 from pilothouse.settings import load_settings
 from pilothouse.testing import EXAMPLE_NOW, FixedClock, MemoryLake, MemoryLedger, example_task
 from pilothouse.workflows.accept import accept_file
 from pilothouse.workflows.assess import assess
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.outcomes import measure_effect, seal_outcomes
-from pilothouse.workflows.value import show_value
+from pilothouse.workflows.value import count_numbers, show_value
 
 CHARTER = Path(__file__).parents[2] / "golden" / "charters" / "ap-invoice-triage.yaml"
 NOW = EXAMPLE_NOW
@@ -142,3 +148,81 @@ def test_without_traffic_nobody_can_say_what_it_returns(installation):
     page = show_value(installation, assess(installation, AGENT, NOW, freeze=False))
     assert "not known: cost per task" in page.sentence.plain
     assert page.numbers[2].value.value is None
+
+
+def staying(installation):
+    page = show_value(installation, assess(installation, AGENT, NOW, freeze=False))
+    return page.numbers[0]
+
+
+def written_charter(tmp_path, *edits):
+    text = CHARTER.read_text(encoding="utf-8")
+    for before, after in edits:
+        assert before in text
+        text = text.replace(before, after)
+    shutil.copytree(CHARTER.parent, tmp_path / "charters")  # with the files that it names
+    path = tmp_path / "charters" / CHARTER.name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def a_week_of_tasks(**fields):
+    start = int((NOW - timedelta(days=2)).timestamp()) * 10**9
+    values = {"agent": AGENT, "task_type": "po_invoice", "result": TaskResult.COMPLETED, **fields}
+    return [
+        example_task(
+            trace_id=f"{number + 1:032x}",
+            start_ns=start + number * 10**9,
+            end_ns=start + number * 10**9 + 10**8,
+            cost_known_usd=Decimal("0.25"),
+            tokens=TokenCount(input=500, output=100),
+            **values,
+        )
+        for number in range(200)
+    ]
+
+
+def test_no_task_is_no_cost_of_nothing(installation):
+    number = staying(installation)
+    assert (number.value.low, number.value.high) == (14_500, None)
+    assert number.unknown == ("model calls: no task arrived in 28 days",)
+
+
+def test_dollars_are_not_added_to_euros(installation, tmp_path):
+    installation.lake.add(a_week_of_tasks(cost_state=CostState.KNOWN))
+    number = staying(installation)
+    assert number.value.low == pytest.approx(14_500 + 50 * 30.4 / 28)
+    assert number.value.high == pytest.approx(18_900 + 50 * 30.4 / 28)
+    path = written_charter(tmp_path, ("currency: USD", "currency: EUR"))
+    accept_file(installation.ledger, path, NOW - timedelta(days=1), actor="test")
+    number = staying(installation)
+    assert (number.value.low, number.value.high) == (14_500, None)
+    assert number.unknown == ("model calls, which are priced in USD",)
+
+
+def test_a_cost_per_task_of_which_a_part_has_no_price_makes_no_return(installation, tmp_path):
+    edits = ("includes: [model, review, fixed]", "includes: [model]")
+    accept_file(installation.ledger, written_charter(tmp_path, edits), NOW - timedelta(days=1), actor="test")
+    tasks = a_week_of_tasks(cost_state=CostState.KNOWN)
+    installation.lake.add(tasks)
+    found = assess(installation, AGENT, NOW, freeze=False)
+    assert "cost per task" not in count_numbers(installation, found).back.unknown
+    installation.lake.add(replace(task, cost_state=CostState.PARTIAL) for task in tasks[:100])
+    found = assess(installation, AGENT, NOW, freeze=False)
+    assert "cost per task" in count_numbers(installation, found).back.unknown
+
+
+def test_an_investment_that_may_be_nothing_is_earned_at_once_at_best(installation):
+    found = assess(installation, AGENT, NOW, freeze=False)
+    back = Money(low=10_000, high=20_000)
+    nothing = Money(low=0, high=0)
+    numbers = ThreeNumbers(
+        staying=nothing,
+        investment=Money(low=0, high=30_000),
+        back=back,
+        ratio=None,
+        break_even_months=(0.0, 36.0),
+        assumptions=(),
+    )
+    page = build_value(found.charter, found.verdict, numbers, None, NOW)
+    assert page.ratio == "The investment is earned at once at best, after 3 years at worst."

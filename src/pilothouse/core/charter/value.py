@@ -41,6 +41,8 @@ __all__ = [
 
 def _check_range(value: tuple[float, float]) -> tuple[float, float]:
     low, high = value
+    if low < 0:
+        raise PydanticCustomError("bad_type", "range of amounts from 0 on", {"example": "[0.10, 0.14]"})
     if low > high:
         raise PydanticCustomError("bad_type", "range with its low end first", {"example": "[0.10, 0.14]"})
     return value

@@ -41,6 +41,7 @@ __all__ = [
     "Proof",
     "assess",
     "quantile_cases",
+    "unknown_part",
 ]
 
 LEVEL = 0.95
@@ -334,16 +335,24 @@ def _said(proof: Proof, record: Evidence, *, n_needed: int | None, lost: float, 
     )
 
 
-def _amount_at_most(bound: float, record: Evidence, *, cases: int) -> Assessment:
-    amount = _amount(record)
+def unknown_part(record: Evidence) -> tuple[str, str]:
+    """Return which part of an amount nobody knows and what makes it known, both empty when all of it is known.
+
+    Args:
+        record: A record of an amount; of what is unknown its ends say nothing.
+    """
     unpriced = record.counts.get("tokens_unpriced", 0)
     tokens = max(record.counts.get("tokens", 0), unpriced)
-    why = remedy = ""
     if unpriced > UNPRICED_SHARE_MAX * tokens:
-        remedy = _PRICE
-        why = f"{percentage(unpriced / tokens, decimals=0)} of tokens have no price"
-    elif unmeasured := record.counts.get("unmeasured", 0):
-        why = record.detail.rstrip(". ") or f"parts of it that are not measured: {unmeasured}"
+        return f"{percentage(unpriced / tokens, decimals=0)} of tokens have no price", _PRICE
+    if unmeasured := record.counts.get("unmeasured", 0):
+        return record.detail.rstrip(". ") or f"parts of it that are not measured: {unmeasured}", ""
+    return "", ""
+
+
+def _amount_at_most(bound: float, record: Evidence, *, cases: int) -> Assessment:
+    amount = _amount(record)
+    why, remedy = unknown_part(record)
     enough = record.n >= cases
     proof = Proof.OPEN
     if amount.low > bound and enough:

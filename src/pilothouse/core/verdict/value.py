@@ -97,14 +97,16 @@ class Measured:
     """What telemetry knows of the cost and the work of an agent.
 
     Attributes:
-        model_per_month: Cost of model calls a month at the present volume, or None when a price is missing.
-        model_known_per_month: The priced part of it.
+        model_per_month: Cost of model calls a month at the present volume, or None while a part of it is unknown.
+        model_known_per_month: The known part of it, in the charter's currency.
+        model_unknown: What is unknown of it, in words; empty when nothing is.
         cost_per_task: Low and high end of the cost of a finished task, or None.
         types: Volume and wrong results by task type.
     """
 
     model_per_month: float | None
     model_known_per_month: float
+    model_unknown: str
     cost_per_task: tuple[float, float] | None
     types: tuple[TypeVolume, ...]
 
@@ -130,7 +132,8 @@ class ThreeNumbers:
         staying: Cost of staying a pilot, a month.
         investment: Cost of what is still to be done for the last gate, once.
         back: Return a year at the present volume, before the investment; may be negative.
-        ratio: (return - investment) / investment in the first year, low and high end; None while unknown.
+        ratio: (return - investment) / investment in the first year, low and high end; None while unknown, and where
+            perhaps nothing has to be invested at all.
         break_even_months: Months until the investment is earned, low and high end; the high end is None when
             the low end of the return never earns it.
         assumptions: Inputs that move the return most, widest first, at most three.
@@ -157,9 +160,10 @@ def three_numbers(charter: Charter, measured: Measured, plan: Plan) -> ThreeNumb
     back, assumptions = _return(charter, measured)
     ratio = months = None
     if investment.high and back.high is not None:
-        low, high = max(investment.low, 1e-9), investment.high
-        corners = [earned / spent - 1 for earned in (back.low, back.high) for spent in (low, high)]
-        ratio = (min(corners), max(corners))
+        low, high = investment.low, investment.high
+        if low > 0:
+            corners = [earned / spent - 1 for earned in (back.low, back.high) for spent in (low, high)]
+            ratio = (min(corners), max(corners))
         soonest = 12 * low / back.high if back.high > 0 else None
         months = None if soonest is None else (soonest, 12 * high / back.low if back.low > 0 else None)
     return ThreeNumbers(
@@ -200,7 +204,7 @@ def _staying(burn: PilotBurn, measured: Measured) -> Money:
             low=measured.model_known_per_month,
             high=cost,
             sources=("telemetry: model calls of the last 28 days",),
-            unknown=() if cost is not None else ("model calls without a price",),
+            unknown=() if cost is not None else (measured.model_unknown,),
         )
     else:
         model = stated_range(burn.model, "model", "charter: pilot_burn_per_month.model")

@@ -9,6 +9,7 @@ import pytest
 from evidence_made import V1, edited_charter, everything_holds, load_charter, without
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from pilothouse.core.verdict.readiness import decide
 from pilothouse.core.verdict.remediation import plan_steps
@@ -27,6 +28,7 @@ def volume(**fields):
 
 def measured(**fields):
     values = {"model_per_month": 50.0, "model_known_per_month": 50.0, "cost_per_task": (0.3, 0.5)}
+    values["model_unknown"] = "" if "model_per_month" not in fields else "model calls without a price"
     return Measured(**{**values, "types": (volume(),), **fields})
 
 
@@ -123,6 +125,27 @@ def test_ratio_and_break_even_are_ranges():
     assert low < high
     soonest, latest = found.break_even_months
     assert 0 < soonest < latest
+
+
+def test_an_investment_that_may_be_nothing_has_no_ratio_and_is_earned_at_once_at_best():
+    done = plan_steps(decide(CHARTER, everything_holds(CHARTER, NOW), NOW, version=V1), CHARTER)
+    found = three_numbers(CHARTER, measured(), done)
+    assert (found.investment.low, found.investment.high) == (0.0, 150_000.0)
+    assert found.ratio is None
+    assert found.break_even_months == (0.0, pytest.approx(12 * 150_000 / found.back.low))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("people: [14000, 18000]", "people: [-14000, 18000]"),
+        ("value: [0.10, 0.14]", "value: [-0.10, 0.14]"),
+        ("value: [38, 46]", "value: [-46, -38]"),
+    ],
+)
+def test_no_range_of_money_or_hours_begins_below_nothing(tmp_path, before, after):
+    with pytest.raises(ValidationError, match="from 0 on"):
+        charter_with(tmp_path, (before, after))
 
 
 def test_a_return_that_may_be_negative_may_never_break_even():
