@@ -172,4 +172,5 @@ def test_a_skipped_case_is_a_missing_value_and_json_is_given_as_text():
             return ForeignScore(value=None if output == {"a": 1} else 7.0, reason=json.dumps(output))
 
     assert through_us(Silent(), {"a": 1}, None).why is Unscored.NOT_APPLICABLE
+    assert through_us(Silent(), {"a": 1}, "expected").why is Unscored.PARSE_FAILED
     assert through_us(Silent(), "x", None).why is Unscored.OUT_OF_RANGE

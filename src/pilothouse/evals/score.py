@@ -9,7 +9,11 @@ from enum import StrEnum
 
 from pilothouse.evals.foreign_code import plain_reason
 
-__all__ = ["Score", "ScoreStatus", "Unscored", "failed", "passed", "unscored"]
+__all__ = ["OutOfRange", "Score", "ScoreStatus", "Unscored", "failed", "passed", "unscored"]
+
+
+class OutOfRange(ValueError):
+    """A value that no score can have; any other `ValueError` of a scorer is its crash."""
 
 
 class ScoreStatus(StrEnum):
@@ -61,9 +65,9 @@ class Score:
         if (self.why is None) != (self.status is ScoreStatus.OK):
             raise ValueError("an unscored result says why, and only an unscored one does")
         if self.value is not None and not (math.isfinite(self.value) and 0.0 <= self.value <= 1.0):
-            raise ValueError(f"score {self.value} is not in [0, 1]")
+            raise OutOfRange(f"score {self.value} is not in [0, 1]")
         if self.cost_usd is not None and not (math.isfinite(self.cost_usd) and self.cost_usd >= 0):
-            raise ValueError(f"cost {self.cost_usd} is no amount of money")
+            raise OutOfRange(f"cost {self.cost_usd} is no amount of money")
         object.__setattr__(self, "reason", plain_reason(self.reason))
 
 

@@ -11,7 +11,7 @@ from pilothouse.errors import InfrastructureError
 from pilothouse.evals.case import Case
 from pilothouse.evals.checks import Check
 from pilothouse.evals.foreign_code import is_ours
-from pilothouse.evals.score import Score, Unscored, failed, unscored
+from pilothouse.evals.score import OutOfRange, Score, Unscored, failed, unscored
 from pilothouse.evals.trial import Result, TrialStatus
 
 __all__ = ["PASSING_TROUBLE", "score_once"]
@@ -48,7 +48,7 @@ async def score_once(check: Check, case: Case, result: Result) -> Score:
         return unscored(Unscored.TIMEOUT, f"no score within {SCORER_DEADLINE_S:g} s", cost_usd=None)
     except InfrastructureError as error:
         return unscored(Unscored.JUDGE_UNREACHABLE, str(error), cost_usd=None)
-    except ValueError as error:
+    except OutOfRange as error:
         return unscored(Unscored.OUT_OF_RANGE, str(error), cost_usd=None)
     except BaseException as error:
         if is_ours(error):

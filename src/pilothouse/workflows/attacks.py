@@ -12,7 +12,7 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.errors import UnknownName, UsageError
 from pilothouse.evals.adversarial import FAMILIES, ToolSurface, generate_attacks
-from pilothouse.evals.case import Case
+from pilothouse.evals.case import Case, Split
 from pilothouse.evals.dataset import load_dataset
 from pilothouse.workflows.check import load_charter
 
@@ -35,7 +35,7 @@ def make_attacks(
 
     Args:
         charter_path: Charter with tools and families, or None.
-        dataset: Labelled cases; the charter's when None.
+        dataset: Labelled cases; the charter's when None. Sealed ones are no seeds: a person reads what comes of them.
         families: Families to make; the charter's that can be made when empty.
         per_family: Clusters of each family.
         scorer: Scorer of the cases' expectation.
@@ -62,7 +62,7 @@ def make_attacks(
         if name not in FAMILIES:
             raise UnknownName.among("family", name, FAMILIES, remedy="Leave --family out for all.")
     return generate_attacks(
-        load_dataset(dataset).cases,
+        [case for case in load_dataset(dataset).cases if case.split is not Split.SEALED],
         _surfaces(charter, folder) if charter else (),
         families=wanted,
         per_family=per_family,

@@ -143,7 +143,18 @@ class CurationDesk:
         if folder.exists():
             raise UsageError(f"{str(folder)!r} is there already", remedy="Name a new folder with `--out`.")
         charter, now = self.directory.one(agent), self.clock.now()
-        made = export_rows(self.queue, self.store, charter, folder, now=now, consent=consent, layout=layout)
+        made = export_rows(
+            self.queue,
+            self.store,
+            charter,
+            folder,
+            tested=[
+                case for path in judging_folders(self.ledger, charter) for case in load_dataset(path).cases
+            ],
+            now=now,
+            consent=consent,
+            layout=layout,
+        )
         document = canonical_json(
             {"digest": made.digest, "path": str(folder.resolve()), "ground": consent.strip()}
         )

@@ -29,6 +29,7 @@ __all__ = [
     "curated_folders",
     "few_shot_evidence",
     "judging_folders",
+    "near_judging",
     "tested_cases",
 ]
 
@@ -90,6 +91,23 @@ def tested_cases(
     return tuple(case for path in paths for case in load_dataset(path).cases), paths
 
 
+def near_judging(tested: Sequence[Case], inputs: Sequence[str]) -> tuple[set[int], set[int]]:
+    """Return which inputs are nearly those of a case that judges, and which nearly repeat an earlier one, by place.
+
+    Args:
+        tested: Cases; those of the split `dev` judge nothing.
+        inputs: Inputs of answers that a model would learn from.
+    """
+    judging = [comparable_text(case.input) for case in tested if case.split is not Split.DEV]
+    texts = [*judging, *map(comparable_text, inputs)]
+    leaking: set[int] = set()
+    repeated: set[int] = set()
+    for earlier, other, _ in near_pairs(texts, similarity_min=NEAR):
+        if other >= len(judging):
+            (leaking if earlier < len(judging) else repeated).add(other - len(judging))
+    return leaking, repeated
+
+
 def build_few_shots(
     queue: ReviewQueue,
     store: CurationStore,
@@ -114,13 +132,7 @@ def build_few_shots(
     """
     candidates = [one for one in trusted_labels(queue, charter, now) if one.split is Split.DEV]
     candidates.sort(key=lambda one: one.label.at, reverse=True)
-    sealed = [comparable_text(case.input) for case in tested if case.split is not Split.DEV]
-    texts = [*sealed, *(comparable_text(one.record.item.input) for one in candidates)]
-    leaking: set[int] = set()
-    repeated: set[int] = set()
-    for earlier, other, _ in near_pairs(texts, similarity_min=NEAR):
-        if other >= len(sealed):
-            (leaking if earlier < len(sealed) else repeated).add(other - len(sealed))
+    leaking, repeated = near_judging(tested, [one.record.item.input for one in candidates])
     limit = min(known(charter.few_shot.max) or EXAMPLES_PER_TYPE_MAX, EXAMPLES_PER_TYPE_MAX)
     count: Counter[str] = Counter()
     examples = []

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,9 +15,10 @@ from typing import Any
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.errors import LimitExceeded, UnknownName, UsageError
-from pilothouse.evals.case import Split
+from pilothouse.evals.case import Case, Split
 from pilothouse.ports.curation import CurationStore
 from pilothouse.ports.review import ReviewQueue
+from pilothouse.workflows.few_shot_library import near_judging
 from pilothouse.workflows.lineage import link_made
 from pilothouse.workflows.training_folder import FILES, digest_of, prepared_export
 from pilothouse.workflows.trusted_labels import trusted_labels
@@ -47,12 +48,14 @@ class Export:
         train: Rows to train.
         validation: Rows to validate.
         personal: Answers left out because they hold personal data.
+        leaking: Answers left out because a case that judges is nearly the same.
     """
 
     digest: str
     train: int
     validation: int
     personal: int
+    leaking: int
 
 
 def _openai(system: str, given: str, right: str) -> dict[str, Any]:
@@ -90,6 +93,7 @@ def export_rows(
     charter: Charter,
     folder: Path,
     *,
+    tested: Sequence[Case],
     now: datetime,
     consent: str,
     layout: str = "openai",
@@ -101,6 +105,7 @@ def export_rows(
         store: Keeps the lineage.
         charter: The charter in force.
         folder: New folder.
+        tested: Cases that judge the agent: a model that was trained on them would be judged by what it knows by heart.
         now: The moment.
         consent: On what ground these data may train a model; written beside them.
         layout: How the provider writes a talk, one of `LAYOUTS`.
@@ -118,12 +123,14 @@ def export_rows(
     if layout not in LAYOUTS:
         raise UnknownName.among("layout", layout, LAYOUTS, remedy="Leave `--layout` out for OpenAI's lines.")
     candidates = [one for one in trusted_labels(queue, charter, now) if one.split is Split.DEV]
-    clean = [one for one in candidates if not _is_personal(one.record.item.input + "\n" + one.output)]
-    personal = len(candidates) - len(clean)
+    leaking, _ = near_judging(tested, [one.record.item.input for one in candidates])
+    learnable = [one for number, one in enumerate(candidates) if number not in leaking]
+    clean = [one for one in learnable if not _is_personal(one.record.item.input + "\n" + one.output)]
+    personal = len(learnable) - len(clean)
     if len(clean) < ROWS_MIN:
         raise LimitExceeded(
             f"{len(clean):,} rows may be exported, {ROWS_MIN:,} are needed: {ROWS_MIN - len(clean):,} are missing "
-            f"({personal:,} hold personal data, and labels of the gate are never trained on)",
+            f"({personal:,} hold personal data, {len(leaking):,} are nearly cases that judge, and labels of the gate are never trained on)",
             remedy="Label more outputs with `pilothouse review`; few-shot examples need 50: `pilothouse curate few-shot`.",
             subject=charter.agent,
         )
@@ -151,6 +158,7 @@ def export_rows(
         "consent": consent.strip(),
         "layout": layout,
         "left_out_personal": personal,
+        "left_out_leaking": len(leaking),
     }
     with prepared_export(folder, files, {**about, "rows": provenance}) as text:
         digest = digest_of(text.encode())[:32]
@@ -158,7 +166,11 @@ def export_rows(
         # Rows that nobody can find again would be worse than a trail that ends before its rows.
         link_made(store, charter.agent, made, now)
     return Export(
-        digest=digest, train=len(files["train"]), validation=len(files["validation"]), personal=personal
+        digest=digest,
+        train=len(files["train"]),
+        validation=len(files["validation"]),
+        personal=personal,
+        leaking=len(leaking),
     )
 
 

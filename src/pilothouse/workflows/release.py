@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -176,15 +176,16 @@ def _select(
     now: datetime,
 ) -> Selection:
     """Choose the cases that may decide; raises `UsageError` when none is left."""
+    splits = frozenset({Split.GATE, Split.SEALED}) if request.sealed else frozenset({Split.GATE})
     selection = select_cases(
         cases,
         now=now,
-        splits=frozenset({Split.GATE, Split.SEALED}) if request.sealed else frozenset({Split.GATE}),
+        splits=splits,
         seed=dataset.digest,
         cases_max=policy.max_cases,
     )
     if golden is not None:
-        selection = _with_golden(golden, selection, now)
+        selection = _with_golden(golden, selection, splits, now)
     if not selection.cases:
         removed = ", ".join(f"{count} {why}" for why, count in selection.removed.items()) or "none at all"
         raise UsageError(
@@ -272,10 +273,16 @@ def _is_at(path: Path, dataset: Dataset) -> bool:
     return path.exists() and (path.samefile(dataset.path) or load_dataset(path).digest == dataset.digest)
 
 
-def _with_golden(golden: Dataset, selection: Selection, now: datetime) -> Selection:
+def _with_golden(
+    golden: Dataset, selection: Selection, splits: Collection[Split], now: datetime
+) -> Selection:
     """Add the cases of the golden set that hold a sequence and stand in no other set; say which sequences are not held to."""
     taken = {case.input_hash: case.trajectory for case in selection.cases}
-    valid = [case for case in golden.cases if case.trajectory is not None and case.is_valid_at(now)]
+    valid = [
+        case
+        for case in golden.cases
+        if case.trajectory is not None and case.split in splits and case.is_valid_at(now)
+    ]
     lost = sum(case.input_hash in taken and taken[case.input_hash] != case.trajectory for case in valid)
     return replace(
         selection,

@@ -206,6 +206,7 @@ def test_a_lost_trial_is_not_stored_as_an_answer(tmp_path):
     ("rule", "why"),
     [
         (lambda case, result: 1 / 0, Unscored.SCORER_CRASHED),
+        (lambda case, result: json.loads("no json"), Unscored.SCORER_CRASHED),
         (lambda case, result: Score(value=7.0), Unscored.OUT_OF_RANGE),
         (lambda case, result: 0.0, Unscored.OUT_OF_RANGE),
     ],

@@ -26,6 +26,7 @@ from pilothouse.evals.dataset import load_dataset, write_cases
 from pilothouse.interfaces.http.feedback import api_app
 from pilothouse.ledger.few_shot_index import FewShotIndex
 from pilothouse.ports.curation import Example
+from pilothouse.workflows import curation_desk as curation_desk_module
 from pilothouse.workflows import label_sampling
 from pilothouse.workflows.assess import assess
 from pilothouse.workflows.corrections_week import CorrectionsWeek, corrections_in_words, corrections_week
@@ -235,6 +236,29 @@ def test_training_rows_are_enough_with_a_ground_and_without_personal_data(site, 
     with pytest.raises(LimitExceeded, match="are missing"):
         desk.export(AGENT, tmp_path / "out", "contract")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_model_is_never_trained_on_what_judges_it(site, desk, tmp_path, monkeypatch):
+    monkeypatch.setattr("pilothouse.workflows.fine_tuning.ROWS_MIN", 10)
+    add_labels(site, 60)
+    before = desk.export(AGENT, tmp_path / "before", "contract")
+    charter = site.sign_in.directory.charter(AGENT)
+    trained = [one for one in trusted_labels(site.queue, charter, NOW) if one.split is Split.DEV]
+    sealed, own = (one.record.item for one in trained[:2])
+    rows = [
+        {"id": "s", "task_type": sealed.task_type, "input": f"  {sealed.input}\n", "split": "sealed"},
+        {"id": "d", "task_type": own.task_type, "input": own.input, "split": "dev"},
+    ]
+    judging = tmp_path / "judging.jsonl"
+    judging.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    monkeypatch.setattr(curation_desk_module, "judging_folders", lambda _ledger, _charter: (judging,))
+    made = desk.export(AGENT, tmp_path / "out", "contract")
+    about = json.loads((tmp_path / "out" / "provenance.json").read_text())
+    items = {row["item"] for row in about["rows"]}
+    assert sealed.item_id not in items
+    assert own.item_id in items
+    assert (made.leaking, about["left_out_leaking"]) == (1, 1)
+    assert made.train + made.validation == before.train + before.validation - 1
 
 
 def test_training_rows_carry_where_they_come_from(site, desk, tmp_path, monkeypatch):

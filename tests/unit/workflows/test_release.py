@@ -20,6 +20,7 @@ from pilothouse.evals.score import Unscored, failed, passed, unscored
 from pilothouse.evals.scorers.registry import ScorerRegistry
 from pilothouse.evals.scorers.scorer import ScorerKind, ScorerSpec
 from pilothouse.testing import MemoryLedger
+from pilothouse.workflows.attacks import make_attacks
 from pilothouse.workflows.gate_arms import current_version
 from pilothouse.workflows.gate_plan import make_plan
 from pilothouse.workflows.gate_request import GateRequest
@@ -439,6 +440,39 @@ def test_a_golden_sequence_of_an_input_that_another_set_asks_is_said_to_be_left_
         run = open_gate(request, journal=journal, now=NOW)
     assert [case.id for case in run.selection.golden] == ["own"]
     assert "1 cases left out: a golden sequence of an input that another set asks without it" in run.notes
+
+
+def test_golden_sequences_and_seeds_of_attacks_leave_the_sealed_split_sealed(world, tmp_path):
+    world.cases(task_type="po_invoice")
+    shutil.copytree(CHARTERS, tmp_path / "charters")
+    steps = {"trajectory": {"steps": [{"tool": "read"}]}, "task_type": "po_invoice", "expected": 0}
+    rows = [{"id": split, "input": split, "split": split, **steps} for split in ("gate", "dev", "sealed")]
+    charter = tmp_path / "charters" / "ap-invoice-triage.yaml"
+    charter.write_text(charter.read_text().replace("datasets/golden", "golden.jsonl"))
+    write_cases(tmp_path / "charters" / "golden.jsonl", [Case(**row) for row in rows])
+    request = GateRequest(
+        candidate=outputs(tmp_path / "one.jsonl", right),
+        charter=charter,
+        scorer="exact",
+        dataset=tmp_path / "cases.jsonl",
+        journal=tmp_path / "j.db",
+    )
+    ledger = MemoryLedger()
+    with Journal(request.journal) as journal:
+        run = open_gate(request, journal=journal, now=NOW)
+        opened = open_gate(dataclasses.replace(request, sealed=True), journal=journal, now=NOW, ledger=ledger)
+    assert [case.id for case in run.selection.golden] == ["gate"]
+    assert sorted(case.id for case in opened.selection.golden) == ["gate", "sealed"]
+    made = make_attacks(
+        None,
+        tmp_path / "charters" / "golden.jsonl",
+        families=["typos"],
+        per_family=9,
+        scorer="exact",
+        today=NOW.date(),
+    )
+    assert {case.input.strip()[:4] for case in made} & {"seal"} == set()
+    assert len({case.cluster_id for case in made}) == 2
 
 
 def test_arguments_out_of_range_are_refused_with_the_limit(world):

@@ -43,7 +43,9 @@ class ForeignScorer:
             input=case.input, output=result.reply.output, expected=case.expected
         )
         if found.value is None:
-            return unscored(Unscored.NOT_APPLICABLE, found.reason, cost_usd=None)
+            # Without an expectation many have nothing to say; with one their silence is a score that is missing.
+            why = Unscored.NOT_APPLICABLE if case.expected is None else Unscored.PARSE_FAILED
+            return unscored(why, found.reason, cost_usd=None)
         if not (math.isfinite(found.value) and 0.0 <= found.value <= 1.0):
             return unscored(Unscored.OUT_OF_RANGE, f"value {found.value}", cost_usd=None)
         return Score(value=found.value, reason=found.reason, cost_usd=None)

@@ -109,8 +109,10 @@ class ModelJudge:
                 return unscored(Unscored.TIMEOUT, f"no judgement within {self._timeout_s:g} s", cost_usd=None)
             except TargetUnreachable as error:
                 problem = str(error)
-            except AgentFailed as error:
-                return unscored(Unscored.PARSE_FAILED, str(error), cost_usd=None)
+            except (
+                AgentFailed
+            ) as error:  # a refused request or a page of a proxy is no judgement, whatever it says
+                return unscored(Unscored.JUDGE_UNREACHABLE, str(error), cost_usd=None)
             else:
                 return self._read(answer)
         return unscored(Unscored.JUDGE_UNREACHABLE, problem, cost_usd=None)

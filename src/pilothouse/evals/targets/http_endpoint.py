@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from typing import Any, Final
 
 import aiohttp
 
@@ -20,6 +20,12 @@ CONNECTIONS_MAX = 256
 
 RETRY_AFTER_S_MAX = 60.0
 """A provider that asks for more is treated as down; the attempts end it."""
+
+CONNECT_S_MAX: Final = 10.0
+"""A machine that takes longer to answer a knock is not there; an agent that takes longer to answer a question is slow."""
+
+UNREACHABLE: Final = frozenset({401, 403, 404, 405, 407, 408, 409, 429})
+"""Answers below 500 that speak of our credential, our address or the load, and not of what was asked."""
 
 BODY_BYTES_MAX = OUTPUT_BYTES_MAX + 64 * 1024
 """An answer at its limit with its envelope."""
@@ -48,8 +54,8 @@ class JsonPoster:
             The JSON value of a 2xx answer.
 
         Raises:
-            AgentFailed: A 4xx other than 408, 409 and 429, a body that is no JSON or too large.
-            TargetUnreachable: No connection, 408, 409, 429 or 5xx.
+            AgentFailed: Another 4xx than those of `UNREACHABLE`, a body that is no JSON or too large.
+            TargetUnreachable: No connection, one of `UNREACHABLE`, or 5xx.
             TimeoutError: It took longer than `timeout_s`.
         """
         if self._session is None:
@@ -60,15 +66,19 @@ class JsonPoster:
                 url,
                 data=json.dumps(body, ensure_ascii=False).encode(),
                 headers={"Content-Type": "application/json", **headers},
-                timeout=aiohttp.ClientTimeout(total=timeout_s),
+                timeout=aiohttp.ClientTimeout(
+                    total=timeout_s, sock_connect=min(CONNECT_S_MAX, timeout_s / 2)
+                ),
             ) as answer:
                 text = await _read_bounded(answer)
-                if answer.status in {408, 409, 429} or answer.status >= 500:
+                if answer.status in UNREACHABLE or answer.status >= 500:
                     raise TargetUnreachable(
                         f"HTTP {answer.status} from {url}",
                         retry_after_s=_retry_after_s(answer.headers),
                         is_pressure=answer.status in {429, 503},
                     )
+        except aiohttp.ConnectionTimeoutError as error:
+            raise TargetUnreachable(f"no connection to {url}") from error
         except TimeoutError:
             raise
         except aiohttp.ClientError as error:

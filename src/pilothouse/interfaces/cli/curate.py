@@ -160,7 +160,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             made = curation.export(agent, out, consent, layout=layout)
         typer.echo(
             f"{out}: {made.train:,} rows to train, {made.validation:,} to validate; "
-            f"{made.personal:,} left out for personal data"
+            f"{made.personal:,} left out for personal data, {made.leaking:,} as nearly cases that judge"
         )
 
     @group.command("week")

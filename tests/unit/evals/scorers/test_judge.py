@@ -5,12 +5,14 @@ import asyncio
 import json
 
 import pytest
+from aiohttp import web
 
 from pilothouse.demo.model_script import Turn
 from pilothouse.demo.model_server import Fault, ModelServer
 from pilothouse.evals.case import Case
 from pilothouse.evals.score import Unscored
 from pilothouse.evals.scorers.judge import judge
+from pilothouse.evals.scoring import PASSING_TROUBLE
 from pilothouse.evals.trial import Reply, Result, TrialStatus
 
 pytestmark = pytest.mark.slow
@@ -75,6 +77,33 @@ def test_a_judge_that_stays_down_is_unscored_and_one_that_comes_back_is_heard():
         assert ask(server).why is Unscored.JUDGE_UNREACHABLE
         server.fail_next(Fault.RATE_LIMITED, times=2)
         assert ask(server).value == 1.0
+
+
+@pytest.mark.parametrize(("status", "body"), [(401, "{}"), (400, "{}"), (200, "<html>"), (200, "{}")])
+def test_what_is_no_judgement_is_asked_for_again_next_time(status, body):
+    async def handler(request):
+        return web.Response(status=status, text=body)
+
+    async def go():
+        app = web.Application()
+        app.router.add_post("/v1/chat/completions", handler)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        port = site._server.sockets[0].getsockname()[1]
+        scorer = judge(url=f"http://127.0.0.1:{port}/v1", model=MODEL, rubric="Names the queue.")
+        try:
+            return await scorer.score(
+                CASE, Result(status=TrialStatus.DONE, reply=Reply(output="x"), latency_s=0.1)
+            )
+        finally:
+            await scorer.close()
+            await runner.cleanup()
+
+    score = asyncio.run(go())
+    assert score.why is Unscored.JUDGE_UNREACHABLE
+    assert score.why in PASSING_TROUBLE
 
 
 def test_an_answer_cannot_close_the_fence_around_it():

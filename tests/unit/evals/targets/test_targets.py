@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import sys
 from dataclasses import replace
 
@@ -140,7 +141,7 @@ def test_http_carries_the_trial_and_reads_a_reply():
 
 @pytest.mark.parametrize(
     ("status", "body", "error"),
-    [(503, "{}", TargetUnreachable), (429, "{}", TargetUnreachable), (500, "x", TargetUnreachable), (422, "no", AgentFailed), (200, "prose", AgentFailed), (200, "x" * 1_300_000, AgentFailed)],
+    [(503, "{}", TargetUnreachable), (429, "{}", TargetUnreachable), (500, "x", TargetUnreachable), (401, "{}", TargetUnreachable), (403, "{}", TargetUnreachable), (404, "{}", TargetUnreachable), (400, "{}", AgentFailed), (422, "no", AgentFailed), (200, "prose", AgentFailed), (200, "x" * 1_300_000, AgentFailed)],
 )  # fmt: skip
 def test_http_tells_the_worlds_faults_from_the_agents(status, body, error):
     async def handler(request):
@@ -154,6 +155,25 @@ def test_http_tells_the_worlds_faults_from_the_agents(status, body, error):
     found = serve(handler, use)
     if status == 429:
         assert (found.retry_after_s, found.is_pressure) == (3.0, True)
+
+
+def test_a_machine_that_does_not_answer_a_knock_is_unreachable_and_no_slow_agent():
+    with socket.socket() as full, socket.socket() as one, socket.socket() as two:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for other in (one, two):
+            other.setblocking(False)
+            other.connect_ex(full.getsockname())
+
+        async def go():
+            target = open_target(f"http://127.0.0.1:{full.getsockname()[1]}/run")
+            try:
+                await target.run(case(), context(deadline_s=0.4))
+            finally:
+                await target.close()
+
+        with pytest.raises(TargetUnreachable, match="no connection"):
+            asyncio.run(go())
 
 
 def test_an_endpoint_that_is_not_there_is_unreachable():
