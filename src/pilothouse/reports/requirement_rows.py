@@ -235,6 +235,6 @@ def requirement_row(
         opens=f"All {len(found.items)} parts" if len(found.items) > 1 else "Evidence",
         href=f"?open={found.requirement}{f'&show={show.value}' if show else ''}#{found.requirement}",
         more=f"{plural(more, 'further item')} in the JSON of `pilothouse verdict`" if more else "",
-        waiver=_waiver(found.waiver, person_names(charter), verdict.as_of),
+        waiver=_waiver(found.waiver or found.part_waiver, person_names(charter), verdict.as_of),
         asked_now=found.requirement in asked,
     )

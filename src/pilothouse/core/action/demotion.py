@@ -217,13 +217,16 @@ def plan_demotion(
 def _move(
     requirement: RequirementVerdict, verdict: AgentVerdict, now: datetime, there: Standing
 ) -> list[Demotion]:
-    if requirement.status is Status.BREACHED:
+    if requirement.unwaived_status is Status.BREACHED:
         return [_breached(requirement, verdict, now, there)]
     # What lapsed first counts its days, also behind an item that is older and stale for another reason.
     lapses = [
         (item.lapses_at, place)
         for place, item in enumerate(requirement.items)
-        if item.reason is Reason.STALE and item.lapses_at is not None and item.lapses_at <= now
+        if (requirement.part_waiver is None or place in requirement.part_waiver.uncovered)
+        and item.reason is Reason.STALE
+        and item.lapses_at is not None
+        and item.lapses_at <= now
     ]
     if not lapses:
         return []

@@ -94,7 +94,7 @@ def summarise_addition(found: AgentVerdict, addition: Addition, charter: Charter
         (
             item
             for one in found.requirements
-            if gates & set(one.gates) and one.waiver is None
+            if gates & set(one.gates) and one.unwaived_status is Status.BREACHED
             for item in one.items
             if item.status is Status.BREACHED and addition.owns(item.scope, charter)
         ),

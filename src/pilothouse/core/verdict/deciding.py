@@ -24,7 +24,7 @@ from pilothouse.core.verdict.verdict import (
     Status,
     worst_status,
 )
-from pilothouse.core.verdict.waiver import Waiver, waiver_in_force
+from pilothouse.core.verdict.waiver import Waiver, valid_waivers, waiver_in_force, waiver_of_parts
 
 __all__ = [
     "NUMBERED",
@@ -168,14 +168,11 @@ def _decide_anew(requirement: Requirement, asked: PhaseItems, items: Sequence[Ju
     is_asked = bool(items)
     ordered = _worst_first(items) or [_nothing_asked(requirement, asked.charter)]
     deciding = ordered[0]
-    mark = waiver_in_force(
-        asked.waivers,
-        ordered,
-        requirement.id,
-        asked.charter,
-        now=asked.now,
-        version=asked.version,
+    valid = valid_waivers(
+        asked.waivers, ordered, requirement.id, asked.charter, now=asked.now, version=asked.version
     )
+    mark = waiver_in_force(valid, ordered)
+    part = None if mark else waiver_of_parts(valid, ordered)
     return Decided(
         verdict=RequirementVerdict(
             requirement=requirement.id,
@@ -187,6 +184,7 @@ def _decide_anew(requirement: Requirement, asked: PhaseItems, items: Sequence[Ju
             deciding=deciding.item,
             items=tuple(found.item for found in ordered),
             waiver=mark,
+            part_waiver=part,
         ),
         judged=deciding,
     )
@@ -267,7 +265,7 @@ def word_of(needed: Sequence[Decided]) -> str:
     Args:
         needed: What the gate asks for.
     """
-    unwaived = [one.verdict.status for one in needed if one.verdict.waiver is None]
+    unwaived = [left for one in needed if (left := one.verdict.unwaived_status) is not None]
     worst = worst_status((*unwaived, Status.HOLDS))
     if worst is Status.HOLDS and len(unwaived) < len(needed):
         worst = Status.AT_RISK

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
@@ -204,9 +205,10 @@ def exit_status(verdict: AgentVerdict, *, strict: bool = False) -> ExitStatus:
 
 def verdict_document(verdict: AgentVerdict) -> str:
     """Return the canonical JSON of a verdict: equal verdicts have equal bytes."""
-    without = (
-        None if verdict.additions else {"additions"}
-    )  # so that a verdict without them is written as it always was
+    # What a verdict does not have is left out, so that it is written as it always was.
+    without: dict[str, Any] = {} if verdict.additions else {"additions": True}
+    if all(one.part_waiver is None for one in verdict.requirements):
+        without["requirements"] = {"__all__": {"part_waiver"}}
     return canonical_json(verdict.model_dump(mode="json", exclude=without))
 
 

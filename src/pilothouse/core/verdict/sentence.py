@@ -27,7 +27,13 @@ from pilothouse.core.verdict.requirement import (
     Zero,
 )
 from pilothouse.core.verdict.rules import ZERO_CASES_MIN, Assessment
-from pilothouse.core.verdict.verdict import ItemVerdict, RequirementVerdict, Status, WaiverMark
+from pilothouse.core.verdict.verdict import (
+    ItemVerdict,
+    PartWaiverMark,
+    RequirementVerdict,
+    Status,
+    WaiverMark,
+)
 
 _PROVED = ", proved at 95 % confidence"
 
@@ -220,7 +226,8 @@ def at_risk_sentence(holding: str, left: timedelta) -> str:
 def waiver_sentence(mark: WaiverMark, names: Mapping[str, str]) -> str:
     """Return what stands after the sentence of a waived requirement, never instead of it."""
     signer = names.get(mark.signer, mark.signer)
-    return f"Waived until {day(mark.until)} by {signer}: '{mark.reason.rstrip('.')}'."
+    said = f"Waived until {day(mark.until)} by {signer}: '{mark.reason.rstrip('.')}'."
+    return f"{said} What is not known now it does not cover." if isinstance(mark, PartWaiverMark) else said
 
 
 def first_sentence(
@@ -249,7 +256,8 @@ def first_sentence(
         text = f"All {needed} requirements hold; the tightest is {tightest.requirement}: {tightest.sentence}{lapse}"
     else:
         text = f"{deciding.requirement}: {deciding.deciding.sentence}"
-    return f"{text} {waiver_sentence(deciding.waiver, names)}" if deciding.waiver else text
+    mark = deciding.waiver or deciding.part_waiver
+    return f"{text} {waiver_sentence(mark, names)}" if mark else text
 
 
 def person_names(charter: Charter) -> dict[str, str]:

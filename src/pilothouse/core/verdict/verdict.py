@@ -73,6 +73,16 @@ class WaiverMark(_Frozen):
     until: AwareDatetime
 
 
+class PartWaiverMark(WaiverMark):
+    """A signed permission that stands for what it covers while something beside it is not known.
+
+    Attributes:
+        uncovered: Places of the items, among those of the requirement, that nobody knows and no signature covers.
+    """
+
+    uncovered: tuple[int, ...]
+
+
 class ItemVerdict(_Frozen):
     """One requirement for one scope.
 
@@ -162,6 +172,7 @@ class RequirementVerdict(_Frozen):
         deciding: The item that decides it.
         items: Every item, worst first.
         waiver: A waiver beside the status, or None.
+        part_waiver: A waiver of every breach, beside which something is not known that it does not cover; or None.
     """
 
     requirement: str
@@ -173,6 +184,14 @@ class RequirementVerdict(_Frozen):
     deciding: ItemVerdict
     items: tuple[ItemVerdict, ...]
     waiver: WaiverMark | None = None
+    part_waiver: PartWaiverMark | None = None
+
+    @property
+    def unwaived_status(self) -> Status | None:
+        """What is left when what is waived is left out: None where all of it is, and a waived breach is no breach."""
+        if self.waiver is not None:
+            return None
+        return self.status if self.part_waiver is None else Status.NO_EVIDENCE
 
 
 class DomainVerdict(_Frozen):

@@ -13,7 +13,7 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.evidence import Scope
 from pilothouse.core.verdict.framework import NOT_WAIVABLE
 from pilothouse.core.verdict.ruling import Judged
-from pilothouse.core.verdict.verdict import ItemVerdict, Status, WaiverMark
+from pilothouse.core.verdict.verdict import ItemVerdict, PartWaiverMark, Status, WaiverMark
 
 __all__ = [
     "WAIVER_MAX",
@@ -21,8 +21,10 @@ __all__ = [
     "Waiver",
     "end_of_waiver",
     "unwaivable",
+    "valid_waivers",
     "waived_items",
     "waiver_in_force",
+    "waiver_of_parts",
 ]
 
 WAIVER_MAX = timedelta(days=30)
@@ -98,6 +100,18 @@ class Waiver(BaseModel):
     status: Status | None = None
     items: tuple[WaivedItem, ...] | None = None
 
+    def uncovered(self, judged: Sequence[Judged]) -> tuple[int, ...]:
+        """Return the places of the items that do not hold and that the sponsor did not see, or not so.
+
+        Args:
+            judged: The items of the requirement.
+        """
+        return tuple(
+            place
+            for place, each in enumerate(judged)
+            if each.item.status in _OPEN and not any(one.covers(each) for one in self.items or ())
+        )
+
     def covers(self, judged: Sequence[Judged]) -> bool:
         """Whether nothing fails to hold that the sponsor did not see, and nothing is worse than it was then.
 
@@ -105,10 +119,7 @@ class Waiver(BaseModel):
             judged: The items of the requirement, the deciding one first.
         """
         if self.items is not None:
-            signed = self.items
-            return all(
-                any(one.covers(each) for one in signed) for each in judged if each.item.status in _OPEN
-            )
+            return not self.uncovered(judged)
         deciding = judged[0]
         if deciding.item.status is Status.BREACHED and self.status is Status.NO_EVIDENCE:
             return False
@@ -180,7 +191,49 @@ def _worse(value: float | None, signed: float | None, higher_is_better: bool | N
     return value < signed if higher_is_better else value > signed
 
 
-def waiver_in_force(
+def waiver_in_force(valid: Sequence[Waiver], judged: Sequence[Judged]) -> WaiverMark | None:
+    """Return the waiver that covers everything of a requirement that does not hold, or None.
+
+    It covers what the sponsor saw: another item that does not hold, a breach of what nobody had measured, or a value worse
+    than the signed one needs another signature.
+
+    Args:
+        valid: Waivers of the requirement that are valid now.
+        judged: Its items, the deciding one first.
+    """
+    covering = [waiver for waiver in valid if waiver.covers(judged)]
+    last = max(covering, key=_longest, default=None)
+    return WaiverMark(signer=last.signer, reason=last.reason, until=last.until) if last else None
+
+
+def waiver_of_parts(valid: Sequence[Waiver], judged: Sequence[Judged]) -> PartWaiverMark | None:
+    """Return the waiver that covers every breach of a requirement while something else of it is not known, or None.
+
+    Missing knowledge is no breach of what was waived, so it does not end the waiver of that; and no coverage, so it is not
+    waived with it: the requirement waits for evidence.
+
+    Args:
+        valid: Waivers of the requirement that are valid now.
+        judged: Its items.
+    """
+    found: list[tuple[Waiver, tuple[int, ...]]] = []
+    for waiver in valid:
+        beside = waiver.uncovered(judged)
+        left = {judged[place].item.status for place in beside}
+        if len(beside) < sum(each.item.status in _OPEN for each in judged) and left == {Status.NO_EVIDENCE}:
+            found.append((waiver, beside))
+    last = max(found, key=lambda one: (-len(one[1]), *_longest(one[0])), default=None)
+    if last is None:
+        return None
+    waiver, beside = last
+    return PartWaiverMark(signer=waiver.signer, reason=waiver.reason, until=waiver.until, uncovered=beside)
+
+
+def _longest(waiver: Waiver) -> tuple[datetime, str]:
+    return (waiver.until, waiver.reason)
+
+
+def valid_waivers(
     waivers: tuple[Waiver, ...],
     judged: Sequence[Judged],
     requirement: str,
@@ -188,12 +241,11 @@ def waiver_in_force(
     *,
     now: datetime,
     version: str | None,
-) -> WaiverMark | None:
-    """Return the mark to show beside a requirement that does not hold, or None.
+) -> list[Waiver]:
+    """Return the waivers of a requirement that are valid now, whatever they cover.
 
-    A waiver is signed by the sponsor, lasts at most `WAIVER_MAX`, is bound to the version and the
-    thresholds it was signed for, and covers what the sponsor saw: another item that does not hold, a breach of what
-    nobody had measured, or a value worse than the signed one needs another signature.
+    A waiver is signed by the sponsor, lasts at most `WAIVER_MAX`, and is bound to the version and the thresholds it was
+    signed for. Of what no signature lets pass there is none.
 
     Args:
         waivers: Every waiver ever signed.
@@ -204,11 +256,11 @@ def waiver_in_force(
         version: Version that is judged.
     """
     if not waivers or judged[0].item.status not in _OPEN:
-        return None
+        return []
     if unwaivable(requirement, [found.item for found in judged]):
-        return None
+        return []
     thresholds = charter.section_digests["thresholds"]
-    valid = [
+    return [
         waiver
         for waiver in waivers
         if waiver.requirement == requirement
@@ -216,7 +268,4 @@ def waiver_in_force(
         and waiver.signed_at <= now < waiver.until <= waiver.signed_at + WAIVER_MAX
         and waiver.version == version
         and waiver.thresholds_digest == thresholds
-        and waiver.covers(judged)
     ]
-    last = max(valid, key=lambda waiver: (waiver.until, waiver.reason), default=None)
-    return WaiverMark(signer=last.signer, reason=last.reason, until=last.until) if last else None

@@ -10,6 +10,8 @@ from evidence_made import V1, everything_holds, load_charter, replaced, without
 
 from pilothouse.core.action.demotion import Act, ActState, Move, Standing, fold_acts, plan_demotion
 from pilothouse.core.verdict.readiness import decide
+from pilothouse.core.verdict.verdict import Status
+from pilothouse.core.verdict.waiver import Waiver, waived_items
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 CHARTER = load_charter()
@@ -81,6 +83,30 @@ def test_what_lapsed_counts_its_days_behind_an_older_signature_over_another_text
     assert (found.move, found.item.scope.part) == (Move.GRACE, f"drill · {RUNBOOK}")
     assert found.due_at == NOW + timedelta(days=2)
     assert only(moves(evidence, now=NOW + timedelta(days=3)), "MON-5").move is Move.DEMOTE
+
+
+def test_a_waived_breach_beside_what_lapsed_counts_the_days_of_what_lapsed():
+    """That another part is not known any more is no breach of what the sponsor let pass."""
+    evidence = replaced(HELD, "completion", task_type="po_invoice", n=5_000, good=4_000)
+
+    def found(evidence, *waivers, now=NOW):
+        return decide(CHARTER, evidence, now, phase="1", version=V1, waivers=waivers)
+
+    seen = next(one for one in found(evidence).requirements if one.requirement == "MON-1")
+    mark = Waiver(
+        requirement="MON-1", signer="vp", reason="fixed by then", signed_at=NOW - timedelta(days=2),
+        until=NOW + timedelta(days=20), version=V1, thresholds_digest=CHARTER.section_digests["thresholds"],
+        value=seen.deciding.value, status=seen.status, items=waived_items(seen.items),
+    )  # fmt: skip
+    assert plan_demotion(found(evidence, mark)) == ()
+    kind = next(
+        one.scope.task_type for one in seen.items if one.status is Status.HOLDS and one.scope.task_type
+    )
+    ended = NOW - timedelta(days=60)
+    stale = replaced(evidence, "completion", task_type=kind, window_from=ended, window_to=ended)
+    assert only(plan_demotion(found(stale)), "MON-1").move is Move.BLOCK_PROMOTION
+    moved = only(plan_demotion(found(stale, mark)), "MON-1")
+    assert (moved.item.scope.task_type, moved.item.status) == (kind, Status.NO_EVIDENCE)
 
 
 def test_of_two_that_lapsed_the_first_counts_its_days():

@@ -16,7 +16,7 @@ from pilothouse.core.verdict.readiness import decide, exit_status, verdict_docum
 from pilothouse.core.verdict.remediation import plan_steps
 from pilothouse.core.verdict.ruling import Judged
 from pilothouse.core.verdict.verdict import AgentVerdict, Status
-from pilothouse.core.verdict.waiver import WAIVER_MAX, Waiver, end_of_waiver, waived_items, waiver_in_force
+from pilothouse.core.verdict.waiver import WAIVER_MAX, Waiver, end_of_waiver, valid_waivers, waived_items
 from pilothouse.errors import UnknownName
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -379,15 +379,13 @@ def test_a_breach_that_no_signature_lets_pass_is_not_hidden_behind_a_worse_one()
     spoilt = replaced(spoilt, "quality", task_type="po_invoice", n=5_000, good=100)
     found = by_id(verdict(spoilt, waivers=(waiver(requirement="MON-2"),)))["MON-2"]
     behind = next(item for item in found.items if item.kind == "critical" and item.status is Status.BREACHED)
-    hidden = waiver_in_force(
-        (waiver(requirement="MON-2"),),
-        [
-            Judged(item=item, share_lost=0.0, oldest=None, higher_is_better=None)
-            for item in (*(item for item in found.items if item is not behind), behind)
-        ],
-        "MON-2", CHARTER, now=NOW, version=V1,
-    )  # fmt: skip
-    assert found.waiver is hidden is None
+    judged = [
+        Judged(item=item, share_lost=0.0, oldest=None, higher_is_better=None)
+        for item in (*(item for item in found.items if item is not behind), behind)
+    ]
+    mark = (waiver(requirement="MON-2"),)
+    assert valid_waivers(mark, judged, "MON-2", CHARTER, now=NOW, version=V1) == []
+    assert found.waiver is None
 
 
 def test_the_day_that_a_waiver_names_is_included_to_its_end():
@@ -478,10 +476,54 @@ def test_a_waiver_does_not_cover_the_later_breach_of_another_part():
     assert by_id(verdict(completed(seen, "credit_note", 4_400), waivers=(mark, again)))["MON-1"].waiver
 
 
+def forgotten(evidence, task_type):
+    return [one for one in evidence if (one.kind, one.scope.task_type) != ("completion", task_type)]
+
+
 def test_a_waiver_does_not_cover_what_nobody_knows_any_more_of_another_part():
     seen = completed(HELD, "po_invoice", 4_000)
-    unknown = [one for one in seen if (one.kind, one.scope.task_type) != ("completion", "credit_note")]
-    assert by_id(verdict(unknown, waivers=(signed("MON-1", seen),)))["MON-1"].waiver is None
+    found = verdict(forgotten(seen, "credit_note"), waivers=(signed("MON-1", seen),))
+    assert by_id(found)["MON-1"].waiver is None
+    assert "MON-1" in found.gates[0].closed
+
+
+def test_what_nobody_knows_of_another_part_does_not_turn_what_was_waived_into_a_breach():
+    """Missing knowledge is neither: the agent is not told that it fails, and no gate opens."""
+    seen = completed(HELD, "po_invoice", 4_000)
+    mark = signed("MON-1", seen)
+    found = verdict(forgotten(seen, "credit_note"), waivers=(mark,))
+    one = by_id(found)["MON-1"]
+    assert (one.status, one.deciding.scope.task_type) == (Status.BREACHED, "po_invoice")
+    assert [one.items[place].scope.task_type for place in one.part_waiver.uncovered] == ["credit_note"]
+    assert (one.unwaived_status, found.word) == (Status.NO_EVIDENCE, "NOT ENOUGH EVIDENCE")
+    assert found.sentence.endswith("'roster follows'. What is not known now it does not cover.")
+    assert json.loads(verdict_document(found)) == found.model_dump(mode="json", exclude={"additions"})
+
+
+def test_a_waiver_of_a_part_ends_with_what_ends_every_waiver():
+    seen = completed(HELD, "po_invoice", 4_000)
+    mark = signed("MON-1", seen)
+    unknown = forgotten(seen, "credit_note")
+    worse = forgotten(completed(HELD, "po_invoice", 3_900), "credit_note")
+    breached = completed(
+        completed(forgotten(HELD, "non_po_invoice"), "po_invoice", 4_000), "credit_note", 4_000
+    )
+
+    def part(evidence, **options):
+        return by_id(verdict(evidence, **options))["MON-1"].part_waiver
+
+    assert part(unknown, waivers=(mark,)) is not None
+    assert part(seen, waivers=(mark,)) is None
+    assert part(forgotten(HELD, "credit_note"), waivers=(mark,)) is None, "it covers nothing of what is open"
+    assert part(worse, waivers=(mark,)) is None
+    assert part(breached, waivers=(mark,)) is None
+    assert part(unknown, waivers=(mark,), now=mark.until) is None
+    assert part(unknown, waivers=(waiver(requirement="MON-1"),)) is None, (
+        "of old ones nobody knows what was seen"
+    )
+    wider = signed("MON-1", unknown)
+    later = mark.model_copy(update={"until": mark.until + timedelta(days=1)})
+    assert part(forgotten(unknown, "non_po_invoice"), waivers=(mark, wider, later)).until == wider.until
 
 
 def test_a_waiver_of_an_unknown_part_does_not_cover_its_breach_behind_another_one():
