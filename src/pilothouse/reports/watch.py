@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.verdict.numbers import calendar_day, interval, percent
+from pilothouse.core.verdict.numbers import calendar_day, days_long, interval, percent
 from pilothouse.core.verdict.task_cost import TaskCost
 from pilothouse.core.verdict.value import Money
 from pilothouse.core.verdict.verdict import AgentVerdict, Status
@@ -207,10 +207,14 @@ def _rate(one: DetectorShown) -> Cell:
     return Cell(text=percent(value, n), small=interval(low, high, "rate", n=n, currency=""))
 
 
-def _days(value: float | None) -> str:
+def _days(value: float | None, *, bound: float | None = None) -> str:
+    """Return a time of days; digits are added until one that is longer than promised looks longer."""
     if value is None:
         return "never"
-    return f"{value:.1f} d" if value < 10 else f"{value:,.0f} d"
+    text = f"{value:.1f}" if value < 10 else f"{value:,.0f}"
+    if bound is not None and value != bound and text in {f"{bound:.1f}", f"{bound:,.0f}"}:
+        text = days_long(value, bound=bound)
+    return f"{text} d"
 
 
 def _detectability(ordered: Sequence[DetectorShown], falls: Sequence[float]) -> Section:
@@ -237,7 +241,11 @@ def _detectability(ordered: Sequence[DetectorShown], falls: Sequence[float]) -> 
                         for fall in falls
                     ),
                     Cell(text=_days(one.promised_days) if one.promised_days is not None else "nothing"),
-                    Cell(text=_days(one.delay_days) if one.delay_days is not None else "unknown"),
+                    Cell(
+                        text="unknown"
+                        if one.delay_days is None
+                        else _days(one.delay_days, bound=one.promised_days)
+                    ),
                     Cell(
                         text="unknown"
                         if one.false_alarms_per_year is None

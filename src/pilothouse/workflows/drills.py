@@ -14,6 +14,7 @@ from pilothouse.core.charter.operations import Alert
 from pilothouse.core.evidence.evidence import Scope, Source
 from pilothouse.core.evidence.fold import Window, fold_window
 from pilothouse.core.evidence.score import fold_scores
+from pilothouse.core.verdict.numbers import days_long
 from pilothouse.core.verdict.readiness import decide
 from pilothouse.core.verdict.verdict import ItemVerdict
 from pilothouse.workflows.alerts import METRIC_OF_KIND, Firing, breaches
@@ -233,7 +234,7 @@ def _record_delay(room: ControlRoom, charter: Charter, rule: Alert, alert_s: flo
     passed = derived is not None and whole <= within
     said = (
         f"alert {rule.id} fired {alert_s:.1f} s after the fault was planted; at the agent's volume its detector needs "
-        f"{'an unknown time' if derived is None else f'{derived:.1f} days'}; the charter promises {within}"
+        f"{'an unknown time' if derived is None else f'{days_long(derived, bound=within / timedelta(days=1))} days'}; the charter promises {within}"
     )
     record_drill(room, charter, "alert.delay", now, passed=passed, said=said, scope=Scope(part=rule.id))
 

@@ -17,6 +17,7 @@ from pilothouse.core.verdict.declared import retirements
 from pilothouse.core.verdict.numbers import day
 from pilothouse.core.verdict.sentence import person_names
 from pilothouse.core.verdict.signing import Asked, SignatureState, asked_signatures
+from pilothouse.errors import CharterError
 from pilothouse.ports.ledger import CharterInForce, Ledger
 from pilothouse.workflows.alerts import Firing, alert_for_every_agent, said_as
 from pilothouse.workflows.control_room import ControlRoom
@@ -85,7 +86,7 @@ def look_at_ownership(ledger: Ledger, record: CharterInForce, now: datetime) -> 
     charter = charter_of(record)
     seen = ledger.evidence(charter.agent, kinds=(*SIGNATURE_KINDS, "review.held"))
     evidence = [one for one in seen if one.recorded_at <= now]
-    yield from _sponsor(charter, evidence, record.accepted_at, now)
+    yield from _sponsor(ledger, record, evidence, now)
     yield from _lapsed(charter, asked_signatures(charter, evidence, now), now)
     yield from _left(charter, people_gone(ledger, charter.agent))
     for one in retirements(charter, now.date()):
@@ -94,15 +95,16 @@ def look_at_ownership(ledger: Ledger, record: CharterInForce, now: datetime) -> 
 
 
 def _sponsor(
-    charter: Charter, evidence: Sequence[Evidence], accepted_at: datetime, now: datetime
+    ledger: Ledger, record: CharterInForce, evidence: Sequence[Evidence], now: datetime
 ) -> Iterator[Firing]:
     """Whatever a sponsor signs, and each review with a sponsor, is a sign of life."""
+    charter = charter_of(record)
     sponsor = known(charter.sponsor.person)
     if sponsor is None:
         return
     cadence = known(charter.sponsor.review) or SPONSOR_CADENCE
     signs = [one.recorded_at for one in evidence if _is_by(one, sponsor)]
-    last = max(signs, default=accepted_at)
+    last = max(signs) if signs else _named_since(ledger, record, sponsor)
     silent = now - last
     if silent <= WARNED_AFTER * cadence:
         return
@@ -116,6 +118,19 @@ def _sponsor(
         layer="verdict" if silent > TOLD_AFTER * cadence else "warning",
         onset=last,
     )
+
+
+def _named_since(ledger: Ledger, record: CharterInForce, sponsor: str) -> datetime:
+    """Return since when charters have named a sponsor: a change of anything else is no sign of life."""
+    since = record.accepted_at
+    while (before := ledger.charter(record.agent, at=since - timedelta.resolution)) is not None:
+        try:
+            if known(charter_of(before).sponsor.person) != sponsor:
+                break
+        except CharterError:
+            break  # an older program wrote it: whom it names, nobody knows
+        since = before.accepted_at
+    return since
 
 
 def _is_by(record: Evidence, sponsor: str) -> bool:
@@ -164,7 +179,11 @@ def _left(charter: Charter, gone: Sequence[str]) -> Iterator[Firing]:
         ]
         entry = charter.people[person].substitute
         stands_in = None if entry is None else known(entry)
-        instead = f"{names.get(stands_in, stands_in)} stands in" if stands_in else "nobody stands in"
+        instead = (
+            f"{names.get(stands_in, stands_in)} stands in"
+            if stands_in and stands_in not in gone
+            else "nobody stands in"
+        )
         yield Firing(
             agent=charter.agent,
             metric=f"{LEFT}.{person}",

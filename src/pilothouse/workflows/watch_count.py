@@ -222,12 +222,12 @@ class DayCounter:
 
 
 def claim_line(claimed: float) -> float:
-    """Return a mean claim as a line that can be bet against.
+    """Return a mean claim as a line that can be bet against: never above the claim, which would find honest claims too high.
 
     Args:
         claimed: Mean confidence that was claimed, in [0, 1].
     """
-    return min(max(claimed, 0.01), 0.998)
+    return min(max(claimed, 1e-9), 0.998)
 
 
 def _evidence(reading: RateReading) -> dict[str, object]:

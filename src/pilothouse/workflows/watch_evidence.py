@@ -12,7 +12,7 @@ from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.evidence import Evidence, Scope
-from pilothouse.core.verdict.numbers import calendar_day, percentage
+from pilothouse.core.verdict.numbers import apart, calendar_day, days_long, percentage
 from pilothouse.errors import Conflict
 from pilothouse.ports.watch import WatchReading, WatchStep
 from pilothouse.workflows.every_agent import Faults
@@ -111,8 +111,9 @@ def _drops(
         served = next((i for i, one in enumerate(reversed(days)) if one != version), len(days))
         if not days or (served < DAYS_OF_VERSION_MIN and row.state != "alarm"):
             continue
-        share = "unknown" if row.value is None else percentage(row.value)
-        line = "unknown" if row.line is None else percentage(row.line)
+        share, line = ("unknown" if one is None else percentage(one) for one in (row.value, row.line))
+        if row.value is not None and row.line is not None:
+            share, line = apart(row.value, row.line)
         passed = row.state not in {"alarm", "warning"}
         words = f"no alarm; quality {share} over 28 counted days, its line is {line}"
         if not passed:
@@ -149,7 +150,7 @@ def _delays(
             continue
         worst = max((row.delay_days for row in mine if row.delay_days is not None), default=None)
         slow = blind[0] if blind else max(mine, key=lambda row: row.delay_days or 0.0)
-        said = "never" if blind else f"after {worst:.1f} days"
+        said = "never" if blind or worst is None else f"after {days_long(worst, bound=promised)} days"
         passed = not blind and worst is not None and worst <= promised
         where = f" of {slow.task_type}" if slow.task_type else ""
         fall = (

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from pilothouse.core.verdict.numbers import calendar_day, percentage
+from pilothouse.core.verdict.numbers import apart, calendar_day
 
 __all__ = ["METRIC_WORDS", "alarm_sentence", "suspicion_sentence"]
 
@@ -47,10 +47,11 @@ def alarm_sentence(metric: str, task_type: str, document: Mapping[str, Any], *, 
     words, inverted = METRIC_WORDS.get(metric, (metric.capitalize(), False))
     share, line = good / n if n else 0.0, float(document["line"])
     shown, bound = (1 - share, 1 - line) if inverted else (share, line)
+    now, limit = apart(shown, bound)
     what = "labels, weighted" if "tallies" in document else "cases"
     said = (
-        f"{words} of {task_type}: {percentage(shown)} since {calendar_day(date.fromisoformat(document['risen']))} "
-        f"({n:,} {what}), the line is {percentage(bound)}. Evidence of {_odds(document['e'])}; "
+        f"{words} of {task_type}: {now} since {calendar_day(date.fromisoformat(document['risen']))} "
+        f"({n:,} {what}), the line is {limit}. Evidence of {_odds(document['e'])}; "
         f"an alarm needs {document['threshold']:,.0f}."
     )
     return f"{said} {document['certification']}" if document.get("proved") else said

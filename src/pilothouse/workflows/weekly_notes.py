@@ -66,7 +66,9 @@ class WeeklyNotes:
         )
         charter = charter_of(record)
         owner = known(charter.owner.person)
-        if now < monday or record.accepted_at >= monday or owner is None:
+        ledger = self._room.installation.ledger
+        was_there = record.accepted_at < monday or ledger.charter(record.agent, at=monday) is not None
+        if now < monday or not was_there or owner is None:
             return False
         told = told_for(self._room.installation.ledger, charter, owner)
         if told is None:

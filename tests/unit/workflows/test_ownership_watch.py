@@ -67,6 +67,42 @@ def test_a_sponsor_who_stays_silent_is_first_a_warning_and_then_an_incident_that
     assert not list(look_at_ownership(ledger, ledger.charter(AGENT), clock()))
 
 
+def change_the_charter(room, tmp_path, clock, old, new):
+    file = tmp_path / "repository" / "ap-invoice-triage.yaml"
+    text = file.read_text(encoding="utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new), encoding="utf-8")
+    accept_file(room.installation.ledger, file, clock(), actor="test")
+
+
+def test_a_charter_that_is_changed_meanwhile_is_no_sign_of_life_of_its_sponsor(room, clock, tmp_path):
+    for number in range(1200, 1204):
+        clock.move(days=13)
+        change_the_charter(room, tmp_path, clock, f"per_day: {number}", f"per_day: {number + 1}")
+    assert watch_ownership(room, clock()) == 1
+    assert (
+        "V. Petrov has never signed or reviewed anything since 8 Nov 2026" in room.incidents.incident(1).title
+    )
+    ledger, before = room.installation.ledger, room.installation.ledger.charter(AGENT)
+    text = before.text.replace("sponsor: {person: vp,", "sponsor: {person: dana,")
+    ledger.accept_charter(agent=AGENT, digest="d", text=text, path=before.path, at=clock())
+    silent = look_at_ownership(ledger, ledger.charter(AGENT), clock())
+    assert not [one for one in silent if one.metric == "sponsor_silence"], "who is named today has time"
+
+
+def test_a_charter_of_an_older_program_does_not_say_since_when_a_sponsor_is_named(room, clock, tmp_path):
+    ledger, later = room.installation.ledger, clock() + timedelta(days=90)
+    ledger.accept_charter(agent=AGENT, digest="d", text="agent: [", path="c.yaml", at=clock())
+    clock.move(days=1)
+    change_the_charter(room, tmp_path, clock, "per_day: 1200", "per_day: 1201")
+    (silent,) = (
+        one
+        for one in look_at_ownership(ledger, ledger.charter(AGENT), later)
+        if one.metric == "sponsor_silence"
+    )
+    assert "since 19 Nov 2026" in silent.sentence
+
+
 def test_what_lasts_is_a_line_a_week(room, clock):
     clock.move(days=90)
     assert watch_ownership(room, clock()) == 1
@@ -104,7 +140,13 @@ def test_an_export_that_is_replaced_is_read_again_and_a_leaver_is_an_incident(ro
     assert people_gone(room.installation.ledger, AGENT) == ("dana",)
     (title,) = titles(room)
     assert "is not in the directory any more and was its owner" in title
-    assert "stands in" in title
+    assert "; L. Novak stands in." in title
+    export(tmp_path, "kim", "vp", "sam")
+    os.utime(path, (later + 30, later + 30))
+    clock.move(minutes=1)
+    watch_ownership(room, clock())
+    said = [event.text for event in room.incidents.events(1)]
+    assert any("was its owner" in one and "; nobody stands in." in one for one in said), "lee is gone too"
     path.write_text("not,what\n", encoding="utf-8")
     os.utime(path, (later + 60, later + 60))
     assert not look_at_directory(room.installation, clock())

@@ -228,6 +228,16 @@ def test_a_dear_day_is_told_when_the_watch_stood_still_over_it(watch, clock):
     assert "on 2026-11-16 where" in watch.room.incidents.incidents(active=True)[0].title
 
 
+def test_a_delay_that_is_just_above_its_promise_does_not_look_like_it(watch, clock, tmp_path):
+    accept(watch, clock, tmp_path, PROMISE[0], PROMISE[1].replace("7d", "1d"))
+    live(watch, clock, 15)
+    newest = cost_delays(watch)[-1]
+    assert not newest.passed
+    assert newest.detail.startswith("rule cost: a lasting rise is noticed after 1.05 days: ")
+    assert newest.detail.endswith("; promised within 1 days")
+    assert "seen after 1.05 days · promised within 1 days" in printed(watch, clock, width=200)
+
+
 def test_a_promise_that_costs_which_swing_cannot_keep_is_a_breach(watch, clock, tmp_path):
     accept(watch, clock, tmp_path, *PROMISE)
     for number in range(16):
@@ -349,6 +359,12 @@ def test_complaints_warn_and_open_nothing(watch, clock):
     warned = watch.room.installation.ledger.decisions(AGENT, kind="alert.warning")
     assert any("Complaints of po_invoice" in json.loads(one.document)["sentence"] for one in warned)
     assert watch.room.incidents.incidents() == ()
+
+
+def test_claims_that_are_low_and_true_say_nothing(watch, clock):
+    live(watch, clock, 7, per_day=200, contradicted=1.0, confidence=0.0)
+    warned = watch.room.installation.ledger.decisions(AGENT, kind="alert.warning")
+    assert not any("its claims have been too high" in one.document for one in warned)
 
 
 @pytest.mark.parametrize(("claimed", "loud"), [(0.70, False), (0.99, True)])

@@ -10,6 +10,7 @@ import pytest
 from control_rooms import AGENT, NOW, reach, run
 
 from pilothouse.errors import StorageUnavailable
+from pilothouse.workflows.accept import accept_file
 from pilothouse.workflows.directory import check_directory
 from pilothouse.workflows.kept_pages import unfrozen
 from pilothouse.workflows.weekly_notes import WeeklyNotes
@@ -63,6 +64,15 @@ def test_an_owner_who_left_is_told_nothing_and_who_stands_in_is(room, web, clock
 def test_a_charter_of_this_week_has_no_week_to_tell_of(room, clock, notes):
     clock.moment = NOW - timedelta(days=10)
     assert notes.look(clock()) == 0
+
+
+def test_a_charter_that_is_changed_on_the_morning_of_the_note_costs_no_note(room, clock, notes, tmp_path):
+    file = tmp_path / "repository" / "ap-invoice-triage.yaml"
+    file.write_text(
+        file.read_text(encoding="utf-8").replace("per_day: 1200", "per_day: 1201"), encoding="utf-8"
+    )
+    accept_file(room.installation.ledger, file, clock(), actor="test")
+    assert notes.look(clock()) == 1
 
 
 def test_a_note_that_reaches_nobody_is_said_and_calls_nobody_else(room, clock, notes):

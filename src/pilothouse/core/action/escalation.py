@@ -63,7 +63,7 @@ def plan_level(charter: Charter, level: int, *, gone: Collection[str] = ()) -> L
     Args:
         charter: The charter in force.
         level: Number of the level.
-        gone: Person ids who left or are away; their substitute is called instead, where one is named.
+        gone: Person ids who left or are away; their substitute is called instead, where one is named and there.
     """
     found = next((one for one in _levels(charter) if one.level == level), None)
     if found is None or is_open(found.acknowledge):
@@ -74,7 +74,8 @@ def plan_level(charter: Charter, level: int, *, gone: Collection[str] = ()) -> L
             continue
         stands_in = charter.people[person].substitute if person in gone and person in charter.people else None
         name = known(stands_in)
-        call = Call(person=person) if name is None else Call(person=name, stands_for=person)
+        # Of two who are both gone, the one whom the charter names: the level's clock runs, and the next one is called.
+        call = Call(person=person) if name is None or name in gone else Call(person=name, stands_for=person)
         calls.setdefault(call.person, call)
     via = tuple(way for way in known(found.via) or () if not is_open(way))
     return LevelPlan(level=level, calls=tuple(calls.values()), via=via, acknowledge=found.acknowledge)

@@ -30,8 +30,8 @@ BASELINE_DAYS = 28
 BASELINE_CASES_MIN = 200
 """Cases below which 28 days make no baseline yet: its bound would lie more than 3 points under its value."""
 
-_LINE_MIN, _LINE_MAX = 0.011, 0.998
-"""Range of a line that the detector can bet against."""
+_LINE_MIN, _LINE_MAX = 1e-9, 0.998
+"""Range of a line that the detector can bet against; a line that were raised would find a fall where there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

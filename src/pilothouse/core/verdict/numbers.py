@@ -6,8 +6,10 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 
 __all__ = [
+    "apart",
     "calendar_day",
     "day",
+    "days_long",
     "in_unit",
     "interval",
     "percent",
@@ -60,6 +62,20 @@ def percentage(rate: float, *, decimals: int = 1, signed: bool = False) -> str:
         ('95.0 %', '3 %', '+3.1 %')
     """
     return f"{100 * rate:{'+' if signed else ''}.{decimals}f} %"
+
+
+def apart(rate: float, line: float) -> tuple[str, str]:
+    """Write a rate and its line with one decimal, or with as many as tell the two apart.
+
+    Example:
+        >>> apart(0.83, 0.95), apart(0.9496, 0.95)
+        (('83.0 %', '95.0 %'), ('94.96 %', '95.00 %'))
+    """
+    for decimals in range(1, DECIMALS_MAX + 1):
+        texts = percentage(rate, decimals=decimals), percentage(line, decimals=decimals)
+        if rate == line or texts[0] != texts[1]:
+            break
+    return texts
 
 
 def percent_range(low: float, high: float, *, decimals: int = 1, signed: bool = False) -> str:
@@ -150,6 +166,24 @@ def calendar_day(there: date) -> str:
         '1 Dec 2032'
     """
     return f"{there.day} {_MONTHS[there.month - 1]} {there.year}"
+
+
+def days_long(days: float, *, bound: float | None = None) -> str:
+    """Write a time of days.
+
+    Args:
+        days: How long.
+        bound: What was promised; digits are added until the text says something else.
+
+    Example:
+        >>> days_long(1.0), days_long(7.04, bound=7)
+        ('1.0', '7.04')
+    """
+    for decimals in range(1, DECIMALS_MAX + 1):
+        text = f"{days:,.{decimals}f}"
+        if bound is None or days == bound or float(text.replace(",", "")) != bound:
+            break
+    return text
 
 
 def short_digest(digest: str | None) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.padding import Padding
 from rich.text import Text
 
-from pilothouse.core.verdict.numbers import percent_range, percentage
+from pilothouse.core.verdict.numbers import days_long, percent_range, percentage
 from pilothouse.reports.foreign import foreign_line
 from pilothouse.reports.watch import cost_text
 
@@ -128,4 +128,6 @@ def _delays(row: DetectorStatus) -> str:
         return f"{sizes} points worse: seen after {days} days{lag}"
     if row.delay_days is not None and row.delay_days < 0.1:
         return f"seen after {24 * 60 * row.delay_days:.0f} minutes"
-    return "" if row.delay_days is None else f"seen after {row.delay_days:.1f} days"
+    if row.delay_days is None:
+        return ""
+    return f"seen after {days_long(row.delay_days, bound=row.promised_days)} days"

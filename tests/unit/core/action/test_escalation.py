@@ -45,6 +45,7 @@ def test_who_left_is_replaced_and_nobody_is_called_twice(charter):
     assert plan_level(charter, 1, gone=("sam",)).calls == (Call(person="kim", stands_for="sam"),)
     assert plan_level(charter, 1, gone=("kim",)).calls == (Call(person="sam"), Call(person="kim"))
     assert plan_level(charter, 2, gone=("dana",)).calls == (Call(person="lee", stands_for="dana"),)
+    assert plan_level(charter, 2, gone=("dana", "lee")).calls == (Call(person="dana"),)
 
 
 def test_open_questions_call_nobody(charter):

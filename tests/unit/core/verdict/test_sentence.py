@@ -11,7 +11,7 @@ from evidence_made import LABELLED, V1, everything_holds, load_charter, replaced
 from pilothouse.core.evidence.binding import InForce, binding_in_force
 from pilothouse.core.evidence.evidence import Scope
 from pilothouse.core.evidence.kinds import kind_named
-from pilothouse.core.verdict.numbers import day, in_unit, interval, percent, significant
+from pilothouse.core.verdict.numbers import apart, day, days_long, in_unit, interval, percent, significant
 from pilothouse.core.verdict.readiness import decide, verdict_digest
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -155,3 +155,16 @@ def test_a_ceiling_of_zero_says_among_how_many_none_is_asked_for():
     assert few.rule == "none in 59 or more cases"
     assert few.sentence.startswith("30 of about 59 cases needed: ")
     assert few.sentence.endswith("committed: none in 59 or more cases.")
+
+
+def test_a_time_that_is_longer_than_promised_looks_longer():
+    assert [days_long(days) for days in (0.96, 7.04, 1_200.0)] == ["1.0", "7.0", "1,200.0"]
+    assert [days_long(days, bound=7) for days in (7.0, 7.04, 6.999, 7.3)] == ["7.0", "7.04", "6.999", "7.3"]
+    assert days_long(7.0000001, bound=7) == "7.0000", "more digits say nothing to a reader"
+
+
+def test_a_rate_below_its_line_looks_lower():
+    assert apart(0.7, 0.95) == ("70.0 %", "95.0 %")
+    assert apart(0.9496, 0.95) == ("94.96 %", "95.00 %")
+    assert apart(0.95, 0.95) == ("95.0 %", "95.0 %")
+    assert apart(0.9499999999, 0.95) == ("95.0000 %", "95.0000 %")
