@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -117,11 +118,17 @@ def _member(archive: zipfile.ZipFile, name: str) -> bytes:
 def _from_inspect(
     path: Path, log: Mapping[str, Any], samples: Iterator[dict[str, Any]], scorer: str | None
 ) -> ForeignRun:
-    about = log.get("eval") or {}
+    about = log.get("eval")
+    if not isinstance(about, dict):
+        raise _malformed(path, "it has no `eval`, so it is no Inspect log")
     found: list[ForeignScore] = []
     chosen = scorer
     for sample in samples:
+        if not isinstance(sample, dict):
+            raise _malformed(path, "a sample is no JSON object")
         scores = sample.get("scores") or {}
+        if not isinstance(scores, dict):
+            raise _malformed(path, "the scores of a sample are no JSON object")
         if chosen is None and scores:
             if len(scores) > 1:
                 raise UsageError(
@@ -134,10 +141,10 @@ def _from_inspect(
         found.append(
             ForeignScore(
                 case_id=str(sample.get("id")),
-                repeat=int(sample.get("epoch", 1)) - 1,
+                repeat=_repeat(path, sample.get("epoch", 1)) - 1,
                 task_type=str(about.get("task", "task")),
                 cluster=str(sample.get("id")),
-                value=_goodness(score.get("value")) if isinstance(score, dict) else None,
+                value=_goodness(path, score.get("value")) if isinstance(score, dict) else None,
             )
         )
         if len(found) > SAMPLES_MAX:
@@ -148,7 +155,7 @@ def _from_inspect(
         harness="inspect",
         scorer=chosen or "",
         model=model if isinstance(model, str) else None,
-        scores=tuple(found),
+        scores=_once(path, found),
     )
 
 
@@ -167,25 +174,47 @@ def _from_lines(path: Path, scorer: str) -> ForeignRun:
         found.append(
             ForeignScore(
                 case_id=str(row["id"]),
-                repeat=int(row.get("repeat", 0)),
+                repeat=_repeat(path, row.get("repeat", 0), number),
                 task_type=str(row.get("task_type", "task")),
                 stratum=str(row.get("stratum", "all")),
                 cluster=str(row.get("cluster", row["id"])),
-                value=_goodness(row[scorer]),
+                value=_goodness(path, row[scorer], number),
             )
         )
         if len(found) > SAMPLES_MAX:
             raise _malformed(path, f"it has more than {SAMPLES_MAX} rows")
-    return ForeignRun(path=path, harness="scores", scorer=scorer, model=None, scores=tuple(found))
+    return ForeignRun(path=path, harness="scores", scorer=scorer, model=None, scores=_once(path, found))
 
 
-def _goodness(value: Any) -> float | None:
-    """Return a value in [0, 1]; what is none is no score, and never zero."""
+def _goodness(path: Path, value: Any, line: int | None = None) -> float | None:
+    """Return a value in [0, 1]; what is none is no score, and never zero.
+
+    A number beyond shows that the whole file is on another scale: of stars from 1 to 5, the worst would count as right.
+    """
     if isinstance(value, str):
         return LETTERS.get(value)
-    if isinstance(value, bool | int | float) and 0.0 <= value <= 1.0:
-        return float(value)
-    return None
+    if not isinstance(value, bool | int | float) or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if not 0.0 <= value <= 1.0:
+        raise _malformed(path, f"value {value} is not from 0 to 1, so its values are on another scale", line)
+    return float(value)
+
+
+def _once(path: Path, scores: list[ForeignScore]) -> tuple[ForeignScore, ...]:
+    """Return the scores; a case that stands twice with one repeat would count twice."""
+    seen: set[tuple[str, int]] = set()
+    for one in scores:
+        if (one.case_id, one.repeat) in seen:
+            raise _malformed(path, f"case {one.case_id!r}, repeat {one.repeat}, stands in it twice")
+        seen.add((one.case_id, one.repeat))
+    return tuple(scores)
+
+
+def _repeat(path: Path, value: Any, line: int | None = None) -> int:
+    try:
+        return int(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise _malformed(path, f"{value!r} is no number of a repeat", line) from error
 
 
 def _parsed(path: Path, body: bytes, line: int | None = None) -> dict[str, Any]:

@@ -195,10 +195,10 @@ class Journal:
         for some in _in_groups(keys):
             marks = ",".join("?" * len(some))
             rows = self._reader.execute(
-                f"SELECT trial, case_hash, version, value, why, reason, cost_usd FROM score WHERE trial IN ({marks})",  # noqa: S608 - only question marks are inserted
+                f"SELECT trial, case_hash, version, name, value, why, reason, cost_usd FROM score WHERE trial IN ({marks})",  # noqa: S608 - only question marks are inserted
                 some,
             )
-            for key, case_hash, version, value, why, reason, cost_usd in rows:
+            for key, case_hash, version, name, value, why, reason, cost_usd in rows:
                 score = Score(
                     value=value,
                     status=ScoreStatus.OK if why is None else ScoreStatus.UNSCORED,
@@ -206,7 +206,7 @@ class Journal:
                     reason=reason,
                     cost_usd=cost_usd,
                 )
-                yield StoredScore(key=key, case_hash=case_hash, version=version, score=score)
+                yield StoredScore(key=key, case_hash=case_hash, version=version, name=name, score=score)
 
     def interrupted(self) -> tuple[str, ...]:
         """Return the ids of cases whose trials were in flight when an earlier process ended."""

@@ -33,12 +33,14 @@ class StoredScore:
         key: Trial key.
         case_hash: Expectation it was scored against.
         version: Version of the scorer.
+        name: Name of the check: the scorer's, with its place when the case itself names it.
         score: The score.
     """
 
     key: str
     case_hash: str
     version: str
+    name: str
     score: Score
 
 

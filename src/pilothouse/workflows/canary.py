@@ -12,7 +12,7 @@ from typing import Final
 from pilothouse.core.evidence.evidence import Binding, Evidence, Source
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
 from pilothouse.core.evidence.standing import standing_outcome
-from pilothouse.core.evidence.task import Task
+from pilothouse.core.evidence.task import Task, TaskResult
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.core.statistics.assignment import assignment_p_value
 from pilothouse.core.statistics.canary import CanaryDecision, CanaryReading, CanaryTest
@@ -27,6 +27,10 @@ BROKEN_BELOW: Final = 0.001
 
 BASELINE_UNITS_MAX: Final = 20
 """Baseline units that one candidate unit is held against; more of them sharpen nothing."""
+
+
+NOT_DONE: Final = frozenset({TaskResult.FAILED, TaskResult.REFUSED, TaskResult.ESCALATED})
+"""How tasks end that nobody will verify."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +94,9 @@ def units_of(
 ) -> tuple[list[Unit], int, Counter[str], int]:
     """Fold tasks into units; a unit enters when all of its outcomes are in.
 
+    A task that failed, was refused or was given to a person claims nothing, so nobody verifies it: it is not good, and
+    its unit does not wait. Left out, a candidate would be judged by the tasks that it survived.
+
     Args:
         assigned: Arm and unit of each task.
         tasks: Tasks of the window.
@@ -115,7 +122,9 @@ def units_of(
         key = (mark.unit, mark.arm, task.task_type)
         last[key] = max(last.get(key, 0), task.start_ns)
         outcome = standing_outcome(task, outcomes.get(task.trace_id))
-        if outcome is None or outcome.status is OutcomeStatus.PENDING:
+        if outcome is None and task.result in NOT_DONE:
+            values[key].append(False)
+        elif outcome is None or outcome.status is OutcomeStatus.PENDING:
             pending += 1
             waiting.add(key)
         elif outcome.status is OutcomeStatus.UNVERIFIABLE:
@@ -186,13 +195,11 @@ def read_canary(
     }
     units, pending, unverifiable, switched = units_of(assigned, tasks, outcomes)
     seen = Counter(arm for _, arm in {(one.unit, one.arm) for one in assigned})
+    blur = _blurred(assigned, tasks)
     p_value = None if share is None else assignment_p_value(seen["candidate"], seen["baseline"], share=share)
     _, reading = test.update(test.start(), differences(units))
     is_broken = p_value is not None and p_value < BROKEN_BELOW
-    candidates = {one.trace_id for one in assigned if one.arm == "candidate"}
-    versions = Counter(
-        one.version_digest for one in tasks if one.trace_id in candidates and one.version_digest
-    )
+    versions = _versions_of("candidate", assigned, tasks)
     report = CanaryReport(
         experiment=experiment,
         agent=agent,
@@ -203,12 +210,32 @@ def read_canary(
         switched=switched,
         p_value=p_value,
         reading=reading,
-        candidate_version=versions.most_common(1)[0][0] if versions else None,
+        candidate_version=versions[0] if len(versions) == 1 else None,
         exit_status=ExitStatus.NOT_ENOUGH_EVIDENCE,
         sentence="",
     )
     status, sentence = _verdict(report, test, is_broken=is_broken)
+    if blur is not None:
+        status, sentence = ExitStatus.NOT_ENOUGH_EVIDENCE, f"{blur}; nothing can be concluded"
     return replace(report, exit_status=status, sentence=sentence)
+
+
+def _blurred(assigned: Sequence[Assigned], tasks: Sequence[Task]) -> str | None:
+    """Say why the arms do not tell one version from another, or None: what is concluded would be of no release."""
+    mine, theirs = (_versions_of(arm, assigned, tasks) for arm in ("candidate", "baseline"))
+    if len(mine) > 1:
+        names = ", ".join(one[:12] for one in mine)
+        return f"{len(mine)} versions served the candidate ({names}): begin another experiment"
+    if set(mine) & set(theirs):
+        return f"version {mine[0][:12]} served both arms: give `candidate_version` to `experiment.assign`"
+    return None
+
+
+def _versions_of(arm: str, assigned: Sequence[Assigned], tasks: Sequence[Task]) -> tuple[str, ...]:
+    traces = {one.trace_id for one in assigned if one.arm == arm}
+    return tuple(
+        sorted({one.version_digest for one in tasks if one.trace_id in traces and one.version_digest})
+    )
 
 
 def canary_evidence(report: CanaryReport, *, at: datetime) -> tuple[Evidence, ...]:

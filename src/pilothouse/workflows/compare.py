@@ -14,17 +14,22 @@ from pilothouse.core.statistics.comparison import Comparison
 from pilothouse.core.statistics.noninferiority import PairedNonInferiority
 from pilothouse.core.statistics.results import NotEnoughEvidence
 from pilothouse.errors import UnknownName, UsageError
-from pilothouse.evals.checks import success_of
+from pilothouse.evals.checks import TRAJECTORY, CheckBook, success_of
 from pilothouse.evals.dataset import Dataset
 from pilothouse.evals.foreign_scores import ForeignRun, ForeignScore, read_foreign_scores
 from pilothouse.evals.journal import Journal
+from pilothouse.evals.journal_rows import StoredScore
 from pilothouse.evals.score import Score
+from pilothouse.evals.scorers.registry import ScorerRegistry, parse_scorer_text
 from pilothouse.evals.targets.address import open_target
-from pilothouse.evals.trial import asked_of, trial_key
+from pilothouse.evals.trial import Result, TrialStatus, asked_of, trial_key
 
 __all__ = ["ComparedPart", "ComparedRuns", "compare_runs", "imported_evidence", "read_side"]
 
 FLIPS_SHOWN_MAX = 20
+DEFAULT_SCORER = "exact"
+"""Stands in for the scorer of a run until its scores say which it was."""
+
 _ALL = "all"
 
 
@@ -89,11 +94,11 @@ def read_side(
         text: Path of a file, a version digest, or the address of a target, which stands for its present version.
         journal: Stored trials.
         dataset: Cases of the journal's side.
-        metric: Scorer of a file with several.
+        metric: Scorer, where a file or the journal has several.
         pass_at: Least value of a success.
 
     Raises:
-        UsageError: A version without a dataset.
+        UsageError: A version without a dataset, or whose answers several scorers judged.
         UnknownName: Nothing is stored of that version.
     """
     path = Path(text)
@@ -105,7 +110,7 @@ def read_side(
         )
     with Journal(journal) as trials:
         version = open_target(text).spec.version if ":" in text else text
-        found = tuple(_stored(trials, dataset, version, pass_at))
+        found = tuple(_stored(trials, dataset, version, metric=metric, pass_at=pass_at))
     if not found:
         raise UnknownName(
             f"no score of version {text!r} on these cases is stored in {str(journal)!r}.",
@@ -217,27 +222,60 @@ def _part(name: str, pairs: Sequence[tuple[ForeignScore, ForeignScore]], pass_at
     )
 
 
-def _stored(journal: Journal, dataset: Dataset, version: str, pass_at: float) -> Iterable[ForeignScore]:
-    """Fold the stored scores of a version, each against the expectation that the case has now."""
+def _stored(
+    journal: Journal, dataset: Dataset, version: str, *, metric: str | None, pass_at: float
+) -> Iterable[ForeignScore]:
+    """Fold the stored scores of a version, each against the expectation that the case has now.
+
+    A run that failed is a failed case, and only the scorers count that judge the case now: what another scorer once
+    said, or a check of what must not happen, is another measurement.
+    """
+    registry = ScorerRegistry()
+    stand_in = registry.make(*parse_scorer_text(metric or DEFAULT_SCORER))
+    book = CheckBook(registry, default=stand_in)
     for config in journal.configs_of(version)[:1]:
         keys = {
             trial_key(config.digest, asked_of(case, config.address), 0): case
             for case in dataset.cases
             if case.family is None
         }
-        scores: dict[str, list[Score]] = defaultdict(list)
-        for one in journal.scores(keys):
-            if one.case_hash == keys[one.key].case_hash:
-                scores[one.key].append(one.score)
-        for key, some in scores.items():
-            case = keys[key]
+        known = [one for one in journal.scores(keys) if one.case_hash == keys[one.key].case_hash]
+        scores = {(one.key, one.version): one.score for one in known}
+        default = stand_in.spec.version if metric is not None else _only_default(known)
+        for one in journal.trials(keys):
+            case = keys[one.key]
+            versions = [
+                default if check.scorer is stand_in else check.scorer.spec.version
+                for check in book.of(case)
+                if not check.must_not
+            ]
             yield ForeignScore(
                 case_id=case.id,
                 task_type=case.task_type,
                 stratum=case.stratum,
                 cluster=case.cluster_id,
-                value=success_of(some, pass_at=pass_at).value,
+                value=_value(
+                    [scores.get((one.key, name)) if name else None for name in versions], one.result, pass_at
+                ),
             )
+
+
+def _only_default(scores: Iterable[StoredScore]) -> str | None:
+    """Return the version of the scorer that judged cases without checks of their own; None when there is none."""
+    found = {one.version: one.name for one in scores if "#" not in one.name and one.name != TRAJECTORY}
+    if len(found) > 1:
+        raise UsageError(
+            f"these answers were judged by several scorers, or by versions of one: {', '.join(sorted(set(found.values())))}.",
+            remedy="""Say which: --metric NAME, or --metric 'NAME={"json": "args"}'.""",
+        )
+    return next(iter(found), None)
+
+
+def _value(scores: Sequence[Score | None], result: Result, pass_at: float) -> float | None:
+    if result.status is not TrialStatus.DONE:
+        return 0.0
+    known = [one for one in scores if one is not None]
+    return success_of(known, pass_at=pass_at).value if len(known) == len(scores) else None
 
 
 def _good(one: ForeignScore, pass_at: float) -> bool:

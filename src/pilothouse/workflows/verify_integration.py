@@ -179,9 +179,16 @@ def _subjects(
     functions = load_tools(request.use)
     subjects, missing = [], []
     for name, policy in (known(charter.tools) or {}).items():
-        effect: Effect | None = known(policy.effect)
-        if policy.integration != request.integration or effect is None:
+        if policy.integration != request.integration:
             continue
+        effect: Effect | None = known(policy.effect)
+        if effect is None:
+            raise UsageError(
+                f"the charter leaves open what a call of {name} changes, so it cannot be verified and the rest is no "
+                "whole",
+                remedy=f"Answer `tools.{name}.effect`, then `pilothouse check`.",
+                subject=request.integration,
+            )
         if name not in contracts or name not in functions:
             missing.append(name)
             continue

@@ -26,26 +26,29 @@ NEW = "b" * 64
 class Traffic:
     """Lake and ledger of an experiment, as they stand at a moment."""
 
-    def __init__(self, *, seed, failing):
+    def __init__(self, *, seed, failing, crashing=0.0, candidates=(NEW,)):
         rng = np.random.default_rng(seed)
         self.tasks, self.marks, self.outcomes_by_trace = [], [], {}
         for number in range(UNITS):
             mark = assign(f"exp-{seed}", f"user-{number}", share=0.5, candidate_version=NEW)
             trace = f"{number + 1:032x}"
             start = BEGAN_NS + number * DAYS * 86_400 * 10**9 // UNITS
-            version = mark.attributes.get("pilothouse.version", "a" * 64)
+            version = "a" * 64 if mark.arm == "baseline" else candidates[number % len(candidates)]
+            crashed = mark.arm == "candidate" and rng.random() < crashing
             self.tasks.append(
                 Task(
                     trace_id=trace,
                     agent="a",
                     task_type="t",
                     version_digest=version,
-                    result=TaskResult.COMPLETED,
+                    result=TaskResult.FAILED if crashed else TaskResult.COMPLETED,
                     start_ns=start,
                     end_ns=start,
                 )
             )
             self.marks.append(Assigned(trace_id=trace, unit=mark.unit, arm=mark.arm))
+            if crashed:
+                continue
             fate = rng.random()
             # One outcome in fifty never comes, as many cannot be verified.
             if fate < 0.02:
@@ -106,3 +109,23 @@ def test_a_candidate_that_errs_three_times_as_often_is_stopped_before_the_end(se
     assert report.candidate_units < 0.45 * UNITS
     (record,) = canary_evidence(report, at=BEGAN)
     assert (record.kind, record.binds.version, record.passed) == ("release.verdict", NEW, False)
+
+
+def test_a_candidate_that_crashes_is_not_judged_by_the_tasks_that_it_survived():
+    traffic = Traffic(seed=1, failing={"candidate": 0.02, "baseline": 0.02}, crashing=0.25)
+    reports = [traffic.look(day) for day in range(1, DAYS + 1)]
+    first = next(one for one in reports if int(one.exit_status) != 3)
+    assert int(first.exit_status) == 1
+    assert reports[-1].pending < 0.05 * UNITS
+
+
+@pytest.mark.parametrize(
+    ("candidates", "said"),
+    [((NEW, "c" * 64), "2 versions served the candidate"), (("a" * 64,), "served both arms")],
+)
+def test_arms_that_do_not_tell_one_version_from_another_conclude_nothing(candidates, said):
+    traffic = Traffic(seed=1, failing={"candidate": 0.3, "baseline": 0.06}, candidates=candidates)
+    report = traffic.look(DAYS)
+    assert int(report.exit_status) == 3
+    assert said in report.sentence
+    assert canary_evidence(report, at=BEGAN) == ()

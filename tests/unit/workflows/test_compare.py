@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import zipfile
@@ -14,8 +15,16 @@ from scipy import stats
 
 from pilothouse.core.evidence.evidence import Basis
 from pilothouse.errors import MalformedRecord, UsageError
+from pilothouse.evals.case import Case
+from pilothouse.evals.checks import CheckBook
+from pilothouse.evals.dataset import Dataset, Manifest, dataset_hash
 from pilothouse.evals.foreign_scores import ForeignScore, read_foreign_scores
-from pilothouse.workflows.compare import compare_runs, imported_evidence
+from pilothouse.evals.journal import Journal
+from pilothouse.evals.runner import Runner, TrialRequest
+from pilothouse.evals.scorers.registry import ScorerRegistry, parse_scorer_text
+from pilothouse.evals.targets.target import AgentFailed, TargetSpec
+from pilothouse.evals.trial import Reply
+from pilothouse.workflows.compare import compare_runs, imported_evidence, read_side
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 
@@ -82,6 +91,97 @@ def test_what_is_no_log_is_refused_with_its_name(tmp_path, name, body):
     with pytest.raises(MalformedRecord) as refused:
         read_foreign_scores(tmp_path / name)
     assert str(tmp_path / name) in str(refused.value.place)
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "said"),
+    [
+        ("x.jsonl", '{"id": 1, "value": 1}\n{"id": 2, "value": 4}', "another scale"),
+        ("x.jsonl", '{"id": 1, "value": -1}', "another scale"),
+        ("x.jsonl", '{"id": 1, "value": Infinity}', "another scale"),
+        ("x.jsonl", '{"id": 1, "value": 1}\n{"id": 1, "value": 0}', "stands in it twice"),
+        ("x.jsonl", '{"id": 1, "value": 1, "repeat": "first"}', "no number of a repeat"),
+        ("x.json", '{"eval": 1, "samples": []}', "no Inspect log"),
+        ("x.json", '{"eval": {}, "samples": [1]}', "no JSON object"),
+        ("x.json", '{"eval": {}, "samples": [{"id": 1, "scores": [1]}]}', "no JSON object"),
+        ("x.json", '{"eval": {}, "samples": [{"id": 1, "epoch": null}]}', "no number of a repeat"),
+    ],
+)
+def test_odd_scales_and_cases_that_count_twice_are_refused(tmp_path, name, body, said):
+    (tmp_path / name).write_text(body, encoding="utf-8")
+    with pytest.raises(MalformedRecord, match=said):
+        read_foreign_scores(tmp_path / name)
+
+
+def test_a_value_that_is_no_number_is_no_score(tmp_path):
+    (tmp_path / "x.jsonl").write_text('{"id": 1, "value": NaN}\n{"id": 2, "value": null}', encoding="utf-8")
+    assert [one.value for one in read_foreign_scores(tmp_path / "x.jsonl").scores] == [None, None]
+
+
+class Agent:
+    """Answers with what it is told to; what is no text is a crash."""
+
+    def __init__(self, version, answers):
+        self.spec = TargetSpec(address="test", version=version, fingerprint="f", version_is_declared=True)
+        self._answers = answers
+
+    async def run(self, case, context):
+        if self._answers[case.id] is None:
+            raise AgentFailed("crashed")
+        return Reply(output=self._answers[case.id])
+
+    async def close(self):
+        pass
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """Runs answers of a version against the cases, judged by a scorer, and reads them back as a side."""
+    forbids = [{"scorer": "contains", "args": {"text": "no", "absent": True}, "must_not": True}]
+    cases = [
+        Case(id=f"c{n}", task_type="t", input=n, expected="Yes", asserts=forbids if n == 0 else [])
+        for n in range(4)
+    ]
+    dataset = Dataset(
+        path=tmp_path, manifest=Manifest(name="d", version="0.0.0", sha256=dataset_hash(cases)), cases=cases
+    )
+    path = tmp_path / "j.db"
+
+    def run(version, answers, scorer):
+        registry = ScorerRegistry()
+        book = CheckBook(registry, default=registry.make(*parse_scorer_text(scorer)))
+        agent = Agent(version, {f"c{n}": one for n, one in enumerate(answers)})
+
+        async def go():
+            with Journal(path) as journal:
+                journal.put_config(version, version=version, address="test", environment="{}", at="")
+                requests = [TrialRequest(case=one, index=0, target=agent, config=version) for one in cases]
+                await Runner(journal, book, run_id="r").run(requests)
+
+        asyncio.run(go())
+
+    def read(version, metric=None):
+        scores = read_side(version, journal=path, dataset=dataset, metric=metric, pass_at=0.5)
+        return {one.case_id: one.value for one in scores}
+
+    return run, read
+
+
+def test_a_stored_run_that_crashed_is_a_failed_case_and_not_a_missing_one(stored):
+    run, read = stored
+    run("a" * 64, ["Yes", None, "Yes", "yes"], "exact")
+    assert read("a" * 64) == {"c0": 1.0, "c1": 0.0, "c2": 1.0, "c3": 0.0}
+
+
+def test_a_stored_side_counts_one_scorer_and_asks_which_of_several(stored):
+    run, read = stored
+    run("a" * 64, ["Yes no", "yes", "Yes", "nay"], "exact")
+    run("a" * 64, ["Yes no", "yes", "Yes", "nay"], "contains")
+    with pytest.raises(UsageError, match="contains, exact"):
+        read("a" * 64)
+    assert read("a" * 64, "contains") == {"c0": 1.0, "c1": 1.0, "c2": 1.0, "c3": 0.0}
+    assert read("a" * 64, "exact") == {"c0": 0.0, "c1": 0.0, "c2": 1.0, "c3": 0.0}
+    assert set(read("a" * 64, "json_subset").values()) == {None}
 
 
 def test_the_interval_of_independent_pairs_covers_what_scipy_says_of_them():

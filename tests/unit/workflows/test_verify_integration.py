@@ -156,6 +156,11 @@ def test_what_is_missing_is_said_before_anything_is_called(world, tmp_path):
         one.verify(use=str(half))
     with pytest.raises(ExtensionError, match="marks no tool"):
         one.verify(use="json")
+    document = json.loads(one.charter.read_text(encoding="utf-8"))
+    document["tools"]["crm.note@1"]["effect"] = "?"
+    one.charter.write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(UsageError, match=r"leaves open what a call of crm\.note@1 changes"):
+        one.verify()
     with pytest.raises(UsageError, match="is no recording"):
         world().verify(url=None, standin=tmp_path / "nothing.json")
 

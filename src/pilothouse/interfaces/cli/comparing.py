@@ -40,7 +40,7 @@ def add_commands(group: typer.Typer, services: Services) -> None:
         ],
         after: Annotated[str, typer.Argument(help="The other side, in any of these forms.")],
         dataset: Annotated[Path | None, typer.Option(help="Cases, for a version of the journal.")] = None,
-        metric: Annotated[str | None, typer.Option(help="Which scorer of a file with several.")] = None,
+        metric: Annotated[str | None, typer.Option(help="Which scorer, where there are several.")] = None,
         pass_at: Annotated[float, typer.Option(help="Least value of a success.")] = 0.5,
         journal: Annotated[Path, typer.Option(help="Where trials are kept.")] = JOURNAL,
         as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
@@ -77,7 +77,7 @@ def add_commands(group: typer.Typer, services: Services) -> None:
         task_type: Annotated[
             str | None, typer.Option(help="Task type of the charter, for a file that names none.")
         ] = None,
-        metric: Annotated[str | None, typer.Option(help="Which scorer of a file with several.")] = None,
+        metric: Annotated[str | None, typer.Option(help="Which scorer, where there are several.")] = None,
         pass_at: Annotated[float, typer.Option(help="Least value of a success.")] = 0.5,
         home: Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")] = None,
     ) -> None:
