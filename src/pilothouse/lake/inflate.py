@@ -7,7 +7,12 @@ import zlib
 from typing import Any
 
 from pilothouse.errors import LimitExceeded, MalformedRecord
-from pilothouse.lake.limits import INFLATE_FREE_BYTES, INFLATE_RATIO_MAX, INFLATED_BYTES_MAX
+from pilothouse.lake.limits import (
+    GZIP_MEMBERS_MAX,
+    INFLATE_FREE_BYTES,
+    INFLATE_RATIO_MAX,
+    INFLATED_BYTES_MAX,
+)
 
 _fast: Any
 try:
@@ -47,7 +52,7 @@ def inflate(body: bytes) -> bytes:
 
     Raises:
         MalformedRecord: It is no gzip data, or it ends too early.
-        LimitExceeded: It grows too large, or by a ratio that no real body has.
+        LimitExceeded: It grows too large, or by a ratio that no real body has, or has too many members.
 
     Example:
         >>> import gzip
@@ -55,9 +60,14 @@ def inflate(body: bytes) -> bytes:
         b'spans'
     """
     parts: list[bytes] = []
-    size = 0
+    size = members = 0
     rest = body
     while rest:
+        members += 1
+        if members > GZIP_MEMBERS_MAX:
+            raise LimitExceeded(
+                f"the body has more than {GZIP_MEMBERS_MAX} gzip members", remedy="Compress it as a whole."
+            )
         stream: Any = _fast.decompressobj(GZIP_WINDOW_BITS)
         data = rest
         while not stream.eof:

@@ -11,6 +11,7 @@ __all__ = [
     "DEPTH_MAX",
     "ERROR_TYPE_CHARS_MAX",
     "EVENTS_MAX",
+    "GZIP_MEMBERS_MAX",
     "INFLATED_BYTES_MAX",
     "INFLATE_FREE_BYTES",
     "INFLATE_RATIO_MAX",
@@ -19,6 +20,8 @@ __all__ = [
     "LIMITS_REVISION",
     "LINKS_MAX",
     "NAME_CHARS_MAX",
+    "NULLS_BYTES_MAX",
+    "ORDINARY_BYTES_MAX",
     "PREVIEW_CHARS_MAX",
     "STATUS_MESSAGE_CHARS_MAX",
     "TEXT_CHARS_MAX",
@@ -26,6 +29,8 @@ __all__ = [
     "TOKENS_MAX",
     "TRACE_SPANS_MAX",
     "VALUE_CHARS_MAX",
+    "WIRE_BYTES_PER_OBJECT_MIN",
+    "WIRE_BYTES_PER_PART_MIN",
 ]
 
 MIB = 1 << 20
@@ -45,8 +50,25 @@ INFLATE_FREE_BYTES = MIB
 INFLATE_RATIO_MAX = 200
 """Real bodies shrink 5 to 9 times; a bomb shrinks a thousand times."""
 
+GZIP_MEMBERS_MAX = 16
+"""Parts that were compressed apart in one body; a sender writes one. Each is looked for in what is left, so 800,000 empty
+ones kept the server busy for minutes."""
+
 ITEMS_MAX = 50_000
-"""Items in one request; an exporter sends 512 by default."""
+"""Items in one request; an exporter sends 512 by default. Resources and scopes are bounded by it too."""
+
+ORDINARY_BYTES_MAX = 4 * MIB
+"""Larger bodies are looked through before they are parsed: seven times an ordinary batch, and what the emptiest of so many bytes
+takes in memory is bearable."""
+
+WIRE_BYTES_PER_OBJECT_MIN = 16
+"""Of a large body in JSON: the shortest attribute there is has two objects in 36 bytes."""
+
+WIRE_BYTES_PER_PART_MIN = 12
+"""Of a large body in protobuf, by ids, texts, attributes, events and links of its items: a span of nothing but ids has 16."""
+
+NULLS_BYTES_MAX = 8 * MIB
+"""Largest body in JSON that is read again without its nulls: every value of it becomes an object, twice."""
 
 DEPTH_MAX = 32
 """Nesting of an attribute value; deeper ones are cut there."""

@@ -15,10 +15,11 @@ import msgspec
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
-from pilothouse.errors import LimitExceeded, MalformedRecord
+from pilothouse.errors import MalformedRecord
 from pilothouse.lake import otlp_json
 from pilothouse.lake.attributes import Attribute
-from pilothouse.lake.limits import ITEMS_MAX, TIME_NS_MAX
+from pilothouse.lake.limits import NULLS_BYTES_MAX, TIME_NS_MAX
+from pilothouse.lake.otlp_bounds import count_items, need_ordinary
 from pilothouse.lake.otlp_dialect import DIALECTS, Dialect, Encoding
 from pilothouse.lake.otlp_wire import LogsRequest, TracesRequest
 from pilothouse.ports.intake import Signal
@@ -73,14 +74,16 @@ def parse_request(signal: Signal, encoding: Encoding, body: bytes) -> ParsedRequ
 
     Raises:
         MalformedRecord: The body cannot be read at all.
-        LimitExceeded: It has more than `ITEMS_MAX` items.
+        LimitExceeded: It has more than `ITEMS_MAX` items, or more parts than telemetry of its size.
     """
     dialect = DIALECTS[encoding]
     heads: list[SpanHead] = []
     attributes: list[Sequence[Attribute]] = []
     faults: list[tuple[int, str]] = []
+    need_ordinary(encoding, body)
     try:
         message = _read(signal, encoding, body)
+        items = count_items(signal, message)
         if signal is Signal.TRACES:
             _check_spans(message, dialect, heads, attributes, faults)
         elif signal is Signal.LOGS:
@@ -91,12 +94,6 @@ def parse_request(signal: Signal, encoding: Encoding, body: bytes) -> ParsedRequ
             f"the body is no {name} in {encoding.name.lower()}: {error}",
             remedy="Check the exporter's protocol (OTEL_EXPORTER_OTLP_PROTOCOL) and its endpoint.",
         ) from error
-    items = _count_metrics(message) if signal is Signal.METRICS else len(attributes)
-    if items > ITEMS_MAX:
-        raise LimitExceeded(
-            f"the request has {items} items, at most {ITEMS_MAX} are taken",
-            remedy="Lower the exporter's batch size (OTEL_BSP_MAX_EXPORT_BATCH_SIZE).",
-        )
     reason = f"{_ITEM[signal]} {faults[0][0]}: {faults[0][1]}" if faults else ""
     return ParsedRequest(
         signal=signal,
@@ -132,6 +129,8 @@ def _read(signal: Signal, encoding: Encoding, body: bytes) -> Any:
     try:
         return _DECODERS[signal].decode(body)
     except msgspec.ValidationError:
+        if len(body) > NULLS_BYTES_MAX:
+            raise
         # Proto3 JSON lets a field be null where it has its default; hardly anybody writes that, so only then it is looked for.
         return _DECODERS[signal].decode(msgspec.json.encode(_without_nulls(msgspec.json.decode(body))))
 
@@ -214,12 +213,6 @@ def _check_logs(
                 elif not all(0 <= time <= TIME_NS_MAX for time in times):
                     faults.append((len(attributes), WRONG_TIME))
                 attributes.append(dialect.read(log.attributes))
-
-
-def _count_metrics(message: Any) -> int:
-    return sum(
-        len(scope.metrics) for resource in message.resource_metrics for scope in resource.scope_metrics
-    )
 
 
 def _nanoseconds(sent: Any) -> int:

@@ -60,6 +60,9 @@ SPANS_MAX = 2_000
 SPAN_ORDER = "start_ns, span_id, record_id, received_ns, seq"
 """Of the spans of a trace; of two copies the one received first stands first."""
 
+ONE_SCORE = "PARTITION BY trace_id, span_id, record_id, source ORDER BY received_ns, seq"
+"""Of an event that was sent again the first copy: one without a time has the moment of its receipt, which differs."""
+
 VERSIONS_MAX = 20
 """Versions named for one agent."""
 
@@ -221,9 +224,9 @@ class LakeQueries:
         )
         table = self._database.run(
             replace(view, span_files=files),
-            "SELECT DISTINCT trace_id, span_id, start_ns, source, attributes, record_id FROM spans "
+            "SELECT trace_id, span_id, start_ns, source, attributes, record_id FROM spans "  # noqa: S608 - columns are constants, values are bound
             "WHERE record = 'log' AND event_name = ? AND trace_id <> '' AND start_ns >= ? AND start_ns < ? "
-            "LIMIT ?",
+            f"QUALIFY row_number() OVER ({ONE_SCORE}) = 1 LIMIT ?",
             [EVALUATION_EVENT, from_ns, to_ns, SCORES_MAX + 1],
             is_long=True,
         )

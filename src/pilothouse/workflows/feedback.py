@@ -227,7 +227,7 @@ class Desk:
 
     def _keep_pace(self, sender: str, now: datetime) -> None:
         pace = self._paces.pop(sender, None)
-        if pace is None or now - pace.started >= timedelta(minutes=1):
+        if pace is None or abs(now - pace.started) >= timedelta(minutes=1):  # a clock may be set back
             pace = _Pace(started=now)
         pace.count += 1
         self._paces[sender] = pace

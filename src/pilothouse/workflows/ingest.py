@@ -168,7 +168,7 @@ def read_requests(path: Path, *, signal: Signal = Signal.TRACES) -> Iterator[Imp
         return
     if not data.strip():
         yield ImportFault(place=str(path), reason="it is empty")
-    elif data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{":
+    elif _is_json(data):
         yield from _json_requests(path, data.removeprefix(b"\xef\xbb\xbf"))
     else:
         yield from _protobuf_requests(path, data, signal)
@@ -204,6 +204,20 @@ def _read(path: Path) -> bytes:
     if len(data) > FILE_BYTES_MAX:
         raise OSError(f"it is larger than {FILE_BYTES_MAX} bytes")
     return data
+
+
+def _is_json(data: bytes) -> bool:
+    """Whether it is text that begins an object: so begins protobuf too whose first part has 123 bytes."""
+    if data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] != b"{":
+        return False
+    size, start = _varint(data, 0)
+    if not _is_message(data) and not (size and _is_message(data[start : start + size])):
+        return True
+    try:
+        json.loads(data)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _json_requests(path: Path, data: bytes) -> Iterator[ImportedRequest | ImportFault]:

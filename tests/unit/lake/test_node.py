@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import gzip
 import hashlib
+import json
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -243,6 +244,24 @@ def test_the_same_spans_again_change_nothing(opened):
     assert (task.spans, task.revision) == (4, 0)
     assert node.trace(task.trace_id).spans_total == 4
     assert node.counters.read()["deduplicated"] == 4
+
+
+def test_a_score_without_a_time_that_is_sent_again_counts_once(opened, clock):
+    node = opened(grace_s=0.0)
+    send(node, run_spans())
+    node.settle()
+    said = [
+        {"key": "gen_ai.evaluation.name", "value": {"stringValue": "tone"}},
+        {"key": "gen_ai.evaluation.score.value", "value": {"doubleValue": 1}},
+    ]
+    event = {"traceId": f"{1:032x}", "eventName": "gen_ai.evaluation.result", "attributes": said}
+    body = json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": [event]}]}]}).encode()
+    for source in ("a", "a", "b"):
+        send(node, (), body=body, content_type=JSON, signal=Signal.LOGS, source=source)
+        node.settle()
+        clock.ns += 10**9
+    found = node.scores(from_ns=START_NS, to_ns=START_NS + 10**11)
+    assert sorted(score.source for score in found) == ["a", "b"]
 
 
 def test_an_incomplete_trace_is_shown_and_becomes_complete_with_its_root(opened):

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 import json
+import time
 
 import pytest
 from otlp_bodies import request, run_spans, to_json
 
 from pilothouse.errors import LimitExceeded, MalformedRecord
-from pilothouse.lake import otlp_request
+from pilothouse.lake import otlp_bounds
 from pilothouse.lake.otlp_dialect import Encoding
 from pilothouse.lake.otlp_request import parse_request
 from pilothouse.ports.intake import Signal
@@ -100,9 +101,63 @@ def test_a_protobuf_nested_deeper_than_the_parser_goes_is_malformed():
 
 
 def test_more_items_than_the_limit_are_refused_as_a_whole(monkeypatch):
-    monkeypatch.setattr(otlp_request, "ITEMS_MAX", 2)
+    monkeypatch.setattr(otlp_bounds, "ITEMS_MAX", 2)
     with pytest.raises(LimitExceeded, match="4 items"):
         parsed(GOOD)
+
+
+def field(number, body):
+    size, length = len(body), b""
+    while size > 0x7F:
+        length, size = length + bytes([size & 0x7F | 0x80]), size >> 7
+    return bytes([number << 3 | 2]) + length + bytes([size]) + body
+
+
+MIB = 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body", "reason"),
+    [
+        (Encoding.PROTOBUF, field(1, b"") * (3 * MIB), "50000 items"),
+        (Encoding.PROTOBUF, field(1, field(2, b"") * (3 * MIB)), "50000 items"),
+        (Encoding.PROTOBUF, field(1, field(2, field(2, b"") * (3 * MIB))), "50000 items"),
+        (Encoding.PROTOBUF, field(1, field(2, field(2, b"") * 60_000)), "60000 items"),
+        (Encoding.PROTOBUF, field(1, b"") * 60_000, "60000 items"),
+        (Encoding.PROTOBUF, field(1, field(2, b"") * 60_000), "60000 items"),
+        (Encoding.PROTOBUF, field(1, field(2, field(2, field(11, b"") * (9 * MIB)))), "every 12 bytes"),
+        (Encoding.PROTOBUF, field(1, field(2, field(2, field(9, b"") * (9 * MIB)))), "every 12 bytes"),
+        (Encoding.JSON, b'{"resourceSpans":[' + b"{}," * (2 * MIB) + b"{}]}", "every 16 bytes"),
+        (Encoding.JSON, b'{"resourceSpans":[' + b"{}," * 60_000 + b"{}]}", "60001 items"),
+    ],
+    ids=range(10),
+)
+def test_a_body_of_many_empty_parts_is_refused_before_it_fills_the_memory(encoding, body, reason):
+    """15 MiB of empty spans took 3.7 GiB and 24 s, on the thread that serves everybody, and were then refused."""
+    began = time.process_time()
+    with pytest.raises(LimitExceeded, match=reason):
+        parse_request(Signal.TRACES, encoding, body)
+    assert time.process_time() - began < 3
+
+
+def test_a_large_body_with_a_null_is_not_read_twice():
+    body = b'{"resourceSpans":null,"x":[' + b"[]," * (3 * MIB) + b"[]]}"
+    with pytest.raises(MalformedRecord, match="null"):
+        parse_request(Signal.TRACES, Encoding.JSON, body)
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_large_body_of_ordinary_spans_is_taken(as_json):
+    spans = [span for trace in range(1, 3_000) for span in run_spans(trace)]
+    assert parsed(spans, as_json=as_json).items == len(spans)
+
+
+@pytest.mark.parametrize(
+    "junk", [b"\x0b" * (5 * MIB), b"\x0a\xff\xff" * (2 * MIB), b"\x0a" + b"\xff" * (5 * MIB)]
+)
+def test_a_large_body_that_is_no_protobuf_is_malformed(junk):
+    with pytest.raises(MalformedRecord):
+        parse_request(Signal.TRACES, Encoding.PROTOBUF, junk)
 
 
 def test_unknown_json_fields_are_ignored():

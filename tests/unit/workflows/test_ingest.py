@@ -46,6 +46,15 @@ def imported(tmp_path, data, *answers, **options):
     return import_files([path], intake, pause=lambda _: None, **options), intake
 
 
+def padded(size):
+    """A request whose one part has so many bytes."""
+    for length in range(size):
+        made = request([{"name": "x" * length}])
+        if made.resource_spans[0].ByteSize() == size:
+            return made
+    raise AssertionError(size)
+
+
 PRETTY = json.dumps(json.loads(to_json(ONE)), indent=2).encode()
 
 
@@ -58,6 +67,8 @@ PRETTY = json.dumps(json.loads(to_json(ONE)), indent=2).encode()
         (to_json(ONE) + b"\n\n" + to_json(TWO) + b"\n", 2, "application/json"),
         (ONE.SerializeToString(), 1, "application/x-protobuf"),
         (sized(ONE) + sized(TWO), 2, "application/x-protobuf"),
+        (padded(123).SerializeToString(), 1, "application/x-protobuf"),  # 123 is a brace
+        (sized(padded(121)) + sized(TWO), 2, "application/x-protobuf"),
         (gzip.compress(to_json(ONE), mtime=0), 1, "application/json"),
         (gzip.compress(sized(ONE), mtime=0), 1, "application/x-protobuf"),
     ],
