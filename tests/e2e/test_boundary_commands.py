@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from otlp_bodies import request, to_json
 from typer.testing import CliRunner
 
 from pilothouse.app import command_tree
@@ -107,6 +108,35 @@ def walk(value):
 def kept_evidence():
     with open_ledger(load_settings().ledger_url) as ledger:
         return sorted(one.model_dump_json() for one in ledger.evidence(AGENT))
+
+
+@pytest.mark.slow
+def test_an_agent_that_asks_nobody_is_told_so_and_not_paused_for_it(type_in, tmp_path):
+    """The command that its own page advises may not be what stops it; whoever asks sometimes and not always goes past."""
+    begun = int(datetime.now(UTC).timestamp()) * 10**9 - 3_600 * 10**9
+    spans = [
+        {"span_id": bytes([1] * 8), "attributes": {"gen_ai.operation.name": "invoke_agent"}},
+        {
+            "span_id": bytes([2] * 8),
+            "parent_span_id": bytes([1] * 8),
+            "attributes": {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "route_invoice"},
+        },
+    ]
+    spans = [{**one, "start": begun, "end": begun + 10**9} for one in spans]
+    (tmp_path / "spans.json").write_bytes(to_json(request(spans, {"pilothouse.agent": AGENT})))
+    type_in("import", str(tmp_path / "spans.json"))
+
+    def bypass():
+        (found,) = json.loads(type_in("policy", "check", "--json", code=None))
+        return found["past"], [one for one in found["evidence"] if one["kind"] == "policy.bypass"]
+
+    assert bypass() == (1, [])
+    told = type_in("policy", "check", code=3)
+    assert "no call asks the boundary, so nothing is known of what it would stop" in told
+    assert "pilothouse mcp proxy" in told
+    decide(document="D-00007", origin_text="route D-00007")
+    past, (record,) = bypass()
+    assert (past, record["n"], record["good"]) == (1, 1, 0)
 
 
 @pytest.mark.slow

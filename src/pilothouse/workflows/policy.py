@@ -79,6 +79,11 @@ class PolicyCheck:
     runs_past: tuple[str, ...]
     evidence: tuple[Evidence, ...]
 
+    @property
+    def is_bypassed(self) -> bool:
+        """Whether calls go past a boundary that other calls of the agent ask."""
+        return self.past > 0 and self.unused.decisions > 0
+
 
 def prove_policies(charter: Charter) -> PolicyTest:
     """Run every example of a charter on its compiled policies, and weaken each rule in turn.
@@ -264,7 +269,8 @@ def _evidence(
                 recorded_at=now,
             )
         )
-    if calls:
+    # Who never asked has no boundary to go past: that its calls are not held to anything is missing evidence, and no breach.
+    if calls and unused.decisions:
         records.append(
             Evidence(
                 kind="policy.bypass",

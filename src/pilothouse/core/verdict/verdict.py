@@ -18,6 +18,7 @@ __all__ = [
     "DomainVerdict",
     "GateVerdict",
     "ItemVerdict",
+    "PartWaiverMark",
     "Reason",
     "RequirementVerdict",
     "Status",

@@ -92,7 +92,9 @@ def register(cli: typer.Typer, services: Services) -> None:
         with services.open_boundary(load_settings(home=home)) as room:
             agents = [agent] if agent else room.agents()
             checks = [check_policies(room, one, services.clock.now()) for one in agents]
-        passed = all(one.test.passed and one.unused_reviewed is not False and not one.past for one in checks)
+        passed = all(
+            one.test.passed and one.unused_reviewed is not False and not one.is_bypassed for one in checks
+        )
         if as_json:
             typer.echo(
                 json.dumps(
@@ -117,12 +119,14 @@ def register(cli: typer.Typer, services: Services) -> None:
                 _print_use(one)
                 if one.calls:
                     typer.echo(f"  {one.past} of {one.calls} tool calls without a decision on record")
+                if one.past and not one.is_bypassed:
+                    typer.echo("    no call asks the boundary, so nothing is known of what it would stop")
                 if one.past:
                     typer.echo(
                         "    Mark the tools with @pilothouse.tool, or let the agent reach them by `pilothouse mcp proxy`; "
                         f"the calls: `pilothouse traces --agent {one.agent}`."
                     )
-                else:
+                elif not one.calls:
                     typer.echo(
                         "  no tool call arrived in 30 days, so nothing is known about calls past the boundary"
                     )
