@@ -83,7 +83,7 @@ def set_contact(
         )
     try:
         ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError) as error:
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # `Europe` is a folder
         raise UsageError(
             f"{zone!r} is no time zone", remedy="Give for example `--zone Europe/Berlin`.", subject=zone
         ) from error

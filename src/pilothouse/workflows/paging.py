@@ -162,7 +162,7 @@ def working_zone(room: ControlRoom, charter: Charter, plan: LevelPlan) -> tzinfo
         for contact in addresses_of(room, charter, call.person):
             try:
                 return ZoneInfo(contact.zone)
-            except (ZoneInfoNotFoundError, ValueError):
+            except (ZoneInfoNotFoundError, ValueError, OSError):
                 continue
     return UTC
 

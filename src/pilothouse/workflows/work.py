@@ -146,11 +146,10 @@ class Worker:
         self._clock_offset: float | None = None
         self._wake = threading.Event()
         self._stop = threading.Event()
+        self._ended = threading.Event()
         self._senders = ThreadPoolExecutor(SENDERS, thread_name_prefix="pilothouse-send")
-        self._threads = (
-            threading.Thread(target=self._beat_loop, name="pilothouse-heartbeat", daemon=True),
-            threading.Thread(target=self._work_loop, name="pilothouse-work", daemon=True),
-        )
+        self._beating = threading.Thread(target=self._beat_loop, name="pilothouse-heartbeat", daemon=True)
+        self._working = threading.Thread(target=self._work_loop, name="pilothouse-work", daemon=True)
 
     @property
     def lease(self) -> Lease | None:
@@ -159,8 +158,8 @@ class Worker:
 
     def start(self) -> None:
         """Start working in the background."""
-        for thread in self._threads:
-            thread.start()
+        self._beating.start()
+        self._working.start()
 
     def wake(self) -> None:
         """Look at once whether something is due: somebody in this process just set a timer or queued a job."""
@@ -170,10 +169,13 @@ class Worker:
         """Finish what is in hand, give the lease back and end."""
         self._stop.set()
         self._wake.set()
-        for thread in self._threads:
-            if thread.is_alive():
-                thread.join(timeout_s)
+        if self._working.is_alive():
+            self._working.join(timeout_s)
         self._senders.shutdown(wait=True, cancel_futures=True)
+        # Until the last page is sent the lease is ours, or another process would send it as well.
+        self._ended.set()
+        if self._beating.is_alive():
+            self._beating.join(timeout_s)
         if self._lease is not None:
             self._quietly("release", partial(self._store.release, self._lease))
             self._lease = None
@@ -274,14 +276,14 @@ class Worker:
         return settled
 
     def _beat_loop(self) -> None:
-        while not self._stop.is_set():
+        while not self._ended.is_set():
             had = self._lease
             if not self._quietly("heartbeat", self.beat):
                 self._lease = None
             if had is None and self._lease is not None:
                 self._wake.set()
             self._watch_clock()
-            self._stop.wait(HEARTBEAT_S)
+            self._ended.wait(HEARTBEAT_S)
 
     def _work_loop(self) -> None:
         while not self._stop.is_set():
@@ -313,8 +315,9 @@ class Worker:
     def _quietly(self, name: str, act: Callable[[], object]) -> bool:
         try:
             act()
-        except Conflict:
-            return name != "heartbeat"
+        except Conflict as error:
+            # A lease that is lost leaves nothing to do; whatever else somebody was quicker at is to be done again.
+            return name != "heartbeat" and error.subject == LEASE_NAME
         except PilothouseError as error:
             self._say(name, f"background work, {name}: {error.message}")
             return False

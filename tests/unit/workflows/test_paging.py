@@ -252,8 +252,9 @@ def test_contacts_refuse_what_is_none_and_never_show_the_secret(room, web):
         reach(room, "samm", web.url)
     with pytest.raises(UsageError, match="no address of a service"):
         reach(room, "sam", "carrier-pigeon://roof")
-    with pytest.raises(UsageError, match="no time zone"):
-        reach(room, "sam", web.url, zone="Mars/Base")
+    for zone in ("Mars/Base", "Europe", "", "x" * 300):
+        with pytest.raises(UsageError, match="no time zone"):
+            reach(room, "sam", web.url, zone=zone)
     done = set_contact(
         room, "sam", "mailto://pilot:hunter2@corp.example", channel="", zone="UTC", actor="t", now=NOW
     )

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from datetime import UTC, datetime
 
 import pytest
 
-from pilothouse.errors import StorageUnavailable
+from pilothouse.errors import Conflict, StorageUnavailable
 from pilothouse.ledger.leases import SqlWork
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ports.work import Job, WorkChange
@@ -94,3 +96,52 @@ def test_what_another_process_took_over_is_not_written_by_who_had_it(store):
         assert (job.state, job.attempts) == ("done", 2)
     finally:
         worker.stop()
+
+
+def test_who_stops_while_a_page_is_being_sent_keeps_the_lease_until_it_is_sent(tmp_path, monkeypatch):
+    """Two servers, one is restarted, and a chat service is slow: nobody is called twice."""
+    monkeypatch.setattr(work, "HEARTBEAT_S", 0.1)
+    monkeypatch.setattr(work, "POLL_S", 0.05)
+    sent, begun = [], threading.Event()
+
+    def send(job):
+        sent.append(job.key)
+        begun.set()
+        time.sleep(1.5)
+        return Delivery(ok=True, said="sent")
+
+    with open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as ledger:
+        store = SqlWork(ledger.database, life_s=0.6)
+
+        def settle(job, _delivery, lease):
+            store.commit(lease, WorkChange(finished=(job.key,)))
+
+        courier = Courier(send=send, settle=settle)
+        one, other = (Worker(store, timers={}, couriers={"pause": courier}) for _ in range(2))
+        store.commit(one.beat(), WorkChange(jobs=(PAUSE,)))
+        one.start()
+        assert begun.wait(5)
+        other.start()
+        one.stop()
+        time.sleep(0.5)
+        other.stop()
+        assert [job.state for job in store.jobs("INC-1")] == ["done"]
+    assert sent == ["INC-1/pause"]
+
+
+def test_what_came_of_a_job_is_written_although_its_incident_changed_again_and_again(store):
+    tries = []
+
+    def settle(job, _delivery, lease):
+        tries.append(job.key)
+        if len(tries) < 3:
+            raise Conflict("INC-1 was changed", remedy="again", subject="INC-1")
+        store.commit(lease, WorkChange(finished=(job.key,)))
+
+    courier = Courier(send=lambda _job: Delivery(ok=True, said="sent"), settle=settle)
+    worker = Worker(store, timers={}, couriers={"pause": courier})
+    store.commit(worker.beat(), WorkChange(jobs=(PAUSE,)))
+    for _ in range(4):
+        turn(worker)
+    worker.stop()
+    assert [job.state for job in store.jobs("INC-1")] == ["done"]
