@@ -68,14 +68,14 @@ def open_stores(settings: Settings) -> Iterator[tuple[Installation, SqlLedger]]:
         settings: Values in force.
     """
     from pilothouse.app.deciding_code import deciding_code
-    from pilothouse.lake.store import open_lake
+    from pilothouse.app.lake_when_asked import LakeWhenAsked
     from pilothouse.ledger.dockets import SqlDockets
     from pilothouse.ledger.ledger import open_ledger
     from pilothouse.workflows.installation import Installation
 
     clock = SystemClock()
     with open_ledger(settings.ledger_url) as ledger:
-        lake = open_lake(settings.lake_folder, clock)
+        lake = LakeWhenAsked(settings.lake_folder, clock)
         try:
             yield (
                 Installation(
