@@ -170,13 +170,13 @@ class Site:
             now=datetime.now(UTC),
         ).key
 
-    def credential(self, name, **fields):
+    def credential(self, name, *, now=None, **fields):
         add_credential(
             SqlCredentials(self.ledger.database),
             name,
             **{"variable": None, "file": None, "host": None, "expires_at": None} | fields,
             actor="test",
-            now=datetime.now(UTC),
+            now=now or datetime.now(UTC),
         )
 
     def endpoint(self):

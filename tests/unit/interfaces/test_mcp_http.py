@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import httpx2
 import pytest
@@ -188,8 +188,9 @@ def test_a_credential_reaches_its_system_and_nothing_else(tmp_path):
         secret.write_text("erp-canary-other", encoding="utf-8")
         await find("not accepted")
         secret.write_text("erp-canary-81f2c7", encoding="utf-8")
+        last = datetime(2026, 1, 1, tzinfo=UTC)
         site.credential(
-            "erp-read", file=secret, host=site.erp_host, expires_at=datetime(2026, 1, 1, tzinfo=UTC)
+            "erp-read", file=secret, host=site.erp_host, expires_at=last, now=last - timedelta(days=9)
         )
         await asyncio.sleep(1.1)
         await find("expired")
