@@ -9,12 +9,16 @@ the ledger allows, and it is this process that holds it.
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["ONE_STOP_S", "stop_between_transactions", "unbroken"]
+__all__ = ["INTERRUPTED", "ONE_STOP_S", "repeat_lost_stops", "stop_between_transactions", "unbroken"]
+
+INTERRUPTED = 130
+"""Exit status of what was interrupted, as a shell gives it."""
 
 ONE_STOP_S = 1.0
 """Within which further signals are the same stop: a terminal that closes says so, and then its shell does, too."""
@@ -81,3 +85,21 @@ def stop_between_transactions(numbers: Iterable[int]) -> Iterator[None]:
     finally:
         for number, was in replaced.items():
             signal.signal(number, was)
+
+
+def repeat_lost_stops() -> None:
+    """Let Ctrl-C be said again when it was lost: it came while the interpreter tidied up, where no exception goes up."""
+    before = sys.unraisablehook
+
+    def hear(lost: sys.UnraisableHookArgs) -> None:
+        if lost.exc_type is not KeyboardInterrupt:
+            before(lost)
+            return
+        main = threading.main_thread().ident
+        again = threading.Timer(
+            ONE_STOP_S * 1.1, signal.pthread_kill, [main, signal.SIGINT]
+        )  # it may be asleep
+        again.daemon = True
+        again.start()
+
+    sys.unraisablehook = hear

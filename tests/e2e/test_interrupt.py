@@ -9,12 +9,9 @@ import signal
 import subprocess
 import sys
 import time
-import types
 
 import pytest
 from source_tree import ROOT
-
-from pilothouse.__main__ import main
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -59,17 +56,72 @@ def test_in_the_middle_of_a_question_to_the_lake_it_is_no_fault_of_the_question(
     assert said == "interrupted\n"
 
 
-def test_while_modules_are_loaded_it_is_quiet(monkeypatch):
-    class Loading(types.ModuleType):
-        """A module whose names are still being made when Ctrl-C comes."""
+LOADING = """
+import sys, types
+class Loading(types.ModuleType):
+    def __getattr__(self, name):
+        raise KeyboardInterrupt  # while its names are still being made
+sys.modules["pilothouse.app"] = Loading("pilothouse.app")
+from pilothouse.__main__ import main
+main()
+"""
 
-        def __getattr__(self, name):
-            raise KeyboardInterrupt
 
-    monkeypatch.setitem(sys.modules, "pilothouse.app", Loading("pilothouse.app"))
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == 130
+def test_while_modules_are_loaded_it_is_quiet():
+    with started("-c", LOADING) as process:
+        assert process.communicate(timeout=60) == ("", "")
+    assert process.returncode == 130
+
+
+IN_A_LIBRARY = """
+import typer, pydantic
+from pilothouse import app
+from pilothouse.__main__ import main
+class Charter(pydantic.BaseModel):
+    agent: str
+    @pydantic.field_serializer("agent")
+    def write(self, value):
+        raise KeyboardInterrupt  # the library makes a failed call of it
+def tree():
+    typed = typer.Typer()
+    typed.command()(lambda: Charter(agent="a").model_dump_json())
+    return typed
+app.command_tree = tree
+main()
+"""
+
+
+def test_in_a_function_that_a_library_calls_it_is_no_bug_of_ours():
+    with started("-c", IN_A_LIBRARY) as process:
+        said, hints = process.communicate(timeout=60)
+    assert (process.returncode, said, hints) == (130, "", "Stopped.\n")
+
+
+WHILE_TIDYING = """
+import time, weakref, typer
+from pilothouse import app
+from pilothouse.__main__ import main
+class Held: ...
+def interrupt(_gone):
+    raise KeyboardInterrupt  # as if the signal had come at this very moment
+def work():
+    held = Held()
+    kept = weakref.ref(held, interrupt)
+    del held
+    time.sleep(30)
+def tree():
+    typed = typer.Typer()
+    typed.command()(work)
+    return typed
+app.command_tree = tree
+main()
+"""
+
+
+def test_while_the_interpreter_tidies_up_it_is_not_lost():
+    with started("-c", WHILE_TIDYING) as process:
+        said, hints = process.communicate(timeout=20)
+    assert (process.returncode, said, hints) == (130, "", "Stopped.\n")
 
 
 def test_the_demo_stops_with_its_agent(tmp_path):

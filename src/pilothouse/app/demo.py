@@ -71,7 +71,8 @@ def prepare_demo(settings: Settings, parts: DemoParts) -> Settings:
 def _type(tree: typer.Typer, words: Sequence[str], moment: datetime) -> Typed:
     """Run one command line in this process, as if it were typed at a moment."""
     from pilothouse.demo.parts import Typed
-    from pilothouse.interfaces.cli.main import INTERRUPTED, run_cli
+    from pilothouse.interfaces.cli.main import run_cli
+    from pilothouse.interruption import INTERRUPTED
 
     said, hints, status = io.StringIO(), io.StringIO(), 0
     with _wide(), at_simulated(moment), contextlib.redirect_stdout(said), contextlib.redirect_stderr(hints):

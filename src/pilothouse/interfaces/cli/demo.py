@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pilothouse.interfaces.cli.consoles import hint_console, result_console
+from pilothouse.interruption import stop_between_transactions
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
@@ -50,8 +51,6 @@ def register(cli: typer.Typer, services: Services) -> None:
         notes.print("A line with $ is a command that anybody can type; the demo plays the people who sign.")
         told: list[Step] = []
         settings = load_settings(home=home)
-        # Server and agent are processes of their own: a SIGTERM must end them as Ctrl-C does, not orphan them.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
         def on_step(step: Step) -> None:
             told.append(step)
@@ -64,7 +63,9 @@ def register(cli: typer.Typer, services: Services) -> None:
 
         parts = services.demo_parts()
         kept = find_place(settings) if keep else None
-        result = judge_demo(kept, parts) if kept else run_demo(settings, parts, on_step=on_step)
+        # Server and agent are processes of their own: a SIGTERM must end them as Ctrl-C does, not orphan them.
+        with stop_between_transactions((signal.SIGINT, signal.SIGTERM)):
+            result = judge_demo(kept, parts) if kept else run_demo(settings, parts, on_step=on_step)
         if as_json:
             typer.echo(json.dumps(_document(result, told), ensure_ascii=False))
         else:

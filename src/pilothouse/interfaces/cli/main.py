@@ -65,6 +65,7 @@ from pilothouse.interfaces.cli.consoles import hint_console
 from pilothouse.interfaces.cli.files import file_error
 from pilothouse.interfaces.cli.help_page import CONTEXT
 from pilothouse.interfaces.cli.late import late_group
+from pilothouse.interruption import INTERRUPTED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,9 +84,6 @@ COMMANDS = {
     "Keep it running": (doctor, backup, price, audit),
 }
 """Command modules by panel of the help page, in the order of the way from a pilot to production."""
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as a shell gives it."""
 
 
 def build_cli(services: Services) -> typer.Typer:
@@ -147,6 +145,11 @@ def run_cli(cli: typer.Typer, arguments: Sequence[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except Exception as error:  # noqa: BLE001 - a bug of ours, or a file that is not as it was thought to be
+        if KeyboardInterrupt.__name__ in str(
+            error
+        ):  # a library that calls us back makes a failed call of Ctrl-C
+            hint_console().print("Stopped.")
+            sys.exit(INTERRUPTED)
         if isinstance(error, OSError) and (about_file := file_error(error)) is not None:
             _fail(about_file, as_json="--json" in typed)
         _show_bug()
