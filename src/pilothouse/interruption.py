@@ -15,7 +15,14 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["INTERRUPTED", "ONE_STOP_S", "repeat_lost_stops", "stop_between_transactions", "unbroken"]
+__all__ = [
+    "INTERRUPTED",
+    "ONE_STOP_S",
+    "repeat_lost_stops",
+    "stop_between_transactions",
+    "unbroken",
+    "was_told_to_stop",
+]
 
 INTERRUPTED = 130
 """Exit status of what was interrupted, as a shell gives it."""
@@ -32,6 +39,8 @@ class _Transactions(threading.local):
 
 
 _transactions = _Transactions()
+_told: list[int] = []
+"""The signals that were taken for a stop, since the outermost block that takes them began."""
 
 
 @contextmanager
@@ -63,12 +72,13 @@ def stop_between_transactions(numbers: Iterable[int]) -> Iterator[None]:
     """
     said_at = float("-inf")
 
-    def stop(_number: int, _frame: object) -> None:
+    def stop(number: int, _frame: object) -> None:
         nonlocal said_at
         now = time.monotonic()
         if now - said_at < ONE_STOP_S:
             return
         said_at = now
+        _told.append(number)
         if _transactions.depth and not _transactions.stop_waits:
             _transactions.stop_waits = True
             return
@@ -78,6 +88,8 @@ def stop_between_transactions(numbers: Iterable[int]) -> Iterator[None]:
     replaced = {
         number: was for number, was in before.items() if was in {signal.SIG_DFL, signal.default_int_handler}
     }
+    if replaced:
+        _told.clear()
     try:
         for number in replaced:
             signal.signal(number, stop)
@@ -85,6 +97,11 @@ def stop_between_transactions(numbers: Iterable[int]) -> Iterator[None]:
     finally:
         for number, was in replaced.items():
             signal.signal(number, was)
+
+
+def was_told_to_stop() -> bool:
+    """Whether a stop came in the newest `stop_between_transactions`, so that what failed since then failed by it."""
+    return bool(_told)
 
 
 def repeat_lost_stops() -> None:

@@ -12,10 +12,17 @@ import pytest
 from sqlalchemy import event
 
 from pilothouse import interruption
-from pilothouse.interruption import stop_between_transactions, unbroken
+from pilothouse.interruption import stop_between_transactions, unbroken, was_told_to_stop
 from pilothouse.ledger.ledger import open_ledger
 
 STOP = signal.SIGTERM
+
+
+@pytest.fixture(autouse=True)
+def nobody_is_told_any_more():
+    yield
+    with stop_between_transactions([STOP]):
+        assert not was_told_to_stop()
 
 
 def tell():
@@ -25,6 +32,7 @@ def tell():
 def test_a_stop_ends_what_runs():
     with pytest.raises(KeyboardInterrupt), stop_between_transactions([STOP]):
         tell()
+    assert was_told_to_stop(), "whatever else fails on the way out failed by it"
 
 
 def test_a_stop_within_a_block_that_is_whole_comes_at_its_end():

@@ -65,7 +65,7 @@ from pilothouse.interfaces.cli.consoles import hint_console
 from pilothouse.interfaces.cli.files import file_error
 from pilothouse.interfaces.cli.help_page import CONTEXT
 from pilothouse.interfaces.cli.late import late_group
-from pilothouse.interruption import INTERRUPTED
+from pilothouse.interruption import INTERRUPTED, was_told_to_stop
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,7 +132,7 @@ def run_cli(cli: typer.Typer, arguments: Sequence[str] | None = None) -> None:
     """
     typed = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = cli(typed, standalone_mode=False, prog_name="pilothouse")
+        code = _do(cli, typed)
     except PilothouseError as error:
         _fail(error, as_json="--json" in typed)
     except typer.Abort:
@@ -157,6 +157,17 @@ def run_cli(cli: typer.Typer, arguments: Sequence[str] | None = None) -> None:
     if code == INTERRUPTED:
         hint_console().print("Stopped.")
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _do(cli: typer.Typer, typed: list[str]) -> object:
+    """Run what was typed; what fails because it was stopped was stopped."""
+    try:
+        return cli(typed, standalone_mode=False, prog_name="pilothouse")
+    except Exception as error:
+        # A library that calls us back makes a failed call of Ctrl-C, and a process of ours that was stopped, too, breaks off.
+        if was_told_to_stop() or KeyboardInterrupt.__name__ in str(error):
+            return INTERRUPTED
+        raise
 
 
 def _wrong_usage(error: typer.exceptions.TyperException) -> PilothouseError:
