@@ -187,7 +187,9 @@ def _silent(ordered: Sequence[DetectorShown]) -> list[Row]:
                 Cell(mark=_mark("blind"), small=shown_text(note)),
                 Cell(
                     text=_name(alike[0]) if len(alike) == 1 else f"{len(alike)} detectors",
-                    small=shown_text(", ".join(dict.fromkeys(one.title for one in alike))),
+                    small=shown_text(", ".join(dict.fromkeys(one.title for one in alike)))
+                    if len(alike) > 1
+                    else "",
                 ),
                 Cell(text="unknown"),
                 Cell(),

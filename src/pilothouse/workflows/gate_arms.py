@@ -83,7 +83,7 @@ def resolve_baseline(
             or _last_holding(journal, dataset=dataset, candidate=candidate.version)
         )
         if version is None:
-            return None, (f"there is no {wanted} version on record yet: this run can become it",)
+            return None, (_nothing_yet(wanted, agent),)
         return _need_stored(journal, version, request), ()
     if VERSION.fullmatch(wanted):
         return _need_stored(journal, wanted, request), ()
@@ -191,6 +191,14 @@ def gate_records(ledger: Ledger | None, agent: str | None) -> Sequence[Evidence]
 
 def _of_kind(records: Sequence[Evidence], kind: str) -> list[Evidence]:
     return [one for one in records if one.kind == kind]
+
+
+def _nothing_yet(wanted: str, agent: str | None) -> str:
+    if agent is not None:
+        return f"there is no {wanted} version on record yet: this run can become it"
+    if wanted == "anchor":
+        return "an anchor belongs to an agent, and none is named: `--agent NAME`"
+    return "no other version has run on this dataset here, and without `--agent NAME` no release of an agent is looked at"
 
 
 def _last_holding(journal: Journal, *, dataset: str, candidate: str) -> str | None:

@@ -121,7 +121,7 @@ MONITORING = (
                 kind="cost.monitor",
                 rule=Fact(),
                 fresh=_WEEK,
-                remedy="pilothouse up",
+                remedy="pilothouse watch status {agent}",
             ),
             Part(
                 name="drill",

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+from datetime import UTC, datetime
+
+import page_world as world
+
+from pilothouse.core.verdict.readiness import decide
+from pilothouse.reports.watch import DetectorShown, build_watch
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+def silent(title, note):
+    return DetectorShown(
+        title=title,
+        task_type="",
+        rule=None,
+        state="blind",
+        rate=None,
+        cases_per_day=0.0,
+        false_alarms_per_year=None,
+        delays={},
+        promised_days=None,
+        delay_days=None,
+        counted_to=None,
+        note=note,
+    )
+
+
+def test_a_detector_that_waits_alone_is_named_once():
+    charter = world.charter()
+    alone = silent("Inputs read short", "no call yet")
+    pair = [silent(title, "no task yet") for title in ("Volume", "Cost per task")]
+    page = build_watch(charter, decide(charter, [], NOW), [alone, *pair], NOW, falls=(0.05,))
+    watches = [row.cells[1] for row in page.sections[0].rows]
+    assert [(cell.text, cell.small) for cell in watches] == [
+        ("Inputs read short", ""),
+        ("2 detectors", "Volume, Cost per task"),
+    ]
