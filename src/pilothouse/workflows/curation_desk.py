@@ -31,6 +31,7 @@ from pilothouse.workflows.curate import Curated, correction_evidence, curate_cas
 from pilothouse.workflows.datasets import remove_cases
 from pilothouse.workflows.decision_log import every_decision
 from pilothouse.workflows.erasure import TRACES_MAX, Forgotten, traces_saying
+from pilothouse.workflows.export_places import begun_exports, drop_unfinished_exports, note_begun
 from pilothouse.workflows.few_shot_library import (
     CURATED,
     build_few_shots,
@@ -45,7 +46,7 @@ from pilothouse.workflows.fine_tuning import Export, export_rows
 from pilothouse.workflows.launch import summarize_charter
 from pilothouse.workflows.people import Directory
 from pilothouse.workflows.replay_case import FIXTURES
-from pilothouse.workflows.training_folder import PROVENANCE, erase_from_export
+from pilothouse.workflows.training_folder import PROVENANCE, digest_of, erase_from_export, is_unfinished
 
 __all__ = ["CurationDesk", "Library"]
 
@@ -143,6 +144,8 @@ class CurationDesk:
         if folder.exists():
             raise UsageError(f"{str(folder)!r} is there already", remedy="Name a new folder with `--out`.")
         charter, now = self.directory.one(agent), self.clock.now()
+        drop_unfinished_exports(self.ledger)
+        note_begun(self.ledger, charter.agent, folder, now)
         made = export_rows(
             self.queue,
             self.store,
@@ -235,6 +238,7 @@ class CurationDesk:
             gone_cases, gone_answers = _erase_from_dataset(path, cases, traces, subject)
             removed += gone_cases
             answers += gone_answers
+        drop_unfinished_exports(self.ledger)
         from_exports = self._erase_exports(exports, items, subject)
         rows = Counter(self.store.erase(subject, actor=actor, at=now))
         for trace in set(traces) - set(reviewed):
@@ -272,11 +276,13 @@ class CurationDesk:
         gone: list[str] = []
         untraced: list[str] = []
         noted: set[str] = set()
+        done: set[Path] = set()
         for record in self.ledger.charters():
             for decision in every_decision(self.ledger, record.agent, kind=EXPORTED):
                 made = json.loads(decision.document)
                 folder = Path(made["path"])
                 noted.add(made["digest"])
+                done.add(folder)
                 if not (folder / PROVENANCE).is_file():
                     gone += [made["path"]] if made["digest"] in digests else []
                     continue
@@ -285,7 +291,20 @@ class CurationDesk:
                     exported[made["path"]] = left.rows
                 if made["digest"] in digests and not left.is_traced:
                     untraced.append(made["path"])
-        # Killed before its place was on record.
+        # Killed after it was whole and before that was on record.
+        for folder in begun_exports(self.ledger):
+            if is_unfinished(folder):  # it is being written, or may not be taken away by us
+                untraced.append(str(folder))
+            if folder in done or not (folder / PROVENANCE).is_file():
+                continue
+            digest = digest_of((folder / PROVENANCE).read_bytes())[:32]
+            left = erase_from_export(folder, items, subject)
+            noted.add(digest)
+            if left.rows:
+                exported[str(folder)] = left.rows
+            if digest in digests and not left.is_traced:
+                untraced.append(str(folder))
+        # Killed before any place was on record, by a version that noted none.
         gone += [f"a place that is not on record (export {one})" for one in sorted({*digests} - noted)]
         return {"exported": exported, "gone": gone, "untraced": untraced}
 

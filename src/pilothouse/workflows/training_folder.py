@@ -8,8 +8,10 @@ finishes what was killed after that, and drops what was killed before.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +19,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["FILES", "PROVENANCE", "Erased", "digest_of", "erase_from_export", "prepared_export"]
+from pilothouse.errors import Conflict
+
+__all__ = [
+    "FILES",
+    "PROVENANCE",
+    "Erased",
+    "digest_of",
+    "drop_unfinished",
+    "erase_from_export",
+    "is_unfinished",
+    "prepared_export",
+]
 
 FILES = ("train", "validation")
 PROVENANCE = "provenance.json"
@@ -51,11 +64,19 @@ def prepared_export(
     Yields:
         The text of the provenance.
     """
-    part = folder.with_name(f".{folder.name}.part")
-    if part.exists():
-        shutil.rmtree(part)  # of a process that was killed
+    part = _part(folder)
+    drop_unfinished(folder)
     try:
         part.mkdir(parents=True)
+    except FileExistsError:
+        raise Conflict(
+            f"another process writes the export {str(folder)!r} now",
+            remedy="Wait for it, or name another folder with `--out`.",
+            subject=str(folder),
+        ) from None
+    held = os.open(part, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)  # goes with the process, however it ends
         bodies = {name: _body(files[name]) for name in FILES}
         for name, body in bodies.items():
             _file(part, name).write_bytes(body)
@@ -66,6 +87,42 @@ def prepared_export(
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
+    finally:
+        os.close(held)
+
+
+def drop_unfinished(folder: Path) -> bool:
+    """Take away what a killed process left of an export, and return whether there was any; one that is being written stays.
+
+    Args:
+        folder: Where the export would stand.
+    """
+    part = _part(folder)
+    try:
+        held = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(part)
+    except OSError:  # somebody writes it, or may not be written by us
+        return False
+    finally:
+        os.close(held)
+    return True
+
+
+def is_unfinished(folder: Path) -> bool:
+    """Whether rows of an export stand beside where it would stand.
+
+    Args:
+        folder: Where it would stand.
+    """
+    return _part(folder).is_dir()
+
+
+def _part(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.part")
 
 
 def erase_from_export(folder: Path, items: Collection[str], subject: str) -> Erased:

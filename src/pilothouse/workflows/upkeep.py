@@ -16,6 +16,7 @@ from pilothouse.workflows.background import Tick
 from pilothouse.workflows.canary_trace import CANARY_EVERY_S, record_canary
 from pilothouse.workflows.change_freeze import FREEZE_LOOK_EVERY_S, look_at_changes
 from pilothouse.workflows.erasure import carry_out_erasures
+from pilothouse.workflows.export_places import drop_unfinished_exports
 from pilothouse.workflows.history import freeze_changes
 from pilothouse.workflows.inputs_week import INPUTS_EVERY_S, InputsWatch
 from pilothouse.workflows.installation import Installation
@@ -109,6 +110,7 @@ class Keeper:
     def retain(self, now: datetime) -> None:
         """Take away what is older than the charters say."""
         apply_retention(self._lake, self._ledger, now)
+        drop_unfinished_exports(self._ledger)
 
     def erase(self, now: datetime) -> None:
         """Empty the traces that somebody asked to erase."""
