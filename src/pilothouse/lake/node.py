@@ -24,6 +24,7 @@ from pilothouse.lake.door import Checked, check_request
 from pilothouse.lake.lock import WriterLock
 from pilothouse.lake.node_clock import NodeClock, boot_s
 from pilothouse.lake.otlp_request import ParsedRequest
+from pilothouse.lake.parquet_files import sync
 from pilothouse.lake.prices import PriceSource, no_prices
 from pilothouse.lake.queries import LakeQueries
 from pilothouse.lake.quota import Quota, Quotas
@@ -424,10 +425,15 @@ def _done(receipt: Receipt) -> Future[Receipt]:
 
 
 def _node_id(folder: Path) -> str:
-    """Return this lake folder's node id, made once."""
+    """Return this lake folder's node id, made once; an empty one is what a kill between two writes left."""
     path = folder / "node_id"
-    if path.exists():
-        return path.read_text().strip()
+    known = path.read_text().strip() if path.exists() else ""
+    if known:
+        return known
     made = secrets.token_hex(4)
-    path.write_text(made)
+    fresh = path.with_suffix(".new")
+    fresh.write_text(made)
+    sync(fresh)  # the log of requests stands under this name: it must not outlive it
+    fresh.replace(path)
+    sync(folder)
     return made

@@ -64,6 +64,7 @@ class Retention:
         self._tasks = tasks
         self._rules: Sequence[RetentionRule] = ()
         self._done: set[tuple[str, str, int]] = set()
+        self._untold: list[Removed] = []
         self._today = 0
 
     def apply(self, rules: Sequence[RetentionRule], today: int) -> list[Removed]:
@@ -74,13 +75,12 @@ class Retention:
             today: Days since 1970-01-01.
 
         Returns:
-            What was taken away, nothing named that was not there.
+            What was taken away since the last answer, also by a call that failed in the middle; nothing named that was not there.
         """
         self._rules = tuple(rule for rule in rules if rule.agent)
         if today != self._today:
             self._done.clear()
             self._today = today
-        removed: list[Removed] = []
         for rule in (*self._rules, DEFAULT_RULE):
             who = self._condition(rule)
             for what, days in (
@@ -94,8 +94,10 @@ class Retention:
                 rows = self._take(what, before, who)
                 self._done.add((who, what, before))
                 if rows:
-                    removed.append(Removed(agent=rule.agent, what=what, before_day=before, rows=rows))
-        return removed
+                    one = Removed(agent=rule.agent, what=what, before_day=before, rows=rows)
+                    self._untold.append(one)
+        told, self._untold = self._untold, []
+        return told
 
     def erase(self, traces: Sequence[str]) -> int:
         """Empty the rows of some traces of whatever people wrote, whatever their age.

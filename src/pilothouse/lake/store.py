@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from pathlib import Path
 
+from pilothouse.errors import Conflict
 from pilothouse.lake.answers import LakeAnswers
 from pilothouse.lake.columns import SPANS, TASKS
 from pilothouse.lake.lock import Holder, find_holder
@@ -56,5 +58,6 @@ def open_lake(folder: Path, clock: Clock) -> LakeReader:
     """
     holder: Holder | None = find_holder(folder)
     if holder is None and any(folder.glob("wal/*/*.wal")):
-        open_node(folder, clock).stop(drain=True)
+        with contextlib.suppress(Conflict):  # somebody was quicker, and replays or serves
+            open_node(folder, clock).stop(drain=True)
     return LakeReader(folder)

@@ -80,6 +80,11 @@ class Wal:
         self._committed_seq = -1
         self._lock = threading.Lock()
         folder.mkdir(parents=True, exist_ok=True)
+        for above in (
+            folder.parent,
+            folder.parent.parent,
+        ):  # a file is there when every name that leads to it is
+            _sync_folder(above)
         for path in sorted(folder.glob("*.wal")):
             # Files of an earlier life are trimmed once everything up to `next_seq` is committed.
             self._last_seq_of[path] = next_seq - 1

@@ -61,6 +61,9 @@ MERGE_SHARE = 0.2
 VACUUM_S = 3_600.0
 """How often files that nobody needs any more are deleted, and the last small files of days that are over merged."""
 
+FIRST_VACUUM_S = 60.0
+"""When they are deleted first: a server that runs for less than an hour at a time would never delete what was erased."""
+
 CORRECTED_AT_ONCE = 1_000
 """Traces that are folded again together, with all their stored spans in memory: of ordinary ones some tens of megabytes."""
 
@@ -127,7 +130,7 @@ class LakeWriter:
         self.committed_seq = -1
         self._merge_look_s = merge_look_s
         self._upkeep_at = time.monotonic() + merge_look_s
-        self._vacuum_at = time.monotonic() + VACUUM_S
+        self._vacuum_at = time.monotonic() + FIRST_VACUUM_S
         self._over_before = 0
         self._has_past = False
 
@@ -268,10 +271,14 @@ class LakeWriter:
             rules: One for each agent that has its own.
         """
         self.flush()
-        removed = self._retention.apply(rules, self._clock.sure_ns() // DAY_NS)
-        self._counters.add("expired", sum(one.rows for one in removed if one.what == "spans"))
-        self._publish()
-        return removed
+        before = self.rows()
+        try:
+            return self._retention.apply(rules, self._clock.sure_ns() // DAY_NS)
+        finally:
+            # What went before a fault is gone: books that did not say so would tell of a loss.
+            self._spans.refresh()
+            self._publish()
+            self._counters.add("expired", before - self.rows())
 
     def erase(self, traces: Sequence[str]) -> int:
         """Empty whatever people wrote in the rows of some traces; return how many rows were emptied.

@@ -315,6 +315,24 @@ def test_only_one_process_writes_and_it_says_who_and_where(opened, tmp_path, clo
     assert find_holder(tmp_path / "lake") is None
 
 
+def test_a_reader_that_was_not_the_first_to_replay_reads_all_the_same(opened, tmp_path, clock, monkeypatch):
+    node = opened()
+    send(node, run_spans())
+    node.settle()
+    monkeypatch.setattr("pilothouse.lake.store.find_holder", lambda _folder: None)
+    assert len(open_lake(tmp_path / "lake", clock).tasks(ALL).tasks) == 1
+
+
+def test_a_node_whose_id_was_not_written_whole_gets_one(opened, tmp_path, clock):
+    (tmp_path / "lake").mkdir()
+    (tmp_path / "lake" / "node_id").write_text("")
+    node = opened()
+    send(node, run_spans())
+    kill(node)
+    assert (tmp_path / "lake" / "node_id").read_text()
+    assert len(open_lake(tmp_path / "lake", clock).tasks(ALL).tasks) == 1
+
+
 def test_a_stopped_node_asks_senders_to_come_again(opened):
     node = opened()
     node.stop()

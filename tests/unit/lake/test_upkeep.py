@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Telemetry goes when its time is over, by agent and in three steps; costs come when a price does."""
 
+import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from otlp_bodies import PROTOBUF, START_NS, request, run_spans
 
+from pilothouse.errors import StorageUnavailable
 from pilothouse.lake.node import open_node
 from pilothouse.lake.prices import Price
 from pilothouse.ports.intake import IntakeAnswer, Signal
@@ -116,6 +118,39 @@ def test_each_agent_has_its_own_time_and_the_others_the_default(node, clock):
     assert sorted(task.agent for task in node.tasks(ALL).tasks) == ["it's long", "unchartered"]
     assert node.trace(ident(2)).spans[-1].input
     assert node.health().gap == 0
+
+
+def test_what_went_before_a_fault_is_counted_and_told_by_the_next_call(node, clock, monkeypatch):
+    """Before, the books told of a loss, and no decision of the removal."""
+    send(node, 1, agent="triage")
+    send(node, 2, agent="other")
+    node.settle()
+    clock.days = 100
+    rules = [rule(spans_days=20, tasks_days=60), rule(agent="other", spans_days=20, tasks_days=60)]
+    with monkeypatch.context() as patched:
+        error = StorageUnavailable("injected", remedy="Wait.")
+
+        def fails(*_):
+            raise error
+
+        patched.setattr(node._writer._tasks, "remove", fails)
+        with pytest.raises(StorageUnavailable):
+            node.retain(rules)
+    assert (node.health().rows, node.health().gap) == (4, 0)
+    removed = [(one.agent, one.what, one.rows) for one in node.retain(rules)]
+    assert [one for one in removed if one[1] != "payload"] == [
+        ("triage", "spans", 4),
+        ("triage", "tasks", 1),
+        ("other", "spans", 4),
+        ("other", "tasks", 1),
+    ]
+    assert (node.health().rows, node.health().gap) == (0, 0)
+    assert node.retain(rules) == ()
+
+
+def test_files_that_nobody_needs_are_deleted_within_a_minute_of_a_start(node):
+    """Not only after an hour, which a server that is started each morning may never reach."""
+    assert node._writer._vacuum_at <= time.monotonic() + 60
 
 
 def test_what_is_left_survives_a_restart(tmp_path, clock):
