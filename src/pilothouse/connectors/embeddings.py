@@ -9,6 +9,7 @@ import time
 import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
@@ -89,7 +90,15 @@ class EmbeddingEndpoint:
                 told = json.loads(answer.read(ANSWER_BYTES_MAX + 1))
             rows = sorted(told["data"], key=lambda one: int(one["index"]))
             vectors = np.asarray([one["embedding"] for one in rows], dtype=np.float32)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (
+            OSError,
+            HTTPException,
+            ValueError,
+            KeyError,
+            TypeError,
+            OverflowError,
+            RecursionError,
+        ) as error:
             raise self._refused(f"does not answer with embeddings: {error}") from error
         if vectors.ndim != 2 or len(vectors) != len(texts) or not np.isfinite(vectors).all():
             raise self._refused(f"answered {vectors.shape} for {len(texts)} texts")

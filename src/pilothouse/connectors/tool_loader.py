@@ -49,7 +49,7 @@ def _load(use: str) -> ModuleType:
         raise ExtensionError(f"there is no file {use!r}", remedy="Name it with --use FILE.py.", subject=use)
     try:
         return _load_file(path) if path.suffix == ".py" else importlib.import_module(use)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ExtensionError(
             f"{use!r} cannot be imported: {type(error).__name__}: {str(error)[:200]}",
             remedy="Correct it; it must import on its own, without the agent.",

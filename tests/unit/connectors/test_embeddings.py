@@ -32,6 +32,10 @@ class _Endpoint(BaseHTTPRequestHandler):
             }
             for n, text in enumerate(asked["input"])
         ]
+        if isinstance(lie, bytes):
+            self.wfile.write(lie)
+            self.close_connection = True
+            return
         body = json.dumps(lie if lie is not None else {"data": data[::-1]}).encode()
         self.send_response(status)
         if status == 302:
@@ -107,6 +111,9 @@ def test_meaning_is_found_where_no_word_is_shared(index, endpoint):
         (500, None),
         (302, None),
         (200, {"data": []}),
+        (200, b"this is no answer at all\r\n\r\n"),
+        (200, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n"),
+        (200, {"data": [{"index": n, "embedding": [10**400]} for n in range(4)]}),
         (200, {"data": [{"index": 0, "embedding": ["x"]}]}),
         (200, {"data": [{"index": 0, "embedding": [1.0]}, {"index": 1, "embedding": [1.0, 2.0]}]}),
         (200, [1]),

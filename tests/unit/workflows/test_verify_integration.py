@@ -161,8 +161,25 @@ def test_what_is_missing_is_said_before_anything_is_called(world, tmp_path):
     one.charter.write_text(json.dumps(document), encoding="utf-8")
     with pytest.raises(UsageError, match=r"leaves open what a call of crm\.note@1 changes"):
         one.verify()
+    leaving = one.folder / "leaving.py"
+    leaving.write_text("import sys\nsys.exit(0)\n", encoding="utf-8")
+    with pytest.raises(ExtensionError, match="SystemExit"):
+        world().verify(use=str(leaving))
     with pytest.raises(UsageError, match="is no recording"):
         world().verify(url=None, standin=tmp_path / "nothing.json")
+
+
+def test_a_tool_that_ends_the_program_fails_its_calls_and_not_the_verification(world, monkeypatch):
+    monkeypatch.setattr(verifying, "FAULTS", {name: FAULTS[name] for name in ("malformed", "duplicate")})
+    one = world()
+    text = "import sys\nimport pilothouse\n"
+    for name in ("crm.find@1", "crm.note@1"):
+        text += f'@pilothouse.tool("{name}")\ndef {name[4:8]}(**args):\n    sys.exit(0)\n'
+    leaving = one.folder / "leaving.py"
+    leaving.write_text(text, encoding="utf-8")
+    certificate = one.verify(use=str(leaving), only=("faults",))
+    assert not certificate.passed
+    assert any("the example itself came to" in found for found in certificate.findings)
 
 
 @pytest.mark.slow

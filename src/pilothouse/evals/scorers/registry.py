@@ -156,7 +156,7 @@ def parse_scorer_text(text: str) -> tuple[str, dict[str, Any]]:
 def _load(point: EntryPoint, name: str) -> Callable[..., Any]:
     try:
         found: Callable[..., Any] = point.load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _does_not_load(name, _package(point), error) from error
     return found
 

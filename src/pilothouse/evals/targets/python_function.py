@@ -89,7 +89,7 @@ def _import_function(address: str) -> tuple[Callable[..., Any], Path | None]:
     module_name, _, name = address.partition(":")
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(
             f"cannot import {module_name!r}: {type(error).__name__}: {error}.",
             remedy="Run from the folder that holds it, or install it; the form is python:module:function.",

@@ -9,7 +9,8 @@ import itertools
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,6 +87,15 @@ class _Answer:
         return "an answer" if self.error is None else self.error.kind
 
 
+@contextmanager
+def _staying() -> Iterator[None]:
+    """A tool that ends the program fails its call: else the verification would end, with the status of a sound one."""
+    try:
+        yield
+    except SystemExit as error:
+        raise RuntimeError(f"the tool ended the program with status {error.code}") from error
+
+
 class _Caller:
     """Calls the tool through a door of its own."""
 
@@ -118,11 +128,17 @@ class _Caller:
             if inspect.iscoroutinefunction(subject.function):
 
                 async def attempt() -> Any:
-                    return plain(await subject.function(**args))
+                    with _staying():
+                        return plain(await subject.function(**args))
 
                 result = asyncio.run(drive_async(going, attempt))
             else:
-                result = drive(going, lambda: plain(subject.function(**args)))
+
+                def attempt_plain() -> Any:
+                    with _staying():
+                        return plain(subject.function(**args))
+
+                result = drive(going, attempt_plain)
         except ToolError as error:
             return _Answer(None, error, time.monotonic() - began)
         return _Answer(result, None, time.monotonic() - began)

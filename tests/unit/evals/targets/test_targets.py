@@ -97,6 +97,10 @@ def test_a_function_that_ends_its_program_or_cancels_itself_fails_and_ends_nothi
         with pytest.raises(AgentFailed, match=r"SystemExit|CancelledError"):
             ask(open_target(f"python:agents_leaving:{name}"), case())
 
+    (tmp_path / "agents_never_there.py").write_text("import sys\nsys.exit(0)\n")
+    with pytest.raises(UsageError, match="SystemExit"):
+        open_target("python:agents_never_there:run")
+
     async def cut_off():
         async with asyncio.timeout(0.01):
             await open_target("python:agents_leaving:waits").run(case(), context())
