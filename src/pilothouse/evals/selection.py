@@ -36,6 +36,11 @@ class Selection:
         return tuple(case for case in self.cases if case.trajectory is not None)
 
     @property
+    def sealed_hashes(self) -> tuple[str, ...]:
+        """Hashes of the inputs of sealed cases that take part, of whatever set."""
+        return tuple(case.input_hash for case in self.cases if case.split is Split.SEALED)
+
+    @property
     def cases(self) -> tuple[Case, ...]:
         """All of them."""
         return (

@@ -175,7 +175,8 @@ def split_cases(dataset: Dataset, *, dev_share: float, sealed_share: float, seed
     """Assign splits by cluster, so that dependent cases never stand on both sides.
 
     Within each task type and stratum clusters are ordered by a hash of seed and cluster; the first ones become `dev`,
-    the next `sealed`, the rest `gate`. The same seed gives the same splits.
+    the next `sealed`, the rest `gate`. The same seed gives the same splits. What is sealed stays sealed: another seed
+    would else open it where nobody counts.
 
     Args:
         dataset: The dataset.
@@ -190,14 +191,17 @@ def split_cases(dataset: Dataset, *, dev_share: float, sealed_share: float, seed
         raise UsageError("the shares leave nothing for the gate.", remedy="Give --dev 0.2 --sealed 0.2.")
     strata: dict[tuple[str, str], set[str]] = defaultdict(set)
     home: dict[str, tuple[str, str]] = {}
+    kept = {case.cluster_id for case in dataset.cases if case.split is Split.SEALED}
     for case in dataset.cases:
         strata[home.setdefault(case.cluster_id, (case.task_type, case.stratum))].add(case.cluster_id)
     chosen: dict[str, Split] = {}
     for clusters in strata.values():
         ordered = sorted(clusters, key=lambda one: hashlib.sha256(f"{seed}:{one}".encode()).digest())
         dev = round(dev_share * len(ordered))
-        sealed = round(sealed_share * len(ordered))
-        for place, cluster in enumerate(ordered):
+        free = [cluster for cluster in ordered if cluster not in kept]
+        sealed = max(0, round(sealed_share * len(ordered)) - (len(ordered) - len(free)))
+        chosen |= dict.fromkeys(clusters & kept, Split.SEALED)
+        for place, cluster in enumerate(free):
             chosen[cluster] = (
                 Split.DEV if place < dev else Split.SEALED if place < dev + sealed else Split.GATE
             )

@@ -37,7 +37,7 @@ from pilothouse.workflows.gate_request import GatePolicy, GateRequest, settle_po
 from pilothouse.workflows.gate_run import GateRun
 from pilothouse.workflows.judge_cards import trust_judges
 from pilothouse.workflows.launch import summarize_charter
-from pilothouse.workflows.sealed_split import count_opening
+from pilothouse.workflows.sealed_split import count_opening, sealed_marks
 
 __all__ = ["open_gate"]
 
@@ -124,7 +124,13 @@ def open_gate(
         now=now,
     )
     if request.sealed:
-        opening = count_opening(ledger, policy.agent, dataset=dataset.digest, run_id=run_id)
+        opening = count_opening(
+            ledger,
+            policy.agent,
+            dataset=dataset.digest,
+            sealed=sealed_marks(selection.sealed_hashes),
+            run_id=run_id,
+        )
         notes = (*notes, opening)
     return GateRun(
         request=request,

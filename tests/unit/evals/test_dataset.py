@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections import Counter
 from datetime import UTC, datetime
@@ -175,6 +176,21 @@ def test_splits_keep_clusters_whole_and_repeat_with_the_same_seed(tmp_path):
     for one in once:
         by_cluster.setdefault(one.cluster, set()).add(one.split)
     assert all(len(splits) == 1 for splits in by_cluster.values())
+
+
+def test_what_is_sealed_stays_sealed_whatever_the_seed(tmp_path):
+    rows = [{"input": n, "id": f"c{n}"} for n in range(100)]
+    dataset = add_cases(tmp_path / "set", [lines(tmp_path / "c.jsonl", *rows)])
+    once = split_cases(dataset, dev_share=0.2, sealed_share=0.2, seed=1)
+    sealed = {one.id for one in once if one.split is Split.SEALED}
+    settled = dataclasses.replace(dataset, cases=once)
+    assert split_cases(settled, dev_share=0.2, sealed_share=0.2, seed=1) == once
+    for seed, share, most in ((2, 0.2, 20), (3, 0.3, 30), (4, 0.0, 20)):
+        again = split_cases(settled, dev_share=0.2, sealed_share=share, seed=seed)
+        now = {one.id for one in again if one.split is Split.SEALED}
+        assert sealed <= now
+        assert len(now) == most
+        assert sum(one.split is Split.DEV for one in again) == 20
 
 
 def test_a_run_order_spreads_strata_over_every_prefix():

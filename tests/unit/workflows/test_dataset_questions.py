@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +19,13 @@ from pilothouse.testing import MemoryLedger
 from pilothouse.workflows.datasets import dataset_evidence
 from pilothouse.workflows.golden import golden_case, keep_golden
 from pilothouse.workflows.likeness import likeness_evidence, measure_likeness
-from pilothouse.workflows.sealed_split import OPENINGS_MAX, SEALED_RELEASE, count_opening, record_opening
+from pilothouse.workflows.sealed_split import (
+    OPENINGS_MAX,
+    SEALED_RELEASE,
+    count_opening,
+    record_opening,
+    sealed_marks,
+)
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 NOW_NS = int(NOW.timestamp()) * 10**9
@@ -144,26 +151,62 @@ class Openings:
 
 def test_the_seal_opens_a_few_times_for_each_version_of_the_dataset_and_the_same_run_is_one_opening():
     full = Openings(*(f"r{n}" for n in range(OPENINGS_MAX)))
-    assert count_opening(Openings(), "a", dataset="d", run_id="r0") == "opening 1 of 4 of the sealed split"
-    assert count_opening(full, "a", dataset="d", run_id="r3").startswith("opening 4 of 4")
+    assert (
+        count_opening(Openings(), "a", dataset="d", sealed=(), run_id="r0")
+        == "opening 1 of 4 of the sealed split"
+    )
+    assert count_opening(full, "a", dataset="d", sealed=(), run_id="r3").startswith("opening 4 of 4")
     with pytest.raises(UsageError, match="opened 4 times"):
-        count_opening(full, "a", dataset="d", run_id="r9")
-    assert count_opening(full, "a", dataset="another version", run_id="r9").startswith("opening 1 of 4")
+        count_opening(full, "a", dataset="d", sealed=(), run_id="r9")
+    assert count_opening(full, "a", dataset="another version", sealed=(), run_id="r9").startswith(
+        "opening 1 of 4"
+    )
 
 
 def test_a_run_that_was_killed_after_it_looked_has_opened_the_seal():
     ledger = MemoryLedger()
     for number in range(OPENINGS_MAX):
-        record_opening(ledger, "a", dataset="d", run_id=f"r{number}", at=NOW)
-    assert count_opening(ledger, "a", dataset="d", run_id="r0").startswith("opening 4 of 4")
+        record_opening(ledger, "a", dataset="d", sealed=(), run_id=f"r{number}", at=NOW)
+    assert count_opening(ledger, "a", dataset="d", sealed=(), run_id="r0").startswith("opening 4 of 4")
     with pytest.raises(UsageError, match="opened 4 times"):
-        count_opening(ledger, "a", dataset="d", run_id="r9")
+        count_opening(ledger, "a", dataset="d", sealed=(), run_id="r9")
+
+
+def test_another_case_makes_another_dataset_and_no_other_seal():
+    ledger, first = MemoryLedger(), sealed_marks(f"{n:016x}" for n in range(10))
+    for number in range(OPENINGS_MAX):
+        record_opening(ledger, "a", dataset="d", sealed=first, run_id=f"r{number}", at=NOW)
+
+    def opening(*numbers):
+        marks = sealed_marks(f"{n:016x}" for n in numbers)
+        return count_opening(ledger, "a", dataset="with another case", sealed=marks, run_id="r9")
+
+    for seen in (range(10), range(5), range(19)):
+        with pytest.raises(UsageError, match="opened 4 times"):
+            opening(*seen)
+    assert opening(*range(20)).startswith("opening 1 of 4")
+
+
+def test_of_many_sealed_cases_the_share_that_was_seen_is_told_by_some():
+    hashes = [hashlib.sha256(str(n).encode()).hexdigest() for n in range(4_000)]
+    ledger = MemoryLedger()
+    for number in range(OPENINGS_MAX):
+        marks = sealed_marks(hashes[:2_000])
+        record_opening(ledger, "a", dataset="d", sealed=marks, run_id=f"r{number}", at=NOW)
+    for later, is_new in ((hashes[:600], False), (hashes[:3_000], False), (hashes[1_500:], True)):
+        marks = sealed_marks(later)
+        assert len(marks) <= 512
+        if is_new:
+            assert count_opening(ledger, "a", dataset="e", sealed=marks, run_id="r9").startswith("opening 1")
+        else:
+            with pytest.raises(UsageError, match="opened 4 times"):
+                count_opening(ledger, "a", dataset="e", sealed=marks, run_id="r9")
 
 
 @pytest.mark.parametrize(("ledger", "agent"), [(None, "a"), (Openings(), None)])
 def test_nobody_opens_the_seal_uncounted(ledger, agent):
     with pytest.raises(UsageError, match="--agent"):
-        count_opening(ledger, agent, dataset="d", run_id="r")
+        count_opening(ledger, agent, dataset="d", sealed=(), run_id="r")
 
 
 def tool(name, arguments):

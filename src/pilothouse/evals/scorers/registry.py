@@ -169,7 +169,7 @@ def _opened(factory: Callable[..., Any], adapter: str, inner: str, args: Mapping
     return metric
 
 
-def _does_not_load(name: str, package: str, error: Exception) -> ExtensionError:
+def _does_not_load(name: str, package: str, error: BaseException) -> ExtensionError:
     return ExtensionError(
         f"scorer {name!r} of {package} does not load: {type(error).__name__}: {error}.",
         remedy=f"Install what it needs: pip install {name.replace('_', '-')}",

@@ -28,7 +28,7 @@ from pilothouse.workflows.gate_run import GateRun
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.release import open_gate
 from pilothouse.workflows.release_evidence import release_evidence
-from pilothouse.workflows.sealed_split import SEALED_RELEASE, record_opening
+from pilothouse.workflows.sealed_split import SEALED_RELEASE, record_opening, sealed_marks
 
 __all__ = ["decide_release", "measure_levels", "plan_release"]
 
@@ -48,6 +48,7 @@ def decide_release(request: GateRequest, *, services: Services, settings: Settin
                 installation.ledger,
                 run.policy.agent,
                 dataset=run.dataset.digest,
+                sealed=sealed_marks(run.selection.sealed_hashes),
                 run_id=run.run_id,
                 at=run.now,
             )
