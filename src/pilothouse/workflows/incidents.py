@@ -223,7 +223,7 @@ def review(
     Args:
         room: Opened parts.
         number: Incident, resolved.
-        answers: Text for each of `REVIEW_FIELDS`; `complaint` is `none` or a moment in ISO 8601.
+        answers: Text for each of `REVIEW_FIELDS`; `complaint` is `none` or a moment in ISO 8601 with its zone.
         person: Who reviewed it.
         now: The moment, aware UTC.
 
@@ -242,7 +242,7 @@ def review(
             remedy=f"`pilothouse incident review {number} --cause … --impact … --action … --complaint none --case …`",
             subject=incident.name,
         )
-    _complaint_at(answers["complaint"])
+    _check_complaint(answers["complaint"].strip(), now)
     kept = tuple((name, answers[name].strip()) for name in REVIEW_FIELDS)
     event = IncidentEvent(
         at=now, kind="state", actor=person, text=f"{person} ({why}) reviewed it. Cause: {answers['cause']}"
@@ -268,6 +268,24 @@ def _allowed(room: ControlRoom, incident: Incident, person: str) -> str:
     )
 
 
+def _check_complaint(said: str, now: datetime) -> None:
+    """Refuse a moment of a complaint that an hour of some time zone could move to the other side of the alert."""
+    moment = _complaint_at(said)
+    example = f"{now.astimezone(UTC):%Y-%m-%dT%H:%M}"
+    if moment is not None and datetime.fromisoformat(said).tzinfo is None:
+        raise UsageError(
+            f"{said!r} does not say in which time zone somebody complained",
+            remedy=f"Give it in UTC, for example `--complaint {example}Z`, or with its offset, `--complaint {example}+01:00`.",
+            subject="complaint",
+        )
+    if moment is not None and moment > now:
+        raise UsageError(
+            f"{said!r} is still to come: nobody has complained then",
+            remedy=f"Give `--complaint none`, or a moment that is over, for example `--complaint {example}Z`.",
+            subject="complaint",
+        )
+
+
 def _complaint_at(text: str) -> datetime | None:
     if text.strip().lower() == NO_COMPLAINT:
         return None
@@ -276,9 +294,10 @@ def _complaint_at(text: str) -> datetime | None:
     except ValueError as error:
         raise UsageError(
             f"{text!r} is no moment of a first complaint",
-            remedy="Give `--complaint none`, or for example `--complaint 2026-11-20T14:05`.",
+            remedy="Give `--complaint none`, or for example `--complaint 2026-11-20T14:05Z`.",
             subject="complaint",
         ) from error
+    # Reviews of older programs may lack the zone.
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

@@ -10,8 +10,15 @@ from datetime import date
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.statistics.certification import CertifierState, DropCertifier
-from pilothouse.core.statistics.change import DAYS_MIN, DropDetector, DropState, baseline_floor, day_log_e
+from pilothouse.core.statistics.certification import CertifierState, DropCertifier, certified_line
+from pilothouse.core.statistics.change import (
+    DAYS_MIN,
+    LINE_RANGE,
+    DropDetector,
+    DropState,
+    day_log_e,
+    raw_floor,
+)
 from pilothouse.core.statistics.daily import (
     PRIOR_FAIL,
     PRIOR_PASS,
@@ -26,7 +33,7 @@ from pilothouse.core.statistics.results import Estimate, NotEnoughEvidence
 from pilothouse.core.statistics.wealth import log_mean, rise
 from pilothouse.workflows.watch_labels import LabelledDay, Tally, pooled
 
-__all__ = ["SUSPICION", "QualityLook", "QualityState", "is_suspected", "look_at_labels"]
+__all__ = ["SUSPICION", "QualityLook", "QualityState", "is_suspected", "look_at_labels", "quality_line"]
 
 SUSPICION = "suspicion"
 """Name of the detector's first layer: evidence of labels that is high and undecided buys more of them."""
@@ -119,11 +126,13 @@ def look_at_labels(
         detectors: Detectors that share it.
     """
     counts, note = _counts(state, day, labelled)
-    line = known(charter.task_types[name].quality.min) if state.base is None else baseline_floor(state.base)
+    line = quality_line(charter, name, state)
     after = _remember(state, labelled.tallies)
     threshold = arl_days * detectors
     if line is None:
         missing = "the charter says no floor, and the first month is not over"
+        if state.base is not None:
+            missing = "quality of the first month is so low that no fall below it can be told"
         return after, QualityLook(line=None, e_value=0.0, threshold=threshold, alarm=False, missing=missing)
     detector = DropDetector(m0=line, arl_days=arl_days, detectors=detectors)
     last = state.drop.last
@@ -154,6 +163,20 @@ def look_at_labels(
         certification=said,
         missing=missing,
     )
+
+
+def quality_line(charter: Charter, name: str, state: QualityState) -> float | None:
+    """Return the quality below which evidence grows: the charter's floor, then that of the first month; None for none.
+
+    Args:
+        charter: The charter in force.
+        name: Task type.
+        state: What is remembered of its labels.
+    """
+    line = known(charter.task_types[name].quality.min) if state.base is None else raw_floor(state.base)
+    least, most = LINE_RANGE
+    # A floor of 99.95 % is held against the next one that labels can be held against: later, and never too early.
+    return None if line is None or line <= least else min(line, most - 0.001)
 
 
 def is_suspected(state: QualityState, e_value: float, threshold: float) -> bool:
@@ -231,6 +254,8 @@ def _certified(
     drop = known(charter.task_types[name].quality.max_drop)
     if state.base is None or not drop:
         return state, None, ""
+    if certified_line(state.base, float(drop) / 100) <= LINE_RANGE[0]:
+        return state, None, ""  # nothing lies so far below a first month that was bad
     certifier = DropCertifier(baseline=state.base, drop=float(drop) / 100)
     old = state.certifier is not None and (counts.day - state.certifier.alarm_on).days > CERTIFY_DAYS_MAX
     if state.certifier is None or (alarm and old):

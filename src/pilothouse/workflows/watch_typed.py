@@ -8,10 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.outcome_measures import quality_is_outcome
-from pilothouse.core.statistics.change import baseline_floor
 from pilothouse.core.statistics.detection import DetectionDesign, detectability
 from pilothouse.core.statistics.intervals import jeffreys_interval
 from pilothouse.core.statistics.quality import quality_interval
@@ -25,7 +23,7 @@ from pilothouse.workflows.watch_book import JUDGE_STATE, QUALITY_STATE, RATE_STA
 from pilothouse.workflows.watch_count import CONFIDENCE, claim_line
 from pilothouse.workflows.watch_judge import JUDGE, JudgeState, judge_errors, judge_warning
 from pilothouse.workflows.watch_labels import pooled
-from pilothouse.workflows.watch_quality import QualityState, is_suspected
+from pilothouse.workflows.watch_quality import QualityState, is_suspected, quality_line
 from pilothouse.workflows.watch_room import LABELS
 from pilothouse.workflows.watch_row import DROPS, DetectorStatus, blank_row, shown_interval
 from pilothouse.workflows.watch_rules import TRUTH, Watched, arl_days
@@ -125,7 +123,7 @@ def _quality(  # noqa: PLR0917 - one row of the table
     strata = [one for one in pooled(state.recent) if one.judged]
     labels = sum(one.labelled for one in strata)
     estimate = quality_interval(strata) if strata else None
-    line = known(charter.task_types[name].quality.min) if state.base is None else baseline_floor(state.base)
+    line = quality_line(charter, name, state)
     days = max(len(state.recent), 1)
     found: dict[str, Any] = {"note": documents[-1]["missing"], "alarmed": state.alarmed, "n": labels}
     found["cases_per_day"] = labels / days
@@ -138,7 +136,7 @@ def _quality(  # noqa: PLR0917 - one row of the table
         judged = sum(one.judged for one in strata if one.name in JUDGED) / days
         if errors is not None and judged >= 1:
             design = DetectionDesign(
-                quality=min(value, 0.999),
+                quality=min(max(value, 0.001), 0.999),
                 se=min(errors[0], 0.9999),
                 sp=min(errors[1], 0.9999),
                 judged_per_day=round(judged),
@@ -147,7 +145,7 @@ def _quality(  # noqa: PLR0917 - one row of the table
                 arl_days=arl,
                 detectors=detectors,
             )
-            found["delays"] = detectability(design, DROPS)
+            found["delays"] = detectability(design, [drop for drop in DROPS if drop < design.quality])
         else:
             found["delays"] = rate_detectability(
                 value=value,

@@ -247,6 +247,24 @@ def test_an_alert_after_the_first_complaint_does_not_lead(room, clock):
     assert lead.passed is False
 
 
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ("2026-11-18T10:05", "in which time zone"),
+        ("2026-11-18T23:59Z", "still to come"),
+        ("noon", "no moment"),
+    ],
+)
+def test_a_complaint_whose_moment_is_not_known_decides_nothing(room, clock, said, why):
+    """Ten o'clock in Berlin is nine in UTC: the alert of half past nine came first, or it did not."""
+    fire(room)
+    for state in (IncidentState.ACKNOWLEDGED, IncidentState.RESOLVED):
+        move(room, 1, state, person="sam", text="", now=clock())
+    with pytest.raises(UsageError, match=why):
+        review(room, 1, ANSWERS | {"complaint": said}, person="sam", now=clock())
+    assert room.incidents.incident(1).state is IncidentState.RESOLVED
+
+
 def test_contacts_refuse_what_is_none_and_never_show_the_secret(room, web):
     with pytest.raises(UnknownName, match="no person 'samm'"):
         reach(room, "samm", web.url)

@@ -509,3 +509,12 @@ def test_an_agent_that_cannot_be_counted_leaves_no_other_unwatched(watch, clock,
         run_watch(watch, clock.moment + timedelta(minutes=65))
     assert [one.agent for one in watch.room.incidents.incidents(active=True)] == [AGENT]
     assert {one.kind for one in watch.room.installation.ledger.evidence(AGENT)} >= {"uptime"}
+
+
+@pytest.mark.slow  # a month of days makes the baseline
+def test_a_first_month_in_which_every_task_failed_leaves_the_agent_watched(watch, clock):
+    done = live(watch, clock, 32, per_day=8, failed=1.0)
+    assert [one.days for one in done[3:]] == [3] * 29
+    found = row(watch, clock, "completion")
+    assert (found.value, found.line) == (0.0, pytest.approx(0.0, abs=1e-6))
+    assert watch_page(watch.room.watch, assess(watch.room.installation, AGENT, clock.moment), clock.moment)

@@ -7,14 +7,14 @@ import math
 from dataclasses import dataclass, replace
 from datetime import date
 
-from pilothouse.core.statistics.change import day_log_e, lower_bound_at
+from pilothouse.core.statistics.change import LINE_RANGE, day_log_e, lower_bound_at
 from pilothouse.core.statistics.checks import check_fraction, malformed
 from pilothouse.core.statistics.daily import DayCounts, days_since
 from pilothouse.core.statistics.methods import METHODS, MethodId
 from pilothouse.core.statistics.results import Estimate
 from pilothouse.core.statistics.wealth import BETS, log_mean, multiply
 
-__all__ = ["Certification", "CertifierState", "DropCertifier"]
+__all__ = ["Certification", "CertifierState", "DropCertifier", "certified_line"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +64,17 @@ class Certification:
     guarantee: str
 
 
+def certified_line(baseline: Estimate, drop: float, alpha: float = 0.05) -> float:
+    """Return the line that a proof of a drop disproves; below zero where the baseline is smaller than the drop.
+
+    Args:
+        baseline: Quality of the baseline with its interval.
+        drop: Drop to prove, as a fraction.
+        alpha: Chance of ever proving a drop that is not there.
+    """
+    return lower_bound_at(baseline, 1 - alpha / 2) - drop
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DropCertifier:
     """E-process from the day after an alarm; the error is split between baseline and stream.
@@ -84,12 +95,12 @@ class DropCertifier:
     def __post_init__(self) -> None:
         check_fraction("drop", self.drop)
         check_fraction("alpha", self.alpha, 0.0, 0.5)
-        check_fraction("m0", self.m0, 0.01, 0.999)
+        check_fraction("m0", self.m0, *LINE_RANGE)
 
     @property
     def m0(self) -> float:
         """Line that is disproved: lower bound of the baseline at 1 - alpha/2, minus the drop."""
-        return lower_bound_at(self.baseline, 1 - self.alpha / 2) - self.drop
+        return certified_line(self.baseline, self.drop, self.alpha)
 
     @property
     def threshold(self) -> float:

@@ -18,6 +18,7 @@ from pilothouse.core.statistics.wealth import BETS, ZERO_WEALTH, log_mean, resta
 
 __all__ = [
     "DAYS_MIN",
+    "LINE_RANGE",
     "SILENT_DAYS_MAX",
     "DropDetector",
     "DropState",
@@ -25,10 +26,14 @@ __all__ = [
     "baseline_floor",
     "day_log_e",
     "lower_bound_at",
+    "raw_floor",
 ]
 
 DAYS_MIN = 3
 """Closed days before the detector says anything."""
+
+LINE_RANGE = (0.01, 0.999)
+"""Lines that labels can be held against, both ends left out."""
 
 SILENT_DAYS_MAX = 7
 """Days without a requested label after which nothing is known any more."""
@@ -82,9 +87,24 @@ def baseline_floor(baseline: Estimate, tolerance: float = 0.02) -> float:
         >>> f"{baseline_floor(jeffreys_interval(188, 200)):.3f} {baseline_floor(jeffreys_interval(9400, 10_000)):.3f}"
         '0.908 0.920'
     """
+    return check_fraction("m0", raw_floor(baseline, tolerance), *LINE_RANGE)
+
+
+def raw_floor(baseline: Estimate, tolerance: float = 0.02) -> float:
+    """Return the line of `baseline_floor` also where it is none: a rate of two in a hundred has no band of two points below it.
+
+    Args:
+        baseline: Rate of the baseline with its interval.
+        tolerance: Band inside which no alarm is raised, in [0, 0.5).
+
+    Returns:
+        A number below the baseline, below zero where that is low.
+
+    Raises:
+        MalformedRecord: A tolerance outside its range.
+    """
     tolerance = check_fraction("tolerance", tolerance, -1e-12, 0.5)
-    line = min(baseline.value - tolerance, lower_bound_at(baseline, 0.95))
-    return check_fraction("m0", line, 0.01, 0.999)
+    return min(baseline.value - tolerance, lower_bound_at(baseline, 0.95))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +165,7 @@ class DropDetector:
     detectors: int = 1
 
     def __post_init__(self) -> None:
-        check_fraction("m0", self.m0, 0.01, 0.999)
+        check_fraction("m0", self.m0, *LINE_RANGE)
         check_fraction("arl_days", self.arl_days, 1.0, 1e6, closed=True)
         check_count("detectors", self.detectors, least=1)
 

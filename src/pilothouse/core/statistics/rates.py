@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
-from pilothouse.core.statistics.change import DAYS_MIN, baseline_floor
+from pilothouse.core.statistics.change import DAYS_MIN, raw_floor
 from pilothouse.core.statistics.checks import check_count, check_fraction
 from pilothouse.core.statistics.detection import Detectability
 from pilothouse.core.statistics.intervals import jeffreys_interval
@@ -125,7 +125,7 @@ class RateWatch:
         """
         found = self.committed
         if self.uses_baseline and state.baseline is not None:
-            found = baseline_floor(state.baseline, self.tolerance)
+            found = raw_floor(state.baseline, self.tolerance)
         return None if found is None else min(max(found, _LINE_MIN), _LINE_MAX)
 
     def update(self, state: RateState, day: date, n: int, good: int) -> tuple[RateState, RateReading]:

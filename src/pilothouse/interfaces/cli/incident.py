@@ -128,7 +128,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         action: Annotated[str, typer.Option(help="What was changed so that it cannot come again.")] = "",
         complaint: Annotated[
             str,
-            typer.Option(help="When somebody first complained, for example 2026-11-20T14:05, or `none`."),
+            typer.Option(help="When somebody first complained, for example 2026-11-20T14:05Z, or `none`."),
         ] = "",
         case: Annotated[str, typer.Option(help="The regression case, or why there is none.")] = "",
         home: Home = None,

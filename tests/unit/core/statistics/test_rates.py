@@ -70,6 +70,15 @@ def test_a_small_month_makes_no_baseline():
     assert state.baseline is None
 
 
+@pytest.mark.parametrize("good", [0, 10, 40])
+def test_a_first_month_that_was_as_bad_as_can_be_ends_no_watch(good):
+    """Two points below one in a hundred there is no line: such a rate cannot fall, and its days are counted on."""
+    days = [(20, 0)] * 27 + [(1_000, good)] + [(20, 0)] * 30
+    _, readings = feed(RateWatch(committed=0.95, uses_baseline=True), days)
+    assert readings[-1].line < 0.03
+    assert not any(one.alarm for one in readings[-25:])
+
+
 def test_days_without_cases_carry_nothing_and_are_counted():
     watch = RateWatch(committed=0.95)
     state, readings = feed(watch, [(100, 94), (0, 0), (0, 0)])
