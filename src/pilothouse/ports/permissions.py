@@ -113,6 +113,10 @@ class Decider(Protocol):
         """Decide a call. The record is on disk before an effect may start; if it cannot be, the call is denied."""
         ...
 
+    def refuse(self, call: ToolCall) -> PermissionDecision:
+        """Deny a call of a tool that nobody declared; recorded as every other decision."""
+        ...
+
     def filled(self, call: ToolCall) -> ToolCall:
         """Return a call with what its names of unread values stand for.
 

@@ -126,8 +126,17 @@ class PermissionDesk:
 
     def decide(self, call: ToolCall) -> PermissionDecision:
         """Decide a call; recorded on disk before this returns. If it cannot be, the call is denied."""
+        return self._recorded(self._decide, call)
+
+    def refuse(self, call: ToolCall) -> PermissionDecision:
+        """Deny a call of a tool that nobody declared; recorded, so that no trace shows a call that nobody decided."""
+        return self._recorded(self._refuse, call)
+
+    def _recorded(
+        self, decide: Callable[[ToolCall], PermissionDecision], call: ToolCall
+    ) -> PermissionDecision:
         try:
-            return self._decide(call)
+            return decide(call)
         except PilothouseError as error:
             return PermissionDecision(
                 decision="deny",
@@ -195,7 +204,7 @@ class PermissionDesk:
         context = self._tasks.context_of(call)
         compiled = self._policy.tools.get(call.tool)
         if compiled is None:
-            return self._book.settle(self._proposal(call, context, None, None), lambda _: self._unknown())
+            return self._refuse(call)
         looked = look(compiled, context, call)
         proposal = self._proposal(call, context, compiled, looked)
 
@@ -203,6 +212,10 @@ class PermissionDesk:
             return self._on_policy(call, context, compiled, looked, used)
 
         return self._book.settle(proposal, decide)
+
+    def _refuse(self, call: ToolCall) -> PermissionDecision:
+        proposal = self._proposal(call, self._tasks.context_of(call), None, None)
+        return self._book.settle(proposal, lambda _: self._unknown())
 
     def _on_policy(
         self, call: ToolCall, context: TaskContext, compiled: CompiledTool, looked: Looked, used: UsedSoFar

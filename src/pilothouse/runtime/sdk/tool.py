@@ -7,6 +7,7 @@ import functools
 import inspect
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from pilothouse.core.evidence.loops import NO_RUN
@@ -138,6 +139,12 @@ def _owner_of(function: Callable[..., Any], signature: inspect.Signature) -> str
     return first if first in ("self", "cls") and within and not within.endswith("<locals>") else None
 
 
+class _Undeclared:
+    """What is said of a tool of which the charter says nothing: the worst."""
+
+    effect, integration, digest = "irreversible", "", ""
+
+
 class _Call:
     """One call with its span."""
 
@@ -165,6 +172,14 @@ class _Call:
         _, self._span, self._opened = sink().open(self._title, parent)
         self.result: Any = None
         self.error: BaseException | None = None
+
+    def refusal(self, runtime: ToolRuntime) -> Callable[[], object] | None:
+        """Return what puts the refusal of an undeclared tool on record, or None for one that is declared."""
+        if self.name in runtime.tools or runtime.tasks is None:
+            return None
+        # Without its arguments: nobody said what they are, and a record is for good.
+        asked = replace(self.request(runtime, _Undeclared), args={})
+        return functools.partial(runtime.tasks.refuse, asked)
 
     def request(self, runtime: ToolRuntime, governed: Any) -> ToolCall:
         """Return the call as the door wants it."""
@@ -257,6 +272,9 @@ def _tool_call() -> type[ToolCall]:
 
 def _governed(runtime: ToolRuntime, call: _Call, work: Callable[..., Any], given: Given) -> None:
     call_through, drive, _ = _layer()
+    refusal = call.refusal(runtime)
+    if refusal is not None:
+        refusal()
     governed = runtime.tool(call.name)
     fresh = _Fresh()
     asked = runtime.door.filled(call.request(runtime, governed))
@@ -274,6 +292,11 @@ async def _governed_async(
     runtime: ToolRuntime, call: _Call, work: Callable[..., Awaitable[Any]], given: Given
 ) -> None:
     call_through, _, drive_async = _layer()
+    refusal = call.refusal(runtime)
+    if refusal is not None:
+        import asyncio  # noqa: PLC0415 - runs already where this is called, and costs whoever imports us without it
+
+        await asyncio.to_thread(refusal)  # it waits for a disk
     governed = runtime.tool(call.name)
     fresh = _Fresh()
     asked = runtime.door.filled(call.request(runtime, governed))

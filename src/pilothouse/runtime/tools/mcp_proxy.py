@@ -209,7 +209,7 @@ class McpProxy:
             integration="",
             contract="",
         )
-        await asyncio.to_thread(self._runtime.tasks.decide, call)
+        await asyncio.to_thread(self._runtime.tasks.refuse, call)
 
     async def _through(
         self, tool: GovernedTool, args: dict[str, Any], said: Said, on_progress: ProgressFnT | None

@@ -107,6 +107,14 @@ def test_entitlement_is_never_asked_and_unknown_tools_are_denied(boundary):
     assert (unknown.decision, unknown.rule) == ("deny", "tool")
 
 
+def test_a_refusal_of_what_is_not_declared_is_one_whatever_the_policy_would_say(boundary):
+    """A tool whose contract file is missing is not called, so no record may say that it was allowed."""
+    boundary.desk.open_task(opening(f"Pay 150 to {IBAN}"))
+    refused = boundary.desk.refuse(call(recipient=IBAN, amount=150.0))
+    assert (refused.decision, refused.rule) == ("deny", "tool")
+    assert boundary.desk.decide(call(recipient=IBAN, amount=150.0)).decision == "allow"
+
+
 def test_the_budget_of_a_task_and_the_sum_of_a_day_end(boundary):
     boundary.desk.open_task(opening(f"Pay 150 to {IBAN}"))
     decisions = [boundary.desk.decide(call(recipient=IBAN, amount=150.0)).rule for _ in range(3)]

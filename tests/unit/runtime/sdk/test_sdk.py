@@ -379,3 +379,49 @@ def test_what_is_called_is_what_was_decided_although_another_thread_changed_it(s
     with pytest.raises(ToolError, match="changed") as refused:
         write(names)
     assert (refused.value.kind, refused.value.side_effect, sent) == ("conflict", "none", [])
+
+
+class Refusing:
+    """A desk that keeps what it refused."""
+
+    def __init__(self):
+        self.refused = []
+
+    def refuse(self, call):
+        self.refused.append(call)
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_an_undeclared_tool_is_on_record_as_refused_and_not_called(spans, is_async):
+    """A span without a decision would count as a call past the boundary, which pauses the agent."""
+    sent, desk = [], Refusing()
+
+    @pilothouse.tool("erp.pay@1")
+    def pay(amount: int) -> None:
+        sent.append(amount)
+
+    @pilothouse.tool("erp.pay@1")
+    async def pay_later(amount: int) -> None:
+        sent.append(amount)
+
+    set_runtime(
+        ToolRuntime(agent="triage", version="v1", tools={}, door=Door(store=MemoryCalls()), tasks=desk)
+    )
+
+    @pilothouse.agent(task_type="po_invoice", name="triage")
+    def work():
+        with pytest.raises(ToolError, match="is not declared in the charter of triage"):
+            asyncio.run(pay_later(7)) if is_async else pay(7)
+
+    work()
+    (call,) = desk.refused
+    run = next(opened for _, opened, _, _ in spans)
+    assert (call.tool, call.args, call.effect, call.task_type) == (
+        "erp.pay@1",
+        {},
+        "irreversible",
+        "po_invoice",
+    )
+    assert call.run
+    assert run
+    assert sent == []
