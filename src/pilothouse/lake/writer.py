@@ -12,6 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from pilothouse.core.evidence.task import TaskState
+from pilothouse.errors import PilothouseError
 from pilothouse.lake.assembler import Assembler, Closing, Repeated
 from pilothouse.lake.batches import span_batch, to_batch
 from pilothouse.lake.columns import SPANS, TASKS, CoreSpan, TaskRow
@@ -28,6 +29,7 @@ from pilothouse.lake.segments import SegmentTable
 from pilothouse.lake.span_block import SpanBlock
 from pilothouse.lake.stored_rows import StoredRows
 from pilothouse.lake.tail import Tail
+from pilothouse.lake.unfolded import Unfolded
 from pilothouse.lake.view import Database, View
 from pilothouse.lake.wal_record import WalRecord
 from pilothouse.ports.upkeep import Removed, RetentionRule
@@ -118,6 +120,7 @@ class LakeWriter:
         self._counters = counters
         self._prices = prices
         self._assembler = Assembler(grace_s=grace_s)
+        self._unfolded = Unfolded()
         self._retention = Retention(self._spans, self._tasks)
         self._view = View()
         self._stored_rows = StoredRows(self.view, database)
@@ -210,8 +213,10 @@ class LakeWriter:
         """Show new rows, close the traces that are due, commit when it is time."""
         self._show_rows()
         at = time.monotonic()
-        self._fold(self._assembler.due(at))
-        self.commit_if_due()
+        try:
+            self._fold([*self._unfolded.due(at), *self._assembler.due(at)])
+        finally:
+            self.commit_if_due()
         if at >= self._upkeep_at:
             self.upkeep()
 
@@ -234,9 +239,8 @@ class LakeWriter:
             self._spans.make_durable()
             self.committed_seq = max(self.committed_seq, self._span_tail.reached)
             self._publish()
-            first_open = self._assembler.first_open_seq()
-            assembled = self._taken_seq if first_open is None else first_open - 1
-            self._task_tail.commit(assembled)
+            needed = (self._assembler.first_open_seq(), self._unfolded.first_seq)
+            self._task_tail.commit(min([self._taken_seq, *(seq - 1 for seq in needed if seq is not None)]))
             self._tasks.make_durable()
         finally:
             self._publish()  # what went into a file has left the memory, whichever step failed after it
@@ -382,9 +386,26 @@ class LakeWriter:
                 known.append(closing)
             else:
                 rows += _first_row(closing, now_ns)
-        for start in range(0, len(known), CORRECTED_AT_ONCE):
-            rows.extend(self._corrections(known[start : start + CORRECTED_AT_ONCE], now_ns))
         self._add_tasks(rows)
+        self._correct(known, now_ns)
+
+    def _correct(self, closings: Sequence[Closing], now_ns: int) -> None:
+        """Fold traces that may have a row already; what cannot be read of one now is tried again and costs no other its task."""
+        closings = list(
+            {closing.trace_id: closing for closing in closings}.values()
+        )  # one may be due again meanwhile
+        faults: list[PilothouseError] = []
+        for start in range(0, len(closings), CORRECTED_AT_ONCE):
+            some = closings[start : start + CORRECTED_AT_ONCE]
+            try:
+                self._add_tasks(self._corrections(some, now_ns))
+            except PilothouseError as fault:
+                self._unfolded.add(some, time.monotonic())
+                faults.append(fault)
+            else:
+                self._unfolded.done(some)
+        if faults:
+            raise faults[0]
 
     def _stored(self, trace_ids: Sequence[str], *, surely: bool = False) -> set[str]:
         """Return those of some traces that have a row, or unless `surely` may have one: asks no file."""

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Traces that were closed and could not be folded, because what is stored of them could not be read just then."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+
+from pilothouse.lake.assembler import Closing
+
+__all__ = ["AGAIN_S", "UNFOLDED_MAX", "Unfolded"]
+
+AGAIN_S = 60.0
+"""Pause before they are tried again: a question that is stopped after its ten seconds leaves most of the time to requests."""
+
+UNFOLDED_MAX = 100_000
+"""Traces that are kept, in 0.3 KiB each: their spans are stored. Older ones are left to the next start, which reads again from the
+first of them."""
+
+
+class Unfolded:
+    """What is to be folded later. Not thread-safe: the thread that writes the tables owns it."""
+
+    def __init__(self) -> None:
+        self._reasons: OrderedDict[str, str] = OrderedDict()
+        self._first_seq: int | None = None
+        self._again_at = 0.0
+
+    @property
+    def first_seq(self) -> int | None:
+        """The smallest log number that one of them needs, or None when there is none."""
+        return self._first_seq
+
+    def add(self, closings: Iterable[Closing], at: float) -> None:
+        """Keep traces for later.
+
+        Args:
+            closings: Traces; their spans are in the table or on the way there.
+            at: Present reading of the monotonic clock, seconds.
+        """
+        self._again_at = at + AGAIN_S
+        for closing in closings:
+            self._reasons[closing.trace_id] = closing.reason
+            seqs = [span.seq for span in closing.spans]
+            self._first_seq = min(
+                [*seqs, *([] if self._first_seq is None else [self._first_seq])], default=None
+            )
+        while len(self._reasons) > UNFOLDED_MAX:
+            self._reasons.popitem(last=False)
+
+    def due(self, at: float) -> list[Closing]:
+        """Return those that are to be tried again now.
+
+        Args:
+            at: Present reading of the monotonic clock, seconds.
+        """
+        if not self._reasons or at < self._again_at:
+            return []
+        return [
+            Closing(trace_id=trace_id, spans=(), has_root=False, reason=reason, is_known=True)
+            for trace_id, reason in self._reasons.items()
+        ]
+
+    def done(self, closings: Iterable[Closing]) -> None:
+        """Forget traces that are folded.
+
+        Args:
+            closings: Traces, those that were never here too.
+        """
+        for closing in closings:
+            self._reasons.pop(closing.trace_id, None)
+        if not self._reasons:
+            self._first_seq = None

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A trace whose stored spans cannot be read just now is folded later, and takes no other task with it."""
+
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from otlp_bodies import PROTOBUF, START_NS, request, run_spans
+
+from pilothouse.errors import LimitExceeded
+from pilothouse.lake import unfolded
+from pilothouse.lake.assembler import Closing
+from pilothouse.lake.node import open_node
+from pilothouse.lake.unfolded import Unfolded
+from pilothouse.ports.intake import Signal
+from pilothouse.ports.lake import TaskFilter
+
+
+class StillClock:
+    def now(self):
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=START_NS // 1_000 + 10**6)
+
+
+@pytest.fixture
+def opened(tmp_path):
+    nodes = []
+
+    def open_again():
+        nodes.append(open_node(tmp_path / "lake", StillClock(), wal_file_bytes=1 << 16))
+        return nodes[-1]
+
+    yield open_again
+    for node in nodes:
+        if node._is_open:
+            node.stop()
+
+
+def send(node, spans):
+    body = request(spans).SerializeToString()
+    node.accept(Signal.TRACES, content_type=PROTOBUF, content_encoding="", body=body, source="tests")
+
+
+def too_slow(*_):
+    raise LimitExceeded("the query took longer than 10 s and was stopped", remedy="Wait.")
+
+
+def counted(node):
+    return {int(task.trace_id, 16): task.spans for task in node.tasks(TaskFilter()).tasks}
+
+
+def a_late_span_that_cannot_be_folded(node, monkeypatch):
+    """A task, a late span of it, and a new task that is due in the same moment."""
+    *late, root = run_spans(1)
+    send(node, [root])
+    node.settle()
+    monkeypatch.setattr(node._writer._stored_rows, "core_spans", too_slow)
+    send(node, late)
+    send(node, run_spans(2))
+    node.settle()
+    assert counted(node) == {1: 1, 2: 4}, (
+        "before, the second was lost for good, and the first stayed as it was"
+    )
+    assert "longer than 10 s" in node.health().last_error
+
+
+def test_it_is_tried_again_and_the_others_are_there_at_once(opened, monkeypatch):
+    monkeypatch.setattr(unfolded, "AGAIN_S", 0.1)
+    node = opened()
+    with monkeypatch.context() as patched:
+        a_late_span_that_cannot_be_folded(node, patched)
+    end = time.monotonic() + 10
+    while counted(node) != {1: 4, 2: 4}:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert node._writer._unfolded.first_seq is None
+    assert node.health().gap == 0
+
+
+def test_a_restart_folds_what_was_left(opened, monkeypatch):
+    node = opened()
+    with monkeypatch.context() as patched:
+        a_late_span_that_cannot_be_folded(node, patched)
+        node.stop()
+    again = opened()
+    again.settle()
+    assert counted(again) == {1: 4, 2: 4}
+
+
+def test_what_came_is_committed_while_nothing_can_be_folded(opened, monkeypatch):
+    node = opened()
+    with monkeypatch.context() as patched:
+        patched.setattr(node._writer, "_fold", too_slow)
+        send(node, run_spans(1))
+        end = time.monotonic() + 10
+        while node._writer.committed_seq < 0:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+    node.settle()
+    assert counted(node) == {1: 4}
+
+
+def test_a_trace_that_goes_on_meanwhile_is_corrected_once(opened, monkeypatch):
+    node = opened()
+    with monkeypatch.context() as patched:
+        a_late_span_that_cannot_be_folded(node, patched)
+    monkeypatch.setattr(unfolded, "AGAIN_S", 0.0)
+    node._writer._unfolded._again_at = 0.0
+    send(node, [{**run_spans(1)[0], "span_id": bytes([5] * 8)}])
+    node.settle()
+    node._tables.ask(node._writer.tick)
+    table = node._database.run(
+        node._writer.view(),
+        "SELECT revision, count(*) AS n FROM tasks WHERE trace_id = ? GROUP BY 1",
+        [f"{1:032x}"],
+    )
+    assert {row["n"] for row in table.to_pylist()} == {1}
+    assert counted(node) == {1: 5, 2: 4}
+
+
+def test_what_is_kept_is_bounded_and_what_is_left_out_is_read_at_the_next_start(monkeypatch):
+    monkeypatch.setattr(unfolded, "UNFOLDED_MAX", 2)
+    kept = Unfolded()
+    closings = [
+        Closing(trace_id=f"{number:032x}", spans=(), has_root=True, reason="late_span", is_known=True)
+        for number in range(3)
+    ]
+    kept.add(closings, 0.0)
+    assert kept.due(59.0) == []
+    assert [one.trace_id for one in kept.due(60.0)] == [one.trace_id for one in closings[1:]]
+    kept.done(closings)
+    assert kept.due(99.0) == []
