@@ -51,7 +51,7 @@ def examine(
         lake_checks: Further checks that the lake makes on itself.
     """
     told = ask_server()
-    checks = [*_settings_checks(settings), _disk_check(settings), *server_checks(settings, told)]
+    checks = [*_settings_checks(settings), _disk_check(settings), *server_checks(settings, told), _LIMITS]
     checks += road_checks(None if told is None else told[1])
     try:
         with open_installation(settings) as installation:
@@ -66,6 +66,16 @@ def examine(
     except PilothouseError as error:
         checks.append(Check(name="storage", state="failed", sentence=error.message, remedy=error.remedy))
     return Checkup(as_of=clock.now(), program=pilothouse.__version__, checks=tuple(checks))
+
+
+_LIMITS = Check(
+    name="limits",
+    state="ok",
+    sentence="Each process counts for itself: rate limits, slots and breakers of tools, and breakers, calls and budgets of a run at "
+    "the gateway. With n gateways or agent processes a limit lets through up to n times as much; budgets of a day are "
+    "shared through the ledger.",
+)
+"""Whoever runs several processes on one ledger reads here what they do not share."""
 
 
 def _settings_checks(settings: Settings) -> Iterator[Check]:

@@ -60,6 +60,13 @@ def test_an_empty_installation_is_told_what_to_do_first(settings):
     assert json.loads(checkup.model_dump_json())["as_of"].startswith("2026-11-20T12:00")
 
 
+def test_what_processes_do_not_share_is_said(settings):
+    check = found(examine(settings, CLOCK, open_installation=opener(), ask_server=lambda: None))["limits"]
+    assert check.state == "ok"
+    for word in ("rate limits", "breakers", "up to n times", "budgets of a day are shared"):
+        assert word in check.sentence
+
+
 def test_each_setting_is_shown_with_its_source(settings):
     checks = found(examine(settings, CLOCK, open_installation=opener(), ask_server=lambda: None))
     assert checks["setting home"].sentence.endswith("(from environment).")
