@@ -13,6 +13,7 @@ from pilothouse.core.verdict.release import design_effect
 from pilothouse.evals.arms import Arm
 from pilothouse.evals.case import Case
 from pilothouse.evals.planner import FLIP_RATE_ASSUMED, TypePlan, plan_type
+from pilothouse.evals.scorers.scorer import ScorerKind
 from pilothouse.workflows.gate_run import GateRun
 
 __all__ = ["GatePlan", "make_plan", "unit_costs"]
@@ -139,6 +140,8 @@ def _flip_rate(run: GateRun, cases: tuple[Case, ...]) -> tuple[float, str]:
 def unit_costs(run: GateRun, arms: list[Arm]) -> tuple[float | None, float | None]:
     """Return mean cost (US dollars) and mean time (seconds) of the stored trials of some sides; None where unknown.
 
+    What judges cost is spent too: a trial whose judge's cost is not known has no known cost.
+
     Args:
         run: An opened run.
         arms: The sides.
@@ -146,9 +149,20 @@ def unit_costs(run: GateRun, arms: list[Arm]) -> tuple[float | None, float | Non
     costs: list[float] = []
     times: list[float] = []
     for arm in arms:
-        keys = [key for case in run.selection.cases for key in arm.keys(case)]
-        for one in run.journal.trials(keys):
+        cases = {key: case for case in run.selection.cases for key in arm.keys(case)}
+        judged = {(one.key, one.version): one.score.cost_usd for one in run.journal.scores(cases)}
+        for one in run.journal.trials(cases):
             times.append(one.result.latency_s)
-            if one.result.reply is not None and one.result.reply.cost_usd is not None:
-                costs.append(one.result.reply.cost_usd)
+            if one.result.reply is None:
+                continue
+            specs = {check.scorer.spec.version: check.scorer.spec for check in run.book.of(cases[one.key])}
+            parts = [one.result.reply.cost_usd]
+            parts += [
+                judged.get((one.key, spec.version))
+                for spec in specs.values()
+                if spec.kind is ScorerKind.JUDGE
+            ]
+            known = [part for part in parts if part is not None]
+            if len(known) == len(parts):
+                costs.append(sum(known))
     return (fmean(costs) if costs else None), (fmean(times) if times else None)

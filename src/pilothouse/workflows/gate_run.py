@@ -111,7 +111,8 @@ class GateRun:
     def _trust_in_type(self, name: str) -> JudgeTrust | None:
         """What is on record about the one judge behind the scores of a task type."""
         judges = self.book.judges(self.selection.ordinary.get(name, ()))
-        return self.trust.get(judges[0]) if len(judges) == 1 else None
+        found = self.trust.get(judges[0]) if len(judges) == 1 else None
+        return None if found is None else found.in_type(name)
 
     async def measure(self, *, on_progress: Callable[[Progress], None] | None = None) -> ReleaseVerdict:
         """Run looks until the verdict is known.

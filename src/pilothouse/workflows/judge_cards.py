@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -64,6 +65,12 @@ AT_ONCE: Final = 16
 IN_PRODUCTION: Final = "production:"
 """How the identity of a judge begins whose model and prompt only its scores show: the gate never trusts it."""
 
+TYPE_LABELS_MIN: Final = 20
+"""Labels of a task type from which a card speaks of it: a judge of one kind of answer may be blind to another."""
+
+_OF_TYPE: Final = "labels of "
+"""How the name of the count of labels of a task type begins."""
+
 COUNTS: Final = ("pass_judged", "pass_labelled", "pass_good", "fail_judged", "fail_labelled", "fail_good")
 
 
@@ -76,12 +83,26 @@ class JudgeTrust:
         reason: Why it does not count.
         sentence: The same in words, or what the card says.
         remedy: What to type.
+        labels: Labels behind the card by task type.
     """
 
     card: JudgeCard | None
     reason: Reason | None
     sentence: str
     remedy: str
+    labels: Mapping[str, int] = field(default_factory=dict)
+
+    def in_type(self, name: str) -> JudgeTrust:
+        """Return what is on record about the judge in one task type: a card without its labels says nothing of it.
+
+        Args:
+            name: Task type.
+        """
+        have = self.labels.get(name, 0)
+        if self.card is None or have >= TYPE_LABELS_MIN:
+            return self
+        words = f"its card has {have} labels of {name}, at least {TYPE_LABELS_MIN} are needed"
+        return JudgeTrust(card=None, reason=Reason.INSUFFICIENT, sentence=words, remedy=self.remedy)
 
 
 def stored_answers(journal: Journal, dataset: Dataset, version: str) -> tuple[Answer, ...]:
@@ -271,7 +292,9 @@ def card_evidence(
         answers: The labelled answers behind it.
     """
     passed, failed = card.strata
-    labelled_at = [one.at for one in answers if one.at is not None and at - one.at <= CARD_MAX_AGE]
+    counted = [one for one in answers if one.at is not None and at - one.at <= CARD_MAX_AGE]
+    labelled_at = [one.at for one in counted if one.at is not None]
+    types = Counter(one.task_type for one in counted if card.identity in one.verdicts)
     numbers = (
         *(passed.judged, passed.labelled, passed.good),
         *(failed.judged, failed.labelled, failed.good),
@@ -287,7 +310,10 @@ def card_evidence(
         passed=is_fit(card),
         detail=f"{judge} {card_words(card)}; asked are {percentage(BAD_FOUND_MIN, decimals=0)} and {percentage(GOOD_PASSED_MIN, decimals=0)}; "
         f"{_saving_words(card)}",
-        counts=dict(zip(COUNTS, numbers, strict=True)),
+        counts={
+            **dict(zip(COUNTS, numbers, strict=True)),
+            **{f"{_OF_TYPE}{name}": count for name, count in sorted(types.items())},
+        },
         source=Source(command=command),
         recorded_at=at,
     )
@@ -346,4 +372,7 @@ def _trust(
         return JudgeTrust(
             card=None, reason=Reason.INSUFFICIENT, sentence=f"its card is too weak: {words}", remedy=remedy
         )
-    return JudgeTrust(card=card, reason=None, sentence=card_words(card), remedy=remedy)
+    labels = {
+        name.removeprefix(_OF_TYPE): count for name, count in last.counts.items() if name.startswith(_OF_TYPE)
+    }
+    return JudgeTrust(card=card, reason=None, sentence=card_words(card), remedy=remedy, labels=labels)

@@ -359,6 +359,10 @@ def _notes(
     dataset: str,
 ) -> list[str]:
     notes = [f"{count} cases left out: {why}" for why, count in sorted(selection.removed.items())]
+    if len({case.weight for case in selection.cases}) > 1:
+        notes.append(
+            "cases have weights, and the gate counts each case once: its levels are those of the cases"
+        )
     earlier = [
         run
         for run in journal.runs_on(dataset)

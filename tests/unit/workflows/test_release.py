@@ -13,6 +13,7 @@ import pytest
 from pilothouse.core.verdict.release_verdict import exit_status_of
 from pilothouse.core.verdict.verdict import Reason, Status
 from pilothouse.errors import UnknownName, UsageError
+from pilothouse.evals.answers import Answer
 from pilothouse.evals.case import Case
 from pilothouse.evals.dataset import write_cases
 from pilothouse.evals.journal import Journal
@@ -22,8 +23,9 @@ from pilothouse.evals.scorers.scorer import ScorerKind, ScorerSpec
 from pilothouse.testing import MemoryLedger
 from pilothouse.workflows.attacks import make_attacks
 from pilothouse.workflows.gate_arms import current_version
-from pilothouse.workflows.gate_plan import make_plan
+from pilothouse.workflows.gate_plan import make_plan, unit_costs
 from pilothouse.workflows.gate_request import GateRequest
+from pilothouse.workflows.judge_cards import card_evidence, card_of, trust_judges
 from pilothouse.workflows.release import open_gate
 from pilothouse.workflows.release_evidence import release_evidence
 from pilothouse.workflows.release_outputs import MARKER, render_junit, render_markdown
@@ -147,6 +149,53 @@ def test_a_judged_failure_is_judged_again_once_and_not_at_each_look(world):
     _, _, verdict = world(candidate=right, floor=0.9, registry=registry, complete=True)
     assert "scoring again did not reproduce" in item(verdict, "must_not").sentence
     assert len(asked) == 1 + 3
+
+
+def test_a_card_counts_in_the_task_types_of_its_labels(world):
+    def answer(n, *, good, task_type):
+        return Answer(
+            id=f"{n:016x}", case_id=f"c{n}", task_type=task_type, input=n, output=n, good=good, by="sam", at=NOW,
+            verdicts={"j1": good},
+        )  # fmt: skip
+
+    def trust(task_type):
+        some = [answer(n, good=n % 2 == 0, task_type=task_type) for n in range(200)]
+        card = card_of(some, "j1", now=NOW)
+        record = card_evidence(card, agent="a", judge="mine", command="c", at=NOW, answers=some)
+        return trust_judges(["j1"], [record], None, NOW)
+
+    registry = ScorerRegistry({"mine": lambda: Judge(lambda case, result: passed())})
+    run, _, _ = world(candidate=right, baseline=lambda n: {"output": 0}, registry=registry, scorer="mine")
+    for task_type, sentence in (("t", "finds at least"), ("other", "its card has 0 labels of t")):
+        found = dataclasses.replace(run, trust=trust(task_type)).judges[0].trust
+        assert (found.card is not None) is (task_type == "t")
+        assert found.sentence.startswith(sentence)
+
+
+def test_a_plan_counts_what_the_judge_costs_and_unknown_is_not_nothing(world):
+    def unit(cost):
+        judge = Judge(lambda case, result: dataclasses.replace(passed(), cost_usd=cost), version=f"j{cost}")
+        run, _, _ = world(
+            candidate=lambda n: {"output": 2 * n, "cost_usd": 0.01},
+            registry=ScorerRegistry({"mine": lambda: judge}),
+            scorer="mine",
+            floor=0.5,
+        )
+        with Journal(run.journal.path) as journal:
+            return unit_costs(dataclasses.replace(run, journal=journal), [run.candidate])[0]
+
+    assert unit(0.02) == pytest.approx(0.03)
+    assert unit(None) is None
+
+
+def test_weights_that_the_gate_does_not_count_are_said(world, tmp_path):
+    rows = [
+        {"id": f"c{n}", "task_type": "t", "input": n, "expected": 2 * n, "weight": 1 + n % 2}
+        for n in range(N)
+    ]
+    (tmp_path / "cases.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    _, _, verdict = world(candidate=right, floor=0.5)
+    assert any("cases have weights" in note for note in verdict.notes)
 
 
 def test_a_judge_that_gives_no_verdicts_leaves_the_release_undecided(world):

@@ -38,14 +38,15 @@ def judge_floor(
     if rules.floor is None:
         return None
     scored = [one for one in results if one.candidate and one.candidate[0] is not None]
+    level = float(scipy.special.ndtr(critical))
     item = undecided(
         "floor", rules, f"at least {percentage(rules.floor)} of the answers are good", bound=rules.floor
     )
     if not scored:
-        return item.model_copy(update={"sentence": "no case has a score", "n_needed": 1})
+        fewest = cases_to_prove_floor(rules.floor, 1.0, level)
+        return item.model_copy(update={"sentence": "no case has a score", "n_needed": fewest})
     n, good = len(scored), sum(bool(one.candidate[0]) for one in scored)
     n_effective = max(1, int(n / design_effect([one.cluster for one in scored])))
-    level = float(scipy.special.ndtr(critical))
     low, high = jeffreys_bounds(good * n_effective / n, n_effective, level)
     status = (
         Status.HOLDS if low >= rules.floor else Status.BREACHED if high < rules.floor else Status.NO_EVIDENCE

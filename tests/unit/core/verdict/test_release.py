@@ -337,7 +337,12 @@ def test_a_floor_without_any_score_says_so():
     found = judge_floor(
         results(10, unscored=10), GateRules(task_type="t", floor=0.9), critical=1.645, is_last=True
     )
-    assert (found.status, found.sentence, found.n_needed) == (Status.NO_EVIDENCE, "no case has a score", 1)
+    assert (found.status, found.sentence, found.n_needed) == (Status.NO_EVIDENCE, "no case has a score", 18)
+    proved = [
+        judge_floor(results(n), GateRules(task_type="t", floor=0.9), critical=1.645, is_last=True).status
+        for n in (17, 18)
+    ]
+    assert proved == [Status.NO_EVIDENCE, Status.HOLDS]
 
 
 def test_reliability_over_few_clusters_is_not_enough():
