@@ -6,9 +6,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 
-from pilothouse.errors import Conflict, InfrastructureError, StorageFull, StorageUnavailable
+from pilothouse.errors import (
+    Conflict,
+    InfrastructureError,
+    MalformedRecord,
+    StorageFull,
+    StorageUnavailable,
+)
 
 __all__ = ["translated"]
 
@@ -34,6 +40,7 @@ def translated(subject: str) -> Iterator[None]:
 
     Raises:
         Conflict: Somebody else held the ledger, or wrote the same row first.
+        MalformedRecord: A text or a number that the database cannot hold.
         StorageFull: The disk is full.
         StorageUnavailable: Anything else that the database refused.
     """
@@ -43,6 +50,13 @@ def translated(subject: str) -> Iterator[None]:
         raise Conflict(
             f"the ledger {subject!r} already has that row, written by somebody else at the same moment",
             remedy="Repeat it, that is safe; `pilothouse doctor` shows who else is running.",
+            subject=subject,
+        ) from error
+    except (DataError, OverflowError, UnicodeEncodeError) as error:
+        # The database is well: half a character, a NUL, a text longer than its column, a number past 2^63.
+        raise MalformedRecord(
+            "a text or a number cannot be kept in the ledger: half a character, a NUL, or more than it has room for",
+            remedy="Write it in whole characters, and shorter.",
             subject=subject,
         ) from error
     except SQLAlchemyError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from pilothouse.connectors.charter_file import read_charter_text, read_text_of
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json, charter_digest
 from pilothouse.core.charter.findings import CharterCheck, FindingKind
+from pilothouse.core.charter.quantities import ID
 from pilothouse.errors import CharterInvalid
 from pilothouse.ports.ledger import CharterInForce, Ledger
 from pilothouse.workflows.check import check_text
@@ -136,7 +138,7 @@ def _earlier(ledger: Ledger, file: Path, text: str) -> CharterInForce | None:
     """Return the charter in force that a broken file was meant to replace: by its agent, else by its path."""
     value = read_charter_text(text, file=str(file)).value
     agent = value.get("agent") if isinstance(value, dict) else None
-    if isinstance(agent, str):
+    if isinstance(agent, str) and re.fullmatch(ID, agent):
         return ledger.charter(agent)
     return next((one for one in ledger.charters() if one.path == str(file)), None)
 

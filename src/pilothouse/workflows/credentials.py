@@ -16,6 +16,7 @@ EXPIRES_SOON = timedelta(days=14)
 """Time enough to have another made, also where somebody is on holiday."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _HOST = re.compile(r"(?:[a-z0-9.-]{1,253}|\[[0-9a-f:]+\]):[0-9]{1,5}")
 
 
@@ -56,6 +57,12 @@ def add_credential(
             f"credential {name} needs one place, where the server finds it",
             remedy=f"Type `pilothouse credential add {name} --env VARIABLE`, or `--file PATH`.",
             subject=name,
+        )
+    if variable is not None and not _VARIABLE.fullmatch(variable):
+        raise UsageError(
+            f"{variable[:80]!r} is no name of a variable",
+            remedy=f"Type `pilothouse credential add {name} --env ERP_TOKEN`, up to 128 letters, digits and underscores.",
+            subject="variable",
         )
     if host is not None and not _HOST.fullmatch(host.lower()):
         raise UsageError(

@@ -119,3 +119,11 @@ def test_a_secret_that_begins_with_another_leaves_no_rest():
         broker.filled(f"${{credential:{name}}}", host=None)
     for text in (held["B"], json.dumps(held["B"])):
         assert broker.without(text).strip('"') == "[credential b]"
+
+
+@pytest.mark.parametrize("variable", ["", "A B", "1ST", "V" * 129, "ERP\x00", "ÄRP", "A=B"])
+def test_a_variable_is_a_name_that_every_ledger_holds(variable):
+    with pytest.raises(UsageError, match="no name of a variable"):
+        add_credential(
+            None, "erp", variable=variable, file=None, host=None, expires_at=None, actor="test", now=NOW
+        )

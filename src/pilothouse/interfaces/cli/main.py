@@ -132,6 +132,7 @@ def run_cli(cli: typer.Typer, arguments: Sequence[str] | None = None) -> None:
     """
     typed = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        _refuse_half_characters(typed)
         code = _do(cli, typed)
     except PilothouseError as error:
         _fail(error, as_json="--json" in typed)
@@ -168,6 +169,20 @@ def _do(cli: typer.Typer, typed: list[str]) -> object:
         if was_told_to_stop() or KeyboardInterrupt.__name__ in str(error):
             return INTERRUPTED
         raise
+
+
+def _refuse_half_characters(typed: Sequence[str]) -> None:
+    """Refuse bytes that are no text: nothing can show or keep them. What stands behind `--` is another program's."""
+    ours = typed[: typed.index("--")] if "--" in typed else typed
+    for word in ours:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            shown = word.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+            raise UsageError(
+                f"{shown[:80]!r} is no UTF-8 text",
+                remedy="Type it again; a file of such a name needs another one.",
+            ) from None
 
 
 def _wrong_usage(error: typer.exceptions.TyperException) -> PilothouseError:

@@ -30,6 +30,9 @@ from pilothouse.workflows.review_load import ReviewLoad, load_in_words
 
 __all__ = ["ReviewRoom"]
 
+OTHERS_DIGITS_MAX = 7
+"""Digits of how many items were settled with one answer, as our own address carries it."""
+
 
 class ReviewRoom:
     """The queue, the item, the answer, the draft and the step back.
@@ -125,7 +128,10 @@ class ReviewRoom:
         said = visit.request.query_params
         record = self._bench.answered(visit.person, said["after"]) if "after" in said else None
         others = said.get("others", "")
-        return None if record is None else after_answer(record, int(others) if others.isdigit() else 0)
+        count = (
+            int(others) if others.isascii() and others.isdigit() and len(others) < OTHERS_DIGITS_MAX else 0
+        )
+        return None if record is None else after_answer(record, count)
 
 
 def _by_agent(loads: Sequence[ReviewLoad], counts: Sequence[QueueCount]) -> tuple[str, ...]:
