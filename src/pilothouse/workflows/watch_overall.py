@@ -12,7 +12,7 @@ from pilothouse.core.charter.charter import Charter
 from pilothouse.core.statistics.drift_detection import drift_detectability, weeks_until
 from pilothouse.core.statistics.rates import rate_detectability
 from pilothouse.core.verdict.numbers import percentage
-from pilothouse.core.verdict.verdict import AgentVerdict, ItemVerdict, Status
+from pilothouse.core.verdict.verdict import AgentVerdict, ItemVerdict, Reason, Status
 from pilothouse.ports.watch import WatchReading, WatchState
 from pilothouse.workflows.alerts import METRIC_OF_KIND, rule_for
 from pilothouse.workflows.watch_context import CONTEXT, CONTEXT_EVERY_S, ENDED_AFTER, ContextDays
@@ -183,8 +183,13 @@ def _by_verdict(charter: Charter, metric: str, verdict: AgentVerdict | None) -> 
         note = f"{how}; nothing of it was measured yet"
         return replace(row, note=note, delay_days=delay if metric == "served_model" else None)
     breached = [one for one in items if one.status is Status.BREACHED]
-    said = breached[0].sentence if breached else how
-    state = ("warning" if row.rule is None else "alarm") if breached else "quiet"
+    unknown = [one for one in items if one.status is Status.NO_EVIDENCE]
+    said, state = how, "quiet"
+    if breached:
+        said, state = breached[0].sentence, "warning" if row.rule is None else "alarm"
+    elif unknown:  # what lapsed or was too little is quiet because nobody looks
+        said = unknown[0].sentence
+        state = "learning" if all(one.reason is Reason.INSUFFICIENT for one in unknown) else "blind"
     return replace(row, state=state, n=max(one.n for one in items), delay_days=delay, note=said)
 
 

@@ -13,16 +13,23 @@ from pilothouse.core.charter.operations import Alert
 from pilothouse.core.evidence.unix_time import midnight
 from pilothouse.core.statistics.detection import Detectability
 from pilothouse.core.statistics.results import Estimate
+from pilothouse.core.verdict.numbers import calendar_day
 from pilothouse.ports.watch import WatchReading
 from pilothouse.workflows.watch_rules import arl_days
 
-__all__ = ["DROPS", "DetectorStatus", "blank_row", "kept_promise", "shown_interval"]
+__all__ = ["DROPS", "DetectorStatus", "blank_row", "kept_promise", "shown_interval", "still_counted"]
 
 DROPS = (0.03, 0.05, 0.07, 0.10)
 """Falls for which a detector says when it would notice them."""
 
 RULE_DROP = 0.05
 """The fall that a rule must notice within its time where the charter names none: five points, as for quality."""
+
+STILL_DAYS = 3
+"""Days, beside twice the time that counting one usually takes, after which a detector without a newer one is blind."""
+
+WEEK_DAYS = 7
+"""Drift is looked at once a week."""
 
 ALARM_STANDS_DAYS = 7
 """An alarm is shown, and breaches, until seven counted days have passed without another."""
@@ -132,6 +139,23 @@ def kept_promise(charter: Charter, row: DetectorStatus) -> DetectorStatus:
         if stands:
             return replace(row, state="warning" if row.rule is None else "alarm")
     return row
+
+
+def still_counted(row: DetectorStatus, today: date) -> DetectorStatus:
+    """Say that a detector is blind whose days are not counted any more: it is quiet because nobody looks.
+
+    Args:
+        row: The detector.
+        today: The present day, UTC.
+    """
+    if row.counted_to is None or row.state not in {"quiet", "learning"}:
+        return row
+    usual = 2 * (row.lag_days or 0.0) + (WEEK_DAYS if row.metric == "drift" else 0)
+    behind = (today - row.counted_to).days
+    if behind <= STILL_DAYS + usual:
+        return row
+    since = f"no day is counted since {calendar_day(row.counted_to)}: `pilothouse doctor`"
+    return replace(row, state="blind", note=f"{since}; {row.note}" if row.note else since)
 
 
 def shown_interval(estimate: Estimate, *, inverted: bool) -> dict[str, float]:

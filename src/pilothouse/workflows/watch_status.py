@@ -18,7 +18,7 @@ from pilothouse.workflows.watch_errors import ERRORS, FailureGroup, failure_grou
 from pilothouse.workflows.watch_further_cost import FurtherCost, further_costs
 from pilothouse.workflows.watch_missed import MissedAlarm, missed_alarms
 from pilothouse.workflows.watch_overall import overall_rows
-from pilothouse.workflows.watch_row import DetectorStatus, kept_promise
+from pilothouse.workflows.watch_row import DetectorStatus, kept_promise, still_counted
 from pilothouse.workflows.watch_rules import watched_rates
 from pilothouse.workflows.watch_typed import claim_rows, label_rows, rate_row
 
@@ -99,7 +99,7 @@ def watch_status(
     counted = [one for own in newest.values() for one in own]
     return WatchStatus(
         agent=charter.agent,
-        detectors=tuple(kept_promise(charter, row) for row in rows),
+        detectors=tuple(still_counted(kept_promise(charter, row), today) for row in rows),
         failures=failure_groups(charter, newest.get(("", ERRORS), ())),
         coverage=tuple(coverage_of(charter, newest)),
         cost=cost,

@@ -127,6 +127,23 @@ def test_quiet_days_open_nothing(watch, clock):
     assert row(watch, clock, "completion").state == "quiet"
 
 
+def test_what_is_not_counted_any_more_is_blind_and_not_quiet(watch, clock):
+    live(watch, clock, 16)
+    names = {"completion": "po_invoice", "discrepancy": "po_invoice", "cost_per_task": "", "drift": ""}
+
+    def blind_after(days):
+        later = Hands(clock.moment + timedelta(days=days))
+        rows = [row(watch, later, metric, name) for metric, name in names.items()]
+        return {one.metric for one in rows if one.state == "blind"}
+
+    assert blind_after(0) == blind_after(2) == set()
+    assert blind_after(7) == {"completion", "discrepancy", "cost_per_task"}
+    assert blind_after(14) == set(names), "drift is looked at once a week"
+    later = Hands(clock.moment + timedelta(days=7))
+    note = "no day is counted since 16 Nov 2026: `pilothouse doctor`"
+    assert row(watch, later, "completion").note.startswith(note)
+
+
 def test_a_fall_of_completion_opens_one_incident_with_its_numbers_and_traces(watch, clock):
     live(watch, clock, 5)
     done = live(watch, clock, 3, failed=0.3)
