@@ -124,20 +124,20 @@ def review_ticks(installation: Installation, ledger: SqlLedger, directory: Direc
     from pilothouse.ledger.holds import SqlHolds
     from pilothouse.ledger.review_queue import SqlReviewQueue
     from pilothouse.workflows.background import Tick
-    from pilothouse.workflows.evaluation_feedback import take_evaluations
+    from pilothouse.workflows.evaluation_feedback import Evaluations
     from pilothouse.workflows.label_evidence import record_label_evidence, record_queue_evidence
     from pilothouse.workflows.label_sampling import draw_for_labels
     from pilothouse.workflows.review_upkeep import hand_to_substitutes, reopen_by_rubric
 
     holds, queue = SqlHolds(ledger.database), SqlReviewQueue(ledger.database)
-    desk = _desk(installation, ledger, directory)
+    evaluations = Evaluations(installation.lake, _desk(installation, ledger, directory))
 
     def draw(now: datetime) -> None:
         draw_for_labels(installation, queue, directory, now)
         reopen_by_rubric(queue, directory, now)
         hand_to_substitutes(installation.ledger, queue, directory, now)
         record_queue_evidence(installation, queue, directory, now)
-        take_evaluations(installation.lake, desk, now)
+        evaluations.take(now)
 
     def record(now: datetime) -> None:
         record_label_evidence(installation, queue, directory, now)

@@ -13,7 +13,7 @@ from pilothouse.ports.feedback import FEEDBACK_TEXT_CHARS_MAX, Feedback, Feedbac
 from pilothouse.ports.lake import Lake
 from pilothouse.workflows.feedback import ACTOR_CHARS_MAX, Desk
 
-__all__ = ["USER_FEEDBACK", "feedback_of", "take_evaluations"]
+__all__ = ["USER_FEEDBACK", "Evaluations", "feedback_of"]
 
 USER_FEEDBACK = "user_feedback"
 """Name of an event that is a thumb; the names of our kinds are the others. All further names are evaluators'."""
@@ -28,30 +28,48 @@ _RATED = (FeedbackKind.THUMB, FeedbackKind.SATISFACTION)
 _STARS = (1.0, 2.0, 3.0, 4.0, 5.0)
 
 
-def take_evaluations(lake: Lake, desk: Desk, now: datetime) -> int:
-    """Take the events of the last hours that are feedback; what was taken before counts once.
+class Evaluations:
+    """Takes events that are feedback, each once in the life of a process.
 
     Args:
         lake: Where events arrive.
         desk: Where feedback is handed in.
-        now: The moment.
-
-    Returns:
-        How many were new.
     """
-    scores = lake.scores(from_ns=unix_ns(now - LOOKED_BACK), to_ns=unix_ns(now))
-    told = [score for score in scores if _kind(score) is not None]
-    new = 0
-    for score in told[-TAKEN_MAX:]:
-        found = desk.task_of(score.trace_id)
-        said = feedback_of(score, found[0]) if found is not None else None
-        if found is None or said is None:
-            continue
-        try:
-            new += desk.keep(said, *found)
-        except LimitExceeded:
-            continue  # twenty things were said about this task: a flood, not an opinion
-    return new
+
+    def __init__(self, lake: Lake, desk: Desk) -> None:
+        self._lake = lake
+        self._desk = desk
+        self._looks: dict[Score, int] = {}
+        self._settled: set[Score] = set()
+
+    def take(self, now: datetime) -> int:
+        """Take the events of the last hours; those that were looked at least often come first, so that none waits for ever.
+
+        Args:
+            now: The moment.
+
+        Returns:
+            How many were new.
+        """
+        scores = self._lake.scores(from_ns=unix_ns(now - LOOKED_BACK), to_ns=unix_ns(now))
+        told = {score for score in scores if _kind(score) is not None}
+        self._settled &= told
+        self._looks = {score: self._looks.get(score, 0) for score in told - self._settled}
+        turn = sorted(self._looks, key=lambda score: (self._looks[score], score.at_ns, score.trace_id))
+        new = 0
+        for score in turn[:TAKEN_MAX]:
+            self._looks[score] += 1
+            found = self._desk.task_of(score.trace_id)
+            if found is None:
+                continue  # its task may not be folded yet
+            said = feedback_of(score, found[0])
+            if said is not None:
+                try:
+                    new += self._desk.keep(said, *found)
+                except LimitExceeded:
+                    pass  # twenty things were said about this task: a flood, not an opinion
+            self._settled.add(score)
+        return new
 
 
 def feedback_of(score: Score, task: Task) -> Feedback | None:

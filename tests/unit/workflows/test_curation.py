@@ -27,11 +27,12 @@ from pilothouse.interfaces.http.feedback import api_app
 from pilothouse.ledger.few_shot_index import FewShotIndex
 from pilothouse.ports.curation import Example
 from pilothouse.workflows import curation_desk as curation_desk_module
+from pilothouse.workflows import evaluation_feedback
 from pilothouse.workflows import label_sampling
 from pilothouse.workflows.assess import assess
 from pilothouse.workflows.corrections_week import CorrectionsWeek, corrections_in_words, corrections_week
 from pilothouse.workflows.datasets import add_cases
-from pilothouse.workflows.evaluation_feedback import feedback_of, take_evaluations
+from pilothouse.workflows.evaluation_feedback import Evaluations, feedback_of
 from pilothouse.workflows.feedback import Desk, task_token
 from pilothouse.workflows.few_shots import FewShots
 from pilothouse.workflows.golden import keep_golden
@@ -495,10 +496,26 @@ def test_an_evaluation_event_reaches_the_queue_once_and_a_flood_is_cut(site, des
     strange = dataclasses.replace(event("complaint", explanation="x"), trace_id="f" * 32)
     site.installation.lake._scores = (*events, strange, event("user_feedback", value=1.0))
     taker = Desk(KEY, desk.said, site.queue, site.installation.lake, site.sign_in.directory, clock=site.clock)
-    assert take_evaluations(site.installation.lake, taker, NOW) == 20, "twenty about one task"
-    assert take_evaluations(site.installation.lake, taker, NOW) == 0
+    evaluations = Evaluations(site.installation.lake, taker)
+    assert evaluations.take(NOW) == 20, "twenty about one task"
+    assert evaluations.take(NOW) == 0
     assert {one.via for one in desk.feedback(AGENT)} == {"otel"}
     assert len(site.queue.items(AGENT, sources=[ReviewSource.FLAGGED])) == 1
+
+
+def test_of_more_events_than_one_look_takes_none_is_left_for_good(site, desk, monkeypatch):
+    """An agent whose users said more than 500 things in six hours lost some of them, and never noticed."""
+    monkeypatch.setattr(evaluation_feedback, "TAKEN_MAX", 3)
+    tasks = [task.trace_id for task in TASKS[-10:]]
+    told = [dataclasses.replace(event("user_feedback", value=-1.0), trace_id=one) for one in tasks]
+    strange = [dataclasses.replace(event("complaint"), trace_id=f"{n:032x}") for n in range(4)]
+    site.installation.lake._scores = (*strange, *told)
+    taker = Desk(KEY, desk.said, site.queue, site.installation.lake, site.sign_in.directory, clock=site.clock)
+    evaluations = Evaluations(site.installation.lake, taker)
+    assert sum(evaluations.take(NOW) for _ in range(5)) == 10
+    assert {one.trace_id for one in desk.feedback(AGENT)} == set(tasks)
+    again = Evaluations(site.installation.lake, taker)
+    assert sum(again.take(NOW) for _ in range(5)) == 0
 
 
 def test_a_week_counts_what_reviewed_cases_caught_and_what_examples_bring(site, desk):
