@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime, timedelta
 
 from pilothouse.core.evidence.score import Score
@@ -64,10 +65,10 @@ class Evaluations:
                 continue  # its task may not be folded yet
             said = feedback_of(score, found[0])
             if said is not None:
-                try:
+                with contextlib.suppress(
+                    LimitExceeded
+                ):  # of twenty things said about one task: a flood, no opinion
                     new += self._desk.keep(said, *found)
-                except LimitExceeded:
-                    pass  # twenty things were said about this task: a flood, not an opinion
             self._settled.add(score)
         return new
 

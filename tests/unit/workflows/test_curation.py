@@ -27,8 +27,7 @@ from pilothouse.interfaces.http.feedback import api_app
 from pilothouse.ledger.few_shot_index import FewShotIndex
 from pilothouse.ports.curation import Example
 from pilothouse.workflows import curation_desk as curation_desk_module
-from pilothouse.workflows import evaluation_feedback
-from pilothouse.workflows import label_sampling
+from pilothouse.workflows import evaluation_feedback, label_sampling
 from pilothouse.workflows.assess import assess
 from pilothouse.workflows.corrections_week import CorrectionsWeek, corrections_in_words, corrections_week
 from pilothouse.workflows.datasets import add_cases
