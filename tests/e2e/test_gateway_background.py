@@ -9,19 +9,22 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import openai
 import pytest
-from tests.stubs.gateway_site import AGENT, MODEL, GatewaySite, pinned
+from tests.stubs.gateway_site import AGENT, MODEL, SPARE, GatewaySite, pinned
 from tests.stubs.provider_stub import Plan, ProviderStub
 from tests.stubs.raw_http import ask
 
 from pilothouse.core.evidence.run_log import ModelRequest, ModelResponse
 from pilothouse.core.evidence.task import TokenCount
+from pilothouse.errors import EvidenceError
 from pilothouse.runtime.gateway import background
 from pilothouse.runtime.gateway.call import Ending
 from pilothouse.runtime.gateway.guard import Guardian
 from pilothouse.runtime.gateway.keys import make_key
 from pilothouse.runtime.gateway.policy import Budget, Guard
 from pilothouse.runtime.runlog.recorder import open_recorder
+from pilothouse.workflows.replay import ReplayRequest, replay_run
 
 RESPONSES = "/v1/responses"
 BODY = {"model": MODEL, "input": "Write a long report.", "background": True}
@@ -132,6 +135,33 @@ def test_the_fetch_that_brings_the_end_settles_the_call_once(site, stub, log):
     assert answered.usage["reasoning"] == 3_000
 
 
+def test_the_official_client_polls_and_its_run_is_replayed_by_its_answer(site, stub, log):
+    stub.plan(response("queued"), response("in_progress"), response("completed", USAGE))
+    with openai.OpenAI(base_url=f"{site.origin}/v1", api_key=site.key, max_retries=0) as client:
+        asked = client.responses.create(model=MODEL, input="Write a long report.", background=True)
+        while asked.status in {"queued", "in_progress"}:
+            asked = client.responses.retrieve(asked.id)
+    assert asked.output_text == "It rained."
+    (call,) = of_models(site, 1)
+    assert call.usage == USED
+    log.flush()
+    (report,) = replay_run(log.read(call.run), log.redaction, ReplayRequest(), None)
+    assert (report.is_equal, report.recorded.text) == (True, "It rained.")
+
+
+def test_a_run_whose_answer_nobody_fetched_is_replayed_up_to_the_promise(site, stub, log):
+    stub.plan(response("queued"))
+    ask(site, RESPONSES, BODY)
+    call = begun(site)
+    log.flush()
+    with pytest.raises(EvidenceError, match="no model call that was answered"):
+        replay_run(log.read(call.run), log.redaction, ReplayRequest(), None)
+    site.gateway.give_up_waiting()
+    log.flush()
+    (report,) = replay_run(log.read(call.run), log.redaction, ReplayRequest(), None)
+    assert report.is_equal
+
+
 def test_a_call_that_waits_is_on_record_before_its_answer(site, stub, log):
     """Or a process that is killed would have made a call that no record knows."""
     stub.plan(response("queued"))
@@ -179,6 +209,36 @@ def test_waiting_requests_hold_no_more_than_their_room(site, stub, monkeypatch):
     assert len(of_models(site, 3)) == 3
     site.gateway.give_up_waiting()
     assert len(of_models(site, 5)) == 5
+
+
+def test_two_promises_of_one_id_are_two_calls(site, stub):
+    stub.plan(response("queued"), response("queued"), response("completed", USAGE))
+    for _ in range(2):
+        ask(site, RESPONSES, BODY)
+    assert of_models(site, 1)[0].usage is None
+    fetch(site)
+    assert [call.usage for call in of_models(site, 2)] == [None, USED]
+    assert len(site.gateway._background) == site.gateway._background._bytes == 0
+
+
+def test_an_answer_is_fetched_from_the_stand_in_that_has_it(stub, log):
+    stub._plans.clear()
+    policy = pinned(("acme", MODEL), ("spare", SPARE))
+    with (
+        ProviderStub() as other,
+        GatewaySite({"acme": stub.origin, "spare": other.origin}, policy, log=log) as gateway,
+    ):
+        stub.plan(Plan(status=500), Plan(status=500))
+        other.plan(
+            Plan(body=response("queued").body.replace(MODEL.encode(), SPARE.encode())),
+            Plan(body=response("completed", USAGE).body.replace(MODEL.encode(), SPARE.encode())),
+        )
+        assert ask(gateway, RESPONSES, BODY).status == 200
+        begun(gateway)
+        assert fetch(gateway)[1]["status"] == "completed"
+        (call,) = of_models(gateway, 1)
+        assert (call.usage, call.served_by) == (USED, "spare")
+        assert [one.method for one in other.seen] == ["POST", "GET"]
 
 
 def test_a_deletion_ends_the_waiting(site, stub):

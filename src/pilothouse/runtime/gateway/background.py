@@ -58,14 +58,26 @@ class BackgroundCalls:
     def __len__(self) -> int:
         return len(self._calls)
 
-    def put(self, call: Call) -> None:
-        """Let a call wait for its answer.
+    def put(self, call: Call) -> Call | None:
+        """Let a call wait for its answer, and return one whose provider gave it the same id: that one waits no longer.
 
         Args:
             call: One that `is_unanswered`.
         """
-        self._calls[call.key.agent, call.answer_id or ""] = (time.monotonic(), call)
+        key = (call.key.agent, call.answer_id or "")
+        before = self._pop(key) if key in self._calls else None
+        self._calls[key] = (time.monotonic(), call)
         self._bytes += len(call.request)
+        return before
+
+    def asked(self, fetch: Call) -> Call | None:
+        """Return the call whose answer a request about a stored response is about, while it waits.
+
+        Args:
+            fetch: The request.
+        """
+        found = self._calls.get((fetch.key.agent, fetch.route.stored_id or ""))
+        return None if found is None else found[1]
 
     def overdue(self, *, everything: bool = False) -> list[Call]:
         """Return the calls whose answer nobody fetched in time, or for which there is no more room; they wait no longer.

@@ -209,7 +209,12 @@ class Gateway:
             call.model, call.is_stream, call.output_max = asked.model, asked.is_stream, asked.output_max
             call.is_background = asked.is_background
             _check_background(call)
+        waiting = None if call.route.stored_id is None else self._background.asked(call)
+        if waiting is not None:  # whoever took it has its answer, be it a stand-in
+            call.model = waiting.attempts[-1].model
         chain, upstream = self._answering(call)
+        if waiting is not None:
+            chain = chain[:1]
         if call.route.names_model:
             self.context.admit(call, chain[0].pin)
             if len(chain) > 1:
@@ -344,7 +349,9 @@ class Gateway:
             self.meter.charge(call)
             for sink in self._sinks:
                 sink.begin(call)
-            self._background.put(call)
+            before = self._background.put(call)
+            if before is not None:
+                self._keep(before)
         else:
             self._keep(call)
         for late in self._background.overdue():
