@@ -38,9 +38,10 @@ EXCLUSIVE_SCOPES = frozenset(
 Read in their sources: @traceloop/instrumentation-anthropic 0.27.0 (`dist/index.js`, `result.usage.input_tokens`), openlit 1.45.0
 (`instrumentation/anthropic/utils.py`, `bedrock/utils.py`: priced there as exclusive), opentelemetry-instrumentation-bedrock 0.62.4
 (`span_utils.py`, `converse_usage_record`) and -botocore 0.66b2 (`extensions/bedrock.py`, `_converse_on_success`). Those that add the
-parts up are not here: opentelemetry-instrumentation-anthropic from 0.40.0 on, -genai-anthropic 1.3b0,
-openinference-instrumentation-anthropic from 0.1.18 on and its JavaScript twin 0.2.8, lmnr 0.8.2, langchain-aws 1.9.1. Versions before
-prompt caching name no cached tokens, so that it makes no difference.
+parts up are not here: opentelemetry-instrumentation-anthropic 0.40.0 and 0.62.4, -genai-anthropic 1.3b0,
+openinference-instrumentation-anthropic 0.1.18, 1.0.0 and 3.1.0 and its JavaScript twin 0.2.8, lmnr 0.8.2, langchain-aws 1.9.1,
+strands-agents 1.62.0. Versions before prompt caching name no cached tokens, so that it makes no difference; a later version that
+adds the parts up must leave this list.
 """
 
 REASONING_BESIDE_SCOPES = frozenset({"openlit.instrumentation.google_ai_studio"})
