@@ -49,6 +49,7 @@ _OTHER_CASES: Final = (
 )
 
 _INPUT_TAKEN: Final = "a golden sequence of an input that another set asks without it"
+_INPUT_DOUBLED: Final = "a golden sequence of an input that has one already"
 
 
 def open_gate(
@@ -290,10 +291,17 @@ def _with_golden(
         if case.trajectory is not None and case.split in splits and case.is_valid_at(now)
     ]
     lost = sum(case.input_hash in taken and taken[case.input_hash] != case.trajectory for case in valid)
+    # One input is one trial: two sequences of it would be held against one another's answer.
+    own: dict[str, Case] = {}
+    for case in valid:
+        if case.input_hash not in taken:
+            own.setdefault(case.input_hash, case)
+    doubled = sum(case.input_hash not in taken for case in valid) - len(own)
+    removed = {_INPUT_TAKEN: lost, _INPUT_DOUBLED: doubled}
     return replace(
         selection,
-        golden=tuple(case for case in valid if case.input_hash not in taken),
-        removed={**selection.removed, **({_INPUT_TAKEN: lost} if lost else {})},
+        golden=tuple(own.values()),
+        removed={**selection.removed, **{why: count for why, count in removed.items() if count}},
     )
 
 

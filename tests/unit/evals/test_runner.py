@@ -4,6 +4,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+from types import SimpleNamespace
 
 import pytest
 
@@ -75,7 +76,9 @@ class Lake:
     """A lake in which every trace claims its own id."""
 
     def trace(self, trace_id, *, limit=2_000):
-        return TraceView(task=example_task(trace_id=trace_id, claim=trace_id), spans=(), spans_total=0)
+        said = SimpleNamespace(operation="invoke_agent", output=trace_id, cut_bytes=0)
+        task = example_task(trace_id=trace_id, claim=trace_id)
+        return TraceView(task=task, spans=(said,), spans_total=1)
 
 
 def test_a_case_is_never_given_the_recorded_answer_of_another_trace_with_the_same_input(tmp_path):

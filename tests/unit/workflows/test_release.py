@@ -472,6 +472,7 @@ def test_a_golden_sequence_of_an_input_that_another_set_asks_is_said_to_be_left_
     sets = [
         {"id": "taken", "input": 1, **steps},
         {"id": "own", "input": -1, **steps},
+        {"id": "again", "input": -1, "trajectory": {"steps": [{"tool": "write"}]}},
         {"id": "none", "input": 2},
     ]
     rows = [{"task_type": "po_invoice", "expected": 0, **row} for row in sets]
@@ -489,6 +490,7 @@ def test_a_golden_sequence_of_an_input_that_another_set_asks_is_said_to_be_left_
         run = open_gate(request, journal=journal, now=NOW)
     assert [case.id for case in run.selection.golden] == ["own"]
     assert "1 cases left out: a golden sequence of an input that another set asks without it" in run.notes
+    assert "1 cases left out: a golden sequence of an input that has one already" in run.notes
 
 
 def test_golden_sequences_and_seeds_of_attacks_leave_the_sealed_split_sealed(world, tmp_path):

@@ -57,6 +57,12 @@ class RecordedTraces:
             raise TargetUnreachable(f"trace {case.trace_id} is of another version")
         if view.task.result is TaskResult.FAILED:
             raise AgentFailed(view.task.error_type or "the task failed")
+        root = root_span(view)
+        if root is None or not root.output or root.cut_bytes:
+            # A text that was cut, or emptied when its time was over, is not what the agent said.
+            raise TargetUnreachable(
+                f"the output of trace {case.trace_id} was not recorded whole, or not kept"
+            )
         return reply_of(view)
 
     async def close(self) -> None:

@@ -6,6 +6,7 @@ import json
 import socket
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from aiohttp import web
@@ -291,19 +292,26 @@ def test_a_recorded_file_is_scored_and_its_bad_lines_are_named(tmp_path):
 class OneTrace:
     """A lake with one trace."""
 
-    def __init__(self, **fields):
+    def __init__(self, *, output='"ap-1"', cut_bytes=0, **fields):
         self.task = example_task(trace_id=TRACE, **fields)
+        self.said = SimpleNamespace(operation="invoke_agent", output=output, cut_bytes=cut_bytes)
 
     def trace(self, trace_id, *, limit=2_000):
-        return TraceView(task=self.task, spans=(), spans_total=0) if trace_id == TRACE else None
+        return TraceView(task=self.task, spans=(self.said,), spans_total=1) if trace_id == TRACE else None
 
 
 def test_a_recorded_trace_answers_the_case_it_was_taken_from():
     lake = OneTrace(claim=json.dumps({"queue": "ap-1"}))
     reply = ask(RecordedTraces(lake), case(source=f"production:{TRACE}"))
-    assert reply.claim == {"queue": "ap-1"}
+    assert (reply.claim, reply.output) == ({"queue": "ap-1"}, "ap-1")
     assert reply.trace_id == TRACE
     assert reply.tool_calls == ()
+
+
+@pytest.mark.parametrize("kept", [{"output": ""}, {"output": "a very lo", "cut_bytes": 9}])
+def test_an_answer_that_was_cut_or_emptied_is_not_scored_as_the_agents(kept):
+    with pytest.raises(TargetUnreachable, match="not recorded whole"):
+        ask(RecordedTraces(OneTrace(**kept)), case(source=f"production:{TRACE}"))
 
 
 def test_a_trace_that_is_missing_or_of_another_version_says_nothing_and_a_failed_task_failed():
