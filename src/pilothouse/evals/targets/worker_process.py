@@ -9,6 +9,7 @@ import json
 import os
 import shlex
 import shutil
+import signal
 from collections import deque
 from contextlib import suppress
 from typing import Any
@@ -107,6 +108,7 @@ class WorkerProcess:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             limit=LINE_BYTES_MAX,
+            start_new_session=True,  # what a worker starts ends with it
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
         worker = _Worker(process)
@@ -161,9 +163,12 @@ class _Worker:
                     await self._process.wait()
             except TimeoutError:
                 with suppress(ProcessLookupError):
-                    self._process.kill()
+                    os.killpg(self._process.pid, signal.SIGKILL)
                 await self._process.wait()
-        await self._drain
+        # Whoever left the group and still holds the pipe is not waited for.
+        _, unread = await asyncio.wait([self._drain], timeout=STOP_WAIT_S)
+        for one in unread:
+            one.cancel()
 
     async def _read_stderr(self) -> None:
         if self._process.stderr is None:

@@ -5,7 +5,9 @@ import asyncio
 import json
 import socket
 import sys
+import time
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -232,6 +234,27 @@ def test_a_worker_that_dies_or_talks_nonsense_fails_its_case_and_the_next_one_is
             await target.close()
 
     assert asyncio.run(go()).output >= 1
+
+
+def test_what_a_worker_started_ends_with_it_and_holds_up_no_run(tmp_path):
+    (tmp_path / "agent.sh").write_text(f"sh -c 'echo $$ > {tmp_path}/pid; sleep 60; true'\ntrue\n")
+
+    async def go():
+        target = open_target(f"exec:sh {tmp_path / 'agent.sh'}")
+        began = time.monotonic()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1.0):
+                await target.run(case(), context())
+        await target.close()
+        return time.monotonic() - began
+
+    assert asyncio.run(go()) < 10
+    child = Path("/proc") / (tmp_path / "pid").read_text().strip()
+    for _ in range(100):
+        if not child.exists():
+            break
+        time.sleep(0.02)
+    assert not child.exists()
 
 
 def test_five_deaths_in_a_row_mean_that_the_program_is_broken(worker):
