@@ -212,7 +212,7 @@ def approve_phase(
         addition: What came into the scope and asks for itself; None for the agent.
 
     Raises:
-        Conflict: No request waits for approval, or the gate does not hold any more.
+        Conflict: No request waits for approval, the gate does not hold any more, or the phase moved meanwhile.
         Denied: The approval of this person is not the one that is needed.
     """
     ledger = installation.ledger
@@ -240,11 +240,13 @@ def approve_phase(
             remedy=closed,
             subject=addition.name,
         )
+    _still_asked(ledger, agent, now, addition, waiting)
     if principal not in waiting.approved_by:
         document = {**_subject(addition), "request": waiting.sequence, "target": waiting.target, "by": person}
         kind = kind_for(APPROVED, is_addition=addition is not None)
         ledger.record(kind=kind, agent=agent, at=now, actor=principal, document=canonical_json(document))
-    by = tuple(dict.fromkeys((*waiting.approved_by, principal)))
+    # Of two who approve at once, each sees the other's approval here; before, both waited for one that was there.
+    by = _still_asked(ledger, agent, now, addition, waiting).approved_by
     missing = tuple(one for one in needed if one not in by)
     if not missing:
         event = PhaseEvent(
@@ -257,6 +259,24 @@ def approve_phase(
         )
         _move(ledger, agent, event, addition)
     return Approved(target=waiting.target, approved_by=by, waiting_for=missing)
+
+
+def _still_asked(
+    ledger: Ledger, agent: str, now: datetime, addition: Addition | None, waiting: _Request
+) -> _Request:
+    """Return a request as it stands now; judging took seconds, in which the phase may have fallen.
+
+    Raises:
+        Conflict: The phase moved meanwhile, or somebody asked again.
+    """
+    there = open_request(ledger, agent, now, addition)
+    if there is None or there.sequence != waiting.sequence:
+        raise Conflict(
+            f"the phase of {agent!r} moved while the approval was judged",
+            remedy="`pilothouse phase status` says where it is; ask again: `pilothouse phase request PHASE`.",
+            subject=agent,
+        )
+    return there
 
 
 def roll_back_phase(

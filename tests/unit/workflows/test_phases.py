@@ -17,13 +17,14 @@ from pilothouse.core.verdict.phases import Answer, PhaseEvent, PhaseMove
 from pilothouse.errors import Conflict, Denied, UsageError
 from pilothouse.settings import load_settings
 from pilothouse.testing import EXAMPLE_NOW, FixedClock, MemoryLake, MemoryLedger, example_task
+from pilothouse.workflows import phases
 from pilothouse.workflows.accept import accept_file
 from pilothouse.workflows.assess import assess
 from pilothouse.workflows.history import freeze_changes
 from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.installation import Installation
 from pilothouse.workflows.phase_log import MOVED, phase_at, phase_now
-from pilothouse.workflows.phases import approve_phase, request_phase, roll_back_phase
+from pilothouse.workflows.phases import approve_phase, demote_phase, request_phase, roll_back_phase
 from pilothouse.workflows.rollout import show_rollout
 from pilothouse.workflows.stability import clock_evidence, keep_days, read_days
 
@@ -89,6 +90,49 @@ def test_evidence_that_lapsed_since_the_look_closes_the_gate_again(ready):
     request_phase(ready, AGENT, "1", NOW, actor="sam")
     with pytest.raises(Conflict, match="does not any more"):
         approve_phase(ready, AGENT, "dana", NOW + timedelta(days=6))
+
+
+def while_it_is_judged(monkeypatch, happens):
+    """Let something happen once, between the look at the request and the approval."""
+    whole = phases.assess
+
+    def judged(*args, **named):
+        monkeypatch.setattr(phases, "assess", whole)
+        happens()
+        return whole(*args, **named)
+
+    monkeypatch.setattr(phases, "assess", judged)
+
+
+def in_phase_1(ready):
+    request_phase(ready, AGENT, "1", NOW - timedelta(days=60), actor="sam")
+    entered = PhaseEvent(
+        move=PhaseMove.ENTERED, phase="1", at=NOW - timedelta(days=50), by=("dana",), reason="held"
+    )
+    ready.ledger.record(
+        kind=MOVED, agent=AGENT, at=entered.at, actor="dana", document=entered.model_dump_json()
+    )
+
+
+def test_a_phase_that_falls_while_an_approval_is_judged_is_not_entered_over_it(ready, monkeypatch):
+    in_phase_1(ready)
+    assert request_phase(ready, AGENT, "2", NOW, actor="sam").answer is Answer.ELIGIBLE
+    approve_phase(ready, AGENT, "dana", NOW)
+    while_it_is_judged(
+        monkeypatch,
+        lambda: demote_phase(ready.ledger, AGENT, NOW, to="pilot", actor="verdict", reason="it lies"),
+    )
+    with pytest.raises(Conflict, match="moved while the approval was judged"):
+        approve_phase(ready, AGENT, "vp", NOW)
+    assert phase_now(ready.ledger, AGENT) == "pilot"
+
+
+def test_of_two_who_approve_at_once_the_later_one_opens_the_phase(ready, monkeypatch):
+    in_phase_1(ready)
+    request_phase(ready, AGENT, "2", NOW, actor="sam")
+    while_it_is_judged(monkeypatch, lambda: approve_phase(ready, AGENT, "dana", NOW))
+    assert approve_phase(ready, AGENT, "vp", NOW).waiting_for == ()
+    assert phase_now(ready.ledger, AGENT) == "2"
 
 
 def test_a_request_nobody_answers_lapses(ready):
