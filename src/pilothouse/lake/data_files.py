@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ EPOCH = date(1970, 1, 1)
 
 TIME_MAX = (1 << 63) - 1
 """Stands for the largest start of a file that does not say."""
+
+_WRITTEN = re.compile(r"part-([0-9]{20})-")
+"""How `parquet_files.new_path` begins a name."""
 
 SPAN = "span"
 """What the column `record` says of every row that is no log record."""
@@ -50,6 +54,15 @@ class DataFile:
     start_max: int
     revision_max: int = 0
     may_hold_logs: bool = True
+
+    def is_from_before(self, moment_ns: int) -> bool:
+        """Return whether its name says that it was written before a moment; one that a deletion wrote again does not say.
+
+        Args:
+            moment_ns: Unix nanoseconds.
+        """
+        said = _WRITTEN.match(Path(self.path).name)
+        return said is not None and int(said[1]) < moment_ns
 
 
 def day_text(day: int) -> str:

@@ -117,6 +117,7 @@ class LakeNode(LakeAnswers):
     def start(self) -> None:
         """Replay what the log holds and no table has, then take requests."""
         committed = self._writer.recover()
+        self._tables.last_error = self._writer.start_fault
         last = committed
         for record in read_folder(self._wal_folder, self._on_damage):
             last = max(last, record.seq)

@@ -22,6 +22,9 @@ __all__ = ["TRACE_IDS_MAX", "StoredRows"]
 TRACE_IDS_MAX = 10_000
 """Trace ids in one look-up."""
 
+CLOCKS_APART_NS = 86_400 * 1_000_000_000
+"""So far a clock may have been set back since a file was written; older files hold no row that was closed lately."""
+
 UNPRICED = """
  SELECT trace_id, day, coalesce(provider, '') AS provider, coalesce(nullif(response_model, ''), request_model) AS model,
    coalesce(nullif(end_ns, 0), start_ns) AS at_ns
@@ -98,8 +101,14 @@ class StoredRows:
 
     def trace_ids_closed_after(self, closed_ns: int) -> Iterator[str]:
         """Yield the ids of the traces whose row was written after a moment: an hour may hold a million."""
+        view = self._view()
+        written = tuple(
+            file for file in view.task_files if not file.is_from_before(closed_ns - CLOCKS_APART_NS)
+        )
         table = self._database.run(
-            self._view(), "SELECT DISTINCT trace_id FROM tasks WHERE closed_ns >= ?", [closed_ns]
+            replace(view, task_files=written),
+            "SELECT DISTINCT trace_id FROM tasks WHERE closed_ns >= ?",
+            [closed_ns],
         )
         ids = table.column("trace_id")
         for start in range(0, len(ids), TRACE_IDS_MAX):

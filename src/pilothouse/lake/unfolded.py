@@ -24,12 +24,21 @@ class Unfolded:
     def __init__(self) -> None:
         self._reasons: OrderedDict[str, str] = OrderedDict()
         self._first_seq: int | None = None
+        self._left_seq: int | None = None
         self._again_at = 0.0
 
     @property
     def first_seq(self) -> int | None:
         """The smallest log number that one of them needs, or None when there is none."""
-        return self._first_seq
+        return min([seq for seq in (self._first_seq, self._left_seq) if seq is not None], default=None)
+
+    def leave_from(self, seq: int) -> None:
+        """Leave everything from a log number on to the next start.
+
+        Args:
+            seq: The number.
+        """
+        self._left_seq = seq
 
     def add(self, closings: Iterable[Closing], at: float) -> None:
         """Keep traces for later.
@@ -47,6 +56,7 @@ class Unfolded:
             )
         while len(self._reasons) > UNFOLDED_MAX:
             self._reasons.popitem(last=False)
+            self._left_seq = self.first_seq
 
     def due(self, at: float) -> list[Closing]:
         """Return those that are to be tried again now.

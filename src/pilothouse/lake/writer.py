@@ -136,6 +136,7 @@ class LakeWriter:
         self._vacuum_at = time.monotonic() + FIRST_VACUUM_S
         self._over_before = 0
         self._has_past = False
+        self.start_fault = ""
 
     def view(self) -> View:
         """Return what can be seen now."""
@@ -161,21 +162,30 @@ class LakeWriter:
         return 0.25 if self._assembler.open_traces else SEGMENT_S
 
     def recover(self) -> int:
-        """Open the tables and rebuild the open traces; return the last committed log number."""
+        """Open the tables and rebuild the open traces, as far as they can be read; return the last committed log number.
+
+        Raises:
+            StorageUnavailable: The log of a table cannot be read.
+        """
         for table in (self._spans, self._tasks):
             table.create()
             table.refresh()
         self._publish()
         self.committed_seq = self._taken_seq = self._spans.committed(f"wal:{self._node_id}")
         assembled = self._tasks.committed(f"assembler:{self._node_id}")
-        for trace_id in self._stored_rows.trace_ids_closed_after(self._clock.now_ns() - REMEMBER_NS):
-            self._assembler.remember(trace_id)
         self._has_past = bool(self._tasks.files())
         if self._has_past:
             self._index_traces()
-        if assembled < self.committed_seq:
-            spans = self._stored_rows.core_spans_touched_after(self._node_id, assembled)
-            self._assembler.add_all(spans, time.monotonic())
+        try:
+            for trace_id in self._stored_rows.trace_ids_closed_after(self._clock.now_ns() - REMEMBER_NS):
+                self._assembler.remember(trace_id)
+            if assembled < self.committed_seq:
+                spans = self._stored_rows.core_spans_touched_after(self._node_id, assembled)
+                self._assembler.add_all(spans, time.monotonic())
+        except PilothouseError as fault:
+            # What comes in must not wait for a file that somebody has to bring back; what was open waits for the next start.
+            self.start_fault = str(fault)
+            self._unfolded.leave_from(assembled + 1)
         return self.committed_seq
 
     def take(self, record: WalRecord, request: ParsedRequest) -> None:

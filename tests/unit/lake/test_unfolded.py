@@ -2,6 +2,7 @@
 """A trace whose stored spans cannot be read just now is folded later, and takes no other task with it."""
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -84,6 +85,50 @@ def test_a_restart_folds_what_was_left(opened, monkeypatch):
     again = opened()
     again.settle()
     assert counted(again) == {1: 4, 2: 4}
+
+
+@pytest.mark.parametrize("table", ["spans", "tasks"])
+def test_a_server_starts_on_a_damaged_file_and_folds_what_is_new(opened, tmp_path, table):
+    """It kept `pilothouse up` from starting, so that nothing at all came in."""
+    node = opened()
+    *late, root = run_spans(1)
+    send(node, run_spans(9))
+    node.settle()
+    damaged = next((tmp_path / "lake" / table).glob("day=*/*.parquet"))
+    send(node, late)
+    while node.health().rows != 7 or node.health().pending:
+        time.sleep(0.01)
+    node._writer.flush()
+    node._is_open = False
+    node._wal.stop()
+    node._writer.flush = lambda: None
+    node._tables.stop()
+    node._lock.release()
+    whole = damaged.read_bytes()
+    damaged.write_bytes(b"X" * len(whole))
+    node = opened()
+    assert damaged.name in node.health().last_error
+    send(node, run_spans(2))
+    node.settle()
+    assert node._writer._unfolded.first_seq is not None
+    damaged.write_bytes(whole)
+    assert counted(node) == {9: 4, 2: 4}
+    node.stop()
+    node = opened()
+    send(node, [root])
+    node.settle()
+    assert counted(node) == {9: 4, 2: 4, 1: 4}
+    assert node._writer._unfolded.first_seq is None
+
+
+def test_only_files_that_were_written_lately_are_read_for_what_was_closed_lately(opened, tmp_path):
+    node = opened()
+    send(node, run_spans(1))
+    node.settle()
+    file = node._writer.view().task_files[0]
+    written = int(file.path.rpartition("part-")[2][:20])
+    assert (file.is_from_before(written + 1), file.is_from_before(written)) == (True, False)
+    assert not replace(file, path="/lake/tasks/part-00001-0b5c.zstd.parquet").is_from_before(written + 1)
 
 
 def test_what_came_is_committed_while_nothing_can_be_folded(opened, monkeypatch):
