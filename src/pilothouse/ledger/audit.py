@@ -226,7 +226,11 @@ class SqlAuditLog:
 
         with self.database.read() as connection:
             known = is_known(connection, person)
-        return self.commit(decide) if known else None
+        if not known:
+            return None
+        position = self.commit(decide)
+        self.database.forget_log()
+        return position
 
     def latest_at(self) -> datetime | None:
         """Return the latest moment of any record, so that a clock that jumps back cannot make time."""

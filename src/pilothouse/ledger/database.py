@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from sqlalchemy import Connection, Engine, text
 
@@ -14,6 +14,9 @@ from pilothouse.ledger.engine import WRITE_OPTION
 from pilothouse.ledger.translation import translated
 
 __all__ = ["Database"]
+
+FORGET_WAIT_MS = 2_000
+"""How long emptying the log waits for readers: writers wait with it, and a tool call may be one of them."""
 
 
 class Database:
@@ -72,6 +75,23 @@ class Database:
             watcher = self._own_connection().execution_options(**{WRITE_OPTION: False})
             with watcher.begin():
                 return str(watcher.exec_driver_sql("PRAGMA data_version").scalar_one())
+
+    def forget_log(self) -> bool:
+        """Empty the write-ahead log of a file, which holds pages as they were before; return whether that was done.
+
+        Who still reads an earlier state keeps it; then the log is emptied with the next writes. A server has its own `VACUUM`.
+        """
+        if self.is_postgres:
+            return False
+        with translated(self.subject), closing(self.engine.raw_connection()) as connection:
+            cursor = connection.cursor()
+            waits_ms = cursor.execute("PRAGMA busy_timeout").fetchone()[0]
+            try:
+                cursor.execute(f"PRAGMA busy_timeout = {FORGET_WAIT_MS}")
+                busy, _, _ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                cursor.execute(f"PRAGMA busy_timeout = {waits_ms}")
+            return not busy
 
     def _own_connection(self) -> Connection:
         """Return the connection that watches: SQLite tells each what the *others* wrote, and none what it wrote itself."""

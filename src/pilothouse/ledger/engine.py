@@ -132,6 +132,8 @@ def _on_connect(connection: Any, _record: object) -> None:
             _switch_to_wal(cursor)
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute("PRAGMA foreign_keys = ON")
+        # What is deleted is gone from the pages: the key of somebody who was erased must not stand in a free one.
+        cursor.execute("PRAGMA secure_delete = ON")
     finally:
         cursor.close()
 

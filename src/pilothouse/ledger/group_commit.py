@@ -74,12 +74,16 @@ class GroupCommit:
     def _commit(self) -> None:
         with self._mutex:
             group, self._waiting = self._waiting[:GROUP_MAX], self._waiting[GROUP_MAX:]
+        results: list[object] = []
         try:
             with self._database.write() as connection:
-                results = [piece.work(connection) for piece in group]
+                results.extend(piece.work(connection) for piece in group)
         except BaseException as error:  # noqa: BLE001 - each piece learns its own fate below
-            if len(group) == 1:
-                group[0].error, group[0].done = error, True
+            # When all the work was done, it is the commit that failed, and a server that went away in the middle of it may
+            # have it on disk: done again, everything would be there twice.
+            if len(group) == 1 or len(results) == len(group):
+                for piece in group:
+                    piece.error, piece.done = error, True
                 return
             for piece in group:
                 self._alone(piece)
