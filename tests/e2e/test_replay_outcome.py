@@ -9,7 +9,7 @@ import pytest
 from recorded_runs import RUN, agent_code, conversation, record
 from tests.stubs.provider_stub import Plan, ProviderStub
 
-from pilothouse.app.runs import replay
+from pilothouse.app.replay import replay
 from pilothouse.runtime.replay.mode import ReplayMode
 from pilothouse.runtime.replay.sandbox import is_closable
 from pilothouse.runtime.replay.substitution import Substitution
