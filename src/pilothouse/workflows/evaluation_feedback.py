@@ -114,5 +114,5 @@ def _value(kind: FeedbackKind, score: Score) -> float | None:
         return score.value if score.value in _STARS else None
     if kind is not FeedbackKind.THUMB:
         return None
-    is_good = score.is_good if score.value is None or score.value >= 0 else False
+    is_good = False if score.value is not None and score.value < 0 else score.is_good
     return None if is_good is None else 1.0 if is_good else -1.0

@@ -12,6 +12,7 @@ from typing import Final
 
 from pilothouse.core.charter.answers import is_open, known
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.evidence.admission import FUTURE_MAX
 from pilothouse.core.evidence.evidence import Binding, Evidence, Scope, Source
 from pilothouse.core.statistics.judging import JudgeCard, judge_card
 from pilothouse.core.statistics.labels import labels_needed
@@ -235,7 +236,7 @@ def card_of(answers: Sequence[Answer], identity: str, *, now: datetime) -> Judge
     strata = []
     for name, verdict in (("pass", True), ("fail", False)):
         judged = [one for one in answers if one.verdicts.get(identity) is verdict]
-        labelled = [one for one in judged if one.at is not None and now - one.at <= CARD_MAX_AGE]
+        labelled = [one for one in judged if _counts(one, now)]
         strata.append(
             Stratum(
                 name=name,
@@ -245,6 +246,11 @@ def card_of(answers: Sequence[Answer], identity: str, *, now: datetime) -> Judge
             )
         )
     return judge_card(strata, identity=identity)
+
+
+def _counts(answer: Answer, now: datetime) -> bool:
+    """Whether an answer has a label that counts: neither too old, nor dated ahead, which would keep its card young."""
+    return answer.at is not None and -FUTURE_MAX <= now - answer.at <= CARD_MAX_AGE
 
 
 def is_fit(card: JudgeCard) -> bool:
@@ -292,7 +298,7 @@ def card_evidence(
         answers: The labelled answers behind it.
     """
     passed, failed = card.strata
-    counted = [one for one in answers if one.at is not None and at - one.at <= CARD_MAX_AGE]
+    counted = [one for one in answers if _counts(one, at)]
     labelled_at = [one.at for one in counted if one.at is not None]
     types = Counter(one.task_type for one in counted if card.identity in one.verdicts)
     numbers = (

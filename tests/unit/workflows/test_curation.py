@@ -477,6 +477,7 @@ def event(name, **fields):
         (event("user_feedback", label="correct"), ("thumb", 1.0, "")),
         (event("user_feedback", value=0.0, explanation="no"), ("thumb", -1.0, "no")),
         (event("thumb", label="perhaps"), None),
+        (event("user_feedback", value=float("nan")), None),
         (event("satisfaction", value=2.0), ("satisfaction", 2.0, "")),
         (event("satisfaction", value=2.5), None),
         (event("correction", explanation="right team"), ("correction", None, "right team")),

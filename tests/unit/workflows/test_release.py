@@ -5,11 +5,13 @@ import asyncio
 import dataclasses
 import json
 import shutil
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from pilothouse.core.statistics.judging import JudgeCard
+from pilothouse.core.statistics.results import NotEnoughEvidence
 from pilothouse.core.verdict.release_verdict import exit_status_of
 from pilothouse.core.verdict.verdict import Reason, Status
 from pilothouse.errors import UnknownName, UsageError
@@ -170,6 +172,22 @@ def test_a_card_counts_in_the_task_types_of_its_labels(world):
         found = dataclasses.replace(run, trust=trust(task_type)).judges[0].trust
         assert (found.card is not None) is (task_type == "t")
         assert found.sentence.startswith(sentence)
+
+
+def test_labels_dated_ahead_keep_no_card_young():
+    def labelled(at):
+        some = [
+            Answer(
+                id=f"{n:016x}", case_id="c", task_type="t", input=n, output=n, good=n % 2 == 0, by="sam", at=at,
+                verdicts={"j1": n % 2 == 0},
+            )
+            for n in range(200)
+        ]  # fmt: skip
+        return card_of(some, "j1", now=NOW)
+
+    assert isinstance(labelled(NOW + timedelta(minutes=1)), JudgeCard)
+    for at in (NOW + timedelta(days=1), NOW - timedelta(days=91)):
+        assert isinstance(labelled(at), NotEnoughEvidence)
 
 
 def test_a_plan_counts_what_the_judge_costs_and_unknown_is_not_nothing(world):

@@ -14,7 +14,7 @@ from pilothouse.core.evidence.kind import Form
 from pilothouse.core.evidence.kinds import kind_named
 from pilothouse.errors import MalformedRecord
 
-__all__ = ["Admitted", "admit_evidence", "refusal"]
+__all__ = ["FUTURE_MAX", "Admitted", "admit_evidence", "refusal"]
 
 FUTURE_MAX = timedelta(minutes=5)
 """How far a record may lie ahead of us: clocks of honest machines differ by less."""

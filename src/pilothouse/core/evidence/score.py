@@ -48,6 +48,11 @@ class Score:
     at_ns: int
 
     @property
+    def has_plain_word(self) -> bool:
+        """Whether its label says by itself how good the answer is."""
+        return self.label.strip().lower() in GOOD_LABELS | BAD_LABELS
+
+    @property
     def is_good(self) -> bool | None:
         """Whether it finds the answer good; None when neither word nor number says so plainly.
 
@@ -75,6 +80,7 @@ def fold_scores(
     """Fold external scores under the name of a task type's metric into one record of its quality a version.
 
     The newest plain score of a source about a span, or about the whole task, counts; a task is good when all of them are.
+    A number beyond 0 and 1 shows that its source scores on another scale: its 1 may be the worst of five.
 
     Args:
         charter: The charter in force.
@@ -88,8 +94,15 @@ def fold_scores(
     """
     metrics = {name: terms.metric for name, terms in charter.task_types.items()}
     said: dict[str, dict[str, dict[tuple[str, str], Score]]] = {}
-    for score in sorted(scores, key=lambda one: (one.at_ns, one.span_id)):
-        if score.is_good is not None:
+    ordered_scores = sorted(scores, key=lambda one: (one.at_ns, one.span_id))
+    scaled = {
+        (one.source, one.name)
+        for one in ordered_scores
+        if one.value is not None and not 0.0 <= one.value <= 1.0
+    }
+    for score in ordered_scores:
+        is_plain = score.has_plain_word or (score.source, score.name) not in scaled
+        if is_plain and score.is_good is not None:
             by_name = said.setdefault(score.trace_id, {})
             by_name.setdefault(score.name, {})[score.source, score.span_id] = score
     judged: dict[tuple[str, str | None], dict[str, list[Score]]] = {}

@@ -99,3 +99,17 @@ def test_a_good_answer_of_another_span_does_not_undo_a_bad_one():
 
 def test_without_scores_there_is_no_record():
     assert folded([task("a")], []) == ()
+
+
+def test_numbers_of_a_source_on_another_scale_say_nothing_and_its_words_still_do():
+    tasks = [task(name) for name in "abcd"]
+    stars = [
+        score("a", value=1.0, source="stars"),
+        score("b", value=4.0, source="stars"),
+        score("c", value=1.0, label="fail", source="stars"),
+        score("d", value=1.0, source="shares"),
+    ]
+    (record,) = folded(tasks, stars)
+    assert (record.n, record.good, record.items) == (2, 1, ("c",))
+    assert folded(tasks, [stars[3], score("a", value=float("nan"), source="shares")]) == ()
+    assert folded(tasks, [stars[3], score("a", value=-1.0, source="shares")]) == ()
