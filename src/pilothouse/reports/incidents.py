@@ -142,7 +142,7 @@ def _mark(incident: Incident) -> StatusMark:
 
 def _who(incident: Incident, names: Mapping[str, str]) -> str:
     person = incident.acknowledged_by
-    return names.get(person, person) if person else f"level {incident.level} is called"
+    return names.get(person, person) if person else incident.called
 
 
 def build_incidents(

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from pilothouse.core.action.escalation import next_level, start_level
-from pilothouse.core.action.incident import Incident, IncidentEvent, IncidentState
+from pilothouse.core.action.incident import ROUNDS_MAX, Incident, IncidentEvent, IncidentState
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
@@ -18,10 +18,7 @@ from pilothouse.workflows.control_room import ControlRoom
 from pilothouse.workflows.in_force import charter_of
 from pilothouse.workflows.paging import LOUD, call_level, calls_a_level, incident_key, page_key
 
-__all__ = ["ROUNDS_MAX", "EscalationPath", "charter_now"]
-
-ROUNDS_MAX = 3
-"""How often the whole path is called; who stayed silent three times is not reached by a fourth."""
+__all__ = ["EscalationPath", "charter_now"]
 
 
 class EscalationPath:
@@ -107,7 +104,8 @@ class EscalationPath:
             loud += " Nobody is called any more; somebody has to look by themselves."
             self._on_note(f"{incident.name} of {incident.agent}: {loud}")
             event = IncidentEvent(at=now, kind=LOUD, actor="pager", text=loud)
-            return IncidentChange(incident=incident, events=(event,), work=work)
+            given_up = replace(incident, round=ROUNDS_MAX)
+            return IncidentChange(incident=given_up, events=(event,), work=work)
         self._on_note(f"{incident.name} of {incident.agent}: {loud} The path is called again.")
         first = start_level(charter, incident.severity, foreseen=True)
         step = replace(incident, level=first, round=incident.round + 1)

@@ -58,7 +58,7 @@ def untyped_failures(charter: Charter, tasks: Sequence[Task], now: datetime) -> 
         metric="completion",
         # Without counts, which change with every look: the same trouble is one line of its incident in an hour.
         sentence="Tasks fail before they say their type; completion of all tasks of an hour is below "
-        f"{100 * min(floors):g} % for certain.",
+        f"{100 * min(floors):g} %, which is said wrongly once a year at most.",
         traces=tuple(one.trace_id for one in untyped[:10]),
         onset=moment_of(min(one.start_ns for one in untyped)),
     )

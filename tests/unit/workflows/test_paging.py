@@ -8,10 +8,13 @@ from datetime import timedelta
 import pytest
 from control_rooms import AGENT, NOW, reach, run
 from sinks import mail_sink
+from typer.testing import CliRunner
 
+from pilothouse.app import command_tree
 from pilothouse.core.action.incident import IncidentState
 from pilothouse.errors import Denied, UnknownName, UsageError
 from pilothouse.ledger import incidents
+from pilothouse.reports.incidents import build_incidents
 from pilothouse.workflows.alerts import Firing, raise_alert
 from pilothouse.workflows.contacts import set_contact, try_contact
 from pilothouse.workflows.directory import check_directory, read_directory
@@ -120,6 +123,17 @@ def test_a_path_that_stays_silent_is_called_three_times_and_then_says_so_loudly(
     assert len(set(web.keys)) == 12
     assert any("Nobody is called any more" in text for text in loud(room))
     assert any("Nobody is called any more" in note for note in notes)
+    incident = room.incidents.incident(1)
+    assert incident.called == "nobody is called any more"
+    (shown,) = build_incidents([incident], clock()).rows
+    assert shown.who == "nobody is called any more"
+    home = ["--home", str(room.installation.settings.home)]
+    listed = CliRunner().invoke(command_tree(), ["incident", "list", *home]).stdout
+    assert "nobody is called any more" in " ".join(listed.split())
+    assert (
+        "nobody; nobody is called any more"
+        in CliRunner().invoke(command_tree(), ["incident", "show", "1", *home]).stdout
+    )
 
 
 def test_mail_carries_the_first_sentence_and_the_key(room):

@@ -11,6 +11,7 @@ from pilothouse.core.charter.people import SeverityName
 from pilothouse.errors import UsageError
 
 __all__ = [
+    "ROUNDS_MAX",
     "STEPS",
     "Incident",
     "IncidentEvent",
@@ -49,6 +50,9 @@ _VERBS = {
 
 _SEVERITIES: tuple[SeverityName, ...] = ("sev1", "sev2", "sev3")
 
+ROUNDS_MAX = 3
+"""How often the whole path is called; who stayed silent three times is not reached by a fourth."""
+
 GROUP_WITHIN_S = 3_600.0
 """Alerts of one agent within an hour are one incident: they mostly have one cause, and one person at the pager."""
 
@@ -85,7 +89,7 @@ class Incident:
         title: The first sentence, as page, list and message show it.
         opened_at: When, aware UTC.
         level: Escalation level that was called last.
-        round: 0, one more each time the whole path stayed silent.
+        round: 0, one more each time the whole path stayed silent; `ROUNDS_MAX` once nobody is called any more.
         acknowledged_by: Person id, or None.
         acknowledged_at: When, or None.
         resolved_at: When, or None.
@@ -125,6 +129,11 @@ class Incident:
     def is_active(self) -> bool:
         """Whether somebody still has to do something now."""
         return self.state not in {IncidentState.RESOLVED, IncidentState.REVIEWED}
+
+    @property
+    def called(self) -> str:
+        """Who is called while nobody has it in hand, in words."""
+        return "nobody is called any more" if self.round >= ROUNDS_MAX else f"level {self.level} is called"
 
 
 def check_step(incident: Incident, to: IncidentState) -> None:

@@ -200,7 +200,7 @@ def _show_list(found: Sequence[Incident], *, everything: bool) -> None:
             one.state.value,
             one.agent,
             f"{one.opened_at:%Y-%m-%d %H:%M}",
-            one.acknowledged_by or f"level {one.level} is called",
+            one.acknowledged_by or one.called,
             escape(one.title),
         )
         for one in found
@@ -220,6 +220,14 @@ def _show_list(found: Sequence[Incident], *, everything: bool) -> None:
         console.print(Padding(title, (0, 0, 0, name_cells + 2)))
 
 
+def _in_nobodys(incident: Incident) -> str:
+    from pilothouse.core.action.incident import ROUNDS_MAX
+
+    if incident.round >= ROUNDS_MAX:
+        return f"nobody; {incident.called}"
+    return f"nobody yet; level {incident.level}, round {incident.round + 1}"
+
+
 def _show(found: IncidentView) -> None:
     from rich.markup import escape
 
@@ -231,7 +239,7 @@ def _show(found: IncidentView) -> None:
         ("rule", incident.rule + (f" · {incident.task_type}" if incident.task_type else "")),
         (
             "in hand",
-            incident.acknowledged_by or f"nobody yet; level {incident.level}, round {incident.round + 1}",
+            incident.acknowledged_by or _in_nobodys(incident),
         ),
         ("runbook", incident.runbook or "none: no alert rule foresaw it"),
         (

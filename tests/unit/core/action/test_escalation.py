@@ -10,7 +10,15 @@ import pytest
 from source_tree import ROOT
 
 from pilothouse.core.action.escalation import Call, next_level, plan_level, start_level
-from pilothouse.core.action.incident import STEPS, Incident, IncidentState, check_step, joins, worse
+from pilothouse.core.action.incident import (
+    ROUNDS_MAX,
+    STEPS,
+    Incident,
+    IncidentState,
+    check_step,
+    joins,
+    worse,
+)
 from pilothouse.core.charter.powers import Action, incident_handlers, may_act
 from pilothouse.errors import UsageError
 from pilothouse.workflows.check import check_text
@@ -124,6 +132,11 @@ def test_every_pair_of_states_is_possible_or_refused_with_what_is(charter):
             with pytest.raises(UsageError) as caught:
                 check_step(incident(state=state), to)
             assert "pilothouse incident" in caught.value.remedy
+
+
+def test_it_says_which_level_is_called_and_that_nobody_is_any_more():
+    assert incident(level=2, round=ROUNDS_MAX - 1).called == "level 2 is called"
+    assert incident(level=3, round=ROUNDS_MAX).called == "nobody is called any more"
 
 
 def test_an_alert_joins_the_same_one_or_another_one_of_the_first_hour():
