@@ -56,6 +56,9 @@ RELEASED = "release.verdict"
 FURTHER_COSTS = "cost.further"
 """The kind that says what a task costs beside its model calls."""
 
+PRESENT = timedelta(minutes=2)
+"""A moment that is not longer ago is the present: pages judge at the full minute."""
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -186,7 +189,10 @@ def _apart_note(one: AdditionVerdict) -> str:
 
 def _charter_at(installation: Installation, agent: str, now: datetime) -> tuple[CharterInForce, list[str]]:
     notes = []
-    record = installation.ledger.charter(agent, at=now)
+    # What is in force is in force for all who ask about the present: for gateway, tools and signatures it is the newest, and
+    # a page that judges at the full minute, or beside a clock that is behind, must not judge by another.
+    is_past = installation.clock.now() - now >= PRESENT
+    record = installation.ledger.charter(agent, at=now if is_past else None)
     if record is None:
         record = installation.ledger.charter(agent)
         if record is None:

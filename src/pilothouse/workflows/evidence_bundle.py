@@ -143,7 +143,7 @@ def _files(ledger: Ledger, found: Assessment) -> Iterator[tuple[str, bytes]]:
     yield EVIDENCE_FILE, _lines(_record(one) for one in (*found.folded, *stored))
     yield "rules.json", canonical_json(list(_rules())).encode()
     yield "compliance.json", page_json(build_compliance(found.charter, found.verdict, now)).encode()
-    for record in _charters(ledger, agent, now):
+    for record in _charters(ledger, found.in_force):
         yield f"charters/{record.number:06}-{record.accepted_at:%Y%m%dT%H%M%SZ}.yaml", record.text.encode()
     for number, text in enumerate(_verdicts(ledger, agent, now)):
         yield f"verdicts/{number:03}.json", text.encode()
@@ -185,12 +185,12 @@ def _rule(rule: Rule) -> Mapping[str, object]:
     return {"name": type(rule).__name__.lower(), **terms}
 
 
-def _charters(ledger: Ledger, agent: str, now: datetime) -> list[CharterInForce]:
+def _charters(ledger: Ledger, in_force: CharterInForce) -> list[CharterInForce]:
     found: list[CharterInForce] = []
-    record = ledger.charter(agent, at=now)
+    record: CharterInForce | None = in_force
     while record is not None and len(found) < CHARTERS_MAX:
         found.append(record)
-        record = ledger.charter(agent, number=record.number - 1)
+        record = ledger.charter(in_force.agent, number=record.number - 1)
     return found[::-1]
 
 

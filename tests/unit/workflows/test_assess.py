@@ -290,3 +290,28 @@ def test_a_critical_mistake_that_the_charter_does_not_list_is_noted(installation
         ]
     )
     assert any("'lost_mail'" in note for note in assess(installation, AGENT, NOW).verdict.notes)
+
+
+def stricter(file):
+    text = file.read_text(encoding="utf-8")
+    assert "quality: {min: 0.95" in text
+    file.write_text(text.replace("quality: {min: 0.95", "quality: {min: 0.97"), encoding="utf-8")
+
+
+@pytest.mark.parametrize("ahead", [timedelta(seconds=30), HOUR])
+def test_the_present_is_judged_by_the_charter_that_is_in_force_for_all(installation, file, ahead):
+    """A page judges at the full minute, and whoever accepted the charter may have a clock that is ahead."""
+    stricter(file)
+    accept_file(installation.ledger, file, NOW + ahead, actor="test")
+    minute = NOW - timedelta(seconds=40)
+    found = assess(installation, AGENT, minute, freeze=False)
+    assert found.in_force == installation.ledger.charter(AGENT)
+    assert found.in_force.number == 2
+    assert not any("No charter was in force" in note for note in found.verdict.notes)
+
+
+def test_a_past_moment_is_judged_by_the_charter_of_that_time(installation, file):
+    stricter(file)
+    accept_file(installation.ledger, file, NOW - HOUR, actor="test")
+    assert assess(installation, AGENT, NOW - 2 * HOUR, freeze=False).in_force.number == 1
+    assert assess(installation, AGENT, NOW - HOUR, freeze=False).in_force.number == 2
