@@ -16,7 +16,7 @@ from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.charter.operations import Alert
 from pilothouse.core.charter.people import SeverityName
 from pilothouse.core.verdict.verdict import AgentVerdict, ItemVerdict, Status
-from pilothouse.errors import Conflict, UsageError
+from pilothouse.errors import Conflict, PilothouseError, UsageError
 from pilothouse.ports.incidents import IncidentChange
 from pilothouse.ports.ledger import CharterInForce
 from pilothouse.ports.work import Job, Timer, WorkChange
@@ -233,8 +233,9 @@ def _opening(
     opened = IncidentEvent(
         at=now, kind="state", actor="watch", text=f"Opened as {severity} by {foreseen}. {firing.sentence}"
     )
-    triaged = triage_lines(room.installation.lake, charter, firing.traces[:TRACES_MAX])
-    found = suspects(room.installation, firing.agent, firing.onset or now)
+    traces, onset = firing.traces[:TRACES_MAX], firing.onset or now
+    triaged = _or_unknown("ended the tasks", lambda: triage_lines(room.installation.lake, charter, traces))
+    found = _or_unknown("changed before", lambda: suspects(room.installation, firing.agent, onset))
     lines = [
         *(IncidentEvent(at=now, kind="triage", actor="watch", text=text) for text in triaged),
         *(IncidentEvent(at=now, kind="suspect", actor="watch", text=text) for text in found),
@@ -251,8 +252,17 @@ def _opening(
     )
 
 
+def _or_unknown(what: str, read: Callable[[], tuple[str, ...]]) -> tuple[str, ...]:
+    """Return what is read for an incident, or that it is not known: a trace that cannot be read must not keep a page back."""
+    try:
+        return read()
+    except Exception as error:  # noqa: BLE001 - whatever the lake raises, somebody is called
+        why = error.message if isinstance(error, PilothouseError) else type(error).__name__
+        return (said_as(f"What {what} is not known: {why}."),)
+
+
 def _time_to_resolve(charter: Charter, incident: Incident, now: datetime) -> tuple[Timer, ...]:
-    """Return the clock that the severity of an incident sets; nobody's ends with the incident, which may come back."""
+    """Return the clock that the severity of an incident sets; it runs on when the incident ends, for that may come back."""
     terms = (known(charter.severities) or {}).get(incident.severity)
     resolve = known(terms.resolve) if terms is not None and not incident.drill else None
     if not isinstance(resolve, timedelta):

@@ -20,6 +20,9 @@ JUDGE = "judge"
 BASE_CASES_MIN = 200
 """Judged tasks that a month must have before its pass rate is a base."""
 
+PASSED_MIN = 0.05
+"""Share that a judge must pass in its first month: a base that were raised to it would warn of a fall that never was."""
+
 BURST_TIMES = 3
 """A warning buys three times the usual labels."""
 
@@ -74,7 +77,7 @@ def look_at_judge(
 def judge_warning(
     state: JudgeState, *, j: float, labels: int = 1, capacity: int | None = None
 ) -> JudgeWarning | None:
-    """Return the warning of a judge whose first month is over; None before.
+    """Return the warning of a judge whose first month is over; None before, and while it passed almost nothing.
 
     Args:
         state: What is remembered of the judge.
@@ -84,7 +87,9 @@ def judge_warning(
     """
     if state.days < BASELINE_DAYS or state.judged < BASE_CASES_MIN:
         return None
-    base = min(max(state.passed / state.judged, 0.05), 0.999)
+    base = min(state.passed / state.judged, 0.999)
+    if base < PASSED_MIN:
+        return None
     most = None if capacity is None else max(capacity, 0)
     return JudgeWarning(
         base_pass_rate=base, j=j, threshold=WARNING_AT, burst=max(BURST_TIMES * labels, 1), capacity=most

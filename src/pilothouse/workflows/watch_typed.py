@@ -13,7 +13,7 @@ from pilothouse.core.evidence.outcome_measures import quality_is_outcome
 from pilothouse.core.statistics.detection import DetectionDesign, detectability
 from pilothouse.core.statistics.intervals import jeffreys_interval
 from pilothouse.core.statistics.quality import quality_interval
-from pilothouse.core.statistics.rates import rate_detectability
+from pilothouse.core.statistics.rates import BASELINE_DAYS, rate_detectability
 from pilothouse.core.statistics.results import Estimate
 from pilothouse.core.verdict.numbers import percentage
 from pilothouse.ports.watch import WatchReading, WatchState
@@ -21,7 +21,13 @@ from pilothouse.workflows.alerts import rule_for
 from pilothouse.workflows.strata import JUDGED
 from pilothouse.workflows.watch_book import JUDGE_STATE, QUALITY_STATE, RATE_STATES
 from pilothouse.workflows.watch_count import CONFIDENCE, claim_line
-from pilothouse.workflows.watch_judge import JUDGE, JudgeState, judge_errors, judge_warning
+from pilothouse.workflows.watch_judge import (
+    BASE_CASES_MIN,
+    JUDGE,
+    JudgeState,
+    judge_errors,
+    judge_warning,
+)
 from pilothouse.workflows.watch_labels import pooled
 from pilothouse.workflows.watch_quality import QualityState, is_suspected, quality_line
 from pilothouse.workflows.watch_room import LABELS
@@ -180,7 +186,9 @@ def _judge(
     errors = judge_errors(labels)
     warning = judge_warning(state, j=0.0 if errors is None else sum(errors) - 1)
     if warning is None:
-        return replace(row, state="learning", note="the first month is not over", **found)
+        over = state.days >= BASELINE_DAYS and state.judged >= BASE_CASES_MIN
+        note = "it passed too few tasks so far to tell a fall" if over else "the first month is not over"
+        return replace(row, state="learning", note=note, **found)
     # A fall of quality moves the judge's verdicts by its share that the judge sees.
     seen = max(warning.j, JUDGE_SEES_MIN)
     delays = rate_detectability(

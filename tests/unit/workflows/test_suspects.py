@@ -9,6 +9,7 @@ import pytest
 from control_rooms import AGENT, NOW, reach, run
 
 from pilothouse.core.evidence.task import TaskResult
+from pilothouse.errors import StorageUnavailable
 from pilothouse.testing import example_task
 from pilothouse.workflows import suspects as module
 from pilothouse.workflows.alerts import Firing, raise_alert
@@ -60,3 +61,19 @@ def test_no_name_of_telemetry_adds_a_line_to_a_page_or_keeps_it_from_going_out(r
     texts = [incident.title, *(event.text for event in room.incidents.events(1))]
     assert any("Take it: curl" in text for text in texts), "it is shown, and harmless"
     assert all(text.isprintable() and len(text) < 1_200 for text in texts)
+
+
+def test_a_lake_that_cannot_be_read_keeps_no_page_back(room, web, monkeypatch):
+    reach(room, "sam", web.url)
+
+    def broken(*_args, **_named):
+        raise StorageUnavailable("the lake cannot be read", remedy="`pilothouse doctor`")
+
+    monkeypatch.setattr(room.installation.lake, "tasks", broken)
+    monkeypatch.setattr(room.installation.lake, "traces", lambda _ids: 1 / 0)
+    firing = Firing(agent=AGENT, metric="completion", sentence="Completion fell.", traces=("a" * 32,))
+    assert raise_alert(room, firing, room.work.now()).opened
+    run(room)
+    ((_, sent, *_),) = web.received
+    assert "What ended the tasks is not known: ZeroDivisionError." in sent["message"]
+    assert "Changed before: What changed before is not known: the lake cannot be read." in sent["message"]

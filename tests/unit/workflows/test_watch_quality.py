@@ -8,6 +8,7 @@ from datetime import date, timedelta
 import pytest
 from evidence_made import load_charter
 
+from pilothouse.workflows.watch_judge import JudgeState, look_at_judge
 from pilothouse.workflows.watch_labels import LabelledDay
 from pilothouse.workflows.watch_quality import QualityState, look_at_labels, quality_line
 
@@ -54,3 +55,12 @@ def test_of_a_first_month_below_the_accepted_drop_a_fall_is_told_and_no_drop_pro
     state, looks = live(CHARTER, 60, good=0, state=state, first=30)
     assert any(one.alarm for one in looks)
     assert state.certifier is None
+
+
+def test_a_judge_that_always_passed_almost_nothing_warns_of_no_fall():
+    state, warned = JudgeState(), []
+    for number in range(120):
+        day = date(2026, 9, 1) + timedelta(days=number)
+        state, bought, _ = look_at_judge(state, day, 300, 3, j=0.5, labels=10, capacity=100)
+        warned.append(bought)
+    assert set(warned) == {None}
