@@ -133,6 +133,8 @@ def dataset_hash(cases: Iterable[Case]) -> str:
 def read_cases(files: Sequence[Path], *, is_bare: bool) -> tuple[Case, ...]:
     """Read case files and name every bad line at once.
 
+    The same case in another file is the same case: whoever was killed while several files became one left both.
+
     Args:
         files: JSON-lines files.
         is_bare: Whether lines may leave out `id` (taken from the input's hash) and `task_type`.
@@ -145,7 +147,7 @@ def read_cases(files: Sequence[Path], *, is_bare: bool) -> tuple[Case, ...]:
     """
     findings: list[tuple[Place, str]] = []
     cases: list[Case] = []
-    seen: dict[str, Place] = {}
+    seen: dict[str, tuple[Place, Case]] = {}
     for path in files:
         with path.open("rb") as lines:
             for number, raw in enumerate(lines, start=1):
@@ -156,9 +158,11 @@ def read_cases(files: Sequence[Path], *, is_bare: bool) -> tuple[Case, ...]:
                 if isinstance(case, str):
                     findings.append((place, case))
                 elif case.id in seen:
-                    findings.append((place, f"id {case.id!r} already stands at {seen[case.id]}"))
+                    first, known = seen[case.id]
+                    if first.file == place.file or known != case:
+                        findings.append((place, f"id {case.id!r} already stands at {first}"))
                 else:
-                    seen[case.id] = place
+                    seen[case.id] = (place, case)
                     cases.append(case)
                 if len(cases) > CASES_MAX:
                     raise MalformedRecord(

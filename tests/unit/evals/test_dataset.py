@@ -178,6 +178,26 @@ def test_splits_keep_clusters_whole_and_repeat_with_the_same_seed(tmp_path):
     assert all(len(splits) == 1 for splits in by_cluster.values())
 
 
+def test_a_folder_that_was_left_between_two_files_is_read_and_made_one(tmp_path, monkeypatch):
+    folder = tmp_path / "set"
+    add_cases(folder, [lines(tmp_path / "c.jsonl", {"id": "a", "input": 1})])
+    lines(folder / "more.jsonl", {"id": "b", "input": 2, "task_type": "task"})
+
+    def killed(*_args, **_options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", killed)
+        with pytest.raises(KeyboardInterrupt):
+            add_cases(folder, [])
+    assert (folder / "more.jsonl").exists()
+    assert [one.id for one in add_cases(folder, []).cases] == ["a", "b"]
+    assert not (folder / "more.jsonl").exists()
+    lines(folder / "more.jsonl", {"id": "b", "input": 3, "task_type": "task"})
+    with pytest.raises(MalformedRecord, match="already stands at"):
+        add_cases(folder, [])
+
+
 def test_what_is_sealed_stays_sealed_whatever_the_seed(tmp_path):
     rows = [{"input": n, "id": f"c{n}"} for n in range(100)]
     dataset = add_cases(tmp_path / "set", [lines(tmp_path / "c.jsonl", *rows)])
