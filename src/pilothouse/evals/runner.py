@@ -13,6 +13,7 @@ from typing import Final
 
 from pilothouse.evals.case import Case
 from pilothouse.evals.checks import TRAJECTORY, CheckBook, success_of
+from pilothouse.evals.deadlines import Deadlines
 from pilothouse.evals.foreign_code import plain_reason
 from pilothouse.evals.journal import Journal
 from pilothouse.evals.limits import AdaptiveLimit, Budget, StartRate
@@ -169,6 +170,7 @@ class Runner:
         self._book = book
         self._run_id = run_id
         self._deadline_s = deadline_s
+        self._deadlines = Deadlines()
         self._limit = limit or AdaptiveLimit()
         self._rate = rate or StartRate(None)
         self._reuse = reuse
@@ -290,7 +292,7 @@ class Runner:
         is_pressure, wait_s = False, None
         status, reply, problem = TrialStatus.DONE, None, ""
         try:
-            async with asyncio.timeout(self._deadline_s):
+            async with self._deadlines.within(self._deadline_s):
                 reply = await request.target.run(case, context)
             _check_reply(reply)
         except TimeoutError:

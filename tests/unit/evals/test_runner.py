@@ -4,6 +4,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -217,6 +218,40 @@ def test_a_lost_trial_is_not_stored_as_an_answer(tmp_path):
 def test_a_scorer_that_breaks_leaves_a_missing_value_and_never_a_zero(tmp_path, rule, why):
     outcomes, _ = run(tmp_path / "j.db", Agent(), cases(1), scorer=Rule(rule))
     assert (outcomes[0].success.value, outcomes[0].success.why) == (None, why)
+
+
+def test_a_scorer_that_computes_takes_no_time_from_the_agents(tmp_path):
+    async def answer(case):
+        await asyncio.sleep(0.1 + 0.03 * case.input)
+        return Reply(output=case.input * 2)
+
+    held = [True]
+
+    def rule(case, result):
+        if held:
+            held.pop()
+            time.sleep(1.5)
+        return passed()
+
+    agent = Agent(lambda case, attempt: answer(case) if case.input else asyncio.sleep(0.1, Reply(output=0)))
+    outcomes, _ = run(tmp_path / "j.db", agent, cases(8), scorer=Rule(rule), deadline_s=0.6)
+    assert {one.status for one in outcomes} == {TrialStatus.DONE}
+
+
+def test_an_agent_that_is_too_slow_gets_no_more_than_what_was_taken_from_it(tmp_path):
+    held = [True]
+
+    def rule(case, result):
+        if held:
+            held.pop()
+            time.sleep(0.5)
+        return passed()
+
+    agent = Agent(lambda case, attempt: asyncio.sleep(9 if case.input else 0.01, Reply(output=0)))
+    began = time.monotonic()
+    outcomes, _ = run(tmp_path / "j.db", agent, cases(4), scorer=Rule(rule), deadline_s=0.4)
+    assert sorted(one.status.value for one in outcomes) == ["done", "timeout", "timeout", "timeout"]
+    assert time.monotonic() - began < 3
 
 
 def test_a_budget_ends_the_run_before_it_is_overspent(tmp_path):

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.errors import UsageError
 from pilothouse.evals.case import Case
-from pilothouse.evals.targets.http_endpoint import JsonPoster
+from pilothouse.evals.targets.http_endpoint import GIVEN_UP_FACTOR, JsonPoster
 from pilothouse.evals.targets.target import AgentFailed, TargetSpec
 from pilothouse.evals.trial import Reply, ToolCall, TrialContext
 
@@ -174,7 +174,7 @@ class ChatEndpoint:
         """Ask once."""
         answer = await self._client.ask(
             [*self._system_messages(), *_messages(case.input)],
-            timeout_s=context.deadline_s,
+            timeout_s=GIVEN_UP_FACTOR * context.deadline_s,
             headers=context.headers(),
             seed=context.seed,
         )

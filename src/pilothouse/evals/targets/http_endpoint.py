@@ -13,7 +13,7 @@ from pilothouse.evals.case import Case
 from pilothouse.evals.targets.target import AgentFailed, TargetSpec, TargetUnreachable, as_reply
 from pilothouse.evals.trial import OUTPUT_BYTES_MAX, Reply, TrialContext
 
-__all__ = ["HttpEndpoint", "JsonPoster"]
+__all__ = ["GIVEN_UP_FACTOR", "HttpEndpoint", "JsonPoster"]
 
 CONNECTIONS_MAX = 256
 """As many as trials may run at once."""
@@ -23,6 +23,10 @@ RETRY_AFTER_S_MAX = 60.0
 
 CONNECT_S_MAX: Final = 10.0
 """A machine that takes longer to answer a knock is not there; an agent that takes longer to answer a question is slow."""
+
+GIVEN_UP_FACTOR: Final = 2.0
+"""An exchange is given up at this multiple of the deadline: who asked ends it at the deadline, and knows whether this
+process was held up."""
 
 UNREACHABLE: Final = frozenset({401, 403, 404, 405, 407, 408, 409, 429})
 """Answers below 500 that speak of our credential, our address or the load, and not of what was asked."""
@@ -67,7 +71,7 @@ class JsonPoster:
                 data=json.dumps(body, ensure_ascii=False).encode(),
                 headers={"Content-Type": "application/json", **headers},
                 timeout=aiohttp.ClientTimeout(
-                    total=timeout_s, sock_connect=min(CONNECT_S_MAX, timeout_s / 2)
+                    total=timeout_s, sock_connect=min(CONNECT_S_MAX, timeout_s / 4)
                 ),
             ) as answer:
                 text = await _read_bounded(answer)
@@ -123,7 +127,9 @@ class HttpEndpoint:
         """Post one case."""
         body = {"input": case.input, "case_id": case.id, "trial": context.index, "seed": context.seed}
         return as_reply(
-            await self._poster.post(self._url, body, headers=context.headers(), timeout_s=context.deadline_s)
+            await self._poster.post(
+                self._url, body, headers=context.headers(), timeout_s=GIVEN_UP_FACTOR * context.deadline_s
+            )
         )
 
     async def close(self) -> None:
