@@ -9,7 +9,7 @@ import pytest
 from otlp_bodies import JSON, PROTOBUF, START_NS, request, run_spans, to_json
 
 from pilothouse.errors import Conflict, StorageUnavailable
-from pilothouse.lake import closed_traces, disk_room
+from pilothouse.lake import closed_traces, disk_room, segments
 from pilothouse.lake.lock import find_holder
 from pilothouse.lake.node import open_node
 from pilothouse.lake.quota import Quota
@@ -283,6 +283,31 @@ def test_old_traces_keep_their_times(opened):
     send(node, run_spans(1, start=old))
     node.settle()
     assert node.tasks(TaskFilter(from_ns=old, to_ns=old + 1)).tasks[0].start_ns == old
+
+
+def test_spans_of_very_many_days_are_few_files_and_keep_their_times(opened, monkeypatch):
+    monkeypatch.setattr(segments, "DAYS_MAX", 5)
+    node = opened()
+    day_ns = 86_400 * 10**9
+    spans = [
+        {
+            "trace_id": (number + 1).to_bytes(16, "big"),
+            "span_id": (number + 1).to_bytes(8, "big"),
+            "start": number // 2 * day_ns + 1,
+            "end": number // 2 * day_ns + 2,
+        }
+        for number in range(2, 43)
+    ]
+    send(node, spans)
+    node.settle()
+    files = node._writer.view().span_files
+    assert sorted(file.day for file in files) == [17, 18, 19, 20, 21]
+    assert sum(file.rows for file in files) == 41
+    tasks = node.tasks(ALL).tasks
+    assert [task.start_ns for task in tasks] == sorted((span["start"] for span in spans), reverse=True)
+    early = node.window(TaskFilter(from_ns=day_ns, to_ns=2 * day_ns))
+    assert [task.start_ns for task in early] == [day_ns + 1] * 2
+    assert node.trace(early[0].trace_id).spans_total == 1
 
 
 def test_another_process_reads_what_is_committed_and_replays_after_a_kill(opened, tmp_path, clock):
