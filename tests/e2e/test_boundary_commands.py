@@ -152,6 +152,9 @@ def test_policies_are_proven_and_their_evidence_reaches_the_verdict(type_in):
     unused = json.loads(type_in("policy", "unused", AGENT, "--json"))
     assert (unused["agent"], unused["reviewed"], len(unused["unused"])) == (AGENT, False, 12)
     assert {"tool", "task_type"} == set(unused["unused"][0])
+    for nobody in ("nobody", "agent", ""):
+        type_in("policy", "unused", AGENT, "--keep", "--as", nobody, "--reason", "first week", code=1)
+    assert "No record" in type_in("audit", "list", "--kind", "policy.unused_reviewed")
     type_in("policy", "unused", AGENT, "--keep", "--as", "kim", "--reason", "first week")
     assert "reviewed" in type_in("policy", "check")
     assert "policy.compiled" in type_in("policy", "check", "--json")

@@ -101,6 +101,7 @@ def request_phase(
     now: datetime,
     *,
     actor: str,
+    person: str | None = None,
     addition: Addition | None = None,
 ) -> Promotion:
     """Ask whether an agent, or an addition to its scope, may enter a phase; a look that is due is spent, whatever it finds.
@@ -111,12 +112,18 @@ def request_phase(
         target: The phase asked for.
         now: The moment, aware UTC.
         actor: Who asks, for the record.
+        person: The person of the charter who asks, who must be one that may operate it; None for a program, which nobody sent.
         addition: What came into the scope and asks for itself; None for the agent.
 
     Raises:
         UsageError: No charter is in force.
+        Denied: This person may not.
     """
     ledger = installation.ledger
+    if person is not None:
+        _need_operator(
+            charter_in_force(ledger, agent), person, "ask for a phase of", "phase request PHASE --as PERSON"
+        )
     state = _state(ledger, agent, addition)
     found = assess(installation, agent, now, freeze=False, level=LOOK_LEVEL)
     closed = None if addition is None else _not_open(ledger, found.charter, addition, target)
@@ -306,12 +313,7 @@ def roll_back_phase(
     """
     ledger = installation.ledger
     charter = charter_in_force(ledger, agent)
-    if not may_act(charter, person, Action.OPERATE):
-        raise Denied(
-            f"{person!r} may not roll {agent!r} back",
-            remedy="The owner, whoever answers for incidents, and operations may: `pilothouse phase rollback --as PERSON --reason WHY`.",
-            subject=person,
-        )
+    _need_operator(charter, person, "roll back", "phase rollback --as PERSON --reason WHY")
     if addition is not None and addition.joined_at is not None:
         raise UsageError(
             f"the {addition.label} joined the scope on {addition.joined_at:%Y-%m-%d}",
@@ -330,6 +332,16 @@ def roll_back_phase(
     event = PhaseEvent(move=PhaseMove.ROLLED_BACK, phase=target, at=now, by=(person,), reason=reason)
     _move(ledger, agent, event, addition)
     return event
+
+
+def _need_operator(charter: Charter, person: str, what: str, command: str) -> None:
+    """Refuse somebody who may not operate the agent: a planned look is spent by whoever asks."""
+    if not may_act(charter, person, Action.OPERATE):
+        raise Denied(
+            f"{person!r} may not {what} {charter.agent!r}",
+            remedy=f"The owner, whoever answers for incidents, and operations may: `pilothouse {command}`.",
+            subject=person,
+        )
 
 
 def demote_phase(

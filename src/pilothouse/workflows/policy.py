@@ -12,9 +12,11 @@ from datetime import datetime
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.charter.powers import Action, may_act, people_who_may
 from pilothouse.core.evidence.evidence import Binding, Evidence, Source
 from pilothouse.core.evidence.fold import version_in_force
 from pilothouse.core.evidence.unix_time import unix_ns
+from pilothouse.errors import Denied
 from pilothouse.ports.audit import AuditRecord
 from pilothouse.ports.lake import TaskFilter
 from pilothouse.runtime.permissions.engine import ExampleRun, compile_tool, run_examples
@@ -169,11 +171,21 @@ def review_unused(
     Args:
         room: Installation with its audit log.
         agent: Agent id.
-        actor: Who looked.
+        actor: Who looked, a person id of the charter.
         reason: Why they stay.
         now: The present moment, aware UTC.
+
+    Raises:
+        Denied: The charter gives this person no say in what tools may do.
     """
     charter = charter_of(room.charter(agent))
+    if not may_act(charter, actor, Action.APPROVE):
+        raise Denied(
+            f"{actor!r} may not decide that permissions stay",
+            remedy=f"One of {', '.join(people_who_may(charter, Action.APPROVE)) or 'the owners'} may: "
+            f"`pilothouse policy unused {agent} --keep --as PERSON --reason WHY`.",
+            subject=actor,
+        )
     unused = unused_permissions(room, charter, now).permissions
     room.installation.ledger.record(
         kind=REVIEWED,

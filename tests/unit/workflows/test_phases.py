@@ -231,3 +231,11 @@ def test_a_day_on_which_telemetry_was_missing_is_not_complete(bare):
     keep_days(bare, NOW)
     found = next(row for row in read_days(bare.ledger, AGENT) if row.day == day.date())
     assert found.complete_share == pytest.approx(0.75)
+
+
+def test_a_look_is_spent_by_who_may_operate_and_by_a_program_but_by_nobody_else(bare):
+    for person in ("vp", "nobody", ""):
+        with pytest.raises(Denied, match="may not ask for a phase"):
+            request_phase(bare, AGENT, "1", NOW, actor=person, person=person)
+    assert bare.ledger.decisions(AGENT, kind="phase.looked") == ()
+    assert request_phase(bare, AGENT, "1", NOW, actor="sam", person="sam").look == 1

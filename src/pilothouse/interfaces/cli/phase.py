@@ -103,6 +103,7 @@ def register(cli: typer.Typer, services: Services) -> None:
                 target.value,
                 services.clock.now(),
                 actor=person or "pilothouse phase request",
+                person=person or None,
                 addition=_found(installation, chosen, said),
             )
         _say(answer, chosen, said, as_json=as_json)

@@ -105,6 +105,7 @@ class RolloutRoom:
             _phase(visit.form.get("phase", "")),
             self._installation.clock.now(),
             actor=visit.person.person(agent),
+            person=visit.person.person(agent),
             addition=self._addition(visit, agent),
         )
         return self._to_page(agent)
