@@ -87,7 +87,7 @@ def check_directory(
     """Hold the people of every charter against the directory, and write down what was found.
 
     The owner's entry is evidence for OWN-1. Whoever is not in the directory, or not active, counts as gone:
-    the pager calls the substitute from now on.
+    the pager calls the substitute from now on. Whose identity is an open question is neither there nor gone.
 
     Args:
         installation: Lake and ledger.
@@ -106,7 +106,7 @@ def check_directory(
             charter = charter_of(record)
         except CharterError:
             continue  # this program cannot read it, which every verdict on it says
-        gone = tuple(person for person in charter.people if not _is_active(charter, person, active))
+        gone = tuple(person for person in charter.people if _is_active(charter, person, active) is False)
         found[record.agent] = gone
         installation.ledger.record(
             kind=CHECKED,
@@ -116,7 +116,7 @@ def check_directory(
             document=canonical_json({"gone": list(gone)} | where),
         )
         owner = charter.owner.person
-        if owner in charter.people:
+        if owner in charter.people and _is_active(charter, owner, active) is not None:
             installation.ledger.add_evidence([_entry(charter, owner, now, passed=owner not in gone)])
     return found
 
@@ -175,9 +175,10 @@ def told_for(ledger: Ledger, charter: Charter, person: str) -> str | None:
     return None if stands_in in gone else stands_in
 
 
-def _is_active(charter: Charter, person: str, active: Mapping[str, bool]) -> bool:
+def _is_active(charter: Charter, person: str, active: Mapping[str, bool]) -> bool | None:
+    """Whether a person is there; None while the charter leaves open who that is: nobody knows, and nobody has left."""
     identity = known(charter.people[person].identity)
-    return identity is not None and active.get(identity.lower(), False)
+    return None if identity is None else active.get(identity.lower(), False)
 
 
 def _entry(charter: Charter, owner: str, now: datetime, *, passed: bool) -> Evidence:

@@ -201,3 +201,16 @@ def test_a_server_looks_and_the_page_shows_what_was_noticed_first(room, clock):
     first = page.sections[0]
     assert (first.anchor, first.rows[0].cells[0].mark.word) == ("noticed", "Incident")
     assert first.rows[0].cells[1].text == title
+
+
+def test_who_has_no_identity_in_the_charter_is_neither_there_nor_gone(room, clock, tmp_path):
+    change_the_charter(room, tmp_path, clock, 'identity: "oidc:kim@corp.example"', 'identity: "?"')
+    change_the_charter(room, tmp_path, clock, 'identity: "oidc:dana@corp.example"', 'identity: "?"')
+    found = check_directory(
+        room.installation,
+        dict.fromkeys((f"oidc:{one}@corp.example" for one in ("lee", "vp")), True),
+        clock(),
+        actor="t",
+    )
+    assert found[AGENT] == ("sam",)
+    assert not [one for one in room.installation.ledger.evidence(AGENT) if one.kind == "directory"]
