@@ -220,14 +220,21 @@ def _grouped(stream: Iterable[str], file: Path) -> dict[str, dict[str, list[floa
                 remedy="Aggregate by unit first.",
                 place=Place(str(file), number),
             )
-        arm, value = row["arm"], _number(row["value"], file, number)
+        unit, arm = (row["unit"] or "").strip(), (row["arm"] or "").strip()
+        value = _number(row["value"], file, number)
+        if not unit:
+            raise MalformedRecord(
+                "no unit is named, and rows without one would count as one together",
+                remedy="Name the unit, or leave out this line.",
+                place=Place(str(file), number),
+            )
         if arm not in groups:
             raise MalformedRecord(
                 f"arm {arm!r} is neither `agent` nor `holdout`",
                 remedy="Correct this line.",
                 place=Place(str(file), number),
             )
-        groups[arm].setdefault(row["unit"], []).append(value)
+        groups[arm].setdefault(unit, []).append(value)
     return groups
 
 

@@ -110,6 +110,9 @@ def test_an_undecided_measurement_changes_no_verdict(installation, tmp_path):
         ("s9,agent,many\n", "no number"),
         ("s9,agent,nan\n", "no number"),
         ("s0,agent,3\n", "both arms"),
+        (" s0 , agent ,3\n", "both arms"),
+        (",agent,3\n", "no unit"),
+        (" ,agent,3\n", "no unit"),
     ],
 )
 def test_a_broken_row_is_named_and_nothing_is_kept(installation, tmp_path, extra, words):
