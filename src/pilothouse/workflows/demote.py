@@ -281,18 +281,18 @@ def _fallen(agent: str, phase: PhaseName) -> str:
 
 
 def _roll_back(room: ControlRoom, agent: str, plan: Demotion, now: datetime) -> str:
-    held = versions_that_held(room.installation, agent)
-    target = next(version for version in held if version != plan.version)
     there = room.controls.read().rollback_of(agent)
-    if there is None or there.to_version != target:
-        room.controls.roll_back(
-            Rollback(
-                agent=agent,
-                to_version=target,
-                from_version=plan.version,
-                reason=said_as(plan.sentence),
-                actor=ACTOR,
-                at=now,
-            )
+    if there is not None and there.to_version != plan.version:
+        return there.to_version  # it serves no more, and what serves instead a person may have chosen
+    target = next(one for one in versions_that_held(room.installation, agent) if one != plan.version)
+    room.controls.roll_back(
+        Rollback(
+            agent=agent,
+            to_version=target,
+            from_version=plan.version,
+            reason=said_as(plan.sentence),
+            actor=ACTOR,
+            at=now,
         )
+    )
     return target

@@ -16,6 +16,7 @@ from rich.console import Console
 from pilothouse.core.action.demotion import ActState, Move
 from pilothouse.core.verdict.phases import PhaseEvent, PhaseMove
 from pilothouse.core.verdict.readiness import decide, verdict_digest, verdict_document
+from pilothouse.ports.controls import Rollback
 from pilothouse.reports.terminal_rollout import render_rollout
 from pilothouse.testing import example_task
 from pilothouse.workflows import demote
@@ -295,3 +296,21 @@ def test_evidence_that_lapses_half_an_hour_later_costs_no_second_phase(site):
     act = site.acts["EVAL-8"].act
     assert (act.state, act.due_at) == (ActState.WAITS, second + 37 * DAY)
     assert act.sentence.endswith("Phase 1 is kept until 11 Dec 2026, then the pilot.")
+
+
+@pytest.mark.parametrize("gated", [(), (V1,)])
+def test_a_rollback_that_a_person_made_stands_whatever_a_verdict_would_have_chosen(site, gated):
+    """Also where the version was only seen and never gated, so that a verdict could have chosen none."""
+    for version in gated:
+        site.has(version=version)
+    site.clock.move(minutes=10)
+    site.has(LYING, version=V2)
+    by_hand = Rollback(
+        agent=AGENT, to_version="seen", from_version=V2, reason="knew it", actor="dana", at=site.clock()
+    )
+    site.room.controls.roll_back(by_hand)
+    assert site.tick()
+    assert site.room.controls.read().rollback_of(AGENT) == by_hand
+    act = site.acts["MON-7"].act
+    assert (act.move, act.state) == (Move.ROLL_BACK, ActState.DONE)
+    assert any("is rolled back to seen" in line.text for line in site.room.incidents.events(1))
