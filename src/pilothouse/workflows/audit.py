@@ -250,10 +250,15 @@ def _anchored(
         path = Path(said["path"])
         if not path.exists():
             continue
-        found = _held_against(room, tree, read_note(path), f"anchor {path}")
+        try:
+            note = read_note(path)
+        except UsageError as error:  # who may write there must not be able to end the verification
+            problems.append(error.message)
+            continue
+        found = _held_against(room, tree, note, f"anchor {path}")
         problems.extend(found)
         if not found:
-            size = open_note(read_note(path), None).size
+            size = open_note(note, None).size
             largest = max(largest or 0, size)
             outside = max(outside or 0, size) if said["outside"] else outside
     return largest, outside

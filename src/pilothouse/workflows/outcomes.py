@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,6 +33,12 @@ from pilothouse.workflows.installation import Installation
 __all__ = ["ROWS_MAX", "Effect", "Sealed", "measure_effect", "read_seals", "seal_outcomes"]
 
 SEALED = "outcomes.sealed"
+
+VALUE_MAX = 1e12
+"""The largest value of an outcome: a million million of any unit; the squares of what is far larger leave a computer's numbers."""
+
+DECIMAL = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?")
+"""A number as everybody writes it: Python alone reads `1_0` as ten."""
 
 ROWS_MAX = 1_000_000
 """Rows of one measurement; a year of 2,700 cases a day."""
@@ -239,13 +246,13 @@ def _grouped(stream: Iterable[str], file: Path) -> dict[str, dict[str, list[floa
 
 
 def _number(text: str | None, file: Path, line: int) -> float:
-    try:
-        value = float(text or "")
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
+    said = (text or "").strip()
+    value = float(said) if DECIMAL.fullmatch(said) else math.nan
+    if not abs(value) <= VALUE_MAX:
         raise MalformedRecord(
-            f"{text!r} is no number", remedy="Correct this line.", place=Place(str(file), line)
+            f"{text!r} is no number up to {VALUE_MAX:,.0f}",
+            remedy="Correct this line.",
+            place=Place(str(file), line),
         )
     return value
 

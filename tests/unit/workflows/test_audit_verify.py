@@ -206,3 +206,12 @@ def test_each_kind_that_only_the_log_has_is_known():
         for kind in re.findall(r'book\.note\(\s*"([a-z_.]+)"', path.read_text(encoding="utf-8"))
     }
     assert made | noted == ENTRIES_ALONE | {"subject.erased"}
+
+
+def test_an_anchor_that_cannot_be_read_is_a_finding_and_ends_no_verification(room, tmp_path):
+    _, path = anchor_log(room, tmp_path / "anchors", outside=True, actor="owner", now=NOW)
+    path.write_bytes(b"\xff\xfe not a text")
+    assert verify_log(room, NOW).problems == (f"the checkpoint {path} cannot be read",)
+    path.unlink()
+    path.mkdir()
+    assert verify_log(room, NOW).problems == (f"the checkpoint {path} cannot be read",)

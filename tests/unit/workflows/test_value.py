@@ -229,3 +229,16 @@ def test_an_investment_that_may_be_nothing_is_earned_at_once_at_best(installatio
     )
     page = build_value(found.charter, found.verdict, numbers, None, NOW)
     assert page.ratio == "The investment is earned at once at best, after 3 years at worst."
+
+
+@pytest.mark.parametrize("value", ["1_0", "1e308", "NaN", "1e999", "0x10", "３", "-1e13", ""])
+def test_a_measured_value_is_a_plain_number_of_some_size(installation, tmp_path, value):
+    path = written(tmp_path, -0.3, extra=f"s1,agent,{value}\n")
+    with pytest.raises(MalformedRecord, match="is no number"):
+        measure_effect(installation, AGENT, METRIC, path, NOW)
+
+
+def test_numbers_are_read_as_people_write_them(installation, tmp_path):
+    extra = "s1,agent, 3.5 \ns1,agent,.5\ns1,agent,+4.\ns1,agent,3.2e0\n"
+    effect = measure_effect(installation, AGENT, METRIC, written(tmp_path, -0.3, extra=extra), NOW)
+    assert effect.found.n == 604
