@@ -14,7 +14,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import Any
 
-from pilothouse.evals.case import Case
+from pilothouse.evals.case import Case, Split
 
 __all__ = ["Finding", "FindingKind", "check_cases", "comparable_text", "near_pairs", "shingles"]
 
@@ -24,8 +24,11 @@ SHINGLE_WORDS = 5
 SIMILARITY_MIN = 0.9
 """Jaccard similarity from which two texts are the same case in other clothes."""
 
+EMBEDDED_GRAMS_MIN = 8
+"""Grams of a case from which it is looked for within longer texts: a dozen words; a shorter one may well be a phrase."""
+
 PAIRS_MAX = 10_000
-"""Pairs looked at; who has more has one text over and over, and knows it by then."""
+"""Pairs looked at; who has more has one text over and over, and is told that the rest was not looked at."""
 
 WORD = re.compile(r"\w+")
 
@@ -41,6 +44,8 @@ class FindingKind(StrEnum):
     """A case, or nearly, stands among the examples of the prompt: the answer was shown."""
     CANARY = "canary"
     """The dataset's canary stands in a text that the model sees."""
+    NOT_ALL_SEEN = "not_all_seen"
+    """So many inputs are nearly equal that the rest was not looked at: nothing is said of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,25 +126,38 @@ def check_cases(
         canary: Text that must occur in none of them; empty checks nothing.
 
     Returns:
-        Findings in case order.
+        Findings: copies first, then what is nearly alike, each in case order.
     """
-    findings: list[Finding] = []
-    texts = [comparable_text(case.input) for case in cases] + [text for _, text in shown_to_model]
-    names = [case.id for case in cases] + [name for name, _ in shown_to_model]
-    for first, second, similarity in islice(near_pairs(texts), PAIRS_MAX):
-        if first >= len(cases):
+    # Copies of an input in one split stand for each other: each of them with each other would hide what follows.
+    copies: dict[tuple[str, Split], list[Case]] = defaultdict(list)
+    for case in cases:
+        copies[case.input_hash, case.split].append(case)
+    findings = [
+        Finding(kind=FindingKind.DUPLICATE, first=first.id, second=one.id, similarity=1.0)
+        for first, *others in copies.values()
+        for one in others
+    ]
+    groups = list(copies.values())
+    kept = [group[0] for group in groups]
+    texts = [comparable_text(case.input) for case in kept] + [text for _, text in shown_to_model]
+    names = [case.id for case in kept] + [name for name, _ in shown_to_model]
+    for number, (first, second, similarity) in enumerate(islice(near_pairs(texts), PAIRS_MAX + 1)):
+        if first >= len(kept):
             continue  # two prompts may well be alike
         kind: FindingKind | None = None
-        if second >= len(cases):
+        if number == PAIRS_MAX:
+            kind = FindingKind.NOT_ALL_SEEN
+        elif second >= len(kept):
             kind = FindingKind.PROMPT_LEAK
-        elif cases[first].split is not cases[second].split:
+        elif kept[first].split is not kept[second].split:
             kind = FindingKind.SPLIT_LEAK
-        elif cases[first].input_hash == cases[second].input_hash:
-            kind = FindingKind.DUPLICATE
         if kind is not None:
-            findings.append(
-                Finding(kind=kind, first=names[first], second=names[second], similarity=similarity)
-            )
+            findings += [
+                Finding(kind=kind, first=one.id, second=names[second], similarity=similarity)
+                for one in groups[first]
+            ]
+    told = {(one.first, one.second) for one in findings if one.kind is FindingKind.PROMPT_LEAK}
+    findings += [one for one in _embedded(cases, shown_to_model) if (one.first, one.second) not in told]
     if canary:
         findings += [
             Finding(kind=FindingKind.CANARY, first="canary", second=name, similarity=1.0)
@@ -147,6 +165,26 @@ def check_cases(
             if canary in text
         ]
     return tuple(findings)
+
+
+def _embedded(cases: Sequence[Case], shown_to_model: Sequence[tuple[str, str]]) -> Iterable[Finding]:
+    """Find cases that stand, or nearly, within a longer text that the model sees: a prompt with a case pasted into it."""
+    shown = [shingles(text) for _, text in shown_to_model]
+    places: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for number, grams in enumerate(shown):
+        for gram in grams:
+            places[gram].append(number)
+    for case in cases:
+        own = shingles(comparable_text(case.input))
+        if len(own) < EMBEDDED_GRAMS_MIN:
+            continue
+        # Of so many grams at least one stands in whatever holds nine of ten.
+        few = islice(sorted(own), len(own) - math.ceil(SIMILARITY_MIN * len(own)) + 1)
+        for number in sorted({place for gram in few for place in places.get(gram, ())}):
+            share = len(own & shown[number]) / len(own)
+            if share >= SIMILARITY_MIN:
+                name = shown_to_model[number][0]
+                yield Finding(kind=FindingKind.PROMPT_LEAK, first=case.id, second=name, similarity=share)
 
 
 def comparable_text(value: Any) -> str:

@@ -10,11 +10,26 @@ from pathlib import Path
 import pytest
 
 from pilothouse.errors import DigestMismatch, MalformedRecord, UsageError
+from pilothouse.evals import dataset_checks
 from pilothouse.evals.case import Case, Split
-from pilothouse.evals.dataset import MANIFEST, dataset_hash, diff_datasets, load_dataset, read_cases
+from pilothouse.evals.dataset import (
+    MANIFEST,
+    Dataset,
+    Manifest,
+    dataset_hash,
+    diff_datasets,
+    load_dataset,
+    read_cases,
+)
 from pilothouse.evals.dataset_checks import FindingKind, check_cases
 from pilothouse.evals.selection import order_cases, select_cases
-from pilothouse.workflows.datasets import add_cases, dataset_evidence, split_cases, summarize_dataset
+from pilothouse.workflows.datasets import (
+    add_cases,
+    dataset_evidence,
+    labelled_cases,
+    split_cases,
+    summarize_dataset,
+)
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 
@@ -261,3 +276,46 @@ def test_evidence_of_a_dataset_counts_only_what_a_person_vouches_for(tmp_path):
     assert records["dataset.production_share", None].good == 1
     assert records["dataset.adversarial", None].n == 1
     assert ("dataset.leak", None) not in records
+
+
+def test_copies_of_an_input_count_once_and_hide_no_leak():
+    copies = [
+        case(f"c{n}", input="pay the invoice of May", source="human", expected="ok") for n in range(300)
+    ]
+    secret = case(
+        "z", input="a very secret question of the gate that must not leak", source="human", expected="x"
+    )
+    assert [one.id for one in labelled_cases([*copies, secret])] == ["c0", "z"]
+    found = check_cases([*copies, secret], shown_to_model=[("prompt", f"Example: {secret.input}")])
+    assert found[-1].kind is FindingKind.DUPLICATE
+    found = check_cases([*copies, secret], shown_to_model=[("prompt", secret.input.upper())])
+    assert [(one.kind, one.first) for one in found[-1:]] == [(FindingKind.PROMPT_LEAK, "z")]
+    assert len(found) == 300
+
+
+def test_a_case_that_was_pasted_into_a_long_prompt_is_a_leak_and_a_phrase_is_none():
+    text = "which queue does an invoice of supplier nine over two hundred euros without an order number go to"
+    prompt = f"You route invoices.\n{'Be exact and short. ' * 80}\nFor example: {text.title()}?\nThank you."
+    cases = [
+        case("pasted", input={"question": text}, split="sealed"),
+        case("phrase", input="be exact"),
+        case("other", input=f"{text} on the last day of the year before noon"),
+    ]
+    found = check_cases(cases, shown_to_model=[("prompt.md", prompt), ("empty", "")])
+    assert [(one.kind, one.first, one.second) for one in found] == [
+        (FindingKind.PROMPT_LEAK, "pasted", "prompt.md")
+    ]
+    assert len(check_cases(cases, shown_to_model=[("line", text)])) == 1
+
+
+def test_what_was_not_all_looked_at_passes_no_leak_test(monkeypatch):
+    monkeypatch.setattr(dataset_checks, "PAIRS_MAX", 50)
+    words = " ".join(f"w{n}" for n in range(200))
+    alike = [case(f"c{n}", input=f"{words} {n}") for n in range(20)]
+    found = check_cases(alike)
+    assert [one.kind for one in found] == [FindingKind.NOT_ALL_SEEN]
+    dataset = Dataset(
+        path=Path("d"), manifest=Manifest(name="d", version="0.0.0", sha256="0" * 64), cases=tuple(alike)
+    )
+    records = dataset_evidence(dataset, agent="a", at=NOW, shown=[], is_shown_complete=True)
+    assert [one.passed for one in records if one.kind == "dataset.leak"] == [False]

@@ -18,6 +18,7 @@ WORDS = {
     FindingKind.DUPLICATE: "the same input twice",
     FindingKind.SPLIT_LEAK: "nearly the same input in two splits",
     FindingKind.PROMPT_LEAK: "a case stands in what the model is shown",
+    FindingKind.NOT_ALL_SEEN: "too many inputs nearly alike: the rest was not looked at, here",
     FindingKind.CANARY: "the canary stands in what the model is shown",
 }
 
