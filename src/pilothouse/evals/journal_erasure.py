@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final, Self
 
+from pilothouse.core.evidence.spellings import says, spellings
 from pilothouse.errors import StorageUnavailable
 from pilothouse.evals.journal_file import connect, take_lock
 
@@ -70,9 +71,9 @@ class JournalEraser:
         for statement in _CASCADE:
             self._connection.executemany(statement, [(key,) for key in lost])
         for table, column in _RECORDS:
-            self._connection.execute(
+            self._connection.executemany(
                 f"UPDATE {table} SET {column} = replace({column}, ?, ?) WHERE instr({column}, ?)",  # noqa: S608 - names of this file
-                (subject, ERASED, subject),
+                [(one, ERASED, one) for one in spellings(subject)],
             )
         self._connection.execute("COMMIT")
         needed = {row[0] for row in self._connection.execute("SELECT blob FROM trial WHERE blob IS NOT NULL")}
@@ -86,12 +87,12 @@ class JournalEraser:
         scored = {
             key
             for key, reason in self._connection.execute("SELECT trial, reason FROM score")
-            if subject in reason
+            if says(reason, subject)
         }
         rows = self._connection.execute("SELECT key, case_id, input_hash, reply, blob, error FROM trial")
         for key, case_id, input_hash, reply, blob, error in rows:
             texts = (case_id, error or "", *_forms(reply), *_forms(self._blob(blob)))
-            if key in scored or input_hash in inputs or any(subject in text for text in texts):
+            if key in scored or input_hash in inputs or any(says(text, subject) for text in texts):
                 yield key, blob
 
     def _blob(self, name: str | None) -> str | None:

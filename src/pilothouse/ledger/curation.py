@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 
 from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.evidence.spellings import spellings
 from pilothouse.errors import LimitExceeded, UsageError
 from pilothouse.ledger.database import Database
 from pilothouse.ledger.decisions import append_decision
@@ -217,10 +218,15 @@ class SqlCuration:
 
 
 def _holds(table: Table, subject: str) -> ColumnElement[bool]:
-    found = [table.c[name].contains(subject, autoescape=True) for name in _TEXTS[table]]
+    found = [_says(table.c[name], subject) for name in _TEXTS[table]]
     if "trace_id" in table.c:
         found.append(table.c.trace_id == subject)
     return or_(*found)
+
+
+def _says(column: ColumnElement[str], subject: str) -> ColumnElement[bool]:
+    """Whether a text holds a subject: messages of agents are mostly JSON, in which names stand escaped."""
+    return or_(*(column.contains(one, autoescape=True) for one in spellings(subject)))
 
 
 def _overwrite(connection: Connection, table: Table, subject: str, items: Sequence[str]) -> int:
@@ -236,9 +242,7 @@ def _overwrite(connection: Connection, table: Table, subject: str, items: Sequen
         if table.c[name].nullable:
             connection.execute(
                 update(table)
-                .where(
-                    or_(chosen, table.c[name].contains(subject, autoescape=True)), table.c[name].is_not(None)
-                )
+                .where(or_(chosen, _says(table.c[name], subject)), table.c[name].is_not(None))
                 .values({name: ERASED})
             )
     return int(done.rowcount) if values else 0

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.evidence.spellings import says
 from pilothouse.errors import UsageError
 from pilothouse.evals.answers import answers_file, forget_answers
 from pilothouse.evals.case import Case
@@ -313,7 +314,7 @@ def _saying(path: Path, subject: str) -> tuple[dict[str, Path], set[str]]:
     """Return what tools answered in a dataset, by name, and the names of those answers that hold a subject."""
     fixtures = {file.stem: file for file in (path / FIXTURES).glob("*.txt")}
     return fixtures, {
-        name for name, file in fixtures.items() if subject in file.read_text("utf-8", "replace")
+        name for name, file in fixtures.items() if says(file.read_text("utf-8", "replace"), subject)
     }
 
 
@@ -331,7 +332,7 @@ def _meant(
         if case.id in cases
         or case.trace_id in traces
         or any(one in saying for one in case.fixtures.values())
-        or subject in case.model_dump_json()
+        or says(case.model_dump_json(), subject)
     )
 
 
@@ -361,6 +362,6 @@ def _erase_from_dataset(
         fixtures[name].unlink()
     meant = {*cases, *named}
     answers = forget_answers(
-        answers_file(path), lambda one: one.case_id in meant or subject in one.model_dump_json()
+        answers_file(path), lambda one: one.case_id in meant or says(one.model_dump_json(), subject)
     )
     return len(named), answers

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pilothouse.core.evidence.spellings import says
 from pilothouse.errors import Conflict
 
 __all__ = [
@@ -145,7 +146,11 @@ def erase_from_export(folder: Path, items: Collection[str], subject: str) -> Era
         for number, raw in enumerate(lines[name], 1):
             line, row = raw.decode(), rows.get((name, number))
             said = json.dumps(json.loads(line), ensure_ascii=False)
-            if subject in line or subject in said or (is_traced and (row is None or row["item"] in items)):
+            if (
+                says(line, subject)
+                or says(said, subject)
+                or (is_traced and (row is None or row["item"] in items))
+            ):
                 continue
             kept[name].append(line)
             kept_rows.append({**(row or {}), "line": len(kept[name])})

@@ -111,6 +111,22 @@ def test_rows_that_were_changed_by_hand_are_said_to_be(site, desk, tmp_path, mon
     assert train.read_text().splitlines() == [line for line in reversed(rows) if line != said]
 
 
+def test_a_name_that_stands_escaped_in_a_message_is_found(site, desk, tmp_path, monkeypatch):
+    """What agents are asked is mostly JSON; nobody with an umlaut was found in the queue, the datasets and the exports."""
+    monkeypatch.setattr("pilothouse.workflows.fine_tuning.ROWS_MIN", 5)
+    add_labels(site, 24, text="said J\\u00fcrgen-{n}-x about topic {n}")
+    desk.export(AGENT, tmp_path / "out", "contract")
+    plain = tmp_path / "cases.jsonl"
+    case = Case(id="says", task_type="po_invoice", input='{"said": "J\\\\u00fcrgen-7-x"}', expected="x")
+    plain.write_text(f"{case.model_dump_json()}\n")
+    done = desk.erase("Jürgen-7-x", [plain], actor="test")
+    assert done["cases"] == 1
+    assert done["exported"] == {str((tmp_path / "out").resolve()): 1}
+    left = [one.item.input for one in site.queue.items(AGENT) if "gen-" in one.item.input]
+    assert len(left) == 23
+    assert not any("gen-7-x" in one for one in left)
+
+
 def test_a_subject_leaves_the_journal_of_trials(site, desk, tmp_path):
     journal, plain = tmp_path / "evals.db", tmp_path / "cases.jsonl"
     cases = [

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a text stands in other texts that are JSON, or hold JSON: whoever is to be forgotten must be found there too."""
+
+from __future__ import annotations
+
+import json
+
+__all__ = ["says", "spellings"]
+
+PACKED_MAX = 3
+"""How often JSON is looked for within JSON: a message of a sender, within what a tool answered, within a row of ours."""
+
+_FOR_PAGES = str.maketrans({one: f"\\u{ord(one):04x}" for one in "'<>&"})
+"""What encoders escape besides that write for pages, those of .NET and Go among them."""
+
+
+def spellings(text: str) -> tuple[str, ...]:
+    r"""Return how a text may be written: as it is, and as JSON escapes it, also within JSON.
+
+    Args:
+        text: The text.
+
+    Example:
+        >>> spellings("Jürgen")[:2]
+        ('Jürgen', 'J\\u00fcrgen')
+        >>> spellings("Kim 4711")
+        ('Kim 4711',)
+    """
+    found = {text: None}
+    for is_ascii in (True, False):
+        for for_pages in (False, True):
+            written = text
+            for _ in range(PACKED_MAX):
+                written = json.dumps(written, ensure_ascii=is_ascii)[1:-1]
+                if for_pages:
+                    written = written.translate(_FOR_PAGES)
+                found[written] = None
+    return tuple(found)
+
+
+def says(text: str, subject: str) -> bool:
+    r"""Return whether a text holds another, however it is escaped there.
+
+    Args:
+        text: Where it is looked for.
+        subject: What is looked for.
+
+    Example:
+        >>> says('{"role": "user", "content": "ask O\\u0027Brien"}', "O'Brien")
+        True
+    """
+    return any(one in text for one in spellings(subject))
