@@ -36,7 +36,7 @@ UNDECLARED, OVERDUE, STALLED = "task_type", "phase_overdue", "stalled"
 
 NAME_CHARS_MAX = 80
 TYPES_TOLD_MAX = 10
-"""Types told at once; a program that writes a new name for each task is one finding, not a thousand."""
+"""Types told by their names; a program that writes a new name for each task is one finding, not a thousand."""
 
 
 def watch_rollout(room: ControlRoom, now: datetime) -> int:
@@ -79,7 +79,17 @@ def _new_types(charter: Charter, tasks: Sequence[Task]) -> Iterator[Firing]:
     for task in tasks:
         if task.task_type and task.task_type not in charter.task_types:
             found.setdefault(task.task_type, []).append(task)
-    for name, seen in sorted(found.items(), key=lambda pair: (-len(pair[1]), pair[0]))[:TYPES_TOLD_MAX]:
+    if len(found) > TYPES_TOLD_MAX:
+        # Without names, which are others at each look: each would be an alert of its own, and page people every hour.
+        newest = sorted((task for seen in found.values() for task in seen), key=lambda one: -one.start_ns)
+        yield Firing(
+            agent=charter.agent,
+            metric=UNDECLARED,
+            sentence=f"More than {TYPES_TOLD_MAX} task types are in traffic and not in the charter.",
+            traces=tuple(task.trace_id for task in newest[:10]),
+        )
+        return
+    for name, seen in sorted(found.items(), key=lambda pair: (-len(pair[1]), pair[0])):
         yield Firing(
             agent=charter.agent,
             metric=UNDECLARED,

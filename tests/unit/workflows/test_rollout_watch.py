@@ -40,6 +40,28 @@ def test_a_task_type_that_nobody_declared_is_one_incident(room, clock):
     assert "'refunds' is in traffic" in incident.title
 
 
+def test_a_program_that_writes_a_new_type_for_each_task_is_one_incident_in_a_working_day(room, clock):
+    number = 0
+    for _ in range(8 * 4):
+        clock.move(minutes=15)
+        for _ in range(3):
+            number += 1
+            at = int((clock() - timedelta(minutes=5)).timestamp()) * 10**9 + number
+            room.installation.lake.add(
+                [
+                    example_task(
+                        trace_id=f"{number:032x}", start_ns=at, end_ns=at + 1, task_type=f"invoice {number}"
+                    )
+                ]
+            )
+        watch_rollout(room, clock())
+    opened = room.incidents.incidents(agent=AGENT)
+    assert len(opened) == 2, "the first types by their names, and then all of them together"
+    assert opened[0].title == "More than 10 task types are in traffic and not in the charter."
+    assert opened[0].task_type is None
+    assert opened[0].traces
+
+
 def test_tasks_without_a_type_are_not_called_a_type_of_that_name(room, clock):
     at = int((clock() - timedelta(minutes=5)).timestamp()) * 10**9
     task = example_task(trace_id="1" * 32, start_ns=at, end_ns=at + 10**9, task_type=UNDECLARED_TASK_TYPE)
