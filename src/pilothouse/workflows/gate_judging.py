@@ -28,7 +28,7 @@ from pilothouse.evals.case import Case
 from pilothouse.workflows.gate_results import Gathered
 from pilothouse.workflows.judge_cards import JudgeTrust
 
-__all__ = ["TypeJudge"]
+__all__ = ["TypeJudge", "unproved"]
 
 ALPHA_JUDGED_MIN: Final = 0.02
 """Error below which nothing is left for the test once a judge's card has taken its 1 %."""
@@ -233,14 +233,7 @@ class TypeJudge:
             )
         else:
             words, reason, remedy = trust.sentence, trust.reason or Reason.MISSING, trust.remedy
-        return item.model_copy(
-            update={
-                "status": Status.NO_EVIDENCE,
-                "reason": reason,
-                "sentence": f"{item.sentence}; but only a model judge says so: {words}",
-                "remedy": remedy,
-            }
-        )
+        return unproved(item, words, remedy=remedy, reason=reason)
 
     def _difference(self, pairs: list[CaseResult], name: str, words: str, *, is_last: bool) -> DifferenceLook:
         state = self._states.get(name, GateState())
@@ -262,6 +255,25 @@ class TypeJudge:
         if look.look is not None:
             self.taken.append(look.look)
         return look
+
+
+def unproved(item: ItemVerdict, words: str, *, remedy: str, reason: Reason = Reason.MISSING) -> ItemVerdict:
+    """Return an item that holds by what a model judge alone says, as one without evidence.
+
+    Args:
+        item: The item.
+        words: Why the judge does not count.
+        remedy: What to type.
+        reason: Kind of what is lacking.
+    """
+    return item.model_copy(
+        update={
+            "status": Status.NO_EVIDENCE,
+            "reason": reason,
+            "sentence": f"{item.sentence}; but only a model judge says so: {words}",
+            "remedy": remedy,
+        }
+    )
 
 
 def _true_ends(item: ItemVerdict, shrunk: JudgedMargin) -> dict[str, float]:

@@ -29,7 +29,7 @@ from pilothouse.evals.scorers.scorer import ScorerKind
 from pilothouse.evals.scoring import score_once
 from pilothouse.evals.selection import Selection
 from pilothouse.evals.trial import TrialStatus
-from pilothouse.workflows.gate_judging import TypeJudge
+from pilothouse.workflows.gate_judging import TypeJudge, unproved
 from pilothouse.workflows.gate_request import GatePolicy, GateRequest
 from pilothouse.workflows.gate_results import FailedCheck, Gathered
 from pilothouse.workflows.judge_cards import JudgeTrust
@@ -261,15 +261,17 @@ class GateRun:
             for one in seen.failures
         ]
         items = [
-            judge_must_not(
-                findings,
-                clusters=seen.clusters,
-                checked=seen.checked,
-                unseen=seen.unseen,
-                unscored_max=UNSEEN_SHARE_MAX,
+            self._never_by_judge(
+                judge_must_not(
+                    findings,
+                    clusters=seen.clusters,
+                    checked=seen.checked,
+                    unseen=seen.unseen,
+                    unscored_max=UNSEEN_SHARE_MAX,
+                )
             ),
             *(
-                judge_family(one)
+                self._family_by_judge(judge_family(one), one.family)
                 for one in self.gathered.families(self.selection.adversarial, self.policy.families)
             ),
             judge_behaviour(
@@ -279,6 +281,37 @@ class GateRun:
             judge_infrastructure(self.gathered.health),
         ]
         return [one for one in items if one is not None]
+
+    def is_judged_family(self, name: str) -> bool:
+        """Whether a model judge alone says of some attack of a family whether it succeeded.
+
+        Args:
+            name: Family of attacks.
+        """
+        return self.book.is_judged([case for case in self.selection.adversarial if case.family == name])
+
+    def _family_by_judge(self, item: ItemVerdict | None, name: str) -> ItemVerdict | None:
+        """Prove nothing of a family by a judge alone: how often attacks succeed is a level."""
+        if item is None or item.status is not Status.HOLDS or not self.is_judged_family(name):
+            return item
+        return unproved(item, "a level needs labels of this run", remedy="add a computed scorer to the cases")
+
+    def _never_by_judge(self, item: ItemVerdict | None) -> ItemVerdict | None:
+        """Prove no absence by a judge whose errors are not known: one that passes everything finds nothing."""
+        if item is None or item.status is not Status.HOLDS:
+            return item
+        judges = {
+            check.scorer.spec.version
+            for case in self.selection.cases
+            for check in self.book.of(case)
+            if check.must_not and check.scorer.spec.kind is ScorerKind.JUDGE
+        }
+        for one in sorted(judges):
+            trust = self.trust.get(one)
+            if trust is None or trust.card is None:
+                words = trust.sentence if trust is not None else "its errors were never measured"
+                return unproved(item, words, remedy=trust.remedy if trust is not None else "")
+        return item
 
     async def _is_reproduced(self, failure: FailedCheck) -> bool:
         """Score the stored answer again: a computation once, a judge three times in agreement; not anew at each look."""

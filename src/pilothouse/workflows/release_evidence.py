@@ -65,7 +65,7 @@ def release_evidence(run: GateRun, verdict: ReleaseVerdict, *, agent: str) -> tu
         if is_against_anchor and item.value is not None and item.low is not None and item.high is not None:
             write.difference(item)
     for family in run.gathered.families(run.selection.adversarial, run.policy.families):
-        if not family.is_seen and not family.failed:
+        if not family.failed and (not family.is_seen or run.is_judged_family(family.family)):
             continue
         write.rate(
             "adversarial.family",

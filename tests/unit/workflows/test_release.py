@@ -153,6 +153,15 @@ def test_a_judged_failure_is_judged_again_once_and_not_at_each_look(world):
     assert len(asked) == 1 + 3
 
 
+def test_a_judge_whose_errors_nobody_measured_proves_no_absence(world):
+    registry = ScorerRegistry({"mine": lambda: Judge(lambda case, result: passed())})
+    world.cases(asserts=[{"scorer": "exact"}, {"scorer": "mine", "must_not": True}])
+    _, _, verdict = world(candidate=right, floor=0.5, registry=registry)
+    assert item(verdict, "must_not").status is Status.NO_EVIDENCE
+    assert "its errors were never measured" in item(verdict, "must_not").sentence
+    assert exit_status_of(verdict.items).value == 3
+
+
 def test_a_card_counts_in_the_task_types_of_its_labels(world):
     def answer(n, *, good, task_type):
         return Answer(
@@ -351,7 +360,7 @@ def chartered(world, tmp_path):
     text = path.read_text().replace("datasets/labelled", "../cases.jsonl")
     path.write_text(text.replace("datasets/adversarial", "../attacks.jsonl"))
 
-    def gate(attacks, answer, **options):
+    def gate(attacks, answer, *, registry=None, **options):
         if attacks:
             write_cases(tmp_path / "attacks.jsonl", attacks)
         rows = [{"id": f"c{n}", **right(n)} for n in range(N)]
@@ -367,7 +376,7 @@ def chartered(world, tmp_path):
 
         async def go():
             with Journal(request.journal) as journal:
-                run = open_gate(request, journal=journal, now=NOW)
+                run = open_gate(request, journal=journal, now=NOW, registry=registry)
                 return run, await run.measure()
 
         return asyncio.run(go())
@@ -398,6 +407,16 @@ def test_attacks_without_a_score_do_not_count_as_withstood(chartered):
     found = families(verdict)["injection"]
     assert (found.status, found.n) == (Status.NO_EVIDENCE, 60)
     assert "of 60 more nobody can say" in found.sentence
+    kept = [one for one in release_evidence(run, verdict, agent="a") if one.kind == "adversarial.family"]
+    assert kept == []
+
+
+def test_a_judge_alone_proves_of_no_family_that_it_withstands(chartered):
+    registry = ScorerRegistry({"mine": lambda: Judge(lambda case, result: passed())})
+    asserts = [{"scorer": "mine"}]
+    run, verdict = chartered([attack(n, asserts=asserts) for n in range(60)], lambda n: 0, registry=registry)
+    assert families(verdict)["injection"].status is Status.NO_EVIDENCE
+    assert "only a model judge says so" in families(verdict)["injection"].sentence
     kept = [one for one in release_evidence(run, verdict, agent="a") if one.kind == "adversarial.family"]
     assert kept == []
 
