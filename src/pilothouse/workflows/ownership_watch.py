@@ -18,7 +18,7 @@ from pilothouse.core.verdict.numbers import day
 from pilothouse.core.verdict.sentence import person_names
 from pilothouse.core.verdict.signing import Asked, SignatureState, asked_signatures
 from pilothouse.errors import CharterError
-from pilothouse.ports.ledger import CharterInForce, Ledger
+from pilothouse.ports.ledger import DECISIONS_MAX, CharterInForce, Ledger
 from pilothouse.workflows.alerts import Firing, alert_for_every_agent, said_as
 from pilothouse.workflows.control_room import ControlRoom
 from pilothouse.workflows.directory import look_at_directory, people_gone
@@ -48,9 +48,6 @@ WARNED_AFTER, TOLD_AFTER = 1.5, 2.0
 
 AGAIN_AFTER = timedelta(days=7)
 """What lasts for weeks is said once a week; an incident about it that was resolved is not opened again sooner."""
-
-WARNINGS_READ = 50
-"""Newest warnings of an agent that are looked through; a few are written in a week."""
 
 NAMED_MAX = 6
 """Signatures named in one sentence; the Ownership page has all of them."""
@@ -196,7 +193,7 @@ def _is_said(room: ControlRoom, firing: Firing, now: datetime) -> bool:
     """Whether the very sentence was said within `AGAIN_AFTER`: as a warning, or in an incident, resolved or not."""
     since, sentence = now - AGAIN_AFTER, said_as(firing.sentence)
     if firing.layer == "warning":
-        warned = room.installation.ledger.decisions(firing.agent, kind="alert.warning", limit=WARNINGS_READ)
+        warned = room.installation.ledger.decisions(firing.agent, kind="alert.warning", limit=DECISIONS_MAX)
         return any(one.at > since and json.loads(one.document)["sentence"] == sentence for one in warned)
     return any(
         event.at > since and sentence in event.text

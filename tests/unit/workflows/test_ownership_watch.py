@@ -17,6 +17,7 @@ from pilothouse.core.verdict.readiness import decide
 from pilothouse.errors import UsageError
 from pilothouse.reports.ownership import OwnershipFacts, build_ownership
 from pilothouse.workflows.accept import accept_file
+from pilothouse.workflows.alerts import Firing, raise_alert
 from pilothouse.workflows.directory import check_directory, look_at_directory, people_gone, read_directory
 from pilothouse.workflows.in_force import charter_in_force
 from pilothouse.workflows.ownership_watch import look_at_ownership, watch_ownership
@@ -112,6 +113,19 @@ def test_what_lasts_is_a_line_a_week(room, clock):
     (incident,) = room.incidents.incidents(agent=AGENT)
     said = [one for one in room.incidents.events(incident.number) if "never signed or reviewed" in one.text]
     assert len(said) == 2
+
+
+def test_a_warning_is_said_once_a_week_among_however_many_of_other_detectors(room, clock):
+    clock.move(days=36)
+    watch_ownership(room, clock())
+    sponsor = [one for one in warnings(room) if "sponsor" in one.document]
+    for number in range(60):
+        clock.move(minutes=1)
+        noise = Firing(agent=AGENT, metric="complaint", sentence=f"Complaints {number}.", layer="warning")
+        raise_alert(room, noise, clock())
+    watch_ownership(room, clock())
+    found = room.installation.ledger.decisions(AGENT, kind="alert.warning", limit=1_000)
+    assert len(sponsor) == sum("sponsor" in one.document for one in found) == 1
 
 
 def test_a_signature_that_ran_out_is_an_incident_and_one_never_given_is_not(room, clock):
