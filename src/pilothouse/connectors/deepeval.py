@@ -50,8 +50,23 @@ class DeepevalMetric:
             expected_output=None if expected is None else _text(expected),
         )
         await metric.a_measure(case, _show_indicator=False)
-        value = None if metric.score is None else float(metric.score)
+        value = None if metric.score is None else _goodness(metric, float(metric.score))
         return ForeignScore(value=value, reason=str(getattr(metric, "reason", "") or "")[:500])
+
+
+def _goodness(metric: Any, score: float) -> float:
+    """Return how good an answer is: of some metrics, and not in every version of the library, less is better.
+
+    The metric itself shows it: it calls a score below its threshold a success, or one above it none.
+    """
+    success, threshold = getattr(metric, "success", None), getattr(metric, "threshold", None)
+    if not isinstance(success, bool) or not isinstance(threshold, int | float):
+        return score
+    if score == threshold:  # both ways alike, but for a strict metric, which wants all or nothing
+        is_less_better = bool(getattr(metric, "strict_mode", False)) and threshold == 0
+    else:
+        is_less_better = success is not (score > threshold)
+    return 1.0 - score if is_less_better else score
 
 
 def _text(value: Any) -> str:
