@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import re
+import shutil
+import tempfile
 import threading
 import warnings
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -79,6 +82,9 @@ class Database:
 
     def __init__(self) -> None:
         self.traces = TraceIndex()
+        # DuckDB's own choice is `.tmp` where the process was started, for everybody to read, or nowhere if that may not be written.
+        spill = tempfile.mkdtemp(prefix="pilothouse-")
+        self._remove_spill = weakref.finalize(self, shutil.rmtree, spill, ignore_errors=True)
         self._connection = duckdb.connect(
             ":memory:",
             config={
@@ -90,6 +96,7 @@ class Database:
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
                 "allow_community_extensions": False,
+                "temp_directory": spill,
                 "max_temp_directory_size": "4GiB",
             },
         )
@@ -98,6 +105,7 @@ class Database:
     def close(self) -> None:
         """Let go of DuckDB."""
         self._connection.close()
+        self._remove_spill()
 
     def run(self, view: View, sql: str, parameters: Sequence[Any] = (), *, is_long: bool = False) -> pa.Table:
         """Run one query; `spans` and `tasks` stand for the tables of the view.
