@@ -159,7 +159,7 @@ class Pager:
         document = json.loads(job.document)
         agent, person = document["agent"], document["person"]
         if delivery.ok:
-            self._room.work.commit(lease, WorkChange(finished=(job.key,)))
+            # The record first: a kill in between sends again under the same key, and loses no word of the first.
             self._room.installation.ledger.record(
                 kind=NOTED,
                 agent=agent,
@@ -167,6 +167,7 @@ class Pager:
                 actor="pilothouse",
                 document=canonical_json({"note": job.key, "person": person, "via": delivery.said}),
             )
+            self._room.work.commit(lease, WorkChange(finished=(job.key,)))
         else:
             self._room.work.commit(lease, WorkChange(dead=((job.key, delivery.said),)))
             self._on_note(f"{document['title']}: {person} cannot be told: {delivery.said}")

@@ -13,6 +13,8 @@ from pilothouse.errors import StorageUnavailable
 from pilothouse.workflows.accept import accept_file
 from pilothouse.workflows.directory import check_directory
 from pilothouse.workflows.kept_pages import unfrozen
+from pilothouse.workflows.pager import Pager
+from pilothouse.workflows.paging import NOTE
 from pilothouse.workflows.weekly_notes import WeeklyNotes
 
 WEEK = "31 corrections became 4 cases and 9 examples."
@@ -94,3 +96,28 @@ def test_an_agent_that_cannot_be_judged_gets_its_note_when_it_can(room, clock, n
     with pytest.raises(StorageUnavailable):
         broken.look(clock())
     assert notes.look(clock()) == 1
+
+
+def test_a_kill_before_a_note_that_went_out_is_done_leaves_the_record_that_it_did(
+    room, web, clock, notes, monkeypatch
+):
+    reach(room, "dana", web.url)
+    notes.look(clock())
+    pager = Pager(room)
+    worker = pager.worker()
+    lease = worker.beat()
+    (job,) = room.work.claim(lease, (NOTE,))
+
+    class Killed(BaseException):
+        pass
+
+    def killed(*_args):
+        raise Killed
+
+    delivery = pager.send(job)
+    with monkeypatch.context() as dying:
+        dying.setattr(room.work, "commit", killed)
+        with pytest.raises(Killed):
+            pager.settle_note(job, delivery, lease)
+    assert [one["person"] for one in sent(room)] == ["dana"]
+    worker.stop()
