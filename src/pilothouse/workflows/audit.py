@@ -200,6 +200,8 @@ def export_bundle(room: BoundaryRoom, target: Path) -> Checkpoint:
             for record in charters:
                 bundle.writestr(f"charters/{record.agent}-{record.number}.yaml", record.text)
     except OSError as error:
+        if not isinstance(error, FileExistsError):  # half a bundle would be in the way of the next one
+            target.unlink(missing_ok=True)
         raise StorageUnavailable(
             f"{target} cannot be written ({error.strerror})",
             remedy="Name a file in a folder that this user may write: `pilothouse audit export FILE`.",

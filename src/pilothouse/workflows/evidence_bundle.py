@@ -124,6 +124,8 @@ def export_evidence(room: BoundaryRoom, found: Assessment, target: Path) -> Expo
         with target.open("xb") as file:
             file.write(_packed(files))
     except OSError as error:
+        if not isinstance(error, FileExistsError):  # half a bundle would be in the way of the next one
+            target.unlink(missing_ok=True)
         raise StorageUnavailable(
             f"{target} cannot be written ({error.strerror})",
             remedy="Name a file in a folder that this user may write: `pilothouse report auditor FILE`.",

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import random
 import warnings
 import zipfile
@@ -12,6 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from pilothouse.errors import StorageUnavailable, UsageError
 from pilothouse.ledger.audit import SqlAuditLog
 from pilothouse.ledger.audit_keys import load_keys
 from pilothouse.ledger.ledger import open_ledger
@@ -129,3 +131,24 @@ def test_a_line_without_end_is_not_read_whole(room, tmp_path):
     export_bundle(room, whole)
     long = remade(whole, tmp_path / "other.zip", **{"records.jsonl": b"x" * 10_000_000})
     assert checked(room, long).problems == ["record 0 is larger than a record"]
+
+
+def test_a_full_disk_leaves_no_half_export_and_what_is_there_stays(room, tmp_path, monkeypatch):
+    target = tmp_path / "bundle.zip"
+    written = zipfile.ZipFile.writestr
+
+    def full(self, name, text):
+        if name != "manifest.json":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return written(self, name, text)
+
+    monkeypatch.setattr(zipfile.ZipFile, "writestr", full)
+    with pytest.raises(StorageUnavailable, match="No space left"):
+        export_bundle(room, target)
+    assert not target.exists()
+    monkeypatch.undo()
+    export_bundle(room, target)
+    assert checked(room, target).problems == []
+    with pytest.raises(UsageError, match="exists already"):
+        export_bundle(room, target)
+    assert checked(room, target).problems == []
