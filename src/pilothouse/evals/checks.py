@@ -93,6 +93,16 @@ class CheckBook:
             for case in cases
         )
 
+    def is_partly_judged(self, cases: Sequence[Case]) -> bool:
+        """Whether a model judge stands beside computed checks behind the success of some case, and nowhere alone."""
+        has_judge = any(
+            check.scorer.spec.kind is ScorerKind.JUDGE
+            for case in cases
+            for check in self.of(case)
+            if not check.must_not
+        )
+        return has_judge and not self.is_judged(cases)
+
     def judges(self, cases: Sequence[Case]) -> tuple[str, ...]:
         """Return the identities of the model judges these cases use, sorted; empty when all is computed."""
         found = {check.scorer.spec for case in cases for check in self.of(case)}

@@ -51,8 +51,9 @@ class TypeJudge:
         taken: Looks taken at differences.
         is_over: Whether no further case can help.
         is_judged: Whether a model judge alone stands behind the scores of some case.
+        is_partly_judged: Whether a model judge stands beside computed checks behind some, and nowhere alone.
         goes_on: Whether every case is run, decided or not.
-        trust: What is on record about the judge, when one alone stands behind scores; None trusts none.
+        trust: What is on record about the one judge of the type; None trusts none.
     """
 
     rules: GateRules
@@ -64,6 +65,7 @@ class TypeJudge:
     taken: list[LookTaken] = field(default_factory=list)
     is_over: bool = False
     is_judged: bool = False
+    is_partly_judged: bool = False
     goes_on: bool = False
     trust: JudgeTrust | None = None
     _states: dict[str, GateState] = field(default_factory=dict)
@@ -78,6 +80,7 @@ class TypeJudge:
         repeats: int,
         baseline_repeats: int,
         is_judged: bool = False,
+        is_partly_judged: bool = False,
         goes_on: bool = False,
         trust: JudgeTrust | None = None,
     ) -> TypeJudge:
@@ -89,6 +92,7 @@ class TypeJudge:
             repeats: Runs of each case by the candidate.
             baseline_repeats: Runs of each case by the baseline.
             is_judged: Whether a model judge alone stands behind the scores of some case.
+            is_partly_judged: Whether one stands beside computed checks behind some, and nowhere alone.
             goes_on: Whether every case is run, decided or not.
             trust: What is on record about that judge.
         """
@@ -104,10 +108,16 @@ class TypeJudge:
             is_single=is_single,
             is_over=not cases,
             is_judged=is_judged,
+            is_partly_judged=is_partly_judged,
             goes_on=goes_on,
             trust=trust,
             items=[] if cases else [missing],
         )
+
+    @property
+    def is_unmeasured(self) -> bool:
+        """Whether a judge that nobody measured has a part in what counts as a success: it may pass whatever it sees."""
+        return self.is_partly_judged and (self.trust is None or self.trust.card is None)
 
     @property
     def shrunk(self) -> JudgedMargin | None:
@@ -163,6 +173,8 @@ class TypeJudge:
         open_items += floor is not None and floor.status is Status.NO_EVIDENCE
         if self.is_judged:
             self.items = [self._seen_through_judge(one) for one in self.items]
+        elif self.is_unmeasured:
+            self.items = [self._beside_judge(one) for one in self.items]
         if not self.items:
             self.items.append(
                 _missing(
@@ -198,6 +210,19 @@ class TypeJudge:
         )
         now = next((one.status for one in self.items if one.requirement == "not_worse"), None)
         return now is not look.item.status
+
+    def _beside_judge(self, item: ItemVerdict) -> ItemVerdict:
+        """Prove nothing while a judge without a card has a part in it: what it passes too easily would be called good."""
+        if item.status not in {Status.HOLDS, Status.AT_RISK}:
+            return item
+        trust = self.trust
+        return unproved(
+            item,
+            trust.sentence if trust is not None else "of several judges nobody knows the common errors",
+            remedy=trust.remedy if trust is not None else "leave one judge in the task type",
+            reason=(trust.reason if trust is not None else None) or Reason.MISSING,
+            who="a model judge has a part in it",
+        )
 
     def _seen_through_judge(self, item: ItemVerdict) -> ItemVerdict:
         """Scale a difference back to what it means; prove nothing by a judge whose errors are not known.
@@ -257,20 +282,28 @@ class TypeJudge:
         return look
 
 
-def unproved(item: ItemVerdict, words: str, *, remedy: str, reason: Reason = Reason.MISSING) -> ItemVerdict:
-    """Return an item that holds by what a model judge alone says, as one without evidence.
+def unproved(
+    item: ItemVerdict,
+    words: str,
+    *,
+    remedy: str,
+    reason: Reason = Reason.MISSING,
+    who: str = "only a model judge says so",
+) -> ItemVerdict:
+    """Return an item that holds by what a model judge says, as one without evidence.
 
     Args:
         item: The item.
         words: Why the judge does not count.
         remedy: What to type.
         reason: Kind of what is lacking.
+        who: What the judge has to do with it.
     """
     return item.model_copy(
         update={
             "status": Status.NO_EVIDENCE,
             "reason": reason,
-            "sentence": f"{item.sentence}; but only a model judge says so: {words}",
+            "sentence": f"{item.sentence}; but {who}: {words}",
             "remedy": remedy,
         }
     )

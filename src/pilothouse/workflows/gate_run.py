@@ -102,6 +102,7 @@ class GateRun:
                 repeats=self.candidate.repeats,
                 baseline_repeats=self.baseline.repeats if self.baseline is not None else 1,
                 is_judged=self.book.is_judged(self.selection.ordinary.get(name, ())),
+                is_partly_judged=self.book.is_partly_judged(self.selection.ordinary.get(name, ())),
                 goes_on=self.request.complete,
                 trust=self._trust_in_type(name),
             )

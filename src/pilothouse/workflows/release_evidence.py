@@ -42,7 +42,7 @@ def release_evidence(run: GateRun, verdict: ReleaseVerdict, *, agent: str) -> tu
     if not run.is_chartered:
         return tuple(write.records)
     for one in run.judges:
-        if one.is_judged:
+        if one.is_judged or one.is_unmeasured:
             continue  # the raw rate of a judge is no level
         scored = [
             result
