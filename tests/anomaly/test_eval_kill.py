@@ -11,7 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import pytest
 
@@ -108,7 +108,7 @@ class Runs:
 
 
 def committed(folder):
-    with sqlite3.connect(folder / "evals.db") as database:
+    with closing(sqlite3.connect(folder / "evals.db")) as database, database:
         rows = database.execute("SELECT key, reply FROM trial WHERE status = 'done'").fetchall()
         scores = database.execute("SELECT count(*) FROM score").fetchone()[0]
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)

@@ -16,6 +16,7 @@ import sqlite3
 import subprocess
 import sys
 import warnings
+from contextlib import closing
 
 import pytest
 from agent_repository import write_lines
@@ -144,7 +145,7 @@ def test_five_libraries_score_in_one_run_what_they_score_alone(tmp_path):
         env={**os.environ, "HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    with sqlite3.connect(tmp_path / ".pilothouse" / "evals.db") as journal:
+    with closing(sqlite3.connect(tmp_path / ".pilothouse" / "evals.db")) as journal, journal:
         rows = journal.execute("SELECT case_id, name, value FROM trial JOIN score ON trial.key = score.trial")
         scored = {(case_id, name): value for case_id, name, value in rows}
     assert len(scored) == len(pairs) * len(LIBRARIES)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -98,7 +99,7 @@ def create_erp(
         bookings: What was booked in the end.
         posting_runs: When nothing can be written.
     """
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.executescript(SCHEMA)
         connection.executemany(
             "INSERT INTO purchase_orders VALUES (?, ?, ?, ?, ?)", [astuple(order) for order in orders]

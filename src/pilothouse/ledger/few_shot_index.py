@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import threading
+import weakref
 from collections import Counter
 from collections.abc import Sequence
 
@@ -38,6 +39,7 @@ class FewShotIndex:
         self._lock = threading.Lock()
         self._frequency: Counter[str] = Counter()
         self._index = sqlite3.connect(":memory:", check_same_thread=False)
+        weakref.finalize(self, self._index.close)
         self._index.execute(
             "CREATE VIRTUAL TABLE texts USING fts5(text, task_type UNINDEXED, tokenize='unicode61')"
         )

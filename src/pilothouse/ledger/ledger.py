@@ -173,13 +173,13 @@ def open_ledger(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Iterator
     subject = database_subject(url)
     if url.startswith("sqlite"):
         _make_folder(subject)
-    engine = make_engine(url, busy_timeout_s=busy_timeout_s)
+    database = Database(make_engine(url, busy_timeout_s=busy_timeout_s), subject)
     try:
         with translated(subject):
-            migrate(engine, subject)
-        yield SqlLedger(Database(engine, subject))
+            migrate(database.engine, subject)
+        yield SqlLedger(database)
     finally:
-        engine.dispose()
+        database.close()
 
 
 def _make_folder(subject: str) -> None:

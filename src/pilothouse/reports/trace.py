@@ -50,6 +50,14 @@ DEPTH_MAX = 8
 FIELDS_BYTES_MAX = 600_000
 """Bytes of all span texts on one page; what comes later is offered as a download only."""
 
+PRETTY_CHARS_MAX = 64_000
+"""Of JSON that is laid out in lines; more is downloaded to be read."""
+
+PRETTY_DEPTH_MAX = 32
+"""Of JSON that is laid out in lines: indented by its depth, 64 kB that go a thousand deep are a page of 50 MB."""
+
+_BRACKET_OR_STRING = re.compile(r'[][{}]|"(?:[^"\\]|\\.)*"')
+
 FIELDS = ("input", "output", "attributes", "events")
 """Text fields of a span, in the order of the page."""
 
@@ -176,9 +184,19 @@ def _cost(text: str | None) -> str:
         return "unknown"
 
 
+def _is_deep(text: str) -> bool:
+    """Whether brackets outside of strings go deeper than people read: each line is indented by its depth."""
+    depth = 0
+    for found in _BRACKET_OR_STRING.findall(text):
+        depth += (found in {"[", "{"}) - (found in {"]", "}"})
+        if depth > PRETTY_DEPTH_MAX:
+            return True
+    return False
+
+
 def _pretty(text: str) -> str:
     """Lay JSON out in lines; anything else, and anything large or deep, stays as it is."""
-    if len(text) > 64_000 or not text.startswith(("{", "[")):
+    if len(text) > PRETTY_CHARS_MAX or not text.startswith(("{", "[")) or _is_deep(text):
         return text
     try:
         return json.dumps(json.loads(text), indent=2, ensure_ascii=False)

@@ -5,6 +5,7 @@ import asyncio
 import json
 import sqlite3
 import time
+from contextlib import closing
 from types import SimpleNamespace
 
 import pytest
@@ -368,7 +369,7 @@ def test_a_large_answer_lies_beside_the_journal_and_comes_back_whole(tmp_path):
 
 def test_totals_are_the_rows_and_the_database_refuses_a_value_without_a_reason(tmp_path):
     run(tmp_path / "j.db", Agent(), cases(30))
-    with sqlite3.connect(tmp_path / "j.db") as database:
+    with closing(sqlite3.connect(tmp_path / "j.db")) as database, database:
         assert database.execute("SELECT count(*) FROM trial WHERE status = 'done'").fetchone() == (30,)
         reply = json.loads(database.execute("SELECT reply FROM trial LIMIT 1").fetchone()[0])
         assert "output" in reply
@@ -377,7 +378,7 @@ def test_totals_are_the_rows_and_the_database_refuses_a_value_without_a_reason(t
 
 
 def test_a_journal_of_a_newer_program_is_refused(tmp_path):
-    with sqlite3.connect(tmp_path / "j.db") as database:
+    with closing(sqlite3.connect(tmp_path / "j.db")) as database, database:
         database.execute("PRAGMA user_version = 99")
     with pytest.raises(StorageUnavailable, match="newer program"):
         Journal(tmp_path / "j.db")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from contextlib import closing
 
 import pytest
 from alembic import command, op
@@ -89,9 +90,8 @@ def test_the_head_that_is_checked_at_open_is_the_newest_step():
 def test_a_newer_ledger_is_refused_with_a_remedy_and_left_alone(file):
     with opened(file):
         pass
-    with sqlite3.connect(file) as raw:
+    with closing(sqlite3.connect(file)) as raw, raw:
         raw.execute("UPDATE alembic_version SET version_num = '9999'")
-    raw.close()
     with pytest.raises(StorageUnavailable, match="9999") as caught, opened(file):
         pass
     assert "pip install --upgrade pilothouse" in caught.value.remedy

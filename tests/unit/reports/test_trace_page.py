@@ -11,7 +11,7 @@ import pytest
 
 from pilothouse.core.evidence.outcome import OutcomeStatus
 from pilothouse.ports.lake import TraceView
-from pilothouse.reports.foreign import FIELD_BYTES_MAX
+from pilothouse.reports.foreign import FIELD_BYTES_MAX, size_text
 from pilothouse.reports.html import render_body
 from pilothouse.reports.trace import BARS_MAX, build_trace
 
@@ -104,6 +104,18 @@ def test_deep_json_is_shown_as_it_stands():
     deep = "[" * 5_000 + "]" * 5_000
     page = page_of(replace(world.make_span("", 0), input=deep))
     assert page.spans[0].fields[0].text.text.startswith("[[[[")
+
+
+@pytest.mark.parametrize("between", ["1", '"]"', r'"\"]"'])
+def test_json_that_many_lines_would_indent_a_thousand_deep_is_shown_as_it_stands(between):
+    deep = "[" * 900 + ",".join([between] * 10_000) + "]" * 900
+    page = page_of(replace(world.make_span("", 0), input=deep))
+    assert page.spans[0].fields[0].text.note == f"first 4.1 kB of {size_text(len(deep))}"
+
+
+def test_json_of_ordinary_depth_is_laid_out_in_lines():
+    page = page_of(replace(world.make_span("", 0), input='{"lines": [{"note": "[[[", "amount": 1}]}'))
+    assert page.spans[0].fields[0].text.text.splitlines()[:3] == ["{", '  "lines": [', "    {"]
 
 
 def test_many_large_texts_leave_the_page_in_its_budget():

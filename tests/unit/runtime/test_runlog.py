@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -63,7 +64,7 @@ def record(log: Recorder, bodies: list[bytes], run: str = RUN, **opened) -> None
 
 
 def damage(tmp_path, statement: str, *values: object) -> None:
-    with sqlite3.connect(tmp_path / "runs" / "runs.sqlite") as connection:
+    with closing(sqlite3.connect(tmp_path / "runs" / "runs.sqlite")) as connection, connection:
         connection.execute(statement, values)
     connection.close()
 
@@ -132,7 +133,7 @@ def test_a_beginning_that_several_runs_share_is_told_with_one_that_is_enough(log
 
 def test_a_conversation_of_n_calls_costs_n_and_comes_back_byte_for_byte(log, tmp_path):
     def stored(run: str) -> int:
-        with sqlite3.connect(tmp_path / "runs" / "runs.sqlite") as connection:
+        with closing(sqlite3.connect(tmp_path / "runs" / "runs.sqlite")) as connection, connection:
             pieces, lines = connection.execute(
                 "SELECT (SELECT sum(length(content)) FROM piece WHERE id = (SELECT id FROM run WHERE run = ?)), "
                 "(SELECT sum(length(data)) FROM event WHERE id = (SELECT id FROM run WHERE run = ?))",

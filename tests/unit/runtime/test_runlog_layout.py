@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+from contextlib import closing
 
 import pytest
 from hypothesis import given
@@ -130,11 +131,10 @@ def test_a_run_that_was_forgotten_stores_no_piece_twice(tmp_path, monkeypatch):
             record(log, [body])
             record(log, [body], run="6f" * 16)
         assert bodies_of(log.read(RUN)) == said
-    with sqlite3.connect(tmp_path / "runs" / "runs.sqlite") as connection:
+    with closing(sqlite3.connect(tmp_path / "runs" / "runs.sqlite")) as connection, connection:
         twice = connection.execute(
             "SELECT count(*) - count(DISTINCT id || hex(address)) FROM piece"
         ).fetchone()[0]
-    connection.close()
     assert twice == 0
 
 

@@ -18,6 +18,7 @@ import struct
 import subprocess
 import sys
 import threading
+import warnings
 from pathlib import Path
 
 __all__ = ["main"]
@@ -80,6 +81,8 @@ def main(arguments: list[str]) -> int:
     except OSError as error:
         sys.stderr.write(f"pilothouse: the place of the replay cannot be closed: {error}\n")
         return FAILED
+    # Newer interpreters warn of a fork beside a thread, in the agent's own output. Ours holds nothing that the child takes.
+    warnings.simplefilter("ignore", DeprecationWarning)
     first = os.fork()
     if first == 0:
         listener.close()
