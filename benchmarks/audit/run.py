@@ -25,7 +25,7 @@ from pilothouse.ledger.audit import SqlAuditLog
 from pilothouse.ledger.audit_keys import load_keys
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ledger.tlog import leaf_hash, verify_inclusion
-from pilothouse.workflows.audit import verify_log
+from pilothouse.workflows.reports.audit import verify_log
 
 NOW = datetime(2026, 11, 28, 9, 0, tzinfo=UTC)
 RECORDS = 40

@@ -16,7 +16,7 @@ from pilothouse.evals.dataset_checks import near_pairs
 from pilothouse.ledger import few_shot_index
 from pilothouse.ledger.few_shot_index import FewShotIndex
 from pilothouse.ports.curation import Example
-from pilothouse.workflows.trusted_labels import NEAR
+from pilothouse.workflows.review.trusted_labels import NEAR
 
 INTENTS, VOCABULARY, OWN_WORDS = 200, 20_000, 40
 EXAMPLES, QUESTIONS, K = 10_000, 1_000, 5

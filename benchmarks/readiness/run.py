@@ -41,8 +41,8 @@ from pilothouse.ledger.ledger import SqlLedger, open_ledger  # noqa: E402
 from pilothouse.ports.ledger import CharterInForce  # noqa: E402
 from pilothouse.settings import load_settings  # noqa: E402
 from pilothouse.testing import MemoryLake  # noqa: E402
-from pilothouse.workflows.docket import decided_items, open_sitting  # noqa: E402
-from pilothouse.workflows.installation import Installation  # noqa: E402
+from pilothouse.workflows.ground.installation import Installation  # noqa: E402
+from pilothouse.workflows.verdict.docket import decided_items, open_sitting  # noqa: E402
 
 FOLDED = frozenset(
     [
@@ -144,7 +144,7 @@ def place(url: str) -> Iterator[Installation]:
 def judge(
     installation: Installation, record: CharterInForce, at: datetime, *, all_of_it: bool = False
 ) -> AgentVerdict:
-    """Judge one agent on folded telemetry and the ledger, as `workflows.assess` does."""
+    """Judge one agent on folded telemetry and the ledger, as `workflows.verdict.assess` does."""
     if all_of_it:
         charter = made_of(record.text)
         return decide(

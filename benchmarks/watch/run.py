@@ -30,7 +30,7 @@ from pilothouse.core.charter.charter import Charter  # noqa: E402
 from pilothouse.core.statistics.labels import labels_for_half_width  # noqa: E402
 from pilothouse.core.statistics.quality import quality_interval  # noqa: E402
 from pilothouse.core.statistics.results import Estimate  # noqa: E402
-from pilothouse.workflows.watch_labels import pooled  # noqa: E402
+from pilothouse.workflows.watch.labels import pooled  # noqa: E402
 from simulation.watch_counts import Counted, after_a_month, delay  # noqa: E402 - the path above leads there
 from simulation.watch_worlds import QUALITY, SE, SP, charter_text, simulation  # noqa: E402
 

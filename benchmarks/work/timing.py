@@ -21,7 +21,7 @@ from pathlib import Path
 from pilothouse.ledger.leases import SqlWork
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ports.work import LEASE_LIFE_S, Job, Timer, WorkChange
-from pilothouse.workflows.work import HEARTBEAT_S, Courier, Delivery, Worker
+from pilothouse.workflows.ground.work import HEARTBEAT_S, Courier, Delivery, Worker
 
 TIMER_P99_MAX_S = 2.0
 TAKE_OVER_MAX_S = 15.0

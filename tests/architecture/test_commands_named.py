@@ -26,7 +26,7 @@ FILLED_BY_PARTS = {
     ("interfaces/cli/integration.py", "integration verify"),
     ("reports/rollout_additions.py", "phase approve"),
     ("reports/rollout_additions.py", "phase request"),
-    ("workflows/additions.py", "phase expand"),
+    ("workflows/phases/additions.py", "phase expand"),
     ("interfaces/cli/phase.py", "phase expand"),
     ("interfaces/cli/demo.py", "up"),
 }

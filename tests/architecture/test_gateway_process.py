@@ -32,7 +32,7 @@ def imported_by(module: str) -> set[str]:
 def test_the_process_of_the_gateway_loads_no_arrays_and_no_tables():
     modules = sorted(imported_by("gateway_process") | imported_by("gateway") | imported_by("runs"))
     modules = [one for one in modules if "replay" not in one]  # a command of its own, never this process
-    assert "pilothouse.workflows.gateway_directory" in modules
+    assert "pilothouse.workflows.gateway.directory" in modules
     code = f"import sys, {', '.join(modules)}; print(*sorted(set({HEAVY!r}) & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []

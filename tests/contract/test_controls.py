@@ -13,7 +13,7 @@ from pilothouse.errors import StorageUnavailable
 from pilothouse.ledger.controls import SqlControls
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ports.controls import NO_CONTROLS, Controls, ControlStore, Pause, Rollback
-from pilothouse.workflows.controls import ControlsCache
+from pilothouse.workflows.controls.controls import ControlsCache
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 AGENT = "ap-invoice-triage"

@@ -12,7 +12,7 @@ from pilothouse.errors import Conflict
 from pilothouse.ledger.gateway import SqlGatewayStore
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ports.gateway import GatewayStore, Provider, Spent, WireProtocol
-from pilothouse.workflows.gateway_keys import add_key, revoke_key
+from pilothouse.workflows.gateway.keys import add_key, revoke_key
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 

@@ -15,7 +15,7 @@ from pilothouse.lake.store import open_lake
 from pilothouse.ports.intake import Signal
 from pilothouse.ports.lake import TaskFilter
 from pilothouse.testing import MemoryLake
-from pilothouse.workflows.query_line import parse_query
+from pilothouse.workflows.ground.query_line import parse_query
 
 ALL = TaskFilter()
 

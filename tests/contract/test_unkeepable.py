@@ -12,7 +12,7 @@ from postgres_server import fresh_postgres_url, postgres_server
 from pilothouse.errors import CharterInvalid, MalformedRecord
 from pilothouse.ledger.incidents import SqlIncidents
 from pilothouse.ledger.ledger import open_ledger
-from pilothouse.workflows.accept import accept_file
+from pilothouse.workflows.verdict.accept import accept_file
 
 __all__ = ["postgres_server"]
 NOW = datetime(2026, 11, 29, 9, tzinfo=UTC)

@@ -22,8 +22,8 @@ from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ports.intake import Signal
 from pilothouse.ports.lake import TaskFilter
 from pilothouse.settings import load_settings
-from pilothouse.workflows.backup import MANIFEST, back_up, check_backup
-from pilothouse.workflows.erasure import ask_to_empty, carry_out_erasures
+from pilothouse.workflows.curation.erasure import ask_to_empty, carry_out_erasures
+from pilothouse.workflows.server.backup import MANIFEST, back_up, check_backup
 
 pytestmark = pytest.mark.slow
 SPANS = len(run_spans(1))

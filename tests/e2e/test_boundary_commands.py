@@ -24,7 +24,7 @@ from pilothouse.ledger.tool_calls import SqlToolCalls
 from pilothouse.ports.permissions import Segment, TaskOpening
 from pilothouse.ports.tools import ToolCall
 from pilothouse.settings import load_settings
-from pilothouse.workflows.in_force import charter_of
+from pilothouse.workflows.ground.in_force import charter_of
 
 CHARTER = Path(__file__).parents[2] / "src" / "pilothouse" / "demo" / "charter" / "charter.yaml"
 AGENT = "ap-invoice-triage"

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from source_tree import ROOT
 
-from pilothouse.workflows.release_outputs import MARKER
+from pilothouse.workflows.gate.release_outputs import MARKER
 
 pytestmark = pytest.mark.slow
 

@@ -40,9 +40,9 @@ from pilothouse.demo.traffic import (
 from pilothouse.demo.triage_model import PINNED_MODEL, SWAPPED_MODEL
 from pilothouse.ports.lake import TaskFilter
 from pilothouse.settings import load_settings
-from pilothouse.workflows.act_log import ACTED, shown_acts
-from pilothouse.workflows.phase_log import phase_events
-from pilothouse.workflows.signing import waivers_of
+from pilothouse.workflows.ground.act_log import ACTED, shown_acts
+from pilothouse.workflows.ground.phase_log import phase_events
+from pilothouse.workflows.people.signing import waivers_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("demo"), pytest.mark.timeout(900)]
 

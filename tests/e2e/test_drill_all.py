@@ -26,7 +26,7 @@ from pilothouse.demo.triage_model import answer_as_provider
 from pilothouse.errors import Conflict
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.settings import load_settings
-from pilothouse.workflows.incidents import move
+from pilothouse.workflows.incidents.incidents import move
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

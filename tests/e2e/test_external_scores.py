@@ -17,9 +17,9 @@ from pilothouse.lake.node import open_node
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ports.intake import IntakeAnswer, Signal
 from pilothouse.settings import load_settings
-from pilothouse.workflows.accept import accept_file
-from pilothouse.workflows.assess import assess
-from pilothouse.workflows.installation import Installation
+from pilothouse.workflows.ground.installation import Installation
+from pilothouse.workflows.verdict.accept import accept_file
+from pilothouse.workflows.verdict.assess import assess
 
 pytestmark = pytest.mark.slow
 

@@ -21,8 +21,8 @@ from agent_repository import (
     write_lines,
 )
 
-from pilothouse.workflows.datasets import add_cases
-from pilothouse.workflows.launch import summarize_charter
+from pilothouse.workflows.gate.datasets import add_cases
+from pilothouse.workflows.gateway.launch import summarize_charter
 
 pytestmark = pytest.mark.slow
 

@@ -24,7 +24,7 @@ from pilothouse.runtime.gateway.guard import Guardian
 from pilothouse.runtime.gateway.keys import make_key
 from pilothouse.runtime.gateway.policy import Budget, Guard
 from pilothouse.runtime.runlog.recorder import open_recorder
-from pilothouse.workflows.replay import ReplayRequest, replay_run
+from pilothouse.workflows.replay.run import ReplayRequest, replay_run
 
 RESPONSES = "/v1/responses"
 BODY = {"model": MODEL, "input": "Write a long report.", "background": True}

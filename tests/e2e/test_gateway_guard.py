@@ -19,7 +19,7 @@ from pilothouse.ledger.review_queue import SqlReviewQueue
 from pilothouse.ports.holds import Hold, HoldState
 from pilothouse.runtime.gateway.guard import AnswerCount, Guardian
 from pilothouse.runtime.gateway.policy import ConfidenceRule, Guard
-from pilothouse.workflows.answers import record_answers
+from pilothouse.workflows.gateway.answers import record_answers
 
 SCHEMA = json.dumps({"type": "object", "required": ["place"], "properties": {"place": {"type": "string"}}})
 GOOD, BAD = Plan(text='{"place": "Hamburg"}'), Plan(text='{"place": 7}')

@@ -22,7 +22,7 @@ from pilothouse.ledger.gateway import SqlGatewayStore
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ports.gateway import WireProtocol
 from pilothouse.settings import load_settings
-from pilothouse.workflows.gateway_keys import add_key, add_provider
+from pilothouse.workflows.gateway.keys import add_key, add_provider
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,7 @@ import pytest
 from source_tree import ROOT
 
 from pilothouse.core.evidence.review import ReviewItem, ReviewSource
-from pilothouse.workflows.controls import pause_agent, resume_agent
+from pilothouse.workflows.controls.controls import pause_agent, resume_agent
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

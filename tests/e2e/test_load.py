@@ -19,7 +19,7 @@ from agent_repository import (
     write_lines,
 )
 
-from pilothouse.workflows.launch import summarize_charter
+from pilothouse.workflows.gateway.launch import summarize_charter
 
 pytestmark = pytest.mark.slow
 

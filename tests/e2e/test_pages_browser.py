@@ -15,7 +15,7 @@ import page_world as world
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from pilothouse.workflows.show import report_of
+from pilothouse.workflows.reports.show import report_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

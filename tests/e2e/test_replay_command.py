@@ -19,7 +19,7 @@ from recorded_runs import RUN, agent_code, conversation, record
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.runtime.replay.sandbox import is_closable
 from pilothouse.runtime.runlog.recorder import Recorder
-from pilothouse.workflows.accept import accept_file
+from pilothouse.workflows.verdict.accept import accept_file
 
 DEMO = Path(__file__).parents[2] / "src/pilothouse/demo/charter/charter.yaml"
 

@@ -15,7 +15,7 @@ from pilothouse.runtime.replay.sandbox import is_closable
 from pilothouse.runtime.replay.substitution import Substitution
 from pilothouse.runtime.runlog.recorder import Recorder
 from pilothouse.settings import load_settings
-from pilothouse.workflows.replay import ReplayRequest
+from pilothouse.workflows.replay.run import ReplayRequest
 
 pytestmark = [
     pytest.mark.slow,

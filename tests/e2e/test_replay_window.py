@@ -22,9 +22,9 @@ from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ledger.review_queue import SqlReviewQueue
 from pilothouse.runtime.runlog.recorder import Recorder
 from pilothouse.settings import load_settings
-from pilothouse.workflows.accept import accept_file
-from pilothouse.workflows.launch import summarize_charter
-from pilothouse.workflows.trusted_labels import GATE_SHARE
+from pilothouse.workflows.gateway.launch import summarize_charter
+from pilothouse.workflows.review.trusted_labels import GATE_SHARE
+from pilothouse.workflows.verdict.accept import accept_file
 
 pytestmark = pytest.mark.slow
 

@@ -17,9 +17,9 @@ from pilothouse.core.verdict.phases import PhaseEvent, PhaseMove
 from pilothouse.core.verdict.routing import Reach
 from pilothouse.ledger.gateway import SqlGatewayStore
 from pilothouse.runtime.gateway.policy import AgentPolicy, Pin
-from pilothouse.workflows.gateway_directory import DirectoryCache
-from pilothouse.workflows.phase_log import MOVED
-from pilothouse.workflows.phases import demote_phase
+from pilothouse.workflows.gateway.directory import DirectoryCache
+from pilothouse.workflows.ground.phase_log import MOVED
+from pilothouse.workflows.phases.phases import demote_phase
 
 CHAT = "/v1/chat/completions"
 BODY = {"model": MODEL, "messages": [{"role": "user", "content": "hi"}]}

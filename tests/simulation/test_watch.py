@@ -9,9 +9,9 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 
 from pilothouse.ports.watch import WatchReading, WatchStep
-from pilothouse.workflows.label_rates import BURST
-from pilothouse.workflows.watch_effects import settle_all
-from pilothouse.workflows.watch_quality import SUSPICION
+from pilothouse.workflows.review.label_rates import BURST
+from pilothouse.workflows.watch.effects import settle_all
+from pilothouse.workflows.watch.quality import SUSPICION
 from simulation.watch_worlds import AGENT, FIRST, QUALITY, SE, SP, TYPE, simulation
 
 pytestmark = pytest.mark.slow

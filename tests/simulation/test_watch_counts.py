@@ -12,7 +12,7 @@ import pytest
 from pilothouse.connectors.charter_file import read_charter_text
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.review import Answer, ItemState, Label
-from pilothouse.workflows.label_rates import rates_fixed, rates_of_day
+from pilothouse.workflows.review.label_rates import rates_fixed, rates_of_day
 from simulation.watch_counts import Counted, after_a_month, delay
 from simulation.watch_worlds import (
     AGENT,

@@ -15,9 +15,9 @@ from datetime import timedelta
 import numpy as np
 
 from pilothouse.core.charter.charter import Charter
-from pilothouse.workflows.label_rates import WINDOW
-from pilothouse.workflows.second_opinions import coin
-from pilothouse.workflows.watch_labels import Tally
+from pilothouse.workflows.review.label_rates import WINDOW
+from pilothouse.workflows.review.second_opinions import coin
+from pilothouse.workflows.watch.labels import Tally
 from simulation.watch_stream import NAMES, Stream, World
 from simulation.watch_worlds import AGENT, QUALITY, RATES_AT, SE, SP, begins_ns, day_of_tasks, trace_of
 

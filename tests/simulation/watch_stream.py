@@ -16,7 +16,7 @@ from datetime import date, timedelta
 import numpy as np
 
 from pilothouse.core.charter.charter import Charter
-from pilothouse.workflows.label_rates import (
+from pilothouse.workflows.review.label_rates import (
     LABEL_WINDOW,
     WINDOW,
     capacity_per_day,
@@ -24,10 +24,10 @@ from pilothouse.workflows.label_rates import (
     label_window,
     labels_per_day,
 )
-from pilothouse.workflows.watch_bursts import Burst, next_burst
-from pilothouse.workflows.watch_judge import BURST_TIMES, JUDGE, JudgeState, judge_errors, look_at_judge
-from pilothouse.workflows.watch_labels import LabelledDay, Tally, pooled
-from pilothouse.workflows.watch_quality import SUSPICION, QualityState, look_at_labels
+from pilothouse.workflows.watch.bursts import Burst, next_burst
+from pilothouse.workflows.watch.judge import BURST_TIMES, JUDGE, JudgeState, judge_errors, look_at_judge
+from pilothouse.workflows.watch.labels import LabelledDay, Tally, pooled
+from pilothouse.workflows.watch.quality import SUSPICION, QualityState, look_at_labels
 
 TYPE = "po_invoice"
 NAMES = ("pass", "fail")

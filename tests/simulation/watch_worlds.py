@@ -32,13 +32,13 @@ from pilothouse.ledger.review_queue import SqlReviewQueue
 from pilothouse.ledger.watch import SqlWatch
 from pilothouse.ports.lake import AgentSeen, TaskFilter, TaskPage
 from pilothouse.settings import load_settings
-from pilothouse.workflows.control_room import ControlRoom
-from pilothouse.workflows.installation import Installation
-from pilothouse.workflows.label_sampling import draw_for_labels
-from pilothouse.workflows.people import Directory
-from pilothouse.workflows.watch_quality import QualityState
-from pilothouse.workflows.watch_room import LABELS, WatchRoom
-from pilothouse.workflows.watch_tick import run_watch
+from pilothouse.workflows.ground.control_room import ControlRoom
+from pilothouse.workflows.ground.installation import Installation
+from pilothouse.workflows.people.people import Directory
+from pilothouse.workflows.review.label_sampling import draw_for_labels
+from pilothouse.workflows.watch.quality import QualityState
+from pilothouse.workflows.watch.room import LABELS, WatchRoom
+from pilothouse.workflows.watch.tick import run_watch
 
 AGENT = "ap-invoice-triage"
 TYPE = "po_invoice"

@@ -17,11 +17,11 @@ from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ledger.watch import SqlWatch
 from pilothouse.settings import load_settings
 from pilothouse.testing import MemoryLake
-from pilothouse.workflows.accept import accept_file
-from pilothouse.workflows.contacts import set_contact
-from pilothouse.workflows.control_room import ControlRoom
-from pilothouse.workflows.installation import Installation
-from pilothouse.workflows.pager import Pager
+from pilothouse.workflows.ground.control_room import ControlRoom
+from pilothouse.workflows.ground.installation import Installation
+from pilothouse.workflows.incidents.pager import Pager
+from pilothouse.workflows.people.contacts import set_contact
+from pilothouse.workflows.verdict.accept import accept_file
 
 __all__ = ["AGENT", "NOW", "Hands", "control_room_at", "reach", "room_over", "run"]
 

@@ -15,8 +15,8 @@ from pilothouse.core.verdict.release_verdict import Flip, ReleaseVerdict, RunCos
 from pilothouse.core.verdict.verdict import ItemVerdict, Status
 from pilothouse.ledger.approvals import insert_approval
 from pilothouse.ports.approvals import Approval, ShownArgument
-from pilothouse.workflows.alerts import Firing, raise_alert
-from pilothouse.workflows.contacts import set_contact
+from pilothouse.workflows.incidents.alerts import Firing, raise_alert
+from pilothouse.workflows.people.contacts import set_contact
 
 CALL = "c0ffee" * 10
 RUN, OTHER_RUN = "5e" * 16, "6f" * 16

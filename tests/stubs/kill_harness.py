@@ -20,7 +20,7 @@ from pathlib import Path
 from pilothouse.ledger.leases import SqlWork
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ports.work import Job, Timer, WorkChange
-from pilothouse.workflows.work import Courier, Delivery, Worker
+from pilothouse.workflows.ground.work import Courier, Delivery, Worker
 
 __all__ = ["TIMERS", "main", "outcome", "prepare", "work"]
 

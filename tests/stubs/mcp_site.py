@@ -31,11 +31,11 @@ from pilothouse.ledger.ledger import open_ledger
 from pilothouse.runtime.gateway.key_book import KeyBook
 from pilothouse.runtime.tools.mcp_listing import manifest_of
 from pilothouse.settings import load_settings
-from pilothouse.workflows.accept import accept_file
-from pilothouse.workflows.controls import ControlsCache
-from pilothouse.workflows.credentials import add_credential
-from pilothouse.workflows.gateway_directory import DirectoryCache
-from pilothouse.workflows.gateway_keys import add_key
+from pilothouse.workflows.controls.controls import ControlsCache
+from pilothouse.workflows.gateway.directory import DirectoryCache
+from pilothouse.workflows.gateway.keys import add_key
+from pilothouse.workflows.people.credentials import add_credential
+from pilothouse.workflows.verdict.accept import accept_file
 
 DEMO = Path(__file__).parents[2] / "src/pilothouse/demo/charter"
 AGENT = "ap-invoice-triage"

@@ -36,16 +36,16 @@ from pilothouse.ports.lake import LakeHealth
 from pilothouse.runtime.runlog.recorder import Recorder, open_recorder
 from pilothouse.settings import load_settings
 from pilothouse.testing import FixedClock, MemoryLedger
-from pilothouse.workflows.assess import Assessment, assess
-from pilothouse.workflows.background import TickState
-from pilothouse.workflows.hand_out import HandOut
-from pilothouse.workflows.installation import Installation
-from pilothouse.workflows.people import Directory
-from pilothouse.workflows.review import Workbench
-from pilothouse.workflows.show import Shows
+from pilothouse.workflows.ground.background import TickState
+from pilothouse.workflows.ground.installation import Installation
+from pilothouse.workflows.people.people import Directory
+from pilothouse.workflows.people.sign_in import Proxy, SignIn
+from pilothouse.workflows.reports.show import Shows
+from pilothouse.workflows.review.hand_out import HandOut
+from pilothouse.workflows.review.queue import Workbench
 from pilothouse.workflows.shows.desk import PageDesk
-from pilothouse.workflows.sign_in import Proxy, SignIn
-from pilothouse.workflows.stability import DAY
+from pilothouse.workflows.verdict.assess import Assessment, assess
+from pilothouse.workflows.verdict.stability import DAY
 
 STRAY = "stray <b>agent</b>"
 

@@ -11,9 +11,9 @@ from pilothouse.core.evidence.review import Answer, Label, ReviewItem, ReviewSou
 from pilothouse.ledger.curation import SqlCuration
 from pilothouse.ledger.feedback import SqlFeedback
 from pilothouse.ledger.few_shot_index import FewShotIndex
-from pilothouse.workflows.curation_desk import CurationDesk
-from pilothouse.workflows.erasure import Forgotten
-from pilothouse.workflows.review import rubric_of
+from pilothouse.workflows.curation.curation_desk import CurationDesk
+from pilothouse.workflows.curation.erasure import Forgotten
+from pilothouse.workflows.review.queue import rubric_of
 
 QUESTION = "question number {n} about topic {n} and supplier {n}"
 SHADES = ("steel", "paper", "travel", "rent")

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
     from pilothouse.demo.parts import DemoParts
     from pilothouse.settings import Settings
-    from pilothouse.workflows.backup import Manifest
-    from pilothouse.workflows.checkup import Checkup
+    from pilothouse.workflows.server.backup import Manifest
+    from pilothouse.workflows.server.checkup import Checkup
 
 __all__ = [
     "SystemClock",
@@ -92,7 +92,7 @@ def examine_installation(settings: Settings) -> Checkup:
         settings: Values in force.
     """
     from pilothouse.connectors.own_intake import OwnServerIntake
-    from pilothouse.workflows.doctor import examine
+    from pilothouse.workflows.server.doctor import examine
 
     def ask_server() -> tuple[str, dict[str, object] | None] | None:
         noted = read_server(settings.home)
@@ -119,7 +119,7 @@ def back_up_installation(settings: Settings, target: Path) -> Manifest:
     from pilothouse.lake.backup import copy_lake
     from pilothouse.ledger.backup import copy_ledger
     from pilothouse.ledger.engine import database_subject
-    from pilothouse.workflows.backup import back_up
+    from pilothouse.workflows.server.backup import back_up
 
     url = settings.ledger_url
     ledger = Path(database_subject(url)) if url.startswith("sqlite") else None

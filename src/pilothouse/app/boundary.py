@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from pilothouse.runtime.permissions.desk import PermissionDesk
     from pilothouse.runtime.permissions.open_tasks import OpenTasks
     from pilothouse.settings import Settings
-    from pilothouse.workflows.boundary_room import BoundaryRoom
-    from pilothouse.workflows.installation import Installation
+    from pilothouse.workflows.ground.boundary_room import BoundaryRoom
+    from pilothouse.workflows.ground.installation import Installation
 
 __all__ = ["audit_log", "boundary_room", "open_boundary", "permission_desk"]
 
@@ -58,7 +58,7 @@ def boundary_room(installation: Installation, ledger: SqlLedger) -> BoundaryRoom
     """
     from pilothouse.ledger.approvals import SqlApprovals
     from pilothouse.ledger.steady_clock import SteadyClock
-    from pilothouse.workflows.boundary_room import BoundaryRoom
+    from pilothouse.workflows.ground.boundary_room import BoundaryRoom
 
     log = audit_log(ledger, installation.settings)
     return BoundaryRoom(
@@ -94,7 +94,7 @@ def permission_desk(
     from pilothouse.ledger.steady_clock import SteadyClock
     from pilothouse.runtime.permissions.desk import PermissionDesk, PolicyInForce
     from pilothouse.runtime.permissions.engine import compile_charter
-    from pilothouse.workflows.policy_change import effective_charter
+    from pilothouse.workflows.controls.policy_change import effective_charter
 
     log = audit_log(ledger, settings)
     effective = effective_charter(ledger, record, charter)

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from pilothouse.ledger.ledger import SqlLedger
     from pilothouse.ports.controls import Controls
     from pilothouse.settings import Settings
-    from pilothouse.workflows.assess import Assessment
-    from pilothouse.workflows.background import Tick
-    from pilothouse.workflows.control_room import ControlRoom
-    from pilothouse.workflows.installation import Installation
-    from pilothouse.workflows.show import Shows
+    from pilothouse.workflows.ground.background import Tick
+    from pilothouse.workflows.ground.control_room import ControlRoom
+    from pilothouse.workflows.ground.installation import Installation
+    from pilothouse.workflows.reports.show import Shows
+    from pilothouse.workflows.verdict.assess import Assessment
 
 __all__ = [
     "alert_ticks",
@@ -57,7 +57,7 @@ def control_room(installation: Installation, ledger: SqlLedger) -> ControlRoom:
     from pilothouse.ledger.incidents import SqlContacts, SqlIncidents
     from pilothouse.ledger.leases import SqlWork
     from pilothouse.ledger.watch import SqlWatch
-    from pilothouse.workflows.control_room import ControlRoom
+    from pilothouse.workflows.ground.control_room import ControlRoom
 
     work = SqlWork(ledger.database, simulated_now())
     return ControlRoom(
@@ -82,7 +82,7 @@ def running_controls(
         on_note: Told when it cannot be read: a pause that is typed then is not obeyed.
     """
     from pilothouse.ledger.controls import SqlControls
-    from pilothouse.workflows.controls import ControlsCache
+    from pilothouse.workflows.controls.controls import ControlsCache
 
     cache = ControlsCache(SqlControls(ledger.database), state=ledger.database.state, on_note=on_note)
     cache.start()
@@ -100,7 +100,7 @@ def running_pager(room: ControlRoom, on_note: Callable[[str], None]) -> Iterator
         room: Opened parts.
         on_note: Told what must not be missed even if nobody can be paged.
     """
-    from pilothouse.workflows.pager import Pager
+    from pilothouse.workflows.incidents.pager import Pager
 
     worker = Pager(room, on_note).worker()
     worker.start()
@@ -116,12 +116,12 @@ def alert_ticks(room: ControlRoom) -> tuple[Tick, ...]:
     Args:
         room: Opened parts.
     """
-    from pilothouse.workflows.alerts import alert_on_verdicts
-    from pilothouse.workflows.background import Tick
-    from pilothouse.workflows.demote import act_on_verdicts
-    from pilothouse.workflows.ownership_watch import OWNERSHIP_WATCH_EVERY_S, watch_ownership
-    from pilothouse.workflows.rollout_watch import WATCH_EVERY_S, watch_rollout
-    from pilothouse.workflows.work import new_holder
+    from pilothouse.workflows.ground.background import Tick
+    from pilothouse.workflows.ground.work import new_holder
+    from pilothouse.workflows.incidents.alerts import alert_on_verdicts
+    from pilothouse.workflows.phases.demote import act_on_verdicts
+    from pilothouse.workflows.server.rollout_watch import WATCH_EVERY_S, watch_rollout
+    from pilothouse.workflows.watch.ownership_watch import OWNERSHIP_WATCH_EVERY_S, watch_ownership
 
     holder = new_holder()
     return (
@@ -150,9 +150,9 @@ def note_tick(room: ControlRoom, ledger: SqlLedger, shows: Shows) -> Tick:
     """
     from pilothouse.ledger.curation import SqlCuration
     from pilothouse.ledger.review_queue import SqlReviewQueue
-    from pilothouse.workflows.background import Tick
-    from pilothouse.workflows.corrections_week import corrections_of_note, corrections_week
-    from pilothouse.workflows.weekly_notes import NOTES_EVERY_S, WeeklyNotes
+    from pilothouse.workflows.curation.corrections_week import corrections_of_note, corrections_week
+    from pilothouse.workflows.ground.background import Tick
+    from pilothouse.workflows.reports.weekly_notes import NOTES_EVERY_S, WeeklyNotes
 
     queue, made = SqlReviewQueue(ledger.database), SqlCuration(ledger.database)
 

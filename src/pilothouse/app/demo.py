@@ -115,7 +115,7 @@ def receive_telemetry(settings: Settings) -> Iterator[str]:
     from pilothouse.lake.node import open_node
     from pilothouse.lake.prices import priced_by
     from pilothouse.ledger.ledger import open_ledger
-    from pilothouse.workflows.price_list import PriceList
+    from pilothouse.workflows.gateway.price_list import PriceList
 
     with open_ledger(settings.ledger_url) as ledger, server.bind(settings.host, 0) as listener:
         node = open_node(settings.lake_folder, SystemClock(), prices=priced_by(PriceList(ledger).read))

@@ -12,7 +12,7 @@ from pilothouse.app.runs import open_run_log
 if TYPE_CHECKING:
     from pilothouse.ledger.ledger import SqlLedger
     from pilothouse.settings import Settings
-    from pilothouse.workflows.erasure import Forgotten
+    from pilothouse.workflows.curation.erasure import Forgotten
 
 __all__ = ["forgetting"]
 
@@ -29,7 +29,7 @@ def forgetting(settings: Settings, ledger: SqlLedger) -> Callable[[str, Sequence
         from pilothouse.lake.lock import find_holder
         from pilothouse.lake.node import open_node
         from pilothouse.ledger.tool_calls import erase_results
-        from pilothouse.workflows.erasure import Forgotten, ask_to_empty, carry_out_erasures
+        from pilothouse.workflows.curation.erasure import Forgotten, ask_to_empty, carry_out_erasures
 
         # A run is encrypted by the key of its trace, or by that of the subject which its caller named.
         with open_run_log(settings) as log:

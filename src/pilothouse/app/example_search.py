@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pilothouse.ports.curation import Example
     from pilothouse.settings import Settings
-    from pilothouse.workflows.few_shots import ExampleIndex
+    from pilothouse.workflows.curation.few_shots import ExampleIndex
 
 __all__ = ["example_index"]
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from pilothouse.ports.runlog import RunLog
     from pilothouse.runtime.gateway.key_book import KeyBook
     from pilothouse.settings import Settings
-    from pilothouse.workflows.background import Tick
-    from pilothouse.workflows.price_list import PriceList
+    from pilothouse.workflows.gateway.price_list import PriceList
+    from pilothouse.workflows.ground.background import Tick
 
 __all__ = ["RunningGateway", "open_gateway_store", "running_gateway"]
 
@@ -101,9 +101,9 @@ def running_gateway(
     from pilothouse.runtime.gateway.spans import SpanSink
     from pilothouse.runtime.gateway.upstream import Upstream
     from pilothouse.runtime.runlog.call_sink import RunLogSink
-    from pilothouse.workflows.answers import ANSWERS_EVERY_S, AnswerTally
-    from pilothouse.workflows.background import Tick
-    from pilothouse.workflows.gateway_directory import DirectoryCache
+    from pilothouse.workflows.gateway.answers import ANSWERS_EVERY_S, AnswerTally
+    from pilothouse.workflows.gateway.directory import DirectoryCache
+    from pilothouse.workflows.ground.background import Tick
 
     store = SqlGatewayStore(ledger.database)
     cache = DirectoryCache(ledger, store, now=SystemClock().now, state=ledger.database.state, on_note=on_note)

@@ -33,8 +33,8 @@ def serve_gateway(request: ServeRequest) -> None:
     from pilothouse.connectors.own_intake import OwnServerIntake
     from pilothouse.interfaces.http import server
     from pilothouse.ledger.ledger import open_ledger
-    from pilothouse.workflows.background import Background, Tick
-    from pilothouse.workflows.price_list import PRICES_EVERY_S, PriceList
+    from pilothouse.workflows.gateway.price_list import PRICES_EVERY_S, PriceList
+    from pilothouse.workflows.ground.background import Background, Tick
 
     settings = request.settings
     with (
@@ -102,7 +102,7 @@ def accept_charters(request: ServeRequest, ledger: SqlLedger) -> None:
         CharterInvalid: A charter is wrong and none of its agent is in force yet.
     """
     from pilothouse.errors import CharterInvalid
-    from pilothouse.workflows.accept import accept_file
+    from pilothouse.workflows.verdict.accept import accept_file
 
     for path in request.charters:
         try:

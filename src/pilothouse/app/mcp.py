@@ -79,7 +79,7 @@ def mcp_endpoint(
     from pilothouse.interfaces.http.mcp import mcp_app
     from pilothouse.runtime.tools.mcp_rooms import McpRoom, McpRooms
     from pilothouse.runtime.tools.mcp_servers import read_servers
-    from pilothouse.workflows.policy_change import waiting_widening
+    from pilothouse.workflows.controls.policy_change import waiting_widening
 
     tasks: dict[str, OpenTasks] = {}
 
@@ -215,7 +215,7 @@ def _proxy(
         )
 
     def tell_refused(host: str) -> None:
-        from pilothouse.workflows.refused_connections import RefusedConnection, record_refusal
+        from pilothouse.workflows.gateway.refused_connections import RefusedConnection, record_refusal
 
         name, _, port = host.rpartition(":")
         refused = RefusedConnection(agent=runtime.agent, host=name, port=int(port), version=runtime.version)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pilothouse.ledger.ledger import SqlLedger
     from pilothouse.ports.intake import Intake
     from pilothouse.settings import Settings
-    from pilothouse.workflows.installation import Installation
+    from pilothouse.workflows.ground.installation import Installation
 
 __all__ = ["SystemClock", "at_simulated", "open_installation", "open_intake", "open_stores", "simulated_now"]
 
@@ -71,7 +71,7 @@ def open_stores(settings: Settings) -> Iterator[tuple[Installation, SqlLedger]]:
     from pilothouse.app.lake_when_asked import LakeWhenAsked
     from pilothouse.ledger.dockets import SqlDockets
     from pilothouse.ledger.ledger import open_ledger
-    from pilothouse.workflows.installation import Installation
+    from pilothouse.workflows.ground.installation import Installation
 
     clock = SystemClock()
     with open_ledger(settings.ledger_url) as ledger:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from pilothouse.ports.lake import AgentSeen
     from pilothouse.ports.runlog import RunLog
     from pilothouse.settings import Settings
-    from pilothouse.workflows.control_room import ControlRoom
-    from pilothouse.workflows.show import Shows
+    from pilothouse.workflows.ground.control_room import ControlRoom
+    from pilothouse.workflows.reports.show import Shows
     from pilothouse.workflows.shows.desk import PageDesk
 
 __all__ = ["open_page_desk", "page_desk"]

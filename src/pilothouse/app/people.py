@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from pilothouse.interfaces.web.routing import Room
     from pilothouse.ledger.ledger import SqlLedger
     from pilothouse.settings import Settings
-    from pilothouse.workflows.background import Tick
-    from pilothouse.workflows.curation_desk import CurationDesk
-    from pilothouse.workflows.feedback import Desk
-    from pilothouse.workflows.installation import Installation
-    from pilothouse.workflows.knowledge_gaps import GapRoom
-    from pilothouse.workflows.people import Directory
-    from pilothouse.workflows.review import Workbench
-    from pilothouse.workflows.sign_in import SignIn
+    from pilothouse.workflows.curation.curation_desk import CurationDesk
+    from pilothouse.workflows.curation.knowledge_gaps import GapRoom
+    from pilothouse.workflows.ground.background import Tick
+    from pilothouse.workflows.ground.installation import Installation
+    from pilothouse.workflows.people.people import Directory
+    from pilothouse.workflows.people.sign_in import SignIn
+    from pilothouse.workflows.review.queue import Workbench
+    from pilothouse.workflows.traces.feedback import Desk
 
 __all__ = [
     "feedback_key",
@@ -61,8 +61,8 @@ def sign_in_of(settings: Settings, ledger: SqlLedger) -> SignIn:
         ledger: The opened ledger.
     """
     from pilothouse.ledger.sessions import SqlSessions
-    from pilothouse.workflows.people import Directory
-    from pilothouse.workflows.sign_in import Proxy, SignIn
+    from pilothouse.workflows.people.people import Directory
+    from pilothouse.workflows.people.sign_in import Proxy, SignIn
 
     proxy = (
         Proxy(header=settings.proxy_header, secret=settings.proxy_secret) if settings.proxy_header else None
@@ -88,7 +88,7 @@ def people_rooms(ledger: SqlLedger, sign_in: SignIn) -> tuple[Room, ...]:
     from pilothouse.interfaces.web.review import ReviewRoom
     from pilothouse.interfaces.web.signing import SigningRoom
     from pilothouse.ledger.review_queue import SqlReviewQueue
-    from pilothouse.workflows.hand_out import HandOut
+    from pilothouse.workflows.review.hand_out import HandOut
 
     clock, directory = SystemClock(), sign_in.directory
     return (
@@ -107,7 +107,7 @@ def workbench_of(ledger: SqlLedger, directory: Directory) -> Workbench:
     """
     from pilothouse.ledger.curation import SqlCuration
     from pilothouse.ledger.review_queue import SqlReviewQueue
-    from pilothouse.workflows.review import Workbench
+    from pilothouse.workflows.review.queue import Workbench
 
     database = ledger.database
     return Workbench(SqlReviewQueue(database), SqlCuration(database), directory, SystemClock())
@@ -123,11 +123,11 @@ def review_ticks(installation: Installation, ledger: SqlLedger, directory: Direc
     """
     from pilothouse.ledger.holds import SqlHolds
     from pilothouse.ledger.review_queue import SqlReviewQueue
-    from pilothouse.workflows.background import Tick
-    from pilothouse.workflows.evaluation_feedback import Evaluations
-    from pilothouse.workflows.label_evidence import record_label_evidence, record_queue_evidence
-    from pilothouse.workflows.label_sampling import draw_for_labels
-    from pilothouse.workflows.review_upkeep import hand_to_substitutes, reopen_by_rubric
+    from pilothouse.workflows.ground.background import Tick
+    from pilothouse.workflows.labels.label_evidence import record_label_evidence, record_queue_evidence
+    from pilothouse.workflows.labels.review_upkeep import hand_to_substitutes, reopen_by_rubric
+    from pilothouse.workflows.review.label_sampling import draw_for_labels
+    from pilothouse.workflows.traces.evaluation_feedback import Evaluations
 
     holds, queue = SqlHolds(ledger.database), SqlReviewQueue(ledger.database)
     evaluations = Evaluations(installation.lake, _desk(installation, ledger, directory))
@@ -170,7 +170,7 @@ def open_workbench(settings: Settings) -> Iterator[Workbench]:
         settings: Values in force.
     """
     from pilothouse.ledger.ledger import open_ledger
-    from pilothouse.workflows.people import Directory
+    from pilothouse.workflows.people.people import Directory
 
     with open_ledger(settings.ledger_url) as ledger:
         yield workbench_of(ledger, Directory(ledger))
@@ -209,7 +209,7 @@ def people_api(installation: Installation, ledger: SqlLedger, directory: Directo
     """
     from pilothouse.interfaces.http.feedback import api_app
     from pilothouse.ledger.curation import SqlCuration
-    from pilothouse.workflows.few_shots import FewShots
+    from pilothouse.workflows.curation.few_shots import FewShots
 
     few_shots = FewShots(SqlCuration(ledger.database), example_index(installation.settings), SystemClock())
     return api_app(_desk(installation, ledger, directory), few_shots)
@@ -218,7 +218,7 @@ def people_api(installation: Installation, ledger: SqlLedger, directory: Directo
 def _desk(installation: Installation, ledger: SqlLedger, directory: Directory) -> Desk:
     from pilothouse.ledger.feedback import SqlFeedback
     from pilothouse.ledger.review_queue import SqlReviewQueue
-    from pilothouse.workflows.feedback import Desk
+    from pilothouse.workflows.traces.feedback import Desk
 
     return Desk(
         feedback_key(installation.settings),
@@ -242,7 +242,7 @@ def serve_examples(settings: Settings, agent: str) -> None:
     from pilothouse.interfaces.mcp.examples import ExampleServer
     from pilothouse.ledger.curation import SqlCuration
     from pilothouse.ledger.ledger import open_ledger
-    from pilothouse.workflows.few_shots import FewShots
+    from pilothouse.workflows.curation.few_shots import FewShots
 
     with open_ledger(settings.ledger_url) as ledger:
         few_shots = FewShots(SqlCuration(ledger.database), example_index(settings), SystemClock())
@@ -259,8 +259,8 @@ def open_curation(settings: Settings) -> Iterator[CurationDesk]:
     from pilothouse.ledger.curation import SqlCuration
     from pilothouse.ledger.feedback import SqlFeedback
     from pilothouse.ledger.review_queue import SqlReviewQueue
-    from pilothouse.workflows.curation_desk import CurationDesk
-    from pilothouse.workflows.people import Directory
+    from pilothouse.workflows.curation.curation_desk import CurationDesk
+    from pilothouse.workflows.people.people import Directory
 
     with open_stores(settings) as (installation, ledger):
         yield CurationDesk(
@@ -286,8 +286,8 @@ def open_gaps(settings: Settings) -> Iterator[GapRoom]:
     from pilothouse.ledger.curation import SqlCuration
     from pilothouse.ledger.feedback import SqlFeedback
     from pilothouse.ledger.review_queue import SqlReviewQueue
-    from pilothouse.workflows.knowledge_gaps import GapRoom
-    from pilothouse.workflows.people import Directory
+    from pilothouse.workflows.curation.knowledge_gaps import GapRoom
+    from pilothouse.workflows.people.people import Directory
 
     with open_stores(settings) as (installation, ledger):
         yield GapRoom(

@@ -10,7 +10,7 @@ from pilothouse.app.runs import open_run_log
 
 if TYPE_CHECKING:
     from pilothouse.settings import Settings
-    from pilothouse.workflows.replay import ReplayReport, ReplayRequest
+    from pilothouse.workflows.replay.run import ReplayReport, ReplayRequest
 
 __all__ = ["replay"]
 
@@ -24,7 +24,7 @@ def replay(settings: Settings, run: str, request: ReplayRequest) -> tuple[Replay
         request: What is asked.
     """
     from pilothouse.interfaces.http.replay import ReplayServer
-    from pilothouse.workflows.replay import replay_run
+    from pilothouse.workflows.replay.run import replay_run
 
     with open_run_log(settings) as log:
         recorded = log.read(run)
@@ -43,7 +43,7 @@ def _retrieved(settings: Settings, run: str) -> tuple[str, ...]:
     """Return what telemetry says that a run had retrieved; nothing where it cannot be read, for a replay needs none."""
     from pilothouse.app.opening import open_installation
     from pilothouse.errors import PilothouseError
-    from pilothouse.workflows.retrieved import retrieved_texts
+    from pilothouse.workflows.replay.retrieved import retrieved_texts
 
     try:
         with open_installation(settings) as installation:

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from pilothouse.ledger.ledger import SqlLedger
     from pilothouse.ports.controls import Controls
     from pilothouse.ports.runlog import RunLog
-    from pilothouse.workflows.background import Background, TickState
-    from pilothouse.workflows.control_room import ControlRoom
-    from pilothouse.workflows.price_list import PriceList
-    from pilothouse.workflows.reconcile import GapWatch
-    from pilothouse.workflows.show import Shows
+    from pilothouse.workflows.gateway.price_list import PriceList
+    from pilothouse.workflows.ground.background import Background, TickState
+    from pilothouse.workflows.ground.control_room import ControlRoom
+    from pilothouse.workflows.people.sign_in import SignIn
+    from pilothouse.workflows.reports.show import Shows
     from pilothouse.workflows.shows.desk import PageDesk
-    from pilothouse.workflows.sign_in import SignIn
+    from pilothouse.workflows.traces.reconcile import GapWatch
 
 __all__ = ["Parts", "Site", "application", "recurring_work"]
 
@@ -64,10 +64,10 @@ def recurring_work(parts: Parts, site: Site) -> tuple[Background, Background]:
     That is told and learnt every few seconds, also while another tick takes minutes.
     """
     from pilothouse.connectors.own_intake import OwnServerIntake
-    from pilothouse.workflows.background import Background, Tick
-    from pilothouse.workflows.reconcile import RECONCILE_EVERY_S
+    from pilothouse.workflows.ground.background import Background, Tick
+    from pilothouse.workflows.server.upkeep import server_ticks
     from pilothouse.workflows.shows.ahead import AHEAD_EVERY_S, PagesAhead
-    from pilothouse.workflows.upkeep import server_ticks
+    from pilothouse.workflows.traces.reconcile import RECONCILE_EVERY_S
 
     request, room, ledger = parts.request, parts.room, parts.ledger
     installation, directory = room.installation, site.sign_in.directory

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pilothouse.app.mcp import McpEndpoint
     from pilothouse.interfaces.http.otlp_grpc import GrpcServer
     from pilothouse.lake.node import LakeNode
-    from pilothouse.workflows.background import Background, TickState
+    from pilothouse.workflows.ground.background import Background, TickState
 
 __all__ = ["serve"]
 
@@ -50,8 +50,8 @@ def serve(request: ServeRequest) -> None:
     from pilothouse.lake.quota import Quota
     from pilothouse.ledger.dockets import SqlDockets
     from pilothouse.ledger.ledger import open_ledger
-    from pilothouse.workflows.installation import Installation
-    from pilothouse.workflows.price_list import PriceList
+    from pilothouse.workflows.gateway.price_list import PriceList
+    from pilothouse.workflows.ground.installation import Installation
 
     settings = request.settings
     clock = SystemClock()
@@ -90,10 +90,10 @@ def serve(request: ServeRequest) -> None:
 def _serve_node(parts: Parts, listener: socket.socket) -> None:
     """Serve until a signal asks to stop, with the recurring work that belongs to it."""
     from pilothouse.interfaces.http import server
-    from pilothouse.workflows.agents import SeenAgents
-    from pilothouse.workflows.reconcile import GapWatch, open_gap_incidents
-    from pilothouse.workflows.show import Shows
+    from pilothouse.workflows.ground.agents import SeenAgents
+    from pilothouse.workflows.reports.show import Shows
     from pilothouse.workflows.shows.ahead import AHEAD_LIFE
+    from pilothouse.workflows.traces.reconcile import GapWatch, open_gap_incidents
 
     request, room, node, gateway = parts.request, parts.room, parts.node, parts.gateway
     installation = room.installation

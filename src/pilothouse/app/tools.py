@@ -97,9 +97,9 @@ def tool_runtime_of(
     from pilothouse.runtime.tools.door import Door
     from pilothouse.runtime.tools.governed import governed_tools
     from pilothouse.runtime.tools.guards import OutageGuard, PauseGuard
-    from pilothouse.workflows.in_force import charter_of
-    from pilothouse.workflows.policy_change import effective_charter
-    from pilothouse.workflows.tool_contracts import read_contracts
+    from pilothouse.workflows.controls.policy_change import effective_charter
+    from pilothouse.workflows.ground.in_force import charter_of
+    from pilothouse.workflows.integrations.tool_contracts import read_contracts
 
     charter = charter_of(record)
     agreed = known(effective_charter(ledger, record, charter).tools) or {}

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from pilothouse.ledger.ledger import SqlLedger
     from pilothouse.ports.runlog import RunLog
     from pilothouse.settings import Settings
-    from pilothouse.workflows.background import Tick
-    from pilothouse.workflows.control_room import ControlRoom
-    from pilothouse.workflows.people import Directory
-    from pilothouse.workflows.watch_room import WatchRoom
+    from pilothouse.workflows.ground.background import Tick
+    from pilothouse.workflows.ground.control_room import ControlRoom
+    from pilothouse.workflows.people.people import Directory
+    from pilothouse.workflows.watch.room import WatchRoom
 
 __all__ = ["open_watch", "watch_room", "watch_ticks"]
 
@@ -32,7 +32,7 @@ def watch_room(room: ControlRoom, ledger: SqlLedger, directory: Directory) -> Wa
     """
     from pilothouse.ledger.feedback import SqlFeedback
     from pilothouse.ledger.review_queue import SqlReviewQueue
-    from pilothouse.workflows.watch_room import WatchRoom
+    from pilothouse.workflows.watch.room import WatchRoom
 
     return WatchRoom(
         room=room,
@@ -49,9 +49,9 @@ def watch_ticks(watch: WatchRoom, run_log: RunLog) -> tuple[Tick, ...]:
         watch: Opened parts.
         run_log: The runs of the gateway.
     """
-    from pilothouse.workflows.background import Tick
-    from pilothouse.workflows.watch_context import CONTEXT_EVERY_S, ContextWatch
-    from pilothouse.workflows.watch_tick import WATCH_EVERY_S, run_watch
+    from pilothouse.workflows.ground.background import Tick
+    from pilothouse.workflows.watch.context import CONTEXT_EVERY_S, ContextWatch
+    from pilothouse.workflows.watch.tick import WATCH_EVERY_S, run_watch
 
     context = ContextWatch(watch.room.watch, watch.room.installation.ledger, run_log)
     return (
@@ -67,7 +67,7 @@ def open_watch(settings: Settings) -> Iterator[WatchRoom]:
     Args:
         settings: Values in force.
     """
-    from pilothouse.workflows.people import Directory
+    from pilothouse.workflows.people.people import Directory
 
     with open_stores(settings) as (installation, ledger):
         yield watch_room(control_room(installation, ledger), ledger, Directory(ledger))

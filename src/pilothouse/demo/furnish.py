@@ -29,7 +29,7 @@ from pilothouse.demo.traffic import (
 )
 from pilothouse.demo.triage_model import PINNED_MODEL
 from pilothouse.ports.ledger import Ledger
-from pilothouse.workflows.accept import accept_file
+from pilothouse.workflows.verdict.accept import accept_file
 
 __all__ = ["CHARTER_SOURCE", "INBOXES", "furnish"]
 

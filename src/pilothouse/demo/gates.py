@@ -14,7 +14,7 @@ from pilothouse.demo.place import AGENT
 from pilothouse.demo.stage import Stage
 from pilothouse.demo.traffic import PHASE_DAY, PROMOTION_DAY
 from pilothouse.demo.trial_runs import TARGET, compare_cases, labelled, trials
-from pilothouse.workflows.assess import Assessment
+from pilothouse.workflows.verdict.assess import Assessment
 
 __all__ = ["enter_phase", "promote"]
 

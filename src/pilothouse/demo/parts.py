@@ -12,9 +12,9 @@ from datetime import datetime
 from pilothouse.ports.clock import Clock
 from pilothouse.ports.intake import Intake
 from pilothouse.settings import Settings
-from pilothouse.workflows.control_room import ControlRoom
-from pilothouse.workflows.installation import Installation
-from pilothouse.workflows.review import Workbench
+from pilothouse.workflows.ground.control_room import ControlRoom
+from pilothouse.workflows.ground.installation import Installation
+from pilothouse.workflows.review.queue import Workbench
 
 __all__ = ["DemoParts", "Step", "Typed"]
 

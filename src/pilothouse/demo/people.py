@@ -18,9 +18,9 @@ from pilothouse.demo.parts import DemoParts
 from pilothouse.demo.place import AGENT, DemoPlace
 from pilothouse.errors import Conflict
 from pilothouse.ports.review import ItemRecord
-from pilothouse.workflows.control_room import ControlRoom
-from pilothouse.workflows.incidents import move
-from pilothouse.workflows.review import Workbench
+from pilothouse.workflows.ground.control_room import ControlRoom
+from pilothouse.workflows.incidents.incidents import move
+from pilothouse.workflows.review.queue import Workbench
 
 __all__ = ["people_who_answer"]
 

@@ -18,11 +18,11 @@ from pilothouse.demo.place import AGENT, DemoPlace
 from pilothouse.demo.understudy import Understudy
 from pilothouse.errors import InfrastructureError
 from pilothouse.runtime.launcher import Launch, agent_environment
-from pilothouse.workflows.assess import Assessment, assess
-from pilothouse.workflows.canary_trace import record_canary
-from pilothouse.workflows.demote import act_on_verdicts
-from pilothouse.workflows.launch import summarize_charter
-from pilothouse.workflows.verify import VerifyLimits, verify_due
+from pilothouse.workflows.drills.canary_trace import record_canary
+from pilothouse.workflows.gateway.launch import summarize_charter
+from pilothouse.workflows.integrations.verify import VerifyLimits, verify_due
+from pilothouse.workflows.phases.demote import act_on_verdicts
+from pilothouse.workflows.verdict.assess import Assessment, assess
 
 __all__ = ["Stage"]
 

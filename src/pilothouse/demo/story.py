@@ -32,8 +32,8 @@ from pilothouse.demo.triage_model import answer_as_provider
 from pilothouse.demo.understudy import Understudy
 from pilothouse.errors import UsageError
 from pilothouse.settings import Settings
-from pilothouse.workflows.assess import Assessment, assess
-from pilothouse.workflows.show import report_of
+from pilothouse.workflows.reports.show import report_of
+from pilothouse.workflows.verdict.assess import Assessment, assess
 
 __all__ = ["AGENT", "DemoResult", "judge_demo", "prepare_demo", "run_demo"]
 

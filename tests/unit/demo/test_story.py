@@ -15,7 +15,7 @@ from pilothouse.demo.place import DemoPlace
 from pilothouse.demo.triage_model import PINNED_MODEL
 from pilothouse.errors import UsageError
 from pilothouse.settings import load_settings
-from pilothouse.workflows.check import check_file
+from pilothouse.workflows.ground.check import check_file
 
 
 def test_missing_packages_are_named_with_the_command_that_installs_them(tmp_path, monkeypatch):

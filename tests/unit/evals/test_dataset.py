@@ -23,7 +23,7 @@ from pilothouse.evals.dataset import (
 )
 from pilothouse.evals.dataset_checks import FindingKind, check_cases
 from pilothouse.evals.selection import order_cases, select_cases
-from pilothouse.workflows.datasets import (
+from pilothouse.workflows.gate.datasets import (
     add_cases,
     dataset_evidence,
     labelled_cases,

@@ -19,8 +19,8 @@ from starlette.testclient import TestClient
 from pilothouse.connectors.charter_file import read_charter_text
 from pilothouse.core.charter.charter import Charter
 from pilothouse.reports.html_report import render_report
-from pilothouse.workflows.alerts import Firing, raise_alert
-from pilothouse.workflows.report import show_compliance, show_executive
+from pilothouse.workflows.incidents.alerts import Firing, raise_alert
+from pilothouse.workflows.reports.report import show_compliance, show_executive
 
 SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 FORMULA = "=HYPERLINK(1,2)"

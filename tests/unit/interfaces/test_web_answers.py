@@ -17,7 +17,7 @@ from pilothouse.errors import StorageUnavailable, UnknownName
 from pilothouse.interfaces.web.frame import CONTENT_POLICY
 from pilothouse.interfaces.web.pages import web_app
 from pilothouse.reports.next_step import next_step
-from pilothouse.workflows.show import Shows
+from pilothouse.workflows.reports.show import Shows
 
 BASE = f"/agents/{world.AGENT}"
 TASK = world.make_tasks()[0]
@@ -315,7 +315,7 @@ def test_the_fleet_works_out_the_next_step_of_one_verdict_once(tmp_path, monkeyp
         asked.append(verdict.as_of)
         return next_step(verdict, charter)
 
-    monkeypatch.setattr("pilothouse.workflows.show.next_step", step)
+    monkeypatch.setattr("pilothouse.workflows.reports.show.next_step", step)
     shows = Shows(installation, page_site.judge)
     assert shows.fleet().action == shows.fleet().action
     assert len(asked) == 1

@@ -14,8 +14,8 @@ from starlette.testclient import TestClient
 
 from pilothouse.interfaces.web.incidents import IncidentRoom
 from pilothouse.interfaces.web.pages import web_app
-from pilothouse.workflows.alerts import Firing, raise_alert
-from pilothouse.workflows.show import Shows
+from pilothouse.workflows.incidents.alerts import Firing, raise_alert
+from pilothouse.workflows.reports.show import Shows
 
 SAME = {"sec-fetch-site": "same-origin", "origin": "http://localhost"}
 SENTENCE = "Completion fell to 79 % <script>."

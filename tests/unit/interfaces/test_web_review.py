@@ -19,7 +19,7 @@ from pilothouse.ledger.holds import SqlHolds
 from pilothouse.ports.curation import Edge
 from pilothouse.ports.holds import HeldOutput, HoldState
 from pilothouse.ports.review import CLAIM_LIFE
-from pilothouse.workflows.feedback import Desk
+from pilothouse.workflows.traces.feedback import Desk
 
 SAME = {"sec-fetch-site": "same-origin"}
 

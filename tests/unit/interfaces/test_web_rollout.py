@@ -18,10 +18,10 @@ from pilothouse.core.verdict.phases import PhaseEvent, PhaseMove
 from pilothouse.core.verdict.routing import AddedUsers
 from pilothouse.interfaces.web.pages import web_app
 from pilothouse.interfaces.web.rollout import RolloutRoom
-from pilothouse.workflows.additions import write_move
-from pilothouse.workflows.gateway_directory import DirectoryCache
-from pilothouse.workflows.phase_log import MOVED, phase_at
-from pilothouse.workflows.show import Shows
+from pilothouse.workflows.gateway.directory import DirectoryCache
+from pilothouse.workflows.ground.phase_log import MOVED, phase_at
+from pilothouse.workflows.phases.additions import write_move
+from pilothouse.workflows.reports.show import Shows
 
 SAME = {"sec-fetch-site": "same-origin"}
 PAGE = f"/agents/{world.AGENT}/rollout"

@@ -15,8 +15,8 @@ from pilothouse.core.charter.powers import Action
 from pilothouse.errors import Conflict, UnknownName
 from pilothouse.interfaces.web.pages import web_app
 from pilothouse.interfaces.web.routing import PageRoute
-from pilothouse.workflows.show import Shows
-from pilothouse.workflows.sign_in import Proxy
+from pilothouse.workflows.people.sign_in import Proxy
+from pilothouse.workflows.reports.show import Shows
 
 SAME = {"sec-fetch-site": "same-origin"}
 SECRET = "s" * 32

@@ -9,7 +9,7 @@ from pathlib import Path
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.reports.control_facts import ControlFacts, ExamplesRun, ToolUse
 from pilothouse.reports.controls import build_controls
-from pilothouse.workflows.check import load_charter
+from pilothouse.workflows.ground.check import load_charter
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 CHARTER = Path(__file__).parents[3] / "src/pilothouse/demo/charter/charter.yaml"

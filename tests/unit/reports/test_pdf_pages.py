@@ -22,8 +22,8 @@ from pilothouse.reports.readiness import build_readiness
 from pilothouse.reports.terminal import render_verdict
 from pilothouse.reports.terminal_sprint import render_sprint
 from pilothouse.reports.view_models import page_json
-from pilothouse.workflows.alerts import Firing, raise_alert
-from pilothouse.workflows.sprint import show_sprint
+from pilothouse.workflows.incidents.alerts import Firing, raise_alert
+from pilothouse.workflows.reports.sprint import show_sprint
 
 BASE = f"/agents/{world.AGENT}"
 ON_PAPER = {

@@ -19,10 +19,10 @@ from source_tree import ROOT
 from pilothouse.reports.pdf import render_pdf
 from pilothouse.settings import load_settings
 from pilothouse.testing import EXAMPLE_NOW, FixedClock, MemoryLake, MemoryLedger
-from pilothouse.workflows.accept import accept_file
-from pilothouse.workflows.assess import assess
-from pilothouse.workflows.installation import Installation
-from pilothouse.workflows.report import show_executive
+from pilothouse.workflows.ground.installation import Installation
+from pilothouse.workflows.reports.report import show_executive
+from pilothouse.workflows.verdict.accept import accept_file
+from pilothouse.workflows.verdict.assess import assess
 
 AGENT = "ap-invoice-triage"
 CHARTER = ROOT / "tests" / "golden" / "charters" / "ap-invoice-triage.yaml"

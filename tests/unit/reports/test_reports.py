@@ -38,20 +38,20 @@ from pilothouse.reports.terminal_report import render_compliance, render_executi
 from pilothouse.reports.view_models import page_json
 from pilothouse.settings import load_settings
 from pilothouse.testing import EXAMPLE_NOW, FixedClock, MemoryLake, MemoryLedger, example_task
-from pilothouse.workflows.accept import accept_file
-from pilothouse.workflows.act_log import write_act
-from pilothouse.workflows.assess import assess
-from pilothouse.workflows.corrections_week import CorrectionsWeek, corrections_of_note
-from pilothouse.workflows.in_force import charter_of
-from pilothouse.workflows.installation import Installation
-from pilothouse.workflows.report import (
+from pilothouse.workflows.curation.corrections_week import CorrectionsWeek, corrections_of_note
+from pilothouse.workflows.ground.act_log import write_act
+from pilothouse.workflows.ground.in_force import charter_of
+from pilothouse.workflows.ground.installation import Installation
+from pilothouse.workflows.people.signing import waive
+from pilothouse.workflows.reports.report import (
     record_spending,
     show_compliance,
     show_executive,
     show_weekly,
     write_executive,
 )
-from pilothouse.workflows.signing import waive
+from pilothouse.workflows.verdict.accept import accept_file
+from pilothouse.workflows.verdict.assess import assess
 
 ROOT = Path(__file__).parents[3]
 CHARTER = ROOT / "tests" / "golden" / "charters" / "ap-invoice-triage.yaml"

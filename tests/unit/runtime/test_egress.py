@@ -19,8 +19,8 @@ from pilothouse.ledger.ledger import open_ledger
 from pilothouse.runtime.launcher import REFUSALS_FOLDER, Launch, agent_environment
 from pilothouse.runtime.tools.failure import read_failure
 from pilothouse.testing import MemoryLedger
-from pilothouse.workflows.launch import declared_hosts
-from pilothouse.workflows.refused_connections import refused_destinations, take_refusals
+from pilothouse.workflows.gateway.launch import declared_hosts
+from pilothouse.workflows.gateway.refused_connections import refused_destinations, take_refusals
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 REACH = """

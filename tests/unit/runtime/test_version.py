@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from pilothouse.runtime.version import code_revision
-from pilothouse.workflows.launch import summarize_charter
+from pilothouse.workflows.gateway.launch import summarize_charter
 
 CHARTER = """
 agent: triage

@@ -44,7 +44,7 @@ def live_key(
     if given or upstream is None or not _is_own(upstream, services.server_address(settings)):
         yield given
         return
-    from pilothouse.workflows.gateway_keys import replay_key, revoke_key
+    from pilothouse.workflows.gateway.keys import replay_key, revoke_key
 
     with services.open_gateway_store(settings) as store:
         made = replay_key(store, agent, models=models, now=services.clock.now())

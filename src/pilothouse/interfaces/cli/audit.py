@@ -38,7 +38,7 @@ def register(cli: typer.Typer, services: Services) -> None:
     ) -> None:
         """Read the whole log, hold it against every checkpoint, and write the evidence of MON-10."""
         from pilothouse.reports.words import plural
-        from pilothouse.workflows.audit import verify_log
+        from pilothouse.workflows.reports.audit import verify_log
 
         with services.open_boundary(load_settings(home=home)) as room:
             check = verify_log(room, services.clock.now(), against=tuple(against or ()))
@@ -104,7 +104,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         home: Home = None,
     ) -> None:
         """Sign the present state and put the checkpoint into a folder, best on another machine's disk."""
-        from pilothouse.workflows.audit import anchor_log
+        from pilothouse.workflows.reports.audit import anchor_log
 
         with services.open_boundary(load_settings(home=home)) as room:
             signed, path = anchor_log(
@@ -163,7 +163,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         target: Annotated[Path, typer.Argument(help="Zip file to write.")], *, home: Home = None
     ) -> None:
         """Write one file for an auditor, who runs `pilothouse-verify` on it without Pilothouse or a network."""
-        from pilothouse.workflows.audit import export_bundle
+        from pilothouse.workflows.reports.audit import export_bundle
 
         with services.open_boundary(load_settings(home=home)) as room:
             signed = export_bundle(room, target)

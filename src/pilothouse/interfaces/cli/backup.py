@@ -32,7 +32,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         home: Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")] = None,
     ) -> None:
         """Copy lake, ledger and keys while the server runs; the copy is a data folder: `pilothouse up --home FOLDER`."""
-        from pilothouse.workflows.backup import check_backup
+        from pilothouse.workflows.server.backup import check_backup
 
         manifest = check_backup(folder) if check else services.back_up(load_settings(home=home), folder)
         if as_json:

@@ -42,7 +42,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         Exit status: 0 not worse, 1 harmful, 3 not decided or assignment broken.
         """
         from pilothouse.core.statistics.canary import CanaryTest
-        from pilothouse.workflows.canary import canary_evidence, read_canary
+        from pilothouse.workflows.gate.canary import canary_evidence, read_canary
 
         test = CanaryTest(margin / 100, alpha=alpha, tolerance=tolerance / 100)
         with services.open_installation(load_settings(home=home)) as installation:

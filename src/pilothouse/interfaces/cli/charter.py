@@ -37,7 +37,7 @@ def register(cli: typer.Typer, services: Services) -> None:
     ) -> None:
         """Check a charter: exit 0 clean, 2 invalid, 3 open questions."""
         from pilothouse.interfaces.cli import charter_text
-        from pilothouse.workflows.check import check_file, compare_with_revision
+        from pilothouse.workflows.ground.check import check_file, compare_with_revision
 
         if schema:
             from pilothouse.core.charter.schema import charter_schema
@@ -72,7 +72,7 @@ def register(cli: typer.Typer, services: Services) -> None:
     ) -> None:
         """Read an agent's repository and draft its charter: what was found, where, and what to answer."""
         from pilothouse.interfaces.cli import charter_text
-        from pilothouse.workflows.draft import draft_charter, write_draft
+        from pilothouse.workflows.verdict.draft import draft_charter, write_draft
 
         if not path.is_dir():
             raise UsageError(

@@ -18,7 +18,7 @@ from pilothouse.interfaces.cli.services import Services
 from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
-    from pilothouse.workflows.compare import ComparedRuns
+    from pilothouse.workflows.gate.compare import ComparedRuns
 
 __all__ = ["add_commands"]
 
@@ -47,7 +47,7 @@ def add_commands(group: typer.Typer, services: Services) -> None:
     ) -> None:
         """Show the paired difference of two runs with its interval, for each task type and stratum; no verdict."""
         from pilothouse.evals.dataset import load_dataset
-        from pilothouse.workflows.compare import compare_runs, read_side
+        from pilothouse.workflows.gate.compare import compare_runs, read_side
 
         cases = load_dataset(dataset) if dataset is not None else None
         sides = [
@@ -86,7 +86,7 @@ def add_commands(group: typer.Typer, services: Services) -> None:
 
         from pilothouse.evals.dataset import load_dataset
         from pilothouse.evals.foreign_scores import read_foreign_scores
-        from pilothouse.workflows.compare import imported_evidence
+        from pilothouse.workflows.gate.compare import imported_evidence
 
         run = read_foreign_scores(file, scorer=metric)
         if task_type is not None:

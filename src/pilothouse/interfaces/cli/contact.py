@@ -47,7 +47,7 @@ def register(cli: typer.Typer, services: Services) -> None:
 
         A running server reads the same file again whenever it is replaced, and opens an incident about who left.
         """
-        from pilothouse.workflows.directory import check_directory, read_directory
+        from pilothouse.workflows.people.directory import check_directory, read_directory
 
         active = read_directory(directory)
         with services.open_installation(load_settings(home=home)) as installation:
@@ -86,7 +86,7 @@ def _contact_commands(contact: typer.Typer, services: Services) -> None:
         home: Home = None,
     ) -> None:
         """Set where a person is reached; the address is kept in the ledger and never shown again."""
-        from pilothouse.workflows.contacts import set_contact as change
+        from pilothouse.workflows.people.contacts import set_contact as change
 
         address = typer.get_text_stream("stdin").readline().strip() if url == "-" else url
         with services.open_control_room(load_settings(home=home)) as room:
@@ -131,7 +131,7 @@ def _contact_commands(contact: typer.Typer, services: Services) -> None:
     @contact.command("remove")
     def remove(person: Person, *, channel: Channel = "", home: Home = None) -> None:
         """Forget an address of a person, or all of them."""
-        from pilothouse.workflows.contacts import remove_contact
+        from pilothouse.workflows.people.contacts import remove_contact
 
         with services.open_control_room(load_settings(home=home)) as room:
             count = remove_contact(
@@ -142,7 +142,7 @@ def _contact_commands(contact: typer.Typer, services: Services) -> None:
     @contact.command("test")
     def test(person: Person, *, home: Home = None) -> None:
         """Send a test message by every channel of a person; exit 1 when one was not taken."""
-        from pilothouse.workflows.contacts import try_contact
+        from pilothouse.workflows.people.contacts import try_contact
 
         with services.open_control_room(load_settings(home=home)) as room:
             found = try_contact(room, person, now=services.clock.now())

@@ -47,7 +47,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         With --planted, sentences are put at the beginning, in the middle and at the end of the longest recorded inputs,
         and the gateway is asked for them; whether they survive is kept as evidence.
         """
-        from pilothouse.workflows.context_probe import keep_truncation, probe_context
+        from pilothouse.workflows.gateway.context_probe import keep_truncation, probe_context
 
         settings = load_settings(home=home)
         if planted is not None:
@@ -97,7 +97,7 @@ def register(cli: typer.Typer, services: Services) -> None:
 
         The charter switches edits on (`context.edits`); `pilothouse replay RUN --show` lists what they took out.
         """
-        from pilothouse.workflows.context_recall import recall_result
+        from pilothouse.workflows.gateway.context_recall import recall_result
 
         with services.open_run_log(load_settings(home=home)) as log:
             typer.echo(recall_result(log, ident, start=start, end=end))
@@ -117,7 +117,7 @@ def _ask_for_planted(
     from pilothouse.evals.dataset import load_dataset
     from pilothouse.evals.scorers.registry import ScorerRegistry, parse_scorer_text
     from pilothouse.runtime.replay.live import LiveModel
-    from pilothouse.workflows.context_planted import keep_planted, probe_planted
+    from pilothouse.workflows.gateway.context_planted import keep_planted, probe_planted
 
     if upstream is None:
         raise UsageError(

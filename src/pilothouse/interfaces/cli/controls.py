@@ -37,7 +37,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         as_json: AsJson = False,
     ) -> None:
         """Stop an agent, or one of its tools: gateway and tools refuse its calls within 2 seconds."""
-        from pilothouse.workflows.controls import pause_agent
+        from pilothouse.workflows.controls.controls import pause_agent
 
         with services.open_control_room(load_settings(home=home)) as room:
             done = pause_agent(
@@ -71,7 +71,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         as_json: AsJson = False,
     ) -> None:
         """Let a paused agent, or one of its tools, act again."""
-        from pilothouse.workflows.controls import resume_agent
+        from pilothouse.workflows.controls.controls import resume_agent
 
         with services.open_control_room(load_settings(home=home)) as room:
             done = resume_agent(
@@ -107,7 +107,7 @@ def register(cli: typer.Typer, services: Services) -> None:
     ) -> None:
         """Go back to an earlier version: gateway and tools refuse every other one within 2 seconds."""
         from pilothouse.errors import UsageError
-        from pilothouse.workflows.controls import end_rollback, roll_back_agent
+        from pilothouse.workflows.controls.controls import end_rollback, roll_back_agent
 
         if undo and to is not None:
             raise UsageError(

@@ -65,7 +65,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         """Say where a credential stands; another of that name is replaced. The secret itself is kept nowhere."""
         from datetime import timedelta
 
-        from pilothouse.workflows.credentials import add_credential
+        from pilothouse.workflows.people.credentials import add_credential
 
         end = None if expires is None else expires.replace(tzinfo=UTC) + timedelta(days=1)
         now = services.clock.now()
@@ -82,7 +82,7 @@ def register(cli: typer.Typer, services: Services) -> None:
     @group.command("list")
     def show(*, home: Home = None, as_json: AsJson = False) -> None:
         """List the credentials, with those that end soon first."""
-        from pilothouse.workflows.credentials import state_of
+        from pilothouse.workflows.people.credentials import state_of
 
         now = services.clock.now()
         with services.open_credentials(load_settings(home=home)) as store:
@@ -110,7 +110,7 @@ def register(cli: typer.Typer, services: Services) -> None:
     @group.command("remove")
     def remove(name: Name, *, home: Home = None) -> None:
         """Forget a credential; calls that need it are refused within 2 seconds."""
-        from pilothouse.workflows.credentials import remove_credential
+        from pilothouse.workflows.people.credentials import remove_credential
 
         with services.open_credentials(load_settings(home=home)) as store:
             remove_credential(store, name, actor=ACTOR, now=services.clock.now())
@@ -122,7 +122,7 @@ def _place(credential: Credential) -> str:
 
 
 def _record(credential: Credential, now: datetime) -> dict[str, Any]:
-    from pilothouse.workflows.credentials import state_of
+    from pilothouse.workflows.people.credentials import state_of
 
     return {
         "name": credential.name,

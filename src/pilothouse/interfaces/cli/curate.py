@@ -16,7 +16,7 @@ from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
     from pilothouse.interfaces.cli.services import Services
-    from pilothouse.workflows.few_shot_lift import Lift
+    from pilothouse.workflows.curation.few_shot_lift import Lift
 
 __all__ = ["register"]
 
@@ -128,7 +128,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         as_json: AsJson = False,
     ) -> None:
         """Measure what the examples bring: each one is asked with the others beside it, and without any."""
-        from pilothouse.workflows.few_shot_lift import LiftRequest
+        from pilothouse.workflows.curation.few_shot_lift import LiftRequest
 
         request = LiftRequest(
             target=target,
@@ -166,7 +166,7 @@ def register(cli: typer.Typer, services: Services) -> None:
     @group.command("week")
     def week(agent: Agent = None, *, home: Home = None, as_json: AsJson = False) -> None:
         """Say what the corrections of seven days achieved: cases, answers that they caught, lift of the examples."""
-        from pilothouse.workflows.corrections_week import corrections_in_words
+        from pilothouse.workflows.curation.corrections_week import corrections_in_words
 
         with services.open_curation(load_settings(home=home)) as curation:
             found = curation.week(agent)

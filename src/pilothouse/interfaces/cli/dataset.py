@@ -41,7 +41,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         population: Annotated[str, typer.Option(help="In words, what the cases stand for.")] = "",
     ) -> None:
         """Add cases; every change is a new version with a new hash."""
-        from pilothouse.workflows.datasets import add_cases
+        from pilothouse.workflows.gate.datasets import add_cases
 
         dataset = add_cases(path, files or [], owner=owner, population=population)
         typer.echo(
@@ -72,8 +72,8 @@ def register(cli: typer.Typer, services: Services) -> None:
         from pilothouse.evals.dataset import load_dataset
         from pilothouse.evals.glossary import read_terms
         from pilothouse.interfaces.cli.dataset_text import print_summary
-        from pilothouse.workflows.datasets import dataset_evidence, read_shown_texts, summarize_dataset
-        from pilothouse.workflows.likeness import likeness_evidence, measure_likeness
+        from pilothouse.workflows.curation.likeness import likeness_evidence, measure_likeness
+        from pilothouse.workflows.gate.datasets import dataset_evidence, read_shown_texts, summarize_dataset
 
         dataset = load_dataset(path)
         texts = read_shown_texts(shown or [])
@@ -136,7 +136,7 @@ def register(cli: typer.Typer, services: Services) -> None:
     ) -> None:
         """Assign splits by whole clusters, evenly over task types and strata."""
         from pilothouse.evals.dataset import load_dataset, write_dataset
-        from pilothouse.workflows.datasets import split_cases, summarize_dataset
+        from pilothouse.workflows.gate.datasets import split_cases, summarize_dataset
 
         dataset = load_dataset(path)
         cases = split_cases(dataset, dev_share=dev, sealed_share=sealed, seed=seed)

@@ -17,8 +17,8 @@ from pilothouse.settings import load_settings
 if TYPE_CHECKING:
     from pilothouse.core.evidence.input_kinds import InputKind
     from pilothouse.interfaces.cli.services import Services
-    from pilothouse.workflows.inputs import InputAnalysis
-    from pilothouse.workflows.inputs_week import WeekOfInputs
+    from pilothouse.workflows.reports.inputs import InputAnalysis
+    from pilothouse.workflows.reports.inputs_week import WeekOfInputs
 
 __all__ = ["add_tail"]
 
@@ -43,8 +43,8 @@ def add_tail(group: typer.Typer, services: Services) -> None:
         as_json: AsJson = False,
     ) -> None:
         """Divide the inputs of 28 days into kinds, name the rare ones, and look for new ones; goes on record."""
-        from pilothouse.workflows.inputs_offer import offer_cases
-        from pilothouse.workflows.inputs_week import look_at_inputs
+        from pilothouse.workflows.reports.inputs_offer import offer_cases
+        from pilothouse.workflows.reports.inputs_week import look_at_inputs
 
         with services.open_installation(load_settings(home=home)) as installation:
             now, actor = installation.clock.now(), command_line_actor()

@@ -8,7 +8,7 @@ from rich.markup import escape
 from pilothouse.core.verdict.numbers import percentage
 from pilothouse.evals.dataset_checks import FindingKind
 from pilothouse.interfaces.cli.consoles import result_console
-from pilothouse.workflows.datasets import DatasetSummary
+from pilothouse.workflows.gate.datasets import DatasetSummary
 
 __all__ = ["print_summary"]
 

@@ -19,7 +19,7 @@ from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
     from pilothouse.interfaces.cli.services import Services
-    from pilothouse.workflows.drill_records import DrillResult
+    from pilothouse.workflows.drills.records import DrillResult
 
 __all__ = ["register"]
 
@@ -69,8 +69,8 @@ def register(cli: typer.Typer, services: Services) -> None:
         as_json: AsJson = False,
     ) -> None:
         """Flag a real output as a user would; a reviewer must correct it, and a regression case must come of it."""
-        from pilothouse.workflows.agents import choose_agent
-        from pilothouse.workflows.drill_correction import dataset_of_corrections, drill_correction
+        from pilothouse.workflows.drills.correction import dataset_of_corrections, drill_correction
+        from pilothouse.workflows.ground.agents import choose_agent
 
         settings = load_settings(home=home)
         with services.open_control_room(settings) as room, services.open_curation(settings) as desk:
@@ -84,8 +84,8 @@ def register(cli: typer.Typer, services: Services) -> None:
         *, agent: AgentOption = None, wait: Wait = 7_200.0, home: Home = None, as_json: AsJson = False
     ) -> None:
         """Call every level of the escalation path; each must acknowledge within its own time."""
-        from pilothouse.workflows.agents import choose_agent
-        from pilothouse.workflows.drill_people import drill_page
+        from pilothouse.workflows.drills.people_reached import drill_page
+        from pilothouse.workflows.ground.agents import choose_agent
 
         with services.open_control_room(load_settings(home=home)) as room:
             name = choose_agent(room.installation, agent)
@@ -103,8 +103,8 @@ def register(cli: typer.Typer, services: Services) -> None:
         as_json: AsJson = False,
     ) -> None:
         """Rehearse a runbook: somebody acknowledges, follows its steps and resolves."""
-        from pilothouse.workflows.agents import choose_agent
-        from pilothouse.workflows.drill_people import drill_runbook
+        from pilothouse.workflows.drills.people_reached import drill_runbook
+        from pilothouse.workflows.ground.agents import choose_agent
 
         with services.open_control_room(load_settings(home=home)) as room:
             name = choose_agent(room.installation, agent)
@@ -116,8 +116,8 @@ def register(cli: typer.Typer, services: Services) -> None:
         *, agent: AgentOption = None, wait: Wait = 7_200.0, home: Home = None, as_json: AsJson = False
     ) -> None:
         """Plant three faults that the operations team alone must take, name and end: the proof of a handoff."""
-        from pilothouse.workflows.agents import choose_agent
-        from pilothouse.workflows.drill_rehearsals import drill_game_day
+        from pilothouse.workflows.drills.rehearsals import drill_game_day
+        from pilothouse.workflows.ground.agents import choose_agent
 
         with services.open_control_room(load_settings(home=home)) as room:
             name = choose_agent(room.installation, agent)
@@ -127,8 +127,8 @@ def register(cli: typer.Typer, services: Services) -> None:
     @group.command("model-upgrade")
     def model_upgrade(*, agent: AgentOption = None, home: Home = None, as_json: AsJson = False) -> None:
         """Rehearse a model update from the gate to the way back: a shadow is rolled back within 2 seconds."""
-        from pilothouse.workflows.agents import choose_agent
-        from pilothouse.workflows.drill_rehearsals import drill_model_upgrade
+        from pilothouse.workflows.drills.rehearsals import drill_model_upgrade
+        from pilothouse.workflows.ground.agents import choose_agent
 
         with services.open_control_room(load_settings(home=home)) as room:
             name = choose_agent(room.installation, agent)
@@ -138,8 +138,8 @@ def register(cli: typer.Typer, services: Services) -> None:
     @group.command("drift")
     def drift(*, agent: AgentOption = None, home: Home = None, as_json: AsJson = False) -> None:
         """Change the inputs of a shadow: the weekly tests must notice; nobody is paged, for drift buys labels."""
-        from pilothouse.workflows.agents import choose_agent
-        from pilothouse.workflows.drill_rehearsals import drill_drift
+        from pilothouse.workflows.drills.rehearsals import drill_drift
+        from pilothouse.workflows.ground.agents import choose_agent
 
         with services.open_control_room(load_settings(home=home)) as room:
             name = choose_agent(room.installation, agent)
@@ -151,8 +151,8 @@ def register(cli: typer.Typer, services: Services) -> None:
         *, agent: AgentOption = None, person: Who = "", home: Home = None, as_json: AsJson = False
     ) -> None:
         """The owner pauses and resumes a shadow of the agent; both must be obeyed within 2 seconds."""
-        from pilothouse.workflows.agents import choose_agent
-        from pilothouse.workflows.drill_people import drill_owner_powers
+        from pilothouse.workflows.drills.people_reached import drill_owner_powers
+        from pilothouse.workflows.ground.agents import choose_agent
 
         with services.open_control_room(load_settings(home=home)) as room:
             name = choose_agent(room.installation, agent)
@@ -178,8 +178,8 @@ def _fault(group: typer.Typer, services: Services, name: str, text: str) -> None
         home: Home = None,
         as_json: AsJson = False,
     ) -> None:
-        from pilothouse.workflows.agents import choose_agent
-        from pilothouse.workflows.drills import drill_fault
+        from pilothouse.workflows.drills.faults import drill_fault
+        from pilothouse.workflows.ground.agents import choose_agent
 
         with services.open_control_room(load_settings(home=home)) as room:
             chosen = choose_agent(room.installation, agent)

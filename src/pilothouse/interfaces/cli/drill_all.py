@@ -51,8 +51,8 @@ def register_all(group: typer.Typer, services: Services, *, tell: Callable[[str]
         With the agent's own command after `--` the gateway also hears nothing of any model while it works, and each
         named integration is down.
         """
-        from pilothouse.workflows.agents import choose_agent
-        from pilothouse.workflows.drill_all import drill_all, drilled
+        from pilothouse.workflows.drills.every_fault import drill_all, drilled
+        from pilothouse.workflows.ground.agents import choose_agent
 
         settings = load_settings(home=home)
         with services.open_control_room(settings) as room:

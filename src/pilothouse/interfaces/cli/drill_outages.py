@@ -23,10 +23,10 @@ from pilothouse.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from pilothouse.interfaces.cli.services import Services
-    from pilothouse.workflows.control_room import ControlRoom
-    from pilothouse.workflows.drill_outages import Outage
-    from pilothouse.workflows.drill_records import DrillResult
-    from pilothouse.workflows.drills import Rehearsal
+    from pilothouse.workflows.drills.faults import Rehearsal
+    from pilothouse.workflows.drills.outages import Outage
+    from pilothouse.workflows.drills.records import DrillResult
+    from pilothouse.workflows.ground.control_room import ControlRoom
 
 __all__ = ["hold_outage", "register_outages"]
 
@@ -140,7 +140,7 @@ def register_outages(
         as_json: AsJson = False,
     ) -> None:
         """An integration is down while the agent works; who answers for it says whether the declared fallback happened."""
-        from pilothouse.workflows.drill_outages import declared_fallback, observe, record_fallback
+        from pilothouse.workflows.drills.outages import declared_fallback, observe, record_fallback
 
         settings = load_settings(home=home)
         with services.open_control_room(settings) as room:
@@ -188,7 +188,7 @@ def hold_outage(
         to_step: Whether to wait until a step of the runbook is done.
         tell: Told each step in one sentence.
     """
-    from pilothouse.workflows.drill_outages import drill_outage
+    from pilothouse.workflows.drills.outages import drill_outage
 
     name = "tool-outage" if integration else "model-timeout"
     rehearsal = _rehearsal(room, agent, name, wait=wait, to_step=to_step, tell=tell)
@@ -209,9 +209,9 @@ def _rehearsal(
     to_step: bool,
     tell: Callable[[str], None],
 ) -> Rehearsal:
-    from pilothouse.workflows.agents import choose_agent
-    from pilothouse.workflows.drills import Rehearsal
-    from pilothouse.workflows.in_force import charter_in_force
+    from pilothouse.workflows.drills.faults import Rehearsal
+    from pilothouse.workflows.ground.agents import choose_agent
+    from pilothouse.workflows.ground.in_force import charter_in_force
 
     chosen = choose_agent(room.installation, agent)
     return Rehearsal(
@@ -250,8 +250,8 @@ def _outage(
     integration: str = "",
     hang_s: float = 1.0,
 ) -> Outage:
-    from pilothouse.workflows.drill_outages import Outage
-    from pilothouse.workflows.verify_integration import declared_integration
+    from pilothouse.workflows.drills.outages import Outage
+    from pilothouse.workflows.integrations.verify_integration import declared_integration
 
     if bool(command) is (live is not None):
         raise UsageError(

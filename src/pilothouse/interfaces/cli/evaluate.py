@@ -48,7 +48,7 @@ def register(cli: typer.Typer, services: Services) -> None:
     ) -> None:
         """Measure how good an agent is, with an interval; no verdict, nothing on record. Exit 4 when the world failed."""
         from pilothouse.interfaces.cli.gate_journal import measure_levels
-        from pilothouse.workflows.gate_request import GateRequest
+        from pilothouse.workflows.gate.request import GateRequest
 
         request = GateRequest(
             candidate=target,

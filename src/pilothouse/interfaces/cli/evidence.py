@@ -41,9 +41,9 @@ def register(cli: typer.Typer, services: Services) -> None:
     @group.command("list")
     def list_signatures(agent: Agent = None, *, home: Home = None, as_json: AsJson = False) -> None:
         """List every signature the framework asks for: who, about what, whether it stands and until when."""
-        from pilothouse.workflows.agents import choose_agent
-        from pilothouse.workflows.in_force import charter_of
-        from pilothouse.workflows.signing import signatures
+        from pilothouse.workflows.ground.agents import choose_agent
+        from pilothouse.workflows.ground.in_force import charter_of
+        from pilothouse.workflows.people.signing import signatures
 
         with services.open_installation(load_settings(home=home)) as installation:
             chosen = choose_agent(installation, agent)
@@ -67,9 +67,9 @@ def register(cli: typer.Typer, services: Services) -> None:
     ) -> None:
         """Sign what a requirement asks of a person: the section of the charter in force, until its date."""
         from pilothouse.core.verdict.signing import section_text
-        from pilothouse.workflows.agents import choose_agent
-        from pilothouse.workflows.in_force import charter_of
-        from pilothouse.workflows.signing import asked_of, sign, signatures
+        from pilothouse.workflows.ground.agents import choose_agent
+        from pilothouse.workflows.ground.in_force import charter_of
+        from pilothouse.workflows.people.signing import asked_of, sign, signatures
 
         item, now = item.upper(), services.clock.now()
         with services.open_installation(load_settings(home=home)) as installation:
@@ -121,9 +121,9 @@ def register(cli: typer.Typer, services: Services) -> None:
     ) -> None:
         """Let a gate open although requirements do not hold; their status stays, the sponsor signs."""
         from pilothouse.core.verdict.waiver import end_of_waiver
-        from pilothouse.workflows.agents import choose_agent
-        from pilothouse.workflows.assess import assess
-        from pilothouse.workflows.signing import waive
+        from pilothouse.workflows.ground.agents import choose_agent
+        from pilothouse.workflows.people.signing import waive
+        from pilothouse.workflows.verdict.assess import assess
 
         now = services.clock.now()
         with services.open_installation(load_settings(home=home)) as installation:

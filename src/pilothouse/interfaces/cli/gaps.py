@@ -18,7 +18,7 @@ from pilothouse.settings import load_settings
 if TYPE_CHECKING:
     from pilothouse.core.evidence.knowledge_gaps import Gap
     from pilothouse.interfaces.cli.services import Services
-    from pilothouse.workflows.knowledge_gaps import GapAudit
+    from pilothouse.workflows.curation.knowledge_gaps import GapAudit
 
 __all__ = ["register"]
 

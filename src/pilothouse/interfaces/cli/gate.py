@@ -97,8 +97,8 @@ def register(cli: typer.Typer, services: Services) -> None:
         from pilothouse.core.verdict.release_verdict import exit_status_of
         from pilothouse.interfaces.cli import gate_text
         from pilothouse.interfaces.cli.gate_journal import decide_release, plan_release
-        from pilothouse.workflows import release_outputs
-        from pilothouse.workflows.gate_request import GateRequest
+        from pilothouse.workflows.gate import release_outputs
+        from pilothouse.workflows.gate.request import GateRequest
 
         request = GateRequest(
             candidate=candidate,

@@ -21,14 +21,14 @@ from pilothouse.evals.runner import Progress
 from pilothouse.interfaces.cli import gate_text
 from pilothouse.interfaces.cli.services import Services
 from pilothouse.settings import Settings
-from pilothouse.workflows.evaluate import Levels, levels_of
-from pilothouse.workflows.gate_plan import make_plan
-from pilothouse.workflows.gate_request import GateRequest
-from pilothouse.workflows.gate_run import GateRun
-from pilothouse.workflows.installation import Installation
-from pilothouse.workflows.release import open_gate
-from pilothouse.workflows.release_evidence import release_evidence
-from pilothouse.workflows.sealed_split import SEALED_RELEASE, record_opening, sealed_marks
+from pilothouse.workflows.gate.evaluate import Levels, levels_of
+from pilothouse.workflows.gate.plan import make_plan
+from pilothouse.workflows.gate.release import open_gate
+from pilothouse.workflows.gate.release_evidence import release_evidence
+from pilothouse.workflows.gate.request import GateRequest
+from pilothouse.workflows.gate.run import GateRun
+from pilothouse.workflows.gate.sealed_split import SEALED_RELEASE, record_opening, sealed_marks
+from pilothouse.workflows.ground.installation import Installation
 
 __all__ = ["decide_release", "measure_levels", "plan_release"]
 

@@ -10,7 +10,7 @@ from pilothouse.core.verdict.numbers import percentage
 from pilothouse.core.verdict.release_verdict import ReleaseVerdict
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.evals.runner import Progress
-from pilothouse.workflows.gate_plan import GatePlan
+from pilothouse.workflows.gate.plan import GatePlan
 
 __all__ = ["MARKS", "print_plan", "print_verdict", "progress_text"]
 

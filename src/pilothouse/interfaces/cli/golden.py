@@ -38,8 +38,8 @@ def add_commands(group: typer.Typer, services: Services) -> None:
     ) -> None:
         """Keep the tool calls of a run as golden: `gate` then asks every version to take them (EVAL-10)."""
         from pilothouse.core.charter.answers import known
-        from pilothouse.workflows.check import load_charter
-        from pilothouse.workflows.golden import golden_case, keep_golden
+        from pilothouse.workflows.curation.golden import golden_case, keep_golden
+        from pilothouse.workflows.ground.check import load_charter
 
         now = services.clock.now()
         folder = dataset

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from pilothouse.core.action.incident import Incident, IncidentState
     from pilothouse.interfaces.cli.services import Services
-    from pilothouse.workflows.incidents import IncidentView
+    from pilothouse.workflows.incidents.incidents import IncidentView
 
 __all__ = ["register"]
 
@@ -60,7 +60,7 @@ def register(cli: typer.Typer, services: Services) -> None:
     @group.command("show")
     def show(number: Number, *, home: Home = None, as_json: AsJson = False) -> None:
         """Show one incident: timeline, suspects, people, traces and the steps that are possible."""
-        from pilothouse.workflows.incidents import view
+        from pilothouse.workflows.incidents.incidents import view
 
         with services.open_control_room(load_settings(home=home)) as room:
             found = view(room, number)
@@ -76,7 +76,7 @@ def register(cli: typer.Typer, services: Services) -> None:
             _show(found)
 
     def step(number: int, to: IncidentState, person: str, text: str, home: Path | None) -> None:
-        from pilothouse.workflows.incidents import move
+        from pilothouse.workflows.incidents.incidents import move
 
         with services.open_control_room(load_settings(home=home)) as room:
             done = move(room, number, to, person=person, text=text, now=services.clock.now())
@@ -98,7 +98,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         home: Home = None,
     ) -> None:
         """Give an incident that somebody has in hand to somebody else."""
-        from pilothouse.workflows.incidents import hand_over
+        from pilothouse.workflows.incidents.incidents import hand_over
 
         with services.open_control_room(load_settings(home=home)) as room:
             done = hand_over(room, number, to, person=person, now=services.clock.now())
@@ -134,7 +134,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         home: Home = None,
     ) -> None:
         """Close a resolved incident with what was learnt; every field is required."""
-        from pilothouse.workflows.incidents import review
+        from pilothouse.workflows.incidents.incidents import review
 
         answers = {
             "cause": cause,

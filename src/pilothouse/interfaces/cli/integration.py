@@ -17,10 +17,10 @@ from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
     from pilothouse.core.evidence.certificate import Certificate
-    from pilothouse.workflows.change_freeze import FreezeState
-    from pilothouse.workflows.installation import Installation
-    from pilothouse.workflows.integrations import Inventory
-    from pilothouse.workflows.verify_integration import VerifyRequest
+    from pilothouse.workflows.ground.installation import Installation
+    from pilothouse.workflows.integrations.integrations import Inventory
+    from pilothouse.workflows.integrations.verify_integration import VerifyRequest
+    from pilothouse.workflows.phases.change_freeze import FreezeState
 
 __all__ = ["register"]
 
@@ -41,8 +41,8 @@ def register(cli: typer.Typer, services: Services) -> None:
     @group.command("list")
     def list_integrations(*, agent: Agent = None, home: Home = None, as_json: AsJson = False) -> None:
         """List declared integrations beside what telemetry shows, with the state of each certificate."""
-        from pilothouse.workflows.agents import choose_agent
-        from pilothouse.workflows.integrations import take_inventory
+        from pilothouse.workflows.ground.agents import choose_agent
+        from pilothouse.workflows.integrations.integrations import take_inventory
 
         with services.open_installation(load_settings(home=home)) as installation:
             inventory = take_inventory(installation, choose_agent(installation, agent), services.clock.now())
@@ -56,8 +56,8 @@ def register(cli: typer.Typer, services: Services) -> None:
         """Propose in which order integrations join the rollout, the simplest and least harmful first."""
         from dataclasses import asdict
 
-        from pilothouse.workflows.agents import choose_agent
-        from pilothouse.workflows.integrations import rollout_order
+        from pilothouse.workflows.ground.agents import choose_agent
+        from pilothouse.workflows.integrations.integrations import rollout_order
 
         with services.open_installation(load_settings(home=home)) as installation:
             ranks = rollout_order(installation, choose_agent(installation, agent), services.clock.now())
@@ -77,8 +77,8 @@ def register(cli: typer.Typer, services: Services) -> None:
         """Show what changed of agent and integrations, what stands still until when, and put it on record."""
         from dataclasses import asdict
 
-        from pilothouse.workflows.agents import choose_agent
-        from pilothouse.workflows.change_freeze import measure_freeze
+        from pilothouse.workflows.ground.agents import choose_agent
+        from pilothouse.workflows.phases.change_freeze import measure_freeze
 
         with services.open_installation(load_settings(home=home)) as installation:
             chosen = choose_agent(installation, agent)
@@ -128,8 +128,8 @@ def register(cli: typer.Typer, services: Services) -> None:
         What is left out is taken from the last verification of the same integration. Nothing that changes
         something is ever sent to a production system; faults are made on our side of the wire.
         """
-        from pilothouse.workflows.agents import choose_agent
-        from pilothouse.workflows.verify_integration import verify_integration
+        from pilothouse.workflows.ground.agents import choose_agent
+        from pilothouse.workflows.integrations.verify_integration import verify_integration
 
         if (name is None) is not every:
             raise UsageError("name one integration, or --all", remedy="Run `pilothouse integration list`.")
@@ -161,7 +161,7 @@ def _address(redirect: str | None) -> dict[str, str | None]:
 
 
 def _verified_before(installation: Installation, agent: str) -> list[str]:
-    from pilothouse.workflows.integrations import last_options, take_inventory
+    from pilothouse.workflows.integrations.integrations import last_options, take_inventory
 
     now = installation.clock.now()
     names = [row.name for row in take_inventory(installation, agent, now).integrations]
@@ -184,9 +184,13 @@ def _request(
     only: str,
     record: Path | None,
 ) -> VerifyRequest:
-    from pilothouse.workflows.in_force import charter_of
-    from pilothouse.workflows.integrations import last_options
-    from pilothouse.workflows.verify_integration import PARTS, VerifyRequest, declared_integration
+    from pilothouse.workflows.ground.in_force import charter_of
+    from pilothouse.workflows.integrations.integrations import last_options
+    from pilothouse.workflows.integrations.verify_integration import (
+        PARTS,
+        VerifyRequest,
+        declared_integration,
+    )
 
     in_force = installation.ledger.charter(agent)
     if in_force is not None:

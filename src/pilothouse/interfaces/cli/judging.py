@@ -57,7 +57,7 @@ def add_commands(group: typer.Typer, services: Services) -> None:
         from pilothouse.evals.answers import change_answers, labelling_order, merge_answers, read_answers
         from pilothouse.evals.dataset import load_dataset
         from pilothouse.evals.journal import Journal
-        from pilothouse.workflows.judge_cards import stored_answers
+        from pilothouse.workflows.gate.judge_cards import stored_answers
 
         _, folder, file = _places(dataset, charter, answers, services)
         known = read_answers(file)
@@ -121,7 +121,13 @@ def add_commands(group: typer.Typer, services: Services) -> None:
         from pilothouse.evals.answers import change_answers, read_answers
         from pilothouse.evals.dataset import load_dataset
         from pilothouse.evals.scorers.registry import ScorerRegistry
-        from pilothouse.workflows.judge_cards import card_evidence, card_of, find_judge, is_fit, judge_answers
+        from pilothouse.workflows.gate.judge_cards import (
+            card_evidence,
+            card_of,
+            find_judge,
+            is_fit,
+            judge_answers,
+        )
 
         loaded, folder, file = _places(dataset, charter, answers, services)
         known = read_answers(file)
@@ -172,7 +178,7 @@ def _places(
     """Return the charter, the dataset and the file of answers that are meant."""
     from pilothouse.core.charter.answers import known
     from pilothouse.evals.answers import answers_file
-    from pilothouse.workflows.check import load_charter
+    from pilothouse.workflows.ground.check import load_charter
 
     path = charter or (Path(CHARTER_NAME) if Path(CHARTER_NAME).is_file() else None)
     loaded = load_charter(path, today=services.clock.now().date()) if path else None
@@ -202,7 +208,7 @@ def _ask(console: Console, one: Answer, place: str) -> str:
 
 
 def _print_card(console: Console, name: str, card: JudgeCard) -> None:
-    from pilothouse.workflows.judge_cards import BAD_FOUND_MIN, GOOD_PASSED_MIN, is_fit
+    from pilothouse.workflows.gate.judge_cards import BAD_FOUND_MIN, GOOD_PASSED_MIN, is_fit
 
     verdict = "may decide a margin" if is_fit(card) else "is too weak to decide anything"
     console.print(escape(f"{name} {verdict} ({card.n} labels, identity {card.identity[:12]})"))
@@ -237,7 +243,7 @@ def _print_missing(console: Console, missing: dict[str, int]) -> None:
 
 
 def _card_fields(name: str, card: JudgeCard, missing: dict[str, int]) -> dict[str, object]:
-    from pilothouse.workflows.judge_cards import is_fit
+    from pilothouse.workflows.gate.judge_cards import is_fit
 
     ends = {
         key: {"value": one.value, "low": one.low, "high": one.high}

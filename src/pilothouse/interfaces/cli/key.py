@@ -57,7 +57,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         """Make a key and show it, once."""
         from pilothouse.connectors.own_server import read_server
         from pilothouse.core.charter.quantities import parse_duration
-        from pilothouse.workflows.gateway_keys import add_key
+        from pilothouse.workflows.gateway.keys import add_key
 
         try:
             life = parse_duration(expires_in)
@@ -115,7 +115,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         as_json: AsJson = False,
     ) -> None:
         """Stop a key for good; the running gateway refuses it within 2 seconds."""
-        from pilothouse.workflows.gateway_keys import revoke_key
+        from pilothouse.workflows.gateway.keys import revoke_key
 
         with services.open_gateway_store(load_settings(home=home)) as store:
             key = revoke_key(store, prefix, actor=command_line_actor(), now=services.clock.now())

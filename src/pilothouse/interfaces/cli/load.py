@@ -82,9 +82,9 @@ def register(cli: typer.Typer, services: Services) -> None:
         got. From ten times the volume on, the result goes on record for `verdict` (EVAL-6). Exit status as for `gate`.
         """
         from pilothouse.interfaces.cli.load_run import run_load
-        from pilothouse.workflows.gate_request import GateRequest
-        from pilothouse.workflows.load_needs import LoadLimits
-        from pilothouse.workflows.volume_plan import VOLUME_ASKED, VolumeWish
+        from pilothouse.workflows.gate.load_needs import LoadLimits
+        from pilothouse.workflows.gate.request import GateRequest
+        from pilothouse.workflows.gate.volume_plan import VOLUME_ASKED, VolumeWish
 
         here = Path(CHARTER_NAME)
         request = GateRequest(

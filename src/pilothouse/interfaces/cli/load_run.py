@@ -20,11 +20,11 @@ from pilothouse.evals.load import ArmResult
 from pilothouse.interfaces.cli.gate_text import MARKS
 from pilothouse.interfaces.cli.services import Services
 from pilothouse.settings import Settings
-from pilothouse.workflows.gate_request import GateRequest
-from pilothouse.workflows.load_needs import LoadLimits, state_needs
-from pilothouse.workflows.release import open_gate
-from pilothouse.workflows.volume import VolumeResult, load_evidence, measure_volume
-from pilothouse.workflows.volume_plan import VOLUME_ASKED, VolumePlan, VolumeWish, plan_volume
+from pilothouse.workflows.gate.load_needs import LoadLimits, state_needs
+from pilothouse.workflows.gate.release import open_gate
+from pilothouse.workflows.gate.request import GateRequest
+from pilothouse.workflows.gate.volume import VolumeResult, load_evidence, measure_volume
+from pilothouse.workflows.gate.volume_plan import VOLUME_ASKED, VolumePlan, VolumeWish, plan_volume
 
 __all__ = ["run_load"]
 

@@ -46,7 +46,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         home: Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")] = None,
     ) -> None:
         """Serve the pinned tools on standard input and output; each call passes contract, permission and limits."""
-        from pilothouse.workflows.agents import choose_agent
+        from pilothouse.workflows.ground.agents import choose_agent
 
         settings = load_settings(home=home)
         addresses = _addresses(servers)
@@ -73,7 +73,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         home: Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")] = None,
     ) -> None:
         """Serve the reviewed few-shot examples on standard input and output: one tool, `find_examples`."""
-        from pilothouse.workflows.agents import choose_agent
+        from pilothouse.workflows.ground.agents import choose_agent
 
         _need_sdk()
         settings = load_settings(home=home)

@@ -44,9 +44,9 @@ def register(cli: typer.Typer, services: Services) -> None:
         as_json: AsJson = False,
     ) -> None:
         """Keep the minutes of a review that took place, or show which reviews are due."""
-        from pilothouse.workflows.agents import choose_agent
-        from pilothouse.workflows.in_force import charter_in_force
-        from pilothouse.workflows.review_minutes import hold_review, review_calendar
+        from pilothouse.workflows.ground.agents import choose_agent
+        from pilothouse.workflows.ground.in_force import charter_in_force
+        from pilothouse.workflows.review.minutes import hold_review, review_calendar
 
         now = services.clock.now()
         with services.open_installation(load_settings(home=home)) as installation:

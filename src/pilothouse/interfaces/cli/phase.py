@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pilothouse.core.verdict.addition import Addition, AdditionKind
     from pilothouse.core.verdict.phases import Promotion
     from pilothouse.interfaces.cli.services import Services
-    from pilothouse.workflows.installation import Installation
-    from pilothouse.workflows.widening import Widened
+    from pilothouse.workflows.ground.installation import Installation
+    from pilothouse.workflows.phases.widening import Widened
 
 __all__ = ["register"]
 
@@ -60,9 +60,9 @@ def register(cli: typer.Typer, services: Services) -> None:
         """Show the phase, what the next one asks for, and the clock of stable days."""
         from pilothouse.reports.terminal_rollout import render_rollout
         from pilothouse.reports.view_models import page_json
-        from pilothouse.workflows.agents import choose_agent
-        from pilothouse.workflows.assess import assess
-        from pilothouse.workflows.rollout import show_rollout
+        from pilothouse.workflows.ground.agents import choose_agent
+        from pilothouse.workflows.phases.rollout import show_rollout
+        from pilothouse.workflows.verdict.assess import assess
 
         with services.open_installation(load_settings(home=home)) as installation:
             chosen = choose_agent(installation, agent)
@@ -91,8 +91,8 @@ def register(cli: typer.Typer, services: Services) -> None:
 
         With one of --task-type, --integration, --tool and --users: the gate of what came into the scope, by itself.
         """
-        from pilothouse.workflows.agents import choose_agent
-        from pilothouse.workflows.phases import request_phase
+        from pilothouse.workflows.ground.agents import choose_agent
+        from pilothouse.workflows.phases.phases import request_phase
 
         said = _said(task_type=task_type, integration=integration, tool=tool, users=users)
         with services.open_installation(load_settings(home=home)) as installation:
@@ -121,8 +121,8 @@ def register(cli: typer.Typer, services: Services) -> None:
         home: Home = None,
     ) -> None:
         """Approve the request that waits; with the last approval needed the phase is entered."""
-        from pilothouse.workflows.agents import choose_agent
-        from pilothouse.workflows.phases import approve_phase
+        from pilothouse.workflows.ground.agents import choose_agent
+        from pilothouse.workflows.phases.phases import approve_phase
 
         said = _said(task_type=task_type, integration=integration, tool=tool, users=users)
         with services.open_installation(load_settings(home=home)) as installation:
@@ -150,8 +150,8 @@ def register(cli: typer.Typer, services: Services) -> None:
         home: Home = None,
     ) -> None:
         """Take an agent back to an earlier phase, or begin the present one anew; the stable days start again."""
-        from pilothouse.workflows.agents import choose_agent
-        from pilothouse.workflows.phases import roll_back_phase
+        from pilothouse.workflows.ground.agents import choose_agent
+        from pilothouse.workflows.phases.phases import roll_back_phase
 
         said = _said(task_type=task_type, integration=integration, tool=tool, users=users)
         with services.open_installation(load_settings(home=home)) as installation:
@@ -185,8 +185,8 @@ def register(cli: typer.Typer, services: Services) -> None:
 
         When it may and the owner asks (--as), it comes in: in phase 1, by itself, and counted apart until it passes phase 3.
         """
-        from pilothouse.workflows.agents import choose_agent
-        from pilothouse.workflows.widening import ask_to_widen
+        from pilothouse.workflows.ground.agents import choose_agent
+        from pilothouse.workflows.phases.widening import ask_to_widen
 
         said = _said(task_type=task_type, integration=integration, tool=tool, users=users)
         if said is None:
@@ -219,7 +219,7 @@ def _said(**options: str) -> tuple[AdditionKind, str] | None:
 
 
 def _found(installation: Installation, agent: str, said: tuple[AdditionKind, str] | None) -> Addition | None:
-    from pilothouse.workflows.additions import find_addition
+    from pilothouse.workflows.phases.additions import find_addition
 
     return None if said is None else find_addition(installation.ledger, agent, *said)
 

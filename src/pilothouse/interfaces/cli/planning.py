@@ -73,7 +73,7 @@ def add_commands(group: typer.Typer, services: Services) -> None:
                 remedy="Give --candidate TARGET --baseline TARGET, or make attacks: `pilothouse eval plan --adversarial`.",
             )
         from pilothouse.interfaces.cli.gate_journal import plan_release
-        from pilothouse.workflows.gate_request import GateRequest
+        from pilothouse.workflows.gate.request import GateRequest
 
         request = GateRequest(
             candidate=candidate,
@@ -110,7 +110,7 @@ def _make_attacks(
 ) -> None:
     """Write attacks; a person reads them before `pilothouse dataset add` takes them in."""
     from pilothouse.evals.dataset import write_cases
-    from pilothouse.workflows.attacks import make_attacks
+    from pilothouse.workflows.gate.attacks import make_attacks
 
     cases = make_attacks(
         options.charter_here(charter),

@@ -16,8 +16,8 @@ from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
     from pilothouse.interfaces.cli.services import Services
-    from pilothouse.workflows.policy import PolicyCheck, PolicyTest
-    from pilothouse.workflows.policy_change import Widening
+    from pilothouse.workflows.controls.policy import PolicyCheck, PolicyTest
+    from pilothouse.workflows.controls.policy_change import Widening
 
 __all__ = ["register"]
 
@@ -34,8 +34,8 @@ def register(cli: typer.Typer, services: Services) -> None:
     @group.command("test")
     def test(charter: CharterFile = Path("charter.yaml"), *, as_json: AsJson = False) -> None:
         """Run every example on the compiled policies, then weaken each rule: an example must turn red."""
-        from pilothouse.workflows.check import load_charter
-        from pilothouse.workflows.policy import prove_policies
+        from pilothouse.workflows.controls.policy import prove_policies
+        from pilothouse.workflows.ground.check import load_charter
 
         result = prove_policies(load_charter(charter, today=services.clock.now().date()))
         if as_json:
@@ -58,8 +58,8 @@ def register(cli: typer.Typer, services: Services) -> None:
         as_json: AsJson = False,
     ) -> None:
         """Show what a new charter lets tools do beyond the last one; with --as, agree to it. Two persons are needed."""
-        from pilothouse.workflows.agents import choose_agent
-        from pilothouse.workflows.policy_change import agree_to_widening, waiting_widening
+        from pilothouse.workflows.controls.policy_change import agree_to_widening, waiting_widening
+        from pilothouse.workflows.ground.agents import choose_agent
 
         with services.open_boundary(load_settings(home=home)) as room:
             ledger = room.installation.ledger
@@ -87,7 +87,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         as_json: AsJson = False,
     ) -> None:
         """Check the policies in force and write the evidence of INT-8."""
-        from pilothouse.workflows.policy import check_policies
+        from pilothouse.workflows.controls.policy import check_policies
 
         with services.open_boundary(load_settings(home=home)) as room:
             agents = [agent] if agent else room.agents()
@@ -147,7 +147,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         as_json: AsJson = False,
     ) -> None:
         """List permissions that no call used for 30 days, for removal."""
-        from pilothouse.workflows.policy import check_policies, look_at_policies, review_unused
+        from pilothouse.workflows.controls.policy import check_policies, look_at_policies, review_unused
 
         if keep and not (person and reason):
             raise UsageError(

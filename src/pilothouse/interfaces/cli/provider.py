@@ -53,7 +53,7 @@ def register(cli: typer.Typer, services: Services) -> None:
     ) -> None:
         """Say where a provider is; another of that name is replaced. The credential itself is kept nowhere."""
         from pilothouse.ports.gateway import WireProtocol
-        from pilothouse.workflows.gateway_keys import add_provider
+        from pilothouse.workflows.gateway.keys import add_provider
 
         guessed = "anthropic" if "anthropic" in f"{name} {url}".lower() else "openai"
         with services.open_gateway_store(load_settings(home=home)) as store:

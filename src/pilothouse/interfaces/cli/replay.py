@@ -18,7 +18,7 @@ from pilothouse.settings import Settings, load_settings
 if TYPE_CHECKING:
     from pilothouse.interfaces.cli.services import Services
     from pilothouse.runtime.replay.substitution import Substitution
-    from pilothouse.workflows.replay import ReplayReport
+    from pilothouse.workflows.replay.run import ReplayReport
 
 __all__ = ["register"]
 
@@ -89,8 +89,8 @@ def register(cli: typer.Typer, services: Services) -> None:
         Without --exec each recorded model call is sent again by itself; with it the agent's own code runs in a
         closed place. Calls that a change does not touch are answered from the record; --upstream answers the others.
         """
-        from pilothouse.workflows.replay import ReplayRequest
-        from pilothouse.workflows.replay_change import read_substitution
+        from pilothouse.workflows.replay.change import read_substitution
+        from pilothouse.workflows.replay.run import ReplayRequest
 
         settings = load_settings(home=home)
         _check_together(
@@ -217,7 +217,7 @@ def _pairs(given: list[str] | None, example: str) -> dict[str, str]:
 
 def _keep(services: Services, settings: Settings, reports: tuple[ReplayReport, ...]) -> None:
     from pilothouse.interfaces.cli.consoles import hint_console
-    from pilothouse.workflows.replay_evidence import keep_reproduction
+    from pilothouse.workflows.replay.evidence import keep_reproduction
 
     with services.open_installation(settings) as installation:
         kept = keep_reproduction(installation.ledger, reports, services.clock.now())

@@ -14,7 +14,7 @@ from pilothouse.errors import UsageError
 if TYPE_CHECKING:
     from pilothouse.interfaces.cli.services import Services
     from pilothouse.settings import Settings
-    from pilothouse.workflows.replay import ReplayReport
+    from pilothouse.workflows.replay.run import ReplayReport
 
 __all__ = ["make_case"]
 
@@ -50,7 +50,7 @@ def make_case(
         UsageError: Something is missing.
     """
     from pilothouse.core.charter.answers import known
-    from pilothouse.workflows.replay_case import Expectation, case_of_run, keep_case
+    from pilothouse.workflows.curation.replay_case import Expectation, case_of_run, keep_case
 
     if by is None:
         raise UsageError(

@@ -19,7 +19,7 @@ from pilothouse.reports.words import plural
 from pilothouse.runtime.context.edits import recall_id
 
 if TYPE_CHECKING:
-    from pilothouse.workflows.replay import ReplayReport
+    from pilothouse.workflows.replay.run import ReplayReport
 
 __all__ = ["list_text", "recorded_text", "report_text", "reports_text"]
 

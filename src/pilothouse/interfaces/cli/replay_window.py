@@ -18,8 +18,8 @@ from pilothouse.reports.words import plural
 if TYPE_CHECKING:
     from pilothouse.interfaces.cli.services import Services
     from pilothouse.settings import Settings
-    from pilothouse.workflows.replay import ReplayRequest
-    from pilothouse.workflows.replay_window import WindowReport
+    from pilothouse.workflows.curation.replay_window import WindowReport
+    from pilothouse.workflows.replay.run import ReplayRequest
 
 __all__ = ["replay_since"]
 
@@ -50,14 +50,14 @@ def replay_since(
     """
     from pilothouse.core.charter.quantities import parse_duration
     from pilothouse.interfaces.cli.consoles import hint_console
-    from pilothouse.workflows.replay_window import (
+    from pilothouse.workflows.curation.replay_window import (
         RUNS_MAX,
         Versions,
         replay_window,
         versions_of_change,
         write_pairs,
     )
-    from pilothouse.workflows.trusted_labels import trusted_labels
+    from pilothouse.workflows.review.trusted_labels import trusted_labels
 
     if agent is None or request.substitution.is_empty:
         raise UsageError(

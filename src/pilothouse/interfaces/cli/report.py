@@ -16,9 +16,9 @@ from pilothouse.settings import load_settings
 
 if TYPE_CHECKING:
     from pilothouse.interfaces.cli.services import Services
-    from pilothouse.workflows.assess import Assessment
-    from pilothouse.workflows.installation import Installation
-    from pilothouse.workflows.residency import Residency
+    from pilothouse.workflows.ground.installation import Installation
+    from pilothouse.workflows.verdict.assess import Assessment
+    from pilothouse.workflows.verdict.residency import Residency
 
 __all__ = ["register"]
 
@@ -32,8 +32,8 @@ def register(cli: typer.Typer, services: Services) -> None:
     )
 
     def judged(installation: Installation, agent: str | None, *, freeze: bool = False) -> Assessment:
-        from pilothouse.workflows.agents import choose_agent
-        from pilothouse.workflows.assess import assess
+        from pilothouse.workflows.ground.agents import choose_agent
+        from pilothouse.workflows.verdict.assess import assess
 
         chosen = choose_agent(installation, agent)
         return assess(installation, chosen, services.clock.now(), freeze=freeze)
@@ -51,7 +51,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         """One sheet: go or not, what that rests on, three numbers, and what would change it."""
         from pilothouse.reports.terminal_report import render_executive
         from pilothouse.reports.view_models import page_json
-        from pilothouse.workflows.report import record_spending, show_executive, write_executive
+        from pilothouse.workflows.reports.report import record_spending, show_executive, write_executive
 
         with services.open_installation(load_settings(home=home)) as installation:
             found = judged(installation, agent, freeze=out is not None)
@@ -69,8 +69,8 @@ def register(cli: typer.Typer, services: Services) -> None:
     def weekly(agent: Agent = None, *, home: Home = None, as_json: AsJson = False) -> None:
         """Three sentences to the owner: how it stands and what changed, what is asked, what lapses next."""
         from pilothouse.reports.view_models import page_json
-        from pilothouse.workflows.corrections_week import corrections_of_note
-        from pilothouse.workflows.report import show_weekly
+        from pilothouse.workflows.curation.corrections_week import corrections_of_note
+        from pilothouse.workflows.reports.report import show_weekly
 
         settings = load_settings(home=home)
         with services.open_installation(settings) as installation, services.open_curation(settings) as desk:
@@ -93,7 +93,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         """The 30-day plan: four weeks with dates, each line with its proof or with what is missing."""
         from pilothouse.reports.terminal_sprint import render_sprint
         from pilothouse.reports.view_models import page_json
-        from pilothouse.workflows.sprint import parse_start, show_sprint
+        from pilothouse.workflows.reports.sprint import parse_start, show_sprint
 
         first = None if start is None else parse_start(start)
         with services.open_installation(load_settings(home=home)) as installation:
@@ -108,7 +108,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         """Which controls of which frameworks this agent's evidence speaks to, with status and age."""
         from pilothouse.reports.terminal_report import render_compliance
         from pilothouse.reports.view_models import page_json
-        from pilothouse.workflows.report import show_compliance
+        from pilothouse.workflows.reports.report import show_compliance
 
         with services.open_installation(load_settings(home=home)) as installation:
             page = show_compliance(judged(installation, agent))
@@ -125,7 +125,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         home: Home = None,
     ) -> None:
         """One file with everything a verdict rests on, which `pilothouse-verify` checks without Pilothouse."""
-        from pilothouse.workflows.evidence_bundle import export_evidence
+        from pilothouse.workflows.reports.evidence_bundle import export_evidence
 
         if target.suffix != ".zip":  # the other reports take the agent first
             raise UsageError(
@@ -143,7 +143,7 @@ def register(cli: typer.Typer, services: Services) -> None:
     @group.command("residency")
     def residency(agent: Agent = None, *, home: Home = None, as_json: AsJson = False) -> None:
         """Where this agent's calls went against where they may go, and each regulation's controls; puts both on record."""
-        from pilothouse.workflows.residency import measure_residency
+        from pilothouse.workflows.verdict.residency import measure_residency
 
         with services.open_installation(load_settings(home=home)) as installation:
             found = judged(installation, agent)

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from pilothouse.interfaces.cli.services import Services
     from pilothouse.ports.review import ItemRecord
-    from pilothouse.workflows.people import Visitor
-    from pilothouse.workflows.review import Workbench
-    from pilothouse.workflows.review_load import ReviewLoad
+    from pilothouse.workflows.people.people import Visitor
+    from pilothouse.workflows.review.load import ReviewLoad
+    from pilothouse.workflows.review.queue import Workbench
 
 __all__ = ["register"]
 
@@ -111,7 +111,7 @@ def _add_week(group: typer.Typer, services: Services) -> None:
         as_json: AsJson = False,
     ) -> None:
         """Say what your own answers of seven days achieved, and how steady they are; for you alone."""
-        from pilothouse.workflows.own_week import own_week_in_words
+        from pilothouse.workflows.review.own_week import own_week_in_words
 
         with services.open_workbench(load_settings(home=home)) as bench:
             found = bench.week(bench.directory.find(person))
@@ -119,7 +119,7 @@ def _add_week(group: typer.Typer, services: Services) -> None:
 
 
 def _print_counts(bench: Workbench, *, as_json: bool) -> None:
-    from pilothouse.workflows.review_load import load_in_words
+    from pilothouse.workflows.review.load import load_in_words
 
     counts = bench.all_counts()
     loads = bench.loads(tuple(bench.directory.charters()))
@@ -184,7 +184,7 @@ def _load(load: ReviewLoad) -> dict[str, object]:
 def _show(
     record: ItemRecord, bench: Workbench, console: Console, plain: Callable[[str, Console], str]
 ) -> None:
-    from pilothouse.workflows.review import rubric_of
+    from pilothouse.workflows.review.queue import rubric_of
 
     item = record.item
     rubric = rubric_of(bench.directory.charter(item.agent), item.task_type)

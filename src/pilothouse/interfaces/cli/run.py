@@ -19,7 +19,7 @@ from pilothouse.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from pilothouse.interfaces.cli.services import Services
-    from pilothouse.workflows.launch import CharterSummary
+    from pilothouse.workflows.gateway.launch import CharterSummary
 
 __all__ = ["Egress", "register"]
 
@@ -142,20 +142,20 @@ def register(cli: typer.Typer, services: Services) -> None:
 
 def _gateway_key(services: Services, settings: Settings, agent: str, environment: str | None) -> str | None:
     """Make a key of a day for the agent, or none where the gateway knows no provider."""
-    from pilothouse.workflows.launch import launch_key
+    from pilothouse.workflows.gateway.launch import launch_key
 
     with services.open_gateway_store(settings) as store:
         return launch_key(store, agent, environment=environment, now=services.clock.now())
 
 
 def _agent_token(services: Services, settings: Settings, agent: str) -> str:
-    from pilothouse.workflows.feedback import agent_token
+    from pilothouse.workflows.traces.feedback import agent_token
 
     return agent_token(services.feedback_key(settings), agent)
 
 
 def _declared(charter: Path | None, *also: str | None) -> dict[str, tuple[int, ...]]:
-    from pilothouse.workflows.launch import declared_hosts
+    from pilothouse.workflows.gateway.launch import declared_hosts
 
     path = charter or Path(CHARTER_NAME)
     if not path.is_file():
@@ -191,7 +191,7 @@ def _endpoint(settings: Settings, port: int | None) -> str:
 
 def _summary(given: Path | None) -> CharterSummary:
     """Read the charter that was named, or the one in the working folder if there is one."""
-    from pilothouse.workflows.launch import CharterSummary, summarize_charter
+    from pilothouse.workflows.gateway.launch import CharterSummary, summarize_charter
 
     if given is not None and not given.is_file():
         raise UsageError(

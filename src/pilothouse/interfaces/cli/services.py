@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from pilothouse.ports.runlog import RunLog
     from pilothouse.runtime.tools.mcp_servers import UpstreamAddress
     from pilothouse.settings import Settings
-    from pilothouse.workflows.backup import Manifest
-    from pilothouse.workflows.boundary_room import BoundaryRoom
-    from pilothouse.workflows.checkup import Checkup
-    from pilothouse.workflows.control_room import ControlRoom
-    from pilothouse.workflows.curation_desk import CurationDesk
-    from pilothouse.workflows.installation import Installation
-    from pilothouse.workflows.knowledge_gaps import GapRoom
-    from pilothouse.workflows.replay import ReplayReport, ReplayRequest
-    from pilothouse.workflows.review import Workbench
+    from pilothouse.workflows.curation.curation_desk import CurationDesk
+    from pilothouse.workflows.curation.knowledge_gaps import GapRoom
+    from pilothouse.workflows.ground.boundary_room import BoundaryRoom
+    from pilothouse.workflows.ground.control_room import ControlRoom
+    from pilothouse.workflows.ground.installation import Installation
+    from pilothouse.workflows.people.sign_in import SignIn
+    from pilothouse.workflows.replay.run import ReplayReport, ReplayRequest
+    from pilothouse.workflows.review.queue import Workbench
+    from pilothouse.workflows.server.backup import Manifest
+    from pilothouse.workflows.server.checkup import Checkup
     from pilothouse.workflows.shows.desk import PageDesk
-    from pilothouse.workflows.sign_in import SignIn
-    from pilothouse.workflows.watch_room import WatchRoom
+    from pilothouse.workflows.watch.room import WatchRoom
 
 __all__ = ["McpRequest", "ServeRequest", "ServerRole", "Services"]
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pilothouse.core.evidence.task import Task
     from pilothouse.interfaces.cli.services import Services
     from pilothouse.ports.lake import Lake
-    from pilothouse.workflows.ingest import ImportReport
+    from pilothouse.workflows.traces.ingest import ImportReport
 
 __all__ = ["cost_text", "register", "task_record"]
 
@@ -50,7 +50,7 @@ def register(cli: typer.Typer, services: Services) -> None:
     ) -> int:
         """Import traces and logs from OTLP files; broken parts are named, good ones are kept."""
         from pilothouse.ports.intake import Signal
-        from pilothouse.workflows.ingest import import_files
+        from pilothouse.workflows.traces.ingest import import_files
 
         if signal not in ("traces", "logs"):
             raise UnknownName.among(
@@ -83,7 +83,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         """List tasks, newest first, each with what the system of record says about it."""
         from pilothouse.reports.tasks import task_row
         from pilothouse.reports.terminal_tasks import render_tasks
-        from pilothouse.workflows.query_line import narrow_query, parse_query
+        from pilothouse.workflows.ground.query_line import narrow_query, parse_query
 
         options = {"agent": agent, "task_type": task_type, "result": result, "text": text}
         wanted = narrow_query(parse_query(query, services.clock.now()), options)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from pilothouse.interfaces.cli.services import Services
     from pilothouse.reports.value import ValuePage
-    from pilothouse.workflows.outcomes import Effect
+    from pilothouse.workflows.reports.outcomes import Effect
 
 __all__ = ["register"]
 
@@ -40,9 +40,9 @@ def register(cli: typer.Typer, services: Services) -> None:
     def show(agent: Agent = None, *, home: Home = None, as_json: AsJson = False) -> None:
         """Show the three numbers as ranges with their sources, and each outcome against its commitment."""
         from pilothouse.reports.view_models import page_json
-        from pilothouse.workflows.agents import choose_agent
-        from pilothouse.workflows.assess import assess
-        from pilothouse.workflows.value import show_value
+        from pilothouse.workflows.ground.agents import choose_agent
+        from pilothouse.workflows.reports.value import show_value
+        from pilothouse.workflows.verdict.assess import assess
 
         with services.open_installation(load_settings(home=home)) as installation:
             chosen = choose_agent(installation, agent)
@@ -62,8 +62,8 @@ def register(cli: typer.Typer, services: Services) -> None:
         home: Home = None,
     ) -> None:
         """Seal the committed outcomes; after the first task in production it is too late to count."""
-        from pilothouse.workflows.agents import choose_agent
-        from pilothouse.workflows.outcomes import seal_outcomes
+        from pilothouse.workflows.ground.agents import choose_agent
+        from pilothouse.workflows.reports.outcomes import seal_outcomes
 
         with services.open_installation(load_settings(home=home)) as installation:
             chosen = choose_agent(installation, agent)
@@ -82,8 +82,8 @@ def register(cli: typer.Typer, services: Services) -> None:
         as_json: AsJson = False,
     ) -> None:
         """Hold a measurement against the commitment: exit 0 proven, 1 proved short of it, 3 not enough evidence."""
-        from pilothouse.workflows.agents import choose_agent
-        from pilothouse.workflows.outcomes import measure_effect
+        from pilothouse.workflows.ground.agents import choose_agent
+        from pilothouse.workflows.reports.outcomes import measure_effect
 
         with services.open_installation(load_settings(home=home)) as installation:
             chosen = choose_agent(installation, agent)

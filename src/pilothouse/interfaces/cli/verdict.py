@@ -17,7 +17,7 @@ from pilothouse.settings import load_settings
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from pilothouse.workflows.installation import Installation
+    from pilothouse.workflows.ground.installation import Installation
 
 __all__ = ["register"]
 
@@ -79,7 +79,7 @@ def register(cli: typer.Typer, services: Services) -> None:
         from pilothouse.interfaces.cli.verdict_text import print_verdict
         from pilothouse.interfaces.cli.verdict_view import build_verdict_page
         from pilothouse.reports.view_models import page_json
-        from pilothouse.workflows.assess import assess
+        from pilothouse.workflows.verdict.assess import assess
 
         hints = hint_console()
         now = services.clock.now()
@@ -137,7 +137,7 @@ def _accept(
     A broken file ends the command unless an earlier charter of the agent is in force: then the verdict is
     given by that one, with a note, and the exit status says that the file is invalid.
     """
-    from pilothouse.workflows.accept import accept_file
+    from pilothouse.workflows.verdict.accept import accept_file
 
     path = charter or CHARTER_DEFAULT
     if charter is None and not path.is_file():
@@ -174,14 +174,14 @@ def _agent_in(path: Path) -> str | None:
 
 
 def _choose(installation: Installation, agent: str | None) -> str:
-    from pilothouse.workflows.agents import choose_agent
+    from pilothouse.workflows.ground.agents import choose_agent
 
     return choose_agent(installation, agent)
 
 
 def _verify(installation: Installation, agent: str, now: datetime, hints: Console) -> tuple[str, ...]:
     """Ask about every claim that is due; return what limits the answers."""
-    from pilothouse.workflows.verify import VerifyLimits, verify_due
+    from pilothouse.workflows.integrations.verify import VerifyLimits, verify_due
 
     limits = VerifyLimits(calls_max=ROUND_CALLS_MAX, tick_s=ROUND_S)
     asked = 0

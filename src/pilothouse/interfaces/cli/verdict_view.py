@@ -12,7 +12,7 @@ from pilothouse.core.verdict.sentence import person_names
 from pilothouse.reports.pilot_probes import ProbeRow, probe_rows
 from pilothouse.reports.readiness import ReadinessPage, build_readiness
 from pilothouse.reports.view_models import Frozen, StatusMark, mark_of, shown_text
-from pilothouse.workflows.assess import Assessment
+from pilothouse.workflows.verdict.assess import Assessment
 
 __all__ = ["StepRow", "TruthRow", "VerdictPage", "build_verdict_page"]
 

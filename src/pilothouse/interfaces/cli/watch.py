@@ -38,9 +38,9 @@ def register(cli: typer.Typer, services: Services) -> None:
         as_json: AsJson = False,
     ) -> None:
         """Show every detector of an agent with its line, its false alarms and its detection delay at the real volume."""
-        from pilothouse.workflows.agents import choose_agent
-        from pilothouse.workflows.in_force import newest_verdict
-        from pilothouse.workflows.watch_status import watch_status
+        from pilothouse.workflows.ground.agents import choose_agent
+        from pilothouse.workflows.ground.in_force import newest_verdict
+        from pilothouse.workflows.watch.status import watch_status
 
         with services.open_watch(load_settings(home=home)) as watch:
             name = choose_agent(watch.room.installation, agent)
@@ -60,8 +60,8 @@ def register(cli: typer.Typer, services: Services) -> None:
     @group.command("tick")
     def tick(*, home: Home = None, as_json: AsJson = False) -> None:
         """Count what is finished now, as `pilothouse up` does every minute; again at once it changes nothing."""
-        from pilothouse.workflows.watch_missed import missed_sentence
-        from pilothouse.workflows.watch_tick import run_watch
+        from pilothouse.workflows.watch.missed import missed_sentence
+        from pilothouse.workflows.watch.tick import run_watch
 
         with services.open_watch(load_settings(home=home)) as watch:
             done = run_watch(watch, services.clock.now())

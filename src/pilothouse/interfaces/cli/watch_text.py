@@ -15,9 +15,9 @@ from pilothouse.reports.watch import cost_text
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from pilothouse.workflows.watch_coverage import Coverage
-    from pilothouse.workflows.watch_row import DetectorStatus
-    from pilothouse.workflows.watch_status import WatchStatus
+    from pilothouse.workflows.watch.coverage import Coverage
+    from pilothouse.workflows.watch.row import DetectorStatus
+    from pilothouse.workflows.watch.status import WatchStatus
 
 __all__ = ["show_watch"]
 
@@ -47,7 +47,7 @@ def show_watch(status: WatchStatus, console: Console) -> None:
         status: What the detectors say.
         console: Where it is printed; lines are wrapped at its width.
     """
-    from pilothouse.workflows.watch_missed import missed_sentence
+    from pilothouse.workflows.watch.missed import missed_sentence
 
     if status.missed:
         console.print(f"! {missed_sentence(status.missed)}", markup=False)

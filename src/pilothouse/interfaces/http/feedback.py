@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from pilothouse.errors import Conflict, Denied, InfrastructureError, PilothouseError, UnknownName, UsageError
-from pilothouse.workflows.feedback import FEEDBACK_BODY_BYTES_MAX, Desk, TooFast
-from pilothouse.workflows.few_shots import FewShots
+from pilothouse.workflows.curation.few_shots import FewShots
+from pilothouse.workflows.traces.feedback import FEEDBACK_BODY_BYTES_MAX, Desk, TooFast
 
 __all__ = ["WIDGET", "api_app"]
 

@@ -16,7 +16,7 @@ from pilothouse.ports.runlog import RunLog
 from pilothouse.runtime.gateway.keys import check_key, shown_key
 from pilothouse.runtime.gateway.policy import Directory
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused, error_body
-from pilothouse.workflows.context_recall import recall_result
+from pilothouse.workflows.gateway.context_recall import recall_result
 
 __all__ = ["PLACE", "recall_range", "with_recall"]
 

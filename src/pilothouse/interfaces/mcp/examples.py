@@ -23,7 +23,7 @@ from mcp_types import (
 
 from pilothouse import __version__
 from pilothouse.errors import PilothouseError, UsageError
-from pilothouse.workflows.few_shots import FewShots
+from pilothouse.workflows.curation.few_shots import FewShots
 
 __all__ = ["ExampleServer"]
 

@@ -13,8 +13,8 @@ from pilothouse.errors import UnknownName, UsageError
 from pilothouse.interfaces.web.forms import read_reason
 from pilothouse.interfaces.web.frame import Frame
 from pilothouse.interfaces.web.routing import PageRoute, Visit, page_at, see_other
-from pilothouse.workflows.agents import choose_agent
-from pilothouse.workflows.controls import end_rollback, pause_agent, resume_agent, roll_back_agent
+from pilothouse.workflows.controls.controls import end_rollback, pause_agent, resume_agent, roll_back_agent
+from pilothouse.workflows.ground.agents import choose_agent
 from pilothouse.workflows.shows.desk import PageDesk
 
 __all__ = ["ControlsRoom"]

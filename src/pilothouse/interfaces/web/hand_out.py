@@ -14,7 +14,7 @@ from pilothouse.interfaces.web.frame import Frame
 from pilothouse.interfaces.web.routing import PageRoute, Visit, page_at, see_other
 from pilothouse.ports.clock import Clock
 from pilothouse.reports.hand_out import COUNTS
-from pilothouse.workflows.hand_out import HandOut, Slice
+from pilothouse.workflows.review.hand_out import HandOut, Slice
 
 __all__ = ["HandOutRoom"]
 

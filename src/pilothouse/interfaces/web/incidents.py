@@ -14,8 +14,8 @@ from pilothouse.errors import UnknownName, UsageError
 from pilothouse.interfaces.web.frame import Frame
 from pilothouse.interfaces.web.routing import PageRoute, Visit, page_at, see_other
 from pilothouse.reports.incidents import HAND_OVER, build_incident, build_incidents
-from pilothouse.workflows.control_room import ControlRoom
-from pilothouse.workflows.incidents import hand_over, move, names_by_agent, view
+from pilothouse.workflows.ground.control_room import ControlRoom
+from pilothouse.workflows.incidents.incidents import hand_over, move, names_by_agent, view
 
 __all__ = ["IncidentRoom"]
 

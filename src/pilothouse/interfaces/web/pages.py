@@ -21,7 +21,7 @@ from pilothouse.interfaces.web.routing import Door, Room
 from pilothouse.interfaces.web.sign_in import SignInRoom
 from pilothouse.reports.foreign import foreign_line
 from pilothouse.reports.view_models import Link
-from pilothouse.workflows.sign_in import SignIn
+from pilothouse.workflows.people.sign_in import SignIn
 
 __all__ = ["Pages", "web_app"]
 

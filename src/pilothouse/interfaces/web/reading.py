@@ -26,7 +26,7 @@ from pilothouse.reports.readiness import ReadinessPage
 from pilothouse.reports.tasks import TasksPage
 from pilothouse.reports.trace import TracePage
 from pilothouse.reports.view_models import Page
-from pilothouse.workflows.query_line import narrow_query, parse_query
+from pilothouse.workflows.ground.query_line import narrow_query, parse_query
 
 __all__ = ["Pages", "ReadingRoom"]
 

@@ -23,10 +23,10 @@ from pilothouse.reports.review import (
     build_queue,
     changes_between,
 )
-from pilothouse.workflows.own_week import own_week_in_words
-from pilothouse.workflows.people import Visitor
-from pilothouse.workflows.review import Workbench, rubric_of
-from pilothouse.workflows.review_load import ReviewLoad, load_in_words
+from pilothouse.workflows.people.people import Visitor
+from pilothouse.workflows.review.load import ReviewLoad, load_in_words
+from pilothouse.workflows.review.own_week import own_week_in_words
+from pilothouse.workflows.review.queue import Workbench, rubric_of
 
 __all__ = ["ReviewRoom"]
 

@@ -18,17 +18,17 @@ from pilothouse.interfaces.web.frame import Frame
 from pilothouse.interfaces.web.routing import PageRoute, Visit, page_at, see_other
 from pilothouse.reports.foreign import foreign_line
 from pilothouse.reports.view_models import Page
-from pilothouse.workflows.additions import find_addition
-from pilothouse.workflows.agents import choose_agent
-from pilothouse.workflows.assess import Assessment
-from pilothouse.workflows.installation import Installation
-from pilothouse.workflows.kept_pages import Make
-from pilothouse.workflows.phases import approve_phase, request_phase, roll_back_phase
-from pilothouse.workflows.report import show_compliance, show_executive
-from pilothouse.workflows.rollout import show_rollout
-from pilothouse.workflows.show import Shows
-from pilothouse.workflows.sprint import parse_start, show_sprint
-from pilothouse.workflows.value import show_value
+from pilothouse.workflows.ground.agents import choose_agent
+from pilothouse.workflows.ground.installation import Installation
+from pilothouse.workflows.phases.additions import find_addition
+from pilothouse.workflows.phases.phases import approve_phase, request_phase, roll_back_phase
+from pilothouse.workflows.phases.rollout import show_rollout
+from pilothouse.workflows.reports.report import show_compliance, show_executive
+from pilothouse.workflows.reports.show import Shows
+from pilothouse.workflows.reports.sprint import parse_start, show_sprint
+from pilothouse.workflows.reports.value import show_value
+from pilothouse.workflows.verdict.assess import Assessment
+from pilothouse.workflows.verdict.kept_pages import Make
 
 __all__ = ["RolloutRoom"]
 

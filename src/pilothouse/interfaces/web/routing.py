@@ -21,8 +21,8 @@ from pilothouse.interfaces.web.frame import HEADERS, Frame, Viewer
 from pilothouse.interfaces.web.live import LiveStreams, asks_for_events
 from pilothouse.interfaces.web.problems import bug, problem, status_of
 from pilothouse.reports.view_models import Link
-from pilothouse.workflows.people import Visitor
-from pilothouse.workflows.sign_in import SignIn, form_token
+from pilothouse.workflows.people.people import Visitor
+from pilothouse.workflows.people.sign_in import SignIn, form_token
 
 __all__ = [
     "COOKIE",

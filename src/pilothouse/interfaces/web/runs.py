@@ -17,9 +17,9 @@ from pilothouse.interfaces.web.frame import Frame
 from pilothouse.interfaces.web.routing import PageRoute, Visit, page_at, see_other
 from pilothouse.ports.curation import CurationStore
 from pilothouse.reports.run_page import CaseOffer
-from pilothouse.workflows.in_force import charter_of
-from pilothouse.workflows.incident_case import is_case, make_incident_case
-from pilothouse.workflows.replay_case import Expectation
+from pilothouse.workflows.curation.incident_case import is_case, make_incident_case
+from pilothouse.workflows.curation.replay_case import Expectation
+from pilothouse.workflows.ground.in_force import charter_of
 from pilothouse.workflows.shows.desk import PageDesk
 
 __all__ = ["RunRoom"]

@@ -17,7 +17,7 @@ from pilothouse.interfaces.web.routing import (
     see_other,
     session_of,
 )
-from pilothouse.workflows.sign_in import SESSION_LIFE, SignIn
+from pilothouse.workflows.people.sign_in import SESSION_LIFE, SignIn
 
 __all__ = ["SignInRoom"]
 

@@ -14,8 +14,8 @@ from pilothouse.interfaces.web.routing import PageRoute, Visit, page_at, see_oth
 from pilothouse.ports.clock import Clock
 from pilothouse.ports.ledger import Ledger
 from pilothouse.reports.signing import build_signing
-from pilothouse.workflows.people import Directory
-from pilothouse.workflows.signing import asked_of, sign, signatures
+from pilothouse.workflows.people.people import Directory
+from pilothouse.workflows.people.signing import asked_of, sign, signatures
 
 __all__ = ["SigningRoom"]
 

@@ -16,9 +16,9 @@ from pilothouse.interfaces.web.forms import read_reason
 from pilothouse.interfaces.web.frame import Frame
 from pilothouse.interfaces.web.routing import PageRoute, Visit, page_at, see_other
 from pilothouse.reports.waivers import WAIVER_DAYS
-from pilothouse.workflows.agents import choose_agent
+from pilothouse.workflows.ground.agents import choose_agent
+from pilothouse.workflows.people.signing import waive
 from pilothouse.workflows.shows.desk import PageDesk
-from pilothouse.workflows.signing import waive
 
 __all__ = ["WaiverRoom"]
 

@@ -13,12 +13,12 @@ from pilothouse.reports.evals import build_evals
 from pilothouse.reports.integrations import Connected, build_integrations
 from pilothouse.reports.ownership import OwnershipFacts, build_ownership
 from pilothouse.reports.sections import SectionsPage
-from pilothouse.workflows.assess import Assessment
-from pilothouse.workflows.directory import people_gone
-from pilothouse.workflows.installation import Installation
-from pilothouse.workflows.integrations import rollout_order, take_inventory
-from pilothouse.workflows.ownership_watch import look_at_ownership
-from pilothouse.workflows.signing import signatures
+from pilothouse.workflows.ground.installation import Installation
+from pilothouse.workflows.integrations.integrations import rollout_order, take_inventory
+from pilothouse.workflows.people.directory import people_gone
+from pilothouse.workflows.people.signing import signatures
+from pilothouse.workflows.verdict.assess import Assessment
+from pilothouse.workflows.watch.ownership_watch import look_at_ownership
 
 __all__ = ["show_evals", "show_integrations", "show_ownership"]
 

@@ -8,15 +8,15 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from pilothouse.reports.view_models import Page
-from pilothouse.workflows.every_agent import for_every_agent
-from pilothouse.workflows.installation import Installation
-from pilothouse.workflows.kept_pages import Make
-from pilothouse.workflows.report import show_executive
-from pilothouse.workflows.show import Shows
+from pilothouse.workflows.ground.every_agent import for_every_agent
+from pilothouse.workflows.ground.installation import Installation
+from pilothouse.workflows.reports.report import show_executive
+from pilothouse.workflows.reports.show import Shows
+from pilothouse.workflows.reports.sprint import show_sprint
+from pilothouse.workflows.reports.value import show_value
 from pilothouse.workflows.shows.agent_pages import show_integrations
 from pilothouse.workflows.shows.desk import PageDesk
-from pilothouse.workflows.sprint import show_sprint
-from pilothouse.workflows.value import show_value
+from pilothouse.workflows.verdict.kept_pages import Make
 
 __all__ = ["AHEAD_EVERY_S", "AHEAD_LIFE", "PagesAhead"]
 

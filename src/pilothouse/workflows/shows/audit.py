@@ -9,8 +9,8 @@ from datetime import datetime
 from pilothouse.core.evidence.evidence import Evidence
 from pilothouse.reports.audit import RECORDS_SHOWN, AuditFacts, build_audit
 from pilothouse.reports.sections import SectionsPage
-from pilothouse.workflows.audit import ANCHORED
-from pilothouse.workflows.boundary_room import BoundaryRoom
+from pilothouse.workflows.ground.boundary_room import BoundaryRoom
+from pilothouse.workflows.reports.audit import ANCHORED
 
 __all__ = ["show_audit"]
 

@@ -17,10 +17,10 @@ from pilothouse.reports.control_facts import ControlFacts, DeniedCall, ExamplesR
 from pilothouse.reports.controls import build_controls
 from pilothouse.reports.sections import SectionsPage
 from pilothouse.runtime.permissions.engine import compile_tool, run_examples
-from pilothouse.workflows.boundary_room import BoundaryRoom
-from pilothouse.workflows.controls import versions_that_held
-from pilothouse.workflows.in_force import charter_of
-from pilothouse.workflows.policy_use import DECIDED
+from pilothouse.workflows.controls.controls import versions_that_held
+from pilothouse.workflows.controls.policy_use import DECIDED
+from pilothouse.workflows.ground.boundary_room import BoundaryRoom
+from pilothouse.workflows.ground.in_force import charter_of
 
 __all__ = ["show_controls"]
 

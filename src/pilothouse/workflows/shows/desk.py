@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING
 
 from pilothouse.errors import UnknownName
 from pilothouse.reports.waivers import build_waivers
-from pilothouse.workflows.agents import choose_agent
-from pilothouse.workflows.assess import Assessment, assess
-from pilothouse.workflows.kept_pages import Make
+from pilothouse.workflows.ground.agents import choose_agent
 from pilothouse.workflows.shows.agent_pages import show_evals, show_integrations, show_ownership
 from pilothouse.workflows.shows.audit import show_audit
 from pilothouse.workflows.shows.controls import show_controls
@@ -20,6 +18,8 @@ from pilothouse.workflows.shows.runs import show_run, show_runs
 from pilothouse.workflows.shows.settings import show_settings
 from pilothouse.workflows.shows.tour import show_tour
 from pilothouse.workflows.shows.watch import show_watch
+from pilothouse.workflows.verdict.assess import Assessment, assess
+from pilothouse.workflows.verdict.kept_pages import Make
 
 if TYPE_CHECKING:
     from pilothouse.ports.gateway import GatewayStore
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from pilothouse.ports.runlog import RunLog
     from pilothouse.reports.run_page import CaseOffer
     from pilothouse.reports.sections import SectionsPage
-    from pilothouse.workflows.boundary_room import BoundaryRoom
-    from pilothouse.workflows.control_room import ControlRoom
-    from pilothouse.workflows.installation import Installation
+    from pilothouse.workflows.ground.boundary_room import BoundaryRoom
+    from pilothouse.workflows.ground.control_room import ControlRoom
+    from pilothouse.workflows.ground.installation import Installation
 
 __all__ = ["AGENT_PAGES", "HOUSE_PAGES", "PageDesk"]
 

@@ -12,9 +12,9 @@ from pilothouse.ports.gateway import GatewayStore
 from pilothouse.reports.sections import SectionsPage
 from pilothouse.reports.settings_page import AgentKept, KnownPerson, SettingsFacts, build_settings
 from pilothouse.settings import Settings
-from pilothouse.workflows.in_force import charter_of
-from pilothouse.workflows.installation import Installation
-from pilothouse.workflows.retention import retention_rule
+from pilothouse.workflows.ground.in_force import charter_of
+from pilothouse.workflows.ground.installation import Installation
+from pilothouse.workflows.traces.retention import retention_rule
 
 __all__ = ["show_settings"]
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 
 from pilothouse.reports.sections import SectionsPage
 from pilothouse.reports.tour import build_tour
-from pilothouse.workflows.assess import Assessment
-from pilothouse.workflows.installation import Installation
-from pilothouse.workflows.report import show_executive
-from pilothouse.workflows.rollout import show_rollout
+from pilothouse.workflows.ground.installation import Installation
+from pilothouse.workflows.phases.rollout import show_rollout
+from pilothouse.workflows.reports.report import show_executive
+from pilothouse.workflows.reports.value import show_value
 from pilothouse.workflows.shows.agent_pages import show_integrations
-from pilothouse.workflows.value import show_value
+from pilothouse.workflows.verdict.assess import Assessment
 
 __all__ = ["show_tour"]
 

@@ -10,12 +10,12 @@ from pilothouse.ports.watch import WatchStore
 from pilothouse.reports.sections import SectionsPage
 from pilothouse.reports.watch import DetectorShown, build_watch
 from pilothouse.reports.watch_work import CoverageShown, FailureShown, coverage_section, failures_section
-from pilothouse.workflows.assess import Assessment
-from pilothouse.workflows.watch_coverage import Coverage
-from pilothouse.workflows.watch_errors import FailureGroup
-from pilothouse.workflows.watch_missed import missed_sentence
-from pilothouse.workflows.watch_row import DROPS, DetectorStatus
-from pilothouse.workflows.watch_status import watch_status
+from pilothouse.workflows.verdict.assess import Assessment
+from pilothouse.workflows.watch.coverage import Coverage
+from pilothouse.workflows.watch.errors import FailureGroup
+from pilothouse.workflows.watch.missed import missed_sentence
+from pilothouse.workflows.watch.row import DROPS, DetectorStatus
+from pilothouse.workflows.watch.status import watch_status
 
 __all__ = ["show_watch"]
 

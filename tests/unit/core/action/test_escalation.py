@@ -21,7 +21,7 @@ from pilothouse.core.action.incident import (
 )
 from pilothouse.core.charter.powers import Action, incident_handlers, may_act
 from pilothouse.errors import UsageError
-from pilothouse.workflows.check import check_text
+from pilothouse.workflows.ground.check import check_text
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 FILE = ROOT / "tests" / "golden" / "charters" / "ap-invoice-triage.yaml"

@@ -17,7 +17,7 @@ from pilothouse.evals.glossary import read_terms
 from pilothouse.interfaces.cli import show
 from pilothouse.interfaces.cli.replay_case import _answer
 from pilothouse.runtime.tools.mcp_servers import read_servers
-from pilothouse.workflows.replay_change import read_substitution
+from pilothouse.workflows.replay.change import read_substitution
 
 CHARTER = Path(__file__).parents[3] / "golden" / "charters" / "ap-invoice-triage.yaml"
 AGENT = "ap-invoice-triage"

@@ -20,8 +20,8 @@ from pilothouse.core.verdict.phases import Answer, PhaseEvent, PhaseMove, Promot
 from pilothouse.core.verdict.widening import Widening
 from pilothouse.errors import UnknownName, UsageError
 from pilothouse.interfaces.cli import phase
-from pilothouse.workflows.additions import write_move
-from pilothouse.workflows.phase_log import additions_of
+from pilothouse.workflows.ground.phase_log import additions_of
+from pilothouse.workflows.phases.additions import write_move
 
 AGENT = world.AGENT
 ALLOWED = Widening(allowed=True, earliest=world.NOW.date(), sentence="It may.", missing=())
@@ -59,7 +59,7 @@ def test_one_thing_is_asked_for_at_a_time(run):
 
 
 def test_who_asks_is_told_whose_word_lets_it_in_and_the_owner_lets_it_in(run, place):
-    with patch("pilothouse.workflows.widening.judge_widening", lambda *_: ALLOWED):
+    with patch("pilothouse.workflows.phases.widening.judge_widening", lambda *_: ALLOWED):
         told = run("expand", "--integration", "crm")
         assert (told.exit_code, told.stdout.splitlines()[0]) == (0, "It may.")
         assert f"pilothouse phase expand {AGENT} --integration crm --as dana" in told.stdout
@@ -95,7 +95,7 @@ def test_the_approval_that_is_asked_for_is_that_of_what_was_looked_at(run, place
         place.ledger, AGENT, AdditionEvent(what=AdditionKind.TASK_TYPE, name="credit_note", move=begun)
     )
     held = Promotion(answer=Answer.ELIGIBLE, target="2", sentence="It holds.", approvers=("dana",))
-    with patch("pilothouse.workflows.phases.request_phase", lambda *_args, **_named: held):
+    with patch("pilothouse.workflows.phases.phases.request_phase", lambda *_args, **_named: held):
         own = run("request", "2", "--task-type", "credit_note")
         whole = run("request", "2")
     assert f"pilothouse phase approve {AGENT} --task-type credit_note --as dana" in own.stdout

@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Check an agent's tool policies, and write the evidence of INT-8: they hold, they are used, nothing went past them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pilothouse.core.charter.answers import known
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.charter.powers import Action, may_act, people_who_may
+from pilothouse.core.evidence.evidence import Binding, Evidence, Source
+from pilothouse.core.evidence.fold import version_in_force
+from pilothouse.core.evidence.unix_time import unix_ns
+from pilothouse.errors import Denied
+from pilothouse.ports.audit import AuditRecord
+from pilothouse.ports.lake import TaskFilter
+from pilothouse.runtime.permissions.engine import ExampleRun, compile_tool, run_examples
+from pilothouse.runtime.permissions.mutants import Survivor, survivors
+from pilothouse.workflows.controls.policy_use import (
+    DECIDED,
+    USED_WITHIN,
+    UnusedPermissions,
+    unused_permissions,
+)
+from pilothouse.workflows.ground.boundary_room import BoundaryRoom
+from pilothouse.workflows.ground.in_force import charter_of
+
+__all__ = [
+    "PolicyCheck",
+    "PolicyTest",
+    "check_policies",
+    "look_at_policies",
+    "prove_policies",
+    "review_unused",
+]
+
+REVIEWED = "policy.unused_reviewed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyTest:
+    """What the examples of a charter prove.
+
+    Attributes:
+        runs: Every example, run on the compiled policy.
+        survivors: Weakened rules that no example noticed.
+        mutants: Weakened rules that were tried.
+    """
+
+    runs: tuple[ExampleRun, ...]
+    survivors: tuple[Survivor, ...]
+    mutants: int
+
+    @property
+    def passed(self) -> bool:
+        """Whether every example holds and every weakened rule was noticed."""
+        return all(run.passed for run in self.runs) and not self.survivors
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyCheck:
+    """The state of an agent's permissions.
+
+    Attributes:
+        agent: Agent id.
+        test: What its examples prove.
+        unused: Permissions that nobody used.
+        unused_reviewed: Whether somebody looked at them since; None where no decision is on record, so nothing is known.
+        calls: Tool calls that its traces show.
+        past: How many of them no decision is on record for.
+        runs_past: Runs with such calls.
+        evidence: What was written.
+    """
+
+    agent: str
+    test: PolicyTest
+    unused: UnusedPermissions
+    unused_reviewed: bool | None
+    calls: int
+    past: int
+    runs_past: tuple[str, ...]
+    evidence: tuple[Evidence, ...]
+
+    @property
+    def is_bypassed(self) -> bool:
+        """Whether calls go past a boundary that other calls of the agent ask."""
+        return self.past > 0 and self.unused.decisions > 0
+
+
+def prove_policies(charter: Charter) -> PolicyTest:
+    """Run every example of a charter on its compiled policies, and weaken each rule in turn.
+
+    Args:
+        charter: A charter without errors.
+
+    Raises:
+        CharterInvalid: A policy does not compile.
+    """
+    runs: list[ExampleRun] = []
+    left: list[Survivor] = []
+    tried = 0
+    for name, tool in (known(charter.tools) or {}).items():
+        runs.extend(run_examples(compile_tool(name, tool, charter)))
+        survived, count = survivors(name, tool)
+        left.extend(survived)
+        tried += count
+    return PolicyTest(runs=tuple(runs), survivors=tuple(left), mutants=tried)
+
+
+def check_policies(room: BoundaryRoom, agent: str, now: datetime) -> PolicyCheck:
+    """Check the permissions of an agent and write what was found as evidence.
+
+    Args:
+        room: Installation with its audit log.
+        agent: Agent with a charter in force.
+        now: The present moment, aware UTC.
+
+    Raises:
+        UnknownName: No charter of this agent is in force.
+    """
+    found = look_at_policies(room, agent, now)
+    room.installation.ledger.add_evidence(found.evidence)
+    return found
+
+
+def look_at_policies(room: BoundaryRoom, agent: str, now: datetime) -> PolicyCheck:
+    """Return what `check_policies` would find, and write nothing: who only asks changes no verdict.
+
+    Args:
+        room: Installation with its audit log.
+        agent: Agent with a charter in force.
+        now: The present moment, aware UTC.
+
+    Raises:
+        UnknownName: No charter of this agent is in force.
+    """
+    charter = charter_of(room.charter(agent))
+    test = prove_policies(charter)
+    decided = room.log.search(agent=agent, kind=DECIDED)
+    unused = unused_permissions(room, charter, now)
+    reviewed = _is_reviewed(room, agent, unused, now)
+    version, calls, past, runs = _past_the_boundary(room, agent, decided, now)
+    evidence = _evidence(
+        charter,
+        test,
+        unused,
+        reviewed=reviewed,
+        version=version,
+        calls=calls,
+        past=past,
+        runs=runs,
+        now=now,
+    )
+    return PolicyCheck(
+        agent=agent,
+        test=test,
+        unused=unused,
+        unused_reviewed=reviewed,
+        calls=calls,
+        past=past,
+        runs_past=runs,
+        evidence=evidence,
+    )
+
+
+def review_unused(
+    room: BoundaryRoom, agent: str, *, actor: str, reason: str, now: datetime
+) -> tuple[tuple[str, str], ...]:
+    """Record that a person looked at the unused permissions and keeps them.
+
+    Args:
+        room: Installation with its audit log.
+        agent: Agent id.
+        actor: Who looked, a person id of the charter.
+        reason: Why they stay.
+        now: The present moment, aware UTC.
+
+    Raises:
+        Denied: The charter gives this person no say in what tools may do.
+    """
+    charter = charter_of(room.charter(agent))
+    if not may_act(charter, actor, Action.APPROVE):
+        raise Denied(
+            f"{actor!r} may not decide that permissions stay",
+            remedy=f"One of {', '.join(people_who_may(charter, Action.APPROVE)) or 'the owners'} may: "
+            f"`pilothouse policy unused {agent} --keep --as PERSON --reason WHY`.",
+            subject=actor,
+        )
+    unused = unused_permissions(room, charter, now).permissions
+    room.installation.ledger.record(
+        kind=REVIEWED,
+        agent=agent,
+        at=now,
+        actor=actor,
+        document=canonical_json({"permissions": [list(one) for one in unused], "reason": reason}),
+    )
+    return unused
+
+
+def _is_reviewed(room: BoundaryRoom, agent: str, unused: UnusedPermissions, now: datetime) -> bool | None:
+    """Whether somebody looked at what nobody used; None where there was nothing to use it with."""
+    if not unused.permissions:
+        return True
+    for decision in room.installation.ledger.decisions(agent, kind=REVIEWED, limit=1):
+        seen = {tuple(one) for one in json.loads(decision.document)["permissions"]}
+        if decision.at > now - USED_WITHIN and set(unused.permissions) <= seen:
+            return True
+    return False if unused.decisions else None
+
+
+def _past_the_boundary(
+    room: BoundaryRoom, agent: str, decided: Sequence[AuditRecord], now: datetime
+) -> tuple[str | None, int, int, tuple[str, ...]]:
+    """Count tool calls of the version that served last against the decisions on record for its runs."""
+    on_record: Counter[str] = Counter(json.loads(record.text)["document"]["run"] for record in decided)
+    since = now - USED_WITHIN
+    if decided and len(decided) >= room.searched_max:
+        since = max(since, decided[-1].at)
+    window = TaskFilter(agent=agent, from_ns=unix_ns(since), to_ns=unix_ns(now), state="complete")
+    calls, past, runs = 0, 0, []
+    tasks = room.installation.lake.window(window)
+    version = version_in_force(tasks)
+    for task in tasks:
+        if task.version_digest != version:
+            continue
+        missing = max(0, task.tool_calls - on_record[task.trace_id])
+        calls += task.tool_calls
+        past += missing
+        if missing:
+            runs.append(task.trace_id)
+    return version, calls, past, tuple(runs[:50])
+
+
+def _evidence(
+    charter: Charter,
+    test: PolicyTest,
+    unused: UnusedPermissions,
+    *,
+    reviewed: bool | None,
+    version: str | None,
+    calls: int,
+    past: int,
+    runs: tuple[str, ...],
+    now: datetime,
+) -> tuple[Evidence, ...]:
+    since = now - USED_WITHIN
+    source = Source(command=f"pilothouse policy check {charter.agent}")
+    binds = Binding(section="tools", section_digest=charter.section_digests["tools"])
+    permissions = sum(len(known(tool.task_types) or ()) for tool in (known(charter.tools) or {}).values())
+    failing = sum(not run.passed for run in test.runs)
+    records = []
+    if test.runs:
+        records.append(
+            Evidence(
+                kind="policy.compiled",
+                agent=charter.agent,
+                binds=binds,
+                window_from=now,
+                window_to=now,
+                n=len(test.runs),
+                passed=test.passed,
+                detail=f"{len(test.runs)} examples run on the compiled policies, {failing} fail; "
+                f"{test.mutants} weakened rules tried, {len(test.survivors)} noticed by no example",
+                source=source,
+                recorded_at=now,
+            )
+        )
+    if permissions and reviewed is not None:
+        records.append(
+            Evidence(
+                kind="policy.unused",
+                agent=charter.agent,
+                binds=binds,
+                window_from=unused.since,
+                window_to=now,
+                n=permissions,
+                passed=reviewed,
+                detail=f"{len(unused.permissions)} of {permissions} permissions unused since "
+                f"{unused.since:%Y-%m-%d}{', reviewed' if unused.permissions and reviewed else ''}",
+                source=source,
+                recorded_at=now,
+            )
+        )
+    # Who never asked has no boundary to go past: that its calls are not held to anything is missing evidence, and no breach.
+    if calls and unused.decisions:
+        records.append(
+            Evidence(
+                kind="policy.bypass",
+                agent=charter.agent,
+                binds=Binding(version=version),
+                window_from=since,
+                window_to=now,
+                n=calls,
+                good=calls - past,
+                detail=f"{past} of {calls} tool calls without a decision on record",
+                items=runs,
+                source=source,
+                recorded_at=now,
+            )
+        )
+    return tuple(records)

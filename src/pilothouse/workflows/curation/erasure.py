@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Find a subject in telemetry and have it emptied there by whoever writes the lake, each step on record."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.evidence.unix_time import unix_ns
+from pilothouse.ports.lake import SAID_SPAN_MAX_NS, Lake, TaskFilter
+from pilothouse.ports.ledger import Ledger
+from pilothouse.ports.upkeep import LakeUpkeep
+from pilothouse.workflows.ground.decision_log import every_decision
+from pilothouse.workflows.traces.retention import PAYLOAD_DAYS, retention_rules
+
+__all__ = ["TRACES_MAX", "Forgotten", "Said", "ask_to_empty", "carry_out_erasures", "traces_saying"]
+
+ASKED, DONE = "telemetry.erasure_asked", "telemetry.erased"
+EVERYBODY = "pilothouse"
+"""Agent under which erasures stand: a person's data lie with several."""
+
+TRACES_AT_ONCE = 200
+"""Trace ids of one decision, so that its record fits into the audit log as it is."""
+
+TRACES_MAX = 10_000
+"""Traces of one subject that one erasure empties, of the queue as of telemetry; the next one finds those that are left."""
+
+LOOKED_BACK_DAYS_MAX = 730
+_TRACE_ID = re.compile(r"[0-9a-f]{32}")
+_WEEK = timedelta(microseconds=SAID_SPAN_MAX_NS // 1_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgotten:
+    """What became of a subject's traces.
+
+    Attributes:
+        rows: Rows of telemetry that were emptied; None while a running server will do it.
+        runs: Recorded runs whose key was destroyed.
+        results: Results of calls, kept for their repetition, that were forgotten.
+    """
+
+    rows: int | None
+    runs: int
+    results: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """The tasks in which a subject stands.
+
+    Attributes:
+        traces: Their trace ids, the newest first, at most `TRACES_MAX`.
+        is_cut: Whether there may be more.
+    """
+
+    traces: tuple[str, ...]
+    is_cut: bool
+
+
+def traces_saying(lake: Lake, ledger: Ledger, subject: str, now: datetime) -> Said:
+    """Return the tasks in whose whole texts a subject stands, as far back as any charter keeps texts.
+
+    Args:
+        lake: Telemetry.
+        ledger: Where charters stand.
+        subject: As it stands in the texts, or a trace id.
+        now: The moment.
+    """
+    found: dict[str, None] = {}
+    if _TRACE_ID.fullmatch(subject) and lake.trace(subject) is not None:
+        found[subject] = None
+    kept = max((rule.payload_days for rule in retention_rules(ledger)), default=PAYLOAD_DAYS)
+    oldest = now - timedelta(days=min(max(kept, PAYLOAD_DAYS), LOOKED_BACK_DAYS_MAX) + 1)
+    end = now + timedelta(days=1)  # a client's clock may run ahead
+    while end > oldest:
+        start = max(oldest, end - _WEEK)
+        cursor = None
+        while True:
+            if len(found) >= TRACES_MAX:
+                return Said(traces=tuple(found)[:TRACES_MAX], is_cut=True)
+            wanted = TaskFilter(said=subject, from_ns=unix_ns(start), to_ns=unix_ns(end))
+            page = lake.tasks(wanted, limit=500, before=cursor)
+            found |= {task.trace_id: None for task in page.tasks}
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        end = start
+    return Said(traces=tuple(found)[:TRACES_MAX], is_cut=len(found) > TRACES_MAX)
+
+
+def ask_to_empty(ledger: Ledger, traces: Sequence[str], *, actor: str, now: datetime) -> None:
+    """Put on record which traces are to be emptied; whoever writes the lake does so.
+
+    Args:
+        ledger: Where it stands.
+        traces: Trace ids; the record never names the subject.
+        actor: Who asks.
+        now: The moment.
+    """
+    for start in range(0, len(traces), TRACES_AT_ONCE):
+        ledger.record(
+            kind=ASKED,
+            agent=EVERYBODY,
+            at=now,
+            actor=actor,
+            document=canonical_json({"traces": list(traces[start : start + TRACES_AT_ONCE])}),
+        )
+
+
+def carry_out_erasures(lake: LakeUpkeep, ledger: Ledger, now: datetime) -> int:
+    """Empty what was asked and not done yet, and put that on record; return rows that were emptied.
+
+    Args:
+        lake: The lake of this process.
+        ledger: Where it was asked.
+        now: The moment.
+    """
+    asked = list(every_decision(ledger, EVERYBODY, kind=ASKED))
+    if not asked:
+        return 0
+    done = {json.loads(one.document)["asked"] for one in every_decision(ledger, EVERYBODY, kind=DONE)}
+    emptied = 0
+    for one in reversed(asked):
+        if one.sequence in done:
+            continue
+        rows = lake.erase(json.loads(one.document)["traces"])
+        document = canonical_json({"asked": one.sequence, "rows": rows})
+        ledger.record(kind=DONE, agent=EVERYBODY, at=now, actor="pilothouse", document=document)
+        emptied += rows
+    return emptied

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Audit what an agent does not know: failures of a month by term, each with an owner and cases, or it counts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from pilothouse.connectors.charter_file import read_charter_file
+from pilothouse.core.charter.answers import known
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.evidence.evidence import Evidence, Source
+from pilothouse.core.evidence.knowledge_gaps import AskedInput, Gap, Gaps, find_gaps
+from pilothouse.core.evidence.outcome import OutcomeStatus
+from pilothouse.core.evidence.review import ItemState, ReviewSource
+from pilothouse.core.evidence.task import TaskResult
+from pilothouse.core.evidence.unix_time import unix_ns
+from pilothouse.errors import PilothouseError, UnknownName
+from pilothouse.evals.dataset_checks import comparable_text
+from pilothouse.ports.curation import CurationStore
+from pilothouse.ports.feedback import FeedbackStore
+from pilothouse.ports.review import ItemRecord, ReviewQueue
+from pilothouse.workflows.curation.case_book import case_book
+from pilothouse.workflows.curation.few_shot_library import tested_cases
+from pilothouse.workflows.ground.installation import Installation
+from pilothouse.workflows.ground.newest_tasks import newest_tasks
+from pilothouse.workflows.people.people import Directory
+
+__all__ = ["GapAudit", "GapRoom", "audit_gaps", "gap_evidence"]
+
+WINDOW = timedelta(days=28)
+FAILURES_ENOUGH = 200
+"""Failures from which an audit need not look at the whole window."""
+
+FREQUENT = 0.01
+"""Share of tasks from which a gap must have an owner and cases."""
+
+OWNED = "gap.owned"
+OWNERS_READ_MAX = 1_000
+_WRONG = (ItemState.CORRECTED, ItemState.REJECTED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GapAudit:
+    """What an audit found, and who sees to it.
+
+    Attributes:
+        gaps: The gaps.
+        owners: Person id by term.
+        since: Start of what was looked at.
+        is_whole: Whether all tasks of 28 days were looked at.
+    """
+
+    gaps: Gaps
+    owners: Mapping[str, str]
+    since: datetime
+    is_whole: bool
+
+    @property
+    def open(self) -> tuple[Gap, ...]:
+        """Frequent gaps without an owner or without a case."""
+        return tuple(
+            gap
+            for gap in self.gaps.found
+            if gap.share > FREQUENT and (gap.term not in self.owners or not gap.cases)
+        )
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether so much was looked at that the audit says something."""
+        return bool(self.gaps.tasks) and (self.is_whole or self.gaps.failures >= FAILURES_ENOUGH)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GapRoom:
+    """What the commands about gaps are given.
+
+    Attributes:
+        installation: Lake and ledger.
+        queue: What people answered, and what was held.
+        store: The few-shot library.
+        said: What users said.
+        directory: The charters.
+    """
+
+    installation: Installation
+    queue: ReviewQueue
+    store: CurationStore
+    said: FeedbackStore
+    directory: Directory
+
+    def audit(self, agent: str | None) -> GapAudit:
+        """Audit an agent, or the only one, and put what was found on record."""
+        charter, now = self.directory.one(agent), self.installation.clock.now()
+        audit = audit_gaps(self, charter, now)
+        record = gap_evidence(charter, audit, now)
+        if record is not None:
+            self.installation.ledger.add_evidence([record])
+        return audit
+
+    def own(self, agent: str | None, term: str, person: str, *, actor: str) -> None:
+        """Put on record who sees to a gap.
+
+        Args:
+            agent: Agent id, or None for the only one.
+            term: The gap's term, as the audit writes it.
+            person: Person id of the charter.
+            actor: Who says so.
+
+        Raises:
+            UnknownName: The charter has no such person.
+        """
+        charter = self.directory.one(agent)
+        if person not in charter.people:
+            raise UnknownName.among(
+                "person of the charter",
+                person,
+                charter.people,
+                remedy="Add the person under `people`, or name another.",
+            )
+        self.installation.ledger.record(
+            kind=OWNED,
+            agent=charter.agent,
+            at=self.installation.clock.now(),
+            actor=actor,
+            document=canonical_json({"person": person, "term": term}),
+        )
+
+    def case_book(self, agent: str | None) -> str:
+        """Return the case book of an agent as Markdown."""
+        return case_book(self.queue, self.directory.one(agent), self.installation.clock.now())
+
+
+def audit_gaps(room: GapRoom, charter: Charter, now: datetime) -> GapAudit:
+    """Look at the inputs of the last 28 days, the newest 100,000.
+
+    A task went wrong when it failed, the system of record contradicts it, a person corrected or rejected it, or a user
+    said so; one that was held because the agent was not sure counts too.
+
+    Args:
+        room: Where everything is.
+        charter: The charter in force.
+        now: The moment.
+    """
+    installation, since = room.installation, now - WINDOW
+    tasks, is_whole = newest_tasks(installation.lake, charter.agent, since, now)
+    items = {record.item.trace_id: record for record in room.queue.items(charter.agent, since=since)}
+    outcomes = installation.ledger.outcomes(charter.agent, from_ns=unix_ns(since), to_ns=unix_ns(now))
+    wrong = {one.trace_id for one in outcomes if one.status is OutcomeStatus.CONTRADICTED}
+    wrong |= {one.trace_id for one in room.said.of(charter.agent, since=since) if one.is_bad}
+    wrong |= {trace for trace, record in items.items() if _is_wrong(record)}
+    asked = [
+        AskedInput(
+            trace_id=task.trace_id,
+            task_type=task.task_type,
+            text=comparable_text(items[task.trace_id].item.input)
+            if task.trace_id in items
+            else task.input_preview,
+            failed=task.result is TaskResult.FAILED or task.trace_id in wrong,
+        )
+        for task in tasks
+    ]
+    _, examples = room.store.examples(charter.agent)
+    gaps = find_gaps(
+        asked,
+        glossary=_glossary(installation, charter),
+        examples=[comparable_text(one.input) for one in examples],
+        cases=_cases(installation, charter),
+    )
+    return GapAudit(gaps=gaps, owners=_owners(installation, charter.agent), since=since, is_whole=is_whole)
+
+
+def gap_evidence(charter: Charter, audit: GapAudit, now: datetime) -> Evidence | None:
+    """Return the record of an audit, or None when too little was there to look at.
+
+    Args:
+        charter: The charter in force.
+        audit: What was found.
+        now: The moment.
+    """
+    if not audit.is_enough:
+        return None
+    left = audit.open
+    frequent = sum(gap.share > FREQUENT for gap in audit.gaps.found)
+    named = ", ".join(gap.term for gap in left[:5])
+    return Evidence(
+        kind="gaps.audited",
+        agent=charter.agent,
+        window_from=audit.since,
+        window_to=now,
+        n=audit.gaps.tasks,
+        passed=not left,
+        detail=f"{audit.gaps.failures:,} failures in {audit.gaps.tasks:,} tasks, {len(audit.gaps.found)} gaps, "
+        f"{frequent} of them in more than 1 % of tasks; "
+        + (f"without owner or case: {named}" if left else "each has an owner and cases"),
+        items=tuple(trace for gap in left for trace in gap.traces)[:50],
+        counts={
+            "failures": audit.gaps.failures,
+            "gaps": len(audit.gaps.found),
+            "unexplained": audit.gaps.unexplained,
+        },
+        source=Source(command="pilothouse gaps audit"),
+        recorded_at=now,
+    )
+
+
+def _is_wrong(record: ItemRecord) -> bool:
+    return record.state in _WRONG or record.item.source is ReviewSource.HELD
+
+
+def _glossary(installation: Installation, charter: Charter) -> tuple[str, ...]:
+    """Return the terms of the charter's glossary: the keys of a mapping, or the entries of a list."""
+    path = known(charter.glossary)
+    if path is None:
+        return ()
+    record = installation.ledger.charter(charter.agent)
+    folder = Path(record.path).parent if record is not None else Path()
+    try:
+        value = read_charter_file(folder / path).value
+    except PilothouseError:
+        return ()
+    return tuple(str(one) for one in value) if isinstance(value, dict | list | tuple) else ()
+
+
+def _cases(installation: Installation, charter: Charter) -> tuple[str, ...]:
+    try:
+        cases, _ = tested_cases(installation.ledger, charter, [])
+    except PilothouseError:
+        return ()
+    return tuple(comparable_text(case.input) for case in cases)
+
+
+def _owners(installation: Installation, agent: str) -> dict[str, str]:
+    owners: dict[str, str] = {}
+    for decision in installation.ledger.decisions(agent, kind=OWNED, limit=OWNERS_READ_MAX):
+        document = json.loads(decision.document)
+        owners.setdefault(document["term"], document["person"])
+    return owners

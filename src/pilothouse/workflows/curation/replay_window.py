@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Replay all recorded runs of a time with one change, and turn those that a person has judged into pairs for the gate.
+
+What the change does not touch is served from the record, the rest is asked live. A run in which something was blocked,
+that got no answer, or that asks for a tool where it ended before, has no outcome that can be judged: its case stays, its
+output is missing, and the gate counts it as unscored, never as passed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from pilothouse.core.charter.answers import known
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.evidence.run_log import Replayable, RunSummary
+from pilothouse.core.verdict.numbers import percentage
+from pilothouse.errors import PilothouseError, UsageError
+from pilothouse.evals.case import Case
+from pilothouse.evals.dataset import write_cases
+from pilothouse.evals.targets.recorded import json_or_text
+from pilothouse.runtime.replay.answers import Answer
+from pilothouse.runtime.replay.substitution import Substitution
+from pilothouse.workflows.curation.curate import case_of_label
+from pilothouse.workflows.gateway.launch import stand_in_version, summarize_charter
+from pilothouse.workflows.replay.run import ReplayReport
+from pilothouse.workflows.review.trusted_labels import Trusted
+
+__all__ = [
+    "RUNS_MAX",
+    "Pair",
+    "Versions",
+    "WindowReport",
+    "replay_window",
+    "versions_of_change",
+    "write_pairs",
+]
+
+RUNS_MAX = 5_000
+"""Runs of one replay: a week of a narrow agent, and more live calls than anybody wants to start by mistake."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """One judged run, as it was and as it would have been.
+
+    Attributes:
+        case: What was asked, and what a person said is right.
+        before: What the run ended with.
+        after: What it would have ended with, or None where that cannot be judged.
+    """
+
+    case: Case
+    before: Any
+    after: Any | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Versions:
+    """Version digests of an agent with a change and without it; None where the charter has no version yet."""
+
+    candidate: str | None = None
+    baseline: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowReport:
+    """What a time of traffic would have been with one change.
+
+    Attributes:
+        agent: Agent.
+        since: Start of the time, aware UTC.
+        until: End of it.
+        change: What was changed, in words.
+        grain: `calls` alone, or the agent's `code`.
+        runs: Runs that were replayed.
+        skipped: Runs whose record cannot be replayed.
+        served: Model calls answered from the record.
+        live: Model calls that a live model answered.
+        failed: Live calls that got no answer.
+        trouble: What the first of them was told, or empty.
+        blocked: Tool calls that were not in the record and not allowed.
+        same: Runs that end as they did.
+        changed: Runs that end otherwise.
+        unjudgeable: Runs without an outcome that can be judged.
+        pairs: Judged runs among all replayed.
+    """
+
+    agent: str
+    since: datetime
+    until: datetime
+    change: str
+    grain: str
+    runs: int
+    skipped: int
+    served: int
+    live: int
+    failed: int
+    trouble: str
+    blocked: int
+    same: int
+    changed: int
+    unjudgeable: int
+    pairs: tuple[Pair, ...]
+
+    @property
+    def shares(self) -> str:
+        """Shares of served, live and blocked calls, in words."""
+        calls = max(self.served + self.live + self.blocked, 1)
+        return (
+            f"{percentage(self.served / calls, decimals=0)} of calls served from the record, {percentage(self.live / calls, decimals=0)} live, "
+            f"{percentage(self.blocked / calls, decimals=0)} blocked"
+        )
+
+    @property
+    def about(self) -> str:
+        """What outputs made of it are: stands in the gate's notes and in its evidence."""
+        return (
+            f"counterfactual by {self.grain} of {self.runs} recorded runs, {self.since:%Y-%m-%d} to {self.until:%Y-%m-%d}, "
+            f"{self.change}: {self.shares}; {self.unjudgeable} runs without an outcome that can be judged"
+        )
+
+
+def replay_window(
+    summaries: Sequence[RunSummary],
+    play: Callable[[str], ReplayReport],
+    labels: Mapping[str, Trusted],
+    *,
+    agent: str,
+    since: datetime,
+    until: datetime,
+    on_progress: Callable[[int, int], None] = lambda _done, _all: None,
+) -> WindowReport:
+    """Replay runs one after the other.
+
+    Args:
+        summaries: Runs of one agent.
+        play: Replays a run with the change.
+        labels: What people said is right, by run id.
+        agent: Agent.
+        since: Start of the time, aware UTC.
+        until: End of it.
+        on_progress: Told how many of how many are done.
+
+    Raises:
+        UsageError: There is no run that can be replayed, there are too many, or the change touches none of them.
+    """
+    if len(summaries) > RUNS_MAX:
+        raise UsageError(
+            f"{len(summaries):,} runs are more than one replay takes ({RUNS_MAX:,})",
+            remedy="Take a shorter time: `--since 1d`",
+            subject=agent,
+        )
+    reports: list[ReplayReport] = []
+    skipped = 0
+    for place, summary in enumerate(summaries):
+        on_progress(place, len(summaries))
+        if summary.replayable in {Replayable.NO, Replayable.ERASED}:
+            skipped += 1
+            continue
+        try:
+            reports.append(play(summary.run))
+        except UsageError:
+            raise
+        except PilothouseError:
+            skipped += 1
+    if not reports:
+        raise UsageError(
+            f"no run of {agent!r} since {since:%Y-%m-%d} can be replayed",
+            remedy=f"See what is recorded: `pilothouse replay --list --agent {agent}`",
+            subject=agent,
+        )
+    if all(report.grain == "calls" and report.is_equal and not report.comparisons for report in reports):
+        raise UsageError(
+            f"{reports[0].change} changes nothing in any request of {len(reports)} runs of {agent}",
+            remedy=f"Look at what was asked: `pilothouse replay {reports[0].run[:12]} --show --json`",
+            subject=agent,
+        )
+    judged = [_outcome(report) for report in reports]
+    pairs = [
+        Pair(case=case_of_label(labels[report.run]), before=_output(report.recorded), after=after)
+        for report, after in zip(reports, judged, strict=True)
+        if report.run in labels
+    ]
+    same = sum(
+        report.final == report.recorded
+        for report, after in zip(reports, judged, strict=True)
+        if after is not None
+    )
+    failed = [one for report in reports for one in report.comparisons if one.has_failed]
+    return WindowReport(
+        agent=agent,
+        since=since,
+        until=until,
+        change=reports[0].change,
+        grain=reports[0].grain,
+        runs=len(reports),
+        skipped=skipped,
+        served=sum(report.counts.served for report in reports),
+        live=sum(report.counts.live for report in reports),
+        failed=len(failed),
+        trouble=failed[0].live if failed else "",
+        blocked=sum(report.counts.blocked for report in reports),
+        same=same,
+        changed=sum(after is not None for after in judged) - same,
+        unjudgeable=sum(after is None for after in judged),
+        pairs=tuple(pairs),
+    )
+
+
+def versions_of_change(path: Path, charter: Charter, change: Substitution) -> Versions:
+    """Return the version that an agent would be with a change, beside the one in force.
+
+    With another model alone it is the version that the charter has once its pin says so, so a verdict over the replay
+    holds for it from its first task on. Any other change is named by what it is: no charter has that version, and its
+    verdict counts for none.
+
+    Args:
+        path: The charter file in force.
+        charter: The same, read.
+        change: What is changed.
+    """
+    own = summarize_charter(path).version
+    if own is None:
+        return Versions()
+    if change == Substitution(model=change.model):
+        pin = charter.model.pin
+        said = {"provider": known(pin.provider), "model": change.model, "region": known(pin.region)}
+        return Versions(candidate=stand_in_version(path, said), baseline=own)
+    named = json.dumps([own, asdict(change)], sort_keys=True, ensure_ascii=False)
+    return Versions(
+        candidate=hashlib.sha256(named.encode("utf-8", "surrogatepass")).hexdigest(), baseline=own
+    )
+
+
+def write_pairs(report: WindowReport, folder: Path, versions: Versions) -> str:
+    """Write judged runs as cases with two files of outputs, and return the command that decides over them.
+
+    Args:
+        report: What came of the replay.
+        folder: Made if it is missing.
+        versions: What evidence of the two sides binds to.
+
+    Raises:
+        UsageError: Nobody has judged any of the runs.
+    """
+    if not report.pairs:
+        raise UsageError(
+            f"nobody has judged any of the {report.runs} replayed runs, so a gate has nothing to decide by",
+            remedy=f"Judge some: `pilothouse review`; label evidence of {report.agent} stands in `pilothouse verdict`",
+            subject=report.agent,
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    write_cases(folder / "cases.jsonl", [pair.case for pair in report.pairs])
+    before = [{"id": pair.case.id, "output": pair.before} for pair in report.pairs]
+    after = [{"id": pair.case.id, "output": pair.after} for pair in report.pairs if pair.after is not None]
+    _write(folder / "before.jsonl", {"about": f"recorded runs of {report.agent}"}, before)
+    _write(folder / "after.jsonl", {"about": report.about}, after)
+    return (
+        f"pilothouse gate --candidate recorded:{folder / 'after.jsonl'} --baseline recorded:{folder / 'before.jsonl'} "
+        f"--dataset {folder / 'cases.jsonl'} --agent {report.agent}"
+        + (f" --candidate-version {versions.candidate}" if versions.candidate else "")
+        + (f" --baseline-version {versions.baseline}" if versions.baseline else "")
+    )
+
+
+def _outcome(report: ReplayReport) -> Any | None:
+    """Return what the run would have ended with, or None where that cannot be judged."""
+    final = report.final
+    if final is None or report.counterfactual == "partial" or final.status >= HTTPStatus.BAD_REQUEST:
+        return None
+    if final.tools and not report.recorded.tools:
+        return None
+    return _output(final)
+
+
+def _output(answer: Answer) -> Any:
+    return json_or_text(answer.text) if answer.text else [list(call) for call in answer.tools]
+
+
+def _write(path: Path, about: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> None:
+    lines = [json.dumps(row, ensure_ascii=False) for row in (about, *rows)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a drill found, and how it is put on record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.evidence.binding import InForce, binding_in_force
+from pilothouse.core.evidence.evidence import Evidence, Scope, Source
+from pilothouse.core.evidence.kinds import kind_named
+from pilothouse.workflows.ground.control_room import ControlRoom
+
+__all__ = ["DrillResult", "record_drill"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrillResult:
+    """What a drill found.
+
+    Attributes:
+        name: The drill.
+        passed: Whether everything happened that had to.
+        sentence: What happened, with its numbers.
+        incidents: Numbers of the incidents it opened.
+    """
+
+    name: str
+    passed: bool
+    sentence: str
+    incidents: tuple[int, ...] = ()
+
+
+def record_drill(
+    room: ControlRoom,
+    charter: Charter,
+    name: str,
+    now: datetime,
+    *,
+    passed: bool,
+    said: str,
+    scope: Scope = Scope(),  # noqa: B008 - frozen, so that one for all calls is as good as a new one
+    person: str | None = None,
+) -> None:
+    """Put what a drill found on record.
+
+    Args:
+        room: Opened parts.
+        charter: The charter in force.
+        name: Kind of evidence.
+        now: The moment, aware UTC.
+        passed: Whether everything happened that had to.
+        said: What happened, with its numbers.
+        scope: Part that the kind is about.
+        person: Person that the kind is about, or None.
+    """
+    kind = kind_named(name)
+    room.installation.ledger.add_evidence(
+        [
+            Evidence(
+                kind=name,
+                agent=charter.agent,
+                binds=binding_in_force(kind, charter, scope, InForce(), section=kind.section, person=person),
+                scope=scope,
+                window_from=now,
+                window_to=now,
+                n=1,
+                passed=passed,
+                detail=said[:2_000],
+                source=Source(command="pilothouse drill"),
+                recorded_at=now,
+            )
+        ]
+    )

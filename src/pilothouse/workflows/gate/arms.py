@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Open the candidate and find what it is compared with: a live target, or the stored trials of a version."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pilothouse.core.evidence.evidence import Evidence
+from pilothouse.errors import UnknownName, UsageError
+from pilothouse.evals.arms import SECOND_SIDE_OFFSET, Arm, config_digest
+from pilothouse.evals.journal import Journal
+from pilothouse.evals.targets.address import open_target
+from pilothouse.evals.targets.recorded import StoredTrials
+from pilothouse.ports.lake import Lake
+from pilothouse.ports.ledger import Ledger
+from pilothouse.workflows.gate.request import GateRequest
+
+__all__ = [
+    "anchor_version",
+    "candidate_arm",
+    "current_version",
+    "gate_records",
+    "resolve_baseline",
+    "stored_arm",
+]
+
+VERSION = re.compile(r"[0-9a-f]{8,64}")
+
+
+def candidate_arm(request: GateRequest, *, version: str | None, lake: Lake | None) -> Arm:
+    """Open the candidate.
+
+    Args:
+        request: What was asked.
+        version: Version digest by option or charter, or None to compute it.
+        lake: Telemetry, or None.
+    """
+    return _live_arm(
+        request.candidate, version=version, repeats=request.repeats, deadline_s=request.deadline_s, lake=lake
+    )
+
+
+def resolve_baseline(
+    request: GateRequest,
+    candidate: Arm,
+    *,
+    journal: Journal,
+    ledger: Ledger | None,
+    agent: str | None,
+    dataset: str,
+    lake: Lake | None,
+) -> tuple[Arm | None, tuple[str, ...]]:
+    """Find the other side, and say what could not be found.
+
+    Args:
+        request: What was asked.
+        candidate: The candidate's side.
+        journal: Stored trials and runs.
+        ledger: Decisions, or None without an installation.
+        agent: Agent id, or None.
+        dataset: Digest of the dataset.
+        lake: Telemetry, or None.
+
+    Returns:
+        The side, or None when there is nothing to compare with; and notes.
+
+    Raises:
+        UsageError: It has no form of a baseline.
+        UnknownName: No trial of that version is stored here: without it nothing would be compared.
+    """
+    wanted = request.baseline
+    if wanted is None or wanted == "none":
+        return None, ()
+    if wanted in {"current", "anchor"}:
+        records = gate_records(ledger, agent)
+        version = (
+            anchor_version(records, dataset=dataset)
+            if wanted == "anchor"
+            else current_version(records, candidate=candidate.version)
+            or _last_holding(journal, dataset=dataset, candidate=candidate.version)
+        )
+        if version is None:
+            return None, (_nothing_yet(wanted, agent),)
+        return _need_stored(journal, version, request), ()
+    if VERSION.fullmatch(wanted):
+        return _need_stored(journal, wanted, request), ()
+    arm = _live_arm(
+        wanted,
+        version=request.baseline_version,
+        repeats=request.baseline_repeats,
+        deadline_s=request.deadline_s,
+        lake=lake,
+    )
+    if arm.config == candidate.config and not arm.target.spec.makes_calls:
+        raise UsageError(
+            "both sides are the same recorded outputs.",
+            remedy="Give other outputs as --baseline, or let the agent run.",
+            subject=wanted,
+        )
+    if arm.config == candidate.config:
+        return replace(arm, first_index=SECOND_SIDE_OFFSET), (
+            "both sides are the same version: this is an A/A run",
+        )
+    return arm, ()
+
+
+def stored_arm(journal: Journal, version: str, request: GateRequest) -> Arm | None:
+    """Return the stored trials of a version as a side, or None when there are none.
+
+    Args:
+        journal: Stored trials.
+        version: Version digest, or the beginning of one.
+        request: What was asked.
+    """
+    wanted = [
+        one
+        for one in journal.configs_of(version)
+        if json.loads(one.environment).get("deadline_s") == request.deadline_s
+    ]
+    if not wanted:
+        return None
+    versions = {one.version for one in wanted}
+    if len(versions) > 1:
+        raise UsageError(
+            f"{version!r} fits {len(versions)} versions.", remedy="Give more digits.", subject=version
+        )
+    one = wanted[0]
+    return Arm(
+        version=one.version,
+        address=one.address,
+        config=one.digest,
+        target=StoredTrials(version=one.version),
+        repeats=request.baseline_repeats,
+    )
+
+
+def _need_stored(journal: Journal, version: str, request: GateRequest) -> Arm:
+    arm = stored_arm(journal, version, request)
+    if arm is None:
+        raise UnknownName(
+            f"no trial of version {version[:12]!r} with {request.deadline_s:g} s for a case is stored in {str(journal.path)!r}.",
+            remedy="Give the baseline as an address, so that it can run, or the journal that has it: --journal FILE.",
+            subject=version,
+        )
+    return arm
+
+
+def current_version(records: Sequence[Evidence], *, candidate: str) -> str | None:
+    """Return the version that passed the gate last and was not taken back since, other than the candidate, or None.
+
+    Args:
+        records: Evidence of the agent, oldest first.
+        candidate: Version that is judged now.
+    """
+    standing: dict[str, bool] = {}
+    for one in _of_kind(records, "release.verdict"):
+        version = one.binds.version
+        if version is not None and version != candidate:
+            standing.pop(version, None)
+            standing[version] = bool(one.passed)
+    return next((version for version, holds in reversed(standing.items()) if holds), None)
+
+
+def anchor_version(records: Sequence[Evidence], *, dataset: str) -> str | None:
+    """Return the version whose quality was accepted as anchor on a dataset, or None.
+
+    Args:
+        records: Evidence of the agent, oldest first.
+        dataset: Digest of the dataset; an anchor of an older version of it counts as well, case by case.
+    """
+    anchors = _of_kind(records, "eval.anchor")
+    exact = [one for one in anchors if one.binds.dataset == dataset]
+    chosen = (exact or anchors)[-1:] if anchors else []
+    return chosen[0].binds.version if chosen else None
+
+
+def gate_records(ledger: Ledger | None, agent: str | None) -> Sequence[Evidence]:
+    """Return the evidence that a run of the gate looks at: earlier runs, anchors, judges. Nothing without a ledger.
+
+    Args:
+        ledger: Where evidence stands, or None.
+        agent: Agent id, or None.
+    """
+    if ledger is None or agent is None:
+        return ()
+    return ledger.evidence(agent, kinds=("release.verdict", "eval.anchor", "judge.card"))
+
+
+def _of_kind(records: Sequence[Evidence], kind: str) -> list[Evidence]:
+    return [one for one in records if one.kind == kind]
+
+
+def _nothing_yet(wanted: str, agent: str | None) -> str:
+    if agent is not None:
+        return f"there is no {wanted} version on record yet: this run can become it"
+    if wanted == "anchor":
+        return "an anchor belongs to an agent, and none is named: `--agent NAME`"
+    return "no other version has run on this dataset here, and without `--agent NAME` no release of an agent is looked at"
+
+
+def _last_holding(journal: Journal, *, dataset: str, candidate: str) -> str | None:
+    """Without a ledger: the last other version whose run on this dataset held or became the first baseline."""
+    for run in journal.runs_on(dataset):
+        if run.candidate != candidate and run.verdict is not None:
+            status = json.loads(run.verdict).get("status")
+            if status in {"holds", "at_risk"}:
+                return run.candidate
+    for run in journal.runs_on(dataset):
+        if (
+            run.candidate != candidate
+            and run.verdict is not None
+            and json.loads(run.verdict).get("baseline") is None
+        ):
+            return run.candidate
+    return None
+
+
+def _live_arm(
+    address: str, *, version: str | None, repeats: int, deadline_s: float, lake: Lake | None
+) -> Arm:
+    target = open_target(address, version=version, lake=lake)
+    return Arm(
+        version=target.spec.version,
+        address=target.spec.address,
+        config=config_digest(
+            version=target.spec.version, fingerprint=target.spec.fingerprint, deadline_s=deadline_s
+        ),
+        repeats=repeats,
+        target=target,
+    )

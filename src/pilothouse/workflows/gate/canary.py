@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What production says about a candidate that serves a share of the traffic: a verdict that is valid at every look."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from pilothouse.core.evidence.evidence import Binding, Evidence, Source
+from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
+from pilothouse.core.evidence.standing import standing_outcome
+from pilothouse.core.evidence.task import Task, TaskResult
+from pilothouse.core.evidence.unix_time import unix_ns
+from pilothouse.core.statistics.assignment import assignment_p_value
+from pilothouse.core.statistics.canary import CanaryDecision, CanaryReading, CanaryTest
+from pilothouse.errors import ExitStatus
+from pilothouse.ports.lake import Assigned, TaskFilter
+from pilothouse.workflows.ground.installation import Installation
+
+__all__ = ["CanaryReport", "Unit", "canary_evidence", "differences", "read_canary", "units_of"]
+
+BROKEN_BELOW: Final = 0.001
+"""p-value of the split below which the assignment is broken: one sound experiment in a thousand is refused."""
+
+BASELINE_UNITS_MAX: Final = 20
+"""Baseline units that one candidate unit is held against; more of them sharpen nothing."""
+
+
+NOT_DONE: Final = frozenset({TaskResult.FAILED, TaskResult.REFUSED, TaskResult.ESCALATED})
+"""How tasks end that nobody will verify."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """A conversation or a user with its tasks of one task type.
+
+    Attributes:
+        name: Its id.
+        arm: `candidate` or `baseline`.
+        task_type: Task type.
+        good: Share of its tasks whose outcome the system of record confirms.
+        last_ns: Start of its last task, Unix nanoseconds UTC.
+    """
+
+    name: str
+    arm: str
+    task_type: str
+    good: float
+    last_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CanaryReport:
+    """Where an experiment stands.
+
+    Attributes:
+        experiment: Its id.
+        agent: Agent.
+        candidate_units: Units of the candidate with an outcome.
+        baseline_units: Units of the baseline with an outcome.
+        pending: Tasks that wait for their outcome.
+        unverifiable: Tasks that nobody can verify, by arm.
+        switched: Units seen in both arms; they are left out.
+        p_value: Chance of a split this uneven, or None without a share.
+        reading: What the test says.
+        candidate_version: Version that served the candidate, or None.
+        exit_status: 0 not worse, 1 harmful, 3 undecided or broken.
+        sentence: The verdict in words.
+    """
+
+    experiment: str
+    agent: str
+    candidate_units: int
+    baseline_units: int
+    pending: int
+    unverifiable: Mapping[str, int]
+    switched: int
+    p_value: float | None
+    reading: CanaryReading
+    candidate_version: str | None
+    exit_status: ExitStatus
+    sentence: str
+
+    def as_record(self) -> dict[str, object]:
+        """Return the fields as plain data for JSON."""
+        return {**asdict(self), "exit_status": int(self.exit_status)}
+
+
+def units_of(
+    assigned: Sequence[Assigned], tasks: Sequence[Task], outcomes: Mapping[str, Outcome]
+) -> tuple[list[Unit], int, Counter[str], int]:
+    """Fold tasks into units; a unit enters when all of its outcomes are in.
+
+    A task that failed, was refused or was given to a person claims nothing, so nobody verifies it: it is not good, and
+    its unit does not wait. Left out, a candidate would be judged by the tasks that it survived.
+
+    Args:
+        assigned: Arm and unit of each task.
+        tasks: Tasks of the window.
+        outcomes: Outcome by trace id.
+
+    Returns:
+        Units by their last task, tasks that wait, unverifiable tasks by arm, and units seen in both arms.
+    """
+    by_trace = {one.trace_id: one for one in assigned}
+    arms: dict[str, set[str]] = defaultdict(set)
+    for one in assigned:
+        arms[one.unit].add(one.arm)
+    switched = {unit for unit, seen in arms.items() if len(seen) > 1}
+    values: dict[tuple[str, str, str], list[bool]] = defaultdict(list)
+    last: dict[tuple[str, str, str], int] = {}
+    waiting: set[tuple[str, str, str]] = set()
+    unverifiable: Counter[str] = Counter()
+    pending = 0
+    for task in tasks:
+        mark = by_trace.get(task.trace_id)
+        if mark is None or mark.unit in switched:
+            continue
+        key = (mark.unit, mark.arm, task.task_type)
+        last[key] = max(last.get(key, 0), task.start_ns)
+        outcome = standing_outcome(task, outcomes.get(task.trace_id))
+        if outcome is None and task.result in NOT_DONE:
+            values[key].append(False)
+        elif outcome is None or outcome.status is OutcomeStatus.PENDING:
+            pending += 1
+            waiting.add(key)
+        elif outcome.status is OutcomeStatus.UNVERIFIABLE:
+            unverifiable[mark.arm] += 1
+        else:
+            values[key].append(outcome.status is OutcomeStatus.VERIFIED)
+    units = [
+        Unit(name=key[0], arm=key[1], task_type=key[2], good=sum(found) / len(found), last_ns=last[key])
+        for key, found in values.items()
+        if key not in waiting
+    ]
+    return sorted(units, key=lambda one: (one.last_ns, one.name)), pending, unverifiable, len(switched)
+
+
+def differences(units: Sequence[Unit]) -> list[float]:
+    """Hold each candidate unit against baseline units that were not used yet, of its task type.
+
+    Args:
+        units: Units of both arms, in the order of their last task.
+
+    Returns:
+        Candidate minus the mean of its baseline units, each in [-1, 1], in that order.
+
+    Example:
+        >>> def unit(arm, good, at):
+        ...     return Unit(name=str(at), arm=arm, task_type="t", good=good, last_ns=at)
+        >>> differences([unit("baseline", 1.0, 1), unit("baseline", 0.0, 2), unit("candidate", 1.0, 3)])
+        [0.5]
+    """
+    arms = Counter(one.arm for one in units)
+    ratio = max(1, min(BASELINE_UNITS_MAX, arms["baseline"] // max(arms["candidate"], 1)))
+    free: dict[str, list[float]] = defaultdict(list)
+    waiting: dict[str, list[float]] = defaultdict(list)
+    found: list[float] = []
+    for one in units:
+        (waiting if one.arm == "candidate" else free)[one.task_type].append(one.good)
+        some, own = free[one.task_type], waiting[one.task_type]
+        while own and len(some) >= ratio:
+            found.append(own.pop(0) - sum(some[:ratio]) / ratio)
+            del some[:ratio]
+    return found
+
+
+def read_canary(
+    installation: Installation,
+    agent: str,
+    experiment: str,
+    test: CanaryTest,
+    *,
+    since: datetime,
+    share: float | None = None,
+) -> CanaryReport:
+    """Read an experiment from what production recorded.
+
+    Args:
+        installation: Lake, ledger and clock.
+        agent: Agent.
+        experiment: Its id.
+        test: Margin, tolerance and error.
+        since: Start of the window, aware UTC.
+        share: Share that the candidate had all the time, to check the split; None leaves it unchecked.
+    """
+    from_ns, to_ns = unix_ns(since), unix_ns(installation.clock.now())
+    assigned = installation.lake.assigned(experiment, from_ns=from_ns, to_ns=to_ns)
+    tasks = installation.lake.window(TaskFilter(agent=agent, from_ns=from_ns, to_ns=to_ns))
+    outcomes = {
+        one.trace_id: one for one in installation.ledger.outcomes(agent, from_ns=from_ns, to_ns=to_ns)
+    }
+    units, pending, unverifiable, switched = units_of(assigned, tasks, outcomes)
+    seen = Counter(arm for _, arm in {(one.unit, one.arm) for one in assigned})
+    blur = _blurred(assigned, tasks)
+    p_value = None if share is None else assignment_p_value(seen["candidate"], seen["baseline"], share=share)
+    _, reading = test.update(test.start(), differences(units))
+    is_broken = p_value is not None and p_value < BROKEN_BELOW
+    versions = _versions_of("candidate", assigned, tasks)
+    report = CanaryReport(
+        experiment=experiment,
+        agent=agent,
+        candidate_units=sum(one.arm == "candidate" for one in units),
+        baseline_units=sum(one.arm == "baseline" for one in units),
+        pending=pending,
+        unverifiable=dict(unverifiable),
+        switched=switched,
+        p_value=p_value,
+        reading=reading,
+        candidate_version=versions[0] if len(versions) == 1 else None,
+        exit_status=ExitStatus.NOT_ENOUGH_EVIDENCE,
+        sentence="",
+    )
+    status, sentence = _verdict(report, test, is_broken=is_broken)
+    if blur is not None:
+        status, sentence = ExitStatus.NOT_ENOUGH_EVIDENCE, f"{blur}; nothing can be concluded"
+    return replace(report, exit_status=status, sentence=sentence)
+
+
+def _blurred(assigned: Sequence[Assigned], tasks: Sequence[Task]) -> str | None:
+    """Say why the arms do not tell one version from another, or None: what is concluded would be of no release."""
+    mine, theirs = (_versions_of(arm, assigned, tasks) for arm in ("candidate", "baseline"))
+    if len(mine) > 1:
+        names = ", ".join(one[:12] for one in mine)
+        return f"{len(mine)} versions served the candidate ({names}): begin another experiment"
+    if set(mine) & set(theirs):
+        return f"version {mine[0][:12]} served both arms: give `candidate_version` to `experiment.assign`"
+    return None
+
+
+def _versions_of(arm: str, assigned: Sequence[Assigned], tasks: Sequence[Task]) -> tuple[str, ...]:
+    traces = {one.trace_id for one in assigned if one.arm == arm}
+    return tuple(
+        sorted({one.version_digest for one in tasks if one.trace_id in traces and one.version_digest})
+    )
+
+
+def canary_evidence(report: CanaryReport, *, at: datetime) -> tuple[Evidence, ...]:
+    """Turn proved harm into a record: it takes the release verdict of the candidate back.
+
+    A canary that is not worse writes nothing: it looked at outcomes only, the gate at everything else.
+
+    Args:
+        report: Where the experiment stands.
+        at: The present moment, aware UTC.
+    """
+    if report.exit_status is not ExitStatus.BREACHED or report.candidate_version is None:
+        return ()
+    return (
+        Evidence(
+            kind="release.verdict",
+            agent=report.agent,
+            binds=Binding(version=report.candidate_version),
+            window_from=at,
+            window_to=at,
+            n=max(report.reading.n, 1),
+            passed=False,
+            detail=f"canary {report.experiment}: {report.sentence}"[:2000],
+            source=Source(command=f"pilothouse canary {report.experiment} --agent {report.agent}"),
+            recorded_at=at,
+        ),
+    )
+
+
+def _verdict(report: CanaryReport, test: CanaryTest, *, is_broken: bool) -> tuple[ExitStatus, str]:
+    reading = report.reading
+    if is_broken:
+        return ExitStatus.NOT_ENOUGH_EVIDENCE, (
+            f"assignment broken: {report.candidate_units} and {report.baseline_units} units do not fit the share "
+            f"(p = {report.p_value:.1g}); nothing can be concluded"
+        )
+    ends = ""
+    if reading.difference is not None:
+        one = reading.difference
+        ends = f"; {100 * one.value:+.1f} points [{100 * one.low:+.1f}, {100 * one.high:+.1f}] over {reading.n} units"
+    if reading.decision is CanaryDecision.HARMFUL:
+        return ExitStatus.BREACHED, f"proved worse by more than {100 * test.tolerance:g} points{ends}"
+    if reading.decision is CanaryDecision.NOT_WORSE:
+        return ExitStatus.HOLDS, f"proved not worse by more than {100 * test.margin:g} points{ends}"
+    return ExitStatus.NOT_ENOUGH_EVIDENCE, (
+        f"not decided yet: evidence {reading.e_fine:.2g} that it is not worse, {reading.e_harm:.2g} that it is, "
+        f"{reading.threshold:g} decides{ends}"
+    )

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a gate run puts on record for the readiness verdict (release verdict -> evidence)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pilothouse.core.evidence.evidence import ITEMS_MAX, Binding, Evidence, Scope, Source
+from pilothouse.core.verdict.release_verdict import ReleaseVerdict
+from pilothouse.core.verdict.verdict import ItemVerdict, Status
+from pilothouse.workflows.gate.datasets import dataset_evidence
+from pilothouse.workflows.gate.run import GateRun
+
+__all__ = ["release_evidence"]
+
+
+def release_evidence(run: GateRun, verdict: ReleaseVerdict, *, agent: str) -> tuple[Evidence, ...]:
+    """Turn a finished run into records; what was not measured gives none.
+
+    Cases that the charter does not name can show harm, and nothing else is written of them. Else written are: the
+    release verdict, whether or not it holds; the level of each task type as baseline; the
+    difference to the anchor in points; each family of attacks; golden trajectories; what the dataset holds; and,
+    when there is no anchor yet, the version that becomes one.
+
+    Args:
+        run: The run, measured.
+        verdict: Its verdict.
+        agent: Agent id.
+    """
+    write = _Writer(run, verdict, agent)
+    if not run.is_chartered and verdict.status is not Status.BREACHED:
+        return ()
+    if verdict.status in {Status.HOLDS, Status.AT_RISK, Status.BREACHED}:
+        write.fact(
+            "release.verdict",
+            passed=verdict.status is not Status.BREACHED,
+            n=max(verdict.cost.cases, 1),
+            detail="; ".join(filter(None, (verdict.deciding, run.candidate.target.spec.about))),
+            items=tuple(flip.case_id for flip in verdict.flips if flip.is_worse),
+        )
+    if not run.is_chartered:
+        return tuple(write.records)
+    for one in run.judges:
+        if one.is_judged or one.is_unmeasured:
+            continue  # the raw rate of a judge is no level
+        scored = [
+            result
+            for result in run.gathered.results(one.cases[: one.seen], None)
+            if result.candidate[0] is not None
+        ]
+        if scored:
+            write.rate(
+                "eval.baseline",
+                n=len(scored),
+                good=sum(bool(result.candidate[0]) for result in scored),
+                scope=Scope(task_type=one.rules.task_type),
+                items=tuple(result.case_id for result in scored if not result.candidate[0]),
+            )
+    anchor = verdict.anchor or verdict.baseline
+    for item in verdict.items:
+        is_against_anchor = item.requirement == "not_eroded" or (
+            item.requirement == "not_worse" and verdict.baseline == anchor
+        )
+        if is_against_anchor and item.value is not None and item.low is not None and item.high is not None:
+            write.difference(item)
+    for family in run.gathered.families(run.selection.adversarial, run.policy.families):
+        if not family.failed and (not family.is_seen or run.is_judged_family(family.family)):
+            continue
+        write.rate(
+            "adversarial.family",
+            n=family.clusters,
+            good=family.clusters - len(family.failed),
+            scope=Scope(part=family.family),
+            items=family.failed,
+            binds=write.bound.model_copy(update={"dataset": run.attacks.digest}),
+        )
+    for item in verdict.items:
+        if item.requirement == "behaviour" and item.status in {Status.HOLDS, Status.BREACHED}:
+            write.fact(
+                "release.trajectories",
+                passed=item.status is Status.HOLDS,
+                n=item.n,
+                detail=item.sentence,
+                items=item.items,
+            )
+    if verdict.anchor is None:
+        write.anchor(anchor)
+    datasets = [run.dataset] if run.attacks.digest == run.dataset.digest else [run.dataset, run.attacks]
+    held = [
+        record
+        for dataset in datasets
+        for record in dataset_evidence(
+            dataset,
+            agent=agent,
+            at=run.now,
+            shown=run.shown or (),
+            is_shown_complete=run.shown is not None and dataset is run.dataset,
+            terms=run.terms,
+        )
+    ]
+    return (*write.records, *held)
+
+
+class _Writer:
+    """Fills in what all records of a run share."""
+
+    def __init__(self, run: GateRun, verdict: ReleaseVerdict, agent: str) -> None:
+        self.records: list[Evidence] = []
+        self._verdict = verdict
+        self._shared: Mapping[str, Any] = {
+            "agent": agent,
+            "window_from": run.now,
+            "window_to": run.now,
+            "recorded_at": run.now,
+            "source": Source(
+                command=f"pilothouse gate --candidate {run.candidate.address} --dataset {run.dataset.path}",
+                run_id=verdict.run_id,
+            ),
+        }
+        self.bound = Binding(
+            version=verdict.candidate,
+            dataset=verdict.dataset_digest,
+            judge=verdict.judges[0] if len(verdict.judges) == 1 else None,
+        )
+
+    def fact(self, kind: str, *, passed: bool, n: int, detail: str, items: tuple[str, ...] = ()) -> None:
+        """Add a fact."""
+        self._add(kind=kind, passed=passed, n=n, detail=detail[:2000], items=items[:ITEMS_MAX])
+
+    def rate(
+        self, kind: str, *, n: int, good: int, scope: Scope, items: tuple[str, ...], **more: Any
+    ) -> None:
+        """Add a rate."""
+        self._add(kind=kind, n=n, good=good, scope=scope, items=items[:ITEMS_MAX], **more)
+
+    def difference(self, item: ItemVerdict) -> None:
+        """Add a difference in points."""
+        self._add(
+            kind="release.difference",
+            n=max(item.n, 1),
+            value=item.value,
+            low=item.low,
+            high=item.high,
+            method=item.method,
+            scope=item.scope,
+            items=item.items[:ITEMS_MAX],
+            detail=f"against {self._verdict.anchor or self._verdict.baseline}"[:2000],
+        )
+
+    def anchor(self, compared_with: str | None) -> None:
+        """Add the first anchor: the version the first gate compared with, else the one it proved."""
+        version = compared_with or (
+            self._verdict.candidate if self._verdict.status in {Status.HOLDS, Status.AT_RISK} else None
+        )
+        if version is not None:
+            self._add(
+                kind="eval.anchor",
+                n=max(self._verdict.cost.cases, 1),
+                passed=True,
+                detail=f"version {version} is the anchor of {self._verdict.dataset}",
+                binds=self.bound.model_copy(update={"version": version}),
+            )
+
+    def _add(self, **fields: Any) -> None:
+        self.records.append(Evidence.model_validate({"binds": self.bound, **self._shared, **fields}))

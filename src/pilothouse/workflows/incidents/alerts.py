@@ -1,0 +1,450 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A detector fired: an alert rule of the charter turns it into a note, a new incident, or a line in one that is open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+from pilothouse.core.action.escalation import plan_level, start_level
+from pilothouse.core.action.incident import Incident, IncidentEvent, IncidentState, joins, worse
+from pilothouse.core.charter.answers import is_open, known
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.charter.operations import Alert
+from pilothouse.core.charter.people import SeverityName
+from pilothouse.core.verdict.verdict import AgentVerdict, ItemVerdict, Status
+from pilothouse.errors import Conflict, PilothouseError, UsageError
+from pilothouse.ports.incidents import IncidentChange
+from pilothouse.ports.ledger import CharterInForce
+from pilothouse.ports.work import Job, Timer, WorkChange
+from pilothouse.reports.foreign import foreign_line
+from pilothouse.workflows.ground.control_room import ControlRoom
+from pilothouse.workflows.ground.every_agent import for_every_agent
+from pilothouse.workflows.ground.in_force import charter_of, newest_verdict
+from pilothouse.workflows.incidents.paging import call_level, incident_key, page_person
+from pilothouse.workflows.incidents.suspects import suspects
+from pilothouse.workflows.incidents.triage import triage_lines
+
+__all__ = [
+    "METRIC_OF_KIND",
+    "AlertAnswer",
+    "Firing",
+    "alert_for_every_agent",
+    "alert_on_verdicts",
+    "breaches",
+    "raise_alert",
+    "rule_for",
+    "said_as",
+]
+
+SEVERITY_DEFAULT: SeverityName = "sev2"
+"""Of what no alert rule of the charter foresaw: somebody must look, nobody is woken by a clock of hours."""
+
+AGAIN_EVERY = timedelta(hours=1)
+"""An alert that goes on firing adds a line to its incident this often."""
+
+SENTENCE_CHARS_MAX = 1_000
+"""Of a sentence with foreign text in it as much as a pager shows and a person reads."""
+
+TRACES_MAX = 50
+"""Traces linked to one incident, worst first; the Tasks page has the rest."""
+
+SUSPECTS_TOLD_MAX = 2
+"""Changes that a page names; the incident has them all."""
+
+ATTEMPTS_MAX = 10
+"""An incident that changes under our hands this often is a bug, not bad luck."""
+
+METRIC_OF_KIND = {
+    "completion": "completion",
+    "quality": "quality",
+    "quality_drop": "quality",
+    "cost_per_task": "cost_per_task",
+    "escalation": "escalation",
+    "override": "override",
+    "discrepancy": "discrepancy",
+    "served_model": "served_model",
+    "latency": "latency",
+    "tool_error.confident": "tool_errors",
+    "tool_error.hard": "tool_errors",
+    "run.loops": "tool_errors",
+    "truncation": "truncation",
+    "volume": "volume",
+    "drift.looked": "drift",
+    "review.queue": "review_queue",
+}
+"""Kind of evidence → what an alert rule of the charter watches."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Firing:
+    """What a detector has to say.
+
+    Attributes:
+        agent: Agent id with a charter in force.
+        metric: What it watches, in the words of the charter's `alerts`, or a requirement id.
+        sentence: What it found, one sentence with its numbers; it becomes the title of the incident.
+        task_type: Task type, or None for all.
+        layer: `warning` buys labels and opens nothing; `verdict` opens an incident.
+        traces: Traces that show it, worst first.
+        onset: When it began, as far as is known; None for now.
+        drill: Name of the drill that made it happen, or empty.
+        level: Escalation level to call first, for drills; None for what the charter says.
+    """
+
+    agent: str
+    metric: str
+    sentence: str
+    task_type: str | None = None
+    layer: Literal["warning", "verdict"] = "verdict"
+    traces: tuple[str, ...] = ()
+    onset: datetime | None = None
+    drill: str = ""
+    level: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertAnswer:
+    """What became of it.
+
+    Attributes:
+        incident: The incident it belongs to; None for a warning.
+        opened: Whether it was opened by this.
+        rule: The alert rule of the charter, or None when none foresaw it.
+    """
+
+    incident: Incident | None
+    opened: bool
+    rule: Alert | None
+
+
+def rule_for(charter: Charter, metric: str, task_type: str | None) -> Alert | None:
+    """Return the alert rule that watches a metric of a task type, or None.
+
+    Args:
+        charter: The charter in force.
+        metric: What is watched.
+        task_type: Task type, or None for all.
+    """
+    for alert in known(charter.alerts) or ():
+        types = alert.task_types
+        if alert.on == metric and (task_type is None or types == "all" or task_type in types):
+            return alert
+    return None
+
+
+def said_as(sentence: str) -> str:
+    """Return what a detector says as pages, timelines and lists have it: one line without anything that hides.
+
+    Names of tools, types and errors come from telemetry: a line break in one must not begin a line of a page.
+
+    Args:
+        sentence: What a detector found.
+    """
+    return foreign_line(sentence, chars_max=SENTENCE_CHARS_MAX)
+
+
+def raise_alert(room: ControlRoom, firing: Firing, now: datetime) -> AlertAnswer:
+    """Let an alert have its effect; the same alert again changes at most a line of the timeline.
+
+    Args:
+        room: Opened parts.
+        firing: What the detector found.
+        now: The moment, aware UTC.
+
+    Raises:
+        UsageError: No charter is in force for the agent.
+    """
+    record = room.installation.ledger.charter(firing.agent)
+    if record is None:
+        raise UsageError(
+            f"an alert about {firing.agent!r} has no charter that says who is called",
+            remedy="Put one into force: `pilothouse verdict --charter PATH/charter.yaml`.",
+            subject=firing.agent,
+        )
+    firing, charter = replace(firing, sentence=said_as(firing.sentence)), charter_of(record)
+    rule = rule_for(charter, firing.metric, firing.task_type)
+    if firing.layer == "warning":
+        document = {"metric": firing.metric, "task_type": firing.task_type, "sentence": firing.sentence}
+        room.installation.ledger.record(
+            kind="alert.warning",
+            agent=firing.agent,
+            at=now,
+            actor="watch",
+            document=canonical_json(document),
+        )
+        return AlertAnswer(incident=None, opened=False, rule=rule)
+    group = "|".join(
+        (rule.id if rule else firing.metric, firing.task_type or "all", firing.drill, str(firing.level or ""))
+    )
+
+    def find(active: Sequence[Incident]) -> Incident | None:
+        fitting = [
+            one for one in active if joins(one, agent=firing.agent, group=group, drill=firing.drill, at=now)
+        ]
+        same = [one for one in fitting if one.group == group]
+        near = same or ([] if firing.level is not None else fitting)
+        return near[0] if near else None
+
+    def build(number: int) -> IncidentChange:
+        return _opening(room, charter, rule, firing, number=number, group=group, now=now)
+
+    incident, opened = room.incidents.open(find, build)
+    if not opened:
+        incident = _append(
+            room, incident, firing, now, charter=charter, rule=rule, same=incident.group == group
+        )
+        if not incident.is_active:  # somebody ended it at this very moment, and the alert goes on
+            return raise_alert(room, firing, now)
+    return AlertAnswer(incident=incident, opened=opened, rule=rule)
+
+
+def _opening(
+    room: ControlRoom,
+    charter: Charter,
+    rule: Alert | None,
+    firing: Firing,
+    *,
+    number: int,
+    group: str,
+    now: datetime,
+) -> IncidentChange:
+    severity = _severity(rule)
+    level = firing.level or start_level(charter, severity, foreseen=rule is not None)
+    incident = Incident(
+        number=number,
+        agent=firing.agent,
+        group=group,
+        rule=rule.id if rule else firing.metric,
+        task_type=firing.task_type,
+        severity=severity,
+        state=IncidentState.OPEN,
+        title=("DRILL: " if firing.drill else "") + firing.sentence,
+        opened_at=now,
+        level=level,
+        runbook=_runbook(rule),
+        traces=firing.traces[:TRACES_MAX],
+        drill=firing.drill,
+    )
+    foreseen = f"alert rule {rule.id}" if rule else f"{firing.metric}, which no alert rule foresaw"
+    opened = IncidentEvent(
+        at=now, kind="state", actor="watch", text=f"Opened as {severity} by {foreseen}. {firing.sentence}"
+    )
+    traces, onset = firing.traces[:TRACES_MAX], firing.onset or now
+    triaged = _or_unknown("ended the tasks", lambda: triage_lines(room.installation.lake, charter, traces))
+    found = _or_unknown("changed before", lambda: suspects(room.installation, firing.agent, onset))
+    lines = [
+        *(IncidentEvent(at=now, kind="triage", actor="watch", text=text) for text in triaged),
+        *(IncidentEvent(at=now, kind="suspect", actor="watch", text=text) for text in found),
+    ]
+    why = (*triaged[:1], *(f"Changed before: {text}" for text in found[:SUSPECTS_TOLD_MAX]))
+    called = call_level(room, charter, incident, level, now, why=why)
+    return IncidentChange(
+        incident=incident,
+        events=(opened, *lines, *called.events),
+        work=WorkChange(
+            timers=(*called.timers, *_time_to_resolve(charter, incident, now)),
+            jobs=(*called.jobs, *_pauses(charter, incident, firing.sentence, now)),
+        ),
+    )
+
+
+def _or_unknown(what: str, read: Callable[[], tuple[str, ...]]) -> tuple[str, ...]:
+    """Return what is read for an incident, or that it is not known: a trace that cannot be read must not keep a page back."""
+    try:
+        return read()
+    except Exception as error:  # noqa: BLE001 - whatever the lake raises, somebody is called
+        why = error.message if isinstance(error, PilothouseError) else type(error).__name__
+        return (said_as(f"What {what} is not known: {why}."),)
+
+
+def _time_to_resolve(charter: Charter, incident: Incident, now: datetime) -> tuple[Timer, ...]:
+    """Return the clock that the severity of an incident sets; it runs on when the incident ends, for that may come back."""
+    terms = (known(charter.severities) or {}).get(incident.severity)
+    resolve = known(terms.resolve) if terms is not None and not incident.drill else None
+    if not isinstance(resolve, timedelta):
+        return ()
+    key = incident_key(incident, "resolve", incident.severity)
+    return (Timer(key=key, due_at=now + resolve, kind="incident.resolve", subject=incident.name),)
+
+
+def _pauses(charter: Charter, incident: Incident, sentence: str, now: datetime) -> tuple[Job, ...]:
+    """Return the pause that the severity of an incident asks for; its key makes it happen once for each incident."""
+    terms = (known(charter.severities) or {}).get(incident.severity)
+    if terms is None or terms.pause is not True or incident.drill:
+        return ()
+    document = {
+        "agent": incident.agent,
+        "incident": incident.number,
+        "reason": f"{incident.name}: {sentence}",
+    }
+    return (
+        Job(
+            key=incident_key(incident, "pause"),
+            action="pause",
+            subject=incident.name,
+            document=canonical_json(document),
+            run_after=now,
+        ),
+    )
+
+
+def _append(
+    room: ControlRoom,
+    incident: Incident,
+    firing: Firing,
+    now: datetime,
+    *,
+    charter: Charter,
+    rule: Alert | None,
+    same: bool,
+) -> Incident:
+    for _ in range(ATTEMPTS_MAX):
+        if not incident.is_active:
+            return incident
+        lines = [
+            event for event in room.incidents.events(incident.number) if event.kind in {"alert", "state"}
+        ]
+        again = [event for event in lines if firing.sentence in event.text]
+        if again and now - again[-1].at < AGAIN_EVERY:
+            return incident
+        kept = tuple(dict.fromkeys((*incident.traces, *firing.traces)))[:TRACES_MAX]
+        severity = incident.severity if same else worse(incident.severity, _severity(rule))
+        event = IncidentEvent(
+            at=now,
+            kind="alert",
+            actor="watch",
+            text=firing.sentence if same else f"Also, within the same hour: {firing.sentence}",
+        )
+        change = IncidentChange(incident=replace(incident, traces=kept), events=(event,))
+        if severity != incident.severity:
+            worse_one = replace(change.incident, severity=severity)
+            follows = _worsened(room, charter, worse_one, firing, now, foreseen=rule is not None)
+            cancelled = (incident_key(incident, "resolve", incident.severity), *follows.work.cancelled)
+            change = replace(
+                follows, events=(event, *follows.events), work=replace(follows.work, cancelled=cancelled)
+            )
+        try:
+            return room.incidents.change(change)
+        except Conflict:
+            found = room.incidents.incident(incident.number)
+            if found is None:
+                raise
+            incident = found
+    return incident
+
+
+def _worsened(
+    room: ControlRoom,
+    charter: Charter,
+    incident: Incident,
+    firing: Firing,
+    now: datetime,
+    *,
+    foreseen: bool,
+) -> IncidentChange:
+    """Return what follows on an incident that became worse: what would have, had it opened so; who has it in hand is told."""
+    jobs = list(_pauses(charter, incident, firing.sentence, now))
+    timers = list(_time_to_resolve(charter, incident, now))
+    events: tuple[IncidentEvent, ...] = ()
+    cancelled: tuple[str, ...] = ()
+    level = start_level(charter, incident.severity, foreseen=foreseen)
+    why = (f"It became a {incident.severity}: {firing.sentence}",)
+    if incident.state is IncidentState.OPEN and level > incident.level:
+        cancelled = (incident_key(incident, f"r{incident.round}", f"L{incident.level}", "ack"),)
+        incident = replace(incident, level=level)
+        called = call_level(room, charter, incident, level, now, why=why)
+        jobs += called.jobs
+        timers += called.timers
+        events = called.events
+    elif incident.state is not IncidentState.OPEN and incident.acknowledged_by is not None:
+        person, plan = incident.acknowledged_by, plan_level(charter, incident.level)
+        via = plan.via if plan else ()
+        jobs.append(page_person(room, incident, person, now, level=incident.level, via=via, why=why))
+        text = f"{person} is told that it became a {incident.severity}."
+        events = (IncidentEvent(at=now, kind="page", actor="pager", text=text),)
+    return IncidentChange(
+        incident=incident,
+        events=events,
+        work=WorkChange(timers=tuple(timers), jobs=tuple(jobs), cancelled=cancelled),
+    )
+
+
+def alert_for_every_agent(
+    room: ControlRoom, look: Callable[[CharterInForce], Iterable[Firing]], now: datetime
+) -> int:
+    """Look at every agent with a charter and raise what is found; return how many incidents were opened.
+
+    Args:
+        room: Opened parts.
+        look: Yields what is to be said about one agent.
+        now: The moment, aware UTC.
+
+    Raises:
+        PilothouseError: The first agent for which it failed, after all others have been looked at.
+    """
+    return for_every_agent(
+        room.installation.ledger,
+        lambda record: sum(raise_alert(room, firing, now).opened for firing in look(record)),
+    )
+
+
+def alert_on_verdicts(room: ControlRoom, now: datetime) -> int:
+    """Open or continue an incident for every breach in the newest verdict of each agent.
+
+    A breach of the declared kind (something the charter lacks) is work for the plan, not for the pager: only
+    what was measured counts here. Running it again changes nothing.
+
+    Args:
+        room: Opened parts.
+        now: The moment, aware UTC.
+
+    Returns:
+        How many incidents were opened.
+
+    Raises:
+        PilothouseError: The first agent for which it failed, after all others have been looked at.
+    """
+    return alert_for_every_agent(room, lambda record: _breached(room, record), now)
+
+
+def _breached(room: ControlRoom, record: CharterInForce) -> Iterator[Firing]:
+    verdict = newest_verdict(room.installation.ledger, record.agent)
+    for item in () if verdict is None else breaches(verdict):
+        yield Firing(
+            agent=record.agent,
+            metric=METRIC_OF_KIND.get(item.kind, item.requirement),
+            sentence=item.sentence,
+            task_type=item.scope.task_type,
+            traces=item.items,
+            onset=item.window_from,
+        )
+
+
+def breaches(verdict: AgentVerdict) -> list[ItemVerdict]:
+    """Return what was measured and is breached, one item for each kind and task type.
+
+    Args:
+        verdict: The verdict.
+    """
+    found = [
+        item
+        for requirement in verdict.requirements
+        for item in requirement.items
+        if item.status is Status.BREACHED and item.basis == "measured" and item.kind in METRIC_OF_KIND
+    ]
+    seen: dict[tuple[str, str], ItemVerdict] = {}
+    for item in found:
+        seen.setdefault((item.kind, item.scope.task_type or ""), item)
+    return list(seen.values())
+
+
+def _severity(rule: Alert | None) -> SeverityName:
+    return SEVERITY_DEFAULT if rule is None or is_open(rule.severity) else rule.severity
+
+
+def _runbook(rule: Alert | None) -> str:
+    return (known(rule.runbook) or "") if rule else ""

@@ -1,0 +1,334 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What people do with an incident: take it, end it, review it; each step bound to a duty of the charter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from pilothouse.core.action.escalation import plan_level
+from pilothouse.core.action.incident import Incident, IncidentEvent, IncidentState, check_step
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.powers import incident_handlers
+from pilothouse.core.evidence.binding import InForce, binding_in_force
+from pilothouse.core.evidence.evidence import Evidence, Scope, Source
+from pilothouse.core.evidence.kinds import kind_named
+from pilothouse.errors import CharterInvalid, Conflict, Denied, UnknownName, UsageError
+from pilothouse.ports.incidents import IncidentChange
+from pilothouse.ports.work import WorkChange
+from pilothouse.reports.domain import shown_names
+from pilothouse.workflows.ground.control_room import ControlRoom
+from pilothouse.workflows.ground.in_force import charter_of
+from pilothouse.workflows.incidents.paging import incident_key, page_person
+from pilothouse.workflows.people.directory import people_gone
+
+__all__ = [
+    "NO_COMPLAINT",
+    "REVIEW_FIELDS",
+    "IncidentView",
+    "hand_over",
+    "incident_named",
+    "move",
+    "names_by_agent",
+    "review",
+    "view",
+]
+
+REVIEW_FIELDS = ("cause", "impact", "action", "complaint", "case")
+"""What a review must say: why it happened, whom it hit, what was changed, when somebody first complained, and
+which regression case now guards against it."""
+
+NO_COMPLAINT = "none"
+
+LEAD_WINDOW = timedelta(days=90)
+LEAD_SHARE_MIN = 0.9
+"""MON-8: in nine of ten incidents the alert came before the first complaint."""
+
+_IN_HAND = frozenset({IncidentState.ACKNOWLEDGED, IncidentState.MITIGATED})
+
+_WORDS = {
+    IncidentState.ACKNOWLEDGED: "has it in hand",
+    IncidentState.MITIGATED: "stopped the harm",
+    IncidentState.RESOLVED: "ended it",
+    IncidentState.REVIEWED: "reviewed it",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentView:
+    """An incident with everything its page shows.
+
+    Attributes:
+        incident: As it stands.
+        events: Its timeline, oldest first.
+        handlers: Person ids who may take and end it, with the reason.
+    """
+
+    incident: Incident
+    events: Sequence[IncidentEvent]
+    handlers: Mapping[str, str]
+
+
+def incident_named(room: ControlRoom, number: int) -> Incident:
+    """Return an incident.
+
+    Args:
+        room: Opened parts.
+        number: Its number.
+
+    Raises:
+        UnknownName: Nothing has that number.
+    """
+    found = room.incidents.incident(number)
+    if found is None:
+        raise UnknownName(
+            f"there is no incident {number}",
+            remedy="`pilothouse incident list` shows them.",
+            subject=str(number),
+        )
+    return found
+
+
+def view(room: ControlRoom, number: int) -> IncidentView:
+    """Return what the page of an incident shows.
+
+    Args:
+        room: Opened parts.
+        number: Its number.
+
+    Raises:
+        UnknownName: Nothing has that number.
+    """
+    incident = incident_named(room, number)
+    record = room.installation.ledger.charter(incident.agent)
+    handlers = incident_handlers(charter_of(record)) if record else {}
+    return IncidentView(incident=incident, events=room.incidents.events(number), handlers=handlers)
+
+
+def names_by_agent(room: ControlRoom, agents: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Return the names of the people of some agents: agent id → person id → name.
+
+    An agent whose charter this program cannot read has none, so that its incidents are still listed.
+
+    Args:
+        room: Opened parts.
+        agents: Agent ids.
+    """
+    found = {}
+    for agent in set(agents):
+        record = room.installation.ledger.charter(agent)
+        with suppress(CharterInvalid):
+            found[agent] = shown_names(charter_of(record)) if record else {}
+    return found
+
+
+def move(
+    room: ControlRoom, number: int, to: IncidentState, *, person: str, text: str, now: datetime
+) -> Incident:
+    """Take a step: acknowledge, mitigate or resolve.
+
+    Args:
+        room: Opened parts.
+        number: Incident.
+        to: Where it goes.
+        person: Who takes the step, a person id of the charter.
+        text: What was done, or empty.
+        now: The moment, aware UTC.
+
+    Raises:
+        UnknownName: Nothing has that number.
+        Denied: The charter gives this person no part in incidents.
+        UsageError: The step is not possible from here.
+        Conflict: Somebody else changed it at the same moment, or it is a drill that is over.
+    """
+    incident = incident_named(room, number)
+    why = _allowed(room, incident, person)
+    if incident.drill and not incident.is_active:
+        raise Conflict(
+            f"{incident.name} was a drill that is over: nothing has to be done",
+            remedy=f"`pilothouse incident show {number}` says what came of it.",
+            subject=incident.name,
+        )
+    check_step(incident, to)
+    changed = replace(incident, state=to)
+    cancelled: tuple[str, ...] = ()
+    if to is IncidentState.ACKNOWLEDGED:
+        first = incident.acknowledged_at or now
+        changed = replace(changed, acknowledged_by=person, acknowledged_at=first, resolved_at=None)
+        cancelled = (incident_key(incident, f"r{incident.round}", f"L{incident.level}", "ack"),)
+    if to is IncidentState.RESOLVED:
+        # Its time to resolve goes on: what comes back is measured from its first hour.
+        changed = replace(changed, resolved_at=now)
+    said = f"{person} ({why}) {_WORDS[to]}" + (f": {text}" if text else ".")
+    event = IncidentEvent(at=now, kind="state", actor=person, text=said)
+    return room.incidents.change(
+        IncidentChange(incident=changed, events=(event,), work=WorkChange(cancelled=cancelled))
+    )
+
+
+def hand_over(room: ControlRoom, number: int, to: str, *, person: str, now: datetime) -> Incident:
+    """Give an incident that somebody has in hand to somebody else, who is paged about it.
+
+    Args:
+        room: Opened parts.
+        number: Incident, acknowledged or mitigated.
+        to: Who has it from now on, a person id of the charter with a part in incidents.
+        person: Who hands it over.
+        now: The moment, aware UTC.
+
+    Raises:
+        UnknownName: Nothing has that number.
+        Denied: The charter gives one of the two no part in incidents.
+        UsageError: Nobody has it in hand, it is that person already, or the person is gone.
+        Conflict: Somebody else changed it at the same moment.
+    """
+    incident = incident_named(room, number)
+    why, theirs = _allowed(room, incident, person), _allowed(room, incident, to)
+    if incident.state not in _IN_HAND:
+        raise UsageError(
+            f"{incident.name} is {incident.state.value}: nobody has it in hand",
+            remedy=f"`pilothouse incident acknowledge {number} --as {to}`",
+            subject=incident.name,
+        )
+    if incident.acknowledged_by == to:
+        raise UsageError(
+            f"{to} has {incident.name} in hand already", remedy="`pilothouse incident list`", subject=to
+        )
+    if to in people_gone(room.installation.ledger, incident.agent):
+        raise UsageError(
+            f"{to} is gone, as the directory says",
+            remedy="Choose the substitute, or read a newer directory: `pilothouse people check --directory FILE`.",
+            subject=to,
+        )
+    said = f"{person} ({why}) hands it to {to} ({theirs})."
+    changed = replace(incident, acknowledged_by=to)
+    record = room.installation.ledger.charter(incident.agent)
+    plan = plan_level(charter_of(record), incident.level) if record else None
+    page = page_person(
+        room, changed, to, now, level=incident.level, via=plan.via if plan else (), why=(said,)
+    )
+    event = IncidentEvent(at=now, kind="state", actor=person, text=said)
+    return room.incidents.change(
+        IncidentChange(incident=changed, events=(event,), work=WorkChange(jobs=(page,)))
+    )
+
+
+def review(
+    room: ControlRoom, number: int, answers: Mapping[str, str], *, person: str, now: datetime
+) -> Incident:
+    """Close an incident with what was learnt; writes the evidence of MON-8 on the lead of the alerts.
+
+    Args:
+        room: Opened parts.
+        number: Incident, resolved.
+        answers: Text for each of `REVIEW_FIELDS`; `complaint` is `none` or a moment in ISO 8601 with its zone.
+        person: Who reviewed it.
+        now: The moment, aware UTC.
+
+    Raises:
+        UnknownName: Nothing has that number.
+        Denied: The charter gives this person no part in incidents.
+        UsageError: A field is missing or no moment, or the incident is not resolved.
+    """
+    incident = incident_named(room, number)
+    why = _allowed(room, incident, person)
+    check_step(incident, IncidentState.REVIEWED)
+    missing = [name for name in REVIEW_FIELDS if not answers.get(name, "").strip()]
+    if missing:
+        raise UsageError(
+            f"a review of {incident.name} needs {', '.join(missing)} too",
+            remedy=f"`pilothouse incident review {number} --cause … --impact … --action … --complaint none --case …`",
+            subject=incident.name,
+        )
+    _check_complaint(answers["complaint"].strip(), now)
+    kept = tuple((name, answers[name].strip()) for name in REVIEW_FIELDS)
+    event = IncidentEvent(
+        at=now, kind="state", actor=person, text=f"{person} ({why}) reviewed it. Cause: {answers['cause']}"
+    )
+    changed = replace(incident, state=IncidentState.REVIEWED, review=kept)
+    done = room.incidents.change(IncidentChange(incident=changed, events=(event,)))
+    if not incident.drill:
+        _record_lead(room, incident.agent, now)
+    return done
+
+
+def _allowed(room: ControlRoom, incident: Incident, person: str) -> str:
+    record = room.installation.ledger.charter(incident.agent)
+    charter: Charter | None = charter_of(record) if record else None
+    allowed = incident_handlers(charter) if charter else {}
+    if person in allowed:
+        return allowed[person]
+    whom = ", ".join(allowed) or "nobody"
+    raise Denied(
+        f"{person or 'nobody'} has no part in incidents of {incident.agent}: the charter names {whom}",
+        remedy=f"Say who you are, for example `--as {next(iter(allowed), 'PERSON')}`, or change `escalation` in the charter: `pilothouse check`.",
+        subject=incident.name,
+    )
+
+
+def _check_complaint(said: str, now: datetime) -> None:
+    """Refuse a moment of a complaint that an hour of some time zone could move to the other side of the alert."""
+    moment = _complaint_at(said)
+    example = f"{now.astimezone(UTC):%Y-%m-%dT%H:%M}"
+    if moment is not None and datetime.fromisoformat(said).tzinfo is None:
+        raise UsageError(
+            f"{said!r} does not say in which time zone somebody complained",
+            remedy=f"Give it in UTC, for example `--complaint {example}Z`, or with its offset, `--complaint {example}+01:00`.",
+            subject="complaint",
+        )
+    if moment is not None and moment > now:
+        raise UsageError(
+            f"{said!r} is still to come: nobody has complained then",
+            remedy=f"Give `--complaint none`, or a moment that is over, for example `--complaint {example}Z`.",
+            subject="complaint",
+        )
+
+
+def _complaint_at(text: str) -> datetime | None:
+    if text.strip().lower() == NO_COMPLAINT:
+        return None
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError as error:
+        raise UsageError(
+            f"{text!r} is no moment of a first complaint",
+            remedy="Give `--complaint none`, or for example `--complaint 2026-11-20T14:05Z`.",
+            subject="complaint",
+        ) from error
+    # Reviews of older programs may lack the zone.
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _record_lead(room: ControlRoom, agent: str, now: datetime) -> None:
+    """Count, over three months of reviewed incidents, how often the alert came before the first complaint."""
+    reviewed = [
+        one
+        for one in room.incidents.incidents(agent=agent, limit=1_000)
+        if one.state is IncidentState.REVIEWED and not one.drill and one.opened_at >= now - LEAD_WINDOW
+    ]
+    first = 0
+    for one in reviewed:
+        complaint = _complaint_at(dict(one.review)["complaint"])
+        first += complaint is None or one.opened_at <= complaint
+    record = room.installation.ledger.charter(agent)
+    if not reviewed or record is None:
+        return
+    kind = kind_named("alert.lead")
+    room.installation.ledger.add_evidence(
+        [
+            Evidence(
+                kind=kind.name,
+                agent=agent,
+                binds=binding_in_force(kind, charter_of(record), Scope(), InForce()),
+                window_from=min(one.opened_at for one in reviewed),
+                window_to=now,
+                n=len(reviewed),
+                passed=first >= LEAD_SHARE_MIN * len(reviewed),
+                detail=f"in {first} of {len(reviewed)} incidents the alert came before the first complaint",
+                source=Source(command="pilothouse incident review"),
+                recorded_at=now,
+            )
+        ]
+    )

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turn labels into evidence: quality of production from drawn items, and whether the queue keeps its time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+
+from pilothouse.core.charter.answers import known
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.evidence.evidence import Evidence, Scope
+from pilothouse.core.evidence.fold import version_in_force
+from pilothouse.core.evidence.outcome_measures import quality_is_outcome
+from pilothouse.core.evidence.review import OPEN_STATES, ItemState, ReviewSource
+from pilothouse.core.evidence.unix_time import unix_ns
+from pilothouse.core.statistics.intervals import jeffreys_lower, jeffreys_upper
+from pilothouse.core.statistics.quality import Stratum, quality_interval
+from pilothouse.core.statistics.results import Estimate
+from pilothouse.ports.lake import TaskFilter
+from pilothouse.ports.review import ITEMS_READ_MAX, ItemRecord, ReviewQueue
+from pilothouse.workflows.ground.installation import Installation
+from pilothouse.workflows.labels.production_card import production_card
+from pilothouse.workflows.labels.routing_threshold import routing_evidence
+from pilothouse.workflows.people.people import Directory
+from pilothouse.workflows.review.label_records import label_record
+from pilothouse.workflows.review.label_sampling import sampled_in
+from pilothouse.workflows.review.strata import JUDGED, judged_by, strata_of
+
+__all__ = ["as_counts", "label_evidence", "record_label_evidence", "record_queue_evidence"]
+
+WINDOW_DEFAULT = timedelta(days=7)
+ITEMS_NAMED_MAX = 50
+PROMISED = (ReviewSource.HELD, ReviewSource.FLAGGED, ReviewSource.DISPUTED)
+"""Sources with a time that somebody counts on; labels are due in days, and their own rules watch them."""
+
+
+def record_label_evidence(
+    installation: Installation, queue: ReviewQueue, directory: Directory, now: datetime
+) -> int:
+    """Write what labels say about every agent; equal contents count once. Return how many records are new.
+
+    Args:
+        installation: Lake and ledger.
+        queue: Items and answers.
+        directory: The charters.
+        now: The moment.
+    """
+    records = [
+        record
+        for charter in directory.charters().values()
+        for record in label_evidence(installation, queue, charter, now)
+    ]
+    return installation.ledger.add_evidence(records) if records else 0
+
+
+def label_evidence(
+    installation: Installation, queue: ReviewQueue, charter: Charter, now: datetime
+) -> Iterator[Evidence]:
+    """Yield the records that the labels of an agent make now.
+
+    Args:
+        installation: Lake and ledger.
+        queue: Items and answers.
+        charter: The charter in force.
+        now: The moment.
+    """
+    yield from _queue_evidence(queue, charter, now)
+    yield from routing_evidence(installation.ledger, queue, charter, now)
+    for name, terms in charter.task_types.items():
+        if not quality_is_outcome(charter, name):
+            window = known(terms.sampling.window) or WINDOW_DEFAULT
+            yield from _quality_evidence(installation, queue, charter, name, start=now - window, now=now)
+
+
+def _quality_evidence(
+    installation: Installation,
+    queue: ReviewQueue,
+    charter: Charter,
+    name: str,
+    *,
+    start: datetime,
+    now: datetime,
+) -> Iterator[Evidence]:
+    tasks = installation.lake.window(
+        TaskFilter(agent=charter.agent, task_type=name, from_ns=unix_ns(start), to_ns=unix_ns(now))
+    )
+    version = version_in_force(tasks)
+    tasks = [task for task in tasks if task.version_digest == version]
+    if not tasks:
+        return
+    records = queue.items(charter.agent, sources=(ReviewSource.SAMPLED,), since=start)
+    labelled = {record.item.trace_id: record for record in sampled_in(records, name, version)}
+    labelled = {task.trace_id: labelled[task.trace_id] for task in tasks if task.trace_id in labelled}
+    if not labelled:
+        return
+    outcomes = installation.ledger.outcomes(charter.agent, from_ns=unix_ns(start), to_ns=unix_ns(now))
+    found = {outcome.trace_id: outcome for outcome in outcomes}
+    judged = judged_by(charter, installation.lake.scores(from_ns=unix_ns(start), to_ns=unix_ns(now)))
+    names, placed = strata_of(charter, name, tasks, found, judged)
+    strata = []
+    for stratum in names:
+        here = [task.trace_id for task in tasks if placed.get(task.trace_id) == stratum]
+        said = [labelled[one] for one in here if one in labelled]
+        good = sum(record.state is ItemState.ACCEPTED for record in said)
+        strata.append(Stratum(name=stratum, judged=len(here), labelled=len(said), good=good))
+    estimate = quality_interval([one for one in strata if one.judged])
+    scope = Scope(task_type=name)
+    record = partial(label_record, charter=charter, scope=scope, version=version, start=start, now=now)
+    scored = sum(one.judged for one in strata) if names == JUDGED else len(labelled)
+    yield record("sampling", n=len(tasks), good=scored)
+    metric = str(charter.task_types[name].metric)
+    if names == JUDGED and (card := production_card(charter, metric, strata, now)) is not None:
+        yield card
+    if isinstance(estimate, Estimate):
+        n, good = as_counts(estimate)
+        wrong = [one for one, answered in labelled.items() if answered.state is not ItemState.ACCEPTED]
+        yield record(
+            "quality",
+            n=n,
+            good=good,
+            items=tuple(wrong[:ITEMS_NAMED_MAX]),
+            counts={"labels": len(labelled), "tasks": len(tasks)},
+            method=f"labels of people, weighted by stratum ({estimate.method.value})",
+            detail=f"{len(labelled):,} labels over {len(tasks):,} tasks are worth {n:,} drawn without strata: "
+            f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]",
+        )
+
+
+def as_counts(estimate: Estimate) -> tuple[int, int]:
+    """Return the plain sample that is worth as much: rules of rates count cases and cannot weigh them.
+
+    The size begins with that of a sample with an equally wide normal interval and falls until the interval of the plain
+    counts holds the whole interval of the strata; the good ones are rounded down. So no conversion ever proves a floor
+    that the strata do not prove.
+
+    Args:
+        estimate: Quality from strata, with its interval.
+
+    Returns:
+        Cases and good ones among them.
+    """
+    half = max((estimate.high - estimate.low) / 2, 1e-6)
+    spread = max(estimate.value * (1 - estimate.value), 1 / (4 * max(estimate.n, 1)))
+    most = max(1, min(math.floor(spread * (1.96 / half) ** 2), 8 * estimate.n))
+    low, high = 1, most
+    while low < high:  # the largest size that is wide enough: width falls with the size
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if _is_as_wide(estimate, middle) else (low, middle - 1)
+    return low, _good_of(estimate, low)
+
+
+def _good_of(estimate: Estimate, n: int) -> int:
+    return min(n, math.floor(estimate.value * n))
+
+
+def _is_as_wide(estimate: Estimate, n: int) -> bool:
+    good, tail = _good_of(estimate, n), (1 + estimate.level) / 2
+    return jeffreys_lower(good, n, tail) <= estimate.low and jeffreys_upper(good, n, tail) >= estimate.high
+
+
+def record_queue_evidence(
+    installation: Installation, queue: ReviewQueue, directory: Directory, now: datetime
+) -> int:
+    """Write where a queue is late, as soon as it is and whenever it gets later; return how many records are new.
+
+    The record breaches its requirement, the breach opens an incident, and the incident calls people level by level.
+
+    Args:
+        installation: Lake and ledger.
+        queue: Items and answers.
+        directory: The charters.
+        now: The moment.
+    """
+    records = []
+    for charter in directory.charters().values():
+        for record in _queue_evidence(queue, charter, now):
+            said = installation.ledger.evidence(
+                charter.agent, since=now - WINDOW_DEFAULT, kinds=[record.kind]
+            )
+            known_late = said[-1].items if said else ()
+            if not record.passed and set(record.items) - set(known_late):
+                records.append(record)
+    return installation.ledger.add_evidence(records) if records else 0
+
+
+def _queue_evidence(queue: ReviewQueue, charter: Charter, now: datetime) -> Iterator[Evidence]:
+    """Yield whether held outputs, and what users flagged or people dispute, were decided in time."""
+    start = now - WINDOW_DEFAULT
+    promised = queue.items(charter.agent, sources=PROMISED, since=start)
+    if len(promised) == ITEMS_READ_MAX:  # what came before was not looked at
+        start = promised[-1].item.created_at
+    # What was never answered is late however long ago it came.
+    waiting = queue.items(charter.agent, states=OPEN_STATES, sources=PROMISED)
+    looked_at = {record.item.item_id: record for record in (*promised, *waiting)}.values()
+    due = [record for record in looked_at if record.item.due_at <= now or not record.state.is_open]
+    if not due:
+        return
+    late = [
+        record
+        for record in due
+        if record.state is ItemState.EXPIRED or record.state.is_open or _was_late(record)
+    ]
+    yield label_record(
+        "review.queue",
+        n=len(due),
+        passed=not late,
+        detail=f"{len(due) - len(late):,} of {len(due):,} held, flagged or disputed outputs were decided in time",
+        items=_traces(late),
+        charter=charter,
+        scope=Scope(),
+        version=None,
+        start=start,
+        now=now,
+    )
+
+
+def _was_late(record: ItemRecord) -> bool:
+    return record.decided_at is not None and record.decided_at > record.item.due_at
+
+
+def _traces(records: Sequence[ItemRecord]) -> tuple[str, ...]:
+    return tuple(record.item.trace_id for record in records[:ITEMS_NAMED_MAX])

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keep as evidence whether an incident could be replayed: the agent's own code against the record, nothing changed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pilothouse.core.evidence.evidence import Evidence, Source
+from pilothouse.errors import UsageError
+from pilothouse.ports.ledger import Ledger
+from pilothouse.runtime.replay.mode import ReplayMode
+from pilothouse.workflows.replay.run import ReplayReport
+
+__all__ = ["keep_reproduction"]
+
+KIND = "replay.reproduced"
+
+
+def keep_reproduction(ledger: Ledger, reports: tuple[ReplayReport, ...], now: datetime) -> Evidence:
+    """Write a record that says whether a run was reproduced, every time it was tried.
+
+    Args:
+        ledger: Where it is kept.
+        reports: Strict replays of one run with the agent's code and nothing changed.
+        now: The moment, aware UTC.
+
+    Raises:
+        UsageError: They were something else, so they prove nothing about reproducing an incident.
+    """
+    first = reports[0]
+    if first.mode is not ReplayMode.STRICT or first.grain != "code" or first.change != "nothing":
+        raise UsageError(
+            "only a strict replay with the agent's code and nothing changed shows that an incident can be reproduced",
+            remedy=f"Type it: `pilothouse replay {first.run[:12]} --exec 'python agent.py' --evidence`",
+            subject=first.run,
+        )
+    equal = sum(each.is_equal for each in reports)
+    detail = f"run {first.run}: {equal} of {len(reports)} replays with the agent's code were equal"
+    divergence = next((each.divergence for each in reports if each.divergence is not None), None)
+    if divergence is not None:
+        detail += f"; first divergence at call {divergence.call}: {divergence.kind} at {divergence.path}"
+    record = Evidence(
+        kind=KIND,
+        agent=first.agent,
+        window_from=now,
+        window_to=now,
+        n=len(reports),
+        passed=equal == len(reports),
+        detail=detail[:2000],
+        items=(first.run,),
+        counts={"calls": first.calls, "refused": sum(len(each.refusals) for each in reports)},
+        source=Source(command=f"pilothouse replay {first.run} --exec --evidence", run_id=first.head),
+        recorded_at=now,
+    )
+    ledger.add_evidence([record])
+    return record

@@ -1,0 +1,379 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verify, anchor and export the audit log, and write the evidence of MON-10."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.evidence.evidence import Evidence, Source
+from pilothouse.errors import DigestMismatch, MalformedRecord, StorageUnavailable, UsageError
+from pilothouse.ledger.audit import StoredCheckpoint
+from pilothouse.ledger.audit_rows import Entries
+from pilothouse.ledger.audit_subjects import commitment_of
+from pilothouse.ledger.checkpoint import NOTE_MAX, Checkpoint, open_note
+from pilothouse.ledger.tlog import Tree, leaf_hash
+from pilothouse.ports.ledger import Decision
+from pilothouse.workflows.ground.boundary_room import BoundaryRoom
+
+__all__ = ["ANCHORED", "LogCheck", "anchor_log", "export_bundle", "read_note", "verify_log"]
+
+ANCHORED = "audit.anchored"
+ERASED = "subject.erased"
+PROBLEMS_MAX = 20
+BUNDLE_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogCheck:
+    """What the log proves.
+
+    Attributes:
+        records: Records that were read.
+        checkpoints: Checkpoints that were held against them.
+        anchored: Largest size that an anchor outside this ledger confirms; None without one.
+        outside: The same for anchors under other rights than the ledger's, which its operator cannot rewrite.
+        payloads: Encrypted payloads that were opened and held against their commitment.
+        erased: Payloads whose key was destroyed.
+        problems: The first findings, in words; empty when everything verifies.
+    """
+
+    records: int
+    checkpoints: int
+    anchored: int | None
+    outside: int | None
+    payloads: int
+    erased: int
+    problems: tuple[str, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing is missing and nothing was changed."""
+        return not self.problems
+
+
+class _Commitment(BaseModel):
+    name: str
+    subject: str
+    commitment: str
+
+
+class _Record(BaseModel):
+    """What a stored record says of itself; it may have been written by anybody."""
+
+    position: int
+    agent: str
+    kind: str
+    actor: str
+    at_us: int
+    document: dict[str, Any]
+    commitments: tuple[_Commitment, ...]
+
+
+def verify_log(room: BoundaryRoom, now: datetime, *, against: tuple[Path, ...] = ()) -> LogCheck:
+    """Read the whole log, hold it against every checkpoint and anchor, and write the evidence of each agent.
+
+    Args:
+        room: Installation with its audit log.
+        now: The present moment, aware UTC.
+        against: Further checkpoints, from anchors or from an auditor.
+
+    Raises:
+        UsageError: One of those files cannot be read.
+    """
+    problems: list[str] = []
+    # Before the records: what is signed while they are read covers more of them than were read, and nothing is missing.
+    stored = room.log.checkpoints()
+    anchors = room.installation.ledger.decisions("", kind=ANCHORED, limit=100)
+    texts = room.log.texts()
+    records = _readable(texts, problems)
+    tree = Tree(leaf_hash(text.encode()) for _, text in texts)
+    for one in stored:
+        problems.extend(_held_against(room, tree, one.note, f"checkpoint of {one.size:,} records"))
+    anchored, outside = _anchored(room, anchors, tree, problems)
+    for path in against:
+        found = _held_against(room, tree, read_note(path), str(path))
+        problems.extend(found)
+        if not found:
+            anchored = outside = max(anchored or 0, open_note(read_note(path), None).size)
+    _check_columns(room, records, problems)
+    if len(records) == len(texts):  # behind a record that is missing, nobody knows what was named
+        _check_rows(room, records, problems)
+    payloads, erased = _check_payloads(room, records, problems)
+    check = LogCheck(
+        records=len(texts),
+        checkpoints=len(stored),
+        anchored=anchored,
+        outside=outside,
+        payloads=payloads,
+        erased=erased,
+        problems=tuple(problems[:PROBLEMS_MAX]),
+    )
+    if texts:
+        room.installation.ledger.add_evidence([_evidence(agent, check, now) for agent in room.agents()])
+    return check
+
+
+def anchor_log(
+    room: BoundaryRoom, folder: Path, *, outside: bool, actor: str, now: datetime
+) -> tuple[StoredCheckpoint, Path]:
+    """Sign the present state and put the checkpoint where whoever rewrites this ledger cannot reach it.
+
+    Args:
+        room: Installation with its audit log.
+        folder: Where it goes; only what is outside this machine's rights protects against its operator.
+        outside: Whether the folder is under other rights than the ledger.
+        actor: Who anchors.
+        now: The present moment, aware UTC.
+
+    Raises:
+        StorageUnavailable: The file cannot be written.
+    """
+    checkpoint = room.log.sign()
+    path = folder.absolute() / f"{room.log.keys.origin.replace('/', '-')}-{checkpoint.size:012}.checkpoint"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with path.open("w", encoding="utf-8") as file:
+            file.write(checkpoint.note)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise StorageUnavailable(
+            f"the anchor {path} cannot be written ({error.strerror})",
+            remedy="Name a folder that this user may write: `pilothouse audit anchor FOLDER`.",
+            subject=str(path),
+        ) from error
+    room.installation.ledger.record(
+        kind=ANCHORED,
+        agent="",
+        at=now,
+        actor=actor,
+        document=canonical_json({"size": checkpoint.size, "path": str(path), "outside": outside}),
+    )
+    return checkpoint, path
+
+
+def export_bundle(room: BoundaryRoom, target: Path) -> Checkpoint:
+    """Write one file that `pilothouse-verify` checks on a machine without Pilothouse.
+
+    Args:
+        room: Installation with its audit log.
+        target: Zip file to write.
+
+    Raises:
+        UsageError: The file exists already.
+        StorageUnavailable: It cannot be written.
+    """
+    if target.exists():
+        raise UsageError(
+            f"{target} exists already",
+            remedy="Name a new file: `pilothouse audit export NEW.zip`.",
+            subject=str(target),
+        )
+    # In this order: others write meanwhile, and what comes after the checkpoint is not in the bundle.
+    charters = room.installation.ledger.charters()
+    checkpoint = room.log.sign()
+    signed = [one for one in room.log.checkpoints() if one.size <= checkpoint.size]
+    texts = room.log.texts()[: checkpoint.size]
+    manifest = {
+        "version": BUNDLE_VERSION,
+        "origin": room.log.keys.origin,
+        "size": checkpoint.size,
+        "key": str(room.log.keys.verifier),
+    }
+    try:
+        with zipfile.ZipFile(target, "x", zipfile.ZIP_DEFLATED) as bundle:
+            bundle.writestr("manifest.json", canonical_json(manifest))
+            bundle.writestr("records.jsonl", "".join(f"{text}\n" for _, text in texts))
+            for one in signed:
+                bundle.writestr(f"checkpoints/{one.size:012}.checkpoint", one.note)
+            for record in charters:
+                bundle.writestr(f"charters/{record.agent}-{record.number}.yaml", record.text)
+    except OSError as error:
+        if not isinstance(error, FileExistsError):  # half a bundle would be in the way of the next one
+            target.unlink(missing_ok=True)
+        raise StorageUnavailable(
+            f"{target} cannot be written ({error.strerror})",
+            remedy="Name a file in a folder that this user may write: `pilothouse audit export FILE`.",
+            subject=str(target),
+        ) from error
+    return open_note(checkpoint.note, room.log.keys.verifier)
+
+
+def read_note(path: Path) -> str:
+    """Read a checkpoint file.
+
+    Raises:
+        UsageError: It cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8")[: NOTE_MAX + 1]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"the checkpoint {path} cannot be read",
+            remedy="Name a file that `pilothouse audit anchor FOLDER` wrote.",
+            subject=str(path),
+        ) from error
+
+
+def _held_against(room: BoundaryRoom, tree: Tree, note: str, name: str) -> list[str]:
+    """What is wrong between the records and one checkpoint."""
+    try:
+        checkpoint = open_note(note, room.log.keys.verifier)
+    except (MalformedRecord, DigestMismatch) as error:
+        return [f"{name}: {error.message}"]
+    if checkpoint.origin != room.log.keys.origin:
+        return [f"{name}: it is of another log, {checkpoint.origin}"]
+    if checkpoint.size > len(tree):
+        return [f"{name}: it covers {checkpoint.size:,} records and {len(tree):,} are here: some are missing"]
+    if tree.root(checkpoint.size) != checkpoint.root:
+        return [f"{name}: the first {checkpoint.size:,} records are not those that were signed"]
+    return []
+
+
+def _anchored(
+    room: BoundaryRoom, anchors: Sequence[Decision], tree: Tree, problems: list[str]
+) -> tuple[int | None, int | None]:
+    """The largest sizes that any anchor and one outside confirm; one that disagrees is a problem, one gone is none."""
+    largest: int | None = None
+    outside: int | None = None
+    for decision in anchors:
+        said = json.loads(decision.document)
+        path = Path(said["path"])
+        if not path.exists():
+            continue
+        try:
+            note = read_note(path)
+        except UsageError as error:  # who may write there must not be able to end the verification
+            problems.append(error.message)
+            continue
+        found = _held_against(room, tree, note, f"anchor {path}")
+        problems.extend(found)
+        if not found:
+            size = open_note(note, None).size
+            largest = max(largest or 0, size)
+            outside = max(outside or 0, size) if said["outside"] else outside
+    return largest, outside
+
+
+def _readable(texts: list[tuple[int, str]], problems: list[str]) -> list[_Record]:
+    """The records up to the first that is missing, unreadable or out of its place."""
+    records: list[_Record] = []
+    for expected, (position, text) in enumerate(texts):
+        try:
+            record = _Record.model_validate_json(text)
+        except ValidationError:
+            problems.append(f"record {position} is no record: somebody wrote something else there")
+            break
+        if position != expected or record.position != expected:
+            problems.append(f"record {expected} is missing or stands in the wrong place")
+            break
+        records.append(record)
+    return records
+
+
+def _check_payloads(room: BoundaryRoom, records: list[_Record], problems: list[str]) -> tuple[int, int]:
+    """Hold every payload against its commitment; only what a record says was erased may be gone."""
+    opened = erased = 0
+    gone = {one.document.get("subject") for one in records if one.kind == ERASED}
+    missing: list[tuple[str, str]] = []
+    for record in records:
+        kept = room.log.payloads(record.position) if record.commitments else {}
+        for said in record.commitments:
+            payload = kept.get(said.name)
+            if payload is not None and commitment_of(*payload) == said.commitment:
+                opened += 1
+            elif payload is None and said.subject in gone:
+                erased += 1
+            elif payload is None:
+                missing.append((said.subject, f"payload {said.name} of record {record.position}"))
+            else:
+                problems.append(f"payload {said.name} of record {record.position}: it was replaced")
+    if missing:  # somebody may have been erased since the records were read
+        gone = {one.document.get("subject") for one in _since(room, len(records)) if one.kind == ERASED}
+        erased += sum(subject in gone for subject, _ in missing)
+        problems.extend(
+            f"{what}: it cannot be read, and no record says that it was erased"
+            for subject, what in missing
+            if subject not in gone
+        )
+    return opened, erased
+
+
+def _since(room: BoundaryRoom, size: int) -> list[_Record]:
+    """Return the records after the first `size`, as far as they can be read."""
+    found = []
+    for _, text in room.log.texts(start=size):
+        with contextlib.suppress(ValidationError):
+            found.append(_Record.model_validate_json(text))
+    return found
+
+
+def _check_rows(room: BoundaryRoom, records: list[_Record], problems: list[str]) -> None:
+    """Charters, verdicts, decisions and evidence must be those that the log names: they are what is read."""
+    found, unnamed = room.log.compare_rows(_entries(records))
+    problems.extend(found)
+    if unnamed.named or unnamed.measured:  # written since the records were read
+        since = _entries(_since(room, len(records)))
+        problems.extend(
+            f"{unnamed.words[key]}: no record of the log names it" for key in unnamed.named - since.named
+        )
+        problems.extend(
+            f"the record of evidence {digest[:12]} of {agent}: no record of the log names it"
+            for agent, digest in sorted(unnamed.measured - since.measured)
+        )
+
+
+def _entries(records: list[_Record]) -> Entries:
+    entries = Entries()
+    for one in records:
+        entries.add(
+            kind=one.kind,
+            agent=one.agent,
+            actor=one.actor,
+            at_us=one.at_us,
+            document=one.document,
+            position=one.position,
+        )
+    return entries
+
+
+def _check_columns(room: BoundaryRoom, records: list[_Record], problems: list[str]) -> None:
+    """What finds a record must say what the record says, or a search would miss it."""
+    found = room.log.columns()
+    problems.extend(
+        f"record {one.position} is filed under another agent, kind or moment than it names"
+        for one in records
+        if found.get(one.position) != (one.agent, one.kind, one.at_us)
+    )
+
+
+def _evidence(agent: str, check: LogCheck, now: datetime) -> Evidence:
+    anchored = "no anchor confirms it" if check.anchored is None else f"anchored to record {check.anchored:,}"
+    if check.anchored is not None:
+        anchored += (
+            " outside this machine" if check.outside is not None else ", none of it outside this machine"
+        )
+    found = f"; {check.problems[0]}" if check.problems else ""
+    return Evidence(
+        kind="audit.verified",
+        agent=agent,
+        window_from=now,
+        window_to=now,
+        n=check.records,
+        passed=check.holds,
+        counts={"anchored": check.anchored or 0, "anchored_outside": check.outside or 0},
+        detail=f"verified to record {check.records:,}, {anchored}{found}"[:2000],
+        source=Source(command="pilothouse audit verify"),
+        recorded_at=now,
+    )

@@ -1,0 +1,371 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Gather what a page shows: installation → verdict, traffic and outcomes → view model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.evidence.outcome import Outcome
+from pilothouse.core.evidence.standing import standing_outcomes
+from pilothouse.core.evidence.unix_time import unix_ns
+from pilothouse.core.verdict.verdict import AgentVerdict, Status
+from pilothouse.errors import InfrastructureError, PilothouseError, UnknownName
+from pilothouse.ports.lake import AgentSeen, LakeHealth, SpanRecord, TaskCursor, TaskFilter
+from pilothouse.ports.ledger import CharterInForce, Ledger
+from pilothouse.reports.agent import AgentPage, build_agent
+from pilothouse.reports.agent_traffic import AgentTraffic
+from pilothouse.reports.fleet import FleetPage, Governed, build_fleet
+from pilothouse.reports.health import HealthPage, Work, build_health
+from pilothouse.reports.html_report import render_report
+from pilothouse.reports.next_step import next_step
+from pilothouse.reports.readiness import ReadinessPage, build_readiness
+from pilothouse.reports.tasks import ROWS_MAX, TasksPage, build_tasks
+from pilothouse.reports.trace import FIELDS, TracePage, build_trace
+from pilothouse.reports.view_models import ActionOffer, Page
+from pilothouse.workflows.ground.background import TickState
+from pilothouse.workflows.ground.in_force import charter_of, newest_verdict
+from pilothouse.workflows.ground.installation import Installation
+from pilothouse.workflows.traces.reconcile import gap_alerts
+from pilothouse.workflows.verdict.assess import Assessment
+from pilothouse.workflows.verdict.kept_pages import MINUTE, WINDOW, Judge, KeptPages, Make, unfrozen
+from pilothouse.workflows.verdict.stability import read_clock
+
+__all__ = ["Shows", "report_of", "young_verdict"]
+
+FROZEN_MAX = timedelta(minutes=10)
+"""A frozen verdict of the Fleet page that is older is computed again, so that nothing old looks fresh."""
+
+STEPS_KEPT_MAX = 256
+"""Next steps kept: one for each agent of the Fleet page and some."""
+
+P = TypeVar("P", bound=Page)
+
+
+def _traffic(installation: Installation, agent: str, now: datetime) -> AgentTraffic:
+    start = now - WINDOW
+    tasks = installation.lake.window(TaskFilter(agent=agent, from_ns=unix_ns(start), to_ns=unix_ns(now)))
+    outcomes = installation.ledger.outcomes(agent, from_ns=unix_ns(start), to_ns=unix_ns(now))
+    return AgentTraffic(
+        tasks=tasks,
+        outcomes=standing_outcomes(tasks, outcomes),
+        window_from=start,
+        window_to=now,
+    )
+
+
+def _agent_page(installation: Installation, found: Assessment) -> AgentPage:
+    traffic = _traffic(installation, found.charter.agent, found.verdict.as_of)
+    return build_agent(found.verdict, found.charter, found.in_force, found.truth, traffic)
+
+
+def _readiness_page(_installation: Installation, found: Assessment) -> ReadinessPage:
+    return build_readiness(found.verdict, found.charter)
+
+
+_OWN: Mapping[str, Make[Page]] = {"agent": _agent_page, "readiness": _readiness_page}
+
+
+def report_of(installation: Installation, found: Assessment) -> str:
+    """Return Agent and Readiness of an assessment as one HTML file that needs nothing else.
+
+    Args:
+        installation: Lake and ledger, for the chart.
+        found: The assessment.
+    """
+    return render_report((_agent_page(installation, found), _readiness_page(installation, found)))
+
+
+class Shows:
+    """Answers what each page shows; pages of one moment show one assessment.
+
+    Args:
+        installation: Lake and ledger.
+        judge: Gives assessments.
+        health: Reads the lake's counters; None where this process takes no telemetry in.
+        work: Reads how recurring work is doing.
+        life: Age up to which an assessment is shown; more than a minute where `renew` runs ahead.
+        seen: Gives the agents that telemetry knows; None asks the lake each time.
+    """
+
+    def __init__(
+        self,
+        installation: Installation,
+        judge: Judge = unfrozen,
+        *,
+        health: Callable[[], LakeHealth] | None = None,
+        work: Callable[[], Sequence[TickState]] = tuple,
+        life: timedelta = MINUTE,
+        seen: Callable[[], Sequence[AgentSeen]] | None = None,
+    ) -> None:
+        self._installation = installation
+        self._ask_seen = seen
+        self._health = health
+        self._work = work
+        self._kept = KeptPages(installation, judge, life=life)
+        self._steps: dict[tuple[str, str, datetime], ActionOffer | None] = {}
+
+    def now(self) -> datetime:
+        """Return the moment of a page: the present, down to the minute, so that equal pages have equal digests."""
+        return self._installation.clock.now().replace(second=0, microsecond=0)
+
+    def fleet(self) -> FleetPage:
+        """Return the Fleet page."""
+        now, notices = self.now(), []
+        try:
+            seen = self._seen()
+        except InfrastructureError as error:
+            seen = ()
+            notices.append(f"Telemetry did not answer: {error.message}.")
+        governed = [self._governed(record, now) for record in self._installation.ledger.charters()]
+        return build_fleet(governed, seen, now, notices=tuple(notices), step=self._step)
+
+    def agent(self, agent: str) -> AgentPage:
+        """Return the Agent page.
+
+        Args:
+            agent: Agent id.
+
+        Raises:
+            UnknownName: No charter has that name.
+        """
+        return self.page(agent, "agent", _agent_page)
+
+    def readiness(self, agent: str, show: Status | None = None, unfold: str = "") -> ReadinessPage:
+        """Return the Readiness page.
+
+        Args:
+            agent: Agent id.
+            show: Only requirements of this status, or None for all.
+            unfold: The requirement whose parts are shown, `all`, or empty.
+
+        Raises:
+            UnknownName: No charter or no requirement has that name.
+        """
+        if show or unfold:
+            found = self.assessment(agent)
+            return build_readiness(found.verdict, found.charter, show=show, unfold=unfold)
+        return self.page(agent, "readiness", _readiness_page)
+
+    def page(self, agent: str, name: str, make: Make[P]) -> P:
+        """Return a page that is read from telemetry, as it was made of the assessment that is shown now.
+
+        Pages on which people act are not kept: what they did must stand there at once.
+
+        Args:
+            agent: Agent id.
+            name: Name of the page.
+            make: Makes it of an assessment.
+
+        Raises:
+            UnknownName: No charter has that name.
+        """
+        return self._kept.page(self._governs(agent), name, make, self.now())
+
+    def assessment(self, agent: str) -> Assessment:
+        """Return the assessment of an agent that every page shows now.
+
+        Args:
+            agent: Agent id.
+
+        Raises:
+            UnknownName: No charter has that name.
+        """
+        return self._kept.assessment(self._governs(agent), self.now())
+
+    def judged(self, installation: Installation, agent: str, now: datetime) -> Assessment:
+        """Return the assessment that pages show while it is young, else make one without keeping it.
+
+        Args:
+            installation: Lake and ledger.
+            agent: Agent id with a charter in force.
+            now: The moment, aware UTC.
+        """
+        return self._kept.young(self._governs(agent), self.now()) or unfrozen(installation, agent, now)
+
+    def renew(self, agent: str, makes: Mapping[str, Make[Page]]) -> bool:
+        """Judge an agent and make its pages before anybody asks; return whether that was worth keeping.
+
+        Args:
+            agent: Agent id.
+            makes: Pages besides its Agent and Readiness pages, by name.
+
+        Raises:
+            UnknownName: No charter has that name.
+        """
+        return self._kept.renew(self._governs(agent), self.now(), {**_OWN, **makes})
+
+    def _seen(self) -> Sequence[AgentSeen]:
+        return self._ask_seen() if self._ask_seen else self._installation.lake.agents()
+
+    def _step(self, verdict: AgentVerdict, charter: Charter) -> ActionOffer | None:
+        key = (verdict.agent, verdict.charter_digest, verdict.as_of)
+        if key not in self._steps:
+            if len(self._steps) >= STEPS_KEPT_MAX:
+                self._steps.clear()
+            self._steps[key] = next_step(verdict, charter)
+        return self._steps[key]
+
+    def forget(self, agent: str) -> None:
+        """Judge an agent anew at the next page, because somebody just changed its phase.
+
+        Args:
+            agent: Agent id.
+        """
+        self._kept.forget(agent)
+        for step in [step for step in tuple(self._steps) if step[0] == agent]:
+            self._steps.pop(step, None)
+
+    def tasks(
+        self, wanted: TaskFilter, before: TaskCursor | None = None, typed: Mapping[str, str] | None = None
+    ) -> TasksPage:
+        """Return a page of tasks.
+
+        Args:
+            wanted: The query; its agent is required.
+            before: Where the page before ended, or None for the newest.
+            typed: What stands in the fields of the page, by name; None shows what `wanted` says.
+
+        Raises:
+            UnknownName: Neither a charter nor a task has that name.
+        """
+        agent = wanted.agent or ""
+        record = self._installation.ledger.charter(agent)
+        page = self._installation.lake.tasks(wanted, limit=ROWS_MAX, before=before)
+        if record is None and not page.tasks:
+            self._need_seen(agent)
+        outcomes = self._installation.ledger.outcomes_of([task.trace_id for task in page.tasks])
+        return build_tasks(
+            agent,
+            page,
+            outcomes,
+            self.now(),
+            wanted=wanted,
+            task_types=tuple(charter_of(record).task_types) if record else (),
+            first=before is None,
+            typed=typed,
+        )
+
+    def trace(self, agent: str, trace_id: str) -> TracePage:
+        """Return the Trace page.
+
+        Args:
+            agent: Agent name.
+            trace_id: Whole trace id.
+
+        Raises:
+            UnknownName: Nothing has that id.
+        """
+        view = self._installation.lake.trace(trace_id)
+        if view is None or (view.task is not None and view.task.agent != agent):
+            raise UnknownName(
+                f"no task {trace_id!r} of {agent!r}",
+                remedy=f"Run `pilothouse traces --agent {agent}` to list its tasks.",
+                subject=trace_id,
+            )
+        outcome: Outcome | None = self._installation.ledger.outcomes_of([trace_id]).get(trace_id)
+        return build_trace(agent, trace_id, view, outcome, self.now())
+
+    def span_text(self, agent: str, trace_id: str, span_id: str, field: str) -> str:
+        """Return one whole text of a span, for download.
+
+        Args:
+            agent: Agent name.
+            trace_id: Whole trace id.
+            span_id: Span id.
+            field: One of `reports.trace.FIELDS`.
+
+        Raises:
+            UnknownName: Nothing has that id, or a span has no such text.
+        """
+        view = self._installation.lake.trace(trace_id)
+        spans: tuple[SpanRecord, ...] = view.spans if view else ()
+        span = next((span for span in spans if span.span_id == span_id), None)
+        if span is None or field not in FIELDS:
+            raise UnknownName(
+                f"no text {field!r} of span {span_id!r}",
+                remedy=f"Open the task: /agents/{agent}/tasks/{trace_id}",
+                subject=span_id,
+            )
+        text: str = getattr(span, field)
+        return text
+
+    def health(self) -> HealthPage:
+        """Return the Health page."""
+        alerts = gap_alerts(self._installation.ledger)
+        work = tuple(
+            Work(name=state.name, runs=state.runs, failures=state.failures, last_error=state.last_error)
+            for state in self._work()
+        )
+        return build_health(
+            None if self._health is None else self._health(),
+            work,
+            tuple(alert.sentence for alert in alerts),
+            self.now(),
+            is_alert_open=bool(alerts) and alerts[0].closed_at is None,
+        )
+
+    def known_agents(self) -> tuple[str, ...]:
+        """Return every agent that has a page, by name; without the lake's when it does not answer."""
+        names = {record.agent for record in self._installation.ledger.charters()}
+        with suppress(InfrastructureError):
+            names |= {seen.agent for seen in self._seen()}
+        return tuple(sorted(names))
+
+    def is_governed(self, agent: str) -> bool:
+        """Return whether a charter is in force for an agent.
+
+        Args:
+            agent: Agent name.
+        """
+        return self._installation.ledger.charter(agent) is not None
+
+    def _governs(self, agent: str) -> CharterInForce:
+        record = self._installation.ledger.charter(agent)
+        if record is None:
+            self._need_seen(agent)
+            raise UnknownName(
+                f"agent {agent!r} sends tasks, and no charter says what must hold for it",
+                remedy="Draft one from its repository: `pilothouse init PATH-TO-THE-AGENT`.",
+                subject=agent,
+            )
+        return record
+
+    def _need_seen(self, agent: str) -> None:
+        known = self.known_agents()
+        if agent not in known:
+            raise UnknownName.among("agent", agent, known, remedy="Run `pilothouse traces` to list agents.")
+
+    def _governed(self, record: CharterInForce, now: datetime) -> Governed:
+        try:
+            charter = charter_of(record)
+        except PilothouseError as error:
+            return Governed(agent=record.agent, charter=None, verdict=None, problem=error.message)
+        try:
+            kept = self._kept.young(record, now)
+            verdict = (
+                (kept.verdict if kept else None)
+                or young_verdict(self._installation.ledger, record, now)
+                or self._kept.assessment(record, now).verdict
+            )
+        except PilothouseError as error:
+            return Governed(agent=record.agent, charter=charter, verdict=None, problem=error.message)
+        clock = read_clock(self._installation.ledger, charter, now)
+        return Governed(agent=record.agent, charter=charter, verdict=verdict, clock=clock)
+
+
+def young_verdict(ledger: Ledger, record: CharterInForce, now: datetime) -> AgentVerdict | None:
+    """Return a stored verdict that is young and of this charter, or None.
+
+    Args:
+        ledger: Where frozen verdicts stand.
+        record: The charter in force.
+        now: The moment, aware UTC.
+    """
+    verdict = newest_verdict(ledger, record.agent)
+    if verdict is None or now - verdict.as_of > FROZEN_MAX or verdict.charter_digest != record.digest:
+        return None
+    return verdict

@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The recurring work of a running server: charters that changed, claims to verify, prices to know, verdicts to keep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from pilothouse.errors import CharterError, PilothouseError
+from pilothouse.ports.intake import Intake
+from pilothouse.ports.ledger import Ledger
+from pilothouse.ports.upkeep import LakeUpkeep
+from pilothouse.workflows.curation.erasure import carry_out_erasures
+from pilothouse.workflows.curation.export_places import drop_unfinished_exports
+from pilothouse.workflows.drills.canary_trace import CANARY_EVERY_S, record_canary
+from pilothouse.workflows.gateway.price_list import PRICES_EVERY_S, PriceList
+from pilothouse.workflows.gateway.refused_connections import REFUSALS_EVERY_S, take_refusals
+from pilothouse.workflows.ground.background import Tick
+from pilothouse.workflows.ground.installation import Installation
+from pilothouse.workflows.integrations.sources import SOURCES_EVERY_S, look_at_sources
+from pilothouse.workflows.integrations.tool_runs import TOOL_RUNS_EVERY_S, look_at_tool_runs
+from pilothouse.workflows.integrations.verify import verify_due
+from pilothouse.workflows.phases.change_freeze import FREEZE_LOOK_EVERY_S, look_at_changes
+from pilothouse.workflows.reports.inputs_week import INPUTS_EVERY_S, InputsWatch
+from pilothouse.workflows.traces.retention import apply_retention, reprice
+from pilothouse.workflows.verdict.accept import accept_file
+from pilothouse.workflows.verdict.history import freeze_changes
+from pilothouse.workflows.verdict.kept_pages import Judge, unfrozen
+from pilothouse.workflows.verdict.residency import RESIDENCY_LOOK_EVERY_S, renew_residency
+from pilothouse.workflows.verdict.stability import keep_days
+
+__all__ = ["CharterWatch", "Keeper", "server_ticks"]
+
+VERIFY_EVERY_S = 5.0
+"""An outcome follows its task by seconds; a tick without work costs 0.1 s CPU at 36,000 tasks."""
+
+VERIFY_ALL_EVERY_S = 3_600.0
+"""Late imports may lie behind pages of settled tasks: once an hour everything is looked through."""
+
+CHARTERS_EVERY_S = 2.0
+
+ERASURES_EVERY_S = 60.0
+"""How soon a running server empties what somebody asked to erase; a look is one query."""
+
+RETENTION_EVERY_S = 3_600.0
+"""Days end once a day; a charter that shortens its retention takes effect within the hour."""
+
+ASSESS_EVERY_S = 300.0
+"""How long a change of a verdict may go unrecorded; judging one agent takes a second or two."""
+
+
+DAYS_EVERY_S = 600.0
+"""A finished day is written within ten minutes of its hour; a tick without work reads one page of the ledger."""
+
+
+class CharterWatch:
+    """Puts a charter file into force again whenever it changed on the disk.
+
+    Args:
+        ledger: Where charters stand.
+        paths: Files to watch.
+        on_note: Told in one sentence what came of a change.
+    """
+
+    def __init__(self, ledger: Ledger, paths: Sequence[Path], on_note: Callable[[str], None]) -> None:
+        self._ledger = ledger
+        self._on_note = on_note
+        self._stamps: dict[Path, tuple[int, int] | None] = {path: _stamp(path) for path in paths}
+
+    def look(self, now: datetime) -> None:
+        """Accept what changed since the last look; a broken file leaves the charter in force as it is."""
+        for path, known in self._stamps.items():
+            stamp = _stamp(path)
+            if stamp == known:
+                continue
+            self._stamps[path] = stamp
+            if stamp is None:
+                self._on_note(f"{path} is gone; the charter in force stays.")
+                continue
+            try:
+                accepted = accept_file(self._ledger, path, now, actor="pilothouse up")
+            except CharterError as error:
+                self._on_note(f"{error.message}. {error.remedy}")
+            except PilothouseError:
+                self._stamps[path] = known
+                raise
+            else:
+                if accepted.changed:
+                    self._on_note(
+                        f"charter {accepted.record.number} of {accepted.record.agent!r} is in force."
+                    )
+
+
+class Keeper:
+    """Keeps the lake as charters and prices say.
+
+    Args:
+        lake: The lake of this process.
+        ledger: Where charters and decisions stand.
+        prices: The price list of the lake.
+    """
+
+    def __init__(self, lake: LakeUpkeep, ledger: Ledger, prices: PriceList) -> None:
+        self._lake = lake
+        self._ledger = ledger
+        self._prices = prices
+        self._priced = -1
+
+    def retain(self, now: datetime) -> None:
+        """Take away what is older than the charters say."""
+        apply_retention(self._lake, self._ledger, now)
+        drop_unfinished_exports(self._ledger)
+
+    def erase(self, now: datetime) -> None:
+        """Empty the traces that somebody asked to erase."""
+        carry_out_erasures(self._lake, self._ledger, now)
+
+    def reprice(self, now: datetime) -> None:
+        """Give tasks their costs after the start, and whenever a price was added."""
+        revision = self._prices.revision
+        if revision != self._priced:
+            reprice(self._lake, now)
+            self._priced = revision
+
+
+def server_ticks(
+    installation: Installation,
+    prices: PriceList,
+    charters: Sequence[Path],
+    *,
+    lake: LakeUpkeep,
+    intake: Intake,
+    on_note: Callable[[str], None] = lambda _text: None,
+    judge: Judge = unfrozen,
+) -> tuple[Tick, ...]:
+    """Return what a server does besides answering.
+
+    Args:
+        installation: Opened lake and ledger.
+        prices: The price list of the lake.
+        charters: Charter files to watch.
+        lake: The lake of this process, as what may change it.
+        intake: The road of telemetry into this server, on which traces of our own are planted.
+        on_note: Told about things a person should know.
+        judge: Gives assessments for the history of verdicts.
+    """
+    watch = CharterWatch(installation.ledger, charters, on_note)
+    keeper = Keeper(lake, installation.ledger, prices)
+    return (
+        Tick(name="charters", every_s=CHARTERS_EVERY_S, run=watch.look),
+        Tick(name="prices", every_s=PRICES_EVERY_S, run=prices.refresh),
+        Tick(name="reprice", every_s=PRICES_EVERY_S, run=keeper.reprice),
+        Tick(name="erasures", every_s=ERASURES_EVERY_S, run=keeper.erase),
+        Tick(name="retention", every_s=RETENTION_EVERY_S, run=keeper.retain),
+        Tick(name="verify", every_s=VERIFY_EVERY_S, run=lambda now: verify_due(installation, now)),
+        Tick(
+            name="verify-all",
+            every_s=VERIFY_ALL_EVERY_S,
+            run=lambda now: verify_due(installation, now, thorough=True),
+        ),
+        Tick(name="assess", every_s=ASSESS_EVERY_S, run=lambda now: freeze_changes(installation, now, judge)),
+        Tick(
+            name="tool-runs",
+            every_s=TOOL_RUNS_EVERY_S,
+            run=lambda now: look_at_tool_runs(installation, now),
+        ),
+        Tick(
+            name="refusals",
+            every_s=REFUSALS_EVERY_S,
+            run=lambda now: take_refusals(installation.settings.runs_folder, installation.ledger, now),
+        ),
+        Tick(
+            name="residency",
+            every_s=RESIDENCY_LOOK_EVERY_S,
+            run=lambda now: renew_residency(installation, now),
+        ),
+        Tick(
+            name="changes",
+            every_s=FREEZE_LOOK_EVERY_S,
+            run=lambda now: look_at_changes(installation, now),
+        ),
+        Tick(
+            name="canary",
+            every_s=CANARY_EVERY_S,
+            run=lambda now: record_canary(installation, intake, now),
+        ),
+        Tick(name="sources", every_s=SOURCES_EVERY_S, run=lambda now: look_at_sources(installation, now)),
+        Tick(name="inputs", every_s=INPUTS_EVERY_S, run=InputsWatch(installation).look),
+        Tick(name="days", every_s=DAYS_EVERY_S, run=lambda now: keep_days(installation, now)),
+    )
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size

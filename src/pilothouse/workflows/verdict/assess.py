@@ -1,0 +1,347 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Judge one agent at one moment: charter in force, telemetry and ledger → evidence → verdict, frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from pilothouse.core.charter.answers import known
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.evidence.claim import says_done
+from pilothouse.core.evidence.evidence import Evidence, Source
+from pilothouse.core.evidence.fold import (
+    Window,
+    fold_volume,
+    fold_window,
+    released_versions,
+    version_in_force,
+)
+from pilothouse.core.evidence.further_cost import with_further_costs
+from pilothouse.core.evidence.outcome import Outcome
+from pilothouse.core.evidence.score import fold_scores
+from pilothouse.core.evidence.task import Task, TaskResult
+from pilothouse.core.evidence.truth import TruthCount, count_truth
+from pilothouse.core.evidence.unix_time import unix_ns
+from pilothouse.core.verdict.apart import conclude_addition, counts_apart, summarise_addition
+from pilothouse.core.verdict.numbers import day
+from pilothouse.core.verdict.readiness import conclude, verdict_digest, verdict_document
+from pilothouse.core.verdict.rules import LEVEL
+from pilothouse.core.verdict.verdict import AdditionVerdict, AgentVerdict, RequirementVerdict
+from pilothouse.errors import UsageError
+from pilothouse.ports.lake import TaskFilter
+from pilothouse.ports.ledger import CharterInForce
+from pilothouse.workflows.controls.policy_change import widening_note
+from pilothouse.workflows.ground.agents import NAMES_SHOWN_MAX
+from pilothouse.workflows.ground.installation import Installation
+from pilothouse.workflows.ground.phase_log import additions_of, phase_at
+from pilothouse.workflows.integrations.verifiers import verifier_notes
+from pilothouse.workflows.people.signing import waivers_of
+from pilothouse.workflows.verdict.accept import rejection_note
+from pilothouse.workflows.verdict.docket import decided_items, open_sitting
+from pilothouse.workflows.verdict.stability import clock_evidence
+
+__all__ = ["Assessment", "assess"]
+
+WINDOW_DEFAULT = timedelta(days=7)
+"""Window of a task type whose `sampling.window` is an open question."""
+
+VOLUME_WINDOW = timedelta(days=28)
+"""Window of the production volume, as the framework asks (PROD-1)."""
+
+RELEASED = "release.verdict"
+"""The kind that says which versions passed the release gate."""
+
+FURTHER_COSTS = "cost.further"
+"""The kind that says what a task costs beside its model calls."""
+
+PRESENT = timedelta(minutes=2)
+"""A moment that is not longer ago is the present: pages judge at the full minute."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assessment:
+    """A verdict with what it was computed from.
+
+    Attributes:
+        charter: The charter that judged.
+        in_force: The same as it was accepted: number, path, moment.
+        verdict: The verdict; its notes say what limits it.
+        ahead: Every requirement as the next gate asks for it.
+        truth: Claims against the system of record, by task type, for the judged version and window.
+        folded: Records that telemetry was folded into for this verdict; all others stand in the ledger.
+        window: The longest window that telemetry was folded over.
+        apart: The verdict about each thing that came into the scope and counts apart, by its label.
+    """
+
+    charter: Charter
+    in_force: CharterInForce
+    verdict: AgentVerdict
+    ahead: tuple[RequirementVerdict, ...]
+    truth: tuple[TruthCount, ...]
+    folded: tuple[Evidence, ...]
+    window: Window
+    apart: Mapping[str, AgentVerdict] = field(default_factory=dict)
+
+    @property
+    def further(self) -> tuple[RequirementVerdict, ...]:
+        """Requirements as the next gate asks for them, and as what came into the scope is asked for them by itself."""
+        return (*self.ahead, *(row for one in self.apart.values() for row in one.requirements))
+
+
+def assess(
+    installation: Installation,
+    agent: str,
+    now: datetime,
+    *,
+    notes: Iterable[str] = (),
+    freeze: bool = True,
+    level: float = LEVEL,
+) -> Assessment:
+    """Judge an agent.
+
+    For a past moment, hand it in as `now` and do not freeze: the tasks up to then count, with what is
+    known about them today. What was said at that moment is the frozen verdict of that time.
+
+    Args:
+        installation: Lake and ledger.
+        agent: Agent id with a charter in force.
+        now: The moment, aware UTC.
+        notes: Further limits of the judgement.
+        freeze: Whether the verdict is stored.
+        level: Confidence at which a rate counts as proved; a planned look at a gate asks for more.
+
+    Returns:
+        The verdict, equal for equal contents and moment.
+
+    Raises:
+        UsageError: No charter is in force.
+        CharterInvalid: This program cannot read the charter in force.
+    """
+    record, charter_notes = _charter_at(installation, agent, now)
+    sitting = open_sitting(installation, record, now)
+    charter = sitting.charter
+    traffic = _Traffic.load(installation, charter, now)
+    released = installation.ledger.evidence(agent, kinds=[RELEASED])
+    folded = traffic.fold(charter, now, released_versions(one for one in released if one.recorded_at <= now))
+    further = installation.ledger.standing_evidence(
+        agent, at=now, version=None, decides=lambda _: True, kinds=[FURTHER_COSTS]
+    )
+    folded = with_further_costs(charter, folded, further)
+    clock = clock_evidence(installation.ledger, charter, now)
+    if clock is not None:
+        folded = (*folded, clock)
+    folded = (*folded, *traffic.fold_scores(installation, charter, now))
+    version = version_in_force(traffic.tasks)
+    docket, refused = decided_items(installation, sitting, folded, version=version, level=level)
+    waivers = tuple(one for one in waivers_of(installation.ledger, agent) if one.signed_at <= now)
+    apart = tuple(one for one in additions_of(installation.ledger, agent, at=now) if one.joined_at is None)
+    concluded = conclude(
+        docket,
+        charter,
+        now,
+        phase=phase_at(installation.ledger, agent, now).phase,
+        waivers=waivers,
+        refused=refused,
+        is_elsewhere=counts_apart(apart, charter),
+    )
+    verdict = concluded.verdict
+    by_itself = {
+        one: conclude_addition(docket, charter, now, one, apart=apart, waivers=waivers) for one in apart
+    }
+    additions = tuple(summarise_addition(found, one, charter) for one, found in by_itself.items())
+    all_notes = (
+        *charter_notes,
+        *verdict.notes,
+        *(_apart_note(one) for one in additions),
+        *traffic.notes(installation, charter),
+        *verifier_notes(record, charter, traffic.outcomes),
+        *notes,
+    )
+    verdict = verdict.model_copy(update={"notes": tuple(dict.fromkeys(all_notes)), "additions": additions})
+    if freeze:
+        installation.ledger.save_verdict(
+            agent=agent,
+            at=now,
+            status=verdict.status.value,
+            document=verdict_document(verdict),
+            digest=verdict_digest(verdict),
+        )
+    return Assessment(
+        charter=charter,
+        in_force=record,
+        verdict=verdict,
+        ahead=concluded.ahead,
+        truth=traffic.truth(charter, version),
+        folded=folded,
+        window=traffic.longest,
+        apart={one.label: found for one, found in by_itself.items()},
+    )
+
+
+def _apart_note(one: AdditionVerdict) -> str:
+    where = "out of service" if one.phase == "pilot" else f"in phase {one.phase}"
+    return f"Counts apart: {one.label}, {where} since {day(one.since)}: {one.word}. {one.sentence}"
+
+
+def _charter_at(installation: Installation, agent: str, now: datetime) -> tuple[CharterInForce, list[str]]:
+    notes = []
+    # What is in force is in force for all who ask about the present: for gateway, tools and signatures it is the newest, and
+    # a page that judges at the full minute, or beside a clock that is behind, must not judge by another.
+    is_past = installation.clock.now() - now >= PRESENT
+    record = installation.ledger.charter(agent, at=now if is_past else None)
+    if record is None:
+        record = installation.ledger.charter(agent)
+        if record is None:
+            raise UsageError(
+                f"no charter is in force for {agent!r}",
+                remedy="Draft one with `pilothouse init PATH-TO-YOUR-AGENT`, then "
+                "`pilothouse verdict --charter PATH-TO-YOUR-AGENT/charter.yaml`.",
+                subject=agent,
+            )
+        notes.append(
+            f"No charter was in force at that moment; judged by charter {record.number}, "
+            f"accepted on {record.accepted_at:%Y-%m-%d %H:%M} UTC."
+        )
+    rejected = rejection_note(installation.ledger, agent, at=now)
+    if rejected:
+        notes.append(rejected)
+    waiting = widening_note(installation.ledger, record)
+    if waiting:
+        notes.append(waiting)
+    return record, notes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Traffic:
+    """Telemetry of one agent, as far back as any rule looks.
+
+    Attributes:
+        tasks: Tasks of the windows and, for types that have vanished from traffic, of their last one.
+        outcomes: Their outcomes.
+        windows: Window of each task type: the charter's, or the last one in which it had tasks.
+        longest: The longest window that ends now.
+        volume: Window of the production volume.
+    """
+
+    tasks: Sequence[Task]
+    outcomes: Sequence[Outcome]
+    windows: dict[str, Window]
+    longest: Window
+    volume: Window
+
+    @classmethod
+    def load(cls, installation: Installation, charter: Charter, now: datetime) -> _Traffic:
+        lengths = {
+            name: known(declared.sampling.window) or WINDOW_DEFAULT
+            for name, declared in charter.task_types.items()
+        }
+        longest = Window(start=now - max(lengths.values(), default=WINDOW_DEFAULT), end=now)
+        volume = Window(start=now - VOLUME_WINDOW, end=now)
+        everything = Window(start=min(longest.start, volume.start), end=now)
+        tasks = list(_tasks_in(installation, charter, everything))
+        windows = {}
+        for name, length in lengths.items():
+            window = Window(start=now - length, end=now)
+            if not any(task.task_type == name and window.holds(task.start_ns) for task in tasks):
+                last = _last_window(installation, charter, name, length, now)
+                if last is not None:
+                    window = last
+                    tasks += _tasks_in(installation, charter, last)
+            windows[name] = window
+        tasks = list({task.trace_id: task for task in tasks}.values())
+        starts = [window.start for window in (longest, volume, *windows.values())]
+        outcomes = installation.ledger.outcomes(
+            charter.agent, from_ns=unix_ns(min(starts)), to_ns=unix_ns(now)
+        )
+        return cls(tasks=tasks, outcomes=outcomes, windows=windows, longest=longest, volume=volume)
+
+    def fold(self, charter: Charter, now: datetime, released: frozenset[str]) -> tuple[Evidence, ...]:
+        """Fold each window once; a record of a task type is taken from the window of that type."""
+        source = Source(command=f"pilothouse verdict {charter.agent}")
+        by_window: dict[Window, set[str | None]] = {self.longest: {None}}
+        for name, window in self.windows.items():
+            by_window.setdefault(window, set()).add(name)
+        records = [
+            record
+            for window, names in by_window.items()
+            for record in fold_window(
+                charter, self.tasks, self.outcomes, window, now, source=source, released=released
+            )
+            if record.scope.task_type in names
+        ]
+        volume = fold_volume(charter, self.tasks, self.volume, now, source=source)
+        return (*records, *([] if volume is None else [volume]))
+
+    def fold_scores(
+        self, installation: Installation, charter: Charter, now: datetime
+    ) -> tuple[Evidence, ...]:
+        """Fold what evaluators outside sent; a score may come at any time after its task."""
+        start = min(window.start for window in (self.longest, *self.windows.values()))
+        scores = installation.lake.scores(from_ns=unix_ns(start), to_ns=unix_ns(now))
+        return fold_scores(charter, self.tasks, scores, self.windows, now)
+
+    def truth(self, charter: Charter, version: str | None) -> tuple[TruthCount, ...]:
+        """Count the claims that the records about truth rest on."""
+        found = {outcome.trace_id: outcome for outcome in self.outcomes}
+        counted = [
+            task
+            for task in self.tasks
+            if task.version_digest == version
+            and self.windows.get(task.task_type, self.longest).holds(task.start_ns)
+        ]
+        return count_truth(counted, found, charter.task_types)
+
+    def notes(self, installation: Installation, charter: Charter) -> list[str]:
+        """Say what limits what telemetry can tell."""
+        recent = [task for task in self.tasks if self.longest.holds(task.start_ns)]
+        if not self.tasks:
+            return [_nothing_arrived(installation, charter)]
+        if not recent:
+            last = max(task.start_ns for task in self.tasks)
+            return [
+                f"No task arrived since {EPOCH + timedelta(microseconds=last // 1_000):%Y-%m-%d %H:%M} UTC."
+            ]
+        silent = sum(task.result is TaskResult.UNKNOWN and not says_done(task) for task in recent)
+        if silent:
+            note = (
+                f"{silent:,} of {len(recent):,} tasks say neither how they ended nor what they did; set the span "
+                "attributes `pilothouse.task.result` and `pilothouse.task.claim`."
+            )
+            return [note]
+        return []
+
+
+def _nothing_arrived(installation: Installation, charter: Charter) -> str:
+    others = [repr(seen.agent) for seen in installation.lake.agents()][:NAMES_SHOWN_MAX]
+    if others:
+        return (
+            f"No task of {charter.agent!r} has arrived; telemetry came from {', '.join(others)}. Is the name in the "
+            "spans (`gen_ai.agent.name` or `pilothouse.agent`) that of the charter?"
+        )
+    return (
+        f"No task of {charter.agent!r} has arrived. Start `pilothouse up`, then the agent with "
+        "`pilothouse run -- COMMAND`, or import what exists with `pilothouse import FILE`."
+    )
+
+
+def _tasks_in(installation: Installation, charter: Charter, window: Window) -> Sequence[Task]:
+    return installation.lake.window(
+        TaskFilter(agent=charter.agent, from_ns=unix_ns(window.start), to_ns=unix_ns(window.end))
+    )
+
+
+def _last_window(
+    installation: Installation, charter: Charter, task_type: str, length: timedelta, now: datetime
+) -> Window | None:
+    """Return the window that ends with the last task of a type, so that its evidence can be seen to age."""
+    page = installation.lake.tasks(
+        TaskFilter(agent=charter.agent, task_type=task_type, to_ns=unix_ns(now)), limit=1
+    )
+    if not page.tasks:
+        return None
+    end = EPOCH + timedelta(microseconds=page.tasks[0].start_ns // 1_000 + 1)
+    return Window(start=end - length, end=end)

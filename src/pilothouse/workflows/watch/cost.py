@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cost per task over the days that were counted: by hours where there are many tasks, by days where there are few."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import date
+from statistics import median
+from typing import Any
+
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.statistics.cost import CostAlert, CostLine, CostMonitor, CostReading
+from pilothouse.core.statistics.cost_windows import CostWindow, windows_until
+from pilothouse.core.statistics.results import NotEnoughEvidence
+from pilothouse.core.verdict.numbers import significant
+from pilothouse.ports.watch import WatchStore
+from pilothouse.workflows.incidents.alerts import rule_for
+from pilothouse.workflows.watch.rules import arl_days
+from pilothouse.workflows.watch.spent import Spent, read_spent
+
+__all__ = ["HOURLY_DELAY_DAYS", "CostLook", "CostRise", "cost_document", "look_at_cost"]
+
+HOURLY_TASKS_PER_DAY = 480
+"""Tasks on a usual day from which hours are compared, as soon as they can be: 20 in each. With fewer a whole day says more."""
+
+LATELY_DAYS = 28
+"""Days by which an agent is judged to have many tasks or few, and costs that are known or not."""
+
+KNOWN_MIN = 0.5
+"""Share of the tasks of these days whose cost is known, below which nobody watches the cost."""
+
+PER_YEAR = 2.0
+"""Alerts a year that history should have raised, where the charter accepts no other number."""
+
+NOTICED_RISE = 2.0
+"""The lasting rise for which it is said how soon days notice it, in multiples of what is usual; of hours see below."""
+
+HOURLY_DELAY_DAYS = 1 + 3 / 24
+"""Hours of a day are looked at when it is over; median hours until half as much again is noticed: simulation 17."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostRise:
+    """An alert with the days that it speaks of.
+
+    Attributes:
+        begins: First day of its window.
+        until: Last day of its window.
+        risen: Day since which no score was below what is usual.
+        alert: What the monitor says.
+    """
+
+    begins: date
+    until: date
+    risen: date
+    alert: CostAlert
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostLook:
+    """What the monitor says after a day.
+
+    Attributes:
+        window: What costs are compared by.
+        line: The score above which a window raises an alert, or what is missing.
+        alerts: Alerts of the days that were looked at for the first time, oldest first.
+        score: Score of the last window that has one, or None.
+        windows: Windows that the line rests on; hours with a known cost.
+        unpriced: Tasks of the history whose cost is not known in full.
+        per_year: Alerts a year that are accepted.
+        noticed_days: Days until a lasting rise (twice by days, half as much again by hours) is noticed, the counting of the
+            day left out; None for never or while there is no line.
+        next_first: The first day of the series of the next look.
+    """
+
+    window: CostWindow
+    line: CostLine | NotEnoughEvidence
+    alerts: tuple[CostRise, ...]
+    score: float | None
+    windows: int
+    unpriced: int
+    per_year: float
+    noticed_days: float | None
+    next_first: date
+
+
+def look_at_cost(
+    store: WatchStore, charter: Charter, day: date, *, since: date | None = None, first: date | None = None
+) -> CostLook | None:
+    """Look at the costs up to the end of a day; None while no task had a known cost.
+
+    Args:
+        store: Where the hours of each day stand.
+        charter: The charter in force.
+        day: The day, counted.
+        since: The first day that was not looked at yet; None for the day alone.
+        first: `next_first` of the look before; None where there was none.
+    """
+    spent = read_spent(store, charter.agent, day, first)
+    if spent is None:
+        return None
+    days = spent.days
+    new = min((day - (since or day)).days + 1, len(days))
+    rule = rule_for(charter, "cost_per_task", None)
+    per_year = PER_YEAR if rule is None or rule.false_alarms_per_year is None else 365.0 / arl_days(rule)
+    window, line = _line(spent, new, per_year)
+    alerts: list[CostRise] = []
+    reading: CostReading | None = None
+    if isinstance(line, CostLine):
+        to_day = 24 if window is CostWindow.HOUR else 1
+        reading = CostMonitor(per_year=per_year, window=window).read(*spent.series(window), line)
+        for one in reading.alerts:
+            begins, until, risen = (days[at // to_day] for at in (one.begins, one.position, one.since))
+            if (day - until).days < new:
+                alerts.append(CostRise(begins=begins, until=until, risen=risen, alert=one))
+    hours = sum(map(bool, spent.series(CostWindow.HOUR)[1]))
+    return CostLook(
+        window=window,
+        line=line,
+        alerts=tuple(alerts),
+        score=None if reading is None else reading.score,
+        windows=line.n if window is CostWindow.DAY and isinstance(line, CostLine) else hours,
+        unpriced=sum(spent.unpriced),
+        per_year=per_year,
+        noticed_days=None if reading is None else _noticed_days(window, reading),
+        next_first=spent.next_first,
+    )
+
+
+def cost_document(look: CostLook, rise: CostRise | None = None) -> dict[str, Any]:
+    """Return what a reading keeps of a look.
+
+    Args:
+        look: The look.
+        rise: The alert that the reading is about, or None where it is quiet.
+    """
+    missing = look.line.reason if isinstance(look.line, NotEnoughEvidence) else ""
+    line = None if isinstance(look.line, NotEnoughEvidence) else look.line.line
+    document: dict[str, Any] = {
+        "window": look.window.value,
+        "line": line,
+        "score": look.score,
+        "n": look.windows,
+        "unpriced": look.unpriced,
+        "per_year": look.per_year,
+        "noticed_days": look.noticed_days,
+        "missing": missing,
+    }
+    if rise is not None and line is not None:
+        document |= {"score": rise.alert.score, "risen": rise.risen.isoformat()}
+        document["sentence"] = _sentence(look.window, rise, line)
+    return document
+
+
+def _sentence(window: CostWindow, rise: CostRise, line: float) -> str:
+    one = rise.alert
+    cost, usual = significant(one.cost_usd), significant(one.usual_usd)
+    score = f"score {one.score:.1f} against {line:.1f}"
+    if window is CostWindow.HOUR:
+        return (
+            f"A task cost {cost} USD on {rise.until} at {one.position % 24:02d}:00 UTC where this hour usually "
+            f"costs {usual}; {score}."
+        )
+    when = f"on {rise.until}" if rise.begins == rise.until else f"from {rise.begins} to {rise.until}"
+    return f"A typical task cost {cost} USD {when} where it usually costs {usual}; {score}."
+
+
+def _line(spent: Spent, new: int, per_year: float) -> tuple[CostWindow, CostLine | NotEnoughEvidence]:
+    """Hours where a usual day has the tasks for it and enough hours can be compared; days elsewhere and before."""
+    lately, unknown = spent.tasks[-LATELY_DAYS:], sum(spent.unpriced[-LATELY_DAYS:])
+    if unknown * KNOWN_MIN > sum(lately) * (1 - KNOWN_MIN):
+        missing = NotEnoughEvidence(
+            reason=f"the cost of {unknown:,} of {sum(lately) + unknown:,} tasks of the last {LATELY_DAYS} days is not known: "
+            "`pilothouse price` sets prices",
+            have=sum(lately), need=math.ceil(KNOWN_MIN * (sum(lately) + unknown)), unit="tasks with a known cost",
+            remedy="Set the prices of the models that answered.",
+        )  # fmt: skip
+        return CostWindow.DAY, missing
+    if median([n for n in lately if n] or [0]) >= HOURLY_TASKS_PER_DAY:
+        cost, tasks = spent.series(CostWindow.HOUR)
+        line = CostMonitor(per_year=per_year).calibrate(cost[: -24 * new], tasks[: -24 * new])
+        if isinstance(line, CostLine):
+            return CostWindow.HOUR, line
+    # The line of days comes from the promise, so the days that are new may count among its windows.
+    daily = CostMonitor(per_year=per_year, window=CostWindow.DAY)
+    return CostWindow.DAY, daily.calibrate(*spent.series(CostWindow.DAY))
+
+
+def _noticed_days(window: CostWindow, reading: CostReading) -> float | None:
+    if window is CostWindow.HOUR:
+        return HOURLY_DELAY_DAYS
+    if reading.spread is None or reading.stride is None:
+        return None
+    windows = windows_until(NOTICED_RISE, reading.spread, reading.line)
+    return None if windows is None else windows * reading.stride

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The weekly look at drift: inputs, words and tool use of a week against the first week; a reason to label, nothing more."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pilothouse.core.evidence.task import Task
+from pilothouse.core.statistics.drift import accumulated_evidence, feature_drift
+from pilothouse.core.statistics.results import NotEnoughEvidence
+from pilothouse.core.statistics.sessions import sequence_drift
+from pilothouse.core.statistics.texts import text_drift
+from pilothouse.ports.lake import Lake
+from pilothouse.workflows.ground.opened_traces import with_traces
+
+__all__ = ["ALARM_AT", "DETECTORS", "FEATURES", "P_LEAST", "DriftLook", "drift_traces", "look_at_drift"]
+
+ALARM_AT = 3 * 52.0
+"""Evidence at which inputs have changed: three tests that together raise one false alarm a year when nothing did."""
+
+DETECTORS: Mapping[str, tuple[str, ...]] = {
+    "Drift of inputs": ("inputs", "words"),
+    "Drift of behaviour": ("tools",),
+}
+"""What people call the tests: what comes in has changed, or what the agent does with it."""
+
+FEATURES = 7
+"""Features that the test of inputs compares together."""
+
+P_LEAST: Mapping[str, float] = {"inputs": 1e-12, "words": 1 / 200, "tools": 1 / 300}
+"""Least p-value of one week by test; a test by permutation cannot give less than one in its permutations."""
+
+CASES_MAX = 5_000
+"""Tasks of a week that are compared, evenly spread: a third of a standard deviation is seen long before."""
+
+TEXTS_MAX = 1_000
+"""Texts of a week that are compared: about a second of work, once a week."""
+
+SESSIONS_MAX = 120
+"""Tasks whose tool calls are read from their traces, evenly spread: one query a look."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftLook:
+    """What one week's tests say.
+
+    Attributes:
+        p_values: One for each test that could run: `inputs`, `words`, `tools`.
+        evidence: Evidence of change by test, grown over the weeks.
+        changed: Tests whose evidence reaches `ALARM_AT`.
+        detail: What changed most, or what is missing, in words.
+        n: Tasks of the week.
+        compared: Tasks of the reference and of the week that were compared.
+    """
+
+    p_values: dict[str, float]
+    evidence: dict[str, float]
+    changed: tuple[str, ...]
+    detail: str
+    n: int
+    compared: tuple[int, int]
+
+
+def look_at_drift(
+    lake: Lake, reference: Sequence[Task], current: Sequence[Task], before: Mapping[str, float]
+) -> DriftLook:
+    """Compare a week with the reference.
+
+    Args:
+        lake: For the tool calls.
+        reference: Tasks of the first week.
+        current: Tasks of this week.
+        before: Evidence up to the week before, by test.
+
+    Source:
+        Shiryaev-Roberts step M <- e (M + 1) on e = p^(-1/2) / 2 of each week.
+    """
+    seed = hashlib.sha256("".join(task.trace_id for task in current[:50]).encode()).digest()
+    rng = np.random.Generator(np.random.PCG64(int.from_bytes(seed[:8])))
+    p_values: dict[str, float] = {}
+    said: list[str] = []
+    for name, p, text in _tests(lake, reference, current, rng):
+        if p is not None:
+            p_values[name] = max(p, P_LEAST[name])
+        if text:
+            said.append(f"{name}: {text}")
+    evidence = dict(before)
+    for name, p in p_values.items():
+        old = before.get(name, 0.0)
+        evidence[name] = min(accumulated_evidence([p]) * ((0.0 if old >= ALARM_AT else old) + 1), 1e9)
+    return DriftLook(
+        p_values=p_values,
+        evidence=evidence,
+        changed=tuple(name for name in p_values if evidence[name] >= ALARM_AT),
+        detail="; ".join(said),
+        n=len(current),
+        compared=(min(len(reference), CASES_MAX), min(len(current), CASES_MAX)),
+    )
+
+
+def drift_traces(tasks: Sequence[Task], limit: int = 20) -> tuple[str, ...]:
+    """Return some traces of a week, evenly spread, for who wants to see what changed."""
+    return tuple(task.trace_id for task in _spread(tasks, limit))
+
+
+def _tests(
+    lake: Lake, reference: Sequence[Task], current: Sequence[Task], rng: np.random.Generator
+) -> Iterator[tuple[str, float | None, str]]:
+    old, new = _spread(reference, CASES_MAX), _spread(current, CASES_MAX)
+    found = feature_drift(_features(old), _features(new))
+    tested = [one for one in found.features if not isinstance(one.result, NotEnoughEvidence)]
+    if tested:
+        least = min(
+            tested, key=lambda one: one.result.p_value if not isinstance(one.result, NotEnoughEvidence) else 1
+        )
+        p = 1.0 if isinstance(least.result, NotEnoughEvidence) else least.result.p_value
+        yield "inputs", p, f"{least.name} differs most ({_p_text(p)})"
+    else:
+        reasons = {one.result.reason for one in found.features if isinstance(one.result, NotEnoughEvidence)}
+        yield "inputs", None, "; ".join(sorted(reasons))
+    words = text_drift(
+        [task.input_preview for task in _spread(old, TEXTS_MAX)],
+        [task.input_preview for task in _spread(new, TEXTS_MAX)],
+        rng,
+    )
+    if isinstance(words, NotEnoughEvidence):
+        yield "words", None, words.reason
+    else:
+        yield "words", words.p_value, _p_text(words.p_value)
+    tools = sequence_drift(_sessions(lake, old), _sessions(lake, new), rng)
+    if isinstance(tools, NotEnoughEvidence):
+        yield "tools", None, tools.reason
+    else:
+        yield "tools", tools.p_value, f"{tools.notes[0]} ({_p_text(tools.p_value)})"
+
+
+def _p_text(p: float) -> str:
+    return "p < 0.001" if p < 0.001 else f"p {p:.3f}"
+
+
+def _features(tasks: Sequence[Task]) -> dict[str, list[float] | list[str]]:
+    return {
+        "seconds": [(task.duration_ns or 0) / 1e9 for task in tasks],
+        "tokens": [float(task.tokens.total) for task in tasks],
+        "model calls": [float(task.model_calls) for task in tasks],
+        "tool calls": [float(task.tool_calls) for task in tasks],
+        "length of the input": [float(len(task.input_preview)) for task in tasks],
+        "task type": [task.task_type for task in tasks],
+        "model": [" ".join(task.models) or "none" for task in tasks],
+    }
+
+
+def _sessions(lake: Lake, tasks: Sequence[Task]) -> list[list[str]]:
+    sessions = []
+    called = _spread([task for task in tasks if task.tool_calls], SESSIONS_MAX)
+    for _, view in with_traces(lake, called):
+        names = [span.tool_name for span in view.spans if span.tool_name] if view else []
+        if names:
+            sessions.append(names)
+    return sessions
+
+
+def _spread(tasks: Sequence[Task], limit: int) -> Sequence[Task]:
+    if len(tasks) <= limit:
+        return tasks
+    step = len(tasks) / limit
+    return [tasks[int(index * step)] for index in range(limit)]

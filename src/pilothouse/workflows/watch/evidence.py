@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the watch puts on record for the verdict: drops, delays against promises, cost monitor, drift, uptime, overrides."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from pilothouse.core.charter.answers import known
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.evidence.evidence import Evidence, Scope
+from pilothouse.core.verdict.numbers import apart, calendar_day, days_long, percentage
+from pilothouse.errors import Conflict
+from pilothouse.ports.watch import WatchReading, WatchStep
+from pilothouse.workflows.ground.every_agent import Faults
+from pilothouse.workflows.review.label_rates import BURST
+from pilothouse.workflows.watch.context import CONTEXT
+from pilothouse.workflows.watch.further_cost import FurtherCost
+from pilothouse.workflows.watch.record import WINDOW, RecordWriter
+from pilothouse.workflows.watch.room import WatchRoom
+from pilothouse.workflows.watch.row import DetectorStatus
+from pilothouse.workflows.watch.rules import TRAFFIC
+from pilothouse.workflows.watch.status import read_lately, watch_status
+
+__all__ = ["record_watch_evidence", "watch_evidence"]
+
+EVIDENCE, COST = "evidence", "cost_per_task"
+DAYS_OF_VERSION_MIN = 3
+"""Counted days that a version must have served before the drop detector speaks for it."""
+
+
+def record_watch_evidence(watch: WatchRoom, now: datetime) -> int:
+    """Write the records of every agent whose days moved on since the last time; return how many were new.
+
+    Args:
+        watch: Opened parts.
+        now: The moment, aware UTC.
+
+    Raises:
+        Exception: The first fault, after the records of the other agents were written.
+    """
+    added, faults = 0, Faults()
+    whole = watch.room.watch.whole()
+    for agent, charter in watch.directory.charters().items():
+        states = whole.get(agent, {})
+        cursor, kept = states.get(TRAFFIC), states.get(EVIDENCE)
+        moved = {
+            detector: state.version
+            for detector, state in states.items()
+            if detector not in {EVIDENCE, CONTEXT}
+        }
+        if cursor is None or (kept is not None and json.loads(kept.document) == moved):
+            continue
+        step = WatchStep(
+            task_type="",
+            detector=EVIDENCE,
+            before=0 if kept is None else kept.version,
+            document=canonical_json(moved),
+        )
+        # In a conflict another process wrote the same records; equal ones count once.
+        with faults.apart(), suppress(Conflict):
+            added += watch.room.installation.ledger.add_evidence(list(watch_evidence(watch, charter, now)))
+            watch.room.watch.advance(agent, [step])
+    faults.raise_first()
+    return added
+
+
+def watch_evidence(watch: WatchRoom, charter: Charter, now: datetime) -> Iterator[Evidence]:
+    """Yield what the detectors of an agent say to the verdict now.
+
+    Args:
+        watch: Opened parts.
+        charter: The charter in force.
+        now: The moment, aware UTC.
+    """
+    write = RecordWriter(charter, now)
+    lately = read_lately(watch.room.watch, charter.agent, now.date())
+    status = watch_status(watch.room.watch, charter, now.date(), readings=lately)
+    since = (now - 2 * WINDOW).date()
+    readings = [one for one in lately if one.day >= since]
+    traffic = [one for one in readings if one.detector == "traffic"]
+    yield from _drops(write, status.detectors, traffic)
+    yield from _delays(write, charter, status.detectors, now)
+    yield from _week(write, charter, readings)
+    for row in status.detectors:
+        if _is_armed_cost(row) and row.counted_to is not None:
+            detail = f"armed on {row.n:,} windows, at most {row.false_alarms_per_year:.2g} alerts a year: {row.note}"
+            yield write.fact("cost.monitor", True, detail, n=max(row.n, 1), end=row.counted_to)
+    yield from _further_costs(write, status.further)
+    yield from _drift(watch, write, readings, now)
+
+
+def _drops(
+    write: RecordWriter, rows: Sequence[DetectorStatus], traffic: Sequence[WatchReading]
+) -> Iterator[Evidence]:
+    """Whether quality left its band, for the version that serves, once it has served some counted days."""
+    for row in rows:
+        if row.metric != "quality" or row.counted_to is None or row.state in {"blind", "learning"}:
+            continue
+        days = [
+            json.loads(one.document)["version"]
+            for one in traffic
+            if one.task_type == row.task_type
+            and one.day <= row.counted_to
+            and json.loads(one.document)["tasks"]
+        ]
+        version = days[-1] if days else None
+        served = next((i for i, one in enumerate(reversed(days)) if one != version), len(days))
+        if not days or (served < DAYS_OF_VERSION_MIN and row.state != "alarm"):
+            continue
+        share, line = ("unknown" if one is None else percentage(one) for one in (row.value, row.line))
+        if row.value is not None and row.line is not None:
+            share, line = apart(row.value, row.line)
+        passed = row.state not in {"alarm", "warning"}
+        words = f"no alarm; quality {share} over 28 counted days, its line is {line}"
+        if not passed:
+            words = f"alarm on {row.alarmed}; quality {share} over 28 counted days, its line is {line}. {row.note}"
+        yield write.fact(
+            "quality_drop",
+            passed,
+            words.strip(),
+            n=max(row.n, 1),
+            end=row.counted_to,
+            scope=Scope(task_type=row.task_type),
+            version=version,
+        )
+
+
+def _delays(
+    write: RecordWriter, charter: Charter, rows: Sequence[DetectorStatus], now: datetime
+) -> Iterator[Evidence]:
+    """The derived delay of each rule at the agent's real volume, held against what the charter promises."""
+    for rule in known(charter.alerts) or ():
+        mine = [row for row in rows if row.rule == rule.id]
+        within = None if rule.detect_within is None else known(rule.detect_within)
+        # Without a promise nothing is kept or broken; a delay that nobody knows is never a kept one.
+        if (
+            within is None
+            or not mine
+            or any(row.counted_to is None and row.delay_days is None for row in mine)
+        ):
+            continue
+        blind = [row for row in mine if row.delay_days is None]
+        promised = within / timedelta(days=1)
+        # Without a rise that it would notice, a monitor of cost that is armed notices none: that is known.
+        if blind and all(not row.delays and not _is_armed_cost(row) for row in blind):
+            continue
+        worst = max((row.delay_days for row in mine if row.delay_days is not None), default=None)
+        slow = blind[0] if blind else max(mine, key=lambda row: row.delay_days or 0.0)
+        said = "never" if blind or worst is None else f"after {days_long(worst, bound=promised)} days"
+        passed = not blind and worst is not None and worst <= promised
+        where = f" of {slow.task_type}" if slow.task_type else ""
+        fall = (
+            f"a fall{where} of the size it is about is noticed {said} at {slow.cases_per_day:.0f} cases a day"
+        )
+        if slow.metric == COST:
+            fall = f"a lasting rise is noticed {said}: {slow.note}"
+        detail = f"rule {rule.id}: {fall}; promised within {promised:g} days"
+        yield write.fact(
+            "alert.delay",
+            passed,
+            detail,
+            n=max(slow.n, 1),
+            end=slow.counted_to or now.date(),
+            scope=Scope(part=rule.id),
+        )
+
+
+def _is_armed_cost(row: DetectorStatus) -> bool:
+    """Whether a row is the monitor of cost with the windows that it needs, also while an alarm of earlier days stands."""
+    return row.metric == COST and row.n > 0
+
+
+def _week(write: RecordWriter, charter: Charter, readings: Sequence[WatchReading]) -> Iterator[Evidence]:
+    """Uptime of the agent and replaced answers of each task type, over the last seven counted days."""
+    minutes = served = 0
+    traffic = [one for one in readings if one.detector == "traffic"]
+    if traffic:
+        end = traffic[-1].day
+        for one in traffic:
+            if (end - one.day).days < WINDOW.days:
+                document = json.loads(one.document)
+                minutes += document["minutes"]
+                served += document["served"]
+        if minutes:
+            yield write.rate("uptime", minutes, served, end)
+    for name in charter.task_types:
+        own = [one for one in readings if one.detector == "override" and one.task_type == name]
+        if not own:
+            continue
+        end = own[-1].day
+        week = [json.loads(one.document) for one in own if (end - one.day).days < WINDOW.days]
+        n, good = sum(one["n"] for one in week), sum(one["good"] for one in week)
+        versions = [
+            json.loads(one.document)["version"] for one in traffic if one.task_type == name and one.day <= end
+        ]
+        if n:
+            yield write.rate(
+                "override",
+                n,
+                good,
+                end,
+                scope=Scope(task_type=name),
+                version=versions[-1] if versions else None,
+            )
+
+
+def _further_costs(write: RecordWriter, further: Sequence[FurtherCost]) -> Iterator[Evidence]:
+    """What a finished task cost beside its model calls, where the charter counts it."""
+    for one in further:
+        yield write.amount(
+            "cost.further",
+            one.money,
+            one.basis,
+            n=one.tasks,
+            end=one.until,
+            scope=Scope(task_type=one.task_type),
+            counts=dict.fromkeys(one.parts, 1),
+        )
+
+
+def _drift(
+    watch: WatchRoom, write: RecordWriter, readings: Sequence[WatchReading], now: datetime
+) -> Iterator[Evidence]:
+    """Whether the weekly tests ran, and whether an alarm led to labels."""
+    looks = [one for one in readings if one.detector == "drift"]
+    if not looks:
+        return
+    newest = looks[-1]
+    document: Mapping[str, object] = json.loads(newest.document)
+    if not document["p"]:
+        return
+    answered = True
+    if document["changed"]:
+        since = (newest.day - timedelta(days=20)).isoformat()
+        bursts = watch.room.installation.ledger.decisions(newest.agent, kind=BURST, limit=50)
+        answered = any(json.loads(one.document)["to"] >= since for one in bursts)
+    said = f"the week to {calendar_day(newest.day)}: {document['detail']}"
+    if document["changed"]:
+        said += "; labels were bought" if answered else "; no labels were bought for it"
+    del now
+    # Drift is a reason to label and never a breach; an alarm that nobody labels for is a warning.
+    yield write.fact(
+        "drift.looked",
+        True,
+        said,
+        n=max(int(str(document["n"])), 1),
+        end=newest.day,
+        warnings=int(not answered),
+    )

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What each detector of an agent says now, how often it cries wolf, and after how many days it would notice what."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.verdict.task_cost import Spent, TaskCost, task_cost
+from pilothouse.core.verdict.verdict import AgentVerdict
+from pilothouse.ports.watch import WatchReading, WatchStore
+from pilothouse.workflows.watch.count import REVIEWED
+from pilothouse.workflows.watch.coverage import Coverage, coverage_of
+from pilothouse.workflows.watch.errors import ERRORS, FailureGroup, failure_groups
+from pilothouse.workflows.watch.further_cost import FurtherCost, further_costs
+from pilothouse.workflows.watch.missed import MissedAlarm, missed_alarms
+from pilothouse.workflows.watch.overall import overall_rows
+from pilothouse.workflows.watch.row import DetectorStatus, kept_promise, still_counted
+from pilothouse.workflows.watch.rules import watched_rates
+from pilothouse.workflows.watch.typed import claim_rows, label_rows, rate_row
+
+__all__ = ["WatchStatus", "read_lately", "watch_status"]
+
+WINDOW_DAYS = 28
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchStatus:
+    """All detectors of an agent.
+
+    Attributes:
+        agent: Agent id.
+        detectors: One for each rate and task type, then those of the whole agent.
+        failures: Kinds of failure of the last 28 counted days with who answers for them, most frequent first.
+        coverage: How many tasks of each task type were scored, against what the charter declares.
+        cost: What a task cost all-in in the last 28 counted days, or None before the first task is counted.
+        further: The part of it beside model calls, for each finished task of the types whose charter counts it.
+        missed: Alarms of the last eight weeks that called nobody, because their day was counted too late.
+    """
+
+    agent: str
+    detectors: tuple[DetectorStatus, ...]
+    failures: tuple[FailureGroup, ...]
+    coverage: tuple[Coverage, ...]
+    cost: TaskCost | None = None
+    further: tuple[FurtherCost, ...] = ()
+    missed: tuple[MissedAlarm, ...] = ()
+
+
+def read_lately(store: WatchStore, agent: str, today: date) -> Sequence[WatchReading]:
+    """Return the readings that the last 28 counted days of each detector are among, oldest first.
+
+    Labels take days to come, so their last 28 counted days lie further back than those of traffic.
+
+    Args:
+        store: States and readings.
+        agent: Agent id.
+        today: The present day, UTC.
+    """
+    return store.readings(agent, since=today - timedelta(days=2 * WINDOW_DAYS))
+
+
+def watch_status(
+    store: WatchStore,
+    charter: Charter,
+    today: date,
+    *,
+    verdict: AgentVerdict | None = None,
+    readings: Sequence[WatchReading] | None = None,
+) -> WatchStatus:
+    """Return what the detectors of an agent say.
+
+    Args:
+        store: States and readings.
+        charter: The charter in force.
+        today: The present day, UTC.
+        verdict: The newest verdict, for what it looks at itself; None where only delays are asked for.
+        readings: What `read_lately` returned, where somebody has read it already.
+    """
+    states = store.states(charter.agent)
+    said: dict[tuple[str, str], list[WatchReading]] = {}
+    lately = read_lately(store, charter.agent, today) if readings is None else readings
+    for reading in lately:
+        said.setdefault((reading.task_type, reading.detector), []).append(reading)
+    newest = {key: own[-WINDOW_DAYS:] for key, own in said.items()}
+    rows = [
+        *(
+            rate_row(one, states, newest.get((one.task_type, one.metric), ()))
+            for one in watched_rates(charter)
+        ),
+        *label_rows(charter, states, newest),
+        *claim_rows(charter, states, newest),
+        *overall_rows(charter, states, newest, verdict),
+    ]
+    cost = _all_in(charter, newest)
+    counted = [one for own in newest.values() for one in own]
+    return WatchStatus(
+        agent=charter.agent,
+        detectors=tuple(still_counted(kept_promise(charter, row), today) for row in rows),
+        failures=failure_groups(charter, newest.get(("", ERRORS), ())),
+        coverage=tuple(coverage_of(charter, newest)),
+        cost=cost,
+        further=tuple(further_costs(charter, cost, counted)),
+        missed=missed_alarms(lately),
+    )
+
+
+def _all_in(charter: Charter, newest: Mapping[tuple[str, str], Sequence[WatchReading]]) -> TaskCost | None:
+    """The last 28 counted days of traffic, with what people decided on them."""
+    traffic = [one for (_, detector), said in newest.items() if detector == "traffic" for one in said]
+    days = [one.day for one in traffic]
+    documents = [json.loads(one.document) for one in traffic]
+    tasks = sum(one["tasks"] for one in documents)
+    if not tasks:
+        return None
+    reviewed = [one for one in newest.get(("", REVIEWED), ()) if min(days) <= one.day <= max(days)]
+    whole = len({one.day for one in reviewed}) == len(set(days))
+    spent = Spent(
+        days=(max(days) - min(days)).days + 1,
+        tasks=tasks,
+        model_usd=sum(sum(one["usd"]) for one in documents),
+        unpriced=sum(one["unpriced"] for one in documents),
+        reviewed=sum(sum(json.loads(one.document)["items"].values()) for one in reviewed) if whole else None,
+    )
+    return task_cost(charter, spent)

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Looks at an agent as a whole, after its days are counted: cost each day, drift each week."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.evidence.unix_time import midnight
+from pilothouse.errors import Conflict
+from pilothouse.ports.watch import WatchReading, WatchState, WatchStep
+from pilothouse.workflows.ground.every_agent import Faults
+from pilothouse.workflows.incidents.alerts import rule_for
+from pilothouse.workflows.review.label_rates import tasks_between
+from pilothouse.workflows.watch.cost import CostRise, cost_document, look_at_cost
+from pilothouse.workflows.watch.drift import drift_traces, look_at_drift
+from pilothouse.workflows.watch.room import WatchRoom
+from pilothouse.workflows.watch.rules import TRAFFIC
+
+__all__ = ["look_at_whole"]
+
+COST, DRIFT = "cost_per_task", "drift"
+DEAREST_MAX = 10
+"""Tasks that an alert on cost names."""
+
+WEEK = timedelta(days=7)
+
+
+def look_at_whole(watch: WatchRoom, now: datetime) -> None:
+    """Look at cost and drift of every agent whose days moved on; running it again changes nothing.
+
+    Args:
+        watch: Opened parts.
+        now: The moment, aware UTC.
+
+    Raises:
+        Exception: The first fault, after the other agents were looked at.
+    """
+    whole, faults = watch.room.watch.whole(), Faults()
+    for agent, charter in watch.directory.charters().items():
+        states = whole.get(agent, {})
+        kept = states.get(TRAFFIC)
+        if kept is None:
+            continue
+        # In a conflict another process looked.
+        with faults.apart(), suppress(Conflict):
+            day = date.fromisoformat(json.loads(kept.document)["last"])
+            _cost(watch, charter, states, day, now)
+            _drift(watch, charter, states, day, now)
+    faults.raise_first()
+
+
+def _cost(
+    watch: WatchRoom, charter: Charter, states: Mapping[str, WatchState], day: date, now: datetime
+) -> None:
+    before = _last(states, COST)
+    if before is not None and before >= day:
+        return
+    since = None if before is None else before + timedelta(days=1)
+    kept = states.get(COST)
+    first = None if kept is None else json.loads(kept.document).get("first")
+    look = look_at_cost(
+        watch.room.watch,
+        charter,
+        day,
+        since=since,
+        first=None if first is None else date.fromisoformat(first),
+    )
+    if look is None:
+        return
+    state = {"last": day.isoformat(), "first": look.next_first.isoformat()}
+    loud = "warning" if rule_for(charter, COST, None) is None else "verdict"
+    said: dict[date, tuple[Mapping[str, Any], str]] = {day: (cost_document(look), "quiet")}
+    # Of two alerts of a day, the worse one is its reading.
+    for alert in sorted(look.alerts, key=lambda one: one.alert.score):
+        dear = {"traces": _dearest(watch, charter, alert)}
+        said[alert.until] = (cost_document(look, alert) | dear, loud)
+    _store(watch, charter, states, COST, state, said, now)
+
+
+def _dearest(watch: WatchRoom, charter: Charter, rise: CostRise) -> list[str]:
+    """Traces of the tasks that cost most in the days of an alert, the dearest first."""
+    start, end = midnight(rise.begins), midnight(rise.until + timedelta(days=1))
+    tasks = tasks_between(watch.room.installation, charter.agent, start, end)
+    costs = [
+        (one.cost_usd, one.trace_id)
+        for one in tasks
+        if one.cost_usd is not None and one.task_type in charter.task_types
+    ]
+    return [trace for _, trace in sorted(costs, reverse=True)[:DEAREST_MAX]]
+
+
+def _drift(
+    watch: WatchRoom, charter: Charter, states: Mapping[str, WatchState], day: date, now: datetime
+) -> None:
+    kept = states.get(DRIFT)
+    state: dict[str, Any] = json.loads(kept.document) if kept else {}
+    if not state:
+        first = watch.room.watch.readings(
+            charter.agent, since=date(2000, 1, 1), detector="traffic", limit=1_000
+        )
+        used = [one.day for one in first if json.loads(one.document)["tasks"]]
+        if not used:
+            return
+        state = {"last": (min(used) + WEEK - timedelta(days=1)).isoformat(), "from": min(used).isoformat()}
+        state["evidence"] = {}
+        _store(watch, charter, states, DRIFT, state, {}, now)
+        return
+    due = date.fromisoformat(state["last"]) + WEEK
+    if due > day:
+        return
+    # Of several weeks that are due, the newest counts: the older ones are history nobody can act on.
+    due += WEEK * ((day - due) // WEEK)
+    lake = watch.room.installation
+    start = midnight(date.fromisoformat(state["from"]))
+    end = midnight(due + timedelta(days=1))
+    reference = tasks_between(lake, charter.agent, start, start + WEEK)
+    current = tasks_between(lake, charter.agent, end - WEEK, end)
+    state["last"] = due.isoformat()
+    if not current or not reference:
+        _store(watch, charter, states, DRIFT, state, {}, now)
+        return
+    look = look_at_drift(lake.lake, reference, current, state["evidence"])
+    state["evidence"] = look.evidence
+    document: dict[str, Any] = {
+        "n": look.n,
+        "compared": look.compared,
+        "p": look.p_values,
+        "e": look.evidence,
+        "detail": look.detail,
+        "changed": list(look.changed),
+    }
+    if look.changed:
+        document["sentence"] = (
+            f"{' and '.join(look.changed).capitalize()} of {charter.agent} differ from the week of {state['from']}: {look.detail}."
+        )
+        document["traces"] = list(drift_traces(current))
+    said: tuple[Mapping[str, Any], str] = (document, "warning" if look.changed else "quiet")
+    _store(watch, charter, states, DRIFT, state, {due: said}, now)
+
+
+def _last(states: Mapping[str, WatchState], detector: str) -> date | None:
+    kept = states.get(detector)
+    return None if kept is None else date.fromisoformat(json.loads(kept.document)["last"])
+
+
+def _store(  # noqa: PLR0917 - one detector, its state, and what it said
+    watch: WatchRoom,
+    charter: Charter,
+    states: Mapping[str, WatchState],
+    detector: str,
+    state: Mapping[str, Any],
+    said: Mapping[date, tuple[Mapping[str, Any], str]],
+    now: datetime,
+) -> None:
+    """Store a state with what was said of some days: the document and the layer of each."""
+    kept = states.get(detector)
+    readings = tuple(
+        WatchReading(
+            agent=charter.agent,
+            task_type="",
+            detector=detector,
+            day=day,
+            at=now,
+            layer=layer,
+            settled=layer == "quiet",
+            document=canonical_json(document),
+        )
+        for day, (document, layer) in said.items()
+    )
+    step = WatchStep(
+        task_type="",
+        detector=detector,
+        before=0 if kept is None else kept.version,
+        document=canonical_json(state),
+        readings=readings,
+    )
+    watch.room.watch.advance(charter.agent, [step])

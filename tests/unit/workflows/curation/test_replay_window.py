@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A replay of a week says when its change touched nothing, instead of proving that nothing changed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from recorded_runs import conversation, record
+from tests.stubs.provider_stub import ProviderStub
+
+from pilothouse.errors import UsageError
+from pilothouse.runtime.replay.mode import ReplayMode
+from pilothouse.runtime.replay.substitution import Substitution
+from pilothouse.runtime.runlog.recorder import Recorder
+from pilothouse.workflows.curation.replay_window import replay_window
+from pilothouse.workflows.replay.run import ReplayRequest, replay_run
+
+NOW = datetime(2026, 11, 20, tzinfo=UTC)
+
+
+def played(log, request):
+    return replay_window(
+        log.runs(),
+        lambda run: replay_run(log.read(run), log.redaction, request, None)[0],
+        {},
+        agent="orders",
+        since=NOW - timedelta(days=7),
+        until=NOW,
+    )
+
+
+@pytest.mark.parametrize("mode", [ReplayMode.STRICT, ReplayMode.COMPARE])
+def test_a_change_that_is_only_compared_or_stops_the_replay_is_one(mode, tmp_path):
+    with Recorder(tmp_path) as log, ProviderStub() as stub:
+        record(log, conversation(2))
+        other = Substitution(model="m-2026-02-02")
+        found = played(log, ReplayRequest(mode=mode, substitution=other, live=stub.origin))
+    assert (found.runs, found.same, found.unjudgeable) == (1, 0, int(mode is ReplayMode.STRICT))
+
+
+def test_a_change_that_no_request_knows_is_no_counterfactual(tmp_path):
+    request = ReplayRequest(
+        mode=ReplayMode.FORK, substitution=Substitution(tool_results={"call_none": "lost"})
+    )
+    with Recorder(tmp_path) as log:
+        record(log, conversation(2))
+        with pytest.raises(UsageError, match="changes nothing in any request of 1 runs"):
+            played(log, request)

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The canary over traffic that errs as real traffic does: both arms fail, outcomes wait, and somebody looks every day."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
+from pilothouse.core.evidence.task import Task, TaskResult
+from pilothouse.core.statistics.canary import CanaryTest
+from pilothouse.ports.lake import Assigned
+from pilothouse.runtime.experiment import assign
+from pilothouse.workflows.gate.canary import canary_evidence, read_canary
+
+BEGAN = datetime(2026, 11, 1, tzinfo=UTC)
+BEGAN_NS = int(BEGAN.timestamp()) * 10**9
+UNITS = 1_600
+DAYS = 8
+NEW = "b" * 64
+
+
+class Traffic:
+    """Lake and ledger of an experiment, as they stand at a moment."""
+
+    def __init__(self, *, seed, failing, crashing=0.0, candidates=(NEW,)):
+        rng = np.random.default_rng(seed)
+        self.tasks, self.marks, self.outcomes_by_trace = [], [], {}
+        for number in range(UNITS):
+            mark = assign(f"exp-{seed}", f"user-{number}", share=0.5, candidate_version=NEW)
+            trace = f"{number + 1:032x}"
+            start = BEGAN_NS + number * DAYS * 86_400 * 10**9 // UNITS
+            version = "a" * 64 if mark.arm == "baseline" else candidates[number % len(candidates)]
+            crashed = mark.arm == "candidate" and rng.random() < crashing
+            self.tasks.append(
+                Task(
+                    trace_id=trace,
+                    agent="a",
+                    task_type="t",
+                    version_digest=version,
+                    result=TaskResult.FAILED if crashed else TaskResult.COMPLETED,
+                    start_ns=start,
+                    end_ns=start,
+                )
+            )
+            self.marks.append(Assigned(trace_id=trace, unit=mark.unit, arm=mark.arm))
+            if crashed:
+                continue
+            fate = rng.random()
+            # One outcome in fifty never comes, as many cannot be verified.
+            if fate < 0.02:
+                continue
+            status = (
+                OutcomeStatus.UNVERIFIABLE
+                if fate < 0.04
+                else OutcomeStatus.CONTRADICTED
+                if rng.random() < failing[mark.arm]
+                else OutcomeStatus.VERIFIED
+            )
+            self.outcomes_by_trace[trace] = Outcome(
+                trace_id=trace, agent="a", task_type="t", version_digest=version, task_start_ns=start, claim=None,
+                found="", critical=None, verifier="v", status=status, verified_at=BEGAN,
+            )  # fmt: skip
+
+    def look(self, day):
+        end = BEGAN_NS + day * 86_400 * 10**9
+        seen = [one for one in self.tasks if one.start_ns < end]
+        known = {one.trace_id for one in seen}
+        lake = SimpleNamespace(
+            window=lambda wanted: seen,
+            assigned=lambda experiment, from_ns, to_ns: [one for one in self.marks if one.trace_id in known],
+        )
+        kept = [one for trace, one in self.outcomes_by_trace.items() if trace in known]
+        ledger = SimpleNamespace(
+            outcomes=lambda agent, from_ns, to_ns: kept,
+            outcomes_of=lambda ids: {one.trace_id: one for one in kept},
+        )
+        now = BEGAN + timedelta(days=day)
+        installation = SimpleNamespace(lake=lake, ledger=ledger, clock=SimpleNamespace(now=lambda: now))
+        return read_canary(installation, "a", "exp", CanaryTest(0.05), since=BEGAN, share=0.5)
+
+
+def ends(failing, seeds):
+    """Look every day until something is concluded; how each experiment ended."""
+    found = []
+    for seed in seeds:
+        traffic = Traffic(seed=seed, failing=failing)
+        reports = [traffic.look(day) for day in range(1, DAYS + 1)]
+        found.append(next((one for one in reports if int(one.exit_status) != 3), reports[-1]))
+    return found
+
+
+def test_equal_arms_that_both_err_are_not_called_harmful_and_mostly_proved_not_worse():
+    reports = ends({"candidate": 0.06, "baseline": 0.06}, range(12))
+    statuses = [int(one.exit_status) for one in reports]
+    assert 1 not in statuses
+    assert statuses.count(0) >= 6
+    assert reports[0].pending > 0
+    assert set(reports[0].unverifiable) == {"candidate", "baseline"}
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_candidate_that_errs_three_times_as_often_is_stopped_before_the_end(seed):
+    (report,) = ends({"candidate": 0.18, "baseline": 0.06}, [seed])
+    assert int(report.exit_status) == 1
+    assert report.candidate_units < 0.45 * UNITS
+    (record,) = canary_evidence(report, at=BEGAN)
+    assert (record.kind, record.binds.version, record.passed) == ("release.verdict", NEW, False)
+
+
+def test_a_candidate_that_crashes_is_not_judged_by_the_tasks_that_it_survived():
+    traffic = Traffic(seed=1, failing={"candidate": 0.02, "baseline": 0.02}, crashing=0.25)
+    reports = [traffic.look(day) for day in range(1, DAYS + 1)]
+    first = next(one for one in reports if int(one.exit_status) != 3)
+    assert int(first.exit_status) == 1
+    assert reports[-1].pending < 0.05 * UNITS
+
+
+@pytest.mark.parametrize(
+    ("candidates", "said"),
+    [((NEW, "c" * 64), "2 versions served the candidate"), (("a" * 64,), "served both arms")],
+)
+def test_arms_that_do_not_tell_one_version_from_another_conclude_nothing(candidates, said):
+    traffic = Traffic(seed=1, failing={"candidate": 0.3, "baseline": 0.06}, candidates=candidates)
+    report = traffic.look(DAYS)
+    assert int(report.exit_status) == 3
+    assert said in report.sentence
+    assert canary_evidence(report, at=BEGAN) == ()

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A stand-in may answer only while the release gate of the agent with that model holds."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from pilothouse.core.evidence.evidence import Binding, Evidence, Source
+from pilothouse.ledger.controls import SqlControls
+from pilothouse.ledger.gateway import SqlGatewayStore
+from pilothouse.ledger.ledger import open_ledger
+from pilothouse.ports.gateway import Provider, WireProtocol
+from pilothouse.workflows.controls.controls import ControlsCache
+from pilothouse.workflows.gateway import directory as gateway_directory
+from pilothouse.workflows.gateway.directory import DirectoryCache
+from pilothouse.workflows.gateway.launch import summarize_charter
+from pilothouse.workflows.verdict.accept import accept_file
+
+AGENT, NOW = "ap-invoice-triage", datetime(2026, 11, 20, tzinfo=UTC)
+DEMO = Path(__file__).parents[4] / "src/pilothouse/demo/charter"
+PROVIDER = Provider(name="other", url="http://127.0.0.1:9/v1", protocol=WireProtocol.OPENAI)
+STAND_IN = "{provider: other, model: other-large-2026-03-01, region: eu}"
+
+
+@pytest.fixture
+def site(tmp_path):
+    charter = shutil.copytree(DEMO, tmp_path / "charter") / "charter.yaml"
+    text = charter.read_text()
+    text = re.sub(r"(?m)^  fallback:.*", f"  fallback: [{STAND_IN}]", text)
+    charter.write_text(text)
+    with open_ledger(f"sqlite:///{tmp_path}/ledger.sqlite") as ledger:
+        accept_file(ledger, charter, NOW, actor="test")
+        yield ledger, charter
+
+
+def verdict(version, *, passed=True, age=timedelta(days=1)):
+    at = NOW - age
+    return Evidence(
+        kind="release.verdict",
+        agent=AGENT,
+        window_from=at,
+        window_to=at,
+        n=100,
+        passed=passed,
+        binds=Binding(version=version),
+        source=Source(command="pilothouse gate"),
+        recorded_at=at,
+    )
+
+
+def proven(ledger):
+    cache = DirectoryCache(ledger, SqlGatewayStore(ledger.database), now=lambda: NOW)
+    chain = cache.directory().policies[AGENT].chain
+    return [pin.proven for pin in chain]
+
+
+def test_a_stand_in_needs_a_release_verdict_of_its_own_version_that_holds_and_is_fresh(site, tmp_path):
+    ledger, charter = site
+    assert proven(ledger) == [True, False]
+    pinned = tmp_path / "charter" / "as-pinned.yaml"
+    pinned.write_text(re.sub(r"(?m)^  pin:.*", f"  pin: {STAND_IN}", charter.read_text()))
+    version = summarize_charter(pinned).version
+    assert version != summarize_charter(charter).version
+    ledger.add_evidence([verdict(version, age=timedelta(days=40))])
+    assert proven(ledger) == [True, False]
+    ledger.add_evidence([verdict("f" * 64)])
+    assert proven(ledger) == [True, False]
+    ledger.add_evidence([verdict(version, age=timedelta(days=2))])
+    assert proven(ledger) == [True, True]
+    ledger.add_evidence([verdict(version, passed=False)])
+    assert proven(ledger) == [True, False]
+
+
+def test_a_held_answer_waits_as_long_as_the_charter_says_and_a_day_where_it_leaves_it_open(site):
+    ledger, charter = site
+    store = SqlGatewayStore(ledger.database)
+    assert DirectoryCache(ledger, store, now=lambda: NOW).directory().policies[AGENT].hold_life == timedelta(
+        hours=4
+    )
+    charter.write_text(re.sub(r"hold_deadline: 4h", 'hold_deadline: "?"', charter.read_text()))
+    accept_file(ledger, charter, NOW, actor="test")
+    assert DirectoryCache(ledger, store, now=lambda: NOW).directory().policies[AGENT].hold_life == timedelta(
+        days=1
+    )
+
+
+def test_a_running_gateway_looks_again(site, monkeypatch):
+    ledger, _ = site
+    cache = DirectoryCache(ledger, SqlGatewayStore(ledger.database), now=lambda: NOW)
+    (stand_in,) = cache.directory().policies[AGENT].chain[1:]
+    ledger.add_evidence([verdict(stand_in.version)])
+    cache.refresh()
+    assert not cache.directory().policies[AGENT].chain[1].proven
+    monkeypatch.setattr(gateway_directory, "PROOF_EVERY_S", 0.0)
+    cache.refresh()
+    assert cache.directory().policies[AGENT].chain[1].proven
+
+
+def test_a_ledger_that_is_as_it_was_is_not_read_again_until_a_proof_is_due(site, monkeypatch):
+    ledger, _ = site
+    state = iter("aabbb")
+    cache = DirectoryCache(
+        ledger, SqlGatewayStore(ledger.database), now=lambda: NOW, state=lambda: next(state)
+    )
+    seen = []
+    for _ in range(4):
+        cache.refresh()
+        seen.append(cache.directory())
+    assert seen[0] is seen[1] is not seen[2]
+    assert seen[2] is seen[3]
+    monkeypatch.setattr(gateway_directory, "PROOF_EVERY_S", 0.0)
+    cache.refresh()
+    assert cache.directory() is not seen[3]
+
+
+def test_what_any_process_writes_is_known_at_the_next_look(site, tmp_path):
+    ledger, _ = site
+    cache = DirectoryCache(
+        ledger, SqlGatewayStore(ledger.database), now=lambda: NOW, state=ledger.database.state
+    )
+    cache.refresh()
+    before = cache.directory()
+    with open_ledger(f"sqlite:///{tmp_path}/ledger.sqlite") as elsewhere:
+        SqlGatewayStore(elsewhere.database).save_provider(PROVIDER)
+    cache.refresh()
+    assert before.providers == {}
+    assert list(cache.directory().providers) == [PROVIDER.name]
+    ledger.add_evidence([verdict("f" * 64)])
+    between = cache.directory()
+    cache.refresh()
+    assert cache.directory() is not between, "what this process itself wrote is news as well"
+
+
+def test_a_charter_that_cannot_be_read_forbids_its_agent_everything_and_nobody_else_anything(site):
+    ledger, _ = site
+    ledger.accept_charter(agent="aged", digest="0" * 64, text="agent: [", path="aged.yaml", at=NOW)
+    policies = DirectoryCache(ledger, SqlGatewayStore(ledger.database), now=lambda: NOW).directory().policies
+    assert "charter" in policies["aged"].problem
+    assert (policies[AGENT].problem, len(policies[AGENT].chain)) == ("", 2)
+
+
+def test_a_look_that_fails_in_any_way_is_followed_by_the_next(site, monkeypatch):
+    ledger, _ = site
+    controls = ControlsCache(SqlControls(ledger.database))
+    directory = DirectoryCache(ledger, SqlGatewayStore(ledger.database), now=lambda: NOW)
+
+    def worn(*_):
+        raise KeyError("worn")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(SqlControls, "read", worn)
+        failing.setattr(SqlGatewayStore, "list_keys", worn)
+        for cache in (controls, directory):
+            cache.refresh()
+            assert cache.trouble == "KeyError: 'worn'"
+    for cache in (controls, directory):
+        cache.refresh()
+        assert cache.trouble == ""

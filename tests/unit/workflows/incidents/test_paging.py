@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An alert opens one incident, the right people are really called, and silence climbs the path."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from control_rooms import AGENT, NOW, reach, run
+from sinks import mail_sink
+from typer.testing import CliRunner
+
+from pilothouse.app import command_tree
+from pilothouse.core.action.incident import IncidentState
+from pilothouse.errors import Denied, UnknownName, UsageError
+from pilothouse.ledger import incidents
+from pilothouse.reports.incidents import build_incidents
+from pilothouse.workflows.incidents.alerts import Firing, raise_alert
+from pilothouse.workflows.incidents.incidents import REVIEW_FIELDS, hand_over, move, review, view
+from pilothouse.workflows.people.contacts import set_contact, try_contact
+from pilothouse.workflows.people.directory import check_directory, read_directory
+
+ANSWERS = dict.fromkeys(REVIEW_FIELDS, "because") | {"complaint": "none"}
+
+
+def fire(room, metric="completion", sentence="Completion fell to 79 %.", **fields):
+    return raise_alert(room, Firing(agent=AGENT, metric=metric, sentence=sentence, **fields), room.work.now())
+
+
+def texts(room, number=1):
+    return [event.text for event in view(room, number).events]
+
+
+def loud(room, number=1):
+    return [event.text for event in view(room, number).events if event.kind == "loud"]
+
+
+def test_an_alert_opens_an_incident_by_its_rule_and_calls_the_first_level(room, web):
+    reach(room, "sam", web.url)
+    reach(room, "kim", web.url)
+    answer = fire(room, traces=("a" * 32,))
+    incident = answer.incident
+    assert answer.opened
+    assert (incident.rule, incident.severity, incident.runbook) == (
+        "completion",
+        "sev2",
+        "runbooks/completion.md",
+    )
+    run(room)
+    assert web.titles == [f"sev2 · {AGENT}: Completion fell to 79 %."] * 2
+    assert sorted(web.keys) == ["INC-1/r0/L1/kim", "INC-1/r0/L1/sam"]
+    assert "pilothouse incident acknowledge 1 --as" in web.received[0][1]["message"]
+    assert "sam was reached by chat." in texts(room)
+    assert any(
+        text.startswith("Level 1 is called: sam, kim; to be acknowledged by 2026-11-18 10:15")
+        for text in texts(room)
+    )
+    run(room)
+    assert len(web.keys) == 2, "nobody is called twice"
+
+
+def test_a_warning_opens_nothing_and_is_on_record(room):
+    assert fire(room, layer="warning").incident is None
+    assert [one.kind for one in room.installation.ledger.decisions(AGENT, kind="alert.warning")] == [
+        "alert.warning"
+    ]
+
+
+def test_the_same_alert_again_is_a_line_an_hour_and_another_one_joins_within_the_hour(room, clock):
+    first = fire(room)
+    assert not fire(room).opened
+    before = len(texts(room))
+    clock.move(minutes=30)
+    joined = fire(room, metric="discrepancy", sentence="4 % of claims are contradicted.")
+    assert (joined.opened, joined.incident.number, joined.incident.severity) == (
+        False,
+        first.incident.number,
+        "sev1",
+    )
+    assert len(texts(room)) == before + 1
+    clock.move(minutes=31)
+    fire(room)
+    assert len(texts(room)) == before + 2
+    assert fire(room, metric="cost_per_task", sentence="A task costs 0.90 USD.").opened, (
+        "an hour later it is another one"
+    )
+
+
+def test_what_no_rule_foresaw_goes_to_level_two(room):
+    answer = fire(room, metric="DATA-1", sentence="Something new.")
+    assert (answer.rule, answer.incident.level, answer.incident.severity) == (None, 2, "sev2")
+
+
+def test_silence_climbs_the_path_and_an_acknowledgement_stops_it(room, clock, web):
+    for person in ("sam", "kim", "dana", "vp"):
+        reach(room, person, web.url)
+    fire(room)
+    run(room)
+    clock.move(minutes=15, seconds=1)
+    run(room)
+    assert "INC-1/r0/L2/dana" in web.keys
+    assert "Level 1 did not answer in time." in loud(room)
+    assert room.work.lateness()[0] == pytest.approx(1.0)
+    move(room, 1, IncidentState.ACKNOWLEDGED, person="dana", text="looking", now=clock())
+    clock.move(days=3)
+    run(room)
+    assert len(web.keys) == 3
+    assert view(room, 1).incident.acknowledged_by == "dana"
+    assert [text for text in loud(room) if "time to resolve" in text] == [
+        "The time to resolve a sev2 has passed."
+    ]
+
+
+def test_a_path_that_stays_silent_is_called_three_times_and_then_says_so_loudly(room, clock, web):
+    for person in ("sam", "kim", "dana", "vp"):
+        reach(room, person, web.url)
+    fire(room)
+    notes = []
+    for _ in range(12):
+        run(room, notes)
+        clock.move(days=1)
+    assert len(web.keys) == 3 * 4
+    assert len(set(web.keys)) == 12
+    assert any("Nobody is called any more" in text for text in loud(room))
+    assert any("Nobody is called any more" in note for note in notes)
+    incident = room.incidents.incident(1)
+    assert incident.called == "nobody is called any more"
+    (shown,) = build_incidents([incident], clock()).rows
+    assert shown.who == "nobody is called any more"
+    home = ["--home", str(room.installation.settings.home)]
+    listed = CliRunner().invoke(command_tree(), ["incident", "list", *home]).stdout
+    assert "nobody is called any more" in " ".join(listed.split())
+    assert (
+        "nobody; nobody is called any more"
+        in CliRunner().invoke(command_tree(), ["incident", "show", "1", *home]).stdout
+    )
+
+
+def test_mail_carries_the_first_sentence_and_the_key(room):
+    with mail_sink() as mail:
+        reach(room, "sam", mail.url, channel="mail")
+        fire(room)
+        run(room)
+        (message,) = mail.messages
+    assert message["Subject"] == f"sev2 · {AGENT}: Completion fell to 79 %."
+    assert message["Idempotency-Key"] == "INC-1/r0/L1/sam"
+
+
+def test_who_left_is_replaced_by_the_substitute(room, tmp_path, web):
+    export = tmp_path / "people.csv"
+    export.write_text(
+        "identity,active\n"
+        + "".join(f"oidc:{who}@corp.example,yes\n" for who in ("dana", "lee", "kim", "vp"))
+        + "OIDC:sam@corp.example,left\n",
+        encoding="utf-8",
+    )
+    found = check_directory(room.installation, read_directory(export), NOW, actor="test")
+    assert found == {AGENT: ("sam",)}
+    reach(room, "kim", web.url)
+    fire(room)
+    run(room)
+    assert web.keys == ["INC-1/r0/L1/kim"]
+    entry = next(one for one in room.installation.ledger.evidence(AGENT) if one.kind == "directory")
+    assert (entry.passed, entry.binds.person) == (True, "dana")
+
+
+def test_nothing_is_handed_over_to_who_left(room, clock):
+    fire(room)
+    move(room, 1, IncidentState.ACKNOWLEDGED, person="sam", text="", now=clock())
+    active = {f"oidc:{who}@corp.example": True for who in ("dana", "lee", "vp", "sam")}
+    check_directory(room.installation, active, clock(), actor="test")
+    with pytest.raises(UsageError, match="kim is gone"):
+        hand_over(room, 1, "kim", person="sam", now=clock())
+
+
+def test_a_severity_that_asks_for_it_pauses_the_agent(room):
+    fire(room, metric="discrepancy", sentence="4 % of claims are contradicted.")
+    run(room)
+    assert "INC-1: 4 % of claims are contradicted." in room.controls.read().refusal_of(AGENT)
+    assert any("is paused; `pilothouse resume" in text for text in texts(room))
+
+
+def test_an_incident_that_becomes_worse_pauses_the_agent_as_one_that_opens_so(room, clock):
+    fire(room)
+    run(room)
+    assert room.controls.read().refusal_of(AGENT) is None
+    clock.move(minutes=30)
+    joined = fire(room, metric="discrepancy", sentence="4 % of claims are contradicted.")
+    assert (joined.opened, joined.incident.severity) == (False, "sev1")
+    run(room)
+    assert "INC-1: 4 % of claims are contradicted." in room.controls.read().refusal_of(AGENT)
+
+
+def test_an_alert_that_goes_on_while_somebody_ends_its_incident_opens_another(room, clock, monkeypatch):
+    fire(room)
+    clock.move(minutes=61)
+    written = room.incidents.change
+
+    def ended_first(change, lease=None):
+        monkeypatch.setattr(room.incidents, "change", written)
+        for step in (IncidentState.ACKNOWLEDGED, IncidentState.RESOLVED):
+            move(room, 1, step, person="sam", text="", now=clock())
+        return written(change, lease)
+
+    monkeypatch.setattr(room.incidents, "change", ended_first)
+    answer = fire(room)
+    assert (answer.opened, answer.incident.number) == (True, 2)
+    assert texts(room)[-1].startswith("sam")
+
+
+def test_the_newest_lines_of_a_long_timeline_are_seen_and_the_same_alert_stays_a_line_an_hour(
+    room, clock, monkeypatch
+):
+    monkeypatch.setattr(incidents, "EVENTS_MAX", 5)
+    fire(room)
+    for _ in range(4):
+        clock.move(minutes=61)
+        fire(room)
+    before = texts(room)
+    assert before[0].startswith("Opened as sev2")
+    fire(room)
+    assert texts(room) == before
+    clock.move(minutes=1)
+    fire(room, sentence="Completion fell to 70 %.")
+    assert texts(room)[-1] == "Completion fell to 70 %."
+
+
+def test_steps_are_bound_to_duties_and_illegal_ones_say_what_is_possible(room, clock):
+    fire(room)
+    with pytest.raises(Denied, match="mallory has no part"):
+        move(room, 1, IncidentState.ACKNOWLEDGED, person="mallory", text="", now=clock())
+    with pytest.raises(UsageError, match="is open and cannot become resolved") as caught:
+        move(room, 1, IncidentState.RESOLVED, person="sam", text="", now=clock())
+    assert "`pilothouse incident acknowledge 1`" in caught.value.remedy
+    for state in (IncidentState.ACKNOWLEDGED, IncidentState.MITIGATED, IncidentState.RESOLVED):
+        move(room, 1, state, person="sam", text="", now=clock())
+    with pytest.raises(UsageError, match="needs cause, impact, action, complaint, case too"):
+        review(room, 1, {}, person="sam", now=clock())
+    with pytest.raises(UsageError, match="no moment of a first complaint"):
+        review(room, 1, ANSWERS | {"complaint": "later"}, person="sam", now=clock())
+    done = review(room, 1, ANSWERS, person="dana", now=clock())
+    assert done.state is IncidentState.REVIEWED
+    lead = next(one for one in room.installation.ledger.evidence(AGENT) if one.kind == "alert.lead")
+    assert (lead.passed, lead.n) == (True, 1)
+    with pytest.raises(UsageError, match="cannot become acknowledged"):
+        move(room, 1, IncidentState.ACKNOWLEDGED, person="sam", text="", now=clock())
+    assert [one.kind for one in room.installation.ledger.decisions(AGENT)][:2] == [
+        "incident.reviewed",
+        "incident.resolved",
+    ]
+
+
+def test_an_alert_after_the_first_complaint_does_not_lead(room, clock):
+    fire(room)
+    for state in (IncidentState.ACKNOWLEDGED, IncidentState.RESOLVED):
+        move(room, 1, state, person="sam", text="", now=clock())
+    review(
+        room, 1, ANSWERS | {"complaint": (NOW - timedelta(hours=1)).isoformat()}, person="sam", now=clock()
+    )
+    lead = next(one for one in room.installation.ledger.evidence(AGENT) if one.kind == "alert.lead")
+    assert lead.passed is False
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ("2026-11-18T10:05", "in which time zone"),
+        ("2026-11-18T23:59Z", "still to come"),
+        ("noon", "no moment"),
+    ],
+)
+def test_a_complaint_whose_moment_is_not_known_decides_nothing(room, clock, said, why):
+    """Ten o'clock in Berlin is nine in UTC: the alert of half past nine came first, or it did not."""
+    fire(room)
+    for state in (IncidentState.ACKNOWLEDGED, IncidentState.RESOLVED):
+        move(room, 1, state, person="sam", text="", now=clock())
+    with pytest.raises(UsageError, match=why):
+        review(room, 1, ANSWERS | {"complaint": said}, person="sam", now=clock())
+    assert room.incidents.incident(1).state is IncidentState.RESOLVED
+
+
+def test_contacts_refuse_what_is_none_and_never_show_the_secret(room, web):
+    with pytest.raises(UnknownName, match="no person 'samm'"):
+        reach(room, "samm", web.url)
+    with pytest.raises(UsageError, match="no address of a service"):
+        reach(room, "sam", "carrier-pigeon://roof")
+    for zone in ("Mars/Base", "Europe", "", "x" * 300):
+        with pytest.raises(UsageError, match="no time zone"):
+            reach(room, "sam", web.url, zone=zone)
+    done = set_contact(
+        room, "sam", "mailto://pilot:hunter2@corp.example", channel="", zone="UTC", actor="t", now=NOW
+    )
+    assert done.channel == "mail"
+    assert "hunter2" not in room.notifier.masked(done.url)
+    assert "hunter2" not in "".join(one.document for one in room.installation.ledger.decisions(AGENT))
+    reach(room, "kim", web.url)
+    assert try_contact(room, "kim", now=NOW) == {"chat": ""}
+    with pytest.raises(UsageError, match="lee has no address"):
+        try_contact(room, "lee", now=NOW)
+
+
+def test_there_is_no_such_incident(room):
+    with pytest.raises(UnknownName, match="no incident 7"):
+        view(room, 7)

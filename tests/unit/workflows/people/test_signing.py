@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Signing and waiving: by whom, of which text, recorded, and seen in the verdict."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import page_site
+import page_world as world
+import pytest
+from starlette.testclient import TestClient
+
+from pilothouse.core.verdict.verdict import Status
+from pilothouse.errors import Conflict, Denied, UnknownName, UsageError
+from pilothouse.workflows.people.signing import is_open, sign, signatures, waive, waivers_of
+from pilothouse.workflows.verdict.assess import assess
+
+AGENT, NOW = world.AGENT, world.NOW
+SAME = {"sec-fetch-site": "same-origin"}
+
+
+@pytest.fixture
+def site(tmp_path):
+    with page_site.people_site(tmp_path) as opened:
+        yield opened
+
+
+def sign_as(site, item, person, **more):
+    options = {"actor": "test", "source": "test", "now": NOW} | more
+    return sign(site.ledger, AGENT, item, person=person, **options)
+
+
+def judged(site, item):
+    verdict = assess(site.installation, AGENT, NOW, freeze=False).verdict
+    return next(one for one in verdict.requirements if one.requirement == item), verdict
+
+
+def test_the_sponsors_signature_makes_the_requirement_hold(site):
+    assert judged(site, "OWN-5")[0].status is Status.NO_EVIDENCE
+    assert {one.section for one in sign_as(site, "OWN-5", "vp")} == {"thresholds", "escalation"}
+    found, _ = judged(site, "OWN-5")
+    assert (found.status, found.deciding.basis, found.deciding.signer) == (Status.HOLDS, "attested", "vp")
+    assert not any(is_open(one) for one in signatures(site.ledger, AGENT, NOW, "OWN-5"))
+    (decision,) = site.ledger.decisions(AGENT, kind="evidence.signed")
+    assert json.loads(decision.document)["requirement"] == "OWN-5"
+
+
+@pytest.mark.parametrize(
+    ("item", "person", "error", "match"),
+    [
+        ("OWN-5", "kim", Denied, "asks for no signature of K. Adeyemi; it asks V. Petrov"),
+        ("MON-1", "vp", UnknownName, "asks for a signature"),
+        ("OWN-55", "vp", UnknownName, "OWN-5"),
+    ],
+)
+def test_who_is_not_asked_cannot_sign(site, item, person, error, match):
+    with pytest.raises(error, match=match):
+        sign_as(site, item, person)
+
+
+def test_a_text_that_changed_since_it_was_shown_is_not_signed(site):
+    with pytest.raises(Conflict, match="changed since it was shown"):
+        sign_as(site, "OWN-5", "vp", keys=["0" * 64])
+
+
+def test_an_agent_without_a_charter_asks_for_nothing(site):
+    with pytest.raises(UnknownName, match="Did you mean"):
+        signatures(site.ledger, "ap-invoice-triag", NOW)
+
+
+def waive_as(site, item="OWN-2", person="vp", *, reason="vendor fix scheduled", days=10, now=NOW):
+    found = assess(site.installation, AGENT, now, freeze=False)
+    return waive(
+        site.ledger,
+        found.verdict,
+        item,
+        further=found.further,
+        person=person,
+        actor="test",
+        reason=reason,
+        until=now + timedelta(days=days),
+        now=now,
+    )
+
+
+def test_a_waiver_stands_beside_the_status_and_can_be_renewed_once(site):
+    for _ in range(2):
+        waive_as(site)
+    found, _ = judged(site, "OWN-2")
+    assert found.status is Status.NO_EVIDENCE
+    assert (found.waiver.signer, found.waiver.reason) == ("vp", "vendor fix scheduled")
+    with pytest.raises(Conflict, match="renewed already"):
+        waive_as(site)
+    site.ledger.record(kind="waiver.signed", agent=AGENT, at=NOW, actor="x", document="{}")
+    assert len(waivers_of(site.ledger, AGENT)) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "match"),
+    [
+        ({"person": "dana"}, Denied, "only the sponsor waives, which is V. Petrov"),
+        ({"item": "OWN-1"}, Denied, "no signature lets OWN-1 pass"),
+        ({"days": 31}, UsageError, "within 30 days"),
+        ({"days": 0}, UsageError, "within 30 days, not on .*, which is past Write a day that comes by then"),
+        ({"reason": "  "}, UsageError, "needs a reason"),
+        ({"reason": "x" * 501}, UsageError, "needs a reason"),
+    ],
+)
+def test_what_no_signature_lets_pass(site, options, error, match):
+    with pytest.raises(error, match=match):
+        waive_as(site, **options)
+
+
+def test_a_critical_mistake_behind_another_breach_is_not_waived(site):
+    """Such a waiver would be recorded and never be in force."""
+    found, verdict = judged(site, "MON-2")
+    mistake = found.deciding.model_copy(
+        update={
+            "scope": found.deciding.scope.model_copy(update={"part": "critical"}),
+            "status": Status.BREACHED,
+            "sentence": "One was paid twice.",
+        }
+    )
+    seen = found.model_copy(update={"items": (found.deciding, mistake)})
+    rows = tuple(seen if one.requirement == "MON-2" else one for one in verdict.requirements)
+    with pytest.raises(Denied, match="no signature lets MON-2 pass: One was paid twice"):
+        waive(
+            site.ledger,
+            verdict.model_copy(update={"requirements": rows}),
+            "MON-2",
+            further=rows,
+            person="vp",
+            actor="test",
+            reason="later",
+            until=NOW + timedelta(days=3),
+            now=NOW,
+        )
+    assert waivers_of(site.ledger, AGENT) == ()
+
+
+def test_what_holds_needs_no_waiver(site):
+    sign_as(site, "OWN-5", "vp")
+    with pytest.raises(UsageError, match="nothing to waive"):
+        waive_as(site, "OWN-5")
+
+
+def test_on_the_page_a_person_signs_what_is_shown_and_nobody_else(site):
+    client = TestClient(site.app, base_url="http://localhost", follow_redirects=False)
+    page = f"/agents/{AGENT}/sign"
+    assert "Sign in to sign" in client.get(page).text
+    link = site.link("vp").removeprefix("/sign-in/")
+    client.post("/sign-in", data={"link": link}, headers=SAME)
+    shown = client.get(page)
+    assert "Sign OWN-5 as V. Petrov" in shown.text
+    assert "Sign DATA-5" not in shown.text
+    rows = [row for text in client.get(f"{page}.json").json()["texts"] for row in text["rows"]]
+    keys = {f"key{n}": row["key"] for n, row in enumerate(rows) if row["requirement"] == "OWN-5"}
+    token = shown.text.split('name="form_token" value="')[1][:64]
+    answer = client.post(page, data={"form_token": token, "item": "OWN-5", **keys}, headers=SAME)
+    assert (answer.status_code, answer.headers["location"]) == (303, page)
+    assert judged(site, "OWN-5")[0].status is Status.HOLDS
+    assert "by V. Petrov, 21 Nov 2026" in client.get(page).text
+    refused = client.post(page, data={"form_token": token, "item": "DATA-5", **keys}, headers=SAME)
+    assert refused.status_code == 403

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The 30-day plan: dates from its first day, a proof or what is missing on each line, and nothing ticked by hand."""
+
+from __future__ import annotations
+
+import io
+from datetime import date, timedelta
+
+import page_site
+import page_world as world
+import pytest
+from rich.console import Console
+
+from pilothouse.core.evidence.evidence import Source
+from pilothouse.core.verdict.signing import SignatureState, asked_signatures, signature_record
+from pilothouse.core.verdict.verdict import Status
+from pilothouse.errors import UsageError
+from pilothouse.reports.terminal_sprint import render_sprint
+from pilothouse.reports.view_models import page_json
+from pilothouse.workflows.reports.report import show_executive, write_executive
+from pilothouse.workflows.reports.sprint import parse_start, show_sprint
+from pilothouse.workflows.verdict.assess import assess
+
+AGENT, NOW = world.AGENT, world.NOW
+
+
+@pytest.fixture
+def installation(tmp_path):
+    return page_site.make_installation(tmp_path / "home")
+
+
+def plan(installation, start=None, *, freeze=False):
+    found = assess(installation, AGENT, NOW, freeze=freeze)
+    return show_sprint(installation, found, start)
+
+
+def line(page, words):
+    return next(one for week in page.weeks for one in week.lines if words in one.what)
+
+
+def test_dates_come_from_the_first_day_and_what_is_late_is_said(installation):
+    page = plan(installation, date(2026, 11, 9))
+    assert [(week.first.isoformat(), week.last.isoformat()) for week in page.weeks] == [
+        ("2026-11-09", "2026-11-15"), ("2026-11-16", "2026-11-22"),
+        ("2026-11-23", "2026-11-29"), ("2026-11-30", "2026-12-06"),
+    ]  # fmt: skip
+    assert page.decide_by == date(2026, 12, 8)
+    assert "Day 13 of 30, week 2" in page.sentence.plain
+    assert page.sentence.plain.endswith("go or no-go is due on 8 Dec 2026.")
+    assert page.weeks[0].dates == "9 Nov 2026 to 15 Nov 2026"
+    assert line(page, "owner has accepted").mark.word == "Overdue"
+    assert line(page, "Labelled cases").mark.word == "Open"
+    assert page.mark.status is Status.AT_RISK
+    assert page.action.command == line(page, "owner has accepted").command
+
+
+def test_a_line_is_done_by_its_proof_alone(installation, tmp_path):
+    before = plan(installation, NOW.date())
+    for words in ("owner has accepted", "first verdict", "executive sheet"):
+        assert not line(before, words).is_done
+        assert line(before, words).command.startswith("pilothouse ")
+    ledger, charter = installation.ledger, world.charter()
+    for asked in asked_signatures(charter, (), NOW, "OWN-1"):
+        record = signature_record(
+            asked, AGENT, asked.person, NOW - timedelta(hours=1), Source(command="test")
+        )
+        ledger.add_evidence([record])
+    found = assess(installation, AGENT, NOW, freeze=True)
+    write_executive(installation, show_executive(installation, found), tmp_path / "sheet.html")
+    after = plan(installation, NOW.date())
+    for words in ("owner has accepted", "first verdict", "executive sheet"):
+        assert line(after, words).is_done, words
+        assert line(after, words).command == ""
+    assert "signed by" in line(after, "owner has accepted").proof
+    assert plan(installation, NOW.date() + timedelta(days=1)).weeks[3].lines[1].mark.word == "Open", (
+        "a sheet of before the first day is no proof of this plan"
+    )
+
+
+def test_scoring_counts_days_whose_tasks_were_answered(installation):
+    page = plan(installation, (NOW - timedelta(days=10)).date())
+    assert line(page, "Scoring ran").is_done
+    few = plan(installation, (NOW - timedelta(days=2)).date())
+    assert not line(few, "Scoring ran").is_done
+    assert "on 3 days since" in line(few, "Scoring ran").proof
+    future = plan(installation, (NOW + timedelta(days=2)).date())
+    assert "on 0 days since" in line(future, "Scoring ran").proof
+
+
+def test_the_plan_begins_with_the_first_charter_and_every_face_shows_the_same(installation):
+    page = plan(installation)
+    assert page.start == NOW.date(), "no acceptance is on record in this world"
+    console = Console(file=io.StringIO(), width=100)
+    render_sprint(page, console)
+    text = console.file.getvalue()
+    for week in page.weeks:
+        assert f"Week {week.number}: {week.title}" in text
+        for one in week.lines:
+            assert one.what in text
+    assert page.digest in page_json(page)
+
+
+def test_open_signatures_name_who_must_sign(installation):
+    asked = asked_signatures(world.charter(), (), NOW, "OWN-10")
+    assert all(one.state is SignatureState.MISSING for one in asked)
+    assert line(plan(installation), "Resources").who == ("V. Petrov",)
+
+
+def test_a_day_that_is_none_says_how_to_write_it():
+    assert parse_start("2026-11-02") == date(2026, 11, 2)
+    with pytest.raises(UsageError, match="is no day"):
+        parse_start("soon")

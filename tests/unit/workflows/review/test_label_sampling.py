@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which tasks people are asked about, and what their answers prove."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import timedelta
+
+import page_site
+import page_world as world
+import pytest
+
+from pilothouse.core.evidence.review import Answer, Label, ReviewSource
+from pilothouse.core.verdict.verdict import Status
+from pilothouse.ledger.holds import SqlHolds
+from pilothouse.ports.holds import HeldOutput
+from pilothouse.workflows.labels.label_evidence import label_evidence, record_label_evidence
+from pilothouse.workflows.people.people import Directory
+from pilothouse.workflows.review import label_sampling
+from pilothouse.workflows.review.label_sampling import draw_for_labels
+from pilothouse.workflows.verdict.assess import assess
+
+AGENT, NOW = world.AGENT, world.NOW
+
+
+@pytest.fixture(autouse=True)
+def texts_of_their_own(monkeypatch):
+    """The small world has one trace for all tasks; equal texts would be one question."""
+    monkeypatch.setattr(
+        label_sampling, "task_texts", lambda _lake, task: (f"in {task.trace_id}", f"out {task.trace_id}", ())
+    )
+
+
+@pytest.fixture
+def site(tmp_path):
+    with page_site.people_site(tmp_path) as opened:
+        yield opened
+
+
+def drawn(site):
+    return [one for one in site.queue.items(AGENT, sources=[ReviewSource.SAMPLED]) if not one.item.pair_of]
+
+
+def draw(site, now=NOW):
+    return draw_for_labels(site.installation, site.queue, Directory(site.ledger), now)
+
+
+def test_a_day_is_drawn_once_with_rates_that_were_fixed_before_and_are_kept(site):
+    new = draw(site)
+    assert new > 0
+    assert draw(site, NOW + timedelta(minutes=1)) <= 3, "what settled since then, and nothing again"
+    kept = site.ledger.decisions(AGENT, kind="review.sampling")
+    assert len(kept) == 2
+    for record in drawn(site):
+        assert 0 < record.item.probability <= 1
+        assert record.item.error_cost in {400.0, 900.0}
+
+
+def test_no_more_is_asked_than_reviewers_have_minutes_for(site):
+    text = (
+        world.charter_text()
+        .replace("minutes_per_day: 240", "minutes_per_day: 7")
+        .replace("{rate: 0.05", "{rate: 1.0")
+    )
+    site.ledger.accept_charter(agent=AGENT, digest="c" * 64, text=text, path="c.yaml", at=NOW)
+    draw(site)
+    # 7 minutes at 0.7 each, half of them for labels: 5 a day, by coins; two days are open.
+    assert 1 <= len(drawn(site)) <= 22
+
+
+def test_a_tenth_goes_to_a_second_person_blind(site):
+    text = world.charter_text().replace("sampling: {rate: 0.05", "sampling: {rate: 1.0")
+    site.ledger.accept_charter(agent=AGENT, digest="d" * 64, text=text, path="c.yaml", at=NOW)
+    for day in range(10):
+        draw(site, NOW - timedelta(days=day))
+    items = site.queue.items(AGENT, sources=[ReviewSource.SAMPLED])
+    seconds = [one for one in items if one.item.pair_of]
+    assert 0.02 < len(seconds) / len(items) < 0.2
+
+
+def test_own_answers_come_back_after_a_week_to_the_same_person_only(site):
+    draw(site)
+    for record in drawn(site):
+        site.queue.answer(
+            Label(item_id=record.item.item_id, agent=AGENT, reviewer="lee", answer=Answer.ACCEPT, at=NOW)
+        )
+    answered = dataclasses.replace(drawn(site)[0].item)
+    many = [
+        dataclasses.replace(answered, item_id=f"many-{n}", trace_id=f"{n:032x}", input=f"in {n}")
+        for n in range(200)
+    ]
+    site.queue.add(many)
+    for one in many:
+        site.queue.answer(
+            Label(item_id=one.item_id, agent=AGENT, reviewer="lee", answer=Answer.ACCEPT, at=NOW)
+        )
+    draw(site, NOW + timedelta(days=8))
+    again = site.queue.items(AGENT, sources=[ReviewSource.CANARY])
+    assert 2 <= len(again) <= 25
+    assert {one.item.only_for for one in again} == {"lee"}
+    assert all(one.item.pair_of for one in again)
+
+
+def label_all(site, share_good):
+    for n, record in enumerate(drawn(site)):
+        answer = Answer.ACCEPT if (n % 100) < share_good * 100 else Answer.REJECT
+        site.queue.answer(
+            Label(item_id=record.item.item_id, agent=AGENT, reviewer="lee", answer=answer, at=NOW)
+        )
+
+
+def test_labels_become_quality_where_no_system_of_record_says_it(site):
+    charter = site.sign_in.directory.charter(AGENT)
+    judged = charter.model_copy(
+        update={
+            "task_types": {
+                name: terms.model_copy(update={"verifier": None})
+                for name, terms in charter.task_types.items()
+            }
+        }
+    )
+    site.ledger.accept_charter(
+        agent=AGENT,
+        digest="e" * 64,
+        text=world.charter_text().replace("{rate: 0.05", "{rate: 1.0"),
+        path="c",
+        at=NOW,
+    )
+    for day in (1, 0):
+        draw(site, NOW - timedelta(days=day))
+    label_all(site, 0.9)
+    records = [
+        one for one in label_evidence(site.installation, site.queue, judged, NOW) if one.kind == "quality"
+    ]
+    assert records
+    for record in records:
+        assert record.good / record.n <= 0.95
+        assert record.counts["labels"] <= record.counts["tasks"]
+        assert record.n <= 8 * record.counts["labels"]
+        assert record.binds.version == world.VERSION
+
+
+def test_where_the_system_of_record_is_the_metric_labels_do_not_compete_with_it(site):
+    draw(site)
+    label_all(site, 1.0)
+    kinds = {
+        one.kind
+        for one in label_evidence(site.installation, site.queue, site.sign_in.directory.charter(AGENT), NOW)
+    }
+    assert "quality" not in kinds
+
+
+def queue_status(site, now):
+    verdict = assess(site.installation, AGENT, now, freeze=False).verdict
+    items = next(one for one in verdict.requirements if one.requirement == "EVAL-9").items
+    return next(one.status for one in items if one.kind == "review.queue")
+
+
+def test_held_outputs_decided_in_time_hold_and_one_that_expired_breaches(site):
+    holds = SqlHolds(site.ledger.database)
+
+    def hold(n):
+        return holds.hold(
+            HeldOutput(
+                agent=AGENT, task_type="po_invoice", trace_id=f"{n:032x}", call_digest=f"{n:064x}", input="i",
+                proposal="p", reason="low", held_at=NOW, deadline=NOW + timedelta(hours=1),
+            )
+        )  # fmt: skip
+
+    directory = Directory(site.ledger)
+    assert queue_status(site, NOW) is Status.NO_EVIDENCE
+    first = hold(1)
+    site.queue.answer(Label(item_id=first.hold_id, agent=AGENT, reviewer="lee", answer=Answer.ACCEPT, at=NOW))
+    record_label_evidence(site.installation, site.queue, directory, NOW)
+    assert queue_status(site, NOW) is Status.HOLDS
+    hold(2)
+    later = NOW + timedelta(hours=2)
+    holds.expire(later)
+    record_label_evidence(site.installation, site.queue, directory, later)
+    assert queue_status(site, later) is Status.BREACHED

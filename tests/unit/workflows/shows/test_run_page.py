@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The page of a run says what was asked and answered, what was taken out of its requests, and shows it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import UTC, datetime
+
+import pytest
+from recorded_runs import RUN, conversation, record
+
+from pilothouse.core.evidence.run_log import ContextEdited
+from pilothouse.errors import UnknownName
+from pilothouse.runtime.runlog.recorder import Recorder
+from pilothouse.workflows.gateway.context_recall import recall_result
+from pilothouse.workflows.shows.runs import show_run
+
+NOW = datetime(2026, 11, 20, tzinfo=UTC)
+GONE = "order 7 is in <b>Lyon</b>"
+DIGEST = hashlib.sha256(GONE.encode()).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory):
+    with Recorder(tmp_path_factory.mktemp("runs")) as made:
+        record(made, conversation(3))
+        entry = {
+            "path": "$.messages[3]",
+            "call_id": "c",
+            "digest": DIGEST,
+            "characters": 23,
+            "tokens": 6,
+            "reason": "old",
+        }
+        for call in ("1", "2"):
+            edited = ContextEdited(
+                policy="context.keep_last", ledger=(entry,), removed=json.dumps([GONE]).encode()
+            )
+            made.append(RUN, edited, call=call)
+        made.flush()
+        yield made
+
+
+def sections(page):
+    return {one.anchor: one for one in page.sections}
+
+
+def test_the_timeline_says_what_was_asked_and_answered(log):
+    rows = sections(show_run(log, "orders", RUN, NOW))["events"].rows
+    says = [(row.cells[2].text, row.cells[4].small) for row in rows]
+    assert says[1:3] == [("model.request", "Where is 7?"), ("model.response", 'look_up({"order":"7"})')]
+    assert says[-3] == ("model.response", "It is in Lyon.")
+
+
+def test_what_was_taken_out_stands_once_with_a_link_to_read_it(log):
+    found = sections(show_run(log, "orders", RUN, NOW))
+    (row,) = found["edits"].rows
+    assert (row.cells[0].small, row.cells[1].text, row.cells[2].text) == (
+        "in 2 requests",
+        "it is old",
+        "$.messages[3]",
+    )
+    assert "1 result of tools taken out, about 6 tokens" in found["events"].rows[-1].cells[4].text
+    assert "removed" not in found
+    page = show_run(log, "orders", RUN, NOW, removed=DIGEST[:16])
+    (shown,) = sections(page)["removed"].rows
+    assert shown.cells[0].text == GONE
+    ident = shown.cells[0].command.rsplit(" ", 1)[1]
+    assert recall_result(log, ident) == GONE
+
+
+def test_what_was_not_taken_out_of_this_run_is_not_found(log):
+    for digest in ("0" * 16, "x", DIGEST[:3]):
+        with pytest.raises(UnknownName, match="nothing was taken out"):
+            show_run(log, "orders", RUN, NOW, removed=digest)
+    with pytest.raises(UnknownName, match="nothing is kept"):
+        recall_result(log, f"{RUN}-{DIGEST[:16]}", agent="another")
+    with pytest.raises(UnknownName, match="nothing is kept"):
+        recall_result(log, f"{'0' * 32}-{DIGEST[:16]}")

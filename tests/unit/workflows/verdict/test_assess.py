@@ -1,0 +1,317 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One agent is judged from charter, telemetry and ledger, and the verdict is frozen."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from datetime import timedelta
+
+import pytest
+from source_tree import ROOT
+
+from pilothouse.core.evidence.digest import evidence_digest
+from pilothouse.core.evidence.evidence import Basis, Evidence, Scope, Source
+from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
+from pilothouse.core.evidence.task import TaskResult
+from pilothouse.core.verdict.verdict import Reason, Status
+from pilothouse.errors import CharterInvalid, UsageError
+from pilothouse.ports.lake import TaskFilter
+from pilothouse.settings import load_settings
+from pilothouse.testing import EXAMPLE_NOW, FixedClock, MemoryLake, MemoryLedger, example_task
+from pilothouse.workflows.ground.installation import Installation
+from pilothouse.workflows.integrations.verify import verify_due
+from pilothouse.workflows.verdict.accept import accept_file
+from pilothouse.workflows.verdict.assess import assess
+
+NOW = EXAMPLE_NOW
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+AGENT = "ap-invoice-triage"
+
+
+@pytest.fixture
+def file(tmp_path):
+    target = tmp_path / "repository"
+    shutil.copytree(ROOT / "tests" / "golden" / "charters", target)
+    (target / "verifiers").mkdir()
+    (target / "verifiers" / "erp.py").write_text(
+        "def routing_matches(task):\n    return True\n", encoding="utf-8"
+    )
+    return target / "ap-invoice-triage.yaml"
+
+
+@pytest.fixture
+def installation(tmp_path, file):
+    ledger = MemoryLedger()
+    accept_file(ledger, file, NOW - 10 * DAY, actor="test")
+    return Installation(
+        settings=load_settings({}, home=tmp_path / "home"),
+        clock=FixedClock(),
+        lake=MemoryLake(),
+        ledger=ledger,
+    )
+
+
+def ns(moment):
+    return int(moment.timestamp()) * 1_000_000_000
+
+
+def add_tasks(installation, count, *, first=0, at=NOW - HOUR, status=OutcomeStatus.VERIFIED, **fields):
+    fields = {"version_digest": "v1", **fields}
+    tasks = [
+        example_task(
+            trace_id=f"{first + number:032x}",
+            start_ns=ns(at) + number,
+            end_ns=ns(at) + number + 10**9,
+            **fields,
+        )
+        for number in range(count)
+    ]
+    installation.lake.add(tasks)
+    if status is not None:
+        installation.ledger.save_outcomes(
+            [
+                Outcome(
+                    trace_id=task.trace_id,
+                    agent=task.agent,
+                    task_type=task.task_type,
+                    version_digest=task.version_digest,
+                    task_start_ns=task.start_ns,
+                    claim=task.claim,
+                    status=status,
+                    found="",
+                    critical=None,
+                    verifier="v",
+                    verified_at=at,
+                )
+                for task in tasks
+            ]
+        )
+
+
+def item(found, requirement, *, task_type=None, part=""):
+    (wanted,) = [one for one in found.verdict.requirements if one.requirement == requirement]
+    return next(
+        one
+        for one in wanted.items
+        if one.scope.task_type == task_type and (not part or one.scope.part == part)
+    )
+
+
+def test_claims_against_the_system_of_record_decide_and_are_counted(installation):
+    add_tasks(installation, 930)
+    add_tasks(installation, 41, first=1000, status=OutcomeStatus.CONTRADICTED)
+    add_tasks(installation, 20, first=2000, status=OutcomeStatus.UNVERIFIABLE)
+    add_tasks(installation, 9, first=3000, status=None)
+    found = assess(installation, AGENT, NOW)
+    assert found.truth[0].line == (
+        "said done 1,000 · system of record agrees 930 · contradicts 41 · cannot tell 29"
+    )
+    lying = item(found, "MON-7", task_type="po_invoice", part="contradicted")
+    assert lying.status is Status.BREACHED
+    assert (lying.n, lying.bound) == (971, 0.02)
+    assert found.verdict.status is Status.BREACHED
+    assert found.verdict.version == "v1"
+
+
+def test_an_honest_agent_is_still_not_enough_evidence_for_production(installation):
+    add_tasks(installation, 1000)
+    found = assess(installation, AGENT, NOW)
+    assert item(found, "MON-7", task_type="po_invoice", part="contradicted").status is Status.HOLDS
+    assert found.verdict.status is Status.NO_EVIDENCE
+    assert found.verdict.word == "NOT ENOUGH EVIDENCE"
+
+
+def test_without_a_single_task_nothing_holds_and_the_note_says_how_to_begin(installation):
+    found = assess(installation, AGENT, NOW)
+    assert item(found, "MON-1", task_type="po_invoice", part="rate").reason is Reason.MISSING
+    assert any("pilothouse run" in note for note in found.verdict.notes)
+    assert [count.said_done for count in found.truth] == [0, 0, 0]
+
+
+def test_telemetry_under_another_name_is_pointed_out(installation):
+    add_tasks(installation, 3, agent="invoice-triage", status=None)
+    found = assess(installation, AGENT, NOW)
+    assert any("'invoice-triage'" in note and "gen_ai.agent.name" in note for note in found.verdict.notes)
+
+
+def test_a_task_type_that_vanished_from_traffic_is_stale_and_not_missing(installation):
+    add_tasks(installation, 500)
+    add_tasks(installation, 500, first=1000, task_type="credit_note", at=NOW - 40 * DAY)
+    found = assess(installation, AGENT, NOW)
+    vanished = item(found, "MON-1", task_type="credit_note", part="rate")
+    assert (vanished.status, vanished.reason) == (Status.NO_EVIDENCE, Reason.STALE)
+    assert round(vanished.age_days) == 40
+    assert item(found, "MON-1", task_type="non_po_invoice", part="rate").reason is Reason.MISSING
+
+
+def test_when_everything_is_old_the_note_says_since_when(installation):
+    add_tasks(installation, 5, at=NOW - 40 * DAY)
+    found = assess(installation, AGENT, NOW)
+    assert any(note.startswith("No task arrived since 2026-10-11 12:00 UTC") for note in found.verdict.notes)
+
+
+def test_the_latest_serving_version_is_judged_and_the_older_one_does_not_count_for_it(installation):
+    add_tasks(installation, 500, at=NOW - 2 * DAY)
+    add_tasks(installation, 20, first=1000, version_digest="v2")
+    found = assess(installation, AGENT, NOW)
+    assert found.verdict.version == "v2"
+    assert item(found, "MON-1", task_type="po_invoice", part="rate").n == 20
+    assert found.truth[0].said_done == 20
+
+
+def test_a_rejected_charter_is_noted_and_the_one_in_force_judges(installation, file):
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace("agent: ", "onwer: dana\nagent: ", 1), encoding="utf-8")
+    with pytest.raises(CharterInvalid):
+        accept_file(installation.ledger, file, NOW - HOUR, actor="test")
+    found = assess(installation, AGENT, NOW)
+    assert found.in_force.number == 1
+    assert any(note.startswith("Charter 2 rejected") for note in found.verdict.notes)
+
+
+def test_the_verdict_is_frozen_with_its_notes_and_equal_moments_give_equal_bytes(installation):
+    add_tasks(installation, 100)
+    found = assess(installation, AGENT, NOW, notes=["a note"])
+    stored = installation.ledger.latest_verdict(AGENT)
+    assert json.loads(stored)["notes"] == ["a note"]
+    assert json.loads(stored)["word"] == found.verdict.word
+    again = assess(installation, AGENT, NOW, notes=["a note"])
+    assert again == found
+    assert (
+        hashlib.sha256(installation.ledger.latest_verdict(AGENT).encode()).digest()
+        == hashlib.sha256(stored.encode()).digest()
+    )
+
+
+def test_a_past_moment_is_judged_by_the_tasks_until_then_and_leaves_no_verdict(installation):
+    add_tasks(installation, 100, at=NOW - 3 * DAY)
+    add_tasks(installation, 50, first=1000, at=NOW - HOUR)
+    past = assess(installation, AGENT, NOW - DAY, freeze=False)
+    assert past.truth[0].said_done == 100
+    assert past.verdict.as_of == NOW - DAY
+    assert installation.ledger.latest_verdict(AGENT) is None
+
+
+def test_a_moment_before_the_first_charter_is_judged_by_the_first_one_and_says_so(installation):
+    past = assess(installation, AGENT, NOW - 20 * DAY, freeze=False)
+    assert any("No charter was in force at that moment" in note for note in past.verdict.notes)
+
+
+def test_the_charter_of_the_moment_judges_not_a_later_one(installation, file):
+    add_tasks(installation, 200, at=NOW - 3 * DAY)
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace("completion: {min: 0.95}", "completion: {min: 0.99}", 1), encoding="utf-8")
+    accept_file(installation.ledger, file, NOW - HOUR, actor="test")
+    bounds = [
+        item(
+            assess(installation, AGENT, at, freeze=False), "MON-1", task_type="po_invoice", part="rate"
+        ).bound
+        for at in (NOW - DAY, NOW)
+    ]
+    assert bounds == [0.95, 0.99]
+
+
+def test_signed_and_imported_records_of_the_ledger_count_from_when_they_were_recorded(installation):
+    record = Evidence(
+        kind="attested.own-5",
+        agent=AGENT,
+        scope=Scope(part="thresholds by vp"),
+        window_from=NOW - DAY,
+        window_to=NOW - DAY,
+        n=1,
+        passed=True,
+        source=Source(command="pilothouse evidence attest OWN-5"),
+        basis=Basis.ATTESTED,
+        signer="vp",
+        recorded_at=NOW - DAY,
+    )
+    installation.ledger.add_evidence([record])
+
+    def deciding(at):
+        found = assess(installation, AGENT, at, freeze=False).verdict
+        own = next(one for one in found.requirements if one.requirement == "OWN-5")
+        return [one.evidence for one in own.items if one.scope.part == "thresholds by vp"]
+
+    assert deciding(NOW) == [evidence_digest(record)]
+    assert deciding(NOW - 2 * DAY) == [None]
+
+
+def test_tasks_that_say_nothing_are_pointed_out(installation):
+    add_tasks(installation, 4, result=TaskResult.UNKNOWN, claim=None, status=None)
+    found = assess(installation, AGENT, NOW)
+    assert any(note.startswith("4 of 4 tasks say neither") for note in found.verdict.notes)
+
+
+def test_an_agent_without_a_charter_is_a_usage_error_with_the_command(installation):
+    with pytest.raises(UsageError, match="no charter is in force for 'refunds'") as caught:
+        assess(installation, "refunds", NOW)
+    assert "pilothouse init" in caught.value.remedy
+
+
+def test_a_verifier_that_cannot_be_loaded_is_noted_once_with_its_line(installation, file):
+    (file.parent / "verifiers" / "erp.py").write_text("x = 1\ndef broken(:\n", encoding="utf-8")
+    add_tasks(installation, 3, status=None)
+    notes = [note for note in assess(installation, AGENT, NOW).verdict.notes if "SyntaxError" in note]
+    assert len(notes) == 1
+    assert "erp.py:2" in notes[0]
+
+
+def test_a_verifier_that_fails_is_noted_with_how_often_and_why(installation, file):
+    (file.parent / "verifiers" / "erp.py").write_text(
+        "def routing_matches(task):\n    raise ConnectionError('erp is away')\n", encoding="utf-8"
+    )
+    add_tasks(installation, 3, status=None)
+    verify_due(installation, NOW)
+    notes = assess(installation, AGENT, NOW).verdict.notes
+    assert any("failed on 3 claims" in note and "ConnectionError: erp is away" in note for note in notes)
+
+
+def test_a_critical_mistake_that_the_charter_does_not_list_is_noted(installation):
+    add_tasks(installation, 1, status=None)
+    (task,) = installation.lake.tasks(TaskFilter(), limit=1).tasks
+    installation.ledger.save_outcomes(
+        [
+            Outcome(
+                trace_id=task.trace_id,
+                agent=AGENT,
+                task_type=task.task_type,
+                version_digest="v1",
+                task_start_ns=task.start_ns,
+                claim=None,
+                status=OutcomeStatus.CONTRADICTED,
+                found="",
+                critical="lost_mail",
+                verifier="v",
+                verified_at=NOW,
+            )
+        ]
+    )
+    assert any("'lost_mail'" in note for note in assess(installation, AGENT, NOW).verdict.notes)
+
+
+def stricter(file):
+    text = file.read_text(encoding="utf-8")
+    assert "quality: {min: 0.95" in text
+    file.write_text(text.replace("quality: {min: 0.95", "quality: {min: 0.97"), encoding="utf-8")
+
+
+@pytest.mark.parametrize("ahead", [timedelta(seconds=30), HOUR])
+def test_the_present_is_judged_by_the_charter_that_is_in_force_for_all(installation, file, ahead):
+    """A page judges at the full minute, and whoever accepted the charter may have a clock that is ahead."""
+    stricter(file)
+    accept_file(installation.ledger, file, NOW + ahead, actor="test")
+    minute = NOW - timedelta(seconds=40)
+    found = assess(installation, AGENT, minute, freeze=False)
+    assert found.in_force == installation.ledger.charter(AGENT)
+    assert found.in_force.number == 2
+    assert not any("No charter was in force" in note for note in found.verdict.notes)
+
+
+def test_a_past_moment_is_judged_by_the_charter_of_that_time(installation, file):
+    stricter(file)
+    accept_file(installation.ledger, file, NOW - HOUR, actor="test")
+    assert assess(installation, AGENT, NOW - 2 * HOUR, freeze=False).in_force.number == 1
+    assert assess(installation, AGENT, NOW - HOUR, freeze=False).in_force.number == 2

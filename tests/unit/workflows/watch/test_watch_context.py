@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs of the gateway are read once, a cut input breaches its requirement and calls somebody, and the page says how soon."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from control_rooms import AGENT, Hands, control_room_at
+from recorded_runs import ROUTE, conversation
+
+from pilothouse.core.evidence.run_log import ModelRequest, ModelResponse, RunOpened
+from pilothouse.core.evidence.unix_time import unix_ns
+from pilothouse.core.verdict.readiness import decide
+from pilothouse.core.verdict.verdict import Status
+from pilothouse.runtime.context.counting import ContextCounter
+from pilothouse.runtime.runlog.recorder import Recorder
+from pilothouse.workflows.ground.in_force import charter_in_force
+from pilothouse.workflows.watch import context as watch_context
+from pilothouse.workflows.watch.context import CONTEXT, ContextDays, ContextWatch
+from pilothouse.workflows.watch.status import watch_status
+
+VERSION = "v1"
+HEADERS = {"content-type": "application/json"}
+
+
+@pytest.fixture
+def clock():
+    return Hands(datetime.now(UTC) + timedelta(hours=2))
+
+
+@pytest.fixture
+def room(tmp_path, clock):
+    with control_room_at(tmp_path, clock) as opened:
+        yield opened
+
+
+@pytest.fixture
+def log(tmp_path):
+    with Recorder(tmp_path / "runs") as opened:
+        yield opened
+
+
+def record(log, number, read, at):
+    """Write one conversation of as many calls as sizes that the provider reports (None: it reports none)."""
+    run = f"{number:032x}"
+    log.append(run, RunOpened(agent=AGENT, version=VERSION), at_ns=unix_ns(at))
+    for place, (pair, tokens) in enumerate(zip(conversation(len(read), f"{number}"), read, strict=True)):
+        asked, answered = pair
+        usage = None if tokens is None else {"input": tokens}
+        log.append(run, ModelRequest(route=ROUTE, body=json.dumps(asked).encode()), call=f"{number}.{place}")
+        response = ModelResponse(status=200, body=answered, headers=HEADERS, usage=usage)
+        log.append(run, response, call=f"{number}.{place}")
+    log.flush()
+
+
+def looked(room, log, clock):
+    return ContextWatch(room.watch, room.installation.ledger, log).look(clock())
+
+
+def row(room, clock):
+    charter = charter_in_force(room.installation.ledger, AGENT)
+    found = watch_status(room.watch, charter, clock().date()).detectors
+    return next(one for one in found if one.metric == "truncation")
+
+
+def days_of(room):
+    return ContextDays.read(room.watch.states(AGENT)["", CONTEXT].document)
+
+
+def test_sound_inputs_are_counted_once_and_the_page_says_how_soon_a_cut_one_would_be_seen(room, log, clock):
+    assert "passed the gateway" in row(room, clock).note
+    for number in range(3):
+        record(log, number, (100, 160, 220), clock() - timedelta(hours=2))
+    assert (looked(room, log, clock), looked(room, log, clock)) == (3, 0)
+    found = row(room, clock)
+    assert (found.state, found.n, found.value, found.false_alarms_per_year) == ("quiet", 9, 0.0, 0.0)
+    assert found.delay_days == pytest.approx(70 / 1440)
+    (kept,) = [one for one in room.installation.ledger.evidence(AGENT) if one.kind == "truncation"]
+    assert (kept.n, kept.good, kept.binds.version) == (9, 9, VERSION)
+
+
+def test_a_conversation_that_shrinks_was_cut_breaches_its_requirement_and_names_the_run(room, log, clock):
+    record(log, 7, (100, 160, 150), clock() - timedelta(hours=2))
+    looked(room, log, clock)
+    (kept,) = [one for one in room.installation.ledger.evidence(AGENT) if one.kind == "truncation"]
+    assert (kept.n, kept.good, kept.items) == (3, 2, (f"{7:032x}",))
+    assert row(room, clock).state == "warning"
+    charter = charter_in_force(room.installation.ledger, AGENT)
+    verdict = decide(charter, [kept], clock(), version=VERSION)
+    items = next(one for one in verdict.requirements if one.requirement == "MON-11").items
+    assert [one.status for one in items if one.kind == "truncation"] == [Status.BREACHED]
+
+
+def test_what_goes_on_is_left_for_later_and_what_nobody_reported_is_no_sound_input(room, log, clock):
+    record(log, 1, (100, 160), clock() - timedelta(minutes=10))
+    assert looked(room, log, clock) == 0
+    record(log, 2, (None, None), clock() - timedelta(hours=2))
+    assert looked(room, log, clock) == 1
+    assert (row(room, clock).state, days_of(room).count().unknown) == ("blind", 2)
+    assert not [one for one in room.installation.ledger.evidence(AGENT) if one.kind == "truncation"]
+    clock.move(hours=1)
+    assert looked(room, log, clock) == 1
+    assert days_of(room).count().inputs == 2
+
+
+def test_of_very_many_runs_an_even_sample_is_opened_and_the_others_are_said(room, log, clock, monkeypatch):
+    monkeypatch.setattr(watch_context, "RUNS_AT_ONCE", 4)
+    for number in range(10):
+        record(log, number, (100,), clock() - timedelta(hours=2))
+    assert looked(room, log, clock) == 4
+    (kept,) = [one for one in room.installation.ledger.evidence(AGENT) if one.kind == "truncation"]
+    assert kept.n == 4
+    assert kept.detail.endswith("6 runs were not opened.")
+
+
+def test_more_runs_than_one_answer_of_the_log_holds_are_looked_at_in_parts(room, log, clock, monkeypatch):
+    monkeypatch.setattr(watch_context, "RUNS_PAGE_MAX", 4)
+    for number in range(10):
+        record(log, number, (100,), clock() - timedelta(hours=2, minutes=number))
+    assert sum(looked(room, log, clock) for _ in range(20)) == 10
+    assert (days_of(room).count().inputs, days_of(room).skipped) == (10, {})
+
+
+def test_a_look_that_is_killed_before_its_state_is_kept_is_made_again(room, log, clock, monkeypatch):
+    record(log, 7, (100, 160, 150), clock() - timedelta(hours=2))
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as worn:
+        worn.setattr(type(room.watch), "advance", killed)
+        with pytest.raises(KeyboardInterrupt):
+            looked(room, log, clock)
+    assert looked(room, log, clock) == 1
+    assert {one.good for one in room.installation.ledger.evidence(AGENT) if one.kind == "truncation"} == {2}
+
+
+def test_days_past_the_window_are_forgotten_and_cuts_are_told_at_once(room, log, clock):
+    record(log, 1, (100, 160), clock() - timedelta(hours=2))
+    looked(room, log, clock)
+    clock.move(days=31)
+    record(log, 2, (100, 90), clock() - timedelta(hours=2))
+    looked(room, log, clock)
+    assert days_of(room).count().inputs == 2
+    kept = [one for one in room.installation.ledger.evidence(AGENT) if one.kind == "truncation"]
+    newest = max(kept, key=lambda one: one.recorded_at)
+    assert (len(kept), newest.n, newest.good) == (2, 2, 1)
+
+
+def test_an_input_that_nests_too_deep_to_be_counted_stops_nothing(room, log, clock, monkeypatch):
+    record(log, 1, (100,), clock() - timedelta(hours=2))
+    record(log, 2, (100,), clock() - timedelta(hours=2))
+    estimate, asked = ContextCounter.estimate, []
+
+    def deep(counter, model, request):
+        asked.append(model)
+        if len(asked) == 1:
+            raise RecursionError
+        return estimate(counter, model, request)
+
+    monkeypatch.setattr(ContextCounter, "estimate", deep)
+    assert looked(room, log, clock) == 2
+    assert (days_of(room).count().inputs, days_of(room).count().unknown) == (1, 1)
