@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.charter.powers import Action, may_act
 from pilothouse.core.evidence.evidence import Source
 from pilothouse.core.evidence.kinds import SIGNATURE_KINDS
 from pilothouse.core.verdict.framework import requirement_named
@@ -103,7 +104,7 @@ def sign(
         What is signed now; signing twice on one day changes nothing but the date.
 
     Raises:
-        Denied: The requirement asks nothing of this person.
+        Denied: The requirement asks nothing of this person, or the charter lets the person sign nothing.
         Conflict: The text has changed since it was shown.
     """
     charter = charter_in_force(ledger, agent)
@@ -116,6 +117,7 @@ def sign(
             remedy=f"Run `pilothouse evidence list {agent}` to see who signs what.",
             subject=item,
         )
+    _need_power(charter, person)
     if keys is not None and not set(keys) & {one.key for one in mine}:
         raise Conflict(
             f"what {item} asks to be signed has changed since it was shown",
@@ -181,7 +183,8 @@ def waive(
 
     Raises:
         UnknownName: There is no such requirement.
-        Denied: Another person than the sponsor, or a requirement that no signature lets pass.
+        Denied: Another person than the sponsor, a sponsor whom the charter lets sign nothing, or a requirement that no
+            signature lets pass.
         UsageError: Nothing to waive, no reason, or an end that is not within 30 days.
         Conflict: It was renewed once already.
     """
@@ -198,6 +201,7 @@ def waive(
             remedy="Ask the sponsor; `sponsor` of the charter names the person.",
             subject=item,
         )
+    _need_power(charter, person)
     if deciding.status in {Status.HOLDS, Status.AT_RISK}:
         raise UsageError(
             f"{item} holds; there is nothing to waive", remedy=f"Run `pilothouse verdict {agent}`."
@@ -251,6 +255,20 @@ def waive(
 def is_open(asked: Asked) -> bool:
     """Return whether a signature is still to be given, or to be given again."""
     return asked.state is not SignatureState.SIGNED
+
+
+def _need_power(charter: Charter, person: str) -> None:
+    """Refuse whom a page would refuse: a role in the charter limits what duties give.
+
+    Raises:
+        Denied: The person may not sign.
+    """
+    if not may_act(charter, person, Action.SIGN):
+        raise Denied(
+            f"{_name(charter, person)} may sign nothing for {charter.agent}: a role in the charter limits the person",
+            remedy=f"Ask the owner; `people.{person}.role` of the charter says it.",
+            subject=person,
+        )
 
 
 def _name(charter: Charter, person: str) -> str:

@@ -11,6 +11,8 @@ import page_world as world
 import pytest
 from starlette.testclient import TestClient
 
+from pilothouse.connectors.charter_file import read_charter_text
+from pilothouse.core.charter.charter import Charter
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.errors import Conflict, Denied, UnknownName, UsageError
 from pilothouse.workflows.people.signing import is_open, sign, signatures, waive, waivers_of
@@ -57,6 +59,25 @@ def test_the_sponsors_signature_makes_the_requirement_hold(site):
 def test_who_is_not_asked_cannot_sign(site, item, person, error, match):
     with pytest.raises(error, match=match):
         sign_as(site, item, person)
+
+
+def limited(site, person, role):
+    """Put a charter into force that limits a person."""
+    before = site.ledger.charter(AGENT)
+    line = next(one for one in before.text.splitlines() if one.startswith(f"  {person}: "))
+    text = before.text.replace(line, line.replace(", role: executive", "").replace("}", f", role: {role}}}"))
+    charter = Charter.model_validate(read_charter_text(text, file="charter.yaml").value)
+    site.ledger.accept_charter(
+        agent=AGENT, digest=charter.digest, text=text, path=before.path, at=NOW - timedelta(minutes=1)
+    )
+
+
+def test_who_only_audits_signs_nothing_whatever_the_duties_are(site):
+    limited(site, "vp", "auditor")
+    with pytest.raises(Denied, match=r"V\. Petrov may sign nothing .*people\.vp\.role"):
+        sign_as(site, "OWN-5", "vp")
+    with pytest.raises(Denied, match="may sign nothing"):
+        waive_as(site)
 
 
 def test_a_text_that_changed_since_it_was_shown_is_not_signed(site):
