@@ -3,37 +3,16 @@
 
 import time
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
 import pytest
-from otlp_bodies import PROTOBUF, START_NS, request, run_spans
+from otlp_bodies import PROTOBUF, request, run_spans
 
 from pilothouse.errors import LimitExceeded
 from pilothouse.lake import unfolded
 from pilothouse.lake.assembler import Closing
-from pilothouse.lake.node import open_node
 from pilothouse.lake.unfolded import Unfolded
 from pilothouse.ports.intake import Signal
 from pilothouse.ports.lake import TaskFilter
-
-
-class StillClock:
-    def now(self):
-        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=START_NS // 1_000 + 10**6)
-
-
-@pytest.fixture
-def opened(tmp_path):
-    nodes = []
-
-    def open_again():
-        nodes.append(open_node(tmp_path / "lake", StillClock(), wal_file_bytes=1 << 16))
-        return nodes[-1]
-
-    yield open_again
-    for node in nodes:
-        if node._is_open:
-            node.stop()
 
 
 def send(node, spans):
