@@ -84,15 +84,16 @@ class JournalEraser:
         return len(lost)
 
     def _lost(self, subject: str, inputs: Collection[str]) -> Iterator[tuple[str, str | None]]:
+        spelled = spellings(subject)
         scored = {
             key
             for key, reason in self._connection.execute("SELECT trial, reason FROM score")
-            if says(reason, subject)
+            if says(reason, spelled)
         }
         rows = self._connection.execute("SELECT key, case_id, input_hash, reply, blob, error FROM trial")
         for key, case_id, input_hash, reply, blob, error in rows:
             texts = (case_id, error or "", *_forms(reply), *_forms(self._blob(blob)))
-            if key in scored or input_hash in inputs or any(says(text, subject) for text in texts):
+            if key in scored or input_hash in inputs or any(says(text, spelled) for text in texts):
                 yield key, blob
 
     def _blob(self, name: str | None) -> str | None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
 __all__ = ["says", "spellings"]
 
@@ -38,15 +39,15 @@ def spellings(text: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def says(text: str, subject: str) -> bool:
+def says(text: str, spelled: Iterable[str]) -> bool:
     r"""Return whether a text holds another, however it is escaped there.
 
     Args:
         text: Where it is looked for.
-        subject: What is looked for.
+        spelled: The `spellings` of what is looked for; many texts are looked through for one.
 
     Example:
-        >>> says('{"role": "user", "content": "ask O\\u0027Brien"}', "O'Brien")
+        >>> says('{"role": "user", "content": "ask O\\u0027Brien"}', spellings("O'Brien"))
         True
     """
-    return any(one in text for one in spellings(subject))
+    return any(one in text for one in spelled)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pilothouse.core.charter.digest import canonical_json
-from pilothouse.core.evidence.spellings import says
+from pilothouse.core.evidence.spellings import says, spellings
 from pilothouse.errors import UsageError
 from pilothouse.evals.answers import answers_file, forget_answers
 from pilothouse.evals.case import Case
@@ -283,6 +283,14 @@ class CurationDesk:
         untraced: list[str] = []
         noted: set[str] = set()
         done: set[Path] = set()
+
+        def erase(folder: Path, digest: str) -> None:
+            left = erase_from_export(folder, items, subject)
+            if left.rows:
+                exported[str(folder)] = left.rows
+            if digest in digests and not left.is_traced:
+                untraced.append(str(folder))
+
         for record in self.ledger.charters():
             for decision in every_decision(self.ledger, record.agent, kind=EXPORTED):
                 made = json.loads(decision.document)
@@ -292,11 +300,7 @@ class CurationDesk:
                 if not (folder / PROVENANCE).is_file():
                     gone += [made["path"]] if made["digest"] in digests else []
                     continue
-                left = erase_from_export(folder, items, subject)
-                if left.rows:
-                    exported[made["path"]] = left.rows
-                if made["digest"] in digests and not left.is_traced:
-                    untraced.append(made["path"])
+                erase(folder, made["digest"])
         # Killed after it was whole and before that was on record.
         for folder in begun_exports(self.ledger):
             if is_unfinished(folder):  # it is being written, or may not be taken away by us
@@ -304,12 +308,8 @@ class CurationDesk:
             if folder in done or not (folder / PROVENANCE).is_file():
                 continue
             digest = digest_of((folder / PROVENANCE).read_bytes())[:32]
-            left = erase_from_export(folder, items, subject)
             noted.add(digest)
-            if left.rows:
-                exported[str(folder)] = left.rows
-            if digest in digests and not left.is_traced:
-                untraced.append(str(folder))
+            erase(folder, digest)
         # Killed before any place was on record, by a version that noted none.
         gone += [f"a place that is not on record (export {one})" for one in sorted({*digests} - noted)]
         return {"exported": exported, "gone": gone, "untraced": untraced}
@@ -317,9 +317,9 @@ class CurationDesk:
 
 def _saying(path: Path, subject: str) -> tuple[dict[str, Path], set[str]]:
     """Return what tools answered in a dataset, by name, and the names of those answers that hold a subject."""
-    fixtures = {file.stem: file for file in (path / FIXTURES).glob("*.txt")}
+    fixtures, spelled = {file.stem: file for file in (path / FIXTURES).glob("*.txt")}, spellings(subject)
     return fixtures, {
-        name for name, file in fixtures.items() if says(file.read_text("utf-8", "replace"), subject)
+        name for name, file in fixtures.items() if says(file.read_text("utf-8", "replace"), spelled)
     }
 
 
@@ -331,13 +331,14 @@ def _meant(
     subject: str,
 ) -> tuple[Case, ...]:
     """Return the cases that are named, come from a trace or hold a subject, themselves or in what tools answered."""
+    spelled = spellings(subject)
     return tuple(
         case
         for case in found
         if case.id in cases
         or case.trace_id in traces
         or any(one in saying for one in case.fixtures.values())
-        or says(case.model_dump_json(), subject)
+        or says(case.model_dump_json(), spelled)
     )
 
 
@@ -365,8 +366,8 @@ def _erase_from_dataset(
     lost = {one for case in found if case.id in named for one in case.fixtures.values()} - needed
     for name in fixtures.keys() & (saying | lost):
         fixtures[name].unlink()
-    meant = {*cases, *named}
+    meant, spelled = {*cases, *named}, spellings(subject)
     answers = forget_answers(
-        answers_file(path), lambda one: one.case_id in meant or says(one.model_dump_json(), subject)
+        answers_file(path), lambda one: one.case_id in meant or says(one.model_dump_json(), spelled)
     )
     return len(named), answers

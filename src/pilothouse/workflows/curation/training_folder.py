@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pilothouse.core.evidence.spellings import says
+from pilothouse.core.evidence.spellings import says, spellings
 from pilothouse.errors import Conflict
 
 __all__ = [
@@ -141,14 +141,14 @@ def erase_from_export(folder: Path, items: Collection[str], subject: str) -> Era
     rows = {(row["file"], row["line"]): row for row in about["rows"]}
     is_traced = all(_fits(folder, name, about, len(lines[name])) for name in FILES)
     kept: dict[str, list[str]] = {name: [] for name in FILES}
-    kept_rows = []
+    kept_rows, spelled = [], spellings(subject)
     for name in FILES:
         for number, raw in enumerate(lines[name], 1):
             line, row = raw.decode(), rows.get((name, number))
             said = json.dumps(json.loads(line), ensure_ascii=False)
             if (
-                says(line, subject)
-                or says(said, subject)
+                says(line, spelled)
+                or says(said, spelled)
                 or (is_traced and (row is None or row["item"] in items))
             ):
                 continue
