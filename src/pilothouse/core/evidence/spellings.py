@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 
 __all__ = ["says", "spellings"]
 
@@ -39,7 +38,7 @@ def spellings(text: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def says(text: str, spelled: Iterable[str]) -> bool:
+def says(text: str, spelled: tuple[str, ...]) -> bool:
     r"""Return whether a text holds another, however it is escaped there.
 
     Args:

@@ -15,12 +15,12 @@ def test_a_subject_is_found_however_often_json_packed_it(subject, packed, is_asc
     text = f"ask {subject} please"
     for _ in range(packed):
         text = json.dumps({"said": text}, ensure_ascii=is_ascii)
-    assert says(text, subject)
-    assert not says(text, f"x{subject}")
+    assert says(text, spellings(subject))
+    assert not says(text, spellings(f"x{subject}"))
 
 
 def test_encoders_that_write_for_pages_are_read():
-    assert says('{"said": "ask O\\u0027Brien \\u003ckim@x\\u003e"}', "O'Brien <kim@x>")
+    assert says('{"said": "ask O\\u0027Brien \\u003ckim@x\\u003e"}', spellings("O'Brien <kim@x>"))
 
 
 def test_what_json_does_not_change_is_looked_for_once():
