@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -33,15 +34,13 @@ def world(tmp_path, *steps, versions=()):
         settings=load_settings({}), clock=FixedClock(NOW), lake=MemoryLake(tasks), ledger=MemoryLedger()
     )
     text = GOLDEN.read_text(encoding="utf-8")
-    file = GOLDEN.parent / f"{tmp_path.name}.yaml"
-    try:
-        for days, *changes in ((60,), *steps):
-            for before, after in changes:
-                text = text.replace(before, after)
-            file.write_text(text, encoding="utf-8")
-            accept_file(made.ledger, file, NOW - timedelta(days=days), actor="test")
-    finally:
-        file.unlink()
+    # With the files that it names, and away from the tree that other tests copy at the same time.
+    file = shutil.copytree(GOLDEN.parent, tmp_path / "charters") / GOLDEN.name
+    for days, *changes in ((60,), *steps):
+        for before, after in changes:
+            text = text.replace(before, after)
+        file.write_text(text, encoding="utf-8")
+        accept_file(made.ledger, file, NOW - timedelta(days=days), actor="test")
     return made
 
 
