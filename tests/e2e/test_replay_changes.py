@@ -45,26 +45,32 @@ def replay(site, *words, live=True):
 
 
 @pytest.mark.parametrize(
-    ("words", "served", "said"),
+    ("words", "served", "counterfactual", "said"),
     [
         (
             ("--model", OTHER),
             0,
+            "partial",  # at a step it answers where the record looks up, and what follows carries the look-up
             f"call 1, model at $.model\n      recorded: stub-large-2026-01-15\n      replayed: {OTHER}",
         ),
-        (("--param", "temperature=0"), 0, "call 1, params at $.temperature"),
-        (("--prompt", "prompt.txt"), 0, "call 1, instructions at $.messages[0].content"),
-        (("--tool-result", "call_0=lost.txt"), 1, "call 2, tool_result(read_page) at $.messages[3].content"),
-        (("--tool-contract", "tool.json"), 0, "call 1, tool_schema at $.tools[0].function"),
+        (("--param", "temperature=0"), 0, "full", "call 1, params at $.temperature"),
+        (("--prompt", "prompt.txt"), 0, "full", "call 1, instructions at $.messages[0].content"),
+        (
+            ("--tool-result", "call_0=lost.txt"),
+            1,
+            "partial",
+            "call 2, tool_result(read_page) at $.messages[3].content",
+        ),
+        (("--tool-contract", "tool.json"), 0, "full", "call 1, tool_schema at $.tools[0].function"),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )
-def test_what_a_change_touches_is_asked_live_and_the_rest_served(site, words, served, said):
+def test_what_a_change_touches_is_asked_live_and_the_rest_served(site, words, served, counterfactual, said):
     status, text = replay(site, RUN[:6], *words)
     assert status == 0, text
     assert f"{CALLS} recorded calls: {served} served, {CALLS - served} live" in text
     assert f"first divergence: {said}" in text
-    assert "counterfactual: full" in text
+    assert f"counterfactual: {counterfactual}" in text
 
 
 def test_a_model_is_compared_on_what_was_recorded_as_often_as_asked(site):

@@ -12,7 +12,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlsplit
 
 from pilothouse.errors import UnknownName
 from pilothouse.runtime.sdk.server import TOKEN_VARIABLE
@@ -20,6 +20,8 @@ from pilothouse.runtime.taps import hook_folder
 
 __all__ = [
     "ENVIRONMENT",
+    "OTHER_ADDRESSES",
+    "PROXIES",
     "REFUSALS_FOLDER",
     "Launch",
     "agent_environment",
@@ -44,6 +46,15 @@ OVERRULING = (
     "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL",
 )
 """Variables for one signal, which would overrule the endpoint that we set for all."""
+
+OTHER_ADDRESSES = ("OPENAI_API_BASE", "OPENAI_PROXY", "ANTHROPIC_API_URL", "ANTHROPIC_API_BASE")
+"""Variables by which frameworks send model calls elsewhere, whatever the clients' own variables say."""
+
+OTHER_CREDENTIALS = ("ANTHROPIC_AUTH_TOKEN",)
+"""Shown beside the key by older clients, in the header that is read first."""
+
+PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+"""Variables in either case that send requests through another host, ours to this machine among them."""
 
 PARENT_CONTEXT = ("TRACEPARENT", "TRACESTATE", "BAGGAGE")
 """A parent from outside would join all tasks of the process into one trace."""
@@ -115,7 +126,12 @@ def agent_environment(launch: Launch, inherited: Mapping[str, str]) -> dict[str,
         env["OPENAI_BASE_URL"] = base
         # Anthropic's client adds /v1 itself, OpenAI's does not.
         env["ANTHROPIC_BASE_URL"] = base.removesuffix("/v1")
+        for name in OTHER_ADDRESSES:
+            env.pop(name, None)
+    _pass_proxies(env, launch.endpoint, launch.base_url)
     if launch.key is not None:
+        for name in OTHER_CREDENTIALS:
+            env.pop(name, None)
         env["OPENAI_API_KEY"] = env["ANTHROPIC_API_KEY"] = launch.key
     if launch.token is not None:
         env[TOKEN_VARIABLE] = launch.token
@@ -145,6 +161,15 @@ def agent_environment(launch: Launch, inherited: Mapping[str, str]) -> dict[str,
             }
         )
     return env
+
+
+def _pass_proxies(env: dict[str, str], *addresses: str | None) -> None:
+    """Let nothing that goes to our addresses take the way of a proxy: its requests hold the key, and it may not know us."""
+    if not any(name.lower() in PROXIES and value for name, value in env.items()):
+        return
+    listed = [part.strip() for name in ("no_proxy", "NO_PROXY") for part in env.get(name, "").split(",")]
+    listed += [urlsplit(address).hostname or "" for address in addresses if address]
+    env["no_proxy"] = env["NO_PROXY"] = ",".join(dict.fromkeys(filter(None, listed)))
 
 
 def gateway_address(endpoint: str, *, run: str | None, launch: str) -> str:

@@ -56,6 +56,30 @@ def test_a_base_url_is_given_to_both_clients_in_their_own_form():
     assert env["ANTHROPIC_BASE_URL"] == "http://127.0.0.1:8089"
 
 
+def test_what_would_send_model_calls_past_the_gateway_is_dropped():
+    elsewhere = {
+        "OPENAI_API_BASE": "https://x/v1",
+        "ANTHROPIC_API_URL": "https://y",
+        "OPENAI_PROXY": "http://p",
+    }
+    launch = Launch(endpoint="http://h", agent="a", base_url="http://127.0.0.1:8089/v1", key="ph_1")
+    assert elsewhere.keys().isdisjoint(agent_environment(launch, elsewhere))
+    assert elsewhere.items() <= agent_environment(LAUNCH, elsewhere).items()
+    token = {"ANTHROPIC_AUTH_TOKEN": "t"}
+    assert "ANTHROPIC_AUTH_TOKEN" not in agent_environment(launch, token)
+    assert agent_environment(LAUNCH, token)["ANTHROPIC_AUTH_TOKEN"] == "t"
+
+
+@pytest.mark.parametrize("given", [{}, {"no_proxy": "10.0.0.0/8,.corp"}, {"NO_PROXY": "10.0.0.0/8, .corp"}])
+def test_a_proxy_of_the_user_gets_nothing_that_is_ours(given):
+    launch = Launch(endpoint="http://127.0.0.1:4318", agent="a", base_url="http://localhost:4318/gw/v1")
+    env = agent_environment(launch, {"HTTPS_PROXY": "http://proxy:3128", **given})
+    assert env["no_proxy"] == env["NO_PROXY"]
+    kept = ["10.0.0.0/8", ".corp"] if given else []
+    assert env["no_proxy"].split(",") == [*kept, "127.0.0.1", "localhost"]
+    assert "NO_PROXY" not in agent_environment(launch, {})
+
+
 def test_the_inherited_environment_is_not_changed():
     inherited = {"PATH": "/bin"}
     agent_environment(LAUNCH, inherited)

@@ -90,6 +90,46 @@ def test_a_program_without_our_hook_reaches_nobody_outside(place, tmp_path, capf
     assert not Path("/dev/shm", name).exists()
 
 
+WRITING = """
+import glob, os, stat
+
+def is_open(name):
+    try:
+        os.close(os.open(name, os.O_WRONLY))
+    except OSError:
+        return False
+    return True
+
+names = ["/proc/sys/kernel/panic", "/proc/sys/vm/drop_caches", "/proc/self/oom_score_adj", "/sys/power/state", "/dev/kmsg"]
+names += glob.glob("/sys/kernel/mm/*/enabled")
+names += [name for name in glob.glob("/dev/*") if stat.S_ISBLK(os.stat(name).st_mode)]
+print(*filter(is_open, names), "end", flush=True)
+open("/dev/null", "wb").write(open("/dev/urandom", "rb").read(8) + open("/dev/zero", "rb").read(8))
+open("/dev/stderr", "a").write("told")
+"""
+
+
+def test_root_inside_writes_to_no_disk_and_no_switch_of_the_kernel(place, capfd):
+    (place.folder / "work/write.py").write_text(WRITING)
+    assert place.run([sys.executable, "-I", "write.py"], os.environ, timeout_s=30) == 0
+    assert capfd.readouterr().err.split() == ["end", "told"]
+
+
+def test_the_agent_inside_gets_no_credential_and_no_other_way_to_a_model(place):
+    inherited = {
+        "PATH": "/bin",
+        "DATABASE_URL": "postgres://crm:s3cr3t-of-crm@db.example/crm",
+        "CI_DEPLOY": "ghp_" + "a1B2" * 9,
+        "HTTPS_PROXY": "http://proxy.example:3128",
+        "http_proxy": "http://proxy.example:3128",
+        "OPENAI_API_BASE": "https://elsewhere.example/v1",
+    }
+    env = place.environment(inherited, "ab" * 16, ())
+    assert env["PATH"] == "/bin"
+    assert {"HTTPS_PROXY", "http_proxy", "OPENAI_API_BASE"}.isdisjoint(env)
+    assert (env["DATABASE_URL"], env["CI_DEPLOY"]) == ("ph-canary-database_url", "ph-canary-ci_deploy")
+
+
 def test_an_agent_that_is_asked_to_end_may_say_so(place):
     polite = "trap 'echo bye > said; exit 0' TERM; touch begun; while :; do sleep 0.05; done"
     assert place.run(["/bin/sh", "-c", polite], os.environ, timeout_s=1.0) == 124

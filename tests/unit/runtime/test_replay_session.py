@@ -380,6 +380,40 @@ def test_a_provider_that_would_call_others_by_itself_is_not_asked_live(given):
     assert (status, "replay_blocked" in body.decode()) == (422, True)
 
 
+@pytest.mark.parametrize(
+    ("route", "body"),
+    [
+        ("/v1/responses/resp_1/cancel", b""),
+        ("/v1/responses/resp_1", b""),
+        ("/v1/files", b"{}"),
+        ("/v1/batches", b"{}"),
+        ("/v1/responses", b'{"model": "m", "input": "x", "conversation": "conv_1"}'),
+        ("/v1/responses", b'{"model": "m", "conversation": {"id": "conv_1"}}'),
+        ("/v1/responses", b'{"tools": [{"type": "m\\u0063p"}], "seed": 1, "seed": 2}'),
+        ("/v1/responses", b'{"Conversation": "c", "seed": 1, "seed": 2}'),
+    ],
+)
+def test_what_stays_behind_at_a_provider_is_not_asked_live(route, body):
+    status, _, told = asyncio.run(LiveModel("http://127.0.0.1:1/gw", None).ask(route, {}, body))
+    assert (status, "replay_blocked" in told.decode()) == (422, True)
+
+
+def test_a_body_that_hides_nothing_is_asked_although_it_can_be_read_in_several_ways():
+    body = b'{"model": "m", "seed": 1152921504606846977}'
+    assert asyncio.run(LiveModel("http://127.0.0.1:1/gw", None).ask(ROUTE, {}, body))[0] == 503
+
+
+def test_a_further_call_takes_no_recorded_one_away(recorded):
+    replay = session(recorded, ReplayMode.FORK)
+    first, *rest = bodies()
+    assert isinstance(send(replay, first), Serve)
+    further = send(replay, {**first, "temperature": 1})
+    assert isinstance(further, Live)
+    assert further.exchange is None
+    assert [type(send(replay, asked)) for asked in rest] == [Serve] * len(rest)
+    assert (replay.counts.served, replay.counts.live) == (5, 1)
+
+
 @pytest.mark.parametrize("mode", [ReplayMode.FORK, ReplayMode.COMPARE])
 def test_half_a_letter_is_asked_live_as_it_was(mode, recorded):
     asked = {**bodies()[0], "messages": [{"role": "user", "content": "half \ud83d"}]}

@@ -23,7 +23,7 @@ from pathlib import Path
 
 __all__ = ["main"]
 
-MS_RDONLY, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 0x1, 0x20, 0x1000, 0x4000, 0x40000
+MS_RDONLY, MS_REMOUNT, MS_BIND, MS_MOVE, MS_REC, MS_PRIVATE = 0x1, 0x20, 0x1000, 0x2000, 0x4000, 0x40000
 MOUNT_FLAGS = {
     "ro": MS_RDONLY,
     "nosuid": 0x2,
@@ -46,8 +46,8 @@ STATUSES = 256
 GRACE_S = 2
 """How long an agent that is asked to end may take; less than the five seconds after which this process is ended itself."""
 
-KEPT_WRITABLE = ("/proc", "/dev", "/sys")
-"""Kernel file systems: devices such as the null device must be writable, and hold no data."""
+DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+"""What the agent gets of the machine's devices: to root all others are open too, the disks among them."""
 
 EMPTIED = ("/run", "/dev/shm", "/dev/mqueue")  # noqa: S108 - what others share there is what must not be seen
 """Where processes share sockets, memory and queues; the agent gets empty ones of its own."""
@@ -119,12 +119,9 @@ def _leave(what: int) -> None:
 
 
 def _show_own_processes() -> None:
-    """Show the agent no process but its own; where a container forbids that, let it change nothing there."""
-    try:
-        _mount("proc", "/proc", 0, "proc")
-    except OSError:
-        flags = next(flags for name, flags in _mounts() if name == "/proc")
-        _mount(None, "/proc", MS_REMOUNT | MS_BIND | MS_RDONLY | flags)
+    """Show the agent no process but its own, where no container forbids that; and let root change nothing of the kernel there."""
+    with contextlib.suppress(OSError):
+        _mount("proc", "/proc", MS_RDONLY, "proc")
 
 
 def _raise_loopback() -> None:
@@ -143,11 +140,12 @@ def _make_read_only(scratch: str, hidden: list[str]) -> None:
     """Let nothing be written outside the scratch folder, and hide what leads to processes outside."""
     _mount(None, "/", MS_REC | MS_PRIVATE)
     _mount(scratch, scratch, MS_BIND)
+    _replace_devices(Path(scratch, "dev"))
     for name in EMPTIED:
         with contextlib.suppress(FileNotFoundError):
             _mount("tmpfs", name, 0, "tmpfs")
     for name, flags in _mounts():
-        if name == scratch or name in EMPTIED or name.startswith(KEPT_WRITABLE) or flags & MS_RDONLY:
+        if name == scratch or name in EMPTIED or flags & MS_RDONLY:
             continue
         # What lies hidden under another mount is reached by nobody.
         with contextlib.suppress(FileNotFoundError):
@@ -155,6 +153,26 @@ def _make_read_only(scratch: str, hidden: list[str]) -> None:
     for name in hidden:
         with contextlib.suppress(OSError):  # what we cannot reach, the agent cannot either
             _mount("/dev/null", name, MS_BIND)
+
+
+def _replace_devices(stage: Path) -> None:
+    """Put a folder of harmless devices in the place of the machine's own.
+
+    Args:
+        stage: Where it is built, below the scratch folder.
+    """
+    stage.mkdir()
+    _mount("tmpfs", str(stage), 0, "tmpfs")
+    for name in DEVICES:
+        with contextlib.suppress(FileNotFoundError):  # one that this system does not have
+            (stage / name).touch()
+            _mount(f"/dev/{name}", str(stage / name), MS_BIND)
+    for name in ("shm", "mqueue"):
+        (stage / name).mkdir()
+    (stage / "fd").symlink_to("/proc/self/fd")
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        (stage / name).symlink_to(f"/proc/self/fd/{number}")
+    _mount(str(stage), "/dev", MS_MOVE)
 
 
 def _mounts() -> list[tuple[str, int]]:

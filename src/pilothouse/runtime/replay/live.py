@@ -4,18 +4,34 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 
 from pilothouse.runtime.context.document import document_of
 
-__all__ = ["LiveAnswer", "LiveModel", "calls_others"]
+__all__ = ["LiveAnswer", "LiveModel", "live_problem"]
 
 TIMEOUT_S = 600.0
 """The gateway's own deadline for a stream; ours only catches a gateway that is gone."""
 
 ANSWER_BYTES_MAX = 32 << 20
 """The largest body that a run log keeps."""
+
+ASKING = frozenset(
+    {
+        "/v1/chat/completions",
+        "/v1/responses",
+        "/v1/responses/compact",
+        "/v1/embeddings",
+        "/v1/messages",
+        "/v1/messages/count_tokens",
+    }
+)
+"""Where a model is asked. Elsewhere files are kept, jobs begun, stored answers cancelled: what is there afterwards too."""
+
+HIDING = re.compile(rb"mcp|conversation|\\u00", re.IGNORECASE)
+"""What a body that no reader takes for one thing may hide, or spell by its numbers."""
 
 LiveAnswer = tuple[int, dict[str, str], bytes]
 """Status, headers that the client needs, body."""
@@ -32,17 +48,19 @@ class LiveModel:
     async def ask(self, route: str, headers: Mapping[str, str], body: bytes) -> LiveAnswer:
         """Send a request and return the whole answer; a gateway that cannot be reached is status 503.
 
-        A request that lets the provider itself call other systems is not sent: nobody could stop what it does there.
+        A request that lets the provider itself call other systems, or that goes where more happens than that a model is asked, is
+        not sent: nobody could stop what it does there.
 
         Args:
             route: Path from `/v1` on.
             headers: Recorded headers that change the answer.
             body: Request body.
         """
-        if calls_others(body):
+        problem = live_problem(route, body)
+        if problem:
             return _told(
                 HTTPStatus.UNPROCESSABLE_ENTITY,
-                "replay_blocked: the provider itself would call an MCP server, and a replay changes nothing outside",
+                f"replay_blocked: {problem}, and a replay changes nothing outside",
             )
         import aiohttp  # noqa: PLC0415 - the server can replay, and seldom asks; it is seven megabytes
 
@@ -69,26 +87,34 @@ class LiveModel:
             )
 
 
-def calls_others(body: bytes) -> bool:
-    """Return whether a request lets its provider call systems of others by itself; one that cannot be read does if it may.
+def live_problem(route: str, body: bytes) -> str:
+    """Return what a request would change outside, or empty; one that cannot be read does all that it may hide.
 
     Args:
+        route: Path from `/v1` on.
         body: Request body.
 
     Example:
-        >>> calls_others(b'{"tools": [{"type": "mcp", "server_url": "https://crm.example"}]}')
-        True
-        >>> calls_others(b'{"tools": [{"type": "function", "name": "mcp"}]}')
-        False
+        >>> live_problem("/v1/responses", b'{"tools": [{"type": "mcp", "server_url": "https://crm.example"}]}')
+        'the provider itself would call an MCP server'
+        >>> live_problem("/v1/responses", b'{"tools": [{"type": "function", "name": "mcp"}]}')
+        ''
+        >>> live_problem("/v1/responses/resp_1/cancel", b"")
+        'no model is asked at /v1/responses/resp_1/cancel'
     """
+    if route not in ASKING:
+        return f"no model is asked at {route[:120]}"
     document = document_of(body)
     if document is None:
-        return b"mcp" in body
+        return "the body can be read in several ways" if HIDING.search(body) else ""
+    if document.get("conversation") is not None:
+        return "the provider would write into the conversation that it keeps"
     tools = document.get("tools")
-    return bool(document.get("mcp_servers")) or any(
+    calls_others = bool(document.get("mcp_servers")) or any(
         isinstance(tool, dict) and tool.get("type") == "mcp"
         for tool in (tools if isinstance(tools, list) else ())
     )
+    return "the provider itself would call an MCP server" if calls_others else ""
 
 
 def _told(status: HTTPStatus, message: str) -> LiveAnswer:

@@ -20,8 +20,10 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from pilothouse.core.charter.secrets import secret_kind
 from pilothouse.core.evidence.run_log import Draw
 from pilothouse.errors import Denied, LimitExceeded, UsageError
+from pilothouse.runtime.launcher import OTHER_ADDRESSES, PROXIES
 from pilothouse.runtime.taps import hook_folder
 
 __all__ = ["Place", "Refusal", "is_closable", "prepare_place"]
@@ -35,7 +37,7 @@ REFUSALS_MAX = 1_000
 UNSHARE = ("unshare", "--user", "--map-root-user", "--net", "--mount")
 
 CREDENTIAL = re.compile(r"(?i)(?:key|token|secret|passw|credential|auth)")
-"""Variables that hold a credential by their name; the agent gets a canary instead."""
+"""Variables that hold a credential by their name; the agent gets a canary instead, as for one whose value looks like it."""
 
 SOCKETS = Path("/proc/net/unix")
 """Sockets of this machine, their files in the eighth column."""
@@ -118,7 +120,7 @@ class Place:
     def environment(
         self, inherited: Mapping[str, str], run: str, draws: Sequence[Draw], *, allowed: Sequence[str] = ()
     ) -> dict[str, str]:
-        """Return the environment of the agent: our address, canaries for credentials, the hook with the recorded draws.
+        """Return the environment of the agent: our address alone, canaries for credentials, the hook with the recorded draws.
 
         Args:
             inherited: The environment it would have had.
@@ -127,8 +129,9 @@ class Place:
             allowed: Programs that it may start.
         """
         env = {
-            name: f"ph-canary-{name.lower()}" if CREDENTIAL.search(name) else value
+            name: f"ph-canary-{name.lower()}" if CREDENTIAL.search(name) or secret_kind(value) else value
             for name, value in inherited.items()
+            if name not in OTHER_ADDRESSES and name.lower() not in PROXIES
         }
         base = f"http://127.0.0.1:{self.port}/gw/r/{run}"
         drawn = self.folder / "draws.json"

@@ -169,7 +169,9 @@ class ReplaySession:
                 return Diverge(divergence)
             self._forked = True
             self.counts.live += 1
-            stands_for = next((each for each in self._left() if each.number == divergence.call), None)
+            stands_for = None
+            if divergence.kind is not DivergenceKind.EXTRA:  # a further call is none of the recorded ones
+                stands_for = next((each for each in self._left() if each.number == divergence.call), None)
             if stands_for is not None:
                 self._waiting[stands_for.key].remove(stands_for)
             return self._noted(Live(asked, stands_for, route), route)

@@ -109,6 +109,7 @@ class Comparison:
         recorded: What the record says, shortened.
         live: What the live model says, or why it says nothing, shortened.
         status: HTTP status of the live answer.
+        calls_otherwise: Whether the live one calls other tools, or with other arguments.
     """
 
     call: int | None
@@ -116,6 +117,7 @@ class Comparison:
     recorded: str
     live: str
     status: int
+    calls_otherwise: bool = False
 
     @property
     def has_failed(self) -> bool:
@@ -140,8 +142,8 @@ class ReplayReport:
         comparisons: Live answers beside recorded ones.
         refusals: What the agent tried and was refused.
         exit_status: Of the agent, or None without its code.
-        counterfactual: `none` when nothing left the record, `full` when nothing was blocked or refused and every live
-            call was answered, else `partial`.
+        counterfactual: `full` when nothing was blocked or refused, every live call was answered, and by calls alone no step
+            asked for other tools than the history behind it has, else `partial`; `none` when nothing left the record.
         recorded: What the run ended with.
         final: What the replay ended with; None when it stopped before its end, or the agent failed.
     """
@@ -281,7 +283,8 @@ def _once(
         )
     changed = session.counts.live > 0 or bool(session.counts.blocked)
     is_answered = not any(each.has_failed for each in comparisons)
-    whole = session.counts.blocked == 0 and not refusals and is_answered
+    leads_on = request.command is not None or not any(_leaves_history(each, last) for each in comparisons)
+    whole = session.counts.blocked == 0 and not refusals and is_answered and leads_on
     divergence = session.first_divergence()
     is_stopped = divergence is not None and request.mode in {ReplayMode.STRICT, ReplayMode.PIN_TOOLS}
     return ReplayReport(
@@ -297,10 +300,15 @@ def _once(
         comparisons=tuple(comparisons),
         refusals=refusals,
         exit_status=exit_status,
-        counterfactual="none" if not changed else "full" if whole else "partial",
+        counterfactual="none" if not changed and leads_on else "full" if whole else "partial",
         recorded=_recorded_answer(last),
         final=None if is_stopped or exit_status else _final(session.last, told),
     )
+
+
+def _leaves_history(step: Comparison, last: Exchange) -> bool:
+    """Whether a live model would have gone elsewhere than the recorded history, which its next requests still carry."""
+    return step.calls_otherwise and step.call is not None and step.call < last.number
 
 
 def _final(last: Serve | Live | None, told: Sequence[tuple[Serve | Live, Answer]]) -> Answer | None:
@@ -379,12 +387,14 @@ def _compared(exchange: Exchange | None, status: int, body: bytes) -> Comparison
     if exchange is None:
         return Comparison(call=None, is_same=False, recorded="", live=_live(found, body), status=status)
     recorded = _recorded_answer(exchange)
+    theirs, ours = _without_run(recorded), _without_run(found)
     return Comparison(
         call=exchange.number,
-        is_same=_without_run(recorded) == _without_run(found),
+        is_same=theirs == ours,
         recorded=_shown(recorded.text, recorded.tools),
         live=_live(found, body),
         status=status,
+        calls_otherwise=theirs.tools != ours.tools,
     )
 
 

@@ -33,10 +33,21 @@ def played(log, request):
 @pytest.mark.parametrize("mode", [ReplayMode.STRICT, ReplayMode.COMPARE])
 def test_a_change_that_is_only_compared_or_stops_the_replay_is_one(mode, tmp_path):
     with Recorder(tmp_path) as log, ProviderStub() as stub:
-        record(log, conversation(2))
+        record(log, conversation(1))
         other = Substitution(model="m-2026-02-02")
         found = played(log, ReplayRequest(mode=mode, substitution=other, live=stub.origin))
     assert (found.runs, found.same, found.unjudgeable) == (1, 0, int(mode is ReplayMode.STRICT))
+
+
+@pytest.mark.parametrize("mode", [ReplayMode.FORK, ReplayMode.COMPARE])
+def test_a_candidate_that_leaves_the_recorded_history_has_no_outcome(mode, tmp_path):
+    """It answers at once where the record looks something up, and the last request carries what was looked up."""
+    with Recorder(tmp_path) as log, ProviderStub() as stub:
+        record(log, conversation(3))
+        other = Substitution(model="m-2026-02-02")
+        found = played(log, ReplayRequest(mode=mode, substitution=other, live=stub.origin))
+    assert (found.runs, found.failed, found.blocked) == (1, 0, 0)
+    assert (found.same, found.changed, found.unjudgeable) == (0, 0, 1)
 
 
 def test_a_change_that_no_request_knows_is_no_counterfactual(tmp_path):
