@@ -67,6 +67,7 @@ def recurring_work(parts: Parts, site: Site) -> tuple[Background, Background]:
     from pilothouse.workflows.ground.background import Background, Tick
     from pilothouse.workflows.server.upkeep import server_ticks
     from pilothouse.workflows.shows.ahead import AHEAD_EVERY_S, PagesAhead
+    from pilothouse.workflows.traces.agent_names import NAMES_LOOK_EVERY_S, NamesWatch
     from pilothouse.workflows.traces.reconcile import RECONCILE_EVERY_S
 
     request, room, ledger = parts.request, parts.room, parts.ledger
@@ -88,6 +89,11 @@ def recurring_work(parts: Parts, site: Site) -> tuple[Background, Background]:
         ),
         *review_ticks(installation, ledger, directory),
         Tick(name="reconcile", every_s=RECONCILE_EVERY_S, run=site.gap_watch.look),
+        Tick(
+            name="agent names",
+            every_s=NAMES_LOOK_EVERY_S,
+            run=NamesWatch(parts.node.health, room, request.on_note).look,
+        ),
         *alert_ticks(room),
         note_tick(room, ledger, site.shows),
         *watch_ticks(watch_room(room, ledger, directory), parts.run_log),

@@ -16,7 +16,7 @@ import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.transaction import AddAction, RemoveAction
 
-__all__ = ["EPOCH", "DataFile", "add_action", "day_text", "list_files", "remove_action"]
+__all__ = ["EPOCH", "TIME_MAX", "DataFile", "add_action", "day_text", "list_files", "remove_action"]
 
 EPOCH = date(1970, 1, 1)
 """Day 0 of the partition column."""

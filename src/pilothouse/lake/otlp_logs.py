@@ -57,7 +57,7 @@ def log_row(  # noqa: PLR0917 - the same order as for a span
         trace_id.strip("0") and trace_id, span_id.strip("0") and span_id, None,
         "log", hashlib.blake2b(key.encode("utf-8", "replace"), digest_size=8).hexdigest(),
         start, None, None, arrival.received_ns, flags & ~TIME_MISSING if time_ns else flags,
-        shared[SHARED_SLOTS["agent"]] or sender.agent or sender.service,
+        arrival.shown_agent(shared[SHARED_SLOTS["agent"]] or sender.agent or sender.service),
         shared[SHARED_SLOTS["agent_id"]], sender.version, sender.digest,
         shared[SHARED_SLOTS["task_type"]] or sender.task_type,
         layout.value(attributes, "conversation_id"), layout.value(attributes, "user_id"), sender.environment,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -24,12 +25,14 @@ class Arrival:
         node: Node that took it.
         seq: Its number in that node's log.
         source: Ingest key or place it came from.
+        shown_agent: Returns the name under which an agent is stored.
     """
 
     received_ns: int
     node: str
     seq: int
     source: str
+    shown_agent: Callable[[str], str] = str
 
 
 def bounded(text: str | None) -> tuple[str | None, int]:

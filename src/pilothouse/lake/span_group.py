@@ -207,7 +207,7 @@ class SpanGroup:
         columns = (
             trace_ids, span_ids, parents, repeat("span"), repeat(""),
             starts, ends, durations, repeat(arrival.received_ns), flags,
-            repeat(shared.agent), repeat(shared.agent_id), repeat(shared.agent_version), repeat(shared.digest),
+            repeat(arrival.shown_agent(shared.agent)), repeat(shared.agent_id), repeat(shared.agent_version), repeat(shared.digest),
             self._task_types(), self._own("conversation_id"), self._own("user_id"), repeat(sender.environment),
             repeat(shared.operation), self._names(), codes,
             self._error_types(events, codes),

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from pilothouse.errors import UsageError
 from pilothouse.lake.columns import COST_UNPRICED, CoreSpan, TaskRow
-from pilothouse.lake.data_files import EPOCH
+from pilothouse.lake.data_files import EPOCH, TIME_MAX, DataFile
 from pilothouse.lake.prices import PriceSource
 from pilothouse.lake.records import pico_of
 from pilothouse.lake.revisions import current
@@ -24,6 +24,9 @@ TRACE_IDS_MAX = 10_000
 
 CLOCKS_APART_NS = 86_400 * 1_000_000_000
 """So far a clock may have been set back since a file was written; older files hold no row that was closed lately."""
+
+TRACE_NS_MAX = 30 * 86_400 * 1_000_000_000
+"""How far apart the spans of one trace may start, for files whose traces are not noted: a conversation of a month."""
 
 UNPRICED = """
  SELECT trace_id, day, coalesce(provider, '') AS provider, coalesce(nullif(response_model, ''), request_model) AS model,
@@ -89,9 +92,38 @@ class StoredRows:
             values,
         )
 
-    def core_spans(self, trace_ids: Sequence[str]) -> list[CoreSpan]:
-        """Return the core columns of every stored span of some traces, in the order they were received."""
-        return self._core("trace_id IN (SELECT unnest(?::VARCHAR[]))", [list(trace_ids)])
+    def near(self, trace_ids: Sequence[str], starts: Sequence[int]) -> View:
+        """Return what can be seen now, without the files that hold nothing of some traces.
+
+        Files whose traces are noted say so; of the others those are left out in which everything starts elsewhere.
+
+        Args:
+            trace_ids: The traces.
+            starts: Starts of some of their spans, Unix nanoseconds; none to leave out nothing by time.
+        """
+        view = self._view()
+        low = min(starts, default=0) - TRACE_NS_MAX
+        high = max(starts) + TRACE_NS_MAX if starts else TIME_MAX
+
+        def kept(files: tuple[DataFile, ...]) -> tuple[DataFile, ...]:
+            holding, unknown = map(set, self._database.traces.split([one.path for one in files], *trace_ids))
+            return tuple(
+                one
+                for one in files
+                if one.path in holding
+                or (one.path in unknown and one.start_max >= low and one.start_min <= high)
+            )
+
+        return replace(view, span_files=kept(view.span_files), task_files=kept(view.task_files))
+
+    def core_spans(self, trace_ids: Sequence[str], *, view: View | None = None) -> list[CoreSpan]:
+        """Return the core columns of every stored span of some traces, in the order they were received.
+
+        Args:
+            trace_ids: The traces.
+            view: What to read; the present one when None.
+        """
+        return self._core("trace_id IN (SELECT unnest(?::VARCHAR[]))", [list(trace_ids)], view)
 
     def core_spans_touched_after(self, node: str, seq: int) -> list[CoreSpan]:
         """Return every stored span of the traces that a node's log touched after a number, as received."""
@@ -144,10 +176,10 @@ class StoredRows:
         )
         return [str(ident) for ident in table.column("trace_id").to_pylist()]
 
-    def _core(self, where: str, parameters: list[Any]) -> list[CoreSpan]:
+    def _core(self, where: str, parameters: list[Any], view: View | None = None) -> list[CoreSpan]:
         fields = ", ".join(CoreSpan._fields)
         table = self._database.run(
-            self._view(),
+            view or self._view(),
             f"SELECT {fields} FROM spans WHERE {where} ORDER BY received_ns, seq",  # noqa: S608 - constants
             parameters,
             is_long=True,

@@ -104,22 +104,23 @@ class TraceIndex:
             # What had to be forgotten once would be forgotten again, whoever read it.
             return [] if self._bytes > FULL_SHARE * BYTES_MAX else sorted(wanted - self._files.keys())
 
-    def split(self, paths: Sequence[str], trace_id: str) -> tuple[list[str], list[str]]:
-        """Return the files that hold a trace, as good as certainly, and those of which nothing is known.
+    def split(self, paths: Sequence[str], *trace_ids: str) -> tuple[list[str], list[str]]:
+        """Return the files that hold one of some traces, as good as certainly, and those of which nothing is known.
 
         Args:
             paths: Files to look among.
-            trace_id: 32 hexadecimal digits.
+            trace_ids: Of 32 hexadecimal digits each.
         """
-        wanted = np.uint64(int(trace_id[-DIGITS:], 16))
+        wanted = np.array([int(ident[-DIGITS:], 16) for ident in trace_ids], dtype=np.uint64)
         with self._lock:
             known = [(path, self._files.get(path)) for path in paths]
-        holding = []
-        for path, prints in known:
-            if prints is not None:
-                place = int(np.searchsorted(prints, wanted))
-                if place < len(prints) and prints[place] == wanted:
-                    holding.append(path)
+        holding = [
+            path
+            for path, prints in known
+            if prints is not None
+            and len(prints)
+            and bool((prints.take(np.searchsorted(prints, wanted), mode="clip") == wanted).any())
+        ]
         return holding, [path for path, prints in known if prints is None]
 
     def stored(self, paths: Sequence[str], trace_ids: Sequence[str], *, surely: bool = False) -> set[str]:

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from pilothouse.core.evidence.task import TaskState
 from pilothouse.errors import PilothouseError
+from pilothouse.lake.agent_names import AgentNames
 from pilothouse.lake.assembler import Assembler, Closing, Repeated
 from pilothouse.lake.batches import span_batch, to_batch
 from pilothouse.lake.columns import SPANS, TASKS, CoreSpan, TaskRow
@@ -32,6 +33,7 @@ from pilothouse.lake.tail import Tail
 from pilothouse.lake.unfolded import Unfolded
 from pilothouse.lake.view import Database, View
 from pilothouse.lake.wal_record import WalRecord
+from pilothouse.ports.lake import OVERFLOW_AGENT
 from pilothouse.ports.upkeep import Removed, RetentionRule
 
 __all__ = ["CORRECTED_AT_ONCE", "MERGE_LOOK_S", "LakeWriter"]
@@ -82,6 +84,10 @@ FRESH_NS = 3_600 * 1_000_000_000
 One that is younger had none then, unless its trace goes on with a root of its own: that is asked of the files whose traces are noted."""
 
 
+SEALED_NS = 48 * 3_600 * 1_000_000_000
+"""After this a task stays as it is: what comes later is stored and counted. Verdicts and counted days rest on it by then."""
+
+
 class LakeWriter:
     """The tables `spans` and `tasks` of one node, and their rows that are still in memory.
 
@@ -120,6 +126,7 @@ class LakeWriter:
         self._counters = counters
         self._prices = prices
         self._assembler = Assembler(grace_s=grace_s)
+        self._agent_names = AgentNames()
         self._unfolded = Unfolded()
         self._retention = Retention(self._spans, self._tasks)
         self._view = View()
@@ -196,10 +203,17 @@ class LakeWriter:
             request: Its parsed form.
         """
         arrival = Arrival(
-            received_ns=record.received_ns, node=self._node_id, seq=record.seq, source=record.source
+            received_ns=record.received_ns,
+            node=self._node_id,
+            seq=record.seq,
+            source=record.source,
+            shown_agent=lambda agent: self._agent_names.shown(record.source, agent, record.received_ns),
         )
         at = time.monotonic()
         cores, blocks = decode_rows(request, arrival, self._prices)
+        if self._agent_names.is_over:
+            replaced = sum(core.agent == OVERFLOW_AGENT for core in cores)
+            self._counters.add("over_agent_names", replaced)
         repeated = self._assembler.add_all(cores, at)
         if repeated:
             blocks = [kept for block in blocks if len(kept := block.without(repeated))]
@@ -434,12 +448,16 @@ class LakeWriter:
                 self._tail_since = time.monotonic()
             self._publish()
 
-    def _corrections(self, closings: list[Closing], now_ns: int) -> list[TaskRow]:
+    def _corrections(self, closings: Sequence[Closing], now_ns: int) -> list[TaskRow]:
         """Fold traces that may have a row already, with everything stored of them."""
+        starts = [min(map(_start_ns, closing.spans)) for closing in closings if closing.spans]
         ids = [closing.trace_id for closing in closings]
-        current = self._stored_rows.task_rows(ids)
+        # A trace that is tried again has no spans in memory, so nothing says when it was.
+        view = self._stored_rows.near(ids, starts if len(starts) == len(ids) else ())
+        current = self._stored_rows.task_rows(ids, view=view)
+        closings = [one for one in closings if not self._is_sealed(one, current.get(one.trace_id), now_ns)]
         stored: dict[str, list[CoreSpan]] = {}
-        for span in self._stored_rows.core_spans(ids):
+        for span in self._stored_rows.core_spans([closing.trace_id for closing in closings], view=view):
             stored.setdefault(span.trace_id, []).append(priced_now(span, self._prices))
         rows = []
         for closing in closings:
@@ -460,6 +478,13 @@ class LakeWriter:
                 row = row._replace(revision=earlier.revision + 1, day=earlier.day)
             rows.append(row)
         return rows
+
+    def _is_sealed(self, closing: Closing, earlier: TaskRow | None, now_ns: int) -> bool:
+        """Whether what came of a trace came too late for its task; it is counted then. A price is never late."""
+        is_late = earlier is not None and bool(closing.spans) and earlier.closed_ns < now_ns - SEALED_NS
+        if is_late:
+            self._counters.add("late_after_seal", sum(span.record == "span" for span in closing.spans))
+        return is_late
 
 
 def _first_row(closing: Closing, now_ns: int) -> Iterator[TaskRow]:

@@ -13,6 +13,7 @@ from pilothouse.core.evidence.task import Task
 
 __all__ = [
     "CANARY_AGENT",
+    "OVERFLOW_AGENT",
     "SAID_SPAN_MAX_NS",
     "AgentSeen",
     "Assigned",
@@ -32,6 +33,9 @@ DISK_FLOOR_SHARE = 0.05
 
 CANARY_AGENT = "pilothouse-canary"
 """Name under which we send traces of our own; no list of agents holds it."""
+
+OVERFLOW_AGENT = "__overflow__"
+"""Stands for every agent that an ingest key named after the first thousand of a day; no charter may name it."""
 
 SAID_SPAN_MAX_NS = 7 * 86_400 * 1_000_000_000
 """Whole texts are looked through for at most a week: an answer within seconds at 5 million spans."""

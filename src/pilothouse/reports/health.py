@@ -178,6 +178,16 @@ def _books(health: LakeHealth) -> tuple[Figure, ...]:
         _count(
             "set aside", health.count("quarantined"), "Items our own defect could not read; kept as files."
         ),
+        _count(
+            "late",
+            health.count("late_after_seal"),
+            "Spans that came two days after their task was written: stored, and not counted in it.",
+        ),
+        _count(
+            "under no name",
+            health.count("over_agent_names"),
+            "Items of a key that named more than 1,000 agents in a day: stored under __overflow__.",
+        ),
         _count("pending", health.pending, "Acknowledged items that no query sees yet."),
         _count("queryable", health.rows, "Rows counted in the tables and in memory."),
         _count(

@@ -20,7 +20,7 @@ def send(node, spans):
     node.accept(Signal.TRACES, content_type=PROTOBUF, content_encoding="", body=body, source="tests")
 
 
-def too_slow(*_):
+def too_slow(*_, **_more):
     raise LimitExceeded("the query took longer than 10 s and was stopped", remedy="Wait.")
 
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -51,7 +51,10 @@ _VERBS = {
 _SEVERITIES: tuple[SeverityName, ...] = ("sev1", "sev2", "sev3")
 
 ROUNDS_MAX = 3
-"""How often the whole path is called; who stayed silent three times is not reached by a fourth."""
+"""How often the whole path is called; who stayed silent three times is not reached by a fourth, until the alert fires anew."""
+
+_TURN = ROUNDS_MAX + 1
+"""Rounds of one turn of calling: those in which somebody is called, and the one that says that nobody is."""
 
 GROUP_WITHIN_S = 3_600.0
 """Alerts of one agent within an hour are one incident: they mostly have one cause, and one person at the pager."""
@@ -89,7 +92,7 @@ class Incident:
         title: The first sentence, as page, list and message show it.
         opened_at: When, aware UTC.
         level: Escalation level that was called last.
-        round: 0, one more each time the whole path stayed silent; `ROUNDS_MAX` once nobody is called any more.
+        round: 0, one more each time the whole path stayed silent, and each time it is called anew after it was given up.
         acknowledged_by: Person id, or None.
         acknowledged_at: When, or None.
         resolved_at: When, or None.
@@ -131,9 +134,24 @@ class Incident:
         return self.state not in {IncidentState.RESOLVED, IncidentState.REVIEWED}
 
     @property
+    def round_of_turn(self) -> int:
+        """How often the path was called in this turn: `ROUNDS_MAX` once nobody is called any more."""
+        return self.round % _TURN
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether nobody has it in hand and nobody is called: what is new about it has to call somebody again."""
+        return self.state is IncidentState.OPEN and self.round_of_turn == ROUNDS_MAX
+
+    @property
     def called(self) -> str:
         """Who is called while nobody has it in hand, in words."""
-        return "nobody is called any more" if self.round >= ROUNDS_MAX else f"level {self.level} is called"
+        is_over = self.round_of_turn == ROUNDS_MAX
+        return "nobody is called any more" if is_over else f"level {self.level} is called"
+
+    def given_up(self) -> Incident:
+        """Return it with nobody called any more in this turn."""
+        return replace(self, round=self.round - self.round_of_turn + ROUNDS_MAX)
 
 
 def check_step(incident: Incident, to: IncidentState) -> None:

@@ -221,11 +221,9 @@ def _show_list(found: Sequence[Incident], *, everything: bool) -> None:
 
 
 def _in_nobodys(incident: Incident) -> str:
-    from pilothouse.core.action.incident import ROUNDS_MAX
-
-    if incident.round >= ROUNDS_MAX:
+    if incident.is_given_up:
         return f"nobody; {incident.called}"
-    return f"nobody yet; level {incident.level}, round {incident.round + 1}"
+    return f"nobody yet; level {incident.level}, round {incident.round_of_turn + 1}"
 
 
 def _show(found: IncidentView) -> None:

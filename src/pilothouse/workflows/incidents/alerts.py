@@ -24,7 +24,7 @@ from pilothouse.reports.foreign import foreign_line
 from pilothouse.workflows.ground.control_room import ControlRoom
 from pilothouse.workflows.ground.every_agent import for_every_agent
 from pilothouse.workflows.ground.in_force import charter_of, newest_verdict
-from pilothouse.workflows.incidents.paging import call_level, incident_key, page_person
+from pilothouse.workflows.incidents.paging import LOUD, call_level, incident_key, page_person
 from pilothouse.workflows.incidents.suspects import suspects
 from pilothouse.workflows.incidents.triage import triage_lines
 
@@ -45,6 +45,9 @@ SEVERITY_DEFAULT: SeverityName = "sev2"
 
 AGAIN_EVERY = timedelta(hours=1)
 """An alert that goes on firing adds a line to its incident this often."""
+
+LASTS_CALLED_EVERY = timedelta(days=1)
+"""What only goes on calls the path of an incident that was given up anew this often: others are on duty by then."""
 
 SENTENCE_CHARS_MAX = 1_000
 """Of a sentence with foreign text in it as much as a pager shows and a person reads."""
@@ -93,6 +96,7 @@ class Firing:
         onset: When it began, as far as is known; None for now.
         drill: Name of the drill that made it happen, or empty.
         level: Escalation level to call first, for drills; None for what the charter says.
+        once: Whether it is said once, of what happened, and not at each look while it lasts.
     """
 
     agent: str
@@ -104,6 +108,7 @@ class Firing:
     onset: datetime | None = None
     drill: str = ""
     level: int | None = None
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,7 +248,7 @@ def _opening(
     why = (*triaged[:1], *(f"Changed before: {text}" for text in found[:SUSPECTS_TOLD_MAX]))
     called = call_level(room, charter, incident, level, now, why=why)
     return IncidentChange(
-        incident=incident,
+        incident=incident if called.jobs else incident.given_up(),
         events=(opened, *lines, *called.events),
         work=WorkChange(
             timers=(*called.timers, *_time_to_resolve(charter, incident, now)),
@@ -305,12 +310,11 @@ def _append(
     for _ in range(ATTEMPTS_MAX):
         if not incident.is_active:
             return incident
-        lines = [
-            event for event in room.incidents.events(incident.number) if event.kind in {"alert", "state"}
-        ]
-        again = [event for event in lines if firing.sentence in event.text]
-        if again and now - again[-1].at < AGAIN_EVERY:
+        lines = room.incidents.events(incident.number)
+        said = [one.at for one in lines if one.kind in {"alert", "state"} and firing.sentence in one.text]
+        if said and now - said[-1] < AGAIN_EVERY:
             return incident
+        anew = _calls_anew(incident, firing, lines, now)
         kept = tuple(dict.fromkeys((*incident.traces, *firing.traces)))[:TRACES_MAX]
         severity = incident.severity if same else worse(incident.severity, _severity(rule))
         event = IncidentEvent(
@@ -322,11 +326,15 @@ def _append(
         change = IncidentChange(incident=replace(incident, traces=kept), events=(event,))
         if severity != incident.severity:
             worse_one = replace(change.incident, severity=severity)
-            follows = _worsened(room, charter, worse_one, firing, now, foreseen=rule is not None)
+            follows = _worsened(room, charter, worse_one, firing, now, foreseen=rule is not None, anew=anew)
             cancelled = (incident_key(incident, "resolve", incident.severity), *follows.work.cancelled)
             change = replace(
                 follows, events=(event, *follows.events), work=replace(follows.work, cancelled=cancelled)
             )
+        elif anew:
+            level = start_level(charter, severity, foreseen=rule is not None)
+            follows = _called(room, charter, change.incident, level, firing.sentence, now, anew=True)
+            change = replace(follows, events=(event, *follows.events))
         try:
             return room.incidents.change(change)
         except Conflict:
@@ -337,6 +345,38 @@ def _append(
     return incident
 
 
+def _calls_anew(incident: Incident, firing: Firing, lines: Sequence[IncidentEvent], now: datetime) -> bool:
+    """Whether an alert calls the path of an incident that was given up: what happened does at once, what lasts once a day."""
+    if not incident.is_given_up or incident.drill:
+        return False
+    called = [one.at for one in lines if one.kind in {LOUD, "page"}]
+    return firing.once or not called or now - called[-1] >= LASTS_CALLED_EVERY
+
+
+def _called(  # noqa: PLR0917 - one level, and why it is called
+    room: ControlRoom,
+    charter: Charter,
+    incident: Incident,
+    level: int,
+    why: str,
+    now: datetime,
+    *,
+    anew: bool,
+) -> IncidentChange:
+    """Return an open incident with a level called for what is new about it; `anew` begins another turn of the path."""
+    cancelled = (incident_key(incident, f"r{incident.round}", f"L{incident.level}", "ack"),)
+    step = replace(incident, level=level, round=incident.round + anew)
+    called = call_level(room, charter, step, level, now, why=(why,))
+    begun = IncidentEvent(
+        at=now, kind="page", actor="pager", text="Nobody was called any more: the path is called anew."
+    )
+    return IncidentChange(
+        incident=step if called.jobs else step.given_up(),
+        events=(*((begun,) if anew else ()), *called.events),
+        work=WorkChange(timers=called.timers, jobs=called.jobs, cancelled=cancelled),
+    )
+
+
 def _worsened(
     room: ControlRoom,
     charter: Charter,
@@ -345,32 +385,25 @@ def _worsened(
     now: datetime,
     *,
     foreseen: bool,
+    anew: bool,
 ) -> IncidentChange:
     """Return what follows on an incident that became worse: what would have, had it opened so; who has it in hand is told."""
-    jobs = list(_pauses(charter, incident, firing.sentence, now))
-    timers = list(_time_to_resolve(charter, incident, now))
-    events: tuple[IncidentEvent, ...] = ()
-    cancelled: tuple[str, ...] = ()
+    jobs = _pauses(charter, incident, firing.sentence, now)
+    timers = _time_to_resolve(charter, incident, now)
+    change = IncidentChange(incident=incident)
     level = start_level(charter, incident.severity, foreseen=foreseen)
-    why = (f"It became a {incident.severity}: {firing.sentence}",)
-    if incident.state is IncidentState.OPEN and level > incident.level:
-        cancelled = (incident_key(incident, f"r{incident.round}", f"L{incident.level}", "ack"),)
-        incident = replace(incident, level=level)
-        called = call_level(room, charter, incident, level, now, why=why)
-        jobs += called.jobs
-        timers += called.timers
-        events = called.events
+    why = f"It became a {incident.severity}: {firing.sentence}"
+    if incident.state is IncidentState.OPEN and (anew or level > incident.level):
+        change = _called(room, charter, incident, level, why, now, anew=anew)
     elif incident.state is not IncidentState.OPEN and incident.acknowledged_by is not None:
         person, plan = incident.acknowledged_by, plan_level(charter, incident.level)
         via = plan.via if plan else ()
-        jobs.append(page_person(room, incident, person, now, level=incident.level, via=via, why=why))
+        page = page_person(room, incident, person, now, level=incident.level, via=via, why=(why,))
         text = f"{person} is told that it became a {incident.severity}."
-        events = (IncidentEvent(at=now, kind="page", actor="pager", text=text),)
-    return IncidentChange(
-        incident=incident,
-        events=events,
-        work=WorkChange(timers=tuple(timers), jobs=tuple(jobs), cancelled=cancelled),
-    )
+        event = IncidentEvent(at=now, kind="page", actor="pager", text=text)
+        change = replace(change, events=(event,), work=WorkChange(jobs=(page,)))
+    work = replace(change.work, jobs=(*jobs, *change.work.jobs), timers=(*timers, *change.work.timers))
+    return replace(change, work=work)
 
 
 def alert_for_every_agent(

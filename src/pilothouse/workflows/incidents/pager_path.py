@@ -100,12 +100,11 @@ class EscalationPath:
             step = replace(incident, level=following)
             return self._calling(charter, step, now, why, work)
         loud = f"{why} There is no further level."
-        if charter is None or incident.drill == "page" or incident.round + 1 >= ROUNDS_MAX:
+        if charter is None or incident.drill == "page" or incident.round_of_turn + 1 >= ROUNDS_MAX:
             loud += " Nobody is called any more; somebody has to look by themselves."
             self._on_note(f"{incident.name} of {incident.agent}: {loud}")
             event = IncidentEvent(at=now, kind=LOUD, actor="pager", text=loud)
-            given_up = replace(incident, round=ROUNDS_MAX)
-            return IncidentChange(incident=given_up, events=(event,), work=work)
+            return IncidentChange(incident=incident.given_up(), events=(event,), work=work)
         self._on_note(f"{incident.name} of {incident.agent}: {loud} The path is called again.")
         first = start_level(charter, incident.severity, foreseen=True)
         step = replace(incident, level=first, round=incident.round + 1)

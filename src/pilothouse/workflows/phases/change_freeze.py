@@ -151,24 +151,27 @@ def _behaviour(charter: Charter) -> str:
 
 
 def _versions(installation: Installation, agent: str, now: datetime) -> list[tuple[datetime, str]]:
-    """When each version was first seen at work in the window, oldest first, without the one it began with."""
+    """When each version was first seen at work in the window, oldest first."""
     begin, end = unix_ns(now - LOOK_BACK - FREEZE), unix_ns(now)
     first: dict[str, int] = {}
     for task in installation.lake.window(TaskFilter(agent=agent, from_ns=begin, to_ns=end)):
         if task.version_digest is not None:
             first[task.version_digest] = min(task.start_ns, first.get(task.version_digest, task.start_ns))
     found = sorted((at_ns, version) for version, at_ns in first.items())
-    return [(datetime.fromtimestamp(at_ns / 1e9, UTC), version) for at_ns, version in found[1:]]
+    return [(datetime.fromtimestamp(at_ns / 1e9, UTC), version) for at_ns, version in found]
 
 
 def _with_versions(steps: Sequence[ChangeStep], versions: Sequence[tuple[datetime, str]]) -> list[ChangeStep]:
-    """Add the versions that no change of the charter explains: their code or a prompt's text changed."""
+    """Add the versions that no change of the charter explains: their code or a prompt's text changed.
+
+    The version that the window began with is no change; it has every change before it, so that none of them explains a later one.
+    """
     found, waiting = list(steps), list(steps)
-    for at, version in versions:
+    for place, (at, version) in enumerate(versions):
         explained = [step for step in waiting if step.at <= at]
         if explained:
             waiting = [step for step in waiting if step.at > at]
-        else:
+        elif place:
             found.append(ChangeStep(at=at, agent=(f"version {version[:12]} of its code or prompts",)))
     return sorted(found, key=lambda step: step.at)
 

@@ -41,6 +41,7 @@ def tell_of(room: ControlRoom, charter: Charter, plan: Demotion, what: str, now:
         task_type=item.scope.task_type,
         traces=item.items,
         onset=plan.since,
+        once=True,
     )
     answer = raise_alert(room, firing, now)
     assert answer.incident is not None  # noqa: S101 - only a warning opens none

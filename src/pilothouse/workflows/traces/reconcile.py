@@ -157,7 +157,7 @@ def open_gap_incidents(room: ControlRoom, alert: GapAlert, now: datetime) -> Non
     """
     sentence = f"Telemetry does not add up: {alert.sentence}. Run `pilothouse doctor`."
     alert_for_every_agent(
-        room, lambda record: (Firing(agent=record.agent, metric=GAP_KIND, sentence=sentence),), now
+        room, lambda record: (Firing(agent=record.agent, metric=GAP_KIND, sentence=sentence, once=True),), now
     )
 
 

@@ -93,6 +93,7 @@ def _alarm(watch: WatchRoom, reading: WatchReading, document: Mapping[str, Any],
         task_type=reading.task_type or None,
         traces=tuple(document.get("traces", ())),
         onset=midnight(date.fromisoformat(document.get("risen") or reading.day.isoformat())),
+        once=True,
     )
     return raise_alert(watch.room, firing, now).opened
 

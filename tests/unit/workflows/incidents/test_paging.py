@@ -15,8 +15,10 @@ from pilothouse.core.action.incident import IncidentState
 from pilothouse.errors import Denied, UnknownName, UsageError
 from pilothouse.ledger import incidents
 from pilothouse.reports.incidents import build_incidents
+from pilothouse.workflows.incidents import alerts
 from pilothouse.workflows.incidents.alerts import Firing, raise_alert
 from pilothouse.workflows.incidents.incidents import REVIEW_FIELDS, hand_over, move, review, view
+from pilothouse.workflows.incidents.paging import Called
 from pilothouse.workflows.people.contacts import set_contact, try_contact
 from pilothouse.workflows.people.directory import check_directory, read_directory
 
@@ -303,3 +305,76 @@ def test_contacts_refuse_what_is_none_and_never_show_the_secret(room, web):
 def test_there_is_no_such_incident(room):
     with pytest.raises(UnknownName, match="no incident 7"):
         view(room, 7)
+
+
+def give_up(room, clock, days=12):
+    """Let the whole path stay silent until nobody is called any more."""
+    for _ in range(days):
+        run(room)
+        clock.move(days=1)
+    assert room.incidents.incident(1).is_given_up
+
+
+def test_a_new_alert_of_an_incident_that_was_given_up_calls_the_path_anew(room, clock, web):
+    for person in ("sam", "kim", "dana", "vp"):
+        reach(room, person, web.url)
+    fire(room)
+    give_up(room, clock)
+    assert len(web.keys) == 12
+    assert not fire(room, sentence="Completion fell to 60 %.", once=True).opened
+    run(room)
+    assert sorted(web.keys[12:]) == ["INC-1/r4/L1/kim", "INC-1/r4/L1/sam"]
+    assert room.incidents.incident(1).called == "level 1 is called"
+    give_up(room, clock)
+    assert len(set(web.keys)) == 24, "the turn after it climbs the whole path three times as well"
+    assert sum("Nobody is called any more" in text for text in loud(room)) == 2
+
+
+def test_what_only_lasts_calls_the_path_of_a_given_up_incident_once_a_day(room, clock, web):
+    # Nobody has an address, so the path is given up within minutes.
+    fire(room)
+    for _ in range(40):
+        run(room)
+        clock.move(minutes=1)
+    assert room.incidents.incident(1).is_given_up
+    for person in ("sam", "kim", "dana", "vp"):
+        reach(room, person, web.url)
+    clock.move(hours=2)
+    fire(room, sentence="Completion is 78 %.")
+    run(room)
+    assert web.keys == []
+    clock.move(hours=23)
+    fire(room, sentence="Completion is 77 %.")
+    run(room)
+    assert sorted(web.keys) == ["INC-1/r4/L1/kim", "INC-1/r4/L1/sam"]
+    clock.move(minutes=5)
+    fire(room, sentence="Completion is 76 %.", once=True)
+    run(room)
+    assert len(web.keys) == 2, "whoever is called now need not be called again"
+
+
+def test_a_worse_alert_calls_the_path_of_a_given_up_incident_by_its_severity(room, clock, web):
+    fire(room)
+    for _ in range(40):
+        run(room)
+        clock.move(minutes=1)
+    for person in ("sam", "kim", "dana", "vp"):
+        reach(room, person, web.url)
+    answer = fire(room, metric="discrepancy", sentence="4 % of claims are contradicted.", once=True)
+    assert (answer.opened, answer.incident.severity) == (False, "sev1")
+    run(room)
+    assert web.keys
+    assert all(key.startswith("INC-1/r4/") for key in web.keys)
+
+
+def test_an_incident_that_called_nobody_calls_once_the_charter_names_somebody(room, clock, web, monkeypatch):
+    monkeypatch.setattr(alerts, "call_level", lambda *_args, **_more: Called())
+    fire(room)
+    assert room.incidents.incident(1).is_given_up
+    monkeypatch.undo()
+    for person in ("sam", "kim"):
+        reach(room, person, web.url)
+    clock.move(hours=2)
+    fire(room, sentence="Completion fell to 60 %.", once=True)
+    run(room)
+    assert sorted(web.keys) == ["INC-1/r4/L1/kim", "INC-1/r4/L1/sam"]

@@ -56,8 +56,20 @@ def world(tmp_path, *steps, versions=()):
         (((18, MODEL), (9, HOST), (8, MODEL[::-1])), (), True),
         (((9, HOST),), ((20, "v1"), (8, "v2")), True),
         (((9, HOST),), ((20, "v1"), (8, "v2"), (7, "v3")), False),
+        (((40, MODEL), (9, HOST)), ((20, "v1"), (12, "v2")), False),
     ],
-    ids=["nothing", "agent", "both", "close", "apart", "close before", "way back", "explained", "code"],
+    ids=[
+        "nothing",
+        "agent",
+        "both",
+        "close",
+        "apart",
+        "close before",
+        "way back",
+        "explained",
+        "code",
+        "code after an old change",
+    ],
 )
 def test_what_changed_decides(tmp_path, steps, versions, passed):
     made = world(tmp_path, *steps, versions=versions)

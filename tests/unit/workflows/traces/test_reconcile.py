@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 from control_rooms import NOW, control_room_at
 
@@ -14,6 +15,7 @@ from pilothouse.reports.health import Work, build_health
 from pilothouse.testing import EXAMPLE_NOW, MemoryLedger
 from pilothouse.workflows.server.doctor import _gap_checks
 from pilothouse.workflows.server.doctor_server import road_checks
+from pilothouse.workflows.traces.agent_names import NamesWatch
 from pilothouse.workflows.traces.reconcile import (
     GAP_KIND,
     INSTALLATION,
@@ -82,6 +84,25 @@ def test_a_gap_opens_one_incident_for_each_agent_in_force(tmp_path):
         assert {one.agent for one in opened} == agents
         assert len(opened) == len(agents)
         assert all("3 acknowledged items" in one.title for one in opened)
+
+
+def test_more_agent_names_than_a_day_may_have_call_people_once_a_day(tmp_path):
+    counted, notes = {}, []
+    with control_room_at(tmp_path) as room:
+        watch = NamesWatch(lambda: replace(HEALTH, counters=tuple(counted.items())), room, notes.append)
+        watch.look(NOW)
+        assert notes == []
+        for items in (2, 2, 5):
+            counted["over_agent_names"] = items
+            watch.look(NOW)
+        assert len(notes) == 1
+        agents = {record.agent for record in room.installation.ledger.charters()}
+        assert {one.agent for one in room.incidents.incidents()} == agents
+        watch.look(NOW + timedelta(days=1))
+        assert len(notes) == 1, "nothing came since"
+        counted["over_agent_names"] = 6
+        watch.look(NOW + timedelta(days=1))
+        assert len(notes) == 2
 
 
 def test_a_restart_explains_nothing():
