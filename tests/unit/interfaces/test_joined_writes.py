@@ -114,6 +114,81 @@ def test_a_client_that_takes_nothing_gets_nothing_more_at_once():
     asyncio.run(main())
 
 
+BODY = b"whole"
+LENGTH = (b"content-length", b"5")
+
+
+@pytest.mark.parametrize(
+    ("request_head", "status", "headers", "body", "at_once"),
+    [
+        (REQUEST, 200, [LENGTH], BODY, True),
+        (REQUEST, 429, [(b"retry-after", b"1"), LENGTH], BODY, True),
+        (REQUEST.replace(b"GET", b"HEAD"), 200, [LENGTH], BODY, False),
+        (REQUEST, 200, [(b"content-length", b"70000")], b"z" * 70_000, False),
+        (REQUEST, 413, [LENGTH, (b"connection", b"close")], BODY, False),
+        (REQUEST.replace(b"host", b"connection: close\r\nhost"), 200, [LENGTH], BODY, False),
+        (REQUEST.replace(b"1.1", b"1.0"), 200, [LENGTH], BODY, False),
+        (REQUEST, 204, [], b"", False),
+    ],
+    ids=["usual", "refusal", "head", "large", "closing", "client closes", "1.0", "bodiless"],
+)
+def test_a_whole_answer_is_the_same_at_once_and_in_messages(request_head, status, headers, body, at_once):
+    done = []
+
+    async def main(http):
+        async def app(scope, receive, send):
+            caller = _AsgiCaller(scope, receive, send)
+            inner = caller._answer
+            caller._answer = lambda *given: done.append(inner(*given)) or done[-1]
+            await caller.answer(status, headers, body)
+
+        async with Served(app, http=http) as place:
+            reader, writer = await asyncio.open_connection(*place)
+            answers = []
+            for _ in range(2):  # on one connection, where it stays open
+                writer.write(request_head)
+                head = await reader.readuntil(b"\r\n\r\n")
+                rest = b"" if b"HEAD" in request_head else await reader.readexactly(len(body))
+                answers.append((head.replace(b"\r\n", b"\n"), rest))
+                if b"connection: close" in head:
+                    assert await reader.read() == b""
+                    writer.close()
+                    reader, writer = await asyncio.open_connection(*place)
+            writer.close()
+        return [(_undated(head), rest) for head, rest in answers]
+
+    ours = asyncio.run(main(JoinedWritesProtocol))
+    assert done == [at_once, at_once]
+    assert ours == asyncio.run(main("httptools"))
+    assert done[2:] == [False, False]
+
+
+def _undated(head):
+    return [line for line in head.split(b"\n") if not line.startswith(b"date: ")]
+
+
+@pytest.mark.parametrize("value", [b"a\r\nx-more: 1", b"a\nb", b"a\0b", b"a\x7f"])
+def test_a_header_with_a_line_of_its_own_is_not_written(value):
+    async def app(scope, receive, send):
+        caller = _AsgiCaller(scope, receive, send)
+        await caller.answer(200, [(b"x-said", value), LENGTH], BODY)
+
+    assert asyncio.run(answer_of(app)) == b"", "the connection is closed instead"
+
+
+def test_what_was_asked_behind_a_whole_answer_is_answered_too():
+    async def app(scope, receive, send):
+        caller = _AsgiCaller(scope, receive, send)
+        await asyncio.sleep(0.01)  # the second request has come
+        body = scope["path"].encode()
+        await caller.answer(200, [(b"content-length", b"%d" % len(body))], body)
+
+    requests = REQUEST.replace(b"GET /", b"GET /one") + REQUEST.replace(b"GET /", b"GET /two")
+    answer = asyncio.run(answer_of(app, requests + REQUEST.replace(b"host", b"connection: close\r\nhost")))
+    assert answer.count(b"HTTP/1.1 200 OK") == 3
+    assert answer.find(b"/one") < answer.find(b"/two")
+
+
 async def _until_end(reader):
     body = b""
     while not body.endswith(b"\r\n0\r\n\r\n"):

@@ -53,7 +53,7 @@ def test_a_full_group_says_that_the_log_is_behind(tmp_path):
     vault = KeyVault(tmp_path / "keys.sqlite")
     file = RunFile(tmp_path / "runs.sqlite", vault, Redaction(vault.own_key()))
     work = Turns()
-    row = (f"{1:032x}", values_of(RunOpened(agent="triage")), "", "gateway", 1, 1)
+    row = (f"{1:032x}", values_of(RunOpened(agent="triage")), "", "gateway", 1, 1, 0)
     for size, expected in ((GROUP_EVENTS_MAX, True), (GROUP_EVENTS_MAX - 1, False)):
         assert _do(file, work, "write", ([row] * size, {})) == ""
         assert work.is_hurried is expected
@@ -69,7 +69,7 @@ def test_a_group_is_written_in_pieces_between_which_others_may_go_first(tmp_path
     )
     events = [RunOpened(agent="triage"), ModelRequest(route="/v1/chat/completions", headers={}, body=b"{}")]
     group = [
-        Pending(run=f"{number:032x}", event=event, call="", tap=Tap.GATEWAY, at_ns=1, mono_ns=1, size=0)
+        Pending(f"{number:032x}", values_of(event), "", Tap.GATEWAY, at_ns=1, mono_ns=1, size=0)
         for number in range(100)
         for event in events
     ]

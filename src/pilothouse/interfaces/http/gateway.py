@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from functools import partial
 from typing import Any
 
-from pilothouse.interfaces.http.joined_writes import PASS_ON
+from pilothouse.interfaces.http.joined_writes import ANSWER, PASS_ON
 from pilothouse.runtime.gateway.caller import BODY_BYTES_MAX, BodyTooLarge, Headers
 from pilothouse.runtime.gateway.gateway import Gateway
 
@@ -37,24 +37,35 @@ def gateway_app(gateway: Gateway) -> App:
     return app
 
 
-def _by_send(part: bytes) -> bool:
-    """Leave every part to `send`: another server may offer no other way."""
-    del part
+def _by_send(*_: object) -> bool:
+    """Leave it to `send`: another server may offer no other way."""
     return False
 
 
 class _AsgiCaller:
     """`Caller` over ASGI."""
 
-    __slots__ = ("_on_gone", "_receive", "_send", "_watch", "headers", "method", "pass_on", "path", "query")
+    __slots__ = (
+        "_answer",
+        "_on_gone",
+        "_receive",
+        "_send",
+        "_watch",
+        "headers",
+        "method",
+        "pass_on",
+        "path",
+        "query",
+    )
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.query: bytes = scope["query_string"]
         self.headers: Headers = scope["headers"]
-        direct = scope.get("extensions", {}).get(PASS_ON)
-        self.pass_on: Callable[[bytes], bool] = _by_send if direct is None else partial(direct, scope)
+        direct = scope.get("extensions", {})
+        self.pass_on: Callable[[bytes], bool] = partial(direct.get(PASS_ON, _by_send), scope)
+        self._answer: Callable[[int, Headers, bytes], bool] = partial(direct.get(ANSWER, _by_send), scope)
         self._receive = receive
         self._send = send
         self._watch: asyncio.Task[None] | None = None
@@ -83,6 +94,13 @@ class _AsgiCaller:
         """From now on call `on_gone` once when the client goes away."""
         self._on_gone = on_gone
         self._watch = asyncio.create_task(self._wait_for_end())
+
+    async def answer(self, status: int, headers: Headers, body: bytes) -> None:
+        """Send a whole answer."""
+        self._on_gone = None
+        if not self._answer(status, headers, body):
+            await self.start(status, headers)
+            await self.send(body, more=False)
 
     async def start(self, status: int, headers: Headers) -> None:
         """Send status and headers."""

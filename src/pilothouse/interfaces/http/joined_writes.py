@@ -8,14 +8,24 @@ stream that came from elsewhere goes out in the turn in which it came: the next 
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-__all__ = ["PASS_ON", "JoinedWritesProtocol"]
+__all__ = ["ANSWER", "PASS_ON", "JoinedWritesProtocol"]
 
 PASS_ON = "pilothouse.pass_on"  # noqa: S105 - the name of an extension, no secret
 """Extension of the scope: `JoinedWritesProtocol.pass_on`."""
+
+ANSWER = "pilothouse.answer"
+"""Extension of the scope: `JoinedWritesProtocol.answer`."""
+
+BODILESS = frozenset({204, 304})
+"""Statuses whose answers have no body and say no length."""
+
+CONTROL = re.compile(rb"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
+"""What may stand in no header, but for the ends of lines."""
 
 COPIED_BYTES_MAX = 64 << 10
 """More than this is handed over in parts, because copying it costs more than the further system calls."""
@@ -29,9 +39,9 @@ class JoinedWritesProtocol(HttpToolsProtocol):
         super().connection_made(_JoinedWrites(transport, self.loop))
 
     def on_message_begin(self) -> None:
-        """Offer the answer's way for parts that must not wait."""
+        """Offer the answer's way for parts that must not wait, and for what is whole."""
         super().on_message_begin()
-        self.scope["extensions"] = {PASS_ON: self.pass_on}  # type: ignore[dict-item]  # a call, not settings
+        self.scope["extensions"] = {PASS_ON: self.pass_on, ANSWER: self.answer}  # type: ignore[dict-item]  # calls, not settings
 
     def pass_on(self, scope: Any, part: bytes) -> bool:
         """Write a part of a body in chunks at once, with what was written before.
@@ -53,6 +63,49 @@ class JoinedWritesProtocol(HttpToolsProtocol):
         ):
             return False
         self.transport.write_now(b"%x\r\n%b\r\n" % (len(part), part))  # type: ignore[attr-defined]
+        return True
+
+    def answer(self, scope: Any, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> bool:
+        """Write a whole answer: head, body and the end of it, as `send` does in two messages with a look at each header.
+
+        Args:
+            scope: The request that is answered.
+            status: HTTP status.
+            headers: Names in lower case; one says how long the body is.
+            body: Whole.
+
+        Returns:
+            False when nothing was written, because this is no usual answer: `send` knows what to do.
+        """
+        cycle = self.cycle
+        if (
+            cycle.scope is not scope  # another request has come on this connection meanwhile
+            or cycle.response_started
+            or cycle.disconnected
+            or not cycle.keep_alive
+            or self.flow.write_paused
+            or status in BODILESS
+            or scope["method"] == "HEAD"
+            or len(body) > COPIED_BYTES_MAX
+        ):
+            return False
+        lines = [STATUS_LINE[status]]
+        all_headers = [*cycle.default_headers, *headers]
+        for name, value in all_headers:
+            if name == b"connection":
+                return False
+            lines += (name, b": ", value, b"\r\n")
+        lines.append(b"\r\n")
+        head, ends = b"".join(lines), len(all_headers) + 2
+        if head.count(b"\n") != ends or head.count(b"\r") != ends or CONTROL.search(head):
+            return (
+                False  # a header with a line of its own, or with what no header may have: `send` refuses it
+            )
+        cycle.response_started = cycle.response_complete = True
+        cycle.waiting_for_100_continue = cycle.chunked_encoding = False
+        self.transport.write_now(head + body)  # type: ignore[attr-defined]
+        cycle.message_event.set()
+        cycle.on_response()
         return True
 
     def on_response_complete(self) -> None:

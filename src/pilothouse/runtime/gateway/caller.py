@@ -48,6 +48,10 @@ class Caller(Protocol):
         """From now on call `on_gone` once when the client goes away; stops by itself at the end."""
         ...
 
+    async def answer(self, status: int, headers: Headers, body: bytes) -> None:
+        """Send a whole answer; one of the headers says how long the body is."""
+        ...
+
     async def start(self, status: int, headers: Headers) -> None:
         """Send status and headers."""
         ...

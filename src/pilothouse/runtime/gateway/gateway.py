@@ -324,8 +324,7 @@ class Gateway:
             headers.append((b"connection", b"close"))
         try:
             async with asyncio.timeout(10.0):
-                await caller.start(refusal.code.status, headers)
-                await caller.send(body, more=False)
+                await caller.answer(refusal.code.status, headers, body)
         except (TimeoutError, ConnectionError):
             self.counters["client_gone"] += 1
 

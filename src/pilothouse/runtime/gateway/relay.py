@@ -103,8 +103,8 @@ class Relay:
         """
         self._dog.limit(Stop.CLIENT_SLOW, self._call.policy.limits.client_s)
         self._call.response = whole.body
-        await self._commit(whole.status, _sized(whole.headers, len(whole.body)))
-        await self._caller.send(whole.body, more=False)
+        headers = self._committed(whole.status, _sized(whole.headers, len(whole.body)))
+        await self._caller.answer(whole.status, headers, whole.body)
         self._call.ending = Ending.DONE
 
     async def pass_failure(self, failure: Failure, *, retried: bool) -> None:
@@ -125,8 +125,7 @@ class Relay:
                 (b"x-should-retry", b"false"),
             ]
         self._dog.limit(Stop.CLIENT_SLOW, call.policy.limits.client_s)
-        await self._commit(failure.status, headers)
-        await self._caller.send(failure.body, more=False)
+        await self._caller.answer(failure.status, self._committed(failure.status, headers), failure.body)
 
     async def break_off(self, failure: Failure) -> None:
         """End a stream that had begun: one error event, never `[DONE]`.
@@ -170,7 +169,10 @@ class Relay:
         self._check_model(member)
         call.first_content_s = (time.time_ns() - call.began_ns) / 1e9
         self._passage = passage
-        await self._commit(answer.status, [pair for pair in answer.headers if pair[0] != b"content-length"])
+        headers = self._committed(
+            answer.status, [pair for pair in answer.headers if pair[0] != b"content-length"]
+        )
+        await self._caller.start(answer.status, headers)
         await passage.run(held)
         self.close()
         call.ending = Ending.CUT if passage.has_failed else Ending.DONE
@@ -201,7 +203,8 @@ class Relay:
                 )
             )
 
-    async def _commit(self, status: int, headers: Headers) -> None:
+    def _committed(self, status: int, headers: Headers) -> Headers:
+        """Note that the answer goes out, and return its headers with ours."""
         call = self._call
         self.is_committed = True
         call.status = status
@@ -215,7 +218,7 @@ class Relay:
             own.append((b"x-pilothouse-edited", b",".join(edits)))
         if call.hold_id is not None:
             own.append((b"x-pilothouse-held", call.hold_id.encode("ascii", "replace")))
-        await self._caller.start(status, [*headers, *own])
+        return [*headers, *own]
 
 
 def _sized(headers: Headers, size: int) -> Headers:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Redacts, addresses and seals content, each piece of a run once, however often it is sent again."""
+"""Redacts and addresses content, and finds the pieces of a run that are new, however often they are sent again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pilothouse.runtime.runlog.coding import BodyReference
 from pilothouse.runtime.runlog.redaction import Redaction
 from pilothouse.runtime.runlog.segments import cut
-from pilothouse.runtime.runlog.vault import ContentKey
+from pilothouse.runtime.runlog.vault import ContentKey, addresses_in
 
 __all__ = ["BodyShelf"]
 
@@ -36,7 +36,7 @@ class _Known:
     """Addresses of the pieces that are there."""
     pieces: dict[bytes, tuple[bytes, bytes | None]] = field(default_factory=dict)
     """Digest of a piece as it came → its address, and what is kept of it where a secret was in it."""
-    recent: OrderedDict[int, tuple[bytes, ...]] = field(default_factory=OrderedDict)
+    recent: dict[int, tuple[bytes, ...]] = field(default_factory=dict)
     """Addresses of the last bodies, by number."""
 
 
@@ -54,6 +54,8 @@ class BodyShelf:
         self._known: OrderedDict[int, _Known] = OrderedDict()
         self._clean: OrderedDict[bytes, None] = OrderedDict()
         self._cuts: dict[bytes, list[tuple[bytes, bytes]]] = {}
+        self._are_clean = False
+        """Whether no secret can be in anything that was looked at."""
 
     def look(self, contents: Iterable[bytes]) -> None:
         """Look for secrets in what a whole group brings, all at once; with one in it, `store` looks at each by itself.
@@ -62,7 +64,7 @@ class BodyShelf:
             contents: What `store` will be given next.
         """
         self._cuts = {content: _cuts(content) for content in contents}
-        self._find_clean([one for cuts in self._cuts.values() for one in cuts])
+        self._are_clean = self._find_clean([one for cuts in self._cuts.values() for one in cuts])
 
     def forget(self) -> None:
         """Remember nothing: what was collected did not come to the disk."""
@@ -79,7 +81,7 @@ class BodyShelf:
         number: int,
         key: ContentKey,
         content: bytes,
-        pieces: list[tuple[object, ...]],
+        new: dict[bytes, bytes],
     ) -> BodyReference:
         """Return where content is.
 
@@ -88,45 +90,52 @@ class BodyShelf:
             number: Number of this body in it, from 1.
             key: Addresses and seals.
             content: As it came.
-            pieces: Gets the rows that must be written.
+            new: Gets the pieces that must be written, by address.
         """
         known = self._of(run, key, is_new=number == 1)
-        cuts = self._cuts.get(content) or _cuts(content)
-        self._find_clean([(raw, piece) for raw, piece in cuts if raw not in known.pieces])
+        cuts = self._cuts.get(content)
+        looked = self._are_clean and cuts is not None
+        if cuts is None:
+            cuts = _cuts(content)
+        if not looked:
+            self._find_clean([(raw, piece) for raw, piece in cuts if raw not in known.pieces])
         addresses: list[bytes] = []
         is_clean = True
         for raw, piece in cuts:
             found = known.pieces.get(raw)
             if found is None:
-                clean = piece if raw in self._clean else self._redaction.apply(piece)
+                clean = piece if looked or raw in self._clean else self._redaction.apply(piece)
                 address = key.address(clean)
                 found = known.pieces[raw] = (address, None if clean == piece else clean)
                 if address not in known.stored:
                     known.stored.add(address)
-                    pieces.append((run, address, key.seal(address, clean)))
+                    new[address] = clean
             is_clean = is_clean and found[1] is None
             addresses.append(found[0])
         joined = content if is_clean else b"".join(known.pieces[raw][1] or piece for raw, piece in cuts)
-        base, keep = _longest_beginning(known.recent, addresses)
+        # What comes in one piece is called as that piece is.
+        digest = addresses[0] if len(addresses) == 1 else key.address(joined)
+        base, keep = _longest_beginning(known.recent, addresses) if known.recent else (None, 0)
         known.recent[number] = tuple(addresses)
         if len(known.recent) > BASES_MAX:
-            known.recent.popitem(last=False)
-        return BodyReference(
-            base=base,
-            keep=keep,
-            then=tuple(addresses[keep:]),
-            number=number,
-            digest=key.address(joined),
-            size=len(joined),
-        )
+            del known.recent[next(iter(known.recent))]
+        return BodyReference(base, keep, tuple(addresses[keep:]), number, digest, len(joined))
 
-    def _find_clean(self, new: list[tuple[bytes, bytes]]) -> None:
-        """Look at all new pieces together, and remember those in which no secret can be: prompts are in every run."""
+    def _find_clean(self, new: list[tuple[bytes, bytes]]) -> bool:
+        """Look at all new pieces together, and remember those in which no secret can be: prompts are in every run.
+
+        Returns:
+            Whether that is true of all of them.
+        """
         unseen = [(raw, piece) for raw, piece in new if raw not in self._clean]
-        if unseen and self._redaction.is_clean(b"\n".join(piece for _, piece in unseen)):
-            self._clean.update((raw, None) for raw, _ in unseen)
-            while len(self._clean) > CLEAN_MAX:
-                self._clean.popitem(last=False)
+        if not unseen:
+            return True
+        if not self._redaction.is_clean(b"\n".join(piece for _, piece in unseen)):
+            return False
+        self._clean.update((raw, None) for raw, _ in unseen)
+        while len(self._clean) > CLEAN_MAX:
+            self._clean.popitem(last=False)
+        return True
 
     def _of(self, run: int, key: ContentKey, *, is_new: bool) -> _Known:
         known = self._known.get(run)
@@ -135,9 +144,8 @@ class BodyShelf:
             return known
         stored: set[bytes] = set()
         if not is_new:
-            stored.update(
-                row[0] for row in self._connection.execute("SELECT address FROM piece WHERE id = ?", (run,))
-            )
+            for (joined,) in self._connection.execute("SELECT address FROM piece WHERE id = ?", (run,)):
+                stored.update(addresses_in(joined))
         known = self._known[run] = _Known(key, stored)
         if len(self._known) > RUNS_CACHED_MAX:
             self._known.popitem(last=False)
@@ -150,7 +158,7 @@ def _cuts(content: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def _longest_beginning(
-    recent: OrderedDict[int, tuple[bytes, ...]], addresses: list[bytes]
+    recent: dict[int, tuple[bytes, ...]], addresses: list[bytes]
 ) -> tuple[int | None, int]:
     """Find the earlier body that shares the most pieces at the beginning."""
     best: int | None = None

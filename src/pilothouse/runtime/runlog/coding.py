@@ -9,7 +9,7 @@ conversation of n calls costs O(n) bytes.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from enum import StrEnum
 from operator import attrgetter
@@ -35,7 +35,19 @@ from pilothouse.core.evidence.run_log import (
 )
 from pilothouse.errors import MalformedRecord
 
-__all__ = ["CONTENT", "BodyReference", "contents_of", "decode_event", "encode_event", "event_of", "values_of"]
+__all__ = [
+    "BodyReference",
+    "Values",
+    "contents_of",
+    "decode_event",
+    "encode_values",
+    "event_of",
+    "value_of",
+    "values_of",
+]
+
+Values = tuple[Any, ...]
+"""The fields of an event in their order, and its kind."""
 
 _TYPES: dict[str, type[Any]] = {
     kind.kind: kind
@@ -53,13 +65,14 @@ _TYPES: dict[str, type[Any]] = {
         RunClosed,
     )
 }
-_NAMES = {kind: tuple(each.name for each in fields(kind)) for kind in _TYPES.values()}
+_NAMES = {kind: tuple(each.name for each in fields(kind_type)) for kind, kind_type in _TYPES.items()}
 _VALUES = {kind: attrgetter(*names, "kind") for kind, names in _NAMES.items()}
 
-CONTENT = {
-    kind: tuple(each.name for each in fields(kind) if "bytes" in str(each.type)) for kind in _TYPES.values()
+_CONTENT = {
+    kind: tuple(place for place, each in enumerate(fields(kind_type)) if "bytes" in str(each.type))
+    for kind, kind_type in _TYPES.items()
 }
-"""Names of the fields that hold content, by kind of event."""
+"""Places of the fields that hold content, by kind of event."""
 
 _LINE = json.JSONEncoder(separators=(",", ":"), sort_keys=True, default=dict)
 _QUICK_LINE = msgspec.json.Encoder(order="sorted", enc_hook=dict)
@@ -90,20 +103,20 @@ class BodyReference(NamedTuple):
     size: int
 
 
-def contents_of(event: Event) -> Iterator[bytes]:
+def contents_of(values: Values) -> Iterator[bytes]:
     """Yield what of an event is content.
 
     Args:
-        event: What happened.
+        values: What happened.
     """
-    for name in CONTENT[type(event)]:
-        content = getattr(event, name)
+    for place in _CONTENT[values[-1]]:
+        content = values[place]
         if content is not None:
             yield content
 
 
-def values_of(event: Event) -> tuple[object, ...]:
-    """Return the fields of an event in their order, and its kind: what another process makes it from.
+def values_of(event: Event) -> Values:
+    """Return the fields of an event in their order, and its kind: what waits, goes to the process that writes, and is written.
 
     Args:
         event: What happened.
@@ -112,43 +125,52 @@ def values_of(event: Event) -> tuple[object, ...]:
         >>> event_of(values_of(Denied(code="killed", reason="paused")))
         Denied(code='killed', reason='paused')
     """
-    values: tuple[object, ...] = _VALUES[type(event)](event)
+    values: Values = _VALUES[event.kind](event)
     return values
 
 
-def event_of(values: Sequence[object]) -> Event:
+def event_of(values: Values) -> Event:
     """Return the event that `values_of` took apart.
 
     Args:
         values: Its fields in their order, and its kind.
     """
-    kind = _TYPES[str(values[-1])]
-    event: Event = kind(**dict(zip(_NAMES[kind], values, strict=False)))
+    kind = values[-1]
+    event: Event = _TYPES[kind](**dict(zip(_NAMES[kind], values, strict=False)))
     return event
 
 
-def encode_event(event: Event, store: Callable[[bytes], BodyReference]) -> str:
+def value_of(values: Values, name: str) -> Any:
+    """Return one field of an event.
+
+    Args:
+        values: What happened.
+        name: Of the field.
+
+    Example:
+        >>> value_of(values_of(Denied(code="killed", reason="paused")), "reason")
+        'paused'
+    """
+    return values[_NAMES[values[-1]].index(name)]
+
+
+def encode_values(values: Values, store: Callable[[bytes], BodyReference]) -> str:
     """Return an event as one line of JSON.
 
     Args:
-        event: What happened.
+        values: What happened.
         store: Keeps content and says where.
     """
-    kind = type(event)
-    out: dict[str, Any] = dict(zip(_NAMES[kind], _VALUES[kind](event), strict=False))
-    for name in CONTENT[kind]:
-        if out[name] is None:
+    kind = values[-1]
+    names = _NAMES[kind]
+    out: dict[str, Any] = dict(zip(names, values, strict=False))
+    for place in _CONTENT[kind]:
+        content = values[place]
+        if content is None:
             continue
-        reference = store(out[name])
-        out[name] = {
-            BODY: [
-                reference.base,
-                reference.keep,
-                [address.hex() for address in reference.then],
-                reference.number,
-                reference.digest.hex(),
-                reference.size,
-            ]
+        base, keep, then, number, digest, size = store(content)
+        out[names[place]] = {
+            BODY: [base, keep, [address.hex() for address in then], number, digest.hex(), size]
         }
     try:
         return _QUICK_LINE.encode(out).decode()
@@ -159,7 +181,7 @@ def encode_event(event: Event, store: Callable[[bytes], BodyReference]) -> str:
 
 
 def decode_event(kind: str, text: str, load: Callable[[BodyReference], bytes]) -> Event:
-    """Return an event of a line that `encode_event` wrote.
+    """Return an event of a line that `encode_values` wrote.
 
     Args:
         kind: Kind of the event.

@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterable, Sequence
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 
-from pilothouse.runtime.runlog.coding import values_of
 from pilothouse.runtime.runlog.group import Pending
 
 __all__ = ["RunFileProcess"]
@@ -67,9 +66,7 @@ class RunFileProcess:
             sqlite3.Error: Nothing was written.
             OSError: The process ended, and so did the next one.
         """
-        rows = [
-            (one.run, values_of(one.event), one.call, str(one.tap), one.at_ns, one.mono_ns) for one in group
-        ]
+        rows = [tuple(one) for one in group]
         with self._lock:
             try:
                 self._ask("write", rows, lost)

@@ -17,8 +17,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from pilothouse.core.evidence.run_log import Tap
-from pilothouse.runtime.runlog.coding import event_of
 from pilothouse.runtime.runlog.group import GROUP_EVENTS_MAX, Pending
 from pilothouse.runtime.runlog.redaction import Redaction
 from pilothouse.runtime.runlog.store import RunFile
@@ -58,7 +56,7 @@ def _do(file: RunFile, turns: Turns, name: str, given: tuple[Any, ...]) -> str:
         if name == "forget":
             file.forget(given[0])
             return ""
-        group = [_pending(row) for row in given[0]]
+        group = [Pending(*row) for row in given[0]]
         turns.is_hurried = len(group) >= GROUP_EVENTS_MAX
         if name == "write" or not file.has(group):
             file.write(group, given[1])
@@ -67,13 +65,6 @@ def _do(file: RunFile, turns: Turns, name: str, given: tuple[Any, ...]) -> str:
     except Exception as error:  # noqa: BLE001 - whatever it is, the next group may be written
         return f"{type(error).__name__}: {error}"
     return ""
-
-
-def _pending(row: tuple[Any, ...]) -> Pending:
-    run, values, call, tap, at_ns, mono_ns = row
-    return Pending(
-        run=run, event=event_of(values), call=call, tap=Tap(tap), at_ns=at_ns, mono_ns=mono_ns, size=0
-    )
 
 
 def _yield_to_callers() -> None:

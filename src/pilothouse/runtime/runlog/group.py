@@ -5,10 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from pilothouse.core.evidence.run_log import Event, Tap
-from pilothouse.runtime.runlog.coding import contents_of
+from pilothouse.runtime.runlog.coding import Values, contents_of
 
 __all__ = ["GROUP_EVENTS_MAX", "GroupFile", "Pending", "RecorderHealth", "size_of"]
 
@@ -19,14 +18,23 @@ EVENT_BYTES = 200
 """What an event without content weighs in the queue."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Pending:
-    """An event that waits to be written."""
+class Pending(NamedTuple):
+    """An event that waits to be written: what goes to the process that writes, so it is plain values.
+
+    Attributes:
+        run: Run id.
+        values: What happened.
+        call: The call it belongs to.
+        tap: Where it was seen.
+        at_ns: When, Unix nanoseconds.
+        mono_ns: When, on the monotonic clock.
+        size: What it weighs while it waits, bytes.
+    """
 
     run: str
-    event: Event
+    values: Values
     call: str
-    tap: Tap
+    tap: str
     at_ns: int
     mono_ns: int
     size: int
@@ -69,13 +77,13 @@ class RecorderHealth:
     restarts: int
 
 
-def size_of(event: Event) -> int:
+def size_of(values: Values) -> int:
     """Return what an event weighs while it waits, bytes: its content, and something for itself.
 
     Args:
-        event: What happened.
+        values: What happened.
     """
     size = EVENT_BYTES
-    for content in contents_of(event):
+    for content in contents_of(values):
         size += len(content)
     return size

@@ -19,7 +19,7 @@ from pilothouse.errors import MalformedRecord, UnknownName
 from pilothouse.ports.runlog import RUNS_PAGE_MAX
 from pilothouse.runtime.runlog.coding import BodyReference, decode_event
 from pilothouse.runtime.runlog.store import chained
-from pilothouse.runtime.runlog.vault import ContentKey, KeyVault
+from pilothouse.runtime.runlog.vault import ContentKey, KeyVault, addresses_in
 
 __all__ = ["find_run", "list_runs", "read_run"]
 
@@ -132,7 +132,11 @@ class _Bodies:
 
     def __init__(self, key: ContentKey | None, pieces: dict[bytes, bytes], *, erased: bool) -> None:
         self._key = key
-        self._sealed = pieces
+        self._sealed = {
+            one: (addresses, sealed)
+            for addresses, sealed in pieces.items()
+            for one in addresses_in(addresses)
+        }
         self._opened: dict[bytes, bytes] = {}
         self._lists: dict[int, tuple[bytes, ...]] = {}
         self._erased = erased
@@ -158,10 +162,11 @@ class _Bodies:
         opened = self._opened.get(address)
         if opened is None:
             sealed = self._sealed.get(address)
-            opened = None if sealed is None or self._key is None else self._key.open(address, sealed)
+            if sealed is not None and self._key is not None:
+                self._opened.update(self._key.open(*sealed))
+            opened = self._opened.get(address)
             if opened is None:
                 raise _Damage("a piece of its body is missing or damaged")
-            self._opened[address] = opened
         return opened
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from pilothouse.core.evidence.run_log import (
+    Draw,
     IdentitySource,
     ModelRequest,
     RunClosed,
@@ -25,7 +26,7 @@ from pilothouse.core.evidence.run_log import (
     RunState,
 )
 from pilothouse.runtime.runlog.bodies import BodyShelf
-from pilothouse.runtime.runlog.coding import BodyReference, contents_of, encode_event
+from pilothouse.runtime.runlog.coding import BodyReference, contents_of, encode_values, event_of, value_of
 from pilothouse.runtime.runlog.group import Pending
 from pilothouse.runtime.runlog.redaction import Redaction
 from pilothouse.runtime.runlog.tables import HEAD, connect, insert_rows, rows_of, transaction
@@ -82,7 +83,8 @@ class _Rows:
     heads: dict[str, _Head]
     last_id: int
     events: list[tuple[object, ...]] = field(default_factory=list)
-    pieces: list[tuple[object, ...]] = field(default_factory=list)
+    new: dict[tuple[int, ContentKey], dict[bytes, bytes]] = field(default_factory=dict)
+    """Pieces by run and by the key that encrypts them; one row for each."""
 
 
 def chained(previous: str, *parts: object) -> str:
@@ -135,7 +137,7 @@ class RunFile:
         """
         with self._lock:
             self._make_keys(group)
-            self._bodies.look(content for pending in group for content in contents_of(pending.event))
+            self._bodies.look(content for pending in group for content in contents_of(pending.values))
             try:
                 with transaction(self._connection):
                     self._write_all(group, lost)
@@ -150,8 +152,9 @@ class RunFile:
             self._write_one(pending, rows)
             self._give_way()
         heads = [_values(head) for head in rows.heads.values()]
+        pieces = [(run, *key.seal(new)) for (run, key), new in rows.new.items() if new]
         for into, ready, otherwise in (
-            (_PIECE, rows.pieces, ""),
+            (_PIECE, pieces, ""),
             (_EVENT, rows.events, ""),
             (_RUN, heads, _RUN_AGAIN),
         ):
@@ -170,7 +173,7 @@ class RunFile:
                 self._connection.execute(
                     "SELECT 1 FROM event JOIN run USING (id)"
                     " WHERE run = ? AND kind = ? AND call = ? AND at_ns = ? AND mono_ns = ?",
-                    (one.run, one.event.kind, one.call, one.at_ns, one.mono_ns),
+                    (one.run, one.values[-1], one.call, one.at_ns, one.mono_ns),
                 ).fetchone()
                 for one in group
             )
@@ -187,8 +190,9 @@ class RunFile:
 
     def _make_keys(self, group: Sequence[Pending]) -> None:
         """Make the keys of persons; those of runs that are their own subjects were made ahead."""
-        opened = [(pending.run, pending.event) for pending in group if isinstance(pending.event, RunOpened)]
-        self._vault.make({event.subject for run, event in opened if event.subject and event.subject != run})
+        opened = [one for one in group if one.values[-1] == RunOpened.kind]
+        subjects = {(one.run, value_of(one.values, "subject")) for one in opened}
+        self._vault.make({subject for run, subject in subjects if subject and subject != run})
 
     def _read(self, group: Sequence[Pending]) -> _Rows:
         """Return the rows that the runs of a group have, and the last number that a run has."""
@@ -198,7 +202,7 @@ class RunFile:
         return _Rows({head.run: head for head in heads}, last or 0)
 
     def _open(self, pending: Pending, rows: _Rows) -> _Head:
-        opened = pending.event if isinstance(pending.event, RunOpened) else RunOpened(agent=NOBODY)
+        opened = _opened(pending)
         subject = opened.subject or pending.run
         number = None
         if subject == pending.run:
@@ -228,35 +232,42 @@ class RunFile:
         return head
 
     def _write_one(self, pending: Pending, rows: _Rows) -> None:
-        head, event = rows.heads.get(pending.run), pending.event
+        run, values, call, tap, at_ns, mono_ns, _ = pending
+        head, kind = rows.heads.get(run), values[-1]
         if head is None:
             head = self._open(pending, rows)
-        elif isinstance(event, RunOpened):
-            _join(head, event)
+        elif kind == RunOpened.kind:
+            _join(head, _opened(pending))
             if self._vault.key(head.subject, head.key) is None and head.subject == head.run:
                 head.key = self._vault.draw(again=True)
             return
-        key = self._vault.key(head.subject, head.key)
-        data = encode_event(event, lambda content: self._store(head, key, content, rows))
+        data = encode_values(values, lambda content: self._store(head, content, rows))
         head.events += 1
-        head.last_ns = max(head.last_ns, pending.at_ns)
-        head.calls += isinstance(event, ModelRequest)
-        head.draws += event.kind == "draw"
-        if isinstance(event, RunClosed):
-            head.state = event.state
+        head.last_ns = max(head.last_ns, at_ns)
+        head.calls += kind == ModelRequest.kind
+        head.draws += kind == Draw.kind
+        if kind == RunClosed.kind:
+            head.state = value_of(values, "state")
         elif head.state == RunState.ABANDONED:
             head.state = RunState.OPEN
-        row = (event.kind, pending.at_ns, pending.mono_ns, str(pending.tap), pending.call)
-        head.head = chained(head.head, head.run, head.events, *row, data)
-        rows.events.append((head.id, head.events, *row, head.head, data))
+        head.head = chained(head.head, run, head.events, kind, at_ns, mono_ns, tap, call, data)
+        rows.events.append((head.id, head.events, kind, at_ns, mono_ns, tap, call, head.head, data))
 
-    def _store(self, head: _Head, key: ContentKey | None, content: bytes, rows: _Rows) -> BodyReference:
+    def _store(self, head: _Head, content: bytes, rows: _Rows) -> BodyReference:
         head.bodies += 1
+        key = self._vault.key(head.subject, head.key)
         if key is None:  # the subject was erased a moment ago: nothing of it is kept
             return BodyReference(
                 base=None, keep=0, then=(), number=head.bodies, digest=b"", size=len(content)
             )
-        return self._bodies.store(head.id, head.bodies, key, content, rows.pieces)
+        new = rows.new.setdefault((head.id, key), {})
+        return self._bodies.store(head.id, head.bodies, key, content, new)
+
+
+def _opened(pending: Pending) -> RunOpened:
+    """Return how a run begins: one of which something else arrived first is nobody's until somebody opens it."""
+    event = event_of(pending.values) if pending.values[-1] == RunOpened.kind else None
+    return event if isinstance(event, RunOpened) else RunOpened(agent=NOBODY)
 
 
 def _join(head: _Head, again: RunOpened) -> None:

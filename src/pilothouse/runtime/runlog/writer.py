@@ -16,6 +16,7 @@ from pathlib import Path
 
 from pilothouse.core.evidence.run_log import Event, Tap
 from pilothouse.errors import LimitExceeded, StorageUnavailable
+from pilothouse.runtime.runlog.coding import values_of
 from pilothouse.runtime.runlog.group import GROUP_EVENTS_MAX, GroupFile, Pending, RecorderHealth, size_of
 
 __all__ = ["Writer"]
@@ -108,7 +109,8 @@ class Writer:
             raise StorageUnavailable(
                 "the run log is closed", remedy="Start the server again: `pilothouse up`"
             )
-        size = size_of(event)
+        values = values_of(event)
+        size = size_of(values)
         with self._counting:
             full = (
                 self._waiting >= WAITING_EVENTS_MAX or self._waiting_bytes + size > WAITING_BYTES_MAX
@@ -126,13 +128,13 @@ class Writer:
             )
         self._queue.put(
             Pending(
-                run=run,
-                event=event,
-                call=call,
-                tap=tap,
-                at_ns=self._wall_ns() if at_ns is None else at_ns,
-                mono_ns=self._mono_ns(),
-                size=size,
+                run,
+                values,
+                call,
+                tap.value,
+                self._wall_ns() if at_ns is None else at_ns,
+                self._mono_ns(),
+                size,
             )
         )
 
