@@ -405,7 +405,7 @@ class MemoryLedger:
         ]
         return tuple(found[:limit])
 
-    def add_prices(self, prices: Sequence[Price]) -> int:
+    def add_prices(self, prices: Sequence[Price], *, at: datetime, actor: str) -> int:  # noqa: ARG002 - no log here
         """Store prices and return how many were new; all of them or none."""
         with self._lock:
             merged = dict(self._prices)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pilothouse_verify.note import Note, PublicKey, parse_key, parse_note
+from pilothouse_verify.rows import ROWS_ENTRY, StandingRows
 from pilothouse_verify.tree import GrowingRoot
 
 __all__ = ["RECORD_BYTES_MAX", "UNREADABLE", "Result", "check_bundle"]
@@ -141,9 +142,9 @@ def _check_records(
     key: PublicKey,
     notes: list[tuple[str, Note]],
 ) -> None:
-    growing, waiting = GrowingRoot(), list(notes)
+    growing, waiting, rows = GrowingRoot(), list(notes), StandingRows()
     charters: dict[str, str] = {}
-    for line in _lines(bundle):
+    for line in _lines(bundle, "records.jsonl"):
         _hold(growing, waiting, result)
         if len(line) > RECORD_BYTES_MAX:
             result.problems.append(f"record {growing.size} is larger than a record")
@@ -155,9 +156,16 @@ def _check_records(
         elif record["kind"] == CHARTER_ENTRY:
             said = record["document"]
             charters[f"charters/{record['agent']}-{said['number']}.yaml"] = said["text_sha256"]
+        elif record["kind"] == ROWS_ENTRY:
+            problem = rows.add(record["document"], growing.size)
+            if problem is not None:
+                result.problems.append(f"record {growing.size}: {problem}")
         growing.add(line)
     _hold(growing, waiting, result)
     _check_charters(bundle, result, charters)
+    # A bundle of an older Pilothouse has no rows, and its records name none.
+    given = _lines(bundle, "rows.jsonl") if "rows.jsonl" in bundle.namelist() else ()
+    result.problems.extend(rows.compare(given))
     result.records = growing.size
     for name, note in waiting:
         result.problems.append(f"{name} covers {note.size:,} records and the bundle has {growing.size:,}")
@@ -177,8 +185,8 @@ def _hold(growing: GrowingRoot, waiting: list[tuple[str, Note]], result: Result)
             result.problems.append(f"{name}: the first {note.size:,} records are not those that were signed")
 
 
-def _lines(bundle: zipfile.ZipFile) -> Iterator[bytes]:
-    with bundle.open("records.jsonl") as file:
+def _lines(bundle: zipfile.ZipFile, name: str) -> Iterator[bytes]:
+    with bundle.open(name) as file:
         while line := file.readline(
             RECORD_BYTES_MAX + 2
         ):  # a longer one is seen to be, and is never in memory

@@ -300,30 +300,32 @@ def ask(ledger, at=NOW, token_class=TokenClass.INPUT):
 
 def test_a_price_is_exact_and_only_of_its_class_and_time(ledger):
     assert ask(ledger) is None
-    assert ledger.add_prices([price()]) == 1
+    assert ledger.add_prices([price()], at=NOW, actor="finance") == 1
     assert ask(ledger).usd_per_million == Decimal("0.000001")
     assert ask(ledger, NOW - HOUR) is None
     assert ask(ledger, token_class=TokenClass.OUTPUT) is None
 
 
 def test_a_later_price_takes_over_and_the_past_keeps_its_own(ledger):
-    ledger.add_prices([price(valid_to=NOW + 2 * HOUR)])
-    ledger.add_prices([price(valid_from=NOW + HOUR, usd_per_million=Decimal(3))])
+    ledger.add_prices([price(valid_to=NOW + 2 * HOUR)], at=NOW, actor="finance")
+    ledger.add_prices([price(valid_from=NOW + HOUR, usd_per_million=Decimal(3))], at=NOW, actor="finance")
     assert ask(ledger).usd_per_million == Decimal("0.000001")
     assert ask(ledger, NOW + HOUR).usd_per_million == Decimal(3)
     assert [one.valid_from for one in ledger.prices()] == [NOW, NOW + HOUR]
 
 
 def test_a_price_that_ended_covers_nothing_more(ledger):
-    ledger.add_prices([price(valid_to=NOW + HOUR)])
+    ledger.add_prices([price(valid_to=NOW + HOUR)], at=NOW, actor="finance")
     assert ask(ledger, NOW + HOUR) is None
 
 
 def test_a_known_price_changes_nothing_and_a_contradicting_one_is_a_conflict_that_stores_nothing(ledger):
-    ledger.add_prices([price()])
-    assert ledger.add_prices([price()]) == 0
+    ledger.add_prices([price()], at=NOW, actor="finance")
+    assert ledger.add_prices([price()], at=NOW, actor="finance") == 0
     with pytest.raises(Conflict):
-        ledger.add_prices([price(model="new-model"), price(usd_per_million=Decimal(9))])
+        ledger.add_prices(
+            [price(model="new-model"), price(usd_per_million=Decimal(9))], at=NOW, actor="finance"
+        )
     assert list(ledger.prices()) == [price()]
 
 

@@ -70,7 +70,7 @@ def furnish(place: DemoPlace, ledger: Ledger, *, began_at: datetime, scale: floa
     world = make_world(now=began_at + timedelta(days=STORY_DAYS), rng=random.Random(SEED), scale=scale)  # noqa: S311 - made-up mail, no secrets
     create_erp(place.erp, orders=world.orders, bookings=world.bookings, posting_runs=world.posting_runs)
     accept_file(ledger, place.charter, began_at, actor=ACTOR)
-    ledger.add_prices(_prices(began_at))
+    ledger.add_prices(_prices(began_at), at=began_at, actor=ACTOR)
     for name, days in INBOXES.items():
         _write_inbox(place.inbox(name), [mail for mail in world.mails if mail.day in days])
 

@@ -22,6 +22,7 @@ from pilothouse.ledger.audit_records import (
     stored_texts,
 )
 from pilothouse.ledger.audit_rows import Entries, compare_rows
+from pilothouse.ledger.audit_standing import Standing, compare_standing, standing_lines
 from pilothouse.ledger.audit_subjects import (
     SEAL_BYTES,
     audit_payloads,
@@ -174,27 +175,47 @@ class SqlAuditLog:
         with self.database.read() as connection:
             return compare_rows(connection, entries)
 
+    def compare_standing(self, standing: Standing, start: int) -> tuple[list[str], int]:
+        """Return what is wrong with rows that are changed in place, in words, and how many are as the log has them.
+
+        Args:
+            standing: What stands by the records before `start`.
+            start: Records from here on are read together with the rows.
+        """
+        with self.database.read() as connection:
+            for position, text in stored_texts(connection, start=start):
+                standing.read(text, position)
+            return compare_standing(connection, standing)
+
+    def standing_lines(self) -> tuple[int, list[str]]:
+        """Return how many records there are, and the rows that stand by them, each as an auditor is shown it."""
+        with self.database.read() as connection:
+            return audit_size(connection), list(standing_lines(connection))
+
     def tree(self) -> Tree:
         """Return the tree over the records as they are stored now."""
         with self.database.read() as connection:
             return Tree(leaf_hash(text.encode()) for _, text in stored_texts(connection))
 
-    def sign(self) -> StoredCheckpoint:
-        """Sign the present state and keep the note; the same size again returns what was signed before."""
+    def sign(self, size: int | None = None) -> StoredCheckpoint:
+        """Sign the present state and keep the note; the same size again returns what was signed before.
+
+        Args:
+            size: Sign only so many records, the first ones; what came later is not under it.
+        """
         tree = self.tree()
+        size = len(tree) if size is None else size
         at = self._clock.now()
-        checkpoint = Checkpoint(origin=self.keys.origin, size=len(tree), root=tree.root())
+        checkpoint = Checkpoint(origin=self.keys.origin, size=size, root=tree.root(size))
         note = sign_checkpoint(checkpoint, self.keys.origin, self.keys.signer)
         with self.database.write() as connection:
             known = connection.execute(
-                select(audit_checkpoints).where(audit_checkpoints.c.size == len(tree))
+                select(audit_checkpoints).where(audit_checkpoints.c.size == size)
             ).first()
             if known is not None:
                 return StoredCheckpoint(size=known.size, at=from_micros(known.at_us), note=known.note)
-            connection.execute(
-                insert(audit_checkpoints).values(size=len(tree), at_us=to_micros(at), note=note)
-            )
-        return StoredCheckpoint(size=len(tree), at=at, note=note)
+            connection.execute(insert(audit_checkpoints).values(size=size, at_us=to_micros(at), note=note))
+        return StoredCheckpoint(size=size, at=at, note=note)
 
     def checkpoints(self) -> tuple[StoredCheckpoint, ...]:
         """Return every checkpoint that was signed here, oldest first."""

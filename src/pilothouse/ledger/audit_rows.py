@@ -21,12 +21,16 @@ from pilothouse.core.evidence.digest import evidence_digest
 from pilothouse.ledger.decisions import document_in_record
 from pilothouse.ledger.evidence_document import parse_document
 from pilothouse.ledger.evidence_index import AHEAD_US, index_of
+from pilothouse.ledger.row_log import ROWS_CHANGED
 from pilothouse.ledger.schema import charters, decisions, evidence, standing_evidence, to_micros, verdicts
 
 __all__ = ["ENTRIES_ALONE", "Entries", "compare_rows"]
 
-ENTRIES_ALONE = frozenset({"approval.answered", "call.decided", "policy.in_force", "task.token_refused"})
-"""Kinds of entries that have no row in the four tables: the log is the only place where they stand."""
+ENTRIES_ALONE = frozenset(
+    {"approval.answered", "call.decided", "policy.in_force", "task.token_refused", ROWS_CHANGED}
+)
+"""Kinds of entries that have no row in the four tables: the log is the only place where they stand, or another comparison
+reads them (`audit_standing.py`)."""
 
 ERASED = "subject.erased"
 """The one kind that stands in the log alone or as a decision too: a row of it needs its entry, an entry of it no row."""

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     Connection,
     Integer,
     Row,
@@ -25,6 +26,7 @@ from pilothouse.core.charter.digest import canonical_json
 from pilothouse.errors import LimitExceeded
 from pilothouse.ledger.database import Database
 from pilothouse.ledger.decisions import append_decision
+from pilothouse.ledger.row_log import logged_change
 from pilothouse.ledger.schema import METADATA, from_micros, to_micros
 from pilothouse.ports.controls import ControlState, Pause, Rollback
 from pilothouse.ports.planted import FAULT_LIFE_MAX, FaultKind, PlantedFault
@@ -106,7 +108,7 @@ class SqlControls:
     def resume(self, agent: str, tool: str | None, *, reason: str, actor: str, at: datetime) -> Pause | None:
         """End a pause and return it, or None when nothing was paused."""
         with self._database.write() as connection:
-            row = _remove(connection, agent, _PAUSE, tool)
+            row = _remove(connection, agent, _PAUSE, tool, at=at, actor=actor)
             if row is None:
                 return None
             _record(connection, "agent.resumed", agent, at=at, actor=actor, reason=reason, tool=tool)
@@ -115,7 +117,7 @@ class SqlControls:
     def roll_back(self, rollback: Rollback) -> None:
         """Put a rollback into force in place of an earlier one."""
         with self._database.write() as connection:
-            _remove(connection, rollback.agent, _ROLLBACK, None)
+            _remove(connection, rollback.agent, _ROLLBACK, None, at=rollback.at, actor=rollback.actor)
             _insert(
                 connection,
                 rollback,
@@ -137,7 +139,7 @@ class SqlControls:
     def end_rollback(self, agent: str, *, reason: str, actor: str, at: datetime) -> Rollback | None:
         """Let every version serve again and return the rollback that ended, or None."""
         with self._database.write() as connection:
-            row = _remove(connection, agent, _ROLLBACK, None)
+            row = _remove(connection, agent, _ROLLBACK, None, at=at, actor=actor)
             if row is None:
                 return None
             _record(
@@ -215,38 +217,40 @@ def _same(agent: str, kind: FaultKind, integration: str) -> Any:
 
 
 def _in_force(connection: Connection, agent: str, kind: str, tool: str | None) -> Row[Any] | None:
-    return connection.execute(
-        select(controls).where(
-            controls.c.agent == agent, controls.c.kind == kind, controls.c.tool == (tool or "")
-        )
-    ).first()
+    return connection.execute(select(controls).where(_here(agent, kind, tool))).first()
 
 
 def _insert(
     connection: Connection, control: Pause | Rollback, kind: str, *, tool: str | None = None, **columns: Any
 ) -> None:
-    connection.execute(
-        insert(controls).values(
-            agent=control.agent,
-            kind=kind,
-            tool=tool or "",
-            reason=control.reason,
-            actor=control.actor,
-            at_us=to_micros(control.at),
-            **columns,
-        )
-    )
-
-
-def _remove(connection: Connection, agent: str, kind: str, tool: str | None) -> Row[Any] | None:
-    row = _in_force(connection, agent, kind, tool)
-    if row is not None:
+    at, actor, here = control.at, control.actor, _here(control.agent, kind, tool)
+    with logged_change(connection, controls, here, at=at, actor=actor):
         connection.execute(
-            delete(controls).where(
-                controls.c.agent == agent, controls.c.kind == kind, controls.c.tool == (tool or "")
+            insert(controls).values(
+                agent=control.agent,
+                kind=kind,
+                tool=tool or "",
+                reason=control.reason,
+                actor=actor,
+                at_us=to_micros(at),
+                **columns,
             )
         )
+
+
+def _remove(
+    connection: Connection, agent: str, kind: str, tool: str | None, *, at: datetime, actor: str
+) -> Row[Any] | None:
+    row = _in_force(connection, agent, kind, tool)
+    if row is not None:
+        here = _here(agent, kind, tool)
+        with logged_change(connection, controls, here, at=at, actor=actor):
+            connection.execute(delete(controls).where(here))
     return row
+
+
+def _here(agent: str, kind: str, tool: str | None) -> ColumnElement[bool]:
+    return (controls.c.agent == agent) & (controls.c.kind == kind) & (controls.c.tool == (tool or ""))
 
 
 def _record(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -15,10 +16,12 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    case,
     exists,
     insert,
     or_,
     select,
+    tuple_,
     update,
 )
 
@@ -29,6 +32,7 @@ from pilothouse.ledger.database import Database
 from pilothouse.ledger.decisions import append_decision
 from pilothouse.ledger.feedback import feedback
 from pilothouse.ledger.review_tables import review_drafts, review_items, review_labels
+from pilothouse.ledger.row_log import LOGGED, fresh_salt, logged_change
 from pilothouse.ledger.schema import METADATA, from_micros, to_micros
 from pilothouse.ports.curation import EXAMPLES_MAX, Edge, Example
 
@@ -41,6 +45,9 @@ SUBJECT_CHARS_MIN = 4
 """Characters of a subject: shorter ones are part of half of all texts."""
 
 READ_MAX = 10_000
+
+_ROWS_AT_ONCE = 500
+"""Rows emptied by one statement; each brings its primary key as variables, of which SQLite takes 32,766."""
 
 few_shots = Table(
     "few_shots",
@@ -209,7 +216,7 @@ class SqlCuration:
                 ).scalars()
             )
             for table in _TEXTS:
-                counts[table.name] = _overwrite(connection, table, subject, items)
+                counts[table.name] = _overwrite(connection, table, subject, items, at=at, actor=actor)
             document = canonical_json({"rows": counts})
             append_decision(
                 connection, kind="subject.erased", agent="pilothouse", at=at, actor=actor, document=document
@@ -229,23 +236,32 @@ def _says(column: ColumnElement[str], subject: str) -> ColumnElement[bool]:
     return or_(*(column.contains(one, autoescape=True) for one in spellings(subject)))
 
 
-def _overwrite(connection: Connection, table: Table, subject: str, items: Sequence[str]) -> int:
+def _overwrite(
+    connection: Connection, table: Table, subject: str, items: Sequence[str], *, at: datetime, actor: str
+) -> int:
     """Overwrite whole texts, not words in them: what is left of a sentence still tells whom it is about."""
     chosen = _holds(table, subject)
     if "item_id" in table.c:  # what was made from an item that holds the subject goes with it
         chosen = or_(chosen, table.c.item_id.in_(items))
-    values = {
-        name: ("[]" if name == "used" else ERASED) for name in _TEXTS[table] if not table.c[name].nullable
+    rows = connection.execute(select(*table.primary_key).where(chosen)).all()
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        here = tuple_(*table.primary_key).in_([tuple(row) for row in rows[start : start + _ROWS_AT_ONCE]])
+        if table.name in LOGGED:
+            with logged_change(connection, table, here, at=at, actor=actor):
+                _empty(connection, table, here)
+        else:
+            _empty(connection, table, here)
+    return len(rows)
+
+
+def _empty(connection: Connection, table: Table, here: ColumnElement[bool]) -> None:
+    values: dict[str, Any] = {
+        name: case((table.c[name].is_(None), None), else_="[]" if name == "used" else ERASED)
+        for name in _TEXTS[table]
     }
-    done = connection.execute(update(table).where(chosen).values(**values))
-    for name in _TEXTS[table]:
-        if table.c[name].nullable:
-            connection.execute(
-                update(table)
-                .where(or_(chosen, _says(table.c[name], subject)), table.c[name].is_not(None))
-                .values({name: ERASED})
-            )
-    return int(done.rowcount) if values else 0
+    if "salt" in table.c:  # with the old one a guess at the text could still be held against the log
+        values["salt"] = fresh_salt()
+    connection.execute(update(table).where(here).values(**values))
 
 
 def _check_subject(subject: str) -> None:

@@ -27,6 +27,7 @@ from pilothouse.core.charter.digest import canonical_json
 from pilothouse.errors import Conflict, LimitExceeded
 from pilothouse.ledger.database import Database
 from pilothouse.ledger.decisions import append_decision
+from pilothouse.ledger.row_log import logged_change
 from pilothouse.ledger.schema import METADATA, from_micros, to_micros
 from pilothouse.ports.gateway import KEYS_MAX, PROVIDERS_MAX, Provider, Spent, VirtualKey, WireProtocol
 
@@ -96,19 +97,21 @@ class SqlGatewayStore:
                     f"{KEYS_MAX:,} keys exist, and no more are kept",
                     remedy="List them with `pilothouse key list` and use one for each agent.",
                 )
-            connection.execute(
-                insert(gateway_keys).values(
-                    prefix=key.prefix,
-                    digest=key.digest,
-                    agent=key.agent,
-                    environment=key.environment,
-                    models="\n".join(key.models),
-                    spans=key.spans,
-                    created_us=to_micros(key.created_at),
-                    created_by=key.created_by,
-                    expires_us=None if key.expires_at is None else to_micros(key.expires_at),
+            named = gateway_keys.c.prefix == key.prefix
+            with logged_change(connection, gateway_keys, named, at=key.created_at, actor=key.created_by):
+                connection.execute(
+                    insert(gateway_keys).values(
+                        prefix=key.prefix,
+                        digest=key.digest,
+                        agent=key.agent,
+                        environment=key.environment,
+                        models="\n".join(key.models),
+                        spans=key.spans,
+                        created_us=to_micros(key.created_at),
+                        created_by=key.created_by,
+                        expires_us=None if key.expires_at is None else to_micros(key.expires_at),
+                    )
                 )
-            )
             append_decision(
                 connection,
                 kind="key.added",
@@ -134,7 +137,8 @@ class SqlGatewayStore:
             if row is None:
                 return None
             if row.revoked_us is None:
-                connection.execute(update(gateway_keys).where(named).values(revoked_us=to_micros(at)))
+                with logged_change(connection, gateway_keys, named, at=at, actor=actor):
+                    connection.execute(update(gateway_keys).where(named).values(revoked_us=to_micros(at)))
                 append_decision(
                     connection,
                     kind="key.revoked",

@@ -137,10 +137,10 @@ class SqlLedger:
         with self.database.read() as connection:
             return decisions.read_decisions(connection, agent, kind, limit, before)
 
-    def add_prices(self, prices: Sequence[Price]) -> int:
+    def add_prices(self, prices: Sequence[Price], *, at: datetime, actor: str) -> int:
         """Store prices and return how many were new."""
         with self.database.write() as connection:
-            return add_prices(connection, prices)
+            return add_prices(connection, prices, at=at, actor=actor)
 
     def prices(self) -> Sequence[Price]:
         """Return every price by provider, model, class and start."""

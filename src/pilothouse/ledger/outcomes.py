@@ -6,11 +6,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, insert, select, update
 
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
 from pilothouse.core.evidence.standing import replaces
 from pilothouse.errors import LimitExceeded
+from pilothouse.ledger.row_log import fresh_salt, log_rows
 from pilothouse.ledger.schema import from_micros, outcomes, to_micros
 from pilothouse.ports.ledger import OUTCOME_IDS_MAX, OUTCOMES_MAX
 
@@ -19,23 +20,32 @@ __all__ = ["outcomes_in_window", "outcomes_of", "save_outcomes"]
 _IDS_AT_ONCE = 1_000
 """Ids asked for in one query, well below SQLite's 32,766 variables."""
 
+_SETTLE = (
+    update(outcomes)
+    .where(outcomes.c.trace_id == bindparam("new_trace_id"))
+    .values({column.name: bindparam(f"new_{column.name}") for column in outcomes.c})
+)
+"""One statement for many rows: made anew for each, it cost twenty times as much."""
+
 
 def save_outcomes(connection: Connection, given: Sequence[Outcome]) -> None:
     """Store outcomes; one that is there is replaced only while it is pending, or when the claim was corrected."""
     latest = {outcome.trace_id: outcome for outcome in given}
     stored = {
-        row.trace_id: _outcome(row)
+        row["trace_id"]: row
         for ids in _chunks(list(latest))
-        for row in connection.execute(select(outcomes).where(outcomes.c.trace_id.in_(ids)))
+        for row in connection.execute(select(outcomes).where(outcomes.c.trace_id.in_(ids))).mappings()
     }
     new = [_row(outcome) for trace_id, outcome in latest.items() if trace_id not in stored]
     if new:
         connection.execute(insert(outcomes), new)
-    for trace_id, known in stored.items():
-        if replaces(latest[trace_id], known):
-            connection.execute(
-                update(outcomes).where(outcomes.c.trace_id == trace_id).values(**_row(latest[trace_id]))
-            )
+    changed = [known for trace_id, known in stored.items() if replaces(latest[trace_id], _outcome(known))]
+    anew = [_row(latest[known["trace_id"]]) for known in changed]
+    if anew:
+        connection.execute(_SETTLE, [{f"new_{name}": value for name, value in row.items()} for row in anew])
+    if new or anew:
+        at = max(outcome.verified_at for outcome in latest.values())
+        log_rows(connection, "outcomes", added=[*new, *anew], removed=changed, at=at, actor="pilothouse")
 
 
 def outcomes_in_window(connection: Connection, agent: str, from_ns: int, to_ns: int) -> Sequence[Outcome]:
@@ -48,7 +58,7 @@ def outcomes_in_window(connection: Connection, agent: str, from_ns: int, to_ns: 
         .order_by(outcomes.c.task_start_ns, outcomes.c.trace_id)
         .limit(OUTCOMES_MAX + 1)
     )
-    found = tuple(_outcome(row) for row in connection.execute(query))
+    found = tuple(_outcome(row) for row in connection.execute(query).mappings())
     if len(found) > OUTCOMES_MAX:
         raise LimitExceeded(
             f"more than {OUTCOMES_MAX:,} outcomes of {agent!r} in one window",
@@ -67,9 +77,9 @@ def outcomes_of(connection: Connection, trace_ids: Sequence[str]) -> Mapping[str
             subject="outcomes",
         )
     return {
-        row.trace_id: _outcome(row)
+        row["trace_id"]: _outcome(row)
         for ids in _chunks(list(dict.fromkeys(trace_ids)))
-        for row in connection.execute(select(outcomes).where(outcomes.c.trace_id.in_(ids)))
+        for row in connection.execute(select(outcomes).where(outcomes.c.trace_id.in_(ids))).mappings()
     }
 
 
@@ -77,7 +87,7 @@ def _chunks(ids: list[str]) -> list[list[str]]:
     return [ids[start : start + _IDS_AT_ONCE] for start in range(0, len(ids), _IDS_AT_ONCE)]
 
 
-def _row(outcome: Outcome) -> dict[str, object]:
+def _row(outcome: Outcome) -> dict[str, Any]:
     return {
         "trace_id": outcome.trace_id,
         "agent": outcome.agent,
@@ -91,21 +101,22 @@ def _row(outcome: Outcome) -> dict[str, object]:
         "verifier": outcome.verifier,
         "verified_us": to_micros(outcome.verified_at),
         "attempts": outcome.attempts,
+        "salt": fresh_salt(),
     }
 
 
-def _outcome(row: Row[Any]) -> Outcome:
+def _outcome(row: RowMapping) -> Outcome:
     return Outcome(
-        trace_id=row.trace_id,
-        agent=row.agent,
-        task_type=row.task_type,
-        version_digest=row.version_digest,
-        task_start_ns=row.task_start_ns,
-        claim=row.claim,
-        status=OutcomeStatus(row.status),
-        found=row.found,
-        critical=row.critical,
-        verifier=row.verifier,
-        verified_at=from_micros(row.verified_us),
-        attempts=row.attempts,
+        trace_id=row["trace_id"],
+        agent=row["agent"],
+        task_type=row["task_type"],
+        version_digest=row["version_digest"],
+        task_start_ns=row["task_start_ns"],
+        claim=row["claim"],
+        status=OutcomeStatus(row["status"]),
+        found=row["found"],
+        critical=row["critical"],
+        verifier=row["verifier"],
+        verified_at=from_micros(row["verified_us"]),
+        attempts=row["attempts"],
     )

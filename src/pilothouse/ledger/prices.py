@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, insert, or_, select
 
 from pilothouse.core.evidence.price import PRICE_DECIMALS_MAX, Price, TokenClass
 from pilothouse.errors import Conflict
+from pilothouse.ledger.row_log import log_rows
 from pilothouse.ledger.schema import from_micros, prices, to_micros
 
 __all__ = ["add_prices", "price_at_moment", "read_prices"]
@@ -19,20 +20,20 @@ __all__ = ["add_prices", "price_at_moment", "read_prices"]
 _SCALE = Decimal(10) ** PRICE_DECIMALS_MAX
 
 
-def add_prices(connection: Connection, given: Sequence[Price]) -> int:
+def add_prices(connection: Connection, given: Sequence[Price], *, at: datetime, actor: str) -> int:
     """Store prices and return how many were new.
 
     Raises:
         Conflict: Another price is known for the same model, class and start.
     """
-    added = 0
+    added: list[dict[str, Any]] = []
     for price in given:
         row = _row(price)
         key = {name: row[name] for name in ("provider", "model", "token_class", "valid_from_us")}
         known = connection.execute(select(prices).filter_by(**key)).first()
         if known is None:
             connection.execute(insert(prices).values(**row))
-            added += 1
+            added.append(row)
         elif _price(known) != price:
             raise Conflict(
                 f"another {price.token_class.value} price of {price.provider} {price.model!r} "
@@ -40,7 +41,8 @@ def add_prices(connection: Connection, given: Sequence[Price]) -> int:
                 remedy="Give the new price a later `valid_from`; what was charged before stays as it was.",
                 subject=price.model,
             )
-    return added
+    log_rows(connection, "prices", added=added, at=at, actor=actor)
+    return len(added)
 
 
 def read_prices(connection: Connection) -> Sequence[Price]:

@@ -35,6 +35,7 @@ from pilothouse.ledger.review_tables import (
     review_items,
     review_labels,
 )
+from pilothouse.ledger.row_log import log_rows, logged_change
 from pilothouse.ledger.schema import to_micros
 from pilothouse.ports.review import ITEMS_READ_MAX, UNDO_WINDOW, ItemRecord, QueueCount
 
@@ -111,10 +112,10 @@ class SqlReviewQueue:
             if is_repeated(connection, row, label):
                 return read_item(row), 0
             refuse_other_holder(row, label.reviewer, to_micros(label.at))
-            settle(connection, row, label)
+            answers = [settle(connection, row, label)]
             twins = twins_of(connection, row, label) if label.answer.decides else ()
-            for twin in twins:
-                settle(connection, twin, label)
+            answers += [settle(connection, twin, label) for twin in twins]
+            log_rows(connection, review_labels.name, added=answers, at=label.at, actor=label.reviewer)
             document = canonical_json(
                 {
                     "item": row.item_id,
@@ -160,7 +161,9 @@ class SqlReviewQueue:
                 .scalars()
                 .all()
             )
-            connection.execute(update(review_labels).where(same).values(undone_us=at))
+            given = and_(_LABEL.reviewer == reviewer, _LABEL.at_us == last.at_us)
+            with logged_change(connection, review_labels, given, at=now, actor=reviewer):
+                connection.execute(update(review_labels).where(same).values(undone_us=at))
             connection.execute(
                 update(review_items)
                 .where(_ITEM.item_id.in_(ids))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, RowMapping, func, insert, select, update
 
 from pilothouse.core.evidence.review import ITEM_TEXT_CHARS_MAX, Answer, ItemState, Label, ReviewSource
 from pilothouse.errors import Conflict, LimitExceeded, UnknownName
@@ -118,11 +118,15 @@ def is_repeated(connection: Connection, row: Row[Any], label: Label) -> bool:
     return given is not None and (given.answer, given.correction) == (label.answer.value, label.correction)
 
 
-def settle(connection: Connection, row: Row[Any], label: Label) -> None:
-    """Keep an answer to an item, and put the item where the answer leads; two who are unsure close a label item."""
-    connection.execute(
-        insert(review_labels).values(**{**label_columns(label), "item_id": row.item_id, "agent": row.agent})
-    )
+def settle(connection: Connection, row: Row[Any], label: Label) -> RowMapping:
+    """Keep an answer to an item, and put the item where the answer leads; two who are unsure close a label item.
+
+    Returns:
+        The row of the answer, which the caller enters in the log.
+    """
+    columns = {**label_columns(label), "item_id": row.item_id, "agent": row.agent}
+    kept = connection.execute(insert(review_labels).values(**columns).returning(review_labels)).mappings()
+    answer = kept.one()
     state = label.answer.leads_to
     if label.answer is Answer.UNSURE and row.source != ReviewSource.HELD.value:
         unsure = connection.execute(
@@ -144,6 +148,7 @@ def settle(connection: Connection, row: Row[Any], label: Label) -> None:
         .where(_ITEM.item_id == row.item_id)
         .values(**{**NOBODY, **({} if state.is_open else decided)}, state=state.value)
     )
+    return answer
 
 
 def twins_of(connection: Connection, row: Row[Any], label: Label) -> Sequence[Row[Any]]:

@@ -18,6 +18,7 @@ from pilothouse.core.evidence.review import (
     ReviewSource,
     content_digest,
 )
+from pilothouse.ledger.row_log import fresh_salt
 from pilothouse.ledger.schema import METADATA, from_micros, to_micros
 from pilothouse.ports.review import ItemRecord
 
@@ -80,6 +81,7 @@ review_labels = Table(
     Column("seconds", Float, nullable=False),
     Column("at_us", BigInteger, nullable=False),
     Column("undone_us", BigInteger, nullable=True),
+    Column("salt", String(32), nullable=False, server_default=""),
     Index(None, "item_id"),
     Index(None, "agent", "at_us"),
     Index(None, "reviewer", "at_us"),
@@ -176,6 +178,7 @@ def label_columns(label: Label) -> dict[str, Any]:
         "rubric": label.rubric,
         "seconds": label.seconds,
         "at_us": to_micros(label.at),
+        "salt": fresh_salt(),
     }
 
 

@@ -120,6 +120,7 @@ outcomes = Table(
     Column("verifier", Text, nullable=False),
     Column("verified_us", BigInteger, nullable=False),
     Column("attempts", Integer, nullable=False),
+    Column("salt", String(32), nullable=False, server_default=""),
     Index(None, "agent", "task_start_ns"),
 )
 """The current outcome of each task; only a pending one is ever replaced, or one about a claim that was corrected."""

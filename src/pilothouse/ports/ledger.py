@@ -190,10 +190,16 @@ class Ledger(Protocol):
         """Return decisions about an agent, newest first, at most `limit` (1..1,000), of sequences below `before`."""
         ...
 
-    def add_prices(self, prices: Sequence[Price]) -> int:
+    def add_prices(self, prices: Sequence[Price], *, at: datetime, actor: str) -> int:
         """Store prices; one that is known changes nothing, another for the same start is a conflict.
 
-        Return how many were new.
+        Args:
+            prices: The prices.
+            at: When they are added.
+            actor: Who adds them.
+
+        Returns:
+            How many were new.
         """
         ...
 

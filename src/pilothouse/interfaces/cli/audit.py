@@ -50,6 +50,7 @@ def register(cli: typer.Typer, services: Services) -> None:
                         "records": check.records,
                         "checkpoints": check.checkpoints,
                         "anchored": check.anchored,
+                        "rows": check.rows,
                         "payloads": check.payloads,
                         "erased": check.erased,
                         "problems": list(check.problems),
@@ -65,6 +66,9 @@ def register(cli: typer.Typer, services: Services) -> None:
             typer.echo(
                 f"{word}: {plural(check.records, 'record')} against {plural(check.checkpoints, 'checkpoint')}; "
                 f"payloads that match: {check.payloads:,}, erased: {check.erased:,}"
+            )
+            typer.echo(
+                f"  prices, outcomes, labels, pauses and gateway keys as the log has them: {check.rows:,}"
             )
             for problem in check.problems:
                 typer.echo(f"  ✗ {problem}")

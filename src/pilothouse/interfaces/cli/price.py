@@ -12,6 +12,7 @@ import typer
 
 from pilothouse.errors import UsageError
 from pilothouse.interfaces.cli.consoles import print_table
+from pilothouse.interfaces.cli.controls import command_line_actor
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
 
@@ -68,7 +69,7 @@ def register(cli: typer.Typer, services: Services) -> None:
                     tzinfo=UTC
                 )
                 prices = _prices(provider, model, given=given, since=first_day, source=source, now=now)
-                added = installation.ledger.add_prices(prices)
+                added = installation.ledger.add_prices(prices, at=now, actor=command_line_actor())
                 typer.echo(f"{added} added; tasks that arrive from now on are priced with them.", err=True)
             _show(installation.ledger.prices(), as_json=as_json)
 

@@ -20,8 +20,10 @@ from pilothouse.core.evidence.evidence import Evidence, Source
 from pilothouse.errors import DigestMismatch, MalformedRecord, StorageUnavailable, UsageError
 from pilothouse.ledger.audit import StoredCheckpoint
 from pilothouse.ledger.audit_rows import Entries
+from pilothouse.ledger.audit_standing import Standing
 from pilothouse.ledger.audit_subjects import commitment_of
 from pilothouse.ledger.checkpoint import NOTE_MAX, Checkpoint, open_note
+from pilothouse.ledger.row_log import ROWS_CHANGED
 from pilothouse.ledger.tlog import Tree, leaf_hash
 from pilothouse.ports.ledger import Decision
 from pilothouse.workflows.ground.boundary_room import BoundaryRoom
@@ -43,6 +45,7 @@ class LogCheck:
         checkpoints: Checkpoints that were held against them.
         anchored: Largest size that an anchor outside this ledger confirms; None without one.
         outside: The same for anchors under other rights than the ledger's, which its operator cannot rewrite.
+        rows: Prices, outcomes, labels, pauses and keys that are as the log has them.
         payloads: Encrypted payloads that were opened and held against their commitment.
         erased: Payloads whose key was destroyed.
         problems: The first findings, in words; empty when everything verifies.
@@ -52,6 +55,7 @@ class LogCheck:
     checkpoints: int
     anchored: int | None
     outside: int | None
+    rows: int
     payloads: int
     erased: int
     problems: tuple[str, ...]
@@ -107,14 +111,17 @@ def verify_log(room: BoundaryRoom, now: datetime, *, against: tuple[Path, ...] =
         if not found:
             anchored = outside = max(anchored or 0, open_note(read_note(path), None).size)
     _check_columns(room, records, problems)
+    rows = 0
     if len(records) == len(texts):  # behind a record that is missing, nobody knows what was named
         _check_rows(room, records, problems)
+        rows = _check_standing(room, records, problems)
     payloads, erased = _check_payloads(room, records, problems)
     check = LogCheck(
         records=len(texts),
         checkpoints=len(stored),
         anchored=anchored,
         outside=outside,
+        rows=rows,
         payloads=payloads,
         erased=erased,
         problems=tuple(problems[:PROBLEMS_MAX]),
@@ -182,7 +189,8 @@ def export_bundle(room: BoundaryRoom, target: Path) -> Checkpoint:
         )
     # In this order: others write meanwhile, and what comes after the checkpoint is not in the bundle.
     charters = room.installation.ledger.charters()
-    checkpoint = room.log.sign()
+    size, rows = room.log.standing_lines()
+    checkpoint = room.log.sign(size)
     signed = [one for one in room.log.checkpoints() if one.size <= checkpoint.size]
     texts = room.log.texts()[: checkpoint.size]
     manifest = {
@@ -195,6 +203,7 @@ def export_bundle(room: BoundaryRoom, target: Path) -> Checkpoint:
         with zipfile.ZipFile(target, "x", zipfile.ZIP_DEFLATED) as bundle:
             bundle.writestr("manifest.json", canonical_json(manifest))
             bundle.writestr("records.jsonl", "".join(f"{text}\n" for _, text in texts))
+            bundle.writestr("rows.jsonl", "".join(f"{line}\n" for line in rows))
             for one in signed:
                 bundle.writestr(f"checkpoints/{one.size:012}.checkpoint", one.note)
             for record in charters:
@@ -332,6 +341,17 @@ def _check_rows(room: BoundaryRoom, records: list[_Record], problems: list[str])
             f"the record of evidence {digest[:12]} of {agent}: no record of the log names it"
             for agent, digest in sorted(unnamed.measured - since.measured)
         )
+
+
+def _check_standing(room: BoundaryRoom, records: list[_Record], problems: list[str]) -> int:
+    """Prices, outcomes, labels, pauses and keys must be what came into the log and did not go."""
+    standing = Standing()
+    for one in records:
+        if one.kind == ROWS_CHANGED:
+            standing.add(one.document, one.position)
+    found, rows = room.log.compare_standing(standing, len(records))
+    problems.extend(found)
+    return rows
 
 
 def _entries(records: list[_Record]) -> Entries:

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Holds rows that are changed in place against the log: what came and did not go is what stands, and nothing else does."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, select
+
+from pilothouse.core.charter.digest import canonical_json
+from pilothouse.ledger.controls import controls
+from pilothouse.ledger.gateway import gateway_keys
+from pilothouse.ledger.review_tables import review_labels
+from pilothouse.ledger.row_log import LOGGED, ROWS_CHANGED, row_line
+from pilothouse.ledger.schema import outcomes, prices
+
+__all__ = ["LOGGED_TABLES", "Standing", "compare_standing", "standing_lines"]
+
+LOGGED_TABLES = (prices, outcomes, review_labels, controls, gateway_keys)
+
+DIGEST_BYTES = 32
+
+ROWS_AT_ONCE = 1_000
+"""Rows that are in memory at once."""
+
+
+@dataclass(slots=True)
+class Standing:
+    """What stands in these tables by the log.
+
+    Attributes:
+        named: How often each digest came without having gone.
+        words: The last entry that named it, in words.
+        problems: Entries that say nothing.
+    """
+
+    named: Counter[bytes] = field(default_factory=Counter)
+    words: dict[bytes, str] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def read(self, text: str, position: int) -> None:
+        """Take one record as it is stored; one of another kind says nothing here, nor does one that is none."""
+        if f'"kind":"{ROWS_CHANGED}"' in text:
+            with suppress(ValueError, TypeError, KeyError):
+                record = json.loads(text)
+                if record["kind"] == ROWS_CHANGED:
+                    self.add(record["document"], position)
+
+    def add(self, document: Mapping[str, Any], position: int) -> None:
+        """Take one entry."""
+        try:
+            digests = base64.b64decode(document["sha256"], validate=True)
+            added, removed, table = int(document["added"]), int(document["removed"]), str(document["table"])
+        except (binascii.Error, LookupError, TypeError, ValueError):
+            self.problems.append(f"record {position} names no rows: somebody wrote something else there")
+            return
+        if min(added, removed) < 0 or len(digests) != DIGEST_BYTES * (added + removed):
+            self.problems.append(f"record {position} names another number of rows than it says")
+            return
+        for at in range(added + removed):
+            digest = digests[DIGEST_BYTES * at : DIGEST_BYTES * (at + 1)]
+            self.named[digest] += 1 if at < added else -1
+            if self.named[digest]:
+                self.words[digest] = f"record {position}, a row of {table}"
+            else:
+                del self.named[digest]
+                self.words.pop(digest, None)
+
+
+def compare_standing(connection: Connection, standing: Standing) -> tuple[list[str], int]:
+    """Return what is gone, was changed or was added past the log, in words, and how many rows are as the log has them.
+
+    Args:
+        connection: A transaction that reads, the one in which the last entries were read.
+        standing: What stands by the log; what matches is taken out of it.
+    """
+    problems, matching = list(standing.problems), 0
+    for name, row in _rows(connection):
+        digest = hashlib.sha256(_line(name, row).encode()).digest()
+        if standing.named[digest] > 0:
+            standing.named[digest] -= 1
+            matching += 1
+        else:
+            key = " ".join(str(row[column]) for column in LOGGED[name].key)
+            problems.append(f"the {LOGGED[name].words} {key}: no record of the log names it as it stands")
+    problems += [
+        f"{standing.words[digest]}: what it names is gone or was changed"
+        if count > 0
+        else f"{standing.words[digest]}: it takes away what no record before it names"
+        for digest, count in standing.named.items()
+        if count
+    ]
+    return problems, matching
+
+
+def standing_lines(connection: Connection) -> Iterator[str]:
+    """Yield every row as an auditor is shown it."""
+    for name, row in _rows(connection):
+        yield _line(name, row)
+
+
+def _line(name: str, row: RowMapping) -> str:
+    """Return a row as it stands in the log; one in which no row of ours can be is a line that no record names."""
+    try:
+        return row_line(name, row)
+    except (TypeError, ValueError):
+        return canonical_json({"table": name, "row": None})
+
+
+def _rows(connection: Connection) -> Iterator[tuple[str, RowMapping]]:
+    reading = connection.execution_options(yield_per=ROWS_AT_ONCE)
+    for table in LOGGED_TABLES:
+        for row in reading.execute(select(table).order_by(*table.primary_key)).mappings():
+            yield table.name, row

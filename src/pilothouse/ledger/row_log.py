@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rows that are changed in place stand in the audit log by digest, each change in the transaction that makes it.
+
+Decisions, charters, verdicts and evidence are only ever added, and each has an entry of its own. Prices, outcomes, labels,
+pauses and keys are many or are changed, so an entry names rows that came and rows that went: what stands is what came and
+did not go. Texts of persons are under a salt of their row: once both are erased, nobody can guess them back from the log.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Table, select
+
+from pilothouse.core.charter.digest import INTEGER_EXACT_MAX, canonical_json
+from pilothouse.ledger.audit_records import append_record
+from pilothouse.ledger.audit_subjects import commitment_of
+
+__all__ = ["LOGGED", "ROWS_CHANGED", "Logged", "fresh_salt", "log_rows", "logged_change", "row_line"]
+
+ROWS_CHANGED = "rows.changed"
+
+ROWS_IN_RECORD = 90
+"""Digests named by one record of the audit log: 3.9 KB."""
+
+SALT_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logged:
+    """What of a table stands in the log. A column that is added later changes no digest until it is named here.
+
+    Attributes:
+        words: What one row is.
+        key: Columns that name a row.
+        public: Further columns whose values an auditor is shown.
+        private: Columns of which an auditor is shown only a commitment; under the salt of the row where it has one.
+    """
+
+    words: str
+    key: tuple[str, ...]
+    public: tuple[str, ...]
+    private: tuple[str, ...] = ()
+
+
+LOGGED: Mapping[str, Logged] = MappingProxyType(
+    {
+        "prices": Logged(
+            words="price",
+            key=("provider", "model", "token_class", "valid_from_us"),
+            public=("valid_to_us", "micro_usd_per_million", "source", "source_date"),
+        ),
+        "outcomes": Logged(
+            words="outcome of task",
+            key=("trace_id",),
+            public=(
+                *("agent", "task_type", "version_digest", "task_start_ns", "status"),
+                *("critical", "verifier", "verified_us", "attempts"),
+            ),
+            private=("claim", "found"),
+        ),
+        "review_labels": Logged(
+            words="label",
+            key=("sequence",),
+            public=("item_id", "agent", "reviewer", "answer", "rubric", "seconds", "at_us", "undone_us"),
+            private=("correction", "note"),
+        ),
+        "controls": Logged(
+            words="pause or rollback",
+            key=("agent", "kind", "tool"),
+            public=("to_version", "from_version", "reason", "actor", "at_us"),
+        ),
+        "gateway_keys": Logged(
+            words="key",
+            key=("prefix",),
+            public=(
+                *("agent", "environment", "models", "spans"),
+                *("created_us", "created_by", "expires_us", "revoked_us"),
+            ),
+            private=("digest",),
+        ),
+    }
+)
+"""Tables whose rows are changed in place and can turn a verdict or the boundary. A key's digest has no salt: it is of 256
+random bits."""
+
+
+def fresh_salt() -> str:
+    """Return the salt of a new row, or of one whose texts were erased."""
+    return os.urandom(SALT_BYTES).hex()
+
+
+def row_line(table: str, row: Mapping[Any, Any]) -> str:
+    """Return a row as an auditor is shown it; its SHA-256 is what the log names.
+
+    Args:
+        table: Name of the table, one of `LOGGED`.
+        row: Values by column.
+    """
+    logged = LOGGED[table]
+    shown = {name: _plain(row[name]) for name in (*logged.key, *logged.public)}
+    if logged.private:
+        texts = canonical_json([row[name] for name in logged.private]).encode()
+        shown["private"] = commitment_of(bytes.fromhex(row.get("salt", "")), texts)
+    return canonical_json({"table": table, "row": shown})
+
+
+@contextmanager
+def logged_change(
+    connection: Connection, table: Table, where: ColumnElement[bool], *, at: datetime, actor: str
+) -> Iterator[None]:
+    """Enter in the log what the block does to some rows.
+
+    Args:
+        connection: A transaction that writes.
+        table: One of `LOGGED`.
+        where: Names the rows before and after; by columns that the block does not change.
+        at: When.
+        actor: Who.
+    """
+    before = connection.execute(select(table).where(where)).mappings().all()
+    yield
+    after = connection.execute(select(table).where(where)).mappings().all()
+    log_rows(connection, table.name, added=after, removed=before, at=at, actor=actor)
+
+
+def log_rows(
+    connection: Connection,
+    table: str,
+    *,
+    added: Iterable[Mapping[Any, Any]],
+    removed: Iterable[Mapping[Any, Any]] = (),
+    at: datetime,
+    actor: str,
+    adopted: bool = False,
+) -> None:
+    """Enter in the log which rows came and which went; what is the same before and after is no change.
+
+    Args:
+        connection: The transaction that makes the change.
+        table: Name of the table, one of `LOGGED`.
+        added: Rows that stand from now on.
+        removed: Rows as they stood until now.
+        at: When.
+        actor: Who.
+        adopted: Whether the rows were there before the log named any: it proves them from here on.
+    """
+    came, went = _digests(table, added), _digests(table, removed)
+    for agent in sorted({*came, *went}):
+        new, old = came.get(agent, {}), went.get(agent, {})
+        changes = [(True, digest) for digest in new if digest not in old]
+        changes += [(False, digest) for digest in old if digest not in new]
+        for start in range(0, len(changes), ROWS_IN_RECORD):
+            document = _document(table, changes[start : start + ROWS_IN_RECORD])
+            append_record(
+                connection,
+                kind=ROWS_CHANGED,
+                agent=agent,
+                actor=actor,
+                at=at,
+                document=document | ({"adopted": True} if adopted else {}),
+            )
+
+
+def _digests(table: str, rows: Iterable[Mapping[Any, Any]]) -> dict[str, dict[bytes, None]]:
+    """Return digests of rows by agent, in order; each row names itself, so no two have the same."""
+    found: dict[str, dict[bytes, None]] = {}
+    for row in rows:
+        digest = hashlib.sha256(row_line(table, row).encode()).digest()
+        found.setdefault(row.get("agent", ""), {})[digest] = None
+    return found
+
+
+def _document(table: str, changes: Sequence[tuple[bool, bytes]]) -> dict[str, Any]:
+    added = sum(came for came, _ in changes)
+    return {
+        "table": table,
+        "added": added,
+        "removed": len(changes) - added,
+        "sha256": base64.b64encode(b"".join(digest for _, digest in changes)).decode(),
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Return a value in the one way in which it stands in a line, whichever database it comes from and by which road.
+
+    Nanoseconds are beyond the numbers that JSON has; SQLite gives back a whole float as it was handed over.
+    """
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, float):
+        return _plain(int(value)) if value.is_integer() else str(value)
+    return str(value) if isinstance(value, int) and abs(value) > INTEGER_EXACT_MAX else value

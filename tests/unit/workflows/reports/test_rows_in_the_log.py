@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Prices, outcomes, labels, pauses and keys stand in the log: whatever somebody does to a row of them is found, twice."""
+
+from __future__ import annotations
+
+import sqlite3
+import zipfile
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from types import SimpleNamespace
+
+import pytest
+
+from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
+from pilothouse.core.evidence.price import Price, TokenClass
+from pilothouse.core.evidence.review import Answer, Label, ReviewItem, ReviewSource
+from pilothouse.ledger.audit import SqlAuditLog
+from pilothouse.ledger.audit_keys import load_keys
+from pilothouse.ledger.audit_standing import LOGGED_TABLES
+from pilothouse.ledger.controls import SqlControls
+from pilothouse.ledger.curation import SqlCuration
+from pilothouse.ledger.gateway import SqlGatewayStore
+from pilothouse.ledger.ledger import open_ledger
+from pilothouse.ledger.review_queue import SqlReviewQueue
+from pilothouse.ledger.row_log import LOGGED, ROWS_CHANGED, ROWS_IN_RECORD
+from pilothouse.ports.audit import AUDIT_DOCUMENT_MAX
+from pilothouse.ports.controls import Pause, Rollback
+from pilothouse.ports.gateway import VirtualKey
+from pilothouse.workflows.reports.audit import export_bundle, verify_log
+from pilothouse_verify.bundle import check_bundle
+
+AGENT = "triage"
+NOW = datetime(2026, 11, 28, 9, 0, tzinfo=UTC)
+
+
+class Clock:
+    def now(self):
+        return NOW
+
+
+def outcome(number, **fields):
+    values = {"claim": f'{{"invoice": "{number}"}}', "status": OutcomeStatus.PENDING, "found": "nothing"}
+    values |= {"agent": AGENT, "task_type": "invoice", "version_digest": None, "critical": None}
+    values |= {"task_start_ns": 1_790_000_000_000_000_000 + number, "verifier": "erp", "verified_at": NOW}
+    return Outcome(trace_id=f"{number:032x}", **values | fields)
+
+
+def item(number, **fields):
+    values = {"agent": AGENT, "task_type": "invoice", "trace_id": f"{number:032x}", "version": None}
+    values |= {"source": ReviewSource.SAMPLED, "why": "sampled", "input": f"mail {number}", "proposal": "pay"}
+    values |= {"call_digest": str(number), "created_at": NOW, "due_at": NOW + timedelta(days=1)}
+    return ReviewItem(item_id=f"item-{number}", **values | fields)
+
+
+def key(prefix):
+    return VirtualKey(
+        prefix=prefix, digest="d" * 64, agent=AGENT, environment=None, models=("gpt",), spans=True,
+        created_at=NOW, created_by="ops", expires_at=None, revoked_at=None,
+    )  # fmt: skip
+
+
+def price(usd, token_class=TokenClass.INPUT):
+    return Price(
+        provider="acme", model="large", token_class=token_class, usd_per_million=Decimal(usd),
+        valid_from=NOW, source="page", source_date=date(2026, 11, 1),
+    )  # fmt: skip
+
+
+def lived(ledger, log):
+    """Let every kind of row come, change and go."""
+    ledger.add_prices([price(2), price(8, TokenClass.OUTPUT)], at=NOW, actor="finance")
+    ledger.add_prices([price(2)], at=NOW, actor="finance")
+    ledger.save_outcomes([outcome(number) for number in range(200)])
+    ledger.save_outcomes(
+        [outcome(number, status=OutcomeStatus.VERIFIED, attempts=2) for number in range(150)]
+    )
+    ledger.save_outcomes([outcome(199, status=OutcomeStatus.CONTRADICTED)])
+    controls = SqlControls(ledger.database)
+    controls.pause(Pause(agent=AGENT, tool=None, reason="drill", actor="ana", at=NOW))
+    controls.resume(AGENT, None, reason="over", actor="ana", at=NOW)
+    controls.pause(Pause(agent=AGENT, tool="pay", reason="wrong sums", actor="ana", at=NOW))
+    for version in ("v2", "v1"):
+        controls.roll_back(
+            Rollback(agent=AGENT, to_version=version, from_version="v3", reason="bad", actor="ana", at=NOW)
+        )
+    gateway = SqlGatewayStore(ledger.database)
+    gateway.add_key(key("one"))
+    gateway.add_key(key("two"))
+    gateway.revoke_key("two", NOW, actor="ana")
+    gateway.revoke_key("two", NOW, actor="ana")
+    queue = SqlReviewQueue(ledger.database)
+    queue.add([item(number) for number in range(3)])
+    for number, answer in enumerate((Answer.ACCEPT, Answer.CORRECT, Answer.ACCEPT)):
+        queue.claim(f"item-{number}", "ben", NOW)
+        queue.answer(
+            Label(
+                item_id=f"item-{number}", agent=AGENT, reviewer="ben", answer=answer, note="seen",
+                correction="kim@customer.example" if answer is Answer.CORRECT else None, seconds=5,
+                at=NOW + timedelta(seconds=number),
+            )
+        )  # fmt: skip
+    queue.undo("ben", NOW + timedelta(seconds=3))
+    log.sign()
+
+
+@pytest.fixture
+def room(tmp_path):
+    with open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as ledger:
+        log = SqlAuditLog(ledger.database, load_keys(tmp_path / "keys"), Clock())
+        lived(ledger, log)
+        yield SimpleNamespace(log=log, installation=SimpleNamespace(ledger=ledger), agents=lambda: (AGENT,))
+
+
+def rebundled(room, tmp_path, name="bundle.zip"):
+    export_bundle(room, tmp_path / name)
+    return check_bundle(tmp_path / name, key=str(room.log.keys.verifier), anchors=())
+
+
+def test_what_came_changed_and_went_is_what_stands(room, tmp_path):
+    check = verify_log(room, NOW)
+    assert (check.problems, check.rows) == ((), 2 + 200 + 2 + 2 + 3)
+    assert rebundled(room, tmp_path).problems == []
+    with zipfile.ZipFile(tmp_path / "bundle.zip") as bundle:
+        rows = bundle.read("rows.jsonl").decode()
+    assert len(rows.splitlines()) == check.rows
+    assert not [text for text in ("customer.example", 'invoice\\"', "d" * 64) if text in rows]
+
+
+CHANGES = [
+    ("UPDATE prices SET micro_usd_per_million = 1", "price acme large input"),
+    ("DELETE FROM prices WHERE token_class = 'output'", "a row of prices: what it names is gone or was changed"),
+    ("UPDATE prices SET valid_from_us = valid_from_us - 1 WHERE token_class = 'input'", "the price acme large"),
+    ("INSERT INTO prices SELECT provider, 'x', token_class, 1, NULL, 1, '', '2026-01-01' FROM prices LIMIT 1", "the price acme x"),
+    ("UPDATE outcomes SET status = 'verified' WHERE status = 'contradicted'", "the outcome of task 0000"),
+    ("UPDATE outcomes SET claim = '\"paid\"' WHERE attempts = 2", "the outcome of task 0000"),
+    ("UPDATE outcomes SET found = 'all well' WHERE attempts = 2", "the outcome of task 0000"),
+    ("UPDATE outcomes SET salt = '' WHERE attempts = 2", "the outcome of task 0000"),
+    ("UPDATE outcomes SET salt = 'no hex' WHERE attempts = 2", "the outcome of task 0000"),
+    ("UPDATE outcomes SET claim = x'ff00' WHERE attempts = 2", "the outcome of task 0000"),
+    ("UPDATE outcomes SET task_start_ns = task_start_ns + 1 WHERE attempts = 2", "the outcome of task 0000"),
+    ("DELETE FROM outcomes WHERE status = 'contradicted'", "a row of outcomes: what it names is gone"),
+    ("DELETE FROM outcomes", "a row of outcomes: what it names is gone"),
+    ("UPDATE review_labels SET answer = 'accept'", "the label 2"),
+    ("UPDATE review_labels SET correction = 'pay twice' WHERE sequence = 2", "the label 2"),
+    ("UPDATE review_labels SET undone_us = NULL", "the label 3"),
+    ("UPDATE review_labels SET reviewer = 'cleo' WHERE sequence = 1", "the label 1"),
+    ("DELETE FROM review_labels WHERE sequence = 2", "a row of review_labels: what it names is gone"),
+    ("DELETE FROM controls WHERE kind = 'pause'", "a row of controls: what it names is gone"),
+    ("UPDATE controls SET tool = 'other' WHERE kind = 'pause'", "the pause or rollback triage pause other"),
+    ("UPDATE controls SET to_version = 'v3' WHERE kind = 'rollback'", "the pause or rollback triage rollback"),
+    ("INSERT INTO controls SELECT 'other', kind, tool, NULL, NULL, '', '', 1 FROM controls WHERE kind = 'pause'",
+     "the pause or rollback other pause pay"),
+    ("UPDATE gateway_keys SET revoked_us = NULL WHERE prefix = 'two'", "the key two"),
+    ("UPDATE gateway_keys SET digest = 'mine' WHERE prefix = 'one'", "the key one"),
+    ("UPDATE gateway_keys SET agent = 'other' WHERE prefix = 'one'", "the key one"),
+    ("UPDATE gateway_keys SET models = '' WHERE prefix = 'one'", "the key one"),
+    ("DELETE FROM gateway_keys WHERE prefix = 'two'", "a row of gateway_keys: what it names is gone"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "found"), CHANGES, ids=lambda text: text[:40])
+def test_a_row_that_somebody_changed_removed_or_added_is_found_here_and_by_the_auditor(
+    room, tmp_path, change, found
+):
+    with room.log.database.write() as connection:
+        assert connection.exec_driver_sql(change).rowcount
+    problems = verify_log(room, NOW).problems
+    assert any(found in problem for problem in problems), problems
+    assert rebundled(room, tmp_path).problems
+
+
+def remade(source, target, change):
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name == "rows.jsonl":
+                content = change(content)
+            if content is not None:
+                new.writestr(name, content)
+    return target
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda rows: rows.replace(b'"verified"', b'"pending"', 1), "no record names the row"),
+        (lambda rows: rows.split(b"\n", 1)[1], "a row of prices that it names is not in the bundle"),
+        (lambda rows: rows + rows.split(b"\n", 1)[0] + b"\n", "no record names the row"),
+        (lambda rows: rows + b"\xff no row \x1b[2J\n", "no record names the row"),
+        (lambda _: None, "a row of prices that it names is not in the bundle"),
+        (lambda _: b"", "is not in the bundle"),
+    ],
+)
+def test_rows_of_a_bundle_that_somebody_changed_are_found_by_its_verifier(room, tmp_path, change, found):
+    assert rebundled(room, tmp_path).problems == []
+    path = remade(tmp_path / "bundle.zip", tmp_path / "other.zip", change)
+    problems = check_bundle(path, key=str(room.log.keys.verifier), anchors=()).problems
+    assert any(found in problem for problem in problems), problems
+    assert not any("\x1b" in problem for problem in problems)
+
+
+def test_an_export_shows_the_rows_of_its_last_record_although_others_write(room, tmp_path):
+    ledger, lines = room.installation.ledger, room.log.standing_lines
+
+    def meanwhile():
+        found = lines()
+        ledger.save_outcomes([outcome(900), outcome(198, status=OutcomeStatus.VERIFIED)])
+        return found
+
+    room.log.standing_lines = meanwhile
+    assert rebundled(room, tmp_path).problems == []
+    room.log.standing_lines = lines
+    assert rebundled(room, tmp_path, "later.zip").problems == []
+
+
+def test_what_changes_while_the_log_is_verified_is_no_finding(room):
+    ledger, texts = room.installation.ledger, room.log.texts
+
+    def meanwhile(*, start=0):
+        found = texts(start=start)
+        room.log.texts = texts
+        ledger.save_outcomes([outcome(900), outcome(198, status=OutcomeStatus.VERIFIED)])
+        return found
+
+    room.log.texts = meanwhile
+    assert verify_log(room, NOW).problems == ()
+
+
+def test_an_erased_correction_is_no_finding_and_its_salt_is_gone(room, tmp_path):
+    salts = "SELECT salt FROM review_labels WHERE sequence = 2"
+    with room.log.database.read() as connection:
+        before = connection.exec_driver_sql(salts).scalar()
+    SqlCuration(room.log.database).erase("kim@customer.example", actor="ana", at=NOW)
+    with room.log.database.read() as connection:
+        assert connection.exec_driver_sql(salts).scalar() != before
+        label = connection.exec_driver_sql(
+            "SELECT correction, note FROM review_labels WHERE sequence = 2"
+        ).one()
+    assert label.correction == "[erased]"
+    assert verify_log(room, NOW).problems == ()
+    assert rebundled(room, tmp_path).problems == []
+
+
+def test_a_batch_is_a_few_entries_that_fit(room):
+    before = room.log.size()
+    room.installation.ledger.save_outcomes([outcome(number) for number in range(1_000, 1_500)])
+    made = room.log.records(start=before)
+    assert len(made) == -(-500 // ROWS_IN_RECORD)
+    assert {one.kind for one in made} == {ROWS_CHANGED}
+    assert all(len(one.text.encode()) < AUDIT_DOCUMENT_MAX + 300 for one in made)
+    room.installation.ledger.save_outcomes([replace(outcome(1_000), attempts=1)])
+    room.installation.ledger.save_outcomes([])
+
+
+@pytest.mark.parametrize(
+    "document", [{}, {"table": "prices", "added": 2, "removed": 0, "sha256": "AAAA"}, {"sha256": 5},
+                 {"table": "prices", "added": -1, "removed": 1, "sha256": ""}],
+)  # fmt: skip
+def test_an_entry_of_rows_that_somebody_made_up_is_a_finding_and_ends_no_verification(
+    room, tmp_path, document
+):
+    room.log.append(ROWS_CHANGED, "", document)
+    assert any("rows" in problem for problem in verify_log(room, NOW).problems)
+    rebundled(room, tmp_path)
+
+
+def test_a_ledger_from_before_adopts_its_rows_as_they_stand(room, tmp_path):
+    old = tmp_path / "old.sqlite"
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as raw, closing(sqlite3.connect(old)) as copy:
+        raw.backup(copy)
+    with closing(sqlite3.connect(old)) as raw, raw:
+        raw.executescript(
+            f"DELETE FROM audit_records WHERE kind = '{ROWS_CHANGED}'; DELETE FROM audit_records; "
+            "DELETE FROM audit_checkpoints; DELETE FROM decisions; UPDATE audit_head SET size = 0; "
+            "ALTER TABLE outcomes DROP COLUMN salt; ALTER TABLE review_labels DROP COLUMN salt; "
+            "UPDATE alembic_version SET version_num = '0018'"
+        )
+    with open_ledger(f"sqlite:///{old}") as ledger:
+        log = SqlAuditLog(ledger.database, load_keys(tmp_path / "keys"), Clock())
+        place = SimpleNamespace(log=log, installation=SimpleNamespace(ledger=ledger), agents=lambda: ())
+        check = verify_log(place, NOW)
+        assert (check.problems, check.rows) == ((), 209)
+        assert all('"adopted":true' in record.text for record in log.records())
+        ledger.save_outcomes([outcome(180, status=OutcomeStatus.VERIFIED)])
+        assert verify_log(place, NOW).problems == ()
+        with log.database.read() as connection:
+            assert len(set(connection.exec_driver_sql("SELECT salt FROM outcomes").scalars())) == 200
+
+
+def test_every_table_that_the_log_names_is_held_against_it():
+    assert {table.name for table in LOGGED_TABLES} == set(LOGGED)
+    for table in LOGGED_TABLES:
+        one = LOGGED[table.name]
+        named = {*one.key, *one.public, *one.private}
+        assert {column.name for column in table.columns} - {"salt"} == named, table.name
+        assert [column.name for column in table.primary_key] == list(one.key)
