@@ -27,20 +27,51 @@ BODILESS = frozenset({204, 304})
 CONTROL = re.compile(rb"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
 """What may stand in no header, but for the ends of lines."""
 
+HEAD_BYTES_MAX = 64 << 10
+"""Of a request before its body, eight times what common servers take. Without a bound the parser joins one endless header
+anew with each read, so that 30 MB of it hold up everybody for seconds, and a provider that gets a long head breaks off."""
+
 COPIED_BYTES_MAX = 64 << 10
 """More than this is handed over in parts, because copying it costs more than the further system calls."""
 
 
 class JoinedWritesProtocol(HttpToolsProtocol):
-    """uvicorn's protocol over a transport that joins writes."""
+    """uvicorn's protocol over a transport that joins writes, with a bound on what comes before a body."""
+
+    _head_bytes = -1
+    """Of a head that has not ended, in the reads after the one that it began in; -1 between heads."""
+    _read_bytes = 0
+    _began = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Put the joining transport in front of the loop's."""
         super().connection_made(_JoinedWrites(transport, self.loop))
 
+    def data_received(self, data: bytes) -> None:
+        """Take what has come; a head that does not end is refused."""
+        self._read_bytes = len(data)
+        self._began = False
+        super().data_received(data)
+        if (
+            self._head_bytes >= 0 and not self._began
+        ):  # what came before it in the same read is another request's
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
+                self._head_bytes = -1
+                self.send_400_response("The head of the request is too large.")
+
+    def on_headers_complete(self) -> None:
+        """Refuse a long head that came whole; the parser makes a refusal of what is raised."""
+        self._head_bytes = -1
+        is_short = self._began and self._read_bytes <= HEAD_BYTES_MAX  # it began and ended in one small read
+        if not is_short and sum(len(name) + len(value) for name, value in self.headers) > HEAD_BYTES_MAX:
+            raise ValueError("the head of the request is too large")
+        super().on_headers_complete()
+
     def on_message_begin(self) -> None:
         """Offer the answer's way for parts that must not wait, and for what is whole."""
         super().on_message_begin()
+        self._head_bytes, self._began = 0, True
         self.scope["extensions"] = {PASS_ON: self.pass_on, ANSWER: self.answer}  # type: ignore[dict-item]  # calls, not settings
 
     def pass_on(self, scope: Any, part: bytes) -> bool:

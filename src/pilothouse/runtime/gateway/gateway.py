@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -35,7 +36,7 @@ from pilothouse.runtime.gateway.routes import Operation, Place, find_place
 from pilothouse.runtime.gateway.runs import Ownership, RunIdentity, identify
 from pilothouse.runtime.gateway.upstream import Upstream, kept_request_headers
 from pilothouse.runtime.gateway.watchdog import Stop, Watchdog, Young
-from pilothouse.runtime.gateway.wire import read_request
+from pilothouse.runtime.gateway.wire import has_one_meaning, read_request
 from pilothouse.runtime.linkage import CallLinker, Conversation
 
 __all__ = ["CallSink", "Gateway"]
@@ -60,6 +61,11 @@ GUARDED = frozenset({Operation.CHAT, Operation.RESPONSES, Operation.MESSAGES})
 
 KEPT_BY_PROVIDERS = frozenset({Operation.RESPONSES, Operation.COMPACT})
 """Whose answers can be asked for again by their ids, by the agent that they were given to."""
+
+
+CHARSET = re.compile(rb"charset\s*=\s*\"?([^\";,\s]*)", re.IGNORECASE)
+CHARSETS = frozenset({b"utf-8", b"utf8", b"us-ascii", b"ascii", b"iso-8859-1", b"latin-1"})
+"""In which the letters of a field's name are the same."""
 
 
 class CallSink(Protocol):
@@ -198,17 +204,14 @@ class Gateway:
             remedy = f"Put one into force that it can: `pilothouse verdict {call.key.agent} --charter FILE`."
             raise Refused(Refusal(RefusalCode.CHARTER_UNREADABLE, call.policy.problem, remedy))
         self._check_reach(call, headers)
-        if call.route.stored_id is not None and self._answers.is_foreign(
-            call.route.stored_id, call.key.agent
-        ):
-            raise Refused(
-                Refusal(RefusalCode.ROUTE_UNKNOWN, "no such response", "Use an id that you were given.")
-            )
+        self._check_owner(call.route.stored_id, call)
         if call.route.names_model:
+            _check_readable(call)
             asked = read_request(call.request)
             call.model, call.is_stream, call.output_max = asked.model, asked.is_stream, asked.output_max
             call.is_background = asked.is_background
             _check_background(call)
+            self._check_owner(asked.continues, call)
         waiting = None if call.route.stored_id is None else self._background.asked(call)
         if waiting is not None:  # whoever took it has its answer, be it a stand-in
             call.model = waiting.attempts[-1].model
@@ -225,8 +228,10 @@ class Gateway:
                 raise Refused(
                     Refusal(RefusalCode.RECORD_REQUIRED, problem, "Look at the disk: `pilothouse doctor`.")
                 )
-        if call.route.names_model:
-            self.meter.reserve(call)
+        held = headers.get(HOLD_HEADER) if self._looks_at(call) else None
+        # Neither a count nor a look for a decision makes a model work.
+        if call.route.names_model and held is None and call.route.operation is not Operation.COUNT_TOKENS:
+            self.meter.reserve(call, chain[0].pin)
         limits = call.policy.limits
         try:
             dog.restart(min(call.given_s, _number(headers, DEADLINE_HEADER, call.given_s * 1e3) / 1e3))
@@ -241,33 +246,33 @@ class Gateway:
                 attempts=max(1, min(limits.attempts, int(_number(headers, ATTEMPTS_HEADER, 99)))),
                 chance=self._chance,
             )
-            if not await self._answer_of_hold(call, exchange, headers, left_s=dog.left_s):
+            if self._guardian is not None and self._looks_at(call):
+                self.counters["answers_streamed_unchecked"] += call.is_stream
+                exchange.relay.check_whole = partial(self._guardian.check, call, exchange)
+            if self._guardian is not None and held is not None:
+                wait_s = min(_number(headers, WAIT_HEADER, 0.0) / 1e3, dog.left_s - 1.0)
+                decided = await self._guardian.desk.decision(call, held.decode("latin-1"), wait_s=wait_s)
+                await exchange.relay.send_whole(decided)
+            else:
                 await exchange.run()
         finally:
             dog.close()
 
-    async def _answer_of_hold(
-        self, call: Call, exchange: Exchange, headers: Mapping[bytes, bytes], *, left_s: float
-    ) -> bool:
-        """Put the guard in front of final answers; return whether a person's decision was the answer."""
-        if (
-            self._guardian is None
-            or call.key.is_replay
-            or not call.policy.looks_at_answers
-            or call.route.operation not in GUARDED
-        ):
-            return False
-        if call.is_stream:
-            self.counters["answers_streamed_unchecked"] += 1
-        exchange.relay.check_whole = partial(self._guardian.check, call, exchange)
-        held = headers.get(HOLD_HEADER)
-        if held is None:
-            return False
-        wait_s = min(_number(headers, WAIT_HEADER, 0.0) / 1e3, left_s - 1.0)
-        await exchange.relay.send_whole(
-            await self._guardian.desk.decision(call, held.decode("latin-1"), wait_s=wait_s)
+    def _looks_at(self, call: Call) -> bool:
+        """Whether the guard stands in front of the final answers of a call."""
+        return (
+            self._guardian is not None
+            and not call.key.is_replay
+            and call.policy.looks_at_answers
+            and call.route.operation in GUARDED
         )
-        return True
+
+    def _check_owner(self, answer_id: str | None, call: Call) -> None:
+        """Refuse a stored response that another agent was given, to be read or to be gone on from."""
+        if answer_id is not None and self._answers.is_foreign(answer_id, call.key.agent):
+            raise Refused(
+                Refusal(RefusalCode.ROUTE_UNKNOWN, "no such response", "Use an id that you were given.")
+            )
 
     def _check_reach(self, call: Call, headers: Mapping[bytes, bytes]) -> None:
         """Refuse a subject that the phase in force leaves to its incumbent; a call that names none cannot be told."""
@@ -385,6 +390,28 @@ _NO_WEBSOCKET = Refusal(
     "WebSocket and realtime transports are not taken: they would pass pins, budgets and record",
     "Turn the transport off in the client, for example openai-agents: `set_default_openai_responses_transport('http')`.",
 )
+
+
+def _check_readable(call: Call) -> None:
+    """Refuse a body that its provider may take for another one than we read: what is pinned and paid for must be what is asked."""
+    problem = (
+        ""
+        if has_one_meaning(call.request)
+        else "a field that decides about the call stands twice in the body"
+    )
+    for name, value in call.request_headers:
+        if name == b"content-encoding" and value.strip().lower() != b"identity":
+            problem = f"the body is encoded ({value[:40].decode('latin-1')})"
+        elif name == b"content-type" and (said := CHARSET.search(value)) and said[1].lower() not in CHARSETS:
+            problem = f"the body says that it is written in {said[1][:40].decode('latin-1')}"
+    if problem:
+        raise Refused(
+            Refusal(
+                RefusalCode.PIN_UNKNOWN,
+                f"{problem}, so that its provider may take it for another one",
+                "Send one plain JSON object in UTF-8, each field once.",
+            )
+        )
 
 
 def _check_background(call: Call) -> None:

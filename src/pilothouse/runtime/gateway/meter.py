@@ -18,6 +18,7 @@ from pilothouse.core.evidence.task import TokenCount
 from pilothouse.ports.gateway import Spent
 from pilothouse.runtime.gateway.call import Call
 from pilothouse.runtime.gateway.messages import CHARACTERS_PER_TOKEN, written_tokens
+from pilothouse.runtime.gateway.policy import Pin
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused
 from pilothouse.runtime.gateway.watchdog import Stop
 
@@ -116,11 +117,12 @@ class Meter:
             {agent: _minus(one, self._saved.get((day, agent), _NOTHING)) for agent, one in spent.items()},
         )
 
-    def reserve(self, call: Call) -> None:
+    def reserve(self, call: Call, pin: Pin) -> None:
         """Reserve what a call may cost.
 
         Args:
             call: Before its first attempt.
+            pin: Who is asked first: its price counts, and not that of the charter's first choice.
 
         Raises:
             Refused: It does not fit, has no price, or is one call too many of its run.
@@ -138,12 +140,9 @@ class Meter:
                 )
             )
         tokens = self._guess(call)
-        pin = call.policy.chain[0] if call.policy.chain else None
-        cost = None
-        if pin is not None:
-            cost = self._cost_of(pin.provider, pin.model, tokens, call.began_ns)
+        cost = self._cost_of(pin.provider, pin.model, tokens, call.began_ns)
         if cost is None and budget.needs_price:
-            named = f"{pin.provider} {pin.model}" if pin else f"ANY {call.model}"
+            named = f"{pin.provider} {pin.model}"
             raise Refused(
                 Refusal(
                     RefusalCode.PRICE_UNKNOWN,

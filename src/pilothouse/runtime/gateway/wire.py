@@ -7,7 +7,9 @@ cannot be read is None: the provider judges bodies, not we.
 
 from __future__ import annotations
 
+import re
 import zlib
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +23,7 @@ __all__ = [
     "Answer",
     "Asked",
     "Stage",
+    "has_one_meaning",
     "inflate",
     "read_answer",
     "read_event",
@@ -45,6 +48,7 @@ class _Head(msgspec.Struct):
     max_output_tokens: Any = None
     n: Any = None
     background: Any = None
+    previous_response_id: Any = None
 
 
 class _Answer(msgspec.Struct):
@@ -75,6 +79,15 @@ class _Event(msgspec.Struct):
 
 
 _HEAD = msgspec.json.Decoder(_Head)
+_TOP = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_NAMES = _Head.__struct_fields__
+_NAMED = re.compile(
+    rb'"(?=[%b])(?i:%b)"(?=\s*:)'
+    % ("".join({n[0] + n[0].upper() for n in _NAMES}).encode(), "|".join(_NAMES).encode())
+)
+_SPELT = re.compile(rb'"[A-Za-z_]*\\u[0-9A-Za-z_\\]*"\s*:')
+"""A name with a letter that is written by its number."""
+
 _ANSWER = msgspec.json.Decoder(_Answer)
 _EVENT = msgspec.json.Decoder(_Event)
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
@@ -103,12 +116,14 @@ class Asked:
         is_stream: Whether events are wanted.
         output_max: Most output tokens, all choices together, or None.
         is_background: Whether the answer is to be made without anybody who waits for it.
+        continues: Id of the stored response that it goes on from, or None.
     """
 
     model: str | None
     is_stream: bool
     output_max: int | None
     is_background: bool = False
+    continues: str | None = None
 
 
 @dataclass(slots=True)
@@ -170,7 +185,39 @@ def read_request(body: bytes) -> Asked:
         head.stream is True,
         None if most is None else most * choices,
         head.background is True,
+        head.previous_response_id if isinstance(head.previous_response_id, str) else None,
     )
+
+
+def has_one_meaning(body: bytes) -> bool:
+    """Return whether every reader takes what `read_request` reads for the same: no name of it stands twice, or in other letters.
+
+    Of two fields with one name some readers take the first and some the last, and some do not tell large letters from small ones.
+
+    Args:
+        body: As received.
+
+    Example:
+        >>> has_one_meaning(b'{"model": "m", "tools": [{"name": "n", "parameters": {"model": 1}}]}')
+        True
+        >>> has_one_meaning(b'{"model": "m", "model": "n"}'), has_one_meaning(b'{"model": "m", "Model": "n"}')
+        (False, False)
+    """
+    named = _NAMED.findall(body)
+    is_plain = len(set(named)) == len(named) and all(map(bytes.islower, named))
+    if is_plain and (b"\\u" not in body or _SPELT.search(body) is None):
+        return True
+    # What stands inside of a field is the provider's business; what is left belongs to the object itself.
+    try:
+        top = _TOP.decode(body)
+    except _UNREADABLE:
+        return True  # then it names no model either
+    own, spelt = Counter(map(bytes.lower, named)), len(_SPELT.findall(body))
+    for inner in map(bytes, top.values()):
+        own.subtract(map(bytes.lower, _NAMED.findall(inner)))
+        spelt -= len(_SPELT.findall(inner))
+    is_usual = all(name in _NAMES or name.lower() not in _NAMES for name in top)
+    return is_usual and not spelt and max(own.values(), default=0) <= 1
 
 
 def read_answer(body: bytes) -> Answer:

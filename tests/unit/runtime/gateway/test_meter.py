@@ -46,7 +46,7 @@ def spend(meter, budget, *, at_ns, by="acme", tokens=10):
         output_max=tokens,
         began_ns=at_ns,
     )
-    meter.reserve(call)
+    meter.reserve(call, call.policy.chain[0])
     call.attempts.append(Attempt(by, "m", at_ns, status=200))
     call.usage, call.served_by, call.ending = TokenCount(output=tokens), by, Ending.DONE
     meter.settle(call)

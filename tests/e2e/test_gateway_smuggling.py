@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is pinned, paid for and an agent's own is what its provider is asked for, whatever the spelling of the request."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from tests.stubs.gateway_site import MODEL, SPARE, GatewaySite, pinned
+from tests.stubs.provider_stub import Plan, ProviderStub
+from tests.stubs.raw_http import ask, open_stream
+
+from pilothouse.interfaces.http.joined_writes import HEAD_BYTES_MAX
+from pilothouse.ledger.holds import SqlHolds
+from pilothouse.ledger.ledger import open_ledger
+from pilothouse.runtime.gateway.guard import Guardian
+from pilothouse.runtime.gateway.keys import make_key
+from pilothouse.runtime.gateway.policy import Budget, Guard
+
+CHAT, RESPONSES, COUNT = "/v1/chat/completions", "/v1/responses", "/v1/messages/count_tokens"
+RUN = "5e" * 16
+ASKED = [{"role": "user", "content": "where?"}]
+PINNED = json.dumps({"model": MODEL, "messages": ASKED}).encode()
+
+
+@pytest.fixture(scope="module")
+def stub():
+    with ProviderStub() as provider:
+        yield provider
+
+
+@pytest.fixture
+def alone(stub):
+    stub.seen.clear()
+    with GatewaySite({"acme": stub.origin}, pinned(("acme", MODEL))) as gateway:
+        yield gateway
+
+
+def send(site, body, **headers):
+    """POST bytes as they are and return status and body."""
+    connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=20)
+    headers = {name.replace("_", "-"): value for name, value in headers.items()}
+    connection.request(
+        "POST",
+        f"/gw{CHAT}",
+        body,
+        {"authorization": f"Bearer {site.key}", "content-type": "application/json", **headers},
+    )
+    answer = connection.getresponse()
+    try:
+        return answer.status, json.loads(answer.read())
+    finally:
+        connection.close()
+
+
+def refused(answer):
+    status, body = answer
+    return (status, body["error"]["code"]) == (422, "pin_unknown")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"model": "dear-2026-01-01", "messages": [], "model": "%b"}',
+        b'{"model": "%b", "messages": [], "model": "dear-2026-01-01"}',
+        b'{"model" : "dear-2026-01-01", "messages": [], "model"\n: "%b"}',
+        b'{"Model": "dear-2026-01-01", "messages": [], "model": "%b"}',
+        b'{"mod\\u0065l": "dear-2026-01-01", "messages": [], "model": "%b"}',
+        b'{"messages": [{"x": {"model": 1}}], "model": "dear-2026-01-01", "model": "%b"}',
+        b'{"model": "%b", "messages": [], "max_tokens": 1, "max_tokens": 100000}',
+        b'{"model": "%b", "messages": [], "BACKGROUND": true}',
+        b'{"model": "%b", "messages": []}{"model": "dear-2026-01-01"}',
+        b'\xef\xbb\xbf{"model": "%b", "messages": []}',
+    ],
+)
+def test_a_body_that_readers_take_for_different_ones_is_sent_to_nobody(body, alone, stub):
+    assert refused(send(alone, body % MODEL.encode()))
+    assert not stub.seen
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"content_encoding": "gzip"},
+        {"content_encoding": "deflate"},
+        {"content_type": "application/json; charset=utf-7"},
+        {"content_type": 'application/json;CHARSET = "utf-16"'},
+    ],
+)
+def test_a_body_whose_header_says_another_spelling_is_sent_to_nobody(headers, alone, stub):
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    assert refused(send(alone, PINNED, **given))
+    assert not stub.seen
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"model": MODEL, "messages": [{"role": "user", "content": 'Schön: {"model": 1, "model": 2} é'}]},
+        {"model": MODEL, "messages": [], "tools": [{"parameters": {"model": {"stream": 1}, "Model": 2}}]},
+        {"model": "model", "messages": [], "n": "n"},
+    ],
+)
+def test_what_stands_inside_of_a_field_is_the_providers_business(body, stub):
+    with GatewaySite(
+        {"acme": stub.origin}, pinned(("acme", body["model"])), key_models=("model",)
+    ) as gateway:
+        gateway.keys[gateway.virtual_key.prefix] = replace(gateway.virtual_key, models=(body["model"],))
+        assert (
+            send(gateway, json.dumps(body).encode(), content_type="application/json; charset=UTF-8")[0] == 200
+        )
+        assert stub.seen[-1].json == body
+
+
+def test_nobody_goes_on_from_a_response_that_another_agent_was_given(alone, stub):
+    key, prefix, digest = make_key()
+    alone.keys[prefix] = replace(alone.virtual_key, prefix=prefix, digest=digest, agent="other")
+    own = ask(alone, RESPONSES, {"model": MODEL, "input": "my account is 7"})
+    following = {
+        "model": MODEL,
+        "input": "what did I say?",
+        "previous_response_id": json.loads(own.body)["id"],
+    }
+    asked = len(stub.seen)
+    other = ask(alone, RESPONSES, following, {"authorization": f"Bearer {key}"})
+    assert (other.status, other.error["code"], len(stub.seen)) == (404, "route_unknown", asked)
+    assert ask(alone, RESPONSES, following).status == 200
+
+
+def test_a_stand_in_that_is_asked_for_by_its_name_is_reserved_at_its_own_price(stub):
+    prices = {MODEL: 10**6, SPARE: 10**9}
+    policy = pinned(("acme", MODEL), ("acme", SPARE), budget=Budget(usd_per_day=Decimal("0.01")))
+    cost = lambda _provider, model, tokens, _at: prices[model] * tokens.total if model in prices else None  # noqa: E731
+    body = {"messages": [{"role": "user", "content": "x" * 4_000}], "max_tokens": 10}
+    with GatewaySite({"acme": stub.origin}, policy, cost_of=cost) as gateway:
+        assert ask(gateway, CHAT, {**body, "model": MODEL}).status == 200
+        assert ask(gateway, CHAT, {**body, "model": SPARE}).error["code"] == "budget_exceeded"
+        del prices[SPARE]
+        assert ask(gateway, CHAT, {**body, "model": SPARE}).error["code"] == "price_unknown"
+
+
+def test_a_count_of_tokens_costs_nothing_and_is_no_call_of_its_run(stub):
+    policy = pinned(("anthropic", MODEL), budget=Budget(calls_per_run=1, usd_per_day=Decimal(1)))
+    with GatewaySite({"anthropic": stub.origin}, policy, cost_of=lambda *_: 10**12) as gateway:
+        body = {"model": MODEL, "messages": ASKED, "max_tokens": 5}
+        assert [ask(gateway, f"/r/{RUN}{COUNT}", body).status for _ in range(3)] == [200] * 3
+        assert gateway.gateway.meter.take_unsaved() == {}
+        assert ask(gateway, f"/r/{RUN}/v1/messages", body).status == 200
+
+
+def test_looking_for_a_decision_is_no_call_and_needs_no_budget(stub, tmp_path):
+    policy = pinned(
+        ("acme", MODEL),
+        guard=Guard(schema='{"type": "object"}', on_invalid="hold", repairs=0),
+        budget=Budget(calls_per_run=1),
+    )
+    with open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as ledger:
+        guardian = Guardian(SqlHolds(ledger.database))
+        with GatewaySite({"acme": stub.origin}, policy, guardian=guardian) as gateway:
+            stub.plan(Plan(text="no JSON"))
+            held = ask(gateway, f"/r/{RUN}{CHAT}", json.loads(PINNED)).headers["x-pilothouse-held"]
+            asked = {"x-pilothouse-hold": held}
+            looks = [ask(gateway, f"/r/{RUN}{CHAT}", json.loads(PINNED), asked) for _ in range(3)]
+    assert [(one.status, one.headers["x-pilothouse-held"]) for one in looks] == [(200, held)] * 3
+
+
+@pytest.mark.parametrize("size", [HEAD_BYTES_MAX + 1, 4 << 20])
+def test_a_head_without_end_is_refused_and_no_providers_fault(size, alone, stub):
+    stream = open_stream(
+        alone, CHAT, json.loads(PINNED), {"content-length": str(len(PINNED)), "x-long": "a" * 64}
+    )
+    stream.settimeout(20)
+    assert stream.recv(12) == b"HTTP/1.1 200"
+    stream.close()
+    asked = len(stub.seen)
+    with socket.create_connection(("127.0.0.1", alone.port), timeout=20) as client:
+        try:
+            client.sendall(b"POST /gw/v1/messages HTTP/1.1\r\nhost: x\r\nx-long: ")
+            for _ in range(size // 4096 + 1):
+                client.sendall(b"a" * 4096)
+            client.sendall(b"\r\n\r\n")
+            told = client.recv(100)
+        except ConnectionError:
+            told = b""
+    assert not told or told.startswith(b"HTTP/1.1 400")
+    assert len(stub.seen) == asked
+    assert send(alone, PINNED)[0] == 200
