@@ -57,7 +57,9 @@ How values are written:
 - `"?"` is an **open question**. Any value may be one, except `apiVersion`, `agent`, those of `function`, and
   ids. In place of a whole mapping it opens each of its values;
 - words are read as YAML 1.2 reads them: `on`, `no` and `off` are words, not switches. Aliases, anchors and tags
-  are refused; a key may stand once.
+  are refused; a key may stand once, and a file holds at most 40,000 keys and values;
+- a **number** is written as numbers are printed: `5`, not `+5` or `05`. A **text** of digits alone keeps each of them:
+  `0042`, `+49`.
 
 A key that is left out is an error, unless the table calls it optional.
 """

@@ -37,6 +37,10 @@ REFERENCED_BYTES_MAX = 4 * 1024 * 1024
 INTEGER_DIGITS_MAX = 15
 """Whole numbers of more digits are not kept exactly by every reader of JSON; they stay text."""
 
+NODES_MAX = 40_000
+"""Keys and values of one file: a charter of fifty tools, each with ten arguments and twenty examples, has half of them. What
+is wrong with each is worked out before any is shown, so half a million unknown keys would keep `check` busy for minutes."""
+
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml where it is built in: ten times faster, and `check` must answer at once."""
 
@@ -44,7 +48,11 @@ FIRST = Mark(line=1, column=1)
 FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What YAML 1.2, section 5.1, does not allow."""
 
-INTEGER = re.compile(rf"[-+]?[0-9]{{1,{INTEGER_DIGITS_MAX}}}")
+INTEGER = re.compile(rf"0|-?[1-9][0-9]{{0,{INTEGER_DIGITS_MAX - 1}}}")
+"""A whole number as a program prints it. `0042` and `+49` are names, codes and telephone numbers: as a number they would lose
+what makes them one, and YAML 1.1 reads the first as 34."""
+
+DIGITS = re.compile(r"[-+]?[0-9]+")
 FLOAT = re.compile(r"[-+]?(?:\.[0-9]{1,40}|[0-9]{1,40}(?:\.[0-9]{0,40})?)(?:[eE][-+]?[0-9]{1,3})?")
 WORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "true": True, "false": False}
 
@@ -228,6 +236,7 @@ class _Fold:
         self.problems: list[FileProblem] = []
         self.open: list[_Holder] = []
         self.documents = 0
+        self.nodes = 0
 
     def take(self, event: yaml.Event) -> None:
         start = event.start_mark
@@ -249,6 +258,9 @@ class _Fold:
             self._take_node(event, mark)
 
     def _take_node(self, event: yaml.NodeEvent, mark: Mark) -> None:
+        self.nodes += 1
+        if self.nodes > NODES_MAX:
+            raise _Refused(f"more than {NODES_MAX:,} keys and values", mark)
         holder = self.open[-1] if self.open else None
         expects_key = holder is not None and isinstance(holder.values, dict) and holder.key is None
         if isinstance(event, yaml.ScalarEvent):
@@ -300,7 +312,7 @@ def _scalar(event: yaml.ScalarEvent) -> Any:
         return WORDS[text]
     if INTEGER.fullmatch(text):
         return int(text)
-    if FLOAT.fullmatch(text):
+    if FLOAT.fullmatch(text) and not DIGITS.fullmatch(text):
         number = float(text)
         return number if math.isfinite(number) else text
     return text

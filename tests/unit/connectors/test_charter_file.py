@@ -4,6 +4,7 @@ import pytest
 from pilothouse.connectors.charter_file import (
     CHARTER_BYTES_MAX,
     DEPTH_MAX,
+    NODES_MAX,
     REFERENCED_BYTES_MAX,
     look_at_files,
     read_charter_file,
@@ -42,9 +43,10 @@ def test_every_key_and_item_has_its_line_and_column():
     [
         ("on", "on"), ("no", "no"), ("Yes", "Yes"), ("true", True), ("false", False), ("True", "True"),
         ("~", None), ("null", None), ("", None), ("2026-06-01", "2026-06-01"), ("12:30", "12:30"), ("0o17", "0o17"),
-        ("0x1f", "0x1f"), ("1_000", "1_000"), ("7", 7), ("-7", -7), ("+7", 7), ("0.95", 0.95), (".5", 0.5), ("5.", 5.0),
+        ("0x1f", "0x1f"), ("1_000", "1_000"), ("7", 7), ("-7", -7), ("0", 0), ("0.95", 0.95), (".5", 0.5), ("5.", 5.0),
+        ("+7", "+7"), ("007", "007"), ("-07", "-07"), ("-0", "-0"), ("+0", "+0"), ("00", "00"), ("+0.5", 0.5),
         ("1e3", 1000.0), ("1e999", "1e999"), (".nan", ".nan"), (".inf", ".inf"), ("'7'", "7"), ('"true"', "true"),
-        ("1234567890123456", 1234567890123456.0), ("?x", "?x"), ('"?"', "?"), ("30d", "30d"),
+        ("123456789012345", 123456789012345), ("1234567890123456", "1234567890123456"), ("?x", "?x"), ('"?"', "?"), ("30d", "30d"),
     ],
 )  # fmt: skip
 def test_scalars_are_read_by_the_rules_of_yaml_1_2(written, value):
@@ -94,6 +96,14 @@ def test_a_key_that_stands_twice_keeps_its_first_value_and_is_told():
         ("key x stands twice, first on line 2", 2),
         ("key a stands twice, first on line 1", 3),
     ]
+
+
+def test_more_keys_and_values_than_any_charter_has_are_not_read():
+    pairs = NODES_MAX // 2 - 1  # the mapping itself is one
+    assert read("k: 1\n" * pairs).value == {"k": 1}
+    found = problem("k: 1\n" * (pairs + 1))
+    assert "more than 40,000 keys and values" in found.problem
+    assert found.mark.line == pairs + 1
 
 
 def test_nothing_at_all_is_no_value():

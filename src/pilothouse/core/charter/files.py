@@ -8,6 +8,7 @@ from typing import Any
 
 from pilothouse.core.charter.answers import is_open
 from pilothouse.core.charter.located import Path, dotted
+from pilothouse.core.charter.quantities import as_text
 
 __all__ = ["named_files"]
 
@@ -42,7 +43,8 @@ def named_files(values: Any) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for path in FILE_PATHS:
-        for place, file in _at(values, path, ()):
+        for place, written in _at(values, path, ()):
+            file = as_text(written)  # a file may be called 42
             if isinstance(file, str) and file and not is_open(file):
                 found.setdefault(file, dotted(place))
     runbooks = values.get("runbooks") if isinstance(values, dict) else None

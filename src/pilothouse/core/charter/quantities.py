@@ -28,6 +28,7 @@ __all__ = [
     "Number",
     "Rate",
     "Text",
+    "as_text",
     "format_duration",
     "parse_duration",
 ]
@@ -94,7 +95,13 @@ def _read_duration(value: Any) -> Any:
         raise PydanticCustomError("bad_unit", "duration", {"example": "15m, 4h, 30d or 6w"}) from None
 
 
-def _read_text(value: Any) -> Any:
+def as_text(value: Any) -> Any:
+    """Return a bare whole number as the text that it is where a text is asked for, and anything else as it is.
+
+    Example:
+        >>> as_text(429), as_text("0042"), as_text(True)
+        ('429', '0042', True)
+    """
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
@@ -147,7 +154,7 @@ Count = Annotated[int, Field(ge=0)]
 Text = Annotated[
     str,
     StringConstraints(min_length=1, max_length=TEXT_MAX, strip_whitespace=True),
-    BeforeValidator(_read_text),
+    BeforeValidator(as_text),
     WithJsonSchema({"type": ["string", "integer"], "minLength": 1, "maxLength": TEXT_MAX}),
 ]
 """One non-empty text; a bare number such as the failure mode 429 is one too."""

@@ -33,6 +33,14 @@ __all__ = ["Shaped", "known_keys", "shape"]
 PASSES_MAX = 12
 """Repairs after which the rules are given up: each pass repairs every problem it sees."""
 
+PROBLEMS_REPAIRED_MAX = 1_000
+"""Problems of the form beyond which nothing is repaired, so that no rule speaks: each repair copies what it stands in, and
+20,000 of them would take a minute. Nobody mends a thousand by reading on."""
+
+KEYS_COMPARED_MAX = 200
+"""Problems among which an unknown key is held against the known ones, to name what was meant: a millisecond each, and a file
+with more of them is no misspelt charter."""
+
 KEYS_SHOWN_MAX = 6
 """Keys named when none is near: enough to see what kind of mapping it is."""
 
@@ -125,9 +133,15 @@ def shape(values: Mapping[str, Any]) -> Shaped:
         told = [problem for problem in problems if problem.path not in renames.values()]
         if attempt > 0:  # what only now comes to light, and is no trace of an earlier repair
             told = [p for p in told if not _stays_wrong(p, renames) and not _touches(p.path, lost)]
-        hits += [_hit(problem, renames) for problem in told if not _is_threshold(problem)]
+        hits += [
+            _hit(problem, renames, is_compared=number < KEYS_COMPARED_MAX)
+            for number, problem in enumerate(told)
+            if not _is_threshold(problem)
+        ]
         hits += _without_threshold([problem.path for problem in told if _is_threshold(problem)])
         renamed |= {right: wrong for wrong, right in renames.items()}
+        if len(problems) > PROBLEMS_REPAIRED_MAX:
+            break
         edits = {path: value for problem in problems for path, value in _edits(problem, renames)}
         lost |= {_removal(problem.path)[0] for problem in problems if _stays_wrong(problem, renames)}
         for path in sorted(edits, key=_from_the_end, reverse=True):
@@ -199,11 +213,13 @@ def _problem(error: ErrorDetails, values: Any) -> _Problem:
     return _Problem(kind=kind, path=path, value=value, wanted=wanted, example=example)
 
 
-def _hit(problem: _Problem, renames: Mapping[Path, Path]) -> Hit:
+def _hit(problem: _Problem, renames: Mapping[Path, Path], *, is_compared: bool) -> Hit:
     path = problem.path
     if problem.kind == "extra_forbidden":
         keys, name = known_keys(path[:-1]), str(path[-1])
-        near = str(renames[path][-1]) if path in renames else nearest_name(name, keys)
+        near = (
+            str(renames[path][-1]) if path in renames else nearest_name(name, keys) if is_compared else None
+        )
         hint = f"Did you mean {near}?" if near else f"Known here: {_listed(keys)}."
         return UNKNOWN_KEY.at(path, key=name, hint=hint)
     if problem.kind == "missing":
@@ -275,14 +291,14 @@ def _without_threshold(paths: Sequence[Path]) -> Iterator[Hit]:
 def _renames(problems: Sequence[_Problem]) -> dict[Path, Path]:
     """Return misspelt key → missing key beside it: one slip of the pen is one finding."""
     missing = [problem.path for problem in problems if problem.kind == "missing"]
+    unknown = [problem.path for problem in problems if problem.kind == "extra_forbidden"]
     renames: dict[Path, Path] = {}
-    for problem in problems:
-        if problem.kind == "extra_forbidden":
-            top = problem.path[:-1]
-            beside = [str(path[-1]) for path in missing if path[:-1] == top and path not in renames.values()]
-            near = nearest_name(str(problem.path[-1]), beside)
-            if near:
-                renames[problem.path] = (*top, near)
+    for wrong in unknown[:KEYS_COMPARED_MAX]:
+        top = wrong[:-1]
+        beside = [str(path[-1]) for path in missing if path[:-1] == top and path not in renames.values()]
+        near = nearest_name(str(wrong[-1]), beside)
+        if near:
+            renames[wrong] = (*top, near)
     return renames
 
 

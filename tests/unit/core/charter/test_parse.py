@@ -6,7 +6,7 @@ from pilothouse.core.charter.files import named_files
 from pilothouse.core.charter.findings import FindingKind
 from pilothouse.core.charter.located import LocatedTree, Mark
 from pilothouse.core.charter.parse import FINDINGS_MAX, check_charter
-from pilothouse.core.charter.shape import known_keys
+from pilothouse.core.charter.shape import KEYS_COMPARED_MAX, PROBLEMS_REPAIRED_MAX, known_keys
 from stubs.broken_charters import EXAMPLE, edited
 from stubs.charter_trees import FACTS, check, example_values, with_value
 
@@ -246,3 +246,38 @@ def test_files_are_named_once_with_the_place_that_names_them_first():
     assert named["runbooks/quality.md"] == "alerts[0].runbook"
     assert named_files(None) == {}
     assert named_files({"prompts": 5, "alerts": ("x",), "tools": ()}) == {}
+
+
+@pytest.mark.parametrize("written", ["0042", "+49", "429", "-0", "00", "12345678901234567890"])
+def test_a_text_keeps_every_character_that_was_written(written):
+    result = check(edited(("name: D. Ruiz", f"name: {written}")))
+    assert result.charter is not None
+    assert result.charter.people["dana"].name == written
+
+
+@pytest.mark.parametrize("written", ["030", "+30", "1234567890123456"])
+def test_a_number_is_written_as_numbers_are_printed(written):
+    result = check(edited(("minutes_per_day: 300", f"minutes_per_day: {written}")))
+    assert [finding.rule for finding in result.findings if finding.kind is FindingKind.ERROR] == ["bad-type"]
+    assert f"'{written}' is no whole number" in result.findings[0].message
+
+
+def test_a_file_whose_name_is_a_number_is_looked_for_too():
+    assert named_files({"prompts": (42, True, "0042")}) == {"0042": "prompts[2]", "42": "prompts[0]"}
+
+
+def test_what_was_meant_is_sought_for_the_first_unknown_keys_only():
+    values = example_values() | {f"purpos{number}": 1 for number in range(KEYS_COMPARED_MAX + 1)}
+    told = {finding.path: finding.remedy for finding in check_values(values).findings}
+    assert "Did you mean purpose?" in told["purpos0"]
+    assert "Known here: " in told[f"purpos{KEYS_COMPARED_MAX}"]
+
+
+def test_a_file_with_more_problems_than_anybody_mends_is_not_repaired():
+    few, many = ({f"k{number}": 1 for number in range(count)} for count in (9, PROBLEMS_REPAIRED_MAX + 1))
+    slip = with_value(example_values(), ("owner", "person"), "nobody")
+    assert "person-unknown" in rules_of(check_values(slip | few))
+    result = check_values(slip | many)
+    assert set(rules_of(result)) == {"unknown-key"}
+    assert (len(result.findings), result.hidden) == (FINDINGS_MAX, len(many) - FINDINGS_MAX)
+    assert result.charter is None
