@@ -40,7 +40,10 @@ STAGES = {
     "server: a task and a cycle for each request": [
         "uvicorn.protocols.http.httptools_impl:RequestResponseCycle.run_asgi"
     ],
-    "server: make the answer": ["uvicorn.protocols.http.httptools_impl:RequestResponseCycle.send"],
+    "server: make the answer": [
+        "uvicorn.protocols.http.httptools_impl:RequestResponseCycle.send",
+        "pilothouse.interfaces.http.joined_writes:JoinedWritesProtocol.answer",
+    ],
     "write to the client's socket": [
         "pilothouse.interfaces.http.joined_writes:_JoinedWrites.flush",
         "pilothouse.interfaces.http.joined_writes:_JoinedWrites.write_now",

@@ -96,7 +96,7 @@ class Meter:
     def __init__(self, cost_of: CostOf) -> None:
         self._cost_of = cost_of
         self._runs: OrderedDict[tuple[str, str], _Spend] = OrderedDict()
-        self._day_number = -1
+        self._day_number, self._day = -1, EPOCH
         self._days: dict[tuple[date, str], _Spend] = {}
         self._outputs: dict[str, _Outputs] = {}
         self._reserved: dict[str, _Reservation] = {}
@@ -252,9 +252,9 @@ class Meter:
         back, and neither may make the meter forget what was spent.
         """
         number = call.began_ns // DAY_NS
-        today = EPOCH + timedelta(days=number)
+        today = self._day if number == self._day_number else EPOCH + timedelta(days=number)
         if number > self._day_number:
-            self._day_number = number
+            self._day_number, self._day = number, today
             self._days = {at: one for at, one in self._days.items() if at[0] >= today - timedelta(days=1)}
         found = self._days.get((today, call.key.agent))
         if found is None:

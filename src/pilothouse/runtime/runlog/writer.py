@@ -131,7 +131,7 @@ class Writer:
                 run,
                 values,
                 call,
-                tap.value,
+                str(tap),
                 self._wall_ns() if at_ns is None else at_ns,
                 self._mono_ns(),
                 size,
