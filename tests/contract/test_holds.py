@@ -11,6 +11,7 @@ from fresh_ledger import ledger_url
 
 from pilothouse.core.evidence.review import Answer, Label
 from pilothouse.errors import Conflict, LimitExceeded
+from pilothouse.ledger.curation import SqlCuration
 from pilothouse.ledger.holds import SqlHolds
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ledger.review_queue import SqlReviewQueue
@@ -111,6 +112,21 @@ def test_who_cannot_say_leaves_it_to_another_person(holds, queue, answer):
     assert holds.read(held.hold_id, NOW + 60 * SECOND).state is HoldState.HELD
     assert queue.claim_next("kim", [AGENT], NOW) is None
     assert queue.claim_next("lee", [AGENT], NOW).item.item_id == held.hold_id
+
+
+def test_a_held_output_that_was_erased_is_never_delivered(holds, queue, ledger):
+    waits, released = (
+        holds.hold(output(1, proposal="pay kim@corp 1")),
+        holds.hold(output(2, proposal="pay kim@corp 2")),
+    )
+    queue.answer(label(released))
+    SqlCuration(ledger.database).erase("kim@corp", actor="dana", at=NOW + SECOND)
+    with pytest.raises(Conflict, match="unsure already"):
+        queue.answer(label(waits, at=NOW + SECOND))
+    for one in (waits, released):
+        gone = holds.read(one.hold_id, NOW + 60 * SECOND)
+        assert (gone.state, gone.output) == (HoldState.REJECTED, None)
+    assert holds.hold(output(2, proposal="pay kim@corp 2", held_at=NOW + 60 * SECOND)).output is None
 
 
 def test_nobody_in_time_means_expired_and_a_late_answer_is_refused(holds, queue):

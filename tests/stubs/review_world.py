@@ -41,7 +41,7 @@ def add_items(queue, count, *, text=QUESTION, output="team {n}", name="i", sourc
     )
 
 
-def add_labels(site, count, *, answer=Answer.ACCEPT, correction=None, name="i", **texts):
+def add_labels(site, count, *, answer=Answer.ACCEPT, correction=None, name="i", by="lee", **texts):
     """Add items that one person has answered by the rubric in force."""
     rubric = rubric_of(site.sign_in.directory.charter(world.AGENT), "po_invoice").digest
     add_items(site.queue, count, name=name, **texts)
@@ -50,7 +50,7 @@ def add_labels(site, count, *, answer=Answer.ACCEPT, correction=None, name="i", 
             Label(
                 item_id=f"{name}{n}",
                 agent=world.AGENT,
-                reviewer="lee",
+                reviewer=by,
                 answer=answer,
                 correction=None if correction is None else correction.format(n=n),
                 rubric=rubric,

@@ -26,20 +26,19 @@ from sqlalchemy import (
 )
 
 from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.evidence.review import OPEN_STATES, ItemState
 from pilothouse.core.evidence.spellings import spellings
 from pilothouse.errors import LimitExceeded, UsageError
 from pilothouse.ledger.database import Database
 from pilothouse.ledger.decisions import append_decision
 from pilothouse.ledger.feedback import feedback
+from pilothouse.ledger.review_settling import NOBODY
 from pilothouse.ledger.review_tables import review_drafts, review_items, review_labels
 from pilothouse.ledger.row_log import LOGGED, fresh_salt, logged_change
 from pilothouse.ledger.schema import METADATA, from_micros, to_micros
-from pilothouse.ports.curation import EXAMPLES_MAX, Edge, Example
+from pilothouse.ports.curation import ERASED, EXAMPLES_MAX, Edge, Example
 
-__all__ = ["ERASED", "SqlCuration", "few_shots", "lineage"]
-
-ERASED = "[erased]"
-"""What stands in place of a text that was erased: that something was here stays known."""
+__all__ = ["SqlCuration", "few_shots", "lineage"]
 
 SUBJECT_CHARS_MIN = 4
 """Characters of a subject: shorter ones are part of half of all texts."""
@@ -217,6 +216,7 @@ class SqlCuration:
             )
             for table in _TEXTS:
                 counts[table.name] = _overwrite(connection, table, subject, items, at=at, actor=actor)
+            _close_erased(connection)
             document = canonical_json({"rows": counts})
             append_decision(
                 connection, kind="subject.erased", agent="pilothouse", at=at, actor=actor, document=document
@@ -262,6 +262,16 @@ def _empty(connection: Connection, table: Table, here: ColumnElement[bool]) -> N
     if "salt" in table.c:  # with the old one a guess at the text could still be held against the log
         values["salt"] = fresh_salt()
     connection.execute(update(table).where(here).values(**values))
+
+
+def _close_erased(connection: Connection) -> None:
+    """Ask nobody about a text that is gone: what waits for a delivery is rejected, what waits for a label stays without."""
+    item = review_items.c
+    connection.execute(
+        update(review_items)
+        .where(item.state.in_([state.value for state in OPEN_STATES]), item.proposal == ERASED)
+        .values(**{**NOBODY, "note": "its texts were erased"}, state=ItemState.UNSURE.value)
+    )
 
 
 def _check_subject(subject: str) -> None:

@@ -22,6 +22,7 @@ from pilothouse.ledger.database import Database
 from pilothouse.ledger.decisions import append_decision
 from pilothouse.ledger.review_tables import item_columns, review_items
 from pilothouse.ledger.schema import from_micros, to_micros
+from pilothouse.ports.curation import ERASED
 from pilothouse.ports.holds import HELD_OPEN_MAX, HeldOutput, Hold, HoldState
 from pilothouse.ports.review import UNDO_WINDOW
 
@@ -176,6 +177,8 @@ def _hold(row: Row[Any], now: datetime) -> Hold:
     if by_person and decided_at is not None and now < decided_at + UNDO_WINDOW:
         state = HoldState.CLAIMED  # the reviewer can still take it back
     output = {HoldState.RELEASED: row.proposal, HoldState.CORRECTED: row.correction}.get(state)
+    if output == ERASED:  # there is nothing left that could be delivered
+        state, output = HoldState.REJECTED, None
     return Hold(
         hold_id=row.item_id,
         agent=row.agent,

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select
 from sqlalchemy.sql.expression import literal
 
 from pilothouse.core.evidence.review import ItemState, ReviewSource
@@ -47,29 +47,26 @@ def free(at: int) -> ColumnElement[bool]:
 
 
 def may_have(reviewer: str) -> ColumnElement[bool]:
-    """Return whether this person has answered neither the item nor another opinion on the same one.
+    """Return whether this person has answered neither the item nor another opinion on the same one, and it is for anybody or for them.
+
+    Whoever is given an item is no exception; only a repetition is meant for who has answered it before.
 
     Args:
         reviewer: Who asks.
     """
     other = review_items.alias("other")
-    answered = exists().where(
-        _LABEL.reviewer == reviewer,
-        _LABEL.undone_us.is_(None),
-        or_(_LABEL.item_id == _ITEM.item_id, _LABEL.item_id == _ITEM.pair_of),
+    mine = and_(_LABEL.reviewer == reviewer, _LABEL.undone_us.is_(None))
+    # Asked once for all items: the outputs on which this person has given any opinion, each by its first item.
+    known = select(func.coalesce(other.c.pair_of, other.c.item_id)).where(
+        other.c.item_id.in_(select(_LABEL.item_id).where(mine))
     )
-    as_second = exists().where(
-        _LABEL.reviewer == reviewer,
-        _LABEL.undone_us.is_(None),
-        _LABEL.item_id == other.c.item_id,
-        other.c.pair_of == _ITEM.pair_of,
-    )
-    myself = exists().where(
-        _LABEL.reviewer == reviewer, _LABEL.undone_us.is_(None), _LABEL.item_id == _ITEM.item_id
-    )
-    return or_(
-        and_(_ITEM.only_for == reviewer, ~myself),
-        and_(_ITEM.only_for.is_(None), ~answered, ~as_second),
+    is_repetition = _ITEM.source == ReviewSource.CANARY.value
+    return and_(
+        or_(_ITEM.only_for == reviewer, _ITEM.only_for.is_(None)),
+        or_(
+            and_(is_repetition, _ITEM.item_id.not_in(select(_LABEL.item_id).where(mine))),
+            and_(~is_repetition, func.coalesce(_ITEM.pair_of, _ITEM.item_id).not_in(known)),
+        ),
     )
 
 

@@ -14,7 +14,7 @@ from pilothouse.core.evidence.review import ItemState, Label, ReviewItem, Review
 from pilothouse.errors import Conflict, LimitExceeded
 from pilothouse.ledger.database import Database
 from pilothouse.ledger.decisions import append_decision
-from pilothouse.ledger.review_order import live, may_have, next_for
+from pilothouse.ledger.review_order import live, next_for
 from pilothouse.ledger.review_reading import counts_wanted, items_wanted, labels_wanted, read_count
 from pilothouse.ledger.review_settling import (
     NOBODY,
@@ -22,7 +22,10 @@ from pilothouse.ledger.review_settling import (
     give,
     is_repeated,
     need_row,
+    refuse_gone_on,
     refuse_other_holder,
+    refuse_other_opinion,
+    refuse_other_person,
     row_of,
     settle,
     twins_of,
@@ -88,14 +91,7 @@ class SqlReviewQueue:
         with self._database.write() as connection:
             row = need_row(connection, item_id)
             refuse_other_holder(row, reviewer, at)
-            if not connection.execute(
-                select(exists().where(_ITEM.item_id == item_id, may_have(reviewer)))
-            ).scalar_one():
-                raise Conflict(
-                    "this item is not for you: you have answered its content, or it is meant for another person",
-                    remedy="Take the next one: /review",
-                    subject=item_id,
-                )
+            refuse_other_person(connection, item_id, reviewer)
             return give(connection, item_id, reviewer, now)
 
     def answer(self, label: Label) -> tuple[ItemRecord, int]:
@@ -112,6 +108,7 @@ class SqlReviewQueue:
             if is_repeated(connection, row, label):
                 return read_item(row), 0
             refuse_other_holder(row, label.reviewer, to_micros(label.at))
+            refuse_other_person(connection, label.item_id, label.reviewer)
             answers = [settle(connection, row, label)]
             twins = twins_of(connection, row, label) if label.answer.decides else ()
             answers += [settle(connection, twin, label) for twin in twins]
@@ -161,6 +158,8 @@ class SqlReviewQueue:
                 .scalars()
                 .all()
             )
+            for item_id in ids:
+                refuse_gone_on(need_row(connection, item_id), reviewer, at)
             given = and_(_LABEL.reviewer == reviewer, _LABEL.at_us == last.at_us)
             with logged_change(connection, review_labels, given, at=now, actor=reviewer):
                 connection.execute(update(review_labels).where(same).values(undone_us=at))
@@ -185,6 +184,8 @@ class SqlReviewQueue:
                     remedy="See what waits: `pilothouse review`.",
                     subject=item_id,
                 )
+            if reviewer is not None:
+                refuse_other_opinion(connection, row, reviewer)
             values: dict[str, Any] = {"only_for": reviewer}
             if row.holder not in {None, reviewer}:
                 values |= {**NOBODY, "state": ItemState.WAITING.value}

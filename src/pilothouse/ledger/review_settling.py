@@ -7,13 +7,21 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, RowMapping, func, insert, select, update
+from sqlalchemy import Connection, Row, RowMapping, Select, exists, func, insert, or_, select, update
 
-from pilothouse.core.evidence.review import ITEM_TEXT_CHARS_MAX, Answer, ItemState, Label, ReviewSource
+from pilothouse.core.evidence.review import (
+    ITEM_TEXT_CHARS_MAX,
+    OPEN_STATES,
+    Answer,
+    ItemState,
+    Label,
+    ReviewSource,
+)
 from pilothouse.errors import Conflict, LimitExceeded, UnknownName
-from pilothouse.ledger.review_order import free
+from pilothouse.ledger.review_order import free, may_have
 from pilothouse.ledger.review_tables import label_columns, read_item, review_items, review_labels
 from pilothouse.ledger.schema import to_micros
+from pilothouse.ports.curation import ERASED
 from pilothouse.ports.review import CLAIM_LIFE, ITEMS_READ_MAX, ItemRecord
 
 __all__ = [
@@ -22,7 +30,10 @@ __all__ = [
     "give",
     "is_repeated",
     "need_row",
+    "refuse_gone_on",
     "refuse_other_holder",
+    "refuse_other_opinion",
+    "refuse_other_person",
     "row_of",
     "settle",
     "twins_of",
@@ -97,6 +108,83 @@ def refuse_other_holder(row: Row[Any], reviewer: str, at: int) -> None:
         )
 
 
+def refuse_other_person(connection: Connection, item_id: str, reviewer: str) -> None:
+    """Refuse an item that is meant for somebody else, or of which this person has given an opinion.
+
+    Args:
+        connection: The transaction.
+        item_id: The item.
+        reviewer: Who wants it.
+
+    Raises:
+        Conflict: It is one of these.
+    """
+    allowed = select(exists().where(_ITEM.item_id == item_id, may_have(reviewer)))
+    if not connection.execute(allowed).scalar_one():
+        raise Conflict(
+            "this item is not for you: you have answered its content, or it is meant for another person",
+            remedy="Take the next one: /review",
+            subject=item_id,
+        )
+
+
+def refuse_other_opinion(connection: Connection, row: Row[Any], reviewer: str) -> None:
+    """Refuse to give an item to who has answered it, or given another opinion on the same output.
+
+    Args:
+        connection: The transaction.
+        row: The item.
+        reviewer: Who would get it.
+
+    Raises:
+        Conflict: Two opinions would be one person's.
+    """
+    given = select(
+        exists().where(
+            _LABEL.reviewer == reviewer,
+            _LABEL.undone_us.is_(None),
+            _LABEL.item_id.in_(_opinions(row)),
+        )
+    )
+    if connection.execute(given).scalar_one():
+        raise Conflict(
+            "this item asks for another person's opinion: this one has answered it",
+            remedy="Give it to somebody else, or to everybody.",
+            subject=row.item_id,
+        )
+
+
+def _opinions(row: Row[Any]) -> Select[tuple[str]]:
+    """Return the query for the ids of all opinions on one output, this one among them; hidden repetitions are none."""
+    first = row.pair_of or row.item_id
+    return select(_ITEM.item_id).where(
+        or_(_ITEM.item_id == first, _ITEM.pair_of == first), _ITEM.source != ReviewSource.CANARY.value
+    )
+
+
+def refuse_gone_on(row: Row[Any], reviewer: str, at: int) -> None:
+    """Refuse to take an answer back after which the item went on.
+
+    Args:
+        row: The item.
+        reviewer: Whose answer it was.
+        at: The moment, microseconds.
+
+    Raises:
+        Conflict: Another person has it open or has answered it, its time has passed, or its texts were erased.
+    """
+    is_mine = row.decided_by == reviewer
+    is_free = ItemState(row.state).is_open and (
+        row.holder in {None, reviewer} or (row.held_until_us or 0) <= at
+    )
+    if not (is_mine or is_free) or row.proposal == ERASED:
+        raise Conflict(
+            "the item has gone on since your answer, which can no longer be taken back",
+            remedy="Take the next one: /review",
+            subject=row.item_id,
+        )
+
+
 def give(connection: Connection, item_id: str, reviewer: str, now: datetime) -> ItemRecord:
     """Give an item to a person for the life of a claim, and return it as it stands."""
     connection.execute(
@@ -137,6 +225,10 @@ def settle(connection: Connection, row: Row[Any], label: Label) -> RowMapping:
             )
         ).scalar_one()
         state = ItemState.UNSURE if unsure >= UNSURE_MAX else state
+    if row.source == ReviewSource.CANARY.value and state.is_open:
+        state = ItemState.UNSURE  # nobody else can say what this person said before
+    if row.source != ReviewSource.CANARY.value:
+        _free_other_opinions(connection, row, label.reviewer)
     decided = {
         "correction": label.correction,
         "note": label.note,
@@ -146,9 +238,23 @@ def settle(connection: Connection, row: Row[Any], label: Label) -> RowMapping:
     connection.execute(
         update(review_items)
         .where(_ITEM.item_id == row.item_id)
-        .values(**{**NOBODY, **({} if state.is_open else decided)}, state=state.value)
+        .values(**{**NOBODY, **({"only_for": None} if state.is_open else decided)}, state=state.value)
     )
     return answer
+
+
+def _free_other_opinions(connection: Connection, row: Row[Any], reviewer: str) -> None:
+    """Give what this person was to say of the same output besides back to everybody: it needs somebody else now."""
+    connection.execute(
+        update(review_items)
+        .where(
+            _ITEM.item_id.in_(_opinions(row)),
+            _ITEM.only_for == reviewer,
+            _ITEM.state.in_([one.value for one in OPEN_STATES]),
+            _ITEM.item_id != row.item_id,
+        )
+        .values(only_for=None)
+    )
 
 
 def twins_of(connection: Connection, row: Row[Any], label: Label) -> Sequence[Row[Any]]:
@@ -165,6 +271,7 @@ def twins_of(connection: Connection, row: Row[Any], label: Label) -> Sequence[Ro
             _ITEM.pair_of.is_(None),
             _ITEM.only_for.is_(None),
             free(to_micros(label.at)),
+            may_have(label.reviewer),
         )
         .limit(ITEMS_READ_MAX)
     ).all()

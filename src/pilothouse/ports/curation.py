@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
-__all__ = ["EXAMPLES_MAX", "CurationStore", "Edge", "Example"]
+__all__ = ["ERASED", "EXAMPLES_MAX", "CurationStore", "Edge", "Example"]
+
+ERASED = "[erased]"
+"""What stands in place of a text that was erased: that something was here stays known."""
 
 EXAMPLES_MAX = 10_000
 """Examples of one agent that are kept for one version: fifty task types of two hundred."""

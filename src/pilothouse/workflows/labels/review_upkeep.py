@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.review import OPEN_STATES, ReviewItem, ReviewSource, item_digest
+from pilothouse.errors import Conflict
 from pilothouse.ports.ledger import Ledger
 from pilothouse.ports.review import ReviewQueue
 from pilothouse.workflows.people.directory import people_gone
@@ -103,9 +104,19 @@ def hand_to_substitutes(ledger: Ledger, queue: ReviewQueue, directory: Directory
                 if stand_in and _reviewer(charter, stand_in) not in gone
                 else None
             )
-            queue.assign(record.item.item_id, takes_it, actor="pilothouse", now=now)
-            handed += 1
+            handed += _hand_on(queue, record.item.item_id, takes_it, now)
     return handed
+
+
+def _hand_on(queue: ReviewQueue, item_id: str, takes_it: str | None, now: datetime) -> bool:
+    """Give an item to a substitute, or to everybody where that one has given an opinion; whether it still waited."""
+    for receiver in dict.fromkeys((takes_it, None)):
+        try:
+            queue.assign(item_id, receiver, actor="pilothouse", now=now)
+        except Conflict:
+            continue
+        return True
+    return False
 
 
 def _reviewer(charter: Charter, person: str) -> str | None:

@@ -103,7 +103,8 @@ class HandOut:
             now: The moment, aware UTC.
 
         Returns:
-            How many items were given; those that were answered meanwhile are not among them.
+            How many items were given; not among them are those that were answered meanwhile, and those of which the person
+            has given an opinion.
 
         Raises:
             Denied: The visitor may not.
@@ -117,7 +118,7 @@ class HandOut:
         for record in chosen:
             try:
                 self._queue.assign(record.item.item_id, reviewer, actor=visitor.identity, now=now)
-            except Conflict:  # answered while the form was open
+            except Conflict:  # answered while the form was open, or it asks for somebody else's opinion
                 continue
             given += 1
         return given

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.evidence.outcome import Outcome
 from pilothouse.core.evidence.review import (
     ITEM_TEXT_CHARS_MAX,
     ReviewItem,
@@ -28,6 +29,7 @@ from pilothouse.workflows.review.second_opinions import (
     ask_about_disputes,
     coin,
     repeat_own_answers,
+    reviewers_here,
 )
 from pilothouse.workflows.review.strata import JUDGED, judged_by, strata_of
 
@@ -41,6 +43,9 @@ SETTLE = timedelta(minutes=15)
 
 SECOND_SHARE = 0.10
 """Share of drawn items that a second person answers blind, so that agreement is known."""
+
+LOOKED_UP_AT_ONCE_MAX = 10_000
+"""Outcomes of one query: each of the tasks that may win is looked up, or it would pass for one of which nothing is known."""
 
 DRAWN_AT_ONCE_MAX = 200
 """Items added by one look; the next look takes the rest, so that no transaction is long."""
@@ -84,6 +89,7 @@ def _draw_day(
     if end <= start or not rates:
         return 0
     salt = f"{charter.agent} {start.date()}"
+    second_share = SECOND_SHARE if len(reviewers_here(installation.ledger, charter)) > 1 else 0.0
     tasks = [
         task for task in tasks_between(installation, charter.agent, start, end) if task.task_type in rates
     ]
@@ -110,7 +116,7 @@ def _draw_day(
                 probability=chance,
             )
             items.append(item)
-            if coin(task.trace_id, f"second {salt}") < SECOND_SHARE:
+            if coin(task.trace_id, f"second {salt}") < second_share:
                 items.append(again(item, now, salt="second"))
     return queue.add(items) if items else 0
 
@@ -125,7 +131,10 @@ def _strata_of_lucky(
     now: datetime,
 ) -> dict[str, str]:
     """Return what is known of each task that may be drawn; a pending claim and an unscored task wait."""
-    outcomes = installation.ledger.outcomes_of([task.trace_id for task in lucky][: DRAWN_AT_ONCE_MAX * 10])
+    traces = [task.trace_id for task in lucky]
+    outcomes: dict[str, Outcome] = {}
+    for at in range(0, len(traces), LOOKED_UP_AT_ONCE_MAX):
+        outcomes |= installation.ledger.outcomes_of(traces[at : at + LOOKED_UP_AT_ONCE_MAX])
     judged: dict[str, dict[str, bool]] = {}
     if any(set(chances) == set(JUDGED) for chances in rates.values()):
         judged = judged_by(charter, installation.lake.scores(from_ns=unix_ns(start), to_ns=unix_ns(now)))

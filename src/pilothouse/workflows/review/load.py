@@ -112,6 +112,8 @@ def _agreement(records: Sequence[ItemRecord]) -> Agreement | NotEnoughEvidence:
     for second in records:
         first = by_id.get(second.item.pair_of or "")
         is_second = second.item.source is ReviewSource.SAMPLED and second.state in _DECIDED
-        if is_second and first is not None and first.state in _DECIDED:
+        if not is_second or first is None or first.state not in _DECIDED:
+            continue
+        if first.decided_by != second.decided_by:  # one person twice is no agreement of two
             table[first.state is not ItemState.ACCEPTED][second.state is not ItemState.ACCEPTED] += 1
     return agreement(table)

@@ -8,15 +8,28 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
+from pilothouse.core.charter.powers import Action, people_who_may
 from pilothouse.core.evidence.review import OPEN_STATES, ItemState, ReviewItem, ReviewSource, item_digest
 from pilothouse.core.evidence.unix_time import unix_ns
+from pilothouse.ports.ledger import Ledger
 from pilothouse.ports.review import ItemRecord, ReviewQueue
 from pilothouse.workflows.ground.installation import Installation
+from pilothouse.workflows.people.directory import people_gone
+from pilothouse.workflows.people.people import reviewer_of
 from pilothouse.workflows.review.label_rates import DECIDED
 from pilothouse.workflows.review.strata import judged_by
 
-__all__ = ["LABEL_TERM", "again", "agree", "ask_about_disputes", "coin", "repeat_own_answers"]
+__all__ = [
+    "LABEL_TERM",
+    "again",
+    "agree",
+    "ask_about_disputes",
+    "coin",
+    "repeat_own_answers",
+    "reviewers_here",
+]
 
 LABEL_TERM = timedelta(days=5)
 """How long a label may take; the charter's windows are longer."""
@@ -69,6 +82,8 @@ def ask_about_disputes(
 ) -> int:
     """Ask one more person where two differ, or where the judge and a person do; nobody is asked a second time.
 
+    Where there is no further person nothing is asked: an item that nobody may answer would be late for ever.
+
     Args:
         installation: Has what the judge said.
         queue: Items and answers.
@@ -80,15 +95,22 @@ def ask_about_disputes(
     """
     since = now - 4 * REPEAT_AFTER
     drawn = queue.items(charter.agent, states=DECIDED, sources=(ReviewSource.SAMPLED,), since=since)
+    here = reviewers_here(installation.ledger, charter)
     differing = []
     for second in drawn:
         first = queue.record(second.item.pair_of) if second.item.pair_of else None
-        if first is not None and first.state in DECIDED and not agree(first, second):
+        if first is None or first.state not in DECIDED or agree(first, second):
+            continue
+        if here - {first.decided_by, second.decided_by}:
             differing.append((first.item, "two people answered it differently"))
     fresh = [
         one for one in drawn if not one.item.pair_of and one.decided_at and now - one.decided_at <= FRESH
     ]
-    differing += [(one.item, AGAINST_JUDGE) for one in _against_judge(installation, charter, fresh, now)]
+    differing += [
+        (one.item, AGAINST_JUDGE)
+        for one in _against_judge(installation, charter, fresh, now)
+        if here - {one.decided_by}
+    ]
     open_items = queue.items(charter.agent, states=OPEN_STATES, sources=(ReviewSource.DISPUTED,))
     room = DISPUTES_OPEN_MAX - len(open_items)
     disputed: dict[str, ReviewItem] = {}
@@ -102,6 +124,22 @@ def ask_about_disputes(
         if len(disputed) < room and item.item_id not in disputed and queue.record(item.item_id) is None:
             disputed[item.item_id] = item
     return queue.add(tuple(disputed.values())) if disputed else 0
+
+
+def reviewers_here(ledger: Ledger, charter: Charter) -> frozenset[str]:
+    """Return who may review and is not gone, as the queue knows them.
+
+    Args:
+        ledger: Knows who is gone.
+        charter: The charter in force.
+    """
+    gone = people_gone(ledger, charter.agent)
+    identities = (
+        known(charter.people[person].identity)
+        for person in people_who_may(charter, Action.REVIEW)
+        if person not in gone
+    )
+    return frozenset(reviewer_of(one) for one in identities if one is not None)
 
 
 def _against_judge(

@@ -108,6 +108,8 @@ def trusted_labels(queue: ReviewQueue, charter: Charter, now: datetime) -> tuple
             second, decided, said = None, third, last
         elif second is not None and not agree(second, record):
             continue
+        elif second is not None and second.decided_by == record.decided_by:
+            second = None  # one person twice is no second opinion
         corrected = decided.state is ItemState.CORRECTED
         found.append(
             Trusted(

@@ -11,6 +11,7 @@ import page_site
 import page_world as world
 import pytest
 from review_world import add_items, add_labels, curation_desk
+from sqlalchemy import update
 
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.review import Answer, ItemState, Label, ReviewSource
@@ -19,6 +20,7 @@ from pilothouse.core.statistics.results import NotEnoughEvidence
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.errors import Conflict, UnknownName
 from pilothouse.ledger.review_queue import SqlReviewQueue
+from pilothouse.ledger.review_tables import review_items, review_labels
 from pilothouse.workflows.incidents.alerts import alert_on_verdicts
 from pilothouse.workflows.labels.label_evidence import record_queue_evidence
 from pilothouse.workflows.labels.review_upkeep import hand_to_substitutes, reopen_by_rubric
@@ -114,6 +116,60 @@ def test_where_judge_and_person_differ_one_more_person_settles_it(site):
     assert [one.record.item.item_id for one in trusted_labels(site.queue, charter, NOW)] == ["i0", "i2", "i3"]
     look(site)
     assert disputed(site) == ()
+
+
+def alone(site, *people):
+    """Let only some people of the charter review: all others are gone."""
+    charter = site.sign_in.directory.charter(AGENT)
+    gone = sorted({*charter.people} - {*people})
+    site.ledger.record(
+        kind="directory.checked", agent=AGENT, at=NOW, actor="test", document=canonical_json({"gone": gone})
+    )
+    return [site.sign_in.directory.find(person).identity for person in people]
+
+
+def test_where_no_third_person_is_nobody_is_asked_what_nobody_may_answer(site):
+    lee, dana = alone(site, "lee", "dana")
+    add_labels(site, 2, by=lee)
+    second_opinion(site, "i0", dana, Answer.REJECT)
+    second_opinion(site, "i1", "who left since", Answer.REJECT)
+    look(site)
+    assert [one.item.pair_of for one in disputed(site)] == ["i1"], "of i1 dana has said nothing yet"
+
+
+def test_an_agreement_of_one_person_with_that_person_is_none(site):
+    add_labels(site, 35)
+    by_hand = update(review_labels).where(review_labels.c.reviewer == "dana").values(reviewer="lee")
+    items = update(review_items).where(review_items.c.decided_by == "dana").values(decided_by="lee")
+    for n in range(35):
+        second_opinion(site, f"i{n}", "dana", Answer.ACCEPT)
+    charter = site.sign_in.directory.charter(AGENT)
+    assert site.bench.loads([AGENT])[0].agreement.n == 35
+    with site.ledger.database.write() as connection:
+        for change in (by_hand, items):
+            connection.execute(change)
+    found = site.bench.loads([AGENT])[0].agreement
+    assert isinstance(found, NotEnoughEvidence)
+    assert found.have == 0
+    assert {one.second for one in trusted_labels(site.queue, charter, NOW)} == {None}
+
+
+def test_what_a_person_who_left_was_given_goes_to_everybody_when_the_substitute_has_answered_it(site):
+    add_items(site.queue, 1)
+    dana, lee = (site.sign_in.directory.find(person).identity for person in ("dana", "lee"))
+    first = site.queue.record("i0").item
+    site.queue.add([dataclasses.replace(first, item_id="second-i0", pair_of="i0")])
+    answer(site, "i0", lee)
+    site.queue.assign("second-i0", dana, actor="test", now=NOW)
+    site.ledger.record(
+        kind="directory.checked",
+        agent=AGENT,
+        at=NOW,
+        actor="test",
+        document=canonical_json({"gone": ["dana"]}),
+    )
+    assert hand_to_substitutes(site.ledger, site.queue, site.sign_in.directory, NOW) == 1
+    assert site.queue.record("second-i0").item.only_for is None
 
 
 def test_a_third_who_rejects_leaves_nothing_to_learn(site):

@@ -10,7 +10,9 @@ import page_site
 import page_world as world
 import pytest
 
+from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.review import Answer, Label, ReviewSource
+from pilothouse.core.evidence.standing import standing_outcome
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.ledger.holds import SqlHolds
 from pilothouse.ports.holds import HeldOutput
@@ -18,6 +20,7 @@ from pilothouse.workflows.labels.label_evidence import label_evidence, record_la
 from pilothouse.workflows.people.people import Directory
 from pilothouse.workflows.review import label_sampling
 from pilothouse.workflows.review.label_sampling import draw_for_labels
+from pilothouse.workflows.review.strata import STRATA, stratum_of
 from pilothouse.workflows.verdict.assess import assess
 
 AGENT, NOW = world.AGENT, world.NOW
@@ -76,6 +79,36 @@ def test_a_tenth_goes_to_a_second_person_blind(site):
     items = site.queue.items(AGENT, sources=[ReviewSource.SAMPLED])
     seconds = [one for one in items if one.item.pair_of]
     assert 0.02 < len(seconds) / len(items) < 0.2
+
+
+def test_each_task_that_may_win_is_looked_up_however_many_there_are(site, monkeypatch):
+    monkeypatch.setattr(label_sampling, "LOOKED_UP_AT_ONCE_MAX", 7)
+    every = {name: dict.fromkeys(STRATA, 1.0) for name in world.charter().task_types}
+    monkeypatch.setattr(label_sampling, "rates_of_day", lambda *_fixed: every)
+    outcomes = world.make_outcomes(world.make_tasks())
+    site.installation.ledger.save_outcomes(tuple(outcomes.values()))
+    draw(site)
+    tasks = {task.trace_id: task for task in world.make_tasks()}
+    assert len(drawn(site)) > 50
+    for record in drawn(site):
+        trace = record.item.trace_id
+        stratum = stratum_of(standing_outcome(tasks[trace], outcomes.get(trace)))
+        assert record.item.why.startswith(f"drawn from {stratum} tasks"), (
+            "what was not looked up passed for unknown"
+        )
+
+
+def test_where_one_person_reviews_nobody_waits_for_a_second_opinion(site):
+    gone = sorted({*world.charter().people} - {"lee"})
+    document = canonical_json({"gone": gone})
+    site.ledger.record(kind="directory.checked", agent=AGENT, at=NOW, actor="test", document=document)
+    text = world.charter_text().replace("sampling: {rate: 0.05", "sampling: {rate: 1.0")
+    site.ledger.accept_charter(agent=AGENT, digest="d" * 64, text=text, path="c.yaml", at=NOW)
+    for day in range(10):
+        draw(site, NOW - timedelta(days=day))
+    items = site.queue.items(AGENT, sources=[ReviewSource.SAMPLED])
+    assert len(items) > 100
+    assert [one for one in items if one.item.pair_of] == []
 
 
 def test_own_answers_come_back_after_a_week_to_the_same_person_only(site):
