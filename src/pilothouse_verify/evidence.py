@@ -179,7 +179,25 @@ def _check_verdict(files: dict[str, bytes], manifest: dict[str, object], result:
     if verdict["agent"] != manifest["agent"]:
         result.problems.append("the verdict is about another agent")
     records = [json.loads(line) for line in files["evidence.jsonl"].splitlines()]
-    found = recompute(verdict, records, json.loads(files["rules.json"]))
+    charter = _charter(files, verdict, result)
+    found = recompute(verdict, records, json.loads(files["rules.json"]), charter)
+    if found.undated:
+        result.missing.append(
+            "the bundle is of an older Pilothouse: against what its records are held, and until when they count, was not computed again"
+        )
     result.records, result.word = len(records), str(verdict["word"])
     result.recomputed, result.only_digests = found.recomputed, found.only_digests
     result.problems.extend(found.problems)
+
+
+def _charter(
+    files: dict[str, bytes], verdict: dict[str, object], result: EvidenceResult
+) -> dict[str, object]:
+    """Return the charter as data, empty in a bundle that has none: what asks for something of it then finds nothing."""
+    text = files.get("charter.json", b"{}")
+    charter = json.loads(text)
+    if charter and (
+        canonical(charter).encode() != text or hashlib.sha256(text).hexdigest() != verdict["charter_digest"]
+    ):
+        result.problems.append("charter.json is not the charter that the verdict names")
+    return dict(charter)

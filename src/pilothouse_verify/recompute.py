@@ -15,6 +15,8 @@ from typing import Any
 
 from pilothouse_verify.canonical import canonical
 from pilothouse_verify.rates import jeffreys_lower, jeffreys_upper
+from pilothouse_verify.shown import ends_soon, other_dates, other_numbers
+from pilothouse_verify.terms import bound_of, life_of
 
 __all__ = ["Recomputed", "recompute", "record_digest"]
 
@@ -38,10 +40,18 @@ Json = Mapping[str, Any]
 
 @dataclass
 class Recomputed:
-    """What was found: how many items were computed again, and what differs."""
+    """What was found: how many items were computed again, and what differs.
+
+    Attributes:
+        recomputed: Items that came out the same.
+        only_digests: Items whose status no single record makes.
+        undated: Whether the rules are of an older program and do not say how long evidence counts.
+        problems: What differs.
+    """
 
     recomputed: int = 0
     only_digests: int = 0
+    undated: bool = False
     problems: list[str] = field(default_factory=list)
 
     def say(self, problem: str) -> None:
@@ -93,23 +103,22 @@ def _without_defaults(record: Json) -> dict[str, Any]:
     return kept
 
 
-def recompute(verdict: Json, records: list[Any], rules: list[Any]) -> Recomputed:
+def recompute(verdict: Json, records: list[Any], rules: list[Any], charter: Json) -> Recomputed:
     """Compute what a verdict says again.
 
     Args:
         verdict: The verdict as JSON.
         records: The records as JSON.
-        rules: The rules as JSON: requirement, parts with kind and rule, and what it is the worst of.
+        rules: The rules as JSON: requirement, parts with kind, rule, bound and life, and what it is the worst of.
+        charter: The charter as JSON, in which committed bounds and lives stand.
 
     Returns:
         What differs; an empty list says that the records make this verdict.
     """
-    found = Recomputed()
+    found = Recomputed(undated=not all("fresh" in part for one in rules for part in one["parts"]))
     by_digest = {record_digest(one): one for one in records}
     by_rule = {
-        (one["requirement"], part["kind"]): [
-            other["rule"] for other in one["parts"] if other["kind"] == part["kind"]
-        ]
+        (one["requirement"], part["kind"]): [other for other in one["parts"] if other["kind"] == part["kind"]]
         for one in rules
         for part in one["parts"]
     }
@@ -117,7 +126,7 @@ def recompute(verdict: Json, records: list[Any], rules: list[Any]) -> Recomputed
     for requirement in verdict["requirements"]:
         for item in requirement["items"]:
             if item["evidence"] is not None:
-                _item(item, by_digest, by_rule, as_of, found)
+                _item(item, by_digest, by_rule, _Terms(as_of, charter), found)
             elif item["status"] in _STANDING:
                 found.say(f"{_name(item)} {item['status']} without a record")
     _sums(verdict, rules, found)
@@ -134,7 +143,7 @@ def _item(
     item: Json,
     by_digest: Mapping[str, Json],
     by_rule: Mapping[tuple[str, str], list[Any]],
-    as_of: datetime,
+    terms: _Terms,
     found: Recomputed,
 ) -> None:
     record = by_digest.get(item["evidence"])
@@ -144,11 +153,11 @@ def _item(
     if record["kind"] != item["kind"]:
         found.say(f"{_name(item)} is about {item['kind']} and its record about {record['kind']}")
         return
-    rules = by_rule.get((item["requirement"], item["kind"]), [])
-    if not rules:
+    parts = by_rule.get((item["requirement"], item["kind"]), [])
+    if not parts:
         found.say(f"{_name(item)} has no rule for {item['kind']}")
         return
-    said = [_differs(item, record, rule, as_of) for rule in rules]
+    said = [_differs(item, record, part, terms) for part in parts]
     if None in said:
         found.only_digests += 1
     elif "" in said:
@@ -157,14 +166,38 @@ def _item(
         found.say(f"{_name(item)}: {said[0]}")
 
 
-def _differs(item: Json, record: Json, rule: Json, as_of: datetime) -> str | None:
+@dataclass(frozen=True)
+class _Terms:
+    """The moment of the verdict, and the charter that judged."""
+
+    as_of: datetime
+    charter: Json
+
+
+def _differs(item: Json, record: Json, part: Json, terms: _Terms) -> str | None:
     """Return what differs in words, the empty text for nothing, None where this rule cannot be computed here."""
+    ends = None if item["lapses_at"] is None else datetime.fromisoformat(item["lapses_at"])
+    differs = ""
+    if "fresh" in part:
+        try:
+            bound, life = bound_of(part, item, terms.charter), life_of(part, item, terms.charter)
+        except (LookupError, TypeError, ValueError):
+            return "the charter does not say against what it is held, or how long it counts"
+        end = datetime.fromisoformat(record["window_to"])
+        ends = None if life is None else end + life
+        differs = other_numbers(part["rule"], bound, item, record)
+        differs = differs or other_dates(item, record, ends, terms.as_of)
+        if item["status"] == "holds" and life is not None and ends_soon(end + life, life, terms.as_of):
+            differs = differs or "it holds, and its evidence ends so soon that it is at risk"
+    if item["status"] in _STANDING and ends is not None and ends <= terms.as_of:
+        return "it stands on evidence that had lapsed"
+    return differs or _other_status(item, record, part["rule"])
+
+
+def _other_status(item: Json, record: Json, rule: Json) -> str | None:
     proof = _proof(rule, item["bound"], record)
-    status, reason = item["status"], item["reason"]
-    lapsed = item["lapses_at"] is not None and datetime.fromisoformat(item["lapses_at"]) <= as_of
+    status = item["status"]
     if status in _STANDING:
-        if lapsed:
-            return "it stands on evidence that had lapsed"
         if record["basis"] == "imported":
             return "it stands on a record that was imported and not measured"
         if proof == "unknown":
@@ -174,7 +207,7 @@ def _differs(item: Json, record: Json, rule: Json, as_of: datetime) -> str | Non
         if proof == "unknown":
             return None
         return "" if proof == "breached" else f"the record does not breach it ({proof})"
-    if reason == "insufficient" and record["basis"] != "imported":
+    if item["reason"] == "insufficient" and record["basis"] != "imported":
         if proof == "unknown":
             return None
         return "" if proof == "open" else f"the record is not open ({proof})"

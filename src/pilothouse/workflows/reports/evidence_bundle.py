@@ -18,11 +18,11 @@ from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.charter.digest import canonical_json, charter_document
 from pilothouse.core.evidence.evidence import Evidence
 from pilothouse.core.verdict.framework import FRAMEWORK, FRAMEWORK_VERSION
 from pilothouse.core.verdict.readiness import verdict_digest, verdict_document
-from pilothouse.core.verdict.requirement import Rule
+from pilothouse.core.verdict.requirement import Committed, Rule
 from pilothouse.errors import StorageUnavailable, UsageError
 from pilothouse.ports.ledger import CharterInForce, Ledger
 from pilothouse.reports.compliance import build_compliance
@@ -50,7 +50,8 @@ _README = """This file holds one verdict about one agent and everything it rests
 
 verdict.json     the verdict, as it was given; its digest is in the manifest
 evidence.jsonl   the records behind it, one a line
-rules.json       by which rule each kind of record decides which requirement
+rules.json       by which rule each kind of record decides which requirement, against what, and how long it counts
+charter.json     the charter that judged, as data: its digest is in the verdict
 charters/        the charters that were in force, the newest last
 verdicts/        earlier verdicts, as they were frozen
 decisions.jsonl  what people and the system decided about the agent
@@ -59,8 +60,8 @@ manifest.json    the digest of every file above
 proof.json       the audit record that holds the manifest's digest, and its proof under a signed checkpoint
 
 Check it with `pilothouse-verify FILE --key KEY`, with the key from another way than this file. The program needs
-neither Pilothouse nor a network: it recomputes every digest, every rate and bound from the records, and every status
-from the rules, and names what differs.
+neither Pilothouse nor a network: it recomputes every digest, every rate and bound from the records, until when each
+record counts, and every status from the rules, and names what differs.
 """
 
 
@@ -143,6 +144,7 @@ def _files(ledger: Ledger, found: Assessment) -> Iterator[tuple[str, bytes]]:
     yield "verdict.json", verdict_document(found.verdict).encode()
     stored = (one for one in ledger.evidence(agent) if one.recorded_at <= now)
     yield EVIDENCE_FILE, _lines(_record(one) for one in (*found.folded, *stored))
+    yield "charter.json", canonical_json(charter_document(found.charter)).encode()
     yield "rules.json", canonical_json(list(_rules())).encode()
     yield "compliance.json", page_json(build_compliance(found.charter, found.verdict, now)).encode()
     for record in _charters(ledger, found.in_force):
@@ -178,13 +180,28 @@ def _rules() -> Iterator[Mapping[str, object]]:
             "requirement": requirement.id,
             "gates": list(requirement.gates),
             "of": list(requirement.of),
-            "parts": [{"kind": part.kind, "rule": _rule(part.rule)} for part in requirement.parts],
+            "parts": [
+                {
+                    "name": part.name,
+                    "kind": part.kind,
+                    "rule": _rule(part.rule),
+                    "bound": _bound(part.rule),
+                    "fresh": part.fresh.total_seconds() if isinstance(part.fresh, timedelta) else part.fresh,
+                }
+                for part in requirement.parts
+            ],
         }
 
 
 def _rule(rule: Rule) -> Mapping[str, object]:
     terms = {one.name: getattr(rule, one.name) for one in fields(rule) if one.name != "bound"}
     return {"name": type(rule).__name__.lower(), **terms}
+
+
+def _bound(rule: Rule) -> object:
+    """Return a fixed bound, or where in the charter it stands; None for a rule without one."""
+    bound = getattr(rule, "bound", None)
+    return {"path": bound.path, "scale": bound.scale} if isinstance(bound, Committed) else bound
 
 
 def _charters(ledger: Ledger, in_force: CharterInForce) -> list[CharterInForce]:

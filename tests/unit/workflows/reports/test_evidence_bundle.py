@@ -8,16 +8,19 @@ import random
 import subprocess
 import sys
 import zipfile
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from evidence_made import V1, everything_holds, load_charter, replaced
 
 import pilothouse_verify
+import pilothouse_verify.terms as verifier_terms
 from pilothouse.app.boundary import audit_log
-from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.charter.digest import canonical_json, charter_document
 from pilothouse.core.evidence.digest import evidence_digest
+from pilothouse.core.verdict.expansion import OpenQuestion, bound_of, committed, expand
+from pilothouse.core.verdict.framework import FRAMEWORK
 from pilothouse.errors import StorageUnavailable, UsageError
 from pilothouse.ledger.approvals import SqlApprovals
 from pilothouse.ledger.ledger import open_ledger
@@ -26,10 +29,10 @@ from pilothouse.settings import load_settings
 from pilothouse.testing import EXAMPLE_NOW, FixedClock, MemoryLake, example_task
 from pilothouse.workflows.ground.boundary_room import BoundaryRoom
 from pilothouse.workflows.ground.installation import Installation
-from pilothouse.workflows.reports.evidence_bundle import export_evidence
+from pilothouse.workflows.reports.evidence_bundle import _rules, export_evidence
 from pilothouse.workflows.verdict.accept import accept_file
 from pilothouse.workflows.verdict.assess import assess
-from pilothouse_verify.evidence import check_evidence
+from pilothouse_verify.evidence import EvidenceResult, _check_verdict, check_evidence
 from pilothouse_verify.recompute import recompute, record_digest
 
 CHARTER = Path(__file__).parents[3] / "golden" / "charters" / "ap-invoice-triage.yaml"
@@ -128,6 +131,15 @@ def test_records_have_the_digest_that_the_product_gives_them(made):
         )
 
 
+def unpacked(path):
+    with zipfile.ZipFile(path) as bundle:
+        verdict, rules, charter = (
+            json.loads(bundle.read(f"{one}.json")) for one in ("verdict", "rules", "charter")
+        )
+        records = [json.loads(line) for line in bundle.read("evidence.jsonl").splitlines()]
+        return verdict, records, rules, charter
+
+
 @pytest.mark.parametrize(
     ("name", "edit"),
     [
@@ -139,11 +151,8 @@ def test_records_have_the_digest_that_the_product_gives_them(made):
     ],
 )
 def test_a_verdict_that_its_records_do_not_make_is_named(made, name, edit):
-    with zipfile.ZipFile(made[0]) as bundle:
-        verdict = json.loads(bundle.read("verdict.json"))
-        records = [json.loads(line) for line in bundle.read("evidence.jsonl").splitlines()]
-        rules = json.loads(bundle.read("rules.json"))
-    assert not recompute(verdict, records, rules).problems
+    verdict, records, rules, charter = unpacked(made[0])
+    assert not recompute(verdict, records, rules, charter).problems
     item = next(
         item
         for one in verdict["requirements"]
@@ -152,23 +161,13 @@ def test_a_verdict_that_its_records_do_not_make_is_named(made, name, edit):
         if item["status"] == "breached"
     )
     edit(item)
-    assert any("MON-7" in problem for problem in recompute(verdict, records, rules).problems), name
+    assert any("MON-7" in problem for problem in recompute(verdict, records, rules, charter).problems), name
 
 
 def test_a_verdict_that_outlives_its_evidence_is_named(made):
-    with zipfile.ZipFile(made[0]) as bundle:
-        verdict = json.loads(bundle.read("verdict.json"))
-        records = [json.loads(line) for line in bundle.read("evidence.jsonl").splitlines()]
-        rules = json.loads(bundle.read("rules.json"))
+    verdict, records, rules, charter = unpacked(made[0])
     verdict["as_of"] = (NOW + timedelta(days=400)).isoformat()
-    assert any("had lapsed" in problem for problem in recompute(verdict, records, rules).problems)
-
-
-def unpacked(path):
-    with zipfile.ZipFile(path) as bundle:
-        verdict = json.loads(bundle.read("verdict.json"))
-        records = [json.loads(line) for line in bundle.read("evidence.jsonl").splitlines()]
-        return verdict, records, json.loads(bundle.read("rules.json"))
+    assert any("had lapsed" in problem for problem in recompute(verdict, records, rules, charter).problems)
 
 
 def named(verdict, requirement):
@@ -196,9 +195,9 @@ def without_gate_member(verdict):
     ],
 )
 def test_a_verdict_that_leaves_out_what_is_breached_is_named(made, edit, found):
-    verdict, records, rules = unpacked(made[0])
+    verdict, records, rules, charter = unpacked(made[0])
     edit(verdict)
-    problems = recompute(verdict, records, rules).problems
+    problems = recompute(verdict, records, rules, charter).problems
     assert any(problem.startswith(found) for problem in problems), problems
 
 
@@ -218,3 +217,111 @@ def test_an_anchor_of_another_size_proves_nothing_and_is_said_to(made, tmp_path)
     later = check_evidence(target, key=key, anchors=(tmp_path / "later",))
     assert later.problems == []
     assert "ask for the anchor of that size" in later.missing[0]
+
+
+def moved(text, **by):
+    return (datetime.fromisoformat(text) + timedelta(**by)).isoformat()
+
+
+@pytest.mark.parametrize(
+    ("edit", "found"),
+    [
+        (lambda item: item.update(high=item["high"] / 2), "its high is"),
+        (lambda item: item.update(low=item["low"] * 2), "its low is"),
+        (lambda item: item.update(low=None), "its low is None"),
+        (lambda item: item.update(value=item["value"] / 2), "its value is"),
+        (lambda item: item.update(n=item["n"] + 1), "its n is"),
+        (lambda item: item.update(bound=0.5), "it is held against 0.5, and the charter says"),
+        (lambda item: item.update(lapses_at=moved(item["lapses_at"], days=1)), "it counts until"),
+        (lambda item: item.update(lapses_at=None), "it counts until None"),
+        (lambda item: item.update(window_to=moved(item["window_to"], days=1)), "its window_to is"),
+        (lambda item: item.update(window_from=None), "its window_from is None"),
+        (lambda item: item.update(age_days=item["age_days"] + 1), "days old"),
+    ],
+)
+@pytest.mark.parametrize("requirement", ["MON-7", "MON-3"])
+def test_a_number_or_a_date_that_the_record_does_not_make_is_named(made, requirement, edit, found):
+    verdict, records, rules, charter = unpacked(made[0])
+    item = next(
+        item for item in named(verdict, requirement)["items"] if item["low"] is not None and item["bound"]
+    )
+    edit(item)
+    problems = recompute(verdict, records, rules, charter).problems
+    assert any(problem.startswith(requirement) and found in problem for problem in problems), problems
+
+
+def test_evidence_that_lapsed_is_found_whatever_the_verdict_says_of_its_end(made):
+    verdict, records, rules, charter = unpacked(made[0])
+    verdict["as_of"] = moved(verdict["as_of"], days=400)
+    for one in verdict["requirements"]:
+        for item in one["items"]:
+            if item["lapses_at"]:
+                item["lapses_at"] = moved(verdict["as_of"], days=30)
+    problems = recompute(verdict, records, rules, charter).problems
+    assert any("stands on evidence that had lapsed" in problem for problem in problems), problems
+
+
+def test_what_ends_soon_is_at_risk_and_not_held(made):
+    verdict, records, rules, charter = unpacked(made[0])
+    items = [item for one in verdict["requirements"] for item in one["items"] if item["lapses_at"]]
+    item = next(item for item in items if item["status"] == "holds")
+    verdict["as_of"] = moved(item["lapses_at"], days=-1)
+    for one in items:
+        age = datetime.fromisoformat(verdict["as_of"]) - datetime.fromisoformat(one["window_to"])
+        one["age_days"] = max(0.0, age / timedelta(days=1))
+    problems = recompute(verdict, records, rules, charter).problems
+    assert any(
+        problem.startswith(item["requirement"]) and "so soon that it is at risk" in problem
+        for problem in problems
+    ), problems
+
+
+def remade(source, **changed):
+    """Return the files of a bundle with others in place of some; None takes one out."""
+    with zipfile.ZipFile(source) as old:
+        files = {name: old.read(name) for name in old.namelist()}
+    files |= {name.replace("_", "."): text for name, text in changed.items()}
+    return {name: text for name, text in files.items() if text is not None}
+
+
+def test_another_charter_as_data_is_named_and_an_older_bundle_says_what_is_not_proven(made):
+    result = EvidenceResult()
+    files = remade(made[0], charter_json=canonical_json({"agent": "other"}).encode())
+    _check_verdict(files, json.loads(files["manifest.json"]), result)
+    assert "charter.json is not the charter that the verdict names" in result.problems
+    result, (_, _, rules, _) = EvidenceResult(), unpacked(made[0])
+    for one in rules:
+        for part in one["parts"]:
+            del part["fresh"], part["bound"], part["name"]
+    files = remade(made[0], charter_json=None, rules_json=canonical_json(rules).encode())
+    _check_verdict(files, json.loads(files["manifest.json"]), result)
+    assert result.problems == []
+    assert [one for one in result.missing if "older" in one]
+
+
+def test_every_bound_and_life_of_the_charter_is_read_from_its_data_as_the_product_reads_it():
+    seen = 0
+    for path in sorted(CHARTER.parent.glob("*.yaml")):
+        charter = load_charter(path)
+        data = json.loads(canonical_json(charter_document(charter)))
+        for requirement, made_part in zip(FRAMEWORK, _rules(), strict=True):
+            for part, told in zip(requirement.parts, made_part["parts"], strict=True):
+                for slot in expand(part, charter, "3"):
+                    said = slot.question or bound_of(part.rule, slot.names, charter)
+                    if isinstance(said, OpenQuestion):
+                        continue
+                    words = [word for word in (part.name, slot.scope.part) if word]
+                    scope = slot.scope.model_copy(update={"part": " · ".join(words) or None})
+                    item = {"scope": scope.model_dump(mode="json")}
+                    mine = verifier_terms.bound_of(told, item, data)
+                    assert (mine or 0.0) == pytest.approx(said)
+                    life = (
+                        committed(charter, part.fresh, slot.names)
+                        if isinstance(part.fresh, str)
+                        else part.fresh
+                    )
+                    if not isinstance(life, OpenQuestion):
+                        life = life if life is None or isinstance(life, timedelta) else timedelta(0)
+                        assert verifier_terms.life_of(told, item, data) == life
+                    seen += 1
+    assert seen > 180

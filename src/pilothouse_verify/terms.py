@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the charter commits to for one item: its bound, and how long its evidence counts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+__all__ = ["bound_of", "life_of"]
+
+Json = Mapping[str, Any]
+
+_DURATION = re.compile(r"([0-9]{1,10})([smhd])")
+_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_OWN_FIELDS = ("task_type", "integration", "tool", "duty")
+"""Fields of a scope that have their own name; what else an item is about stands in `part`, behind the name of its part."""
+
+
+def bound_of(part: Json, item: Json, charter: Json) -> float | None:
+    """Return the bound that a rule has for an item, None where it has none.
+
+    Args:
+        part: Part of a rule of the framework, with `bound`: a number, a path with a scale, or nothing.
+        item: The item of the verdict.
+        charter: The charter as JSON.
+
+    Raises:
+        LookupError: The charter says nothing there.
+        TypeError: It says something that is no number.
+    """
+    bound = part["bound"]
+    if isinstance(bound, dict):
+        return float(_said(bound["path"], part, item, charter)) * float(bound["scale"])
+    return None if bound is None else float(bound)
+
+
+def life_of(part: Json, item: Json, charter: Json) -> timedelta | None:
+    """Return how long evidence counts for an item, None for ever.
+
+    Args:
+        part: Part of a rule of the framework, with `fresh`: seconds, a path, or nothing.
+        item: The item of the verdict.
+        charter: The charter as JSON.
+
+    Raises:
+        LookupError: The charter says nothing there.
+
+    Example:
+        >>> life_of({"name": "", "fresh": "reviews.{review}"}, {"scope": {"part": "owner"}}, {"reviews": {"owner": "90d"}}).days
+        90
+    """
+    fresh = part["fresh"]
+    if not isinstance(fresh, str):
+        return None if fresh is None else timedelta(seconds=fresh)
+    said = _said(fresh, part, item, charter)
+    match = _DURATION.fullmatch(said) if isinstance(said, str) else None
+    return timedelta(seconds=int(match[1]) * _SECONDS[match[2]]) if match else timedelta(0)
+
+
+def _said(path: str, part: Json, item: Json, charter: Json) -> Any:
+    here: Any = charter
+    for step in path.split("."):
+        here = here[_name(step[1:-1], part, item) if step.startswith("{") else step]
+    return here
+
+
+def _name(placeholder: str, part: Json, item: Json) -> str:
+    scope = item["scope"]
+    if placeholder in _OWN_FIELDS:
+        return str(scope[placeholder])
+    return str(scope["part"]).removeprefix(f"{part['name']} · ")
