@@ -22,7 +22,7 @@ from pilothouse.lake.records import (
     task_of_values,
     with_log_content,
 )
-from pilothouse.lake.revisions import current
+from pilothouse.lake.revisions import current, last_corrected
 from pilothouse.lake.scores import EVALUATION_EVENT, read_score
 from pilothouse.lake.stored_rows import StoredRows
 from pilothouse.lake.task_filter import SPAN_AFTER_NS, SPAN_BEFORE_NS, condition, narrowed
@@ -89,10 +89,15 @@ class LakeQueries:
             where += " AND (start_ns, trace_id) < (?, ?)"
             parameters += [before.start_ns, before.trace_id]
         view = narrowed(self._view(), wanted)
-        keys = self._newest_keys(view, where, parameters, limit + 1)
-        more = keys.num_rows > limit
+        corrected_ns = None if before is None else before.corrected_ns
+        keys = self._newest_keys(view, where, parameters, limit + 1, corrected_ns)
         page = self._tasks_by_key(view, keys.slice(0, limit))
-        cursor = TaskCursor(start_ns=page[-1].start_ns, trace_id=page[-1].trace_id) if more else None
+        if keys.num_rows <= limit:
+            return TaskPage(tasks=page, next_cursor=None)
+        if corrected_ns is None:
+            corrected_ns = int(keys.column("corrected_ns")[0].as_py())
+        last = page[-1]
+        cursor = TaskCursor(start_ns=last.start_ns, trace_id=last.trace_id, corrected_ns=corrected_ns)
         return TaskPage(tasks=page, next_cursor=cursor)
 
     def window(self, wanted: TaskFilter) -> Sequence[Task]:
@@ -236,7 +241,9 @@ class LakeQueries:
             )
         return tuple(score for row in table.to_pylist() if (score := read_score(row)) is not None)
 
-    def _newest_keys(self, view: View, where: str, parameters: list[Any], count: int) -> pa.Table:
+    def _newest_keys(
+        self, view: View, where: str, parameters: list[Any], count: int, corrected_ns: int | None
+    ) -> pa.Table:
         """Return the keys of the newest tasks that match: first from the newest files, then from all.
 
         A look at few files is an answer when it is full and every file left out is older than all of it.
@@ -253,7 +260,8 @@ class LakeQueries:
             part = replace(view, task_files=tuple(file for file in view.task_files if file.path not in paths))
             keys = self._database.run(
                 part,
-                f", {current(part)} SELECT trace_id, start_ns, revision FROM current WHERE {where} "  # noqa: S608 - columns are constants, values are bound
+                f", {current(part, corrected_ns=corrected_ns)} "  # noqa: S608 - columns are constants, values are bound
+                f"SELECT trace_id, start_ns, revision, {last_corrected(part)} AS corrected_ns FROM current WHERE {where} "
                 f"ORDER BY start_ns DESC, trace_id DESC LIMIT {count}",
                 parameters,
             )

@@ -56,10 +56,18 @@ def disk_floor_bytes(total_bytes: int) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskCursor:
-    """Where a page of tasks ended: the next one begins strictly before it."""
+    """Where a page of tasks ended: the next one begins strictly before it.
+
+    Attributes:
+        start_ns: Start of the last task.
+        trace_id: Its trace.
+        corrected_ns: When the last correction was written that the first page saw, Unix nanoseconds; pages after it see no later
+            one, or a task whose start moved would stand on two pages or on none. None to see all.
+    """
 
     start_ns: int
     trace_id: str
+    corrected_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -278,7 +278,9 @@ def build_tasks(
     here = f"/agents/{quote(agent, safe='')}/tasks"
     older = None
     if found.next_cursor:
-        before = f"{found.next_cursor.start_ns}-{found.next_cursor.trace_id}"
+        ended = found.next_cursor
+        before = f"{ended.start_ns}-{ended.trace_id}"
+        before += "" if ended.corrected_ns is None else f"-{ended.corrected_ns}"
         older = Link(text="Older", href=f"{here}?{urlencode({**query, 'before': before})}")
     rows = tuple(task_row(task, outcomes.get(task.trace_id), now) for task in found.tasks)
     wrong = sum(row.outcome.status is Status.BREACHED for row in rows)

@@ -181,3 +181,29 @@ def test_a_table_of_an_earlier_release_says_of_its_next_files_whether_log_record
         assert [file.may_hold_logs for file in read.files()].count(False) == known
         assert read.committed("w") == 0
     assert read.version == 4, "the statistics are asked for once"
+
+
+def test_a_task_whose_start_moves_between_two_pages_stands_on_one_of_them(
+    tmp_path: Path, database: Database
+) -> None:
+    last = FILES * PER_FILE - 1
+    earlier = task(3)._replace(revision=1, closed_ns=5)
+    views = [
+        tasks_view(tmp_path / "before", [earlier]),
+        tasks_view(
+            tmp_path / "after",
+            [
+                earlier,
+                task(last)._replace(revision=1, start_ns=FIRST_NS - HOUR_NS, closed_ns=7),
+                task(1)._replace(revision=1, start_ns=task(last).start_ns + HOUR_NS, closed_ns=7),
+            ],
+        ),
+    ]
+    queries = LakeQueries(lambda: views[0], database)
+    page = queries.tasks(TaskFilter(), limit=4)
+    listed = [one.trace_id for one in page.tasks]
+    views.pop(0)
+    while page.next_cursor is not None:
+        page = queries.tasks(TaskFilter(), limit=4, before=page.next_cursor)
+        listed += [one.trace_id for one in page.tasks]
+    assert sorted(listed) == [f"{number:032x}" for number in range(FILES * PER_FILE)]

@@ -33,7 +33,7 @@ __all__ = ["Pages", "ReadingRoom"]
 QUERY_CHARS_MAX = 200
 """Characters of one field of the query: longer is no question a person types."""
 
-_CURSOR = re.compile(r"([0-9]{1,19})-([0-9a-f]{32})")
+_CURSOR = re.compile(r"([0-9]{1,19})-([0-9a-f]{32})(?:-([0-9]{1,19}))?")
 _TRACE_ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -216,8 +216,9 @@ def _cursor(request: Request) -> TaskCursor | None:
     if said is None:
         return None
     match = _CURSOR.fullmatch(said)
-    if match is None or int(match[1]) >= 2**63:
+    if match is None or max(int(match[1]), int(match[3] or 0)) >= 2**63:
         raise UsageError(
             "`before` is no place in the list", remedy="Follow the link Older, or leave `before` out."
         )
-    return TaskCursor(start_ns=int(match[1]), trace_id=match[2])
+    corrected_ns = None if match[3] is None else int(match[3])
+    return TaskCursor(start_ns=int(match[1]), trace_id=match[2], corrected_ns=corrected_ns)

@@ -156,3 +156,12 @@ def test_names_and_severities():
     assert incident().is_active
     assert not incident(state=IncidentState.REVIEWED).is_active
     assert worse("sev2", "sev3") == "sev2"
+
+
+def test_a_turn_ends_given_up_and_another_one_begins_after_it():
+    over = incident(round=1).given_up()
+    assert (over.round, over.is_given_up, over.round_of_turn) == (ROUNDS_MAX, True, ROUNDS_MAX)
+    anew = incident(round=over.round + 1)
+    assert (anew.is_given_up, anew.round_of_turn) == (False, 0)
+    assert anew.given_up().round == 2 * ROUNDS_MAX + 1
+    assert not replace(over, state=IncidentState.ACKNOWLEDGED).is_given_up
