@@ -148,6 +148,12 @@ COST_WORLDS = {
     "days hang together": lambda rng, shape: np.exp(
         rng.normal(0, 1.2, shape) + linked_days(rng, shape[0], 0.3, 0.4)[:, None]
     ),
+    "days hang together closely": lambda rng, shape: np.exp(
+        rng.normal(0, 0.4, shape) + linked_days(rng, shape[0], 0.3, 0.8)[:, None]
+    ),
+    "costs wander from day to day": lambda rng, shape: np.exp(
+        rng.normal(0, 0.4, shape) + np.cumsum(rng.normal(0, 0.1, shape[0]))[:, None]
+    ),
 }
 """Costs of the tasks of days, quiet: what they cost does not change, but some cost far more than others."""
 

@@ -101,6 +101,7 @@ class CostReading:
         guarantee: What may be believed, one sentence.
         spread: By days, spread of the log costs that the next window is held against, or None.
         stride: Positions that a window takes on average, or None before the first.
+        linked: By days, how many times the line the smoothed rise must reach because days hang together, at least 1.
     """
 
     alerts: tuple[CostAlert, ...]
@@ -110,6 +111,7 @@ class CostReading:
     guarantee: str
     spread: float | None
     stride: float | None
+    linked: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +245,7 @@ class CostMonitor:
             guarantee=line.guarantee,
             spread=scored.spread,
             stride=scored.stride,
+            linked=scored.linked,
         )
 
     def _score(

@@ -51,6 +51,9 @@ _SPREAD_HOUR = 1e-3
 _SPREAD_DAY = 0.05
 """Days of an agent whose tasks all cost the same: nobody is called for less than some eight percent."""
 
+_LINKED_CLIP, _LINKED_SURE, _LINKED_MAX = 2.0, 2.0, 0.95
+"""Correlation of neighbouring days: of scores that no single day decides, two standard errors less than it was, and at most."""
+
 _SMOOTHING = 0.25
 _UNIT = math.sqrt(_SMOOTHING / (2 - _SMOOTHING))
 
@@ -77,6 +80,7 @@ class ScoredCosts:
         usual: What is usual, NaN without enough history.
         begins: First position of the window that ends there.
         spread: By days, spread of the log costs that the next window is held against; None without enough history.
+        linked: By days, how many times wider scores of the next window vary because days hang together; 1 where they do not.
     """
 
     scores: Floats
@@ -84,6 +88,7 @@ class ScoredCosts:
     usual: Floats
     begins: NDArray[np.int64]
     spread: float | None
+    linked: float = 1.0
 
     @property
     def ends(self) -> NDArray[np.int64]:
@@ -129,18 +134,26 @@ def score_costs(
         raise malformed(
             "cost_usd", float(cost[index]), f"a cost above 0 for a {window} with tasks", index=index
         )
-    spread, least = None, -math.inf
     if window is CostWindow.HOUR:
         pooled, begins = _pool(cost, tasks, excluded)
         logs = np.log(pooled)
         usual, z = _against_season(logs, season)
-    else:
-        logs, begins = _pool(np.log(np.where(tasks > 0, cost, 1.0)), tasks, excluded)
-        pooled = np.exp(logs)
-        usual, z, spread = _against_before(logs)
-        least = 0.0  # cheap days before it do not hide a dear one
+        return ScoredCosts(
+            scores=_smooth(z, -math.inf), cost=pooled, usual=np.exp(usual), begins=begins, spread=None
+        )
+
+    logs, begins = _pool(np.log(np.where(tasks > 0, cost, 1.0)), tasks, excluded)
+    usual, z, spread = _against_before(logs)
+    linked = _linked(z[~np.isnan(z)])
+    scores = _smooth(z, 0.0)  # cheap days before it do not hide a dear one
+    scores[~np.isnan(z)] /= linked[:-1]
     return ScoredCosts(
-        scores=_smooth(z, least), cost=pooled, usual=np.exp(usual), begins=begins, spread=spread
+        scores=scores,
+        cost=np.exp(logs),
+        usual=np.exp(usual),
+        begins=begins,
+        spread=spread,
+        linked=float(linked[-1]),
     )
 
 
@@ -232,6 +245,23 @@ def _against_before(logs: Floats) -> tuple[Floats, Floats, float | None]:
     usual[ends] = middle[:-1]
     z[ends] = np.clip((logs[ends] - middle[:-1]) / spread[:-1], -_CLIP, _CLIP_DAY)
     return usual, z, None if np.isnan(middle[-1]) else float(spread[-1])
+
+
+def _linked(z: Floats) -> Floats:
+    """How many times wider smoothed scores vary because neighbouring days hang together: before each of them, and before the next.
+
+    Smoothing n independent scores leaves a known spread; of a series whose neighbours correlate it leaves more, and an alarm that
+    does not know it comes several times as often as it may. Only as much correlation counts as is surely there.
+
+    Source:
+        Variance of an exponentially weighted mean of an AR(1) series; Schmid 1997.
+    """
+    clipped = np.clip(z, -_LINKED_CLIP, _LINKED_CLIP)
+    squares = np.cumsum(clipped**2)
+    products = np.cumsum(np.concatenate([np.zeros(min(len(z), 1)), clipped[1:] * clipped[:-1]]))
+    sure = products / np.maximum(squares, 1e-9) - _LINKED_SURE / np.sqrt(np.arange(1, len(z) + 1))
+    rest = (1 - _SMOOTHING) * np.clip(sure, 0.0, _LINKED_MAX)
+    return np.concatenate([[1.0], np.sqrt((1 + rest) / (1 - rest))])
 
 
 def _pool(

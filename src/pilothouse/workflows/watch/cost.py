@@ -169,6 +169,12 @@ def _sentence(window: CostWindow, rise: CostRise, line: float) -> str:
 def _line(spent: Spent, new: int, per_year: float) -> tuple[CostWindow, CostLine | NotEnoughEvidence]:
     """Hours where a usual day has the tasks for it and enough hours can be compared; days elsewhere and before."""
     lately, unknown = spent.tasks[-LATELY_DAYS:], sum(spent.unpriced[-LATELY_DAYS:])
+    if not sum(lately) and not unknown:
+        missing = NotEnoughEvidence(
+            reason=f"no task came in the last {LATELY_DAYS} days", have=0, need=1, unit="tasks with a known cost",
+            remedy="Nothing to do until the agent works again.",
+        )  # fmt: skip
+        return CostWindow.DAY, missing
     if unknown * KNOWN_MIN > sum(lately) * (1 - KNOWN_MIN):
         missing = NotEnoughEvidence(
             reason=f"the cost of {unknown:,} of {sum(lately) + unknown:,} tasks of the last {LATELY_DAYS} days is not known: "
@@ -192,5 +198,5 @@ def _noticed_days(window: CostWindow, reading: CostReading) -> float | None:
         return HOURLY_DELAY_DAYS
     if reading.spread is None or reading.stride is None:
         return None
-    windows = windows_until(NOTICED_RISE, reading.spread, reading.line)
+    windows = windows_until(NOTICED_RISE, reading.spread, reading.line * reading.linked)
     return None if windows is None else windows * reading.stride

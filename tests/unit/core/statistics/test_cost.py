@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import numpy as np
@@ -225,3 +226,28 @@ def test_tasks_that_cost_the_same_wake_nobody_for_a_few_percent():
     assert DAILY.read(cost, [25] * 40, line).alerts
     with pytest.raises(MalformedRecord, match="a cost above 0 for a day with tasks"):
         DAILY.read([0.0], [1], line)
+
+
+def test_days_that_hang_together_keep_the_promise_of_false_alarms():
+    rng = np.random.Generator(np.random.PCG64(4))
+    monitor = CostMonitor(window=CostWindow.DAY)
+    alarms = 0
+    for _ in range(40):
+        logs = rng.normal(0, 0.3 * math.sqrt(1 - 0.8**2), 379)
+        for day in range(1, len(logs)):
+            logs[day] += 0.8 * logs[day - 1]
+        costs, tasks = np.exp(logs), [20] * len(logs)
+        alarms += len(monitor.read(costs, tasks, monitor.calibrate(costs[:14], tasks[:14])).alerts)
+    assert alarms <= 2 * 40, "before, they were five a year"
+
+
+def test_days_that_hang_together_are_said_and_a_lasting_rise_is_not_taken_for_it():
+    monitor = CostMonitor(window=CostWindow.DAY)
+    swinging = np.exp(0.3 * np.sin(np.arange(200) / 3))
+    line = monitor.calibrate(swinging, [20] * 200)
+    assert monitor.read(swinging, [20] * 200, line).linked > 1.5
+    calm = np.exp(0.2 * np.cos(np.arange(60) * 2.4))
+    calm[50:] *= 3
+    found = monitor.read(calm, [20] * 60, line)
+    assert found.linked == 1.0
+    assert [one.position for one in found.alerts][:1] == [50]

@@ -94,6 +94,14 @@ def test_few_tasks_are_compared_by_days_and_learn_until_fourteen_windows_are_ove
     assert cost_document(look)["noticed_days"] == look.noticed_days
 
 
+def test_an_agent_that_has_been_silent_for_a_month_is_not_watched(days, charter):
+    weeks(days, 6, tasks=30)
+    last = weeks(days, 3, tasks=0)
+    assert isinstance(look_at_cost(days, charter, last).line, CostLine)
+    look = look_at_cost(days, charter, weeks(days, 1, tasks=0))
+    assert cost_document(look)["missing"] == "no task came in the last 28 days"
+
+
 def test_a_day_counts_once_with_all_its_task_types(days, charter):
     for _ in range(20):
         days.add(15)
