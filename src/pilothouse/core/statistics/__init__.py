@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from pilothouse.core.statistics.drift import (
         FeatureCheck,
         FeatureDrift,
-        accumulated_evidence,
         feature_drift,
         psi_test,
     )
@@ -124,7 +123,6 @@ __all__ = [
     "ThresholdAudit",
     "WarningReading",
     "WarningState",
-    "accumulated_evidence",
     "agreement",
     "allocate_labels",
     "answered_probability",
@@ -179,7 +177,7 @@ _HOMES = {
     "daily": "DayCounts DayStratum answered_probability predicted_rate",
     "detection": "Detectability DetectionDesign detectability",
     "effect": "relative_change",
-    "drift": "FeatureCheck FeatureDrift accumulated_evidence feature_drift psi_test",
+    "drift": "FeatureCheck FeatureDrift feature_drift psi_test",
     "intervals": "anytime_interval cases_to_prove_ceiling cases_to_prove_floor failure_upper_bound jeffreys_interval jeffreys_lower jeffreys_upper",
     "labels": "labels_needed",
     "methods": "METHODS Explanation MethodId find_method",

@@ -22,7 +22,6 @@ __all__ = [
     "FEATURES_MAX",
     "FeatureCheck",
     "FeatureDrift",
-    "accumulated_evidence",
     "feature_drift",
     "psi_test",
 ]
@@ -76,7 +75,8 @@ def feature_drift(
 ) -> FeatureDrift:
     """Compare every feature of two windows; all tests together keep the level.
 
-    For a programme over time use alpha / 52 for a weekly check, or `accumulated_evidence`.
+    For a programme over time use alpha / 52 for a weekly check. Evidence must not be multiplied over weeks that are held against one
+    reference: what is odd about the reference by chance would count again each week.
 
     Args:
         reference: Values of each feature in the baseline window: numbers, or words for categories.
@@ -169,26 +169,6 @@ def psi_test(
         guarantee=_sentence(alpha),
         notes=(f"PSI {psi:.3f}; without drift its mean would be {freedom * scale:.3f}",),
     )
-
-
-def accumulated_evidence(p_values: Sequence[float]) -> float:
-    """Evidence of drift over the weeks so far; at 20 it is an alarm that keeps 1 in 20 over all time.
-
-    Args:
-        p_values: One for each week, of tests on fresh data, in (0, 1].
-
-    Raises:
-        MalformedRecord: A p-value outside (0, 1].
-
-    Source:
-        Vovk and Wang 2021, E-values: e = p^(-1/2) / 2, multiplied over weeks.
-
-    Example:
-        >>> f"{accumulated_evidence([0.01, 0.02]):.2f}"
-        '17.68'
-    """
-    p = finite_array("p_values", p_values, 1e-300, 1.0)
-    return math.exp(min(float((-0.5 * np.log(p) - math.log(2)).sum()), 700.0))
 
 
 def _one_feature(name: str, reference: Feature, current: Feature, alpha: float) -> FeatureCheck:

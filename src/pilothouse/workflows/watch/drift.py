@@ -10,17 +10,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from pilothouse.core.evidence.task import Task
-from pilothouse.core.statistics.drift import accumulated_evidence, feature_drift
+from pilothouse.core.statistics.drift import feature_drift
 from pilothouse.core.statistics.results import NotEnoughEvidence
 from pilothouse.core.statistics.sessions import sequence_drift
 from pilothouse.core.statistics.texts import text_drift
 from pilothouse.ports.lake import Lake
 from pilothouse.workflows.ground.opened_traces import with_traces
 
-__all__ = ["ALARM_AT", "DETECTORS", "FEATURES", "P_LEAST", "DriftLook", "drift_traces", "look_at_drift"]
+__all__ = ["ALARM_P", "DETECTORS", "FEATURES", "P_LEAST", "DriftLook", "drift_traces", "look_at_drift"]
 
-ALARM_AT = 3 * 52.0
-"""Evidence at which inputs have changed: three tests that together raise one false alarm a year when nothing did."""
+ALARM_P = 1 / (3 * 52)
+"""P-value of one week at which inputs have changed: three tests of 52 weeks together raise one false alarm a year when nothing did.
+
+Each week by itself: all are held against the same first week, so what is odd about that by chance is odd in each of them.
+"""
 
 DETECTORS: Mapping[str, tuple[str, ...]] = {
     "Drift of inputs": ("inputs", "words"),
@@ -50,34 +53,26 @@ class DriftLook:
 
     Attributes:
         p_values: One for each test that could run: `inputs`, `words`, `tools`.
-        evidence: Evidence of change by test, grown over the weeks.
-        changed: Tests whose evidence reaches `ALARM_AT`.
+        changed: Tests whose p-value is `ALARM_P` at most.
         detail: What changed most, or what is missing, in words.
         n: Tasks of the week.
         compared: Tasks of the reference and of the week that were compared.
     """
 
     p_values: dict[str, float]
-    evidence: dict[str, float]
     changed: tuple[str, ...]
     detail: str
     n: int
     compared: tuple[int, int]
 
 
-def look_at_drift(
-    lake: Lake, reference: Sequence[Task], current: Sequence[Task], before: Mapping[str, float]
-) -> DriftLook:
+def look_at_drift(lake: Lake, reference: Sequence[Task], current: Sequence[Task]) -> DriftLook:
     """Compare a week with the reference.
 
     Args:
         lake: For the tool calls.
         reference: Tasks of the first week.
         current: Tasks of this week.
-        before: Evidence up to the week before, by test.
-
-    Source:
-        Shiryaev-Roberts step M <- e (M + 1) on e = p^(-1/2) / 2 of each week.
     """
     seed = hashlib.sha256("".join(task.trace_id for task in current[:50]).encode()).digest()
     rng = np.random.Generator(np.random.PCG64(int.from_bytes(seed[:8])))
@@ -88,14 +83,9 @@ def look_at_drift(
             p_values[name] = max(p, P_LEAST[name])
         if text:
             said.append(f"{name}: {text}")
-    evidence = dict(before)
-    for name, p in p_values.items():
-        old = before.get(name, 0.0)
-        evidence[name] = min(accumulated_evidence([p]) * ((0.0 if old >= ALARM_AT else old) + 1), 1e9)
     return DriftLook(
         p_values=p_values,
-        evidence=evidence,
-        changed=tuple(name for name in p_values if evidence[name] >= ALARM_AT),
+        changed=tuple(name for name, p in p_values.items() if p <= ALARM_P),
         detail="; ".join(said),
         n=len(current),
         compared=(min(len(reference), CASES_MAX), min(len(current), CASES_MAX)),

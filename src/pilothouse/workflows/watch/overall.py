@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.statistics.drift_detection import drift_detectability, weeks_until
+from pilothouse.core.statistics.drift_detection import drift_detectability
 from pilothouse.core.statistics.rates import rate_detectability
 from pilothouse.core.verdict.numbers import percentage
 from pilothouse.core.verdict.verdict import AgentVerdict, ItemVerdict, Reason, Status
@@ -17,7 +17,7 @@ from pilothouse.ports.watch import WatchReading, WatchState
 from pilothouse.workflows.incidents.alerts import METRIC_OF_KIND, rule_for
 from pilothouse.workflows.watch.context import CONTEXT, CONTEXT_EVERY_S, ENDED_AFTER, ContextDays
 from pilothouse.workflows.watch.cost import HOURLY_DELAY_DAYS
-from pilothouse.workflows.watch.drift import ALARM_AT, DETECTORS, FEATURES, P_LEAST
+from pilothouse.workflows.watch.drift import ALARM_P, DETECTORS, FEATURES, P_LEAST
 from pilothouse.workflows.watch.errors import ERRORS, failure_watch
 from pilothouse.workflows.watch.row import DROPS, DetectorStatus, blank_row
 
@@ -167,10 +167,10 @@ def _drift(
     if "inputs" in ran:
         # Readings of older versions do not say how many were compared.
         reference, current = newest.get("compared") or (newest["n"], newest["n"])
-        delays = drift_detectability(reference, current, features=FEATURES, threshold=ALARM_AT, shares=DROPS)
+        delays = drift_detectability(reference, current, features=FEATURES, alarm_p=ALARM_P, shares=DROPS)
         return replace(row, state="quiet", delays=delays)
-    weeks = weeks_until(P_LEAST[ran[0]], ALARM_AT)
-    return replace(row, state="quiet", delay_days=None if weeks is None else 7 * weeks + lag)
+    # A change that these tests see at all they see in the week after it.
+    return replace(row, state="quiet", delay_days=7 + lag)
 
 
 def _by_verdict(charter: Charter, metric: str, verdict: AgentVerdict | None) -> DetectorStatus:

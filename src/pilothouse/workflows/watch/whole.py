@@ -108,7 +108,6 @@ def _drift(
         if not used:
             return
         state = {"last": (min(used) + WEEK - timedelta(days=1)).isoformat(), "from": min(used).isoformat()}
-        state["evidence"] = {}
         _store(watch, charter, states, DRIFT, state, {}, now)
         return
     due = date.fromisoformat(state["last"]) + WEEK
@@ -125,13 +124,11 @@ def _drift(
     if not current or not reference:
         _store(watch, charter, states, DRIFT, state, {}, now)
         return
-    look = look_at_drift(lake.lake, reference, current, state["evidence"])
-    state["evidence"] = look.evidence
+    look = look_at_drift(lake.lake, reference, current)
     document: dict[str, Any] = {
         "n": look.n,
         "compared": look.compared,
         "p": look.p_values,
-        "e": look.evidence,
         "detail": look.detail,
         "changed": list(look.changed),
     }

@@ -10,7 +10,6 @@ from statsmodels.stats.multitest import multipletests
 from pilothouse.core.statistics import (
     NotEnoughEvidence,
     TestResult,
-    accumulated_evidence,
     feature_drift,
     psi_test,
     sequence_drift,
@@ -95,12 +94,6 @@ def test_the_stability_index_needs_cases_and_bins():
     assert psi_test([500, 0], [60, 0]).unit == "distinct values"
     with pytest.raises(MalformedRecord, match="2 bins"):
         psi_test([500, 500], [60, 60, 60])
-
-
-def test_evidence_over_weeks_is_a_product():
-    assert accumulated_evidence([0.01]) == pytest.approx(5)
-    assert accumulated_evidence([]) == 1
-    assert accumulated_evidence([1e-300] * 100) > 1e300
 
 
 def questions(n, about, seed):
