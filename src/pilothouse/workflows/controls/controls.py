@@ -24,6 +24,7 @@ __all__ = [
     "pause_agent",
     "resume_agent",
     "roll_back_agent",
+    "version_before",
     "versions_that_held",
 ]
 
@@ -130,12 +131,35 @@ def versions_that_held(installation: Installation, agent: str) -> tuple[str, ...
         installation: Opened parts.
         agent: Agent id.
     """
+    return _passed(installation, agent)[:VERSIONS_KEPT_MAX]
+
+
+def version_before(installation: Installation, agent: str, serving: str | None) -> str | None:
+    """Return the last version that passed the release gate before one did; None when none did.
+
+    A candidate that passed after it and does not serve yet is no way back. Of a version that never passed, the way back is the
+    last one that did and was seen at work, or any that did where none was.
+
+    Args:
+        installation: Opened parts.
+        agent: Agent id.
+        serving: The version that serves, or None when nobody knows.
+    """
+    passed = _passed(installation, agent)
+    if serving in passed:
+        return next(iter(passed[passed.index(serving) + 1 :]), None)
+    seen = next((one.versions for one in installation.lake.agents() if one.agent == agent), ())
+    return next((one for one in passed if one in seen), next(iter(passed), None))
+
+
+def _passed(installation: Installation, agent: str) -> tuple[str, ...]:
+    """Versions whose newest release verdict is good, the latest first."""
     newest: dict[str, bool] = {}
     records = installation.ledger.evidence(agent, kinds=["release.verdict"])
     for record in sorted(records, key=lambda one: one.window_to, reverse=True):
         if record.binds.version is not None:
             newest.setdefault(record.binds.version, bool(record.passed))
-    return tuple(version for version, passed in newest.items() if passed)[:VERSIONS_KEPT_MAX]
+    return tuple(version for version, passed in newest.items() if passed)
 
 
 def roll_back_agent(
@@ -162,15 +186,14 @@ def roll_back_agent(
     held = versions_that_held(installation, agent)
     serving = seen[0] if seen else None
     if to_version is None:
-        earlier = [version for version in held if version != serving]
-        if not earlier:
+        target = version_before(installation, agent, serving)
+        if target is None:
             raise UsageError(
                 f"no earlier version of {agent!r} passed the release gate, so none can be chosen for you",
                 remedy=f"Name one that was seen: `pilothouse rollback {agent} --to {_example(seen)}`, "
                 f"or stop it: `pilothouse pause {agent}`.",
                 subject=agent,
             )
-        target = earlier[0]
     else:
         target = _version_named(agent, to_version, dict.fromkeys((*held, *seen)))
     rollback = Rollback(

@@ -150,8 +150,8 @@ def drill_drift(room: ControlRoom, agent: str, *, now: datetime) -> DrillResult:
         )
         for number, task in enumerate(before)
     ]
-    same = look_at_drift(room.installation.lake, plain, plain, {})
-    other = look_at_drift(room.installation.lake, plain, changed, {})
+    same = look_at_drift(room.installation.lake, plain, plain)
+    other = look_at_drift(room.installation.lake, plain, changed)
     passed = not same.changed and {"inputs", "words"} & set(other.p_values) != set() and bool(other.changed)
     said = (
         f"planted change: {', '.join(other.changed) or 'nothing'} noticed ({other.detail}); no change: "

@@ -16,7 +16,7 @@ from pilothouse.core.verdict.phases import fold_phase
 from pilothouse.core.verdict.verdict import AdditionVerdict, AgentVerdict, ItemVerdict, Status
 from pilothouse.ports.controls import Pause, Rollback
 from pilothouse.ports.ledger import CharterInForce
-from pilothouse.workflows.controls.controls import versions_that_held
+from pilothouse.workflows.controls.controls import version_before
 from pilothouse.workflows.ground.act_log import ACTOR, read_acts, write_act
 from pilothouse.workflows.ground.control_room import ControlRoom
 from pilothouse.workflows.ground.every_agent import for_every_agent
@@ -193,14 +193,9 @@ def _standing(
         phase_since=state.since,
         fell_at=state.since if state.re_entered else None,
         rolled_back_to=rollback.to_version if rollback else None,
-        has_earlier_version=_earlier_version(room, verdict) is not None,
+        has_earlier_version=version_before(room.installation, charter.agent, verdict.version) is not None,
         resolve=_times_to_cure(charter, verdict),
     )
-
-
-def _earlier_version(room: ControlRoom, verdict: AgentVerdict) -> str | None:
-    held = versions_that_held(room.installation, verdict.agent)
-    return next((version for version in held if version != verdict.version), None)
 
 
 def _times_to_cure(charter: Charter, verdict: AgentVerdict) -> Mapping[str, timedelta]:
@@ -284,7 +279,8 @@ def _roll_back(room: ControlRoom, agent: str, plan: Demotion, now: datetime) -> 
     there = room.controls.read().rollback_of(agent)
     if there is not None and there.to_version != plan.version:
         return there.to_version  # it serves no more, and what serves instead a person may have chosen
-    target = next(one for one in versions_that_held(room.installation, agent) if one != plan.version)
+    target = version_before(room.installation, agent, plan.version)
+    assert target is not None  # noqa: S101 - such a move is planned only where there is one
     room.controls.roll_back(
         Rollback(
             agent=agent,
