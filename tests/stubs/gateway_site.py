@@ -140,6 +140,9 @@ class GatewaySite:
         self._server.should_exit = self._server.force_exit = True
         self._thread.join(10)
         self._socket.close()
+        guardian = self.gateway._guardian
+        if guardian is not None:
+            guardian.close()
 
 
 class _Server(uvicorn.Server):

@@ -177,6 +177,7 @@ def running_gateway(
         )
     finally:
         cache.stop()
+        guardian.close()
         gateway.give_up_waiting()
         spans.stop()
         save()

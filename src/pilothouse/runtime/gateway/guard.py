@@ -7,15 +7,11 @@ before it is whole; its share is counted and shown.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import msgspec
-from jsonschema.protocols import Validator
-from jsonschema.validators import validator_for
 
 from pilothouse.core.evidence.task import TokenCount
 from pilothouse.ports.holds import Holds
@@ -27,11 +23,11 @@ from pilothouse.runtime.gateway.policy import ConfidenceRule, Guard
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused
 from pilothouse.runtime.gateway.relay import Whole
 from pilothouse.runtime.gateway.routes import Operation
+from pilothouse.runtime.gateway.schema_check import is_quick, strict_json, text_problem
+from pilothouse.runtime.gateway.schema_process import SchemaProcesses
 from pilothouse.runtime.gateway.wire import inflate, read_answer
 
-__all__ = ["AnswerCount", "Guardian", "schema_problem", "stated_confidence"]
-
-PROBLEM_CHARACTERS_MAX = 400
+__all__ = ["AnswerCount", "Guardian", "stated_confidence"]
 
 
 @dataclass(slots=True)
@@ -65,6 +61,7 @@ class Guardian:
 
     def __init__(self, holds: Holds | None) -> None:
         self.desk = HoldDesk(holds)
+        self._processes = SchemaProcesses()
         self._counts: dict[tuple[str, str | None], AnswerCount] = {}
         self.counters: Counter[str] = Counter()
 
@@ -95,15 +92,23 @@ class Guardian:
         self, call: Call, guard: Guard, exchange: Exchange, whole: Whole, answer: FinalAnswer
     ) -> tuple[Whole, FinalAnswer]:
         call.checked = True
-        problem = schema_problem(guard.schema, answer)
+        problem = await self._schema_problem(guard.schema, answer)
         while problem and call.repairs < guard.repairs:
             call.repairs += 1
             again = await self._repair(call, exchange, answer, problem)
             if again is None:
                 break
             whole, answer = again
-            problem = schema_problem(guard.schema, answer)
+            problem = await self._schema_problem(guard.schema, answer)
         return await self._decide(call, guard, whole, answer, problem), answer
+
+    async def _schema_problem(self, schema: str, answer: FinalAnswer) -> str:
+        """Return what is wrong with an answer, with its JSON path, or empty."""
+        if not answer.is_whole:
+            return "$: the model did not come to its end"
+        if is_quick(schema, answer.text):
+            return text_problem(schema, answer.text)
+        return await self._processes.problem(schema, answer.text)
 
     async def _check_confidence(
         self, call: Call, rule: ConfidenceRule, whole: Whole, answer: FinalAnswer
@@ -125,6 +130,10 @@ class Guardian:
         held = await self.desk.hold(call, answer, doubt)
         self.counters["answers_held"] += 1
         return held
+
+    def close(self) -> None:
+        """End what answers are checked with."""
+        self._processes.close()
 
     def take_counts(self) -> Mapping[tuple[str, str | None], AnswerCount]:
         """Return what was delivered since the last time, by agent and version."""
@@ -184,33 +193,6 @@ class Guardian:
         )
 
 
-def schema_problem(schema: str, answer: FinalAnswer) -> str:
-    """Return what is wrong with an answer, with its JSON path, or empty.
-
-    Args:
-        schema: JSON Schema as text.
-        answer: What the model says.
-
-    Example:
-        >>> said = FinalAnswer('{"a": "x"}', calls_tools=False, is_whole=True)
-        >>> schema_problem('{"properties": {"a": {"type": "integer"}}}', said)
-        "$.a: 'x' is not of type 'integer'"
-        >>> schema_problem("{}", said)
-        ''
-    """
-    if not answer.is_whole:
-        return "$: the model did not come to its end"
-    try:
-        value = json.loads(answer.text)
-    except (ValueError, RecursionError) as error:
-        return f"$: no JSON ({str(error)[:80]})"
-    try:
-        errors = sorted(_validator(schema).iter_errors(value), key=lambda one: (len(one.path), one.json_path))
-    except Exception as error:  # noqa: BLE001 - what is no schema ends in anything, and then no answer is delivered as valid
-        return f"$: the output schema cannot be applied ({type(error).__name__}), so nothing is known to be valid"
-    return f"{errors[0].json_path}: {errors[0].message}"[:PROBLEM_CHARACTERS_MAX] if errors else ""
-
-
 def stated_confidence(answer: FinalAnswer, field: str) -> float | None:
     """Return the confidence in [0, 1] that an answer states about itself, or None.
 
@@ -225,19 +207,13 @@ def stated_confidence(answer: FinalAnswer, field: str) -> float | None:
         True
     """
     try:
-        value = json.loads(answer.text)
+        value = strict_json(answer.text)
     except (ValueError, RecursionError):
         return None
     said = value.get(field) if isinstance(value, dict) else None
     if isinstance(said, bool) or not isinstance(said, int | float):
         return None
     return float(said) if 0.0 <= said <= 1.0 else None
-
-
-@lru_cache(maxsize=256)
-def _validator(schema: str) -> Validator:
-    document = json.loads(schema)
-    return validator_for(document)(document)
 
 
 def _asking_again(call: Call, answer: FinalAnswer, problem: str) -> bytes | None:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jsonschema import Draft202012Validator, SchemaError
+from referencing.jsonschema import EMPTY_REGISTRY
 
 from pilothouse.errors import CharterInvalid
 
@@ -60,7 +61,8 @@ class SchemaCheck:
                 findings=(f"{error.json_path}: {error.message[:300]}",),
                 subject=where,
             ) from error
-        self._validator = Draft202012Validator(schema)
+        # Without a registry of its own the validator would fetch what a reference names, wherever that is.
+        self._validator = Draft202012Validator(schema, registry=EMPTY_REGISTRY)
         self._sure = _closure(schema)
 
     def problem(self, value: Any) -> str | None:

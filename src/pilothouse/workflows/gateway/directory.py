@@ -143,14 +143,17 @@ def _budget(charter: Charter) -> Budget:
 
 
 def _guard(charter: Charter, record: CharterInForce) -> Guard | None:
-    """Return the guard of final answers; None while the schema is not there, as `pilothouse check` says."""
+    """Return the guard of final answers; None while the charter leaves it open.
+
+    A schema that is lost meanwhile is one that no answer has: what the charter asks for is not dropped with a file.
+    """
     schema, action = known(charter.guardrails.schema_path), known(charter.guardrails.on_invalid)
     if schema is None or action is None:
         return None
     try:
         text = (Path(record.path).parent / schema).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return None
+    except (OSError, ValueError):  # not there, not ours to read, no text, or no name of a file
+        text = ""
     return Guard(
         schema=text,
         on_invalid="reject" if action == "reject" else "hold",

@@ -15,6 +15,7 @@ from pilothouse.ledger.controls import SqlControls
 from pilothouse.ledger.gateway import SqlGatewayStore
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ports.gateway import Provider, WireProtocol
+from pilothouse.runtime.gateway.schema_check import text_problem
 from pilothouse.workflows.controls.controls import ControlsCache
 from pilothouse.workflows.gateway import directory as gateway_directory
 from pilothouse.workflows.gateway.directory import DirectoryCache
@@ -87,6 +88,20 @@ def test_a_held_answer_waits_as_long_as_the_charter_says_and_a_day_where_it_leav
     assert DirectoryCache(ledger, store, now=lambda: NOW).directory().policies[AGENT].hold_life == timedelta(
         days=1
     )
+
+
+@pytest.mark.parametrize("lost", [Path.unlink, lambda file: file.write_bytes(b"\xff{}")])
+def test_a_schema_that_is_lost_lets_no_answer_through(lost, site):
+    ledger, charter = site
+    store = SqlGatewayStore(ledger.database)
+    guard = DirectoryCache(ledger, store, now=lambda: NOW).directory().policies[AGENT].guard
+    assert text_problem(guard.schema, "1")
+    lost(charter.parent / re.search(r"(?m)^guardrails: \{schema: ([^,]*),", charter.read_text())[1])
+    guard = DirectoryCache(ledger, store, now=lambda: NOW).directory().policies[AGENT].guard
+    assert "cannot be applied" in text_problem(guard.schema, "{}")
+    charter.write_text(re.sub(r"(?m)^(guardrails: \{schema: )[^,]*", r'\1"?"', charter.read_text()))
+    accept_file(ledger, charter, NOW, actor="test")
+    assert DirectoryCache(ledger, store, now=lambda: NOW).directory().policies[AGENT].guard is None
 
 
 def test_a_running_gateway_looks_again(site, monkeypatch):

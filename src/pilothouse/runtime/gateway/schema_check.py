@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hold a text against a JSON Schema, and tell whether that surely ends soon.
+
+Some schemas take longer than anybody waits, for one text among thousands: a pattern that tries every way to divide it,
+references that branch, a list whose items must differ. Whoever answers calls holds a text against them elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from typing import Any
+
+from jsonschema.protocols import Validator
+from jsonschema.validators import validator_for
+from referencing.jsonschema import EMPTY_REGISTRY
+
+__all__ = ["is_quick", "strict_json", "text_problem"]
+
+PROBLEM_CHARACTERS_MAX = 400
+
+SLOW = frozenset(
+    {
+        "$ref",
+        "$dynamicRef",
+        "$recursiveRef",
+        "pattern",
+        "patternProperties",
+        "uniqueItems",
+        "unevaluatedItems",
+        "unevaluatedProperties",
+    }
+)
+"""Keywords by which the time is not bounded by the sizes of schema and text."""
+
+PAIRS_MAX = 16 << 20
+"""Characters of the schema times those of the text: without the keywords above the time grows with both, a tenth of a second at
+the most here."""
+
+
+def text_problem(schema: str, text: str) -> str:
+    """Return what is wrong with a text, with its JSON path, or empty.
+
+    Args:
+        schema: JSON Schema as text; a reference to anything outside it cannot be followed.
+        text: What must be JSON of that schema.
+
+    Example:
+        >>> text_problem('{"properties": {"a": {"type": "integer"}}}', '{"a": "x"}')
+        "$.a: 'x' is not of type 'integer'"
+        >>> text_problem("{}", '{"a": NaN}')
+        '$: no JSON (NaN is no JSON)'
+    """
+    try:
+        value = strict_json(text)
+    except (ValueError, RecursionError) as error:
+        return f"$: no JSON ({str(error)[:80]})"
+    try:
+        errors = sorted(_validator(schema).iter_errors(value), key=lambda one: (len(one.path), one.json_path))
+    except Exception as error:  # noqa: BLE001 - what is no schema ends in anything, and then no answer is delivered as valid
+        return f"$: the output schema cannot be applied ({type(error).__name__}), so nothing is known to be valid"
+    return f"{errors[0].json_path}: {errors[0].message}"[:PROBLEM_CHARACTERS_MAX] if errors else ""
+
+
+def is_quick(schema: str, text: str) -> bool:
+    """Return whether holding a text against a schema surely ends soon.
+
+    Args:
+        schema: JSON Schema as text.
+        text: Any text.
+
+    Example:
+        >>> is_quick('{"type": "object"}', "{}"), is_quick('{"pattern": "^(a+)+$"}', '"aaaa"')
+        (True, False)
+    """
+    return len(schema) * len(text) <= PAIRS_MAX and _is_plain(schema)
+
+
+def strict_json(text: str) -> Any:
+    """Return what a text says that every reader takes for the same JSON.
+
+    Args:
+        text: Any text.
+
+    Raises:
+        ValueError: It is no JSON, holds a number that is none, or says a key twice.
+        RecursionError: It is nested too deep.
+    """
+    return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_once)
+
+
+def _refuse_constant(text: str) -> float:
+    raise ValueError(f"{text} is no JSON")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    built = dict(pairs)
+    if len(built) < len(pairs):
+        raise ValueError("a key stands twice")
+    return built
+
+
+@lru_cache(maxsize=256)
+def _is_plain(schema: str) -> bool:
+    try:
+        level = [json.loads(schema)]
+    except (ValueError, RecursionError):
+        return True  # it says so at once
+    while level:
+        if any(isinstance(one, dict) and not SLOW.isdisjoint(one) for one in level):
+            return False
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+    return True
+
+
+@lru_cache(maxsize=256)
+def _validator(schema: str) -> Validator:
+    document = json.loads(schema)
+    # Without a registry of its own the validator would fetch what a reference names, wherever that is.
+    return validator_for(document)(document, registry=EMPTY_REGISTRY)
