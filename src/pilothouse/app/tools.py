@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -40,6 +41,7 @@ def open_tool_runtime() -> ToolRuntime | None:
     from pilothouse.app.runs import open_run_log
     from pilothouse.ledger.ledger import open_ledger
     from pilothouse.settings import load_settings
+    from pilothouse.workflows.controls.policy_change import widening_note
 
     said = identity()
     agent = said.get("pilothouse.agent")
@@ -51,6 +53,9 @@ def open_tool_runtime() -> ToolRuntime | None:
     if record is None:
         _HELD_OPEN.close()
         return None
+    if (waits := widening_note(ledger, record)) is not None:
+        # In the agent's own terminal: a call that is refused cannot tell that the charter on disk would let it pass.
+        warnings.warn(waits, RuntimeWarning, stacklevel=2)
     runtime = tool_runtime_of(ledger, settings, record, _HELD_OPEN, version=said.get("pilothouse.version"))
     return recorded(runtime, _HELD_OPEN.enter_context(open_run_log(settings)))
 

@@ -87,7 +87,8 @@ def measure_cost(
     value = math.fsum(costs) / (finished + silent)
     low = high = None
     method = ""
-    if not isinstance(bounds, NotEnoughEvidence) and known(charter.currency) == PRICED_CURRENCY:
+    in_other_currency = known(charter.currency) != PRICED_CURRENCY
+    if not isinstance(bounds, NotEnoughEvidence) and not in_other_currency:
         low = bounds.low * len(tasks) / (finished + silent)
         high = bounds.high * len(tasks) / finished if finished else None
         method = f"{bounds.method}, per finished task"
@@ -100,7 +101,8 @@ def measure_cost(
         method=method,
         detail="; ".join(reasons),
         items=tuple(task.trace_id for task in sorted(tasks, key=_dearest)),
-        counts={"tokens": tokens, "tokens_unpriced": unpriced, "unmeasured": len(reasons)},
+        counts={"tokens": tokens, "tokens_unpriced": unpriced, "unmeasured": len(reasons)}
+        | ({"other_currency": 1} if in_other_currency else {}),
     )
 
 

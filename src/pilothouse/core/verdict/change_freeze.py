@@ -76,6 +76,10 @@ class Overlap:
     second: ChangeStep
 
 
+OPEN_TEXT = '"?"'
+"""An open question, as a change shows it. Its first answer says what stood there already; taking an answer back is a change."""
+
+
 def sides_of(changes: Iterable[Change]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Sort the paths of a change of the charter by what they change: the agent, or the systems behind its tools.
 
@@ -89,13 +93,15 @@ def sides_of(changes: Iterable[Change]) -> tuple[tuple[str, ...], tuple[str, ...
     """
     agent, integrations = [], []
     for change in changes:
+        if change.old == OPEN_TEXT:
+            continue
         top, _, rest = change.path.partition(".")
         if change.path.startswith(AGENT_PATHS):
             agent.append(change.path)
         elif top == "tools":
             integrations += [change.path] * _is_of_contract(rest)
         elif top == "integrations":
-            is_whole = None in (change.old, change.new)
+            is_whole = not rest or None in (change.old, change.new)
             integrations += [change.path] * (is_whole or _field(rest) in INTEGRATION_KEYS)
     return tuple(agent), tuple(integrations)
 

@@ -361,7 +361,16 @@ def _amount_at_most(bound: float, record: Evidence, *, cases: int) -> Assessment
         proof = Proof.PROVED
     lost = amount.value / bound if bound > 0 else math.inf
     found = _said(proof, record, n_needed=None if enough else cases, lost=lost, why=why)
+    if proof is Proof.OPEN and _nothing_is_known(record):
+        # Zero with a currency before it would read as "costs nothing", and more cases would not change it.
+        found = replace(found, value=None, low=None, high=None, n_needed=None)
     return replace(found, remedy=remedy if found.why else "")
+
+
+def _nothing_is_known(record: Evidence) -> bool:
+    """Whether no part of an amount is known in the unit of its bound."""
+    unpriced = record.counts.get("tokens_unpriced", 0)
+    return bool(record.counts.get("other_currency", 0) or unpriced >= max(record.counts.get("tokens", 0), 1))
 
 
 def _amount_at_least(rule: AtLeast, bound: float, record: Evidence) -> Assessment:

@@ -41,9 +41,11 @@ the most here."""
 def text_problem(schema: str, text: str) -> str:
     """Return what is wrong with a text, with its JSON path, or empty.
 
+    A schema of a string is held against the text itself: an agent that writes to people writes no JSON.
+
     Args:
         schema: JSON Schema as text; a reference to anything outside it cannot be followed.
-        text: What must be JSON of that schema.
+        text: What must be JSON of that schema, or the string that it asks for.
 
     Example:
         >>> text_problem('{"properties": {"a": {"type": "integer"}}}', '{"a": "x"}')
@@ -52,7 +54,7 @@ def text_problem(schema: str, text: str) -> str:
         '$: no JSON (NaN is no JSON)'
     """
     try:
-        value = strict_json(text)
+        value = _string_in(text) if _wants_text(schema) else strict_json(text)
     except (ValueError, RecursionError) as error:
         return f"$: no JSON ({str(error)[:80]})"
     try:
@@ -87,6 +89,24 @@ def strict_json(text: str) -> Any:
         RecursionError: It is nested too deep.
     """
     return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_once)
+
+
+def _string_in(text: str) -> str:
+    """Return the string that a text says in JSON, else the text itself."""
+    try:
+        value = strict_json(text)
+    except (ValueError, RecursionError):
+        return text
+    return value if isinstance(value, str) else text
+
+
+@lru_cache(maxsize=256)
+def _wants_text(schema: str) -> bool:
+    try:
+        document = json.loads(schema)
+    except (ValueError, RecursionError):
+        return False  # `text_problem` says what is wrong with it
+    return isinstance(document, dict) and document.get("type") == "string"
 
 
 def _refuse_constant(text: str) -> float:

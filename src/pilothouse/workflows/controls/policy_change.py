@@ -58,7 +58,8 @@ class Widening:
         wider: Paths that let the agent do more.
         since: When it began to wait.
         since_note: Sequence of the note with which it began to wait; agreements from before it count no more.
-        may_agree: Persons who may agree: owner, sponsor and approvers of the charter before.
+        may_agree: Persons who may agree: owner, sponsor and approvers of the charter before, and those of the new one
+            where that names too few.
         agreed: Those who have.
     """
 
@@ -109,7 +110,7 @@ def note_widening(
         "base": base.section_digests["tools"],
         "base_number": base_record.number,
         "wider": list(wider),
-        "may_agree": list(_persons(base)),
+        "may_agree": list(_who_may_agree(base, new)),
         "since": now.isoformat(),
         "since_note": None,
     }
@@ -195,11 +196,7 @@ def agree_to_widening(ledger: Ledger, agent: str, person: str, now: datetime) ->
     if person not in waiting.may_agree or person in waiting.agreed:
         why = "has agreed already" if person in waiting.agreed else "may not agree to it"
         others = [one for one in waiting.may_agree if one not in waiting.agreed]
-        raise Denied(
-            f"{person or 'nobody'} {why}",
-            remedy=f"One of {', '.join(others)}: `pilothouse policy agree {agent} --as {others[0] if others else 'PERSON'}`.",
-            subject=person,
-        )
+        raise Denied(f"{person or 'nobody'} {why}", remedy=_whom_to_ask(agent, others), subject=person)
     document = {"policy": waiting.policy, "base": waiting.base, "person": person}
     ledger.record(kind=AGREED, agent=agent, at=now, actor=person, document=canonical_json(document))
     return replace(waiting, agreed=(*waiting.agreed, person))
@@ -235,11 +232,18 @@ def widening_note(ledger: Ledger, record: CharterInForce) -> str | None:
     if waiting is None:
         return None
     missing = PERSONS_NEEDED - len(waiting.agreed)
+    others = [one for one in waiting.may_agree if one not in waiting.agreed]
+    shown, more = ", ".join(waiting.wider[:3]), len(waiting.wider) - 3
     return (
-        f"Charter {waiting.number} lets tools do more ({', '.join(waiting.wider[:3])}); that waits for "
-        f"{missing} of {', '.join(one for one in waiting.may_agree if one not in waiting.agreed)}. "
-        f"`pilothouse policy agree {waiting.agent} --as PERSON`"
+        f"Charter {waiting.number} lets tools do more ({shown}{f' and {more} more' if more > 0 else ''}); until "
+        f"{missing} more persons agree, those tools keep their old rules. {_whom_to_ask(waiting.agent, others)}"
     )
+
+
+def _whom_to_ask(agent: str, others: Sequence[str]) -> str:
+    if not others:
+        return "No charter names anybody who may agree: name an owner and a sponsor in `charter.yaml` first."
+    return f"One of {', '.join(others)}: `pilothouse policy agree {agent} --as {others[0]}`."
 
 
 def _agreed(ledger: Ledger, agent: str, said: Mapping[str, Any], since_note: int) -> Iterable[str]:
@@ -274,6 +278,12 @@ def _merged(base: Mapping[str, Tool], new: Mapping[str, Tool], wider: Sequence[s
         if kept is not None:
             merged[name] = kept
     return merged
+
+
+def _who_may_agree(base: Charter, new: Charter) -> tuple[str, ...]:
+    """Return who is asked; a draft that names nobody yet cannot keep its tools closed for ever."""
+    asked = _persons(base)
+    return asked if len(asked) >= PERSONS_NEEDED else tuple(dict.fromkeys((*asked, *_persons(new))))
 
 
 def _persons(base: Charter) -> tuple[str, ...]:

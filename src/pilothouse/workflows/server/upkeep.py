@@ -9,8 +9,9 @@ from pathlib import Path
 
 from pilothouse.errors import CharterError, PilothouseError
 from pilothouse.ports.intake import Intake
-from pilothouse.ports.ledger import Ledger
+from pilothouse.ports.ledger import CharterInForce, Ledger
 from pilothouse.ports.upkeep import LakeUpkeep
+from pilothouse.workflows.controls.policy_change import widening_note
 from pilothouse.workflows.curation.erasure import carry_out_erasures
 from pilothouse.workflows.curation.export_places import drop_unfinished_exports
 from pilothouse.workflows.drills.canary_trace import CANARY_EVERY_S, record_canary
@@ -87,9 +88,12 @@ class CharterWatch:
                 raise
             else:
                 if accepted.changed:
-                    self._on_note(
-                        f"charter {accepted.record.number} of {accepted.record.agent!r} is in force."
-                    )
+                    self._on_note(_came_into_force(self._ledger, accepted.record))
+
+
+def _came_into_force(ledger: Ledger, record: CharterInForce) -> str:
+    waits = widening_note(ledger, record)
+    return f"charter {record.number} of {record.agent!r} is in force.{f' {waits}' if waits else ''}"
 
 
 class Keeper:

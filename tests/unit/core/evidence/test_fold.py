@@ -180,6 +180,7 @@ def test_a_charter_in_another_currency_gets_no_ends_and_the_reason(tmp_path):
     assert found.low is None
     assert "priced in USD" in found.detail
     assert "all parts" in found.detail
+    assert found.counts["other_currency"] == 1
 
 
 def test_latency_needs_59_tasks_for_its_ends_and_leaves_out_contradicting_times():

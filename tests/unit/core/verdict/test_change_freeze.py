@@ -53,6 +53,11 @@ def change(path, old="a", new="b"):
         ("tools.crm.find@1.args.region.origins", "a", "b", None),
         ("tools.crm.find@1.args.kind", None, "{}", None),
         ("tools.crm.find@1.regions", None, '["eu"]', None),
+        ("integrations", '"?"', "{}", None),
+        ("integrations", "{}", '"?"', "integration"),
+        ("tools.crm.find@1.contract", '"?"', "a", None),
+        ("model.pin.model", '"?"', "b", None),
+        ("model.pin.model", "a", '"?"', "agent"),
     ],
 )
 def test_each_path_belongs_to_one_side_or_none(path, old, new, side):

@@ -171,6 +171,14 @@ def test_a_cost_with_unpriced_tokens_proves_only_the_worst():
     assert assess(MeanMax(bound=0.45), 0.45, amount(200, 0.3, 0.2, 0.4, tokens_unpriced=2)).proof == "open"
 
 
+@pytest.mark.parametrize(
+    "counts", [{"tokens": 90, "tokens_unpriced": 90}, {"tokens": 90, "unmeasured": 1, "other_currency": 1}]
+)
+def test_a_cost_of_which_nothing_is_known_is_no_zero_and_needs_no_further_cases(counts):
+    found = assess(MeanMax(bound=0.45), 0.45, amount(30, 0.0, **counts))
+    assert (found.proof, found.value, found.n_needed, bool(found.why)) == ("open", None, None, True)
+
+
 def test_a_cost_without_all_of_its_parts_is_not_known():
     found = assess(MeanMax(bound=0.45), 0.45, amount(200, 0.3, 0.2, 0.4, unmeasured=1))
     assert (found.proof, found.why) == ("open", "parts missing")

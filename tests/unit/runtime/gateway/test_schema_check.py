@@ -98,3 +98,22 @@ def test_what_takes_for_ever_ends_and_others_are_answered(processes, monkeypatch
 
 def _none_left(*_, **__):
     raise OSError("no more processes")
+
+
+@pytest.mark.parametrize(
+    ("schema", "text", "problem"),
+    [
+        ('{"type": "string"}', "Order A-1 is on its way.", ""),
+        ('{"type": "string"}', "42", ""),
+        ('{"type": "string", "enum": ["paid"]}', "paid", ""),
+        ('{"type": "string", "enum": ["paid"]}', '"paid"', ""),
+        ('{"type": "string", "enum": ["paid"]}', "unpaid", "$: 'unpaid' is not one of"),
+        ('{"type": "string", "minLength": 1}', "", "$: '' "),
+        ('{"type": "object"}', "Order A-1 is on its way.", "$: no JSON"),
+        ("{", "text", "$: no JSON"),
+        ("{", "{}", "$: the output schema cannot be applied"),
+    ],
+)
+def test_a_schema_of_a_string_is_held_against_the_text_itself(schema, text, problem):
+    found = text_problem(schema, text)
+    assert found.startswith(problem) if problem else found == ""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
@@ -139,7 +140,8 @@ def test_what_widens_waits_for_two_persons_and_nothing_else_does(world):
     with ExitStack() as held:
         desk = permission_desk(world.ledger, world.settings, world.record, charter_of(world.record), held)
         assert "escalate@1" not in desk._policy.tools
-    assert "waits for 2 of" in widening_note(world.ledger, world.record)
+    note = widening_note(world.ledger, world.record)
+    assert "until 2 more persons agree, those tools keep their old rules. One of dana" in note
     first, second, *_ = waiting.may_agree
     assert not world.agree(first).is_settled
     for nobody in (first, "mallory", ""):
@@ -153,6 +155,24 @@ def test_what_widens_waits_for_two_persons_and_nothing_else_does(world):
     kinds = [one.kind for one in audit_log(world.ledger, world.settings).records()]
     assert kinds.count("policy.widening_agreed") == 2
     assert kinds.count("policy.widening_waits") == 1
+
+
+@pytest.mark.parametrize("owner", ["?", "{person: dana, since: 2026-06-01, term_ends: 2032-12-01, reattest: 90d}"])
+def test_a_draft_that_names_too_few_does_not_keep_its_tools_closed_for_ever(tmp_path, owner):
+    shutil.copytree(DEMO, tmp_path / "charter")
+    file = tmp_path / "charter/charter.yaml"
+    filled = file.read_text(encoding="utf-8")
+    draft = re.sub(r"(?m)^owner: .*$", f"owner: {owner}" if owner != "?" else 'owner: "?"', filled)
+    file.write_text(re.sub(r"(?m)^sponsor: .*$", 'sponsor: "?"', draft), encoding="utf-8")
+    with open_ledger(load_settings(home=tmp_path / "home").ledger_url) as ledger:
+        world = World(tmp_path / "charter", ledger, None)
+        file.write_text(filled, encoding="utf-8")
+        world.accept(WIDER)
+        assert world.caps()[0] == 20
+        assert "pilothouse policy agree" in widening_note(ledger, world.record)
+        world.agree("dana")
+        assert world.agree("vp").is_settled
+        assert world.caps()[0] == 30
 
 
 def test_an_agreement_is_bound_to_exactly_one_change(world):
