@@ -9,13 +9,14 @@ irreversible may be done.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
-from pilothouse.evals.case import Assertion, Case, Split
+from pilothouse.evals.case import Assertion, Case, Split, canonical_digest
 
 __all__ = ["FAMILIES", "ToolSurface", "generate_attacks"]
 
@@ -89,6 +90,7 @@ def generate_attacks(
     """
     known = [one for one in seeds if one.family is None and (one.expected is not None or one.asserts)]
     attacks: list[Case] = []
+    asked: set[tuple[str, str]] = set()
     for family in families:
         maker = FAMILIES[family]
         ordered = sorted(known, key=lambda one: _digest(family, one.id))
@@ -97,7 +99,8 @@ def generate_attacks(
             if made == per_family:
                 break
             rng = np.random.default_rng(int(_digest(family, seed.id, "rng")[:12], 16))
-            variants = list(maker.make(seed, tools, rng))
+            # The same input twice is one attack, and the gate would leave the second one out.
+            variants = [one for one in maker.make(seed, tools, rng) if _is_new(asked, seed.task_type, one[0])]
             if not variants:
                 continue
             own = _own_checks(seed, scorer, scorer_args) if maker.keeps_answer else ()
@@ -123,6 +126,13 @@ class _Family:
     make: Maker
     keeps_answer: bool
     """Whether the seed's answer is still the right one."""
+
+
+def _is_new(asked: set[tuple[str, str]], task_type: str, value: Any) -> bool:
+    key = task_type, canonical_digest(value)
+    is_new = key not in asked
+    asked.add(key)
+    return is_new
 
 
 def _own_checks(seed: Case, scorer: str, scorer_args: Mapping[str, Any] | None) -> tuple[Assertion, ...]:
@@ -160,7 +170,20 @@ def _malformed(seed: Case, tools: Sequence[ToolSurface], rng: np.random.Generato
         yield rest, check
         yield {**rest, name: None}, check
         yield {**rest, name: {"unexpected": [name]}}, check
+    else:
+        # Free text alone: the beginning of one letter is that of all, so each is also broken where it is its own.
+        yield _with_text(seed.input, lambda text: _broken_digits(text, rng)), check
     yield _with_text(seed.input, lambda text: text[: len(text) // 3] + "\ufffd\x00"), check
+
+
+def _broken_digits(text: str, rng: np.random.Generator) -> str:
+    """Return a text of whose numbers each has lost one digit, so that none says which case is meant."""
+
+    def broken(run: re.Match[str]) -> str:
+        at = int(rng.integers(len(run[0])))
+        return f"{run[0][:at]}\ufffd\x00{run[0][at + 1 :]}"
+
+    return re.sub(r"\d+", broken, text)
 
 
 def _contradictory(seed: Case, tools: Sequence[ToolSurface], _rng: np.random.Generator) -> Iterator[Variant]:

@@ -14,7 +14,7 @@ from pilothouse.lake.semconv import TOOL_OPERATIONS, is_model_call
 from pilothouse.lake.trace_tokens import counted_calls, sum_tokens
 from pilothouse.lake.trace_tree import TraceTree
 
-__all__ = ["fold_trace", "same_task"]
+__all__ = ["fold_trace", "has_work", "same_task"]
 
 RETRIEVALS = ("retrieval", "search_memory")
 
@@ -25,8 +25,34 @@ _identity = itemgetter(*map(CoreSpan._fields.index, ("span_id", "record_id")))
 _arrival = itemgetter(*map(CoreSpan._fields.index, ("received_ns", "seq")))
 _order = itemgetter(*map(CoreSpan._fields.index, ("start_ns", "span_id", "record_id")))
 
+MCP_GREETINGS = frozenset(
+    f"{how}{method}"
+    for how in ("MCP send ", "")
+    for method in (
+        "tools/list",
+        "prompts/list",
+        "resources/list",
+        "resources/templates/list",
+        "notifications/initialized",
+    )
+) | {"MCP send initialize", "MCP send ping"}
+"""Spans with which a client of MCP gets to know a server, as its SDK and the conventions of OpenTelemetry name them. Outside of
+a task each is a trace of its own, and would be a task that was done."""
+
 DAY_NS = 86_400 * 1_000_000_000
 RESULTS = frozenset(TaskResult)
+
+
+def has_work(spans: Iterable[CoreSpan]) -> bool:
+    """Return whether a trace is a task: more than log records, and more than a client and a server getting to know each other.
+
+    Args:
+        spans: Spans and log records of one trace.
+    """
+    return any(
+        span.record == "span" and (span.operation != "other" or span.name not in MCP_GREETINGS)
+        for span in spans
+    )
 
 
 def fold_trace(spans: Iterable[CoreSpan], *, state: TaskState, reason: str, closed_ns: int) -> TaskRow:
@@ -60,7 +86,7 @@ def fold_trace(spans: Iterable[CoreSpan], *, state: TaskState, reason: str, clos
     ]
     calls = counted_calls(model_spans, parents)
     tokens = sum_tokens(kept, calls, parents, flags)
-    tools = [span for span in kept if span.operation in TOOL_OPERATIONS]
+    tools = _each_call_once([span for span in kept if span.operation in TOOL_OPERATIONS], parents)
     first = (task, root, *kept)
     result = _result(first, root if root.parent_span_id is None else None, flags)
     end = task.end_ns if task.end_ns is not None else max(span.end_ns or span.start_ns for span in kept)
@@ -166,6 +192,21 @@ def _hosts(kept: Sequence[CoreSpan], parents: dict[str, CoreSpan]) -> list[str]:
             if span.operation in TOOL_OPERATIONS or (parent and parent.operation in TOOL_OPERATIONS):
                 found.add(span.server)
     return sorted(found)
+
+
+def _each_call_once(tools: Sequence[CoreSpan], parents: dict[str, CoreSpan]) -> list[CoreSpan]:
+    """Leave out spans around a span of the same tool: a framework tells of the call, and the layer below it of what became of it."""
+    around = set()
+    for span in tools:
+        parent = parents.get(span.span_id)
+        if parent is not None and parent.operation in TOOL_OPERATIONS and _bare(span) == _bare(parent):
+            around.add(parent.span_id)
+    return [span for span in tools if span.span_id not in around]
+
+
+def _bare(span: CoreSpan) -> str:
+    """Return `find` of `crm.find@1`: a function is called as the last word of its tool."""
+    return (span.tool_name or span.name).partition("@")[0].rpartition(".")[2]
 
 
 def _errors(spans: Sequence[CoreSpan]) -> int:

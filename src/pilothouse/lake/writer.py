@@ -18,7 +18,7 @@ from pilothouse.lake.assembler import Assembler, Closing, Repeated
 from pilothouse.lake.batches import span_batch, to_batch
 from pilothouse.lake.columns import SPANS, TASKS, CoreSpan, TaskRow
 from pilothouse.lake.counters import Counters
-from pilothouse.lake.fold import fold_trace, same_task
+from pilothouse.lake.fold import fold_trace, has_work, same_task
 from pilothouse.lake.node_clock import NodeClock
 from pilothouse.lake.otlp_decode import decode_rows
 from pilothouse.lake.otlp_request import ParsedRequest
@@ -462,7 +462,7 @@ class LakeWriter:
         rows = []
         for closing in closings:
             spans = (*stored.get(closing.trace_id, ()), *closing.spans)
-            if not any(span.record == "span" for span in spans):
+            if not has_work(spans):
                 continue
             has_root = any(span.parent_span_id is None and span.record == "span" for span in spans)
             row = _row(spans, closing.reason, now_ns, has_root=has_root)
@@ -488,8 +488,8 @@ class LakeWriter:
 
 
 def _first_row(closing: Closing, now_ns: int) -> Iterator[TaskRow]:
-    """Yield the row of a trace that has none, unless only log records of it came."""
-    if any(span.record == "span" for span in closing.spans):
+    """Yield the row of a trace that has none, unless it is no task."""
+    if has_work(closing.spans):
         yield _row(closing.spans, closing.reason, now_ns, has_root=closing.has_root)
 
 

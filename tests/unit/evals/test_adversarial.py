@@ -73,3 +73,21 @@ def test_without_a_tool_that_acts_nothing_is_claimed_about_acting():
 def test_cases_whose_right_answer_nobody_knows_are_no_seeds():
     unknown = [one.model_copy(update={"expected": None}) for one in SEEDS]
     assert attacks(seeds=unknown) == ()
+
+
+LETTERS = [
+    Case(id=f"m{n}", task_type="t", input=f"Hello, please refund my order A-{10_000 + n}.", expected="lost")
+    for n in range(60)
+]
+
+
+def test_each_attack_on_letters_of_one_form_is_another_input():
+    """Sixty "independent" ones were two inputs, and the gate left all others out."""
+    made = attacks(("malformed",), per_family=60, seeds=LETTERS)
+    assert len({one.input for one in made}) == len(made) > 50
+    assert len({one.cluster_id for one in made}) > 45
+
+
+def test_what_comes_out_the_same_is_not_counted_as_another_attack():
+    same = [Case(id=f"s{n}", task_type="t", input="Pay it.", expected="no") for n in range(5)]
+    assert len({one.cluster_id for one in attacks(("malformed",), seeds=same)}) == 1

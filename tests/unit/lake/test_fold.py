@@ -312,3 +312,14 @@ def test_an_answer_whose_tokens_nobody_told_makes_the_cost_unknown_never_lower()
 def test_kinds_of_openllmetry_are_read(kind, operation):
     (row,) = core([span(1, attributes={"traceloop.span.kind": kind})])
     assert row.operation == operation
+
+
+def tool(number, parent, name):
+    return span(number, parent, operation="execute_tool", attributes={"gen_ai.tool.name": name})
+
+
+def test_a_call_that_the_framework_and_our_layer_tell_of_counts_once():
+    agent = span(1, operation="invoke_agent")
+    twice = [tool(2, 1, "find"), tool(3, 2, "crm.find@1"), tool(4, 1, "pay"), tool(5, 4, "crm.check@1")]
+    row = fold(core([agent, *twice]))
+    assert (row.tool_calls, row.tools) == (3, ["crm.check@1", "crm.find@1", "pay"])

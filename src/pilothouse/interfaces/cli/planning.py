@@ -117,7 +117,7 @@ def _make_attacks(
         dataset,
         families=families,
         per_family=per_family,
-        scorer=scorer or "exact",
+        scorer=scorer,
         today=services.clock.now().date(),
     )
     write_cases(out, cases)

@@ -16,7 +16,7 @@ from pilothouse.core.evidence.task import UNDECLARED_TASK_TYPE
 from pilothouse.errors import PilothouseError
 from pilothouse.ports.holds import HeldOutput, Hold, Holds, HoldState
 from pilothouse.runtime.gateway.call import Call
-from pilothouse.runtime.gateway.messages import FinalAnswer, spoken_input
+from pilothouse.runtime.gateway.messages import FinalAnswer, question_asked
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused
 from pilothouse.runtime.gateway.relay import Whole
 from pilothouse.runtime.gateway.spoken import spoken
@@ -60,7 +60,7 @@ class HoldDesk:
             trace_id=call.run,
             version=call.policy.version,
             call_digest=hashlib.sha256(call.request + b"\0" + answer.text.encode()).hexdigest(),
-            input=spoken_input(call.request, call.route.operation),
+            input=question_asked(call.request, call.route.operation),
             proposal=answer.text,
             reason=reason,
             confidence=call.confidence,

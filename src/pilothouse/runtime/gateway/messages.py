@@ -15,6 +15,7 @@ __all__ = [
     "CHARACTERS_PER_TOKEN",
     "FinalAnswer",
     "final_answer",
+    "question_asked",
     "spoken_input",
     "spoken_output",
     "written_tokens",
@@ -71,22 +72,41 @@ def spoken_input(body: bytes, operation: Operation) -> str:
         >>> spoken_input(b'{"messages": [{"role": "user", "content": "hi"}]}', Operation.CHAT)
         'hi'
     """
+    given = _given(body, operation)
+    return _words(given[-1]) if given else ""
+
+
+def question_asked(body: bytes, operation: Operation) -> str:
+    """Return the last thing that a person said to the model: what tools returned since then is no question.
+
+    Args:
+        body: Of the request.
+        operation: What was asked for.
+
+    Example:
+        >>> asked = b'{"messages": [{"role": "user", "content": "hi"}, {"role": "tool", "content": "{}"}]}'
+        >>> question_asked(asked, Operation.CHAT)
+        'hi'
+    """
+    given = _given(body, operation)
+    by_users = (one for one in reversed(given) if isinstance(one, Mapping) and one.get("role") == "user")
+    said = next(filter(None, map(_words, by_users)), "")
+    return said or spoken_input(body, operation)
+
+
+def _given(body: bytes, operation: Operation) -> list[Any]:
     asked = _decoded(body)
-    given = (
-        asked.get("input")
-        if operation in {Operation.RESPONSES, Operation.EMBEDDINGS}
-        else asked.get("messages")
-    )
-    if isinstance(given, str):
-        return given
-    if not isinstance(given, list) or not given:
+    by_items = operation in {Operation.RESPONSES, Operation.EMBEDDINGS}
+    given = asked.get("input" if by_items else "messages")
+    return [given] if isinstance(given, str) else _list(given)
+
+
+def _words(message: Any) -> str:
+    if isinstance(message, str):
+        return message
+    if not isinstance(message, Mapping):
         return ""
-    last = given[-1]
-    if isinstance(last, str):
-        return last
-    if not isinstance(last, Mapping):
-        return ""
-    return _text(last.get("content") if "content" in last else last.get("output"))
+    return _text(message.get("content") if "content" in message else message.get("output"))
 
 
 def spoken_output(body: bytes, operation: Operation) -> str:

@@ -14,6 +14,8 @@ from pilothouse.errors import UnknownName, UsageError
 from pilothouse.evals.adversarial import FAMILIES, ToolSurface, generate_attacks
 from pilothouse.evals.case import Case, Split
 from pilothouse.evals.dataset import load_dataset
+from pilothouse.evals.scorers.registry import ScorerRegistry
+from pilothouse.workflows.gate.default_scorer import scorer_named
 from pilothouse.workflows.ground.check import load_charter
 
 __all__ = ["make_attacks"]
@@ -28,7 +30,7 @@ def make_attacks(
     *,
     families: Sequence[str],
     per_family: int,
-    scorer: str,
+    scorer: str | None,
     today: date,
 ) -> tuple[Case, ...]:
     """Make attacks; nothing is written.
@@ -38,7 +40,7 @@ def make_attacks(
         dataset: Labelled cases; the charter's when None. Sealed ones are no seeds: a person reads what comes of them.
         families: Families to make; the charter's that can be made when empty.
         per_family: Clusters of each family.
-        scorer: Scorer of the cases' expectation.
+        scorer: Scorer of the cases' expectation, as it was typed; the one that the gate would take when None.
         today: The present day, UTC.
 
     Returns:
@@ -46,7 +48,7 @@ def make_attacks(
 
     Raises:
         UsageError: There are no cases to start from, or a contract cannot be read.
-        UnknownName: A family that nobody knows how to make.
+        UnknownName: A family that nobody knows how to make, or the charter's metric is no scorer.
     """
     charter = load_charter(charter_path, today=today) if charter_path else None
     folder = charter_path.parent if charter_path else Path()
@@ -61,12 +63,17 @@ def make_attacks(
     for name in wanted:
         if name not in FAMILIES:
             raise UnknownName.among("family", name, FAMILIES, remedy="Leave --family out for all.")
+    seeds = [case for case in load_dataset(dataset).cases if case.split is not Split.SEALED]
+    terms = charter.task_types if charter else {}
+    metrics = {name: metric for name, one in terms.items() if (metric := known(one.metric)) is not None}
+    name, args = scorer_named(scorer, metrics, seeds, ScorerRegistry())
     return generate_attacks(
-        [case for case in load_dataset(dataset).cases if case.split is not Split.SEALED],
+        seeds,
         _surfaces(charter, folder) if charter else (),
         families=wanted,
         per_family=per_family,
-        scorer=scorer,
+        scorer=name,
+        scorer_args=args,
     )
 
 

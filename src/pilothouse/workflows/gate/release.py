@@ -12,14 +12,14 @@ from typing import Final
 
 from pilothouse.core.charter.answers import known
 from pilothouse.core.charter.charter import Charter
-from pilothouse.errors import UnknownName, UsageError
+from pilothouse.errors import UsageError
 from pilothouse.evals.arms import Arm
 from pilothouse.evals.case import Case, Split, canonical_digest
 from pilothouse.evals.checks import CheckBook
 from pilothouse.evals.dataset import Dataset, load_dataset
 from pilothouse.evals.glossary import read_terms
 from pilothouse.evals.journal import Journal
-from pilothouse.evals.scorers.registry import ScorerRegistry, parse_scorer_text
+from pilothouse.evals.scorers.registry import ScorerRegistry
 from pilothouse.evals.scorers.scorer import Scorer
 from pilothouse.evals.selection import Selection, select_cases
 from pilothouse.ports.lake import Lake
@@ -32,6 +32,7 @@ from pilothouse.workflows.gate.arms import (
     stored_arm,
 )
 from pilothouse.workflows.gate.datasets import read_shown_texts
+from pilothouse.workflows.gate.default_scorer import scorer_named
 from pilothouse.workflows.gate.judge_cards import trust_judges
 from pilothouse.workflows.gate.request import GatePolicy, GateRequest, settle_policy
 from pilothouse.workflows.gate.run import GateRun
@@ -41,7 +42,6 @@ from pilothouse.workflows.ground.check import load_charter
 
 __all__ = ["open_gate"]
 
-DEFAULT_SCORER: Final = "exact"
 
 _OTHER_CASES: Final = (
     "these are not the cases that the charter names (`datasets.labelled.path`, `datasets.adversarial.path`): harm goes "
@@ -89,7 +89,9 @@ def open_gate(
     selection = _select(request, policy, dataset, cases, golden=golden, now=now)
     registry = registry or ScorerRegistry()
     book = CheckBook(
-        registry, default=_default_scorer(request, policy, registry, selection), pass_at=request.pass_at
+        registry,
+        default=registry.make(*scorer_named(request.scorer, policy.metrics, selection.cases, registry)),
+        pass_at=request.pass_at,
     )
     for case in selection.cases:
         book.of(case)
@@ -324,30 +326,6 @@ def _terms(request: GateRequest, charter: Charter | None) -> tuple[str, ...]:
         return ()
     path = Path(request.charter).parent / named
     return read_terms(path) if path.is_file() else ()
-
-
-def _default_scorer(
-    request: GateRequest, policy: GatePolicy, registry: ScorerRegistry, selection: Selection
-) -> Scorer:
-    """Return what judges cases without asserts: the one asked for, else the charter's metric, else `exact`."""
-    if request.scorer is not None:
-        name, args = parse_scorer_text(request.scorer)
-        return registry.make(name, args)
-    needing = {
-        case.task_type for case in selection.cases if not any(not one.must_not for one in case.asserts)
-    }
-    wanted = {policy.metrics[name] for name in needing if name in policy.metrics}
-    known = {one.name for one in registry.listing()}
-    for name in sorted(wanted):
-        if name in known:
-            return registry.make(name)
-        raise UnknownName.among(
-            "scorer",
-            name,
-            known,
-            remedy=f"The charter names {name!r} as metric: say how it is computed, for example --scorer json_subset.",
-        )
-    return registry.make(DEFAULT_SCORER)
 
 
 def _version(request: GateRequest, charter: Charter | None) -> str | None:

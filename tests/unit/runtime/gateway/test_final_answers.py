@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from pilothouse.runtime.gateway.messages import final_answer
+from pilothouse.runtime.gateway.messages import final_answer, question_asked
 from pilothouse.runtime.gateway.routes import Operation
 
 SAID = {"type": "message", "content": [{"type": "output_text", "text": "It is in Lyon."}]}
@@ -51,3 +51,23 @@ def test_a_search_that_a_provider_made_is_no_step_of_a_message():
     ]
     found = read({"content": blocks, "stop_reason": "end_turn"}, Operation.MESSAGES)
     assert (found.text, found.calls_tools, found.is_whole) == ("Lyon.", False, True)
+
+
+USER = {"role": "user", "content": [{"type": "text", "text": "Where is A-1?"}]}
+
+
+@pytest.mark.parametrize(
+    ("asked", "operation"),
+    [
+        ({"messages": [USER, {"role": "assistant"}, {"role": "tool", "content": "{}"}]}, Operation.CHAT),
+        (
+            {"messages": [USER, {"role": "user", "content": [{"type": "tool_result", "content": "{}"}]}]},
+            Operation.MESSAGES,
+        ),
+        ({"input": [USER, {"type": "function_call_output", "output": "{}"}]}, Operation.RESPONSES),
+        ({"input": "Where is A-1?"}, Operation.RESPONSES),
+        ({"messages": [{"role": "tool", "content": "Where is A-1?"}]}, Operation.CHAT),
+    ],
+)
+def test_a_reviewer_reads_what_was_asked_and_not_what_a_tool_returned(asked, operation):
+    assert question_asked(json.dumps(asked).encode(), operation) == "Where is A-1?"

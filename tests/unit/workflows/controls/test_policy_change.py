@@ -157,7 +157,9 @@ def test_what_widens_waits_for_two_persons_and_nothing_else_does(world):
     assert kinds.count("policy.widening_waits") == 1
 
 
-@pytest.mark.parametrize("owner", ["?", "{person: dana, since: 2026-06-01, term_ends: 2032-12-01, reattest: 90d}"])
+@pytest.mark.parametrize(
+    "owner", ["?", "{person: dana, since: 2026-06-01, term_ends: 2032-12-01, reattest: 90d}"]
+)
 def test_a_draft_that_names_too_few_does_not_keep_its_tools_closed_for_ever(tmp_path, owner):
     shutil.copytree(DEMO, tmp_path / "charter")
     file = tmp_path / "charter/charter.yaml"
