@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 from pilothouse.core.charter.digest import canonical_json
-from pilothouse.errors import LimitExceeded
+from pilothouse.errors import Conflict, LimitExceeded
 from pilothouse.ledger.database import Database
 from pilothouse.ledger.decisions import append_decision
 from pilothouse.ledger.row_log import logged_change
@@ -105,9 +105,19 @@ class SqlControls:
             )
         return pause
 
-    def resume(self, agent: str, tool: str | None, *, reason: str, actor: str, at: datetime) -> Pause | None:
-        """End a pause and return it, or None when nothing was paused."""
+    def resume(
+        self,
+        agent: str,
+        tool: str | None,
+        *,
+        reason: str,
+        actor: str,
+        at: datetime,
+        since: datetime | None = None,
+    ) -> Pause | None:
+        """End a pause and return it, or None when nothing was paused; one since another moment than named is a conflict."""
         with self._database.write() as connection:
+            _need_same(connection, agent, _PAUSE, tool, since)
             row = _remove(connection, agent, _PAUSE, tool, at=at, actor=actor)
             if row is None:
                 return None
@@ -136,9 +146,12 @@ class SqlControls:
                 from_version=rollback.from_version,
             )
 
-    def end_rollback(self, agent: str, *, reason: str, actor: str, at: datetime) -> Rollback | None:
-        """Let every version serve again and return the rollback that ended, or None."""
+    def end_rollback(
+        self, agent: str, *, reason: str, actor: str, at: datetime, since: datetime | None = None
+    ) -> Rollback | None:
+        """Let every version serve again and return the rollback that ended, or None; another than named is a conflict."""
         with self._database.write() as connection:
+            _need_same(connection, agent, _ROLLBACK, None, since)
             row = _remove(connection, agent, _ROLLBACK, None, at=at, actor=actor)
             if row is None:
                 return None
@@ -235,6 +248,23 @@ def _insert(
                 at_us=to_micros(at),
                 **columns,
             )
+        )
+
+
+def _need_same(
+    connection: Connection, agent: str, kind: str, tool: str | None, since: datetime | None
+) -> None:
+    """Refuse to end what began after it was shown: somebody stopped the agent again, for a reason that nobody here has read.
+
+    Raises:
+        Conflict: Another pause or rollback is in force than the one since this moment.
+    """
+    row = None if since is None else _in_force(connection, agent, kind, tool)
+    if since is not None and row is not None and row.at_us != to_micros(since):
+        raise Conflict(
+            f"another {kind} of {agent} is in force than the one that was shown",
+            remedy="Open the page again and read its reason.",
+            subject=agent,
         )
 
 

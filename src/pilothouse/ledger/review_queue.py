@@ -136,8 +136,11 @@ class SqlReviewQueue:
             )
             return read_item(need_row(connection, row.item_id)), len(twins)
 
-    def undo(self, reviewer: str, now: datetime) -> ItemRecord | None:
-        """Take the person's last answer back and open the item again; None when it is older than `UNDO_WINDOW`."""
+    def undo(self, reviewer: str, now: datetime, *, item_id: str | None = None) -> ItemRecord | None:
+        """Take the person's last answer back and open the item again.
+
+        None when it is older than `UNDO_WINDOW`, or is not about the item that is named.
+        """
         at = to_micros(now)
         with self._database.write() as connection:
             last = connection.execute(
@@ -158,8 +161,10 @@ class SqlReviewQueue:
                 .scalars()
                 .all()
             )
-            for item_id in ids:
-                refuse_gone_on(need_row(connection, item_id), reviewer, at)
+            if item_id is not None and item_id not in ids:
+                return None
+            for one in ids:
+                refuse_gone_on(need_row(connection, one), reviewer, at)
             given = and_(_LABEL.reviewer == reviewer, _LABEL.at_us == last.at_us)
             with logged_change(connection, review_labels, given, at=now, actor=reviewer):
                 connection.execute(update(review_labels).where(same).values(undone_us=at))

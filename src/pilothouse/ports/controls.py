@@ -148,16 +148,35 @@ class ControlStore(Protocol):
         """Put a pause into force and return the one in force: an earlier one stays as it is."""
         ...
 
-    def resume(self, agent: str, tool: str | None, *, reason: str, actor: str, at: datetime) -> Pause | None:
-        """End a pause and return it, or None when nothing was paused."""
+    def resume(
+        self,
+        agent: str,
+        tool: str | None,
+        *,
+        reason: str,
+        actor: str,
+        at: datetime,
+        since: datetime | None = None,
+    ) -> Pause | None:
+        """End a pause and return it, or None when nothing was paused.
+
+        Raises:
+            Conflict: Another pause is in force than the one since the moment that is named.
+        """
         ...
 
     def roll_back(self, rollback: Rollback) -> None:
         """Put a rollback into force in place of an earlier one."""
         ...
 
-    def end_rollback(self, agent: str, *, reason: str, actor: str, at: datetime) -> Rollback | None:
-        """Let every version serve again and return the rollback that ended, or None."""
+    def end_rollback(
+        self, agent: str, *, reason: str, actor: str, at: datetime, since: datetime | None = None
+    ) -> Rollback | None:
+        """Let every version serve again and return the rollback that ended, or None.
+
+        Raises:
+            Conflict: Another rollback is in force than the one since the moment that is named.
+        """
         ...
 
     def plant(self, fault: PlantedFault) -> None:

@@ -111,8 +111,11 @@ class ReviewQueue(Protocol):
         """
         ...
 
-    def undo(self, reviewer: str, now: datetime) -> ItemRecord | None:
-        """Take the person's last answer back and open the item again; None when it is older than `UNDO_WINDOW`."""
+    def undo(self, reviewer: str, now: datetime, *, item_id: str | None = None) -> ItemRecord | None:
+        """Take the person's last answer back and open the item again.
+
+        None when it is older than `UNDO_WINDOW`, or is not about the item that is named.
+        """
         ...
 
     def assign(self, item_id: str, reviewer: str | None, *, actor: str, now: datetime) -> ItemRecord:

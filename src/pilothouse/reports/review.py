@@ -82,6 +82,7 @@ class AfterAnswer(Frozen):
     """What was hidden until the answer was given.
 
     Attributes:
+        item_id: The item.
         said: What became of the item, in words.
         why: Why it was in the queue.
         confidence: What the router computed, or empty.
@@ -90,6 +91,7 @@ class AfterAnswer(Frozen):
         changes: Lines of the difference between proposal and correction.
     """
 
+    item_id: str
     said: str
     why: str
     confidence: str
@@ -182,6 +184,7 @@ def after_answer(record: ItemRecord, others: int = 0) -> AfterAnswer:
     item = record.item
     changes = () if record.correction is None else changes_between(item.proposal, record.correction)
     return AfterAnswer(
+        item_id=item.item_id,
         said=f"The last item was {_STATES[record.state]}",
         why=f"{_WHY[item.source]}: {foreign_line(item.why, chars_max=300)}",
         confidence="" if item.confidence is None else f"confidence {item.confidence:.2f}",

@@ -104,11 +104,13 @@ class RolloutPage(Page):
     """Where an agent is on its way, and what it needs to go on.
 
     Attributes:
+        phase: The phase it is in, as the charter names it.
         phases: The four phases in order.
         since: When the present phase began, or None for a pilot that nothing ever left.
         looks: Planned looks taken, in words.
         next_look: Earliest date of the next look, in words.
         approvals: Who has approved and who is asked, in words; empty without an open request.
+        request: Number of the open request, which an approval names; empty without one.
         additions: What came into the scope and goes through the phases by itself, and what has joined.
         acts: What verdicts made necessary and still stands, newest first.
         asked: What stands in the way of the next phase, worst first.
@@ -120,11 +122,13 @@ class RolloutPage(Page):
         may_go_back: Whether there is an earlier phase to go back to.
     """
 
+    phase: str
     phases: tuple[PhaseShown, ...]
     since: Moment | None
     looks: str
     next_look: str
     approvals: str
+    request: str
     additions: tuple[AdditionShown, ...]
     acts: tuple[ActShown, ...]
     asked: tuple[Asked, ...]
@@ -172,11 +176,13 @@ def build_rollout(
         mark=mark,
         sentence=Sentence(plain=sentence),
         notices=tuple(shown_text(note) for note in verdict.notes),
+        phase=state.phase,
         phases=tuple(_phase(charter, name, state.phase) for name in ("pilot", *NEXT_PHASE.values())),
         since=None if state.since is None else moment(state.since, now),
         looks=f"{len(standing.looks)} of {LOOKS_MAX} planned looks taken",
         next_look="" if target is None else look_words(due, now),
         approvals=approval_words(charter, standing),
+        request=standing.request,
         additions=addition_rows(charter, additions, now),
         acts=tuple(_act(act, lifted, now) for act, lifted in standing.acts),
         asked=asked,

@@ -28,12 +28,14 @@ class AdditionStanding:
         verdict: How it stands; None once it has joined the scope.
         looks: Planned looks taken in its phase.
         waiting_for: Person ids that its open request waits for; empty without one.
+        request: Number of this request; empty without one.
     """
 
     addition: Addition
     verdict: AdditionVerdict | None
     looks: tuple[datetime, ...]
     waiting_for: tuple[str, ...]
+    request: str = ""
 
 
 class AdditionShown(Frozen):
@@ -52,6 +54,7 @@ class AdditionShown(Frozen):
         command: What moves it on, or empty.
         may_request: The phase that may be requested for it now, or empty.
         is_waiting: Whether a request waits for approval.
+        request: Number of this request, which an approval names; empty without one.
         may_go_back: Whether it can be taken back by itself.
     """
 
@@ -67,6 +70,7 @@ class AdditionShown(Frozen):
     command: str
     may_request: str
     is_waiting: bool
+    request: str
     may_go_back: bool
 
 
@@ -101,6 +105,7 @@ def _row(charter: Charter, one: AdditionStanding, now: datetime) -> AdditionShow
             command="",
             may_request="",
             is_waiting=False,
+            request="",
             may_go_back=False,
         )
     target = NEXT_PHASE[state.phase]
@@ -123,5 +128,6 @@ def _row(charter: Charter, one: AdditionStanding, now: datetime) -> AdditionShow
         command=command,
         may_request=target if not one.waiting_for and (due is None or due <= now) else "",
         is_waiting=bool(one.waiting_for),
+        request=one.request,
         may_go_back=state.phase != "pilot",
     )

@@ -44,6 +44,7 @@ class Standing:
         waiting_for: Person ids it waits for; empty without an open request.
         clock: The stability clock, or None while its terms are open questions.
         acts: What verdicts made necessary and still stands, newest first, with the words of who lifted it since.
+        request: Number of the open request; empty without one.
     """
 
     state: PhaseState
@@ -53,6 +54,7 @@ class Standing:
     waiting_for: tuple[str, ...]
     clock: StabilityClock | None
     acts: tuple[tuple[Act, str], ...] = ()
+    request: str = ""
 
 
 class Asked(Frozen):

@@ -41,7 +41,12 @@ def stop_section(charter: Charter, facts: ControlFacts, now: datetime, *, base: 
             )
         )
         forms.append(
-            _form(base, (("resume", f"Let {shown_text(tool) or charter.agent} act again"),), tool=tool)
+            _form(
+                base,
+                (("resume", f"Let {shown_text(tool) or charter.agent} act again"),),
+                tool=tool,
+                since=pause.at,
+            )
         )
     if facts.rollback is not None:
         back = facts.rollback
@@ -56,7 +61,7 @@ def stop_section(charter: Charter, facts: ControlFacts, now: datetime, *, base: 
                 )
             )
         )
-        forms.append(_form(base, (("undo", "Let every version serve again"),)))
+        forms.append(_form(base, (("undo", "Let every version serve again"),), since=back.at))
     stops = _stop_forms(charter, facts, base, doing)
     # What the visitor is about to do comes first: another form's field above it would be filled by mistake.
     forms = [*stops, *forms] if doing else [*forms, *stops]
@@ -107,10 +112,13 @@ def _form(
     warning: str = "",
     tool: str = "",
     versions: tuple[tuple[str, str], ...] = (),
+    since: datetime | None = None,
 ) -> FormOffer:
     fields = [Field(name="reason", label="Why, one sentence", is_required=True)]
     if tool:
         fields.append(Field(name="tool", value=tool))
+    if since is not None:
+        fields.append(Field(name="since", value=since.isoformat()))
     if versions:
         fields.append(Field(name="version", label="To version", value=versions[0][0], choices=versions))
     return FormOffer(href=base, fields=tuple(fields), buttons=buttons, warning=warning)

@@ -59,6 +59,7 @@ def build_waivers(
     ahead: Sequence[RequirementVerdict],
     person: str = "",
     item: str = "",
+    state: str = "",
 ) -> SectionsPage:
     """Build the page.
 
@@ -69,6 +70,7 @@ def build_waivers(
         ahead: Every requirement as the next gate asks for it.
         person: Person id of who looks at it, or empty.
         item: The requirement that the visitor asked to waive and has not confirmed, or empty.
+        state: What the form carries of what it shows, so that a waiver of something else is refused.
     """
     names = person_names(charter)
     sponsor = known(charter.sponsor.person) or ""
@@ -78,7 +80,7 @@ def build_waivers(
     chosen = next((one for one in offered if one.requirement == item), None)
     sections = [_in_force(waived, names, base, now), _offered(offered, base, is_sponsor=person == sponsor)]
     if chosen is not None and person and person == sponsor:
-        sections.insert(0, _confirm(chosen, verdict, base))
+        sections.insert(0, _confirm(chosen, verdict, base, state))
     plain = f"{plural(len(waived), 'requirement')} of {verdict.agent} waived, {len(offered)} may be."
     first = min((one.waiver.until for one in waived if one.waiver), default=None)
     if first is not None:
@@ -161,7 +163,7 @@ def _offered(offered: Sequence[RequirementVerdict], base: str, *, is_sponsor: bo
     )
 
 
-def _confirm(one: RequirementVerdict, verdict: AgentVerdict, base: str) -> Section:
+def _confirm(one: RequirementVerdict, verdict: AgentVerdict, base: str, state: str) -> Section:
     version = short_digest(verdict.version) or "unknown"
     return Section(
         anchor="confirm",
@@ -172,6 +174,7 @@ def _confirm(one: RequirementVerdict, verdict: AgentVerdict, base: str) -> Secti
                 href=f"{base}/waivers",
                 fields=(
                     Field(name="item", value=one.requirement),
+                    Field(name="seen", value=state),
                     Field(name="reason", label="Why, one sentence", is_required=True),
                     Field(
                         name="days",

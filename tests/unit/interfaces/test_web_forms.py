@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
@@ -152,12 +153,25 @@ DONE = [
     ("dana", "controls/answer", {"do": "deny", "approval": desk_world.CALL, "reason": "who?"}, "approval.answered"),
     ("vp", "waivers", {"do": "waive", "item": "MON-7", "days": "7", "reason": "vendor"}, "waiver.signed"),
     ("sam", "rollout/request", {"phase": "1"}, "phase.looked"),
-    ("sam", "rollout/back", {"reason": "worse", "confirm": world.AGENT}, "phase.moved"),
+    ("sam", "rollout/back", {"reason": "worse", "confirm": world.AGENT, "seen": "pilot"}, "phase.moved"),
     ("sam", "incidents/1", {"to": "acknowledged"}, "incident.acknowledged"),
     ("sam", "incidents/1", {"to": "hand-over", "person": "dana"}, "incident.acknowledged"),
     ("dana", "reviews", {"item": ITEM, "to": "lee"}, "review.assigned"),
     ("lee", f"/review/{ITEM}", {"answer": "correct", "correction": "team-2"}, "review.answered"),
 ]  # fmt: skip
+
+
+SHOWN_ON = {"controls": "controls", "rollout/back": "rollout", "waivers": "waivers?item=MON-7"}
+"""Pages whose form says what state of things it was shown with."""
+
+
+def shown(client, path):
+    """Return the fields by which a form says what was shown."""
+    if path not in SHOWN_ON:
+        return {}
+    return dict(
+        re.findall(r'name="(seen|since)" value="([^"]+)"', client.get(f"{BASE}/{SHOWN_ON[path]}").text)
+    )
 
 
 @pytest.mark.usefixtures("forms")
@@ -166,6 +180,7 @@ def test_each_action_leaves_a_record_in_the_audit_log_that_names_who_did_it(site
     who, path, fields, kind = done
     log = site.desk.boundary.log
     before = {one.position for one in log.search(agent=world.AGENT, limit=1_000)}
+    fields = {**shown(people[who], path), **fields}
     answer = send(people[who], path if path.startswith("/") else f"{BASE}/{path}", **fields)
     assert answer.status_code == 303, answer.text
     new = [one for one in log.search(agent=world.AGENT, limit=1_000) if one.position not in before]

@@ -70,6 +70,10 @@ class Reviewer:
     def start(self):
         return self.post("/review/next")
 
+    def undo(self, page=None):
+        self.undone = re.search(r'name="item" value="([^"]+)"', (page or self.page).text)[1]
+        return self.post("/review/undo", item=self.undone)
+
     def answer(self, answer, **fields):
         return self.post(f"/review/{self.item_id}", answer=answer, **fields)
 
@@ -141,7 +145,7 @@ def test_a_held_output_goes_out_as_corrected_once_it_can_no_longer_be_undone(sit
     site.clock.move(seconds=11)
     done = holds.read(held.hold_id, site.clock.now())
     assert (done.state, done.output) == (HoldState.CORRECTED, "line 1\nline two")
-    late = lee.post("/review/undo")
+    late = lee.undo(after)
     assert late.status_code == 409
     assert "10 seconds" in late.text
 
@@ -152,9 +156,23 @@ def test_a_step_back_opens_the_item_again(site):
     lee.start()
     opened = lee.item_id
     lee.answer("reject")
-    lee.post("/review/undo")
+    lee.undo()
     assert lee.item_id == opened
     assert site.queue.labels(world.AGENT) == ()
+
+
+def test_a_step_back_that_is_pressed_twice_takes_one_answer_back(site):
+    site.queue.add([item(1), item(2)])
+    lee = Reviewer(site, "lee")
+    lee.start()
+    lee.answer("reject")
+    site.clock.move(seconds=2)
+    lee.answer("accept")
+    last = lee.undo()
+    assert last.status_code == 200
+    twice = lee.post("/review/undo", item=lee.undone)
+    assert twice.status_code == 409
+    assert len(site.queue.labels(world.AGENT)) == 1
 
 
 @pytest.mark.parametrize(

@@ -83,11 +83,26 @@ def test_a_step_back_asks_for_a_reason_and_the_name(site, fields):
 
 
 def test_a_step_back_is_recorded_with_person_and_reason_as_text(site):
-    answer = send(enter(site, "sam"), "back", reason="<b>wrong</b> queue", confirm=world.AGENT)
+    answer = send(enter(site, "sam"), "back", reason="<b>wrong</b> queue", confirm=world.AGENT, seen="pilot")
     assert answer.status_code == 303
     text = enter(site, "sam").get(PAGE).text
     assert "&lt;b&gt;wrong&lt;/b&gt; queue" in text
     assert "rolled back by S. Ortega" in text
+
+
+def test_a_step_back_that_is_sent_twice_goes_back_one_phase(site):
+    entered = PhaseEvent(move=PhaseMove.ENTERED, phase="2", at=site.clock.now(), by=("dana",), reason="held")
+    site.ledger.record(
+        kind=MOVED, agent=world.AGENT, at=entered.at, actor="dana", document=entered.model_dump_json()
+    )
+    client = enter(site, "sam")
+    seen = re.search(r'rollout/back".*?name="seen" value="([^"]+)"', client.get(PAGE).text)[1]
+    form = {"reason": "wrong queue", "confirm": world.AGENT, "seen": seen}
+    assert send(client, "back", **form).status_code == 303
+    twice = send(client, "back", **form)
+    assert twice.status_code == 409
+    assert "wrong queue" in twice.text
+    assert phase_of(site) == "1"
 
 
 def test_pages_are_the_same_as_json(site):

@@ -199,9 +199,38 @@ def test_pausing_asks_first_and_names_agent_and_version_then_acts_and_is_recorde
     assert "Paused" in shown
     assert "wrong payee" in shown
     assert site.ledger.decisions(world.AGENT, kind="agent.paused")
-    assert send(sam, f"{BASE}/controls", do="resume", reason="payee mended").status_code == 303
+    since = re.search(r'name="since" value="([^"]+)"', shown)[1]
+    resume = {"do": "resume", "reason": "payee mended", "since": since}
+    assert send(sam, f"{BASE}/controls", **resume).status_code == 303
     assert not site.desk.control_room.controls.read().pauses
     assert send(sam, f"{BASE}/controls", do="explode", reason="x").status_code == 422
+
+
+def test_a_page_that_was_gone_back_to_ends_no_pause_and_no_rollback_that_began_since(site):
+    sam, dana, controls = enter(site, "sam"), enter(site, "dana"), site.desk.control_room.controls
+    steps = (
+        ({"do": "pause"}, {"do": "resume"}, lambda: controls.read().pause_of(world.AGENT)),
+        (
+            {"do": "rollback", "version": world.OLD_VERSION},
+            {"do": "undo"},
+            lambda: controls.read().rollback_of(world.AGENT),
+        ),
+    )
+    for begin, end, in_force in steps:
+        send(sam, f"{BASE}/controls", **begin, reason="wrong payee")
+        old = re.search(r'name="since" value="([^"]+)"', sam.get(f"{BASE}/controls").text)[1]
+        assert send(sam, f"{BASE}/controls", **end, reason="mended", since=old).status_code == 303
+        site.clock.move(seconds=1)
+        send(dana, f"{BASE}/controls", **begin, reason="paid twice")
+        stale = send(sam, f"{BASE}/controls", **end, reason="mended", since=old)
+        assert stale.status_code == 409
+        assert "mended" in stale.text, "what was typed is not lost"
+        assert in_force().reason == "paid twice"
+        for unsaid in ("", "soon", "2026-01-01"):
+            assert send(sam, f"{BASE}/controls", **end, reason="x", since=unsaid).status_code == 422
+        new = re.search(r'name="since" value="([^"]+)"', sam.get(f"{BASE}/controls").text)[1]
+        assert send(sam, f"{BASE}/controls", **end, reason="mended", since=new).status_code == 303
+        assert in_force() is None
 
 
 def test_the_sponsor_signs_and_may_not_pause(site):

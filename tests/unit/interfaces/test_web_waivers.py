@@ -58,6 +58,7 @@ def test_only_the_sponsor_waives_for_the_days_and_the_reason_of_the_form(client,
     assert world.AGENT in warning
     assert world.VERSION[:7] in warning
     assert f"Waive {ITEM} for {world.AGENT}</button>" in asked
+    form["seen"] = re.search(r'name="seen" value="([0-9a-f]{64})"', asked)[1]
     for wrong in (
         {"days": "31"},
         {"reason": " "},
@@ -67,9 +68,14 @@ def test_only_the_sponsor_waives_for_the_days_and_the_reason_of_the_form(client,
     ):
         answer = client.post(PAGE, data={**form, "form_token": token, **wrong}, headers=SAME)
         assert answer.status_code in {403, 404, 422}, wrong
+    unseen = client.post(PAGE, data={**form, "form_token": token, "seen": ""}, headers=SAME)
+    assert unseen.status_code == 409
+    assert html.escape(WHY.splitlines()[0][:20]) in unseen.text
     assert not site.ledger.decisions(world.AGENT, kind="waiver.signed", limit=9)
     done = client.post(PAGE, data={**form, "form_token": token}, headers=SAME)
     assert (done.status_code, done.headers["location"]) == (303, PAGE)
+    # The button pressed twice, or the form sent again from a page that was gone back to: no renewal is used up.
+    assert client.post(PAGE, data={**form, "form_token": token}, headers=SAME).status_code == 409
     (record,) = site.ledger.decisions(world.AGENT, kind="waiver.signed", limit=9)
     assert (record.actor, json.loads(record.document)["signer"]) == ("oidc:vp@corp.example", "vp")
     page = client.get(PAGE).text

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from urllib.parse import quote
 
 from starlette.responses import Response
@@ -59,12 +60,13 @@ class ControlsRoom:
         if what == "pause":
             pause_agent(room, agent, tool=tool, reason=reason, actor=person, now=now)
         elif what == "resume":
-            resume_agent(room, agent, tool=tool, reason=reason, actor=person, now=now)
+            since = _since(form, page)
+            resume_agent(room, agent, tool=tool, reason=reason, actor=person, now=now, since=since)
         elif what == "rollback":
             version = form.get("version") or None
             roll_back_agent(room, agent, to_version=version, reason=reason, actor=person, now=now)
         elif what == "undo":
-            end_rollback(room, agent, reason=reason, actor=person, now=now)
+            end_rollback(room, agent, reason=reason, actor=person, now=now, since=_since(form, page))
         else:
             raise UsageError("that is no step", remedy=f"Open the page again: {page}")
         return see_other(page)
@@ -87,3 +89,14 @@ class ControlsRoom:
             reason=read_reason(visit.form),
         )
         return see_other(page)
+
+
+def _since(form: Mapping[str, str], page: str) -> datetime:
+    """Return since when what the form ends was in force, as the page showed it."""
+    try:
+        since = datetime.fromisoformat(form.get("since", ""))
+    except ValueError:
+        since = None
+    if since is None or since.tzinfo is None:
+        raise UsageError("the form does not say what it ends", remedy=f"Open the page again: {page}")
+    return since

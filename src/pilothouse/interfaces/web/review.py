@@ -112,7 +112,7 @@ class ReviewRoom:
         return self._lead_on(visit.person, after=record.item.item_id, others=str(others))
 
     def _undo(self, visit: Visit) -> Response:
-        return see_other(f"/review/{self._bench.undo(visit.person).item.item_id}")
+        return see_other(f"/review/{self._bench.undo(visit.person, visit.form.get('item', '')).item.item_id}")
 
     def _draft(self, visit: Visit) -> Response:
         fields = {name: visit.form.get(name, "") for name in ("answer", "correction", "note")}

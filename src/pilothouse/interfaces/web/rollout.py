@@ -128,6 +128,7 @@ class RolloutRoom:
             visit.person.person(agent),
             self._installation.clock.now(),
             addition=self._addition(visit, agent),
+            seen=visit.form.get("seen", ""),
         )
         return self._to_page(agent)
 
@@ -145,6 +146,7 @@ class RolloutRoom:
             self._installation.clock.now(),
             person=visit.person.person(agent),
             reason=reason,
+            seen=visit.form.get("seen", ""),
         )
         return self._to_page(agent)
 

@@ -104,7 +104,14 @@ def pause_agent(
 
 
 def resume_agent(
-    room: ControlRoom, agent: str, *, tool: str | None, reason: str, actor: str, now: datetime
+    room: ControlRoom,
+    agent: str,
+    *,
+    tool: str | None,
+    reason: str,
+    actor: str,
+    now: datetime,
+    since: datetime | None = None,
 ) -> PauseChange | None:
     """Let a paused agent or tool act again; None when it was not paused.
 
@@ -115,12 +122,14 @@ def resume_agent(
         reason: Why, or empty.
         actor: Who asks.
         now: The moment, aware UTC.
+        since: Beginning of the pause that was shown, or None to end whichever is in force.
 
     Raises:
         UnknownName: Nobody knows the agent.
+        Conflict: Another pause is in force than the one that was shown.
     """
     _known_agent(room.installation, agent)
-    ended = room.controls.resume(agent, tool, reason=reason or _NO_REASON, actor=actor, at=now)
+    ended = room.controls.resume(agent, tool, reason=reason or _NO_REASON, actor=actor, at=now, since=since)
     return None if ended is None else PauseChange(pause=ended, changed=True)
 
 
@@ -208,7 +217,9 @@ def roll_back_agent(
     return rollback
 
 
-def end_rollback(room: ControlRoom, agent: str, *, reason: str, actor: str, now: datetime) -> Rollback | None:
+def end_rollback(
+    room: ControlRoom, agent: str, *, reason: str, actor: str, now: datetime, since: datetime | None = None
+) -> Rollback | None:
     """Let every version serve again; None when the agent was not rolled back.
 
     Args:
@@ -217,12 +228,14 @@ def end_rollback(room: ControlRoom, agent: str, *, reason: str, actor: str, now:
         reason: Why, or empty.
         actor: Who asks.
         now: The moment, aware UTC.
+        since: Beginning of the rollback that was shown, or None to end whichever is in force.
 
     Raises:
         UnknownName: Nobody knows the agent.
+        Conflict: Another rollback is in force than the one that was shown.
     """
     _known_agent(room.installation, agent)
-    return room.controls.end_rollback(agent, reason=reason or _NO_REASON, actor=actor, at=now)
+    return room.controls.end_rollback(agent, reason=reason or _NO_REASON, actor=actor, at=now, since=since)
 
 
 def _known_agent(installation: Installation, agent: str) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -28,7 +29,16 @@ from pilothouse.errors import Conflict, Denied, UnknownName, UsageError
 from pilothouse.ports.ledger import DECISIONS_MAX, Ledger
 from pilothouse.workflows.ground.in_force import charter_in_force
 
-__all__ = ["REASON_CHARS_MAX", "asked_of", "is_open", "sign", "signatures", "waive", "waivers_of"]
+__all__ = [
+    "REASON_CHARS_MAX",
+    "asked_of",
+    "is_open",
+    "sign",
+    "signatures",
+    "waivable_state",
+    "waive",
+    "waivers_of",
+]
 
 WAIVED = "waiver.signed"
 """Kind of the decision that keeps a waiver."""
@@ -153,6 +163,31 @@ def waivers_of(ledger: Ledger, agent: str) -> tuple[Waiver, ...]:
     return tuple(found)
 
 
+def waivable_state(
+    ledger: Ledger, verdict: AgentVerdict, item: str, further: Sequence[RequirementVerdict]
+) -> str:
+    """Return what is equal as long as a waiver of a requirement is about the same: what a form carries that shows it.
+
+    Which items do not hold, of which version, by which thresholds, and how often it was waived. Values may move while
+    somebody reads; the waiver keeps those at which it is signed, and ends when they get worse.
+
+    Args:
+        ledger: Where waivers are kept.
+        verdict: The agent as it is judged now.
+        item: The requirement.
+        further: Requirements as they are asked for beyond the verdict.
+    """
+    thresholds = charter_in_force(ledger, verdict.agent).section_digests["thresholds"]
+    items = [each for one in _asked_for(verdict, item, further) for each in one.items]
+    said = {
+        "version": verdict.version,
+        "thresholds": thresholds,
+        "waived": len(_waived_before(ledger, verdict, item, thresholds)),
+        "items": sorted(one.model_dump_json(exclude={"value"}) for one in dict.fromkeys(waived_items(items))),
+    }
+    return hashlib.sha256(canonical_json(said).encode()).hexdigest()
+
+
 def waive(
     ledger: Ledger,
     verdict: AgentVerdict,
@@ -164,6 +199,7 @@ def waive(
     reason: str,
     until: datetime,
     now: datetime,
+    seen: str | None = None,
 ) -> Waiver:
     """Sign that an agent may proceed although a requirement does not hold; its status stays what it is.
 
@@ -180,17 +216,18 @@ def waive(
         reason: Why.
         until: Its end.
         now: The moment.
+        seen: `waivable_state` of what was shown, or None where nothing was shown before.
 
     Raises:
         UnknownName: There is no such requirement.
         Denied: Another person than the sponsor, a sponsor whom the charter lets sign nothing, or a requirement that no
             signature lets pass.
         UsageError: Nothing to waive, no reason, or an end that is not within 30 days.
-        Conflict: It was renewed once already.
+        Conflict: It was renewed once already, or it is not as it was shown.
     """
     agent, version, requirement = verdict.agent, verdict.version, requirement_named(item)
     charter = charter_in_force(ledger, agent)
-    asked = [one for one in (*verdict.requirements, *further) if one.requirement == item]
+    asked = _asked_for(verdict, item, further)
     items = [each for one in asked for each in one.items]
     worst = worst_status(tuple(one.status for one in asked))
     deciding = next(one.deciding for one in asked if one.status is worst)
@@ -224,13 +261,14 @@ def waive(
             f"a waiver needs a reason of 1 to {REASON_CHARS_MAX} characters",
             remedy="Say why, for example `--reason 'the vendor fixes it by Friday'`.",
         )
+    if seen is not None and seen != waivable_state(ledger, verdict, item, further):
+        raise Conflict(
+            f"{item} is not as it was shown: it was waived meanwhile, or other parts of it do not hold",
+            remedy="Open the page again and read what a waiver would cover now.",
+            subject=item,
+        )
     thresholds = charter.section_digests["thresholds"]
-    before = [
-        one
-        for one in waivers_of(ledger, agent)
-        if (one.requirement, one.version, one.thresholds_digest) == (item, version, thresholds)
-    ]
-    if len(before) > RENEWALS_MAX:
+    if len(_waived_before(ledger, verdict, item, thresholds)) > RENEWALS_MAX:
         raise Conflict(
             f"the waiver of {item} was renewed already; after {RENEWALS_MAX + 1} it must hold or the charter must change",
             remedy=f"Make it hold: `{requirement.remedy}`.",
@@ -250,6 +288,22 @@ def waive(
     )
     ledger.record(kind=WAIVED, agent=agent, at=now, actor=actor, document=waiver.model_dump_json())
     return waiver
+
+
+def _asked_for(
+    verdict: AgentVerdict, item: str, further: Sequence[RequirementVerdict]
+) -> list[RequirementVerdict]:
+    return [one for one in (*verdict.requirements, *further) if one.requirement == item]
+
+
+def _waived_before(ledger: Ledger, verdict: AgentVerdict, item: str, thresholds: str) -> list[Waiver]:
+    """Return the waivers of a requirement for this version by these thresholds."""
+    about = (item, verdict.version, thresholds)
+    return [
+        one
+        for one in waivers_of(ledger, verdict.agent)
+        if (one.requirement, one.version, one.thresholds_digest) == about
+    ]
 
 
 def is_open(asked: Asked) -> bool:

@@ -29,6 +29,7 @@ from pilothouse.core.verdict.readiness import verdict_digest
 from pilothouse.core.verdict.verdict import AgentVerdict
 from pilothouse.errors import Conflict, Denied, UsageError
 from pilothouse.ports.ledger import Ledger
+from pilothouse.reports.words import phase_words
 from pilothouse.workflows.ground.in_force import charter_in_force
 from pilothouse.workflows.ground.installation import Installation
 from pilothouse.workflows.ground.phase_log import (
@@ -205,7 +206,13 @@ def open_request(
 
 
 def approve_phase(
-    installation: Installation, agent: str, person: str, now: datetime, *, addition: Addition | None = None
+    installation: Installation,
+    agent: str,
+    person: str,
+    now: datetime,
+    *,
+    addition: Addition | None = None,
+    seen: str | None = None,
 ) -> Approved:
     """Approve the open request; with the last approval needed the phase is entered.
 
@@ -217,9 +224,11 @@ def approve_phase(
         person: Who approves, a person id of the charter.
         now: The moment, aware UTC.
         addition: What came into the scope and asks for itself; None for the agent.
+        seen: Number of the request that was shown, or None where none was.
 
     Raises:
-        Conflict: No request waits for approval, the gate does not hold any more, or the phase moved meanwhile.
+        Conflict: No request waits for approval, another one than was shown, the gate does not hold any more, or the phase
+            moved meanwhile.
         Denied: The approval of this person is not the one that is needed.
     """
     ledger = installation.ledger
@@ -228,6 +237,12 @@ def approve_phase(
         raise Conflict(
             f"no request of {agent!r} waits for an approval",
             remedy="Ask first: `pilothouse phase request PHASE`.",
+            subject=agent,
+        )
+    if seen is not None and seen != str(waiting.sequence):
+        raise Conflict(
+            f"another request of {agent!r} waits now than the one that was shown",
+            remedy=f"Open the page again and read what phase {waiting.target} asks.",
             subject=agent,
         )
     found = assess(installation, agent, now, freeze=True)
@@ -295,6 +310,7 @@ def roll_back_phase(
     reason: str,
     to: PhaseName | None = None,
     addition: Addition | None = None,
+    seen: str | None = None,
 ) -> PhaseEvent:
     """Take an agent, or an addition to its scope, back to an earlier phase, or begin the present one anew.
 
@@ -306,10 +322,12 @@ def roll_back_phase(
         reason: Why, in one sentence.
         to: The phase; None for the one before.
         addition: What came into the scope; None for the agent.
+        seen: The phase that was shown, or None where none was.
 
     Raises:
         UsageError: No charter is in force, the phase lies ahead, or the addition is part of the old scope by now.
         Denied: This person may not.
+        Conflict: It is in another phase than was shown.
     """
     ledger = installation.ledger
     charter = charter_in_force(ledger, agent)
@@ -321,6 +339,12 @@ def roll_back_phase(
             subject=addition.name,
         )
     state = _state(ledger, agent, addition)
+    if seen is not None and seen != state.phase:
+        raise Conflict(
+            f"{agent!r} is not in the phase that was shown any more, it is in {phase_words(state.phase)}",
+            remedy="Open the page again; `pilothouse phase status` says what moved it.",
+            subject=agent,
+        )
     here = PHASE_ORDER.index(state.phase)
     target = PHASE_ORDER[max(0, here - 1)] if to is None else to
     if PHASE_ORDER.index(target) > here:

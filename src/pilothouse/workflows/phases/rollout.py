@@ -41,6 +41,7 @@ def show_rollout(installation: Installation, found: Assessment) -> RolloutPage:
         waiting_for=tuple(person for person in needed if person not in approved),
         clock=read_clock(ledger, found.charter, now),
         acts=tuple((one.act, _lifted(one)) for one in shown_acts(ledger, agent)),
+        request=str(waiting.sequence) if waiting else "",
     )
     return build_rollout(
         found.charter,
@@ -67,6 +68,7 @@ def _additions(ledger: Ledger, found: Assessment, now: datetime) -> tuple[Additi
                 waiting_for=tuple(
                     person for person in needed if waiting and person not in waiting.approved_by
                 ),
+                request=str(waiting.sequence) if waiting else "",
             )
         )
     return tuple(rows)

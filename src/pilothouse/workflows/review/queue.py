@@ -261,16 +261,20 @@ class Workbench:
             )
         )
 
-    def undo(self, visitor: Visitor) -> ItemRecord:
+    def undo(self, visitor: Visitor, item_id: str | None = None) -> ItemRecord:
         """Take the last answer back.
 
+        Args:
+            visitor: Who gave it.
+            item_id: The item that it must be about, or None for whichever was answered last.
+
         Raises:
-            Conflict: It is too late.
+            Conflict: It is too late, or this was not the last answer.
         """
-        record = self._queue.undo(reviewer_id(visitor), self._clock.now())
+        record = self._queue.undo(reviewer_id(visitor), self._clock.now(), item_id=item_id)
         if record is None:
             raise Conflict(
-                "the last answer can no longer be taken back: more than 10 seconds have passed",
+                "this answer can no longer be taken back: more than 10 seconds have passed, or it was taken back",
                 remedy="Tell who is accountable for feedback_review; a further label can be asked for.",
             )
         return record

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pilothouse.errors import UnknownName
 from pilothouse.reports.waivers import build_waivers
 from pilothouse.workflows.ground.agents import choose_agent
+from pilothouse.workflows.people.signing import waivable_state
 from pilothouse.workflows.shows.agent_pages import show_evals, show_integrations, show_ownership
 from pilothouse.workflows.shows.audit import show_audit
 from pilothouse.workflows.shows.controls import show_controls
@@ -158,8 +159,17 @@ class PageDesk:
             item: Requirement id, or empty.
         """
         found = self.assessment(agent)
+        is_asked = any(one.requirement == item for one in found.verdict.requirements)
         return build_waivers(
-            found.verdict, found.charter, self.now(), ahead=found.ahead, person=person, item=item
+            found.verdict,
+            found.charter,
+            self.now(),
+            ahead=found.ahead,
+            person=person,
+            item=item,
+            state=waivable_state(self.installation.ledger, found.verdict, item, found.further)
+            if is_asked
+            else "",
         )
 
     def assessment(self, agent: str) -> Assessment:

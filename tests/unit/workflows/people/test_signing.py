@@ -15,7 +15,7 @@ from pilothouse.connectors.charter_file import read_charter_text
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.errors import Conflict, Denied, UnknownName, UsageError
-from pilothouse.workflows.people.signing import is_open, sign, signatures, waive, waivers_of
+from pilothouse.workflows.people.signing import is_open, sign, signatures, waivable_state, waive, waivers_of
 from pilothouse.workflows.verdict.assess import assess
 
 AGENT, NOW = world.AGENT, world.NOW
@@ -90,7 +90,7 @@ def test_an_agent_without_a_charter_asks_for_nothing(site):
         signatures(site.ledger, "ap-invoice-triag", NOW)
 
 
-def waive_as(site, item="OWN-2", person="vp", *, reason="vendor fix scheduled", days=10, now=NOW):
+def waive_as(site, item="OWN-2", person="vp", *, reason="vendor fix scheduled", days=10, now=NOW, seen=None):
     found = assess(site.installation, AGENT, now, freeze=False)
     return waive(
         site.ledger,
@@ -102,7 +102,23 @@ def waive_as(site, item="OWN-2", person="vp", *, reason="vendor fix scheduled", 
         reason=reason,
         until=now + timedelta(days=days),
         now=now,
+        seen=seen,
     )
+
+
+def test_a_waiver_is_signed_for_what_was_shown(site):
+    found = assess(site.installation, AGENT, NOW, freeze=False)
+    shown = waivable_state(site.ledger, found.verdict, "OWN-2", found.further)
+    (row,) = (one for one in found.verdict.requirements if one.requirement == "OWN-2")
+    worse = row.items[0].model_copy(update={"status": Status.BREACHED, "value": 0.5})
+    other = row.model_copy(update={"items": (worse, *row.items[1:])})
+    assert waivable_state(site.ledger, found.verdict, "OWN-2", (other,)) != shown
+    with pytest.raises(Conflict, match="not as it was shown"):
+        waive_as(site, seen="")
+    waive_as(site, seen=shown)
+    with pytest.raises(Conflict, match="not as it was shown"):
+        waive_as(site, seen=shown)
+    assert len(waivers_of(site.ledger, AGENT)) == 1
 
 
 def test_a_waiver_stands_beside_the_status_and_can_be_renewed_once(site):

@@ -81,6 +81,15 @@ def test_a_gate_that_holds_is_entered_by_the_owners_approval_and_verdicts_say_so
         approve_phase(ready, AGENT, "dana", NOW + timedelta(hours=2))
 
 
+def test_an_approval_is_about_the_request_that_was_shown(ready):
+    request_phase(ready, AGENT, "1", NOW, actor="sam")
+    (row,) = ready.ledger.decisions(AGENT, kind="phase.looked")
+    with pytest.raises(Conflict, match="waits now than the one that was shown"):
+        approve_phase(ready, AGENT, "dana", NOW, seen=str(row.sequence - 1))
+    assert phase_of(ready) == "pilot"
+    assert approve_phase(ready, AGENT, "dana", NOW, seen=str(row.sequence)).waiting_for == ()
+
+
 def test_a_declared_substitute_approves_for_the_owner(ready):
     request_phase(ready, AGENT, "1", NOW, actor="sam")
     assert approve_phase(ready, AGENT, "lee", NOW).approved_by == ("dana",)
