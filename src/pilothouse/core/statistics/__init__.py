@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pilothouse.core.statistics.cost_windows import CostWindow, windows_until
     from pilothouse.core.statistics.daily import DayCounts, DayStratum, answered_probability, predicted_rate
     from pilothouse.core.statistics.detection import Detectability, DetectionDesign, detectability
+    from pilothouse.core.statistics.drawn_labels import DrawnLabel, stratum_of_labels
     from pilothouse.core.statistics.drift import (
         FeatureCheck,
         FeatureDrift,
@@ -98,6 +99,7 @@ __all__ = [
     "Decision",
     "Detectability",
     "DetectionDesign",
+    "DrawnLabel",
     "DropCertifier",
     "DropDetector",
     "DropState",
@@ -157,6 +159,7 @@ __all__ = [
     "sequence_drift",
     "smallest_detectable",
     "spending_bounds",
+    "stratum_of_labels",
     "text_drift",
     "weighted_score",
     "windows_until",
@@ -179,6 +182,7 @@ _HOMES = {
     "effect": "relative_change",
     "drift": "FeatureCheck FeatureDrift feature_drift psi_test",
     "intervals": "anytime_interval cases_to_prove_ceiling cases_to_prove_floor failure_upper_bound jeffreys_interval jeffreys_lower jeffreys_upper",
+    "drawn_labels": "DrawnLabel stratum_of_labels",
     "labels": "labels_needed",
     "methods": "METHODS Explanation MethodId find_method",
     "noninferiority": "PairedNonInferiority",

@@ -15,6 +15,7 @@ from pilothouse.core.evidence.fold import version_in_force
 from pilothouse.core.evidence.outcome_measures import quality_is_outcome
 from pilothouse.core.evidence.review import OPEN_STATES, ItemState, ReviewSource
 from pilothouse.core.evidence.unix_time import unix_ns
+from pilothouse.core.statistics.drawn_labels import stratum_of_labels
 from pilothouse.core.statistics.intervals import jeffreys_lower, jeffreys_upper
 from pilothouse.core.statistics.quality import Stratum, quality_interval
 from pilothouse.core.statistics.results import Estimate
@@ -26,6 +27,7 @@ from pilothouse.workflows.labels.routing_threshold import routing_evidence
 from pilothouse.workflows.people.people import Directory
 from pilothouse.workflows.review.label_records import label_record
 from pilothouse.workflows.review.label_sampling import sampled_in
+from pilothouse.workflows.review.label_thinning import drawn_labels
 from pilothouse.workflows.review.strata import JUDGED, judged_by, strata_of
 
 __all__ = ["as_counts", "label_evidence", "record_label_evidence", "record_queue_evidence"]
@@ -99,12 +101,11 @@ def _quality_evidence(
     found = {outcome.trace_id: outcome for outcome in outcomes}
     judged = judged_by(charter, installation.lake.scores(from_ns=unix_ns(start), to_ns=unix_ns(now)))
     names, placed = strata_of(charter, name, tasks, found, judged)
-    strata = []
+    strata: list[Stratum] = []
     for stratum in names:
         here = [task.trace_id for task in tasks if placed.get(task.trace_id) == stratum]
         said = [labelled[one] for one in here if one in labelled]
-        good = sum(record.state is ItemState.ACCEPTED for record in said)
-        strata.append(Stratum(name=stratum, judged=len(here), labelled=len(said), good=good))
+        strata.append(stratum_of_labels(stratum, len(here), drawn_labels(said)))
     estimate = quality_interval([one for one in strata if one.judged])
     scope = Scope(task_type=name)
     record = partial(label_record, charter=charter, scope=scope, version=version, start=start, now=now)
@@ -122,8 +123,8 @@ def _quality_evidence(
             good=good,
             items=tuple(wrong[:ITEMS_NAMED_MAX]),
             counts={"labels": len(labelled), "tasks": len(tasks)},
-            method=f"labels of people, weighted by stratum ({estimate.method.value})",
-            detail=f"{len(labelled):,} labels over {len(tasks):,} tasks are worth {n:,} drawn without strata: "
+            method=f"labels of people, weighted by stratum and chance ({estimate.method.value})",
+            detail=f"{len(labelled):,} labels over {len(tasks):,} tasks are worth {n:,} drawn without strata and with one chance: "
             f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]",
         )
 

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Thin labels that were drawn with different chances to those that one chance would have drawn."""
+"""Labels that were drawn with different chances: thinned to one chance, or each with its own for whoever weighs them."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
 
+from pilothouse.core.evidence.review import ItemState
+from pilothouse.core.statistics.drawn_labels import DrawnLabel
 from pilothouse.ports.review import ItemRecord
 
-__all__ = ["evenly_drawn"]
+__all__ = ["drawn_labels", "evenly_drawn"]
 
 
 def evenly_drawn(records: Sequence[ItemRecord]) -> list[ItemRecord]:
@@ -28,6 +30,23 @@ def evenly_drawn(records: Sequence[ItemRecord]) -> list[ItemRecord]:
         for one in records
         if one.item.probability and _coin(one.item.item_id) * one.item.probability < least
     ]
+
+
+def drawn_labels(records: Sequence[ItemRecord]) -> tuple[DrawnLabel, ...]:
+    """Return what people said of drawn items, each with the chance of its draw.
+
+    Args:
+        records: Drawn and decided items; one without a known chance is left out.
+    """
+    return tuple(
+        DrawnLabel(
+            good=one.state is ItemState.ACCEPTED,
+            probability=one.item.probability,
+            coin=_coin(one.item.item_id),
+        )
+        for one in records
+        if one.item.probability
+    )
 
 
 def _coin(item_id: str) -> float:

@@ -173,6 +173,34 @@ def test_labels_become_quality_where_no_system_of_record_says_it(site):
         assert record.binds.version == world.VERSION
 
 
+def test_labels_bought_for_some_days_do_not_speak_for_the_others(site):
+    charter = site.sign_in.directory.charter(AGENT)
+    name = "po_invoice"
+    judged = charter.model_copy(
+        update={"task_types": {name: charter.task_types[name].model_copy(update={"verifier": None})}}
+    )
+    start = world.ns(NOW - timedelta(days=7))
+    tasks = [
+        task
+        for task in sorted(world.make_tasks(), key=lambda one: one.start_ns)
+        if (task.task_type, task.version_digest) == (name, world.VERSION) and task.start_ns > start
+    ]
+    before, after = tasks[: len(tasks) // 2 : 4], tasks[len(tasks) // 2 :]
+    for chosen, chance, answer in ((before, 0.25, Answer.REJECT), (after, 1.0, Answer.ACCEPT)):
+        for task in chosen:
+            one = label_sampling.item_of_task(
+                site.installation.lake, charter, task, source=ReviewSource.SAMPLED, why="drawn", now=NOW,
+                due=NOW, probability=chance,
+            )  # fmt: skip
+            site.queue.add([one])
+            site.queue.answer(Label(item_id=one.item_id, agent=AGENT, reviewer="lee", answer=answer, at=NOW))
+    (record,) = (
+        one for one in label_evidence(site.installation, site.queue, judged, NOW) if one.kind == "quality"
+    )
+    assert len(after) > 3 * len(before), "counted plainly nearly all labels are good"
+    assert 0.35 < record.good / record.n < 0.65
+
+
 def test_where_the_system_of_record_is_the_metric_labels_do_not_compete_with_it(site):
     draw(site)
     label_all(site, 1.0)
