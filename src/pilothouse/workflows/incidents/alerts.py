@@ -17,7 +17,7 @@ from pilothouse.core.charter.operations import Alert
 from pilothouse.core.charter.people import SeverityName
 from pilothouse.core.verdict.verdict import AgentVerdict, ItemVerdict, Status
 from pilothouse.errors import Conflict, PilothouseError, UsageError
-from pilothouse.ports.incidents import IncidentChange
+from pilothouse.ports.incidents import INCIDENTS_MAX, IncidentChange
 from pilothouse.ports.ledger import CharterInForce
 from pilothouse.ports.work import Job, Timer, WorkChange
 from pilothouse.reports.foreign import foreign_line
@@ -194,8 +194,13 @@ def raise_alert(room: ControlRoom, firing: Firing, now: datetime) -> AlertAnswer
         near = same or ([] if firing.level is not None else fitting)
         return near[0] if near else None
 
+    # Before the ledger is held for the number: the lake may take its time, and nobody else could write meanwhile.
+    there = room.incidents.incidents(agent=firing.agent, active=True, limit=INCIDENTS_MAX)
+    known_of_it = _looked_up(room, charter, firing, now) if find(there[::-1]) is None else None
+
     def build(number: int) -> IncidentChange:
-        return _opening(room, charter, rule, firing, number=number, group=group, now=now)
+        looked_up = known_of_it or _looked_up(room, charter, firing, now)  # it was ended at this very moment
+        return _opening(room, charter, rule, firing, looked_up, number=number, group=group, now=now)
 
     incident, opened = room.incidents.open(find, build)
     if not opened:
@@ -207,11 +212,23 @@ def raise_alert(room: ControlRoom, firing: Firing, now: datetime) -> AlertAnswer
     return AlertAnswer(incident=incident, opened=opened, rule=rule)
 
 
+def _looked_up(
+    room: ControlRoom, charter: Charter, firing: Firing, now: datetime
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what ended the tasks of an alert, and what changed before it."""
+    traces, onset = firing.traces[:TRACES_MAX], firing.onset or now
+    return (
+        _or_unknown("ended the tasks", lambda: triage_lines(room.installation.lake, charter, traces)),
+        _or_unknown("changed before", lambda: suspects(room.installation, firing.agent, onset)),
+    )
+
+
 def _opening(
     room: ControlRoom,
     charter: Charter,
     rule: Alert | None,
     firing: Firing,
+    looked_up: tuple[tuple[str, ...], tuple[str, ...]],
     *,
     number: int,
     group: str,
@@ -238,9 +255,7 @@ def _opening(
     opened = IncidentEvent(
         at=now, kind="state", actor="watch", text=f"Opened as {severity} by {foreseen}. {firing.sentence}"
     )
-    traces, onset = firing.traces[:TRACES_MAX], firing.onset or now
-    triaged = _or_unknown("ended the tasks", lambda: triage_lines(room.installation.lake, charter, traces))
-    found = _or_unknown("changed before", lambda: suspects(room.installation, firing.agent, onset))
+    triaged, found = looked_up
     lines = [
         *(IncidentEvent(at=now, kind="triage", actor="watch", text=text) for text in triaged),
         *(IncidentEvent(at=now, kind="suspect", actor="watch", text=text) for text in found),
@@ -248,7 +263,7 @@ def _opening(
     why = (*triaged[:1], *(f"Changed before: {text}" for text in found[:SUSPECTS_TOLD_MAX]))
     called = call_level(room, charter, incident, level, now, why=why)
     return IncidentChange(
-        incident=incident if called.jobs else incident.given_up(),
+        incident=called.stands(incident),
         events=(opened, *lines, *called.events),
         work=WorkChange(
             timers=(*called.timers, *_time_to_resolve(charter, incident, now)),
@@ -371,7 +386,7 @@ def _called(  # noqa: PLR0917 - one level, and why it is called
         at=now, kind="page", actor="pager", text="Nobody was called any more: the path is called anew."
     )
     return IncidentChange(
-        incident=step if called.jobs else step.given_up(),
+        incident=called.stands(step),
         events=(*((begun,) if anew else ()), *called.events),
         work=WorkChange(timers=called.timers, jobs=called.jobs, cancelled=cancelled),
     )

@@ -116,7 +116,7 @@ class EscalationPath:
         called = call_level(self._room, charter, step, step.level, now)
         event = IncidentEvent(at=now, kind=LOUD, actor="pager", text=why)
         return IncidentChange(
-            incident=step,
+            incident=called.stands(step),
             events=(event, *called.events),
             work=replace(work, timers=called.timers, jobs=called.jobs),
         )

@@ -59,6 +59,14 @@ class Called:
     jobs: tuple[Job, ...] = ()
     timers: tuple[Timer, ...] = ()
 
+    def stands(self, incident: Incident) -> Incident:
+        """Return an incident as it stands after the call: given up where nobody was called, for no clock runs then.
+
+        Args:
+            incident: The incident, on the level and round that was called.
+        """
+        return incident if self.jobs else incident.given_up()
+
 
 def incident_key(incident: Incident, *words: object) -> str:
     """Return a key that no other incident and no other round of this one uses."""

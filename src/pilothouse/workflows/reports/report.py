@@ -180,7 +180,7 @@ def show_weekly(installation: Installation, found: Assessment, *, corrections: s
         Week(
             charter=charter,
             verdict=verdict,
-            before=newest_verdict(installation.ledger, charter.agent, at=verdict.as_of - WEEK),
+            before=_week_before(installation.ledger, verdict),
             plan=plan_steps(verdict, charter),
             moves=tuple(f"{act.move.value} because of {act.requirement}" for act in acts),
             stall=stall_words(read_stall(installation.ledger, verdict), person_names(charter)),
@@ -189,6 +189,13 @@ def show_weekly(installation: Installation, found: Assessment, *, corrections: s
         ),
         verdict.as_of,
     )
+
+
+def _week_before(ledger: Ledger, verdict: AgentVerdict) -> AgentVerdict | None:
+    """Return the verdict of a week before, or None: one from before a long silence of the server tells nothing of that week."""
+    found = newest_verdict(ledger, verdict.agent, at=verdict.as_of - WEEK)
+    is_of_then = found is not None and found.as_of >= verdict.as_of - 2 * WEEK
+    return found if is_of_then else None
 
 
 def read_stall(ledger: Ledger, verdict: AgentVerdict) -> Stall | None:

@@ -378,3 +378,22 @@ def test_an_incident_that_called_nobody_calls_once_the_charter_names_somebody(ro
     fire(room, sentence="Completion fell to 60 %.", once=True)
     run(room)
     assert sorted(web.keys) == ["INC-1/r4/L1/kim", "INC-1/r4/L1/sam"]
+
+
+def test_the_ledger_is_not_held_while_the_lake_is_asked_about_an_incident(room, monkeypatch):
+    held, asked = [], []
+    opens, triage = room.incidents.open, alerts.triage_lines
+
+    def open_one(find, build):
+        held.append(True)
+        try:
+            return opens(find, build)
+        finally:
+            held.clear()
+
+    monkeypatch.setattr(room.incidents, "open", open_one)
+    monkeypatch.setattr(alerts, "triage_lines", lambda *told: asked.append(bool(held)) or triage(*told))
+    assert fire(room, traces=("a" * 32,)).opened
+    assert asked == [False]
+    assert not fire(room, sentence="Completion fell to 60 %.", traces=("a" * 32,)).opened
+    assert asked == [False], "of an incident that is there nothing is looked up"

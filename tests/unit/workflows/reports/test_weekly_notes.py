@@ -13,8 +13,10 @@ from pilothouse.errors import StorageUnavailable
 from pilothouse.workflows.incidents.pager import Pager
 from pilothouse.workflows.incidents.paging import NOTE
 from pilothouse.workflows.people.directory import check_directory
+from pilothouse.workflows.reports.report import show_weekly
 from pilothouse.workflows.reports.weekly_notes import WeeklyNotes
 from pilothouse.workflows.verdict.accept import accept_file
+from pilothouse.workflows.verdict.history import freeze_changes
 from pilothouse.workflows.verdict.kept_pages import unfrozen
 
 WEEK = "31 corrections became 4 cases and 9 examples."
@@ -121,3 +123,15 @@ def test_a_kill_before_a_note_that_went_out_is_done_leaves_the_record_that_it_di
             pager.settle_note(job, delivery, lease)
     assert [one["person"] for one in sent(room)] == ["dana"]
     worker.stop()
+
+
+@pytest.mark.parametrize(
+    ("days", "said"), [(8, "as a week ago"), (40, "with no verdict a week ago to compare")]
+)
+def test_a_verdict_from_before_a_long_silence_is_none_of_a_week_ago(room, clock, days, said):
+    now = clock.moment
+    clock.moment = now - timedelta(days=days)
+    freeze_changes(room.installation, clock())
+    clock.moment = now
+    note = show_weekly(room.installation, unfrozen(room.installation, AGENT, now))
+    assert said in note.status.plain
