@@ -105,6 +105,8 @@ def _recorded_line(records: int, plan: VolumePlan, agent: str) -> str:
         return escape(f"{records} records for {agent}; see `pilothouse verdict {agent}`")
     if max(plan.times) < VOLUME_ASKED:
         return f"nothing went on record: that takes --times {VOLUME_ASKED:g} or more"
+    if not plan.enough:
+        return f"nothing went on record: that takes {VOLUME_ASKED:g} times what the pilot brings"
     return "nothing went on record: nothing was measured that can decide"
 
 

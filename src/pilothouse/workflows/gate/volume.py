@@ -16,7 +16,7 @@ from pilothouse.core.verdict.verdict import ItemVerdict, Reason, Status
 from pilothouse.evals.case import Case
 from pilothouse.evals.load import ANSWERED, ArmResult, Delivered, drive, lag_s_max
 from pilothouse.workflows.gate.run import GateRun
-from pilothouse.workflows.gate.volume_plan import VOLUME_ASKED, VolumePlan
+from pilothouse.workflows.gate.volume_plan import VolumePlan
 
 __all__ = ["VolumeResult", "load_evidence", "measure_volume"]
 
@@ -114,7 +114,7 @@ async def measure_volume(
 
 
 def load_evidence(run: GateRun, result: VolumeResult, *, agent: str, now: datetime) -> tuple[Evidence, ...]:
-    """Turn a load run into records; one whose generator was late, or below ten times the volume, gives none.
+    """Turn a load run into records; one whose generator was late, or below ten times what the pilot really brings, gives none.
 
     Args:
         run: The run.
@@ -122,7 +122,7 @@ def load_evidence(run: GateRun, result: VolumeResult, *, agent: str, now: dateti
         agent: Agent id.
         now: When it ended, aware UTC.
     """
-    enough = [one for one in result.plan.times if one >= VOLUME_ASKED]
+    enough = result.plan.enough
     if result.is_late or not enough:
         return ()
     times = min(enough)

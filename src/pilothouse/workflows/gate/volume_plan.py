@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -21,6 +22,8 @@ __all__ = ["VOLUME_ASKED", "VolumePlan", "VolumeWish", "plan_volume"]
 
 VOLUME_ASKED: Final = 10.0
 """How many times the pilot's volume the readiness framework asks for (EVAL-6)."""
+
+_ROUNDING: Final = 1e-9
 
 HOURS_MAX: Final = 24.0
 """A longer run meets another system: prices, models and data change from day to day."""
@@ -52,12 +55,22 @@ class VolumePlan:
         per_minute: Arrivals in a minute at the pilot's volume.
         offsets_s: When each case of recorded traffic came, by case id; None draws arrivals at random.
         skip_idle: Whether time in which no call is open is jumped over.
+        pilot_per_minute: What the pilot brings by its recorded traffic, however much is sent; None where nothing is recorded.
     """
 
     times: tuple[float, ...]
     per_minute: float
     offsets_s: Mapping[str, float] | None = None
     skip_idle: bool = False
+    pilot_per_minute: float | None = None
+
+    @property
+    def enough(self) -> tuple[float, ...]:
+        """Those of its times at which `VOLUME_ASKED` times what the pilot really brings is sent."""
+        pilot = max(self.pilot_per_minute or 0.0, self.per_minute)
+        return tuple(
+            one for one in self.times if one * self.per_minute >= VOLUME_ASKED * pilot * (1 - _ROUNDING)
+        )
 
     def hours(self, cases: int) -> float:
         """Return how long all arms take, answers not counted.
@@ -129,7 +142,7 @@ def plan_volume(
     charter = load_charter(request.charter, today=now.date()) if request.charter else None
     agent = charter.agent if charter is not None else request.agent
     notes: list[str] = []
-    per_minute, offsets = wish.per_minute, None
+    per_minute, offsets, pilot = wish.per_minute, None, None
     if wish.recorded:
         if installation is None or agent is None:
             raise UsageError(
@@ -150,29 +163,33 @@ def plan_volume(
         offsets = {case.id: at for case, at in zip(traffic.cases, traffic.offsets_s, strict=True)}
         span_s = max(traffic.offsets_s[-1], 1.0)
         per_minute = 60 * len(traffic.cases) / span_s
+        # What cannot be sent again was load all the same.
+        pilot = 60 * (len(traffic.cases) + sum(traffic.left_out.values())) / span_s
         notes += [f"{count} recorded tasks left out: {why}" for why, count in traffic.left_out.items()]
         notes.append(
             f"{len(traffic.cases)} recorded tasks, of {traffic.judged} the system of record verified the answer ({path})"
         )
-    elif per_minute is None:
-        found = (
-            busiest_hour_per_minute(installation, agent, now=now)
-            if installation is not None and agent is not None
-            else None
+    elif installation is not None and agent is not None:
+        pilot = busiest_hour_per_minute(installation, agent, now=now)
+    if per_minute is None and pilot is None:
+        raise UsageError(
+            "nothing says how many tasks the pilot does in a minute.", remedy="Give --rate TASKS-A-MINUTE."
         )
-        if found is None:
-            raise UsageError(
-                "nothing says how many tasks the pilot does in a minute.",
-                remedy="Give --rate TASKS-A-MINUTE.",
-            )
-        per_minute = found
+    if per_minute is None:
         notes.append(
-            f"1x is {found:.3g} tasks a minute, the busiest hour of the last {TRAFFIC_WINDOW.days} days"
+            f"1x is {pilot:.3g} tasks a minute, the busiest hour of the last {TRAFFIC_WINDOW.days} days"
         )
     plan = VolumePlan(
         times=tuple(sorted(set(wish.times))),
-        per_minute=per_minute,
+        per_minute=per_minute or pilot or 0.0,
         offsets_s=offsets,
         skip_idle=wish.skip_idle,
+        pilot_per_minute=pilot,
     )
+    if pilot is not None and not plan.enough and max(plan.times) >= VOLUME_ASKED:
+        least = VOLUME_ASKED * pilot / plan.per_minute
+        notes.append(
+            f"the pilot does {pilot:.3g} tasks a minute: {max(plan.times):g} times {plan.per_minute:.3g} is less than "
+            f"{VOLUME_ASKED:g} times that and goes on no record; --times {math.ceil(least)} is enough"
+        )
     return request, plan, tuple(notes)

@@ -22,7 +22,7 @@ from pilothouse.ports.lake import TaskFilter
 from pilothouse.ports.review import ItemRecord
 from pilothouse.workflows.review.label_rates import DECIDED
 from pilothouse.workflows.review.strata import judged_by
-from pilothouse.workflows.watch.room import LATE, WatchRoom
+from pilothouse.workflows.watch.room import WatchRoom, counted_after
 from pilothouse.workflows.watch.rules import TRUTH
 
 __all__ = ["TASKS_AHEAD_MAX", "DayReader", "WatchedDay"]
@@ -80,6 +80,7 @@ class DayReader:
         self._watch = watch
         self._charter = charter
         self._now = now
+        self._late = counted_after(charter)
         self._kept: dict[date, WatchedDay] = {}
         self._largest = TASKS_AHEAD_MAX
         self._ahead = 1
@@ -189,7 +190,7 @@ class DayReader:
             if outcome.trace_id in days_of:
                 days_of[outcome.trace_id].outcomes[outcome.trace_id] = outcome
         if days_of and self._is_judged:
-            until = min(end + LATE, self._now)
+            until = min(end + self._late, self._now)
             for score in installation.lake.scores(from_ns=low, to_ns=unix_ns(until)):
                 self._keep(score, days_of)
         self._largest = max(len(one.tasks) for one in kept.values())
@@ -198,7 +199,7 @@ class DayReader:
     def _keep(self, score: Score, days_of: Mapping[str, WatchedDay]) -> None:
         """Keep a score with the day of its task, unless it came when that day was counted already."""
         day = days_of.get(score.trace_id)
-        if day is not None and score.at_ns < unix_ns(day.start + DAY + LATE):
+        if day is not None and score.at_ns < unix_ns(day.start + DAY + self._late):
             day.scores.append(score)
 
     @property

@@ -19,7 +19,7 @@ from pilothouse.workflows.ground.every_agent import Faults
 from pilothouse.workflows.watch.book import WatchBook
 from pilothouse.workflows.watch.count import DayCounter
 from pilothouse.workflows.watch.days import DayReader
-from pilothouse.workflows.watch.room import CLOSINGS, LABELS, LATE, SAID_WITHIN, WatchRoom
+from pilothouse.workflows.watch.room import CLOSINGS, LABELS, SAID_WITHIN, WatchRoom, counted_after
 from pilothouse.workflows.watch.rules import TRUTH
 
 __all__ = ["AGENTS_AT_ONCE", "BACK_DAYS_MAX", "advance_all"]
@@ -78,6 +78,7 @@ class _AgentWatch:
         self._cursors = cursors
         self._now = now
         self._first_ns = first_ns
+        self._late = counted_after(charter)
         self._book = WatchBook(watch.room.watch, charter.agent, now)
         self._reader = DayReader(watch, charter, now)
         self._counter = DayCounter(watch, charter, now, book=self._book, reader=self._reader)
@@ -109,7 +110,7 @@ class _AgentWatch:
 
     def _due(self, closes: str) -> Iterator[date]:
         kept = self._book.kept("", closes) or self._cursors.get(closes)
-        late = SAID_WITHIN if closes == TRUTH else LATE
+        late = max(SAID_WITHIN, self._late) if closes == TRUTH else self._late
         latest = (self._now - late).date() - timedelta(days=1)
         if kept is not None:
             following = date.fromisoformat(json.loads(kept.document)["last"]) + timedelta(days=1)

@@ -52,6 +52,24 @@ def test_what_is_typed_goes_before_what_is_recorded_and_volumes_are_sorted():
 
 
 @pytest.mark.parametrize(
+    ("wish", "hours", "enough"),
+    [
+        (VolumeWish(per_minute=0.5), (600,), ()),
+        (VolumeWish(per_minute=0.5, times=(10.0, 200.0)), (600,), (200.0,)),
+        (VolumeWish(per_minute=20.0), (600,), (10.0,)),
+        (VolumeWish(per_minute=20.0, times=(5.0,)), (600,), ()),
+        (VolumeWish(per_minute=0.5), (), (10.0,)),
+        (VolumeWish(), (600,), (10.0,)),
+    ],
+    ids=["too little", "made up by times", "more", "too few times", "nothing recorded", "as recorded"],
+)
+def test_ten_times_a_rate_that_is_less_than_the_pilots_is_not_ten_times_its_volume(wish, hours, enough):
+    _, plan, notes = plan_volume(REQUEST, wish, installation=installation(*hours), now=NOW)
+    assert plan.enough == enough
+    assert any("goes on no record" in note for note in notes) is (not enough and max(wish.times) >= 10)
+
+
+@pytest.mark.parametrize(
     ("wish", "installed", "words"),
     [
         (VolumeWish(), None, "nothing says how many"),

@@ -338,6 +338,28 @@ def test_small_days_are_read_together_and_a_large_one_by_itself(watch, clock, mo
     assert max(asked) == 2, "two days of five tasks fit into twelve"
 
 
+def test_a_day_of_slow_tasks_is_counted_when_those_of_its_evening_are_over(watch, clock, tmp_path):
+    accept(watch, clock, tmp_path, "p95_s: 8.0", "p95_s: 9000.0")
+    live(watch, clock, 1, per_day=3, tick=False)
+    store, evening = watch.room.watch, clock.moment - timedelta(hours=1)
+    began = int(evening.timestamp()) * 10**9
+    advance_all(watch, clock.moment + timedelta(hours=4))
+    assert not store.readings(AGENT, since=MIDNIGHT.date(), detector="traffic")
+    slow = example_task(
+        trace_id="f" * 32,
+        agent=AGENT,
+        task_type="po_invoice",
+        start_ns=began,
+        end_ns=began + 4 * 3_600 * 10**9,
+    )
+    watch.room.installation.lake.add([slow])
+    assert advance_all(watch, clock.moment + timedelta(hours=5)) == 2, (
+        "its traffic, and labels that nobody drew"
+    )
+    counted = store.readings(AGENT, since=MIDNIGHT.date(), detector="traffic")
+    assert sum(json.loads(one.document)["tasks"] for one in counted) == 4
+
+
 def test_a_day_waits_for_claims_that_are_still_to_be_settled(watch, clock):
     live(watch, clock, 2)
     before = row(watch, clock, "discrepancy").counted_to
