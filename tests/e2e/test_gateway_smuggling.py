@@ -189,3 +189,10 @@ def test_a_head_without_end_is_refused_and_no_providers_fault(size, alone, stub)
     assert not told or told.startswith(b"HTTP/1.1 400")
     assert len(stub.seen) == asked
     assert send(alone, PINNED)[0] == 200
+
+
+def test_a_run_that_is_no_trace_is_none(alone, stub):
+    asked = len(stub.seen)
+    for run in ("0" * 32, "A" * 32, "5e" * 15):
+        assert ask(alone, f"/r/{run}{CHAT}", json.loads(PINNED)).error["code"] == "route_unknown"
+    assert len(stub.seen) == asked

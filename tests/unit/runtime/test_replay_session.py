@@ -403,6 +403,40 @@ def test_a_body_that_hides_nothing_is_asked_although_it_can_be_read_in_several_w
     assert asyncio.run(LiveModel("http://127.0.0.1:1/gw", None).ask(ROUTE, {}, body))[0] == 503
 
 
+@pytest.mark.parametrize(
+    ("called", "result"),
+    [
+        (
+            {"type": "custom_tool_call", "name": "sql", "input": "select 1"},
+            {"type": "custom_tool_call_output"},
+        ),
+        ({"type": "local_shell_call", "action": {"command": ["ls"]}}, {"type": "local_shell_call_output"}),
+        ({"type": "function_call", "name": "look", "arguments": "{}"}, {"type": "function_call_output"}),
+        (
+            {"type": "function_call", "name": "look", "arguments": "[" * 9_000},
+            {"type": "function_call_output"},
+        ),
+    ],
+)
+def test_a_tool_of_any_kind_is_not_made_in_a_fork(called, result, recorded):
+    said = {"role": "user", "content": "Where is 7?"}
+    items = [said, {**called, "call_id": "c9"}, {**result, "call_id": "c9", "output": "made inside"}]
+    replay = session(recorded, ReplayMode.FORK)
+    taken = replay.take("/v1/responses", json.dumps({"model": MODEL, "input": items}).encode())
+    assert isinstance(taken, Live)
+    assert "made inside" not in taken.body.decode()
+    assert replay.counts.blocked == 1
+
+
+def test_a_chat_tool_that_takes_plain_text_is_told_from_another():
+    called = [{"id": "c", "type": "custom", "custom": {"name": "sql", "input": "select 1"}}]
+    said = {"choices": [{"message": {"tool_calls": called}}]}
+    assert read_answer(200, json.dumps(said).encode()).tools == (("sql", "select 1"),)
+    item = {"type": "shell_call", "call_id": "c", "action": {"commands": ["ls"]}}
+    response = {"object": "response", "status": "completed", "output": [item]}
+    assert read_answer(200, json.dumps(response).encode()).tools == (("shell_call", '{"commands":["ls"]}'),)
+
+
 def test_a_further_call_takes_no_recorded_one_away(recorded):
     replay = session(recorded, ReplayMode.FORK)
     first, *rest = bodies()

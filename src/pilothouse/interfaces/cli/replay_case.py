@@ -87,5 +87,5 @@ def _answer(file: Path | None) -> Any:
         ) from error
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text.strip() or None

@@ -95,5 +95,5 @@ def _answer(text: str) -> Any:
     """Return what was written as JSON where it is some, else as text; None for nothing."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text.strip() or None

@@ -12,6 +12,7 @@ from pilothouse.core.charter.digest import canonical_json
 
 __all__ = [
     "ToolUse",
+    "called_in",
     "is_all_text",
     "is_said_by_model",
     "last_said",
@@ -48,17 +49,52 @@ def tool_uses(document: Mapping[str, Any]) -> dict[str, ToolUse]:
     """
     found: dict[str, ToolUse] = {}
     for item in _items(document):
-        if item.get("type") == "function_call":
-            _add(found, item.get("call_id"), item.get("name"), item.get("arguments"))
+        called = called_in(item)
+        if called is not None:
+            _add(found, item.get("call_id"), *called)
         calls = item.get("tool_calls")
         for call in calls if isinstance(calls, list) else ():
-            function = call.get("function") if isinstance(call, dict) else None
-            if isinstance(function, dict):
-                _add(found, call.get("id"), function.get("name"), function.get("arguments"))
+            called = called_in(call)
+            if called is not None:
+                _add(found, call.get("id"), *called)
         for part in _parts(item):
             if part.get("type") == "tool_use":
                 _add(found, part.get("id"), part.get("name"), part.get("input"))
     return found
+
+
+def called_in(item: Any) -> tuple[str, Any] | None:
+    """Return the tool that an item asks its client for, and with what; None for one that asks for none.
+
+    Args:
+        item: An item of `input` or `output`, or one of `tool_calls`.
+
+    Example:
+        >>> called_in({"type": "custom_tool_call", "call_id": "c", "name": "sh", "input": "ls"})
+        ('sh', 'ls')
+        >>> called_in({"type": "local_shell_call", "call_id": "c", "action": {"command": ["ls"]}})
+        ('local_shell_call', {'command': ['ls']})
+        >>> called_in({"type": "web_search_call", "id": "w"}) is None
+        True
+    """
+    if not isinstance(item, dict):
+        return None
+    kind = str(item.get("type"))
+    if kind in ALWAYS_FOR_CLIENT or (kind.endswith("_call") and isinstance(item.get("call_id"), str)):
+        given = next((item[name] for name in GIVEN if item.get(name) is not None), None)
+        return str(item.get("name") or kind), given
+    for name in ("function", "custom"):
+        called = item.get(name)
+        if isinstance(called, dict):
+            return str(called.get("name")), called.get("arguments", called.get("input"))
+    return None
+
+
+ALWAYS_FOR_CLIENT = frozenset({"function_call", "custom_tool_call"})
+"""What a provider cannot do by itself; of other kinds those that it has done have no `call_id`."""
+
+GIVEN = ("arguments", "input", "action", "actions", "operation")
+"""Where a call says with what, by the kind of its tool."""
 
 
 def tool_results(document: Mapping[str, Any]) -> Iterable[tuple[str, str, dict[str, Any], str]]:
@@ -79,7 +115,7 @@ def tool_results(document: Mapping[str, Any]) -> Iterable[tuple[str, str, dict[s
             path = f"$.{name}[{place}]"
             if item.get("role") == "tool" and isinstance(item.get("tool_call_id"), str):
                 yield item["tool_call_id"], path, item, "content"
-            elif item.get("type") == "function_call_output" and isinstance(item.get("call_id"), str):
+            elif str(item.get("type")).endswith("_call_output") and isinstance(item.get("call_id"), str):
                 yield item["call_id"], path, item, "output"
             for at, part in enumerate(item["content"] if isinstance(item.get("content"), list) else ()):
                 if isinstance(part, dict) and part.get("type") == "tool_result":
@@ -155,7 +191,8 @@ def is_said_by_model(item: Any) -> bool:
     """
     if not isinstance(item, dict):
         return False
-    return item.get("role") == "assistant" or item.get("type") in ("function_call", "reasoning")
+    said_as_item = item.get("type") in ("function_call", "custom_tool_call", "reasoning")
+    return item.get("role") == "assistant" or said_as_item
 
 
 def last_said(document: Mapping[str, Any]) -> str:
@@ -200,5 +237,5 @@ def _add(found: dict[str, ToolUse], call_id: Any, name: Any, args: Any) -> None:
 def _canonical_args(args: Any) -> str:
     try:
         return canonical_json(json.loads(args) if isinstance(args, str) else args)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return str(args)

@@ -13,7 +13,8 @@ __all__ = ["PREFIX", "Operation", "Place", "Route", "find_place"]
 
 PREFIX = "/gw"
 
-RUN = re.compile(r"[0-9a-f]{32}")
+RUN = re.compile(r"(?!0{32})[0-9a-f]{32}")
+"""Also a trace: nothing but zeros is none, so that its calls would be on no record of tasks."""
 LAUNCH = re.compile(r"[A-Za-z0-9_-]{1,64}")
 STORED = re.compile(r"/v1/responses/([A-Za-z0-9_-]{1,128})(/cancel|/input_items)?")
 """A response that the provider keeps."""
@@ -119,7 +120,11 @@ def find_place(method: str, path: str, *, says_anthropic: bool) -> Place:
         rest = slash + rest
         pattern = RUN if kind == "r" else LAUNCH
         if pattern.fullmatch(name) is None:
-            what = "a run is 32 hex digits" if kind == "r" else "a launch is 1 to 64 letters, digits, - and _"
+            what = (
+                "a run is 32 hex digits, not all of them zero"
+                if kind == "r"
+                else "a launch is 1 to 64 letters, digits, - and _"
+            )
             return Place(spoken, None, problem=f"{name[:80]!r} in the path is no id: {what}")
         run, launch = (name, None) if kind == "r" else (None, name)
     route = _ROUTES.get((method, rest)) or _rare_route(method, rest, spoken)

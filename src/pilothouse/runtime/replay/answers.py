@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pilothouse.core.charter.digest import canonical_json
+from pilothouse.runtime.context.conversation import called_in
 
 __all__ = ["Answer", "error_told", "read_answer"]
 
@@ -95,10 +96,10 @@ def _chat(document: dict[str, Any], building: _Building) -> None:
         message = _dict(choice.get("message")) or _dict(choice.get("delta"))
         building.text.append(_text(message.get("content")))
         for place, call in enumerate(_dicts(message.get("tool_calls"))):
-            function = _dict(call.get("function"))
+            called = _dict(call.get("function")) or _dict(call.get("custom"))
             held = building.calls.setdefault(f"chat{call.get('index', place)}", [""])
-            held[0] += _text(function.get("name"))
-            held.append(_text(function.get("arguments")))
+            held[0] += _text(called.get("name"))
+            held.append(_text(called.get("arguments")) or _text(called.get("input")))
 
 
 def _responses(document: dict[str, Any], building: _Building) -> None:
@@ -107,9 +108,10 @@ def _responses(document: dict[str, Any], building: _Building) -> None:
     if document.get("object") != "response" or document.get("status") == "in_progress":
         return
     for place, item in enumerate(_dicts(document.get("output"))):
-        if item.get("type") in ("function_call", "custom_tool_call"):
-            given = _text(item.get("arguments")) or _text(item.get("input"))
-            building.calls[f"resp{place}"] = [_text(item.get("name")), given]
+        called = called_in(item)
+        if called is not None:
+            name, given = called
+            building.calls[f"resp{place}"] = [name, given if isinstance(given, str) else json.dumps(given)]
         building.text.append(_text(item.get("content")))
 
 
@@ -148,5 +150,5 @@ def _text(value: Any) -> str:
 def _canonical(arguments: str) -> str:
     try:
         return canonical_json(json.loads(arguments or "{}"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return arguments

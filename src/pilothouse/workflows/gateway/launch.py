@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from pilothouse.connectors.charter_file import read_charter_file
 from pilothouse.core.charter.answers import OPEN
 from pilothouse.errors import CharterSyntaxError, UsageError
-from pilothouse.ports.gateway import GatewayStore
+from pilothouse.ports.gateway import REPLAY_ENVIRONMENT, GatewayStore
 from pilothouse.runtime.version import version_of
 from pilothouse.workflows.gateway.keys import add_key
 
@@ -30,7 +30,16 @@ def launch_key(store: GatewayStore, agent: str, *, environment: str | None, now:
         agent: Agent that it stands for.
         environment: Deployment environment, or None.
         now: The moment, aware UTC.
+
+    Raises:
+        UsageError: The environment is the one of replays, whose calls nobody records, checks or holds.
     """
+    if environment == REPLAY_ENVIRONMENT:
+        raise UsageError(
+            f"{REPLAY_ENVIRONMENT!r} is the environment of replays, whose calls are on no record",
+            remedy="Say where the agent runs: `pilothouse run --environment pilot -- CMD`",
+            subject=environment,
+        )
     if not store.providers():
         return None
     return add_key(

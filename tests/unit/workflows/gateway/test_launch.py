@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from pilothouse.workflows.gateway.launch import summarize_charter
+from pilothouse.errors import UsageError
+from pilothouse.workflows.gateway.launch import launch_key, summarize_charter
 
 
 @pytest.mark.parametrize(
@@ -23,3 +24,8 @@ def test_only_a_single_task_type_is_every_tasks_type(tmp_path, text, task_type):
     path = tmp_path / "charter.yaml"
     path.write_text(text)
     assert summarize_charter(path).task_type == task_type
+
+
+def test_no_agent_runs_in_the_environment_whose_calls_nobody_records():
+    with pytest.raises(UsageError, match="environment of replays"):
+        launch_key(None, "triage", environment="replay", now=None)
