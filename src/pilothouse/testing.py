@@ -25,11 +25,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pilothouse.core.evidence.claim import erased_claim, is_erased
 from pilothouse.core.evidence.digest import evidence_digest
 from pilothouse.core.evidence.evidence import Evidence
 from pilothouse.core.evidence.outcome import Outcome
 from pilothouse.core.evidence.price import Price, TokenClass, price_at
 from pilothouse.core.evidence.score import Score
+from pilothouse.core.evidence.spellings import says, spellings
 from pilothouse.core.evidence.standing import replaces
 from pilothouse.core.evidence.task import Task, TaskResult, TaskState
 from pilothouse.errors import Conflict, DigestMismatch, LimitExceeded
@@ -213,6 +215,7 @@ def _names_match(task: Task, wanted: TaskFilter) -> bool:
         and (wanted.tool is None or any(_like(tool, wanted.tool) for tool in task.tools))
         and (wanted.model is None or any(_like(model, wanted.model) for model in task.models))
         and (wanted.said is None or any(wanted.said.lower() in text for text in texts))
+        and (wanted.held is None or wanted.held.lower() in (task.claim or "").lower())
     )
 
 
@@ -351,6 +354,29 @@ class MemoryLedger:
         )
         _refuse_more_than(OUTCOMES_MAX, len(found), "outcomes", agent)
         return tuple(found)
+
+    def outcomes_holding(self, subject: str) -> Sequence[str]:
+        """Return the traces of outcomes in whose claim or finding a subject stands."""
+        spelled = spellings(subject)
+        return tuple(
+            trace_id
+            for trace_id, one in sorted(self._outcomes.items())
+            if says(f"{one.claim} {one.found}", spelled)
+        )
+
+    def erase_claims(self, claims: Mapping[str, str | None], *, at: datetime, actor: str) -> int:
+        """Overwrite what outcomes of some traces say in words."""
+        del at, actor
+        done = 0
+        with self._lock:
+            for trace_id in claims.keys() & self._outcomes.keys():
+                one = self._outcomes[trace_id]
+                if one.found or not (one.claim is None or is_erased(one.claim)):
+                    self._outcomes[trace_id] = replace(
+                        one, claim=erased_claim(one.claim, claims[trace_id]), found=""
+                    )
+                    done += 1
+        return done
 
     def outcomes_of(self, trace_ids: Sequence[str]) -> Mapping[str, Outcome]:
         """Return current outcomes of some tasks, by trace id (at most 10,000 ids)."""

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pilothouse.app.opening import SystemClock
 from pilothouse.app.runs import open_run_log
+from pilothouse.core.evidence.spellings import spellings
 
 if TYPE_CHECKING:
     from pilothouse.ledger.ledger import SqlLedger
@@ -28,6 +30,7 @@ def forgetting(settings: Settings, ledger: SqlLedger) -> Callable[[str, Sequence
     def forget(subject: str, traces: Sequence[str], actor: str) -> Forgotten:
         from pilothouse.lake.lock import find_holder
         from pilothouse.lake.node import open_node
+        from pilothouse.lake.set_aside import erase_set_aside
         from pilothouse.ledger.tool_calls import erase_results
         from pilothouse.workflows.curation.erasure import Forgotten, ask_to_empty, carry_out_erasures
 
@@ -35,16 +38,18 @@ def forgetting(settings: Settings, ledger: SqlLedger) -> Callable[[str, Sequence
         with open_run_log(settings) as log:
             runs = sum(log.erase(one) for one in dict.fromkeys((subject, *traces)))
         results = erase_results(ledger.database, (subject, *traces))
+        beside = erase_set_aside(settings.lake_folder, spellings(subject), traces)
+        forgotten = Forgotten(rows=0, runs=runs, results=results, aside=beside.deleted, unread=beside.unread)
         if not traces:
-            return Forgotten(rows=0, runs=runs, results=results)
+            return forgotten
         clock = SystemClock()
         ask_to_empty(ledger, traces, actor=actor, now=clock.now())
         if find_holder(settings.lake_folder) is not None:
-            return Forgotten(rows=None, runs=runs, results=results)
+            return replace(forgotten, rows=None)
         node = open_node(settings.lake_folder, clock)
         try:
             rows = carry_out_erasures(node, ledger, clock.now())
-            return Forgotten(rows=rows, runs=runs, results=results)
+            return replace(forgotten, rows=rows)
         finally:
             node.stop(drain=True)
 

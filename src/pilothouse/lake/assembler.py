@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
+from pilothouse.core.evidence.claim import ERASED_CLAIM
 from pilothouse.lake.closed_traces import ClosedTraces
 from pilothouse.lake.columns import CoreSpan
 
@@ -176,7 +177,14 @@ class Assembler:
         for traces in (self._rooted, self._rootless, self._late):
             for trace in [traces[trace_id] for trace_id in trace_ids if trace_id in traces]:
                 for key, span in trace.spans.items():
-                    trace.spans[key] = span._replace(input_preview=None, output_preview=None, user_id=None)
+                    claim = None if span.task_claim is None else ERASED_CLAIM
+                    trace.spans[key] = span._replace(
+                        input_preview=None,
+                        output_preview=None,
+                        user_id=None,
+                        conversation_id=None,
+                        task_claim=claim,
+                    )
 
     def due(self, at: float) -> Iterator[Closing]:
         """Close what is ready.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
@@ -242,6 +242,10 @@ class LakeNode(LakeAnswers):
             StorageUnavailable: The tables could not be written.
         """
         return tuple(self._tables.ask(partial(self._writer.retain, rules), raises=True) or ())
+
+    def claims(self, traces: Sequence[str]) -> Mapping[str, str | None]:
+        """Return what the tasks of some traces claim now, by trace; one that is not stored is not in it."""
+        return self._queries.claims(traces)
 
     def erase(self, traces: Sequence[str]) -> int:
         """Empty whatever people wrote in the rows of some traces; return how many rows were emptied.

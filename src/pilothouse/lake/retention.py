@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from pilothouse.core.evidence.claim import ERASED_CLAIM
 from pilothouse.lake.segments import SegmentTable
 from pilothouse.ports.upkeep import Removed, RetentionRule
 
@@ -38,8 +39,26 @@ SAID_IN_SPAN: Final = (
 SAID_IN_TASK: Final = "(input_preview <> '' OR output_preview <> '')"
 """Rows that have one, so that nothing is rewritten twice."""
 
-NOBODY: Final = {"user_id": "NULL"}
-"""What an erasure takes besides: whose row it was. Time alone does not, since counts of users outlive texts."""
+_ERASED: Final = f"'{ERASED_CLAIM}'"
+NOBODY: Final = {"user_id": "NULL", "conversation_id": "NULL"}
+FORGOTTEN_SPAN: Final = {
+    **EMPTY_SPAN,
+    **NOBODY,
+    "resource": "'{}'",
+    "links": "'[]'",
+    "task_claim": f"CASE WHEN task_claim IS NULL THEN NULL ELSE {_ERASED} END",
+}
+FORGOTTEN_TASK: Final = {
+    **EMPTY_TASK,
+    **NOBODY,
+    "claim": f"CASE WHEN claim IS NULL THEN NULL ELSE {_ERASED} END",
+}
+"""What an erasure takes besides: whose row it was, what the sender said of itself, and the words of what was claimed; that
+something was claimed stays. Time alone does not, since counts of users and the claims behind outcomes outlive texts."""
+
+OF_SOMEBODY: Final = "(user_id IS NOT NULL OR conversation_id IS NOT NULL)"
+HELD_IN_SPAN: Final = f"({SAID_IN_SPAN} OR {OF_SOMEBODY} OR resource <> '{{}}' OR links <> '[]' OR coalesce(task_claim <> {_ERASED}, FALSE))"
+HELD_IN_TASK: Final = f"({SAID_IN_TASK} OR {OF_SOMEBODY} OR coalesce(claim <> {_ERASED}, FALSE))"
 
 
 TRACES_AT_ONCE: Final = 200
@@ -113,12 +132,11 @@ class Retention:
         for start in range(0, len(idents), TRACES_AT_ONCE):
             named = ", ".join(_quoted(one) for one in idents[start : start + TRACES_AT_ONCE])
             who = f"trace_id IN ({named})"
-            for table, values, said in (
-                (self._spans, EMPTY_SPAN, SAID_IN_SPAN),
-                (self._tasks, EMPTY_TASK, SAID_IN_TASK),
+            for table, values, held in (
+                (self._spans, FORGOTTEN_SPAN, HELD_IN_SPAN),
+                (self._tasks, FORGOTTEN_TASK, HELD_IN_TASK),
             ):
-                which = f"{who} AND ({said} OR user_id IS NOT NULL)"
-                emptied += table.empty({**values, **NOBODY}, NEVER, which)
+                emptied += table.empty(values, NEVER, f"{who} AND {held}")
         return emptied
 
     def _take(self, what: str, before_day: int, who: str) -> int:

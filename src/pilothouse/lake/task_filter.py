@@ -21,6 +21,12 @@ SPAN_BEFORE_NS = 300 * 1_000_000_000
 SPAN_AFTER_NS = 86_400 * 1_000_000_000
 """A task is looked through for its first day."""
 
+EVERY_TEXT = (
+    *("input", "output", "attributes", "events", "status_message", "system_instructions"),
+    *("tool_definitions", "resource", "links", "task_claim"),
+)
+"""Columns of spans in which a subject may stand."""
+
 WORDS_MAX = 16
 """Words of one text search."""
 
@@ -56,6 +62,7 @@ def condition(wanted: TaskFilter) -> tuple[str, list[Any]]:
     _add_lists(wanted, clauses, values)
     _add_amounts(wanted, clauses, values)
     _add_said(wanted, clauses, values)
+    _add_held(wanted, clauses, values)
     for word in (wanted.text or "").split()[:WORDS_MAX]:
         clauses.append("contains(lower(input_preview || ' ' || output_preview), ?)")
         values.append(word.lower())
@@ -112,16 +119,36 @@ def _add_said(wanted: TaskFilter, clauses: list[str], values: list[Any]) -> None
             "whole texts are looked through in at most 7 days at once", remedy="Add `since:7d` to the query."
         )
     phrase = wanted.said.lower()
+    is_said, said = _is_said(phrase)
+    texts = EVERY_TEXT if wanted.anywhere else ("input", "output")
+    named = ("user_id", "conversation_id") if wanted.anywhere else ("user_id",)
+    found = [is_said.format(one) for one in texts] + [f"lower({one}) = ?" for one in named]
+    clauses.append(
+        "trace_id IN (SELECT trace_id FROM spans WHERE start_ns >= ? AND start_ns < ? "  # noqa: S608 - columns are constants
+        f"AND ({' OR '.join(found)}))"
+    )
+    values += [wanted.from_ns - SPAN_BEFORE_NS, wanted.to_ns + SPAN_AFTER_NS]
+    values += [*(said * len(texts)), *([phrase] * len(named))]
+
+
+def _add_held(wanted: TaskFilter, clauses: list[str], values: list[Any]) -> None:
+    """Look through what a task keeps when the texts of its spans are long gone."""
+    if wanted.held is None:
+        return
+    phrase = wanted.held.lower()
+    is_said, said = _is_said(phrase)
+    clauses.append(f"({is_said.format('claim')} OR lower(user_id) = ? OR lower(conversation_id) = ?)")
+    values += [*said, phrase, phrase]
+
+
+def _is_said(phrase: str) -> tuple[str, list[Any]]:
+    """Return the condition that a column, `{0}`, holds a phrase, with its values."""
     is_said, said = "contains(lower({0}), ?)", [phrase]
     escaped = _as_json(phrase)
     if escaped is not None:  # a text that escapes nothing is not looked through twice
         is_said = f"({is_said} OR (contains({{0}}, '\\') AND regexp_matches(lower({{0}}), ?)))"
         said.append(escaped)
-    clauses.append(
-        "trace_id IN (SELECT trace_id FROM spans WHERE start_ns >= ? AND start_ns < ? "  # noqa: S608 - columns are constants
-        f"AND ({is_said.format('input')} OR {is_said.format('output')} OR lower(user_id) = ?))"
-    )
-    values += [wanted.from_ns - SPAN_BEFORE_NS, wanted.to_ns + SPAN_AFTER_NS, *said, *said, phrase]
+    return is_said, said
 
 
 def _as_json(phrase: str) -> str | None:

@@ -18,6 +18,8 @@ from sqlalchemy import (
     Text,
     case,
     exists,
+    false,
+    func,
     insert,
     or_,
     select,
@@ -35,7 +37,7 @@ from pilothouse.ledger.feedback import feedback
 from pilothouse.ledger.review_settling import NOBODY
 from pilothouse.ledger.review_tables import review_drafts, review_items, review_labels
 from pilothouse.ledger.row_log import LOGGED, fresh_salt, logged_change
-from pilothouse.ledger.schema import METADATA, from_micros, to_micros
+from pilothouse.ledger.schema import METADATA, from_micros, outcomes, to_micros
 from pilothouse.ports.curation import ERASED, EXAMPLES_MAX, Edge, Example
 
 __all__ = ["SqlCuration", "few_shots", "lineage"]
@@ -203,6 +205,24 @@ class SqlCuration:
                     .limit(READ_MAX)
                 ).scalars()
             )
+
+    def left_with(self, subject: str) -> Mapping[str, int]:
+        """Return how many rows hold a subject still, by table, where an erasure may change nothing or does not reach."""
+        _check_subject(subject)
+        left = {}
+        with self._database.read() as connection:
+            for table in METADATA.sorted_tables:
+                if (
+                    table in _TEXTS or table is outcomes
+                ):  # emptied here, or with the tasks that they are about
+                    continue
+                texts = [column for column in table.columns if isinstance(column.type, String)]
+                held = or_(false(), *(_says(column, subject) for column in texts))
+                if count := connection.execute(
+                    select(func.count()).select_from(table).where(held)
+                ).scalar_one():
+                    left[table.name] = int(count)
+        return left
 
     def erase(self, subject: str, *, actor: str, at: datetime) -> Mapping[str, int]:
         """Overwrite every text that holds a subject, and all texts of a task of that id; return rows by table."""

@@ -111,6 +111,16 @@ class SqlLedger:
         with self.database.read() as connection:
             return outcomes.outcomes_of(connection, trace_ids)
 
+    def outcomes_holding(self, subject: str) -> Sequence[str]:
+        """Return the traces of outcomes in whose claim or finding a subject stands, at most 10,000."""
+        with self.database.read() as connection:
+            return outcomes.outcomes_holding(connection, subject)
+
+    def erase_claims(self, claims: Mapping[str, str | None], *, at: datetime, actor: str) -> int:
+        """Overwrite what outcomes of some traces say in words; their status stays, and about which claim it is."""
+        with self.database.write() as connection:
+            return outcomes.erase_claims(connection, claims, at=at, actor=actor)
+
     def save_verdict(self, *, agent: str, at: datetime, status: str, document: str, digest: str) -> None:
         """Freeze a verdict (canonical JSON) with its digest."""
         with self.database.write() as connection:

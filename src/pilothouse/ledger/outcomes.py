@@ -4,18 +4,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, insert, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, insert, or_, select, update
 
+from pilothouse.core.evidence.claim import erased_claim, is_erased
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
+from pilothouse.core.evidence.spellings import spellings
 from pilothouse.core.evidence.standing import replaces
 from pilothouse.errors import LimitExceeded
-from pilothouse.ledger.row_log import fresh_salt, log_rows
+from pilothouse.ledger.row_log import fresh_salt, log_rows, logged_change
 from pilothouse.ledger.schema import from_micros, outcomes, to_micros
 from pilothouse.ports.ledger import OUTCOME_IDS_MAX, OUTCOMES_MAX
 
-__all__ = ["outcomes_in_window", "outcomes_of", "save_outcomes"]
+__all__ = ["erase_claims", "outcomes_holding", "outcomes_in_window", "outcomes_of", "save_outcomes"]
 
 _IDS_AT_ONCE = 1_000
 """Ids asked for in one query, well below SQLite's 32,766 variables."""
@@ -81,6 +84,46 @@ def outcomes_of(connection: Connection, trace_ids: Sequence[str]) -> Mapping[str
         for ids in _chunks(list(dict.fromkeys(trace_ids)))
         for row in connection.execute(select(outcomes).where(outcomes.c.trace_id.in_(ids))).mappings()
     }
+
+
+def outcomes_holding(connection: Connection, subject: str) -> Sequence[str]:
+    """Return the traces of outcomes in whose claim or finding a subject stands, at most `OUTCOME_IDS_MAX`."""
+    held = or_(
+        *(
+            column.contains(one, autoescape=True)
+            for column in (outcomes.c.claim, outcomes.c.found)
+            for one in spellings(subject)
+        )
+    )
+    query = select(outcomes.c.trace_id).where(held).order_by(outcomes.c.trace_id).limit(OUTCOME_IDS_MAX)
+    return tuple(connection.execute(query).scalars())
+
+
+def erase_claims(
+    connection: Connection, claims: Mapping[str, str | None], *, at: datetime, actor: str
+) -> int:
+    """Overwrite claims and findings of some traces; what was about another claim than the task's stays so."""
+    done = 0
+    for ids in _chunks(list(claims)):
+        here = outcomes.c.trace_id.in_(ids)
+        stored = connection.execute(select(outcomes).where(here)).mappings().all()
+        anew = [
+            {
+                **row,
+                "claim": erased_claim(row["claim"], claims[row["trace_id"]]),
+                "found": "",
+                "salt": fresh_salt(),
+            }
+            for row in stored
+            if row["found"] or (row["claim"] is not None and not is_erased(row["claim"]))
+        ]
+        if anew:
+            with logged_change(connection, outcomes, here, at=at, actor=actor):
+                connection.execute(
+                    _SETTLE, [{f"new_{name}": value for name, value in row.items()} for row in anew]
+                )
+        done += len(anew)
+    return done
 
 
 def _chunks(ids: list[str]) -> list[list[str]]:

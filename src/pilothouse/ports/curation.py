@@ -83,6 +83,10 @@ class CurationStore(Protocol):
         """Overwrite every text that holds a subject, and all texts of a task of that id; return rows by table."""
         ...
 
+    def left_with(self, subject: str) -> Mapping[str, int]:
+        """Return how many rows hold a subject still, by table, where an erasure may change nothing or does not reach."""
+        ...
+
     def traces_with(self, subject: str) -> Sequence[str]:
         """Return the ids of reviewed tasks whose texts hold a subject, at most 10,000."""
         ...

@@ -96,6 +96,9 @@ class TaskFilter:
         tokens_under: Fewer.
         said: A phrase in a whole input or output of any of its spans; both ends of the window are then
             required and lie at most `SAID_SPAN_MAX_NS` apart.
+        anywhere: Whether `said` is looked for in every text of a span, attributes and events among them, and in tasks of
+            drills and of our own as well: an erasure leaves out nothing.
+        held: A text in the claim of a task, or its conversation or user as a whole; with everything that `anywhere` adds.
     """
 
     agent: str | None = None
@@ -118,16 +121,22 @@ class TaskFilter:
     tokens_over: int | None = None
     tokens_under: int | None = None
     said: str | None = None
+    anywhere: bool = False
+    held: str | None = None
 
     @property
     def leaves_out_shadows(self) -> bool:
         """Whether tasks of drills are none of its business: who wants them asks for their environment or their trace."""
-        return self.environment is None and self.trace_prefix is None
+        return self.environment is None and self.trace_prefix is None and not self._leaves_out_nothing
 
     @property
     def leaves_out_canaries(self) -> bool:
         """Whether traces of our own are none of its business: who wants them asks for their agent or their trace."""
-        return self.agent is None and self.trace_prefix is None
+        return self.agent is None and self.trace_prefix is None and not self._leaves_out_nothing
+
+    @property
+    def _leaves_out_nothing(self) -> bool:
+        return self.anywhere or self.held is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

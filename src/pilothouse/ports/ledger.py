@@ -172,6 +172,23 @@ class Ledger(Protocol):
         """Return current outcomes of some tasks, by trace id (at most 10,000 ids)."""
         ...
 
+    def outcomes_holding(self, subject: str) -> Sequence[str]:
+        """Return the traces of outcomes in whose claim or finding a subject stands, at most 10,000."""
+        ...
+
+    def erase_claims(self, claims: Mapping[str, str | None], *, at: datetime, actor: str) -> int:
+        """Overwrite what outcomes of some traces say in words; their status stays, and about which claim it is.
+
+        Args:
+            claims: What each task claims now, by trace; None for one that nothing is known of.
+            at: When.
+            actor: Who asked.
+
+        Returns:
+            Outcomes that were emptied.
+        """
+        ...
+
     def save_verdict(self, *, agent: str, at: datetime, status: str, document: str, digest: str) -> None:
         """Freeze a verdict (canonical JSON) with its digest."""
         ...

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -49,6 +49,10 @@ class LakeUpkeep(Protocol):
 
     def retain(self, rules: Sequence[RetentionRule]) -> Sequence[Removed]:
         """Take away what is older than its rule says; doing it again changes nothing."""
+        ...
+
+    def claims(self, traces: Sequence[str]) -> Mapping[str, str | None]:
+        """Return what the tasks of some traces claim now, by trace; one that is not stored is not in it."""
         ...
 
     def erase(self, traces: Sequence[str]) -> int:

@@ -5,7 +5,13 @@ from __future__ import annotations
 
 from pilothouse.core.evidence.task import Task, TaskResult
 
-__all__ = ["says_done"]
+__all__ = ["ERASED_CLAIM", "erased_claim", "is_erased", "says_done"]
+
+ERASED_CLAIM = '"[erased]"'
+"""What stands in place of a claim of an erased person, in the task and in the outcome that is about it: both still agree."""
+
+_OTHER_ERASED_CLAIM = '"[erased, another claim]"'
+"""What stands in an outcome that was about another claim than the task made at last: both still disagree."""
 
 
 def says_done(task: Task) -> bool:
@@ -25,3 +31,32 @@ def says_done(task: Task) -> bool:
     return task.result is TaskResult.COMPLETED or (
         task.result is TaskResult.UNKNOWN and task.claim is not None
     )
+
+
+def is_erased(claim: str | None) -> bool:
+    """Return whether a claim was erased: nobody can hold it against the system of record any more.
+
+    Args:
+        claim: JSON text of a claim, or None.
+
+    Example:
+        >>> is_erased(ERASED_CLAIM), is_erased('"paid"'), is_erased(None)
+        (True, False, False)
+    """
+    return claim in {ERASED_CLAIM, _OTHER_ERASED_CLAIM}
+
+
+def erased_claim(claim: str | None, of_task: str | None) -> str | None:
+    """Return what stands in an outcome in place of its claim, so that it goes on to be about its task or not.
+
+    Args:
+        claim: The claim that was asked about, or None.
+        of_task: What the task claims now, before its words are taken; None where nobody knows.
+
+    Example:
+        >>> erased_claim('"paid"', '"paid"') == ERASED_CLAIM, erased_claim('"paid"', '"draft"') == ERASED_CLAIM
+        (True, False)
+    """
+    if claim is None or is_erased(claim):
+        return claim
+    return ERASED_CLAIM if of_task in {claim, None} else _OTHER_ERASED_CLAIM

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from pilothouse.core.evidence.claim import says_done
+from pilothouse.core.evidence.claim import is_erased, says_done
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
 from pilothouse.core.evidence.task import Task
 
@@ -79,12 +79,15 @@ def replaces(later: Outcome, stored: Outcome) -> bool:
     """Return whether a later outcome of a task takes the place of the stored one.
 
     A settled answer about the same claim stays: asking again later, when the record has moved on, must not rewrite
-    what was true when the claim was checked.
+    what was true when the claim was checked. Nothing takes the place of one whose claim was erased: whoever asked before
+    the erasure and answers after it would bring the person back.
 
     Args:
         later: What was found now.
         stored: What is stored.
     """
+    if is_erased(stored.claim):
+        return False
     if stored.status is OutcomeStatus.PENDING:
         return True
     if stored.status is OutcomeStatus.CONTRADICTED or stored.critical is not None:

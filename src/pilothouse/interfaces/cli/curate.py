@@ -252,6 +252,14 @@ def _show_erased(done: dict[str, Any], journal: Path) -> None:
         )
     typer.echo(f"recorded runs: {done['runs']:,} can no longer be read")
     typer.echo(f"results of calls, kept for their repetition: {done['results']:,} forgotten")
+    typer.echo(f"outcomes: {done['outcomes']:,} keep their status and lose the words of claim and finding")
+    typer.echo(f"requests and logs that were set aside: {len(done['set_aside']):,} held this and are deleted")
+    for path in done["unread"]:
+        typer.echo(f"  {path} is set aside and cannot be looked through: delete it if this may stand in it")
+    for table, count in done["left"].items():
+        typer.echo(
+            f"  {table.replace('_', ' ')}: {count:,} rows hold this and stay; an erasure does not change them"
+        )
     typer.echo(
         "  trials of other projects were not searched: run this again in each, or with --journal FILE",
         err=True,

@@ -25,7 +25,7 @@ from pilothouse.ports.clock import Clock
 from pilothouse.ports.curation import CurationStore, Edge, Example
 from pilothouse.ports.feedback import Feedback, FeedbackStore
 from pilothouse.ports.lake import Lake
-from pilothouse.ports.ledger import Ledger
+from pilothouse.ports.ledger import OUTCOME_IDS_MAX, Ledger
 from pilothouse.ports.review import ReviewQueue
 from pilothouse.workflows.curation.corrections_week import CorrectionsWeek, corrections_week
 from pilothouse.workflows.curation.curate import Curated, correction_evidence, curate_cases
@@ -217,7 +217,9 @@ class CurationDesk:
             `exported` rows removed by folder, `gone` folders of exports that hold the subject and are not where they were
             written, `untraced` folders of exports whose rows were changed by hand, `traces` of the subject, whether that
             list `is_cut`, rows of `telemetry` that were emptied (None while a running server will do so), recorded `runs`
-            whose key was destroyed, and `results` of calls, kept for their repetition, that were forgotten.
+            whose key was destroyed, `results` of calls, kept for their repetition, that were forgotten, `outcomes` that lose
+            the words of claim and finding with their tasks, files `set_aside` that held the subject and are gone, those
+            `unread` that cannot be looked through, and rows `left` by table that hold the subject and stay.
         """
         there = JournalEraser(journal) if journal is not None and journal.is_file() else nullcontext()
         with there as trials:
@@ -250,6 +252,7 @@ class CurationDesk:
         for trace in set(traces) - set(reviewed):
             if self.store.edges_of(f"trace:{trace}"):
                 rows.update(self.store.erase(trace, actor=actor, at=now))
+        outcomes = len(self.ledger.outcomes_of(traces[:OUTCOME_IDS_MAX]))
         forgotten = self.forget(subject, traces, actor)
         return {
             "rows": dict(rows),
@@ -262,6 +265,10 @@ class CurationDesk:
             "telemetry": forgotten.rows,
             "runs": forgotten.runs,
             "results": forgotten.results,
+            "outcomes": outcomes,
+            "set_aside": forgotten.aside,
+            "unread": forgotten.unread,
+            "left": dict(self.store.left_with(subject)),
         }
 
     def _folders(self) -> Iterator[Path]:

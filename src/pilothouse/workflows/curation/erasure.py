@@ -42,11 +42,15 @@ class Forgotten:
         rows: Rows of telemetry that were emptied; None while a running server will do it.
         runs: Recorded runs whose key was destroyed.
         results: Results of calls, kept for their repetition, that were forgotten.
+        aside: Files of requests and logs that were set aside, held the subject and are gone.
+        unread: Files that were set aside and cannot be looked through: they stay.
     """
 
     rows: int | None
     runs: int
     results: int
+    aside: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +67,7 @@ class Said:
 
 
 def traces_saying(lake: Lake, ledger: Ledger, subject: str, now: datetime) -> Said:
-    """Return the tasks in whose whole texts a subject stands, as far back as any charter keeps texts.
+    """Return the tasks in whose texts a subject stands, as far back as any charter keeps them, or in whose claim or outcome.
 
     Args:
         lake: Telemetry.
@@ -77,20 +81,27 @@ def traces_saying(lake: Lake, ledger: Ledger, subject: str, now: datetime) -> Sa
     kept = max((rule.payload_days for rule in retention_rules(ledger)), default=PAYLOAD_DAYS)
     oldest = now - timedelta(days=min(max(kept, PAYLOAD_DAYS), LOOKED_BACK_DAYS_MAX) + 1)
     end = now + timedelta(days=1)  # a client's clock may run ahead
+    for trace in ledger.outcomes_holding(subject):
+        found[trace] = None
+    _add_found(lake, TaskFilter(held=subject), found)
     while end > oldest:
         start = max(oldest, end - _WEEK)
-        cursor = None
-        while True:
-            if len(found) >= TRACES_MAX:
-                return Said(traces=tuple(found)[:TRACES_MAX], is_cut=True)
-            wanted = TaskFilter(said=subject, from_ns=unix_ns(start), to_ns=unix_ns(end))
-            page = lake.tasks(wanted, limit=500, before=cursor)
-            found |= {task.trace_id: None for task in page.tasks}
-            cursor = page.next_cursor
-            if cursor is None:
-                break
+        week = TaskFilter(said=subject, anywhere=True, from_ns=unix_ns(start), to_ns=unix_ns(end))
+        _add_found(lake, week, found)
+        if len(found) >= TRACES_MAX:
+            return Said(traces=tuple(found)[:TRACES_MAX], is_cut=True)
         end = start
     return Said(traces=tuple(found)[:TRACES_MAX], is_cut=len(found) > TRACES_MAX)
+
+
+def _add_found(lake: Lake, wanted: TaskFilter, found: dict[str, None]) -> None:
+    cursor = None
+    while len(found) < TRACES_MAX:
+        page = lake.tasks(wanted, limit=500, before=cursor)
+        found |= {task.trace_id: None for task in page.tasks}
+        cursor = page.next_cursor
+        if cursor is None:
+            return
 
 
 def ask_to_empty(ledger: Ledger, traces: Sequence[str], *, actor: str, now: datetime) -> None:
@@ -128,8 +139,12 @@ def carry_out_erasures(lake: LakeUpkeep, ledger: Ledger, now: datetime) -> int:
     for one in reversed(asked):
         if one.sequence in done:
             continue
-        rows = lake.erase(json.loads(one.document)["traces"])
-        document = canonical_json({"asked": one.sequence, "rows": rows})
+        traces = json.loads(one.document)["traces"]
+        # Outcomes before tasks: what is killed in between is done again, and about which claim an outcome is can still be told.
+        claims = dict.fromkeys(traces) | dict(lake.claims(traces))
+        outcomes = ledger.erase_claims(claims, at=now, actor="pilothouse")
+        rows = lake.erase(traces)
+        document = canonical_json({"asked": one.sequence, "rows": rows, "outcomes": outcomes})
         ledger.record(kind=DONE, agent=EVERYBODY, at=now, actor="pilothouse", document=document)
         emptied += rows
     return emptied

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from pilothouse.connectors.verifier_loader import LoadedVerifier, load_verifier
-from pilothouse.core.evidence.claim import says_done
+from pilothouse.core.evidence.claim import is_erased, says_done
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
 from pilothouse.core.evidence.standing import standing_outcome
 from pilothouse.core.evidence.task import Task
@@ -227,7 +227,7 @@ def _due(
     limit = FIRST_PAGE_TASKS
     while True:
         page = lake.tasks(wanted, limit=limit, before=before)
-        claims = [task for task in page.tasks if says_done(task)]
+        claims = [task for task in page.tasks if says_done(task) and not is_erased(task.claim)]
         known = ledger.outcomes_of([task.trace_id for task in claims])
         settled = True
         for task in claims:

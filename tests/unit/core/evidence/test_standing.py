@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from pilothouse.core.evidence.claim import ERASED_CLAIM, erased_claim, is_erased
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
 from pilothouse.core.evidence.standing import replaces, standing_outcome, standing_outcomes
 from pilothouse.core.evidence.task import TaskResult
@@ -90,3 +91,20 @@ def test_a_settled_answer_gives_way_only_to_one_about_another_claim():
     assert not replaces(replace(CONFIRMED, status=OutcomeStatus.CONTRADICTED), CONFIRMED)
     assert not replaces(other, replace(CONFIRMED, status=OutcomeStatus.CONTRADICTED))
     assert not replaces(other, replace(CONFIRMED, critical="paid_twice"))
+
+
+def test_erased_claims_go_on_to_agree_or_not_and_nothing_takes_their_place():
+    task = replace(TASK, claim=ERASED_CLAIM)
+    same, other = (
+        replace(CONFIRMED, claim=erased_claim(claim, TASK.claim)) for claim in (TASK.claim, '"paid"')
+    )
+    assert is_erased(same.claim)
+    assert is_erased(other.claim)
+    assert not is_erased(None)
+    assert standing_outcome(task, same) == same
+    assert standing_outcome(task, other) is None
+    assert erased_claim(None, TASK.claim) is None
+    assert erased_claim(other.claim, ERASED_CLAIM) == other.claim, "twice changes nothing"
+    assert erased_claim(TASK.claim, None) == ERASED_CLAIM
+    for erased in (same, other, replace(same, status=OutcomeStatus.PENDING)):
+        assert not replaces(CONFIRMED, erased)
