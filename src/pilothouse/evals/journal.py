@@ -12,6 +12,7 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, Self
 
@@ -52,10 +53,14 @@ class Journal:
         """
         self.path = path
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock = take_lock(path)
-            self._connection = connect(path)
-            self._reader = connect(path)
+            with ExitStack() as opened:  # who is refused holds neither the lock nor the file
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._lock = take_lock(path)
+                opened.callback(os.close, self._lock)
+                self._connection = connect(path)
+                opened.callback(self._connection.close)
+                self._reader = connect(path)
+                opened.pop_all()
         except (OSError, sqlite3.Error) as error:
             raise StorageUnavailable(
                 f"cannot open the journal {str(path)!r}: {error}.",

@@ -25,6 +25,15 @@ def connect(path: Path) -> sqlite3.Connection:
         sqlite3.Error: It cannot be opened, or a newer program made it.
     """
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=64)
+    try:
+        _prepare(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA busy_timeout = 5000")
@@ -36,7 +45,6 @@ def connect(path: Path) -> sqlite3.Connection:
     if found < SCHEMA_VERSION:
         connection.executescript(SCHEMA)
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    return connection
 
 
 def take_lock(path: Path) -> int:

@@ -126,6 +126,14 @@ def _parse(url: str) -> URL:
 def _on_connect(connection: Any, _record: object) -> None:
     # The driver's own transactions begin late and not before DDL; ours begin where we say.
     connection.isolation_level = None
+    try:
+        _prepare(connection)
+    except BaseException:
+        connection.close()  # nobody else does: it never came to the pool
+        raise
+
+
+def _prepare(connection: Any) -> None:
     cursor = connection.cursor()
     try:
         if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":

@@ -380,8 +380,9 @@ def test_totals_are_the_rows_and_the_database_refuses_a_value_without_a_reason(t
 def test_a_journal_of_a_newer_program_is_refused(tmp_path):
     with closing(sqlite3.connect(tmp_path / "j.db")) as database, database:
         database.execute("PRAGMA user_version = 99")
-    with pytest.raises(StorageUnavailable, match="newer program"):
-        Journal(tmp_path / "j.db")
+    for _ in range(2):  # and the one that was refused does not hold the file
+        with pytest.raises(StorageUnavailable, match="newer program"):
+            Journal(tmp_path / "j.db")
 
 
 def test_the_limit_doubles_until_trouble_then_halves_and_creeps():

@@ -32,12 +32,13 @@ def note(ledger):
 
 
 def test_a_returned_write_is_on_disk_and_references_are_checked(file):
-    with opened(file), make_engine(f"sqlite:///{file}").connect() as connection:
+    engine = make_engine(f"sqlite:///{file}")
+    with opened(file), engine.connect() as connection:
         asked = {
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
             for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         }
-        connection.engine.dispose()
+    engine.dispose()
     assert asked == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 30_000}
 
 
