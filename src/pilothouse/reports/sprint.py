@@ -172,7 +172,9 @@ def build_sprint(facts: SprintFacts) -> SprintPage:
     overdue = sum(line.mark.status is Status.AT_RISK for line in left)
     now_in = min(max((today - facts.start).days // 7 + 1, 1), len(weeks))
     decide_by = facts.start + timedelta(days=SPRINT_DAYS - 1)
-    sentence = f"Day {(today - facts.start).days + 1} of {SPRINT_DAYS}, week {now_in}: {len(lines) - len(left)} of {plural(len(lines), 'proof')} "
+    day = (today - facts.start).days + 1
+    place = f"Day {day} of {SPRINT_DAYS}, week {now_in}" if day > 0 else f"Begins in {plural(1 - day, 'day')}"
+    sentence = f"{place}: {len(lines) - len(left)} of {plural(len(lines), 'proof')} "
     sentence += "are there" if not overdue else f"are there, {overdue} overdue"
     return SprintPage(
         name="sprint",

@@ -77,6 +77,7 @@ def test_what_has_no_key_gets_no_further(tmp_path):
                 "foreign": await ask("sk-proj-1"),
                 "no charter": await ask(stranger),
                 "page": await ask(good, origin="http://evil.example"),
+                "no address": await ask(good, origin="http://["),
                 "elsewhere": await ask(good, path="/mcp/else"),
                 "good": await ask(good, origin=origin),
                 "huge": await http.post(
@@ -91,6 +92,7 @@ def test_what_has_no_key_gets_no_further(tmp_path):
         "foreign": 401,
         "no charter": 403,
         "page": 403,
+        "no address": 403,
         "elsewhere": 404,
         "good": 200,
         "huge": 413,

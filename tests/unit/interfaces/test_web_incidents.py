@@ -72,7 +72,8 @@ def test_the_list_and_the_page_show_the_sentence_of_the_message_escaped(client, 
     assert "Level 1 is called: sam, kim" in page.text
     assert "I have it in hand" not in page.text, "nobody is signed in"
     assert client.get("/incidents/1.json").json()["sentence"]["plain"] == SENTENCE
-    assert client.get("/incidents/9").status_code == 404
+    for other in ("9", "9" * 30, "9" * 5_000, "-1", "٣", "x"):
+        assert client.get(f"/incidents/{other}").status_code == 404, other
 
 
 def test_an_executive_of_the_last_level_takes_it_too(client, room, site):

@@ -146,6 +146,7 @@ def test_a_person_with_the_duty_may_and_is_known_by_the_charters_id(client, site
         {"sec-fetch-site": "none"},
         {"origin": "http://evil.example"},
         {"origin": "null"},
+        {"origin": "http://["},
         {"sec-fetch-site": "cross-site", "origin": "null"},
         {"sec-fetch-site": "same-origin", "origin": "http://evil.example"},
         {},
@@ -274,3 +275,20 @@ def test_two_people_with_one_id_must_be_told_apart(site):
         site.sign_in.issue_link("sam", actor="test")
     visitor, _ = site.sign_in.issue_link("oidc:sam@elsewhere.example", actor="test")
     assert visitor.persons == {"other-agent": "sam"}
+
+
+def test_of_two_identities_in_one_request_a_proxy_vouches_for_neither(tmp_path):
+    with page_site.people_site(tmp_path, proxy=Proxy(header="x-forwarded-user", secret=SECRET)) as site:
+        client = client_of(site)
+        sent = [("x-forwarded-user", "vp@corp.example"), ("x-forwarded-user", "sam@corp.example")]
+        page = client.get("/sign-in", headers=[*sent, ("x-pilothouse-proxy", SECRET)]).text
+        assert "V. Petrov" not in page
+        assert "S. Ortega" not in page
+
+
+def test_behind_a_proxy_no_cookie_counts_that_a_neighbour_under_the_domain_could_set(tmp_path):
+    with page_site.people_site(tmp_path, proxy=Proxy(header="x-forwarded-user", secret=SECRET)) as site:
+        cookie = enter(client_of(site), site).cookies["__Host-pilothouse_session"]
+        for name, shown in (("__Host-pilothouse_session", True), ("pilothouse_session", False)):
+            page = client_of(site).get("/sign-in", headers={"cookie": f"{name}={cookie}"}).text
+            assert ("S. Ortega" in page) is shown

@@ -131,20 +131,21 @@ def run_cli(cli: typer.Typer, arguments: Sequence[str] | None = None) -> None:
         arguments: What was typed after the program's name; None for the process's own.
     """
     typed = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = "--json" in _ours(typed)
     try:
         _refuse_half_characters(typed)
         code = _do(cli, typed)
     except PilothouseError as error:
-        _fail(error, as_json="--json" in typed)
+        _fail(error, as_json=as_json)
     except typer.Abort:
         code = INTERRUPTED
     except typer.exceptions.TyperException as error:
         if not error.format_message():  # nothing was typed, and the help that was printed is the answer
             sys.exit(int(ExitStatus.USAGE))
-        _fail(_wrong_usage(error), as_json="--json" in typed)
+        _fail(_wrong_usage(error), as_json=as_json)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        _give_up_stdout()
+        sys.exit(int(ExitStatus.INFRASTRUCTURE))  # what nobody read to its end was told to nobody
     except Exception as error:  # noqa: BLE001 - a bug of ours, or a file that is not as it was thought to be
         if KeyboardInterrupt.__name__ in str(
             error
@@ -152,8 +153,8 @@ def run_cli(cli: typer.Typer, arguments: Sequence[str] | None = None) -> None:
             hint_console().print("Stopped.")
             sys.exit(INTERRUPTED)
         if isinstance(error, OSError) and (about_file := file_error(error)) is not None:
-            _fail(about_file, as_json="--json" in typed)
-        _show_bug()
+            _fail(about_file, as_json=as_json)
+        _show_bug(as_json=as_json)
         sys.exit(int(ExitStatus.INFRASTRUCTURE))
     if code == INTERRUPTED:
         hint_console().print("Stopped.")
@@ -171,10 +172,14 @@ def _do(cli: typer.Typer, typed: list[str]) -> object:
         raise
 
 
+def _ours(typed: Sequence[str]) -> Sequence[str]:
+    """Return what was typed for us: what stands behind `--` is another program's."""
+    return typed[: typed.index("--")] if "--" in typed else typed
+
+
 def _refuse_half_characters(typed: Sequence[str]) -> None:
-    """Refuse bytes that are no text: nothing can show or keep them. What stands behind `--` is another program's."""
-    ours = typed[: typed.index("--")] if "--" in typed else typed
-    for word in ours:
+    """Refuse bytes that are no text: nothing can show or keep them."""
+    for word in _ours(typed):
         try:
             word.encode()
         except UnicodeEncodeError:
@@ -197,8 +202,19 @@ def _fail(error: PilothouseError, *, as_json: bool) -> NoReturn:
     """Show an error and exit with its status."""
     if os.environ.get("PILOTHOUSE_DEBUG"):
         traceback.print_exc()
-    _show_error(error, as_json=as_json)
+    try:
+        _show_error(error, as_json=as_json)
+    except (
+        OSError
+    ):  # a full disk, or nobody reads: the status alone can still be told, and must not be that of a verdict
+        _give_up_stdout()
+        sys.exit(int(ExitStatus.INFRASTRUCTURE))
     sys.exit(int(error.exit_status))
+
+
+def _give_up_stdout() -> None:
+    """Let what is still to be written go nowhere, so that ending does not fail over it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _show_error(error: PilothouseError, *, as_json: bool) -> None:
@@ -218,13 +234,23 @@ def _show_error(error: PilothouseError, *, as_json: bool) -> None:
     console.print(f"  {escape(error.remedy)}")
 
 
-def _show_bug() -> None:
+def _show_bug(*, as_json: bool) -> None:
     """Print an id for an error nobody foresaw; PILOTHOUSE_DEBUG=1 prints its trace."""
-    ident = secrets.token_hex(4)
-    console = hint_console()
-    console.print(
-        f"[bold]error:[/bold] this is a bug in Pilothouse (id {ident}); nothing was changed silently."
-    )
-    console.print("  Run it again with PILOTHOUSE_DEBUG=1 and report the trace.")
+    said = f"this is a bug in Pilothouse (id {secrets.token_hex(4)}); nothing was changed silently"
+    remedy = "Run it again with PILOTHOUSE_DEBUG=1 and report the trace."
+    if as_json:
+        record = {
+            "code": "bug",
+            "message": said,
+            "remedy": remedy,
+            "subject": None,
+            "place": None,
+            "docs": None,
+        }
+        typer.echo(json.dumps({"error": record}))
+    else:
+        console = hint_console()
+        console.print(f"[bold]error:[/bold] {said}.")
+        console.print(f"  {remedy}")
     if os.environ.get("PILOTHOUSE_DEBUG"):
         traceback.print_exc()

@@ -98,7 +98,10 @@ def _is_foreign_page(headers: dict[bytes, bytes]) -> bool:
     if origin is None:
         return False
     asked = headers.get(b"host", b"").decode("latin-1").lower()
-    return urlsplit(origin.decode("latin-1")).netloc.lower() != asked
+    try:
+        return urlsplit(origin.decode("latin-1")).netloc.lower() != asked
+    except ValueError:  # no address, so not ours
+        return True
 
 
 async def _opening(receive: Receive) -> _Opening:

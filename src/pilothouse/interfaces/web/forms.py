@@ -50,12 +50,20 @@ def refuse_foreign(request: Request) -> None:
     own = request.headers.get("host", "")
     fits = [] if site is None else [site == "same-origin"]
     if origin is not None and not (origin == "null" and site is not None):
-        fits.append(bool(own) and urlsplit(origin).netloc == own)
+        fits.append(bool(own) and _named_in(origin) == own)
     if not fits or not all(fits):
         raise Denied(
             "this form was sent by another site, or not by a browser",
             remedy="Open the page here and send it from there; programs use the API, see docs/reference/http.md",
         )
+
+
+def _named_in(origin: str) -> str | None:
+    """Return the host that an origin names, with its port; None for what is no address."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 def refuse_without_token(form: Mapping[str, str], expected: str | None) -> None:

@@ -22,6 +22,9 @@ __all__ = ["IncidentRoom"]
 LIST_MAX = 100
 """Incidents on the page; older ones stand in `pilothouse incident list --all`."""
 
+NUMBER_DIGITS_MAX = 18
+"""Digits of the number of an incident: what a ledger can count to."""
+
 _TAKEN = frozenset({"acknowledged", "mitigated", "resolved"})
 
 
@@ -57,7 +60,7 @@ class IncidentRoom:
         form = "/agents/{agent}/incidents/{number}"
         return (
             *page_at("/incidents", show_list, is_live=True),
-            *page_at("/incidents/{number:int}", show, is_live=True, has_pdf=True),
+            *page_at("/incidents/{number}", show, is_live=True, has_pdf=True),
             PageRoute(path=form, answer=self._step, action=Action.HANDLE, writes=True),
         )
 
@@ -80,7 +83,7 @@ class IncidentRoom:
 
 
 def _number(visit: Visit) -> int:
-    try:
-        return int(visit.path("number"))
-    except ValueError as error:
-        raise UnknownName("no incident has this address", remedy="Start from /incidents") from error
+    written = visit.path("number")
+    if not (written.isascii() and written.isdigit() and len(written) <= NUMBER_DIGITS_MAX):
+        raise UnknownName("no incident has this address", remedy="Start from /incidents")
+    return int(written)

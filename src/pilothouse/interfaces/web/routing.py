@@ -214,11 +214,16 @@ class Door:
         if self._sign_in is None:
             return None, ""
         proxy = self._sign_in.proxy
-        if proxy is not None and proxy.header in request.headers:
-            vouched = (request.headers[proxy.header], request.headers.get("x-pilothouse-proxy", ""))
+        if proxy is not None and (named := request.headers.getlist(proxy.header)):
+            if len(named) > 1:
+                return (
+                    None,
+                    "",
+                )  # a proxy that adds its header to the sender's vouches for whom the sender named
+            vouched = (named[0], request.headers.get("x-pilothouse-proxy", ""))
             visitor = self._sign_in.visitor(None, vouched)
             return visitor, form_token(f"{proxy.secret}:{vouched[0]}") if visitor else ""
-        session = session_of(request)
+        session = session_of(request, is_secure=proxy is not None)
         visitor = self._sign_in.visitor(session) if session else None
         return visitor, form_token(session) if visitor and session else ""
 
@@ -240,9 +245,15 @@ _TYPED = ("correction", "note", "reason", "text")
 """Fields in which people write; the others are ours."""
 
 
-def session_of(request: Request) -> str | None:
-    """Return the secret of the session that a request carries, or None."""
-    return request.cookies.get(SECURE_COOKIE) or request.cookies.get(COOKIE)
+def session_of(request: Request, *, is_secure: bool) -> str | None:
+    """Return the secret of the session that a request carries, or None.
+
+    Args:
+        request: The request.
+        is_secure: Whether a proxy that speaks HTTPS stands before us: then the other cookie is not ours, and a
+            neighbour under the same domain may have set it.
+    """
+    return request.cookies.get(SECURE_COOKIE if is_secure else COOKIE)
 
 
 def see_other(path: str, **query: str) -> Response:

@@ -58,12 +58,12 @@ class SignInRoom:
         )
 
     def _enter(self, visit: Visit) -> Response:
-        before = session_of(visit.request)
+        secure = self._sign_in.proxy is not None
+        before = session_of(visit.request, is_secure=secure)
         session = self._sign_in.enter(visit.form.get("link", ""))
         if before:
             self._sign_in.leave(before)  # signing in again changes the secret
         response = see_other(visit.form.get("next", "/"))
-        secure = self._sign_in.proxy is not None
         response.set_cookie(
             SECURE_COOKIE if secure else COOKIE,
             session,
@@ -76,7 +76,7 @@ class SignInRoom:
         return response
 
     def _leave(self, visit: Visit) -> Response:
-        session = session_of(visit.request)
+        session = session_of(visit.request, is_secure=self._sign_in.proxy is not None)
         if session:
             self._sign_in.leave(session)
         response = see_other("/")

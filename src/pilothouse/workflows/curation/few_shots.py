@@ -62,7 +62,8 @@ class FewShots:
         now = self._clock.now()
         with self._lock:
             kept = self._kept.get(agent)
-            if kept is None or now - kept[0] >= LOOK_EVERY:
+            # A clock that was set back would keep an example alive that was erased since.
+            if kept is None or abs(now - kept[0]) >= LOOK_EVERY:
                 version, examples = self._store.examples(agent)
                 if not version:
                     return "", ()

@@ -22,6 +22,9 @@ from pilothouse.workflows.verdict.assess import Assessment
 
 __all__ = ["parse_start", "show_sprint"]
 
+START_AWAY_MAX = timedelta(days=3_653)
+"""How far from now a plan may begin: ten years; a mistyped century has no weeks that can be counted."""
+
 
 def parse_start(text: str) -> date:
     """Return a day that somebody typed.
@@ -48,8 +51,16 @@ def show_sprint(installation: Installation, found: Assessment, start: date | Non
         installation: Lake and ledger.
         found: The assessment.
         start: First day, UTC; None for the day on which the first charter came into force.
+
+    Raises:
+        UsageError: The first day is more than ten years away.
     """
     ledger, agent, now = installation.ledger, found.charter.agent, found.verdict.as_of
+    if start is not None and abs(start - now.date()) > START_AWAY_MAX:
+        raise UsageError(
+            f"no plan of {SPRINT_DAYS} days begins on {start}, more than ten years from now",
+            remedy="Write a day nearer to this one: `pilothouse report sprint --start 2026-11-02`.",
+        )
     begun = start or _first_day(ledger, agent) or now.date()
     scored_from = max(begun, now.date() - timedelta(days=SPRINT_DAYS))
     kept = ledger.latest_verdict(agent, at=now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import timedelta
 
 import page_site
 import page_world as world
@@ -25,6 +26,7 @@ from pilothouse.ledger.few_shot_index import FewShotIndex
 from pilothouse.ports.curation import Example
 from pilothouse.runtime.sdk.run import current_run
 from pilothouse.runtime.sdk.server import TOKEN_VARIABLE
+from pilothouse.testing import FixedClock
 from pilothouse.workflows.curation.few_shot_lift import LiftRequest, measure_lift
 from pilothouse.workflows.curation.few_shots import FewShots
 from pilothouse.workflows.traces.feedback import Desk, agent_token
@@ -75,6 +77,21 @@ def lift_of(function, count=80, **more):
     request = LiftRequest(target=f"python:lifted_agent:{function}", **more)
     with Journal(request.journal) as journal:
         return asyncio.run(measure_lift(request, "v" * 64, examples, FewShotIndex(examples), journal=journal))
+
+
+def test_an_erased_example_is_not_served_on_while_the_clock_is_set_back():
+    clock = FixedClock(NOW)
+    kept = ["v1", library(4)]
+
+    class Store:
+        def examples(self, _agent):
+            return kept[0], tuple(kept[1])
+
+    few = FewShots(Store(), FewShotIndex, clock)
+    assert len(few.find(AGENT, "order of supplier", task_type=None, k=9)[1]) == 4
+    kept[1] = kept[1][:1]
+    clock.advance(timedelta(hours=-1))
+    assert len(few.find(AGENT, "order of supplier", task_type=None, k=9)[1]) == 1
 
 
 def test_what_examples_bring_is_measured_with_each_one_left_out(target):

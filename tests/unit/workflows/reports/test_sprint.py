@@ -110,3 +110,14 @@ def test_a_day_that_is_none_says_how_to_write_it():
     assert parse_start("2026-11-02") == date(2026, 11, 2)
     with pytest.raises(UsageError, match="is no day"):
         parse_start("soon")
+
+
+def test_a_plan_that_begins_later_says_when(installation):
+    page = plan(installation, NOW.date() + timedelta(days=25))
+    assert page.sentence.plain.startswith("Begins in 25 days: ")
+
+
+@pytest.mark.parametrize("start", [date.min, date.max])
+def test_a_plan_of_another_century_is_refused(installation, start):
+    with pytest.raises(UsageError, match="more than ten years from now"):
+        plan(installation, start)
