@@ -36,7 +36,11 @@ SECRET_FORMS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ),
     ("chat token", re.compile(r"\bxox[abposr]-[A-Za-z0-9-]{10,}")),
     ("model hub token", re.compile(r"\bhf_[A-Za-z0-9]{30,}")),
-    ("signed token", re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*")),
+    # Not where it would begin within what it may consist of: each such beginning would be followed to the same end.
+    (
+        "signed token",
+        re.compile(r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),
+    ),
     ("bearer token", re.compile(r"\b[Bb]earer\s+[A-Za-z0-9._~+/-]{16,}=*")),
     ("password in an address", re.compile(r"[a-z][a-z0-9+.-]{1,20}://[^/\s:@]{1,80}:[^/\s:@]{3,200}@")),
     (
