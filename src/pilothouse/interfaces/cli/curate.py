@@ -46,6 +46,8 @@ def register(cli: typer.Typer, services: Services) -> None:
                 "added": made.added,
                 "repeated": made.repeated,
                 "leaks": made.leaks,
+                "reopened": made.reopened,
+                "overruled": made.overruled,
                 "labels_by_week": made.by_week,
             }
             typer.echo(json.dumps(record))
@@ -58,6 +60,14 @@ def register(cli: typer.Typer, services: Services) -> None:
             typer.echo(f"  {len(made.repeated):,} left out: a case has nearly the same input already")
         if made.leaks:
             typer.echo(f"  {len(made.leaks):,} left out: another split has nearly the same input")
+        if made.reopened:
+            typer.echo(
+                f"  {len(made.reopened):,} taken out: the rubric has changed, and they are asked again"
+            )
+        if made.overruled:
+            typer.echo(
+                f"  {len(made.overruled):,} taken out: the answer they rest on does not stand any more"
+            )
         for week, count in made.by_week.items():
             typer.echo(f"  {week}  {count:,} trusted labels")
 
@@ -160,7 +170,8 @@ def register(cli: typer.Typer, services: Services) -> None:
             made = curation.export(agent, out, consent, layout=layout)
         typer.echo(
             f"{out}: {made.train:,} rows to train, {made.validation:,} to validate; "
-            f"{made.personal:,} left out for personal data, {made.leaking:,} as nearly cases that judge"
+            f"{made.personal:,} left out for personal data, {made.leaking:,} as nearly cases that judge, "
+            f"{made.repeated:,} as nearly another"
         )
 
     @group.command("week")

@@ -7,7 +7,6 @@ from collections import defaultdict
 from datetime import datetime
 
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.evidence.review import ItemState
 from pilothouse.ports.review import ReviewQueue
 from pilothouse.reports.foreign import foreign_text
 from pilothouse.workflows.review.trusted_labels import Trusted, trusted_labels
@@ -29,9 +28,7 @@ def case_book(queue: ReviewQueue, charter: Charter, now: datetime) -> str:
         charter: The charter in force.
         now: The moment.
     """
-    corrected = [
-        one for one in trusted_labels(queue, charter, now) if one.record.state is ItemState.CORRECTED
-    ]
+    corrected = [one for one in trusted_labels(queue, charter, now) if one.is_correction]
     corrected.sort(key=lambda one: one.label.at, reverse=True)
     chapters: dict[str, list[Trusted]] = defaultdict(list)
     for one in corrected[:CASES_MAX]:

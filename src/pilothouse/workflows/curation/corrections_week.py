@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pilothouse.core.evidence.evidence import Evidence
-from pilothouse.core.evidence.review import Answer
+from pilothouse.core.evidence.review import Answer, ReviewSource
 from pilothouse.ports.curation import CurationStore
 from pilothouse.ports.ledger import Ledger
 from pilothouse.ports.review import ReviewQueue
@@ -69,7 +69,7 @@ def corrections_week(
     steady = repeated_answers(queue, agent, now)
     told = tuple(steady.values()) if len(steady) >= PEOPLE_MIN else ()
     return CorrectionsWeek(
-        corrections=sum(label.answer is Answer.CORRECT for label in queue.labels(agent, since=since)),
+        corrections=_corrected(queue, agent, since),
         cases=sum(name.startswith("case:") for name in made),
         examples=sum(name.startswith("few-shot:") for name in made),
         caught=len(
@@ -84,6 +84,21 @@ def corrections_week(
         lift=_lift(records),
         repeats=sum(count for count, _ in told),
         repeats_equal=sum(equal for _, equal in told),
+    )
+
+
+def _corrected(queue: ReviewQueue, agent: str, since: datetime) -> int:
+    """Count outputs: the opinion of a second person, or a hidden repetition, corrects none again."""
+    corrected = {
+        label.item_id for label in queue.labels(agent, since=since) if label.answer is Answer.CORRECT
+    }
+    items = [record.item for one in corrected if (record := queue.record(one)) is not None]
+    return len(
+        {
+            (item.trace_id, item.input, item.proposal)
+            for item in items
+            if item.source is not ReviewSource.CANARY
+        }
     )
 
 

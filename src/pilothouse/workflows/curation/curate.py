@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ from pilothouse.ports.curation import CurationStore
 from pilothouse.ports.review import ReviewQueue
 from pilothouse.workflows.curation.lineage import link_made
 from pilothouse.workflows.gate.datasets import add_cases, remove_cases
-from pilothouse.workflows.review.trusted_labels import NEAR, Trusted, by_another_rubric, trusted_labels
+from pilothouse.workflows.review.trusted_labels import NEAR, Trusted, by_another_rubric, standing_answers
 
 __all__ = ["Curated", "case_of_label", "correction_evidence", "curate_cases"]
 
@@ -38,6 +38,7 @@ class Curated:
         repeated: Items whose input a case has already.
         leaks: Items left out because another split, or an example that agents are shown, has nearly the same input.
         reopened: Cases taken out because their answer was given by another rubric; their items are asked again.
+        overruled: Cases taken out because their answer does not stand any more; one with another answer is among the new.
         by_week: New labels by ISO week: the growth curve.
     """
 
@@ -46,6 +47,7 @@ class Curated:
     repeated: tuple[str, ...]
     leaks: tuple[str, ...]
     reopened: tuple[str, ...]
+    overruled: tuple[str, ...]
     by_week: dict[str, int]
 
 
@@ -95,10 +97,12 @@ def curate_cases(
     Raises:
         UsageError: There is no label to learn from.
     """
-    trusted = trusted_labels(queue, charter, now)
+    standing = standing_answers(queue, charter, now)
+    trusted = [one for one in standing.values() if one is not None]
     found = read_cases(sorted(path.glob("*.jsonl")), is_bare=False) if path.is_dir() else ()
     outdated = {f"review:{record.item.item_id}" for record in by_another_rubric(queue, charter, now)}
-    kept = [case for case in found if case.id not in outdated]
+    overruled = {case.id for case in found if _is_overruled(case, standing)} - outdated
+    kept = [case for case in found if case.id not in outdated | overruled]
     if not trusted and not found:
         raise UsageError(
             "no answer of a person can become a case yet",
@@ -112,7 +116,7 @@ def curate_cases(
     added = [case for case in fresh if case.id not in (*repeated, *leaks)]
     owner = known(charter.raci.benchmarks.accountable) or ""
     if len(kept) < len(found):
-        remove_cases(path, {case.id for case in found} & outdated)
+        remove_cases(path, {case.id for case in found} - {case.id for case in kept})
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "labels.jsonl"
         write_cases(file, added)
@@ -132,8 +136,18 @@ def curate_cases(
         repeated=repeated,
         leaks=leaks,
         reopened=tuple(case.id for case in found if case.id in outdated),
+        overruled=tuple(case.id for case in found if case.id in overruled),
         by_week=dict(sorted(weeks.items())),
     )
+
+
+def _is_overruled(case: Case, standing: Mapping[str, Trusted | None]) -> bool:
+    """Whether a case rests on an answer that does not stand any more. What people wrote into a case since stays theirs."""
+    item_id = case.id.removeprefix("review:")
+    if item_id == case.id or item_id not in standing:
+        return False
+    one = standing[item_id]
+    return one is None or (case.label is not None and case.label.value != json_or_text(one.output))
 
 
 def _not_new(

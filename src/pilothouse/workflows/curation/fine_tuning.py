@@ -49,6 +49,7 @@ class Export:
         validation: Rows to validate.
         personal: Answers left out because they hold personal data.
         leaking: Answers left out because a case that judges is nearly the same.
+        repeated: Answers left out because a newer one has nearly the same input.
     """
 
     digest: str
@@ -56,6 +57,7 @@ class Export:
     validation: int
     personal: int
     leaking: int
+    repeated: int
 
 
 def _openai(system: str, given: str, right: str) -> dict[str, Any]:
@@ -123,18 +125,21 @@ def export_rows(
     if layout not in LAYOUTS:
         raise UnknownName.among("layout", layout, LAYOUTS, remedy="Leave `--layout` out for OpenAI's lines.")
     candidates = [one for one in trusted_labels(queue, charter, now) if one.split is Split.DEV]
-    leaking, _ = near_judging(tested, [one.record.item.input for one in candidates])
-    learnable = [one for number, one in enumerate(candidates) if number not in leaking]
+    candidates.sort(key=lambda one: one.label.at, reverse=True)
+    leaking, repeated = near_judging(tested, [one.record.item.input for one in candidates])
+    repeated -= leaking
+    learnable = [one for number, one in enumerate(candidates) if number not in leaking | repeated]
     clean = [one for one in learnable if not _is_personal(one.record.item.input + "\n" + one.output)]
     personal = len(learnable) - len(clean)
     if len(clean) < ROWS_MIN:
         raise LimitExceeded(
             f"{len(clean):,} rows may be exported, {ROWS_MIN:,} are needed: {ROWS_MIN - len(clean):,} are missing "
-            f"({personal:,} hold personal data, {len(leaking):,} are nearly cases that judge, and labels of the gate are never trained on)",
+            f"({personal:,} hold personal data, {len(leaking):,} are nearly cases that judge, {len(repeated):,} nearly repeat "
+            "another, and labels of the gate are never trained on)",
             remedy="Label more outputs with `pilothouse review`; few-shot examples need 50: `pilothouse curate few-shot`.",
             subject=charter.agent,
         )
-    chosen = sorted(clean, key=lambda one: one.label.at, reverse=True)[:ROWS_MAX]
+    chosen = clean[:ROWS_MAX]  # the newest
     system = known(charter.purpose) or charter.agent
     provenance = []
     files: dict[str, list[str]] = {name: [] for name in FILES}
@@ -159,6 +164,7 @@ def export_rows(
         "layout": layout,
         "left_out_personal": personal,
         "left_out_leaking": len(leaking),
+        "left_out_repeated": len(repeated),
     }
     with prepared_export(folder, files, {**about, "rows": provenance}) as text:
         digest = digest_of(text.encode())[:32]
@@ -171,6 +177,7 @@ def export_rows(
         validation=len(files["validation"]),
         personal=personal,
         leaking=len(leaking),
+        repeated=len(repeated),
     )
 
 

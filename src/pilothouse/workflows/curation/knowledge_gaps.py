@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,7 +21,7 @@ from pilothouse.core.evidence.task import TaskResult
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.errors import PilothouseError, UnknownName
 from pilothouse.evals.dataset_checks import comparable_text
-from pilothouse.ports.curation import CurationStore
+from pilothouse.ports.curation import ERASED, CurationStore
 from pilothouse.ports.feedback import FeedbackStore
 from pilothouse.ports.review import ItemRecord, ReviewQueue
 from pilothouse.workflows.curation.case_book import case_book
@@ -148,18 +148,17 @@ def audit_gaps(room: GapRoom, charter: Charter, now: datetime) -> GapAudit:
     """
     installation, since = room.installation, now - WINDOW
     tasks, is_whole = newest_tasks(installation.lake, charter.agent, since, now)
-    items = {record.item.trace_id: record for record in room.queue.items(charter.agent, since=since)}
+    records = room.queue.items(charter.agent, since=since)
+    texts = {one.item.trace_id: one.item.input for one in records if one.item.input != ERASED}
     outcomes = installation.ledger.outcomes(charter.agent, from_ns=unix_ns(since), to_ns=unix_ns(now))
     wrong = {one.trace_id for one in outcomes if one.status is OutcomeStatus.CONTRADICTED}
     wrong |= {one.trace_id for one in room.said.of(charter.agent, since=since) if one.is_bad}
-    wrong |= {trace for trace, record in items.items() if _is_wrong(record)}
+    wrong |= _reviewed_wrong(records)
     asked = [
         AskedInput(
             trace_id=task.trace_id,
             task_type=task.task_type,
-            text=comparable_text(items[task.trace_id].item.input)
-            if task.trace_id in items
-            else task.input_preview,
+            text=comparable_text(texts[task.trace_id]) if task.trace_id in texts else task.input_preview,
             failed=task.result is TaskResult.FAILED or task.trace_id in wrong,
         )
         for task in tasks
@@ -208,8 +207,21 @@ def gap_evidence(charter: Charter, audit: GapAudit, now: datetime) -> Evidence |
     )
 
 
-def _is_wrong(record: ItemRecord) -> bool:
-    return record.state in _WRONG or record.item.source is ReviewSource.HELD
+def _reviewed_wrong(records: Sequence[ItemRecord]) -> set[str]:
+    """Return the tasks that were held, and those of which a person said that they are wrong, unless a dispute was settled.
+
+    Args:
+        records: Items, newest first; a task may have several.
+    """
+    settled: dict[str, bool] = {}
+    for one in records:
+        if one.item.source is ReviewSource.DISPUTED and one.state in (*_WRONG, ItemState.ACCEPTED):
+            settled.setdefault(one.item.trace_id, one.state in _WRONG)
+    return {
+        one.item.trace_id
+        for one in records
+        if one.item.source is ReviewSource.HELD or settled.get(one.item.trace_id, one.state in _WRONG)
+    }
 
 
 def _glossary(installation: Installation, charter: Charter) -> tuple[str, ...]:

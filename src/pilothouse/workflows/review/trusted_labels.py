@@ -4,17 +4,19 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.review import ItemState, Label, ReviewSource
 from pilothouse.evals.case import Split
+from pilothouse.ports.curation import ERASED
 from pilothouse.ports.review import ItemRecord, ReviewQueue
 from pilothouse.workflows.review.queue import rubric_of
 from pilothouse.workflows.review.second_opinions import agree
 
-__all__ = ["NEAR", "Trusted", "by_another_rubric", "trusted_labels"]
+__all__ = ["NEAR", "Trusted", "by_another_rubric", "standing_answers", "trusted_labels"]
 
 NEAR = 0.9
 """Share of common word 5-grams from which two inputs are the same question, as in the checks of datasets."""
@@ -45,6 +47,11 @@ class Trusted:
     second: Label | None = None
 
     @property
+    def is_correction(self) -> bool:
+        """Whether something else than the agent's answer is right, whoever had the last word."""
+        return self.output != self.record.item.proposal
+
+    @property
     def split(self) -> Split:
         """Gate or dev, by a coin on what was asked, so that equal questions never lie on both sides."""
         digest = hashlib.sha256(f"split {self.record.item.input}".encode()).digest()
@@ -70,12 +77,26 @@ def by_another_rubric(queue: ReviewQueue, charter: Charter, now: datetime) -> tu
         if item_id in records
         and records[item_id].state in (*_LEARNABLE, ItemState.REJECTED)
         and label.rubric
+        and records[item_id].item.input != ERASED
         and label.rubric != rubric_of(charter, records[item_id].item.task_type).digest
     )
 
 
 def trusted_labels(queue: ReviewQueue, charter: Charter, now: datetime) -> tuple[Trusted, ...]:
     """Return answers that may be learned from: decided, by the rubric in force, and by one more person in a dispute.
+
+    Args:
+        queue: Items and answers.
+        charter: The charter in force.
+        now: The moment; answers of the last year count.
+    """
+    return tuple(one for one in standing_answers(queue, charter, now).values() if one is not None)
+
+
+def standing_answers(queue: ReviewQueue, charter: Charter, now: datetime) -> Mapping[str, Trusted | None]:
+    """Return what stands of each item that was answered, by its id: None where nothing may be learned from it any more.
+
+    An answer was taken back, people differ about it, one more person overruled it, its rubric changed, its texts were erased.
 
     Args:
         queue: Items and answers.
@@ -90,11 +111,15 @@ def trusted_labels(queue: ReviewQueue, charter: Charter, now: datetime) -> tuple
     for record in records.values():
         if record.item.pair_of and not record.item.only_for and not record.state.is_open:
             others.setdefault(record.item.source, {})[record.item.pair_of] = record
-    found = []
+    found: dict[str, Trusted | None] = {}
     for item_id, record in sorted(records.items()):
         label = labels.get(item_id)
-        learnable = record.state in _LEARNABLE and record.item.source is not ReviewSource.CANARY
-        if label is None or not learnable or record.item.pair_of or not label.answer.decides:
+        if record.item.pair_of or record.item.source is ReviewSource.CANARY:
+            continue
+        if label is None and record.state in _LEARNABLE:
+            continue  # its answer is older than those that were read
+        found[item_id] = None
+        if label is None or record.state not in _LEARNABLE or not label.answer.decides:
             continue
         if label.rubric and label.rubric != rubric_of(charter, record.item.task_type).digest:
             continue
@@ -111,12 +136,12 @@ def trusted_labels(queue: ReviewQueue, charter: Charter, now: datetime) -> tuple
         elif second is not None and second.decided_by == record.decided_by:
             second = None  # one person twice is no second opinion
         corrected = decided.state is ItemState.CORRECTED
-        found.append(
-            Trusted(
+        output = (decided.correction if corrected else record.item.proposal) or ""
+        if ERASED not in {record.item.input, output}:
+            found[item_id] = Trusted(
                 record=record,
                 label=said,
-                output=(decided.correction if corrected else record.item.proposal) or "",
+                output=output,
                 second=labels.get(second.item.item_id) if second else None,
             )
-        )
-    return tuple(found)
+    return found
