@@ -34,6 +34,8 @@ def other_numbers(rule: Json, bound: float | None, item: Json, record: Json) -> 
     if not _same(item["bound"], bound):
         return f"it is held against {item['bound']}, and the charter says {bound}"
     value, low, high, n = _numbers(rule, bound, record)
+    if rule["name"] == "meanmax" and item["value"] is None and _nothing_is_known(record["counts"]):
+        value = low = high = None  # a lower bound of nothing; verdicts from before show it as zero
     for name, number in (("value", value), ("low", low), ("high", high), ("n", n)):
         if not _same(item[name], number):
             return f"its {name} is {item[name]}, and the record makes {number}"
@@ -98,6 +100,12 @@ def _numbers(
         # Clopper and Pearson without a failure: the rate at which so many cases in a row come out well once in twenty times.
         return 0.0, 0.0, 1 - (1 - LEVEL) ** (1 / told), told
     return bad / told, *_ends(bad, told), told
+
+
+def _nothing_is_known(counts: Mapping[str, int]) -> bool:
+    """Whether no part of a cost is known in the unit of its bound."""
+    unpriced = counts.get("tokens_unpriced", 0)
+    return bool(counts.get("other_currency", 0)) or unpriced >= max(counts.get("tokens", 0), 1)
 
 
 def _ends(count: int, n: int) -> tuple[float, float]:

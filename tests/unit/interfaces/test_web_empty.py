@@ -13,8 +13,8 @@ from starlette.testclient import TestClient
 
 from pilothouse.core.verdict.verdict import Status
 
-OTHER_WAYS = {"/sign-in"}
-"""Pages of which a command is the whole content anyway."""
+OTHER_WAYS = {"/sign-in", "/agents/{agent}"}
+"""A page of which a command is the whole content anyway, and a way to one that is here."""
 
 SAME = {"sec-fetch-site": "same-origin"}
 

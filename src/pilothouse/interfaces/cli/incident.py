@@ -270,7 +270,8 @@ def _print_beside(console: Console, rows: Sequence[tuple[str, str]]) -> None:
 
     if not console.is_terminal:
         for name, text in rows:
-            console.print(f"{name} {escape(text)}", soft_wrap=True)
+            for number, line in enumerate(text.split("\n")):
+                console.print(f"{' ' * len(name) if number else name} {escape(line)}", soft_wrap=True)
         return
     grid = Table.grid(padding=(0, 1, 0, 0))
     grid.add_column(no_wrap=True)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -111,10 +112,18 @@ class ReadingRoom:
                 raise UnknownName("no such file", remedy="Reload the page.")
             return found
 
+        def of_agent(visit: Visit) -> Response:
+            """An agent's name alone, as people type it, is its first page."""
+            return Response(
+                status_code=307,
+                headers={**HEADERS, "location": f"/agents/{quote(visit.path('agent'), safe='')}/agent"},
+            )
+
         fleet = shown(self._fleet)
         table: Sequence[tuple[str, Callable[[Visit], Response]]] = (
             ("/", fleet),
             ("/fleet.json", fleet),
+            ("/agents/{agent}", of_agent),
             (f"{task}/{{span_id}}/{{field}}.txt", self._span_text),
         )
         return (

@@ -332,12 +332,10 @@ def _append(
         anew = _calls_anew(incident, firing, lines, now)
         kept = tuple(dict.fromkeys((*incident.traces, *firing.traces)))[:TRACES_MAX]
         severity = incident.severity if same else worse(incident.severity, _severity(rule))
-        event = IncidentEvent(
-            at=now,
-            kind="alert",
-            actor="watch",
-            text=firing.sentence if same else f"Also, within the same hour: {firing.sentence}",
-        )
+        text = firing.sentence if same else f"Also, within the same hour: {firing.sentence}"
+        if severity != incident.severity:
+            text += f" It was {incident.severity}, and is {severity} now."
+        event = IncidentEvent(at=now, kind="alert", actor="watch", text=text)
         change = IncidentChange(incident=replace(incident, traces=kept), events=(event,))
         if severity != incident.severity:
             worse_one = replace(change.incident, severity=severity)

@@ -197,18 +197,30 @@ def replay_run(
     )
 
 
+def _why_not(recorded: RecordedRun) -> tuple[str, str]:
+    """Return why a run cannot be replayed, and what to do."""
+    summary = recorded.summary
+    remedy = f"See what is left: `pilothouse replay {summary.run} --show`"
+    if recorded.damage:
+        return recorded.damage, remedy
+    if summary.replayable is Replayable.ERASED:
+        return "its content was erased", remedy
+    if summary.lost:
+        return f"{summary.lost} events of it could not be written", remedy
+    if summary.calls:
+        return "it has no model call that was answered", remedy
+    return (
+        "only its tool calls are here; the model's client sent no `traceparent`, so its calls are a run of their own",
+        f"Find that run by its time: `pilothouse replay --list --agent {summary.agent}`. To have the calls of a process in one "
+        "run that is named at its start: `pilothouse run --taps clock,uuid,random -- CMD`",
+    )
+
+
 def _check(recorded: RecordedRun, request: ReplayRequest, calls: tuple[Exchange, ...]) -> None:
     run = recorded.summary.run
     if recorded.summary.replayable in {Replayable.NO, Replayable.ERASED} or not calls:
-        why = recorded.damage or {
-            Replayable.ERASED: "its content was erased",
-            Replayable.NO: f"{recorded.summary.lost} events of it could not be written",
-        }.get(recorded.summary.replayable, "it has no model call that was answered")
-        raise EvidenceError(
-            f"run {run} cannot be replayed: {why}",
-            remedy=f"See what is left: `pilothouse replay {run} --show`",
-            subject=run,
-        )
+        why, remedy = _why_not(recorded)
+        raise EvidenceError(f"run {run} cannot be replayed: {why}", remedy=remedy, subject=run)
     if request.mode is ReplayMode.COMPARE and request.live is None:
         raise UsageError(
             "compare asks a live model too", remedy="Name one: `--upstream http://127.0.0.1:4318/gw`"

@@ -95,11 +95,8 @@ def _count(
         if decision == "allow":
             last.setdefault(tool, record.at)
         elif decision == "deny" and len(denied) < DENIED_SHOWN:
-            denied.append(
-                DeniedCall(
-                    at=record.at, tool=tool, run=document["run"], rule=document.get("rule") or "no rule"
-                )
-            )
+            failed = ", ".join(document.get("failed", ())) or "none named"
+            denied.append(DeniedCall(at=record.at, tool=tool, run=document["run"], rule=failed))
     used = {
         tool: ToolUse(
             allowed=own.get("allow", 0),

@@ -98,6 +98,9 @@ class PageDesk:
             )
         if name == "runs":
             return show_runs(self.runs, agent or choose_agent(self.installation, None), now)
+        if name == "tour" and agent is None:
+            # A tour is of some agent; from a page that is of none it leads through the first one.
+            agent = next((record.agent for record in self.installation.ledger.charters()), None)
         chosen = choose_agent(self.installation, agent)
         if name == "controls":
             return self.controls(chosen, person=person)

@@ -190,6 +190,7 @@ def test_an_incident_that_becomes_worse_pauses_the_agent_as_one_that_opens_so(ro
     clock.move(minutes=30)
     joined = fire(room, metric="discrepancy", sentence="4 % of claims are contradicted.")
     assert (joined.opened, joined.incident.severity) == (False, "sev1")
+    assert any(one.text.endswith("and is sev1 now.") for one in room.incidents.events(joined.incident.number))
     run(room)
     assert "INC-1: 4 % of claims are contradicted." in room.controls.read().refusal_of(AGENT)
 

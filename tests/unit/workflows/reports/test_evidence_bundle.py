@@ -48,6 +48,10 @@ def made(tmp_path_factory):
     records = everything_holds(load_charter(), NOW)
     records = replaced(records, "discrepancy", task_type="po_invoice", n=5_000, good=4_000)
     records = replaced(records, "completion", task_type="credit_note", n=12, good=12)
+    unpriced = {"tokens": 900, "tokens_unpriced": 900, "unmeasured": 0}
+    records = replaced(
+        records, "cost_per_task", task_type="credit_note", value=0.0, low=0.0, high=0.0, counts=unpriced
+    )
     with open_ledger(settings.ledger_url) as ledger:
         accept_file(ledger, CHARTER, NOW - timedelta(days=40), actor="test")
         ledger.add_evidence(records)
@@ -248,6 +252,16 @@ def test_a_number_or_a_date_that_the_record_does_not_make_is_named(made, require
     edit(item)
     problems = recompute(verdict, records, rules, charter).problems
     assert any(problem.startswith(requirement) and found in problem for problem in problems), problems
+
+
+def test_a_cost_of_which_nothing_is_known_has_no_value_and_may_not_be_given_one(made):
+    verdict, records, rules, charter = unpacked(made[0])
+    items = named(verdict, "MON-3")["items"]
+    (item,) = [one for one in items if one["scope"]["task_type"] == "credit_note" and one["n"]]
+    assert (item["status"], item["value"]) == ("no_evidence", None)
+    item["value"] = 0.3
+    problems = recompute(verdict, records, rules, charter).problems
+    assert any("its value is 0.3" in problem for problem in problems), problems
 
 
 def test_evidence_that_lapsed_is_found_whatever_the_verdict_says_of_its_end(made):
