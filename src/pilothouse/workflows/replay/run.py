@@ -209,10 +209,11 @@ def _why_not(recorded: RecordedRun) -> tuple[str, str]:
         return f"{summary.lost} events of it could not be written", remedy
     if summary.calls:
         return "it has no model call that was answered", remedy
+    why = "only its tool calls are here; the model's client sent no `traceparent`, so its calls are a run of their own"
+    by_time = f"Find that run by its time: `pilothouse replay --list --agent {summary.agent}`."
     return (
-        "only its tool calls are here; the model's client sent no `traceparent`, so its calls are a run of their own",
-        f"Find that run by its time: `pilothouse replay --list --agent {summary.agent}`. To have the calls of a process in one "
-        "run that is named at its start: `pilothouse run --taps clock,uuid,random -- CMD`",
+        why,
+        f"{by_time} To name one run at the start: `pilothouse run --taps clock,uuid,random -- CMD`",
     )
 
 
