@@ -23,8 +23,9 @@ from pilothouse.runtime.gateway.policy import ConfidenceRule, Guard
 from pilothouse.runtime.gateway.refusal import Refusal, RefusalCode, Refused
 from pilothouse.runtime.gateway.relay import Whole
 from pilothouse.runtime.gateway.routes import Operation
-from pilothouse.runtime.gateway.schema_check import is_quick, strict_json, text_problem
+from pilothouse.runtime.gateway.schema_check import strict_json, text_problem
 from pilothouse.runtime.gateway.schema_process import SchemaProcesses
+from pilothouse.runtime.gateway.schema_weight import is_quick
 from pilothouse.runtime.gateway.wire import inflate, read_answer
 
 __all__ = ["AnswerCount", "Guardian", "stated_confidence"]

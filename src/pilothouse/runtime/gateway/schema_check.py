@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hold a text against a JSON Schema, and tell whether that surely ends soon.
+"""Hold a text against a JSON Schema; how long that takes is for `schema_weight` to say.
 
-Some schemas take longer than anybody waits, for one text among thousands: a pattern that tries every way to divide it,
-references that branch, a list whose items must differ. Whoever answers calls holds a text against them elsewhere.
+What is surely valid is known without the validator, as most answers are.
 """
 
 from __future__ import annotations
@@ -15,27 +14,11 @@ from jsonschema.protocols import Validator
 from jsonschema.validators import validator_for
 from referencing.jsonschema import EMPTY_REGISTRY
 
-__all__ = ["is_quick", "strict_json", "text_problem"]
+from pilothouse.runtime.sure_schema import Sure, surely_valid
+
+__all__ = ["strict_json", "text_problem"]
 
 PROBLEM_CHARACTERS_MAX = 400
-
-SLOW = frozenset(
-    {
-        "$ref",
-        "$dynamicRef",
-        "$recursiveRef",
-        "pattern",
-        "patternProperties",
-        "uniqueItems",
-        "unevaluatedItems",
-        "unevaluatedProperties",
-    }
-)
-"""Keywords by which the time is not bounded by the sizes of schema and text."""
-
-PAIRS_MAX = 16 << 20
-"""Characters of the schema times those of the text: without the keywords above the time grows with both, a tenth of a second at
-the most here."""
 
 
 def text_problem(schema: str, text: str) -> str:
@@ -57,25 +40,14 @@ def text_problem(schema: str, text: str) -> str:
         value = _string_in(text) if _wants_text(schema) else strict_json(text)
     except (ValueError, RecursionError) as error:
         return f"$: no JSON ({str(error)[:80]})"
+    sure = _sure(schema)
+    if sure is not None and sure(value):
+        return ""
     try:
         errors = sorted(_validator(schema).iter_errors(value), key=lambda one: (len(one.path), one.json_path))
     except Exception as error:  # noqa: BLE001 - what is no schema ends in anything, and then no answer is delivered as valid
         return f"$: the output schema cannot be applied ({type(error).__name__}), so nothing is known to be valid"
     return f"{errors[0].json_path}: {errors[0].message}"[:PROBLEM_CHARACTERS_MAX] if errors else ""
-
-
-def is_quick(schema: str, text: str) -> bool:
-    """Return whether holding a text against a schema surely ends soon.
-
-    Args:
-        schema: JSON Schema as text.
-        text: Any text.
-
-    Example:
-        >>> is_quick('{"type": "object"}', "{}"), is_quick('{"pattern": "^(a+)+$"}', '"aaaa"')
-        (True, False)
-    """
-    return len(schema) * len(text) <= PAIRS_MAX and _is_plain(schema)
 
 
 def strict_json(text: str) -> Any:
@@ -121,21 +93,11 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=256)
-def _is_plain(schema: str) -> bool:
+def _sure(schema: str) -> Sure | None:
     try:
-        level = [json.loads(schema)]
-    except (ValueError, RecursionError):
-        return True  # it says so at once
-    while level:
-        if any(isinstance(one, dict) and not SLOW.isdisjoint(one) for one in level):
-            return False
-        level = [
-            inner
-            for one in level
-            if isinstance(one, dict | list)
-            for inner in (one.values() if isinstance(one, dict) else one)
-        ]
-    return True
+        return surely_valid(json.loads(schema))
+    except Exception:  # noqa: BLE001 - what is no schema ends in anything, and the validator says so
+        return None
 
 
 @lru_cache(maxsize=256)

@@ -13,8 +13,9 @@ import pytest
 from pilothouse.runtime.gateway import schema_process
 from pilothouse.runtime.gateway.guard import stated_confidence
 from pilothouse.runtime.gateway.messages import FinalAnswer
-from pilothouse.runtime.gateway.schema_check import is_quick, strict_json, text_problem
+from pilothouse.runtime.gateway.schema_check import strict_json, text_problem
 from pilothouse.runtime.gateway.schema_process import SchemaProcesses
+from pilothouse.runtime.gateway.schema_weight import is_quick
 
 LIMITED = '{"properties": {"amount": {"type": "number", "maximum": 100}}}'
 BRANCHES = {f"d{at}": {"allOf": [{"$ref": f"#/$defs/d{at + 1}"}] * 2} for at in range(40)}
@@ -71,13 +72,98 @@ def test_a_reference_to_elsewhere_is_not_followed():
     [
         (REPEATING, "{}"),
         (BRANCHING, "{}"),
-        (DIFFERENT, "[]"),
-        ('{"items": {"anyOf": [{"patternProperties": {}}]}}', "[]"),
-        ('{"type": "object"}', "x" * (1 << 20)),
+        (DIFFERENT, json.dumps(list(range(300)))),
+        ('{"items": {"anyOf": [{"patternProperties": {"(a*)*": {}}}]}}', "[]"),
+        ('{"type": "object"}', json.dumps([0] * 5_000)),
+        ('{"unevaluatedProperties": false}', "{}"),
+        ('{"properties": {"a": {"$id": "other", "$ref": "#/x"}}}', "{}"),
+        ('{"$ref": "#/$defs/gone"}', "{}"),
+        ('{"$ref": "https://example.com/schema"}', "{}"),
+        ('{"$defs": {"node": {"items": {"$ref": "#/$defs/node"}}}, "$ref": "#/$defs/node"}', "[]"),
+        ('{"pattern": "a+b"}', json.dumps("a" * 5_000)),
+        ('{"pattern": "^a*b*c*d*e*$"}', '"a"'),
+        ('{"pattern": "^(a|ab)+$"}', '"a"'),
+        ('{"pattern": "^(?=a)a$"}', '"a"'),
+        ('{"pattern": "(a)\\\\1"}', '"aa"'),
+        ('{"pattern": "^a++$"}', '"a"'),
+        (json.dumps({"pattern": "|".join("abcdefghij")}), '"a"'),
+        (json.dumps({"items": {"anyOf": [{"const": 1}] * 100}}), json.dumps([0] * 60)),
     ],
 )
 def test_what_may_take_for_ever_is_known_before(schema, text):
     assert not is_quick(schema, text)
+
+
+NESTED = json.dumps(
+    {
+        "$defs": {
+            "Line": {
+                "type": "object",
+                "properties": {"sku": {"type": "string"}, "count": {"type": "integer"}},
+            },
+            "Order": {
+                "type": "object",
+                "properties": {"lines": {"type": "array", "items": {"$ref": "#/$defs/Line"}}},
+            },
+        },
+        "type": "object",
+        "properties": {"order": {"$ref": "#/$defs/Order"}, "tags": {"type": "array", "uniqueItems": True}},
+    }
+)
+"""As Pydantic writes models that hold models, and a set."""
+
+ROUTING = '{"type": "object", "properties": {"document": {"type": "string", "pattern": "^D-[0-9]{5}$"}}}'
+
+
+@pytest.mark.parametrize(
+    ("schema", "text", "problem"),
+    [
+        (NESTED, '{"order": {"lines": [{"sku": "a", "count": 1}]}, "tags": ["x", "y"]}', ""),
+        (
+            NESTED,
+            '{"order": {"lines": [{"sku": "a", "count": "1"}]}}',
+            "$.order.lines[0].count: '1' is not of",
+        ),
+        (NESTED, '{"tags": ["x", "x"]}', "$.tags: ['x', 'x'] has non-unique elements"),
+        (ROUTING, '{"document": "D-04711"}', ""),
+        (ROUTING, '{"document": "D-4711"}', "$.document: 'D-4711' does not match"),
+        ('{"pattern": "^(?:net|gross) [0-9.,]+ (EUR|USD)$"}', '"net 1.00 EUR"', ""),
+        ('{"pattern": "[a-z]+@[a-z]+"}', '"me@here"', ""),
+        ('{"properties": {"pattern": {"type": "string"}}}', '{"pattern": 1}', "$.pattern: 1 is not of type"),
+        ('{"enum": ["a", "b"]}', '"a"', ""),
+        ("{", "{}", "$: the output schema cannot be applied"),
+    ],
+)
+def test_the_usual_is_checked_in_place(schema, text, problem):
+    assert is_quick(schema, text)
+    found = text_problem(schema, text)
+    assert found.startswith(problem) if problem else found == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("schema", "make"),
+    [
+        ({"items": {"anyOf": [{"const": 1}] * 20}}, lambda size: json.dumps([0] * size)),
+        ({"items": {"allOf": [{"type": "string"}] * 20}}, lambda size: json.dumps([0] * size)),
+        ({"items": {"oneOf": [{"not": {"type": "string"}}] * 20}}, lambda size: json.dumps([0] * size)),
+        (
+            {"allOf": [{"propertyNames": {"maxLength": 9}}] * 20},
+            lambda size: json.dumps({f"k{at}": 0 for at in range(size)}),
+        ),
+        ({"uniqueItems": True}, lambda size: json.dumps([{"a": at} for at in range(size)])),
+        ({"pattern": "a*a*a*b"}, lambda size: json.dumps("a" * size)),
+        ({"pattern": "[a-z]+[0-9]"}, lambda size: json.dumps("a" * size)),
+        ({"pattern": "^(a|a)(a|a)(a|a)(a|a)[a-z]*b$"}, lambda size: json.dumps("a" * size)),
+    ],
+)
+def test_the_largest_that_counts_as_quick_ends_in_the_time_of_a_process(processes, schema, make):
+    written, size = json.dumps(schema), 1
+    while is_quick(written, make(2 * size)):
+        size *= 2
+    assert size > 8
+    (told,) = asked(processes, (written, make(size)))
+    assert "was not applied" not in told
 
 
 @pytest.mark.slow
