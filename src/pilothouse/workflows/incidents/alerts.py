@@ -27,6 +27,7 @@ from pilothouse.workflows.ground.in_force import charter_of, newest_verdict
 from pilothouse.workflows.incidents.paging import LOUD, call_level, incident_key, page_person
 from pilothouse.workflows.incidents.suspects import suspects
 from pilothouse.workflows.incidents.triage import triage_lines
+from pilothouse.workflows.people.directory import people_gone
 
 __all__ = [
     "METRIC_OF_KIND",
@@ -329,6 +330,9 @@ def _append(
         said = [one.at for one in lines if one.kind in {"alert", "state"} and firing.sentence in one.text]
         if said and now - said[-1] < AGAIN_EVERY:
             return incident
+        if _is_left_alone(room, incident):
+            # Nobody has it in hand any more: it stands as if the path had been given up.
+            incident = replace(incident, state=IncidentState.OPEN, acknowledged_by=None).given_up()
         anew = _calls_anew(incident, firing, lines, now)
         kept = tuple(dict.fromkeys((*incident.traces, *firing.traces)))[:TRACES_MAX]
         severity = incident.severity if same else worse(incident.severity, _severity(rule))
@@ -356,6 +360,13 @@ def _append(
                 raise
             incident = found
     return incident
+
+
+def _is_left_alone(room: ControlRoom, incident: Incident) -> bool:
+    """Whether the person who had an incident in hand is gone, as the directory says."""
+    person = incident.acknowledged_by
+    is_in_hand = incident.is_active and incident.state is not IncidentState.OPEN and person is not None
+    return is_in_hand and person in people_gone(room.installation.ledger, incident.agent)
 
 
 def _calls_anew(incident: Incident, firing: Firing, lines: Sequence[IncidentEvent], now: datetime) -> bool:

@@ -398,3 +398,21 @@ def test_the_ledger_is_not_held_while_the_lake_is_asked_about_an_incident(room, 
     assert asked == [False]
     assert not fire(room, sentence="Completion fell to 60 %.", traces=("a" * 32,)).opened
     assert asked == [False], "of an incident that is there nothing is looked up"
+
+
+def test_an_alert_of_an_incident_whose_holder_has_left_calls_the_path_anew(room, clock, web):
+    for person in ("sam", "kim", "dana", "vp"):
+        reach(room, person, web.url)
+    fire(room)
+    move(room, 1, IncidentState.ACKNOWLEDGED, person="sam", text="", now=clock())
+    clock.move(days=2)
+    fire(room, sentence="Completion fell to 70 %.", once=True)
+    run(room)
+    assert web.keys == [], "sam has it in hand"
+    active = {f"oidc:{who}@corp.example": True for who in ("dana", "lee", "kim", "vp")}
+    check_directory(room.installation, active, clock(), actor="test")
+    clock.move(hours=2)
+    incident = fire(room, sentence="Completion fell to 60 %.", once=True).incident
+    assert (incident.state, incident.acknowledged_by) == (IncidentState.OPEN, None)
+    run(room)
+    assert web.keys == ["INC-1/r4/L1/kim"], "kim stands in for sam, and is on that level too"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pilothouse.errors import LimitExceeded
 from pilothouse.settings import load_settings
 from pilothouse.testing import FixedClock, MemoryLake, MemoryLedger, example_task
 from pilothouse.workflows.ground.installation import Installation
@@ -88,3 +89,18 @@ def test_it_reaches_the_verdict_and_is_written_once_a_day(tmp_path):
     assert "changed together on 2026-11-15" in item.deciding.sentence
     state = measure_freeze(made, AGENT, NOW)
     assert (state.agent_until, state.integrations_until) == (NOW + timedelta(days=2),) * 2
+
+
+def test_three_weeks_of_a_busy_agent_are_read_day_by_day(tmp_path, monkeypatch):
+    made = world(tmp_path, (9, HOST), versions=((20, "v1"), (8, "v2"), (7, "v3")))
+    window = made.lake.window
+
+    def at_most_a_day(wanted):
+        if wanted.to_ns - wanted.from_ns > 86_400 * 10**9:
+            raise LimitExceeded(
+                "the window holds more than 1000000 tasks", remedy="Ask for a shorter window."
+            )
+        return window(wanted)
+
+    monkeypatch.setattr(made.lake, "window", at_most_a_day)
+    assert not measure_freeze(made, AGENT, NOW).evidence.passed
