@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
@@ -72,3 +73,16 @@ def test_readings_are_bounded_and_the_newest_stay(store):
     days = [date(2026, 11, number) for number in range(1, 6)]
     store.advance(AGENT, [step(readings=tuple(reading(day) for day in days))])
     assert [one.day for one in store.readings(AGENT, since=days[1], limit=2)] == days[-2:]
+
+
+def test_what_cannot_be_settled_at_one_agent_stands_before_nothing_of_another(store, monkeypatch):
+    monkeypatch.setattr("pilothouse.ledger.watch.UNSETTLED_MAX", 2)
+    days = [date(2026, 11, number) for number in range(1, 6)]
+    store.advance(AGENT, [step(readings=tuple(reading(day, layer="verdict") for day in days))])
+    other = replace(reading(days[-1], layer="verdict"), agent="other-agent")
+    store.advance("other-agent", [step(readings=(other,))])
+    assert [(one.agent, one.day) for one in store.unsettled()] == [
+        (AGENT, days[0]),
+        (AGENT, days[1]),
+        ("other-agent", days[-1]),
+    ]

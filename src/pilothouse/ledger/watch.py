@@ -17,6 +17,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    func,
     insert,
     select,
     update,
@@ -55,8 +56,9 @@ watch_readings = Table(
 )
 """What each detector said of each day; only `settled` ever changes."""
 
-UNSETTLED_MAX = 1_000
-"""Consequences taken up in one look; the next look takes the rest."""
+UNSETTLED_MAX = 200
+"""Consequences of one agent taken up in one look; the next look takes the rest. Of each: what cannot be settled at one must not
+stand before what others have to say."""
 
 _STATE, _READING = watch_states.c, watch_readings.c
 
@@ -135,11 +137,13 @@ class SqlWatch:
 
     def unsettled(self) -> Sequence[WatchReading]:
         """Return warnings and verdicts of which the consequences are still to come, oldest first."""
+        order = (_READING.day, _READING.task_type, _READING.detector)
+        place = func.row_number().over(partition_by=_READING.agent, order_by=order).label("place")
+        found = select(watch_readings, place).where(_READING.settled.is_(False)).subquery()
         wanted = (
-            select(watch_readings)
-            .where(_READING.settled.is_(False))
-            .order_by(_READING.day, _READING.agent, _READING.task_type, _READING.detector)
-            .limit(UNSETTLED_MAX)
+            select(found)
+            .where(found.c.place <= UNSETTLED_MAX)
+            .order_by(found.c.day, found.c.agent, found.c.task_type, found.c.detector)
         )
         with self._database.read() as connection:
             return tuple(_reading(row) for row in connection.execute(wanted))

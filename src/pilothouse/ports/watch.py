@@ -98,7 +98,7 @@ class WatchStore(Protocol):
         ...
 
     def unsettled(self) -> Sequence[WatchReading]:
-        """Return warnings and verdicts of which the consequences are still to come, oldest first, at most 1,000."""
+        """Return warnings and verdicts of which the consequences are still to come, oldest first, at most 200 of each agent."""
         ...
 
     def settle(self, reading: WatchReading) -> None:

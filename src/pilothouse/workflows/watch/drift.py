@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,16 @@ from pilothouse.core.statistics.texts import text_drift
 from pilothouse.ports.lake import Lake
 from pilothouse.workflows.ground.opened_traces import with_traces
 
-__all__ = ["ALARM_P", "DETECTORS", "FEATURES", "P_LEAST", "DriftLook", "drift_traces", "look_at_drift"]
+__all__ = [
+    "ALARM_P",
+    "DETECTORS",
+    "FEATURES",
+    "P_LEAST",
+    "DriftLook",
+    "WeekSample",
+    "drift_traces",
+    "look_at_drift",
+]
 
 ALARM_P = 1 / (3 * 52)
 """P-value of one week at which inputs have changed: three tests of 52 weeks together raise one false alarm a year when nothing did.
@@ -55,15 +64,41 @@ class DriftLook:
         p_values: One for each test that could run: `inputs`, `words`, `tools`.
         changed: Tests whose p-value is `ALARM_P` at most.
         detail: What changed most, or what is missing, in words.
-        n: Tasks of the week.
         compared: Tasks of the reference and of the week that were compared.
     """
 
     p_values: dict[str, float]
     changed: tuple[str, ...]
     detail: str
-    n: int
     compared: tuple[int, int]
+
+
+class WeekSample:
+    """Tasks of a week in the order of their start, thinned evenly, so that a week of millions takes little memory.
+
+    Attributes:
+        n: Tasks that were offered.
+        kept: Those that are kept; all while they are few.
+    """
+
+    def __init__(self) -> None:
+        self.n = 0
+        self.kept: list[Task] = []
+        self._step = 1
+
+    def add(self, tasks: Iterable[Task]) -> None:
+        """Offer the next tasks.
+
+        Args:
+            tasks: In the order of their start.
+        """
+        for task in tasks:
+            if self.n % self._step == 0:
+                self.kept.append(task)
+            self.n += 1
+            if len(self.kept) > 2 * CASES_MAX:
+                self.kept = self.kept[::2]
+                self._step *= 2
 
 
 def look_at_drift(lake: Lake, reference: Sequence[Task], current: Sequence[Task]) -> DriftLook:
@@ -87,7 +122,6 @@ def look_at_drift(lake: Lake, reference: Sequence[Task], current: Sequence[Task]
         p_values=p_values,
         changed=tuple(name for name, p in p_values.items() if p <= ALARM_P),
         detail="; ".join(said),
-        n=len(current),
         compared=(min(len(reference), CASES_MAX), min(len(current), CASES_MAX)),
     )
 

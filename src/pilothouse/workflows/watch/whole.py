@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import date, datetime, timedelta
@@ -18,7 +19,8 @@ from pilothouse.workflows.ground.every_agent import Faults
 from pilothouse.workflows.incidents.alerts import rule_for
 from pilothouse.workflows.review.label_rates import tasks_between
 from pilothouse.workflows.watch.cost import CostRise, cost_document, look_at_cost
-from pilothouse.workflows.watch.drift import drift_traces, look_at_drift
+from pilothouse.workflows.watch.days import TASKS_AHEAD_MAX
+from pilothouse.workflows.watch.drift import WeekSample, drift_traces, look_at_drift
 from pilothouse.workflows.watch.room import WatchRoom
 from pilothouse.workflows.watch.rules import TRAFFIC
 
@@ -115,18 +117,15 @@ def _drift(
         return
     # Of several weeks that are due, the newest counts: the older ones are history nobody can act on.
     due += WEEK * ((day - due) // WEEK)
-    lake = watch.room.installation
-    start = midnight(date.fromisoformat(state["from"]))
-    end = midnight(due + timedelta(days=1))
-    reference = tasks_between(lake, charter.agent, start, start + WEEK)
-    current = tasks_between(lake, charter.agent, end - WEEK, end)
+    reference = _week(watch, charter, date.fromisoformat(state["from"]))
+    current = _week(watch, charter, due + timedelta(days=1) - WEEK)
     state["last"] = due.isoformat()
-    if not current or not reference:
+    if not current.n or not reference.n:
         _store(watch, charter, states, DRIFT, state, {}, now)
         return
-    look = look_at_drift(lake.lake, reference, current)
+    look = look_at_drift(watch.room.installation.lake, reference.kept, current.kept)
     document: dict[str, Any] = {
-        "n": look.n,
+        "n": current.n,
         "compared": look.compared,
         "p": look.p_values,
         "detail": look.detail,
@@ -136,9 +135,22 @@ def _drift(
         document["sentence"] = (
             f"{' and '.join(look.changed).capitalize()} of {charter.agent} differ from the week of {state['from']}: {look.detail}."
         )
-        document["traces"] = list(drift_traces(current))
+        document["traces"] = list(drift_traces(current.kept))
     said: tuple[Mapping[str, Any], str] = (document, "warning" if look.changed else "quiet")
     _store(watch, charter, states, DRIFT, state, {due: said}, now)
+
+
+def _week(watch: WatchRoom, charter: Charter, first: date) -> WeekSample:
+    """Read the tasks of a week, as many at once as lie well in memory; their days were counted, so how many they are is known."""
+    counted = watch.room.watch.readings(charter.agent, since=first, detector="traffic")
+    days = {first + timedelta(days=number) for number in range(WEEK.days)}
+    expected = sum(json.loads(one.document)["tasks"] for one in counted if one.day in days)
+    parts = max(WEEK.days, math.ceil(expected / TASKS_AHEAD_MAX))
+    sample, begin = WeekSample(), midnight(first)
+    for number in range(parts):
+        start, end = begin + WEEK * number / parts, begin + WEEK * (number + 1) / parts
+        sample.add(tasks_between(watch.room.installation, charter.agent, start, end))
+    return sample
 
 
 def _last(states: Mapping[str, WatchState], detector: str) -> date | None:

@@ -28,8 +28,10 @@ from pilothouse.workflows.people.people import Directory
 from pilothouse.workflows.shows.watch import show_watch as watch_page
 from pilothouse.workflows.verdict.accept import accept_file
 from pilothouse.workflows.verdict.assess import assess
+from pilothouse.workflows.watch import drift as watch_drift
 from pilothouse.workflows.watch import effects as watch_effects
 from pilothouse.workflows.watch import tick as watch_tick
+from pilothouse.workflows.watch import whole as watch_whole
 from pilothouse.workflows.watch.count import DayCounter
 from pilothouse.workflows.watch.effects import Settled, settle_all
 from pilothouse.workflows.watch.every_day import advance_all
@@ -558,3 +560,32 @@ def test_a_first_month_in_which_every_task_failed_leaves_the_agent_watched(watch
     found = row(watch, clock, "completion")
     assert (found.value, found.line) == (0.0, pytest.approx(0.0, abs=1e-6))
     assert watch_page(watch.room.watch, assess(watch.room.installation, AGENT, clock.moment), clock.moment)
+
+
+def test_a_week_of_many_tasks_is_read_in_parts_and_kept_thin(watch, clock, monkeypatch):
+    window, largest = watch.room.installation.lake.window, []
+
+    def noted(wanted):
+        found = window(wanted)
+        largest.append(len(found))
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(watch_tick, "look_at_whole", lambda *_: None)
+        live(watch, clock, 15, per_day=40)
+    monkeypatch.setattr(watch_drift, "CASES_MAX", 100)
+    monkeypatch.setattr(watch_whole, "TASKS_AHEAD_MAX", 20)
+    monkeypatch.setattr(watch.room.installation.lake, "window", noted)
+    looked = []
+    monkeypatch.setattr(
+        watch_whole,
+        "look_at_drift",
+        lambda *told: looked.append(told[1:]) or watch_drift.look_at_drift(*told),
+    )
+    for _ in range(2):
+        watch_whole.look_at_whole(watch, clock.moment + timedelta(hours=2))
+    assert max(largest) <= 40, "before, a whole week lay in memory"
+    ((reference, current),) = looked
+    assert (len(reference), len(current)) == (140, 140), "280 tasks, each second one kept"
+    (said,) = watch.room.watch.readings(AGENT, since=MIDNIGHT.date(), detector="drift")
+    assert json.loads(said.document)["n"] == 280
