@@ -211,10 +211,10 @@ def merge_answers(known: Sequence[Answer], fresh: Iterable[Answer]) -> tuple[Ans
 
 
 def labelling_order(answers: Sequence[Answer], identity: str | None = None) -> tuple[Answer, ...]:
-    """Order what is not labelled yet: at random, and alternating between what a judge failed and passed.
+    """Order what is not labelled yet: at random, what a judge failed as likely next as what it passed.
 
     Among 200 random answers of good quality are a dozen bad ones, which say almost nothing about how many a
-    judge catches. The order is drawn by the answers' ids, so it shows nothing of the verdicts.
+    judge catches. Which side is next is drawn too: in turns, each place would tell the verdict.
 
     Args:
         answers: Answers on file.
@@ -230,6 +230,8 @@ def labelling_order(answers: Sequence[Answer], identity: str | None = None) -> t
     failed = [one for one in drawn if identity and one.verdicts.get(identity) is False]
     others = [one for one in drawn if not (identity and one.verdicts.get(identity) is False)]
     mixed: list[Answer] = []
-    while failed or others:
-        mixed.extend(side.pop(0) for side in (failed, others) if side)
-    return tuple(mixed)
+    while failed and others:
+        ids = f"side:{failed[0].id}{others[0].id}"
+        side = failed if hashlib.sha256(ids.encode()).digest()[0] % 2 else others
+        mixed.append(side.pop(0))
+    return (*mixed, *failed, *others)

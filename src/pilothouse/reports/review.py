@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from urllib.parse import quote
 
-from pilothouse.core.evidence.review import Answer, ItemState, ReviewSource
+from pilothouse.core.evidence.review import Answer, ItemState, ReviewItem, ReviewSource
 from pilothouse.core.verdict.numbers import significant
 from pilothouse.ports.review import ItemRecord
 from pilothouse.reports.foreign import foreign_line, foreign_text
@@ -25,6 +25,7 @@ __all__ = [
     "build_item",
     "build_queue",
     "changes_between",
+    "why_told",
 ]
 
 TEXT_BYTES_MAX = 64 * 1024
@@ -49,6 +50,9 @@ _WHY = {
     ReviewSource.FLAGGED: "A user flagged it",
     ReviewSource.CANARY: "It was a test of consistency",
 }
+
+_TELLS_VERDICT = ("drawn from pass tasks", "drawn from fail tasks")
+"""How the reason of an item begins that was drawn by the judge's verdict."""
 
 _STATES = {
     ItemState.ACCEPTED: "accepted",
@@ -174,6 +178,20 @@ def changes_between(proposal: str, correction: str) -> tuple[str, ...]:
     return tuple(foreign_line(line, chars_max=400) for line in told[:CHANGED_LINES_MAX])
 
 
+def why_told(item: ReviewItem) -> str:
+    """Return why an item was in the queue, without what the judge said of it.
+
+    For some seconds an answer can be taken back and given anew, and whoever measures a judge must not know its verdict. The
+    chance of the draw would tell it too.
+
+    Args:
+        item: The item.
+    """
+    if item.why.startswith(_TELLS_VERDICT):
+        return "drawn from tasks that the judge scored"
+    return foreign_line(item.why, chars_max=300)
+
+
 def after_answer(record: ItemRecord, others: int = 0) -> AfterAnswer:
     """Return what may be told about an item once it is answered.
 
@@ -186,7 +204,7 @@ def after_answer(record: ItemRecord, others: int = 0) -> AfterAnswer:
     return AfterAnswer(
         item_id=item.item_id,
         said=f"The last item was {_STATES[record.state]}",
-        why=f"{_WHY[item.source]}: {foreign_line(item.why, chars_max=300)}",
+        why=f"{_WHY[item.source]}: {why_told(item)}",
         confidence="" if item.confidence is None else f"confidence {item.confidence:.2f}",
         expected=""
         if item.known is None

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime, timedelta
 
-from pilothouse.evals.answers import Answer, change_answers, forget_answers, read_answers
+from pilothouse.evals.answers import Answer, change_answers, forget_answers, labelling_order, read_answers
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 
@@ -47,3 +48,16 @@ def test_what_is_forgotten_is_gone_and_nothing_else(tmp_path):
     change_answers(path, [answer(1), answer(2)])
     assert forget_answers(path, lambda one: one.case_id == "c1") == 1
     assert [one.case_id for one in read_answers(path)] == ["c2"]
+
+
+def test_no_place_in_the_order_of_labelling_tells_what_the_judge_said():
+    answers = [answer(n, verdicts={"j": n % 5 != 0}) for n in range(1_000)]
+    order = labelling_order(answers)
+    assert sorted(one.id for one in order) == sorted(one.id for one in answers)
+    failed = [one.verdicts["j"] is False for one in order[:300]]
+    assert 110 < sum(failed) < 190, "both sides are labelled as often, though one is four times as large"
+    for step in (2, 3):
+        for start in range(step):
+            assert 0.3 < sum(failed[start::step]) / len(failed[start::step]) < 0.7
+    follows = sum(one is not other for one, other in itertools.pairwise(failed))
+    assert 110 < follows < 190, "nor does the one before; in turns it was 299 of 299"

@@ -19,6 +19,7 @@ from pilothouse.ledger.holds import SqlHolds
 from pilothouse.ports.curation import Edge
 from pilothouse.ports.holds import HeldOutput, HoldState
 from pilothouse.ports.review import CLAIM_LIFE
+from pilothouse.workflows.review.strata import JUDGED
 from pilothouse.workflows.traces.feedback import Desk
 
 SAME = {"sec-fetch-site": "same-origin"}
@@ -92,6 +93,17 @@ def test_before_the_answer_nothing_tells_why_and_after_it_everything_does(site):
     assert "drawn from unknown tasks with probability 0.050" in after
     assert "confidence 0.61" in after
     assert "invoice 2 of Acme" in after, "the next item is there already"
+
+
+@pytest.mark.parametrize("verdict", JUDGED)
+def test_what_the_judge_said_is_not_told_while_the_answer_can_be_given_anew(site, verdict):
+    site.queue.add([item(1, why=f"drawn from {verdict} tasks with probability 0.270"), item(2)])
+    lee = Reviewer(site, "lee")
+    lee.start()
+    after = lee.answer("accept").text
+    assert "drawn from tasks that the judge scored" in after
+    for told in (f"from {verdict} tasks", "0.270"):
+        assert told not in after
 
 
 def test_held_and_drawn_items_look_the_same(site):

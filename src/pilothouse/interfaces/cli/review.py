@@ -213,6 +213,8 @@ def _ask(
     plain: Callable[[str, Console], str],
 ) -> bool:
     """Take one answer; False ends the session and leaves the item to the next person."""
+    from pilothouse.reports.review import why_told
+
     choice = typer.prompt(
         "1 accept  2 correct  3 reject  4 unsure  5 not my field  6 hand back  q quit", err=True
     )
@@ -228,6 +230,8 @@ def _ask(
             console.print("Nothing was changed; the item is still yours.")
             return True
     done, others = bench.answer(visitor, record.item.item_id, answer, correction=correction.rstrip("\n"))
-    told = f"{done.item.source.value}: {done.item.why}" + (f"; {others} equal items too" if others else "")
+    told = f"{done.item.source.value}: {why_told(done.item)}" + (
+        f"; {others} equal items too" if others else ""
+    )
     console.print(plain(told, console), markup=False, highlight=False, style="dim")
     return True

@@ -199,7 +199,8 @@ def correction_evidence(
         return None
     hours = sorted((now - record.item.created_at).total_seconds() / 3_600 for record in whole)
     late = queue.counts([charter.agent], now)
-    overdue = sum(count.overdue for count in late)
+    # A repetition is for one person, who may have left: nobody else can see to it, and no correction waits for it.
+    overdue = sum(count.overdue for count in late if count.source is not ReviewSource.CANARY)
     return Evidence(
         kind="correction",
         agent=charter.agent,

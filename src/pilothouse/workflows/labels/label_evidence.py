@@ -29,6 +29,7 @@ from pilothouse.workflows.review.label_records import label_record
 from pilothouse.workflows.review.label_sampling import sampled_in
 from pilothouse.workflows.review.label_thinning import drawn_labels
 from pilothouse.workflows.review.strata import JUDGED, judged_by, strata_of
+from pilothouse.workflows.review.trusted_labels import by_rubric_in_force
 
 __all__ = ["as_counts", "label_evidence", "record_label_evidence", "record_queue_evidence"]
 
@@ -92,7 +93,9 @@ def _quality_evidence(
     tasks = [task for task in tasks if task.version_digest == version]
     if not tasks:
         return
-    records = queue.items(charter.agent, sources=(ReviewSource.SAMPLED,), since=start)
+    records = by_rubric_in_force(
+        queue, charter, queue.items(charter.agent, sources=(ReviewSource.SAMPLED,), since=start), start
+    )
     labelled = {record.item.trace_id: record for record in sampled_in(records, name, version)}
     labelled = {task.trace_id: labelled[task.trace_id] for task in tasks if task.trace_id in labelled}
     if not labelled:

@@ -28,6 +28,7 @@ from pilothouse.workflows.review.label_records import label_record
 from pilothouse.workflows.review.label_sampling import sampled_in
 from pilothouse.workflows.review.label_thinning import evenly_drawn
 from pilothouse.workflows.review.load import reviews_per_day
+from pilothouse.workflows.review.trusted_labels import by_rubric_in_force
 
 __all__ = ["LABELS_FROM", "routing_evidence"]
 
@@ -61,7 +62,10 @@ def routing_evidence(
         now: The moment.
     """
     names = routed_types(charter)
-    records = queue.items(charter.agent, sources=(ReviewSource.SAMPLED,), since=now - LABELS_FROM)
+    since = now - LABELS_FROM
+    records = by_rubric_in_force(
+        queue, charter, queue.items(charter.agent, sources=(ReviewSource.SAMPLED,), since=since), since
+    )
     before = ledger.evidence(charter.agent, since=now - LABELS_FROM, kinds=[THRESHOLD])
     for name in names:
         routing = charter.task_types[name].routing

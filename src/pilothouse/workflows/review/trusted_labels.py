@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,7 +16,7 @@ from pilothouse.ports.review import ItemRecord, ReviewQueue
 from pilothouse.workflows.review.queue import rubric_of
 from pilothouse.workflows.review.second_opinions import agree
 
-__all__ = ["NEAR", "Trusted", "by_another_rubric", "standing_answers", "trusted_labels"]
+__all__ = ["NEAR", "Trusted", "by_another_rubric", "by_rubric_in_force", "standing_answers", "trusted_labels"]
 
 NEAR = 0.9
 """Share of common word 5-grams from which two inputs are the same question, as in the checks of datasets."""
@@ -80,6 +80,25 @@ def by_another_rubric(queue: ReviewQueue, charter: Charter, now: datetime) -> tu
         and records[item_id].item.input != ERASED
         and label.rubric != rubric_of(charter, records[item_id].item.task_type).digest
     )
+
+
+def by_rubric_in_force(
+    queue: ReviewQueue, charter: Charter, records: Sequence[ItemRecord], since: datetime
+) -> list[ItemRecord]:
+    """Return the items without those that were answered by a rubric that is not in force any more.
+
+    Args:
+        queue: Has the answers.
+        charter: The charter in force.
+        records: Items.
+        since: No item is older, so no answer either.
+    """
+    rubrics = {label.item_id: label.rubric for label in reversed(queue.labels(charter.agent, since=since))}
+    return [
+        one
+        for one in records
+        if rubrics.get(one.item.item_id, "") in {"", rubric_of(charter, one.item.task_type).digest}
+    ]
 
 
 def trusted_labels(queue: ReviewQueue, charter: Charter, now: datetime) -> tuple[Trusted, ...]:

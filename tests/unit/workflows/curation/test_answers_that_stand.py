@@ -141,6 +141,15 @@ def test_the_case_book_holds_what_the_last_word_corrected(site):
     assert "supplier 0" not in book, "the agent was right, said the last word"
 
 
+def test_a_repetition_that_its_person_never_answers_holds_no_correction_up(site, desk, tmp_path):
+    add_labels(site, 1, answer=Answer.CORRECT, correction="team A", source=ReviewSource.FLAGGED)
+    site.queue.add([again(site.queue.record("i0").item, NOW, salt="repeat", only_for="who left")])
+    site.clock.move(days=30)
+    desk.cases(AGENT, tmp_path / "labelled")
+    (record,) = site.ledger.evidence(AGENT, kinds=["correction"])
+    assert record.passed
+
+
 def failures(site, desk):
     room = GapRoom(
         installation=site.installation, queue=site.queue, store=desk.store, said=desk.said,

@@ -37,6 +37,20 @@ def test_a_name_is_first_seen_among_the_tasks_that_were_looked_at_and_no_longer(
     )
 
 
+def test_a_change_is_found_behind_the_many_decisions_of_a_busy_agent(room):
+    ledger = room.installation.ledger
+    ledger.record(
+        kind="charter.accepted",
+        agent=AGENT,
+        at=NOW - timedelta(days=3),
+        actor="dana",
+        document='{"number": 7}',
+    )
+    for _ in range(200):
+        ledger.record(kind="review.answered", agent=AGENT, at=NOW, actor="lee", document="{}")
+    assert "2026-11-15 10:00 UTC: charter 7 came into force" in suspects(room.installation, AGENT, NOW)
+
+
 @pytest.mark.parametrize("where", ["tool", "error", "sentence"])
 def test_no_name_of_telemetry_adds_a_line_to_a_page_or_keeps_it_from_going_out(room, web, where):
     """A text field of PostgreSQL takes no NUL: an incident with one in its timeline was never opened."""

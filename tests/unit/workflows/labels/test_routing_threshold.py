@@ -13,7 +13,7 @@ import pytest
 from pilothouse.connectors.charter_file import read_charter_file
 from pilothouse.core.charter.answers import OPEN
 from pilothouse.core.charter.charter import Charter
-from pilothouse.core.evidence.review import ItemState, ReviewItem, ReviewSource
+from pilothouse.core.evidence.review import Answer, ItemState, Label, ReviewItem, ReviewSource
 from pilothouse.ports.review import ItemRecord
 from pilothouse.workflows.gateway.routing_in_force import routed_types, threshold_in_force
 from pilothouse.workflows.labels.routing_threshold import routing_evidence
@@ -39,9 +39,13 @@ class Queue:
 
     def __init__(self, records):
         self.records = records
+        self.said = ()
 
     def items(self, agent, sources=(), since=None):
         return tuple(self.records)
+
+    def labels(self, agent, since=None):
+        return self.said
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +124,21 @@ def test_too_few_labels_say_nothing_and_always_wrong_ones_say_no(charter):
     assert {(one.passed, one.value) for one in failed} == {(False, None)}
     assert "everything is held" in failed[0].detail
     assert threshold_in_force(failed, charter, "v1", NOW) is None
+
+
+def test_labels_by_a_rubric_that_is_not_in_force_any_more_choose_no_threshold(charter):
+    charter = without_costs(charter)
+    queue = Queue(all_types(charter, n=800, wrong_below=0.3))
+    queue.said = [
+        Label(
+            item_id=one.item.item_id, agent="ap-invoice-triage", reviewer="lee", answer=Answer.ACCEPT,
+            rubric="0" * 64, at=NOW,
+        )
+        for one in queue.records
+        if one.item.task_type == TYPE
+    ]  # fmt: skip
+    found = list(routing_evidence(Ledger(), queue, charter, NOW))
+    assert {one.scope.task_type for one in found} == {*routed_types(charter)} - {TYPE}
 
 
 def test_labels_of_unequal_chances_are_thinned_to_what_one_chance_would_have_drawn():

@@ -20,6 +20,7 @@ from pilothouse.workflows.labels.label_evidence import label_evidence, record_la
 from pilothouse.workflows.people.people import Directory
 from pilothouse.workflows.review import label_sampling
 from pilothouse.workflows.review.label_sampling import draw_for_labels
+from pilothouse.workflows.review.queue import rubric_of
 from pilothouse.workflows.review.strata import STRATA, stratum_of
 from pilothouse.workflows.verdict.assess import assess
 
@@ -171,6 +172,34 @@ def test_labels_become_quality_where_no_system_of_record_says_it(site):
         assert record.counts["labels"] <= record.counts["tasks"]
         assert record.n <= 8 * record.counts["labels"]
         assert record.binds.version == world.VERSION
+
+
+def test_labels_by_a_rubric_that_is_not_in_force_any_more_prove_no_quality(site):
+    charter = site.sign_in.directory.charter(AGENT)
+    text = world.charter_text().replace("{rate: 0.05", "{rate: 1.0")
+    site.ledger.accept_charter(agent=AGENT, digest="e" * 64, text=text, path="c", at=NOW)
+    for day in (1, 0):
+        draw(site, NOW - timedelta(days=day))
+    unverified = {
+        name: terms.model_copy(update={"verifier": None}) for name, terms in charter.task_types.items()
+    }
+    judged = charter.model_copy(update={"task_types": unverified})
+    for record in drawn(site):
+        site.queue.answer(
+            Label(
+                item_id=record.item.item_id, agent=AGENT, reviewer="lee", answer=Answer.ACCEPT, at=NOW,
+                rubric=rubric_of(judged, record.item.task_type).digest,
+            )
+        )  # fmt: skip
+
+    def qualities(charter):
+        found = label_evidence(site.installation, site.queue, charter, NOW)
+        return [one.scope.task_type for one in found if one.kind == "quality"]
+
+    assert len(qualities(judged)) == len(unverified)
+    stricter = unverified["po_invoice"].model_copy(update={"critical": ("paid_twice", "sent_to_a_stranger")})
+    changed = judged.model_copy(update={"task_types": {**unverified, "po_invoice": stricter}})
+    assert sorted(qualities(changed)) == sorted({*unverified} - {"po_invoice"})
 
 
 def test_labels_bought_for_some_days_do_not_speak_for_the_others(site):
