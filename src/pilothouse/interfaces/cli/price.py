@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Annotated
@@ -72,6 +73,10 @@ def register(cli: typer.Typer, services: Services) -> None:
                 added = installation.ledger.add_prices(prices, at=now, actor=command_line_actor())
                 typer.echo(f"{added} added; tasks that arrive from now on are priced with them.", err=True)
             _show(installation.ledger.prices(), as_json=as_json)
+            if provider is None and not as_json:
+                from pilothouse.workflows.gateway.without_price import models_without_price
+
+                _show_missing(models_without_price(installation.lake))
 
 
 def _prices(
@@ -115,6 +120,15 @@ def _prices(
                 subject=name,
             ) from error
     return prices
+
+
+def _show_missing(missing: Sequence[tuple[str, str]]) -> None:
+    """Name what a price is looked for by: the provider is what spans say, whatever the gateway calls it."""
+    from pilothouse.reports.foreign import visible
+
+    for names in missing:
+        provider, model = (shlex.quote(visible(name)) for name in names)
+        typer.echo(f"No price: pilothouse price {provider} {model} --input USD --output USD --source PAGE")
 
 
 def _show(prices: Sequence[Price], *, as_json: bool) -> None:

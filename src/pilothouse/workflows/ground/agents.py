@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from pilothouse.errors import UnknownName, UsageError
 from pilothouse.ports.lake import AgentSeen, Lake
@@ -15,6 +16,9 @@ __all__ = ["NAMES_SHOWN_MAX", "SeenAgents", "choose_agent"]
 
 NAMES_SHOWN_MAX = 10
 """Names listed in a message; a person reads no more of them."""
+
+CHARTER_HERE = Path("charter.yaml")
+"""Whoever types a command in an agent's folder means that agent."""
 
 ASKED_SHARE = 0.01
 """Most of the time that a server spends asking: an answer is shown a hundred times as long as it took."""
@@ -52,13 +56,14 @@ def choose_agent(installation: Installation, asked: str | None) -> str:
 
     Args:
         installation: Lake and ledger.
-        asked: What was typed, or None when the only agent is meant.
+        asked: What was typed, or None when the only agent is meant, or the one whose charter stands in the present folder.
 
     Raises:
         UnknownName: No charter and no telemetry has that name.
         UsageError: There is none, there are several, or the one has no charter; says what to type.
     """
-    governed = [record.agent for record in installation.ledger.charters()]
+    charters = installation.ledger.charters()
+    governed = [record.agent for record in charters]
     if asked in governed:
         return str(asked)
     seen = {found.agent: found.tasks for found in installation.lake.agents()}
@@ -78,10 +83,14 @@ def choose_agent(installation: Installation, asked: str | None) -> str:
         )
     if len(governed) == 1:
         return governed[0]
+    here = str(CHARTER_HERE.absolute())
+    if found := [record.agent for record in charters if record.path == here and CHARTER_HERE.is_file()]:
+        return found[0]
     if governed:
         raise UsageError(
             f"{len(governed)} agents have a charter: {_listed(governed)}",
-            remedy=f"Name one: `--agent {governed[0]}`, or `{governed[0]}` alone where the command's help shows AGENT.",
+            remedy=f"Name one: `--agent {governed[0]}`, or `{governed[0]}` alone where the command's help shows AGENT; or type it "
+            "in the folder of the agent's charter.",
         )
     if seen:
         raise UsageError(

@@ -15,7 +15,9 @@ from pilothouse.workflows.ground.installation import Installation
 def installation(tmp_path, *, charters=(), seen=()):
     ledger = MemoryLedger()
     for agent in charters:
-        ledger.accept_charter(agent=agent, digest="a" * 64, text="", path="", at=EXAMPLE_NOW)
+        ledger.accept_charter(
+            agent=agent, digest="a" * 64, text="", path=str(tmp_path / agent / "charter.yaml"), at=EXAMPLE_NOW
+        )
     tasks = [example_task(agent=agent, trace_id=f"{n:032x}") for n, agent in enumerate(seen)]
     return Installation(
         settings=load_settings({}, home=tmp_path), clock=FixedClock(), lake=MemoryLake(tasks), ledger=ledger
@@ -34,6 +36,19 @@ def test_with_several_one_must_be_named(tmp_path):
     with pytest.raises(UsageError, match="'refunds', 'triage'") as caught:
         choose_agent(installation(tmp_path, charters=["triage", "refunds"]), None)
     assert "`--agent refunds`" in caught.value.remedy
+
+
+def test_in_the_folder_of_an_agent_it_need_not_be_named(tmp_path, monkeypatch):
+    place = installation(tmp_path, charters=["triage", "refunds"])
+    for agent in ("triage", "elsewhere"):
+        (tmp_path / agent).mkdir()
+        (tmp_path / agent / "charter.yaml").write_text("agent: whatever")
+    monkeypatch.chdir(tmp_path / "triage")
+    assert choose_agent(place, None) == "triage"
+    assert choose_agent(place, "refunds") == "refunds", "what is typed comes first"
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    with pytest.raises(UsageError, match="2 agents"):
+        choose_agent(place, None)
 
 
 def test_a_misspelt_agent_gets_the_nearest_of_charters_and_telemetry(tmp_path):
