@@ -112,8 +112,14 @@ def test_an_erasure_carried_out_while_it_is_copied_is_done_again_on_the_copy(tmp
             assert carry_out_erasures(node, ledger, now) == SPANS + 1
         return rows
 
-    ledger_file = settings.home / "ledger.sqlite"
-    back_up(settings, copy, now, ledger=ledger_file, copy_lake=copy_lake_and_erase, copy_ledger=copy_ledger)
+    back_up(
+        settings,
+        copy,
+        now,
+        copy_ledger=lambda folder: copy_ledger(settings.ledger_url, folder),
+        copy_lake=copy_lake_and_erase,
+        copy_runs=lambda _folder, _target: 0,
+    )
     node.stop()
     restored = load_settings({}, home=copy)
     again = open_node(restored.lake_folder, SystemClock(), wal_file_bytes=1 << 20)

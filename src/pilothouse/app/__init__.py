@@ -107,24 +107,27 @@ def examine_installation(settings: Settings) -> Checkup:
     )
 
 
-def back_up_installation(settings: Settings, target: Path) -> Manifest:
+def back_up_installation(settings: Settings, target: Path, *, no_ledger: bool = False) -> Manifest:
     """Copy an installation, running or not, to a new folder.
 
     Args:
         settings: Values in force.
         target: The copy's folder.
+        no_ledger: Whether somebody else copies the ledger.
     """
-    from pathlib import Path
-
     from pilothouse.lake.backup import copy_lake
     from pilothouse.ledger.backup import copy_ledger
-    from pilothouse.ledger.engine import database_subject
+    from pilothouse.runtime.runlog.backup import copy_runs
     from pilothouse.workflows.server.backup import back_up
 
-    url = settings.ledger_url
-    ledger = Path(database_subject(url)) if url.startswith("sqlite") else None
-    now = SystemClock().now()
-    return back_up(settings, target, now, ledger=ledger, copy_lake=copy_lake, copy_ledger=copy_ledger)
+    return back_up(
+        settings,
+        target,
+        SystemClock().now(),
+        copy_ledger=lambda folder: "" if no_ledger else copy_ledger(settings.ledger_url, folder),
+        copy_lake=copy_lake,
+        copy_runs=copy_runs,
+    )
 
 
 def server_address(settings: Settings) -> str | None:

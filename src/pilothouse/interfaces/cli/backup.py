@@ -28,26 +28,35 @@ def register(cli: typer.Typer, services: Services) -> None:
         check: Annotated[
             bool, typer.Option("--check", help="Copy nothing: hold a copy against its manifest.")
         ] = False,
+        no_ledger: Annotated[
+            bool,
+            typer.Option(
+                "--no-ledger", help="Leave the ledger out: it was dumped from its server just before."
+            ),
+        ] = False,
         as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
         home: Annotated[Path | None, typer.Option(help="Data folder.", envvar="PILOTHOUSE_HOME")] = None,
     ) -> None:
-        """Copy lake, ledger and keys while the server runs; the copy is a data folder: `pilothouse up --home FOLDER`."""
+        """Copy ledger, lake, runs and keys while the server runs; the copy is a data folder: `pilothouse up --home FOLDER`."""
         from pilothouse.workflows.server.backup import check_backup
 
-        manifest = check_backup(folder) if check else services.back_up(load_settings(home=home), folder)
+        settings = load_settings(home=home)
+        manifest = check_backup(folder) if check else services.back_up(settings, folder, no_ledger=no_ledger)
         if as_json:
             typer.echo(manifest.model_dump_json(indent=2))
             return
         rows = ", ".join(f"{count:,} {name}" for name, count in sorted(manifest.rows.items()))
         what = f"{len(manifest.files):,} files, {manifest.size_bytes / (1 << 20):,.1f} MiB"
+        rows = ", ".join(filter(None, (rows, f"{manifest.runs:,} recorded runs" if manifest.runs else "")))
         typer.echo(f"{'Whole' if check else 'Copied'}: {what}; {rows or 'no telemetry'}.")
         hints = hint_console()
         before = f"acknowledged before {manifest.began_at:%Y-%m-%d %H:%M:%S} UTC"
-        if manifest.ledger:
-            hints.print(f"It holds everything {before}, but no recorded runs; keep it as you keep keys.")
-        elif check:
-            hints.print(f"It holds telemetry {before}, and no ledger.")
-        else:
+        if manifest.ledger.endswith(".pgdump"):
             hints.print(
-                f"It holds telemetry {before}, and no ledger: copy that now, with `pg_dump` where a server keeps it."
+                f"It holds everything {before}; keep it as you keep keys. The ledger goes into a new database:"
             )
+            hints.print(f"  $ pg_restore --no-owner --dbname=ADDRESS {folder / manifest.ledger}")
+        elif manifest.ledger:
+            hints.print(f"It holds everything {before}; keep it as you keep keys.")
+        else:
+            hints.print(f"It holds telemetry and runs {before}, and no ledger.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -83,6 +83,14 @@ class McpRequest:
     on_note: Callable[[str], None]
 
 
+class BackUp(Protocol):
+    """Copies an installation to a new folder."""
+
+    def __call__(self, settings: Settings, target: Path, *, no_ledger: bool = False) -> Manifest:
+        """Copy it, without the ledger where somebody else copies that."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """Openers and starters that commands call; nothing is opened before a command needs it.
@@ -131,7 +139,7 @@ class Services:
     server_address: Callable[[Settings], str | None]
     serve: Callable[[ServeRequest], None]
     examine: Callable[[Settings], Checkup]
-    back_up: Callable[[Settings, Path], Manifest]
+    back_up: BackUp
     demo_parts: Callable[[], DemoParts]
     prepare_demo: Callable[[Settings], Settings]
     run_mcp_proxy: Callable[[McpRequest], None]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Back up an installation while it runs: lake, ledger, and a manifest by which the copy can be checked."""
+"""Back up an installation while it runs: ledger, lake, recorded runs, and a manifest by which the copy can be checked."""
 
 from __future__ import annotations
 
@@ -21,8 +21,6 @@ MANIFEST = "manifest.json"
 """Written last: a copy without it did not finish."""
 
 READ_BYTES = 1 << 20
-
-LEDGER = "ledger.sqlite"
 
 
 class BackedUpFile(BaseModel):
@@ -48,7 +46,8 @@ class Manifest(BaseModel):
         program: Version of Pilothouse that made it.
         began_at: Everything acknowledged before this moment is in it, aware UTC.
         rows: Rows of each table; what its log still holds comes on top at the first start.
-        ledger: File of the ledger below the copy's folder; empty when there is none, or a server keeps it.
+        runs: Recorded runs; 0 in a copy from before they were copied.
+        ledger: File of the ledger below the copy's folder, or the dump of a server's; empty when there is none in it.
         files: Every file, by path.
     """
 
@@ -57,7 +56,8 @@ class Manifest(BaseModel):
     program: str
     began_at: AwareDatetime
     rows: dict[str, int]
-    ledger: str = LEDGER
+    runs: int = 0
+    ledger: str = "ledger.sqlite"
     files: tuple[BackedUpFile, ...]
 
     @property
@@ -71,11 +71,11 @@ def back_up(
     target: Path,
     now: datetime,
     *,
-    ledger: Path | None,
+    copy_ledger: Callable[[Path], str],
     copy_lake: Callable[[Path, Path], dict[str, int]],
-    copy_ledger: Callable[[Path, Path], bool],
+    copy_runs: Callable[[Path, Path], int],
 ) -> Manifest:
-    """Copy lake, ledger and keys to a new folder that is a data folder itself.
+    """Copy ledger, lake, recorded runs and keys to a new folder that is a data folder itself.
 
     The keys go with the ledger: without them nobody can read what it keeps of persons, and its log is another one.
 
@@ -83,9 +83,9 @@ def back_up(
         settings: The installation.
         target: Where to; made, must be empty.
         now: The present moment, aware UTC.
-        ledger: The ledger's file; None where a server keeps it, which has means of its own to copy it.
+        copy_ledger: Copies or dumps the ledger into the folder; returns the name of its file, or nothing.
         copy_lake: Copies the lake folder; returns rows by table.
-        copy_ledger: Copies the ledger's file; returns whether there was one.
+        copy_runs: Copies the run log; returns how many runs it has.
 
     Raises:
         Conflict: The target is not empty, or lies in the data folder.
@@ -107,8 +107,10 @@ def back_up(
         raise UsageError(f"there is no data folder {settings.home}", remedy="Name it with --home FOLDER.")
     target.mkdir(parents=True, exist_ok=True)
     # The ledger first: an erasure that is carried out in between is then asked for in the copy, and done again at its start.
-    has_ledger = ledger is not None and copy_ledger(ledger, target / LEDGER)
+    ledger = copy_ledger(target)
     rows = copy_lake(settings.lake_folder, target / "lake") if settings.lake_folder.is_dir() else {}
+    # The runs last: a trace of the copy then has its recorded run, as far as that was written.
+    runs = copy_runs(settings.runs_folder, target / "runs")
     try:
         _copy_keys(settings, target)
         files = tuple(_described(path, target) for path in _files(target))
@@ -116,7 +118,8 @@ def back_up(
             program=pilothouse.__version__,
             began_at=now,
             rows=rows,
-            ledger=LEDGER if has_ledger else "",
+            runs=runs,
+            ledger=ledger,
             files=files,
         )
         _write_synced(target / MANIFEST, manifest.model_dump_json(indent=1).encode())

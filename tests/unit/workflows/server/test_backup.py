@@ -50,9 +50,20 @@ def test_the_log_of_a_copy_verifies_against_the_anchor_and_opens_what_belongs_to
     assert stat.S_IMODE(copy.keys_folder.stat().st_mode) == 0o700
 
 
-def test_a_ledger_of_a_server_is_said_not_to_be_in_it(settings, tmp_path):
-    served = load_settings({"PILOTHOUSE_LEDGER": "postgresql://u@127.0.0.1:1/none"}, home=settings.home)
-    manifest = back_up_installation(served, tmp_path / "copy")
+def test_a_ledger_of_a_server_is_dumped_first_or_left_out_by_name(settings, tmp_path, monkeypatch):
+    served = load_settings(
+        {"PILOTHOUSE_LEDGER": "postgresql://u:s3cret@127.0.0.1:1/none"}, home=settings.home
+    )
+    with pytest.raises(StorageUnavailable, match=r"could not be dumped: .*127\.0\.0\.1") as caught:
+        back_up_installation(served, tmp_path / "copy")
+    assert "--no-ledger" in caught.value.remedy
+    assert "s3cret" not in str(caught.value)
+    assert list((tmp_path / "copy").iterdir()) == [], "no lake without the ledger that goes before it"
+    with monkeypatch.context() as patched:
+        patched.setenv("PATH", "")
+        with pytest.raises(StorageUnavailable, match="pg_dump is not installed"):
+            back_up_installation(served, tmp_path / "copy")
+    manifest = back_up_installation(served, tmp_path / "copy", no_ledger=True)
     assert manifest.ledger == ""
     assert "ledger.sqlite" not in {file.path for file in manifest.files}
     assert check_backup(tmp_path / "copy") == manifest
