@@ -73,7 +73,9 @@ class FewShotIndex:
         arguments: list[object] = [query]
         if task_type is not None:
             sql += " AND task_type = ?"
-            arguments.append(task_type)
+            arguments.append(
+                task_type.encode("utf-8", "replace").decode()
+            )  # a caller may write half a character
         sql += " ORDER BY bm25(texts), rowid LIMIT ?"
         wanted = max(1, min(k, FOUND_MAX))
         arguments.append(wanted + 1)

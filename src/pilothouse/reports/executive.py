@@ -348,9 +348,10 @@ def _budget(charter: Charter, currency: str) -> list[str]:
         return []
     amounts = {name: known(amount) for name, amount in lines.items()}
     return [
-        f"{name}: {currency} {amount:,.0f} ({percentage(amount / total, decimals=0)})"
-        if amount is not None
-        else f"{name}: open question"
+        f"{name}: open question"
+        if amount is None
+        else f"{name}: {currency} {amount:,.0f}"
+        + (f" ({percentage(amount / total, decimals=0)})" if total else "")  # of nothing there is no share
         for name, amount in amounts.items()
     ]
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 
 import httpx2
@@ -12,6 +13,7 @@ from mcp_site import client_of, mcp_site
 
 from pilothouse.app.boundary import audit_log
 from pilothouse.errors import UsageError
+from pilothouse.interfaces.http.mcp import OPENING_BYTES_MAX
 from pilothouse.runtime.tools.mcp_said import TASK_HEADER
 from pilothouse.runtime.tools.mcp_servers import read_addresses
 
@@ -113,6 +115,8 @@ def test_an_opened_task_proves_what_its_requester_typed(tmp_path):
             made = await http.post(f"{origin}/mcp/tasks", json=opening)
             twice = await http.post(f"{origin}/mcp/tasks", json=opening)
             broken = await http.post(f"{origin}/mcp/tasks", json={"task_type": "po_invoice"})
+            long = {**opening, "segments": [{"text": "x" * OPENING_BYTES_MAX, "source": "quoted"}]}
+            assert (await http.post(f"{origin}/mcp/tasks", json=long)).status_code == 413
         call = "route_invoice@1", {"document": "D-1", "queue": "approval", "po_number": ""}
         async with client_of(origin, key, **{TASK_HEADER: made.json()["token"]}) as client:
             asked = await client.call_tool(*call)
@@ -135,6 +139,25 @@ def test_an_opened_task_proves_what_its_requester_typed(tmp_path):
     assert len(decided) == 1
     assert RUN in decided[0].text
     assert calls == []
+
+
+def test_a_task_is_opened_by_a_whole_request_only(tmp_path):
+    opening = {"run": RUN, "task_type": "po_invoice", "requester": "ana", "segments": []}
+    body = json.dumps(opening).encode()
+
+    async def work(site, _erp, origin):
+        key, (host, port) = site.key(), origin.removeprefix("http://").split(":")
+        head = f"POST /mcp/tasks HTTP/1.1\r\nhost: {host}:{port}\r\nx-api-key: {key}\r\ncontent-length: {len(body) + 1}"
+        _reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(f"{head}\r\n\r\n".encode() + body)
+        await writer.drain()
+        await asyncio.sleep(0.5)
+        writer.close()
+        await asyncio.sleep(0.5)
+        async with httpx2.AsyncClient(headers={"authorization": f"Bearer {key}"}) as http:
+            return await http.post(f"{origin}/mcp/tasks", content=body)
+
+    assert on_site(work, tmp_path).status_code == 201
 
 
 def test_a_caller_that_gives_up_is_given_up_at_the_server_too(tmp_path):

@@ -324,3 +324,12 @@ def test_a_stall_is_told_with_who_can_end_it():
     )
     assert "200 days; OWN-7 (S. Ortega)" in stall_words(stall, {"sam": "S. Ortega"})
     assert stall_words(None, {}) == ""
+
+
+def test_a_budget_of_nothing_has_lines_and_no_shares(installation, found):
+    production = found.charter.budgets.production.model_copy(update={"amount": 0.0, "lines": {"model": 0.0}})
+    budgets = found.charter.budgets.model_copy(update={"production": production})
+    charter = found.charter.model_copy(update={"budgets": budgets})
+    assert show_executive(installation, dataclasses.replace(found, charter=charter)).budget == (
+        "model: USD 0",
+    )

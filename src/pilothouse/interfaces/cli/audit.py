@@ -148,14 +148,15 @@ def register(cli: typer.Typer, services: Services) -> None:
         """Print the newest records."""
         with services.open_boundary(load_settings(home=home)) as room:
             found = room.log.search(agent=agent, kind=kind, limit=limit)
+        if as_json:  # each as it is signed, all in one document
+            records_text = ",\n".join(record.text for record in found)
+            typer.echo(f"[{records_text}]")
+            return
         for record in found:
-            if as_json:
-                typer.echo(record.text)
-            else:
-                typer.echo(
-                    f"{record.position:>8}  {record.at:%Y-%m-%d %H:%M:%S}  {record.agent or '–'}  {record.kind}"
-                )
-        if not found and not as_json:
+            typer.echo(
+                f"{record.position:>8}  {record.at:%Y-%m-%d %H:%M:%S}  {record.agent or '–'}  {record.kind}"
+            )
+        if not found:
             typer.echo(
                 "No record yet: the first charter, call or verdict makes one."
                 if agent is None and kind is None

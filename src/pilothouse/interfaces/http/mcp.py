@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from pilothouse.errors import Denied, InfrastructureError, PilothouseError
+from pilothouse.errors import Denied, InfrastructureError, LimitExceeded, PilothouseError, UsageError
 from pilothouse.ports.permissions import Segment, TaskOpening
 from pilothouse.runtime.gateway.keys import shown_key
 from pilothouse.runtime.gateway.refusal import Refused
@@ -86,7 +86,13 @@ def mcp_app(rooms: McpRooms) -> App:
         except Denied as error:
             await _answer(send, 409, error.message, error.remedy)
         except PilothouseError as error:
-            status = 503 if isinstance(error, InfrastructureError) else 403
+            status = (
+                503
+                if isinstance(error, InfrastructureError)
+                else 413
+                if isinstance(error, LimitExceeded)
+                else 403
+            )
             await _answer(send, status, error.message, error.remedy)
 
     return app
@@ -105,13 +111,25 @@ def _is_foreign_page(headers: dict[bytes, bytes]) -> bool:
 
 
 async def _opening(receive: Receive) -> _Opening:
+    """Read what a task is opened with.
+
+    Raises:
+        LimitExceeded: It is too long.
+        UsageError: The caller has gone before the end of it.
+    """
     body = b""
     while True:
         message = await receive()
+        if message["type"] == "http.disconnect":  # a part may read like a whole, and a run is opened once
+            raise UsageError("the request did not come to its end", remedy="Send it again.")
         body += message.get("body", b"")
-        if not message.get("more_body") or len(body) > OPENING_BYTES_MAX:
-            break
-    return _Opening.model_validate_json(body[: OPENING_BYTES_MAX + 1])
+        if len(body) > OPENING_BYTES_MAX:
+            raise LimitExceeded(
+                f"a task is opened with at most {OPENING_BYTES_MAX >> 10} KiB",
+                remedy="Send what the person typed and quoted, and no documents.",
+            )
+        if not message.get("more_body"):
+            return _Opening.model_validate_json(body)
 
 
 async def _answer(send: Send, status: int, what: str, remedy: str) -> None:

@@ -11,14 +11,15 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 
 import pilothouse
-from pilothouse.errors import PilothouseError
+from pilothouse.errors import CharterError, PilothouseError
 from pilothouse.ports.clock import Clock
 from pilothouse.ports.intake import Intake
 from pilothouse.ports.lake import Lake, disk_floor_bytes
 from pilothouse.ports.ledger import Ledger
 from pilothouse.reports.words import plural
-from pilothouse.settings import Settings
+from pilothouse.settings import LOOPBACK_HOSTS, Settings
 from pilothouse.workflows.drills.canary_trace import record_canary
+from pilothouse.workflows.ground.in_force import charter_of
 from pilothouse.workflows.ground.installation import Installation
 from pilothouse.workflows.integrations.sources import look_at_sources
 from pilothouse.workflows.server.checkup import Check, Checkup
@@ -93,6 +94,20 @@ def _settings_checks(settings: Settings) -> Iterator[Check]:
     for name, source in settings.sources:
         value = shown[name] if name in shown else getattr(settings, name)
         yield Check(name=f"setting {name}", state="ok", sentence=f"{value or 'not set'} (from {source}).")
+    if settings.host not in LOOPBACK_HOSTS:
+        yield Check(
+            name="host",
+            state="failed",
+            sentence=f"{settings.host} is not loopback, and `pilothouse up` opens no other address.",
+            remedy="Set PILOTHOUSE_HOST to 127.0.0.1 and put a proxy with TLS and sign-in in front.",
+        )
+    if settings.lake_folder.exists() and not settings.lake_folder.is_dir():
+        yield Check(
+            name="lake",
+            state="failed",
+            sentence=f"{settings.lake_folder} is no folder, so no telemetry can be read or kept.",
+            remedy="Put the folder back from a backup, or remove what stands in its place.",
+        )
 
 
 def _disk_check(settings: Settings) -> Check:
@@ -155,6 +170,16 @@ def _ledger_checks(ledger: Ledger) -> Iterator[Check]:
             remedy="pilothouse init PATH-TO-YOUR-AGENT",
         )
     for charter in charters:
+        try:
+            charter_of(charter)
+        except CharterError as error:  # nobody is judged, signed in or let act by it
+            yield Check(
+                name=f"charter {charter.agent}",
+                state="failed",
+                sentence=f"{error.message[:1].upper()}{error.message[1:]}.",
+                remedy=error.remedy,
+            )
+            continue
         yield Check(
             name=f"charter {charter.agent}",
             state="ok",

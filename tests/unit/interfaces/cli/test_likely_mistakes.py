@@ -59,6 +59,13 @@ def test_a_log_with_records_is_not_called_empty(run, agent, words):
     assert said == "No record of that agent or kind. `pilothouse audit list` shows the newest of all.\n"
 
 
+def test_records_as_json_are_one_document_also_when_there_is_none(run, agent):
+    records = json.loads(run("audit", "list", agent, "--json").output)
+    assert {one["agent"] for one in records} == {agent}
+    assert len(records) > 1
+    assert json.loads(run("audit", "list", "another", "--json").output) == []
+
+
 def test_an_empty_log_says_what_makes_the_first_record(run):
     assert run("audit", "list").output.startswith("No record yet")
 

@@ -94,6 +94,10 @@ def test_an_erased_example_is_not_served_on_while_the_clock_is_set_back():
     assert len(few.find(AGENT, "order of supplier", task_type=None, k=9)[1]) == 1
 
 
+def test_a_task_type_of_half_a_character_has_no_examples():
+    assert FewShotIndex(library(4)).find("order of supplier", task_type="\ud800") == ()
+
+
 def test_what_examples_bring_is_measured_with_each_one_left_out(target):
     helped = lift_of("nearest")
     assert (helped.n, helped.good_with, helped.good_without) == (80, 80, 0)

@@ -17,6 +17,7 @@ from pilothouse.settings import load_settings
 from pilothouse.workflows.server import doctor
 from pilothouse.workflows.server.checkup import Check
 from pilothouse.workflows.server.doctor import examine
+from stubs.broken_charters import EXAMPLE
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 CLOCK = SimpleNamespace(now=lambda: NOW)
@@ -38,8 +39,9 @@ def opener(*, charters=(), agents=()):
     return open_installation
 
 
-def charter(agent):
-    return CharterInForce(agent=agent, digest="d", text="", path="charter.yaml", accepted_at=NOW, number=3)
+def charter(agent, text=None):
+    text = EXAMPLE.read_text(encoding="utf-8") if text is None else text
+    return CharterInForce(agent=agent, digest="d", text=text, path="charter.yaml", accepted_at=NOW, number=3)
 
 
 def seen(agent, versions=("v1",)):
@@ -156,3 +158,22 @@ def test_the_lake_may_add_checks_on_itself(settings):
         lake_checks=lambda _settings: iter([own]),
     )
     assert found(checkup)["lake"] is own
+
+
+def test_a_charter_in_force_that_cannot_be_read_is_a_failure(settings):
+    charters = (charter("good"), charter("old", text="agent: [old form]"))
+    checkup = examine(settings, CLOCK, open_installation=opener(charters=charters), ask_server=lambda: None)
+    checks = found(checkup)
+    assert checks["charter good"].state == "ok"
+    assert checks["charter old"].state == "failed"
+    assert "cannot read it" in checks["charter old"].sentence
+    assert checks["charter old"].remedy.startswith("Correct the file")
+    assert checkup.failed
+
+
+def test_an_address_that_is_not_opened_and_a_lake_that_is_no_folder_are_failures(tmp_path):
+    (tmp_path / "lake").write_text("x", encoding="utf-8")
+    wrong = load_settings({"PILOTHOUSE_HOME": str(tmp_path), "PILOTHOUSE_HOST": "0.0.0.0"})
+    checks = found(examine(wrong, CLOCK, open_installation=opener(), ask_server=lambda: None))
+    assert (checks["host"].state, checks["lake"].state) == ("failed", "failed")
+    assert str(tmp_path / "lake") in checks["lake"].sentence
