@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pilothouse.workflows.shows.desk import PageDesk
     from pilothouse.workflows.watch.room import WatchRoom
 
-__all__ = ["McpRequest", "ServeRequest", "ServerRole", "Services"]
+__all__ = ["BackUp", "McpRequest", "ServeRequest", "ServerRole", "Services"]
 
 
 class ServerRole(StrEnum):
