@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,7 +16,7 @@ from typing import Any
 
 from pilothouse.evals.case import Case, Split
 
-__all__ = ["Finding", "FindingKind", "check_cases", "comparable_text", "near_pairs", "shingles"]
+__all__ = ["Finding", "FindingKind", "check_cases", "comparable_text", "copies_of", "near_pairs", "shingles"]
 
 SHINGLE_WORDS = 5
 """Words in a row that count as one feature; five rarely meet by chance."""
@@ -113,6 +113,20 @@ def near_pairs(
             similarity = len(one & sets[other]) / len(one | sets[other])
             if similarity >= similarity_min:
                 yield other, here, similarity
+
+
+def copies_of(texts: Sequence[Hashable]) -> dict[int, int]:
+    """Return where a text stood before, by the place of each that repeats one: equal texts need no comparison pair by pair.
+
+    Args:
+        texts: Texts, or what makes them equal.
+
+    Example:
+        >>> copies_of(["a", "b", "a", "a"])
+        {2: 0, 3: 0}
+    """
+    first: dict[Hashable, int] = {}
+    return {place: first[text] for place, text in enumerate(texts) if first.setdefault(text, place) != place}
 
 
 def check_cases(

@@ -17,7 +17,7 @@ from pilothouse.core.evidence.review import ItemState, ReviewSource
 from pilothouse.errors import UsageError
 from pilothouse.evals.case import Case, CaseLabel, Split
 from pilothouse.evals.dataset import Dataset, load_dataset, read_cases, write_cases
-from pilothouse.evals.dataset_checks import comparable_text, near_pairs
+from pilothouse.evals.dataset_checks import comparable_text, copies_of, near_pairs
 from pilothouse.evals.targets.recorded import json_or_text
 from pilothouse.ports.curation import CurationStore
 from pilothouse.ports.review import ReviewQueue
@@ -159,14 +159,21 @@ def _not_new(
         *(comparable_text(text) for text in shown),
         *(comparable_text(case.input) for case in everything),
     ]
+    splits = [*(Split.DEV for _ in shown), *(case.split for case in everything)]
+    copies = copies_of([(text, place >= len(shown) and splits[place]) for place, text in enumerate(texts)])
+    places = [place for place in range(len(texts)) if place not in copies]
+    near = near_pairs([texts[place] for place in places], similarity_min=NEAR)
+    pairs = [
+        *((places[one], places[other]) for one, other, _ in near),
+        *((one, at) for at, one in copies.items()),
+    ]
     repeated: dict[str, None] = {}
     leaks: dict[str, None] = {}
-    for one, other, _ in near_pairs(texts, similarity_min=NEAR):
+    for one, other in pairs:
         if other < len(shown) + len(kept):
             continue
         case = everything[other - len(shown)]
-        earlier = Split.DEV if one < len(shown) else everything[one - len(shown)].split
-        if earlier is not case.split:
+        if splits[one] is not case.split:
             leaks[case.id] = None
         elif one >= len(shown):
             repeated[case.id] = None

@@ -16,7 +16,7 @@ from pilothouse.core.evidence.evidence import Binding, Evidence, Source
 from pilothouse.errors import UsageError
 from pilothouse.evals.case import Case, Split
 from pilothouse.evals.dataset import load_dataset
-from pilothouse.evals.dataset_checks import comparable_text, near_pairs
+from pilothouse.evals.dataset_checks import comparable_text, copies_of, near_pairs
 from pilothouse.ports.curation import CurationStore, Example
 from pilothouse.ports.ledger import Ledger
 from pilothouse.ports.review import ReviewQueue
@@ -102,9 +102,15 @@ def near_judging(tested: Sequence[Case], inputs: Sequence[str]) -> tuple[set[int
     texts = [*judging, *map(comparable_text, inputs)]
     leaking: set[int] = set()
     repeated: set[int] = set()
-    for earlier, other, _ in near_pairs(texts, similarity_min=NEAR):
-        if other >= len(judging):
-            (leaking if earlier < len(judging) else repeated).add(other - len(judging))
+    copies = copies_of(texts)
+    places = [place for place in range(len(texts)) if place not in copies]
+    for one, other, _ in near_pairs([texts[place] for place in places], similarity_min=NEAR):
+        if places[other] >= len(judging):
+            (leaking if places[one] < len(judging) else repeated).add(places[other] - len(judging))
+    for place, first in copies.items():
+        if place >= len(judging):
+            is_leak = first < len(judging) or first - len(judging) in leaking
+            (leaking if is_leak else repeated).add(place - len(judging))
     return leaking, repeated
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
@@ -84,10 +85,8 @@ def keep_golden(folder: Path, case: Case) -> Dataset:
         folder: Folder of golden cases.
         case: The case.
     """
-    fresh = folder.parent / f".{folder.name}.new.jsonl"
     folder.parent.mkdir(parents=True, exist_ok=True)
-    write_cases(fresh, [case])
-    try:
+    with tempfile.TemporaryDirectory() as own:  # two people may keep a run at the same moment
+        fresh = Path(own) / "golden.jsonl"
+        write_cases(fresh, [case])
         return add_cases(folder, [fresh], population="runs whose steps a person approved")
-    finally:
-        fresh.unlink()

@@ -21,13 +21,14 @@ from pilothouse.core.evidence.task import TaskResult
 from pilothouse.core.evidence.unix_time import unix_ns
 from pilothouse.errors import PilothouseError, UnknownName
 from pilothouse.evals.dataset_checks import comparable_text
-from pilothouse.ports.curation import ERASED, CurationStore
+from pilothouse.ports.curation import CurationStore
 from pilothouse.ports.feedback import FeedbackStore
 from pilothouse.ports.review import ItemRecord, ReviewQueue
 from pilothouse.workflows.curation.case_book import case_book
 from pilothouse.workflows.curation.few_shot_library import tested_cases
 from pilothouse.workflows.ground.installation import Installation
 from pilothouse.workflows.ground.newest_tasks import newest_tasks
+from pilothouse.workflows.people.directory import people_gone
 from pilothouse.workflows.people.people import Directory
 
 __all__ = ["GapAudit", "GapRoom", "audit_gaps", "gap_evidence"]
@@ -149,7 +150,6 @@ def audit_gaps(room: GapRoom, charter: Charter, now: datetime) -> GapAudit:
     installation, since = room.installation, now - WINDOW
     tasks, is_whole = newest_tasks(installation.lake, charter.agent, since, now)
     records = room.queue.items(charter.agent, since=since)
-    texts = {one.item.trace_id: one.item.input for one in records if one.item.input != ERASED}
     outcomes = installation.ledger.outcomes(charter.agent, from_ns=unix_ns(since), to_ns=unix_ns(now))
     wrong = {one.trace_id for one in outcomes if one.status is OutcomeStatus.CONTRADICTED}
     wrong |= {one.trace_id for one in room.said.of(charter.agent, since=since) if one.is_bad}
@@ -158,7 +158,8 @@ def audit_gaps(room: GapRoom, charter: Charter, now: datetime) -> GapAudit:
         AskedInput(
             trace_id=task.trace_id,
             task_type=task.task_type,
-            text=comparable_text(texts[task.trace_id]) if task.trace_id in texts else task.input_preview,
+            # As much of each: with whole texts of reviewed tasks, which are mostly wrong ones, their closing words were gaps.
+            text=task.input_preview,
             failed=task.result is TaskResult.FAILED or task.trace_id in wrong,
         )
         for task in tasks
@@ -170,7 +171,7 @@ def audit_gaps(room: GapRoom, charter: Charter, now: datetime) -> GapAudit:
         examples=[comparable_text(one.input) for one in examples],
         cases=_cases(installation, charter),
     )
-    return GapAudit(gaps=gaps, owners=_owners(installation, charter.agent), since=since, is_whole=is_whole)
+    return GapAudit(gaps=gaps, owners=_owners(installation, charter), since=since, is_whole=is_whole)
 
 
 def gap_evidence(charter: Charter, audit: GapAudit, now: datetime) -> Evidence | None:
@@ -246,9 +247,11 @@ def _cases(installation: Installation, charter: Charter) -> tuple[str, ...]:
     return tuple(comparable_text(case.input) for case in cases)
 
 
-def _owners(installation: Installation, agent: str) -> dict[str, str]:
+def _owners(installation: Installation, charter: Charter) -> dict[str, str]:
+    """Return who sees to which term now: a person whom the charter does not name any more, or who is gone, sees to none."""
     owners: dict[str, str] = {}
-    for decision in installation.ledger.decisions(agent, kind=OWNED, limit=OWNERS_READ_MAX):
+    for decision in installation.ledger.decisions(charter.agent, kind=OWNED, limit=OWNERS_READ_MAX):
         document = json.loads(decision.document)
         owners.setdefault(document["term"], document["person"])
-    return owners
+    here = {*charter.people} - {*people_gone(installation.ledger, charter.agent)}
+    return {term: person for term, person in owners.items() if person in here}

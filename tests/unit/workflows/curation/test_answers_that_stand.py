@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import time
 from datetime import timedelta
 
 import page_site
@@ -16,10 +17,12 @@ from pilothouse.core.evidence.outcome import OutcomeStatus
 from pilothouse.core.evidence.review import Answer, Label, ReviewSource
 from pilothouse.core.evidence.task import TaskResult
 from pilothouse.errors import LimitExceeded
+from pilothouse.evals.case import Case, Split
 from pilothouse.evals.dataset import load_dataset, read_cases
 from pilothouse.evals.dataset import write_cases as write_file
 from pilothouse.workflows.curation import fine_tuning
 from pilothouse.workflows.curation.case_book import case_book
+from pilothouse.workflows.curation.few_shot_library import near_judging
 from pilothouse.workflows.curation.knowledge_gaps import GapRoom, audit_gaps
 from pilothouse.workflows.labels.review_upkeep import reopen_by_rubric
 from pilothouse.workflows.review.queue import rubric_of
@@ -148,6 +151,18 @@ def test_a_repetition_that_its_person_never_answers_holds_no_correction_up(site,
     desk.cases(AGENT, tmp_path / "labelled")
     (record,) = site.ledger.evidence(AGENT, kinds=["correction"])
     assert record.passed
+
+
+def test_one_text_that_thousands_send_is_looked_at_once():
+    began = time.process_time()
+    leaking, repeated = near_judging((), ["please pay the invoice of May and tell the supplier"] * 4_000)
+    assert (leaking, repeated) == (set(), {*range(1, 4_000)})
+    assert time.process_time() - began < 2, "each with each other 3,000 took 9.5 s"
+    case = Case(
+        id="c", task_type="po_invoice", input="a text of a case that judges, of ten words", split=Split.GATE
+    )
+    leaking, repeated = near_judging((case,), [case.input, "another text altogether", case.input])
+    assert (leaking, repeated) == ({0, 2}, set())
 
 
 def failures(site, desk):

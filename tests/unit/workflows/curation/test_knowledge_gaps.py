@@ -8,9 +8,11 @@ import dataclasses
 import page_site
 import page_world as world
 import pytest
-from review_world import add_labels, curation_desk
+from review_world import add_items, add_labels, curation_desk
 
-from pilothouse.core.evidence.review import Answer
+from pilothouse.core.charter.digest import canonical_json
+from pilothouse.core.evidence.review import Answer, Label
+from pilothouse.core.evidence.task import TaskResult
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.errors import UnknownName
 from pilothouse.interfaces.cli.gaps import _lines, _record
@@ -85,6 +87,31 @@ def test_a_gap_needs_an_owner_and_cases_and_then_the_verdict_holds(site, room, t
     assert "Each frequent gap has an owner and cases." in shown
     assert _record(again)["gaps"][0]["owner"] == "lee"
     assert "gaps own" in "\n".join(_lines(found))
+
+
+def test_the_closing_words_of_reviewed_texts_are_no_gap(site, room):
+    """Reviewed tasks are mostly wrong ones, and only their whole texts are kept in the queue."""
+    right = [task for task in world.make_tasks() if task.result is TaskResult.COMPLETED][:50]
+    add_items(site.queue, 1)
+    for n, task in enumerate(right):
+        one = dataclasses.replace(
+            site.queue.record("i0").item, item_id=f"x{n}", trace_id=task.trace_id, call_digest=f"{n}",
+            input=f"{task.input_preview} kind regards, accounts payable {n}",
+        )  # fmt: skip
+        site.queue.add([one])
+        answer = Answer.REJECT if n < 25 else Answer.ACCEPT
+        site.queue.answer(Label(item_id=one.item_id, agent=AGENT, reviewer="lee", answer=answer, at=NOW))
+    assert room.audit(AGENT).gaps.found == ()
+
+
+def test_a_gap_whose_owner_left_is_nobodys(site, room):
+    plant(site, room)
+    term = room.audit(AGENT).gaps.found[0].term
+    room.own(AGENT, term, "lee", actor="test")
+    assert room.audit(AGENT).owners == {term: "lee"}
+    document = canonical_json({"gone": ["lee"]})
+    site.ledger.record(kind="directory.checked", agent=AGENT, at=NOW, actor="test", document=document)
+    assert room.audit(AGENT).owners == {}
 
 
 def test_where_nothing_was_asked_nothing_is_audited(room, site):

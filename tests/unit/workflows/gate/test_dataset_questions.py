@@ -16,6 +16,7 @@ from pilothouse.errors import UnknownName, UsageError
 from pilothouse.evals.case import Case
 from pilothouse.evals.dataset import Dataset, Manifest, load_dataset
 from pilothouse.testing import MemoryLedger
+from pilothouse.workflows.curation import golden
 from pilothouse.workflows.curation.golden import golden_case, keep_golden
 from pilothouse.workflows.curation.likeness import likeness_evidence, measure_likeness
 from pilothouse.workflows.gate.datasets import dataset_evidence
@@ -233,6 +234,23 @@ def test_a_run_that_a_person_approved_becomes_a_golden_case_with_its_steps(tmp_p
         == [case.id, "golden-2"]
     )
     assert sorted(one.name for one in folder.parent.iterdir()) == ["golden"]
+
+
+def test_two_people_may_keep_a_golden_run_at_the_same_moment(tmp_path, monkeypatch):
+    trace_id = "a" * 32
+    case = golden_case(
+        Recorded({trace_id: ("t", [root("{}", output="{}"), tool("find", {})])}), trace_id, by="sam", at=NOW
+    )
+    real = golden.add_cases
+
+    def meanwhile(folder, files, **about):
+        monkeypatch.setattr(golden, "add_cases", real)
+        keep_golden(folder, case.model_copy(update={"id": "of-kim", "input": 2}))
+        return real(folder, files, **about)
+
+    monkeypatch.setattr(golden, "add_cases", meanwhile)
+    keep_golden(tmp_path / "golden", case)
+    assert {one.id for one in load_dataset(tmp_path / "golden").cases} == {case.id, "of-kim"}
 
 
 @pytest.mark.parametrize(
