@@ -102,6 +102,8 @@ def register(cli: typer.Typer, services: Services) -> None:
             console.print(f"{name}  {digest}", markup=False)
             # Foreign text: escapes of a terminal must not come through.
             console.print(f"  {json.dumps(said, ensure_ascii=True)}", markup=False)
+            if "outputSchema" not in said:
+                console.print(f"  {TEXT_ALONE}", markup=False)
         hint_console().print(
             'Next: write a contract with "upstream": {"server", "tool", "manifest_hash"}, your own description, and pin '
             "the file in the charter.",
@@ -109,6 +111,9 @@ def register(cli: typer.Typer, services: Services) -> None:
         )
 
     cli.add_typer(group, name="mcp")
+
+
+TEXT_ALONE = 'It names no output schema, so it may answer with text alone: `output` of the contract then describes {"content": [...]}.'
 
 
 def _need_sdk() -> None:

@@ -83,9 +83,11 @@ def choose_agent(installation: Installation, asked: str | None) -> str:
         )
     if len(governed) == 1:
         return governed[0]
-    here = str(CHARTER_HERE.absolute())
-    if found := [record.agent for record in charters if record.path == here and CHARTER_HERE.is_file()]:
-        return found[0]
+    if CHARTER_HERE.is_file():
+        # Resolved: a server that was started in another folder knows the file by the way from there.
+        here = CHARTER_HERE.resolve()
+        if found := [record.agent for record in charters if Path(record.path).resolve() == here]:
+            return found[0]
     if governed:
         raise UsageError(
             f"{len(governed)} agents have a charter: {_listed(governed)}",

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from pilothouse.core.charter.charter import Charter
 from pilothouse.core.evidence.task import UNDECLARED_TASK_TYPE, Task
@@ -13,7 +13,9 @@ from pilothouse.core.verdict.numbers import day
 from pilothouse.core.verdict.phases import fold_phase, overdue_since
 from pilothouse.core.verdict.sentence import person_names
 from pilothouse.core.verdict.stall import StallLevel
+from pilothouse.errors import CharterError
 from pilothouse.ports.lake import TaskFilter
+from pilothouse.ports.ledger import CharterInForce, Ledger
 from pilothouse.reports.executive import stall_words
 from pilothouse.reports.foreign import foreign_line
 from pilothouse.workflows.ground.control_room import ControlRoom
@@ -52,16 +54,17 @@ def watch_rollout(room: ControlRoom, now: datetime) -> int:
     Raises:
         PilothouseError: The first agent for which it failed, after all others have been looked at.
     """
-    return alert_for_every_agent(room, lambda record: _firings(room, charter_of(record), now), now)
+    return alert_for_every_agent(room, lambda record: _firings(room, record, now), now)
 
 
-def _firings(room: ControlRoom, charter: Charter, now: datetime) -> Iterator[Firing]:
+def _firings(room: ControlRoom, record: CharterInForce, now: datetime) -> Iterator[Firing]:
+    charter = charter_of(record)
     wanted = TaskFilter(agent=charter.agent, from_ns=unix_ns(now - LOOK_BACK), to_ns=unix_ns(now))
     tasks = room.installation.lake.window(wanted)
     failing = untyped_failures(charter, tasks, now)
     if failing is not None:
         yield failing
-    yield from _new_types(charter, tasks)
+    yield from _new_types(room.installation.ledger, record, charter, tasks)
     state = fold_phase(phase_events(room.installation.ledger, charter.agent))
     since = overdue_since(charter, state, now)
     if since is not None:
@@ -74,7 +77,9 @@ def _firings(room: ControlRoom, charter: Charter, now: datetime) -> Iterator[Fir
     yield from _stall(room, charter)
 
 
-def _new_types(charter: Charter, tasks: Sequence[Task]) -> Iterator[Firing]:
+def _new_types(
+    ledger: Ledger, record: CharterInForce, charter: Charter, tasks: Sequence[Task]
+) -> Iterator[Firing]:
     found: dict[str, list[Task]] = {}
     for task in tasks:
         if task.task_type and task.task_type not in charter.task_types:
@@ -90,6 +95,8 @@ def _new_types(charter: Charter, tasks: Sequence[Task]) -> Iterator[Firing]:
         )
         return
     for name, seen in sorted(found.items(), key=lambda pair: (-len(pair[1]), pair[0])):
+        if _was_declared(ledger, record, name, max(task.start_ns for task in seen)):
+            continue
         yield Firing(
             agent=charter.agent,
             metric=UNDECLARED,
@@ -99,6 +106,16 @@ def _new_types(charter: Charter, tasks: Sequence[Task]) -> Iterator[Firing]:
             task_type=name,
             traces=tuple(task.trace_id for task in seen[:10]),
         )
+
+
+def _was_declared(ledger: Ledger, record: CharterInForce, name: str, newest_ns: int) -> bool:
+    """Whether all tasks of a type came under an earlier charter that declared it, as those that a draft had counted."""
+    at = datetime.fromtimestamp(newest_ns / 1e9, UTC)
+    then = ledger.charter(record.agent, at=at) if at < record.accepted_at else None
+    try:
+        return then is not None and name in charter_of(then).task_types
+    except CharterError:
+        return False  # this program cannot read it, so nobody knows what it declared
 
 
 def _stall(room: ControlRoom, charter: Charter) -> Iterator[Firing]:

@@ -16,7 +16,11 @@ def installation(tmp_path, *, charters=(), seen=()):
     ledger = MemoryLedger()
     for agent in charters:
         ledger.accept_charter(
-            agent=agent, digest="a" * 64, text="", path=str(tmp_path / agent / "charter.yaml"), at=EXAMPLE_NOW
+            agent=agent,
+            digest="a" * 64,
+            text="",
+            path=str(tmp_path / "x" / ".." / agent / "charter.yaml"),
+            at=EXAMPLE_NOW,
         )
     tasks = [example_task(agent=agent, trace_id=f"{n:032x}") for n, agent in enumerate(seen)]
     return Installation(

@@ -40,6 +40,20 @@ def test_a_task_type_that_nobody_declared_is_one_incident(room, clock):
     assert "'refunds' is in traffic" in incident.title
 
 
+@pytest.mark.parametrize(("minutes", "opened"), [(90, 0), (30, 1)])
+def test_tasks_of_a_type_that_the_charter_of_then_declared_are_no_incident(room, clock, minutes, opened):
+    """Whoever filled a draft in was paged about the draft's own task type."""
+    ledger = room.installation.ledger
+    draft = ledger.charter(AGENT)
+    text = draft.text.replace("non_po_invoice", "other_invoice")
+    ledger.accept_charter(
+        agent=AGENT, digest="e" * 64, text=text, path=draft.path, at=clock() - timedelta(hours=1)
+    )
+    at = unix_ns(clock() - timedelta(minutes=minutes))
+    room.installation.lake.add([example_task(start_ns=at, end_ns=at + 10**9, task_type="non_po_invoice")])
+    assert watch_rollout(room, clock()) == opened
+
+
 def test_a_program_that_writes_a_new_type_for_each_task_is_one_incident_in_a_working_day(room, clock):
     number = 0
     for _ in range(8 * 4):
