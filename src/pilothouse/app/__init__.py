@@ -23,6 +23,7 @@ from pilothouse.app.people import (
     open_workbench,
     serve_examples,
 )
+from pilothouse.app.repair import repair_lake
 from pilothouse.app.replay import replay
 from pilothouse.app.runs import open_run_log
 from pilothouse.app.serving import serve
@@ -91,6 +92,7 @@ def examine_installation(settings: Settings) -> Checkup:
     Args:
         settings: Values in force.
     """
+    from pilothouse.app.repair import lake_checks
     from pilothouse.connectors.own_intake import OwnServerIntake
     from pilothouse.workflows.server.doctor import examine
 
@@ -104,6 +106,7 @@ def examine_installation(settings: Settings) -> Checkup:
         open_installation=open_installation,
         ask_server=ask_server,
         intake=OwnServerIntake(settings.home),
+        lake_checks=lake_checks,
     )
 
 
@@ -161,6 +164,7 @@ def command_tree() -> typer.Typer:
             serve=serve,
             examine=examine_installation,
             back_up=back_up_installation,
+            repair=repair_lake,
             demo_parts=demo_parts,
             prepare_demo=prepare_demo,
             run_mcp_proxy=run_mcp_proxy,

@@ -9,7 +9,7 @@ is tried again: what failed may have been the step after the commit.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -232,6 +232,24 @@ class SegmentTable:
             except (DeltaError, OSError, pa.ArrowException) as error:
                 raise _unavailable(self._folder, error) from error
         return len(small)
+
+    def drop_files(self, paths: Collection[str]) -> int:
+        """Take files out of the table without reading them; return how many it named.
+
+        Args:
+            paths: Files that cannot be read, or are gone.
+
+        Raises:
+            StorageUnavailable: The table could not be written.
+        """
+        gone = [file for file in self.files() if file.path in paths]
+        if gone:
+            try:
+                self._commit([remove_action(file) for file in gone], [], added=[], removed=gone)
+                self._sync_log()
+            except (DeltaError, OSError) as error:
+                raise _unavailable(self._folder, error) from error
+        return len(gone)
 
     def remove(self, before_day: int, condition: str) -> int:
         """Remove the rows of days that are over, whole files where a whole day goes.

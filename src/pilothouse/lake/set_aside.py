@@ -56,6 +56,9 @@ def erase_set_aside(lake_folder: Path, spelled: tuple[str, ...], traces: Sequenc
                 unread.append(str(path))
         except OSError:
             unread.append(str(path))
+    unread += map(
+        str, sorted(lake_folder.glob(f"{QUARANTINE}/*/*"))
+    )  # files of tables, taken out since they are damaged
     return AsideErased(deleted=tuple(deleted), unread=tuple(unread))
 
 

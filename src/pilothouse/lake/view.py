@@ -192,7 +192,7 @@ class Database:
                 plain = read.cast(pa.schema([TASKS.field(name) for name in read.column_names]))
                 rows = _of_trace(plain, trace_id)
             except (OSError, pa.ArrowException) as error:
-                raise _unreadable(error) from error
+                raise _unreadable(f"{file.path}: {error}") from error
             days = pa.array([file.day] * rows.num_rows, pa.int32()).cast(pa.date32())
             parts.append(rows.append_column("day", days).select(TASKS.names).cast(TASKS))
         parts += [_of_trace(pa.Table.from_batches([tail]), trace_id) for tail in view.task_tail]
@@ -249,8 +249,11 @@ def _of_trace(rows: pa.Table, trace_id: str) -> pa.Table:
     return rows.filter(is_wanted)
 
 
-def _unreadable(error: Exception) -> StorageUnavailable:
-    return StorageUnavailable(f"the lake could not be read: {error}", remedy="Run `pilothouse doctor`.")
+def _unreadable(error: Exception | str) -> StorageUnavailable:
+    return StorageUnavailable(
+        f"the lake could not be read: {error}",
+        remedy="Name the damaged file, and set it aside: `pilothouse repair`.",
+    )
 
 
 def _listed(files: Sequence[DataFile]) -> str:

@@ -49,6 +49,7 @@ from pilothouse.interfaces.cli import (
     policy,
     price,
     provider,
+    repair,
     replay,
     report,
     review,
@@ -81,7 +82,7 @@ COMMANDS = {
     "Guard what it may do": (provider, key, credential, policy, approve, integration, mcp, controls),
     "People": (evidence, minutes, review, feedback, curate, gaps, sign_in, contact),
     "When something is wrong": (watch, incident, drill),
-    "Keep it running": (doctor, backup, price, audit),
+    "Keep it running": (doctor, repair, backup, price, audit),
 }
 """Command modules by panel of the help page, in the order of the way from a pilot to production."""
 

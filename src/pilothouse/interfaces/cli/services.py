@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pilothouse.demo.parts import DemoParts
+    from pilothouse.lake.repair import DamagedFile
     from pilothouse.ports.clock import Clock
     from pilothouse.ports.credentials import CredentialStore
     from pilothouse.ports.gateway import GatewayStore
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from pilothouse.workflows.shows.desk import PageDesk
     from pilothouse.workflows.watch.room import WatchRoom
 
-__all__ = ["BackUp", "McpRequest", "ServeRequest", "ServerRole", "Services"]
+__all__ = ["BackUp", "McpRequest", "Repair", "ServeRequest", "ServerRole", "Services"]
 
 
 class ServerRole(StrEnum):
@@ -83,6 +84,14 @@ class McpRequest:
     on_note: Callable[[str], None]
 
 
+class Repair(Protocol):
+    """Finds damaged files of the lake."""
+
+    def __call__(self, settings: Settings, *, take_out: bool, actor: str) -> tuple[DamagedFile, ...]:
+        """Return them, and take them out of their tables if asked to."""
+        ...
+
+
 class BackUp(Protocol):
     """Copies an installation to a new folder."""
 
@@ -113,6 +122,7 @@ class Services:
         serve: Serve until a signal asks to stop.
         examine: Look at the installation.
         back_up: Copy the installation to a new folder.
+        repair: Find damaged files of the lake, and set them aside.
         demo_parts: What the demo needs of us.
         prepare_demo: Make sure the demo's data exist and return the settings that point to them.
         run_mcp_proxy: Stand between an agent and its MCP servers until the agent goes.
@@ -140,6 +150,7 @@ class Services:
     serve: Callable[[ServeRequest], None]
     examine: Callable[[Settings], Checkup]
     back_up: BackUp
+    repair: Repair
     demo_parts: Callable[[], DemoParts]
     prepare_demo: Callable[[Settings], Settings]
     run_mcp_proxy: Callable[[McpRequest], None]

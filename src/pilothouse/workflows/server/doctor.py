@@ -63,9 +63,12 @@ def examine(
             if told is not None and told[1] is not None and intake is not None:
                 checks.append(_canary_check(installation, intake, clock.now()))
             checks += _source_checks(installation, clock.now())
-        checks += lake_checks(settings)
     except PilothouseError as error:
         checks.append(Check(name="storage", state="failed", sentence=error.message, remedy=error.remedy))
+    try:  # also where the lake could not be opened: it may be just that file
+        checks += lake_checks(settings)
+    except PilothouseError as error:
+        checks.append(Check(name="tables", state="failed", sentence=error.message, remedy=error.remedy))
     return Checkup(as_of=clock.now(), program=pilothouse.__version__, checks=tuple(checks))
 
 

@@ -38,6 +38,7 @@ from pilothouse.workflows.ground.installation import Installation
 from pilothouse.workflows.ground.phase_log import additions_of, phase_at
 from pilothouse.workflows.integrations.verifiers import verifier_notes
 from pilothouse.workflows.people.signing import waivers_of
+from pilothouse.workflows.traces.set_aside import set_aside_notes
 from pilothouse.workflows.verdict.accept import rejection_note
 from pilothouse.workflows.verdict.docket import decided_items, open_sitting
 from pilothouse.workflows.verdict.stability import clock_evidence
@@ -155,6 +156,7 @@ def assess(
     additions = tuple(summarise_addition(found, one, charter) for one, found in by_itself.items())
     all_notes = (
         *charter_notes,
+        *set_aside_notes(installation.ledger, now),
         *verdict.notes,
         *(_apart_note(one) for one in additions),
         *traffic.notes(installation, charter),

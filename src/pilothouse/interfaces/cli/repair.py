@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pilothouse repair`: name files of the lake that are damaged, and set them aside so that everything else goes on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pilothouse.errors import ExitStatus
+from pilothouse.interfaces.cli.controls import command_line_actor
+from pilothouse.interfaces.cli.options import AsJson, Home
+from pilothouse.settings import load_settings
+
+if TYPE_CHECKING:
+    from pilothouse.interfaces.cli.services import Services
+
+__all__ = ["register"]
+
+
+def register(cli: typer.Typer, services: Services) -> None:
+    """Add `repair` to the command tree."""
+
+    @cli.command("repair")
+    def repair(
+        *,
+        set_aside: Annotated[
+            bool,
+            typer.Option("--set-aside", help="Take damaged files out; the server must be stopped."),
+        ] = False,
+        home: Home = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """Read every file of telemetry and name those that are damaged; with --set-aside take them out, on record."""
+        settings = load_settings(home=home)
+        damaged = services.repair(settings, take_out=set_aside, actor=command_line_actor())
+        if as_json:
+            typer.echo(json.dumps({"set_aside": set_aside, "damaged": [asdict(one) for one in damaged]}))
+        else:
+            for one in damaged:
+                typer.echo(f"{one.table}  {one.day}  {one.rows:,} rows  {one.path}")
+                typer.echo(f"  {one.fault}")
+            rows = sum(one.rows for one in damaged)
+            if not damaged:
+                typer.echo("Every file of telemetry can be read.")
+            elif set_aside:
+                typer.echo(
+                    f"{len(damaged):,} files with {rows:,} rows set aside in {settings.lake_folder / 'quarantine'}; "
+                    "verdicts say which days they miss."
+                )
+            else:
+                typer.echo(
+                    f"{len(damaged):,} files with {rows:,} rows cannot be read. Stop the server, then:"
+                )
+                typer.echo("  $ pilothouse repair --set-aside")
+        if damaged and not set_aside:
+            raise typer.Exit(int(ExitStatus.INFRASTRUCTURE))
