@@ -6,6 +6,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import time
 from dataclasses import replace
 from decimal import Decimal
 
@@ -189,6 +190,26 @@ def test_a_head_without_end_is_refused_and_no_providers_fault(size, alone, stub)
     assert not told or told.startswith(b"HTTP/1.1 400")
     assert len(stub.seen) == asked
     assert send(alone, PINNED)[0] == 200
+
+
+@pytest.mark.parametrize(
+    "part",
+    [b"{}", b"[]", b"1", b'"a"', b'{"role": "user", "content": "hi"}', b'{"model": 1}', b'{ "n" : 1 }'],
+)
+def test_a_body_of_very_many_parts_holds_nobody_up(part, alone, stub):
+    """It was read part by part, in the loop that answers everybody: 28 MB of them for up to three minutes."""
+    asked = len(stub.seen)
+    many = b",".join([part] * 400_000)
+    began = time.monotonic()
+    status, body = send(alone, b'{"model": "%b", "messages": [{"content": [%b]}]}' % (MODEL.encode(), many))
+    assert (status, body["error"]["code"], len(stub.seen)) == (413, "body_too_large", asked)
+    assert time.monotonic() - began < 5.0
+
+
+def test_many_parts_within_a_text_are_one_text(alone):
+    said = json.dumps([{"a": {}, "b": [1, 2]}] * 40_000)
+    body = {"model": MODEL, "messages": [{"role": "user", "content": said}]}
+    assert send(alone, json.dumps(body).encode())[0] == 200
 
 
 def test_a_run_that_is_no_trace_is_none(alone, stub):

@@ -36,7 +36,14 @@ from pilothouse.runtime.gateway.routes import Operation, Place, find_place
 from pilothouse.runtime.gateway.runs import Ownership, RunIdentity, identify
 from pilothouse.runtime.gateway.upstream import Upstream, kept_request_headers
 from pilothouse.runtime.gateway.watchdog import Stop, Watchdog, Young
-from pilothouse.runtime.gateway.wire import has_one_meaning, read_request
+from pilothouse.runtime.gateway.wire import (
+    EMBEDDED_MAX,
+    OBJECTS_MAX,
+    VALUES_MAX,
+    has_many_parts,
+    has_one_meaning,
+    read_request,
+)
 from pilothouse.runtime.linkage import CallLinker, Conversation
 
 __all__ = ["CallSink", "Gateway"]
@@ -170,7 +177,7 @@ class Gateway:
                 )
             )
         key, directory = await self.keys.holder(shown_key(headers), datetime.now(UTC))
-        body = b"" if caller.method in {"GET", "DELETE"} else await _body(caller)
+        body = b"" if caller.method in {"GET", "DELETE"} else await _body(caller, place.route.operation)
         policy = directory.policies.get(key.agent) or AgentPolicy(agent=key.agent)
         identity = identify(place, headers, key.agent, self._runs)
         said = None
@@ -426,9 +433,9 @@ def _check_background(call: Call) -> None:
         )
 
 
-async def _body(caller: Caller) -> bytes:
+async def _body(caller: Caller, operation: Operation) -> bytes:
     try:
-        return await caller.read_body()
+        body = await caller.read_body()
     except BodyTooLarge:
         raise Refused(
             Refusal(
@@ -437,6 +444,16 @@ async def _body(caller: Caller) -> bytes:
                 "Send less, or files by reference.",
             )
         ) from None
+    values_max = EMBEDDED_MAX if operation is Operation.EMBEDDINGS else VALUES_MAX
+    if has_many_parts(body, values_max):
+        raise Refused(
+            Refusal(
+                RefusalCode.BODY_TOO_LARGE,
+                f"the body has more than {OBJECTS_MAX:,} objects, such as messages and their parts, or {values_max:,} values",
+                "Send fewer, each with more in it.",
+            )
+        )
+    return body
 
 
 def _number(headers: Mapping[bytes, bytes], name: bytes, missing: float) -> float:

@@ -59,6 +59,7 @@ class Watchdog:
     __slots__ = (
         "_deadline",
         "_due",
+        "_fires",
         "_loop",
         "_on_late",
         "_over",
@@ -86,7 +87,8 @@ class Watchdog:
         self._reason = Stop.DEADLINE
         self._over = False
         self._on_late: Callable[[], None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._fires = 0.0
         self.stopped: Stop | None = None
         young.add(self)
 
@@ -107,7 +109,7 @@ class Watchdog:
         if self._over:
             return
         if self._timer is None:
-            self._timer = self._loop.call_at(self._due, self._look)
+            self._fire(self._due)
         late, self._on_late = self._on_late, None
         if late is not None:
             late()
@@ -175,15 +177,20 @@ class Watchdog:
         timer = self._timer
         if timer is None:
             if self._due - now < 2 * LATE_S:
-                self._timer = self._loop.call_at(self._due, self._look)
-        elif self._due < timer.when():
+                self._fire(self._due)
+        elif self._due < self._fires:
             timer.cancel()
-            self._timer = self._loop.call_at(self._due, self._look)
+            self._fire(self._due)
 
     def _look(self) -> None:
         now = self._loop.time()
         if now + 0.001 >= self._due:
             self.stop(self._reason if self._due < self._deadline else Stop.DEADLINE)
-            self._timer = self._loop.call_at(max(self._deadline, now + 1.0), self._look)
+            self._fire(max(self._deadline, now + 1.0))
         else:
-            self._timer = self._loop.call_at(self._due, self._look)
+            self._fire(self._due)
+
+    def _fire(self, at: float) -> None:
+        """Look at a moment; one that is over already gives a handle that does not say when it was, on one of the loops."""
+        self._fires = at
+        self._timer = self._loop.call_at(at, self._look)

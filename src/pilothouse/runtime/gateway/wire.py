@@ -19,10 +19,14 @@ from pilothouse.core.evidence.task import TokenCount
 from pilothouse.runtime.gateway.routes import Operation
 
 __all__ = [
+    "EMBEDDED_MAX",
     "INFLATED_BYTES_MAX",
+    "OBJECTS_MAX",
+    "VALUES_MAX",
     "Answer",
     "Asked",
     "Stage",
+    "has_many_parts",
     "has_one_meaning",
     "inflate",
     "read_answer",
@@ -35,6 +39,19 @@ INFLATED_BYTES_MAX = 64 << 20
 """Most bytes of an answer that are inflated to be read; a longer one passes unread."""
 
 GZIP_BEGINS = b"\x1f\x8b"
+
+OBJECTS_MAX = 20_000
+"""Of one request: a conversation of thousands of messages with its tools. Whose run it is, how long it is and what may be taken out is
+found by reading each, in the loop that answers everybody: 800,000 took half a minute of it."""
+
+VALUES_MAX = 100_000
+"""Of one request, fields and members of lists together, for the same reason."""
+
+EMBEDDED_MAX = 400_000
+"""Of a request for embeddings, which may hold its tokens as numbers, 300,000 where providers take most; they are not read."""
+
+NAMED_MAX = 10_000
+"""Names that decide about a call, anywhere in its body, and fields of the body: more are not looked through."""
 
 TOKENS_MAX = 1 << 32
 """Tokens beyond this are no count of anything."""
@@ -85,6 +102,8 @@ _NAMED = re.compile(
     rb'"(?=[%b])(?i:%b)"(?=\s*:)'
     % ("".join({n[0] + n[0].upper() for n in _NAMES}).encode(), "|".join(_NAMES).encode())
 )
+_PARTS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|(,)|(\{)', re.DOTALL)
+"""Texts, which are passed over, and what stands between them for a further value and for an object."""
 _SPELT = re.compile(rb'"[A-Za-z_]*\\u[0-9A-Za-z_\\]*"\s*:')
 """A name with a letter that is written by its number."""
 
@@ -212,12 +231,38 @@ def has_one_meaning(body: bytes) -> bool:
         top = _TOP.decode(body)
     except _UNREADABLE:
         return True  # then it names no model either
+    if max(len(named), len(top)) > NAMED_MAX:
+        return False
     own, spelt = Counter(map(bytes.lower, named)), len(_SPELT.findall(body))
     for inner in map(bytes, top.values()):
         own.subtract(map(bytes.lower, _NAMED.findall(inner)))
         spelt -= len(_SPELT.findall(inner))
     is_usual = all(name in _NAMES or name.lower() not in _NAMES for name in top)
     return is_usual and not spelt and max(own.values(), default=0) <= 1
+
+
+def has_many_parts(body: bytes, values_max: int = VALUES_MAX) -> bool:
+    """Return whether a request has more parts than are read of any.
+
+    Args:
+        body: As received.
+        values_max: Most fields and members of lists.
+
+    Example:
+        >>> has_many_parts(b'{"input": "1, 2, 3, 4, 5"}', 3), has_many_parts(b'{"input": [1, 2, 3, 4, 5]}', 3)
+        (False, True)
+    """
+    if body.count(b"{") <= OBJECTS_MAX and body.count(b",") <= values_max:
+        return False  # however many of them stand in texts
+    objects = values = 0
+    for part in _PARTS.finditer(body):
+        if part.lastindex == 1:
+            values += 1
+        elif part.lastindex == 2:
+            objects += 1
+        if objects > OBJECTS_MAX or values > values_max:
+            return True
+    return False
 
 
 def read_answer(body: bytes) -> Answer:

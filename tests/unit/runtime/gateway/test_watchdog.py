@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
+import uvloop
 
 from pilothouse.runtime.gateway.watchdog import LATE_S, Stop, Watchdog, Young
 
@@ -75,3 +77,24 @@ def test_who_is_still_there_is_told_once_that_it_is_late():
         return late
 
     assert asyncio.run(main()) == ["first", "at once"]
+
+
+@pytest.mark.parametrize("made", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_limit_that_is_over_before_its_timer_is_set_stops_the_call(made):
+    """As when the loop was held up for longer than the limit: one loop gave a handle that the next limit could not ask."""
+
+    async def main():
+        dog = Watchdog(60.0, Young())
+        dog.limit(Stop.FIRST_BYTE, 0.001)
+        time.sleep(0.005)  # noqa: ASYNC251 - the loop is to be held up
+        dog.be_late()
+        dog.limit(Stop.IDLE, 0.001)
+        try:
+            await asyncio.sleep(30.0)
+        except asyncio.CancelledError:
+            return dog.go_on()
+        finally:
+            dog.close()
+
+    with asyncio.Runner(loop_factory=made) as runner:
+        assert runner.run(main()) is Stop.IDLE
