@@ -106,6 +106,14 @@ def test_what_the_judge_said_is_not_told_while_the_answer_can_be_given_anew(site
         assert told not in after
 
 
+def test_line_ends_of_a_browser_alone_are_no_correction(site):
+    site.queue.add([item(1, proposal="team A\r\nberth 4\r\n")])
+    lee = Reviewer(site, "lee")
+    lee.start()
+    assert "equal to the proposal" in lee.answer("correct", correction="team A\r\nberth 4").text
+    assert "was corrected" in lee.answer("correct", correction="team A\r\nberth 5").text
+
+
 def test_held_and_drawn_items_look_the_same(site):
     held = HeldOutput(
         agent=world.AGENT,

@@ -170,9 +170,11 @@ def register(cli: typer.Typer, services: Services) -> None:
             made = curation.export(agent, out, consent, layout=layout)
         typer.echo(
             f"{out}: {made.train:,} rows to train, {made.validation:,} to validate; "
-            f"{made.personal:,} left out for personal data, {made.leaking:,} as nearly cases that judge, "
+            f"{made.personal:,} left out for personal data, {made.leaking or 0:,} as nearly cases that judge, "
             f"{made.repeated:,} as nearly another"
         )
+        if made.leaking is None:
+            typer.echo("  no dataset is there, so nothing says whether a row is a case that judges", err=True)
 
     @group.command("week")
     def week(agent: Agent = None, *, home: Home = None, as_json: AsJson = False) -> None:

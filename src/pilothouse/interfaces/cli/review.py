@@ -214,6 +214,7 @@ def _ask(
 ) -> bool:
     """Take one answer; False ends the session and leaves the item to the next person."""
     from pilothouse.reports.review import why_told
+    from pilothouse.workflows.review.queue import changes_nothing
 
     choice = typer.prompt(
         "1 accept  2 correct  3 reject  4 unsure  5 not my field  6 hand back  q quit", err=True
@@ -226,7 +227,7 @@ def _ask(
     correction = ""
     if answer == "correct":
         correction = click.edit(record.item.proposal) or ""
-        if correction.strip() in {"", record.item.proposal.strip()}:
+        if changes_nothing(correction, record.item.proposal):
             console.print("Nothing was changed; the item is still yours.")
             return True
     done, others = bench.answer(visitor, record.item.item_id, answer, correction=correction.rstrip("\n"))

@@ -152,14 +152,14 @@ class CurationDesk:
         charter, now = self.directory.one(agent), self.clock.now()
         drop_unfinished_exports(self.ledger)
         note_begun(self.ledger, charter.agent, folder, now)
+        folders = judging_folders(self.ledger, charter)
+        tested = [case for path in folders for case in load_dataset(path).cases] if folders else None
         made = export_rows(
             self.queue,
             self.store,
             charter,
             folder,
-            tested=[
-                case for path in judging_folders(self.ledger, charter) for case in load_dataset(path).cases
-            ],
+            tested=tested,
             now=now,
             consent=consent,
             layout=layout,

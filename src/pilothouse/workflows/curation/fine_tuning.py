@@ -48,7 +48,7 @@ class Export:
         train: Rows to train.
         validation: Rows to validate.
         personal: Answers left out because they hold personal data.
-        leaking: Answers left out because a case that judges is nearly the same.
+        leaking: Answers left out because a case that judges is nearly the same; None where no dataset was there to look at.
         repeated: Answers left out because a newer one has nearly the same input.
     """
 
@@ -56,7 +56,7 @@ class Export:
     train: int
     validation: int
     personal: int
-    leaking: int
+    leaking: int | None
     repeated: int
 
 
@@ -95,7 +95,7 @@ def export_rows(
     charter: Charter,
     folder: Path,
     *,
-    tested: Sequence[Case],
+    tested: Sequence[Case] | None,
     now: datetime,
     consent: str,
     layout: str = "openai",
@@ -107,7 +107,8 @@ def export_rows(
         store: Keeps the lineage.
         charter: The charter in force.
         folder: New folder.
-        tested: Cases that judge the agent: a model that was trained on them would be judged by what it knows by heart.
+        tested: Cases that judge the agent, None where no dataset is there: a model that was trained on them would be judged
+            by what it knows by heart.
         now: The moment.
         consent: On what ground these data may train a model; written beside them.
         layout: How the provider writes a talk, one of `LAYOUTS`.
@@ -126,8 +127,9 @@ def export_rows(
         raise UnknownName.among("layout", layout, LAYOUTS, remedy="Leave `--layout` out for OpenAI's lines.")
     candidates = [one for one in trusted_labels(queue, charter, now) if one.split is Split.DEV]
     candidates.sort(key=lambda one: one.label.at, reverse=True)
-    leaking, repeated = near_judging(tested, [one.record.item.input for one in candidates])
+    leaking, repeated = near_judging(tested or (), [one.record.item.input for one in candidates])
     repeated -= leaking
+    left_out = None if tested is None else len(leaking)
     learnable = [one for number, one in enumerate(candidates) if number not in leaking | repeated]
     clean = [one for one in learnable if not _is_personal(one.record.item.input + "\n" + one.output)]
     personal = len(learnable) - len(clean)
@@ -163,7 +165,7 @@ def export_rows(
         "consent": consent.strip(),
         "layout": layout,
         "left_out_personal": personal,
-        "left_out_leaking": len(leaking),
+        "left_out_leaking": left_out,
         "left_out_repeated": len(repeated),
     }
     with prepared_export(folder, files, {**about, "rows": provenance}) as text:
@@ -176,7 +178,7 @@ def export_rows(
         train=len(files["train"]),
         validation=len(files["validation"]),
         personal=personal,
-        leaking=len(leaking),
+        leaking=left_out,
         repeated=len(repeated),
     )
 

@@ -23,7 +23,7 @@ from pilothouse.workflows.people.people import Directory, Visitor, reviewer_of
 from pilothouse.workflows.review.load import ReviewLoad, review_load
 from pilothouse.workflows.review.own_week import OwnWeek, own_week
 
-__all__ = ["Rubric", "SimilarDecision", "Workbench", "reviewer_id", "rubric_of"]
+__all__ = ["Rubric", "SimilarDecision", "Workbench", "changes_nothing", "reviewer_id", "rubric_of"]
 
 WEEK = timedelta(days=7)
 
@@ -238,7 +238,7 @@ class Workbench:
             raise UsageError("nothing in the queue has this id", remedy="Take the next one: /review")
         self.directory.need(visitor, record.item.agent, Action.REVIEW)
         said = Answer(answer)
-        if said is Answer.CORRECT and correction.strip() in {"", record.item.proposal.strip()}:
+        if said is Answer.CORRECT and changes_nothing(correction, record.item.proposal):
             raise UsageError(
                 "the correction is empty or equal to the proposal",
                 remedy="Change the text to what would have been right, or choose accept.",
@@ -316,6 +316,21 @@ class Workbench:
         return own_week(
             self._queue, self._made, reviewer_id(visitor), self.agents(visitor), self._clock.now()
         )
+
+
+def changes_nothing(correction: str, proposal: str) -> bool:
+    """Return whether a correction is empty or the proposal itself; browsers and editors write line ends of their own.
+
+    Args:
+        correction: What a person sent.
+        proposal: What the agent answered.
+
+    Example:
+        >>> changes_nothing(" team A", "team A"), changes_nothing("team B", "team A")
+        (True, False)
+    """
+    said, before = ("\n".join(text.splitlines()).strip() for text in (correction, proposal))
+    return said in {"", before}
 
 
 @lru_cache(maxsize=WORDS_KEPT_MAX)

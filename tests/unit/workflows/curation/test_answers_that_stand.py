@@ -211,6 +211,8 @@ def test_nearly_equal_answers_are_one_row_of_training(site, desk, tmp_path, monk
         for line in (tmp_path / "rows" / f"{part}.jsonl").read_text().splitlines()
     ]
     assert len(rows) == len(set(rows)) == made.train + made.validation == made.repeated
+    about = json.loads((tmp_path / "rows" / "provenance.json").read_text())
+    assert made.leaking is about["left_out_leaking"] is None, "without a dataset nothing is known of leaks"
     monkeypatch.setattr(fine_tuning, "ROWS_MIN", len(rows) + 1)
     with pytest.raises(LimitExceeded, match=f"{len(rows)} nearly repeat another"):
         desk.export(AGENT, tmp_path / "few", "contract")
