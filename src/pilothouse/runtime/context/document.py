@@ -4,11 +4,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from pilothouse.core.charter.digest import INTEGER_EXACT_MAX
 
-__all__ = ["document_of"]
+__all__ = ["document_of", "readable_of"]
+
+DEPTH_MAX = 200
+"""Deeper nesting is no conversation, and whatever walks through it would need a stack of its own."""
 
 
 def document_of(body: bytes) -> dict[str, Any] | None:
@@ -21,13 +25,44 @@ def document_of(body: bytes) -> dict[str, Any] | None:
         >>> document_of(b'{"a": 1}'), document_of(b'{"a": 1, "a": 2}'), document_of(b'{"a": 9007199254740993}')
         ({'a': 1}, None, None)
     """
+    return _read(body, parse_int=_exact)
+
+
+def readable_of(body: bytes) -> dict[str, Any] | None:
+    """Return a body as a JSON object that says one thing, also where its whole numbers are too large for one canonical form.
+
+    Args:
+        body: Any bytes.
+
+    Example:
+        >>> readable_of(b'{"a": 9007199254740993}'), readable_of(b'{"a": 1, "a": 2}')
+        ({'a': 9007199254740993}, None)
+    """
+    return _read(body, parse_int=int)
+
+
+def _read(body: bytes, *, parse_int: Callable[[str], int]) -> dict[str, Any] | None:
     try:
         document = json.loads(
-            body, object_pairs_hook=_only_once, parse_int=_exact, parse_constant=_refuse_constant
+            body, object_pairs_hook=_only_once, parse_int=parse_int, parse_constant=_refuse_constant
         )
     except (ValueError, RecursionError):
         return None
-    return document if isinstance(document, dict) else None
+    return document if isinstance(document, dict) and not _is_deep(document) else None
+
+
+def _is_deep(document: dict[str, Any]) -> bool:
+    level: list[Any] = [document]
+    for _ in range(DEPTH_MAX):
+        level = [
+            inner
+            for one in level
+            for inner in (one.values() if isinstance(one, dict) else one)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _only_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

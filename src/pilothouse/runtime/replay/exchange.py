@@ -23,7 +23,7 @@ from pilothouse.core.evidence.run_log import (
     ModelResponse,
     RecordedRun,
 )
-from pilothouse.runtime.context.document import document_of
+from pilothouse.runtime.context.document import document_of, readable_of
 
 __all__ = ["Exchange", "exchanges", "is_answering", "request_key"]
 
@@ -43,7 +43,7 @@ class Exchange:
         route: Path from `/v1` on.
         headers: Headers that belong to the request.
         body: Request body.
-        document: Parsed body, or None where it has no canonical form.
+        document: Parsed body, or None where readers may take it for different ones.
         key: What a request must have to be this call.
         response: The answer.
         shortened: Parsed body as the provider got it, where edits of the context took something out, else None.
@@ -103,10 +103,10 @@ def exchanges(recorded: RecordedRun) -> tuple[Exchange, ...]:
                 route=event.route,
                 headers=event.headers,
                 body=event.body,
-                document=document_of(event.body),
+                document=readable_of(event.body),
                 key=request_key(event.route, event.body),
                 response=answers[logged.call],
-                shortened=document_of(event.sent) if event.sent and logged.call in edited else None,
+                shortened=readable_of(event.sent) if event.sent and logged.call in edited else None,
             )
         )
     whole = {each.key for each in found if each.response.status}

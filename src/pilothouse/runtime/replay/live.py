@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from pilothouse.runtime.context.document import document_of
+from pilothouse.runtime.context.document import readable_of
 
 __all__ = ["LiveAnswer", "LiveModel", "live_problem"]
 
@@ -104,7 +104,7 @@ def live_problem(route: str, body: bytes) -> str:
     """
     if route not in ASKING:
         return f"no model is asked at {route[:120]}"
-    document = document_of(body)
+    document = readable_of(body)
     if document is None:
         return "the body can be read in several ways" if HIDING.search(body) else ""
     if document.get("conversation") is not None:

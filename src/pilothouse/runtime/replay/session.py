@@ -12,13 +12,13 @@ import json
 import threading
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, TypeVar
 
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.runtime.context.conversation import ToolUse, tool_results, tool_uses
-from pilothouse.runtime.context.document import document_of
+from pilothouse.runtime.context.document import readable_of
 from pilothouse.runtime.context.edits import recall
 from pilothouse.runtime.context.ledger import ID
 from pilothouse.runtime.replay.divergence import Divergence, DivergenceKind, describe, differences, nearest
@@ -117,11 +117,14 @@ class ReplaySession:
         self.mode = mode
         self.counts = Counts()
         self.divergences: list[Divergence] = []
+        self.unchanged = 0
+        """Requests that could not be changed, because readers may take them for different ones."""
         self.last: Serve | Live | None = None
         """What the last request that a model answers got."""
         self._recorded = tuple(recorded)
         self._redaction = redaction
         self._substitution = substitution or Substitution()
+        self._changes_requests = not replace(self._substitution, code=None).is_empty
         self._allowed = allowed_tools
         self._retrieved = cache(retrieved)
         self._removed = removed or {}
@@ -142,10 +145,12 @@ class ReplaySession:
             body: Request body as the agent sent it.
         """
         clean = self._redaction.apply(body)
-        document = document_of(clean)
+        document = readable_of(clean)
         with self._lock:
             asked, shadow = clean, None
-            if document is not None:
+            if document is None:
+                self.unchanged += is_answering(route) and self._changes_requests
+            else:
                 changed = self._substitution.apply(document) if is_answering(route) else document
                 if self.mode is ReplayMode.FORK:
                     changed = self._rewrite(changed)
@@ -254,7 +259,7 @@ class ReplaySession:
             else:
                 holder[name] = BLOCKED
                 self._count_once("blocked", call_id)
-        return document if canonical_json(changed) == canonical_json(document) else changed
+        return document if _is_same(changed, document) else changed
 
     def _count_once(self, name: str, call_id: str) -> None:
         """A result is sent again with each later request; it counts once."""
@@ -297,6 +302,13 @@ def _recorded_results(recorded: Sequence[Exchange]) -> dict[tuple[str, str], _Re
             if name in holder:
                 found[_tool_of(call_id, uses)].add(call_id, holder[name])
     return dict(found)
+
+
+def _is_same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    try:
+        return canonical_json(one) == canonical_json(other)
+    except ValueError:  # a whole number that has no canonical form
+        return one == other
 
 
 def _tool_of(call_id: str, uses: Mapping[str, ToolUse]) -> tuple[str, str]:

@@ -142,8 +142,9 @@ class ReplayReport:
         comparisons: Live answers beside recorded ones.
         refusals: What the agent tried and was refused.
         exit_status: Of the agent, or None without its code.
-        counterfactual: `full` when nothing was blocked or refused, every live call was answered, and by calls alone no step
-            asked for other tools than the history behind it has, else `partial`; `none` when nothing left the record.
+        counterfactual: `full` when nothing was blocked or refused, every request could be changed, every live call was
+            answered, and by calls alone no step asked for other tools than the history behind it has, else `partial`;
+            `none` when nothing left the record.
         recorded: What the run ended with.
         final: What the replay ended with; None when it stopped before its end, or the agent failed.
     """
@@ -294,10 +295,10 @@ def _once(
         exit_status, refusals = _replay_code(
             recorded, request, lambda file: serve({recorded.summary.run: session}, live, compare, file)
         )
-    changed = session.counts.live > 0 or bool(session.counts.blocked)
+    changed = session.counts.live > 0 or bool(session.counts.blocked) or session.unchanged > 0
     is_answered = not any(each.has_failed for each in comparisons)
     leads_on = request.command is not None or not any(_leaves_history(each, last) for each in comparisons)
-    whole = session.counts.blocked == 0 and not refusals and is_answered and leads_on
+    whole = not (session.counts.blocked or session.unchanged or refusals) and is_answered and leads_on
     divergence = session.first_divergence()
     is_stopped = divergence is not None and request.mode in {ReplayMode.STRICT, ReplayMode.PIN_TOOLS}
     return ReplayReport(

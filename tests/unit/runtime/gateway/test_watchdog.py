@@ -85,8 +85,8 @@ def test_a_limit_that_is_over_before_its_timer_is_set_stops_the_call(made):
 
     async def main():
         dog = Watchdog(60.0, Young())
-        dog.limit(Stop.FIRST_BYTE, 0.001)
-        time.sleep(0.005)  # noqa: ASYNC251 - the loop is to be held up
+        dog.limit(Stop.FIRST_BYTE, 2.5 * LATE_S)
+        time.sleep(3 * LATE_S)  # noqa: ASYNC251 - the loop is to be held up
         dog.be_late()
         dog.limit(Stop.IDLE, 0.001)
         try:

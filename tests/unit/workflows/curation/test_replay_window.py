@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -48,6 +49,35 @@ def test_a_candidate_that_leaves_the_recorded_history_has_no_outcome(mode, tmp_p
         found = played(log, ReplayRequest(mode=mode, substitution=other, live=stub.origin))
     assert (found.runs, found.failed, found.blocked) == (1, 0, 0)
     assert (found.same, found.changed, found.unjudgeable) == (0, 0, 1)
+
+
+LARGE = 1 << 60
+"""As ids of chats and posts are, in the input of a tool."""
+
+
+@pytest.mark.parametrize("nested", [LARGE, {"ids": [LARGE, {"id": LARGE}]}])
+def test_a_candidate_is_asked_about_numbers_that_not_every_reader_keeps(nested, tmp_path):
+    (asked, said), *_ = conversation(1)
+    asked["messages"].insert(1, {"role": "user", "content": "hi", "about": nested})
+    with Recorder(tmp_path) as log, ProviderStub() as stub:
+        record(log, [(asked, said)])
+        other = Substitution(model="m-2026-02-02")
+        found = played(log, ReplayRequest(mode=ReplayMode.FORK, substitution=other, live=stub.origin))
+        assert stub.seen[0].json == {**asked, "model": "m-2026-02-02"}
+    assert (found.live, found.served, found.changed, found.unjudgeable) == (1, 0, 1, 0)
+
+
+@pytest.mark.parametrize("depth", [300, 900])
+def test_what_could_not_be_changed_is_not_what_a_candidate_ends_with(depth, tmp_path):
+    """A request that was served as it was recorded was taken for one that the change does not touch."""
+    (asked, said), *_ = conversation(1)
+    asked["messages"].insert(1, {"role": "user", "content": json.loads("[" * depth + "]" * depth)})
+    with Recorder(tmp_path) as log, ProviderStub() as stub:
+        record(log, conversation(1, "8"), run="7d" * 16)
+        record(log, [(asked, said)])
+        other = Substitution(model="m-2026-02-02")
+        found = played(log, ReplayRequest(mode=ReplayMode.FORK, substitution=other, live=stub.origin))
+    assert (found.runs, found.same, found.changed, found.unjudgeable) == (2, 0, 1, 1)
 
 
 def test_a_change_that_no_request_knows_is_no_counterfactual(tmp_path):
