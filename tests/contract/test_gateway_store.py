@@ -64,11 +64,11 @@ def test_a_provider_is_replaced_by_name_and_can_be_forgotten(store):
         credential_file=Path("/run/secrets/acme"),
         region="eu",
     )
-    store.save_provider(first)
-    store.save_provider(second)
+    store.save_provider(first, at=NOW, actor="ana")
+    store.save_provider(second, at=NOW, actor="ana")
     assert store.providers() == (second,)
-    assert store.remove_provider("acme")
-    assert not store.remove_provider("acme")
+    assert store.remove_provider("acme", at=NOW, actor="ana")
+    assert not store.remove_provider("acme", at=NOW, actor="ana")
 
 
 def test_spending_adds_up_by_day_and_agent(store):

@@ -80,6 +80,8 @@ def test_a_held_answer_outlives_a_killed_gateway_and_comes_back_corrected(tmp_pa
                 credential_variable="ACME_KEY",
                 credential_file=None,
                 region="eu",
+                actor="test",
+                now=now,
             )
             made = add_key(
                 store, AGENT, environment=None, models=(), spans=False, life=None, actor="test", now=now

@@ -17,14 +17,23 @@ from sqlalchemy import Connection, RowMapping, select
 
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.ledger.controls import controls
-from pilothouse.ledger.gateway import gateway_keys
+from pilothouse.ledger.credentials import credentials
+from pilothouse.ledger.gateway import gateway_keys, gateway_providers
 from pilothouse.ledger.review_tables import review_labels
 from pilothouse.ledger.row_log import LOGGED, ROWS_CHANGED, row_line
 from pilothouse.ledger.schema import outcomes, prices
 
 __all__ = ["LOGGED_TABLES", "Standing", "compare_standing", "standing_lines"]
 
-LOGGED_TABLES = (prices, outcomes, review_labels, controls, gateway_keys)
+LOGGED_TABLES = (
+    prices,
+    outcomes,
+    review_labels,
+    controls,
+    gateway_keys,
+    gateway_providers,
+    credentials,
+)
 
 DIGEST_BYTES = 32
 

@@ -14,6 +14,7 @@ from pilothouse.core.charter.digest import canonical_json
 from pilothouse.errors import LimitExceeded
 from pilothouse.ledger.database import Database
 from pilothouse.ledger.decisions import append_decision
+from pilothouse.ledger.row_log import logged_change
 from pilothouse.ledger.schema import METADATA, from_micros, to_micros
 from pilothouse.ports.credentials import CREDENTIALS_MAX, Credential
 
@@ -53,24 +54,28 @@ class SqlCredentials:
             "expires_at": credential.expires_at and credential.expires_at.isoformat(),
         }
         with self._database.write() as connection:
-            connection.execute(delete(credentials).where(credentials.c.name == credential.name))
-            if (
-                connection.execute(select(func.count()).select_from(credentials)).scalar_one()
-                >= CREDENTIALS_MAX
-            ):
-                raise LimitExceeded(
-                    f"{CREDENTIALS_MAX} credentials exist, and no more are kept",
-                    remedy="Remove one: `pilothouse credential remove NAME`.",
+            here = credentials.c.name == credential.name
+            with logged_change(connection, credentials, here, at=at, actor=actor):
+                connection.execute(delete(credentials).where(here))
+                if (
+                    connection.execute(select(func.count()).select_from(credentials)).scalar_one()
+                    >= CREDENTIALS_MAX
+                ):
+                    raise LimitExceeded(
+                        f"{CREDENTIALS_MAX} credentials exist, and no more are kept",
+                        remedy="Remove one: `pilothouse credential remove NAME`.",
+                    )
+                connection.execute(
+                    insert(credentials).values(
+                        name=credential.name,
+                        variable=credential.variable,
+                        file=None if credential.file is None else str(credential.file),
+                        host=credential.host,
+                        expires_us=None
+                        if credential.expires_at is None
+                        else to_micros(credential.expires_at),
+                    )
                 )
-            connection.execute(
-                insert(credentials).values(
-                    name=credential.name,
-                    variable=credential.variable,
-                    file=None if credential.file is None else str(credential.file),
-                    host=credential.host,
-                    expires_us=None if credential.expires_at is None else to_micros(credential.expires_at),
-                )
-            )
             append_decision(
                 connection,
                 kind="credential.saved",
@@ -89,7 +94,9 @@ class SqlCredentials:
     def remove(self, name: str, *, at: datetime, actor: str) -> bool:
         """Forget a credential; return whether there was one."""
         with self._database.write() as connection:
-            done = connection.execute(delete(credentials).where(credentials.c.name == name))
+            here = credentials.c.name == name
+            with logged_change(connection, credentials, here, at=at, actor=actor):
+                done = connection.execute(delete(credentials).where(here))
             if done.rowcount:
                 append_decision(
                     connection,

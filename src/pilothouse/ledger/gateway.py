@@ -149,7 +149,7 @@ class SqlGatewayStore:
                 )
             return _key(connection.execute(select(gateway_keys).where(named)).one())
 
-    def save_provider(self, provider: Provider) -> None:
+    def save_provider(self, provider: Provider, *, at: datetime, actor: str) -> None:
         """Keep a provider in place of an earlier one of that name."""
         with self._database.write() as connection:
             others = (
@@ -164,19 +164,21 @@ class SqlGatewayStore:
                     f"{PROVIDERS_MAX} providers exist, and no more are kept",
                     remedy="Remove one: `pilothouse provider remove NAME`.",
                 )
-            connection.execute(delete(gateway_providers).where(gateway_providers.c.name == provider.name))
-            connection.execute(
-                insert(gateway_providers).values(
-                    name=provider.name,
-                    url=provider.url,
-                    protocol=provider.protocol.value,
-                    credential_variable=provider.credential_variable,
-                    credential_file=None
-                    if provider.credential_file is None
-                    else str(provider.credential_file),
-                    region=provider.region,
+            here = gateway_providers.c.name == provider.name
+            with logged_change(connection, gateway_providers, here, at=at, actor=actor):
+                connection.execute(delete(gateway_providers).where(here))
+                connection.execute(
+                    insert(gateway_providers).values(
+                        name=provider.name,
+                        url=provider.url,
+                        protocol=provider.protocol.value,
+                        credential_variable=provider.credential_variable,
+                        credential_file=None
+                        if provider.credential_file is None
+                        else str(provider.credential_file),
+                        region=provider.region,
+                    )
                 )
-            )
 
     def providers(self) -> Sequence[Provider]:
         """Return every provider, by name."""
@@ -184,11 +186,12 @@ class SqlGatewayStore:
             rows = connection.execute(select(gateway_providers).order_by(gateway_providers.c.name)).all()
         return tuple(_provider(row) for row in rows)
 
-    def remove_provider(self, name: str) -> bool:
+    def remove_provider(self, name: str, *, at: datetime, actor: str) -> bool:
         """Forget a provider; return whether there was one."""
         with self._database.write() as connection:
-            done = connection.execute(delete(gateway_providers).where(gateway_providers.c.name == name))
-            return bool(done.rowcount)
+            here = gateway_providers.c.name == name
+            with logged_change(connection, gateway_providers, here, at=at, actor=actor):
+                return bool(connection.execute(delete(gateway_providers).where(here)).rowcount)
 
     def add_spent(self, day: date, spent: Mapping[str, Spent]) -> None:
         """Add to what agents spent on a day."""

@@ -87,6 +87,14 @@ LOGGED: Mapping[str, Logged] = MappingProxyType(
             ),
             private=("digest",),
         ),
+        "gateway_providers": Logged(
+            words="provider",
+            key=("name",),
+            public=("url", "protocol", "credential_variable", "credential_file", "region"),
+        ),
+        "credentials": Logged(
+            words="credential", key=("name",), public=("variable", "file", "host", "expires_us")
+        ),
     }
 )
 """Tables whose rows are changed in place and can turn a verdict or the boundary. A key's digest has no salt: it is of 256

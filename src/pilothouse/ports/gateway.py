@@ -128,7 +128,7 @@ class GatewayStore(Protocol):
         """Stop a key for good and return it; None when there is none of that prefix."""
         ...
 
-    def save_provider(self, provider: Provider) -> None:
+    def save_provider(self, provider: Provider, *, at: datetime, actor: str) -> None:
         """Keep a provider in place of an earlier one of that name."""
         ...
 
@@ -136,7 +136,7 @@ class GatewayStore(Protocol):
         """Return every provider, by name."""
         ...
 
-    def remove_provider(self, name: str) -> bool:
+    def remove_provider(self, name: str, *, at: datetime, actor: str) -> bool:
         """Forget a provider; return whether there was one."""
         ...
 

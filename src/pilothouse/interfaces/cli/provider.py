@@ -11,6 +11,7 @@ import typer
 
 from pilothouse.errors import UnknownName
 from pilothouse.interfaces.cli.consoles import print_table
+from pilothouse.interfaces.cli.controls import command_line_actor
 from pilothouse.interfaces.cli.options import AsJson, Home
 from pilothouse.settings import load_settings
 
@@ -65,6 +66,8 @@ def register(cli: typer.Typer, services: Services) -> None:
                 credential_variable=credential_env,
                 credential_file=credential_file,
                 region=region,
+                actor=command_line_actor(),
+                now=services.clock.now(),
             )
         if as_json:
             typer.echo(json.dumps(_record(provider), indent=2))
@@ -101,7 +104,7 @@ def register(cli: typer.Typer, services: Services) -> None:
     ) -> None:
         """Forget a provider; calls that need it are refused within 2 seconds."""
         with services.open_gateway_store(load_settings(home=home)) as store:
-            if not store.remove_provider(name):
+            if not store.remove_provider(name, at=services.clock.now(), actor=command_line_actor()):
                 raise UnknownName.among(
                     "provider",
                     name,

@@ -144,6 +144,8 @@ def add_provider(
     credential_variable: str | None,
     credential_file: Path | None,
     region: str | None,
+    actor: str,
+    now: datetime,
 ) -> Provider:
     """Say where a provider is and where its credential stands.
 
@@ -155,6 +157,8 @@ def add_provider(
         credential_variable: Variable of the server's environment, or None.
         credential_file: File, or None.
         region: Where it answers, or None.
+        actor: Who says so.
+        now: The moment.
 
     Raises:
         UsageError: The address is none, holds a password, or two places were named.
@@ -186,5 +190,5 @@ def add_provider(
         credential_file=None if credential_file is None else credential_file.expanduser().absolute(),
         region=region,
     )
-    store.save_provider(provider)
+    store.save_provider(provider, at=now, actor=actor)
     return provider

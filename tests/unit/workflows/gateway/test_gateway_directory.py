@@ -141,7 +141,7 @@ def test_what_any_process_writes_is_known_at_the_next_look(site, tmp_path):
     cache.refresh()
     before = cache.directory()
     with open_ledger(f"sqlite:///{tmp_path}/ledger.sqlite") as elsewhere:
-        SqlGatewayStore(elsewhere.database).save_provider(PROVIDER)
+        SqlGatewayStore(elsewhere.database).save_provider(PROVIDER, at=NOW, actor="ana")
     cache.refresh()
     assert before.providers == {}
     assert list(cache.directory().providers) == [PROVIDER.name]

@@ -20,6 +20,7 @@ from pilothouse.ledger.audit import SqlAuditLog
 from pilothouse.ledger.audit_keys import load_keys
 from pilothouse.ledger.audit_standing import LOGGED_TABLES
 from pilothouse.ledger.controls import SqlControls
+from pilothouse.ledger.credentials import SqlCredentials
 from pilothouse.ledger.curation import SqlCuration
 from pilothouse.ledger.gateway import SqlGatewayStore
 from pilothouse.ledger.ledger import open_ledger
@@ -27,7 +28,8 @@ from pilothouse.ledger.review_queue import SqlReviewQueue
 from pilothouse.ledger.row_log import LOGGED, ROWS_CHANGED, ROWS_IN_RECORD
 from pilothouse.ports.audit import AUDIT_DOCUMENT_MAX
 from pilothouse.ports.controls import Pause, Rollback
-from pilothouse.ports.gateway import VirtualKey
+from pilothouse.ports.credentials import Credential
+from pilothouse.ports.gateway import Provider, VirtualKey, WireProtocol
 from pilothouse.workflows.reports.audit import export_bundle, verify_log
 from pilothouse_verify.bundle import check_bundle
 
@@ -90,6 +92,17 @@ def lived(ledger, log):
     gateway.add_key(key("two"))
     gateway.revoke_key("two", NOW, actor="ana")
     gateway.revoke_key("two", NOW, actor="ana")
+    for url in ("https://old.example", "https://eu.example"):
+        provider = Provider(
+            name="acme", url=url, protocol=WireProtocol.OPENAI, credential_variable="ACME_KEY"
+        )
+        gateway.save_provider(provider, at=NOW, actor="ana")
+    gateway.save_provider(replace(provider, name="gone"), at=NOW, actor="ana")
+    gateway.remove_provider("gone", at=NOW, actor="ana")
+    credentials = SqlCredentials(ledger.database)
+    for name in ("erp", "gone"):
+        credentials.save(Credential(name=name, variable="ERP", host="erp.example"), at=NOW, actor="ana")
+    credentials.remove("gone", at=NOW, actor="ana")
     queue = SqlReviewQueue(ledger.database)
     queue.add([item(number) for number in range(3)])
     for number, answer in enumerate((Answer.ACCEPT, Answer.CORRECT, Answer.ACCEPT)):
@@ -120,7 +133,7 @@ def rebundled(room, tmp_path, name="bundle.zip"):
 
 def test_what_came_changed_and_went_is_what_stands(room, tmp_path):
     check = verify_log(room, NOW)
-    assert (check.problems, check.rows) == ((), 2 + 200 + 2 + 2 + 3)
+    assert (check.problems, check.rows) == ((), 2 + 200 + 2 + 2 + 3 + 2)
     assert rebundled(room, tmp_path).problems == []
     with zipfile.ZipFile(tmp_path / "bundle.zip") as bundle:
         rows = bundle.read("rows.jsonl").decode()
@@ -156,6 +169,9 @@ CHANGES = [
     ("UPDATE gateway_keys SET digest = 'mine' WHERE prefix = 'one'", "the key one"),
     ("UPDATE gateway_keys SET agent = 'other' WHERE prefix = 'one'", "the key one"),
     ("UPDATE gateway_keys SET models = '' WHERE prefix = 'one'", "the key one"),
+    ("UPDATE gateway_providers SET url = 'https://mine.example'", "the provider acme"),
+    ("UPDATE credentials SET host = 'mine.example'", "the credential erp"),
+    ("UPDATE credentials SET variable = 'OTHER'", "the credential erp"),
     ("DELETE FROM gateway_keys WHERE prefix = 'two'", "a row of gateway_keys: what it names is gone"),
 ]  # fmt: skip
 
@@ -281,7 +297,7 @@ def test_a_ledger_from_before_adopts_its_rows_as_they_stand(room, tmp_path):
         log = SqlAuditLog(ledger.database, load_keys(tmp_path / "keys"), Clock())
         place = SimpleNamespace(log=log, installation=SimpleNamespace(ledger=ledger), agents=lambda: ())
         check = verify_log(place, NOW)
-        assert (check.problems, check.rows) == ((), 209)
+        assert (check.problems, check.rows) == ((), 211)
         assert all('"adopted":true' in record.text for record in log.records())
         ledger.save_outcomes([outcome(180, status=OutcomeStatus.VERIFIED)])
         assert verify_log(place, NOW).problems == ()
