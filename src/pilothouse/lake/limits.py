@@ -11,6 +11,7 @@ __all__ = [
     "DEPTH_MAX",
     "ERROR_TYPE_CHARS_MAX",
     "EVENTS_MAX",
+    "FIELDS_BESIDE_MAX",
     "GZIP_MEMBERS_MAX",
     "INFLATED_BYTES_MAX",
     "INFLATE_FREE_BYTES",
@@ -66,6 +67,10 @@ WIRE_BYTES_PER_OBJECT_MIN = 16
 
 WIRE_BYTES_PER_PART_MIN = 12
 """Of a large body in protobuf, by ids, texts, attributes, events and links of its items: a span of nothing but ids has 16."""
+
+FIELDS_BESIDE_MAX = 20 * ITEMS_MAX
+"""Of a large body in protobuf, numbers and unknown fields beside its groups, items and their parts: a span has nine. Each costs a
+microsecond of looking, and a body of 60 KiB inflates to thirty million."""
 
 NULLS_BYTES_MAX = 8 * MIB
 """Largest body in JSON that is read again without its nulls: every value of it becomes an object, twice."""

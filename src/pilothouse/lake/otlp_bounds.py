@@ -12,6 +12,7 @@ from typing import Any
 from pilothouse.errors import LimitExceeded
 from pilothouse.lake.limits import (
     BODY_WIRE_BYTES_MAX,
+    FIELDS_BESIDE_MAX,
     ITEMS_MAX,
     ORDINARY_BYTES_MAX,
     WIRE_BYTES_PER_OBJECT_MIN,
@@ -30,6 +31,9 @@ _GROUPS = {
 
 _LEVELS = (1, 2, 2)
 """Numbers of the fields that lead to an item: resource, scope, item; the same for all three signals."""
+
+_BESIDE = -1
+"""Stands for a field that leads to no item and is no part of one; its limit is the last."""
 
 _LENGTH_DELIMITED = 2
 _FIXED_BYTES = {1: 8, 5: 4}
@@ -55,7 +59,7 @@ def need_ordinary(encoding: Encoding, body: bytes) -> None:
                 remedy="Send ordinary telemetry.",
             )
         return
-    limits = [ITEMS_MAX] * len(_LEVELS) + [len(body) // WIRE_BYTES_PER_PART_MIN]
+    limits = [ITEMS_MAX] * len(_LEVELS) + [len(body) // WIRE_BYTES_PER_PART_MIN, FIELDS_BESIDE_MAX]
     levels = len(_LEVELS) + (
         len(body) > BODY_WIRE_BYTES_MAX
     )  # a collector sends up to that: its parts are not counted
@@ -65,6 +69,11 @@ def need_ordinary(encoding: Encoding, body: bytes) -> None:
             break
     else:
         return
+    if level == _BESIDE:
+        raise LimitExceeded(
+            f"the body has more than {FIELDS_BESIDE_MAX:,} fields that are neither items nor parts of them",
+            remedy="Send ordinary telemetry.",
+        )
     if level < len(_LEVELS):
         raise _too_many(f"more than {ITEMS_MAX}")
     raise LimitExceeded(
@@ -107,7 +116,10 @@ def _too_many(count: int | str) -> LimitExceeded:
 
 
 def _entered(body: bytes, at: int, end: int, levels: range) -> Iterator[int]:
-    """Yield the level of each group, item and part of an item; what is no protobuf ends it, for the parser to say so."""
+    """Yield the level of each group, item and part of an item, and `_BESIDE` for every other field.
+
+    What is no protobuf ends it, for the parser to say so.
+    """
     level, below = levels[0], levels[1:]
     number = _LEVELS[level] if level < len(_LEVELS) else None
     while at < end:
@@ -119,8 +131,12 @@ def _entered(body: bytes, at: int, end: int, levels: range) -> Iterator[int]:
                 yield level
                 if below:
                     yield from _entered(body, at, min(at + size, end), below)
+            else:
+                yield _BESIDE
             at += size
-        elif kind in _FIXED_BYTES:
+            continue
+        yield _BESIDE
+        if kind in _FIXED_BYTES:
             at += _FIXED_BYTES[kind]
         elif kind == 0:
             _, at = _varint(body, at, end)

@@ -129,8 +129,12 @@ MIB = 1 << 20
         (Encoding.PROTOBUF, field(1, field(2, field(2, field(9, b"") * (9 * MIB)))), "every 12 bytes"),
         (Encoding.JSON, b'{"resourceSpans":[' + b"{}," * (2 * MIB) + b"{}]}", "every 16 bytes"),
         (Encoding.JSON, b'{"resourceSpans":[' + b"{}," * 60_000 + b"{}]}", "60001 items"),
+        (Encoding.PROTOBUF, b"\x28\x01" * (3 * MIB), "neither items nor parts"),
+        (Encoding.PROTOBUF, b"\0\0" * (3 * MIB), "neither items nor parts"),
+        (Encoding.PROTOBUF, field(1, field(9, b"") * (3 * MIB)), "neither items nor parts"),
+        (Encoding.PROTOBUF, field(1, field(2, field(2, b"\x30\x01" * (9 * MIB)))), "neither items nor parts"),
     ],
-    ids=range(10),
+    ids=range(14),
 )
 def test_a_body_of_many_empty_parts_is_refused_before_it_fills_the_memory(encoding, body, reason):
     """15 MiB of empty spans took 3.7 GiB and 24 s, on the thread that serves everybody, and were then refused."""
