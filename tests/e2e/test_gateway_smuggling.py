@@ -18,6 +18,7 @@ from tests.stubs.raw_http import ask, open_stream
 from pilothouse.interfaces.http.joined_writes import HEAD_BYTES_MAX
 from pilothouse.ledger.holds import SqlHolds
 from pilothouse.ledger.ledger import open_ledger
+from pilothouse.runtime.gateway import chain
 from pilothouse.runtime.gateway.guard import Guardian
 from pilothouse.runtime.gateway.keys import make_key
 from pilothouse.runtime.gateway.policy import Budget, Guard
@@ -210,6 +211,17 @@ def test_many_parts_within_a_text_are_one_text(alone):
     said = json.dumps([{"a": {}, "b": [1, 2]}] * 40_000)
     body = {"model": MODEL, "messages": [{"role": "user", "content": said}]}
     assert send(alone, json.dumps(body).encode())[0] == 200
+
+
+def test_invented_models_are_forgotten_again(stub, monkeypatch):
+    monkeypatch.setattr(chain, "BREAKERS_MAX", 3)
+    with GatewaySite({"acme": stub.origin}) as gateway:
+        for number in range(1, 9):
+            model = f"m-2026-01-0{number}"
+            assert ask(gateway, CHAT, {"model": model, "messages": ASKED}).status == 200
+            assert ask(gateway, CHAT, {"model": MODEL, "messages": ASKED, "n": number}).status == 200
+        kept = [model for _, model in gateway.gateway._chains._breakers]
+    assert kept == ["m-2026-01-07", "m-2026-01-08", MODEL]
 
 
 def test_a_run_that_is_no_trace_is_none(alone, stub):

@@ -22,6 +22,9 @@ __all__ = ["ChainBuilder"]
 CHAINS_REMEMBERED_MAX = 1_000
 """Chains that were found for a key, a model and a route; more is what an agent invents."""
 
+BREAKERS_MAX = 1_000
+"""Models at providers whose health is remembered; the one longest unasked is forgotten. Without a charter an agent may invent them."""
+
 MODELS_REMEMBERED_MAX = 10_000
 """Model ids that were judged exact or not; invented ones must not fill the memory."""
 
@@ -141,13 +144,8 @@ class ChainBuilder:
             if provider is None or problem:
                 problems.append(problem)
                 continue
-            key = (pin.provider, pin.model)
-            breaker = self._breakers.get(key)
-            if breaker is None:
-                breaker = self._breakers[key] = Breaker(BreakerPolicy())
-            members.append(
-                Member(pin, provider, breaker, is_asked=call.model is None or pin.model == call.model)
-            )
+            is_asked = call.model is None or pin.model == call.model
+            members.append(Member(pin, provider, self._breaker(pin), is_asked=is_asked))
         if not members:
             raise Refused(
                 Refusal(
@@ -157,6 +155,13 @@ class ChainBuilder:
                 )
             )
         return members
+
+    def _breaker(self, pin: Pin) -> Breaker:
+        key = (pin.provider, pin.model)
+        breaker = self._breakers[key] = self._breakers.pop(key, None) or Breaker(BreakerPolicy())
+        if len(self._breakers) > BREAKERS_MAX:
+            del self._breakers[next(iter(self._breakers))]
+        return breaker
 
     def _only_provider(self, protocol: WireProtocol) -> Provider:
         found = [one for one in self._directory().providers.values() if one.protocol is protocol]

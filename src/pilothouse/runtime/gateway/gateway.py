@@ -70,9 +70,9 @@ KEPT_BY_PROVIDERS = frozenset({Operation.RESPONSES, Operation.COMPACT})
 """Whose answers can be asked for again by their ids, by the agent that they were given to."""
 
 
-CHARSET = re.compile(rb"charset\s*=\s*\"?([^\";,\s]*)", re.IGNORECASE)
-CHARSETS = frozenset({b"utf-8", b"utf8", b"us-ascii", b"ascii", b"iso-8859-1", b"latin-1"})
-"""In which the letters of a field's name are the same."""
+CHARSET = re.compile(rb"charset\s*=\s*\"?([^\";,\s]+)", re.IGNORECASE)
+CHARSETS = (b"utf-8", b"utf8", b"us-ascii", b"ascii", b"iso-8859-", b"latin", b"windows-125")
+"""How the names begin of those in which the letters of a field's name are the same."""
 
 
 class CallSink(Protocol):
@@ -409,7 +409,11 @@ def _check_readable(call: Call) -> None:
     for name, value in call.request_headers:
         if name == b"content-encoding" and value.strip().lower() != b"identity":
             problem = f"the body is encoded ({value[:40].decode('latin-1')})"
-        elif name == b"content-type" and (said := CHARSET.search(value)) and said[1].lower() not in CHARSETS:
+        elif (
+            name == b"content-type"
+            and (said := CHARSET.search(value))
+            and not said[1].lower().startswith(CHARSETS)
+        ):
             problem = f"the body says that it is written in {said[1][:40].decode('latin-1')}"
     if problem:
         raise Refused(
