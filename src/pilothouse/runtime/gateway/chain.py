@@ -158,7 +158,8 @@ class ChainBuilder:
 
     def _breaker(self, pin: Pin) -> Breaker:
         key = (pin.provider, pin.model)
-        breaker = self._breakers[key] = self._breakers.pop(key, None) or Breaker(BreakerPolicy())
+        breaker = self._breakers.pop(key) if key in self._breakers else Breaker(BreakerPolicy())
+        self._breakers[key] = breaker  # last, as it was just asked for
         if len(self._breakers) > BREAKERS_MAX:
             del self._breakers[next(iter(self._breakers))]
         return breaker
