@@ -101,27 +101,31 @@ async def langgraph(base: str, key: str, number: int, tools: Tools, *, api: str,
     from langchain_openai import ChatOpenAI
     from langgraph.graph import END, START, MessagesState, StateGraph
     from langgraph.prebuilt import ToolNode
+    from openai import DefaultAsyncHttpxClient
 
     look_up = tool(tools.look_up)
-    model = ChatOpenAI(
-        model=MODEL,
-        base_url=f"{base}/v1",
-        api_key=key,
-        max_retries=0,
-        use_responses_api=api == "responses",
-        streaming=stream,
-    ).bind_tools([look_up])
+    # Of its own, as those of the others: what all runs of a process share outlives the loop that it was made in.
+    async with DefaultAsyncHttpxClient() as client:
+        model = ChatOpenAI(
+            model=MODEL,
+            base_url=f"{base}/v1",
+            api_key=key,
+            max_retries=0,
+            use_responses_api=api == "responses",
+            streaming=stream,
+            http_async_client=client,
+        ).bind_tools([look_up])
 
-    async def ask(state):
-        return {"messages": [await model.ainvoke([("system", INSTRUCTIONS), *state["messages"]])]}
+        async def ask(state):
+            return {"messages": [await model.ainvoke([("system", INSTRUCTIONS), *state["messages"]])]}
 
-    graph = StateGraph(MessagesState)
-    graph.add_node("ask", ask)
-    graph.add_node("tools", ToolNode([look_up]))
-    graph.add_edge(START, "ask")
-    graph.add_conditional_edges("ask", lambda state: "tools" if state["messages"][-1].tool_calls else END)
-    graph.add_edge("tools", "ask")
-    final = await graph.compile().ainvoke({"messages": [("user", question(number))]})
+        graph = StateGraph(MessagesState)
+        graph.add_node("ask", ask)
+        graph.add_node("tools", ToolNode([look_up]))
+        graph.add_edge(START, "ask")
+        graph.add_conditional_edges("ask", lambda state: "tools" if state["messages"][-1].tool_calls else END)
+        graph.add_edge("tools", "ask")
+        final = await graph.compile().ainvoke({"messages": [("user", question(number))]})
     return str(final["messages"][-1].text)
 
 
