@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from pilothouse.core.charter.answers import OPEN
 from pilothouse.core.charter.diff import Change
 
 __all__ = ["FREEZE", "ChangeStep", "Overlap", "find_overlaps", "frozen_until", "sides_of"]
@@ -76,10 +77,6 @@ class Overlap:
     second: ChangeStep
 
 
-OPEN_TEXT = '"?"'
-"""An open question, as a change shows it. Its first answer says what stood there already; taking an answer back is a change."""
-
-
 def sides_of(changes: Iterable[Change]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Sort the paths of a change of the charter by what they change: the agent, or the systems behind its tools.
 
@@ -93,8 +90,8 @@ def sides_of(changes: Iterable[Change]) -> tuple[tuple[str, ...], tuple[str, ...
     """
     agent, integrations = [], []
     for change in changes:
-        if change.old == OPEN_TEXT:
-            continue
+        if change.old == OPEN:
+            continue  # its first answer says what stood there already; taking an answer back is a change
         top, _, rest = change.path.partition(".")
         if change.path.startswith(AGENT_PATHS):
             agent.append(change.path)

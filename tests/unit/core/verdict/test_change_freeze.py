@@ -6,8 +6,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from evidence_made import load_charter
 
-from pilothouse.core.charter.diff import Change, Effect
+from pilothouse.core.charter.answers import OPEN
+from pilothouse.core.charter.diff import Change, Effect, compare_charters
 from pilothouse.core.verdict.change_freeze import (
     FREEZE,
     ChangeStep,
@@ -53,11 +55,11 @@ def change(path, old="a", new="b"):
         ("tools.crm.find@1.args.region.origins", "a", "b", None),
         ("tools.crm.find@1.args.kind", None, "{}", None),
         ("tools.crm.find@1.regions", None, '["eu"]', None),
-        ("integrations", '"?"', "{}", None),
-        ("integrations", "{}", '"?"', "integration"),
-        ("tools.crm.find@1.contract", '"?"', "a", None),
-        ("model.pin.model", '"?"', "b", None),
-        ("model.pin.model", "a", '"?"', "agent"),
+        ("integrations", "?", "{}", None),
+        ("integrations", "{}", "?", "integration"),
+        ("tools.crm.find@1.contract", "?", "a", None),
+        ("model.pin.model", "?", "b", None),
+        ("model.pin.model", "a", "?", "agent"),
     ],
 )
 def test_each_path_belongs_to_one_side_or_none(path, old, new, side):
@@ -93,3 +95,13 @@ def test_the_freeze_runs_from_the_last_change_of_the_other_side():
     assert frozen_until([]) == (None, None)
     steps = [step(0, integrations=CONTRACT), step(1, agent=MODEL), step(2, integrations=CONTRACT)]
     assert frozen_until(steps) == (steps[2].at + FREEZE, steps[1].at + FREEZE)
+
+
+def test_a_draft_that_is_filled_in_changes_nothing_and_one_that_is_emptied_does():
+    full = load_charter()
+    pin = full.model.pin.model_copy(update={"provider": OPEN})
+    model = full.model.model_copy(update={"pin": pin})
+    draft = full.model_copy(update={"integrations": OPEN, "model": model})
+    assert sides_of(compare_charters(draft, full).changes) == ((), ())
+    agent, integrations = sides_of(compare_charters(full, draft).changes)
+    assert (bool(agent), integrations) == (True, ("integrations",))
