@@ -25,7 +25,7 @@ def next_step(verdict: AgentVerdict, charter: Charter) -> ActionOffer | None:
     steps = plan_steps(verdict, charter).steps
     if verdict.status is Status.HOLDS or not steps:
         return None
-    deciding = [step for step in steps if any(item.startswith(verdict.deciding) for item in step.items)]
+    deciding = [step for step in steps if any(_requirement(item) == verdict.deciding for item in step.items)]
     step = (deciding or list(steps))[0]
     names = person_names(charter)
     return ActionOffer(
@@ -39,10 +39,18 @@ def next_step(verdict: AgentVerdict, charter: Charter) -> ActionOffer | None:
 def _label(step: Step, verdict: AgentVerdict) -> str:
     """Say what is to be settled, and why, unless the page's first sentence has just said it."""
     more = f", and {plural(len(step.items) - 1, 'more part')}" if len(step.items) > 1 else ""
-    name = step.items[0].removesuffix(" all")
-    found = next((one for one in verdict.requirements if name.split(" ", 1)[0] == one.requirement), None)
+    # One command may settle many: what the page opens on is named, whichever of them comes first.
+    named = next((item for item in step.items if _requirement(item) == verdict.deciding), step.items[0])
+    name = named.removesuffix(" all")
+    found = next((one for one in verdict.requirements if _requirement(name) == one.requirement), None)
     settled = (settle(name, found.statement) if found else f"Settle {name}") + more
-    return shown_text(settled if step.sentence in verdict.sentence else f"{step.sentence} {settled}")
+    is_said = step.sentence in verdict.sentence or named != step.items[0]
+    return shown_text(settled if is_said else f"{step.sentence} {settled}")
+
+
+def _requirement(item: str) -> str:
+    """Return `MON-7` of `MON-7 po_invoice · contradicted`."""
+    return item.partition(" ")[0]
 
 
 def settle(requirement: str, statement: str) -> str:

@@ -9,11 +9,13 @@ import page_site
 import page_world as world
 
 from pilothouse.core.evidence.outcome import OutcomeStatus
+from pilothouse.core.verdict.remediation import plan_steps
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.ports.lake import AgentSeen, TaskFilter, TaskPage, TraceView
 from pilothouse.reports.fleet import Governed, build_fleet
 from pilothouse.reports.health import build_health
 from pilothouse.reports.html import render_body
+from pilothouse.reports.next_step import next_step
 from pilothouse.reports.tasks import build_tasks
 from pilothouse.reports.trace import build_trace
 
@@ -49,6 +51,18 @@ def test_the_fleet_asks_for_the_next_step_of_its_worst_agent():
     assert page.action.command.startswith("pilothouse ")
     assert page.action.href.startswith("/agents/a/readiness#")
     assert str(render_body(page)).index(">Next<") < str(render_body(page)).index("<table>")
+
+
+def test_of_many_parts_that_one_command_settles_the_deciding_one_is_named():
+    """The page said that DATA-1 is breached, and asked to settle INT-7 "and 19 more parts"."""
+    verdict, charter = world.make_verdict(), world.charter()
+    step = next(
+        one for one in plan_steps(verdict, charter).steps if len({item.split()[0] for item in one.items}) > 1
+    )
+    first = step.items[0].split()[0]
+    other = next(item.split()[0] for item in step.items if item.split()[0] != first)
+    label = next_step(verdict.model_copy(update={"deciding": other}), charter).label
+    assert f"Settle {other}" in label
 
 
 def test_the_fleet_asks_for_nothing_while_every_agent_holds():
