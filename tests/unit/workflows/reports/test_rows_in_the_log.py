@@ -12,6 +12,7 @@ from decimal import Decimal
 from types import SimpleNamespace
 
 import pytest
+from postgres_server import fresh_postgres_url, postgres_server
 
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
 from pilothouse.core.evidence.price import Price, TokenClass
@@ -32,6 +33,8 @@ from pilothouse.ports.credentials import Credential
 from pilothouse.ports.gateway import Provider, VirtualKey, WireProtocol
 from pilothouse.workflows.reports.audit import export_bundle, verify_log
 from pilothouse_verify.bundle import check_bundle
+
+__all__ = ["postgres_server"]
 
 AGENT = "triage"
 NOW = datetime(2026, 11, 28, 9, 0, tzinfo=UTC)
@@ -303,6 +306,19 @@ def test_a_ledger_from_before_adopts_its_rows_as_they_stand(room, tmp_path):
         assert verify_log(place, NOW).problems == ()
         with log.database.read() as connection:
             assert len(set(connection.exec_driver_sql("SELECT salt FROM outcomes").scalars())) == 200
+
+
+@pytest.mark.slow
+def test_a_server_gives_back_the_rows_that_were_named(request, tmp_path):
+    with open_ledger(fresh_postgres_url(request)) as ledger:
+        log = SqlAuditLog(ledger.database, load_keys(tmp_path / "keys"), Clock())
+        lived(ledger, log)
+        place = SimpleNamespace(log=log, installation=SimpleNamespace(ledger=ledger), agents=lambda: ())
+        assert verify_log(place, NOW).problems == ()
+        assert rebundled(place, tmp_path).problems == []
+        with log.database.write() as connection:
+            connection.exec_driver_sql("UPDATE outcomes SET attempts = 9 WHERE attempts = 2")
+        assert "the outcome of task" in verify_log(place, NOW).problems[0]
 
 
 def test_every_table_that_the_log_names_is_held_against_it():
