@@ -121,4 +121,4 @@ def test_the_report_file_shows_them_as_text_too(site):
 
 @pytest.mark.parametrize("number", ["9" * 19, "9" * 30])
 def test_an_incident_past_every_column_is_no_bug(client, number):
-    assert client.get(f"/incidents/{number}").status_code == 422
+    assert client.get(f"/incidents/{number}").status_code == 404
