@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.unix_time import unix_ns
+from pilothouse.errors import LimitExceeded
 from pilothouse.ports.lake import SAID_SPAN_MAX_NS, Lake, TaskFilter
 from pilothouse.ports.ledger import Ledger
 from pilothouse.ports.upkeep import LakeUpkeep
@@ -30,6 +31,10 @@ TRACES_MAX = 10_000
 """Traces of one subject that one erasure empties, of the queue as of telemetry; the next one finds those that are left."""
 
 LOOKED_BACK_DAYS_MAX = 730
+
+LOOKED_AT_ONCE_MIN_NS = 3_600 * 1_000_000_000
+"""A window that is not halved any more: who has more in an hour than a query may look through has another trouble."""
+
 _TRACE_ID = re.compile(r"[0-9a-f]{32}")
 _WEEK = timedelta(microseconds=SAID_SPAN_MAX_NS // 1_000)
 
@@ -86,12 +91,24 @@ def traces_saying(lake: Lake, ledger: Ledger, subject: str, now: datetime) -> Sa
     _add_found(lake, TaskFilter(held=subject), found)
     while end > oldest:
         start = max(oldest, end - _WEEK)
-        week = TaskFilter(said=subject, anywhere=True, from_ns=unix_ns(start), to_ns=unix_ns(end))
-        _add_found(lake, week, found)
+        _add_saying(lake, subject, (unix_ns(start), unix_ns(end)), found)
         if len(found) >= TRACES_MAX:
             return Said(traces=tuple(found)[:TRACES_MAX], is_cut=True)
         end = start
     return Said(traces=tuple(found)[:TRACES_MAX], is_cut=len(found) > TRACES_MAX)
+
+
+def _add_saying(lake: Lake, subject: str, window: tuple[int, int], found: dict[str, None]) -> None:
+    """Look through every text of a window, in halves where it has more than one query may take."""
+    from_ns, to_ns = window
+    try:
+        _add_found(lake, TaskFilter(said=subject, anywhere=True, from_ns=from_ns, to_ns=to_ns), found)
+    except LimitExceeded:
+        if to_ns - from_ns <= LOOKED_AT_ONCE_MIN_NS:
+            raise
+        middle = (from_ns + to_ns) // 2
+        for half in ((middle, to_ns), (from_ns, middle)):  # the newest first
+            _add_saying(lake, subject, half, found)
 
 
 def _add_found(lake: Lake, wanted: TaskFilter, found: dict[str, None]) -> None:

@@ -20,13 +20,16 @@ from pilothouse.app.people import open_curation
 from pilothouse.core.evidence.claim import ERASED_CLAIM
 from pilothouse.core.evidence.outcome import Outcome, OutcomeStatus
 from pilothouse.core.evidence.standing import standing_outcome
+from pilothouse.core.evidence.unix_time import unix_ns
+from pilothouse.errors import LimitExceeded
 from pilothouse.lake.node import open_node
 from pilothouse.lake.otlp_dialect import Encoding
 from pilothouse.lake.wal_record import WalRecord
 from pilothouse.ledger.ledger import open_ledger
 from pilothouse.ports.intake import Signal
 from pilothouse.settings import load_settings
-from pilothouse.workflows.curation.erasure import carry_out_erasures
+from pilothouse.testing import MemoryLake, MemoryLedger, example_task
+from pilothouse.workflows.curation.erasure import carry_out_erasures, traces_saying
 from pilothouse.workflows.reports.audit import verify_log
 
 AGENT, SUBJECT = world.AGENT, "Jürgen.4711@customer.example"
@@ -193,3 +196,30 @@ def test_what_an_erasure_leaves_is_counted_and_named(settings):
     said = CliRunner().invoke(command_tree(), ["erase", SUBJECT, "--home", str(settings.home)])
     assert "decisions: 1 rows hold this and stay" in said.output
     assert "outcomes: 0 keep their status" in said.output
+
+
+def test_a_window_with_more_than_one_query_may_take_is_looked_through_in_halves():
+    asked = []
+
+    class Slow(MemoryLake):
+        def tasks(self, wanted, *, limit=100, before=None):
+            if wanted.said is not None:
+                asked.append(wanted.to_ns - wanted.from_ns)
+                if asked[-1] > 86_400 * 10**9:
+                    raise LimitExceeded("too long", remedy="Ask for a shorter window.", subject="lake")
+            return super().tasks(wanted, limit=limit, before=before)
+
+    lake, now = Slow(), SystemClock().now()
+    start = unix_ns(now) - 3 * 86_400 * 10**9
+    lake.add([example_task(start_ns=start, end_ns=start + 1, output_preview=f"for {SUBJECT}")])
+    assert len(traces_saying(lake, MemoryLedger(), SUBJECT, now).traces) == 1
+    assert min(asked) > 40_000 * 10**9
+
+    class Stuck(Slow):
+        def tasks(self, wanted, *, limit=100, before=None):
+            if wanted.said is None:
+                return super().tasks(wanted, limit=limit, before=before)
+            raise LimitExceeded("too long", remedy="Ask for a shorter window.", subject="lake")
+
+    with pytest.raises(LimitExceeded):
+        traces_saying(Stuck(), MemoryLedger(), SUBJECT, now)
