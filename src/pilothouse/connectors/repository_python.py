@@ -128,7 +128,9 @@ def _call(node: ast.Call) -> Iterator[Seen]:
             yield SightingKind.ENVIRONMENT, variable, "", ()
     elif name and MCP_CLASSES.fullmatch(name):
         server = _text_argument(node, ("url", "name", "server_url", "server_label", "command"))
-        yield SightingKind.MCP_SERVER, next(hosts_in(server), server) if server else name, name, ()
+        # A function that opens whatever it is given says nothing of a server: its own name was taken for a system.
+        if server or name[0].isupper():
+            yield SightingKind.MCP_SERVER, next(hosts_in(server), server) if server else name, name, ()
     elif name in ("Tool", "StructuredTool", "FunctionTool") or (name == "from_function" and node.keywords):
         given = _text_argument(node, ("name",))
         if given:

@@ -148,7 +148,7 @@ def test_tool_servers_are_found_in_code_and_configuration(tmp_path):
     write(
         tmp_path,
         **{
-            "a.py": 'a = MCPServerStdio("files-server")\nb = MCPServerStreamableHTTP(url="https://tools.corp.test/mcp")\nc = MCPServerSse(x)\n',
+            "a.py": 'a = MCPServerStdio("files-server")\nb = MCPServerStreamableHTTP(url="https://tools.corp.test/mcp")\nc = MCPServerSse(x)\nd = stdio_client(x)\n',
             ".mcp.json": '{"mcpServers": {"erp": {"command": "x"}}}',
             "other.json": '{"mcpServers": []}',
         },
