@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -15,18 +16,21 @@ from pilothouse.core.evidence.fold import version_in_force
 from pilothouse.core.evidence.outcome_measures import quality_is_outcome
 from pilothouse.core.evidence.review import OPEN_STATES, ItemState, ReviewSource
 from pilothouse.core.evidence.unix_time import unix_ns
+from pilothouse.core.statistics.daily import RESPONSE_MIN
 from pilothouse.core.statistics.drawn_labels import stratum_of_labels
 from pilothouse.core.statistics.intervals import jeffreys_lower, jeffreys_upper
 from pilothouse.core.statistics.quality import Stratum, quality_interval
 from pilothouse.core.statistics.results import Estimate
+from pilothouse.ports.curation import ERASED
 from pilothouse.ports.lake import TaskFilter
 from pilothouse.ports.review import ITEMS_READ_MAX, ItemRecord, ReviewQueue
 from pilothouse.workflows.ground.installation import Installation
 from pilothouse.workflows.labels.production_card import production_card
 from pilothouse.workflows.labels.routing_threshold import routing_evidence
 from pilothouse.workflows.people.people import Directory
+from pilothouse.workflows.review.label_rates import DECIDED
 from pilothouse.workflows.review.label_records import label_record
-from pilothouse.workflows.review.label_sampling import sampled_in
+from pilothouse.workflows.review.label_sampling import drawn_of
 from pilothouse.workflows.review.label_thinning import drawn_labels
 from pilothouse.workflows.review.strata import JUDGED, judged_by, strata_of
 from pilothouse.workflows.review.trusted_labels import by_rubric_in_force
@@ -96,26 +100,29 @@ def _quality_evidence(
     records = by_rubric_in_force(
         queue, charter, queue.items(charter.agent, sources=(ReviewSource.SAMPLED,), since=start), start
     )
-    labelled = {record.item.trace_id: record for record in sampled_in(records, name, version)}
-    labelled = {task.trace_id: labelled[task.trace_id] for task in tasks if task.trace_id in labelled}
+    ours = {task.trace_id for task in tasks}
+    drawn = [one for one in drawn_of(records, name, version) if one.item.trace_id in ours]
+    labelled = {one.item.trace_id: one for one in drawn if one.state in DECIDED}
     if not labelled:
         return
+    silent = {one.item.trace_id: one for one in drawn if _is_silent(one, now)}
+    is_heard = len(labelled) >= RESPONSE_MIN * (len(labelled) + len(silent))
     outcomes = installation.ledger.outcomes(charter.agent, from_ns=unix_ns(start), to_ns=unix_ns(now))
     found = {outcome.trace_id: outcome for outcome in outcomes}
     judged = judged_by(charter, installation.lake.scores(from_ns=unix_ns(start), to_ns=unix_ns(now)))
     names, placed = strata_of(charter, name, tasks, found, judged)
-    strata: list[Stratum] = []
-    for stratum in names:
-        here = [task.trace_id for task in tasks if placed.get(task.trace_id) == stratum]
-        said = [labelled[one] for one in here if one in labelled]
-        strata.append(stratum_of_labels(stratum, len(here), drawn_labels(said)))
-    estimate = quality_interval([one for one in strata if one.judged])
+    strata_with = partial(_strata, names, placed, labelled, silent)
+    strata = strata_with(None)
+    estimate = quality_interval(strata)
+    if not is_heard and isinstance(estimate, Estimate):
+        estimate = _whatever_they_would_say(estimate, strata_with(False), strata_with(True))
     scope = Scope(task_type=name)
     record = partial(label_record, charter=charter, scope=scope, version=version, start=start, now=now)
     scored = sum(one.judged for one in strata) if names == JUDGED else len(labelled)
     yield record("sampling", n=len(tasks), good=scored)
     metric = str(charter.task_types[name].metric)
-    if names == JUDGED and (card := production_card(charter, metric, strata, now)) is not None:
+    card = production_card(charter, metric, strata, now) if names == JUDGED else None
+    if card is not None and (is_heard or not card.passed):
         yield card
     if isinstance(estimate, Estimate):
         n, good = as_counts(estimate)
@@ -128,8 +135,43 @@ def _quality_evidence(
             counts={"labels": len(labelled), "tasks": len(tasks)},
             method=f"labels of people, weighted by stratum and chance ({estimate.method.value})",
             detail=f"{len(labelled):,} labels over {len(tasks):,} tasks are worth {n:,} drawn without strata and with one chance: "
-            f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]",
+            f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
+            + ("" if is_heard else f"; {len(silent):,} were never answered and may be anything"),
         )
+
+
+def _is_silent(record: ItemRecord, now: datetime) -> bool:
+    """Whether an item stayed without an answer: nobody could give one, or its time is over. Of what was erased nobody was asked."""
+    unanswered = record.state is ItemState.UNSURE or (record.state.is_open and record.item.due_at <= now)
+    return unanswered and record.item.proposal != ERASED
+
+
+def _strata(
+    names: Sequence[str],
+    placed: Mapping[str, str],
+    labelled: Mapping[str, ItemRecord],
+    silent: Mapping[str, ItemRecord],
+    as_if: bool | None,
+) -> list[Stratum]:
+    """Return what labels say of each stratum that has tasks; silent ones as if they were good or bad, or left out."""
+    strata = []
+    for name in names:
+        here = [trace for trace, stratum in placed.items() if stratum == name]
+        labels = drawn_labels([labelled[one] for one in here if one in labelled])
+        if as_if is not None:
+            labels += drawn_labels([silent[one] for one in here if one in silent], as_if=as_if)
+        if here:
+            strata.append(stratum_of_labels(name, len(here), labels))
+    return strata
+
+
+def _whatever_they_would_say(
+    estimate: Estimate, as_bad: Sequence[Stratum], as_good: Sequence[Stratum]
+) -> Estimate:
+    """Return a range that is right whatever the silent ones are: people may be silent where it is hard to say."""
+    low, high = quality_interval(as_bad), quality_interval(as_good)
+    assert isinstance(low, Estimate) and isinstance(high, Estimate), "more labels are enough, too"  # noqa: PT018, S101 - facts for the type checker
+    return replace(estimate, low=min(low.low, estimate.low), high=max(high.high, estimate.high))
 
 
 def as_counts(estimate: Estimate) -> tuple[int, int]:

@@ -32,15 +32,16 @@ def evenly_drawn(records: Sequence[ItemRecord]) -> list[ItemRecord]:
     ]
 
 
-def drawn_labels(records: Sequence[ItemRecord]) -> tuple[DrawnLabel, ...]:
+def drawn_labels(records: Sequence[ItemRecord], *, as_if: bool | None = None) -> tuple[DrawnLabel, ...]:
     """Return what people said of drawn items, each with the chance of its draw.
 
     Args:
         records: Drawn and decided items; one without a known chance is left out.
+        as_if: What is taken for their answer where nobody gave one.
     """
     return tuple(
         DrawnLabel(
-            good=one.state is ItemState.ACCEPTED,
+            good=one.state is ItemState.ACCEPTED if as_if is None else as_if,
             probability=one.item.probability,
             coin=_coin(one.item.item_id),
         )

@@ -13,6 +13,7 @@ import pytest
 from pilothouse.core.charter.digest import canonical_json
 from pilothouse.core.evidence.review import Answer, Label, ReviewSource
 from pilothouse.core.evidence.standing import standing_outcome
+from pilothouse.core.statistics.intervals import jeffreys_lower, jeffreys_upper
 from pilothouse.core.verdict.verdict import Status
 from pilothouse.ledger.holds import SqlHolds
 from pilothouse.ports.holds import HeldOutput
@@ -200,6 +201,40 @@ def test_labels_by_a_rubric_that_is_not_in_force_any_more_prove_no_quality(site)
     stricter = unverified["po_invoice"].model_copy(update={"critical": ("paid_twice", "sent_to_a_stranger")})
     changed = judged.model_copy(update={"task_types": {**unverified, "po_invoice": stricter}})
     assert sorted(qualities(changed)) == sorted({*unverified} - {"po_invoice"})
+
+
+@pytest.mark.parametrize(
+    ("silent", "answer"), [(0.05, Answer.ACCEPT), (0.4, Answer.ACCEPT), (0.4, Answer.REJECT)]
+)
+def test_where_people_stay_silent_the_rest_may_be_anything(site, silent, answer):
+    charter = site.sign_in.directory.charter(AGENT)
+    text = world.charter_text().replace("{rate: 0.05", "{rate: 1.0")
+    site.ledger.accept_charter(agent=AGENT, digest="e" * 64, text=text, path="c", at=NOW)
+    unverified = {
+        name: terms.model_copy(update={"verifier": None}) for name, terms in charter.task_types.items()
+    }
+    for day in range(6, -1, -1):
+        draw(site, NOW - timedelta(days=day))
+    for n, record in enumerate(drawn(site)):
+        nobody_knows = n % 20 < 20 * silent
+        for who, said in (
+            (("lee", Answer.UNSURE), ("kim", Answer.UNSURE)) if nobody_knows else (("lee", answer),)
+        ):
+            site.queue.answer(
+                Label(item_id=record.item.item_id, agent=AGENT, reviewer=who, answer=said, at=NOW)
+            )
+    judged = charter.model_copy(update={"task_types": unverified})
+    found = [
+        one for one in label_evidence(site.installation, site.queue, judged, NOW) if one.kind == "quality"
+    ]
+    assert len(found) == len(unverified)
+    for record in found:
+        low, high = jeffreys_lower(record.good, record.n, 0.95), jeffreys_upper(record.good, record.n, 0.95)
+        if answer is Answer.REJECT:
+            assert high < 0.9, "what is bad stays bad, however silent some are"
+        else:
+            assert (low > 0.8) is (silent < 0.1), "and what is good is not shown"
+        assert ("may be anything" in record.detail) is (silent > 0.1)
 
 
 def test_labels_bought_for_some_days_do_not_speak_for_the_others(site):
