@@ -12,6 +12,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from pilothouse.connectors.repository_python import sightings_in_python
@@ -94,7 +95,7 @@ def read_repository(folder: Path) -> RepositoryReport:
         size += len(text)
         if shown == "pyproject.toml":
             name = _project_name(text) or name
-        sightings += _in_file(path.relative_to(folder), shown, text, notes)
+        sightings += map(_whole, _in_file(path.relative_to(folder), shown, text, notes))
     unique = {(s.kind, s.value, s.file): s for s in reversed(sightings)}
     kept = sorted(unique.values(), key=lambda s: (s.file, s.line, s.kind.value, s.value))
     if len(kept) > SIGHTINGS_MAX:
@@ -102,6 +103,16 @@ def read_repository(folder: Path) -> RepositoryReport:
     return RepositoryReport(
         name=name, sightings=tuple(kept[:SIGHTINGS_MAX]), files_read=read, notes=tuple(notes)
     )
+
+
+def _whole(seen: Sighting) -> Sighting:
+    r"""Return a sighting without half characters, which code can spell (`"\ud800"`) and no file can hold."""
+    value, detail, *names = (_written(text) for text in (seen.value, seen.detail, *seen.names))
+    return replace(seen, value=value, detail=detail, names=tuple(names))
+
+
+def _written(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
 
 
 def _files(folder: Path, notes: list[str]) -> Iterator[Path]:
@@ -118,6 +129,11 @@ def _files(folder: Path, notes: list[str]) -> Iterator[Path]:
         for entry in entries:
             path = Path(entry.path)
             if entry.is_symlink():
+                continue
+            if (
+                not entry.name.isprintable()
+            ):  # the end of a line in it would write lines of its own into the draft
+                notes.append(f"{path.relative_to(folder).as_posix()!a}: a name that cannot be shown")
                 continue
             if entry.is_dir(follow_symlinks=False):
                 if entry.name in SKIPPED_FOLDERS or (path / "pyvenv.cfg").exists():

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+import os
+
 import pytest
 
 from pilothouse.connectors.repository import (
@@ -366,3 +368,23 @@ def test_the_name_of_the_agent_is_read_from_its_code(tmp_path, text, names):
     (tmp_path / "agent.py").write_text(text)
     seen = read_repository(tmp_path).of_kind(SightingKind.AGENT)
     assert [(one.value, one.place, one.detail) for one in seen] == names
+
+
+@pytest.mark.parametrize(
+    "name", ["a\nagent: evil\n#.py", os.fsdecode(b"na\xffme.py"), "a\u2028b.py", "a\x1b[2J.py"]
+)
+def test_a_name_that_would_write_lines_of_its_own_is_left_out_and_told(tmp_path, name):
+    (tmp_path / name).write_text('model = "gpt-4o"')
+    (tmp_path / "good.py").write_text('model = "gpt-4o"')
+    report = read_repository(tmp_path)
+    assert {seen.file for seen in report.sightings} == {"good.py"}
+    assert report.notes == (f"{name!a}: a name that cannot be shown",)
+
+
+def test_half_a_character_in_code_is_no_part_of_what_was_seen(tmp_path):
+    text = 'from pydantic_ai import Agent\nAgent("openai:gpt-4o", name="half\\ud800")\nTool(name="t\\udfff")'
+    (tmp_path / "agent.py").write_text(text)
+    report = read_repository(tmp_path)
+    assert ["half?"] == [seen.value for seen in report.of_kind(SightingKind("agent"))]
+    for seen in report.sightings:
+        assert f"{seen.value} {seen.detail} {seen.names}".encode()

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import itertools
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import page_site
 import pytest
@@ -59,6 +61,34 @@ def test_one_page_too_many_is_told_nothing(monkeypatch: pytest.MonkeyPatch):
     client = client_of(lambda _visit: PlainTextResponse("body"))
     assert client.get("/page", headers=EVENTS).status_code == 503
     assert client.get("/page").text == "body"
+
+
+def test_many_that_ask_at_once_find_room_for_as_many_as_there_is(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(live, "STREAMS_MAX", 2)
+    made = threading.Event()
+
+    def answer(_visit):
+        made.wait(20)
+        return PlainTextResponse("body", headers={"etag": "a"})
+
+    client = client_of(answer)
+    with ThreadPoolExecutor(5) as visitors:
+        asked = [visitors.submit(client.get, "/page", headers=EVENTS) for _ in range(5)]
+        turned_away = [one.result().status_code for one in itertools.islice(as_completed(asked, 15), 3)]
+        made.set()
+        assert turned_away == [503] * 3
+        assert sorted(one.result().status_code for one in asked) == [200, 200, 503, 503, 503]
+    assert client.get("/page", headers=EVENTS).status_code == 200, "what ended makes room"
+
+
+def test_a_page_that_may_not_be_read_holds_no_place(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(live, "STREAMS_MAX", 1)
+
+    def answer(_visit):
+        raise Denied("not you", remedy="Sign in.")
+
+    client = client_of(answer)
+    assert [client.get("/page", headers=EVENTS).status_code for _ in range(3)] == [403] * 3
 
 
 def test_a_page_is_made_again_only_when_something_was_written():

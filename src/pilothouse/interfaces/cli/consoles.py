@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -18,6 +18,19 @@ PIPED_COLUMNS = 400
 """Width of a table in a pipe or a file, where nothing wraps: enough for every row, so that no cell is cut."""
 
 
+class _ForPeople(Console):
+    """A console whose lines hold no character that a reader cannot see.
+
+    A name out of a charter or a repository may be an escape sequence, and a terminal obeys what it should show.
+    """
+
+    def print(self, *objects: Any, **how: Any) -> None:
+        """Print; texts with marks for hidden characters, everything else as it is."""
+        from pilothouse.reports.foreign import visible  # the command tree is there before its models
+
+        super().print(*(visible(one) if isinstance(one, str) else one for one in objects), **how)
+
+
 def result_console(*, wrap: bool = False) -> Console:
     """Return the console for results.
 
@@ -26,7 +39,7 @@ def result_console(*, wrap: bool = False) -> Console:
     """
     # No emoji: a place like `charter.yaml:100:5` holds the code of a picture.
     is_whole = not wrap and not _has_width()
-    return Console(
+    return _ForPeople(
         highlight=False, soft_wrap=not wrap, emoji=False, width=PIPED_COLUMNS if is_whole else None
     )
 
@@ -44,7 +57,7 @@ def print_table(table: Table) -> None:
 
 def hint_console() -> Console:
     """Return the console for progress, hints and errors, which a pipe does not carry on."""
-    return Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+    return _ForPeople(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 
 def _has_width() -> bool:

@@ -9,12 +9,13 @@ by. Without script the page is reloaded by hand and misses nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from pilothouse.errors import PilothouseError
 from pilothouse.interfaces.web.frame import HEADERS
@@ -73,10 +74,17 @@ class LiveStreams:
         """
         if self._open >= STREAMS_MAX:
             return PlainTextResponse("too many pages are open; reload by hand", 503, dict(HEADERS))
-        first = await run_in_threadpool(self._look, look)
+        self._open += 1  # before the first look: many that ask at once would each find room
+        try:
+            first = await run_in_threadpool(self._look, look)
+        except BaseException:
+            self._open -= 1
+            raise
         headers = {**HEADERS, "cache-control": "no-store", "x-accel-buffering": "no"}
-        events = self._events(request, look, first)
-        return StreamingResponse(events, media_type="text/event-stream", headers=headers)
+        return _Stream(self._events(request, look, first), headers, self._ended)
+
+    def _ended(self) -> None:
+        self._open -= 1
 
     def _look(self, look: Callable[[], Response], before: _Looked | None = None) -> _Looked:
         # The state is read first: what is written while the page is made is seen by the next look.
@@ -88,7 +96,6 @@ class LiveStreams:
     async def _events(
         self, request: Request, look: Callable[[], Response], seen: _Looked
     ) -> AsyncIterator[str]:
-        self._open += 1
         try:
             yield f"retry: 5000\n{_page(seen.tag)}"
             for _ in range(int(self._life_s / self._every_s)):
@@ -100,8 +107,22 @@ class LiveStreams:
                 seen = now
         except PilothouseError:
             yield _page("gone")  # the page itself says why
+
+
+class _Stream(StreamingResponse):
+    """A stream that tells when it has ended, also when its visitor left before it began."""
+
+    def __init__(
+        self, events: AsyncIterator[str], headers: Mapping[str, str], ended: Callable[[], None]
+    ) -> None:
+        super().__init__(events, media_type="text/event-stream", headers=headers)
+        self._ended = ended
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
         finally:
-            self._open -= 1
+            self._ended()
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,9 +41,13 @@ def write_draft(draft: Draft, target: Path, *, force: bool) -> None:
     Raises:
         UsageError: A file is there, or the folder cannot be written to.
     """
+    content = draft.text.encode()
     try:
-        with target.open("w" if force else "x", encoding="utf-8") as file:
-            file.write(draft.text)
+        if force:
+            _replace(target, content)
+        else:
+            with target.open("xb") as file:
+                file.write(content)
     except FileExistsError:
         raise UsageError(
             f"{str(target)!r} is there already",
@@ -56,3 +60,14 @@ def write_draft(draft: Draft, target: Path, *, force: bool) -> None:
             remedy="Give a file in a folder that you may write to with --out.",
             subject=str(target),
         ) from failed
+
+
+def _replace(target: Path, content: bytes) -> None:
+    """Put content in the place of a file, which is there until the new one is whole."""
+    fresh = target.with_name(f".{target.name}.new")
+    try:
+        fresh.write_bytes(content)
+        fresh.replace(target)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise

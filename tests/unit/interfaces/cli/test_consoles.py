@@ -27,3 +27,10 @@ def test_a_pipe_gets_whole_cells_and_a_set_width_is_obeyed(monkeypatch):
     assert MODEL in printed(monkeypatch)
     monkeypatch.setenv("COLUMNS", "50")
     assert max(map(len, printed(monkeypatch).splitlines())) <= 50
+
+
+def test_what_a_terminal_would_obey_is_a_mark(monkeypatch):
+    out = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", out)
+    result_console().print("key \x1b[31mred\x1b]0;pwn\x07 \u202eyap \ud800\nnext")
+    assert out.getvalue() == "key ⟨U+001B⟩[31mred⟨U+001B⟩]0;pwn⟨U+0007⟩ ⟨U+202E⟩yap ⟨U+D800⟩\nnext\n"
