@@ -48,8 +48,8 @@ def register(cli: typer.Typer, services: Services) -> None:
             typer.echo("Nothing waits.")
         for one in found:
             typer.echo(
-                f"{one.id[:12]}  {one.agent}  {one.tool}  for {one.requester or 'nobody named'}  "
-                f"until {one.expires_at:%H:%M:%S} UTC  ({', '.join(one.failed)})"
+                f"{one.id[:12]}  {one.agent}  {_visible(one.tool)}  for {_visible(one.requester) or 'nobody named'}  "
+                f"until {one.expires_at:%H:%M:%S} UTC  ({_visible(', '.join(one.failed))})"
             )
 
     @group.command("show")
@@ -65,16 +65,17 @@ def register(cli: typer.Typer, services: Services) -> None:
             typer.echo(json.dumps(_document(found), ensure_ascii=False))
             return
         typer.echo(
-            f"{found.tool} ({found.effect}), asked by {found.agent} for {found.requester or 'nobody named'}"
+            f"{_visible(found.tool)} ({found.effect}), asked by {found.agent} "
+            f"for {_visible(found.requester) or 'nobody named'}"
         )
         typer.echo(
-            f"  task type {found.task_type}, run {found.run}, state {found.state}, needs {found.needs}"
+            f"  task type {_visible(found.task_type)}, run {_visible(found.run)}, state {found.state}, needs {found.needs}"
         )
         for one in found.arguments:
             mark = "!" if one.name in found.failed else " "
             source = f", seen in {_visible(one.source)}" if one.source else ""
             typer.echo(
-                f" {mark} {one.name} = {_visible(one.value)}\n     {one.role}; from {', '.join(one.origins)}{source}"
+                f" {mark} {_visible(one.name)} = {_visible(one.value)}\n     {one.role}; from {', '.join(one.origins)}{source}"
             )
         if found.tainted:
             typer.echo("  The model had read something untrusted before.")
