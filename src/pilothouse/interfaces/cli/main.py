@@ -171,6 +171,10 @@ def _do(cli: typer.Typer, typed: list[str]) -> object:
         if was_told_to_stop() or KeyboardInterrupt.__name__ in str(error):
             return INTERRUPTED
         raise
+    except (
+        SystemExit
+    ) as ended:  # so Typer ends, with 1, when whoever read has gone; 1 would read as "breached"
+        raise BrokenPipeError from ended
 
 
 def _ours(typed: Sequence[str]) -> Sequence[str]:

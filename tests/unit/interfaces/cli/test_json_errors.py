@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -58,3 +59,18 @@ def test_what_cannot_be_written_has_the_status_of_infrastructure():
             )
             assert ended.returncode == ExitStatus.INFRASTRUCTURE, ended.stderr
             assert b"Traceback" not in ended.stderr
+
+
+def test_who_stops_reading_is_told_no_verdict():
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-m", "pilothouse", "explain", "--json"],
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    finally:
+        os.close(writer)
+    assert (ended.returncode, ended.stderr) == (ExitStatus.INFRASTRUCTURE, b"")
