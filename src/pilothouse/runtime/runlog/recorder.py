@@ -156,8 +156,8 @@ class Recorder:
         with self._reading:
             # By default a run is its own subject, and only the others stand in the index of subjects.
             runs = self._reader.execute(
-                "SELECT id, key FROM run WHERE (run = ?1 AND subject = ?1) OR (subject = ?1 AND subject <> run)",
-                (subject,),
+                "SELECT id, key FROM run WHERE (run = :it AND subject = :it) OR (subject = :it AND subject <> run)",
+                {"it": subject},
             ).fetchall()
             numbers = [key for _, key in runs if key is not None]
             self._vault.destroy(subject, numbers)
