@@ -8,16 +8,16 @@ it. A process ends itself: none is left behind, whatever becomes of the server.
 from __future__ import annotations
 
 import asyncio
-import os
 import resource
 import signal
 import subprocess
 import sys
-from multiprocessing.connection import Connection, Pipe
+from multiprocessing.connection import Connection
 
 import msgspec
 
 from pilothouse.runtime.gateway.schema_check import text_problem
+from pilothouse.runtime.own_process import start_module
 
 __all__ = ["CHECK_S", "SchemaProcesses", "serve"]
 
@@ -105,24 +105,8 @@ class _Checker:
             self._connection.close()
 
     def _start(self) -> Connection:
-        ours, theirs = Pipe()
-        with theirs:
-            # -P: a file in the folder that the server was started in is none of our modules.
-            words = [sys.executable, "-P", "-m", "pilothouse.runtime.gateway.schema_process"]
-            self._process = subprocess.Popen(  # noqa: S603 - our own module
-                [*words, str(theirs.fileno())],
-                pass_fds=(theirs.fileno(),),
-                env={
-                    name: value
-                    for name, value in os.environ.items()
-                    if name == "PATH" or name.startswith("PYTHON")
-                },
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-        self._connection = ours
-        return ours
+        self._process, self._connection = start_module("pilothouse.runtime.gateway.schema_process")
+        return self._connection
 
 
 def serve(connection: Connection) -> None:

@@ -8,17 +8,16 @@ socket, and the thread that sent it waits for the answer, which needs no interpr
 
 from __future__ import annotations
 
-import os
 import pickle
 import sqlite3
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from multiprocessing.connection import Connection, Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
 
+from pilothouse.runtime.own_process import start_module
 from pilothouse.runtime.runlog.group import Pending
 
 __all__ = ["RunFileProcess"]
@@ -28,11 +27,6 @@ START_EVERY_S = 1.0
 
 END_S = 10.0
 """How long the process may take for its last group; then it is ended."""
-
-PASSED_ON = frozenset(
-    {"PATH", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT"}
-)
-"""Variables that the process gets beside those of the interpreter: no credential is one of them."""
 
 
 class RunFileProcess:
@@ -117,20 +111,10 @@ class RunFileProcess:
             raise ConnectionAbortedError("the run log is closed")
         time.sleep(max(0.0, self._started_s + START_EVERY_S - time.monotonic()))
         self._started_s = time.monotonic()
-        ours, theirs = Pipe()
-        with theirs:
-            # -P: a file in the folder that the server was started in is none of our modules.
-            words = [sys.executable, "-P", "-m", "pilothouse.runtime.runlog.file_process_main"]
-            self._process = subprocess.Popen(  # noqa: S603 - our own module
-                [*words, str(theirs.fileno()), str(self._folder)],
-                pass_fds=(theirs.fileno(),),
-                env=_environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                start_new_session=True,  # what a terminal sends to stop the server is not meant for its last group
-            )
-        self._connection = ours
-        return ours
+        self._process, self._connection = start_module(
+            "pilothouse.runtime.runlog.file_process_main", str(self._folder)
+        )
+        return self._connection
 
     def _end(self) -> int | None:
         process, self._process = self._process, None
@@ -144,9 +128,3 @@ class RunFileProcess:
         except subprocess.TimeoutExpired:
             process.kill()
             return process.wait()
-
-
-def _environment() -> dict[str, str]:
-    return {
-        name: value for name, value in os.environ.items() if name in PASSED_ON or name.startswith("PYTHON")
-    }
