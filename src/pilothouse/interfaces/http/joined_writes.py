@@ -52,9 +52,8 @@ class JoinedWritesProtocol(HttpToolsProtocol):
         self._read_bytes = len(data)
         self._began = False
         super().data_received(data)
-        if (
-            self._head_bytes >= 0 and not self._began
-        ):  # what came before it in the same read is another request's
+        # The read in which a head began is not counted: what came before it there is another request's.
+        if self._head_bytes >= 0 and not self._began:
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
                 self._head_bytes = -1
@@ -128,10 +127,9 @@ class JoinedWritesProtocol(HttpToolsProtocol):
             lines += (name, b": ", value, b"\r\n")
         lines.append(b"\r\n")
         head, ends = b"".join(lines), len(all_headers) + 2
+        # A header with a line of its own, or with what no header may have, is for `send` to refuse.
         if head.count(b"\n") != ends or head.count(b"\r") != ends or CONTROL.search(head):
-            return (
-                False  # a header with a line of its own, or with what no header may have: `send` refuses it
-            )
+            return False
         cycle.response_started = cycle.response_complete = True
         cycle.waiting_for_100_continue = cycle.chunked_encoding = False
         self.transport.write_now(head + body)  # type: ignore[attr-defined]

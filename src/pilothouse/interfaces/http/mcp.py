@@ -85,14 +85,10 @@ def mcp_app(rooms: McpRooms) -> App:
             )
         except Denied as error:
             await _answer(send, 409, error.message, error.remedy)
+        except LimitExceeded as error:
+            await _answer(send, 413, error.message, error.remedy)
         except PilothouseError as error:
-            status = (
-                503
-                if isinstance(error, InfrastructureError)
-                else 413
-                if isinstance(error, LimitExceeded)
-                else 403
-            )
+            status = 503 if isinstance(error, InfrastructureError) else 403
             await _answer(send, status, error.message, error.remedy)
 
     return app
