@@ -38,6 +38,10 @@ NAMED_BY = {"completion": "completion fell", "cost": "the cost went up", "truth"
 _DOCUMENT = re.compile(r"D-\d+")
 
 
+OF_FAULTS = frozenset({"completion-drop", "cost-burst"})
+"""Drills that plant a fault and see whom the alert reaches."""
+
+
 @contextmanager
 def people_who_answer(parts: DemoParts, place: DemoPlace, moment: datetime) -> Iterator[None]:
     """Let the people of the charter answer whoever asks them, for the time of a block.
@@ -74,6 +78,9 @@ def _take_the_next_step(room: ControlRoom, incident: Incident, moment: datetime)
     person = CALLED[incident.level]
     with contextlib.suppress(Conflict):  # the drill may have closed it meanwhile
         if incident.state is IncidentState.OPEN:
+            events = room.incidents.events(incident.number) if incident.drill in OF_FAULTS else ()
+            if incident.drill in OF_FAULTS and not any(" was reached by " in one.text for one in events):
+                return  # nobody takes what nobody has told them; such a drill asks whether anybody was told
             move(room, incident.number, IncidentState.ACKNOWLEDGED, person=person, text="", now=moment)
         elif incident.drill.startswith(("runbook", "game-day")):
             followed = NAMED_BY.get(Path(incident.runbook).stem, "")
