@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Literal
 
-from pilothouse.core.charter.policy_types import NUMERIC, type_name, unscaled
+from pilothouse.core.charter.policy_types import NUMERIC, type_name, type_parameter, unscaled
 from pilothouse.errors import ToolError
 from pilothouse.runtime.provenance.values import NUMBER, PIECE_MAX, clean, value_type
 
@@ -159,15 +159,17 @@ class HiddenFields:
 
         Args:
             name: Name of the hidden value.
-            written: Type as a policy writes it.
+            written: Type as a policy writes it; an `id` without a pattern, for whoever asks is not its owner.
 
         Raises:
             ToolError: The name stands for nothing in this task, or there is no such type.
         """
-        if type_name(written) is None:
+        # With a pattern of the model's own, whatever fits would be shown as too poor to hold an instruction.
+        is_pattern = type_name(written) == "id" and type_parameter(written) is not None
+        if type_name(written) is None or is_pattern:
             raise ToolError(
-                f"{written[:80]!r} is no type",
-                remedy="Use `number`, `date`, `email` or `url`.",
+                f"{written[:80]!r} is {'a pattern of your own' if is_pattern else 'no type'}",
+                remedy="Use `number`, `date`, `email`, `url` or `id`.",
                 kind="invalid_input",
             )
         source, value = self._named(name)

@@ -46,8 +46,10 @@ CALLED_ID = re.compile(
 )
 TOKEN = re.compile(r"\S+")
 QUOTED = re.compile(
-    r"\"([^\"]{1,5000})\"|“([^”]{1,5000})”|(?<!\w)'([^']{1,5000})'(?!\w)|`([^`]{1,5000})`|«([^»]{1,5000})»"
+    r"\"([^\"]{1,5000})\"|“([^“”]{1,5000})”|(?<!\w)'([^']{1,5000})'(?!\w)|`([^`]{1,5000})`|«([^«»]{1,5000})»"
 )
+"""No mark stands within its pair: a text of nothing but opening ones would be looked through once for each of them."""
+
 EDGE = "\"'`“”‘’«»()[]{}<>,;:!?"
 """Marks around a word that do not belong to it."""
 
@@ -282,9 +284,14 @@ def _numbers(written: str, currency: str | None, text: str) -> frozenset[str]:
 
 CURRENCY_SIGNS = {"$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY"}
 
+BESIDE_MAX = 40
+"""Characters beside a number in which its currency is looked for, blanks among them."""
+
 
 def _is_other_money(currency: str, text: str, match: re.Match[str]) -> bool:
-    before, after = text[: match.start()].rstrip()[-3:], text[match.end() :].lstrip()[:3]
+    start, end = match.span()
+    before = text[max(0, start - BESIDE_MAX) : start].rstrip()[-3:]
+    after = text[end : end + BESIDE_MAX].lstrip()[:3]
     for sign, code in CURRENCY_SIGNS.items():
         if (before.endswith(sign) or after.startswith(sign)) and code != currency:
             return True

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -164,6 +166,22 @@ def test_trusted_code_chooses_counts_and_finds(mail):
     assert not mail.desk.context(RUN).tainted
     with pytest.raises(ToolError, match="no type"):
         unread.extract(shown["body"], "poem")
+
+
+@pytest.mark.parametrize("written", ["id(.{1,60})", "id()", "id((a+)+b)", "id((a)"])
+def test_a_pattern_of_the_models_own_reads_nothing(mail, written):
+    name = find(mail)["body"]
+    with pytest.raises(ToolError, match="a pattern of your own"):
+        mail.desk.unread(RUN).extract(name, written)
+
+
+@pytest.mark.parametrize("text", ["“" * 200_000, "«" * 200_000, "#1" * 100_000])
+def test_no_hidden_text_takes_for_ever(text):
+    hidden = HiddenFields(lambda _source: None)
+    name, began_s = hidden.keep("mail.find@1 body", text), time.process_time()
+    for written in ("text", "enum", "amount(EUR)"):
+        hidden.extract(name, written)
+    assert time.process_time() - began_s < 2
 
 
 @pytest.mark.parametrize("name", ["[[hidden 99: x]]", "mail", "[[hidden 0: x]]"])
